@@ -1,0 +1,119 @@
+# Everything this project does, as targets. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The Python that makes the environment: the first of these that is new enough and not too new.
+VERSION_TEST = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	$$p -c '$(VERSION_TEST)' 2>/dev/null && echo $$p && break; done)
+# The environment itself; VENV=/another/place uses that one instead.
+VENV ?= .venv
+PY := $(VENV)/bin/python
+GCAF := $(VENV)/bin/gcaf
+STAMP := $(VENV)/.gcaf-installed
+PROFILE ?= cpu
+ARGS ?=
+
+DEMO := _build/demo
+SPHINX := -W -n --keep-going
+# TensorFlow's start-up chatter is not about this project.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help demo test test-slow env chapters book site-check sync lint format splits floors lock wheel clean distclean
+
+help: ## list what make can do
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@echo
+	@echo '  variables: PYTHON (makes the environment), VENV (where it is, $(VENV)),'
+	@echo '             PROFILE (demo, cpu, paper; for chapters), ARGS (passed on to pytest or gcaf)'
+
+demo: $(STAMP) ## the whole book from nothing: phantoms, every chapter executed, site built
+	@mkdir -p $(DEMO)
+	@rm -rf $(DEMO)/book && cp -RL book $(DEMO)/book && rm -f $(DEMO)/book/notebooks/*.ipynb
+	GCAF_RESULTS=$(CURDIR)/$(DEMO)/results GCAF_CACHE=$(CURDIR)/$(DEMO)/cache \
+		$(GCAF) chapters --profile demo --out $(DEMO)/book/notebooks $(ARGS)
+	GCAF_RESULTS=$(CURDIR)/$(DEMO)/results GCAF_CACHE=$(CURDIR)/$(DEMO)/cache \
+		$(VENV)/bin/jupyter-book build $(DEMO)/book --quiet $(SPHINX) \
+		--config _config.yml --toc $(CURDIR)/_toc.yml --path-output $(DEMO)
+	@echo
+	@echo 'Done. The book, made from PHANTOM DATA, is here; open it in a browser:'
+	@echo '  file://$(CURDIR)/$(DEMO)/_build/html/index.html'
+
+test: $(STAMP) ## the test suite, without the slow tests
+	$(PY) -m pytest $(ARGS)
+
+test-slow: $(STAMP) ## only the slow tests: full backbones, killed trainings, whole chapters
+	$(PY) -m pytest -m slow $(ARGS)
+
+env: $(STAMP) ## only make the environment
+
+chapters: $(STAMP) ## execute the chapters (PROFILE=cpu, ARGS="--only 07") into book/notebooks
+	$(GCAF) chapters --profile $(PROFILE) $(ARGS)
+
+book: $(STAMP) ## build the site from the committed chapters, executing nothing
+	$(VENV)/bin/jupyter-book build book --quiet $(SPHINX)
+	@echo 'file://$(CURDIR)/_build/html/index.html'
+
+site-check: book ## build the site, then follow every external link (needs a network)
+	$(VENV)/bin/jupyter-book build book --builder linkcheck --quiet --path-output _build/linkcheck
+
+sync: $(STAMP) ## write the clean notebooks from their .py sources
+	$(GCAF) sync
+
+splits: $(STAMP) ## recompute results/splits from the images
+	$(GCAF) splits $(ARGS)
+
+floors: $(STAMP) ## recompute results/floors.csv from the images
+	$(GCAF) floors $(ARGS)
+
+lint: $(STAMP) ## ruff, rules and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(STAMP) ## let ruff mend what it can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+wheel: $(STAMP) ## build the package as a wheel into dist/
+	$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+lock: ## renew constraints.txt from a fresh environment (needs a network)
+	rm -rf _build/lock
+	$(MAKE) env VENV=_build/lock CONSTRAINTS=
+	_build/lock/bin/python -m pip freeze --exclude-editable | LC_ALL=C sort -f > constraints.new
+	mv constraints.new constraints.txt
+	rm -rf _build/lock
+
+clean: ## remove what was built; the environment and committed results stay
+	rm -rf _build dist build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the environment too
+	rm -rf .venv
+
+# --- the environment ---------------------------------------------------------
+CONSTRAINTS ?= -c constraints.txt
+
+# venv is what Python ships; where a distribution left its pip out of it, virtualenv does
+# the same: an installed one, or one fetched into a folder of its own.
+$(STAMP): pyproject.toml constraints.txt
+	@if [ -z '$(PYTHON)' ]; then \
+		echo 'No Python 3.11, 3.12 or 3.13 was found. Install one, or say: make PYTHON=/path/to/python3.11' >&2; exit 1; fi
+	@$(PYTHON) -c '$(VERSION_TEST)' || { \
+		echo '$(PYTHON) is not Python 3.11, 3.12 or 3.13: say make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@if [ ! -x $(PY) ] || ! $(PY) -m pip --version >/dev/null 2>&1; then \
+		echo 'Making the environment in $(VENV) with $(PYTHON) ...'; \
+		$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { \
+			echo '$(PYTHON) -m venv does not work here (Debian: apt install python3-venv); trying virtualenv ...'; \
+			rm -rf $(VENV); \
+			$(PYTHON) -m virtualenv --quiet $(VENV) 2>/dev/null || { \
+				$(PYTHON) -m pip install --quiet --target _build/virtualenv virtualenv \
+				&& PYTHONPATH=_build/virtualenv $(PYTHON) -m virtualenv --quiet $(VENV); \
+			}; } || { \
+			rm -rf $(VENV); \
+			echo 'Neither venv nor virtualenv could make an environment: apt install python3-venv, then try again.' >&2; exit 1; }; \
+	fi
+	@echo 'Installing the pinned packages into $(VENV) (some minutes the first time) ...'
+	@$(PY) -m pip install -qq --disable-pip-version-check $(CONSTRAINTS) -e '.[book,dev]'
+	@touch $@
