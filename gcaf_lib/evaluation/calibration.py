@@ -1,0 +1,169 @@
+"""Calibration of probabilities: how far they can be believed, and temperature scaling.
+
+`labels` is (n,) int in 0..K-1, `probs` (n, K) float with rows that sum to 1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import brier_score_loss, log_loss
+from statsmodels.stats.proportion import proportion_confint
+
+BINS = 15
+_TINY = 1e-12  # smallest probability that enters a logarithm: float32 softmax does give exact zeros
+
+
+def _rows(probs) -> np.ndarray:
+    """Rows divided by their sums: float32 softmax misses 1 by more than scikit-learn tolerates."""
+    probs = np.asarray(probs, np.float64)
+    return probs / probs.sum(1, keepdims=True)
+
+
+def _bins(score: np.ndarray, bins: int, equal_mass: bool) -> np.ndarray:
+    """Bin number of each score: equal widths (low, high] on [0, 1], or bins of (almost) equal counts."""
+    if equal_mass:
+        order = np.argsort(score, kind="stable")
+        out = np.empty(len(score), np.int64)
+        out[order] = np.arange(len(score)) * bins // len(score)
+        # equal scores belong together, or the result would depend on the order of the samples
+        value, first = np.unique(score[order], return_index=True)
+        return out[order][first][np.searchsorted(value, score)]
+    return np.clip(np.ceil(score * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+def _gap(hit: np.ndarray, score: np.ndarray, bins: int, equal_mass: bool) -> float:
+    """Σ_b n_b/n · |mean hit − mean score|, in one pass."""
+    difference = np.bincount(_bins(score, bins, equal_mass), weights=hit - score, minlength=bins)
+    return float(np.abs(difference).sum() / len(score))
+
+
+def ece(labels, probs, bins: int = BINS, equal_mass: bool = False) -> float:
+    """Expected calibration error of the predicted class (Table 7): Σ_b n_b/n · |accuracy_b − confidence_b|.
+
+    Source: Guo et al. 2017, 15 equal-width bins, which is the reading used here for the paper's ECE (it
+    names neither bins nor norm); `equal_mass` gives bins of equal counts instead (Nixon et al. 2019).
+    """
+    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    return _gap((probs.argmax(1) == labels).astype(float), probs.max(1), bins, equal_mass)
+
+
+def classwise_ece(labels, probs, bins: int = BINS, equal_mass: bool = False) -> float:
+    """Class-wise ECE: the mean over classes of the one-vs-rest calibration error (Kull et al. 2019)."""
+    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    return float(
+        np.mean(
+            [_gap((labels == c).astype(float), probs[:, c], bins, equal_mass) for c in range(probs.shape[1])]
+        )
+    )
+
+
+def brier(labels, probs) -> float:
+    """Multi-class Brier score, mean over samples of Σ_c (p_c − y_c)²: 0 to 2 (twice the binary one)."""
+    probs = _rows(probs)
+    return float(brier_score_loss(labels, probs, labels=range(probs.shape[1]), scale_by_half=False))
+
+
+def nll(labels, probs) -> float:
+    """Mean negative log-likelihood, natural logarithm; a probability of 0 counts as 1e-12."""
+    probs = _rows(np.clip(np.asarray(probs, np.float64), _TINY, 1))
+    return float(log_loss(labels, probs, labels=range(probs.shape[1])))
+
+
+def reliability(
+    labels, probs, bins: int = BINS, equal_mass: bool = False, level: float = 0.95
+) -> pd.DataFrame:
+    """Bins of the reliability diagram: low, high, count, confidence, accuracy, accuracy_low, accuracy_high.
+
+    `low` and `high` bound the bin; the accuracy's interval is Wilson's. Empty bins are kept (NaN).
+    """
+    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    score, hit = probs.max(1), probs.argmax(1) == labels
+    number = _bins(score, bins, equal_mass)
+    lines = []
+    for b in range(bins):
+        here = number == b
+        n, right = int(here.sum()), int(hit[here].sum())
+        low, high = (b / bins, (b + 1) / bins)
+        if equal_mass and n:
+            low, high = score[here].min(), score[here].max()
+        interval = proportion_confint(right, n, 1 - level, method="wilson") if n else (np.nan, np.nan)
+        mean = (score[here].mean(), right / n) if n else (np.nan, np.nan)
+        lines.append((low, high, n, *mean, *interval))
+    heads = ["low", "high", "count", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+def temperature(labels, probs) -> float:
+    """Temperature T > 0 that minimises the NLL of softmax(log p / T); fit it on validation only.
+
+    Takes probabilities: log p equals the logits up to a constant per row, so nothing is lost. Source: Guo et
+    al. 2017. T is sought between 1/50 and 50. Raises `ValueError` where there are no samples.
+    """
+    labels = np.asarray(labels)
+    if not len(labels):
+        raise ValueError("no validation samples to fit a temperature on")
+    logits, rows = np.log(np.clip(np.asarray(probs, np.float64), _TINY, 1)), np.arange(len(labels))
+
+    def loss(log_t: float) -> float:
+        return -log_softmax(logits / np.exp(log_t), axis=1)[rows, labels].mean()
+
+    edge = np.log(50)
+    best = minimize_scalar(loss, bounds=(-edge, edge), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(best.x))
+
+
+def scale(probs, t: float) -> np.ndarray:
+    """softmax(log p / T), (n, K) float64: the calibrated probabilities; the most probable class stays."""
+    return softmax(np.log(np.clip(np.asarray(probs, np.float64), _TINY, 1)) / t, axis=1)
+
+
+class Selective(NamedTuple):
+    """Selective prediction: coverage (n,) rising to 1, accuracy (n,) on what is kept, and the mean risk."""
+
+    coverage: np.ndarray
+    accuracy: np.ndarray
+    threshold: np.ndarray
+    aurc: float
+
+
+def selective(labels, probs) -> Selective:
+    """Accuracy on the most confident share of the samples, for every share (coverage).
+
+    `threshold` is the confidence of the least confident sample kept. Samples of equal confidence are kept or
+    declined together; points stand at the ends of such ties. `aurc` is the mean of 1 − accuracy over all n
+    coverages (Geifman & El-Yaniv 2017), ties at their expected value.
+    """
+    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    score, hit = probs.max(1), (probs.argmax(1) == labels).astype(float)
+    order = np.argsort(-score, kind="stable")
+    score, hit = score[order], hit[order]
+    last = np.r_[np.flatnonzero(np.diff(score)), len(score) - 1]
+    right = np.interp(np.arange(1, len(score) + 1), np.r_[0, last + 1], np.r_[0, np.cumsum(hit)[last]])
+    kept = last + 1
+    risk = 1 - right / np.arange(1, len(score) + 1)
+    return Selective(kept / len(score), right[last] / kept, score[last], float(risk.mean()))
+
+
+def net_benefit(labels, probs, positive, thresholds=None) -> pd.DataFrame:
+    """Decision curve of one class, or a set of classes, against the rest (Vickers & Elkin 2006).
+
+    Net benefit at threshold t is TP/n − FP/n · t/(1 − t), acting on samples whose probability of the
+    positive classes is at least t; `all` acts on every sample, `none` (0) on no sample. Columns threshold,
+    model, all, none. `positive` is a class number or a list of them (say, the three tumours).
+    """
+    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    t = np.linspace(0.01, 0.99, 99) if thresholds is None else np.asarray(thresholds, np.float64)
+    if not ((t > 0) & (t < 1)).all():
+        raise ValueError("decision thresholds must lie strictly between 0 and 1")
+    chosen = np.atleast_1d(positive)
+    truth, score = np.isin(labels, chosen), probs[:, chosen].sum(1)
+    acts = score[None, :] >= t[:, None]
+    odds = t / (1 - t)
+    model = (acts & truth).mean(1) - (acts & ~truth).mean(1) * odds
+    everyone = truth.mean() - (1 - truth.mean()) * odds
+    return pd.DataFrame({"threshold": t, "model": model, "all": everyone, "none": 0.0})
