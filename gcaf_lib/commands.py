@@ -1,0 +1,231 @@
+"""What each `gcaf` command does: call the library, print the answer, return the exit status.
+
+The answer goes to standard output, everything else to standard error. Imports stand inside
+the functions: Keras takes seconds to load and most commands don't need it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+WEIGHTS = ("ema", "raw", "backbone")
+NOTICE = "gcaf: a research reproduction, not a medical device: not for diagnosis."
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train one run and say where its record is."""
+    from gcaf_lib.settings import load
+
+    chosen = load(args.profile, _overrides(args.set))  # a wrong setting is said before Keras loads
+    from gcaf_lib.predict import PHANTOM_NOTE
+    from gcaf_lib.training import train as room
+
+    if chosen.data.source == "phantom":
+        print(PHANTOM_NOTE, file=sys.stderr)
+    record = room.get(chosen, args.seed, profile=args.profile, data=args.data)
+    if args.weights:
+        print(f"weights   {room.ensure_weights(record, args.data)}")
+    print(f"run       {record.key}")
+    print(f"record    {record.folder}")
+    print(f"test      {len(record.labels())} images, accuracy {_accuracy(record):.4f} (EMA weights)")
+    return 0
+
+
+def chapters(args: argparse.Namespace) -> int:
+    """Execute chapters and write them where the site reads them."""
+    from gcaf_lib.settings import load
+
+    overrides = _overrides(args.set)
+    load(args.profile, overrides)  # a wrong setting is said before the first chapter starts
+    if args.data:
+        os.environ["GCAF_DATA"] = str(Path(args.data).resolve())  # the kernels inherit it
+    from gcaf_lib.report import book
+
+    for path in book.execute(
+        args.profile, only=args.only, overrides=overrides, out=Path(args.out) if args.out else None
+    ):
+        print(path)
+    return 0
+
+
+def predict(args: argparse.Namespace) -> int:
+    """Print class probabilities; write Grad-CAM overlays if asked to."""
+    print(NOTICE, file=sys.stderr)
+    from gcaf_lib import predict as room
+    from gcaf_lib.training import runs as store
+
+    found = room.classify(store.resolve(args.record), args.images, "raw" if args.raw else "ema", args.cam)
+    if found.banner:
+        print(found.banner, file=sys.stderr)
+    if args.json:
+        print(json.dumps(found.to_dict(), indent=1))
+        return 0
+    rows = [
+        [name, found.classes[p.argmax()], *(f"{value:.3f}" for value in p)]
+        for name, p in zip(found.images, found.probabilities)
+    ]
+    print(_table(rows, ["image", "class", *found.classes]))
+    for path in found.overlays:
+        print(f"wrote {path}", file=sys.stderr)
+    return 0
+
+
+def runs(args: argparse.Namespace) -> int:
+    """List run records."""
+    from gcaf_lib.training import runs as store
+
+    records = store.all_records(None if args.all else "main")
+    if args.json:
+        print(json.dumps([{"folder": str(r.folder), **r.info} for r in records], indent=1))
+        return 0
+    if not records:
+        print(f"no run records in {store.runs_dir()}; `gcaf train` makes one", file=sys.stderr)
+        return 0
+    rows = []
+    for record in records:
+        chosen, main = record.settings, record.info["kind"] == "main"
+        rows.append(
+            [
+                record.key,
+                record.info["kind"],
+                record.info.get("profile", ""),
+                record.seed,
+                chosen.data.protocol,
+                " + ".join(chosen.model.backbones),
+                chosen.model.fusion if main else "",
+                f"{_accuracy(record):.4f}" if main else "",
+                "yes" if any(store.weights_path(record.key, w).is_file() for w in WEIGHTS) else "no",
+            ]
+        )
+    header = ["run", "kind", "profile", "seed", "protocol", "backbones", "fusion", "accuracy", "weights"]
+    print(_table(rows, header))
+    return 0
+
+
+def _accuracy(record) -> float:
+    return float((record.probabilities().argmax(1) == record.labels()).mean())
+
+
+def settings(args: argparse.Namespace) -> int:
+    """List settings, each with its values under the profiles, its range and its meaning."""
+    from gcaf_lib.settings import PROFILES, Settings, load, names
+
+    profiles = (args.profile,) if args.profile else PROFILES
+    chosen = {"default": Settings(), **{p: load(p) for p in profiles}}
+
+    def value(of: Settings, name: str):
+        room, leaf = name.split(".")
+        return getattr(getattr(of, room), leaf)
+
+    listing = []
+    for name, field in names().items():
+        limits = field.metadata
+        listing.append(
+            {
+                "name": name,
+                **{p: value(s, name) for p, s in chosen.items()},
+                "choices": limits["choices"],
+                "low": limits["low"],
+                "high": limits["high"],
+                "help": limits["help"],
+            }
+        )
+    if args.json:
+        print(json.dumps(listing, indent=1))
+        return 0
+    for item in listing:
+        shown = {p: _shown(item[p]) for p in chosen}
+        changed = [f"{p}: {shown[p]}" for p in profiles if shown[p] != shown["default"]]
+        print(f"{item['name']} = {shown['default']}{'   (' + '; '.join(changed) + ')' if changed else ''}")
+        print(f"    {item['help']}{_range(item)}")
+    return 0
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
+
+
+def _range(item: dict) -> str:
+    if item["choices"]:
+        return f" [{', '.join(map(str, item['choices']))}]"
+    if item["low"] is None and item["high"] is None:
+        return ""
+    return f" [{item['low']} to {item['high']}]"
+
+
+def data_check(args: argparse.Namespace) -> int:
+    """Compare a folder with the committed manifest; exit 1 where they differ."""
+    from gcaf_lib.data import check
+
+    report = check.compare(Path(args.directory))
+    print(json.dumps(report.to_dict(), indent=1) if args.json else report.text())
+    return 0 if report.ok else 1
+
+
+def data_fetch(args: argparse.Namespace) -> int:
+    """Download the dataset and say where it is."""
+    from gcaf_lib.data import fetch
+
+    print(fetch.fetch(Path(args.to) if args.to else None, figshare=args.figshare))
+    return 0
+
+
+def splits(args: argparse.Namespace) -> int:
+    """Write every protocol's manifest."""
+    from gcaf_lib.data import splits as room
+
+    for path in room.write(args.data, seed=args.seed, out=Path(args.out) if args.out else None):
+        print(path)
+    return 0
+
+
+def floors(args: argparse.Namespace) -> int:
+    """Write the floors' table."""
+    from gcaf_lib.evaluation import floors as room
+
+    print(room.write(args.data, out=Path(args.out) if args.out else None))
+    return 0
+
+
+def sync(args: argparse.Namespace) -> int:
+    """Write, or check, the clean notebooks."""
+    from gcaf_lib.report import book
+
+    drifted = book.sync(check=args.check)
+    for path in drifted:
+        print(path)
+    return 1 if args.check and drifted else 0
+
+
+# --- helpers ---
+
+
+def _overrides(pairs: Sequence[str]) -> dict[str, str]:
+    """`["a.b=c"]` as `{"a.b": "c"}`."""
+    from gcaf_lib.settings import SettingsError
+
+    out: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise SettingsError(f"--set {pair}: write it as name=value, for instance training.batch_size=64")
+        if name.strip() in out:
+            raise SettingsError(f"--set {name.strip()} is given twice")
+        out[name.strip()] = value.strip()
+    return out
+
+
+def _table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
+    """Plain columns, two spaces apart; numbers to the right."""
+    cells = [list(header), *([str(c) for c in row] for row in rows)]
+    numeric = [all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = (
+        "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric)) for row in cells
+    )
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,128 @@
+"""Classify single images with a trained run: probabilities, and pictures of where the model looked."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gcaf_lib.training import runs
+
+PHANTOM_NOTE = "PHANTOM DATA: this model was trained on synthetic phantoms; its answers mean nothing."
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What the model said: probabilities (n, K) in the order of `images` and `classes`."""
+
+    run: str
+    weights: str
+    images: tuple[str, ...]
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    banner: str | None = None
+    overlays: tuple[Path, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON: the run, and one entry an image."""
+        answers = [
+            {
+                "image": name,
+                "class": self.classes[int(p.argmax())],
+                "probabilities": {c: round(float(v), 6) for c, v in zip(self.classes, p)},
+            }
+            for name, p in zip(self.images, self.probabilities)
+        ]
+        return {"run": self.run, "weights": self.weights, "note": self.banner, "images": answers}
+
+
+def classify(
+    record: runs.Record, files: Sequence[str | Path], which: str = "ema", cam: str | Path | None = None
+) -> Classified:
+    """Class probabilities of image files, prepared as the run's own images were (Eqs 1, 2).
+
+    record: a main run; files: image paths; which: `ema` or `raw` weights; cam: a folder for one
+    Grad-CAM picture an image, the map of each backbone over the prepared image, for the class
+    predicted. Raises `DataError` naming a file that is no image, `RunError` where the run has no
+    classifier or its weights are not on this machine.
+    """
+    if record.info["kind"] != "main":
+        raise runs.RunError(
+            f"run {record.key} is a {record.info['kind']} run: only main runs classify images"
+        )
+    from gcaf_lib.data import preprocess
+
+    # Read the images first: a wrong path is said before seconds are spent on the model.
+    settings = record.settings
+    images = np.stack([preprocess.preprocess(Path(f), settings.data) for f in files])
+    folder = None
+    if cam is not None:
+        folder = Path(cam)
+        folder.mkdir(parents=True, exist_ok=True)
+    from gcaf_lib.training import loop, train
+
+    model = train.load_model(record, which)
+    rows = np.arange(len(images))
+    probabilities = loop.probabilities(model, images, rows, batch_size=min(32, len(images)))
+    overlays: list[Path] = []
+    if folder is not None:
+        from gcaf_lib.model import gradcam
+
+        cams, target, _ = gradcam.maps(model, images, rows)
+        for i, path in enumerate(_names(folder, files)):
+            label = f"{settings.data.classes[int(target[i])]}, p = {probabilities[i, target[i]]:.2f}"
+            _draw(path, images[i], {name: maps[i] for name, maps in cams.items()}, label)
+            overlays.append(path)
+    return Classified(
+        run=record.key,
+        weights=which,
+        images=tuple(map(str, files)),
+        classes=settings.data.classes,
+        probabilities=probabilities,
+        banner=PHANTOM_NOTE if settings.data.source == "phantom" else None,
+        overlays=tuple(overlays),
+    )
+
+
+def _names(folder: Path, files: Sequence[str | Path]) -> list[Path]:
+    """One file name an image, numbered where two images are called alike."""
+    seen: dict[str, int] = {}
+    out = []
+    for file in files:
+        stem = Path(file).stem
+        seen[stem] = seen.get(stem, 0) + 1
+        suffix = f"-{seen[stem]}" if seen[stem] > 1 else ""
+        out.append(folder / f"{stem}{suffix}-cam.png")
+    return out
+
+
+def _draw(path: Path, image: np.ndarray, maps: dict[str, np.ndarray], title: str) -> None:
+    """The prepared image, then each backbone's map over it; written whole or not at all."""
+    import cv2
+    from matplotlib.figure import Figure
+
+    size = image.shape[0]
+    figure = Figure(figsize=(3 * (1 + len(maps)), 3.4), layout="constrained")
+    axes = figure.subplots(1, 1 + len(maps))
+    for axis, (name, heat) in zip(axes, [("image", None), *maps.items()]):
+        axis.imshow(image)
+        if heat is not None:
+            smooth = cv2.resize(np.asarray(heat, np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
+            smooth = smooth.clip(0, 1)
+            axis.imshow(smooth, cmap="inferno", vmin=0, vmax=1, alpha=0.6 * smooth)
+        axis.set_title(name, fontsize=10)
+        axis.set_axis_off()
+    figure.suptitle(title, fontsize=11)
+    handle, temporary = tempfile.mkstemp(prefix=".tmp-", suffix=".png", dir=path.parent)
+    os.close(handle)
+    try:
+        figure.savefig(temporary, dpi=150)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
