@@ -1,0 +1,97 @@
+"""What a run was made with: commit, code fingerprint, backend, versions and device."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parents[1]
+TRAINING_CODE = ("settings.py", "data", "model", "training")
+VERSIONED = ("keras", "tensorflow", "jax", "keras-cv", "numpy", "opencv-python-headless", "scikit-learn")
+
+
+def fingerprint(parts: Iterable[str] = TRAINING_CODE) -> str:
+    """12 hex digits over the library's source below `parts`.
+
+    Taken over the syntax tree without docstrings: a comment or a reworded docstring
+    does not make a record look stale, any change of code does.
+    """
+    total = hashlib.sha256()
+    for part in parts:
+        path = PACKAGE / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            total.update(file.relative_to(PACKAGE).as_posix().encode())
+            total.update(_code(file.read_text(encoding="utf-8")).encode())
+    return total.hexdigest()[:12]
+
+
+def _code(source: str) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+                body[0] = ast.Pass()
+    return ast.dump(tree)
+
+
+def commit() -> tuple[str | None, bool]:
+    """The checkout's commit and whether tracked code differs from it ((None, False): no git).
+
+    Results and the executed book are outputs of the code and don't count as a difference.
+    """
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True, timeout=20)
+        done.check_returncode()
+        return done.stdout.strip()
+
+    try:
+        head = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/gcaf_lib", ":/notebooks/*.py")
+        return head, bool(changed)
+    except (OSError, subprocess.SubprocessError):
+        return None, False
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that decide numbers."""
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def device() -> str:
+    """The device in words: `2 CPU cores (x86_64)`, or the accelerator's name as the backend gives it."""
+    from gcaf_lib.model.backend import accelerators
+
+    names = accelerators()
+    if names:
+        return f"{len(names)} x {names[0]}"
+    return f"{len(os.sched_getaffinity(0))} CPU cores ({platform.machine()})"
+
+
+def describe() -> dict[str, Any]:
+    """Everything above, for a run record's `provenance`."""
+    import keras
+
+    head, dirty = commit()
+    return {
+        "commit": head,
+        "dirty": dirty,
+        "fingerprint": fingerprint(),
+        "backend": keras.backend.backend(),
+        "versions": versions(),
+        "device": device(),
+    }

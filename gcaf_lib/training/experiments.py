@@ -1,0 +1,141 @@
+"""The experiments as data: each table of the paper is a named grid of settings.
+
+An experiment is a list of rows (label, what differs from the profile); a row's runs are its
+settings with each seed. Nothing here trains: `training.sweep` runs what is missing, chapters
+render whatever records exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gcaf_lib import settings as settings_
+from gcaf_lib.settings import Settings, SettingsError
+
+SEEDS = {"demo": 1, "cpu": 3, "paper": 5}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: its label there, and the settings in which it differs from the profile."""
+
+    label: str
+    overrides: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named grid: where it stands in the paper, its rows, and how many seeds each profile gives it."""
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    seeds: dict[str, int]
+
+    def settings(self, profile: str, base: dict[str, Any] | None = None) -> list[tuple[str, Settings]]:
+        """(label, settings) of every row under a profile, with `base` overrides beneath the row's."""
+        return [(row.label, settings_.load(profile, {**(base or {}), **row.overrides})) for row in self.rows]
+
+    def runs(self, profile: str, seeds: int | None = None) -> Iterator[tuple[str, Settings, int]]:
+        """(label, settings, seed), seeds outermost: every row gets its first seed before any its second."""
+        rows = self.settings(profile)
+        for seed in range(seeds or self.seeds.get(profile, 1)):
+            for label, one in rows:
+                yield label, one, seed
+
+
+def _one_backbone(key: str) -> dict[str, Any]:
+    return {"model.backbones": (key,), "model.fusion": "none"}
+
+
+def _vary(name: str, label: str, values: tuple) -> list[Row]:
+    return [Row(f"{label} = {value}", {name: value}) for value in values]
+
+
+PROPOSED = "Proposed Gated Cross-Attention"
+_FEW = {"demo": 1, "cpu": 1, "paper": 5}
+_ALL = {
+    "main": ("The proposed model", [Row("Proposed Method", {})], SEEDS),
+    "table-4": (
+        "Table 4: fusion strategies",
+        [
+            Row("Feature Concatenation", {"model.fusion": "concat"}),
+            Row("Gated Fusion (No Attention)", {"model.fusion": "gate"}),
+            Row("Cross-Attention (No Gating)", {"model.fusion": "cross"}),
+            Row(PROPOSED, {}),
+            Row("gcaf-sigmoid", {"model.fusion": "gcaf-sigmoid"}),
+            Row("gcaf-split", {"model.fusion": "gcaf-split"}),
+            Row("gcaf-token", {"model.fusion": "gcaf-token"}),
+        ],
+        SEEDS,
+    ),
+    "table-5": (
+        "Table 5: Mixup and EMA",
+        [
+            Row("Without Mixup & EMA", {"training.mixup": 0, "training.ema": 0}),
+            Row("With Mixup Only", {"training.ema": 0}),
+            Row("With EMA Only", {"training.mixup": 0}),
+            Row("Proposed Model", {}),
+        ],
+        _FEW,
+    ),
+    "table-6": (
+        "Table 6: single-backbone baselines",
+        [
+            Row("VGG19", _one_backbone("vgg19")),
+            Row("ResNet50", _one_backbone("resnet50")),
+            Row("DenseNet", _one_backbone("densenet121")),
+            Row("EfficientNet-B0", _one_backbone("efficientnet-b0")),
+            Row("CNN with Attention", _one_backbone("resnet50-cbam")),
+            Row("Proposed Method", {}),
+        ],
+        _FEW,
+    ),
+    "table-8": (
+        "Table 8: sensitivity",
+        [
+            *_vary("training.batch_size", "Batch Size", (16, 32, 64)),
+            *_vary("training.mixup", "Mixup α", (0.1, 0.2, 0.4, 0.6)),
+            *_vary("loss.gamma", "Focal γ", (1, 2, 3)),
+            *_vary("loss.smoothing", "Label Smoothing ε", (0.01, 0.05, 0.1)),
+            *_vary("loss.balance", "Focal α", (0.25, 0.5, 0.75, "inverse-frequency")),
+        ],
+        {"demo": 1, "cpu": 1, "paper": 3},
+    ),
+    "loss": (
+        "Both readings of Eq 14",
+        [Row("target-probability", {}), Row("per-class", {"loss.reading": "per-class"})],
+        SEEDS,
+    ),
+    "ladder": (
+        "The leakage ladder",
+        [Row(p, {"data.protocol": p}) for p in ("official", "paper", "bytes", "twins")]
+        + [Row("patients", {"data.protocol": "patients", "data.fold": fold}) for fold in range(5)],
+        SEEDS,
+    ),
+    "shortcuts": (
+        "Shortcuts taken away",
+        [
+            Row(f"{protocol}, {label}", {"data.protocol": protocol, "data.fold": fold, **change})
+            for protocol, fold in (("paper", None), ("patients", 0))
+            for label, change in (
+                ("canonical encoding", {"data.encoding": "canonical"}),
+                ("three classes", {"data.classes": ("glioma", "meningioma", "pituitary")}),
+            )
+        ],
+        _FEW,
+    ),
+}
+EXPERIMENTS = {
+    name: Experiment(name, title, tuple(rows), seeds) for name, (title, rows, seeds) in _ALL.items()
+}
+
+
+def experiment(name: str) -> Experiment:
+    """The experiment with this name; raises `SettingsError` listing the known ones."""
+    try:
+        return EXPERIMENTS[name]
+    except KeyError:
+        raise SettingsError(f"unknown experiment {name!r}: {', '.join(EXPERIMENTS)}") from None

@@ -1,0 +1,296 @@
+"""One stage of training: batches, the training graph, and an epoch's end (validate, keep, stop).
+
+`keras.Model.fit` runs the steps on either backend; one callback does what belongs to an epoch's
+end. Everything random is a pure function of (seed, stage, epoch), so that a stage resumed from its
+last finished epoch gives bit for bit what the uninterrupted stage gives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from gcaf_lib.model import augment, backend, losses
+from gcaf_lib.settings import TrainingSettings
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled batches of uint8 images and one-hot labels, whole batches only.
+
+    images (N, S, S, 3) uint8, memory-mapped; rows (n,) and labels (n,) of one part.
+    The last incomplete batch of an epoch is left out: a new order each epoch makes up for it.
+    """
+
+    def __init__(self, images, rows, labels, classes: int, batch_size: int, seed: tuple[int, ...]):
+        super().__init__(workers=1)
+        self.images, self.rows = images, np.asarray(rows)
+        self.one_hot = np.eye(classes, dtype=np.float32)[np.asarray(labels)]
+        self.batch_size = min(batch_size, len(self.rows))
+        self.seed = seed
+        self.start(0)
+
+    def start(self, epoch: int) -> None:
+        """Take the order of this epoch: a function of the seed and the epoch alone."""
+        self.order = np.random.default_rng((*self.seed, epoch)).permutation(len(self.rows))
+
+    def __len__(self) -> int:
+        return len(self.rows) // self.batch_size
+
+    def __getitem__(self, step: int):
+        take = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+        inputs = {"image": self.images[self.rows[take]], "label": self.one_hot[take]}
+        return inputs, self.one_hot[take]
+
+
+def training_graph(model: keras.Model, settings: TrainingSettings, classes: int) -> keras.Model:
+    """The classifier behind augmentation and Mixup: (image, label) → [logits; mixed label].
+
+    Mixed labels leave the graph beside the logits, because they are made inside it: the loss reads
+    its target from there, on every backend alike.
+    """
+    image = keras.Input(model.input_shape[1:], name="image")
+    label = keras.Input((classes,), name="label")
+    x, y = image, label
+    for layer in augment.augmentation(settings):
+        x = layer(x)
+    if settings.mixup > 0:
+        x, y = augment.Mixup(settings.mixup)((x, y))
+    joined = keras.layers.Concatenate(dtype="float32")([model(x), y])
+    return keras.Model({"image": image, "label": label}, joined)
+
+
+def _graph_loss(loss: losses.FocalLoss, smoothing: float, classes: int):
+    def value(_, joined):
+        return loss(losses.smooth(joined[:, classes:], smoothing), joined[:, :classes])
+
+    return value
+
+
+def _graph_accuracy(classes: int):
+    def accuracy(_, joined):  # against the dominant label of a mixed pair
+        hit = ops.argmax(joined[:, :classes], -1) == ops.argmax(joined[:, classes:], -1)
+        return ops.cast(hit, "float32")
+
+    return accuracy
+
+
+@dataclass
+class Patience:
+    """Early stopping and rate reduction on the validation loss, as plain state that can be saved.
+
+    Keras's EarlyStopping and ReduceLROnPlateau do the same but keep their counters to themselves,
+    so a resumed run would forget them.
+    """
+
+    best: float = float("inf")
+    best_epoch: int = -1
+    waited: int = 0
+    waited_rate: int = 0
+
+    def update(self, value: float, epoch: int, settings: TrainingSettings) -> tuple[bool, bool, bool]:
+        """Returns (improved, stop, reduce the rate)."""
+        if value < self.best:
+            self.best, self.best_epoch, self.waited, self.waited_rate = value, epoch, 0, 0
+            return True, False, False
+        self.waited += 1
+        self.waited_rate += 1
+        reduce = self.waited_rate >= settings.plateau_patience
+        if reduce:
+            self.waited_rate = 0
+        return False, self.waited >= settings.stop_patience, reduce
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a split: rows into the images, labels 0..K-1."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+
+
+def probabilities(
+    model: keras.Model, images: np.ndarray, rows: np.ndarray, batch_size: int = 128
+) -> np.ndarray:
+    """Class probabilities (n, K) float64 of the images at `rows`, softmax taken in float64."""
+    logits = []
+    for start in range(0, len(rows), batch_size):
+        chunk = np.asarray(images[rows[start : start + batch_size]], dtype=np.float32)
+        short = batch_size - len(chunk)
+        if short and start:  # one shape only: pad the last batch rather than compile again
+            chunk = np.concatenate([chunk, np.zeros((short, *chunk.shape[1:]), np.float32)])
+        out = keras.ops.convert_to_numpy(model.predict_on_batch(chunk))
+        logits.append(out[: len(out) - short if short and start else None])
+    z = np.concatenate(logits).astype(np.float64)
+    z = np.exp(z - z.max(axis=1, keepdims=True))
+    return z / z.sum(axis=1, keepdims=True)
+
+
+class Stage(keras.callbacks.Callback):
+    """Runs one stage: `Stage(...).run()`; afterwards `best["raw"]` and `best["ema"]` hold the weights.
+
+    The best epoch is the one with the lowest validation loss of the weights that would be reported
+    (the moving average where there is one, Eq 18). EMA weights are taken through the optimiser's
+    public `finalize_variable_values`; Keras's SwapEMAWeights callback swaps by adding and
+    subtracting, which costs the raw weights a rounding every epoch.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        images: np.ndarray,
+        train: Part,
+        validation: Part,
+        *,
+        number: int,
+        epochs: int,
+        rate: Any,
+        loss: losses.FocalLoss,
+        smoothing: float,
+        settings: TrainingSettings,
+        seed: int,
+        checkpoint: Path,
+        bar=None,
+    ):
+        super().__init__()
+        self.classifier, self.images, self.validation = model, images, validation
+        self.number, self.epochs, self.settings, self.seed = number, epochs, settings, seed
+        self.loss, self.smoothing, self.checkpoint, self.bar = loss, smoothing, checkpoint, bar
+        self.classes = model.output_shape[-1]
+        self.batches = Batches(
+            images, train.rows, train.labels, self.classes, settings.batch_size, (seed, number)
+        )
+        self.graph = training_graph(model, settings, self.classes)
+        self.ema = settings.ema > 0 and number > 0
+        self.optimizer = keras.optimizers.Adam(
+            rate(len(self.batches) * epochs) if callable(rate) else rate,
+            use_ema=self.ema,
+            ema_momentum=settings.ema if self.ema else 0.99,
+        )
+        self.graph.compile(
+            optimizer=self.optimizer,
+            loss=_graph_loss(loss, smoothing, self.classes),
+            metrics=[_graph_accuracy(self.classes)],
+            jit_compile=backend.jit_compile(),
+        )
+        self.optimizer.build(self.graph.trainable_variables)
+        self.rows: list[dict[str, float]] = []
+        self.patience = Patience()
+        self.best: dict[str, list[np.ndarray]] = {}
+        self.stopped = False
+
+    # -- what moves in this stage -------------------------------------------------------------
+    @property
+    def moving(self) -> list[keras.Variable]:
+        """Variables that this stage changes: all in stage 0 (BatchNorm statistics too)."""
+        return self.classifier.weights if self.number == 0 else self.classifier.trainable_variables
+
+    def _values(self) -> list[np.ndarray]:
+        return [np.array(ops.convert_to_numpy(v.value)) for v in self.moving]
+
+    def assign(self, which: str = "ema") -> None:
+        """Put the best epoch's weights (`raw` or `ema`) into the classifier."""
+        for variable, value in zip(self.moving, self.best[which]):
+            variable.assign(value)
+
+    # -- the loop ------------------------------------------------------------------------------
+    def run(self) -> Stage:
+        first = self._resume()
+        if first < self.epochs and not self.stopped:
+            self.graph.fit(self.batches, epochs=self.epochs, initial_epoch=first, verbose=0, callbacks=[self])
+        return self
+
+    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        self.batches.start(epoch)
+        augment.reseed(self.graph, self.seed, self.number * 10_000 + epoch)
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, step: int, logs=None) -> None:
+        if self.bar is not None:
+            self.bar.update(1)
+
+    def on_epoch_end(self, epoch: int, logs=None) -> None:
+        raw = self._values()
+        row = {"stage": self.number, "epoch": epoch + 1, "loss": logs["loss"], "accuracy": logs["accuracy"]}
+        row["val_loss_raw"], row["val_accuracy_raw"] = self._validate()
+        row["val_loss"], row["val_accuracy"] = row["val_loss_raw"], row["val_accuracy_raw"]
+        averaged = raw
+        if self.ema:
+            self.optimizer.finalize_variable_values(self.graph.trainable_variables)
+            averaged = self._values()
+            row["val_loss"], row["val_accuracy"] = self._validate()
+            for variable, value in zip(self.moving, raw):
+                variable.assign(value)
+        row["rate"] = float(ops.convert_to_numpy(self.optimizer.learning_rate))
+        row["seconds"] = time.perf_counter() - self._started
+        self.rows.append({name: float(value) for name, value in row.items()})
+        improved, self.stopped, reduce = self.patience.update(row["val_loss"], epoch, self.settings)
+        if improved:
+            self.best = {"raw": raw, "ema": averaged}
+        if reduce and self.number > 0:  # stage 0 follows its own schedule
+            self.optimizer.learning_rate.assign(row["rate"] * self.settings.plateau_factor)
+        if self.number == 0:
+            self.stopped = False
+        self._save(raw)
+        if self.stopped:
+            self.graph.stop_training = True
+        if self.bar is not None:
+            self.bar.set_postfix_str(
+                f"stage {self.number} epoch {epoch + 1}/{self.epochs} val {row['val_accuracy']:.3f}"
+            )
+
+    def _validate(self) -> tuple[float, float]:
+        p = probabilities(self.classifier, self.images, self.validation.rows)
+        target = losses.smooth(np.eye(self.classes)[self.validation.labels], self.smoothing)
+        logits = np.log(np.clip(p, 1e-30, None)).astype(np.float32)
+        loss = self.loss(np.asarray(target, np.float32), logits)
+        return float(np.mean(ops.convert_to_numpy(loss))), float(
+            (p.argmax(1) == self.validation.labels).mean()
+        )
+
+    # -- checkpoint ----------------------------------------------------------------------------
+    def _save(self, raw: list[np.ndarray]) -> None:
+        state = {"rows": self.rows, "patience": asdict(self.patience), "stopped": self.stopped}
+        arrays = {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
+        arrays |= {f"raw_{i}": value for i, value in enumerate(raw)}
+        arrays |= {f"opt_{i}": ops.convert_to_numpy(v.value) for i, v in enumerate(self.optimizer.variables)}
+        for which, values in self.best.items():
+            if which == "raw" or self.ema:
+                arrays |= {f"best-{which}_{i}": value for i, value in enumerate(values)}
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.checkpoint.with_suffix(f".{os.getpid()}.tmp")
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self.checkpoint)
+
+    def _resume(self) -> int:
+        """Load the checkpoint, if one is there; returns the number of finished epochs."""
+        if not self.checkpoint.is_file():
+            return 0
+        with np.load(self.checkpoint, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        state = json.loads(arrays["state"].tobytes().decode())
+
+        def numbered(prefix: str) -> list[np.ndarray]:
+            return [arrays[f"{prefix}_{i}"] for i in range(sum(n.startswith(f"{prefix}_") for n in arrays))]
+
+        for variable, value in zip(self.moving, numbered("raw"), strict=True):
+            variable.assign(value)
+        for variable, value in zip(self.optimizer.variables, numbered("opt"), strict=True):
+            variable.assign(value)
+        self.rows, self.patience = state["rows"], Patience(**state["patience"])
+        self.stopped = state["stopped"]
+        self.best = {"raw": numbered("best-raw")}
+        self.best["ema"] = numbered("best-ema") if self.ema else self.best["raw"]
+        if self.bar is not None:
+            self.bar.update(len(self.rows) * len(self.batches))
+        return len(self.rows)

@@ -1,0 +1,202 @@
+"""Run what is missing of an experiment, on one machine (joblib) or on many (Dask).
+
+Each run is a process of its own: it may die without taking the sweep along, it keeps a log, and
+its share of the processors is set before its backend starts. Finished runs are never started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+from filelock import FileLock, Timeout
+from tqdm.auto import tqdm
+
+from gcaf_lib.settings import Settings, cache_dir, results_dir
+from gcaf_lib.training import environment, runs
+from gcaf_lib.training.experiments import experiment
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process's work: a main run, or the stage 0 of one backbone that main runs share."""
+
+    key: str
+    settings: Settings
+    seed: int
+    profile: str
+    data: str | None = None
+    backbone: str | None = None  # stage 0 of this backbone, rather than a main run
+    label: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps({**self.__dict__, "settings": self.settings.to_dict()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        tree = json.loads(text)
+        return cls(**{**tree, "settings": Settings.from_dict(tree["settings"])})
+
+    @property
+    def log(self) -> Path:
+        return cache_dir() / "logs" / f"{self.key}.log"
+
+
+def plan(
+    names: Iterable[str], profile: str, seeds: int | None = None, data: str | None = None
+) -> pd.DataFrame:
+    """Every run of the named experiments: experiment, label, seed, key, state, and its `Job`.
+
+    state: done, stale (done by other code than today's), running, failed or missing.
+    """
+    from gcaf_lib.training import train
+
+    rows, works, today = [], {}, environment.fingerprint()
+    for name in names:
+        for label, settings, seed in experiment(name).runs(profile, seeds):
+            place = settings.hash(room="data")
+            if place not in works:
+                works[place] = train.task(settings, data, need_images=False)
+            work = works[place]
+            key = runs.key(settings, seed, work.dataset.hash, work.split_hash)
+            job = Job(key, settings, seed, profile, data, None, f"{name}: {label}, seed {seed}")
+            rows.append((name, label, seed, key, _state(key, today), job))
+    return pd.DataFrame(rows, columns=["experiment", "label", "seed", "key", "state", "job"])
+
+
+def _state(key: str, today: str) -> str:
+    record = runs.find(key)
+    if record is not None:
+        return "done" if record.info["provenance"]["fingerprint"] == today else "stale"
+    lock = cache_dir() / "locks" / f"{key}.lock"
+    if lock.is_file():
+        try:
+            with FileLock(lock, timeout=0):
+                pass
+        except Timeout:
+            return "running"
+    return "failed" if (cache_dir() / "logs" / f"{key}.failed").is_file() else "missing"
+
+
+def stage0_jobs(jobs: Iterable[Job]) -> list[Job]:
+    """The stage-0 runs that these jobs share and that this machine has no weights of."""
+    from gcaf_lib.training import train
+
+    found: dict[str, Job] = {}
+    for job in jobs:
+        if job.settings.model.weights != "in-domain":
+            continue
+        work = train.task(job.settings, job.data, need_images=False)
+        for backbone in job.settings.model.backbones:
+            key = runs.stage0_key(job.settings, backbone, work.dataset.hash, work.split_hash)
+            if not runs.weights_path(key, "backbone").is_file():
+                label = f"stage 0: {backbone} on {job.settings.data.protocol}"
+                found[key] = Job(key, job.settings, 0, job.profile, job.data, backbone, label)
+    return list(found.values())
+
+
+def sweep(
+    names: Iterable[str],
+    profile: str,
+    seeds: int | None = None,
+    *,
+    workers: int = 1,
+    data: str | None = None,
+    scheduler: str | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Train what is missing; returns the plan afterwards (its `state` says what failed).
+
+    workers: processes at a time on this machine, the processors split between them.
+    scheduler: address of a Dask scheduler (tcp://…), whose workers then do the runs; they must see
+    the same results and cache folders and the dataset.
+    """
+    names = list(names)
+    table = plan(names, profile, seeds, data)
+    todo = {j.key: j for j, s in zip(table["job"], table["state"]) if s not in ("done", "stale")}
+    if not todo:
+        return table
+    map_jobs = _dask(scheduler) if scheduler else _local(workers)
+    for batch in (stage0_jobs(todo.values()), list(todo.values())):
+        with tqdm(total=len(batch), unit="run", disable=None if progress else True) as bar:
+            for label, trouble in map_jobs(batch):
+                bar.update(1)
+                bar.set_postfix_str(label)
+                if trouble:
+                    bar.write(trouble)
+    return plan(names, profile, seeds, data)
+
+
+def _local(workers: int) -> Callable:
+    threads = max(1, len(os.sched_getaffinity(0)) // workers)
+
+    def map_jobs(jobs: list[Job]):
+        pool = joblib.Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")
+        return pool(joblib.delayed(run_job)(job.to_json(), threads) for job in jobs)
+
+    return map_jobs
+
+
+def _dask(scheduler: str) -> Callable:
+    def map_jobs(jobs: list[Job]):
+        try:
+            from dask.distributed import Client, as_completed
+        except ImportError as error:
+            raise ImportError("--engine dask needs dask: pip install 'gcaf-book[dask]'") from error
+        folders = {"GCAF_RESULTS": str(results_dir()), "GCAF_CACHE": str(cache_dir())}
+        with Client(scheduler) as client:
+            futures = [client.submit(run_job, j.to_json(), None, folders, pure=False) for j in jobs]
+            for future in as_completed(futures):
+                yield future.result()
+
+    return map_jobs
+
+
+def run_job(
+    text: str, threads: int | None = None, folders: dict[str, str] | None = None
+) -> tuple[str, str | None]:
+    """Run one job in a process of its own, once more if it dies; returns (label, what went wrong)."""
+    job = Job.from_json(text)
+    env: dict[str, Any] = dict(os.environ, **(folders or {}), GCAF_PROGRESS="0")
+    if threads:
+        names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+        env |= {name: str(threads) for name in names}
+    # several processes share one GPU: none may take its whole memory at the start
+    env |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    failed = job.log.with_suffix(".failed")
+    for attempt in (1, 2):
+        with job.log.open("ab") as log:
+            log.write(f"--- {job.label}, attempt {attempt}\n".encode())
+            log.flush()
+            command = [sys.executable, "-m", "gcaf_lib.training.sweep"]
+            done = subprocess.run(command, input=text.encode(), stdout=log, stderr=log, env=env)
+        if done.returncode == 0:
+            failed.unlink(missing_ok=True)
+            return job.label, None
+    failed.write_text(f"exit status {done.returncode}\n")
+    tail = "\n".join(job.log.read_text(errors="replace").splitlines()[-5:])
+    return job.label, f"{job.label} failed twice (exit status {done.returncode}); log: {job.log}\n{tail}"
+
+
+def _child() -> None:
+    from gcaf_lib.training import train
+
+    job = Job.from_json(sys.stdin.read())
+    if job.backbone:
+        work = train.task(job.settings, job.data)
+        train.stage0(job.settings, job.backbone, work, job.profile, progress=False)
+    else:
+        train.get(job.settings, job.seed, profile=job.profile, data=job.data, progress=False)
+
+
+if __name__ == "__main__":
+    _child()

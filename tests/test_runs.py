@@ -1,0 +1,95 @@
+"""Run keys and records: what decides a run decides its key; records are whole or absent."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcaf_lib.settings import load
+from gcaf_lib.training import experiments, runs
+
+
+def test_key_follows_everything_that_decides_a_run():
+    s = load("demo")
+    base = runs.key(s, 0, "d", "s")
+    assert base == runs.key(load("demo"), 0, "d", "s")
+    others = [
+        runs.key(s, 1, "d", "s"),
+        runs.key(s, 0, "e", "s"),
+        runs.key(s, 0, "d", "t"),
+        runs.key(s.replace({"loss.gamma": 1}), 0, "d", "s"),
+    ]
+    assert len({base, *others}) == 5
+
+
+def test_stage0_is_shared_by_runs_that_differ_later():
+    s = load("demo")
+    first = runs.stage0_key(s, "convnext-tiny", "d", "s")
+    for change in ({"model.fusion": "concat"}, {"loss.gamma": 1}, {"training.mixup": 0}):
+        assert runs.stage0_key(s.replace(change), "convnext-tiny", "d", "s") == first
+    assert runs.stage0_key(s.replace({"data.protocol": "twins"}), "convnext-tiny", "d", "s") != first
+
+
+def _predictions():
+    return {"test_rows": np.arange(3, dtype=np.int32), "test_ema": np.full((3, 4), 0.25, np.float32)}
+
+
+def test_record_round_trip_and_never_rewritten():
+    info = {"key": "abc", "kind": "main", "seed": 0, "settings": load("demo").to_dict(), "x": 1}
+    history = pd.DataFrame({"stage": [1], "epoch": [1], "loss": [0.5]})
+    record = runs.write(info, history, _predictions())
+    assert record.settings == load("demo")
+    assert record.probabilities().shape == (3, 4)
+    assert record.maps is None
+    pd.testing.assert_frame_equal(record.history, history)
+    again = runs.write({**info, "x": 2}, history, _predictions())
+    assert again.info["x"] == 1, "a finished record must not be replaced"
+    assert [p.name for p in runs.runs_dir().iterdir()] == ["abc"]
+    assert runs.resolve("ab").key == "abc"
+    with pytest.raises(runs.RunError, match="no run 'zz'"):
+        runs.resolve("zz")
+
+
+def test_interrupted_write_leaves_nothing(monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    with pytest.raises(OSError, match="No space"):
+        runs.write({"key": "abc", "kind": "main"}, pd.DataFrame({"a": [1]}), _predictions())
+    assert list(runs.runs_dir().iterdir()) == []
+    assert runs.find("abc") is None
+
+
+def test_unwritable_results_folder_is_named(monkeypatch, tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    monkeypatch.setenv("GCAF_RESULTS", str(blocker))
+    with pytest.raises(runs.RunError, match="GCAF_RESULTS"):
+        runs.write({"key": "abc"}, pd.DataFrame(), {})
+
+
+def test_unreadable_and_foreign_records_are_refused():
+    folder = runs.runs_dir() / "bad"
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("{")
+    with pytest.raises(runs.RunError, match="bad"):
+        runs.load(folder)
+    (folder / "record.json").write_text(json.dumps({"schema": 99}))
+    with pytest.raises(runs.RunError, match="schema 99"):
+        runs.load(folder)
+
+
+@pytest.mark.parametrize("profile", ["demo", "cpu", "paper"])
+@pytest.mark.parametrize("name", list(experiments.EXPERIMENTS))
+def test_every_row_of_every_experiment_is_valid_and_distinct(name, profile):
+    rows = experiments.experiment(name).settings(profile)
+    assert len({s.hash() for _, s in rows}) == len({label for label, _ in rows}) or name == "table-8"
+    assert len({label for label, _ in rows}) == len(rows)
+
+
+def test_the_proposed_row_of_each_table_is_the_main_run():
+    for name in ("table-4", "table-5", "table-6", "table-8", "loss", "ladder"):
+        main = load("cpu").hash()
+        assert main in {s.hash() for _, s in experiments.experiment(name).settings("cpu")}, name

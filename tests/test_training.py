@@ -1,0 +1,182 @@
+"""Training on the miniature: determinism, exact resumption, EMA and the records that come out."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gcaf_lib.settings import load
+from gcaf_lib.training import loop, runs, train
+
+TINY = {
+    "data.phantoms": 24,
+    "data.image_size": 32,
+    "model.width": 16,
+    "training.batch_size": 16,
+    "training.stage0_epochs": 1,
+    "training.stage1_epochs": 2,
+    "training.stage2_epochs": 1,
+}
+
+
+def tiny(**more):
+    return load("demo", {**TINY, **more})
+
+
+def test_patience_stops_and_reduces_at_the_stated_epochs():
+    s = load("demo", {"training.stop_patience": 4, "training.plateau_patience": 2}).training
+    p = loop.Patience()
+    seen = [p.update(v, e, s) for e, v in enumerate([1.0, 0.5, 0.6, 0.6, 0.6, 0.6])]
+    assert [x[0] for x in seen] == [True, True, False, False, False, False]
+    assert [x[1] for x in seen] == [False] * 5 + [True]
+    assert [x[2] for x in seen] == [False, False, False, True, False, True]
+    assert p.best_epoch == 1
+
+
+def test_batches_visit_each_row_once_an_epoch_in_an_order_of_their_own():
+    images = np.arange(40)[:, None, None, None].astype(np.uint8)
+    rows = np.arange(3, 35)
+    batches = loop.Batches(images, rows, np.zeros(32, int), 4, 8, (1, 1))
+    first = np.concatenate([batches[i][0]["image"].ravel() for i in range(len(batches))])
+    assert sorted(first) == list(rows)
+    batches.start(1)
+    second = np.concatenate([batches[i][0]["image"].ravel() for i in range(len(batches))])
+    assert sorted(second) == list(rows) and list(first) != list(second)
+    batches.start(0)
+    again = np.concatenate([batches[i][0]["image"].ravel() for i in range(len(batches))])
+    assert list(again) == list(first)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One uninterrupted tiny run, in a store of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        store = tmp_path_factory.mktemp("store")
+        patch.setenv("GCAF_RESULTS", str(store / "results"))
+        patch.setenv("GCAF_CACHE", str(store / "cache"))
+        yield train.get(tiny(), 0, profile="demo"), store
+
+
+def test_record_holds_what_a_reader_needs(finished):
+    record, _ = finished
+    assert list(record.history["stage"]) == [1, 1, 2]
+    assert {"val_loss", "val_accuracy", "rate", "seconds"} <= set(record.history)
+    p = record.probabilities()
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-5)
+    assert record.maps is not None and set(record.maps) >= {"rows", "target"}
+    np.testing.assert_array_equal(record.maps["target"], p.argmax(1))
+    assert record.info["unfrozen"] and record.info["cam_layers"]
+    assert all(w["source"] == "in-domain" and len(w["sha256"]) == 64 for w in record.info["weights"].values())
+    text = json.dumps(record.info)
+    assert record.info["data_source"] == "phantom" and os.getcwd() not in text
+
+
+def test_test_images_never_reach_training(finished):
+    record, _ = finished
+    work = train.task(record.settings)
+    rows = [set(work.part(p).rows) for p in ("train", "validation", "test")]
+    assert not (rows[0] & rows[1] or rows[0] & rows[2] or rows[1] & rows[2])
+    assert set(record.rows("test")) == rows[2]
+
+
+def test_saved_weights_give_the_recorded_predictions(finished, monkeypatch):
+    record, store = finished
+    monkeypatch.setenv("GCAF_RESULTS", str(store / "results"))
+    monkeypatch.setenv("GCAF_CACHE", str(store / "cache"))
+    work = train.task(record.settings)
+    for which in ("raw", "ema"):
+        model = train.load_model(record, which)
+        p = loop.probabilities(model, work.images, record.rows())
+        np.testing.assert_allclose(p, record.probabilities(which=which), atol=1e-6)
+
+
+def test_same_seed_same_bits_and_another_seed_other_bits(finished):
+    record, _ = finished  # the autouse fixture gives this test an empty store: all is trained anew
+    again = train.get(tiny(), 0, profile="demo")
+    assert again.folder != record.folder
+    for name, values in record.predictions.items():
+        np.testing.assert_array_equal(values, again.predictions[name], err_msg=name)
+    assert record.info["weights"] == again.info["weights"], "stage-0 weights differ in some bit"
+    other = train.get(tiny(), 1, profile="demo")
+    assert not np.array_equal(other.predictions["test_ema"], again.predictions["test_ema"])
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stage, epoch", [(0, 0), (1, 0), (1, 1), (2, 0)])
+def test_a_run_that_died_after_any_epoch_resumes_to_the_same_record(finished, monkeypatch, stage, epoch):
+    record, _ = finished
+    original = loop.Stage._save
+
+    def die(self, raw):
+        original(self, raw)
+        if self.number == stage and len(self.rows) == epoch + 1:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Stage, "_save", die)
+        with pytest.raises(Killed):
+            train.get(tiny(), 0, profile="demo")
+    resumed = train.get(tiny(), 0, profile="demo")
+    columns = [c for c in record.history if c != "seconds"]
+    np.testing.assert_array_equal(resumed.history[columns], record.history[columns])
+    for name, values in record.predictions.items():
+        np.testing.assert_array_equal(values, resumed.predictions[name], err_msg=name)
+
+
+def test_a_finished_run_is_loaded_not_trained(finished, monkeypatch):
+    record, store = finished
+    monkeypatch.setenv("GCAF_RESULTS", str(store / "results"))
+    monkeypatch.setattr(train, "_train", None)
+    assert train.get(tiny(), 0).key == record.key
+
+
+def test_missing_weights_say_how_to_make_them(finished):
+    record, _ = finished
+    with pytest.raises(runs.RunError, match=r"gcaf train --profile demo --seed 0 .*data.phantoms=24"):
+        train.load_model(record)
+
+
+def test_ema_off_makes_raw_and_averaged_the_same():
+    record = train.get(tiny(**{"training.ema": 0, "training.mixup": 0, "training.stage2_epochs": 0}), 0)
+    np.testing.assert_array_equal(record.predictions["test_ema"], record.predictions["test_raw"])
+
+
+def test_nothing_to_train_is_an_error():
+    with pytest.raises(ValueError, match="nothing to train"):
+        train.get(tiny(**{"training.stage1_epochs": 0, "training.stage2_epochs": 0}), 0)
+
+
+def test_jax_trains_resumes_and_averages_too(tmp_path):
+    pytest.importorskip("jax", reason="the jax extra is not installed")
+    script = """
+import numpy as np
+from gcaf_lib.settings import load
+from gcaf_lib.training import loop, train
+import json, sys
+settings = load("demo", json.loads(sys.argv[1]))
+original = loop.Stage._save
+class Killed(Exception): pass
+def die(self, raw):
+    original(self, raw)
+    if self.number == 1: raise Killed
+loop.Stage._save = die
+try: train.get(settings, 0)
+except Killed: pass
+loop.Stage._save = original
+record = train.get(settings, 0)
+p = record.predictions
+assert record.info["provenance"]["backend"] == "jax"
+assert not np.array_equal(p["test_ema"], p["test_raw"])
+assert np.isfinite(p["test_ema"]).all()
+"""
+    env = dict(os.environ, KERAS_BACKEND="jax")
+    done = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(TINY)], env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
