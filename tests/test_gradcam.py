@@ -1,0 +1,143 @@
+"""Grad-CAM against closed forms on toy networks, and its invariants."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from gcaf_lib.evaluation import gradcam  # noqa: E402
+from gcaf_lib.model import gradcam as engine  # noqa: E402
+
+
+def cam_network(size=16, channels=5, classes=3, seed=0):
+    """image → two feature maps → GAP → dense: the network for which Grad-CAM has a closed form."""
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((size, size, 3), name="image")
+    a = keras.layers.Conv2D(channels, 3, strides=2, padding="same", name="features_a")(image)
+    b = keras.layers.Conv2D(channels - 1, 5, strides=4, activation="relu", name="features_b")(image)
+    pooled = [keras.layers.GlobalAveragePooling2D()(f) for f in (a, b)]
+    logits = keras.layers.Dense(classes, name="logits")(keras.layers.Concatenate()(pooled))
+    return keras.Model(image, {"logits": logits, "features_a": a, "features_b": b})
+
+
+def images(n=7, size=16, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+
+
+def test_equals_the_closed_form_of_class_activation_maps():
+    model, x = cam_network(), images()
+    cams, targets, logits = gradcam.maps(model, x, batch=3)
+    out = {k: np.asarray(v) for k, v in model.predict_on_batch(x.astype("float32")).items()}
+    assert np.allclose(logits, out["logits"], rtol=1e-4, atol=1e-3)
+    assert (targets == logits.argmax(1)).all() and targets.dtype == np.int64
+    kernel = model.get_layer("logits").get_weights()[0]
+    for name, part in (("a", kernel[:5]), ("b", kernel[5:])):
+        # dy/dA = w / hw, the same everywhere: Grad-CAM is the CAM of Zhou et al. 2016, up to scale
+        cam = np.maximum(np.einsum("nhwc,nc->nhw", out[f"features_{name}"], part[:, targets].T), 0)
+        top = cam.max((1, 2), keepdims=True)
+        assert np.allclose(cams[name], np.where(top > 0, cam / np.where(top > 0, top, 1), 0), atol=1e-4)
+
+
+def test_invariants_rows_and_targets():
+    model, x = cam_network(seed=3), images(9)
+    cams, _, logits = gradcam.maps(model, x, batch=4)
+    for m in cams.values():
+        top = m.max((1, 2))
+        assert (m >= 0).all() and np.all(np.isclose(top, 1) | (top == 0)) and m.dtype == np.float32
+    rows = [8, 2, 2]
+    few, targets, again = gradcam.maps(model, x, rows, targets=[0, 1, 2])
+    assert targets.tolist() == [0, 1, 2] and np.allclose(again, logits[rows], atol=1e-3)
+    assert len(few["a"]) == 3 and not np.allclose(few["a"][1], few["a"][2])
+    own, _, _ = gradcam.maps(model, x, rows)
+    assert np.allclose(own["a"], cams["a"][rows], atol=1e-5)
+    empty, targets, logits = gradcam.maps(model, x[:0])
+    assert empty["a"].shape == (0, 8, 8) and logits.shape == (0, 3) and targets.shape == (0,)
+
+
+def test_a_planted_spot_lights_up_for_its_class_only():
+    # class 1 answers to red, class 2 to blue; one red and one blue spot in opposite corners
+    image = keras.Input((32, 32, 3), name="image")
+    features = keras.layers.AveragePooling2D(4, name="features_toy")(image)
+    head = keras.layers.Dense(3, use_bias=False, name="logits")
+    logits = head(keras.layers.GlobalMaxPooling2D()(features))
+    model = keras.Model(image, logits)
+    head.set_weights([np.array([[0, 1, 0], [0, 0, 0], [0, 0, 1]], "float32")])
+    x = np.zeros((1, 32, 32, 3), np.uint8)
+    x[0, 4:8, 8:12, 0] = 200
+    x[0, 24:28, 20:24, 2] = 100
+    cams, targets, _ = gradcam.maps(model, x)
+    assert targets.tolist() == [1]
+    assert np.unravel_index(cams["toy"][0].argmax(), (8, 8)) == (1, 2) and cams["toy"][0].sum() == 1
+    cams, _, _ = gradcam.maps(model, x, targets=[2])
+    assert np.unravel_index(cams["toy"][0].argmax(), (8, 8)) == (6, 5) and cams["toy"][0].sum() == 1
+    cams, _, _ = gradcam.maps(model, x, targets=[0])
+    assert not cams["toy"].any()  # no evidence: all zero, not NaN
+
+
+def test_body_is_compiled_once_and_weights_are_shared():
+    model, x = cam_network(), images(10)
+    first, _, _ = gradcam.maps(model, x, batch=4)
+    body = engine.split(model)[1]
+    assert engine.split(model)[1] is body
+    if keras.backend.backend() == "tensorflow":
+        function = body.predict_function
+        gradcam.maps(model, x, batch=4)
+        assert body.predict_function is function
+    model.get_layer("features_a").kernel.assign(-model.get_layer("features_a").kernel)
+    assert not np.allclose(gradcam.maps(model, x, batch=4)[0]["a"], first["a"])
+
+
+def test_models_that_cannot_be_explained_are_refused():
+    image = keras.Input((8, 8, 3))
+    with pytest.raises(ValueError, match="no layer named features_"):
+        gradcam.maps(keras.Model(image, keras.layers.Flatten()(image)), images(1, 8))
+    with pytest.raises(ValueError, match="one class each"):
+        gradcam.maps(cam_network(), images(2), targets=[1])
+
+
+def test_upsampling_fusing_and_overlay():
+    small = np.zeros((2, 4, 4), np.float16)
+    small[0, 1, 2] = 1
+    big = gradcam.upsample(small, 32)
+    assert big.shape == (2, 32, 32) and big.dtype == np.float32 and big.max() == 1 and not big[1].any()
+    rows, columns = np.indices((32, 32))
+    centre = (big[0] * rows).sum() / big[0].sum(), (big[0] * columns).sum() / big[0].sum()
+    assert centre == pytest.approx((1.5 * 8 - 0.5, 2.5 * 8 - 0.5))  # the cell's centre in the image
+    assert gradcam.upsample(small, (8, 12)).shape == (2, 8, 12)
+    other = np.zeros((2, 2, 2))
+    other[:, 1, 1] = 5
+    both = gradcam.fused({"x": small, "y": other}, 16)
+    assert both.shape == (2, 16, 16) and np.allclose(both.max((1, 2)), 1)
+    assert np.allclose(both[1], gradcam.upsample(other, 16)[1])
+    grey = np.full((32, 32), 80, np.uint8)
+    picture = gradcam.overlay(grey, small[0])
+    assert picture.shape == (32, 32, 3) and picture.dtype == np.uint8
+    assert (picture[-1, 0] == 80).all() and (picture[12, 20] != 80).any()
+    assert (gradcam.overlay(np.stack([grey] * 3, 2), small[1]) == 80).all()
+    with pytest.raises(ValueError, match="no maps"):
+        gradcam.fused({}, 8)
+
+
+def test_the_other_backend_gives_the_same_maps(tmp_path):
+    """The closed form holds on JAX too: this file's own first test, run in a process of its own."""
+    if keras.backend.backend() == "jax":
+        pytest.skip("this run is on JAX already")
+    pytest.importorskip("jax")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        __file__,
+        "-k",
+        "closed or planted",
+    ]
+    run = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
