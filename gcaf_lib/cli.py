@@ -57,19 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     data_option = argparse.ArgumentParser(add_help=False)
     data_option.add_argument("--data", metavar="DIR", help="the images' folder (else GCAF_DATA, else cache)")
-    choice = argparse.ArgumentParser(add_help=False)
-    choice.add_argument(
+    profile = argparse.ArgumentParser(add_help=False)
+    profile.add_argument(
         "--profile", default="cpu", metavar="P", help="demo, cpu, paper, or a YAML file (default: cpu)"
     )
-    choice.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=c",
-        help="change one setting (repeatable; `gcaf settings` lists them)",
-    )
-    seed = argparse.ArgumentParser(add_help=False)
-    seed.add_argument("--seed", type=_natural, default=0, metavar="N", help="random seed (default: 0)")
 
     def add(where, name, run, help, parents=(), example=None):
         command = where.add_parser(
@@ -105,23 +96,53 @@ def build_parser() -> argparse.ArgumentParser:
         "train",
         commands.train,
         "train one model, or load it if its record exists",
-        [choice, seed, data_option],
+        [profile, data_option],
         "gcaf train --profile cpu --seed 1 --set model.fusion=gate",
+    )
+    train.add_argument("--seed", type=_natural, default=0, metavar="N", help="random seed (default: 0)")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=c",
+        help="change one setting (repeatable; `gcaf settings` lists them)",
     )
     train.add_argument(
         "--weights", action="store_true", help="train again where the record is here but its weights are not"
     )
+
+    sweep = add(
+        rooms,
+        "sweep",
+        commands.sweep,
+        "train what is missing of some tables (all of them, if none is named)",
+        [profile, data_option],
+        "gcaf sweep table-4 table-5 --profile cpu --seeds 3 --workers 2",
+    )
+    sweep.add_argument("tables", nargs="*", metavar="TABLE", help="tables by name; a wrong one lists them")
+    sweep.add_argument("--seeds", type=_positive, metavar="N", help="seeds a row (default: the profile's)")
+    sweep.add_argument("--status", action="store_true", help="train nothing; say what is there")
+    sweep.add_argument(
+        "--workers", type=_positive, default=1, metavar="N", help="processes here (default: 1)"
+    )
+    sweep.add_argument("--engine", choices=("joblib", "dask"), default="joblib", help="one machine, or many")
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="Dask's scheduler, tcp://host:port")
 
     chapters_ = add(
         rooms,
         "chapters",
         commands.chapters,
         "execute the book's chapters in order",
-        [choice, data_option],
+        [profile, data_option],
         "gcaf chapters --profile cpu --only 07 08",
     )
     chapters_.add_argument("--only", nargs="+", default=None, metavar="NN", help="only these chapters")
-    chapters_.add_argument("--out", metavar="DIR", help="where to (default: book/notebooks)")
+    chapters_.add_argument(
+        "--out", metavar="DIR", help="where to (default: book/notebooks; demo: below _build/demo)"
+    )
+    chapters_.add_argument(
+        "--stale", action="store_true", help="execute nothing; name the pages that are not today's"
+    )
 
     predict_ = add(
         rooms,
@@ -144,14 +165,15 @@ def build_parser() -> argparse.ArgumentParser:
     settings_.add_argument("--profile", metavar="P", help="only this profile's values")
     settings_.add_argument("--json", action="store_true", help="JSON in place of a table")
 
-    splits_ = add(rooms, "splits", commands.splits, "recompute the split manifests", [data_option, seed])
+    splits_ = add(rooms, "splits", commands.splits, "recompute the split manifests", [data_option])
+    splits_.add_argument("--figshare", metavar="DIR", help="folder of patients.csv and thumbnails.npz")
     splits_.add_argument("--out", metavar="DIR", help="where to (default: results/splits)")
     floors_ = add(
         rooms, "floors", commands.floors, "recompute the floors: scores without a network", [data_option]
     )
+    floors_.add_argument("--figshare", metavar="DIR", help="folder of patients.csv and twins.csv")
     floors_.add_argument("--out", metavar="FILE", help="where to (default: results/floors.csv)")
-    sync_ = add(rooms, "sync", commands.sync, "write the clean notebooks from their .py sources")
-    sync_.add_argument("--check", action="store_true", help="change nothing; exit 1 where a pair has drifted")
+    add(rooms, "sync", commands.sync, "write the clean notebooks from their .py sources")
     return parser
 
 
@@ -164,6 +186,12 @@ def _version() -> str:
 def _natural(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**31 - 1}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) < 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
 
 

@@ -36,21 +36,51 @@ def train(args: argparse.Namespace) -> int:
     return 0
 
 
+def sweep(args: argparse.Namespace) -> int:
+    """Run what is missing of some tables; exit 1 where a run failed."""
+    from gcaf_lib.settings import SettingsError, load
+
+    load(args.profile)
+    if (args.engine == "dask") != bool(args.scheduler):
+        raise SettingsError("--engine dask and --scheduler tcp://host:port go together")
+    from gcaf_lib.training import experiments
+    from gcaf_lib.training import sweep as room
+
+    names = args.tables or list(experiments.EXPERIMENTS)
+    for name in names:
+        experiments.experiment(name)
+    if args.status:
+        plan = room.plan(names, args.profile, args.seeds, args.data)
+    else:
+        plan = room.sweep(
+            names, args.profile, args.seeds, workers=args.workers, data=args.data, scheduler=args.scheduler
+        )
+    states = ["done", "stale", "running", "failed", "missing"]
+    counts = [
+        [name, len(group), *(int((group["state"] == state).sum()) for state in states)]
+        for name, group in plan.groupby("experiment", sort=False)
+    ]
+    print(_table(counts, ["table", "runs", *states]))
+    failed = plan[plan["state"] == "failed"]
+    for job in failed["job"]:
+        print(f"failed: {job.label} (log: {job.log})", file=sys.stderr)
+    return 1 if len(failed) else 0
+
+
 def chapters(args: argparse.Namespace) -> int:
-    """Execute chapters and write them where the site reads them."""
+    """Execute chapters, or with --stale only name those whose page is not today's (then exit 1)."""
     from gcaf_lib.settings import load
 
-    overrides = _overrides(args.set)
-    load(args.profile, overrides)  # a wrong setting is said before the first chapter starts
+    load(args.profile)  # a wrong profile is said before anything heavy loads
     if args.data:
         os.environ["GCAF_DATA"] = str(Path(args.data).resolve())  # the kernels inherit it
     from gcaf_lib.report import book
 
-    for path in book.execute(
-        args.profile, only=args.only, overrides=overrides, out=Path(args.out) if args.out else None
-    ):
-        print(path)
-    return 0
+    out = Path(args.out) if args.out else None
+    found = book.stale(out) if args.stale else book.run_chapters(args.profile, args.only, out)
+    for item in found:
+        print(item)
+    return 1 if args.stale and found else 0
 
 
 def predict(args: argparse.Namespace) -> int:
@@ -177,29 +207,37 @@ def data_fetch(args: argparse.Namespace) -> int:
 
 def splits(args: argparse.Namespace) -> int:
     """Write every protocol's manifest."""
+    from gcaf_lib.data import dataset
     from gcaf_lib.data import splits as room
+    from gcaf_lib.settings import DataSettings
 
-    for path in room.write(args.data, seed=args.seed, out=Path(args.out) if args.out else None):
-        print(path)
+    images = dataset.open_dataset(DataSettings(), args.data)
+    keys = room.group_keys(images, args.figshare)
+    for protocol in room.MANIFESTS:
+        groups = keys["twins" if protocol == "twins" else "patients"]
+        frame = room.manifest(protocol, images.frame, groups)
+        print(room.write(protocol, frame, images, Path(args.out) if args.out else None))
     return 0
 
 
 def floors(args: argparse.Namespace) -> int:
     """Write the floors' table."""
+    from gcaf_lib.data import dataset
     from gcaf_lib.evaluation import floors as room
+    from gcaf_lib.settings import DataSettings
 
-    print(room.write(args.data, out=Path(args.out) if args.out else None))
+    table = room.table(dataset.open_dataset(DataSettings(), args.data), args.figshare)
+    print(room.write(table, Path(args.out) if args.out else None))
     return 0
 
 
 def sync(args: argparse.Namespace) -> int:
-    """Write, or check, the clean notebooks."""
+    """Write the clean notebooks; print those that changed."""
     from gcaf_lib.report import book
 
-    drifted = book.sync(check=args.check)
-    for path in drifted:
+    for path in book.sync():
         print(path)
-    return 1 if args.check and drifted else 0
+    return 0
 
 
 # --- helpers ---

@@ -1,0 +1,271 @@
+"""The command line: what it understands, what it prints, and how it fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcaf_lib import cli, commands
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("keras", "tensorflow", "jax", "numpy", "pandas", "cv2", "matplotlib", "sklearn")
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """Empty results and cache folders."""
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("GCAF_DEBUG", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def record(store):
+    """One finished main run on phantoms, without its weights."""
+    from gcaf_lib.settings import load
+    from gcaf_lib.training import runs
+
+    chosen = load("demo", {"model.fusion": "gate"})
+    info = {
+        "key": "3f2a11223344",
+        "kind": "main",
+        "profile": "demo",
+        "seed": 7,
+        "settings": chosen.to_dict(),
+    }
+    predictions = {}
+    for part in ("validation", "test"):
+        labels = np.array([0, 1, 2, 3], np.int8)
+        predictions[f"{part}_rows"], predictions[f"{part}_labels"] = np.arange(4, dtype=np.int32), labels
+        right = np.eye(4, dtype=np.float32)[[0, 1, 2, 2]]  # three of four
+        predictions[f"{part}_ema"] = predictions[f"{part}_raw"] = right
+    history = pd.DataFrame({"stage": [1], "epoch": [1], "loss": [1.0]})
+    return runs.write(info, history, predictions)
+
+
+def fails(argv, capsys) -> str:
+    """Run a command that must fail with status 2 and one line; return the line."""
+    assert cli.main(argv) == 2
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if line != commands.NOTICE]
+    assert out == "" and len(lines) == 1 and lines[0].startswith("gcaf: error: ")
+    return lines[0]
+
+
+def test_help_names_every_command_and_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom gcaf_lib import cli\n"
+        "try:\n    cli.main(['--help'])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+        f"print('HEAVY', [m for m in {HEAVY} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("HEAVY []\n")
+    for word in (
+        "data",
+        "train",
+        "sweep",
+        "chapters",
+        "predict",
+        "runs",
+        "settings",
+        "examples:",
+        "GCAF_DATA",
+    ):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    "data check,data fetch,train,sweep,chapters,predict,runs,settings,splits,floors,sync".split(","),
+)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command.split(), "--help"])
+    assert stop.value.code == 0
+    assert f"usage: gcaf {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *([], ["nonsense"], ["data"], ["predict"], ["predict", "run-without-image"], ["chapters", "--only"]),
+        *(["train", "--seed", bad] for bad in ("-1", "1.5", "x", str(2**31), "")),
+        *(["sweep", "--workers", "0"], ["sweep", "--seeds", "none"]),
+    ],
+)
+def test_wrong_arguments_exit_with_2_and_a_usage_line(argv, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(argv)
+    assert stop.value.code == 2
+    assert "usage: gcaf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "cure"),
+    [
+        (["--profile", "cpuu"], "did you mean 'cpu'"),
+        (["--profile", "nowhere.yaml"], "path of a YAML file"),
+        (["--set", "model.fuson=gate"], "did you mean 'model.fusion'"),
+        (["--set", "model.fusion=gat"], "did you mean 'gate'"),
+        (["--set", "training.batch_size=0"], "from 1 to"),
+        (["--set", "training.batch_size=many"], "not a valid int"),
+        (["--set", "model.fusion"], "name=value"),
+        (["--set", "=gate"], "name=value"),
+        (["--set", "loss.gamma=1", "--set", "loss.gamma=2"], "given twice"),
+    ],
+)
+def test_wrong_settings_fail_in_one_line_with_the_cure(argv, cure, store, capsys):
+    assert cure in fails(["train", *argv], capsys)
+
+
+def test_sweep_wants_a_known_table_and_a_scheduler_for_dask(store, capsys):
+    assert "go together" in fails(["sweep", "--engine", "dask"], capsys)
+    assert "table-4" in fails(["sweep", "tabel-4", "--profile", "demo"], capsys)
+
+
+def test_debug_shows_the_traceback(store, monkeypatch):
+    monkeypatch.setenv("GCAF_DEBUG", "1")
+    with pytest.raises(ValueError, match="cpuu"):
+        cli.main(["train", "--profile", "cpuu"])
+
+
+def test_an_operating_system_error_is_one_line(store, capsys, monkeypatch):
+    def full(_args):
+        raise OSError(28, "No space left on device", "/somewhere/images.npy")
+
+    monkeypatch.setattr(commands, "runs", full)
+    assert fails(["runs"], capsys).endswith("/somewhere/images.npy: No space left on device")
+
+
+def test_a_bug_is_not_dressed_up_as_wrong_input(store, monkeypatch):
+    def broken(_args):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(commands, "runs", broken)
+    with pytest.raises(KeyError):
+        cli.main(["runs"])
+
+
+def test_interrupt_is_130(store, capsys, monkeypatch):
+    def interrupted(_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "runs", interrupted)
+    assert cli.main(["runs"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_settings_lists_every_setting(capsys):
+    from gcaf_lib.settings import load, names
+
+    assert cli.main(["settings"]) == 0
+    text = capsys.readouterr().out
+    for name, field in names().items():
+        assert f"{name} = " in text and field.metadata["help"] in text
+    assert cli.main(["settings", "--profile", "demo", "--json"]) == 0
+    listed = {item["name"]: item for item in json.loads(capsys.readouterr().out)}
+    assert set(listed) == set(names())
+    assert listed["model.width"]["demo"] == load("demo").model.width
+    assert listed["training.batch_size"]["low"] == 1
+
+
+def test_runs_of_an_empty_store(store, capsys):
+    assert cli.main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "" and "gcaf train" in err
+    assert cli.main(["runs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_runs_lists_records(record, capsys):
+    assert cli.main(["runs"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split()[:4] == ["run", "kind", "profile", "seed"]
+    assert row.split()[:4] == ["3f2a11223344", "main", "demo", "7"]
+    assert "gate" in row and "0.7500" in row and row.endswith("no")
+    assert cli.main(["runs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["key"] == "3f2a11223344"
+
+
+def test_predict_says_it_is_no_medical_device_and_knows_no_such_run(store, capsys):
+    assert cli.main(["predict", "abc", "x.jpg"]) == 2
+    err = capsys.readouterr().err.splitlines()
+    assert err[0] == commands.NOTICE and "not a medical device" in err[0]
+    assert "no run 'abc'" in err[1] and "gcaf runs" in err[1]
+
+
+def test_predict_refuses_what_is_no_image(record, tmp_path, capsys):
+    text = tmp_path / "notes.jpg"
+    text.write_text("not an image")
+    assert "notes.jpg" in fails(["predict", "3f2a", str(text)], capsys)
+    assert "absent.jpg" in fails(["predict", "3f2a", str(tmp_path / "absent.jpg")], capsys)
+
+
+def test_predict_without_weights_says_how_to_make_them(record, tmp_path, capsys):
+    image = tmp_path / "slice.png"
+    cv2.imwrite(str(image), np.full((80, 80, 3), 90, np.uint8))
+    line = fails(["predict", "3f2", str(image)], capsys)
+    assert "gcaf train --profile demo --seed 7 --weights --set model.fusion=gate" in line
+
+
+@pytest.fixture
+def trained(record):
+    """The record with (untrained) weights in the cache."""
+    from gcaf_lib.model import classifier
+    from gcaf_lib.training import runs
+
+    s = record.settings
+    model = classifier.build(s.model, s.data.image_size, len(s.data.classes), seed=7)
+    path = runs.weights_path(record.key, "ema")
+    path.parent.mkdir(parents=True)
+    model.save_weights(path)
+    return record
+
+
+def test_predict_prints_probabilities_and_writes_overlays(trained, tmp_path, capsys):
+    pictures = []
+    for folder in ("a", "b"):  # two images of one name must not overwrite each other's picture
+        (tmp_path / folder).mkdir()
+        pictures.append(str(tmp_path / folder / "slice.png"))
+        cv2.imwrite(pictures[-1], np.random.default_rng(0).integers(0, 255, (80, 70, 3), np.uint8))
+    out = tmp_path / "maps"
+    assert cli.main(["predict", trained.key, *pictures, "--cam", str(out)]) == 0
+    table, err = capsys.readouterr()
+    rows = [line.split() for line in table.splitlines()]
+    assert rows[0] == ["image", "class", *trained.settings.data.classes]
+    assert [row[0] for row in rows[1:]] == pictures
+    assert all(abs(sum(map(float, row[2:])) - 1) < 0.01 for row in rows[1:])
+    assert rows[1][1:] == rows[2][1:]  # the same pixels, the same answer
+    assert "PHANTOM DATA" in err
+    assert sorted(p.name for p in out.iterdir()) == ["slice-2-cam.png", "slice-cam.png"]
+    assert cv2.imread(str(out / "slice-cam.png")).shape[2] == 3
+
+    assert cli.main(["predict", str(trained.folder), pictures[0], "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["run"] == trained.key and answer["weights"] == "ema"
+    assert abs(sum(answer["images"][0]["probabilities"].values()) - 1) < 1e-4
+
+
+def test_chapters_names_the_chapters_there_are(store, capsys):
+    assert "no chapter '99'" in fails(["chapters", "--profile", "demo", "--only", "99"], capsys)
+
+
+def test_data_check_of_a_path_that_is_not_there(store, tmp_path, capsys):
+    pytest.importorskip("gcaf_lib.data.check")
+    assert "nowhere" in fails(["data", "check", str(tmp_path / "nowhere")], capsys)
+
+
+def test_the_installed_command_is_this_one(store):
+    command = Path(sys.executable).parent / "gcaf"
+    if not command.is_file():
+        pytest.skip("gcaf is not installed in this environment (make env installs it)")
+    done = subprocess.run([command, "runs"], capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0 and "no run records" in done.stderr
