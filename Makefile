@@ -108,7 +108,7 @@ $(STAMP): pyproject.toml constraints.txt
 			echo '$(PYTHON) -m venv does not work here (Debian: apt install python3-venv); trying virtualenv ...'; \
 			rm -rf $(VENV); \
 			$(PYTHON) -m virtualenv --quiet $(VENV) 2>/dev/null || { \
-				$(PYTHON) -m pip install --quiet --target _build/virtualenv virtualenv \
+				$(PYTHON) -m pip install -qq --target _build/virtualenv virtualenv \
 				&& PYTHONPATH=_build/virtualenv $(PYTHON) -m virtualenv --quiet $(VENV); \
 			}; } || { \
 			rm -rf $(VENV); \
