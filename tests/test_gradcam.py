@@ -34,7 +34,7 @@ def test_equals_the_closed_form_of_class_activation_maps():
     out = {k: np.asarray(v) for k, v in model.predict_on_batch(x.astype("float32")).items()}
     assert np.allclose(logits, out["logits"], rtol=1e-4, atol=1e-3)
     assert (targets == logits.argmax(1)).all() and targets.dtype == np.int64
-    kernel = model.get_layer("logits").get_weights()[0]
+    kernel = np.asarray(model.get_layer("logits").kernel.value)
     for name, part in (("a", kernel[:5]), ("b", kernel[5:])):
         # dy/dA = w / hw, the same everywhere: Grad-CAM is the CAM of Zhou et al. 2016, up to scale
         cam = np.maximum(np.einsum("nhwc,nc->nhw", out[f"features_{name}"], part[:, targets].T), 0)
