@@ -15,7 +15,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from statsmodels.stats.proportion import proportion_confint
 
 BINS = 15
-_TINY = 1e-12  # smallest probability that enters a logarithm: float32 softmax does give exact zeros
+TINY = 1e-12  # smallest probability that enters a logarithm: float32 softmax does give exact zeros
 
 
 def _rows(probs) -> np.ndarray:
@@ -24,7 +24,7 @@ def _rows(probs) -> np.ndarray:
     return probs / probs.sum(1, keepdims=True)
 
 
-def _bins(score: np.ndarray, bins: int, equal_mass: bool) -> np.ndarray:
+def bin_numbers(score: np.ndarray, bins: int, equal_mass: bool) -> np.ndarray:
     """Bin number of each score: equal widths (low, high] on [0, 1], or bins of (almost) equal counts."""
     if equal_mass:
         order = np.argsort(score, kind="stable")
@@ -38,7 +38,7 @@ def _bins(score: np.ndarray, bins: int, equal_mass: bool) -> np.ndarray:
 
 def _gap(hit: np.ndarray, score: np.ndarray, bins: int, equal_mass: bool) -> float:
     """Σ_b n_b/n · |mean hit − mean score|, in one pass."""
-    difference = np.bincount(_bins(score, bins, equal_mass), weights=hit - score, minlength=bins)
+    difference = np.bincount(bin_numbers(score, bins, equal_mass), weights=hit - score, minlength=bins)
     return float(np.abs(difference).sum() / len(score))
 
 
@@ -70,7 +70,7 @@ def brier(labels, probs) -> float:
 
 def nll(labels, probs) -> float:
     """Mean negative log-likelihood, natural logarithm; a probability of 0 counts as 1e-12."""
-    probs = _rows(np.clip(np.asarray(probs, np.float64), _TINY, 1))
+    probs = _rows(np.clip(np.asarray(probs, np.float64), TINY, 1))
     return float(log_loss(labels, probs, labels=range(probs.shape[1])))
 
 
@@ -83,7 +83,7 @@ def reliability(
     """
     labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
     score, hit = probs.max(1), probs.argmax(1) == labels
-    number = _bins(score, bins, equal_mass)
+    number = bin_numbers(score, bins, equal_mass)
     lines = []
     for b in range(bins):
         here = number == b
@@ -107,7 +107,7 @@ def temperature(labels, probs) -> float:
     labels = np.asarray(labels)
     if not len(labels):
         raise ValueError("no validation samples to fit a temperature on")
-    logits, rows = np.log(np.clip(np.asarray(probs, np.float64), _TINY, 1)), np.arange(len(labels))
+    logits, rows = np.log(np.clip(np.asarray(probs, np.float64), TINY, 1)), np.arange(len(labels))
 
     def loss(log_t: float) -> float:
         return -log_softmax(logits / np.exp(log_t), axis=1)[rows, labels].mean()
@@ -119,7 +119,7 @@ def temperature(labels, probs) -> float:
 
 def scale(probs, t: float) -> np.ndarray:
     """softmax(log p / T), (n, K) float64: the calibrated probabilities; the most probable class stays."""
-    return softmax(np.log(np.clip(np.asarray(probs, np.float64), _TINY, 1)) / t, axis=1)
+    return softmax(np.log(np.clip(np.asarray(probs, np.float64), TINY, 1)) / t, axis=1)
 
 
 class Selective(NamedTuple):

@@ -1,0 +1,163 @@
+"""Intervals and tests against published values, closed forms, brute force and second libraries."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn import metrics as sk
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+
+from gcaf_lib.evaluation import calibration, significance
+
+
+def sample(n=120, k=4, seed=0, skill=1.5):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, k, n)
+    z = np.exp(rng.normal(size=(n, k)) + skill * np.eye(k)[labels])
+    return labels, z / z.sum(1, keepdims=True)
+
+
+def test_wilson_of_the_papers_accuracy():
+    value, low, high = significance.wilson(673, 703)
+    assert value == pytest.approx(0.9573, abs=5e-5) and (round(low, 3), round(high, 3)) == (0.940, 0.970)
+    # Newcombe 1998, Table I: 81 of 263 gives 0.2553 to 0.3662
+    assert np.round(significance.wilson(81, 263)[1:], 4).tolist() == [0.2553, 0.3662]
+    with pytest.raises(ValueError, match="no proportion"):
+        significance.wilson(4, 3)
+
+
+REFERENCE = {
+    "accuracy": lambda y, p: sk.accuracy_score(y, p.argmax(1)),
+    "macro_f1": lambda y, p: sk.f1_score(y, p.argmax(1), average="macro"),
+    "kappa": lambda y, p: sk.cohen_kappa_score(y, p.argmax(1)),
+    "mcc": lambda y, p: sk.matthews_corrcoef(y, p.argmax(1)),
+    "ece": calibration.ece,
+    "brier": calibration.brier,
+    "nll": calibration.nll,
+}
+
+
+@pytest.mark.parametrize("metric", significance.FAST)
+@pytest.mark.parametrize("clustered", [False, True])
+def test_the_quick_path_is_the_slow_path(metric, clustered):
+    labels, probs = sample(60)
+    groups = np.random.default_rng(1).choice(list("abcdefghijklmnop"), 60) if clustered else None
+    fast = significance.draws(labels, probs, metric, groups, n=25, seed=4)
+    slow = significance.draws(labels, probs, REFERENCE[metric], groups, n=25, seed=4)
+    assert np.allclose(fast, slow)
+    got = significance.bootstrap(labels, probs, metric, groups, n=50)
+    assert got.value == pytest.approx(REFERENCE[metric](labels, probs)) and got.low <= got.high
+
+
+def test_bootstrap_has_the_binomial_spread_and_clusters_widen_it():
+    labels, probs = sample(400)
+    right = probs.argmax(1) == labels
+    spread = np.std(significance.draws(labels, probs, "accuracy", n=4000))
+    assert spread == pytest.approx(np.sqrt(right.mean() * (1 - right.mean()) / 400), rel=0.06)
+    # every sample four times, in groups of four: the interval is that of the single samples
+    four = np.tile(labels, 4), np.tile(probs, (4, 1)), "accuracy", np.tile(np.arange(400), 4)
+    assert np.std(significance.draws(*four, n=4000)) == pytest.approx(spread, rel=0.06)
+    assert np.std(significance.draws(*four[:3], n=4000)) == pytest.approx(spread / 2, rel=0.06)
+    one = significance.bootstrap(labels, probs, "macro_f1", n=200, seed=7)
+    assert one == significance.bootstrap(labels, probs, "macro_f1", n=200, seed=7)
+    assert one != significance.bootstrap(labels, probs, "macro_f1", n=200, seed=8)
+
+
+def test_bootstrap_of_a_difference_is_paired():
+    labels, probs = sample()
+    same = significance.bootstrap_difference(labels, probs, probs)
+    assert same == (0, 0, 0)
+    worse = significance.bootstrap_difference(labels, np.eye(4)[labels], probs, n=500)
+    assert worse.low > 0 and worse.value == pytest.approx(np.mean(probs.argmax(1) != labels))
+    with pytest.raises(ValueError, match="give one of accuracy"):
+        significance.draws(labels, probs, "acuracy")
+    with pytest.raises(ValueError, match="groups for 120"):
+        significance.draws(labels, probs, "accuracy", groups=[1, 2])
+
+
+def test_t_tests():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0.95, 0.01, 5), rng.normal(0.94, 0.01, 5)
+    scipy = stats.ttest_rel(a, b)
+    ours = significance.paired_t(a, b)
+    assert (ours.statistic, ours.p) == pytest.approx((scipy.statistic, scipy.pvalue)) and ours.n == 5
+    assert ours[3:5] == pytest.approx(tuple(scipy.confidence_interval()))
+    corrected = significance.nadeau_bengio(a, b, 703 / 5618)
+    assert corrected.statistic == pytest.approx(ours.statistic / np.sqrt(1 + 5 * 703 / 5618))
+    assert corrected.p > ours.p
+    assert significance.paired_t([1, 2], [1, 2]).p == 1 and significance.paired_t([2, 3], [1, 2]).p == 0
+    with pytest.raises(ValueError, match="two pairs"):
+        significance.paired_t([1], [2])
+
+
+def test_mcnemar_against_published_values():
+    # Fagerland et al. 2013, airway hyper-responsiveness (1, 1; 7, 12): exact 0.070, mid-p 0.039
+    first = np.array([1] + [1] + [0] * 7 + [0] * 12, bool)
+    second = np.array([1] + [0] + [1] * 7 + [0] * 12, bool)
+    got = significance.mcnemar(first, second)
+    assert (got.only_first, got.only_second) == (1, 7)
+    assert (round(got.exact, 3), round(got.p, 3)) == (0.070, 0.039)
+    assert got.exact == pytest.approx(statsmodels_mcnemar([[1, 1], [7, 12]], exact=True).pvalue)
+    assert significance.mcnemar(first, first).p == 1
+    with pytest.raises(ValueError, match="same samples"):
+        significance.mcnemar(first, second[:3])
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_mcnemars_mid_p_is_the_two_sided_mid_p(b, c):
+    first = np.r_[np.ones(b), np.zeros(c)].astype(bool)
+    got = significance.mcnemar(first, ~first)
+    mass = stats.binom.pmf(np.arange(b + c + 1), b + c, 0.5)
+    lower = min(mass[:b].sum(), mass[b + 1 :].sum()) + mass[b] / 2  # half of the value seen, in each tail
+    assert got.p == pytest.approx(min(1, 2 * lower) if b != c else (1 - mass[b] / 2 if b else 1))
+    assert 0 < got.p <= got.exact <= 1
+
+
+def test_delong_against_brute_force():
+    rng = np.random.default_rng(2)
+    truth = rng.random(70) < 0.4
+    scores = np.round(rng.normal(size=(3, 70)) + [[1.0], [0.6], [0.1]] * truth, 1)  # with ties
+    got = significance.delong(truth, *scores)
+    kernel = np.sign(scores[:, truth, None] - scores[:, None, ~truth]) / 2 + 0.5
+    v10, v01 = kernel.mean(2), kernel.mean(1)
+    assert np.allclose(got.auc, [sk.roc_auc_score(truth, s) for s in scores])
+    assert np.allclose(got.covariance, np.cov(v10) / truth.sum() + np.cov(v01) / (~truth).sum())
+    gap = np.array([1, -1, 0])
+    assert got.z == pytest.approx((got.auc[0] - got.auc[1]) / np.sqrt(gap @ got.covariance @ gap))
+    assert significance.delong(truth, scores[0], scores[0])[2:] == (0, 1)
+    single = significance.delong(truth, scores[0])
+    assert single.covariance.shape == (1, 1) and np.isnan(single.p)
+    with pytest.raises(ValueError, match="two of each"):
+        significance.delong([1, 0, 0], [1, 2, 3])
+
+
+def test_cluster_permutation_is_exact_where_it_can_be():
+    # 6 groups that all favour the first model: 2 of 64 sign patterns are as extreme
+    groups = np.repeat(np.arange(6), 5)
+    got = significance.cluster_permutation(np.ones(30), np.zeros(30), groups)
+    assert got.p == pytest.approx(2 / 64) and got.difference == 1 and got.n == 6
+    assert significance.cluster_permutation(np.ones(30), np.zeros(30)).p < 0.001  # wrongly independent
+    assert significance.cluster_permutation(np.ones(4), np.ones(4)).p == 1
+    # on independent right/wrong samples it is McNemar's exact test
+    first, second = np.array([1] * 3 + [0] * 9), np.array([0] * 3 + [1] * 9)
+    exact = significance.mcnemar(first, second).exact
+    assert significance.cluster_permutation(first, second).p == pytest.approx(exact)
+
+
+def test_holm():
+    assert significance.holm([0.01, 0.04, np.nan, 0.03, 0.005])[[0, 1, 3, 4]] == pytest.approx(
+        [0.03, 0.06, 0.06, 0.02]
+    )
+    assert np.isnan(significance.holm([np.nan])).all()
+
+
+def test_power_is_the_noncentral_t():
+    d, sd, n = 0.01, 0.008, 5
+    cut, shift = stats.t.ppf(0.975, n - 1), d / sd * np.sqrt(n)
+    exact = stats.nct.sf(cut, n - 1, shift) + stats.nct.cdf(-cut, n - 1, shift)
+    assert significance.power([d, -d], sd, n) == pytest.approx([exact, exact])
+    least = significance.detectable(sd, n)
+    assert significance.power(least, sd, n)[0] == pytest.approx(0.8, abs=1e-6)
+    assert significance.detectable(sd, 10) < least
