@@ -89,6 +89,9 @@ def build_parser() -> argparse.ArgumentParser:
         actions, "fetch", commands.data_fetch, "download and verify the images (resumes where it stopped)"
     )
     fetch.add_argument("--figshare", action="store_true", help="also the figshare archive (tumour borders)")
+    fetch.add_argument(
+        "--archive", metavar="FILE", help="a zip file or folder downloaded by hand, not Kaggle"
+    )
     fetch.add_argument("--to", metavar="DIR", help="where to (default: the cache folder)")
 
     train = add(

@@ -201,7 +201,8 @@ def data_fetch(args: argparse.Namespace) -> int:
     """Download the dataset and say where it is."""
     from gcaf_lib.data import fetch
 
-    print(fetch.fetch(Path(args.to) if args.to else None, figshare=args.figshare))
+    where, archive = (Path(p) if p else None for p in (args.to, args.archive))
+    print(fetch.fetch(where, figshare=args.figshare, archive=archive))
     return 0
 
 

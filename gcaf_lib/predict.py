@@ -47,9 +47,9 @@ def classify(
     """Class probabilities of image files, prepared as the run's own images were (Eqs 1, 2).
 
     record: a main run; files: image paths; which: `ema` or `raw` weights; cam: a folder for one
-    Grad-CAM picture an image, the map of each backbone over the prepared image, for the class
-    predicted. Raises `DataError` naming a file that is no image, `RunError` where the run has no
-    classifier or its weights are not on this machine.
+    Grad-CAM picture an image: the map of each backbone, and of both, for the class predicted.
+    Raises `DataError` naming a file that is no image, `RunError` where the run has no classifier or
+    its weights are not on this machine.
     """
     if record.info["kind"] != "main":
         raise runs.RunError(
@@ -71,9 +71,11 @@ def classify(
     probabilities = loop.probabilities(model, images, rows, batch_size=min(32, len(images)))
     overlays: list[Path] = []
     if folder is not None:
-        from gcaf_lib.model import gradcam
+        from gcaf_lib.evaluation import gradcam
 
         cams, target, _ = gradcam.maps(model, images, rows)
+        if len(cams) > 1:
+            cams["both"] = gradcam.fused(cams, images.shape[1])
         for i, path in enumerate(_names(folder, files)):
             label = f"{settings.data.classes[int(target[i])]}, p = {probabilities[i, target[i]]:.2f}"
             _draw(path, images[i], {name: maps[i] for name, maps in cams.items()}, label)
@@ -102,19 +104,15 @@ def _names(folder: Path, files: Sequence[str | Path]) -> list[Path]:
 
 
 def _draw(path: Path, image: np.ndarray, maps: dict[str, np.ndarray], title: str) -> None:
-    """The prepared image, then each backbone's map over it; written whole or not at all."""
-    import cv2
+    """The prepared image, then each map over it; written whole or not at all."""
     from matplotlib.figure import Figure
 
-    size = image.shape[0]
-    figure = Figure(figsize=(3 * (1 + len(maps)), 3.4), layout="constrained")
-    axes = figure.subplots(1, 1 + len(maps))
-    for axis, (name, heat) in zip(axes, [("image", None), *maps.items()]):
-        axis.imshow(image)
-        if heat is not None:
-            smooth = cv2.resize(np.asarray(heat, np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
-            smooth = smooth.clip(0, 1)
-            axis.imshow(smooth, cmap="inferno", vmin=0, vmax=1, alpha=0.6 * smooth)
+    from gcaf_lib.evaluation import gradcam
+
+    panels = {"image": image, **{name: gradcam.overlay(image, heat) for name, heat in maps.items()}}
+    figure = Figure(figsize=(3 * len(panels), 3.4), layout="constrained")
+    for axis, (name, picture) in zip(figure.subplots(1, len(panels)), panels.items()):
+        axis.imshow(picture)
         axis.set_title(name, fontsize=10)
         axis.set_axis_off()
     figure.suptitle(title, fontsize=11)
