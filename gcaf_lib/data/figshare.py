@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from gcaf_lib.data import twins
 from gcaf_lib.data.dataset import DataError
-from gcaf_lib.settings import cache_dir
+from gcaf_lib.settings import cache_dir, digest
 
 LABELS = {1: "meningioma", 2: "glioma", 3: "pituitary"}  # cjdata.label
 COUNT = 3064
@@ -64,7 +64,10 @@ def read(path: str | Path | None = None, progress: bool = True) -> Slices:
     place = locate(path)
     if (place / "patients.csv").is_file() and (place / "thumbnails.npz").is_file():
         return read_tables(place)
-    return read_archive(place, progress)
+    store = cache_dir() / "figshare-slices" / f"{_signature(place)}.npz"
+    if not store.is_file():  # half a minute of reading, done once
+        _store(read_archive(place, progress), store)
+    return _restore(store)
 
 
 def patient_group(pid: str) -> str:
@@ -185,17 +188,36 @@ def read_archive(place: Path, progress: bool = True) -> Slices:
     )
 
 
-def write_tables(slices: Slices, folder: Path) -> None:
-    """patients.csv and thumbnails.npz in `folder`, so that the archive is read once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".patients.csv.{os.getpid()}"
-    slices.table.to_csv(part, index=False, lineterminator="\n")
-    os.replace(part, folder / "patients.csv")
-    part = folder / f".thumbnails.npz.{os.getpid()}"
+def _signature(place: Path) -> str:
+    """Name of the cache of an archive: 12 hex digits of its files' names, sizes and times."""
+    files = sorted(place.rglob("*")) if place.is_dir() else [place]
+    stats = [(str(file), file.stat()) for file in files if file.suffix in (".zip", ".mat")]
+    return digest([str(place.resolve()), [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]])
+
+
+def _store(slices: Slices, path: Path) -> None:
+    """Write what was read from an archive, whole or not at all: thumbnails, table, borders end to end."""
+    borders = [np.empty((0, 2)) if border is None else border for border in slices.borders]
+    columns = {name: slices.table[name].to_numpy() for name in slices.table}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
     with part.open("wb") as file:
-        ids = slices.table["figshare_id"].to_numpy(np.int16)
-        np.savez_compressed(file, figshare_id=ids, thumbnail=slices.thumbnails)
-    os.replace(part, folder / "thumbnails.npz")
+        np.savez_compressed(
+            file,
+            thumbnail=slices.thumbnails,
+            border=np.concatenate(borders),
+            length=[len(border) for border in borders],
+            **{name: col if col.dtype.kind in "iu" else col.astype(str) for name, col in columns.items()},
+        )
+    os.replace(part, path)
+
+
+def _restore(path: Path) -> Slices:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    table = pd.DataFrame({name: arrays[name] for name in ("figshare_id", "pid", "group", "label")})
+    cuts = np.split(arrays["border"], np.cumsum(arrays["length"])[:-1])
+    return Slices(table, arrays["thumbnail"], [cut if len(cut) else None for cut in cuts])
 
 
 def match(
@@ -251,3 +273,13 @@ def patients(frame: pd.DataFrame, matches: pd.DataFrame, slices: Slices) -> np.n
     group = matches["figshare_id"].map(slices.table.set_index("figshare_id")["group"])
     known = dict(zip(matches["file"], group))
     return np.array([known.get(file) for file in frame["file"]], dtype=object)
+
+
+def twin_table(matches: pd.DataFrame, slices: Slices) -> pd.DataFrame:
+    """`matches` with the column tumour_border: JSON polygon [[x,y],…] with four decimals, "" where not trusted."""
+    known = borders(matches, slices)
+    text = [
+        json.dumps(np.round(known[file], 4).tolist(), separators=(",", ":")) if file in known else ""
+        for file in matches["file"]
+    ]
+    return matches.assign(tumour_border=text)

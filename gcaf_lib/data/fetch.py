@@ -1,0 +1,324 @@
+"""Fetching: the images from Kaggle, the annotations from figshare, resumed and verified.
+
+kagglehub and pooch know where the files are; what arrives is not trusted. Downloads are resumed by
+HTTP Range (pooch starts over after a cut connection, and the archive has 880 MB) and checked
+against their hash; zip files are unpacked under limits; images count only if their SHA-256
+is in the committed manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import time
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+import requests
+from tqdm import tqdm
+
+from gcaf_lib.data.dataset import published_index
+from gcaf_lib.settings import cache_dir
+
+# Version 1 holds the 7,023 files of the paper; later ones are a re-release with other files.
+KAGGLE = "masoudnickparvar/brain-tumor-mri-dataset/versions/1"
+KAGGLE_PAGE = "https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset"
+FIGSHARE_DOI = "10.6084/m9.figshare.1512427.v5"
+TIMEOUT = 60  # seconds without a byte
+CHUNK = 2**16  # what a cut connection costs at most
+
+
+class FetchError(OSError):
+    """Something could not be fetched, or is not what it should be; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may hold: files, bytes in all when unpacked, and bytes per compressed byte."""
+
+    files: int = 20_000
+    size: int = 2 * 2**30
+    ratio: float = 100.0
+
+
+# --- one file ---
+
+
+def download(
+    url: str,
+    target: Path,
+    checksum: str | None = None,
+    attempts: int = 5,
+    pause: float = 1.0,
+    progress: bool = True,
+) -> Path:
+    """Fetch `url` into the file `target`; what an earlier call left in `<target>.part` is continued.
+
+    checksum: "sha256:<hex>" or "md5:<hex>". A cut connection is resumed up to `attempts` times,
+    after `pause` seconds, twice as long each time.
+    Raises `FetchError` when the server cannot be reached or the checksum differs; `target` is
+    written whole or not at all.
+    """
+    if target.is_file() and checksum and _digest(target, checksum) == checksum:
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    resumed, failure = part.exists(), None
+    for attempt in range(attempts):
+        try:
+            _continue(url, part, progress)
+        except requests.RequestException as error:
+            failure, resumed = error, part.exists()
+            answer = getattr(error, "response", None)
+            if answer is not None and 400 <= answer.status_code < 500:
+                break  # the server means it
+            if attempt + 1 < attempts:
+                time.sleep(pause * 2**attempt)
+            continue
+        if checksum is None or _digest(part, checksum) == checksum:
+            os.replace(part, target)
+            return target
+        part.unlink()  # a resumed file may stem from another version on the server: start over, once
+        if not resumed:
+            break
+        resumed, failure = False, None
+    if failure is not None:
+        raise FetchError(f"{url} cannot be fetched ({_short(failure)}); run the same command again to resume")
+    raise FetchError(f"{url} does not have the published {checksum}; it was not kept")
+
+
+def _continue(url: str, part: Path, progress: bool) -> None:
+    """Append to `part` what is missing; raises `requests.RequestException` when the connection is cut."""
+    have = part.stat().st_size if part.exists() else 0
+    asked = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+    with requests.get(url, stream=True, timeout=TIMEOUT, headers=asked) as answer:
+        if answer.status_code == 416:  # nothing after `have`: it is whole, or too long; the checksum tells
+            return
+        answer.raise_for_status()
+        append = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(
+            f"bytes {have}-"
+        )
+        if answer.status_code == 206 and not append:
+            raise requests.ConnectionError("the server sent another range than was asked for")
+        start = have if append else 0
+        length = int(answer.headers.get("Content-Length") or 0) or None
+        with (
+            part.open("ab" if append else "wb") as file,
+            tqdm(
+                total=start + length if length else None,
+                initial=start,
+                unit="B",
+                unit_scale=True,
+                desc=part.stem,
+                disable=None if progress else True,
+            ) as bar,
+        ):
+            for chunk in answer.iter_content(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+    if length and part.stat().st_size < start + length:
+        raise requests.ConnectionError("the connection was cut")
+
+
+def _digest(path: Path, like: str) -> str:
+    """Checksum of a file, of the kind of `like`, as "kind:hex"."""
+    kind = like.partition(":")[0]
+    with path.open("rb") as file:
+        return f"{kind}:{hashlib.file_digest(file, kind).hexdigest()}"
+
+
+def _short(error: Exception) -> str:
+    """An exception's name and the first line of its text."""
+    text = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {text[:160]}"
+
+
+# --- archives ---
+
+
+def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
+    """Unpack a zip file into the new folder `folder`, whole or not at all.
+
+    Raises `FetchError` for paths that leave the folder (../, absolute, drives), links, encrypted
+    members, and for more files, bytes or compression than `limits` allow, whatever its headers claim.
+    """
+    limits = limits or Limits()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        with zipfile.ZipFile(archive) as file:
+            names = [_checked(info, archive) for info in file.infolist()]
+            if len(names) > limits.files:
+                raise FetchError(
+                    f"{archive} holds {len(names)} files, more than {limits.files}; it was not unpacked"
+                )
+            # a megabyte is harmless, however well it was compressed
+            room = min(limits.size, max(2**20, int(limits.ratio * archive.stat().st_size)))
+            for info, name in zip(file.infolist(), names):
+                target = temporary / name
+                if info.is_dir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with file.open(info) as source, target.open("xb") as sink:
+                    while chunk := source.read(CHUNK):
+                        room -= len(chunk)
+                        if room < 0:
+                            raise FetchError(
+                                f"{archive} unpacks to far more than it should (a zip bomb); removed"
+                            )
+                        sink.write(chunk)
+        os.replace(temporary, folder)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        RuntimeError,
+        EOFError,
+        FileExistsError,
+        NotADirectoryError,
+    ) as error:
+        raise FetchError(f"{archive} is not a sound zip file ({_short(error)}); fetch it again") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _checked(info: zipfile.ZipInfo, archive: Path) -> str:
+    """Name of a member, if it stays inside the folder and is no link; else `FetchError`."""
+    path = PurePosixPath(info.filename.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in info.filename or not path.parts:
+        raise FetchError(
+            f"{archive} holds the path {info.filename!r}, which leaves its folder; it was not unpacked"
+        )
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise FetchError(f"{archive} holds the link {info.filename!r}; it was not unpacked")
+    return path.as_posix()
+
+
+# --- the two datasets ---
+
+
+def _kaggle(handle: str) -> str:
+    """Folder of a Kaggle dataset in kagglehub's own cache (kagglehub resumes by itself)."""
+    import kagglehub  # slow to import, and wanted here only
+
+    return kagglehub.dataset_download(handle)
+
+
+def _figshare(doi: str) -> dict[str, tuple[str, str]]:
+    """name → (URL, "md5:<hex>") of a figshare record's zip files, looked up by pooch."""
+    import pooch
+    from pooch.downloaders import doi_to_repository
+
+    registry = pooch.create(path=cache_dir(), base_url=f"doi:{doi}/")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        repository = doi_to_repository(doi, timeout=TIMEOUT)
+        repository.populate_registry(registry)
+    return {
+        name: (repository.download_url(name), checksum)
+        for name, checksum in registry.registry.items()
+        if name.endswith(".zip")
+    }
+
+
+def absent(folder: Path, wanted: pd.DataFrame) -> list[str]:
+    """Files of `wanted` (file, sha256) that are not in `folder`, or whose content differs."""
+    out = []
+    for name, sha256 in zip(wanted["file"], wanted["sha256"]):
+        path = folder / name
+        if not path.is_file() or _digest(path, "sha256:") != f"sha256:{sha256}":
+            out.append(name)
+    return out
+
+
+def fetch_dataset(
+    destination: Path | None = None,
+    archive: Path | None = None,
+    wanted: pd.DataFrame | None = None,
+    kaggle: Callable[[str], str] = _kaggle,
+) -> Path:
+    """Put the published images into `destination` (the cache folder); files already right are kept.
+
+    archive: a zip file or folder that the user downloaded by hand, in place of Kaggle. wanted: file
+    and sha256 (the committed manifest). Raises `FetchError` when Kaggle cannot be reached or
+    files are missing or altered. Only files with a published hash are copied.
+    """
+    destination = destination or cache_dir() / "brain-tumor-mri"
+    wanted = published_index() if wanted is None else wanted
+    if not (missing := absent(destination, wanted)):
+        return destination
+    source = archive
+    if source is None:
+        try:
+            source = Path(kaggle(KAGGLE))
+        except Exception as error:  # kagglehub raises its own and its libraries' errors
+            raise FetchError(
+                f"Kaggle cannot be reached ({_short(error)}). By hand: download {KAGGLE_PAGE} (version 1) in a "
+                f"browser, unpack it, and use the folder that holds Training/ and Testing/ with --data or GCAF_DATA"
+            ) from error
+    if not source.exists():
+        raise FetchError(f"{source} does not exist")
+    destination.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=destination.parent) as scratch:
+        if source.is_file():
+            source = unpack(source, Path(scratch) / "unpacked")
+        root = next((path.parent for path in sorted(source.glob("**/Training")) if path.is_dir()), source)
+        table = wanted.set_index("file")["sha256"]
+        for name in tqdm(missing, "images", disable=None):
+            path = root / name
+            if path.is_file() and _digest(path, "sha256:") == f"sha256:{table[name]}":
+                target = destination / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                part = target.with_name(f".{target.name}.part")
+                shutil.copyfile(path, part)
+                os.replace(part, target)
+    if missing := absent(destination, wanted):
+        raise FetchError(
+            f"{len(missing)} of {len(wanted)} files are missing or not the published ones, e.g. {missing[0]}: "
+            f"this is another variant of the dataset; `gcaf data check {root}` says which. "
+            f"The paper's is version 1 of {KAGGLE_PAGE}"
+        )
+    return destination
+
+
+def fetch_figshare(
+    destination: Path | None = None,
+    lookup: Callable[[str], dict[str, tuple[str, str]]] = _figshare,
+) -> Path:
+    """Put the zip files of figshare's archive into `destination` (the cache folder), resumed and verified.
+
+    They are read as they are (`figshare.read`), never unpacked. Raises `FetchError`.
+    """
+    destination = destination or cache_dir() / "figshare"
+    try:
+        files = lookup(FIGSHARE_DOI)
+    except (requests.RequestException, ValueError, LookupError, ImportError) as error:
+        raise FetchError(
+            f"figshare cannot be reached ({_short(error)}). By hand: download the four zip files of "
+            f"https://doi.org/{FIGSHARE_DOI} in a browser, and point GCAF_FIGSHARE at their folder"
+        ) from error
+    if not files:
+        raise FetchError(f"https://doi.org/{FIGSHARE_DOI} lists no zip files; its layout has changed")
+    for name, (url, checksum) in sorted(files.items()):
+        if PurePosixPath(name).name != name or name.startswith("."):
+            raise FetchError(f"figshare lists a file named {name!r}, which leaves its folder")
+        download(url, destination / name, checksum)
+    return destination
+
+
+def fetch(destination: Path | None = None, figshare: bool = False, archive: Path | None = None) -> str:
+    """Fetch the images and, if wished, the figshare archive; return one line for each place."""
+    places = [f"images: {fetch_dataset(destination, archive)}"]
+    if figshare:
+        beside = destination.parent / "figshare" if destination else None
+        places.append(f"figshare: {fetch_figshare(beside)}")
+    return "\n".join(places)

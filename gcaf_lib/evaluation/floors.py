@@ -1,0 +1,228 @@
+"""Floors: what needs no network. A model is worth its distance from them, on the same split.
+
+    1nn         nearest training thumbnail (64×64 grey pixels, Euclidean distance)
+    1nn-mirror  the same, also looking at the mirror image
+    size        logistic regression on width, height, aspect and mode of the file
+    border      logistic regression on grey-value statistics of the image's outer frame
+    masked      PCA and logistic regression on the image with its tumour masked out (`mask_out`)
+
+All are fitted on the train part alone and scored on the test part.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
+
+from gcaf_lib.data import figshare, splits, twins
+from gcaf_lib.data.dataset import Dataset
+from gcaf_lib.settings import CLASSES, DataSettings, results_dir
+
+FLOORS = ("1nn", "1nn-mirror", "size", "border", "masked")
+COLUMNS = ("floor", "protocol", "accuracy", "macro_f1", "low", "high", "n", "sd")
+FRAME = 4  # pixels of a 64-pixel thumbnail: the outer sixteenth on every side
+MARGIN = 0.1  # by which a tumour's box grows on every side, share of its size: enhancement fades out
+FREQUENT = 20  # files of one size that make it worth a column
+COMPONENTS = 64  # of the PCA
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the floors see, one row a file: thumbnails plain and mirrored as rows of 0..1 (N,4096), and
+    the design matrices size (N,p), border (N,q), masked (N,1024), all float32."""
+
+    plain: np.ndarray
+    mirrored: np.ndarray
+    size: np.ndarray
+    border: np.ndarray
+    masked: np.ndarray
+
+
+def size_features(frame: pd.DataFrame) -> np.ndarray:
+    """(N,p): width, height, aspect, one column for each image mode and one for each frequent size.
+
+    Sizes of at least `FREQUENT` files get a column of their own: a line through width and height
+    cannot say "exactly 512×512". Nothing of the image's content goes in, and no label.
+    """
+    width, height = frame["width"].to_numpy(float), frame["height"].to_numpy(float)
+    modes = pd.get_dummies(frame["mode"]).to_numpy(float)
+    names = frame["width"].astype(str) + "x" + frame["height"].astype(str)
+    count = names.map(names.value_counts())
+    sizes = pd.get_dummies(names.where(count >= FREQUENT)).to_numpy(float)
+    return np.column_stack([width, height, width / height, modes, sizes]).astype(np.float32)
+
+
+def border_features(thumbs: np.ndarray) -> np.ndarray:
+    """(N,15): mean and sd of each side's strip, and mean, sd and five quantiles of the whole outer frame."""
+    inside = np.zeros(thumbs.shape[1:], bool)
+    inside[FRAME:-FRAME, FRAME:-FRAME] = True
+    ring = thumbs[:, ~inside].astype(np.float32)
+    sides = [thumbs[:, :FRAME], thumbs[:, -FRAME:], thumbs[:, :, :FRAME], thumbs[:, :, -FRAME:]]
+    columns = [f(side, axis=(1, 2)) for side in sides for f in (np.mean, np.std)]
+    columns += [ring.mean(1), ring.std(1), *np.quantile(ring, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1)]
+    return np.column_stack(columns).astype(np.float32)
+
+
+def boxes(dataset: Dataset, figshare_path: str | Path | None = None) -> np.ndarray:
+    """(N,4) x0, y0, x1, y1 of each file's tumour in fractions of width and height, NaN where unknown.
+
+    From figshare's tumour borders; of phantoms from their masks.
+    """
+    out = np.full((len(dataset.frame), 4), np.nan)
+    if dataset.banner:
+        for row, file in enumerate(dataset.frame["file"]):
+            mask = cv2.imread(str(Path(dataset.root) / "masks" / f"{Path(file).stem}.png"), 0)
+            if mask is not None and mask.any():
+                (y, x), (height, width) = np.nonzero(mask), mask.shape
+                out[row] = x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height
+        return out
+    slices = figshare.read(figshare_path)
+    matches = figshare.match(dataset.frame, twins.thumbnails(dataset), slices)
+    known = figshare.borders(matches, slices)
+    for row, file in enumerate(dataset.frame["file"]):
+        if file in known:
+            out[row] = *known[file].min(0), *known[file].max(0)
+    return out
+
+
+def fill(image: np.ndarray, box: np.ndarray) -> None:
+    """Fill a box (x0,y0,x1,y1 in fractions, grown by `MARGIN`) with the mean of the pixels around it, in place."""
+    side = image.shape[0]
+    grow = MARGIN * (box[2:] - box[:2])
+    x0, y0 = np.floor((box[:2] - grow) * side).astype(int).clip(0, side - 1)
+    x1, y1 = np.ceil((box[2:] + grow) * side).astype(int).clip(1, side)
+    around = image[max(y0 - 2, 0) : y1 + 2, max(x0 - 2, 0) : x1 + 2]
+    inside = image[y0:y1, x0:x1]
+    outside = around.size - inside.size
+    # a sum over the window less the box: the mean of the ring of two pixels
+    inside[:] = (around.sum() - inside.sum()) / outside if outside else image.mean()
+
+
+def mask_out(thumbs: np.ndarray, labels: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Thumbnails (N,64,64) without their tumours: three boxes of each, one a tumour class, are filled.
+
+    A hole where the tumour was would itself tell the class (pituitary tumours sit in the
+    middle). So every image gets one box of each tumour class: its own tumour's box where it is known,
+    and for the other classes (all three, if it is unknown or there is no tumour) the box of
+    a random image of that class. The holes are then distributed alike for all classes. Tumours of
+    unknown place may stay visible (`known` (N,4) NaN: about 6 % of the tumour images).
+    """
+    rng = np.random.default_rng(seed)
+    out = thumbs.astype(np.float32)
+    have = ~np.isnan(known[:, 0])
+    for label in range(len(CLASSES)):
+        donors = np.flatnonzero(have & (labels == label))
+        if not len(donors):
+            continue
+        chosen = rng.choice(donors, len(thumbs))
+        own = have & (labels == label)
+        chosen[own] = np.flatnonzero(own)
+        for image, box in zip(out, known[chosen]):
+            fill(image, box)
+    return out
+
+
+def features(dataset: Dataset, figshare_path: str | Path | None = None) -> Features:
+    """Everything the floors see, from the images and the tumour borders."""
+    thumbs = twins.thumbnails(dataset)
+    masked = mask_out(thumbs, dataset.frame["label"].to_numpy(int), boxes(dataset, figshare_path))
+    half = masked.reshape(len(masked), 32, 2, 32, 2).mean((2, 4)).reshape(len(masked), -1)
+    return Features(
+        thumbs.reshape(len(thumbs), -1).astype(np.float32) / 255,
+        twins.mirror(thumbs).reshape(len(thumbs), -1).astype(np.float32) / 255,
+        size_features(dataset.frame),
+        border_features(thumbs),
+        half.astype(np.float32),
+    )
+
+
+def predict(
+    floor: str, seen: Features, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int = 0
+) -> np.ndarray:
+    """Predicted labels of the rows `test` by a floor fitted on the rows `train`."""
+    if floor in ("1nn", "1nn-mirror"):
+        known = seen.plain[train]
+        best = seen.plain[test] @ known.T
+        if floor == "1nn-mirror":
+            np.maximum(best, seen.mirrored[test] @ known.T, out=best)
+        # |a - b|² = |a|² + |b|² - 2ab, and |a|² is the same for all b and for a's mirror image
+        return labels[train][((known**2).sum(1) - 2 * best).argmin(1)]
+    steps = [StandardScaler()]
+    if floor == "masked":
+        components = min(COMPONENTS, len(train) - 1)
+        steps = [PCA(components, svd_solver="covariance_eigh", random_state=seed), StandardScaler()]
+    model = make_pipeline(*steps, LogisticRegression(C=1.0, max_iter=2000))
+    matrix = getattr(seen, floor)
+    return model.fit(matrix[train], labels[train]).predict(matrix[test])
+
+
+def interval(right: np.ndarray, groups: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile interval of the accuracy, resampling whole groups: right (n,) bool, groups (n,)."""
+    codes = pd.factorize(groups)[0]
+    hits, sizes = np.bincount(codes, right), np.bincount(codes)
+    draws = np.random.default_rng(seed).multinomial(
+        len(sizes), np.full(len(sizes), 1 / len(sizes)), RESAMPLES
+    )
+    low, high = np.quantile((draws @ hits) / (draws @ sizes), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def measure(protocol: str, seen: Features, dataset: Dataset, clusters: np.ndarray) -> pd.DataFrame:
+    """All floors on one protocol: `COLUMNS`. For `patients-5fold` the mean over folds, and their sd.
+
+    clusters: (N,) patient groups, resampled for low and high (95 % interval of the accuracy).
+    """
+    labels = dataset.frame["label"].to_numpy(int)
+    source = "phantom" if dataset.banner else "mri"
+    if protocol == splits.FIVEFOLD:
+        wanted = [DataSettings(source=source, protocol="patients", fold=fold) for fold in range(splits.FOLDS)]
+    else:
+        wanted = [DataSettings(source=source, protocol=protocol)]
+    parts = [splits.load(data, dataset)["part"].to_numpy() for data in wanted]
+    rows = []
+    for floor in FLOORS:
+        accuracy, f1, right, tested = [], [], [], []
+        for part in parts:
+            train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
+            guess = predict(floor, seen, labels, train, test)
+            accuracy.append(accuracy_score(labels[test], guess))
+            f1.append(f1_score(labels[test], guess, average="macro", zero_division=0))
+            right.append(guess == labels[test])
+            tested.append(test)
+        low, high = interval(np.concatenate(right), clusters[np.concatenate(tested)])
+        sd = np.std(accuracy, ddof=1) if len(parts) > 1 else np.nan
+        count = sum(map(len, tested))
+        rows.append((floor, protocol, np.mean(accuracy), np.mean(f1), low, high, count, sd))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def table(
+    dataset: Dataset, figshare_path: str | Path | None = None, protocols: tuple[str, ...] = splits.MANIFESTS
+) -> pd.DataFrame:
+    """All floors on all protocols (`COLUMNS`); under three minutes on two cores for the real dataset."""
+    seen = features(dataset, figshare_path)
+    clusters = splits.clusters(dataset)
+    bar = tqdm(protocols, "floors", disable=None)
+    return pd.concat([measure(name, seen, dataset, clusters) for name in bar], ignore_index=True)
+
+
+def write(frame: pd.DataFrame, path: Path | None = None) -> Path:
+    """Write floors.csv (in the results folder) whole, five decimals; return its path."""
+    path = path or results_dir() / "floors.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".tmp-{path.name}.{os.getpid()}")
+    frame.to_csv(part, index=False, lineterminator="\n", float_format="%.5f")
+    os.replace(part, path)
+    return path
