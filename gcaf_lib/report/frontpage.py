@@ -1,0 +1,148 @@
+"""The computed part of the front page: the claim, our number, and the scorecard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib import settings as _settings
+from gcaf_lib.report import pairs, paper, provenance, scorecard, tables
+
+HEADLINE = [
+    ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("Table 7", "kappa"),
+    ("Table 7", "mcc"), ("Table 7", "ece"),
+]  # fmt: skip
+METRIC_NAMES = {
+    "accuracy": "Accuracy", "macro_f1": "Macro F1", "macro_auc": "Macro ROC-AUC", "micro_auc": "Micro ROC-AUC",
+    "macro_ap": "Macro AP", "micro_ap": "Micro AP", "kappa": "Cohen's κ", "mcc": "MCC", "ece": "ECE",
+}  # fmt: skip
+PROFILE_WORDS = {
+    "demo": "synthetic phantoms and miniature networks",
+    "cpu": "the real images and miniature networks",
+    "paper": "the real images and the paper's networks",
+}
+
+
+def write(
+    profile: str, book: Path, results: Path | None = None, frame: pd.DataFrame | None = None
+) -> list[Path]:
+    """Write _generated/scorecard.md and scorecard_full.md into `book`, and results/scorecard.csv."""
+    chosen = _settings.load(profile)
+    if frame is None:
+        from gcaf_lib.data.dataset import open_dataset
+
+        frame = scorecard.scorecard(profile, open_dataset(chosen.data, need_images=False))
+    results = results or _settings.results_dir()
+    banner = provenance.PHANTOM_BANNER + "\n\n" if chosen.data.source == "phantom" else ""
+    out = {
+        book / "_generated" / "scorecard.md": banner + front(frame, profile),
+        book / "_generated" / "scorecard_full.md": banner + full(frame),
+        results / "scorecard.csv": frame.to_csv(index=False, float_format="%.5f", lineterminator="\n"),
+    }
+    for path, text in out.items():
+        pairs.write_text(path, text)
+    return list(out)
+
+
+def front(frame: pd.DataFrame, profile: str) -> str:
+    """The first screen: three numbers, a sentence on how they were made, six rows."""
+    claim = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
+    cards = [(f"{claim:.2%}", "accuracy, as published")]
+    for protocol, words in (
+        ("paper", "on the paper's random split"),
+        ("patients", "no patient in two parts"),
+    ):
+        row = _row(frame, "Abstract", "accuracy", protocol)
+        value = "not yet run" if row is None else f"{row.measured:.2%}"
+        extra = "" if row is None else f", {row.low:.1%} to {row.high:.1%}, n = {row.n:.0f}"
+        cards.append((value, f"accuracy, measured here {words}{extra}"))
+    blocks = "".join(f"<div><b>{value}</b><span>{words}</span></div>" for value, words in cards)
+    table = summary(frame, HEADLINE)
+    done = frame[frame.n > 0]
+    weights = ", ".join(sorted(set(done.weights))) or "no"
+    made = f"Measured with {PROFILE_WORDS.get(profile, profile)} (profile `{profile}`; {weights} backbone weights)."
+    return (
+        f'<div class="gcaf-lead">{blocks}</div>\n\n{made} Every published figure has its row in the '
+        f"[full scorecard](scorecard.md).\n\n"
+        + tables.numbered(
+            table,
+            "tab-scorecard",
+            "Published and measured: mean ± standard deviation over seeds, and whether the published figure "
+            "lies inside the 95 % interval.",
+            data=frame[frame.place.isin([p for p, _ in HEADLINE])].reset_index(drop=True),
+        )
+    )
+
+
+def full(frame: pd.DataFrame) -> str:
+    """Every published figure, one numbered table a place."""
+    parts = []
+    for place in dict.fromkeys(frame.place):
+        chosen = frame[frame.place == place]
+        pairs_ = list(dict.fromkeys(zip(chosen.place, chosen.row, chosen.metric)))
+        name = "tab-score-" + place.lower().replace("§", "section-").replace(" ", "-").replace(".", "-")
+        lines = [_line(frame, p, r, m, row_name=True) for p, r, m in pairs_]
+        parts.append(
+            f"## {place if place[0] != '§' else 'Section ' + place[1:]}\n\n"
+            + tables.numbered(
+                pd.DataFrame(lines),
+                name,
+                f"The figures of {place if place[0] != '§' else 'Section ' + place[1:]}, published and measured.",
+                data=chosen.reset_index(drop=True),
+            )
+        )
+    return "\n".join(parts)
+
+
+def summary(frame: pd.DataFrame, wanted: list[tuple[str, str]]) -> pd.DataFrame:
+    """A readable table of some figures: published, measured on both protocols, verdict."""
+    lines = []
+    for place, metric in wanted:
+        rows = frame[(frame.place == place) & (frame.metric == metric)]
+        if len(rows):
+            lines.append(_line(frame, place, rows.row.iloc[0], metric))
+    return pd.DataFrame(lines)
+
+
+def _line(frame: pd.DataFrame, place: str, row: str, metric: str, row_name: bool = False) -> dict[str, Any]:
+    ours, strict = (_row(frame, place, metric, p, row) for p in ("paper", "patients"))
+    source = frame[(frame.place == place) & (frame.row == row) & (frame.metric == metric)].iloc[0]
+    name = METRIC_NAMES.get(metric) or metric.replace("_", " of ").replace("auc", "AUC").replace("ap ", "AP ")
+    head = {"Row": row} if row_name else {}
+    return {
+        **head,
+        "Metric": name,
+        "Published": _show(metric, source.published),
+        "Random split": _measured(metric, ours),
+        "Patients apart": _measured(metric, strict),
+        "Verdict": f'<span class="gcaf-{_class(source.verdict)}">{source.verdict}</span>',
+    }
+
+
+def _row(frame: pd.DataFrame, place: str, metric: str, protocol: str, row: str | None = None) -> Any:
+    found = frame[
+        (frame.place == place) & (frame.metric == metric) & (frame.protocol == protocol) & (frame.n > 0)
+    ]
+    if row is not None:
+        found = found[found.row == row]
+    return found.iloc[0] if len(found) else None
+
+
+def _measured(metric: str, row: Any) -> str:
+    if row is None:
+        return "–"
+    spread = f" ± {_show(metric, row.sd, unit=False)}" if np.isfinite(row.sd) else ""
+    return f"{_show(metric, row.measured, unit=not spread)}{spread} (n = {row.n:.0f})"
+
+
+def _show(metric: str, value: float, unit: bool = True) -> str:
+    if metric == "accuracy" or metric.startswith(("precision_", "recall_", "f1_")):
+        return f"{100 * value:.2f}" + (" %" if unit else "")
+    return f"{value:.4f}"
+
+
+def _class(word: str) -> str:
+    return word.replace("'", "").replace(" ", "-")

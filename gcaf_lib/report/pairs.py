@@ -1,0 +1,81 @@
+"""The chapters' two forms: `notebooks/NN_name.py` is edited, its clean .ipynb is what Colab opens."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+CHAPTER = re.compile(r"^\d\d_[a-z0-9_]+$")
+
+
+class BookError(RuntimeError):
+    """The book can't be made; the message says what to do."""
+
+
+def sources(folder: Path) -> list[Path]:
+    """The chapters' .py sources in reading order."""
+    found = sorted(p for p in Path(folder).glob("*.py") if CHAPTER.match(p.stem))
+    if not found:
+        raise BookError(f"no chapters (NN_name.py) in {folder}: run this in a checkout of the project")
+    return found
+
+
+def clean_notebook(source: Path) -> nbformat.NotebookNode:
+    """The notebook of a .py source: no outputs, and cell ids that don't change between conversions.
+
+    An id is the hash of its cell's text, so that inserting a cell leaves the others alone.
+    """
+    book = jupytext.read(source, fmt="py:percent")
+    seen: dict[str, int] = {}
+    for cell in book.cells:
+        base = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
+        seen[base] = seen.get(base, 0) + 1
+        cell["id"] = base if seen[base] == 1 else f"{base}-{seen[base]}"
+        if cell.cell_type == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    keep = {k: v for k, v in book.metadata.items() if k in ("accelerator", "colab", "kernelspec")}
+    keep["jupytext"] = {"formats": "ipynb,py:percent"}
+    book.metadata = nbformat.from_dict(keep)
+    book.nbformat, book.nbformat_minor = 4, 5
+    nbformat.validate(book)
+    return book
+
+
+def dumps(book: nbformat.NotebookNode) -> str:
+    """A notebook as text, the same for the same content."""
+    return nbformat.writes(book, indent=1).rstrip("\n") + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def sync(folder: Path, check: bool = False) -> list[Path]:
+    """Write each chapter's clean .ipynb beside its .py; returns those that had drifted.
+
+    With `check` nothing is written.
+    """
+    changed = []
+    for source in sources(folder):
+        pair, text = source.with_suffix(".ipynb"), dumps(clean_notebook(source))
+        if not pair.is_file() or pair.read_text(encoding="utf-8") != text:
+            if not check:
+                write_text(pair, text)
+            changed.append(pair)
+    return changed

@@ -1,0 +1,70 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The dataset
+#
+# **Reproduces:** Table 2 (images of each class in each part) and Figure 7 (samples of each class).
+# **Takes:** seconds; nothing is trained.
+
+# %% tags=["parameters"]
+profile = "cpu"  # demo: phantoms; cpu: miniature networks; paper: the full ones
+overrides = {}  # settings beneath the profile, such as {"data.protocol": "twins"}
+
+# %%
+from gcaf_lib.data import splits
+from gcaf_lib.data.preprocess import decode
+from gcaf_lib.report import book, figures, paper, tables
+from gcaf_lib.settings import CLASSES
+
+chapter = book.open_chapter("01_dataset", profile, overrides, need_images=True)
+chapter.strip()
+
+# %% [markdown]
+# ## Four classes, three sources
+#
+# The images come from three older collections that were put together and published again. The paper
+# splits them at random into training, validation and test parts, each class in the same ratio.
+
+# %%
+frame = chapter.dataset.frame
+split = splits.load(chapter.settings.data, chapter.dataset)
+counts = tables.class_counts(frame["label"], split["part"], CLASSES)
+
+# %% mystnb={"image": {"alt": "Horizontal bars: number of images of each class in the training, validation and test part."}, "figure": {"name": "fig-class-counts", "caption": "Images of each class in each part of the split. The parts keep the ratio of the classes."}}
+figures.class_counts(counts)
+
+# %% [markdown]
+# The paper's Table 2 beside what the files and the split manifest give:
+
+# %%
+tables.show(
+    tables.beside_published(counts, paper.table(2)),
+    name="tab-class-counts",
+    caption="Images of each class in each part: measured, and in brackets the paper's Table 2.",
+)
+
+# %% [markdown]
+# ## What the images look like
+#
+# The images differ in size, orientation and contrast; those without a tumour come from another
+# collection than the rest, which a network can learn to tell apart without looking at any tumour.
+
+# %% mystnb={"image": {"alt": "Grid of magnetic resonance images, one row of samples for each of the four classes."}, "figure": {"name": "fig-samples", "caption": "Samples of each class at their own proportions, as the files are (the paper's Figure 7)."}}
+picked = frame.groupby("label", group_keys=False).sample(5, random_state=0).sort_values(["label", "file"])
+images = [decode(chapter.dataset.root / name) for name in picked["file"]]
+figures.sample_grid(images, picked["label"].to_numpy(), CLASSES)
