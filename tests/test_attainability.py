@@ -1,0 +1,175 @@
+"""Attainability: the paper's impossible figures, brute force on small tables, and no false alarm."""
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from gcaf_lib.evaluation import attainability as at
+from gcaf_lib.report import paper
+
+R = at.Reported
+
+
+def published():
+    return [R(f.metric, f.value, f.decimals, f.unit == "%") for f in paper.report()]
+
+
+def test_counts_behind_the_papers_recalls():
+    recalls = [(94.44, 162, 153), (93.94, 165, 155), (97.00, 200, 194), (95.73, 703, 673)]
+    for value, n, count in recalls:
+        assert at.counts(value, 2, n, percent=True) == [count]
+    assert at.implied(paper.supports(), published()[:1] + published()[3:4], "accuracy") == pytest.approx(
+        (673 / 703, 673 / 703)
+    )
+    known = [f for f in published() if f.metric.startswith(("accuracy", "recall"))]
+    # hence 171 of 176 for pituitary, which is above the recall that the text calls the highest
+    assert at.implied(paper.supports(), known, "recall_pituitary") == pytest.approx((171 / 176, 171 / 176))
+    low, high = at.implied(paper.supports(), known, "kappa")
+    assert (round(low, 4), round(high, 4)) == (0.9429, 0.9430)
+    assert (low, high) == pytest.approx(at.kappa_range([162, 165, 200, 176], [153, 155, 194, 171]))
+
+
+def test_the_papers_report_has_four_figures_that_cannot_be_true():
+    frame = at.check(paper.supports(), published()).set_index("metric")
+    wrong = frame[frame.attainable.eq(False)]
+    assert list(wrong.index) == ["precision_meningioma", "f1_pituitary", "kappa", "mcc"]
+    line = frame.loc["precision_meningioma"]
+    assert line.conflicts == "recall_meningioma" and line.alone
+    assert (round(line.below, 2), round(line.above, 2)) == (93.94, 94.51)
+    line = frame.loc["f1_pituitary"]
+    assert not line.alone and (round(line.below, 2), round(line.above, 2)) == (96.88, 97.16)
+    assert round(frame.loc["kappa", "above"], 4) == 0.9429 and np.isnan(frame.loc["kappa", "below"])
+    # An error moves Σ n_c p_c by 200 − 162 = 38 at most: between 672 and 673 right there is a gap
+    squares, n = 162**2 + 165**2 + 200**2 + 176**2, 703
+    assert (n * 672 - (squares - 38 * 31)) / (n**2 - (squares - 38 * 31)) < 0.94145
+    assert (n * 673 - (squares + 38 * 30)) / (n**2 - (squares + 38 * 30)) > 0.94155
+    assert not frame.loc["kappa", "alone"]
+
+
+def test_proportions():
+    assert at.proportion(95.73, 2, 703, percent=True).attainable
+    got = at.proportion(92.84, 2, 703, percent=True)
+    assert not got.attainable and (got.below, got.above) == pytest.approx((65200 / 703, 65300 / 703))
+    assert at.fewest_runs(92.84, 2, 703, percent=True) == 3
+    assert at.fewest_runs(0.3333, 4, 2, limit=9) == 3 and at.fewest_runs(0.123, 3, 1, limit=5) is None
+    assert at.proportion(0.12, 2, 8).attainable and at.proportion(0.13, 2, 8).attainable  # 1/8, either way
+    assert not at.proportion(0.14, 2, 8).attainable and at.proportion(1, 0, 3)[1:] == (1, 1)
+    # exact against enumeration
+    for n, d in itertools.product((3, 7, 40), (1, 2, 3)):
+        attainable = {round(k / n, d) for k in range(n + 1)}
+        for v in range(10**d + 1):
+            assert at.proportion(v / 10**d, d, n).attainable >= (v / 10**d in attainable)
+
+
+def tables(supports):
+    """Every confusion matrix with these supports."""
+    k = len(supports)
+
+    def rows(n):
+        for cut in itertools.combinations(range(n + k - 1), k - 1):
+            yield np.diff([-1, *cut, n + k - 1]) - 1
+
+    return np.array(list(itertools.product(*[list(rows(n)) for n in supports])))
+
+
+def values(problem, every):
+    names = [f"{m}_{c}" for m in ("recall", "precision", "f1") for c in problem.classes]
+    t, p = every.diagonal(axis1=1, axis2=2), every.sum(1)
+    return {m: problem.value(m, t, p) for m in ("accuracy", "kappa", "mcc", "macro_f1", *names)}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("supports", [(4, 7), (2, 3, 3)])
+def test_verdicts_are_those_of_brute_force(supports, listed, monkeypatch):
+    if not listed:
+        monkeypatch.setattr(at, "LIMIT", 0)  # integer programming alone
+    rng, problem = np.random.default_rng(0), at._Problem(dict(zip("abc", supports)))
+    every = values(problem, tables(supports))
+    metrics = list(every)
+    if not listed:
+        metrics = [m for m in metrics if m not in at._JOINT]
+    for _ in range(60 if listed else 25):
+        chosen = rng.choice(metrics, 2, replace=False)
+        figures = [
+            R(str(m), round(float(rng.choice(every[m])) + rng.choice([0, 0.03]), 2), 2) for m in chosen
+        ]
+        true = np.ones(len(every["kappa"]), bool)
+        for f in figures:
+            low, high, scale = f.ends
+            near = (every[f.metric] * scale >= low - 1e-9) & (every[f.metric] * scale <= high + 1e-9)
+            true &= near
+        assert at._possible(problem, figures) == true.any(), figures
+        if true.any() and listed:
+            for m in metrics:
+                expected = every[m][true].min(), every[m][true].max()
+                assert at.implied(dict(zip("abc", supports)), figures, m) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("supports", [(5, 4), (2, 3, 2)])
+def test_kappa_range_is_that_of_brute_force(supports):
+    every = tables(supports)
+    right = every.diagonal(axis1=1, axis2=2)
+    kappas = at._Problem(dict(zip("abc", supports))).value("kappa", right, every.sum(1))
+    for t in np.unique(right, axis=0):
+        here = kappas[(right == t).all(1)]
+        assert at.kappa_range(supports, t) == pytest.approx((here.min(), here.max()))
+    with pytest.raises(ValueError, match="don't make"):
+        at.kappa_range([3, 4], [4, 4])
+
+
+def made(rng):
+    """A random confusion matrix's labels and predictions, as a classifier of random skill would give."""
+    k = int(rng.integers(2, 6))
+    supports = rng.integers(1, 220, k)
+    labels = np.repeat(np.arange(k), supports)
+    wrong = rng.random(len(labels)) < rng.uniform(0, 0.5)
+    return k, supports, labels, np.where(wrong, rng.integers(0, k, len(labels)), labels)
+
+
+def told(rng, k, labels, predicted):
+    """A report by scikit-learn with random decimals, in percent or not, some figures left out."""
+    tree = sk.classification_report(labels, predicted, labels=range(k), output_dict=True, zero_division=0)
+    exact = {"accuracy": np.mean(labels == predicted)}
+    for c in range(k):
+        exact |= {f"{m.split('-')[0]}_{c}": tree[str(c)][m] for m in ("precision", "recall", "f1-score")}
+    for kind, m in itertools.product(("macro", "weighted"), ("precision", "recall", "f1-score")):
+        exact[f"{kind}_{m.split('-')[0]}"] = tree[f"{kind} avg"][m]
+    exact.pop("weighted_recall")
+    exact["kappa"] = sk.cohen_kappa_score(labels, predicted, labels=range(k))
+    exact["mcc"] = sk.matthews_corrcoef(labels, predicted)
+    decimals, percent = int(rng.integers(2, 5)), bool(rng.integers(2))
+    keep = rng.random(len(exact)) < rng.choice([1.0, 0.8])
+    return [
+        R(
+            m,
+            round(v * (100 if percent else 1), decimals - 2 * percent + 1),
+            decimals - 2 * percent + 1,
+            percent,
+        )
+        for (m, v), kept in zip(exact.items(), keep)
+        if kept
+    ]
+
+
+def test_no_false_alarm_in_a_thousand_reports():
+    rng = np.random.default_rng(0)
+    undecided = 0
+    for _ in range(1000):
+        k, supports, labels, predicted = made(rng)
+        figures = told(rng, k, labels, predicted)
+        whole = at._possible(at._Problem({str(c): int(n) for c, n in enumerate(supports)}), figures)
+        assert whole is not False, (supports, figures)
+        undecided += whole is None
+    assert undecided < 300
+
+
+def test_unknown_metrics_and_impossible_supports_are_refused():
+    with pytest.raises(ValueError, match=r"'auc' is unknown.*recall_<class>"):
+        at.check({"a": 3, "b": 4}, [R("auc", 0.9, 1)])
+    with pytest.raises(ValueError, match="two classes"):
+        at.check({"a": 3}, [R("accuracy", 0.9, 1)])
+    frame = at.check({"a": 3, "b": 4}, [R("accuracy", 0.5, 1)])
+    assert frame.attainable.tolist() == [False] and not frame.alone.item()
+    assert frame[["below", "above"]].values.tolist() == [pytest.approx([3 / 7, 4 / 7])]
