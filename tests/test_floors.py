@@ -1,0 +1,187 @@
+"""Floors: each sees what it says and nothing else; the committed table follows from the images."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from gcaf_lib.data import splits, twins
+from gcaf_lib.data.dataset import Dataset, data_hash, open_dataset
+from gcaf_lib.evaluation import floors
+from gcaf_lib.settings import DataSettings, results_dir
+
+
+def noise(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 64, 64), dtype=np.uint8)
+
+
+def seen(thumbs: np.ndarray, **more) -> floors.Features:
+    rows = thumbs.reshape(len(thumbs), -1).astype(np.float32) / 255
+    flipped = twins.mirror(thumbs).reshape(len(thumbs), -1).astype(np.float32) / 255
+    empty = np.zeros((len(thumbs), 1), np.float32)
+    return floors.Features(rows, flipped, **{"size": empty, "border": empty, "masked": empty, **more})
+
+
+def test_nearest_neighbour_is_scikit_learns():
+    thumbs, labels = noise(80), np.random.default_rng(1).integers(0, 4, 80)
+    train, test = np.arange(60), np.arange(60, 80)
+    features = seen(thumbs)
+    model = KNeighborsClassifier(1).fit(features.plain[train], labels[train])
+    assert (floors.predict("1nn", features, labels, train, test) == model.predict(features.plain[test])).all()
+
+
+def test_only_the_mirror_aware_neighbour_finds_a_mirrored_copy():
+    known = noise(40)
+    thumbs = np.concatenate([known, twins.mirror(known)])
+    labels = np.tile(np.arange(40) % 4, 2)
+    train, test = np.arange(40), np.arange(40, 80)
+    assert (floors.predict("1nn-mirror", seen(thumbs), labels, train, test) == labels[test]).all()
+    assert (floors.predict("1nn", seen(thumbs), labels, train, test) == labels[test]).mean() < 0.7
+
+
+def test_size_features_know_a_frequent_size_and_no_content():
+    frame = pd.DataFrame({"width": [512] * 30 + [300], "height": [512] * 30 + [400], "mode": "L", "label": 0})
+    matrix = floors.size_features(frame)
+    assert matrix.shape == (31, 5)  # width, height, aspect, one mode, one frequent size
+    assert matrix[0].tolist() == [512, 512, 1, 1, 1] and matrix[30].tolist() == [300, 400, 0.75, 1, 0]
+    assert np.array_equal(matrix, floors.size_features(frame.assign(label=3, sha256="x")))
+
+
+def test_border_features_see_the_outer_frame_only():
+    thumbs = noise(5)
+    inside = thumbs.copy()
+    inside[:, floors.FRAME : -floors.FRAME, floors.FRAME : -floors.FRAME] = 0
+    assert np.array_equal(floors.border_features(thumbs), floors.border_features(inside))
+    outside = thumbs.copy()
+    outside[:, :, -1] = 255
+    assert (floors.border_features(thumbs) != floors.border_features(outside)).any(1).all()
+
+
+def test_fill_replaces_the_box_by_the_mean_around_it():
+    image = np.full((64, 64), 50.0, np.float32)
+    image[20:30, 40:48] = 255
+    floors.fill(image, np.array([40, 20, 48, 30]) / 64)
+    assert image == pytest.approx(50.0)
+    ramp = np.tile(np.arange(64.0), (64, 1))
+    before = ramp.copy()
+    floors.fill(ramp, np.array([0.5, 0.5, 0.6, 0.6]))
+    changed = ramp != before
+    rows, columns = np.nonzero(changed)
+    assert rows.min() >= 31 and rows.max() <= 39 and columns.min() >= 31 and columns.max() <= 39
+    for box in ([0, 0, 1, 1], [0.999, 0.999, 1, 1], [0, 0, 0, 0]):  # at the edges, and the whole image
+        floors.fill(ramp, np.array(box, float))
+        assert np.isfinite(ramp).all()
+
+
+def made_up_boxes(labels, rng):
+    """Boxes whose place gives the class away, unknown for notumor (2) and every tenth tumour."""
+    corner = np.array([[0.1, 0.1], [0.7, 0.1], [0, 0], [0.4, 0.6]])[labels]
+    start = corner + rng.uniform(-0.03, 0.03, corner.shape)
+    boxes = np.column_stack([start, start + 0.15])
+    boxes[(labels == 2) | (np.arange(len(labels)) % 10 == 0)] = np.nan
+    return boxes
+
+
+def test_every_known_tumour_is_masked_and_the_input_untouched():
+    labels = np.arange(60) % 4
+    known = made_up_boxes(labels, np.random.default_rng(0))
+    thumbs = np.full((60, 64, 64), 30, np.uint8)
+    for image, box in zip(thumbs, known):
+        if not np.isnan(box[0]):
+            x0, y0, x1, y1 = (box * 64).round().astype(int)
+            image[y0:y1, x0:x1] = 255
+    before = thumbs.copy()
+    out = floors.mask_out(thumbs, labels, known)
+    assert np.array_equal(thumbs, before)
+    assert out[~np.isnan(known[:, 0])].max() < 40
+    assert np.array_equal(out, floors.mask_out(thumbs, labels, known))
+
+
+def test_masking_itself_is_no_shortcut():
+    """On images that carry nothing of the class, the holes must not tell it (chance is 25 %)."""
+    labels = np.arange(2000) % 4
+    known = made_up_boxes(labels, np.random.default_rng(0))
+    train, test = np.arange(1200), np.arange(1200, 2000)
+
+    def score(masked):
+        # holes are grey, noise is not
+        half = np.abs(masked - 127.5).reshape(2000, 32, 2, 32, 2).mean((2, 4)).reshape(2000, -1)
+        features = seen(masked, masked=half.astype(np.float32))
+        return (floors.predict("masked", features, labels, train, test) == labels[test]).mean()
+
+    naive = noise(2000).astype(np.float32)
+    for image, box in zip(naive, known):
+        if not np.isnan(box[0]):
+            floors.fill(image, box)
+    assert score(naive) > 0.8  # masking only what is known tells the class
+    assert score(floors.mask_out(noise(2000), labels, known)) == pytest.approx(0.25, abs=0.05)
+
+
+def test_interval_of_single_files_is_binomial_and_of_clusters_wider():
+    right = np.random.default_rng(0).random(1000) < 0.8
+    low, high = floors.interval(right, np.arange(1000))
+    width = 2 * 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / 1000)
+    assert high - low == pytest.approx(width, rel=0.1) and low < right.mean() < high
+    # ten copies of each of a hundred files: as uncertain as a hundred files
+    copies = np.repeat(right[:100], 10)
+    low, high = floors.interval(copies, np.repeat(np.arange(100), 10))
+    alone = floors.interval(right[:100], np.arange(100))
+    assert high - low == pytest.approx(alone[1] - alone[0], rel=0.1)
+    assert floors.interval(np.ones(50, bool), np.arange(50)) == (1.0, 1.0)
+
+
+def test_floors_on_phantoms(phantom_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path))
+    from gcaf_lib.data.dataset import index
+
+    frame = index(phantom_root)
+    dataset = Dataset(phantom_root, frame, data_hash(frame), banner="PHANTOM DATA")
+    table = floors.table(dataset)
+    assert tuple(table.columns) == floors.COLUMNS
+    assert len(table) == len(floors.FLOORS) * len(splits.MANIFESTS)
+    assert ((table["low"] <= table["accuracy"]) & (table["accuracy"] <= table["high"])).mean() > 0.9
+    again = floors.table(dataset, protocols=("patients",))
+    mine = table[table["protocol"] == "patients"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, again)
+    path = floors.write(table, tmp_path / "out" / "floors.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(path), table, atol=1e-5, check_dtype=False)
+    assert [p.name for p in path.parent.iterdir()] == ["floors.csv"]
+
+
+# --- the committed table ---
+
+
+@pytest.fixture(scope="module")
+def committed() -> pd.DataFrame:
+    return pd.read_csv(results_dir() / "floors.csv")
+
+
+def test_committed_table_is_whole(committed):
+    assert tuple(committed.columns) == floors.COLUMNS
+    have = set(zip(committed["floor"], committed["protocol"]))
+    assert have == {(floor, name) for floor in floors.FLOORS for name in splits.MANIFESTS}
+    scores = committed[["accuracy", "macro_f1", "low", "high"]].to_numpy()
+    assert (scores > 0).all() and (scores < 1).all()
+    assert (committed["low"] < committed["accuracy"]).all() and (
+        committed["accuracy"] < committed["high"]
+    ).all()
+
+
+def test_leakage_ladder_falls(committed):
+    """The point of chapter 17: pixels score as high as the paper where twins straddle, and not elsewhere."""
+    score = committed[committed["floor"] == "1nn-mirror"].set_index("protocol")["accuracy"]
+    assert score["paper"] > 0.955 and score["official"] > 0.955
+    assert score["twins"] < score["paper"] - 0.04
+    assert score["patients-5fold"] == pytest.approx(0.737, abs=0.015)
+
+
+def test_committed_table_follows_from_the_images(real_data, figshare_tables, committed):
+    dataset = open_dataset(DataSettings(), real_data)
+    features, clusters = floors.features(dataset, figshare_tables), splits.clusters(dataset)
+    fresh = floors.measure("paper", features, dataset, clusters)
+    want = committed[committed["protocol"] == "paper"].reset_index(drop=True)
+    # another BLAS may tip a file or two
+    pd.testing.assert_frame_equal(fresh, want, check_dtype=False, atol=0.005, rtol=0)
+    spread = floors.over_draws(features, dataset, draws=5)
+    assert spread[0] == pytest.approx(want.set_index("floor")["accuracy"]["1nn-mirror"], abs=0.005)
+    assert spread.mean() == pytest.approx(0.968, abs=0.015)
