@@ -21,6 +21,8 @@ from scipy.stats import beta
 from gcaf_lib.settings import TrainingSettings
 
 RANGE = (0.0, 255.0)
+# until `reseed` is called; they differ, because two flips with one seed would always flip together
+SEEDS = {"horizontal": 1, "vertical": 2, "brightness": 3, "contrast": 4}
 
 
 def augmentation(settings: TrainingSettings) -> list[keras.Layer]:
@@ -43,11 +45,15 @@ def augmentation(settings: TrainingSettings) -> list[keras.Layer]:
 
 def _keras() -> dict:
     """Keras's own layers, on any backend."""
-    single = dict(dtype="float32")
+    make, single = keras.layers, dict(dtype="float32")
     return {
-        "flip": lambda mode: keras.layers.RandomFlip(mode, name=f"flip_{mode}", **single),
-        "brightness": lambda f: keras.layers.RandomBrightness(f, RANGE, name="brightness", **single),
-        "contrast": lambda f: keras.layers.RandomContrast(f, RANGE, name="contrast", **single),
+        "flip": lambda mode: make.RandomFlip(mode, name=f"flip_{mode}", seed=SEEDS[mode], **single),
+        "brightness": lambda f: make.RandomBrightness(
+            f, RANGE, name="brightness", seed=SEEDS["brightness"], **single
+        ),
+        "contrast": lambda f: make.RandomContrast(
+            f, RANGE, name="contrast", seed=SEEDS["contrast"], **single
+        ),
     }
 
 
@@ -81,7 +87,7 @@ def _keras_cv() -> dict:
     class Flip(WhenTraining, keras_cv.layers.RandomFlip):
         def __init__(self, mode: str):
             super().__init__(mode, seed=1, dtype="float32", name=f"flip_{mode}")
-            self.generator = keras.random.SeedGenerator(0)
+            self.generator = keras.random.SeedGenerator(SEEDS[mode])
 
         def get_random_transformation_batch(self, batch_size, **kwargs):
             draw = keras.random.uniform((batch_size, 1), seed=self.generator)
@@ -93,7 +99,7 @@ def _keras_cv() -> dict:
 
     class Brightness(WhenTraining, keras_cv.layers.RandomBrightness):
         def __init__(self, factor: float):
-            generator = keras.random.SeedGenerator(0)
+            generator = keras.random.SeedGenerator(SEEDS["brightness"])
             sampler = Sampler(-factor, factor, generator)
             super().__init__(sampler, RANGE, seed=1, dtype="float32", name="brightness")
             self.generator = generator  # an attribute, so that Keras counts its state as the layer's
@@ -101,7 +107,7 @@ def _keras_cv() -> dict:
     class Contrast(WhenTraining, keras_cv.layers.RandomContrast):
         def __init__(self, factor: float):
             super().__init__(RANGE, factor, seed=1, dtype="float32", name="contrast")
-            self.generator = keras.random.SeedGenerator(0)
+            self.generator = keras.random.SeedGenerator(SEEDS["contrast"])
             self.factor = Sampler(1 - factor, 1 + factor, self.generator)
 
     return {"flip": Flip, "brightness": Brightness, "contrast": Contrast}
