@@ -15,7 +15,6 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
@@ -83,7 +82,8 @@ def boxes(dataset: Dataset, figshare_path: str | Path | None = None) -> np.ndarr
     out = np.full((len(dataset.frame), 4), np.nan)
     if dataset.banner:
         for row, file in enumerate(dataset.frame["file"]):
-            mask = cv2.imread(str(Path(dataset.root) / "masks" / f"{Path(file).stem}.png"), 0)
+            path = Path(dataset.root) / "masks" / f"{Path(file).stem}.png"  # none for no-tumour
+            mask = twins.grey(path) if path.is_file() else None
             if mask is not None and mask.any():
                 (y, x), (height, width) = np.nonzero(mask), mask.shape
                 out[row] = x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height
