@@ -91,6 +91,18 @@ def test_body_is_compiled_once_and_weights_are_shared():
     assert not np.allclose(gradcam.maps(model, x, batch=4)[0]["a"], first["a"])
 
 
+def test_the_projects_own_model():
+    from gcaf_lib.model import classifier
+    from gcaf_lib.settings import ModelSettings
+
+    model = classifier.build(ModelSettings(scale="mini", width=16, weights="none"), 32)
+    x = images(3, 32)
+    cams, _, logits = gradcam.maps(model, x, batch=2)
+    assert set(cams) == {"efficientnetv2-s", "convnext-tiny"} == set(classifier.cam_layers(model))
+    assert np.allclose(logits, np.asarray(model.predict_on_batch(x.astype("float32"))), atol=1e-4)
+    assert all(m.shape[0] == 3 and m.max() == 1 for m in cams.values())
+
+
 def test_models_that_cannot_be_explained_are_refused():
     image = keras.Input((8, 8, 3))
     with pytest.raises(ValueError, match="no layer named features_"):

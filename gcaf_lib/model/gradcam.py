@@ -17,6 +17,8 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
+from gcaf_lib.model.gradients import value_and_gradient
+
 PREFIX = "features_"
 _PARTS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
@@ -78,13 +80,13 @@ def maps(
         wanted = None
         if targets is not None:
             wanted = np.asarray(targets)[np.minimum(np.arange(start, start + size), n - 1)]
-        (_, (logits, target)), gradients = _gradient(head, features, wanted)
-        for name, a, g in zip(names, features, gradients):
+        logits, target, slopes = _gradient(head, features, wanted)
+        for name, a, g in zip(names, features, slopes):
             out[name].append(
                 _cam(np.asarray(a, np.float32), ops.convert_to_numpy(ops.cast(g, "float32")))[:keep]
             )
-        chosen.append(ops.convert_to_numpy(target)[:keep])
-        scores.append(ops.convert_to_numpy(logits)[:keep])
+        chosen.append(target[:keep])
+        scores.append(logits[:keep])
     if not n:
         shapes = {name: f.shape[1:3] for name, f in zip(names, body.outputs)}
         empty = {name: np.zeros((0, *shape), np.float32) for name, shape in shapes.items()}
@@ -100,26 +102,15 @@ def _cam(features: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     return np.divide(cam, top, out=np.zeros_like(cam), where=top > 0)
 
 
-def _gradient(head: keras.Model, features: list, wanted):
-    """Gradient of each sample's target logit with regard to its feature maps."""
+def _gradient(head: keras.Model, features: list, wanted) -> tuple[np.ndarray, np.ndarray, list]:
+    """Logits, targets, and the gradient of each sample's target logit with regard to its feature maps."""
+    features = [ops.convert_to_tensor(f) for f in features]
+    logits = ops.convert_to_numpy(ops.cast(head(features, training=False), "float32"))
+    target = logits.argmax(1) if wanted is None else wanted
+    chosen = ops.one_hot(target, logits.shape[1], dtype="float32")
 
     def selected(tensors):
-        logits = ops.cast(head(tensors, training=False), "float32")
-        target = ops.argmax(logits, axis=-1) if wanted is None else ops.convert_to_tensor(wanted, "int32")
-        # samples don't mix in inference mode, so the gradient of the sum is that of each sample's own logit
-        return ops.sum(logits * ops.one_hot(target, logits.shape[-1])), (logits, target)
+        # samples don't mix in inference mode: the gradient of the sum holds that of each one's own logit
+        return ops.sum(ops.cast(head(tensors, training=False), "float32") * chosen)
 
-    return _value_and_gradient(selected, [ops.convert_to_tensor(f) for f in features])
-
-
-def _value_and_gradient(function, tensors: list):
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.value_and_grad(function, has_aux=True)(tensors)
-    import tensorflow as tf
-
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(tensors)
-        value, aux = function(tensors)
-    return (value, aux), tape.gradient(value, tensors, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return logits, target, value_and_gradient(selected, features)[1]
