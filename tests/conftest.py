@@ -1,0 +1,47 @@
+"""Fixtures of the whole suite: the data, if it is there; phantoms; a cache of the suite's own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
+
+from gcaf_lib.settings import cache_dir  # noqa: E402
+
+# looked up before the suite's own cache replaces the user's
+REAL_DATA = Path(os.environ.get("GCAF_DATA") or cache_dir() / "brain-tumor-mri")
+FIGSHARE = Path(os.environ.get("GCAF_FIGSHARE") or cache_dir() / "figshare")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """No test reads or fills the user's cache; what is computed once serves the whole suite."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("GCAF_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the published images, or skip."""
+    if not (REAL_DATA / "Training").is_dir():
+        pytest.skip("needs the real images: run `gcaf data fetch` or set GCAF_DATA")
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def figshare_tables() -> Path:
+    """Folder with patients.csv, twins.csv and thumbnails.npz, or skip."""
+    if not all((FIGSHARE / name).is_file() for name in ("patients.csv", "twins.csv", "thumbnails.npz")):
+        pytest.skip("needs the figshare tables (patients.csv, twins.csv, thumbnails.npz): set GCAF_FIGSHARE")
+    return FIGSHARE
+
+
+@pytest.fixture(scope="session")
+def phantom_root(tmp_path_factory) -> Path:
+    """Folder of 24 phantoms a class; tests only read it."""
+    from gcaf_lib.data import phantom
+
+    return phantom.write(tmp_path_factory.mktemp("phantoms") / "small", 24, seed=3)
