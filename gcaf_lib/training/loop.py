@@ -67,9 +67,9 @@ def training_graph(model: keras.Model, settings: TrainingSettings, classes: int)
     return keras.Model({"image": image, "label": label}, joined)
 
 
-def _graph_loss(loss: losses.FocalLoss, smoothing: float, classes: int):
+def _graph_loss(loss: losses.FocalLoss, classes: int):
     def value(_, joined):
-        return loss(losses.smooth(joined[:, classes:], smoothing), joined[:, :classes])
+        return loss(joined[:, classes:], joined[:, :classes])
 
     return value
 
@@ -153,7 +153,6 @@ class Stage(keras.callbacks.Callback):
         epochs: int,
         rate: Any,
         loss: losses.FocalLoss,
-        smoothing: float,
         settings: TrainingSettings,
         seed: int,
         checkpoint: Path,
@@ -162,7 +161,7 @@ class Stage(keras.callbacks.Callback):
         super().__init__()
         self.classifier, self.images, self.validation = model, images, validation
         self.number, self.epochs, self.settings, self.seed = number, epochs, settings, seed
-        self.loss, self.smoothing, self.checkpoint, self.bar = loss, smoothing, checkpoint, bar
+        self.loss, self.checkpoint, self.bar = loss, checkpoint, bar
         self.classes = model.output_shape[-1]
         self.batches = Batches(
             images, train.rows, train.labels, self.classes, settings.batch_size, (seed, number)
@@ -176,7 +175,7 @@ class Stage(keras.callbacks.Callback):
         )
         self.graph.compile(
             optimizer=self.optimizer,
-            loss=_graph_loss(loss, smoothing, self.classes),
+            loss=_graph_loss(loss, self.classes),
             metrics=[_graph_accuracy(self.classes)],
             jit_compile=backend.jit_compile(),
         )
@@ -248,9 +247,8 @@ class Stage(keras.callbacks.Callback):
 
     def _validate(self) -> tuple[float, float]:
         p = probabilities(self.classifier, self.images, self.validation.rows)
-        target = losses.smooth(np.eye(self.classes)[self.validation.labels], self.smoothing)
-        logits = np.log(np.clip(p, 1e-30, None)).astype(np.float32)
-        loss = self.loss(np.asarray(target, np.float32), logits)
+        target = np.eye(self.classes, dtype=np.float32)[self.validation.labels]
+        loss = self.loss(target, np.log(np.clip(p, 1e-30, None)).astype(np.float32))
         return float(np.mean(ops.convert_to_numpy(loss))), float(
             (p.argmax(1) == self.validation.labels).mean()
         )

@@ -167,7 +167,7 @@ def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str
                 stage.assign("raw")
             stage = Stage(
                 model, work.images, train, validation,
-                number=number, epochs=epochs, rate=rate, loss=loss, smoothing=settings.loss.smoothing,
+                number=number, epochs=epochs, rate=rate, loss=loss,
                 settings=t, seed=seed, checkpoint=scratch / f"stage{number}.npz", bar=bar,
             ).run()  # fmt: skip
             history += stage.rows
@@ -192,7 +192,7 @@ def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str
         "weights": weights,
         "unfrozen": unfrozen,
         "cam_layers": classifier.cam_layers(model),
-        "parameters": parameter_counts(model),
+        "parameters": classifier.parameters(model),
     }
     record = runs.write(info, pd.DataFrame(history), predictions, maps)
     shutil.rmtree(scratch, ignore_errors=True)
@@ -247,7 +247,7 @@ def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profil
     ) as bar:
         stage = Stage(
             model, work.images, train, work.part("validation"),
-            number=0, epochs=t.stage0_epochs, rate=rate, loss=loss, smoothing=0.0,
+            number=0, epochs=t.stage0_epochs, rate=rate, loss=loss,
             settings=plain.training, seed=0, checkpoint=scratch / "stage0.npz", bar=bar,
         ).run()  # fmt: skip
     stage.assign("raw")
@@ -263,7 +263,7 @@ def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profil
         }
     info = _info("stage0", run_key, plain, 0, work, profile, started, [_stage_summary(stage)]) | {
         "backbone": key,
-        "parameters": parameter_counts(model),
+        "parameters": classifier.parameters(model),
     }
     _save_weights(classifier.backbone(model, key), path)
     runs.write(info | {"weights_sha256": _sha256(path)}, pd.DataFrame(stage.rows), predictions)
@@ -285,7 +285,8 @@ def _backbone_weights(model, settings: Settings, work: Task, profile: str, progr
         if source == "none":
             loaded[key] = {"source": "none"}
         elif source == "imagenet":
-            loaded[key] = {"source": "imagenet", "file": str(backbones.load_imagenet(model, key))}
+            backbones.load_imagenet(model, key)
+            loaded[key] = {"source": "imagenet"}
         else:
             if source == "in-domain":
                 path = stage0(settings, key, work, profile, progress)
@@ -300,18 +301,6 @@ def _backbone_weights(model, settings: Settings, work: Task, profile: str, progr
             classifier.backbone(model, key).load_weights(path)
             loaded[key] = where | {"sha256": _sha256(path)}
     return loaded
-
-
-def parameter_counts(model: keras.Model) -> dict[str, int]:
-    """Parameters of each backbone, of the head, and in all."""
-    parts = classifier.parts(model)
-    counts = {
-        key: sum(layer.count_params() for layer in layers) for key, layers in parts["backbones"].items()
-    }
-    return counts | {
-        "head": sum(layer.count_params() for layer in parts["head"]),
-        "total": model.count_params(),
-    }
 
 
 def _info(kind, run_key, settings, seed, work: Task, profile, started, stages) -> dict:
