@@ -64,7 +64,7 @@ def scorecard(
         for protocol in protocols:
             found = ours.get((_key(wanted), protocol), [])
             if found and groups is None:
-                groups = _clusters(dataset)
+                groups = clusters(dataset)
             name = (_key(wanted), protocol)
             if found and name not in cache:
                 cache[name] = _measure(found, groups)
@@ -111,13 +111,19 @@ def _by_settings(records: list[Any], dataset: Any) -> dict[tuple[str, str], list
     return out
 
 
-def _clusters(dataset: Any) -> np.ndarray | None:
+def clusters(dataset: Any) -> np.ndarray | None:
+    """Patient groups (N,) that intervals resample, or None where patients are not known."""
     from gcaf_lib.data import splits
 
     try:
         return splits.clusters(dataset)
     except (OSError, ValueError):  # patients are not known for this dataset: images stand alone
         return None
+
+
+def measure(records: list[Any], dataset: Any) -> dict[str, tuple]:
+    """metric to (mean, sd, n, low, high) of one row's records: what the scorecard shows, for chapters."""
+    return _measure(list(records), clusters(dataset))
 
 
 def _measure(records: list[Any], groups: np.ndarray | None) -> dict[str, tuple]:

@@ -1,0 +1,168 @@
+"""What run records say about training: settings beside Table 3, stages, unfrozen layers, EMA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.report import paper, tables
+from gcaf_lib.settings import Settings, names
+from gcaf_lib.training import runs
+
+_WORDS = {"Class Balance Factor": ("loss.balance",)}  # printed as a word: no figure stands for it
+_BACKBONE_NAMES = {"efficientnetv2-s": "EfficientNetV2-S", "convnext-tiny": "ConvNeXt-Tiny"}
+
+
+def backbone_name(key: str) -> str:
+    """A backbone's name for people."""
+    return _BACKBONE_NAMES.get(key, key)
+
+
+def _value(settings: Settings, name: str) -> Any:
+    room, leaf = name.split(".")
+    return getattr(getattr(settings, room), leaf)
+
+
+def _printed(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
+def beside_table_3(settings: Settings) -> pd.DataFrame:
+    """Table 3 with the settings in use beside it: parameter, the paper's value, in use, same."""
+    lines = []
+    for parameter, _, printed in paper.table(3).itertuples(index=False):
+        found = paper.find("Table 3", parameter)
+        wanted = [(f.metric, f.value) for f in found] or [
+            (name, printed.lower().replace(" ", "-")) for name in _WORDS[parameter]
+        ]
+        used = [_value(settings, name) for name, _ in wanted]
+        same = all(value == theirs for value, (_, theirs) in zip(used, wanted))
+        shown = " / ".join(_printed(value) for value in used)
+        if wanted[0][0] == "data.image_size":
+            shown = f"{shown}×{shown}"
+        lines.append((parameter, printed, shown, "same" if same else "differs"))
+    return pd.DataFrame(lines, columns=["Parameter", "The paper", "In use", "Compared"])
+
+
+def unstated(settings: Settings, wanted: Sequence[str]) -> pd.DataFrame:
+    """Settings that the paper leaves open: name, value in use, what it is (the setting's own help)."""
+    known = names()
+    lines = [(name, _printed(_value(settings, name)), known[name].metadata["help"]) for name in wanted]
+    return pd.DataFrame(lines, columns=["Setting", "In use", "What it is"])
+
+
+def kept(record: Any) -> pd.DataFrame:
+    """One row a stage: the epoch whose weights were kept (lowest validation loss), and what it cost."""
+    lines = []
+    for stage in record.info["stages"]:
+        rows = record.history[record.history["stage"] == stage["stage"]].reset_index(drop=True)
+        lines.append({**rows.iloc[stage["best_epoch"] - 1].to_dict(), **stage})
+    return pd.DataFrame(lines)
+
+
+def stages(records: Sequence[Any]) -> pd.DataFrame:
+    """One row a stage, mean ± sd over seeds: epochs run, epoch kept, accuracies there, seconds."""
+    frame = pd.concat([kept(r) for r in records])
+    lines = []
+    for stage, part in frame.groupby("stage"):
+        lines.append(
+            {
+                "Stage": int(stage),
+                "Epochs run": _span(part["epochs"]),
+                "Epoch kept": _span(part["best_epoch"]),
+                "Training accuracy (%)": tables.mean_sd(part["accuracy"], scale=100),
+                "Validation accuracy (%)": tables.mean_sd(part["val_accuracy"], scale=100),
+                "Validation loss": tables.mean_sd(part["val_loss"], 4),
+                "Seconds": f"{part['seconds'].mean():.0f}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _span(values: Any) -> str:
+    low, high = int(min(values)), int(max(values))
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def remaining(beta: float, steps: int) -> float:
+    """Share of the starting weights in a moving average after `steps` updates: β^(steps − 1) (Eq 18).
+
+    Keras sets the average to the weights after the first step, which is the start meant here.
+    """
+    return float(beta ** max(steps - 1, 0)) if beta else 0.0
+
+
+def ema(records: Sequence[Any], images: int) -> pd.DataFrame:
+    """One row a stage: what the average still holds of its start, and both kinds of weights beside.
+
+    images: number of training images, which gives the steps an epoch. Accuracies are of the
+    validation part at the kept epoch, mean ± sd over seeds; the share is that of the kept epoch.
+    """
+    first = records[0].settings.training
+    frame = pd.concat([kept(r) for r in records])
+    steps = images // min(first.batch_size, images)
+    lines = []
+    for stage, part in frame.groupby("stage"):
+        ends = [int(e) * steps for e in part["best_epoch"]]
+        lines.append(
+            {
+                "Stage": int(stage),
+                "Steps up to the kept epoch": _span(ends),
+                "Of the start remains (%)": f"{100 * np.mean([remaining(first.ema, n) for n in ends]):.1f}",
+                "Validation accuracy, raw (%)": tables.mean_sd(part["val_accuracy_raw"], scale=100),
+                "Validation accuracy, EMA (%)": tables.mean_sd(part["val_accuracy"], scale=100),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def unfrozen(record: Any) -> pd.DataFrame:
+    """One row a backbone: how many layers with weights stage 2 trains, from which to which, and its size."""
+    info = record.info
+    return pd.DataFrame(
+        [
+            {
+                "Backbone": backbone_name(key),
+                "Layers trained": len(layers),
+                "From": layers[0] if layers else "–",
+                "To": layers[-1] if layers else "–",
+                "Weights in the backbone": info["parameters"][key],
+            }
+            for key, layers in info["unfrozen"].items()
+        ]
+    )
+
+
+def stage0_records(records: Sequence[Any]) -> dict[str, Any]:
+    """Backbone to the record of its stage 0; empty where backbones did not start from one."""
+    out = {}
+    for record in records:
+        for key, start in record.info["weights"].items():
+            found = runs.find(start["stage0"]) if start.get("stage0") else None
+            if found is not None:
+                out[key] = found
+    return out
+
+
+def stage0(records: Sequence[Any]) -> pd.DataFrame:
+    """One row a backbone: epochs, the kept epoch, accuracy on validation and test, seconds."""
+    lines = []
+    for key, record in stage0_records(records).items():
+        row = kept(record).iloc[0]
+        hit = record.probabilities("test", "raw").argmax(1) == record.labels("test")
+        lines.append(
+            {
+                "Backbone": backbone_name(key),
+                "Epochs": int(row["epochs"]),
+                "Epoch kept": int(row["best_epoch"]),
+                "Validation accuracy (%)": round(100 * row["val_accuracy"], 2),
+                "Test accuracy (%)": round(100 * float(hit.mean()), 2),
+                "Seconds": int(round(row["seconds"])),
+            }
+        )
+    return pd.DataFrame(lines)
