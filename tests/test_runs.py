@@ -10,6 +10,13 @@ from gcaf_lib.settings import load
 from gcaf_lib.training import experiments, runs
 
 
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch, tmp_path):
+    """Every test has an empty store of its own."""
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
+
+
 def test_key_follows_everything_that_decides_a_run():
     s = load("demo")
     base = runs.key(s, 0, "d", "s")
@@ -85,8 +92,19 @@ def test_unreadable_and_foreign_records_are_refused():
 @pytest.mark.parametrize("name", list(experiments.EXPERIMENTS))
 def test_every_row_of_every_experiment_is_valid_and_distinct(name, profile):
     rows = experiments.experiment(name).settings(profile)
-    assert len({s.hash() for _, s in rows}) == len({label for label, _ in rows}) or name == "table-8"
-    assert len({label for label, _ in rows}) == len(rows)
+    # Table 8 shows the chosen value once for every parameter it varies
+    assert len({s.hash() for _, s in rows}) == len(rows) or name == "table-8"
+    # the five folds of `patients` make one rung together
+    assert len({label for label, _ in rows}) == len(rows) or name == "ladder"
+
+
+def test_seeds_come_outermost_and_rows_may_ask_for_fewer():
+    ladder = list(experiments.experiment("ladder").runs("cpu"))
+    assert [seed for _, _, seed in ladder] == sorted(seed for _, _, seed in ladder)
+    folds = [(s.data.fold, seed) for label, s, seed in ladder if label == "patients"]
+    assert folds == [(fold, 0) for fold in range(5)]
+    assert sum(label == "twins" for label, _, _ in ladder) == 3
+    assert len(list(experiments.experiment("ladder").runs("cpu", seeds=1))) == 9
 
 
 def test_the_proposed_row_of_each_table_is_the_main_run():

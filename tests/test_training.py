@@ -11,6 +11,14 @@ import pytest
 from gcaf_lib.settings import load
 from gcaf_lib.training import loop, runs, train
 
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch, tmp_path):
+    """Every test has an empty store of its own."""
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
+
+
 TINY = {
     "data.phantoms": 24,
     "data.image_size": 32,

@@ -41,19 +41,19 @@ class Chapter:
         from gcaf_lib.data.dataset import open_dataset
         from gcaf_lib.training import runs
 
-        plan, found, opened = experiments.experiment(experiment), {}, {}
-        for label, chosen in plan.settings(self.profile, self.overrides):
+        found: dict[str, list[Any]] = {}
+        opened: dict[Any, tuple[str, str]] = {}
+        for label, chosen, seed in experiments.experiment(experiment).runs(self.profile, base=self.overrides):
             if chosen.data not in opened:  # rows may differ in protocol
                 dataset = open_dataset(chosen.data, need_images=False)
                 opened[chosen.data] = dataset.hash, splits.hash(splits.load(chosen.data, dataset))
-            for seed in range(plan.seeds.get(self.profile, 1)):
-                record = runs.find(runs.key(chosen, seed, *opened[chosen.data]))
-                if record is None and train:
-                    from gcaf_lib.training.train import get
+            record = runs.find(runs.key(chosen, seed, *opened[chosen.data]))
+            if record is None and train:
+                from gcaf_lib.training.train import get
 
-                    record = get(chosen, seed, profile=self.profile)
-                if record is not None:
-                    found.setdefault(label, []).append(record)
+                record = get(chosen, seed, profile=self.profile)
+            if record is not None:
+                found.setdefault(label, []).append(record)
         return found
 
     def strip(self, records: Iterable[Any] = ()) -> None:

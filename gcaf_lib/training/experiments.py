@@ -23,6 +23,7 @@ class Row:
 
     label: str
     overrides: dict[str, Any]
+    seeds: dict[str, int] | None = None  # fewer than the experiment's, where rows repeat in another way
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,19 @@ class Experiment:
         """(label, settings) of every row under a profile, with `base` overrides beneath the row's."""
         return [(row.label, settings_.load(profile, {**(base or {}), **row.overrides})) for row in self.rows]
 
-    def runs(self, profile: str, seeds: int | None = None) -> Iterator[tuple[str, Settings, int]]:
-        """(label, settings, seed), seeds outermost: every row gets its first seed before any its second."""
-        rows = self.settings(profile)
-        for seed in range(seeds or self.seeds.get(profile, 1)):
-            for label, one in rows:
-                yield label, one, seed
+    def runs(
+        self, profile: str, seeds: int | None = None, base: dict[str, Any] | None = None
+    ) -> Iterator[tuple[str, Settings, int]]:
+        """(label, settings, seed), seeds outermost: every row gets its first seed before any its second.
+
+        seeds: this many for every row, instead of the profile's own number.
+        """
+        rows = [
+            (*one, seeds or (row.seeds or self.seeds).get(profile, 1))
+            for row, one in zip(self.rows, self.settings(profile, base))
+        ]
+        for seed in range(max(n for *_, n in rows)):
+            yield from ((label, one, seed) for label, one, n in rows if seed < n)
 
 
 def _one_backbone(key: str) -> dict[str, Any]:
@@ -112,7 +120,15 @@ _ALL = {
     "ladder": (
         "The leakage ladder",
         [Row(p, {"data.protocol": p}) for p in ("official", "paper", "bytes", "twins")]
-        + [Row("patients", {"data.protocol": "patients", "data.fold": fold}) for fold in range(5)],
+        + [
+            # five folds already repeat the training five times
+            Row(
+                "patients",
+                {"data.protocol": "patients", "data.fold": fold},
+                {"demo": 1, "cpu": 1, "paper": 5},
+            )
+            for fold in range(5)
+        ],
         SEEDS,
     ),
     "shortcuts": (
