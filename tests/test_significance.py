@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn import metrics as sk
+from sklearn.metrics import roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from gcaf_lib.evaluation import calibration, significance
+from gcaf_lib.evaluation import metrics, significance
 
 
 def sample(n=120, k=4, seed=0, skill=1.5):
@@ -27,27 +27,42 @@ def test_wilson_of_the_papers_accuracy():
         significance.wilson(4, 3)
 
 
-REFERENCE = {
-    "accuracy": lambda y, p: sk.accuracy_score(y, p.argmax(1)),
-    "macro_f1": lambda y, p: sk.f1_score(y, p.argmax(1), average="macro"),
-    "kappa": lambda y, p: sk.cohen_kappa_score(y, p.argmax(1)),
-    "mcc": lambda y, p: sk.matthews_corrcoef(y, p.argmax(1)),
-    "ece": calibration.ece,
-    "brier": calibration.brier,
-    "nll": calibration.nll,
-}
+def test_the_quick_path_is_metrics_summary():
+    labels, probs = sample(50)
+    probs = np.round(probs, 1) + 1e-9  # ties
+    probs /= probs.sum(1, keepdims=True)
+    groups = np.random.default_rng(1).choice(list("abcdefghijk"), 50)
+    slow: dict[str, list[float]] = {}
+
+    def whole(y, p):
+        for name, value in metrics.summary(y, p).items():
+            slow.setdefault(name, []).append(value)
+        return 0.0
+
+    significance.draws(labels, probs, whole, groups, n=8, seed=4)
+    whole(labels, probs)
+    assert np.isnan(slow["mcc"]).sum() == 0
+    for name, values in slow.items():
+        fast = significance.draws(labels, probs, name, groups, n=8, seed=4)
+        assert np.allclose(fast, values[:8], equal_nan=True), name
+        got = significance.bootstrap(labels, probs, name, groups, n=20)
+        assert got.value == pytest.approx(values[8]), name
+        assert got.low <= got.high
 
 
-@pytest.mark.parametrize("metric", significance.FAST)
-@pytest.mark.parametrize("clustered", [False, True])
-def test_the_quick_path_is_the_slow_path(metric, clustered):
-    labels, probs = sample(60)
-    groups = np.random.default_rng(1).choice(list("abcdefghijklmnop"), 60) if clustered else None
-    fast = significance.draws(labels, probs, metric, groups, n=25, seed=4)
-    slow = significance.draws(labels, probs, REFERENCE[metric], groups, n=25, seed=4)
-    assert np.allclose(fast, slow)
-    got = significance.bootstrap(labels, probs, metric, groups, n=50)
-    assert got.value == pytest.approx(REFERENCE[metric](labels, probs)) and got.low <= got.high
+def test_absent_classes_and_single_classes_as_in_summary():
+    labels, probs = sample(30)
+    labels = labels % 2  # classes 2 and 3 never occur, but are said
+    for y, p in ((labels, probs), (np.zeros(4, int), np.eye(4)[[0] * 4] * 0.9 + 0.025)):
+        for name, value in metrics.summary(y, p).items():
+            got = significance.bootstrap(y, p, name, n=5).value
+            assert got == pytest.approx(value, nan_ok=True), name
+
+
+def test_three_classes_by_name():
+    labels, probs = sample(60, k=3)
+    low = significance.bootstrap(labels, probs, "recall_pituitary", classes=("a", "b", "pituitary"))
+    assert low.value == pytest.approx(metrics.summary(labels, probs)["recall_2"])
 
 
 def test_bootstrap_has_the_binomial_spread_and_clusters_widen_it():
@@ -122,7 +137,7 @@ def test_delong_against_brute_force():
     got = significance.delong(truth, *scores)
     kernel = np.sign(scores[:, truth, None] - scores[:, None, ~truth]) / 2 + 0.5
     v10, v01 = kernel.mean(2), kernel.mean(1)
-    assert np.allclose(got.auc, [sk.roc_auc_score(truth, s) for s in scores])
+    assert np.allclose(got.auc, [roc_auc_score(truth, s) for s in scores])
     assert np.allclose(got.covariance, np.cov(v10) / truth.sum() + np.cov(v01) / (~truth).sum())
     gap = np.array([1, -1, 0])
     assert got.z == pytest.approx((got.auc[0] - got.auc[1]) / np.sqrt(gap @ got.covariance @ gap))

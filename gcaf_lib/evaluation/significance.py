@@ -19,7 +19,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
-from gcaf_lib.evaluation import calibration
+from gcaf_lib.evaluation import weighted
 
 Metric = str | Callable[[np.ndarray, np.ndarray], float]
 
@@ -53,59 +53,6 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     return Interval(successes / n, float(low), float(high))
 
 
-# Metrics that are functions of sums over samples: name → (per-sample terms (n, m), function of sums (B, m)).
-def _confusion_terms(labels, probs):
-    k = probs.shape[1]
-    return np.eye(k * k, dtype=np.float64)[labels * k + probs.argmax(1)]
-
-
-def _from_confusion(sums, what):
-    k = int(np.sqrt(sums.shape[1]))
-    c = sums.reshape(-1, k, k)
-    right, truth, said, n = np.einsum("bii->bi", c), c.sum(2), c.sum(1), c.sum((1, 2))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if what == "accuracy":
-            return right.sum(1) / n
-        if what == "macro_f1":  # scikit-learn's convention: only classes that occur, 0 where undefined
-            f1 = np.where(truth + said > 0, 2 * right / (truth + said), np.nan)
-            return np.nanmean(f1, axis=1)
-        agreed, chance = right.sum(1) * n, (truth * said).sum(1)
-        if what == "kappa":
-            return (agreed - chance) / (n**2 - chance)
-        spread = np.sqrt((n**2 - (said**2).sum(1)) * (n**2 - (truth**2).sum(1)))
-        return np.where(spread > 0, (agreed - chance) / np.where(spread > 0, spread, 1), 0.0)
-
-
-def _ece_terms(labels, probs):
-    score, bins = probs.max(1), calibration.BINS
-    gap = (probs.argmax(1) == labels) - score
-    terms = np.zeros((len(labels), bins + 1))
-    terms[np.arange(len(labels)), calibration.bin_numbers(score, bins, False)] = gap
-    terms[:, -1] = 1
-    return terms
-
-
-def _mean_terms(per_sample):
-    return lambda labels, probs: np.column_stack([per_sample(labels, probs), np.ones(len(labels))])
-
-
-_SUMS: dict[str, tuple[Callable, Callable]] = {
-    name: (_confusion_terms, lambda s, name=name: _from_confusion(s, name))
-    for name in ("accuracy", "macro_f1", "kappa", "mcc")
-} | {
-    "ece": (_ece_terms, lambda s: np.abs(s[:, :-1]).sum(1) / s[:, -1]),
-    "brier": (
-        _mean_terms(lambda y, p: ((p - np.eye(p.shape[1])[y]) ** 2).sum(1)),
-        lambda s: s[:, 0] / s[:, 1],
-    ),
-    "nll": (
-        _mean_terms(lambda y, p: -np.log(np.clip(p[np.arange(len(y)), y], calibration.TINY, 1))),
-        lambda s: s[:, 0] / s[:, 1],
-    ),
-}
-FAST = tuple(_SUMS)
-
-
 def _groups(groups, n: int) -> tuple[np.ndarray, int]:
     if groups is None:
         return np.arange(n), n
@@ -115,60 +62,63 @@ def _groups(groups, n: int) -> tuple[np.ndarray, int]:
     return code, len(names)
 
 
-def draws(labels, probs, metric: Metric, groups=None, n: int = 2000, seed: int = 0) -> np.ndarray:
+def draws(
+    labels, probs, metric: Metric, groups=None, n: int = 2000, seed: int = 0, classes=None
+) -> np.ndarray:
     """The metric on `n` cluster-bootstrap samples, (n,): whole groups are drawn with replacement.
 
-    metric: a name in `FAST` (sums per group, then one matrix product: milliseconds) or any function of
-    (labels, probs), called n times. The same groups and seed draw the same samples whatever the metric and
-    the model, so draws of two models may be subtracted. A draw on which the metric is undefined is NaN.
+    metric: any name of `metrics.summary` (computed for all draws at once), or any function of (labels,
+    probs), called n times. The same groups and seed draw the same samples whatever the metric and the model,
+    so draws of two models may be subtracted. A draw on which the metric is undefined is NaN.
     """
     labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
     code, g = _groups(groups, len(labels))
+    quick = weighted.metric(metric, labels, probs, classes) if isinstance(metric, str) else None
     rng = np.random.default_rng(seed)
-    if isinstance(metric, str):
-        if metric not in _SUMS:
-            raise ValueError(f"metric {metric!r}: give one of {', '.join(FAST)}, or a function")
-        terms, value = _SUMS[metric]
-        per_group = np.zeros((g, (t := terms(labels, probs)).shape[1]))
-        np.add.at(per_group, code, t)
     out = np.empty(n)
-    block = max(1, min(n, 4_000_000 // g))  # bounds the table of weights to 32 MB
-    order = np.argsort(code, kind="stable")
+    block = max(1, 1_000_000 // max(len(labels), 1))  # bounds each table of weights to 8 MB
     for start in range(0, n, block):
-        weights = rng.multinomial(g, np.full(g, 1 / g), size=min(block, n - start))
-        if isinstance(metric, str):
-            out[start : start + len(weights)] = value(weights @ per_group)
-            continue
-        for i, w in enumerate(weights):
-            rows = np.repeat(order, w[code[order]])
-            out[start + i] = metric(labels[rows], probs[rows])
+        times = rng.multinomial(g, np.full(g, 1 / g), size=min(block, n - start))[:, code]
+        here = slice(start, start + len(times))
+        if quick is not None:
+            out[here] = quick(times)
+        else:
+            rows = [np.repeat(np.arange(len(labels)), t) for t in times]
+            out[here] = [metric(labels[r], probs[r]) for r in rows]
     return out
 
 
+def _value(labels, probs, metric: Metric, classes) -> float:
+    if callable(metric):
+        return float(metric(np.asarray(labels), np.asarray(probs, np.float64)))
+    return float(weighted.metric(metric, labels, probs, classes)(np.ones((1, len(labels))))[0])
+
+
 def bootstrap(
-    labels, probs, metric: Metric = "accuracy", groups=None, n: int = 2000, seed: int = 0, level: float = 0.95
-) -> Interval:
-    """Percentile interval of a metric by cluster bootstrap over groups (Efron & Tibshirani 1993, ch. 13)."""
-    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
-    if isinstance(metric, str) and metric in _SUMS:
-        terms, function = _SUMS[metric]
-        value = float(function(terms(labels, probs).sum(0, keepdims=True))[0])
-    else:
-        value = float(metric(labels, probs)) if callable(metric) else np.nan
-    return Interval(value, *_percentiles(draws(labels, probs, metric, groups, n, seed), level))
+    labels, probs, metric: Metric = "accuracy", groups=None, n: int = 2000, seed: int = 0,
+    level: float = 0.95, classes: Sequence[str] | None = None,
+) -> Interval:  # fmt: skip
+    """Percentile interval of a metric by cluster bootstrap over groups (Efron & Tibshirani 1993, ch. 13).
+
+    classes: names of the classes in per-class metrics (`recall_glioma`), the dataset's four by default.
+    """
+    sample = draws(labels, probs, metric, groups, n, seed, classes)
+    return Interval(_value(labels, probs, metric, classes), *_percentiles(sample, level))
 
 
 def bootstrap_difference(
     labels, first, second, metric: Metric = "accuracy", groups=None, n: int = 2000, seed: int = 0,
-    level: float = 0.95,
+    level: float = 0.95, classes: Sequence[str] | None = None,
 ) -> Interval:  # fmt: skip
     """Percentile interval of metric(first) − metric(second), both models drawn on the same samples."""
-    both = [draws(labels, probs, metric, groups, n, seed) for probs in (first, second)]
-    value = [bootstrap(labels, probs, metric, groups, 1, seed).value for probs in (first, second)]
+    both = [draws(labels, probs, metric, groups, n, seed, classes) for probs in (first, second)]
+    value = [_value(labels, probs, metric, classes) for probs in (first, second)]
     return Interval(value[0] - value[1], *_percentiles(both[0] - both[1], level))
 
 
 def _percentiles(sample: np.ndarray, level: float) -> tuple[float, float]:
+    if np.isnan(sample).all():
+        return float("nan"), float("nan")
     low, high = np.nanquantile(sample, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
