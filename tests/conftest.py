@@ -7,7 +7,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
 
-from gcaf_lib.settings import cache_dir  # noqa: E402
+from gcaf_lib.settings import cache_dir
 
 # looked up before the suite's own cache replaces the user's
 REAL_DATA = Path(os.environ.get("GCAF_DATA") or cache_dir() / "brain-tumor-mri")

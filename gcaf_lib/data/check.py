@@ -50,7 +50,9 @@ class Report:
             "missing": self.missing,
             "not in the published dataset": self.extra,
             "other content than published": self.altered,
-            "warning: identical files in one folder, in groups": [" = ".join(g) for g in self.duplicates],
+            "warning: groups of identical files in one folder" + (", as published" if self.ok else ""): [
+                " = ".join(g) for g in self.duplicates
+            ],
         }
         for title, entries in parts.items():
             if entries:

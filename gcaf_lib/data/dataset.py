@@ -35,6 +35,10 @@ CURE = "run `gcaf data fetch`, or point --data or GCAF_DATA at the folder that h
 PHANTOM_BANNER = "PHANTOM DATA: made by a program, no patients; nothing here says anything about real tumours"
 PHANTOM_SEED = 0
 _INDEX_VERSION = 1
+_TOO_LARGE = (
+    "{name} claims to have {size} pixels and was not decoded "
+    f"(limit: {MAX_PIXELS:,}): remove it, or scale the original down"
+)
 _CLUTTER = {"thumbs.db", "desktop.ini"}  # what file managers leave behind; hidden files are skipped too
 
 
@@ -86,18 +90,13 @@ def inspect(data: bytes, name: str | Path) -> Header:
             # an MPO is a JPEG with a preview behind it, and not animated
             animated = kind != "MPO" and getattr(image, "n_frames", 1) > 1
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(
-            f"{name} claims more than {MAX_PIXELS:,} pixels and was not decoded: {error}"
-        ) from error
+        raise DataError(_TOO_LARGE.format(name=name, size="far too many")) from error
     except Exception as error:  # Pillow's readers raise many kinds on hostile headers
         raise DataError(
             f"{name} is not an image that can be read: remove it, or replace it by a JPEG or PNG"
         ) from error
     if width * height > MAX_PIXELS:
-        raise DataError(
-            f"{name} claims {width}×{height} pixels and was not decoded (limit {MAX_PIXELS:,} pixels): "
-            "remove it or scale it down"
-        )
+        raise DataError(_TOO_LARGE.format(name=name, size=f"{width}×{height}"))
     if min(width, height) < MIN_SIDE:
         raise DataError(
             f"{name} has {width}×{height} pixels; at least {MIN_SIDE}×{MIN_SIDE} are needed: remove it"
@@ -243,7 +242,9 @@ def index(root: str | Path) -> pd.DataFrame:
     with contextlib.suppress(OSError, ValueError):
         first, _, table = store.read_text(encoding="utf-8").partition("\n")
         if first == signature:
-            return _frame(pd.read_csv(io.StringIO(table), keep_default_na=False))
+            known = _frame(pd.read_csv(io.StringIO(table), keep_default_na=False))
+            if known["file"].tolist() == [name for name, _, _ in found]:
+                return known
     frame, problems = scan(root, [name for name, _, _ in found])
     if problems:
         more = (

@@ -68,7 +68,7 @@ def _patient(class_name: str, rng: np.random.Generator) -> Patient:
     views = ("axial", "low-axial", "coronal", "sagittal")
     who = person(rng, str(rng.choice(views, p=_VIEWS[class_name])))
     lesion = None if class_name == "notumor" else _lesion(class_name, draw(who, 0.0), rng)
-    bias = field(rng, 110) * rng.uniform(0.05, 0.2)
+    bias = field(rng, 110) * rng.uniform(0.04, 0.15)
     return Patient(who, lesion, bias, rng.normal(0, 3), rng.uniform(0.8, 1.25))
 
 
@@ -78,16 +78,16 @@ def _lesion(kind: str, head: Head, rng: np.random.Generator) -> Lesion:
     waves = np.column_stack([rng.normal(0, rough, 4) / np.arange(1, 5), rng.uniform(0, 2 * np.pi, 4)])
     core, oedema = 0.0, 0.0
     if kind == "glioma":
-        radius = rng.uniform(0.10, 0.25)
-        tone, core, oedema = rng.uniform(0.62, 1.0), rng.uniform(0.45, 0.85), rng.uniform(0.3, 0.9)
-        if rng.random() < 0.22:  # low grade: no ring, hardly any enhancement
-            tone, core = rng.uniform(0.3, 0.42), 0.0
-        elif rng.random() < 0.15:  # solid
+        radius = rng.uniform(0.14, 0.28)
+        tone, core, oedema = rng.uniform(0.75, 1.05), rng.uniform(0.5, 0.85), rng.uniform(0.3, 0.9)
+        if rng.random() < 0.12:  # low grade: no ring, hardly any enhancement
+            tone, core = rng.uniform(0.24, 0.36), 0.0
+        elif rng.random() < 0.12:  # solid
             core = 0.0
         centre = _somewhere(head, rng, np.abs(head.inside - rng.uniform(0.12, 0.36)) < 0.03)
     elif kind == "meningioma":
-        radius = rng.uniform(0.07, 0.20)
-        tone, oedema = rng.uniform(0.74, 1.0), float(rng.choice([0, 0, rng.uniform(0.2, 0.6)]))
+        radius = rng.uniform(0.10, 0.22)
+        tone, oedema = rng.uniform(0.8, 1.05), float(rng.choice([0, 0, rng.uniform(0.2, 0.6)]))
         if rng.random() < 0.1:
             core = rng.uniform(0.3, 0.5)
         if head.midline and rng.random() < 0.25:
@@ -96,8 +96,8 @@ def _lesion(kind: str, head: Head, rng: np.random.Generator) -> Lesion:
             place = np.abs(head.inside - 0.6 * radius) < 0.012
         centre = _somewhere(head, rng, place)
     else:
-        radius = rng.uniform(0.05, 0.13)
-        tone = rng.uniform(0.66, 0.95)
+        radius = rng.uniform(0.075, 0.15)
+        tone = rng.uniform(0.78, 1.05)
         if rng.random() < 0.2:
             core = rng.uniform(0.2, 0.45)
         centre = (
@@ -117,7 +117,7 @@ def _somewhere(head: Head, rng: np.random.Generator, allowed: np.ndarray) -> tup
 
 def _grow(head: Head, lesion: Lesion, depth: float) -> np.ndarray:
     """Paint the lesion into the head; return its soft mask 0..1."""
-    image, radius = head.image, lesion.radius * (1 - 0.35 * depth**2)
+    image, radius = head.image, lesion.radius * (1 - 0.3 * depth**2)
     u, v = head.x - lesion.centre[0], head.y - lesion.centre[1]
     c, s = math.cos(lesion.stretch[1]), math.sin(lesion.stretch[1])
     u, v = (u * c + v * s) / lesion.stretch[0], (v * c - u * s) * lesion.stretch[0]
@@ -146,9 +146,9 @@ def _grow(head: Head, lesion: Lesion, depth: float) -> np.ndarray:
 
 def _distractors(head: Head, rng: np.random.Generator) -> None:
     """Bright vessels and dark spots that any class may have, so that a bright dot alone proves nothing."""
-    for _ in range(rng.poisson(1.2)):
+    for _ in range(rng.poisson(0.8)):
         cx, cy = _somewhere(head, rng, head.inside > 0.04)
-        a, b = rng.uniform(0.012, 0.035), rng.uniform(0.02, 0.07)
+        a, b = rng.uniform(0.01, 0.025), rng.uniform(0.02, 0.06)
         cover = soft(ellipse(head.x, head.y, cx, cy, a, b, rng.uniform(0, np.pi))) * soft(head.inside)
         paint(head.image, rng.uniform(0.3, 0.8) * cover, float(rng.choice([0.2, 0.75, 0.85])))
 
@@ -168,7 +168,7 @@ def _scan(patient: Patient, depth: float, rng: np.random.Generator) -> tuple[np.
     image = np.clip(image, 0, None) ** patient.gamma * np.exp(patient.bias)
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 0.9))
     # magnitude images have Rician noise: the length of a vector with Gaussian noise in both parts
-    sigma = rng.uniform(0.012, 0.035)
+    sigma = rng.uniform(0.01, 0.028)
     noise = rng.standard_normal((2, SIDE, SIDE), dtype=np.float32) * sigma
     image = np.hypot(image + noise[0], noise[1]) * rng.uniform(0.85, 1.1)
     return np.clip(image * 235, 0, 255).astype(np.uint8), mask

@@ -216,6 +216,8 @@ def _open(store: Path, shape: tuple[int, ...]) -> np.ndarray | None:
 
 def _sweep(folder: Path) -> None:
     """Remove the half-written files of processes that were killed."""
+    if os.name != "posix":  # elsewhere there is no harmless signal to ask with
+        return
     for part in folder.glob(".*.part"):
         with contextlib.suppress(OSError, ValueError):
             owner = int(part.name.split(".")[-2])

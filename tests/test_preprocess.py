@@ -1,0 +1,334 @@
+"""Preprocessing: Eq 1 step by step, every kind of image file, and a cache that is whole or absent."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from gcaf_lib.data import preprocess
+from gcaf_lib.data.dataset import CacheError, DataError, Dataset, data_hash, index, open_dataset
+from gcaf_lib.settings import DataSettings
+
+RNG = np.random.default_rng(0)
+GREY = cv2.GaussianBlur(RNG.integers(0, 255, (60, 80), dtype=np.uint8), (0, 0), 2)
+COLOUR = cv2.GaussianBlur(RNG.integers(0, 255, (60, 80, 3), dtype=np.uint8), (0, 0), 2)
+
+
+def save(folder, image, name="image.png", **options) -> Path:
+    image.save(folder / name, **options)
+    return folder / name
+
+
+# --- decoding ---
+
+
+def test_grey_is_expanded(tmp_path):
+    out = preprocess.decode(save(tmp_path, Image.fromarray(GREY)))
+    assert out.shape == (60, 80, 3) and out.dtype == np.uint8
+    assert all(np.array_equal(out[..., c], GREY) for c in range(3))
+
+
+def test_channels_are_in_the_order_rgb(tmp_path):
+    red = Image.new("RGB", (32, 32), (250, 10, 20))
+    assert np.array_equal(preprocess.decode(save(tmp_path, red))[5, 5], [250, 10, 20])
+    jpeg = preprocess.decode(save(tmp_path, red, "red.jpg", quality=95))[5, 5]
+    assert np.abs(jpeg.astype(int) - [250, 10, 20]).max() <= 4
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_jpeg_agrees_with_pillow(tmp_path, mode):
+    path = save(tmp_path, Image.fromarray(COLOUR).convert(mode), "image.jpg", quality=90)
+    theirs = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    assert np.abs(preprocess.decode(path) - theirs).max() <= 3  # two builds of the same decoder
+
+
+def test_palette_is_expanded(tmp_path):
+    image = Image.fromarray(COLOUR).quantize(16)
+    assert np.array_equal(preprocess.decode(save(tmp_path, image)), np.asarray(image.convert("RGB")))
+
+
+def test_transparent_is_composited_over_black(tmp_path):
+    pixels = np.full((32, 32, 4), 200, np.uint8)
+    pixels[:16, :, 3], pixels[16:, :, 3] = 0, 255
+    out = preprocess.decode(save(tmp_path, Image.fromarray(pixels)))
+    assert (out[:16] == 0).all() and (out[16:] == 200).all()
+    half = preprocess.decode(save(tmp_path, Image.new("LA", (32, 32), (200, 128))))
+    assert np.abs(half.astype(int) - 100).max() <= 1
+    palette = Image.new("P", (32, 32), 1)
+    palette.putpalette([255, 0, 0, 90, 90, 90])
+    assert (preprocess.decode(save(tmp_path, palette, transparency=1)) == 0).all()
+
+
+def test_cmyk_is_converted(tmp_path):
+    path = save(tmp_path, Image.new("CMYK", (32, 32), (0, 0, 0, 55)), "ink.jpg", quality=95)
+    assert np.abs(preprocess.decode(path).astype(int) - 200).max() <= 3
+
+
+@pytest.mark.parametrize("top", [255, 4095, 65535])
+def test_sixteen_bits_keep_their_contrast(tmp_path, top):
+    ramp = np.linspace(0, top, 32 * 32).reshape(32, 32).astype(np.uint16)
+    out = preprocess.decode(save(tmp_path, Image.fromarray(ramp)))
+    assert out.min() == 0 and out.max() == 255 and (np.diff(out[..., 0].ravel().astype(int)) >= 0).all()
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    path = save(tmp_path, Image.fromarray(GREY), "turned.jpg", quality=95, exif=exif)
+    assert np.abs(preprocess.decode(path)[..., 0].astype(int) - GREY[::-1, ::-1]).mean() < 3
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_file_cut_short_is_refused(tmp_path, kind):
+    buffer = io.BytesIO()
+    Image.fromarray(GREY).save(buffer, kind)
+    (tmp_path / "cut").write_bytes(buffer.getvalue()[:-300])
+    with pytest.raises(DataError, match=r"cut.*(fetch or copy it again|replace it)"):
+        preprocess.decode(tmp_path / "cut")
+
+
+def test_broken_inside_is_refused(tmp_path):
+    data = bytearray(save(tmp_path, Image.fromarray(GREY)).read_bytes())
+    data[60:120] = bytes(60)  # the compressed pixels; header and end stay
+    (tmp_path / "broken.png").write_bytes(data)
+    with pytest.raises(DataError, match=r"broken\.png is broken"):
+        preprocess.decode(tmp_path / "broken.png")
+
+
+def test_a_path_that_is_no_file(tmp_path):
+    with pytest.raises(DataError, match=r"nothing\.jpg does not exist"):
+        preprocess.decode(tmp_path / "nothing.jpg")
+    with pytest.raises(DataError, match="is a folder"):
+        preprocess.decode(tmp_path)
+
+
+def test_an_image_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    from test_dataset import png_header
+
+    (tmp_path / "bomb.png").write_bytes(png_header(10_000, 10_000))
+    monkeypatch.setattr(preprocess, "_eight_bits", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(DataError, match=r"bomb\.png claims"):
+        preprocess.decode(tmp_path / "bomb.png")
+
+
+# --- the steps of Eq 1 ---
+
+
+def test_clahe_of_grey_is_clahe_of_v():
+    three = cv2.cvtColor(GREY, cv2.COLOR_GRAY2RGB)
+    out = preprocess.clahe(three, 2.0, 8)
+    assert np.array_equal(out, cv2.cvtColor(preprocess.clahe(GREY, 2.0, 8), cv2.COLOR_GRAY2RGB))
+    assert np.array_equal(out[..., 0], cv2.createCLAHE(2.0, (8, 8)).apply(GREY))
+
+
+def test_clahe_changes_brightness_and_keeps_hue():
+    out = preprocess.clahe(COLOUR)
+    before, after = (cv2.cvtColor(i, cv2.COLOR_RGB2HSV).astype(int) for i in (COLOUR, out))
+    assert np.array_equal(after[..., 2], cv2.createCLAHE(2.0, (8, 8)).apply(before[..., 2].astype(np.uint8)))
+    vivid = (before[..., 1] > 100) & (before[..., 2] > 80)
+    turn = np.abs(after[..., 0] - before[..., 0])[vivid]
+    assert np.minimum(turn, 180 - turn).max() <= 3
+    assert after[..., 2].std() > before[..., 2].std()
+
+
+def test_resize_averages_down_and_interpolates_up():
+    assert np.array_equal(
+        preprocess.resize(np.kron(GREY[:32, :32], np.ones((2, 2), np.uint8)), 32), GREY[:32, :32]
+    )
+    up = preprocess.resize(GREY, 100)
+    assert np.array_equal(up, cv2.resize(GREY, (100, 100), interpolation=cv2.INTER_CUBIC))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_preprocess_is_the_chain(tmp_path, mode):
+    path = save(tmp_path, Image.fromarray(COLOUR).convert(mode))
+    settings = DataSettings(image_size=48, clahe_clip=3.0, clahe_tiles=4)
+    out = preprocess.preprocess(path, settings)
+    assert np.array_equal(out, preprocess.resize(preprocess.clahe(preprocess.decode(path), 3.0, 4), 48))
+    assert out.shape == (48, 48, 3) and out.dtype == np.uint8
+
+
+# --- canonical ---
+
+
+def head(height=300, width=300, centre=(150, 150), radius=70) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    cv2.circle(image, centre, radius, (120, 120, 120), -1)
+    cv2.circle(image, centre, radius, (220, 220, 220), 6)
+    return image
+
+
+def test_canonical_finds_the_head_wherever_it_is():
+    one = preprocess.canonical(head())
+    two = preprocess.canonical(head(400, 520, (390, 120)))
+    assert one.shape == two.shape == (256, 256, 3)
+    assert np.abs(one.astype(int) - two).mean() < 2
+    assert (one > 60).any(axis=2).any(axis=0).mean() > 0.93  # the head fills the square
+
+
+def test_canonical_is_grey_and_ignores_the_mode():
+    out = preprocess.canonical(COLOUR)
+    assert np.array_equal(out[..., 0], out[..., 1]) and np.array_equal(out[..., 0], out[..., 2])
+    assert np.array_equal(preprocess.canonical(head()[..., 0]), preprocess.canonical(head()))
+
+
+def test_canonical_keeps_proportions_and_survives_flat_images():
+    oval = np.zeros((300, 300, 3), np.uint8)
+    cv2.ellipse(oval, (150, 150), (50, 100), 0, 0, 360, (150, 150, 150), -1)
+    rows, columns = (np.flatnonzero((preprocess.canonical(oval)[..., 0] > 70).any(axis)) for axis in (1, 0))
+    assert abs(np.ptp(rows) / np.ptp(columns) - 2) < 0.1
+    for tone in (0, 128, 255):
+        assert preprocess.canonical(np.full((40, 30, 3), tone, np.uint8)).shape == (256, 256, 3)
+
+
+# --- the cache ---
+
+
+@pytest.fixture(scope="module")
+def phantoms(phantom_root):
+    frame = index(phantom_root)
+    return Dataset(phantom_root, frame, data_hash(frame), "PHANTOM DATA")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "images"
+
+
+SMALL = DataSettings(image_size=32)
+
+
+def test_images_are_those_of_preprocess_in_order(phantoms, cache, monkeypatch):
+    out = preprocess.images(phantoms, SMALL)
+    assert isinstance(out, np.memmap) and not out.flags.writeable
+    assert out.shape == (96, 32, 32, 3) and out.dtype == np.uint8
+    for row in (0, 41, 95):
+        path = phantoms.root / phantoms.frame["file"][row]
+        assert np.array_equal(out[row], preprocess.preprocess(path, SMALL))
+    monkeypatch.setattr(preprocess, "preprocess", lambda *_: pytest.fail("computed twice"))
+    assert np.array_equal(preprocess.images(phantoms, SMALL), out)
+    assert [p.suffix for p in cache.iterdir()] == [".npy"]
+
+
+def test_the_key_follows_what_changes_pixels():
+    key = preprocess.key
+    assert key("a", SMALL) == key("a", DataSettings(image_size=32, protocol="twins", fold=None))
+    changes = [{"image_size": 33}, {"clahe_clip": 2.5}, {"clahe_tiles": 4}, {"encoding": "canonical"}]
+    others = [key("a", DataSettings(**{"image_size": 32, **change})) for change in changes]
+    assert len({key("a", SMALL), key("b", SMALL), *others}) == 6
+
+
+def test_canonical_has_a_cache_of_its_own(phantoms, cache):
+    settings = DataSettings(image_size=32, encoding="canonical")
+    out = preprocess.images(phantoms, settings)
+    path = phantoms.root / phantoms.frame["file"][7]
+    by_hand = preprocess.resize(preprocess.clahe(preprocess.canonical(preprocess.decode(path))), 32)
+    assert np.abs(out[7].astype(int) - by_hand).max() <= 1
+
+
+def test_a_short_array_is_not_believed(phantoms, cache):
+    good = np.array(preprocess.images(phantoms, SMALL))
+    (store,) = cache.iterdir()
+    store.write_bytes(store.read_bytes()[:-1000])
+    assert np.array_equal(preprocess.images(phantoms, SMALL), good)
+    np.save(store, good[:5])
+    assert np.array_equal(preprocess.images(phantoms, SMALL), good)
+
+
+def test_images_need_images(phantoms, cache):
+    with pytest.raises(DataError, match="gcaf data fetch"):
+        preprocess.images(Dataset(None, phantoms.frame, phantoms.hash), SMALL)
+
+
+def test_a_broken_image_leaves_nothing_behind(phantoms, cache, monkeypatch):
+    def fail(path, settings):
+        raise DataError(f"{path} is broken")
+
+    monkeypatch.setattr(preprocess, "preprocess", fail)
+    with pytest.raises(DataError, match="is broken"):
+        preprocess.images(phantoms, SMALL)
+    assert list(cache.iterdir()) == []
+
+
+def test_too_little_space_is_said_beforehand(phantoms, cache, monkeypatch):
+    monkeypatch.setattr(preprocess.shutil, "disk_usage", lambda _: SimpleNamespace(free=1))
+    with pytest.raises(CacheError, match=r"need 0\.00 GB in .*images.*set GCAF_CACHE"):
+        preprocess.images(phantoms, SMALL)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written(phantoms, tmp_path, monkeypatch):
+    (tmp_path / "blocker").write_text("")
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "blocker"))
+    with pytest.raises(CacheError, match=r"cannot write to the cache .*blocker.*GCAF_CACHE"):
+        preprocess.images(phantoms, SMALL)
+
+
+CHILD = """
+import resource, signal, sys, time
+from pathlib import Path
+from types import SimpleNamespace
+from gcaf_lib.data import preprocess
+from gcaf_lib.data.dataset import Dataset, data_hash, index
+from gcaf_lib.settings import DataSettings
+
+root = Path(sys.argv[1])
+frame = index(root)
+dataset = Dataset(root, frame, data_hash(frame))
+preprocess._BLOCK = 16
+if sys.argv[2] == "slow":
+    usual = preprocess.preprocess
+    preprocess.preprocess = lambda *a: (time.sleep(0.05), usual(*a))[1]
+else:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write fails, as it does on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    preprocess.images(dataset, DataSettings(image_size=32))
+except OSError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits and signals of POSIX")
+def test_a_full_disk_is_said_and_leaves_nothing_behind(phantoms, cache):
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(phantoms.root), "full"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1 and "CacheError: cannot write to the cache" in done.stderr
+    assert "free some space or set GCAF_CACHE" in done.stderr and list(cache.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits and signals of POSIX")
+def test_a_killed_run_leaves_no_cache_that_is_believed(phantoms, cache):
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(phantoms.root), "slow"])
+    try:
+        for _ in range(2000):  # until the first block is on its way to the disk
+            if any(part.stat().st_size for part in cache.glob(".*.part")):
+                break
+            assert child.poll() is None, "finished before it could be killed"
+            time.sleep(0.02)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    assert [p.suffix for p in cache.iterdir()] == [".part"]
+    out = preprocess.images(phantoms, SMALL)
+    path = phantoms.root / phantoms.frame["file"][95]
+    assert np.array_equal(out[95], preprocess.preprocess(path, SMALL))
+    assert [p.suffix for p in cache.iterdir()] == [".npy"]  # the dead process's file is gone
+
+
+def test_real_images_of_every_mode(real_data):
+    frame = open_dataset(DataSettings(), real_data).frame
+    for _, group in frame.groupby("mode"):
+        out = preprocess.preprocess(real_data / group["file"].iloc[0], DataSettings(image_size=64))
+        assert out.shape == (64, 64, 3) and out.std() > 10
