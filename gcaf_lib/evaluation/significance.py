@@ -168,7 +168,7 @@ def mcnemar(first_right, second_right) -> McNemar:
     n = one + two
     exact = min(1.0, 2 * float(stats.binom.cdf(min(one, two), n, 0.5)))
     middle = float(stats.binom.pmf(one, n, 0.5))
-    # with one == two the two tails overlap in the value seen : half of it counts
+    # with one == two the two tails overlap in the value seen: half of it counts
     return McNemar(one, two, 1 - middle / 2 if one == two and n else exact - middle if n else 1.0, exact)
 
 
