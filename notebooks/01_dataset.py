@@ -22,10 +22,10 @@
 # **Takes:** seconds; nothing is trained.
 
 # %% tags=["parameters"]
-profile = "cpu"  # demo: phantoms; cpu: miniature networks; paper: the full ones
-overrides = {}  # settings beneath the profile, such as {"data.protocol": "twins"}
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"data.protocol": "twins"}
 
-# %%
+# %% tags=["hide-input"]
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import decode
 from gcaf_lib.report import book, figures, paper, tables

@@ -255,7 +255,7 @@ def tidy(
         if cell.cell_type != "code":
             continue
         if "parameters" in original.metadata.get("tags", []):
-            cell["source"] = re.sub(r"(?m)^profile = .*$", f'profile = "{profile}"', original.source)
+            cell["source"] = re.sub(r'(?m)^profile = "\w*"', f'profile = "{profile}"', original.source)
         cell["outputs"] = _outputs(cell.outputs)
         for out in cell.outputs:
             metadata = out.get("metadata", {})

@@ -37,7 +37,13 @@ class _Canvas:
         self.text(x, y - 5.5 * lines, title, weight="bold", size=size)
         if note:
             formula = "$" in note
-            self.text(x, y + 7 * heads, note, size=7.8 if formula else 6.8, colour=INK if formula else MUTED)
+            self.text(
+                x,
+                y + 7 * heads + (2.5 if formula else 0),
+                note,
+                size=7.8 if formula else 6.8,
+                colour=INK if formula else MUTED,
+            )
         return left, top, left + w, top + h
 
     def text(self, x, y, words, size=8.5, colour=INK, weight="normal", ha="center") -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from gcaf_lib import settings as _settings
 from gcaf_lib.report import pairs, paper, provenance, scorecard, tables
+from gcaf_lib.report.style import CLASS_NAMES
 
 HEADLINE = [
     ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("Table 7", "kappa"),
@@ -19,6 +20,7 @@ METRIC_NAMES = {
     "accuracy": "Accuracy", "macro_f1": "Macro F1", "macro_auc": "Macro ROC-AUC", "micro_auc": "Micro ROC-AUC",
     "macro_ap": "Macro AP", "micro_ap": "Micro AP", "kappa": "Cohen's κ", "mcc": "MCC", "ece": "ECE",
 }  # fmt: skip
+_KINDS = {"precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "ROC-AUC", "ap": "AP"}
 PROFILE_WORDS = {
     "demo": "synthetic phantoms and miniature networks",
     "cpu": "the real images and miniature networks",
@@ -50,20 +52,22 @@ def write(
 def front(frame: pd.DataFrame, profile: str) -> str:
     """The first screen: three numbers, a sentence on how they were made, six rows."""
     claim = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
-    cards = [(f"{claim:.2%}", "accuracy, as published")]
+    cards = [(f"{100 * claim:.2f} %", "accuracy, as published")]
     for protocol, words in (
         ("paper", "on the paper's random split"),
         ("patients", "no patient in two parts"),
     ):
         row = _row(frame, "Abstract", "accuracy", protocol)
-        value = "not yet run" if row is None else f"{row.measured:.2%}"
-        extra = "" if row is None else f", {row.low:.1%} to {row.high:.1%}, n = {row.n:.0f}"
+        value = "not yet run" if row is None else f"{100 * row.measured:.2f} %"
+        extra = "" if row is None else f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {row.n:.0f} seeds"
         cards.append((value, f"accuracy, measured here {words}{extra}"))
     blocks = "".join(f"<div><b>{value}</b><span>{words}</span></div>" for value, words in cards)
     table = summary(frame, HEADLINE)
     done = frame[frame.n > 0]
-    weights = ", ".join(sorted(set(done.weights))) or "no"
-    made = f"Measured with {PROFILE_WORDS.get(profile, profile)} (profile `{profile}`; {weights} backbone weights)."
+    weights = ", ".join(sorted(set(done.weights)))
+    made = f"Measured with {PROFILE_WORDS.get(profile, profile)} (profile `{profile}`, {weights} weights)."
+    if not len(done):
+        made = f"No run of profile `{profile}` has been made yet."
     return (
         f'<div class="gcaf-lead">{blocks}</div>\n\n{made} Every published figure has its row in the '
         f"[full scorecard](scorecard.md).\n\n"
@@ -84,7 +88,8 @@ def full(frame: pd.DataFrame) -> str:
         chosen = frame[frame.place == place]
         pairs_ = list(dict.fromkeys(zip(chosen.place, chosen.row, chosen.metric)))
         name = "tab-score-" + place.lower().replace("§", "section-").replace(" ", "-").replace(".", "-")
-        lines = [_line(frame, p, r, m, row_name=True) for p, r, m in pairs_]
+        named = chosen.row.nunique() > 1 and place != "Table 7"
+        lines = [_line(frame, p, r, m, row_name=named) for p, r, m in pairs_]
         parts.append(
             f"## {place if place[0] != '§' else 'Section ' + place[1:]}\n\n"
             + tables.numbered(
@@ -110,7 +115,11 @@ def summary(frame: pd.DataFrame, wanted: list[tuple[str, str]]) -> pd.DataFrame:
 def _line(frame: pd.DataFrame, place: str, row: str, metric: str, row_name: bool = False) -> dict[str, Any]:
     ours, strict = (_row(frame, place, metric, p, row) for p in ("paper", "patients"))
     source = frame[(frame.place == place) & (frame.row == row) & (frame.metric == metric)].iloc[0]
-    name = METRIC_NAMES.get(metric) or metric.replace("_", " of ").replace("auc", "AUC").replace("ap ", "AP ")
+    kind, _, class_name = metric.partition("_")
+    name = (
+        METRIC_NAMES.get(metric)
+        or f"{_KINDS.get(kind, kind)}, {CLASS_NAMES.get(class_name, class_name).lower()}"
+    )
     head = {"Row": row} if row_name else {}
     return {
         **head,

@@ -37,7 +37,7 @@ def sample_grid(
         chosen = [image for image, label in zip(images, labels) if label == k]
         for ax, image in zip(line, [*chosen, *[None] * (columns - len(chosen))]):
             _image(ax, image)
-        _row_label(line[0], CLASS_NAMES.get(classes[k], classes[k]), CLASS_COLOURS.get(classes[k], OURS))
+        _row_label(line[0], CLASS_NAMES.get(classes[k], classes[k]))
     return fig
 
 
@@ -62,7 +62,7 @@ def intensities(before: np.ndarray, after: np.ndarray, ignore_zero: bool = True)
         values = values[values > 0] if ignore_zero else values
         share = np.histogram(values, edges)[0] / max(len(values), 1)
         ax.stairs(share, edges, color=colour, lw=1.8, ls=dash, label=word)
-    what = "share of the pixels that are not black" if ignore_zero else "share of pixels"
+    what = "share of non-black pixels" if ignore_zero else "share of pixels"
     ax.set(xlabel="grey level", ylabel=what, xlim=(0, 256))
     ax.legend()
     ax.grid(True, axis="y")
@@ -180,7 +180,7 @@ def gradcam_grid(
             for line in (axes[0, k], axes[2, k]):
                 line.plot(*outline.T, color="#00d7ff", lw=1.3)
     for ax, word in zip(axes[:, 0], ("image", "map", "overlay")):
-        _row_label(ax, word, INK)
+        _row_label(ax, word)
     return fig
 
 
@@ -203,5 +203,5 @@ def _image(ax, image: np.ndarray | None) -> None:
     ax.imshow(image[::step, ::step], cmap="gray", vmin=0, vmax=255)
 
 
-def _row_label(ax, text: str, colour: str) -> None:
-    ax.set_ylabel(text, color=colour, fontweight="bold", fontsize=8.5)
+def _row_label(ax, text: str) -> None:
+    ax.set_ylabel(text, fontweight="bold", fontsize=8.5)

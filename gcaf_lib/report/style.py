@@ -11,14 +11,17 @@ Data colours are the same in both themes: each has at least 3:1 contrast on eith
 
 from __future__ import annotations
 
+import functools
 import io
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from gcaf_lib.settings import CLASSES
 
@@ -118,9 +121,8 @@ def drawing(width: float = WIDTH, height: float = 3.2, **options: Any) -> Drawin
     return Drawing(figsize=(width, height), layout="constrained", **options)
 
 
-def styled(function):
+def styled(function: Callable[..., Drawing]) -> Callable[..., Drawing]:
     """Decorator: draw with the book's style, whatever the notebook has set."""
-    import functools
 
     @functools.wraps(function)
     def inner(*args, **kwargs):
@@ -152,3 +154,20 @@ def size(svg: str) -> tuple[int, int]:
     a, b, c, d = found.groups()
     width, height = (a, b) if a else (d, c)
     return round(float(width) * 96 / 72), round(float(height) * 96 / 72)
+
+
+def quiet(ax, axis: str) -> None:
+    """Grid lines along one axis only; ticks without marks where the grid reads them."""
+    ax.grid(True, axis=axis, color=GRID)
+    ax.tick_params(axis=axis, length=0)
+
+
+def legend_below(fig: Drawing, marks: Sequence[tuple[str, str, str, str]]) -> None:
+    """A legend for the whole figure below it: (marker, face, edge, label)."""
+    handles = [Line2D([], [], marker=m, mfc=f, mec=e, mew=1.4, ls="", ms=6, label=t) for m, f, e, t in marks]
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def percent_label(value: float, _position: int = 0) -> str:
+    """A tick's text for an axis of shares."""
+    return f"{value:.0%}" if abs(value * 100 - round(value * 100)) < 1e-6 else f"{value:.1%}"

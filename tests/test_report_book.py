@@ -1,0 +1,243 @@
+"""The chapter runner, the pairs, and the two kinds of staleness."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+
+from gcaf_lib.report import book, pairs, provenance
+from gcaf_lib.settings import SettingsError, load
+
+HEADER = """# ---
+# jupyter:
+#   jupytext:
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+"""
+CELLS = """# %% [markdown]
+# # A chapter
+
+# %% tags=["parameters"]
+profile = "cpu"  # a remark
+
+# %%
+import os, sys
+print("profile", profile, os.getcwd())
+print("lost", file=sys.stderr)
+"""
+STRIP = """
+# %%
+from gcaf_lib.report.chapter import Chapter
+from gcaf_lib import settings
+from types import SimpleNamespace
+data = SimpleNamespace(hash="0123456789ab", banner=None)
+Chapter("01_one", profile, settings.load(profile), data, (0,), settings.results_dir(), {}, SOURCE).strip()
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout with one chapter; results and cache of its own."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    source = folder / "01_one.py"
+    strip = STRIP.replace("SOURCE", f"__import__('pathlib').Path({str(source)!r})")
+    source.write_text(HEADER + CELLS + strip)
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(book, "checkout", lambda: tmp_path)
+    return tmp_path
+
+
+def run(checkout, profile="demo", **options):
+    (page,) = book.run_chapters(
+        profile,
+        ["1"],
+        checkout / "out" / "notebooks",
+        progress=False,
+        folder=checkout / "notebooks",
+        **options,
+    )
+    return page, nbformat.read(page, 4)
+
+
+def test_a_chapter_is_executed_tidied_and_fresh_until_something_changes(checkout, monkeypatch):
+    page, executed = run(checkout)
+    clean = pairs.clean_notebook(checkout / "notebooks" / "01_one.py")
+    assert [c.id for c in executed.cells] == [c.id for c in clean.cells]
+    parameters, printed, strip = (c for c in executed.cells if c.cell_type == "code")
+    assert parameters.source == 'profile = "demo"  # a remark'
+    assert printed.outputs[0].text == "profile demo .\n"  # the checkout's place does not show
+    assert "lost" not in json.dumps(printed.outputs)
+    made = json.dumps([executed.metadata, *([c.get("outputs"), c.metadata] for c in executed.cells)])
+    assert str(checkout) not in made and "papermill" not in made and "iopub" not in made
+    facts = executed.metadata.gcaf
+    assert facts.profile == "demo" and facts.data == "0123456789ab" and facts.phantoms
+    markup = strip.outputs[0].data["text/html"]
+    assert "PHANTOM DATA" in markup and provenance.DURATION not in markup
+    assert 'class="gcaf-duration">' in markup
+
+    # the library may be edited while this test runs
+    monkeypatch.setattr(provenance, "fingerprint_library", lambda: facts.library)
+    where = {"output": page.parent, "folder": checkout / "notebooks"}
+    assert book.stale(**where) == []
+
+    # comments, docstrings and blank lines of the chapter's header are not the chapter
+    source = checkout / "notebooks" / "01_one.py"
+    before = source.read_text()
+    source.write_text(before.replace("format_name: percent", "format_name: percent\n#       extension: .py"))
+    assert book.stale(**where) == []
+    source.write_text(before.replace("# # A chapter", "# # Another chapter"))
+    assert [s.reason for s in book.stale(**where)] == ["its cells have changed since it was executed"]
+    source.write_text(before)
+    monkeypatch.setattr(provenance, "fingerprint_library", lambda: "another")
+    assert "gcaf_lib has changed" in str(book.stale(**where)[0])
+
+
+def test_a_page_without_execution_is_stale(checkout):
+    found = book.stale(checkout / "nowhere", checkout / "notebooks")
+    assert [str(s) for s in found] == ["01_one: never executed"]
+
+
+def test_records_that_change_or_go_make_a_page_stale(checkout):
+    folder = checkout / "results" / "runs" / "aaaa"
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("{}")
+    source = checkout / "notebooks" / "01_one.py"
+    info = {
+        "chapter": provenance.fingerprint_chapter(source),
+        "library": "x",
+        "settings": load("demo").hash(),
+        "profile": "demo",
+        "records": {"aaaa": provenance.record_digest(folder)},
+    }
+    assert list(book._differences(info, source, "x")) == []
+    (folder / "record.json").write_text('{"other": 1}')
+    assert list(book._differences(info, source, "x")) == ["run record aaaa has changed since"]
+    (folder / "record.json").unlink()
+    assert list(book._differences(info, source, "x")) == ["run record aaaa, which it shows, is gone"]
+    assert list(book._differences({**info, "records": {}, "settings": "0"}, source, "x")) == [
+        "the settings of profile demo have changed since"
+    ]
+
+
+def test_a_failing_chapter_names_itself_its_cell_and_its_log(checkout):
+    source = checkout / "notebooks" / "01_one.py"
+    source.write_text(HEADER + CELLS + "\n# %%\nshare = 1 / 0\n")
+    with pytest.raises(
+        book.ChapterError, match=r"01_one failed in the cell that begins `share = 1 / 0`: Zero"
+    ):
+        run(checkout)
+    log = checkout / "_build" / "chapters" / "01_one.log"
+    assert "ZeroDivisionError" in log.read_text()
+    assert not (checkout / "out" / "notebooks" / "01_one.ipynb").exists()
+    assert log.with_suffix(".failed.ipynb").is_file()
+
+
+def test_wrong_requests_fail_before_anything_runs(checkout):
+    with pytest.raises(book.BookError, match=r"no chapter '7'; there are: 01_one"):
+        book.run_chapters("demo", ["7"], folder=checkout / "notebooks")
+    with pytest.raises(SettingsError, match="unknown profile"):
+        book.run_chapters("demoo", folder=checkout / "notebooks")
+    with pytest.raises(book.BookError, match="no chapters"):
+        book.sync(checkout)
+
+
+def test_missing_kernel_is_said_with_its_cure(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(book.BookError, match=r"lacks papermill, ipykernel.*pip install"):
+        book.run_chapters("demo")
+
+
+def test_environment_is_as_before_after_a_run():
+    before = dict(os.environ)
+    with book._kernel():
+        assert os.environ["JUPYTER_PATH"] != before.get("JUPYTER_PATH")
+    assert dict(os.environ) == before
+
+
+def test_ids_of_cells_stay_when_another_is_inserted(checkout):
+    source = checkout / "notebooks" / "01_one.py"
+    before = [c.id for c in pairs.clean_notebook(source).cells]
+    source.write_text(source.read_text().replace("# %% tags", "# %%\nnew = 1\n\n# %% tags", 1))
+    after = [c.id for c in pairs.clean_notebook(source).cells]
+    assert [i for i in after if i in before] == before and len(after) == len(before) + 1
+
+
+def test_sync_writes_once_and_check_writes_nothing(checkout):
+    folder = checkout / "notebooks"
+    assert len(book.sync(folder, check=True)) == 1 and not (folder / "01_one.ipynb").exists()
+    assert len(book.sync(folder)) == 1
+    assert book.sync(folder) == []
+
+
+def test_library_fingerprint_ignores_words_only(tmp_path, monkeypatch):
+    from gcaf_lib.training import environment
+
+    for room in provenance.LIBRARY_CODE:
+        target = tmp_path / room
+        target.parent.mkdir(exist_ok=True)
+        if room.endswith(".py"):
+            target.write_text("x = 1\n")
+        else:
+            target.mkdir()
+    monkeypatch.setattr(environment, "PACKAGE", tmp_path)
+    code = tmp_path / "report" / "a.py"
+    prints = []
+    for text in (
+        'def f():\n    """One."""\n    return 1\n',
+        'def f():\n    """Two."""\n    return 1  # why\n',
+    ):
+        code.write_text(text)
+        prints.append(provenance.fingerprint_library())
+    code.write_text('def f():\n    """One."""\n    return 2\n')
+    assert prints[0] == prints[1] != provenance.fingerprint_library()
+    # what chapters show is no part of what trained a run
+    training = provenance.fingerprint_training()
+    code.write_text("y = 3\n")
+    assert provenance.fingerprint_training() == training
+
+
+def record(key: str, fingerprint: str, folder) -> SimpleNamespace:
+    (folder / key).mkdir()
+    (folder / key / "record.json").write_text(json.dumps({"key": key}))
+    provenance_ = {
+        "fingerprint": fingerprint,
+        "device": "1 x GPU",
+        "backend": "jax",
+        "commit": "c" * 40,
+        "seconds": 61,
+    }
+    return SimpleNamespace(folder=folder / key, seed=len(key), info={"key": key, "provenance": provenance_})
+
+
+def test_the_strip_says_where_the_runs_are_older_than_the_code(tmp_path):
+    now = provenance.fingerprint_training()
+    records = [record("a", now, tmp_path), record("bb", "old", tmp_path)]
+    data = SimpleNamespace(hash="0123456789ab", banner=None)
+    markup = provenance.strip("cpu", load("cpu"), data, records)
+    assert "1 of 2 runs trained by an earlier version" in markup and 'class="gcaf-older"' in markup
+    assert "2 runs, 2 seeds" in markup and "1, 2 (n = 2)" in markup and "1 x GPU (jax)" in markup
+    assert "PHANTOM" not in markup
+    fresh = provenance.strip("cpu", load("cpu"), data, records[:1])
+    assert "gcaf-older" not in fresh
+    assert "in-domain" in fresh and "0123456789ab" in fresh
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "under 5 s"), (11.2, "about 15 s"), (200, "about 3 min"), (7000, "about 1.9 h")],
+)
+def test_durations_are_coarse(seconds, words):
+    assert provenance.span(seconds) == words

@@ -1,0 +1,168 @@
+"""Figures: every function gives one themed, deterministic SVG, and colours readers can tell apart."""
+
+from __future__ import annotations
+
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcaf_lib.evaluation import calibration, metrics
+from gcaf_lib.report import figures, style
+from gcaf_lib.settings import CLASSES, PROTOCOLS
+
+
+@pytest.fixture(scope="module")
+def predicted():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 200)
+    logits = rng.normal(size=(200, 4))
+    logits[np.arange(200), labels] += 2.5
+    probs = np.exp(logits)
+    return labels, probs / probs.sum(1, keepdims=True)
+
+
+def history(seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0, 0.01, (4, 6))
+    names = ("accuracy", "val_accuracy", "loss", "val_loss")
+    return pd.DataFrame(
+        {
+            "stage": [1, 1, 1, 1, 2, 2],
+            "epoch": range(1, 7),
+            **{n: 0.8 + noise[k] for k, n in enumerate(names)},
+        }
+    )
+
+
+def ladder_frame() -> pd.DataFrame:
+    rows = [
+        (method, protocol, value, value - 0.02, value + 0.01, kind)
+        for method, kind, start in (("model", "model", 0.97), ("nearest neighbour", "floor", 0.98))
+        for protocol, value in zip(PROTOCOLS, np.linspace(start, start - 0.2, 5))
+    ]
+    return pd.DataFrame(rows, columns=["method", "protocol", "accuracy", "low", "high", "kind"])
+
+
+def every_figure(predicted):
+    labels, probs = predicted
+    rng = np.random.default_rng(1)
+    image = (rng.random((40, 30, 3)) * 255).astype(np.uint8)
+    p = np.linspace(0.01, 1, 50)
+    sensitivity = pd.DataFrame(
+        {"parameter": ["a", "a", "b"], "value": [1, 2, "inverse-frequency"], "measured": [0.9, 0.91, 0.92],
+         "low": 0.89, "high": 0.93, "published": [0.9, 0.95, np.nan]}
+    )  # fmt: skip
+    counts = pd.DataFrame({"training": [8, 9], "test": [1, 2]}, index=["glioma", "notumor"])
+    return {
+        "class_counts": lambda: figures.class_counts(counts),
+        "convergence": lambda: figures.convergence([history(0), history(1)]),
+        "convergence, one seed": lambda: figures.convergence([history(0)], stage=1),
+        "confusion": lambda: figures.confusion(metrics.confusion(labels, probs)),
+        "report": lambda: figures.classification_report(
+            metrics.report(labels, probs), {("glioma", "recall"): 0.9}
+        ),
+        "roc": lambda: figures.roc_curves(metrics.roc(labels, probs)),
+        "pr": lambda: figures.pr_curves(metrics.precision_recall(labels, probs)),
+        "reliability": lambda: figures.reliability(calibration.reliability(labels, probs), {"": 0.04}),
+        "sensitivity": lambda: figures.sensitivity(sensitivity),
+        "ladder": lambda: figures.ladder(ladder_frame(), 0.9573),
+        "loss curves": lambda: figures.loss_curves(p, {"one": -np.log(p)}, {"one": 0.9}),
+        "loss minimisers": lambda: figures.loss_minimisers({"one": [1, 0, 0, 0]}, [0.97, 0.01, 0.01, 0.01]),
+        "samples": lambda: figures.sample_grid([image, image[:20], image], [0, 0, 3]),
+        "preprocessing": lambda: figures.preprocessing_steps({"a": image, "b": image[..., 0]}),
+        "intensities": lambda: figures.intensities(image[..., 0], image[..., 1]),
+        "augmentation": lambda: figures.augmentation_grid(image, [image] * 7),
+        "mixup": lambda: figures.mixup_grid(image, image[::-1], [0, 0.3, 1], ("glioma", "pituitary")),
+        "predictions": lambda: figures.predictions_grid([image] * 5, probs[:5], (labels[:5] + 1) % 4),
+        "gradcam": lambda: figures.gradcam_grid(
+            [image] * 2, [np.eye(4)] * 2, ["a", "b"], [np.array([[0.2, 0.2], [0.8, 0.2], [0.5, 0.9]]), None]
+        ),
+        "architecture": figures.architecture,
+        "fusion module": figures.fusion_module,
+    }
+
+
+def test_every_figure_is_themed_repeatable_and_unknown_to_pyplot(predicted):
+    for name, make in every_figure(predicted).items():
+        figure = make()
+        assert isinstance(figure, style.Drawing), name
+        svg = figure.svg()
+        assert plt.get_fignums() == [], f"{name} is registered with pyplot and would never be closed"
+        assert "prefers-color-scheme: dark" in svg and "var(--g-ink)" in svg, name
+        for light, _ in style._THEMES.values():
+            inside = svg.split("</style>", 1)[1].lower()
+            assert light not in inside, f"{name}: {light} does not follow the theme"
+        assert "<text" not in svg, f"{name}: text must be outlines, a page has no fonts to send"
+        assert not re.search(r'(?:href|src)="https?:', svg), name
+        assert style.size(svg)[0] <= 760, f"{name} is wider than the text column"
+    # the same drawing gives the same bytes: pages differ only where results do
+    for name in ("confusion", "architecture"):
+        make = every_figure(predicted)[name]
+        assert make().svg() == make().svg()
+
+
+def test_settings_of_a_notebook_do_not_change_a_figure():
+    plain = figures.architecture().svg()
+    with plt.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        assert figures.architecture().svg() == plain
+
+
+def _linear(colour: str) -> np.ndarray:
+    c = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def _contrast(a: str, b: str) -> float:
+    one, two = sorted(float(_linear(c) @ [0.2126, 0.7152, 0.0722]) for c in (a, b))
+    return (two + 0.05) / (one + 0.05)
+
+
+def test_colours_stand_out_on_both_papers():
+    for paper in style._THEMES["surface"]:
+        for colour in (*style.CLASS_COLOURS.values(), style.OURS, style.PAPER):
+            assert _contrast(colour, paper) >= 3, (colour, paper)
+    for k, paper in enumerate(style._THEMES["surface"]):
+        assert _contrast(style._THEMES["ink"][k], paper) >= 7
+        assert _contrast(style._THEMES["muted"][k], paper) >= 4.5
+
+
+# Machado, Oliveira & Fernandes 2009, severity 1: protan-, deuter- and tritanopia, on linear RGB.
+BLINDNESS = {
+    "none": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def _lab(rgb: np.ndarray) -> np.ndarray:
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x = to_xyz @ np.clip(rgb, 0, 1) / [0.9505, 1, 1.089]
+    f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("kind", BLINDNESS)
+def test_class_colours_can_be_told_apart(kind):
+    seen = [_lab(np.asarray(BLINDNESS[kind]) @ _linear(style.CLASS_COLOURS[c])) for c in CLASSES]
+    gaps = [np.linalg.norm(a - b) for k, a in enumerate(seen) for b in seen[:k]]
+    assert min(gaps) > 16  # about 2.3 is just noticeable
+
+
+def test_what_cannot_be_drawn_says_why():
+    with pytest.raises(ValueError, match="no histories"):
+        figures.convergence([])
+    with pytest.raises(ValueError, match="stage 3"):
+        figures.convergence([history(0)], stage=3)
+
+
+def test_a_drawing_shows_itself_with_its_size(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *a, **k: shown.append((a, k)))
+    figures.architecture()._ipython_display_()
+    ((bundle,), options) = shown[0]
+    assert bundle["image/svg+xml"].startswith("<svg")
+    assert options["metadata"]["image/svg+xml"] == {"width": 700, "height": 420}

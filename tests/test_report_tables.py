@@ -1,0 +1,148 @@
+"""Tables and the scorecard: what stands in a cell, and what the verdict says."""
+
+from __future__ import annotations
+
+import base64
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from gcaf_lib.report import frontpage, paper, scorecard, tables
+from gcaf_lib.settings import load
+
+
+def test_mean_sd_says_n():
+    assert tables.mean_sd([0.95, 0.97], scale=100) == "96.00 ± 1.41 (n = 2)"
+    assert tables.mean_sd([0.95, np.nan, None], decimals=3) == "0.950 (n = 1)"
+    assert tables.mean_sd([]) == "–"
+
+
+def test_markdown_puts_numbers_right_and_words_left():
+    frame = pd.DataFrame({"a": [1234, 5], "b": ["x|y", "z"], "c": ["1.0 ± 0.1", "–"]}, index=["r", "s"])
+    lines = tables.markdown(frame).splitlines()
+    assert lines[1] == "|:--|--:|:--|--:|"
+    assert lines[2] == "| r | 1,234 | x\\|y | 1.0 ± 0.1 |"
+
+
+def test_markup_escapes():
+    assert "<td>&lt;b&gt;</td>" in tables.markup(pd.DataFrame({"a": ["<b>"]}))
+
+
+def test_download_holds_the_data():
+    frame = pd.DataFrame({"a": [1.5, 2]})
+    data = re.search(r"base64,([^\"]+)", tables.download(frame, "name")).group(1)
+    assert base64.b64decode(data).decode() == "a\n1.5\n2.0\n"
+    with pytest.raises(ValueError, match="too many"):
+        tables.download(pd.DataFrame({"a": np.zeros(100_000)}), "big")
+
+
+def test_class_counts_match_table_2():
+    theirs = paper.table(2)
+    parts, labels = [], []
+    for k in range(4):
+        for part, column in zip(tables.PARTS, ("Training", "Validation", "Testing")):
+            n = int(theirs[column][k])
+            parts += [part] * n
+            labels += [k] * n
+    table = tables.beside_published(tables.class_counts(labels, parts), theirs)
+    assert table.loc["Total"].tolist() == ["5,618", "702", "703", "7,023"]
+    parts[0] = "test"
+    table = tables.beside_published(tables.class_counts(labels, parts), theirs)
+    assert table.loc["Glioma"].tolist() == ["1,296 (1,297)", "162", "163 (162)", "1,621"]
+
+
+@pytest.mark.parametrize(
+    ("published", "low", "high", "metric", "word"),
+    [
+        (0.9573, 0.95, 0.96, "accuracy", "reproduced"),
+        (0.9573, 0.96, 0.97, "accuracy", "higher"),
+        (0.9573, 0.90, 0.95, "accuracy", "not reproduced"),
+        (0.044, 0.01, 0.02, "ece", "lower"),
+        (0.044, 0.05, 0.06, "ece", "not reproduced"),
+        (0.9573, np.nan, np.nan, "accuracy", "not measured"),
+    ],
+)
+def test_verdicts(published, low, high, metric, word):
+    assert scorecard.verdict(published, low, high, metric) == word
+
+
+def test_a_figure_printed_with_few_digits_gets_half_a_step():
+    assert scorecard.verdict(0.957, 0.9574, 0.96, half_step=0.0005) == "reproduced"
+    assert scorecard.verdict(0.957, 0.9576, 0.96, half_step=0.0005) == "higher"
+
+
+def test_weighted_areas_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth = rng.random(80) < 0.4
+    score = np.round(rng.random(80) + 0.3 * truth, 1)  # many ties
+    weights = rng.integers(0, 4, (5, 80))
+    auc, ap = scorecard._areas(truth, score, weights)
+    for k, w in enumerate(weights):
+        assert auc[k] == pytest.approx(roc_auc_score(truth, score, sample_weight=w))
+        assert ap[k] == pytest.approx(average_precision_score(truth, score, sample_weight=w))
+
+
+class Run(SimpleNamespace):
+    """What the scorecard needs of a run record."""
+
+    def labels(self, part="test"):
+        return np.repeat(np.arange(4), 30)
+
+    def rows(self, part="test"):
+        return np.arange(120)
+
+    def probabilities(self, part="test", which="ema"):
+        rng = np.random.default_rng(self.seed)
+        logits = rng.normal(size=(120, 4))
+        logits[np.arange(120), self.labels()] += 4
+        return np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+
+
+@pytest.fixture
+def frame(monkeypatch):
+    monkeypatch.setattr(scorecard, "_clusters", lambda dataset: np.arange(120) // 4)
+    settings = load("cpu")
+    records = [Run(seed=s, settings=settings, info={"data_hash": "d"}) for s in range(3)]
+    records.append(Run(seed=9, settings=settings, info={"data_hash": "of other data"}))
+    one = settings.replace({"data.protocol": "patients"})
+    records.append(Run(seed=0, settings=one, info={"data_hash": "d"}))
+    return scorecard.scorecard(
+        "cpu",
+        SimpleNamespace(hash="d"),
+        records,
+        impossible=[("§5.4", paper.PROPOSED, "precision_meningioma")],
+    )
+
+
+def test_scorecard_has_every_published_metric_on_both_protocols(frame):
+    assert list(frame.columns) == scorecard.COLUMNS
+    assert set(frame.place) == {*scorecard.MAIN_PLACES, *scorecard.TABLES}
+    for table in scorecard.TABLES:  # no row of a table is lost for want of a matching label
+        assert set(frame[frame.place == table].row) == set(paper.FRAME[paper.FRAME.place == table].row)
+    ours = frame[(frame.place == "Abstract") & (frame.metric == "accuracy")].set_index("protocol")
+    assert ours.n.tolist() == [3, 1] and np.isnan(ours.sd["patients"])
+    assert ours.low["paper"] <= ours.measured["paper"] <= ours.high["paper"]
+    # the row of Table 4 that is the proposed model is the very same run
+    same = frame[
+        (frame.place == "Table 4") & (frame.row.str.startswith("Proposed")) & (frame.metric == "accuracy")
+    ]
+    assert same.measured.iloc[0] == ours.measured["paper"]
+    impossible = frame[(frame.metric == "precision_meningioma") & (frame.place == "§5.4")]
+    assert set(impossible.verdict) == {"can't be true"}
+    assert (frame[frame.n == 0].verdict.isin(["not measured", "can't be true"])).all()
+
+
+def test_front_page_from_the_frame(frame, tmp_path):
+    files = frontpage.write("cpu", tmp_path / "book", tmp_path / "results", frame)
+    front, full, table = (p.read_text() for p in files)
+    assert "95.73 %" in front and "3 seeds" in front and ":name: tab-scorecard" in front
+    assert "in-domain" in front and "PHANTOM" not in front
+    assert full.count("```{table}") == len(set(frame.place))
+    assert table.splitlines()[0] == ",".join(scorecard.COLUMNS)
+    empty = frame.assign(n=0, measured=np.nan, verdict="not measured")
+    assert "not yet run" in frontpage.front(empty, "cpu")
+    assert "PHANTOM DATA" in frontpage.write("demo", tmp_path / "d", tmp_path / "r", empty)[0].read_text()
