@@ -26,10 +26,11 @@ from tqdm import tqdm
 
 from gcaf_lib.data import figshare, splits, twins
 from gcaf_lib.data.dataset import Dataset
+from gcaf_lib.evaluation import significance
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 
 FLOORS = ("1nn", "1nn-mirror", "size", "border", "masked")
-COLUMNS = ("floor", "protocol", "accuracy", "macro_f1", "low", "high", "n", "sd")
+COLUMNS = ("floor", "protocol", "accuracy", "macro_f1", "low", "high", "n", "sd", "f1_low", "f1_high")
 FRAME = 4  # pixels of a 64-pixel thumbnail: the outer sixteenth on every side
 MARGIN = 0.1  # by which a tumour's box grows on every side, share of its size: enhancement fades out
 FREQUENT = 20  # files of one size that make it worth a column
@@ -180,14 +181,21 @@ def interval(right: np.ndarray, groups: np.ndarray, seed: int = 0) -> tuple[floa
 
 
 def measure(
-    protocol: str, seen: Features, dataset: Dataset, clusters: np.ndarray, classes: tuple[str, ...] = CLASSES
+    protocol: str,
+    seen: Features,
+    dataset: Dataset,
+    clusters: np.ndarray,
+    classes: tuple[str, ...] = CLASSES,
+    floors: tuple[str, ...] = FLOORS,
+    labels: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """All floors on one protocol: `COLUMNS`. For `patients-5fold` the mean over folds, and their sd.
+    """Floors on one protocol: `COLUMNS`. For `patients-5fold` the mean over folds, and their sd.
 
-    clusters: (N,) patient groups, resampled for low and high (95 % interval of the accuracy).
-    classes: those in use (leave notumor out for the three-class track).
+    clusters: (N,) patient groups, resampled for low and high (95 % interval of the accuracy) and for
+    f1_low and f1_high (of the macro-F1). classes: those in use (leave notumor out for the three-class
+    track). labels: (N,) what is to be told apart, if not the class.
     """
-    labels = dataset.frame["label"].to_numpy(int)
+    labels = dataset.frame["label"].to_numpy(int) if labels is None else labels
     source = "phantom" if dataset.banner else "mri"
     if protocol == splits.FIVEFOLD:
         wanted = [DataSettings(protocol="patients", fold=fold) for fold in range(splits.FOLDS)]
@@ -196,8 +204,8 @@ def measure(
     wanted = [replace(data, source=source, classes=classes) for data in wanted]
     parts = [splits.load(data, dataset)["part"].to_numpy() for data in wanted]
     rows = []
-    for floor in FLOORS:
-        accuracy, f1, right, tested = [], [], [], []
+    for floor in floors:
+        accuracy, f1, right, tested, guesses = [], [], [], [], []
         for part in parts:
             train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
             guess = predict(floor, seen, labels, train, test)
@@ -205,10 +213,15 @@ def measure(
             f1.append(f1_score(labels[test], guess, average="macro", zero_division=0))
             right.append(guess == labels[test])
             tested.append(test)
-        low, high = interval(np.concatenate(right), clusters[np.concatenate(tested)])
+            guesses.append(guess)
+        rows_, said = np.concatenate(tested), np.eye(len(CLASSES))[np.concatenate(guesses)]
+        low, high = interval(np.concatenate(right), clusters[rows_])
+        f1_band = significance.bootstrap(labels[rows_], said, "macro_f1", clusters[rows_], RESAMPLES)
         sd = np.std(accuracy, ddof=1) if len(parts) > 1 else np.nan
         count = sum(map(len, tested))
-        rows.append((floor, protocol, np.mean(accuracy), np.mean(f1), low, high, count, sd))
+        rows.append(
+            (floor, protocol, np.mean(accuracy), np.mean(f1), low, high, count, sd, f1_band.low, f1_band.high)
+        )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -1,0 +1,161 @@
+"""Pictures of the dataset's audit: twins side by side, similarities, sources, patients, the ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.report import comparisons
+from gcaf_lib.report.style import (
+    ACCENT,
+    CLASS_COLOURS,
+    CLASS_NAMES,
+    INK,
+    MUTED,
+    OURS,
+    SURFACE,
+    WIDTH,
+    Drawing,
+    drawing,
+    legend_below,
+    quiet,
+    styled,
+)
+
+
+@styled
+def image_pairs(
+    rows: Sequence[tuple[np.ndarray, np.ndarray]], titles: Sequence[tuple[str, str]], words: Sequence[str]
+) -> Drawing:
+    """Pairs of images, two pairs a line: `titles` over each image, `words` under the pair."""
+    lines = -(-len(rows) // 2)
+    fig = drawing(height=lines * (WIDTH / 4 + 0.55))
+    axes = fig.subplots(lines, 4, squeeze=False)
+    for ax in axes.ravel():
+        ax.set_axis_off()
+    for k, (pair, heads, text) in enumerate(zip(rows, titles, words)):
+        left, right = axes[k // 2, 2 * (k % 2) : 2 * (k % 2) + 2]
+        for ax, image, head in zip((left, right), pair, heads):
+            step = max(1, max(image.shape[:2]) // 256)
+            ax.imshow(image[::step, ::step], cmap="gray", vmin=0, vmax=255)
+            ax.set_title(head, fontsize=7, fontweight="normal")
+        left.text(
+            0, -0.04, text, transform=left.transAxes, va="top", fontsize=8, color=INK, fontweight="bold"
+        )
+    return fig
+
+
+@styled
+def similarities(frame: pd.DataFrame, threshold: float) -> Drawing:
+    """Histograms of similarities with the threshold (`evaluation.audit`'s similarity table), one panel a kind."""
+    kinds = list(dict.fromkeys(frame["kind"]))
+    names = {"files": "file and file, every pair", "slices": "file and its nearest figshare slice"}
+    fig = drawing(height=2.9)
+    for ax, kind in zip(np.atleast_1d(fig.subplots(1, len(kinds))), kinds):
+        part = frame[frame["kind"] == kind]
+        width = part["right"] - part["left"]
+        low = np.zeros(len(part))
+        for column, colour in (("plain", MUTED), ("mirrored", OURS)):
+            ax.bar(part["left"], part[column], width, low, align="edge", color=colour, lw=0)
+            low = low + part[column].to_numpy()
+        ax.set_yscale("symlog", linthresh=10)
+        ax.set_ylim(0, low.max() * 3)
+        ax.axvline(threshold, color=ACCENT, lw=1.4, ls="--")
+        ax.annotate(f"{threshold:g}", (threshold, 1), (-4, -2), xycoords=("data", "axes fraction"), ha="right",
+                    va="top", textcoords="offset points", color=ACCENT, fontsize=8, fontweight="bold")  # fmt: skip
+        ax.set_title(names[kind])
+        ax.set_xlabel("correlation of 64×64 thumbnails")
+        quiet(ax, "y")
+        if kind == kinds[0]:
+            ax.set_ylabel("pairs" if kind == "files" else "files")
+    legend_below(fig, [("s", MUTED, MUTED, "as it stands"), ("s", OURS, OURS, "mirrored")])
+    return fig
+
+
+@styled
+def stacked(table: pd.DataFrame, label: str, shades: Sequence[float] = (1.0, 0.62, 0.34, 0.16)) -> Drawing:
+    """Stacked bars, one a class (index), shares of its total by column; counts inside, legend in `label`."""
+    fig = drawing(height=0.7 + 0.42 * len(table))
+    ax = fig.subplots()
+    total, left, rows = table.sum(axis=1), np.zeros(len(table)), np.arange(len(table))
+    colours = [CLASS_COLOURS.get(name, OURS) for name in table.index]
+    for shade, column in zip(shades, table.columns):
+        values = (table[column] / total).to_numpy()
+        ax.barh(rows, values, 0.66, left, color=colours, alpha=shade, edgecolor=SURFACE, linewidth=1.2)
+        for row, (value, start, count) in enumerate(zip(values, left, table[column])):
+            if value > 0.045:
+                ax.text(start + value / 2, row, f"{count:,}", ha="center", va="center", fontsize=7.5,
+                        color="#ffffff" if shade == 1 else INK)  # fmt: skip
+        left = left + values
+    ax.set_yticks(rows, [CLASS_NAMES.get(name, str(name)) for name in table.index])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1)
+    ax.xaxis.set_major_formatter(comparisons.percent_label)
+    ax.set_xlabel(label)
+    quiet(ax, "x")
+    return fig
+
+
+@styled
+def group_sizes(sizes: dict[str, np.ndarray]) -> Drawing:
+    """Files of every patient of each class, sorted: one bar a patient, its height the number of files."""
+    fig = drawing(height=2.5)
+    top = max(max(v, default=0) for v in sizes.values())
+    for ax, (name, values) in zip(np.atleast_1d(fig.subplots(1, len(sizes), sharey=True)), sizes.items()):
+        values = np.sort(values)[::-1]
+        ax.bar(np.arange(len(values)) + 0.5, values, 1, color=CLASS_COLOURS.get(name, OURS), lw=0)
+        ax.axhline(np.median(values), color=INK, lw=0.9, ls=":")
+        ax.set_title(f"{CLASS_NAMES.get(name, name)}: {len(values)}")
+        ax.set_xlabel("patients, most files first")
+        ax.set_ylim(0, top * 1.05)
+        quiet(ax, "y")
+    fig.axes[0].set_ylabel("files (dotted: median)")
+    return fig
+
+
+@styled
+def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
+    """`comparisons.ladder` of the accuracy, and the macro-F1 of the model as open circles on a thin line."""
+    fig = comparisons.ladder(frame, published)
+    ax = fig.axes[0]
+    place = {p: i for i, p in enumerate(p for p in comparisons.PROTOCOL_NAMES if p in set(frame["protocol"]))}
+    for _, part in frame[frame["kind"] == "model"].groupby("method", sort=False):
+        x = part["protocol"].map(place)
+        part = part.assign(x=x + 0.09).sort_values("x")
+        ax.plot(part["x"], part["macro_f1"], "o", color=OURS, mfc=SURFACE, mew=1.3, ms=5, zorder=4)
+        ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=OURS, lw=1, alpha=0.5)
+    marks = [
+        ("o", OURS, OURS, "accuracy, 95 % interval"),
+        ("s", MUTED, MUTED, "floors: accuracy without a network"),
+    ]
+    if (frame["kind"] == "model").any():
+        marks.insert(1, ("o", SURFACE, OURS, "macro-F1"))
+    legend_below(fig, marks)
+    return fig
+
+
+@styled
+def with_without(frame: pd.DataFrame) -> Drawing:
+    """Accuracy with and without something taken away: name, protocol, label, accuracy, low, high; one panel a protocol."""
+    protocols = list(dict.fromkeys(frame["protocol"]))
+    names = list(dict.fromkeys(frame["name"]))
+    fig = drawing(height=0.9 + 0.36 * len(names) * 1.5)
+    for ax, protocol in zip(
+        np.atleast_1d(fig.subplots(1, len(protocols), sharey=True, sharex=True)), protocols
+    ):
+        part = frame[frame["protocol"] == protocol]
+        for label, colour, mark, shift in (("as it is", MUTED, "s", -0.14), ("taken away", OURS, "o", 0.14)):
+            chosen = part[part["label"] == label]
+            y = np.array([names.index(n) for n in chosen["name"]]) + shift
+            ax.hlines(y, chosen["low"], chosen["high"], color=colour, lw=3, alpha=0.35)
+            ax.plot(chosen["accuracy"], y, mark, color=colour, ms=6)
+        ax.set_title(protocol)
+        ax.set_xlabel("accuracy")
+        ax.xaxis.set_major_formatter(comparisons.percent_label)
+        ax.set_yticks(range(len(names)), names)
+        ax.set_ylim(len(names) - 0.4, -0.6)
+        quiet(ax, "x")
+    legend_below(fig, [("s", MUTED, MUTED, "as it is"), ("o", OURS, OURS, "taken away")])
+    return fig
