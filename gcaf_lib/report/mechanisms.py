@@ -54,8 +54,11 @@ def input_ranges(values: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing:
     ):
         for (word, array), (colour, dash) in zip(lines.items(), _LINES):
             share = np.histogram(np.ravel(array), edges)[0] / np.size(array)
-            ax.stairs(np.maximum(share, 1e-5), edges, color=colour, ls=dash, lw=1.8, label=word)
+            ax.stairs(
+                np.maximum(share, 1e-9), edges, color=colour, ls=dash, lw=1.8, label=word
+            )  # empty: off the axis
         ax.set_yscale("log")
+        ax.set_ylim(1e-5, 1)
         ax.set(title=name, xlabel="value at the backbone's input")
         if not k:
             ax.set_ylabel("share of values")
@@ -121,7 +124,7 @@ def mixed_batch(
 
 @styled
 def dead_weights(frame: pd.DataFrame) -> Drawing:
-    """Weights of each fusion variant that get a gradient, and those that get exactly none.
+    """Weights of each fusion variant that get a gradient, and those that get none.
 
     `frame`: index variant, columns parameters and dead.
     """
@@ -130,7 +133,7 @@ def dead_weights(frame: pd.DataFrame) -> Drawing:
     y, alive = np.arange(len(frame)), (frame["parameters"] - frame["dead"]).to_numpy()
     style = {"height": 0.62, "edgecolor": SURFACE, "linewidth": 1.2}
     ax.barh(y, alive, color=OURS, label="gets a gradient", **style)
-    ax.barh(y, frame["dead"], left=alive, color=ACCENT, hatch="///", label="gradient exactly 0", **style)
+    ax.barh(y, frame["dead"], left=alive, color=ACCENT, hatch="///", label="gradient is zero", **style)
     widest = max(frame["parameters"].max(), 1)
     for row, (total, dead) in enumerate(zip(frame["parameters"], frame["dead"])):
         words = "no weights" if not total else f"{total:,}" + (f", {dead / total:.0%} dead" if dead else "")
@@ -174,9 +177,10 @@ def lines(panels: Sequence[Panel], ylabel: str, steps: Sequence[str] = ()) -> Dr
         for (name, values), (colour, dash) in zip(panel.series.items(), _LINES):
             where = "steps-mid" if name in steps else "default"
             ax.plot(panel.x, values, dash, color=colour, label=name, drawstyle=where)
-        ax.set(title=panel.title, xlabel=panel.xlabel)
+        ax.set(title=panel.title, xlabel=panel.xlabel, ylim=(-0.02, 1.05))
         if not k:
             ax.set_ylabel(ylabel)
         quiet(ax, "both")
-    ax.legend(loc="best")
+    handles, words = ax.get_legend_handles_labels()
+    fig.legend(handles, words, loc="outside lower center", ncols=len(words))
     return fig

@@ -1,0 +1,286 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Preprocessing and augmentation
+#
+# **Reproduces:** Figure 2 (an image through the preprocessing), Figure 3 (its intensities before and
+# after), Figure 4 (augmented views), Equations 1 and 2.
+# **Takes:** seconds; nothing is trained.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"data.clahe_clip": 4}
+
+# %% tags=["hide-input"]
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+
+from gcaf_lib.data.preprocess import clahe, decode, preprocess, resize
+from gcaf_lib.report import book, figures, mechanisms, paper, tables
+from gcaf_lib.report.style import CLASS_NAMES
+from gcaf_lib.settings import CLASSES
+
+chapter = book.open_chapter("02_preprocessing", profile, overrides, need_images=True)
+chapter.strip()
+
+# %% [markdown]
+# ## Contrast, tile by tile
+#
+# The first step changes brightness only. The image is taken to hue, saturation and value, and the value
+# $X^v$ is equalised by CLAHE: in each of $\tau \times \tau$ tiles the grey levels are spread out according
+# to their own histogram, after that histogram was clipped at the limit $\alpha$ so that noise in flat
+# regions is not blown up.
+#
+# $$X_i^{v'} = \mathrm{CLAHE}(X_i^{v};\, \alpha,\, \tau) \tag{1}$$
+#
+# Neither $\alpha$ nor $\tau$ is given in the paper; the profile says what is used here. The paper does not say
+# either whether contrast or size changes first. Here the contrast is equalised at the file's own
+# resolution and the result resized, with area averages where the image shrinks. An MR slice is
+# grey: its value *is* its grey level, and going through hue and saturation changes nothing but the few
+# files that carry colour.
+
+# %%
+frame, data = chapter.dataset.frame, chapter.settings.data
+shown = replace(data, image_size=int(paper.published("Table 3", metric="data.image_size")))
+mine = frame[frame["label"] == CLASSES.index("meningioma")]
+large = mine[mine["height"] >= mine["height"].median()]
+path = chapter.dataset.root / large.sample(1, random_state=1)["file"].item()
+
+original = decode(path)
+value = cv2.cvtColor(original, cv2.COLOR_RGB2HSV)[..., 2]
+enhanced = clahe(original, data.clahe_clip, data.clahe_tiles)
+value_after = cv2.cvtColor(enhanced, cv2.COLOR_RGB2HSV)[..., 2]
+
+# %% mystnb={"image": {"alt": "The same slice five times: as the file is, its value channel, the value channel with more local contrast after CLAHE, resized to the paper's input size, and resized to this profile's input size."}, "figure": {"name": "fig-preprocessing", "caption": "One image through the preprocessing (the paper's Figure 2). The last tile is what the network of this page's profile sees."}}
+figures.preprocessing_steps(
+    {
+        "file": original,
+        "value": value,
+        "value, CLAHE": value_after,
+        f"{shown.image_size} px": preprocess(path, shown),
+        f"{data.image_size} px (used)": preprocess(path, data),
+    }
+)
+
+# %% [markdown]
+# The steps written out by hand give the very pixels that training reads:
+
+# %%
+same = np.array_equal(resize(enhanced, data.image_size), preprocess(path, data))
+display(
+    Markdown(
+        f"Clip limit {data.clahe_clip:g}, {data.clahe_tiles} × {data.clahe_tiles} tiles, "
+        f"{original.shape[1]} × {original.shape[0]} pixels to {data.image_size} × {data.image_size}; "
+        f"the same pixels as `preprocess`: **{'yes' if same else 'no'}**."
+    )
+)
+
+# %% [markdown]
+# ## What this does to the intensities
+#
+# Background is left out of the next picture: it fills much of a slice and would hide the rest. What counts
+# as the head are pixels brighter than half of Otsu's threshold. CLAHE spreads the crowded levels out: the peak
+# becomes lower, and mass moves towards the bright end.
+
+# %% mystnb={"image": {"alt": "Two histograms of grey levels of one image: before CLAHE, and after it, where the levels are spread more evenly."}, "figure": {"name": "fig-intensities", "caption": "Grey levels of the head in that image before and after CLAHE (the paper's Figure 3)."}}
+threshold, _ = cv2.threshold(value, 0, 255, cv2.THRESH_OTSU)
+head = value > threshold / 2
+figures.intensities(value[head], value_after[head], ignore_zero=False)
+
+# %% [markdown]
+# One image is an anecdote. Over a sample of every class, three numbers on the scale of 0 to 255: the
+# mean grey level, the global contrast (standard deviation over the image) and the local contrast
+# (the standard deviation inside a tile, averaged over tiles).
+
+
+# %%
+def contrast(rgb):
+    """Mean, global and local standard deviation of the value channel at 256 pixels."""
+    grey = resize(rgb.max(axis=2), 256).astype(float)
+    tiles = grey.reshape(8, 32, 8, 32).swapaxes(1, 2).reshape(64, -1)
+    return grey.mean(), grey.std(), tiles.std(axis=1).mean()
+
+
+per_class = min(40, frame["label"].value_counts().min())
+rows = []
+for label, part in frame.groupby("label"):
+    pictures = [decode(chapter.dataset.root / f) for f in part.sample(per_class, random_state=0)["file"]]
+    before = np.array([contrast(p) for p in pictures])
+    after = np.array([contrast(clahe(p, data.clahe_clip, data.clahe_tiles)) for p in pictures])
+    cells = [f"{b:.0f} → {a:.0f}" for b, a in zip(before.mean(0), after.mean(0))]
+    gain = after[:, 2] / before[:, 2]
+    rows.append([CLASS_NAMES[CLASSES[label]], *cells, f"× {gain.mean():.2f} ± {gain.std(ddof=1):.2f}"])
+columns = ["Class", "Mean grey level", "Global contrast", "Local contrast", "Local contrast, ratio"]
+tables.show(
+    pd.DataFrame(rows, columns=columns),
+    name="tab-clahe",
+    caption=f"CLAHE over {per_class} images of each class, before → after; the ratio is mean ± standard deviation over images.",
+)
+
+# %% [markdown]
+# The clip limit is the knob that decides how strong this is. At a limit of 1 the
+# histogram is clipped almost flat and the image hardly changes; with a high limit, texture that is
+# mostly noise begins to look like anatomy. The paper reports no run with another limit, or without CLAHE.
+
+# %% mystnb={"image": {"alt": "The same slice with CLAHE at clip limits 1, 2, 4, 8 and 16: contrast and noise grow from left to right."}, "figure": {"name": "fig-clahe-clip", "caption": "The same slice with other clip limits; the number of tiles stays."}}
+figures.preprocessing_steps(
+    {f"clip {clip}": clahe(original, clip, data.clahe_tiles) for clip in (1, 2, 4, 8, 16)}
+)
+
+# %% [markdown]
+# ## Normalisation
+#
+# Every backbone then gets its input centred and scaled, channel by channel, with the mean and standard
+# deviation of the ImageNet images:
+#
+# $$X_i' = \frac{X_i / 255 - \mu_{\mathrm{ImageNet}}}{\sigma_{\mathrm{ImageNet}}} \tag{2}$$
+#
+# (The division by 255 is implied in the paper: $\mu$ and $\sigma$ are given for values from 0 to 1.) That is one
+# layer of the model, applied once, and both backbones share it: the setting
+# `model.normalisation=explicit`. The other setting, `native`, gives each backbone what its ImageNet
+# weights were trained with. Keras builds that into EfficientNetV2 and ConvNeXt by default; a script that
+# follows Equation 2 *and* leaves Keras's defaults on normalises twice. The paper does not say which
+# of the three it did.
+
+# %%
+from gcaf_lib.model import backbones
+
+inputs = np.stack(
+    [preprocess(chapter.dataset.root / f, data) for f in frame.sample(64, random_state=0)["file"]]
+)
+keys = {"EfficientNetV2-S": "efficientnetv2-s", "ConvNeXt-Tiny": "convnext-tiny"}
+explicit = np.asarray(backbones.normalise(inputs.astype("float32")))
+native = {name: np.asarray(backbones.normalise(inputs.astype("float32"), key)) for name, key in keys.items()}
+
+# %% mystnb={"image": {"alt": "Two histograms of input values. For EfficientNetV2-S the explicit normalisation spreads the values about twice as wide as its native one; for ConvNeXt-Tiny both are the same."}, "figure": {"name": "fig-normalisation", "caption": "What each backbone is fed under Equation 2 and under Keras's own normalisation (64 images; logarithmic)."}}
+mechanisms.input_ranges({name: {"Equation 2": explicit, "native": own} for name, own in native.items()})
+
+# %%
+lines = []
+for name, own in native.items():
+    gap, ratio = np.abs(explicit - own).max(), explicit.std() / own.std()
+    if gap < 1e-4:
+        lines.append(
+            f"- **{name}**: Equation 2 is its native normalisation; the largest difference is {gap:.0e}."
+        )
+    else:
+        lines.append(
+            f"- **{name}**: natively from {own.min():.2f} to {own.max():.2f}; under Equation 2 from "
+            f"{explicit.min():.2f} to {explicit.max():.2f}, {ratio:.2f} times as wide."
+        )
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# For EfficientNetV2-S this is more than a detail. Its first convolution is followed by batch
+# normalisation, whose running mean and variance were collected on inputs of the native range. In both
+# training stages batch normalisation stays frozen, and the first layers are never among the top layers
+# that stage 2 trains: nothing in the recipe can adapt them to the wider range, only later layers can learn to
+# live with what they are given. Weights that were trained under Equation 2 itself (in-domain, from
+# scratch) have no such mismatch; the strip above says where this page's weights start from.
+#
+# ## Augmentation
+#
+# During training each image is flipped left-right and upside-down, each with probability one half,
+# and its brightness and contrast are shifted by small random amounts. The paper names the four
+# operations, not their strength; the library behind them is named as OpenCV and TensorFlow. These are the
+# layers that this page's backend uses:
+
+# %%
+import keras
+
+from gcaf_lib.model.augment import augmentation
+
+settings = chapter.settings.training
+layers = augmentation(settings)
+texture = np.random.default_rng(0).integers(100, 156, (2000, 8, 8, 3)).astype("float32")  # never clips
+
+
+def origin(layer):
+    """The library's class behind a layer of ours."""
+    return next(c for c in type(layer).__mro__ if c.__module__.split(".")[0] in ("keras_cv", "keras"))
+
+
+def effect(layer):
+    """What one layer did to 2,000 images, in words."""
+    out = np.asarray(layer(texture, training=True))
+    if layer.name.startswith("flip"):
+        return f"{(out != texture).any(axis=(1, 2, 3)).mean():.1%} of the images flipped"
+    if layer.name == "brightness":
+        shift = (out - texture).mean(axis=(1, 2, 3)) / 255
+        return f"shifted by {shift.min():+.3f} to {shift.max():+.3f} of the range"
+    ratio = out.std(axis=(1, 2)).mean(1) / texture.std(axis=(1, 2)).mean(1)
+    return f"contrast times {ratio.min():.3f} to {ratio.max():.3f}"
+
+
+tables.show(
+    pd.DataFrame(
+        [
+            [la.name, f"{origin(la).__module__.split('.')[0]} {origin(la).__name__}", effect(la)]
+            for la in layers
+        ],
+        columns=["Layer", "Class", "Measured on 2,000 images"],
+    ),
+    name="tab-augmentation",
+    caption=f"Augmentation layers on the {keras.backend.backend()} backend and what they were seen to do.",
+)
+
+# %% [markdown]
+# On TensorFlow they are KerasCV's layers, on other backends Keras's own of the same names, which replaced
+# them; a test holds the two together. Flipping takes two layers: a single Keras layer for both
+# directions draws one number for both and could only turn an image by 180 degrees.
+
+# %% mystnb={"image": {"alt": "One slice and eleven augmented views of it, mirrored, upside-down, a little brighter or darker."}, "figure": {"name": "fig-augmentation", "caption": "An image and augmented views of it, made by the layers above (the paper's Figure 4)."}}
+views = np.repeat(preprocess(path, shown)[None].astype("float32"), 11, axis=0)
+for layer in augmentation(settings):
+    views = layer(views, training=True)
+figures.augmentation_grid(preprocess(path, shown), np.asarray(views).round().astype(np.uint8))
+
+# %% [markdown]
+# Two things to keep in mind. An upside-down head is no view that a scanner gives; the paper flips
+# vertically all the same, so this is done here. And a left-right flip turns a slice into its mirrored copy:
+# where the dataset holds a slice in one part and its mirrored twin in another, training with flips
+# has seen the twin exactly. The chapters on the dataset's truth count those pairs.
+#
+# The paper writes augmentation after normalisation, $X^{\mathrm{aug}} = \mathcal{T}(X')$. Here it comes before,
+# on 0 to 255, the range for which the layers are made. Both orders are the same up to one thing: flips
+# and shifts commute with a fixed scaling of each channel, but clipping at black and white happens here
+# and not there. How much it touches:
+
+# %%
+many = inputs.astype("float32")
+changed = many
+for layer in augmentation(settings):
+    if not layer.name.startswith("flip"):
+        changed = layer(changed, training=True)
+ends = (np.asarray(changed) <= 0) | (np.asarray(changed) >= 255)
+dark = (many[ends] < 32).mean() if ends.any() else 0.0
+display(
+    Markdown(
+        f"After brightness and contrast changed, {ends.mean():.1%} of the values of 64 images are exactly 0 or 255. "
+        f"Of these, {dark:.0%} were darker than 32 before: "
+        + (
+            "clipping is mostly a matter of the background."
+            if dark > 0.8
+            else "clipping touches the head as well."
+        )
+    )
+)

@@ -1,0 +1,199 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Mixup
+#
+# **Reproduces:** Figure 5 (Mixup), Equation 3.
+# **Takes:** seconds; nothing is trained.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"training.mixup": 0.4}
+
+# %% tags=["hide-input"]
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+from scipy.stats import beta
+
+from gcaf_lib.data import splits
+from gcaf_lib.data.preprocess import clahe, decode, preprocess, resize
+from gcaf_lib.report import book, figures, mechanisms, paper, tables
+from gcaf_lib.settings import CLASSES
+
+chapter = book.open_chapter("03_mixup", profile, overrides, need_images=True)
+chapter.strip()
+
+# %% [markdown]
+# ## Two images, two labels, one weight
+#
+# Mixup makes a training sample of two: pixels and labels are averaged with the same random weight.
+#
+# $$\tilde X = \lambda X_i^{\mathrm{aug}} + (1 - \lambda) X_j^{\mathrm{aug}}, \qquad \tilde y = \lambda y_i + (1 - \lambda) y_j, \qquad \lambda \sim \mathrm{Beta}(\alpha, \alpha) \tag{3}$$
+#
+# The label says how much of each image is in the picture, and the network is asked to answer likewise.
+# The idea is that of Zhang and others (2018): between training samples the answer should change gradually.
+
+# %%
+frame, data = chapter.dataset.frame, chapter.settings.data
+shown = replace(data, image_size=int(paper.published("Table 3", metric="data.image_size")))
+pair = [frame[frame["label"] == k].sample(1, random_state=2)["file"].item() for k in (0, 3)]
+first, second = (preprocess(chapter.dataset.root / name, shown) for name in pair)
+
+# %% mystnb={"image": {"alt": "Seven pictures from one slice to another: the first fades out as the second fades in, with a bar below each that shows the shares of the two labels."}, "figure": {"name": "fig-mixup", "caption": "Two slices mixed with different weights, and their soft labels as bars (the paper's Figure 5)."}}
+figures.mixup_grid(first, second, (1, 0.9, 0.75, 0.5, 0.25, 0.1, 0), (CLASSES[0], CLASSES[3]))
+
+# %% [markdown]
+# ## Most mixtures are hardly mixed
+#
+# For $\alpha < 1$ the Beta density is a bathtub: nearly all weight goes to one of the two images. The figure
+# shows the values of the paper's sensitivity table.
+
+# %%
+from gcaf_lib.model.augment import draw_lambda, mixup
+
+tried = [float(row) for row in paper.table(8).query("Parameter == 'Mixup α'")["Value"]]
+
+# %% mystnb={"image": {"alt": "Left: densities of Beta(α, α) for four α, all bathtub-shaped, flatter for larger α. Right: the share of pairs whose larger weight is below a value; for small α most pairs are close to 1."}, "figure": {"name": "fig-beta", "caption": "The mixing weight for the values of α that the paper tried, and how far the larger of the two weights dominates."}}
+mechanisms.beta_densities(tried)
+
+# %% [markdown]
+# The library draws $\lambda$ from a table of equally likely quantiles, because a ratio of Gamma variables
+# breaks down for small $\alpha$ in single precision. The table below compares its draws to the exact law.
+
+# %%
+import keras
+
+rows = []
+for alpha in tried:
+    exact, drawn = (
+        beta(alpha, alpha),
+        np.asarray(draw_lambda((20_000,), alpha, keras.random.SeedGenerator(0))),
+    )
+    larger = np.maximum(drawn, 1 - drawn)
+    share = 2 * exact.sf(0.9)
+    mean = beta(alpha + 1, alpha).sf(0.5)  # E max(λ, 1 - λ): λ times the density is Beta(α + 1, α)
+    rows.append(
+        [f"{alpha:g}", f"{share:.1%}", f"{(larger > 0.9).mean():.1%}", f"{mean:.3f}", f"{larger.mean():.3f}"]
+    )
+heads = ["α", "one image over 90 %", "drawn", "larger weight, mean", "mean drawn"]
+tables.show(
+    pd.DataFrame(rows, columns=heads),
+    name="tab-beta",
+    caption="How much one image dominates a mixture: the Beta law, and 20,000 draws of the library.",
+)
+
+# %%
+alpha = chapter.settings.training.mixup
+split = splits.load(data, chapter.dataset)
+shares = frame.loc[split["part"].to_numpy() == "train", "label"].value_counts(normalize=True)
+batch = chapter.settings.training.batch_size
+other = (1 - 1 / batch) * (1 - (shares**2).sum())
+text = "Mixup is off under these settings."
+if alpha:
+    visible = 2 * beta(alpha, alpha).cdf(0.5) - 2 * beta(alpha, alpha).cdf(0.1)
+    text = (
+        f"Under this page's settings (α = {alpha:g}, batches of {batch}), a partner is of **another class** in "
+        f"{other:.0%} of the pairs, and the weaker image has **more than a tenth** of the weight in {visible:.0%}. "
+        f"Both together, and so a label that is visibly soft: about {other * visible:.0%} of the training samples."
+    )
+display(Markdown(text))
+
+# %% [markdown]
+# ## A training batch
+#
+# The paper speaks of two randomly sampled instances, so $\lambda$ is drawn anew for each pair; in the original
+# method, and in most code, one $\lambda$ serves a whole batch (`Mixup(per_pair=False)`). The partner is the same
+# batch in random order, so that an image may meet itself.
+
+# %%
+names = frame[split["part"].to_numpy() == "train"].sample(12, random_state=5)
+images = np.stack([preprocess(chapter.dataset.root / name, shown) for name in names["file"]]).astype(
+    "float32"
+)
+labels = np.eye(len(CLASSES), dtype="float32")[names["label"]]
+
+rng = np.random.default_rng(1)
+weights = beta.ppf((rng.permutation(12) + 0.5) / 12, alpha or 0.2, alpha or 0.2).astype("float32")
+mixed, soft = (np.asarray(x) for x in mixup(images, labels, weights, rng.permutation(12)))
+
+# %% mystnb={"image": {"alt": "Twelve mixed training samples with the weight of the first image above and the soft label as a coloured bar below; most look like one image, a few like double exposures."}, "figure": {"name": "fig-mixed-batch", "caption": "Twelve training samples after Mixup, with weights spread as the Beta law spreads them. λ is the weight of the sample itself, the bar its soft label."}}
+mechanisms.mixed_batch(mixed, soft, weights)
+
+# %% [markdown]
+# Half of the weights are below one half: there the *partner* dominates, and the label says so.
+#
+# ## What may be swapped, and what may not
+#
+# Mixing is an average with weights that sum to one. Whatever is affine commutes with it: label smoothing
+# (Equation 15, $y^* = (1 - \varepsilon)\,y + \varepsilon / K$) and normalisation (Equation 2) may come
+# before or after with the same result,
+#
+# $$(1 - \varepsilon)\bigl(\lambda y_i + (1 - \lambda) y_j\bigr) + \tfrac{\varepsilon}{K} = \lambda\bigl((1 - \varepsilon) y_i + \tfrac{\varepsilon}{K}\bigr) + (1 - \lambda)\bigl((1 - \varepsilon) y_j + \tfrac{\varepsilon}{K}\bigr).$$
+#
+# CLAHE is not affine, and neither is a loss that is curved in its label. The table swaps each pair
+# and reports the largest difference, relative to the largest value.
+
+# %%
+from gcaf_lib.model import backbones
+from gcaf_lib.model.losses import READINGS, FocalLoss, smooth
+
+eps, order = chapter.settings.loss.smoothing, rng.permutation(12)
+
+
+def mix(images, labels=labels):
+    return [np.asarray(x) for x in mixup(images, labels, weights, order)]
+
+
+def equalise(batch):
+    return np.stack([clahe(x.round().clip(0, 255).astype(np.uint8)) for x in batch]).astype("float32")
+
+
+def apart(one, two):
+    return np.abs(one - two).max() / np.abs(two).max()
+
+
+raw = np.stack([resize(decode(chapter.dataset.root / n), 128) for n in names["file"]]).astype("float32")
+normalise = lambda batch: np.asarray(backbones.normalise(batch))  # noqa: E731
+swapped = {
+    "label smoothing": apart(smooth(mix(images)[1], eps), mix(images, smooth(labels, eps))[1]),
+    "normalisation": apart(normalise(mix(images)[0]), mix(normalise(images))[0]),
+    "CLAHE": apart(equalise(mix(raw)[0]), mix(equalise(raw))[0]),
+}
+logits = rng.normal(0, 2, (12, len(CLASSES))).astype("float32")
+for reading in READINGS:
+    loss = FocalLoss(reading, chapter.settings.loss.gamma, eps, np.ones(len(CLASSES)))
+    parts = weights * np.asarray(loss(labels, logits)) + (1 - weights) * np.asarray(
+        loss(labels[order], logits)
+    )
+    swapped[f"loss, {reading}"] = apart(np.asarray(loss(mix(images)[1], logits)), parts)
+rows = [[name, f"{gap:.1e}", "yes" if gap < 1e-5 else "no"] for name, gap in swapped.items()]
+tables.show(
+    pd.DataFrame(rows, columns=["Swapped with mixing", "Largest relative difference", "Commutes"]),
+    name="tab-commute",
+    caption="Mixing before or after another step: single precision leaves differences of about 1e-7 where the two commute.",
+)
+
+# %% [markdown]
+# So the order of Mixup and smoothing, which the paper leaves open, does not matter; the order
+# of Mixup and CLAHE does, and the paper's (contrast first) is kept. The last two lines matter for the loss:
+# in the `per-class` reading of Equation 14, the loss of a mixed label is the mixture of the two losses, as in the
+# original Mixup. In the literal reading, `target-probability`, it is not. What
+# follows from that is shown in the chapter on the loss.
