@@ -55,13 +55,11 @@ def similarities(frame: pd.DataFrame, threshold: float) -> Drawing:
     fig = drawing(height=2.9)
     for ax, kind in zip(np.atleast_1d(fig.subplots(1, len(kinds))), kinds):
         part = frame[frame["kind"] == kind]
-        width = part["right"] - part["left"]
-        low = np.zeros(len(part))
-        for column, colour in (("plain", MUTED), ("mirrored", OURS)):
-            ax.bar(part["left"], part[column], width, low, align="edge", color=colour, lw=0)
-            low = low + part[column].to_numpy()
+        edges = np.append(part["left"], part["right"].iloc[-1])
+        for column, colour, dash in (("plain", MUTED, "-"), ("mirrored", OURS, (0, (4, 1.5)))):
+            ax.stairs(part[column], edges, color=colour, lw=1.4, ls=dash)
         ax.set_yscale("symlog", linthresh=10)
-        ax.set_ylim(0, low.max() * 3)
+        ax.set_ylim(0, part[["plain", "mirrored"]].to_numpy().max() * 3)
         ax.axvline(threshold, color=ACCENT, lw=1.4, ls="--")
         ax.annotate(f"{threshold:g}", (threshold, 1), (-4, -2), xycoords=("data", "axes fraction"), ha="right",
                     va="top", textcoords="offset points", color=ACCENT, fontsize=8, fontweight="bold")  # fmt: skip
@@ -70,7 +68,7 @@ def similarities(frame: pd.DataFrame, threshold: float) -> Drawing:
         quiet(ax, "y")
         if kind == kinds[0]:
             ax.set_ylabel("pairs" if kind == "files" else "files")
-    legend_below(fig, [("s", MUTED, MUTED, "as it stands"), ("s", OURS, OURS, "mirrored")])
+    legend_below(fig, [("_", MUTED, MUTED, "as it stands"), ("_", OURS, OURS, "mirrored (dashed)")])
     return fig
 
 
