@@ -185,13 +185,13 @@ def test_sync_writes_once_and_check_writes_nothing(checkout):
 def test_library_fingerprint_ignores_words_only(tmp_path, monkeypatch):
     from gcaf_lib.training import environment
 
-    for room in provenance.LIBRARY_CODE:
+    for room in (*provenance.LIBRARY_CODE, *environment.TRAINING_CODE):
         target = tmp_path / room
-        target.parent.mkdir(exist_ok=True)
         if room.endswith(".py"):
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text("x = 1\n")
         else:
-            target.mkdir()
+            target.mkdir(parents=True, exist_ok=True)
     monkeypatch.setattr(environment, "PACKAGE", tmp_path)
     code = tmp_path / "report" / "a.py"
     prints = []

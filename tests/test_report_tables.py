@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from gcaf_lib.report import frontpage, paper, scorecard, tables
 from gcaf_lib.settings import load
@@ -75,17 +74,6 @@ def test_a_figure_printed_with_few_digits_gets_half_a_step():
     assert scorecard.verdict(0.957, 0.9576, 0.96, half_step=0.0005) == "higher"
 
 
-def test_weighted_areas_are_those_of_scikit_learn():
-    rng = np.random.default_rng(0)
-    truth = rng.random(80) < 0.4
-    score = np.round(rng.random(80) + 0.3 * truth, 1)  # many ties
-    weights = rng.integers(0, 4, (5, 80))
-    auc, ap = scorecard._areas(truth, score, weights)
-    for k, w in enumerate(weights):
-        assert auc[k] == pytest.approx(roc_auc_score(truth, score, sample_weight=w))
-        assert ap[k] == pytest.approx(average_precision_score(truth, score, sample_weight=w))
-
-
 class Run(SimpleNamespace):
     """What the scorecard needs of a run record."""
 
@@ -104,7 +92,7 @@ class Run(SimpleNamespace):
 
 @pytest.fixture
 def frame(monkeypatch):
-    monkeypatch.setattr(scorecard, "_clusters", lambda dataset: np.arange(120) // 4)
+    monkeypatch.setattr(scorecard, "clusters", lambda dataset: np.arange(120) // 4)
     settings = load("cpu")
     records = [Run(seed=s, settings=settings, info={"data_hash": "d"}) for s in range(3)]
     records.append(Run(seed=9, settings=settings, info={"data_hash": "of other data"}))

@@ -173,6 +173,8 @@ def site(tmp_path_factory) -> dict[Path, Resources]:
     html = place / "_build" / "html"
     pages = {}
     for path in html.rglob("*.html"):
+        if "_static" in path.parts:  # templates that a theme leaves lying there
+            continue
         pages[path] = Resources()
         pages[path].feed(path.read_text(encoding="utf-8"))
     assert html / "index.html" in pages
@@ -189,7 +191,9 @@ def test_no_page_fetches_anything_from_elsewhere(site):
                 assert (path.parent / url.split("?")[0].split("#")[0]).resolve().is_file(), (
                     f"{path.name}: {url}"
                 )
-    styles = [p for p in next(iter(site)).parents[0].rglob("_static/**/*.css")]
+    html = next(path for path in site if path.name == "index.html").parent
+    styles = list(html.glob("_static/**/*.css"))
+    assert styles
     for style in styles:
         assert not re.search(
             r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", style.read_text(errors="replace")

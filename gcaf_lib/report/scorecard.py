@@ -143,7 +143,13 @@ def _measure(records: list[Any], groups: np.ndarray | None) -> dict[str, tuple]:
         rows = np.concatenate([r.rows() for r in parts])
         classes = parts[0].settings.data.classes
         values.append(metrics.summary(labels, probs, classes))
-        sampled.append(_draws(labels, probs, None if groups is None else groups[rows], classes))
+        chosen = None if groups is None else groups[rows]
+        sampled.append(
+            {
+                name: significance.draws(labels, probs, name, chosen, DRAWS, classes=classes)
+                for name in values[-1]
+            }
+        )
     frame, out = pd.DataFrame(values), {}
     for metric in frame:
         low = high = np.nan
@@ -153,46 +159,3 @@ def _measure(records: list[Any], groups: np.ndarray | None) -> dict[str, tuple]:
         sd = frame[metric].std(ddof=1) if len(frame) > 1 else np.nan
         out[metric] = (float(frame[metric].mean()), float(sd), len(frame), float(low), float(high))
     return out
-
-
-def _draws(labels: np.ndarray, probs: np.ndarray, groups: Any, classes: Any) -> dict[str, np.ndarray]:
-    """Bootstrap draws (DRAWS,) of every metric of the scorecard, all on the same samples."""
-    out = {
-        name: significance.draws(labels, probs, name, groups, DRAWS)
-        for name in ("accuracy", "macro_f1", "kappa", "mcc", "ece")
-    }
-    code = np.arange(len(labels)) if groups is None else pd.factorize(groups)[0]
-    size = code.max() + 1
-    # the same generator, seed and call as significance.draws: the same samples
-    weights = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), size=DRAWS)[:, code]
-    truth = np.eye(probs.shape[1], dtype=bool)[labels]
-    guess = np.eye(probs.shape[1], dtype=bool)[probs.argmax(1)]
-    areas = {name: _areas(truth[:, c], probs[:, c], weights) for c, name in enumerate(classes)}
-    for c, name in enumerate(classes):
-        out[f"auc_{name}"], out[f"ap_{name}"] = areas[name]
-        hit = weights @ (truth[:, c] & guess[:, c])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            out[f"precision_{name}"] = hit / (weights @ guess[:, c])
-            out[f"recall_{name}"] = hit / (weights @ truth[:, c])
-            out[f"f1_{name}"] = 2 * hit / (weights @ (guess[:, c].astype(int) + truth[:, c]))
-    for k, kind in enumerate(("auc", "ap")):
-        out[f"macro_{kind}"] = np.mean([areas[name][k] for name in classes], axis=0)
-    repeated = np.repeat(weights, probs.shape[1], axis=1)
-    out["micro_auc"], out["micro_ap"] = _areas(truth.ravel(), probs.ravel(), repeated)
-    return out
-
-
-def _areas(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ROC-AUC and average precision for each row of weights (B, n), ties counted once."""
-    order = np.argsort(-score, kind="stable")
-    ends = np.r_[np.flatnonzero(np.diff(score[order])), len(score) - 1]
-    heavy = weights[:, order].astype(np.float32)
-    hits = np.cumsum(heavy * truth[order], axis=1, dtype=np.float64)[:, ends]
-    misses = np.cumsum(heavy * ~truth[order], axis=1, dtype=np.float64)[:, ends]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        recall, fall = hits / hits[:, -1:], misses / misses[:, -1:]
-        precision = np.nan_to_num(hits / (hits + misses))
-    rise = np.diff(recall, axis=1, prepend=0)
-    before = recall - rise
-    auc = (np.diff(fall, axis=1, prepend=0) * (recall + before) / 2).sum(1)
-    return auc, (rise * precision).sum(1)
