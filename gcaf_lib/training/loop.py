@@ -180,16 +180,12 @@ class Stage(keras.callbacks.Callback):
             jit_compile=backend.jit_compile(),
         )
         self.optimizer.build(self.graph.trainable_variables)
+        # what this stage changes (in stage 0 BatchNorm statistics too), fixed before the next unfreezes more
+        self.moving = list(model.weights if number == 0 else model.trainable_variables)
         self.rows: list[dict[str, float]] = []
         self.patience = Patience()
         self.best: dict[str, list[np.ndarray]] = {}
         self.stopped = False
-
-    # -- what moves in this stage -------------------------------------------------------------
-    @property
-    def moving(self) -> list[keras.Variable]:
-        """Variables that this stage changes: all in stage 0 (BatchNorm statistics too)."""
-        return self.classifier.weights if self.number == 0 else self.classifier.trainable_variables
 
     def _values(self) -> list[np.ndarray]:
         return [np.array(ops.convert_to_numpy(v.value)) for v in self.moving]

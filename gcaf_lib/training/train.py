@@ -159,12 +159,12 @@ def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str
         ):
             if epochs == 0:
                 continue
+            if stage is not None:
+                stage.assign("raw")
             if number == 1:
                 classifier.freeze(model)
             else:
                 unfrozen = classifier.unfreeze(model, t.unfrozen)
-            if stage is not None:
-                stage.assign("raw")
             stage = Stage(
                 model, work.images, train, validation,
                 number=number, epochs=epochs, rate=rate, loss=loss,
