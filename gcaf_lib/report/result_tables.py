@@ -102,7 +102,7 @@ def class_report_text(mean: pd.DataFrame, sd: pd.DataFrame, published: dict) -> 
                 f"{100 * mean.loc[row, kind]:.2f}{spread}"
                 + (f" [{theirs:.2f}]" if theirs is not None else "")
             )
-        lines[CLASS_NAMES.get(row, "Macro mean")] = cells | {"Images": int(round(mean.loc[row, "support"]))}
+        lines[CLASS_NAMES.get(row, "Macro mean")] = cells | {"Images": round(mean.loc[row, "support"])}
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("Class")
 
 

@@ -16,9 +16,10 @@ _WORDS = {"Class Balance Factor": ("loss.balance",)}  # printed as a word: no fi
 _BACKBONE_NAMES = {"efficientnetv2-s": "EfficientNetV2-S", "convnext-tiny": "ConvNeXt-Tiny"}
 
 
-def backbone_name(key: str) -> str:
-    """A backbone's name for people."""
-    return _BACKBONE_NAMES.get(key, key)
+def backbone_name(key: str, record: Any = None) -> str:
+    """A backbone's name for people; says so where the record's is a miniature of it."""
+    small = " (mini)" if record is not None and record.settings.model.scale == "mini" else ""
+    return _BACKBONE_NAMES.get(key, key) + small
 
 
 def _value(settings: Settings, name: str) -> Any:
@@ -65,6 +66,12 @@ def kept(record: Any) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def raw_history(record: Any) -> pd.DataFrame:
+    """A run's history with the validation figures of its raw weights in val_loss and val_accuracy."""
+    plain = {f"val_{name}": record.history[f"val_{name}_raw"] for name in ("loss", "accuracy")}
+    return record.history.assign(**plain)
+
+
 def stages(records: Sequence[Any]) -> pd.DataFrame:
     """One row a stage, mean ± sd over seeds: epochs run, epoch kept, accuracies there, seconds."""
     frame = pd.concat([kept(r) for r in records])
@@ -75,9 +82,10 @@ def stages(records: Sequence[Any]) -> pd.DataFrame:
                 "Stage": int(stage),
                 "Epochs run": _span(part["epochs"]),
                 "Epoch kept": _span(part["best_epoch"]),
-                "Training accuracy (%)": tables.mean_sd(part["accuracy"], scale=100),
-                "Validation accuracy (%)": tables.mean_sd(part["val_accuracy"], scale=100),
-                "Validation loss": tables.mean_sd(part["val_loss"], 4),
+                "Training (%)": tables.mean_sd(part["accuracy"], scale=100),
+                "Validation, raw (%)": tables.mean_sd(part["val_accuracy_raw"], scale=100),
+                "Validation, EMA (%)": tables.mean_sd(part["val_accuracy"], scale=100),
+                "Validation loss, EMA": tables.mean_sd(part["val_loss"], 4),
                 "Seconds": f"{part['seconds'].mean():.0f}",
             }
         )
@@ -98,10 +106,10 @@ def remaining(beta: float, steps: int) -> float:
 
 
 def ema(records: Sequence[Any], images: int) -> pd.DataFrame:
-    """One row a stage: what the average still holds of its start, and both kinds of weights beside.
+    """One row a stage: what the average still holds of its start, and what it gains over the raw weights.
 
-    images: number of training images, which gives the steps an epoch. Accuracies are of the
-    validation part at the kept epoch, mean ± sd over seeds; the share is that of the kept epoch.
+    images: number of training images, which gives the steps an epoch. All at the kept epoch; accuracies
+    are those of the validation part, mean ± sd over seeds.
     """
     first = records[0].settings.training
     frame = pd.concat([kept(r) for r in records])
@@ -114,8 +122,9 @@ def ema(records: Sequence[Any], images: int) -> pd.DataFrame:
                 "Stage": int(stage),
                 "Steps up to the kept epoch": _span(ends),
                 "Of the start remains (%)": f"{100 * np.mean([remaining(first.ema, n) for n in ends]):.1f}",
-                "Validation accuracy, raw (%)": tables.mean_sd(part["val_accuracy_raw"], scale=100),
-                "Validation accuracy, EMA (%)": tables.mean_sd(part["val_accuracy"], scale=100),
+                "EMA − raw on validation (points)": tables.mean_sd(
+                    part["val_accuracy"] - part["val_accuracy_raw"], scale=100
+                ),
             }
         )
     return pd.DataFrame(lines)
@@ -127,7 +136,7 @@ def unfrozen(record: Any) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Backbone": backbone_name(key),
+                "Backbone": backbone_name(key, record),
                 "Layers trained": len(layers),
                 "From": layers[0] if layers else "–",
                 "To": layers[-1] if layers else "–",
@@ -136,6 +145,12 @@ def unfrozen(record: Any) -> pd.DataFrame:
             for key, layers in info["unfrozen"].items()
         ]
     )
+
+
+def unfrozen_layers(record: Any) -> pd.DataFrame:
+    """Every layer with weights that stage 2 trains: backbone, layer, top last."""
+    pairs = [(key, layer) for key, layers in record.info["unfrozen"].items() for layer in layers]
+    return pd.DataFrame(pairs, columns=["backbone", "layer"])
 
 
 def stage0_records(records: Sequence[Any]) -> dict[str, Any]:
@@ -157,12 +172,12 @@ def stage0(records: Sequence[Any]) -> pd.DataFrame:
         hit = record.probabilities("test", "raw").argmax(1) == record.labels("test")
         lines.append(
             {
-                "Backbone": backbone_name(key),
+                "Backbone": backbone_name(key, record),
                 "Epochs": int(row["epochs"]),
                 "Epoch kept": int(row["best_epoch"]),
                 "Validation accuracy (%)": round(100 * row["val_accuracy"], 2),
                 "Test accuracy (%)": round(100 * float(hit.mean()), 2),
-                "Seconds": int(round(row["seconds"])),
+                "Seconds": round(row["seconds"]),
             }
         )
     return pd.DataFrame(lines)

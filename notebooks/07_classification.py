@@ -1,0 +1,159 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Classification
+#
+# **Reproduces:** Figure 10 (a: classification report, b: confusion matrix) and the headline figures of
+# Section 5.4.
+# **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"data.protocol": "twins"}
+
+# %% tags=["hide-input"]
+import numpy as np
+from IPython.display import Markdown, display
+
+from gcaf_lib.evaluation import attainability, metrics, significance
+from gcaf_lib.report import book, figures, notes, paper, tables
+from gcaf_lib.report import result_tables as rt
+from gcaf_lib.report.style import CLASS_NAMES
+
+chapter = book.open_chapter("07_classification", profile, overrides)
+runs = chapter.records("main", train=True).get("Proposed Method", [])
+classes = chapter.settings.data.classes
+chapter.strip(runs)
+
+# %% tags=["hide-input"]
+notes.split_note(chapter)
+
+# %% [markdown]
+# ## The report, class by class
+#
+# Precision is the share of an answer's images that are of that class, recall the share of a class's
+# images that get that answer, F1 their harmonic mean. Averages over the seeds; the test images are
+# the same for every seed, so the standard deviation shows what the *training's* chance is worth, not
+# the choice of the test images. That is what the intervals further down are for.
+
+# %%
+mean, sd = rt.class_report(runs)
+published = rt.published_report()
+tables.show(
+    rt.class_report_text(mean, sd, published),
+    name="tab-report",
+    caption="Classification report in percent: mean ± standard deviation over the seeds; in square "
+    "brackets the paper's figure, where it gives one.",
+    data=mean,
+)
+
+# %% mystnb={"image": {"alt": "Three panels, precision, recall and F1, one point for each class, with the paper's figures as open diamonds."}, "figure": {"name": "fig-report", "caption": "Classification report (the paper's Figure 10a): mean over the seeds as points, the paper's figures as open diamonds."}}
+figures.classification_report(
+    mean, {key: value / 100 for key, value in published.items() if key[0] in classes}
+)
+
+# %% [markdown]
+# ## Beside the paper's headline
+#
+# The interval tells how far the mean over the seeds would move with other test images *of the same
+# kind*. It comes from a bootstrap that draws whole patients, because images of one patient, and
+# twins of one image, are right or wrong together.
+
+# %%
+known = rt.measured(runs, chapter.dataset)
+tables.show(
+    rt.beside_published(known, paper.find("§5.4")),
+    name="tab-headline",
+    caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and "
+    "the 95 % interval of that mean (cluster bootstrap over patients).",
+)
+
+# %% [markdown]
+# ## Who is taken for whom
+#
+# Every test image counts once for each seed. Rows are the true classes; the shade is the share of the row.
+
+# %% mystnb={"image": {"alt": "Confusion matrix, true classes as rows and predicted classes as columns, counts and row shares in the cells."}, "figure": {"name": "fig-confusion", "caption": "Confusion matrix of the test part (the paper's Figure 10b), counts summed over all seeds."}}
+total = sum(metrics.confusion(run.labels(), run.probabilities()) for run in runs)
+figures.confusion(total, classes)
+
+# %% tags=["hide-input"]
+pairs = {(i, j): total[i, j] + total[j, i] for i in range(len(classes)) for j in range(i)}
+(i, j), most = max(pairs.items(), key=lambda item: item[1])
+wrong = int(total.sum() - np.trace(total))
+image = rt.errors_by_image(runs)
+often, ever = int((image["wrong"] == len(runs)).sum()), int((image["wrong"] > 0).sum())
+text = f"Summed over {len(runs)} seed{'s' * (len(runs) > 1)}, {wrong:,} of {int(total.sum()):,} answers are wrong. "
+if wrong:
+    pair = {classes[i], classes[j]}
+    agrees = (
+        "as in the paper"
+        if pair == {"glioma", "meningioma"}
+        else "where the paper names glioma and meningioma"
+    )
+    text += (
+        f"The pair most often confused is {CLASS_NAMES[classes[i]].lower()} and {CLASS_NAMES[classes[j]].lower()} "
+        f"({most:,} answers, {most / wrong:.0%} of the wrong ones), {agrees}. "
+    )
+if wrong and len(runs) > 1:
+    text += (
+        f"Of {len(image):,} test images {ever:,} were wrong at least once and {often:,} with every seed: "
+        "the latter are hard for this model however its training falls out; the rest are the seeds' chance."
+    )
+elif wrong:
+    text += "This is a single run: which errors are the images' and which the seed's can't be told."
+display(Markdown(text))
+
+# %% [markdown]
+# ## How sure can one be of the accuracy
+#
+# Wilson's interval takes the test images as independent draws. Where several of them show one
+# patient they are not, and the bootstrap over patients is the one to believe.
+
+# %%
+tables.show(
+    rt.accuracy_intervals(runs, chapter.dataset),
+    name="tab-accuracy-intervals",
+    caption="Accuracy of each seed on the test part with two 95 % intervals.",
+)
+
+# %% tags=["hide-input"]
+supports, accuracy = paper.supports(), paper.find("§5.4", metric="accuracy")[0]
+n = sum(supports.values())
+(right,) = attainability.counts(accuracy.value, accuracy.decimals, n, percent=True)
+interval = significance.wilson(right, n)
+text = (
+    f"The paper's {accuracy.value:.{accuracy.decimals}f} % can only be {right} right answers of {n}. Wilson's "
+    f"interval of that single result is {100 * interval.low:.1f} to {100 * interval.high:.1f} %: a rival "
+    "model must lie well outside before one run can tell the two apart. "
+)
+figures_ = [
+    attainability.Reported(f.metric, f.value, f.decimals, f.unit == "%")
+    for f in paper.find("§5.4")
+    if f.metric == "accuracy" or f.metric.startswith("recall_")
+]
+low, high = attainability.implied(supports, figures_, "recall_pituitary")
+best = paper.published("§5.4", metric="recall_notumor")
+text += (
+    f"With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f} %"
+    + (f" to {100 * high:.2f} %" if high - low > 5e-5 else "")
+    + f", which is {'above' if 100 * low > best else 'not above'} the {best:.2f} % of the no-tumour class that the "
+    f"paper calls the highest. Here the highest recall is that of {CLASS_NAMES[mean.loc[list(classes), 'recall'].idxmax()].lower()}. "
+    "Whether the published figures can all be true together is asked in the chapter on the audit."
+)
+display(Markdown(text))

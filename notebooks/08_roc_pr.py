@@ -1,0 +1,125 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # ROC and precision-recall curves
+#
+# **Reproduces:** Figure 11 (a: ROC, b: precision-recall) and the areas of Section 5.5.
+# **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"data.protocol": "twins"}
+
+# %% tags=["hide-input"]
+import numpy as np
+from IPython.display import Markdown, display
+
+from gcaf_lib.evaluation import metrics
+from gcaf_lib.report import book, figures, notes, paper, tables
+from gcaf_lib.report import result_tables as rt
+
+chapter = book.open_chapter("08_roc_pr", profile, overrides)
+runs = chapter.records("main", train=True).get("Proposed Method", [])
+classes = chapter.settings.data.classes
+chapter.strip(runs)
+
+# %% tags=["hide-input"]
+notes.split_note(chapter)
+
+# %% [markdown]
+# ## What the curves show
+#
+# Each class against all others: images are ranked by the probability of that class, and a threshold
+# runs down the ranking. The curves and their areas judge the *ranking* only. Probabilities that are
+# all too high or too low by the same rule give the same curve; how far they can be believed is the
+# subject of the next chapter.
+#
+# Curves are those of the first seed; the table below has the mean over all seeds.
+
+# %% mystnb={"image": {"alt": "ROC curves of the four classes with their micro and macro mean, whole on the left and the upper left corner enlarged on the right."}, "figure": {"name": "fig-roc", "caption": "One-vs-rest ROC curves of the first seed (the paper's Figure 11a), and their upper left corner enlarged."}}
+labels, probs = runs[0].labels(), runs[0].probabilities()
+figures.roc_curves(metrics.roc(labels, probs, classes))
+
+# %% mystnb={"image": {"alt": "Precision-recall curves of the four classes with their micro and macro mean, whole on the left and the upper right corner enlarged on the right."}, "figure": {"name": "fig-pr", "caption": "One-vs-rest precision-recall curves of the first seed (the paper's Figure 11b), and their upper right corner enlarged."}}
+figures.pr_curves(metrics.precision_recall(labels, probs, classes))
+
+# %% [markdown]
+# ## The areas
+#
+# *Macro* is the mean of the classes' areas, *micro* the area when all pairs of image and class are
+# ranked in one list, which also asks whether the probabilities of different classes can be compared.
+# Average precision is the step-wise sum, not the trapezoid, which flatters.
+
+# %%
+known = rt.measured(runs, chapter.dataset)
+tables.show(
+    rt.beside_published(known, paper.find("§5.5")),
+    name="tab-areas",
+    caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
+    "seeds, and the 95 % interval of that mean (cluster bootstrap over patients).",
+)
+
+# %% tags=["hide-input"]
+text = []
+for kind, word in (("auc", "ROC-AUC"), ("ap", "average precision")):
+    single = {c: known.loc[f"{kind}_{c}", "mean"] for c in classes}
+    theirs = {c: paper.published("§5.5", metric=f"{kind}_{c}") for c in classes}
+    order, published = sorted(single, key=single.get), sorted(theirs, key=theirs.get)
+    text.append(
+        f"By {word} the hardest class here is {order[0]} ({single[order[0]]:.4f}), in the paper {published[0]} "
+        f"({theirs[published[0]]:g})."
+    )
+share = {c: float((labels == k).mean()) for k, c in enumerate(classes)}
+text.append(
+    "A ROC-AUC close to 1 is cheap in one-vs-rest: most of the others are easy negatives. A model without any skill "
+    "would have an average precision equal to the share of the class "
+    f"({min(share.values()):.2f} to {max(share.values()):.2f} here), against 0.5 for the ROC-AUC."
+)
+display(Markdown(" ".join(text)))
+
+# %% [markdown]
+# ## One look at the paper's own means
+#
+# The macro mean must be the mean of the four areas printed beside it, up to rounding:
+
+# %% tags=["hide-input"]
+lines = []
+for kind, word in (("auc", "ROC-AUC"), ("ap", "average precision")):
+    single = [f for f in paper.find("§5.5") if f.metric in [f"{kind}_{c}" for c in paper.CLASS_LABELS]]
+    macro = paper.find("§5.5", metric=f"macro_{kind}")[0]
+    half, d = 0.5 * 10.0**-macro.decimals, macro.decimals + 1
+    mean = float(np.mean([f.value for f in single]))
+    low, high = mean - half, mean + half
+    apart = macro.value - half - high, low - macro.value - half
+    fits = (
+        "agrees"
+        if max(apart) < -1e-9
+        else "agrees only if all four lost nearly half a step in rounding"
+        if max(apart) < 1e-9
+        else "can't be"
+    )
+    lines.append(
+        f"- {word}: the four printed areas have a mean between {low:.{d}f} and {high:.{d}f}; printed is "
+        f"{macro.value:.{macro.decimals}f}: {fits}."
+    )
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# A macro ROC-AUC that is a hair off the mean of its classes often comes from averaging the curves on a
+# coarse grid of false positive rates and taking the area afterwards. The curves here are averaged on every
+# step of every class, so that the area of the mean curve is the mean of the areas.

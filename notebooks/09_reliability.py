@@ -1,0 +1,161 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Reliability
+#
+# **Reproduces:** Table 7 (Cohen's κ, Matthews correlation, expected calibration error).
+# **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"loss.reading": "per-class"}
+
+# %% tags=["hide-input"]
+import numpy as np
+from IPython.display import Markdown, display
+
+from gcaf_lib.evaluation import calibration
+from gcaf_lib.report import book, figures, notes, paper, tables
+from gcaf_lib.report import result_tables as rt
+
+chapter = book.open_chapter("09_reliability", profile, overrides)
+runs = chapter.records("main", train=True).get("Proposed Method", [])
+chapter.strip(runs)
+
+# %% tags=["hide-input"]
+notes.split_note(chapter)
+
+# %% [markdown]
+# ## Agreement and calibration
+#
+# Cohen's κ is the accuracy above what the class counts alone would give, the Matthews correlation
+# that of truth and answer; with nearly balanced classes and few errors both say what the accuracy
+# says. The expected calibration error sorts answers into bins by their confidence and averages how
+# far confidence and accuracy differ,
+#
+# $$\mathrm{ECE} = \sum_b \frac{n_b}{n}\,\big|\mathrm{acc}_b - \mathrm{conf}_b\big|.$$
+#
+# The paper names neither the number of bins nor their kind; ours are fifteen of equal width.
+
+# %%
+known = rt.measured(runs, chapter.dataset)
+tables.show(
+    rt.beside_published(known, paper.find("Table 7")),
+    name="tab-reliability",
+    caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95 % interval "
+    "of that mean (cluster bootstrap over patients).",
+)
+
+# %% [markdown]
+# An ECE is never 0 on a finite test part: a bin's accuracy misses its confidence by chance. The yardstick is
+# what a *perfectly* calibrated model with the same confidences would measure on as many images.
+
+# %% tags=["hide-input"]
+chance = np.mean([rt.perfect_ece(run.probabilities()) for run in runs], axis=0)
+own = known.loc["ece", "mean"]
+low, high = np.quantile(chance, [0.025, 0.975])
+said = [paper.published("Table 7", metric="ece")]
+gap = np.mean(
+    [
+        run.probabilities().max(1).mean() - (run.probabilities().argmax(1) == run.labels()).mean()
+        for run in runs
+    ]
+)
+display(
+    Markdown(
+        f"By chance alone that would be {chance.mean():.4f} on average (95 % of draws from {low:.4f} to {high:.4f}); "
+        f"measured is {own:.4f}, "
+        + (
+            "which a perfectly calibrated model could show. "
+            if own <= high
+            else "more than chance explains. "
+        )
+        + f"On the mean of the test part confidence is {abs(gap):.1%} {'above' if gap > 0 else 'below'} accuracy: the "
+        f"model is {'over' if gap > 0 else 'under'}confident. The paper's {said[0]:.4f} comes without a sign, so "
+        "it can't be told whether its model claims too much or too little."
+    )
+)
+
+# %% [markdown]
+# ## The reliability diagram, before and after temperature scaling
+#
+# Points on the diagonal are confidences one can take at their word. Lines through the points are Wilson's
+# 95 % intervals, bars below are counts: most answers stand in the last bin, and a bin with a few images
+# tells little. Temperature scaling divides the logits by one number $T$, fitted on **validation**
+# only; it changes no answer, only how sure they are.
+
+# %% mystnb={"image": {"alt": "Two reliability diagrams, accuracy against confidence with counts of images below, before and after temperature scaling."}, "figure": {"name": "fig-reliability", "caption": "Reliability of the first seed with averaged weights on the test part, as trained and after temperature scaling fitted on validation; number of images in each bin below."}}
+run = runs[0]
+t = calibration.temperature(run.labels("validation"), run.probabilities("validation"))
+shown = {"As trained": run.probabilities(), f"T = {t:.2f}": calibration.scale(run.probabilities(), t)}
+figures.reliability(
+    {name: calibration.reliability(run.labels(), probs) for name, probs in shown.items()},
+    {name: calibration.ece(run.labels(), probs) for name, probs in shown.items()},
+)
+
+# %% [markdown]
+# One temperature cannot mend everything, and the ECE is only one view. *Equal mass* bins hold the same
+# number of images each; *class-wise* asks for every class's probability, not only the highest; Brier score
+# and negative log-likelihood are proper scores, which no rescaling of the bins can flatter. A $T$ below 1
+# sharpens the probabilities of a model that is too modest, a $T$ above 1 softens a boastful one.
+
+# %%
+tables.show(
+    rt.calibrations(runs),
+    name="tab-calibration",
+    caption="Calibration on the test part with raw and averaged (EMA) weights, as trained and after temperature "
+    "scaling fitted on validation: mean ± standard deviation over the seeds. Smaller is better.",
+)
+
+# %% tags=["hide-input"]
+before, after, fitted = [], [], []
+for r in runs:
+    t = calibration.temperature(r.labels("validation"), r.probabilities("validation"))
+    fitted.append(t)
+    before.append(calibration.ece(r.labels(), r.probabilities()))
+    after.append(calibration.ece(r.labels(), calibration.scale(r.probabilities(), t)))
+change = np.mean(after) - np.mean(before)
+display(
+    Markdown(
+        f"With averaged weights the fitted temperature is {tables.mean_sd(fitted)}, and scaling "
+        f"{'lowers' if change < 0 else 'raises'} the ECE by {abs(change):.4f} to {np.mean(after):.4f}. "
+        + ("A temperature below 1 says that the loss leaves the model too modest: label smoothing, Mixup and the "
+           "focal loss all hold confidence down, and together they hold it down too far."
+           if np.mean(fitted) < 1
+           else "A temperature above 1 says that, smoothing, Mixup and the focal loss notwithstanding, the model "
+           "claims too much.")
+    )
+)  # fmt: skip
+
+# %% [markdown]
+# ## Raw and averaged weights
+#
+# The paper credits the moving average with part of its calibration. Both kinds of weights come from the
+# same runs, so their difference can be read seed by seed:
+
+# %%
+tables.show(
+    rt.raw_beside_ema(runs, ("accuracy", "macro_f1", "kappa", "mcc", "ece", "brier", "nll")),
+    name="tab-raw-ema",
+    caption="The test part with raw and with averaged weights of the same runs: mean ± standard deviation over "
+    "the seeds.",
+)
+
+# %% [markdown]
+# Calibration measured on a split with twins holds for images like those in training. On other
+# patients both the accuracy and the confidence change, and not by the same amount; chapter 17 has both.
