@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from gcaf_lib.report import comparisons
 from gcaf_lib.report.style import (
@@ -32,12 +33,15 @@ def image_pairs(
     """Pairs of images, two pairs a line: `titles` over each image, `words` under the pair."""
     lines = -(-len(rows) // 2)
     fig = drawing(height=lines * (WIDTH / 4 + 0.55))
-    axes = fig.subplots(lines, 4, squeeze=False)
-    for ax in axes.ravel():
+    fig.get_layout_engine().set(w_pad=0.01, wspace=0.01)
+    # the fifth, narrow column keeps the pairs apart; within a pair the images lean towards each other
+    axes = fig.subplots(lines, 5, squeeze=False, width_ratios=[1, 1, 0.12, 1, 1])[:, [0, 1, 3, 4]]
+    for ax in fig.axes:
         ax.set_axis_off()
     for k, (pair, heads, text) in enumerate(zip(rows, titles, words)):
         left, right = axes[k // 2, 2 * (k % 2) : 2 * (k % 2) + 2]
-        for ax, image, head in zip((left, right), pair, heads):
+        for ax, image, head, side in zip((left, right), pair, heads, "EW"):
+            ax.set_anchor(side)
             step = max(1, max(image.shape[:2]) // 256)
             ax.imshow(image[::step, ::step], cmap="gray", vmin=0, vmax=255)
             ax.set_title(head, fontsize=7, fontweight="normal")
@@ -124,12 +128,13 @@ def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
         part = part.assign(x=x + 0.09).sort_values("x")
         ax.plot(part["x"], part["macro_f1"], "o", color=OURS, mfc=SURFACE, mew=1.3, ms=5, zorder=4)
         ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=OURS, lw=1, alpha=0.5)
-    marks = [
-        ("o", OURS, OURS, "accuracy, 95 % interval"),
-        ("s", MUTED, MUTED, "floors: accuracy without a network"),
-    ]
+    marks = [("s", MUTED, MUTED, "floors: accuracy without a network")]
     if (frame["kind"] == "model").any():
-        marks.insert(1, ("o", SURFACE, OURS, "macro-F1"))
+        marks = [("o", OURS, OURS, "accuracy, 95 % interval"), ("o", SURFACE, OURS, "macro-F1"), *marks]
+        for text in ax.texts:  # room for the open circle before the names at the right
+            if text.get_position()[0] > len(place) - 1:
+                text.set_x(text.get_position()[0] + 0.14)
+        ax.set_xlim(right=ax.get_xlim()[1] + 0.14)
     legend_below(fig, marks)
     return fig
 
@@ -151,6 +156,7 @@ def with_without(frame: pd.DataFrame) -> Drawing:
             ax.plot(chosen["accuracy"], y, mark, color=colour, ms=6)
         ax.set_title(protocol)
         ax.set_xlabel("accuracy")
+        ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(comparisons.percent_label)
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.4, -0.6)
