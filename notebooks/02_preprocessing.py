@@ -180,7 +180,7 @@ for name, own in native.items():
     gap, ratio = np.abs(explicit - own).max(), explicit.std() / own.std()
     if gap < 1e-4:
         lines.append(
-            f"- **{name}**: Equation 2 is its native normalisation; the largest difference is {gap:.0e}."
+            f"- **{name}**: Equation 2 is its native normalisation; the largest difference is {gap:.1g}."
         )
     else:
         lines.append(

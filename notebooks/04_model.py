@@ -169,9 +169,12 @@ figures.fusion_module()
 # and nothing happens to the fused vector.
 
 # %%
+import keras
+
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.model.gradients import dead_weights
 
+keras.utils.set_random_seed(0)
 rng = np.random.default_rng(0)
 width = 64
 a, b = rng.normal(size=(2, 16, width)).astype("float32")
