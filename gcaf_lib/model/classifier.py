@@ -128,7 +128,8 @@ def unfreeze(model: keras.Model, share: float) -> dict[str, list[str]]:
 
 def thaw(model: keras.Model) -> None:
     """Stage 0: everything trains, BatchNormalization with the statistics of each batch."""
-    model.trainable = True
+    for layer in model.layers:  # model.trainable = True would not reach layers frozen one by one
+        layer.trainable = True
 
 
 def describe(model: keras.Model) -> pd.DataFrame:
