@@ -115,7 +115,7 @@ shown = [*firsts, *mistakes[:2]]
 seen = {i: k for k, i in enumerate(run.maps["rows"])}  # a record keeps the maps of its whole test part
 where = [seen[rows[i]] for i in shown]
 cams = {
-    backbone_name(name.removeprefix("cam_"), run): maps[where].astype(np.float32)
+    backbone_name(name.removeprefix("cam_")): maps[where].astype(np.float32)
     for name, maps in run.maps.items()
     if name.startswith("cam_")
 }
