@@ -1,0 +1,127 @@
+"""What chapters 6 to 10 read off run records: notes, tables of training and results, overlays."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcaf_lib import settings
+from gcaf_lib.evaluation import calibration
+from gcaf_lib.report import averages, notes, overlays, paper, result_tables, training_tables
+from gcaf_lib.training import runs
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    """A small invented run record: three classes right, the fourth half wrong."""
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
+    labels = np.repeat(np.arange(4), 10)
+    guess = np.where((labels == 3) & (np.arange(40) % 2 == 0), 0, labels)
+    probs = np.full((40, 4), 0.05) + 0.8 * np.eye(4)[guess]
+    parts = {f"{p}_{w}": probs.astype(np.float32) for p in ("validation", "test") for w in ("raw", "ema")}
+    parts |= {f"{p}_rows": np.arange(40, dtype=np.int32) for p in ("validation", "test")}
+    parts |= {f"{p}_labels": labels.astype(np.int8) for p in ("validation", "test")}
+    line = dict(loss=1, accuracy=0.8, val_loss_raw=1, val_accuracy_raw=0.9, val_loss=1, val_accuracy=0.7)
+    history = pd.DataFrame(
+        [dict(stage=s, epoch=e, rate=1e-3, seconds=1, **line) for s in (1, 2) for e in (1, 2, 3)]
+    )
+    stages = [dict(stage=s, epochs=3, best_epoch=2, stopped=False, seconds=3.0) for s in (1, 2)]
+    chosen = settings.load("demo").to_dict()
+    info = dict(
+        key="abc", kind="main", seed=0, settings=chosen, stages=stages, weights={}, parameters={"a": 9}
+    )
+    return runs.write(info | {"unfrozen": {"a": ["x", "y"]}}, history, parts)
+
+
+def test_shared_counts_test_rows_with_a_relative_in_training():
+    part = np.array(["train", "test", "test", "validation", "test", ""])
+    assert notes.shared(part, np.array([1, 1, 2, 2, 3, 3])).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("images, word", [(9, "Most"), (2, "Some"), (0, "None")])
+def test_the_note_says_what_is_so(images, word):
+    known = pd.DataFrame({"images": [images], "of": [10], "share": [images / 10]}, index=["twins"])
+    assert word in notes.split_text(known, "paper")
+    assert "not known" in notes.split_text(known.drop("twins"), "paper")
+
+
+def test_remaining_share_is_beta_to_the_steps():
+    assert training_tables.remaining(0.999, 1761) == pytest.approx(0.999**1760)
+    assert training_tables.remaining(0, 10) == 0
+
+
+def test_table_3_is_the_same_under_the_paper_profile():
+    assert set(training_tables.beside_table_3(settings.load("paper"))["Compared"]) == {"same"}
+    cpu = training_tables.beside_table_3(settings.load("cpu")).set_index("Parameter")
+    assert cpu.loc["Input Size", "Compared"] == "differs"
+    assert cpu.loc["Class Balance Factor", "Compared"] == "same"
+
+
+def test_tables_of_training(record):
+    assert training_tables.stages([record])["Epoch kept"].tolist() == ["2", "2"]
+    table = training_tables.ema([record], images=320)
+    assert table["Steps up to the kept epoch"].tolist() == ["20", "20"]
+    assert table["EMA − raw on validation (points)"].tolist() == ["-20.00 (n = 1)"] * 2
+    assert training_tables.unfrozen_layers(record)["layer"].tolist() == ["x", "y"]
+    assert (training_tables.raw_history(record)["val_accuracy"] == 0.9).all()
+    assert training_tables.stage0([record]).empty
+    assert len(averages.ema_curves([record.history]).axes) == 2
+
+
+def test_tables_of_results(record):
+    mean, sd = result_tables.class_report([record])
+    assert mean.loc["pituitary", "recall"] == 0.5 and sd.isna().all(axis=None)
+    text = result_tables.class_report_text(mean, sd, {("pituitary", "recall"): 97.1})
+    assert text.loc["Pituitary", "Recall (%)"] == "50.00 [97.10]"
+    errors = result_tables.errors_by_image([record, record])
+    assert errors["wrong"].sum() == 10 and (errors["seeds"] == 2).all()
+    table = result_tables.calibrations([record])
+    assert table["T"].iloc[0] == "1.00" and len(table) == 4
+
+
+def test_place_of_a_published_figure():
+    figure = paper.Figure("§5.4", "x", "accuracy", 95.73, 2, "%")
+    known = pd.DataFrame({"mean": 0.9, "sd": 0.01, "n": 3, "low": 0.88, "high": 0.92}, index=["accuracy"])
+    line = result_tables.beside_published(known, [figure]).iloc[0]
+    assert line["The paper's figure lies"] == "above it" and line["Measured"] == "90.00 ± 1.00"
+
+
+def test_published_report_is_keyed_by_class():
+    known = result_tables.published_report()
+    assert known["glioma", "recall"] == 94.44 and known["macro avg", "f1"] == 95.7
+
+
+def test_perfect_calibration_measures_more_than_zero_and_what_ece_measures():
+    rng = np.random.default_rng(0)
+    top = rng.uniform(0.5, 1, 400)
+    probs = np.column_stack([top, 1 - top])
+    found = result_tables.perfect_ece(probs, draws=300)
+    plain = [calibration.ece((rng.random(400) >= top).astype(int), probs) for _ in range(300)]
+    assert found.min() > 0 and found.mean() == pytest.approx(np.mean(plain), rel=0.1)
+
+
+def test_outline_of_a_phantom_surrounds_its_mask(tmp_path):
+    mask = np.zeros((40, 80), np.uint8)
+    mask[10:20, 20:60] = 255
+    (tmp_path / "masks").mkdir()
+    cv2.imwrite(str(tmp_path / "masks" / "a.png"), mask)
+    frame = pd.DataFrame({"file": ["Testing/x/a.jpg", "Testing/x/b.jpg"]})
+    data = SimpleNamespace(root=tmp_path, banner="PHANTOM", frame=frame)
+    outline, nothing = overlays.outlines(data, [0, 1])
+    assert nothing is None
+    assert outline.min(0) == pytest.approx([20.5 / 80, 10.5 / 40])
+    assert outline.max(0) == pytest.approx([59.5 / 80, 19.5 / 40])
+
+
+def test_outlines_are_quiet_without_images():
+    data = SimpleNamespace(root=None, banner=None, frame=pd.DataFrame({"file": ["a"]}))
+    assert overlays.outlines(data, [0]) == [None]
+
+
+def test_rows_of_maps_keep_the_outline_on_the_reduced_image():
+    image, border = np.zeros((512, 256, 3), np.uint8), np.array([[0.25, 0.25], [0.75, 0.25], [0.5, 0.75]])
+    fig = overlays.gradcam_rows([image], {"one": [np.ones((4, 4))]}, ["x"], [border])
+    assert overlays.reduced(image).shape == (256, 128, 3)
+    assert fig.axes[0].lines[0].get_xdata().max() == pytest.approx(0.75 * 128 - 0.5)
