@@ -112,7 +112,7 @@ figures.intensities(value[head], value_after[head], ignore_zero=False)
 # (the standard deviation inside a tile, averaged over tiles).
 
 
-# %%
+# %% tags=["hide-input"]
 def contrast(rgb):
     """Mean, global and local standard deviation of the value channel at 256 pixels."""
     grey = resize(rgb.max(axis=2), 256).astype(float)
@@ -174,7 +174,7 @@ native = {name: np.asarray(backbones.normalise(inputs.astype("float32"), key)) f
 # %% mystnb={"image": {"alt": "Two histograms of input values. For EfficientNetV2-S the explicit normalisation spreads the values about twice as wide as its native one; for ConvNeXt-Tiny both are the same."}, "figure": {"name": "fig-normalisation", "caption": "What each backbone is fed under Equation 2 and under Keras's own normalisation (64 images; logarithmic)."}}
 mechanisms.input_ranges({name: {"Equation 2": explicit, "native": own} for name, own in native.items()})
 
-# %%
+# %% tags=["hide-input"]
 lines = []
 for name, own in native.items():
     gap, ratio = np.abs(explicit - own).max(), explicit.std() / own.std()
@@ -211,6 +211,8 @@ from gcaf_lib.model.augment import augmentation
 
 settings = chapter.settings.training
 layers = augmentation(settings)
+
+# %% tags=["hide-input"]
 texture = np.random.default_rng(0).integers(100, 156, (2000, 8, 8, 3)).astype("float32")  # never clips
 
 
@@ -265,7 +267,7 @@ figures.augmentation_grid(preprocess(path, shown), np.asarray(views).round().ast
 # and shifts commute with a fixed scaling of each channel, but clipping at black and white happens here
 # and not there. How much it touches:
 
-# %%
+# %% tags=["hide-input"]
 many = inputs.astype("float32")
 changed = many
 for layer in augmentation(settings):

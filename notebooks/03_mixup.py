@@ -78,7 +78,7 @@ mechanisms.beta_densities(tried)
 # The library draws $\lambda$ from a table of equally likely quantiles, because a ratio of Gamma variables
 # breaks down for small $\alpha$ in single precision. The table below compares its draws to the exact law.
 
-# %%
+# %% tags=["hide-input"]
 import keras
 
 rows = []
@@ -100,7 +100,7 @@ tables.show(
     caption="How much one image dominates a mixture: the Beta law, and 20,000 draws of the library.",
 )
 
-# %%
+# %% tags=["hide-input"]
 alpha = chapter.settings.training.mixup
 split = splits.load(data, chapter.dataset)
 shares = frame.loc[split["part"].to_numpy() == "train", "label"].value_counts(normalize=True)
@@ -151,7 +151,7 @@ mechanisms.mixed_batch(mixed, soft, weights)
 # CLAHE is not affine, and neither is a loss that is curved in its label. The table swaps each pair
 # and reports the largest difference, relative to the largest value.
 
-# %%
+# %% tags=["hide-input"]
 from gcaf_lib.model import backbones
 from gcaf_lib.model.losses import READINGS, FocalLoss, smooth
 

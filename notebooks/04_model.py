@@ -84,7 +84,7 @@ for name in settings.PROFILES:
     models[name] = classifier.build(chosen.model, chosen.data.image_size)
 
 
-# %%
+# %% tags=["hide-input"]
 def count(layers):
     return sum(int(np.prod(w.shape)) for layer in layers for w in layer.weights)
 
@@ -116,7 +116,7 @@ tables.show(
     caption="Sizes of the model under each profile: feature maps and numbers of weights.",
 )
 
-# %%
+# %% tags=["hide-input"]
 sizes = rows["paper"]
 fused = sizes["weights, fusion"]
 backs = {key: n for key, n in sizes.items() if key.startswith("weights, ") and "-" in key}
@@ -258,7 +258,7 @@ dead = pd.DataFrame(
 # %% mystnb={"image": {"alt": "Bars of the number of weights in each fusion variant. In cross and gcaf a large part has a gradient of zero; in the repaired variants none has, but for the first step of gcaf-token."}, "figure": {"name": "fig-dead-weights", "caption": "Weights of each fusion variant (d = 64) with and without a gradient."}}
 mechanisms.dead_weights(dead)
 
-# %%
+# %% tags=["hide-input"]
 table = literal.assign(weight=literal["weight"].str.removeprefix("fusion/"))
 table = table.rename(
     columns={"weight": "Weight", "size": "Numbers", "largest": "Largest gradient", "dead": "Dead"}
@@ -269,7 +269,7 @@ tables.show(
     caption="The literal reading (gcaf, d = 64), weight by weight: largest absolute gradient, and whether it is zero everywhere but for rounding.",
 )
 
-# %%
+# %% tags=["hide-input"]
 full = models["paper"].get_layer("fusion")
 lost = sum(int(np.prod(w.shape)) for w in full.trainable_weights if "query" in w.path or "key" in w.path)
 living = [name for name in ("gcaf-sigmoid", "gcaf-split", "gcaf-token, later") if not dead.loc[name, "dead"]]
@@ -300,7 +300,7 @@ display(
 # latter is $z = [a + W_V^b b;\; b + W_V^a a]$: a *linear* map of $[a; b]$, followed by a linear classifier. A linear
 # classifier on $[a; b]$ itself can compute the same thing, so the two rows describe the same family of functions.
 
-# %%
+# %% tags=["hide-input"]
 layer = FUSIONS["cross"](width, name="fusion")
 x, y = rng.normal(size=(2, 2, 16, width)).astype("float32")
 f = lambda v: np.asarray(layer(list(v)))  # noqa: E731
@@ -368,7 +368,7 @@ tables.show(
 # A share of the layers is not a share of the weights: the top layers are the widest. Under this page's
 # profile these layers train:
 
-# %%
+# %% tags=["hide-input"]
 own = classifier.describe(models.get(profile, models["cpu"])).set_index("layer")
 names = [n for group in unfrozen.get(profile, unfrozen["cpu"]).values() for n in group]
 listed = own.loc[names, ["type", "output", "parameters"]].rename_axis("Layer").rename(columns=str.capitalize)

@@ -85,6 +85,8 @@ from gcaf_lib.model.losses import READINGS, FocalLoss, class_weights, minimiser
 
 loss_settings, K = chapter.settings.loss, len(CLASSES)
 gamma, eps, even = loss_settings.gamma, loss_settings.smoothing, np.ones(K)
+
+# %% tags=["hide-input"]
 rng = np.random.default_rng(0)
 logits = rng.normal(0, 3, (200, K)).astype("float32")
 hard = np.eye(K, dtype="float32")[rng.integers(0, K, 200)]
@@ -150,7 +152,7 @@ figures.loss_curves(p, curves, minima)
 # %% mystnb={"image": {"alt": "Slopes of the three losses. Cross-entropy and per-class cross zero and turn upward close to a probability of one; target-probability stays below zero throughout."}, "figure": {"name": "fig-loss-slopes", "caption": "Slope of the same curves. Below zero the loss asks for more confidence, above zero for less; triangles mark where it turns."}}
 mechanisms.slopes(p, gradients, limit=1.0)
 
-# %%
+# %% tags=["hide-input"]
 turns = {name: p[np.flatnonzero((g[:-1] < 0) & (g[1:] >= 0))] for name, g in gradients.items()}
 words = [
     f"- **{name}**: "
@@ -177,7 +179,7 @@ best = {name: minimiser(target, reading, g, even) for name, (reading, g) in name
 # %% mystnb={"image": {"alt": "Four bar groups of class probabilities: the soft label, and the minimisers of the two readings and of cross-entropy. The target-probability minimiser is one on a single class; the per-class minimiser is softer than the label."}, "figure": {"name": "fig-loss-minimisers", "caption": "A smoothed label, and the probabilities that minimise each loss for it."}}
 figures.loss_minimisers({name.split(" (")[0]: value for name, value in best.items()}, target)
 
-# %%
+# %% tags=["hide-input"]
 name = next(n for n, (reading, g) in names.items() if reading == READINGS[1])
 sharp, label_top = best[name].max(), target.max()
 display(
@@ -229,7 +231,7 @@ mechanisms.lines(panels, "probability at the minimum", steps=["target-probabilit
 # The paper says of smoothing in this loss that it helps to keep the model from giving all probability to a single
 # class. Against each reading, at each value of ε that the paper names:
 
-# %%
+# %% tags=["hide-input"]
 named = sorted({f.value for f in paper.FIGURES if f.metric == "loss.smoothing" and f.unit != "%"} | {eps})
 rows = []
 for name, (reading, g) in names.items():
@@ -301,7 +303,7 @@ display(
 # but for the small constant in that division (Keras: $10^{-7}$) the steps are the same. Plain gradient
 # descent would take steps α times as long. A linear classifier on random data shows both:
 
-# %%
+# %% tags=["hide-input"]
 x = rng.normal(size=(128, 8)).astype("float32")
 y = np.eye(K, dtype="float32")[(x @ rng.normal(size=(8, K)) + rng.gumbel(size=(128, K))).argmax(1)]
 
