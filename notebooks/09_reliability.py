@@ -130,17 +130,23 @@ for r in runs:
     before.append(calibration.ece(r.labels(), r.probabilities()))
     after.append(calibration.ece(r.labels(), calibration.scale(r.probabilities(), t)))
 change = np.mean(after) - np.mean(before)
-display(
-    Markdown(
-        f"With averaged weights the fitted temperature is {tables.mean_sd(fitted)}, and scaling "
-        f"{'lowers' if change < 0 else 'raises'} the ECE by {abs(change):.4f} to {np.mean(after):.4f}. "
-        + ("A temperature below 1 says that the loss leaves the model too modest: label smoothing, Mixup and the "
-           "focal loss all hold confidence down, and together they hold it down too far."
-           if np.mean(fitted) < 1
-           else "A temperature above 1 says that, smoothing, Mixup and the focal loss notwithstanding, the model "
-           "claims too much.")
+text = (
+    f"With averaged weights the fitted temperature is {tables.mean_sd(fitted)}, and scaling "
+    f"{'lowers' if change < 0 else 'raises'} the ECE by {abs(change):.4f} to {np.mean(after):.4f}. "
+)
+if np.mean(fitted) < 1:
+    text += (
+        "A temperature below 1 says that the model is too modest: what restrains its confidence (Mixup, the "
+        "flat focal loss near certainty, an average that lags) restrains it too much. "
     )
-)  # fmt: skip
+else:
+    text += "A temperature above 1 says that the model claims too much, whatever was done to restrain it. "
+if chapter.settings.loss.reading == "target-probability":
+    text += (
+        "Label smoothing needs care here: under the literal reading of Equation 14, which is in use, the loss "
+        "is least at full confidence, smoothed labels or not (chapter 5)."
+    )
+display(Markdown(text))
 
 # %% [markdown]
 # ## Raw and averaged weights
