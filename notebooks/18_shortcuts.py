@@ -100,7 +100,7 @@ display(
         f"are rightly told to hold a tumour or not ({presence.low:.1%} to {presence.high:.1%}; always saying the same would give "
         f"{best:.1%}), and {four.accuracy:.1%} get the right one of four classes. "
         + (
-            "The presence of a tumour, the first thing a clinician asks, can be read off the file's header. "
+            "Whether there is a tumour can be read off the file's header. "
             if presence.low > max(0.9, best)
             else "That is more than nothing, and no pixel was needed. "
             if presence.low > best
@@ -165,8 +165,8 @@ whole = {"paper": [r for group in main.values() for r in group], "patients": fol
 cells = []
 for protocol, label in (("paper", "random split"), ("patients", "patients apart, fold 1 of 5")):
     for name, row, keep in (
-        ("canonical encoding", f"{protocol}, canonical encoding", None),
-        ("three classes", f"{protocol}, three classes", tumours),
+        ("the file's form", f"{protocol}, canonical encoding", None),
+        ("the no-tumour class", f"{protocol}, three classes", tumours),
     ):
         for state, group, kept in (
             ("as it is", whole[protocol], keep),
@@ -201,7 +201,7 @@ wide = words.pivot(index=["name", "protocol"], columns="label", values="text").r
 tables.show(
     wide.set_axis(["Taken away", "Split", "With it", "Without it"], axis=1),
     name="tab-with-without",
-    caption="Accuracy in percent of the model with and without the hint, 95 % cluster-bootstrap intervals over patients, n runs. With *three classes* both "
+    caption="Accuracy in percent of the model with and without the hint, 95 % cluster-bootstrap intervals over patients, n runs. With *the no-tumour class* both "
     "are judged on the tumour images alone.",
     data=compared,
 )
@@ -235,7 +235,7 @@ display(
 # %% [markdown]
 # ## What this means
 #
-# The no-tumour class is the easiest of the four in the paper's tables, and it is the one that comes from elsewhere. A four-class
-# accuracy on this dataset therefore mixes an easy question, answered in part by the file, with the harder one of
+# In the real dataset the no-tumour images come from collections of their own. A four-class accuracy therefore mixes a
+# question that the file itself helps to answer (is there a tumour?) with the harder one of
 # telling three tumours apart. Reporting the three tumour classes by themselves, with patients apart, removes both
 # confusions; chapter 17 does so beside the numbers of others.

@@ -97,7 +97,7 @@ def defects(frame: pd.DataFrame, facts: audit.Audit) -> pd.DataFrame:
             ("Redundant copies of identical bytes", f"{int((copies['files'] - 1).sum()):,} files"),
             (
                 "Contents in both Training and Testing",
-                f"{len(across):,}, {int(across['files'].sum()):,} files",
+                f"{len(across):,} ({int(across['files'].sum()):,} files)",
             ),
             ("Files with a twin (identical, near-identical or mirrored)", f"{len(facts.twins):,}"),
             (
@@ -107,16 +107,16 @@ def defects(frame: pd.DataFrame, facts: audit.Audit) -> pd.DataFrame:
             ("Different pictures, twins counted once", f"{len(frame) - len(facts.twins) + len(groups):,}"),
             (
                 "Mirrored left to right",
-                f"{int(facts.slices['mirrored'].sum()):,} files: sides are not to be trusted",
+                f"{int(facts.slices['mirrored'].sum()):,} files (sides are not to be trusted)",
             ),
             (
                 "Labels that the archive contradicts",
-                f"{len(wrong)} (meningiomas in the pituitary folder): {names}",
+                f"{len(wrong)} (meningiomas in the pituitary folder: {names})",
             ),
             ("Tumour files of unknown patients", f"{unknown:,}"),
             (
                 "Tumour-free files of unknown patients",
-                f"{int((frame['label'] == CLASSES.index('notumor')).sum()):,}: all",
+                f"{int((frame['label'] == CLASSES.index('notumor')).sum()):,} (all)",
             ),
         ],
         columns=["Defect", "How much"],
@@ -140,7 +140,7 @@ def text() -> dict[str, str]:
         "defects": (defects(frame, facts), "Known defects, counted by this project (chapter 16 shows them)."),
         "splits": (
             split_counts(data, facts),
-            "The committed splits of this project (`results/splits`); groups may not straddle parts.",
+            "The committed splits of this project (results/splits); groups may not straddle parts.",
         ),
     }
     return {
