@@ -89,7 +89,8 @@ tables.show(
 known = (
     f"Of {tumours:,} tumour files {len(facts.slices):,} ({len(facts.slices) / tumours:.1%}) show a slice of the "
     f"figshare archive: {mirrored:,} files as its mirror image, {len(facts.slices) - mirrored:,} as it stands. "
-    "The mirrored ones are the archive itself, the others came in a second time through another collection. "
+    "The mirrored ones, one for each slice, are taken to be the archive itself, the others second copies "
+    "that came in through another collection. "
     if len(facts.slices)
     else "The phantoms know their patients; no archive is needed. "
 )
