@@ -22,30 +22,45 @@ from gcaf_lib.model import augment, backend, losses
 from gcaf_lib.settings import TrainingSettings
 
 
-class Batches(keras.utils.PyDataset):
-    """Shuffled batches of uint8 images and one-hot labels, whole batches only.
+@dataclass(frozen=True)
+class Part:
+    """One part of a split: rows into the images, labels 0..K-1."""
 
-    images (N, S, S, 3) uint8, memory-mapped; rows (n,) and labels (n,) of one part.
-    The last incomplete batch of an epoch is left out: a new order each epoch makes up for it.
+    rows: np.ndarray
+    labels: np.ndarray
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled batches of uint8 images and one-hot labels over epochs `first` to `last`, whole batches only.
+
+    images (N, S, S, 3) uint8, memory-mapped; rows (n,) and labels (n,) of one part. One dataset for
+    all epochs, where item i belongs to epoch first + i // steps: the order is a function of (seed,
+    epoch) alone, however far ahead a backend reads. The last incomplete batch of an epoch is left
+    out: a new order each epoch makes up for it.
     """
 
-    def __init__(self, images, rows, labels, classes: int, batch_size: int, seed: tuple[int, ...]):
+    def __init__(self, images, part: Part, classes: int, batch_size: int, seed: tuple[int, ...], epochs: int):
         super().__init__(workers=1)
-        self.images, self.rows = images, np.asarray(rows)
-        self.one_hot = np.eye(classes, dtype=np.float32)[np.asarray(labels)]
+        self.images, self.rows = images, np.asarray(part.rows)
+        self.one_hot = np.eye(classes, dtype=np.float32)[np.asarray(part.labels)]
         self.batch_size = min(batch_size, len(self.rows))
-        self.seed = seed
-        self.start(0)
+        self.steps = len(self.rows) // self.batch_size
+        self.seed, self.first, self.epochs = seed, 0, epochs
+        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, int))
 
-    def start(self, epoch: int) -> None:
-        """Take the order of this epoch: a function of the seed and the epoch alone."""
-        self.order = np.random.default_rng((*self.seed, epoch)).permutation(len(self.rows))
+    def order(self, epoch: int) -> np.ndarray:
+        """The order of the rows in this epoch."""
+        if self._order[0] != epoch:
+            drawn = np.random.default_rng((*self.seed, epoch)).permutation(len(self.rows))
+            self._order = (epoch, drawn)
+        return self._order[1]
 
     def __len__(self) -> int:
-        return len(self.rows) // self.batch_size
+        return self.steps * (self.epochs - self.first)
 
-    def __getitem__(self, step: int):
-        take = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+    def __getitem__(self, item: int):
+        epoch, step = divmod(item, self.steps)
+        take = self.order(self.first + epoch)[step * self.batch_size : (step + 1) * self.batch_size]
         inputs = {"image": self.images[self.rows[take]], "label": self.one_hot[take]}
         return inputs, self.one_hot[take]
 
@@ -108,14 +123,6 @@ class Patience:
         return False, self.waited >= settings.stop_patience, reduce
 
 
-@dataclass(frozen=True)
-class Part:
-    """One part of a split: rows into the images, labels 0..K-1."""
-
-    rows: np.ndarray
-    labels: np.ndarray
-
-
 def probabilities(
     model: keras.Model, images: np.ndarray, rows: np.ndarray, batch_size: int = 128
 ) -> np.ndarray:
@@ -163,13 +170,11 @@ class Stage(keras.callbacks.Callback):
         self.number, self.epochs, self.settings, self.seed = number, epochs, settings, seed
         self.loss, self.checkpoint, self.bar = loss, checkpoint, bar
         self.classes = model.output_shape[-1]
-        self.batches = Batches(
-            images, train.rows, train.labels, self.classes, settings.batch_size, (seed, number)
-        )
+        self.batches = Batches(images, train, self.classes, settings.batch_size, (seed, number), epochs)
         self.graph = training_graph(model, settings, self.classes)
         self.ema = settings.ema > 0 and number > 0
         self.optimizer = keras.optimizers.Adam(
-            rate(len(self.batches) * epochs) if callable(rate) else rate,
+            rate(len(self.batches)) if callable(rate) else rate,
             use_ema=self.ema,
             ema_momentum=settings.ema if self.ema else 0.99,
         )
@@ -199,11 +204,19 @@ class Stage(keras.callbacks.Callback):
     def run(self) -> Stage:
         first = self._resume()
         if first < self.epochs and not self.stopped:
-            self.graph.fit(self.batches, epochs=self.epochs, initial_epoch=first, verbose=0, callbacks=[self])
+            self.batches.first = first
+            self.graph.fit(
+                self.batches,
+                steps_per_epoch=self.batches.steps,
+                epochs=self.epochs,
+                initial_epoch=first,
+                shuffle=False,  # Keras would shuffle the batches from a state of its own
+                verbose=0,
+                callbacks=[self],
+            )
         return self
 
     def on_epoch_begin(self, epoch: int, logs=None) -> None:
-        self.batches.start(epoch)
         augment.reseed(self.graph, self.seed, self.number * 10_000 + epoch)
         self._started = time.perf_counter()
 
@@ -286,5 +299,5 @@ class Stage(keras.callbacks.Callback):
         self.best = {"raw": numbered("best-raw")}
         self.best["ema"] = numbered("best-ema") if self.ema else self.best["raw"]
         if self.bar is not None:
-            self.bar.update(len(self.rows) * len(self.batches))
+            self.bar.update(len(self.rows) * self.batches.steps)
         return len(self.rows)
