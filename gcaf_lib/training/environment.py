@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import os
 import platform
 import subprocess
+import tokenize
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -29,8 +31,8 @@ VERSIONED = ("keras", "tensorflow", "jax", "keras-cv", "numpy", "opencv-python-h
 def fingerprint(parts: Iterable[str] = TRAINING_CODE) -> str:
     """12 hex digits over the library's source below `parts`.
 
-    Taken over the syntax tree without docstrings: a comment or a reworded docstring
-    does not make a record look stale, any change of code does.
+    Taken without docstrings and comments: a reworded one does not make a record look stale, any
+    change of code does.
     """
     total = hashlib.sha256()
     for part in parts:
@@ -42,13 +44,21 @@ def fingerprint(parts: Iterable[str] = TRAINING_CODE) -> str:
 
 
 def _code(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
+    """Source without docstrings, comments and blank lines: text, so that every Python gives the same."""
+    lines = source.splitlines()
+    spans = []
+    for node in ast.walk(ast.parse(source)):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                body[0] = ast.Pass()
-    return ast.dump(tree)
+            first = body[0]
+            if isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                spans.append((first.lineno, 0, first.end_lineno, len(lines[first.end_lineno - 1])))
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            spans.append((*token.start, *token.end))
+    for top, left, bottom, right in sorted(spans, reverse=True):
+        lines[top - 1 : bottom] = [lines[top - 1][:left] + lines[bottom - 1][right:]] + [""] * (bottom - top)
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def commit() -> tuple[str | None, bool]:
