@@ -1,0 +1,57 @@
+"""The sweep: what is missing is run, once, in processes of its own; what fails says so."""
+
+import pytest
+
+from gcaf_lib.settings import load
+from gcaf_lib.training import experiments, runs, sweep
+from tests.test_training import TINY
+
+SMALL = {**TINY, "model.backbones": ("vgg19",), "model.fusion": "none", "training.stage1_epochs": 1}
+
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch, tmp_path):
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
+    grid = (experiments.Row("one", SMALL), experiments.Row("other", {**SMALL, "loss.gamma": 1}))
+    small = experiments.Experiment("small", "two rows", grid, {"demo": 1})
+    monkeypatch.setitem(experiments.EXPERIMENTS, "small", small)
+
+
+def test_jobs_survive_the_way_to_another_process():
+    job = sweep.Job("k", load("demo", SMALL), 3, "demo", None, "vgg19", "label")
+    assert sweep.Job.from_json(job.to_json()) == job
+
+
+def test_sweep_runs_what_is_missing_then_nothing(monkeypatch):
+    table = sweep.plan(["small"], "demo")
+    assert list(table["state"]) == ["missing", "missing"]
+    assert [job.backbone for job in sweep.stage0_jobs(table["job"])] == ["vgg19"], "stage 0 is shared"
+    done = sweep.sweep(["small"], "demo", workers=2, progress=False)
+    assert list(done["state"]) == ["done", "done"]
+    assert len(runs.all_records("main")) == 2 and len(runs.all_records("stage0")) == 1
+    monkeypatch.setattr(sweep, "run_job", None)  # a complete table starts nothing
+    assert list(sweep.sweep(["small"], "demo", progress=False)["state"]) == ["done", "done"]
+    monkeypatch.setattr(sweep.environment, "fingerprint", lambda: "other")
+    assert list(sweep.plan(["small"], "demo")["state"]) == ["stale", "stale"]
+
+
+def test_a_job_that_dies_is_tried_twice_and_reported_with_its_log(monkeypatch):
+    # `data` points nowhere: the child process ends with an error each time
+    settings = load("cpu", {"model.weights": "none"})
+    job = sweep.Job("dead", settings, 0, "cpu", "/no/such/folder", None, "a label")
+    label, trouble = sweep.run_job(job.to_json(), threads=1)
+    assert label == "a label" and "failed twice" in trouble and str(job.log) in trouble
+    log = job.log.read_text()
+    assert log.count("--- a label, attempt") == 2 and "/no/such/folder" in log
+    assert job.log.with_suffix(".failed").is_file()
+
+
+@pytest.mark.slow
+def test_two_dask_workers_share_a_sweep():
+    distributed = pytest.importorskip("dask.distributed", reason="the dask extra is not installed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        table = sweep.sweep(["small"], "demo", scheduler=cluster.scheduler_address, progress=False)
+    assert list(table["state"]) == ["done", "done"]
