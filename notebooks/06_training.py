@@ -189,7 +189,7 @@ display(Markdown(text))
 # %%
 tables.show(
     tt.unfrozen(runs[0]),
-    name="tab-unfrozen",
+    name="tab-unfrozen-at-run",
     caption="Layers of each backbone that stage 2 trains (those with weights, batch normalisation excepted).",
     data=tt.unfrozen_layers(runs[0]),
 )

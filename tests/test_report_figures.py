@@ -166,3 +166,15 @@ def test_a_drawing_shows_itself_with_its_size(monkeypatch):
     ((bundle,), options) = shown[0]
     assert bundle["image/svg+xml"].startswith("<svg")
     assert options["metadata"]["image/svg+xml"] == {"width": 700, "height": 420}
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (512, 512), (1300, 900)])
+def test_an_outline_lies_on_its_tumour_at_any_size(shape):
+    height, width = shape
+    square = np.array([[0.25, 0.5], [0.75, 0.5], [0.75, 1.0], [0.25, 1.0]])
+    fig = figures.gradcam_grid([np.zeros(shape, np.uint8)], [np.eye(4)], ["a"], [square])
+    for k in (0, 2):
+        shown = fig.axes[k].images[0].get_array().shape
+        drawn = (fig.axes[k].lines[0].get_xydata()[:4] + 0.5) / (shown[1], shown[0])
+        np.testing.assert_allclose(drawn, square)
+        assert shown[0] / shown[1] == pytest.approx(height / width, rel=0.01)

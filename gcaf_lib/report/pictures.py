@@ -160,10 +160,13 @@ def gradcam_grid(
     """
     import cv2
 
+    from gcaf_lib.report.overlays import reduced
+
     n = len(images)
     fig = drawing(height=3 * WIDTH / n + 0.5)
     axes = fig.subplots(3, n, squeeze=False)
-    for k, (image, heat) in enumerate(zip(images, maps)):
+    # reduced first, so that image, map and outline share one pixel grid
+    for k, (image, heat) in enumerate(zip(map(reduced, images), maps)):
         height, width = image.shape[:2]
         fine = cv2.resize(np.asarray(heat, np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
         fine = np.clip(fine, 0, 1)

@@ -150,7 +150,7 @@ def _dask(scheduler: str) -> Callable:
         try:
             from dask.distributed import Client, as_completed
         except ImportError as error:
-            raise ImportError("--engine dask needs dask: pip install 'gcaf-book[dask]'") from error
+            raise ImportError("--engine dask needs dask: pip install 'gcaf_lib[dask]'") from error
         folders = {"GCAF_RESULTS": str(results_dir()), "GCAF_CACHE": str(cache_dir())}
         with Client(scheduler) as client:
             futures = [client.submit(run_job, j.to_json(), None, folders, pure=False) for j in jobs]
