@@ -26,6 +26,7 @@ examples:
   gcaf runs                                 what has been trained
   gcaf predict 3f2a slice.jpg --cam maps/   probabilities, and where the model looked
   gcaf chapters --profile cpu --only 07 08  execute two chapters of the book
+  gcaf audit                                which of the paper's numbers can't be true
 
 where things are:
   images    --data DIR, else GCAF_DATA, else the cache folder
@@ -176,6 +177,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     floors_.add_argument("--figshare", metavar="DIR", help="folder of patients.csv and twins.csv")
     floors_.add_argument("--out", metavar="FILE", help="where to (default: results/floors.csv)")
+    audit_ = add(
+        rooms,
+        "audit",
+        commands.audit,
+        "check the paper's own numbers against each other and the data",
+        example="gcaf audit --strict",
+    )
+    audit_.add_argument("--strict", action="store_true", help="exit 1 where something contradicts")
+    audit_.add_argument("--json", action="store_true", help="JSON in place of text")
+    audit_.add_argument("--out", metavar="FILE", help="where to (default: results/audit.csv)")
     add(rooms, "sync", commands.sync, "write the clean notebooks from their .py sources")
     return parser
 

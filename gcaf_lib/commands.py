@@ -232,6 +232,19 @@ def floors(args: argparse.Namespace) -> int:
     return 0
 
 
+def audit(args: argparse.Namespace) -> int:
+    """Print and write the contradiction registry; with --strict exit 1 where there is a contradiction."""
+    from gcaf_lib.report import audit as room
+
+    frame = room.registry()
+    print(
+        json.dumps(frame.to_dict("records"), indent=1, ensure_ascii=False) if args.json else room.text(frame)
+    )
+    for path in room.write(frame, Path(args.out) if args.out else None):
+        print(f"wrote {path}", file=sys.stderr)
+    return 1 if args.strict and len(room.errors(frame)) else 0
+
+
 def sync(args: argparse.Namespace) -> int:
     """Write the clean notebooks; print those that changed."""
     from gcaf_lib.report import book

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.report import pairs, paper, provenance, scorecard, tables
+from gcaf_lib.report import audit, pairs, paper, provenance, scorecard, tables
 from gcaf_lib.report.style import CLASS_NAMES
 
 HEADLINE = [
@@ -36,7 +36,8 @@ def write(
     if frame is None:
         from gcaf_lib.data.dataset import open_dataset
 
-        frame = scorecard.scorecard(profile, open_dataset(chosen.data, need_images=False))
+        data = open_dataset(chosen.data, need_images=False)
+        frame = scorecard.scorecard(profile, data, impossible=audit.impossible())
     results = results or _settings.results_dir()
     banner = provenance.PHANTOM_BANNER + "\n\n" if chosen.data.source == "phantom" else ""
     out = {
