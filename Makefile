@@ -58,8 +58,9 @@ book: $(STAMP) ## build the site from the committed chapters, executing nothing
 site-check: book ## build the site, then follow every external link (needs a network)
 	$(VENV)/bin/jupyter-book build book --builder linkcheck --quiet --path-output _build/linkcheck
 
-sync: $(STAMP) ## write the clean notebooks from their .py sources
+sync: $(STAMP) ## write the clean notebooks from their .py sources, and the README's picture
 	$(GCAF) sync
+	$(PY) -c 'from gcaf_lib.report.overview import write; write()'
 
 splits: $(STAMP) ## recompute results/splits from the images
 	$(GCAF) splits $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -178,3 +179,15 @@ def test_an_outline_lies_on_its_tumour_at_any_size(shape):
         drawn = (fig.axes[k].lines[0].get_xydata()[:4] + 0.5) / (shown[1], shown[0])
         np.testing.assert_allclose(drawn, square)
         assert shown[0] / shown[1] == pytest.approx(height / width, rel=0.01)
+
+
+def test_the_readmes_picture_is_the_one_the_code_draws():
+    from gcaf_lib.report import overview
+
+    file = Path(__file__).resolve().parents[1] / overview.FILE
+    if not file.is_file():
+        pytest.skip("reads the checkout")
+    # words become outlines, which other releases of matplotlib round otherwise: compare the shapes
+    made, kept = overview.overview().svg(), file.read_text()
+    assert style.size(made) == style.size(kept) and "prefers-color-scheme: dark" in kept
+    assert re.findall(r'id="(\w+?)_\d+"', made) == re.findall(r'id="(\w+?)_\d+"', kept), "run `make sync`"

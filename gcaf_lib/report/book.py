@@ -201,7 +201,7 @@ def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]
     with tempfile.TemporaryDirectory(prefix="gcaf-chapter-") as folder:
         given = {"profile": profile, **({"overrides": overrides} if overrides else {})}
         clean, executed = Path(folder) / "in.ipynb", Path(folder) / "out.ipynb"
-        clean.write_text(pairs.dumps(pairs.clean_notebook(source)), encoding="utf-8")
+        clean.write_text(pairs.dumps(pairs.plain_notebook(source)), encoding="utf-8")
         started = time.perf_counter()
         try:
             papermill.execute_notebook(
@@ -218,7 +218,7 @@ def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]
             raise _failure(source, executed, error, output) from error
         seconds = time.perf_counter() - started
         book = nbformat.read(executed, as_version=4)
-    pairs.write_text(page, pairs.dumps(tidy(book, pairs.clean_notebook(source), profile, seconds)))
+    pairs.write_text(page, pairs.dumps(tidy(book, pairs.plain_notebook(source), profile, seconds)))
     return page
 
 
@@ -273,7 +273,7 @@ def tidy(
     book.cells = cells
     book.metadata = nbformat.from_dict(
         {
-            **{k: v for k, v in clean.metadata.items() if k != "jupytext"},
+            **clean.metadata,
             "language_info": {"name": "python", "pygments_lexer": "ipython3"},
             "gcaf": facts,
         }

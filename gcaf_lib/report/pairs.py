@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+import yaml
 
 CHAPTER = re.compile(r"^\d\d_[a-z0-9_]+$")
 
@@ -26,12 +27,55 @@ def sources(folder: Path) -> list[Path]:
     return found
 
 
+COLAB_TAG = "colab-set-up"
+_COLAB = """\
+# In Colab only: fetch this book's library and its published run records, and install what Colab lacks.
+import sys
+
+if "google.colab" in sys.modules:
+    import subprocess
+    from pathlib import Path
+
+    if not Path("/content/{name}").is_dir():
+        subprocess.run(
+            ["git", "clone", "-q", "--depth=1", "--branch={ref}", "{url}", "/content/{name}"], check=True
+        )
+    sys.path.insert(0, "/content/{name}")
+    from gcaf_lib import colab
+
+    colab.set_up()"""
+
+
 def clean_notebook(source: Path) -> nbformat.NotebookNode:
+    """The clean pair of a .py source: `plain_notebook`, ready for Colab.
+
+    Its second cell fetches the library there (nowhere else), at the branch or tag that `_config.yml`
+    beside the chapters' folder publishes, and Colab is asked for a GPU. The .py has neither.
+    """
+    book = plain_notebook(source)
+    config = Path(source).resolve().parent.parent / "_config.yml"
+    if config.is_file():
+        published = yaml.safe_load(config.read_text(encoding="utf-8"))["repository"]
+        text = _COLAB.format(
+            url=published["url"], ref=published["branch"], name=published["url"].rsplit("/", 1)[1]
+        )
+        cell = nbformat.v4.new_code_cell(text, id=COLAB_TAG, metadata={"tags": [COLAB_TAG, "remove-cell"]})
+        book.cells.insert(1, cell)
+        book.metadata["accelerator"] = "GPU"
+        book.metadata.setdefault("colab", {})["gpuType"] = "T4"
+    book.metadata["jupytext"] = {"formats": "ipynb,py:percent"}
+    nbformat.validate(book)
+    return book
+
+
+def plain_notebook(source: Path) -> nbformat.NotebookNode:
     """The notebook of a .py source: no outputs, and cell ids that don't change between conversions.
 
     An id is the hash of its cell's text, so that inserting a cell leaves the others alone.
     """
     book = jupytext.read(source, fmt="py:percent")
+    # saving the pair in Jupyter would carry Colab's cell into the .py
+    book.cells = [c for c in book.cells if COLAB_TAG not in c.metadata.get("tags", [])]
     seen: dict[str, int] = {}
     for cell in book.cells:
         base = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
@@ -40,7 +84,6 @@ def clean_notebook(source: Path) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             cell["outputs"], cell["execution_count"] = [], None
     keep = {k: v for k, v in book.metadata.items() if k in ("accelerator", "colab", "kernelspec")}
-    keep["jupytext"] = {"formats": "ipynb,py:percent"}
     book.metadata = nbformat.from_dict(keep)
     book.nbformat, book.nbformat_minor = 4, 5
     nbformat.validate(book)

@@ -1,0 +1,110 @@
+"""Colab, by a stand-in: its cell is in the clean notebooks only and leaves Colab's TensorFlow alone."""
+
+import json
+import subprocess
+import sys
+import types
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from gcaf_lib import colab
+from gcaf_lib.report import pairs
+
+ROOT = Path(__file__).resolve().parents[1]
+if not (ROOT / "pyproject.toml").is_file():
+    pytest.skip("these tests read the checkout", allow_module_level=True)
+SOURCES = pairs.sources(ROOT / "notebooks")
+
+
+def set_up_cell(source: Path) -> str:
+    cells = json.loads(source.with_suffix(".ipynb").read_text())["cells"]
+    (cell,) = [c for c in cells if c["id"] == pairs.COLAB_TAG]
+    assert cells.index(cell) == 1, "right below the heading, before anything is imported"
+    return "".join(cell["source"])
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
+def test_clean_notebook_asks_for_a_gpu_and_sets_up(source):
+    book = json.loads(source.with_suffix(".ipynb").read_text())
+    assert book["metadata"]["accelerator"] == "GPU" and book["metadata"]["colab"]["gpuType"]
+    assert "colab.set_up()" in set_up_cell(source)
+    assert "google.colab" not in source.read_text()
+    page = ROOT / "book" / "notebooks" / f"{source.stem}.ipynb"
+    if page.is_file():
+        assert "google.colab" not in page.read_text(), "the executed copy must not show it"
+
+
+def test_saving_the_pair_does_not_carry_the_cell_into_the_source(tmp_path):
+    import jupytext
+
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "_config.yml").write_text((ROOT / "_config.yml").read_text())
+    source = tmp_path / "notebooks" / SOURCES[0].name
+    source.write_text(SOURCES[0].read_text())
+    clean = pairs.clean_notebook(source)
+    jupytext.write(clean, source, fmt="py:percent")
+    assert "google.colab" in source.read_text()
+    assert pairs.clean_notebook(source).cells == clean.cells
+    assert not [c for c in pairs.plain_notebook(source).cells if "google.colab" in c.source]
+
+
+def test_cell_does_nothing_outside_colab(monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("ran a command"))
+    before = list(sys.path)
+    exec(set_up_cell(SOURCES[0]), {})
+    assert sys.path == before
+
+
+def test_cell_in_colab_clones_the_published_branch_and_sets_up(monkeypatch):
+    ran = []
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    monkeypatch.setattr(subprocess, "run", lambda command, **k: ran.append(command))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(colab, "set_up", lambda: ran.append("set up"))
+    exec(set_up_cell(SOURCES[0]), {})
+    (clone, last) = ran
+    assert clone[:2] == ["git", "clone"] and "--branch=main" in clone and last == "set up"
+    assert sys.path[0] == clone[-1] == "/content/gcaf-book"
+
+
+def test_plan_installs_what_is_missing_and_holds_what_colab_brings():
+    have = {
+        "tensorflow": "2.19.0+cuda",
+        "numpy": "2.0.2",
+        "keras": "3.10.0",
+        "pandas": "2.2.2",
+        "scipy": "1.13",
+    }
+    install, hold, old = colab.plan(
+        ["tensorflow>=2.21", "numpy>=2.0", "keras>=3.15", "pandas>=2.2", "scipy>=1.13", "keras-cv==0.9.0"],
+        have.get,
+        {"pandas"}.__contains__,
+    )
+    assert install == ["keras>=3.15", "keras-cv==0.9.0"]
+    assert hold == ["tensorflow==2.19.0", "numpy==2.0.2", "pandas==2.2.2"]
+    assert old == ["tensorflow 2.19.0+cuda (>=2.21 is asked for)"]
+
+
+def test_set_up_never_names_tensorflow_to_pip_but_to_hold_it(monkeypatch, capsys):
+    ran, held = [], []
+
+    def run(command, **_):
+        ran.append(command)
+        if "-c" in command:
+            held.extend(Path(command[command.index("-c") + 1]).read_text().split())
+        return SimpleNamespace(returncode=0)
+
+    versions = {"tensorflow": "2.18.1", "numpy": "1.26.4"}
+    monkeypatch.setattr(colab, "_version", versions.get)
+    colab.set_up(run=run)
+    assert not [word for command in ran for word in command if word.startswith(("tensorflow", "numpy"))]
+    assert {"tensorflow==2.18.1", "numpy==1.26.4"} <= set(held)
+    assert ran[-1][-3:] == ["--no-deps", "-e", str(ROOT)]
+    assert "kept as Colab has it: tensorflow 2.18.1" in capsys.readouterr().out
+
+
+def test_set_up_says_what_pip_said():
+    with pytest.raises(RuntimeError, match="no network"):
+        colab.set_up(run=lambda *a, **k: SimpleNamespace(returncode=1, stderr="ERROR: no network"))
