@@ -1,0 +1,85 @@
+"""Cluster bootstrap of plain means: whole patient groups are drawn, their rows go together.
+
+`significance.draws` does the same for metrics of labels and probabilities; here every row already
+has its value (a localisation score, a correlation, right or wrong).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.evaluation.significance import Interval
+
+DRAWS = 2000
+
+
+def weights(groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
+    """How often each row was drawn, (n, rows): the same groups and seed give the same draws."""
+    code, names = pd.factorize(np.asarray(groups), use_na_sentinel=False)
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)[:, code]
+
+
+def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
+    """Means of `values` (rows, m), or (rows,), on n bootstrap samples: (n, m), or (n,).
+
+    NaN is left out of its column's mean; a draw without any value is NaN. Rows of one group need not
+    stand together, and each group is drawn with all its rows, of whatever seed or fold.
+    """
+    values = np.asarray(values, np.float64)
+    table = values[:, None] if values.ndim == 1 else values
+    if len(groups) != len(table):
+        raise ValueError(f"{len(groups)} groups for {len(table)} rows")
+    code, names = pd.factorize(np.asarray(groups), use_na_sentinel=False)
+    known = ~np.isnan(table)
+    total, count = np.zeros((len(names), table.shape[1])), np.zeros((len(names), table.shape[1]))
+    np.add.at(total, code, np.where(known, table, 0))
+    np.add.at(count, code, known)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / max(len(names), 1)), size=n)
+    top, bottom = drawn @ total, drawn @ count
+    out = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    return out[:, 0] if values.ndim == 1 else out
+
+
+def mean(values, groups, n: int = DRAWS, seed: int = 0, level: float = 0.95) -> Interval:
+    """The mean of `values` (rows,) with its percentile interval; NaN throughout where there is no value."""
+    values = np.asarray(values, np.float64)
+    if not len(values) or np.isnan(values).all():
+        return Interval(np.nan, np.nan, np.nan)
+    return interval(float(np.nanmean(values)), mean_draws(values, groups, n, seed), level)
+
+
+def interval(value: float, sample: np.ndarray, level: float = 0.95) -> Interval:
+    """`value` with the percentile interval of a bootstrap sample (NaN draws left out)."""
+    if np.isnan(sample).all():
+        return Interval(value, np.nan, np.nan)
+    low, high = np.nanquantile(sample, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def by(frame: pd.DataFrame, keys: list[str], value: str, groups: str = "group", **options) -> pd.DataFrame:
+    """`mean` of a column in every cell of `keys`: keys, mean, low, high, n (rows), groups (clusters)."""
+    lines = []
+    for key, part in frame.groupby(keys, sort=False, observed=True):
+        part = part[part[value].notna()]
+        one = mean(part[value], part[groups], **options)
+        key = key if isinstance(key, tuple) else (key,)
+        lines.append((*key, *one, len(part), part[groups].nunique()))
+    return pd.DataFrame(lines, columns=[*keys, "mean", "low", "high", "n", "groups"])
+
+
+def of(
+    function: Callable[[np.ndarray], np.ndarray], groups, n: int = DRAWS, seed: int = 0, block: int = 500
+) -> np.ndarray:
+    """A function of row weights ((B, rows) to (B, …)) on n bootstrap samples, a block of draws at a time."""
+    parts, code = [], pd.factorize(np.asarray(groups), use_na_sentinel=False)[0]
+    names = int(code.max()) + 1
+    rng = np.random.default_rng(seed)
+    for start in range(0, n, block):
+        size = min(block, n - start)
+        parts.append(function(rng.multinomial(names, np.full(names, 1 / names), size=size)[:, code]))
+    return np.concatenate(parts)

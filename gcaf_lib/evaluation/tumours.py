@@ -1,0 +1,258 @@
+"""Maps against tumour borders, kept as small tables, so that chapters need no borders.
+
+    tumours.csv       one row a file: the tumour's share of the image and its centre where a border is
+                      known, and how mirror-symmetric the picture is
+    localisation.csv  one row an image, run and map: what the map scores against the border
+
+Both name files, or rows of the dataset, and hold neither patients nor borders. Those of the real data are
+committed; phantoms, whose masks are at hand, are measured on the spot. Make them again (needs run
+records, images and figshare data):
+
+    python -m gcaf_lib.evaluation.tumours
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import figshare, preprocess, splits, twins
+from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
+from gcaf_lib.evaluation import gradcam, localisation
+from gcaf_lib.settings import DataSettings, results_dir
+
+SIDE = 64  # pixels of the square on which maps and borders meet
+MEASURES = ("pointing", "tolerant", "energy", "iou")
+FUSED, PLACE, CENTRE, RANDOM, EDGE = "fused", "usual place", "centre", "random", "edges"
+NO_RUN = "none"  # in the column `run`: maps that know no model
+COLUMNS = ("run", "row", "map", *MEASURES)
+
+
+# --- borders ---
+
+
+def masks(
+    dataset: Dataset, side: int = SIDE, figshare_path: str | Path | None = None
+) -> dict[int, np.ndarray]:
+    """Row of the dataset to tumour mask (side, side) bool, where a border is known and not empty.
+
+    Phantoms: their own masks; real images: the figshare borders. Raises `DataError` with the cure where
+    the images or the figshare data are not there.
+    """
+    if dataset.root is None:
+        raise DataError("tumour borders need the images: `gcaf data fetch`, --data or GCAF_DATA")
+    files = dataset.frame["file"].to_numpy()
+    out = {}
+    if dataset.banner:
+        for row, file in enumerate(files):
+            drawn = cv2.imread(str(dataset.root / "masks" / f"{Path(file).stem}.png"), cv2.IMREAD_GRAYSCALE)
+            if drawn is not None and drawn.any():
+                share = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+                out[row] = share >= min(127.5, share.max())
+        return out
+    slices = figshare.read(figshare_path)
+    matches = slices.files
+    if matches is None:
+        matches = figshare.match(dataset.frame, twins.thumbnails(dataset), slices)
+    row_of = {file: row for row, file in enumerate(files)}
+    for file, polygon in figshare.borders(matches, slices).items():
+        if file in row_of:
+            out[row_of[file]] = localisation.rasterise(polygon, side)
+    return dict(sorted(out.items()))
+
+
+def symmetry(thumbs: np.ndarray) -> np.ndarray:
+    """How mirror-symmetric each thumbnail uint8 (n, h, w) is, (n,): correlation of its halves at the best axis.
+
+    Upright axes in the middle third are tried. Slices seen from the front or from above are nearly
+    symmetric, slices seen from the side are not: what there is in place of the view, which no file states.
+    """
+    images = np.asarray(thumbs)
+    images = np.stack([cv2.resize(im, (32, 32), interpolation=cv2.INTER_AREA) for im in images])
+    images, best = images.astype(np.float32), np.full(len(images), -1.0)
+    for axis in range(11, 22):
+        reach = min(axis, 32 - axis)
+        halves = np.stack([images[:, :, axis - reach : axis], images[:, :, axis : axis + reach][:, :, ::-1]])
+        halves = halves.reshape(2, len(images), -1)
+        halves -= halves.mean(2, keepdims=True)
+        spread = np.sqrt((halves**2).sum(2).prod(0))
+        both = np.einsum("ni,ni->n", *halves)
+        best = np.fmax(best, np.divide(both, spread, out=np.full(len(both), -1.0), where=spread > 0))
+    return best
+
+
+def image_table(dataset: Dataset, known: Mapping[int, np.ndarray]) -> pd.DataFrame:
+    """file, area (share of the image), x, y (the tumour's centre, fractions), symmetry; NaN: no border known."""
+    out = pd.DataFrame(
+        {"file": dataset.frame["file"].to_numpy(), "area": np.nan, "x": np.nan, "y": np.nan}
+    ).assign(symmetry=symmetry(twins.thumbnails(dataset)))
+    for row, mask in known.items():
+        y, x = np.nonzero(mask)
+        side = mask.shape[0]
+        out.loc[row, ["area", "x", "y"]] = mask.mean(), (x.mean() + 0.5) / side, (y.mean() + 0.5) / side
+    return out
+
+
+# --- scores ---
+
+
+def score(maps: np.ndarray, drawn: np.ndarray, rows: Sequence[int], run: str, name: str) -> pd.DataFrame:
+    """`COLUMNS` of maps (n, h, w) against masks (n, S, S) of these rows of the dataset."""
+    table = localisation.scores(maps, drawn).rename(columns={"pointing_tolerant": "tolerant"})
+    return table.assign(run=run, row=np.asarray(rows, int), map=name)[list(COLUMNS)]
+
+
+def of_baselines(dataset: Dataset, data: DataSettings, known: Mapping[int, np.ndarray]) -> pd.DataFrame:
+    """Scores of maps that know no model, on every image with a border: the middle, chance, the edges."""
+    rows = np.fromiter(known, int)
+    drawn = np.stack([known[r] for r in rows])
+    images = preprocess.images(dataset, data)[rows]
+    named = {
+        CENTRE: localisation.centre_prior(len(rows), SIDE),
+        RANDOM: localisation.random_maps(len(rows), SIDE),
+        EDGE: localisation.edge_maps(images),
+    }
+    return pd.concat(
+        [score(maps, drawn, rows, NO_RUN, name) for name, maps in named.items()], ignore_index=True
+    )
+
+
+def of_record(record: Any, dataset: Dataset, known: Mapping[int, np.ndarray]) -> pd.DataFrame:
+    """Scores of a run's maps on its test images with a border: each backbone's, their mean (`fused`), and
+    `usual place`: the mean border of the training images of the class that the model named."""
+    if record.maps is None:
+        return pd.DataFrame(columns=list(COLUMNS))
+    at = np.flatnonzero([int(r) in known for r in record.maps["rows"]])
+    rows = record.maps["rows"][at].astype(int)
+    if not len(rows):
+        return pd.DataFrame(columns=list(COLUMNS))
+    drawn = np.stack([known[r] for r in rows])
+    cams = backbone_maps(record, at)
+    named = {**cams, FUSED: gradcam.fused(cams, SIDE)}
+    named[PLACE] = _usual_places(record, dataset, known)[record.maps["target"][at].astype(int)]
+    return pd.concat(
+        [score(maps, drawn, rows, record.key, name) for name, maps in named.items()], ignore_index=True
+    )
+
+
+def backbone_maps(record: Any, at: Sequence[int] | slice = slice(None)) -> dict[str, np.ndarray]:
+    """backbone to its stored maps (n, h, w) float32, of these places of the record."""
+    return {
+        name.removeprefix("cam_"): maps[at].astype(np.float32)
+        for name, maps in record.maps.items()
+        if name.startswith("cam_")
+    }
+
+
+def _usual_places(record: Any, dataset: Dataset, known: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Mean border (K, S, S) of the training images of each class; of all of them for a class without any."""
+    part = splits.load(record.settings.data, dataset)["part"].to_numpy()
+    label = dataset.frame["label"].to_numpy(int)
+    rows = [r for r in known if part[r] == "train"]
+    drawn = np.stack([known[r] for r in rows]).astype(np.float32)
+    classes = [list(splits.CLASSES).index(name) for name in record.settings.data.classes]
+    return np.stack(
+        [
+            drawn[own].mean(0) if (own := label[rows] == c).any() else drawn.mean(0)
+            for c in classes
+        ]
+    )  # fmt: skip
+
+
+# --- the stored tables ---
+
+
+def read_images(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
+    """`image_table`, aligned with dataset.frame: the committed one, or the phantoms' measured on the spot."""
+    if dataset.banner:
+        return image_table(dataset, masks(dataset))
+    table = _read("tumours.csv", place)
+    if not table["file"].equals(dataset.frame["file"].reset_index(drop=True)):
+        raise DataError(
+            "results/tumours.csv is of other files than this dataset; `gcaf data check` names them"
+        )
+    return table
+
+
+def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
+    """Scores (`COLUMNS`) of these runs and of the baselines on the same images.
+
+    Real data: the committed table; runs that it doesn't know are measured now where images and borders
+    are at hand, and left out elsewhere. Phantoms are measured on the spot.
+    """
+    if dataset.banner:
+        return compute(records, dataset)
+    try:
+        table = _read("localisation.csv", place)
+    except DataError:
+        table = pd.DataFrame(columns=list(COLUMNS))
+    new = [r for r in records if r.maps is not None and r.key not in set(table["run"])]
+    if new:
+        try:
+            fresh = compute(new, dataset, baselines=not (table["run"] == NO_RUN).any())
+            table = pd.concat([table, fresh], ignore_index=True) if len(table) else fresh
+        except DataError:
+            pass  # no images or no borders here: the chapter says which runs it shows
+    mine = table[table["run"].isin([r.key for r in records])]
+    return pd.concat(
+        [mine, table[(table["run"] == NO_RUN) & table["row"].isin(mine["row"])]], ignore_index=True
+    )
+
+
+def compute(records: Sequence[Any], dataset: Dataset, baselines: bool = True) -> pd.DataFrame:
+    """Scores of runs, and of the baselines on every image with a border, from maps, images and borders."""
+    known = masks(dataset)
+    parts = [of_record(r, dataset, known) for r in records]
+    if baselines and records:
+        parts.append(of_baselines(dataset, records[0].settings.data, known))
+    return pd.concat([p for p in parts if len(p)], ignore_index=True)
+
+
+def _read(name: str, place: Path | None) -> pd.DataFrame:
+    path = (place or splits.folder().parent) / name
+    try:
+        return pd.read_csv(path)
+    except OSError as error:
+        raise DataError(f"{path} is missing: `python -m gcaf_lib.evaluation.tumours` makes it") from error
+
+
+def write(table: pd.DataFrame, path: Path) -> Path:
+    """Write a table whole or not at all, three digits a number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".tmp-{path.name}.{os.getpid()}")
+    table.to_csv(part, index=False, lineterminator="\n", float_format="%.3g")
+    os.replace(part, path)
+    return path
+
+
+def _main() -> None:
+    from gcaf_lib.training import experiments, runs
+
+    dataset = open_dataset(DataSettings())
+    print(write(image_table(dataset, masks(dataset)), results_dir() / "tumours.csv"))
+    opened: dict[Any, str] = {}
+    found: dict[str, Any] = {}
+    for profile in ("cpu", "paper"):
+        for name in ("main", "ladder"):
+            for label, chosen, seed in experiments.experiment(name).runs(profile):
+                if name == "ladder" and label != "patients":
+                    continue
+                if chosen.data not in opened:
+                    opened[chosen.data] = splits.hash(splits.load(chosen.data, dataset))
+                record = runs.find(runs.key(chosen, seed, dataset.hash, opened[chosen.data]))
+                if record is not None:
+                    found[record.key] = record
+    if found:
+        print(write(compute(list(found.values()), dataset), results_dir() / "localisation.csv"))
+    else:
+        print("no run on record yet: localisation.csv is left as it is")
+
+
+if __name__ == "__main__":
+    _main()
