@@ -68,6 +68,13 @@ def impossible() -> set[tuple[str, str, str]]:
     }
 
 
+def common_runs() -> int | None:
+    """Smallest number of runs that, used for every row of Tables 4, 5, 6 and 8, makes them attainable."""
+    n = int(paper.published("§5.1", metric="testing"))
+    found = [f for place in claims.TABLES for f in paper.find(place, metric="accuracy")]
+    return claims.common_runs(found, n)
+
+
 def text(frame: pd.DataFrame, width: int = 100) -> str:
     """The registry for a terminal: a line a claim with its check below, and the count of verdicts."""
     lines = []

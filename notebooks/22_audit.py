@@ -1,0 +1,281 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The paper audited
+#
+# **Reproduces:** nothing; it checks the published numbers (Tables 2 to 8, Sections 5.1 to 5.8) against each other.
+# **Takes:** seconds; nothing is trained, no image is read.
+#
+# A reader without the authors' data can still ask which of the published numbers can be true *together*. Images are
+# counted in whole numbers, so a score on a small test part has few possible values, and a report of many scores has
+# fewer still. This chapter explains the test, applies it, and ends with every check in one table.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"data.protocol": "twins"}
+
+# %% tags=["hide-input"]
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+from sklearn.metrics import classification_report, cohen_kappa_score
+
+from gcaf_lib.evaluation import attainability, significance
+from gcaf_lib.evaluation.attainability import Reported
+from gcaf_lib.report import attainable, audit, book, browser, checks, paper, tables
+
+chapter = book.open_chapter("22_audit", profile, overrides)
+chapter.strip()
+
+# %% [markdown]
+# ## One figure: the GRIM test
+#
+# A recall is the number of images found, divided by the number there are: $k/n$. Printed with $d$ decimals it stands for
+# every value within half a unit of the last decimal. If no $k/n$ falls into that window, the printed number cannot be a
+# recall on $n$ images. Brown and Heathers proposed this for means of questionnaire answers and named it GRIM
+# (*granularity-related inconsistency of means*). Where $n$ is much smaller than $10^d$, most printable numbers are
+# impossible, and a possible one usually leaves a single $k$.
+
+# %%
+supports = paper.supports()
+rows = []
+for figure in paper.report():
+    kind, _, name = figure.metric.partition("_")
+    if kind in ("accuracy", "recall"):
+        n = supports.get(name, sum(supports.values()))
+        found = attainability.counts(figure.value, figure.decimals, n, percent=True)
+        rows.append(
+            (checks.name(figure.metric), checks.shown(figure), n, " or ".join(map(str, found)) or "none")
+        )
+tables.show(
+    pd.DataFrame(rows, columns=["Figure", "Published", "Images", "Number right"]),
+    name="tab-grim",
+    caption="How many images the published accuracy and recalls must have right.",
+)
+
+# %% tags=["hide-input"]
+low, high = attainability.implied(supports, checks.known(), "recall_pituitary")
+n = supports["pituitary"]
+top = next(f for f in paper.report() if f.metric == "recall_notumor")
+same = "" if low == high else f" to {round(high * n)}"
+verdict = (
+    "That is more than the recall of the images without a tumour, which the text calls the highest."
+    if 100 * low > top.value
+    else "That does not contradict the text, which calls the recall of the images without a tumour the highest."
+)
+display(
+    Markdown(
+        f"The recall of pituitary tumours is not published, but the rest fixes it: {round(low * n)}{same} of {n}, "
+        f"{100 * low:.2f} %, against {top.value:.2f} % for no tumour. {verdict}"
+    )
+)
+
+# %% [markdown]
+# ## A whole report: which figures can be true together
+#
+# Precision, F1, Cohen's κ and the Matthews coefficient depend on a confusion matrix only through two integers for each class
+# $c$: the images found, $t_c$, and the times that the class was predicted, $p_c$. With $n_c$ images of class $c$ and
+# $N$ in all,
+#
+# $$
+# \text{recall}_c = \frac{t_c}{n_c}, \qquad \text{precision}_c = \frac{t_c}{p_c}, \qquad F_{1,c} = \frac{2\,t_c}{n_c + p_c},
+# \qquad \kappa = \frac{N \sum t_c - \sum n_c\,p_c}{N^2 - \sum n_c\,p_c}.
+# $$
+#
+# A matrix with these margins exists exactly when
+#
+# $$
+# 0 \le t_c \le n_c, \qquad t_c \le p_c, \qquad \sum p_c = N, \qquad (n_c - t_c) + (p_c - t_c) \le N - \sum t_c .
+# $$
+#
+# The last condition says that the errors made *on* a class and those made *into* it are different errors. So the question is one
+# about few whole numbers, and it can be answered completely: `attainability.check` lists all $(t, p)$ that agree with the
+# figures, or, where there are too many, lets integer programming search them. It takes figures one by one in a
+# fixed order (accuracy, recalls, precisions, F1, κ, averages, MCC) and names, for one that does not fit, the smallest set of others
+# that rules it out. Which of the two sides is the wrong one, arithmetic cannot say.
+
+# %%
+verdicts = attainability.check(supports, checks.reported(paper.report()))
+
+# %% tags=["hide-input"]
+shown = [
+    (
+        checks.name(row.metric),
+        checks.shown(figure),
+        row.attainable,
+        tables.number(row.below, figure.decimals),
+        tables.number(row.above, figure.decimals),
+        ", ".join(map(checks.name, filter(None, row.conflicts.split(", "))))
+        or ("–" if row.attainable else "Table 2's test images alone"),
+    )
+    for figure, row in zip(paper.report(), verdicts.itertuples())
+]
+tables.show(
+    pd.DataFrame(
+        shown, columns=["Figure", "Published", "Can be", "Nearest below", "Nearest above", "Ruled out by"]
+    ),
+    name="tab-attainable",
+    caption="The published classification report: which figures can be true, and the nearest values that can.",
+    data=verdicts,
+)
+
+# %% mystnb={"image": {"alt": "Three number lines. On each the published value, a diamond, lies in a gap between the values that whole numbers of images allow: precision of meningioma, F1 of pituitary, Cohen's kappa."}, "figure": {"name": "fig-attainable", "caption": "What can be and what was published. Strokes: the values of the fraction above them. Bars: every κ that a matrix with so many right can have, wherever its errors stand."}}
+attainable.number_lines(attainable.gaps())
+
+# %% tags=["hide-input"]
+wrong = verdicts[verdicts["attainable"].eq(False)]
+units = {f.metric: 10.0**-f.decimals for f in paper.report()}
+near = [
+    np.nanmin(np.abs([row.below - row.published, row.above - row.published])) / units[row.metric]
+    for row in wrong.itertuples()
+]
+display(
+    Markdown(
+        f"{len(wrong)} of {len(verdicts)} figures cannot be true: {', '.join(map(checks.name, wrong['metric']))}. "
+        + (
+            f"The nearest possible values are {min(near):.0f} units of the last printed decimal away or more, so "
+            "cutting digits off in place of rounding would not explain it."
+            if len(wrong) and min(near) > 1
+            else "Cutting digits off in place of rounding might explain some of it."
+            if len(wrong)
+            else "The report is consistent."
+        )
+    )
+)
+
+# %% [markdown]
+# Honest ways to such numbers exist: a figure from another run, from a validation part, an average over runs, a typing error.
+# The check does not say which. It says that no single set of predictions on the test part of Table 2 gave this report.
+#
+# ## No false alarm
+#
+# A test that accuses must not accuse the innocent. The report of a real confusion matrix always passes: here one made by scikit-learn
+# from random predictions (change the seed); the project's tests do this a thousand times.
+
+# %%
+rng = np.random.default_rng(0)
+labels = np.repeat(list(supports), list(supports.values()))
+predicted = np.where(rng.random(len(labels)) < 0.1, rng.choice(list(supports), len(labels)), labels)
+report = classification_report(labels, predicted, output_dict=True)
+told = [Reported("accuracy", round(100 * report["accuracy"], 2), 2, percent=True)]
+for name in supports:
+    for key, metric in (("precision", "precision"), ("recall", "recall"), ("f1-score", "f1")):
+        told.append(Reported(f"{metric}_{name}", round(report[name][key], 4), 4))
+told.append(Reported("kappa", round(cohen_kappa_score(labels, predicted), 4), 4))
+passed = attainability.check(supports, told)["attainable"]
+print(f"{int(passed.eq(True).sum())} of {len(told)} figures can be true")
+
+# %% [markdown]
+# ## Try it on another paper
+#
+# Open this page in Colab (the rocket above) and put in the test images of each class and the figures as they are printed. Names are `accuracy`,
+# `recall_<class>`, `precision_<class>`, `f1_<class>`, `macro_f1`, `kappa`, `mcc` and the other averages that
+# `attainability.check` documents; `decimals` counts those that were printed. The example is made up: a test part of 90 images, and one figure
+# that cannot be.
+
+# %%
+my_supports = {"healthy": 40, "benign": 30, "malignant": 20}
+my_figures = [
+    Reported("accuracy", 91.11, decimals=2, percent=True),
+    Reported("recall_healthy", 0.95, decimals=2),
+    Reported("recall_malignant", 0.85, decimals=2),
+    Reported("precision_malignant", 0.93, decimals=2),
+    Reported("kappa", 0.86, decimals=2),
+]
+mine = attainability.check(my_supports, my_figures)
+mine
+
+# %% tags=["hide-input"]
+bad = mine[mine["attainable"].eq(False)]
+lines = [
+    f"- {row.metric} = {row.published:g} cannot be"
+    + (f" beside {row.conflicts}" if row.conflicts else " on these supports")
+    + f": the nearest values are {tables.number(row.below)} and {tables.number(row.above)}."
+    for row in bad.itertuples()
+]
+low, high = attainability.implied(my_supports, my_figures[:3], "recall_benign")
+more = (
+    ""
+    if np.isnan(low)
+    else f" The first three figures imply a recall of benign from {low:.3f} to {high:.3f}."
+)
+display(Markdown(("\n".join(lines) or "All figures can be true together.") + "\n\n" + more.strip()))
+
+# %% [markdown]
+# ## Tables 4, 5, 6 and 8: one run, or a mean?
+#
+# The tables of ablations and comparisons give an accuracy a row, no spread and no number of runs. An accuracy of a single run is $k/N$; a mean over
+# $r$ runs is $k/(rN)$, a finer grid. The smallest $r$ that fits is a lower bound for the number of runs, if the figure is a mean at all.
+
+# %%
+rivals = attainable.rows()
+total = sum(supports.values())
+(right,) = attainability.counts(checks.main().value, checks.main().decimals, total, percent=True)
+interval = significance.wilson(right, total)
+
+# %% mystnb={"image": {"alt": "Published accuracies of the rows of Tables 4, 5, 6 and 8 as circles beside the shaded 95 percent interval of the main result; hollow circles are values that a single run cannot give."}, "figure": {"name": "fig-rivals", "caption": "The rows that the proposed setting is compared with. Shaded: Wilson 95 % interval of the main result on the test images, taken as independent."}}
+attainable.rivals(rivals, 100 * interval.low, 100 * interval.high)
+
+# %% tags=["hide-input"]
+mean = rivals[rivals["runs"] != 1]
+inside = rivals[rivals["accuracy"].between(100 * interval.low, 100 * interval.high)]
+fewest = audit.common_runs()
+display(
+    Markdown(
+        f"{len(mean)} of {len(rivals)} rows cannot be single runs on {total} images. "
+        + (
+            f"If all rows are means of equally many runs, these are {fewest} or more. "
+            if fewest and fewest > 1
+            else ""
+        )
+        + f"{len(inside)} of {len(rivals)} rows lie inside the 95 % interval of the main result, "
+        f"{100 * interval.low:.1f} to {100 * interval.high:.1f} %, which a new sample of {total} images alone could "
+        "explain. The interval takes images as independent; slices of one patient are not, so the honest one is wider. Rows on the "
+        "same images can be told apart better than this, by a paired comparison, but for that one needs the predictions."
+    )
+)
+
+# %% [markdown]
+# ## The registry
+#
+# Every check, with what this project does about it. *Can't be true*: no predictions give it. *Contradiction*: two places of the paper differ.
+# *Contradicted by the data*: the published files say otherwise. *Not one run*: at best a mean. *Inside the sampling error*: most of the gaps are.
+# *Open*: the paper does not say enough. `gcaf audit` prints this table and writes `results/audit.csv`; with `--strict` it fails where there is a
+# contradiction.
+
+# %%
+registry = audit.registry()
+tables.show(
+    audit.readable(audit.errors(registry)),
+    name="tab-registry",
+    caption="The contradiction registry: what can't be, and what contradicts itself or the data.",
+    data=registry,
+)
+
+# %% tags=["hide-input"]
+display(Markdown(f"{audit.summary(registry)} All of them, to search:"))
+
+# %% tags=["hide-input"]
+browser.show(audit.readable(registry), "all-checks", "Every check of the audit, those that hold included")
+
+# %% [markdown]
+# ## What this cannot see
+#
+# Consistent numbers need not be right, and the ROC-AUC and the ECE of a report leave too much open to be tested this way. The check
+# supposes that the figures belong to the test part of Table 2, and that they were rounded to the decimals printed. Where they do
+# not, the paper would have to say so.
