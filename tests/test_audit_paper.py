@@ -1,0 +1,214 @@
+"""The audit of the paper: what it must find, what it must leave alone, and that its files are today's."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from gcaf_lib import cli
+from gcaf_lib.evaluation import attainability
+from gcaf_lib.report import attainable, audit, checks, claims, frontpage, paper, scorecard
+from gcaf_lib.report.chapter import checkout
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return audit.registry()
+
+
+def rows(registry, verdict):
+    return registry[registry["verdict"] == verdict]
+
+
+def test_it_finds_what_cannot_be_true(registry):
+    wrong = rows(registry, checks.IMPOSSIBLE)
+    assert wrong["claim"].str.split(" is ").str[0].tolist() == [
+        "precision of meningioma",
+        "F1 of pituitary",
+        "Cohen's κ",
+        "MCC",
+    ]
+    assert "93.94 % and 94.51 %" in wrong["check"].iloc[0]
+    assert "672 right give 0.9409 to 0.9412, 673 right give 0.9428 to 0.9431" in wrong["check"].iloc[2]
+
+
+def test_it_finds_the_contradictions(registry):
+    found = "\n".join(rows(registry, checks.CONTRADICTION)["claim"])
+    for words in ("label smoothing ε", "class balance α", "by hand", "is the highest", "macro ROC-AUC"):
+        assert words in found
+    highest = registry[registry["claim"].str.contains("highest")]["check"].item()
+    assert "171 of 176" in highest and "97.16 %" in highest
+    data = rows(registry, checks.DATA)
+    assert data["place"].tolist() == ["§5.1", "§5.1"]
+    assert (
+        "T1-weighted" in data["claim"].iloc[0]
+        and "of the 2,000 no-tumour files 0 do" in data["check"].iloc[0]
+    )
+
+
+def test_it_leaves_alone_what_holds(registry):
+    holds = rows(registry, checks.HOLDS)
+    for words in ("accuracy is 95.73 %", "recall of glioma", "macro AP", "7,023 images in three parts"):
+        assert holds["claim"].str.contains(words, regex=False).any(), words
+    assert list(registry) == ["place", "claim", "check", "verdict", "default"]
+    assert not registry.isna().any(axis=None) and registry["check"].str.len().min() > 10
+    assert len(registry) == registry[["place", "claim"]].drop_duplicates().shape[0]
+
+
+def test_single_runs_and_means(registry):
+    n = 703
+    several = rows(registry, checks.RUNS).set_index("place")["check"]
+    assert "Without Mixup & EMA: 93.47 % (mean of 8 runs at least)" in several["Table 5"]
+    assert "6 of 13 rows are k/703" in several["Table 8"]
+    fewest = audit.common_runs()
+    figures = [f for place in claims.TABLES for f in paper.find(place, metric="accuracy")]
+    for runs, expected in ((fewest, True), (fewest - 1, False)):
+        means = np.arange(runs * n + 1) / (runs * n) * 100
+        near = [np.abs(means - f.value).min() <= 0.005 + 1e-9 for f in figures]
+        assert all(near) == expected
+
+
+def test_the_interval_and_the_gaps_inside_it(registry):
+    interval = registry[registry["claim"].str.contains("without an interval")]["check"].item()
+    assert interval.startswith("673 of 703") and "94.0 to 97.0 %" in interval
+    inside = rows(registry, checks.INSIDE).set_index("place")["check"]
+    assert inside["Table 5"].startswith("2 of 3") and inside["Table 8"].startswith("9 of 9")
+
+
+@pytest.mark.parametrize("kind, places", [("auc", 4), ("ap", 3)])
+def test_macro_check_allows_every_true_mean(kind, places, monkeypatch):
+    # honest values: four class figures and their rounded mean never contradict
+    rng = np.random.default_rng(1)
+    original = paper.find
+    for _ in range(200):
+        exact = rng.uniform(0.9, 1, 4)
+        published = dict(zip((f"{kind}_{c}" for c in paper.CLASS_LABELS), exact))
+        published[f"macro_{kind}"] = exact.mean()
+
+        def find(place=None, row=None, metric=None, published=published):
+            if metric in published:
+                return [paper.Figure(place, "x", metric, round(published[metric], places), places)]
+            return original(place, row, metric)
+
+        monkeypatch.setattr(paper, "find", find)
+        verdicts = {f.claim.split(" is ")[0]: f.verdict for f in checks.averages()}
+        assert verdicts[checks.name(f"macro_{kind}")] == checks.HOLDS
+
+
+def test_a_consistent_report_passes(monkeypatch):
+    supports = paper.supports()
+    right = dict(zip(supports, (153, 155, 194, 171)))
+    true = {"accuracy": 673 / 703, **{f"recall_{c}": right[c] / supports[c] for c in supports}}
+    figures = [paper.Figure("§5.4", "x", m, round(100 * v, 2), 2, "%") for m, v in true.items()]
+    monkeypatch.setattr(paper, "report", lambda: figures)
+    found = list(checks.report(checks.attained()))
+    assert {f.verdict for f in found} == {checks.HOLDS} and "153 of 162" in found[1].check
+
+
+def test_a_missing_audit_of_the_dataset_is_said(monkeypatch):
+    from gcaf_lib.data.dataset import DataError
+    from gcaf_lib.evaluation import audit as data_audit
+
+    def lost(_dataset):
+        raise DataError("twins.csv is missing")
+
+    monkeypatch.setattr(data_audit, "read", lost)
+    (totals, modality) = claims.dataset()
+    assert totals.verdict == checks.HOLDS
+    assert modality.verdict == checks.OPEN and "twins.csv is missing" in modality.check
+
+
+def test_the_scorecard_says_what_cannot_be_true():
+    wrong = audit.impossible()
+    assert ("Table 7", "Cohen's Kappa", "kappa") in wrong
+    assert ("§5.4", paper.PROPOSED, "precision_meningioma") in wrong
+    assert not any(metric.startswith(("accuracy", "recall")) for _, _, metric in wrong)
+    known = {(f.place, f.row, f.metric) for f in paper.FIGURES}
+    assert wrong <= known
+
+
+def test_the_front_page_passes_them_on(monkeypatch, tmp_path):
+    seen = {}
+
+    def card(profile, dataset, records=None, impossible=(), **_):
+        seen["impossible"] = set(impossible)
+        raise StopIteration
+
+    monkeypatch.setattr(scorecard, "scorecard", card)
+    with pytest.raises(StopIteration):
+        frontpage.write("cpu", tmp_path, tmp_path)
+    assert seen["impossible"] == audit.impossible()
+
+
+def test_committed_registry_is_todays(registry):
+    root = checkout()
+    with (root / "results" / "audit.csv").open(encoding="utf-8", newline="") as stream:
+        committed = list(csv.DictReader(stream))
+    assert committed == registry.to_dict("records"), "run `gcaf audit`"
+    page = (root / "book" / "_generated" / "audit.md").read_text(encoding="utf-8")
+    assert page == audit.page(registry), "run `gcaf audit`"
+
+
+def test_pictures_draw_what_was_computed():
+    lines = attainable.gaps()
+    assert [line.published for line in lines] == [94.32, 97.10, 0.9415]
+    for line in lines:  # the published value lies in a gap, with neighbours on both sides
+        assert not any(low - line.half <= line.published <= high + line.half for low, high, _ in line.spans)
+        assert min(s[0] for s in line.spans) < line.published < max(s[1] for s in line.spans)
+    table = attainable.rows()
+    assert (table["accuracy"] < checks.main().value).all() and table["runs"].min() == 1
+    for drawing in (attainable.number_lines(lines), attainable.rivals(table, 94.0, 97.0)):
+        assert drawing.svg().lstrip().startswith("<")
+
+
+# --- the command ---
+
+
+def test_gcaf_audit_prints_writes_and_passes(tmp_path, monkeypatch, capsys, registry):
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
+    page = checkout() / "book" / "_generated" / "audit.md"
+    before = page.stat().st_mtime_ns
+    assert cli.main(["audit"]) == 0
+    out, err = capsys.readouterr()
+    assert "CAN'T BE TRUE (4)" in out and out.endswith(audit.summary(registry) + "\n")
+    assert err.strip() == f"wrote {tmp_path / 'audit.csv'}"
+    assert max(map(len, out.splitlines()[:-1])) <= 100
+    assert (tmp_path / "audit.csv").read_text().startswith("place,claim,check,verdict,default\n")
+    assert page.stat().st_mtime_ns == before
+
+
+def test_gcaf_audit_strict_fails_where_there_is_a_contradiction(tmp_path, monkeypatch, capsys, registry):
+    target = tmp_path / "registry.csv"
+    monkeypatch.setattr(audit, "registry", lambda: registry)
+    assert cli.main(["audit", "--strict", "--json", "--out", str(target)]) == 1
+    listed = json.loads(capsys.readouterr().out)
+    assert listed == registry.to_dict("records") and target.is_file()
+    clean = rows(registry, checks.HOLDS).reset_index(drop=True)
+    monkeypatch.setattr(audit, "registry", lambda: clean)
+    assert cli.main(["audit", "--strict", "--out", str(target)]) == 0
+
+
+def test_gcaf_audit_where_it_cannot_write(tmp_path, monkeypatch, capsys, registry):
+    monkeypatch.setattr(audit, "registry", lambda: registry)
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert cli.main(["audit", "--out", str(blocked / "audit.csv")]) == 2
+    assert "gcaf: error: " in capsys.readouterr().err
+
+
+def test_worked_example_of_the_chapter():
+    supports = {"healthy": 40, "benign": 30, "malignant": 20}
+    R = attainability.Reported
+    figures = [
+        R("accuracy", 91.11, 2, True),
+        R("recall_healthy", 0.95, 2),
+        R("recall_malignant", 0.85, 2),
+        R("precision_malignant", 0.93, 2),
+    ]
+    frame = attainability.check(supports, figures).set_index("metric")
+    assert frame["attainable"].tolist() == [True, True, True, False]
+    line = frame.loc["precision_malignant"]
+    assert (line.below, line.above) == pytest.approx((17 / 19, 17 / 18))
