@@ -198,7 +198,7 @@ my_figures = [
     Reported("kappa", 0.86, decimals=2),
 ]
 mine = attainability.check(my_supports, my_figures)
-mine
+tables.show(mine, name="tab-yours", caption="The worked example: change it.")
 
 # %% tags=["hide-input"]
 bad = mine[mine["attainable"].eq(False)]
@@ -209,12 +209,9 @@ lines = [
     for row in bad.itertuples()
 ]
 low, high = attainability.implied(my_supports, my_figures[:3], "recall_benign")
-more = (
-    ""
-    if np.isnan(low)
-    else f" The first three figures imply a recall of benign from {low:.3f} to {high:.3f}."
-)
-display(Markdown(("\n".join(lines) or "All figures can be true together.") + "\n\n" + more.strip()))
+known = "The first three figures imply a recall of benign of"
+more = "" if np.isnan(low) else f"{known} {low:.3f}" + (f" to {high:.3f}." if low < high else ".")
+display(Markdown(("\n".join(lines) or "All figures can be true together.") + "\n\n" + more))
 
 # %% [markdown]
 # ## Tables 4, 5, 6 and 8: one run, or a mean?

@@ -96,7 +96,7 @@ def text(frame: pd.DataFrame, width: int = 100) -> str:
 def summary(frame: pd.DataFrame) -> str:
     """One sentence: how many checks, how many of each verdict."""
     counts = frame["verdict"].value_counts(sort=False)
-    return f"{len(frame)} checks: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + "."
+    return f"{len(frame)} checks: " + "; ".join(f"{verdict} {n}" for verdict, n in counts.items()) + "."
 
 
 def readable(frame: pd.DataFrame) -> pd.DataFrame:

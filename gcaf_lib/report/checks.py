@@ -185,7 +185,7 @@ def averages() -> Iterator[Finding]:
         low, high, step = values.mean() - half, values.mean() + half, 0.5 * 10.0**-f.decimals
         # both intervals are open at the end where the other begins: touching is not meeting
         meets = low < f.value + step - 1e-9 and high > f.value - step + 1e-9
-        digits = f.decimals + 2
+        digits = f.decimals + 1
         text = f"the mean of the four classes lies between {low:.{digits}f} and {high:.{digits}f}"
         if not meets:
             weighted = values @ weights
