@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gcaf_lib import cli
 from gcaf_lib.evaluation import attainability
-from gcaf_lib.report import attainable, audit, checks, claims, frontpage, paper, scorecard
+from gcaf_lib.report import (
+    attainable,
+    audit,
+    checklist,
+    checks,
+    claims,
+    frontpage,
+    modelcard,
+    paper,
+    scorecard,
+)
 from gcaf_lib.report.chapter import checkout
 
 
@@ -212,3 +224,35 @@ def test_worked_example_of_the_chapter():
     assert frame["attainable"].tolist() == [True, True, True, False]
     line = frame.loc["precision_malignant"]
     assert (line.below, line.above) == pytest.approx((17 / 19, 17 / 18))
+
+
+# --- the checklist and the model card ---
+
+
+def test_checklist_has_every_item_and_its_links_lead_somewhere():
+    assert [item.number for item in checklist.ITEMS] == list(range(1, 45))
+    root = checkout()
+    for item in checklist.ITEMS:
+        assert item.answer and item.status in (checklist.YES, checklist.PARTLY, checklist.NO, checklist.NONE)
+        for word in re.findall(r"\[(\w+)\]", item.answer):
+            assert word.isdecimal() or (root / "book" / f"{checklist.PAGES[word]}.md").is_file(), item
+    known = checklist.chapters(root / "notebooks")
+    assert checklist.linked("[22], [99]", known) == "{doc}`22 </notebooks/22_audit>`, 99 (not written)"
+    assert checklist.standing({})[8].status == checklist.PARTLY  # preprocessing, without its chapter
+
+
+def test_committed_checklist_is_todays():
+    page = checkout() / "book" / "_generated" / "claim.md"
+    today = checklist.text(checkout() / "notebooks")
+    assert page.read_text(encoding="utf-8") == today, "run `python -m gcaf_lib.report.checklist`"
+
+
+def test_model_card_says_what_was_run_and_what_was_not():
+    frame = pd.DataFrame(
+        [("Abstract", "accuracy", "paper", 0.9571, 0.0031, 3, 0.94, 0.97)],
+        columns=["place", "metric", "protocol", "measured", "sd", "n", "low", "high"],
+    )
+    table = modelcard.performance(frame).set_index("Metric")
+    assert table.loc["accuracy", "Random split"] == "0.9571 ± 0.0031 (n = 3, 0.9400 to 0.9700)"
+    assert table.loc["accuracy", "Patients apart"] == "not run" == table.loc["ECE", "Random split"]
+    assert "tab-card-performance" in modelcard.text(frame, "demo")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.report import audit, pairs, paper, provenance, scorecard, tables
+from gcaf_lib.report import audit, checklist, modelcard, pairs, paper, provenance, scorecard, tables
 from gcaf_lib.report.style import CLASS_NAMES
 
 HEADLINE = [
@@ -31,7 +31,7 @@ PROFILE_WORDS = {
 def write(
     profile: str, book: Path, results: Path | None = None, frame: pd.DataFrame | None = None
 ) -> list[Path]:
-    """Write _generated/scorecard.md and scorecard_full.md into `book`, and results/scorecard.csv."""
+    """Write _generated/scorecard.md and its companions into `book`, and results/scorecard.csv."""
     chosen = _settings.load(profile)
     if frame is None:
         from gcaf_lib.data.dataset import open_dataset
@@ -43,11 +43,12 @@ def write(
     out = {
         book / "_generated" / "scorecard.md": banner + front(frame, profile),
         book / "_generated" / "scorecard_full.md": banner + full(frame),
+        book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
         results / "scorecard.csv": frame.to_csv(index=False, float_format="%.5f", lineterminator="\n"),
     }
     for path, text in out.items():
         pairs.write_text(path, text)
-    return list(out)
+    return [*out, *checklist.write(book)]
 
 
 def front(frame: pd.DataFrame, profile: str) -> str:
