@@ -1,0 +1,205 @@
+"""The built site as a reader meets it: in a headless Chromium, served on loopback.
+
+The site is the one in GCAF_SITE, else _build/html (`make book`). `make test-site` runs these tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin
+
+import chromium
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = Path(os.environ.get("GCAF_SITE") or ROOT / "_build" / "html").resolve()
+AXE = Path(os.environ.get("GCAF_AXE") or ROOT / "_build" / "axe" / "package" / "axe.min.js")
+PHONE, DESK = (375, 812, True), (1280, 900, False)
+PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PAGES, reason=f"no site in {SITE}: run `make book`, or set GCAF_SITE"),
+    pytest.mark.skipif(chromium.find() is None, reason="no Chromium here (Debian: apt install chromium)"),
+]
+
+# What sticks out of the window and is not inside something that scrolls by itself.
+WIDE = """
+(() => {
+  const room = document.documentElement.clientWidth;
+  const scrolls = e => { for (; e && e !== document.body; e = e.parentElement)
+    if (getComputedStyle(e).overflowX !== 'visible') return true; return false };
+  return [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > room + 1
+    && e.getClientRects().length && !scrolls(e)).map(e => e.tagName + '.' + e.className).slice(0, 5)
+})()
+"""
+MATHS = """
+({asked: document.querySelectorAll('.math').length, set: document.querySelectorAll('.math mjx-container svg').length,
+  wrong: [...document.querySelectorAll('mjx-container [data-mjx-error], mjx-merror, [data-mml-node=merror]')]
+    .map(e => e.getAttribute('data-mjx-error') || e.textContent)})
+"""
+
+
+@dataclass
+class Visit:
+    """What one page did while it was loaded at a desk's size."""
+
+    errors: list[str]
+    failures: list[str]
+    requests: list[str]
+    bytes: int
+    ids: set[str]
+    links: list[str]
+    maths: dict
+    broken: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def address():
+    with chromium.serve(SITE) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def page():
+    pytest.importorskip("websocket", reason="drives Chromium: pip install websocket-client")
+    with chromium.browse(chromium.find()) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def visits(address, page) -> dict[str, Visit]:
+    page.resize(*DESK)
+    seen = {}
+    for name in PAGES:
+        page.open(address + name)
+        seen[name] = Visit(
+            page.errors, page.failures, page.requests, page.bytes,
+            set(page.run("[...document.querySelectorAll('[id], a[name]')].map(e => e.id || e.name)")),
+            page.run("[...document.querySelectorAll('a[href]')].map(a => a.href)"),
+            page.run(MATHS),
+            page.run("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"),
+        )  # fmt: skip
+    return seen
+
+
+def found(problems: dict[str, object]) -> str:
+    """Problems by page, for a message."""
+    return json.dumps({k: v for k, v in problems.items() if v}, indent=1, default=str)[:6000]
+
+
+def test_every_page_loads_without_an_error(visits):
+    problems = {n: v.errors + v.failures + v.broken for n, v in visits.items()}
+    assert not any(problems.values()), found(problems)
+
+
+def test_no_request_leaves_the_site(visits, address):
+    problems = {
+        n: [u for u in v.requests if not u.startswith((address, "data:", "blob:"))] for n, v in visits.items()
+    }
+    assert not any(problems.values()), found(problems)
+
+
+def test_internal_links_and_anchors_resolve(visits, address):
+    problems: dict[str, list[str]] = {}
+    for name, visit in visits.items():
+        for link in visit.links:
+            url, anchor = urldefrag(link)
+            if not url.startswith(address):
+                continue
+            target = unquote(url.removeprefix(address).split("?")[0]) or "index.html"
+            if not (SITE / target).is_file():
+                problems.setdefault(name, []).append(link)
+            elif anchor and target in visits and unquote(anchor) not in visits[target].ids:
+                problems.setdefault(name, []).append(link)
+    assert not problems, found(problems)
+
+
+def test_maths_is_typeset(visits):
+    problems = {
+        n: v.maths for n, v in visits.items() if v.maths["wrong"] or v.maths["set"] < v.maths["asked"]
+    }
+    assert not problems, found(problems)
+    assert sum(v.maths["set"] for v in visits.values()), "no formula in the whole book"
+
+
+def test_pages_are_light(visits):
+    heavy = {n: v.bytes for n, v in visits.items() if v.bytes > (1e6 if n == "index.html" else 4e6)}
+    assert not heavy, found(heavy)
+
+
+def test_search_finds_focal(page, address, visits):
+    page.resize(*DESK)
+    page.open(f"{address}search.html?q=focal")
+    links = page.until("[...document.querySelectorAll('#search-results li a')].map(a => a.href).slice(0, 5)"
+                       ".filter(Boolean).join(' ')").split()  # fmt: skip
+    for link in links:
+        assert (SITE / urldefrag(link)[0].removeprefix(address).split("?")[0]).is_file(), link
+    assert not page.errors and not page.failures
+
+
+def test_the_theme_can_be_switched(page, address, visits):
+    page.resize(*DESK)
+    chapter = next((n for n in PAGES if n.startswith("notebooks/")), "index.html")
+    page.open(address + chapter)
+    look = """(() => { const image = document.querySelector('img.gcaf-figure');
+      return {theme: document.documentElement.dataset.theme, paper: getComputedStyle(document.body).backgroundColor,
+              scheme: image && getComputedStyle(image).colorScheme} })()"""
+    looks = {}
+    for _ in range(3):  # light, dark, and what the system says
+        page.run("document.querySelector('.theme-switch-button').click()")
+        page.run("new Promise(done => setTimeout(done, 400))")
+        now = page.run(look)
+        looks[now["theme"]] = now
+        if now["scheme"]:
+            assert now["scheme"] == now["theme"], "figures follow the page"
+    assert set(looks) == {"light", "dark"}
+    assert looks["light"]["paper"] != looks["dark"]["paper"]
+    page.run("localStorage.clear()")
+
+
+def test_nothing_scrolls_sideways_on_a_phone(page, address, visits):
+    page.resize(*PHONE)
+    problems = {}
+    for name in PAGES:
+        page.open(address + name)
+        width = page.run("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)")
+        if width > PHONE[0]:
+            problems[name] = [width, *page.run(WIDE)]
+    assert not problems, found(problems)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_violation(page, address, visits, theme):
+    if not AXE.is_file():
+        pytest.skip(f"axe-core is not in {AXE}: `make axe` fetches it by npm")
+    page.resize(*DESK)
+    source = AXE.read_text(encoding="utf-8")
+    problems = {}
+    for name in PAGES:
+        page.open(address + name)
+        page.run(
+            f"document.documentElement.dataset.theme = document.documentElement.dataset.mode = '{theme}'"
+        )
+        page.run("new Promise(done => setTimeout(done, 400))")  # colours fade over
+        page.run(f"{source}; 0")
+        problems[name] = page.run(
+            """axe.run(document, {resultTypes: ['violations']}).then(found => found.violations
+              .filter(v => ['serious', 'critical'].includes(v.impact))
+              .map(v => v.id + ': ' + v.nodes.length + ' × ' + v.nodes.slice(0, 2)
+                .map(n => n.target.join(' ') + ' ' + n.html.slice(0, 120) + ' ' + (n.any[0]?.message || '')).join(' | ')))"""
+        )
+    assert not any(problems.values()), found(problems)
+
+
+def test_it_works_from_a_folder(page):
+    page.resize(*DESK)
+    for name in PAGES:
+        page.open(urljoin(SITE.as_uri() + "/", name))
+        away = [u for u in page.requests if not u.startswith(("file:", "data:", "blob:"))]
+        assert not page.errors and not page.failures and not away, (name, page.errors, page.failures, away)
+        maths = page.run(MATHS)
+        assert maths["set"] >= maths["asked"], name
