@@ -126,7 +126,7 @@ def test_scorecard_has_every_published_metric_on_both_protocols(frame):
 
 def test_front_page_from_the_frame(frame, tmp_path):
     files = frontpage.write("cpu", tmp_path / "book", tmp_path / "results", frame)
-    front, full, table = (p.read_text() for p in files)
+    front, full, table, *_ = (p.read_text() for p in files)
     assert "95.73 %" in front and "3 seeds" in front and ":name: tab-scorecard" in front
     assert "in-domain" in front and "PHANTOM" not in front
     assert full.count("```{table}") == len(set(frame.place))

@@ -43,8 +43,8 @@ def write(
     out = {
         book / "_generated" / "scorecard.md": banner + front(frame, profile),
         book / "_generated" / "scorecard_full.md": banner + full(frame),
-        book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
         results / "scorecard.csv": frame.to_csv(index=False, float_format="%.5f", lineterminator="\n"),
+        book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
     }
     for path, text in out.items():
         pairs.write_text(path, text)
