@@ -136,7 +136,7 @@ def effects(
             "Accuracy": f"{mine['accuracy'].iloc[0]:.4f}",
             "Conf. − acc.": f"{mine['excess'].iloc[0]:+.4f}",
         }
-        reference = bool(same) and {r.key for r in records} == {r.key for r in against}
+        reference = {r.key for r in records} <= {r.key for r in against}
         if same and not reference:
             pair = [calibration_draws([r for r in s if r.seed in same], clusters) for s in (records, against)]
         for name in names:
@@ -181,11 +181,10 @@ def judged(
     out = pd.concat(parts, ignore_index=True)
     out["right"] = out["predicted"] == out["label"]
     out["group"], out["area"] = clusters[out["row"]], images["area"].to_numpy()[out["row"]]
-    edges = np.nanquantile(out.drop_duplicates("row")["area"], [1 / 3, 2 / 3])
-    out["size"] = pd.Categorical.from_codes(np.searchsorted(edges, out["area"]), TERCILES, ordered=True)
+    third = np.searchsorted(edges(out), out["area"])
+    out["size"] = pd.Categorical.from_codes(third, TERCILES, ordered=True)
     classes = records[0].settings.data.classes
     out["class"] = [CLASS_NAMES[classes[k]] for k in out["label"]]
-    out.attrs["edges"] = edges
     return out
 
 
@@ -236,3 +235,8 @@ def wide_localisation(frame: pd.DataFrame, by: str | None = None, decimals: int 
     out = out.reset_index()
     out["map"] = out["map"].map(map_name)
     return out.rename(columns={"map": "Map", "size": "Tumour", "class": "Class", "right": "Answer"})
+
+
+def edges(frame: pd.DataFrame) -> np.ndarray:
+    """The two area shares that part `judged`'s tumours into thirds."""
+    return np.nanquantile(frame.drop_duplicates("row")["area"], [1 / 3, 2 / 3])

@@ -1,0 +1,375 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Calibration, with intervals
+#
+# **Reproduces:** the calibration column of Table 7, and tests what the paper says of calibration (Sections 4.5, 5.6 and 5.7):
+# that Mixup, label smoothing and the averaged weights improve it.
+# **Takes:** seconds to a minute where the runs are on record; under the `demo` profile a few minutes the first time.
+#
+# Chapter 9 has the paper's number and one reliability diagram. Here: how much of such a number is its estimator, how much is chance,
+# what the ingredients change, and whether a reader who lets the model decline cases, or acts on its probabilities, gains by it.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"loss.reading": "per-class"}
+
+# %% tags=["hide-input"]
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+
+from gcaf_lib.data import splits
+from gcaf_lib.evaluation import calibration, clustered, trust
+from gcaf_lib.report import book, figures, notes, tables
+from gcaf_lib.report import trust as pictures
+from gcaf_lib.report import trust_tables as tt
+from gcaf_lib.report.style import CLASS_NAMES
+from gcaf_lib.training import experiments
+
+chapter = book.open_chapter("19_calibration", profile, overrides)
+runs = chapter.records("main", train=True)["Proposed Method"]
+apart = chapter.records("ladder").get("patients", [])
+tested = {name: chapter.records(name) for name in ("table-5", "loss", "table-8")}
+classes = chapter.settings.data.classes
+clusters = splits.clusters(chapter.dataset)
+used = {
+    r.key: r
+    for r in [*runs, *apart, *(r for rows in tested.values() for group in rows.values() for r in group)]
+}
+chapter.strip(list(used.values()))
+
+# %% tags=["hide-input"]
+notes.split_note(chapter)
+
+# %% [markdown]
+# ## Eight measures, before and after one temperature
+#
+# *Equal width* and *equal mass* say how confidences are binned; *class-wise* asks of every class's probability, not only of the
+# highest. Brier score and log-likelihood are proper: they are least for the true probabilities and need no bins. *Confidence −
+# accuracy* carries the sign that the calibration errors lose: above 0 the model claims too much. The temperature is fitted on
+# **validation** only. Intervals resample whole patient groups, and are of the mean over the seeds.
+
+# %%
+states = {
+    "as trained": tt.calibration_draws(runs, clusters),
+    "scaled": tt.calibration_draws(runs, clusters, scaled=True),
+}
+known = tt.calibration_table(states)
+tables.show(
+    tt.wide_calibration(known),
+    name="tab-calibration-intervals",
+    caption=f"Calibration on the test part with averaged weights, {len(runs)} seed{'s' if len(runs) > 1 else ''}: value and 95 % "
+    "cluster-bootstrap interval over patient groups.",
+    data=known,
+)
+
+# %% tags=["hide-input"]
+labels, probs, rows = tt.predictions(runs[:1])
+ideal = trust.perfect(probs)
+value = known.set_index(["measure", "state"])["value"]
+lines = []
+for name in ("ece", "classwise", "nll"):
+    d = (states["scaled"][name] - states["as trained"][name]).to_numpy()
+    one = clustered.interval(float(d[0]), d[1:])
+    verdict = "lower" if one.high < 0 else "higher" if one.low > 0 else "not told apart from no change"
+    lines.append(
+        f"{tt.NAMES[name].split(',')[0]} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}): {verdict}"
+    )
+display(
+    Markdown(
+        "Scaling minus as trained, on the same draws: " + "; ".join(lines) + ". "
+        "A bootstrap interval of a calibration error sits too high, because drawing images twice adds gaps of its own: read it as a "
+        f"measure of spread. And no calibration error of a finite sample is 0: a *perfectly* calibrated model with the first seed's "
+        f"probabilities would show an ECE of {ideal['ece'].mean():.4f} (95 % of draws {ideal['ece'].quantile(0.025):.4f} to "
+        f"{ideal['ece'].quantile(0.975):.4f}) on as many images."
+    )
+)
+
+# %% [markdown]
+# ## The number depends on the bins
+#
+# The paper gives an ECE without its bins. The same probabilities give other errors with other bins, and more bins find more
+# of what is only chance: the band is where a perfectly calibrated model would lie.
+
+# %% mystnb={"image": {"alt": "Two panels, equal width and equal mass: calibration error of the first seed against the number of bins, with the band of a perfectly calibrated model."}, "figure": {"name": "fig-bins", "caption": "ECE of the first seed by number and kind of bins, and the middle 95 % of what a perfectly calibrated model shows by chance."}}
+sweep = []
+for kind, mass in (("equal width", False), ("equal mass", True)):
+    for bins in (5, 10, 15, 20, 50):
+        drawn = []
+        rng = np.random.default_rng(0)
+        for _ in range(200):  # labels drawn from the model's own probabilities
+            other = (rng.random((len(probs), 1)) > probs.cumsum(1)[:, :-1]).sum(1)
+            drawn.append(calibration.ece(other, probs, bins, mass))
+        sweep.append(
+            (kind, bins, calibration.ece(labels, probs, bins, mass), *np.quantile(drawn, [0.025, 0.975]))
+        )
+sweep = pd.DataFrame(sweep, columns=["kind", "bins", "value", "low", "high"])
+pictures.bins_sweep(sweep)
+
+# %% tags=["hide-input"]
+above = int((sweep["value"] > sweep["high"]).sum())
+display(
+    Markdown(
+        f"From {sweep['value'].min():.4f} to {sweep['value'].max():.4f}, for one model on one test part; {above} of the {len(sweep)} "
+        "values lie above the band. "
+        + ("The miscalibration is real, whatever the bins. " if above == len(sweep) else
+           "Whether the model is miscalibrated at all depends on the bins one chooses. " if above else
+           "None of them shows a miscalibration that chance doesn't explain. ")
+        + "An ECE without its bins and its sample size can't be compared with another paper's."
+    )
+)  # fmt: skip
+
+# %% [markdown]
+# ## Class by class
+#
+# One-vs-rest: among the images to which the model gives a class with some probability, how often is it that class? Most
+# stand at 0 and 1; what lies between is the doubtful part.
+
+# %% mystnb={"image": {"alt": "One reliability diagram a class: share of images of the class against the probability given to it, with counts of images below."}, "figure": {"name": "fig-class-reliability", "caption": "Reliability of each class's probability (one-vs-rest, ten bins of equal width, all seeds together), with Wilson's 95 % intervals and the number of images in each bin."}}
+all_labels, all_probs, all_rows = tt.predictions(runs)
+bins = {
+    CLASS_NAMES[c]: trust.one_vs_rest(all_labels, all_probs, k, 10, equal_mass=False)
+    for k, c in enumerate(classes)
+}
+figures.reliability(bins)
+
+# %% [markdown]
+# ## The temperature
+#
+# The temperature that is best on validation need not be best on test. Each line is a seed.
+
+# %% mystnb={"image": {"alt": "Negative log-likelihood against the temperature on validation and on test, a line a seed, with the fitted temperatures."}, "figure": {"name": "fig-temperature", "caption": "Negative log-likelihood against the temperature, on the part where it is fitted and on the part where it is used."}}
+grid = np.geomspace(0.2, 5, 61)
+by_part = {
+    part: [
+        np.array([calibration.nll(r.labels(part), calibration.scale(r.probabilities(part), t)) for t in grid])
+        for r in runs
+    ]
+    for part in ("validation", "test")
+}
+fitted = [calibration.temperature(r.labels("validation"), r.probabilities("validation")) for r in runs]
+pictures.temperatures(grid, by_part, fitted)
+
+# %% tags=["hide-input"]
+best = [grid[int(np.argmin(one))] for one in by_part["test"]]
+cost = [
+    calibration.nll(r.labels(), calibration.scale(r.probabilities(), t)) - min(one)
+    for r, t, one in zip(runs, fitted, by_part["test"])
+]
+display(
+    Markdown(
+        f"Fitted: {tables.mean_sd(fitted)}. Best on test, which nobody may use: {tables.mean_sd(best)}. The difference costs "
+        f"{tables.mean_sd(cost, 4)} of negative log-likelihood."
+    )
+)
+
+# %% [markdown]
+# ## Do temperature and calibration carry over to new patients?
+#
+# A validation part that shares patients with training tells little of new ones. With patients apart in all three parts (chapter 17):
+
+# %%
+if apart:
+    folds = len({r.settings.data.fold for r in apart})
+    there = {
+        "random split": states["as trained"],
+        "random split, scaled": states["scaled"],
+        f"patients apart ({folds} folds)": tt.calibration_draws(apart, clusters),
+        "patients apart, scaled": tt.calibration_draws(apart, clusters, scaled=True),
+    }
+    moved = tt.calibration_table(there)
+    tables.show(
+        tt.wide_calibration(moved, 3),
+        name="tab-calibration-patients",
+        caption="Calibration on the random split and with patients apart: value and 95 % cluster-bootstrap interval.",
+        data=moved,
+    )
+    v = moved.set_index(["measure", "state"])
+    names = list(there)
+    a, b, c = (v.loc[("excess", names[k])] for k in (0, 2, 3))
+    e = [v.loc[("ece", names[k]), "value"] for k in (0, 2, 3)]
+    said = (
+        f"On the random split confidence minus accuracy is {a.value:+.3f} ({a.low:+.3f} to {a.high:+.3f}); with patients apart "
+        f"{b.value:+.3f} ({b.low:+.3f} to {b.high:+.3f})"
+        + (
+            ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "
+            if b.low > 0 and a.value < b.low
+            else ". "
+        )
+        + f"The ECE goes from {e[0]:.3f} to {e[1]:.3f}; a temperature fitted on patients of its own brings it to {e[2]:.3f}."
+    )
+else:
+    said = "There is no run with patients apart under this profile yet, so nothing is said here about new patients."
+display(Markdown(said))
+
+# %% [markdown]
+# ## What Mixup, averaging, smoothing and the loss change
+#
+# One row a setting; rows without a run say so. In brackets the difference from the proposed setting on the same seeds, with its
+# 95 % interval: that is the noise of the *test part*; where there is one seed, the noise of training comes on top and is not
+# seen. Smaller is better.
+
+# %%
+wanted = []
+rows_ = {}
+for name, keep in (("table-5", None), ("loss", None), ("table-8", ("Mixup", "Focal γ", "Label"))):
+    for row in experiments.experiment(name).rows:
+        if (keep is None or row.label.startswith(keep)) and row.label not in wanted:
+            label = {"target-probability": "Loss: target-probability", "per-class": "Loss: per-class"}.get(
+                row.label, row.label
+            )
+            wanted.append(label)
+            rows_[label] = tested[name].get(row.label, [])
+effects = tt.effects(rows_, wanted, runs, clusters)
+tables.show(
+    effects,
+    name="tab-effects",
+    caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and in brackets the difference "
+    "from the proposed setting with its 95 % cluster-bootstrap interval.",
+)
+
+
+# %% tags=["hide-input"]
+def told(first, second, what):
+    """One sentence on what an ingredient does to ECE and NLL, or that no runs show it."""
+    a, b = rows_.get(first, []), rows_.get(second, [])
+    same = {r.seed for r in a} & {r.seed for r in b}
+    if not same:
+        return f"**{what}**: no pair of runs on record shows it yet."
+    pair = [tt.calibration_draws([r for r in s if r.seed in same], clusters) for s in (a, b)]
+    words = []
+    for name in ("ece", "nll"):
+        d = (pair[0][name] - pair[1][name]).to_numpy()
+        one = clustered.interval(float(d[0]), d[1:])
+        verdict = (
+            "improves it"
+            if one.high < 0
+            else "worsens it"
+            if one.low > 0
+            else "no difference beyond the test part's noise"
+        )
+        words.append(f"{name.upper()} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}; {verdict})")
+    return f"**{what}**, {len(same)} seed{'s' if len(same) > 1 else ''}: " + ", ".join(words) + "."
+
+
+raw = tt.calibration_draws(runs, clusters, "raw")
+ema = []
+for name in ("ece", "nll"):
+    d = (states["as trained"][name] - raw[name]).to_numpy()
+    one = clustered.interval(float(d[0]), d[1:])
+    verdict = (
+        "better" if one.high < 0 else "worse" if one.low > 0 else "no difference beyond the test part's noise"
+    )
+    ema.append(f"{name.upper()} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}; {verdict})")
+display(
+    Markdown(
+        "\n".join(
+            [
+                f"- **Averaged instead of raw weights**, same runs: {', '.join(ema)}.",
+                "- " + told("Proposed Model", "With EMA Only", "Mixup, with averaging"),
+                "- " + told("With Mixup Only", "Without Mixup & EMA", "Mixup, without averaging"),
+                "- "
+                + told(
+                    "Loss: per-class",
+                    "Loss: target-probability",
+                    "The per-class reading instead of the literal one",
+                ),
+                "- " + told("Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01", "Ten times the smoothing"),
+            ]
+        )
+    )
+)
+
+# %% [markdown]
+# ## Declining the doubtful cases
+#
+# Let the model answer only where it is surest. If confidence means anything, accuracy rises as it answers less. The threshold
+# for a wanted accuracy must be fixed beforehand, here on validation; what it then keeps on test, and how right that is:
+
+# %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, with patients apart, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands, mean over the seeds."}}
+coverage = np.linspace(0.05, 1, 39)
+
+
+def selective(records):
+    """coverage, value, low, high: mean over seeds, all seeds drawn on the same patients."""
+    sums = []
+    for part in tt.by_seed(records).values():
+        y, p, at = tt.predictions(part)
+        f = trust.selective_at(y, p, coverage)
+        sums.append(np.vstack([f(np.ones((1, len(y)))), clustered.of(f, clusters[at], 400)]))
+    mean = np.mean(sums, axis=0)
+    low, high = np.quantile(mean[1:], [0.025, 0.975], axis=0)
+    return pd.DataFrame({"coverage": coverage, "value": mean[0], "low": low, "high": high})
+
+
+curves = {"random split": selective(runs)} | ({"patients apart": selective(apart)} if apart else {})
+pictures.selective(curves)
+
+# %%
+lines = []
+for name, records in (("random split", runs), ("patients apart", apart)):
+    for goal in (0.95, 0.98, 0.99) if records else ():
+        cuts = [
+            trust.threshold_for(r.labels("validation"), r.probabilities("validation"), goal) for r in records
+        ]
+        found = [trust.kept(r.labels(), r.probabilities(), t) for r, t in zip(records, cuts)]
+        lines.append(
+            {
+                "Split": name,
+                "Wanted accuracy": f"{goal:.0%}",
+                "Threshold": tables.mean_sd(cuts, 3),
+                "Answered on test (%)": tables.mean_sd([f.coverage for f in found], 1, 100),
+                "Accuracy there (%)": tables.mean_sd([f.accuracy for f in found], 1, 100),
+            }
+        )
+tables.show(
+    pd.DataFrame(lines),
+    name="tab-selective",
+    caption="Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test: mean ± standard "
+    "deviation over runs (seeds, or folds).",
+)
+
+# %% [markdown]
+# ## Acting on a probability
+#
+# Net benefit counts right actions minus wrong ones at the exchange rate that a threshold implies: who acts from 10 % on holds a missed
+# tumour to be nine times as bad as a needless action. A model is of use where its line is above both acting on all and on none. In
+# this collection the share of images with a tumour is far above any clinic's, and the curves hold for that share only.
+
+# %% mystnb={"image": {"alt": "Decision curves for any tumour and for each tumour class: net benefit of the model, of acting on all and of acting on none, against the threshold."}, "figure": {"name": "fig-decision", "caption": "Decision curves on the test part, all seeds together: any tumour against none, and each tumour class against the rest."}}
+tumour = [k for k, c in enumerate(classes) if c != "notumor"]
+panels = {CLASS_NAMES[classes[k]]: k for k in tumour}
+if len(tumour) < len(classes):
+    panels = {"Any tumour": tumour} | panels
+curves = {title: calibration.net_benefit(all_labels, all_probs, k) for title, k in panels.items()}
+pictures.decisions(curves)
+
+# %% tags=["hide-input"]
+words = []
+for title, frame in curves.items():
+    better = frame["model"] > frame[["all", "none"]].max(axis=1)
+    words.append(
+        f"{title.lower()} {better.mean():.0%}"
+        + ("" if better.all() else f" (not from {frame['threshold'][~better].min():.2f})")
+    )
+display(
+    Markdown(
+        "Share of the thresholds from 0.01 to 0.99 at which the model beats both: " + "; ".join(words) + "."
+    )
+)

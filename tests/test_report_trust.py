@@ -1,0 +1,366 @@
+"""Trust: calibration on weights, maps against borders, weight randomisation, failures, gallery."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import re
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcaf_lib.data import dataset as datasets
+from gcaf_lib.evaluation import calibration, clustered, localisation, sanity, trust, tumours
+from gcaf_lib.report import failures, gallery, trust_tables
+from gcaf_lib.report import trust as pictures
+from gcaf_lib.settings import CLASSES, DataSettings, ModelSettings, Settings
+
+
+@pytest.fixture(scope="module")
+def answers():
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.full(4, 0.4), 200)
+    return (rng.random((200, 1)) > probs.cumsum(1)[:, :-1]).sum(1), probs
+
+
+@pytest.fixture(scope="module")
+def phantoms(phantom_root):
+    frame = datasets.index(phantom_root)
+    return datasets.Dataset(phantom_root, frame, datasets.data_hash(frame), datasets.PHANTOM_BANNER)
+
+
+@pytest.fixture(scope="module")
+def record(phantoms):
+    """A run whose maps are the lesions themselves."""
+    known = tumours.masks(phantoms)
+    rows = np.arange(len(phantoms.frame))
+    labels = phantoms.frame["label"].to_numpy(int)
+    maps = np.stack([known.get(r, np.zeros((tumours.SIDE,) * 2, bool)) for r in rows]).astype(np.float16)
+    settings = dataclasses.replace(
+        Settings(), data=DataSettings(source="phantom", phantoms=24, image_size=32)
+    )
+    probs = np.full((len(rows), 4), 0.1)
+    probs[rows, np.where(rows % 5, labels, (labels + 1) % 4)] = 0.7
+    return SimpleNamespace(
+        key="abc", seed=0, settings=settings,
+        maps={"rows": rows, "target": labels.astype(np.int8), "cam_one": maps, "cam_two": maps},
+        rows=lambda part="test": rows, labels=lambda part="test": labels,
+        probabilities=lambda part="test", which="ema": probs,
+    )  # fmt: skip
+
+
+# --- cluster bootstrap ---
+
+
+def test_one_group_has_no_spread_and_nan_is_left_out():
+    draws = clustered.mean_draws([1.0, np.nan, 3.0], ["a", "a", "a"], 50)
+    assert np.all(draws == 2)
+    assert np.isnan(clustered.mean([np.nan], ["a"]).value)
+
+
+def test_draws_of_a_function_of_weights_are_those_of_the_mean():
+    values, groups = np.random.default_rng(1).random(30), np.arange(30) // 3
+    direct = clustered.mean_draws(values, groups, 40, seed=7)
+    blocks = clustered.of(lambda w: w @ values / w.sum(1), groups, 40, seed=7, block=9)
+    np.testing.assert_allclose(direct, blocks)
+    np.testing.assert_allclose(direct, clustered.weights(groups, 40, 7) @ values / 30)
+
+
+def test_the_interval_of_independent_rows_is_the_textbook_one():
+    values = np.random.default_rng(2).normal(size=400)
+    one = clustered.mean(values, np.arange(400), n=4000)
+    half = 1.96 * values.std() / 20
+    assert one.low == pytest.approx(values.mean() - half, abs=0.012)
+    assert one.high == pytest.approx(values.mean() + half, abs=0.012)
+
+
+# --- calibration ---
+
+
+def test_measures_on_equal_weights_are_the_plain_estimators(answers):
+    labels, probs = answers
+    plain = {
+        "accuracy": (probs.argmax(1) == labels).mean(),
+        "excess": (probs.max(1) - (probs.argmax(1) == labels)).mean(),
+        "ece": calibration.ece(labels, probs),
+        "mass": calibration.ece(labels, probs, equal_mass=True),
+        "classwise": calibration.classwise_ece(labels, probs),
+        "classwise_mass": calibration.classwise_ece(labels, probs, equal_mass=True),
+        "brier": calibration.brier(labels, probs),
+        "nll": calibration.nll(labels, probs),
+    }
+    assert set(plain) == set(trust.MEASURES)
+    for name, value in plain.items():
+        assert trust.measure(name, labels, probs)(np.ones((1, 200)))[0] == pytest.approx(value), name
+
+
+@pytest.mark.parametrize("name", ["ece", "classwise", "brier", "nll", "excess"])
+def test_a_weight_of_two_is_the_row_twice(answers, name):
+    labels, probs = answers
+    times = np.random.default_rng(3).integers(0, 3, 200)
+    rows = np.repeat(np.arange(200), times)
+    weighted = trust.measure(name, labels, probs)(times[None].astype(float))[0]
+    again = trust.measure(name, labels[rows], probs[rows])(np.ones((1, len(rows))))[0]
+    assert weighted == pytest.approx(again)
+
+
+def test_first_row_of_the_draws_is_the_sample_itself(answers):
+    frame = trust.draws(*answers, np.arange(200) // 4, ["ece", "nll"], n=30)
+    assert len(frame) == 31 and frame["ece"][0] == pytest.approx(calibration.ece(*answers))
+    with pytest.raises(ValueError, match="one of accuracy"):
+        trust.measure("nonsense", *answers)
+
+
+def test_certain_probabilities_are_calibrated_by_chance_exactly():
+    frame = trust.perfect(np.eye(4)[[0, 1, 2, 3]], ["ece", "excess"], n=5)
+    assert np.all(frame == 0)
+
+
+def test_one_vs_rest_by_hand():
+    probs = np.array([[0.1, 0.9], [0.1, 0.9], [0.8, 0.2], [0.6, 0.4]])
+    frame = trust.one_vs_rest([1, 0, 0, 1], probs, 1, bins=2, equal_mass=False)
+    assert frame["count"].tolist() == [2, 2]
+    assert frame["accuracy"].tolist() == [0.5, 0.5]
+    np.testing.assert_allclose(frame["confidence"], [0.3, 0.9])
+    assert trust.one_vs_rest([1, 0], probs[:2], 1, bins=2, equal_mass=False)["count"].tolist() == [0, 2]
+
+
+def test_thresholds_by_hand():
+    probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+    labels = [0, 0, 1, 0]
+    cut = trust.threshold_for(labels, probs, 0.99)
+    assert cut == 0.8 and trust.kept(labels, probs, cut) == (0.8, 0.5, 1.0)
+    assert trust.threshold_for(labels, probs, 0.75) == 0.6
+    assert trust.threshold_for([1, 1, 1, 1], probs, 0.5) == float("inf")
+    assert np.isnan(trust.kept(labels, probs, float("inf")).accuracy)
+
+
+def test_selective_accuracy_meets_the_plain_curve(answers):
+    labels, probs = answers
+    curve = calibration.selective(labels, probs)
+    mine = trust.selective_at(labels, probs, curve.coverage)(np.ones((1, 200)))[0]
+    np.testing.assert_allclose(mine, curve.accuracy)
+
+
+# --- borders ---
+
+
+def test_symmetry_of_mirror_images():
+    rng = np.random.default_rng(0)
+    half = rng.integers(0, 255, (64, 32), dtype=np.uint8)
+    mirrored = np.hstack([half, half[:, ::-1]])
+    value = tumours.symmetry(np.stack([mirrored, rng.integers(0, 255, (64, 64), dtype=np.uint8)]))
+    assert value[0] == pytest.approx(1, abs=1e-4) and value[1] < 0.5
+    assert tumours.symmetry(np.zeros((1, 64, 64), np.uint8))[0] == -1
+
+
+def test_masks_of_phantoms_are_their_lesions(phantoms):
+    known = tumours.masks(phantoms)
+    label = phantoms.frame["label"].to_numpy()
+    assert set(label[list(known)]) == {0, 1, 3}, "an image without tumour has no border"
+    table = tumours.image_table(phantoms, known)
+    row = next(iter(known))
+    assert table["area"][row] == pytest.approx(known[row].mean())
+    assert table["area"].notna().sum() == len(known) and table["symmetry"].notna().all()
+
+
+def test_maps_that_are_the_tumour_score_full_marks(phantoms, record):
+    table = tumours.compute([record], phantoms)
+    assert set(table["map"]) == {
+        "one",
+        "two",
+        "fused",
+        tumours.PLACE,
+        tumours.CENTRE,
+        tumours.RANDOM,
+        tumours.EDGE,
+    }
+    mine = table[table["map"] == "fused"]
+    assert np.allclose(mine[list(tumours.MEASURES)], 1)
+    others = table[~table["map"].isin(["one", "two", "fused"])]
+    assert (others["energy"] < 0.9).all()
+
+
+def test_judged_scores_compare_the_same_images(phantoms, record):
+    images = tumours.read_images(phantoms)
+    clusters = np.arange(len(phantoms.frame)) // 2
+    frame = trust_tables.judged(tumours.read([record], phantoms), [record], phantoms, images, clusters)
+    assert frame.groupby("map")["row"].nunique().nunique() == 1
+    assert frame.drop_duplicates("row")["size"].value_counts().min() >= len(frame["row"].unique()) // 3 - 1
+    d = trust_tables.against(frame, tumours.FUSED, tumours.CENTRE, 200).set_index("measure")
+    assert (d["low"] > 0).all(), "the lesion itself beats the centre"
+    table = trust_tables.wide_localisation(trust_tables.localisation(frame, n=100))
+    assert table["Images"].nunique() == 1 and "Model, both backbones" in table["Map"].tolist()
+    assert pictures.localisation(trust_tables.localisation(frame, n=100)).svg().startswith("<svg")
+
+
+def test_stored_scores_are_read_and_unknown_runs_left_out(tmp_path, record, phantoms):
+    stored = pd.DataFrame([("abc", 5, "fused", 1, 1, 0.5, 0.25), ("none", 5, "centre", 0, 0, 0.1, 0.1),
+                           ("none", 6, "centre", 0, 0, 0.1, 0.1)], columns=list(tumours.COLUMNS))  # fmt: skip
+    tumours.write(stored, tmp_path / "localisation.csv")
+    bare = datasets.Dataset(None, phantoms.frame, phantoms.hash)
+    unknown = SimpleNamespace(key="xyz", maps={"rows": []})
+    found = tumours.read([record, unknown], bare, tmp_path)
+    assert found["run"].tolist() == ["abc", "none"] and found["row"].tolist() == [5, 5]
+
+
+def test_committed_tables_name_no_patients():
+    from gcaf_lib.data import splits
+
+    place = splits.folder().parent
+    images = pd.read_csv(place / "tumours.csv")
+    assert list(images) == ["file", "area", "x", "y", "symmetry"] and len(images) == 7023
+    assert images["area"].between(0, 1)[images["area"].notna()].all()
+    if (place / "localisation.csv").is_file():
+        assert list(pd.read_csv(place / "localisation.csv", nrows=1)) == list(tumours.COLUMNS)
+
+
+# --- sanity ---
+
+
+def test_cascade_ends_at_the_untrained_model():
+    from gcaf_lib.model import classifier
+    from gcaf_lib.model import gradcam as cam
+
+    small = ModelSettings(scale="mini", width=16, weights="none")
+    model, untrained = (classifier.build(small, 32, 4, seed=s) for s in (0, 1))
+    named = [name for _, names in sanity.steps(model) for name in names]
+    assert sorted(named) == sorted(la.name for la in model.layers if la.weights), "each layer once"
+    images = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
+    targets = np.array([0, 1, 2])
+    before = cam.maps(model, images, targets=targets)[0]
+    steps = list(sanity.cascade(model, untrained, images, targets))
+    after = cam.maps(untrained, images, targets=targets)[0]
+    for name, maps in before.items():
+        np.testing.assert_array_equal(steps[0][1][name], maps)
+        np.testing.assert_allclose(steps[-1][1][name], after[name], atol=1e-5)
+
+
+def test_rank_correlation_ignores_a_monotone_change():
+    maps = np.random.default_rng(0).random((4, 5, 5))
+    assert np.allclose(sanity.rank_correlation(maps, maps**3), 1)
+    assert (localisation.correlation(maps, maps**3) < 1).all()
+
+
+def test_a_stored_check_is_read_without_weights(tmp_path, phantoms):
+    frame = pd.DataFrame([("abc", 0, "nothing", "fused", 1, 1, 1, 1, 0, 3)], columns=list(sanity.COLUMNS))
+    tumours.write(frame, tmp_path / "sanity.csv")
+    bare = datasets.Dataset(None, phantoms.frame, phantoms.hash)
+    assert sanity.read([], bare, tmp_path)["run"].tolist() == ["abc"]
+    assert sanity.read([], bare, tmp_path / "elsewhere") is None
+
+
+# --- failures ---
+
+
+def test_errors_of_one_patient_concentrate():
+    wrong, groups = np.r_[np.ones(5), np.zeros(45)], np.repeat(np.arange(10), 5)
+    frame = failures.spread(wrong, groups, draws=50)
+    assert frame["errors"].tolist()[:2] == [0, 1] and frame["high"][1] < 1
+    with pytest.raises(ValueError, match="no errors"):
+        failures.spread(np.zeros(3), np.arange(3))
+
+
+def test_copies_by_hand():
+    frame = pd.DataFrame({"run": "a", "twin": [1, 1, 1, 2], "group": [7, 7, 7, 8], "predicted": [0, 0, 1, 2],
+                          "right": [True, True, False, True]})  # fmt: skip
+    pairs = failures.copies(frame)
+    assert pairs["same"].tolist() == [1, 0] and pairs["both"].tolist() == [1, 0]
+
+
+def test_cases_of_phantoms(phantoms, record):
+    from gcaf_lib.evaluation import audit
+
+    facts = audit.read(phantoms)
+    cases = failures.cases([record], phantoms, tumours.read_images(phantoms), facts, np.arange(96))
+    assert cases["wrong"].sum() == len(range(0, 96, 5)) and set(cases["source"]) == {"phantom"}
+    assert failures.confusions(cases, CLASSES)["Errors"].sum() == cases["wrong"].sum()
+    rates = failures.rates(cases.assign(third=failures.thirds(cases["symmetry"])), "third", failures.SHARES)
+    assert rates["label"].tolist() == list(failures.SHARES) and rates["n"].sum() == 96
+
+
+# --- gallery ---
+
+
+def _case(k: int, label: int = 0, why=("misclassified",)) -> gallery.Case:
+    rng = np.random.default_rng(k)
+    probs = np.array([0.1, 0.7, 0.1, 0.1])
+    square = np.array([[0.2, 0.2], [0.6, 0.2], [0.6, 0.6], [0.2, 0.6]])
+    image = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    return gallery.Case(f"</b>{k}", image, label, probs, rng.random((8, 8)), square, 0.25, why)
+
+
+def test_choose_takes_every_error_and_the_ends():
+    frame = pd.DataFrame({"label": 0, "right": [True] * 9 + [False], "energy": [*np.arange(9) / 10, 1.0]})
+    why = gallery.choose(frame, each=2)
+    assert why[9] == ("misclassified",) and why[8] == ("best",) and why[0] == ("worst",)
+    assert sorted(i for i, w in why.items() if "median" in w) == [4, 5]
+
+
+def test_page_holds_its_cases_and_ends_no_script():
+    text = gallery.page([_case(0), _case(1, 1, ("best",))], CLASSES, "cases", "Two cases")
+    script = re.search(r"<script>(.*)</script></section>$", text, re.DOTALL).group(1)
+    assert "</" not in script
+    data = json.loads(re.search(r"D=(\{.*?\});\n", script, re.DOTALL).group(1))
+    first = data["cases"][0]
+    assert (first["t"], first["a"], first["e"], len(first["m"])) == (0, 1, 25, 64)
+    assert first["b"].split()[0] == "200,200" and data["letters"] == list("GMNP")
+    image = base64.b64decode(data["sheet"].partition(",")[2])
+    assert cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_GRAYSCALE).shape == (
+        72,
+        72 * gallery.COLUMNS,
+    )
+    for control in ("select", "checkbox", "button", 'role="status"', "<label>"):
+        assert control in text
+
+
+def test_too_large_a_gallery_says_so(monkeypatch):
+    monkeypatch.setattr(gallery, "LIMIT", 1000)
+    with pytest.raises(ValueError, match="more than a page"):
+        gallery.page([_case(0)], CLASSES, "cases", "One")
+
+
+# --- pictures ---
+
+
+def test_every_picture_draws(answers):
+    labels, probs = answers
+    t = np.geomspace(0.2, 5, 9)
+    sweep = pd.DataFrame({"kind": "equal width", "bins": [5, 10], "value": 0.1, "low": 0.0, "high": 0.2})
+    curve = pd.DataFrame({"coverage": [0.5, 1.0], "value": [1.0, 0.9], "low": [0.9, 0.8], "high": [1.0, 1.0]})
+    steps = pd.DataFrame(
+        [("a", k, w, m, 1 - k / 3, 0.1, 0.9, 0.5, 0, 3) for k, w in enumerate(("nothing", "logits")) for m in ("x", "fused")],
+        columns=list(sanity.COLUMNS),
+    )  # fmt: skip
+    rates = pd.DataFrame({"label": ["a", "b"], "mean": [0.1, 0.2], "low": 0.0, "high": 0.3, "n": 5})
+    spread = failures.spread(np.r_[np.ones(3), np.zeros(9)], np.arange(12) // 3, 20)
+    benefit = {str(k): calibration.net_benefit(labels, probs, k) for k in range(3)}
+    for drawing in (
+        pictures.bins_sweep(sweep),
+        pictures.temperatures(t, {"validation": [t], "test": [t]}, [1.1]),
+        pictures.selective({"one": curve}),
+        pictures.decisions(benefit),
+        pictures.cascade(steps, 0.2),
+        pictures.error_rates(rates, "size"),
+        pictures.concentration(spread),
+    ):
+        assert drawing.svg().startswith("<svg")
+
+
+def test_effects_keep_rows_without_a_run(answers):
+    labels, probs = answers
+
+    def run(key, p):
+        return SimpleNamespace(key=key, seed=0, labels=lambda part="test": labels, rows=lambda part="test": np.arange(200),
+                               probabilities=lambda part="test", which="ema": p)  # fmt: skip
+
+    base, soft = run("a", probs), run("b", calibration.scale(probs, 3))
+    table = trust_tables.effects(
+        {"base": [base], "soft": [soft]}, ["base", "soft", "none"], [base], np.arange(200)
+    )
+    assert table["Seeds"].tolist() == ["1", "1", "no run yet"]
+    assert "(reference)" in table["ECE"][0] and "to" in table["ECE"][1] and table["ECE"][2] == "–"
