@@ -305,6 +305,12 @@ if check is not None:
         caption=f"Fused maps of {int(steps['n'].iloc[0])} test images of run {check['run'].iloc[0]} after each step.",
         data=check,
     )
+    if check["run"].iloc[0] not in {r.key for r in main}:
+        display(
+            Markdown(
+                "The weights of this page's runs are not on this machine: shown is the committed check, of another run."
+            )
+        )
     display(
         Markdown(
             f"With untrained logits alone the maps correlate at {first['correlation']:.3f} with the trained ones, with nothing "

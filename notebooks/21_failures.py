@@ -90,7 +90,8 @@ tables.show(
 # %% mystnb={"image": {"alt": "Share of all errors against the share of patient groups, those with most errors first, beside the band of errors dealt at random."}, "figure": {"name": "fig-error-patients", "caption": "How errors concentrate on patient groups (tumour images only), beside the same number of errors dealt at random to images."}}
 tumour = cases[cases["label"] != list(classes).index("notumor")] if "notumor" in classes else cases
 if tumour["wrong"].sum():
-    concentration = failures.spread(tumour["wrong"].to_numpy(), tumour["group"].to_numpy())
+    each = tumour.groupby("row").agg(wrong=("wrong", "sum"), group=("group", "first"))  # of all runs
+    concentration = failures.spread(each["wrong"].to_numpy(), each["group"].to_numpy())
     display(pictures.concentration(concentration))
 else:
     display(Markdown("There is no error on a tumour image, so nothing concentrates."))
@@ -169,7 +170,7 @@ if len(pairs):
     text = (
         f"**One picture, two files.** {len(pairs):,} pairs of copies (identical, nearly identical or mirrored) were judged by the same "
         f"run. The model gives both the same answer in {same.value:.1%} ({same.low:.1%} to {same.high:.1%}): where it doesn't, "
-        "what changed its mind is the mirror, the size or the compression of a file. Averaging the answers to an image and its mirror image costs one more pass and removes a part of that."
+        "the mirror, the size or the compression of a file has changed its mind, or what little two nearly identical slices differ in."
     )
 else:
     text = "No run judged two copies of one picture."

@@ -115,19 +115,19 @@ def _agreement(first: np.ndarray, now: np.ndarray, groups: np.ndarray) -> tuple:
 
 
 def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) -> pd.DataFrame | None:
-    """The stored check, or, where there is none of these runs, the check of the first that has weights here.
-
-    None where neither is to be had.
+    """The stored check of one of these runs, else a fresh one of the first that has weights here, else the
+    stored check of whatever run (its `run` tells), else None.
     """
     from gcaf_lib.training import runs
 
     path = (place or splits.folder().parent) / "sanity.csv"
-    if not dataset.banner and path.is_file():
-        return pd.read_csv(path)
+    stored = pd.read_csv(path) if not dataset.banner and path.is_file() else None
+    if stored is not None and stored["run"].isin([r.key for r in records]).any():
+        return stored
     for record in records:
         if runs.weights_path(record.key, "ema").is_file() and dataset.root is not None:
             return compute(record, dataset)
-    return None
+    return stored
 
 
 def _main(argv: Sequence[str]) -> None:
