@@ -16,17 +16,20 @@ PROFILE ?= cpu
 ARGS ?=
 
 DEMO := _build/demo
+SITE ?= _build/html
+AXE := 4.14.1
 SPHINX := -W -n --keep-going
 # TensorFlow's start-up chatter is not about this project.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test test-slow env chapters book site-check sync lint format splits floors lock wheel clean distclean
+.PHONY: help demo test test-slow test-site env chapters book offline pdf site-check sync lint format splits floors lock wheel clean distclean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@echo
 	@echo '  variables: PYTHON (makes the environment), VENV (where it is, $(VENV)),'
-	@echo '             PROFILE (demo, cpu, paper; for chapters), ARGS (passed on to pytest or gcaf)'
+	@echo '             PROFILE (demo, cpu, paper; for chapters), ARGS (passed on to pytest or gcaf),'
+	@echo '             SITE (the built site that test-site looks at, $(SITE))'
 
 demo: $(STAMP) ## the whole book from nothing: phantoms, every chapter executed, site built
 	@mkdir -p $(DEMO)
@@ -46,6 +49,12 @@ test: $(STAMP) ## the test suite, without the slow tests
 test-slow: $(STAMP) ## only the slow tests: full backbones, killed trainings, whole chapters
 	$(PY) -m pytest -m slow $(ARGS)
 
+test-site: $(STAMP) ## drive headless Chromium over the built site (SITE=another/html)
+	@mkdir -p _build/axe && cd _build/axe && if [ ! -s package/axe.min.js ]; then \
+		npm pack --silent axe-core@$(AXE) >/dev/null 2>&1 && tar xzf axe-core-*.tgz \
+		|| echo 'axe-core could not be fetched by npm: its tests will skip'; fi
+	GCAF_SITE='$(SITE)' $(PY) -m pytest -m slow tests/test_browser.py $(ARGS)
+
 env: $(STAMP) ## only make the environment
 
 chapters: $(STAMP) ## execute the chapters (PROFILE=cpu, ARGS="--only 07") into book/notebooks
@@ -54,6 +63,13 @@ chapters: $(STAMP) ## execute the chapters (PROFILE=cpu, ARGS="--only 07") into 
 book: $(STAMP) ## build the site from the committed chapters, executing nothing
 	$(VENV)/bin/jupyter-book build book --quiet $(SPHINX)
 	@echo 'file://$(CURDIR)/_build/html/index.html'
+
+offline: book ## the site as one zip that works from a folder, without a server
+	$(PY) -m gcaf_lib.printed zip _build/html _build/gcaf-book.zip
+
+pdf: book ## the whole book as one PDF (needs Chromium)
+	$(VENV)/bin/jupyter-book build book --builder singlehtml --quiet --path-output _build/single
+	$(PY) -m gcaf_lib.printed pdf _build/single/_build/singlehtml/index.html _build/gcaf-book.pdf
 
 site-check: book ## build the site, then follow every external link (needs a network)
 	$(VENV)/bin/jupyter-book build book --builder linkcheck --quiet --path-output _build/linkcheck

@@ -32,7 +32,9 @@ _MENDS = (
 )
 _MATHJAX = re.compile(r'\s*<script[^>]*src="[^"]*mathjax/[^"]*"[^>]*></script>')
 
-_ICON = re.compile(r'<(i|span) class="([^"]*\bfa-(solid|regular|brands) fa-([a-z-]+)[^"]*)"([^>]*)></\1>')
+_ICON = re.compile(
+    r'<(i|span) class="([^"]*\b(?:fa-|fa)(solid|regular|brands|s|r|b) fa-([a-z-]+)[^"]*)"([^>]*)></\1>'
+)
 _ICONS_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*scripts/fontawesome\.js[^"]*"[^>]*></script>')
 
 
@@ -49,7 +51,7 @@ def inline_icons(page: str, library: str) -> str:
         if not known:
             raise KeyError(name)
         # outlined icons come before the filled ones of the same name
-        width, height, path = known[0] if style == "regular" else known[-1]
+        width, height, path = known[0] if style[0] == "r" else known[-1]
         return (
             f'<svg class="{" ".join(classes.split())} svg-inline--fa" aria-hidden="true"{rest} '
             f'viewBox="0 0 {width} {height}"><path fill="currentColor" d="{path}"></path></svg>'

@@ -1,0 +1,74 @@
+"""What is done to the built pages, and their other forms: zip and PDF."""
+
+import zipfile
+
+import pytest
+
+from gcaf_lib import printed, site
+
+MATHJAX = '<script defer="defer" src="_static/mathjax/tex-svg-full.js?v=1"></script>'
+THEBE = '<script>const THEBE_JS_URL = "https://unpkg.com/x"; const thebe_selector = ".cell"</script>'
+
+
+def page(body: str) -> str:
+    return f"<html><head>{MATHJAX}{THEBE}{MATHJAX}{THEBE}</head><body>{body}</body></html>"
+
+
+def test_mathjax_comes_once_and_only_where_there_are_formulas():
+    assert site.mend(page("<p>none</p>")).count("mathjax/") == 0
+    mended = site.mend(page('<span class="math notranslate">x</span>'))
+    assert mended.count("mathjax/") == 1 and "THEBE" not in mended and "unpkg" not in mended
+    assert site.mend(mended) == mended
+
+
+def test_buttons_are_named_by_their_words():
+    before = (
+        '<button class="btn search-button-field x" title="Search" aria-label="Search" data-a="b">Search</button>'
+        '<summary aria-label="Toggle hidden content">Show</summary><button aria-label="Menu"></button>'
+    )
+    after = site.mend(before)
+    assert 'aria-label="Search"' not in after and "Toggle" not in after and 'aria-label="Menu"' in after
+
+
+def test_icons_are_drawn_in():
+    library = '{foo:[8,9,[1,"a"],"f0","M0 outline"],bar:[1,1,[],"f1","M1"],x,foo:[8,9,[],"f0","M0 filled"]}'
+    script = '<script defer src="_static/scripts/fontawesome.js?digest=1"></script>'
+    text = site.inline_icons(
+        f'{script}<i class="theme-switch fa-solid fa-foo" data-mode="light"></i>', library
+    )
+    assert "fontawesome" not in text and "M0 filled" in text and 'data-mode="light"' in text
+    assert "M0 outline" in site.inline_icons('<span class="far fa-foo"></span>', library)
+    unknown = f'{script}<i class="fas fa-unknown"></i>'
+    assert site.inline_icons(unknown, library) == unknown, "an icon we can't draw keeps the script"
+
+
+def test_the_archive_is_one_folder_and_repeatable(tmp_path):
+    html = tmp_path / "html"
+    (html / "_static").mkdir(parents=True)
+    (html / "index.html").write_text("<p>here</p>")
+    (html / "_static" / "a.js.map").write_text("not needed to read")
+    one = printed.archive(html, tmp_path / "book.zip").read_bytes()
+    assert zipfile.ZipFile(tmp_path / "book.zip").namelist() == ["book/index.html"]
+    assert printed.archive(html, tmp_path / "book.zip").read_bytes() == one
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["book.zip", "html"]
+
+
+def test_a_site_that_is_not_there_is_said_so(tmp_path, capsys):
+    assert printed.main(["zip", str(tmp_path), str(tmp_path / "a.zip")]) == 2
+    assert "make book" in capsys.readouterr().err
+    assert not (tmp_path / "a.zip").exists()
+    assert printed.main(["epub"]) == 2
+
+
+def test_the_printable_page_has_contents_and_nothing_folded():
+    chapter = '<section id="{0}"><h1>{0}<a class="headerlink" href="#">#</a></h1><details class="x">y</details></section>'
+    text = printed.printable("<html>" + "".join(chapter.format(n) for n in ("front", "one", "two")))
+    assert text.index("front") < text.index("gcaf-contents") < text.index('<section id="one">')
+    assert '<li><a href="#two">two</a></li>' in text and '<li><a href="#front">' not in text
+    assert text.count("<details open") == 3 and 'data-theme="light"' in text
+
+
+def test_printing_without_chromium_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(printed.shutil, "which", lambda name: None)
+    with pytest.raises(printed.PrintError, match="apt install chromium"):
+        printed.pdf(tmp_path / "index.html", tmp_path / "a.pdf")
