@@ -53,12 +53,13 @@ const pick=k=>box.querySelector('[data-k='+k+']'),more=box.querySelector('.more'
 const f={label:pick('label'),named:pick('named'),outcome:pick('outcome'),why:pick('why'),order:pick('order')};
 const names=D.names,letters=D.letters,cases=D.cases,rows=Math.ceil(cases.length/D.columns);
 let hits=[],shown=STEP;
+const rule=document.createElement('style');rule.textContent='#'+ID+' .sheet{background-image:url('+D.sheet+')}';box.append(rule);
 const el=(tag,cls,text)=>{const e=document.createElement(tag);if(cls)e.className=cls;if(text)e.textContent=text;return e};
 function heat(v){const s=[[0,0,4],[87,16,110],[188,55,84],[249,142,9],[252,255,164]],x=v*4,i=Math.min(3,x|0),t=x-i;
  return s[i].map((c,k)=>c+(s[i+1][k]-c)*t)}
 function tile(n){
  const c=cases[n],li=el('li'),pic=el('div','pic'),img=el('div','sheet');
- img.style.backgroundImage='url('+D.sheet+')';img.style.backgroundSize=D.columns*100+'% '+rows*100+'%';
+ img.style.backgroundSize=D.columns*100+'% '+rows*100+'%';
  const x=n%D.columns,y=n/D.columns|0;
  img.style.backgroundPosition=(D.columns>1?x/(D.columns-1)*100:0)+'% '+(rows>1?y/(rows-1)*100:0)+'%';
  pic.append(img);
