@@ -17,7 +17,11 @@ from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _LEFT_OUT = (".map", ".doctree", ".buildinfo", "objects.inv")
-_CHAPTER = re.compile(r'<section[^>]*\bid="([^"]+)"[^>]*>\s*<h1>(.*?)<a class="headerlink"', re.DOTALL)
+# how Sphinx's single page begins each document
+_CHAPTER = re.compile(
+    r'<span id="document-[^"]*"></span><section[^>]*\bid="([^"]+)"[^>]*>\s*<h\d>(.*?)<a class="headerlink"',
+    re.DOTALL,
+)
 
 
 class PrintError(RuntimeError):
@@ -47,11 +51,10 @@ def archive(html: Path, out: Path) -> Path:
 
 def printable(page: str) -> str:
     """The single page with a table of contents before its first chapter, nothing folded, light."""
-    lines = "".join(f'<li><a href="#{at}">{title}</a></li>' for at, title in _CHAPTER.findall(page)[1:])
-    contents = f'<nav class="gcaf-contents"><h2>Contents</h2><ol>{lines}</ol></nav>'
-    heads = list(re.finditer(r"<section[^>]*>\s*<h1>", page))
-    if len(heads) > 1:
-        page = page[: heads[1].start()] + contents + page[heads[1].start() :]
+    lines = "".join(f'<li><a href="#{at}">{title}</a></li>' for at, title in _CHAPTER.findall(page))
+    contents = f'<nav class="gcaf-contents"><h2>Contents</h2><ul>{lines}</ul></nav>'
+    if first := _CHAPTER.search(page):
+        page = page[: first.start()] + contents + page[first.start() :]
     page = re.sub(r"<details(?![^>]*\bopen\b)", "<details open", page)
     return re.sub(r"<html\b", '<html data-theme="light" data-mode="light"', page, count=1)
 

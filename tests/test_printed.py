@@ -61,11 +61,14 @@ def test_a_site_that_is_not_there_is_said_so(tmp_path, capsys):
 
 
 def test_the_printable_page_has_contents_and_nothing_folded():
-    chapter = '<section id="{0}"><h1>{0}<a class="headerlink" href="#">#</a></h1><details class="x">y</details></section>'
-    text = printed.printable("<html>" + "".join(chapter.format(n) for n in ("front", "one", "two")))
-    assert text.index("front") < text.index("gcaf-contents") < text.index('<section id="one">')
-    assert '<li><a href="#two">two</a></li>' in text and '<li><a href="#front">' not in text
-    assert text.count("<details open") == 3 and 'data-theme="light"' in text
+    chapter = (
+        '<span id="document-{0}"></span><section class="x" id="{0}">\n<h2>{0}<a class="headerlink" href="#">#</a></h2>'
+        '<details class="x">y</details></section>'
+    )
+    text = printed.printable("<html><h1>front</h1>" + "".join(chapter.format(n) for n in ("one", "two")))
+    assert text.index("front") < text.index("gcaf-contents") < text.index('id="document-one"')
+    assert '<li><a href="#two">two</a></li>' in text
+    assert text.count("<details open") == 2 and 'data-theme="light"' in text
 
 
 def test_printing_without_chromium_says_what_to_install(tmp_path, monkeypatch):
