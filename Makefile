@@ -34,6 +34,7 @@ help: ## list what make can do
 demo: $(STAMP) ## the whole book from nothing: phantoms, every chapter executed, site built
 	@mkdir -p $(DEMO)
 	@rm -rf $(DEMO)/book && cp -RL book $(DEMO)/book && rm -f $(DEMO)/book/notebooks/*.ipynb
+	@cp CHANGELOG.md $(DEMO)/  # a page of the book includes it from above book/
 	GCAF_RESULTS=$(CURDIR)/$(DEMO)/results GCAF_CACHE=$(CURDIR)/$(DEMO)/cache \
 		$(GCAF) chapters --profile demo --out $(DEMO)/book/notebooks $(ARGS)
 	GCAF_RESULTS=$(CURDIR)/$(DEMO)/results GCAF_CACHE=$(CURDIR)/$(DEMO)/cache \
