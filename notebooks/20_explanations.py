@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # Explanations, measured
+# # 20. Explanations, measured
 #
 # **Reproduces:** Figure 13 and the claims of Section 5.9: the maps highlight the tumour, and agree across seeds.
 # **Takes:** seconds to a minute where the runs are on record; under the `demo` profile a few minutes the first time. The images are
@@ -185,7 +185,7 @@ display(
     Markdown(
         f"{part.value:.1%} ({part.low:.1%} to {part.high:.1%}) of the energy lies on black, which takes {area.value:.1%} of the image. "
         + (
-            "The maps avoid what is no tissue."
+            "That is less than a flat map would put there, and still energy that explains nothing by any tissue."
             if extra.high < 0
             else "The maps prefer what is no tissue: outlines, margins and size of the head decide with it, as chapter 18 would have them."
             if extra.low > 0

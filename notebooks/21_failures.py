@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # Where it fails
+# # 21. Where it fails
 #
 # **Reproduces:** nothing; the paper counts its errors in a confusion matrix (Figure 10) and looks no closer.
 # **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time. The images are needed.
@@ -168,8 +168,8 @@ pairs = failures.copies(cases)
 if len(pairs):
     same = clustered.mean(pairs["same"], pairs["group"])
     text = (
-        f"**One picture, two files.** {len(pairs):,} pairs of copies (identical, nearly identical or mirrored) were judged by the same "
-        f"run. The model gives both the same answer in {same.value:.1%} ({same.low:.1%} to {same.high:.1%}): where it doesn't, "
+        f"**One picture, two files.** Pairs of copies (identical, nearly identical or mirrored) that one run judged: {len(pairs):,}. "
+        f"The model gives both the same answer in {same.value:.1%} ({same.low:.1%} to {same.high:.1%}): where it doesn't, "
         "the mirror, the size or the compression of a file has changed its mind, or what little two nearly identical slices differ in."
     )
 else:

@@ -51,7 +51,8 @@ def masks(
     out = {}
     if dataset.banner:
         for row, file in enumerate(files):
-            drawn = cv2.imread(str(dataset.root / "masks" / f"{Path(file).stem}.png"), cv2.IMREAD_GRAYSCALE)
+            path = dataset.root / "masks" / f"{Path(file).stem}.png"
+            drawn = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
             if drawn is not None and drawn.any():
                 share = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
                 out[row] = share >= min(127.5, share.max())
