@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # The dataset
+# # 1. The dataset
 #
 # **Reproduces:** Table 2 (images of each class in each part) and Figure 7 (samples of each class).
 # **Takes:** seconds; nothing is trained.

@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # Preprocessing and augmentation
+# # 2. Preprocessing and augmentation
 #
 # **Reproduces:** Figure 2 (an image through the preprocessing), Figure 3 (its intensities before and
 # after), Figure 4 (augmented views), Equations 1 and 2.

@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # Mixup
+# # 3. Mixup
 #
 # **Reproduces:** Figure 5 (Mixup), Equation 3.
 # **Takes:** seconds; nothing is trained.

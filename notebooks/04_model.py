@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # The model
+# # 4. The model
 #
 # **Reproduces:** Figure 1 (architecture), Figure 6 (fusion module), Table 1 (fusion strategies), Equations 4
 # to 13; of these 9 to 13 are a reconstruction.

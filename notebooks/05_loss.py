@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # The loss
+# # 5. The loss
 #
 # **Reproduces:** Equations 14 and 15, in the two readings that the text allows; the paper's claim about smoothing.
 # **Takes:** under a minute; nothing of the model is trained, and no images are needed.

@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # Training in two stages
+# # 6. Training in two stages
 #
 # **Reproduces:** Table 3, Algorithm 1, Equations 16 to 18, Figures 8 and 9.
 # **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first

@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # Classification
+# # 7. Classification
 #
 # **Reproduces:** Figure 10 (a: classification report, b: confusion matrix) and the headline figures of
 # Section 5.4.

@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # ROC and precision-recall curves
+# # 8. ROC and precision-recall curves
 #
 # **Reproduces:** Figure 11 (a: ROC, b: precision-recall) and the areas of Section 5.5.
 # **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time.

@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # Reliability
+# # 9. Reliability
 #
 # **Reproduces:** Table 7 (Cohen's κ, Matthews correlation, expected calibration error).
 # **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time.

@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # The dataset audited
+# # 16. The dataset audited
 #
 # **Reproduces:** nothing; it examines the dataset of Section 5.1 and Table 2, which the paper takes as it is.
 # **Takes:** seconds; nothing is trained.

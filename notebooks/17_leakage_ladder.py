@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # The leakage ladder
+# # 17. The leakage ladder
 #
 # **Reproduces:** the headline accuracy and macro-F1 (Abstract, Section 5.4), on five splits instead of one.
 # **Takes:** seconds from the committed records; under `demo` the two runs it shows are trained, in minutes.

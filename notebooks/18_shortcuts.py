@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # Shortcuts
+# # 18. Shortcuts
 #
 # **Reproduces:** nothing; it asks what else than the tumour gives the class away in the dataset of Section 5.1.
 # **Takes:** seconds; nothing new is trained.

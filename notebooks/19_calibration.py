@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # Calibration, with intervals
+# # 19. Calibration, with intervals
 #
 # **Reproduces:** the calibration column of Table 7, and tests what the paper says of calibration (Sections 4.5, 5.6 and 5.7):
 # that Mixup, label smoothing and the averaged weights improve it.

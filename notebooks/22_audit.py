@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # The paper audited
+# # 22. The paper audited
 #
 # **Reproduces:** nothing; it checks the published numbers (Tables 2 to 8, Sections 5.1 to 5.8) against each other.
 # **Takes:** seconds; nothing is trained, no image is read.
