@@ -16,7 +16,7 @@
 # ---
 
 # %% [markdown]
-# # Predictions and where they come from
+# # 10. Predictions and where they come from
 #
 # **Reproduces:** Figure 12 (predictions with class-wise confidence) and Figure 13 (Grad-CAM).
 # **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first
