@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gcaf_lib.report import book, pairs
+from gcaf_lib.data.dataset import published_index
+from gcaf_lib.report import book, pairs, paper
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = pairs.sources(ROOT / "notebooks")
@@ -118,6 +119,13 @@ def test_configuration_is_what_the_book_relies_on():
     assert not CONFIG["html"]["use_edit_page_button"]
     mathjax = CONFIG["sphinx"]["config"]["mathjax_path"]
     assert (ROOT / "book" / "_static" / mathjax).is_file()
+
+
+def test_numbers_typed_on_the_first_page_are_the_published_ones():
+    claim = f"{paper.published('Abstract', paper.PROPOSED, 'accuracy'):.2f}"
+    text = (ROOT / "book" / "index.md").read_text()
+    assert set(re.findall(r"\d+\.\d+", text)) == {claim}
+    assert set(re.findall(r"\d,\d{3}", text)) == {f"{len(published_index()):,}"}
 
 
 def test_repository_is_named_alike_wherever_it_is_named():

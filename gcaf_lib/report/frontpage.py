@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
+from gcaf_lib.data import splits
 from gcaf_lib.report import audit, checklist, modelcard, pairs, paper, provenance, scorecard, tables
 from gcaf_lib.report.style import CLASS_NAMES
 
@@ -41,7 +42,7 @@ def write(
     results = results or _settings.results_dir()
     banner = provenance.PHANTOM_BANNER + "\n\n" if chosen.data.source == "phantom" else ""
     out = {
-        book / "_generated" / "scorecard.md": banner + front(frame, profile),
+        book / "_generated" / "scorecard.md": banner + front(frame, profile) + _floor(chosen, results),
         book / "_generated" / "scorecard_full.md": banner + full(frame),
         results / "scorecard.csv": frame.to_csv(index=False, float_format="%.5f", lineterminator="\n"),
         book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
@@ -61,7 +62,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
     ):
         row = _row(frame, "Abstract", "accuracy", protocol)
         value = "not yet run" if row is None else f"{100 * row.measured:.2f} %"
-        extra = "" if row is None else f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {row.n:.0f} seeds"
+        extra = "" if row is None else f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {_seeds(row.n)}"
         cards.append((value, f"accuracy, measured here {words}{extra}"))
     blocks = "".join(f"<div><b>{value}</b><span>{words}</span></div>" for value, words in cards)
     table = summary(frame, HEADLINE)
@@ -81,6 +82,25 @@ def front(frame: pd.DataFrame, profile: str) -> str:
             data=frame[frame.place.isin([p for p, _ in HEADLINE])].reset_index(drop=True),
         )
     )
+
+
+def _floor(chosen: _settings.Settings, results: Path) -> str:
+    """What a look-up that learns nothing scores on the same splits, from results/floors.csv."""
+    path = results / "floors.csv"
+    if chosen.data.source != "mri" or not path.is_file():
+        return ""
+    table = pd.read_csv(path).set_index(["floor", "protocol"])["accuracy"]
+    random, apart = (table[("1nn-mirror", protocol)] for protocol in ("paper", splits.FIVEFOLD))
+    return (
+        f"\n\n**Why the two columns differ.** A nearest-neighbour look-up on thumbnails, which learns nothing about "
+        f"tumours, is right on {random:.1%} of the test images under the random split, and on {apart:.1%} where "
+        "no patient stands on both sides: most test images have a copy, a mirror image or a neighbouring slice "
+        "in training. [The leakage ladder](notebooks/17_leakage_ladder.ipynb) shows every step.\n"
+    )
+
+
+def _seeds(n: float) -> str:
+    return "one seed" if n == 1 else f"{n:.0f} seeds"
 
 
 def full(frame: pd.DataFrame) -> str:
@@ -146,7 +166,7 @@ def _measured(metric: str, row: Any) -> str:
     if row is None:
         return "–"
     spread = f" ± {_show(metric, row.sd, unit=False)}" if np.isfinite(row.sd) else ""
-    return f"{_show(metric, row.measured, unit=not spread)}{spread} (n = {row.n:.0f})"
+    return f"{_show(metric, row.measured, unit=not spread)}{spread} ({'one seed' if row.n == 1 else f'n = {row.n:.0f}'})"
 
 
 def _show(metric: str, value: float, unit: bool = True) -> str:
