@@ -195,10 +195,13 @@ class Stage(keras.callbacks.Callback):
     def _values(self) -> list[np.ndarray]:
         return [np.array(ops.convert_to_numpy(v.value)) for v in self.moving]
 
+    def _put(self, values: list[np.ndarray]) -> None:
+        for variable, value in zip(self.moving, values, strict=True):
+            variable.assign(value)
+
     def assign(self, which: str = "ema") -> None:
         """Put the best epoch's weights (`raw` or `ema`) into the classifier."""
-        for variable, value in zip(self.moving, self.best[which]):
-            variable.assign(value)
+        self._put(self.best[which])
 
     # -- the loop ------------------------------------------------------------------------------
     def run(self) -> Stage:
@@ -233,9 +236,11 @@ class Stage(keras.callbacks.Callback):
         if self.ema:
             self.optimizer.finalize_variable_values(self.graph.trainable_variables)
             averaged = self._values()
+            # copies, because on JAX the model would share its arrays with the optimiser's averages,
+            # and a compiled step may give the memory of what it was handed away
+            self._put(averaged)
             row["val_loss"], row["val_accuracy"] = self._validate()
-            for variable, value in zip(self.moving, raw):
-                variable.assign(value)
+            self._put(raw)
         row["rate"] = float(ops.convert_to_numpy(self.optimizer.learning_rate))
         row["seconds"] = time.perf_counter() - self._started
         self.rows.append({name: float(value) for name, value in row.items()})
@@ -290,8 +295,7 @@ class Stage(keras.callbacks.Callback):
         def numbered(prefix: str) -> list[np.ndarray]:
             return [arrays[f"{prefix}_{i}"] for i in range(sum(n.startswith(f"{prefix}_") for n in arrays))]
 
-        for variable, value in zip(self.moving, numbered("raw"), strict=True):
-            variable.assign(value)
+        self._put(numbered("raw"))
         for variable, value in zip(self.optimizer.variables, numbered("opt"), strict=True):
             variable.assign(value)
         self.rows, self.patience = state["rows"], Patience(**state["patience"])
