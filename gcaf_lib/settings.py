@@ -266,6 +266,8 @@ def load(profile: str = "cpu", overrides: dict[str, Any] | None = None) -> Setti
         tree = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise SettingsError(f"profile {profile!r} is not valid YAML: {error}") from error
+    if not isinstance(tree, dict) or not all(isinstance(part, dict) for part in tree.values()):
+        raise SettingsError(f"profile {profile!r}: expected lines such as `training: {{batch_size: 32}}`")
     return Settings.from_dict(tree).replace(overrides or {})
 
 

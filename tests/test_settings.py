@@ -80,6 +80,10 @@ def test_profiles_may_be_files_and_mistakes_in_them_are_named(tmp_path):
     mine.write_text("training: {batch_size: [\n")
     with pytest.raises(SettingsError, match="not valid YAML"):
         load(str(mine))
+    for text in ("training\n", "training: 3\n", "- training\n"):
+        mine.write_text(text)
+        with pytest.raises(SettingsError, match="expected lines such as"):
+            load(str(mine))
     with pytest.raises(SettingsError, match="did you mean 'paper'"):
         load("papers")
 
