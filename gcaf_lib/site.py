@@ -29,6 +29,11 @@ _MENDS = (
     # a list may only hold list items, and the bibliography's entries are linked from elsewhere too
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
     (re.compile(r' role="doc-biblioentry"'), ""),
+    # a formula wider than the page scrolls, also from the keyboard
+    (
+        re.compile(r'<div class="math notranslate nohighlight">'),
+        '<div class="math notranslate nohighlight" tabindex="0">',
+    ),
 )
 _MATHJAX = re.compile(r'\s*<script[^>]*src="[^"]*mathjax/[^"]*"[^>]*></script>')
 
