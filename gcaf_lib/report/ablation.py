@@ -1,0 +1,231 @@
+"""Rows of an ablation: the paper's figure, ours over seeds, and the difference to the proposed model.
+
+Intervals are 95 % percentiles of the cluster bootstrap over patient groups, of the mean over seeds: the same
+draws as the scorecard's (`report.scorecard`), so that the pages agree to the last digit. They say what other test
+images could have given; what other seeds could have given is the sd over seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.evaluation import significance
+from gcaf_lib.report import paper, result_tables, scorecard
+from gcaf_lib.report.style import (
+    INK,
+    MUTED,
+    OURS,
+    PAPER,
+    Drawing,
+    drawing,
+    legend_below,
+    percent_label,
+    quiet,
+    styled,
+)
+from gcaf_lib.training import experiments
+
+METRICS = ("accuracy", "macro_f1", "macro_auc", "ece")
+COLUMNS = [
+    "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "low", "high", "difference",
+    "difference_sd", "difference_low", "difference_high", "pairs", "reference",
+]  # fmt: skip
+ABSENT = "not trained yet"
+_PLACES = {name: place for place, name in scorecard.TABLES.items()}
+
+
+def published(experiment: str, row: str) -> dict[str, paper.Figure]:
+    """The paper's figures of one row of an experiment, by metric; empty where the paper has no such row."""
+    place = _PLACES.get(experiment)
+    found = paper.find(place, row.replace(" = ", " ")) if place else []
+    return {figure.metric: figure for figure in found}
+
+
+def measure(
+    experiment: str,
+    found: Mapping[str, Sequence[Any]],
+    dataset: Any,
+    reference: Sequence[Any] = (),
+    metrics: Sequence[str] = METRICS,
+    which: str = "ema",
+) -> pd.DataFrame:
+    """One line (`COLUMNS`) for each row of an experiment and metric, rows without a record included (n = 0).
+
+    experiment: its name ("table-4"); found: `chapter.records(experiment)`; reference: run records of the
+    proposed model (`chapter.records("main")[paper.PROPOSED]`), with which each row is compared over the
+    seeds both have, on the same test images; which: "ema" or "raw" weights of the rows and of the reference.
+
+    All values are fractions. mean, sd, n: over seeds. difference: row minus reference, its mean over the
+    `pairs` shared seeds, with the sd over them and the interval of bootstrap samples that both share.
+    reference: whether the row is the proposed model itself. Raises `ValueError` where a row and the reference
+    were judged on different test images.
+    """
+    groups, cache = scorecard.clusters(dataset), {}
+
+    def draws(record: Any, metric: str) -> tuple[float, np.ndarray]:
+        """The metric of one run and its bootstrap draws: runs that two rows share are drawn once."""
+        name = id(record) if getattr(record, "key", None) is None else record.key, metric
+        if name not in cache:
+            y, p, classes = record.labels(), record.probabilities("test", which), record.settings.data.classes
+            p = p / p.sum(axis=1, keepdims=True)
+            own = None if groups is None else groups[record.rows()]
+            one = significance.bootstrap(y, p, metric, own, 1, classes=classes).value
+            cache[name] = one, significance.draws(y, p, metric, own, scorecard.DRAWS, classes=classes)
+        return cache[name]
+
+    base = {record.seed: record for record in reference}
+    lines = []
+    for row in experiments.experiment(experiment).rows:
+        records = list(found.get(row.label, ()))
+        figures = published(experiment, row.label)
+        pairs = [(record, base[record.seed]) for record in records if record.seed in base]
+        for one, other in pairs:
+            if not np.array_equal(one.rows(), other.rows()):
+                raise ValueError(
+                    f"{row.label}: run {one.key} was tested on other images than the proposed model's {other.key}; "
+                    "compare runs of one split only"
+                )
+        for metric in metrics:
+            own = [draws(record, metric) for record in records]
+            both = [(draws(one, metric), draws(other, metric)) for one, other in pairs]
+            gaps = [(a[0] - b[0], a[1] - b[1]) for a, b in both]
+            figure = figures.get(metric)
+            lines.append(
+                {
+                    "row": row.label,
+                    "metric": metric,
+                    "published": figure.fraction if figure else np.nan,
+                    "decimals": figure.decimals if figure else np.nan,
+                    "unit": figure.unit if figure else "",
+                    **dict(zip(("mean", "sd", "low", "high"), _spread(own))),
+                    "n": len(own),
+                    **{
+                        f"difference{tail}": v for tail, v in zip(("", "_sd", "_low", "_high"), _spread(gaps))
+                    },
+                    "pairs": len(gaps),
+                    "reference": bool(pairs) and all(one.key == other.key for one, other in pairs),
+                }
+            )
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _spread(values: Sequence[tuple[float, np.ndarray]]) -> tuple[float, float, float, float]:
+    """Mean and sd of the values, and the 95 % percentiles of the mean of their draws."""
+    if not values:
+        return (np.nan,) * 4
+    one = np.array([v for v, _ in values])
+    mean = np.mean([d for _, d in values], axis=0)
+    low, high = (np.nan, np.nan) if np.isnan(mean).all() else np.nanquantile(mean, [0.025, 0.975])
+    return float(one.mean()), float(one.std(ddof=1)) if len(one) > 1 else np.nan, float(low), float(high)
+
+
+def table(
+    frame: pd.DataFrame,
+    first: str = "Row",
+    names: Mapping[str, str] | None = None,
+    differences: Sequence[str] = ("accuracy",),
+) -> pd.DataFrame:
+    """`measure`'s frame for readers: one line a row, the paper's figure in square brackets beside ours.
+
+    names: what to call rows; differences: metrics whose difference to the proposed model gets a column.
+    """
+    lines = []
+    for row, part in frame.groupby("row", sort=False):
+        part = part.set_index("metric")
+        n = int(part["n"].iloc[0])
+        line: dict[str, Any] = {first: (names or {}).get(row, row), "n": n}
+        for metric, r in part.iterrows():
+            scale, decimals, unit = _scale(metric)
+            head = result_tables.metric_name(metric) + unit
+            theirs = f" [{r['published'] * scale:.{r['decimals']:.0f}f}]" if r["decimals"] >= 0 else ""
+            line[head] = (_mean_sd(r, scale, decimals) if n else "–") + theirs
+            if metric == frame["metric"].iloc[0]:
+                line[head] = line[head] if n else ABSENT + theirs
+                line["95 % interval"] = _interval(r["low"], r["high"], scale, decimals)
+        for metric in differences:
+            scale, decimals, unit = _scale(metric)
+            head = f"{result_tables.metric_name(metric)} − proposed{' (points)' if unit else ''}"
+            line[head] = difference_text(part.loc[metric])
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def difference_text(line: pd.Series) -> str:
+    """`−0.57 (−1.99 to +0.85)`: the difference to the proposed model with its interval."""
+    if line["reference"]:
+        return "the same runs"
+    if not line["pairs"]:
+        return "–"
+    scale, decimals, _ = _scale(line["metric"] if "metric" in line else line.name)
+    values = [line[f"difference{tail}"] for tail in ("", "_low", "_high")]
+    value, low, high = (signed(v * scale, decimals) for v in values)
+    return f"{value} ({low} to {high})"
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """A number with its sign, a true minus, and no sign for what rounds to 0."""
+    text = f"{value:+.{decimals}f}".replace("-", "−")
+    return text.lstrip("+−") if not text.strip("+−0.") else text
+
+
+def separated(line: pd.Series) -> bool:
+    """Whether the interval of the difference to the proposed model leaves 0 out."""
+    return bool(line["pairs"] and (line["difference_low"] > 0 or line["difference_high"] < 0))
+
+
+def _scale(metric: str) -> tuple[int, int, str]:
+    return (100, 2, " (%)") if metric == "accuracy" else (1, 4, "")
+
+
+def _mean_sd(line: pd.Series, scale: int, decimals: int) -> str:
+    spread = f" ± {line['sd'] * scale:.{decimals}f}" if line["n"] > 1 else ""
+    return f"{line['mean'] * scale:.{decimals}f}{spread}"
+
+
+def _interval(low: float, high: float, scale: int, decimals: int) -> str:
+    return f"{low * scale:.{decimals}f} to {high * scale:.{decimals}f}" if np.isfinite(low) else "–"
+
+
+@styled
+def dots(
+    frame: pd.DataFrame,
+    metric: str = "accuracy",
+    names: Mapping[str, str] | None = None,
+    published: bool = True,
+) -> Drawing:
+    """Rows of `measure` down: the paper's figure as an open diamond, ours as a dot with its interval.
+
+    The pale band is the interval of the proposed model, where it was run. Rows without a run say so.
+    """
+    part = frame[frame["metric"] == metric].reset_index(drop=True)
+    fig = drawing(height=1.0 + 0.34 * len(part))
+    ax = fig.subplots()
+    share = metric != "ece" and metric != "macro_auc"
+    same = part[part["reference"] & np.isfinite(part["low"])]
+    if len(same):
+        ax.axvspan(same["low"].iloc[0], same["high"].iloc[0], color=OURS, alpha=0.1, lw=0)
+    has = published and part["published"].notna().any()
+    shift = 0.13 if has else 0
+    for y, r in part.iterrows():
+        if has and np.isfinite(r["published"]):
+            ax.plot(r["published"], y - shift, "D", mfc="none", mec=PAPER, mew=1.4, ms=6)
+        if r["n"]:
+            ax.hlines(y + shift, r["low"], r["high"], color=OURS, lw=3, alpha=0.35)
+            ax.plot(r["mean"], y + shift, "o", color=OURS, ms=6)
+    ax.set_ylim(len(part) - 0.4, -0.6)
+    ax.set_yticks(range(len(part)), [(names or {}).get(row, row) for row in part["row"]])
+    for y, r in part.iterrows():
+        text = f"n = {r['n']}" if r["n"] else ABSENT
+        ax.text(1.01, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5,
+                color=INK if r["n"] else MUTED)  # fmt: skip
+    ax.set_xlabel(result_tables.metric_name(metric).replace("Accuracy", "accuracy"))
+    if share:
+        ax.xaxis.set_major_formatter(percent_label)
+    quiet(ax, "x")
+    marks = [("o", OURS, OURS, "measured, 95 % interval")]
+    legend_below(fig, marks + ([("D", "none", PAPER, "the paper's figure")] if has else []))
+    return fig
