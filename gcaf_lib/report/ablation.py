@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
+from gcaf_lib import settings
 from gcaf_lib.evaluation import significance
 from gcaf_lib.report import paper, result_tables, scorecard
 from gcaf_lib.report.style import (
@@ -20,6 +22,7 @@ from gcaf_lib.report.style import (
     MUTED,
     OURS,
     PAPER,
+    SURFACE,
     Drawing,
     drawing,
     legend_below,
@@ -32,9 +35,10 @@ from gcaf_lib.training import experiments
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece")
 COLUMNS = [
     "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "low", "high", "difference",
-    "difference_sd", "difference_low", "difference_high", "pairs", "reference",
+    "difference_sd", "difference_low", "difference_high", "pairs", "reference", "published_difference",
 ]  # fmt: skip
 ABSENT = "not trained yet"
+_SHARES = ("accuracy",)  # shown in percent, their differences in points
 _PLACES = {name: place for place, name in scorecard.TABLES.items()}
 
 
@@ -43,6 +47,14 @@ def published(experiment: str, row: str) -> dict[str, paper.Figure]:
     place = _PLACES.get(experiment)
     found = paper.find(place, row.replace(" = ", " ")) if place else []
     return {figure.metric: figure for figure in found}
+
+
+def proposed(experiment: str) -> list[str]:
+    """The rows of an experiment that are the paper's proposed setting (Table 8 has one a hyper-parameter)."""
+    default = settings.load("paper")
+    return [
+        label for label, chosen in experiments.experiment(experiment).settings("paper") if chosen == default
+    ]
 
 
 def measure(
@@ -61,7 +73,8 @@ def measure(
 
     All values are fractions. mean, sd, n: over seeds. difference: row minus reference, its mean over the
     `pairs` shared seeds, with the sd over them and the interval of bootstrap samples that both share.
-    reference: whether the row is the proposed model itself. Raises `ValueError` where a row and the reference
+    reference: whether the row is the proposed model itself. published_difference: the paper's figure minus its own
+    for the proposed setting in the same table. Raises `ValueError` where a row and the reference
     were judged on different test images.
     """
     groups, cache = scorecard.clusters(dataset), {}
@@ -78,6 +91,8 @@ def measure(
         return cache[name]
 
     base = {record.seed: record for record in reference}
+    own_row = proposed(experiment)
+    theirs = published(experiment, own_row[0]) if own_row else {}
     lines = []
     for row in experiments.experiment(experiment).rows:
         records = list(found.get(row.label, ()))
@@ -107,7 +122,12 @@ def measure(
                         f"difference{tail}": v for tail, v in zip(("", "_sd", "_low", "_high"), _spread(gaps))
                     },
                     "pairs": len(gaps),
-                    "reference": bool(pairs) and all(one.key == other.key for one, other in pairs),
+                    "reference": all(one.key == other.key for one, other in pairs)
+                    if pairs
+                    else row.label in own_row,
+                    "published_difference": figure.fraction - theirs[metric].fraction
+                    if figure and metric in theirs
+                    else np.nan,
                 }
             )
     return pd.DataFrame(lines, columns=COLUMNS)
@@ -156,10 +176,10 @@ def table(
 
 def difference_text(line: pd.Series) -> str:
     """`−0.57 (−1.99 to +0.85)`: the difference to the proposed model with its interval."""
-    if line["reference"]:
-        return "the same runs"
     if not line["pairs"]:
         return "–"
+    if line["reference"]:
+        return "the same runs"
     scale, decimals, _ = _scale(line["metric"] if "metric" in line else line.name)
     values = [line[f"difference{tail}"] for tail in ("", "_low", "_high")]
     value, low, high = (signed(v * scale, decimals) for v in values)
@@ -178,7 +198,7 @@ def separated(line: pd.Series) -> bool:
 
 
 def _scale(metric: str) -> tuple[int, int, str]:
-    return (100, 2, " (%)") if metric == "accuracy" else (1, 4, "")
+    return (100, 2, " (%)") if metric in _SHARES else (1, 4, "")
 
 
 def _mean_sd(line: pd.Series, scale: int, decimals: int) -> str:
@@ -197,35 +217,43 @@ def dots(
     names: Mapping[str, str] | None = None,
     published: bool = True,
 ) -> Drawing:
-    """Rows of `measure` down: the paper's figure as an open diamond, ours as a dot with its interval.
+    """Rows of `measure` down; left the metric, right its difference to the proposed model on the same images.
 
-    The pale band is the interval of the proposed model, where it was run. Rows without a run say so.
+    The paper's figures are open diamonds, ours dots with their intervals. Rows without a run say so.
     """
     part = frame[frame["metric"] == metric].reset_index(drop=True)
-    fig = drawing(height=1.0 + 0.34 * len(part))
-    ax = fig.subplots()
-    share = metric != "ece" and metric != "macro_auc"
-    same = part[part["reference"] & np.isfinite(part["low"])]
-    if len(same):
-        ax.axvspan(same["low"].iloc[0], same["high"].iloc[0], color=OURS, alpha=0.1, lw=0)
-    has = published and part["published"].notna().any()
-    shift = 0.13 if has else 0
-    for y, r in part.iterrows():
-        if has and np.isfinite(r["published"]):
-            ax.plot(r["published"], y - shift, "D", mfc="none", mec=PAPER, mew=1.4, ms=6)
-        if r["n"]:
-            ax.hlines(y + shift, r["low"], r["high"], color=OURS, lw=3, alpha=0.35)
-            ax.plot(r["mean"], y + shift, "o", color=OURS, ms=6)
-    ax.set_ylim(len(part) - 0.4, -0.6)
-    ax.set_yticks(range(len(part)), [(names or {}).get(row, row) for row in part["row"]])
+    published = published and bool(part["published"].notna().any())
+    fig = drawing(height=1.15 + 0.36 * len(part))
+    left, right = fig.subplots(1, 2, sharey=True, width_ratios=[1.15, 1])
+    shift = 0.14 if published else 0
+    for ax, value, theirs in ((left, "mean", "published"), (right, "difference", "published_difference")):
+        head = "difference" if ax is right else ""
+        low, high = (f"{head}_{end}" if head else end for end in ("low", "high"))
+        scale = 100 if head and metric in _SHARES else 1
+        run = part[part[value].notna() & ~(part["reference"] & (ax is right))]
+        ax.hlines(run.index + shift, scale * run[low], scale * run[high], color=OURS, lw=3, alpha=0.35)
+        ax.plot(scale * run[value], run.index + shift, "o", color=OURS, ms=6)
+        if published:
+            other = part[~(part["reference"] & (ax is right))]
+            ax.plot(scale * other[theirs], other.index - shift, "D", mfc="none", mec=PAPER, mew=1.4, ms=5.5)
+        quiet(ax, "x")
+    left.set_ylim(len(part) - 0.4, -0.6)
+    left.set_yticks(range(len(part)), [(names or {}).get(row, row) for row in part["row"]])
+    right.axvline(0, color=MUTED, lw=1)
     for y, r in part.iterrows():
         text = f"n = {r['n']}" if r["n"] else ABSENT
-        ax.text(1.01, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5,
-                color=INK if r["n"] else MUTED)  # fmt: skip
-    ax.set_xlabel(result_tables.metric_name(metric).replace("Accuracy", "accuracy"))
-    if share:
-        ax.xaxis.set_major_formatter(percent_label)
-    quiet(ax, "x")
+        right.text(1.02, y, text, transform=right.get_yaxis_transform(), va="center", fontsize=7.5,
+                   color=INK if r["n"] else MUTED)  # fmt: skip
+        if r["reference"]:
+            right.text(0.0, y, " proposed ", va="center", ha="center", fontsize=7.5, color=MUTED,
+                       bbox={"boxstyle": "square,pad=0.1", "fc": SURFACE, "ec": "none"})  # fmt: skip
+    name = result_tables.metric_name(metric)
+    left.set_title(name)
+    right.set_title("Minus the proposed" + (", points" if metric in _SHARES else ""))
+    if metric in _SHARES:
+        left.xaxis.set_major_formatter(percent_label)
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(5))
     marks = [("o", OURS, OURS, "measured, 95 % interval")]
-    legend_below(fig, marks + ([("D", "none", PAPER, "the paper's figure")] if has else []))
+    legend_below(fig, marks + ([("D", "none", PAPER, "the paper's figure")] if published else []))
     return fig
