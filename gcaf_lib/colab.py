@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import subprocess
 import sys
@@ -41,14 +42,27 @@ def plan(
     return install, hold, old
 
 
-def set_up(root: Path = ROOT, run: Callable = subprocess.run) -> None:
+def bounds(requires: list[str]) -> list[str]:
+    """What a kept package asks of others, as pip's constraints: extras and other machines' left out.
+
+    pip looks at the needs of what it installs, not at those of what is there: without these it
+    would put a protobuf in place that Colab's TensorFlow can't be imported with.
+    """
+    needs = [Requirement(text) for text in requires]
+    here = [n for n in needs if n.specifier and (n.marker is None or n.marker.evaluate({"extra": ""}))]
+    return [f"{need.name}{need.specifier}" for need in here]
+
+
+def set_up(images: bool = False, root: Path = ROOT, run: Callable = subprocess.run) -> None:
     """Install this checkout and what its requirements lack; run records are read from its results/.
 
+    images: the chapter shows images: fetch the dataset where it is not there yet.
     Raises `RuntimeError` with pip's last lines where pip fails.
     """
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     install, hold, old = plan(project["dependencies"], _version, sys.modules.__contains__)
     if install:
+        hold += [line for name in HELD if _version(name) for line in bounds(_requires(name))]
         with tempfile.TemporaryDirectory() as folder:
             held = Path(folder) / "held.txt"
             held.write_text("\n".join(hold) + "\n", encoding="utf-8")
@@ -56,10 +70,27 @@ def set_up(root: Path = ROOT, run: Callable = subprocess.run) -> None:
     _pip(run, "--no-deps", "-e", str(root))  # for the command `gcaf`; this kernel reads the checkout itself
     for line in old:
         print(f"kept as Colab has it: {line}")
+    importlib.invalidate_caches()
+    if images:
+        _fetch()
     print(
         "Ready. Figures are drawn from the published run records in results/; to train again, change the "
-        "profile below. Chapters that show images need the dataset once: !gcaf data fetch"
+        "profile below."
     )
+
+
+def _fetch() -> None:
+    """Fetch the images once; what can't be fetched is said, and the chapter below says so again."""
+    from gcaf_lib.data import dataset, fetch
+
+    try:
+        dataset.locate()
+    except dataset.DataError:
+        print("This chapter shows images: fetching the dataset, once for this machine ...")
+        try:
+            print(fetch.fetch())
+        except OSError as error:
+            print(error)
 
 
 def _version(name: str) -> str | None:
@@ -67,6 +98,10 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _requires(name: str) -> list[str]:
+    return importlib.metadata.requires(name) or []
 
 
 def _pip(run: Callable, *arguments: str) -> None:

@@ -36,14 +36,16 @@ if "google.colab" in sys.modules:
     import subprocess
     from pathlib import Path
 
-    if not Path("/content/{name}").is_dir():
+    home = Path.cwd() / "{name}"
+    if not home.is_dir():
         subprocess.run(
-            ["git", "clone", "-q", "--depth=1", "--branch={ref}", "{url}", "/content/{name}"], check=True
+            ["git", "clone", "-q", "--depth=1", "--branch={ref}", "{url}", str(home)], check=True
         )
-    sys.path.insert(0, "/content/{name}")
+    sys.path.insert(0, str(home))
     from gcaf_lib import colab
 
-    colab.set_up()"""
+    colab.set_up({images})"""
+_IMAGES = "need_images=True"
 
 
 def clean_notebook(source: Path) -> nbformat.NotebookNode:
@@ -57,7 +59,10 @@ def clean_notebook(source: Path) -> nbformat.NotebookNode:
     if config.is_file():
         published = yaml.safe_load(config.read_text(encoding="utf-8"))["repository"]
         text = _COLAB.format(
-            url=published["url"], ref=published["branch"], name=published["url"].rsplit("/", 1)[1]
+            url=published["url"],
+            ref=published["branch"],
+            name=published["url"].rsplit("/", 1)[1],
+            images="images=True" if any(_IMAGES in c.source for c in book.cells) else "",
         )
         cell = nbformat.v4.new_code_cell(text, id=COLAB_TAG, metadata={"tags": [COLAB_TAG, "remove-cell"]})
         book.cells.insert(1, cell)
