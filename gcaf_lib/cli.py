@@ -24,6 +24,7 @@ examples:
   gcaf train --profile cpu --seed 1 --set model.fusion=gate --set training.mixup=0
   gcaf settings --profile cpu               every setting: value, range, meaning
   gcaf runs                                 what has been trained
+  gcaf reproduce 3f2a                       train that run again: the same, bit for bit?
   gcaf predict 3f2a slice.jpg --cam maps/   probabilities, and where the model looked
   gcaf chapters --profile cpu --only 07 08  execute two chapters of the book
   gcaf audit                                which of the paper's numbers can't be true
@@ -164,6 +165,18 @@ def build_parser() -> argparse.ArgumentParser:
     runs_ = add(rooms, "runs", commands.runs, "list the run records")
     runs_.add_argument("--all", action="store_true", help="stage-0 runs too")
     runs_.add_argument("--json", action="store_true", help="JSON in place of a table")
+
+    again = add(
+        rooms,
+        "reproduce",
+        commands.reproduce,
+        "train a recorded run again and compare it bit for bit",
+        [data_option],
+        "gcaf reproduce 3f2a",
+    )
+    again.add_argument("record", metavar="RUN", help="a run's key, the start of it, or its folder")
+    again.add_argument("--stage0", action="store_true", help="also the backbones' stage 0, from nothing")
+    again.add_argument("--dry", action="store_true", help="compare only; don't note it in the results folder")
 
     settings_ = add(rooms, "settings", commands.settings, "list every setting: value, range, meaning")
     settings_.add_argument("--profile", metavar="P", help="only this profile's values")

@@ -105,6 +105,28 @@ def predict(args: argparse.Namespace) -> int:
     return 0
 
 
+def reproduce(args: argparse.Namespace) -> int:
+    """Train a recorded run again and compare; exit 1 where a bit differs."""
+    from gcaf_lib.training import runs as store
+
+    record = store.resolve(args.record)
+    from gcaf_lib.training import reproduce as room
+
+    found = room.reproduce(record, args.data, own_stage0=args.stage0)
+    table = found.differences[~found.differences["identical"]]
+    print(f"run       {record.key} ({record.info['profile']}, seed {record.seed})")
+    print(f"arrays    {len(found.differences)}, bit for bit the same: {len(found.differences) - len(table)}")
+    for row in table.itertuples():
+        print(f"differs   {row.array}: by at most {row.largest_difference:.3g}")
+    print(f"answers   {found.changed_answers} of {len(record.labels())} test images changed")
+    print(f"accuracy  recorded {found.accuracy:.4f}, again {found.accuracy_again:.4f}")
+    if not found.identical:
+        print("Other processors, devices and library versions round differently, and training lets it grow.")
+    if not args.dry:
+        print(f"noted in  {room.note(record, found)}")
+    return 0 if found.identical else 1
+
+
 def runs(args: argparse.Namespace) -> int:
     """List run records."""
     from gcaf_lib.training import runs as store

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gcaf_lib.settings import Settings
-from gcaf_lib.training import environment
+from gcaf_lib.training import environment, reproduce
 
 # cli.py is left out: no chapter can see it.
 LIBRARY_CODE = ("settings.py", "data", "model", "training", "evaluation", "report")
@@ -87,7 +87,15 @@ def facts(
         "run_dirty": any(p.get("dirty") for p in trained),
         "run_seconds": round(sum(p.get("seconds") or 0 for p in trained)),
         "older_code": sum(p.get("fingerprint") != now for p in trained),
+        "reproduced": _reproduced({p.get("fingerprint") for p in trained} - {now}, now),
     }
+
+
+def _reproduced(older: set[str | None], now: str) -> list[str]:
+    """Runs of these older codes that today's code has made again bit for bit."""
+    known = reproduce.read()
+    same = known[known["trained_with"].isin(older) & (known["fingerprint"] == now)]
+    return sorted(same.loc[same["identical"].astype(bool), "run"])
 
 
 def strip(
@@ -124,14 +132,14 @@ def render(info: dict[str, Any]) -> str:
             ("Seeds", f"{', '.join(map(str, info['seeds']))} (n = {len(info['seeds'])})"),
             ("Trained at", ", ".join(c[:7] for c in info["run_commits"]) or "unknown commit"),
             ("Training took", span(info["run_seconds"])),
-            ("Code of the runs", _older(info["older_code"], n, info["training"])),
+            ("Code of the runs", _older(info, n)),
         ]
     body = "".join(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in rows)
     body += f"<dt>Duration</dt><dd>{DURATION}</dd>"
     banner = PHANTOM_BANNER if info["phantoms"] else ""
     warning = ""
     if info["older_code"]:
-        warning = f'<p class="gcaf-older">{_text(_older(info["older_code"], n, info["training"]))}</p>'
+        warning = f'<p class="gcaf-older">{_text(_older(info, n))}</p>'
     return (
         f'{banner}<details class="gcaf-strip"><summary><span class="gcaf-strip-title">Provenance</span> '
         f"{' · '.join(brief)}</summary><dl>{body}</dl></details>{warning}"
@@ -173,13 +181,17 @@ def _device(info: dict[str, Any]) -> str:
     return f"{os.cpu_count()} CPU cores; nothing was trained"
 
 
-def _older(older: int, n: int, now: str) -> str:
+def _older(info: dict[str, Any], n: int) -> str:
+    older, now, again = info["older_code"], info["training"], info.get("reproduced")
     if not older:
         return f"as now (training code {now})"
-    return (
-        f"{older} of {_count(n, 'run')} trained by an earlier version of the training code (now {now}); "
-        "their numbers are shown as they were recorded"
-    )
+    said = f"{older} of {_count(n, 'run')} trained by an earlier version of the training code (now {now}); "
+    if again:
+        return said + (
+            f"made again with today's code, {'run' if len(again) == 1 else 'runs'} {', '.join(again)} came out "
+            "the same bit for bit (gcaf reproduce)"
+        )
+    return said + "their numbers are shown as they were recorded"
 
 
 def _backend() -> str:

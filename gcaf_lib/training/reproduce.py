@@ -1,0 +1,159 @@
+"""Train a recorded run again and compare: does today's code, here, give the record bit for bit?
+
+A record says which code made it. When the code has changed since, its numbers stand on trust until
+somebody makes one of the records again. That is what this does: everything is trained anew beside
+the store, which it never touches, and compared array for array. What was found is one line of
+`results/reproduced.csv`, which the provenance strips read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.settings import cache_dir, results_dir
+from gcaf_lib.training import environment, runs
+
+COLUMNS = (
+    "run", "trained_with", "trained_at", "fingerprint", "commit", "backend", "device",
+    "identical", "largest_difference", "changed_answers", "images",
+)  # fmt: skip
+SHARED = ("images", "index", "phantoms", "thumbnails")  # derived from the data alone
+
+
+class Outcome(NamedTuple):
+    """Array by array (`differences`), and what it means for the answers on the test part."""
+
+    differences: pd.DataFrame
+    changed_answers: int
+    accuracy: float
+    accuracy_again: float
+
+    @property
+    def identical(self) -> bool:
+        return bool(self.differences["identical"].all())
+
+
+@contextlib.contextmanager
+def _beside(own_stage0: bool) -> Iterator[None]:
+    """A store and a cache of their own, for as long as the context lasts."""
+    before = {name: os.environ.get(name) for name in ("GCAF_RESULTS", "GCAF_CACHE")}
+    cache = cache_dir().resolve()
+    with tempfile.TemporaryDirectory(prefix="gcaf-reproduce-") as folder:
+        new = Path(folder) / "cache"
+        new.mkdir()
+        for name in SHARED + (() if own_stage0 else ("weights",)):
+            (cache / name).mkdir(parents=True, exist_ok=True)
+            if name != "weights":
+                (new / name).symlink_to(cache / name, target_is_directory=True)
+        if not own_stage0:  # the finished ones can be read; what is trained here must not land among them
+            (new / "weights").mkdir()
+            for done in (cache / "weights").glob("*/backbone.weights.h5"):
+                (new / "weights" / done.parent.name).symlink_to(done.parent, target_is_directory=True)
+        os.environ |= {"GCAF_RESULTS": str(Path(folder) / "results"), "GCAF_CACHE": str(new)}
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+def reproduce(
+    record: runs.Record, data: str | Path | None = None, own_stage0: bool = False, progress: bool = True
+) -> Outcome:
+    """Train this run anew, beside the store, and compare.
+
+    own_stage0: train the backbones' stage 0 anew too, not only where this machine has no weights of it.
+    Raises `RunError` for a record of another kind, or where today's code would make another run of
+    these settings (another key: changed images, split or settings).
+    """
+    from gcaf_lib.training import train
+
+    if record.info["kind"] != "main":
+        raise runs.RunError(f"{record.key} is a {record.info['kind']} record: give a main run (`gcaf runs`)")
+    work = train.task(record.settings, data)
+    today = runs.key(record.settings, record.seed, work.dataset.hash, work.split_hash)
+    if today != record.key:
+        raise runs.RunError(
+            f"run {record.key} can't be made again: these settings, images and split now have the key {today}. "
+            "Check the images (`gcaf data check`) and the folder results/splits"
+        )
+    with _beside(own_stage0):
+        again = train.get(
+            record.settings, record.seed, profile=record.info["profile"], work=work, progress=progress
+        )
+        now, then = (r.probabilities().argmax(1) for r in (again, record))
+        return Outcome(
+            differences(record, again),
+            int((now != then).sum()),
+            float((then == record.labels()).mean()),
+            float((now == again.labels()).mean()),
+        )
+
+
+def differences(first: runs.Record, second: runs.Record) -> pd.DataFrame:
+    """One row an array of the two records: array, size, identical, largest_difference.
+
+    The history's seconds are left out. An array that only one of them has, or of another shape, differs
+    by NaN.
+    """
+    one, two = _arrays(first), _arrays(second)
+    rows = []
+    for name in [*one, *(n for n in two if n not in one)]:
+        a, b = one.get(name), two.get(name)
+        if a is None or b is None or a.shape != b.shape:
+            rows.append((name, 0 if a is None else a.size, False, np.nan))
+            continue
+        same = a.dtype == b.dtype and a.tobytes() == b.tobytes()
+        gap = np.abs(a.astype(np.float64) - b.astype(np.float64)).max() if a.size else 0.0
+        rows.append((name, a.size, same, float(gap)))
+    return pd.DataFrame(rows, columns=["array", "size", "identical", "largest_difference"])
+
+
+def _arrays(record: runs.Record) -> dict[str, np.ndarray]:
+    history = record.history.drop(columns="seconds")
+    out = {f"history: {name}": history[name].to_numpy() for name in history}
+    out |= {f"predictions: {name}": value for name, value in record.predictions.items()}
+    return out | {f"maps: {name}": value for name, value in (record.maps or {}).items()}
+
+
+def note(record: runs.Record, outcome: Outcome) -> Path:
+    """Write the outcome's line (`COLUMNS`) into reproduced.csv of the results folder; return its path."""
+    made, today = record.info["provenance"], environment.describe()
+    line = {
+        "run": record.key,
+        "trained_with": made["fingerprint"],
+        "trained_at": made["commit"],
+        **{name: today[name] for name in ("fingerprint", "commit", "backend", "device")},
+        "identical": outcome.identical,
+        "largest_difference": outcome.differences["largest_difference"].max(skipna=False),
+        "changed_answers": outcome.changed_answers,
+        "images": len(record.labels()),
+    }
+    path = results_dir() / "reproduced.csv"
+    known = read(path)
+    same = (known["run"] == line["run"]) & (known["fingerprint"] == line["fingerprint"])
+    same &= (known["backend"] == line["backend"]) & (known["device"] == line["device"])
+    table = pd.DataFrame([*known[~same].to_dict("records"), line], columns=list(COLUMNS))
+    temporary = path.with_name(f".tmp-{path.name}.{os.getpid()}")
+    table.to_csv(temporary, index=False, lineterminator="\n")
+    os.replace(temporary, path)
+    return path
+
+
+def read(path: Path | None = None) -> pd.DataFrame:
+    """reproduced.csv (`COLUMNS`); empty where nothing was made again."""
+    path = path or results_dir() / "reproduced.csv"
+    if not path.is_file():
+        return pd.DataFrame(columns=list(COLUMNS))
+    # a key of digits alone is no number
+    return pd.read_csv(path, dtype=dict.fromkeys(("run", "trained_with", "fingerprint", "commit"), str))
