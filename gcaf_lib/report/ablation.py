@@ -186,6 +186,43 @@ def difference_text(line: pd.Series) -> str:
     return f"{value} ({low} to {high})"
 
 
+def gaps(
+    frame: pd.DataFrame, metric: str = "accuracy", first: str = "Row", names: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """One line a row but the proposed: the paper's gap to the proposed, ours, and what our interval says of both."""
+    scale, decimals, unit = _scale(metric)
+    part = frame[(frame["metric"] == metric) & ~frame["reference"].astype(bool)]
+    lines = []
+    for _, r in part.iterrows():
+        theirs = r["published_difference"]
+        sd = f"{r['difference_sd'] * scale:.{decimals}f}" if r["pairs"] > 1 else "–"
+        lines.append(
+            {
+                first: (names or {}).get(r["row"], r["row"]),
+                "The paper" + (" (points)" if unit else ""): signed(theirs * scale, decimals)
+                if np.isfinite(theirs)
+                else "–",
+                "Measured": difference_text(r) if r["pairs"] else ABSENT,
+                "sd over seeds": sd,
+                "Seeds": int(r["pairs"]),
+                "Our interval": says(r),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def says(line: pd.Series) -> str:
+    """What the interval of a difference says of 0, and of the paper's difference where there is one."""
+    if not line["pairs"]:
+        return "–"
+    word = "holds 0" if not separated(line) else "is above 0" if line["difference_low"] > 0 else "is below 0"
+    theirs = line["published_difference"]
+    if not np.isfinite(theirs):
+        return word
+    inside = line["difference_low"] <= theirs <= line["difference_high"]
+    return f"{word}; the paper's gap lies {'inside' if inside else 'outside'}"
+
+
 def signed(value: float, decimals: int = 2) -> str:
     """A number with its sign, a true minus, and no sign for what rounds to 0."""
     text = f"{value:+.{decimals}f}".replace("-", "−")
