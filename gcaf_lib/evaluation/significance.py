@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
 from gcaf_lib.evaluation import weighted
@@ -184,6 +183,8 @@ def cluster_permutation(first, second, groups=None, n: int = 9999, seed: int = 0
     sums = sums[sums != 0]  # groups without a difference change nothing
     if not len(sums):
         return Test(0.0, 0.0, 1.0, np.nan, np.nan, g)
+    if len(sums) == 1:  # swapped or not, the difference is as large
+        return Test(float(d.mean()), float(sums[0] / len(d)), 1.0, np.nan, np.nan, g)
     result = stats.permutation_test(
         (sums, np.zeros_like(sums)),
         lambda x, y, axis: np.sum(x - y, axis=axis) / len(d),
@@ -242,10 +243,17 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 def power(differences, sd: float, seeds: int, alpha: float = 0.05) -> np.ndarray:
     """Power of the two-sided paired t-test to find each true difference; sd is that of the differences."""
-    effect = np.abs(np.atleast_1d(np.asarray(differences, np.float64))) / sd
-    return np.array([float(TTestPower().power(e, seeds, alpha)) for e in effect])
+    return _power(np.abs(np.atleast_1d(np.asarray(differences, np.float64))) / sd, seeds, alpha)
+
+
+def _power(effect, seeds: int, alpha: float):
+    centre = effect * np.sqrt(seeds)
+    edge = stats.t.isf(alpha / 2, seeds - 1)
+    # SciPy's far tail is NaN at some large arguments, where it is below 1e-16
+    far = np.nan_to_num(stats.nct.cdf(-edge, seeds - 1, centre), nan=0.0)
+    return np.clip(stats.nct.sf(edge, seeds - 1, centre) + far, 0, 1)
 
 
 def detectable(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:
     """Smallest true difference that `seeds` paired runs find with this power; sd is of the differences."""
-    return float(TTestPower().solve_power(None, seeds, alpha, power)) * sd
+    return sd * float(optimize.brentq(lambda d: _power(d, seeds, alpha) - power, 1e-9, 1e3, xtol=1e-12))
