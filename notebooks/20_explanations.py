@@ -311,7 +311,7 @@ if check is None:
         )
     )
 else:
-    unlike = check[(check["step"] == -1) & (check["map"] == tumours.FUSED)]["correlation"].iloc[0]
+    unlike = check[(check["step"] == sanity.OTHER) & (check["map"] == tumours.FUSED)]["correlation"].iloc[0]
     display(pictures.cascade(check, unlike))
 
 # %% tags=["hide-input"]
@@ -328,6 +328,7 @@ if check is not None:
                 ],
                 "Rank correlation": steps["rank"].round(3).tolist(),
                 "Empty maps (%)": (100 * steps["empty"]).round(1).tolist(),
+                "Right answers (%)": (100 * steps["accuracy"]).round(1).tolist(),
             }
         ),
         name="tab-cascade",
@@ -354,8 +355,47 @@ if check is not None:
     )
 
 # %% [markdown]
-# The second check of that work, a model trained on **shuffled labels**, isn't on record: it needs a training whose labels are permuted,
-# which the settings don't offer yet. It stays to be done.
+# The second check of that work trains the same model from nothing, stage 0 included, on **shuffled labels**: all it can learn is what
+# images look like, not which class they are. Its maps, for the same classes of the same images, are compared with the trained ones.
+
+# %% tags=["hide-input"]
+shuffled = None if check is None else check[check["step"] == sanity.SHUFFLED].set_index("map")
+if shuffled is None or shuffled.empty:
+    display(Markdown("No model trained on shuffled labels is on record for this profile."))
+else:
+    tables.show(
+        pd.DataFrame(
+            {
+                "Map": [tt.map_name(name) for name in shuffled.index],
+                "Correlation (95 % interval)": [
+                    tt.span(*v, 3) for v in shuffled[["correlation", "low", "high"]].to_numpy()
+                ],
+                "Rank correlation": shuffled["rank"].round(3).tolist(),
+                "Empty maps (%)": (100 * shuffled["empty"]).round(1).tolist(),
+            }
+        ),
+        name="tab-shuffled",
+        caption="Maps of a model trained on shuffled labels against those of the trained one (one training each): "
+        f"{int(shuffled['n'].iloc[0])} test images.",
+        data=shuffled.reset_index(),
+    )
+    apart = shuffled.loc[tumours.FUSED]
+    right = check[(check["step"] == 0) & (check["map"] == tumours.FUSED)]["accuracy"].iloc[0]
+    display(
+        Markdown(
+            f"On these images it is right on {apart['accuracy']:.1%}, the trained model on {right:.1%}. Its fused maps correlate at "
+            f"{apart['correlation']:.3f} ({apart['low']:.3f} to {apart['high']:.3f}) with the trained ones; maps of different images "
+            f"at {unlike:.3f}. "
+            + (
+                "The labels decide the maps: without them nothing is left beyond what any two images share."
+                if apart["high"] <= unlike
+                else "Part of each map does not come from the labels: a model that learnt no class marks some of the same places, "
+                "more than the maps of different images have in common."
+                if apart["low"] > unlike
+                else "The interval holds the correlation of different images: no more is left than any two images share."
+            )
+        )
+    )
 
 # %% [markdown]
 # ## Cases to look at

@@ -117,19 +117,6 @@ def test_masking_itself_is_no_shortcut():
     assert score(floors.mask_out(noise(2000), labels, known)) == pytest.approx(0.25, abs=0.05)
 
 
-def test_interval_of_single_files_is_binomial_and_of_clusters_wider():
-    right = np.random.default_rng(0).random(1000) < 0.8
-    low, high = floors.interval(right, np.arange(1000))
-    width = 2 * 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / 1000)
-    assert high - low == pytest.approx(width, rel=0.1) and low < right.mean() < high
-    # ten copies of each of a hundred files: as uncertain as a hundred files
-    copies = np.repeat(right[:100], 10)
-    low, high = floors.interval(copies, np.repeat(np.arange(100), 10))
-    alone = floors.interval(right[:100], np.arange(100))
-    assert high - low == pytest.approx(alone[1] - alone[0], rel=0.1)
-    assert floors.interval(np.ones(50, bool), np.arange(50)) == (1.0, 1.0)
-
-
 def test_floors_on_phantoms(phantom_root, tmp_path, monkeypatch):
     monkeypatch.setenv("GCAF_CACHE", str(tmp_path))
     from gcaf_lib.data.dataset import index

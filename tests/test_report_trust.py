@@ -246,8 +246,26 @@ def test_rank_correlation_ignores_a_monotone_change():
     assert (localisation.correlation(maps, maps**3) < 1).all()
 
 
+def test_shuffled_labels_stay_in_their_part_and_leave_the_test_part_alone(phantoms):
+    from gcaf_lib.data import splits
+    from gcaf_lib.settings import load
+    from gcaf_lib.training.task import Task
+
+    chosen = load("demo", {"data.phantoms": 24})
+    work = Task(chosen, phantoms, splits.load(chosen.data, phantoms))
+    mixed = sanity.shuffled_labels(work)
+    for name in ("train", "validation", "test"):
+        a, b = work.part(name), mixed.part(name)
+        np.testing.assert_array_equal(a.rows, b.rows)
+        np.testing.assert_array_equal(np.bincount(a.labels), np.bincount(b.labels))
+        assert np.array_equal(a.labels, b.labels) == (name == "test")
+        np.testing.assert_array_equal(b.labels, mixed.part(name).labels)  # the same at every asking
+    assert mixed.split_hash != work.split_hash  # no record or weights of the true labels is taken for it
+    assert sanity.shuffled_labels(work, seed=1).split_hash != mixed.split_hash
+
+
 def test_a_stored_check_is_read_without_weights(tmp_path, phantoms):
-    frame = pd.DataFrame([("abc", 0, "nothing", "fused", 1, 1, 1, 1, 0, 3)], columns=list(sanity.COLUMNS))
+    frame = pd.DataFrame([("abc", 0, "nothing", "fused", 1, 1, 1, 1, 0, 3, 1)], columns=list(sanity.COLUMNS))
     tumours.write(frame, tmp_path / "sanity.csv")
     bare = datasets.Dataset(None, phantoms.frame, phantoms.hash)
     assert sanity.read([], bare, tmp_path)["run"].tolist() == ["abc"]
@@ -333,7 +351,7 @@ def test_every_picture_draws(answers):
     sweep = pd.DataFrame({"kind": "equal width", "bins": [5, 10], "value": 0.1, "low": 0.0, "high": 0.2})
     curve = pd.DataFrame({"coverage": [0.5, 1.0], "value": [1.0, 0.9], "low": [0.9, 0.8], "high": [1.0, 1.0]})
     steps = pd.DataFrame(
-        [("a", k, w, m, 1 - k / 3, 0.1, 0.9, 0.5, 0, 3) for k, w in enumerate(("nothing", "logits")) for m in ("x", "fused")],
+        [("a", k, w, m, 1 - k / 3, 0.1, 0.9, 0.5, 0, 3, 0.5) for k, w in enumerate(("nothing", "logits")) for m in ("x", "fused")],
         columns=list(sanity.COLUMNS),
     )  # fmt: skip
     rates = pd.DataFrame({"label": ["a", "b"], "mean": [0.1, 0.2], "low": 0.0, "high": 0.3, "n": 5})

@@ -169,17 +169,6 @@ def predict(
     return model.fit(matrix[train], labels[train]).predict(matrix[test])
 
 
-def interval(right: np.ndarray, groups: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of the accuracy, resampling whole groups: right (n,) bool, groups (n,)."""
-    codes = pd.factorize(groups)[0]
-    hits, sizes = np.bincount(codes, right), np.bincount(codes)
-    draws = np.random.default_rng(seed).multinomial(
-        len(sizes), np.full(len(sizes), 1 / len(sizes)), RESAMPLES
-    )
-    low, high = np.quantile((draws @ hits) / (draws @ sizes), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def measure(
     protocol: str,
     seen: Features,
@@ -205,22 +194,34 @@ def measure(
     parts = [splits.load(data, dataset)["part"].to_numpy() for data in wanted]
     rows = []
     for floor in floors:
-        accuracy, f1, right, tested, guesses = [], [], [], [], []
+        accuracy, f1, tested, guesses = [], [], [], []
         for part in parts:
             train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
             guess = predict(floor, seen, labels, train, test)
             accuracy.append(accuracy_score(labels[test], guess))
             f1.append(f1_score(labels[test], guess, average="macro", zero_division=0))
-            right.append(guess == labels[test])
             tested.append(test)
             guesses.append(guess)
         rows_, said = np.concatenate(tested), np.eye(len(CLASSES))[np.concatenate(guesses)]
-        low, high = interval(np.concatenate(right), clusters[rows_])
-        f1_band = significance.bootstrap(labels[rows_], said, "macro_f1", clusters[rows_], RESAMPLES)
+        band, f1_band = (
+            significance.bootstrap(labels[rows_], said, name, clusters[rows_], RESAMPLES)
+            for name in ("accuracy", "macro_f1")
+        )
         sd = np.std(accuracy, ddof=1) if len(parts) > 1 else np.nan
         count = sum(map(len, tested))
         rows.append(
-            (floor, protocol, np.mean(accuracy), np.mean(f1), low, high, count, sd, f1_band.low, f1_band.high)
+            (
+                floor,
+                protocol,
+                np.mean(accuracy),
+                np.mean(f1),
+                band.low,
+                band.high,
+                count,
+                sd,
+                f1_band.low,
+                f1_band.high,
+            )
         )
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -1,9 +1,11 @@
-"""Sanity check of explanations: do the maps depend on what the model has learnt? (Adebayo et al. 2018)
+"""Sanity checks of explanations: do the maps depend on what the model has learnt? (Adebayo et al. 2018)
 
-Weights are replaced by untrained ones from the top down, cumulatively: logits, fusion, projections, then
-the backbones' layers quarter by quarter. A map that stays the same when the weights are gone shows the
-picture and not the model. The table of one trained model is committed as `results/sanity.csv`, so that
-the chapter needs no weights. Make it again (needs images, and weights in the cache):
+Weights: they are replaced by untrained ones from the top down, cumulatively: logits, fusion, projections,
+then the backbones' layers quarter by quarter. Labels: the same model is trained from nothing, stage 0
+included, on training and validation labels that were shuffled among their images. A map that stays the
+same in either case shows the picture and not what was learnt. The table of one trained model is
+committed as `results/sanity.csv`, so that the chapter needs no weights. Make it again (needs images, and
+the run's weights in the cache; trains one model, minutes):
 
     python -m gcaf_lib.evaluation.sanity RUN
 """
@@ -13,7 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,12 +24,13 @@ from scipy.stats import rankdata
 from gcaf_lib.data import preprocess, splits
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import clustered, gradcam, localisation, tumours
-from gcaf_lib.settings import results_dir
+from gcaf_lib.settings import digest, results_dir
 
 IMAGES = 240
 QUARTERS = ("top quarter", "upper half", "upper three quarters", "all")
-COLUMNS = ("run", "step", "replaced", "map", "correlation", "low", "high", "rank", "empty", "n")
-OTHER = "nothing; the map of another image"
+COLUMNS = ("run", "step", "replaced", "map", "correlation", "low", "high", "rank", "empty", "n", "accuracy")
+OTHER, SHUFFLED = -1, -2  # steps that are none of the cascade's
+WORDS = {OTHER: "nothing; the map of another image", SHUFFLED: "the labels, shuffled before training"}
 
 
 def steps(model) -> list[tuple[str, list[str]]]:
@@ -66,6 +69,29 @@ def cascade(
         yield word, cam.maps(model, images, targets=targets, batch=batch)[0]
 
 
+def shuffled_labels(work: Any, seed: int = 0) -> Any:
+    """The same task with the labels of training and of validation permuted, each part among its own images.
+
+    Class counts stay as they are, the test part is left alone. The split's hash changes, and with it the
+    keys of everything trained on it.
+    """
+    from gcaf_lib.training.task import Part, Task
+
+    class Shuffled(Task):
+        @property
+        def split_hash(self) -> str:
+            return digest([work.split_hash, "shuffled labels", seed])
+
+        def part(self, name: str) -> Part:
+            known = work.part(name)
+            if name == "test":
+                return known
+            rng = np.random.default_rng((seed, name == "validation"))
+            return Part(known.rows, rng.permutation(known.labels))
+
+    return Shuffled(work.settings, work.dataset, work.split)
+
+
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Spearman correlation of each pair of maps (n, h, w), (n,); NaN where a map is constant."""
     a, b = (
@@ -75,36 +101,87 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return localisation.correlation(a, b)
 
 
-def compute(record: Any, dataset: Dataset, count: int = IMAGES, seed: int = 0) -> pd.DataFrame:
-    """The check on a run with weights in the cache (`COLUMNS`), on `count` test images drawn by `seed`.
+class _Sample(NamedTuple):
+    """Some of a run's test images: pixels, the classes the run named, true labels, patient groups."""
+
+    images: np.ndarray
+    named: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+
+
+def _sample(record: Any, dataset: Dataset, count: int, seed: int) -> _Sample:
+    if dataset.root is None:
+        raise DataError("the check needs images: `gcaf data fetch`, --data or GCAF_DATA")
+    at = np.sort(np.random.default_rng(seed).permutation(len(record.rows()))[:count])
+    rows = record.rows()[at]
+    return _Sample(
+        np.asarray(preprocess.images(dataset, record.settings.data)[rows]),
+        record.probabilities()[at].argmax(1),
+        record.labels()[at],
+        splits.clusters(dataset)[rows],
+    )
+
+
+def compute(
+    record: Any, dataset: Dataset, count: int = IMAGES, seed: int = 0, shuffled: bool = False
+) -> pd.DataFrame:
+    """The checks on a run with weights in the cache (`COLUMNS`), on `count` test images drawn by `seed`.
 
     correlation, low, high: mean over images of the Pearson correlation with the trained maps, and its
     cluster-bootstrap interval; rank: the same of Spearman's; empty: share of all-zero maps (which count
-    in no mean). A last row correlates the trained maps of different images. Raises `RunError` where the
-    weights are not on this machine, `DataError` where the images are not.
+    in no mean); accuracy: of the model that drew the maps, on these images. Step -1 correlates the
+    trained maps of different images; step -2 (`shuffled`: trains a model, minutes) those of a model
+    whose labels were shuffled. Raises `RunError` where the weights are not on this machine, `DataError`
+    where the images are not.
     """
     from gcaf_lib.model import classifier
     from gcaf_lib.training.train import load_model
 
-    if dataset.root is None:
-        raise DataError("weights are replaced on images: `gcaf data fetch`, --data or GCAF_DATA")
-    model, s = load_model(record), record.settings
+    sample, s = _sample(record, dataset, count, seed), record.settings
+    model = load_model(record)
     untrained = classifier.build(s.model, s.data.image_size, len(s.data.classes), seed=record.seed + 1000)
-    rng = np.random.default_rng(seed)
-    at = np.sort(rng.permutation(len(record.rows()))[:count])
-    rows, targets = record.rows()[at], record.probabilities()[at].argmax(1)
-    groups = splits.clusters(dataset)[rows]
-    images = np.asarray(preprocess.images(dataset, s.data)[rows])
     lines, first = [], {}
-    for number, (word, cams) in enumerate(cascade(model, untrained, images, targets)):
-        named = {**cams, tumours.FUSED: gradcam.fused(cams, next(iter(cams.values())).shape[1:])}
+    for number, (word, cams) in enumerate(cascade(model, untrained, sample.images, sample.named)):
+        named = _with_fused(cams)
         first = first or named
+        right = _accuracy(model, sample)
         for name, maps in named.items():
-            lines.append((record.key, number, word, name, *_agreement(first[name], maps, groups)))
-    turn = np.roll(np.arange(len(rows)), 1)
+            agreement = _agreement(first[name], maps, sample.groups)
+            lines.append((record.key, number, word, name, *agreement, right))
+    turn = np.roll(np.arange(len(sample.images)), 1)
     for name, maps in first.items():
-        lines.append((record.key, -1, OTHER, name, *_agreement(maps, maps[turn], groups)))
+        agreement = _agreement(maps, maps[turn], sample.groups)
+        lines.append((record.key, OTHER, WORDS[OTHER], name, *agreement, np.nan))
+    if shuffled:
+        now, right = _trained_on_shuffled(record, sample)
+        for name, maps in now.items():
+            agreement = _agreement(first[name], maps, sample.groups)
+            lines.append((record.key, SHUFFLED, WORDS[SHUFFLED], name, *agreement, right))
     return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _trained_on_shuffled(record: Any, sample: _Sample) -> tuple[dict[str, np.ndarray], float]:
+    """Maps and accuracy of this run's settings trained on shuffled labels, in a store of its own."""
+    from gcaf_lib.model import gradcam as cam
+    from gcaf_lib.training import reproduce, train
+
+    work = shuffled_labels(train.task(record.settings))
+    with reproduce.beside_store():
+        model = train.load_model(train.get(record.settings, record.seed, work=work))
+    cams = cam.maps(model, sample.images, targets=sample.named)[0]
+    return _with_fused(cams), _accuracy(model, sample)
+
+
+def _with_fused(cams: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {**cams, tumours.FUSED: gradcam.fused(cams, next(iter(cams.values())).shape[1:])}
+
+
+def _accuracy(model, sample: _Sample) -> float:
+    from gcaf_lib.training.loop import probabilities
+
+    answers = probabilities(model, sample.images, np.arange(len(sample.images))).argmax(1)
+    return float((answers == sample.labels).mean())
 
 
 def _agreement(first: np.ndarray, now: np.ndarray, groups: np.ndarray) -> tuple:
@@ -121,7 +198,7 @@ def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) ->
     from gcaf_lib.training import runs
 
     path = (place or splits.folder().parent) / "sanity.csv"
-    stored = pd.read_csv(path) if not dataset.banner and path.is_file() else None
+    stored = pd.read_csv(path, dtype={"run": str}) if not dataset.banner and path.is_file() else None
     if stored is not None and stored["run"].isin([r.key for r in records]).any():
         return stored
     for record in records:
@@ -137,7 +214,7 @@ def _main(argv: Sequence[str]) -> None:
         raise SystemExit("usage: python -m gcaf_lib.evaluation.sanity RUN  (`gcaf runs` lists them)")
     record = runs.resolve(argv[0])
     dataset = open_dataset(record.settings.data)
-    print(tumours.write(compute(record, dataset), results_dir() / "sanity.csv"))
+    print(tumours.write(compute(record, dataset, shuffled=True), results_dir() / "sanity.csv"))
 
 
 if __name__ == "__main__":

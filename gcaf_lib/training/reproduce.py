@@ -42,8 +42,11 @@ class Outcome(NamedTuple):
 
 
 @contextlib.contextmanager
-def _beside(own_stage0: bool) -> Iterator[None]:
-    """A store and a cache of their own, for as long as the context lasts."""
+def beside_store(own_stage0: bool = False) -> Iterator[None]:
+    """A results folder and a cache of their own, for as long as the context lasts: what is trained in it
+    never lands among the records. What follows from the images alone is shared with the real cache, and so
+    are finished stage-0 weights unless `own_stage0`.
+    """
     before = {name: os.environ.get(name) for name in ("GCAF_RESULTS", "GCAF_CACHE")}
     cache = cache_dir().resolve()
     with tempfile.TemporaryDirectory(prefix="gcaf-reproduce-") as folder:
@@ -87,7 +90,7 @@ def reproduce(
             f"run {record.key} can't be made again: these settings, images and split now have the key {today}. "
             "Check the images (`gcaf data check`) and the folder results/splits"
         )
-    with _beside(own_stage0):
+    with beside_store(own_stage0):
         again = train.get(
             record.settings, record.seed, profile=record.info["profile"], work=work, progress=progress
         )
