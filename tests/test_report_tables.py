@@ -129,7 +129,7 @@ def test_front_page_from_the_frame(frame, tmp_path):
     front, full, table, *_ = (p.read_text() for p in files)
     assert "95.73 %" in front and "3 seeds" in front and ":name: tab-scorecard" in front
     assert "in-domain" in front and "PHANTOM" not in front
-    assert full.count("```{table}") == len(set(frame.place))
+    assert full.count("~~~{table}") == len(set(frame.place))
     assert table.splitlines()[0] == ",".join(scorecard.COLUMNS)
     empty = frame.assign(n=0, measured=np.nan, verdict="not measured")
     assert "not yet run" in frontpage.front(empty, "cpu")

@@ -99,7 +99,8 @@ def numbered(frame: pd.DataFrame, name: str, caption: str, **options: Any) -> st
     """MyST text of a numbered table that `{numref}` finds under `name`, with its download."""
     data = options.pop("data", frame)
     table = markdown(frame, **options)
-    return f"```{{table}} {caption}\n:name: {name}\n:align: left\n\n{table}\n```\n\n{download(data, name)}\n"
+    # tildes: a fence of backticks may not have one in its caption
+    return f"~~~{{table}} {caption}\n:name: {name}\n:align: left\n\n{table}\n~~~\n\n{download(data, name)}\n"
 
 
 def show(
