@@ -62,7 +62,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
     ):
         row = _row(frame, "Abstract", "accuracy", protocol)
         value = "not yet run" if row is None else f"{100 * row.measured:.2f} %"
-        extra = "" if row is None else f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {_seeds(row.n)}"
+        extra = "" if row is None else f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {_repeats(row)}"
         cards.append((value, f"accuracy, measured here {words}{extra}"))
     blocks = "".join(f"<div><b>{value}</b><span>{words}</span></div>" for value, words in cards)
     table = summary(frame, HEADLINE)
@@ -99,8 +99,10 @@ def _floor(chosen: _settings.Settings, results: Path) -> str:
     )
 
 
-def _seeds(n: float) -> str:
-    return "one seed" if n == 1 else f"{n:.0f} seeds"
+def _repeats(row: Any) -> str:
+    """How often the training behind a row was repeated: with patients apart a seed is all the folds."""
+    seeds = "one seed" if row.n == 1 else f"{row.n:.0f} seeds"
+    return f"{splits.FOLDS} folds, {seeds}" if row.protocol == "patients" else seeds
 
 
 def full(frame: pd.DataFrame) -> str:
@@ -166,7 +168,14 @@ def _measured(metric: str, row: Any) -> str:
     if row is None:
         return "–"
     spread = f" ± {_show(metric, row.sd, unit=False)}" if np.isfinite(row.sd) else ""
-    return f"{_show(metric, row.measured, unit=not spread)}{spread} ({'one seed' if row.n == 1 else f'n = {row.n:.0f}'})"
+    return f"{_show(metric, row.measured, unit=not spread)}{spread} ({_short(row)})"
+
+
+def _short(row: Any) -> str:
+    seeds = "one seed" if row.n == 1 else f"n = {row.n:.0f}"
+    return (
+        f"{splits.FOLDS} folds" + (f", {seeds}" if row.n > 1 else "") if row.protocol == "patients" else seeds
+    )
 
 
 def _show(metric: str, value: float, unit: bool = True) -> str:
