@@ -35,6 +35,8 @@ _MENDS = (
         '<div class="math notranslate nohighlight" tabindex="0">',
     ),
 )
+# a number and its spread break before the ±, never after it
+_NUMBERS = re.compile(r'(?<=<td class="text-right"><p>)[^<]+')
 _MATHJAX = re.compile(r'\s*<script[^>]*src="[^"]*mathjax/[^"]*"[^>]*></script>')
 
 _ICON = re.compile(
@@ -72,6 +74,7 @@ def mend(page: str) -> str:
     """A page's HTML put right; mending it again changes nothing."""
     for wrong, right in _MENDS:
         page = wrong.sub(right, page)
+    page = _NUMBERS.sub(lambda m: re.sub(r"(?<=[±=]) (?=[−\d])|(?<=\bn) (?==)", "\u00a0", m[0]), page)
     wanted = 1 if re.search(r'class="[^"]*\bmath\b', page) else 0
     seen = 0
 

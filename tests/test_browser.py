@@ -43,6 +43,16 @@ MATHS = """
 """
 
 
+# Figures and tables of a chapter that don't link to their code; tables without their data.
+UNLINKED = """
+[...document.querySelectorAll('figure[id^=fig-], table[id^=tab-]')].filter(e => {
+  const line = (e.closest('.pst-scrollable-table-container') || e).nextElementSibling;
+  return !line || !line.matches('.gcaf-origin') || !line.querySelector('a[href*="/blob/"][href*="#L"]')
+    || (e.tagName === 'TABLE' && !line.querySelector('a[download$=".csv"]'));
+}).map(e => e.id)
+"""
+
+
 @dataclass
 class Visit:
     """What one page did while it was loaded at a desk's size."""
@@ -55,6 +65,7 @@ class Visit:
     links: list[str]
     maths: dict
     broken: list[str] = field(default_factory=list)
+    unlinked: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +84,7 @@ def page():
 @pytest.fixture(scope="module")
 def visits(address, page) -> dict[str, Visit]:
     page.resize(*DESK)
+    page.call("Network.setCacheDisabled", cacheDisabled=True)  # each page's whole weight
     seen = {}
     for name in PAGES:
         page.open(address + name)
@@ -82,7 +94,9 @@ def visits(address, page) -> dict[str, Visit]:
             page.run("[...document.querySelectorAll('a[href]')].map(a => a.href)"),
             page.run(MATHS),
             page.run("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"),
+            page.run(UNLINKED),
         )  # fmt: skip
+    page.call("Network.setCacheDisabled", cacheDisabled=False)
     return seen
 
 
@@ -129,6 +143,26 @@ def test_maths_is_typeset(visits):
 def test_pages_are_light(visits):
     heavy = {n: v.bytes for n, v in visits.items() if v.bytes > (1e6 if n == "index.html" else 4e6)}
     assert not heavy, found(heavy)
+
+
+def test_every_figure_and_table_links_to_its_code_and_every_table_to_its_data(visits):
+    problems = {n: v.unlinked for n, v in visits.items()}
+    assert not any(problems.values()), found(problems)
+
+
+def test_runs_below_a_figure_unfold_the_strip(page, address, visits):
+    page.resize(*DESK)
+    link = "a[href='#run-records']"
+    for name in PAGES:
+        if any(link.endswith("#run-records") for link in visits[name].links):
+            page.open(address + name)
+            page.run(f'document.querySelector("{link}").click()')
+            assert page.until("document.querySelector('details.gcaf-strip').open")
+            addresses = page.run("[...document.querySelectorAll('.gcaf-strip a')].map(a => a.href)")
+            assert [a for a in addresses if "/results/runs/" in a], name
+            break
+    else:
+        pytest.skip("no page of this site shows published run records")
 
 
 def test_search_finds_focal(page, address, visits):

@@ -14,6 +14,12 @@ def page(body: str) -> str:
     return f"<html><head>{MATHJAX}{THEBE}{MATHJAX}{THEBE}</head><body>{body}</body></html>"
 
 
+def test_a_number_and_its_spread_stay_together():
+    cell = '<td class="text-right"><p>0.94 ± 0.01 (n = 3)</p></td><td><p>a ± 1</p></td>'
+    kept = '<td class="text-right"><p>0.94 ±\u00a00.01 (n\u00a0=\u00a03)</p></td><td><p>a ± 1</p></td>'
+    assert site.mend(cell) == kept and site.mend(kept) == kept
+
+
 def test_mathjax_comes_once_and_only_where_there_are_formulas():
     assert site.mend(page("<p>none</p>")).count("mathjax/") == 0
     mended = site.mend(page('<span class="math notranslate">x</span>'))
