@@ -1,0 +1,124 @@
+"""Starts the processes: one for the plan, one to see what PyTorch can do, one for each measurement."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTENDERS = ("ours", "plain", "torch", "torch-compile")
+PACKAGE = "benchmarks.throughput"
+
+
+class BenchmarkError(RuntimeError):
+    """The benchmark can't start here."""
+
+
+class ChildError(RuntimeError):
+    """A process failed; the text is what it said last."""
+
+
+@dataclass
+class Outcome:
+    """Everything a run of the benchmark learnt."""
+
+    plan: dict
+    contenders: list[str]
+    rounds: int
+    measured: list[dict] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    torch: dict = field(default_factory=dict)
+
+
+def child(python: str, module: str, words: list[str], scratch: Path, limit: float) -> None:
+    """Run one module in a fresh process; raises `ChildError` with its last line where it fails.
+
+    Compilation caches are empty ones below `scratch`: every process compiles for itself.
+    """
+    caches = Path(tempfile.mkdtemp(prefix="caches-", dir=scratch))
+    environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(caches), "TRITON_CACHE_DIR": str(caches)}
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        done = subprocess.run(
+            [python, "-m", f"{PACKAGE}.{module}", *words],
+            cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, errors="replace", timeout=limit,
+        )  # fmt: skip
+    except OSError as error:
+        raise ChildError(f"{python} can't be started: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise ChildError(f"took longer than {limit:g} s (--limit)") from error
+    finally:
+        shutil.rmtree(caches, ignore_errors=True)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        ended = (
+            f"ended with {done.returncode}" if done.returncode > 0 else f"killed by signal {-done.returncode}"
+        )
+        raise ChildError(f"{ended}: {said[-1].strip() if said else 'it said nothing'}")
+
+
+def plan(request: dict, scratch: Path, limit: float) -> dict:
+    """What the contenders share; see plan.py. Raises `BenchmarkError` where Keras can't even do that."""
+    asked = scratch / "request.json"
+    asked.write_text(json.dumps(request), encoding="utf-8")
+    try:
+        child(sys.executable, "plan", [str(scratch), str(asked)], scratch, limit)
+    except ChildError as error:
+        raise BenchmarkError(str(error)) from error
+    return json.loads((scratch / "plan.json").read_text())
+
+
+def probe(python: str, accelerator: bool, scratch: Path, limit: float = 300) -> dict:
+    """What PyTorch can do in that Python: contender → reason why not (None: it can), and versions."""
+    answer = scratch / "probe.json"
+    try:
+        child(python, "torch_child", ["probe", str(answer)], scratch, limit)
+    except ChildError as error:
+        reason = f"{error}; name a Python that has torch, torchvision and timm with --torch-python"
+        return {"torch": reason, "torch-compile": reason, "versions": {}, "cuda": False}
+    found = json.loads(answer.read_text())
+    if accelerator and not found["cuda"] and found["torch"] is None:
+        reason = "this PyTorch sees no GPU, and the others run on one: install torch's CUDA build"
+        found |= {"torch": reason, "torch-compile": reason}
+    return found
+
+
+def hold(request: dict, contenders: list[str], rounds: int, torch_python: str, limit: float) -> Outcome:
+    """All rounds, interleaved. A contender that fails once is out of later rounds, with its reason."""
+    from tqdm import tqdm
+
+    with tempfile.TemporaryDirectory(prefix="throughput-") as folder:
+        scratch = Path(folder)
+        outcome = Outcome(plan(request, scratch, limit), contenders, rounds)
+        pythons = {name: sys.executable for name in contenders}
+        wanted = [name for name in contenders if name.startswith("torch")]
+        if wanted:
+            outcome.torch = probe(torch_python, outcome.plan["accelerator"], scratch)
+            pythons |= dict.fromkeys(wanted, torch_python)
+            outcome.missing = {name: outcome.torch[name] for name in wanted if outcome.torch[name]}
+        turns = [(r, stage, name) for r in range(1, rounds + 1) for stage in (1, 2) for name in contenders]
+        with tqdm(turns, unit="process", disable=None) as bar:
+            for turn, stage, name in bar:
+                if name in outcome.missing:
+                    continue
+                bar.set_description(f"round {turn} stage {stage} {name}")
+                module = "torch_child" if name in wanted else "keras_child"
+                result = scratch / "result.json"
+                words = [name, str(stage), str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
+                try:
+                    child(pythons[name], module, words, scratch, limit)
+                except ChildError as error:
+                    outcome.missing[name] = f"stopped in round {turn}, stage {stage}: {error}"
+                    continue
+                read = json.loads(result.read_text())
+                outcome.measured.append({"contender": name, "stage": stage, "round": turn, **read})
+        return outcome

@@ -1,0 +1,166 @@
+"""The throughput benchmark's own arithmetic; what it measures is never asserted (speed is no test)."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.throughput import child, contest, summary
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*words: str, **more: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.throughput", *words],
+        cwd=ROOT, env={**os.environ, **more}, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_help_teaches_method_and_examples():
+    told = run("--help")
+    assert told.returncode == 0, told.stderr
+    for words in ("Fraction of the peak", "--torch-python", "KERAS_BACKEND=jax", "examples"):
+        assert words in told.stdout
+
+
+@pytest.mark.parametrize(
+    "words, complaint",
+    [
+        (("--steps", "0"), "not 1 or more"),
+        (("--out", "page.txt"), "must end in .csv or .json"),
+        (("--contenders", "oars"), "invalid choice"),
+    ],
+)
+def test_a_wrong_word_is_refused_before_anything_runs(words, complaint):
+    told = run(*words)
+    assert told.returncode == 2 and complaint in told.stderr
+
+
+def test_spread_and_paired_ratios_in_closed_form():
+    assert summary.spread([3.0, 1.0, 2.0]) == (2.0, 1.0, 3.0)
+    with pytest.raises(ValueError, match="nothing was measured"):
+        summary.spread([])
+    # a machine that gets twice as slow from round to round: the ratio doesn't see it
+    assert summary.ratios({1: 50.0, 2: 25.0, 3: 12.5}, {1: 100.0, 2: 50.0, 3: 25.0}) == [0.5, 0.5, 0.5]
+    assert summary.ratios({1: 50.0, 3: 10.0}, {1: 100.0, 2: 1.0}) == [0.5]
+
+
+def reading(name: str, turn: int, speed: float, matmul: float, **more) -> dict:
+    return {
+        "contender": name, "stage": 1, "round": turn, "images_per_second": speed, "first_step_s": 2.0 * turn,
+        "host_gib": 1.0, "device_gib": None, "weights": 10, "trained": 4, "matmul_flops": matmul, **more,
+    }  # fmt: skip
+
+
+STAGES = {stage: {"flops": 1_000, "forward": 500, "weights": 10, "trained": 4} for stage in "12"}
+
+
+def test_table_takes_one_peak_for_all_and_names_who_could_not_run():
+    measured = [reading("ours", r, 100.0 / r, 1e6) for r in (1, 2, 3)]
+    measured += [reading("plain", r, 50.0 / r, 2e6, trained=5) for r in (1, 2, 3)]
+    rows = summary.table(measured, ["ours", "plain", "torch"], {"torch": "timm can't be imported"}, STAGES)
+    ours, plain, torch = rows[:3]
+    assert (ours["images_per_second"], ours["low"], ours["high"], ours["rounds"]) == (50.0, 100 / 3, 100.0, 3)
+    assert ours["ratio"] == 1 and plain["ratio"] == plain["ratio_low"] == plain["ratio_high"] == 0.5
+    assert ours["first_step_s"] == 4.0
+    # the better framework's matmul, 2e6 FLOP/s, is the denominator of both
+    assert ours["fraction_of_peak"] == 50 * 1_000 / 2e6 and plain["fraction_of_peak"] == 25 * 1_000 / 2e6
+    assert "trained: +1" in plain["note"] and ours["note"] == ""
+    assert torch["rounds"] == 0 and torch["images_per_second"] is None
+    text = summary.as_text(rows)
+    assert text.count("torch: timm can't be imported") == 1 and "33.33 to 100" in text
+    read = list(csv.DictReader(summary.as_csv(rows).splitlines()))
+    assert len(read) == 6 and read[2]["note"] == "timm can't be imported" and read[2]["ratio"] == ""
+
+
+def test_table_without_our_contender_has_no_ratio():
+    rows = summary.table([reading("plain", 1, 50.0, 1e6)], ["plain"], {}, STAGES)
+    assert rows[0]["ratio"] is None and rows[0]["images_per_second"] == 50
+
+
+def test_clock_waits_for_the_device_at_three_steps_only():
+    clock, waited = child.Clock(0.0, warm=2, steps=3), []
+    for number in range(1, clock.total + 1):
+        clock.step(number, lambda number=number: waited.append(number))
+    assert waited == [1, 2, 5]
+    clock.first, clock.ends = 7.0, {2: 10.0, 5: 16.0}
+    read = clock.result(batch=4)
+    assert read["images_per_second"] == 2 and read["first_step_s"] == 7 and read["host_gib"] > 0
+
+
+def test_clock_rounds_up_to_whole_executions():
+    clock = child.Clock(0.0, warm=10, steps=100, several=16)
+    assert (clock.warm, clock.steps) == (16, 112)
+
+
+def test_flops_of_known_layers():
+    import keras
+
+    from benchmarks.throughput import plan
+
+    image = keras.Input((8, 8, 3))
+    convolved = keras.layers.Conv2D(5, 3, padding="same", name="conv")
+    x = keras.layers.BatchNormalization()(convolved(image))
+    x = keras.layers.DepthwiseConv2D(3, strides=2, padding="same", name="depth")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Dense(7, name="dense")(x))
+    by_name = {layer.name: plan.layer_flops(layer) for layer in model.layers}
+    conv, depth, dense = 2 * 64 * 9 * 3 * 5, 2 * 16 * 9 * 5, 2 * 5 * 7
+    assert (by_name["conv"], by_name["depth"], by_name["dense"]) == (conv, depth, dense)
+    assert sum(by_name.values()) == conv + depth + dense
+    assert plan.step_flops(model) == 3 * (conv + depth + dense)
+    convolved.trainable = False
+    assert plan.step_flops(model) == conv + 3 * (depth + dense)
+
+
+def test_plan_counts_the_fusion_and_what_a_stage_trains():
+    from benchmarks.throughput import plan
+    from gcaf_lib.settings import load
+
+    from_plan = plan.stages(load("demo", {"model.weights": "none"}))
+    first, second = from_plan["1"], from_plan["2"]
+    assert set(first["layers"].values()) == {0} and min(second["layers"].values()) > 0
+    assert first["weights"] == second["weights"] and first["trained"] < second["trained"]
+    assert first["flops"] < second["flops"]
+
+
+def test_python_without_pytorch_is_named_with_its_cure(tmp_path):
+    found = contest.probe(str(tmp_path / "no-python"), False, tmp_path)
+    for name in ("torch", "torch-compile"):
+        assert "can't be started" in found[name] and "--torch-python" in found[name]
+
+
+def test_torch_compile_names_a_missing_compiler(monkeypatch):
+    from benchmarks.throughput import torch_child
+
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "C++ compiler" in torch_child.no_compiler(cuda=False)
+
+
+@pytest.mark.slow
+def test_both_keras_contenders_run_two_steps_on_phantoms(tmp_path):
+    files = tmp_path / "t.csv", tmp_path / "t.json"
+    told = run(
+        "--profile", "demo", "--rounds", "1", "--steps", "2", "--warm", "1", "--batch", "8", "--images", "32",
+        "--contenders", "ours", "plain", "torch", "--torch-python", str(tmp_path / "no-python"),
+        "--out", str(files[0]), "--out", str(files[1]),
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert "PHANTOM DATA" in told.stdout
+    rows = list(csv.DictReader(files[0].read_text().splitlines()))
+    assert [(r["stage"], r["contender"]) for r in rows] == [
+        (stage, name) for stage in "12" for name in ("ours", "plain", "torch")
+    ]
+    for row in rows:
+        if row["contender"] == "torch":
+            assert row["rounds"] == "0" and "can't be started" in row["note"]
+        else:
+            assert float(row["images_per_second"]) > 0 and 0 < float(row["fraction_of_peak"]) < 1
+            assert not row["note"]  # as many weights, all and trained, as the plan counts
+    tree = json.loads(files[1].read_text())
+    assert len(tree["measurements"]) == 4 and str(tmp_path) not in json.dumps(tree["plan"])
