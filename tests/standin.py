@@ -37,7 +37,9 @@ class Machine:
         self.repository = place / "published.git"
         run(["git", "clone", "-q", "--bare", str(ROOT), str(self.repository)], dict(os.environ), place)
         git = ["git", "-C", str(self.repository)]
+        self.source = place / "source"  # what was committed, not what is being edited
         run([*git, "update-ref", f"refs/heads/{PUBLISHED['branch']}", "HEAD"], dict(os.environ), place)
+        run(["git", "clone", "-q", str(self.repository), str(self.source)], dict(os.environ), place)
         startup = place / "ipython" / "profile_default" / "startup"
         startup.mkdir(parents=True)
         (startup / "00-colab.py").write_text("import google.colab\n")
