@@ -1,8 +1,12 @@
 """The sweep: what is missing is run, once, in processes of its own; what fails says so."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
-from gcaf_lib.settings import load
+from gcaf_lib.settings import cache_dir, load
 from gcaf_lib.training import experiments, runs, sweep
 from tests.test_training import TINY
 
@@ -45,6 +49,51 @@ def test_a_job_that_dies_is_tried_twice_and_reported_with_its_log(monkeypatch):
     log = job.log.read_text()
     assert log.count("--- a label, attempt") == 2 and "/no/such/folder" in log
     assert job.log.with_suffix(".failed").is_file()
+
+
+COMPLETE = """
+import json, subprocess, sys
+from gcaf_lib.training import environment, experiments, runs, sweep
+from gcaf_lib import cli
+rows = tuple(experiments.Row(name, change) for name, change in json.loads(sys.argv[1]).items())
+experiments.EXPERIMENTS["small"] = experiments.Experiment("small", "two rows", rows, {"demo": 1})
+for key in sweep.plan(["small"], "demo")["key"]:
+    folder = runs.runs_dir() / key
+    folder.mkdir(parents=True)
+    info = {"schema": runs.SCHEMA, "key": key, "provenance": {"fingerprint": environment.fingerprint()}}
+    (folder / "record.json").write_text(json.dumps(info))
+subprocess.run = subprocess.Popen = None  # nothing may be started
+for arguments in ([], ["--status"], ["--workers", "2"]):
+    assert cli.main(["sweep", "small", "--profile", "demo", *arguments]) == 0
+heavy = {"tensorflow", "jax", "keras", "torch"} & set(sys.modules)
+assert not heavy, f"asking what is done imports {heavy}"
+"""
+
+
+def test_a_complete_table_starts_no_process_and_loads_no_backend():
+    small = {k: list(v) if isinstance(v, tuple) else v for k, v in SMALL.items()}
+    rows = json.dumps({"one": small, "other": {**small, "loss.gamma": 1}})
+    done = subprocess.run([sys.executable, "-c", COMPLETE, rows], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [line.split()[1:3] for line in done.stdout.splitlines() if "small" in line] == [["2", "2"]] * 3
+
+
+def test_a_child_finds_the_compilation_cache(monkeypatch):
+    seen = {}
+
+    def run(command, env, **_):
+        seen.update(env)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(sweep.subprocess, "run", run)
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=0")
+    job = sweep.Job("k", load("demo", SMALL), 3, "demo").to_json()
+    sweep.run_job(job)
+    flags = f"--tf_xla_auto_jit=0 --tf_xla_persistent_cache_directory={cache_dir() / 'xla'}"
+    assert seen["TF_XLA_FLAGS"] == flags
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/mine")
+    sweep.run_job(job)
+    assert seen["TF_XLA_FLAGS"] == "--tf_xla_persistent_cache_directory=/mine", "the user's own stays"
 
 
 @pytest.mark.slow

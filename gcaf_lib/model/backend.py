@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
 import keras
+
+from gcaf_lib.settings import SettingsError, digest
+
+CACHE_BYTES = 4 * 2**30  # of compiled programs; the least recently used go first
 
 
 def deterministic() -> None:
@@ -33,6 +43,21 @@ def accelerators() -> list[str]:
     return []
 
 
+def device_memory() -> int | None:
+    """Bytes that this process may use on the smallest accelerator; None on a CPU, or where nobody says."""
+    if not accelerators():
+        return None
+    if keras.backend.backend() == "jax":
+        import jax
+
+        found = [(d.memory_stats() or {}).get("bytes_limit") for d in jax.local_devices()]
+    else:
+        from tensorflow.python.client import device_lib
+
+        found = [d.memory_limit for d in device_lib.list_local_devices() if d.device_type == "GPU"]
+    return min(found) if found and all(found) else None
+
+
 def jit_compile() -> bool | str:
     """Whether Keras should compile with XLA: `auto`, but not for TensorFlow on a CPU.
 
@@ -41,3 +66,87 @@ def jit_compile() -> bool | str:
     if keras.backend.backend() == "tensorflow" and not accelerators():
         return False
     return "auto"
+
+
+def compilation_cache(folder: Path) -> Path | None:
+    """Keep what XLA compiles in `folder` for the next process; returns the folder in use.
+
+    JAX only: TensorFlow reads its flag once, at its start (`environment.backend_flags`). A folder that
+    the user chose (JAX_COMPILATION_CACHE_DIR) stays. Programs for a CPU use its very instructions, so
+    each kind of CPU has a folder of its own, where several machines share one cache.
+    """
+    if keras.backend.backend() != "jax":
+        return None
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache as cache
+
+    if jax.config.jax_compilation_cache_dir:
+        return Path(jax.config.jax_compilation_cache_dir)
+    if not accelerators():
+        folder = folder / f"cpu-{_cpu()}"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    # a model is hundreds of small programs: all are kept, not only those that took a second
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_compilation_cache_max_size", CACHE_BYTES)
+    cache.reset_cache()  # whatever was compiled before has fixed that there is no cache
+    return folder
+
+
+def _cpu() -> str:
+    """What tells one kind of CPU from another: its instruction sets, where the system says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    return digest(sorted({li for li in lines if li.startswith(("flags", "Features", "model name"))}))
+
+
+@contextmanager
+def data_parallel(batch_size: int, devices: Sequence[str] | None = None) -> Iterator[int]:
+    """Within it, models train on several devices, each with its share of a batch; yields how many.
+
+    devices: Keras's names ("gpu:0", …). By default as many accelerators as divide the batch, at most
+    GCAF_DEVICES of them; never several CPU devices. The model must be built within. Raises `SettingsError`
+    where devices that were asked for don't divide the batch or aren't there. JAX only: what Keras
+    has for TensorFlow is marked as a prototype not to be used, so TensorFlow trains on one GPU.
+    """
+    if devices is None:
+        devices = _devices(batch_size)
+    if batch_size % max(1, len(devices)):
+        raise SettingsError(
+            f"training.batch_size={batch_size} can't be shared evenly between {len(devices)} devices: "
+            f"take a multiple of {len(devices)}, or fewer devices (GCAF_DEVICES)"
+        )
+    if len(devices) < 2:
+        yield 1
+        return
+    if keras.backend.backend() != "jax":
+        raise SettingsError("several devices need JAX: set KERAS_BACKEND=jax")
+    with keras.distribution.DataParallel(devices=list(devices)).scope():
+        yield len(devices)
+
+
+def replicas() -> int:
+    """How many devices share a batch here: 1, but within `data_parallel`."""
+    found = keras.distribution.distribution()
+    return 1 if found is None else found.num_model_replicas
+
+
+def _devices(batch_size: int) -> list[str]:
+    count, wanted = len(accelerators()), os.environ.get("GCAF_DEVICES", "")
+    if wanted and (not wanted.isdecimal() or not 1 <= int(wanted) <= max(1, count)):
+        raise SettingsError(f"GCAF_DEVICES={wanted!r}: give a number from 1 to {max(1, count)}")
+    if count < 2 or wanted == "1":
+        return []
+    if keras.backend.backend() != "jax":
+        warnings.warn(
+            f"TensorFlow trains on the first of {count} GPUs: Keras shares a batch between devices on JAX "
+            "alone (KERAS_BACKEND=jax; GCAF_DEVICES=1 for no more of this)",
+            stacklevel=4,
+        )
+        return []
+    names = keras.distribution.list_devices()
+    if wanted:
+        return names[: int(wanted)]
+    return names[: max(k for k in range(1, count + 1) if batch_size % k == 0)]

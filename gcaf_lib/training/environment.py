@@ -22,7 +22,9 @@ TRAINING_CODE = (
     "data/preprocess.py",
     "data/splits.py",
     "model",
+    "training/feed.py",
     "training/loop.py",
+    "training/task.py",
     "training/train.py",
 )
 VERSIONED = ("keras", "tensorflow", "jax", "keras-cv", "numpy", "opencv-python-headless", "scikit-learn")
@@ -99,6 +101,18 @@ def device() -> str:
     if names:
         return f"{len(names)} x {names[0]}"
     return f"{len(os.sched_getaffinity(0))} CPU cores ({platform.machine()})"
+
+
+def backend_flags(cache: Path, flags: str = "") -> dict[str, str]:
+    """Environment that TensorFlow must find when it is first imported, to keep what XLA compiles in `cache`.
+
+    flags: TF_XLA_FLAGS as it is; what stands there stays, and a cache folder there is the one in use.
+    JAX takes the same while it runs (`model.backend.compilation_cache`).
+    """
+    name = "--tf_xla_persistent_cache_directory="
+    if name in flags:
+        return {}
+    return {"TF_XLA_FLAGS": f"{flags} {name}{cache}".strip()}
 
 
 def describe() -> dict[str, Any]:

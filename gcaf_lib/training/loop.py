@@ -20,66 +20,33 @@ from keras import ops
 
 from gcaf_lib.model import augment, backend, losses
 from gcaf_lib.settings import TrainingSettings
+from gcaf_lib.training import feed
+from gcaf_lib.training.feed import Batches
+from gcaf_lib.training.task import Part
 
 
-@dataclass(frozen=True)
-class Part:
-    """One part of a split: rows into the images, labels 0..K-1."""
-
-    rows: np.ndarray
-    labels: np.ndarray
-
-
-class Batches(keras.utils.PyDataset):
-    """Shuffled batches of uint8 images and one-hot labels over epochs `first` to `last`, whole batches only.
-
-    images (N, S, S, 3) uint8, memory-mapped; rows (n,) and labels (n,) of one part. One dataset for
-    all epochs, where item i belongs to epoch first + i // steps: the order is a function of (seed,
-    epoch) alone, however far ahead a backend reads. The last incomplete batch of an epoch is left
-    out: a new order each epoch makes up for it.
-    """
-
-    def __init__(self, images, part: Part, classes: int, batch_size: int, seed: tuple[int, ...], epochs: int):
-        super().__init__(workers=1)
-        self.images, self.rows = images, np.asarray(part.rows)
-        self.one_hot = np.eye(classes, dtype=np.float32)[np.asarray(part.labels)]
-        self.batch_size = min(batch_size, len(self.rows))
-        self.steps = len(self.rows) // self.batch_size
-        self.seed, self.first, self.epochs = seed, 0, epochs
-        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, int))
-
-    def order(self, epoch: int) -> np.ndarray:
-        """The order of the rows in this epoch."""
-        if self._order[0] != epoch:
-            drawn = np.random.default_rng((*self.seed, epoch)).permutation(len(self.rows))
-            self._order = (epoch, drawn)
-        return self._order[1]
-
-    def __len__(self) -> int:
-        return self.steps * (self.epochs - self.first)
-
-    def __getitem__(self, item: int):
-        epoch, step = divmod(item, self.steps)
-        take = self.order(self.first + epoch)[step * self.batch_size : (step + 1) * self.batch_size]
-        inputs = {"image": self.images[self.rows[take]], "label": self.one_hot[take]}
-        return inputs, self.one_hot[take]
-
-
-def training_graph(model: keras.Model, settings: TrainingSettings, classes: int) -> keras.Model:
+def training_graph(
+    model: keras.Model, settings: TrainingSettings, classes: int, resident: feed.Resident | None = None
+) -> keras.Model:
     """The classifier behind augmentation and Mixup: (image, label) → [logits; mixed label].
 
     Mixed labels leave the graph beside the logits, because they are made inside it: the loss reads
-    its target from there, on every backend alike.
+    its target from there, on every backend alike. With `resident` images: (row, label) → the same.
     """
-    image = keras.Input(model.input_shape[1:], name="image")
+    if resident is None:
+        name, source = "image", keras.Input(model.input_shape[1:], name="image")
+        x = source
+    else:
+        name, source = "row", keras.Input((), name="row", dtype="int32")
+        x = resident(source)
     label = keras.Input((classes,), name="label")
-    x, y = image, label
+    y = label
     for layer in augment.augmentation(settings):
         x = layer(x)
     if settings.mixup > 0:
         x, y = augment.Mixup(settings.mixup)((x, y))
     joined = keras.layers.Concatenate(dtype="float32")([model(x), y])
-    return keras.Model({"image": image, "label": label}, joined)
+    return keras.Model({name: source, "label": label}, joined)
 
 
 def _graph_loss(loss: losses.FocalLoss, classes: int):
@@ -126,16 +93,37 @@ class Patience:
 def probabilities(
     model: keras.Model, images: np.ndarray, rows: np.ndarray, batch_size: int = 128
 ) -> np.ndarray:
-    """Class probabilities (n, K) float64 of the images at `rows`, softmax taken in float64."""
+    """Class probabilities (n, K) float64 of the images at `rows`, softmax taken in float64.
+
+    images: (N, S, S, 3), or the `feed.Resident` that holds them.
+    """
+    several = backend.replicas()
+    batch_size = max(1, batch_size // several) * several
+    if isinstance(images, feed.Resident):
+        return _softmax(_resident_logits(model, images, np.asarray(rows), batch_size))
     logits = []
     for start in range(0, len(rows), batch_size):
         chunk = np.asarray(images[rows[start : start + batch_size]], dtype=np.float32)
         short = batch_size - len(chunk)
-        if short and start:  # one shape only: pad the last batch rather than compile again
+        padded = short and (start or several > 1)
+        if padded:  # one shape only: pad the last batch rather than compile again
             chunk = np.concatenate([chunk, np.zeros((short, *chunk.shape[1:]), np.float32)])
         out = keras.ops.convert_to_numpy(model.predict_on_batch(chunk))
-        logits.append(out[: len(out) - short if short and start else None])
-    z = np.concatenate(logits).astype(np.float64)
+        logits.append(out[: len(out) - short if padded else None])
+    return _softmax(np.concatenate(logits))
+
+
+def _resident_logits(model: keras.Model, images: feed.Resident, rows: np.ndarray, size: int) -> np.ndarray:
+    """Logits (n, K) of images on the device; every batch is whole, the last one padded."""
+    out = []
+    for start in range(0, len(rows), size):
+        part = rows[np.minimum(np.arange(start, start + size), len(rows) - 1)]
+        out.append(keras.ops.convert_to_numpy(model.predict_on_batch(images[part])))
+    return np.concatenate(out)[: len(rows)]
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    z = logits.astype(np.float64)
     z = np.exp(z - z.max(axis=1, keepdims=True))
     return z / z.sum(axis=1, keepdims=True)
 
@@ -147,6 +135,8 @@ class Stage(keras.callbacks.Callback):
     (the moving average where there is one, Eq 18). EMA weights are taken through the optimiser's
     public `finalize_variable_values`; Keras's SwapEMAWeights callback swaps by adding and
     subtracting, which costs the raw weights a rounding every epoch.
+
+    `resident` (the images on the device) and `steps_per_execution` change the speed, not the numbers.
     """
 
     def __init__(
@@ -164,14 +154,18 @@ class Stage(keras.callbacks.Callback):
         seed: int,
         checkpoint: Path,
         bar=None,
+        resident: feed.Resident | None = None,
+        steps_per_execution: int | None = None,
     ):
         super().__init__()
-        self.classifier, self.images, self.validation = model, images, validation
+        self.classifier, self.validation = model, validation
+        self.images = images if resident is None else resident
         self.number, self.epochs, self.settings, self.seed = number, epochs, settings, seed
         self.loss, self.checkpoint, self.bar = loss, checkpoint, bar
         self.classes = model.output_shape[-1]
-        self.batches = Batches(images, train, self.classes, settings.batch_size, (seed, number), epochs)
-        self.graph = training_graph(model, settings, self.classes)
+        fed = images if resident is None else None
+        self.batches = Batches(fed, train, self.classes, settings.batch_size, (seed, number), epochs)
+        self.graph = training_graph(model, settings, self.classes, resident)
         self.ema = settings.ema > 0 and number > 0
         self.optimizer = keras.optimizers.Adam(
             rate(len(self.batches)) if callable(rate) else rate,
@@ -183,6 +177,7 @@ class Stage(keras.callbacks.Callback):
             loss=_graph_loss(loss, self.classes),
             metrics=[_graph_accuracy(self.classes)],
             jit_compile=backend.jit_compile(),
+            steps_per_execution=feed.steps_per_execution(self.batches.steps, steps_per_execution),
         )
         self.optimizer.build(self.graph.trainable_variables)
         # what this stage changes (in stage 0 BatchNorm statistics too), fixed before the next unfreezes more
@@ -225,7 +220,7 @@ class Stage(keras.callbacks.Callback):
 
     def on_train_batch_end(self, step: int, logs=None) -> None:
         if self.bar is not None:
-            self.bar.update(1)
+            self.bar.update(self.graph.steps_per_execution)
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
         raw = self._values()

@@ -175,10 +175,15 @@ def write(
     predictions: dict[str, np.ndarray],
     maps: dict[str, np.ndarray] | None = None,
 ) -> Record:
-    """Write a record whole or not at all: a temporary folder beside it, then one rename."""
+    """Write a record whole or not at all: a temporary folder beside it, then one rename.
+
+    The caller holds the run's lock (`train`), so nobody else is writing the same record.
+    """
     final = runs_dir() / info["key"]
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
+        for left in final.parent.glob(f".tmp-{info['key']}-*"):  # by a process that was killed right here
+            shutil.rmtree(left, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".tmp-{info['key']}-", dir=final.parent))
     except OSError as error:
         raise RunError(

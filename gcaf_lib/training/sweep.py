@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import pandas as pd
@@ -23,6 +23,9 @@ from tqdm.auto import tqdm
 from gcaf_lib.settings import Settings, cache_dir, results_dir
 from gcaf_lib.training import environment, runs
 from gcaf_lib.training.experiments import experiment
+
+if TYPE_CHECKING:
+    from gcaf_lib.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -57,19 +60,34 @@ def plan(
 
     state: done, stale (done by other code than today's), running, failed or missing.
     """
-    from gcaf_lib.training import train
-
-    rows, works, today = [], {}, environment.fingerprint()
+    rows, work_of, today = [], _tasks(), environment.fingerprint()
     for name in names:
         for label, settings, seed in experiment(name).runs(profile, seeds):
-            place = settings.hash(room="data")
-            if place not in works:
-                works[place] = train.task(settings, data, need_images=False)
-            work = works[place]
+            work = work_of(settings, data)
             key = runs.key(settings, seed, work.dataset.hash, work.split_hash)
             job = Job(key, settings, seed, profile, data, None, f"{name}: {label}, seed {seed}")
             rows.append((name, label, seed, key, _state(key, today), job))
     return pd.DataFrame(rows, columns=["experiment", "label", "seed", "key", "state", "job"])
+
+
+def _tasks() -> Callable[[Settings, str | None], Task]:
+    """`task` that opens each dataset and each split once: most runs of a sweep share theirs."""
+    from gcaf_lib.data.dataset import open_dataset
+    from gcaf_lib.data.splits import load
+    from gcaf_lib.training.task import Task
+
+    opened, made = {}, {}
+
+    def work_of(settings: Settings, data: str | None) -> Task:
+        room = settings.data
+        source, place = (room.source, room.phantoms, data), (settings.hash(room="data"), data)
+        if source not in opened:
+            opened[source] = open_dataset(room, data, need_images=False)
+        if place not in made:
+            made[place] = Task(settings, opened[source], load(room, opened[source]))
+        return made[place]
+
+    return work_of
 
 
 def _state(key: str, today: str) -> str:
@@ -88,13 +106,12 @@ def _state(key: str, today: str) -> str:
 
 def stage0_jobs(jobs: Iterable[Job]) -> list[Job]:
     """The stage-0 runs that these jobs share and that this machine has no weights of."""
-    from gcaf_lib.training import train
-
     found: dict[str, Job] = {}
+    work_of = _tasks()
     for job in jobs:
         if job.settings.model.weights != "in-domain":
             continue
-        work = train.task(job.settings, job.data, need_images=False)
+        work = work_of(job.settings, job.data)
         for backbone in job.settings.model.backbones:
             key = runs.stage0_key(job.settings, backbone, work.dataset.hash, work.split_hash)
             if not runs.weights_path(key, "backbone").is_file():
@@ -171,6 +188,9 @@ def run_job(
         env |= {name: str(threads) for name in names}
     # several processes share one GPU: none may take its whole memory at the start
     env |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    env |= environment.backend_flags(
+        Path(env.get("GCAF_CACHE") or cache_dir()) / "xla", env.get("TF_XLA_FLAGS", "")
+    )
     job.log.parent.mkdir(parents=True, exist_ok=True)
     failed = job.log.with_suffix(".failed")
     for attempt in (1, 2):

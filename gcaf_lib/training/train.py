@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -20,51 +18,13 @@ import pandas as pd
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from gcaf_lib.data import dataset as datasets
-from gcaf_lib.data import preprocess, splits
 from gcaf_lib.model import backbones, backend, classifier, gradcam, losses
 from gcaf_lib.settings import ModelSettings, Settings, SettingsError, cache_dir, results_dir
-from gcaf_lib.training import environment, runs
-from gcaf_lib.training.loop import Part, Stage, probabilities
+from gcaf_lib.training import environment, feed, runs
+from gcaf_lib.training.loop import Stage, probabilities
+from gcaf_lib.training.task import Task, find, task
 
-
-@dataclass(frozen=True)
-class Task:
-    """The data side of a run: dataset, split and, on first use, the preprocessed images."""
-
-    settings: Settings
-    dataset: datasets.Dataset
-    split: pd.DataFrame
-
-    @property
-    def split_hash(self) -> str:
-        return splits.hash(self.split)
-
-    @cached_property
-    def images(self) -> np.ndarray:
-        """uint8 (N, S, S, 3), memory-mapped."""
-        return preprocess.images(self.dataset, self.settings.data)
-
-    def part(self, name: str) -> Part:
-        """Rows and labels (0..K-1 in the order of `settings.data.classes`) of one part."""
-        rows = np.flatnonzero((self.split["part"] == name).to_numpy())
-        label = self.dataset.frame["label"].to_numpy()[rows]
-        known = np.full(len(datasets.CLASSES), -1)
-        known[[datasets.CLASSES.index(c) for c in self.settings.data.classes]] = range(
-            len(self.settings.data.classes)
-        )
-        return Part(rows, known[label])
-
-
-def task(settings: Settings, data: str | Path | None = None, need_images: bool = True) -> Task:
-    """Open the dataset and the split that `settings.data` names."""
-    opened = datasets.open_dataset(settings.data, data, need_images=need_images)
-    return Task(settings, opened, splits.load(settings.data, opened))
-
-
-def find(settings: Settings, seed: int, work: Task) -> runs.Record | None:
-    """The record of this run, or None where it hasn't been made."""
-    return runs.find(runs.key(settings, seed, work.dataset.hash, work.split_hash))
+__all__ = ["Task", "changed", "ensure_weights", "find", "get", "load_model", "stage0", "task"]
 
 
 def get(
@@ -136,17 +96,52 @@ def changed(record: runs.Record) -> dict[str, str]:
 # -- the two kinds of run ------------------------------------------------------------------------
 def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str, progress: bool):
     started = time.perf_counter()
+    _prepare(settings, seed)
+    s, classes = settings, len(settings.data.classes)
+    with backend.data_parallel(_batch(settings, work)) as several:
+        model, stage, history, about = _stages(settings, seed, work, run_key, profile, progress)
+    # one device is enough for what follows, and a model made for several stays theirs
+    shown = classifier.build(s.model, s.data.image_size, classes, seed=seed) if several > 1 else model
+    predictions, maps = {}, None
+    for which in ("raw", "ema"):
+        stage.assign(which)
+        if shown is not model:
+            shown.set_weights(model.get_weights())
+        _save_weights(shown, runs.weights_path(run_key, which))
+        for name in ("validation", "test"):
+            part = work.part(name)
+            p = probabilities(shown, work.images, part.rows)
+            predictions[f"{name}_{which}"] = p.astype(np.float32)
+            predictions[f"{name}_rows"] = part.rows.astype(np.int32)
+            predictions[f"{name}_labels"] = part.labels.astype(np.int8)
+    rows = predictions["test_rows"]
+    cams, target, _ = gradcam.maps(shown, work.images, rows)
+    maps = {"rows": rows, "target": target.astype(np.int8)}
+    maps |= {f"cam_{name}": cam.astype(np.float16) for name, cam in cams.items()}
+    info = _info("main", run_key, settings, seed, work, profile, started, about.pop("stages")) | about
+    record = runs.write(info, pd.DataFrame(history), predictions, maps)
+    shutil.rmtree(_scratch(run_key), ignore_errors=True)
+    return record
+
+
+def _prepare(settings: Settings, seed: int) -> None:
+    """What must stand before a model is built."""
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(settings.training.dtype)
     backend.deterministic()
+    backend.compilation_cache(cache_dir() / "xla")
+
+
+def _stages(settings: Settings, seed: int, work: Task, run_key: str, profile: str, progress: bool):
+    """Build the model and run stages 1 and 2: (model, last stage, history, what the record says of it)."""
     t, classes = settings.training, len(settings.data.classes)
     model = classifier.build(settings.model, settings.data.image_size, classes, seed=seed)
     weights = _backbone_weights(model, settings, work, profile, progress)
     loss = focal_loss(settings, work)
     train, validation = work.part("train"), work.part("validation")
-    scratch = cache_dir() / "work" / run_key
-    steps = max(1, len(train.rows) // min(t.batch_size, len(train.rows)))
-    history, stages, unfrozen, stage = [], [], {}, None
+    steps = max(1, len(train.rows) // _batch(settings, work))
+    resident = feed.resident(work.images)
+    history, summaries, unfrozen, stage = [], [], {}, None
     with tqdm(
         total=(t.stage1_epochs + t.stage2_epochs) * steps,
         desc=f"run {run_key}",
@@ -167,36 +162,21 @@ def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str
                 unfrozen = classifier.unfreeze(model, t.unfrozen)
             stage = Stage(
                 model, work.images, train, validation,
-                number=number, epochs=epochs, rate=rate, loss=loss,
-                settings=t, seed=seed, checkpoint=scratch / f"stage{number}.npz", bar=bar,
+                number=number, epochs=epochs, rate=rate, loss=loss, settings=t, seed=seed,
+                checkpoint=_scratch(run_key) / f"stage{number}.npz", bar=bar, resident=resident,
             ).run()  # fmt: skip
             history += stage.rows
-            stages.append(_stage_summary(stage))
+            summaries.append(_stage_summary(stage))
     if stage is None:
         raise SettingsError("stage1_epochs and stage2_epochs are both 0: there is nothing to train")
-    predictions, maps = {}, None
-    for which in ("raw", "ema"):
-        stage.assign(which)
-        _save_weights(model, runs.weights_path(run_key, which))
-        for name in ("validation", "test"):
-            part = work.part(name)
-            p = probabilities(model, work.images, part.rows)
-            predictions[f"{name}_{which}"] = p.astype(np.float32)
-            predictions[f"{name}_rows"] = part.rows.astype(np.int32)
-            predictions[f"{name}_labels"] = part.labels.astype(np.int8)
-    rows = predictions["test_rows"]
-    cams, target, _ = gradcam.maps(model, work.images, rows)
-    maps = {"rows": rows, "target": target.astype(np.int8)}
-    maps |= {f"cam_{name}": cam.astype(np.float16) for name, cam in cams.items()}
-    info = _info("main", run_key, settings, seed, work, profile, started, stages) | {
+    about = {
+        "stages": summaries,
         "weights": weights,
         "unfrozen": unfrozen,
         "cam_layers": classifier.cam_layers(model),
         "parameters": classifier.parameters(model),
     }
-    record = runs.write(info, pd.DataFrame(history), predictions, maps)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return record
+    return model, stage, history, about
 
 
 def stage0(settings: Settings, key: str, work: Task, profile: str = "", progress: bool = True) -> Path:
@@ -213,15 +193,14 @@ def stage0(settings: Settings, key: str, work: Task, profile: str = "", progress
     _writable()
     with _lock(run_key):
         if not path.is_file():
-            _train_stage0(settings, key, work, run_key, profile, progress)
+            with backend.data_parallel(_batch(settings, work)):
+                _train_stage0(settings, key, work, run_key, profile, progress)
     return path
 
 
 def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profile: str, progress: bool):
     started = time.perf_counter()
-    keras.utils.set_random_seed(0)
-    keras.config.set_dtype_policy(settings.training.dtype)
-    backend.deterministic()
+    _prepare(settings, 0)
     t, classes = settings.training, len(settings.data.classes)
     alone = ModelSettings(
         scale=settings.model.scale, backbones=(key,), fusion="none", weights="none",
@@ -231,7 +210,6 @@ def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profil
     classifier.thaw(model)
     loss = losses.FocalLoss("per-class", 0.0, 0.0, np.ones(classes))
     plain = Settings(settings.data, alone, settings.loss, t).replace({"training.mixup": 0})
-    scratch = cache_dir() / "work" / run_key
     train = work.part("train")
 
     def rate(steps: int):
@@ -248,7 +226,8 @@ def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profil
         stage = Stage(
             model, work.images, train, work.part("validation"),
             number=0, epochs=t.stage0_epochs, rate=rate, loss=loss,
-            settings=plain.training, seed=0, checkpoint=scratch / "stage0.npz", bar=bar,
+            settings=plain.training, seed=0, checkpoint=_scratch(run_key) / "stage0.npz", bar=bar,
+            resident=feed.resident(work.images),
         ).run()  # fmt: skip
     stage.assign("raw")
     path = runs.weights_path(run_key, "backbone")
@@ -267,7 +246,7 @@ def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profil
     }
     _save_weights(classifier.backbone(model, key), path)
     runs.write(info | {"weights_sha256": _sha256(path)}, pd.DataFrame(stage.rows), predictions)
-    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(_scratch(run_key), ignore_errors=True)
 
 
 # -- small pieces ----------------------------------------------------------------------------------
@@ -337,6 +316,16 @@ def _save_weights(model: keras.Model, path: Path) -> None:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _scratch(run_key: str) -> Path:
+    """Where a run's checkpoints lie until its record is written."""
+    return cache_dir() / "work" / run_key
+
+
+def _batch(settings: Settings, work: Task) -> int:
+    """Images a step: a training part smaller than the batch is one batch."""
+    return min(settings.training.batch_size, len(work.part("train").rows))
 
 
 def _lock(run_key: str) -> FileLock:

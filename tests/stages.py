@@ -1,0 +1,223 @@
+"""Checks of single stages, for either backend: on JAX they run in a process of their own.
+
+`python -m tests.stages NAME [ARGUMENT]` runs one of them. The network is the smallest that has
+everything a stage deals with: convolution, frozen BatchNormalization, Dropout; the training graph around it is
+the whole one. What a check says of miniatures and whole runs stands in the tests that call it.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from gcaf_lib.model import backend, losses
+from gcaf_lib.settings import load
+from gcaf_lib.training import feed, loop
+
+SIDE, BATCH, EPOCHS, STEPS = 32, 8, 2, 4
+SETTINGS = load("demo", {"training.batch_size": BATCH, "training.ema": 0.8})
+
+
+def images() -> np.ndarray:
+    return np.random.default_rng(7).integers(0, 256, (50, SIDE, SIDE, 3), np.uint8)
+
+
+def network() -> keras.Model:
+    image = keras.Input((SIDE, SIDE, 3), name="image")
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="convolution")(image / 128 - 1)
+    x = keras.layers.BatchNormalization(name="normalisation", trainable=False)(x)
+    x = keras.layers.Dropout(0.3)(keras.layers.GlobalAveragePooling2D()(x))
+    return keras.Model(image, keras.layers.Dense(4, name="logits")(x))
+
+
+def stage(folder: str, kind=loop.Stage, resident: bool = False, **more) -> loop.Stage:
+    """A stage of 2 epochs of 4 steps, not yet run; the same start each time."""
+    keras.utils.set_random_seed(0)
+    backend.deterministic()
+    model = network()
+    store, labels = images(), np.arange(50) % 4
+    train = loop.Part(np.arange(5, 40), labels[5:40])  # 35 rows: three are left out of each epoch
+    validation = loop.Part(np.arange(40, 50), labels[40:])
+    arguments = dict(number=2, epochs=EPOCHS, rate=1e-3, seed=3, settings=SETTINGS.training)
+    return kind(
+        model,
+        store,
+        train,
+        validation,
+        loss=losses.FocalLoss("target-probability", 2.0, 0.05, np.ones(4)),
+        checkpoint=Path(folder) / "stage.npz",
+        resident=feed.resident(store, resident),
+        **{**arguments, **more},
+    )
+
+
+class Bar:
+    """Counts as tqdm does."""
+
+    n = 0
+
+    def update(self, count):
+        self.n += count
+
+    def set_postfix_str(self, text):
+        pass
+
+
+class Killed(Exception):
+    pass
+
+
+class Dying(loop.Stage):
+    """Dies after its first epoch's checkpoint."""
+
+    def _save(self, raw):
+        super()._save(raw)
+        raise Killed
+
+
+def outcome(done: loop.Stage) -> list[np.ndarray]:
+    """Everything a stage leaves: weights, averages, history without seconds."""
+    history = [[value for name, value in row.items() if name != "seconds"] for row in done.rows]
+    return [*done.best["raw"], *done.best["ema"], np.array(history), *done._values()]
+
+
+def same(one: list[np.ndarray], other: list[np.ndarray]) -> None:
+    assert len(one) == len(other)
+    for a, b in zip(one, other):
+        np.testing.assert_array_equal(a, b)
+
+
+def check_resident() -> None:
+    """Resident images, several steps an execution, and a death between: not one bit differs."""
+    with tempfile.TemporaryDirectory() as folder:
+        bar = Bar()
+        plain = outcome(stage(folder + "/plain", bar=bar).run())
+        assert bar.n == EPOCHS * STEPS
+        bar = Bar()
+        both = stage(folder + "/both", resident=True, steps_per_execution=4, bar=bar).run()
+        assert bar.n == EPOCHS * STEPS
+        same(plain, outcome(both))
+        with np.load(folder + "/both/stage.npz") as archive:
+            assert not any(archive[name].ndim == 4 and len(archive[name]) == 50 for name in archive.files)
+        assert all(v.shape != images().shape for v in both.classifier.weights)
+        place = folder + "/died"
+        try:
+            stage(place, Dying, resident=True, steps_per_execution=2).run()
+        except Killed:
+            resumed = stage(place, resident=True, steps_per_execution=2)
+            resumed.run()
+            assert resumed.batches.first == 1
+        same(plain, outcome(resumed))
+
+
+def check_average() -> None:
+    """The averaged weights are Eq 18 of the weights after each step, from the first step on."""
+
+    class Watched(loop.Stage):
+        seen: list
+
+        def on_train_batch_end(self, step, logs=None):
+            if hasattr(self.graph, "jax_state_sync"):
+                self.graph.jax_state_sync()
+            self.seen.append(self._values())
+
+    beta = SETTINGS.training.ema
+    with tempfile.TemporaryDirectory() as folder:
+        watched = stage(folder, Watched, epochs=2)
+        watched.seen = []
+        watched.run()
+        assert len(watched.seen) == 2 * STEPS
+        wanted = [w.astype(np.float64) for w in watched.seen[0]]
+        for values in watched.seen[1:]:
+            wanted = [beta * a + (1 - beta) * w for a, w in zip(wanted, values)]
+        watched.optimizer.finalize_variable_values(watched.graph.trainable_variables)
+        for a, b in zip(watched._values(), wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
+        last = watched.seen[-1]
+        assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(wanted, last)), (
+            "average and weights must differ"
+        )
+
+
+def check_parallel() -> None:
+    """Two devices, each with half of every batch, give what one gives, but for rounding."""
+    devices = keras.distribution.list_devices()
+    assert devices == ["cpu:0", "cpu:1"], devices
+    with backend.data_parallel(BATCH) as several:
+        assert several == 1, "CPU devices must never be taken by default"
+    with tempfile.TemporaryDirectory() as folder:
+        one = stage(folder + "/one").run()
+        for resident in (False, True):
+            with backend.data_parallel(BATCH, devices) as several:
+                assert several == backend.replicas() == 2
+                two = stage(f"{folder}/two-{resident}", resident=resident).run()
+                spread = two.classifier.trainable_variables[0].value.sharding
+                assert len(spread.device_set) == 2
+            for a, b in zip(outcome(one), outcome(two), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    assert backend.replicas() == 1
+
+
+def check_parallel_run() -> None:
+    """A whole run of a miniature on two devices, stage 0 to record; a model for one device takes its weights."""
+    from gcaf_lib.training import train
+    from tests.test_sweep import SMALL
+
+    backend._devices = lambda batch: keras.distribution.list_devices()
+    record = train.get(load("demo", SMALL), 0)
+    work = train.task(record.settings)
+    p = loop.probabilities(train.load_model(record), work.images, record.rows())
+    np.testing.assert_allclose(p, record.probabilities(), atol=1e-5)
+
+
+def check_run() -> None:
+    """A whole run of a miniature from images on the device, two steps an execution: the same record."""
+    from gcaf_lib.training import train
+    from tests.test_sweep import SMALL
+
+    found = []
+    home = Path(os.environ["GCAF_CACHE"])
+    for name, switch in (("host", "0"), ("device", "1")):
+        for variable in ("GCAF_RESULTS", "GCAF_CACHE"):
+            os.environ[variable] = str(home / name / variable)
+        os.environ["GCAF_RESIDENT"] = switch
+        settings = load("demo", {**SMALL, "training.batch_size": 8})
+        work = train.task(settings)
+        steps = len(work.part("train").rows) // 8
+        os.environ["GCAF_STEPS"] = str(max(k for k in range(1, 5) if steps % k == 0) if switch == "1" else 1)
+        found.append(train.get(settings, 0))
+    one, other = found
+    assert one.info["weights"] == other.info["weights"]
+    for name, values in one.predictions.items():
+        np.testing.assert_array_equal(values, other.predictions[name], err_msg=name)
+
+
+def compile_with_cache(folder: str) -> None:
+    """One stage with the compilation cache; prints what was found there and a hash of the outcome."""
+    import jax
+
+    events: list[str] = []
+    jax.monitoring.register_event_listener(lambda event, **_: events.append(event.rsplit("/", 1)[-1]))
+    ops.convert_to_numpy(ops.ones(3) + 1)  # a compilation before the cache is chosen, as in a notebook
+    used = backend.compilation_cache(Path(folder))
+    with tempfile.TemporaryDirectory() as place:
+        values = outcome(stage(place, epochs=1).run())
+    print(
+        json.dumps(
+            {
+                "folder": str(used),
+                "hits": events.count("cache_hits"),
+                "misses": events.count("cache_misses"),
+                "outcome": [value.tobytes().hex() for value in values],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])
