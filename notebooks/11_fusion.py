@@ -238,7 +238,7 @@ apart = run[[ablation.separated(r) for _, r in run.iterrows()]]
 
 
 def listed(part):
-    return ", ".join(f"`{names[row]}` ({ablation.difference_text(r)})" for row, r in part.iterrows())
+    return "; ".join(f"`{names[row]}` {ablation.difference_text(r)}" for row, r in part.iterrows())
 
 
 said = []
@@ -265,7 +265,7 @@ else:
         + (f"Not told apart from it: {listed(same)}." if len(same) else "None is left undecided.")
     )
     told = run[run["published_difference"].notna()]
-    if len(told):
+    if len(told) and not chapter.phantoms:
         held = told[told["published_difference"].between(told["difference_low"], told["difference_high"])]
         gaps = ", ".join(
             f"{ablation.signed(100 * r['published_difference'])} (`{names[row]}`)"
@@ -276,7 +276,7 @@ else:
             + (
                 ": the paper's table is compatible with these runs."
                 if len(held) == len(told)
-                else ": none of the paper's gaps shows here."
+                else ": none of the paper's gaps agrees with these runs."
                 if not len(held)
                 else "."
             )

@@ -148,10 +148,11 @@ def table(
     first: str = "Row",
     names: Mapping[str, str] | None = None,
     differences: Sequence[str] = ("accuracy",),
+    to: str = "proposed",
 ) -> pd.DataFrame:
     """`measure`'s frame for readers: one line a row, the paper's figure in square brackets beside ours.
 
-    names: what to call rows; differences: metrics whose difference to the proposed model gets a column.
+    names: what to call rows; differences: metrics whose difference to the proposed model gets a column, headed `to`.
     """
     lines = []
     for row, part in frame.groupby("row", sort=False):
@@ -168,7 +169,7 @@ def table(
                 line["95 % interval"] = _interval(r["low"], r["high"], scale, decimals)
         for metric in differences:
             scale, decimals, unit = _scale(metric)
-            head = f"{result_tables.metric_name(metric)} − proposed{' (points)' if unit else ''}"
+            head = f"{result_tables.metric_name(metric)} − {to}{' (points)' if unit else ''}"
             line[head] = difference_text(part.loc[metric])
         lines.append(line)
     return pd.DataFrame(lines)

@@ -21,6 +21,7 @@ from gcaf_lib.report.style import (
     styled,
 )
 
+_PALE = "#1b7f9e1f"  # OURS at the band's opacity
 _FLOOR_MARKS = ("s", "^", "v", "D", "P")
 _PLATE = {"boxstyle": "square,pad=0.12", "fc": style.SURFACE, "ec": "none", "alpha": 0.8}  # lines pass behind
 PROTOCOL_NAMES = {
@@ -33,31 +34,40 @@ PROTOCOL_NAMES = {
 
 
 @styled
-def sensitivity(frame: pd.DataFrame) -> Drawing:
+def sensitivity(frame: pd.DataFrame, band: tuple[float, float] | None = None) -> Drawing:
     """Accuracy by hyperparameter value (Table 8 as a picture).
 
-    `frame`: parameter, value, measured, and optionally low, high (interval) and published, all
-    accuracies in 0..1. One panel a parameter, one accuracy axis for all.
+    `frame`: parameter, value, measured (NaN: no run), and optionally low, high (interval) and published,
+    all accuracies in 0..1. One panel a parameter, one accuracy axis for all; `band`: the interval of the
+    default setting, drawn behind every panel.
     """
     panels = list(dict.fromkeys(frame["parameter"]))
     fig = drawing(height=2.9)
     for k, (ax, name) in enumerate(zip(np.atleast_1d(fig.subplots(1, len(panels), sharey=True)), panels)):
         part = frame[frame["parameter"] == name].reset_index(drop=True)
         x = np.arange(len(part))
+        if band is not None:
+            ax.axhspan(*band, color=OURS, alpha=0.12, lw=0)
+        run = part["measured"].notna()
         if {"low", "high"} <= set(part):
-            ax.vlines(x, part["low"], part["high"], color=OURS, lw=3, alpha=0.35)
-        ax.plot(x, part["measured"], "o-", color=OURS)
+            ax.vlines(x[run], part["low"][run], part["high"][run], color=OURS, lw=3, alpha=0.35)
+        ax.plot(x[run], part["measured"][run], "o-", color=OURS)
         if "published" in part and part["published"].notna().any():
             ax.plot(x, part["published"], "D:", color=PAPER, mfc="none", mew=1.3, lw=1)
         labels = [f"{v:g}" if isinstance(v, (int, float, np.number)) else str(v) for v in part["value"]]
         ax.set_xticks(x, [s.replace("inverse-frequency", "inv.\nfreq.") for s in labels])
         ax.set_xlim(-0.5, len(part) - 0.5)
-        ax.set_title(name)
+        ax.set_title(name, fontsize=9.5 if len(panels) < 5 else 8.5)  # narrow panels: titles must not touch
         ax.yaxis.set_major_formatter(percent_label)
         if not k:
             ax.set_ylabel("accuracy")
         quiet(ax, "y")
-    legend_below(fig, [("o", OURS, OURS, "measured"), ("D", "none", PAPER, "the paper's figure")])
+    marks = [("o", OURS, OURS, "measured")]
+    if "published" in frame and frame["published"].notna().any():
+        marks.append(("D", "none", PAPER, "the paper's figure"))
+    if band is not None:
+        marks.append(("s", _PALE, _PALE, "interval of the default setting"))
+    legend_below(fig, marks)
     return fig
 
 
