@@ -158,3 +158,242 @@ def test_overlap_counts_the_first_methods_errors():
     assert comparing.overlap(method(30), method(36)) == pytest.approx(0.4)
     assert np.isnan(comparing.overlap(method(40), method(36)))
     assert isinstance(comparing.table(method(36), {"a": method(30)}, n=9), pd.DataFrame)
+
+
+# --- costs ---
+
+
+def macs(*layers_, shape=(16, 16, 3)):
+    import keras
+
+    from gcaf_lib.report import costs
+
+    x = start = keras.Input(shape)
+    for layer in layers_:
+        x = layer(x)
+    return costs.count(keras.Model(start, x))
+
+
+def test_multiply_adds_of_single_layers():
+    from keras import layers
+
+    conv = macs(layers.Conv2D(8, 3, strides=2, padding="same"))
+    assert conv == {"parameters": 8 * 28, "macs": 8 * 8 * 9 * 3 * 8, "flops": 2 * 8 * 8 * 9 * 3 * 8}
+    assert macs(layers.Conv2D(8, 5))["macs"] == 12 * 12 * 25 * 3 * 8
+    assert macs(layers.Conv2D(6, 3, groups=3, padding="same"))["macs"] == 16 * 16 * 9 * 1 * 6
+    assert macs(layers.DepthwiseConv2D(3, padding="same"))["macs"] == 16 * 16 * 9 * 3
+    assert macs(layers.DepthwiseConv2D(7, depth_multiplier=2))["macs"] == 10 * 10 * 49 * 6
+    assert macs(layers.Dense(10), shape=(20,))["macs"] == 200
+    assert macs(layers.Dense(10))["macs"] == 16 * 16 * 30  # at every place of a map
+    assert macs(layers.BatchNormalization(), layers.Activation("relu"), layers.MaxPooling2D())["macs"] == 0
+
+
+def test_layers_used_twice_count_twice_and_composites_are_opened():
+    from gcaf_lib.model.blocks import CBAM
+
+    # squeeze and expand on the average and on the maximum, then one 7x7 filter over two maps
+    assert macs(CBAM(ratio=4), shape=(8, 8, 32))["macs"] == 2 * 2 * 32 * 8 + 8 * 8 * 49 * 2
+
+
+def test_an_unknown_layer_with_weights_is_refused():
+    from keras import layers
+
+    with pytest.raises(ValueError, match="can't count"):
+        macs(layers.Conv1D(4, 3), shape=(16, 3))
+
+
+@pytest.mark.parametrize("fusion", ["concat", "gate", "cross", "gcaf", "gcaf-split", "gcaf-token"])
+def test_costs_of_settings_agree_with_the_built_model(fusion):
+    from gcaf_lib import settings
+    from gcaf_lib.model import classifier
+    from gcaf_lib.report import costs
+
+    chosen = settings.load("demo", {"model.fusion": fusion, "model.width": 32, "data.image_size": 32})
+    model = classifier.build(chosen.model, 32)
+    found = costs.of_settings(chosen)
+    assert found["parameters"] == classifier.parameters(model)["total"]
+    lines = costs.multiply_adds(model)
+    assert found["macs"] == lines["macs"].sum()
+    head = lines[lines["layer"].str.startswith("fusion/")]["macs"].sum()
+    inner, d, places = 16, 32, (4 * 4) * 2
+    attention = {
+        "concat": 0,
+        "gate": 2 * d * d,
+        "cross": 6 * d * d,
+        "gcaf": 6 * d * d + 2 * 2 * d * d,
+        # eight tokens of d/8: four projections a stream, scores and sums over 8 x 8 pairs, then the gates
+        "gcaf-split": 8 * 8 * (d // 8) ** 2 + 2 * 2 * 8 * 8 * (d // 8) + 2 * 2 * d * d,
+    }
+    if fusion in attention:
+        assert head == attention[fusion]
+    else:
+        channels = [model.get_layer(f"features_{k}").output.shape[-1] for k in chosen.model.backbones]
+        embed = 16 * inner * sum(channels)
+        project, pairs, gates = 4 * places * inner**2, 2 * 2 * 16 * 16 * inner, 2 * 2 * inner * inner
+        assert head == embed + project + pairs + gates
+
+
+def test_full_networks_have_their_published_costs():
+    from gcaf_lib import settings
+    from gcaf_lib.report import costs
+
+    one = settings.load("paper", {"model.backbones": ("efficientnet-b0",), "model.fusion": "none"})
+    found = costs.of_settings(one)
+    # Tan and Le 2019, Table 2: 0.39 B multiply-adds and 5.3 M weights, with a classifier of 1,000 classes
+    assert found["macs"] / 1e9 == pytest.approx(0.39, abs=0.01)
+    assert found["parameters"] - 4 * 1281 + 1000 * 1281 == pytest.approx(5.3e6, rel=0.01)
+    # Simonyan and Zisserman 2015: VGG19's sixteen convolutions, 20.0 M weights; He et al. 2016: 19.6e9 in all
+    vgg = costs.of_settings(one.replace({"model.backbones": ("vgg19",)}))
+    dense = 25088 * 4096 + 4096 * 4096 + 4096 * 1000  # its own head, which this project leaves out
+    assert (vgg["macs"] + dense) / 1e9 == pytest.approx(19.6, abs=0.05)
+
+
+def test_amounts_are_three_digits():
+    from gcaf_lib.report.baselines import amount
+
+    assert [amount(v) for v in (999, 1500, 999_600, 2.5e7, 3.856e9, 3.9e10)] == [
+        "999", "1.5 k", "1 M", "25 M", "3.86 G", "39 G",
+    ]  # fmt: skip
+
+
+# --- what is read from records ---
+
+
+def record(seed=0, right=36, kind="ema", **changes):
+    """A stand-in for a run record with the predictions of `method`."""
+    from types import SimpleNamespace
+
+    from gcaf_lib import settings
+
+    run = method(right, (seed,))[seed]
+    raw = method(changes.pop("raw", right), (seed,))[seed]
+    chosen = settings.load("cpu", changes)
+    history = pd.DataFrame(
+        {"stage": [1, 1, 2], "epoch": [1, 2, 3], "loss": [3.0, 2, 1], "val_loss_raw": [3.0, 2, 1]}
+    )
+    return SimpleNamespace(
+        key=f"{chosen.hash()}-{seed}", seed=seed, settings=chosen, history=history,
+        info={
+            "stages": [{"stage": 1, "best_epoch": 2, "epochs": 2, "seconds": 5.0}, {"stage": 2, "best_epoch": 1, "epochs": 1, "seconds": 7.0}],
+            "provenance": {"device": "a toy"}, "weights": {"x": {"source": "in-domain", "stage0": "abc"}},
+        },
+        rows=lambda part="test": run.rows, labels=lambda part="test": run.labels,
+        probabilities=lambda part="test", which="ema": (raw if which == "raw" else run).probs,
+    )  # fmt: skip
+
+
+def data(n=60):
+    """A dataset without patients: every image stands alone."""
+    from types import SimpleNamespace
+
+    frame = pd.DataFrame({"file": [f"{i}.jpg" for i in range(n)], "label": 0})
+    return SimpleNamespace(hash="none", banner=None, frame=frame)
+
+
+def test_no_records_at_all_still_make_frames_and_words():
+    from gcaf_lib.report import baselines, differences, factors
+
+    frame = differences.tests({}, [], None, 0.1)
+    assert len(frame) == 14 and (frame["seeds"] == 0).all()
+    assert (differences.tests_text(frame)["Measured"] == "not trained yet").all()
+    assert differences.verdict(frame).count("nothing is tested") == 3
+    assert differences.auc_tests({}, []).empty
+    spread = differences.spreads(frame, [], None)
+    assert spread["source"] == "" and np.isnan(spread["sd"])
+    effects = factors.effects({}, data(), draws=5)
+    assert (effects["n"] == 0).all() and "–" in factors.effects_text(effects)["ECE"].iloc[-1]
+    assert factors.same_course({}).empty and factors.course_text(factors.same_course({})) == ""
+    assert baselines.training({}).empty and "no times" in baselines.time_note({})
+
+
+def test_one_seed_and_several():
+    from gcaf_lib.report import differences
+
+    def rows(seeds, right):
+        return [record(s, right + (s if right < 35 else 0)) for s in seeds]
+
+    main = rows((0, 1, 2), 36)
+    found = {"Table 6": {"VGG19": rows((0, 1, 2), 30), "ResNet50": rows((0,), 33)}}
+    frame = differences.tests(found, main, None, 0.125, n=99).set_index(["place", "row"])
+    three, one = frame.loc[("Table 6", "VGG19")], frame.loc[("Table 6", "ResNet50")]
+    assert (three["seeds"], one["seeds"]) == (3, 1) and np.isfinite(three["t_p"]) and np.isnan(one["t_p"])
+    assert three["difference"] == pytest.approx(-5 / 40) and three["sd"] == pytest.approx(1 / 40)
+    text = differences.tests_text(frame.reset_index())
+    assert (text["Paired t"] == "needs two runs").sum() == 1
+    spread = differences.spreads(frame.reset_index(), main, None)
+    assert spread["source"] == "pairs" and spread["sd"] == pytest.approx(1 / 40) and spread["df"] == 2
+    assert differences.same_start(main)
+    with_main_only = differences.spreads(frame.reset_index().assign(sd=np.nan), rows((0, 1), 30), None)
+    assert with_main_only["source"] == "runs"
+    assert with_main_only["sd"] == pytest.approx(np.sqrt(2) * np.std([30 / 40, 31 / 40], ddof=1))
+
+
+def test_effects_are_differences_of_the_cells():
+    from gcaf_lib.report import factors
+
+    found = {
+        "Without Mixup & EMA": [record(right=30, **{"training.mixup": 0, "training.ema": 0})],
+        "With Mixup Only": [record(right=32, **{"training.ema": 0})],
+        "With EMA Only": [record(right=33, raw=30, **{"training.mixup": 0})],
+        "Proposed Model": [record(right=37, raw=33)],
+    }
+    frame = factors.effects(found, data(), ("accuracy",), draws=20).set_index("contrast")["value"] * 40
+    assert frame.round(9).to_dict() == {
+        "Mixup, without EMA": 2, "Mixup, with EMA": 4, "Mixup, mean of both": 3, "EMA, without Mixup": 3,
+        "EMA, with Mixup": 5, "EMA, mean of both": 4, "Interaction": 2,
+        "Averaged − raw weights, same runs, without Mixup": 3, "Averaged − raw weights, same runs, with Mixup": 4,
+    }  # fmt: skip
+    course = factors.same_course(found)
+    assert (course["agree"] == course["epochs"]).all() and list(course["answers"]) == [0, 1]
+    left = factors.remains({"Proposed Model": found["Proposed Model"]}, 3200)
+    assert list(left["Steps"]) == ["200", "100"]
+    assert left["Of the start remains (%)"][0] == f"{100 * 0.999**199:.1f}"
+    assert list(factors.weights(found, ("accuracy",))["Weights"]) == [
+        "raw",
+        "raw",
+        "raw",
+        "averaged",
+        "raw",
+        "averaged",
+    ]
+
+
+def test_published_effects_are_the_papers_differences():
+    from gcaf_lib.report import factors, paper
+
+    frame = factors.effects({}, data(), ("accuracy", "ece", "nll"), draws=5).set_index(["contrast", "metric"])
+    value = {
+        row: paper.published("Table 5", row, "accuracy") for row in paper.table(5)["Training Configuration"]
+    }
+    gap = value["With EMA Only"] - value["Without Mixup & EMA"]
+    assert 100 * frame.loc[("EMA, without Mixup", "accuracy"), "published"] == pytest.approx(gap)
+    assert np.isnan(frame.loc[("Interaction", "nll"), "published"])
+
+
+def test_the_papers_gaps_and_their_counts():
+    from gcaf_lib.report import gaps
+
+    frame = gaps.published(overlap=0.5)
+    assert set(frame["place"]) == {"Table 4", "Table 5", "Table 6", "Table 8"} and (frame["gap"] > 0).all()
+    assert (frame["most"] <= frame["at_overlap"]).all() and (
+        frame["independent"] <= frame["least"] + 1e-12
+    ).all()
+    counts = gaps.counts(frame)
+    parts, whole = counts.iloc[:-1], counts.iloc[-1]
+    assert (parts.drop(columns="place").sum() == whole.drop("place")).all() and whole["gaps"] == len(frame)
+    assert (counts["always"] <= counts["independent"]).all() and (
+        counts["independent"] <= counts["best"]
+    ).all()
+    assert "None" not in " ".join(gaps.counts_text(gaps.counts(gaps.published())).columns)
+    needed = gaps.needed(frame, (3, 5), 0.006, 0.125)
+    assert len(needed) == len(frame) and "Runs needed, paired t" in needed
+    assert "Runs needed, paired t" not in gaps.needed(frame, (3, 5), float("nan"), 0.125)
+
+
+def test_pictures_are_drawn_with_and_without_a_spread():
+    from gcaf_lib.report import gaps, powers
+
+    frame = gaps.published()
+    assert len(powers.power_curves(0.006, (3, 5, 10), frame, (0.003, 0.02)).axes) == 2
+    assert len(powers.power_curves(float("nan"), (3, 5, 10), frame).axes) == 1
+    assert powers.gap_ranges(frame).svg().startswith("<svg")

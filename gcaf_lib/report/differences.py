@@ -64,9 +64,9 @@ def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
         line["The paper"] = ablation.signed(100 * r.published) if np.isfinite(r.published) else "–"
         if r.seeds:
             line["Measured"] = ablation.signed(100 * r.difference)
-            line["Images that one alone has right"] = f"{r.only_first:.0f} : {r.only_second:.0f}"
+            line["Right alone, row : proposed"] = f"{r.only_first:.0f} : {r.only_second:.0f}"
         else:
-            line["Measured"], line["Images that one alone has right"] = ablation.ABSENT, "–"
+            line["Measured"], line["Right alone, row : proposed"] = ablation.ABSENT, "–"
         for test, name in NAMES.items():
             p, adjusted = getattr(r, f"{test}_p"), getattr(r, f"{test}_holm")
             needs = test in ("t", "corrected") and r.seeds == 1
@@ -143,6 +143,11 @@ def auc_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 # --- spreads ---
+
+
+def same_start(records: Sequence[Any]) -> bool:
+    """Whether all runs began with the same backbone weights (ImageNet's, or those of one stage 0)."""
+    return len({str(sorted(r.info["weights"].items())) for r in records}) == 1
 
 
 def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray | None) -> dict[str, float]:

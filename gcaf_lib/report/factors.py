@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import significance
-from gcaf_lib.report import ablation, paper, result_tables, scorecard
+from gcaf_lib.report import ablation, paper, result_tables, scorecard, training_tables
 from gcaf_lib.report.style import ACCENT, MUTED, OURS, PAPER, Drawing, drawing, legend_below, quiet, styled
 from gcaf_lib.training import experiments
 
@@ -167,25 +167,152 @@ def weights(found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
 
 
 def same_course(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """Raw weights of a run with EMA beside the run without, same Mixup and seed: how far their test answers differ.
+    """A run with EMA beside the run without, same Mixup and seed: do they go through the same raw weights?
 
-    mixup, seed, images, answers (that differ), largest (difference of a probability), kept (the same epochs kept).
+    mixup, seed; epochs of stage 1 that both have, and how many of them agree in training loss and in the raw
+    weights' validation loss to six digits; kept_without, kept_with (epochs kept, by stage); images, answers (of
+    the raw weights, that differ), largest (difference of a probability).
     """
     names, lines = cells(), []
+    columns = ["loss", "val_loss_raw"]
     for mixup in (False, True):
         pair = [{r.seed: r for r in found.get(names[mixup, ema], ())} for ema in (False, True)]
         for seed in sorted(set(pair[0]) & set(pair[1])):
-            p, q = (side[seed].probabilities("test", "raw") for side in pair)
-            kept = [[s["best_epoch"] for s in side[seed].info["stages"]] for side in pair]
+            runs = [side[seed] for side in pair]
+            a, b = (r.history[r.history["stage"] == 1][columns].to_numpy() for r in runs)
+            both = min(len(a), len(b))
+            p, q = (r.probabilities("test", "raw") for r in runs)
             lines.append(
-                (mixup, seed, len(p), int((p.argmax(1) != q.argmax(1)).sum()), float(np.abs(p - q).max()),
-                 kept[0] == kept[1])
-            )  # fmt: skip
-    return pd.DataFrame(lines, columns=["mixup", "seed", "images", "answers", "largest", "kept"])
+                {
+                    "mixup": mixup,
+                    "seed": seed,
+                    "epochs": both,
+                    "agree": int(np.isclose(a[:both], b[:both], rtol=1e-6, atol=0).all(axis=1).sum()),
+                    "kept_without": [s["best_epoch"] for s in runs[0].info["stages"]],
+                    "kept_with": [s["best_epoch"] for s in runs[1].info["stages"]],
+                    "images": len(p),
+                    "answers": int((p.argmax(1) != q.argmax(1)).sum()),
+                    "largest": float(np.abs(p - q).max()),
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def course_text(frame: pd.DataFrame) -> str:
+    """`same_course` as a list; empty where there is no pair."""
+    out = []
+    for r in frame.itertuples():
+        text = f"{'With' if r.mixup else 'Without'} Mixup, seed {r.seed}: in stage 1 "
+        text += (
+            f"the losses of the two runs agree in all {r.epochs} epochs, to the last digit kept; "
+            if r.agree == r.epochs
+            else f"the losses agree in {r.agree} of {r.epochs} epochs only; "
+        )
+        kept = [" and ".join(map(str, k)) for k in (r.kept_without, r.kept_with)]
+        text += (
+            f"both kept epochs {kept[0]} of the stages"
+            if kept[0] == kept[1]
+            else f"kept were epochs {kept[0]} of the stages without EMA, {kept[1]} with it"
+        )
+        text += (
+            f"; the raw weights give the same answers on all {r.images} test images."
+            if not r.answers
+            else f"; the raw weights handed over differ in their answer on {r.answers} of {r.images} test images."
+        )
+        out.append(f"- {text}")
+    return "\n".join(out)
+
+
+def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
+    """One line a row and stage: β, steps up to the kept epoch, and the share of the start left in the average there.
+
+    images: size of the training part, which gives the steps an epoch.
+    """
+    lines = []
+    for row, records in found.items():
+        chosen = records[0].settings.training
+        steps = images // min(chosen.batch_size, images)
+        kept = pd.concat([training_tables.kept(r) for r in records])
+        for stage, part in kept.groupby("stage"):
+            ends = sorted(int(e) * steps for e in part["best_epoch"])
+            left = [100 * training_tables.remaining(chosen.ema, n) for n in (ends[-1], ends[0])]
+            lines.append(
+                {
+                    "Row": row,
+                    "Stage": int(stage),
+                    "n": len(records),
+                    "β": f"{chosen.ema:g}",
+                    "Steps": _span(ends, 0),
+                    "Of the start remains (%)": _span(left, 1),
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def _span(values: Sequence[float], decimals: int) -> str:
+    low, high = (f"{v:,.{decimals}f}" for v in (values[0], values[-1]))
+    return low if low == high else f"{low} to {high}"
+
+
+def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """What the runs say of the paper's three claims about Table 5, as a list; claims without runs say so.
+
+    effects_: of `effects`; rows: of `ablation.measure("table-5", …)`.
+    """
+    known, out = effects_.set_index(["contrast", "metric"]), []
+    for factor, contrasts in (
+        ("Mixup alone", ["Mixup, without EMA"]),
+        ("EMA alone", ["EMA, without Mixup"]),
+        ("Mixup added to EMA", ["Mixup, with EMA"]),
+        ("EMA added to Mixup", ["EMA, with Mixup"]),
+    ):
+        said = [
+            _word(known.loc[contrasts[0], metric], name, good)
+            for metric, name, good in (
+                ("accuracy", "accuracy", 1),
+                ("ece", "the ECE", -1),
+                ("nll", "the NLL", -1),
+            )
+        ]
+        none = not known.loc[contrasts[0], "accuracy"]["n"]
+        out.append(
+            f"{factor}: " + ("not both trained under this profile." if none else "; ".join(said) + ".")
+        )
+    trained = rows[rows["n"] > 0]
+    if trained["row"].nunique() > 1:
+        own = cells()[True, True]
+        for metric, name, best in (("accuracy", "accuracy", "idxmax"), ("ece", "ECE", "idxmin")):
+            part = trained[trained["metric"] == metric].set_index("row")
+            top = getattr(part["mean"], best)()
+            out.append(
+                f"Best {name} of the {len(part)} trained rows: {top}"
+                + (", as the paper has it." if top == own else f", where the paper has {own}.")
+            )
+    return "\n".join(f"- {line}" for line in out)
+
+
+def _word(line: pd.Series, name: str, good: int) -> str:
+    if not line["n"]:
+        return f"{name}: no runs"
+    scale, decimals = (100, 2) if name == "accuracy" else (1, 4)
+    value = ablation.signed(scale * line["value"], decimals)
+    text = f"{name} {value}{' points' if scale == 100 else ''}"
+    if line["low"] <= 0 <= line["high"]:
+        text += ", not told from 0"
+    else:
+        better = np.sign(line["value"]) == good
+        text += f", {'an improvement' if better else 'a change for the worse'} beyond the interval"
+    if np.isfinite(line["published"]):
+        theirs = ablation.signed(scale * line["published"], 2 if scale == 100 else 3)
+        inside = line["low"] <= line["published"] <= line["high"]
+        text += f" (the paper's {theirs} lies {'inside' if inside else 'outside'} it)"
+    return text
 
 
 @styled
-def design(found: Mapping[str, Sequence[Any]], dataset: Any, draws: int = scorecard.DRAWS) -> Drawing:
+def design(
+    found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = True, draws: int = scorecard.DRAWS
+) -> Drawing:
     """Accuracy and ECE without and with Mixup: no EMA, averaged weights, raw weights of the runs with EMA.
 
     Bars are 95 % intervals over patients; open marks are the paper's figures.
@@ -211,7 +338,7 @@ def design(found: Mapping[str, Sequence[Any]], dataset: Any, draws: int = scorec
                     x.append(mixup + shift)
                     y.append(scale * value)
             ax.plot(x, y, marker=mark, ls="-", lw=1.2, color=colour, ms=6)
-            if which == "ema" or not ema:
+            if published and (which == "ema" or not ema):
                 theirs = [paper.find(PLACE, names[mixup, ema], metric)[0].fraction for mixup in (False, True)]
                 ax.plot(np.arange(2) + shift * 2.4, scale * np.array(theirs), ":", color=PAPER, lw=1, marker=mark,
                         mfc="none", mec=PAPER, mew=1.4, ms=7)  # fmt: skip
@@ -220,5 +347,5 @@ def design(found: Mapping[str, Sequence[Any]], dataset: Any, draws: int = scorec
         ax.set_title("Accuracy (%)" if metric == "accuracy" else "ECE (smaller is better)")
         quiet(ax, "y")
     marks = [(mark, colour, colour, name) for name, _, _, colour, mark, _ in series]
-    legend_below(fig, [*marks, ("D", "none", PAPER, "the paper's (open)")])
+    legend_below(fig, marks + ([("D", "none", PAPER, "the paper's (open)")] if published else []))
     return fig

@@ -43,7 +43,7 @@ def power_curves(
     known = bool(sd > 0)
     top = max(1.05 * gaps["gap"].max(), 1e-9) if known else 4.0
     unit = sd if known else 1.0
-    x = np.linspace(0, top, points + 1)[1:]
+    x = top * np.linspace(0, 1, points + 1)[1:] ** 2  # finer where the curves rise
     places = list(dict.fromkeys(gaps["place"])) if known else []
     fig = drawing(height=3.2 + 0.24 * len(places))
     axes = fig.subplots(2 if known else 1, 1, sharex=True, squeeze=False,

@@ -1,0 +1,165 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 12. Mixup and EMA
+#
+# **Reproduces:** Table 5 (effect of Mixup and of the moving average on accuracy, macro-F1 and calibration).
+# **Takes:** seconds from the run records; nothing is trained.
+#
+# Two switches, four combinations. The paper prints one number for each and concludes that both help and that together they are best. Since
+# every run here keeps its predictions with raw *and* with averaged weights, the four rows hold six models.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"training.ema": 0.99}
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown, display
+
+from gcaf_lib.data import splits
+from gcaf_lib.report import ablation, book, factors, paper, tables
+from gcaf_lib.report import training_tables as tt
+
+chapter = book.open_chapter("12_mixup_ema", profile, overrides)
+found = chapter.records("table-5")
+main = chapter.records("main").get(paper.PROPOSED, [])
+chapter.strip({r.key: r for group in [main, *found.values()] for r in group}.values())
+
+# %% [markdown]
+# ## What a moving average still holds of its start
+#
+# The average of Equation 18 is reported in the place of the weights. After $t$ steps it still holds the share $\beta^{t-1}$ of the weights that it began with (Keras starts
+# it after the first step). The paper names $\beta$ but not this consequence, nor whether the average begins anew in stage 2. Ours does, since the backbones' top layers only join it there.
+
+# %% tags=["hide-input"]
+beta, batch, *epochs = (
+    paper.published("Table 3", metric=f"training.{name}")
+    for name in ("ema", "batch_size", "stage1_epochs", "stage2_epochs")
+)
+steps = int(paper.published("Table 2", "Total", "training") // batch)
+said = [
+    f"stage {k}: {int(n)} epochs of {steps} steps leave {tt.remaining(beta, int(n) * steps):.1%} of the start"
+    for k, n in enumerate(epochs, 1)
+]
+display(
+    Markdown(
+        f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}), "
+        + "; ".join(said)
+        + f". The start of stage 1 is a fusion and a classifier drawn at random; that of stage 2 is where stage 1 ended. To hold 1 % or less after stage 2, $\\beta$ may be "
+        f"{0.01 ** (1 / (epochs[1] * steps - 1)):.4f} at most, within the range that the paper gives."
+    )
+)
+
+# %%
+images = int((splits.load(chapter.settings.data, chapter.dataset)["part"] == "train").sum())
+averaged = {row: runs for row, runs in found.items() if runs[0].settings.training.ema > 0}
+if averaged:
+    tables.show(
+        factors.remains(averaged, images),
+        name="tab-remains",
+        caption="Steps up to the kept epoch of each stage, and the share of the stage's first weights that is left in the average there; over the seeds of the row.",
+    )
+else:
+    display(Markdown("No run with a moving average is on record under this profile."))
+
+# %% [markdown]
+# ## The four rows
+
+# %%
+names = {"Proposed Model": "Mixup and EMA (proposed)"}
+frame = ablation.measure("table-5", found, chapter.dataset, main, factors.METRICS)
+tables.show(
+    ablation.table(frame, "Training", names),
+    name="tab-table-5",
+    caption="Table 5 measured, with the weights that are reported (averaged where EMA is on): mean ± sd over n seeds, the paper's figure in square brackets, 95 % cluster-bootstrap "
+    "intervals over patients. Smaller is better for ECE and negative log-likelihood.",
+    data=frame,
+)
+
+# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines. Combinations that have not been trained are missing."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup, for runs without EMA, and for raw and averaged weights of the runs with it. Bars are 95 % intervals over patients."}}
+# the paper's figures are of patients' images: they have no place beside phantoms
+factors.design(found, chapter.dataset, published=not chapter.phantoms) if found else Markdown(
+    "No row of Table 5 has been trained under this profile."
+)
+
+# %% [markdown]
+# ## Raw and averaged weights side by side
+
+# %%
+tables.show(
+    factors.weights(found),
+    name="tab-both-weights",
+    caption="The test part with raw and with averaged weights of the same runs: mean ± sd over n seeds. Rows without EMA have raw weights only.",
+)
+
+# %% [markdown]
+# The average is computed beside the training and never fed back. In stage 1 a run with EMA and one without, of the same seed, therefore go through the same weights, step by step. They part
+# where an epoch is *chosen*: the one with the lowest validation loss of the weights that are reported, and the average, which lags, has its lowest loss later. Stage 2 starts
+# from the raw weights of that epoch. So the effect of EMA is made of two parts: which epochs are kept, and which weights, raw or averaged, are handed over at the end.
+
+# %% tags=["hide-input"]
+display(
+    Markdown(
+        factors.course_text(factors.same_course(found))
+        or "No pair of runs with and without EMA is on record under this profile."
+    )
+)
+
+# %% [markdown]
+# ## The effect of each factor
+#
+# Each line is a difference between combinations, on the same seeds and the same test images; its interval comes from drawing patients, the same for all combinations.
+# The *interaction* says how much more EMA does with Mixup than without.
+
+# %%
+effects = factors.effects(found, chapter.dataset)
+tables.show(
+    factors.effects_text(effects),
+    name="tab-effects",
+    caption="Effect of Mixup and of EMA with 95 % cluster-bootstrap intervals over patients; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have.",
+    data=effects,
+)
+
+# %% [markdown]
+# ## Verdict
+#
+# The paper's claim has three parts: each factor by itself raises accuracy and lowers the calibration error, and both together are best on both.
+
+# %% tags=["hide-input"]
+display(Markdown(factors.verdict(effects, frame)))
+
+# %% [markdown]
+# Two things should be kept apart. *Mixup* changes what is learnt: soft targets, hence less confident answers, hence another calibration error, upwards or downwards: a model that is already
+# too modest gets worse by it (chapter 9 shows on which side ours is). *EMA* changes which of the visited weights are handed over, and with few steps hands over an average that still
+# contains its start. An average that lags is less confident as well. A calibration error can therefore move for reasons that have nothing to do with better probabilities, which is why the
+# negative log-likelihood stands beside it: it is a proper score, and no lack of confidence flatters it.
+
+# %% tags=["hide-input"]
+most = max((len(runs) for runs in found.values()), default=0)
+one = [row for row, runs in found.items() if len(runs) == 1]
+note = (
+    f"{len(one)} of {len(found)} trained rows are single runs: their intervals speak of other patients, not of other seeds. "
+    if one and most
+    else ""
+)
+note += {
+    "demo": "These are phantoms and miniature networks, with a moving average that forgets faster than the paper's: they show the mechanism, not its size in patients.",
+    "cpu": "These are miniature networks whose stages are shorter than the paper's and start from backbones that already know these classes: there is less to regularise, and the average has less to smooth and "
+    "more of its start in it.",
+}.get(profile, "")
+display(Markdown(note))

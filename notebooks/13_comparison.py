@@ -1,0 +1,123 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 13. Comparison
+#
+# **Reproduces:** Table 6 (five single-backbone baselines and the proposed model), with what each of them costs.
+# **Takes:** half a minute: full-size networks are laid out, without their weights, to count what they compute. Nothing is trained.
+#
+# Table 6 gives accuracy and macro-F1, and no cost. Elsewhere the paper calls its model computationally inexpensive (Section 2), and its computation increased (Section 6). Both can be
+# counted.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"data.protocol": "patients"}
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown, display
+
+from gcaf_lib.report import ablation, baselines, book, paper, tables
+
+chapter = book.open_chapter("13_comparison", profile, overrides)
+found = chapter.records("table-6")
+main = chapter.records("main").get(paper.PROPOSED, [])
+chapter.strip({r.key: r for group in [main, *found.values()] for r in group}.values())
+
+# %% [markdown]
+# ## Identical conditions
+#
+# The paper says that all baselines were re-implemented under identical conditions, and no more. Here identical means: the same images and split, preprocessing, augmentation, Mixup, loss,
+# stages, epochs, learning rates, moving average and batch; the same share of each backbone's layers set free in stage 2. What differs is the backbone, and that a single backbone needs no fusion: its averaged
+# feature map goes through dropout to the classifier. Two names leave something open: *DenseNet* is read as DenseNet121, *CNN with Attention* as ResNet50 with a convolutional
+# block attention module (CBAM) on its last feature map.
+#
+# Identical is not the same as fair. One learning rate and one number of epochs suit one architecture better than another; the paper tuned them for the proposed one (Section 5.8) and does not say that it tuned them for
+# the others.
+
+# %%
+frame = ablation.measure("table-6", found, chapter.dataset, main)
+tables.show(
+    ablation.table(frame, "Method"),
+    name="tab-table-6",
+    caption="Table 6 measured: mean ± sd over n seeds, the paper's figure in square brackets, 95 % cluster-bootstrap intervals over patients.",
+    data=frame,
+)
+
+# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference to the proposed model on the same test images on the right, with the paper's figures as open diamonds; methods without a run say so."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy, and difference to the proposed model on the same test images and seeds, with 95 % intervals over patients."}}
+# the paper's figures are of patients' images: they have no place beside phantoms
+ablation.dots(frame, published=not chapter.phantoms)
+
+# %% [markdown]
+# ## What each costs
+#
+# Parameters are all weights, also those that never train. Computation is counted from the layers: a convolution with a $k_h \times k_w$ filter from $C$ to $C'$ channels on $h \times w$ places needs
+#
+# $$h\,w \cdot k_h\,k_w \cdot C\,C' \quad \text{multiply-adds, a depthwise one } h\,w \cdot k_h\,k_w \cdot C, \text{ a dense layer } C\,C',$$
+#
+# and **one multiply-add is two FLOPs**. Papers that write "FLOPs" for multiply-adds print half of what stands here. Element-wise work (normalisation, activations, pooling) is left out, as is
+# usual. The counts are of one image through the model in use, not of training.
+
+# %%
+costs = baselines.costs(chapter.profile, chapter.overrides)
+spent = baselines.training(found)
+tables.show(
+    baselines.costs_text(costs, spent),
+    name="tab-costs",
+    caption="Cost of each method as it is run here: weights, computation for one image, and training time (stages 1 and 2, mean over n runs, on the device named).",
+    data=costs.merge(spent, on="row", how="left"),
+)
+
+# %% tags=["hide-input"]
+display(Markdown(baselines.time_note(found)))
+
+# %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95 % intervals over patients."}}
+baselines.accuracy_cost(frame, costs) if (frame["n"] > 0).any() else Markdown(
+    "No method of Table 6 has been trained under this profile."
+)
+
+# %% tags=["hide-input"]
+display(Markdown(baselines.verdict(frame, costs)))
+
+# %% [markdown]
+# ## The paper's own networks
+#
+# Under the profiles `cpu` and `demo` the networks are miniatures of their families, which says nothing of the paper's. So here are the full-size networks at the paper's image size, as this
+# project builds them under the profile `paper`: without the dense layers on top that VGG19 was published with, which hold most of its published size. The accuracies are the paper's.
+
+# %%
+full = costs if profile == "paper" else baselines.costs("paper")
+tables.show(
+    baselines.full_text(full),
+    name="tab-full-costs",
+    caption="The networks of Table 6 at full size: weights and computation for one image, absolute and as a multiple of the proposed model's, beside the paper's accuracy.",
+    data=full,
+)
+
+# %% mystnb={"image": {"alt": "The paper's accuracies of Table 6 over the parameters and over the computation of the full-size networks, on logarithmic axes."}, "figure": {"name": "fig-full-cost", "caption": "The paper's accuracies against what its full-size networks cost."}}
+baselines.published_cost(full)
+
+# %% tags=["hide-input"]
+display(Markdown(baselines.full_verdict(full)))
+
+# %% tags=["hide-input"]
+note = {
+    "demo": "The measured part of this page is of phantoms and miniature networks: it says nothing of patients.",
+    "cpu": "The measured part of this page is of miniature networks on small images, whose order need not be that of the full ones; each started from a backbone trained on the same training part (stage 0), "
+    "where the paper started from ImageNet.",
+}.get(profile, "")
+display(Markdown(note + " Whether a lead on this split means skill or memory is the question of chapter 17."))
