@@ -47,6 +47,19 @@ def spans(text: str) -> list[tuple[int, int]]:
     return found
 
 
+def find(cells: list[str], text: str) -> list[tuple[int, int] | None]:
+    """Lines of each cell in a percent script, None where the script has no such cell (any more)."""
+    lines, left = text.splitlines(), spans(text)
+    found: list[tuple[int, int] | None] = []
+    for cell in cells:
+        wanted = cell.strip("\n")
+        span = next((s for s in left if "\n".join(lines[s[0] - 1 : s[1]]) == wanted), None)
+        if span:
+            left.remove(span)  # of two cells with the same text each has its own lines
+        found.append(span)
+    return found
+
+
 def reads_records(cells: list[str]) -> list[bool]:
     """For each cell of a chapter, in order: does what it computes come from run records?
 
@@ -58,7 +71,11 @@ def reads_records(cells: list[str]) -> list[bool]:
     out = []
     for cell in cells:
         reads = False
-        for statement in ast.parse(cell).body:
+        try:
+            statements = ast.parse(cell).body
+        except SyntaxError:  # a magic command
+            statements = []
+        for statement in statements:
             names = {n for node in ast.walk(statement) for n in _names(node)}
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 modules |= names
@@ -115,12 +132,13 @@ class Repository:
     url: str
     branch: str
 
-    def lines(self, path: str, span: tuple[int, int], commit: str | None = None) -> str:
-        """Address of lines of a file at a commit (None: the published branch)."""
+    def lines(self, path: str, span: tuple[int, int] | None, commit: str | None = None) -> str:
+        """Address of lines of a file (None: all of it) at a commit (None: the published branch)."""
+        address = f"{self.url}/blob/{commit or self.branch}/{path}"
+        if span is None:
+            return address
         first, last = span
-        return f"{self.url}/blob/{commit or self.branch}/{path}#L{first}" + (
-            f"-L{last}" if last > first else ""
-        )
+        return f"{address}#L{first}" + (f"-L{last}" if last > first else "")
 
     def folder(self, path: str) -> str:
         """Address of a folder at the published branch."""
@@ -144,11 +162,11 @@ def function_span(path: Path, name: str) -> tuple[int, int]:
 # --- what is written into the page ---
 
 
-def links(code: str, span: tuple[int, int], what: str, runs: tuple[str, str] | None = None) -> str:
+def links(code: str, span: tuple[int, int] | None, what: str, runs: tuple[str, str] | None = None) -> str:
     """The quiet line below a figure or table, but for its download; `runs` is (address, words)."""
-    first, last = span
-    where = f"line {first}" if first == last else f"lines {first} to {last}"
-    out = [f'<a href="{code}" aria-label="code of this {what}, {where}">code</a>']
+    first, last = span or (0, 0)
+    where = "" if span is None else f", line {first}" if first == last else f", lines {first} to {last}"
+    out = [f'<a href="{code}" aria-label="code of this {what}{where}">code</a>']
     if runs:
         out.append(f'<a href="{runs[0]}" aria-label="{runs[1]} behind this {what}">{runs[1]}</a>')
     return '<span aria-hidden="true"> · </span>'.join(out)
@@ -200,31 +218,23 @@ def _chapter(doctree: Any, page: Path, source: Path, repository: Repository) -> 
 
     book = json.loads(page.read_text(encoding="utf-8"))
     info = book["metadata"].get("gcaf") or {}
-    text = source.read_text(encoding="utf-8")
-    where = spans(text)
-    if not info or len(where) != len(book["cells"]):
-        return  # executed from another version of the chapter: its lines aren't these
-    code = [k for k, cell in enumerate(book["cells"]) if cell["cell_type"] == "code"]
-    from_runs = dict(zip(code, reads_records(["".join(book["cells"][k]["source"]) for k in code])))
-    commit, anchored = commit_of(info, source), False
-    for cell in doctree.findall(
-        lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "cell_code"
-    ):
-        index = cell["cell_index"]
-        for raw in cell.findall(nodes.raw):
-            if "gcaf-strip" in raw.astext():
-                anchored = True
-                raw.children = [nodes.Text(linked_strip(raw.astext(), info, repository))]
-    for cell in doctree.findall(
-        lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "cell_code"
-    ):
+    numbers = [k for k, cell in enumerate(book["cells"]) if cell["cell_type"] == "code"]
+    code = ["".join(book["cells"][k]["source"]) for k in numbers]
+    where = dict(zip(numbers, find(code, source.read_text(encoding="utf-8"))))
+    from_runs = dict(zip(numbers, reads_records(code)))
+    commit, runs = commit_of(info, source), None
+    cells = [c for c in doctree.findall(nodes.container) if c.get("nb_element") == "cell_code"]
+    for raw in [raw for cell in cells for raw in cell.findall(nodes.raw)]:
+        if "gcaf-strip" in raw.astext():
+            raw.children = [nodes.Text(linked_strip(raw.astext(), info, repository))]
+            runs = runs or (f'id="{ANCHOR}"' in raw.astext() and _runs(info)) or None
+    for cell in cells:
         index = cell["cell_index"]
         address = repository.lines(f"notebooks/{source.name}", where[index], commit)
-        runs = _runs(info) if anchored and from_runs.get(index) else None
         for node in [*cell.findall(nodes.figure), *cell.findall(nodes.table)]:
             if node["ids"] or node["names"]:
                 what = "figure" if isinstance(node, nodes.figure) else "table"
-                _append(node, links(address, where[index], what, runs))
+                _append(node, links(address, where[index], what, runs if from_runs[index] else None))
 
 
 def _elsewhere(doctree: Any, repository: Repository) -> None:

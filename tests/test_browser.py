@@ -47,7 +47,7 @@ MATHS = """
 UNLINKED = """
 [...document.querySelectorAll('figure[id^=fig-], table[id^=tab-]')].filter(e => {
   const line = (e.closest('.pst-scrollable-table-container') || e).nextElementSibling;
-  return !line || !line.matches('.gcaf-origin') || !line.querySelector('a[href*="/blob/"][href*="#L"]')
+  return !line || !line.matches('.gcaf-origin') || !line.querySelector('a[href*="/blob/"]')
     || (e.tagName === 'TABLE' && !line.querySelector('a[download$=".csv"]'));
 }).map(e => e.id)
 """

@@ -28,7 +28,19 @@ def test_lines_are_those_of_the_cell(source):
     assert len(spans) == len(cells)
     for cell, (first, last) in zip(cells, spans):
         if cell.cell_type == "code":
+            assert (first, last) in origins.find([cell.source], text)
             assert "\n".join(lines[first - 1 : last]) == cell.source.strip("\n")
+
+
+def test_a_page_older_than_its_source_still_finds_the_cells_that_stayed():
+    text = "# ---\n# ---\n# %% [markdown]\n# new\n\n# %%\na = 1\n\n# %%\na = 1\n\n# %%\nb = 2\nc = 3\n"
+    assert origins.find(["a = 1", "gone()", "a = 1", "b = 2\nc = 3"], text) == [
+        (7, 7),
+        None,
+        (10, 10),
+        (13, 14),
+    ]
+    assert REPOSITORY.lines("a.py", None, "abc").endswith("/blob/abc/a.py")
 
 
 def test_what_comes_from_records_is_followed_by_name():
