@@ -290,7 +290,7 @@ else:
             f"`cross` minus `concat`, which compute the same functions: {ablation.difference_text(line)} points; the paper has "
             f"{ablation.signed(cross - concat)}. "
             + (
-                "They differ although they can compute the same: the course of training differs, and that alone."
+                "They differ although they can compute the same: what differs is the course of training, or its chance."
                 if ablation.separated(line)
                 else "They are not told apart, as the algebra leads one to expect."
             )

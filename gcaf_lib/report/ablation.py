@@ -278,6 +278,8 @@ def dots(
     left.set_ylim(len(part) - 0.4, -0.6)
     left.set_yticks(range(len(part)), [(names or {}).get(row, row) for row in part["row"]])
     right.axvline(0, color=MUTED, lw=1)
+    if not any(line.get_marker() != "None" and len(line.get_xdata()) for line in right.lines):
+        right.set_xlim(-1, 1)  # nothing to compare yet
     for y, r in part.iterrows():
         text = f"n = {r['n']}" if r["n"] else ABSENT
         right.text(1.02, y, text, transform=right.get_yaxis_transform(), va="center", fontsize=7.5,
