@@ -43,8 +43,12 @@ def child(python: str, module: str, words: list[str], scratch: Path, limit: floa
     Compilation caches are empty ones below `scratch`: every process compiles for itself.
     """
     caches = Path(tempfile.mkdtemp(prefix="caches-", dir=scratch))
-    environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(caches), "TRITON_CACHE_DIR": str(caches)}
+    # TMPDIR too: torch.compile keeps its precompiled headers there, whatever its cache folder
+    places = dict.fromkeys(("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TMPDIR"), str(caches))
+    environment = {**os.environ, **places}
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    if "persistent_cache" in environment.get("TF_XLA_FLAGS", ""):
+        del environment["TF_XLA_FLAGS"]
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         done = subprocess.run(
