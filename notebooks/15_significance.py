@@ -188,7 +188,7 @@ if measured_sd > 0:
         for n, d in least.items()
     )
     said += f". At the upper end of the spread's interval 5 runs find {100 * significance.detectable(spread['high'], 5):.2f} points"
-    said += ". Under another profile the spread may be another. All this is about seeds only: the images, which matter more or less as said above, are not in this test."
+    said += ". Under another profile the spread may be another. All this is about seeds: the test images, the other kind of chance, are not in this test."
 else:
     said = (
         "In multiples of the standard deviation of the differences, 80 % power needs "

@@ -305,7 +305,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     if np.isfinite(line["published"]):
         theirs = ablation.signed(scale * line["published"], 2 if scale == 100 else 3)
         inside = line["low"] <= line["published"] <= line["high"]
-        text += f" (the paper's {theirs} lies {'inside' if inside else 'outside'} it)"
+        text += f" (the interval {'holds' if inside else 'does not hold'} the paper's {theirs})"
     return text
 
 
