@@ -69,6 +69,13 @@ def test_interrupted_write_leaves_nothing(monkeypatch):
     assert runs.find("abc") is None
 
 
+def test_what_a_killed_writer_left_is_cleared_by_the_next():
+    for name in (".tmp-abc-killed", ".tmp-other-writing"):
+        (runs.runs_dir() / name).mkdir(parents=True)
+    runs.write({"key": "abc", "kind": "main"}, pd.DataFrame({"a": [1]}), _predictions())
+    assert sorted(p.name for p in runs.runs_dir().iterdir()) == [".tmp-other-writing", "abc"]
+
+
 def test_unwritable_results_folder_is_named(monkeypatch, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")
