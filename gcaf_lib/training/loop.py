@@ -180,6 +180,8 @@ class Stage(keras.callbacks.Callback):
             steps_per_execution=feed.steps_per_execution(self.batches.steps, steps_per_execution),
         )
         self.optimizer.build(self.graph.trainable_variables)
+        if backend.replicas() > 1:
+            model.predict_function = None  # compiled for several devices it has fixed which weights train
         # what this stage changes (in stage 0 BatchNorm statistics too), fixed before the next unfreezes more
         self.moving = list(model.weights if number == 0 else model.trainable_variables)
         self.rows: list[dict[str, float]] = []
