@@ -100,7 +100,7 @@ def scanned(stage: loop.Stage) -> list[float]:
     def epoch(state, rows, labels):
         def step(state, batch):
             logs, state = graph.train_step(state, ({"row": batch[0], "label": batch[1]}, batch[1]))
-            return state, logs["loss"]
+            return tuple(list(group) for group in state), logs["loss"]
 
         return jax.lax.scan(step, state, (rows, labels))
 
