@@ -240,6 +240,7 @@ def _chapter(doctree: Any, page: Path, source: Path, repository: Repository) -> 
 def _elsewhere(doctree: Any, repository: Repository) -> None:
     from docutils import nodes
 
+    phantoms = any("gcaf-phantom" in raw.astext() for raw in doctree.findall(nodes.raw))
     for table in list(doctree.findall(nodes.table)):
         name = next((i for i in table["ids"] if i.startswith("tab-")), "")
         maker = next((m for start, m in ELSEWHERE.items() if name.startswith(start)), None)
@@ -247,7 +248,8 @@ def _elsewhere(doctree: Any, repository: Repository) -> None:
             continue
         path, function = maker.split(":")
         span = function_span(PACKAGE / path, function)
-        runs = (repository.folder("results/runs"), "runs") if name.startswith(_FROM_RUNS) else None
+        from_runs = name.startswith(_FROM_RUNS) and not phantoms
+        runs = (repository.folder("results/runs"), "runs") if from_runs else None
         _append(table, links(repository.lines(f"gcaf_lib/{path}", span), span, "table", runs))
 
 
