@@ -130,7 +130,7 @@ display(
 effects = factors.effects(found, chapter.dataset)
 tables.show(
     factors.effects_text(effects),
-    name="tab-effects",
+    name="tab-factors",
     caption="Effect of Mixup and of EMA with 95 % cluster-bootstrap intervals over patients; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have.",
     data=effects,
 )
