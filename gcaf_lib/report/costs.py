@@ -24,6 +24,7 @@ def multiply_adds(model: Any) -> pd.DataFrame:
 
     model: a functional Keras model. Composite layers of this library are opened, so that a sub-layer that is
     used twice counts twice. Raises `ValueError` for a layer whose weights it can't account for.
+    On JAX the fusion `gcaf-token` can't be opened: a learnt number times a symbolic tensor is an error there.
     """
     return pd.DataFrame(_nodes(model, ""), columns=["layer", "kind", "macs"])
 
