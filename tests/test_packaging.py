@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,16 @@ def _which(name: str) -> str | None:
     from shutil import which
 
     return which(name)
+
+
+def test_the_lock_serves_debian_12_s_python():
+    """Debian 12 ships Python 3.11.2, and a pin may ask for a later 3.11 than that."""
+    refused = {}
+    for name in lock():
+        try:
+            wanted = metadata.metadata(name)["Requires-Python"]
+        except metadata.PackageNotFoundError:  # of an extra that is not installed here
+            continue
+        if wanted and not SpecifierSet(wanted).contains("3.11.2"):
+            refused[name] = wanted
+    assert not refused
