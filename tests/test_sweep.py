@@ -1,8 +1,10 @@
 """The sweep: what is missing is run, once, in processes of its own; what fails says so."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,8 +38,42 @@ def test_sweep_runs_what_is_missing_then_nothing(monkeypatch):
     assert len(runs.all_records("main")) == 2 and len(runs.all_records("stage0")) == 1
     monkeypatch.setattr(sweep, "run_job", None)  # a complete table starts nothing
     assert list(sweep.sweep(["small"], "demo", progress=False)["state"]) == ["done", "done"]
-    monkeypatch.setattr(sweep.environment, "fingerprint", lambda: "other")
+    monkeypatch.setattr(sweep.environment, "fingerprint", lambda *_: "other")
     assert list(sweep.plan(["small"], "demo")["state"]) == ["stale", "stale"]
+
+
+def test_keys_are_those_of_training_and_a_split_is_drawn_once(monkeypatch):
+    from gcaf_lib.data import splits
+    from gcaf_lib.training import listing
+    from gcaf_lib.training.task import task
+
+    settings = load("demo", SMALL)
+    work = task(settings)
+    expected = runs.key(settings, 7, work.dataset.hash, splits.hash(work.split))
+    assert listing.Keys().key(settings, 7) == expected
+    monkeypatch.setattr(splits, "load", None)  # remembered by now
+    assert listing.Keys().key(settings, 7) == expected
+    memo = next((cache_dir() / "splits").glob("*.json"))
+    memo.write_text("{")
+    with pytest.raises(TypeError):
+        listing.Keys().key(settings, 7)  # what can't be read is drawn again
+
+
+def test_an_altered_manifest_is_refused_although_its_split_was_remembered(monkeypatch, tmp_path):
+    from gcaf_lib.data import splits
+    from gcaf_lib.data.dataset import DataError
+    from gcaf_lib.training import listing
+
+    kept = tmp_path / "results" / "splits"
+    shutil.copytree(Path(splits.__file__).resolve().parents[2] / "results" / "splits", kept)
+    settings = load("cpu", {"data.protocol": "patients", "data.fold": 1})
+    monkeypatch.delenv("GCAF_DATA", raising=False)  # the published index serves
+    first = listing.Keys().key(settings, 0)
+    assert listing.Keys().key(settings, 0) == first
+    manifest = kept / f"{splits.FIVEFOLD}.csv"
+    manifest.write_text(manifest.read_text().replace(",0,", ",1,", 1))
+    with pytest.raises(DataError, match="was altered"):
+        listing.Keys().key(settings, 0)
 
 
 def test_a_job_that_dies_is_tried_twice_and_reported_with_its_log(monkeypatch):

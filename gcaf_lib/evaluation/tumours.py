@@ -233,22 +233,17 @@ def write(table: pd.DataFrame, path: Path) -> Path:
 
 
 def _main() -> None:
-    from gcaf_lib.training import experiments, runs
+    from gcaf_lib.training import listing, runs
 
     dataset = open_dataset(DataSettings())
     print(write(image_table(dataset, masks(dataset)), results_dir() / "tumours.csv"))
-    opened: dict[Any, str] = {}
     found: dict[str, Any] = {}
     for profile in ("cpu", "paper"):
         for name in ("main", "ladder"):
-            for label, chosen, seed in experiments.experiment(name).runs(profile):
-                if name == "ladder" and label != "patients":
-                    continue
-                if chosen.data not in opened:
-                    opened[chosen.data] = splits.hash(splits.load(chosen.data, dataset))
-                record = runs.find(runs.key(chosen, seed, dataset.hash, opened[chosen.data]))
+            for label, _, _, key in listing.walk(name, profile):
+                record = runs.find(key) if name == "main" or label == "patients" else None
                 if record is not None:
-                    found[record.key] = record
+                    found[key] = record
     if found:
         print(write(compute(list(found.values()), dataset), results_dir() / "localisation.csv"))
     else:

@@ -37,17 +37,11 @@ class Chapter:
         Runs that were never made are left out, or trained first where `train` is true. Reading
         records needs no Keras and no images.
         """
-        from gcaf_lib.data import splits
-        from gcaf_lib.data.dataset import open_dataset
-        from gcaf_lib.training import runs
+        from gcaf_lib.training import listing, runs
 
         found: dict[str, list[Any]] = {}
-        opened: dict[Any, tuple[str, str]] = {}
-        for label, chosen, seed in experiments.experiment(experiment).runs(self.profile, base=self.overrides):
-            if chosen.data not in opened:  # rows may differ in protocol
-                dataset = open_dataset(chosen.data, need_images=False)
-                opened[chosen.data] = dataset.hash, splits.hash(splits.load(chosen.data, dataset))
-            record = runs.find(runs.key(chosen, seed, *opened[chosen.data]))
+        for label, chosen, seed, key in listing.walk(experiment, self.profile, base=self.overrides):
+            record = runs.find(key)
             if record is None and train:
                 from gcaf_lib.training.train import get
 

@@ -62,23 +62,37 @@ def _vary(name: str, label: str, values: tuple) -> list[Row]:
     return [Row(f"{label} = {value}", {name: value}) for value in values]
 
 
+def _patients_apart(rows: list[Row]) -> list[Row]:
+    """Each row five times, once a fold of patients kept apart: together they test every image once."""
+    return [
+        Row(row.label, {**row.overrides, "data.protocol": "patients", "data.fold": fold}, _FEW)
+        for row in rows
+        for fold in range(5)
+    ]
+
+
 PROPOSED = "Proposed Gated Cross-Attention"
 _FEW = {"demo": 1, "cpu": 1, "paper": 5}
+_FUSIONS = [
+    Row("Feature Concatenation", {"model.fusion": "concat"}),
+    Row("Gated Fusion (No Attention)", {"model.fusion": "gate"}),
+    Row("Cross-Attention (No Gating)", {"model.fusion": "cross"}),
+    Row(PROPOSED, {}),
+    Row("gcaf-sigmoid", {"model.fusion": "gcaf-sigmoid"}),
+    Row("gcaf-split", {"model.fusion": "gcaf-split"}),
+    Row("gcaf-token", {"model.fusion": "gcaf-token"}),
+]
+_BASELINES = [
+    Row("VGG19", _one_backbone("vgg19")),
+    Row("ResNet50", _one_backbone("resnet50")),
+    Row("DenseNet", _one_backbone("densenet121")),
+    Row("EfficientNet-B0", _one_backbone("efficientnet-b0")),
+    Row("CNN with Attention", _one_backbone("resnet50-cbam")),
+    Row("Proposed Method", {}),
+]
 _ALL = {
     "main": ("The proposed model", [Row("Proposed Method", {})], SEEDS),
-    "table-4": (
-        "Table 4: fusion strategies",
-        [
-            Row("Feature Concatenation", {"model.fusion": "concat"}),
-            Row("Gated Fusion (No Attention)", {"model.fusion": "gate"}),
-            Row("Cross-Attention (No Gating)", {"model.fusion": "cross"}),
-            Row(PROPOSED, {}),
-            Row("gcaf-sigmoid", {"model.fusion": "gcaf-sigmoid"}),
-            Row("gcaf-split", {"model.fusion": "gcaf-split"}),
-            Row("gcaf-token", {"model.fusion": "gcaf-token"}),
-        ],
-        SEEDS,
-    ),
+    "table-4": ("Table 4: fusion strategies", _FUSIONS, SEEDS),
     "table-5": (
         "Table 5: Mixup and EMA",
         [
@@ -89,18 +103,7 @@ _ALL = {
         ],
         _FEW,
     ),
-    "table-6": (
-        "Table 6: single-backbone baselines",
-        [
-            Row("VGG19", _one_backbone("vgg19")),
-            Row("ResNet50", _one_backbone("resnet50")),
-            Row("DenseNet", _one_backbone("densenet121")),
-            Row("EfficientNet-B0", _one_backbone("efficientnet-b0")),
-            Row("CNN with Attention", _one_backbone("resnet50-cbam")),
-            Row("Proposed Method", {}),
-        ],
-        _FEW,
-    ),
+    "table-6": ("Table 6: single-backbone baselines", _BASELINES, _FEW),
     "table-8": (
         "Table 8: sensitivity",
         [
@@ -120,15 +123,7 @@ _ALL = {
     "ladder": (
         "The leakage ladder",
         [Row(p, {"data.protocol": p}) for p in ("official", "paper", "bytes", "twins")]
-        + [
-            # five folds already repeat the training five times
-            Row(
-                "patients",
-                {"data.protocol": "patients", "data.fold": fold},
-                {"demo": 1, "cpu": 1, "paper": 5},
-            )
-            for fold in range(5)
-        ],
+        + _patients_apart([Row("patients", {})]),
         SEEDS,
     ),
     "shortcuts": (
@@ -143,6 +138,8 @@ _ALL = {
         ],
         _FEW,
     ),
+    "table-4-patients": ("Table 4 with patients apart", _patients_apart(_FUSIONS), _FEW),
+    "table-6-patients": ("Table 6 with patients apart", _patients_apart(_BASELINES), _FEW),
 }
 EXPERIMENTS = {
     name: Experiment(name, title, tuple(rows), seeds) for name, (title, rows, seeds) in _ALL.items()

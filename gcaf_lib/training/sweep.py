@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import joblib
 import pandas as pd
@@ -22,10 +22,7 @@ from tqdm.auto import tqdm
 
 from gcaf_lib.settings import Settings, cache_dir, results_dir
 from gcaf_lib.training import environment, runs
-from gcaf_lib.training.experiments import experiment
-
-if TYPE_CHECKING:
-    from gcaf_lib.training.task import Task
+from gcaf_lib.training.listing import Keys, walk
 
 
 @dataclass(frozen=True)
@@ -60,34 +57,12 @@ def plan(
 
     state: done, stale (done by other code than today's), running, failed or missing.
     """
-    rows, work_of, today = [], _tasks(), environment.fingerprint()
+    rows, keys, today = [], Keys(data), environment.fingerprint()
     for name in names:
-        for label, settings, seed in experiment(name).runs(profile, seeds):
-            work = work_of(settings, data)
-            key = runs.key(settings, seed, work.dataset.hash, work.split_hash)
+        for label, settings, seed, key in walk(name, profile, seeds, keys=keys):
             job = Job(key, settings, seed, profile, data, None, f"{name}: {label}, seed {seed}")
             rows.append((name, label, seed, key, _state(key, today), job))
     return pd.DataFrame(rows, columns=["experiment", "label", "seed", "key", "state", "job"])
-
-
-def _tasks() -> Callable[[Settings, str | None], Task]:
-    """`task` that opens each dataset and each split once: most runs of a sweep share theirs."""
-    from gcaf_lib.data.dataset import open_dataset
-    from gcaf_lib.data.splits import load
-    from gcaf_lib.training.task import Task
-
-    opened, made = {}, {}
-
-    def work_of(settings: Settings, data: str | None) -> Task:
-        room = settings.data
-        source, place = (room.source, room.phantoms, data), (settings.hash(room="data"), data)
-        if source not in opened:
-            opened[source] = open_dataset(room, data, need_images=False)
-        if place not in made:
-            made[place] = Task(settings, opened[source], load(room, opened[source]))
-        return made[place]
-
-    return work_of
 
 
 def _state(key: str, today: str) -> str:
@@ -107,13 +82,12 @@ def _state(key: str, today: str) -> str:
 def stage0_jobs(jobs: Iterable[Job]) -> list[Job]:
     """The stage-0 runs that these jobs share and that this machine has no weights of."""
     found: dict[str, Job] = {}
-    work_of = _tasks()
+    keys: dict[str | None, Keys] = {}
     for job in jobs:
         if job.settings.model.weights != "in-domain":
             continue
-        work = work_of(job.settings, job.data)
         for backbone in job.settings.model.backbones:
-            key = runs.stage0_key(job.settings, backbone, work.dataset.hash, work.split_hash)
+            key = keys.setdefault(job.data, Keys(job.data)).stage0(job.settings, backbone)
             if not runs.weights_path(key, "backbone").is_file():
                 label = f"stage 0: {backbone} on {job.settings.data.protocol}"
                 found[key] = Job(key, job.settings, 0, job.profile, job.data, backbone, label)
