@@ -43,6 +43,10 @@ def sweep(args: argparse.Namespace) -> int:
     load(args.profile)
     if (args.engine == "dask") != bool(args.scheduler):
         raise SettingsError("--engine dask and --scheduler tcp://host:port go together")
+    if args.scheduler and args.workers != 1:
+        raise SettingsError(
+            "--workers is for this machine; with --engine dask the cluster says how many there are"
+        )
     from gcaf_lib.training import experiments
     from gcaf_lib.training import sweep as room
 

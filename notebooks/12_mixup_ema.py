@@ -108,7 +108,8 @@ tables.show(
 )
 
 # %% [markdown]
-# The average is computed beside the training and never fed back. In stage 1 a run with EMA and one without, of the same seed, therefore go through the same weights, step by step. They part
+# The average is computed beside the training and never fed back. In stage 1 a run with EMA and one without, of the same seed, therefore go through the same weights, step by step, for as long as
+# neither has its rate reduced or is stopped, since both follow the validation loss of the weights that are reported. They part
 # where an epoch is *chosen*: the one with the lowest validation loss of the weights that are reported, and the average, which lags, has its lowest loss later. Stage 2 starts
 # from the raw weights of that epoch. So the effect of EMA is made of two parts: which epochs are kept, and which weights, raw or averaged, are handed over at the end.
 

@@ -171,16 +171,22 @@ else:
                 )
             )
     said.append("How far each setting moves the accuracy:\n\n" + "\n".join(lines))
-    top = own["mean"].iloc[0]
-    higher = int((run["mean"] > top).sum())
+    higher = run[run["difference"] > 0]
+    beyond = int(sum(ablation.separated(r) for _, r in higher.iterrows()))
     said.append(
-        f"The default is {'the best of all that were run' if not higher else f'not the best: {higher} of {len(run)} others score higher'} on the test part."
+        f"On the seeds that both have, {len(higher)} of {len(run)} other values score above the default on the test part, {beyond} of them by more than the interval."
     )
+
+    def common(part, row):
+        """Validation accuracy of a value over the seeds that all values of its setting have."""
+        seeds = set.intersection(*({r.seed for r in records[one]} for one in part["row"] if one in val))
+        return np.mean([v for r, v in zip(records[row], val[row]) if r.seed in seeds])
+
     chosen = {
         # where several are equal the default stays
         name: max(
             (row for row in part["row"] if row in val),
-            key=lambda row: (np.mean(val[row]), row in own["row"].values),
+            key=lambda row: (common(part, row), row in own["row"].values),
         )
         for name, part in accuracy.groupby("setting", sort=False)
         if sum(row in val for row in part["row"]) > 1
@@ -330,8 +336,12 @@ if pairs:
             if max(changed) == 0
             else "What is left of a difference is rounding that training has magnified, less than another seed does."
             if plain and max(changed) < min(plain)
-            else "That is as much as another seed does: rounding in the first steps, magnified by training, is enough to send a run "
+            else "What is left of a difference is rounding, and Adam's ε, magnified by training; without a second seed of the default there is nothing to measure it by."
+            if not plain
+            else "That is as much as another seed does: rounding and Adam's ε in the first steps, magnified by training, are enough to send a run "
             "elsewhere, and no more than that needs to be seen in it."
+            if max(changed) <= max(plain)
+            else "That is more than another seed does: where gradients are so small that Adam's ε counts beside them, the constant is not quite without effect."
         )
     )
 else:

@@ -17,7 +17,7 @@ from gcaf_lib.data import dataset as datasets
 from gcaf_lib.evaluation import calibration, clustered, localisation, sanity, trust, tumours
 from gcaf_lib.report import failures, gallery, trust_tables
 from gcaf_lib.report import trust as pictures
-from gcaf_lib.settings import CLASSES, DataSettings, ModelSettings, Settings
+from gcaf_lib.settings import CLASSES, DataSettings, ModelSettings, Settings, load
 
 
 @pytest.fixture(scope="module")
@@ -373,7 +373,7 @@ def test_effects_keep_rows_without_a_run(answers):
     labels, probs = answers
 
     def run(key, p):
-        return SimpleNamespace(key=key, seed=0, labels=lambda part="test": labels, rows=lambda part="test": np.arange(200),
+        return SimpleNamespace(key=key, seed=0, settings=load("cpu"), labels=lambda part="test": labels, rows=lambda part="test": np.arange(200),
                                probabilities=lambda part="test", which="ema": p)  # fmt: skip
 
     base, soft = run("a", probs), run("b", calibration.scale(probs, 3))

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from filelock import Timeout
 
 from gcaf_lib.settings import load
 from gcaf_lib.training import loop, runs, train
@@ -190,3 +192,48 @@ assert np.isfinite(p["test_ema"]).all()
         [sys.executable, "-c", script, json.dumps(TINY)], env=env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_checkpoint_of_other_code_or_that_cannot_be_read_is_left_aside(finished, monkeypatch):
+    record, _ = finished
+    original = loop.Stage._save
+
+    def die(self, raw):
+        original(self, raw)
+        if self.number == 1:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Stage, "_save", die)
+        patch.setattr(loop.environment, "fingerprint", lambda *_: "other code")
+        with pytest.raises(Killed):
+            train.get(tiny(), 0, profile="demo")
+    left = train._scratch(record.key) / "stage1.npz"
+    assert left.is_file()
+    with pytest.warns(UserWarning, match="left aside: other code"):
+        again = train.get(tiny(), 0, profile="demo")
+    np.testing.assert_array_equal(record.predictions["test_ema"], again.predictions["test_ema"])
+    shutil.rmtree(again.folder)
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"PK half a file")
+    with pytest.warns(UserWarning, match="left aside: it can't be read"):
+        again = train.get(tiny(), 0, profile="demo")
+    np.testing.assert_array_equal(record.predictions["test_ema"], again.predictions["test_ema"])
+
+
+def test_whoever_shares_the_store_shares_its_locks_whatever_the_cache(monkeypatch, tmp_path):
+    with runs.lock("abc"):
+        monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "another"))
+        with pytest.raises(Timeout):
+            runs.lock("abc").acquire(timeout=0)
+
+
+def test_stage_0_that_comes_out_otherwise_than_its_record_says_so(monkeypatch):
+    settings = tiny(**{"model.backbones": ("vgg19",), "model.fusion": "none"})
+    work = train.task(settings)
+    path = train.stage0(settings, "vgg19", work)
+    path.unlink()
+    record = next(p for p in runs.runs_dir().glob("*/record.json"))
+    record.write_text(record.read_text().replace('"weights_sha256": "', '"weights_sha256": "0'))
+    with pytest.warns(UserWarning, match="other weights than those of its record"):
+        train.stage0(settings, "vgg19", work)

@@ -132,7 +132,8 @@ def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train
 
     first, second: (J,) scores of runs on the same resamplings; test_to_train: size of the test part divided
     by that of the training part (703/5618 for the paper's split); 0 gives the plain paired t. Source: Nadeau
-    & Bengio 2003. Where all differences are equal, p is 0 (or 1, if they are 0) by convention.
+    & Bengio 2003. Where all differences are equal but not 0, a spread of 0 cannot be believed (accuracies are
+    counts of images: three runs may each be one image apart), so p and the interval are NaN; p is 1 if all are 0.
     """
     d = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     if d.ndim != 1 or len(d) < 2:
@@ -140,7 +141,8 @@ def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train
     j, mean = len(d), float(d.mean())
     se = float(np.sqrt((1 / j + test_to_train) * d.var(ddof=1)))
     if se <= 1e-15 * np.abs(d).max(initial=1):
-        return Test(mean, np.nan if mean == 0 else np.copysign(np.inf, mean), float(mean == 0), mean, mean, j)
+        p, end = (1.0, 0.0) if mean == 0 else (np.nan, np.nan)
+        return Test(mean, np.nan, p, end, end, j)
     half = float(stats.t.ppf(0.975, j - 1)) * se
     return Test(mean, mean / se, float(2 * stats.t.sf(abs(mean / se), j - 1)), mean - half, mean + half, j)
 

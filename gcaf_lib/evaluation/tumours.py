@@ -233,17 +233,16 @@ def write(table: pd.DataFrame, path: Path) -> Path:
 
 
 def _main() -> None:
-    from gcaf_lib.training import listing, runs
+    from gcaf_lib.training import listing
 
     dataset = open_dataset(DataSettings())
     print(write(image_table(dataset, masks(dataset)), results_dir() / "tumours.csv"))
     found: dict[str, Any] = {}
     for profile in ("cpu", "paper"):
         for name in ("main", "ladder"):
-            for label, _, _, key in listing.walk(name, profile):
-                record = runs.find(key) if name == "main" or label == "patients" else None
-                if record is not None:
-                    found[key] = record
+            for label, record in listing.found(name, profile):
+                if name == "main" or label == "patients":
+                    found[record.key] = record
     if found:
         print(write(compute(list(found.values()), dataset), results_dir() / "localisation.csv"))
     else:

@@ -94,7 +94,7 @@ def time_note(found: Mapping[str, Sequence[Any]]) -> str:
     if not records:
         return "No method of Table 6 has been trained under this profile, so there are no times."
     text = (
-        "Seconds are of the clock, on machines that did other work at the same time: they tell an order of magnitude, and a method that seems slower may only have had worse company. "
+        "Seconds are of the clock, while several trainings may have shared the machine: they tell an order of magnitude, and a method that seems slower may only have had worse company. "
         "They hold every epoch with its validation, with raw and with averaged weights."
     )
     if any(w["source"] == "in-domain" for r in records for w in r.info["weights"].values()):
@@ -234,7 +234,7 @@ def verdict(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
     )
     if (part["pairs"] == 1).any():
         said.append(
-            "Where n = 1, another seed may turn a difference; five comparisons make one in twenty by chance likelier than it sounds (chapter 15)."
+            f"Where n = 1, another seed may turn a difference; {len(part)} comparisons make one in twenty by chance likelier than it sounds (chapter 15)."
         )
     return " ".join(said)
 

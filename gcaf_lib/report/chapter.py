@@ -32,22 +32,23 @@ class Chapter:
         return self.settings.data.source == "phantom"
 
     def records(self, experiment: str = "main", train: bool = False) -> dict[str, list[Any]]:
-        """Run records of an experiment by row label, one a seed, in the experiment's order.
+        """Run records of an experiment by row label, in the experiment's order, of every seed on record.
 
-        Runs that were never made are left out, or trained first where `train` is true. Reading
-        records needs no Keras and no images.
+        Runs that were never made are left out, or trained first where `train` is true (as many as the
+        profile asks for). Reading records needs no Keras and no images.
         """
         from gcaf_lib.training import listing, runs
 
-        found: dict[str, list[Any]] = {}
-        for label, chosen, seed, key in listing.walk(experiment, self.profile, base=self.overrides):
-            record = runs.find(key)
-            if record is None and train:
+        for _, chosen, seed, key in (
+            listing.walk(experiment, self.profile, base=self.overrides) if train else ()
+        ):
+            if runs.find(key) is None:
                 from gcaf_lib.training.train import get
 
-                record = get(chosen, seed, profile=self.profile)
-            if record is not None:
-                found.setdefault(label, []).append(record)
+                get(chosen, seed, profile=self.profile)
+        found: dict[str, list[Any]] = {}
+        for label, record in listing.found(experiment, self.profile, self.overrides):
+            found.setdefault(label, []).append(record)
         return found
 
     def strip(self, records: Iterable[Any] = ()) -> None:

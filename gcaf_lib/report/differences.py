@@ -19,6 +19,7 @@ from gcaf_lib.training import experiments
 PLACES = {place: name for place, name in scorecard.TABLES.items() if place != "Table 8"}  # what §5.7 may mean
 NAMES = {"t": "Paired t", "corrected": "Corrected t", "mcnemar": "McNemar", "permutation": "Permutation"}
 METRIC = "accuracy"
+ALONE = "Right alone in the lowest seed, row : proposed"
 
 
 def method(records: Sequence[Any], which: str = "ema") -> dict[int, comparing.Run]:
@@ -64,9 +65,9 @@ def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
         line["The paper"] = ablation.signed(100 * r.published) if np.isfinite(r.published) else "–"
         if r.seeds:
             line["Measured"] = ablation.signed(100 * r.difference)
-            line["Right alone, row : proposed"] = f"{r.only_first:.0f} : {r.only_second:.0f}"
+            line[ALONE] = f"{r.only_first:.0f} : {r.only_second:.0f}"
         else:
-            line["Measured"], line["Right alone, row : proposed"] = ablation.ABSENT, "–"
+            line["Measured"], line[ALONE] = ablation.ABSENT, "–"
         for test, name in NAMES.items():
             p, adjusted = getattr(r, f"{test}_p"), getattr(r, f"{test}_holm")
             needs = test in ("t", "corrected") and r.seeds == 1
@@ -98,8 +99,9 @@ def verdict(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> str:
         many = known[known["seeds"] > 1]
         for test in NAMES:
             group = many if test in ("t", "corrected") else known
-            hit = group[(group[f"{test}_holm"] < alpha) & (group["difference"] < 0)]
-            back = group[(group[f"{test}_holm"] < alpha) & (group["difference"] > 0)]
+            # McNemar is about one seed's two models: which of them is better is a question to that seed
+            way = group["only_first"] - group["only_second"] if test == "mcnemar" else group["difference"]
+            hit, back = (group[(group[f"{test}_holm"] < alpha) & (sign * way > 0)] for sign in (-1, 1))
             if group.empty:
                 continue
             text += f"; {NAMES[test]}: {len(hit)} of {len(group)} significantly worse after Holm"
@@ -162,6 +164,9 @@ def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray | 
     own = float(np.std(single, ddof=1)) if len(single) > 1 else float("nan")
     sd, df = comparing.pooled_sd(frame["sd"], frame["seeds"])
     source = "pairs" if df else ""
+    # every row is compared with the same runs, so the rows' differences go up and down together: as many
+    # degrees of freedom as one row has
+    df = min(df, int(frame["seeds"].max()) - 1) if df else 0
     if not df and len(single) > 1:
         sd, df, source = np.sqrt(2) * own, len(single) - 1, "runs"
     if not sd > 0:

@@ -2,7 +2,7 @@
 
 Every run holds its predictions with raw and with averaged weights. A run without EMA has raw weights only. The
 average never feeds back into training, so a run with EMA is also, by its raw weights, a run without: up to the
-epoch that is kept, which is chosen by the weights that are reported.
+first reduction of the rate and the epoch that is kept, which follow the weights that are reported.
 """
 
 from __future__ import annotations
@@ -285,7 +285,7 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
             part = trained[trained["metric"] == metric].set_index("row")
             top = getattr(part["mean"], best)()
             out.append(
-                f"Best {name} of the {len(part)} trained rows: {top}"
+                f"Best {name} of the {len(part)} trained rows, told apart or not: {top} (n = {part.loc[top, 'n']})"
                 + (", as the paper has it." if top == own else f", where the paper has {own}.")
             )
     return "\n".join(f"- {line}" for line in out)

@@ -44,7 +44,9 @@ def write(
     out = {
         book / "_generated" / "scorecard.md": banner + front(frame, profile) + _floor(chosen, results),
         book / "_generated" / "scorecard_full.md": banner + full(frame),
-        results / "scorecard.csv": frame.to_csv(index=False, float_format="%.5f", lineterminator="\n"),
+        results / "scorecard.csv": frame.to_csv(
+            columns=scorecard.COLUMNS, index=False, float_format="%.5f", lineterminator="\n"
+        ),
         book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
     }
     for path, text in out.items():
@@ -102,7 +104,12 @@ def _floor(chosen: _settings.Settings, results: Path) -> str:
 def _repeats(row: Any) -> str:
     """How often the training behind a row was repeated: with patients apart a seed is all the folds."""
     seeds = "one seed" if row.n == 1 else f"{row.n:.0f} seeds"
-    return f"{splits.FOLDS} folds, {seeds}" if row.protocol == "patients" else seeds
+    return f"{_folds(row)}, {seeds}" if row.folds else seeds
+
+
+def _folds(row: Any) -> str:
+    """`5 folds`, or `2 of 5 folds` where the others have not been run."""
+    return f"{'' if row.folds == splits.FOLDS else f'{row.folds:.0f} of '}{splits.FOLDS} folds"
 
 
 def full(frame: pd.DataFrame) -> str:
@@ -173,9 +180,7 @@ def _measured(metric: str, row: Any) -> str:
 
 def _short(row: Any) -> str:
     seeds = "one seed" if row.n == 1 else f"n = {row.n:.0f}"
-    return (
-        f"{splits.FOLDS} folds" + (f", {seeds}" if row.n > 1 else "") if row.protocol == "patients" else seeds
-    )
+    return _folds(row) + (f", {seeds}" if row.n > 1 else "") if row.folds else seeds
 
 
 def _show(metric: str, value: float, unit: bool = True) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.evaluation import metrics, significance
+from gcaf_lib.evaluation import folds, metrics, significance
 from gcaf_lib.report import paper
 from gcaf_lib.training import experiments, runs
 
@@ -52,7 +52,7 @@ def scorecard(
     impossible: Iterable[tuple[str, str, str]] = (),
     protocols: tuple[str, ...] = ("paper", "patients"),
 ) -> pd.DataFrame:
-    """One row (`COLUMNS`) for each published figure and protocol; all figures as fractions.
+    """One row (`COLUMNS`, and folds: 0 for a split without) a published figure and protocol; figures as fractions.
 
     `records`: run records (default: all of the store); those of other settings or data are ignored.
     `impossible`: (place, row, metric) of figures that no set of predictions can give.
@@ -67,17 +67,19 @@ def scorecard(
                 groups = clusters(dataset)
             name = (_key(wanted), protocol)
             if found and name not in cache:
-                cache[name] = _measure(found, groups)
-            value = cache[name].get(figure.metric) if found else None
+                pools = folds.pool(found)
+                cache[name] = _measure(pools, groups), pools[0].folds
+            known, parts = cache[name] if found else ({}, 0)
+            value = known.get(figure.metric)
             mean, sd, n, low, high = value or (np.nan, np.nan, 0, np.nan, np.nan)
             word = verdict(figure.fraction, low, high, figure.metric, step)
             if (figure.place, figure.row, figure.metric) in impossible:
                 word = IMPOSSIBLE
             lines.append(
                 (figure.place, figure.row, figure.metric, figure.fraction, mean, sd, n, low, high, profile,
-                 protocol, wanted.model.weights, word)
+                 protocol, wanted.model.weights, word, parts)
             )  # fmt: skip
-    return pd.DataFrame(lines, columns=COLUMNS)
+    return pd.DataFrame(lines, columns=[*COLUMNS, "folds"])
 
 
 def _targets(profile: str) -> Iterable[tuple[paper.Figure, _settings.Settings]]:
@@ -123,25 +125,16 @@ def clusters(dataset: Any) -> np.ndarray | None:
 
 def measure(records: list[Any], dataset: Any) -> dict[str, tuple]:
     """metric to (mean, sd, n, low, high) of one row's records: what the scorecard shows, for chapters."""
-    return _measure(list(records), clusters(dataset))
+    return _measure(folds.pool(list(records)), clusters(dataset))
 
 
-def _measure(records: list[Any], groups: np.ndarray | None) -> dict[str, tuple]:
-    """metric to (mean, sd, n, low, high) over seeds; the folds of one seed are pooled."""
-    seeds: dict[int, list[Any]] = {}
-    for record in records:
-        seeds.setdefault(record.seed, []).append(record)
-    folds = max(map(len, seeds.values()))
+def _measure(pools: list[folds.Pooled], groups: np.ndarray | None) -> dict[str, tuple]:
+    """metric to (mean, sd, n, low, high) over seeds."""
     values, sampled = [], []
-    for parts in seeds.values():
-        if len(parts) < folds:  # a seed whose folds are not all there would test on fewer images
-            continue
-        parts = sorted(parts, key=lambda r: r.settings.data.fold or 0)
-        labels = np.concatenate([r.labels() for r in parts])
-        probs = np.concatenate([r.probabilities() for r in parts])
+    for one in pools:
+        labels, probs, rows = one.labels(), one.probabilities(), one.rows()
         probs = probs / probs.sum(axis=1, keepdims=True)
-        rows = np.concatenate([r.rows() for r in parts])
-        classes = parts[0].settings.data.classes
+        classes = one.settings.data.classes
         values.append(metrics.summary(labels, probs, classes))
         chosen = None if groups is None else groups[rows]
         sampled.append(

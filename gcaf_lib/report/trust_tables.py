@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import calibration, clustered, trust, tumours
+from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.report.style import CLASS_NAMES
 
 NAMES = {
@@ -38,15 +39,6 @@ MEASURE_NAMES = {
 
 
 # --- calibration ---
-
-
-def by_seed(records: Sequence[Any]) -> dict[int, list[Any]]:
-    """Records by seed; the folds of one seed stand together, seeds with fewer folds than others are left out."""
-    seeds: dict[int, list[Any]] = {}
-    for r in records:
-        seeds.setdefault(r.seed, []).append(r)
-    most = max(map(len, seeds.values()), default=0)
-    return {seed: part for seed, part in seeds.items() if len(part) == most}
 
 
 def predictions(

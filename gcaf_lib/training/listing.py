@@ -68,6 +68,21 @@ def walk(
         yield label, settings, seed, keys.key(settings, seed)
 
 
+def found(
+    name: str, profile: str, base: dict[str, Any] | None = None, keys: Keys | None = None
+) -> Iterator[tuple[str, runs.Record]]:
+    """(label, record) of every run of an experiment that is on record, of however many seeds there are.
+
+    A row may have more seeds than the profile gives its table, because other tables share it.
+    """
+    keys = keys or Keys()
+    seeds = 1 + max((record.seed for record in runs.all_records()), default=-1)
+    for label, _, _, key in walk(name, profile, seeds, base, keys) if seeds else ():
+        record = runs.find(key)
+        if record is not None:
+            yield label, record
+
+
 def split_hash(room: DataSettings, dataset: Dataset) -> str:
     """`splits.hash` of the split in use, remembered in the cache folder.
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from keras import ops
 
 from gcaf_lib.model import augment, backend, losses
 from gcaf_lib.settings import TrainingSettings
-from gcaf_lib.training import feed
+from gcaf_lib.training import environment, feed
 from gcaf_lib.training.feed import Batches
 from gcaf_lib.training.task import Part
 
@@ -162,6 +164,7 @@ class Stage(keras.callbacks.Callback):
         self.images = images if resident is None else resident
         self.number, self.epochs, self.settings, self.seed = number, epochs, settings, seed
         self.loss, self.checkpoint, self.bar = loss, checkpoint, bar
+        self.by = [environment.fingerprint(), keras.backend.backend()]  # who writes its checkpoints
         self.classes = model.output_shape[-1]
         fed = images if resident is None else None
         self.batches = Batches(fed, train, self.classes, settings.batch_size, (seed, number), epochs)
@@ -266,7 +269,7 @@ class Stage(keras.callbacks.Callback):
 
     # -- checkpoint ----------------------------------------------------------------------------
     def _save(self, raw: list[np.ndarray]) -> None:
-        state = {"rows": self.rows, "patience": asdict(self.patience), "stopped": self.stopped}
+        state = {"rows": self.rows, "patience": asdict(self.patience), "stopped": self.stopped, "by": self.by}
         arrays = {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
         arrays |= {f"raw_{i}": value for i, value in enumerate(raw)}
         arrays |= {f"opt_{i}": ops.convert_to_numpy(v.value) for i, v in enumerate(self.optimizer.variables)}
@@ -282,12 +285,23 @@ class Stage(keras.callbacks.Callback):
         os.replace(temporary, self.checkpoint)
 
     def _resume(self) -> int:
-        """Load the checkpoint, if one is there; returns the number of finished epochs."""
+        """Load the checkpoint, if there is one that fits; returns the number of finished epochs.
+
+        One that can't be read, or that other code or another backend wrote, is said and left aside: a record
+        names one code and one backend, so it must be made by one.
+        """
         if not self.checkpoint.is_file():
             return 0
-        with np.load(self.checkpoint, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        state = json.loads(arrays["state"].tobytes().decode())
+        try:
+            with np.load(self.checkpoint, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            state = json.loads(arrays["state"].tobytes().decode())
+            reason = "" if state["by"] == self.by else "other code or another backend wrote it"
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            reason = f"it can't be read ({error})"
+        if reason:
+            warnings.warn(f"{self.checkpoint} is left aside: {reason}; the stage starts anew", stacklevel=2)
+            return 0
 
         def numbered(prefix: str) -> list[np.ndarray]:
             return [arrays[f"{prefix}_{i}"] for i in range(sum(n.startswith(f"{prefix}_") for n in arrays))]

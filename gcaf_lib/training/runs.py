@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from gcaf_lib.settings import Settings, cache_dir, digest, results_dir
 
@@ -129,6 +130,29 @@ class Record:
 def _load_npz(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+def lock_path(run_key: str) -> Path:
+    """The lock of a run: beside the records, so that whoever shares the store shares it, whatever the cache."""
+    return results_dir() / "locks" / f"{run_key}.lock"
+
+
+def lock(run_key: str) -> FileLock:
+    """Held by the one process that trains a run. Raises `RunError` where the store can't be written.
+
+    Asked for before training: that is the moment to fail, not an hour later.
+    """
+    place = lock_path(run_key)
+    try:
+        for folder in (place.parent, runs_dir()):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(prefix=".tmp-probe-", dir=folder):
+                pass
+    except OSError as error:
+        raise RunError(
+            f"the results folder {results_dir()} can't be written ({error.strerror}); give another with GCAF_RESULTS"
+        ) from error
+    return FileLock(place)
 
 
 def load(folder: Path) -> Record:

@@ -24,6 +24,18 @@ from gcaf_lib.settings import Settings, cache_dir, results_dir
 from gcaf_lib.training import environment, runs
 from gcaf_lib.training.listing import Keys, walk
 
+# besides folders, what of the asker's environment decides how a run is made
+FORWARDED = ("KERAS_BACKEND", "GCAF_DATA", "GCAF_FIGSHARE", "GCAF_RESIDENT", "GCAF_STEPS", "GCAF_DEVICES")
+
+
+class SweepError(RuntimeError):
+    """A sweep can't be started; the message says what is missing."""
+
+
+def logs(cache: Path) -> Path:
+    """Folder of the runs' logs in a cache folder."""
+    return cache / "logs"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -47,7 +59,7 @@ class Job:
 
     @property
     def log(self) -> Path:
-        return cache_dir() / "logs" / f"{self.key}.log"
+        return logs(cache_dir()) / f"{self.key}.log"
 
 
 def plan(
@@ -69,14 +81,14 @@ def _state(key: str, today: str) -> str:
     record = runs.find(key)
     if record is not None:
         return "done" if record.info["provenance"]["fingerprint"] == today else "stale"
-    lock = cache_dir() / "locks" / f"{key}.lock"
+    lock = runs.lock_path(key)
     if lock.is_file():
         try:
             with FileLock(lock, timeout=0):
                 pass
         except Timeout:
             return "running"
-    return "failed" if (cache_dir() / "logs" / f"{key}.failed").is_file() else "missing"
+    return "failed" if (logs(cache_dir()) / f"{key}.failed").is_file() else "missing"
 
 
 def stage0_jobs(jobs: Iterable[Job]) -> list[Job]:
@@ -122,7 +134,7 @@ def sweep(
                 bar.update(1)
                 bar.set_postfix_str(label)
                 if trouble:
-                    bar.write(trouble)
+                    bar.write(trouble, file=sys.stderr)
     return plan(names, profile, seeds, data)
 
 
@@ -137,26 +149,40 @@ def _local(workers: int) -> Callable:
 
 
 def _dask(scheduler: str) -> Callable:
+    try:
+        from dask.distributed import Client, as_completed
+    except ImportError as error:
+        raise SweepError(
+            "--engine dask needs Dask: pip install -e '.[dask]' in the project's folder"
+        ) from error
+
+    # what decides a run is the asker's, not the worker's
+    env = {name: os.environ[name] for name in FORWARDED if name in os.environ}
+    env |= {"GCAF_RESULTS": str(results_dir().resolve()), "GCAF_CACHE": str(cache_dir().resolve())}
+    env |= {name: str(Path(env[name]).resolve()) for name in ("GCAF_DATA", "GCAF_FIGSHARE") if name in env}
+
     def map_jobs(jobs: list[Job]):
-        try:
-            from dask.distributed import Client, as_completed
-        except ImportError as error:
-            raise ImportError("--engine dask needs dask: pip install 'gcaf_lib[dask]'") from error
-        folders = {"GCAF_RESULTS": str(results_dir()), "GCAF_CACHE": str(cache_dir())}
         with Client(scheduler) as client:
-            futures = [client.submit(run_job, j.to_json(), None, folders, pure=False) for j in jobs]
-            for future in as_completed(futures):
-                yield future.result()
+            labels = {client.submit(run_job, j.to_json(), None, env, pure=False): j.label for j in jobs}
+            for future in as_completed(labels):
+                try:
+                    yield future.result()
+                except Exception as error:  # the worker itself is gone, several times over: the others go on
+                    yield labels[future], f"{labels[future]} failed on its Dask worker: {error!r}"
 
     return map_jobs
 
 
 def run_job(
-    text: str, threads: int | None = None, folders: dict[str, str] | None = None
+    text: str, threads: int | None = None, settled: dict[str, str] | None = None
 ) -> tuple[str, str | None]:
-    """Run one job in a process of its own, once more if it dies; returns (label, what went wrong)."""
+    """Run one job in a process of its own, once more if it dies; returns (label, what went wrong).
+
+    settled: environment of the one who asked, where that is another machine.
+    """
     job = Job.from_json(text)
-    env: dict[str, Any] = dict(os.environ, **(folders or {}), GCAF_PROGRESS="0")
+    env: dict[str, Any] = dict(os.environ, **(settled or {}), GCAF_PROGRESS="0")
+    log_path = logs(Path(env.get("GCAF_CACHE") or cache_dir())) / f"{job.key}.log"
     if threads:
         names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
         env |= {name: str(threads) for name in names}
@@ -165,10 +191,10 @@ def run_job(
     env |= environment.backend_flags(
         Path(env.get("GCAF_CACHE") or cache_dir()) / "xla", env.get("TF_XLA_FLAGS", "")
     )
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    failed = job.log.with_suffix(".failed")
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    failed = log_path.with_suffix(".failed")
     for attempt in (1, 2):
-        with job.log.open("ab") as log:
+        with log_path.open("ab") as log:
             log.write(f"--- {job.label}, attempt {attempt}\n".encode())
             log.flush()
             command = [sys.executable, "-m", "gcaf_lib.training.sweep"]
@@ -177,8 +203,8 @@ def run_job(
             failed.unlink(missing_ok=True)
             return job.label, None
     failed.write_text(f"exit status {done.returncode}\n")
-    tail = "\n".join(job.log.read_text(errors="replace").splitlines()[-5:])
-    return job.label, f"{job.label} failed twice (exit status {done.returncode}); log: {job.log}\n{tail}"
+    tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-5:])
+    return job.label, f"{job.label} failed twice (exit status {done.returncode}); log: {log_path}\n{tail}"
 
 
 def _child() -> None:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
+import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from tqdm.auto import tqdm
 
 from gcaf_lib.model import backbones, backend, classifier, gradcam, losses
-from gcaf_lib.settings import ModelSettings, Settings, SettingsError, cache_dir, results_dir
+from gcaf_lib.settings import ModelSettings, Settings, SettingsError, cache_dir
 from gcaf_lib.training import environment, feed, runs
 from gcaf_lib.training.loop import Stage, probabilities
 from gcaf_lib.training.task import Task, find, task
@@ -46,8 +46,7 @@ def get(
     found = runs.find(run_key)
     if found is not None:
         return found
-    _writable()
-    with _lock(run_key):
+    with runs.lock(run_key):
         return runs.find(run_key) or _train(settings, seed, work, run_key, profile, progress)
 
 
@@ -56,7 +55,7 @@ def ensure_weights(record: runs.Record, data: str | Path | None = None, progress
     path = runs.weights_path(record.key, "ema")
     if not path.is_file():
         work = task(record.settings, data)
-        with _lock(record.key):
+        with runs.lock(record.key):
             if not path.is_file():
                 _train(record.settings, record.seed, work, record.key, record.info["profile"], progress)
     return path
@@ -190,8 +189,7 @@ def stage0(settings: Settings, key: str, work: Task, profile: str = "", progress
     path = runs.weights_path(run_key, "backbone")
     if path.is_file():
         return path
-    _writable()
-    with _lock(run_key):
+    with runs.lock(run_key):
         if not path.is_file():
             with backend.data_parallel(_batch(settings, work)):
                 _train_stage0(settings, key, work, run_key, profile, progress)
@@ -245,7 +243,15 @@ def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profil
         "parameters": classifier.parameters(model),
     }
     _save_weights(classifier.backbone(model, key), path)
-    runs.write(info | {"weights_sha256": _sha256(path)}, pd.DataFrame(stage.rows), predictions)
+    made = _sha256(path)
+    record = runs.write(info | {"weights_sha256": made}, pd.DataFrame(stage.rows), predictions)
+    if record.info["weights_sha256"] != made:
+        warnings.warn(
+            f"stage 0 of {key} came out with other weights than those of its record {run_key} (another device or "
+            "other versions): runs made from now on start elsewhere than those on record. Each run's record names "
+            "the weights it took",
+            stacklevel=2,
+        )
     shutil.rmtree(_scratch(run_key), ignore_errors=True)
 
 
@@ -326,23 +332,3 @@ def _scratch(run_key: str) -> Path:
 def _batch(settings: Settings, work: Task) -> int:
     """Images a step: a training part smaller than the batch is one batch."""
     return min(settings.training.batch_size, len(work.part("train").rows))
-
-
-def _lock(run_key: str) -> FileLock:
-    folder = cache_dir() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{run_key}.lock")
-
-
-def _writable() -> None:
-    """Fail before an hour of training, not after it."""
-    folder = results_dir() / "runs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".tmp-probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise runs.RunError(
-            f"the results folder {folder} can't be written ({error.strerror}); give another with GCAF_RESULTS"
-        ) from error
