@@ -1,6 +1,7 @@
 """Run keys and records: what decides a run decides its key; records are whole or absent."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -133,3 +134,14 @@ def test_with_patients_apart_a_table_differs_in_the_split_alone(table, rows):
     folds = {chosen.hash() for label, chosen in experiments.experiment("ladder").settings("cpu")}
     own = [chosen.hash() for label, chosen in apart if here[label] == load("cpu")]
     assert set(own) <= folds, "the proposed model's own folds are those of the ladder"
+
+
+def test_committed_runs_of_one_split_start_from_the_stage_0_on_record():
+    """Runs that a table compares by seed must have begun alike, or their difference is the beginning's too."""
+    store = Path(__file__).resolve().parents[1] / "results" / "runs"
+    records = [json.loads(path.read_text()) for path in sorted(store.glob("*/record.json"))]
+    made = {r["key"]: r["weights_sha256"] for r in records if r["kind"] == "stage0"}
+    begun = [(r["key"], w) for r in records if r["kind"] == "main" for w in r["weights"].values()]
+    assert begun and made
+    other = {key for key, w in begun if w["source"] == "in-domain" and made.get(w["stage0"]) != w["sha256"]}
+    assert not other, f"started from weights that are not those of their stage-0 record: {sorted(other)}"

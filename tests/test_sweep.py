@@ -140,3 +140,71 @@ def test_two_dask_workers_share_a_sweep():
     ) as cluster:
         table = sweep.sweep(["small"], "demo", scheduler=cluster.scheduler_address, progress=False)
     assert list(table["state"]) == ["done", "done"]
+
+
+def test_a_child_that_is_killed_is_started_once_more_and_its_sweep_goes_on(monkeypatch):
+    """SIGKILL to the training process, as a full memory would do it: the second attempt finishes the run."""
+    real, deaths = subprocess.run, []
+
+    def run(command, **options):
+        if not deaths and command[-1] == "gcaf_lib.training.sweep":
+            deaths.append(1)
+            streams = {name: options[name] for name in ("stdout", "stderr")}
+            with subprocess.Popen(command, stdin=subprocess.PIPE, **streams) as child:
+                child.kill()
+            return subprocess.CompletedProcess(command, child.returncode)
+        return real(command, **options)
+
+    monkeypatch.setattr(sweep.subprocess, "run", run)
+    _, trouble = sweep.run_job(sweep.plan(["small"], "demo")["job"][0].to_json(), threads=1)
+    assert deaths and trouble is None and len(runs.all_records("main")) == 1
+    (log,) = (cache_dir() / "logs").glob("*.log")
+    assert log.read_text().count(", attempt") == 2
+
+
+def test_a_dask_worker_that_is_lost_is_reported_and_the_others_go_on(monkeypatch):
+    distributed = pytest.importorskip("dask.distributed", reason="the dask extra is not installed")
+
+    class Future:
+        def __init__(self, number):
+            self.number = number
+
+        def result(self):
+            if self.number == 0:
+                raise distributed.KilledWorker("run", None, [])
+            return "second", None
+
+    asked = []
+
+    class Client:
+        def __init__(self, scheduler):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def submit(self, function, text, threads, settled, pure):
+            asked.append(settled)
+            return Future(len(asked) - 1)
+
+    monkeypatch.setattr(distributed, "Client", Client)
+    monkeypatch.setattr(distributed, "as_completed", list)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("GCAF_RESULTS", "relative/results")
+    jobs = [
+        sweep.Job(str(i), load("demo", SMALL), i, "demo", label=label)
+        for i, label in enumerate(["first", "second"])
+    ]
+    (_, lost), (_, fine) = sweep._dask("tcp://nowhere:1")(jobs)
+    assert lost.startswith("first failed on its Dask worker") and fine is None
+    sent = asked[0]
+    assert sent["KERAS_BACKEND"] == "jax" and Path(sent["GCAF_RESULTS"]).is_absolute()
+
+
+def test_without_dask_the_cure_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dask.distributed", None)
+    with pytest.raises(sweep.SweepError, match=r"pip install -e '\.\[dask\]'"):
+        sweep._dask("tcp://nowhere:1")

@@ -6,6 +6,7 @@ its share of the processors is set before its backend starts. Finished runs are 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -93,6 +94,26 @@ def _state(key: str, today: str) -> str:
 
 def stage0_jobs(jobs: Iterable[Job]) -> list[Job]:
     """The stage-0 runs that these jobs share and that this machine has no weights of."""
+    return [job for job in _stage0s(jobs) if not runs.weights_path(job.key, "backbone").is_file()]
+
+
+def other_starts(jobs: Iterable[Job]) -> list[str]:
+    """Keys of the stage-0 runs of these jobs whose weights on this machine are not those on record.
+
+    Another kind of processor rounds otherwise, and training magnifies it: what is trained from such weights
+    can't be compared, seed by seed, with runs on record that started from the others.
+    """
+    found = []
+    for job in _stage0s(jobs):
+        record, path = runs.find(job.key), runs.weights_path(job.key, "backbone")
+        if record is not None and path.is_file():
+            made = hashlib.sha256(path.read_bytes()).hexdigest()
+            found += [job.key] if made != record.info["weights_sha256"] else []
+    return found
+
+
+def _stage0s(jobs: Iterable[Job]) -> list[Job]:
+    """The stage-0 runs that these jobs share."""
     found: dict[str, Job] = {}
     keys: dict[str | None, Keys] = {}
     for job in jobs:
@@ -100,9 +121,8 @@ def stage0_jobs(jobs: Iterable[Job]) -> list[Job]:
             continue
         for backbone in job.settings.model.backbones:
             key = keys.setdefault(job.data, Keys(job.data)).stage0(job.settings, backbone)
-            if not runs.weights_path(key, "backbone").is_file():
-                label = f"stage 0: {backbone} on {job.settings.data.protocol}"
-                found[key] = Job(key, job.settings, 0, job.profile, job.data, backbone, label)
+            label = f"stage 0: {backbone} on {job.settings.data.protocol}"
+            found[key] = Job(key, job.settings, 0, job.profile, job.data, backbone, label)
     return list(found.values())
 
 
@@ -124,17 +144,28 @@ def sweep(
     """
     names = list(names)
     table = plan(names, profile, seeds, data)
-    todo = {j.key: j for j, s in zip(table["job"], table["state"]) if s not in ("done", "stale")}
+    todo = {j.key: j for j, s in zip(table["job"], table["state"]) if s not in ("done", "stale")}.values()
     if not todo:
         return table
     map_jobs = _dask(scheduler) if scheduler else _local(workers)
-    for batch in (stage0_jobs(todo.values()), list(todo.values())):
-        with tqdm(total=len(batch), unit="run", disable=None if progress else True) as bar:
-            for label, trouble in map_jobs(batch):
+
+    def run(jobs: list[Job]) -> None:
+        with tqdm(total=len(jobs), unit="run", disable=None if progress else True) as bar:
+            for label, trouble in map_jobs(jobs):
                 bar.update(1)
                 bar.set_postfix_str(label)
                 if trouble:
                     bar.write(trouble, file=sys.stderr)
+
+    run(stage0_jobs(todo))
+    for key in other_starts(todo):
+        print(
+            f"careful: stage 0 {key} has other weights here than on record (another kind of machine): the runs that "
+            "come start elsewhere than those on record. For a table to compare by seed, move the records that "
+            "name it, and its own, out of results/runs and sweep again: all are then made here",
+            file=sys.stderr,
+        )
+    run(list(todo))
     return plan(names, profile, seeds, data)
 
 
