@@ -41,8 +41,8 @@ from gcaf_lib.training import experiments
 chapter = book.open_chapter("11_fusion", profile, overrides)
 records = chapter.records("table-4")
 main = chapter.records("main").get(paper.PROPOSED, [])
-apart, whole = chapter.records("table-4-patients"), chapter.records("ladder").get("patients", [])
-every = [main, whole, *records.values(), *apart.values()]
+by_patient, own_folds = chapter.records("table-4-patients"), chapter.records("ladder").get("patients", [])
+every = [main, own_folds, *records.values(), *by_patient.values()]
 chapter.strip({r.key: r for group in every for r in group}.values())
 
 # %% [markdown]
@@ -334,9 +334,11 @@ display(Markdown("\n\n".join(said)))
 # images of the dataset, each tested once by a model that has not seen its patient.
 
 # %% mystnb={"image": {"alt": "One row a fusion variant with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right)."}}
-strict = {row: folds.pool(group, splits.FOLDS) for row, group in apart.items()}
+strict = {row: folds.pool(group, splits.FOLDS) for row, group in by_patient.items()}
 proposed_row = next(row for row, key in names.items() if key == "gcaf")
-strict[proposed_row] = folds.pool(whole, splits.FOLDS)  # the same five runs, from the ladder of chapter 17
+strict[proposed_row] = folds.pool(
+    own_folds, splits.FOLDS
+)  # the same five runs, from the ladder of chapter 17
 trained = sum(bool(group) for group in strict.values()) > 1
 honest = ablation.measure("table-4", strict, chapter.dataset, strict[proposed_row])
 ablation.dots(honest, names=names, published=False) if trained else Markdown(
@@ -364,7 +366,7 @@ if trained:
     untold = others.drop(index=told.index)
     display(
         Markdown(
-            f"With patients apart, {len(others)} of {len(rivals)} other variants have been run, in points to the proposed fusion. "
+            f"With patients apart, {len(others)} of {len(rivals)} other variants {'has' if len(others) == 1 else 'have'} been run, in points to the proposed fusion. "
             + (
                 f"Below it: {listed(below)}. "
                 if len(below)

@@ -39,8 +39,8 @@ from gcaf_lib.report import book, claims, differences, gaps, paper, powers, scor
 chapter = book.open_chapter("15_significance", profile, overrides)
 main = chapter.records("main").get(paper.PROPOSED, [])
 found = {place: chapter.records(name) for place, name in differences.PLACES.items()}
-apart, whole = chapter.records("table-4-patients"), chapter.records("ladder").get("patients", [])
-every = [main, whole, *(rows for table in [*found.values(), apart] for rows in table.values())]
+by_patient, own_folds = chapter.records("table-4-patients"), chapter.records("ladder").get("patients", [])
+every = [main, own_folds, *(rows for table in [*found.values(), by_patient] for rows in table.values())]
 chapter.strip({r.key: r for group in every for r in group}.values())
 
 # %% tags=["hide-input"]
@@ -310,8 +310,8 @@ display(Markdown("\n\n".join(said)))
 # the same images, ten times as many as the random split tests. The t-tests need a second seed of all folds; McNemar and the permutation by patient do not.
 
 # %%
-pooled = {row: folds.pool(group, splits.FOLDS) for row, group in apart.items()}
-strict = differences.tests({"Table 4": pooled}, folds.pool(whole, splits.FOLDS), groups, 0.0)
+pooled = {row: folds.pool(group, splits.FOLDS) for row, group in by_patient.items()}
+strict = differences.tests({"Table 4": pooled}, folds.pool(own_folds, splits.FOLDS), groups, 0.0)
 strict = strict[strict["place"] == "Table 4"].reset_index(drop=True)
 if strict["seeds"].any():
     tables.show(
