@@ -70,7 +70,7 @@ def fitted(stage: loop.Stage) -> list[float]:
     """Seconds of each epoch of Keras's `fit`; the first one, which compiles, is left out."""
     clock = Clock()
     stage.graph.fit(
-        stage.batches,
+        backend.pipeline(stage.batches),
         steps_per_epoch=stage.batches.steps,
         epochs=stage.epochs,
         shuffle=False,

@@ -54,7 +54,7 @@ def ours(plan: dict, settings: Settings, stage: int, started: float) -> tuple[ke
         rate=t.stage1_rate if stage == 1 else t.stage2_rate, loss=focal(plan, settings),
         settings=t, seed=0, checkpoint=Path(plan["folder"]) / "unused.npz", resident=feed.resident(images),
     )  # fmt: skip
-    _fit(run.graph, run.batches, clock)
+    _fit(run.graph, backend.pipeline(run.batches), clock)
     return model, clock
 
 

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -66,6 +67,26 @@ def jit_compile() -> bool | str:
     if keras.backend.backend() == "tensorflow" and not accelerators():
         return False
     return "auto"
+
+
+def pipeline(batches: keras.utils.PyDataset) -> Any:
+    """What `fit` should be given in place of `batches`, whose items stay as they are, in their order.
+
+    TensorFlow: a tf.data pipeline that doesn't tune itself. The one that Keras makes of a PyDataset does, in a
+    thread that sleeps for up to a minute at a time and that the end of the pipeline doesn't wake (seen in
+    TensorFlow 2.21): every `fit` would end with that wait. Elsewhere the batches themselves.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    signature = tf.nest.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), batches[0])
+    items = tf.data.Dataset.from_generator(
+        lambda: (batches[i] for i in range(len(batches))), output_signature=signature
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return items.prefetch(2).with_options(options)
 
 
 def compilation_cache(folder: Path) -> Path | None:

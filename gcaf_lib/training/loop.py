@@ -209,7 +209,7 @@ class Stage(keras.callbacks.Callback):
         if first < self.epochs and not self.stopped:
             self.batches.first = first
             self.graph.fit(
-                self.batches,
+                backend.pipeline(self.batches),
                 steps_per_epoch=self.batches.steps,
                 epochs=self.epochs,
                 initial_epoch=first,
