@@ -62,6 +62,19 @@ def test_batches_visit_each_row_once_an_epoch_in_an_order_of_their_own():
     assert len(batches) == 4 and list(seen(0, 1, 2, 3)) == second
 
 
+def test_the_pipeline_hands_out_the_batches_as_they_are_and_tunes_nothing():
+    images = np.arange(40)[:, None, None, None].astype(np.uint8)
+    batches = loop.Batches(images, loop.Part(np.arange(3, 35), np.zeros(32, int)), 4, 8, (1, 1), epochs=2)
+    batches.first = 1
+    made = loop.backend.pipeline(batches)
+    assert made.options().autotune.enabled is False
+    got = list(made.as_numpy_iterator())
+    assert len(got) == len(batches) == 4
+    for i, (features, label) in enumerate(got):
+        np.testing.assert_array_equal(features["image"], batches[i][0]["image"])
+        np.testing.assert_array_equal(label, batches[i][1])
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """One uninterrupted tiny run, in a store of its own."""
