@@ -341,9 +341,7 @@ strict[proposed_row] = folds.pool(
 )  # the same five runs, from the ladder of chapter 17
 trained = sum(bool(group) for group in strict.values()) > 1
 honest = ablation.measure("table-4", strict, chapter.dataset, strict[proposed_row])
-ablation.dots(honest, names=names, published=False) if trained else Markdown(
-    "No other fusion has been trained on all five folds under this profile: `gcaf sweep table-4-patients` does it."
-)
+ablation.dots(honest, names=names, published=False)
 
 # %%
 if trained:
@@ -353,6 +351,12 @@ if trained:
         caption="Fusion variants with patients apart, over all five folds: mean over n seeds (a seed is five trainings), the accuracy's 95 % cluster-bootstrap "
         "interval over patients, and its difference to the proposed fusion.",
         data=honest,
+    )
+else:
+    display(
+        Markdown(
+            "No other fusion has been trained on all five folds under this profile: `gcaf sweep table-4-patients` does it."
+        )
     )
 
 # %% tags=["hide-input"]
