@@ -126,6 +126,7 @@ _ALL = {
         + _patients_apart([Row("patients", {})]),
         SEEDS,
     ),
+    "patients": ("The proposed model with patients apart", _patients_apart([Row(PROPOSED, {})]), _FEW),
     "shortcuts": (
         "Shortcuts taken away",
         [
