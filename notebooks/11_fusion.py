@@ -238,11 +238,23 @@ tables.show(
 # %% tags=["hide-input"]
 rivals = frame[(frame["metric"] == "accuracy") & ~frame["reference"].astype(bool)].set_index("row")
 run = rivals[rivals["pairs"] > 0]
-apart = run[[ablation.separated(r) for _, r in run.iterrows()]]
 
 
 def listed(part):
     return "; ".join(f"`{names[row]}` {ablation.difference_text(r)}" for row, r in part.iterrows())
+
+
+def verdict(part):
+    below, above, undecided = ablation.sides(part)
+    return (
+        (
+            f"Below the proposed fusion, in points: {listed(below)}. "
+            if len(below)
+            else "None is below the proposed fusion by more than its interval. "
+        )
+        + (f"Above it: {listed(above)}. " if len(above) else "None is above it by more than its interval. ")
+        + (f"Not told apart from it: {listed(undecided)}." if len(undecided) else "None is left undecided.")
+    )
 
 
 said = []
@@ -256,18 +268,7 @@ if not len(run):
         + "nothing is said about the accuracies of Table 4 yet. The algebra above does not wait for runs."
     )
 else:
-    worse, better = apart[apart["difference"] < 0], apart[apart["difference"] > 0]
-    same = run.drop(index=apart.index)
-    said.append(
-        f"{len(run)} of {len(rivals)} other variants have been run. "
-        + (
-            f"Below the proposed fusion, in points: {listed(worse)}. "
-            if len(worse)
-            else "None is below the proposed fusion by more than its interval. "
-        )
-        + (f"Above it: {listed(better)}. " if len(better) else "None is above it by more than its interval. ")
-        + (f"Not told apart from it: {listed(same)}." if len(same) else "None is left undecided.")
-    )
+    said.append(f"{len(run)} of {len(rivals)} other variants have been run. {verdict(run)}")
     told = run[run["published_difference"].notna()]
     if len(told) and not chapter.phantoms:
         held = told[told["published_difference"].between(told["difference_low"], told["difference_high"])]
@@ -301,7 +302,7 @@ else:
         )
     living = run[[names[row] in ("gcaf-sigmoid", "gcaf-split", "gcaf-token") for row in run.index]]
     if len(living):
-        gained = living[[row in better.index for row in living.index]]
+        _, gained, _ = ablation.sides(living)
         said.append(
             f"Attention that can learn is better than the literal reading in {listed(gained)}."
             if len(gained)
@@ -365,25 +366,12 @@ if trained:
         (honest["metric"] == "accuracy") & ~honest["reference"].astype(bool) & (honest["pairs"] > 0)
     ]
     others = others.set_index("row")
-    told = others[[ablation.separated(r) for _, r in others.iterrows()]]
-    below, above = told[told["difference"] < 0], told[told["difference"] > 0]
-    untold = others.drop(index=told.index)
     display(
         Markdown(
-            f"With patients apart, {len(others)} of {len(rivals)} other variants {'has' if len(others) == 1 else 'have'} been run, in points to the proposed fusion. "
+            f"With patients apart, {len(others)} of {len(rivals)} other variants {'has' if len(others) == 1 else 'have'} been run. "
+            + verdict(others)
             + (
-                f"Below it: {listed(below)}. "
-                if len(below)
-                else "None is below it by more than its interval. "
-            )
-            + (
-                f"Above it: {listed(above)}. "
-                if len(above)
-                else "None is above it by more than its interval. "
-            )
-            + (f"Not told apart: {listed(untold)}. " if len(untold) else "")
-            + (
-                "One seed of five folds a variant: the intervals speak of other patients, not of other trainings."
+                " One seed of five folds a variant: the intervals speak of other patients, not of other trainings."
                 if others["pairs"].max() == 1
                 else ""
             )

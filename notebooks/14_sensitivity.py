@@ -127,7 +127,7 @@ display(
 # %% tags=["hide-input"]
 rows = accuracy[~accuracy["reference"].astype(bool)].set_index("row")
 run = rows[rows["pairs"] > 0]
-apart = run[[ablation.separated(r) for _, r in run.iterrows()]]
+below, above, undecided = ablation.sides(rows)
 
 
 def listed(part):
@@ -141,20 +141,15 @@ if not len(run):
         "paper's figures above, and on batch size and the focal α below, do not wait for runs."
     )
 else:
-    worse, better = apart[apart["difference"] < 0], apart[apart["difference"] > 0]
     said.append(
         f"{len(run)} of {len(rows)} other values have been run. "
         + (
-            f"Below the default, with an interval that leaves 0 out, in points: {listed(worse)}. "
-            if len(worse)
+            f"Below the default, with an interval that leaves 0 out, in points: {listed(below)}. "
+            if len(below)
             else "None is below the default with an interval that leaves 0 out. "
         )
-        + (f"Above it: {listed(better)}. " if len(better) else "None is above it. ")
-        + (
-            f"The other {len(run) - len(apart)} are not told apart from the default."
-            if len(apart) < len(run)
-            else ""
-        )
+        + (f"Above it: {listed(above)}. " if len(above) else "None is above it. ")
+        + (f"The other {len(undecided)} are not told apart from the default." if len(undecided) else "")
     )
     lines = []
     for name, part in accuracy.groupby("setting", sort=False):

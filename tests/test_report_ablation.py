@@ -104,6 +104,14 @@ def test_only_shared_seeds_are_compared():
     assert ablation.difference_text(of(alone, "gcaf-split")) == "–"
 
 
+def test_every_row_with_a_run_is_below_above_or_undecided():
+    found = {"Feature Concatenation": runs(40), "gcaf-split": runs(20), "gcaf-token": runs(1)}
+    frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
+    below, above, undecided = (list(part["row"]) for part in ablation.sides(frame))
+    assert (below, above, undecided) == (["Feature Concatenation"], ["gcaf-token"], ["gcaf-split"])
+    assert all(part.empty for part in ablation.sides(frame[frame["n"] == 0]))
+
+
 def test_other_test_images_are_refused():
     with pytest.raises(ValueError, match="one split only"):
         ablation.measure(

@@ -235,6 +235,14 @@ def separated(line: pd.Series) -> bool:
     return bool(line["pairs"] and (line["difference_low"] > 0 or line["difference_high"] < 0))
 
 
+def sides(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Lines whose interval lies below 0, above it, and those that hold it; lines without a run are in none."""
+    run = frame[frame["pairs"] > 0]
+    apart = np.array([separated(line) for _, line in run.iterrows()], dtype=bool)
+    below = (run["difference"] < 0).to_numpy()
+    return run[apart & below], run[apart & ~below], run[~apart]
+
+
 def _scale(metric: str) -> tuple[int, int, str]:
     return (100, 2, " (%)") if metric in _SHARES else (1, 4, "")
 

@@ -205,9 +205,7 @@ def verdict(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
             "No baseline has been trained under this profile, so nothing is compared. The proposed model has "
             f"{amount(own['parameters'])} parameters and takes {amount(own['flops'])} FLOPs an image here."
         )
-    apart = part[[ablation.separated(r) for _, r in part.iterrows()]]
-    below, above = apart[apart["difference"] < 0], apart[apart["difference"] > 0]
-    undecided = part.drop(index=apart.index)
+    below, above, undecided = ablation.sides(part)
     total = len(experiments.experiment(EXPERIMENT).rows) - 1
     said = [
         f"Of {total} baselines {len(part)} {'is' if len(part) == 1 else 'are'} trained under this profile. Measured below the proposed model, with an interval that leaves 0 out: "
