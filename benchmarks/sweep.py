@@ -11,6 +11,7 @@ run costs. Needs an idle machine; --small only shows that the script works.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -18,8 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.throughput.summary import write
 from gcaf_lib.settings import load
-from gcaf_lib.training import experiments, sweep
+from gcaf_lib.training import environment, experiments, sweep
 from gcaf_lib.training.task import task
 
 NAME = "benchmark"
@@ -55,6 +57,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="workers, against one")
     parser.add_argument("--rounds", type=int, default=1, help="times that each way is taken")
     parser.add_argument("--small", action="store_true", help="the smallest runs there are")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE.json", help="keep the figures, machine and versions"
+    )
     given = parser.parse_args()
 
     overrides = SMALL if given.small else {}
@@ -72,6 +77,13 @@ def main() -> None:
                 again.append(repeated / given.runs)
                 print(f"{workers} worker(s)  {took:8.1f} s")
     ratio = statistics.median(seconds[1]) / statistics.median(seconds[given.workers])
+    if given.out:
+        asked = {name: value for name, value in vars(given).items() if name != "out"}
+        figures = {"seconds": seconds, "ratio": ratio, "finished_run_s": statistics.median(again)}
+        write(
+            given.out,
+            json.dumps({"asked": asked, **figures, "machine": environment.describe()}, indent=1) + "\n",
+        )
     print(f"cores         {len(os.sched_getaffinity(0)):8d}")
     print(
         f"ratio         {ratio:8.2f}   (one worker's time over that of {given.workers}; at least 1 is the goal)"
