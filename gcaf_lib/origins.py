@@ -25,6 +25,8 @@ ELSEWHERE = {
     "tab-score-": "report/frontpage.py:full",
     "tab-impossible": "report/audit.py:page",
     "tab-claim": "report/checklist.py:text",
+    "tab-speed-throughput": "report/speed.py:throughput",
+    "tab-speed-host-loop": "report/speed.py:host_loop",
     "tab-card-settings": "report/modelcard.py:settings",
     "tab-card-performance": "report/modelcard.py:performance",
     "tab-datasheet-counts": "report/datasheet.py:counts",

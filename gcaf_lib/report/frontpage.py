@@ -10,7 +10,7 @@ import pandas as pd
 
 from gcaf_lib import settings as _settings
 from gcaf_lib.data import splits
-from gcaf_lib.report import audit, checklist, modelcard, pairs, paper, provenance, scorecard, tables
+from gcaf_lib.report import audit, checklist, modelcard, pairs, paper, provenance, scorecard, speed, tables
 from gcaf_lib.report.style import CLASS_NAMES
 
 HEADLINE = [
@@ -51,7 +51,7 @@ def write(
     }
     for path, text in out.items():
         pairs.write_text(path, text)
-    return [*out, *checklist.write(book)]
+    return [*out, *checklist.write(book), *speed.write(book)]
 
 
 def front(frame: pd.DataFrame, profile: str) -> str:

@@ -1,0 +1,93 @@
+"""The page of speeds: what the benchmarks left is shown as it is, and what they did not measure is named."""
+
+import json
+
+import pytest
+
+from benchmarks.throughput import summary
+from gcaf_lib.report import speed
+from gcaf_lib.report.chapter import checkout
+
+MACHINE = {
+    "backend": "jax", "device": "1 x Some GPU", "versions": {"python": "3.12.1", "keras": "3.15.1", "jax": "0.10"},
+    "torch": {"torch": "2.14.1"},
+}  # fmt: skip
+
+
+def reading(name, stage, turn, rate):
+    return {
+        "contender": name, "stage": stage, "round": turn, "images_per_second": rate, "first_step_s": 2.0,
+        "host_gib": 1.0, "device_gib": None, "weights": 10, "trained": 4, "matmul_flops": 1e9,
+    }  # fmt: skip
+
+
+def tree(profile="cpu", rounds=2):
+    counts = {stage: {"flops": 1e6, "forward": 500, "weights": 10, "trained": 4} for stage in "12"}
+    rates = {"ours": 200.0, "plain": 50.0}
+    measured = [
+        reading(name, stage, turn, rate * turn)
+        for name, rate in rates.items()
+        for stage in (1, 2)
+        for turn in range(1, rounds + 1)
+    ]
+    missing = {"torch": "timm can't be imported"}
+    plan = {"profile": profile, "batch": 32, "precision": "float32", "rounds": rounds, "steps": 30, "warm": 5}
+    return {
+        "plan": plan | {"decode_ms": 1.5},
+        "machine": MACHINE,
+        "peak_flops": 1e9,
+        "missing": missing,
+        "table": summary.table(measured, ["ours", "plain", "torch"], missing, counts),
+    }
+
+
+LOOP = {"images from the host": 10.0, "images on the device": 8.0, "... one scan an epoch": 6.0}
+
+
+def place(tmp_path, **files):
+    (tmp_path / "benchmarks").mkdir()
+    for name, content in files.items():
+        (tmp_path / "benchmarks" / f"{name.replace('__', '-')}.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_a_drift_between_rounds_widens_the_speeds_and_not_the_ratio():
+    frame = speed.throughput(tree()["table"])
+    plain = frame[(frame["Way"] == "plain Keras") & (frame["Stage"] == 1)].iloc[0]
+    assert plain["Images a second"] == "75 (50 to 100)" and plain["of ours"] == "0.25 (0.25 to 0.25)"
+    single = speed.throughput(tree(rounds=1)["table"]).iloc[0]
+    assert single["Images a second"] == "200" and single["Share of the peak"] == "20%"
+    absent = frame[frame["Way"].str.startswith("PyTorch")].drop(columns=["Stage", "Way"])
+    assert (absent == "–").all(axis=None)
+
+
+def test_the_scan_is_judged_against_the_fastest_other_way():
+    assert speed.loop_cost(LOOP) == (2.0, pytest.approx(0.25))
+    assert speed.loop_cost(LOOP | {"... one scan an epoch": 10.0}) == (-2.0, pytest.approx(-0.25))
+    assert speed.loop_cost({"images from the host": 10.0}) is None
+
+
+def test_page_names_machine_what_is_missing_and_how_to_measure_it(tmp_path):
+    loop = {"asked": {"profile": "demo", "stage": 1, "batch": 32}, "ms_a_step": LOOP, "machine": MACHINE}
+    several = {
+        "asked": {"runs": 8, "workers": 2}, "seconds": {"1": [300.0], "2": [200.0]}, "ratio": 1.5,
+        "finished_run_s": 0.02, "machine": MACHINE,
+    }  # fmt: skip
+    said = speed.text(place(tmp_path, throughput__cpu=tree(), host_loop__jax=loop, sweep__two=several))
+    assert "1 x Some GPU; python 3.12.1, keras 3.15.1, jax 0.10, torch 2.14.1" in said
+    assert "Not measured: PyTorch and timm, eager (timm can't be imported)." in said
+    assert "have not been measured yet" in said and "--profile paper" in said
+    assert "takes 25 % of a step less" in said
+    assert "1.50 times as long as 2 workers (1 round, " in said and "20 ms on a finished run" in said
+
+
+def test_a_measured_gpu_needs_no_excuse(tmp_path):
+    said = speed.text(place(tmp_path, throughput__paper=tree("paper")))
+    assert "not been measured yet" not in said and ":name: tab-speed-throughput-paper" in said
+
+
+def test_committed_page_is_what_the_committed_results_say():
+    page = checkout() / "book" / "_generated" / "speed.md"
+    assert page.read_text(encoding="utf-8") == speed.text(checkout() / "results"), (
+        "run `python -m gcaf_lib.report.speed`"
+    )
