@@ -168,7 +168,7 @@ def test_the_lock_serves_debian_12_s_python():
     refused = {}
     for name in lock():
         try:
-            wanted = metadata.metadata(name)["Requires-Python"]
+            wanted = metadata.metadata(name).get("Requires-Python")  # a backport's message raises on []
         except metadata.PackageNotFoundError:  # of an extra that is not installed here
             continue
         if wanted and not SpecifierSet(wanted).contains("3.11.2"):
