@@ -11,18 +11,17 @@ difference between the last two. Keras's trainer is the one measured, with nothi
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 
-from benchmarks.throughput.summary import write
+from benchmarks import figures
 from gcaf_lib.model import backend, classifier, losses
+from gcaf_lib.report.speed import loop_cost
 from gcaf_lib.settings import Settings, load
-from gcaf_lib.training import environment, feed, loop
+from gcaf_lib.training import feed, loop
 from gcaf_lib.training.task import Part
 
 
@@ -139,9 +138,7 @@ def main() -> None:
     parser.add_argument("--execution", type=int, default=16, help="steps an execution")
     parser.add_argument("--epochs", type=int, default=3, help="epochs, of which the first is not counted")
     parser.add_argument("--stage", type=int, default=1, choices=(1, 2), help="which stage's weights train")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE.json", help="keep the figures, machine and versions"
-    )
+    figures.add_out(parser)
     given = parser.parse_args()
 
     settings = load(given.profile, {"training.batch_size": given.batch})
@@ -149,17 +146,13 @@ def main() -> None:
     names = backend.accelerators() or ["CPU"]
     print(f"{keras.backend.backend()} on {names[0]}, profile {given.profile}, stage {given.stage}, ", end="")
     print(f"batch {given.batch}")
-    if given.out:
-        asked = {name: value for name, value in vars(given).items() if name != "out"}
-        tree = {"asked": asked, "ms_a_step": found, "machine": environment.describe()}
-        write(given.out, json.dumps(tree, indent=1) + "\n")
+    figures.keep(given, {"ms_a_step": found})
     first = next(iter(found.values()))
     for name, value in found.items():
         print(f"{name:28s} {value:9.3f} ms a step   {first / value:6.2f} x")
-    scan = found.get("... one scan an epoch")
-    if scan is not None:
-        best = min(value for name, value in found.items() if name != "... one scan an epoch")
-        print(f"the host's loop costs        {best - scan:9.3f} ms a step, {100 * (1 - scan / best):.0f} %")
+    cost = loop_cost(found)
+    if cost:
+        print(f"the host's loop costs        {cost[0]:9.3f} ms a step, {100 * cost[1]:.0f} %")
 
 
 if __name__ == "__main__":

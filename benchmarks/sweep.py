@@ -11,7 +11,6 @@ run costs. Needs an idle machine; --small only shows that the script works.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -19,9 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.throughput.summary import write
+from benchmarks import figures
 from gcaf_lib.settings import load
-from gcaf_lib.training import environment, experiments, sweep
+from gcaf_lib.training import experiments, sweep
 from gcaf_lib.training.task import task
 
 NAME = "benchmark"
@@ -57,9 +56,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="workers, against one")
     parser.add_argument("--rounds", type=int, default=1, help="times that each way is taken")
     parser.add_argument("--small", action="store_true", help="the smallest runs there are")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE.json", help="keep the figures, machine and versions"
-    )
+    figures.add_out(parser)
     given = parser.parse_args()
 
     overrides = SMALL if given.small else {}
@@ -77,18 +74,13 @@ def main() -> None:
                 again.append(repeated / given.runs)
                 print(f"{workers} worker(s)  {took:8.1f} s")
     ratio = statistics.median(seconds[1]) / statistics.median(seconds[given.workers])
-    if given.out:
-        asked = {name: value for name, value in vars(given).items() if name != "out"}
-        figures = {"seconds": seconds, "ratio": ratio, "finished_run_s": statistics.median(again)}
-        write(
-            given.out,
-            json.dumps({"asked": asked, **figures, "machine": environment.describe()}, indent=1) + "\n",
-        )
+    finished = statistics.median(again)
+    figures.keep(given, {"seconds": seconds, "ratio": ratio, "finished_run_s": finished})
     print(f"cores         {len(os.sched_getaffinity(0)):8d}")
     print(
         f"ratio         {ratio:8.2f}   (one worker's time over that of {given.workers}; at least 1 is the goal)"
     )
-    print(f"finished run  {statistics.median(again):8.3f} s each, when the sweep is asked again")
+    print(f"finished run  {finished:8.3f} s each, when the sweep is asked again")
 
 
 if __name__ == "__main__":

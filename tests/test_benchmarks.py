@@ -1,5 +1,6 @@
 """The throughput benchmark's own arithmetic; what it measures is never asserted (speed is no test)."""
 
+import argparse
 import csv
 import json
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import figures
 from benchmarks.throughput import child, contest, summary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +41,21 @@ def test_help_teaches_method_and_examples():
 def test_a_wrong_word_is_refused_before_anything_runs(words, complaint):
     told = run(*words)
     assert told.returncode == 2 and complaint in told.stderr
+
+
+def test_figures_are_kept_with_what_was_asked_and_only_as_json(tmp_path, capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--steps", type=int)
+    figures.add_out(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--out", "page.csv"])
+    assert "must end in .json" in capsys.readouterr().err
+    figures.keep(parser.parse_args(["--steps", "3"]), {"ratio": 2.0})
+    path = tmp_path / "new" / "figures.json"
+    figures.keep(parser.parse_args(["--steps", "3", "--out", str(path)]), {"ratio": 2.0})
+    tree = json.loads(path.read_text())
+    assert tree["asked"] == {"steps": 3} and tree["ratio"] == 2.0 and tree["machine"]["versions"]["keras"]
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_spread_and_paired_ratios_in_closed_form():
