@@ -167,9 +167,8 @@ else:
             )
     said.append("How far each setting moves the accuracy:\n\n" + "\n".join(lines))
     higher = run[run["difference"] > 0]
-    beyond = int(sum(ablation.separated(r) for _, r in higher.iterrows()))
     said.append(
-        f"On the seeds that both have, {len(higher)} of {len(run)} other values score above the default on the test part, {beyond} of them by more than the interval."
+        f"On the seeds that both have, {len(higher)} of {len(run)} other values score above the default on the test part, {len(above)} of them by more than the interval."
     )
 
     def common(part, row):
