@@ -255,14 +255,16 @@ def _usable(folders: Iterable[Path]) -> list[Record]:
 
 def resolve(name: str) -> Record:
     """A record by key, unique prefix of a key, or folder. Raises `RunError` that says what is there instead."""
-    if (Path(name) / "record.json").is_file():
+    if os.path.isfile(
+        Path(name) / "record.json"
+    ):  # unlike pathlib's, no error for a name that can be no path
         return load(Path(name))
     matches = [folder for folder in _folders() if name and folder.name.startswith(name)]
     if len(matches) == 1:
         return load(matches[0])
     if matches:
         raise RunError(f"{name!r} fits {len(matches)} runs: {', '.join(m.name for m in matches)}")
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         return load(Path(name))  # says what is wrong with it
     raise RunError(f"no run {name!r} in {runs_dir()}; `gcaf runs` lists what is there")
 
