@@ -72,7 +72,7 @@ tables.show(
 # $$a = W_a f_1 + \beta_a, \qquad b = W_b f_2 + \beta_b, \qquad a, b \in \mathbb{R}^d \tag{6a}$$
 #
 # Earlier versions of this book put a layer normalisation behind it, which the paper doesn't mention; it is a setting
-# now (`model.projection_norm`), off in every profile, and [chapter 11](11_fusion.ipynb) is the place for what it costs.
+# now (`model.projection_norm`), off in every profile; chapter 11 shows what it costs.
 #
 # Under the profile `paper` these are the published architectures. `cpu` and `demo` have miniatures: the
 # same two families of blocks at a width and depth that train on two cores at 64 pixels. Building
