@@ -101,6 +101,33 @@ def pipeline(batches: keras.utils.PyDataset) -> Any:
     return items.map(item).prefetch(2).with_options(options)
 
 
+def fused_batch_norm(x, scale, offset, mean, variance, epsilon: float, training: bool):
+    """x (B, h, w, C) normalised, and the mean and variance (C,) it was normalised with; None where there is no gain.
+
+    In training by the batch's own mean and (biased) variance. TensorFlow on a CPU alone: one operation for
+    Keras's ten and as many in its gradient, and one that TensorFlow merges into a convolution before it.
+    XLA fuses Keras's ten itself, and on a GPU the gradient of the frozen one isn't deterministic.
+    """
+    if keras.backend.backend() != "tensorflow" or accelerators():
+        return None
+    import tensorflow as tf
+
+    none = tf.zeros((0,))
+    y, found, spread, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=scale,
+        offset=offset,
+        mean=none if training else mean,
+        variance=none if training else variance,
+        epsilon=epsilon,
+        is_training=training,
+    )
+    if not training:
+        return y, mean, variance
+    count = tf.cast(tf.size(x) / tf.size(scale), x.dtype)
+    return y, found, spread * (count - 1) / count  # TensorFlow hands out the unbiased variance
+
+
 def compilation_cache(folder: Path) -> Path | None:
     """Keep what XLA compiles in `folder` for the next process; returns the folder in use.
 
