@@ -8,12 +8,17 @@ mean of g_k over all places:
     LayerCAM   ReLU(Σ_k ReLU(g_k) ⊙ A_k)    (Jiang et al. 2021)
 
 A is taken `after` a backbone's final norm (its last map) or `before` it. The model is cut there: the part
-below gives A, compiled; the gradient needs the small part above only. `occlusion` (Zeiler and Fergus 2014)
-needs no layer: how far the logit falls where a patch of the image is grey.
+below gives A, compiled; the gradient needs the small part above only. Two methods need no layer, and give
+one map of the whole model:
+
+    occlusion           how far y_c falls where a patch of the image x takes the image's mean colour x̄
+                        (Zeiler and Fergus 2014)
+    gradient-by-input   Σ |∂y_c/∂x ⊙ (x − x̄)| over a cell: the same to first order, for one gradient
+                        (Simonyan et al. 2014; Shrikumar et al. 2016)
 
 The paper shows such maps (Figure 13) without saying of which layer; `PAPER` is the usual reading, Grad-CAM
-on each backbone's last map. `BEST` is what finds the mark in the positive control
-(`gcaf_lib.evaluation.control`). Run records keep both.
+on each backbone's last map. Which methods find what decided, `gcaf_lib.evaluation.control` says. Run records
+keep the paper's reading and `LAYERLESS`.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ import weakref
 from functools import partial
 from typing import NamedTuple
 
+import cv2
 import keras
 import numpy as np
 from keras import layers, ops
@@ -38,8 +44,10 @@ METHODS = {
 }
 
 
-OCCLUSION = "occlusion"
-CELLS = 8  # occluded places a side
+OCCLUSION, INPUT = "occlusion", "gradient-by-input"
+WHOLE = (OCCLUSION, INPUT)  # methods that need no layer
+LAYERLESS = INPUT  # the one of them that run records keep
+CELLS = 8  # a side of the maps of these
 PATCH = 2  # side of the grey patch, in cells
 
 
@@ -112,21 +120,22 @@ def maps(
 
     images: (N, S, S, 3) in 0..255, may be memory-mapped, read a batch at a time; rows: (n,) row numbers, all
     by default; targets: (n,) class numbers, by default the class predicted; method: of `METHODS`, or
-    `occlusion`, whose one map is of the whole model ({"occlusion": …}) and knows no place. Maps are float32,
-    not negative, and scaled to a maximum of 1; a map without any positive evidence is all zero. Every batch
+    of `WHOLE`, whose one map is of the whole model ({method: …}) and knows no place. Maps are float32, not
+    negative, and scaled to a maximum of 1; a map without any positive evidence is all zero. Every batch
     has the same shape (the last one is padded), so nothing is traced twice. Raises `ValueError` for an
     unknown method or place, and for targets that are no classes of the model.
     """
     rows = np.arange(len(images)) if rows is None else np.asarray(rows)
-    if method not in (*METHODS, OCCLUSION) or place not in PLACES:
+    if method not in (*METHODS, *WHOLE) or place not in PLACES:
         raise ValueError(
-            f"no map {method!r} {place!r} the norm: methods are {', '.join((*METHODS, OCCLUSION))}, "
+            f"no map {method!r} {place!r} the norm: methods are {', '.join((*METHODS, *WHOLE))}, "
             f"places {', '.join(PLACES)}"
         )
     names, body, head = split(model, place)
-    shapes, explain = [f.shape[1:3] for f in body.outputs], partial(_gradient_maps, METHODS.get(method))
-    if method == OCCLUSION:
-        names, shapes, explain = [OCCLUSION], [(CELLS, CELLS)], _occlusion_map
+    shapes, explain = [f.shape[1:3] for f in body.outputs], partial(_layer_maps, METHODS.get(method))
+    if method in WHOLE:
+        names, shapes = [method], [(CELLS, CELLS)]
+        explain = _occlusion_map if method == OCCLUSION else _input_map
     classes, n = head.outputs[0].shape[-1], len(rows)
     targets = _checked(targets, n, classes)
     cams = {name: np.zeros((n, *shape), np.float32) for name, shape in zip(names, shapes)}
@@ -141,6 +150,23 @@ def maps(
     return cams, chosen, scores
 
 
+def record(model: keras.Model, images, rows) -> dict[str, np.ndarray]:
+    """What a run record keeps of `images[rows]`, small: rows, target, and maps as float16.
+
+    `cam_<backbone>`: the paper's reading; `whole_<method>`: the map of the whole model by `LAYERLESS`.
+    """
+    cams, target, _ = maps(model, images, rows)
+    # the gradient at the input keeps every layer's values: a smaller batch bounds the memory
+    whole = maps(model, images, rows, target, batch=16, method=LAYERLESS)[0]
+    named = {f"cam_{name}": cam for name, cam in cams.items()}
+    named |= {f"whole_{name}": cam for name, cam in whole.items()}
+    return {
+        "rows": np.asarray(rows),
+        "target": target.astype(np.int8),
+        **{name: cam.astype(np.float16) for name, cam in named.items()},
+    }
+
+
 def _checked(targets, n: int, classes: int) -> np.ndarray | None:
     if targets is None:
         return None
@@ -153,26 +179,30 @@ def _checked(targets, n: int, classes: int) -> np.ndarray | None:
     return targets
 
 
-def _gradient_maps(combine, body: keras.Model, head: keras.Model, pixels: np.ndarray, targets):
+def _layer_maps(combine, body: keras.Model, head: keras.Model, pixels: np.ndarray, targets):
     """(maps (B, h, w) of each backbone, targets (B,), logits (B, K)) from features and gradients."""
-    features = [ops.convert_to_tensor(f) for f in keras.tree.flatten(body.predict_on_batch(pixels))]
-    logits = _numpy(head(features, training=False))
-    targets = logits.argmax(1) if targets is None else targets
-    chosen = ops.one_hot(targets, logits.shape[1], dtype="float32")
-
-    def selected(tensors):
-        # samples don't mix in inference mode: the gradient of the sum holds that of each one's own logit
-        return ops.sum(ops.cast(head(tensors, training=False), "float32") * chosen)
-
-    slopes = value_and_gradient(selected, features)[1]
+    features = _features(body, pixels)
+    slopes, targets, logits = _slopes(head, features, targets)
     return [combine(_numpy(a), _numpy(g)) for a, g in zip(features, slopes)], targets, logits
 
 
+def _input_map(body: keras.Model, head: keras.Model, pixels: np.ndarray, targets):
+    """The same of the whole model, from the gradient at its input."""
+
+    def whole(images, training):
+        return head(keras.tree.flatten(body(images, training=training)), training=training)
+
+    (slopes,), targets, logits = _slopes(whole, [ops.convert_to_tensor(pixels)], targets)
+    effect = np.abs(_numpy(slopes) * (pixels - pixels.mean((1, 2), keepdims=True))).sum(3)
+    cells = [cv2.resize(one, (CELLS, CELLS), interpolation=cv2.INTER_AREA) for one in effect]
+    return [np.stack(cells)], targets, logits
+
+
 def _occlusion_map(body: keras.Model, head: keras.Model, pixels: np.ndarray, targets):
-    """The same for occlusion: the fall of the target's logit where a patch takes the image's mean colour."""
+    """The same, from the fall of the target's logit where a patch takes the image's mean colour."""
 
     def answer(pictures) -> np.ndarray:
-        return _numpy(head(keras.tree.flatten(body.predict_on_batch(pictures)), training=False))
+        return _numpy(head(_features(body, pictures), training=False))
 
     logits = answer(pixels)
     targets = logits.argmax(1) if targets is None else targets
@@ -184,6 +214,24 @@ def _occlusion_map(body: keras.Model, head: keras.Model, pixels: np.ndarray, tar
         copies[:, _around(i, height), _around(j, width)] = grey
         fall[:, i, j] = (logits - answer(copies))[every, targets]
     return [fall], targets, logits
+
+
+def _features(body: keras.Model, pixels: np.ndarray) -> list:
+    return [ops.convert_to_tensor(f) for f in keras.tree.flatten(body.predict_on_batch(pixels))]
+
+
+def _slopes(part, inputs: list, targets) -> tuple[list, np.ndarray, np.ndarray]:
+    """The gradient of each sample's target logit with regard to `inputs`, the targets, the logits."""
+    logits = _numpy(part(inputs if len(inputs) > 1 else inputs[0], training=False))
+    targets = logits.argmax(1) if targets is None else targets
+    chosen = ops.one_hot(targets, logits.shape[1], dtype="float32")
+
+    def selected(tensors):
+        # samples don't mix in inference mode: the gradient of the sum holds that of each one's own logit
+        out = part(tensors if len(tensors) > 1 else tensors[0], training=False)
+        return ops.sum(ops.cast(out, "float32") * chosen)
+
+    return value_and_gradient(selected, inputs)[1], targets, logits
 
 
 def _around(cell: int, side: int) -> slice:
