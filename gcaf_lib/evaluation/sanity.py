@@ -30,7 +30,10 @@ IMAGES = 240
 QUARTERS = ("top quarter", "upper half", "upper three quarters", "all")
 COLUMNS = ("run", "step", "replaced", "map", "correlation", "low", "high", "rank", "empty", "n", "accuracy")
 OTHER, SHUFFLED = -1, -2  # steps that are none of the cascade's
-WORDS = {OTHER: "nothing; the map of another image", SHUFFLED: "the labels, shuffled before training"}
+WORDS = {
+    OTHER: "nothing; the map of another patient's image",
+    SHUFFLED: "the labels, shuffled before training",
+}
 
 
 def steps(model) -> list[tuple[str, list[str]]]:
@@ -130,8 +133,8 @@ def compute(
 
     correlation, low, high: mean over images of the Pearson correlation with the trained maps, and its
     cluster-bootstrap interval; rank: the same of Spearman's; empty: share of all-zero maps (which count
-    in no mean); accuracy: of the model that drew the maps, on these images. Step -1 correlates the
-    trained maps of different images; step -2 (`shuffled`: trains a model, minutes) those of a model
+    in no mean); accuracy: of the model that drew the maps, on these images. Step -1 is the yardstick,
+    `unlike` of the trained maps; step -2 (`shuffled`: trains a model, minutes) those of a model
     whose labels were shuffled. Raises `RunError` where the weights are not on this machine, `DataError`
     where the images are not.
     """
@@ -149,10 +152,8 @@ def compute(
         for name, maps in named.items():
             agreement = _agreement(first[name], maps, sample.groups)
             lines.append((record.key, number, word, name, *agreement, right))
-    turn = np.roll(np.arange(len(sample.images)), 1)
     for name, maps in first.items():
-        agreement = _agreement(maps, maps[turn], sample.groups)
-        lines.append((record.key, OTHER, WORDS[OTHER], name, *agreement, np.nan))
+        lines.append((record.key, OTHER, WORDS[OTHER], name, *unlike(maps, sample.groups), np.nan))
     if shuffled:
         now, right = _trained_on_shuffled(record, sample)
         for name, maps in now.items():
@@ -189,6 +190,26 @@ def _agreement(first: np.ndarray, now: np.ndarray, groups: np.ndarray) -> tuple:
     value = clustered.mean(plain, groups)
     spearman = float(np.nanmean(rank)) if not np.isnan(rank).all() else np.nan
     return (*value, spearman, float((now.max((1, 2)) <= 0).mean()), len(now))
+
+
+def unlike(maps: np.ndarray, groups: np.ndarray) -> tuple:
+    """The yardstick: how alike maps (n, h, w) of images of different patients are, as `_agreement` says it.
+
+    The mean correlation over all pairs, what pairs drawn at random come to: whatever their classes, so not
+    neighbours in a list that is sorted by class. The interval draws patients `groups` (n,) anew, and a pair
+    counts as often as both of its patients together.
+    """
+    empty = float((maps.max((1, 2)) <= 0).mean())
+    count, some = len(maps), np.ptp(maps, axis=(1, 2)) > 0  # a constant map correlates with nothing
+    flat, groups = np.asarray(maps[some], np.float64).reshape(some.sum(), -1), groups[some]
+    apart = groups[:, None] != groups[None, :]
+    if not apart.any():
+        return (np.nan, np.nan, np.nan, np.nan, empty, count)
+    alike, rank = (np.corrcoef(table) for table in (flat, rankdata(flat, axis=1)))
+    drawn = clustered.weights(groups).astype(float)
+    sums, pairs = (((drawn @ table) * drawn).sum(1) for table in (alike * apart, apart))
+    sample = np.divide(sums, pairs, out=np.full(len(sums), np.nan), where=pairs > 0)
+    return (*clustered.interval(alike[apart].mean(), sample), rank[apart].mean(), empty, count)
 
 
 def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) -> pd.DataFrame | None:
