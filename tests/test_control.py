@@ -69,7 +69,7 @@ def test_maps_of_a_model_that_is_right_find_the_mark(judged):
     after, before = (t.set_index(["map", "method", "place"]) for t in (after, before))
     assert after.loc[("tiny", "grad-cam", "after"), "pointing"] > 0.7
     assert after.loc[("occlusion", "occlusion", ""), "pointing"] > 0.7
-    assert after.loc[("gradient-by-input", "gradient-by-input", ""), "pointing"] > 0.7
+    assert after.loc[("sensitivity", "sensitivity", ""), "pointing"] > 0.7
     assert after.loc[("random", "", ""), "pointing"] < 0.1
     assert (after["chance"] == before["chance"]).all() and 0.02 < after["chance"].iloc[0] < 0.035
     print(after, before)

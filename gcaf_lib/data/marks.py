@@ -40,7 +40,7 @@ def make(n: int, seed: int = 0) -> Marks:
     return Marks(np.clip(np.rint(images), 0, 255).astype(np.uint8), labels, masks)
 
 
-def tints(strength: float = 60) -> np.ndarray:
+def tints(strength: float = 90) -> np.ndarray:
     """What each class's mark adds to red, green and blue (4, 3): sums of nothing, a quarter turn apart."""
     turn = np.arange(CLASSES) * 2 * np.pi / CLASSES
     first, second = np.array([1, -1, 0]) / np.sqrt(2), np.array([1, 1, -2]) / np.sqrt(6)

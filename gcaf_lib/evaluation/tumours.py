@@ -29,7 +29,7 @@ from gcaf_lib.settings import DataSettings, results_dir
 
 SIDE = 64  # pixels of the square on which maps and borders meet
 MEASURES = ("pointing", "tolerant", "energy", "iou")
-FUSED, PLACE, CENTRE, RANDOM, EDGE = "fused", "usual place", "centre", "random", "edges"
+FUSED, WHOLE, PLACE, CENTRE, RANDOM, EDGE = "fused", "whole", "usual place", "centre", "random", "edges"
 NO_RUN = "none"  # in the column `run`: maps that know no model
 COLUMNS = ("run", "row", "map", *MEASURES)
 

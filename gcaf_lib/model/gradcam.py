@@ -11,10 +11,10 @@ A is taken `after` a backbone's final norm (its last map) or `before` it. The mo
 below gives A, compiled; the gradient needs the small part above only. Two methods need no layer, and give
 one map of the whole model:
 
-    occlusion           how far y_c falls where a patch of the image x takes the image's mean colour x̄
-                        (Zeiler and Fergus 2014)
-    gradient-by-input   Σ |∂y_c/∂x ⊙ (x − x̄)| over a cell: the same to first order, for one gradient
-                        (Simonyan et al. 2014; Shrikumar et al. 2016)
+    occlusion     how far y_c falls where a patch of the image x takes the image's mean colour
+                  (Zeiler and Fergus 2014)
+    sensitivity   Σ |∂y_c/∂x| over the pixels of a cell (Simonyan et al. 2014). Not times the input: that
+                  product points at what stands out in the image, with untrained weights too.
 
 The paper shows such maps (Figure 13) without saying of which layer; `PAPER` is the usual reading, Grad-CAM
 on each backbone's last map. Which methods find what decided, `gcaf_lib.evaluation.control` says. Run records
@@ -44,9 +44,9 @@ METHODS = {
 }
 
 
-OCCLUSION, INPUT = "occlusion", "gradient-by-input"
-WHOLE = (OCCLUSION, INPUT)  # methods that need no layer
-LAYERLESS = INPUT  # the one of them that run records keep
+OCCLUSION, SENSITIVITY = "occlusion", "sensitivity"
+WHOLE = (OCCLUSION, SENSITIVITY)  # methods that need no layer
+LAYERLESS = SENSITIVITY  # the one of them that run records keep
 CELLS = 8  # a side of the maps of these
 PATCH = 2  # side of the grey patch, in cells
 
@@ -135,7 +135,7 @@ def maps(
     shapes, explain = [f.shape[1:3] for f in body.outputs], partial(_layer_maps, METHODS.get(method))
     if method in WHOLE:
         names, shapes = [method], [(CELLS, CELLS)]
-        explain = _occlusion_map if method == OCCLUSION else _input_map
+        explain = _occlusion_map if method == OCCLUSION else _sensitivity_map
     classes, n = head.outputs[0].shape[-1], len(rows)
     targets = _checked(targets, n, classes)
     cams = {name: np.zeros((n, *shape), np.float32) for name, shape in zip(names, shapes)}
@@ -186,15 +186,15 @@ def _layer_maps(combine, body: keras.Model, head: keras.Model, pixels: np.ndarra
     return [combine(_numpy(a), _numpy(g)) for a, g in zip(features, slopes)], targets, logits
 
 
-def _input_map(body: keras.Model, head: keras.Model, pixels: np.ndarray, targets):
+def _sensitivity_map(body: keras.Model, head: keras.Model, pixels: np.ndarray, targets):
     """The same of the whole model, from the gradient at its input."""
 
     def whole(images, training):
         return head(keras.tree.flatten(body(images, training=training)), training=training)
 
     (slopes,), targets, logits = _slopes(whole, [ops.convert_to_tensor(pixels)], targets)
-    effect = np.abs(_numpy(slopes) * (pixels - pixels.mean((1, 2), keepdims=True))).sum(3)
-    cells = [cv2.resize(one, (CELLS, CELLS), interpolation=cv2.INTER_AREA) for one in effect]
+    steep = np.abs(_numpy(slopes)).sum(3)
+    cells = [cv2.resize(one, (CELLS, CELLS), interpolation=cv2.INTER_AREA) for one in steep]
     return [np.stack(cells)], targets, logits
 
 
