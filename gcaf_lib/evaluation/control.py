@@ -15,16 +15,17 @@ cores; needs no data):
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import marks
+from gcaf_lib.data import marks, splits
 from gcaf_lib.evaluation import gradcam, localisation, tumours
 from gcaf_lib.settings import Settings, digest, load, results_dir
 from gcaf_lib.training.task import Task
@@ -39,6 +40,9 @@ EPOCHS = {
 SEEDS = (0, 1, 2)
 OCCLUDED = 60  # pictures that occlusion is scored on: it takes 64 answers each
 RIGHT = 0.95  # share of right answers from which maps can be judged
+ENOUGH = 0.5  # share of pictures on which a map that passes points at the mark, with every seed
+PASSES, FAILS, SILENT = "passes", "fails", "says nothing"
+WHOLE = "whole"  # the map of a method that needs no layer
 TRAINED, SHUFFLED, UNTRAINED = "trained", "shuffled labels", "untrained"
 KINDS = (
     (TRAINED, False, SEEDS),
@@ -46,8 +50,21 @@ KINDS = (
     (UNTRAINED, False, SEEDS),
     (SHUFFLED, False, SEEDS[:1]),
 )  # kind, LayerNorm behind the projection, seeds
-COLUMNS = ("kind", "projection_norm", "seed", "accuracy", "map", "alone", "method", "place", "n", "chance",
-           "pointing", "tolerant", "energy")  # fmt: skip
+SCORES = ("pointing", "tolerant", "energy")
+COLUMNS = (
+    "kind",
+    "projection_norm",
+    "seed",
+    "accuracy",
+    "map",
+    "alone",
+    "method",
+    "place",
+    "n",
+    "chance",
+    *SCORES,
+)
+SHOWN = 4  # pictures, one a class, whose maps are kept
 
 
 @dataclass(frozen=True)
@@ -79,40 +96,51 @@ def work(settings: Settings, seed: int, shuffled: bool = False, sizes: dict[str,
     return Work(settings, dataset, pd.DataFrame({"part": part}), pictures)
 
 
-def scores(model: Any, pictures: marks.Marks, occluded: int = OCCLUDED) -> pd.DataFrame:
-    """One row a map: map, method, place, n, chance, and means over the pictures of what it scores.
+def explain(
+    model: Any, images: np.ndarray, occluded: int = OCCLUDED
+) -> dict[tuple[str, str, str], np.ndarray]:
+    """(map, method, place) to maps (n, h, w) of the class that the model names; of occlusion the first few only.
 
-    Maps are of the class that the model names. chance: the mark's share of the picture. The fused map is
-    the mean over backbones of one method and place; a random map stands for no method at all.
+    The fused map is the mean over backbones of one method and place; a random map stands for no method.
     """
     from gcaf_lib.model import gradcam as cam
 
-    found: dict[tuple[str, str, str], np.ndarray] = {}
+    found = {}
     for method in cam.METHODS:
         for place in cam.PLACES:
-            cams = cam.maps(model, pictures.images, method=method, place=place)[0]
+            cams = cam.maps(model, images, method=method, place=place)[0]
             if len(cams) > 1:
                 cams[tumours.FUSED] = gradcam.fused(cams, marks.SIDE)
             found |= {(name, method, place): maps for name, maps in cams.items()}
     for method, count in ((cam.SENSITIVITY, None), (cam.OCCLUSION, occluded)):
-        found[tumours.WHOLE, method, ""] = cam.maps(model, pictures.images[:count], method=method)[0][method]
-    found[tumours.RANDOM, "", ""] = localisation.random_maps(len(pictures.images), marks.SIDE, cam.CELLS)
+        found[WHOLE, method, ""] = cam.maps(model, images[:count], batch=16, method=method)[0][method]
+    found[tumours.RANDOM, "", ""] = localisation.random_maps(len(images), marks.SIDE, cam.CELLS)
+    return found
+
+
+def scores(found: Mapping[tuple[str, str, str], np.ndarray], masks: np.ndarray) -> pd.DataFrame:
+    """One row a map of `explain`: map, method, place, n, chance, and means of what it scores against the marks.
+
+    chance: the mark's share of the picture.
+    """
     lines = []
     for key, maps in found.items():
-        each = localisation.scores(maps, pictures.masks[: len(maps)])
-        means = each[["pointing", "pointing_tolerant", "energy"]].mean()
-        lines.append((*key, len(each), each["area"].mean(), *means))
-    return pd.DataFrame(
-        lines, columns=["map", "method", "place", "n", "chance", "pointing", "tolerant", "energy"]
-    )
+        each = localisation.scores(maps, masks[: len(maps)]).rename(columns={"pointing_tolerant": "tolerant"})
+        lines.append((*key, len(each), *each[["area", *SCORES]].mean()))
+    return pd.DataFrame(lines, columns=["map", "method", "place", "n", "chance", *SCORES])
 
 
-def run(
-    kind: str, norm: bool, seed: int, sizes: dict[str, int] | None = None, **changes: Any
-) -> pd.DataFrame:
-    """`COLUMNS` of one model: trained on the marks, trained on shuffled labels, or untrained.
+class Outcome(NamedTuple):
+    """One model's scores (`COLUMNS`), and of a picture of each class what to show: images, masks, maps."""
 
-    accuracy: of the model on the test pictures; alone: of the backbone after its stage 0. A model is the
+    table: pd.DataFrame
+    shown: dict[str, np.ndarray]
+
+
+def run(kind: str, norm: bool, seed: int, sizes: dict[str, int] | None = None, **changes: Any) -> Outcome:
+    """A model trained on the marks, trained on shuffled labels, or untrained, and what its maps score.
+
+    accuracy: of the model on the test pictures; alone: of the backbone after its stage 0. The model is the
     demo profile's miniature but for `changes` (settings). What is trained lands in the store in use.
     """
     from gcaf_lib.model import classifier
@@ -120,38 +148,72 @@ def run(
 
     s = load("demo", {**EPOCHS, "model.projection_norm": norm, **changes})
     data = work(s, seed, kind == SHUFFLED, sizes)
-    test = data.part("test")
     alone = {}
     if kind == UNTRAINED:
         model = classifier.build(s.model, marks.SIDE, marks.CLASSES, seed=seed)
     else:
         model = train.load_model(train.get(s, seed, work=data, progress=False))
         for key in s.model.backbones:
-            path = train.stage0(s, seed, key, data, progress=False)
-            first = runs.find(path.parent.name)
-            alone[key] = float((first.probabilities(which="raw").argmax(1) == first.labels()).mean())
+            record = runs.find(train.stage0(s, seed, key, data, progress=False).parent.name)
+            alone[key] = float((record.probabilities(which="raw").argmax(1) == record.labels()).mean())
+    test = data.part("test")
     right = loop.probabilities(model, data.images, test.rows).argmax(1) == test.labels
     unseen = marks.Marks(*(part[test.rows] for part in data.pictures))
-    table = scores(model, unseen)
+    found = explain(model, unseen.images)
     about = dict(kind=kind, projection_norm=norm, seed=seed, accuracy=float(right.mean()))
-    return table.assign(**about, alone=table["map"].map(alone))[list(COLUMNS)]
+    table = scores(found, unseen.masks)
+    table = table.assign(**about, alone=table["map"].map(alone))[list(COLUMNS)]
+    first = [int(np.flatnonzero(unseen.labels == k)[0]) for k in range(marks.CLASSES)]
+    shown = {
+        " ".join(key).strip(): maps[first].astype(np.float16)
+        for key, maps in found.items()
+        if key[0] not in (tumours.FUSED, tumours.RANDOM)
+    }
+    return Outcome(table, {"images": unseen.images[first], "masks": unseen.masks[first], **shown})
+
+
+def judged(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a map, method, place and projection_norm of the trained models: mean over seeds, and a verdict.
+
+    verdict: `passes` where the map points at the mark on at least half of the pictures with every seed;
+    `fails`; `says nothing` where a model, or the backbone alone whose map it is, is not right on `RIGHT`.
+    """
+    lines = []
+    keys = ["projection_norm", "map", "method", "place"]
+    for key, part in table[table["kind"] == TRAINED].groupby(keys, sort=False):
+        able = part[["accuracy", "alone"]].min(axis=1).min()
+        means = part[["accuracy", "alone", "chance", *SCORES]].mean()
+        worst = part["pointing"].min()
+        verdict = SILENT if able < RIGHT else PASSES if worst >= ENOUGH else FAILS
+        lines.append((*key, *means, worst, part["pointing"].max(), len(part), int(part["n"].sum()), verdict))
+    columns = [*keys, "accuracy", "alone", "chance", *SCORES, "low", "high", "seeds", "n", "verdict"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def read(place: Path | None = None) -> pd.DataFrame:
     """The committed scores (`COLUMNS`)."""
-    return pd.read_csv((place or results_dir()) / "control.csv", keep_default_na=False, na_values=["nan"])
+    table = pd.read_csv((place or splits.folder().parent) / "control.csv")
+    return table.fillna({"method": "", "place": ""})
+
+
+def shown(place: Path | None = None) -> dict[str, np.ndarray]:
+    """The committed pictures and maps of `Outcome.shown`."""
+    with np.load((place or splits.folder().parent) / "control.npz") as stored:
+        return dict(stored)
 
 
 def _main() -> None:
     from gcaf_lib.training import reproduce
 
-    path, done = results_dir() / "control.csv", []
+    done = []
     with reproduce.beside_store(own_stage0=True):
         for kind, norm, seeds in KINDS:
             for seed in seeds:
                 done.append(run(kind, norm, seed))
-                print(done[-1].to_string(index=False), flush=True)
-    print(tumours.write(pd.concat(done, ignore_index=True), path))
+                print(done[-1].table.to_string(index=False), flush=True)
+    place = results_dir()
+    np.savez_compressed(place / "control.npz", **done[0].shown)
+    print(tumours.write(pd.concat([one.table for one in done], ignore_index=True), place / "control.csv"))
 
 
 if __name__ == "__main__":
