@@ -41,6 +41,7 @@ SEEDS = (0, 1, 2)
 OCCLUDED = 60  # pictures that occlusion is scored on: it takes 64 answers each
 RIGHT = 0.95  # share of right answers from which maps can be judged
 ENOUGH = 0.5  # share of pictures on which a map that passes points at the mark, with every seed
+LEAK = 0.1  # and a model that has learnt nothing at most on this share
 PASSES, FAILS, SILENT = "passes", "fails", "says nothing"
 WHOLE = "whole"  # the map of a method that needs no layer
 TRAINED, SHUFFLED, UNTRAINED = "trained", "shuffled labels", "untrained"
@@ -173,21 +174,26 @@ def run(kind: str, norm: bool, seed: int, sizes: dict[str, int] | None = None, *
 
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a map, method, place and projection_norm of the trained models: mean over seeds, and a verdict.
+    """One row a map, method, place and projection_norm of the trained models: means over seeds, and a verdict.
 
-    verdict: `passes` where the map points at the mark on at least half of the pictures with every seed;
-    `fails`; `says nothing` where a model, or the backbone alone whose map it is, is not right on `RIGHT`.
+    low, high: pointing with the worst and the best seed; blind: most that the same map of an untrained model
+    or of shuffled labels points at the mark, whatever its projection. verdict: `says nothing` where a model,
+    or the backbone alone whose map it is, is not right on `RIGHT`; else `passes` where low is at least
+    `ENOUGH` and blind at most `LEAK`; else `fails`.
     """
+    keys = ["map", "method", "place"]
+    trained = table["kind"] == TRAINED
+    blind = table[~trained].groupby(keys)["pointing"].max()
     lines = []
-    keys = ["projection_norm", "map", "method", "place"]
-    for key, part in table[table["kind"] == TRAINED].groupby(keys, sort=False):
-        able = part[["accuracy", "alone"]].min(axis=1).min()
+    for (norm, *key), part in table[trained].groupby(["projection_norm", *keys], sort=False):
+        able = part[["accuracy", "alone"]].min(axis=None)
+        low, high, leak = part["pointing"].min(), part["pointing"].max(), float(blind.get(tuple(key), np.nan))
+        found = low >= ENOUGH and not leak > LEAK
         means = part[["accuracy", "alone", "chance", *SCORES]].mean()
-        worst = part["pointing"].min()
-        verdict = SILENT if able < RIGHT else PASSES if worst >= ENOUGH else FAILS
-        lines.append((*key, *means, worst, part["pointing"].max(), len(part), int(part["n"].sum()), verdict))
-    columns = [*keys, "accuracy", "alone", "chance", *SCORES, "low", "high", "seeds", "n", "verdict"]
-    return pd.DataFrame(lines, columns=columns)
+        verdict = SILENT if able < RIGHT else PASSES if found else FAILS
+        lines.append((norm, *key, *means, low, high, leak, len(part), int(part["n"].sum()), verdict))
+    columns = ["accuracy", "alone", "chance", *SCORES, "low", "high", "blind", "seeds", "n", "verdict"]
+    return pd.DataFrame(lines, columns=["projection_norm", *keys, *columns])
 
 
 def read(place: Path | None = None) -> pd.DataFrame:
