@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from filelock import Timeout
 
 from gcaf_lib.settings import load
@@ -63,17 +64,45 @@ def test_batches_visit_each_row_once_an_epoch_in_an_order_of_their_own():
     assert len(batches) == 4 and list(seen(0, 1, 2, 3)) == second
 
 
-def test_the_pipeline_hands_out_the_batches_as_they_are_and_tunes_nothing():
-    images = np.arange(40)[:, None, None, None].astype(np.uint8)
-    batches = loop.Batches(images, loop.Part(np.arange(3, 35), np.zeros(32, int)), 4, 8, (1, 1), epochs=2)
+@pytest.mark.parametrize("resident", [False, True])
+def test_the_pipeline_hands_out_the_batches_as_they_are_and_tunes_nothing(resident):
+    images = np.random.default_rng(0).integers(0, 256, (40, 5, 5, 3), np.uint8)
+    part = loop.Part(np.arange(3, 37), np.arange(34) % 4)
+    batches = loop.Batches(None if resident else images, part, 4, 8, (1, 1), epochs=3)
     batches.first = 1
     made = loop.backend.pipeline(batches)
     assert made.options().autotune.enabled is False
     got = list(made.as_numpy_iterator())
-    assert len(got) == len(batches) == 4
+    assert len(got) == len(batches) == 8
     for i, (features, label) in enumerate(got):
-        np.testing.assert_array_equal(features["image"], batches[i][0]["image"])
-        np.testing.assert_array_equal(label, batches[i][1])
+        wanted, labels = batches[i]
+        assert features.keys() == wanted.keys()
+        for one, other in [(label, labels), *((features[name], wanted[name]) for name in wanted)]:
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+
+
+def operations(pipeline) -> set[str]:
+    """The kinds of operations in a tf.data pipeline, those in its functions too."""
+    variant = tf.data.experimental.to_variant(pipeline)
+    graph = tf.compat.v1.GraphDef.FromString(tf.raw_ops.DatasetToGraphV2(input_dataset=variant).numpy())
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return {node.op for node in nodes}
+
+
+def test_no_step_calls_python_for_its_batch(tmp_path, monkeypatch):
+    """One generator operation would slow the whole process down (see `backend.pipeline`)."""
+
+    def forbidden(*_, **__):
+        raise AssertionError("a generator operation")
+
+    stage = stages.stage(str(tmp_path))
+    found = operations(loop.backend.pipeline(stage.batches))
+    assert "MapDataset" in found and "GatherV2" in found and not any("Generator" in op for op in found)
+    monkeypatch.setattr(tf.data.Dataset, "from_generator", forbidden)
+    assert len(stage.run().rows) == stages.EPOCHS
+    with pytest.raises(AssertionError, match="a generator operation"):
+        stage.graph.fit(stage.batches, verbose=0)  # what Keras makes of them
 
 
 FED: list[tuple] = []  # (stage, rows and labels of each step's images as they were fed)
