@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import figshare, preprocess, splits, twins
+from gcaf_lib.data import figshare, preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import gradcam, localisation
 from gcaf_lib.settings import DataSettings, results_dir
@@ -60,7 +60,7 @@ def masks(
     slices = figshare.read(figshare_path)
     matches = slices.files
     if matches is None:
-        matches = figshare.match(dataset.frame, twins.thumbnails(dataset), slices)
+        matches = figshare.match(dataset.frame, thumbnails.thumbnails(dataset), slices)
     row_of = {file: row for row, file in enumerate(files)}
     for file, polygon in figshare.borders(matches, slices).items():
         if file in row_of:
@@ -92,7 +92,7 @@ def image_table(dataset: Dataset, known: Mapping[int, np.ndarray]) -> pd.DataFra
     """file, area (share of the image), x, y (the tumour's centre, fractions), symmetry; NaN: no border known."""
     out = pd.DataFrame(
         {"file": dataset.frame["file"].to_numpy(), "area": np.nan, "x": np.nan, "y": np.nan}
-    ).assign(symmetry=symmetry(twins.thumbnails(dataset)))
+    ).assign(symmetry=symmetry(thumbnails.thumbnails(dataset)))
     for row, mask in known.items():
         y, x = np.nonzero(mask)
         side = mask.shape[0]
