@@ -134,10 +134,17 @@ def test_subject_is_the_best_map_that_passes_and_runs_keep():
 def test_words_name_what_fails():
     text = explanations.control_words(both(pointing=0.1))
     assert (
-        "Pass: Sensitivity, whole model (90 %)" in text and "**Fail**: ConvNeXt-Tiny, Grad-CAM after" in text
+        "1 of 2 maps pass: Sensitivity, whole model (90 %)" in text
+        and "**1 fail**" in text
+        and "10 % to 10 %" in text
     )
-    assert "at most 2 %; chance is 3 %" in text
-    assert "Nothing can be said of: ConvNeXt" in explanations.control_words(both(alone=0.5))
+    assert "at most 2 %; chance is 3 %" in text and "paper's reading" not in text
+    assert "both backbones: **fails** (10 %)" in explanations.control_words(
+        both(pointing=0.1, map=tumours.FUSED)
+    )
+    assert "both backbones: **passes** (80 %)" in explanations.control_words(both(map=tumours.FUSED))
+    assert "**None of 2 maps passes.**" in explanations.control_words(both(0.1, pointing=0.1))
+    assert "Of 1 nothing can be said" in explanations.control_words(both(alone=0.5))
     assert "too few" in explanations.control_words(both(accuracy=0.5))
     assert "follow what stands out" in explanations.control_words(both(blind=0.3))
     kept = ["convnext-tiny", "sensitivity"]
@@ -224,13 +231,55 @@ def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15
 
 def test_sanity_words_turn_on_each_maps_own_yardstick():
     text = explanations.sanity_words(check(), {"abc"})
-    assert "they pass" in text and "doesn't" not in text and "does not come from the labels" in text
+    assert (
+        "untrained 0.000 (-0.100 to 0.100), less than any two patients have in common, so it passes" in text
+    )
+    assert "labels 0.500 (0.400 to 0.600), more than" in text and "does not come from the labels" in text
     assert "of another run" not in text and "of another run" in explanations.sanity_words(check(), {"xyz"})
     assert "trained or not" in explanations.sanity_words(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
     level = explanations.sanity_words(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
-    assert "keep nothing beyond" in level and "nothing beyond what any two patients have" in level
+    assert level.count("no more than any two patients") == 2
+    low = explanations.sanity_words(check(shuffled=(0.1, 0.0, 0.14)), {"abc"})
+    assert low.count("less than any two patients") == 2
     assert "shuffled" not in explanations.sanity_words(check().iloc[:4], {"abc"})
     two = pd.concat([check(), check(untrained=(0.4, 0.3, 0.5)).assign(map=tumours.FUSED)])
     assert explanations.sanity_words(two, {"abc"}).count("- **") == 2
     assert [r.untrained.value for r in explanations.sanity_rows(two).itertuples()] == [0.0, 0.4]
     assert len(explanations.sanity_table(two, tumours.FUSED)) == 5
+
+
+def test_every_map_that_a_record_keeps_is_read_by_its_kind():
+    kept = {"rows": np.arange(3), "target": np.zeros(3), "cam_convnext-tiny": np.ones((3, 8, 8), np.float16),
+            "whole_sensitivity": np.zeros((3, 8, 8), np.float16)}  # fmt: skip
+    record = type("Record", (), {"maps": kept})
+    assert list(tumours.backbone_maps(record)) == ["convnext-tiny"]
+    assert tumours.backbone_maps(record, [0, 2])["convnext-tiny"].shape == (2, 8, 8)
+    assert list(tumours.whole_maps(record)) == ["sensitivity"]
+    del kept["whole_sensitivity"]  # a record of before
+    assert tumours.whole_maps(record) == {}
+
+
+def test_agreement_of_seeds_is_judged_beside_other_patients():
+    labels = np.repeat(np.arange(4), 10)
+    record = type("Record", (), {})
+    record.labels, record.rows = lambda: labels, lambda: np.arange(40)
+    record.settings = type(
+        "S", (), {"data": type("D", (), {"classes": ("glioma", "meningioma", "notumor", "pituitary")})}
+    )
+    maps = maps_of_classes(labels, noise=0.2)
+    own = maps + np.random.default_rng(5).random(maps.shape)
+    found = explanations.agreement([own, own + 0.01, own], record, np.arange(40))
+    assert found["all"].same.value == pytest.approx(1) and found["all"].other.value < 0.9
+    assert found["glioma"].n == 10 and found["all"].n == 40
+    assert "more than the usual" in explanations.seeds_words(found["all"], False)
+    assert explanations.agreement_table(found)["Class"].tolist() == [
+        "Glioma",
+        "Meningioma",
+        "No tumour",
+        "Pituitary",
+        "All",
+    ]
+    usual = [maps_of_classes(labels, 0.2, seed) for seed in (1, 2)]  # nothing but the class's place in common
+    level = explanations.agreement(usual, record, np.arange(40))["all"]
+    assert explanations.apart(level.same, level.other) == "level"
+    assert explanations.agreement([own], record, np.arange(40)) is None
