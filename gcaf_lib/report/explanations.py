@@ -150,7 +150,9 @@ def control_words(judged: pd.DataFrame) -> str:
             text += f"**{len(failing)} fail**: they point at the mark on {share(worst)} to {share(best)}. "
         if len(silent := by[control.SILENT]):
             text += f"Of {len(silent)} nothing can be said: the backbone alone, or the model, did not learn the marks. "
-        usual = part[(part["map"] == tumours.FUSED) & (part[["method", "place"]] == PAPER).all(axis=1)]
+        usual = part[
+            (part["map"] == tumours.FUSED) & (part["method"] == PAPER[0]) & (part["place"] == PAPER[1])
+        ]
         for row in usual.itertuples():
             text += f"The paper's reading, Grad-CAM on the last maps, both backbones: **{row.verdict}** ({share(row.pointing)}). "
     return text + blind_words(real)
@@ -431,9 +433,7 @@ def sanity_words(check: pd.DataFrame, runs: Container[str]) -> str:
     text = "" if check["run"].iloc[0] in runs else OTHER_RUN
     for row in sanity_rows(check).itertuples():
         text += f"- **{trust_tables.map_name(row.map)}** (different patients: {span(row.other)}): "
-        text += (
-            f"untrained {span(row.untrained)}. They {said['untrained'][apart(row.untrained, row.other)]}. "
-        )
+        text += f"untrained {span(row.untrained)}, {said['untrained'][apart(row.untrained, row.other)]}. "
         if row.shuffled is not None:
             text += f"Trained on shuffled labels {span(row.shuffled)}, {said['shuffled'][apart(row.shuffled, row.other)]}."
         text += "\n"
