@@ -7,6 +7,7 @@ keras = pytest.importorskip("keras")
 
 from gcaf_lib.data import marks  # noqa: E402
 from gcaf_lib.evaluation import control  # noqa: E402
+from gcaf_lib.settings import load  # noqa: E402
 
 
 def test_pictures_are_the_same_at_every_asking_and_differ_by_seed():
@@ -32,7 +33,7 @@ def test_nothing_but_the_mark_tells_the_class():
         many.images.astype(float).sum((1, 2), where=many.masks[..., None]) / many.masks.sum((1, 2))[:, None]
     )
     tints = np.stack([inside[many.labels == k].mean(0) for k in range(4)])
-    assert np.ptp(tints.mean(1)) < 2  # one brightness
+    assert np.ptp(tints.mean(1)) < 3  # one brightness
     apart = np.linalg.norm(tints[:, None] - tints[None], axis=2)
     assert apart[~np.eye(4, dtype=bool)].min() > 60 and tints.std(1).min() > 20  # four colours, none grey
     assert np.ptp(many.images[~many.masks].astype(int), axis=1).max() == 0  # and no colour elsewhere
@@ -54,22 +55,54 @@ def tiny(seed: int = 0) -> keras.Model:
 @pytest.fixture(scope="module")
 def judged():
     """Scores of a small network before and after training on the marks, and its share of right answers."""
-    train, test = marks.make(1600, 0), marks.make(100, 1)
+    train, test = marks.make(1200, 0), marks.make(60, 1)
     model = tiny()
-    before = control.scores(control.explain(model, test.images), test.masks)
+    before = control.scores(control.explain(model, test.images, 30), test.masks)
     model.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(train.images.astype("float32"), train.labels, batch_size=32, epochs=4, verbose=0)
     right = (model.predict(test.images.astype("float32"), verbose=0).argmax(1) == test.labels).mean()
-    return before, control.scores(control.explain(model, test.images), test.masks), right
+    return before, control.scores(control.explain(model, test.images, 30), test.masks), right
 
 
 def test_maps_of_a_model_that_is_right_find_the_mark(judged):
     before, after, right = judged
     assert right > 0.95, "the control says nothing about maps of a model that is wrong"
     after, before = (t.set_index(["map", "method", "place"]) for t in (after, before))
-    assert after.loc[("tiny", "grad-cam", "after"), "pointing"] > 0.7
-    assert after.loc[("whole", "occlusion", ""), "pointing"] > 0.7
-    assert after.loc[("whole", "sensitivity", ""), "pointing"] > 0.7
-    assert after.loc[("random", "", ""), "pointing"] < 0.1
-    assert (after["chance"] == before["chance"]).all() and 0.02 < after["chance"].iloc[0] < 0.035
-    print(after, before)
+    for key in (("tiny", "grad-cam", "after"), ("whole", "sensitivity", ""), ("whole", "occlusion", "")):
+        assert after.loc[key, "pointing"] > 0.6 and after.loc[key, "energy"] > 3 * after.loc[key, "chance"], (
+            key
+        )
+        assert before.loc[key, "pointing"] < 0.25, key
+    assert after.loc[("random", "", ""), "pointing"] < 0.15
+    assert after.loc[("whole", "occlusion", ""), "n"] == 30
+    assert 0.02 < after["chance"].iloc[0] < 0.035
+
+
+def test_shuffled_labels_leave_the_test_part_alone():
+    settings, sizes = load("demo"), {"train": 40, "validation": 12, "test": 20}
+    plain, mixed = (control.work(settings, 5, shuffled, sizes) for shuffled in (False, True))
+    for part, count in sizes.items():
+        a, b = plain.part(part), mixed.part(part)
+        assert len(a.rows) == count and np.array_equal(a.rows, b.rows)
+        assert np.array_equal(a.labels, plain.pictures.labels[a.rows])
+        assert np.array_equal(a.labels, b.labels) == (part == "test")
+    assert plain.split_hash != mixed.split_hash
+    other = control.work(settings, 6, sizes=sizes)
+    assert not np.array_equal(other.images[0], plain.images[0]) and other.split_hash != plain.split_hash
+
+
+@pytest.mark.slow
+def test_the_whole_control_of_one_seed(tmp_path, monkeypatch):
+    """As committed, but for rounding and the machine: the model learns the marks, and sensitivity finds them."""
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    table = control.run(control.TRAINED, False, 0).table
+    assert table["accuracy"].min() >= control.RIGHT
+    committed = control.read()
+    keys = ["map", "method", "place"]
+    same = committed[
+        (committed["kind"] == control.TRAINED) & (committed["seed"] == 0) & ~committed["projection_norm"]
+    ]
+    pairs = table.set_index(keys)["pointing"] - same.set_index(keys)["pointing"]
+    assert pairs.loc[("whole", "sensitivity", "")] == pytest.approx(0, abs=0.15)

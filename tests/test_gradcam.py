@@ -153,3 +153,83 @@ def test_the_other_backend_gives_the_same_maps(tmp_path):
     ]
     run = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_methods_against_their_formulas():
+    """Of a head with pooling in quarters the gradient differs from place to place, so methods do too."""
+    keras.utils.set_random_seed(1)
+    la = keras.layers
+    image = keras.Input((16, 16, 3), name="image")
+    raw = la.Conv2D(4, 3, strides=2, padding="same", name="toy_conv")(image)
+    normed = la.LayerNormalization(name="toy_norm")(raw)
+    last = la.Activation("linear", name="features_toy")(normed)
+    pooled = la.Flatten()(la.AveragePooling2D(4)(last))
+    logits = la.Dense(3, name="logits")(pooled)
+    model = keras.Model(image, logits)
+    x = images(3)
+    a = np.asarray(keras.Model(image, last)(x.astype("float32")))
+    kernel = np.asarray(model.get_layer("logits").kernel.value).reshape(2, 2, 4, 3)
+    targets = np.array([2, 0, 1])
+    g = (
+        np.stack(
+            [np.kron(kernel[..., t].transpose(2, 0, 1), np.ones((4, 4))).transpose(1, 2, 0) for t in targets]
+        )
+        / 16
+    )
+    wanted = {
+        "grad-cam": (a * g.mean((1, 2), keepdims=True)).sum(3),
+        "hirescam": (a * g).sum(3),
+        "layercam": (a * np.maximum(g, 0)).sum(3),
+    }
+    assert set(wanted) == set(engine.METHODS)
+    for method, cam in wanted.items():
+        found = gradcam.maps(model, x, targets=targets, method=method)[0]["toy"]
+        assert np.allclose(found, gradcam.scaled(cam), atol=1e-4), method
+    before = gradcam.maps(model, x, targets=targets, place="before")[0]["toy"]
+    assert not np.allclose(before, gradcam.scaled(wanted["grad-cam"]), atol=0.05)
+    assert engine.split(model, "before")[1].outputs[0].shape == raw.shape
+
+
+def test_maps_of_the_whole_model_find_the_planted_spot():
+    """A model that sums one corner: nothing elsewhere changes its answer."""
+    image = keras.Input((32, 32, 3), name="image")
+    features = keras.layers.Cropping2D(((4, 20), (12, 12)), name="features_toy")(image)
+    logits = keras.layers.Dense(2, use_bias=False, name="logits")(
+        keras.layers.GlobalAveragePooling2D()(features)
+    )
+    model = keras.Model(image, logits)
+    model.get_layer("logits").set_weights([np.array([[1, -1]] * 3, "float32")])
+    x = np.zeros((2, 32, 32, 3), np.uint8)
+    x[:, 4:12, 12:20] = 200
+    for method in engine.WHOLE:
+        cams, targets, _ = gradcam.maps(model, x, method=method)
+        assert targets.tolist() == [0, 0] and list(cams) == [method]
+        inside = np.zeros((8, 8), bool)
+        inside[1:3, 3:5] = True
+        assert cams[method].shape == (2, 8, 8) and inside[np.unravel_index(cams[method][0].argmax(), (8, 8))]
+        assert cams[method][0][4:].max() == 0, method
+        other = gradcam.maps(model, x, targets=[1, 1], method=method)[0][method]
+        assert (other.max() == 0) == (method == "occlusion")  # grey there only helps the other class
+
+
+def test_a_class_a_method_or_a_layer_that_does_not_exist_is_refused():
+    model, x = cam_network(), images(2)
+    for wrong in (3, -1, 4):
+        with pytest.raises(ValueError, match=f"target {wrong} is no class of a model that tells 0 to 2"):
+            gradcam.maps(model, x, targets=[0, wrong])
+    for options in ({"method": "cam"}, {"place": "behind"}):
+        with pytest.raises(ValueError, match="no map"):
+            gradcam.maps(model, x, **options)
+    with pytest.raises(ValueError, match="no norm to look before"):
+        gradcam.maps(model, x, place="before")
+
+
+def test_a_record_keeps_both_readings():
+    model, x = cam_network(size=32), images(5, 32)
+    kept = engine.record(model, x, np.array([4, 0]))
+    assert kept["rows"].tolist() == [4, 0] and kept["target"].dtype == np.int8
+    assert set(kept) == {"rows", "target", "cam_a", "cam_b", f"whole_{engine.LAYERLESS}"}
+    maps, target, _ = gradcam.maps(model, x, [4, 0])
+    assert np.allclose(kept["cam_a"], maps["a"], atol=1e-3) and (kept["target"] == target).all()
+    assert kept[f"whole_{engine.LAYERLESS}"].shape == (2, 8, 8)
+    assert all(v.dtype == np.float16 for name, v in kept.items() if name.startswith(("cam_", "whole_")))

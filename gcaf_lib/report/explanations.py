@@ -29,6 +29,7 @@ NO_CHECK = (
     "No randomisation is on record for this profile, and the weights of its runs are not on this machine."
 )
 OTHER_RUN = "The weights of this page's runs are not on this machine: shown is the committed check, of another run.\n\n"
+VERDICTS = (control.PASSES, control.FAILS, control.SILENT)
 PAPER = ("grad-cam", "after")  # the usual reading of the paper's figure
 
 
@@ -128,7 +129,7 @@ def subject(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str | None
 
 
 def control_words(judged: pd.DataFrame) -> str:
-    """What the control says of the maps: which pass, which fail, and of which it says nothing."""
+    """What the control says of the maps: which pass, how many fail, and of which it says nothing."""
     text = ""
     real = judged[judged["map"] != tumours.RANDOM]
     for norm, part in real.groupby("projection_norm"):
@@ -138,15 +139,22 @@ def control_words(judged: pd.DataFrame) -> str:
         )
         if part["accuracy"].min() < control.RIGHT:
             text += "That is too few to tell what its maps are worth. "
-        for verdict, words in (
-            (control.PASSES, "Pass: "),
-            (control.FAILS, "**Fail**: "),
-            (control.SILENT, "Nothing can be said of: "),
-        ):
-            some = part[part["verdict"] == verdict].sort_values("pointing", ascending=False)
-            if len(some):
-                named = [f"{name(r.map, r.method, r.place)} ({share(r.pointing)})" for r in some.itertuples()]
-                text += words + "; ".join(named) + ". "
+        by = {v: part[part["verdict"] == v].sort_values("pointing", ascending=False) for v in VERDICTS}
+        if len(passing := by[control.PASSES]):
+            named = [f"{name(r.map, r.method, r.place)} ({share(r.pointing)})" for r in passing.itertuples()]
+            text += f"{len(passing)} of {_count(len(part), 'map')} pass: {'; '.join(named)}. "
+        else:
+            text += f"**None of {_count(len(part), 'map')} passes.** "
+        if len(failing := by[control.FAILS]):
+            worst, best = failing["pointing"].min(), failing["pointing"].max()
+            text += f"**{len(failing)} fail**: they point at the mark on {share(worst)} to {share(best)}. "
+        if len(silent := by[control.SILENT]):
+            text += f"Of {len(silent)} nothing can be said: the backbone alone, or the model, did not learn the marks. "
+        usual = part[
+            (part["map"] == tumours.FUSED) & (part["method"] == PAPER[0]) & (part["place"] == PAPER[1])
+        ]
+        for row in usual.itertuples():
+            text += f"The paper's reading, Grad-CAM on the last maps, both backbones: **{row.verdict}** ({share(row.pointing)}). "
     return text + blind_words(real)
 
 
@@ -412,24 +420,22 @@ def sanity_words(check: pd.DataFrame, runs: Container[str]) -> str:
     """
     said = {
         "untrained": {
-            "below": "lose with their weights what any two patients have in common: they pass",
-            "level": "keep nothing beyond what any two patients have in common: they pass",
-            "above": "keep more than any two patients have in common: they show part of the picture, trained or not",
+            "below": "less than any two patients have in common, so it passes",
+            "level": "no more than any two patients have in common, so it passes",
+            "above": "more than any two patients have in common: it shows part of the picture, trained or not",
         },
         "shuffled": {
-            "below": "nothing that the labels didn't make",
-            "level": "nothing beyond what any two patients have in common",
+            "below": "less than any two patients have in common",
+            "level": "no more than any two patients have in common",
             "above": "more than any two patients have in common: part of the map does not come from the labels",
         },
     }
     text = "" if check["run"].iloc[0] in runs else OTHER_RUN
     for row in sanity_rows(check).itertuples():
         text += f"- **{trust_tables.map_name(row.map)}** (different patients: {span(row.other)}): "
-        text += (
-            f"untrained {span(row.untrained)}. They {said['untrained'][apart(row.untrained, row.other)]}. "
-        )
+        text += f"untrained {span(row.untrained)}, {said['untrained'][apart(row.untrained, row.other)]}. "
         if row.shuffled is not None:
-            text += f"Trained on shuffled labels {span(row.shuffled)}: {said['shuffled'][apart(row.shuffled, row.other)]}."
+            text += f"Trained on shuffled labels {span(row.shuffled)}, {said['shuffled'][apart(row.shuffled, row.other)]}."
         text += "\n"
     return text
 

@@ -152,7 +152,7 @@ class Record:
 
     @cached_property
     def maps(self) -> dict[str, np.ndarray] | None:
-        """Grad-CAM of the test part: `rows`, `target`, `cam_<backbone>` in [0, 1] (None: not kept)."""
+        """Maps of the test part in [0, 1]: `rows`, `target`, `cam_<backbone>`, `whole_<method>` (None: not kept)."""
         path = self.folder / "maps.npz"
         return _load_npz(path) if path.is_file() else None
 

@@ -1,0 +1,285 @@
+"""Chapter 20's yardsticks, verdicts and sentences, at the numbers where they turn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcaf_lib.evaluation import control, sanity, tumours
+from gcaf_lib.evaluation import localisation as loc
+from gcaf_lib.evaluation.significance import Interval
+from gcaf_lib.report import explanations
+
+# --- the yardstick: pairs drawn at random ---
+
+
+def maps_of_classes(labels: np.ndarray, noise: float = 0.05, seed: int = 0) -> np.ndarray:
+    """Maps that are alike within a class and unlike between classes: 8 cells of 64 each."""
+    rng = np.random.default_rng(seed)
+    out = rng.random((len(labels), 8, 8)) * noise
+    out[np.arange(len(labels)), labels] += 1
+    return out
+
+
+def test_yardstick_takes_pairs_whatever_their_class_and_order():
+    labels = np.repeat(np.arange(4), 25)  # sorted, as a test part is
+    maps, groups = maps_of_classes(labels), np.arange(100)
+    neighbours = np.nanmean(loc.correlation(maps, np.roll(maps, 1, axis=0)))
+    value = loc.unlike(maps, maps, groups)
+    same, other = (loc.unlike(maps[at], maps[at], groups[at]).value for at in (labels == 0, labels >= 0))
+    between = loc.correlation(maps[:25], maps[25:50]).mean()
+    expected = (24 * same + 75 * between) / 99  # a random partner is of one's class in 24 of 99 cases
+    assert value.value == pytest.approx(expected, abs=0.01) and other == value.value
+    assert neighbours > 0.9 > 0.3 > value.value
+    assert value.low < value.value < value.high
+    shuffled = np.random.default_rng(1).permutation(100)
+    assert loc.unlike(maps[shuffled], maps[shuffled], groups).value == pytest.approx(value.value)
+    assert loc.unlike(maps, maps, groups, labels).value == pytest.approx(same, abs=0.01)
+
+
+def test_yardstick_is_the_mean_of_pairs_drawn_at_random():
+    rng = np.random.default_rng(0)
+    first, second = rng.random((2, 60, 4, 4))
+    second += 0.5 * first.mean(0)
+    first[3] = 0  # a constant map correlates with nothing
+    groups = np.arange(60) // 2
+    i, j = rng.integers(0, 60, (2, 40_000))
+    keep = groups[i] != groups[j]
+    drawn = np.nanmean(loc.correlation(first[i[keep]], second[j[keep]]))
+    assert loc.unlike(first, second, groups).value == pytest.approx(drawn, abs=0.01)
+
+
+def test_yardstick_leaves_a_patients_own_pairs_out():
+    maps = np.random.default_rng(0).random((6, 4, 4))
+    maps[1] = maps[0]  # two copies of one picture
+    groups = np.array([0, 0, 1, 2, 3, 4])
+    assert loc.unlike(maps, maps, groups).value < loc.unlike(maps, maps, np.arange(6)).value
+    assert np.isnan(loc.unlike(maps, maps, np.zeros(6)).value)
+
+
+def test_interval_of_the_yardstick_covers_the_truth():
+    """Maps with a common part: in 95 of 100 samples or nearly so the interval holds the long-run mean."""
+    base = np.random.default_rng(99).random((5, 5))
+
+    def sample(seed: int, n: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        return rng.normal(0.5, 0.4, (n, 1, 1)) * base + 0.3 * rng.random((n, 5, 5))
+
+    big = sample(1000, 1500)
+    truth = loc.unlike(big, big, np.arange(1500)).value
+    held = 0
+    for seed in range(60):
+        maps = sample(seed, 40)
+        one = loc.unlike(maps, maps, np.arange(40))
+        held += one.low <= truth <= one.high
+    assert held >= 50
+
+
+# --- the control's verdicts ---
+
+
+def table(**changes) -> pd.DataFrame:
+    """A control of one map, two seeds, a model and its backbone right throughout, and one untrained model."""
+    base = dict(kind=control.TRAINED, projection_norm=False, seed=0, accuracy=1.0, map="convnext-tiny", alone=1.0,
+                method="grad-cam", place="after", n=100, chance=0.03, pointing=0.8, tolerant=0.9, energy=0.3)  # fmt: skip
+    rows = [base | changes, base | {"seed": 1} | changes]
+    rows.append(base | {"kind": control.UNTRAINED, "pointing": changes.get("blind", 0.02), "accuracy": 0.25})
+    return pd.DataFrame(rows)[list(control.COLUMNS)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, control.PASSES),
+        ({"pointing": control.ENOUGH}, control.PASSES),
+        ({"pointing": control.ENOUGH - 0.01}, control.FAILS),
+        ({"blind": control.LEAK + 0.01}, control.FAILS),
+        ({"accuracy": control.RIGHT - 0.01}, control.SILENT),
+        ({"alone": control.RIGHT - 0.01}, control.SILENT),
+        ({"alone": control.RIGHT - 0.01, "pointing": 0.0}, control.SILENT),
+        ({"alone": np.nan}, control.PASSES),
+    ],
+)
+def test_verdict_turns_where_it_should(changes, verdict):
+    one = control.judged(table(**changes))
+    assert one["verdict"].tolist() == [verdict] and one["seeds"].tolist() == [2]
+
+
+def test_the_worst_seed_decides():
+    two = table()
+    two.loc[1, "pointing"] = 0.1
+    one = control.judged(two).iloc[0]
+    assert (one["verdict"], one["low"], one["high"], one["pointing"]) == (
+        control.FAILS,
+        0.1,
+        0.8,
+        pytest.approx(0.45),
+    )
+
+
+def both(pointing_whole: float = 0.9, **changes) -> pd.DataFrame:
+    whole = table(map=control.WHOLE, method="sensitivity", place="", alone=np.nan, pointing=pointing_whole)
+    return control.judged(pd.concat([table(**changes), whole]))
+
+
+def test_subject_is_the_best_map_that_passes_and_runs_keep():
+    kept = ["convnext-tiny", tumours.FUSED, "sensitivity"]
+    assert explanations.subject(both(), False, kept) == "sensitivity"
+    assert explanations.subject(both(), False, kept[:2]) == "convnext-tiny"
+    assert explanations.subject(both(pointing_whole=0.6), False, kept) == "convnext-tiny"
+    assert explanations.subject(both(method="layercam"), False, kept[:2]) is None  # not what runs keep
+    assert explanations.subject(both(pointing_whole=0.1, pointing=0.1), False, kept) is None
+    assert explanations.subject(both(), True, kept) is None  # a control of another model
+
+
+def test_words_name_what_fails():
+    text = explanations.control_words(both(pointing=0.1))
+    assert (
+        "1 of 2 maps pass: Sensitivity, whole model (90 %)" in text
+        and "**1 fail**" in text
+        and "10 % to 10 %" in text
+    )
+    assert "at most 2 %; chance is 3 %" in text and "paper's reading" not in text
+    assert "both backbones: **fails** (10 %)" in explanations.control_words(
+        both(pointing=0.1, map=tumours.FUSED)
+    )
+    assert "both backbones: **passes** (80 %)" in explanations.control_words(both(map=tumours.FUSED))
+    assert "**None of 2 maps passes.**" in explanations.control_words(both(0.1, pointing=0.1))
+    assert "Of 1 nothing can be said" in explanations.control_words(both(alone=0.5))
+    assert "too few" in explanations.control_words(both(accuracy=0.5))
+    assert "follow what stands out" in explanations.control_words(both(blind=0.3))
+    kept = ["convnext-tiny", "sensitivity"]
+    assert "no conclusion about tumours" in explanations.subject_words(both(), True, kept)
+    assert "None of the maps" in explanations.subject_words(both(0.1, pointing=0.1), False, kept)
+    assert "**Sensitivity of the whole model**" in explanations.subject_words(both(), False, kept)
+
+
+def test_committed_control_is_of_this_code():
+    scores, shown = control.read(), control.shown()
+    assert list(scores) == list(control.COLUMNS)
+    trained = scores[scores["kind"] == control.TRAINED]
+    assert set(trained["seed"]) == set(control.SEEDS) and set(trained["projection_norm"]) == {True, False}
+    assert {control.UNTRAINED, control.SHUFFLED} <= set(scores["kind"])
+    blind = scores[scores["kind"] != control.TRAINED]
+    assert blind["accuracy"].max() < 0.5 and (blind["map"] == tumours.RANDOM).any()
+    assert scores[scores["map"] == tumours.RANDOM]["pointing"].between(0, 0.1).all()
+    assert shown["images"].shape[0] == len(shown["masks"]) == 4
+    assert explanations.control_bars(control.judged(scores)).svg().startswith("<svg")
+    key = ("efficientnetv2-s", "grad-cam", "after")
+    assert explanations.control_maps(shown, [key]).svg().startswith("<svg")
+    assert len(explanations.control_table(control.judged(scores))) == len(control.judged(scores))
+
+
+# --- sentences about tumours ---
+
+
+def rival(low: float, high: float) -> pd.DataFrame:
+    rows = [(m, (low + high) / 2, low, high) for m in tumours.MEASURES]
+    return pd.DataFrame(rows, columns=["measure", "difference", "low", "high"])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(0.01, 0.1, "beats"), (-0.1, 0.1, "is not told apart from"), (-0.1, -0.01, "loses to")],
+)
+def test_tumour_words(low, high, words):
+    hit = pd.Series({("x", "pointing"): 0.1, ("x", "energy"): 0.05, (tumours.RANDOM, "pointing"): 0.02})
+    text = explanations.tumour_words("x", {tumours.CENTRE: rival(low, high)}, hit)
+    assert f"the map {words} the centre" in text and "random map on 2.0%" in text
+    assert ("better in 4" in text) == (low > 0) and ("worse in 4" in text) == (high < 0)
+    assert "phantoms" not in text and "phantoms" in explanations.tumour_words("x", {}, hit, phantoms=True)
+    assert "neither" in explanations.tumour_words(None, {tumours.CENTRE: rival(low, high)}, hit)
+    verdict = explanations.rivals_table({tumours.CENTRE: rival(low, high)})["Verdict"].unique().tolist()
+    assert verdict == ["map better" if low > 0 else "map worse" if high < 0 else "not told apart"]
+
+
+def test_black_words_and_shares():
+    value = Interval(0.2, 0.1, 0.3)
+    assert "less than a flat" in explanations.black_words(value, value, Interval(-0.1, -0.2, -0.01))
+    assert "prefer" in explanations.black_words(value, value, Interval(0.1, 0.01, 0.2))
+    assert "no notice" in explanations.black_words(value, value, Interval(0, -0.1, 0.1))
+    images = np.full((1, 8, 8, 3), 200, np.uint8)
+    images[0, :, :4] = 0
+    left, flat = np.zeros((1, 8, 8)), np.ones((1, 8, 8))
+    left[0, :, :4] = 1
+    assert explanations.on_black(left, images).tolist() == [[1, 0.5]]
+    assert explanations.on_black(flat, images) == pytest.approx(np.array([[0.5, 0.5]]))
+
+
+# --- agreement and sanity ---
+
+
+@pytest.mark.parametrize(
+    ("same", "words"),
+    [
+        ((0.5, 0.4, 0.6), "more than the usual"),
+        ((0.2, 0.1, 0.3), "no more than"),
+        ((0.0, -0.1, 0.05), "less than"),
+    ],
+)
+def test_seeds_words(same, words):
+    found = explanations.Agreement(Interval(*same), Interval(0.2, 0.15, 0.25), 10)
+    assert words in explanations.seeds_words(found, False)
+    assert "partly the same network" in explanations.seeds_words(found, True)
+
+
+def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15, 0.25)) -> pd.DataFrame:
+    rows = [(0, "nothing", (1, 1, 1)), (1, "logits", (0.5, 0.4, 0.6)), (2, "all", untrained)]
+    rows += [(sanity.OTHER, "other", other), (sanity.SHUFFLED, "shuffled", shuffled)]
+    lines = [("abc", k, w, "convnext-tiny", *v, v[0], 0.0, 9, 0.5) for k, w, v in rows]
+    return pd.DataFrame(lines, columns=list(sanity.COLUMNS))
+
+
+def test_sanity_words_turn_on_each_maps_own_yardstick():
+    text = explanations.sanity_words(check(), {"abc"})
+    assert (
+        "untrained 0.000 (-0.100 to 0.100), less than any two patients have in common, so it passes" in text
+    )
+    assert "labels 0.500 (0.400 to 0.600), more than" in text and "does not come from the labels" in text
+    assert "of another run" not in text and "of another run" in explanations.sanity_words(check(), {"xyz"})
+    assert "trained or not" in explanations.sanity_words(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
+    level = explanations.sanity_words(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
+    assert level.count("no more than any two patients") == 2
+    low = explanations.sanity_words(check(shuffled=(0.1, 0.0, 0.14)), {"abc"})
+    assert low.count("less than any two patients") == 2
+    assert "shuffled" not in explanations.sanity_words(check().iloc[:4], {"abc"})
+    two = pd.concat([check(), check(untrained=(0.4, 0.3, 0.5)).assign(map=tumours.FUSED)])
+    assert explanations.sanity_words(two, {"abc"}).count("- **") == 2
+    assert [r.untrained.value for r in explanations.sanity_rows(two).itertuples()] == [0.0, 0.4]
+    assert len(explanations.sanity_table(two, tumours.FUSED)) == 5
+
+
+def test_every_map_that_a_record_keeps_is_read_by_its_kind():
+    kept = {"rows": np.arange(3), "target": np.zeros(3), "cam_convnext-tiny": np.ones((3, 8, 8), np.float16),
+            "whole_sensitivity": np.zeros((3, 8, 8), np.float16)}  # fmt: skip
+    record = type("Record", (), {"maps": kept})
+    assert list(tumours.backbone_maps(record)) == ["convnext-tiny"]
+    assert tumours.backbone_maps(record, [0, 2])["convnext-tiny"].shape == (2, 8, 8)
+    assert list(tumours.whole_maps(record)) == ["sensitivity"]
+    del kept["whole_sensitivity"]  # a record of before
+    assert tumours.whole_maps(record) == {}
+
+
+def test_agreement_of_seeds_is_judged_beside_other_patients():
+    labels = np.repeat(np.arange(4), 10)
+    record = type("Record", (), {})
+    record.labels, record.rows = lambda: labels, lambda: np.arange(40)
+    record.settings = type(
+        "S", (), {"data": type("D", (), {"classes": ("glioma", "meningioma", "notumor", "pituitary")})}
+    )
+    maps = maps_of_classes(labels, noise=0.2)
+    own = maps + np.random.default_rng(5).random(maps.shape)
+    found = explanations.agreement([own, own + 0.01, own], record, np.arange(40))
+    assert found["all"].same.value == pytest.approx(1) and found["all"].other.value < 0.9
+    assert found["glioma"].n == 10 and found["all"].n == 40
+    assert "more than the usual" in explanations.seeds_words(found["all"], False)
+    assert explanations.agreement_table(found)["Class"].tolist() == [
+        "Glioma",
+        "Meningioma",
+        "No tumour",
+        "Pituitary",
+        "All",
+    ]
+    usual = [maps_of_classes(labels, 0.2, seed) for seed in (1, 2)]  # nothing but the class's place in common
+    level = explanations.agreement(usual, record, np.arange(40))["all"]
+    assert explanations.apart(level.same, level.other) == "level"
+    assert explanations.agreement([own], record, np.arange(40)) is None
