@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+
 from gcaf_lib.data import figshare, thumbnails
 from gcaf_lib.data.dataset import DataError
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from gcaf_lib.data import figshare, splits, thumbnails
+from gcaf_lib.data import splits, thumbnails
 from gcaf_lib.data.dataset import Dataset, open_dataset
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, results_dir
 
