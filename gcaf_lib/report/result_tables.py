@@ -83,6 +83,24 @@ def _place(figure: paper.Figure, row: pd.Series) -> str:
     return "below it" if figure.fraction < row["low"] - half else "inside"
 
 
+def hardest(known: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Which class has the smallest area here and in the paper (Section 5.5), of either kind of curve.
+
+    known: of `measured`.
+    """
+    said = []
+    for kind, word in (("auc", "ROC-AUC"), ("ap", "average precision")):
+        ours = {c: known.loc[f"{kind}_{c}", "mean"] for c in classes}
+        theirs = {c: paper.find("§5.5", metric=f"{kind}_{c}")[0] for c in classes}
+        here, there = min(ours, key=ours.get), min(theirs, key=lambda c: theirs[c].value)
+        figure = theirs[there]
+        said.append(
+            f"By {word} the hardest class here is {CLASS_NAMES[here].lower()} ({ours[here]:.4f}), in the paper "
+            f"{CLASS_NAMES[there].lower()} ({figure.value:.{figure.decimals}f})."
+        )
+    return " ".join(said)
+
+
 def class_report(records: Sequence[Any], which: str = "ema") -> tuple[pd.DataFrame, pd.DataFrame]:
     """Precision, recall, F1 and support of each class and their macro mean: (mean, sd) over seeds."""
     frames = [metrics.report(r.labels(), r.probabilities("test", which), _classes(r)) for r in records]
