@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import comparing, significance
-from gcaf_lib.report import ablation, gaps, scorecard
+from gcaf_lib.report import ablation, gaps
 from gcaf_lib.report.style import CLASS_NAMES
 from gcaf_lib.training import experiments
 
-PLACES = {place: name for place, name in scorecard.TABLES.items() if place != "Table 8"}  # what §5.7 may mean
+PLACES = {place: name for place, name in ablation.TABLES.items() if place != "Table 8"}  # what §5.7 may mean
 NAMES = {"t": "Paired t", "corrected": "Corrected t", "mcnemar": "McNemar", "permutation": "Permutation"}
 METRIC = "accuracy"
 ALONE = "Right alone in the lowest seed, row : proposed"

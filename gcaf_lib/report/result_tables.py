@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation import calibration, metrics, significance
-from gcaf_lib.report import paper, scorecard, tables
+from gcaf_lib.data import splits
+from gcaf_lib.evaluation import calibration, metrics, significance, worth
+from gcaf_lib.report import paper, tables, verdicts
 from gcaf_lib.report.style import CLASS_NAMES
 
 _NAMES = {
@@ -46,14 +47,20 @@ def metric_name(metric: str) -> str:
 def measured(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     """Metrics of the test part over seeds: index metric, columns mean, sd, n, low, high (fractions).
 
-    The interval is the cluster bootstrap's over patient groups, of the mean over seeds (`report.scorecard`).
+    The interval is the cluster bootstrap's over patient groups (`evaluation.worth`).
     """
-    values = scorecard.measure(records, dataset)
-    return pd.DataFrame.from_dict(values, orient="index", columns=["mean", "sd", "n", "low", "high"])
+    return pd.DataFrame.from_dict(worth.row(records, splits.clusters(dataset)), orient="index").rename(
+        columns={"value": "mean"}
+    )
 
 
-def beside_published(known: pd.DataFrame, figures: Sequence[paper.Figure]) -> pd.DataFrame:
-    """One row a published figure: the paper's, ours (mean ± sd), the interval, and where the paper's lies."""
+def beside_published(
+    known: pd.DataFrame, figures: Sequence[paper.Figure], made: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One row a published figure: the paper's, ours (mean ± sd), the interval, and the verdict.
+
+    made: (profile, protocol) of `known`.
+    """
     lines = []
     for f in figures:
         if f.metric not in known.index:
@@ -62,25 +69,17 @@ def beside_published(known: pd.DataFrame, figures: Sequence[paper.Figure]) -> pd
         decimals = 2 if f.unit == "%" else 4
         spread = f" ± {row['sd'] * scale:.{decimals}f}" if row["n"] > 1 else ""
         interval = f"{row['low'] * scale:.{decimals}f} to {row['high'] * scale:.{decimals}f}"
+        half = 0.5 * 10.0**-f.decimals / scale
         lines.append(
             {
                 "Metric": metric_name(f.metric) + (" (%)" if f.unit == "%" else ""),
                 "The paper": f"{f.value:.{f.decimals}f}",
                 "Measured": f"{row['mean'] * scale:.{decimals}f}{spread}",
                 "95 % interval": interval if np.isfinite(row["low"]) else "–",
-                "The paper's figure lies": _place(f, row),
+                "The published figure lies": verdicts.level(f.fraction, row["low"], row["high"], half, made),
             }
         )
     return pd.DataFrame(lines)
-
-
-def _place(figure: paper.Figure, row: pd.Series) -> str:
-    half = 0.5 * 10.0**-figure.decimals / (100 if figure.unit == "%" else 1)
-    if not np.isfinite(row["low"]):
-        return "–"
-    if figure.fraction > row["high"] + half:
-        return "above it"
-    return "below it" if figure.fraction < row["low"] - half else "inside"
 
 
 def hardest(known: pd.DataFrame, classes: Sequence[str]) -> str:
@@ -138,14 +137,13 @@ def published_report() -> dict[tuple[str, str], float]:
 
 def accuracy_intervals(records: Sequence[Any], dataset: Any, draws: int = 2000) -> pd.DataFrame:
     """One row a seed: right answers, accuracy, Wilson's interval, and the cluster bootstrap's (percent)."""
-    groups = scorecard.clusters(dataset)
+    groups = splits.clusters(dataset)
     lines = []
     for r in records:
         labels, probs = r.labels(), r.probabilities()
         right = int((labels == probs.argmax(1)).sum())
         plain = significance.wilson(right, len(labels))
-        own = None if groups is None else groups[r.rows()]
-        grouped = significance.bootstrap(labels, probs, "accuracy", own, n=draws)
+        grouped = significance.bootstrap(labels, probs, "accuracy", groups[r.rows()], n=draws)
         lines.append(
             {
                 "Seed": str(r.seed),
