@@ -68,7 +68,7 @@ figures.pr_curves(metrics.precision_recall(labels, probs, classes))
 # %%
 known = rt.measured(runs, chapter.dataset)
 tables.show(
-    rt.beside_published(known, paper.find("§5.5")),
+    rt.beside_published(known, paper.find("§5.5"), (profile, chapter.settings.data.protocol)),
     name="tab-areas",
     caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
     "seeds, and the 95 % interval of that mean (cluster bootstrap over patients).",

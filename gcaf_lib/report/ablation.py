@@ -275,15 +275,17 @@ def says(
     unit = ", in points" if metric in _SHARES else ""
     text = (
         f"{count} Below the proposed model, with an interval that leaves 0 out{unit}: {listed(below, names)}. "
-        f"Above it: {listed(above, names)}. Not told from it: {listed(undecided, names)}."
+        f"Above it: {listed(above, names)}. Not told from it: {_named(undecided, names)}."
     )
     printed = run[run["published_difference"].notna()]
     if theirs and len(printed):
         inside = printed[printed["verdict"].str.startswith((verdicts.REPRODUCED, verdicts.INSIDE))]
-        told = sum(separated(r) for _, r in inside.iterrows())
+        told = inside[[separated(r) for _, r in inside.iterrows()]]
+        text += f" Of the paper's {len(printed)} differences these lie inside our interval: {_named(inside, names)}"
         text += (
-            f" Of the paper's {len(printed)} differences {len(inside)} {'lies' if len(inside) == 1 else 'lie'} inside our interval; "
-            f"in {told} of these ours is told from 0 as well, which is what it takes to support the claim."
+            f"; with ours told from 0, which it takes to support the claim: {_named(told, names)}."
+            if len(inside)
+            else "."
         )
     one = int((run["pairs"] == 1).sum())
     if one:
@@ -296,6 +298,10 @@ def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:
     """`concat −1.2 (…); gate …`: the rows of a part of `measure`'s frame with their differences, or `none`."""
     known = [(names or {}).get(r["row"], r["row"]) + " " + difference_text(r) for _, r in part.iterrows()]
     return "; ".join(known) or "none"
+
+
+def _named(part: pd.DataFrame, names: Mapping[str, str] | None) -> str:
+    return ", ".join((names or {}).get(row, row) for row in part["row"]) or "none"
 
 
 def signed(value: float, decimals: int = 2) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import calibration, metrics, significance, worth
+from gcaf_lib.evaluation import attainability, calibration, metrics, significance, worth
 from gcaf_lib.report import paper, tables, verdicts
 from gcaf_lib.report.style import CLASS_NAMES
 
@@ -135,7 +135,7 @@ def published_report() -> dict[tuple[str, str], float]:
     return out
 
 
-def accuracy_intervals(records: Sequence[Any], dataset: Any, draws: int = 2000) -> pd.DataFrame:
+def accuracy_intervals(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     """One row a seed: right answers, accuracy, Wilson's interval, and the cluster bootstrap's (percent)."""
     groups = splits.clusters(dataset)
     lines = []
@@ -143,7 +143,7 @@ def accuracy_intervals(records: Sequence[Any], dataset: Any, draws: int = 2000) 
         labels, probs = r.labels(), r.probabilities()
         right = int((labels == probs.argmax(1)).sum())
         plain = significance.wilson(right, len(labels))
-        grouped = significance.bootstrap(labels, probs, "accuracy", groups[r.rows()], n=draws)
+        grouped = worth.row([r], groups, ["accuracy"])["accuracy"]
         lines.append(
             {
                 "Seed": str(r.seed),
@@ -167,6 +167,62 @@ def errors_by_image(records: Sequence[Any]) -> pd.DataFrame:
         raise ValueError("the records have different test parts: compare runs of one split only")
     wrong = sum((r.probabilities().argmax(1) != r.labels()).astype(int) for r in records)
     return pd.DataFrame({"row": rows, "label": records[0].labels(), "wrong": wrong, "seeds": len(records)})
+
+
+def confused(records: Sequence[Any]) -> str:
+    """Which two classes are confused most often, and whether errors are the images' or the seeds'."""
+    classes = _classes(records[0])
+    total = sum(metrics.confusion(r.labels(), r.probabilities()) for r in records)
+    wrong, seeds = int(total.sum() - np.trace(total)), f"{len(records)} seed{'s' * (len(records) > 1)}"
+    text = f"Summed over {seeds}, {wrong:,} of {int(total.sum()):,} answers are wrong."
+    if not wrong:
+        return text
+    pairs = {(i, j): int(total[i, j] + total[j, i]) for i in range(len(classes)) for j in range(i)}
+    pair = max(pairs, key=pairs.get)
+    names = [classes[k] for k in pair]
+    agrees = (
+        "as in the paper"
+        if set(names) == {"glioma", "meningioma"}
+        else "where the paper names glioma and meningioma"
+    )
+    text += (
+        f" The pair most often confused is {' and '.join(CLASS_NAMES[n].lower() for n in names)} ({pairs[pair]:,} answers, "
+        f"{pairs[pair] / wrong:.0%} of the wrong ones), {agrees}."
+    )
+    if len(records) == 1:
+        return (
+            f"{text} This is a single run: which errors are the images' and which the seed's can't be told."
+        )
+    image = errors_by_image(records)
+    ever, often = int((image["wrong"] > 0).sum()), int((image["wrong"] == len(records)).sum())
+    return (
+        f"{text} Of {len(image):,} test images {ever:,} were wrong at least once and {often:,} with every seed: the latter are hard "
+        "for this model however its training falls out; the rest are the seeds' chance."
+    )
+
+
+def published_headline(mean: pd.DataFrame) -> str:
+    """What the paper's accuracy and recalls say by themselves; mean: our `class_report`."""
+    supports, accuracy = paper.supports(), paper.find("§5.4", metric="accuracy")[0]
+    n = sum(supports.values())
+    (right,) = attainability.counts(accuracy.value, accuracy.decimals, n, percent=True)
+    interval = significance.wilson(right, n)
+    told = [
+        attainability.Reported(f.metric, f.value, f.decimals, f.unit == "%")
+        for f in paper.find("§5.4")
+        if f.metric == "accuracy" or f.metric.startswith("recall_")
+    ]
+    low, high = attainability.implied(supports, told, "recall_pituitary")
+    best = paper.published("§5.4", metric="recall_notumor")
+    ours = mean.loc[[c for c in supports if c in mean.index], "recall"].idxmax()
+    return (
+        f"The paper's {accuracy.value:.{accuracy.decimals}f} % can only be {right} right answers of {n}. Wilson's interval of that single "
+        f"result is {100 * interval.low:.1f} to {100 * interval.high:.1f} %: a rival model must lie well outside before one run can tell the two "
+        f"apart. With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f} %"
+        + (f" to {100 * high:.2f} %" if high - low > 5e-5 else "")
+        + f", which is {'above' if 100 * low > best else 'not above'} the {best:.2f} % of the no-tumour class that the paper calls the highest. "
+        f"Here the highest recall is that of {CLASS_NAMES[ours].lower()}. Whether the published figures can all be true together is asked in chapter 22."
+    )
 
 
 def calibrations(records: Sequence[Any]) -> pd.DataFrame:
