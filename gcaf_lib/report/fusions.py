@@ -38,8 +38,8 @@ def streams(model: ModelSettings, image_size: int, images: np.ndarray, seed: int
     """
     built = classifier.build(model, image_size, seed=seed)
     maps = list(classifier.cam_layers(built).values())
-    vectors = [f"norm_{key}" for key in model.backbones]
-    wanted = [built.get_layer(name).output for name in vectors + maps]
+    vectors = built.get_layer("fusion").input
+    wanted = [*vectors, *(built.get_layer(name).output for name in maps)]
     out = [keras.ops.convert_to_numpy(v) for v in keras.Model(built.input, wanted)(images)]
     return {"vectors": out[: len(vectors)], "maps": out[len(vectors) :]}
 
@@ -118,8 +118,8 @@ def sizes(width: int, maps: Sequence[Sequence[int]], classes: int = 4, seed: int
     rows = {}
     for name, kind in FUSIONS.items():
         mine = found[found["variant"] == name]
-        # a Dense projection with bias and a LayerNormalization for each stream; gcaf-token has its own
-        project = sum(shape[-1] * width + 3 * width for shape in maps) if kind.takes == "vectors" else 0
+        # a Dense projection with bias for each stream; gcaf-token has its own
+        project = sum((shape[-1] + 1) * width for shape in maps) if kind.takes == "vectors" else 0
         layer, inputs = build(name, width, given, seed)
         last = (layer(inputs).shape[-1] + 1) * classes
         fusion = layer.count_params()
