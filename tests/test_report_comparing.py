@@ -286,15 +286,23 @@ def record(seed=0, right=36, kind="ema", **changes):
     )  # fmt: skip
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """Every image is a group of its own."""
+    from gcaf_lib.data import splits
+
+    monkeypatch.setattr(splits, "clusters", lambda dataset: np.arange(len(dataset.frame)))
+
+
 def data(n=60):
-    """A dataset without patients: every image stands alone."""
+    """A dataset without patients."""
     from types import SimpleNamespace
 
     frame = pd.DataFrame({"file": [f"{i}.jpg" for i in range(n)], "label": 0})
     return SimpleNamespace(hash="none", banner=None, frame=frame)
 
 
-def test_no_records_at_all_still_make_frames_and_words():
+def test_no_records_at_all_still_make_frames_and_words(alone):
     from gcaf_lib.report import baselines, differences, factors
 
     frame = differences.tests({}, [], None, 0.1)
@@ -332,7 +340,7 @@ def test_one_seed_and_several():
     assert with_main_only["sd"] == pytest.approx(np.sqrt(2) * np.std([30 / 40, 31 / 40], ddof=1))
 
 
-def test_effects_are_differences_of_the_cells():
+def test_effects_are_differences_of_the_cells(alone):
     from gcaf_lib.report import factors
 
     found = {
@@ -362,7 +370,7 @@ def test_effects_are_differences_of_the_cells():
     ]
 
 
-def test_published_effects_are_the_papers_differences():
+def test_published_effects_are_the_papers_differences(alone):
     from gcaf_lib.report import factors, paper
 
     frame = factors.effects({}, data(), ("accuracy", "ece", "nll")).set_index(["contrast", "metric"])

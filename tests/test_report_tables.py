@@ -58,6 +58,10 @@ def test_class_counts_match_table_2():
 class Run(SimpleNamespace):
     """What the scorecard needs of a run record."""
 
+    @property
+    def key(self):
+        return f"{self.settings.hash()}-{self.seed}"
+
     def labels(self, part="test"):
         return np.repeat(np.arange(4), 30)
 

@@ -40,7 +40,7 @@ def published_span() -> str:
 def panels(frame: pd.DataFrame, published: bool = True) -> tuple[pd.DataFrame, tuple[float, float] | None]:
     """What `figures.sensitivity` draws of `ablation.measure`'s frame, and the default's interval (None: not trained)."""
     part = frame[frame["metric"] == "accuracy"]
-    name = part["row"].str.partition(" = ")
+    name = part["row"].str.split(" = ").str
     short = {"Batch Size": "Batch size", "Label Smoothing ε": "Smoothing ε"}
     part = part.assign(parameter=name[0].replace(short), value=name[2], measured=part["mean"])
     own = part[part["reference"].astype(bool) & (part["n"] > 0)]
@@ -67,10 +67,10 @@ def moved(frame: pd.DataFrame) -> str:
     """
     lines = []
     part = frame[(frame["metric"] == "accuracy") & (frame["n"] > 0)]
-    for name, seen in part.groupby(part["row"].str.partition(" = ")[0], sort=False):
+    for name, seen in part.groupby(part["row"].str.split(" = ").str[0], sort=False):
         if len(seen) < 2:
             continue
-        mean = seen.set_index(seen["row"].str.partition(" = ")[2])["mean"]
+        mean = seen.set_index(seen["row"].str.split(" = ").str[1])["mean"]
         theirs = [f.value for f in paper.find(PLACE) if f.row.rpartition(" ")[0] == name]
         told = f"the paper has {max(theirs) - min(theirs):.2f}" if theirs else "the paper gives no figures"
         lines.append(
@@ -85,7 +85,7 @@ def chosen(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     known = validation(found)
     default = set(frame.loc[frame["reference"].astype(bool), "row"])
     taken = []
-    for _, rows in frame["row"].drop_duplicates().groupby(frame["row"].str.partition(" = ")[0], sort=False):
+    for _, rows in frame["row"].drop_duplicates().groupby(frame["row"].str.split(" = ").str[0], sort=False):
         rows = [row for row in rows if row in known]
         seeds = set.intersection(*(set(known[row]) for row in rows)) if len(rows) > 1 else set()
         if seeds:
