@@ -99,7 +99,7 @@ def row(
     Fractions, not percent. Seeds with fewer folds than others are left out (`folds.by_seed`). Raises `ValueError`
     without records or groups.
     """
-    seeds = _of_records(records, keep, which, scaled)
+    seeds = of_records(records, keep, which, scaled)
     names = metrics(records[0].settings.data.classes) if names is None else names
     return {
         name: summed(name, sample)
@@ -126,10 +126,10 @@ def difference(
     latter's classes). which, scaled: of first and second. Raises `ValueError` where a pair of runs was tested on
     different images.
     """
-    pair = _paired(first, second)
+    pair = paired(first, second)
     if not pair[0]:
         return {}
-    both = [_of_records(side, keep, w, s) for side, w, s in zip(pair, which, scaled)]
+    both = [of_records(side, keep, w, s) for side, w, s in zip(pair, which, scaled)]
     for one, other in zip(*both):
         tested = [np.sort(np.concatenate([a.rows for a in parts])) for parts in (one, other)]
         if not np.array_equal(*tested):
@@ -235,9 +235,10 @@ def _times(groups: int, draws: int, size: int) -> Iterator[np.ndarray]:
         yield rng.multinomial(groups, np.full(groups, 1 / groups), size=min(size, draws - start))
 
 
-def _of_records(
-    records: Sequence[Any], keep: Sequence[str] | None, which: str, scaled: bool
+def of_records(
+    records: Sequence[Any], keep: Sequence[str] | None = None, which: str = "ema", scaled: bool = False
 ) -> list[list[Answers]]:
+    """The records' answers, seed by seed, each a list of its folds. Arguments: see `row`."""
     return [[_answers(r, keep, which, scaled) for r in parts] for parts in by_seed(records).values()]
 
 
@@ -255,7 +256,7 @@ def _answers(record: Any, keep: Sequence[str] | None, which: str, scaled: bool) 
     return Answers(rows[chosen], labels[chosen], probs[chosen], classes, over)
 
 
-def _paired(first: Sequence[Any], second: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def paired(first: Sequence[Any], second: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """The runs of both whose seed and fold the other has as well."""
 
     def name(record: Any) -> tuple:
@@ -263,9 +264,3 @@ def _paired(first: Sequence[Any], second: Sequence[Any]) -> tuple[list[Any], lis
 
     common = {name(r) for r in first} & {name(r) for r in second}
     return tuple([r for r in side if name(r) in common] for side in (first, second))
-
-
-def table(rows: dict[str, dict[str, Worth]]) -> pd.DataFrame:
-    """Long frame of several rows: row, metric, value, sd, n, low, high."""
-    lines = [(label, metric, *one) for label, found in rows.items() for metric, one in found.items()]
-    return pd.DataFrame(lines, columns=["row", "metric", *Worth._fields])

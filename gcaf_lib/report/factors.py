@@ -56,12 +56,7 @@ def _samples(
     records: Sequence[Any], which: str, groups: np.ndarray, metrics: Sequence[str]
 ) -> dict[str, worth.Sample]:
     """Metric to the values and draws of some runs with `ema` or `raw` weights."""
-    probs = [r.probabilities("test", which) for r in records]
-    answers = [
-        [worth.Answers(r.rows(), r.labels(), p / p.sum(1, keepdims=True), r.settings.data.classes)]
-        for r, p in zip(records, probs)
-    ]
-    return worth.samples(answers, groups, metrics)
+    return worth.samples(worth.of_records(records, which=which), groups, metrics)
 
 
 def _mixed(parts: Sequence[tuple[float, worth.Sample]]) -> worth.Sample:
