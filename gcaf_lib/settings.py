@@ -85,6 +85,13 @@ class DataSettings(_Checked):
     protocol: str = _f("paper", "how the images are split (the leakage ladder)", choices=PROTOCOLS)
     fold: int | None = _f(None, "fold of the patient-grouped 5-fold split; none for 80/10/10", low=0, high=4)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+            raise SettingsError(
+                f"classes={','.join(self.classes)}: give two or more that differ, of {', '.join(CLASSES)}"
+            )
+
 
 @dataclass(frozen=True)
 class ModelSettings(_Checked):
@@ -96,6 +103,9 @@ class ModelSettings(_Checked):
     )
     fusion: str = _f("gcaf", "how two feature maps become one vector (Table 4)", choices=FUSIONS)
     width: int = _f(512, "dimension d of the projected features (Eqs 6-8)", low=8, high=4096)
+    projection_norm: bool = _f(
+        False, "LayerNorm behind each projection: ours, not the paper's (chapter 11 shows what it costs)"
+    )
     dropout: float = _f(0.3, "dropout before the classifier", low=0, high=0.9)
     weights: str = _f(
         "imagenet", "backbone weights: imagenet, in-domain (stage 0), none, or a folder of .weights.h5 files"
@@ -141,6 +151,13 @@ class TrainingSettings(_Checked):
     batch_size: int = _f(32, "images a step (Table 3)", low=1, high=4096)
     stage0_epochs: int = _f(20, "epochs of in-domain pre-training of a backbone", low=0, high=1000)
     stage0_rate: float = _f(1e-3, "peak learning rate of stage 0", low=0, high=1)
+    stage0_batch_size: int = _f(32, "images a step of stage 0, whatever the run's own", low=1, high=4096)
+    stage0_seed: str = _f(
+        "own",
+        "seed of stage 0: the run's own, so that a spread over seeds is one of the whole training; or seed 0 for "
+        "all (shared), which saves most of the time (stage 0 is the longest part) and hides that part of the spread",
+        choices=("own", "shared"),
+    )
     stage1_epochs: int = _f(20, "epochs with frozen backbones (Table 3)", low=0, high=1000)
     stage1_rate: float = _f(3e-4, "learning rate of stage 1 (Table 3)", low=0, high=1)
     stage2_epochs: int = _f(10, "epochs of fine-tuning (Table 3)", low=0, high=1000)
@@ -169,6 +186,16 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+
+    def __post_init__(self) -> None:
+        t = self.training
+        if not t.stage1_epochs and not t.stage2_epochs:
+            raise SettingsError("stage1_epochs and stage2_epochs are both 0: there is nothing to train")
+        if self.model.weights == "in-domain" and not t.stage0_epochs:
+            raise SettingsError(
+                "stage0_epochs=0 with model.weights=in-domain: there is no stage 0 to take weights from; "
+                "give model.weights=none for backbones that start at random"
+            )
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Nested plain dictionary, tuples as lists: what goes into JSON."""

@@ -108,7 +108,7 @@ display(Markdown(words.by_picture(frame) + "\n\n" + words.ladder_runs(frame, flo
 # ## What it means for the paper's claim
 #
 # The paper describes its split as stratified and random over images, names no patients, and reports one test part. Its accuracy can
-# therefore be reproduced, and at the same time says little of new patients: a score on that split mixes skill and memory in
+# therefore be reached again, and at the same time says little of new patients: a score on that split mixes skill and memory in
 # unknown proportions. This is not a flaw of the proposed fusion, and it does not show that the fusion is worthless. It means that a
 # *ranking* of methods by tenths of a point on this split (Tables 4, 5, 6 and 8) cannot carry the conclusion drawn from
 # it as long as recognising pictures moves the score by more than that: see the fall of 1-NN above.
@@ -123,7 +123,7 @@ display(Markdown(words.ladder_end(frame, published, profile)))
 #
 # On the figshare slices alone (three tumour classes, no image without tumour) results with patients apart have been published. They
 # are not measured on the same images: this dataset holds many slices twice, and a few hundred tumour images of unknown
-# patients. Accuracies are in percent; the spreads of others are as they give them.
+# patients. Accuracies are in percent.
 
 # %%
 table = literature.table()

@@ -139,14 +139,14 @@ def test_imagenet_weights_from_a_file(tmp_path):
 
 def test_cbam_stays_out_of_the_transfer():
     model = ours("resnet50-cbam")
-    before = [w.copy() for w in model.get_layer("resnet50-cbam_cbam").get_weights()]
+    before = [w.copy() for w in model.get_layer("attention_resnet50-cbam").get_weights()]
     source = backbones._application("resnet50")(include_top=False, weights=None, input_shape=(64, 64, 3))
     backbones.transfer(source, model, "resnet50-cbam")
     np.testing.assert_array_equal(
         model.get_layer("resnet50-cbam_conv1_conv").get_weights()[0],
         source.get_layer("conv1_conv").get_weights()[0],
     )
-    after = model.get_layer("resnet50-cbam_cbam").get_weights()
+    after = model.get_layer("attention_resnet50-cbam").get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(before, after))
     with pytest.raises(backbones.WeightsError, match="unmatched"):
         backbones.transfer(

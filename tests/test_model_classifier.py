@@ -74,13 +74,48 @@ def test_parts_cover_the_model_in_order(model):
         own = [la for la in classifier.backbone(model, key).layers if la.name.startswith(f"{key}_")]
         assert [la.name for la in group] == [la.name for la in own] and len(group) > 10
     assert {la.name for la in groups["head"]} == {
-        *(f"{kind}_{key}" for kind in ("pool", "project", "norm") for key in PAIR),
+        *(f"{kind}_{key}" for kind in ("pool", "project") for key in PAIR),
         "fusion",
         "dropout",
         "logits",
     }
     counts = classifier.parameters(model)
     assert counts["total"] == sum(counts[k] for k in (*PAIR, "head")) == model.count_params()
+
+
+def test_a_layernorm_stands_behind_the_projection_only_where_asked_for(model):
+    plain = {la.name for la in model.layers}
+    normed = classifier.build(mini(projection_norm=True), 64, 4, seed=1)
+    assert {la.name for la in normed.layers} - plain == {f"norm_{key}" for key in PAIR}
+    a, b = (keras.Model(m.input, m.get_layer("fusion").input) for m in (model, normed))
+    for x, y in zip(a(IMAGES), b(IMAGES)):
+        x, y = arrays(x), arrays(y)
+        x -= x.mean(1, keepdims=True)
+        np.testing.assert_allclose(y, x / np.sqrt(x.var(1, keepdims=True) + 1e-6), atol=1e-4)
+
+
+def test_attention_of_a_backbone_is_trained_from_stage_1_and_in_no_weight_file_of_it(tmp_path):
+    """No ImageNet file holds CBAM: frozen in stage 1 it would stay what chance made it."""
+    model = classifier.build(mini("resnet50-cbam"), 64, 4, seed=1)
+    name = "attention_resnet50-cbam"
+    groups = classifier.parts(model)
+    assert name in {la.name for la in groups["head"]}
+    classifier.freeze(model)
+    own = {v.path for v in model.get_layer(name).trainable_variables}
+    assert len(own) == 5 and own < {v.path for v in model.trainable_variables}
+    assert name not in classifier.unfreeze(model, 1.0)["resnet50-cbam"]
+    assert own < {v.path for v in model.trainable_variables}
+    alone = classifier.build(mini("resnet50"), 64, 4, seed=2)
+    one, other = classifier.backbone(model, "resnet50-cbam"), classifier.backbone(alone, "resnet50")
+    one.save_weights(tmp_path / "a.weights.h5")
+    other.load_weights(tmp_path / "a.weights.h5")  # a file of ResNet50 and of nothing else
+    np.testing.assert_array_equal(arrays(one(IMAGES)), arrays(other(IMAGES)))
+    # Grad-CAM's layer comes before the attention, which the logits do pass
+    probe = keras.Model(model.input, [model.get_layer(n).output for n in ("features_resnet50-cbam", name)])
+    features, attended = map(arrays, probe(IMAGES))
+    np.testing.assert_allclose(attended, arrays(model.get_layer(name)(features)), atol=1e-5)
+    pooled = model.get_layer("pool_resnet50-cbam").input
+    assert pooled is model.get_layer(name).output
 
 
 def test_describe(model):

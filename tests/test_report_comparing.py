@@ -286,15 +286,23 @@ def record(seed=0, right=36, kind="ema", **changes):
     )  # fmt: skip
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """Every image is a group of its own."""
+    from gcaf_lib.data import splits
+
+    monkeypatch.setattr(splits, "clusters", lambda dataset: np.arange(len(dataset.frame)))
+
+
 def data(n=60):
-    """A dataset without patients: every image stands alone."""
+    """A dataset without patients."""
     from types import SimpleNamespace
 
     frame = pd.DataFrame({"file": [f"{i}.jpg" for i in range(n)], "label": 0})
     return SimpleNamespace(hash="none", banner=None, frame=frame)
 
 
-def test_no_records_at_all_still_make_frames_and_words():
+def test_no_records_at_all_still_make_frames_and_words(alone):
     from gcaf_lib.report import baselines, differences, factors
 
     frame = differences.tests({}, [], None, 0.1)
@@ -304,7 +312,7 @@ def test_no_records_at_all_still_make_frames_and_words():
     assert differences.auc_tests({}, []).empty
     spread = differences.spreads(frame, [], None)
     assert spread["source"] == "" and np.isnan(spread["sd"])
-    effects = factors.effects({}, data(), draws=5)
+    effects = factors.effects({}, data())
     assert (effects["n"] == 0).all() and "–" in factors.effects_text(effects)["ECE"].iloc[-1]
     assert factors.same_course({}).empty and factors.course_text(factors.same_course({})) == ""
     assert baselines.training({}).empty and "no times" in baselines.time_note({})
@@ -332,7 +340,7 @@ def test_one_seed_and_several():
     assert with_main_only["sd"] == pytest.approx(np.sqrt(2) * np.std([30 / 40, 31 / 40], ddof=1))
 
 
-def test_effects_are_differences_of_the_cells():
+def test_effects_are_differences_of_the_cells(alone):
     from gcaf_lib.report import factors
 
     found = {
@@ -341,7 +349,7 @@ def test_effects_are_differences_of_the_cells():
         "With EMA Only": [record(right=33, raw=30, **{"training.mixup": 0})],
         "Proposed Model": [record(right=37, raw=33)],
     }
-    frame = factors.effects(found, data(), ("accuracy",), draws=20).set_index("contrast")["value"] * 40
+    frame = factors.effects(found, data(), ("accuracy",)).set_index("contrast")["value"] * 40
     assert frame.round(9).to_dict() == {
         "Mixup, without EMA": 2, "Mixup, with EMA": 4, "Mixup, mean of both": 3, "EMA, without Mixup": 3,
         "EMA, with Mixup": 5, "EMA, mean of both": 4, "Interaction": 2,
@@ -362,10 +370,10 @@ def test_effects_are_differences_of_the_cells():
     ]
 
 
-def test_published_effects_are_the_papers_differences():
+def test_published_effects_are_the_papers_differences(alone):
     from gcaf_lib.report import factors, paper
 
-    frame = factors.effects({}, data(), ("accuracy", "ece", "nll"), draws=5).set_index(["contrast", "metric"])
+    frame = factors.effects({}, data(), ("accuracy", "ece", "nll")).set_index(["contrast", "metric"])
     value = {
         row: paper.published("Table 5", row, "accuracy") for row in paper.table(5)["Training Configuration"]
     }

@@ -85,7 +85,7 @@ def test_place_of_a_published_figure():
     figure = paper.Figure("§5.4", "x", "accuracy", 95.73, 2, "%")
     known = pd.DataFrame({"mean": 0.9, "sd": 0.01, "n": 3, "low": 0.88, "high": 0.92}, index=["accuracy"])
     line = result_tables.beside_published(known, [figure]).iloc[0]
-    assert line["The paper's figure lies"] == "above it" and line["Measured"] == "90.00 ± 1.00"
+    assert line["The published figure lies"] == "above our interval" and line["Measured"] == "90.00 ± 1.00"
 
 
 def test_published_report_is_keyed_by_class():

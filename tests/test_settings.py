@@ -24,6 +24,16 @@ def test_the_paper_profile_is_table_3():
     assert s.model.backbones == ("efficientnetv2-s", "convnext-tiny") and s.model.weights == "imagenet"
 
 
+def test_no_profile_has_a_layernorm_behind_the_projection_or_seeds_without_a_stage_0_of_their_own():
+    for profile in settings.PROFILES:
+        chosen = load(profile)
+        assert not chosen.model.projection_norm and chosen.training.stage0_seed == "own"
+    assert load("cpu", {"model.projection_norm": "true"}).model.projection_norm is True
+    for stop in ({"training.stage1_epochs": 0}, {"training.stage2_epochs": 0}):
+        load("cpu", stop)  # one of them is enough
+    load("cpu", {"training.stage0_epochs": 0, "model.weights": "none"})
+
+
 def test_text_from_the_command_line_takes_the_type_of_its_setting():
     s = load(
         "cpu",
@@ -63,6 +73,12 @@ def test_text_from_the_command_line_takes_the_type_of_its_setting():
         ({"data.protocol": "patient"}, r"did you mean 'patients'"),
         ({"data.classes": "glioma,menigioma"}, r"did you mean 'meningioma'"),
         ({"loss.balance": "inverse"}, r"give 'inverse-frequency' or a number"),
+        ({"data.classes": "glioma"}, r"classes=glioma: give two or more that differ"),
+        ({"data.classes": "glioma,glioma"}, r"give two or more that differ"),
+        ({"data.classes": ()}, r"give two or more that differ"),
+        ({"training.stage0_epochs": 0}, r"no stage 0 to take weights from; give model.weights=none"),
+        ({"training.stage1_epochs": 0, "training.stage2_epochs": 0}, r"nothing to train"),
+        ({"training.stage0_seed": "shard"}, r"did you mean 'shared'"),
     ],
 )
 def test_each_mistake_is_named_with_its_cure(change, message):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -32,14 +33,115 @@ def test_jobs_survive_the_way_to_another_process():
 def test_sweep_runs_what_is_missing_then_nothing(monkeypatch):
     table = sweep.plan(["small"], "demo")
     assert list(table["state"]) == ["missing", "missing"]
-    assert [job.backbone for job in sweep.stage0_jobs(table["job"])] == ["vgg19"], "stage 0 is shared"
+    line = sweep.in_order(table["job"])
+    assert [job.backbone for job, _ in line.values()] == ["vgg19", None, None], "stage 0 is shared"
     done = sweep.sweep(["small"], "demo", workers=2, progress=False)
     assert list(done["state"]) == ["done", "done"]
-    assert len(runs.all_records("main")) == 2 and len(runs.all_records("stage0")) == 1
+    assert len(runs.all_records("main")) == 2
+    assert [r.key for r in runs.all_records("stage0")] == [next(iter(line))]
     monkeypatch.setattr(sweep, "run_job", None)  # a complete table starts nothing
     assert list(sweep.sweep(["small"], "demo", progress=False)["state"]) == ["done", "done"]
     monkeypatch.setattr(sweep.environment, "fingerprint", lambda *_: "other")
     assert list(sweep.plan(["small"], "demo")["state"]) == ["stale", "stale"]
+
+
+PAIR = {"model.backbones": ("vgg19", "resnet50"), "model.fusion": "gcaf"}
+
+
+def _jobs(*changes, seeds=(0,)):
+    return [
+        sweep.Job(f"main {i}, seed {seed}", load("demo", {**SMALL, **change}), seed, "demo")
+        for seed in seeds
+        for i, change in enumerate(changes)
+    ]
+
+
+def test_stage_0_stands_before_the_first_run_that_needs_it():
+    jobs = _jobs({}, {**PAIR}, {"loss.gamma": 1}, {"model.weights": "none"}, seeds=(0, 1))
+    line = sweep.in_order(jobs)
+    order = [job.backbone or job.key for job, _ in line.values()]
+    one = ["vgg19", "main 0, seed {}", "resnet50", "main 1, seed {}", "main 2, seed {}", "main 3, seed {}"]
+    assert order == [name.format(seed) for seed in (0, 1) for name in one]
+    assert [len(needs) for _, needs in line.values()] == [0, 1, 0, 2, 1, 0] * 2
+    assert [job.seed for job, _ in line.values()] == [0] * 6 + [1] * 6
+    shared = sweep.in_order(_jobs({"training.stage0_seed": "shared"}, seeds=(0, 1)))
+    assert [job.backbone or job.key for job, _ in shared.values()] == [
+        "vgg19",
+        "main 0, seed 0",
+        "main 0, seed 1",
+    ]
+    for job, needs in line.values():
+        if not job.backbone:
+            wanted = job.settings.model.backbones if job.settings.model.weights == "in-domain" else ()
+            keys = {sweep.Keys().stage0(job.settings, job.seed, backbone) for backbone in wanted}
+            assert needs == keys
+    done = next(iter(line))  # what this machine has is neither made nor waited for
+    runs.weights_path(done, "backbone").parent.mkdir(parents=True)
+    runs.weights_path(done, "backbone").touch()
+    left = sweep.in_order(jobs)
+    assert done not in left and done not in left["main 1, seed 0"][1] and len(left) == 11
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_a_run_starts_after_its_stage_0_and_no_worker_waits_while_there_is_work(monkeypatch, workers):
+    """Stage 0 of the first run takes long: other work goes on beside it, none of it too early."""
+    line = sweep.in_order(_jobs({}, PAIR, {"loss.gamma": 1}, {"model.weights": "none"}, seeds=(0, 1, 2)))
+    slow, lock, began, ended = next(iter(line)), threading.Lock(), [], []
+    others = threading.Event()
+    free = {key for key, (job, needs) in line.items() if slow not in needs and key != slow}
+
+    def run_job(text, threads):
+        job = sweep.Job.from_json(text)
+        with lock:
+            assert line[job.key][1] <= set(ended), f"{job.key} was started too early"
+            began.append(job.key)
+        if job.key == slow and workers > 1:
+            assert others.wait(20), "a worker waited although there was work"
+        with lock:
+            ended.append(job.key)
+            if free <= set(ended):
+                others.set()
+        return "trouble" if job.key == slow else None
+
+    monkeypatch.setattr(sweep, "run_job", run_job)
+    outcome = dict(sweep._local(workers)(line))
+    assert outcome == {key: "trouble" if key == slow else None for key in line}, "who fails holds up nobody"
+    assert sorted(began) == sorted(line)
+
+
+def test_stage_0_that_is_not_the_recorded_one_is_said_when_it_is_made(monkeypatch, capsys):
+    """As on another kind of machine: the careful note comes with the first such stage 0, not at the end."""
+    line = sweep.in_order(sweep.plan(["small"], "demo")["job"])
+    stage0 = next(iter(line))
+    folder = runs.runs_dir() / stage0
+    folder.mkdir(parents=True)
+    info = {
+        "schema": runs.SCHEMA,
+        "key": stage0,
+        "kind": "stage0",
+        "seed": 0,
+        "settings": {},
+        "data_hash": "",
+    }
+    info |= {"provenance": {"fingerprint": ""}, "weights_sha256": "0" * 64}
+    (folder / "record.json").write_text(json.dumps(info))
+    said = []
+
+    def run_job(text, threads):
+        job = sweep.Job.from_json(text)
+        if job.backbone:
+            path = runs.weights_path(job.key, "backbone")
+            path.parent.mkdir(parents=True)
+            path.write_bytes(b"other weights")
+        else:
+            said.append(f"careful: stage 0 {stage0} has other weights here" in capsys.readouterr().err)
+        return None
+
+    monkeypatch.setattr(sweep, "run_job", run_job)
+    sweep.sweep(["small"], "demo")
+    assert len(said) == 2 and any(said)
+    sweep.sweep(["small"], "demo", progress=False)  # and again where it stands there already
+    assert f"careful: stage 0 {stage0}" in capsys.readouterr().err
 
 
 def test_keys_are_those_of_training_and_a_split_is_drawn_once(monkeypatch):
@@ -80,8 +182,8 @@ def test_a_job_that_dies_is_tried_twice_and_reported_with_its_log(monkeypatch):
     # `data` points nowhere: the child process ends with an error each time
     settings = load("cpu", {"model.weights": "none"})
     job = sweep.Job("dead", settings, 0, "cpu", "/no/such/folder", None, "a label")
-    label, trouble = sweep.run_job(job.to_json(), threads=1)
-    assert label == "a label" and "failed twice" in trouble and str(job.log) in trouble
+    trouble = sweep.run_job(job.to_json(), threads=1)
+    assert trouble.startswith("a label failed twice") and str(job.log) in trouble
     log = job.log.read_text()
     assert log.count("--- a label, attempt") == 2 and "/no/such/folder" in log
     assert job.log.with_suffix(".failed").is_file()
@@ -96,7 +198,8 @@ experiments.EXPERIMENTS["small"] = experiments.Experiment("small", "two rows", r
 for key in sweep.plan(["small"], "demo")["key"]:
     folder = runs.runs_dir() / key
     folder.mkdir(parents=True)
-    info = {"schema": runs.SCHEMA, "key": key, "provenance": {"fingerprint": environment.fingerprint()}}
+    info = {"schema": runs.SCHEMA, "key": key, "kind": "main", "seed": 0, "settings": {}, "data_hash": ""}
+    info["provenance"] = {"fingerprint": environment.fingerprint()}
     (folder / "record.json").write_text(json.dumps(info))
 subprocess.run = subprocess.Popen = None  # nothing may be started
 for arguments in ([], ["--status"], ["--workers", "2"]):
@@ -156,7 +259,7 @@ def test_a_child_that_is_killed_is_started_once_more_and_its_sweep_goes_on(monke
         return real(command, **options)
 
     monkeypatch.setattr(sweep.subprocess, "run", run)
-    _, trouble = sweep.run_job(sweep.plan(["small"], "demo")["job"][0].to_json(), threads=1)
+    trouble = sweep.run_job(sweep.plan(["small"], "demo")["job"][0].to_json(), threads=1)
     assert deaths and trouble is None and len(runs.all_records("main")) == 1
     (log,) = (cache_dir() / "logs").glob("*.log")
     assert log.read_text().count(", attempt") == 2
@@ -172,7 +275,7 @@ def test_a_dask_worker_that_is_lost_is_reported_and_the_others_go_on(monkeypatch
         def result(self):
             if self.number == 0:
                 raise distributed.KilledWorker("run", None, [])
-            return "second", None
+            return None
 
     asked = []
 
@@ -186,21 +289,24 @@ def test_a_dask_worker_that_is_lost_is_reported_and_the_others_go_on(monkeypatch
         def __exit__(self, *_):
             pass
 
-        def submit(self, function, text, threads, settled, pure):
-            asked.append(settled)
+        def submit(self, function, text, threads, settled, after, pure, priority):
+            asked.append((settled, [future.number for future in after], priority))
             return Future(len(asked) - 1)
 
     monkeypatch.setattr(distributed, "Client", Client)
     monkeypatch.setattr(distributed, "as_completed", list)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setenv("GCAF_RESULTS", "relative/results")
-    jobs = [
-        sweep.Job(str(i), load("demo", SMALL), i, "demo", label=label)
-        for i, label in enumerate(["first", "second"])
-    ]
-    (_, lost), (_, fine) = sweep._dask("tcp://nowhere:1")(jobs)
-    assert lost.startswith("first failed on its Dask worker") and fine is None
-    sent = asked[0]
+    first, second = (
+        sweep.Job(label, load("demo", SMALL), 0, "demo", label=label) for label in ("first", "second")
+    )
+    line = {"a": (first, frozenset()), "b": (second, frozenset({"a"}))}
+    (lost, why), (fine, nothing) = sweep._dask("tcp://nowhere:1")(line)
+    assert (
+        lost == "a" and why.startswith("first failed on its Dask worker") and (fine, nothing) == ("b", None)
+    )
+    assert [(after, priority) for _, after, priority in asked] == [([], 0), ([0], -1)]
+    sent = asked[0][0]
     assert sent["KERAS_BACKEND"] == "jax" and Path(sent["GCAF_RESULTS"]).is_absolute()
 
 

@@ -84,10 +84,7 @@ def build(key: str, x, scale: str = "full", normalisation: str = "explicit"):
         raise ValueError(f"backbone {key!r} is not one of {', '.join(BACKBONES)}")
     if normalisation == "native":
         x = normalise(x, key)
-    y = (_mini if scale == "mini" else _full)(key, x)
-    if key == "resnet50-cbam":
-        y = blocks.CBAM(name=f"{key}_cbam")(y)
-    return y
+    return (_mini if scale == "mini" else _full)(key, x)
 
 
 def _mini(key: str, x):
@@ -137,8 +134,8 @@ def load_imagenet(model: keras.Model, key: str, path: str | Path | None = None) 
     """Put ImageNet weights into backbone `key` of `model`, in place.
 
     Keras's own notop file is fetched by keras.applications (keras.utils.get_file, hash checked,
-    cached in ~/.keras/models); `path` names a local copy instead. CBAM, which no ImageNet file
-    holds, keeps its initial weights. Raises `WeightsError` when the file can't be had or read.
+    cached in ~/.keras/models); `path` names a local copy instead. Raises `WeightsError` when the file
+    can't be had or read.
     """
     try:
         source = _application(key)(
@@ -180,7 +177,7 @@ def transfer(source: keras.Model, model: keras.Model, key: str) -> None:
     ours = {
         layer.name.removeprefix(f"{key}_"): layer
         for layer in model.layers
-        if layer.name.startswith(f"{key}_") and layer.weights and not isinstance(layer, blocks.CBAM)
+        if layer.name.startswith(f"{key}_") and layer.weights
     }
     if set(theirs) != set(ours):
         odd = sorted(set(theirs) ^ set(ours))[:4]

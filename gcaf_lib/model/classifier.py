@@ -1,6 +1,7 @@
 """The classifier: one flat graph from image to logits, and the views the trainer needs of it.
 
 image → Eq 2 → backbone(s) → `features_<key>` → pooling → projection → fusion → dropout → `logits`.
+ResNet50 with CBAM: its attention stands behind `features_resnet50-cbam`, as a part of the head.
 No model is nested in another: every layer is found by name, which Grad-CAM relies on.
 """
 
@@ -15,6 +16,7 @@ import pandas as pd
 from keras import layers
 
 from gcaf_lib.model import backbones
+from gcaf_lib.model.blocks import CBAM
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.settings import ModelSettings
 
@@ -33,8 +35,9 @@ def _seeded(seed: int) -> Iterator[None]:
 def build(model: ModelSettings, image_size: int, classes: int = 4, seed: int = 0) -> keras.Model:
     """Untrained classifier: images (B, S, S, 3) in 0..255 → logits (B, K), float32.
 
-    Two backbones: a = LN(W_a·GAP(F1)), b = LN(W_b·GAP(F2)) (Eqs 4-6), z = fusion(a, b), dropout,
-    dense; `gcaf-token` takes F1 and F2 themselves. One backbone: GAP, dropout, dense.
+    Two backbones: a = W_a·GAP(F1) + β_a, b = W_b·GAP(F2) + β_b (Eqs 4-6; LayerNorm behind both with
+    `projection_norm`), z = fusion(a, b), dropout, dense; `gcaf-token` takes F1 and F2 themselves.
+    One backbone: GAP, dropout, dense.
     The head computes in float32 under any dtype policy. The same seed gives the same weights.
     """
     with _seeded(seed):
@@ -52,6 +55,8 @@ def _graph(settings: ModelSettings, image_size: int, classes: int) -> keras.Mode
         )
         for key in settings.backbones
     }
+    if "resnet50-cbam" in maps:  # no ImageNet file holds CBAM, so it belongs to what stage 1 trains
+        maps["resnet50-cbam"] = CBAM(name="attention_resnet50-cbam", **single)(maps["resnet50-cbam"])
     if settings.fusion == "none":
         (key,) = settings.backbones
         z = layers.GlobalAveragePooling2D(name=f"pool_{key}", **single)(maps[key])
@@ -59,20 +64,25 @@ def _graph(settings: ModelSettings, image_size: int, classes: int) -> keras.Mode
         layer = FUSIONS[settings.fusion](settings.width, name="fusion", **single)
         streams = list(maps.values())
         if layer.takes == "vectors":
-            streams = [_project(maps[key], key, settings.width) for key in settings.backbones]
+            streams = [_project(maps[key], key, settings) for key in settings.backbones]
         z = layer(streams)
     z = layers.Dropout(settings.dropout, name="dropout", **single)(z)
     return keras.Model(image, layers.Dense(classes, name="logits", **single)(z), name="classifier")
 
 
-def _project(x, key: str, width: int):
+def _project(x, key: str, settings: ModelSettings):
     x = layers.GlobalAveragePooling2D(name=f"pool_{key}", dtype="float32")(x)
-    x = layers.Dense(width, name=f"project_{key}", dtype="float32")(x)
+    x = layers.Dense(settings.width, name=f"project_{key}", dtype="float32")(x)
+    if not settings.projection_norm:
+        return x
     return layers.LayerNormalization(epsilon=1e-6, name=f"norm_{key}", dtype="float32")(x)
 
 
 def cam_layers(model: keras.Model) -> dict[str, str]:
-    """Backbone → name of the layer that carries its last feature map (B, h, w, C), for Grad-CAM."""
+    """Backbone → name of the layer that carries its last feature map (B, h, w, C), for Grad-CAM.
+
+    Of ResNet50 with CBAM that is the map before the attention.
+    """
     prefix = "features_"
     return {
         layer.name.removeprefix(prefix): layer.name for layer in model.layers if layer.name.startswith(prefix)

@@ -1,6 +1,6 @@
 """Seven ways to make one vector of two feature extractors, one layer each, same constructor.
 
-Notation of science.md §4: a, b (B, d) are the two projected, layer-normalised feature vectors;
+Notation of science.md §4: a, b (B, d) are the two projected feature vectors;
 c_{a←b} is what a attends to in b; g are gates in (0, 1); [·;·] joins. Equations 6 to 13 of the paper
 are partly lost in its text; these are their reconstruction.
 
@@ -203,7 +203,7 @@ class TokenGCAF(Fusion):
 
     Tokens t = W·F + p (one per place of the map; p = rows + columns, learnt), with D = d/2 (256 for the
     paper's d = 512); t_a' = t_a + tanh(α_a)·MHA(LN t_a, LN t_b), 4 heads, both directions at once;
-    a = LN(mean t_a'), b = LN(mean t_b'); then the gates with the other stream in the place of c:
+    a = mean t_a', b = mean t_b'; then the gates with the other stream in the place of c:
     z = [g_a⊙a + (1-g_a)⊙b; g_b⊙b + (1-g_b)⊙a]. α starts at 0 (Flamingo's gate, arXiv:2204.14198), so
     training starts as a gated concatenation and whatever it gains is due to attention.
     At α = 0 only α itself has a gradient; one step later all attention weights do.
@@ -218,12 +218,9 @@ class TokenGCAF(Fusion):
             for name in ("query", "value", "key", "join"):
                 setattr(self, f"{name}_{side}", self._dense(f"{name}_{side}", d, d, use_bias=False))
             setattr(self, f"embed_{side}", self._dense(f"embed_{side}", d, shape[-1]))
-            for kind in ("before", "after"):
-                norm = layers.LayerNormalization(
-                    epsilon=1e-6, name=f"norm_{kind}_{side}", dtype=self.dtype_policy
-                )
-                norm.build((None, d))
-                setattr(self, f"norm_{kind}_{side}", norm)
+            norm = layers.LayerNormalization(epsilon=1e-6, name=f"norm_{side}", dtype=self.dtype_policy)
+            norm.build((None, d))
+            setattr(self, f"norm_{side}", norm)
             for axis, size in (("rows", (shape[1], 1, d)), ("columns", (1, shape[2], d))):
                 start = keras.initializers.RandomNormal(stddev=0.02)
                 weight = self.add_weight(shape=size, initializer=start, name=f"{axis}_{side}")
@@ -242,13 +239,13 @@ class TokenGCAF(Fusion):
 
     def mix(self, a, b):
         ta, tb = self.tokens(a, "a"), self.tokens(b, "b")
-        na, nb = self.norm_before_a(ta), self.norm_before_b(tb)
+        na, nb = self.norm_a(ta), self.norm_b(tb)
         heads = heads_for(self.inner)
         from_b, wa = attention(self.query_a(na), self.key_b(nb), self.value_b(nb), heads)
         from_a, wb = attention(self.query_b(nb), self.key_a(na), self.value_a(na), heads)
         ta = ta + ops.tanh(self.alpha_a) * self.join_a(from_b)
         tb = tb + ops.tanh(self.alpha_b) * self.join_b(from_a)
-        va, vb = self.norm_after_a(ops.mean(ta, axis=1)), self.norm_after_b(ops.mean(tb, axis=1))
+        va, vb = ops.mean(ta, axis=1), ops.mean(tb, axis=1)
         return {**gated(va, vb, vb, va, self.gate_a, self.gate_b), "attention_a": wa, "attention_b": wb}
 
 

@@ -5,7 +5,6 @@ What a sweep plans, what a chapter reads and what the command line lists are the
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -36,9 +35,9 @@ class Keys:
         """Key of a main run."""
         return runs.key(settings, seed, *self._hashes(settings.data))
 
-    def stage0(self, settings: Settings, backbone: str) -> str:
-        """Key of the stage 0 that a main run with these settings takes a backbone from."""
-        return runs.stage0_key(settings, backbone, *self._hashes(settings.data))
+    def stage0(self, settings: Settings, seed: int, backbone: str) -> str:
+        """Key of the stage 0 that a main run with these settings and this seed takes a backbone from."""
+        return runs.stage0_key(settings, seed, backbone, *self._hashes(settings.data))
 
     def _hashes(self, room: DataSettings) -> tuple[str, str]:
         from gcaf_lib.data.dataset import open_dataset
@@ -101,7 +100,7 @@ def split_hash(room: DataSettings, dataset: Dataset) -> str:
     memo = cache_dir() / "splits" / f"{digest(asked)}.json"
     try:
         known = json.loads(memo.read_text())
-        if known["manifest"] is None or _sha256(Path(known["manifest"])) == known["sha256"]:
+        if known["manifest"] is None or runs.sha256(Path(known["manifest"])) == known["sha256"]:
             return str(known["split_hash"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not remembered, or not readable: it is drawn
@@ -114,7 +113,7 @@ def split_hash(room: DataSettings, dataset: Dataset) -> str:
         manifest = splits.folder() / f"{name}.csv"
     known = {
         "manifest": manifest and str(manifest),
-        "sha256": manifest and _sha256(manifest),
+        "sha256": manifest and runs.sha256(manifest),
         "split_hash": found,
     }
     try:
@@ -125,7 +124,3 @@ def split_hash(room: DataSettings, dataset: Dataset) -> str:
     except OSError:
         pass  # a cache that can't be written costs a second each time, nothing else
     return found
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -22,7 +22,7 @@ from keras import ops
 
 from gcaf_lib.model import augment, backend, losses
 from gcaf_lib.settings import TrainingSettings
-from gcaf_lib.training import environment, feed
+from gcaf_lib.training import environment, feed, runs
 from gcaf_lib.training.feed import Batches
 from gcaf_lib.training.task import Part
 
@@ -244,6 +244,11 @@ class Stage(keras.callbacks.Callback):
         row["rate"] = float(ops.convert_to_numpy(self.optimizer.learning_rate))
         row["seconds"] = time.perf_counter() - self._started
         self.rows.append({name: float(value) for name, value in row.items()})
+        if not np.isfinite(list(self.rows[-1].values())).all():  # before it is saved: nothing resumes from it
+            raise runs.RunError(
+                f"training diverged in stage {self.number}, epoch {epoch + 1} of {self.epochs}: a loss is no number. "
+                f"Try a lower training.stage{self.number}_rate, or training.dtype=float32"
+            )
         improved, self.stopped, reduce = self.patience.update(row["val_loss"], epoch, self.settings)
         if improved:
             self.best = {"raw": raw, "ema": averaged}

@@ -88,7 +88,7 @@ def reproduce(
     if today != record.key:
         raise runs.RunError(
             f"run {record.key} can't be made again: these settings, images and split now have the key {today}. "
-            "Check the images (`gcaf data check`) and the folder results/splits"
+            "Check the images (`gcaf data check`), the folder results/splits and the files that model.weights names"
         )
     with beside_store(own_stage0):
         again = train.get(

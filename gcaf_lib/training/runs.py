@@ -1,17 +1,21 @@
 """Run records: one folder a run, written whole or not at all, found by what decides the run.
 
-A run is (settings, seed, data, split); its key is the hash of those four. Records are small and
-committed (`results/runs/<key>/`); weights and checkpoints are large and stay in the cache folder.
+A run is (settings, seed, data, split); its key is the hash of those four, and of the weight files that
+`model.weights=FOLDER` names. Records are small and committed (`results/runs/<key>/`); weights and
+checkpoints are large and stay in the cache folder.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +23,14 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from gcaf_lib.settings import Settings, cache_dir, digest, results_dir
+from gcaf_lib.settings import Settings, SettingsError, cache_dir, digest, results_dir
 
-SCHEMA = 1
+SCHEMA = 2
+NEEDED = {"key": str, "kind": str, "seed": int, "settings": dict, "data_hash": str, "provenance": dict}
+# what a backbone's own pre-training depends on: its key holds this, and stage 0 is given nothing else
+STAGE0_MODEL = ("scale", "normalisation", "dropout")
 STAGE0_TRAINING = (
-    "batch_size",
+    "stage0_batch_size",
     "stage0_epochs",
     "stage0_rate",
     "flips",
@@ -38,22 +45,56 @@ class RunError(RuntimeError):
 
 
 def key(settings: Settings, seed: int, data_hash: str, split_hash: str) -> str:
-    """Key of a main run: 12 hex digits over everything that decides it."""
-    return digest(
-        {
-            "kind": "main",
-            "settings": settings.to_dict(),
-            "seed": seed,
-            "data": data_hash,
-            "split": split_hash,
+    """Key of a main run: 12 hex digits over everything that decides it.
+
+    Of weight files that the settings name, what is in them, not where they lie. Raises `SettingsError`
+    where one isn't there.
+    """
+    tree = settings.to_dict()
+    files = weight_files(settings)
+    if files:
+        tree["model"]["weights"] = {
+            backbone: _sha256(path, path.stat().st_mtime_ns) for backbone, path in files.items()
         }
-    )
+    return digest({"kind": "main", "settings": tree, "seed": seed, "data": data_hash, "split": split_hash})
 
 
-def stage0_key(settings: Settings, backbone: str, data_hash: str, split_hash: str) -> str:
-    """Key of a stage-0 run: only what a backbone's own pre-training depends on.
+def weight_files(settings: Settings) -> dict[str, Path]:
+    """Backbone to its file where `model.weights` is a folder, else {}. Raises `SettingsError` for one not there."""
+    source = settings.model.weights
+    if source in ("imagenet", "in-domain", "none"):
+        return {}
+    files = {backbone: Path(source) / f"{backbone}.weights.h5" for backbone in settings.model.backbones}
+    for path in files.values():
+        if not path.is_file():
+            raise SettingsError(
+                f"model.weights={source}: there is no {path}; expected one file a backbone "
+                "(or imagenet, in-domain, none)"
+            )
+    return files
 
-    Main runs that differ in fusion, loss or later stages therefore share one stage 0.
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes. Keras writes the same bytes for the same weights."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _sha256(path: Path, changed: int) -> str:
+    """`sha256` of a file last changed then: a table asks for it once a run."""
+    return sha256(path)
+
+
+def stage0_seed(settings: Settings, seed: int) -> int:
+    """The seed of the stage 0 that a run with this seed takes its backbones from."""
+    return seed if settings.training.stage0_seed == "own" else 0
+
+
+def stage0_key(settings: Settings, seed: int, backbone: str, data_hash: str, split_hash: str) -> str:
+    """Key of the stage 0 of a backbone for a main run's `settings` and `seed`: only what it depends on.
+
+    Main runs that differ in fusion, loss, batch size or later stages therefore share one stage 0.
     """
     tree = settings.to_dict()
     return digest(
@@ -61,8 +102,9 @@ def stage0_key(settings: Settings, backbone: str, data_hash: str, split_hash: st
             "kind": "stage0",
             "backbone": backbone,
             "settings": tree["data"],
-            "model": {k: tree["model"][k] for k in ("scale", "normalisation", "dropout")},
+            "model": {k: tree["model"][k] for k in STAGE0_MODEL},
             "training": {k: tree["training"][k] for k in STAGE0_TRAINING},
+            "seed": stage0_seed(settings, seed),
             "data": data_hash,
             "split": split_hash,
         }
@@ -156,40 +198,74 @@ def lock(run_key: str) -> FileLock:
 
 
 def load(folder: Path) -> Record:
-    """Read one record; raises `RunError` naming the folder when it can't be used."""
+    """Read one record; raises `RunError` naming the file and what is wrong with it."""
+    path = folder / "record.json"
     try:
-        info = json.loads((folder / "record.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise RunError(
-            f"{folder} holds no readable run record ({error}); delete the folder to run it again"
-        ) from error
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{folder} is no run: it holds no record.json; `gcaf runs` lists the runs") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} can't be read ({error})") from error
+    if not isinstance(info, dict):
+        raise RunError(f"{path} is no run record: a {type(info).__name__} where an object should be")
     if info.get("schema") != SCHEMA:
-        raise RunError(f"{folder}: record schema {info.get('schema')}, this version reads {SCHEMA}")
+        raise RunError(
+            f"{path} is of schema {info.get('schema')}, this version reads {SCHEMA}: train the run again, or read it "
+            "with the version that wrote it"
+        )
+    broken = [name for name, kind in NEEDED.items() if not isinstance(info.get(name), kind)]
+    if broken:
+        raise RunError(f"{path} is damaged: {', '.join(broken)} missing or of a wrong type")
     return Record(folder, info)
 
 
 def find(run_key: str) -> Record | None:
-    """The record with this key, or None."""
-    folder = runs_dir() / run_key
-    return load(folder) if (folder / "record.json").is_file() else None
+    """The record with this key, or None; one that can't be used is said and counts as none."""
+    found = _usable([runs_dir() / run_key])
+    return found[0] if found else None
 
 
 def all_records(kind: str | None = "main") -> list[Record]:
-    """Every record in the store (of one kind), in order of key."""
-    folders = sorted(p.parent for p in runs_dir().glob("*/record.json"))
-    records = [load(folder) for folder in folders if not folder.name.startswith(".")]
-    return [r for r in records if kind is None or r.info["kind"] == kind]
+    """Every record in the store (of one kind), in order of key; those that can't be used are said and left aside."""
+    return [r for r in _usable(_folders()) if kind is None or r.info["kind"] == kind]
+
+
+def _folders() -> list[Path]:
+    """Folders of the store that hold a record."""
+    found = sorted(path.parent for path in runs_dir().glob("*/record.json"))
+    return [folder for folder in found if not folder.name.startswith(".")]
+
+
+def _usable(folders: Iterable[Path]) -> list[Record]:
+    """Their records, and one warning for all that can't be used."""
+    records, aside = [], []
+    for folder in folders:
+        if (folder / "record.json").is_file():
+            try:
+                records.append(load(folder))
+            except RunError as error:
+                aside.append(str(error))
+    if aside:
+        more = f"; and {len(aside) - 3} more" if len(aside) > 3 else ""
+        warnings.warn(
+            f"{len(aside)} of the run records are left aside: {'; '.join(aside[:3])}{more}", stacklevel=3
+        )
+    return records
 
 
 def resolve(name: str) -> Record:
-    """A record by key, unique prefix of a key, or folder."""
-    if Path(name).is_dir():
+    """A record by key, unique prefix of a key, or folder. Raises `RunError` that says what is there instead."""
+    if os.path.isfile(
+        Path(name) / "record.json"
+    ):  # unlike pathlib's, no error for a name that can be no path
         return load(Path(name))
-    matches = sorted(p.parent for p in runs_dir().glob(f"{name}*/record.json"))
+    matches = [folder for folder in _folders() if name and folder.name.startswith(name)]
     if len(matches) == 1:
         return load(matches[0])
     if matches:
         raise RunError(f"{name!r} fits {len(matches)} runs: {', '.join(m.name for m in matches)}")
+    if os.path.isdir(name):
+        return load(Path(name))  # says what is wrong with it
     raise RunError(f"no run {name!r} in {runs_dir()}; `gcaf runs` lists what is there")
 
 
@@ -222,10 +298,11 @@ def write(
             np.savez_compressed(temporary / "maps.npz", **maps)
         text = json.dumps({"schema": SCHEMA, **info}, indent=1, sort_keys=True)
         (temporary / "record.json").write_text(text + "\n")
-        if final.exists():  # an incomplete folder by another hand; a complete one is never rewritten
-            if (final / "record.json").is_file():
-                return load(final)
-            shutil.rmtree(final)
+        if final.exists():  # a record is never rewritten; what is none, or damaged, is kept beside it
+            found = find(info["key"])
+            if found is not None:
+                return found
+            os.rename(final, tempfile.mkdtemp(prefix=f".aside-{info['key']}-", dir=final.parent))
         os.rename(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

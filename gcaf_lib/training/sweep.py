@@ -6,13 +6,13 @@ its share of the processors is set before its backend starts. Finished runs are 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class Job:
     seed: int
     profile: str
     data: str | None = None
-    backbone: str | None = None  # stage 0 of this backbone, rather than a main run
+    backbone: str | None = None  # stage 0 of this backbone for such a run, rather than the run itself
     label: str = ""
 
     def to_json(self) -> str:
@@ -92,38 +92,55 @@ def _state(key: str, today: str) -> str:
     return "failed" if (logs(cache_dir()) / f"{key}.failed").is_file() else "missing"
 
 
-def stage0_jobs(jobs: Iterable[Job]) -> list[Job]:
-    """The stage-0 runs that these jobs share and that this machine has no weights of."""
-    return [job for job in _stage0s(jobs) if not runs.weights_path(job.key, "backbone").is_file()]
+def starts(jobs: Iterable[Job]) -> dict[str, list[Job]]:
+    """Key of each main run to the stage-0 runs that it takes its backbones from (none: it starts otherwise)."""
+    keys: dict[str | None, Keys] = {}
+    found = {}
+    for job in jobs:
+        s = job.settings
+        seed = runs.stage0_seed(s, job.seed)
+        where = s.data.protocol if s.data.fold is None else f"{s.data.protocol}, fold {s.data.fold}"
+        found[job.key] = [
+            replace(
+                job,
+                key=keys.setdefault(job.data, Keys(job.data)).stage0(s, seed, backbone),
+                seed=seed,
+                backbone=backbone,
+                label=f"stage 0: {backbone} on {where}, seed {seed}",
+            )
+            for backbone in (s.model.backbones if s.model.weights == "in-domain" else ())
+        ]
+    return found
+
+
+def in_order(jobs: Iterable[Job]) -> dict[str, tuple[Job, frozenset[str]]]:
+    """Key → (job, keys of what must be done before) of these main runs, in their order.
+
+    Before the first run that starts from it stands each stage 0 that this machine has no weights of.
+    """
+    jobs = list(jobs)
+    line: dict[str, tuple[Job, frozenset[str]]] = {}
+    begun = starts(jobs)
+    for job in jobs:
+        missing = [s for s in begun[job.key] if not runs.weights_path(s.key, "backbone").is_file()]
+        for one in missing:
+            line.setdefault(one.key, (one, frozenset()))
+        line[job.key] = job, frozenset(one.key for one in missing)
+    return line
 
 
 def other_starts(jobs: Iterable[Job]) -> list[str]:
-    """Keys of the stage-0 runs of these jobs whose weights on this machine are not those on record.
+    """Keys of those stage-0 runs whose weights on this machine are not those on record.
 
     Another kind of processor rounds otherwise, and training magnifies it: what is trained from such weights
     can't be compared, seed by seed, with runs on record that started from the others.
     """
     found = []
-    for job in _stage0s(jobs):
+    for job in {job.key: job for job in jobs}.values():
         record, path = runs.find(job.key), runs.weights_path(job.key, "backbone")
         if record is not None and path.is_file():
-            made = hashlib.sha256(path.read_bytes()).hexdigest()
-            found += [job.key] if made != record.info["weights_sha256"] else []
+            found += [job.key] if runs.sha256(path) != record.info["weights_sha256"] else []
     return found
-
-
-def _stage0s(jobs: Iterable[Job]) -> list[Job]:
-    """The stage-0 runs that these jobs share."""
-    found: dict[str, Job] = {}
-    keys: dict[str | None, Keys] = {}
-    for job in jobs:
-        if job.settings.model.weights != "in-domain":
-            continue
-        for backbone in job.settings.model.backbones:
-            key = keys.setdefault(job.data, Keys(job.data)).stage0(job.settings, backbone)
-            label = f"stage 0: {backbone} on {job.settings.data.protocol}"
-            found[key] = Job(key, job.settings, 0, job.profile, job.data, backbone, label)
-    return list(found.values())
 
 
 def sweep(
@@ -138,6 +155,8 @@ def sweep(
 ) -> pd.DataFrame:
     """Train what is missing; returns the plan afterwards (its `state` says what failed).
 
+    A run is started when its stage 0 is made, and stage 0 is made when its first run is due.
+
     workers: processes at a time on this machine, the processors split between them.
     scheduler: address of a Dask scheduler (tcp://…), whose workers then do the runs; they must see
     the same results and cache folders and the dataset.
@@ -149,32 +168,75 @@ def sweep(
         return table
     map_jobs = _dask(scheduler) if scheduler else _local(workers)
 
-    def run(jobs: list[Job]) -> None:
-        with tqdm(total=len(jobs), unit="run", disable=None if progress else True) as bar:
-            for label, trouble in map_jobs(jobs):
-                bar.update(1)
-                bar.set_postfix_str(label)
-                if trouble:
-                    bar.write(trouble, file=sys.stderr)
+    line = in_order(todo)
+    with tqdm(total=len(line), unit="run", disable=None if progress else True) as bar:
 
-    run(stage0_jobs(todo))
-    for key in other_starts(todo):
-        print(
-            f"careful: stage 0 {key} has other weights here than on record (another kind of machine): the runs that "
-            "come start elsewhere than those on record. For a table to compare by seed, move the records that "
-            "name it, and its own, out of results/runs and sweep again: all are then made here",
-            file=sys.stderr,
-        )
-    run(list(todo))
+        def careful(stage0s: Iterable[Job]) -> None:
+            for key in other_starts(stage0s):
+                bar.write(
+                    f"careful: stage 0 {key} has other weights here than on record (another kind of machine): the "
+                    "runs that come start elsewhere than those on record. For a table to compare by seed, move the "
+                    "records that name it, and its own, out of results/runs and sweep again: all are then made here",
+                    file=sys.stderr,
+                )
+
+        careful(one for some in starts(todo).values() for one in some)
+        for key, trouble in map_jobs(line):
+            job = line[key][0]
+            bar.update(1)
+            bar.set_postfix_str(job.label)
+            if trouble:
+                bar.write(trouble, file=sys.stderr)
+            elif job.backbone:
+                careful([job])
     return plan(names, profile, seeds, data)
+
+
+class _Ready:
+    """Hands out jobs one by one: of those whose needs are done the first in order.
+
+    So nobody waits for a stage 0 while there is other work.
+    """
+
+    def __init__(self, line: dict[str, tuple[Job, frozenset[str]]]):
+        self.waiting, self.unfinished = dict(line), set(line)
+        self.changed = threading.Condition()
+
+    def __iter__(self):
+        while self.waiting:
+            with self.changed:
+                while (key := self._next()) is None:
+                    self.changed.wait()
+                job, _ = self.waiting.pop(key)
+            yield job
+
+    def _next(self) -> str | None:
+        return next((key for key, (_, needs) in self.waiting.items() if not needs & self.unfinished), None)
+
+    def run(self, job: Job, threads: int) -> tuple[str, str | None]:
+        """Run one of the jobs; what waited for it is ready, whatever came out."""
+        try:
+            return job.key, run_job(job.to_json(), threads)
+        finally:
+            with self.changed:
+                self.unfinished.discard(job.key)
+                self.changed.notify_all()
 
 
 def _local(workers: int) -> Callable:
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
 
-    def map_jobs(jobs: list[Job]):
-        pool = joblib.Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")
-        return pool(joblib.delayed(run_job)(job.to_json(), threads) for job in jobs)
+    def map_jobs(line: dict[str, tuple[Job, frozenset[str]]]):
+        ready = _Ready(line)
+        # nothing is taken from `ready` before a worker is free: what comes next is decided then
+        pool = joblib.Parallel(
+            n_jobs=workers,
+            backend="threading",
+            return_as="generator_unordered",
+            pre_dispatch=workers,
+            batch_size=1,
+        )
+        return pool(joblib.delayed(ready.run)(job, threads) for job in ready)
 
     return map_jobs
 
@@ -192,24 +254,32 @@ def _dask(scheduler: str) -> Callable:
     env |= {"GCAF_RESULTS": str(results_dir().resolve()), "GCAF_CACHE": str(cache_dir().resolve())}
     env |= {name: str(Path(env[name]).resolve()) for name in ("GCAF_DATA", "GCAF_FIGSHARE") if name in env}
 
-    def map_jobs(jobs: list[Job]):
+    def map_jobs(line: dict[str, tuple[Job, frozenset[str]]]):
         with Client(scheduler) as client:
-            labels = {client.submit(run_job, j.to_json(), None, env, pure=False): j.label for j in jobs}
-            for future in as_completed(labels):
+            futures: dict[str, Any] = {}
+            for number, (key, (job, needs)) in enumerate(line.items()):
+                before = [futures[need] for need in needs]
+                futures[key] = client.submit(
+                    run_job, job.to_json(), None, env, before, pure=False, priority=-number
+                )
+            keys = {future: key for key, future in futures.items()}
+            for future in as_completed(keys):
                 try:
-                    yield future.result()
+                    yield keys[future], future.result()
                 except Exception as error:  # the worker itself is gone, several times over: the others go on
-                    yield labels[future], f"{labels[future]} failed on its Dask worker: {error!r}"
+                    label = line[keys[future]][0].label
+                    yield keys[future], f"{label} failed on its Dask worker: {error!r}"
 
     return map_jobs
 
 
 def run_job(
-    text: str, threads: int | None = None, settled: dict[str, str] | None = None
-) -> tuple[str, str | None]:
-    """Run one job in a process of its own, once more if it dies; returns (label, what went wrong).
+    text: str, threads: int | None = None, settled: dict[str, str] | None = None, after: Any = None
+) -> str | None:
+    """Run one job in a process of its own, once more if it dies; returns what went wrong, or None.
 
-    settled: environment of the one who asked, where that is another machine.
+    settled: environment of the one who asked, where that is another machine. after: what Dask must have
+    done before.
     """
     job = Job.from_json(text)
     env: dict[str, Any] = dict(os.environ, **(settled or {}), GCAF_PROGRESS="0")
@@ -232,10 +302,10 @@ def run_job(
             done = subprocess.run(command, input=text.encode(), stdout=log, stderr=log, env=env)
         if done.returncode == 0:
             failed.unlink(missing_ok=True)
-            return job.label, None
+            return None
     failed.write_text(f"exit status {done.returncode}\n")
     tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-5:])
-    return job.label, f"{job.label} failed twice (exit status {done.returncode}); log: {log_path}\n{tail}"
+    return f"{job.label} failed twice (exit status {done.returncode}); log: {log_path}\n{tail}"
 
 
 def _child() -> None:
@@ -244,7 +314,7 @@ def _child() -> None:
     job = Job.from_json(sys.stdin.read())
     if job.backbone:
         work = train.task(job.settings, job.data)
-        train.stage0(job.settings, job.backbone, work, job.profile, progress=False)
+        train.stage0(job.settings, job.seed, job.backbone, work, job.profile, progress=False)
     else:
         train.get(job.settings, job.seed, profile=job.profile, data=job.data, progress=False)
 

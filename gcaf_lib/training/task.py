@@ -12,7 +12,6 @@ import pandas as pd
 from gcaf_lib.data import dataset as datasets
 from gcaf_lib.data import splits
 from gcaf_lib.settings import Settings
-from gcaf_lib.training import runs
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,3 @@ def task(settings: Settings, data: str | Path | None = None, need_images: bool =
     """Open the dataset and the split that `settings.data` names."""
     opened = datasets.open_dataset(settings.data, data, need_images=need_images)
     return Task(settings, opened, splits.load(settings.data, opened))
-
-
-def find(settings: Settings, seed: int, work: Task) -> runs.Record | None:
-    """The record of this run, or None where it hasn't been made."""
-    return runs.find(runs.key(settings, seed, work.dataset.hash, work.split_hash))

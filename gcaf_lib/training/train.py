@@ -1,13 +1,12 @@
 """One run from settings to record (Algorithm 1): stage 0 where asked for, stages 1 and 2, record.
 
-How it differs from the paper: backbone weights may come from stage 0 (in-domain pre-training on the
-training part alone) where ImageNet's can't be had; the best epoch by validation loss is kept; raw
-and EMA weights are both evaluated. Each of these stands in the run record.
+How it differs from the paper: backbone weights may come from stage 0 (in-domain pre-training, trained on
+the training part alone) where ImageNet's can't be had; of each stage, stage 0 included, the best epoch by
+validation loss is kept; raw and EMA weights are both evaluated. Each of these stands in the run record.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 import warnings
@@ -19,12 +18,13 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from gcaf_lib.model import backbones, backend, classifier, gradcam, losses
-from gcaf_lib.settings import ModelSettings, Settings, SettingsError, cache_dir
+from gcaf_lib.settings import ModelSettings, Settings, SettingsError, TrainingSettings, cache_dir
 from gcaf_lib.training import environment, feed, runs
 from gcaf_lib.training.loop import Stage, probabilities
-from gcaf_lib.training.task import Task, find, task
+from gcaf_lib.training.task import Task, task
 
-__all__ = ["Task", "changed", "ensure_weights", "find", "get", "load_model", "stage0", "task"]
+__all__ = ["Task", "changed", "ensure_weights", "get", "load_model", "stage0", "task"]
+WHICH = ("raw", "ema")
 
 
 def get(
@@ -51,29 +51,70 @@ def get(
 
 
 def ensure_weights(record: runs.Record, data: str | Path | None = None, progress: bool = True) -> Path:
-    """The EMA weights of a record, trained again where this machine doesn't have them."""
-    path = runs.weights_path(record.key, "ema")
-    if not path.is_file():
+    """The EMA weights of a record, trained again where this machine has none, or others than the run's.
+
+    What comes out is compared with the record: a difference is a warning.
+    """
+
+    def ready() -> bool:
+        return all(_trouble(record, which) is None for which in WHICH)
+
+    if not ready():
         work = task(record.settings, data)
         with runs.lock(record.key):
-            if not path.is_file():
+            if not ready():
                 _train(record.settings, record.seed, work, record.key, record.info["profile"], progress)
-    return path
+    return runs.weights_path(record.key, "ema")
 
 
 def load_model(record: runs.Record, which: str = "ema") -> keras.Model:
-    """The trained classifier of a record, from the weights in this machine's cache."""
-    path = runs.weights_path(record.key, which)
-    if not path.is_file():
+    """The trained classifier of a record, from the weights in this machine's cache.
+
+    Raises `RunError` where the file is not there, damaged or of another run; warns where this machine
+    made the run again and other weights came out.
+    """
+    path, trouble = runs.weights_path(record.key, which), _trouble(record, which)
+    if trouble:
         sets = " ".join(f"--set {name}={value}" for name, value in changed(record).items())
         raise runs.RunError(
-            f"the weights of run {record.key} are not on this machine ({path}); records carry none. "
+            f"the weights of run {record.key} {trouble} ({path}). "
             f"Make them: gcaf train --profile {record.info['profile']} --seed {record.seed} --weights {sets}".rstrip()
         )
+    if runs.sha256(path) != record.info["weights_sha256"][which]:
+        warnings.warn(_otherwise(f"run {record.key}"), stacklevel=2)
     s = record.settings
     model = classifier.build(s.model, s.data.image_size, len(s.data.classes), seed=record.seed)
     model.load_weights(path)
     return model
+
+
+def _trouble(record: runs.Record, which: str) -> str | None:
+    """What is wrong with a weight file of a record, or None: it is the record's, or was made again here."""
+    path = runs.weights_path(record.key, which)
+    if not path.is_file():
+        return "are not on this machine; records carry none"
+    if _foreign(path, record.info["weights_sha256"][which]):
+        return "are damaged or another run's: the file is neither the record's nor made again here"
+    return None
+
+
+def _foreign(path: Path, recorded: str | None) -> bool:
+    """Whether a weight file is neither the one on record nor, by the note beside it, one made on this machine."""
+    note = _note(path)
+    known = {recorded, note.read_text() if note.is_file() else None} - {None}
+    return bool(known) and runs.sha256(path) not in known
+
+
+def _note(path: Path) -> Path:
+    """Beside a weight file that this machine made: its SHA-256."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _otherwise(name: str) -> str:
+    return (
+        f"the weights of {name} on this machine are not those of its record (trained again on another device or with "
+        "other versions): answers and maps made from them can differ from the record's"
+    )
 
 
 def changed(record: runs.Record) -> dict[str, str]:
@@ -97,16 +138,16 @@ def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str
     started = time.perf_counter()
     _prepare(settings, seed)
     s, classes = settings, len(settings.data.classes)
-    with backend.data_parallel(_batch(settings, work)) as several:
+    with backend.data_parallel(_batch(settings.training.batch_size, work)) as several:
         model, stage, history, about = _stages(settings, seed, work, run_key, profile, progress)
     # one device is enough for what follows, and a model made for several stays theirs
     shown = classifier.build(s.model, s.data.image_size, classes, seed=seed) if several > 1 else model
-    predictions, maps = {}, None
-    for which in ("raw", "ema"):
+    predictions, made = {}, {}
+    for which in WHICH:
         stage.assign(which)
         if shown is not model:
             shown.set_weights(model.get_weights())
-        _save_weights(shown, runs.weights_path(run_key, which))
+        made[which] = _save_weights(shown, runs.weights_path(run_key, which))
         for name in ("validation", "test"):
             part = work.part(name)
             p = probabilities(shown, work.images, part.rows)
@@ -117,8 +158,11 @@ def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str
     cams, target, _ = gradcam.maps(shown, work.images, rows)
     maps = {"rows": rows, "target": target.astype(np.int8)}
     maps |= {f"cam_{name}": cam.astype(np.float16) for name, cam in cams.items()}
-    info = _info("main", run_key, settings, seed, work, profile, started, about.pop("stages")) | about
+    info = _info("main", run_key, settings, seed, work, profile, started, about.pop("stages"))
+    info |= about | {"weights_sha256": made}
     record = runs.write(info, pd.DataFrame(history), predictions, maps)
+    if record.info["weights_sha256"] != made:
+        warnings.warn(_otherwise(f"run {run_key}"), stacklevel=2)
     shutil.rmtree(_scratch(run_key), ignore_errors=True)
     return record
 
@@ -135,10 +179,10 @@ def _stages(settings: Settings, seed: int, work: Task, run_key: str, profile: st
     """Build the model and run stages 1 and 2: (model, last stage, history, what the record says of it)."""
     t, classes = settings.training, len(settings.data.classes)
     model = classifier.build(settings.model, settings.data.image_size, classes, seed=seed)
-    weights = _backbone_weights(model, settings, work, profile, progress)
+    weights = _backbone_weights(model, settings, seed, work, profile, progress)
     loss = focal_loss(settings, work)
     train, validation = work.part("train"), work.part("validation")
-    steps = max(1, len(train.rows) // _batch(settings, work))
+    steps = len(train.rows) // _batch(t.batch_size, work)
     resident = feed.resident(work.images)
     history, summaries, unfrozen, stage = [], [], {}, None
     with tqdm(
@@ -166,8 +210,6 @@ def _stages(settings: Settings, seed: int, work: Task, run_key: str, profile: st
             ).run()  # fmt: skip
             history += stage.rows
             summaries.append(_stage_summary(stage))
-    if stage is None:
-        raise SettingsError("stage1_epochs and stage2_epochs are both 0: there is nothing to train")
     about = {
         "stages": summaries,
         "weights": weights,
@@ -178,36 +220,53 @@ def _stages(settings: Settings, seed: int, work: Task, run_key: str, profile: st
     return model, stage, history, about
 
 
-def stage0(settings: Settings, key: str, work: Task, profile: str = "", progress: bool = True) -> Path:
-    """In-domain pre-training of one backbone; returns the path of its weights.
+def stage0(
+    settings: Settings, seed: int, key: str, work: Task, profile: str = "", progress: bool = True
+) -> Path:
+    """In-domain pre-training of one backbone for a run's `settings` and `seed`; returns the path of its weights.
 
     A plain classifier (cross-entropy, no Mixup, no smoothing) trained from scratch on the training
-    part of the protocol in use, never on validation or test images; shared by hash by every run of
-    that protocol. Learning rate: linear warm-up over a tenth of the steps, then cosine to zero.
+    part of the protocol in use, never on validation or test images; its epoch is chosen by validation
+    loss, like every stage's. Shared by hash by every run whose `runs.stage0_key` is the same.
+    Learning rate: linear warm-up over a tenth of the steps, then cosine to zero.
     """
-    run_key = runs.stage0_key(settings, key, work.dataset.hash, work.split_hash)
+    run_key = runs.stage0_key(settings, seed, key, work.dataset.hash, work.split_hash)
     path = runs.weights_path(run_key, "backbone")
-    if path.is_file():
+
+    def ready() -> bool:
+        record = runs.find(run_key)
+        return path.is_file() and not _foreign(path, record and record.info["weights_sha256"])
+
+    if ready():
         return path
     with runs.lock(run_key):
-        if not path.is_file():
-            with backend.data_parallel(_batch(settings, work)):
-                _train_stage0(settings, key, work, run_key, profile, progress)
+        if not ready():
+            if path.is_file():
+                warnings.warn(f"{path} is damaged or another run's: stage 0 is trained again", stacklevel=2)
+            with backend.data_parallel(_batch(settings.training.stage0_batch_size, work)):
+                _train_stage0(settings, seed, key, work, run_key, profile, progress)
     return path
 
 
-def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profile: str, progress: bool):
+def _stage0_settings(settings: Settings, key: str) -> Settings:
+    """What stage 0 of one backbone is trained with: of a run's settings those in its key, and no others."""
+    chosen = {name: getattr(settings.model, name) for name in runs.STAGE0_MODEL}
+    model = ModelSettings(backbones=(key,), fusion="none", weights="none", **chosen)
+    chosen = {name: getattr(settings.training, name) for name in runs.STAGE0_TRAINING}
+    training = TrainingSettings(**chosen, batch_size=settings.training.stage0_batch_size, mixup=0.0)
+    return Settings(settings.data, model, training=training)
+
+
+def _train_stage0(
+    settings: Settings, seed: int, key: str, work: Task, run_key: str, profile: str, progress: bool
+):
     started = time.perf_counter()
-    _prepare(settings, 0)
-    t, classes = settings.training, len(settings.data.classes)
-    alone = ModelSettings(
-        scale=settings.model.scale, backbones=(key,), fusion="none", weights="none",
-        normalisation=settings.model.normalisation, dropout=settings.model.dropout,
-    )  # fmt: skip
-    model = classifier.build(alone, settings.data.image_size, classes, seed=0)
+    seed, plain = runs.stage0_seed(settings, seed), _stage0_settings(settings, key)
+    _prepare(plain, seed)
+    t, classes = plain.training, len(plain.data.classes)
+    model = classifier.build(plain.model, plain.data.image_size, classes, seed=seed)
     classifier.thaw(model)
     loss = losses.FocalLoss("per-class", 0.0, 0.0, np.ones(classes))
-    plain = Settings(settings.data, alone, settings.loss, t).replace({"training.mixup": 0})
     train = work.part("train")
 
     def rate(steps: int):
@@ -216,7 +275,7 @@ def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profil
         )
 
     with tqdm(
-        total=t.stage0_epochs * max(1, len(train.rows) // t.batch_size),
+        total=t.stage0_epochs * (len(train.rows) // _batch(t.batch_size, work)),
         desc=f"stage 0 {key}",
         unit="step",
         disable=None if progress else True,
@@ -224,7 +283,7 @@ def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profil
         stage = Stage(
             model, work.images, train, work.part("validation"),
             number=0, epochs=t.stage0_epochs, rate=rate, loss=loss,
-            settings=plain.training, seed=0, checkpoint=_scratch(run_key) / "stage0.npz", bar=bar,
+            settings=t, seed=seed, checkpoint=_scratch(run_key) / "stage0.npz", bar=bar,
             resident=feed.resident(work.images),
         ).run()  # fmt: skip
     stage.assign("raw")
@@ -238,18 +297,16 @@ def _train_stage0(settings: Settings, key: str, work: Task, run_key: str, profil
             f"{name}_rows": part.rows.astype(np.int32),
             f"{name}_labels": part.labels.astype(np.int8),
         }
-    info = _info("stage0", run_key, plain, 0, work, profile, started, [_stage_summary(stage)]) | {
+    info = _info("stage0", run_key, plain, seed, work, profile, started, [_stage_summary(stage)]) | {
         "backbone": key,
         "parameters": classifier.parameters(model),
     }
-    _save_weights(classifier.backbone(model, key), path)
-    made = _sha256(path)
+    made = _save_weights(classifier.backbone(model, key), path)
     record = runs.write(info | {"weights_sha256": made}, pd.DataFrame(stage.rows), predictions)
     if record.info["weights_sha256"] != made:
         warnings.warn(
-            f"stage 0 of {key} came out with other weights than those of its record {run_key} (another device or "
-            "other versions): runs made from now on start elsewhere than those on record. Each run's record names "
-            "the weights it took",
+            f"{_otherwise(f'stage 0 of {key}, {run_key},')}; runs made from now on start elsewhere than those on "
+            "record. Each run's record names the weights it took",
             stacklevel=2,
         )
     shutil.rmtree(_scratch(run_key), ignore_errors=True)
@@ -263,9 +320,9 @@ def focal_loss(settings: Settings, work: Task) -> losses.FocalLoss:
     return losses.FocalLoss(s.reading, s.gamma, s.smoothing, losses.class_weights(counts, s.balance))
 
 
-def _backbone_weights(model, settings: Settings, work: Task, profile: str, progress: bool) -> dict:
+def _backbone_weights(model, settings: Settings, seed: int, work: Task, profile: str, progress: bool) -> dict:
     """Load every backbone's weights as `settings.model.weights` says; returns what was loaded."""
-    source, loaded = settings.model.weights, {}
+    source, loaded, files = settings.model.weights, {}, runs.weight_files(settings)
     for key in settings.model.backbones:
         if source == "none":
             loaded[key] = {"source": "none"}
@@ -274,17 +331,13 @@ def _backbone_weights(model, settings: Settings, work: Task, profile: str, progr
             loaded[key] = {"source": "imagenet"}
         else:
             if source == "in-domain":
-                path = stage0(settings, key, work, profile, progress)
+                path = stage0(settings, seed, key, work, profile, progress)
                 where = {"source": "in-domain", "stage0": path.parent.name}
             else:
-                path = Path(source) / f"{key}.weights.h5"
+                path = files[key]
                 where = {"source": "file", "file": path.name}
-                if not path.is_file():
-                    raise SettingsError(
-                        f"model.weights={source}: there is no {path}; expected one file a backbone"
-                    )
             classifier.backbone(model, key).load_weights(path)
-            loaded[key] = where | {"sha256": _sha256(path)}
+            loaded[key] = where | {"sha256": runs.sha256(path)}
     return loaded
 
 
@@ -313,15 +366,15 @@ def _stage_summary(stage: Stage) -> dict:
     }
 
 
-def _save_weights(model: keras.Model, path: Path) -> None:
+def _save_weights(model: keras.Model, path: Path) -> str:
+    """Write a model's weights whole or not at all; returns the file's SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{path.name}")  # Keras insists on the ending .weights.h5
     model.save_weights(temporary)
+    made = runs.sha256(temporary)
+    _note(path).write_text(made)
     temporary.replace(path)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return made
 
 
 def _scratch(run_key: str) -> Path:
@@ -329,6 +382,6 @@ def _scratch(run_key: str) -> Path:
     return cache_dir() / "work" / run_key
 
 
-def _batch(settings: Settings, work: Task) -> int:
+def _batch(size: int, work: Task) -> int:
     """Images a step: a training part smaller than the batch is one batch."""
-    return min(settings.training.batch_size, len(work.part("train").rows))
+    return min(size, len(work.part("train").rows))
