@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from gcaf_lib.evaluation import clustered, metrics, significance, worth
+from gcaf_lib.evaluation import calibration, clustered, metrics, significance, worth
 from gcaf_lib.settings import CLASSES
 
 IMAGES = 220
@@ -227,6 +227,26 @@ def test_runs_are_paired_by_seed_and_fold_and_on_the_same_images():
     assert same["accuracy"].n == 1
 
 
+def test_the_temperature_is_fitted_on_validation_not_on_test():
+    """Validation answers that are sure and often wrong ask for a high temperature, whatever the test part is like."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 100)
+    sure = np.full((100, 4), 0.01)
+    sure[np.arange(100), np.where(np.arange(100) % 3, labels, (labels + 1) % 4)] = 0.97
+    run = Run(0)
+    test = run.labels(), run.probabilities()
+    run.labels = lambda part="test": labels if part == "validation" else test[0]
+    run.probabilities = lambda part="test", which="ema": sure if part == "validation" else test[1]
+    t = calibration.temperature(labels, sure)
+    assert t > 1.5
+    want = calibration.nll(test[0], calibration.scale(test[1], t))
+    names = ["nll", "accuracy"]
+    plain, scaled = (worth.row([run], GROUPS, names, scaled=s, draws=20) for s in (False, True))
+    assert scaled["nll"].value == pytest.approx(want) and plain["nll"].value != pytest.approx(want, abs=0.01)
+    gap = worth.difference([run], [run], GROUPS, names, scaled=(True, False), draws=20)
+    assert gap["nll"].value == pytest.approx(want - plain["nll"].value) and gap["accuracy"].value == 0
+
+
 def test_a_fold_given_twice_is_refused():
     with pytest.raises(ValueError, match="fold"):
         worth.row([Run(0), Run(0, skill=2.0)], GROUPS, ["accuracy"])
@@ -286,10 +306,12 @@ def test_the_papers_ece_lies_outside_the_corrected_interval_of_the_issue():
 # --- one number everywhere ---
 
 
-def test_ladder_and_scorecard_have_the_same_digits():
-    from gcaf_lib.report import rungs
+def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
+    from gcaf_lib.report import rungs, scorecard
 
-    found = worth.row(FOLDED, GROUPS)
+    monkeypatch.setattr(scorecard.splits, "clusters", lambda dataset: GROUPS)
+    found = scorecard.measure(FOLDED, None)
+    assert found == worth.row(FOLDED, GROUPS)
     ladder = rungs.pooled(FOLDED, GROUPS, np.arange(IMAGES) // 2)
     assert [ladder[k] for k in ("accuracy", "low", "high")] == list(np.array(found["accuracy"])[[0, 3, 4]])
     assert [ladder[k] for k in ("macro_f1", "f1_low", "f1_high")] == list(
