@@ -265,8 +265,8 @@ def scaling(gaps: Mapping[str, Worth], ideal: pd.Series) -> str:
         "No calibration error of a finite sample is 0: a *perfectly* calibrated model with the first seed's probabilities would show "
         f"an ECE of {ideal.mean():.4f} (95 % of draws {ideal.quantile(0.025):.4f} to {ideal.quantile(0.975):.4f}) on as many images. "
         "And drawing images twice adds gaps of its own to every bin, so plain percentiles of a bootstrap sit too high; the intervals "
-        "of calibration errors here are *basic* ones, which take that out. Near 0 they are still too short: there, trust the sentence "
-        "on chance."
+        "of calibration errors here are *basic* ones, which take that out. They are of the truth and need not hold the value beside them, "
+        "which sits too high itself; near 0 they are still too short: there, trust the sentence on chance."
     )
 
 
