@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from gcaf_lib.data import splits, twins
 from gcaf_lib.data.dataset import Dataset, data_hash, open_dataset
-from gcaf_lib.evaluation import floors
+from gcaf_lib.evaluation import floors, shortcuts
 from gcaf_lib.settings import DataSettings, results_dir
 
 
@@ -195,6 +195,33 @@ def test_folds_are_scored_together_and_their_spread_is_given(phantom_root, monke
         for data in (DataSettings(source="phantom", protocol="patients", fold=k) for k in range(splits.FOLDS))
     ]
     assert row["sd"] == pytest.approx(np.std(each, ddof=1))
+
+
+def test_each_track_of_the_shortcuts_asks_what_it_says(phantom_root, monkeypatch):
+    dataset, asked = phantoms(phantom_root), set()
+    truth = dataset.frame["label"].to_numpy(int)
+
+    def answers(floor, seen, labels, train, test, seed=0):
+        if len(set(labels)) == 2:
+            assert np.array_equal(labels, truth != 2), "1 is a tumour, of whatever kind"
+        asked.add((seen, floor, tuple(np.unique(labels[np.r_[train, test]]))))
+        return labels[test]
+
+    monkeypatch.setattr(floors, "predict", answers)
+    monkeypatch.setattr(shortcuts, "canonical_features", lambda dataset: "re-encoded")
+    table = shortcuts.table(dataset, "as it is")
+    assert asked == (
+        {("as it is", floor, (0, 1, 3)) for floor in floors.FLOORS}
+        | {("as it is", floor, (0, 1)) for floor in ("size", "border")}
+        | {("re-encoded", floor, (0, 1, 2, 3)) for floor in ("1nn", "1nn-mirror", "border")}
+    )
+    assert set(zip(table["track"], table["protocol"])) == {
+        (track, protocol)
+        for track in ("three classes", "tumour or not", "canonical")
+        for protocol in shortcuts.PROTOCOLS
+    }
+    n = table[table["protocol"] == splits.FIVEFOLD].groupby("track")["n"].unique()
+    assert [list(n[t]) for t in ("three classes", "tumour or not")] == [[(truth != 2).sum()], [len(truth)]]
 
 
 # --- the committed table ---
