@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from gcaf_lib.model import backend, losses
+from gcaf_lib.model import backend, blocks, gradients, losses
 from gcaf_lib.settings import load
 from gcaf_lib.training import feed, loop
 
@@ -195,6 +195,43 @@ def check_run() -> None:
     assert one.info["weights"] == other.info["weights"]
     for name, values in one.predictions.items():
         np.testing.assert_array_equal(values, other.predictions[name], err_msg=name)
+
+
+def outcome_of(layer: keras.Layer, start: list, training: bool) -> list[np.ndarray]:
+    """Output of a layer, what it leaves in its statistics, and gradients of a random sum over its output."""
+    x = np.random.default_rng(0).normal(1, 2, (6, 5, 4, 3)).astype("float32")
+    mix = np.random.default_rng(1).normal(size=x.shape).astype("float32")
+    layer.build(x.shape)
+    layer.set_weights(start)
+    rest = [v.value for v in layer.non_trainable_variables]
+    weights = [v.value for v in layer.trainable_variables]
+
+    def run(x, weights):
+        return layer.stateless_call(weights, rest, x, **({"training": training} if start else {}))
+
+    _, slopes = gradients.value_and_gradient(lambda given: ops.sum(run(*given)[0] * mix), [x, weights])
+    out, left = run(x, weights)
+    return [ops.convert_to_numpy(value) for value in (out, *left, slopes[0], *slopes[1])]
+
+
+def check_layers() -> None:
+    """The layers written out for speed give what Keras's give, in values, statistics and gradients."""
+
+    def norm(kind, trainable=True):
+        return kind(momentum=0.7, epsilon=1e-3, trainable=trainable)
+
+    start = [np.array(v, "float32") for v in ([0.5, 1, 2], [0, 1, -1], [1, 0, 2], [3, 0.5, 1])]
+    kinds = blocks.BatchNormalization, keras.layers.BatchNormalization
+    pairs = [
+        ([norm(kind, trainable) for kind in kinds], start, training)
+        for training, trainable in ((True, True), (False, True), (True, False))
+    ]
+    pairs.append(([keras.layers.Activation(kind) for kind in (blocks.swish, "swish")], [], False))
+    for layers, weights, training in pairs:
+        found, wanted = (outcome_of(layer, weights, training) for layer in layers)
+        assert len(found) == len(wanted)
+        for a, b in zip(found, wanted):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def compile_with_cache(folder: str) -> None:

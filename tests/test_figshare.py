@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcaf_lib.data import figshare, twins
+from gcaf_lib.data import figshare, thumbnails, twins
 from gcaf_lib.data.dataset import DataError
 
 HEIGHT, WIDTH = 120, 96
@@ -82,7 +82,7 @@ def test_archive_gives_ids_patients_classes_and_upright_thumbnails(four):
     assert slices.table["group"].tolist() == ["MR048294", "100360", "100360", "100360"]
     assert slices.table["label"].tolist() == ["glioma", "meningioma", "pituitary", "glioma"]
     for seed, thumb in zip((1, 2, 3, 4), slices.thumbnails):
-        assert np.array_equal(thumb, twins.shrink(picture(seed)))
+        assert np.array_equal(thumb, thumbnails.shrink(picture(seed)))
 
 
 def test_archive_is_read_once_and_comes_back_the_same(four, monkeypatch):
@@ -125,7 +125,7 @@ def files_of(seeds, mirrored):
     for seed, flip in zip(seeds, mirrored):
         image = picture(seed)[:, ::-1] if flip else picture(seed)
         grey = np.round(40 + image / 3000 * 150).astype(np.uint8)
-        out.append(twins.shrink(cv2.resize(grey, (WIDTH * 2, HEIGHT * 2), interpolation=cv2.INTER_CUBIC)))
+        out.append(thumbnails.shrink(cv2.resize(grey, (WIDTH * 2, HEIGHT * 2), interpolation=cv2.INTER_CUBIC)))
     frame = pd.DataFrame({"file": [f"Training/glioma/{n}.jpg" for n in range(len(out))]})
     return frame, np.stack(out)
 
@@ -246,7 +246,7 @@ def test_real_files_give_the_published_twins_again(real_data, figshare_tables):
 
     dataset = open_dataset(DataSettings(), real_data)
     slices = figshare.read(figshare_tables)
-    found = figshare.match(dataset.frame, twins.thumbnails(dataset), slices)
+    found = figshare.match(dataset.frame, thumbnails.thumbnails(dataset), slices)
     want = slices.files.sort_values("file", ignore_index=True)
     assert len(found) == 4750
     columns = ["file", "figshare_id", "figshare_class", "mirrored"]

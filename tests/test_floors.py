@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from gcaf_lib.data import splits, twins
+from gcaf_lib.data import splits, thumbnails
 from gcaf_lib.data.dataset import Dataset, data_hash, open_dataset
 from gcaf_lib.evaluation import floors, shortcuts
 from gcaf_lib.settings import DataSettings, results_dir
@@ -18,7 +18,7 @@ def noise(count: int, seed: int = 0) -> np.ndarray:
 
 def seen(thumbs: np.ndarray, **more) -> floors.Features:
     rows = thumbs.reshape(len(thumbs), -1).astype(np.float32) / 255
-    flipped = twins.mirror(thumbs).reshape(len(thumbs), -1).astype(np.float32) / 255
+    flipped = thumbnails.mirror(thumbs).reshape(len(thumbs), -1).astype(np.float32) / 255
     empty = np.zeros((len(thumbs), 1), np.float32)
     return floors.Features(rows, flipped, **{"size": empty, "border": empty, "masked": empty, **more})
 
@@ -33,7 +33,7 @@ def test_nearest_neighbour_is_scikit_learns():
 
 def test_only_the_mirror_aware_neighbour_finds_a_mirrored_copy():
     known = noise(40)
-    thumbs = np.concatenate([known, twins.mirror(known)])
+    thumbs = np.concatenate([known, thumbnails.mirror(known)])
     labels = np.tile(np.arange(40) % 4, 2)
     train, test = np.arange(40), np.arange(40, 80)
     assert (floors.predict("1nn-mirror", seen(thumbs), labels, train, test) == labels[test]).all()

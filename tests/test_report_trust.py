@@ -360,7 +360,7 @@ def test_every_picture_draws(answers):
         pictures.temperatures(t, {"validation": [t], "test": [t]}, [1.1]),
         pictures.selective({"one": curve}),
         pictures.decisions(benefit),
-        pictures.cascade(steps, 0.2),
+        pictures.cascade(steps),
         pictures.error_rates(rates, "size"),
         pictures.concentration(spread),
     ):

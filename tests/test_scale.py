@@ -29,12 +29,12 @@ def alone(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("check", ["check_resident", "check_average"])
+@pytest.mark.parametrize("check", ["check_layers", "check_resident", "check_average"])
 def test_stage(check):
     getattr(stages, check)()
 
 
-@pytest.mark.parametrize("check", ["check_resident", "check_average"])
+@pytest.mark.parametrize("check", ["check_layers", "check_resident", "check_average"])
 def test_stage_on_jax(check):
     alone(check)
 

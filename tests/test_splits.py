@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcaf_lib.data import figshare, splits, twins
+from gcaf_lib.data import figshare, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset, published_index
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings
 
@@ -279,5 +279,5 @@ def test_no_figshare_patient_straddles(real_data, figshare_tables):
             assert straddling(frame, ids.map(patients[column]).to_numpy()) == 0
     frame, _ = splits.read("twins", dataset)
     assert straddling(frame, ids.to_numpy()) == 0  # no slice, plain or mirrored, on both sides
-    found = figshare.match(dataset.frame, twins.thumbnails(dataset), figshare.read(figshare_tables))
+    found = figshare.match(dataset.frame, thumbnails.thumbnails(dataset), figshare.read(figshare_tables))
     assert len(found) == ids.notna().sum()

@@ -21,13 +21,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from gcaf_lib.data import twins
+from gcaf_lib.data import thumbnails
 from gcaf_lib.data.dataset import DataError
 from gcaf_lib.settings import cache_dir, digest
 
 LABELS = {1: "meningioma", 2: "glioma", 3: "pituitary"}  # cjdata.label
 COUNT = 3064
 MEMBER_LIMIT = 64 * 2**20  # bytes; a real slice is under 1 MB, so more is a bomb or another archive
+# Correlation of a file's thumbnail with its slice's: best matches are below 0.91 or above 0.999 (chapter 16).
+SAME_SLICE = 0.99
 TRUSTED = 0.5  # smallest IoU of a border's polygon and its mask
 
 
@@ -171,7 +173,7 @@ def read_archive(place: Path, progress: bool = True) -> Slices:
             continue
         about, image, border = read_slice(content, name)
         rows.append({"figshare_id": int(stem), "pid": about["pid"], "label": about["label"]})
-        thumbs.append(twins.shrink(image))
+        thumbs.append(thumbnails.shrink(image))
         borders.append(border)
     if not rows:
         raise DataError(f"{place} holds no figshare slices (1.mat … 3064.mat); run `gcaf data fetch`")
@@ -221,18 +223,18 @@ def _restore(path: Path) -> Slices:
 
 
 def match(
-    frame: pd.DataFrame, thumbs: np.ndarray, slices: Slices, threshold: float = twins.THRESHOLD
+    frame: pd.DataFrame, thumbs: np.ndarray, slices: Slices, threshold: float = SAME_SLICE
 ) -> pd.DataFrame:
     """Rows of `frame` that show a figshare slice: file, figshare_id, figshare_class, mirrored (0/1), similarity.
 
     thumbs: uint8 (N,64,64) of the files. Raises `DataError` when the slices stand transposed
     (an archive read without transposing): the matches of turned images would be chance.
     """
-    at, flipped, value = twins.nearest(thumbs, slices.thumbnails)
+    at, flipped, value = thumbnails.nearest(thumbs, slices.thumbnails)
     hit = value >= threshold
     turned = np.ascontiguousarray(slices.thumbnails.transpose(0, 2, 1))
     probe = slice(None, None, max(1, len(thumbs) // 200))
-    if (twins.nearest(thumbs[probe], turned)[2] >= threshold).sum() > hit[probe].sum():
+    if (thumbnails.nearest(thumbs[probe], turned)[2] >= threshold).sum() > hit[probe].sum():
         raise DataError(
             "the figshare slices stand transposed: h5py reads MATLAB arrays column-major, transpose them"
         )

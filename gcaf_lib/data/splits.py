@@ -3,7 +3,7 @@
     official       Kaggle's Training/Testing; validation is 10 % of Training, stratified
     paper          stratified random 80/10/10 with the counts of Table 2
     bytes          80/10/10; identical files stay together
-    twins          80/10/10; identical, near-identical and mirrored pictures stay together
+    twins          80/10/10; copies of one picture stay together, whatever was done to them
     patients       80/10/10; twins and figshare patients stay together
     patients-5fold the same groups in five folds
 
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from gcaf_lib.data import figshare, twins
+from gcaf_lib.data import figshare, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, digest, results_dir
 
@@ -134,15 +134,16 @@ def group_keys(dataset: Dataset, figshare_path: str | Path | None = None) -> dic
 
     Patients come from the figshare data, or from the phantoms' own patients.csv.
     """
-    frame, thumbs = dataset.frame, twins.thumbnails(dataset)
-    alike = twins.groups(frame, thumbs)
+    frame = dataset.frame
     if dataset.banner:  # phantoms know their patients
         table = pd.read_csv(Path(dataset.root) / "patients.csv", dtype=str)
         known = dict(zip(table["file"], table["patient"]))
         patient = np.array([known.get(file) for file in frame["file"]], dtype=object)
     else:
         slices = figshare.read(figshare_path)
-        patient = figshare.patients(frame, figshare.match(frame, thumbs, slices), slices)
+        matches = figshare.match(frame, thumbnails.thumbnails(dataset), slices)
+        patient = figshare.patients(frame, matches, slices)
+    alike = twins.groups(frame, twins.copies(twins.pairs(dataset), pd.notna(patient)))
     return {"twins": alike, "patients": twins.join(alike, patient)}
 
 
@@ -180,7 +181,7 @@ def write(protocol: str, frame: pd.DataFrame, dataset: Dataset, place: Path | No
         "split_hash": hash(frame),
         "files": len(frame),
         "groups": int(frame["group"].nunique()),
-        "threshold": twins.THRESHOLD,
+        "thresholds": [twins.THRESHOLD, twins.DOUBT],
     }
     if protocol == FIVEFOLD:
         labels = dataset.frame["label"].to_numpy(int)

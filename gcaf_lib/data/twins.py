@@ -1,8 +1,14 @@
-"""Twins: which files show the same picture, byte for byte, nearly, or left-right mirrored.
+"""Twins: which files show the same picture, whatever was done to it.
 
-Every file becomes a 64×64 grey thumbnail; two files are twins when the thumbnails, or one
-thumbnail and the other's mirror image, correlate at `THRESHOLD` or more. Twins of twins
-belong together, so the groups are the connected components of that graph.
+Copies of a picture in this dataset are mirrored, turned upside down, brightened, darkened, sharpened,
+re-encoded, or cut out anew. So each file is looked at twice, whole and cut to what is not background,
+reduced to a grey square, and rid of its local mean and spread:
+
+    d = (x - μ) / (s + 8),    μ, s: mean and spread under a Gaussian of σ = 4 pixels (of 128)
+
+which takes brightness and contrast out and leaves structure. Two files are as alike as the best correlation
+of d over both looks and four ways to turn one of them. Twins of twins belong together, so the groups are
+the connected components.
 """
 
 from __future__ import annotations
@@ -20,128 +26,140 @@ from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from gcaf_lib.data.dataset import DataError, Dataset
-from gcaf_lib.settings import cache_dir
+from gcaf_lib.data.thumbnails import grey, normalise
+from gcaf_lib.settings import cache_dir, digest
 
-SIDE = 64
-# The valley of the histogram of similarities between files (`histogram`, chapter 16). A file
-# against its figshare slice leaves no choice at all: best matches are below 0.91 or above 0.999.
-THRESHOLD = 0.99
+SIDE, COARSE = 128, 32  # pixels: of the comparison, and of the screen before it
+SIGMA = 4 / 128  # of the local mean and spread, as a share of the side
+# Between the two humps of the histogram of similarities (`histogram`, chapter 16): above are copies, below
+# other slices of one head.
+THRESHOLD = 0.8
+# Between files of which no patient is known the histogram is empty down to here. In doubt they are joined:
+# nobody could tell whether they are slices of one head.
+DOUBT = 0.65
+FLOOR = 0.6  # pairs less alike are not kept
+SCREEN = 0.1  # a pair at x on 128 pixels has at least x - 0.1 on 32 (measured from 0.65 up: x - 0.02)
+TURNS = ("as it is", "left-right", "up-down", "both")  # index: 1 for left-right + 2 for up-down
 BLOCK = 1024  # rows of a correlation block: 1024 × 7,023 float32 are 29 MB
+PAIRS = 256  # compared at full size at a time: two arrays of 17 MB
+_VERSION = 1
 
 
-def shrink(image: np.ndarray) -> np.ndarray:
-    """Grey image (H,W), any number type, reduced to uint8 (64,64) with INTER_AREA."""
-    if image.dtype != np.uint8:
-        image = image.astype(np.float32)
-        low, high = float(image.min()), float(image.max())
-        image = np.round((image - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)
-    return cv2.resize(np.ascontiguousarray(image), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+def trim(image: np.ndarray) -> np.ndarray:
+    """Grey image (H,W) without its dark margins; whole where little would be left."""
+    inside = image > max(10.0, 0.1 * float(image.max()))
+    rows, columns = (np.flatnonzero(inside.mean(axis) > 0.02) for axis in (1, 0))
+    if len(rows) < 16 or len(columns) < 16:
+        return image
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def grey(path: Path) -> np.ndarray:
-    """Image file as grey uint8 (H,W); raises `DataError` if it cannot be decoded."""
-    data = np.frombuffer(Path(path).read_bytes(), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-    if image is None:
-        raise DataError(f"{path} is not a readable image; run `gcaf data check` and fetch it again")
-    return image
+def looks(image: np.ndarray) -> np.ndarray:
+    """uint8 (2,128,128) of a grey image (H,W): whole, and trimmed."""
+    both = (np.ascontiguousarray(look) for look in (image, trim(image)))
+    return np.stack([cv2.resize(look, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for look in both])
 
 
-def thumbnails(dataset: Dataset, progress: bool = True) -> np.ndarray:
-    """uint8 (N,64,64) in the order of dataset.frame; computed once per data hash, then read from the cache.
-
-    Raises `DataError` when the dataset has no images on this machine.
-    """
-    store = cache_dir() / "thumbnails" / f"{dataset.hash}-{SIDE}.npy"
-    if store.is_file():
-        out = np.load(store, allow_pickle=False)
-        if out.shape == (len(dataset.frame), SIDE, SIDE):
-            return out
-    if dataset.root is None:
-        raise DataError("thumbnails need the images: `gcaf data fetch`, --data or GCAF_DATA")
-    paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
-    with ThreadPoolExecutor(2) as pool:
-        work = pool.map(lambda path: shrink(grey(path)), paths)
-        bar = tqdm(work, "thumbnails", len(paths), disable=None if progress else True)
-        out = np.stack(list(bar))
-    store.parent.mkdir(parents=True, exist_ok=True)
-    part = store.with_name(f".{store.name}.{os.getpid()}")
-    with part.open("wb") as file:
-        np.save(file, out)
-    os.replace(part, store)
+def describe(images: np.ndarray) -> np.ndarray:
+    """float32 (N,S,S): images (N,S,S) without local mean and spread, each of zero mean and unit length."""
+    sigma = SIGMA * images.shape[-1]
+    out = np.empty(images.shape, np.float32)
+    for number, image in enumerate(images):
+        x = image.astype(np.float32)
+        mean = cv2.GaussianBlur(x, (0, 0), sigma)
+        spread = np.sqrt(np.maximum(cv2.GaussianBlur(x * x, (0, 0), sigma) - mean * mean, 0))
+        out[number] = normalise(((x - mean) / (spread + 8))[None]).reshape(x.shape)
     return out
 
 
-def normalise(images: np.ndarray) -> np.ndarray:
-    """Rows of zero mean and unit length, float32 (N,P): their dot product is the correlation.
+def turn(images: np.ndarray, way: int) -> np.ndarray:
+    """(N,H,W) turned by TURNS[way]; doing it twice undoes it."""
+    return images[:, :: -1 if way & 2 else 1, :: -1 if way & 1 else 1]
 
-    A constant image becomes zeros, so it correlates with nothing.
+
+def _screened(images: np.ndarray, floor: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(left, right) rows, left < right, of the pairs that are worth a comparison at full size."""
+    small = np.stack([cv2.resize(image, (COARSE, COARSE), interpolation=cv2.INTER_AREA) for image in images])
+    unit = describe(small)
+    flat = [np.ascontiguousarray(turn(unit, way)).reshape(len(unit), -1) for way in range(4)]
+    for start in range(0, len(unit), BLOCK):
+        rows = flat[0][start : start + BLOCK]
+        found = np.zeros((len(rows), len(unit) - start), bool)
+        for turned in flat:
+            found |= rows @ turned[start:].T >= floor - SCREEN
+        left, right = np.nonzero(np.triu(found, 1))
+        yield left + start, right + start
+
+
+def compare(images: np.ndarray, floor: float = FLOOR, progress: bool = True) -> pd.DataFrame:
+    """Pairs of rows at or above `floor`: columns left < right, similarity (float32), turn (index of TURNS).
+
+    images: uint8 (N,2,128,128), the `looks` of N files. A constant image is nobody's twin.
     """
-    rows = np.asarray(images).reshape(len(images), -1).astype(np.float32)
-    rows -= rows.mean(1, keepdims=True)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, length, out=np.zeros_like(rows), where=length > 1e-3)
-
-
-def mirror(images: np.ndarray) -> np.ndarray:
-    """Left-right mirror images of (N,H,W)."""
-    return np.ascontiguousarray(images[:, :, ::-1])
-
-
-def blocks(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """(first row, plain, mirrored): correlations of rows of thumbnails `left` with all of `right`, blockwise."""
-    a, b, m = normalise(left), normalise(right), normalise(mirror(right))
-    for start in range(0, len(a), BLOCK):
-        rows = a[start : start + BLOCK]
-        yield start, rows @ b.T, rows @ m.T
-
-
-def nearest(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(index into right, mirrored bool, correlation) of the best partner of each thumbnail of `left`."""
-    found, flags, best = [], [], []
-    for _, plain, mirrored in blocks(left, right):
-        rows = np.arange(len(plain))
-        at, at_m = plain.argmax(1), mirrored.argmax(1)
-        value, value_m = plain[rows, at], mirrored[rows, at_m]
-        flip = value_m > value
-        found.append(np.where(flip, at_m, at))
-        flags.append(flip)
-        best.append(np.where(flip, value_m, value))
-    return np.concatenate(found), np.concatenate(flags), np.concatenate(best)
-
-
-def pairs(thumbs: np.ndarray, threshold: float = THRESHOLD) -> pd.DataFrame:
-    """Pairs of rows at or above `threshold`: columns left < right, similarity, mirrored."""
     out = []
-    for start, plain, mirrored in blocks(thumbs, thumbs):
-        value = np.maximum(plain, mirrored)
-        i, j = np.nonzero(value >= threshold)
-        keep = i + start < j
-        i, j = i[keep], j[keep]
-        flag = mirrored[i, j] > plain[i, j]
-        out.append(pd.DataFrame({"left": i + start, "right": j, "similarity": value[i, j], "mirrored": flag}))
-    return pd.concat(out, ignore_index=True)
+    for look in tqdm((0, 1), "comparing files", disable=None if progress else True):
+        pairs = [np.concatenate(side) for side in zip(*_screened(images[:, look], floor))]
+        unit = describe(images[:, look])
+        for at in range(0, len(pairs[0]), PAIRS):
+            left, right = (side[at : at + PAIRS] for side in pairs)
+            a, b = unit[left], unit[right]
+            value = np.stack([np.einsum("nij,nij->n", a, turn(b, way)) for way in range(4)])
+            way = value.argmax(0)
+            table = {"left": left, "right": right, "similarity": value.max(0).clip(max=1), "turn": way}
+            out.append(pd.DataFrame(table))
+    found = pd.concat(out, ignore_index=True)
+    found = found[found["similarity"] >= floor].sort_values("similarity", ascending=False, kind="stable")
+    return found.drop_duplicates(["left", "right"]).sort_values(["left", "right"], ignore_index=True)
 
 
-def histogram(thumbs: np.ndarray, low: float = 0.9, bins: int = 40) -> pd.DataFrame:
-    """Histogram of all pair similarities from `low` to 1: columns left, right (bin edges), plain, mirrored.
+def pairs(dataset: Dataset, progress: bool = True) -> pd.DataFrame:
+    """`compare` of all files of a dataset, in the order of dataset.frame; kept in the cache folder.
 
-    The threshold stands in its valley: to the left neighbouring slices of one patient, to the
-    right copies of one slice.
+    Raises `DataError` when the dataset has no images on this machine, or one can't be decoded.
     """
-    edges = np.linspace(low, 1.0, bins + 1)
-    found = pairs(thumbs, low)
-    # float32 dot products of identical images may end a hair above 1
-    value = found["similarity"].to_numpy().clip(max=1.0)
-    flag = found["mirrored"].to_numpy(bool)
-    return pd.DataFrame(
-        {
-            "left": edges[:-1],
-            "right": edges[1:],
-            "plain": np.histogram(value[~flag], edges)[0],
-            "mirrored": np.histogram(value[flag], edges)[0],
-        }
-    )
+    store = cache_dir() / "twins" / f"{digest([dataset.hash, _VERSION])}.csv"
+    if store.is_file():
+        return pd.read_csv(store).astype({"similarity": np.float32})
+    if dataset.root is None:
+        raise DataError("finding copies needs the images: `gcaf data fetch`, --data or GCAF_DATA")
+    paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        work = pool.map(lambda path: looks(grey(path)), paths)
+        images = np.stack(list(tqdm(work, "reading files", len(paths), disable=None if progress else True)))
+    found = compare(images, progress=progress)
+    store.parent.mkdir(parents=True, exist_ok=True)
+    part = store.with_name(f".{store.name}.{os.getpid()}")
+    found.to_csv(part, index=False, float_format="%.5f")
+    os.replace(part, store)
+    return found
+
+
+def copies(
+    found: pd.DataFrame, known: np.ndarray, threshold: float = THRESHOLD, doubt: float = DOUBT
+) -> pd.DataFrame:
+    """The pairs that count as copies: at `threshold`, or at `doubt` where of neither file the patient is known.
+
+    found: what `compare` gives; known (N,) bool: of which files the patient is known.
+    """
+    bar = np.where(known[found["left"]] | known[found["right"]], threshold, doubt)
+    return found[found["similarity"] >= bar]
+
+
+def groups(frame: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
+    """Twin groups (N,) int of the rows of `frame`: identical bytes, or joined by the pairs `found` (`copies`)."""
+    edges = (np.ones(len(found), np.int32), (found["left"], found["right"]))
+    graph = coo_matrix(edges, shape=(len(frame), len(frame)))
+    return join(connected_components(graph, directed=False)[1], frame["sha256"].to_numpy())
+
+
+def histogram(found: pd.DataFrame, bins: int = 40) -> pd.DataFrame:
+    """Numbers of pairs by similarity from `FLOOR` to 1: left, right (bin edges), and one column a turn."""
+    edges = np.linspace(FLOOR, 1.0, bins + 1)
+    columns = {
+        name: np.histogram(found["similarity"][found["turn"] == way], edges)[0]
+        for way, name in enumerate(TURNS)
+    }
+    return pd.DataFrame({"left": edges[:-1], "right": edges[1:], **columns})
 
 
 def join(*keys: np.ndarray) -> np.ndarray:
@@ -161,13 +179,3 @@ def join(*keys: np.ndarray) -> np.ndarray:
     i, j = (np.concatenate(side) for side in zip(*edges))
     graph = coo_matrix((np.ones(len(i), np.int32), (i, j)), shape=(size, size))
     return connected_components(graph, directed=False)[1]
-
-
-def groups(frame: pd.DataFrame, thumbs: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
-    """Twin groups (N,) int: identical bytes, or thumbnails that correlate at `threshold` plain or mirrored."""
-    found = pairs(thumbs, threshold)
-    graph = coo_matrix(
-        (np.ones(len(found), np.int32), (found["left"], found["right"])), shape=(len(frame), len(frame))
-    )
-    alike = connected_components(graph, directed=False)[1]
-    return join(alike, frame["sha256"].to_numpy())

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import figshare, splits, twins
+from gcaf_lib.data import figshare, splits, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 
@@ -45,7 +45,7 @@ def twin_table(files: np.ndarray, groups: np.ndarray, thumbs: np.ndarray) -> pd.
     files, groups: (N,); thumbs: uint8 (N,64,64). `mirrored` is relative to the group's first file,
     `similarity` the correlation with the file's nearest twin, plain or mirrored.
     """
-    unit, flipped = twins.normalise(thumbs), twins.normalise(twins.mirror(thumbs))
+    unit, flipped = thumbnails.normalise(thumbs), thumbnails.normalise(thumbnails.mirror(thumbs))
     rows = []
     for group, members in pd.Series(np.arange(len(files))).groupby(groups):
         at = members.to_numpy()
@@ -87,7 +87,7 @@ def similarity_table(thumbs: np.ndarray, slices: figshare.Slices | None) -> pd.D
     tables = [twins.histogram(thumbs, edges[0], len(edges) - 1).assign(kind="files")]
     if slices is not None:
         edges = _EDGES["slices"]
-        _, flag, value = twins.nearest(thumbs, slices.thumbnails)
+        _, flag, value = thumbnails.nearest(thumbs, slices.thumbnails)
         value = value.clip(edges[0], 1.0)
         counts = {
             name: np.histogram(value[flag == k], edges)[0] for k, name in enumerate(("plain", "mirrored"))
@@ -99,7 +99,7 @@ def similarity_table(thumbs: np.ndarray, slices: figshare.Slices | None) -> pd.D
 
 def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> Audit:
     """The audit from the images, and from the figshare data (phantoms: from their patients.csv)."""
-    frame, thumbs = dataset.frame, twins.thumbnails(dataset)
+    frame, thumbs = dataset.frame, thumbnails.thumbnails(dataset)
     if dataset.banner:
         groups, slices = splits.compute("twins", dataset)["group"].to_numpy(), None
         table = pd.read_csv(Path(dataset.root) / "patients.csv", dtype=str).set_index("file")["patient"]

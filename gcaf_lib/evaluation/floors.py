@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from gcaf_lib.data import figshare, splits, twins
+from gcaf_lib.data import figshare, splits, thumbnails
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.evaluation import worth
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
@@ -83,13 +83,13 @@ def boxes(dataset: Dataset, figshare_path: str | Path | None = None) -> np.ndarr
     if dataset.banner:
         for row, file in enumerate(dataset.frame["file"]):
             path = Path(dataset.root) / "masks" / f"{Path(file).stem}.png"  # none for no-tumour
-            mask = twins.grey(path) if path.is_file() else None
+            mask = thumbnails.grey(path) if path.is_file() else None
             if mask is not None and mask.any():
                 (y, x), (height, width) = np.nonzero(mask), mask.shape
                 out[row] = x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height
         return out
     slices = figshare.read(figshare_path)
-    matches = figshare.match(dataset.frame, twins.thumbnails(dataset), slices)
+    matches = figshare.match(dataset.frame, thumbnails.thumbnails(dataset), slices)
     known = figshare.borders(matches, slices)
     for row, file in enumerate(dataset.frame["file"]):
         if file in known:
@@ -136,12 +136,12 @@ def mask_out(thumbs: np.ndarray, labels: np.ndarray, known: np.ndarray, seed: in
 
 def features(dataset: Dataset, figshare_path: str | Path | None = None) -> Features:
     """Everything the floors see, from the images and the tumour borders."""
-    thumbs = twins.thumbnails(dataset)
+    thumbs = thumbnails.thumbnails(dataset)
     masked = mask_out(thumbs, dataset.frame["label"].to_numpy(int), boxes(dataset, figshare_path))
     half = masked.reshape(len(masked), 32, 2, 32, 2).mean((2, 4)).reshape(len(masked), -1)
     return Features(
         thumbs.reshape(len(thumbs), -1).astype(np.float32) / 255,
-        twins.mirror(thumbs).reshape(len(thumbs), -1).astype(np.float32) / 255,
+        thumbnails.mirror(thumbs).reshape(len(thumbs), -1).astype(np.float32) / 255,
         size_features(dataset.frame),
         border_features(thumbs),
         half.astype(np.float32),

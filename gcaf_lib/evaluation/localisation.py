@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.evaluation import clustered
 from gcaf_lib.evaluation.gradcam import scaled, upsample
+from gcaf_lib.evaluation.significance import Interval
 
 _EPS = 1e-12
 
@@ -160,6 +162,31 @@ def correlation(first, second) -> np.ndarray:
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     spread = np.sqrt((a**2).sum(1) * (b**2).sum(1))
     return np.divide((a * b).sum(1), spread, out=np.full(len(a), np.nan), where=spread > _EPS)
+
+
+def unlike(first, second, groups, labels=None) -> Interval:
+    """The yardstick of agreement: mean correlation of maps (n, h, w) of images of different patients.
+
+    Map i of `first` is correlated with map j of `second` for every two images whose `groups` (n,) differ
+    (and whose `labels` agree, where given): what pairs drawn at random come to, whatever order the images
+    stand in. Pairs with a constant map count nowhere. The interval draws patients anew, a pair as often as
+    both of its patients together. NaN throughout where there is no pair.
+    """
+    groups = np.asarray(groups)
+    sides = [np.asarray(m, np.float64).reshape(len(m), -1) for m in (first, second)]
+    sides = [m - m.mean(1, keepdims=True) for m in sides]
+    norms = [np.linalg.norm(m, axis=1) for m in sides]
+    pairs = (groups[:, None] != groups) & (norms[0][:, None] > _EPS) & (norms[1] > _EPS)
+    if labels is not None:
+        pairs &= np.asarray(labels)[:, None] == np.asarray(labels)
+    if not pairs.any():
+        return Interval(np.nan, np.nan, np.nan)
+    unit = [m / np.maximum(norm, _EPS)[:, None] for m, norm in zip(sides, norms)]
+    alike = np.where(pairs, unit[0] @ unit[1].T, 0)
+    drawn = clustered.weights(groups).astype(float)
+    sums, counts = (((drawn @ table) * drawn).sum(1) for table in (alike, pairs))
+    sample = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    return clustered.interval(alike.sum() / pairs.sum(), sample)
 
 
 def consistency(runs: Sequence[np.ndarray], labels, classes: Sequence[str] | None = None) -> pd.DataFrame:

@@ -30,7 +30,10 @@ IMAGES = 240
 QUARTERS = ("top quarter", "upper half", "upper three quarters", "all")
 COLUMNS = ("run", "step", "replaced", "map", "correlation", "low", "high", "rank", "empty", "n", "accuracy")
 OTHER, SHUFFLED = -1, -2  # steps that are none of the cascade's
-WORDS = {OTHER: "nothing; the map of another image", SHUFFLED: "the labels, shuffled before training"}
+WORDS = {
+    OTHER: "nothing; the map of another patient's image",
+    SHUFFLED: "the labels, shuffled before training",
+}
 
 
 def steps(model) -> list[tuple[str, list[str]]]:
@@ -56,17 +59,24 @@ def steps(model) -> list[tuple[str, list[str]]]:
 def cascade(
     model, untrained, images, targets, batch: int = 64
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """(words, {backbone: maps (n, h, w)}) after each step; `model` is left with untrained weights.
+    """(words, {name: maps (n, h, w)}) after each step; `model` is left with untrained weights.
 
     untrained: the same graph with other initial weights. Maps are of the classes `targets` (n,)
     throughout: the question is whether the map for one class survives, not which class is named.
     """
-    from gcaf_lib.model import gradcam as cam
-
     for word, names in steps(model):
         for name in names:
             model.get_layer(name).set_weights(untrained.get_layer(name).get_weights())
-        yield word, cam.maps(model, images, targets=targets, batch=batch)[0]
+        yield word, _maps(model, images, targets, batch)
+
+
+def _maps(model, images, targets, batch: int = 64) -> dict[str, np.ndarray]:
+    """The maps that records keep: each backbone's, their mean (`fused`), and the whole model's."""
+    from gcaf_lib.model import gradcam as cam
+
+    cams = cam.maps(model, images, targets=targets, batch=batch)[0]
+    whole = cam.maps(model, images, targets=targets, batch=min(batch, 16), method=cam.LAYERLESS)[0]
+    return {**cams, tumours.FUSED: gradcam.fused(cams, next(iter(cams.values())).shape[1:]), **whole}
 
 
 def shuffled_labels(work: Any, seed: int = 0) -> Any:
@@ -94,11 +104,11 @@ def shuffled_labels(work: Any, seed: int = 0) -> Any:
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Spearman correlation of each pair of maps (n, h, w), (n,); NaN where a map is constant."""
-    a, b = (
-        rankdata(np.asarray(m, np.float64).reshape(len(m), -1), axis=1).reshape(np.shape(m))
-        for m in (first, second)
-    )
-    return localisation.correlation(a, b)
+    return localisation.correlation(_ranked(first), _ranked(second))
+
+
+def _ranked(maps: np.ndarray) -> np.ndarray:
+    return rankdata(np.reshape(maps, (len(maps), -1)), axis=1).reshape(np.shape(maps))
 
 
 class _Sample(NamedTuple):
@@ -130,8 +140,8 @@ def compute(
 
     correlation, low, high: mean over images of the Pearson correlation with the trained maps, and its
     cluster-bootstrap interval; rank: the same of Spearman's; empty: share of all-zero maps (which count
-    in no mean); accuracy: of the model that drew the maps, on these images. Step -1 correlates the
-    trained maps of different images; step -2 (`shuffled`: trains a model, minutes) those of a model
+    in no mean); accuracy: of the model that drew the maps, on these images. Step -1 is the yardstick,
+    the trained maps of different patients' images (`localisation.unlike`); step -2 (`shuffled`: trains a model, minutes) those of a model
     whose labels were shuffled. Raises `RunError` where the weights are not on this machine, `DataError`
     where the images are not.
     """
@@ -142,17 +152,14 @@ def compute(
     model = load_model(record)
     untrained = classifier.build(s.model, s.data.image_size, len(s.data.classes), seed=record.seed + 1000)
     lines, first = [], {}
-    for number, (word, cams) in enumerate(cascade(model, untrained, sample.images, sample.named)):
-        named = _with_fused(cams)
+    for number, (word, named) in enumerate(cascade(model, untrained, sample.images, sample.named)):
         first = first or named
         right = _accuracy(model, sample)
         for name, maps in named.items():
             agreement = _agreement(first[name], maps, sample.groups)
             lines.append((record.key, number, word, name, *agreement, right))
-    turn = np.roll(np.arange(len(sample.images)), 1)
     for name, maps in first.items():
-        agreement = _agreement(maps, maps[turn], sample.groups)
-        lines.append((record.key, OTHER, WORDS[OTHER], name, *agreement, np.nan))
+        lines.append((record.key, OTHER, WORDS[OTHER], name, *_yardstick(maps, sample.groups), np.nan))
     if shuffled:
         now, right = _trained_on_shuffled(record, sample)
         for name, maps in now.items():
@@ -163,18 +170,12 @@ def compute(
 
 def _trained_on_shuffled(record: Any, sample: _Sample) -> tuple[dict[str, np.ndarray], float]:
     """Maps and accuracy of this run's settings trained on shuffled labels, in a store of its own."""
-    from gcaf_lib.model import gradcam as cam
     from gcaf_lib.training import reproduce, train
 
     work = shuffled_labels(train.task(record.settings))
     with reproduce.beside_store():
         model = train.load_model(train.get(record.settings, record.seed, work=work))
-    cams = cam.maps(model, sample.images, targets=sample.named)[0]
-    return _with_fused(cams), _accuracy(model, sample)
-
-
-def _with_fused(cams: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {**cams, tumours.FUSED: gradcam.fused(cams, next(iter(cams.values())).shape[1:])}
+    return _maps(model, sample.images, sample.named), _accuracy(model, sample)
 
 
 def _accuracy(model, sample: _Sample) -> float:
@@ -184,11 +185,21 @@ def _accuracy(model, sample: _Sample) -> float:
     return float((answers == sample.labels).mean())
 
 
+def _yardstick(maps: np.ndarray, groups: np.ndarray) -> tuple:
+    """What `_agreement` says, of maps of images of different patients."""
+    rank = localisation.unlike(_ranked(maps), _ranked(maps), groups)
+    return (*localisation.unlike(maps, maps, groups), rank.value, *_emptiness(maps))
+
+
 def _agreement(first: np.ndarray, now: np.ndarray, groups: np.ndarray) -> tuple:
     plain, rank = localisation.correlation(first, now), rank_correlation(first, now)
     value = clustered.mean(plain, groups)
     spearman = float(np.nanmean(rank)) if not np.isnan(rank).all() else np.nan
-    return (*value, spearman, float((now.max((1, 2)) <= 0).mean()), len(now))
+    return (*value, spearman, *_emptiness(now))
+
+
+def _emptiness(maps: np.ndarray) -> tuple[float, int]:
+    return float((maps.max((1, 2)) <= 0).mean()), len(maps)
 
 
 def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) -> pd.DataFrame | None:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from gcaf_lib.data import preprocess, splits, twins
+from gcaf_lib.data import preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
@@ -37,7 +37,7 @@ def canonical_thumbnails(dataset: Dataset) -> np.ndarray:
     paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
     return np.stack(
         [
-            twins.shrink(preprocess.canonical(preprocess.decode(path))[..., 0])
+            thumbnails.shrink(preprocess.canonical(preprocess.decode(path))[..., 0])
             for path in tqdm(paths, "re-encoding", disable=None)
         ]
     )
@@ -46,7 +46,7 @@ def canonical_thumbnails(dataset: Dataset) -> np.ndarray:
 def canonical_features(dataset: Dataset) -> floors.Features:
     """What the floors see of the re-encoded files. All have one size, and the tumours' places are not carried over."""
     thumbs, nothing = canonical_thumbnails(dataset), np.zeros((len(dataset.frame), 1), np.float32)
-    plain, flipped = (a.reshape(len(a), -1).astype(np.float32) / 255 for a in (thumbs, twins.mirror(thumbs)))
+    plain, flipped = (a.reshape(len(a), -1).astype(np.float32) / 255 for a in (thumbs, thumbnails.mirror(thumbs)))
     return floors.Features(plain, flipped, nothing, floors.border_features(thumbs), nothing)
 
 

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import figshare, preprocess, splits, twins
+from gcaf_lib.data import figshare, preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import gradcam, localisation
 from gcaf_lib.settings import DataSettings, results_dir
@@ -60,7 +60,7 @@ def masks(
     slices = figshare.read(figshare_path)
     matches = slices.files
     if matches is None:
-        matches = figshare.match(dataset.frame, twins.thumbnails(dataset), slices)
+        matches = figshare.match(dataset.frame, thumbnails.thumbnails(dataset), slices)
     row_of = {file: row for row, file in enumerate(files)}
     for file, polygon in figshare.borders(matches, slices).items():
         if file in row_of:
@@ -92,7 +92,7 @@ def image_table(dataset: Dataset, known: Mapping[int, np.ndarray]) -> pd.DataFra
     """file, area (share of the image), x, y (the tumour's centre, fractions), symmetry; NaN: no border known."""
     out = pd.DataFrame(
         {"file": dataset.frame["file"].to_numpy(), "area": np.nan, "x": np.nan, "y": np.nan}
-    ).assign(symmetry=symmetry(twins.thumbnails(dataset)))
+    ).assign(symmetry=symmetry(thumbnails.thumbnails(dataset)))
     for row, mask in known.items():
         y, x = np.nonzero(mask)
         side = mask.shape[0]
@@ -125,8 +125,9 @@ def of_baselines(dataset: Dataset, data: DataSettings, known: Mapping[int, np.nd
 
 
 def of_record(record: Any, dataset: Dataset, known: Mapping[int, np.ndarray]) -> pd.DataFrame:
-    """Scores of a run's maps on its test images with a border: each backbone's, their mean (`fused`), and
-    `usual place`: the mean border of the training images of the class that the model named."""
+    """Scores of every map a run keeps, on its test images with a border: each backbone's, their mean
+    (`fused`), those of the whole model, and `usual place`: the mean border of the training images of the
+    class that the model named."""
     if record.maps is None:
         return pd.DataFrame(columns=list(COLUMNS))
     at = np.flatnonzero([int(r) in known for r in record.maps["rows"]])
@@ -135,7 +136,7 @@ def of_record(record: Any, dataset: Dataset, known: Mapping[int, np.ndarray]) ->
         return pd.DataFrame(columns=list(COLUMNS))
     drawn = np.stack([known[r] for r in rows])
     cams = backbone_maps(record, at)
-    named = {**cams, FUSED: gradcam.fused(cams, SIDE)}
+    named = {**cams, FUSED: gradcam.fused(cams, SIDE), **whole_maps(record, at)}
     named[PLACE] = _usual_places(record, dataset, known)[record.maps["target"][at].astype(int)]
     return pd.concat(
         [score(maps, drawn, rows, record.key, name) for name, maps in named.items()], ignore_index=True
@@ -143,11 +144,20 @@ def of_record(record: Any, dataset: Dataset, known: Mapping[int, np.ndarray]) ->
 
 
 def backbone_maps(record: Any, at: Sequence[int] | slice = slice(None)) -> dict[str, np.ndarray]:
-    """backbone to its stored maps (n, h, w) float32, of these places of the record."""
+    """backbone to its stored Grad-CAM maps (n, h, w) float32, of these places of the record."""
+    return _stored(record, "cam_", at)
+
+
+def whole_maps(record: Any, at: Sequence[int] | slice = slice(None)) -> dict[str, np.ndarray]:
+    """method to its stored maps of the whole model (n, h, w) float32; older records keep none."""
+    return _stored(record, "whole_", at)
+
+
+def _stored(record: Any, prefix: str, at: Sequence[int] | slice) -> dict[str, np.ndarray]:
     return {
-        name.removeprefix("cam_"): maps[at].astype(np.float32)
+        name.removeprefix(prefix): maps[at].astype(np.float32)
         for name, maps in record.maps.items()
-        if name.startswith("cam_")
+        if name.startswith(prefix)
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from gcaf_lib.settings import SettingsError, digest
 
@@ -70,23 +71,61 @@ def jit_compile() -> bool | str:
 
 
 def pipeline(batches: keras.utils.PyDataset) -> Any:
-    """What `fit` should be given in place of `batches`, whose items stay as they are, in their order.
+    """What `fit` should be given in place of `batches` (`training.feed.Batches`): the same items, in their order.
 
-    TensorFlow: a tf.data pipeline that doesn't tune itself. The one that Keras makes of a PyDataset does, in a
-    thread that sleeps for up to a minute at a time and that the end of the pipeline doesn't wake (seen in
-    TensorFlow 2.21): every `fit` would end with that wait. Elsewhere the batches themselves.
+    TensorFlow: a tf.data pipeline that gathers the images by the row numbers of all batches, drawn beforehand,
+    from one copy in the host's memory. What Keras would make of a PyDataset calls Python from a generator
+    operation, and has two prices (seen in TensorFlow 2.21): the operation has every process that once
+    held it give all large tensors back to the system and fault them in again (M_TRIM_THRESHOLD), which halves
+    its speed; and a thread that tunes the pipeline sleeps for up to a minute at a time and isn't woken at
+    the end of `fit`. Elsewhere the batches themselves.
     """
     if keras.backend.backend() != "tensorflow":
         return batches
     import tensorflow as tf
 
-    signature = tf.nest.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), batches[0])
-    items = tf.data.Dataset.from_generator(
-        lambda: (batches[i] for i in range(len(batches))), output_signature=signature
-    )
+    rows, labels = zip(*(batches.rows_and_labels(i) for i in range(len(batches))))
+    with tf.device(
+        "CPU"
+    ):  # an array given to `map` by a tensor is no constant of its graph, which 2 GiB bound
+        images = None if batches.images is None else tf.convert_to_tensor(batches.images)
+        items = tf.data.Dataset.from_tensor_slices((np.stack(rows), np.stack(labels)))
+
+    def item(row, label):
+        if images is None:
+            return {"row": row, "label": label}, label
+        return {"image": tf.gather(images, row), "label": label}, label
+
     options = tf.data.Options()
     options.autotune.enabled = False
-    return items.prefetch(2).with_options(options)
+    return items.map(item).prefetch(2).with_options(options)
+
+
+def fused_batch_norm(x, scale, offset, mean, variance, epsilon: float, training: bool):
+    """x (B, h, w, C) normalised, and the mean and variance (C,) it was normalised with; None where there is no gain.
+
+    In training by the batch's own mean and (biased) variance. TensorFlow on a CPU alone: one operation for
+    Keras's ten and as many in its gradient, and one that TensorFlow merges into a convolution before it.
+    XLA fuses Keras's ten itself, and on a GPU the gradient of the frozen one isn't deterministic.
+    """
+    if keras.backend.backend() != "tensorflow" or accelerators():
+        return None
+    import tensorflow as tf
+
+    none = tf.zeros((0,))
+    y, found, spread, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=scale,
+        offset=offset,
+        mean=none if training else mean,
+        variance=none if training else variance,
+        epsilon=epsilon,
+        is_training=training,
+    )
+    if not training:
+        return y, mean, variance
+    count = tf.cast(tf.size(x) / tf.size(scale), x.dtype)
+    return y, found, spread * (count - 1) / count  # TensorFlow hands out the unbiased variance
 
 
 def compilation_cache(folder: Path) -> Path | None:

@@ -15,12 +15,41 @@ from typing import NamedTuple
 import keras
 from keras import layers, ops
 
+from gcaf_lib.model import backend
+
 HE = "he_normal"
 # what Keras's EfficientNets use; He initialisation over the fan out
 CONV_INIT = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"},
 }
+
+
+@keras.saving.register_keras_serializable("gcaf")
+def swish(x):
+    """x·σ(x). Keras's own has TensorFlow compute σ a second time for the gradient."""
+    return x * ops.sigmoid(x)
+
+
+@keras.saving.register_keras_serializable("gcaf")
+class BatchNormalization(layers.BatchNormalization):
+    """Keras's layer, its weights and its numbers but for rounding, in one operation where that is faster."""
+
+    def call(self, inputs, training=None, mask=None):
+        learns = bool(training and self.trainable)
+        x = ops.cast(inputs, "float32")
+        state = (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        fused = backend.fused_batch_norm(
+            x, *(ops.convert_to_tensor(v, "float32") for v in state), self.epsilon, learns
+        )
+        if fused is None:
+            return super().call(inputs, training=training, mask=mask)
+        y, mean, variance = fused
+        if learns:
+            m = self.momentum
+            self.moving_mean.assign(self.moving_mean * m + mean * (1 - m))
+            self.moving_variance.assign(self.moving_variance * m + variance * (1 - m))
+        return ops.cast(y, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable("gcaf")
@@ -93,7 +122,7 @@ class Stage(NamedTuple):
     fused: bool = False
 
 
-def _conv_bn(x, filters, kernel, name, bn, *, stride=1, activation="swish", momentum=0.9, **kwargs):
+def _conv_bn(x, filters, kernel, name, bn, *, stride=1, activation=swish, momentum=0.9, **kwargs):
     x = layers.Conv2D(
         filters,
         kernel,
@@ -104,7 +133,7 @@ def _conv_bn(x, filters, kernel, name, bn, *, stride=1, activation="swish", mome
         name=name,
         **kwargs,
     )(x)
-    x = layers.BatchNormalization(momentum=momentum, name=bn)(x)
+    x = BatchNormalization(momentum=momentum, name=bn)(x)
     return layers.Activation(activation, name=f"{bn}_activation")(x) if activation else x
 
 
@@ -152,8 +181,8 @@ def mbconv(x, stage: Stage, stride: int, drop: float, name: str, *, momentum: fl
             depthwise_initializer=CONV_INIT,
             name=f"{name}_dwconv",
         )(x)
-        x = layers.BatchNormalization(momentum=momentum, name=f"{name}_bn")(x)
-        x = layers.Activation("swish", name=f"{name}_activation")(x)
+        x = BatchNormalization(momentum=momentum, name=f"{name}_bn")(x)
+        x = layers.Activation(swish, name=f"{name}_activation")(x)
         if stage.squeeze:
             x = _squeeze_excite(x, max(1, int(start.shape[-1] * stage.squeeze)), name)
         x = _conv_bn(
@@ -168,9 +197,9 @@ def mbconv(x, stage: Stage, stride: int, drop: float, name: str, *, momentum: fl
 
 def _squeeze_excite(x, filters, name):
     se = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_se_squeeze")(x)
-    se = layers.Conv2D(
-        filters, 1, activation="swish", kernel_initializer=CONV_INIT, name=f"{name}_se_reduce"
-    )(se)
+    se = layers.Conv2D(filters, 1, activation=swish, kernel_initializer=CONV_INIT, name=f"{name}_se_reduce")(
+        se
+    )
     se = layers.Conv2D(
         x.shape[-1], 1, activation="sigmoid", kernel_initializer=CONV_INIT, name=f"{name}_se_expand"
     )(se)
@@ -191,8 +220,8 @@ def efficientnet(x, stages, stem: int, top: int, name: str, *, drop=0.2, momentu
         kernel_initializer=CONV_INIT,
         name=f"{name}_stem_conv",
     )(x)
-    x = layers.BatchNormalization(momentum=momentum, name=f"{name}_stem_bn")(x)
-    x = layers.Activation("swish", name=f"{name}_stem_activation")(x)
+    x = BatchNormalization(momentum=momentum, name=f"{name}_stem_bn")(x)
+    x = layers.Activation(swish, name=f"{name}_stem_activation")(x)
     total, done = sum(stage.repeats for stage in stages), 0
     for i, stage in enumerate(stages, 1):
         for j in range(stage.repeats):
@@ -257,7 +286,7 @@ def _unit(x, filters, kernel, name, momentum, stride=1, relu=True):
     x = layers.Conv2D(
         filters, kernel, strides=stride, padding="same", kernel_initializer=HE, name=f"{name}_conv"
     )(x)
-    x = layers.BatchNormalization(momentum=momentum, epsilon=1.001e-5, name=f"{name}_bn")(x)
+    x = BatchNormalization(momentum=momentum, epsilon=1.001e-5, name=f"{name}_bn")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x) if relu else x
 
 
@@ -285,7 +314,7 @@ def densenet(x, depths, growth: int, name: str, *, stem=16, momentum=0.9):
     x = layers.MaxPooling2D(2, name=f"{name}_pool1")(x)
     for i, depth in enumerate(depths, 2):
         if i > 2:
-            x = layers.BatchNormalization(name=f"{name}_pool{i - 1}_bn", **norm)(x)
+            x = BatchNormalization(name=f"{name}_pool{i - 1}_bn", **norm)(x)
             x = layers.Activation("relu", name=f"{name}_pool{i - 1}_relu")(x)
             x = layers.Conv2D(
                 x.shape[-1] // 2, 1, use_bias=False, kernel_initializer=HE, name=f"{name}_pool{i - 1}_conv"
@@ -293,12 +322,12 @@ def densenet(x, depths, growth: int, name: str, *, stem=16, momentum=0.9):
             x = layers.AveragePooling2D(2, name=f"{name}_pool{i - 1}_pool")(x)
         for j in range(1, depth + 1):
             block = f"{name}_conv{i}_block{j}"
-            y = layers.BatchNormalization(name=f"{block}_0_bn", **norm)(x)
+            y = BatchNormalization(name=f"{block}_0_bn", **norm)(x)
             y = layers.Activation("relu", name=f"{block}_0_relu")(y)
             y = _unit(y, 4 * growth, 1, f"{block}_1", momentum)
             y = layers.Conv2D(
                 growth, 3, padding="same", use_bias=False, kernel_initializer=HE, name=f"{block}_2_conv"
             )(y)
             x = layers.Concatenate(name=f"{block}_concat")([x, y])
-    x = layers.BatchNormalization(name=f"{name}_bn", **norm)(x)
+    x = BatchNormalization(name=f"{name}_bn", **norm)(x)
     return layers.Activation("relu", name=f"{name}_relu")(x)

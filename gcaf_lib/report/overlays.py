@@ -23,7 +23,7 @@ def outlines(dataset: Any, rows: Sequence[int], path: str | Path | None = None) 
     From the figshare data (`path`, GCAF_FIGSHARE or the cache) for the real images, from their masks for
     phantoms. Nothing is raised where there is no figshare data or no image: nothing is known then.
     """
-    from gcaf_lib.data import figshare, twins
+    from gcaf_lib.data import figshare, thumbnails
     from gcaf_lib.data.dataset import DataError
 
     files = dataset.frame["file"].to_numpy()[np.asarray(rows, int)]
@@ -36,7 +36,7 @@ def outlines(dataset: Any, rows: Sequence[int], path: str | Path | None = None) 
         slices = figshare.read(path, progress=False)
         # only the images shown are looked up: matching all takes minutes of reading
         part = dataset.frame.iloc[np.unique(np.asarray(rows, int))]
-        thumbs = np.stack([twins.shrink(twins.grey(root / file)) for file in part["file"]])
+        thumbs = np.stack([thumbnails.shrink(thumbnails.grey(root / file)) for file in part["file"]])
         known = figshare.borders(figshare.match(part, thumbs, slices), slices)
     except DataError:
         return [None] * len(files)

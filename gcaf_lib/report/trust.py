@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
-from gcaf_lib.evaluation import tumours
+from gcaf_lib.evaluation import sanity, tumours
 from gcaf_lib.report import trust_tables
 from gcaf_lib.report.style import (
     ACCENT,
-    INK,
     MUTED,
     OURS,
     PAPER,
@@ -171,23 +170,23 @@ def by_group(
 
 
 @styled
-def cascade(frame: pd.DataFrame, other: float | None = None) -> Drawing:
+def cascade(frame: pd.DataFrame) -> Drawing:
     """Agreement with the trained maps as weights are replaced from the top down: `evaluation.sanity`'s table.
 
-    other: the agreement of trained maps of different images, as a yardstick.
+    Beside each map, dotted, its own yardstick: trained maps of different patients.
     """
-    steps = frame[frame["step"] >= 0]
+    steps, other = frame[frame["step"] >= 0], frame[frame["step"] == sanity.OTHER].set_index("map")
     words = steps.drop_duplicates("step").sort_values("step")["replaced"].tolist()
     fig = drawing(height=3.4)
     ax = fig.subplots()
-    for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), LINES[1:3] + LINES[:1]):
+    for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), LINES):
         part = part.sort_values("step")
         ax.vlines(part["step"], part["low"], part["high"], color=colour, lw=3, alpha=0.35)
         ax.plot(
             part["step"], part["correlation"], "o" + dash, color=colour, label=trust_tables.map_name(name)
         )
-    if other is not None and np.isfinite(other):
-        ax.axhline(other, color=INK, lw=0.9, ls=":", label="trained maps of different images")
+        if name in other.index:
+            ax.axhline(other.loc[name, "correlation"], color=colour, lw=1.1, ls=":")
     ax.axhline(0, color=MUTED, lw=0.7)
     names = [
         w.replace("backbones: ", "")

@@ -25,6 +25,7 @@ NAMES = {
 TERCILES = ("small", "middle", "large")
 MAP_NAMES = {
     tumours.FUSED: "Model, both backbones",
+    "sensitivity": "Sensitivity of the whole model",
     tumours.PLACE: "Usual place of the named class",
     tumours.CENTRE: "Centre of the image",
     tumours.RANDOM: "Random map",

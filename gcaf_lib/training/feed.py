@@ -48,12 +48,16 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return self.steps * (self.epochs - self.first)
 
-    def __getitem__(self, item: int):
+    def rows_and_labels(self, item: int) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers (B,) int32 and one-hot labels (B, K) of an item."""
         epoch, step = divmod(item, self.steps)
         take = self.order(self.first + epoch)[step * self.batch_size : (step + 1) * self.batch_size]
-        rows, label = self.rows[take], self.one_hot[take]
+        return self.rows[take].astype(np.int32), self.one_hot[take]
+
+    def __getitem__(self, item: int):
+        rows, label = self.rows_and_labels(item)
         if self.images is None:
-            return {"row": rows.astype(np.int32), "label": label}, label
+            return {"row": rows, "label": label}, label
         return {"image": self.images[rows], "label": label}, label
 
 

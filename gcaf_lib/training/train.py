@@ -154,10 +154,7 @@ def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str
             predictions[f"{name}_{which}"] = p.astype(np.float32)
             predictions[f"{name}_rows"] = part.rows.astype(np.int32)
             predictions[f"{name}_labels"] = part.labels.astype(np.int8)
-    rows = predictions["test_rows"]
-    cams, target, _ = gradcam.maps(shown, work.images, rows)
-    maps = {"rows": rows, "target": target.astype(np.int8)}
-    maps |= {f"cam_{name}": cam.astype(np.float16) for name, cam in cams.items()}
+    maps = gradcam.record(shown, work.images, predictions["test_rows"])
     info = _info("main", run_key, settings, seed, work, profile, started, about.pop("stages"))
     info |= about | {"weights_sha256": made}
     record = runs.write(info, pd.DataFrame(history), predictions, maps)

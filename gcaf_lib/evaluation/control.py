@@ -1,0 +1,226 @@
+"""Do the maps point at what decided? A control in which that is known (`gcaf_lib.data.marks`).
+
+Nothing but one small mark tells the class, so a model that is right has looked at it, and a map that does
+not point there is no evidence about anything. The model is trained as every run is: stage 0 of each
+backbone alone, then the fused model on them. Every method and layer is scored against the mark, beside a
+random map. A backbone's map is judged where that backbone alone is right nearly always (`RIGHT`): a map of
+one that has learnt nothing shows nothing of the method. Two negative controls, an untrained model and one
+trained on shuffled labels, must point no better than chance.
+
+The scores are committed as `results/control.csv`; make them again (trains miniatures, about an hour on two
+cores; needs no data):
+
+    python -m gcaf_lib.evaluation.control
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import marks, splits
+from gcaf_lib.evaluation import gradcam, localisation, tumours
+from gcaf_lib.settings import Settings, digest, load, results_dir
+from gcaf_lib.training.task import Task
+
+SIZES = {"train": 1500, "validation": 200, "test": 300}
+EPOCHS = {
+    "training.stage0_epochs": 4,
+    "training.stage0_batch_size": 16,
+    "training.stage1_epochs": 1,
+    "training.stage2_epochs": 1,
+}
+SEEDS = (0, 1, 2)
+OCCLUDED = 60  # pictures that occlusion is scored on: it takes 64 answers each
+RIGHT = 0.95  # share of right answers from which maps can be judged
+ENOUGH = 0.5  # share of pictures on which a map that passes points at the mark, with every seed
+LEAK = 0.1  # and a model that has learnt nothing at most on this share
+PASSES, FAILS, SILENT = "passes", "fails", "says nothing"
+WHOLE = "whole"  # the map of a method that needs no layer
+TRAINED, SHUFFLED, UNTRAINED = "trained", "shuffled labels", "untrained"
+KINDS = (
+    (TRAINED, False, SEEDS),
+    (TRAINED, True, SEEDS),
+    (UNTRAINED, False, SEEDS),
+    (SHUFFLED, False, SEEDS[:1]),
+)  # kind, LayerNorm behind the projection, seeds
+SCORES = ("pointing", "tolerant", "energy")
+COLUMNS = (
+    "kind",
+    "projection_norm",
+    "seed",
+    "accuracy",
+    "map",
+    "alone",
+    "method",
+    "place",
+    "n",
+    "chance",
+    *SCORES,
+)
+SHOWN = 4  # pictures, one a class, whose maps are kept
+
+
+@dataclass(frozen=True)
+class Work(Task):
+    """The marks as a run's data, with `pictures` for images."""
+
+    pictures: marks.Marks
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        return self.pictures.images
+
+    @cached_property
+    def split_hash(self) -> str:
+        return self.dataset.hash
+
+
+def work(settings: Settings, seed: int, shuffled: bool = False, sizes: dict[str, int] | None = None) -> Work:
+    """Training, validation and test pictures of their own for each seed; `shuffled`: but the test part's labels."""
+    sizes = sizes or SIZES
+    pictures = marks.make(sum(sizes.values()), seed)
+    part = np.repeat(list(sizes), list(sizes.values()))
+    label = pictures.labels.copy()
+    if shuffled:
+        learnt = np.flatnonzero(part != "test")
+        label[learnt] = np.random.default_rng(seed).permutation(label[learnt])
+    known = digest(["marks", seed, shuffled, sizes, label.tolist()])
+    dataset: Any = SimpleNamespace(hash=known, frame=pd.DataFrame({"label": label}), root=None)
+    return Work(settings, dataset, pd.DataFrame({"part": part}), pictures)
+
+
+def explain(
+    model: Any, images: np.ndarray, occluded: int = OCCLUDED
+) -> dict[tuple[str, str, str], np.ndarray]:
+    """(map, method, place) to maps (n, h, w) of the class that the model names; of occlusion the first few only.
+
+    The fused map is the mean over backbones of one method and place; a random map stands for no method.
+    """
+    from gcaf_lib.model import gradcam as cam
+
+    found = {}
+    for method in cam.METHODS:
+        for place in cam.PLACES:
+            cams = cam.maps(model, images, method=method, place=place)[0]
+            if len(cams) > 1:
+                cams[tumours.FUSED] = gradcam.fused(cams, marks.SIDE)
+            found |= {(name, method, place): maps for name, maps in cams.items()}
+    for method, count in ((cam.SENSITIVITY, None), (cam.OCCLUSION, occluded)):
+        found[WHOLE, method, ""] = cam.maps(model, images[:count], batch=16, method=method)[0][method]
+    found[tumours.RANDOM, "", ""] = localisation.random_maps(len(images), marks.SIDE, cam.CELLS)
+    return found
+
+
+def scores(found: Mapping[tuple[str, str, str], np.ndarray], masks: np.ndarray) -> pd.DataFrame:
+    """One row a map of `explain`: map, method, place, n, chance, and means of what it scores against the marks.
+
+    chance: the mark's share of the picture.
+    """
+    lines = []
+    for key, maps in found.items():
+        each = localisation.scores(maps, masks[: len(maps)]).rename(columns={"pointing_tolerant": "tolerant"})
+        lines.append((*key, len(each), *each[["area", *SCORES]].mean()))
+    return pd.DataFrame(lines, columns=["map", "method", "place", "n", "chance", *SCORES])
+
+
+class Outcome(NamedTuple):
+    """One model's scores (`COLUMNS`), and of a picture of each class what to show: images, masks, maps."""
+
+    table: pd.DataFrame
+    shown: dict[str, np.ndarray]
+
+
+def run(kind: str, norm: bool, seed: int, sizes: dict[str, int] | None = None, **changes: Any) -> Outcome:
+    """A model trained on the marks, trained on shuffled labels, or untrained, and what its maps score.
+
+    accuracy: of the model on the test pictures; alone: of the backbone after its stage 0. The model is the
+    demo profile's miniature but for `changes` (settings). What is trained lands in the store in use.
+    """
+    from gcaf_lib.model import classifier
+    from gcaf_lib.training import loop, runs, train
+
+    s = load("demo", {**EPOCHS, "model.projection_norm": norm, **changes})
+    data = work(s, seed, kind == SHUFFLED, sizes)
+    alone = {}
+    if kind == UNTRAINED:
+        model = classifier.build(s.model, marks.SIDE, marks.CLASSES, seed=seed)
+    else:
+        model = train.load_model(train.get(s, seed, work=data, progress=False))
+        for key in s.model.backbones:
+            record = runs.find(train.stage0(s, seed, key, data, progress=False).parent.name)
+            alone[key] = float((record.probabilities(which="raw").argmax(1) == record.labels()).mean())
+    test = data.part("test")
+    right = loop.probabilities(model, data.images, test.rows).argmax(1) == test.labels
+    unseen = marks.Marks(*(part[test.rows] for part in data.pictures))
+    found = explain(model, unseen.images)
+    about = dict(kind=kind, projection_norm=norm, seed=seed, accuracy=float(right.mean()))
+    table = scores(found, unseen.masks)
+    table = table.assign(**about, alone=table["map"].map(alone))[list(COLUMNS)]
+    first = [int(np.flatnonzero(unseen.labels == k)[0]) for k in range(marks.CLASSES)]
+    shown = {
+        " ".join(key).strip(): maps[first].astype(np.float16)
+        for key, maps in found.items()
+        if key[0] not in (tumours.FUSED, tumours.RANDOM)
+    }
+    return Outcome(table, {"images": unseen.images[first], "masks": unseen.masks[first], **shown})
+
+
+def judged(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a map, method, place and projection_norm of the trained models: means over seeds, and a verdict.
+
+    low, high: pointing with the worst and the best seed; blind: most that the same map of an untrained model
+    or of shuffled labels points at the mark, whatever its projection. verdict: `says nothing` where a model,
+    or the backbone alone whose map it is, is not right on `RIGHT`; else `passes` where low is at least
+    `ENOUGH` and blind at most `LEAK`; else `fails`.
+    """
+    keys = ["map", "method", "place"]
+    trained = table["kind"] == TRAINED
+    blind = table[~trained].groupby(keys)["pointing"].max()
+    lines = []
+    for (norm, *key), part in table[trained].groupby(["projection_norm", *keys], sort=False):
+        able = part[["accuracy", "alone"]].min(axis=None)
+        low, high, leak = part["pointing"].min(), part["pointing"].max(), float(blind.get(tuple(key), np.nan))
+        found = low >= ENOUGH and not leak > LEAK
+        means = part[["accuracy", "alone", "chance", *SCORES]].mean()
+        verdict = SILENT if able < RIGHT else PASSES if found else FAILS
+        lines.append((norm, *key, *means, low, high, leak, len(part), int(part["n"].sum()), verdict))
+    columns = ["accuracy", "alone", "chance", *SCORES, "low", "high", "blind", "seeds", "n", "verdict"]
+    return pd.DataFrame(lines, columns=["projection_norm", *keys, *columns])
+
+
+def read(place: Path | None = None) -> pd.DataFrame:
+    """The committed scores (`COLUMNS`)."""
+    table = pd.read_csv((place or splits.folder().parent) / "control.csv")
+    return table.fillna({"method": "", "place": ""})
+
+
+def shown(place: Path | None = None) -> dict[str, np.ndarray]:
+    """The committed pictures and maps of `Outcome.shown`."""
+    with np.load((place or splits.folder().parent) / "control.npz") as stored:
+        return dict(stored)
+
+
+def _main() -> None:
+    from gcaf_lib.training import reproduce
+
+    done = []
+    with reproduce.beside_store(own_stage0=True):
+        for kind, norm, seeds in KINDS:
+            for seed in seeds:
+                done.append(run(kind, norm, seed))
+                print(done[-1].table.to_string(index=False), flush=True)
+    place = results_dir()
+    np.savez_compressed(place / "control.npz", **done[0].shown)
+    print(tumours.write(pd.concat([one.table for one in done], ignore_index=True), place / "control.csv"))
+
+
+if __name__ == "__main__":
+    _main()
