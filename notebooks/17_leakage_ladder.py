@@ -32,7 +32,7 @@ overrides = {}  # such as {"data.protocol": "twins"}
 import pandas as pd
 from IPython.display import Markdown, display
 
-from gcaf_lib.data import splits
+from gcaf_lib.data import exposure, splits
 from gcaf_lib.evaluation import shortcuts, worth
 from gcaf_lib.report import book, evidence, literature, paper, rungs, tables
 from gcaf_lib.report import trust_words as words
@@ -69,12 +69,12 @@ display(Markdown(words.ladder(frame, published)))
 # lower bound.
 
 # %%
-shares = rungs.exposure(chapter.dataset)
+shares = exposure.read(chapter.dataset)
 tables.show(
     rungs.wide_exposure(shares),
     name="tab-exposure",
     caption="Share of the test images of which the training part holds a copy (of all, and class by class), or another slice of the "
-    "same patient (the last row: the single 80/10/10 split).",
+    "same patient. `patients` is the single 80/10/10 split, `patients-5fold` the five folds together.",
     data=shares,
 )
 

@@ -125,7 +125,9 @@ def files_of(seeds, mirrored):
     for seed, flip in zip(seeds, mirrored):
         image = picture(seed)[:, ::-1] if flip else picture(seed)
         grey = np.round(40 + image / 3000 * 150).astype(np.uint8)
-        out.append(thumbnails.shrink(cv2.resize(grey, (WIDTH * 2, HEIGHT * 2), interpolation=cv2.INTER_CUBIC)))
+        out.append(
+            thumbnails.shrink(cv2.resize(grey, (WIDTH * 2, HEIGHT * 2), interpolation=cv2.INTER_CUBIC))
+        )
     frame = pd.DataFrame({"file": [f"Training/glioma/{n}.jpg" for n in range(len(out))]})
     return frame, np.stack(out)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +9,6 @@ import pandas as pd
 import pytest
 
 from gcaf_lib.data import splits
-from gcaf_lib.data.dataset import DataError
 from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.report import rungs
@@ -171,50 +169,24 @@ def shares(copy: float, patient: float) -> pd.DataFrame:
     return pd.DataFrame(
         [
             (p, c, 100, copy if c != "glioma" else copy / 2, patient)
-            for p in PROTOCOLS
+            for p in splits.MANIFESTS
             for c in ("all", *CLASSES)
         ],
         columns=["protocol", "class", "images", "with_copy", "with_patient"],
     )
 
 
-def test_exposure_is_read_shown_and_refused_where_it_holds_no_shares(tmp_path):
-    data = SimpleNamespace(banner="")
-    with pytest.raises(DataError, match="is missing"):
-        rungs.exposure(data, tmp_path)
-    shares(0.5, 0.25).to_csv(tmp_path / "exposure.csv", index=False)
-    table = rungs.wide_exposure(rungs.exposure(data, tmp_path))
-    assert table["Split"].tolist() == list(PROTOCOLS)
+def test_exposure_is_shown_split_by_split():
+    table = rungs.wide_exposure(shares(0.5, 0.25))
+    assert table["Split"].tolist() == list(splits.MANIFESTS)
     first = table.iloc[0]
     assert (first["A copy"], first["A copy, glioma"], first["Same patient"]) == ("50.0%", "25.0%", "25.0%")
-    shares(50, 0.25).to_csv(tmp_path / "exposure.csv", index=False)
-    with pytest.raises(DataError, match="shares from 0 to 1"):
-        rungs.exposure(data, tmp_path)
 
 
 def test_exposure_of_grouped_splits_is_said_as_a_finding():
-    assert words.exposure(shares(0.0, 0.0)).count("finds no test image with a copy") == 2
+    assert words.exposure(shares(0.0, 0.0)).count("finds no test image with a copy") == 3
     found = words.exposure(shares(0.02, 0.0))
     assert "on `twins` it still finds a copy in training for 2.0%" in found and "finds no test" not in found
-
-
-def test_exposure_of_phantoms_is_measured_on_the_spot(phantom_root, monkeypatch):
-    from gcaf_lib.data import dataset as datasets
-
-    index = datasets.index(phantom_root)
-    data = datasets.Dataset(phantom_root, index, datasets.data_hash(index), datasets.PHANTOM_BANNER)
-
-    def measure(split, dataset):
-        assert dataset is data and len(split) == len(index)
-        return pd.DataFrame({"class": ["all"], "images": [9], "copies": [0.1], "patients": [0.2]})
-
-    import gcaf_lib.data
-
-    instrument = SimpleNamespace(exposure=measure)
-    monkeypatch.setitem(sys.modules, "gcaf_lib.data.exposure", instrument)
-    monkeypatch.setattr(gcaf_lib.data, "exposure", instrument, raising=False)
-    found = rungs.exposure(data)
-    assert found["protocol"].tolist() == list(PROTOCOLS) and set(found["with_copy"]) == {0.1}
 
 
 # --- with and without a hint, as records ---

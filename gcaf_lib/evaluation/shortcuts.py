@@ -46,7 +46,9 @@ def canonical_thumbnails(dataset: Dataset) -> np.ndarray:
 def canonical_features(dataset: Dataset) -> floors.Features:
     """What the floors see of the re-encoded files. All have one size, and the tumours' places are not carried over."""
     thumbs, nothing = canonical_thumbnails(dataset), np.zeros((len(dataset.frame), 1), np.float32)
-    plain, flipped = (a.reshape(len(a), -1).astype(np.float32) / 255 for a in (thumbs, thumbnails.mirror(thumbs)))
+    plain, flipped = (
+        a.reshape(len(a), -1).astype(np.float32) / 255 for a in (thumbs, thumbnails.mirror(thumbs))
+    )
     return floors.Features(plain, flipped, nothing, floors.border_features(thumbs), nothing)
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.data.dataset import DataError, Dataset
 from gcaf_lib.evaluation import worth
 from gcaf_lib.evaluation.shortcuts import TUMOURS
 from gcaf_lib.report.style import CLASS_NAMES
-from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings
+from gcaf_lib.settings import CLASSES, PROTOCOLS
 from gcaf_lib.training import experiments
 
 MODEL = "Proposed model"
@@ -112,48 +110,16 @@ def wide(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
     return table.rename_axis("Method").reset_index()
 
 
-def exposure(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
-    """protocol, class ("all": the whole), images, with_copy, with_patient: what training holds of the test part.
-
-    Shares of test images with a copy, and with another slice of the same patient, in training, by
-    `data.exposure`, which looks for copies by a descriptor of its own and not by the groups that made the splits.
-    Read from `results/exposure.csv`; of phantoms computed. Raises `DataError` where the table is missing or holds
-    anything but shares.
-    """
-    if dataset.banner:
-        return _exposure_of_phantoms(dataset)
-    path = (place or splits.folder().parent) / "exposure.csv"
-    if not path.is_file():
-        raise DataError(f"{path} is missing: `python -m gcaf_lib.data.exposure` makes it")
-    frame = pd.read_csv(path)
-    shares = frame[["with_copy", "with_patient"]]
-    if not ((shares >= 0) & (shares <= 1)).all(axis=None):
-        raise DataError(f"{path}: with_copy and with_patient must be shares from 0 to 1")
-    return frame
-
-
-def _exposure_of_phantoms(dataset: Dataset) -> pd.DataFrame:
-    from gcaf_lib.data import exposure as instrument
-
-    found = []
-    for protocol in PROTOCOLS:
-        split = splits.load(DataSettings(source="phantom", protocol=protocol), dataset)
-        found.append(instrument.exposure(split, dataset).assign(protocol=protocol))
-    table = pd.concat(found, ignore_index=True).rename(
-        columns={"copies": "with_copy", "patients": "with_patient"}
-    )
-    return table[["protocol", "class", "images", "with_copy", "with_patient"]]
-
-
 def wide_exposure(shares: pd.DataFrame) -> pd.DataFrame:
-    """A reader's table of `exposure`: splits down; test images, share with a copy (of all and by class), with a patient."""
+    """A reader's table of `data.exposure.read`: splits down; test images, share with a copy (of all and by class) and with
+    another slice of the same patient in training."""
     whole = shares[shares["class"] == "all"].set_index("protocol")
     out = pd.DataFrame({"Test images": whole["images"], "A copy": whole["with_copy"].map("{:.1%}".format)})
     for name in CLASSES:
         own = shares[shares["class"] == name].set_index("protocol")["with_copy"]
         out[f"A copy, {CLASS_NAMES[name].lower()}"] = own.map("{:.1%}".format)
     out["Same patient"] = whole["with_patient"].map("{:.1%}".format)
-    return out.reindex([p for p in PROTOCOLS if p in out.index]).rename_axis("Split").reset_index()
+    return out.reindex([p for p in splits.MANIFESTS if p in out.index]).rename_axis("Split").reset_index()
 
 
 def beside_others(
