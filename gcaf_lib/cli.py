@@ -113,7 +113,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="change one setting (repeatable; `gcaf settings` lists them)",
     )
     train.add_argument(
-        "--weights", action="store_true", help="train again where the record is here but its weights are not"
+        "--weights",
+        action="store_true",
+        help="train again where the record is here but its weights are not, or are damaged",
     )
 
     sweep = add(
@@ -160,7 +162,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict_.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
     predict_.add_argument("--json", action="store_true", help="JSON in place of a table")
     predict_.add_argument("--cam", metavar="OUT", help="write Grad-CAM overlays (PNG) into this folder")
-    predict_.add_argument("--raw", action="store_true", help="the last weights in place of the EMA weights")
+    predict_.add_argument("--raw", action="store_true", help="the raw weights in place of the EMA weights")
 
     runs_ = add(rooms, "runs", commands.runs, "list the run records")
     runs_.add_argument("--all", action="store_true", help="stage-0 runs too")

@@ -67,9 +67,12 @@ tables.show(
 #
 # The paper puts both averages into the same $\mathbb{R}^d$, which they can't be in: the maps have
 # different numbers of channels. A projection to a common width $d$ must be part of the model, and is
-# supplied here, with layer normalisation so that neither stream shouts the other down:
+# supplied here, and nothing else:
 #
-# $$a = \mathrm{LN}(W_a f_1 + \beta_a), \qquad b = \mathrm{LN}(W_b f_2 + \beta_b), \qquad a, b \in \mathbb{R}^d \tag{6a}$$
+# $$a = W_a f_1 + \beta_a, \qquad b = W_b f_2 + \beta_b, \qquad a, b \in \mathbb{R}^d \tag{6a}$$
+#
+# Earlier versions of this book put a layer normalisation behind it, which the paper doesn't mention; it is a setting
+# now (`model.projection_norm`), off in every profile; chapter 11 shows what it costs.
 #
 # Under the profile `paper` these are the published architectures. `cpu` and `demo` have miniatures: the
 # same two families of blocks at a width and depth that train on two cores at 64 pixels. Building
@@ -103,7 +106,7 @@ for name, model in models.items():
     for key, group in groups["backbones"].items():
         column[f"weights, {key}"] = count(group)
     for word, start in (
-        ("projections", ("project_", "norm_")),
+        ("projections", "project_"),
         ("fusion", "fusion"),
         ("classifier", "logits"),
     ):

@@ -37,7 +37,7 @@ from gcaf_lib.report import training_tables as tt
 chapter = book.open_chapter("06_training", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
 starts = tt.stage0_records(runs)
-chapter.strip([*runs, *starts.values()])
+chapter.strip([*runs, *(record for found in starts.values() for record in found)])
 
 # %% tags=["hide-input"]
 notes.split_note(chapter)
@@ -76,8 +76,8 @@ tables.show(
 tables.show(
     tt.unstated(
         chapter.settings,
-        ("model.scale", "model.weights", "model.width", "model.dropout", "loss.reading",
-         "training.unfrozen", "training.brightness", "training.contrast", "training.stop_patience",
+        ("model.scale", "model.weights", "model.width", "model.projection_norm", "model.dropout",
+         "loss.reading", "training.stage0_seed", "training.stage0_batch_size", "training.unfrozen", "training.brightness", "training.contrast", "training.stop_patience",
          "training.plateau_patience", "training.plateau_factor", "training.dtype"),
     ),
     name="tab-settings-open",
@@ -117,17 +117,21 @@ tables.show(
 #
 # The paper starts from ImageNet weights. There are none for miniature backbones, so under `cpu` and
 # `demo` each backbone is first trained alone, as a plain classifier from random weights, **on the
-# training part of the same split**; it never sees a validation or test image, and its weights are
-# stored under a hash and shared by all runs of that split. A frozen backbone then already knows
-# these classes. This is not the paper's setting: stage 1 has less left to learn, and its curves
-# start higher than they would from ImageNet.
+# training part of the same split**. It is never trained on a validation or test image; which of its
+# epochs is kept is chosen by the validation loss, as in every stage. Stage 0 takes the seed of the run,
+# so that a spread over seeds is one of the whole training (`training.stage0_seed=shared` trains it
+# once, with seed 0, and saves most of the time); its weights are stored under a hash and shared by the
+# runs of that split and seed, whatever their fusion, loss or batch size. A frozen backbone then
+# already knows these classes. This is not the paper's setting: stage 1 has less left to learn, and its
+# curves start higher than they would from ImageNet.
 
 # %%
 if starts:
     tables.show(
         tt.stage0(runs),
         name="tab-stage0",
-        caption="Stage 0: each backbone alone, one run each. Accuracy with the weights of the kept epoch.",
+        caption="Stage 0: each backbone alone. Accuracy with the weights of the kept epoch, mean ± standard deviation "
+        "over the seeds.",
     )
 else:
     display(

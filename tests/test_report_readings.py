@@ -74,6 +74,23 @@ def test_tables_of_training(record):
     assert len(averages.ema_curves([record.history]).axes) == 2
 
 
+def test_stage_0_of_several_seeds_is_one_row_a_backbone(record):
+    """Two runs with a stage 0 each, a third that shares the second's: mean and spread over the two."""
+    begun = []
+    for seed, accuracy in ((0, 0.8), (1, 0.9), (1, 0.9)):
+        history = record.history.assign(stage=0, val_accuracy=accuracy)[:3]
+        info = {**record.info, "kind": "stage0", "key": f"stage0-{seed}", "seed": seed}
+        info["stages"] = [{**record.info["stages"][0], "stage": 0, "best_epoch": 2 + seed}]
+        runs.write(info, history, record.predictions)
+        start = {"vgg19": {"source": "in-domain", "stage0": f"stage0-{seed}"}}
+        begun.append(SimpleNamespace(info={"weights": start}))
+    found = training_tables.stage0_records(begun)
+    assert [r.seed for r in found["vgg19"]] == [0, 1]
+    row = training_tables.stage0(begun).iloc[0]
+    assert row["Validation accuracy (%)"] == "85.00 ± 7.07 (n = 2)"
+    assert (row["Epoch kept"], row["Epochs"], row["Backbone"]) == ("2 to 3", "3", "vgg19 (mini)")
+
+
 def test_tables_of_results(record):
     mean, sd = result_tables.class_report([record])
     assert mean.loc["pituitary", "recall"] == 0.5 and sd.isna().all(axis=None)

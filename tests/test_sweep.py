@@ -140,8 +140,9 @@ def test_stage_0_that_is_not_the_recorded_one_is_said_when_it_is_made(monkeypatc
     monkeypatch.setattr(sweep, "run_job", run_job)
     sweep.sweep(["small"], "demo")
     assert len(said) == 2 and any(said)
+    del said[:]
     sweep.sweep(["small"], "demo", progress=False)  # and again where it stands there already
-    assert f"careful: stage 0 {stage0}" in capsys.readouterr().err
+    assert any(said)
 
 
 def test_keys_are_those_of_training_and_a_split_is_drawn_once(monkeypatch):

@@ -12,6 +12,7 @@ from filelock import Timeout
 
 from gcaf_lib.settings import load
 from gcaf_lib.training import loop, runs, sweep, train
+from tests import stages
 
 
 @pytest.fixture(autouse=True)
@@ -75,14 +76,44 @@ def test_the_pipeline_hands_out_the_batches_as_they_are_and_tunes_nothing():
         np.testing.assert_array_equal(label, batches[i][1])
 
 
+FED: list[tuple] = []  # (stage, rows and labels of each step's images as they were fed)
+JUDGED: list[tuple] = []  # (stage, rows and labels that its epochs were chosen by)
+COUNTED: list[list[int]] = []  # images a class, as the class weights saw them
+
+
+def watch(patch) -> None:
+    """Note what training is really given: each batch that leaves `Batches`, and who judges an epoch."""
+    get, validate, weigh = loop.Batches.__getitem__, loop.Stage._validate, train.losses.class_weights
+
+    def fed(self, item):
+        features, label = get(self, item)
+        FED.append((self.seed[1], features["image"].copy(), label.argmax(1)))
+        return features, label
+
+    def judged(self):
+        JUDGED.append((self.number, self.validation.rows, self.validation.labels))
+        return validate(self)
+
+    def counted(counts, balance):
+        COUNTED.append(list(counts))
+        return weigh(counts, balance)
+
+    patch.setattr(loop.Batches, "__getitem__", fed)
+    patch.setattr(loop.Stage, "_validate", judged)
+    patch.setattr(train.losses, "class_weights", counted)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """One uninterrupted tiny run, in a store of its own."""
+    """One uninterrupted tiny run, in a store of its own, whose training was watched."""
     with pytest.MonkeyPatch.context() as patch:
         store = tmp_path_factory.mktemp("store")
         patch.setenv("GCAF_RESULTS", str(store / "results"))
         patch.setenv("GCAF_CACHE", str(store / "cache"))
-        yield train.get(tiny(), 0, profile="demo"), store
+        with pytest.MonkeyPatch.context() as spy:
+            watch(spy)
+            record = train.get(tiny(), 0, profile="demo")
+        yield record, store
 
 
 def test_record_holds_what_a_reader_needs(finished):
@@ -100,11 +131,41 @@ def test_record_holds_what_a_reader_needs(finished):
 
 
 def test_test_images_never_reach_training(finished):
+    """By the very images that left for a step, in every stage; epochs are chosen by the validation part."""
     record, _ = finished
     work = train.task(record.settings)
-    rows = [set(work.part(p).rows) for p in ("train", "validation", "test")]
+    parts = {name: work.part(name) for name in ("train", "validation", "test")}
+    rows = [set(part.rows) for part in parts.values()]
     assert not (rows[0] & rows[1] or rows[0] & rows[2] or rows[1] & rows[2])
-    assert set(record.rows("test")) == rows[2]
+    assert set(record.rows("test")) == rows[2] and set(record.rows("validation")) == rows[1]
+    known = {}
+    for name, part in parts.items():
+        for row, label in zip(part.rows, part.labels):
+            known[np.asarray(work.images[row]).tobytes()] = name, row, label
+    assert len(known) == len(work.images), "every phantom is a picture of its own"
+    for stage in (0, 1, 2):
+        fed = [
+            (known[image.tobytes()], label)
+            for number, images, labels in FED
+            for image, label in zip(images, labels)
+            if number == stage
+        ]
+        assert {name for (name, _, _), _ in fed} == {"train"}, f"stage {stage}"
+        assert all(mine == label for (_, _, mine), label in fed)
+        assert len({row for (_, row, _), _ in fed}) > 0.7 * len(rows[0]), "whole batches of all of the part"
+        chosen = [(set(rows), list(labels)) for number, rows, labels in JUDGED if number == stage]
+        assert chosen and all(
+            one == rows[1] and labels == list(parts["validation"].labels) for one, labels in chosen
+        )
+    assert COUNTED == [np.bincount(parts["train"].labels).tolist()]
+    assert COUNTED != [np.bincount(parts["validation"].labels).tolist()]
+
+
+def test_stage_0_has_the_run_s_seed_and_a_batch_of_its_own(finished):
+    record, _ = finished
+    assert record.settings.training.batch_size == 16
+    sizes = {number: {len(labels) for stage, _, labels in FED if stage == number} for number in (0, 1, 2)}
+    assert sizes == {0: {32}, 1: {16}, 2: {16}}
 
 
 def test_saved_weights_give_the_recorded_predictions(finished, monkeypatch):
@@ -161,6 +222,110 @@ def test_a_finished_run_is_loaded_not_trained(finished, monkeypatch):
     assert train.get(tiny(), 0).key == record.key
 
 
+@pytest.fixture
+def here(finished):
+    """The finished run with its weights, in a store and a cache that a test may spoil."""
+    record, store = finished
+    for own in ("results", "cache"):
+        shutil.copytree(store / own, os.environ[f"GCAF_{own.upper()}"])
+    return runs.find(record.key)
+
+
+def test_weights_are_those_of_their_record(here):
+    for which in train.WHICH:
+        path = runs.weights_path(here.key, which)
+        assert here.info["weights_sha256"][which] == runs.sha256(path)
+    assert here.info["weights_sha256"]["raw"] != here.info["weights_sha256"]["ema"]
+    train.load_model(here)  # a warning would be an error
+
+
+def test_a_weight_file_that_is_damaged_or_another_run_s_is_refused_and_made_again_only_when_told(
+    here, monkeypatch
+):
+    good = {which: runs.weights_path(here.key, which).read_bytes() for which in train.WHICH}
+    path = runs.weights_path(here.key, "ema")
+    cure = r"gcaf train --profile demo --seed 0 --weights .*data\.phantoms=24"
+    for bad in (good["ema"][:-5], good["ema"][:-1] + b"?", good["raw"], b""):
+        path.write_bytes(bad)
+        with pytest.raises(runs.RunError, match=rf"damaged or another run's.*{path.name}.*{cure}"):
+            train.load_model(here)
+        assert path.read_bytes() == bad, "looking at it changes nothing"
+    train.load_model(here, "raw")  # the other file is fine
+
+    class Trained(Exception):
+        pass
+
+    def again(*_):
+        raise Trained
+
+    monkeypatch.setattr(train, "_train", again)
+    with pytest.raises(Trained):
+        train.ensure_weights(here)
+    path.write_bytes(good["ema"])
+    assert train.ensure_weights(here) == path
+
+
+def test_weights_made_again_are_compared_with_the_record(here):
+    """Once the same, which is silent; once against a record of another machine, which is said, then and later."""
+    kept = {which: runs.sha256(runs.weights_path(here.key, which)) for which in train.WHICH}
+    shutil.rmtree(runs.weights_path(here.key, "ema").parent)
+    train.ensure_weights(here, progress=False)
+    assert kept == {which: runs.sha256(runs.weights_path(here.key, which)) for which in train.WHICH}
+    shutil.rmtree(runs.weights_path(here.key, "ema").parent)
+    elsewhere = json.loads((here.folder / "record.json").read_text())
+    elsewhere["weights_sha256"] = {"raw": "1" * 64, "ema": "2" * 64}
+    (here.folder / "record.json").write_text(json.dumps(elsewhere))
+    record = runs.find(here.key)
+    said = rf"weights of run {here.key} on this machine are not those of its record"
+    with pytest.warns(UserWarning, match=said):
+        train.ensure_weights(record, progress=False)
+    for which in train.WHICH:
+        with pytest.warns(UserWarning, match=said):
+            train.load_model(record, which)
+
+
+def test_a_damaged_stage_0_is_trained_again_and_said(here, monkeypatch):
+    (key,) = {w["stage0"] for name, w in here.info["weights"].items() if name == "convnext-tiny"}
+    path = runs.weights_path(key, "backbone")
+    good = path.read_bytes()
+    path.write_bytes(good[:-5] + b"?????")
+    work = train.task(here.settings)
+    with pytest.warns(UserWarning, match="damaged or another run's: stage 0 is trained again"):
+        assert train.stage0(here.settings, 0, "convnext-tiny", work, progress=False) == path
+    assert path.read_bytes() == good
+    monkeypatch.setattr(train, "_train_stage0", None)
+    train.stage0(here.settings, 0, "convnext-tiny", work, progress=False)
+
+
+def test_training_that_diverges_says_so_and_leaves_nothing_poisoned(tmp_path):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(runs.RunError, match=r"stage 2, epoch 1 of 2: .*stage2_rate"),
+    ):
+        stages.stage(str(tmp_path), rate=1e30).run()
+    assert not list(tmp_path.iterdir()), (
+        "a checkpoint to resume from would be one of weights that are no numbers"
+    )
+
+
+def test_training_that_diverges_later_keeps_the_checkpoint_of_before(tmp_path, monkeypatch):
+    calls = []
+    validate = loop.Stage._validate
+
+    def diverging(self):
+        calls.append(len(self.rows))
+        loss, accuracy = validate(self)
+        return (loss if not self.rows else float("nan")), accuracy
+
+    monkeypatch.setattr(loop.Stage, "_validate", diverging)
+    for _ in range(2):  # resumed, it says the same
+        with pytest.raises(runs.RunError, match=r"diverged in stage 2, epoch 2 of 2"):
+            stages.stage(str(tmp_path)).run()
+    with np.load(tmp_path / "stage.npz") as archive:
+        assert all(np.isfinite(archive[name]).all() for name in archive.files if name != "state")
+    assert set(calls) == {0, 1}
+
+
 def test_missing_weights_say_how_to_make_them(finished):
     record, _ = finished
     with pytest.raises(runs.RunError, match=r"gcaf train --profile demo --seed 0 .*data.phantoms=24"):
@@ -170,11 +335,6 @@ def test_missing_weights_say_how_to_make_them(finished):
 def test_ema_off_makes_raw_and_averaged_the_same():
     record = train.get(tiny(**{"training.ema": 0, "training.mixup": 0, "training.stage2_epochs": 0}), 0)
     np.testing.assert_array_equal(record.predictions["test_ema"], record.predictions["test_raw"])
-
-
-def test_nothing_to_train_is_an_error():
-    with pytest.raises(ValueError, match="nothing to train"):
-        train.get(tiny(**{"training.stage1_epochs": 0, "training.stage2_epochs": 0}), 0)
 
 
 def test_jax_trains_resumes_and_averages_too(tmp_path):
@@ -246,15 +406,14 @@ def test_whoever_shares_the_store_shares_its_locks_whatever_the_cache(monkeypatc
 def test_stage_0_that_comes_out_otherwise_than_its_record_says_so(monkeypatch):
     settings = tiny(**{"model.backbones": ("vgg19",), "model.fusion": "none"})
     work = train.task(settings)
-    path = train.stage0(settings, "vgg19", work)
-    path.unlink()
+    path = train.stage0(settings, 5, "vgg19", work)
+    assert runs.load(runs.runs_dir() / path.parent.name).seed == 5
+    shutil.rmtree(path.parent)
     record = next(p for p in runs.runs_dir().glob("*/record.json"))
     record.write_text(record.read_text().replace('"weights_sha256": "', '"weights_sha256": "0'))
     said = []
     monkeypatch.setattr(train.warnings, "warn", lambda text, **_: said.append(str(text)))
-    train.stage0(settings, "vgg19", work)
-    assert any("other weights than those of its record" in text for text in said)
-    job = sweep.Job("k", settings, 0, "demo")
-    assert sweep.other_starts([job]) == [
-        runs.stage0_key(settings, "vgg19", work.dataset.hash, work.split_hash)
-    ]
+    train.stage0(settings, 5, "vgg19", work)
+    assert any("are not those of its record" in text and "start elsewhere" in text for text in said)
+    (stage0,) = sweep.starts([sweep.Job("k", settings, 5, "demo")])["k"]
+    assert stage0.key == path.parent.name and sweep.other_starts([stage0]) == [stage0.key]

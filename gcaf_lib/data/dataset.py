@@ -37,7 +37,7 @@ PHANTOM_SEED = 0
 _INDEX_VERSION = 1
 _TOO_LARGE = (
     "{name} claims to have {size} pixels and was not decoded "
-    f"(limit: {MAX_PIXELS:,}): remove it, or scale the original down"
+    f"(limit: {MAX_PIXELS:,}): leave it out, or scale it down"
 )
 _CLUTTER = {"thumbs.db", "desktop.ini"}  # what file managers leave behind; hidden files are skipped too
 
@@ -93,13 +93,13 @@ def inspect(data: bytes, name: str | Path) -> Header:
         raise DataError(_TOO_LARGE.format(name=name, size="far too many")) from error
     except Exception as error:  # Pillow's readers raise many kinds on hostile headers
         raise DataError(
-            f"{name} is not an image that can be read: remove it, or replace it by a JPEG or PNG"
+            f"{name} is not an image that can be read: leave it out, or give a JPEG or PNG"
         ) from error
     if width * height > MAX_PIXELS:
         raise DataError(_TOO_LARGE.format(name=name, size=f"{width}×{height}"))
     if min(width, height) < MIN_SIDE:
         raise DataError(
-            f"{name} has {width}×{height} pixels; at least {MIN_SIDE}×{MIN_SIDE} are needed: remove it"
+            f"{name} has {width}×{height} pixels; at least {MIN_SIDE}×{MIN_SIDE} are needed: leave it out"
         )
     if animated:
         raise DataError(

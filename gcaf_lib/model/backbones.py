@@ -9,7 +9,9 @@ Normalisation (Eq 2, x' = (x/255 - μ)/σ with ImageNet's μ and σ) is done by 
 EfficientNetV2-S x/128 - 1; ConvNeXt-Tiny and DenseNet121 the same μ and σ as Eq 2; VGG19 and
 ResNet50 BGR minus the mean; EfficientNet-B0 (x/255 - μ)/σ^1.5 (an oversight of the original
 training that Keras preserves). All of it is weight-free. So with `explicit`, as in the paper,
-EfficientNetV2-S is fed values about twice as wide as its ImageNet weights expect.
+EfficientNetV2-S is fed values about twice as wide as its ImageNet weights expect; VGG19 and ResNet50
+would be fed RGB near unit spread in place of BGR in 0..255, which is why Table 6 gives `native` to
+baselines that start from ImageNet.
 """
 
 from __future__ import annotations

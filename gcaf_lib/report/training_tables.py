@@ -153,31 +153,31 @@ def unfrozen_layers(record: Any) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["backbone", "layer"])
 
 
-def stage0_records(records: Sequence[Any]) -> dict[str, Any]:
-    """Backbone to the record of its stage 0; empty where backbones did not start from one."""
-    out = {}
+def stage0_records(records: Sequence[Any]) -> dict[str, list[Any]]:
+    """Backbone to the records of the stage 0 that these runs took it from; empty where they took it elsewhere."""
+    out: dict[str, dict[str, Any]] = {}
     for record in records:
         for key, start in record.info["weights"].items():
             found = runs.find(start["stage0"]) if start.get("stage0") else None
             if found is not None:
-                out[key] = found
-    return out
+                out.setdefault(key, {})[found.key] = found
+    return {key: list(found.values()) for key, found in out.items()}
 
 
 def stage0(records: Sequence[Any]) -> pd.DataFrame:
-    """One row a backbone: epochs, the kept epoch, accuracy on validation and test, seconds."""
+    """One row a backbone: epochs, the kept epoch, accuracy on validation and test (mean ± sd), seconds (mean)."""
     lines = []
-    for key, record in stage0_records(records).items():
-        row = kept(record).iloc[0]
-        hit = record.probabilities("test", "raw").argmax(1) == record.labels("test")
+    for key, found in stage0_records(records).items():
+        rows = [kept(record).iloc[0] for record in found]
+        hits = [(r.probabilities("test", "raw").argmax(1) == r.labels("test")).mean() for r in found]
         lines.append(
             {
-                "Backbone": backbone_name(key, record),
-                "Epochs": int(row["epochs"]),
-                "Epoch kept": int(row["best_epoch"]),
-                "Validation accuracy (%)": round(100 * row["val_accuracy"], 2),
-                "Test accuracy (%)": round(100 * float(hit.mean()), 2),
-                "Seconds": round(row["seconds"]),
+                "Backbone": backbone_name(key, found[0]),
+                "Epochs": _span([row["epochs"] for row in rows]),
+                "Epoch kept": _span([row["best_epoch"] for row in rows]),
+                "Validation accuracy (%)": tables.mean_sd([row["val_accuracy"] for row in rows], scale=100),
+                "Test accuracy (%)": tables.mean_sd(hits, scale=100),
+                "Seconds": round(float(np.mean([row["seconds"] for row in rows]))),
             }
         )
     return pd.DataFrame(lines)

@@ -192,8 +192,8 @@ def sweep(
     return plan(names, profile, seeds, data)
 
 
-class _Ready:
-    """Hands out jobs one by one: of those whose needs are done the first in order.
+class _Line:
+    """Jobs, each with the keys that must be done before; whoever is free runs the first that is ready.
 
     So nobody waits for a stage 0 while there is other work.
     """
@@ -202,24 +202,20 @@ class _Ready:
         self.waiting, self.unfinished = dict(line), set(line)
         self.changed = threading.Condition()
 
-    def __iter__(self):
-        while self.waiting:
-            with self.changed:
-                while (key := self._next()) is None:
-                    self.changed.wait()
-                job, _ = self.waiting.pop(key)
-            yield job
-
-    def _next(self) -> str | None:
+    def _ready(self) -> str | None:
         return next((key for key, (_, needs) in self.waiting.items() if not needs & self.unfinished), None)
 
-    def run(self, job: Job, threads: int) -> tuple[str, str | None]:
-        """Run one of the jobs; what waited for it is ready, whatever came out."""
+    def run_next(self, threads: int) -> tuple[str, str | None]:
+        """Run one job; returns its key and what went wrong. What waited for it is ready, whatever came out."""
+        with self.changed:
+            self.changed.wait_for(self._ready)
+            key = self._ready()
+            job, _ = self.waiting.pop(key)
         try:
-            return job.key, run_job(job.to_json(), threads)
+            return key, run_job(job.to_json(), threads)
         finally:
             with self.changed:
-                self.unfinished.discard(job.key)
+                self.unfinished.discard(key)
                 self.changed.notify_all()
 
 
@@ -227,16 +223,9 @@ def _local(workers: int) -> Callable:
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
 
     def map_jobs(line: dict[str, tuple[Job, frozenset[str]]]):
-        ready = _Ready(line)
-        # nothing is taken from `ready` before a worker is free: what comes next is decided then
-        pool = joblib.Parallel(
-            n_jobs=workers,
-            backend="threading",
-            return_as="generator_unordered",
-            pre_dispatch=workers,
-            batch_size=1,
-        )
-        return pool(joblib.delayed(ready.run)(job, threads) for job in ready)
+        shared = _Line(line)
+        pool = joblib.Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")
+        return pool(joblib.delayed(shared.run_next)(threads) for _ in line)
 
     return map_jobs
 
