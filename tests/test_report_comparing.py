@@ -21,8 +21,12 @@ def method(right, seeds=(0,), n=40, classes=4, flip=0):
     return out
 
 
+def compare(first, second, groups=significance.IMAGES, **options):
+    return comparing.compare(first, second, groups, **options)
+
+
 def test_one_run_each_gives_image_tests_and_no_t():
-    found = comparing.compare(method(36), method(30), n=199)
+    found = compare(method(36), method(30), n=199)
     assert found["seeds"] == 1 and found["images"] == 40 and found["seed"] == 0
     assert (found["only_first"], found["only_second"]) == (6, 0)
     assert found["difference"] == pytest.approx(6 / 40)
@@ -32,14 +36,14 @@ def test_one_run_each_gives_image_tests_and_no_t():
 
 
 def test_no_common_seed_is_an_empty_row():
-    found = comparing.compare(method(36, (0,)), method(30, (1,)))
+    found = compare(method(36, (0,)), method(30, (1,)))
     assert found["seeds"] == 0 and np.isnan(found["difference"]) and np.isnan(found["mcnemar_p"])
-    assert comparing.compare({}, {}).keys() == comparing.compare(method(9), method(8), n=9).keys()
+    assert compare({}, {}).keys() == compare(method(9), method(8), n=9).keys()
 
 
 def test_t_over_seeds_is_scipys_and_the_correction_widens_it():
     first, second = method(33, (0, 1, 2), flip=1), method(29, (0, 1, 2), flip=2)
-    found = comparing.compare(first, second, test_to_train=0.125, n=99)
+    found = compare(first, second, test_to_train=0.125, n=99)
     a, b = ([m[s].right.mean() for s in range(3)] for m in (first, second))
     plain = stats.ttest_rel(a, b)
     assert found["t_p"] == pytest.approx(plain.pvalue)
@@ -50,7 +54,7 @@ def test_t_over_seeds_is_scipys_and_the_correction_widens_it():
 
 def test_sides_swap_the_sign_and_keep_every_p():
     first, second = method(35, (0, 1), flip=1), method(31, (0, 1))
-    one, two = comparing.compare(first, second, n=99), comparing.compare(second, first, n=99)
+    one, two = compare(first, second, n=99), compare(second, first, n=99)
     assert one["difference"] == -two["difference"] and one["only_first"] == two["only_second"]
     for test in comparing.TESTS:
         assert one[f"{test}_p"] == pytest.approx(two[f"{test}_p"])
@@ -59,21 +63,26 @@ def test_sides_swap_the_sign_and_keep_every_p():
 def test_groups_are_swapped_whole():
     # the six images that differ belong to two patients: two swaps are all there is
     groups = np.repeat(np.arange(100), 3)
-    alone = comparing.compare(method(36), method(30), n=999)["permutation_p"]
-    together = comparing.compare(method(36), method(30), groups=groups, n=999)["permutation_p"]
+    alone = compare(method(36), method(30), n=999)["permutation_p"]
+    together = compare(method(36), method(30), groups=groups, n=999)["permutation_p"]
     rows = np.arange(40)[30:36] + 5
     assert len(set(groups[rows])) == 3 and together == pytest.approx(2 * 0.5**3) and alone < together
+
+
+def test_images_are_taken_for_independent_only_where_that_is_said():
+    with pytest.raises(ValueError, match="patient group of each sample"):
+        compare(method(36), method(30), None)
 
 
 def test_other_test_images_are_refused():
     other = {0: method(30)[0]._replace(rows=np.arange(40))}
     with pytest.raises(ValueError, match="different test images"):
-        comparing.compare(method(36), other)
+        compare(method(36), other)
 
 
 def test_a_table_is_adjusted_over_its_known_rows():
     rivals = {"a": method(30), "b": method(33), "c": {}}
-    frame = comparing.table(method(36), rivals, n=99)
+    frame = comparing.table(method(36), rivals, significance.IMAGES, n=99)
     assert list(frame["row"]) == ["a", "b", "c"]
     adjusted = significance.holm(frame["mcnemar_p"][:2])
     assert frame["mcnemar_holm"].to_numpy()[:2] == pytest.approx(adjusted)
@@ -83,7 +92,7 @@ def test_a_table_is_adjusted_over_its_known_rows():
 
 def test_equal_methods_never_differ():
     same = method(36, (0, 1))
-    found = comparing.compare(same, same, n=9)
+    found = compare(same, same, n=9)
     assert found["difference"] == 0 and found["mcnemar_p"] == found["permutation_p"] == found["t_p"] == 1
     assert (comparing.aucs(same[0], same[0])["p"] == 1).all()
 
@@ -157,7 +166,7 @@ def test_overlap_counts_the_first_methods_errors():
     assert comparing.overlap(method(36), method(30)) == 1
     assert comparing.overlap(method(30), method(36)) == pytest.approx(0.4)
     assert np.isnan(comparing.overlap(method(40), method(36)))
-    assert isinstance(comparing.table(method(36), {"a": method(30)}, n=9), pd.DataFrame)
+    assert isinstance(comparing.table(method(36), {"a": method(30)}, significance.IMAGES, n=9), pd.DataFrame)
 
 
 # --- costs ---
@@ -326,16 +335,18 @@ def test_one_seed_and_several():
 
     main = rows((0, 1, 2), 36)
     found = {"Table 6": {"VGG19": rows((0, 1, 2), 30), "ResNet50": rows((0,), 33)}}
-    frame = differences.tests(found, main, None, 0.125, n=99).set_index(["place", "row"])
+    frame = differences.tests(found, main, np.arange(1000), 0.125, n=99).set_index(["place", "row"])
     three, one = frame.loc[("Table 6", "VGG19")], frame.loc[("Table 6", "ResNet50")]
     assert (three["seeds"], one["seeds"]) == (3, 1) and np.isfinite(three["t_p"]) and np.isnan(one["t_p"])
     assert three["difference"] == pytest.approx(-5 / 40) and three["sd"] == pytest.approx(1 / 40)
     text = differences.tests_text(frame.reset_index())
     assert (text["Paired t"] == "needs two runs").sum() == 1
-    spread = differences.spreads(frame.reset_index(), main, None)
+    spread = differences.spreads(frame.reset_index(), main, np.arange(1000))
     assert spread["source"] == "pairs" and spread["sd"] == pytest.approx(1 / 40) and spread["df"] == 2
     assert differences.same_start(main)
-    with_main_only = differences.spreads(frame.reset_index().assign(sd=np.nan), rows((0, 1), 30), None)
+    with_main_only = differences.spreads(
+        frame.reset_index().assign(sd=np.nan), rows((0, 1), 30), np.arange(1000)
+    )
     assert with_main_only["source"] == "runs"
     assert with_main_only["sd"] == pytest.approx(np.sqrt(2) * np.std([30 / 40, 31 / 40], ddof=1))
 

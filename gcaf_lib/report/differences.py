@@ -37,7 +37,7 @@ def rivals(experiment: str, found: Mapping[str, Sequence[Any]]) -> dict[str, dic
 def tests(
     found: Mapping[str, Mapping[str, Sequence[Any]]],
     reference: Sequence[Any],
-    groups: np.ndarray | None,
+    groups: np.ndarray,
     test_to_train: float,
     n: int = 9999,
 ) -> pd.DataFrame:
@@ -152,7 +152,7 @@ def same_start(records: Sequence[Any]) -> bool:
     return len({str(sorted(r.info["weights"].items())) for r in records}) == 1
 
 
-def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray | None) -> dict[str, float]:
+def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray) -> dict[str, float]:
     """How far accuracies scatter, as fractions: sd of paired differences over seeds, and of one run over images.
 
     sd, df, source ("pairs": pooled over the rows of `tests`; "runs": √2 times the proposed model's own sd
@@ -173,9 +173,7 @@ def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray | 
         sd, df, source = float("nan"), 0, ""
     low, high = comparing.sd_interval(sd, df) if df else (np.nan, np.nan)
     scatter = [
-        significance.draws(
-            r.labels(), r.probabilities(), METRIC, None if groups is None else groups[r.rows()], 1000
-        ).std(ddof=1)
+        significance.draws(r.labels(), r.probabilities(), METRIC, groups[r.rows()], 1000).std(ddof=1)
         for r in reference
     ]
     return {

@@ -141,7 +141,9 @@ def weights(found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
             for metric in metrics:
                 scale, decimals = (100, 2) if metric == "accuracy" else (1, 4)
                 values = [
-                    significance.bootstrap(r.labels(), r.probabilities("test", which), metric, None, 1).value
+                    significance.bootstrap(
+                        r.labels(), r.probabilities("test", which), metric, significance.IMAGES, 1
+                    ).value
                     for r in records
                 ]
                 head = result_tables.metric_name(metric) + (" (%)" if scale == 100 else "")
