@@ -319,6 +319,8 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
     assert (differences.tests_text(frame)["Measured"] == "not trained yet").all()
     assert differences.verdict(frame).count("nothing is tested") == 3
     assert differences.auc_tests({}, []).empty
+    assert differences.auc_text(differences.auc_tests({}, []))["Row"].tolist() == ["not trained yet"]
+    assert factors.remains({}, 10)["Row"].tolist() == ["not trained yet"]
     spread = differences.spreads(frame, [], None)
     assert spread["source"] == "" and np.isnan(spread["sd"])
     effects = factors.effects({}, data())
