@@ -282,6 +282,8 @@ def test_cheaper_baselines_and_their_inputs():
     )
     alone = ablation.measure("table-6", {"VGG19": runs(40)}, None, runs(20), ("accuracy",))
     assert "All of them are measured to be worse" in baselines.cheaper(alone, spent)
+    nothing = ablation.measure("table-6", {}, None, runs(20), ("accuracy",))
+    assert baselines.cheaper(nothing, spent).startswith("No baseline has been trained")
     assert "none starts from ImageNet" in baselines.native_note([])
     assert "VGG19 start from ImageNet weights" in baselines.native_note(["VGG19"])
 

@@ -319,6 +319,8 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
     assert (differences.tests_text(frame)["Measured"] == "not trained yet").all()
     assert differences.verdict(frame).count("nothing is tested") == 3
     assert differences.auc_tests({}, []).empty
+    assert differences.auc_text(differences.auc_tests({}, []))["Row"].tolist() == ["not trained yet"]
+    assert factors.remains({}, 10)["Row"].tolist() == ["not trained yet"]
     spread = differences.spreads(frame, [], None)
     assert spread["source"] == "" and np.isnan(spread["sd"])
     effects = factors.effects({}, data())
@@ -420,3 +422,68 @@ def test_pictures_are_drawn_with_and_without_a_spread():
     assert len(powers.power_curves(0.006, (3, 5, 10), frame, (0.003, 0.02)).axes) == 2
     assert len(powers.power_curves(float("nan"), (3, 5, 10), frame).axes) == 1
     assert powers.gap_ranges(frame).svg().startswith("<svg")
+
+
+# --- sentences of chapter 15, at their turning points ---
+
+
+def test_spreads_in_words():
+    from gcaf_lib.report import differences
+
+    runs = [record(s, 30 + s) for s in range(3)]
+    known = {
+        "images_sd": 0.01,
+        "seeds_sd": 0.002,
+        "sd": 0.003,
+        "df": 2,
+        "low": 0.001,
+        "high": 0.02,
+        "source": "pairs",
+    }
+    assert "needs no runs of ours" in differences.spread_text(known, [])
+    one = differences.spread_text(known | {"seeds_sd": np.nan, "source": ""}, runs[:1])
+    assert "t-tests can't be done" in one and "taken as" not in one
+    text = differences.spread_text(known, runs)
+    assert "is 5.0 times what it sees" in text and "2 degrees of freedom" in text
+    assert "√2 times" in differences.spread_text(known | {"source": "runs"}, runs)
+    assert "times what it sees" not in differences.spread_text(known | {"seeds_sd": 0.0}, runs)
+    assert ("All seeds start from the same backbone weights" in text) == differences.same_start(runs)
+
+
+def test_auc_and_patient_verdicts():
+    from gcaf_lib.report import differences
+
+    frame = pd.DataFrame(
+        {"row": ["a", "b"], "first": [0.9, 0.99], "second": [0.95, 0.95], "holm": [0.01, 0.2]}
+    )
+    assert "1 of 2 differences stand after the adjustment, 1 of them" in differences.auc_verdict(frame)
+    assert differences.auc_verdict(frame.assign(holm=0.3)) == "0 of 2 differences stand after the adjustment."
+    assert differences.auc_verdict(frame.iloc[:0]).startswith("No other row")
+    line = {"place": "Table 4", "images": 40}
+    strict = pd.DataFrame(
+        [line | {"row": row, "seeds": n, "permutation_holm": p, "difference": d}
+         for row, n, p, d in (("a", 2, 0.01, -0.1), ("b", 1, 0.01, 0.1), ("c", 1, 0.4, -0.1), ("d", 0, np.nan, np.nan))]
+    )  # fmt: skip
+    text = differences.by_patient(strict)
+    assert "on 40 images 1 of 3 trained rows is significantly worse" in text
+    assert "adjustment: a; better: b. Not trained: d." in text
+    assert "`gcaf sweep table-4-patients` does it" in differences.by_patient(strict.assign(seeds=0))
+
+
+def test_what_so_many_runs_and_images_can_find():
+    from gcaf_lib.report import gaps
+
+    lines, runs = gaps.published(), (3, 5, 10)
+    assert "5.14 and 0.52 points" in gaps.claim(lines)
+    unknown = gaps.power_text(lines, runs, float("nan"), float("nan"))
+    assert unknown.startswith("In multiples of the standard deviation") and "3.26 with 3 runs" in unknown
+    found = gaps.power_text(lines, runs, 1e-6, 1e-5)
+    assert found.count("that is 20 of the paper's 20 gaps") == 3
+    assert "that is 0 of the paper's 20 gaps" in gaps.power_text(lines, runs, 1.0, 2.0)
+    assert "runs behind this page" not in gaps.images_text(gaps.counts(lines), [])
+    shares = [0.5, 0.7]
+    seen = gaps.images_text(gaps.counts(gaps.published(overlap=0.6)), shares)
+    assert "makes 60% of the proposed model's errors on average (n = 2 rows, 50% to 70%)" in seen
+    assert "spread measured here" not in gaps.backwards(lines, runs, float("nan"), 0.125)
+    assert "takes 3 runs or more" in gaps.backwards(lines, runs, 0.001, 0.125)
+    assert "does not happen with 10 runs or fewer" in gaps.backwards(lines, runs, 0.1, 0.125)

@@ -204,6 +204,8 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
     cost = spent.set_index("row")["flops"]
     own, part = cost[_own()], ablation.others(frame)
     part = part[part["pairs"] > 0]
+    if part.empty:
+        return "No baseline has been trained, so no cost can be set against an accuracy."
     less = part[(cost[part["row"]] < own).to_numpy()]
     if less.empty:
         return "No trained baseline needs less computation than the proposed model."

@@ -141,7 +141,7 @@ def auc_text(frame: pd.DataFrame) -> pd.DataFrame:
             change = ablation.signed(r["first"] - r["second"], 4)
             line[CLASS_NAMES.get(r["class"], r["class"])] = f"{change}, p = {p_pair(r['p'], r['holm'])}"
         lines.append(line)
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines or [{"Row": ablation.ABSENT, "Seed": "–"}])
 
 
 # --- spreads ---

@@ -233,7 +233,10 @@ def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
                     "Of the start remains (%)": _span(left, 1),
                 }
             )
-    return pd.DataFrame(lines)
+    nothing = {"Row": ablation.ABSENT} | dict.fromkeys(
+        ("Stage", "n", "β", "Steps", "Of the start remains (%)"), "–"
+    )
+    return pd.DataFrame(lines or [nothing])
 
 
 def _span(values: Sequence[float], decimals: int) -> str:
