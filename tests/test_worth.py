@@ -295,6 +295,8 @@ def test_the_basic_interval_by_hand():
     assert clustered.basic(0.01, draws, least=0)[1:] == (0, 0)
     gap = worth.summed("ece", worth.Sample(np.array([0.0]), np.linspace(-0.01, 0.03, 5)), least=-np.inf)
     assert gap.low < 0 < gap.high, "a difference of errors may be negative"
+    level = worth.summed("ece", worth.Sample(np.array([0.01]), np.linspace(0.005, 0.03, 101)))
+    assert level.low == 0 < level.high, "an error may not"
 
 
 def test_the_papers_ece_lies_outside_the_corrected_interval_of_the_issue():
