@@ -46,6 +46,10 @@ def test_size_features_know_a_frequent_size_and_no_content():
     assert matrix.shape == (31, 5)  # width, height, aspect, one mode, one frequent size
     assert matrix[0].tolist() == [512, 512, 1, 1, 1] and matrix[30].tolist() == [300, 400, 0.75, 1, 0]
     assert np.array_equal(matrix, floors.size_features(frame.assign(label=3, sha256="x")))
+    few = frame.tail(floors.FREQUENT)  # all but one of one size: one too few for a column
+    assert floors.size_features(few).shape == (floors.FREQUENT, 4)
+    both = pd.concat([frame.head(floors.FREQUENT), frame.tail(1)])
+    assert floors.size_features(both)[:, 4:].sum(0).tolist() == [floors.FREQUENT]
 
 
 def test_border_features_see_the_outer_frame_only():
@@ -148,7 +152,7 @@ def phantoms(phantom_root) -> Dataset:
     return Dataset(phantom_root, frame, data_hash(frame), banner="PHANTOM DATA")
 
 
-def measured(monkeypatch, dataset, wrong, protocol="paper", **task) -> pd.Series:
+def measured(monkeypatch, dataset, wrong, protocol="paper", pictures=None, **task) -> pd.Series:
     """A floor that answers with the truth, but for label + 1 (in the task's order) on the rows `wrong`."""
 
     def answers(floor, seen, labels, train, test, seed=0):
@@ -158,7 +162,8 @@ def measured(monkeypatch, dataset, wrong, protocol="paper", **task) -> pd.Series
 
     monkeypatch.setattr(floors, "predict", answers)
     groups = np.arange(len(dataset.frame))
-    return floors.measure(protocol, None, dataset, groups, groups, floors=("1nn",), **task).iloc[0]
+    pictures = groups if pictures is None else pictures
+    return floors.measure(protocol, None, dataset, groups, pictures, floors=("1nn",), **task).iloc[0]
 
 
 TUMOURS = ("glioma", "meningioma", "pituitary")
@@ -222,6 +227,16 @@ def test_each_track_of_the_shortcuts_asks_what_it_says(phantom_root, monkeypatch
     }
     n = table[table["protocol"] == splits.FIVEFOLD].groupby("track")["n"].unique()
     assert [list(n[t]) for t in ("three classes", "tumour or not")] == [[(truth != 2).sum()], [len(truth)]]
+
+
+def test_each_picture_weighs_one(phantom_root, monkeypatch):
+    dataset = phantoms(phantom_root)
+    rows = np.arange(len(dataset.frame))
+    pictures, wrong = np.maximum(rows, 60), rows[rows % 6 == 0]  # the first 61 files are one picture
+    row = measured(monkeypatch, dataset, wrong, splits.FIVEFOLD, pictures)
+    right = pd.Series(rows % 6 != 0).groupby(pictures).mean()
+    assert row["picture"] == pytest.approx(right.mean()) != row["accuracy"]
+    assert row["picture_low"] <= row["picture"] <= row["picture_high"]
 
 
 # --- the committed table ---
