@@ -14,7 +14,8 @@ from typing import NamedTuple
 import bs4
 import pytest
 
-from gcaf_lib.report import ablation, fusions, paper
+from gcaf_lib.report import ablation, paper
+from gcaf_lib.training import experiments
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = Path(os.environ.get("GCAF_SITE") or ROOT / "_build" / "html")
@@ -160,7 +161,8 @@ def levels(pages: Pages) -> None:
 
 def differences(pages: Pages) -> None:
     """Accuracy of the rows of Tables 4, 5, 6 and 8 minus the proposed model's."""
-    names = {key: row for row, key in fusions.NAMES.items()}
+    fusions = experiments.experiment("table-4").rows
+    names = {row.overrides.get("model.fusion", "gcaf"): row.label for row in fusions}
     for place, (page, _, random, apart) in CHAPTERS.items():
         published = {f.row for f in paper.find(place)}
         score = f"tab-score-{place.lower().replace(' ', '-')}-differences"
