@@ -58,6 +58,7 @@ def printed(where: str, text: str, points: bool = False) -> Printed:
 def plain(path: Path) -> bs4.BeautifulSoup:
     """A page without its pictures and data, which are most of it and hold nothing to compare."""
     text = re.sub(r"(?s)<(svg|script|style)\b.*?</\1>|base64,[^\"]*", "", path.read_text("utf-8"))
+    text = text.replace("\u00a0", " ").replace("&#160;", " ").replace("&nbsp;", " ")
     return bs4.BeautifulSoup(text, "html.parser")
 
 
