@@ -69,7 +69,7 @@ def test_spread_and_paired_ratios_in_closed_form():
 
 def reading(name: str, turn: int, speed: float, matmul: float, **more) -> dict:
     return {
-        "contender": name, "stage": 1, "round": turn, "images_per_second": speed, "first_step_s": 2.0 * turn,
+        "contender": name, "stage": "1", "round": turn, "images_per_second": speed, "first_step_s": 2.0 * turn,
         "host_gib": 1.0, "device_gib": None, "weights": 10, "trained": 4, "matmul_flops": matmul, **more,
     }  # fmt: skip
 
@@ -141,6 +141,15 @@ def test_plan_counts_the_fusion_and_what_a_stage_trains():
 
     from_plan = plan.stages(load("demo", {"model.weights": "none"}))
     first, second = from_plan["1"], from_plan["2"]
+    assert list(from_plan) == ["0 efficientnetv2-s", "0 convnext-tiny", "1", "2"]
+    for name in ("0 efficientnetv2-s", "0 convnext-tiny"):
+        # all that is a weight trains, and every multiplication counts three times
+        assert 0 < from_plan[name]["trained"] and from_plan[name]["flops"] == 3 * from_plan[name]["forward"]
+        assert (
+            from_plan[name]["settings"]["loss"]["gamma"]
+            == from_plan[name]["settings"]["training"]["mixup"]
+            == 0
+        )
     assert set(first["layers"].values()) == {0} and min(second["layers"].values()) > 0
     assert first["weights"] == second["weights"] and first["trained"] < second["trained"]
     assert first["flops"] < second["flops"]
@@ -171,7 +180,9 @@ def test_both_keras_contenders_run_two_steps_on_phantoms(tmp_path):
     assert "PHANTOM DATA" in told.stdout
     rows = list(csv.DictReader(files[0].read_text().splitlines()))
     assert [(r["stage"], r["contender"]) for r in rows] == [
-        (stage, name) for stage in "12" for name in ("ours", "plain", "torch")
+        (stage, name)
+        for stage in ("0 efficientnetv2-s", "0 convnext-tiny", "1", "2")
+        for name in ("ours", "plain", "torch")
     ]
     for row in rows:
         if row["contender"] == "torch":
@@ -180,4 +191,4 @@ def test_both_keras_contenders_run_two_steps_on_phantoms(tmp_path):
             assert float(row["images_per_second"]) > 0 and 0 < float(row["fraction_of_peak"]) < 1
             assert not row["note"]  # as many weights, all and trained, as the plan counts
     tree = json.loads(files[1].read_text())
-    assert len(tree["measurements"]) == 4 and str(tmp_path) not in json.dumps(tree["plan"])
+    assert len(tree["measurements"]) == 8 and str(tmp_path) not in json.dumps(tree["plan"])

@@ -1,4 +1,4 @@
-"""Twins and figshare: tiny MATLAB v7.3 archives, mirrored and turned images, and the real tables."""
+"""The figshare archive: tiny MATLAB v7.3 archives, mirrored and turned images, and the real tables."""
 
 import io
 import json
@@ -9,10 +9,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from gcaf_lib.data import figshare, thumbnails, twins
+from gcaf_lib.data import figshare, thumbnails
 from gcaf_lib.data.dataset import DataError
 
 HEIGHT, WIDTH = 120, 96
@@ -201,42 +199,6 @@ def test_locate_explicit_then_environment_then_cache(cache, monkeypatch):
     monkeypatch.setenv("GCAF_FIGSHARE", str(cache))
     assert figshare.locate() == cache
     assert figshare.locate(cache / "cache") == cache / "cache"
-
-
-# --- twins ---
-
-
-def test_pairs_and_histogram_see_copies_plain_and_mirrored():
-    _, thumbs = files_of([1, 2, 1, 2, 3], [False, False, True, False, False])
-    found = twins.pairs(thumbs)
-    rows = list(found[["left", "right", "mirrored"]].itertuples(index=False, name=None))
-    assert rows == [(0, 2, True), (1, 3, False)]
-    table = twins.histogram(thumbs)
-    assert table["plain"].sum() == 1 and table["mirrored"].sum() == 1
-    frame = pd.DataFrame({"sha256": list("abcda")})  # 0 and 4: identical bytes
-    keys = twins.groups(frame, thumbs)
-    assert keys[0] == keys[2] == keys[4] != keys[1] == keys[3]
-
-
-def test_constant_image_is_nobodys_twin():
-    assert len(twins.pairs(np.full((3, 64, 64), 7, np.uint8))) == 0
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    st.lists(st.tuples(st.integers(0, 6), st.one_of(st.none(), st.integers(0, 6))), min_size=1, max_size=25)
-)
-def test_join_is_the_coarsest_common_grouping(rows):
-    """Against the definition: repeat 'rows sharing a key share a group' until nothing changes."""
-    first, second = ([row[k] for row in rows] for k in (0, 1))
-    want = list(range(len(rows)))
-    for _ in rows:
-        for i in range(len(rows)):
-            for j in range(len(rows)):
-                if first[i] == first[j] or (second[i] is not None and second[i] == second[j]):
-                    want[i] = want[j] = min(want[i], want[j])
-    got = twins.join(np.array(first), np.array(second, dtype=object))
-    assert [[a == b for b in got] for a in got] == [[a == b for b in want] for a in want]
 
 
 # --- the real thing ---

@@ -1,8 +1,12 @@
-"""How fast the two stages train, against the plain Keras way and against PyTorch with timm.
+"""How fast the stages train, against the plain Keras way and against PyTorch with timm.
 
     python -m benchmarks.throughput --profile cpu --out throughput.csv
 
-**Contenders**, all with the same two backbones, head, loss, optimiser (Adam), moving average of the
+**Stages**: `0 NAME` is the pre-training of one backbone, all of it, BatchNormalization by the batch, with
+cross-entropy, without Mixup and moving average, at a constant rate (training has a schedule); `1` and `2`
+are the classifier's, with the backbones frozen, and with their top layers trained.
+
+**Contenders**, all with the same backbones, head, loss, optimiser (Adam), moving average of the
 weights, batch and precision:
 
 - `ours`: the library's own `Stage`, as training uses it: an array of preprocessed uint8 images (on an
@@ -17,8 +21,8 @@ weights, batch and precision:
 
 **The same models.** Under `paper` timm's `tf_efficientnetv2_s` and `convnext_tiny`; under `cpu` and
 `demo` timm's own blocks, put together after the miniatures' tables of layers. timm has no miniatures:
-those are ports of the same shape. As many layers with weights are trained as in Keras, counted from
-the top. Each contender reports its numbers of weights, all and trained; where they differ from `ours`,
+those are ports of the same shape. In stage 2 as many layers with weights are trained as in Keras, counted
+from the top. Each contender reports its numbers of weights, all and trained; where they differ from `ours`,
 the table says so. Weights are random everywhere: speed doesn't depend on them.
 
 **One process each.** Each measurement (contender, stage, round) has a fresh process, so that peak

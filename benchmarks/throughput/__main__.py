@@ -24,7 +24,7 @@ examples
       python -m benchmarks.throughput --profile paper
 
 Run it from the project's root, on an idle machine: the rounds show how idle it was. Processes, not
-counting their start: contenders x 2 stages x rounds. KERAS_BACKEND (tensorflow or jax) decides what
+counting their start: contenders x 4 (stage 0 of two backbones, stages 1 and 2) x rounds. KERAS_BACKEND (tensorflow or jax) decides what
 `ours` and `plain` run on. A contender that can't run here is named with the reason and the cure.
 """
 

@@ -109,7 +109,8 @@ def hold(request: dict, contenders: list[str], rounds: int, torch_python: str, l
             outcome.torch = probe(torch_python, outcome.plan["accelerator"], scratch)
             pythons |= dict.fromkeys(wanted, torch_python)
             outcome.missing = {name: outcome.torch[name] for name in wanted if outcome.torch[name]}
-        turns = [(r, stage, name) for r in range(1, rounds + 1) for stage in (1, 2) for name in contenders]
+        stages = outcome.plan["stages"]
+        turns = [(r, stage, name) for r in range(1, rounds + 1) for stage in stages for name in contenders]
         with tqdm(turns, unit="process", disable=None) as bar:
             for turn, stage, name in bar:
                 if name in outcome.missing:
@@ -117,7 +118,7 @@ def hold(request: dict, contenders: list[str], rounds: int, torch_python: str, l
                 bar.set_description(f"round {turn} stage {stage} {name}")
                 module = "torch_child" if name in wanted else "keras_child"
                 result = scratch / "result.json"
-                words = [name, str(stage), str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
+                words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
                 try:
                     child(pythons[name], module, words, scratch, limit)
                 except ChildError as error:

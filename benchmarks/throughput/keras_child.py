@@ -31,12 +31,20 @@ class Timer(keras.callbacks.Callback):
         self.clock.step(step + 1, lambda: ops.convert_to_numpy(logs["loss"]))
 
 
-def focal(plan: dict, settings: Settings) -> losses.FocalLoss:
+def focal(alpha: list[float], settings: Settings) -> losses.FocalLoss:
     s = settings.loss
-    return losses.FocalLoss(s.reading, s.gamma, s.smoothing, np.asarray(plan["alpha"]))
+    return losses.FocalLoss(s.reading, s.gamma, s.smoothing, np.asarray(alpha))
 
 
-def ours(plan: dict, settings: Settings, stage: int, started: float) -> tuple[keras.Model, child.Clock]:
+def rate(settings: Settings, stage: int) -> float:
+    """The stage's learning rate, stage 0's without its schedule."""
+    t = settings.training
+    return (t.stage0_rate, t.stage1_rate, t.stage2_rate)[stage]
+
+
+def ours(
+    plan: dict, settings: Settings, stage: int, loss: losses.FocalLoss, started: float
+) -> tuple[keras.Model, child.Clock]:
     """The library's own stage, without the end of an epoch (validation, checkpoint)."""
     from gcaf_lib.training import feed
     from gcaf_lib.training.loop import Stage
@@ -51,22 +59,22 @@ def ours(plan: dict, settings: Settings, stage: int, started: float) -> tuple[ke
     run = Stage(
         model, images, part, part,
         number=stage, epochs=math.ceil(clock.total / each),
-        rate=t.stage1_rate if stage == 1 else t.stage2_rate, loss=focal(plan, settings),
+        rate=rate(settings, stage), loss=loss,
         settings=t, seed=0, checkpoint=Path(plan["folder"]) / "unused.npz", resident=feed.resident(images),
     )  # fmt: skip
     _fit(run.graph, backend.pipeline(run.batches), clock)
     return model, clock
 
 
-def plain(plan: dict, settings: Settings, stage: int, started: float) -> tuple[keras.Model, child.Clock]:
+def plain(
+    plan: dict, settings: Settings, stage: int, loss: losses.FocalLoss, started: float
+) -> tuple[keras.Model, child.Clock]:
     """`compile` and `fit` with Keras's defaults on a tf.data pipeline that does everything on the host."""
     model = _model(settings, stage)
     t, clock = settings.training, child.Clock(started, plan["warm"], plan["steps"])
-    rate = t.stage1_rate if stage == 1 else t.stage2_rate
-    averaged = dict(use_ema=True, ema_momentum=t.ema) if t.ema > 0 else {}
-    model.compile(
-        optimizer=keras.optimizers.Adam(rate, **averaged), loss=focal(plan, settings), metrics=["accuracy"]
-    )
+    averaged = dict(use_ema=True, ema_momentum=t.ema) if t.ema > 0 and stage > 0 else {}
+    optimizer = keras.optimizers.Adam(rate(settings, stage), **averaged)
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     _fit(model, pipeline(plan, settings), clock)
     return model, clock
 
@@ -109,7 +117,8 @@ def pipeline(plan: dict, settings: Settings):
 
     every = tf.data.Dataset.from_tensor_slices((plan["files"], labels.astype("int32")))
     every = every.shuffle(len(labels)).repeat().map(decode, tf.data.AUTOTUNE).map(augmented, tf.data.AUTOTUNE)
-    return every.batch(t.batch_size, drop_remainder=True).map(mixed, tf.data.AUTOTUNE).prefetch(2)
+    every = every.batch(t.batch_size, drop_remainder=True)
+    return (every.map(mixed, tf.data.AUTOTUNE) if t.mixup else every).prefetch(2)
 
 
 def _model(settings: Settings, stage: int) -> keras.Model:
@@ -144,11 +153,13 @@ def matmul_rate(precision: str, accelerator: bool) -> float:
     )
 
 
-def main(name: str, stage: int, plan: dict, started: float) -> dict:
-    settings = Settings.from_dict(plan["settings"])
+def main(name: str, stage: str, plan: dict, started: float) -> dict:
+    what = plan["stages"][stage]
+    settings = Settings.from_dict(what["settings"])
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(settings.training.dtype)
-    model, clock = {"ours": ours, "plain": plain}[name](plan, settings, stage, started)
+    contender, loss = {"ours": ours, "plain": plain}[name], focal(what["alpha"], settings)
+    model, clock = contender(plan, settings, what["number"], loss, started)
     weights = classifier.parameters(model)
     peak = device_peak()
     return clock.result(plan["batch"]) | {
@@ -161,4 +172,4 @@ def main(name: str, stage: int, plan: dict, started: float) -> dict:
 
 if __name__ == "__main__":
     _, name, stage, plan, started, result = sys.argv
-    child.write(result, main(name, int(stage), json.loads(Path(plan).read_text()), float(started)))
+    child.write(result, main(name, stage, json.loads(Path(plan).read_text()), float(started)))

@@ -21,7 +21,7 @@ from benchmarks.throughput import child
 from gcaf_lib.data import dataset, preprocess
 from gcaf_lib.model import augment, backend, classifier, losses
 from gcaf_lib.settings import Settings, SettingsError, load
-from gcaf_lib.training import environment
+from gcaf_lib.training import environment, train
 
 
 def layer_flops(layer: keras.Layer) -> int:
@@ -41,13 +41,25 @@ def step_flops(model: keras.Model) -> int:
 
 
 def stages(settings: Settings) -> dict:
-    """Per stage FLOPs of a step and of its forward pass, weights, trained weights and trained layers of each backbone."""
-    model = classifier.build(settings.model, settings.data.image_size, len(settings.data.classes))
+    """What is trained, by name: stage 0 of each backbone ("0 vgg19"), "1", "2".
+
+    Each with its number and settings, FLOPs of a step and of its forward pass, weights, trained weights and
+    trained layers of each backbone.
+    """
+    plain = {"loss.reading": "per-class", "loss.gamma": 0, "loss.smoothing": 0, "loss.balance": 1}
+    named = {
+        f"0 {key}": train._stage0_settings(settings, key).replace(plain) for key in settings.model.backbones
+    }
+    named |= {"1": settings, "2": settings}
     out = {}
-    for stage in (1, 2):
-        enter(model, stage, settings)
+    for name, chosen in named.items():
+        number = int(name[0])
+        model = classifier.build(chosen.model, chosen.data.image_size, len(chosen.data.classes))
+        enter(model, number, chosen)
         parts = classifier.parts(model)["backbones"]
-        out[str(stage)] = {
+        out[name] = {
+            "number": number,
+            "settings": chosen.to_dict(),
             "flops": step_flops(model),
             "forward": sum(map(layer_flops, model.layers)),
             "weights": classifier.parameters(model)["total"],
@@ -58,8 +70,10 @@ def stages(settings: Settings) -> dict:
 
 
 def enter(model: keras.Model, stage: int, settings: Settings) -> None:
-    """Freeze or unfreeze as the stage does."""
-    if stage == 1:
+    """Thaw, freeze or unfreeze as the stage does."""
+    if stage == 0:
+        classifier.thaw(model)
+    elif stage == 1:
         classifier.freeze(model)
     else:
         classifier.unfreeze(model, settings.training.unfrozen)
@@ -100,9 +114,8 @@ def make(folder: Path, request: dict) -> dict:
     if precision == "auto":
         precision = "bfloat16" if accelerator else "float32"
     dtype = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-    settings = settings.replace(
-        {"model.weights": "none", "training.batch_size": batch, "training.dtype": dtype}
-    )
+    sizes = {"training.batch_size": batch, "training.stage0_batch_size": batch}
+    settings = settings.replace({"model.weights": "none", "training.dtype": dtype, **sizes})
     settings, opened = open_images(settings, request["data"], request["phantoms"])
     classes = len(settings.data.classes)
     labels = opened.frame["label"].to_numpy()
@@ -117,6 +130,9 @@ def make(folder: Path, request: dict) -> dict:
     np.save(folder / "labels.npy", labels[rows])
     np.save(folder / "lambdas.npy", augment.beta_quantiles(settings.training.mixup))
     counts = np.bincount(labels[rows], minlength=classes)
+    trained = stages(settings)
+    for one in trained.values():
+        one["alpha"] = losses.class_weights(counts, one["settings"]["loss"]["balance"]).tolist()
     plan = {
         "profile": request["profile"],
         "settings": settings.to_dict(),
@@ -130,9 +146,8 @@ def make(folder: Path, request: dict) -> dict:
         "precision": precision,
         "compile_mode": request["compile_mode"],
         "accelerator": accelerator,
-        "alpha": losses.class_weights(counts, settings.loss.balance).tolist(),
         "decode_ms": 1e3 * seconds / len(rows),
-        "stages": stages(settings),
+        "stages": trained,
         "machine": environment.describe(),
     }
     child.write(folder / "plan.json", plan)

@@ -39,12 +39,11 @@ def peak(measured: list[dict]) -> float | None:
 def table(measured: list[dict], contenders: list[str], missing: dict[str, str], stages: dict) -> list[dict]:
     """One row for each contender and stage, those that couldn't run too, with their reason.
 
-    measured: what the processes read, with contender, stage (1, 2) and round; missing: contender →
-    reason; stages: the plan's counts, {"1": {"flops", "forward", "weights", "trained"}}.
+    measured: what the processes read, with contender, stage and round; missing: contender →
+    reason; stages: the plan's counts, {"1": {"flops", "forward", "weights", "trained"}}, in the table's order.
     """
     best, rows = peak(measured), []
-    for stage in (1, 2):
-        counts = stages[str(stage)]
+    for stage, counts in stages.items():
 
         def of(name: str, stage=stage) -> list[dict]:
             return [m for m in measured if m["contender"] == name and m["stage"] == stage]
@@ -94,7 +93,7 @@ def as_text(rows: list[dict]) -> str:
              "of peak")  # fmt: skip
     lines = [
         (
-            str(row["stage"]),
+            row["stage"],
             row["contender"],
             cell(row, "images_per_second", ".4g", "low", "high"),
             cell(row, "ratio", ".2f", "ratio_low", "ratio_high"),

@@ -87,7 +87,7 @@ def batches(plan: dict, device, total: int) -> Iterator[tuple]:
             yield (image if stored is None else stored[image]).permute(0, 3, 1, 2), label
 
 
-def train(name: str, stage: int, plan: dict, started: float) -> dict:
+def train(name: str, stage: str, plan: dict, started: float) -> dict:
     """Train as many steps as the clock asks for; returns what it read."""
     import torch
 
@@ -95,16 +95,17 @@ def train(name: str, stage: int, plan: dict, started: float) -> dict:
 
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")  # TF32 where there is any, as Keras's backends do
-    settings, device = plan["settings"], torch.device("cuda" if plan["accelerator"] else "cpu")
+    what, device = plan["stages"][stage], torch.device("cuda" if plan["accelerator"] else "cpu")
+    settings, number = what["settings"], what["number"]
     t, precision = settings["training"], getattr(torch, plan["precision"])
     net = torch_model.Classifier(settings["model"], len(settings["data"]["classes"]), precision)
     net = net.to(device, memory_format=torch.channels_last)
-    net.enter(plan["stages"][str(stage)]["layers"])
+    if number > 0:  # all of stage 0 trains, as PyTorch makes it
+        net.enter(what["layers"])
     trained = [p for p in net.parameters() if p.requires_grad]
     average = [p.detach().clone() for p in trained]
-    rate = t["stage1_rate"] if stage == 1 else t["stage2_rate"]
-    adam = torch.optim.Adam(trained, lr=rate, eps=1e-7, fused=True)
-    alpha = torch.tensor(plan["alpha"], dtype=torch.float32, device=device)
+    adam = torch.optim.Adam(trained, lr=t[f"stage{number}_rate"], eps=1e-7, fused=True)
+    alpha = torch.tensor(what["alpha"], dtype=torch.float32, device=device)
     lambdas = torch.from_numpy(np.load(Path(plan["folder"]) / "lambdas.npy")).to(device)
 
     def loss(image, label):
@@ -114,15 +115,15 @@ def train(name: str, stage: int, plan: dict, started: float) -> dict:
 
     run = torch.compile(loss, mode=plan["compile_mode"]) if name == "torch-compile" else loss
     clock = child.Clock(started, plan["warm"], plan["steps"])
-    for number, (image, label) in enumerate(batches(plan, device, clock.total), 1):
+    for step, (image, label) in enumerate(batches(plan, device, clock.total), 1):
         adam.zero_grad(set_to_none=True)
         value = run(image, label)
         value.backward()
         adam.step()
-        if t["ema"] > 0:
+        if t["ema"] > 0 and number > 0:
             with torch.no_grad():
                 torch._foreach_lerp_(average, trained, 1 - t["ema"])
-        clock.step(number, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
+        clock.step(step, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
     if not torch.isfinite(value):
         raise FloatingPointError(
             "the loss is no longer finite: this is not the training that was to be timed"
@@ -165,4 +166,4 @@ if __name__ == "__main__":
         child.write(sys.argv[2], probe())
     else:
         _, name, stage, plan, started, result = sys.argv
-        child.write(result, train(name, int(stage), json.loads(Path(plan).read_text()), float(started)))
+        child.write(result, train(name, stage, json.loads(Path(plan).read_text()), float(started)))

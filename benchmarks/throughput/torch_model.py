@@ -1,4 +1,4 @@
-"""The classifier in PyTorch: timm's two backbones, the head and fusion of Eqs 6-13, the loss of Eq 14."""
+"""The classifier in PyTorch: timm's backbones, the head and fusion of Eqs 6-13, the loss of Eq 14."""
 
 from __future__ import annotations
 
@@ -103,19 +103,26 @@ class GCAF(nn.Module):
         return torch.cat([ga * a + (1 - ga) * from_b, gb * b + (1 - gb) * from_a], -1)
 
 
+BACKBONES = {"efficientnetv2-s": efficientnet, "convnext-tiny": convnext}
+
+
 class Classifier(nn.Module):
-    """Images (B, 3, S, S) in 0..255 → logits (B, K), float32; backbones in `precision`."""
+    """Images (B, 3, S, S) in 0..255 → logits (B, K), float32; backbones in `precision`.
+
+    Two backbones are projected and fused; one alone (stage 0) is pooled.
+    """
 
     def __init__(self, model: dict, classes: int, precision: torch.dtype):
         super().__init__()
-        self.backbones = nn.ModuleDict(
-            {"efficientnetv2-s": efficientnet(model["scale"]), "convnext-tiny": convnext(model["scale"])}
-        )
+        self.backbones = nn.ModuleDict({key: BACKBONES[key](model["scale"]) for key in model["backbones"]})
         width, self.precision = model["width"], precision
-        self.project = nn.ModuleList(nn.Linear(b.num_features, width) for b in self.backbones.values())
-        self.norm = nn.ModuleList(nn.LayerNorm(width, eps=1e-6) for _ in self.backbones)
-        self.fusion, self.dropout = GCAF(width), nn.Dropout(model["dropout"])
-        self.logits = nn.Linear(2 * width, classes)
+        widths = [b.num_features for b in self.backbones.values()]
+        self.fusion = GCAF(width) if model["fusion"] == "gcaf" else None
+        fused = widths if self.fusion else []
+        norm = partial(nn.LayerNorm, eps=1e-6) if model["projection_norm"] else nn.Identity
+        self.project = nn.ModuleList(nn.Sequential(nn.Linear(w, width), norm(width)) for w in fused)
+        self.dropout = nn.Dropout(model["dropout"])
+        self.logits = nn.Linear(2 * width if self.fusion else sum(widths), classes)
         self.register_buffer("mean", 255 * torch.tensor(MEAN)[:, None, None])
         self.register_buffer("std", 255 * torch.tensor(STD)[:, None, None])
 
@@ -124,8 +131,9 @@ class Classifier(nn.Module):
         with torch.autocast(x.device.type, self.precision, enabled=self.precision != torch.float32):
             maps = [backbone.forward_features(x) for backbone in self.backbones.values()]
         pooled = [m.float().mean((2, 3)) for m in maps]
-        vectors = [norm(dense(p)) for norm, dense, p in zip(self.norm, self.project, pooled)]
-        return self.logits(self.dropout(self.fusion(*vectors)))
+        if self.fusion:
+            pooled = [self.fusion(*(project(p) for project, p in zip(self.project, pooled)))]
+        return self.logits(self.dropout(pooled[0]))
 
     def enter(self, layers: dict[str, int]) -> None:
         """Train the head and each backbone's last `layers[key]` layers; BatchNorm infers throughout."""
@@ -157,6 +165,8 @@ def augment(image, label, lambdas, settings: dict):
     if f := settings["contrast"]:
         mean = x.mean((2, 3), keepdim=True)
         x = ((x - mean) * draw(1 - f, 1 + f) + mean).clamp(0, 255)
+    if not settings["mixup"]:
+        return x, label
     lam = lambdas[torch.randint(len(lambdas), (count,), device=x.device)]
     order = torch.rand(count, device=x.device).argsort()
     w, v = lam[:, None, None, None], lam[:, None]

@@ -129,21 +129,21 @@ def of_fold(folds: pd.DataFrame, labels: np.ndarray, fold: int, seed: int = SEED
     return pd.DataFrame({"file": folds["file"], "part": part, "group": folds["group"]})
 
 
-def group_keys(dataset: Dataset, figshare_path: str | Path | None = None) -> dict[str, np.ndarray]:
-    """Groups (N,) that may not straddle: {"twins": …, "patients": …}, recomputed from the images.
-
-    Patients come from the figshare data, or from the phantoms' own patients.csv.
-    """
+def patients(dataset: Dataset, figshare_path: str | Path | None = None) -> np.ndarray:
+    """Patient (N,) of each file, None where nobody is known: from the figshare data, or the phantoms' patients.csv."""
     frame = dataset.frame
-    if dataset.banner:  # phantoms know their patients
+    if dataset.banner:
         table = pd.read_csv(Path(dataset.root) / "patients.csv", dtype=str)
         known = dict(zip(table["file"], table["patient"]))
-        patient = np.array([known.get(file) for file in frame["file"]], dtype=object)
-    else:
-        slices = figshare.read(figshare_path)
-        matches = figshare.match(frame, thumbnails.thumbnails(dataset), slices)
-        patient = figshare.patients(frame, matches, slices)
-    alike = twins.groups(frame, twins.copies(twins.pairs(dataset), pd.notna(patient)))
+        return np.array([known.get(file) for file in frame["file"]], dtype=object)
+    slices = figshare.read(figshare_path)
+    return figshare.patients(frame, figshare.match(frame, thumbnails.thumbnails(dataset), slices), slices)
+
+
+def group_keys(dataset: Dataset, figshare_path: str | Path | None = None) -> dict[str, np.ndarray]:
+    """Groups (N,) that may not straddle: {"twins": …, "patients": …}, recomputed from the images."""
+    patient = patients(dataset, figshare_path)
+    alike = twins.groups(dataset.frame, twins.copies(twins.pairs(dataset), pd.notna(patient)))
     return {"twins": alike, "patients": twins.join(alike, patient)}
 
 

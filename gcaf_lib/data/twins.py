@@ -46,9 +46,12 @@ _VERSION = 1
 
 
 def trim(image: np.ndarray) -> np.ndarray:
-    """Grey image (H,W) without its dark margins; whole where little would be left."""
-    inside = image > max(10.0, 0.1 * float(image.max()))
-    rows, columns = (np.flatnonzero(inside.mean(axis) > 0.02) for axis in (1, 0))
+    """Grey image (H,W) without its dark margins; whole where little would be left.
+
+    Dark is what lies below half of Otsu's threshold: the background of some pictures is a grey of 40.
+    """
+    level, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
+    rows, columns = (np.flatnonzero((image > level / 2).mean(axis) > 0.02) for axis in (1, 0))
     if len(rows) < 16 or len(columns) < 16:
         return image
     return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -96,7 +99,7 @@ def compare(images: np.ndarray, floor: float = FLOOR, progress: bool = True) -> 
 
     images: uint8 (N,2,128,128), the `looks` of N files. A constant image is nobody's twin.
     """
-    out = []
+    out = [pd.DataFrame({"left": [0], "right": [0], "similarity": np.float32([0]), "turn": [0]})[:0]]
     for look in tqdm((0, 1), "comparing files", disable=None if progress else True):
         pairs = [np.concatenate(side) for side in zip(*_screened(images[:, look], floor))]
         unit = describe(images[:, look])

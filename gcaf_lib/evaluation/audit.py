@@ -1,9 +1,10 @@
 """The audit of the dataset as small tables: twins, slices of the figshare archive, patients, similarities.
 
-    twins.csv       one row a file that has a twin: which group, mirrored or not, how alike
+    twins.csv       one row a file that has a twin: which group, how it is turned, how alike
     slices.csv      one row a file that shows a figshare slice: the archive's class, mirrored or not
     patients.csv    files, groups and patients of each class in each part of each protocol
     similarity.csv  histograms of similarities: file against file, file against its nearest slice
+    pictures.csv    files and pictures of each class: copies of a picture count once
 
 The tables of the real dataset are committed, so that chapters need neither the images nor the archive.
 They hold no patient or slice numbers; groups are the opaque numbers of `results/splits/twins.csv`.
@@ -26,41 +27,69 @@ from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 
 SOURCES = ("figshare", "figshare, second copy", "unknown")
-_EDGES = {"files": np.linspace(0.9, 1, 51), "slices": np.linspace(0.5, 1, 51)}
+_EDGES = np.linspace(0.5, 1, 51)  # of the files' similarities to their nearest slice
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The four tables (see above), aligned with nothing: join them on `file`."""
+    """The five tables (see above), aligned with nothing: join them on `file`."""
 
     twins: pd.DataFrame
     slices: pd.DataFrame
     patients: pd.DataFrame
     similarity: pd.DataFrame
+    pictures: pd.DataFrame
 
 
-def twin_table(files: np.ndarray, groups: np.ndarray, thumbs: np.ndarray) -> pd.DataFrame:
-    """file, group, mirrored (0/1), similarity of every file whose group has two files or more.
+def twin_table(files: np.ndarray, groups: np.ndarray, found: pd.DataFrame) -> pd.DataFrame:
+    """file, group, turn, similarity of every file whose group has two files or more.
 
-    files, groups: (N,); thumbs: uint8 (N,64,64). `mirrored` is relative to the group's first file,
-    `similarity` the correlation with the file's nearest twin, plain or mirrored.
+    files, groups: (N,); found: pairs of rows, as `twins.compare` gives them. `turn` (of `twins.TURNS`) is
+    relative to the group's first file, along the pairs that join the two; `similarity` is that of the file's
+    nearest twin.
     """
-    unit, flipped = thumbnails.normalise(thumbs), thumbnails.normalise(thumbnails.mirror(thumbs))
-    rows = []
-    for group, members in pd.Series(np.arange(len(files))).groupby(groups):
-        at = members.to_numpy()
-        if len(at) < 2:
+    inside = found[groups[found["left"]] == groups[found["right"]]]
+    # identical files that no pair names (constant images) have a turn and a likeness all the same
+    best = np.ones(len(files), np.float32)
+    ends = pd.concat([inside.set_index(side)["similarity"] for side in ("left", "right")])
+    nearest = ends.groupby(level=0).max()
+    best[nearest.index] = nearest
+    ways = _turns(len(files), inside.sort_values("similarity", ascending=False))
+    rows = np.flatnonzero(pd.Series(groups).duplicated(keep=False))
+    first = pd.Series(np.arange(len(files))).groupby(groups).transform("first").to_numpy()
+    table = {
+        "file": files[rows],
+        "group": groups[rows],
+        "turn": np.array(twins.TURNS)[ways[rows] ^ ways[first[rows]]],
+        "similarity": best[rows].astype(float).round(5),
+    }
+    return pd.DataFrame(table).sort_values("file", ignore_index=True)
+
+
+def _turns(size: int, pairs: pd.DataFrame) -> np.ndarray:
+    """Turn (N,) of each row, as two bits, such that the pairs' own turns hold; the likeliest pairs first."""
+    ways, root = np.zeros(size, int), np.arange(size)
+    members = {row: [row] for row in range(size)}
+    for left, right, turn in zip(pairs["left"], pairs["right"], pairs["turn"]):
+        a, b = root[left], root[right]
+        if a == b:
             continue
-        plain, turned = unit[at] @ unit[at].T, unit[at] @ flipped[at].T
-        flag = turned[:, 0] > plain[:, 0]
-        flag[0] = False  # a nearly symmetric head may be its own mirror image
-        alike = np.maximum(plain, turned)
-        np.fill_diagonal(alike, -1)
-        # float32 dot products of identical images may end a hair above 1
-        rows += zip(files[at], [group] * len(at), flag.astype(int), alike.max(1).clip(max=1))
-    table = pd.DataFrame(rows, columns=["file", "group", "mirrored", "similarity"])
-    return table.assign(similarity=table["similarity"].astype(float).round(5)).sort_values(
-        "file", ignore_index=True
+        if len(members[a]) < len(members[b]):
+            a, b = b, a
+        moved = members.pop(b)
+        ways[moved] ^= ways[left] ^ ways[right] ^ turn
+        root[moved] = a
+        members[a] += moved
+    return ways
+
+
+def picture_table(labels: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
+    """class, files, pictures of each class and of all: copies of a picture, the twin groups (N,), count once."""
+    rows = [
+        (name, (labels == k).sum(), len(np.unique(groups[labels == k]))) for k, name in enumerate(CLASSES)
+    ]
+    return pd.DataFrame(
+        [*rows, ("all", len(labels), len(np.unique(groups)))], columns=["class", "files", "pictures"]
     )
 
 
@@ -81,40 +110,48 @@ def part_table(dataset: Dataset, patient: np.ndarray) -> pd.DataFrame:
     return pd.concat(out, ignore_index=True)[["protocol", "part", "class", "files", "groups", "patients"]]
 
 
-def similarity_table(thumbs: np.ndarray, slices: figshare.Slices | None) -> pd.DataFrame:
-    """kind ("files": all pairs; "slices": each file's nearest figshare slice), left, right, plain, mirrored."""
-    edges = _EDGES["files"]
-    tables = [twins.histogram(thumbs, edges[0], len(edges) - 1).assign(kind="files")]
+def similarity_table(
+    found: pd.DataFrame, labels: np.ndarray, thumbs: np.ndarray, slices: figshare.Slices | None
+) -> pd.DataFrame:
+    """kind, left, right, and one column a turn: numbers of pairs, or of files, by similarity.
+
+    kind: "tumour" and "notumor", pairs of files of such classes; "slices", each file and its nearest figshare slice.
+    """
+    apart = labels == CLASSES.index("notumor")
+    left, right = apart[found["left"]], apart[found["right"]]
+    tables = [
+        twins.histogram(found[left & right]).assign(kind="notumor"),
+        twins.histogram(found[~left & ~right]).assign(kind="tumour"),
+    ]
     if slices is not None:
-        edges = _EDGES["slices"]
         _, flag, value = thumbnails.nearest(thumbs, slices.thumbnails)
-        value = value.clip(edges[0], 1.0)
-        counts = {
-            name: np.histogram(value[flag == k], edges)[0] for k, name in enumerate(("plain", "mirrored"))
-        }
-        tables.append(pd.DataFrame({"left": edges[:-1], "right": edges[1:], **counts, "kind": "slices"}))
-    table = pd.concat(tables, ignore_index=True)[["kind", "left", "right", "plain", "mirrored"]]
-    return table.round({"left": 4, "right": 4})
+        counts = [np.histogram(value[flag == k].clip(_EDGES[0], 1.0), _EDGES)[0] for k in (0, 1)]
+        columns = dict(zip(twins.TURNS, counts))
+        tables.append(pd.DataFrame({"left": _EDGES[:-1], "right": _EDGES[1:], **columns, "kind": "slices"}))
+    table = pd.concat(tables, ignore_index=True)[["kind", "left", "right", *twins.TURNS]]
+    return table.fillna(0).astype(dict.fromkeys(twins.TURNS, int)).round({"left": 4, "right": 4})
 
 
 def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> Audit:
     """The audit from the images, and from the figshare data (phantoms: from their patients.csv)."""
-    frame, thumbs = dataset.frame, thumbnails.thumbnails(dataset)
+    frame, thumbs, found = dataset.frame, thumbnails.thumbnails(dataset), twins.pairs(dataset)
+    labels, files = frame["label"].to_numpy(int), frame["file"].to_numpy()
     if dataset.banner:
         groups, slices = splits.compute("twins", dataset)["group"].to_numpy(), None
         table = pd.read_csv(Path(dataset.root) / "patients.csv", dtype=str).set_index("file")["patient"]
-        patient = table.reindex(frame["file"]).to_numpy(object)
-        found = pd.DataFrame(columns=["file", "class", "mirrored", "similarity"])
+        patient = table.reindex(files).to_numpy(object)
+        matches = pd.DataFrame(columns=["file", "class", "mirrored", "similarity"])
     else:
         groups, slices = splits.read("twins", dataset)[0]["group"].to_numpy(), figshare.read(figshare_path)
         matches = figshare.match(frame, thumbs, slices)
         patient = figshare.patients(frame, matches, slices)
-        found = matches.rename(columns={"figshare_class": "class"}).drop(columns="figshare_id")
+        matches = matches.rename(columns={"figshare_class": "class"}).drop(columns="figshare_id")
     return Audit(
-        twin_table(frame["file"].to_numpy(), groups, thumbs),
-        found,
+        twin_table(files, groups, found),
+        matches,
         part_table(dataset, patient),
-        similarity_table(thumbs, slices),
+        similarity_table(found, labels, thumbs, slices),
+        picture_table(labels, groups),
     )
 
 
@@ -140,7 +177,7 @@ def read(dataset: Dataset, place: Path | None = None) -> Audit:
 
 
 def write(audit: Audit, place: Path | None = None) -> list[Path]:
-    """Write the four tables into the results folder, each whole or not at all; return their paths."""
+    """Write the five tables into the results folder, each whole or not at all; return their paths."""
     place, out = place or results_dir(), []
     place.mkdir(parents=True, exist_ok=True)
     for field in fields(Audit):
@@ -189,44 +226,27 @@ def copies(frame: pd.DataFrame) -> pd.DataFrame:
     return table[table["files"] > 1].reset_index()
 
 
-def exposure(dataset: Dataset, protocol: str) -> dict[str, float]:
-    """Share of a protocol's test images that training knows: the same bytes, a twin, the same patient group.
-
-    Of `patients` the 80/10/10 manifest is meant. Needs no images where manifests are committed.
-    """
-    source = "phantom" if dataset.banner else "mri"
-    part = splits.load(DataSettings(source=source, protocol=protocol), dataset)["part"].to_numpy()
-    keys = {
-        name: splits.load(DataSettings(source=source, protocol=name), dataset)["group"].to_numpy()
-        for name in ("bytes", "twins", "patients")
-    }
-    return {
-        name: float(np.isin(key[part == "test"], key[part == "train"]).mean()) for name, key in keys.items()
-    }
-
-
 def examples(frame: pd.DataFrame, audit: Audit) -> pd.DataFrame:
-    """Pairs of twins to look at: left, right (files), kind ("identical", "mirrored", "near"), similarity.
+    """Pairs of twins to look at: left, right (files), kind ("identical", "as it is" or how it is turned), similarity.
 
-    One identical, two mirrored and one near pair at most, those between Training and Testing first;
-    `left` is the group's first file.
+    One of each kind, those between Training and Testing first; `left` is the group's first file.
     """
     table = audit.twins.merge(frame[["file", "folder", "sha256"]], on="file")
     first = table.groupby("group").transform("first")
-    pairs = table.assign(left=first["file"], apart=table["folder"] != first["folder"])
-    kind = np.select(
-        [table["sha256"] == first["sha256"], table["mirrored"] == 1], ["identical", "mirrored"], "near"
-    )
-    pairs = pairs.assign(kind=kind, size=table.groupby("group")["file"].transform("size"))
+    kind = table["turn"].where(table["sha256"] != first["sha256"], "identical")
+    pairs = table.assign(left=first["file"], apart=table["folder"] != first["folder"], kind=kind)
     pairs = pairs[pairs["left"] != pairs["file"]].sort_values(
-        ["apart", "size", "file"], ascending=[False, True, True]
+        ["apart", "similarity", "file"], ascending=[False, True, True]
     )
-    chosen = [
-        pairs[pairs["kind"] == name].head(count)
-        for name, count in (("identical", 1), ("mirrored", 2), ("near", 1))
-    ]
-    out = pd.concat(chosen).rename(columns={"file": "right"})
+    out = pairs.drop_duplicates("kind").rename(columns={"file": "right"})
     return out[["left", "right", "kind", "similarity"]].reset_index(drop=True)
+
+
+def families(frame: pd.DataFrame, audit: Audit, count: int = 4) -> list[list[str]]:
+    """Files of the `count` largest twin groups, the largest first."""
+    table = audit.twins.merge(frame[["file"]], on="file")
+    sizes = table["group"].value_counts(sort=True)
+    return [table.loc[table["group"] == group, "file"].tolist() for group in sizes.index[:count]]
 
 
 def contradictions(audit: Audit) -> pd.DataFrame:
@@ -243,7 +263,7 @@ def contradictions(audit: Audit) -> pd.DataFrame:
 
 
 def group_list(frame: pd.DataFrame, audit: Audit) -> pd.DataFrame:
-    """One row a twin group: group, files, classes, training, testing, mirrored, identical, similarity, names."""
+    """One row a twin group: group, files, classes, training, testing, turned, identical, similarity, names."""
     table = audit.twins.merge(frame[["file", "folder", "sha256"]], on="file")
     table["class"], table["name"] = table["file"].str.split("/").str[1], table["file"].str.split("/").str[2]
     by = table.groupby("group")
@@ -253,7 +273,7 @@ def group_list(frame: pd.DataFrame, audit: Audit) -> pd.DataFrame:
             "classes": by["class"].agg(lambda c: ", ".join(sorted(set(c)))),
             "training": by["folder"].agg(lambda f: int((f == "Training").sum())),
             "testing": by["folder"].agg(lambda f: int((f == "Testing").sum())),
-            "mirrored": by["mirrored"].sum(),
+            "turned": by["turn"].agg(lambda t: int((t != twins.TURNS[0]).sum())),
             "identical": by["sha256"].agg(lambda s: int(s.duplicated(keep=False).sum())),
             "similarity": by["similarity"].min(),
             "names": by["name"].agg(" ".join),

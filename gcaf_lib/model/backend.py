@@ -104,9 +104,9 @@ def pipeline(batches: keras.utils.PyDataset) -> Any:
 def fused_batch_norm(x, scale, offset, mean, variance, epsilon: float, training: bool):
     """x (B, h, w, C) normalised, and the mean and variance (C,) it was normalised with; None where there is no gain.
 
-    In training by the batch's own mean and (biased) variance. TensorFlow on a CPU alone: one operation for
-    Keras's ten and as many in its gradient, and one that TensorFlow merges into a convolution before it.
-    XLA fuses Keras's ten itself, and on a GPU the gradient of the frozen one isn't deterministic.
+    In training by the batch's own mean and (biased) variance. TensorFlow on a CPU alone: one operation for the
+    chain that Keras writes, and one for its gradient. At rest TensorFlow makes a product and a sum of either.
+    XLA fuses the chain itself, and on a GPU the gradient of the frozen one isn't deterministic.
     """
     if keras.backend.backend() != "tensorflow" or accelerators():
         return None

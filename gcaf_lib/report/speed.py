@@ -1,4 +1,4 @@
-"""How fast the two stages train: the committed results of the benchmarks, as the page that shows them.
+"""How fast the stages train: the committed results of the benchmarks, as the page that shows them.
 
 The benchmarks (`benchmarks/`) are run by hand, on an idle machine, and leave their figures in results/benchmarks;
 each file names its machine and versions. `write()` renews book/_generated/speed.md from them:
@@ -167,7 +167,7 @@ def _sweep_text(found: dict[str, dict[str, Any]]) -> str:
 def text(place: Path | None = None) -> str:
     """MyST text of the page's computed part; what has not been measured is named with its command."""
     speeds, loops, sweeps = (read(name, place) for name in ("throughput", "host_loop", "sweep"))
-    parts = ["## The two stages\n"]
+    parts = ["## The stages\n"]
     parts += [_throughput_text(stem, found) for stem, found in speeds.items()]
     if not any(found["plan"]["profile"] == "paper" for found in speeds.values()):
         parts.append(

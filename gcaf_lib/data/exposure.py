@@ -1,0 +1,122 @@
+"""Exposure: how many of a split's test images training knows already, by an instrument that made no split.
+
+The groups that a split keeps apart can't tell what they missed: measured with them, exposure is 0 by
+construction. So copies are looked for a second time and otherwise than in `data.twins`: by the edges (the square
+root of the gradient's magnitude), at 40×40 pixels, whole and cut to Otsu's foreground, in all eight ways to turn and
+mirror a square. Patients come from the figshare archive's own numbers.
+
+    python -m gcaf_lib.data.exposure    # writes results/exposure.csv (needs images and figshare data)
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from gcaf_lib.data import splits, thumbnails
+from gcaf_lib.data.dataset import Dataset, open_dataset
+from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, results_dir
+
+SIDE = 40
+THRESHOLD = 0.93  # of `alike`; no threshold of the splits. See chapter 17 for what it finds and misses
+COLUMNS = ["protocol", "class", "images", "with_copy", "with_patient"]
+_ROWS = 512  # of a correlation block
+
+
+def edges(image: np.ndarray) -> np.ndarray:
+    """float32 (2,40,40) of a grey image (H,W): edges of the whole, and of its foreground (Otsu's threshold, halved)."""
+    level, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
+    x, y, width, height = cv2.boundingRect((image > level / 2).astype(np.uint8))
+    out = []
+    for look in (image, image[y : y + height, x : x + width] if width and height else image):
+        small = cv2.resize(np.ascontiguousarray(look), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        slopes = [cv2.Sobel(small, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1))]
+        out.append(np.sqrt(np.hypot(*slopes)))
+    return np.stack(out)
+
+
+def alike(drawn: np.ndarray, threshold: float = THRESHOLD) -> csr_matrix:
+    """Symmetric bool (N,N): pairs whose `edges` (N,2,40,40) correlate at `threshold`, in either look and any of eight ways."""
+    size = len(drawn)
+    left, right = [], []
+    for look in (0, 1):
+        unit = thumbnails.normalise(drawn[:, look])
+        for way in range(8):
+            turned = np.rot90(drawn[:, look], way % 4, (1, 2))
+            other = thumbnails.normalise(turned[:, :, ::-1] if way > 3 else turned)
+            for start in range(0, size, _ROWS):
+                i, j = np.nonzero(unit[start : start + _ROWS] @ other.T >= threshold)
+                left.append(i + start)
+                right.append(j)
+    i, j = np.concatenate(left), np.concatenate(right)
+    found = csr_matrix((np.ones(len(i), bool), (i, j)), shape=(size, size))
+    return found.maximum(found.T)
+
+
+def draw(dataset: Dataset) -> np.ndarray:
+    """`edges` (N,2,40,40) of every file; raises `DataError` where one can't be read."""
+    paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.stack(list(pool.map(lambda path: edges(thumbnails.grey(path)), paths)))
+
+
+def exposure(
+    part: np.ndarray, labels: np.ndarray, copies: csr_matrix, patient: np.ndarray
+) -> list[tuple[str, int, float, float]]:
+    """(class or "all", test images, share with a copy in training, share with a slice of the same patient there).
+
+    part (N,): train, validation, test, or "" for what is not in use; copies: `alike`; patient (N,): None where unknown.
+    """
+    train, test = part == "train", np.flatnonzero(part == "test")
+    copied = np.asarray(copies[test][:, np.flatnonzero(train)].sum(1)).ravel() > 0
+    seen = np.isin(patient[test].astype(str), patient[train & pd.notna(patient)].astype(str)) & pd.notna(
+        patient[test]
+    )
+    rows = [(name, labels[test] == k) for k, name in enumerate(CLASSES)] + [("all", np.ones(len(test), bool))]
+    return [(name, int(own.sum()), copied[own].mean(), seen[own].mean()) for name, own in rows if own.any()]
+
+
+def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> pd.DataFrame:
+    """`COLUMNS` of every protocol, the five patient folds pooled as `patients-5fold`."""
+    frame, source = dataset.frame, "phantom" if dataset.banner else "mri"
+    labels, copies = frame["label"].to_numpy(int), alike(draw(dataset))
+    patient = splits.patients(dataset, figshare_path)
+    out = []
+    for protocol in PROTOCOLS:
+        part = splits.load(DataSettings(source=source, protocol=protocol), dataset)["part"].to_numpy()
+        out += [(protocol, *row) for row in exposure(part, labels, copies, patient)]
+    folds = [
+        splits.load(DataSettings(source=source, protocol="patients", fold=fold), dataset)["part"].to_numpy()
+        for fold in range(splits.FOLDS)
+    ]
+    each = pd.DataFrame([row for part in folds for row in exposure(part, labels, copies, patient)])
+    each[[2, 3]] = each[[2, 3]].mul(each[1], axis=0)
+    for name, (images, copied, seen) in each.groupby(0, sort=False).sum().iterrows():
+        out.append((splits.FIVEFOLD, name, int(images), copied / images, seen / images))
+    return pd.DataFrame(out, columns=COLUMNS)
+
+
+def write(table: pd.DataFrame, place: Path | None = None) -> Path:
+    """Write results/exposure.csv, whole or not at all."""
+    path = (place or results_dir()) / "exposure.csv"
+    part = path.with_name(f".tmp-{path.name}.{os.getpid()}")
+    table.to_csv(part, index=False, lineterminator="\n", float_format="%.5f")
+    os.replace(part, path)
+    return path
+
+
+def read(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
+    """The committed table; phantoms are measured on the spot."""
+    if dataset.banner:
+        return compute(dataset)
+    return pd.read_csv((place or splits.folder().parent) / "exposure.csv")
+
+
+if __name__ == "__main__":
+    print(write(compute(open_dataset(DataSettings()))))

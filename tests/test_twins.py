@@ -1,0 +1,199 @@
+"""Copies of a picture: each way to copy is found, neighbours and strangers are not, and no split keeps one on both sides."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gcaf_lib.data import anatomy, exposure, splits, thumbnails, twins
+from gcaf_lib.data.dataset import Dataset, data_hash, index, open_dataset
+from gcaf_lib.evaluation import audit
+from gcaf_lib.settings import CLASSES, DataSettings
+
+
+def head(seed: int, depth: float = 0.0) -> np.ndarray:
+    """A drawn slice, uint8 (192,192): another seed is another person, another depth the next slice."""
+    who = anatomy.person(np.random.default_rng(seed), "axial")
+    return np.round(255 * anatomy.draw(who, depth).image.clip(0, 1)).astype(np.uint8)
+
+
+def jpeg(image: np.ndarray, quality: int = 60) -> np.ndarray:
+    return cv2.imdecode(
+        cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE
+    )
+
+
+def brighten(image: np.ndarray, gain: float, plus: float) -> np.ndarray:
+    return np.clip(image * gain + plus, 0, 255).astype(np.uint8)
+
+
+def sharpen(image: np.ndarray) -> np.ndarray:
+    return cv2.addWeighted(image, 2.0, cv2.GaussianBlur(image, (0, 0), 2), -1.0, 0)
+
+
+COPIES = {
+    "another size, re-encoded": lambda x: jpeg(cv2.resize(x, (150, 170), interpolation=cv2.INTER_AREA)),
+    "mirrored": lambda x: x[:, ::-1],
+    "upside down": lambda x: x[::-1],
+    "turned by 180 degrees": lambda x: x[::-1, ::-1],
+    "brightened": lambda x: brighten(x, 1.3, 40),
+    "darkened": lambda x: brighten(x, 0.45, 0),
+    "sharpened": sharpen,
+    "with a margin": lambda x: np.pad(x, ((30, 10), (60, 5)), constant_values=3),
+    "all of it": lambda x: jpeg(brighten(sharpen(np.pad(x, 20)[::-1]), 0.8, 5)),
+}
+TURN = {"mirrored": 1, "upside down": 2, "turned by 180 degrees": 3, "all of it": 2}
+
+
+@pytest.fixture(scope="module")
+def people() -> list[np.ndarray]:
+    return [head(seed) for seed in range(6)]
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_every_way_to_copy_is_found_and_nothing_else(people, name):
+    copy = np.ascontiguousarray(COPIES[name](people[2]))
+    found = twins.compare(np.stack([twins.looks(image) for image in [*people, copy]]), progress=False)
+    best = found[found["similarity"] >= twins.THRESHOLD]
+    assert best[["left", "right"]].to_numpy().tolist() == [[2, 6]]
+    assert best["turn"].tolist() == [TURN.get(name, 0)]
+    edges = exposure.alike(np.stack([exposure.edges(image) for image in [*people, copy]]))
+    assert sorted(zip(*np.triu(edges.toarray(), 1).nonzero())) == [(2, 6)]  # the second instrument agrees
+
+
+def test_another_slice_of_a_head_is_no_copy():
+    near = np.stack([twins.looks(head(1, depth)) for depth in (-0.5, 0.5)])
+    assert not (twins.compare(near, progress=False)["similarity"] >= twins.THRESHOLD).any()
+
+
+def test_constant_image_is_nobodys_twin():
+    flat = np.stack([twins.looks(np.full((80, 80), 7, np.uint8))] * 3)
+    assert not len(twins.compare(flat, progress=False))
+
+
+def test_the_screen_loses_no_pair(people, monkeypatch):
+    images = np.stack([twins.looks(f(x)) for x in people[:3] for f in (np.asarray, *COPIES.values())])
+    kept = twins.compare(images, progress=False)
+    monkeypatch.setattr(twins, "SCREEN", 2.0)  # no screen at all
+    pd.testing.assert_frame_equal(twins.compare(images, progress=False), kept)
+
+
+def test_trim_keeps_what_shows_and_leaves_the_dark_alone():
+    image = np.pad(np.full((50, 40), 200, np.uint8), ((7, 3), (9, 1)))
+    assert twins.trim(image).shape == (50, 40)
+    assert twins.trim(np.zeros((60, 60), np.uint8)).shape == (60, 60)
+
+
+def test_turning_twice_undoes_it():
+    images = np.random.default_rng(0).random((2, 5, 7))
+    for way in range(4):
+        assert np.array_equal(twins.turn(twins.turn(images, way), way), images)
+
+
+def test_doubt_joins_only_files_whose_patient_nobody_knows():
+    found = pd.DataFrame({"left": [0, 1, 2], "right": [1, 2, 3], "similarity": [0.7, 0.7, 0.85], "turn": 0})
+    known = np.array([False, False, True, True])
+    assert twins.copies(found, known)["left"].tolist() == [0, 2]
+    frame = pd.DataFrame({"sha256": list("abcda")})
+    keys = twins.groups(frame, twins.copies(found, np.append(known, False)))
+    assert keys[0] == keys[1] == keys[4] != keys[2] == keys[3]  # 0 and 4: identical bytes
+
+
+def test_turns_hold_along_every_pair():
+    """Three copies in a chain: relative to the first the turns add up."""
+    found = pd.DataFrame(
+        {"left": [0, 1, 0], "right": [1, 2, 3], "similarity": [0.9, 0.95, 0.99], "turn": [1, 2, 3]}
+    )
+    table = audit.twin_table(np.array(list("abcde")), np.array([5, 5, 5, 5, 6]), found)
+    assert table["file"].tolist() == list("abcd")
+    assert table["turn"].tolist() == ["as it is", "left-right", "both", "both"]
+    assert table["similarity"].tolist() == [0.99, 0.95, 0.95, 0.99]
+
+
+def test_histogram_counts_each_pair_once_by_its_turn():
+    found = pd.DataFrame({"left": 0, "right": 1, "similarity": [0.61, 0.99, 1.0], "turn": [0, 2, 2]})
+    table = twins.histogram(found)
+    assert table[list(twins.TURNS)].sum().tolist() == [1, 0, 2, 0] and table["right"].iloc[-1] == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.one_of(st.none(), st.integers(0, 6))), min_size=1, max_size=25)
+)
+def test_join_is_the_coarsest_common_grouping(rows):
+    """Against the definition: repeat 'rows sharing a key share a group' until nothing changes."""
+    first, second = ([row[k] for row in rows] for k in (0, 1))
+    want = list(range(len(rows)))
+    for _ in rows:
+        for i in range(len(rows)):
+            for j in range(len(rows)):
+                if first[i] == first[j] or (second[i] is not None and second[i] == second[j]):
+                    want[i] = want[j] = min(want[i], want[j])
+    got = twins.join(np.array(first), np.array(second, dtype=object))
+    assert [[a == b for b in got] for a in got] == [[a == b for b in want] for a in want]
+
+
+# --- exposure: the second instrument ---
+
+
+def test_exposure_finds_a_leak_that_is_put_there_and_none_where_none_is(people):
+    """Files: six heads, then copies of two of them. Patients known of the first four files only."""
+    images = [*people, people[0][:, ::-1], people[4][::-1]]
+    copies = exposure.alike(np.stack([exposure.edges(np.ascontiguousarray(image)) for image in images]))
+    labels = np.array([0, 0, 1, 1, 2, 2, 0, 2])
+    patient = np.array(["p", "p", "q", "r", None, None, None, None], dtype=object)
+    part = np.array(["train"] * 6 + ["test"] * 2)
+    rows = dict((name, rest) for name, *rest in exposure.exposure(part, labels, copies, patient))
+    assert rows == {"glioma": [1, 1, 0], "notumor": [1, 1, 0], "all": [2, 1, 0]}
+    part = np.array(["train", "test", "test", "train", "train", "validation", "validation", "validation"])
+    rows = dict((name, rest) for name, *rest in exposure.exposure(part, labels, copies, patient))
+    assert rows == {"glioma": [1, 0, 1], "meningioma": [1, 0, 0], "all": [2, 0, 0.5]}
+
+
+def test_phantoms_exposure_is_measured_on_the_spot(phantom_root):
+    frame = index(phantom_root)
+    table = exposure.read(Dataset(phantom_root, frame, data_hash(frame), "PHANTOM DATA"))
+    total = table[table["class"] == "all"].set_index("protocol")
+    assert total.loc["patients", "with_patient"] == 0 < total.loc["paper", "with_patient"]
+    assert total.loc[splits.FIVEFOLD, "images"] == len(frame)
+
+
+# --- the real images ---
+
+
+@pytest.fixture(scope="module")
+def found(real_data):
+    dataset = open_dataset(DataSettings(), real_data)
+    return dataset, twins.pairs(dataset, progress=False)
+
+
+def test_figshare_slices_are_told_apart_and_their_second_copies_found(found, figshare_tables):
+    """A truth from outside: which slice each of 4,750 files shows, by the archive's own numbers."""
+    dataset, pairs = found
+    ids = pd.read_csv(figshare_tables / "twins.csv").set_index("file")["figshare_id"]
+    ids = dataset.frame["file"].map(ids)
+    group = pd.Series(twins.groups(dataset.frame, twins.copies(pairs, ids.notna().to_numpy())))
+    assert (group.groupby(ids).nunique() == 1).all()  # every second copy is found
+    slices = ids.groupby(group).nunique()
+    assert (slices > 1).sum() <= 1 and slices.max() <= 3  # of 3,064 different slices three are taken for one
+
+
+def test_no_copy_of_a_tumour_free_picture_straddles_by_any_instrument(found):
+    """Without the library's groups: each pair of descriptors above the histogram's valley, and the edges'."""
+    dataset, pairs = found
+    labels = dataset.frame["label"].to_numpy()
+    free = labels == CLASSES.index("notumor")
+    inside = pairs[free[pairs["left"]] & free[pairs["right"]] & (pairs["similarity"] >= twins.DOUBT)]
+    rows = np.flatnonzero(free)
+    paths = [dataset.root / file for file in dataset.frame["file"].to_numpy()[rows]]
+    edges = exposure.alike(np.stack([exposure.edges(thumbnails.grey(path)) for path in paths])).tocoo()
+    left, right = np.append(inside["left"], rows[edges.row]), np.append(inside["right"], rows[edges.col])
+    assert len(edges.row) > 2 * 20_000  # it finds them: most tumour-free files have many copies
+    for name in ("twins", "patients", splits.FIVEFOLD):
+        frame, _ = splits.read(name, dataset)
+        side = frame["fold" if name == splits.FIVEFOLD else "part"].to_numpy()
+        assert (side[left] == side[right]).all(), name
+    random = splits.read("paper", dataset)[0]["part"].to_numpy()
+    assert (random[left] != random[right]).mean() > 0.2  # where nothing is kept together it does see them
