@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import marks, splits
+from gcaf_lib.data.dataset import DataError
 from gcaf_lib.evaluation import gradcam, localisation, tumours
 from gcaf_lib.settings import Settings, digest, load, results_dir
 from gcaf_lib.training.task import Task
@@ -215,15 +216,21 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def read(place: Path | None = None) -> pd.DataFrame:
-    """The committed scores (`COLUMNS`)."""
-    table = pd.read_csv((place or splits.folder().parent) / "control.csv")
-    return table.fillna({"method": "", "place": ""})
+    """The committed scores (`COLUMNS`). Raises `DataError` with the cure where there are none."""
+    return pd.read_csv(_stored("control.csv", place)).fillna({"method": "", "place": ""})
 
 
 def shown(place: Path | None = None) -> dict[str, np.ndarray]:
     """The committed pictures and maps of `Outcome.shown`."""
-    with np.load((place or splits.folder().parent) / "control.npz") as stored:
+    with np.load(_stored("control.npz", place)) as stored:
         return dict(stored)
+
+
+def _stored(name: str, place: Path | None) -> Path:
+    path = (place or splits.folder().parent) / name
+    if not path.is_file():
+        raise DataError(f"{path} is missing: `python -m gcaf_lib.evaluation.control` makes it")
+    return path
 
 
 def _main() -> None:
