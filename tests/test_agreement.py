@@ -219,7 +219,7 @@ def test_the_comparison_has_something_to_compare(pages):
 
 
 def test_two_printings_that_no_number_rounds_to_are_found():
-    good = [printed("a", "94.5"), printed("b", "0.9450"), printed("c", "94.46")]
+    good = [printed("a", "94.5"), printed("b", "0.9450"), printed("c", "94.50")]
     assert contradictions({("accuracy", "paper", "value"): good}) == []
     for wrong in ("94.56", "0.9451", "94.6"):
         bad = contradictions({("accuracy", "paper", "value"): [*good, printed("d", wrong)]})
