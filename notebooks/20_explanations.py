@@ -74,8 +74,8 @@ explanations.control_bars(verdicts)
 tables.show(
     explanations.control_table(verdicts),
     name="tab-control",
-    caption="The control: mean over seeds (worst to best seed). *Nothing learnt*: the most that the same map of an untrained model, or of "
-    "one trained on shuffled labels, points at the mark.",
+    caption="The control: mean over seeds (worst to best seed). *Nothing learnt*: how often the same map of untrained models "
+    "(mean over seeds), or of one trained on shuffled labels, points at the mark, whichever is more.",
     data=verdicts,
 )
 
