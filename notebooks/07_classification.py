@@ -27,13 +27,11 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
-import numpy as np
 from IPython.display import Markdown, display
 
-from gcaf_lib.evaluation import attainability, metrics, significance
+from gcaf_lib.evaluation import metrics
 from gcaf_lib.report import book, figures, notes, paper, tables
 from gcaf_lib.report import result_tables as rt
-from gcaf_lib.report.style import CLASS_NAMES
 
 chapter = book.open_chapter("07_classification", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
@@ -77,7 +75,7 @@ figures.classification_report(
 # %%
 known = rt.measured(runs, chapter.dataset)
 tables.show(
-    rt.beside_published(known, paper.find("§5.4")),
+    rt.beside_published(known, paper.find("§5.4"), (profile, chapter.settings.data.protocol)),
     name="tab-headline",
     caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and "
     "the 95 % interval of that mean (cluster bootstrap over patients).",
@@ -93,31 +91,7 @@ total = sum(metrics.confusion(run.labels(), run.probabilities()) for run in runs
 figures.confusion(total, classes)
 
 # %% tags=["hide-input"]
-pairs = {(i, j): total[i, j] + total[j, i] for i in range(len(classes)) for j in range(i)}
-(i, j), most = max(pairs.items(), key=lambda item: item[1])
-wrong = int(total.sum() - np.trace(total))
-image = rt.errors_by_image(runs)
-often, ever = int((image["wrong"] == len(runs)).sum()), int((image["wrong"] > 0).sum())
-text = f"Summed over {len(runs)} seed{'s' * (len(runs) > 1)}, {wrong:,} of {int(total.sum()):,} answers are wrong. "
-if wrong:
-    pair = {classes[i], classes[j]}
-    agrees = (
-        "as in the paper"
-        if pair == {"glioma", "meningioma"}
-        else "where the paper names glioma and meningioma"
-    )
-    text += (
-        f"The pair most often confused is {CLASS_NAMES[classes[i]].lower()} and {CLASS_NAMES[classes[j]].lower()} "
-        f"({most:,} answers, {most / wrong:.0%} of the wrong ones), {agrees}. "
-    )
-if wrong and len(runs) > 1:
-    text += (
-        f"Of {len(image):,} test images {ever:,} were wrong at least once and {often:,} with every seed: "
-        "the latter are hard for this model however its training falls out; the rest are the seeds' chance."
-    )
-elif wrong:
-    text += "This is a single run: which errors are the images' and which the seed's can't be told."
-display(Markdown(text))
+display(Markdown(rt.confused(runs)))
 
 # %% [markdown]
 # ## How sure can one be of the accuracy
@@ -133,27 +107,4 @@ tables.show(
 )
 
 # %% tags=["hide-input"]
-supports, accuracy = paper.supports(), paper.find("§5.4", metric="accuracy")[0]
-n = sum(supports.values())
-(right,) = attainability.counts(accuracy.value, accuracy.decimals, n, percent=True)
-interval = significance.wilson(right, n)
-text = (
-    f"The paper's {accuracy.value:.{accuracy.decimals}f} % can only be {right} right answers of {n}. Wilson's "
-    f"interval of that single result is {100 * interval.low:.1f} to {100 * interval.high:.1f} %: a rival "
-    "model must lie well outside before one run can tell the two apart. "
-)
-figures_ = [
-    attainability.Reported(f.metric, f.value, f.decimals, f.unit == "%")
-    for f in paper.find("§5.4")
-    if f.metric == "accuracy" or f.metric.startswith("recall_")
-]
-low, high = attainability.implied(supports, figures_, "recall_pituitary")
-best = paper.published("§5.4", metric="recall_notumor")
-text += (
-    f"With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f} %"
-    + (f" to {100 * high:.2f} %" if high - low > 5e-5 else "")
-    + f", which is {'above' if 100 * low > best else 'not above'} the {best:.2f} % of the no-tumour class that the "
-    f"paper calls the highest. Here the highest recall is that of {CLASS_NAMES[mean.loc[list(classes), 'recall'].idxmax()].lower()}. "
-    "Whether the published figures can all be true together is asked in the chapter on the audit."
-)
-display(Markdown(text))
+display(Markdown(rt.published_headline(mean)))

@@ -30,7 +30,7 @@ import numpy as np
 from IPython.display import Markdown, display
 
 from gcaf_lib.evaluation import metrics
-from gcaf_lib.report import book, figures, notes, paper, tables
+from gcaf_lib.report import book, checks, figures, notes, paper, tables
 from gcaf_lib.report import result_tables as rt
 
 chapter = book.open_chapter("08_roc_pr", profile, overrides)
@@ -68,56 +68,30 @@ figures.pr_curves(metrics.precision_recall(labels, probs, classes))
 # %%
 known = rt.measured(runs, chapter.dataset)
 tables.show(
-    rt.beside_published(known, paper.find("§5.5")),
+    rt.beside_published(known, paper.find("§5.5"), (profile, chapter.settings.data.protocol)),
     name="tab-areas",
     caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
     "seeds, and the 95 % interval of that mean (cluster bootstrap over patients).",
 )
 
 # %% tags=["hide-input"]
-text = []
-for kind, word in (("auc", "ROC-AUC"), ("ap", "average precision")):
-    single = {c: known.loc[f"{kind}_{c}", "mean"] for c in classes}
-    theirs = {c: paper.published("§5.5", metric=f"{kind}_{c}") for c in classes}
-    order, published = sorted(single, key=single.get), sorted(theirs, key=theirs.get)
-    text.append(
-        f"By {word} the hardest class here is {order[0]} ({single[order[0]]:.4f}), in the paper {published[0]} "
-        f"({theirs[published[0]]:g})."
+share = np.bincount(labels, minlength=len(classes)) / len(labels)
+display(
+    Markdown(
+        f"{rt.hardest(known, classes)} A ROC-AUC close to 1 is cheap in one-vs-rest: most of the others are easy negatives. A model "
+        "without any skill would have an average precision equal to the share of the class "
+        f"({share.min():.2f} to {share.max():.2f} here), against 0.5 for the ROC-AUC."
     )
-share = {c: float((labels == k).mean()) for k, c in enumerate(classes)}
-text.append(
-    "A ROC-AUC close to 1 is cheap in one-vs-rest: most of the others are easy negatives. A model without any skill "
-    "would have an average precision equal to the share of the class "
-    f"({min(share.values()):.2f} to {max(share.values()):.2f} here), against 0.5 for the ROC-AUC."
 )
-display(Markdown(" ".join(text)))
 
 # %% [markdown]
 # ## One look at the paper's own means
 #
-# The macro mean must be the mean of the four areas printed beside it, up to rounding:
+# The macro mean must be the mean of the four areas printed beside it, up to rounding. The same check stands among those of
+# chapter 22:
 
 # %% tags=["hide-input"]
-lines = []
-for kind, word in (("auc", "ROC-AUC"), ("ap", "average precision")):
-    single = [f for f in paper.find("§5.5") if f.metric in [f"{kind}_{c}" for c in paper.CLASS_LABELS]]
-    macro = paper.find("§5.5", metric=f"macro_{kind}")[0]
-    half, d = 0.5 * 10.0**-macro.decimals, macro.decimals + 1
-    mean = float(np.mean([f.value for f in single]))
-    low, high = mean - half, mean + half
-    apart = macro.value - half - high, low - macro.value - half
-    fits = (
-        "agrees"
-        if max(apart) < -1e-9
-        else "agrees only if all four lost nearly half a step in rounding"
-        if max(apart) < 1e-9
-        else "can't be"
-    )
-    lines.append(
-        f"- {word}: the four printed areas have a mean between {low:.{d}f} and {high:.{d}f}; printed is "
-        f"{macro.value:.{macro.decimals}f}: {fits}."
-    )
-display(Markdown("\n".join(lines)))
+display(Markdown("\n".join(f"- {f.claim}; {f.check}: **{f.verdict}**." for f in checks.averages())))
 
 # %% [markdown]
 # A macro ROC-AUC that is a hair off the mean of its classes often comes from averaging the curves on a

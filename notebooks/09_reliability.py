@@ -29,9 +29,11 @@ overrides = {}  # such as {"loss.reading": "per-class"}
 import numpy as np
 from IPython.display import Markdown, display
 
-from gcaf_lib.evaluation import calibration
+from gcaf_lib.data import splits
+from gcaf_lib.evaluation import calibration, worth
 from gcaf_lib.report import book, figures, notes, paper, tables
 from gcaf_lib.report import result_tables as rt
+from gcaf_lib.report import trust_words as words
 
 chapter = book.open_chapter("09_reliability", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
@@ -58,7 +60,7 @@ tables.show(
     rt.beside_published(known, paper.find("Table 7")),
     name="tab-reliability",
     caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95 % interval "
-    "of that mean (cluster bootstrap over patients).",
+    "of that mean (cluster bootstrap over patients; that of the ECE bias-corrected).",
 )
 
 # %% [markdown]
@@ -66,30 +68,11 @@ tables.show(
 # what a *perfectly* calibrated model with the same confidences would measure on as many images.
 
 # %% tags=["hide-input"]
+clusters = splits.clusters(chapter.dataset)
 chance = np.mean([rt.perfect_ece(run.probabilities()) for run in runs], axis=0)
-own = known.loc["ece", "mean"]
-low, high = np.quantile(chance, [0.025, 0.975])
-said = [paper.published("Table 7", metric="ece")]
-gap = np.mean(
-    [
-        run.probabilities().max(1).mean() - (run.probabilities().argmax(1) == run.labels()).mean()
-        for run in runs
-    ]
-)
-display(
-    Markdown(
-        f"By chance alone that would be {chance.mean():.4f} on average (95 % of draws from {low:.4f} to {high:.4f}); "
-        f"measured is {own:.4f}, "
-        + (
-            "which a perfectly calibrated model could show. "
-            if own <= high
-            else "more than chance explains. "
-        )
-        + f"On the mean of the test part confidence is {abs(gap):.1%} {'above' if gap > 0 else 'below'} accuracy: the "
-        f"model is {'over' if gap > 0 else 'under'}confident. The paper's {said[0]:.4f} comes without a sign, so "
-        "it can't be told whether its model claims too much or too little."
-    )
-)
+excess = worth.row(runs, clusters, ["excess"])["excess"]
+published = paper.published("Table 7", metric="ece")
+display(Markdown(words.chance(known.loc["ece", "mean"], chance) + " " + words.excess(excess, published)))
 
 # %% [markdown]
 # ## The reliability diagram, before and after temperature scaling
@@ -123,30 +106,11 @@ tables.show(
 )
 
 # %% tags=["hide-input"]
-before, after, fitted = [], [], []
-for r in runs:
-    t = calibration.temperature(r.labels("validation"), r.probabilities("validation"))
-    fitted.append(t)
-    before.append(calibration.ece(r.labels(), r.probabilities()))
-    after.append(calibration.ece(r.labels(), calibration.scale(r.probabilities(), t)))
-change = np.mean(after) - np.mean(before)
-text = (
-    f"With averaged weights the fitted temperature is {tables.mean_sd(fitted)}, and scaling "
-    f"{'lowers' if change < 0 else 'raises'} the ECE by {abs(change):.4f} to {np.mean(after):.4f}. "
-)
-if np.mean(fitted) < 1:
-    text += (
-        "A temperature below 1 says that the model is too modest: what restrains its confidence (Mixup, the "
-        "flat focal loss near certainty, an average that lags) restrains it too much. "
-    )
-else:
-    text += "A temperature above 1 says that the model claims too much, whatever was done to restrain it. "
-if chapter.settings.loss.reading == "target-probability":
-    text += (
-        "Label smoothing needs care here: under the literal reading of Equation 14, which is in use, the loss "
-        "is least at full confidence, smoothed labels or not (chapter 5)."
-    )
-display(Markdown(text))
+fitted = [calibration.temperature(r.labels("validation"), r.probabilities("validation")) for r in runs]
+gap = worth.difference(runs, runs, clusters, ["ece"], scaled=(True, False))["ece"]
+after = worth.row(runs, clusters, ["ece"], scaled=True)["ece"].value
+literal = chapter.settings.loss.reading == "target-probability"
+display(Markdown(words.temperature(fitted, gap, after, literal)))
 
 # %% [markdown]
 # ## Raw and averaged weights

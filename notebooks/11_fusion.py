@@ -33,17 +33,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from gcaf_lib.data import splits
-from gcaf_lib.evaluation import folds
 from gcaf_lib.report import ablation, book, fusions, paper, tables
-from gcaf_lib.training import experiments
 
 chapter = book.open_chapter("11_fusion", profile, overrides)
-records = chapter.records("table-4")
-main = chapter.records("main").get(paper.PROPOSED, [])
-by_patient, own_folds = chapter.records("table-4-patients"), chapter.records("ladder").get("patients", [])
-every = [main, own_folds, *records.values(), *by_patient.values()]
-chapter.strip({r.key: r for group in every for r in group}.values())
+records, norm = chapter.records("table-4"), chapter.records("projection-norm")
+main, strict = chapter.records("main"), ablation.apart_records(chapter, "table-4")
+proposed, made = main.get(paper.PROPOSED, []), (profile, chapter.settings.data.protocol)
+chapter.strip(ablation.runs(main, records, norm, strict))
 
 # %% [markdown]
 # ## Seven ways to join two vectors
@@ -138,7 +134,7 @@ off_cross = np.abs(logits - folded).max() / np.abs(logits).max()
 
 # %% tags=["hide-input"]
 accuracy = {row: paper.published("Table 4", row, "accuracy") for row in paper.table(4)["Fusion Strategy"]}
-concat, gate, cross, proposed = accuracy.values()
+concat, gate, cross, best = accuracy.values()
 
 
 def word(off):
@@ -151,7 +147,7 @@ display(
         f"`cross` and the `concat` made from it: {word(off_cross)} ({off_cross:.0e}).\n\n"
         "So, under the literal reading, Table 4 compares a linear fusion, a gated one, the linear one again with more weights, and a gated "
         f"one with value maps. The step from {concat:g} % to {cross:g} %, for which the paper gives the credit to attention, is a step "
-        f"between two forms of one family of functions; the step from {gate:g} % to {proposed:g} % adds value maps and a second gate, "
+        f"between two forms of one family of functions; the step from {gate:g} % to {best:g} % adds value maps and a second gate, "
         "not attention. Where the gains are real they come from somewhere else: another course of training (the same function written with more "
         "weights is trained differently), another selection, chance, or a reading of the equations that the text does not give."
     )
@@ -164,9 +160,6 @@ display(
 # ## What each head costs
 
 # %%
-names = {
-    row.label: row.overrides.get("model.fusion", "gcaf") for row in experiments.experiment("table-4").rows
-}
 maps = [m.shape[1:] for m in given["maps"]]
 here = fusions.sizes(width, maps, len(chapter.settings.data.classes))
 full = fusions.sizes(512, fusions.FULL_MAPS)
@@ -205,17 +198,17 @@ display(
 # ## Table 4, measured
 #
 # On the left the accuracy of each variant, on the right its difference to the proposed one. The left intervals are wide because
-# every one of them bears the chance of which patients were drawn for the test. The right ones are the ones to compare by:
-# both models are judged on the same drawn patients, seed by seed, so what is hard for both cancels.
+# every one of them bears the chance of which patients were drawn for the test. The right ones are the ones to judge by, for what the paper claims
+# is a difference: both models are judged on the same drawn patients, seed by seed, so what is hard for both cancels.
 
 # %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval beside the paper's figure as an open diamond. Right: the difference to the proposed fusion with its interval and a line at zero. Variants without a run are marked as not trained yet."}, "figure": {"name": "fig-table-4", "caption": "Table 4 as a picture: accuracy (left), and accuracy minus that of the proposed fusion on the same test images (right)."}}
-frame = ablation.measure("table-4", records, chapter.dataset, main)
+frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
 # the paper's figures are of patients' images: they have no place beside phantoms in a picture
-ablation.dots(frame, names=names, published=not chapter.phantoms)
+ablation.dots(frame, names=fusions.NAMES, published=not chapter.phantoms)
 
 # %%
 tables.show(
-    ablation.table(frame, first="Fusion", names=names, differences=()),
+    ablation.table(frame, "Fusion", fusions.NAMES),
     name="tab-fusion",
     caption="Fusion variants on the test part: mean ± standard deviation over n seeds, the paper's figure in square brackets, and the accuracy's "
     "95 % cluster-bootstrap interval over patients.",
@@ -224,164 +217,68 @@ tables.show(
 
 # %%
 tables.show(
-    ablation.gaps(frame, first="Fusion", names=names),
+    ablation.gaps(frame, first="Fusion", names=fusions.NAMES),
     name="tab-fusion-gaps",
-    caption="Accuracy minus that of the proposed fusion, in points, on the same test images and seeds, with its 95 % interval.",
-    data=frame[
-        ["row", "metric", "difference", "difference_sd", "difference_low", "difference_high", "pairs"]
-    ],
+    caption="Accuracy minus that of the proposed fusion, in points, on the same test images and seeds, with its 95 % interval; the verdict says where the published "
+    "difference lies.",
+    data=frame,
 )
 
-# %% [markdown]
-# ## Verdict
-
 # %% tags=["hide-input"]
-rivals = frame[(frame["metric"] == "accuracy") & ~frame["reference"].astype(bool)].set_index("row")
-run = rivals[rivals["pairs"] > 0]
-
-
-def listed(part):
-    return "; ".join(f"`{names[row]}` {ablation.difference_text(r)}" for row, r in part.iterrows())
-
-
-def verdict(part):
-    below, above, undecided = ablation.sides(part)
-    return (
-        (
-            f"Below the proposed fusion, in points: {listed(below)}. "
-            if len(below)
-            else "None is below the proposed fusion by more than its interval. "
-        )
-        + (f"Above it: {listed(above)}. " if len(above) else "None is above it by more than its interval. ")
-        + (f"Not told apart from it: {listed(undecided)}." if len(undecided) else "None is left undecided.")
-    )
-
-
-said = []
-if not len(run):
-    said.append(
-        (
-            f"Under this profile only the proposed fusion has been run ({len(main)} seed{'' if len(main) == 1 else 's'}): "
-            if main
-            else "Under this profile no fusion has been run: "
-        )
-        + "nothing is said about the accuracies of Table 4 yet. The algebra above does not wait for runs."
-    )
-else:
-    said.append(f"{len(run)} of {len(rivals)} other variants have been run. {verdict(run)}")
-    told = run[run["published_difference"].notna()]
-    if len(told) and not chapter.phantoms:
-        held = told[told["published_difference"].between(told["difference_low"], told["difference_high"])]
-        gaps = ", ".join(
-            f"{ablation.signed(100 * r['published_difference'])} (`{names[row]}`)"
-            for row, r in told.iterrows()
-        )
-        said.append(
-            f"The paper's gaps to the proposed fusion are {gaps}. {len(held)} of these {len(told)} lie inside the interval measured here"
-            + (
-                ": the paper's table is compatible with these runs."
-                if len(held) == len(told)
-                else ": none of the paper's gaps agrees with these runs."
-                if not len(held)
-                else "."
-            )
-        )
-    pair = [records.get(row, []) for row, key in names.items() if key in ("concat", "cross")]
-    if all(pair):
-        label = next(row for row, key in names.items() if key == "cross")
-        line = ablation.measure("table-4", {label: pair[1]}, chapter.dataset, pair[0], ("accuracy",))
-        line = line[line["row"] == label].iloc[0]
-        said.append(
-            f"`cross` minus `concat`, which compute the same functions: {ablation.difference_text(line)} points; the paper has "
-            f"{ablation.signed(cross - concat)}. "
-            + (
-                "They differ although they can compute the same: what differs is the course of training, or its chance."
-                if ablation.separated(line)
-                else "They are not told apart, as the algebra leads one to expect."
-            )
-        )
-    living = run[[names[row] in ("gcaf-sigmoid", "gcaf-split", "gcaf-token") for row in run.index]]
-    if len(living):
-        _, gained, _ = ablation.sides(living)
-        said.append(
-            f"Attention that can learn is better than the literal reading in {listed(gained)}."
-            if len(gained)
-            else f"Attention that can learn ({', '.join(f'`{names[row]}`' for row in living.index)}) is not shown to be better than the "
-            "literal reading, in which it can't."
-        )
-fewest, most = (int(f(run["pairs"])) for f in (min, max)) if len(run) else (0, 0)
-if most == 1:
-    said.append(
-        "One run a variant: the intervals speak of other test images, not of other seeds, and a difference between two single runs may be "
-        "the luck of one of them."
-    )
-elif most > 1:
-    own = frame[frame["reference"].astype(bool) & (frame["metric"] == "accuracy")].iloc[0]
-    said.append(
-        f"Seeds compared: {fewest if fewest == most else f'{fewest} to {most}'}. Over its {int(own['n'])} seeds the proposed fusion's own accuracy has a "
-        f"standard deviation of {100 * own['sd']:.2f} points. The intervals speak of other test images, the column *sd over seeds* of other trainings; "
-        "a gap should be large beside both."
-    )
+said = [
+    ablation.says(frame, "gcaf sweep table-4", fusions.NAMES, theirs=not chapter.phantoms),
+    fusions.equal_functions(records, chapter.dataset),
+    fusions.repaired(frame),
+]
 display(Markdown("\n\n".join(said)))
 
 # %% [markdown]
-# Several comparisons are made at once, and of true zeros one in twenty falls outside its interval: a single narrow escape from 0 is no finding.
-# Chapter 15 tests the gaps with a correction for that, and asks which of them this many seeds could detect at all.
+# The intervals speak of other test images, the column *sd over seeds* of other trainings; a difference should be large beside both. Chapter 15 tests the
+# differences with a correction for their number, and asks which of them so many seeds could detect at all.
 #
 # ## The same with patients apart
 #
 # All this is on the paper's random split, on which recognising pictures is worth a great deal (chapter 17). A fusion that wins there need not
-# win on new patients. So here is Table 4 once more on five folds that keep every patient on one side: five trainings a variant, whose test parts together are all the
+# win on new patients. So here is Table 4 once more on five folds that keep every patient on one side: five trainings a variant and seed, whose test parts together are all the
 # images of the dataset, each tested once by a model that has not seen its patient.
 
 # %% mystnb={"image": {"alt": "One row a fusion variant with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right)."}}
-strict = {row: folds.pool(group, splits.FOLDS) for row, group in by_patient.items()}
-proposed_row = next(row for row, key in names.items() if key == "gcaf")
-strict[proposed_row] = folds.pool(
-    own_folds, splits.FOLDS
-)  # the same five runs, from the ladder of chapter 17
-trained = sum(bool(group) for group in strict.values()) > 1
-honest = ablation.measure("table-4", strict, chapter.dataset, strict[proposed_row])
-ablation.dots(honest, names=names, published=False)
+honest = ablation.apart(chapter, "table-4", strict)
+ablation.dots(honest, names=fusions.NAMES, published=False)
 
 # %%
-if trained:
-    tables.show(
-        ablation.table(honest.assign(decimals=np.nan), first="Fusion", names=names),
-        name="tab-fusion-patients",
-        caption="Fusion variants with patients apart, over all five folds: mean over n seeds (a seed is five trainings), the accuracy's 95 % cluster-bootstrap "
-        "interval over patients, and its difference to the proposed fusion.",
-        data=honest,
-    )
-else:
-    display(
-        Markdown(
-            "No other fusion has been trained on all five folds under this profile: `gcaf sweep table-4-patients` does it."
-        )
-    )
+tables.show(
+    ablation.gaps(honest, first="Fusion", names=fusions.NAMES),
+    name="tab-fusion-patients",
+    caption="Fusion variants with patients apart, over all five folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95 % interval; the "
+    "verdict is on this split.",
+    data=honest,
+)
 
 # %% tags=["hide-input"]
-if trained:
-    others = honest[
-        (honest["metric"] == "accuracy") & ~honest["reference"].astype(bool) & (honest["pairs"] > 0)
-    ]
-    others = others.set_index("row")
-    display(
-        Markdown(
-            f"With patients apart, {len(others)} of {len(rivals)} other variants {'has' if len(others) == 1 else 'have'} been run. "
-            + verdict(others)
-            + (
-                " One seed of five folds a variant: the intervals speak of other patients, not of other trainings."
-                if others["pairs"].max() == 1
-                else ""
-            )
-        )
-    )
+display(
+    Markdown(ablation.says(honest, "gcaf sweep table-4-patients", fusions.NAMES, theirs=not chapter.phantoms))
+)
+
+# %% [markdown]
+# ## A LayerNorm behind the projections
+#
+# The paper projects the averaged maps and says no more. An earlier state of this project normalised the projected vectors (LayerNorm), which makes a logit blind to their
+# length: the maps of chapters 10 and 20 then have no sum to show. It is a setting now, off by default; what it does to the accuracy:
+
+# %%
+normed = ablation.measure("projection-norm", norm, chapter.dataset, proposed, made=made)
+tables.show(
+    ablation.table(normed, "Projection", theirs=False),
+    name="tab-projection-norm",
+    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over n seeds, 95 % interval of the accuracy over patients.",
+    data=normed,
+)
 
 # %% tags=["hide-input"]
 note = {
     "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of patients.",
     "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights are the same at any size; "
-    "the gaps need not be.",
+    "the differences need not be.",
 }.get(profile, "")
-display(Markdown(note))
+display(Markdown(f"{fusions.norm_cost(normed)}\n\n{note}"))

@@ -30,7 +30,6 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
-import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
@@ -38,6 +37,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import canonical, decode
 from gcaf_lib.evaluation import shortcuts
 from gcaf_lib.report import book, evidence, figures, rungs, tables
+from gcaf_lib.report import trust_words as words
 from gcaf_lib.settings import CLASSES
 
 chapter = book.open_chapter("18_shortcuts", profile, overrides, need_images=True)
@@ -93,24 +93,7 @@ def pick(rows, floor, key="paper"):
 
 
 presence, four, blind = pick(binary, "size"), pick(floors, "size"), pick(floors, "masked", splits.FIVEFOLD)
-best = max(tumour.mean(), 1 - tumour.mean())
-display(
-    Markdown(
-        f"From the file's size and mode alone, without opening the image, {presence.accuracy:.1%} of the random split's test files "
-        f"are rightly told to hold a tumour or not ({presence.low:.1%} to {presence.high:.1%}; always saying the same would give "
-        f"{best:.1%}), and {four.accuracy:.1%} get the right one of four classes. "
-        + (
-            "Whether there is a tumour can be read off the file's header. "
-            if presence.low > max(0.9, best)
-            else "That is more than nothing, and no pixel was needed. "
-            if presence.low > best
-            else "That is no more than always saying the same. "
-        )
-        + f"With the tumour masked out {blind.accuracy:.1%} of all images are still right with patients apart "
-        f"({blind.low:.1%} to {blind.high:.1%}). Part of that is honest anatomy: the view and the place tell "
-        "something of the tumour that is expected there. But none of it is the tumour."
-    )
-)
+display(Markdown(words.hints(presence, four, blind, max(tumour.mean(), 1 - tumour.mean()))))
 
 # %% [markdown]
 # ## The hint taken away: one encoding for all
@@ -154,83 +137,27 @@ tables.show(
 #
 # The proposed model, trained again on re-encoded images, and on the three tumour classes alone: there the no-tumour
 # images, which come from other collections, are neither trained on nor asked for. The three-class model is compared
-# with the four-class model judged on the same images, those with a tumour. With patients apart the first of five folds is used
-# for all.
+# with the four-class model judged on the same images, those with a tumour. Runs are paired by seed and by fold, and what
+# counts is the *difference* on the same images: intervals of two models on the same images say little side by side.
 
 # %%
 clusters = splits.clusters(chapter.dataset)
-tumours = [CLASSES.index(name) for name in shortcuts.TUMOURS]
-fold0 = [r for r in ladder.get("patients", []) if r.settings.data.fold == 0]
-whole = {"paper": [r for group in main.values() for r in group], "patients": fold0}
-cells = []
-for protocol, label in (("paper", "random split"), ("patients", "patients apart, fold 1 of 5")):
-    for name, row, keep in (
-        ("the file's form", f"{protocol}, canonical encoding", None),
-        ("the no-tumour class", f"{protocol}, three classes", tumours),
-    ):
-        for state, group, kept in (
-            ("as it is", whole[protocol], keep),
-            ("taken away", changed.get(row, []), None),
-        ):
-            score = rungs.pooled(group, clusters, kept) if group else {}
-            cells.append({"protocol": label, "name": name, "label": state, **score})
-compared = pd.DataFrame(cells).reindex(
-    columns=[
-        "protocol",
-        "name",
-        "label",
-        "accuracy",
-        "low",
-        "high",
-        "macro_f1",
-        "f1_low",
-        "f1_high",
-        "seeds",
-        "images",
-    ]
-)
-words = compared.assign(
-    text=[
-        rungs.band(r.accuracy, r.low, r.high) + f", n = {r.seeds:.0f}"
-        if np.isfinite(r.accuracy)
-        else "no record under this profile"
-        for r in compared.itertuples()
-    ]
-)
-wide = words.pivot(index=["name", "protocol"], columns="label", values="text").reset_index()
+whole = {"paper": [r for group in main.values() for r in group], "patients": ladder.get("patients", [])}
+compared, gaps = rungs.with_without(whole, changed, clusters)
 tables.show(
-    wide.set_axis(["Taken away", "Split", "With it", "Without it"], axis=1),
+    rungs.wide_with_without(compared, gaps),
     name="tab-with-without",
-    caption="Accuracy in percent of the model with and without the hint, 95 % cluster-bootstrap intervals over patients, n runs. With *the no-tumour class* both "
-    "are judged on the tumour images alone.",
+    caption="Accuracy in percent of the model with and without the hint, and the difference in points, paired by seed and image, each "
+    "with its 95 % cluster-bootstrap interval over patients. With *the no-tumour class* both are judged on the tumour images alone.",
     data=compared,
 )
 
-# %% mystnb={"image": {"alt": "Accuracy of the model as it is and with the shortcut taken away, in one panel a split; rows without a run are left out."}, "figure": {"name": "fig-with-without", "caption": "The same model with and without: squares as it is, circles with the hint taken away."}}
+# %% mystnb={"image": {"alt": "Accuracy of the model as it is and with the shortcut taken away, in one panel a split; rows without a run are left out."}, "figure": {"name": "fig-with-without", "caption": "The same model with and without, on the same images and seeds: squares as it is, circles with the hint taken away. The intervals are of the levels; the table has those of the differences."}}
 run = compared.dropna(subset=["accuracy"])
 evidence.with_without(run) if len(run) else Markdown("No run of the model under this profile yet.")
 
 # %% tags=["hide-input"]
-said = []
-for (name, label), part in compared.groupby(["name", "protocol"], sort=False):
-    a, b = (part[part["label"] == state].iloc[0] for state in ("as it is", "taken away"))
-    if np.isfinite(a.accuracy) and np.isfinite(b.accuracy):
-        change = 100 * (b.accuracy - a.accuracy)
-        apart = b.high < a.low or a.high < b.low
-        said.append(
-            f"{name}, {label}: {change:+.1f} points"
-            + (" (intervals apart)" if apart else " (intervals overlap)")
-        )
-    else:
-        said.append(f"{name}, {label}: not both run under this profile, so nothing is said")
-display(
-    Markdown(
-        "What changes when the hint is taken away:\n\n"
-        + "\n".join(f"- {text}" for text in said)
-        + "\n\nA fall would mean that the model leaned on the hint. No fall does not mean that it could not: "
-        "with twins in training (chapter 17) it has an easier way to be right. One run a cell shows a direction, not a size."
-    )
-)
+display(Markdown(words.taken_away(gaps)))
 
 # %% [markdown]
 # ## What this means

@@ -35,10 +35,11 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import calibration, clustered, trust
+from gcaf_lib.evaluation import calibration, trust, worth
 from gcaf_lib.report import book, figures, notes, tables
 from gcaf_lib.report import trust as pictures
 from gcaf_lib.report import trust_tables as tt
+from gcaf_lib.report import trust_words as words
 from gcaf_lib.report.style import CLASS_NAMES
 from gcaf_lib.training import experiments
 
@@ -63,12 +64,13 @@ notes.split_note(chapter)
 # *Equal width* and *equal mass* say how confidences are binned; *class-wise* asks of every class's probability, not only of the
 # highest. Brier score and log-likelihood are proper: they are least for the true probabilities and need no bins. *Confidence −
 # accuracy* carries the sign that the calibration errors lose: above 0 the model claims too much. The temperature is fitted on
-# **validation** only. Intervals resample whole patient groups, and are of the mean over the seeds.
+# **validation** only. Intervals resample whole patient groups, and are of the mean over the seeds; those of the calibration errors
+# are bias-corrected.
 
 # %%
 states = {
-    "as trained": tt.calibration_draws(runs, clusters),
-    "scaled": tt.calibration_draws(runs, clusters, scaled=True),
+    "as trained": worth.row(runs, clusters, trust.MEASURES),
+    "scaled": worth.row(runs, clusters, trust.MEASURES, scaled=True),
 }
 known = tt.calibration_table(states)
 tables.show(
@@ -81,25 +83,8 @@ tables.show(
 
 # %% tags=["hide-input"]
 labels, probs, rows = tt.predictions(runs[:1])
-ideal = trust.perfect(probs)
-value = known.set_index(["measure", "state"])["value"]
-lines = []
-for name in ("ece", "classwise", "nll"):
-    d = (states["scaled"][name] - states["as trained"][name]).to_numpy()
-    one = clustered.interval(float(d[0]), d[1:])
-    verdict = "lower" if one.high < 0 else "higher" if one.low > 0 else "not told apart from no change"
-    lines.append(
-        f"{tt.NAMES[name].split(',')[0]} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}): {verdict}"
-    )
-display(
-    Markdown(
-        "Scaling minus as trained, on the same draws: " + "; ".join(lines) + ". "
-        "A bootstrap interval of a calibration error sits too high, because drawing images twice adds gaps of its own: read it as a "
-        f"measure of spread. And no calibration error of a finite sample is 0: a *perfectly* calibrated model with the first seed's "
-        f"probabilities would show an ECE of {ideal['ece'].mean():.4f} (95 % of draws {ideal['ece'].quantile(0.025):.4f} to "
-        f"{ideal['ece'].quantile(0.975):.4f}) on as many images."
-    )
-)
+by_scaling = worth.difference(runs, runs, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
+display(Markdown(words.scaling(by_scaling, trust.perfect(probs)["ece"])))
 
 # %% [markdown]
 # ## The number depends on the bins
@@ -108,32 +93,11 @@ display(
 # of what is only chance: the band is where a perfectly calibrated model would lie.
 
 # %% mystnb={"image": {"alt": "Two panels, equal width and equal mass: calibration error of the first seed against the number of bins, with the band of a perfectly calibrated model."}, "figure": {"name": "fig-bins", "caption": "ECE of the first seed by number and kind of bins, and the middle 95 % of what a perfectly calibrated model shows by chance."}}
-sweep = []
-for kind, mass in (("equal width", False), ("equal mass", True)):
-    for bins in (5, 10, 15, 20, 50):
-        drawn = []
-        rng = np.random.default_rng(0)
-        for _ in range(200):  # labels drawn from the model's own probabilities
-            other = (rng.random((len(probs), 1)) > probs.cumsum(1)[:, :-1]).sum(1)
-            drawn.append(calibration.ece(other, probs, bins, mass))
-        sweep.append(
-            (kind, bins, calibration.ece(labels, probs, bins, mass), *np.quantile(drawn, [0.025, 0.975]))
-        )
-sweep = pd.DataFrame(sweep, columns=["kind", "bins", "value", "low", "high"])
+sweep = tt.bins_sweep(labels, probs)
 pictures.bins_sweep(sweep)
 
 # %% tags=["hide-input"]
-above = int((sweep["value"] > sweep["high"]).sum())
-display(
-    Markdown(
-        f"From {sweep['value'].min():.4f} to {sweep['value'].max():.4f}, for one model on one test part; {above} of the {len(sweep)} "
-        "values lie above the band. "
-        + ("The miscalibration is real, whatever the bins. " if above == len(sweep) else
-           "Whether the model is miscalibrated at all depends on the bins one chooses. " if above else
-           "None of them shows a miscalibration that chance doesn't explain. ")
-        + "An ECE without its bins and its sample size can't be compared with another paper's."
-    )
-)  # fmt: skip
+display(Markdown(words.bins(sweep)))
 
 # %% [markdown]
 # ## Class by class
@@ -185,37 +149,26 @@ display(
 # A validation part that shares patients with training tells little of new ones. With patients apart in all three parts (chapter 17):
 
 # %%
+said = (
+    "There is no run with patients apart under this profile yet, so nothing is said here about new patients."
+)
 if apart:
-    folds = len({r.settings.data.fold for r in apart})
+    name = f"patients apart ({len({r.settings.data.fold for r in apart})} folds)"
     there = {
         "random split": states["as trained"],
         "random split, scaled": states["scaled"],
-        f"patients apart ({folds} folds)": tt.calibration_draws(apart, clusters),
-        "patients apart, scaled": tt.calibration_draws(apart, clusters, scaled=True),
+        name: worth.row(apart, clusters, trust.MEASURES),
+        "patients apart, scaled": worth.row(apart, clusters, trust.MEASURES, scaled=True),
     }
     moved = tt.calibration_table(there)
     tables.show(
         tt.wide_calibration(moved, 3),
         name="tab-calibration-patients",
-        caption="Calibration on the random split and with patients apart: value and 95 % cluster-bootstrap interval.",
+        caption="Calibration on the random split and with patients apart: value and 95 % cluster-bootstrap interval. Calibration errors "
+        "with patients apart are means over the folds.",
         data=moved,
     )
-    v = moved.set_index(["measure", "state"])
-    names = list(there)
-    a, b, c = (v.loc[("excess", names[k])] for k in (0, 2, 3))
-    e = [v.loc[("ece", names[k]), "value"] for k in (0, 2, 3)]
-    said = (
-        f"On the random split confidence minus accuracy is {a.value:+.3f} ({a.low:+.3f} to {a.high:+.3f}); with patients apart "
-        f"{b.value:+.3f} ({b.low:+.3f} to {b.high:+.3f})"
-        + (
-            ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "
-            if b.low > 0 and a.value < b.low
-            else ". "
-        )
-        + f"The ECE goes from {e[0]:.3f} to {e[1]:.3f}; a temperature fitted on patients of its own brings it to {e[2]:.3f}."
-    )
-else:
-    said = "There is no run with patients apart under this profile yet, so nothing is said here about new patients."
+    said = words.new_patients(there["random split"], there[name], there["patients apart, scaled"])
 display(Markdown(said))
 
 # %% [markdown]
@@ -244,57 +197,23 @@ tables.show(
     "from the proposed setting with its 95 % cluster-bootstrap interval.",
 )
 
-
 # %% tags=["hide-input"]
-def told(first, second, what):
-    """One sentence on what an ingredient does to ECE and NLL, or that no runs show it."""
-    a, b = rows_.get(first, []), rows_.get(second, [])
-    same = {r.seed for r in a} & {r.seed for r in b}
-    if not same:
-        return f"**{what}**: no pair of runs on record shows it yet."
-    pair = [tt.calibration_draws([r for r in s if r.seed in same], clusters) for s in (a, b)]
-    words = []
-    for name in ("ece", "nll"):
-        d = (pair[0][name] - pair[1][name]).to_numpy()
-        one = clustered.interval(float(d[0]), d[1:])
-        verdict = (
-            "improves it"
-            if one.high < 0
-            else "worsens it"
-            if one.low > 0
-            else "no difference beyond the test part's noise"
-        )
-        words.append(f"{name.upper()} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}; {verdict})")
-    return f"**{what}**, {len(same)} seed{'s' if len(same) > 1 else ''}: " + ", ".join(words) + "."
-
-
-raw = tt.calibration_draws(runs, clusters, "raw")
-ema = []
-for name in ("ece", "nll"):
-    d = (states["as trained"][name] - raw[name]).to_numpy()
-    one = clustered.interval(float(d[0]), d[1:])
-    verdict = (
-        "better" if one.high < 0 else "worse" if one.low > 0 else "no difference beyond the test part's noise"
+asked = ("ece", "nll")
+lines = [
+    words.ingredient(
+        "Averaged instead of raw weights, same runs",
+        worth.difference(runs, runs, clusters, asked, which=("ema", "raw")),
     )
-    ema.append(f"{name.upper()} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}; {verdict})")
-display(
-    Markdown(
-        "\n".join(
-            [
-                f"- **Averaged instead of raw weights**, same runs: {', '.join(ema)}.",
-                "- " + told("Proposed Model", "With EMA Only", "Mixup, with averaging"),
-                "- " + told("With Mixup Only", "Without Mixup & EMA", "Mixup, without averaging"),
-                "- "
-                + told(
-                    "Loss: per-class",
-                    "Loss: target-probability",
-                    "The per-class reading instead of the literal one",
-                ),
-                "- " + told("Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01", "Ten times the smoothing"),
-            ]
-        )
-    )
-)
+]
+for what, first, second in (
+    ("Mixup, with averaging", "Proposed Model", "With EMA Only"),
+    ("Mixup, without averaging", "With Mixup Only", "Without Mixup & EMA"),
+    ("The per-class reading instead of the literal one", "Loss: per-class", "Loss: target-probability"),
+    ("Ten times the smoothing", "Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01"),
+):
+    gaps = worth.difference(rows_.get(first, []), rows_.get(second, []), clusters, asked)
+    lines.append(words.ingredient(what, gaps))
+display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # ## Declining the doubtful cases
@@ -304,21 +223,9 @@ display(
 
 # %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, with patients apart, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands, mean over the seeds."}}
 coverage = np.linspace(0.05, 1, 39)
-
-
-def selective(records):
-    """coverage, value, low, high: mean over seeds, all seeds drawn on the same patients."""
-    sums = []
-    for part in tt.by_seed(records).values():
-        y, p, at = tt.predictions(part)
-        f = trust.selective_at(y, p, coverage)
-        sums.append(np.vstack([f(np.ones((1, len(y)))), clustered.of(f, clusters[at], 400)]))
-    mean = np.mean(sums, axis=0)
-    low, high = np.quantile(mean[1:], [0.025, 0.975], axis=0)
-    return pd.DataFrame({"coverage": coverage, "value": mean[0], "low": low, "high": high})
-
-
-curves = {"random split": selective(runs)} | ({"patients apart": selective(apart)} if apart else {})
+curves = {"random split": tt.selective(runs, clusters, coverage)} | (
+    {"patients apart": tt.selective(apart, clusters, coverage)} if apart else {}
+)
 pictures.selective(curves)
 
 # %%
@@ -361,15 +268,4 @@ curves = {title: calibration.net_benefit(all_labels, all_probs, k) for title, k 
 pictures.decisions(curves)
 
 # %% tags=["hide-input"]
-words = []
-for title, frame in curves.items():
-    better = frame["model"] > frame[["all", "none"]].max(axis=1)
-    words.append(
-        f"{title.lower()} {better.mean():.0%}"
-        + ("" if better.all() else f" (not from {frame['threshold'][~better].min():.2f})")
-    )
-display(
-    Markdown(
-        "Share of the thresholds from 0.01 to 0.99 at which the model beats both: " + "; ".join(words) + "."
-    )
-)
+display(Markdown(words.decision(curves)))

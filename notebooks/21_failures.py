@@ -37,7 +37,7 @@ from IPython.display import Markdown, display
 
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import decode
-from gcaf_lib.evaluation import audit, clustered, tumours
+from gcaf_lib.evaluation import audit, clustered, folds, tumours, worth
 from gcaf_lib.report import book, failures, figures, overlays, tables
 from gcaf_lib.report import trust as pictures
 from gcaf_lib.report import trust_tables as tt
@@ -46,7 +46,7 @@ from gcaf_lib.report.style import CLASS_NAMES
 chapter = book.open_chapter("21_failures", profile, overrides, need_images=True)
 main = chapter.records("main", train=True)["Proposed Method"]
 apart = chapter.records("ladder").get("patients", [])
-runs = apart or main
+runs = [r for one in folds.pool(apart) for r in one.parts] or main  # of seeds with equally many folds
 classes = chapter.settings.data.classes
 chapter.strip([*main, *apart])
 
@@ -54,18 +54,17 @@ chapter.strip([*main, *apart])
 dataset, clusters = chapter.dataset, splits.clusters(chapter.dataset)
 facts = audit.read(dataset)
 cases = failures.cases(runs, dataset, tumours.read_images(dataset), facts, clusters)
-whole = clustered.mean(cases["wrong"], cases["group"])
+right = worth.row(runs, clusters, ["accuracy"])["accuracy"]
+where = (
+    "with patients apart"
+    if apart
+    else f"on the `{chapter.settings.data.protocol}` split, as there is none with patients apart"
+)
 display(
     Markdown(
-        (
-            f"Used here: {len(apart)} runs with patients apart, {len({r.settings.data.fold for r in apart})} of {splits.FOLDS} folds, "
-            f"{len({r.seed for r in apart})} seed{'s' if len({r.seed for r in apart}) > 1 else ''}. "
-            if apart
-            else f"Used here: {len(main)} run{'s' if len(main) > 1 else ''} on the `{chapter.settings.data.protocol}` split, as there is "
-            "none with patients apart. "
-        )
-        + f"{int(cases['wrong'].sum()):,} of {len(cases):,} answers on {cases['row'].nunique():,} images are wrong: "
-        f"{whole.value:.1%} ({whole.low:.1%} to {whole.high:.1%}, patient groups drawn whole)."
+        f"Used here: {len(runs)} run{'s' if len(runs) > 1 else ''} {where}. "
+        f"{int(cases['wrong'].sum()):,} of {len(cases):,} answers on {cases['row'].nunique():,} images are wrong; of all images "
+        f"{1 - right.value:.1%} ({1 - right.high:.1%} to {1 - right.low:.1%}, patient groups drawn whole)."
     )
 )
 

@@ -249,10 +249,10 @@ def test_committed_checklist_is_todays():
 
 def test_model_card_says_what_was_run_and_what_was_not():
     frame = pd.DataFrame(
-        [("Abstract", "accuracy", "paper", 0.9571, 0.0031, 3, 0.94, 0.97)],
-        columns=["place", "metric", "protocol", "measured", "sd", "n", "low", "high"],
+        [("Abstract", "accuracy", "paper", 0.9571, 0.0031, 3, 0, 0.94, 0.97)],
+        columns=["place", "metric", "protocol", "measured", "sd", "n", "folds", "low", "high"],
     )
     table = modelcard.performance(frame).set_index("Metric")
-    assert table.loc["accuracy", "Random split"] == "0.9571 ± 0.0031 (n = 3, 0.9400 to 0.9700)"
-    assert table.loc["accuracy", "Patients apart"] == "not run" == table.loc["ECE", "Random split"]
+    assert table.loc["Accuracy", "Random split"] == "0.9571 ± 0.0031 (0.9400 to 0.9700; n = 3)"
+    assert table.loc["Accuracy", "Patients apart"] == "not trained yet" == table.loc["ECE", "Random split"]
     assert "tab-card-performance" in modelcard.text(frame, "demo")

@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from gcaf_lib.data import splits, thumbnails
 from gcaf_lib.data.dataset import Dataset, data_hash, open_dataset
-from gcaf_lib.evaluation import floors
+from gcaf_lib.evaluation import floors, shortcuts
 from gcaf_lib.settings import DataSettings, results_dir
 
 
@@ -45,6 +46,10 @@ def test_size_features_know_a_frequent_size_and_no_content():
     assert matrix.shape == (31, 5)  # width, height, aspect, one mode, one frequent size
     assert matrix[0].tolist() == [512, 512, 1, 1, 1] and matrix[30].tolist() == [300, 400, 0.75, 1, 0]
     assert np.array_equal(matrix, floors.size_features(frame.assign(label=3, sha256="x")))
+    few = frame.tail(floors.FREQUENT)  # all but one of one size: one too few for a column
+    assert floors.size_features(few).shape == (floors.FREQUENT, 4)
+    both = pd.concat([frame.head(floors.FREQUENT), frame.tail(1)])
+    assert floors.size_features(both)[:, 4:].sum(0).tolist() == [floors.FREQUENT]
 
 
 def test_border_features_see_the_outer_frame_only():
@@ -71,6 +76,14 @@ def test_fill_replaces_the_box_by_the_mean_around_it():
     for box in ([0, 0, 1, 1], [0.999, 0.999, 1, 1], [0, 0, 0, 0]):  # at the edges, and the whole image
         floors.fill(ramp, np.array(box, float))
         assert np.isfinite(ramp).all()
+
+
+def outside(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of which an interval does not hold its own estimate."""
+    threes = [("accuracy", "low", "high"), ("macro_f1", "f1_low", "f1_high"),
+              ("picture", "picture_low", "picture_high"), ("picture_f1", "picture_f1_low", "picture_f1_high")]  # fmt: skip
+    held = [(table[low] <= table[value]) & (table[value] <= table[high]) for value, low, high in threes]
+    return table[~np.logical_and.reduce(held)]
 
 
 def made_up_boxes(labels, rng):
@@ -119,20 +132,111 @@ def test_masking_itself_is_no_shortcut():
 
 def test_floors_on_phantoms(phantom_root, tmp_path, monkeypatch):
     monkeypatch.setenv("GCAF_CACHE", str(tmp_path))
-    from gcaf_lib.data.dataset import index
-
-    frame = index(phantom_root)
-    dataset = Dataset(phantom_root, frame, data_hash(frame), banner="PHANTOM DATA")
+    dataset = phantoms(phantom_root)
     table = floors.table(dataset)
     assert tuple(table.columns) == floors.COLUMNS
     assert len(table) == len(floors.FLOORS) * len(splits.MANIFESTS)
-    assert ((table["low"] <= table["accuracy"]) & (table["accuracy"] <= table["high"])).mean() > 0.9
+    assert outside(table).empty
     again = floors.table(dataset, protocols=("patients",))
     mine = table[table["protocol"] == "patients"].reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, again)
     path = floors.write(table, tmp_path / "out" / "floors.csv")
     pd.testing.assert_frame_equal(pd.read_csv(path), table, atol=1e-5, check_dtype=False)
     assert [p.name for p in path.parent.iterdir()] == ["floors.csv"]
+
+
+def phantoms(phantom_root) -> Dataset:
+    from gcaf_lib.data.dataset import index
+
+    frame = index(phantom_root)
+    return Dataset(phantom_root, frame, data_hash(frame), banner="PHANTOM DATA")
+
+
+def measured(monkeypatch, dataset, wrong, protocol="paper", pictures=None, **task) -> pd.Series:
+    """A floor that answers with the truth, but for label + 1 (in the task's order) on the rows `wrong`."""
+
+    def answers(floor, seen, labels, train, test, seed=0):
+        own = np.unique(labels[np.r_[train, test]])
+        place = np.searchsorted(own, labels[test])
+        return own[(place + np.isin(test, wrong)) % len(own)]
+
+    monkeypatch.setattr(floors, "predict", answers)
+    groups = np.arange(len(dataset.frame))
+    pictures = groups if pictures is None else pictures
+    return floors.measure(protocol, None, dataset, groups, pictures, floors=("1nn",), **task).iloc[0]
+
+
+TUMOURS = ("glioma", "meningioma", "pituitary")
+
+
+def test_macro_f1_averages_over_the_tasks_own_classes(phantom_root, monkeypatch):
+    """Right on everything is an F1 of 1 with four classes, three and two: no class is averaged that cannot occur."""
+    dataset = phantoms(phantom_root)
+    labels = dataset.frame["label"].to_numpy(int)
+    part = splits.load(DataSettings(source="phantom", protocol="paper"), dataset)["part"].to_numpy()
+    test = np.flatnonzero(part == "test")
+    for task in ({}, {"classes": TUMOURS}, {"labels": (labels != 2).astype(int)}):
+        perfect = measured(monkeypatch, dataset, [], **task)
+        assert tuple(perfect[["macro_f1", "f1_high", "picture_f1", "accuracy"]]) == (1, 1, 1, 1)
+    wrong = test[labels[test] == 3][:1]
+    row = measured(monkeypatch, dataset, wrong, classes=TUMOURS)
+    rows = test[labels[test] != 2]
+    said = np.where(np.isin(rows, wrong), 0, labels[rows])
+    assert row["n"] == len(rows)
+    assert row["macro_f1"] == pytest.approx(f1_score(labels[rows], said, average="macro"))
+    assert row["f1_low"] <= row["macro_f1"] <= row["f1_high"]
+
+
+def test_folds_are_scored_together_and_their_spread_is_given(phantom_root, monkeypatch):
+    dataset = phantoms(phantom_root)
+    labels = dataset.frame["label"].to_numpy(int)
+    wrong = np.flatnonzero(np.arange(len(labels)) % 7 == 0)
+    row = measured(monkeypatch, dataset, wrong, splits.FIVEFOLD)
+    said = (labels + np.isin(np.arange(len(labels)), wrong)) % 4
+    assert row["n"] == len(labels) and row["accuracy"] == pytest.approx((said == labels).mean())
+    assert row["macro_f1"] == pytest.approx(f1_score(labels, said, average="macro"))
+    each = [
+        np.mean((said == labels)[splits.load(data, dataset)["part"].to_numpy() == "test"])
+        for data in (DataSettings(source="phantom", protocol="patients", fold=k) for k in range(splits.FOLDS))
+    ]
+    assert row["sd"] == pytest.approx(np.std(each, ddof=1))
+
+
+def test_each_track_of_the_shortcuts_asks_what_it_says(phantom_root, monkeypatch):
+    dataset, asked = phantoms(phantom_root), set()
+    truth = dataset.frame["label"].to_numpy(int)
+
+    def answers(floor, seen, labels, train, test, seed=0):
+        if len(set(labels)) == 2:
+            assert np.array_equal(labels, truth != 2), "1 is a tumour, of whatever kind"
+        asked.add((seen, floor, tuple(np.unique(labels[np.r_[train, test]]))))
+        return labels[test]
+
+    monkeypatch.setattr(floors, "predict", answers)
+    monkeypatch.setattr(shortcuts, "canonical_features", lambda dataset: "re-encoded")
+    table = shortcuts.table(dataset, "as it is")
+    assert asked == (
+        {("as it is", floor, (0, 1, 3)) for floor in floors.FLOORS}
+        | {("as it is", floor, (0, 1)) for floor in ("size", "border")}
+        | {("re-encoded", floor, (0, 1, 2, 3)) for floor in ("1nn", "1nn-mirror", "border")}
+    )
+    assert set(zip(table["track"], table["protocol"])) == {
+        (track, protocol)
+        for track in ("three classes", "tumour or not", "canonical")
+        for protocol in shortcuts.PROTOCOLS
+    }
+    n = table[table["protocol"] == splits.FIVEFOLD].groupby("track")["n"].unique()
+    assert [list(n[t]) for t in ("three classes", "tumour or not")] == [[(truth != 2).sum()], [len(truth)]]
+
+
+def test_each_picture_weighs_one(phantom_root, monkeypatch):
+    dataset = phantoms(phantom_root)
+    rows = np.arange(len(dataset.frame))
+    pictures, wrong = np.maximum(rows, 60), rows[rows % 6 == 0]  # the first 61 files are one picture
+    row = measured(monkeypatch, dataset, wrong, splits.FIVEFOLD, pictures)
+    right = pd.Series(rows % 6 != 0).groupby(pictures).mean()
+    assert row["picture"] == pytest.approx(right.mean()) != row["accuracy"]
+    assert row["picture_low"] <= row["picture"] <= row["picture_high"]
 
 
 # --- the committed table ---
@@ -147,11 +251,16 @@ def test_committed_table_is_whole(committed):
     assert tuple(committed.columns) == floors.COLUMNS
     have = set(zip(committed["floor"], committed["protocol"]))
     assert have == {(floor, name) for floor in floors.FLOORS for name in splits.MANIFESTS}
-    scores = committed[["accuracy", "macro_f1", "low", "high"]].to_numpy()
+    scores = committed.drop(columns=["floor", "protocol", "sd", "n"]).to_numpy()
     assert (scores > 0).all() and (scores < 1).all()
-    assert (committed["low"] < committed["accuracy"]).all() and (
-        committed["accuracy"] < committed["high"]
-    ).all()
+
+
+@pytest.mark.parametrize("name", ["floors.csv", "shortcuts.csv"])
+def test_every_committed_interval_holds_its_own_estimate(name):
+    table = pd.read_csv(results_dir() / name)
+    assert len(table) and outside(table).empty
+    wrong = table.assign(f1_high=table["macro_f1"] * 0.75)  # as when three classes were averaged over four
+    assert len(outside(wrong)) == len(table)
 
 
 def test_leakage_ladder_falls(committed):
@@ -164,8 +273,8 @@ def test_leakage_ladder_falls(committed):
 
 def test_committed_table_follows_from_the_images(real_data, figshare_tables, committed):
     dataset = open_dataset(DataSettings(), real_data)
-    features, clusters = floors.features(dataset, figshare_tables), splits.clusters(dataset)
-    fresh = floors.measure("paper", features, dataset, clusters)
+    features = floors.features(dataset, figshare_tables)
+    fresh = floors.over_protocols(features, dataset, ("paper",))
     want = committed[committed["protocol"] == "paper"].reset_index(drop=True)
     # another BLAS may tip a file or two
     pd.testing.assert_frame_equal(fresh, want, check_dtype=False, atol=0.005, rtol=0)

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gcaf_lib.evaluation import folds
-from gcaf_lib.report import scorecard
+from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.settings import load
 
 IMAGES = 60
@@ -57,13 +56,20 @@ def test_a_seed_with_fewer_folds_and_a_run_without_a_fold_are_left_out():
     assert folds.pool([]) == []
 
 
-def test_the_pooled_accuracy_is_the_share_of_all_images(monkeypatch):
-    monkeypatch.setattr(scorecard, "clusters", lambda dataset: None)
+def test_the_pooled_accuracy_is_the_share_of_all_images():
     runs = [Run(seed=seed, fold=fold) for seed in (0, 1) for fold in range(5)]
-    mean, sd, n, *_ = scorecard.measure(runs, None)["accuracy"]
+    mean, sd, n, *_ = worth.row(runs, np.arange(IMAGES) // 2, ["accuracy"], draws=20)["accuracy"]
     shares = [np.mean(np.arange(IMAGES) % 7 != seed) for seed in (0, 1)]
     assert mean == pytest.approx(np.mean(shares)) and n == 2
     assert sd == pytest.approx(np.std(shares, ddof=1))
+
+
+def test_two_runs_of_one_fold_are_of_two_settings_and_refused():
+    with pytest.raises(ValueError, match="seed 1: two runs of one fold"):
+        folds.by_seed([Run(seed=1, fold=2), Run(seed=1, fold=3), Run(seed=1, fold=2)])
+    with pytest.raises(ValueError, match="one fold"):
+        folds.by_seed([Run(seed=1, fold=None)] * 2)
+    assert folds.by_seed([Run(seed=2, fold=0), Run(seed=1, fold=0)]).keys() == {1, 2}
 
 
 def test_too_few_folds_are_no_pool_where_all_are_asked_for():

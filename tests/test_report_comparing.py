@@ -21,8 +21,12 @@ def method(right, seeds=(0,), n=40, classes=4, flip=0):
     return out
 
 
+def compare(first, second, groups=significance.IMAGES, **options):
+    return comparing.compare(first, second, groups, **options)
+
+
 def test_one_run_each_gives_image_tests_and_no_t():
-    found = comparing.compare(method(36), method(30), n=199)
+    found = compare(method(36), method(30), n=199)
     assert found["seeds"] == 1 and found["images"] == 40 and found["seed"] == 0
     assert (found["only_first"], found["only_second"]) == (6, 0)
     assert found["difference"] == pytest.approx(6 / 40)
@@ -32,14 +36,14 @@ def test_one_run_each_gives_image_tests_and_no_t():
 
 
 def test_no_common_seed_is_an_empty_row():
-    found = comparing.compare(method(36, (0,)), method(30, (1,)))
+    found = compare(method(36, (0,)), method(30, (1,)))
     assert found["seeds"] == 0 and np.isnan(found["difference"]) and np.isnan(found["mcnemar_p"])
-    assert comparing.compare({}, {}).keys() == comparing.compare(method(9), method(8), n=9).keys()
+    assert compare({}, {}).keys() == compare(method(9), method(8), n=9).keys()
 
 
 def test_t_over_seeds_is_scipys_and_the_correction_widens_it():
     first, second = method(33, (0, 1, 2), flip=1), method(29, (0, 1, 2), flip=2)
-    found = comparing.compare(first, second, test_to_train=0.125, n=99)
+    found = compare(first, second, test_to_train=0.125, n=99)
     a, b = ([m[s].right.mean() for s in range(3)] for m in (first, second))
     plain = stats.ttest_rel(a, b)
     assert found["t_p"] == pytest.approx(plain.pvalue)
@@ -50,7 +54,7 @@ def test_t_over_seeds_is_scipys_and_the_correction_widens_it():
 
 def test_sides_swap_the_sign_and_keep_every_p():
     first, second = method(35, (0, 1), flip=1), method(31, (0, 1))
-    one, two = comparing.compare(first, second, n=99), comparing.compare(second, first, n=99)
+    one, two = compare(first, second, n=99), compare(second, first, n=99)
     assert one["difference"] == -two["difference"] and one["only_first"] == two["only_second"]
     for test in comparing.TESTS:
         assert one[f"{test}_p"] == pytest.approx(two[f"{test}_p"])
@@ -59,21 +63,26 @@ def test_sides_swap_the_sign_and_keep_every_p():
 def test_groups_are_swapped_whole():
     # the six images that differ belong to two patients: two swaps are all there is
     groups = np.repeat(np.arange(100), 3)
-    alone = comparing.compare(method(36), method(30), n=999)["permutation_p"]
-    together = comparing.compare(method(36), method(30), groups=groups, n=999)["permutation_p"]
+    alone = compare(method(36), method(30), n=999)["permutation_p"]
+    together = compare(method(36), method(30), groups=groups, n=999)["permutation_p"]
     rows = np.arange(40)[30:36] + 5
     assert len(set(groups[rows])) == 3 and together == pytest.approx(2 * 0.5**3) and alone < together
+
+
+def test_images_are_taken_for_independent_only_where_that_is_said():
+    with pytest.raises(ValueError, match="patient group of each sample"):
+        compare(method(36), method(30), None)
 
 
 def test_other_test_images_are_refused():
     other = {0: method(30)[0]._replace(rows=np.arange(40))}
     with pytest.raises(ValueError, match="different test images"):
-        comparing.compare(method(36), other)
+        compare(method(36), other)
 
 
 def test_a_table_is_adjusted_over_its_known_rows():
     rivals = {"a": method(30), "b": method(33), "c": {}}
-    frame = comparing.table(method(36), rivals, n=99)
+    frame = comparing.table(method(36), rivals, significance.IMAGES, n=99)
     assert list(frame["row"]) == ["a", "b", "c"]
     adjusted = significance.holm(frame["mcnemar_p"][:2])
     assert frame["mcnemar_holm"].to_numpy()[:2] == pytest.approx(adjusted)
@@ -83,7 +92,7 @@ def test_a_table_is_adjusted_over_its_known_rows():
 
 def test_equal_methods_never_differ():
     same = method(36, (0, 1))
-    found = comparing.compare(same, same, n=9)
+    found = compare(same, same, n=9)
     assert found["difference"] == 0 and found["mcnemar_p"] == found["permutation_p"] == found["t_p"] == 1
     assert (comparing.aucs(same[0], same[0])["p"] == 1).all()
 
@@ -157,7 +166,7 @@ def test_overlap_counts_the_first_methods_errors():
     assert comparing.overlap(method(36), method(30)) == 1
     assert comparing.overlap(method(30), method(36)) == pytest.approx(0.4)
     assert np.isnan(comparing.overlap(method(40), method(36)))
-    assert isinstance(comparing.table(method(36), {"a": method(30)}, n=9), pd.DataFrame)
+    assert isinstance(comparing.table(method(36), {"a": method(30)}, significance.IMAGES, n=9), pd.DataFrame)
 
 
 # --- costs ---
@@ -286,15 +295,23 @@ def record(seed=0, right=36, kind="ema", **changes):
     )  # fmt: skip
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """Every image is a group of its own."""
+    from gcaf_lib.data import splits
+
+    monkeypatch.setattr(splits, "clusters", lambda dataset: np.arange(len(dataset.frame)))
+
+
 def data(n=60):
-    """A dataset without patients: every image stands alone."""
+    """A dataset without patients."""
     from types import SimpleNamespace
 
     frame = pd.DataFrame({"file": [f"{i}.jpg" for i in range(n)], "label": 0})
     return SimpleNamespace(hash="none", banner=None, frame=frame)
 
 
-def test_no_records_at_all_still_make_frames_and_words():
+def test_no_records_at_all_still_make_frames_and_words(alone):
     from gcaf_lib.report import baselines, differences, factors
 
     frame = differences.tests({}, [], None, 0.1)
@@ -302,9 +319,11 @@ def test_no_records_at_all_still_make_frames_and_words():
     assert (differences.tests_text(frame)["Measured"] == "not trained yet").all()
     assert differences.verdict(frame).count("nothing is tested") == 3
     assert differences.auc_tests({}, []).empty
+    assert differences.auc_text(differences.auc_tests({}, []))["Row"].tolist() == ["not trained yet"]
+    assert factors.remains({}, 10)["Row"].tolist() == ["not trained yet"]
     spread = differences.spreads(frame, [], None)
     assert spread["source"] == "" and np.isnan(spread["sd"])
-    effects = factors.effects({}, data(), draws=5)
+    effects = factors.effects({}, data())
     assert (effects["n"] == 0).all() and "–" in factors.effects_text(effects)["ECE"].iloc[-1]
     assert factors.same_course({}).empty and factors.course_text(factors.same_course({})) == ""
     assert baselines.training({}).empty and "no times" in baselines.time_note({})
@@ -318,21 +337,23 @@ def test_one_seed_and_several():
 
     main = rows((0, 1, 2), 36)
     found = {"Table 6": {"VGG19": rows((0, 1, 2), 30), "ResNet50": rows((0,), 33)}}
-    frame = differences.tests(found, main, None, 0.125, n=99).set_index(["place", "row"])
+    frame = differences.tests(found, main, np.arange(1000), 0.125, n=99).set_index(["place", "row"])
     three, one = frame.loc[("Table 6", "VGG19")], frame.loc[("Table 6", "ResNet50")]
     assert (three["seeds"], one["seeds"]) == (3, 1) and np.isfinite(three["t_p"]) and np.isnan(one["t_p"])
     assert three["difference"] == pytest.approx(-5 / 40) and three["sd"] == pytest.approx(1 / 40)
     text = differences.tests_text(frame.reset_index())
     assert (text["Paired t"] == "needs two runs").sum() == 1
-    spread = differences.spreads(frame.reset_index(), main, None)
+    spread = differences.spreads(frame.reset_index(), main, np.arange(1000))
     assert spread["source"] == "pairs" and spread["sd"] == pytest.approx(1 / 40) and spread["df"] == 2
     assert differences.same_start(main)
-    with_main_only = differences.spreads(frame.reset_index().assign(sd=np.nan), rows((0, 1), 30), None)
+    with_main_only = differences.spreads(
+        frame.reset_index().assign(sd=np.nan), rows((0, 1), 30), np.arange(1000)
+    )
     assert with_main_only["source"] == "runs"
     assert with_main_only["sd"] == pytest.approx(np.sqrt(2) * np.std([30 / 40, 31 / 40], ddof=1))
 
 
-def test_effects_are_differences_of_the_cells():
+def test_effects_are_differences_of_the_cells(alone):
     from gcaf_lib.report import factors
 
     found = {
@@ -341,7 +362,7 @@ def test_effects_are_differences_of_the_cells():
         "With EMA Only": [record(right=33, raw=30, **{"training.mixup": 0})],
         "Proposed Model": [record(right=37, raw=33)],
     }
-    frame = factors.effects(found, data(), ("accuracy",), draws=20).set_index("contrast")["value"] * 40
+    frame = factors.effects(found, data(), ("accuracy",)).set_index("contrast")["value"] * 40
     assert frame.round(9).to_dict() == {
         "Mixup, without EMA": 2, "Mixup, with EMA": 4, "Mixup, mean of both": 3, "EMA, without Mixup": 3,
         "EMA, with Mixup": 5, "EMA, mean of both": 4, "Interaction": 2,
@@ -362,10 +383,10 @@ def test_effects_are_differences_of_the_cells():
     ]
 
 
-def test_published_effects_are_the_papers_differences():
+def test_published_effects_are_the_papers_differences(alone):
     from gcaf_lib.report import factors, paper
 
-    frame = factors.effects({}, data(), ("accuracy", "ece", "nll"), draws=5).set_index(["contrast", "metric"])
+    frame = factors.effects({}, data(), ("accuracy", "ece", "nll")).set_index(["contrast", "metric"])
     value = {
         row: paper.published("Table 5", row, "accuracy") for row in paper.table(5)["Training Configuration"]
     }
@@ -401,3 +422,68 @@ def test_pictures_are_drawn_with_and_without_a_spread():
     assert len(powers.power_curves(0.006, (3, 5, 10), frame, (0.003, 0.02)).axes) == 2
     assert len(powers.power_curves(float("nan"), (3, 5, 10), frame).axes) == 1
     assert powers.gap_ranges(frame).svg().startswith("<svg")
+
+
+# --- sentences of chapter 15, at their turning points ---
+
+
+def test_spreads_in_words():
+    from gcaf_lib.report import differences
+
+    runs = [record(s, 30 + s) for s in range(3)]
+    known = {
+        "images_sd": 0.01,
+        "seeds_sd": 0.002,
+        "sd": 0.003,
+        "df": 2,
+        "low": 0.001,
+        "high": 0.02,
+        "source": "pairs",
+    }
+    assert "needs no runs of ours" in differences.spread_text(known, [])
+    one = differences.spread_text(known | {"seeds_sd": np.nan, "source": ""}, runs[:1])
+    assert "t-tests can't be done" in one and "taken as" not in one
+    text = differences.spread_text(known, runs)
+    assert "is 5.0 times what it sees" in text and "2 degrees of freedom" in text
+    assert "√2 times" in differences.spread_text(known | {"source": "runs"}, runs)
+    assert "times what it sees" not in differences.spread_text(known | {"seeds_sd": 0.0}, runs)
+    assert ("All seeds start from the same backbone weights" in text) == differences.same_start(runs)
+
+
+def test_auc_and_patient_verdicts():
+    from gcaf_lib.report import differences
+
+    frame = pd.DataFrame(
+        {"row": ["a", "b"], "first": [0.9, 0.99], "second": [0.95, 0.95], "holm": [0.01, 0.2]}
+    )
+    assert "1 of 2 differences stand after the adjustment, 1 of them" in differences.auc_verdict(frame)
+    assert differences.auc_verdict(frame.assign(holm=0.3)) == "0 of 2 differences stand after the adjustment."
+    assert differences.auc_verdict(frame.iloc[:0]).startswith("No other row")
+    line = {"place": "Table 4", "images": 40}
+    strict = pd.DataFrame(
+        [line | {"row": row, "seeds": n, "permutation_holm": p, "difference": d}
+         for row, n, p, d in (("a", 2, 0.01, -0.1), ("b", 1, 0.01, 0.1), ("c", 1, 0.4, -0.1), ("d", 0, np.nan, np.nan))]
+    )  # fmt: skip
+    text = differences.by_patient(strict)
+    assert "on 40 images 1 of 3 trained rows is significantly worse" in text
+    assert "adjustment: a; better: b. Not trained: d." in text
+    assert "`gcaf sweep table-4-patients` does it" in differences.by_patient(strict.assign(seeds=0))
+
+
+def test_what_so_many_runs_and_images_can_find():
+    from gcaf_lib.report import gaps
+
+    lines, runs = gaps.published(), (3, 5, 10)
+    assert "5.14 and 0.52 points" in gaps.claim(lines)
+    unknown = gaps.power_text(lines, runs, float("nan"), float("nan"))
+    assert unknown.startswith("In multiples of the standard deviation") and "3.26 with 3 runs" in unknown
+    found = gaps.power_text(lines, runs, 1e-6, 1e-5)
+    assert found.count("that is 20 of the paper's 20 gaps") == 3
+    assert "that is 0 of the paper's 20 gaps" in gaps.power_text(lines, runs, 1.0, 2.0)
+    assert "runs behind this page" not in gaps.images_text(gaps.counts(lines), [])
+    shares = [0.5, 0.7]
+    seen = gaps.images_text(gaps.counts(gaps.published(overlap=0.6)), shares)
+    assert "makes 60% of the proposed model's errors on average (n = 2 rows, 50% to 70%)" in seen
+    assert "spread measured here" not in gaps.backwards(lines, runs, float("nan"), 0.125)
+    assert "takes 3 runs or more" in gaps.backwards(lines, runs, 0.001, 0.125)
+    assert "does not happen with 10 runs or fewer" in gaps.backwards(lines, runs, 0.1, 0.125)

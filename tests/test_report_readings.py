@@ -1,5 +1,6 @@
 """What chapters 6 to 10 read off run records: notes, tables of training and results, overlays."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -11,6 +12,8 @@ from gcaf_lib import settings
 from gcaf_lib.evaluation import calibration
 from gcaf_lib.report import averages, notes, overlays, paper, result_tables, training_tables
 from gcaf_lib.training import runs
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def test_place_of_a_published_figure():
     figure = paper.Figure("§5.4", "x", "accuracy", 95.73, 2, "%")
     known = pd.DataFrame({"mean": 0.9, "sd": 0.01, "n": 3, "low": 0.88, "high": 0.92}, index=["accuracy"])
     line = result_tables.beside_published(known, [figure]).iloc[0]
-    assert line["The paper's figure lies"] == "above it" and line["Measured"] == "90.00 ± 1.00"
+    assert line["The published figure lies"] == "above our interval" and line["Measured"] == "90.00 ± 1.00"
 
 
 def test_published_report_is_keyed_by_class():
@@ -143,3 +146,45 @@ def test_rows_of_maps_keep_the_outline_on_the_reduced_image():
     fig = overlays.gradcam_rows([image], {"one": [np.ones((4, 4))]}, ["x"], [border])
     assert overlays.reduced(image).shape == (256, 128, 3)
     assert fig.axes[0].lines[0].get_xdata().max() == pytest.approx(0.75 * 128 - 0.5)
+
+
+def test_who_is_confused_and_by_whom(record):
+    text = result_tables.confused([record])
+    assert "Summed over 1 seed, 5 of 40 answers are wrong." in text and "This is a single run" in text
+    assert (
+        "pituitary and glioma (5 answers, 100% of the wrong ones), where the paper names glioma and" in text
+    )
+    both = result_tables.confused([record, record])
+    assert "Of 40 test images 5 were wrong at least once and 5 with every seed" in both
+    perfect = SimpleNamespace(
+        labels=record.labels, settings=record.settings, probabilities=lambda *_: np.eye(4)[record.labels()]
+    )
+    assert result_tables.confused([perfect]) == "Summed over 1 seed, 0 of 40 answers are wrong."
+
+
+def test_the_papers_headline_and_the_hardest_class(record):
+    text = result_tables.published_headline(result_tables.class_report([record])[0])
+    assert "673 right answers of 703" in text and "94.0 to 97.0 %" in text
+    assert "pituitary 97.16 %, which is above the 97.00 %" in text
+    classes = ("glioma", "meningioma", "notumor", "pituitary")
+    areas = {f"{kind}_{c}": 0.9 for kind in ("auc", "ap") for c in classes} | {
+        "auc_notumor": 0.5,
+        "ap_glioma": 0.4,
+    }
+    said = result_tables.hardest(pd.DataFrame({"mean": areas}), classes)
+    assert (
+        "By ROC-AUC the hardest class here is no tumour (0.5000), in the paper meningioma (0.9922)." in said
+    )
+    assert (
+        "By average precision the hardest class here is glioma (0.4000), in the paper meningioma (0.972)."
+        in said
+    )
+
+
+def test_chapters_8_and_22_give_one_verdict_on_the_papers_means():
+    from gcaf_lib.report import audit, checks
+
+    registry = audit.registry().set_index("claim")["verdict"]
+    assert all(registry[f.claim] == f.verdict for f in checks.averages())
+    source = (ROOT / "notebooks" / "08_roc_pr.py").read_text()
+    assert "checks.averages()" in source and "agrees" not in source

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib.data import dataset as datasets
-from gcaf_lib.evaluation import calibration, clustered, localisation, sanity, trust, tumours
+from gcaf_lib.evaluation import calibration, clustered, localisation, sanity, trust, tumours, weighted
 from gcaf_lib.report import failures, gallery, trust_tables
 from gcaf_lib.report import trust as pictures
 from gcaf_lib.settings import CLASSES, DataSettings, ModelSettings, Settings, load
@@ -95,7 +95,7 @@ def test_measures_on_equal_weights_are_the_plain_estimators(answers):
     }
     assert set(plain) == set(trust.MEASURES)
     for name, value in plain.items():
-        assert trust.measure(name, labels, probs)(np.ones((1, 200)))[0] == pytest.approx(value), name
+        assert weighted.metric(name, labels, probs)(np.ones((1, 200)))[0] == pytest.approx(value), name
 
 
 @pytest.mark.parametrize("name", ["ece", "classwise", "brier", "nll", "excess"])
@@ -103,16 +103,14 @@ def test_a_weight_of_two_is_the_row_twice(answers, name):
     labels, probs = answers
     times = np.random.default_rng(3).integers(0, 3, 200)
     rows = np.repeat(np.arange(200), times)
-    weighted = trust.measure(name, labels, probs)(times[None].astype(float))[0]
-    again = trust.measure(name, labels[rows], probs[rows])(np.ones((1, len(rows))))[0]
-    assert weighted == pytest.approx(again)
+    twice = weighted.metric(name, labels, probs)(times[None].astype(float))[0]
+    again = weighted.metric(name, labels[rows], probs[rows])(np.ones((1, len(rows))))[0]
+    assert twice == pytest.approx(again)
 
 
-def test_first_row_of_the_draws_is_the_sample_itself(answers):
-    frame = trust.draws(*answers, np.arange(200) // 4, ["ece", "nll"], n=30)
-    assert len(frame) == 31 and frame["ece"][0] == pytest.approx(calibration.ece(*answers))
-    with pytest.raises(ValueError, match="one of accuracy"):
-        trust.measure("nonsense", *answers)
+def test_an_unknown_measure_is_named(answers):
+    with pytest.raises(ValueError, match="classwise_mass, excess"):
+        weighted.metric("nonsense", *answers)
 
 
 def test_certain_probabilities_are_calibrated_by_chance_exactly():

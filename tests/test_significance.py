@@ -10,6 +10,8 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from gcaf_lib.evaluation import metrics, significance
 
+IMAGES = significance.IMAGES
+
 
 def sample(n=120, k=4, seed=0, skill=1.5):
     rng = np.random.default_rng(seed)
@@ -55,38 +57,43 @@ def test_absent_classes_and_single_classes_as_in_summary():
     labels = labels % 2  # classes 2 and 3 never occur, but are said
     for y, p in ((labels, probs), (np.zeros(4, int), np.eye(4)[[0] * 4] * 0.9 + 0.025)):
         for name, value in metrics.summary(y, p).items():
-            got = significance.bootstrap(y, p, name, n=5).value
+            got = significance.bootstrap(y, p, name, IMAGES, n=5).value
             assert got == pytest.approx(value, nan_ok=True), name
 
 
 def test_three_classes_by_name():
     labels, probs = sample(60, k=3)
-    low = significance.bootstrap(labels, probs, "recall_pituitary", classes=("a", "b", "pituitary"))
+    low = significance.bootstrap(labels, probs, "recall_pituitary", IMAGES, classes=("a", "b", "pituitary"))
     assert low.value == pytest.approx(metrics.summary(labels, probs)["recall_2"])
 
 
 def test_bootstrap_has_the_binomial_spread_and_clusters_widen_it():
     labels, probs = sample(400)
     right = probs.argmax(1) == labels
-    spread = np.std(significance.draws(labels, probs, "accuracy", n=4000))
+    spread = np.std(significance.draws(labels, probs, "accuracy", IMAGES, n=4000))
     assert spread == pytest.approx(np.sqrt(right.mean() * (1 - right.mean()) / 400), rel=0.06)
     # every sample four times, in groups of four: the interval is that of the single samples
     four = np.tile(labels, 4), np.tile(probs, (4, 1)), "accuracy", np.tile(np.arange(400), 4)
     assert np.std(significance.draws(*four, n=4000)) == pytest.approx(spread, rel=0.06)
-    assert np.std(significance.draws(*four[:3], n=4000)) == pytest.approx(spread / 2, rel=0.06)
-    one = significance.bootstrap(labels, probs, "macro_f1", n=200, seed=7)
-    assert one == significance.bootstrap(labels, probs, "macro_f1", n=200, seed=7)
-    assert one != significance.bootstrap(labels, probs, "macro_f1", n=200, seed=8)
+    assert np.std(significance.draws(*four[:3], IMAGES, n=4000)) == pytest.approx(spread / 2, rel=0.06)
+    one = significance.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=7)
+    assert one == significance.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=7)
+    assert one != significance.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=8)
 
 
 def test_bootstrap_of_a_difference_is_paired():
     labels, probs = sample()
-    same = significance.bootstrap_difference(labels, probs, probs)
+    same = significance.bootstrap_difference(labels, probs, probs, groups=IMAGES)
     assert same == (0, 0, 0)
-    worse = significance.bootstrap_difference(labels, np.eye(4)[labels], probs, n=500)
+    worse = significance.bootstrap_difference(labels, np.eye(4)[labels], probs, groups=IMAGES, n=500)
     assert worse.low > 0 and worse.value == pytest.approx(np.mean(probs.argmax(1) != labels))
     with pytest.raises(ValueError, match="give one of accuracy"):
-        significance.draws(labels, probs, "acuracy")
+        significance.draws(labels, probs, "acuracy", IMAGES)
+    for f in (significance.draws, significance.bootstrap):
+        with pytest.raises(ValueError, match="patient group of each sample"):
+            f(labels, probs, "accuracy", None)
+    with pytest.raises(ValueError, match="patient group of each sample"):
+        significance.cluster_permutation(labels, labels)
     with pytest.raises(ValueError, match="groups for 120"):
         significance.draws(labels, probs, "accuracy", groups=[1, 2])
 
@@ -155,12 +162,14 @@ def test_cluster_permutation_is_exact_where_it_can_be():
     groups = np.repeat(np.arange(6), 5)
     got = significance.cluster_permutation(np.ones(30), np.zeros(30), groups)
     assert got.p == pytest.approx(2 / 64) and got.difference == 1 and got.n == 6
-    assert significance.cluster_permutation(np.ones(30), np.zeros(30)).p < 0.001  # wrongly independent
-    assert significance.cluster_permutation(np.ones(4), np.ones(4)).p == 1
+    assert (
+        significance.cluster_permutation(np.ones(30), np.zeros(30), IMAGES).p < 0.001
+    )  # wrongly independent
+    assert significance.cluster_permutation(np.ones(4), np.ones(4), IMAGES).p == 1
     # on independent right/wrong samples it is McNemar's exact test
     first, second = np.array([1] * 3 + [0] * 9), np.array([0] * 3 + [1] * 9)
     exact = significance.mcnemar(first, second).exact
-    assert significance.cluster_permutation(first, second).p == pytest.approx(exact)
+    assert significance.cluster_permutation(first, second, IMAGES).p == pytest.approx(exact)
 
 
 def test_holm():

@@ -5,6 +5,7 @@
     patients.csv    files, groups and patients of each class in each part of each protocol
     similarity.csv  histograms of similarities: file against file, file against its nearest slice
     pictures.csv    files and pictures of each class: copies of a picture count once
+    around.csv      pairs drawn at random just above and just below the bars, for the eye
 
 The tables of the real dataset are committed, so that chapters need neither the images nor the archive.
 They hold no patient or slice numbers; groups are the opaque numbers of `results/splits/twins.csv`.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields, replace
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -27,18 +29,20 @@ from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 
 SOURCES = ("figshare", "figshare, second copy", "unknown")
+AROUND = 8  # pairs on each side of a bar
 _EDGES = np.linspace(0.5, 1, 51)  # of the files' similarities to their nearest slice
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The five tables (see above), aligned with nothing: join them on `file`."""
+    """The six tables (see above), aligned with nothing: join them on `file`."""
 
     twins: pd.DataFrame
     slices: pd.DataFrame
     patients: pd.DataFrame
     similarity: pd.DataFrame
     pictures: pd.DataFrame
+    around: pd.DataFrame
 
 
 def twin_table(files: np.ndarray, groups: np.ndarray, found: pd.DataFrame) -> pd.DataFrame:
@@ -110,6 +114,47 @@ def part_table(dataset: Dataset, patient: np.ndarray) -> pd.DataFrame:
     return pd.concat(out, ignore_index=True)[["protocol", "part", "class", "files", "groups", "patients"]]
 
 
+def around_table(files: np.ndarray, known: np.ndarray, found: pd.DataFrame) -> pd.DataFrame:
+    """patients ("known" of either file or not), side ("above", "below" the bar), left, right, similarity.
+
+    Up to `AROUND` pairs of each, drawn at random from within 0.05 of the bar that holds for them; two families of
+    close copies (0.9) are drawn from once. Pairs below the bar that others join all the same are left out.
+    """
+    joined = twins.groups(pd.DataFrame({"sha256": files}), twins.copies(found, known))
+    family = twins.groups(pd.DataFrame({"sha256": files}), found[found["similarity"] >= 0.9])
+    found = found.assign(a=family[found["left"]], b=family[found["right"]])
+    either = known[found["left"]] | known[found["right"]]
+    out = []
+    for name, of, bar in (("unknown", ~either, twins.DOUBT), ("known", either, twins.THRESHOLD)):
+        for side, low in (("above", bar), ("below", bar - 0.05)):
+            near = found[of & found["similarity"].between(low, low + 0.05, inclusive="left")]
+            if side == "below":
+                near = near[joined[near["left"]] != joined[near["right"]]]
+            near = near.sample(frac=1, random_state=0).drop_duplicates(["a", "b"])
+            drawn = near.head(AROUND)
+            out.append(pd.DataFrame({
+                "patients": name, "side": side,
+                "left": files[drawn["left"]], "right": files[drawn["right"]],
+                "similarity": drawn["similarity"].astype(float).round(3),
+            }))  # fmt: skip
+    return pd.concat(out, ignore_index=True)
+
+
+def by_eye() -> pd.DataFrame:
+    """left, right, same (yes, no): pairs of `around_table` as the authors saw them. They are no radiologists."""
+    return _packaged("by_eye.csv")
+
+
+def candidates() -> pd.DataFrame:
+    """file, seen: pictures of the tumour-free folder that look to a layman as if something were there."""
+    return _packaged("candidates.csv")
+
+
+def _packaged(name: str) -> pd.DataFrame:
+    with resources.files("gcaf_lib.data").joinpath(name).open(encoding="utf-8") as file:
+        return pd.read_csv(file)
+
+
 def similarity_table(
     found: pd.DataFrame, labels: np.ndarray, thumbs: np.ndarray, slices: figshare.Slices | None
 ) -> pd.DataFrame:
@@ -152,6 +197,7 @@ def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> Audit:
         part_table(dataset, patient),
         similarity_table(found, labels, thumbs, slices),
         picture_table(labels, groups),
+        around_table(files, pd.notna(patient), found),
     )
 
 
@@ -177,7 +223,7 @@ def read(dataset: Dataset, place: Path | None = None) -> Audit:
 
 
 def write(audit: Audit, place: Path | None = None) -> list[Path]:
-    """Write the five tables into the results folder, each whole or not at all; return their paths."""
+    """Write the six tables into the results folder, each whole or not at all; return their paths."""
     place, out = place or results_dir(), []
     place.mkdir(parents=True, exist_ok=True)
     for field in fields(Audit):

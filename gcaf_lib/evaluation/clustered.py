@@ -61,6 +61,19 @@ def interval(value: float, sample: np.ndarray, level: float = 0.95) -> Interval:
     return Interval(value, float(low), float(high))
 
 
+def basic(value: float, sample: np.ndarray, level: float = 0.95, least: float = -np.inf) -> Interval:
+    """`value` with the basic (reverse percentile) interval: 2·value − the upper, and the lower, percentile.
+
+    For estimators whose bootstrap is biased, such as calibration errors: each resampling adds to the bins' gaps
+    what sampling has added to `value` already, so percentiles sit too high by the bias twice over. What the draws
+    deviate from `value` is taken for what `value` deviates from the truth. Source: Davison & Hinkley 1997, eq. 5.6;
+    for calibration errors Kumar, Liang & Ma 2019. least: no end is below it (0 for an error). The interval is of the
+    truth, and of a well-calibrated model need not hold `value`, which is biased itself.
+    """
+    one = interval(value, sample, level)
+    return Interval(value, max(least, 2 * value - one.high), max(least, 2 * value - one.low))
+
+
 def by(frame: pd.DataFrame, keys: list[str], value: str, groups: str = "group", **options) -> pd.DataFrame:
     """`mean` of a column in every cell of `keys`: keys, mean, low, high, n (rows), groups (clusters)."""
     lines = []

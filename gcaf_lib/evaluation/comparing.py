@@ -50,12 +50,12 @@ def shared(first: Method, second: Method) -> list[int]:
     return seeds
 
 
-def compare(first: Method, second: Method, groups=None, test_to_train: float = 0.0, n: int = 9999) -> dict:
+def compare(first: Method, second: Method, groups, test_to_train: float = 0.0, n: int = 9999) -> dict:
     """All tests of first against second (see the module's first lines); without a common seed, only seeds = 0.
 
     Over seeds: difference, sd (of the paired differences), t_p and corrected_p with t_low … corrected_high. On
     the images of the lowest common seed: only_first, only_second, mcnemar_p. On the mean over seeds of each
-    image, swapped within `groups` (N,) of the dataset's rows: permutation_p. test_to_train: see
+    image, swapped within `groups` (N,) of the dataset's rows (or `significance.IMAGES`): permutation_p. test_to_train: see
     `significance.nadeau_bengio`.
     """
     seeds = shared(first, second)
@@ -87,13 +87,13 @@ def compare(first: Method, second: Method, groups=None, test_to_train: float = 0
     if any(not np.array_equal(first[s].rows, rows) for s in seeds):
         raise ValueError("the seeds have different test images; compare runs of one split")
     mean = [np.mean([method[s].right for s in seeds], axis=0) for method in (first, second)]
-    own = None if groups is None else np.asarray(groups)[rows]
+    own = groups if groups is None or isinstance(groups, str) else np.asarray(groups)[rows]
     out["permutation_p"] = significance.cluster_permutation(*mean, own, n).p
     return out
 
 
 def table(
-    reference: Method, rivals: Mapping[str, Method], groups=None, test_to_train: float = 0.0, n: int = 9999
+    reference: Method, rivals: Mapping[str, Method], groups, test_to_train: float = 0.0, n: int = 9999
 ) -> pd.DataFrame:
     """`compare` of each rival with the reference, one row each, and Holm's adjusted p-values over the rows."""
     lines = [

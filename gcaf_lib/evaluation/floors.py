@@ -12,30 +12,29 @@ All are fitted on the train part alone and scored on the test part.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from gcaf_lib.data import figshare, splits, thumbnails
 from gcaf_lib.data.dataset import Dataset
-from gcaf_lib.evaluation import significance
+from gcaf_lib.evaluation import worth
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 
 FLOORS = ("1nn", "1nn-mirror", "size", "border", "masked")
-COLUMNS = ("floor", "protocol", "accuracy", "macro_f1", "low", "high", "n", "sd", "f1_low", "f1_high")
+COLUMNS = ("floor", "protocol", "accuracy", "macro_f1", "low", "high", "n", "sd", "f1_low", "f1_high",
+           "picture", "picture_low", "picture_high", "picture_f1", "picture_f1_low", "picture_f1_high")  # fmt: skip
 FRAME = 4  # pixels of a 64-pixel thumbnail: the outer sixteenth on every side
 MARGIN = 0.1  # by which a tumour's box grows on every side, share of its size: enhancement fades out
 FREQUENT = 20  # files of one size that make it worth a column
 COMPONENTS = 64  # of the PCA
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -174,56 +173,58 @@ def measure(
     seen: Features,
     dataset: Dataset,
     clusters: np.ndarray,
+    pictures: np.ndarray,
     classes: tuple[str, ...] = CLASSES,
     floors: tuple[str, ...] = FLOORS,
     labels: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Floors on one protocol: `COLUMNS`. For `patients-5fold` the mean over folds, and their sd.
+    """Floors on one protocol: `COLUMNS`. For `patients-5fold` of all folds' answers together; sd: over the folds.
 
-    clusters: (N,) patient groups, resampled for low and high (95 % interval of the accuracy) and for
-    f1_low and f1_high (of the macro-F1). classes: those in use (leave notumor out for the three-class
-    track). labels: (N,) what is to be told apart, if not the class.
+    clusters: (N,) patient groups, which all intervals (95 %) resample. pictures: (N,) `worth.pictures`; in
+    the columns `picture…` each counts as one, however many copies are tested. classes: those in use (leave notumor
+    out for the three-class track). labels: (N,) what is to be told apart, if not the class. Macro-F1 is the
+    mean over the labels that occur in the task.
     """
     labels = dataset.frame["label"].to_numpy(int) if labels is None else labels
-    source = "phantom" if dataset.banner else "mri"
-    if protocol == splits.FIVEFOLD:
-        wanted = [DataSettings(protocol="patients", fold=fold) for fold in range(splits.FOLDS)]
-    else:
-        wanted = [DataSettings(protocol=protocol)]
-    wanted = [replace(data, source=source, classes=classes) for data in wanted]
-    parts = [splits.load(data, dataset)["part"].to_numpy() for data in wanted]
+    parts = [splits.load(data, dataset)["part"].to_numpy() for data in _data(protocol, dataset, classes)]
+    own = np.unique(labels[parts[0] != ""])
     rows = []
     for floor in floors:
-        accuracy, f1, tested, guesses = [], [], [], []
-        for part in parts:
-            train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
-            guess = predict(floor, seen, labels, train, test)
-            accuracy.append(accuracy_score(labels[test], guess))
-            f1.append(f1_score(labels[test], guess, average="macro", zero_division=0))
-            tested.append(test)
-            guesses.append(guess)
-        rows_, said = np.concatenate(tested), np.eye(len(CLASSES))[np.concatenate(guesses)]
-        band, f1_band = (
-            significance.bootstrap(labels[rows_], said, name, clusters[rows_], RESAMPLES)
-            for name in ("accuracy", "macro_f1")
-        )
-        sd = np.std(accuracy, ddof=1) if len(parts) > 1 else np.nan
-        count = sum(map(len, tested))
-        rows.append(
-            (
-                floor,
-                protocol,
-                np.mean(accuracy),
-                np.mean(f1),
-                band.low,
-                band.high,
-                count,
-                sd,
-                f1_band.low,
-                f1_band.high,
+        folds = [_answers(floor, seen, labels, part, own) for part in parts]
+        images, copies = (
+            [worth.summed(name, one) for name, one in found.items()]
+            for found in (
+                worth.samples([folds], clusters, ("accuracy", "macro_f1"), pictures=weights)
+                for weights in (None, pictures)
             )
         )
+        (right, f1), (right1, f11) = images, copies
+        each = [np.mean(fold.probs.argmax(1) == fold.labels) for fold in folds]
+        sd = np.std(each, ddof=1) if len(each) > 1 else np.nan
+        count = sum(len(fold.rows) for fold in folds)
+        rows.append(
+            (floor, protocol, right.value, f1.value, right.low, right.high, count, sd, f1.low, f1.high,
+             right1.value, right1.low, right1.high, f11.value, f11.low, f11.high)
+        )  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _data(protocol: str, dataset: Dataset, classes: tuple[str, ...]) -> list[DataSettings]:
+    """Settings of the split, or of each fold."""
+    common = {"source": "phantom" if dataset.banner else "mri", "classes": classes}
+    if protocol == splits.FIVEFOLD:
+        return [DataSettings(protocol="patients", fold=fold, **common) for fold in range(splits.FOLDS)]
+    return [DataSettings(protocol=protocol, **common)]
+
+
+def _answers(
+    floor: str, seen: Features, labels: np.ndarray, part: np.ndarray, own: np.ndarray
+) -> worth.Answers:
+    """A floor's answers on the test part, labels numbered by their place in `own`, the labels of the task."""
+    train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
+    guess = predict(floor, seen, labels, train, test)
+    said, truth = np.searchsorted(own, guess), np.searchsorted(own, labels[test])
+    return worth.Answers(test, truth, np.eye(len(own))[said], [str(name) for name in own])
 
 
 def over_draws(seen: Features, dataset: Dataset, floor: str = "1nn-mirror", draws: int = 20) -> np.ndarray:
@@ -243,10 +244,16 @@ def table(
     dataset: Dataset, figshare_path: str | Path | None = None, protocols: tuple[str, ...] = splits.MANIFESTS
 ) -> pd.DataFrame:
     """All floors on all protocols (`COLUMNS`); under three minutes on two cores for the real dataset."""
-    seen = features(dataset, figshare_path)
-    clusters = splits.clusters(dataset)
+    return over_protocols(features(dataset, figshare_path), dataset, protocols)
+
+
+def over_protocols(
+    seen: Features, dataset: Dataset, protocols: tuple[str, ...] = splits.MANIFESTS
+) -> pd.DataFrame:
+    """`measure` of all floors on each protocol, four classes, one below the other."""
+    groups = splits.clusters(dataset), worth.pictures(dataset)
     bar = tqdm(protocols, "floors", disable=None)
-    return pd.concat([measure(name, seen, dataset, clusters) for name in bar], ignore_index=True)
+    return pd.concat([measure(name, seen, dataset, *groups) for name in bar], ignore_index=True)
 
 
 def write(frame: pd.DataFrame, path: Path | None = None) -> Path:

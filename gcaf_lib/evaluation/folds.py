@@ -50,7 +50,8 @@ def by_seed(records: Sequence[Any]) -> dict[int, list[Any]]:
     """Records by seed, in ascending order of seeds and folds: those whose test parts belong together.
 
     Where a seed was run in several folds, its run without a fold is left out, whose test images are among
-    theirs; so are seeds that have fewer folds than another, because they test on fewer images.
+    theirs; so are seeds that have fewer folds than another, because they test on fewer images. Raises `ValueError`
+    where a seed has two runs of one fold: they are of different settings.
     """
     seeds: dict[int, list[Any]] = {}
     for record in sorted(records, key=lambda r: r.seed):
@@ -59,6 +60,9 @@ def by_seed(records: Sequence[Any]) -> dict[int, list[Any]]:
         folded = [r for r in parts if r.settings.data.fold is not None]
         if folded:
             seeds[seed] = sorted(folded, key=lambda r: r.settings.data.fold)
+        numbers = [r.settings.data.fold for r in seeds[seed]]
+        if len(set(numbers)) < len(numbers):
+            raise ValueError(f"seed {seed}: two runs of one fold; give the runs of one setting")
     most = max(map(len, seeds.values()), default=0)
     return {seed: parts for seed, parts in seeds.items() if len(parts) == most}
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from gcaf_lib.data import preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
-from gcaf_lib.evaluation import floors
+from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 
 PROTOCOLS = ("paper", splits.FIVEFOLD)
@@ -54,18 +54,18 @@ def canonical_features(dataset: Dataset) -> floors.Features:
 
 def table(dataset: Dataset, seen: floors.Features) -> pd.DataFrame:
     """All tracks (`COLUMNS`). seen: `floors.features` of the files as they are."""
-    clusters = splits.clusters(dataset)
+    groups = splits.clusters(dataset), worth.pictures(dataset)
     labels = dataset.frame["label"].to_numpy(int)
     tumour = (labels != CLASSES.index("notumor")).astype(int)
     again = canonical_features(dataset)
     out = []
     for protocol in PROTOCOLS:
-        given = (protocol, seen, dataset, clusters)
+        given = (protocol, seen, dataset, *groups)
         tracks = {
             "three classes": floors.measure(*given, classes=TUMOURS),
             "tumour or not": floors.measure(*given, floors=("size", "border"), labels=tumour),
             "canonical": floors.measure(
-                protocol, again, dataset, clusters, floors=("1nn", "1nn-mirror", "border")
+                protocol, again, dataset, *groups, floors=("1nn", "1nn-mirror", "border")
             ),
         }
         out += [frame.assign(track=name) for name, frame in tracks.items()]
@@ -75,9 +75,8 @@ def table(dataset: Dataset, seen: floors.Features) -> pd.DataFrame:
 def read(dataset: Dataset, place: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(floors, shortcuts): the committed tables; those of phantoms are computed on the spot."""
     if dataset.banner:
-        seen, clusters = floors.features(dataset), splits.clusters(dataset)
-        rungs = [floors.measure(name, seen, dataset, clusters) for name in splits.MANIFESTS]
-        return pd.concat(rungs, ignore_index=True), table(dataset, seen)
+        seen = floors.features(dataset)
+        return floors.over_protocols(seen, dataset), table(dataset, seen)
     place = place or splits.folder().parent
     try:
         return pd.read_csv(place / "floors.csv"), pd.read_csv(place / "shortcuts.csv")
@@ -89,9 +88,8 @@ def read(dataset: Dataset, place: Path | None = None) -> tuple[pd.DataFrame, pd.
 
 def _main() -> None:
     dataset = open_dataset(DataSettings())
-    seen, clusters = floors.features(dataset), splits.clusters(dataset)
-    rungs = [floors.measure(name, seen, dataset, clusters) for name in tqdm(splits.MANIFESTS, "floors")]
-    print(floors.write(pd.concat(rungs, ignore_index=True)))
+    seen = floors.features(dataset)
+    print(floors.write(floors.over_protocols(seen, dataset)))
     print(floors.write(table(dataset, seen), results_dir() / "shortcuts.csv"))
 
 

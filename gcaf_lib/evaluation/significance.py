@@ -4,7 +4,7 @@ SciPy and statsmodels do what they can do. Own code: the cluster bootstrap on we
 correction, McNemar's mid-p and DeLong's covariance, which neither has.
 
 `labels` is (n,) int in 0..K-1, `probs` (n, K) float, `groups` (n,) any hashable: samples of one patient (or
-one group of twins) share a group and are drawn together.
+one group of twins) share a group and are drawn together. Who holds images for independent says so: `IMAGES`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from gcaf_lib.evaluation import weighted
 
+IMAGES = "images"  # in place of groups: each sample is a group of its own
 Metric = str | Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -54,6 +55,10 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 
 def _groups(groups, n: int) -> tuple[np.ndarray, int]:
     if groups is None:
+        raise ValueError(
+            "give the patient group of each sample, or significance.IMAGES if they are independent"
+        )
+    if isinstance(groups, str) and groups == IMAGES:
         return np.arange(n), n
     if len(groups) != n:
         raise ValueError(f"{len(groups)} groups for {n} samples")

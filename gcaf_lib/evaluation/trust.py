@@ -1,72 +1,20 @@
-"""Calibration with intervals: estimators as functions of row weights, one-vs-rest bins, thresholds.
+"""Calibration beyond one number: one-vs-rest bins, thresholds, and what chance alone would show.
 
-The estimators themselves stand in `calibration`; here they are made to run on thousands of bootstrap samples
-at once. Bins are those of the whole sample: the edges of equal-mass bins don't move from draw to draw.
+Measures with intervals are those of `worth.row`, by the names of `MEASURES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-from gcaf_lib.evaluation import calibration, clustered
+from gcaf_lib.evaluation import calibration, weighted
 
-Weighted = Callable[[np.ndarray], np.ndarray]
 MEASURES = ("accuracy", "excess", "ece", "mass", "classwise", "classwise_mass", "brier", "nll")
-
-
-def _gaps(hit: np.ndarray, score: np.ndarray, bins: int, equal_mass: bool) -> np.ndarray:
-    """(n, bins): each row's hit − score in its bin."""
-    out = np.zeros((len(score), bins))
-    number = calibration.bin_numbers(score, bins, equal_mass)
-    out[np.arange(len(score)), number] = hit - score
-    return out
-
-
-def measure(name: str, labels, probs, bins: int = calibration.BINS) -> Weighted:
-    """A measure as a function of weights (B, n) to (B,).
-
-    accuracy; excess (mean confidence − accuracy: above 0 is overconfidence); ece and mass (equal width and
-    equal mass); classwise and classwise_mass; brier; nll. Raises `ValueError` for other names.
-    """
-    labels, probs = np.asarray(labels, int), np.asarray(probs, np.float64)
-    k, score = probs.shape[1], probs.max(1)
-    hit, truth = (probs.argmax(1) == labels).astype(float), np.eye(probs.shape[1])[labels]
-    if name in ("ece", "mass"):
-        tables = [_gaps(hit, score, bins, name == "mass")]
-    elif name in ("classwise", "classwise_mass"):
-        tables = [_gaps(truth[:, c], probs[:, c], bins, name == "classwise_mass") for c in range(k)]
-    else:
-        each = {
-            "accuracy": lambda: hit,
-            "excess": lambda: score - hit,
-            "brier": lambda: ((probs - truth) ** 2).sum(1),
-            "nll": lambda: -np.log(np.clip(probs[np.arange(len(labels)), labels], calibration.TINY, 1)),
-        }
-        if name not in each:
-            raise ValueError(f"measure {name!r}: one of {', '.join(MEASURES)}")
-        values = each[name]()
-        return lambda w: w @ values / w.sum(1)
-    return lambda w: np.mean([np.abs(w @ t).sum(1) for t in tables], axis=0) / w.sum(1)
-
-
-def draws(
-    labels, probs, groups, names: Sequence[str] = MEASURES, n: int = 1000, seed: int = 0
-) -> pd.DataFrame:
-    """Measures on n cluster-bootstrap samples, one column each; the first row is the sample itself."""
-    functions = [measure(name, labels, probs) for name in names]
-
-    def all_(w: np.ndarray) -> np.ndarray:
-        w = w.astype(np.float64)
-        return np.column_stack([f(w) for f in functions])
-
-    whole = all_(np.ones((1, len(labels))))
-    sample = clustered.of(all_, groups, n, seed, max(1, min(500, 2_000_000 // max(len(labels), 1))))
-    return pd.DataFrame(np.vstack([whole, sample]), columns=list(names))
 
 
 def one_vs_rest(
@@ -117,7 +65,7 @@ def kept(labels, probs, threshold: float) -> Kept:
     return Kept(threshold, float(sure.mean()), float(right[sure].mean()) if sure.any() else float("nan"))
 
 
-def selective_at(labels, probs, coverages: Sequence[float]) -> Weighted:
+def selective_at(labels, probs, coverages: Sequence[float]) -> weighted.Weighted:
     """Accuracy on the most confident share of the drawn samples, for each coverage: weights (B, n) to (B, m)."""
     probs = np.asarray(probs, np.float64)
     order = np.argsort(-probs.max(1), kind="stable")
@@ -136,17 +84,23 @@ def selective_at(labels, probs, coverages: Sequence[float]) -> Weighted:
     return accuracy
 
 
+def perfect_labels(probs, n: int = 300, seed: int = 0) -> np.ndarray:
+    """Labels (n, rows) each drawn from its own row of probabilities: what a perfectly calibrated model would meet."""
+    edges = np.asarray(probs, np.float64).cumsum(1)
+    edges = edges[:, :-1] / edges[:, -1:]
+    rng = np.random.default_rng(seed)
+    return np.stack([(rng.random((len(edges), 1)) > edges).sum(1) for _ in range(n)])
+
+
 def perfect(probs, names: Sequence[str] = MEASURES, n: int = 300, seed: int = 0) -> pd.DataFrame:
     """Measures (n rows) that a perfectly calibrated model with these probabilities would show by chance.
 
     Every label is drawn from its own row of probabilities; what the estimators give then is not 0.
     """
     probs = np.asarray(probs, np.float64)
-    probs = probs / probs.sum(1, keepdims=True)
-    rng, one = np.random.default_rng(seed), np.ones((1, len(probs)))
-    edges = probs.cumsum(1)
-    lines = []
-    for _ in range(n):
-        labels = (rng.random((len(probs), 1)) > edges[:, :-1]).sum(1)
-        lines.append([measure(name, labels, probs)(one)[0] for name in names])
+    probs, one = probs / probs.sum(1, keepdims=True), np.ones((1, len(probs)))
+    lines = [
+        [weighted.metric(name, labels, probs)(one)[0] for name in names]
+        for labels in perfect_labels(probs, n, seed)
+    ]
     return pd.DataFrame(lines, columns=list(names))

@@ -19,94 +19,113 @@ from gcaf_lib.evaluation.metrics import class_names
 Weighted = Callable[[np.ndarray], np.ndarray]
 PLAIN = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "kappa", "mcc", "macro_auc", "micro_auc")
 PLAIN += ("macro_ap", "micro_ap", "ece", "brier", "nll")
+BINNED = ("ece", "mass", "classwise", "classwise_mass")  # calibration errors, bins of equal width or mass
+MORE = (*BINNED[1:], "excess")  # beyond `metrics.summary`; excess: mean confidence − accuracy
 PER_CLASS = ("precision", "recall", "f1", "auc", "ap")
 
 
-def metric(name: str, labels, probs, classes: Sequence[str] | None = None) -> Weighted:
-    """The function of weights for a metric named as in `metrics.summary` (`macro_auc`, `recall_glioma`, …).
+def metric(
+    name: str, labels, probs, classes: Sequence[str] | None = None, over: Sequence[int] | None = None
+) -> Weighted:
+    """The function of weights for a metric named as in `metrics.summary` (`macro_auc`, …), or one of `MORE`.
 
-    Raises `ValueError` naming the known metrics.
+    over: numbers of the classes that macro means run over (default: all K columns). Bins are those of the whole
+    sample: the edges of equal-mass bins don't move with the weights. Raises `ValueError` naming the metrics.
     """
     labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
     k, truth = probs.shape[1], np.eye(probs.shape[1], dtype=bool)[labels]
-    names = class_names(classes, k)
+    names, over = class_names(classes, k), range(k) if over is None else over
     head, _, rest = name.partition("_")
     c = names.index(rest) if head in PER_CLASS and rest in names else None
-    if name not in PLAIN and c is None:
-        known = ", ".join([*PLAIN, *(f"{m}_<class>" for m in PER_CLASS)])
+    if name not in PLAIN + MORE and c is None:
+        known = ", ".join([*PLAIN, *MORE, *(f"{m}_<class>" for m in PER_CLASS)])
         raise ValueError(f"metric {name!r}: give one of {known} (classes {', '.join(names)}), or a function")
-    if name in ("brier", "nll"):
-        each = ((probs - truth) ** 2).sum(1)
+    hit, score = (probs.argmax(1) == labels).astype(float), probs.max(1)
+    if name in ("brier", "nll", "excess"):
+        each = ((probs - truth) ** 2).sum(1) if name == "brier" else score - hit
         if name == "nll":
             each = -np.log(np.clip(probs[np.arange(len(labels)), labels], calibration.TINY, 1))
         return lambda w: w @ each / w.sum(1)
-    if name == "ece":
-        gap = np.zeros((len(labels), calibration.BINS))
-        score = probs.max(1)
-        number = calibration.bin_numbers(score, calibration.BINS, False)
-        gap[np.arange(len(labels)), number] = (probs.argmax(1) == labels) - score
-        return lambda w: np.abs(w @ gap).sum(1) / w.sum(1)
+    if name in BINNED:
+        pairs = [(hit, score)] if "classwise" not in name else [(truth[:, i], probs[:, i]) for i in over]
+        gaps = [_gaps(*pair, name.endswith("mass")) for pair in pairs]
+        return lambda w: np.mean([np.abs(w @ gap).sum(1) for gap in gaps], axis=0) / w.sum(1)
     if "auc" in name or name.endswith("_ap") or head == "ap":
         area = _auc if "auc" in name else _ap
+        row = np.arange(len(labels))
         if head == "micro":
-            pooled = area(truth.ravel(), probs.ravel())
-            return lambda w: pooled(np.repeat(w, k, axis=1))
-        single = [area(truth[:, i], probs[:, i]) for i in (range(k) if c is None else [c])]
-        return lambda w: _mean(np.stack([f(w) for f in single], axis=1))
+            return area(truth.ravel(), probs.ravel(), np.repeat(row, k))
+        single = [area(truth[:, i], probs[:, i], row) for i in (over if c is None else [c])]
+        return lambda w: mean_of_known(np.stack([f(w) for f in single], axis=1))
     cells = np.eye(k * k)[labels * k + probs.argmax(1)]
-    return lambda w: _from_confusion((w @ cells).reshape(-1, k, k), head if c is not None else name, c)
+    which = list(over) if c is None else [c]
+    return lambda w: _from_confusion((w @ cells).reshape(-1, k, k), head if c is not None else name, which)
 
 
-def _mean(columns: np.ndarray) -> np.ndarray:
-    """Mean over the classes whose metric is defined; NaN where none is."""
+def _gaps(hit: np.ndarray, score: np.ndarray, equal_mass: bool) -> np.ndarray:
+    """(n, bins): each row's hit − score in its bin, 0 elsewhere."""
+    out = np.zeros((len(score), calibration.BINS))
+    number = calibration.bin_numbers(score, calibration.BINS, equal_mass)
+    out[np.arange(len(score)), number] = hit - score
+    return out
+
+
+def mean_of_known(columns: np.ndarray) -> np.ndarray:
+    """Mean (B,) over the columns of (B, m) that are defined (classes, folds, seeds); NaN where none is."""
     known = ~np.isnan(columns)
     total = np.where(known, columns, 0).sum(1)
     return np.divide(total, known.sum(1), out=np.full(len(columns), np.nan), where=known.any(1))
 
 
-def _ties(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rising order of the scores, and where each run of equal scores starts in it."""
-    order = np.argsort(score, kind="stable")
-    return order, np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])
+def _auc(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Weighted:
+    """Share of pairs (positive, negative) in which the positive scores higher; equal scores count half.
 
-
-def _auc(truth: np.ndarray, score: np.ndarray) -> Weighted:
-    order, starts = _ties(score)
+    row: the sample of each score, for scores of several classes of one sample.
+    """
+    negative = np.flatnonzero(~truth)[np.argsort(score[~truth], kind="stable")]
+    below, upto = (np.searchsorted(score[negative], score[truth], side) for side in ("left", "right"))
 
     def value(w):
-        w = w[:, order].astype(np.float64)
-        positive = np.add.reduceat(w * truth[order], starts, axis=1)
-        negative = np.add.reduceat(w * ~truth[order], starts, axis=1)
-        won = (positive * (np.cumsum(negative, axis=1) - negative / 2)).sum(1)
-        pairs = positive.sum(1) * negative.sum(1)
+        lost, own = _running(w[:, row[negative]]), w[:, row[truth]]
+        won = (own * (lost[:, below] + lost[:, upto])).sum(1) / 2
+        pairs = own.sum(1) * lost[:, -1]
         return np.divide(won, pairs, out=np.full(len(w), np.nan), where=pairs > 0)
 
     return value
 
 
-def _ap(truth: np.ndarray, score: np.ndarray) -> Weighted:
-    order, starts = _ties(-score)
+def _ap(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Weighted:
+    """Mean over the positives of the precision among all that score at least as high. Arguments as for `_auc`."""
+    falling = np.argsort(-score, kind="stable")
+    positive, negative = falling[truth[falling]], falling[~truth[falling]]
+    first, other = (np.searchsorted(-score[p], -score[positive], "right") for p in (positive, negative))
 
     def value(w):
-        w = w[:, order].astype(np.float64)
-        positive = np.add.reduceat(w * truth[order], starts, axis=1)
-        drawn = np.cumsum(np.add.reduceat(w, starts, axis=1), axis=1)
-        precision = np.divide(np.cumsum(positive, axis=1), drawn, out=np.zeros_like(drawn), where=drawn > 0)
-        total = positive.sum(1)
+        own, lost = w[:, row[positive]], _running(w[:, row[negative]])
+        right, wrong = _running(own)[:, first], lost[:, other]
+        area, total = (own * _ratio(right, right + wrong)).sum(1), own.sum(1)
         # as in `metrics`: a class needs positives and negatives
-        defined = (total > 0) & (total < drawn[:, -1])
-        area = (positive * precision).sum(1)
-        return np.divide(area, total, out=np.full(len(w), np.nan), where=defined)
+        return np.divide(area, total, out=np.full(len(w), np.nan), where=(total > 0) & (lost[:, -1] > 0))
 
     return value
+
+
+def _running(w: np.ndarray) -> np.ndarray:
+    """Sums of the first 0, 1, … m columns of (B, m): (B, m + 1) float64."""
+    out = np.zeros((len(w), w.shape[1] + 1))
+    np.cumsum(w, axis=1, out=out[:, 1:])
+    return out
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
 
 
-def _from_confusion(c: np.ndarray, name: str, number: int | None) -> np.ndarray:
-    """Metric of confusion matrices (B, K, K); 0/0 is 0 in precision, recall and F1, as in `metrics.report`."""
+def _from_confusion(c: np.ndarray, name: str, over: Sequence[int]) -> np.ndarray:
+    """Metric of confusion matrices (B, K, K), class by class averaged `over` some.
+
+    0/0 is 0 in precision, recall and F1, as in `metrics.report`.
+    """
     right, truth, said, n = np.einsum("bii->bi", c), c.sum(2), c.sum(1), c.sum((1, 2))
     if name == "accuracy":
         return right.sum(1) / n
@@ -119,5 +138,4 @@ def _from_confusion(c: np.ndarray, name: str, number: int | None) -> np.ndarray:
         return np.where(one, np.nan, _ratio(agreed - chance, spread))
     which = name.removeprefix("macro_")
     each = {"precision": (right, said), "recall": (right, truth), "f1": (2 * right, truth + said)}[which]
-    each = _ratio(*each)
-    return each.mean(1) if number is None else each[:, number]
+    return _ratio(*each)[:, over].mean(1)

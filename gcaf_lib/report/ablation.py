@@ -1,8 +1,7 @@
-"""Rows of an ablation: the paper's figure, ours over seeds, and the difference to the proposed model.
+"""Rows of Tables 4, 5, 6 and 8: levels, and the difference to the proposed model that the paper's claim is about.
 
-Intervals are 95 % percentiles of the cluster bootstrap over patient groups, of the mean over seeds: the same
-draws as the scorecard's (`report.scorecard`), so that the pages agree to the last digit. They say what other test
-images could have given; what other seeds could have given is the sd over seeds.
+Every number is `evaluation.worth`'s, as on all pages. Intervals say what other patients could have given; what
+other trainings could have given is the sd over seeds.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from gcaf_lib import settings
-from gcaf_lib.evaluation import significance
-from gcaf_lib.report import paper, result_tables, scorecard
+from gcaf_lib.data import splits
+from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.report import paper, result_tables, verdicts
 from gcaf_lib.report.style import (
     INK,
     MUTED,
@@ -32,14 +32,17 @@ from gcaf_lib.report.style import (
 )
 from gcaf_lib.training import experiments
 
+TABLES = {"Table 4": "table-4", "Table 5": "table-5", "Table 6": "table-6", "Table 8": "table-8"}
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece")
 COLUMNS = [
-    "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "low", "high", "difference",
-    "difference_sd", "difference_low", "difference_high", "pairs", "reference", "published_difference",
+    "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "folds", "low", "high", "difference",
+    "difference_sd", "difference_low", "difference_high", "pairs", "reference", "published_difference", "step",
+    "verdict",
 ]  # fmt: skip
 ABSENT = "not trained yet"
+PROPOSED = "the proposed model"  # in the place of its difference to itself
 _SHARES = ("accuracy",)  # shown in percent, their differences in points
-_PLACES = {name: place for place, name in scorecard.TABLES.items()}
+_PLACES = {name: place for place, name in TABLES.items()}
 
 
 def published(experiment: str, row: str) -> dict[str, paper.Figure]:
@@ -63,116 +66,151 @@ def measure(
     dataset: Any,
     reference: Sequence[Any] = (),
     metrics: Sequence[str] = METRICS,
-    which: str = "ema",
+    made: Sequence[str] = (),
 ) -> pd.DataFrame:
     """One line (`COLUMNS`) for each row of an experiment and metric, rows without a record included (n = 0).
 
     experiment: its name ("table-4"); found: `chapter.records(experiment)`; reference: run records of the
-    proposed model (`chapter.records("main")[paper.PROPOSED]`), with which each row is compared over the
-    seeds both have, on the same test images; which: "ema" or "raw" weights of the rows and of the reference.
+    proposed model, with which each row is compared, seed by seed and fold by fold, on the same test images;
+    made: (profile, protocol), for the verdict. On a split with folds only seeds that have all of them count.
 
-    All values are fractions. mean, sd, n: over seeds. difference: row minus reference, its mean over the
-    `pairs` shared seeds, with the sd over them and the interval of bootstrap samples that both share.
-    reference: whether the row is the proposed model itself. published_difference: the paper's figure minus its own
-    for the proposed setting in the same table. Raises `ValueError` where a row and the reference
-    were judged on different test images.
+    All values are fractions. mean, sd, n: over seeds; folds: on record for the seed that has most, 0 on a split
+    without. difference: row minus reference, over the `pairs` seeds that both have. reference: whether the row is
+    the proposed model itself. published_difference: the paper's figure minus its own for the proposed setting in
+    the same table, known to within `step`. verdict: on the difference. Raises `ValueError` where a row and the
+    reference were judged on different test images.
     """
-    groups, cache = scorecard.clusters(dataset), {}
+    groups, cache = splits.clusters(dataset), {}
+    base, own_rows = whole(reference), proposed(experiment)
+    theirs = published(experiment, own_rows[0]) if own_rows else {}
 
-    def draws(record: Any, metric: str) -> tuple[float, np.ndarray]:
-        """The metric of one run and its bootstrap draws: runs that two rows share are drawn once."""
-        name = id(record) if getattr(record, "key", None) is None else record.key, metric
+    def values(records: Sequence[Any]) -> tuple[dict, dict]:
+        """Levels, and differences to the reference, of some runs; those that several rows share are drawn once."""
+        name = frozenset(r.key for r in records)
         if name not in cache:
-            y, p, classes = record.labels(), record.probabilities("test", which), record.settings.data.classes
-            p = p / p.sum(axis=1, keepdims=True)
-            own = None if groups is None else groups[record.rows()]
-            one = significance.bootstrap(y, p, metric, own, 1, classes=classes).value
-            cache[name] = one, significance.draws(y, p, metric, own, scorecard.DRAWS, classes=classes)
+            level = worth.row(records, groups, metrics) if records else {}
+            cache[name] = level, worth.difference(records, base, groups, metrics) if level and base else {}
         return cache[name]
 
-    base = {record.seed: record for record in reference}
-    own_row = proposed(experiment)
-    theirs = published(experiment, own_row[0]) if own_row else {}
     lines = []
     for row in experiments.experiment(experiment).rows:
-        records = list(found.get(row.label, ()))
-        figures = published(experiment, row.label)
-        pairs = [(record, base[record.seed]) for record in records if record.seed in base]
-        for one, other in pairs:
-            if not np.array_equal(one.rows(), other.rows()):
-                raise ValueError(
-                    f"{row.label}: run {one.key} was tested on other images than the proposed model's {other.key}; "
-                    "compare runs of one split only"
-                )
+        label, known = row.label, list(found.get(row.label, ()))
+        records, figures = whole(known), published(experiment, row.label)
+        own = label in own_rows if not (records and base) else _same(records, base)
+        levels, gaps = values(records)
         for metric in metrics:
-            own = [draws(record, metric) for record in records]
-            both = [(draws(one, metric), draws(other, metric)) for one, other in pairs]
-            gaps = [(a[0] - b[0], a[1] - b[1]) for a, b in both]
-            figure = figures.get(metric)
-            lines.append(
-                {
-                    "row": row.label,
-                    "metric": metric,
-                    "published": figure.fraction if figure else np.nan,
-                    "decimals": figure.decimals if figure else np.nan,
-                    "unit": figure.unit if figure else "",
-                    **dict(zip(("mean", "sd", "low", "high"), _spread(own))),
-                    "n": len(own),
-                    **{
-                        f"difference{tail}": v for tail, v in zip(("", "_sd", "_low", "_high"), _spread(gaps))
-                    },
-                    "pairs": len(gaps),
-                    "reference": all(one.key == other.key for one, other in pairs)
-                    if pairs
-                    else row.label in own_row,
-                    "published_difference": figure.fraction - theirs[metric].fraction
-                    if figure and metric in theirs
-                    else np.nan,
-                }
-            )
+            level, gap = levels.get(metric, NONE), gaps.get(metric, NONE)
+            figure, other = figures.get(metric), theirs.get(metric)
+            both = figure and other
+            line = {
+                "row": label,
+                "metric": metric,
+                "published": figure.fraction if figure else np.nan,
+                "decimals": figure.decimals if figure else np.nan,
+                "unit": figure.unit if figure else "",
+                **dict(zip(("mean", "sd", "n", "low", "high"), level)),
+                "folds": folds_known(known),
+                **dict(
+                    zip([f"difference{end}" for end in ("", "_sd", "_low", "_high")], (*gap[:2], *gap[3:]))
+                ),
+                "pairs": gap.n,
+                "reference": own,
+                "published_difference": figure.fraction - other.fraction if both else np.nan,
+                "step": half_step(figure) + half_step(other) if both else np.nan,
+            }
+            lines.append(line | {"verdict": _verdict(pd.Series(line), made)})
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _spread(values: Sequence[tuple[float, np.ndarray]]) -> tuple[float, float, float, float]:
-    """Mean and sd of the values, and the 95 % percentiles of the mean of their draws."""
-    if not values:
-        return (np.nan,) * 4
-    one = np.array([v for v, _ in values])
-    mean = np.mean([d for _, d in values], axis=0)
-    low, high = (np.nan, np.nan) if np.isnan(mean).all() else np.nanquantile(mean, [0.025, 0.975])
-    return float(one.mean()), float(one.std(ddof=1)) if len(one) > 1 else np.nan, float(low), float(high)
+NONE = worth.Worth(np.nan, np.nan, 0, np.nan, np.nan)
+
+
+def apart_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
+    """Row to run records of a table with patients apart; the proposed rows have those of the experiment "patients"."""
+    rows = {row.label for row in experiments.experiment(f"{experiment}-patients").rows}
+    own = [r for group in chapter.records("patients").values() for r in group]
+    return chapter.records(f"{experiment}-patients") | {
+        row: own for row in proposed(experiment) if row in rows
+    }
+
+
+def apart(
+    chapter: Any, experiment: str, found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
+) -> pd.DataFrame:
+    """`measure` of a table with patients apart: over all five folds, which together test every image once.
+
+    found: of `apart_records`. Rows that the experiment "<name>-patients" doesn't have are left out.
+    """
+    reference = found.get(proposed(experiment)[0], ())
+    frame = measure(
+        experiment, found, chapter.dataset, reference, metrics, made=(chapter.profile, "patients")
+    )
+    rows = {row.label for row in experiments.experiment(f"{experiment}-patients").rows}
+    return frame[frame["row"].isin(rows)].reset_index(drop=True)
+
+
+def runs(*found: Mapping[str, Sequence[Any]]) -> list[Any]:
+    """The run records of several tables ({row: records}), each once: what a chapter's strip names."""
+    return list({r.key: r for table_ in found for group in table_.values() for r in group}.values())
+
+
+def whole(records: Sequence[Any]) -> list[Any]:
+    """Runs of the seeds that have every fold; on a split without folds, all runs."""
+    return [r for one in folds.pool(records) if one.folds in (0, splits.FOLDS) for r in one.parts]
+
+
+def folds_known(records: Sequence[Any]) -> int:
+    """Folds on record for the seed that has most of them; 0 on a split without."""
+    return max((one.folds for one in folds.pool(records)), default=0)
+
+
+def half_step(figure: paper.Figure) -> float:
+    """Half a unit of the last printed decimal, as a fraction: how far a figure may be from what was printed."""
+    return 0.5 * 10.0**-figure.decimals / (100 if figure.unit == "%" else 1)
+
+
+def _same(records: Sequence[Any], base: Sequence[Any]) -> bool:
+    return {r.key for r in records} <= {r.key for r in base}
+
+
+def _verdict(line: pd.Series, made: Sequence[str]) -> str:
+    if line["reference"]:
+        return "–"
+    theirs, step = line["published_difference"], line["step"]
+    return verdicts.difference(theirs, line["difference_low"], line["difference_high"], step, made)
 
 
 def table(
-    frame: pd.DataFrame,
-    first: str = "Row",
-    names: Mapping[str, str] | None = None,
-    differences: Sequence[str] = ("accuracy",),
-    to: str = "proposed",
+    frame: pd.DataFrame, first: str = "Row", names: Mapping[str, str] | None = None, theirs: bool = True
 ) -> pd.DataFrame:
-    """`measure`'s frame for readers: one line a row, the paper's figure in square brackets beside ours.
+    """Levels for readers: one line a row, n seeds, the paper's figure in square brackets where `theirs`.
 
-    names: what to call rows; differences: metrics whose difference to the proposed model gets a column, headed `to`.
+    names: what to call rows. No verdict: that is on the differences (`gaps`).
     """
     lines = []
     for row, part in frame.groupby("row", sort=False):
-        part = part.set_index("metric")
-        n = int(part["n"].iloc[0])
-        line: dict[str, Any] = {first: (names or {}).get(row, row), "n": n}
-        for metric, r in part.iterrows():
-            scale, decimals, unit = _scale(metric)
-            head = result_tables.metric_name(metric) + unit
-            theirs = f" [{r['published'] * scale:.{r['decimals']:.0f}f}]" if r["decimals"] >= 0 else ""
-            line[head] = (_mean_sd(r, scale, decimals) if n else "–") + theirs
-            if metric == frame["metric"].iloc[0]:
-                line[head] = line[head] if n else ABSENT + theirs
+        line: dict[str, Any] = {first: (names or {}).get(row, row), "n": runs_text(part.iloc[0])}
+        for k, (_, r) in enumerate(part.iterrows()):
+            scale, decimals, unit = _scale(r["metric"])
+            head = result_tables.metric_name(r["metric"]) + unit
+            printed = (
+                f" [{r['published'] * scale:.{r['decimals']:.0f}f}]" if r["decimals"] >= 0 and theirs else ""
+            )
+            line[head] = (_mean_sd(r, scale, decimals) if r["n"] else "–" if k else ABSENT) + printed
+            if not k:
                 line["95 % interval"] = _interval(r["low"], r["high"], scale, decimals)
-        for metric in differences:
-            scale, decimals, unit = _scale(metric)
-            head = f"{result_tables.metric_name(metric)} − {to}{' (points)' if unit else ''}"
-            line[head] = difference_text(part.loc[metric])
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def runs_text(line: pd.Series) -> str:
+    """How often a row was trained: `3`, `one run`, `one seed of 5 folds`, `2 seeds of 5 folds`, `2 of 5 folds`, `none`."""
+    n, done = int(line["n"]), int(line["folds"])
+    if done:
+        if not n:
+            return f"{done} of {splits.FOLDS} folds"
+        return f"{'one seed' if n == 1 else f'{n} seeds'} of {done} folds"
+    return "none" if not n else "one run" if n == 1 else str(n)
 
 
 def difference_text(line: pd.Series) -> str:
@@ -180,7 +218,7 @@ def difference_text(line: pd.Series) -> str:
     if not line["pairs"]:
         return "–"
     if line["reference"]:
-        return "the same runs"
+        return PROPOSED
     scale, decimals, _ = _scale(line["metric"] if "metric" in line else line.name)
     values = [line[f"difference{tail}"] for tail in ("", "_low", "_high")]
     value, low, high = (signed(v * scale, decimals) for v in values)
@@ -190,11 +228,10 @@ def difference_text(line: pd.Series) -> str:
 def gaps(
     frame: pd.DataFrame, metric: str = "accuracy", first: str = "Row", names: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """One line a row but the proposed: the paper's gap to the proposed, ours, and what our interval says of both."""
+    """One line a row but the proposed: the paper's difference to the proposed, ours, and the verdict on it."""
     scale, decimals, unit = _scale(metric)
-    part = frame[(frame["metric"] == metric) & ~frame["reference"].astype(bool)]
     lines = []
-    for _, r in part.iterrows():
+    for _, r in others(frame, metric).iterrows():
         theirs = r["published_difference"]
         sd = f"{r['difference_sd'] * scale:.{decimals}f}" if r["pairs"] > 1 else "–"
         lines.append(
@@ -205,23 +242,66 @@ def gaps(
                 else "–",
                 "Measured": difference_text(r) if r["pairs"] else ABSENT,
                 "sd over seeds": sd,
-                "Seeds": int(r["pairs"]),
-                "Our interval": says(r),
+                "n": runs_text(r),
+                "Verdict": r["verdict"],
             }
         )
     return pd.DataFrame(lines)
 
 
-def says(line: pd.Series) -> str:
-    """What the interval of a difference says of 0, and of the paper's difference where there is one."""
-    if not line["pairs"]:
-        return "–"
-    word = "holds 0" if not separated(line) else "is above 0" if line["difference_low"] > 0 else "is below 0"
-    theirs = line["published_difference"]
-    if not np.isfinite(theirs):
-        return word
-    inside = line["difference_low"] <= theirs <= line["difference_high"]
-    return f"{word}; the paper's gap lies {'inside' if inside else 'outside'}"
+def others(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
+    """The lines of one metric that are not the proposed model's own."""
+    return frame[(frame["metric"] == metric) & ~frame["reference"].astype(bool)]
+
+
+def says(
+    frame: pd.DataFrame,
+    command: str = "",
+    names: Mapping[str, str] | None = None,
+    metric: str = "accuracy",
+    theirs: bool = True,
+) -> str:
+    """What the differences of `measure` say, whatever the outcome: below, above, undecided; the paper's; the seeds.
+
+    command: what trains the rows that are missing. theirs: whether to speak of the paper's differences.
+    """
+    part = others(frame, metric)
+    run = part[part["pairs"] > 0]
+    missing = f" `{command}` trains what is missing." if command and len(run) < len(part) else ""
+    if run.empty:
+        return f"No row but the proposed model's has been trained, so nothing is compared.{missing}"
+    below, above, undecided = sides(run)
+    count = f"{len(run)} of {len(part)} other rows {'is' if len(run) == 1 else 'are'} trained.{missing}"
+    unit = ", in points" if metric in _SHARES else ""
+    text = (
+        f"{count} Below the proposed model, with an interval that leaves 0 out{unit}: {listed(below, names)}. "
+        f"Above it: {listed(above, names)}. Not told from it: {_named(undecided, names)}."
+    )
+    printed = run[run["published_difference"].notna()]
+    if theirs and len(printed):
+        inside = printed[printed["verdict"].str.startswith((verdicts.REPRODUCED, verdicts.INSIDE))]
+        told = inside[[separated(r) for _, r in inside.iterrows()]]
+        text += f" Of the paper's {len(printed)} differences these lie inside our interval: {_named(inside, names)}"
+        text += (
+            f"; with ours told from 0, which it takes to support the claim: {_named(told, names)}."
+            if len(inside)
+            else "."
+        )
+    one = int((run["pairs"] == 1).sum())
+    if one:
+        alone = "all" if one == len(run) else str(one)
+        text += f" Trained once: {alone} of them, and another seed may turn such a difference."
+    return text + " About one true 0 in twenty falls outside its interval."
+
+
+def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:
+    """`concat −1.2 (…); gate …`: the rows of a part of `measure`'s frame with their differences, or `none`."""
+    known = [(names or {}).get(r["row"], r["row"]) + " " + difference_text(r) for _, r in part.iterrows()]
+    return "; ".join(known) or "none"
+
+
+def _named(part: pd.DataFrame, names: Mapping[str, str] | None) -> str:
+    return ", ".join((names or {}).get(row, row) for row in part["row"]) or "none"
 
 
 def signed(value: float, decimals: int = 2) -> str:
@@ -238,9 +318,9 @@ def separated(line: pd.Series) -> bool:
 def sides(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Lines whose interval lies below 0, above it, and those that hold it; lines without a run are in none."""
     run = frame[frame["pairs"] > 0]
-    apart = np.array([separated(line) for _, line in run.iterrows()], dtype=bool)
+    apart_ = np.array([separated(line) for _, line in run.iterrows()], dtype=bool)
     below = (run["difference"] < 0).to_numpy()
-    return run[apart & below], run[apart & ~below], run[~apart]
+    return run[apart_ & below], run[apart_ & ~below], run[~apart_]
 
 
 def _scale(metric: str) -> tuple[int, int, str]:
@@ -289,7 +369,7 @@ def dots(
     if not any(line.get_marker() != "None" and len(line.get_xdata()) for line in right.lines):
         right.set_xlim(-1, 1)  # nothing to compare yet
     for y, r in part.iterrows():
-        text = f"n = {r['n']}" if r["n"] else ABSENT
+        text = runs_text(r) if r["n"] else ABSENT
         right.text(1.02, y, text, transform=right.get_yaxis_transform(), va="center", fontsize=7.5,
                    color=INK if r["n"] else MUTED)  # fmt: skip
         if r["reference"]:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from gcaf_lib.report import ablation, gaps, paper, scorecard
+from gcaf_lib.model.backbones import STD
+from gcaf_lib.report import ablation, gaps, paper
 from gcaf_lib.report import costs as _costs
 from gcaf_lib.report.style import (
     OURS,
@@ -23,7 +24,7 @@ from gcaf_lib.report.style import (
 from gcaf_lib.training import experiments
 
 EXPERIMENT = "table-6"
-PLACE = next(place for place, name in scorecard.TABLES.items() if name == EXPERIMENT)
+PLACE = next(place for place, name in ablation.TABLES.items() if name == EXPERIMENT)
 
 
 def costs(profile: str, overrides: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -195,46 +196,43 @@ def full_text(full: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def verdict(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
-    """Which baselines the proposed model is measured above, and what it costs beside them; any outcome."""
-    part = frame[(frame["metric"] == "accuracy") & ~frame["reference"].astype(bool) & (frame["pairs"] > 0)]
-    cost = spent.set_index("row")
-    own = cost.loc[_own()]
+def cheaper(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
+    """Which trained baselines need less computation than the proposed model, and which of these are not measured worse.
+
+    frame: of `ablation.measure`; spent: of `costs`.
+    """
+    cost = spent.set_index("row")["flops"]
+    own, part = cost[_own()], ablation.others(frame)
+    part = part[part["pairs"] > 0]
     if part.empty:
+        return "No baseline has been trained, so no cost can be set against an accuracy."
+    less = part[(cost[part["row"]] < own).to_numpy()]
+    if less.empty:
+        return "No trained baseline needs less computation than the proposed model."
+    equal = less[~less["row"].isin(ablation.sides(part)[0]["row"])]
+    text = f"Trained baselines that need less computation than the proposed model: {_names(less)}. "
+    if equal.empty:
+        return f"{text}All of them are measured to be worse."
+    return (
+        f"{text}Not measured to be worse: {_names(equal)}, down to {amount(cost[equal['row']].min())} FLOPs an image "
+        f"against {amount(own)}."
+    )
+
+
+def native_note(rows: Sequence[str]) -> str:
+    """Which rows get the inputs of their own ImageNet weights, and why those of Eq 2 would be unfair to them."""
+    if not rows:
         return (
-            "No baseline has been trained under this profile, so nothing is compared. The proposed model has "
-            f"{amount(own['parameters'])} parameters and takes {amount(own['flops'])} FLOPs an image here."
+            "Here every backbone sees the inputs of Equation 2: none starts from ImageNet weights. Where they do (profile "
+            "`paper`), the single backbones get the inputs that their own weights were trained with (`native`)."
         )
-    below, above, undecided = ablation.sides(part)
-    total = len(experiments.experiment(EXPERIMENT).rows) - 1
-    said = [
-        f"Of {total} baselines {len(part)} {'is' if len(part) == 1 else 'are'} trained under this profile. Measured below the proposed model, with an interval that leaves 0 out: "
-        f"{_names(below)}. Above it: {_names(above)}. Not told apart from it: {_names(undecided)}."
-    ]
-    cheaper = part[[cost.loc[row, "flops"] < own["flops"] for row in part["row"]]]
-    equal = cheaper[~cheaper["row"].isin(below["row"])]
-    said.append(
-        f"{len(cheaper)} of them need less computation than the proposed model"
-        + (
-            f"; of these {_names(equal)} {'is' if len(equal) == 1 else 'are'} not measured to be worse, down to {amount(cost.loc[equal['row'], 'flops'].min())} FLOPs an image "
-            f"against {amount(own['flops'])}."
-            if len(equal)
-            else (", and all of these are measured to be worse." if len(cheaper) else ".")
-        )
+    scale = 255 * float(np.mean(STD))
+    return (
+        f"One thing is not identical, and on purpose: {', '.join(rows)} start from ImageNet weights and get the inputs "
+        "that those were trained with (`native`). VGG19 and ResNet50 were trained on pixels of 0 to 255 less their mean; "
+        f"Equation 2 gives the same image on a scale {scale:.0f} times smaller. Beaten on such inputs, a baseline would be beaten "
+        "for its inputs."
     )
-    theirs = part[part["published_difference"].notna()]
-    held = theirs[
-        (theirs["difference_low"] <= theirs["published_difference"])
-        & (theirs["published_difference"] <= theirs["difference_high"])
-    ]
-    said.append(
-        f"The paper's own difference lies inside the interval for {len(held)} of {len(theirs)} baselines."
-    )
-    if (part["pairs"] == 1).any():
-        said.append(
-            f"Where n = 1, another seed may turn a difference; {len(part)} comparisons make one in twenty by chance likelier than it sounds (chapter 15)."
-        )
-    return " ".join(said)
 
 
 def _names(part: pd.DataFrame) -> str:

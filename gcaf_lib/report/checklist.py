@@ -37,7 +37,7 @@ ITEMS = tuple(
             ("Title names the AI method", PARTLY, "the book's title names the fusion; the front page, the networks"),
             ("Structured abstract", PARTLY, "the front page and [score]; a book has no structured abstract"),
             ("Background, intended use", YES, "[card]"),
-            ("Aims and hypotheses", YES, "front page: can the paper's figures be reproduced, and what are they worth"),
+            ("Aims and hypotheses", YES, "front page: do the paper's figures come out again, and what are they worth"),
             ("Prospective or retrospective", YES, "retrospective, published images: [data]"),
             ("Goal of the study", YES, "reproduction and audit of a published classifier: front page, [22]"),
             ("Sources of the data", PARTLY, "[data], [16]; which file came from where is recovered, not recorded"),

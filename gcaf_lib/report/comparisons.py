@@ -28,7 +28,7 @@ PROTOCOL_NAMES = {
     "official": "Kaggle's own\nsplit",
     "paper": "random\n(the paper's)",
     "bytes": "no identical\nfiles shared",
-    "twins": "no near-twins\nshared",
+    "twins": "no copies\nshared",
     "patients": "no patients\nshared",
 }
 

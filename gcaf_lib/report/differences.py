@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import comparing, significance
-from gcaf_lib.report import ablation, gaps, scorecard
+from gcaf_lib.report import ablation, gaps
 from gcaf_lib.report.style import CLASS_NAMES
 from gcaf_lib.training import experiments
 
-PLACES = {place: name for place, name in scorecard.TABLES.items() if place != "Table 8"}  # what §5.7 may mean
+PLACES = {place: name for place, name in ablation.TABLES.items() if place != "Table 8"}  # what §5.7 may mean
 NAMES = {"t": "Paired t", "corrected": "Corrected t", "mcnemar": "McNemar", "permutation": "Permutation"}
 METRIC = "accuracy"
 ALONE = "Right alone in the lowest seed, row : proposed"
@@ -37,7 +37,7 @@ def rivals(experiment: str, found: Mapping[str, Sequence[Any]]) -> dict[str, dic
 def tests(
     found: Mapping[str, Mapping[str, Sequence[Any]]],
     reference: Sequence[Any],
-    groups: np.ndarray | None,
+    groups: np.ndarray,
     test_to_train: float,
     n: int = 9999,
 ) -> pd.DataFrame:
@@ -141,7 +141,7 @@ def auc_text(frame: pd.DataFrame) -> pd.DataFrame:
             change = ablation.signed(r["first"] - r["second"], 4)
             line[CLASS_NAMES.get(r["class"], r["class"])] = f"{change}, p = {p_pair(r['p'], r['holm'])}"
         lines.append(line)
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines or [{"Row": ablation.ABSENT, "Seed": "–"}])
 
 
 # --- spreads ---
@@ -152,7 +152,7 @@ def same_start(records: Sequence[Any]) -> bool:
     return len({str(sorted(r.info["weights"].items())) for r in records}) == 1
 
 
-def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray | None) -> dict[str, float]:
+def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray) -> dict[str, float]:
     """How far accuracies scatter, as fractions: sd of paired differences over seeds, and of one run over images.
 
     sd, df, source ("pairs": pooled over the rows of `tests`; "runs": √2 times the proposed model's own sd
@@ -173,9 +173,7 @@ def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray | 
         sd, df, source = float("nan"), 0, ""
     low, high = comparing.sd_interval(sd, df) if df else (np.nan, np.nan)
     scatter = [
-        significance.draws(
-            r.labels(), r.probabilities(), METRIC, None if groups is None else groups[r.rows()], 1000
-        ).std(ddof=1)
+        significance.draws(r.labels(), r.probabilities(), METRIC, groups[r.rows()], 1000).std(ddof=1)
         for r in reference
     ]
     return {
@@ -187,3 +185,84 @@ def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray | 
         "seeds_sd": own,
         "images_sd": float(np.mean(scatter)) if scatter else float("nan"),
     }
+
+
+def spread_text(spread: Mapping[str, float], reference: Sequence[Any]) -> str:
+    """What `spreads` says of the two kinds of chance; reference: records of the proposed model."""
+    if not len(reference):
+        return "The proposed model has not been run under this profile: what follows needs no runs of ours."
+    said = [
+        f"Resampling the patients of the test part moves the proposed model's accuracy by {100 * spread['images_sd']:.2f} points (standard deviation)."
+    ]
+    if len(reference) == 1:
+        said.append(
+            "With one run there is no spread over seeds: the t-tests can't be done, and what follows is in multiples of it."
+        )
+    else:
+        said.append(f"Another seed moves it by {100 * spread['seeds_sd']:.2f} points (n = {len(reference)}).")
+        if spread["seeds_sd"] > 0:
+            times = spread["images_sd"] / spread["seeds_sd"]
+            said.append(f"What the t-test over seeds does not see is {times:.1f} times what it sees.")
+        said.append("In a *difference* both are smaller, as far as the two models err on the same images.")
+        if same_start(reference):
+            said.append(
+                "All seeds start from the same backbone weights, so that even the training's chance is only partly in it."
+            )
+    if spread["source"]:
+        where = {
+            "pairs": "pooled over the rows with two seeds or more (all are compared with the same runs of the proposed model, so it counts as "
+            f"{spread['df']} degrees of freedom, those of a single row)",
+            "runs": f"from the proposed model's own {len(reference)} seeds, as √2 times their standard deviation, that is, as if two runs of one seed had "
+            "nothing in common",
+        }[spread["source"]]
+        said.append(
+            f"The standard deviation of the paired differences is taken as {100 * spread['sd']:.2f} points, {where}. Its own 95 % interval is "
+            f"{100 * spread['low']:.2f} to {100 * spread['high']:.2f}."
+        )
+    return " ".join(said)
+
+
+def overlaps(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequence[Any]) -> list[float]:
+    """For each trained row the share of the proposed model's errors that it makes as well."""
+    base = method(reference)
+    rows = [runs for place, name in PLACES.items() for runs in rivals(name, found[place]).values()]
+    shares = [comparing.overlap(base, runs) for runs in rows if comparing.shared(base, runs)]
+    return [share for share in shares if np.isfinite(share)]
+
+
+def auc_verdict(frame: pd.DataFrame, level: float = comparing.ALPHA) -> str:
+    """How many AUC differences stand after the adjustment; frame: of `auc_tests`."""
+    if frame.empty:
+        return "No other row of Table 4 has been trained under this profile yet."
+    hits = frame[frame["holm"] < level]
+    text = f"{len(hits)} of {len(frame)} differences stand after the adjustment"
+    return (
+        f"{text}, {int((hits['first'] < hits['second']).sum())} of them in favour of the proposed fusion."
+        if len(hits)
+        else f"{text}."
+    )
+
+
+def by_patient(frame: pd.DataFrame, level: float = comparing.ALPHA) -> str:
+    """What the permutation over patients says of each table with patients apart; frame: of `tests` over five folds."""
+    out = []
+    for place, part in frame.groupby("place", sort=False):
+        known = part[part["seeds"] > 0]
+        if known.empty:
+            out.append(
+                f"{place}: no other row has been trained on all folds; `gcaf sweep {PLACES[place]}-patients` does it."
+            )
+            continue
+        hit = known[known["permutation_holm"] < level]
+        worse, better = hit[hit["difference"] < 0], hit[hit["difference"] > 0]
+        out.append(
+            f"{place}: on {int(known['images'].max()):,} images {len(worse)} of {len(known)} trained rows "
+            f"{_is(len(worse))} significantly worse than the proposed model by the permutation over patients after Holm's adjustment"
+            f"{': ' + ', '.join(worse['row']) if len(worse) else ''}; better: {', '.join(better['row']) or 'none'}."
+            + (
+                f" Not trained: {', '.join(part.loc[part['seeds'] == 0, 'row'])}."
+                if len(known) < len(part)
+                else ""
+            )
+        )
+    return "\n".join(f"- {line}" for line in out)

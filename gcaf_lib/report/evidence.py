@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from gcaf_lib.data.twins import TURNS
 from gcaf_lib.report import comparisons
 from gcaf_lib.report.style import (
     ACCENT,
@@ -52,27 +54,59 @@ def image_pairs(
 
 
 @styled
-def similarities(frame: pd.DataFrame, threshold: float) -> Drawing:
-    """Histograms of similarities with the threshold (`evaluation.audit`'s similarity table), one panel a kind."""
+def image_rows(
+    rows: Sequence[Sequence[np.ndarray]], names: Sequence[str] = (), titles: Sequence[Sequence[str]] = ()
+) -> Drawing:
+    """Images (H,W[,3]) of any size, a line each of `rows`; a line's name at its left, an image's title over it."""
+    columns = max(len(row) for row in rows)
+    fig = drawing(height=len(rows) * (WIDTH / columns + (0.16 if titles else 0)))
+    fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    axes = fig.subplots(len(rows), columns, squeeze=False)
+    for k, (line, images) in enumerate(zip(axes, rows)):
+        for i, ax in enumerate(line):
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+            if i < len(images):
+                small = cv2.resize(images[i], (128, 128), interpolation=cv2.INTER_AREA)
+                ax.imshow(small, cmap="gray", vmin=0, vmax=255)
+            if titles and i < len(titles[k]):
+                ax.set_title(titles[k][i], fontsize=6.5, fontweight="normal", pad=2)
+        if names:
+            line[0].set_ylabel(names[k], fontsize=8)
+    return fig
+
+
+@styled
+def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
+    """Histograms of similarities (`evaluation.audit`'s table), one panel a kind, each with its bar, dashed."""
+    names = {
+        "notumor": "tumour-free files, every pair",
+        "tumour": "tumour files, every pair",
+        "slices": "file and nearest figshare slice",
+    }
     kinds = list(dict.fromkeys(frame["kind"]))
-    names = {"files": "file and file, every pair", "slices": "file and its nearest figshare slice"}
     fig = drawing(height=2.9)
     for ax, kind in zip(np.atleast_1d(fig.subplots(1, len(kinds))), kinds):
         part = frame[frame["kind"] == kind]
         edges = np.append(part["left"], part["right"].iloc[-1])
-        for column, colour, dash in (("plain", MUTED, "-"), ("mirrored", OURS, (0, (4, 1.5)))):
-            ax.stairs(part[column], edges, color=colour, lw=1.4, ls=dash)
+        upside = part["up-down"] + part["both"]
+        for values, colour, dash in (
+            (part["as it is"], MUTED, "-"),
+            (part["left-right"], OURS, (0, (4, 1.5))),
+            (upside, ACCENT, (0, (1, 1.2))),
+        ):
+            ax.stairs(values, edges, color=colour, lw=1.4, ls=dash)
         ax.set_yscale("symlog", linthresh=10)
-        ax.set_ylim(0, part[["plain", "mirrored"]].to_numpy().max() * 3)
-        ax.axvline(threshold, color=ACCENT, lw=1.4, ls="--")
-        ax.annotate(f"{threshold:g}", (threshold, 1), (-4, -2), xycoords=("data", "axes fraction"), ha="right",
-                    va="top", textcoords="offset points", color=ACCENT, fontsize=8, fontweight="bold")  # fmt: skip
-        ax.set_title(names[kind])
-        ax.set_xlabel("correlation of 64×64 thumbnails")
+        ax.set_ylim(0, part[list(TURNS)].to_numpy().max() * 5)
+        ax.axvline(bars[kind], color=INK, lw=1.2, ls="--")
+        ax.annotate(f"{bars[kind]:g}", (bars[kind], 1), (-4, -2), xycoords=("data", "axes fraction"), ha="right",
+                    va="top", textcoords="offset points", color=INK, fontsize=8, fontweight="bold")  # fmt: skip
+        ax.set_title(names[kind], fontsize=8.5)
+        ax.set_xlabel("similarity")
         quiet(ax, "y")
-        if kind == kinds[0]:
-            ax.set_ylabel("pairs" if kind == "files" else "files")
-    legend_below(fig, [("_", MUTED, MUTED, "as it stands"), ("_", OURS, OURS, "mirrored (dashed)")])
+    fig.axes[0].set_ylabel("pairs (slices: files)")
+    words = ("as it stands", "mirrored (dashed)", "upside down or turned (dotted)")
+    legend_below(fig, [("_", c, c, word) for c, word in zip((MUTED, OURS, ACCENT), words)])
     return fig
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation import significance
-from gcaf_lib.report import ablation, paper, result_tables, scorecard, training_tables
+from gcaf_lib.data import splits
+from gcaf_lib.evaluation import significance, worth
+from gcaf_lib.report import ablation, paper, result_tables, training_tables, verdicts
 from gcaf_lib.report.style import ACCENT, MUTED, OURS, PAPER, Drawing, drawing, legend_below, quiet, styled
 from gcaf_lib.training import experiments
 
@@ -51,31 +52,24 @@ CONTRASTS: dict[str, dict[tuple[bool, bool], float]] = {
 }
 
 
-class _Draws:
-    """A metric of a run's test part and its bootstrap draws, each computed once."""
-
-    def __init__(self, dataset: Any, draws: int):
-        self.groups, self.count = scorecard.clusters(dataset), draws
-        self.known: dict[tuple[str, str, str], tuple[float, np.ndarray]] = {}
-
-    def __call__(self, record: Any, metric: str, which: str) -> tuple[float, np.ndarray]:
-        name = record.key, metric, which
-        if name not in self.known:
-            y, p, classes = record.labels(), record.probabilities("test", which), record.settings.data.classes
-            p = p / p.sum(axis=1, keepdims=True)
-            own = None if self.groups is None else self.groups[record.rows()]
-            value = significance.bootstrap(y, p, metric, own, 1, classes=classes).value
-            self.known[name] = value, significance.draws(y, p, metric, own, self.count, classes=classes)
-        return self.known[name]
+def _samples(
+    records: Sequence[Any], which: str, groups: np.ndarray, metrics: Sequence[str]
+) -> dict[str, worth.Sample]:
+    """Metric to the values and draws of some runs with `ema` or `raw` weights."""
+    return worth.samples(worth.of_records(records, which=which), groups, metrics)
 
 
-def _line(contrast: str, metric: str, pairs: Sequence[tuple[float, np.ndarray]], published: float) -> tuple:
-    if not pairs:
-        return contrast, metric, np.nan, np.nan, np.nan, np.nan, 0, published
-    values = np.array([v for v, _ in pairs])
-    low, high = np.nanquantile(np.mean([d for _, d in pairs], axis=0), [0.025, 0.975])
-    sd = values.std(ddof=1) if len(values) > 1 else np.nan
-    return contrast, metric, values.mean(), sd, low, high, len(values), published
+def _mixed(parts: Sequence[tuple[float, worth.Sample]]) -> worth.Sample:
+    """The weighted sum of samples over the same seeds and the same draws."""
+    return worth.Sample(
+        np.sum([w * one.values for w, one in parts], axis=0),
+        np.sum([w * one.draws for w, one in parts], axis=0),
+    )
+
+
+def _line(contrast: str, metric: str, one: worth.Sample | None, published: float) -> tuple:
+    found = ablation.NONE if one is None else worth.summed(metric, one, least=-np.inf)
+    return contrast, metric, found.value, found.sd, found.low, found.high, found.n, published
 
 
 def _published(weights: Mapping[tuple[bool, bool], float], metric: str) -> float:
@@ -89,38 +83,29 @@ def _published(weights: Mapping[tuple[bool, bool], float], metric: str) -> float
 
 
 def effects(
-    found: Mapping[str, Sequence[Any]],
-    dataset: Any,
-    metrics: Sequence[str] = METRICS,
-    draws: int = scorecard.DRAWS,
+    found: Mapping[str, Sequence[Any]], dataset: Any, metrics: Sequence[str] = METRICS
 ) -> pd.DataFrame:
     """Every contrast of the design (`COLUMNS`; fractions), over the seeds that all its cells have.
 
-    Reported weights: averaged where EMA is on. Intervals: 95 % of the mean over seeds by cluster bootstrap, the
-    same images drawn for all cells. Lines that lack a run have n = 0. Two more contrasts compare averaged and
+    Reported weights: averaged where EMA is on. Intervals: `evaluation.worth`'s, of the mean over seeds, the same
+    images drawn for all cells. Lines that lack a run have n = 0. Two more contrasts compare averaged and
     raw weights of the same runs.
     """
-    take, names, lines = _Draws(dataset, draws), cells(), []
+    groups, names, lines = splits.clusters(dataset), cells(), []
     by = {cell: {r.seed: r for r in found.get(label, ())} for cell, label in names.items()}
     for contrast, weights in CONTRASTS.items():
         seeds = sorted(set.intersection(*(set(by[cell]) for cell in weights)))
+        taken = {c: _samples([by[c][s] for s in seeds], "ema", groups, metrics) for c in weights if seeds}
         for metric in metrics:
-            pairs = [
-                tuple(
-                    sum(w * take(by[cell][seed], metric, "ema")[k] for cell, w in weights.items())
-                    for k in (0, 1)
-                )
-                for seed in seeds
-            ]
-            lines.append(_line(contrast, metric, pairs, _published(weights, metric)))
+            one = _mixed([(w, taken[cell][metric]) for cell, w in weights.items()]) if seeds else None
+            lines.append(_line(contrast, metric, one, _published(weights, metric)))
     for mixup in (False, True):
         contrast = f"Averaged − raw weights, same runs, {'with' if mixup else 'without'} Mixup"
+        runs = list(by[mixup, True].values())
+        both = [_samples(runs, which, groups, metrics) for which in ("ema", "raw")] if runs else []
         for metric in metrics:
-            pairs = [
-                tuple(take(r, metric, "ema")[k] - take(r, metric, "raw")[k] for k in (0, 1))
-                for r in by[mixup, True].values()
-            ]
-            lines.append(_line(contrast, metric, pairs, np.nan))
+            one = both[0][metric] - both[1][metric] if both else None
+            lines.append(_line(contrast, metric, one, np.nan))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -156,7 +141,9 @@ def weights(found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
             for metric in metrics:
                 scale, decimals = (100, 2) if metric == "accuracy" else (1, 4)
                 values = [
-                    significance.bootstrap(r.labels(), r.probabilities("test", which), metric, None, 1).value
+                    significance.bootstrap(
+                        r.labels(), r.probabilities("test", which), metric, significance.IMAGES, 1
+                    ).value
                     for r in records
                 ]
                 head = result_tables.metric_name(metric) + (" (%)" if scale == 100 else "")
@@ -246,7 +233,10 @@ def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
                     "Of the start remains (%)": _span(left, 1),
                 }
             )
-    return pd.DataFrame(lines)
+    nothing = {"Row": ablation.ABSENT} | dict.fromkeys(
+        ("Stage", "n", "β", "Steps", "Of the start remains (%)"), "–"
+    )
+    return pd.DataFrame(lines or [nothing])
 
 
 def _span(values: Sequence[float], decimals: int) -> str:
@@ -298,26 +288,23 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     value = ablation.signed(scale * line["value"], decimals)
     text = f"{name} {value}{' points' if scale == 100 else ''}"
     if line["low"] <= 0 <= line["high"]:
-        text += ", not told from 0"
+        text += f", {verdicts.UNDECIDED}"
     else:
         better = np.sign(line["value"]) == good
         text += f", {'an improvement' if better else 'a change for the worse'} beyond the interval"
     if np.isfinite(line["published"]):
         theirs = ablation.signed(scale * line["published"], 2 if scale == 100 else 3)
-        inside = line["low"] <= line["published"] <= line["high"]
-        text += f" (the interval {'holds' if inside else 'does not hold'} the paper's {theirs})"
+        text += f" (the paper's {theirs} lies {verdicts.level(line['published'], line['low'], line['high'])})"
     return text
 
 
 @styled
-def design(
-    found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = True, draws: int = scorecard.DRAWS
-) -> Drawing:
+def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = True) -> Drawing:
     """Accuracy and ECE without and with Mixup: no EMA, averaged weights, raw weights of the runs with EMA.
 
     Bars are 95 % intervals over patients; open marks are the paper's figures.
     """
-    take, names = _Draws(dataset, draws), cells()
+    groups, names = splits.clusters(dataset), cells()
     series = (
         ("without EMA", False, "raw", MUTED, "s", -0.12),
         ("EMA, raw weights", True, "raw", ACCENT, "^", 0.0),
@@ -331,12 +318,12 @@ def design(
             for mixup in (False, True):
                 records = found.get(names[mixup, ema], ())
                 if records:
-                    both = [take(r, metric, which) for r in records]
-                    value = np.mean([v for v, _ in both])
-                    low, high = np.nanquantile(np.mean([d for _, d in both], axis=0), [0.025, 0.975])
-                    ax.vlines(mixup + shift, scale * low, scale * high, color=colour, lw=3, alpha=0.35)
+                    one = worth.row(records, groups, [metric], which=which)[metric]
+                    ax.vlines(
+                        mixup + shift, scale * one.low, scale * one.high, color=colour, lw=3, alpha=0.35
+                    )
                     x.append(mixup + shift)
-                    y.append(scale * value)
+                    y.append(scale * one.value)
             ax.plot(x, y, marker=mark, ls="-", lw=1.2, color=colour, ms=6)
             if published and (which == "ema" or not ema):
                 theirs = [paper.find(PLACE, names[mixup, ema], metric)[0].fraction for mixup in (False, True)]

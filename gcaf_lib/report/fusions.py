@@ -9,10 +9,14 @@ import keras
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.data import splits
+from gcaf_lib.evaluation import worth
 from gcaf_lib.model import classifier
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.model.gradients import weight_gradients
+from gcaf_lib.report import ablation, paper
 from gcaf_lib.settings import ModelSettings
+from gcaf_lib.training import experiments
 
 FULL_MAPS = ((7, 7, 1280), (7, 7, 768))  # F1 and F2 of the paper's backbones (Eqs 4, 5)
 KINDS = {
@@ -149,3 +153,64 @@ def as_concatenation(layer: Any, kernel: np.ndarray) -> np.ndarray:
     top, bottom = np.split(np.asarray(kernel, np.float64), 2)
     value_a, value_b = (keras.ops.convert_to_numpy(v.kernel) for v in (layer.value_a, layer.value_b))
     return np.concatenate([top + value_a @ bottom, bottom + value_b @ top])
+
+
+# --- what the runs of Table 4 say ---
+
+NAMES = {
+    row.label: row.overrides.get("model.fusion", "gcaf") for row in experiments.experiment("table-4").rows
+}
+REPAIRS = ("gcaf-sigmoid", "gcaf-split", "gcaf-token")
+
+
+def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
+    """`cross` minus `concat`, which compute the same functions: measured on the same images, and in the paper."""
+    rows = {name: row for row, name in NAMES.items()}
+    pair = [found.get(rows[name], ()) for name in ("cross", "concat")]
+    gap = worth.difference(*pair, splits.clusters(dataset)) if all(pair) else {}
+    theirs = np.subtract(
+        *(paper.published("Table 4", rows[name], "accuracy") for name in ("cross", "concat"))
+    )
+    said = f"`cross` minus `concat`, which compute the same functions: {ablation.signed(theirs)} points in the paper; here "
+    if not gap:
+        return said + "they are not both trained."
+    value, low, high = (
+        ablation.signed(100 * v) for v in (gap["accuracy"].value, gap["accuracy"].low, gap["accuracy"].high)
+    )
+    equal = gap["accuracy"].low <= 0 <= gap["accuracy"].high
+    return f"{said}{value} ({low} to {high}), " + (
+        "not told from 0, as the algebra leads one to expect."
+        if equal
+        else "told from 0: what differs is the course of training, or its chance."
+    )
+
+
+def repaired(frame: pd.DataFrame) -> str:
+    """Whether attention that can learn is measured to be better than the literal reading; frame: of `ablation.measure`."""
+    part = ablation.others(frame)
+    part = part[part["row"].map(NAMES).isin(REPAIRS) & (part["pairs"] > 0)]
+    if part.empty:
+        return "No fusion whose attention can learn has been trained."
+    better = ablation.sides(part)[1]
+    if better.empty:
+        tried = ", ".join(f"`{NAMES[row]}`" for row in part["row"])
+        return f"Attention that can learn ({tried}) is not shown to be better than the literal reading, in which it can't."
+    return f"Attention that can learn is better than the literal reading in {ablation.listed(better, NAMES)}."
+
+
+def norm_cost(frame: pd.DataFrame) -> str:
+    """What the LayerNorm behind the projections does to the accuracy; frame: `ablation.measure("projection-norm", …)`."""
+    line = ablation.others(frame).iloc[0]
+    if not line["pairs"]:
+        return "The model with LayerNorm is not trained yet under this profile: `gcaf sweep projection-norm` does it."
+    side = (
+        "not told from 0"
+        if not ablation.separated(line)
+        else "a loss beyond the interval"
+        if line["difference"] < 0
+        else "a gain beyond the interval"
+    )
+    return (
+        f"With LayerNorm minus without, in points of accuracy on the same images: {ablation.difference_text(line)}, {side} "
+        f"({'one run' if line['pairs'] == 1 else f'{line.pairs:.0f} seeds'} of each)."
+    )

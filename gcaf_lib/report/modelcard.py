@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.report import tables
-from gcaf_lib.report.checks import name
+from gcaf_lib.report import ablation, tables
+from gcaf_lib.report.result_tables import metric_name
 
 METRICS = (
     ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("§5.4", "recall_glioma"),
@@ -39,15 +39,16 @@ def performance(frame: pd.DataFrame) -> pd.DataFrame:
         cells = {}
         for protocol, words in PROTOCOLS.items():
             found = part[part["protocol"] == protocol]
-            cells[words] = _cell(found.iloc[0]) if len(found) else "not run"
-        rows.append({"Metric": name(metric), **cells})
+            cells[words] = _cell(found.iloc[0]) if len(found) else ablation.ABSENT
+        rows.append({"Metric": metric_name(metric), **cells})
     return pd.DataFrame(rows)
 
 
 def _cell(row: pd.Series) -> str:
+    """The scorecard's numbers, in fractions."""
     spread = f" ± {row.sd:.4f}" if np.isfinite(row.sd) else ""
-    interval = f", {row.low:.4f} to {row.high:.4f}" if np.isfinite(row.low) else ""
-    return f"{row.measured:.4f}{spread} (n = {row.n:.0f}{interval})"
+    runs = ablation.runs_text(row)
+    return f"{row.measured:.4f}{spread} ({row.low:.4f} to {row.high:.4f}; {f'n = {runs}' if runs.isdigit() else runs})"
 
 
 def text(frame: pd.DataFrame, profile: str) -> str:
@@ -58,7 +59,7 @@ def text(frame: pd.DataFrame, profile: str) -> str:
         + tables.numbered(
             performance(frame),
             "tab-card-performance",
-            "Test results: mean ± standard deviation over seeds, number of seeds, and the 95 % interval of the "
-            "cluster bootstrap over patients.",
+            f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95 % interval of the cluster "
+            "bootstrap over patients, and how often it was trained.",
         )
     )

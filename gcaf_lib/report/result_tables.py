@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation import calibration, metrics, significance
-from gcaf_lib.report import paper, scorecard, tables
+from gcaf_lib.data import splits
+from gcaf_lib.evaluation import attainability, calibration, metrics, significance, worth
+from gcaf_lib.report import paper, tables, verdicts
 from gcaf_lib.report.style import CLASS_NAMES
 
 _NAMES = {
@@ -46,14 +47,20 @@ def metric_name(metric: str) -> str:
 def measured(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     """Metrics of the test part over seeds: index metric, columns mean, sd, n, low, high (fractions).
 
-    The interval is the cluster bootstrap's over patient groups, of the mean over seeds (`report.scorecard`).
+    The interval is the cluster bootstrap's over patient groups (`evaluation.worth`).
     """
-    values = scorecard.measure(records, dataset)
-    return pd.DataFrame.from_dict(values, orient="index", columns=["mean", "sd", "n", "low", "high"])
+    return pd.DataFrame.from_dict(worth.row(records, splits.clusters(dataset)), orient="index").rename(
+        columns={"value": "mean"}
+    )
 
 
-def beside_published(known: pd.DataFrame, figures: Sequence[paper.Figure]) -> pd.DataFrame:
-    """One row a published figure: the paper's, ours (mean ± sd), the interval, and where the paper's lies."""
+def beside_published(
+    known: pd.DataFrame, figures: Sequence[paper.Figure], made: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One row a published figure: the paper's, ours (mean ± sd), the interval, and the verdict.
+
+    made: (profile, protocol) of `known`.
+    """
     lines = []
     for f in figures:
         if f.metric not in known.index:
@@ -62,25 +69,35 @@ def beside_published(known: pd.DataFrame, figures: Sequence[paper.Figure]) -> pd
         decimals = 2 if f.unit == "%" else 4
         spread = f" ± {row['sd'] * scale:.{decimals}f}" if row["n"] > 1 else ""
         interval = f"{row['low'] * scale:.{decimals}f} to {row['high'] * scale:.{decimals}f}"
+        half = 0.5 * 10.0**-f.decimals / scale
         lines.append(
             {
                 "Metric": metric_name(f.metric) + (" (%)" if f.unit == "%" else ""),
                 "The paper": f"{f.value:.{f.decimals}f}",
                 "Measured": f"{row['mean'] * scale:.{decimals}f}{spread}",
                 "95 % interval": interval if np.isfinite(row["low"]) else "–",
-                "The paper's figure lies": _place(f, row),
+                "The published figure lies": verdicts.level(f.fraction, row["low"], row["high"], half, made),
             }
         )
     return pd.DataFrame(lines)
 
 
-def _place(figure: paper.Figure, row: pd.Series) -> str:
-    half = 0.5 * 10.0**-figure.decimals / (100 if figure.unit == "%" else 1)
-    if not np.isfinite(row["low"]):
-        return "–"
-    if figure.fraction > row["high"] + half:
-        return "above it"
-    return "below it" if figure.fraction < row["low"] - half else "inside"
+def hardest(known: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Which class has the smallest area here and in the paper (Section 5.5), of either kind of curve.
+
+    known: of `measured`.
+    """
+    said = []
+    for kind, word in (("auc", "ROC-AUC"), ("ap", "average precision")):
+        ours = {c: known.loc[f"{kind}_{c}", "mean"] for c in classes}
+        theirs = {c: paper.find("§5.5", metric=f"{kind}_{c}")[0] for c in classes}
+        here, there = min(ours, key=ours.get), min(theirs, key=lambda c: theirs[c].value)
+        figure = theirs[there]
+        said.append(
+            f"By {word} the hardest class here is {CLASS_NAMES[here].lower()} ({ours[here]:.4f}), in the paper "
+            f"{CLASS_NAMES[there].lower()} ({figure.value:.{figure.decimals}f})."
+        )
+    return " ".join(said)
 
 
 def class_report(records: Sequence[Any], which: str = "ema") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -118,16 +135,15 @@ def published_report() -> dict[tuple[str, str], float]:
     return out
 
 
-def accuracy_intervals(records: Sequence[Any], dataset: Any, draws: int = 2000) -> pd.DataFrame:
+def accuracy_intervals(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     """One row a seed: right answers, accuracy, Wilson's interval, and the cluster bootstrap's (percent)."""
-    groups = scorecard.clusters(dataset)
+    groups = splits.clusters(dataset)
     lines = []
     for r in records:
         labels, probs = r.labels(), r.probabilities()
         right = int((labels == probs.argmax(1)).sum())
         plain = significance.wilson(right, len(labels))
-        own = None if groups is None else groups[r.rows()]
-        grouped = significance.bootstrap(labels, probs, "accuracy", own, n=draws)
+        grouped = worth.row([r], groups, ["accuracy"])["accuracy"]
         lines.append(
             {
                 "Seed": str(r.seed),
@@ -151,6 +167,62 @@ def errors_by_image(records: Sequence[Any]) -> pd.DataFrame:
         raise ValueError("the records have different test parts: compare runs of one split only")
     wrong = sum((r.probabilities().argmax(1) != r.labels()).astype(int) for r in records)
     return pd.DataFrame({"row": rows, "label": records[0].labels(), "wrong": wrong, "seeds": len(records)})
+
+
+def confused(records: Sequence[Any]) -> str:
+    """Which two classes are confused most often, and whether errors are the images' or the seeds'."""
+    classes = _classes(records[0])
+    total = sum(metrics.confusion(r.labels(), r.probabilities()) for r in records)
+    wrong, seeds = int(total.sum() - np.trace(total)), f"{len(records)} seed{'s' * (len(records) > 1)}"
+    text = f"Summed over {seeds}, {wrong:,} of {int(total.sum()):,} answers are wrong."
+    if not wrong:
+        return text
+    pairs = {(i, j): int(total[i, j] + total[j, i]) for i in range(len(classes)) for j in range(i)}
+    pair = max(pairs, key=pairs.get)
+    names = [classes[k] for k in pair]
+    agrees = (
+        "as in the paper"
+        if set(names) == {"glioma", "meningioma"}
+        else "where the paper names glioma and meningioma"
+    )
+    text += (
+        f" The pair most often confused is {' and '.join(CLASS_NAMES[n].lower() for n in names)} ({pairs[pair]:,} answers, "
+        f"{pairs[pair] / wrong:.0%} of the wrong ones), {agrees}."
+    )
+    if len(records) == 1:
+        return (
+            f"{text} This is a single run: which errors are the images' and which the seed's can't be told."
+        )
+    image = errors_by_image(records)
+    ever, often = int((image["wrong"] > 0).sum()), int((image["wrong"] == len(records)).sum())
+    return (
+        f"{text} Of {len(image):,} test images {ever:,} were wrong at least once and {often:,} with every seed: the latter are hard "
+        "for this model however its training falls out; the rest are the seeds' chance."
+    )
+
+
+def published_headline(mean: pd.DataFrame) -> str:
+    """What the paper's accuracy and recalls say by themselves; mean: our `class_report`."""
+    supports, accuracy = paper.supports(), paper.find("§5.4", metric="accuracy")[0]
+    n = sum(supports.values())
+    (right,) = attainability.counts(accuracy.value, accuracy.decimals, n, percent=True)
+    interval = significance.wilson(right, n)
+    told = [
+        attainability.Reported(f.metric, f.value, f.decimals, f.unit == "%")
+        for f in paper.find("§5.4")
+        if f.metric == "accuracy" or f.metric.startswith("recall_")
+    ]
+    low, high = attainability.implied(supports, told, "recall_pituitary")
+    best = paper.published("§5.4", metric="recall_notumor")
+    ours = mean.loc[[c for c in supports if c in mean.index], "recall"].idxmax()
+    return (
+        f"The paper's {accuracy.value:.{accuracy.decimals}f} % can only be {right} right answers of {n}. Wilson's interval of that single "
+        f"result is {100 * interval.low:.1f} to {100 * interval.high:.1f} %: a rival model must lie well outside before one run can tell the two "
+        f"apart. With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f} %"
+        + (f" to {100 * high:.2f} %" if high - low > 5e-5 else "")
+        + f", which is {'above' if 100 * low > best else 'not above'} the {best:.2f} % of the no-tumour class that the paper calls the highest. "
+        f"Here the highest recall is that of {CLASS_NAMES[ours].lower()}. Whether the published figures can all be true together is asked in chapter 22."
+    )
 
 
 def calibrations(records: Sequence[Any]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation import calibration, clustered, trust, tumours
+from gcaf_lib.evaluation import calibration, clustered, trust, tumours, worth
 from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.report.style import CLASS_NAMES
 
@@ -61,26 +61,14 @@ def predictions(
     return np.concatenate(labels), np.concatenate(probs), np.concatenate(rows)
 
 
-def calibration_draws(
-    records: Sequence[Any], clusters: np.ndarray, which: str = "ema", scaled: bool = False, n: int = 1000
-) -> pd.DataFrame:
-    """Measures (columns) of the mean over seeds: first row the value, then n cluster-bootstrap draws."""
-    tables = []
-    for part in by_seed(records).values():
-        labels, probs, rows = predictions(part, which, scaled)
-        tables.append(trust.draws(labels, probs, clusters[rows], n=n))
-    return sum(tables) / len(tables)
-
-
-def calibration_table(
-    states: Mapping[str, pd.DataFrame], names: Sequence[str] = trust.MEASURES
-) -> pd.DataFrame:
-    """Long frame measure, state, value, low, high from `calibration_draws` of each state."""
-    lines = []
-    for name in names:
-        for state, frame in states.items():
-            one = clustered.interval(float(frame[name].iloc[0]), frame[name].to_numpy()[1:])
-            lines.append((name, state, *one))
+def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.DataFrame:
+    """Long frame measure, state, value, low, high from `worth.row` of each state, measures in the first's order."""
+    first = next(iter(states.values()))
+    lines = [
+        (name, state, found[name].value, found[name].low, found[name].high)
+        for name in first
+        for state, found in states.items()
+    ]
     return pd.DataFrame(lines, columns=["measure", "state", "value", "low", "high"])
 
 
@@ -112,7 +100,7 @@ def effects(
     """One row a setting: seeds, T, accuracy, and measures as value with the difference's interval against `against`.
 
     rows: label to records; wanted: labels in order; those without a record stay in, and say so. The
-    difference is taken on the seeds that both have, both drawn on the same samples.
+    difference is taken on the seeds (and folds) that both have, both drawn on the same samples.
     """
     lines = []
     for label in wanted:
@@ -120,29 +108,51 @@ def effects(
         if not records:
             lines.append({"Setting": label, "Seeds": "no run yet"})
             continue
-        same = {r.seed for r in records} & {r.seed for r in against}
-        mine = calibration_draws(records, clusters)
+        mine = worth.row(records, clusters, ("accuracy", "excess", *names))
         line = {
             "Setting": label,
-            "Seeds": str(len({r.seed for r in records})),
+            "Seeds": str(mine["accuracy"].n),
             "T": f"{np.mean([_fitted(r) for r in records]):.2f}",
-            "Accuracy": f"{mine['accuracy'].iloc[0]:.4f}",
-            "Conf. − acc.": f"{mine['excess'].iloc[0]:+.4f}",
+            "Accuracy": f"{mine['accuracy'].value:.4f}",
+            "Conf. − acc.": f"{mine['excess'].value:+.4f}",
         }
         reference = {r.key for r in records} <= {r.key for r in against}
-        if same and not reference:
-            pair = [calibration_draws([r for r in s if r.seed in same], clusters) for s in (records, against)]
+        gaps = {} if reference else worth.difference(records, against, clusters, names)
         for name in names:
-            text = f"{mine[name].iloc[0]:.4f}"
-            if reference or not same:
-                text += " (reference)" if reference else ""
-            else:
-                d = (pair[0][name] - pair[1][name]).to_numpy()
-                one = clustered.interval(float(d[0]), d[1:])
-                text += f" ({one.value:+.4f}; {one.low:+.4f} to {one.high:+.4f})"
+            text = f"{mine[name].value:.4f}" + (" (reference)" if reference else "")
+            if name in gaps:
+                text += f" ({gaps[name].value:+.4f}; {gaps[name].low:+.4f} to {gaps[name].high:+.4f})"
             line[NAMES[name].replace(", equal width", "")] = text
         lines.append(line)
     return pd.DataFrame(lines).fillna("–")
+
+
+def selective(
+    records: Sequence[Any], clusters: np.ndarray, coverage: np.ndarray, n: int = 400
+) -> pd.DataFrame:
+    """coverage, value, low, high: accuracy on the surest share, mean over seeds, all drawn on the same patients."""
+    sums = []
+    for part in by_seed(records).values():
+        labels, probs, rows = predictions(part)
+        f = trust.selective_at(labels, probs, coverage)
+        sums.append(np.vstack([f(np.ones((1, len(labels)))), clustered.of(f, clusters[rows], n)]))
+    mean = np.mean(sums, axis=0)
+    low, high = np.quantile(mean[1:], [0.025, 0.975], axis=0)
+    return pd.DataFrame({"coverage": coverage, "value": mean[0], "low": low, "high": high})
+
+
+def bins_sweep(
+    labels: np.ndarray, probs: np.ndarray, counts: Sequence[int] = (5, 10, 15, 20, 50), draws: int = 200
+) -> pd.DataFrame:
+    """kind, bins, value, low, high: ECE by number and kind of bins, and the middle 95 % of what a perfectly
+    calibrated model with these probabilities shows."""
+    others, lines = trust.perfect_labels(probs, draws), []
+    for kind, mass in (("equal width", False), ("equal mass", True)):
+        for bins in counts:
+            chance = [calibration.ece(other, probs, bins, mass) for other in others]
+            value = calibration.ece(labels, probs, bins, mass)
+            lines.append((kind, bins, value, *np.quantile(chance, [0.025, 0.975])))
+    return pd.DataFrame(lines, columns=["kind", "bins", "value", "low", "high"])
 
 
 def _fitted(record: Any, which: str = "ema") -> float:

@@ -1,0 +1,266 @@
+"""What a row of a table is worth: each metric's mean over seeds, its spread, its interval over patients.
+
+Every page that shows a number of some runs asks `row`, or `difference` for two rows: the same runs then give the
+same digits everywhere.
+
+Seeds test the same images. Folds of one seed test different images, each once. A metric that is a mean over images
+or comes of one confusion matrix (accuracy, recall, F1, κ, Brier …) is taken of all folds' answers together, seed by
+seed; macro-F1, too, is the mean over seeds of the macro-F1 of all folds together. A metric that depends on
+the number of images, or ranks scores of one model against each other (`PER_FOLD`: calibration errors, AUC, average
+precision), is taken fold by fold, and the folds' mean counts.
+
+Intervals: cluster bootstrap of the mean over seeds. Whole patient groups are drawn, and all answers to a group's
+images, of whichever seed and fold, come with it. Percentiles (Efron & Tibshirani 1993), but for calibration errors
+the basic interval, which takes out the bootstrap's bias (`clustered.basic`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import splits
+from gcaf_lib.data.dataset import Dataset
+from gcaf_lib.evaluation import calibration, clustered, weighted
+from gcaf_lib.evaluation.folds import by_seed
+from gcaf_lib.settings import DataSettings
+
+DRAWS = 2000
+SEED = 0
+BLOCK = 1_000_000  # weights at a time: 8 MB
+
+
+class Worth(NamedTuple):
+    """Mean over seeds, sample standard deviation over them (NaN for one), their number, 95 % interval."""
+
+    value: float
+    sd: float
+    n: int
+    low: float
+    high: float
+
+
+class Answers(NamedTuple):
+    """Test answers of one run or fold: rows (n,) of the dataset, labels (n,), probs (n, K), names of the K classes.
+
+    over: numbers of the classes that macro means run over (None: all K).
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    probs: np.ndarray
+    classes: Sequence[str]
+    over: Sequence[int] | None = None
+
+
+class Sample(NamedTuple):
+    """A metric of a row: values (S,) of each seed, draws (B,) of their mean over bootstrap samples."""
+
+    values: np.ndarray
+    draws: np.ndarray
+
+    def __sub__(self, other: Sample) -> Sample:
+        return Sample(self.values - other.values, self.draws - other.draws)
+
+
+def per_fold(metric: str) -> bool:
+    """Whether a metric is the mean over folds (calibration errors, AUC, average precision), not of all together."""
+    return metric in weighted.BINNED or bool({"auc", "ap"} & {metric.split("_")[0], metric.split("_")[-1]})
+
+
+def metrics(classes: Sequence[str]) -> list[str]:
+    """Names of all metrics that a row has: those of `metrics.summary`."""
+    return [*weighted.PLAIN, *(f"{m}_{name}" for name in classes for m in weighted.PER_CLASS)]
+
+
+def row(
+    records: Sequence[Any],
+    groups: np.ndarray,
+    names: Sequence[str] | None = None,
+    *,
+    keep: Sequence[str] | None = None,
+    pictures: np.ndarray | None = None,
+    which: str = "ema",
+    scaled: bool = False,
+    draws: int = DRAWS,
+) -> dict[str, Worth]:
+    """Metric to `Worth` (value, sd, n, low, high) of some runs of one setting: seeds, or folds × seeds.
+
+        groups = splits.clusters(dataset)
+        worth.row(records, groups)["macro_f1"].low
+
+    groups (N,): patient group of each row of the dataset (`splits.clusters`); there is no interval without them.
+    names: metrics of `metrics.summary` and `weighted.MORE` (default: all of the former). keep: judge only images of
+    these classes, macro means over them alone. pictures (N,): weigh each picture 1, however many copies of it are
+    tested (`worth.pictures`). which: `ema` or `raw` weights. scaled: after temperature scaling on validation.
+    Fractions, not percent. Seeds with fewer folds than others are left out (`folds.by_seed`). Raises `ValueError`
+    without records or groups.
+    """
+    seeds = of_records(records, keep, which, scaled)
+    names = metrics(records[0].settings.data.classes) if names is None else names
+    return {
+        name: summed(name, sample)
+        for name, sample in samples(seeds, groups, names, pictures=pictures, draws=draws).items()
+    }
+
+
+def difference(
+    first: Sequence[Any],
+    second: Sequence[Any],
+    groups: np.ndarray,
+    names: Sequence[str] = ("accuracy",),
+    *,
+    keep: Sequence[str] | None = None,
+    pictures: np.ndarray | None = None,
+    which: tuple[str, str] = ("ema", "ema"),
+    scaled: tuple[bool, bool] = (False, False),
+    draws: int = DRAWS,
+) -> dict[str, Worth]:
+    """Metric to `Worth` of first minus second, paired: the seeds (and folds) that both have, on the same images.
+
+    sd: of the paired differences over seeds; n: seeds compared, and an empty dictionary where there is none. The same
+    patients are drawn for both. keep: as in `row` (a four-class model beside a three-class one is judged on the
+    latter's classes). which, scaled: of first and second. Raises `ValueError` where a pair of runs was tested on
+    different images.
+    """
+    pair = paired(first, second)
+    if not pair[0]:
+        return {}
+    both = [of_records(side, keep, w, s) for side, w, s in zip(pair, which, scaled)]
+    for one, other in zip(*both):
+        tested = [np.sort(np.concatenate([a.rows for a in parts])) for parts in (one, other)]
+        if not np.array_equal(*tested):
+            raise ValueError("two runs to be compared have different test images; compare runs of one split")
+    a, b = (samples(seeds, groups, names, pictures=pictures, draws=draws) for seeds in both)
+    return {name: summed(name, a[name] - b[name], least=-np.inf) for name in names}
+
+
+def samples(
+    seeds: Sequence[Sequence[Answers]],
+    groups: np.ndarray,
+    names: Sequence[str],
+    *,
+    pictures: np.ndarray | None = None,
+    draws: int = DRAWS,
+) -> dict[str, Sample]:
+    """Metric to `Sample` of answers, seed by seed, each a list of its folds (one, on a split without folds).
+
+    For answers that are no run records (`floors`), and for more than an interval. Other arguments: see `row`.
+    """
+    if groups is None:
+        raise ValueError("intervals need the patient group of each image: give splits.clusters(dataset)")
+    if not len(seeds):
+        raise ValueError("no runs: nothing to take a mean of")
+    tested = np.unique(np.concatenate([part.rows for parts in seeds for part in parts]))
+    code = np.full(len(groups), -1)
+    code[tested], known = pd.factorize(np.asarray(groups)[tested], use_na_sentinel=False)
+    ready = [_Seed(parts, code, names, pictures) for parts in seeds]
+    size = max(1, BLOCK // max(len(one.code) for one in ready))
+    blocks = [[one(times) for one in ready] for times in _times(len(known), draws, size)]
+    out = {}
+    for name in names:
+        table = np.concatenate([np.stack([one[name] for one in block], axis=1) for block in blocks])
+        out[name] = Sample(table[0], weighted.mean_of_known(table[1:]))
+    return out
+
+
+def summed(metric: str, sample: Sample, level: float = 0.95, least: float = 0.0) -> Worth:
+    """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference)."""
+    values = sample.values[~np.isnan(sample.values)]
+    value = float(values.mean()) if len(values) else np.nan
+    sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan
+    if metric in weighted.BINNED:
+        one = clustered.basic(value, sample.draws, level, least)
+    else:
+        one = clustered.interval(value, sample.draws, level)
+    return Worth(value, sd, len(values), one.low, one.high)
+
+
+def pictures(dataset: Dataset) -> np.ndarray:
+    """Picture (N,) that each file of dataset.frame is a copy of: the groups of the `twins` manifest."""
+    source = "phantom" if dataset.banner else "mri"
+    return splits.load(DataSettings(source=source, protocol="twins"), dataset)["group"].to_numpy()
+
+
+def picture_weights(rows: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """Weights (n,) of tested rows that sum to 1 over the tested copies of each picture."""
+    _, number, count = np.unique(np.asarray(pictures)[rows], return_inverse=True, return_counts=True)
+    return 1 / count[number]
+
+
+class _Seed:
+    """All metrics of one seed as functions of how often each group was drawn, (B, groups) to (B,) each."""
+
+    def __init__(
+        self, parts: Sequence[Answers], code: np.ndarray, names: Sequence[str], pictures: np.ndarray | None
+    ):
+        rows = np.concatenate([part.rows for part in parts])
+        self.code = code[rows]
+        self.weight = None if pictures is None else picture_weights(rows, pictures)
+        ends = np.cumsum([0, *(len(part.rows) for part in parts)])
+        folds = [(slice(a, b), part) for a, b, part in zip(ends, ends[1:], parts)]
+        all_ = parts[0]._replace(
+            rows=rows,
+            labels=np.concatenate([part.labels for part in parts]),
+            probs=np.concatenate([part.probs for part in parts]),
+        )
+        together = [(slice(None), all_)]
+        self.functions: dict[str, list[tuple[slice, Callable]]] = {
+            name: [
+                (here, weighted.metric(name, one.labels, one.probs, one.classes, one.over))
+                for here, one in (folds if per_fold(name) else together)
+            ]
+            for name in names
+        }
+
+    def __call__(self, times: np.ndarray) -> dict[str, np.ndarray]:
+        w = times[:, self.code].astype(np.float64)
+        if self.weight is not None:
+            w *= self.weight
+        with np.errstate(invalid="ignore"):  # a fold of which nothing was drawn: 0/0, left out of the mean
+            return {
+                name: weighted.mean_of_known(np.stack([f(w[:, here]) for here, f in parts], axis=1))
+                for name, parts in self.functions.items()
+            }
+
+
+def _times(groups: int, draws: int, size: int) -> Iterator[np.ndarray]:
+    """How often each group is drawn, (B, groups): once each first, then `draws` bootstrap samples in blocks."""
+    yield np.ones((1, groups), np.int64)
+    rng = np.random.default_rng(SEED)
+    for start in range(0, draws, size):
+        yield rng.multinomial(groups, np.full(groups, 1 / groups), size=min(size, draws - start))
+
+
+def of_records(
+    records: Sequence[Any], keep: Sequence[str] | None = None, which: str = "ema", scaled: bool = False
+) -> list[list[Answers]]:
+    """The records' answers, seed by seed, each a list of its folds. Arguments: see `row`."""
+    return [[_answers(r, keep, which, scaled) for r in parts] for parts in by_seed(records).values()]
+
+
+def _answers(record: Any, keep: Sequence[str] | None, which: str, scaled: bool) -> Answers:
+    classes, rows, labels = record.settings.data.classes, record.rows(), record.labels()
+    probs = record.probabilities("test", which)
+    if scaled:
+        before = record.probabilities("validation", which)
+        probs = calibration.scale(probs, calibration.temperature(record.labels("validation"), before))
+    probs = probs / probs.sum(1, keepdims=True)
+    if keep is None:
+        return Answers(rows, labels, probs, classes)
+    over = [k for k, name in enumerate(classes) if name in keep]
+    chosen = np.isin(labels, over)
+    return Answers(rows[chosen], labels[chosen], probs[chosen], classes, over)
+
+
+def paired(first: Sequence[Any], second: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The runs of both whose seed and fold the other has as well."""
+
+    def name(record: Any) -> tuple:
+        return record.seed, record.settings.data.fold
+
+    common = {name(r) for r in first} & {name(r) for r in second}
+    return tuple([r for r in side if name(r) in common] for side in (first, second))

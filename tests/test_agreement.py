@@ -1,0 +1,244 @@
+"""The built pages agree: every number that stands on several of them is one number, rounded (slow, needs a site).
+
+`make test-site` runs this over the demo's site (SITE=_build/demo/_build/html) or the book's own (SITE=_build/html).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import bs4
+import pytest
+
+from gcaf_lib.report import ablation, paper
+from gcaf_lib.training import experiments
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = Path(os.environ.get("GCAF_SITE") or ROOT / "_build" / "html")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (SITE / "index.html").is_file(), reason=f"no site in {SITE}: run `make book`, or set GCAF_SITE"
+    ),
+]
+
+NUMBER = r"([+−-]?\d+(?:\.\d+)?)"
+CELL = re.compile(rf"{NUMBER}(?: ± [\d.]+)?(?: \[[\d.]+\])?(?: \({NUMBER} to {NUMBER})?")
+SPLITS = {"Random split": "paper", "Patients apart": "patients", "paper": "paper", "patients": "patients"}
+METRICS = {"Accuracy": "accuracy", "Accuracy (%)": "accuracy", "Macro F1": "macro_f1", "Macro F1 (%)": "macro_f1",
+           "ECE": "ece"}  # fmt: skip
+# chapter, its tables of Tables 4, 5, 6 and 8: levels, differences, differences with patients apart
+CHAPTERS = {
+    "Table 4": ("11_fusion", "tab-fusion", "tab-fusion-gaps", "tab-fusion-patients"),
+    "Table 5": ("12_mixup_ema", "tab-table-5", "tab-table-5-gaps", "tab-table-5-patients"),
+    "Table 6": ("13_comparison", "tab-table-6", "tab-table-6-gaps", "tab-table-6-patients"),
+    "Table 8": ("14_sensitivity", "tab-sensitivity", "tab-sensitivity-gaps", "tab-table-8-patients"),
+}
+
+
+class Printed(NamedTuple):
+    """A number as a page prints it: fractions, known to within `half`."""
+
+    where: str
+    value: float
+    half: float
+
+
+def printed(where: str, text: str, points: bool = False) -> Printed:
+    """The number in `text`; percentages (above 1) and points become fractions."""
+    value, decimals = float(text.replace("−", "-")), len(text.partition(".")[2])
+    scale = 100 if points or abs(value) > 1 else 1
+    return Printed(where, value / scale, 0.5 * 10.0**-decimals / scale)
+
+
+def plain(path: Path) -> bs4.BeautifulSoup:
+    """A page without its pictures and data, which are most of it and hold nothing to compare."""
+    text = re.sub(r"(?s)<(svg|script|style)\b.*?</\1>|base64,[^\"]*", "", path.read_text("utf-8"))
+    text = text.replace("\u00a0", " ").replace("&#160;", " ").replace("&nbsp;", " ")
+    return bs4.BeautifulSoup(text, "html.parser")
+
+
+class Pages:
+    """Every number of the site that others repeat: (what, split, end) to its printings."""
+
+    def __init__(self, site: Path):
+        self.site, self.found = site, defaultdict(list)
+        self.soups: dict[str, bs4.BeautifulSoup] = {}
+
+    def soup(self, page: str) -> bs4.BeautifulSoup:
+        if page not in self.soups:
+            self.soups[page] = plain(self.site / f"{page}.html")
+        return self.soups[page]
+
+    def table(self, page: str, name: str) -> list[dict[str, str]]:
+        """Rows of a table as head to text; the test fails where the page has no such table."""
+        table = self.soup(page).find("table", id=name)
+        assert table is not None, f"{page} has no table {name}"
+        heads = [cell.get_text(" ", strip=True) for cell in table.find("thead").find_all("th")]
+        rows = table.find("tbody").find_all("tr")
+        return [
+            dict(zip(heads, (c.get_text(" ", strip=True) for c in row.find_all(["td", "th"]))))
+            for row in rows
+        ]
+
+    def add(self, what: str, split: str, where: str, cell: str, points: bool = False) -> None:
+        """`94.50 ± 0.08 (92.63 to 96.16; n = 3)`, or less of it; cells without a number hold nothing to compare."""
+        match = CELL.match(cell)
+        for end, text in zip(("value", "low", "high"), match.groups() if match else ()):
+            if text:
+                self.found[what, split, end].append(printed(where, text, points))
+
+
+def columns(pages: Pages, page: str, name: str, rows: dict[str, str], heads: dict[str, str]) -> None:
+    """A table with metrics down (rows: label to metric) and splits across (heads: column to split)."""
+    for row in pages.table(page, name):
+        label = next(iter(row.values()))
+        for head, split in heads.items():
+            if label in rows and head in row:
+                pages.add(rows[label], split, f"{page}#{name}", row[head])
+
+
+def interval(pages: Pages, what: str, where: str, cell: str) -> None:
+    """The column `95 % interval` on the random split."""
+    ends = re.match(rf"{NUMBER} to {NUMBER}", cell)
+    for end, text in zip(("low", "high"), ends.groups() if ends else ()):
+        pages.found[what, "paper", end].append(printed(where, text))
+
+
+def levels(pages: Pages) -> None:
+    """The proposed model's accuracy, macro-F1 and ECE, wherever they stand."""
+    two = {name: SPLITS[name] for name in ("Random split", "Patients apart")}
+    for page, names in {
+        "index": ["tab-scorecard"],
+        "scorecard": ["tab-score-abstract", "tab-score-section-5-4", "tab-score-table-7"],
+        "model_card": ["tab-card-performance"],
+    }.items():
+        for name in names:
+            columns(pages, page, name, METRICS, two)
+    cards = [card.get_text(" ", strip=True) for card in pages.soup("index").select(".gcaf-lead > div")]
+    for split, text in zip(("paper", "patients"), cards[1:]):
+        found = re.match(rf"{NUMBER} %.*: {NUMBER} to {NUMBER} %", text)
+        for end, number in zip(("value", "low", "high"), found.groups() if found else ()):
+            pages.found["accuracy", split, end].append(printed("index, first lines", number))
+    ladder = {"Proposed model": "accuracy"}, {"paper": "paper", "patients": "patients"}
+    columns(pages, "notebooks/17_leakage_ladder", "tab-ladder-accuracy", *ladder)
+    columns(pages, "notebooks/17_leakage_ladder", "tab-ladder-f1", {"Proposed model": "macro_f1"}, ladder[1])
+    for page, name in (("07_classification", "tab-headline"), ("09_reliability", "tab-reliability")):
+        for row in pages.table(f"notebooks/{page}", name):
+            if (metric := METRICS.get(row["Metric"])) is not None:
+                pages.add(metric, "paper", f"{page}#{name}", row["Measured"])
+                interval(pages, metric, f"{page}#{name}", row["95 % interval"])
+    for page, name, heads in (
+        ("19_calibration", "tab-calibration-intervals", {"as trained": "paper"}),
+        (
+            "19_calibration",
+            "tab-calibration-patients",
+            {"random split": "paper", "patients apart": "patients"},
+        ),
+    ):
+        if (
+            name == "tab-calibration-patients"
+            and pages.soup(f"notebooks/{page}").find("table", id=name) is None
+        ):
+            continue  # no run with patients apart
+        for row in pages.table(f"notebooks/{page}", name):
+            for head, cell in row.items():
+                split = heads.get(re.sub(r" \(.*", "", head))
+                if row["Measure"] == "ECE, equal width" and split:
+                    pages.add("ece", split, f"{page}#{name}", cell)
+    for place, (page, name, *_) in CHAPTERS.items():
+        own = next(iter(ablation.proposed(ablation.TABLES[place])))
+        own = {"Table 4": "gcaf", "Table 5": "Mixup and EMA (proposed)"}.get(place, own)
+        row = next(r for r in pages.table(f"notebooks/{page}", name) if next(iter(r.values())) == own)
+        for head in row:
+            if head in METRICS:
+                pages.add(METRICS[head], "paper", f"{page}#{name}", row[head])
+        interval(pages, "accuracy", f"{page}#{name}", row["95 % interval"])
+
+
+def differences(pages: Pages) -> None:
+    """Accuracy of the rows of Tables 4, 5, 6 and 8 minus the proposed model's."""
+    fusions = experiments.experiment("table-4").rows
+    names = {row.overrides.get("model.fusion", "gcaf"): row.label for row in fusions}
+    for place, (page, _, random, apart) in CHAPTERS.items():
+        published = {f.row for f in paper.find(place)}
+        score = f"tab-score-{place.lower().replace(' ', '-')}-differences"
+        for row in pages.table("scorecard", score):
+            for head in ("Random split", "Patients apart"):
+                if row["Metric"] == "Accuracy":
+                    pages.add(
+                        f"{place}: {row['Row']}", SPLITS[head], f"scorecard#{score}", row[head], points=True
+                    )
+        for name, split in ((random, "paper"), (apart, "patients")):
+            for row in pages.table(f"notebooks/{page}", name):
+                label = names.get(next(iter(row.values())), next(iter(row.values()))).replace(" = ", " ")
+                if label in published:
+                    pages.add(f"{place}: {label}", split, f"{page}#{name}", row["Measured"], points=True)
+    for name, split in (("tab-tests", "paper"), ("tab-tests-patients", "patients")):
+        for row in pages.table("notebooks/15_significance", name):
+            what = f"Table {row['Table']}: {row['Row']}"
+            pages.add(what, split, f"15_significance#{name}", row["Measured"], points=True)
+
+
+def contradictions(found: dict[tuple[str, str, str], list[Printed]]) -> list[str]:
+    """Numbers that no single value rounds to."""
+    out = []
+    for name, seen in found.items():
+        low, high = max(seen, key=lambda p: p.value - p.half), min(seen, key=lambda p: p.value + p.half)
+        if low.value - low.half > high.value + high.half - 1e-9:  # ends that only touch are two numbers
+            out.append(
+                f"{', '.join(name)}: {high.value:.4f} ({high.where}) against {low.value:.4f} ({low.where})"
+            )
+    return out
+
+
+@pytest.fixture(scope="module")
+def pages() -> Pages:
+    made = Pages(SITE)
+    levels(made)
+    differences(made)
+    return made
+
+
+def test_numbers_that_stand_on_several_pages_agree(pages):
+    assert not (wrong := contradictions(pages.found)), "\n".join(wrong)
+
+
+def test_the_comparison_has_something_to_compare(pages):
+    if "not yet run" in pages.soup("index").select(".gcaf-lead > div")[1].get_text():
+        pytest.skip("no run of the proposed model is on these pages")
+    for what, least in (("accuracy", 9), ("macro_f1", 7), ("ece", 6)):
+        where = {p.where for p in pages.found[what, "paper", "value"]}
+        assert len(where) >= least, f"{what} on the random split was found on {sorted(where)} only"
+        ends = {p.where for p in pages.found[what, "paper", "low"]}
+        assert len(ends) >= 4, f"the interval of {what} was found on {sorted(ends)} only"
+
+
+def test_two_printings_that_no_number_rounds_to_are_found():
+    good = [printed("a", "94.5"), printed("b", "0.9450"), printed("c", "94.50")]
+    assert contradictions({("accuracy", "paper", "value"): good}) == []
+    for wrong in ("94.56", "0.9451", "94.6"):
+        bad = contradictions({("accuracy", "paper", "value"): [*good, printed("d", wrong)]})
+        assert len(bad) == 1 and "(d)" in bad[0], wrong
+
+
+def test_no_page_gives_a_miniature_the_word_reproduced(pages):
+    if "(profile paper," in pages.soup("index").get_text():
+        pytest.skip("the pages show the paper's own model")
+    # the scorecard says whose word it is; what changed may name the old words, and the reference the code's
+    allowed = {"scorecard.html": "the word reproduced is kept for"}
+    for path in sorted(SITE.rglob("*.html")):
+        if (
+            "_static" in path.parts
+            or "_modules" in path.parts
+            or path.name in ("changelog.html", "reference.html")
+        ):
+            continue
+        text = " ".join(plain(path).get_text(" ").split())
+        text = text.replace(allowed.get(path.name) or "\0", "").replace("reproduced.csv", "")
+        near = re.search(r".{60}\breproduced\b.{60}", text, re.IGNORECASE)
+        assert not near, f"{path.name}: {near[0]}"

@@ -1,0 +1,72 @@
+"""Verdicts at their turning points: inside, above, below, undecided, nothing run; and whose word "reproduced" is."""
+
+import numpy as np
+import pytest
+
+from gcaf_lib.report import verdicts
+
+OURS, THEIRS = ("cpu", "paper"), ("paper", "paper")
+NONE = np.nan
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "made", "word"),
+    [
+        (0.95, 0.96, OURS, "inside our interval"),
+        (0.96, 0.97, OURS, "below our interval"),
+        (0.90, 0.95, OURS, "above our interval"),
+        (NONE, NONE, OURS, "not measured"),
+        (0.95, 0.96, THEIRS, "reproduced"),
+        (0.90, 0.95, THEIRS, "above our interval"),
+        # the paper's network, but not the split of which the paper speaks
+        (0.95, 0.96, ("paper", "patients"), "inside our interval"),
+    ],
+)
+def test_a_level(low, high, made, word):
+    assert verdicts.level(0.9573, low, high, made=made) == word
+
+
+def test_a_figure_printed_with_few_digits_gets_half_a_step():
+    assert verdicts.level(0.957, 0.9574, 0.96, 0.0005) == verdicts.INSIDE
+    assert verdicts.level(0.957, 0.9576, 0.96, 0.0005) == verdicts.BELOW
+    assert verdicts.level(0.957, 0.95, 0.9566, 0.0005) == verdicts.INSIDE
+    assert verdicts.level(0.957, 0.95, 0.9564, 0.0005) == verdicts.ABOVE
+
+
+@pytest.mark.parametrize(
+    ("published", "low", "high", "made", "word"),
+    [
+        (-0.02, -0.03, -0.01, OURS, "inside our interval, told from 0"),
+        (-0.02, -0.03, 0.01, OURS, "inside our interval, not told from 0"),
+        (-0.02, -0.01, 0.01, OURS, "below our interval, not told from 0"),
+        (-0.02, 0.01, 0.02, OURS, "below our interval, told from 0"),
+        (-0.02, -0.05, -0.03, OURS, "above our interval, told from 0"),
+        (-0.02, -0.03, -0.01, THEIRS, "reproduced"),
+        (-0.02, -0.03, 0.01, THEIRS, "inside our interval, not told from 0"),
+        (-0.02, -0.03, -0.01, ("paper", "patients"), "inside our interval, told from 0"),
+        (NONE, 0.01, 0.02, THEIRS, "ours is told from 0"),
+        (NONE, -0.01, 0.0, OURS, "ours is not told from 0"),
+        (-0.02, NONE, NONE, THEIRS, "not measured"),
+    ],
+)
+def test_a_difference(published, low, high, made, word):
+    assert verdicts.difference(published, low, high, made=made) == word
+
+
+def test_styles():
+    words = [
+        verdicts.REPRODUCED,
+        verdicts.INSIDE,
+        verdicts.ABOVE,
+        verdicts.BELOW,
+        verdicts.IMPOSSIBLE,
+        verdicts.OPEN,
+    ]
+    assert [verdicts.style(w) for w in words] == [
+        "inside",
+        "inside",
+        "outside",
+        "outside",
+        "impossible",
+        "open",
+    ]

@@ -1,0 +1,323 @@
+"""What a row of runs is worth: against plain definitions, by hand, and where the truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from gcaf_lib.evaluation import calibration, clustered, metrics, significance, worth
+from gcaf_lib.settings import CLASSES
+
+IMAGES = 220
+GROUPS = np.arange(IMAGES) // 4
+TUMOURS = tuple(name for name in CLASSES if name != "notumor")
+
+
+@dataclass
+class Run:
+    """A record: test rows are a fifth of the images (with a fold) or the first hundred."""
+
+    seed: int
+    fold: int | None = None
+    classes: tuple[str, ...] = CLASSES
+    skill: float = 1.5
+
+    @property
+    def settings(self):
+        return SimpleNamespace(data=SimpleNamespace(fold=self.fold, classes=self.classes))
+
+    @property
+    def key(self):
+        return f"{self.seed}/{self.fold}/{self.skill}/{self.classes}"
+
+    def rows(self, part="test"):
+        rows = np.arange(100) if self.fold is None else np.flatnonzero(GROUPS % 5 == self.fold)
+        return rows[np.isin(rows // 2 % 4, [CLASSES.index(name) for name in self.classes])]
+
+    def labels(self, part="test"):
+        names = [CLASSES[k] for k in self.rows() // 2 % 4]
+        return np.array([self.classes.index(name) for name in names])
+
+    def probabilities(self, part="test", which="ema"):
+        rng = np.random.default_rng([self.seed, 9 if self.fold is None else self.fold, which == "raw"])
+        k = len(self.classes)
+        z = rng.normal(size=(len(self.rows()), k)) + self.skill * np.eye(k)[self.labels()]
+        p = np.exp(z).astype(np.float32)
+        return p / p.sum(1, keepdims=True)
+
+
+FOLDED = [Run(seed, fold) for seed in (0, 1) for fold in range(5)]
+
+
+def together(runs, f):
+    """f(labels, probs) of the answers of some folds end to end."""
+    return f(np.concatenate([r.labels() for r in runs]), np.concatenate([r.probabilities() for r in runs]))
+
+
+def test_one_run_has_the_values_of_the_summary_and_no_spread():
+    run = Run(0)
+    found = worth.row([run], GROUPS, draws=20)
+    plain = metrics.summary(run.labels(), run.probabilities())
+    assert set(found) == set(plain)
+    for name, value in plain.items():
+        assert found[name].value == pytest.approx(value, abs=1e-6), name
+        assert found[name].n == 1 and np.isnan(found[name].sd)
+
+
+def test_seeds_are_averaged_and_spread_with_n_minus_one():
+    runs = [Run(seed) for seed in range(3)]
+    each = [metrics.summary(r.labels(), r.probabilities())["macro_f1"] for r in runs]
+    got = worth.row(runs, GROUPS, ["macro_f1"], draws=20)["macro_f1"]
+    assert got.value == pytest.approx(np.mean(each)) and got.n == 3
+    assert got.sd == pytest.approx(np.std(each, ddof=1))
+
+
+def test_folds_are_pooled_or_averaged_as_the_metric_asks():
+    seeds = [[r for r in FOLDED if r.seed == seed] for seed in (0, 1)]
+    got = worth.row(FOLDED, GROUPS, ["accuracy", "macro_f1", "kappa", "nll", "ece", "macro_auc", "ap_glioma", "micro_ap"],
+                    draws=20)  # fmt: skip
+    whole = [together(parts, metrics.summary) for parts in seeds]
+    single = [[metrics.summary(r.labels(), r.probabilities()) for r in parts] for parts in seeds]
+    for name, one in got.items():
+        pooled = [found[name] for found in whole]
+        apart = [np.mean([found[name] for found in parts]) for parts in single]
+        want = apart if name in ("ece", "macro_auc", "ap_glioma", "micro_ap") else pooled
+        assert one.value == pytest.approx(np.mean(want), abs=1e-6), name
+        assert one.sd == pytest.approx(np.std(want, ddof=1), abs=1e-6) and one.n == 2
+        if name not in ("accuracy", "nll"):  # means over images, of folds of one size: no matter how
+            assert np.mean(pooled) != pytest.approx(np.mean(apart), abs=1e-5), "a case that tells them apart"
+
+
+def test_all_seeds_of_an_image_are_drawn_together():
+    run = Run(0)
+    one, both = (worth.row(runs, GROUPS, ["accuracy"])["accuracy"] for runs in ([run], [run, Run(1)]))
+    plain = significance.draws(run.labels(), run.probabilities(), "accuracy", GROUPS[run.rows()], n=2000)
+    assert one[3:] == tuple(np.quantile(plain, [0.025, 0.975]))
+    mean = np.mean([r.probabilities().argmax(1) == r.labels() for r in (run, Run(1))], axis=0)
+    by = np.bincount(GROUPS[run.rows()], mean)
+    times = np.random.default_rng(0).multinomial(25, np.full(25, 1 / 25), size=2000)
+    assert both[3:] == pytest.approx(tuple(np.quantile(times @ by / times.sum(1) / 4, [0.025, 0.975])))
+
+
+def test_the_digits_depend_on_nothing_but_the_runs():
+    names = ["accuracy", "ece", "macro_f1"]
+    a = worth.row(FOLDED, GROUPS, names)
+    b = worth.row(FOLDED[::-1], GROUPS.astype(str), names[::-1])
+    assert all(a[name] == pytest.approx(b[name], abs=1e-12) for name in names)
+
+
+def test_there_is_no_interval_without_patients():
+    with pytest.raises(ValueError, match="patient group"):
+        worth.row([Run(0)], None, ["accuracy"])
+    with pytest.raises(ValueError, match="no runs"):
+        worth.row([], GROUPS, ["accuracy"])
+
+
+# --- classes, pictures, pairs ---
+
+
+def test_macro_means_run_over_the_tasks_own_classes():
+    """A four-class model asked of tumours only is averaged over three; no-tumour would add a recall of 0."""
+    run = Run(0, skill=3.0)
+    own = [CLASSES.index(name) for name in TUMOURS]
+    chosen = np.isin(run.labels(), own)
+    truth, said = run.labels()[chosen], run.probabilities()[chosen].argmax(1)
+    got = worth.row([run], GROUPS, ["macro_f1", "macro_recall", "accuracy"], keep=TUMOURS, draws=50)
+    for name, f in (("macro_f1", sk.f1_score), ("macro_recall", sk.recall_score)):
+        assert got[name].value == pytest.approx(f(truth, said, labels=own, average="macro"))
+        assert got[name].value != pytest.approx(
+            f(truth, said, labels=range(4), average="macro", zero_division=0)
+        )
+    assert got["accuracy"].value == pytest.approx((truth == said).mean())
+    three = Run(0, classes=TUMOURS)
+    assert worth.row([three], GROUPS, ["macro_f1"], draws=50)["macro_f1"].value == pytest.approx(
+        sk.f1_score(three.labels(), three.probabilities().argmax(1), average="macro")
+    )
+
+
+@pytest.mark.parametrize("runs", [[Run(0), Run(1)], FOLDED, [Run(0, classes=TUMOURS)]])
+@pytest.mark.parametrize("by_picture", [False, True])
+def test_every_interval_holds_its_own_value(runs, by_picture):
+    weights = np.arange(IMAGES) // 2 if by_picture else None
+    names = [n for n in worth.metrics(runs[0].classes) if n != "ece"]  # whose interval is of the truth
+    for name, one in worth.row(runs, GROUPS, names, pictures=weights, draws=500).items():
+        assert one.low <= one.value <= one.high, name
+
+
+def copies(wrong: int) -> tuple[worth.Answers, np.ndarray, np.ndarray]:
+    """81 copies of one picture of class 0, right but for `wrong` of them, and nine pictures of class 1, all wrong."""
+    labels = np.r_[np.zeros(81, int), np.ones(9, int)]
+    said = np.r_[np.ones(wrong, int), np.zeros(81 - wrong + 9, int)]
+    pictures = np.r_[np.zeros(81, int), np.arange(1, 10)]
+    return worth.Answers(np.arange(90), labels, np.eye(2)[said], ("a", "b")), pictures, pictures
+
+
+def test_81_copies_of_one_picture_weigh_one():
+    answers, pictures, groups = copies(0)
+    names = ["accuracy", "recall_a", "recall_b", "macro_f1"]
+    plain, by = (worth.samples([[answers]], groups, names, pictures=p) for p in (None, pictures))
+    assert plain["accuracy"].values == pytest.approx(81 / 90) and by["accuracy"].values == pytest.approx(0.1)
+    assert by["recall_a"].values == 1 and by["recall_b"].values == 0
+    assert by["macro_f1"].values == pytest.approx((2 * 1 / (1 + 10) + 0) / 2)
+    # some copies wrong: the picture is right by its share of copies
+    half = worth.samples([[copies(27)[0]]], groups, names, pictures=pictures)
+    assert half["accuracy"].values == pytest.approx(54 / 81 / 10)
+    # each picture once: nothing changes
+    alone = worth.samples([[answers]], groups, names, pictures=np.arange(90))
+    for name in names:
+        np.testing.assert_allclose(alone[name].draws, plain[name].draws)
+
+
+def test_a_picture_weighs_one_among_the_tested_copies_only():
+    pictures = np.array([7, 7, 7, 8, 9, 9])
+    np.testing.assert_allclose(worth.picture_weights(np.array([0, 2, 3, 4]), pictures), [0.5, 0.5, 1, 1])
+
+
+def test_pictures_are_the_groups_of_the_twins_manifest(phantom_root):
+    from gcaf_lib.data import dataset as datasets
+    from gcaf_lib.data import splits
+    from gcaf_lib.settings import DataSettings
+
+    frame = datasets.index(phantom_root)
+    data = datasets.Dataset(phantom_root, frame, datasets.data_hash(frame), datasets.PHANTOM_BANNER)
+    split = splits.load(DataSettings(source="phantom", protocol="twins"), data)
+    assert worth.pictures(data).tolist() == split["group"].tolist()
+
+
+def test_a_difference_is_paired():
+    """The same model twice differs by nothing, for certain; its interval of levels is wide."""
+    runs = [Run(0), Run(1)]
+    none = worth.difference(runs, runs, GROUPS, ["accuracy", "ece", "macro_auc"], draws=200)
+    assert all(one[:2] == (0, 0) and one.n == 2 and one[3:] == (0, 0) for one in none.values())
+    better = [Run(0, skill=4.0), Run(1, skill=4.0)]
+    gap = worth.difference(better, runs, GROUPS, ["accuracy"], draws=500)["accuracy"]
+    each = [b.probabilities().argmax(1) == b.labels() for b in better]
+    other = [b.probabilities().argmax(1) == b.labels() for b in runs]
+    by_seed = [a.mean() - b.mean() for a, b in zip(each, other)]
+    assert gap.value == pytest.approx(np.mean(by_seed)) and gap.sd == pytest.approx(np.std(by_seed, ddof=1))
+    assert 0 < gap.low < gap.value < gap.high
+    back = worth.difference(runs, better, GROUPS, ["accuracy"], draws=500)["accuracy"]
+    assert (back.value, back.low, back.high) == pytest.approx((-gap.value, -gap.high, -gap.low))
+
+
+def test_pairs_that_overlap_as_levels_can_be_told_apart_as_differences():
+    """Positive control: one model is right wherever the other is, and on a few images more."""
+    rows, labels = np.arange(200), np.zeros(200, int)
+    right = np.arange(200) % 4 > 0
+    more = right | (np.arange(200) % 20 == 0)
+    both = [[[worth.Answers(rows, labels, np.eye(2)[(~r).astype(int)], ("a", "b"))]] for r in (right, more)]
+    low, high = (worth.samples(s, rows, ["accuracy"])["accuracy"] for s in both)
+    levels = [worth.summed("accuracy", s) for s in (low, high)]
+    assert levels[1].low < levels[0].high, "the levels overlap"
+    assert worth.summed("accuracy", high - low).low > 0
+
+
+def test_runs_are_paired_by_seed_and_fold_and_on_the_same_images():
+    first = [Run(0, 0), Run(0, 1), Run(1, 0), Run(2, 0)]
+    one, other = worth.paired(first, [Run(0, 1, skill=4.0), Run(1, 0, skill=4.0), Run(3, 0)])
+    assert [(r.seed, r.fold) for r in one] == [(r.seed, r.fold) for r in other] == [(0, 1), (1, 0)]
+    assert worth.difference([Run(0)], [Run(1)], GROUPS) == {}
+    with pytest.raises(ValueError, match="different test images"):
+        worth.difference([Run(0)], [Run(0, classes=TUMOURS)], GROUPS)
+    same = worth.difference([Run(0)], [Run(0, classes=TUMOURS)], GROUPS, keep=TUMOURS, draws=20)
+    assert same["accuracy"].n == 1
+
+
+def test_the_temperature_is_fitted_on_validation_not_on_test():
+    """Validation answers that are sure and often wrong ask for a high temperature, whatever the test part is like."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 100)
+    sure = np.full((100, 4), 0.01)
+    sure[np.arange(100), np.where(np.arange(100) % 3, labels, (labels + 1) % 4)] = 0.97
+    run = Run(0)
+    test = run.labels(), run.probabilities()
+    run.labels = lambda part="test": labels if part == "validation" else test[0]
+    run.probabilities = lambda part="test", which="ema": sure if part == "validation" else test[1]
+    t = calibration.temperature(labels, sure)
+    assert t > 1.5
+    want = calibration.nll(test[0], calibration.scale(test[1], t))
+    names = ["nll", "accuracy"]
+    plain, scaled = (worth.row([run], GROUPS, names, scaled=s, draws=20) for s in (False, True))
+    assert scaled["nll"].value == pytest.approx(want) and plain["nll"].value != pytest.approx(want, abs=0.01)
+    gap = worth.difference([run], [run], GROUPS, names, scaled=(True, False), draws=20)
+    assert gap["nll"].value == pytest.approx(want - plain["nll"].value) and gap["accuracy"].value == 0
+
+
+def test_a_fold_given_twice_is_refused():
+    with pytest.raises(ValueError, match="fold"):
+        worth.row([Run(0), Run(0, skill=2.0)], GROUPS, ["accuracy"])
+
+
+# --- the calibration error's interval, where the truth is known ---
+
+
+def simulated(shift: float, seed: int, n: int = 300) -> tuple[float, np.ndarray]:
+    """ECE and its draws of n patients with two like images each, right `shift` less often than the confidence says."""
+    rng = np.random.default_rng(seed)
+    confidence = 0.5 + 0.5 * rng.beta(2, 0.6, n)
+    hit = rng.random(n) < np.clip(confidence - shift, 0, 1)
+    probs = np.column_stack([confidence, 1 - confidence]).repeat(2, axis=0)
+    answers = worth.Answers(np.arange(2 * n), np.where(hit, 0, 1).repeat(2), probs, ("a", "b"))
+    sample = worth.samples([[answers]], np.arange(n).repeat(2), ["ece"], draws=200)["ece"]
+    return float(sample.values[0]), sample.draws
+
+
+@pytest.mark.parametrize(
+    "shift, percentile, basic", [(0.0, 0.05, 0.5), (0.05, 0.85, 0.8), (0.15, 0.99, 0.88)]
+)
+def test_the_basic_interval_of_an_ece_covers_the_truth_where_percentiles_do_not(shift, percentile, basic):
+    """At 0, the worst case, percentiles never hold the truth; far from it both nearly reach their level.
+
+    Confidence never falls below 0.5, so a constant shift below that is the true ECE.
+    """
+    held = {"percentile": 0, "basic": 0}
+    for seed in range(60):
+        value, draws = simulated(shift, seed)
+        one = {
+            "percentile": clustered.interval(value, draws),
+            "basic": worth.summed("ece", worth.Sample(np.array([value]), draws)),
+        }
+        for name, i in one.items():
+            held[name] += i.low <= shift <= i.high
+    assert held["basic"] >= 60 * basic
+    assert held["percentile"] <= 60 * percentile
+    assert held["basic"] >= held["percentile"] or shift > 0.1
+
+
+def test_the_basic_interval_by_hand():
+    draws = np.linspace(0.03, 0.05, 2001)
+    one = clustered.basic(0.035, draws)
+    assert one == pytest.approx((0.035, 0.07 - 0.0495, 0.07 - 0.0305))
+    assert clustered.basic(0.01, draws, least=0)[1:] == (0, 0)
+    gap = worth.summed("ece", worth.Sample(np.array([0.0]), np.linspace(-0.01, 0.03, 5)), least=-np.inf)
+    assert gap.low < 0 < gap.high, "a difference of errors may be negative"
+    level = worth.summed("ece", worth.Sample(np.array([0.01]), np.linspace(0.005, 0.03, 101)))
+    assert level.low == 0 < level.high, "an error may not"
+
+
+def test_the_papers_ece_lies_outside_the_corrected_interval_of_the_issue():
+    """Percentiles from 0.0298 to 0.0496 held the published 0.0441; what they were corrected to does not."""
+    one = clustered.basic(0.03485, np.linspace(0.0298, 0.0496, 1001), level=1.0, least=0)
+    assert one[1:] == pytest.approx((0.0201, 0.0399)) and not one.low <= 0.0441 <= one.high
+
+
+# --- one number everywhere ---
+
+
+def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
+    from gcaf_lib.report import rungs, scorecard
+
+    monkeypatch.setattr(scorecard.splits, "clusters", lambda dataset: GROUPS)
+    found = scorecard.measure(FOLDED, None)
+    assert found == worth.row(FOLDED, GROUPS)
+    ladder = rungs.pooled(FOLDED, GROUPS, np.arange(IMAGES) // 2)
+    assert [ladder[k] for k in ("accuracy", "low", "high")] == list(np.array(found["accuracy"])[[0, 3, 4]])
+    assert [ladder[k] for k in ("macro_f1", "f1_low", "f1_high")] == list(
+        np.array(found["macro_f1"])[[0, 3, 4]]
+    )
+    assert (ladder["seeds"], ladder["folds"], ladder["images"]) == (2, 5, IMAGES)
+    assert np.isnan(rungs.pooled(FOLDED, GROUPS)["picture"])
