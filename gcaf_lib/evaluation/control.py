@@ -195,14 +195,14 @@ def _stage0(settings: Settings, seed: int, data: Work, folder: Path) -> dict[str
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """One row a map, method, place and projection_norm of the trained models: means over seeds, and a verdict.
 
-    low, high: pointing with the worst and the best seed; blind: most that the same map of an untrained model
-    or of shuffled labels points at the mark, whatever its projection. verdict: `says nothing` where a model,
+    low, high: pointing with the worst and the best seed; blind: how often the same map of untrained models
+    (mean over seeds) or of shuffled labels points at the mark, whichever is more, whatever the projection. verdict: `says nothing` where a model,
     or the backbone alone whose map it is, is not right on `RIGHT`; else `passes` where low is at least
     `ENOUGH` and blind at most `LEAK`; else `fails`.
     """
     keys = ["map", "method", "place"]
     trained = table["kind"] == TRAINED
-    blind = table[~trained].groupby(keys)["pointing"].max()
+    blind = table[~trained].groupby([*keys, "kind"])["pointing"].mean().groupby(keys).max()
     lines = []
     for (norm, *key), part in table[trained].groupby(["projection_norm", *keys], sort=False):
         able = part[["accuracy", "alone"]].min(axis=None)

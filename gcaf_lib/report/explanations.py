@@ -54,6 +54,7 @@ def control_table(judged: pd.DataFrame) -> pd.DataFrame:
                 f"{share(v)} ({share(a)} to {share(b)})"
                 for v, a, b in judged[["pointing", "low", "high"]].to_numpy(float)
             ],
+            "Or near it": [share(v) for v in judged["tolerant"]],
             "Nothing learnt": [share(v) for v in judged["blind"]],
             "Energy inside": [share(v) for v in judged["energy"]],
             "Verdict": np.where(judged["map"] == tumours.RANDOM, "–", judged["verdict"]),
@@ -74,9 +75,8 @@ def control_bars(judged: pd.DataFrame) -> Drawing:
     axes = np.atleast_1d(fig.subplots(1, len(panels), sharey=True))
     for ax, (norm, part) in zip(axes, panels.items()):
         y = np.arange(len(part))
-        colours = [
-            OURS if v == control.PASSES else ACCENT if v == control.FAILS else MUTED for v in part["verdict"]
-        ]
+        colours = part["verdict"].map({control.PASSES: OURS, control.FAILS: ACCENT}).fillna(MUTED)
+        colours[part["map"] == tumours.RANDOM] = MUTED
         ax.barh(y, part["pointing"], color=colours, height=0.7)
         ax.hlines(y, part["low"], part["high"], color="black", lw=1)
         ax.axvline(part["chance"].mean(), color=MUTED, ls=":", lw=1)
