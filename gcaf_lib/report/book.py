@@ -179,7 +179,7 @@ def _train(sources: list[Path], profile: str, workers: int, progress: bool) -> N
     from gcaf_lib.training.sweep import sweep
 
     if names := _experiments(sources):
-        sweep(names, profile, workers=workers, progress=progress)
+        sweep(names, profile, 1, workers=workers, progress=progress)
 
 
 def _attempt(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> tuple[str, float, str]:

@@ -109,7 +109,9 @@ def defects(frame: pd.DataFrame, facts: audit.Audit) -> pd.DataFrame:
             ),
             (
                 "Different pictures, copies counted once",
-                "; ".join(f"{pictures:,} {name}" for name, _, pictures in facts.pictures.itertuples(index=False)),
+                "; ".join(
+                    f"{pictures:,} {name}" for name, _, pictures in facts.pictures.itertuples(index=False)
+                ),
             ),
             (
                 "Mirrored left to right",
