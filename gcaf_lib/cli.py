@@ -139,7 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
         rooms,
         "chapters",
         commands.chapters,
-        "execute the book's chapters in order",
+        "execute the book's chapters, several at a time",
         [profile, data_option],
         "gcaf chapters --profile cpu --only 07 08",
     )
@@ -149,6 +149,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     chapters_.add_argument(
         "--stale", action="store_true", help="execute nothing; name the pages that are not today's"
+    )
+    chapters_.add_argument(
+        "--workers", type=_positive, metavar="N", help="chapters at a time (default: one a core)"
     )
 
     predict_ = add(

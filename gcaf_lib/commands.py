@@ -81,7 +81,11 @@ def chapters(args: argparse.Namespace) -> int:
     from gcaf_lib.report import book
 
     out = Path(args.out) if args.out else None
-    found = book.stale(out) if args.stale else book.run_chapters(args.profile, args.only, out)
+    found = (
+        book.stale(out)
+        if args.stale
+        else book.run_chapters(args.profile, args.only, out, workers=args.workers)
+    )
     for item in found:
         print(item)
     return 1 if args.stale and found else 0

@@ -145,6 +145,64 @@ def test_a_failing_chapter_names_itself_its_cell_and_its_log(checkout):
     assert log.with_suffix(".failed.ipynb").is_file()
 
 
+MEETING = """
+# %%
+import pathlib, time
+here = pathlib.Path(PLACE)
+(here / "OWN").touch()
+ends = time.monotonic() + 120
+while not (here / "OTHER").exists():
+    assert time.monotonic() < ends, "the other chapter never came"
+    time.sleep(0.05)
+"""
+
+
+def test_chapters_run_side_by_side_and_come_back_in_their_order(checkout, capsys):
+    for number, own, other in (("01_one", "a", "b"), ("02_two", "b", "a")):
+        meeting = MEETING.replace("PLACE", repr(str(checkout))).replace("OWN", own).replace("OTHER", other)
+        (checkout / "notebooks" / f"{number}.py").write_text(HEADER + CELLS + meeting)
+    out = checkout / "out" / "notebooks"
+    made = book.run_chapters("demo", ["2", "1"], out, folder=checkout / "notebooks", workers=2)
+    assert made == [out / "01_one.ipynb", out / "02_two.ipynb"] and all(page.is_file() for page in made)
+    lines = sorted(line.split("  ")[-2] for line in capsys.readouterr().err.splitlines() if " of 2" in line)
+    assert lines == ["01_one", "02_two"]
+
+
+def test_each_chapter_that_fails_is_named_and_the_others_are_made(checkout, capsys):
+    folder = checkout / "notebooks"
+    for number, cell in (("01_one", "share = 1 / 0"), ("02_two", "share = 1 / 2"), ("03_three", "none")):
+        (folder / f"{number}.py").write_text(HEADER + CELLS + f"\n# %%\n{cell}\n")
+    out = checkout / "out" / "notebooks"
+    with pytest.raises(book.ChapterError) as caught:
+        book.run_chapters("demo", ["1", "2", "3"], out, folder=folder, workers=1)
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("chapter 01_one failed") and second.startswith("chapter 03_three failed")
+    assert [page.name for page in out.iterdir()] == ["02_two.ipynb"]
+    assert "  1 of 3  01_one  failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("profile", "workers"), [("demo", 3), ("paper", 1)])
+def test_what_chapters_need_is_trained_first(checkout, monkeypatch, profile, workers):
+    asked = []
+    monkeypatch.setattr("gcaf_lib.training.sweep.sweep", lambda *given, **more: asked.append((given, more)))
+    source = checkout / "notebooks" / "01_one.py"
+    run(checkout, profile, workers=3)
+    assert asked == []
+    source.write_text(HEADER + CELLS + """\n# %%\nwords = 'chapter.records("main", train=True)'\n""")
+    run(checkout, profile, workers=3)
+    assert asked == [((["main"], profile), {"workers": workers, "progress": False})]
+
+
+def test_every_request_for_training_is_seen():
+    sources = pairs.sources(book.root() / "notebooks")
+    assert (
+        sum(len(book._experiments([s])) > 0 for s in sources)
+        == sum("train=True" in s.read_text() for s in sources)
+        > 0
+    )
+    assert book._experiments(sources) == ["main"]
+
+
 def test_wrong_requests_fail_before_anything_runs(checkout):
     with pytest.raises(book.BookError, match=r"no chapter '7'; there are: 01_one"):
         book.run_chapters("demo", ["7"], folder=checkout / "notebooks")

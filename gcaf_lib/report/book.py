@@ -41,7 +41,7 @@ __all__ = [
 
 
 class ChapterError(BookError):
-    """A chapter failed; the message names the chapter, the cell and the log."""
+    """Chapters failed; the message names each one, its cell and its log."""
 
 
 @dataclass(frozen=True)
@@ -78,34 +78,44 @@ def run_chapters(
     progress: bool = True,
     folder: Path | None = None,
     overrides: dict[str, Any] | None = None,
+    workers: int | None = None,
 ) -> list[Path]:
-    """Execute the chapters in order under a profile; returns the executed notebooks.
+    """Execute the chapters under a profile, several at a time; returns the executed notebooks in their order.
 
     `only` names chapters by number or name ("01", "01_dataset"). `output` is where executed copies
     go: book/notebooks for `cpu` and `paper`, _build/demo/book/notebooks for `demo`, so that a demo
     never overwrites the committed pages. `overrides` ({"training.batch_size": "64"}) change settings
-    beneath the profile; pages made so count as stale. Raises `ChapterError` at the first chapter that fails;
-    those before it are in place. When all chapters ran, the front page's scorecard is renewed.
+    beneath the profile; pages made so count as stale. `workers`: chapters at a time, by default as many as there
+    are cores; what they need trained is trained first. Raises `ChapterError` when all have ended, where any
+    failed; the others are in place. When all chapters ran, the front page's scorecard is renewed.
     """
-    from tqdm import tqdm
+    import joblib
 
     _need("papermill", "ipykernel", "nbclient")
-    _settings.load(profile, overrides)  # a wrong setting fails here, not in each chapter
+    settings = _settings.load(profile, overrides)  # a wrong setting fails here, not in each chapter
     folder = folder or root() / "notebooks"
     if output is None:
         output = root() / ("_build/demo/book/notebooks" if profile == "demo" else "book/notebooks")
     chosen = _choose(pairs.sources(folder), only)
-    done = []
-    bar = tqdm(chosen, disable=None if progress else True, unit="chapter")
-    with _kernel():
-        for source in bar:
-            bar.set_description(source.stem)
-            done.append(_execute(source, profile, Path(output), overrides or {}))
+    workers = workers or joblib.cpu_count()
+    if not overrides:
+        _train(chosen, profile, workers if settings.model.scale == "mini" else 1, progress)
+    pool = joblib.Parallel(min(workers, len(chosen)), return_as="generator_unordered")
+    failures: dict[str, str] = {}
+    ended = pool(joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in chosen)
+    for count, (name, seconds, failure) in enumerate(ended, 1):
+        if failure:
+            failures[name] = failure
+        if progress:
+            said = "failed" if failure else f"{seconds:.0f} s"
+            print(f"{count:3d} of {len(chosen)}  {name}  {said}", file=sys.stderr, flush=True)
+    if failures:
+        raise ChapterError("\n".join(failures[s.stem] for s in chosen if s.stem in failures))
     if not only:
         from gcaf_lib.report import frontpage
 
         frontpage.write(profile, Path(output).parent)
-    return done
+    return [Path(output) / f"{source.stem}.ipynb" for source in chosen]
 
 
 def stale(output: Path | None = None, folder: Path | None = None) -> list[Stale]:
@@ -156,6 +166,33 @@ def _choose(all_sources: list[Path], only: list[str] | None) -> list[Path]:
     return [s for s in all_sources if s in chosen]
 
 
+def _experiments(sources: list[Path]) -> list[str]:
+    """Names of the experiments whose missing runs these chapters train."""
+    found = (
+        re.findall(r'\.records\("([^"]+)", train=True\)', s.read_text(encoding="utf-8")) for s in sources
+    )
+    return sorted({name for names in found for name in names})
+
+
+def _train(sources: list[Path], profile: str, workers: int, progress: bool) -> None:
+    """Train what is missing, several runs at a time, as no single chapter could; one that fails fails its chapters."""
+    from gcaf_lib.training.sweep import sweep
+
+    if names := _experiments(sources):
+        sweep(names, profile, 1, workers=workers, progress=progress)
+
+
+def _attempt(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> tuple[str, float, str]:
+    """Execute one chapter: (name, seconds, how it failed, if it did)."""
+    started = time.perf_counter()
+    try:
+        with _kernel():
+            _execute(source, profile, output, overrides)
+    except ChapterError as error:
+        return source.stem, time.perf_counter() - started, str(error)
+    return source.stem, time.perf_counter() - started, ""
+
+
 def _need(*modules: str) -> None:
     missing = [m for m in modules if importlib.util.find_spec(m) is None]
     if missing:
@@ -170,9 +207,14 @@ def _kernel() -> Iterator[None]:
     """Make "python3" mean this very interpreter while chapters run; nothing is installed.
 
     Without it a kernel of the same name that another environment left in the user's folder would
-    be found first.
+    be found first. Several kernels may share one GPU: none takes its whole memory at the start.
     """
-    before = {name: os.environ.get(name) for name in ("JUPYTER_PATH", "TF_CPP_MIN_LOG_LEVEL", "PYTHONPATH")}
+    defaults = {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+    before = {name: os.environ.get(name) for name in ("JUPYTER_PATH", "PYTHONPATH", *defaults)}
     with tempfile.TemporaryDirectory(prefix="gcaf-kernel-") as folder:
         spec = Path(folder) / "kernels" / "python3"
         spec.mkdir(parents=True)
@@ -183,7 +225,7 @@ def _kernel() -> Iterator[None]:
         package = str(Path(__file__).resolve().parents[2])  # also where the package is not installed
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (folder, before["JUPYTER_PATH"])))
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (package, before["PYTHONPATH"])))
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.update({name: before[name] or value for name, value in defaults.items()})
         try:
             yield
         finally:

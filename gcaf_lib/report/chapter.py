@@ -34,13 +34,13 @@ class Chapter:
     def records(self, experiment: str = "main", train: bool = False) -> dict[str, list[Any]]:
         """Run records of an experiment by row label, in the experiment's order, of every seed on record.
 
-        Runs that were never made are left out, or trained first where `train` is true (as many as the
-        profile asks for). Reading records needs no Keras and no images.
+        Runs that were never made are left out; with `train` each row's first seed is trained where it is
+        missing. More seeds are a sweep's work, not a page's. Reading records needs no Keras and no images.
         """
         from gcaf_lib.training import listing, runs
 
         for _, chosen, seed, key in (
-            listing.walk(experiment, self.profile, base=self.overrides) if train else ()
+            listing.walk(experiment, self.profile, 1, self.overrides) if train else ()
         ):
             if runs.find(key) is None:
                 from gcaf_lib.training.train import get

@@ -99,12 +99,20 @@ def defects(frame: pd.DataFrame, facts: audit.Audit) -> pd.DataFrame:
                 "Contents in both Training and Testing",
                 f"{len(across):,} ({int(across['files'].sum()):,} files)",
             ),
-            ("Files with a twin (identical, near-identical or mirrored)", f"{len(facts.twins):,}"),
             (
-                "Twin groups in both Training and Testing",
+                "Files with a copy (identical, re-encoded, turned, brightened, re-cropped)",
+                f"{len(facts.twins):,}",
+            ),
+            (
+                "Families of copies in both Training and Testing",
                 f"{int(((groups.training > 0) & (groups.testing > 0)).sum()):,}",
             ),
-            ("Different pictures, twins counted once", f"{len(frame) - len(facts.twins) + len(groups):,}"),
+            (
+                "Different pictures, copies counted once",
+                "; ".join(
+                    f"{pictures:,} {name}" for name, _, pictures in facts.pictures.itertuples(index=False)
+                ),
+            ),
             (
                 "Mirrored left to right",
                 f"{int(facts.slices['mirrored'].sum()):,} files (sides are not to be trusted)",
