@@ -54,7 +54,7 @@ chapter.strip([*main, *apart])
 # On these pictures nothing but one small coloured mark at a random place tells the class: the grey texture around it is the same
 # for all. A model that is right must have looked at the mark, so **a map that doesn't point there is no evidence about anything**.
 # The model is trained as every run here is (miniatures, stage 0 of each backbone, then the whole). A backbone's map is judged only
-# where that backbone *alone* learnt the marks. The counter-test: a model that has learnt nothing must not point there either.
+# where that backbone *alone* learnt the marks. The counter-test: maps of an untrained model must not point there.
 #
 # The methods: Grad-CAM, HiResCAM and LayerCAM on each backbone's last map, before and after its final norm; their mean over
 # backbones (`fused`, the paper's figure); and two of the whole model that need no layer: occlusion, and sensitivity, the size of the
@@ -74,8 +74,8 @@ explanations.control_bars(verdicts)
 tables.show(
     explanations.control_table(verdicts),
     name="tab-control",
-    caption="The control: mean over seeds (worst to best seed). *Near*: within 7 % of the picture's side. *Nothing learnt*: how often the same map of untrained models "
-    "(mean over seeds), or of one trained on shuffled labels, points at the mark, whichever is more.",
+    caption="The control: mean over seeds (worst to best seed). *Near*: within 7 % of the picture's side. *Untrained*: how often the "
+    "same map of untrained models points at the mark.",
     data=verdicts,
 )
 

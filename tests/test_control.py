@@ -68,27 +68,26 @@ def test_maps_of_a_model_that_is_right_find_the_mark(judged):
     before, after, right = judged
     assert right > 0.95, "the control says nothing about maps of a model that is wrong"
     after, before = (t.set_index(["map", "method", "place"]) for t in (after, before))
-    for key in (("tiny", "grad-cam", "after"), ("whole", "sensitivity", ""), ("whole", "occlusion", "")):
-        assert after.loc[key, "pointing"] > 0.6 and after.loc[key, "energy"] > 3 * after.loc[key, "chance"], (
-            key
-        )
-        assert before.loc[key, "pointing"] < 0.25, key
+    for key in (("whole", "sensitivity", ""), ("whole", "occlusion", "")):
+        assert after.loc[key, "pointing"] > 0.8 and after.loc[key, "energy"] > 0.15, key
+        assert before.loc[key, "pointing"] < 0.3, key
+    assert after.loc[("tiny", "grad-cam", "after"), "tolerant"] > 0.8  # a cell beside the mark, often
+    # what the negative control is for: an untrained network's large values are where the picture stands out
+    assert before.loc[("tiny", "layercam", "after"), "pointing"] > control.LEAK
     assert after.loc[("random", "", ""), "pointing"] < 0.15
     assert after.loc[("whole", "occlusion", ""), "n"] == 30
     assert 0.02 < after["chance"].iloc[0] < 0.035
 
 
-def test_shuffled_labels_leave_the_test_part_alone():
+def test_parts_of_the_control_are_of_their_own():
     settings, sizes = load("demo"), {"train": 40, "validation": 12, "test": 20}
-    plain, mixed = (control.work(settings, 5, shuffled, sizes) for shuffled in (False, True))
-    for part, count in sizes.items():
-        a, b = plain.part(part), mixed.part(part)
-        assert len(a.rows) == count and np.array_equal(a.rows, b.rows)
-        assert np.array_equal(a.labels, plain.pictures.labels[a.rows])
-        assert np.array_equal(a.labels, b.labels) == (part == "test")
-    assert plain.split_hash != mixed.split_hash
-    other = control.work(settings, 6, sizes=sizes)
-    assert not np.array_equal(other.images[0], plain.images[0]) and other.split_hash != plain.split_hash
+    data, other = (control.work(settings, seed, sizes) for seed in (5, 6))
+    rows = np.concatenate([data.part(part).rows for part in sizes])
+    assert [len(data.part(part).rows) for part in sizes] == [40, 12, 20] and len(set(rows)) == 72
+    for part in sizes:
+        assert np.array_equal(data.part(part).labels, data.pictures.labels[data.part(part).rows])
+    assert len({image.tobytes() for image in data.images}) == 72
+    assert not np.array_equal(other.images[0], data.images[0]) and other.split_hash != data.split_hash
 
 
 @pytest.mark.slow

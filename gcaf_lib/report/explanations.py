@@ -55,7 +55,7 @@ def control_table(judged: pd.DataFrame) -> pd.DataFrame:
                 for v, a, b in judged[["pointing", "low", "high"]].to_numpy(float)
             ],
             "Or near it": [share(v) for v in judged["tolerant"]],
-            "Nothing learnt": [share(v) for v in judged["blind"]],
+            "Untrained": [share(v) for v in judged["blind"]],
             "Energy inside": [share(v) for v in judged["energy"]],
             "Verdict": np.where(judged["map"] == tumours.RANDOM, "–", judged["verdict"]),
         }
@@ -159,12 +159,12 @@ def control_words(judged: pd.DataFrame) -> str:
 
 
 def blind_words(judged: pd.DataFrame) -> str:
-    """What the negative controls say: maps of models that have learnt nothing."""
+    """What the negative control says: maps of untrained models."""
     known = judged.dropna(subset="blind")
     if known.empty:
         return ""
     most, over = known["blind"].max(), known[known["blind"] > control.LEAK]
-    text = f"Maps of models that have learnt nothing point at the mark on at most {share(most)}"
+    text = f"Maps of untrained models point at the mark on at most {share(most)}"
     if over.empty:
         return text + f"; chance is {share(known['chance'].mean())}."
     named = sorted({name(r.map, r.method, r.place) for r in over.itertuples()})
