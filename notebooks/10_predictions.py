@@ -104,7 +104,8 @@ display(
 # the mean gradient of that class's logit and keeps what is positive. The map is as coarse as the
 # feature map and is enlarged to the image. There are two backbones, so there are two maps; the fusion
 # joins pooled vectors and has no map of its own, and what is called *fused* here is the mean of both maps, each
-# scaled to a maximum of 1. The paper shows one map an image and doesn't say of which layer.
+# scaled to a maximum of 1. The paper shows one map an image and doesn't say of which layer. **What such a map can prove is
+# tested first in chapter 20**, on pictures whose answer is known: read that before you read anything into these.
 #
 # The columns: right answers of the classes as above, one each, then the two most confident mistakes, if there are any. The
 # outline is the tumour's border as radiologists drew it for the figshare collection, where the image was found there and that data is

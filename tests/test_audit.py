@@ -6,22 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gcaf_lib.data import splits
+from gcaf_lib.data import exposure, splits
 from gcaf_lib.data.dataset import Dataset, data_hash, index, open_dataset
 from gcaf_lib.evaluation import audit, shortcuts
-from gcaf_lib.report import browser, datasheet, literature
+from gcaf_lib.report import browser, copies, datasheet, literature
 from gcaf_lib.report.chapter import checkout
 from gcaf_lib.settings import CLASSES, DataSettings
-
-
-def test_twin_table_tells_mirrored_from_plain():
-    rng = np.random.default_rng(0)
-    one, other = rng.integers(0, 256, (2, 64, 64), dtype=np.uint8)
-    thumbs = np.stack([one, other, one[:, ::-1], one])
-    table = audit.twin_table(np.array(list("abcd")), np.array([5, 3, 5, 5]), thumbs)
-    assert table["file"].tolist() == ["a", "c", "d"] and set(table["group"]) == {5}
-    assert table["mirrored"].tolist() == [0, 1, 0]
-    assert table["similarity"].to_numpy() == pytest.approx(1, abs=1e-4)
 
 
 def test_copies_and_examples():
@@ -36,9 +26,12 @@ def test_copies_and_examples():
     )
     copies = audit.copies(frame)
     assert copies[["files", "training", "testing", "classes"]].to_numpy().tolist() == [[2, 1, 1, 1]]
-    twins = pd.DataFrame({"file": names, "group": 7, "mirrored": [0, 0, 1], "similarity": 1.0})
-    facts = audit.Audit(twins, pd.DataFrame(columns=["file", "class", "mirrored"]), None, None)
-    assert audit.examples(frame, facts)["kind"].tolist() == ["identical", "mirrored"]
+    twins = pd.DataFrame(
+        {"file": names, "group": 7, "turn": ["as it is", "as it is", "both"], "similarity": 1.0}
+    )
+    facts = audit.Audit(twins, pd.DataFrame(columns=["file", "class", "mirrored"]), *[None] * 4)
+    assert audit.examples(frame, facts)["kind"].tolist() == ["identical", "both"]
+    assert audit.families(frame, facts) == [names]
     assert audit.contradictions(facts).to_numpy().tolist() == [[names[2], names[0]]]
     group = audit.group_list(frame, facts).iloc[0]
     assert (group["files"], group["identical"], group["classes"]) == (3, 2, "glioma, pituitary")
@@ -48,11 +41,9 @@ def test_phantoms_are_audited_on_the_spot(phantom_root):
     frame = index(phantom_root)
     dataset = Dataset(phantom_root, frame, data_hash(frame), "PHANTOM DATA")
     facts = audit.read(dataset)
-    assert facts.twins["mirrored"].sum() > 0 and not len(facts.slices)
-    assert (facts.patients["patients"] > 0).all() and set(facts.similarity["kind"]) == {"files"}
-    patients = audit.exposure(dataset, "patients")
-    assert patients == {"bytes": 0, "twins": 0, "patients": 0}
-    assert audit.exposure(dataset, "paper")["patients"] > 0.5
+    assert (facts.twins["turn"] == "left-right").any() and not len(facts.slices)
+    assert (facts.patients["patients"] > 0).all() and set(facts.similarity["kind"]) == {"notumor", "tumour"}
+    assert facts.pictures["pictures"].iloc[-1] < facts.pictures["files"].iloc[-1] == len(frame)
     table, tracks = shortcuts.read(dataset)
     assert set(table["protocol"]) == set(splits.MANIFESTS)
     assert set(tracks["track"]) == {"three classes", "tumour or not", "canonical"}
@@ -79,21 +70,63 @@ def test_committed_audit_agrees_with_manifest_and_splits(facts):
 
 
 def test_committed_tables_hold_no_patient_numbers(facts):
-    assert list(facts.twins) == ["file", "group", "mirrored", "similarity"]
+    assert list(facts.twins) == ["file", "group", "turn", "similarity"]
     assert list(facts.slices) == ["file", "class", "mirrored", "similarity"]
     assert set(facts.slices["class"]) <= set(CLASSES)
 
 
-def test_ladder_counts_what_training_knows():
+def test_committed_exposure_falls_to_nothing_where_patients_are_apart():
+    table = exposure.read(datasheet.published())
+    total = table[table["class"] == "all"].set_index("protocol")
+    assert list(table) == exposure.COLUMNS and (table.groupby("protocol")["images"].max() > 700).all()
+    assert total.loc["paper", "with_copy"] > 0.5 and total.loc["paper", "with_patient"] > 0.5
+    # three neighbouring slices of one patient are as alike as copies are
+    assert total.loc["twins", "with_copy"] < 0.005 < total.loc["twins", "with_patient"]
+    assert not total.loc[["patients", splits.FIVEFOLD], ["with_copy", "with_patient"]].to_numpy().any()
+
+
+def test_committed_pictures_are_the_groups_of_the_manifest(facts):
     data = datasheet.published()
-    paper, apart = (audit.exposure(data, name) for name in ("paper", "patients"))
-    assert paper["bytes"] <= paper["twins"] <= paper["patients"] and paper["twins"] > 0.4
-    assert apart == {"bytes": 0, "twins": 0, "patients": 0}
+    group = splits.read("twins", data)[0]["group"]
+    table = facts.pictures.set_index("class")
+    assert table["pictures"]["all"] == group.nunique() and table["files"]["all"] == len(data.frame)
+    free = (data.frame["label"] == CLASSES.index("notumor")).to_numpy()
+    assert table["pictures"]["notumor"] == group[free].nunique() < 330
+    assert len(facts.twins["group"].unique()) == (group.value_counts() > 1).sum()
+
+
+def test_what_the_eye_saw_is_of_the_committed_pairs(facts):
+    seen = copies.looked_at(facts)
+    assert (seen["same"] != "").all() and set(seen["same"]) <= {"yes", "no", "unsure"}
+    assert set(copies.candidates(datasheet.published().frame, facts)["file"]) == set(
+        audit.candidates()["file"]
+    )
+
+
+def test_sentences_of_the_audit_at_their_turning_points(facts):
+    frame = datasheet.published().frame
+    assert "notumor" in copies.pictures_said(frame, facts)
+    once = audit.replace(
+        facts,
+        twins=facts.twins[:0],
+        pictures=facts.pictures.assign(files=facts.pictures["pictures"]),
+    )
+    assert "Most of the repetition" not in copies.pictures_said(frame, once)
+    assert "no radiologists" in copies.eye_said(copies.looked_at(facts))
+    assert copies.eye_said(copies.looked_at(facts).assign(same="")) == "Nobody has looked at these pairs."
+    assert copies.candidates_said(copies.candidates(frame[:0], facts)) == "The phantoms have none."
+    known = np.ones(len(frame), bool)
+    assert "Every phantom" in copies.patients_said(frame, facts, known)
+    assert "2,000 notumor files" in copies.patients_said(frame, facts, (frame["label"] != 2).to_numpy())
+    shares = pd.Series([0.9, 0.95, 0.1, 0.9], index=CLASSES)
+    assert "nearly answers" in copies.sizes_said(shares, "512×512")
+    assert "a hint" in copies.sizes_said(shares * 0 + 0.5, "512×512")
 
 
 def test_committed_audit_follows_from_the_images(real_data, figshare_tables, facts):
     fresh = audit.compute(open_dataset(DataSettings(), real_data), figshare_tables)
     pd.testing.assert_frame_equal(fresh.twins, facts.twins, check_dtype=False, atol=2e-4)
+    pd.testing.assert_frame_equal(fresh.pictures, facts.pictures, check_dtype=False)
     pd.testing.assert_frame_equal(fresh.slices, facts.slices, check_dtype=False, atol=2e-4)
     pd.testing.assert_frame_equal(fresh.patients, facts.patients, check_dtype=False)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gcaf_lib.data import splits
+from gcaf_lib.data import exposure, splits
 from gcaf_lib.data.dataset import Dataset, data_hash, published_index
 from gcaf_lib.evaluation import audit
 from gcaf_lib.report import pairs, tables
@@ -68,8 +68,8 @@ def outside(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def split_counts(data: Dataset, facts: audit.Audit) -> pd.DataFrame:
-    """Files in each part of each protocol, its groups and the hash of its manifest."""
-    rows = []
+    """Files in each part of each protocol, its groups, what of its test part training knows, and its manifest's hash."""
+    rows, known = [], exposure.read(data).set_index(["protocol", "class"])
     for protocol in PROTOCOLS:
         _, about = splits.read(protocol, data)
         part = facts.patients[facts.patients["protocol"] == protocol].groupby("part")["files"].sum()
@@ -78,6 +78,8 @@ def split_counts(data: Dataset, facts: audit.Audit) -> pd.DataFrame:
                 "Protocol": protocol,
                 **{name.capitalize(): int(part[name]) for name in splits.PARTS},
                 "Groups": about["groups"],
+                "Tested with a copy in training": f"{known.loc[(protocol, 'all'), 'with_copy']:.1%}",
+                "Tested with a slice of the patient": f"{known.loc[(protocol, 'all'), 'with_patient']:.1%}",
                 "Seed": about["seed"],
                 "Hash": f"`{about['split_hash']}`",
             }
@@ -148,7 +150,8 @@ def text() -> dict[str, str]:
         "defects": (defects(frame, facts), "Known defects, counted by this project (chapter 16 shows them)."),
         "splits": (
             split_counts(data, facts),
-            "The committed splits of this project (results/splits); groups may not straddle parts.",
+            "The committed splits of this project (results/splits); groups may not straddle parts. What training "
+            "knows of the test part is measured by an instrument that made no split (chapter 17).",
         ),
     }
     return {
