@@ -92,8 +92,17 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def alike(one: list[np.ndarray], other: list[np.ndarray]) -> None:
+    """Two programs of the same arithmetic: on JAX nothing promises that both round alike on every processor."""
+    if keras.backend.backend() == "tensorflow":
+        return same(one, other)
+    assert len(one) == len(other)
+    for a, b in zip(one, other):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
 def check_resident() -> None:
-    """Resident images, several steps an execution, and a death between: not one bit differs."""
+    """Resident images, several steps an execution, and a death between: the same numbers as fed one by one."""
     with tempfile.TemporaryDirectory() as folder:
         bar = Bar()
         plain = outcome(stage(folder + "/plain", bar=bar).run())
@@ -101,7 +110,7 @@ def check_resident() -> None:
         bar = Bar()
         both = stage(folder + "/both", resident=True, steps_per_execution=4, bar=bar).run()
         assert bar.n == EPOCHS * STEPS
-        same(plain, outcome(both))
+        alike(plain, outcome(both))
         with np.load(folder + "/both/stage.npz") as archive:
             assert not any(archive[name].ndim == 4 and len(archive[name]) == 50 for name in archive.files)
         assert all(v.shape != images().shape for v in both.classifier.weights)
@@ -112,7 +121,7 @@ def check_resident() -> None:
             resumed = stage(place, resident=True, steps_per_execution=2)
             resumed.run()
             assert resumed.batches.first == 1
-        same(plain, outcome(resumed))
+        alike(plain, outcome(resumed))
 
 
 def check_average() -> None:

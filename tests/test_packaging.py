@@ -88,7 +88,7 @@ def test_package_data_is_in_the_package():
     for profile in ("demo", "cpu", "paper"):
         assert (ROOT / "gcaf_lib" / "profiles" / f"{profile}.yaml").is_file()
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert set(setuptools["package-data"]["gcaf_lib"]) == {"profiles/*.yaml", "data/manifest.csv"}
+    assert set(setuptools["package-data"]["gcaf_lib"]) == {"profiles/*.yaml", "data/*.csv"}
 
 
 def test_make_help_lists_every_target():
@@ -152,7 +152,13 @@ def test_the_wheel_holds_the_profiles_and_the_manifest(tmp_path):
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("profiles/demo.yaml", "profiles/cpu.yaml", "profiles/paper.yaml", "data/manifest.csv"):
+    for wanted in (
+        "profiles/demo.yaml",
+        "profiles/cpu.yaml",
+        "profiles/paper.yaml",
+        "data/manifest.csv",
+        "data/by_eye.csv",
+    ):
         assert f"gcaf_lib/{wanted}" in names
     assert not [n for n in names if n.startswith(("tests", "results", "book", "notebooks"))]
 

@@ -190,7 +190,7 @@ def test_what_chapters_need_is_trained_first(checkout, monkeypatch, profile, wor
     assert asked == []
     source.write_text(HEADER + CELLS + """\n# %%\nwords = 'chapter.records("main", train=True)'\n""")
     run(checkout, profile, workers=3)
-    assert asked == [((["main"], profile), {"workers": workers, "progress": False})]
+    assert asked == [((["main"], profile, 1), {"workers": workers, "progress": False})]
 
 
 def test_every_request_for_training_is_seen():
