@@ -85,7 +85,9 @@ def test_page_is_executed_and_its_images_are_described(source):
             assert len(shows) == 1, "one figure a cell: each has its own caption"
         elif about.get("image"):
             said = "".join("".join(o.get("data", {}).get("text/markdown", "")) for o in cell["outputs"])
-            assert "under this profile yet" in said, f"a figure is promised, none drawn: {''.join(cell['source'])}"
+            assert "under this profile yet" in said, (
+                f"a figure is promised, none drawn: {''.join(cell['source'])}"
+            )
     # a table or figure name is an address: it must be one page's alone
     assert len(json.dumps(page)) < 4_000_000, "the page is over 4 MB"
 

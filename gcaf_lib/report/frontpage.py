@@ -160,7 +160,8 @@ def full(frame: pd.DataFrame, profile: str, floors: pd.DataFrame | None = None) 
     """Every published figure, one numbered table a place; a second one, of differences, for Tables 4, 5, 6 and 8."""
     parts = [_made(frame, profile) + "\n"]
     for place in dict.fromkeys(frame.place):
-        chosen = frame[frame.place == place].dropna(axis=1, how="all").reset_index(drop=True)
+        chosen = frame[frame.place == place].reset_index(drop=True)
+        data = chosen.dropna(axis=1, how="all")  # to download; single runs have no spread, and no such column
         title = f"Section {place[1:]}" if place[0] == "§" else place
         name = "tab-score-" + place.lower().replace("§", "section-").replace(" ", "-").replace(".", "-")
         parts.append(f"## {title}\n")
@@ -168,13 +169,13 @@ def full(frame: pd.DataFrame, profile: str, floors: pd.DataFrame | None = None) 
             parts.append(levels_note(floors) + "\n")
         if place in ablation.TABLES:
             caption = f"{title}: levels, published and measured; the verdicts are on the differences below."
-            parts.append(tables.numbered(_each(chosen, _level, verdict=False), name, caption, data=chosen))
+            parts.append(tables.numbered(_each(chosen, _level, verdict=False), name, caption, data=data))
             caption = f"{title}: each row minus the proposed model, published and measured, with a verdict for each split."
             rivals = chosen[chosen.verdict != "–"].reset_index(drop=True)
             text = tables.numbered(_each(rivals, _gap), f"{name}-differences", caption, data=rivals)
         else:
             caption = f"{title}: published and measured, with a verdict for each split."
-            text = tables.numbered(_each(chosen, _level, row=False), name, caption, data=chosen)
+            text = tables.numbered(_each(chosen, _level, row=False), name, caption, data=data)
         parts.append(text)
     return "\n".join(parts)
 
