@@ -80,7 +80,9 @@ def differences(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=Path("book/notebooks"), help="executed notebooks, or one")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("book/notebooks"), help="executed notebooks, or one"
+    )
     parser.add_argument("--against", type=Path, help="an earlier list")
     args = parser.parse_args()
     found = labels(args.folder)
