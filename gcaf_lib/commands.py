@@ -78,13 +78,13 @@ def chapters(args: argparse.Namespace) -> int:
     load(args.profile)  # a wrong profile is said before anything heavy loads
     if args.data:
         os.environ["GCAF_DATA"] = str(Path(args.data).resolve())  # the kernels inherit it
-    from gcaf_lib.report import book
+    from gcaf_lib.book import runner
 
     out = Path(args.out) if args.out else None
     found = (
-        book.stale(out)
+        runner.stale(out)
         if args.stale
-        else book.run_chapters(args.profile, args.only, out, workers=args.workers)
+        else runner.run_chapters(args.profile, args.only, out, workers=args.workers)
     )
     for item in found:
         print(item)
@@ -264,22 +264,25 @@ def floors(args: argparse.Namespace) -> int:
 
 def audit(args: argparse.Namespace) -> int:
     """Print and write the contradiction registry; with --strict exit 1 where there is a contradiction."""
-    from gcaf_lib.report import audit as room
+    from gcaf_lib.book import contradictions
+    from gcaf_lib.paper import registry
 
-    frame = room.registry()
+    frame = registry.registry()
     print(
-        json.dumps(frame.to_dict("records"), indent=1, ensure_ascii=False) if args.json else room.text(frame)
+        json.dumps(frame.to_dict("records"), indent=1, ensure_ascii=False)
+        if args.json
+        else registry.text(frame)
     )
-    for path in room.write(frame, Path(args.out) if args.out else None):
+    for path in contradictions.write(frame, Path(args.out) if args.out else None):
         print(f"wrote {path}", file=sys.stderr)
-    return 1 if args.strict and len(room.errors(frame)) else 0
+    return 1 if args.strict and len(registry.errors(frame)) else 0
 
 
 def sync(args: argparse.Namespace) -> int:
     """Write the clean notebooks; print those that changed."""
-    from gcaf_lib.report import book
+    from gcaf_lib.book import runner
 
-    for path in book.sync():
+    for path in runner.sync():
         print(path)
     return 0
 
