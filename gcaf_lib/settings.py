@@ -32,8 +32,10 @@ BACKBONES = (
     "densenet121",
     "efficientnet-b0",
     "resnet50-cbam",
+    "efficientnet-lite0",
+    "efficientnet-lite2",
 )
-PROFILES = ("demo", "cpu", "paper")
+PROFILES = ("demo", "cpu", "transfer", "paper")
 
 
 class SettingsError(ValueError):
@@ -280,7 +282,7 @@ def _parse(value: Any, spec: dataclasses.Field, name: str) -> Any:
 
 
 def load(profile: str = "cpu", overrides: dict[str, Any] | None = None) -> Settings:
-    """Settings of a profile (`demo`, `cpu`, `paper`, or a YAML file's path) with overrides."""
+    """Settings of a profile (`demo`, `cpu`, `transfer`, `paper`, or a YAML file's path) with overrides."""
     if profile in PROFILES:
         text = (resources.files("gcaf_lib") / "profiles" / f"{profile}.yaml").read_text()
     elif Path(profile).suffix in (".yaml", ".yml") and Path(profile).is_file():
@@ -288,7 +290,9 @@ def load(profile: str = "cpu", overrides: dict[str, Any] | None = None) -> Setti
     else:
         near = difflib.get_close_matches(profile, PROFILES, 1)
         hint = f"did you mean {near[0]!r}?" if near else "or the path of a YAML file"
-        raise SettingsError(f"unknown profile {profile!r}: give demo, cpu or paper; {hint}")
+        raise SettingsError(
+            f"unknown profile {profile!r}: give {', '.join(PROFILES[:-1])} or {PROFILES[-1]}; {hint}"
+        )
     try:
         tree = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:

@@ -14,7 +14,7 @@ from typing import Any
 from gcaf_lib import settings as settings_
 from gcaf_lib.settings import Settings, SettingsError
 
-SEEDS = {"demo": 1, "cpu": 5, "paper": 5}
+SEEDS = {"demo": 1, "cpu": 5, "transfer": 3, "paper": 5}
 
 
 @dataclass(frozen=True)
