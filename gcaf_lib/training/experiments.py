@@ -24,9 +24,8 @@ class Row:
     label: str
     overrides: dict[str, Any]
     seeds: dict[str, int] | None = None  # fewer than the experiment's, where rows repeat in another way
-    imagenet: dict[str, Any] = field(
-        default_factory=dict
-    )  # differs in this too, where weights are ImageNet's
+    # differs in this too, where weights are ImageNet's
+    imagenet: dict[str, Any] = field(default_factory=dict)
 
     def settings(self, profile: str, base: dict[str, Any] | None = None) -> Settings:
         """The row's settings under a profile, with `base` overrides beneath its own."""
