@@ -263,7 +263,9 @@ def floors(args: argparse.Namespace) -> int:
 
 
 def audit(args: argparse.Namespace) -> int:
-    """Print and write the contradiction registry; with --strict exit 1 where there is a contradiction."""
+    """Audit a report of somebody's (exit 1 where a figure can't be true), or this paper: its contradiction registry."""
+    if args.report:
+        return _audit_report(args)
     from gcaf_lib.report import audit as room
 
     frame = room.registry()
@@ -273,6 +275,23 @@ def audit(args: argparse.Namespace) -> int:
     for path in room.write(frame, Path(args.out) if args.out else None):
         print(f"wrote {path}", file=sys.stderr)
     return 1 if args.strict and len(room.errors(frame)) else 0
+
+
+def _audit_report(args: argparse.Namespace) -> int:
+    from gcaf_lib.paper import report_check, report_file
+
+    if args.report == "-":
+        report = report_file.parse(sys.stdin.read())
+    else:
+        report = report_file.read(args.report)
+    answer = report_check.check(report)
+    print(json.dumps(answer.to_dict(), indent=1, ensure_ascii=False) if args.json else answer.text())
+    if args.out:
+        from gcaf_lib.report.pairs import write_text
+
+        write_text(Path(args.out), answer.figures.to_csv(index=False, lineterminator="\n"))
+        print(f"wrote {args.out}", file=sys.stderr)
+    return 1 if len(answer.impossible) else 0
 
 
 def sync(args: argparse.Namespace) -> int:
