@@ -123,10 +123,10 @@ def _of_class(text: str) -> tuple[str, str] | None:
 def _split(text: str) -> list[list[str]]:
     """Rows of cells, without empty lines and rules; whitespace-aligned text is split by what it ends with."""
     lines = [
-        line.strip() for line in text.splitlines() if line.strip() and not re.fullmatch(r"[\s|:+=\-]+", line)
+        line.rstrip() for line in text.splitlines() if line.strip() and not re.fullmatch(r"[\s|:+=\-]+", line)
     ]
     if all("|" in line for line in lines):
-        return [[c.strip(" *`") for c in line.strip("|").split("|")] for line in lines]
+        return [[c.strip(" *`") for c in line.strip().strip("|").split("|")] for line in lines]
     for mark in ("\t", ";", ","):
         if mark in lines[0]:
             return [[c.strip() for c in row] for row in csv.reader(lines, delimiter=mark)]
