@@ -18,8 +18,8 @@ import keras
 import numpy as np
 
 from benchmarks import figures
+from gcaf_lib.book.speed import loop_cost
 from gcaf_lib.model import backend, classifier, losses
-from gcaf_lib.report.speed import loop_cost
 from gcaf_lib.settings import Settings, load
 from gcaf_lib.training import feed, loop
 from gcaf_lib.training.task import Part

@@ -78,13 +78,13 @@ def chapters(args: argparse.Namespace) -> int:
     load(args.profile)  # a wrong profile is said before anything heavy loads
     if args.data:
         os.environ["GCAF_DATA"] = str(Path(args.data).resolve())  # the kernels inherit it
-    from gcaf_lib.report import book
+    from gcaf_lib.book import runner
 
     out = Path(args.out) if args.out else None
     found = (
-        book.stale(out)
+        runner.stale(out)
         if args.stale
-        else book.run_chapters(args.profile, args.only, out, workers=args.workers)
+        else runner.run_chapters(args.profile, args.only, out, workers=args.workers)
     )
     for item in found:
         print(item)
@@ -266,15 +266,18 @@ def audit(args: argparse.Namespace) -> int:
     """Audit a report of somebody's (exit 1 where a figure can't be true), or this paper: its contradiction registry."""
     if args.report:
         return _audit_report(args)
-    from gcaf_lib.report import audit as room
+    from gcaf_lib.book import contradictions
+    from gcaf_lib.paper import registry
 
-    frame = room.registry()
+    frame = registry.registry()
     print(
-        json.dumps(frame.to_dict("records"), indent=1, ensure_ascii=False) if args.json else room.text(frame)
+        json.dumps(frame.to_dict("records"), indent=1, ensure_ascii=False)
+        if args.json
+        else registry.text(frame)
     )
-    for path in room.write(frame, Path(args.out) if args.out else None):
+    for path in contradictions.write(frame, Path(args.out) if args.out else None):
         print(f"wrote {path}", file=sys.stderr)
-    return 1 if args.strict and len(room.errors(frame)) else 0
+    return 1 if args.strict and len(registry.errors(frame)) else 0
 
 
 def _audit_report(args: argparse.Namespace) -> int:
@@ -287,7 +290,7 @@ def _audit_report(args: argparse.Namespace) -> int:
     answer = report_check.check(report)
     print(json.dumps(answer.to_dict(), indent=1, ensure_ascii=False) if args.json else answer.text())
     if args.out:
-        from gcaf_lib.report.pairs import write_text
+        from gcaf_lib.book.notebooks import write_text
 
         write_text(Path(args.out), answer.figures.to_csv(index=False, lineterminator="\n"))
         print(f"wrote {args.out}", file=sys.stderr)
@@ -296,9 +299,9 @@ def _audit_report(args: argparse.Namespace) -> int:
 
 def sync(args: argparse.Namespace) -> int:
     """Write the clean notebooks; print those that changed."""
-    from gcaf_lib.report import book
+    from gcaf_lib.book import runner
 
-    for path in book.sync():
+    for path in runner.sync():
         print(path)
     return 0
 

@@ -33,12 +33,14 @@ import pandas as pd
 from IPython.display import Markdown, display
 from scipy.stats import beta
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import clahe, decode, preprocess, resize
-from gcaf_lib.report import book, figures, mechanisms, paper, tables
+from gcaf_lib.display import figures, mechanisms, tables
+from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
 
-chapter = book.open_chapter("03_mixup", profile, overrides, need_images=True)
+chapter = open_chapter("03_mixup", profile, overrides, need_images=True)
 chapter.strip()
 
 # %% [markdown]

@@ -32,9 +32,11 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from gcaf_lib import settings
-from gcaf_lib.report import book, figures, mechanisms, paper, tables
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import figures, mechanisms, tables
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("04_model", profile, overrides)
+chapter = open_chapter("04_model", profile, overrides)
 chapter.strip()
 
 # %% [markdown]

@@ -30,12 +30,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.report import book, figures, mechanisms, paper, tables
-from gcaf_lib.report.style import CLASS_NAMES
+from gcaf_lib.display import figures, mechanisms, tables
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
 
-chapter = book.open_chapter("05_loss", profile, overrides)
+chapter = open_chapter("05_loss", profile, overrides)
 chapter.strip()
 
 # %% [markdown]

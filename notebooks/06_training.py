@@ -30,17 +30,20 @@ overrides = {}  # such as {"training.ema": 0.99}
 import numpy as np
 from IPython.display import Markdown, display
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.report import averages, book, figures, notes, paper, tables
-from gcaf_lib.report import training_tables as tt
+from gcaf_lib.display import averages, figures, tables
+from gcaf_lib.findings import overlap
+from gcaf_lib.findings import training as tt
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("06_training", profile, overrides)
+chapter = open_chapter("06_training", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
 starts = tt.stage0_records(runs)
 chapter.strip([*runs, *(record for found in starts.values() for record in found)])
 
 # %% tags=["hide-input"]
-notes.split_note(chapter)
+overlap.split_note(chapter)
 
 # %% [markdown]
 # ## The settings

@@ -29,17 +29,21 @@ overrides = {}  # such as {"data.protocol": "twins"}
 import numpy as np
 from IPython.display import Markdown, display
 
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import figures, tables
 from gcaf_lib.evaluation import metrics
-from gcaf_lib.report import book, checks, figures, notes, paper, tables
-from gcaf_lib.report import result_tables as rt
+from gcaf_lib.findings import overlap
+from gcaf_lib.findings import performance as rt
+from gcaf_lib.paper import checks
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("08_roc_pr", profile, overrides)
+chapter = open_chapter("08_roc_pr", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
 classes = chapter.settings.data.classes
 chapter.strip(runs)
 
 # %% tags=["hide-input"]
-notes.split_note(chapter)
+overlap.split_note(chapter)
 
 # %% [markdown]
 # ## What the curves show

@@ -29,18 +29,21 @@ overrides = {}  # such as {"loss.reading": "per-class"}
 import numpy as np
 from IPython.display import Markdown, display
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
+from gcaf_lib.display import figures, tables
 from gcaf_lib.evaluation import calibration, worth
-from gcaf_lib.report import book, figures, notes, paper, tables
-from gcaf_lib.report import result_tables as rt
-from gcaf_lib.report import trust_words as words
+from gcaf_lib.findings import calibration as findings
+from gcaf_lib.findings import overlap
+from gcaf_lib.findings import performance as rt
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("09_reliability", profile, overrides)
+chapter = open_chapter("09_reliability", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
 chapter.strip(runs)
 
 # %% tags=["hide-input"]
-notes.split_note(chapter)
+overlap.split_note(chapter)
 
 # %% [markdown]
 # ## Agreement and calibration
@@ -72,7 +75,9 @@ clusters = splits.clusters(chapter.dataset)
 chance = np.mean([rt.perfect_ece(run.probabilities()) for run in runs], axis=0)
 excess = worth.row(runs, clusters, ["excess"])["excess"]
 published = paper.published("Table 7", metric="ece")
-display(Markdown(words.chance(known.loc["ece", "mean"], chance) + " " + words.excess(excess, published)))
+display(
+    Markdown(findings.chance(known.loc["ece", "mean"], chance) + " " + findings.excess(excess, published))
+)
 
 # %% [markdown]
 # ## The reliability diagram, before and after temperature scaling
@@ -110,7 +115,7 @@ fitted = [calibration.temperature(r.labels("validation"), r.probabilities("valid
 gap = worth.difference(runs, runs, clusters, ["ece"], scaled=(True, False))["ece"]
 after = worth.row(runs, clusters, ["ece"], scaled=True)["ece"].value
 literal = chapter.settings.loss.reading == "target-probability"
-display(Markdown(words.temperature(fitted, gap, after, literal)))
+display(Markdown(findings.temperature(fitted, gap, after, literal)))
 
 # %% [markdown]
 # ## Raw and averaged weights

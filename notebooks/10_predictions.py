@@ -31,19 +31,21 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data.preprocess import decode
-from gcaf_lib.evaluation import gradcam
-from gcaf_lib.report import book, figures, notes, overlays, tables
-from gcaf_lib.report.style import CLASS_NAMES
-from gcaf_lib.report.training_tables import backbone_name
+from gcaf_lib.display import figures, overlays, tables
+from gcaf_lib.display.names import backbone_name
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import heatmaps
+from gcaf_lib.findings import overlap
 
-chapter = book.open_chapter("10_predictions", profile, overrides, need_images=True)
+chapter = open_chapter("10_predictions", profile, overrides, need_images=True)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
 classes = chapter.settings.data.classes
 chapter.strip(runs)
 
 # %% tags=["hide-input"]
-notes.split_note(chapter)
+overlap.split_note(chapter)
 
 # %% [markdown]
 # ## Answers, drawn at random
@@ -120,7 +122,7 @@ cams = {
     for name, maps in run.maps.items()
     if name.startswith("cam_")
 }
-fused = gradcam.fused(cams, 64)
+fused = heatmaps.fused(cams, 64)
 names = [CLASS_NAMES[classes[k]] for k in probs[shown].argmax(1)]
 titles = [name if right[i] else f"wrong:\n{name}" for name, i in zip(names, shown)]
 borders = overlays.outlines(chapter.dataset, rows[shown])
@@ -142,7 +144,7 @@ overlays.gradcam_rows(pictures(shown), {**cams, "fused": fused}, titles, borders
 spread = []
 for r in runs:
     own = {name: maps for name, maps in r.maps.items() if name.startswith("cam_")}
-    wide = (gradcam.fused(own, 32) > 0.5).mean((1, 2))
+    wide = (heatmaps.fused(own, 32) > 0.5).mean((1, 2))
     answer = r.maps["target"]
     spread.append(
         {CLASS_NAMES[c]: wide[answer == k].mean() for k, c in enumerate(classes) if (answer == k).any()}

@@ -33,9 +33,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from gcaf_lib.report import ablation, book, fusions, paper, tables
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import tables
+from gcaf_lib.findings import ablation, fusion
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("11_fusion", profile, overrides)
+chapter = open_chapter("11_fusion", profile, overrides)
 records, norm = chapter.records("table-4"), chapter.records("projection-norm")
 main, strict = chapter.records("main"), ablation.apart_records(chapter, "table-4")
 proposed, made = main.get(paper.PROPOSED, []), (profile, chapter.settings.data.protocol)
@@ -82,10 +85,10 @@ chapter.strip(ablation.runs(main, records, norm, strict))
 settings = chapter.settings.replace({"model.fusion": "gcaf"})
 side, width = settings.data.image_size, settings.model.width
 images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("float32")
-given = fusions.streams(settings.model, side, images)
-found = fusions.gradients(given, width)
+given = fusion.streams(settings.model, side, images)
+found = fusion.gradients(given, width)
 tables.show(
-    fusions.gradient_table(found),
+    fusion.gradient_table(found),
     name="tab-fusion-gradients",
     caption=f"Norm of the gradient of each kind of weight in the fusion layer (d = {width}); 0 is exactly zero, – means that "
     "a variant has no such weights.",
@@ -122,14 +125,14 @@ display(
 
 # %%
 a, b = given["vectors"]
-layer, _ = fusions.build("gcaf", width, given)
+layer, _ = fusion.build("gcaf", width, given)
 z = np.asarray(layer([a, b]))
-off_gcaf = np.abs(z - fusions.without_attention(layer, a, b)).max() / np.abs(z).max()
+off_gcaf = np.abs(z - fusion.without_attention(layer, a, b)).max() / np.abs(z).max()
 
-layer, _ = fusions.build("cross", width, given)
+layer, _ = fusion.build("cross", width, given)
 kernel = np.random.default_rng(1).normal(size=(2 * width, 4))
 logits = np.asarray(layer([a, b])) @ kernel
-folded = np.concatenate([a, b], axis=-1) @ fusions.as_concatenation(layer, kernel)
+folded = np.concatenate([a, b], axis=-1) @ fusion.as_concatenation(layer, kernel)
 off_cross = np.abs(logits - folded).max() / np.abs(logits).max()
 
 # %% tags=["hide-input"]
@@ -161,8 +164,8 @@ display(
 
 # %%
 maps = [m.shape[1:] for m in given["maps"]]
-here = fusions.sizes(width, maps, len(chapter.settings.data.classes))
-full = fusions.sizes(512, fusions.FULL_MAPS)
+here = fusion.sizes(width, maps, len(chapter.settings.data.classes))
+full = fusion.sizes(512, fusion.FULL_MAPS)
 tables.show(
     pd.DataFrame(
         {
@@ -204,11 +207,11 @@ display(
 # %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval beside the paper's figure as an open diamond. Right: the difference to the proposed fusion with its interval and a line at zero. Variants without a run are marked as not trained yet."}, "figure": {"name": "fig-table-4", "caption": "Table 4 as a picture: accuracy (left), and accuracy minus that of the proposed fusion on the same test images (right)."}}
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
 # the paper's figures are of patients' images: they have no place beside phantoms in a picture
-ablation.dots(frame, names=fusions.NAMES, published=not chapter.phantoms)
+ablation.dots(frame, names=fusion.NAMES, published=not chapter.phantoms)
 
 # %%
 tables.show(
-    ablation.table(frame, "Fusion", fusions.NAMES),
+    ablation.table(frame, "Fusion", fusion.NAMES),
     name="tab-fusion",
     caption="Fusion variants on the test part: mean ± standard deviation over n seeds, the paper's figure in square brackets, and the accuracy's "
     "95 % cluster-bootstrap interval over patients.",
@@ -217,7 +220,7 @@ tables.show(
 
 # %%
 tables.show(
-    ablation.gaps(frame, first="Fusion", names=fusions.NAMES),
+    ablation.gaps(frame, first="Fusion", names=fusion.NAMES),
     name="tab-fusion-gaps",
     caption="Accuracy minus that of the proposed fusion, in points, on the same test images and seeds, with its 95 % interval; the verdict says where the published "
     "difference lies.",
@@ -226,9 +229,9 @@ tables.show(
 
 # %% tags=["hide-input"]
 said = [
-    ablation.says(frame, "gcaf sweep table-4", fusions.NAMES, theirs=not chapter.phantoms),
-    fusions.equal_functions(records, chapter.dataset),
-    fusions.repaired(frame),
+    ablation.says(frame, "gcaf sweep table-4", fusion.NAMES, theirs=not chapter.phantoms),
+    fusion.equal_functions(records, chapter.dataset),
+    fusion.repaired(frame),
 ]
 display(Markdown("\n\n".join(said)))
 
@@ -244,11 +247,11 @@ display(Markdown("\n\n".join(said)))
 
 # %% mystnb={"image": {"alt": "One row a fusion variant with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right)."}}
 honest = ablation.apart(chapter, "table-4", strict)
-ablation.dots(honest, names=fusions.NAMES, published=False)
+ablation.dots(honest, names=fusion.NAMES, published=False)
 
 # %%
 tables.show(
-    ablation.gaps(honest, first="Fusion", names=fusions.NAMES),
+    ablation.gaps(honest, first="Fusion", names=fusion.NAMES),
     name="tab-fusion-patients",
     caption="Fusion variants with patients apart, over all five folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95 % interval; the "
     "verdict is on this split.",
@@ -257,7 +260,7 @@ tables.show(
 
 # %% tags=["hide-input"]
 display(
-    Markdown(ablation.says(honest, "gcaf sweep table-4-patients", fusions.NAMES, theirs=not chapter.phantoms))
+    Markdown(ablation.says(honest, "gcaf sweep table-4-patients", fusion.NAMES, theirs=not chapter.phantoms))
 )
 
 # %% [markdown]
@@ -281,4 +284,4 @@ note = {
     "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights are the same at any size; "
     "the differences need not be.",
 }.get(profile, "")
-display(Markdown(f"{fusions.norm_cost(normed)}\n\n{note}"))
+display(Markdown(f"{fusion.norm_cost(normed)}\n\n{note}"))

@@ -31,10 +31,13 @@ overrides = {}  # such as {"data.protocol": "patients"}
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from gcaf_lib.report import ablation, baselines, book, paper, tables
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import tables
+from gcaf_lib.findings import ablation, comparison
+from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
 
-chapter = book.open_chapter("13_comparison", profile, overrides)
+chapter = open_chapter("13_comparison", profile, overrides)
 main, found = chapter.records("main"), chapter.records("table-6")
 strict = ablation.apart_records(chapter, "table-6")
 chapter.strip(ablation.runs(main, found, strict))
@@ -51,7 +54,7 @@ chapter.strip(ablation.runs(main, found, strict))
 # the others.
 
 # %% tags=["hide-input"]
-display(Markdown(baselines.native_note(experiments.native("table-6", profile, overrides))))
+display(Markdown(comparison.native_note(experiments.native("table-6", profile, overrides))))
 
 # %%
 made = (profile, chapter.settings.data.protocol)
@@ -107,23 +110,23 @@ display(Markdown(ablation.says(honest, "gcaf sweep table-6-patients", theirs=not
 # usual. The counts are of one image through the model in use, not of training.
 
 # %%
-costs = baselines.costs(chapter.profile, chapter.overrides)
-spent = baselines.training(found)
+costs = comparison.costs(chapter.profile, chapter.overrides)
+spent = comparison.training(found)
 tables.show(
-    baselines.costs_text(costs, spent),
+    comparison.costs_text(costs, spent),
     name="tab-costs",
     caption="Cost of each method as it is run here: weights, computation for one image, and training time (stages 1 and 2, mean over n runs, on the device named).",
     data=costs.merge(spent, on="row", how="left"),
 )
 
 # %% tags=["hide-input"]
-display(Markdown(baselines.time_note(found)))
+display(Markdown(comparison.time_note(found)))
 
 # %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95 % intervals over patients."}}
-baselines.accuracy_cost(frame, costs)
+comparison.accuracy_cost(frame, costs)
 
 # %% tags=["hide-input"]
-display(Markdown(baselines.cheaper(frame, costs)))
+display(Markdown(comparison.cheaper(frame, costs)))
 
 # %% [markdown]
 # ## The paper's own networks
@@ -132,19 +135,19 @@ display(Markdown(baselines.cheaper(frame, costs)))
 # project builds them under the profile `paper`: without the dense layers on top that VGG19 was published with, which hold most of its published size. The accuracies are the paper's.
 
 # %%
-full = costs if profile == "paper" else baselines.costs("paper")
+full = costs if profile == "paper" else comparison.costs("paper")
 tables.show(
-    baselines.full_text(full),
+    comparison.full_text(full),
     name="tab-full-costs",
     caption="The networks of Table 6 at full size: weights and computation for one image, absolute and as a multiple of the proposed model's, beside the paper's accuracy.",
     data=full,
 )
 
 # %% mystnb={"image": {"alt": "The paper's accuracies of Table 6 over the parameters and over the computation of the full-size networks, on logarithmic axes."}, "figure": {"name": "fig-full-cost", "caption": "The paper's accuracies against what its full-size networks cost."}}
-baselines.published_cost(full)
+comparison.published_cost(full)
 
 # %% tags=["hide-input"]
-display(Markdown(baselines.full_verdict(full)))
+display(Markdown(comparison.full_verdict(full)))
 
 # %% tags=["hide-input"]
 note = {

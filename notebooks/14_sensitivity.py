@@ -34,11 +34,14 @@ import keras
 import numpy as np
 from IPython.display import Markdown, display
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
+from gcaf_lib.display import figures, tables
+from gcaf_lib.findings import ablation, sensitivity
 from gcaf_lib.model import losses
-from gcaf_lib.report import ablation, book, figures, paper, sensitivity, tables
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("14_sensitivity", profile, overrides)
+chapter = open_chapter("14_sensitivity", profile, overrides)
 main, records = chapter.records("main"), chapter.records("table-8")
 default, strict = main.get(paper.PROPOSED, []), ablation.apart_records(chapter, "table-8")
 chapter.strip(ablation.runs(main, records, strict))

@@ -32,13 +32,15 @@ overrides = {}  # such as {"data.protocol": "twins"}
 import pandas as pd
 from IPython.display import Markdown, display
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import decode
-from gcaf_lib.evaluation import audit
-from gcaf_lib.report import book, browser, copies, evidence, tables
+from gcaf_lib.display import copies, sortable, tables
+from gcaf_lib.evaluation import dataset_audit
+from gcaf_lib.findings import dataset
 from gcaf_lib.settings import CLASSES, DataSettings
 
-chapter = book.open_chapter("16_dataset_audited", profile, overrides, need_images=True)
+chapter = open_chapter("16_dataset_audited", profile, overrides, need_images=True)
 chapter.strip()
 
 # %% [markdown]
@@ -51,20 +53,20 @@ chapter.strip()
 # which many of the images were taken, tells which patient an image is of.
 # The results are small committed tables (`results/twins.csv`, `slices.csv`, `patients.csv`, `similarity.csv`,
 # `pictures.csv`, `around.csv`); they hold no patient numbers.
-# `python -m gcaf_lib.evaluation.audit` makes them again from the images and the archive.
+# `python -m gcaf_lib.evaluation.dataset_audit` makes them again from the images and the archive.
 
 # %%
 frame = chapter.dataset.frame
-facts = audit.read(chapter.dataset)
-groups = audit.group_list(frame, facts)
+facts = dataset_audit.read(chapter.dataset)
+groups = dataset_audit.group_list(frame, facts)
 tables.show(
-    copies.numbers(frame, facts),
+    dataset.numbers(frame, facts),
     name="tab-audit",
     caption="The audit in numbers: counted, not estimated, so there is no interval.",
 )
 
 # %% tags=["hide-input"]
-display(Markdown(copies.pictures_said(frame, facts)))
+display(Markdown(dataset.pictures_said(frame, facts)))
 
 # %% [markdown]
 # ## The largest families
@@ -77,8 +79,8 @@ def open_file(file):
     return decode(chapter.dataset.root / file)
 
 
-families = audit.families(frame, facts)
-evidence.image_rows(
+families = dataset_audit.families(frame, facts)
+copies.image_rows(
     [[open_file(file) for file in files[:: max(1, len(files) // 10)][:10]] for files in families],
     [f"{len(files)} files" for files in families],
 )
@@ -91,7 +93,7 @@ evidence.image_rows(
 # the same.
 
 # %% mystnb={"image": {"alt": "Pairs of brain images side by side that show the same slice, the right one mirrored, upside down or turned."}, "figure": {"name": "fig-twins", "caption": "Copies: byte for byte identical, and by how one is turned against the other. Over each image its folder and name."}}
-pairs = audit.examples(frame, facts)
+pairs = dataset_audit.examples(frame, facts)
 
 
 def title(file):
@@ -99,7 +101,7 @@ def title(file):
     return f"{part}, {name}\n{stem}"
 
 
-evidence.image_pairs(
+copies.image_pairs(
     [(open_file(left), open_file(right)) for left, right in zip(pairs["left"], pairs["right"])],
     [(title(left), title(right)) for left, right in zip(pairs["left"], pairs["right"])],
     [f"{kind}, similarity {value:.3f}" for kind, value in zip(pairs["kind"], pairs["similarity"])],
@@ -116,28 +118,28 @@ evidence.image_pairs(
 # its 3,064 different slices three, neighbours of one patient, are taken for one picture.
 
 # %% mystnb={"image": {"alt": "Histograms of similarities on a logarithmic scale, each with a dashed bar: a heap of copies at the right of it; for tumour files neighbouring slices to its left."}, "figure": {"name": "fig-similarity", "caption": "Similarities of pairs of files, and, for the real images, of each file's thumbnail with its nearest figshare slice (symmetric logarithmic scale). Dashed: the bar."}}
-evidence.similarities(facts.similarity, copies.BARS)
+copies.similarities(facts.similarity, dataset.BARS)
 
 # %% tags=["hide-input"]
-display(Markdown(copies.bars_said(facts)))
+display(Markdown(dataset.bars_said(facts)))
 
 # %% [markdown]
 # Pairs drawn at random from just above and just below the bars show what the bars decide.
 
 # %% mystnb={"image": {"alt": "Pairs of brain images drawn at random beside the bars; over each its similarity. Above the lower bar pairs show one slice, elsewhere similar slices."}, "figure": {"name": "fig-around", "caption": "Pairs of files just above and just below each bar, two images a pair, drawn at random; over the left one the side and the similarity."}}
-seen = copies.looked_at(facts).groupby(["patients", "side"], sort=False).head(3)
+seen = dataset.looked_at(facts).groupby(["patients", "side"], sort=False).head(3)
 tiles = [
     ((open_file(r.left), open_file(r.right)), (f"{r.side}: {r.similarity:.3f}", f"patients {r.patients}"))
     for r in seen.itertuples()
 ]
 lines = [tiles[k : k + 3] for k in range(0, len(tiles), 3)]
-evidence.image_rows(
+copies.image_rows(
     [[image for pair, _ in line for image in pair] for line in lines],
     titles=[[word for _, words in line for word in words] for line in lines],
 )
 
 # %% tags=["hide-input"]
-display(Markdown(copies.eye_said(copies.looked_at(facts))))
+display(Markdown(dataset.eye_said(dataset.looked_at(facts))))
 
 # %% [markdown]
 # ## Identical files
@@ -145,7 +147,7 @@ display(Markdown(copies.eye_said(copies.looked_at(facts))))
 # The simplest kind of leakage needs no descriptor: the same bytes under two names.
 
 # %%
-same = audit.copies(frame)
+same = dataset_audit.copies(frame)
 where = same.assign(
     Where=[
         "across Training and Testing"
@@ -168,11 +170,11 @@ tables.show(
 # belong to a patient, tells which.
 
 # %% tags=["hide-input"]
-display(Markdown(copies.labels_said(facts, chapter.phantoms)))
+display(Markdown(dataset.labels_said(facts, chapter.phantoms)))
 
 # %% mystnb={"image": {"alt": "Pairs of images that are copies of each other and stand in folders of different classes; empty where there are none."}, "figure": {"name": "fig-label-errors", "caption": "Files that contradict a copy: left the file in doubt, right its copy in the other class's folder."}}
-odd = audit.contradictions(facts)
-evidence.image_pairs(
+odd = dataset_audit.contradictions(facts)
+copies.image_pairs(
     [(open_file(left), open_file(right)) for left, right in zip(odd["left"], odd["right"])],
     [(title(left), title(right)) for left, right in zip(odd["left"], odd["right"])],
     [f"{left.split('/')[1]} or {right.split('/')[1]}?" for left, right in zip(odd["left"], odd["right"])],
@@ -184,14 +186,14 @@ evidence.image_pairs(
 # No archive speaks for the tumour-free files. Some of them look as if something were there, and some are not MRI.
 
 # %% mystnb={"image": {"alt": "Small brain images from the tumour-free folder in which a layman notices a bright or dark area, a ring, or that the picture is no MRI."}, "figure": {"name": "fig-candidates", "caption": "Candidates for wrong labels among the tumour-free files, in the order of the table below. No radiologist has judged them."}}
-doubt = copies.candidates(frame, facts)
+doubt = dataset.candidates(frame, facts)
 shown = [open_file(file) for file in doubt["file"]]
-evidence.image_rows([shown[k : k + 6] for k in range(0, len(shown), 6)]) if len(doubt) else display(
+copies.image_rows([shown[k : k + 6] for k in range(0, len(shown), 6)]) if len(doubt) else display(
     Markdown("There is none to show.")
 )
 
 # %% tags=["hide-input"]
-display(Markdown(copies.candidates_said(doubt)))
+display(Markdown(dataset.candidates_said(doubt)))
 tables.show(
     doubt.rename(columns={"file": "File", "seen": "What a layman sees", "copies": "Files of the picture"}),
     name="tab-candidates",
@@ -205,8 +207,8 @@ tables.show(
 # format) goes with the class, and a classifier may learn it instead of the tumour.
 
 # %% mystnb={"image": {"alt": "One bar a class, split into shares by source: the figshare archive, a second copy of it, and unknown."}, "figure": {"name": "fig-sources", "caption": "Files of each class by source: from the figshare archive, a second copy of one of its slices, unknown. For phantoms all are unknown."}}
-by_source = audit.sources(frame, facts)
-evidence.stacked(by_source, f"share of the class's files; from full to pale: {', '.join(by_source.columns)}")
+by_source = dataset_audit.sources(frame, facts)
+copies.stacked(by_source, f"share of the class's files; from full to pale: {', '.join(by_source.columns)}")
 
 # %% [markdown]
 # The files' sizes and colour modes follow the sources:
@@ -227,7 +229,7 @@ tables.show(
 )
 
 # %% tags=["hide-input"]
-display(Markdown(copies.sizes_said(by_class["common"].mean().set_axis(CLASSES), common)))
+display(Markdown(dataset.sizes_said(by_class["common"].mean().set_axis(CLASSES), common)))
 
 # %% [markdown]
 # ## Patients
@@ -241,15 +243,15 @@ room = DataSettings(source=chapter.settings.data.source, protocol="patients")
 patient = splits.load(room, chapter.dataset)["group"]
 known = frame["file"].isin(facts.slices["file"]) | chapter.phantoms
 # an image whose folder contradicts the archive is no patient of that class
-right = known & ~frame["file"].isin(audit.mislabelled(facts)["file"])
+right = known & ~frame["file"].isin(dataset_audit.mislabelled(facts)["file"])
 sizes = {
     name: patient[right & (frame["label"] == k)].value_counts().to_numpy() for k, name in enumerate(CLASSES)
 }
-evidence.group_sizes({name: values for name, values in sizes.items() if len(values)})
+copies.group_sizes({name: values for name, values in sizes.items() if len(values)})
 
 # %%
 tables.show(
-    copies.patient_table(facts),
+    dataset.patient_table(facts),
     name="tab-patients",
     caption="Files, and patients known, of each class in each part of the patient-grouped split. Files without a known patient "
     "(0 patients) are kept together with their copies only; a wrong label counts its patient in the wrong class.",
@@ -257,7 +259,7 @@ tables.show(
 )
 
 # %% tags=["hide-input"]
-display(Markdown(copies.patients_said(frame, facts, known.to_numpy())))
+display(Markdown(dataset.patients_said(frame, facts, known.to_numpy())))
 
 # %% [markdown]
 # ## Every family of copies
@@ -267,4 +269,4 @@ display(Markdown(copies.patients_said(frame, facts, known.to_numpy())))
 # nearest copy. The table is `results/twins.csv`, one row a file.
 
 # %%
-browser.show(groups, "twin-groups", f"{len(groups):,} families of copies", lists=("names",))
+sortable.show(groups, "twin-groups", f"{len(groups):,} families of copies", lists=("names",))

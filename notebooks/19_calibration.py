@@ -34,16 +34,16 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import calibration, trust, worth
-from gcaf_lib.report import book, figures, notes, tables
-from gcaf_lib.report import trust as pictures
-from gcaf_lib.report import trust_tables as tt
-from gcaf_lib.report import trust_words as words
-from gcaf_lib.report.style import CLASS_NAMES
+from gcaf_lib.display import decisions, figures, tables
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import calibration, confidence, worth
+from gcaf_lib.findings import calibration as findings
+from gcaf_lib.findings import overlap
 from gcaf_lib.training import experiments
 
-chapter = book.open_chapter("19_calibration", profile, overrides)
+chapter = open_chapter("19_calibration", profile, overrides)
 runs = chapter.records("main", train=True)["Proposed Method"]
 apart = chapter.records("ladder").get("patients", [])
 tested = {name: chapter.records(name) for name in ("table-5", "loss", "table-8")}
@@ -56,7 +56,7 @@ used = {
 chapter.strip(list(used.values()))
 
 # %% tags=["hide-input"]
-notes.split_note(chapter)
+overlap.split_note(chapter)
 
 # %% [markdown]
 # ## Eight measures, before and after one temperature
@@ -69,12 +69,12 @@ notes.split_note(chapter)
 
 # %%
 states = {
-    "as trained": worth.row(runs, clusters, trust.MEASURES),
-    "scaled": worth.row(runs, clusters, trust.MEASURES, scaled=True),
+    "as trained": worth.row(runs, clusters, confidence.MEASURES),
+    "scaled": worth.row(runs, clusters, confidence.MEASURES, scaled=True),
 }
-known = tt.calibration_table(states)
+known = findings.calibration_table(states)
 tables.show(
-    tt.wide_calibration(known),
+    findings.wide_calibration(known),
     name="tab-calibration-intervals",
     caption=f"Calibration on the test part with averaged weights, {len(runs)} seed{'s' if len(runs) > 1 else ''}: value and 95 % "
     "cluster-bootstrap interval over patient groups.",
@@ -82,9 +82,9 @@ tables.show(
 )
 
 # %% tags=["hide-input"]
-labels, probs, rows = tt.predictions(runs[:1])
+labels, probs, rows = findings.predictions(runs[:1])
 by_scaling = worth.difference(runs, runs, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
-display(Markdown(words.scaling(by_scaling, trust.perfect(probs)["ece"])))
+display(Markdown(findings.scaling(by_scaling, confidence.perfect(probs)["ece"])))
 
 # %% [markdown]
 # ## The number depends on the bins
@@ -93,11 +93,11 @@ display(Markdown(words.scaling(by_scaling, trust.perfect(probs)["ece"])))
 # of what is only chance: the band is where a perfectly calibrated model would lie.
 
 # %% mystnb={"image": {"alt": "Two panels, equal width and equal mass: calibration error of the first seed against the number of bins, with the band of a perfectly calibrated model."}, "figure": {"name": "fig-bins", "caption": "ECE of the first seed by number and kind of bins, and the middle 95 % of what a perfectly calibrated model shows by chance."}}
-sweep = tt.bins_sweep(labels, probs)
-pictures.bins_sweep(sweep)
+sweep = findings.bins_sweep(labels, probs)
+decisions.bins_sweep(sweep)
 
 # %% tags=["hide-input"]
-display(Markdown(words.bins(sweep)))
+display(Markdown(findings.bins(sweep)))
 
 # %% [markdown]
 # ## Class by class
@@ -106,9 +106,9 @@ display(Markdown(words.bins(sweep)))
 # stand at 0 and 1; what lies between is the doubtful part.
 
 # %% mystnb={"image": {"alt": "One reliability diagram a class: share of images of the class against the probability given to it, with counts of images below."}, "figure": {"name": "fig-class-reliability", "caption": "Reliability of each class's probability (one-vs-rest, ten bins of equal width, all seeds together), with Wilson's 95 % intervals and the number of images in each bin."}}
-all_labels, all_probs, all_rows = tt.predictions(runs)
+all_labels, all_probs, all_rows = findings.predictions(runs)
 bins = {
-    CLASS_NAMES[c]: trust.one_vs_rest(all_labels, all_probs, k, 10, equal_mass=False)
+    CLASS_NAMES[c]: confidence.one_vs_rest(all_labels, all_probs, k, 10, equal_mass=False)
     for k, c in enumerate(classes)
 }
 figures.reliability(bins)
@@ -128,7 +128,7 @@ by_part = {
     for part in ("validation", "test")
 }
 fitted = [calibration.temperature(r.labels("validation"), r.probabilities("validation")) for r in runs]
-pictures.temperatures(grid, by_part, fitted)
+decisions.temperatures(grid, by_part, fitted)
 
 # %% tags=["hide-input"]
 best = [grid[int(np.argmin(one))] for one in by_part["test"]]
@@ -157,18 +157,18 @@ if apart:
     there = {
         "random split": states["as trained"],
         "random split, scaled": states["scaled"],
-        name: worth.row(apart, clusters, trust.MEASURES),
-        "patients apart, scaled": worth.row(apart, clusters, trust.MEASURES, scaled=True),
+        name: worth.row(apart, clusters, confidence.MEASURES),
+        "patients apart, scaled": worth.row(apart, clusters, confidence.MEASURES, scaled=True),
     }
-    moved = tt.calibration_table(there)
+    moved = findings.calibration_table(there)
     tables.show(
-        tt.wide_calibration(moved, 3),
+        findings.wide_calibration(moved, 3),
         name="tab-calibration-patients",
         caption="Calibration on the random split and with patients apart: value and 95 % cluster-bootstrap interval. Calibration errors "
         "with patients apart are means over the folds.",
         data=moved,
     )
-    said = words.new_patients(there["random split"], there[name], there["patients apart, scaled"])
+    said = findings.new_patients(there["random split"], there[name], there["patients apart, scaled"])
 display(Markdown(said))
 
 # %% [markdown]
@@ -189,7 +189,7 @@ for name, keep in (("table-5", None), ("loss", None), ("table-8", ("Mixup", "Foc
             )
             wanted.append(label)
             rows_[label] = tested[name].get(row.label, [])
-effects = tt.effects(rows_, wanted, runs, clusters)
+effects = findings.effects(rows_, wanted, runs, clusters)
 tables.show(
     effects,
     name="tab-effects",
@@ -200,7 +200,7 @@ tables.show(
 # %% tags=["hide-input"]
 asked = ("ece", "nll")
 lines = [
-    words.ingredient(
+    findings.ingredient(
         "Averaged instead of raw weights, same runs",
         worth.difference(runs, runs, clusters, asked, which=("ema", "raw")),
     )
@@ -212,7 +212,7 @@ for what, first, second in (
     ("Ten times the smoothing", "Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01"),
 ):
     gaps = worth.difference(rows_.get(first, []), rows_.get(second, []), clusters, asked)
-    lines.append(words.ingredient(what, gaps))
+    lines.append(findings.ingredient(what, gaps))
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
@@ -223,19 +223,20 @@ display(Markdown("\n".join(lines)))
 
 # %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, with patients apart, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands, mean over the seeds."}}
 coverage = np.linspace(0.05, 1, 39)
-curves = {"random split": tt.selective(runs, clusters, coverage)} | (
-    {"patients apart": tt.selective(apart, clusters, coverage)} if apart else {}
+curves = {"random split": findings.selective(runs, clusters, coverage)} | (
+    {"patients apart": findings.selective(apart, clusters, coverage)} if apart else {}
 )
-pictures.selective(curves)
+decisions.selective(curves)
 
 # %%
 lines = []
 for name, records in (("random split", runs), ("patients apart", apart)):
     for goal in (0.95, 0.98, 0.99) if records else ():
         cuts = [
-            trust.threshold_for(r.labels("validation"), r.probabilities("validation"), goal) for r in records
+            confidence.threshold_for(r.labels("validation"), r.probabilities("validation"), goal)
+            for r in records
         ]
-        found = [trust.kept(r.labels(), r.probabilities(), t) for r, t in zip(records, cuts)]
+        found = [confidence.kept(r.labels(), r.probabilities(), t) for r, t in zip(records, cuts)]
         lines.append(
             {
                 "Split": name,
@@ -265,7 +266,7 @@ panels = {CLASS_NAMES[classes[k]]: k for k in tumour}
 if len(tumour) < len(classes):
     panels = {"Any tumour": tumour} | panels
 curves = {title: calibration.net_benefit(all_labels, all_probs, k) for title, k in panels.items()}
-pictures.decisions(curves)
+decisions.net_benefit(curves)
 
 # %% tags=["hide-input"]
-display(Markdown(words.decision(curves)))
+display(Markdown(findings.decision(curves)))

@@ -35,15 +35,15 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import decode
-from gcaf_lib.evaluation import audit, clustered, folds, tumours, worth
-from gcaf_lib.report import book, failures, figures, overlays, tables
-from gcaf_lib.report import trust as pictures
-from gcaf_lib.report import trust_tables as tt
-from gcaf_lib.report.style import CLASS_NAMES
+from gcaf_lib.display import error_rates, figures, overlays, tables
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import clustered, dataset_audit, folds, tumours, worth
+from gcaf_lib.findings import borders, failures, words
 
-chapter = book.open_chapter("21_failures", profile, overrides, need_images=True)
+chapter = open_chapter("21_failures", profile, overrides, need_images=True)
 main = chapter.records("main", train=True)["Proposed Method"]
 apart = chapter.records("ladder").get("patients", [])
 runs = [r for one in folds.pool(apart) for r in one.parts] or main  # of seeds with equally many folds
@@ -52,7 +52,7 @@ chapter.strip([*main, *apart])
 
 # %% tags=["hide-input"]
 dataset, clusters = chapter.dataset, splits.clusters(chapter.dataset)
-facts = audit.read(dataset)
+facts = dataset_audit.read(dataset)
 cases = failures.cases(runs, dataset, tumours.read_images(dataset), facts, clusters)
 right = worth.row(runs, clusters, ["accuracy"])["accuracy"]
 where = (
@@ -91,7 +91,7 @@ tumour = cases[cases["label"] != list(classes).index("notumor")] if "notumor" in
 if tumour["wrong"].sum():
     each = tumour.groupby("row").agg(wrong=("wrong", "sum"), group=("group", "first"))  # of all runs
     concentration = failures.spread(each["wrong"].to_numpy(), each["group"].to_numpy())
-    display(pictures.concentration(concentration))
+    display(error_rates.concentration(concentration))
 else:
     display(Markdown("There is no error on a tumour image, so nothing concentrates."))
 
@@ -140,7 +140,7 @@ tables.show(
 # origin; images without a tumour come from elsewhere altogether (chapter 16). The rows compare tumour images only.
 
 # %%
-sources = failures.rates(tumour, "source", [*audit.SOURCES, "phantom"])
+sources = failures.rates(tumour, "source", [*dataset_audit.SOURCES, "phantom"])
 
 
 def rate_table(frame, head):
@@ -150,7 +150,7 @@ def rate_table(frame, head):
             head: frame["label"],
             "Answers": frame["n"],
             "Patient groups": frame["groups"],
-            "Wrong (%)": [tt.span(*(100 * v), 1) for v in frame[["mean", "low", "high"]].to_numpy(float)],
+            "Wrong (%)": [words.span(*(100 * v), 1) for v in frame[["mean", "low", "high"]].to_numpy(float)],
         }
     )
 
@@ -182,10 +182,10 @@ display(Markdown(text))
 sized = tumour[tumour["area"].notna()].copy()
 cuts = np.quantile(sized["area"], [0.2, 0.4, 0.6, 0.8])
 limits = [0, *cuts, sized["area"].max()]
-words = [f"{a:.1%} to {b:.1%}" for a, b in itertools.pairwise(limits)]
-sized["fifth"] = np.asarray(words, dtype=object)[np.searchsorted(cuts, sized["area"])]
-sizes = failures.rates(sized, "fifth", words)
-pictures.error_rates(sizes, "the tumour's share of the image")
+ranges = [f"{a:.1%} to {b:.1%}" for a, b in itertools.pairwise(limits)]
+sized["fifth"] = np.asarray(ranges, dtype=object)[np.searchsorted(cuts, sized["area"])]
+sizes = failures.rates(sized, "fifth", ranges)
+error_rates.error_rates(sizes, "the tumour's share of the image")
 
 # %%
 lines = []
@@ -193,7 +193,7 @@ for k, c in enumerate(classes):
     part = sized[sized["label"] == k]
     if len(part):
         third = failures.rates(
-            part.assign(third=failures.thirds(part["area"], tt.TERCILES)), "third", tt.TERCILES
+            part.assign(third=failures.thirds(part["area"], borders.TERCILES)), "third", borders.TERCILES
         )
         lines.append(third.assign(**{"class": CLASS_NAMES[c]}))
 within = pd.concat(lines, ignore_index=True)
@@ -210,7 +210,7 @@ tables.show(
 said = []
 for name, part in within.groupby("class", sort=False):
     part = part.set_index("label")
-    small, large = part.loc[tt.TERCILES[0]], part.loc[tt.TERCILES[2]]
+    small, large = part.loc[borders.TERCILES[0]], part.loc[borders.TERCILES[2]]
     if small.low > large.high:
         said.append(f"{name.lower()}: small ones fail more often")
     elif small.high < large.low:
@@ -229,7 +229,7 @@ display(Markdown("Within the classes (comparing intervals, a cautious test): " +
 # %% mystnb={"image": {"alt": "Error rate on tumour images by third of the picture's mirror symmetry, with intervals."}, "figure": {"name": "fig-error-view", "caption": "Wrong answers on tumour images by thirds of mirror symmetry (the lowest: mostly views from the side), with 95 % cluster-bootstrap intervals."}}
 seen = tumour.assign(view=failures.thirds(tumour["symmetry"]))
 views = failures.rates(seen, "view", failures.SHARES)
-pictures.error_rates(views, "mirror symmetry of the picture")
+error_rates.error_rates(views, "mirror symmetry of the picture")
 
 # %% [markdown]
 # ## The most confident mistakes
@@ -269,7 +269,7 @@ if len(top):
         caption="The same mistakes, with their files.",
     )
 sure = wrong[wrong["confidence"] > 0.9]
-odd = set(audit.mislabelled(facts)["file"])
+odd = set(dataset_audit.mislabelled(facts)["file"])
 display(
     Markdown(
         f"{len(sure):,} of the {len(wrong):,} misclassified images were misnamed with a confidence above 0.9 by at least one run"
@@ -288,7 +288,7 @@ display(
 # counts a model that sees the truth as wrong there.
 
 # %% mystnb={"image": {"alt": "The mislabelled files with bars of the four class probabilities as the model gave them, or a note that there are none."}, "figure": {"name": "fig-mislabelled", "caption": "Files whose folder contradicts the archive, with the probabilities of the runs in whose test part they stand (the first of several)."}}
-bad = audit.mislabelled(facts)
+bad = dataset_audit.mislabelled(facts)
 judged = cases[cases["file"].isin(bad["file"])]
 first = judged.drop_duplicates("file")
 if len(first):

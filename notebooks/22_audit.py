@@ -35,11 +35,14 @@ import pandas as pd
 from IPython.display import Markdown, display
 from sklearn.metrics import classification_report, cohen_kappa_score
 
-from gcaf_lib.evaluation import attainability, significance
-from gcaf_lib.evaluation.attainability import Reported
-from gcaf_lib.report import attainable, audit, book, browser, checks, paper, tables
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import attainable, sortable, tables
+from gcaf_lib.evaluation import intervals
+from gcaf_lib.paper import attainability, checks, registry
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper.attainability import Reported
 
-chapter = book.open_chapter("22_audit", profile, overrides)
+chapter = open_chapter("22_audit", profile, overrides)
 chapter.strip()
 
 # %% [markdown]
@@ -223,7 +226,7 @@ display(Markdown(("\n".join(lines) or "All figures can be true together.") + "\n
 rivals = attainable.rows()
 total = sum(supports.values())
 (right,) = attainability.counts(checks.main().value, checks.main().decimals, total, percent=True)
-interval = significance.wilson(right, total)
+interval = intervals.wilson(right, total)
 
 # %% mystnb={"image": {"alt": "Published accuracies of the rows of Tables 4, 5, 6 and 8 as circles beside the shaded 95 percent interval of the main result; hollow circles are values that a single run cannot give."}, "figure": {"name": "fig-rivals", "caption": "The rows that the proposed setting is compared with. Shaded: Wilson 95 % interval of the main result on the test images, taken as independent."}}
 attainable.rivals(rivals, 100 * interval.low, 100 * interval.high)
@@ -231,7 +234,7 @@ attainable.rivals(rivals, 100 * interval.low, 100 * interval.high)
 # %% tags=["hide-input"]
 mean = rivals[rivals["runs"] != 1]
 inside = rivals[rivals["accuracy"].between(100 * interval.low, 100 * interval.high)]
-fewest = audit.common_runs()
+fewest = registry.common_runs()
 display(
     Markdown(
         f"{len(mean)} of {len(rivals)} rows cannot be single runs on {total} images. "
@@ -256,19 +259,19 @@ display(
 # contradiction.
 
 # %%
-registry = audit.registry()
+every = registry.registry()
 tables.show(
-    audit.readable(audit.errors(registry)),
+    registry.readable(registry.errors(every)),
     name="tab-registry",
     caption="The contradiction registry: what can't be, and what contradicts itself or the data.",
-    data=registry,
+    data=every,
 )
 
 # %% tags=["hide-input"]
-display(Markdown(f"{audit.summary(registry)} All of them, to search:"))
+display(Markdown(f"{registry.summary(every)} All of them, to search:"))
 
 # %% tags=["hide-input"]
-browser.show(audit.readable(registry), "all-checks", "Every check of the audit, those that hold included")
+sortable.show(registry.readable(every), "all-checks", "Every check of the audit, those that hold included")
 
 # %% [markdown]
 # ## What this cannot see

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from gcaf_lib.evaluation import attainability as at
-from gcaf_lib.evaluation import confusions
-from gcaf_lib.report import paper
+from gcaf_lib.paper import attainability as at
+from gcaf_lib.paper import confusions
+from gcaf_lib.paper import published as paper
 
 R = at.Reported
 

@@ -153,6 +153,25 @@ def test_freeze_thaw_unfreeze(model):
     classifier.thaw(model)
 
 
+@pytest.mark.parametrize("keys", [PAIR, ("vgg19",), ("resnet50-cbam",)])
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_the_cut_leaves_the_model_as_it_is_and_every_training_weight_behind_it(keys, share):
+    native = {} if len(keys) == 2 else {"normalisation": "native"}
+    model = classifier.build(mini(*keys, **native), 64, 4, seed=1)
+    classifier.unfreeze(model, share)
+    still, moving = classifier.cut(model)
+    got = arrays(moving(still(IMAGES)))
+    np.testing.assert_allclose(got, arrays(model(IMAGES)), atol=1e-5)
+    assert not still.trainable_weights
+    assert {id(w) for w in moving.trainable_weights} == {id(w) for w in model.trainable_weights}
+    if not share and "resnet50-cbam" not in keys:  # with frozen backbones no map passes the cut, but its mean
+        assert all(len(x.shape) == 2 for x in keras.tree.flatten(still.output))
+    for weight in model.trainable_weights:  # training moves what comes behind the cut alone
+        weight.assign(weight + 0.1)
+    np.testing.assert_allclose(arrays(moving(still(IMAGES))), arrays(model(IMAGES)), atol=1e-4)
+    assert not np.allclose(arrays(model(IMAGES)), got)
+
+
 def test_batch_normalisation_rests_unless_thawed():
     model = classifier.build(mini("efficientnetv2-s", dropout=0.0), 64)
     norms = [la for la in model.layers if isinstance(la, layers.BatchNormalization)]

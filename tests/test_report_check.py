@@ -9,10 +9,9 @@ import pytest
 from sklearn import metrics as sk
 
 from gcaf_lib import cli
-from gcaf_lib.evaluation import attainability
-from gcaf_lib.evaluation.confusions import Problem
-from gcaf_lib.paper import report_check, report_file
-from gcaf_lib.report import paper
+from gcaf_lib.paper import attainability, report_check, report_file
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper.confusions import Problem
 
 TEXT = """\
               precision    recall  f1-score   support

@@ -159,6 +159,20 @@ def test_record_holds_what_a_reader_needs(finished):
     assert record.info["data_source"] == "phantom" and os.getcwd() not in text
 
 
+def test_an_epoch_is_judged_by_what_the_whole_model_says(finished):
+    """The validation of a stage, which computes what rests but once, against the predictions of the record."""
+    record, _ = finished
+    last = record.history[record.history["stage"] == 2]
+    best = last.loc[last["val_loss"].idxmin()]
+    for which, column in (("ema", "val_accuracy"), ("raw", "val_accuracy_raw")):
+        p, labels = record.probabilities("validation", which), record.labels("validation")
+        assert (p.argmax(1) == labels).mean() == pytest.approx(best[column], abs=1e-9)
+    loss = train.focal_loss(record.settings, train.task(record.settings))
+    p = record.probabilities("validation", "ema")
+    value = loss(np.eye(4, dtype="float32")[record.labels("validation")], np.log(p).astype("float32"))
+    assert float(np.mean(value)) == pytest.approx(best["val_loss"], rel=1e-4)
+
+
 def test_test_images_never_reach_training(finished):
     """By the rows that every stage's steps were made of; epochs are chosen by the validation part."""
     record, _ = finished

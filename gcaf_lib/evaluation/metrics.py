@@ -126,7 +126,7 @@ def precision_recall(labels, probs, classes: Sequence[str] | None = None) -> dic
 
 
 def summary(labels, probs, classes: Sequence[str] | None = None) -> dict[str, float]:
-    """Every scalar metric of the paper's tables and of Section 5, by the names of `report.paper`.
+    """Every scalar metric of the paper's tables and of Section 5, by the names of `paper.published`.
 
     accuracy, macro_precision, macro_recall, macro_f1, macro_auc, micro_auc, macro_ap, micro_ap, kappa, mcc,
     ece, brier, nll, and precision_, recall_, f1_, auc_ and ap_ of each class. Fractions, not percent.

@@ -142,6 +142,24 @@ def thaw(model: keras.Model) -> None:
         layer.trainable = True
 
 
+def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Two models that share its layers: image → what training leaves as it is, and that → logits.
+
+    The cut runs behind every layer that neither trains now nor sees what a training one gives. In inference
+    the first half gives the same for an image however long the second is trained.
+    """
+    still = {id(model.input)}
+    edges = {}
+    for step in model.operations[1:]:  # in the graph's order, the input first; not all of them are layers
+        sources = keras.tree.flatten(step.input)
+        if not getattr(step, "trainable_weights", []) and all(id(x) in still for x in sources):
+            still.add(id(step.output))
+        else:
+            edges |= {id(x): x for x in sources if id(x) in still}
+    edges = list(edges.values())
+    return keras.Model(model.input, edges, name="still"), keras.Model(edges, model.output, name="moving")
+
+
 def describe(model: keras.Model) -> pd.DataFrame:
     """One row a layer: layer, type, output shape, parameters, trainable parameters, part."""
     groups = parts(model)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gcaf_lib.evaluation import attainability
-from gcaf_lib.evaluation.confusions import Reported
+from gcaf_lib.paper import attainability
+from gcaf_lib.paper.confusions import Reported
 from gcaf_lib.paper.report_file import Report
 
 _WORDS = {"accuracy": "accuracy", "kappa": "Cohen's kappa", "mcc": "MCC", "f1": "F1"}

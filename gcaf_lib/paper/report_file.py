@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcaf_lib.evaluation.confusions import JOINT, Reported
+from gcaf_lib.paper.confusions import JOINT, Reported
 
 DECIMALS = 8  # more are a computer's own, not a paper's
 LARGEST = 1_000_000  # bytes: a report is a page, not a book

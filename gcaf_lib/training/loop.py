@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from gcaf_lib.model import augment, backend, losses
+from gcaf_lib.model import augment, backend, classifier, losses
 from gcaf_lib.settings import TrainingSettings
 from gcaf_lib.training import environment, feed, runs
 from gcaf_lib.training.feed import Batches
@@ -93,35 +93,30 @@ class Patience:
 
 
 def probabilities(
-    model: keras.Model, images: np.ndarray, rows: np.ndarray, batch_size: int = 128
+    model: keras.Model, images: np.ndarray | feed.Resident, rows: np.ndarray, batch_size: int = 128
 ) -> np.ndarray:
-    """Class probabilities (n, K) float64 of the images at `rows`, softmax taken in float64.
+    """Class probabilities (n, K) float64 of the images (N, S, S, 3) at `rows`, softmax taken in float64."""
+    return _softmax(*_outputs(model, images, rows, batch_size))
 
-    images: (N, S, S, 3), or the `feed.Resident` that holds them.
+
+def _outputs(model: keras.Model, source, rows: np.ndarray, batch_size: int = 128) -> list[np.ndarray]:
+    """Each output of `model`, an array (n, ...), for the inputs at `rows`.
+
+    source: arrays, one for each input, of which a single one may come bare, or images on the device. All
+    batches have one shape, for which the last is filled up with its last row: a model is compiled once.
     """
     several = backend.replicas()
-    batch_size = max(1, batch_size // several) * several
-    if isinstance(images, feed.Resident):
-        return _softmax(_resident_logits(model, images, np.asarray(rows), batch_size))
-    logits = []
-    for start in range(0, len(rows), batch_size):
-        chunk = np.asarray(images[rows[start : start + batch_size]], dtype=np.float32)
-        short = batch_size - len(chunk)
-        padded = short and (start or several > 1)
-        if padded:  # one shape only: pad the last batch rather than compile again
-            chunk = np.concatenate([chunk, np.zeros((short, *chunk.shape[1:]), np.float32)])
-        out = keras.ops.convert_to_numpy(model.predict_on_batch(chunk))
-        logits.append(out[: len(out) - short if padded else None])
-    return _softmax(np.concatenate(logits))
-
-
-def _resident_logits(model: keras.Model, images: feed.Resident, rows: np.ndarray, size: int) -> np.ndarray:
-    """Logits (n, K) of images on the device; every batch is whole, the last one padded."""
-    out = []
+    size = max(1, min(batch_size, len(rows)) // several) * several
+    batches = []
     for start in range(0, len(rows), size):
-        part = rows[np.minimum(np.arange(start, start + size), len(rows) - 1)]
-        out.append(keras.ops.convert_to_numpy(model.predict_on_batch(images[part])))
-    return np.concatenate(out)[: len(rows)]
+        chunk = rows[np.minimum(np.arange(start, start + size), len(rows) - 1)]
+        x = source[chunk] if isinstance(source, feed.Resident) else _take(source, chunk)
+        batches.append([ops.convert_to_numpy(y) for y in keras.tree.flatten(model.predict_on_batch(x))])
+    return [np.concatenate(parts)[: len(rows)] for parts in zip(*batches)]
+
+
+def _take(arrays, rows: np.ndarray):
+    return keras.tree.map_structure(lambda a: np.asarray(a[rows], np.float32), arrays)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
@@ -187,6 +182,8 @@ class Stage(keras.callbacks.Callback):
             model.predict_function = None  # compiled for several devices it has fixed which weights train
         # what this stage changes (in stage 0 BatchNorm statistics too), fixed before the next unfreezes more
         self.moving = list(model.weights if number == 0 else model.trainable_variables)
+        self.halves = classifier.cut(model) if number else None
+        self.seen: list[np.ndarray] | None = None  # what the still half gives for the validation images
         self.rows: list[dict[str, float]] = []
         self.patience = Patience()
         self.best: dict[str, list[np.ndarray]] = {}
@@ -265,12 +262,22 @@ class Stage(keras.callbacks.Callback):
             )
 
     def _validate(self) -> tuple[float, float]:
-        p = probabilities(self.classifier, self.images, self.validation.rows)
+        p = self._validation_probabilities()
         target = np.eye(self.classes, dtype=np.float32)[self.validation.labels]
         loss = self.loss(target, np.log(np.clip(p, 1e-30, None)).astype(np.float32))
         return float(np.mean(ops.convert_to_numpy(loss))), float(
             (p.argmax(1) == self.validation.labels).mean()
         )
+
+    def _validation_probabilities(self) -> np.ndarray:
+        """Of what this stage leaves as it is, the outputs are computed in its first epoch only."""
+        rows = self.validation.rows
+        if self.halves is None:
+            return probabilities(self.classifier, self.images, rows)
+        still, moving = self.halves
+        if self.seen is None:
+            self.seen = _outputs(still, self.images, rows)
+        return _softmax(*_outputs(moving, self.seen, np.arange(len(rows))))
 
     # -- checkpoint ----------------------------------------------------------------------------
     def _save(self, raw: list[np.ndarray]) -> None:
