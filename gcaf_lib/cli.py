@@ -29,6 +29,7 @@ examples:
   gcaf chapters --profile cpu --only 07 08  execute two chapters of the book
   gcaf audit                                which of the paper's numbers can't be true
   gcaf audit report.txt                     and which of any other report
+  gcaf leaks split.csv                      does somebody's split of these images leak?
 
 where things are:
   images    --data DIR, else GCAF_DATA, else the cache folder
@@ -219,6 +220,20 @@ def build_parser() -> argparse.ArgumentParser:
     audit_.add_argument(
         "--out", metavar="FILE", help="the table as CSV (default: results/audit.csv for this paper)"
     )
+    leaks_ = add(
+        rooms,
+        "leaks",
+        commands.leaks,
+        "which test images of a split have a copy, or the same patient, in training (any split of this dataset)",
+        example=(
+            "gcaf leaks split.csv --fix better.csv    a CSV with the columns file (or sha256) and part\n"
+            "  gcaf leaks data/train data/test          two folders, whatever the files are called or encoded"
+        ),
+    )
+    leaks_.add_argument("split", nargs="+", metavar="SPLIT", help="one CSV, or a training and a test folder")
+    leaks_.add_argument("--fix", metavar="OUT", help="write the split with groups kept whole as CSV")
+    leaks_.add_argument("--seed", type=_natural, default=0, metavar="N", help="of --fix (default: 0)")
+    leaks_.add_argument("--json", action="store_true", help="JSON in place of a table")
     add(rooms, "sync", commands.sync, "write the clean notebooks from their .py sources")
     return parser
 

@@ -105,9 +105,7 @@ def _look(path: Path) -> tuple[str, np.ndarray]:
     return hashlib.sha256(data).hexdigest(), twins.looks(image)
 
 
-def match(
-    paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: bool = True
-) -> pd.DataFrame:
+def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: bool = True) -> pd.DataFrame:
     """The published file behind each image file: `COLUMNS`, in the order of `paths`.
 
     how: "bytes" (the very file), "copy" (similarity at `threshold` or above), or "" (not of this dataset: file is "").
