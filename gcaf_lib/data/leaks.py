@@ -21,7 +21,7 @@ import pandas as pd
 
 from gcaf_lib.data import groups, known
 from gcaf_lib.data.dataset import DataError
-from gcaf_lib.data.dataset import _replace as replace
+from gcaf_lib.machine import write_text as replace
 
 PARTS = ("train", "validation", "test")
 KINDS = {"bytes": "sha256", "copy": "picture", "patient": "patient"}  # what is shared → the column that tells
