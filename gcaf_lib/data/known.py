@@ -25,7 +25,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from gcaf_lib.data import groups, twins
-from gcaf_lib.data.dataset import DataError
+from gcaf_lib.data.dataset import DataError, read_bytes
+from gcaf_lib.data.decode import grey
 
 PATH = Path(__file__).with_name("known.npz")
 SIDE = 24  # pixels
@@ -95,14 +96,7 @@ def _nearest(described: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _look(path: Path) -> tuple[str, np.ndarray]:
     """SHA-256 and `twins.looks` of an image file; raises `DataError` where it is no image."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): check the path") from error
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
-    if image is None:
-        raise DataError(f"{path} is not an image that can be read: leave it out")
-    return hashlib.sha256(data).hexdigest(), twins.looks(image)
+    return hashlib.sha256(read_bytes(path)).hexdigest(), twins.looks(grey(path))
 
 
 def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: bool = True) -> pd.DataFrame:
