@@ -375,8 +375,6 @@ def test_effects_keep_rows_without_a_run(answers):
                                probabilities=lambda part="test", which="ema": p)  # fmt: skip
 
     base, soft = run("a", probs), run("b", calibration.scale(probs, 3))
-    table = findings.effects(
-        {"base": [base], "soft": [soft]}, ["base", "soft", "none"], [base], np.arange(200)
-    )
+    table = findings.effects({"base": [base], "soft": [soft], "none": []}, [base], np.arange(200))
     assert table["Seeds"].tolist() == ["1", "1", "no run yet"]
     assert "(reference)" in table["ECE"][0] and "to" in table["ECE"][1] and table["ECE"][2] == "–"
