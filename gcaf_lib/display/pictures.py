@@ -9,9 +9,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data.preprocess import decode
 from gcaf_lib.display import style
-from gcaf_lib.display.overlays import reduced
+from gcaf_lib.display.overlays import open_files, reduced
 from gcaf_lib.display.style import (
     CLASS_COLOURS,
     CLASS_NAMES,
@@ -155,7 +154,7 @@ def predictions(frame: pd.DataFrame, root: Path, classes: Sequence[str] = CLASSE
     """`predictions_grid` of a frame's rows: file (below `root`), label, and p_<class> of each class."""
     if frame.empty:
         return Note("There is no such image.")
-    images = [reduced(decode(root / file)) for file in frame["file"]]
+    images = open_files(root, frame["file"])
     probabilities = frame[[f"p_{c}" for c in classes]].to_numpy()
     return predictions_grid(images, probabilities, frame["label"].to_numpy(), classes)
 
