@@ -25,6 +25,7 @@ SPLITS = {"paper": "random split", "patients": "patients apart"}
 PROFILE_WORDS = {
     "demo": "synthetic phantoms and miniature networks",
     "cpu": "the real images and miniature networks",
+    "transfer": "the real images and two networks with ImageNet weights",
     "paper": "the real images and the paper's networks",
 }
 

@@ -15,7 +15,7 @@ import keras
 import pandas as pd
 from keras import layers
 
-from gcaf_lib.model import backbones
+from gcaf_lib.model import backbones, backend
 from gcaf_lib.model.blocks import CBAM
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.settings import ModelSettings
@@ -32,15 +32,18 @@ def _seeded(seed: int) -> Iterator[None]:
         random.setstate(state)
 
 
-def build(model: ModelSettings, image_size: int, classes: int = 4, seed: int = 0) -> keras.Model:
+def build(
+    model: ModelSettings, image_size: int, classes: int = 4, seed: int = 0, dtype: str = "float32"
+) -> keras.Model:
     """Untrained classifier: images (B, S, S, 3) in 0..255 → logits (B, K), float32.
 
     Two backbones: a = W_a·GAP(F1) + β_a, b = W_b·GAP(F2) + β_b (Eqs 4-6; LayerNorm behind both with
     `projection_norm`), z = fusion(a, b), dropout, dense; `gcaf-token` takes F1 and F2 themselves.
     One backbone: GAP, dropout, dense.
-    The head computes in float32 under any dtype policy. The same seed gives the same weights.
+    The backbones compute under the policy `dtype`, whatever stands globally, the head in float32. The same seed
+    gives the same weights.
     """
-    with _seeded(seed):
+    with _seeded(seed), backend.precision(dtype):
         return _graph(model, image_size, classes)
 
 

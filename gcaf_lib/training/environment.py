@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
-import os
 import platform
 import subprocess
 import tokenize
@@ -14,11 +13,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from gcaf_lib import machine
+
 PACKAGE = Path(__file__).resolve().parents[1]
 # What stands between a file of the dataset and a record: a change elsewhere can't make a record stale.
 TRAINING_CODE = (
     "settings.py",
     "data/dataset.py",
+    "data/decode.py",
     "data/preprocess.py",
     "data/splits.py",
     "model",
@@ -100,7 +102,7 @@ def device() -> str:
     names = accelerators()
     if names:
         return f"{len(names)} x {names[0]}"
-    return f"{len(os.sched_getaffinity(0))} CPU cores ({platform.machine()})"
+    return f"{machine.cores()} CPU cores ({platform.machine()})"
 
 
 def backend_flags(cache: Path, flags: str = "") -> dict[str, str]:
