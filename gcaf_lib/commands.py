@@ -95,9 +95,11 @@ def predict(args: argparse.Namespace) -> int:
     """Print class probabilities; write Grad-CAM overlays if asked to."""
     print(NOTICE, file=sys.stderr)
     from gcaf_lib import predict as room
+    from gcaf_lib.data import medical
     from gcaf_lib.training import runs as store
 
-    found = room.classify(store.resolve(args.record), args.images, "raw" if args.raw else "ema", args.cam)
+    images = [medical.view(image, args.plane, args.slice) for image in args.images]
+    found = room.classify(store.resolve(args.record), images, "raw" if args.raw else "ema", args.cam)
     if found.banner:
         print(found.banner, file=sys.stderr)
     if args.json:
@@ -329,7 +331,7 @@ def external(args: argparse.Namespace) -> int:
     from gcaf_lib.training import runs as store
 
     records = [store.resolve(name) for name in args.runs]  # a wrong name is said before minutes are spent
-    table = outside.find_copies(outside.read(args.place))
+    table = outside.find_copies(outside.read(args.place, args.plane, args.slice))
     counts = outside.count_copies(table)
     scored = []
     if records and not (table["copy_of"] != "").all():
@@ -343,7 +345,7 @@ def external(args: argparse.Namespace) -> int:
         print(f"wrote {args.csv}", file=sys.stderr)
     copies = table[table["copy_of"] != ""]
     if args.json:
-        listed = copies[["path", "class", "copy_of", "copy_class", "how", "similarity"]].to_dict("records")
+        listed = outside.report(copies).drop(columns="case").to_dict("records")
         answer = {"images": counts.to_dict("records"), "aside": table.attrs["aside"], "copies": listed}
         print(
             json.dumps(

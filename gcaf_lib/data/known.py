@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from gcaf_lib.data import groups, twins
 from gcaf_lib.data.dataset import DataError, read_bytes
-from gcaf_lib.data.decode import grey
+from gcaf_lib.data.medical import grey
 
 PATH = Path(__file__).with_name("known.npz")
 SIDE = 24  # pixels
@@ -94,7 +94,7 @@ def _nearest(described: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.n
     return row, best, way
 
 
-def _look(path: Path) -> tuple[str, np.ndarray]:
+def _look(path: str | Path) -> tuple[str, np.ndarray]:
     """SHA-256 and `twins.looks` of an image file; raises `DataError` where it is no image."""
     return hashlib.sha256(read_bytes(path)).hexdigest(), twins.looks(grey(path))
 
@@ -107,7 +107,7 @@ def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: b
     the image into that file. A copy's file is the most alike one; among copies of a picture any of them may be.
     Raises `DataError` that names a file that is no image.
     """
-    paths = [Path(path) for path in paths]
+    paths = list(paths)
     frame, known = table()
     files = frame.drop_duplicates("sha256")
     by_bytes = pd.Series(files["file"].to_numpy(), files["sha256"])

@@ -18,14 +18,14 @@ from typing import Any
 
 import pandas as pd
 
-from gcaf_lib.data import groups, known
+from gcaf_lib.data import groups, known, medical
 from gcaf_lib.data.dataset import _CLUTTER, DataError, read_bytes
 from gcaf_lib.settings import CLASSES
 
 COLUMNS = ("path", "class", "case")
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif", ".jp2"),
-    *(".pgm", ".ppm", ".pnm"),
+    *(".pgm", ".ppm", ".pnm", *medical.SUFFIXES),
 )
 LARGEST = 50_000_000  # bytes of a list
 _ALIASES = {
@@ -39,6 +39,8 @@ _HEADS = {
     "path": ("file", "path", "filename", "file_name", "image", "filepath", "name"),
     "class": ("class", "label", "diagnosis"),
     "case": ("case", "patient", "patient_id", "subject", "group"),
+    "plane": ("plane",),
+    "slice": ("slice", "frame"),
 }
 # folders below a class folder that say nothing of a patient
 _NO_CASE = re.compile(r"(train|test|val|valid|training|testing|validation|images?|data)", re.IGNORECASE)
@@ -54,8 +56,11 @@ def class_of(name: str) -> str | None:
     return _CLASS_OF.get(re.sub(r"^brain|tumou?rs?$", "", plain))
 
 
-def read(place: str | Path) -> pd.DataFrame:
+def read(place: str | Path, plane: str = "axial", at: int | None = None) -> pd.DataFrame:
     """The images of a folder or CSV: `COLUMNS`, sorted by path, or in the CSV's order.
+
+    path: text, or a `medical.View` of a DICOM or NIfTI file: in `plane` and slice or frame `at`, but where the CSV has
+    columns plane and slice that say otherwise.
 
     Of a folder: the outermost folder that names a class gives it, the folders below that the case; without them each
     image is a case. Hidden files and folders and a file manager's leavings are passed over, and so is what is no
@@ -63,12 +68,14 @@ def read(place: str | Path) -> pd.DataFrame:
     """
     place = Path(place)
     if place.is_dir():
-        return _folder(place)
+        table = _folder(place)
+        table["path"] = [medical.view(path, plane, at) for path in table["path"]]
+        return table
     if place.suffix.lower() not in (".csv", ".tsv", ".txt") and place.exists():
         raise DataError(
             f"{place} is neither a folder nor a CSV: give one with class folders, or a CSV of file, class"
         )
-    return _listed(place)
+    return _listed(place, plane, at)
 
 
 def _folder(place: Path) -> pd.DataFrame:
@@ -99,8 +106,11 @@ def _folder(place: Path) -> pd.DataFrame:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is an image by its name."""
-    return path.suffix.lower() in SUFFIXES
+    """Whether a file is an image by its name; one without any ending, as scanners name them, by its bytes."""
+    if path.suffix or not path.is_file():
+        return path.name.lower().endswith(SUFFIXES)
+    with path.open("rb") as file:
+        return medical.kind(file.read(352)) == "DICOM"
 
 
 def _cannot(error: OSError) -> None:
@@ -115,7 +125,7 @@ def _nameless(place: Path, folders: dict[str, str]) -> str:
     return f"{place}: folder {first!r}{more} holds images ({folders[first]}) and names no class: {hint}"
 
 
-def _listed(place: Path) -> pd.DataFrame:
+def _listed(place: Path, plane: str, at: int | None) -> pd.DataFrame:
     try:
         text = read_bytes(place).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -131,31 +141,36 @@ def _listed(place: Path) -> pd.DataFrame:
     if len(lines) < 2:
         raise DataError(f"{place} has no row below its first line: give a CSV of file, class and case")
     plain = [re.sub(r"[\s\-]+", "_", cell.strip().lower()) for cell in lines[0][1]]
-    at = {key: next((plain.index(n) for n in names if n in plain), None) for key, names in _HEADS.items()}
+    found = {key: next((plain.index(n) for n in names if n in plain), None) for key, names in _HEADS.items()}
     for key in ("path", "class"):
-        if at[key] is None:
+        if found[key] is None:
             raise DataError(
                 f"{place} has no column called {_HEADS[key][0]}: its first line reads `{','.join(lines[0][1])[:80]}`"
             )
-    rows = [_row(place, number, row, at, len(plain)) for number, row in lines[1:]]
+    rows = [_row(place, number, row, found, len(plain), (plane, at)) for number, row in lines[1:]]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     if (twice := table["path"].duplicated()).any():
-        raise DataError(f"{place} names {table.loc[twice, 'path'].iloc[0]} twice: take one of the lines out")
+        raise DataError(f"{place} names {table['path'][twice].iloc[0]} twice: take one of the lines out")
     table.attrs["aside"] = []
     return table
 
 
-def _row(place: Path, line: int, row: list[str], at: dict, width: int) -> tuple[str, str, str]:
+def _row(place: Path, line: int, row: list[str], found: dict, width: int, chosen: tuple) -> tuple:
+    """(path, class, case) of one line of a CSV; found: where each of `_HEADS` stands; chosen: plane and slice."""
     where = f"{place}, line {line}"
     if len(row) != width:
         raise DataError(f"{where} has {len(row)} cells, the first line {width}")
-    label, path = class_of(row[at["class"]]), place.parent / row[at["path"]].strip().replace("\\", "/")
+    said = {key: "" if at is None else row[at].strip() for key, at in found.items()}
+    label, path = class_of(said["class"]), place.parent / said["path"].replace("\\", "/")
     if label is None:
-        raise DataError(f"{where}: class {row[at['class']][:40]!r} is none of {', '.join(CLASSES)}")
+        raise DataError(f"{where}: class {said['class'][:40]!r} is none of {', '.join(CLASSES)}")
     if not path.is_file():
         raise DataError(f"{where}: {path} is not there (names count from the CSV's folder)")
-    case = row[at["case"]].strip() if at["case"] is not None else ""
-    return str(path), label, case or str(path)
+    if said["slice"] and not said["slice"].isdecimal():
+        raise DataError(f"{where}: slice {said['slice'][:40]!r} is no whole number from 0")
+    at = int(said["slice"]) if said["slice"] else chosen[1]
+    image = medical.view(str(path), said["plane"].lower() or chosen[0], at)
+    return image, label, said["case"] or str(path)
 
 
 def find_copies(table: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
@@ -193,8 +208,9 @@ def report(table: pd.DataFrame, scored: Iterable[Any] = ()) -> pd.DataFrame:
     scored: objects with `run` and `table` (path, answer, confidence), as `evaluation.outside.score` gives them.
     """
     out = table.copy()
+    out["path"] = out["path"].map(str)
     for found in scored:
-        said = found.table.set_index("path")
+        said = found.table.set_index(found.table["path"].map(str))
         for column in ("answer", "confidence"):
             out[f"{column} {found.run}"] = out["path"].map(said[column])
     return out

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from gcaf_lib.data import preprocess
+from gcaf_lib.data import medical, preprocess
 from gcaf_lib.data.dataset import DataError
 from gcaf_lib.evaluation import clustered
 from gcaf_lib.evaluation.intervals import Interval, wilson
@@ -101,9 +101,7 @@ def probabilities(
                 chosen = record.settings.data
                 key = preprocess.key("", chosen)  # runs that prepare images alike share them
                 if key not in ready:
-                    ready[key] = np.stack(
-                        list(pool.map(lambda p, c=chosen: preprocess.preprocess(p, c), part))
-                    )
+                    ready[key] = np.stack(list(pool.map(lambda p, c=chosen: medical.prepared(p, c), part)))
                 parts.append(loop.probabilities(model, ready[key], np.arange(len(part)), 64))
             bar.update(len(part))
     return [np.concatenate(parts) for parts in out]
