@@ -292,12 +292,12 @@ def write(
         ) from error
     try:
         temporary.chmod(0o755)
-        history.to_csv(temporary / "history.csv", index=False, float_format="%.6g")
+        history.to_csv(temporary / "history.csv", index=False, float_format="%.6g", lineterminator="\n")
         np.savez_compressed(temporary / "predictions.npz", **predictions)
         if maps is not None:
             np.savez_compressed(temporary / "maps.npz", **maps)
         text = json.dumps({"schema": SCHEMA, **info}, indent=1, sort_keys=True)
-        (temporary / "record.json").write_text(text + "\n")
+        (temporary / "record.json").write_text(text + "\n", encoding="utf-8", newline="")
         if final.exists():  # a record is never rewritten; what is none, or damaged, is kept beside it
             found = find(info["key"])
             if found is not None:

@@ -293,8 +293,8 @@ def run_job(
         if done.returncode == 0:
             failed.unlink(missing_ok=True)
             return None
-    failed.write_text(f"exit status {done.returncode}\n")
-    tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-5:])
+    failed.write_text(f"exit status {done.returncode}\n", encoding="utf-8")
+    tail = "\n".join(log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
     return f"{job.label} failed twice (exit status {done.returncode}); log: {log_path}\n{tail}"
 
 
