@@ -149,23 +149,30 @@ def runs(args: argparse.Namespace) -> int:
         return 0
     rows = []
     for record in records:
-        chosen, main = record.settings, record.info["kind"] == "main"
-        rows.append(
-            [
-                record.key,
-                record.info["kind"],
-                record.info.get("profile", ""),
-                record.seed,
-                chosen.data.protocol,
-                " + ".join(chosen.model.backbones),
-                chosen.model.fusion if main else "",
-                f"{_accuracy(record):.4f}" if main else "",
-                "yes" if any(store.weights_path(record.key, w).is_file() for w in WEIGHTS) else "no",
-            ]
-        )
+        try:
+            rows.append(_line(record))
+        except store.RunError as error:  # one damaged record does not hide the others
+            print(f"gcaf: left aside: {visible(error)}", file=sys.stderr)
     header = ["run", "kind", "profile", "seed", "protocol", "backbones", "fusion", "accuracy", "weights"]
     print(_table(rows, header))
     return 0
+
+
+def _line(record) -> list[object]:
+    from gcaf_lib.training import runs as store
+
+    chosen, main = record.settings, record.info["kind"] == "main"
+    return [
+        record.key,
+        record.info["kind"],
+        record.info.get("profile", ""),
+        record.seed,
+        chosen.data.protocol,
+        " + ".join(chosen.model.backbones),
+        chosen.model.fusion if main else "",
+        f"{_accuracy(record):.4f}" if main else "",
+        "yes" if any(store.weights_path(record.key, w).is_file() for w in WEIGHTS) else "no",
+    ]
 
 
 def _accuracy(record) -> float:

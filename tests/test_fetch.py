@@ -299,7 +299,7 @@ def test_the_root_is_the_folder_that_holds_the_class_folders(published, tmp_path
 
 
 def test_a_cure_names_no_folder_that_is_gone(published, tmp_path):
-    root, wanted = published
+    _, wanted = published
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as file:
         file.writestr("Training/glioma/other.jpg", b"other")
     with pytest.raises(FetchError, match="another variant") as caught:
