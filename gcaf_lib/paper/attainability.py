@@ -97,6 +97,15 @@ def decide(
     return (True, point[:-1].astype(int)) if len(linear) == len(figures) else (None, None)
 
 
+def refuted(problem: Problem, figures: Sequence[Reported]) -> bool:
+    """Whether it is known that no matrix makes all figures true."""
+    for limit, _ in _EFFORTS:
+        listed = problem.listing(figures, limit)
+        if listed is not None and (listed.complete or len(listed.t)):
+            return not len(listed.t)
+    return problem.solve(problem.linear(figures)) is None
+
+
 def _true(problem: Problem, state: np.ndarray, f: Reported) -> bool:
     return problem.holds(f, state[None, : problem.k], state[None, problem.k :])[0]
 
@@ -154,7 +163,7 @@ def check(supports: Mapping[str, int], figures: Iterable[Reported]) -> pd.DataFr
             core = list(accepted)
             for a in accepted:  # drop what isn't needed for the contradiction
                 fewer = [b for b in core if b is not a]
-                if decide(problem, [*fewer, f])[0] is False:
+                if refuted(problem, [*fewer, f]):
                     core = fewer
             line |= {"alone": bool(core), "conflicts": ", ".join(a.metric for a in core)}
         elif verdict:

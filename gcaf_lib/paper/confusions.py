@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-LIMIT = 200_000  # states kept in one step of a listing
-STEPS = 150  # of a thorough search
+LIMIT = 100_000  # states kept in one step of a listing
+STEPS = 60  # of a thorough search
 SLACK = 1e-12  # floats: the end of an interval belongs to it
 JOINT = ("macro_recall", "macro_precision", "macro_f1", "weighted_precision", "weighted_f1", "mcc")
 
@@ -121,8 +121,8 @@ class Problem:
 
     # Listing -------------------------------------------------------------------------------------
 
-    def _pairs(self, c: int, figures: Sequence[Reported]) -> np.ndarray | None:
-        """Every (t, p) of class c that its own figures and the accuracy allow, (m, 2); None if too many."""
+    def _pairs(self, c: int, figures: Sequence[Reported], limit: int) -> np.ndarray | None:
+        """Every (t, p) of class c that its own figures and the accuracy allow, (m, 2); None if over `limit`."""
         n, most = int(self.n[c]), self.total  # most: errors in the whole report
         for f in figures:
             if f.metric == "accuracy":
@@ -141,7 +141,7 @@ class Problem:
                 if low > 0:
                     last = np.where(t > 0, np.minimum(last, times * scale * t // low - offset), -1)
         width = np.maximum(last - first + 1, 0)
-        if width.sum() > LIMIT:
+        if width.sum() > limit:
             return None
         start = np.repeat(first - np.concatenate([[0], np.cumsum(width)[:-1]]), width) if len(t) else first
         return np.column_stack([np.repeat(t, width), start + np.arange(width.sum())])
@@ -186,15 +186,32 @@ class Problem:
         greatest = np.where(top[1] >= 0, top[1] / narrow, top[1] / wide)
         return (greatest >= low / scale - 1e-9) & (least <= high / scale + 1e-9)
 
+    def _kappa_fits(self, figures: Sequence[Reported]) -> bool:
+        """Whether some number of right answers leaves room for kappa: an error moves Σ n_c p_c by max n − min n at most."""
+        right = np.arange(self.total + 1)
+        for f in figures:
+            if f.metric == "accuracy":
+                low, high, scale = f.ends
+                right = right[(low * self.total <= scale * right) & (scale * right <= high * self.total)]
+        moved = float(self.n.max() - self.n.min()) * (self.total - right)
+        ends = [(self.n**2).sum() + sign * moved for sign in (1, -1)]
+        least, most = ((self.total * right - x) / (self.total**2 - x) for x in ends)
+        for f in figures:
+            if f.metric == "kappa":
+                low, high, scale = f.ends
+                fits = (most >= low / scale - SLACK) & (least <= high / scale + SLACK)
+                least, most = least[fits], most[fits]
+        return len(least) > 0
+
     def listing(self, figures: Sequence[Reported], limit: int | None = None) -> Listing | None:
         """The (t, p) that make all figures true; None where there are too many for even one class.
 
         limit: states kept in one step, drawn at random where there are more (default: LIMIT).
         """
         limit = LIMIT if limit is None else min(limit, LIMIT)
-        pairs = [self._pairs(c, figures) for c in range(self.k)]
+        pairs = [self._pairs(c, figures, limit) for c in range(self.k)]
         none = np.zeros((0, self.k), np.int64)
-        if any(x is not None and not len(x) for x in pairs):
+        if not self._kappa_fits(figures) or any(x is not None and not len(x) for x in pairs):
             return Listing(none, none, True)
         if any(x is None for x in pairs):
             return None
