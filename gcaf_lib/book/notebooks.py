@@ -52,7 +52,8 @@ def clean_notebook(source: Path) -> nbformat.NotebookNode:
     """The clean pair of a .py source: `plain_notebook`, ready for Colab.
 
     Its second cell fetches the library there (nowhere else), at the branch or tag that `_config.yml`
-    beside the chapters' folder publishes, and Colab is asked for a GPU. The .py has neither.
+    beside the chapters' folder publishes, and Colab is asked for a GPU. The .py has neither, so the two are no
+    pair in Jupytext's sense: with the extension Jupyter would carry the cell into the .py by itself.
     """
     book = plain_notebook(source)
     config = Path(source).resolve().parent.parent / "_config.yml"
@@ -68,7 +69,6 @@ def clean_notebook(source: Path) -> nbformat.NotebookNode:
         book.cells.insert(1, cell)
         book.metadata["accelerator"] = "GPU"
         book.metadata.setdefault("colab", {})["gpuType"] = "T4"
-    book.metadata["jupytext"] = {"formats": "ipynb,py:percent"}
     nbformat.validate(book)
     return book
 
