@@ -48,7 +48,7 @@ demo: $(STAMP) ## the whole book from nothing: phantoms, every chapter executed,
 	@echo '  file://$(CURDIR)/$(DEMO)/_build/html/index.html'
 
 test: $(STAMP) ## the test suite, without the slow tests
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 test-slow: $(STAMP) ## only the slow tests: full backbones, killed trainings, whole chapters
 	$(PY) -m pytest -m slow $(ARGS)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.book import checklist, modelcard, notebooks, provenance, speed
+from gcaf_lib.book import checklist, modelcard, notebooks, provenance, speed, tool_pages
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
 from gcaf_lib.findings import ablation, scorecard
@@ -25,6 +25,7 @@ SPLITS = {"paper": "random split", "patients": "patients apart"}
 PROFILE_WORDS = {
     "demo": "synthetic phantoms and miniature networks",
     "cpu": "the real images and miniature networks",
+    "transfer": "the real images and two networks with ImageNet weights",
     "paper": "the real images and the paper's networks",
 }
 
@@ -54,7 +55,7 @@ def write(
     }
     for path, text in out.items():
         notebooks.write_text(path, text)
-    return [*out, *checklist.write(book), *speed.write(book)]
+    return [*out, *checklist.write(book), *speed.write(book), *tool_pages.write(book)]
 
 
 def front(frame: pd.DataFrame, profile: str) -> str:

@@ -16,7 +16,6 @@ Phantoms are audited on the spot. Make them again (needs images and figshare dat
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -26,6 +25,7 @@ import pandas as pd
 
 from gcaf_lib.data import figshare, splits, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset, published_index
+from gcaf_lib.machine import whole
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 
 SOURCES = ("figshare", "figshare, second copy", "unknown")
@@ -183,8 +183,7 @@ def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> Audit:
     labels, files = frame["label"].to_numpy(int), frame["file"].to_numpy()
     if dataset.banner:
         groups, slices = splits.compute("twins", dataset)["group"].to_numpy(), None
-        table = pd.read_csv(Path(dataset.root) / "patients.csv", dtype=str).set_index("file")["patient"]
-        patient = table.reindex(files).to_numpy(object)
+        patient = splits.patients(dataset)
         matches = pd.DataFrame(columns=["file", "class", "mirrored", "similarity"])
     else:
         groups, slices = splits.read("twins", dataset)[0]["group"].to_numpy(), figshare.read(figshare_path)
@@ -231,12 +230,10 @@ def read(dataset: Dataset, place: Path | None = None) -> Audit:
 def write(audit: Audit, place: Path | None = None) -> list[Path]:
     """Write the six tables into the results folder, each whole or not at all; return their paths."""
     place, out = place or results_dir(), []
-    place.mkdir(parents=True, exist_ok=True)
     for field in fields(Audit):
         path = place / f"{field.name}.csv"
-        part = path.with_name(f".tmp-{path.name}.{os.getpid()}")
-        getattr(audit, field.name).to_csv(part, index=False, lineterminator="\n", float_format="%.5g")
-        os.replace(part, path)
+        with whole(path) as part:
+            getattr(audit, field.name).to_csv(part, index=False, lineterminator="\n", float_format="%.5g")
         out.append(path)
     return out
 

@@ -145,12 +145,11 @@ def compute(
     whose labels were shuffled. Raises `RunError` where the weights are not on this machine, `DataError`
     where the images are not.
     """
-    from gcaf_lib.model import classifier
-    from gcaf_lib.training.train import load_model
+    from gcaf_lib.training.train import classifier_of, load_model
 
     sample, s = _sample(record, dataset, count, seed), record.settings
     model = load_model(record)
-    untrained = classifier.build(s.model, s.data.image_size, len(s.data.classes), seed=record.seed + 1000)
+    untrained = classifier_of(s, record.seed + 1000)
     lines, first = [], {}
     for number, (word, named) in enumerate(cascade(model, untrained, sample.images, sample.named)):
         first = first or named

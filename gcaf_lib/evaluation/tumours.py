@@ -13,7 +13,6 @@ records, images and figshare data):
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import pandas as pd
 from gcaf_lib.data import figshare, preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import heatmaps, localisation
+from gcaf_lib.machine import whole
 from gcaf_lib.settings import DataSettings, results_dir
 
 SIDE = 64  # pixels of the square on which maps and borders meet
@@ -235,10 +235,8 @@ def _read(name: str, place: Path | None) -> pd.DataFrame:
 
 def write(table: pd.DataFrame, path: Path) -> Path:
     """Write a table whole or not at all, three digits a number."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".tmp-{path.name}.{os.getpid()}")
-    table.to_csv(part, index=False, lineterminator="\n", float_format="%.3g")
-    os.replace(part, path)
+    with whole(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n", float_format="%.3g")
     return path
 
 

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "tab-score-": "book/frontpage.py:full",
     "tab-impossible": "book/contradictions.py:page",
     "tab-claim": "book/checklist.py:text",
+    "tab-groups-columns": "book/tool_pages.py:columns",
     "tab-speed-throughput": "book/speed.py:throughput",
     "tab-speed-host-loop": "book/speed.py:host_loop",
     "tab-card-settings": "book/modelcard.py:settings",
