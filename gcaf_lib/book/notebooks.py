@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 
 import jupytext
 import nbformat
 import yaml
+
+from gcaf_lib.machine import write_text
 
 CHAPTER = re.compile(r"^\d\d_[a-z0-9_]+$")
 
@@ -98,20 +98,6 @@ def plain_notebook(source: Path) -> nbformat.NotebookNode:
 def dumps(book: nbformat.NotebookNode) -> str:
     """A notebook as text, the same for the same content."""
     return nbformat.writes(book, indent=1).rstrip("\n") + "\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def sync(folder: Path, check: bool = False) -> list[Path]:
