@@ -294,7 +294,7 @@ def _audit_report(args: argparse.Namespace) -> int:
     answer = report_check.check(report)
     print(as_json(answer.to_dict()) if args.json else answer.text())
     if args.out:
-        from gcaf_lib.book.notebooks import write_text
+        from gcaf_lib.machine import write_text
 
         write_text(Path(args.out), answer.figures.to_csv(index=False, lineterminator="\n"))
         print(f"wrote {visible(args.out)}", file=sys.stderr)

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.book import checklist, modelcard, notebooks, provenance, speed, tool_pages
+from gcaf_lib.book import checklist, modelcard, provenance, speed, tool_pages
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
 from gcaf_lib.findings import ablation, scorecard
 from gcaf_lib.findings.performance import metric_name
+from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import registry, verdicts
 
@@ -54,7 +55,7 @@ def write(
         book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
     }
     for path, text in out.items():
-        notebooks.write_text(path, text)
+        write_text(path, text)
     return [*out, *checklist.write(book), *speed.write(book), *tool_pages.write(book)]
 
 
