@@ -290,7 +290,7 @@ def _audit_report(args: argparse.Namespace) -> int:
     answer = report_check.check(report)
     print(json.dumps(answer.to_dict(), indent=1, ensure_ascii=False) if args.json else answer.text())
     if args.out:
-        from gcaf_lib.book.notebooks import write_text
+        from gcaf_lib.machine import write_text
 
         write_text(Path(args.out), answer.figures.to_csv(index=False, lineterminator="\n"))
         print(f"wrote {args.out}", file=sys.stderr)
