@@ -29,13 +29,12 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"training.ema": 0.99}
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
 from gcaf_lib.findings import ablation, mixup_ema
-from gcaf_lib.findings import training as tt
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("12_mixup_ema", profile, overrides)
@@ -49,24 +48,8 @@ chapter.strip(ablation.runs(main, found, strict))
 # The average of Equation 18 is reported in the place of the weights. After $t$ steps it still holds the share $\beta^{t-1}$ of the weights that it began with (Keras starts
 # it after the first step). The paper names $\beta$ but not this consequence, nor whether the average begins anew in stage 2. Ours does, since the backbones' top layers only join it there.
 
-# %% tags=["hide-input"]
-beta, batch, *epochs = (
-    paper.published("Table 3", metric=f"training.{name}")
-    for name in ("ema", "batch_size", "stage1_epochs", "stage2_epochs")
-)
-steps = int(paper.published("Table 2", "Total", "training") // batch)
-said = [
-    f"stage {k}: {int(n)} epochs of {steps} steps leave {tt.remaining(beta, int(n) * steps):.1%} of the start"
-    for k, n in enumerate(epochs, 1)
-]
-display(
-    Markdown(
-        f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}), "
-        + "; ".join(said)
-        + f". The start of stage 1 is a fusion and a classifier drawn at random; that of stage 2 is where stage 1 ended. To hold 1 % or less after stage 2, $\\beta$ may be "
-        f"{0.01 ** (1 / (epochs[1] * steps - 1)):.4f} at most, within the range that the paper gives."
-    )
-)
+# %%
+Markdown(mixup_ema.leaves())
 
 # %%
 images = int((splits.load(chapter.settings.data, chapter.dataset)["part"] == "train").sum())
@@ -122,8 +105,8 @@ tables.show(
 # where an epoch is *chosen*: the one with the lowest validation loss of the weights that are reported, and the average, which lags, has its lowest loss later. Stage 2 starts
 # from the raw weights of that epoch. So the effect of EMA is made of two parts: which epochs are kept, and which weights, raw or averaged, are handed over at the end.
 
-# %% tags=["hide-input"]
-display(Markdown(mixup_ema.course_text(mixup_ema.same_course(found))))
+# %%
+Markdown(mixup_ema.course_text(mixup_ema.same_course(found)))
 
 # %% [markdown]
 # ## The effect of each factor
@@ -145,8 +128,8 @@ tables.show(
 #
 # The paper's claim has three parts: each factor by itself raises accuracy and lowers the calibration error, and both together are best on both.
 
-# %% tags=["hide-input"]
-display(Markdown(mixup_ema.verdict(effects, frame)))
+# %%
+Markdown(mixup_ema.verdict(effects, frame))
 
 # %% [markdown]
 # Two things should be kept apart. *Mixup* changes what is learnt: soft targets, hence less confident answers, hence another calibration error, upwards or downwards: a model that is already
@@ -170,11 +153,6 @@ tables.show(
     data=honest,
 )
 
-# %% tags=["hide-input"]
-note = {
-    "demo": "These are phantoms and miniature networks, with a moving average that forgets faster than the paper's: they show the mechanism, not its size in patients.",
-    "cpu": "These are miniature networks whose stages are shorter than the paper's and start from backbones that already know these classes: there is less to regularise, and the average has less to smooth and "
-    "more of its start in it.",
-}.get(profile, "")
-said = ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms)
-display(Markdown(f"{said}\n\n{note}"))
+# %%
+says = ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms)
+Markdown(f"{says}\n\n{mixup_ema.CAVEAT.get(profile, '')}")

@@ -29,7 +29,7 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import tables
@@ -53,8 +53,8 @@ chapter.strip(ablation.runs(main, found, strict))
 # Identical is not the same as fair. One learning rate and one number of epochs suit one architecture better than another; the paper tuned them for the proposed one (Section 5.8) and does not say that it tuned them for
 # the others.
 
-# %% tags=["hide-input"]
-display(Markdown(comparison.native_note(experiments.native("table-6", profile, overrides))))
+# %%
+Markdown(comparison.native_note(experiments.native("table-6", profile, overrides)))
 
 # %%
 made = (profile, chapter.settings.data.protocol)
@@ -78,8 +78,8 @@ tables.show(
 # the paper's figures are of patients' images: they have no place beside phantoms
 ablation.dots(frame, published=not chapter.phantoms)
 
-# %% tags=["hide-input"]
-display(Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms)))
+# %%
+Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms))
 
 # %% [markdown]
 # ## The same with patients apart
@@ -96,8 +96,8 @@ tables.show(
     data=honest,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(ablation.says(honest, "gcaf sweep table-6-patients", theirs=not chapter.phantoms)))
+# %%
+Markdown(ablation.says(honest, "gcaf sweep table-6-patients", theirs=not chapter.phantoms))
 
 # %% [markdown]
 # ## What each costs
@@ -119,14 +119,14 @@ tables.show(
     data=costs.merge(spent, on="row", how="left"),
 )
 
-# %% tags=["hide-input"]
-display(Markdown(comparison.time_note(found)))
+# %%
+Markdown(comparison.time_note(found))
 
 # %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95 % intervals over patients."}}
 comparison.accuracy_cost(frame, costs)
 
-# %% tags=["hide-input"]
-display(Markdown(comparison.cheaper(frame, costs)))
+# %%
+Markdown(comparison.cheaper(frame, costs))
 
 # %% [markdown]
 # ## The paper's own networks
@@ -146,13 +146,10 @@ tables.show(
 # %% mystnb={"image": {"alt": "The paper's accuracies of Table 6 over the parameters and over the computation of the full-size networks, on logarithmic axes."}, "figure": {"name": "fig-full-cost", "caption": "The paper's accuracies against what its full-size networks cost."}}
 comparison.published_cost(full)
 
-# %% tags=["hide-input"]
-display(Markdown(comparison.full_verdict(full)))
+# %%
+Markdown(comparison.full_verdict(full))
 
-# %% tags=["hide-input"]
-note = {
-    "demo": "The measured part of this page is of phantoms and miniature networks: it says nothing of patients.",
-    "cpu": "The measured part of this page is of miniature networks on small images, whose order need not be that of the full ones; each started from a backbone trained on the same training part (stage 0), "
-    "where the paper started from ImageNet.",
-}.get(profile, "")
-display(Markdown(note + " Whether a lead on this split means skill or memory is the question of chapter 17."))
+# %%
+Markdown(
+    f"{comparison.CAVEAT.get(profile, '')} Whether a lead on this split means skill or memory is the question of chapter 17."
+)

@@ -29,7 +29,7 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
@@ -45,9 +45,9 @@ found = {place: chapter.records(name) for place, name in significance.PLACES.ite
 apart = {place: ablation.apart_records(chapter, name) for place, name in significance.PLACES.items()}
 chapter.strip(ablation.runs({paper.PROPOSED: main}, *found.values(), *apart.values()))
 
-# %% tags=["hide-input"]
+# %%
 lines = published_gaps.published()
-display(Markdown(published_gaps.claim(lines)))
+Markdown(published_gaps.claim(lines))
 
 # %% [markdown]
 # ## Four tests
@@ -85,8 +85,8 @@ tables.show(
     data=tests,
 )
 
-# %% tags=["hide-input"]
-display(Markdown("Significant at 5 % after Holm's adjustment:\n\n" + significance.verdict(tests)))
+# %%
+Markdown("Significant at 5 % after Holm's adjustment:\n\n" + significance.verdict(tests))
 
 # %% [markdown]
 # Table 4 also compares ROC-AUC. DeLong's test does that on one run of each, class by class (one against the rest), over images as
@@ -101,8 +101,8 @@ tables.show(
     data=aucs,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(significance.auc_verdict(aucs)))
+# %%
+Markdown(significance.auc_verdict(aucs))
 
 # %% [markdown]
 # ## Two kinds of chance
@@ -110,9 +110,9 @@ display(Markdown(significance.auc_verdict(aucs)))
 # A measured accuracy is off for two reasons: another seed would have trained another model, and other test images would have been
 # easier or harder. The t-test over seeds knows only the first.
 
-# %% tags=["hide-input"]
+# %%
 spread = significance.spreads(tests, main, groups)
-display(Markdown(significance.spread_text(spread, main)))
+Markdown(significance.spread_text(spread, main))
 
 # %% [markdown]
 # ## What so many seeds could find
@@ -126,8 +126,8 @@ runs = (3, 5, 10)
 measured_sd = float("nan") if chapter.phantoms else spread["sd"]
 power.power_curves(measured_sd, runs, lines, (spread["low"], spread["high"]))
 
-# %% tags=["hide-input"]
-display(Markdown(published_gaps.power_text(lines, runs, measured_sd, spread["high"])))
+# %%
+Markdown(published_gaps.power_text(lines, runs, measured_sd, spread["high"]))
 
 # %% [markdown]
 # ## What one set of test images can tell apart
@@ -137,7 +137,7 @@ display(Markdown(published_gaps.power_text(lines, runs, measured_sd, spread["hig
 # all the proposed model's errors and some more, a handful of images is significant; if they err on different images, it is not. The paper gives no such counts,
 # so each of its gaps has a *range* of p-values.
 
-# %% tags=["hide-input"]
+# %%
 shares = [] if chapter.phantoms else significance.overlaps(found, main)
 overlap = sum(shares) / len(shares) if shares else None
 lines = published_gaps.published(overlap=overlap)
@@ -154,8 +154,8 @@ tables.show(
     data=lines,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(published_gaps.images_text(counts, shares)))
+# %%
+Markdown(published_gaps.images_text(counts, shares))
 
 # %% [markdown]
 # ## What the paper's p-values can mean, and what they can't
@@ -172,8 +172,8 @@ tables.show(
     "spread was measured here, the runs that it would take.",
 )
 
-# %% tags=["hide-input"]
-display(Markdown(published_gaps.backwards(lines, runs, measured_sd, ratio)))
+# %%
+Markdown(published_gaps.backwards(lines, runs, measured_sd, ratio))
 
 # %% [markdown]
 # So the claim can be true as a statement about *seeds on one split*: that is all that a paired t-test over repeated trainings speaks of. It can't be a statement about new
@@ -200,12 +200,5 @@ tables.show(
     data=strict,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(significance.by_patient(strict)))
-
-# %% tags=["hide-input"]
-note = {
-    "demo": "These are phantoms and miniature networks: the p-values above say nothing of patients. What is computed from the paper's own figures holds all the same.",
-    "cpu": "These are miniature networks on small images: their gaps and spreads need not be those of the full networks. What is computed from the paper's own figures holds all the same.",
-}.get(profile, "")
-display(Markdown(note))
+# %%
+Markdown(f"{significance.by_patient(strict)}\n\n{significance.CAVEAT.get(profile, '')}")

@@ -30,22 +30,21 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
-import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import canonical, decode
-from gcaf_lib.display import copies, figures, split_ladder, tables
+from gcaf_lib.display import copies, split_ladder, tables
+from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import hints
-from gcaf_lib.findings import ladder, shortcuts, words
+from gcaf_lib.findings import ablation, ladder, shortcuts
 from gcaf_lib.settings import CLASSES
 
 chapter = open_chapter("18_shortcuts", profile, overrides, need_images=True)
 main, by_split = chapter.records("main", train=chapter.phantoms), ladder.ladder_records(chapter)
 changed = chapter.records("shortcuts")
-used = [r for found in (main, by_split, changed) for group in found.values() for r in group]
-chapter.strip({r.key: r for r in used}.values())
+chapter.strip(ablation.runs(main, by_split, changed))
 
 # %% [markdown]
 # ## Only the hint
@@ -58,43 +57,15 @@ chapter.strip({r.key: r for r in used}.values())
 
 # %%
 floors, tracks = hints.read(chapter.dataset)
-protocols = {"paper": "random split", splits.FIVEFOLD: "patients apart, 5 folds"}
 labels = chapter.dataset.frame["label"]
-guess = labels.value_counts(normalize=True)
-tumour = labels != CLASSES.index("notumor")
-
-
-def line(task, floor, rows, chance):
-    row = {"Task": task, "Sees": ladder.FLOOR_NAMES[floor]}
-    for key, name in protocols.items():
-        r = rows[(rows["floor"] == floor) & (rows["protocol"] == key)].iloc[0]
-        row[name.capitalize()] = words.band(r.accuracy, r.low, r.high)
-    return row | {"Always the same": f"{100 * chance:.1f}"}
-
-
-binary, third = tracks[tracks["track"] == "tumour or not"], tracks[tracks["track"] == "three classes"]
-three_guess = labels[tumour].value_counts(normalize=True).iloc[0]
-known = pd.DataFrame(
-    [line("four classes", f, floors, guess.iloc[0]) for f in ("size", "border", "masked")]
-    + [line("tumour or not", f, binary, max(tumour.mean(), 1 - tumour.mean())) for f in ("size", "border")]
-    + [line("three tumour classes", f, third, three_guess) for f in ("size", "border", "masked")]
-)
 tables.show(
-    known,
+    shortcuts.hint_table(floors, tracks, labels),
     name="tab-hints",
     caption="Accuracy in percent, with 95 % cluster-bootstrap intervals over patients, of logistic regression on what is not the tumour; in the "
     "last column the share of the most frequent class.",
     data=tracks,
 )
-
-
-# %% tags=["hide-input"]
-def pick(rows, floor, key="paper"):
-    return rows[(rows["floor"] == floor) & (rows["protocol"] == key)].iloc[0]
-
-
-presence, four, blind = pick(binary, "size"), pick(floors, "size"), pick(floors, "masked", splits.FIVEFOLD)
-display(Markdown(shortcuts.hints(presence, four, blind, max(tumour.mean(), 1 - tumour.mean()))))
+Markdown(shortcuts.hints(floors, tracks, labels))
 
 # %% [markdown]
 # ## The hint taken away: one encoding for all
@@ -109,24 +80,13 @@ before = [decode(chapter.dataset.root / file) for file in picked["file"]]
 copies.image_pairs(
     [(image, canonical(image)) for image in before],
     [(f"{image.shape[1]}×{image.shape[0]}", "256×256") for image in before],
-    [figures.CLASS_NAMES[CLASSES[k]] for k in picked["label"]],
+    [CLASS_NAMES[CLASSES[k]] for k in picked["label"]],
 )
 
 # %%
 again = tracks[tracks["track"] == "canonical"]
-lines = []
-for floor in ("size", "border", "1nn-mirror"):
-    for key, name in protocols.items():
-        a = pick(floors, floor, key)
-        found = again[(again["floor"] == floor) & (again["protocol"] == key)]
-        after = (
-            words.band(*found.iloc[0][["accuracy", "low", "high"]])
-            if len(found)
-            else f"{100 * guess.iloc[0]:.1f} (all alike)"
-        )
-        lines.append((ladder.FLOOR_NAMES[floor], name, words.band(a.accuracy, a.low, a.high), after))
 tables.show(
-    pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"]),
+    shortcuts.re_encoded(floors, again, labels),
     name="tab-canonical",
     caption="Accuracy in percent (four classes) of floors before and after re-encoding, with 95 % intervals. After it all files have one size, so the "
     "first floor can only guess the most frequent class.",
@@ -154,11 +114,10 @@ tables.show(
 )
 
 # %% mystnb={"image": {"alt": "Accuracy of the model as it is and with the shortcut taken away, in one panel a split; rows without a run are left out."}, "figure": {"name": "fig-with-without", "caption": "The same model with and without, on the same images and seeds: squares as it is, circles with the hint taken away. The intervals are of the levels; the table has those of the differences."}}
-run = compared.dropna(subset=["accuracy"])
-split_ladder.with_without(run) if len(run) else Markdown("No run of the model under this profile yet.")
+split_ladder.with_without(compared)
 
-# %% tags=["hide-input"]
-display(Markdown(shortcuts.taken_away(gaps)))
+# %%
+Markdown(shortcuts.taken_away(gaps))
 
 # %% [markdown]
 # ## What this means

@@ -1,6 +1,7 @@
 """The index of the images, what it refuses and with which words, and the check of a folder."""
 
 import io
+import os
 import shutil
 import struct
 import zlib
@@ -68,6 +69,16 @@ def test_second_index_reads_the_cache_until_a_file_changes(root, monkeypatch):
     second = dataset.index(root)
     assert (second["sha256"] != first["sha256"]).tolist().count(True) == 1
     assert dataset.data_hash(second) != dataset.data_hash(first)
+
+
+def test_a_file_changed_to_another_of_its_size_is_indexed_anew(root):
+    place = root / "Training/glioma/Tr-gl_0.jpg"
+    place.write_bytes(encoded() + b"0")
+    os.utime(place, ns=(10**18, 10**18))
+    first = dataset.data_hash(dataset.index(root))
+    place.write_bytes(encoded() + b"1")
+    os.utime(place, ns=(10**18, 10**18 + 1))
+    assert dataset.data_hash(dataset.index(root)) != first
 
 
 def test_a_damaged_index_cache_is_made_anew(root):

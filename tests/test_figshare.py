@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import cv2
 import h5py
@@ -141,6 +142,38 @@ def test_match_finds_slice_and_mirror_flag_and_leaves_strangers_out(four):
     assert found["mirrored"].tolist() == [1, 0, 1]
     assert found["similarity"].min() > 0.99
     assert figshare.patients(frame, found, slices).tolist() == ["100360", "MR048294", None, "100360"]
+
+
+def test_a_picture_that_is_nearly_a_slice_is_none(four):
+    slices = figshare.read(four)
+    frame, thumbs = files_of([1, 1], [False, False])
+    other = files_of([98], [False])[1][0].astype(float)
+    thumbs[1] = np.round(0.8 * thumbs[1] + 0.2 * other)
+    near = np.corrcoef(thumbs[1].ravel(), slices.thumbnails[0].ravel())[0, 1]
+    assert 0.93 < near < 0.98
+    assert figshare.match(frame, thumbs, slices)["file"].tolist() == frame["file"].tolist()[:1]
+
+
+def test_slices_keep_their_own_thumbnail_and_border_in_whatever_order_they_stand(four, cache, monkeypatch):
+    usual = figshare.read_slice
+
+    def numbered(content, name):
+        about, image, _ = usual(content, name)
+        return about, image, np.full((3, 2), float(Path(name.replace(":", "/")).stem))
+
+    monkeypatch.setattr(figshare, "read_slice", numbered)
+    slices = figshare.read_archive(four, progress=False)  # 2.mat stands before 1.mat
+    assert [border[0, 0] for border in slices.borders] == slices.table["figshare_id"].tolist() == [1, 2, 3, 4]
+    order = [2, 0, 3, 1]
+    slices.table.iloc[::-1].to_csv(cache / "patients.csv", index=False)
+    np.savez(
+        cache / "thumbnails.npz",
+        figshare_id=slices.table["figshare_id"].to_numpy()[order],
+        thumbnail=slices.thumbnails[order],
+    )
+    again = figshare.read_tables(cache)
+    pd.testing.assert_frame_equal(again.table, slices.table)
+    assert np.array_equal(again.thumbnails, slices.thumbnails)
 
 
 def test_borders_are_mirrored_with_their_file(four):

@@ -122,6 +122,18 @@ def test_reseeding_repeats_every_draw():
         assert np.abs(arrays(model([IMAGES, LABELS], training=True)[0]) - runs[0]).max() > 1
 
 
+def test_reseeded_generators_draw_apart_from_each_other():
+    """With one state for all, both flips would flip together, which is a turn by 180 degrees."""
+    image = np.repeat(np.arange(4, dtype="float32").reshape(1, 2, 2, 1), 400, 0).repeat(3, -1)
+    x = source = keras.Input((2, 2, 3))
+    for layer in augment.augmentation(TrainingSettings(brightness=0.0, contrast=0.0)):
+        x = layer(x)
+    model = keras.Model(source, x)
+    assert augment.reseed(model, 5, 1) == 2
+    _, counts = np.unique(arrays(model(image, training=True))[:, 0, 0, 0], return_counts=True)
+    assert len(counts) == 4 and counts.min() > 60
+
+
 def test_nothing_draws_from_a_global_generator():
     model = chain()
     augment.reseed(model, 0, 0)

@@ -62,6 +62,79 @@ def test_literal_reading_has_dead_queries_and_keys():
     np.testing.assert_allclose(seen["attended_a"], arrays(layer.value_b(inputs[1])), rtol=1e-6)
 
 
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def dense(layer, x):
+    """x·W (+ bias), by NumPy."""
+    kernel, *bias = layer.get_weights()
+    return x @ kernel + (bias[0] if bias else 0)
+
+
+def test_vector_fusions_are_their_formulas():
+    """From the weights alone: what each stream attends to, gates, and which half of z is whose."""
+    a, b = VECTORS
+    layer, _ = make("gate")
+    gate = sigmoid(dense(layer.gate, np.hstack([a, b])))
+    np.testing.assert_allclose(arrays(layer([a, b])), gate * a + (1 - gate) * b, atol=1e-5)
+    np.testing.assert_allclose(layer.inspect(a, b)["gate"], gate, atol=1e-5)
+    np.testing.assert_array_equal(arrays(make("concat")[0]([a, b])), np.hstack([a, b]))
+    for name in ("cross", "gcaf", "gcaf-sigmoid"):
+        layer, _ = make(name)
+        score_a = (dense(layer.query_a, a) * dense(layer.key_b, b)).sum(1, keepdims=True) / np.sqrt(D)
+        score_b = (dense(layer.query_b, b) * dense(layer.key_a, a)).sum(1, keepdims=True) / np.sqrt(D)
+        weights = [sigmoid(s) if name == "gcaf-sigmoid" else np.ones_like(s) for s in (score_a, score_b)]
+        to_a, to_b = weights[0] * dense(layer.value_b, b), weights[1] * dense(layer.value_a, a)
+        if name == "cross":
+            wanted = np.hstack([a + to_a, b + to_b])
+        else:
+            ga, gb = (
+                sigmoid(dense(gate, np.hstack(pair)))
+                for gate, pair in ((layer.gate_a, (a, to_a)), (layer.gate_b, (b, to_b)))
+            )
+            wanted = np.hstack([ga * a + (1 - ga) * to_a, gb * b + (1 - gb) * to_b])
+        np.testing.assert_allclose(arrays(layer([a, b])), wanted, atol=1e-5, err_msg=name)
+        seen = layer.inspect(a, b)
+        for key, value in zip(
+            ("attention_a", "attention_b", "attended_a", "attended_b"), (*weights, to_a, to_b)
+        ):
+            np.testing.assert_allclose(seen[key], value, atol=1e-5, err_msg=f"{name} {key}")
+
+
+def test_token_fusions_attend_as_they_say():
+    """`attention` itself is held to Keras's below; here: who asks whom, and what is done with the answer."""
+    layer, (a, b) = make("gcaf-token")
+    layer.alpha_a.assign(0.5)
+    layer.alpha_b.assign(-1.5)
+    ta, tb = (
+        (dense(getattr(layer, f"embed_{s}"), x) + arrays(getattr(layer, f"rows_{s}")) + arrays(getattr(layer, f"columns_{s}"))
+         ).reshape(5, 16, D // 2)
+        for x, s in zip((a, b), "ab")
+    )  # fmt: skip
+    na, nb = ((t - t.mean(-1, keepdims=True)) / np.sqrt(t.var(-1, keepdims=True) + 1e-6) for t in (ta, tb))
+    q, k, v = dense(layer.query_a, na), dense(layer.key_b, nb), dense(layer.value_b, nb)
+    from_b, weight = (arrays(x) for x in attention(*map(ops.convert_to_tensor, (q, k, v)), heads=4))
+    q, k, v = dense(layer.query_b, nb), dense(layer.key_a, na), dense(layer.value_a, na)
+    from_a = arrays(attention(*map(ops.convert_to_tensor, (q, k, v)), heads=4)[0])
+    va = (ta + np.tanh(0.5) * dense(layer.join_a, from_b)).mean(1)
+    vb = (tb + np.tanh(-1.5) * dense(layer.join_b, from_a)).mean(1)
+    ga, gb = (
+        sigmoid(dense(layer.gate_a, np.hstack([va, vb]))),
+        sigmoid(dense(layer.gate_b, np.hstack([vb, va]))),
+    )
+    wanted = np.hstack([ga * va + (1 - ga) * vb, gb * vb + (1 - gb) * va])
+    np.testing.assert_allclose(arrays(layer([a, b])), wanted, atol=1e-4)
+    np.testing.assert_allclose(layer.inspect(a, b)["attention_a"], weight, atol=1e-4)
+    layer, (a, b) = make("gcaf-split")
+    assert layer.inspect(a, b)["attention_a"].shape == (5, 4, 8, 8), "8 tokens, 4 heads"
+    ta, tb = (x.reshape(5, 8, D // 8) for x in (a, b))
+    q, k, v = dense(layer.query_b, tb), dense(layer.key_a, ta), dense(layer.value_a, ta)
+    from_a = arrays(attention(*map(ops.convert_to_tensor, (q, k, v)), heads=4)[0])
+    wanted = dense(layer.join_b, from_a).reshape(5, D)
+    np.testing.assert_allclose(layer.inspect(a, b)["attended_b"], wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", [n for n in FUSIONS if n not in ("concat", "cross", "gcaf", "gcaf-token")])
 def test_no_other_weight_is_dead(name):
     layer, inputs = make(name)

@@ -53,6 +53,9 @@ def test_resize_averages_down_and_interpolates_up():
     )
     up = preprocess.resize(GREY, 100)
     assert np.array_equal(up, cv2.resize(GREY, (100, 100), interpolation=cv2.INTER_CUBIC))
+    # where one side grows INTER_AREA would be nearest neighbours along it
+    mixed = preprocess.resize(GREY, 70)
+    assert np.array_equal(mixed, cv2.resize(GREY, (70, 70), interpolation=cv2.INTER_CUBIC))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -86,6 +89,14 @@ def test_canonical_is_grey_and_ignores_the_mode():
     out = preprocess.canonical(COLOUR)
     assert np.array_equal(out[..., 0], out[..., 1]) and np.array_equal(out[..., 0], out[..., 2])
     assert np.array_equal(preprocess.canonical(head()[..., 0]), preprocess.canonical(head()))
+
+
+def test_canonical_compresses_once_at_its_quality():
+    """A bright picture of the final size has nothing to cut or to scale: a JPEG of quality 90 is left."""
+    bright = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (256, 256), np.uint8), (0, 0), 1)
+    bright[:4] = bright[-4:] = bright[:, :4] = bright[:, -4:] = 255
+    jpeg = cv2.imdecode(cv2.imencode(".jpg", bright, [cv2.IMWRITE_JPEG_QUALITY, 90])[1], cv2.IMREAD_GRAYSCALE)
+    assert np.array_equal(preprocess.canonical(bright)[..., 0], jpeg)
 
 
 def test_canonical_keeps_proportions_and_survives_flat_images():
@@ -133,6 +144,15 @@ def test_the_key_follows_what_changes_pixels():
     changes = [{"image_size": 33}, {"clahe_clip": 2.5}, {"clahe_tiles": 4}, {"encoding": "canonical"}]
     others = [key("a", DataSettings(**{"image_size": 32, **change})) for change in changes]
     assert len({key("a", SMALL), key("b", SMALL), *others}) == 6
+
+
+def test_the_key_follows_the_code_and_the_library_that_made_the_pixels(monkeypatch):
+    keys = {preprocess.key("a", SMALL)}
+    monkeypatch.setattr(preprocess, "VERSION", preprocess.VERSION + 1)
+    keys.add(preprocess.key("a", SMALL))
+    monkeypatch.setattr(preprocess.cv2, "__version__", "0")
+    keys.add(preprocess.key("a", SMALL))
+    assert len(keys) == 3
 
 
 def test_canonical_has_a_cache_of_its_own(phantoms, cache):

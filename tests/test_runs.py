@@ -46,7 +46,8 @@ def test_stage0_is_shared_by_runs_that_differ_later():
     own = {
         "data.protocol": "twins", "data.fold": 1, "model.scale": "full", "model.dropout": 0.1,
         "training.stage0_batch_size": 16, "training.stage0_epochs": 1, "training.flips": False,
-        "training.dtype": "mixed_bfloat16",
+        "training.dtype": "mixed_bfloat16", "training.stage0_rate": 1e-4, "training.brightness": 0.2,
+        "training.contrast": 0.2, "model.normalisation": "native",
     }  # fmt: skip
     others = [key({name: value}) for name, value in own.items()]
     others += [key(backbone="vgg19"), key(data="e"), key(split="t"), key(seed=1)]

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcaf_lib.data import figshare, splits, thumbnails
+from gcaf_lib.data import figshare, splits, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset, published_index
-from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings
+from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, Settings
+from gcaf_lib.training.task import Task
 
 TABLE2 = {  # the paper's Table 2: train, validation, test
     "glioma": (1297, 162, 162),
@@ -51,7 +52,21 @@ def test_committed_manifest_is_whole_and_of_the_published_data(published, name):
     assert frame["file"].tolist() == published.frame["file"].tolist()
     assert about["data_hash"] == published.hash and about["split_hash"] == splits.hash(frame)
     assert about["seed"] == splits.SEED and about["protocol"] == name
+    assert about["thresholds"] == [twins.THRESHOLD, twins.DOUBT]
     assert sorted(frame["group"].unique()) == list(range(frame["group"].nunique()))
+
+
+@pytest.mark.parametrize("name", splits.MANIFESTS)
+def test_committed_parts_follow_from_the_published_index_and_the_groups(published, name):
+    """No image is needed: the groups' own numbers are those that they would be given again."""
+    frame, about = splits.read(name, published)
+    fresh = splits.manifest(name, published.frame, frame["group"].to_numpy())
+    assert splits.hash(fresh) == about["split_hash"]
+
+
+def test_clusters_are_the_patients_whatever_the_protocol(published):
+    frame, _ = splits.read("patients", published)
+    assert splits.clusters(published).tolist() == frame["group"].tolist()
 
 
 @pytest.mark.parametrize("name", splits.MANIFESTS)
@@ -122,6 +137,16 @@ def test_three_class_track_leaves_notumor_out(published):
     assert splits.hash(frame) != splits.hash(full)
 
 
+def test_a_task_numbers_labels_by_its_own_classes(published):
+    chosen = ("pituitary", "glioma")
+    data = DataSettings(protocol="patients", classes=chosen)
+    work = Task(Settings(data=data), published, splits.load(data, published))
+    for name in splits.PARTS:
+        part = work.part(name)
+        names = published.frame["file"].to_numpy()[part.rows]
+        assert [chosen[label] for label in part.labels] == [file.split("/")[1] for file in names]
+
+
 def test_group_numbers_tell_nothing(published):
     """Neither a figshare or patient number nor the order of the files can be read off the groups."""
     for name in splits.MANIFESTS:
@@ -149,6 +174,19 @@ def test_another_scikit_learn_cannot_silently_change_a_fold(published, monkeypat
     monkeypatch.setattr(splits, "fold_numbers", lambda *a: np.roll(real(*a), 1))
     with pytest.raises(DataError, match=r"constraints\.txt"):
         splits.load(DataSettings(protocol="patients", fold=0), published)
+
+
+@pytest.mark.parametrize("part", splits.PARTS)
+def test_an_empty_part_is_refused(published, monkeypatch, part):
+    real = splits.read
+
+    def emptied(*arguments):
+        frame, about = real(*arguments)
+        return frame.replace({"part": {part: "test" if part == "train" else "train"}}), about
+
+    monkeypatch.setattr(splits, "read", emptied)
+    with pytest.raises(DataError, match=f"the {part} part of paper is empty"):
+        splits.load(DataSettings(protocol="paper"), published)
 
 
 def test_fold_goes_with_patients_only(published):

@@ -64,6 +64,76 @@ def test_batches_visit_each_row_once_an_epoch_in_an_order_of_their_own():
     assert len(batches) == 4 and list(seen(0, 1, 2, 3)) == second
 
 
+def test_every_seed_stage_and_epoch_draws_its_own_numbers(tmp_path, monkeypatch):
+    """The order of the images, and the state that augmentation, Mixup and dropout start an epoch with."""
+    part = loop.Part(np.arange(30), np.zeros(30, int))
+    orders = [
+        tuple(loop.Batches(None, part, 4, 10, (seed, number), epochs=2).order(epoch))
+        for seed in (0, 1)
+        for number in (0, 1, 2)
+        for epoch in (0, 1)
+    ]
+    assert len(set(orders)) == 12
+    states = []
+    monkeypatch.setattr(loop.augment, "reseed", lambda graph, seed, epoch: states.append((seed, epoch)))
+    stage = stages.stage(str(tmp_path))
+    for stage.seed in (0, 1):
+        for stage.number in (0, 1, 2):
+            for epoch in (0, 1):
+                stage.on_epoch_begin(epoch)
+    assert len(set(states)) == 12 and {seed for seed, _ in states} == {0, 1}
+
+
+def test_the_training_graph_mixes_as_set_and_its_loss_is_eq_14_of_model_and_label():
+    model, images = stages.network(), stages.images()[:6].astype("float32")
+    labels = np.eye(4, dtype="float32")[[0, 1, 2, 3, 0, 1]]
+    loss = loop.losses.FocalLoss("target-probability", 2.0, 0.05, np.array([0.5, 1, 1.5, 2]))
+    for alpha in (0.0, 0.6):
+        settings = load("demo", {"training.mixup": alpha}).training
+        graph = loop.training_graph(model, settings, 4)
+        mixers = [layer.alpha for layer in graph.layers if isinstance(layer, loop.augment.Mixup)]
+        assert mixers == ([alpha] if alpha else [])
+        joined = graph({"image": images, "label": labels}, training=False)
+        found = np.asarray(loop._graph_loss(loss, 4)(None, joined))
+        np.testing.assert_allclose(found, np.asarray(loss(labels, model(images))), rtol=1e-5)
+        right = np.asarray(model(images)).argmax(1) == labels.argmax(1)
+        np.testing.assert_array_equal(np.asarray(loop._graph_accuracy(4)(None, joined)), right)
+
+
+def scripted(monkeypatch, losses) -> list[list[np.ndarray]]:
+    """Validation losses by order; returns the weights that each was asked of."""
+    judged, script = [], iter(losses)
+
+    def validate(self):
+        judged.append(self._values())
+        return next(script), 0.5
+
+    monkeypatch.setattr(loop.Stage, "_validate", validate)
+    return judged
+
+
+def test_an_epoch_is_chosen_by_the_averaged_weights_and_both_are_kept(tmp_path, monkeypatch):
+    """The raw weights' losses say otherwise, and the last epoch is not the best."""
+    judged = scripted(monkeypatch, [0.5, 0.9, 0.9, 0.4, 0.1, 0.7])  # raw, averaged, an epoch
+    done = stages.stage(str(tmp_path), epochs=3).run()
+    assert done.patience.best_epoch == 1 and done.patience.best == 0.4
+    stages.same(done.best["raw"], judged[2])
+    stages.same(done.best["ema"], judged[3])
+    assert any(not np.array_equal(a, b) for a, b in zip(judged[2], judged[3]))
+    assert [row["val_loss"] for row in done.rows] == [0.9, 0.4, 0.7]
+
+
+def test_where_nothing_improves_the_rate_falls_and_the_stage_ends_but_not_stage_0(tmp_path, monkeypatch):
+    change = {"training.plateau_patience": 1, "training.plateau_factor": 0.25, "training.stop_patience": 3}
+    settings = load("demo", {"training.batch_size": stages.BATCH, "training.ema": 0, **change}).training
+    scripted(monkeypatch, [1.0] * 20)
+    later = stages.stage(str(tmp_path / "2"), epochs=6, settings=settings).run()
+    assert [row["rate"] for row in later.rows] == pytest.approx([1e-3, 1e-3, 1e-3 / 4, 1e-3 / 16])
+    assert later.stopped
+    first = stages.stage(str(tmp_path / "0"), epochs=5, number=0, settings=settings).run()
+    assert [row["rate"] for row in first.rows] == pytest.approx([1e-3] * 5) and not first.stopped
+
+
 @pytest.mark.parametrize("resident", [False, True])
 def test_the_pipeline_hands_out_the_batches_as_they_are_and_tunes_nothing(resident):
     images = np.random.default_rng(0).integers(0, 256, (40, 5, 5, 3), np.uint8)
@@ -108,11 +178,15 @@ def test_no_step_calls_python_for_its_batch(tmp_path, monkeypatch):
 FED: list[tuple] = []  # (stage, rows and labels of each step's images)
 JUDGED: list[tuple] = []  # (stage, rows and labels that its epochs were chosen by)
 COUNTED: list[list[int]] = []  # images a class, as the class weights saw them
+BEGUN: list[
+    dict
+] = []  # of each stage: what it was given, its weights at the start, what it trains, and itself
 
 
 def watch(patch) -> None:
     """Note what training is really given: the rows of each batch, and which judge an epoch."""
     get, validate, weigh = loop.Batches.rows_and_labels, loop.Stage._validate, train.losses.class_weights
+    begin = loop.Stage.__init__
 
     def fed(self, item):
         rows, label = get(self, item)
@@ -127,6 +201,13 @@ def watch(patch) -> None:
         COUNTED.append(list(counts))
         return weigh(counts, balance)
 
+    def begun(self, model, *parts, **given):
+        begin(self, model, *parts, **given)
+        start = {v.path: np.array(loop.ops.convert_to_numpy(v.value)) for v in model.weights}
+        trains = {v.path for v in self.graph.trainable_variables}
+        BEGUN.append({**given, "start": start, "trains": trains, "stage": self})
+
+    patch.setattr(loop.Stage, "__init__", begun)
     patch.setattr(loop.Batches, "rows_and_labels", fed)
     patch.setattr(loop.Stage, "_validate", judged)
     patch.setattr(train.losses, "class_weights", counted)
@@ -192,6 +273,67 @@ def test_test_images_never_reach_training(finished):
         )
     assert COUNTED == [np.bincount(parts["train"].labels).tolist()]
     assert COUNTED != [np.bincount(parts["validation"].labels).tolist()]
+
+
+def kept(begun: dict) -> dict[str, np.ndarray]:
+    """Path of each weight that a stage trains to its value in the best epoch, raw."""
+    return {v.path: value for v, value in zip(begun["stage"].moving, begun["stage"].best["raw"], strict=True)}
+
+
+def test_each_stage_starts_where_the_one_before_was_best_and_trains_its_own_layers(finished):
+    record, _ = finished
+    *before, one, two = BEGUN
+    assert [begun["number"] for begun in BEGUN] == [0, 0, 1, 2]
+    for key, begun in zip(record.settings.model.backbones, before, strict=True):
+        own = {path: value for path, value in kept(begun).items() if path.startswith(f"{key}_")}
+        assert len(own) > 10 and begun["trains"] <= set(begun["start"])
+        for path, value in own.items():
+            np.testing.assert_array_equal(one["start"][path], value, err_msg=path)
+        assert {path for path in own if "/moving_" not in path} <= begun["trains"], "all of it trains"
+    names = {layer.name for layer in train.classifier.parts(one["stage"].classifier)["head"]}
+    assert one["trains"] and {path.split("/")[0] for path in one["trains"]} <= names, "the head alone"
+    for path, value in kept(one).items():
+        np.testing.assert_array_equal(two["start"][path], value, err_msg=path)
+    averaged = one["stage"].best["ema"]
+    assert any(not np.array_equal(a, b) for a, b in zip(one["stage"].best["raw"], averaged))
+    s = record.settings
+    fresh = train.classifier.build(s.model, s.data.image_size)
+    unfrozen = train.classifier.unfreeze(fresh, s.training.unfrozen)
+    assert two["trains"] == {v.path for v in fresh.trainable_variables} > one["trains"]
+    assert record.info["unfrozen"] == unfrozen
+
+
+def test_each_stage_has_the_loss_and_the_rate_that_are_set(finished):
+    record, _ = finished
+    s, (zero, _, one, two) = record.settings, BEGUN
+    counts = np.bincount(train.task(s).part("train").labels)
+    for begun, rate in ((one, s.training.stage1_rate), (two, s.training.stage2_rate)):
+        loss = begun["loss"]
+        assert begun["rate"] == rate and begun["seed"] == record.seed
+        assert (loss.reading, loss.gamma, loss.smoothing) == (s.loss.reading, s.loss.gamma, s.loss.smoothing)
+        assert s.loss.smoothing > 0
+        np.testing.assert_allclose(loss.alpha, (1 / counts) / (1 / counts).mean(), rtol=1e-6)
+    labels, logits = (
+        np.eye(4, dtype="float32"),
+        np.random.default_rng(0).normal(size=(4, 4)).astype("float32"),
+    )
+    entropy = -np.log(loop._softmax(logits)[np.arange(4), np.arange(4)])
+    np.testing.assert_allclose(np.asarray(zero["loss"](labels, logits)), entropy, rtol=1e-4)
+    schedule = zero["rate"](200)  # up over a tenth of the steps, then half a cosine down to nothing
+    found = [float(schedule(step)) for step in (0, 10, 20, 110, 200)]
+    assert found == pytest.approx(np.array([0, 0.5, 1, 0.5, 0]) * s.training.stage0_rate, abs=1e-9)
+
+
+def test_maps_are_of_the_averaged_weights(finished, monkeypatch):
+    record, store = finished
+    monkeypatch.setenv("GCAF_CACHE", str(store / "cache"))
+    images = train.task(record.settings).images
+    by = {w: train.gradcam.record(train.load_model(record, w), images, record.rows()) for w in train.WHICH}
+    names = [name for name in record.maps if name.startswith(("cam_", "whole_"))]
+    assert names
+    for name in names:
+        np.testing.assert_allclose(record.maps[name], by["ema"][name], atol=2e-3, err_msg=name)
+    assert any(np.abs(record.maps[name] - by["raw"][name]).max() > 0.01 for name in names)
 
 
 def test_stage_0_has_the_run_s_seed_and_a_batch_of_its_own(finished):

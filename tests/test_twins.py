@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+from scipy.sparse import csr_matrix
 
 from gcaf_lib.data import anatomy, exposure, splits, thumbnails, twins
 from gcaf_lib.data.dataset import Dataset, data_hash, index, open_dataset
@@ -81,6 +83,67 @@ def test_the_screen_loses_no_pair(people, monkeypatch):
     pd.testing.assert_frame_equal(twins.compare(images, progress=False), kept)
 
 
+def test_description_is_its_formula():
+    """d = (x - μ) / (s + 8), by SciPy's Gaussian: 128 pixels and the coarse 32."""
+    for image in twins.looks(head(3)):
+        for side in (twins.SIDE, twins.COARSE):
+            x = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(float)
+            mean, square = (gaussian_filter(v, 4 * side / 128, mode="mirror") for v in (x, x * x))
+            d = (x - mean) / (np.sqrt(np.maximum(square - mean**2, 0)) + 8)
+            d -= d.mean()
+            (found,) = twins.describe(x[None])
+            assert found == pytest.approx(d / np.linalg.norm(d), abs=2e-4)
+
+
+def test_two_files_are_as_alike_as_their_best_look_and_turn():
+    """A narrow margin leaves the whole alike, the trimmed look more so."""
+    image = head(2)
+    images = np.stack([twins.looks(x) for x in (image, np.pad(image, 3), head(4)[:, ::-1])])
+    found = twins.compare(images, floor=0.05, progress=False).set_index(["left", "right"])
+    unit = [twins.describe(images[:, look]) for look in (0, 1)]
+    best = []
+    for left, right in ((0, 1), (0, 2), (1, 2)):
+        each = [[(u[left] * twins.turn(u, way)[right]).sum() for way in range(4)] for u in unit]
+        if np.max(each) >= 0.05:
+            assert found.loc[(left, right), "similarity"] == pytest.approx(np.max(each), abs=1e-6)
+            assert found.loc[(left, right), "turn"] == np.max(each, axis=0).argmax()
+        best.append(np.max(each, axis=1))
+    assert 0.6 < best[0].min() < best[0].max() - 0.05, "a case that tells the looks apart"
+
+
+def test_trim_is_at_half_of_otsus_threshold_and_by_more_than_specks():
+    rng = np.random.default_rng(0)
+    image = rng.normal(15, 3, (120, 150)).clip(0, 255).astype(np.uint8)
+    image[20:100, 30:130] = 85  # a dim rim, below Otsu's threshold and above its half
+    image[30:90, 40:120] = 210
+    level, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
+    assert level / 2 < 85 <= level and image[:20].max() < level / 2
+    image[5, 7] = image[110, 140] = 255  # a speck is no picture
+    assert twins.trim(image).shape == (80, 100)
+
+
+def test_pairs_and_thumbnails_are_kept_for_one_set_of_files_and_one_code(phantom_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path))
+    frame = index(phantom_root)[:6]
+    dataset = Dataset(phantom_root, frame, data_hash(frame))
+    first, thumbs = twins.pairs(dataset, progress=False), thumbnails.thumbnails(dataset, progress=False)
+
+    def refuse(*_, **__):
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(twins, "compare", refuse)
+    monkeypatch.setattr(thumbnails, "shrink", refuse)
+    pd.testing.assert_frame_equal(twins.pairs(dataset, progress=False), first, check_dtype=False, atol=1e-5)
+    assert np.array_equal(thumbnails.thumbnails(dataset, progress=False), thumbs)
+    other = Dataset(phantom_root, frame, "0" * 12)
+    for again in (twins.pairs, thumbnails.thumbnails):
+        with pytest.raises(AssertionError, match="made again"):
+            again(other, progress=False)
+    monkeypatch.setattr(twins, "_VERSION", twins._VERSION + 1)
+    with pytest.raises(AssertionError, match="made again"):
+        twins.pairs(dataset, progress=False)
+
+
 def test_trim_keeps_what_shows_and_leaves_the_dark_alone():
     image = np.pad(np.full((50, 40), 200, np.uint8), ((7, 3), (9, 1)))
     assert twins.trim(image).shape == (50, 40)
@@ -151,6 +214,29 @@ def test_exposure_finds_a_leak_that_is_put_there_and_none_where_none_is(people):
     part = np.array(["train", "test", "test", "train", "train", "validation", "validation", "validation"])
     rows = dict((name, rest) for name, *rest in exposure.exposure(part, labels, copies, patient))
     assert rows == {"glioma": [1, 0, 1], "meningioma": [1, 0, 0], "all": [2, 0, 0.5]}
+    part = np.array(["validation", "validation", "train", "train", "validation", "train", "test", "test"])
+    patient[6], patient[7] = "p", "r"  # what validates is not known to training
+    rows = dict((name, rest) for name, *rest in exposure.exposure(part, labels, copies, patient))
+    assert rows == {"glioma": [1, 0, 0], "notumor": [1, 0, 1], "all": [2, 0, 0.5]}
+
+
+def test_exposure_of_folds_is_the_share_of_all_their_test_images(monkeypatch):
+    """Fold k tests k + 1 of 15 images; a copy of every image of the last fold trains, of the others' none."""
+    fold = np.repeat(np.arange(5), np.arange(1, 6))
+    frame = pd.DataFrame({"label": 0, "file": np.arange(16)})
+    alike = csr_matrix((np.ones(5, bool), (np.arange(10, 15), np.full(5, 15))), shape=(16, 16))
+
+    def load(data, dataset):
+        test = np.append(fold == (data.fold or 0), False)
+        return pd.DataFrame({"part": np.where(test, "test", "train")})
+
+    monkeypatch.setattr(exposure, "draw", lambda dataset: None)
+    monkeypatch.setattr(exposure, "alike", lambda drawn: alike)
+    monkeypatch.setattr(splits, "load", load)
+    monkeypatch.setattr(splits, "patients", lambda *_: np.full(16, None))
+    table = exposure.compute(Dataset(None, frame, "")).set_index(["protocol", "class"])
+    assert table.loc[(splits.FIVEFOLD, "all")].tolist() == pytest.approx([15, 5 / 15, 0])
+    assert table.loc[("paper", "all")].tolist() == [1, 0, 0]
 
 
 def test_phantoms_exposure_is_measured_on_the_spot(phantom_root):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.data.preprocess import decode
 from gcaf_lib.data.twins import TURNS
 from gcaf_lib.display.style import (
     ACCENT,
@@ -19,6 +22,7 @@ from gcaf_lib.display.style import (
     SURFACE,
     WIDTH,
     Drawing,
+    Note,
     drawing,
     legend_below,
     percent_label,
@@ -50,6 +54,27 @@ def image_pairs(
             0, -0.04, text, transform=left.transAxes, va="top", fontsize=8, color=INK, fontweight="bold"
         )
     return fig
+
+
+def file_pairs(folder: Path, pairs: pd.DataFrame, words: Sequence[str]) -> Drawing | Note:
+    """`image_pairs` of files below a folder, columns left and right, with their folders and names over them."""
+    if pairs.empty:
+        return Note("There is none to show.")
+    both = list(zip(pairs["left"], pairs["right"]))
+    images = [tuple(decode(folder / file) for file in pair) for pair in both]
+    return image_pairs(images, [tuple(map(_title, pair)) for pair in both], words)
+
+
+def _title(file: str) -> str:
+    part, name, stem = file.split("/")
+    return f"{part}, {name}\n{stem}"
+
+
+def file_rows(folder: Path, rows: Sequence[Sequence[str]], **options: Any) -> Drawing | Note:
+    """`image_rows` of files below a folder."""
+    if not len(rows):
+        return Note("There is none to show.")
+    return image_rows([[decode(folder / file) for file in files] for files in rows], **options)
 
 
 @styled

@@ -10,6 +10,7 @@ from gcaf_lib.display.style import (
     MUTED,
     OURS,
     Drawing,
+    Note,
     drawing,
     percent_label,
     quiet,
@@ -18,8 +19,10 @@ from gcaf_lib.display.style import (
 
 
 @styled
-def concentration(shares: pd.DataFrame) -> Drawing:
+def concentration(shares: pd.DataFrame) -> Drawing | Note:
     """Share of all errors in the patient groups with most errors: columns groups, errors, low, high (of chance)."""
+    if shares.empty:
+        return Note("There is no error on these images, so nothing concentrates.")
     fig = drawing(height=3.1)
     ax = fig.subplots()
     ax.fill_between(

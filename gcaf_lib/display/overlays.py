@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from gcaf_lib.data.preprocess import decode
 from gcaf_lib.display import style
 from gcaf_lib.display.style import INK, WIDTH, Drawing, drawing, styled
 from gcaf_lib.evaluation import heatmaps
@@ -76,6 +77,11 @@ def gradcam_rows(
     for ax, word in zip(axes[:, 0], ("image", *maps)):
         ax.set_ylabel(word, color=INK, fontweight="bold", fontsize=8)
     return fig
+
+
+def open_files(folder: Path, files: Iterable[str]) -> list[np.ndarray]:
+    """Images (H, W, 3) of files below a folder, no larger than they are shown."""
+    return [reduced(decode(folder / file)) for file in files]
 
 
 def reduced(image: np.ndarray) -> np.ndarray:

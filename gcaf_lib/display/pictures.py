@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 
 from gcaf_lib.display import style
+from gcaf_lib.display.overlays import open_files, reduced
 from gcaf_lib.display.style import (
     CLASS_COLOURS,
     CLASS_NAMES,
@@ -16,6 +19,7 @@ from gcaf_lib.display.style import (
     OURS,
     WIDTH,
     Drawing,
+    Note,
     drawing,
     styled,
 )
@@ -146,6 +150,15 @@ def predictions_grid(
     return fig
 
 
+def predictions(frame: pd.DataFrame, root: Path, classes: Sequence[str] = CLASSES) -> Drawing | Note:
+    """`predictions_grid` of a frame's rows: file (below `root`), label, and p_<class> of each class."""
+    if frame.empty:
+        return Note("There is no such image.")
+    images = open_files(root, frame["file"])
+    probabilities = frame[[f"p_{c}" for c in classes]].to_numpy()
+    return predictions_grid(images, probabilities, frame["label"].to_numpy(), classes)
+
+
 @styled
 def gradcam_grid(
     images: Sequence[np.ndarray],
@@ -159,8 +172,6 @@ def gradcam_grid(
     outline, drawn where it is known.
     """
     import cv2
-
-    from gcaf_lib.display.overlays import reduced
 
     n = len(images)
     fig = drawing(height=3 * WIDTH / n + 0.5)

@@ -156,6 +156,13 @@ def size(svg: str) -> tuple[int, int]:
     return round(float(width) * 96 / 72), round(float(height) * 96 / 72)
 
 
+class Note(str):
+    """Words in the place of a picture where there is nothing to draw; a notebook shows them as Markdown."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
 def quiet(ax, axis: str) -> None:
     """Grid lines along one axis only; ticks without marks where the grid reads them."""
     ax.grid(True, axis=axis, color=GRID)

@@ -13,6 +13,7 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from gcaf_lib.evaluation import calibration, weighted
+from gcaf_lib.evaluation.answers import checked, probabilities
 
 MEASURES = ("accuracy", "excess", "ece", "mass", "classwise", "classwise_mass", "brier", "nll")
 
@@ -21,8 +22,8 @@ def one_vs_rest(
     labels, probs, positive: int, bins: int = calibration.BINS, equal_mass: bool = True, level: float = 0.95
 ) -> pd.DataFrame:
     """Bins of one class's probability against how often the class is true: columns of `calibration.reliability`."""
-    score = np.asarray(probs, np.float64)[:, positive]
-    truth = np.asarray(labels) == positive
+    labels, probs = checked(labels, probs)
+    score, truth = probs[:, positive], labels == positive
     number = calibration.bin_numbers(score, bins, equal_mass)
     lines = []
     for b in range(bins):
@@ -59,17 +60,16 @@ def threshold_for(labels, probs, accuracy: float) -> float:
 
 def kept(labels, probs, threshold: float) -> Kept:
     """Coverage and accuracy of the answers whose confidence is at least `threshold`."""
-    probs = np.asarray(probs, np.float64)
-    sure = probs.max(1) >= threshold
-    right = probs.argmax(1) == np.asarray(labels)
+    labels, probs = checked(labels, probs)
+    sure, right = probs.max(1) >= threshold, probs.argmax(1) == labels
     return Kept(threshold, float(sure.mean()), float(right[sure].mean()) if sure.any() else float("nan"))
 
 
 def selective_at(labels, probs, coverages: Sequence[float]) -> weighted.Weighted:
     """Accuracy on the most confident share of the drawn samples, for each coverage: weights (B, n) to (B, m)."""
-    probs = np.asarray(probs, np.float64)
+    labels, probs = checked(labels, probs)
     order = np.argsort(-probs.max(1), kind="stable")
-    right = (probs.argmax(1) == np.asarray(labels)).astype(float)[order]
+    right = (probs.argmax(1) == labels).astype(float)[order]
     shares = np.asarray(coverages, np.float64)
 
     def accuracy(w: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def selective_at(labels, probs, coverages: Sequence[float]) -> weighted.Weighted
 
 def perfect_labels(probs, n: int = 300, seed: int = 0) -> np.ndarray:
     """Labels (n, rows) each drawn from its own row of probabilities: what a perfectly calibrated model would meet."""
-    edges = np.asarray(probs, np.float64).cumsum(1)
+    edges = probabilities(probs).cumsum(1)
     edges = edges[:, :-1] / edges[:, -1:]
     rng = np.random.default_rng(seed)
     return np.stack([(rng.random((len(edges), 1)) > edges).sum(1) for _ in range(n)])
@@ -97,7 +97,7 @@ def perfect(probs, names: Sequence[str] = MEASURES, n: int = 300, seed: int = 0)
 
     Every label is drawn from its own row of probabilities; what the estimators give then is not 0.
     """
-    probs = np.asarray(probs, np.float64)
+    probs = probabilities(probs)
     probs, one = probs / probs.sum(1, keepdims=True), np.ones((1, len(probs)))
     lines = [
         [weighted.metric(name, labels, probs)(one)[0] for name in names]

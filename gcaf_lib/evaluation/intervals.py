@@ -19,6 +19,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from gcaf_lib.evaluation import weighted
+from gcaf_lib.evaluation.answers import checked, one_class
 
 IMAGES = "images"  # in place of groups: each sample is a group of its own
 Metric = str | Callable[[np.ndarray, np.ndarray], float]
@@ -75,7 +76,7 @@ def draws(
     probs), called n times. The same groups and seed draw the same samples whatever the metric and the model,
     so draws of two models may be subtracted. A draw on which the metric is undefined is NaN.
     """
-    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    labels, probs = checked(labels, probs)
     code, g = _groups(groups, len(labels))
     quick = weighted.metric(metric, labels, probs, classes) if isinstance(metric, str) else None
     rng = np.random.default_rng(seed)
@@ -94,7 +95,7 @@ def draws(
 
 def _value(labels, probs, metric: Metric, classes) -> float:
     if callable(metric):
-        return float(metric(np.asarray(labels), np.asarray(probs, np.float64)))
+        return float(metric(*checked(labels, probs)))
     return float(weighted.metric(metric, labels, probs, classes)(np.ones((1, len(labels))))[0])
 
 
@@ -219,7 +220,7 @@ def delong(truth, *scores) -> DeLong:
     truth: (n,) bool; scores: one or more (n,) arrays. O(n log n) through midranks. Sources: DeLong et al.
     1988; Sun & Xu 2014. Raises `ValueError` with fewer than two positives or two negatives.
     """
-    truth, scores = np.asarray(truth, bool), np.atleast_2d(np.asarray(scores, np.float64))
+    truth, scores = one_class(truth, scores)
     m, n = int(truth.sum()), int((~truth).sum())
     if min(m, n) < 2:
         raise ValueError(f"{m} positives and {n} negatives: DeLong's variance needs two of each")

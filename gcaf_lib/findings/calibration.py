@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import tables
+from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import calibration, clustered, confidence, worth
 from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.findings import words
+from gcaf_lib.training import experiments
 
 NAMES = {
     "accuracy": "Accuracy",
@@ -65,21 +68,38 @@ def wide_calibration(frame: pd.DataFrame, decimals: int = 4) -> pd.DataFrame:
     return out.rename(index=NAMES).rename_axis("Measure").reset_index()
 
 
+_LABELS = {"target-probability": "Loss: target-probability", "per-class": "Loss: per-class"}
+_TESTED = {
+    "table-5": "",
+    "loss": "",
+    "table-8": ("Mixup", "Focal γ", "Label"),
+}  # experiment to its rows' beginnings
+
+
+def tested(chapter: Any) -> dict[str, list[Any]]:
+    """Records by setting of Mixup, EMA, loss and smoothing, in the experiments' order; none for what wasn't run."""
+    found: dict[str, list[Any]] = {}
+    for name, starts in _TESTED.items():
+        records = chapter.records(name)
+        for row in experiments.experiment(name).rows:
+            if row.label.startswith(starts):
+                found.setdefault(_LABELS.get(row.label, row.label), records.get(row.label, []))
+    return found
+
+
 def effects(
     rows: Mapping[str, Sequence[Any]],
-    wanted: Sequence[str],
     against: Sequence[Any],
     clusters: np.ndarray,
     names: Sequence[str] = ("ece", "classwise", "brier", "nll"),
 ) -> pd.DataFrame:
     """One row a setting: seeds, T, accuracy, and measures as value with the difference's interval against `against`.
 
-    rows: label to records; wanted: labels in order; those without a record stay in, and say so. The
-    difference is taken on the seeds (and folds) that both have, both drawn on the same samples.
+    rows: label to records; a setting without a record says so. The difference is taken on the seeds (and folds)
+    that both have, both drawn on the same samples.
     """
     lines = []
-    for label in wanted:
-        records = list(rows.get(label, []))
+    for label, records in rows.items():
         if not records:
             lines.append({"Setting": label, "Seeds": "no run yet"})
             continue
@@ -87,7 +107,7 @@ def effects(
         line = {
             "Setting": label,
             "Seeds": str(mine["accuracy"].n),
-            "T": f"{np.mean([_fitted(r) for r in records]):.2f}",
+            "T": f"{np.mean(fitted(records)):.2f}",
             "Accuracy": f"{mine['accuracy'].value:.4f}",
             "Conf. − acc.": f"{mine['excess'].value:+.4f}",
         }
@@ -100,6 +120,78 @@ def effects(
             line[NAMES[name].replace(", equal width", "")] = text
         lines.append(line)
     return pd.DataFrame(lines).fillna("–")
+
+
+def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters: np.ndarray) -> str:
+    """What averaging, Mixup, the loss's reading and smoothing change by themselves; rows: `tested`."""
+    asked = ("ece", "nll")
+    averaged = worth.difference(runs, runs, clusters, asked, which=("ema", "raw"))
+    lines = [ingredient("Averaged instead of raw weights, same runs", averaged)]
+    for what, first, second in (
+        ("Mixup, with averaging", "Proposed Model", "With EMA Only"),
+        ("Mixup, without averaging", "With Mixup Only", "Without Mixup & EMA"),
+        ("The per-class reading instead of the literal one", "Loss: per-class", "Loss: target-probability"),
+        ("Ten times the smoothing", "Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01"),
+    ):
+        lines.append(ingredient(what, worth.difference(rows[first], rows[second], clusters, asked)))
+    return "\n".join(lines)
+
+
+def beside_patients(
+    runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray
+) -> dict[str, dict[str, worth.Worth]]:
+    """`confidence.MEASURES` as trained and scaled, on the random split and, where run, with patients apart."""
+    splits = {"random split": runs}
+    if apart:
+        splits[f"patients apart ({len({r.settings.data.fold for r in apart})} folds)"] = apart
+    states = {}
+    for name, records in splits.items():
+        states[name] = worth.row(records, clusters, confidence.MEASURES)
+        states[f"{name.partition(' (')[0]}, scaled"] = worth.row(
+            records, clusters, confidence.MEASURES, scaled=True
+        )
+    return states
+
+
+def carries_over(states: Mapping[str, Mapping[str, worth.Worth]]) -> str:
+    """Whether calibration carries over to new patients; states: `beside_patients`."""
+    if "patients apart, scaled" not in states:
+        return "There is no run with patients apart under this profile yet, so nothing is said here about new patients."
+    random, _, apart, scaled = states.values()
+    return new_patients(random, apart, scaled)
+
+
+def thresholds(
+    by_split: Mapping[str, Sequence[Any]], goals: Sequence[float] = (0.95, 0.98, 0.99)
+) -> pd.DataFrame:
+    """Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test, over runs."""
+    lines = []
+    for (name, records), goal in itertools.product(by_split.items(), goals):
+        if not records:
+            continue
+        cuts = [
+            confidence.threshold_for(r.labels("validation"), r.probabilities("validation"), goal)
+            for r in records
+        ]
+        found = [confidence.kept(r.labels(), r.probabilities(), t) for r, t in zip(records, cuts)]
+        lines.append(
+            {
+                "Split": name,
+                "Wanted accuracy": f"{goal:.0%}",
+                "Threshold": tables.mean_sd(cuts, 3),
+                "Answered on test (%)": tables.mean_sd([f.coverage for f in found], 1, 100),
+                "Accuracy there (%)": tables.mean_sd([f.accuracy for f in found], 1, 100),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def decision_curves(labels: np.ndarray, probs: np.ndarray, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """`calibration.net_benefit` of acting on any tumour (where there are images without one), and on each tumour class."""
+    tumour = [k for k, c in enumerate(classes) if c != "notumor"]
+    panels: dict[str, Any] = {"Any tumour": tumour} if len(tumour) < len(classes) else {}
+    panels |= {CLASS_NAMES[classes[k]]: k for k in tumour}
+    return {title: calibration.net_benefit(labels, probs, k) for title, k in panels.items()}
 
 
 def selective(
@@ -130,8 +222,35 @@ def bins_sweep(
     return pd.DataFrame(lines, columns=["kind", "bins", "value", "low", "high"])
 
 
-def _fitted(record: Any, which: str = "ema") -> float:
-    return calibration.temperature(record.labels("validation"), record.probabilities("validation", which))
+def fitted(records: Sequence[Any], which: str = "ema") -> list[float]:
+    """Each run's temperature, fitted on its own validation part."""
+    return [
+        calibration.temperature(r.labels("validation"), r.probabilities("validation", which)) for r in records
+    ]
+
+
+def by_temperature(records: Sequence[Any], grid: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """Negative log-likelihood at each temperature of `grid` (m,), a curve (m,) a run, on validation and on test."""
+
+    def curve(r: Any, part: str) -> np.ndarray:
+        return np.array(
+            [calibration.nll(r.labels(part), calibration.scale(r.probabilities(part), t)) for t in grid]
+        )
+
+    return {part: [curve(r, part) for r in records] for part in ("validation", "test")}
+
+
+def temperature_cost(records: Sequence[Any], grid: np.ndarray, on_test: Sequence[np.ndarray]) -> str:
+    """What it costs on test that the temperature was fitted on validation; on_test: `by_temperature`'s curves."""
+    found = fitted(records)
+    scaled = [
+        calibration.nll(r.labels(), calibration.scale(r.probabilities(), t)) for r, t in zip(records, found)
+    ]
+    return (
+        f"Fitted: {tables.mean_sd(found)}. Best on test, which nobody may use: "
+        f"{tables.mean_sd([grid[one.argmin()] for one in on_test])}. The difference costs "
+        f"{tables.mean_sd([nll - one.min() for nll, one in zip(scaled, on_test)], 4)} of negative log-likelihood."
+    )
 
 
 def chance(own: float, draws: np.ndarray) -> str:
@@ -159,11 +278,11 @@ def excess(one: worth.Worth, published: float) -> str:
     )
 
 
-def temperature(fitted: Sequence[float], gap: worth.Worth, scaled: float, literal: bool) -> str:
+def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal: bool) -> str:
     """Fitted temperatures, what scaling does to the ECE, and why. literal: whether the loss is Equation 14's letter."""
-    t = float(np.mean(fitted))
+    t = float(np.mean(found))
     text = (
-        f"With averaged weights the fitted temperature is {tables.mean_sd(fitted)}, and scaling changes the ECE by "
+        f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
         f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) to {scaled:.4f}: "
         f"{words.change(gap, 'lower', 'higher', 'no difference that this test part shows')}. "
     )

@@ -263,3 +263,10 @@ def full_verdict(full: pd.DataFrame) -> str:
         + f". On {published_gaps.headline()[1]} test images these gaps are {', '.join(str(lines.loc[row, 'images']) for row in near)} images; chapter 15 asks what such gaps are worth."
     )
     return text
+
+
+CAVEAT = {
+    "demo": "The measured part of this page is of phantoms and miniature networks: it says nothing of patients.",
+    "cpu": "The measured part of this page is of miniature networks on small images, whose order need not be that of the full ones; each "
+    "started from a backbone trained on the same training part (stage 0), where the paper started from ImageNet.",
+}

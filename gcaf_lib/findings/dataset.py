@@ -1,13 +1,16 @@
-"""Chapter 16 in words and rows: copies, pictures, bars, labels, sources and patients of a dataset's audit."""
+"""Chapter 16: copies, pictures, bars, labels, sources and patients of a dataset's audit."""
 
 from __future__ import annotations
+
+import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import figshare, splits, twins
 from gcaf_lib.evaluation import dataset_audit
-from gcaf_lib.settings import CLASSES
+from gcaf_lib.settings import CLASSES, DataSettings
 
 BARS = {"notumor": twins.DOUBT, "tumour": twins.THRESHOLD, "slices": figshare.SAME_SLICE}
 
@@ -176,3 +179,60 @@ def patient_table(facts: dataset_audit.Audit) -> pd.DataFrame:
     wide = parts.assign(text=parts["files"].map("{:,}".format) + " of " + parts["patients"].astype(str))
     wide = wide.pivot(index="class", columns="part", values="text").reindex(columns=list(splits.PARTS))
     return wide.rename_axis("Class").reset_index()
+
+
+def beside_bars(facts: dataset_audit.Audit, each: int = 3) -> tuple[list[list[str]], list[list[str]]]:
+    """Files of the pairs drawn just above and just below the bars, `each` pairs a line, and the words over them."""
+    seen = looked_at(facts).groupby(["patients", "side"], sort=False).head(each)
+    files = seen[["left", "right"]].to_numpy().tolist()
+    words = [(f"{r.side}: {r.similarity:.3f}", f"patients {r.patients}") for r in seen.itertuples()]
+    return tuple(
+        [list(itertools.chain(*pairs[k : k + each])) for k in range(0, len(pairs), each)]
+        for pairs in (files, words)
+    )
+
+
+def identical(frame: pd.DataFrame) -> pd.DataFrame:
+    """Contents that several files share byte for byte, by where these stand."""
+    same = dataset_audit.copies(frame)
+    within = same["training"].gt(0).map({True: "within Training", False: "within Testing"})
+    where = within.mask(same["training"].gt(0) & same["testing"].gt(0), "across Training and Testing")
+    return (
+        same.groupby(where.rename("Where"))
+        .agg(Contents=("files", "size"), Files=("files", "sum"))
+        .reset_index()
+    )
+
+
+def outside(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Per class: the share that has the most common size, the number of sizes, shares of colour modes; and that size."""
+    size = frame["width"].astype(str) + "×" + frame["height"].astype(str)
+    common = size.mode()[0]
+    by_class = frame.assign(size=size, common=size == common).groupby("label")
+    modes = pd.crosstab(frame["label"], frame["mode"], normalize="index").add_prefix("mode ")
+    table = pd.DataFrame({common: by_class["common"].mean(), "Different sizes": by_class["size"].nunique()})
+    return table.join(modes).set_axis(CLASSES).rename_axis("Class"), common
+
+
+def outside_text(table: pd.DataFrame) -> pd.DataFrame:
+    """`outside` for readers."""
+    shares = [c for c in table if c != "Different sizes"]
+    return table.assign(**{c: table[c].map("{:.1%}".format) for c in shares}).reset_index()
+
+
+def patient_known(frame: pd.DataFrame, facts: dataset_audit.Audit, phantoms: bool) -> pd.Series:
+    """Files (N,) bool whose patient is known: those that show a slice of the archive; of phantoms all."""
+    return frame["file"].isin(facts.slices["file"]) | phantoms
+
+
+def patient_sizes(dataset: Any, facts: dataset_audit.Audit, source: str) -> dict[str, np.ndarray]:
+    """Files of each known patient by class, most first. A file whose folder contradicts the archive is no patient of its class."""
+    frame = dataset.frame
+    patient = splits.load(DataSettings(source=source, protocol="patients"), dataset)["group"]
+    right = patient_known(frame, facts, source == "phantom") & ~frame["file"].isin(
+        dataset_audit.mislabelled(facts)["file"]
+    )
+    sizes = {
+        c: patient[right & (frame["label"] == k)].value_counts().to_numpy() for k, c in enumerate(CLASSES)
+    }
+    return {name: counts for name, counts in sizes.items() if len(counts)}

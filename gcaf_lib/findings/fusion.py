@@ -1,4 +1,4 @@
-"""The fusions of Table 4 opened up: gradients of their weights, their sizes, and what the literal reading equals."""
+"""Chapter 11: the fusions of Table 4 opened up, that is, gradients of their weights, their sizes, and what the literal reading equals."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ KINDS = {
     "gate": "gates",
     "other": "tokens and norms",
 }
+REPAIRS = ("gcaf-sigmoid", "gcaf-split", "gcaf-token")
 _OPENED = 0.1  # gcaf-token's α where its attention is looked at: at α = 0 it is shut out by design
 _ROUNDING = 1e-5  # a gradient below this share of the layer's largest is rounding
 
@@ -156,12 +157,85 @@ def as_concatenation(layer: Any, kernel: np.ndarray) -> np.ndarray:
     return np.concatenate([top + value_a @ bottom, bottom + value_b @ top])
 
 
+def learns(found: pd.DataFrame) -> str:
+    """Which weights of which fusion get no gradient, and which repairs have none such; found: `gradients`."""
+    dead = found[found["dead"]].groupby("variant", sort=False)["weight"].agg(", ".join)
+    alive = [f"`{name}`" for name in REPAIRS if name not in dead]
+    without = (
+        "Without a gradient: " + "; ".join(f"in `{name}` {which}" for name, which in dead.items()) + ". "
+    )
+    return (without if len(dead) else "Every weight has a gradient. ") + (
+        f"Every weight learns in {', '.join(alive)}." if alive else "No repair works."
+    )
+
+
+def without_keys(given: Mapping[str, Sequence[Any]], width: int) -> dict[str, float]:
+    """Largest relative differences: `gcaf` to itself without queries and keys, `cross` to the `concat` made from it."""
+    a, b = given["vectors"]
+    layer, _ = build("gcaf", width, given)
+    z = np.asarray(layer([a, b]))
+    linear, _ = build("cross", width, given)
+    kernel = np.random.default_rng(1).normal(size=(2 * width, 4))
+    logits = np.asarray(linear([a, b])) @ kernel
+    folded = np.concatenate([a, b], axis=-1) @ as_concatenation(linear, kernel)
+    pairs = {"gcaf": (z, without_attention(layer, a, b)), "cross": (logits, folded)}
+    return {name: float(np.abs(one - two).max() / np.abs(one).max()) for name, (one, two) in pairs.items()}
+
+
+def compared(off: Mapping[str, float]) -> str:
+    """What the four rows of Table 4 compare under the literal reading; off: `without_keys`."""
+    rows = paper.table(4)["Fusion Strategy"]
+    concat, gate, cross, best = (paper.published("Table 4", row, "accuracy") for row in rows)
+    word = {
+        name: "the same up to rounding" if gap < _ROUNDING else "not the same" for name, gap in off.items()
+    }
+    return (
+        f"`gcaf` with and without queries and keys: {word['gcaf']} (largest difference {off['gcaf']:.0e} of the largest value). "
+        f"`cross` and the `concat` made from it: {word['cross']} ({off['cross']:.0e}).\n\n"
+        "So, under the literal reading, Table 4 compares a linear fusion, a gated one, the linear one again with more weights, and a gated "
+        f"one with value maps. The step from {concat:g} % to {cross:g} %, for which the paper gives the credit to attention, is a step "
+        f"between two forms of one family of functions; the step from {gate:g} % to {best:g} % adds value maps and a second gate, "
+        "not attention. Where the gains are real they come from somewhere else: another course of training (the same function written "
+        "with more weights is trained differently), another selection, chance, or a reading of the equations that the text does not give."
+    )
+
+
+def sizes_table(here: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
+    """`sizes` under this page's profile beside those at full size, for readers."""
+    heads = {"head": "Head", "fusion": "of it fusion", "dead": "dead"}
+    ours, theirs = (frame[list(heads)].rename(columns=heads) for frame in (here, full))
+    ours, theirs = (
+        ours.rename(columns={"Head": "Head, this page"}),
+        theirs.rename(columns={"Head": "Head, full size"}),
+    )
+    theirs = theirs.rename(
+        columns={"of it fusion": "of it fusion ", "dead": "dead "}
+    )  # a head stands once in a table
+    return ours.join(theirs).rename_axis("Variant").reset_index()
+
+
+def sizes_said(full: pd.DataFrame) -> str:
+    """How many of the proposed fusion's weights are dead at full size, and which heads are smallest and largest."""
+    lost, head = full.loc["gcaf"], full["head"]
+    largest = " and ".join(f"`{name}`" for name in full.index[head == head.max()])
+    return (
+        f"At full size {lost['dead']:,} of the proposed fusion's {lost['fusion']:,} weights ({lost['dead'] / lost['fusion']:.0%}) "
+        f"are dead. They cost memory and time and change nothing. The smallest head is that of `{head.idxmin()}` ({head.min():,} "
+        f"weights), the largest that of {largest} ({head.max():,}), so the rows of Table 4 differ in size as well as in kind."
+    )
+
+
 # --- what the runs of Table 4 say ---
 
 NAMES = {
     row.label: row.overrides.get("model.fusion", "gcaf") for row in experiments.experiment("table-4").rows
 }
-REPAIRS = ("gcaf-sigmoid", "gcaf-split", "gcaf-token")
+CAVEAT = {
+    "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
+    "patients.",
+    "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights "
+    "are the same at any size; the differences need not be.",
+}
 
 
 def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:

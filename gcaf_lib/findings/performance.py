@@ -311,3 +311,13 @@ def raw_beside_ema(records: Sequence[Any], wanted: Sequence[str]) -> pd.DataFram
 
 def _classes(record: Any) -> tuple[str, ...]:
     return record.settings.data.classes
+
+
+def areas(known: pd.DataFrame, labels: np.ndarray, classes: Sequence[str]) -> str:
+    """The hardest classes, and what no skill would give; known: `measured`, labels (n,) of the test part."""
+    share = np.bincount(labels, minlength=len(classes)) / len(labels)
+    return (
+        f"{hardest(known, classes)} A ROC-AUC close to 1 is cheap in one-vs-rest: most of the others are easy negatives. A model without any "
+        f"skill would have an average precision equal to the share of the class ({share.min():.2f} to {share.max():.2f} here), against 0.5 "
+        "for the ROC-AUC."
+    )

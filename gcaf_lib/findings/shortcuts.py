@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.data import splits
 from gcaf_lib.evaluation import worth
 from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ladder, words
+from gcaf_lib.settings import CLASSES
 
 SPLIT_NAMES = {"paper": "random split", "patients": "patients apart"}
 
@@ -58,20 +61,72 @@ def wide_with_without(
     return pd.DataFrame(lines, columns=heads)
 
 
-def hints(presence: pd.Series, four: pd.Series, blind: pd.Series, always: float) -> str:
-    """What size alone tells of tumour or not and of four classes, and what is left with the tumour masked out.
+SPLITS = {"paper": "random split", splits.FIVEFOLD: "patients apart, 5 folds"}
 
-    Rows of `floors` tables; always: the share of the more frequent of tumour and no tumour.
-    """
+
+def _pick(rows: pd.DataFrame, floor: str, protocol: str = "paper") -> Any:
+    return next(rows[(rows["floor"] == floor) & (rows["protocol"] == protocol)].itertuples(), None)
+
+
+def _band(r: Any) -> str:
+    return words.band(r.accuracy, r.low, r.high)
+
+
+def always(labels: pd.Series) -> dict[str, float]:
+    """What saying always the same would give: four classes, tumour or not, three tumour classes."""
+    tumour = labels != CLASSES.index("notumor")
+    shares = {"four classes": labels, "tumour or not": tumour, "three classes": labels[tumour]}
+    return {task: one.value_counts(normalize=True).iloc[0] for task, one in shares.items()}
+
+
+def hint_table(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    """What logistic regression makes of the file's form, the border, and the image without its tumour; of `hints.read`."""
+    alone = ("size", "border", "masked")
+    chance, lines = always(labels), []
+    for task, rows, asked in (
+        ("four classes", floors, alone),
+        ("tumour or not", tracks[tracks["track"] == "tumour or not"], alone[:2]),
+        ("three classes", tracks[tracks["track"] == "three classes"], alone),
+    ):
+        for floor in asked:
+            line = {"Task": task.replace("three", "three tumour"), "Sees": ladder.FLOOR_NAMES[floor]}
+            line |= {name.capitalize(): _band(_pick(rows, floor, key)) for key, name in SPLITS.items()}
+            lines.append(line | {"Always the same": f"{100 * chance[task]:.1f}"})
+    return pd.DataFrame(lines)
+
+
+def re_encoded(floors: pd.DataFrame, again: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    """Floors before and after all files were encoded alike; again: the track "canonical"."""
+    alike, lines = f"{100 * always(labels)['four classes']:.1f} (all alike)", []
+    for floor, (key, name) in itertools.product(("size", "border", "1nn-mirror"), SPLITS.items()):
+        after = _pick(again, floor, key)
+        lines.append(
+            (
+                ladder.FLOOR_NAMES[floor],
+                name,
+                _band(_pick(floors, floor, key)),
+                _band(after) if after else alike,
+            )
+        )
+    return pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"])
+
+
+def hints(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) -> str:
+    """What size alone tells of tumour or not and of four classes, and what is left with the tumour masked out."""
+    presence, most = (
+        _pick(tracks[tracks["track"] == "tumour or not"], "size"),
+        always(labels)["tumour or not"],
+    )
+    four, blind = _pick(floors, "size"), _pick(floors, "masked", splits.FIVEFOLD)
     return (
         f"From the file's size and mode alone, without opening the image, {presence.accuracy:.1%} of the random split's test files "
         f"are rightly told to hold a tumour or not ({presence.low:.1%} to {presence.high:.1%}; always saying the same would give "
-        f"{always:.1%}), and {four.accuracy:.1%} get the right one of four classes. "
+        f"{most:.1%}), and {four.accuracy:.1%} get the right one of four classes. "
         + (
             "Whether there is a tumour can be read off the file's header. "
-            if presence.low > max(0.9, always)
+            if presence.low > max(0.9, most)
             else "That is more than nothing, and no pixel was needed. "
-            if presence.low > always
+            if presence.low > most
             else "That is no more than always saying the same. "
         )
         + f"With the tumour masked out {blind.accuracy:.1%} of all images are still right with patients apart "

@@ -267,3 +267,11 @@ def by_patient(frame: pd.DataFrame, level: float = comparing.ALPHA) -> str:
             )
         )
     return "\n".join(f"- {line}" for line in out)
+
+
+CAVEAT = {
+    "demo": "These are phantoms and miniature networks: the p-values above say nothing of patients. What is computed from the paper's own "
+    "figures holds all the same.",
+    "cpu": "These are miniature networks on small images: their gaps and spreads need not be those of the full networks. What is computed "
+    "from the paper's own figures holds all the same.",
+}

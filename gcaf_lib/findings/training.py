@@ -1,8 +1,8 @@
-"""What run records say about training: settings beside Table 3, stages, unfrozen layers, EMA."""
+"""Chapter 6: what run records say about training, that is, settings beside Table 3, stages, unfrozen layers, EMA."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,12 @@ def unstated(settings: Settings, wanted: Sequence[str]) -> pd.DataFrame:
     known = names()
     lines = [(name, _printed(_value(settings, name)), known[name].metadata["help"]) for name in wanted]
     return pd.DataFrame(lines, columns=["Setting", "In use", "What it is"])
+
+
+def contradicted() -> pd.DataFrame:
+    """Rows of Table 3 on which another place of the paper differs."""
+    said = paper.disagreements()
+    return said[said["topic"].isin(["loss.smoothing", "loss.balance"])].rename(columns=str.capitalize)
 
 
 def kept(record: Any) -> pd.DataFrame:
@@ -163,16 +169,71 @@ def stage0(records: Sequence[Any]) -> pd.DataFrame:
     """One row a backbone: epochs, the kept epoch, accuracy on validation and test (mean ± sd), seconds (mean)."""
     lines = []
     for key, found in stage0_records(records).items():
-        rows = [kept(record).iloc[0] for record in found]
+        rows = pd.DataFrame([kept(record).iloc[0] for record in found])
         hits = [(r.probabilities("test", "raw").argmax(1) == r.labels("test")).mean() for r in found]
-        lines.append(
-            {
-                "Backbone": backbone_name(key, found[0]),
-                "Epochs": _span([row["epochs"] for row in rows]),
-                "Epoch kept": _span([row["best_epoch"] for row in rows]),
-                "Validation accuracy (%)": tables.mean_sd([row["val_accuracy"] for row in rows], scale=100),
-                "Test accuracy (%)": tables.mean_sd(hits, scale=100),
-                "Seconds": round(float(np.mean([row["seconds"] for row in rows]))),
-            }
+        accuracies = (tables.mean_sd(values, scale=100) for values in (rows["val_accuracy"], hits))
+        epochs = _span(rows["epochs"]), _span(rows["best_epoch"])
+        lines.append((backbone_name(key, found[0]), *epochs, *accuracies, round(rows["seconds"].mean())))
+    heads = ["Backbone", "Epochs", "Epoch kept", "Validation accuracy (%)", "Test accuracy (%)", "Seconds"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+# --- sentences ---
+
+
+def start(found: Mapping[str, Sequence[Any]], settings: Settings) -> str:
+    """Where the backbones of these runs start; found: `stage0_records`."""
+    if found:
+        return "The runs on this page start from these weights."
+    return f"The runs on this page start from `{settings.model.weights}` weights: no stage 0."
+
+
+def convergence(records: Sequence[Any]) -> str:
+    """Training and validation accuracy at the end beside those the paper reads off its Figure 9, and what stage 2 moved."""
+    frames = [kept(record) for record in records]
+    train, val = (
+        tables.mean_sd([f[name].iloc[-1] for f in frames], scale=100)
+        for name in ("accuracy", "val_accuracy_raw")
+    )
+    claim = {f.metric: f.value for f in paper.find("§5.3")}
+    gain = [f["val_accuracy_raw"].iloc[-1] - f["val_accuracy_raw"].iloc[0] for f in frames if len(f) > 1]
+    text = (
+        f"The paper reads {claim['training accuracy (low)']:.0f} to {claim['training accuracy (high)']:.0f} % training and "
+        f"{claim['validation accuracy (low)']:.0f} to {claim['validation accuracy (high)']:.0f} % validation accuracy off its Figure 9. "
+        f"Here the percentages are {train} and {val}, the latter with raw weights. "
+    )
+    if not gain:
+        return text
+    return f"{text}From the kept epoch of stage 1 to that of stage 2 it moved by {tables.mean_sd(gain, scale=100)} points."
+
+
+def moving(size: Mapping[str, int]) -> str:
+    """How many weights stage 2 moves; size: a record's `parameters`."""
+    return (
+        f"Of {size['total']:,} weights in all, {size['trainable']:,} ({size['trainable'] / size['total']:.1%}) move in stage 2; "
+        f"projections, fusion and classifier hold {size['head']:,} of them."
+    )
+
+
+def average(records: Sequence[Any]) -> str:
+    """What the paper's β leaves of the start of stage 2, and what raw and averaged weights score on the test part."""
+    names = ("ema", "batch_size", "stage2_epochs")
+    beta, batch, epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)
+    steps = int(paper.published("Table 2", "Total", "training") // batch * epochs)
+    raw, averaged = (
+        100 * np.array([(r.probabilities("test", w).argmax(1) == r.labels()).mean() for r in records])
+        for w in ("raw", "ema")
+    )
+    moved = float((averaged - raw).mean())
+    return (
+        f"Half of the start is forgotten after {np.log(0.5) / np.log(beta):,.0f} steps with the paper's $\\beta = {beta:g}$. By its own "
+        f"settings stage 2 has {steps:,} steps, after which {remaining(beta, steps):.1%} of the average is still the weights it began with. "
+        f"On the test part the raw weights score (in percent) {tables.mean_sd(raw)}, the averaged ones {tables.mean_sd(averaged)}: the average "
+        + (
+            "changes nothing."
+            if abs(moved) < 0.005
+            else f"{'gains' if moved > 0 else 'costs'} {abs(moved):.2f} points."
         )
-    return pd.DataFrame(lines)
+        + " Every run record holds the predictions of both; the following chapters report the averaged weights, as the paper does, unless "
+        "they say otherwise."
+    )
