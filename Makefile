@@ -75,6 +75,7 @@ chapters: $(STAMP) ## execute the chapters (PROFILE=cpu, ARGS="--only 07") into 
 	$(GCAF) chapters --profile $(PROFILE) $(ARGS)
 
 book: $(STAMP) ## build the site from the committed chapters, executing nothing
+	$(GCAF) sync  # the clean notebooks name the repository of _config.yml
 	$(VENV)/bin/jupyter-book build book --quiet $(SPHINX)
 	@echo 'file://$(CURDIR)/_build/html/index.html'
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import jupytext
 import nbformat
-import yaml
+
+from gcaf_lib.book import repository
 
 CHAPTER = re.compile(r"^\d\d_[a-z0-9_]+$")
 
@@ -55,13 +56,12 @@ def clean_notebook(source: Path) -> nbformat.NotebookNode:
     beside the chapters' folder publishes, and Colab is asked for a GPU. The .py has neither.
     """
     book = plain_notebook(source)
-    config = Path(source).resolve().parent.parent / "_config.yml"
-    if config.is_file():
-        published = yaml.safe_load(config.read_text(encoding="utf-8"))["repository"]
+    published = repository.read(Path(source).resolve().parent.parent)
+    if published:
         text = _COLAB.format(
-            url=published["url"],
-            ref=published["branch"],
-            name=published["url"].rsplit("/", 1)[1],
+            url=published.url,
+            ref=published.branch,
+            name=published.name,
             images="images=True" if any(_IMAGES in c.source for c in book.cells) else "",
         )
         cell = nbformat.v4.new_code_cell(text, id=COLAB_TAG, metadata={"tags": [COLAB_TAG, "remove-cell"]})
