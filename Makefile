@@ -48,7 +48,7 @@ demo: $(STAMP) ## the whole book from nothing: phantoms, every chapter executed,
 	@echo '  file://$(CURDIR)/$(DEMO)/_build/html/index.html'
 
 test: $(STAMP) ## the test suite, without the slow tests
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 test-slow: $(STAMP) ## only the slow tests: full backbones, killed trainings, whole chapters
 	$(PY) -m pytest -m slow $(ARGS)
@@ -79,18 +79,18 @@ book: $(STAMP) ## build the site from the committed chapters, executing nothing
 	@echo 'file://$(CURDIR)/_build/html/index.html'
 
 offline: book ## the site as one zip that works from a folder, without a server
-	$(PY) -m gcaf_lib.printed zip _build/html _build/gcaf-book.zip
+	$(PY) -m gcaf_lib.site.printed zip _build/html _build/gcaf-book.zip
 
 pdf: book ## the whole book as one PDF (needs Chromium)
 	$(VENV)/bin/jupyter-book build book --builder singlehtml --quiet --path-output _build/single
-	$(PY) -m gcaf_lib.printed pdf _build/single/_build/singlehtml/index.html _build/gcaf-book.pdf
+	$(PY) -m gcaf_lib.site.printed pdf _build/single/_build/singlehtml/index.html _build/gcaf-book.pdf
 
 site-check: book ## build the site, then follow every external link (needs a network)
 	$(VENV)/bin/jupyter-book build book --builder linkcheck --quiet --path-output _build/linkcheck
 
 sync: $(STAMP) ## write the clean notebooks from their .py sources, and the README's picture
 	$(GCAF) sync
-	$(PY) -c 'from gcaf_lib.report.overview import write; write()'
+	$(PY) -c 'from gcaf_lib.book.overview import write; write()'
 
 splits: $(STAMP) ## recompute results/splits from the images
 	$(GCAF) splits $(ARGS)

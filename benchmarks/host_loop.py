@@ -18,8 +18,8 @@ import keras
 import numpy as np
 
 from benchmarks import figures
+from gcaf_lib.book.speed import loop_cost
 from gcaf_lib.model import backend, classifier, losses
-from gcaf_lib.report.speed import loop_cost
 from gcaf_lib.settings import Settings, load
 from gcaf_lib.training import feed, loop
 from gcaf_lib.training.task import Part
@@ -46,7 +46,7 @@ def make(settings: Settings, steps: int, epochs: int, number: int, resident: boo
     size, batch = settings.data.image_size, settings.training.batch_size
     images = np.random.default_rng(0).integers(0, 256, (steps * batch, size, size, 3), np.uint8)
     part = Part(np.arange(len(images)), np.arange(len(images)) % 4)
-    model = classifier.build(settings.model, size, 4, seed=0)
+    model = classifier.build(settings.model, size, 4, seed=0, dtype=settings.training.dtype)
     if number == 1:
         classifier.freeze(model)
     else:

@@ -28,6 +28,8 @@ examples:
   gcaf predict 3f2a slice.jpg --cam maps/   probabilities, and where the model looked
   gcaf chapters --profile cpu --only 07 08  execute two chapters of the book
   gcaf audit                                which of the paper's numbers can't be true
+  gcaf audit report.txt                     and which of any other report
+  gcaf leaks split.csv                      does somebody's split of these images leak?
 
 where things are:
   images    --data DIR, else GCAF_DATA, else the cache folder
@@ -199,12 +201,39 @@ def build_parser() -> argparse.ArgumentParser:
         rooms,
         "audit",
         commands.audit,
-        "check the paper's own numbers against each other and the data",
-        example="gcaf audit --strict",
+        "which figures of a classification report can't be true, alone or together (of this paper, if none is given)",
+        example=(
+            "gcaf audit report.txt    scikit-learn's classification_report, a CSV or JSON file; - reads what you paste\n"
+            "  gcaf audit --strict      this paper's own numbers, against each other and the data\n\n"
+            "a CSV of a paper's table (every figure with the decimals it was printed with):\n"
+            "  class,precision,recall,f1,support\n"
+            "  glioma,93.2 %,91.0 %,92.1 %,300\n"
+            "  meningioma,90.5 %,,91.7 %,306\n"
+            "  accuracy,,,92.0 %,"
+        ),
     )
-    audit_.add_argument("--strict", action="store_true", help="exit 1 where something contradicts")
+    audit_.add_argument("report", nargs="?", metavar="REPORT", help="text, CSV or JSON; - for standard input")
+    audit_.add_argument(
+        "--strict", action="store_true", help="of this paper: exit 1 where something contradicts"
+    )
     audit_.add_argument("--json", action="store_true", help="JSON in place of text")
-    audit_.add_argument("--out", metavar="FILE", help="where to (default: results/audit.csv)")
+    audit_.add_argument(
+        "--out", metavar="FILE", help="the table as CSV (default: results/audit.csv for this paper)"
+    )
+    leaks_ = add(
+        rooms,
+        "leaks",
+        commands.leaks,
+        "which test images of a split have a copy, or the same patient, in training (any split of this dataset)",
+        example=(
+            "gcaf leaks split.csv --fix better.csv    a CSV with the columns file (or sha256) and part\n"
+            "  gcaf leaks data/train data/test          two folders, whatever the files are called or encoded"
+        ),
+    )
+    leaks_.add_argument("split", nargs="+", metavar="SPLIT", help="one CSV, or a training and a test folder")
+    leaks_.add_argument("--fix", metavar="OUT", help="write the split with groups kept whole as CSV")
+    leaks_.add_argument("--seed", type=_natural, default=0, metavar="N", help="of --fix (default: 0)")
+    leaks_.add_argument("--json", action="store_true", help="JSON in place of a table")
     add(rooms, "sync", commands.sync, "write the clean notebooks from their .py sources")
     return parser
 

@@ -78,13 +78,13 @@ def chapters(args: argparse.Namespace) -> int:
     load(args.profile)  # a wrong profile is said before anything heavy loads
     if args.data:
         os.environ["GCAF_DATA"] = str(Path(args.data).resolve())  # the kernels inherit it
-    from gcaf_lib.report import book
+    from gcaf_lib.book import runner
 
     out = Path(args.out) if args.out else None
     found = (
-        book.stale(out)
+        runner.stale(out)
         if args.stale
-        else book.run_chapters(args.profile, args.only, out, workers=args.workers)
+        else runner.run_chapters(args.profile, args.only, out, workers=args.workers)
     )
     for item in found:
         print(item)
@@ -263,23 +263,74 @@ def floors(args: argparse.Namespace) -> int:
 
 
 def audit(args: argparse.Namespace) -> int:
-    """Print and write the contradiction registry; with --strict exit 1 where there is a contradiction."""
-    from gcaf_lib.report import audit as room
+    """Audit a report of somebody's (exit 1 where a figure can't be true), or this paper: its contradiction registry."""
+    if args.report:
+        return _audit_report(args)
+    from gcaf_lib.book import contradictions
+    from gcaf_lib.paper import registry
 
-    frame = room.registry()
+    frame = registry.registry()
     print(
-        json.dumps(frame.to_dict("records"), indent=1, ensure_ascii=False) if args.json else room.text(frame)
+        json.dumps(frame.to_dict("records"), indent=1, ensure_ascii=False)
+        if args.json
+        else registry.text(frame)
     )
-    for path in room.write(frame, Path(args.out) if args.out else None):
+    for path in contradictions.write(frame, Path(args.out) if args.out else None):
         print(f"wrote {path}", file=sys.stderr)
-    return 1 if args.strict and len(room.errors(frame)) else 0
+    return 1 if args.strict and len(registry.errors(frame)) else 0
+
+
+def _audit_report(args: argparse.Namespace) -> int:
+    from gcaf_lib.paper import report_check, report_file
+
+    if args.report == "-":
+        report = report_file.parse(sys.stdin.read())
+    else:
+        report = report_file.read(args.report)
+    answer = report_check.check(report)
+    print(json.dumps(answer.to_dict(), indent=1, ensure_ascii=False) if args.json else answer.text())
+    if args.out:
+        from gcaf_lib.book.notebooks import write_text
+
+        write_text(Path(args.out), answer.figures.to_csv(index=False, lineterminator="\n"))
+        print(f"wrote {args.out}", file=sys.stderr)
+    return 1 if len(answer.impossible) else 0
+
+
+def leaks(args: argparse.Namespace) -> int:
+    """Count what training knows of a split's test images; exit 1 where it knows any."""
+    from gcaf_lib.data import leaks as room
+    from gcaf_lib.data.dataset import DataError
+
+    if len(args.split) > 2:
+        raise DataError("give one CSV, or a training and a test folder")
+    table = room.read(args.split[0]) if len(args.split) == 1 else room.scan(*args.split)
+    counts = room.count(table)
+    parts = room.mend(table, args.seed)
+    sizes, mended = room.sizes(table, table["part"]), room.sizes(table, parts)
+    if args.json:
+        answer = {"test": counts.to_dict("records"), "sizes": sizes, "sizes_with_groups_whole": mended}
+        print(json.dumps({**answer, "unknown": room.unknown(table)}, indent=1, ensure_ascii=False))
+    else:
+        print(_table(counts.values.tolist(), ["class", "test images", *room.HEADS]))
+        print(room.sentence(counts, table))
+        print(f"the split      {_sizes(sizes)}\ngroups whole   {_sizes(mended)}")
+    if args.fix:
+        text = Path(args.split[0]).read_text(encoding="utf-8-sig") if len(args.split) == 1 else None
+        room.write_mended(Path(args.fix), table, parts, text)
+        print(f"wrote {args.fix}", file=sys.stderr)
+    return 1 if counts["patient"].iloc[-1] else 0
+
+
+def _sizes(sizes: dict[str, int]) -> str:
+    return ", ".join(f"{part} {n:,}" for part, n in sizes.items())
 
 
 def sync(args: argparse.Namespace) -> int:
     """Write the clean notebooks; print those that changed."""
-    from gcaf_lib.report import book
+    from gcaf_lib.book import runner
 
-    for path in book.sync():
+    for path in runner.sync():
         print(path)
     return 0
 

@@ -71,11 +71,11 @@ def classify(
     probabilities = loop.probabilities(model, images, rows, batch_size=min(32, len(images)))
     overlays: list[Path] = []
     if folder is not None:
-        from gcaf_lib.evaluation import gradcam
+        from gcaf_lib.evaluation import heatmaps
 
-        cams, target, _ = gradcam.maps(model, images, rows)
+        cams, target, _ = heatmaps.maps(model, images, rows)
         if len(cams) > 1:
-            cams["both"] = gradcam.fused(cams, images.shape[1])
+            cams["both"] = heatmaps.fused(cams, images.shape[1])
         for i, path in enumerate(_names(folder, files)):
             label = f"{settings.data.classes[int(target[i])]}, p = {probabilities[i, target[i]]:.2f}"
             _draw(path, images[i], {name: maps[i] for name, maps in cams.items()}, label)
@@ -107,9 +107,9 @@ def _draw(path: Path, image: np.ndarray, maps: dict[str, np.ndarray], title: str
     """The prepared image, then each map over it; written whole or not at all."""
     from matplotlib.figure import Figure
 
-    from gcaf_lib.evaluation import gradcam
+    from gcaf_lib.evaluation import heatmaps
 
-    panels = {"image": image, **{name: gradcam.overlay(image, heat) for name, heat in maps.items()}}
+    panels = {"image": image, **{name: heatmaps.overlay(image, heat) for name, heat in maps.items()}}
     figure = Figure(figsize=(3 * len(panels), 3.4), layout="constrained")
     for axis, (name, picture) in zip(figure.subplots(1, len(panels)), panels.items()):
         axis.imshow(picture)

@@ -16,6 +16,7 @@ import types
 import typing
 from dataclasses import dataclass, field
 from importlib import resources
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,11 @@ BACKBONES = (
     "densenet121",
     "efficientnet-b0",
     "resnet50-cbam",
+    "efficientnet-lite0",
+    "efficientnet-lite2",
 )
-PROFILES = ("demo", "cpu", "paper")
+PROFILES = ("demo", "cpu", "transfer", "paper")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class SettingsError(ValueError):
@@ -253,6 +257,8 @@ def _parse(value: Any, spec: dataclasses.Field, name: str) -> Any:
             if spec in dataclasses.fields(c)
         )
     )[spec.name]
+    if not all(one is None or isinstance(one, str | Real) for one in _items(value)):
+        raise SettingsError(f"{name}: give one value, or a list of plain ones ({spec.metadata['help']})")
     options = typing.get_args(kinds) if isinstance(kinds, types.UnionType) else (kinds,)
     if isinstance(value, str) and type(None) in options and value.lower() in ("none", "null", ""):
         return None
@@ -279,36 +285,79 @@ def _parse(value: Any, spec: dataclasses.Field, name: str) -> Any:
     raise SettingsError(f"{name}={value!r} is not a valid {wanted} ({spec.metadata['help']})")
 
 
+def _items(value: Any) -> list | tuple:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 def load(profile: str = "cpu", overrides: dict[str, Any] | None = None) -> Settings:
-    """Settings of a profile (`demo`, `cpu`, `paper`, or a YAML file's path) with overrides."""
+    """Settings of a profile (`demo`, `cpu`, `transfer`, `paper`, or a YAML file's path) with overrides."""
     if profile in PROFILES:
-        text = (resources.files("gcaf_lib") / "profiles" / f"{profile}.yaml").read_text()
-    elif Path(profile).suffix in (".yaml", ".yml") and Path(profile).is_file():
-        text = Path(profile).read_text()
+        data = (resources.files("gcaf_lib") / "profiles" / f"{profile}.yaml").read_bytes()
+    elif Path(profile).suffix in (".yaml", ".yml") and os.path.isfile(profile):
+        data = Path(profile).read_bytes()
     else:
         near = difflib.get_close_matches(profile, PROFILES, 1)
         hint = f"did you mean {near[0]!r}?" if near else "or the path of a YAML file"
-        raise SettingsError(f"unknown profile {profile!r}: give demo, cpu or paper; {hint}")
+        raise SettingsError(
+            f"unknown profile {profile!r}: give {', '.join(PROFILES[:-1])} or {PROFILES[-1]}; {hint}"
+        )
     try:
-        tree = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+        tree = yaml.safe_load(_text(data)) or {}
+    except UnicodeDecodeError as error:
+        said = "UTF-16, as PowerShell's > writes it" if data[:2] in _UTF16 else f"no UTF-8 ({error})"
+        raise SettingsError(f"profile {profile!r} is {said}: save it as UTF-8") from error
+    except (
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ) as error:  # YAML's own, and of the values it makes
         raise SettingsError(f"profile {profile!r} is not valid YAML: {error}") from error
     if not isinstance(tree, dict) or not all(isinstance(part, dict) for part in tree.values()):
         raise SettingsError(f"profile {profile!r}: expected lines such as `training: {{batch_size: 32}}`")
     return Settings.from_dict(tree).replace(overrides or {})
 
 
+def _text(data: bytes) -> str:
+    if data[:2] in _UTF16:
+        raise UnicodeDecodeError("utf-8", data, 0, 2, "a mark of UTF-16")
+    return data.decode("utf-8-sig")
+
+
+def named_folder(variable: str) -> Path | None:
+    """The folder that an environment variable names, `~` being the home folder; None where it is unset or empty.
+
+    Raises `SettingsError` where there is no home folder.
+    """
+    named = os.environ.get(variable)
+    try:
+        return Path(named).expanduser() if named else None
+    except RuntimeError:
+        raise SettingsError(f"{variable}={named}: there is no home folder; give a whole path") from None
+
+
 def cache_dir() -> Path:
-    """Where caches and weights live: `GCAF_CACHE`, else the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gcaf"
-    return Path(os.environ.get("GCAF_CACHE", default))
+    """Where caches and weights live: `GCAF_CACHE`, else gcaf in `XDG_CACHE_HOME`, else ~/.cache/gcaf.
+
+    Raises `SettingsError` where none is named and there is no home folder.
+    """
+    named, shared = named_folder("GCAF_CACHE"), named_folder("XDG_CACHE_HOME")
+    if named is not None:
+        return named
+    if shared is not None and shared.is_absolute():  # its standard: a relative path counts as none
+        return shared / "gcaf"
+    try:
+        return Path.home() / ".cache" / "gcaf"
+    except RuntimeError:
+        raise SettingsError("there is no home folder for the cache: set GCAF_CACHE to a folder") from None
 
 
 def results_dir() -> Path:
     """Where run records live: `GCAF_RESULTS`, else `results/` of the checkout around the
     working folder, else `results/` of the checkout that holds this file, else the cache."""
-    if "GCAF_RESULTS" in os.environ:
-        return Path(os.environ["GCAF_RESULTS"])
+    named = named_folder("GCAF_RESULTS")
+    if named is not None:
+        return named
     here = Path.cwd()
     for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
         if (folder / "gcaf_lib").is_dir() and (folder / "pyproject.toml").is_file():

@@ -26,12 +26,14 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import decode
-from gcaf_lib.report import book, figures, paper, tables
+from gcaf_lib.display import figures, tables
+from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
 
-chapter = book.open_chapter("01_dataset", profile, overrides, need_images=True)
+chapter = open_chapter("01_dataset", profile, overrides, need_images=True)
 chapter.strip()
 
 # %% [markdown]

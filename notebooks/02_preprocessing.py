@@ -29,17 +29,17 @@ overrides = {}  # such as {"data.clahe_clip": 4}
 # %% tags=["hide-input"]
 from dataclasses import replace
 
-import cv2
 import numpy as np
-import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
-from gcaf_lib.data.preprocess import clahe, decode, preprocess, resize
-from gcaf_lib.report import book, figures, mechanisms, paper, tables
-from gcaf_lib.report.style import CLASS_NAMES
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.data.preprocess import clahe, decode, preprocess
+from gcaf_lib.display import figures, mechanisms, tables
+from gcaf_lib.findings import preprocessing
+from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
 
-chapter = book.open_chapter("02_preprocessing", profile, overrides, need_images=True)
+chapter = open_chapter("02_preprocessing", profile, overrides, need_images=True)
 chapter.strip()
 
 # %% [markdown]
@@ -66,9 +66,8 @@ large = mine[mine["height"] >= mine["height"].median()]
 path = chapter.dataset.root / large.sample(1, random_state=1)["file"].item()
 
 original = decode(path)
-value = cv2.cvtColor(original, cv2.COLOR_RGB2HSV)[..., 2]
 enhanced = clahe(original, data.clahe_clip, data.clahe_tiles)
-value_after = cv2.cvtColor(enhanced, cv2.COLOR_RGB2HSV)[..., 2]
+value, value_after = preprocessing.brightness(original), preprocessing.brightness(enhanced)
 
 # %% mystnb={"image": {"alt": "The same slice five times: as the file is, its value channel, the value channel with more local contrast after CLAHE, resized to the paper's input size, and resized to this profile's input size."}, "figure": {"name": "fig-preprocessing", "caption": "One image through the preprocessing (the paper's Figure 2). The last tile is what the network of this page's profile sees."}}
 figures.preprocessing_steps(
@@ -85,14 +84,7 @@ figures.preprocessing_steps(
 # The steps written out by hand give the very pixels that training reads:
 
 # %%
-same = np.array_equal(resize(enhanced, data.image_size), preprocess(path, data))
-display(
-    Markdown(
-        f"Clip limit {data.clahe_clip:g}, {data.clahe_tiles} × {data.clahe_tiles} tiles, "
-        f"{original.shape[1]} × {original.shape[0]} pixels to {data.image_size} × {data.image_size}; "
-        f"the same pixels as `preprocess`: **{'yes' if same else 'no'}**."
-    )
-)
+Markdown(preprocessing.same_pixels(enhanced, path, data))
 
 # %% [markdown]
 # ## What this does to the intensities
@@ -102,8 +94,7 @@ display(
 # becomes lower, and mass moves towards the bright end.
 
 # %% mystnb={"image": {"alt": "Two histograms of grey levels of one image: before CLAHE, and after it, where the levels are spread more evenly."}, "figure": {"name": "fig-intensities", "caption": "Grey levels of the head in that image before and after CLAHE (the paper's Figure 3)."}}
-threshold, _ = cv2.threshold(value, 0, 255, cv2.THRESH_OTSU)
-head = value > threshold / 2
+head = preprocessing.head(value)
 figures.intensities(value[head], value_after[head], ignore_zero=False)
 
 # %% [markdown]
@@ -111,27 +102,10 @@ figures.intensities(value[head], value_after[head], ignore_zero=False)
 # mean grey level, the global contrast (standard deviation over the image) and the local contrast
 # (the standard deviation inside a tile, averaged over tiles).
 
-
-# %% tags=["hide-input"]
-def contrast(rgb):
-    """Mean, global and local standard deviation of the value channel at 256 pixels."""
-    grey = resize(rgb.max(axis=2), 256).astype(float)
-    tiles = grey.reshape(8, 32, 8, 32).swapaxes(1, 2).reshape(64, -1)
-    return grey.mean(), grey.std(), tiles.std(axis=1).mean()
-
-
+# %%
 per_class = min(40, frame["label"].value_counts().min())
-rows = []
-for label, part in frame.groupby("label"):
-    pictures = [decode(chapter.dataset.root / f) for f in part.sample(per_class, random_state=0)["file"]]
-    before = np.array([contrast(p) for p in pictures])
-    after = np.array([contrast(clahe(p, data.clahe_clip, data.clahe_tiles)) for p in pictures])
-    cells = [f"{b:.0f} → {a:.0f}" for b, a in zip(before.mean(0), after.mean(0))]
-    gain = after[:, 2] / before[:, 2]
-    rows.append([CLASS_NAMES[CLASSES[label]], *cells, f"× {gain.mean():.2f} ± {gain.std(ddof=1):.2f}"])
-columns = ["Class", "Mean grey level", "Global contrast", "Local contrast", "Local contrast, ratio"]
 tables.show(
-    pd.DataFrame(rows, columns=columns),
+    preprocessing.contrasts(chapter.dataset, data, per_class),
     name="tab-clahe",
     caption=f"CLAHE over {per_class} images of each class, before → after; the ratio is mean ± standard deviation over images.",
 )
@@ -174,20 +148,8 @@ native = {name: np.asarray(backbones.normalise(inputs.astype("float32"), key)) f
 # %% mystnb={"image": {"alt": "Two histograms of input values. For EfficientNetV2-S the explicit normalisation spreads the values about twice as wide as its native one; for ConvNeXt-Tiny both are the same."}, "figure": {"name": "fig-normalisation", "caption": "What each backbone is fed under Equation 2 and under Keras's own normalisation (64 images; logarithmic)."}}
 mechanisms.input_ranges({name: {"Equation 2": explicit, "native": own} for name, own in native.items()})
 
-# %% tags=["hide-input"]
-lines = []
-for name, own in native.items():
-    gap, ratio = np.abs(explicit - own).max(), explicit.std() / own.std()
-    if gap < 1e-4:
-        lines.append(
-            f"- **{name}**: Equation 2 is its native normalisation; the largest difference is {gap:.1g}."
-        )
-    else:
-        lines.append(
-            f"- **{name}**: natively from {own.min():.2f} to {own.max():.2f}; under Equation 2 from "
-            f"{explicit.min():.2f} to {explicit.max():.2f}, {ratio:.2f} times as wide."
-        )
-display(Markdown("\n".join(lines)))
+# %%
+Markdown(preprocessing.normalisations(explicit, native))
 
 # %% [markdown]
 # For EfficientNetV2-S this is more than a detail. Its first convolution is followed by batch
@@ -211,36 +173,8 @@ from gcaf_lib.model.augment import augmentation
 
 settings = chapter.settings.training
 layers = augmentation(settings)
-
-# %% tags=["hide-input"]
-texture = np.random.default_rng(0).integers(100, 156, (2000, 8, 8, 3)).astype("float32")  # never clips
-
-
-def origin(layer):
-    """The library's class behind a layer of ours."""
-    return next(c for c in type(layer).__mro__ if c.__module__.split(".")[0] in ("keras_cv", "keras"))
-
-
-def effect(layer):
-    """What one layer did to 2,000 images, in words."""
-    out = np.asarray(layer(texture, training=True))
-    if layer.name.startswith("flip"):
-        return f"{(out != texture).any(axis=(1, 2, 3)).mean():.1%} of the images flipped"
-    if layer.name == "brightness":
-        shift = (out - texture).mean(axis=(1, 2, 3)) / 255
-        return f"shifted by {shift.min():+.3f} to {shift.max():+.3f} of the range"
-    ratio = out.std(axis=(1, 2)).mean(1) / texture.std(axis=(1, 2)).mean(1)
-    return f"contrast times {ratio.min():.3f} to {ratio.max():.3f}"
-
-
 tables.show(
-    pd.DataFrame(
-        [
-            [la.name, f"{origin(la).__module__.split('.')[0]} {origin(la).__name__}", effect(la)]
-            for la in layers
-        ],
-        columns=["Layer", "Class", "Measured on 2,000 images"],
-    ),
+    preprocessing.augmentations(layers),
     name="tab-augmentation",
     caption=f"Augmentation layers on the {keras.backend.backend()} backend and what they were seen to do.",
 )
@@ -267,22 +201,5 @@ figures.augmentation_grid(preprocess(path, shown), np.asarray(views).round().ast
 # and shifts commute with a fixed scaling of each channel, but clipping at black and white happens here
 # and not there. How much it touches:
 
-# %% tags=["hide-input"]
-many = inputs.astype("float32")
-changed = many
-for layer in augmentation(settings):
-    if not layer.name.startswith("flip"):
-        changed = layer(changed, training=True)
-ends = (np.asarray(changed) <= 0) | (np.asarray(changed) >= 255)
-dark = (many[ends] < 32).mean() if ends.any() else 0.0
-display(
-    Markdown(
-        f"After brightness and contrast changed, {ends.mean():.1%} of the values of 64 images are exactly 0 or 255. "
-        f"Of these, {dark:.0%} were darker than 32 before: "
-        + (
-            "clipping is mostly a matter of the background."
-            if dark > 0.8
-            else "clipping touches the head as well."
-        )
-    )
-)
+# %%
+Markdown(preprocessing.clipped(augmentation(settings), inputs))

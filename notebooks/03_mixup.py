@@ -29,16 +29,17 @@ overrides = {}  # such as {"training.mixup": 0.4}
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
-from IPython.display import Markdown, display
-from scipy.stats import beta
+from IPython.display import Markdown
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.data.preprocess import clahe, decode, preprocess, resize
-from gcaf_lib.report import book, figures, mechanisms, paper, tables
+from gcaf_lib.data.preprocess import decode, preprocess, resize
+from gcaf_lib.display import figures, mechanisms, tables
+from gcaf_lib.findings import mixup as findings
+from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
 
-chapter = book.open_chapter("03_mixup", profile, overrides, need_images=True)
+chapter = open_chapter("03_mixup", profile, overrides, need_images=True)
 chapter.strip()
 
 # %% [markdown]
@@ -66,55 +67,23 @@ figures.mixup_grid(first, second, (1, 0.9, 0.75, 0.5, 0.25, 0.1, 0), (CLASSES[0]
 # For $\alpha < 1$ the Beta density is a bathtub: nearly all weight goes to one of the two images. The figure
 # shows the values of the paper's sensitivity table.
 
-# %%
-from gcaf_lib.model.augment import draw_lambda, mixup
-
-tried = [float(row) for row in paper.table(8).query("Parameter == 'Mixup α'")["Value"]]
-
 # %% mystnb={"image": {"alt": "Left: densities of Beta(α, α) for four α, all bathtub-shaped, flatter for larger α. Right: the share of pairs whose larger weight is below a value; for small α most pairs are close to 1."}, "figure": {"name": "fig-beta", "caption": "The mixing weight for the values of α that the paper tried, and how far the larger of the two weights dominates."}}
+tried = [float(row) for row in paper.table(8).query("Parameter == 'Mixup α'")["Value"]]
 mechanisms.beta_densities(tried)
 
 # %% [markdown]
 # The library draws $\lambda$ from a table of equally likely quantiles, because a ratio of Gamma variables
 # breaks down for small $\alpha$ in single precision. The table below compares its draws to the exact law.
 
-# %% tags=["hide-input"]
-import keras
-
-rows = []
-for alpha in tried:
-    exact, drawn = (
-        beta(alpha, alpha),
-        np.asarray(draw_lambda((20_000,), alpha, keras.random.SeedGenerator(0))),
-    )
-    larger = np.maximum(drawn, 1 - drawn)
-    share = 2 * exact.sf(0.9)
-    mean = beta(alpha + 1, alpha).sf(0.5)  # E max(λ, 1 - λ): λ times the density is Beta(α + 1, α)
-    rows.append(
-        [f"{alpha:g}", f"{share:.1%}", f"{(larger > 0.9).mean():.1%}", f"{mean:.3f}", f"{larger.mean():.3f}"]
-    )
-heads = ["α", "one image over 90 %", "drawn", "larger weight, mean", "mean drawn"]
+# %%
 tables.show(
-    pd.DataFrame(rows, columns=heads),
+    findings.dominance(tried),
     name="tab-beta",
     caption="How much one image dominates a mixture: the Beta law, and 20,000 draws of the library.",
 )
-
-# %% tags=["hide-input"]
-alpha = chapter.settings.training.mixup
-split = splits.load(data, chapter.dataset)
-shares = frame.loc[split["part"].to_numpy() == "train", "label"].value_counts(normalize=True)
-batch = chapter.settings.training.batch_size
-other = (1 - 1 / batch) * (1 - (shares**2).sum())
-text = "Mixup is off under these settings."
-if alpha:
-    visible = 2 * beta(alpha, alpha).cdf(0.5) - 2 * beta(alpha, alpha).cdf(0.1)
-    text = (
-        f"Under this page's settings (α = {alpha:g}, batches of {batch}), a partner is of **another class** in "
-        f"{other:.0%} of the pairs, and the weaker image has **more than a tenth** of the weight in {visible:.0%}. "
-        f"Both together, and so a label that is visibly soft: about {other * visible:.0%} of the training samples."
-    )
-display(Markdown(text))
+training = chapter.settings.training
+part = frame[splits.load(data, chapter.dataset)["part"].to_numpy() == "train"]
+Markdown(findings.soft(training.mixup, training.batch_size, part["label"]))
 
 # %% [markdown]
 # ## A training batch
@@ -124,14 +93,14 @@ display(Markdown(text))
 # batch in random order, so that an image may meet itself.
 
 # %%
-names = frame[split["part"].to_numpy() == "train"].sample(12, random_state=5)
-images = np.stack([preprocess(chapter.dataset.root / name, shown) for name in names["file"]]).astype(
-    "float32"
-)
+from gcaf_lib.model.augment import mixup
+
+names = part.sample(12, random_state=5)
+images = np.stack([preprocess(chapter.dataset.root / f, shown) for f in names["file"]]).astype("float32")
 labels = np.eye(len(CLASSES), dtype="float32")[names["label"]]
 
 rng = np.random.default_rng(1)
-weights = beta.ppf((rng.permutation(12) + 0.5) / 12, alpha or 0.2, alpha or 0.2).astype("float32")
+weights = findings.spread_weights(12, training.mixup or 0.2, rng)
 mixed, soft = (np.asarray(x) for x in mixup(images, labels, weights, rng.permutation(12)))
 
 # %% mystnb={"image": {"alt": "Twelve mixed training samples with the weight of the first image above and the soft label as a coloured bar below; most look like one image, a few like double exposures."}, "figure": {"name": "fig-mixed-batch", "caption": "Twelve training samples after Mixup, with weights spread as the Beta law spreads them. λ is the weight of the sample itself, the bar its soft label."}}
@@ -151,42 +120,10 @@ mechanisms.mixed_batch(mixed, soft, weights)
 # CLAHE is not affine, and neither is a loss that is curved in its label. The table swaps each pair
 # and reports the largest difference, relative to the largest value.
 
-# %% tags=["hide-input"]
-from gcaf_lib.model import backbones
-from gcaf_lib.model.losses import READINGS, FocalLoss, smooth
-
-eps, order = chapter.settings.loss.smoothing, rng.permutation(12)
-
-
-def mix(images, labels=labels):
-    return [np.asarray(x) for x in mixup(images, labels, weights, order)]
-
-
-def equalise(batch):
-    return np.stack([clahe(x.round().clip(0, 255).astype(np.uint8)) for x in batch]).astype("float32")
-
-
-def apart(one, two):
-    return np.abs(one - two).max() / np.abs(two).max()
-
-
-raw = np.stack([resize(decode(chapter.dataset.root / n), 128) for n in names["file"]]).astype("float32")
-normalise = lambda batch: np.asarray(backbones.normalise(batch))  # noqa: E731
-swapped = {
-    "label smoothing": apart(smooth(mix(images)[1], eps), mix(images, smooth(labels, eps))[1]),
-    "normalisation": apart(normalise(mix(images)[0]), mix(normalise(images))[0]),
-    "CLAHE": apart(equalise(mix(raw)[0]), mix(equalise(raw))[0]),
-}
-logits = rng.normal(0, 2, (12, len(CLASSES))).astype("float32")
-for reading in READINGS:
-    loss = FocalLoss(reading, chapter.settings.loss.gamma, eps, np.ones(len(CLASSES)))
-    parts = weights * np.asarray(loss(labels, logits)) + (1 - weights) * np.asarray(
-        loss(labels[order], logits)
-    )
-    swapped[f"loss, {reading}"] = apart(np.asarray(loss(mix(images)[1], logits)), parts)
-rows = [[name, f"{gap:.1e}", "yes" if gap < 1e-5 else "no"] for name, gap in swapped.items()]
+# %%
+raw = np.stack([resize(decode(chapter.dataset.root / f), 128) for f in names["file"]]).astype("float32")
 tables.show(
-    pd.DataFrame(rows, columns=["Swapped with mixing", "Largest relative difference", "Commutes"]),
+    findings.swapped(images, raw, labels, weights, chapter.settings.loss, rng),
     name="tab-commute",
     caption="Mixing before or after another step: single precision leaves differences of about 1e-7 where the two commute.",
 )

@@ -28,13 +28,15 @@ overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]
 import numpy as np
-import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from gcaf_lib import settings
-from gcaf_lib.report import book, figures, mechanisms, paper, tables
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import figures, mechanisms, tables
+from gcaf_lib.findings import model as findings
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("04_model", profile, overrides)
+chapter = open_chapter("04_model", profile, overrides)
 chapter.strip()
 
 # %% [markdown]
@@ -86,50 +88,13 @@ for name in settings.PROFILES:
     chosen = settings.load(name)
     models[name] = classifier.build(chosen.model, chosen.data.image_size)
 
-
-# %% tags=["hide-input"]
-def count(layers):
-    return sum(int(np.prod(w.shape)) for layer in layers for w in layer.weights)
-
-
-rows = {}
-for name, model in models.items():
-    groups = classifier.parts(model)
-    maps = {
-        key: model.get_layer(layer).output.shape[1:] for key, layer in classifier.cam_layers(model).items()
-    }
-    side = model.input.shape[1]
-    column = {"input": f"{side}×{side}×3"}
-    for key, symbol in zip(maps, ("F₁", "F₂")):
-        column[f"{symbol}, {key}"] = "×".join(map(str, maps[key]))
-    column["width d"] = settings.load(name).model.width
-    for key, group in groups["backbones"].items():
-        column[f"weights, {key}"] = count(group)
-    for word, start in (
-        ("projections", "project_"),
-        ("fusion", "fusion"),
-        ("classifier", "logits"),
-    ):
-        column[f"weights, {word}"] = count(la for la in groups["head"] if la.name.startswith(start))
-    column["weights, whole model"] = classifier.parameters(model)["total"]
-    rows[name] = column
+sizes = findings.sizes(models)
 tables.show(
-    pd.DataFrame(rows).rename_axis("Part"),
+    sizes,
     name="tab-parameters",
     caption="Sizes of the model under each profile: feature maps and numbers of weights.",
 )
-
-# %% tags=["hide-input"]
-sizes = rows["paper"]
-fused = sizes["weights, fusion"]
-backs = {key: n for key, n in sizes.items() if key.startswith("weights, ") and "-" in key}
-display(
-    Markdown(
-        f"At full size the two backbones hold {sum(backs.values()):,} of {sizes['weights, whole model']:,} weights "
-        f"({sum(backs.values()) / sizes['weights, whole model']:.1%}). The fusion, which the paper is about, "
-        f"has {fused:,} ({fused / sizes['weights, whole model']:.1%}). The paper gives no counts to compare with."
-    )
-)
+Markdown(findings.shares(sizes["paper"]))
 
 # %% [markdown]
 # ## Gated cross-attention
@@ -174,40 +139,11 @@ figures.fusion_module()
 # %%
 import keras
 
-from gcaf_lib.model.fusion import FUSIONS
-from gcaf_lib.model.gradients import dead_weights
-
 keras.utils.set_random_seed(0)
 rng = np.random.default_rng(0)
-width = 64
-a, b = rng.normal(size=(2, 16, width)).astype("float32")
-
-
-def scrambled(name):
-    """Largest change of the output when every query and key weight is replaced by noise."""
-    layer = FUSIONS[name](width, name="fusion")
-    before = np.asarray(layer([a, b]))
-    for weight in layer.trainable_weights:
-        if "query" in weight.path or "key" in weight.path:
-            weight.assign(rng.normal(size=weight.shape))
-    seen = layer.inspect(a, b)["attention_a"]
-    return before, np.abs(np.asarray(layer([a, b])) - before).max(), seen
-
-
-rows = []
-for name in ("cross", "gcaf", "gcaf-sigmoid", "gcaf-split"):
-    _, change, seen = scrambled(name)
-    effect = "exactly 0" if change == 0 else f"{change:.3f}"
-    rows.append([name, "×".join(map(str, seen.shape[1:])), seen.min(), seen.max(), effect])
-heads = [
-    "Fusion",
-    "Attention weights per image",
-    "Smallest",
-    "Largest",
-    "Change of z, queries and keys scrambled",
-]
+a, b = rng.normal(size=(2, 16, 64)).astype("float32")
 tables.show(
-    pd.DataFrame(rows, columns=heads),
+    findings.scrambled(("cross", "gcaf", "gcaf-sigmoid", "gcaf-split"), a, b, rng),
     name="tab-single-key",
     caption="What becomes of the attention weights and of the fused vector when all query and key weights are replaced by noise (16 random pairs of vectors).",
     decimals=4,
@@ -226,72 +162,18 @@ tables.show(
 #   a factor $\tanh \alpha$ that starts at 0, so it starts as a gated concatenation: in the very first step only that
 #   factor has a gradient, from the second step on everything has.
 
+# %% mystnb={"image": {"alt": "Bars of the number of weights in each fusion variant. In cross and gcaf a large part has a gradient of zero; in the repaired variants none has, but for the first step of gcaf-token."}, "figure": {"name": "fig-dead-weights", "caption": "Weights of each fusion variant (d = 64) with and without a gradient."}}
+maps = [rng.normal(size=(4, 4, 4, channels)).astype("float32") for channels in (32, 24)]
+found = findings.gradients([a, b], maps)
+mechanisms.dead_weights(findings.dead_counts(found))
 
 # %%
-def report(layer, given):
-    """Gradients of a layer's weights, those at the level of rounding counted as dead."""
-    found = dead_weights(layer, given)
-    return found.assign(dead=found["largest"] <= 1e-5 * found["largest"].max())
-
-
-inputs = {"vectors": [a, b], "maps": [rng.normal(size=(4, 4, 4, c)).astype("float32") for c in (32, 24)]}
-rows, literal = {}, None
-for name, kind in FUSIONS.items():
-    layer = kind(width, name="fusion")
-    given = inputs[layer.takes]
-    layer(given)  # build
-    found = report(layer, given) if layer.trainable_weights else None
-    label = name
-    if name == "gcaf":
-        literal = found
-    if name == "gcaf-token":  # once at its start, once with the attention let in
-        rows["gcaf-token, first step"] = found
-        layer.alpha_a.assign(0.1), layer.alpha_b.assign(0.1)
-        found, label = report(layer, given), "gcaf-token, later"
-    rows[label] = found
-dead = pd.DataFrame(
-    {
-        name: {"parameters": 0, "dead": 0}
-        if found is None
-        else {"parameters": found["size"].sum(), "dead": found.loc[found["dead"], "size"].sum()}
-        for name, found in rows.items()
-    }
-).T.astype(int)
-
-# %% mystnb={"image": {"alt": "Bars of the number of weights in each fusion variant. In cross and gcaf a large part has a gradient of zero; in the repaired variants none has, but for the first step of gcaf-token."}, "figure": {"name": "fig-dead-weights", "caption": "Weights of each fusion variant (d = 64) with and without a gradient."}}
-mechanisms.dead_weights(dead)
-
-# %% tags=["hide-input"]
-table = literal.assign(weight=literal["weight"].str.removeprefix("fusion/"))
-table = table.rename(
-    columns={"weight": "Weight", "size": "Numbers", "largest": "Largest gradient", "dead": "Dead"}
-)
 tables.show(
-    table,
+    findings.dead_table(found["gcaf"]),
     name="tab-dead-weights",
     caption="The literal reading (gcaf, d = 64), weight by weight: largest absolute gradient, and whether it is zero everywhere but for rounding.",
 )
-
-# %% tags=["hide-input"]
-full = models["paper"].get_layer("fusion")
-lost = sum(int(np.prod(w.shape)) for w in full.trainable_weights if "query" in w.path or "key" in w.path)
-living = [name for name in ("gcaf-sigmoid", "gcaf-split", "gcaf-token, later") if not dead.loc[name, "dead"]]
-zero = literal[literal["dead"]]
-found = sorted(zero["weight"].str.split("/").str[-2])
-trace = zero["largest"].max() / literal["largest"].max() if len(zero) else 0
-display(
-    Markdown(
-        f"Dead in the literal reading: {', '.join(f'`{f}`' for f in found) or 'none'} "
-        + (
-            f"(a trace of rounding: {trace:.0e} of the largest gradient). "
-            if trace
-            else "(their gradient is exactly 0). "
-        )
-        + f"At full size that is {lost:,} of the "
-        f"fusion's {full.count_params():,} weights ({lost / full.count_params():.0%}). Without dead weights: "
-        f"{', '.join(f'`{name}`' for name in living) or 'none of the repairs'}."
-    )
-)
+Markdown(findings.dead_said(found, models["paper"].get_layer("fusion")))
 
 # %% [markdown]
 # Should an optimiser turn a trace of rounding into steps, as Adam can, these weights drift about during training. It
@@ -303,22 +185,12 @@ display(
 # latter is $z = [a + W_V^b b;\; b + W_V^a a]$: a *linear* map of $[a; b]$, followed by a linear classifier. A linear
 # classifier on $[a; b]$ itself can compute the same thing, so the two rows describe the same family of functions.
 
-# %% tags=["hide-input"]
-layer = FUSIONS["cross"](width, name="fusion")
-x, y = rng.normal(size=(2, 2, 16, width)).astype("float32")
-f = lambda v: np.asarray(layer(list(v)))  # noqa: E731
-bend = np.abs(f(x + y) - f(x) - f(y) + f(0 * x)).max() / np.abs(f(x)).max()
-one = paper.published("Table 4", "Feature Concatenation", "accuracy")
-two = paper.published("Table 4", "Cross-Attention (No Gating)", "accuracy")
-verdict = "linear, up to rounding" if bend < 1e-5 else "not linear"
-display(
-    Markdown(
-        f"Departure from linearity, $f(x + y) - f(x) - f(y) + f(0)$, relative to the largest value: {bend:.0e}, so "
-        f"`cross` is {verdict}. The paper reports {one:g} % for concatenation and {two:g} % for cross-attention without "
-        f"gates, a gain of {two - one:.2f} points. Under the literal reading attention can't be its cause: what remains is "
-        "another way of training the same functions, another test set, chance, or a reading that the text does not give."
-    )
-)
+# %%
+from gcaf_lib.model.fusion import FUSIONS
+
+layer = FUSIONS["cross"](64, name="fusion")
+x, y = rng.normal(size=(2, 2, 16, 64)).astype("float32")
+Markdown(findings.departure_said(findings.departure(lambda v: np.asarray(layer(list(v))), x, y)))
 
 # %% [markdown]
 # The chapter on the ablation trains all variants and compares them. The literal reading stays the default,
@@ -332,37 +204,8 @@ display(
 
 # %%
 share = chapter.settings.training.unfrozen
-rows, unfrozen = [], {}
-for name, model in models.items():
-    unfrozen[name] = classifier.unfreeze(model, share)
-    for key, group in classifier.parts(model)["backbones"].items():
-        top = group[-classifier.backbones.top(len(group), share) :]
-        trained = [la for la in group if la.name in unfrozen[name][key]]
-        frozen = sum(type(la).__name__ == "BatchNormalization" for la in top)
-        rows.append(
-            [
-                name,
-                key,
-                len(group),
-                len(top),
-                frozen,
-                len(trained),
-                count(trained),
-                f"{count(trained) / count(group):.0%}",
-            ]
-        )
-heads = [
-    "Profile",
-    "Backbone",
-    "Layers",
-    "In the top share",
-    "of these BatchNorm",
-    "Layers trained",
-    "Weights trained",
-    "of the backbone",
-]
 tables.show(
-    pd.DataFrame(rows, columns=heads),
+    findings.unfrozen(models, share),
     name="tab-unfrozen",
     caption=f"What the top {share:.0%} of the layers comes to in stage 2.",
 )
@@ -371,12 +214,9 @@ tables.show(
 # A share of the layers is not a share of the weights: the top layers are the widest. Under this page's
 # profile these layers train:
 
-# %% tags=["hide-input"]
-own = classifier.describe(models.get(profile, models["cpu"])).set_index("layer")
-names = [n for group in unfrozen.get(profile, unfrozen["cpu"]).values() for n in group]
-listed = own.loc[names, ["type", "output", "parameters"]].rename_axis("Layer").rename(columns=str.capitalize)
+# %%
 tables.show(
-    listed,
+    findings.unfrozen_layers(models.get(profile, models["cpu"]), share),
     name="tab-unfrozen-layers",
     caption="Layers with weights that stage 2 trains under this page's profile, from the lowest to the top of each backbone.",
 )
@@ -385,7 +225,8 @@ tables.show(
 # The full-size list is long; it is folded away here, and its table can be downloaded.
 
 # %% tags=["hide-output"]
-big = classifier.describe(models["paper"]).set_index("layer")
-names = [n for group in unfrozen["paper"].values() for n in group]
-listed = big.loc[names, ["type", "output", "parameters"]].rename_axis("Layer").rename(columns=str.capitalize)
-tables.show(listed, name="tab-unfrozen-full", caption="The same at full size (profile paper).")
+tables.show(
+    findings.unfrozen_layers(models["paper"], share),
+    name="tab-unfrozen-full",
+    caption="The same at full size (profile paper).",
+)

@@ -27,20 +27,18 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"training.ema": 0.99}
 
 # %% tags=["hide-input"]
-import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.report import averages, book, figures, notes, paper, tables
-from gcaf_lib.report import training_tables as tt
+from gcaf_lib.display import averages, figures, tables
+from gcaf_lib.findings import overlap, training
 
-chapter = book.open_chapter("06_training", profile, overrides)
+chapter = open_chapter("06_training", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
-starts = tt.stage0_records(runs)
+starts = training.stage0_records(runs)
 chapter.strip([*runs, *(record for found in starts.values() for record in found)])
-
-# %% tags=["hide-input"]
-notes.split_note(chapter)
+overlap.split_note(chapter)
 
 # %% [markdown]
 # ## The settings
@@ -51,7 +49,7 @@ notes.split_note(chapter)
 
 # %%
 tables.show(
-    tt.beside_table_3(chapter.settings),
+    training.beside_table_3(chapter.settings),
     name="tab-hyperparameters",
     caption="The paper's Table 3 beside the settings in use.",
 )
@@ -61,9 +59,8 @@ tables.show(
 # sensitivity analysis names its values as the best:
 
 # %%
-said = paper.disagreements()
 tables.show(
-    said[said["topic"].isin(["loss.smoothing", "loss.balance"])].rename(columns=str.capitalize),
+    training.contradicted(),
     name="tab-settings-disagree",
     caption="Settings on which places of the paper differ, and this project's default.",
 )
@@ -73,16 +70,14 @@ tables.show(
 # not which, nor with what patience. These are ours; each is a setting that can be changed:
 
 # %%
+left_open = """model.scale model.weights model.width model.projection_norm model.dropout loss.reading training.stage0_seed
+training.stage0_batch_size training.unfrozen training.brightness training.contrast training.stop_patience training.plateau_patience
+training.plateau_factor training.dtype"""
 tables.show(
-    tt.unstated(
-        chapter.settings,
-        ("model.scale", "model.weights", "model.width", "model.projection_norm", "model.dropout",
-         "loss.reading", "training.stage0_seed", "training.stage0_batch_size", "training.unfrozen", "training.brightness", "training.contrast", "training.stop_patience",
-         "training.plateau_patience", "training.plateau_factor", "training.dtype"),
-    ),
+    training.unstated(chapter.settings, left_open.split()),
     name="tab-settings-open",
     caption="Settings that Table 3 doesn't give.",
-)  # fmt: skip
+)
 
 # %% [markdown]
 # ## The procedure
@@ -126,17 +121,13 @@ tables.show(
 # curves start higher than they would from ImageNet.
 
 # %%
-if starts:
-    tables.show(
-        tt.stage0(runs),
-        name="tab-stage0",
-        caption="Stage 0: each backbone alone. Accuracy with the weights of the kept epoch, mean ± standard deviation "
-        "over the seeds.",
-    )
-else:
-    display(
-        Markdown(f"The runs on this page start from `{chapter.settings.model.weights}` weights: no stage 0.")
-    )
+tables.show(
+    training.stage0(runs),
+    name="tab-stage0",
+    caption="Stage 0: each backbone alone. Accuracy with the weights of the kept epoch, mean ± standard deviation "
+    "over the seeds.",
+)
+Markdown(training.start(starts, chapter.settings))
 
 # %% [markdown]
 # ## Convergence
@@ -149,7 +140,7 @@ else:
 # therefore no sign of anything. (The averaged weights of Equation 18 have a section of their own below.)
 
 # %% mystnb={"image": {"alt": "Two panels, accuracy and loss by epoch of stage 1, training as a solid and validation as a dashed line, with bands over seeds."}, "figure": {"name": "fig-stage-1", "caption": "Stage 1, backbones frozen (the paper's Figure 8): accuracy and loss by epoch, mean and standard deviation over seeds."}}
-histories = [tt.raw_history(run) for run in runs]
+histories = [training.raw_history(run) for run in runs]
 figures.convergence(histories, stage=1)
 
 # %% mystnb={"image": {"alt": "Two panels, accuracy and loss by epoch of stage 2, training as a solid and validation as a dashed line, with bands over seeds."}, "figure": {"name": "fig-stage-2", "caption": "Stage 2, top layers of the backbones trained too (the paper's Figure 9): accuracy and loss by epoch, mean and standard deviation over seeds."}}
@@ -157,26 +148,11 @@ figures.convergence(histories, stage=2)
 
 # %%
 tables.show(
-    tt.stages(runs),
+    training.stages(runs),
     name="tab-stages",
     caption="Accuracy and loss of each stage at the epoch that was kept: mean ± standard deviation over the seeds.",
 )
-
-# %% tags=["hide-input"]
-last = [tt.kept(run).iloc[-1] for run in runs]
-train, val = (100 * np.array([row[name] for row in last]) for name in ("accuracy", "val_accuracy_raw"))
-claim = {f.metric: f.value for f in paper.find("§5.3")}
-moves = [tt.kept(run)["val_accuracy_raw"] for run in runs]
-gain = [100 * (m.iloc[-1] - m.iloc[0]) for m in moves if len(m) > 1]
-text = (
-    f"The paper reads {claim['training accuracy (low)']:.0f} to {claim['training accuracy (high)']:.0f} % training "
-    f"and {claim['validation accuracy (low)']:.0f} to {claim['validation accuracy (high)']:.0f} % validation "
-    f"accuracy off its Figure 9. Here the percentages are {tables.mean_sd(train)} and {tables.mean_sd(val)}, the latter "
-    "with raw weights. "
-)
-if gain:
-    text += f"From the kept epoch of stage 1 to that of stage 2 it moved by {tables.mean_sd(gain)} points."
-display(Markdown(text))
+Markdown(training.convergence(runs))
 
 # %% [markdown]
 # A training accuracy as high as the paper's is hard to have *under Mixup*: where two images of different classes
@@ -192,20 +168,12 @@ display(Markdown(text))
 
 # %%
 tables.show(
-    tt.unfrozen(runs[0]),
+    training.unfrozen(runs[0]),
     name="tab-unfrozen-at-run",
     caption="Layers of each backbone that stage 2 trains (those with weights, batch normalisation excepted).",
-    data=tt.unfrozen_layers(runs[0]),
+    data=training.unfrozen_layers(runs[0]),
 )
-
-# %% tags=["hide-input"]
-size = runs[0].info["parameters"]
-display(
-    Markdown(
-        f"Of {size['total']:,} weights in all, {size['trainable']:,} ({size['trainable'] / size['total']:.1%}) "
-        f"move in stage 2; projections, fusion and classifier hold {size['head']:,} of them."
-    )
-)
+Markdown(training.moving(runs[0].info["parameters"]))
 
 # %% [markdown]
 # ## What the moving average averages
@@ -224,35 +192,11 @@ averages.ema_curves([run.history for run in runs])
 part = splits.load(chapter.settings.data, chapter.dataset)["part"]
 images = int((part == "train").sum())
 tables.show(
-    tt.ema(runs, images),
+    training.ema(runs, images),
     name="tab-ema",
     caption="What the moving average still holds of the weights each stage began with, at the kept epoch, and "
     "what it gains over the raw weights: mean ± standard deviation over the seeds.",
 )
 
-# %% tags=["hide-input"]
-theirs = [
-    paper.published("Table 3", metric=f"training.{name}") for name in ("ema", "batch_size", "stage2_epochs")
-]
-steps = int(paper.published("Table 2", "Total", "training") // theirs[1] * theirs[2])
-hits = {
-    w: 100 * np.array([(r.probabilities("test", w).argmax(1) == r.labels()).mean() for r in runs])
-    for w in ("raw", "ema")
-}
-moved = float((hits["ema"] - hits["raw"]).mean())
-display(
-    Markdown(
-        f"Half of the start is forgotten after {np.log(0.5) / np.log(theirs[0]):,.0f} steps with the paper's "
-        f"$\\beta = {theirs[0]:g}$. By its own settings stage 2 has {steps:,} steps, after which "
-        f"{tt.remaining(theirs[0], steps):.1%} of the average is still the weights it began with. "
-        f"On the test part the raw weights score (in percent) {tables.mean_sd(hits['raw'])}, the averaged ones "
-        f"{tables.mean_sd(hits['ema'])}: the average "
-        + (
-            "changes nothing."
-            if abs(moved) < 0.005
-            else f"{'gains' if moved > 0 else 'costs'} {abs(moved):.2f} points."
-        )
-        + " Every run record holds the predictions of both; the following chapters report the averaged "
-        "weights, as the paper does, unless they say otherwise."
-    )
-)
+# %%
+Markdown(training.average(runs))

@@ -27,19 +27,19 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import figures, tables
 from gcaf_lib.evaluation import metrics
-from gcaf_lib.report import book, figures, notes, paper, tables
-from gcaf_lib.report import result_tables as rt
+from gcaf_lib.findings import overlap, performance
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("07_classification", profile, overrides)
+chapter = open_chapter("07_classification", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
 classes = chapter.settings.data.classes
 chapter.strip(runs)
-
-# %% tags=["hide-input"]
-notes.split_note(chapter)
+overlap.split_note(chapter)
 
 # %% [markdown]
 # ## The report, class by class
@@ -50,10 +50,10 @@ notes.split_note(chapter)
 # the choice of the test images. That is what the intervals further down are for.
 
 # %%
-mean, sd = rt.class_report(runs)
-published = rt.published_report()
+mean, sd = performance.class_report(runs)
+published = performance.published_report()
 tables.show(
-    rt.class_report_text(mean, sd, published),
+    performance.class_report_text(mean, sd, published),
     name="tab-report",
     caption="Classification report in percent: mean ± standard deviation over the seeds; in square "
     "brackets the paper's figure, where it gives one.",
@@ -73,9 +73,9 @@ figures.classification_report(
 # twins of one image, are right or wrong together.
 
 # %%
-known = rt.measured(runs, chapter.dataset)
+known = performance.measured(runs, chapter.dataset)
 tables.show(
-    rt.beside_published(known, paper.find("§5.4"), (profile, chapter.settings.data.protocol)),
+    performance.beside_published(known, paper.find("§5.4"), (profile, chapter.settings.data.protocol)),
     name="tab-headline",
     caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and "
     "the 95 % interval of that mean (cluster bootstrap over patients).",
@@ -90,8 +90,8 @@ tables.show(
 total = sum(metrics.confusion(run.labels(), run.probabilities()) for run in runs)
 figures.confusion(total, classes)
 
-# %% tags=["hide-input"]
-display(Markdown(rt.confused(runs)))
+# %%
+Markdown(performance.confused(runs))
 
 # %% [markdown]
 # ## How sure can one be of the accuracy
@@ -101,10 +101,10 @@ display(Markdown(rt.confused(runs)))
 
 # %%
 tables.show(
-    rt.accuracy_intervals(runs, chapter.dataset),
+    performance.accuracy_intervals(runs, chapter.dataset),
     name="tab-accuracy-intervals",
     caption="Accuracy of each seed on the test part with two 95 % intervals.",
 )
 
-# %% tags=["hide-input"]
-display(Markdown(rt.published_headline(mean)))
+# %%
+Markdown(performance.published_headline(mean))

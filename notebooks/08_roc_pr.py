@@ -26,20 +26,20 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
-import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import figures, tables
 from gcaf_lib.evaluation import metrics
-from gcaf_lib.report import book, checks, figures, notes, paper, tables
-from gcaf_lib.report import result_tables as rt
+from gcaf_lib.findings import overlap, performance
+from gcaf_lib.paper import checks
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("08_roc_pr", profile, overrides)
+chapter = open_chapter("08_roc_pr", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
 classes = chapter.settings.data.classes
 chapter.strip(runs)
-
-# %% tags=["hide-input"]
-notes.split_note(chapter)
+overlap.split_note(chapter)
 
 # %% [markdown]
 # ## What the curves show
@@ -66,23 +66,16 @@ figures.pr_curves(metrics.precision_recall(labels, probs, classes))
 # Average precision is the step-wise sum, not the trapezoid, which flatters.
 
 # %%
-known = rt.measured(runs, chapter.dataset)
+known = performance.measured(runs, chapter.dataset)
 tables.show(
-    rt.beside_published(known, paper.find("§5.5"), (profile, chapter.settings.data.protocol)),
+    performance.beside_published(known, paper.find("§5.5"), (profile, chapter.settings.data.protocol)),
     name="tab-areas",
     caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
     "seeds, and the 95 % interval of that mean (cluster bootstrap over patients).",
 )
 
-# %% tags=["hide-input"]
-share = np.bincount(labels, minlength=len(classes)) / len(labels)
-display(
-    Markdown(
-        f"{rt.hardest(known, classes)} A ROC-AUC close to 1 is cheap in one-vs-rest: most of the others are easy negatives. A model "
-        "without any skill would have an average precision equal to the share of the class "
-        f"({share.min():.2f} to {share.max():.2f} here), against 0.5 for the ROC-AUC."
-    )
-)
+# %%
+Markdown(performance.areas(known, labels, classes))
 
 # %% [markdown]
 # ## One look at the paper's own means
@@ -90,8 +83,8 @@ display(
 # The macro mean must be the mean of the four areas printed beside it, up to rounding. The same check stands among those of
 # chapter 22:
 
-# %% tags=["hide-input"]
-display(Markdown("\n".join(f"- {f.claim}; {f.check}: **{f.verdict}**." for f in checks.averages())))
+# %%
+Markdown("\n".join(f"- {f.claim}; {f.check}: **{f.verdict}**." for f in checks.averages()))
 
 # %% [markdown]
 # A macro ROC-AUC that is a hair off the mean of its classes often comes from averaging the curves on a

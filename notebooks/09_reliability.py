@@ -27,20 +27,20 @@ overrides = {}  # such as {"loss.reading": "per-class"}
 
 # %% tags=["hide-input"]
 import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
+from gcaf_lib.display import figures, tables
 from gcaf_lib.evaluation import calibration, worth
-from gcaf_lib.report import book, figures, notes, paper, tables
-from gcaf_lib.report import result_tables as rt
-from gcaf_lib.report import trust_words as words
+from gcaf_lib.findings import calibration as findings
+from gcaf_lib.findings import overlap, performance
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("09_reliability", profile, overrides)
+chapter = open_chapter("09_reliability", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
 chapter.strip(runs)
-
-# %% tags=["hide-input"]
-notes.split_note(chapter)
+overlap.split_note(chapter)
 
 # %% [markdown]
 # ## Agreement and calibration
@@ -55,9 +55,9 @@ notes.split_note(chapter)
 # The paper names neither the number of bins nor their kind; ours are fifteen of equal width.
 
 # %%
-known = rt.measured(runs, chapter.dataset)
+known = performance.measured(runs, chapter.dataset)
 tables.show(
-    rt.beside_published(known, paper.find("Table 7")),
+    performance.beside_published(known, paper.find("Table 7")),
     name="tab-reliability",
     caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95 % interval "
     "of that mean (cluster bootstrap over patients; that of the ECE bias-corrected).",
@@ -67,12 +67,11 @@ tables.show(
 # An ECE is never 0 on a finite test part: a bin's accuracy misses its confidence by chance. The yardstick is
 # what a *perfectly* calibrated model with the same confidences would measure on as many images.
 
-# %% tags=["hide-input"]
-clusters = splits.clusters(chapter.dataset)
-chance = np.mean([rt.perfect_ece(run.probabilities()) for run in runs], axis=0)
+# %%
+clusters, published = splits.clusters(chapter.dataset), paper.published("Table 7", metric="ece")
+chance = np.mean([performance.perfect_ece(run.probabilities()) for run in runs], axis=0)
 excess = worth.row(runs, clusters, ["excess"])["excess"]
-published = paper.published("Table 7", metric="ece")
-display(Markdown(words.chance(known.loc["ece", "mean"], chance) + " " + words.excess(excess, published)))
+Markdown(findings.chance(known.loc["ece", "mean"], chance) + " " + findings.excess(excess, published))
 
 # %% [markdown]
 # ## The reliability diagram, before and after temperature scaling
@@ -99,18 +98,17 @@ figures.reliability(
 
 # %%
 tables.show(
-    rt.calibrations(runs),
+    performance.calibrations(runs),
     name="tab-calibration",
     caption="Calibration on the test part with raw and averaged (EMA) weights, as trained and after temperature "
     "scaling fitted on validation: mean ± standard deviation over the seeds. Smaller is better.",
 )
 
-# %% tags=["hide-input"]
-fitted = [calibration.temperature(r.labels("validation"), r.probabilities("validation")) for r in runs]
+# %%
 gap = worth.difference(runs, runs, clusters, ["ece"], scaled=(True, False))["ece"]
 after = worth.row(runs, clusters, ["ece"], scaled=True)["ece"].value
 literal = chapter.settings.loss.reading == "target-probability"
-display(Markdown(words.temperature(fitted, gap, after, literal)))
+Markdown(findings.temperature(findings.fitted(runs), gap, after, literal))
 
 # %% [markdown]
 # ## Raw and averaged weights
@@ -120,7 +118,7 @@ display(Markdown(words.temperature(fitted, gap, after, literal)))
 
 # %%
 tables.show(
-    rt.raw_beside_ema(runs, ("accuracy", "macro_f1", "kappa", "mcc", "ece", "brier", "nll")),
+    performance.raw_beside_ema(runs, ("accuracy", "macro_f1", "kappa", "mcc", "ece", "brier", "nll")),
     name="tab-raw-ema",
     caption="The test part with raw and with averaged weights of the same runs: mean ± standard deviation over "
     "the seeds.",

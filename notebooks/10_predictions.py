@@ -27,23 +27,19 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]
-import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
-from gcaf_lib.data.preprocess import decode
-from gcaf_lib.evaluation import gradcam
-from gcaf_lib.report import book, figures, notes, overlays, tables
-from gcaf_lib.report.style import CLASS_NAMES
-from gcaf_lib.report.training_tables import backbone_name
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import figures, overlays, tables
+from gcaf_lib.evaluation import heatmaps
+from gcaf_lib.findings import overlap, predictions
 
-chapter = book.open_chapter("10_predictions", profile, overrides, need_images=True)
+chapter = open_chapter("10_predictions", profile, overrides, need_images=True)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
-classes = chapter.settings.data.classes
+classes, folder = chapter.settings.data.classes, chapter.dataset.root
 chapter.strip(runs)
-
-# %% tags=["hide-input"]
-notes.split_note(chapter)
+overlap.split_note(chapter)
 
 # %% [markdown]
 # ## Answers, drawn at random
@@ -52,22 +48,10 @@ notes.split_note(chapter)
 # class (fewer where there are fewer), drawn at random from the first seed's test part, bars showing the
 # probability of each class:
 
-# %%
-run = runs[0]
-rows, labels, probs = run.rows(), run.labels(), run.probabilities()
-right, confidence = probs.argmax(1) == labels, probs.max(1)
-rng = np.random.default_rng(0)
-drawn = [rng.permutation(np.flatnonzero(right & (labels == k)))[:2] for k in range(len(classes))]
-firsts, drawn = [i for own in drawn for i in own[:1]], [i for own in drawn for i in own]
-
-
-def pictures(chosen):
-    files = chapter.dataset.frame["file"].iloc[rows[chosen]]
-    return [overlays.reduced(decode(chapter.dataset.root / file)) for file in files]
-
-
 # %% mystnb={"image": {"alt": "Images of the test part, two of each class, each with bars of the four class probabilities; all answers are right."}, "figure": {"name": "fig-predictions", "caption": "Right answers of the first seed, drawn at random, two a class, with the probability of each class (the paper's Figure 12)."}}
-figures.predictions_grid(pictures(drawn), probs[drawn], labels[drawn], classes)
+answers = predictions.answers(runs[0], chapter.dataset)
+drawn = predictions.drawn(answers)
+figures.predictions(drawn, folder, classes)
 
 # %% [markdown]
 # ## The most confident mistakes
@@ -76,26 +60,11 @@ figures.predictions_grid(pictures(drawn), probs[drawn], labels[drawn], classes)
 # that no threshold on the confidence would have caught.
 
 # %% mystnb={"image": {"alt": "Up to eight images of the test part with wrong answers, each with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-mistakes", "caption": "The first seed's wrong answers with the highest confidence, surest first, at most eight."}}
-mistakes = [i for i in np.argsort(-confidence, kind="stable") if not right[i]][:8]
-if mistakes:
-    display(figures.predictions_grid(pictures(mistakes), probs[mistakes], labels[mistakes], classes))
-else:
-    display(Markdown("The first seed made no mistake on the test part."))
+mistakes = predictions.mistakes(answers)
+figures.predictions(mistakes, folder, classes)
 
-# %% tags=["hide-input"]
-lines = []
-for r in runs:
-    top, ok = r.probabilities().max(1), r.probabilities().argmax(1) == r.labels()
-    lines.append({"right": top[ok].mean(), "wrong": top[~ok].mean() if (~ok).any() else np.nan,
-                  "sure": float((top[~ok] > 0.9).sum()), "errors": float((~ok).sum())})  # fmt: skip
-means = pd.DataFrame(lines)
-display(
-    Markdown(
-        f"Mean confidence of right answers: {tables.mean_sd(means['right'], 3)}; of wrong ones: "
-        f"{tables.mean_sd(means['wrong'], 3)}. Wrong answers a seed: {tables.mean_sd(means['errors'], 1)}, of which "
-        f"with a confidence above 0.9: {tables.mean_sd(means['sure'], 1)}."
-    )
-)
+# %%
+Markdown(predictions.confidences(runs))
 
 # %% [markdown]
 # ## Grad-CAM
@@ -112,24 +81,17 @@ display(
 # at hand (for phantoms: the border of the drawn lesion). It was no part of any training.
 
 # %%
-shown = [*firsts, *mistakes[:2]]
-seen = {i: k for k, i in enumerate(run.maps["rows"])}  # a record keeps the maps of its whole test part
-where = [seen[rows[i]] for i in shown]
-cams = {
-    backbone_name(name.removeprefix("cam_")): maps[where].astype(np.float32)
-    for name, maps in run.maps.items()
-    if name.startswith("cam_")
-}
-fused = gradcam.fused(cams, 64)
-names = [CLASS_NAMES[classes[k]] for k in probs[shown].argmax(1)]
-titles = [name if right[i] else f"wrong:\n{name}" for name, i in zip(names, shown)]
-borders = overlays.outlines(chapter.dataset, rows[shown])
+shown = pd.concat([drawn.drop_duplicates("label"), mistakes.head(2)])
+images, titles = overlays.open_files(folder, shown["file"]), predictions.titles(shown, classes)
+cams = predictions.cams(runs[0], shown)
+fused = heatmaps.fused(cams, 64)
+borders = overlays.outlines(chapter.dataset, shown["row"].tolist())
 
 # %% mystnb={"image": {"alt": "Columns of test images with the image, the fused Grad-CAM map and both overlaid; tumour outlines where known."}, "figure": {"name": "fig-gradcam", "caption": "Grad-CAM of the fused model, first seed (the paper's Figure 13): image, map, and both overlaid, with the tumour's outline where it is known. Titles are the predicted classes."}}
-figures.gradcam_grid(pictures(shown), fused, titles, borders)
+figures.gradcam_grid(images, fused, titles, borders)
 
 # %% mystnb={"image": {"alt": "The same test images under the Grad-CAM map of each backbone and under the fused map, one row each."}, "figure": {"name": "fig-gradcam-backbones", "caption": "The same images under the map of each backbone and under their mean."}}
-overlays.gradcam_rows(pictures(shown), {**cams, "fused": fused}, titles, borders)
+overlays.gradcam_rows(images, {**cams, "fused": fused}, titles, borders)
 
 # %% [markdown]
 # ## How wide the maps spread
@@ -139,36 +101,10 @@ overlays.gradcam_rows(pictures(shown), {**cams, "fused": fused}, titles, borders
 # which a map exceeds half of its maximum.
 
 # %%
-spread = []
-for r in runs:
-    own = {name: maps for name, maps in r.maps.items() if name.startswith("cam_")}
-    wide = (gradcam.fused(own, 32) > 0.5).mean((1, 2))
-    answer = r.maps["target"]
-    spread.append(
-        {CLASS_NAMES[c]: wide[answer == k].mean() for k, c in enumerate(classes) if (answer == k).any()}
-    )
-spread = pd.DataFrame(spread)
+spread = predictions.spreads(runs)
 tables.show(
-    pd.DataFrame(
-        {
-            "Predicted class": spread.columns,
-            "Share of the image (%)": [tables.mean_sd(spread[c], 1, 100) for c in spread],
-        }
-    ),
+    predictions.spreads_text(spread),
     name="tab-spread",
     caption="Share of the image in which the fused map exceeds half its maximum, by predicted class: mean ± standard deviation over the seeds.",
 )
-
-# %% tags=["hide-input"]
-order = spread.mean().sort_values()
-widest = order.index[-1]
-display(
-    Markdown(
-        f"Widest are the maps of {widest.lower()}, narrowest those of {order.index[0].lower()}: "
-        + ("in this respect the runs agree with the paper. " if widest == CLASS_NAMES["notumor"] else
-           "in this respect the runs don't agree with the paper. ")
-        + "Whether the maps point at the tumour is a matter of measurement, not of a few pictures: a later chapter takes "
-        "the recovered borders of all test images, and puts maps beside them that know nothing, such as one of the "
-        "image's middle."
-    )
-)  # fmt: skip
+Markdown(predictions.spreads_said(spread.mean()))

@@ -31,11 +31,14 @@ overrides = {}  # such as {"data.protocol": "patients"}
 # %% tags=["hide-input"]
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
-from gcaf_lib.report import ablation, book, fusions, paper, tables
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import tables
+from gcaf_lib.findings import ablation, fusion
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("11_fusion", profile, overrides)
+chapter = open_chapter("11_fusion", profile, overrides)
 records, norm = chapter.records("table-4"), chapter.records("projection-norm")
 main, strict = chapter.records("main"), ablation.apart_records(chapter, "table-4")
 proposed, made = main.get(paper.PROPOSED, []), (profile, chapter.settings.data.protocol)
@@ -82,29 +85,16 @@ chapter.strip(ablation.runs(main, records, norm, strict))
 settings = chapter.settings.replace({"model.fusion": "gcaf"})
 side, width = settings.data.image_size, settings.model.width
 images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("float32")
-given = fusions.streams(settings.model, side, images)
-found = fusions.gradients(given, width)
+given = fusion.streams(settings.model, side, images)
+found = fusion.gradients(given, width)
 tables.show(
-    fusions.gradient_table(found),
+    fusion.gradient_table(found),
     name="tab-fusion-gradients",
     caption=f"Norm of the gradient of each kind of weight in the fusion layer (d = {width}); 0 is exactly zero, – means that "
     "a variant has no such weights.",
     data=found,
 )
-
-# %% tags=["hide-input"]
-dead = found[found["dead"]].groupby("variant", sort=False)["weight"].agg(", ".join)
-alive = [v for v in ("gcaf-sigmoid", "gcaf-split", "gcaf-token") if v not in dead]
-display(
-    Markdown(
-        (
-            "Without a gradient: " + "; ".join(f"in `{v}` {words}" for v, words in dead.items()) + ". "
-            if len(dead)
-            else "Every weight has a gradient. "
-        )
-        + (f"Every weight learns in {', '.join(f'`{v}`' for v in alive)}." if alive else "No repair works.")
-    )
-)
+Markdown(fusion.learns(found))
 
 # %% [markdown]
 # ## What the four rows compare
@@ -121,37 +111,7 @@ display(
 # `concat` with another one.
 
 # %%
-a, b = given["vectors"]
-layer, _ = fusions.build("gcaf", width, given)
-z = np.asarray(layer([a, b]))
-off_gcaf = np.abs(z - fusions.without_attention(layer, a, b)).max() / np.abs(z).max()
-
-layer, _ = fusions.build("cross", width, given)
-kernel = np.random.default_rng(1).normal(size=(2 * width, 4))
-logits = np.asarray(layer([a, b])) @ kernel
-folded = np.concatenate([a, b], axis=-1) @ fusions.as_concatenation(layer, kernel)
-off_cross = np.abs(logits - folded).max() / np.abs(logits).max()
-
-# %% tags=["hide-input"]
-accuracy = {row: paper.published("Table 4", row, "accuracy") for row in paper.table(4)["Fusion Strategy"]}
-concat, gate, cross, best = accuracy.values()
-
-
-def word(off):
-    return "the same up to rounding" if off < 1e-5 else "not the same"
-
-
-display(
-    Markdown(
-        f"`gcaf` with and without queries and keys: {word(off_gcaf)} (largest difference {off_gcaf:.0e} of the largest value). "
-        f"`cross` and the `concat` made from it: {word(off_cross)} ({off_cross:.0e}).\n\n"
-        "So, under the literal reading, Table 4 compares a linear fusion, a gated one, the linear one again with more weights, and a gated "
-        f"one with value maps. The step from {concat:g} % to {cross:g} %, for which the paper gives the credit to attention, is a step "
-        f"between two forms of one family of functions; the step from {gate:g} % to {best:g} % adds value maps and a second gate, "
-        "not attention. Where the gains are real they come from somewhere else: another course of training (the same function written with more "
-        "weights is trained differently), another selection, chance, or a reading of the equations that the text does not give."
-    )
-)
+Markdown(fusion.compared(fusion.without_keys(given, width)))
 
 # %% [markdown]
 # The default of this project stays the literal one: it is what the equations say. Whether attention that *can* learn would help is what
@@ -161,38 +121,16 @@ display(
 
 # %%
 maps = [m.shape[1:] for m in given["maps"]]
-here = fusions.sizes(width, maps, len(chapter.settings.data.classes))
-full = fusions.sizes(512, fusions.FULL_MAPS)
+here = fusion.sizes(width, maps, len(chapter.settings.data.classes))
+full = fusion.sizes(512, fusion.FULL_MAPS)
 tables.show(
-    pd.DataFrame(
-        {
-            "Variant": here.index,
-            "Head, this page": here["head"],
-            "of it fusion": here["fusion"],
-            "dead": here["dead"],
-            "Head, full size": full["head"],
-            "of it fusion ": full["fusion"],
-            "dead ": full["dead"],
-        }
-    ).reset_index(drop=True),
+    fusion.sizes_table(here, full),
     name="tab-fusion-sizes",
     caption="Weights of the head (projections, fusion, classifier), of the fusion alone, and of those that can never learn: under this page's "
     "profile and at the paper's size.",
     data=pd.concat([here.assign(size="this page"), full.assign(size="full")]),
 )
-
-# %% tags=["hide-input"]
-lost = full.loc["gcaf"]
-smallest = full["head"].idxmin()
-display(
-    Markdown(
-        f"At full size {lost['dead']:,} of the proposed fusion's {lost['fusion']:,} weights ({lost['dead'] / lost['fusion']:.0%}) "
-        f"are dead. They cost memory and time and change nothing. The smallest head is that of `{smallest}` "
-        f"({full['head'].min():,} weights), the largest that of "
-        + " and ".join(f"`{v}`" for v in full.index[full["head"] == full["head"].max()])
-        + f" ({full['head'].max():,}), so the rows of Table 4 differ in size as well as in kind."
-    )
-)
+Markdown(fusion.sizes_said(full))
 
 # %% [markdown]
 # ## Table 4, measured
@@ -204,11 +142,11 @@ display(
 # %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval beside the paper's figure as an open diamond. Right: the difference to the proposed fusion with its interval and a line at zero. Variants without a run are marked as not trained yet."}, "figure": {"name": "fig-table-4", "caption": "Table 4 as a picture: accuracy (left), and accuracy minus that of the proposed fusion on the same test images (right)."}}
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
 # the paper's figures are of patients' images: they have no place beside phantoms in a picture
-ablation.dots(frame, names=fusions.NAMES, published=not chapter.phantoms)
+ablation.dots(frame, names=fusion.NAMES, published=not chapter.phantoms)
 
 # %%
 tables.show(
-    ablation.table(frame, "Fusion", fusions.NAMES),
+    ablation.table(frame, "Fusion", fusion.NAMES),
     name="tab-fusion",
     caption="Fusion variants on the test part: mean ± standard deviation over n seeds, the paper's figure in square brackets, and the accuracy's "
     "95 % cluster-bootstrap interval over patients.",
@@ -217,20 +155,16 @@ tables.show(
 
 # %%
 tables.show(
-    ablation.gaps(frame, first="Fusion", names=fusions.NAMES),
+    ablation.gaps(frame, first="Fusion", names=fusion.NAMES),
     name="tab-fusion-gaps",
     caption="Accuracy minus that of the proposed fusion, in points, on the same test images and seeds, with its 95 % interval; the verdict says where the published "
     "difference lies.",
     data=frame,
 )
 
-# %% tags=["hide-input"]
-said = [
-    ablation.says(frame, "gcaf sweep table-4", fusions.NAMES, theirs=not chapter.phantoms),
-    fusions.equal_functions(records, chapter.dataset),
-    fusions.repaired(frame),
-]
-display(Markdown("\n\n".join(said)))
+# %%
+says = ablation.says(frame, "gcaf sweep table-4", fusion.NAMES, theirs=not chapter.phantoms)
+Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)]))
 
 # %% [markdown]
 # The intervals speak of other test images, the column *sd over seeds* of other trainings; a difference should be large beside both. Chapter 15 tests the
@@ -244,21 +178,19 @@ display(Markdown("\n\n".join(said)))
 
 # %% mystnb={"image": {"alt": "One row a fusion variant with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right)."}}
 honest = ablation.apart(chapter, "table-4", strict)
-ablation.dots(honest, names=fusions.NAMES, published=False)
+ablation.dots(honest, names=fusion.NAMES, published=False)
 
 # %%
 tables.show(
-    ablation.gaps(honest, first="Fusion", names=fusions.NAMES),
+    ablation.gaps(honest, first="Fusion", names=fusion.NAMES),
     name="tab-fusion-patients",
     caption="Fusion variants with patients apart, over all five folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95 % interval; the "
     "verdict is on this split.",
     data=honest,
 )
 
-# %% tags=["hide-input"]
-display(
-    Markdown(ablation.says(honest, "gcaf sweep table-4-patients", fusions.NAMES, theirs=not chapter.phantoms))
-)
+# %%
+Markdown(ablation.says(honest, "gcaf sweep table-4-patients", fusion.NAMES, theirs=not chapter.phantoms))
 
 # %% [markdown]
 # ## A LayerNorm behind the projections
@@ -275,10 +207,5 @@ tables.show(
     data=normed,
 )
 
-# %% tags=["hide-input"]
-note = {
-    "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of patients.",
-    "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights are the same at any size; "
-    "the differences need not be.",
-}.get(profile, "")
-display(Markdown(f"{fusions.norm_cost(normed)}\n\n{note}"))
+# %%
+Markdown(f"{fusion.norm_cost(normed)}\n\n{fusion.CAVEAT.get(profile, '')}")

@@ -29,13 +29,15 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"training.ema": 0.99}
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.report import ablation, book, factors, paper, tables
-from gcaf_lib.report import training_tables as tt
+from gcaf_lib.display import tables
+from gcaf_lib.findings import ablation, mixup_ema
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("12_mixup_ema", profile, overrides)
+chapter = open_chapter("12_mixup_ema", profile, overrides)
 main, found = chapter.records("main"), chapter.records("table-5")
 strict = ablation.apart_records(chapter, "table-5")
 chapter.strip(ablation.runs(main, found, strict))
@@ -46,30 +48,14 @@ chapter.strip(ablation.runs(main, found, strict))
 # The average of Equation 18 is reported in the place of the weights. After $t$ steps it still holds the share $\beta^{t-1}$ of the weights that it began with (Keras starts
 # it after the first step). The paper names $\beta$ but not this consequence, nor whether the average begins anew in stage 2. Ours does, since the backbones' top layers only join it there.
 
-# %% tags=["hide-input"]
-beta, batch, *epochs = (
-    paper.published("Table 3", metric=f"training.{name}")
-    for name in ("ema", "batch_size", "stage1_epochs", "stage2_epochs")
-)
-steps = int(paper.published("Table 2", "Total", "training") // batch)
-said = [
-    f"stage {k}: {int(n)} epochs of {steps} steps leave {tt.remaining(beta, int(n) * steps):.1%} of the start"
-    for k, n in enumerate(epochs, 1)
-]
-display(
-    Markdown(
-        f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}), "
-        + "; ".join(said)
-        + f". The start of stage 1 is a fusion and a classifier drawn at random; that of stage 2 is where stage 1 ended. To hold 1 % or less after stage 2, $\\beta$ may be "
-        f"{0.01 ** (1 / (epochs[1] * steps - 1)):.4f} at most, within the range that the paper gives."
-    )
-)
+# %%
+Markdown(mixup_ema.leaves())
 
 # %%
 images = int((splits.load(chapter.settings.data, chapter.dataset)["part"] == "train").sum())
 averaged = {row: runs for row, runs in found.items() if runs[0].settings.training.ema > 0}
 tables.show(
-    factors.remains(averaged, images),
+    mixup_ema.remains(averaged, images),
     name="tab-remains",
     caption="Steps up to the kept epoch of each stage, and the share of the stage's first weights that is left in the average there; over the seeds of the row.",
 )
@@ -81,7 +67,7 @@ tables.show(
 names = {"Proposed Model": "Mixup and EMA (proposed)"}
 made = (profile, chapter.settings.data.protocol)
 frame = ablation.measure(
-    "table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), factors.METRICS, made
+    "table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), mixup_ema.METRICS, made
 )
 tables.show(
     ablation.table(frame, "Training", names),
@@ -101,14 +87,14 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines. Combinations that have not been trained are missing."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup, for runs without EMA, and for raw and averaged weights of the runs with it. Bars are 95 % intervals over patients."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
-factors.design(found, chapter.dataset, published=not chapter.phantoms)
+mixup_ema.design(found, chapter.dataset, published=not chapter.phantoms)
 
 # %% [markdown]
 # ## Raw and averaged weights side by side
 
 # %%
 tables.show(
-    factors.weights(found),
+    mixup_ema.weights(found),
     name="tab-both-weights",
     caption="The test part with raw and with averaged weights of the same runs: mean ± sd over n seeds. Rows without EMA have raw weights only.",
 )
@@ -119,8 +105,8 @@ tables.show(
 # where an epoch is *chosen*: the one with the lowest validation loss of the weights that are reported, and the average, which lags, has its lowest loss later. Stage 2 starts
 # from the raw weights of that epoch. So the effect of EMA is made of two parts: which epochs are kept, and which weights, raw or averaged, are handed over at the end.
 
-# %% tags=["hide-input"]
-display(Markdown(factors.course_text(factors.same_course(found))))
+# %%
+Markdown(mixup_ema.course_text(mixup_ema.same_course(found)))
 
 # %% [markdown]
 # ## The effect of each factor
@@ -129,9 +115,9 @@ display(Markdown(factors.course_text(factors.same_course(found))))
 # The *interaction* says how much more EMA does with Mixup than without.
 
 # %%
-effects = factors.effects(found, chapter.dataset)
+effects = mixup_ema.effects(found, chapter.dataset)
 tables.show(
-    factors.effects_text(effects),
+    mixup_ema.effects_text(effects),
     name="tab-factors",
     caption="Effect of Mixup and of EMA with 95 % cluster-bootstrap intervals over patients; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have.",
     data=effects,
@@ -142,8 +128,8 @@ tables.show(
 #
 # The paper's claim has three parts: each factor by itself raises accuracy and lowers the calibration error, and both together are best on both.
 
-# %% tags=["hide-input"]
-display(Markdown(factors.verdict(effects, frame)))
+# %%
+Markdown(mixup_ema.verdict(effects, frame))
 
 # %% [markdown]
 # Two things should be kept apart. *Mixup* changes what is learnt: soft targets, hence less confident answers, hence another calibration error, upwards or downwards: a model that is already
@@ -155,7 +141,7 @@ display(Markdown(factors.verdict(effects, frame)))
 # ## The same with patients apart
 
 # %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right)."}}
-honest = ablation.apart(chapter, "table-5", strict, factors.METRICS)
+honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
 ablation.dots(honest, names=names, published=False)
 
 # %%
@@ -167,11 +153,6 @@ tables.show(
     data=honest,
 )
 
-# %% tags=["hide-input"]
-note = {
-    "demo": "These are phantoms and miniature networks, with a moving average that forgets faster than the paper's: they show the mechanism, not its size in patients.",
-    "cpu": "These are miniature networks whose stages are shorter than the paper's and start from backbones that already know these classes: there is less to regularise, and the average has less to smooth and "
-    "more of its start in it.",
-}.get(profile, "")
-said = ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms)
-display(Markdown(f"{said}\n\n{note}"))
+# %%
+says = ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms)
+Markdown(f"{says}\n\n{mixup_ema.CAVEAT.get(profile, '')}")

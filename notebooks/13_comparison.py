@@ -29,12 +29,15 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
-from gcaf_lib.report import ablation, baselines, book, paper, tables
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import tables
+from gcaf_lib.findings import ablation, comparison
+from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
 
-chapter = book.open_chapter("13_comparison", profile, overrides)
+chapter = open_chapter("13_comparison", profile, overrides)
 main, found = chapter.records("main"), chapter.records("table-6")
 strict = ablation.apart_records(chapter, "table-6")
 chapter.strip(ablation.runs(main, found, strict))
@@ -50,8 +53,8 @@ chapter.strip(ablation.runs(main, found, strict))
 # Identical is not the same as fair. One learning rate and one number of epochs suit one architecture better than another; the paper tuned them for the proposed one (Section 5.8) and does not say that it tuned them for
 # the others.
 
-# %% tags=["hide-input"]
-display(Markdown(baselines.native_note(experiments.native("table-6", profile, overrides))))
+# %%
+Markdown(comparison.native_note(experiments.native("table-6", profile, overrides)))
 
 # %%
 made = (profile, chapter.settings.data.protocol)
@@ -75,8 +78,8 @@ tables.show(
 # the paper's figures are of patients' images: they have no place beside phantoms
 ablation.dots(frame, published=not chapter.phantoms)
 
-# %% tags=["hide-input"]
-display(Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms)))
+# %%
+Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms))
 
 # %% [markdown]
 # ## The same with patients apart
@@ -93,8 +96,8 @@ tables.show(
     data=honest,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(ablation.says(honest, "gcaf sweep table-6-patients", theirs=not chapter.phantoms)))
+# %%
+Markdown(ablation.says(honest, "gcaf sweep table-6-patients", theirs=not chapter.phantoms))
 
 # %% [markdown]
 # ## What each costs
@@ -107,23 +110,23 @@ display(Markdown(ablation.says(honest, "gcaf sweep table-6-patients", theirs=not
 # usual. The counts are of one image through the model in use, not of training.
 
 # %%
-costs = baselines.costs(chapter.profile, chapter.overrides)
-spent = baselines.training(found)
+costs = comparison.costs(chapter.profile, chapter.overrides)
+spent = comparison.training(found)
 tables.show(
-    baselines.costs_text(costs, spent),
+    comparison.costs_text(costs, spent),
     name="tab-costs",
     caption="Cost of each method as it is run here: weights, computation for one image, and training time (stages 1 and 2, mean over n runs, on the device named).",
     data=costs.merge(spent, on="row", how="left"),
 )
 
-# %% tags=["hide-input"]
-display(Markdown(baselines.time_note(found)))
+# %%
+Markdown(comparison.time_note(found))
 
 # %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95 % intervals over patients."}}
-baselines.accuracy_cost(frame, costs)
+comparison.accuracy_cost(frame, costs)
 
-# %% tags=["hide-input"]
-display(Markdown(baselines.cheaper(frame, costs)))
+# %%
+Markdown(comparison.cheaper(frame, costs))
 
 # %% [markdown]
 # ## The paper's own networks
@@ -132,24 +135,21 @@ display(Markdown(baselines.cheaper(frame, costs)))
 # project builds them under the profile `paper`: without the dense layers on top that VGG19 was published with, which hold most of its published size. The accuracies are the paper's.
 
 # %%
-full = costs if profile == "paper" else baselines.costs("paper")
+full = costs if profile == "paper" else comparison.costs("paper")
 tables.show(
-    baselines.full_text(full),
+    comparison.full_text(full),
     name="tab-full-costs",
     caption="The networks of Table 6 at full size: weights and computation for one image, absolute and as a multiple of the proposed model's, beside the paper's accuracy.",
     data=full,
 )
 
 # %% mystnb={"image": {"alt": "The paper's accuracies of Table 6 over the parameters and over the computation of the full-size networks, on logarithmic axes."}, "figure": {"name": "fig-full-cost", "caption": "The paper's accuracies against what its full-size networks cost."}}
-baselines.published_cost(full)
+comparison.published_cost(full)
 
-# %% tags=["hide-input"]
-display(Markdown(baselines.full_verdict(full)))
+# %%
+Markdown(comparison.full_verdict(full))
 
-# %% tags=["hide-input"]
-note = {
-    "demo": "The measured part of this page is of phantoms and miniature networks: it says nothing of patients.",
-    "cpu": "The measured part of this page is of miniature networks on small images, whose order need not be that of the full ones; each started from a backbone trained on the same training part (stage 0), "
-    "where the paper started from ImageNet.",
-}.get(profile, "")
-display(Markdown(note + " Whether a lead on this split means skill or memory is the question of chapter 17."))
+# %%
+Markdown(
+    f"{comparison.CAVEAT.get(profile, '')} Whether a lead on this split means skill or memory is the question of chapter 17."
+)

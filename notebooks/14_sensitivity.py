@@ -30,15 +30,16 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-import keras
 import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.model import losses
-from gcaf_lib.report import ablation, book, figures, paper, sensitivity, tables
+from gcaf_lib.display import figures, tables
+from gcaf_lib.findings import ablation, sensitivity
+from gcaf_lib.paper import published as paper
 
-chapter = book.open_chapter("14_sensitivity", profile, overrides)
+chapter = open_chapter("14_sensitivity", profile, overrides)
 main, records = chapter.records("main"), chapter.records("table-8")
 default, strict = main.get(paper.PROPOSED, []), ablation.apart_records(chapter, "table-8")
 chapter.strip(ablation.runs(main, records, strict))
@@ -61,11 +62,8 @@ figures.sensitivity(*sensitivity.panels(frame, published=not chapter.phantoms))
 # Section 5.8 says that the settings were chosen by their accuracy on the validation part, so that part stands beside the test part here.
 
 # %%
-table = ablation.table(frame, first="Setting")
-seen = sensitivity.validation(records)
-table["Validation (%)"] = [tables.mean_sd(seen.get(row, {}).values(), scale=100) for row in table["Setting"]]
 tables.show(
-    table,
+    sensitivity.table(frame, records),
     name="tab-sensitivity",
     caption="One setting changed at a time, on the test part: mean ± standard deviation over n seeds, the paper's figure in square brackets, "
     "and 95 % cluster-bootstrap intervals over patients.",
@@ -83,21 +81,19 @@ tables.show(
 # %% [markdown]
 # ## How far the paper's figures move
 
-# %% tags=["hide-input"]
-display(Markdown(sensitivity.published_span()))
+# %%
+Markdown(sensitivity.published_span())
 
 # %% [markdown]
 # ## How far ours move
 
-# %% tags=["hide-input"]
-said = [
-    ablation.says(frame, "gcaf sweep table-8", theirs=not chapter.phantoms),
-    sensitivity.moved(frame),
-    sensitivity.chosen(frame, records),
+# %%
+says = ablation.says(frame, "gcaf sweep table-8", theirs=not chapter.phantoms)
+about = (
     "Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5). "
-    + sensitivity.calibration(frame),
-]
-display(Markdown("\n\n".join(said)))
+)
+calibrated = about + sensitivity.calibration(frame)
+Markdown("\n\n".join([says, sensitivity.moved(frame), sensitivity.chosen(frame, records), calibrated]))
 
 # %% [markdown]
 # ## The same with patients apart
@@ -114,8 +110,8 @@ tables.show(
     data=honest,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(ablation.says(honest, "gcaf sweep table-8-patients", theirs=not chapter.phantoms)))
+# %%
+Markdown(ablation.says(honest, "gcaf sweep table-8-patients", theirs=not chapter.phantoms))
 
 # %% [markdown]
 # ## What the batch size changes besides the batch
@@ -150,40 +146,15 @@ tables.show(
 # Only Adam's own $\epsilon = 10^{-7}$, which is there to avoid a division by zero, sees the difference. The comparisons of validation losses that stop a stage or
 # reduce its rate do not see it either: they ask which is smaller. Adam on the same gradients, times 0.25, 0.5 and 0.75:
 
-
 # %%
-def walk(alpha, steps=200, rate=3e-4):
-    """Where Adam takes a weight vector along a fixed row of gradients times `alpha`."""
-    rng = np.random.default_rng(0)
-    weight, adam = keras.Variable(np.zeros(1000, "float32")), keras.optimizers.Adam(rate)
-    for _ in range(steps):
-        adam.apply([alpha * rng.normal(0.1, 1, 1000).astype("float32")], [weight])
-    return keras.ops.convert_to_numpy(weight)
-
-
-constants = (0.25, 0.5, 0.75)
-paths = {alpha: walk(alpha) for alpha in constants}
-off = max(np.abs(paths[alpha] - paths[constants[0]]).max() for alpha in constants)
-moved_by = np.abs(paths[constants[0]]).max()
-
-# %% tags=["hide-input"]
-counts = np.bincount(chapter.dataset.frame.loc[(split["part"] == "train").to_numpy(), "label"], minlength=4)
-weights = losses.class_weights(counts[counts > 0], "inverse-frequency")
-text = (
-    f"The weights moved by up to {moved_by:.3f}; the ends differ by {off:.0e} at most. Only an α of its own for each class can shift anything "
-    f"between classes. Inverse frequency gives {', '.join(f'{w:.2f}' for w in weights)}: the nearer these are to each other, the less there is to "
-    "balance."
-)
-display(Markdown(f"{text}\n\n{sensitivity.constants(records, default)}"))
+paths = [sensitivity.adam_walk(alpha) for alpha in (0.25, 0.5, 0.75)]
+train = (split["part"] == "train").to_numpy()
+counts = np.bincount(chapter.dataset.frame.loc[train, "label"], minlength=4)
+Markdown(f"{sensitivity.walks_said(paths, counts)}\n\n{sensitivity.constants(records, default)}")
 
 # %% [markdown]
 # The paper has inverse frequency in Table 3 and one constant in Sections 5.2 and 5.8 (chapter 22). By the argument above it does not matter which
 # constant; the choice that can matter is between any constant and inverse frequency, which is the default here.
 
-# %% tags=["hide-input"]
-note = {
-    "demo": "These are phantoms and miniature networks trained for minutes: the page shows the method.",
-    "cpu": "These are miniature networks on small images, trained for fewer epochs than Table 3 asks; which settings matter may differ at full size. The arithmetic "
-    "of the paper's figures, of the batch size and of α holds at any size.",
-}.get(profile, "")
-display(Markdown(note))
+# %%
+Markdown(sensitivity.CAVEAT.get(profile, ""))

@@ -29,21 +29,25 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
+from gcaf_lib.display import power, tables
 from gcaf_lib.evaluation import folds
-from gcaf_lib.report import ablation, book, differences, gaps, paper, powers, tables
+from gcaf_lib.findings import ablation, significance
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper import published_gaps
 
-chapter = book.open_chapter("15_significance", profile, overrides)
+chapter = open_chapter("15_significance", profile, overrides)
 main = chapter.records("main").get(paper.PROPOSED, [])
-found = {place: chapter.records(name) for place, name in differences.PLACES.items()}
-apart = {place: ablation.apart_records(chapter, name) for place, name in differences.PLACES.items()}
+found = {place: chapter.records(name) for place, name in significance.PLACES.items()}
+apart = {place: ablation.apart_records(chapter, name) for place, name in significance.PLACES.items()}
 chapter.strip(ablation.runs({paper.PROPOSED: main}, *found.values(), *apart.values()))
 
-# %% tags=["hide-input"]
-lines = gaps.published()
-display(Markdown(gaps.claim(lines)))
+# %%
+lines = published_gaps.published()
+Markdown(published_gaps.claim(lines))
 
 # %% [markdown]
 # ## Four tests
@@ -72,33 +76,33 @@ display(Markdown(gaps.claim(lines)))
 groups = splits.clusters(chapter.dataset)
 part = splits.load(chapter.settings.data, chapter.dataset)["part"]
 ratio = float((part == "test").sum() / (part == "train").sum())
-tests = differences.tests(found, main, groups, ratio)
+tests = significance.tests(found, main, groups, ratio)
 tables.show(
-    differences.tests_text(tests),
+    significance.tests_text(tests),
     name="tab-tests",
     caption="Accuracy minus that of the proposed model, in points, and p-values; in brackets adjusted by Holm over the rows of the same table that could be tested. n: seeds that "
     "both were trained with.",
     data=tests,
 )
 
-# %% tags=["hide-input"]
-display(Markdown("Significant at 5 % after Holm's adjustment:\n\n" + differences.verdict(tests)))
+# %%
+Markdown("Significant at 5 % after Holm's adjustment:\n\n" + significance.verdict(tests))
 
 # %% [markdown]
 # Table 4 also compares ROC-AUC. DeLong's test does that on one run of each, class by class (one against the rest), over images as
 # if they were independent:
 
 # %%
-aucs = differences.auc_tests(found, main)
+aucs = significance.auc_tests(found, main)
 tables.show(
-    differences.auc_text(aucs),
+    significance.auc_text(aucs),
     name="tab-delong",
     caption="One-vs-rest ROC-AUC minus that of the proposed model, DeLong's p, and in brackets Holm's over all rows and classes; the first seed of each.",
     data=aucs,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(differences.auc_verdict(aucs)))
+# %%
+Markdown(significance.auc_verdict(aucs))
 
 # %% [markdown]
 # ## Two kinds of chance
@@ -106,9 +110,9 @@ display(Markdown(differences.auc_verdict(aucs)))
 # A measured accuracy is off for two reasons: another seed would have trained another model, and other test images would have been
 # easier or harder. The t-test over seeds knows only the first.
 
-# %% tags=["hide-input"]
-spread = differences.spreads(tests, main, groups)
-display(Markdown(differences.spread_text(spread, main)))
+# %%
+spread = significance.spreads(tests, main, groups)
+Markdown(significance.spread_text(spread, main))
 
 # %% [markdown]
 # ## What so many seeds could find
@@ -120,10 +124,10 @@ display(Markdown(differences.spread_text(spread, main)))
 runs = (3, 5, 10)
 # the paper's gaps are of patients' images: they have no place beside the spread of phantoms
 measured_sd = float("nan") if chapter.phantoms else spread["sd"]
-powers.power_curves(measured_sd, runs, lines, (spread["low"], spread["high"]))
+power.power_curves(measured_sd, runs, lines, (spread["low"], spread["high"]))
 
-# %% tags=["hide-input"]
-display(Markdown(gaps.power_text(lines, runs, measured_sd, spread["high"])))
+# %%
+Markdown(published_gaps.power_text(lines, runs, measured_sd, spread["high"]))
 
 # %% [markdown]
 # ## What one set of test images can tell apart
@@ -133,25 +137,25 @@ display(Markdown(gaps.power_text(lines, runs, measured_sd, spread["high"])))
 # all the proposed model's errors and some more, a handful of images is significant; if they err on different images, it is not. The paper gives no such counts,
 # so each of its gaps has a *range* of p-values.
 
-# %% tags=["hide-input"]
-shares = [] if chapter.phantoms else differences.overlaps(found, main)
+# %%
+shares = [] if chapter.phantoms else significance.overlaps(found, main)
 overlap = sum(shares) / len(shares) if shares else None
-lines = gaps.published(overlap=overlap)
+lines = published_gaps.published(overlap=overlap)
 
 # %% mystnb={"image": {"alt": "One line for each row of Tables 4, 5, 6 and 8: the range of McNemar's p-values that its published gap allows, on a logarithmic scale, with a dot for independent errors and a dashed line at 0.05; most dots lie to the right of the line."}, "figure": {"name": "fig-gap-ranges", "caption": "McNemar's p for each of the paper's gaps, from the most to the least favourable overlap of errors; dots: independent errors. Left of the dashed line, one run of each on these images would be significant."}}
-powers.gap_ranges(lines)
+power.gap_ranges(lines)
 
 # %%
-counts = gaps.counts(lines)
+counts = published_gaps.counts(lines)
 tables.show(
-    gaps.counts_text(counts, overlap),
+    published_gaps.counts_text(counts, overlap),
     name="tab-gap-counts",
     caption="How many of the paper's gaps one test part of its size could tell apart, without an adjustment for the number of tests.",
     data=lines,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(gaps.images_text(counts, shares)))
+# %%
+Markdown(published_gaps.images_text(counts, shares))
 
 # %% [markdown]
 # ## What the paper's p-values can mean, and what they can't
@@ -160,7 +164,7 @@ display(Markdown(gaps.images_text(counts, shares)))
 # can be read backwards, as a statement about the spread that the paper does not print:
 
 # %%
-needed = gaps.needed(lines, runs, measured_sd, ratio)
+needed = published_gaps.needed(lines, runs, measured_sd, ratio)
 tables.show(
     needed,
     name="tab-needed",
@@ -168,8 +172,8 @@ tables.show(
     "spread was measured here, the runs that it would take.",
 )
 
-# %% tags=["hide-input"]
-display(Markdown(gaps.backwards(lines, runs, measured_sd, ratio)))
+# %%
+Markdown(published_gaps.backwards(lines, runs, measured_sd, ratio))
 
 # %% [markdown]
 # So the claim can be true as a statement about *seeds on one split*: that is all that a paired t-test over repeated trainings speaks of. It can't be a statement about new
@@ -187,21 +191,14 @@ pooled = {
     for place, rows in apart.items()
 }
 own = next(iter(pooled.values()))[ablation.proposed("table-4")[0]]
-strict = differences.tests(pooled, own, groups, 0.0)
+strict = significance.tests(pooled, own, groups, 0.0)
 tables.show(
-    differences.tests_text(strict),
+    significance.tests_text(strict),
     name="tab-tests-patients",
     caption="Tables 4, 5 and 6 with patients apart: accuracy over all five folds minus that of the proposed model, in points, and p-values; in brackets "
     "Holm's. n: seeds, each of five trainings.",
     data=strict,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(differences.by_patient(strict)))
-
-# %% tags=["hide-input"]
-note = {
-    "demo": "These are phantoms and miniature networks: the p-values above say nothing of patients. What is computed from the paper's own figures holds all the same.",
-    "cpu": "These are miniature networks on small images: their gaps and spreads need not be those of the full networks. What is computed from the paper's own figures holds all the same.",
-}.get(profile, "")
-display(Markdown(note))
+# %%
+Markdown(f"{significance.by_patient(strict)}\n\n{significance.CAVEAT.get(profile, '')}")

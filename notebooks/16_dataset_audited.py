@@ -29,16 +29,14 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
-import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
-from gcaf_lib.data import splits
-from gcaf_lib.data.preprocess import decode
-from gcaf_lib.evaluation import audit
-from gcaf_lib.report import book, browser, copies, evidence, tables
-from gcaf_lib.settings import CLASSES, DataSettings
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import copies, sortable, tables
+from gcaf_lib.evaluation import dataset_audit
+from gcaf_lib.findings import dataset
 
-chapter = book.open_chapter("16_dataset_audited", profile, overrides, need_images=True)
+chapter = open_chapter("16_dataset_audited", profile, overrides, need_images=True)
 chapter.strip()
 
 # %% [markdown]
@@ -51,37 +49,27 @@ chapter.strip()
 # which many of the images were taken, tells which patient an image is of.
 # The results are small committed tables (`results/twins.csv`, `slices.csv`, `patients.csv`, `similarity.csv`,
 # `pictures.csv`, `around.csv`); they hold no patient numbers.
-# `python -m gcaf_lib.evaluation.audit` makes them again from the images and the archive.
+# `python -m gcaf_lib.evaluation.dataset_audit` makes them again from the images and the archive.
 
 # %%
-frame = chapter.dataset.frame
-facts = audit.read(chapter.dataset)
-groups = audit.group_list(frame, facts)
+frame, folder = chapter.dataset.frame, chapter.dataset.root
+facts = dataset_audit.read(chapter.dataset)
 tables.show(
-    copies.numbers(frame, facts),
+    dataset.numbers(frame, facts),
     name="tab-audit",
     caption="The audit in numbers: counted, not estimated, so there is no interval.",
 )
-
-# %% tags=["hide-input"]
-display(Markdown(copies.pictures_said(frame, facts)))
+Markdown(dataset.pictures_said(frame, facts))
 
 # %% [markdown]
 # ## The largest families
 #
 # A line is one picture as it stands in the dataset: the same slice again and again, turned, lighter, darker, sharper.
 
-
 # %% mystnb={"image": {"alt": "Rows of small brain images; within a row all show the same slice, some mirrored, upside down, brighter or darker than the first."}, "figure": {"name": "fig-families", "caption": "The largest families of copies, a line each: up to ten of their files, and how many there are."}}
-def open_file(file):
-    return decode(chapter.dataset.root / file)
-
-
-families = audit.families(frame, facts)
-evidence.image_rows(
-    [[open_file(file) for file in files[:: max(1, len(files) // 10)][:10]] for files in families],
-    [f"{len(files)} files" for files in families],
-)
+families = dataset_audit.families(frame, facts)
+shown = [files[:: max(1, len(files) // 10)][:10] for files in families]
+copies.file_rows(folder, shown, names=[f"{len(files)} files" for files in families])
 
 # %% [markdown]
 # ## Copies side by side
@@ -91,19 +79,9 @@ evidence.image_rows(
 # the same.
 
 # %% mystnb={"image": {"alt": "Pairs of brain images side by side that show the same slice, the right one mirrored, upside down or turned."}, "figure": {"name": "fig-twins", "caption": "Copies: byte for byte identical, and by how one is turned against the other. Over each image its folder and name."}}
-pairs = audit.examples(frame, facts)
-
-
-def title(file):
-    part, name, stem = file.split("/")
-    return f"{part}, {name}\n{stem}"
-
-
-evidence.image_pairs(
-    [(open_file(left), open_file(right)) for left, right in zip(pairs["left"], pairs["right"])],
-    [(title(left), title(right)) for left, right in zip(pairs["left"], pairs["right"])],
-    [f"{kind}, similarity {value:.3f}" for kind, value in zip(pairs["kind"], pairs["similarity"])],
-)
+pairs = dataset_audit.examples(frame, facts)
+words = pairs["kind"] + ", similarity " + pairs["similarity"].map("{:.3f}".format)
+copies.file_pairs(folder, pairs, words)
 
 # %% [markdown]
 # ## Where the bars stand
@@ -116,28 +94,20 @@ evidence.image_pairs(
 # its 3,064 different slices three, neighbours of one patient, are taken for one picture.
 
 # %% mystnb={"image": {"alt": "Histograms of similarities on a logarithmic scale, each with a dashed bar: a heap of copies at the right of it; for tumour files neighbouring slices to its left."}, "figure": {"name": "fig-similarity", "caption": "Similarities of pairs of files, and, for the real images, of each file's thumbnail with its nearest figshare slice (symmetric logarithmic scale). Dashed: the bar."}}
-evidence.similarities(facts.similarity, copies.BARS)
+copies.similarities(facts.similarity, dataset.BARS)
 
-# %% tags=["hide-input"]
-display(Markdown(copies.bars_said(facts)))
+# %%
+Markdown(dataset.bars_said(facts))
 
 # %% [markdown]
 # Pairs drawn at random from just above and just below the bars show what the bars decide.
 
 # %% mystnb={"image": {"alt": "Pairs of brain images drawn at random beside the bars; over each its similarity. Above the lower bar pairs show one slice, elsewhere similar slices."}, "figure": {"name": "fig-around", "caption": "Pairs of files just above and just below each bar, two images a pair, drawn at random; over the left one the side and the similarity."}}
-seen = copies.looked_at(facts).groupby(["patients", "side"], sort=False).head(3)
-tiles = [
-    ((open_file(r.left), open_file(r.right)), (f"{r.side}: {r.similarity:.3f}", f"patients {r.patients}"))
-    for r in seen.itertuples()
-]
-lines = [tiles[k : k + 3] for k in range(0, len(tiles), 3)]
-evidence.image_rows(
-    [[image for pair, _ in line for image in pair] for line in lines],
-    titles=[[word for _, words in line for word in words] for line in lines],
-)
+files, words = dataset.beside_bars(facts)
+copies.file_rows(folder, files, titles=words)
 
-# %% tags=["hide-input"]
-display(Markdown(copies.eye_said(copies.looked_at(facts))))
+# %%
+Markdown(dataset.eye_said(dataset.looked_at(facts)))
 
 # %% [markdown]
 # ## Identical files
@@ -145,18 +115,8 @@ display(Markdown(copies.eye_said(copies.looked_at(facts))))
 # The simplest kind of leakage needs no descriptor: the same bytes under two names.
 
 # %%
-same = audit.copies(frame)
-where = same.assign(
-    Where=[
-        "across Training and Testing"
-        if r.training and r.testing
-        else f"within {'Training' if r.training else 'Testing'}"
-        for r in same.itertuples()
-    ]
-)
-table = where.groupby("Where").agg(Contents=("files", "size"), Files=("files", "sum")).reset_index()
 tables.show(
-    table,
+    dataset.identical(frame),
     name="tab-copies",
     caption="Contents that two or more files share byte for byte.",
 )
@@ -167,16 +127,13 @@ tables.show(
 # Copies should stand in folders of one class. Where they do not, one of the labels is wrong, and the archive, whose labels
 # belong to a patient, tells which.
 
-# %% tags=["hide-input"]
-display(Markdown(copies.labels_said(facts, chapter.phantoms)))
+# %%
+Markdown(dataset.labels_said(facts, chapter.phantoms))
 
 # %% mystnb={"image": {"alt": "Pairs of images that are copies of each other and stand in folders of different classes; empty where there are none."}, "figure": {"name": "fig-label-errors", "caption": "Files that contradict a copy: left the file in doubt, right its copy in the other class's folder."}}
-odd = audit.contradictions(facts)
-evidence.image_pairs(
-    [(open_file(left), open_file(right)) for left, right in zip(odd["left"], odd["right"])],
-    [(title(left), title(right)) for left, right in zip(odd["left"], odd["right"])],
-    [f"{left.split('/')[1]} or {right.split('/')[1]}?" for left, right in zip(odd["left"], odd["right"])],
-) if len(odd) else display(Markdown("There is no contradiction to show."))
+odd = dataset_audit.contradictions(facts)
+folders = odd.map(lambda file: file.split("/")[1])
+copies.file_pairs(folder, odd, folders["left"] + " or " + folders["right"] + "?")
 
 # %% [markdown]
 # ## Something seen where nothing should be
@@ -184,19 +141,16 @@ evidence.image_pairs(
 # No archive speaks for the tumour-free files. Some of them look as if something were there, and some are not MRI.
 
 # %% mystnb={"image": {"alt": "Small brain images from the tumour-free folder in which a layman notices a bright or dark area, a ring, or that the picture is no MRI."}, "figure": {"name": "fig-candidates", "caption": "Candidates for wrong labels among the tumour-free files, in the order of the table below. No radiologist has judged them."}}
-doubt = copies.candidates(frame, facts)
-shown = [open_file(file) for file in doubt["file"]]
-evidence.image_rows([shown[k : k + 6] for k in range(0, len(shown), 6)]) if len(doubt) else display(
-    Markdown("There is none to show.")
-)
+doubt = dataset.candidates(frame, facts)
+copies.file_rows(folder, [doubt["file"][k : k + 6] for k in range(0, len(doubt), 6)])
 
-# %% tags=["hide-input"]
-display(Markdown(copies.candidates_said(doubt)))
+# %%
 tables.show(
     doubt.rename(columns={"file": "File", "seen": "What a layman sees", "copies": "Files of the picture"}),
     name="tab-candidates",
     caption="Candidates for wrong labels among the tumour-free files, by eye.",
 )
+Markdown(dataset.candidates_said(doubt))
 
 # %% [markdown]
 # ## Class by source
@@ -205,29 +159,20 @@ tables.show(
 # format) goes with the class, and a classifier may learn it instead of the tumour.
 
 # %% mystnb={"image": {"alt": "One bar a class, split into shares by source: the figshare archive, a second copy of it, and unknown."}, "figure": {"name": "fig-sources", "caption": "Files of each class by source: from the figshare archive, a second copy of one of its slices, unknown. For phantoms all are unknown."}}
-by_source = audit.sources(frame, facts)
-evidence.stacked(by_source, f"share of the class's files; from full to pale: {', '.join(by_source.columns)}")
+by_source = dataset_audit.sources(frame, facts)
+copies.stacked(by_source, f"share of the class's files; from full to pale: {', '.join(by_source.columns)}")
 
 # %% [markdown]
 # The files' sizes and colour modes follow the sources:
 
 # %%
-size = frame["width"].astype(str) + "×" + frame["height"].astype(str)
-common = size.value_counts().index[0]
-by_class = frame.assign(size=size, common=size == common).groupby("label")
-modes = pd.crosstab(frame["label"], frame["mode"], normalize="index").map("{:.1%}".format)
-outside = pd.DataFrame(
-    {common: by_class["common"].mean().map("{:.1%}".format), "Different sizes": by_class["size"].nunique()}
-)
-outside = outside.join(modes.add_prefix("mode ")).set_axis(CLASSES).rename_axis("Class").reset_index()
+outside, common = dataset.outside(frame)
 tables.show(
-    outside,
+    dataset.outside_text(outside),
     name="tab-sizes",
     caption="Share of each class's files that have the most common size, the number of different sizes, and the share in each colour mode.",
 )
-
-# %% tags=["hide-input"]
-display(Markdown(copies.sizes_said(by_class["common"].mean().set_axis(CLASSES), common)))
+Markdown(dataset.sizes_said(outside[common], common))
 
 # %% [markdown]
 # ## Patients
@@ -237,27 +182,20 @@ display(Markdown(copies.sizes_said(by_class["common"].mean().set_axis(CLASSES), 
 # can be known. In the figshare archive patients whose numbers differ only in a last letter are taken as one, to be careful.
 
 # %% mystnb={"image": {"alt": "One panel a class with known patients: bars of the number of files of each patient, in falling order, and a dotted line at the median."}, "figure": {"name": "fig-patients", "caption": "Files of each patient, one bar a patient; in the title the number of patients of the class."}}
-room = DataSettings(source=chapter.settings.data.source, protocol="patients")
-patient = splits.load(room, chapter.dataset)["group"]
-known = frame["file"].isin(facts.slices["file"]) | chapter.phantoms
-# an image whose folder contradicts the archive is no patient of that class
-right = known & ~frame["file"].isin(audit.mislabelled(facts)["file"])
-sizes = {
-    name: patient[right & (frame["label"] == k)].value_counts().to_numpy() for k, name in enumerate(CLASSES)
-}
-evidence.group_sizes({name: values for name, values in sizes.items() if len(values)})
+copies.group_sizes(dataset.patient_sizes(chapter.dataset, facts, chapter.settings.data.source))
 
 # %%
 tables.show(
-    copies.patient_table(facts),
+    dataset.patient_table(facts),
     name="tab-patients",
     caption="Files, and patients known, of each class in each part of the patient-grouped split. Files without a known patient "
     "(0 patients) are kept together with their copies only; a wrong label counts its patient in the wrong class.",
     data=facts.patients,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(copies.patients_said(frame, facts, known.to_numpy())))
+# %%
+known = dataset.patient_known(frame, facts, chapter.phantoms)
+Markdown(dataset.patients_said(frame, facts, known.to_numpy()))
 
 # %% [markdown]
 # ## Every family of copies
@@ -267,4 +205,5 @@ display(Markdown(copies.patients_said(frame, facts, known.to_numpy())))
 # nearest copy. The table is `results/twins.csv`, one row a file.
 
 # %%
-browser.show(groups, "twin-groups", f"{len(groups):,} families of copies", lists=("names",))
+groups = dataset_audit.group_list(frame, facts)
+sortable.show(groups, "twin-groups", f"{len(groups):,} families of copies", lists=("names",))

@@ -30,21 +30,21 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
-import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import canonical, decode
-from gcaf_lib.evaluation import shortcuts
-from gcaf_lib.report import book, evidence, figures, rungs, tables
-from gcaf_lib.report import trust_words as words
+from gcaf_lib.display import copies, split_ladder, tables
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import hints
+from gcaf_lib.findings import ablation, ladder, shortcuts
 from gcaf_lib.settings import CLASSES
 
-chapter = book.open_chapter("18_shortcuts", profile, overrides, need_images=True)
-main, ladder = chapter.records("main", train=chapter.phantoms), rungs.ladder_records(chapter)
+chapter = open_chapter("18_shortcuts", profile, overrides, need_images=True)
+main, by_split = chapter.records("main", train=chapter.phantoms), ladder.ladder_records(chapter)
 changed = chapter.records("shortcuts")
-used = [r for found in (main, ladder, changed) for group in found.values() for r in group]
-chapter.strip({r.key: r for r in used}.values())
+chapter.strip(ablation.runs(main, by_split, changed))
 
 # %% [markdown]
 # ## Only the hint
@@ -56,44 +56,16 @@ chapter.strip({r.key: r for r in used}.values())
 # yardstick.
 
 # %%
-floors, tracks = shortcuts.read(chapter.dataset)
-protocols = {"paper": "random split", splits.FIVEFOLD: "patients apart, 5 folds"}
+floors, tracks = hints.read(chapter.dataset)
 labels = chapter.dataset.frame["label"]
-guess = labels.value_counts(normalize=True)
-tumour = labels != CLASSES.index("notumor")
-
-
-def line(task, floor, rows, chance):
-    row = {"Task": task, "Sees": rungs.FLOOR_NAMES[floor]}
-    for key, name in protocols.items():
-        r = rows[(rows["floor"] == floor) & (rows["protocol"] == key)].iloc[0]
-        row[name.capitalize()] = rungs.band(r.accuracy, r.low, r.high)
-    return row | {"Always the same": f"{100 * chance:.1f}"}
-
-
-binary, third = tracks[tracks["track"] == "tumour or not"], tracks[tracks["track"] == "three classes"]
-three_guess = labels[tumour].value_counts(normalize=True).iloc[0]
-hints = pd.DataFrame(
-    [line("four classes", f, floors, guess.iloc[0]) for f in ("size", "border", "masked")]
-    + [line("tumour or not", f, binary, max(tumour.mean(), 1 - tumour.mean())) for f in ("size", "border")]
-    + [line("three tumour classes", f, third, three_guess) for f in ("size", "border", "masked")]
-)
 tables.show(
-    hints,
+    shortcuts.hint_table(floors, tracks, labels),
     name="tab-hints",
     caption="Accuracy in percent, with 95 % cluster-bootstrap intervals over patients, of logistic regression on what is not the tumour; in the "
     "last column the share of the most frequent class.",
     data=tracks,
 )
-
-
-# %% tags=["hide-input"]
-def pick(rows, floor, key="paper"):
-    return rows[(rows["floor"] == floor) & (rows["protocol"] == key)].iloc[0]
-
-
-presence, four, blind = pick(binary, "size"), pick(floors, "size"), pick(floors, "masked", splits.FIVEFOLD)
-display(Markdown(words.hints(presence, four, blind, max(tumour.mean(), 1 - tumour.mean()))))
+Markdown(shortcuts.hints(floors, tracks, labels))
 
 # %% [markdown]
 # ## The hint taken away: one encoding for all
@@ -105,27 +77,16 @@ display(Markdown(words.hints(presence, four, blind, max(tumour.mean(), 1 - tumou
 # %% mystnb={"image": {"alt": "Two rows of brain images: above as the files are, with different margins and proportions, below re-encoded: cropped to the head on a black square."}, "figure": {"name": "fig-canonical", "caption": "One image of each class as the file is (left) and re-encoded (right)."}}
 picked = chapter.dataset.frame.groupby("label").sample(1, random_state=2)
 before = [decode(chapter.dataset.root / file) for file in picked["file"]]
-evidence.image_pairs(
+copies.image_pairs(
     [(image, canonical(image)) for image in before],
     [(f"{image.shape[1]}×{image.shape[0]}", "256×256") for image in before],
-    [figures.CLASS_NAMES[CLASSES[k]] for k in picked["label"]],
+    [CLASS_NAMES[CLASSES[k]] for k in picked["label"]],
 )
 
 # %%
 again = tracks[tracks["track"] == "canonical"]
-lines = []
-for floor in ("size", "border", "1nn-mirror"):
-    for key, name in protocols.items():
-        a = pick(floors, floor, key)
-        found = again[(again["floor"] == floor) & (again["protocol"] == key)]
-        after = (
-            rungs.band(*found.iloc[0][["accuracy", "low", "high"]])
-            if len(found)
-            else f"{100 * guess.iloc[0]:.1f} (all alike)"
-        )
-        lines.append((rungs.FLOOR_NAMES[floor], name, rungs.band(a.accuracy, a.low, a.high), after))
 tables.show(
-    pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"]),
+    shortcuts.re_encoded(floors, again, labels),
     name="tab-canonical",
     caption="Accuracy in percent (four classes) of floors before and after re-encoding, with 95 % intervals. After it all files have one size, so the "
     "first floor can only guess the most frequent class.",
@@ -142,10 +103,10 @@ tables.show(
 
 # %%
 clusters = splits.clusters(chapter.dataset)
-whole = {"paper": [r for group in main.values() for r in group], "patients": ladder.get("patients", [])}
-compared, gaps = rungs.with_without(whole, changed, clusters)
+whole = {"paper": [r for group in main.values() for r in group], "patients": by_split.get("patients", [])}
+compared, gaps = shortcuts.with_without(whole, changed, clusters)
 tables.show(
-    rungs.wide_with_without(compared, gaps),
+    shortcuts.wide_with_without(compared, gaps),
     name="tab-with-without",
     caption="Accuracy in percent of the model with and without the hint, and the difference in points, paired by seed and image, each "
     "with its 95 % cluster-bootstrap interval over patients. With *the no-tumour class* both are judged on the tumour images alone.",
@@ -153,11 +114,10 @@ tables.show(
 )
 
 # %% mystnb={"image": {"alt": "Accuracy of the model as it is and with the shortcut taken away, in one panel a split; rows without a run are left out."}, "figure": {"name": "fig-with-without", "caption": "The same model with and without, on the same images and seeds: squares as it is, circles with the hint taken away. The intervals are of the levels; the table has those of the differences."}}
-run = compared.dropna(subset=["accuracy"])
-evidence.with_without(run) if len(run) else Markdown("No run of the model under this profile yet.")
+split_ladder.with_without(compared)
 
-# %% tags=["hide-input"]
-display(Markdown(words.taken_away(gaps)))
+# %%
+Markdown(shortcuts.taken_away(gaps))
 
 # %% [markdown]
 # ## What this means

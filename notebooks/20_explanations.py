@@ -34,14 +34,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import preprocess, splits
-from gcaf_lib.evaluation import clustered, control, gradcam, sanity, tumours
-from gcaf_lib.report import book, explanations, gallery, overlays, tables
-from gcaf_lib.report import trust as pictures
-from gcaf_lib.report import trust_tables as tt
-from gcaf_lib.report.style import CLASS_NAMES
+from gcaf_lib.display import gallery, map_scores, names, overlays, tables
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import clustered, control, heatmaps, sanity, tumours
+from gcaf_lib.findings import borders, explanations
 
-chapter = book.open_chapter("20_explanations", profile, overrides, need_images=True)
+chapter = open_chapter("20_explanations", profile, overrides, need_images=True)
 main = chapter.records("main", train=True)["Proposed Method"]
 apart = [r for r in chapter.records("ladder").get("patients", []) if r.maps is not None]
 classes = chapter.settings.data.classes
@@ -90,12 +90,12 @@ images = tumours.read_images(chapter.dataset)
 candidates = apart or main
 found = tumours.read(candidates, chapter.dataset)
 runs = [r for r in candidates if r.key in set(found["run"])]
-scores = tt.judged(found, runs, chapter.dataset, images, clusters)
+scores = borders.judged(found, runs, chapter.dataset, images, clusters)
 order = [*tumours.backbone_maps(runs[0]), tumours.FUSED, *tumours.whole_maps(runs[0])]
 chosen = explanations.subject(verdicts, runs[0].settings.model.projection_norm, order)
 shown = chosen or tumours.FUSED
 kept = {
-    r.key: {tumours.FUSED: gradcam.fused(tumours.backbone_maps(r), 8), **tumours.backbone_maps(r), **tumours.whole_maps(r)}
+    r.key: {tumours.FUSED: heatmaps.fused(tumours.backbone_maps(r), 8), **tumours.backbone_maps(r), **tumours.whole_maps(r)}
     for r in {r.key: r for r in [*runs, *main] if r.maps is not None}.values()
 }  # fmt: skip
 display(
@@ -119,23 +119,23 @@ display(
 every = [*order, tumours.PLACE, tumours.CENTRE, tumours.EDGE, tumours.RANDOM]
 scores["map"] = pd.Categorical(scores["map"], every, ordered=True)
 scores = scores.sort_values(["map", "run", "row"])
-overall = tt.localisation(scores)
-pictures.localisation(overall)
+overall = borders.scores(scores)
+map_scores.by_measure(overall)
 
 # %%
 tables.show(
-    tt.wide_localisation(overall),
+    borders.wide(overall),
     name="tab-localisation",
     caption="Maps against tumour borders: mean and 95 % cluster-bootstrap interval. Images are counted once a run.",
     data=overall,
 )
 
 # %%
-rivals = {other: tt.against(scores, shown, other) for other in (tumours.CENTRE, tumours.PLACE)}
+rivals = {other: borders.against(scores, shown, other) for other in (tumours.CENTRE, tumours.PLACE)}
 tables.show(
     explanations.rivals_table(rivals),
     name="tab-against-prior",
-    caption=f"{tt.map_name(shown)}, minus a map that doesn't know the image, on the same images.",
+    caption=f"{names.map_name(shown)}, minus a map that doesn't know the image, on the same images.",
 )
 
 # %% tags=["hide-input"]
@@ -163,31 +163,33 @@ display(Markdown(explanations.black_words(*parts)))
 # %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95 % cluster-bootstrap intervals."}}
 named = scores.assign(map=scores["map"].astype(str))
 compared = (shown, tumours.PLACE, tumours.CENTRE)
-pictures.by_group(tt.localisation(named, "class"), "class", "tolerant", compared)
+map_scores.by_group(borders.scores(named, "class"), "class", "tolerant", compared)
 
 # %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95 % cluster-bootstrap intervals. A flat map scores the tumour's share of the image."}}
-by_size = tt.localisation(named, "size")
-by_size = by_size.sort_values("size", key=lambda s: s.map(dict(zip(tt.TERCILES, range(3)))), kind="stable")
-pictures.by_group(by_size, "size", maps=compared)
+by_size = borders.scores(named, "size")
+by_size = by_size.sort_values(
+    "size", key=lambda s: s.map(dict(zip(borders.TERCILES, range(3)))), kind="stable"
+)
+map_scores.by_group(by_size, "size", maps=compared)
 
 # %%
 both = explanations.cells(named, compared, [CLASS_NAMES[c] for c in classes])
 tables.show(
-    tt.wide_localisation(both, "cell").rename(columns={"cell": "Class, size"})[
-        ["Class, size", "Map", *tt.MEASURE_NAMES.values(), "Images"]
+    borders.wide(both, "cell").rename(columns={"cell": "Class, size"})[
+        ["Class, size", "Map", *names.MEASURE_NAMES.values(), "Images"]
     ],
     name="tab-localisation-cells",
     caption="By class and third of the tumour's size (thirds of all tumours here: up to "
-    f"{tt.edges(scores)[0]:.2%} and {tt.edges(scores)[1]:.2%} of the image): "
+    f"{borders.edges(scores)[0]:.2%} and {borders.edges(scores)[1]:.2%} of the image): "
     "mean and 95 % cluster-bootstrap interval.",
     data=both,
 )
 
 # %%
 own = named[named["map"] == shown]
-outcome = tt.localisation(own.assign(right=np.where(own["right"], "right", "wrong")), "right")
+outcome = borders.scores(own.assign(right=np.where(own["right"], "right", "wrong")), "right")
 tables.show(
-    tt.wide_localisation(outcome, "right"),
+    borders.wide(outcome, "right"),
     name="tab-localisation-outcome",
     caption="By whether the answer was right: mean and 95 % cluster-bootstrap interval.",
     data=outcome,
@@ -208,7 +210,7 @@ else:
     tables.show(
         explanations.agreement_table(agreement),
         name="tab-consistency",
-        caption=f"{tt.map_name(shown)}: mean pairwise correlation over {len(main)} seeds, with 95 % cluster-bootstrap intervals, beside "
+        caption=f"{names.map_name(shown)}: mean pairwise correlation over {len(main)} seeds, with 95 % cluster-bootstrap intervals, beside "
         "that of maps of different patients of one class.",
     )
     shared = (
@@ -227,7 +229,7 @@ else:
 
 # %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95 % cluster-bootstrap interval; dotted, in each map's colour, trained maps of different patients."}}
 check = sanity.read(main, chapter.dataset)
-display(Markdown(explanations.NO_CHECK) if check is None else pictures.cascade(check))
+display(Markdown(explanations.NO_CHECK) if check is None else map_scores.cascade(check))
 
 # %% tags=["hide-input"]
 if check is not None:
@@ -235,7 +237,7 @@ if check is not None:
     tables.show(
         explanations.sanity_table(check, seen),
         name="tab-cascade",
-        caption=f"{tt.map_name(seen)}: {int(check['n'].iloc[0])} test images of run {check['run'].iloc[0]} after each step.",
+        caption=f"{names.map_name(seen)}: {int(check['n'].iloc[0])} test images of run {check['run'].iloc[0]} after each step.",
         data=check,
     )
     display(Markdown(explanations.sanity_words(check, {r.key for r in main})))
@@ -252,11 +254,11 @@ cases = explanations.cases(shown_runs, scores[scores["map"] == shown])
 why = gallery.choose(cases)
 record_of = {r.key: r for r in shown_runs}
 picked = cases.loc[sorted(why, key=lambda i: ("misclassified" in why[i], cases.loc[i, "label"], i))]
-borders = gallery.borders(chapter.dataset, picked["row"].tolist())
+outlines = gallery.borders(chapter.dataset, picked["row"].tolist())
 tiles = [
     gallery.Case(
         chapter.dataset.frame["file"].iloc[c.row].rsplit("/", 1)[-1].rsplit(".", 1)[0],
-        small[c.row], c.label, record_of[c.run].probabilities()[c.at], kept[c.run][shown][c.at], borders.get(c.row), c.energy, why[i],
+        small[c.row], c.label, record_of[c.run].probabilities()[c.at], kept[c.run][shown][c.at], outlines.get(c.row), c.energy, why[i],
     )
     for i, c in zip(picked.index, picked.itertuples())
 ]  # fmt: skip
@@ -286,5 +288,5 @@ gallery.show(
     "gallery-cases",
     f"{len(tiles)} cases: {wrong} wrong answers of {len(cases):,} on the test part{'s' if len(shown_runs) > 1 else ''} of seed "
     f"{shown_runs[0].seed}, and right answers with the map most, middling and least inside the tumour. "
-    + ("Borders in light blue." if borders else "Borders are not drawn: the figshare data is not at hand."),
+    + ("Borders in light blue." if outlines else "Borders are not drawn: the figshare data is not at hand."),
 )

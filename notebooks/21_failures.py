@@ -29,44 +29,26 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]
-import itertools
+from IPython.display import Markdown
 
-import numpy as np
-import pandas as pd
-from IPython.display import Markdown, display
-
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.data.preprocess import decode
-from gcaf_lib.evaluation import audit, clustered, folds, tumours, worth
-from gcaf_lib.report import book, failures, figures, overlays, tables
-from gcaf_lib.report import trust as pictures
-from gcaf_lib.report import trust_tables as tt
-from gcaf_lib.report.style import CLASS_NAMES
+from gcaf_lib.display import error_rates, figures, tables
+from gcaf_lib.evaluation import dataset_audit, folds, tumours, worth
+from gcaf_lib.findings import failures
 
-chapter = book.open_chapter("21_failures", profile, overrides, need_images=True)
+chapter = open_chapter("21_failures", profile, overrides, need_images=True)
 main = chapter.records("main", train=True)["Proposed Method"]
 apart = chapter.records("ladder").get("patients", [])
 runs = [r for one in folds.pool(apart) for r in one.parts] or main  # of seeds with equally many folds
-classes = chapter.settings.data.classes
 chapter.strip([*main, *apart])
 
-# %% tags=["hide-input"]
-dataset, clusters = chapter.dataset, splits.clusters(chapter.dataset)
-facts = audit.read(dataset)
+# %%
+dataset, classes = chapter.dataset, chapter.settings.data.classes
+clusters, facts = splits.clusters(dataset), dataset_audit.read(dataset)
 cases = failures.cases(runs, dataset, tumours.read_images(dataset), facts, clusters)
 right = worth.row(runs, clusters, ["accuracy"])["accuracy"]
-where = (
-    "with patients apart"
-    if apart
-    else f"on the `{chapter.settings.data.protocol}` split, as there is none with patients apart"
-)
-display(
-    Markdown(
-        f"Used here: {len(runs)} run{'s' if len(runs) > 1 else ''} {where}. "
-        f"{int(cases['wrong'].sum()):,} of {len(cases):,} answers on {cases['row'].nunique():,} images are wrong; of all images "
-        f"{1 - right.value:.1%} ({1 - right.high:.1%} to {1 - right.low:.1%}, patient groups drawn whole)."
-    )
-)
+Markdown(failures.used(cases, runs, right))
 
 # %% [markdown]
 # ## Which errors
@@ -87,51 +69,18 @@ tables.show(
 # patient is known an image stands with its copies only. Groups are numbers of our own that tell nothing.
 
 # %% mystnb={"image": {"alt": "Share of all errors against the share of patient groups, those with most errors first, beside the band of errors dealt at random."}, "figure": {"name": "fig-error-patients", "caption": "How errors concentrate on patient groups (tumour images only), beside the same number of errors dealt at random to images."}}
-tumour = cases[cases["label"] != list(classes).index("notumor")] if "notumor" in classes else cases
-if tumour["wrong"].sum():
-    each = tumour.groupby("row").agg(wrong=("wrong", "sum"), group=("group", "first"))  # of all runs
-    concentration = failures.spread(each["wrong"].to_numpy(), each["group"].to_numpy())
-    display(pictures.concentration(concentration))
-else:
-    display(Markdown("There is no error on a tumour image, so nothing concentrates."))
-
-# %% tags=["hide-input"]
-by_group = tumour.groupby("group").agg(
-    answers=("wrong", "size"),
-    wrong=("wrong", "sum"),
-    images=("row", "nunique"),
-    label=("label", lambda s: s.mode().iloc[0]),
-)
-text = (
-    f"{len(by_group):,} groups hold the {tumour['row'].nunique():,} tumour images; {(by_group['wrong'] == 0).mean():.0%} of them "
-    f"have no error at all, and {int(((by_group['wrong'] == by_group['answers']) & (by_group['images'] >= 5)).sum())} of the "
-    f"{int((by_group['images'] >= 5).sum())} with five images or more are wrong throughout. "
-)
-if tumour["wrong"].sum():
-    tenth = concentration.iloc[round(0.1 * (len(concentration) - 1))]
-    text += (
-        f"The tenth of the groups with most errors holds {tenth.errors:.0%} of them; by chance it would be {tenth.chance:.0%} "
-        f"({tenth.low:.0%} to {tenth.high:.0%}): "
-        + ("errors cluster in patients, so that images are no independent samples and intervals over images are too narrow."
-           if tenth.errors > tenth.high else "no more than chance explains.")
-    )  # fmt: skip
-display(Markdown(text))
+tumour = failures.of_tumours(cases, classes)
+concentration = failures.concentration(tumour)
+error_rates.concentration(concentration)
 
 # %%
-worst = by_group.sort_values(["wrong", "images"], ascending=False).head(10).reset_index()
+by_group = failures.by_patient(tumour)
 tables.show(
-    pd.DataFrame(
-        {
-            "Group": [f"no. {g}" for g in worst["group"]],
-            "Class": [CLASS_NAMES[classes[k]] for k in worst["label"]],
-            "Images": worst["images"],
-            "Wrong answers": worst["wrong"].astype(int),
-            "Of": worst["answers"],
-        }
-    ),
+    failures.worst(by_group, classes),
     name="tab-error-patients",
     caption="The ten patient groups with the most wrong answers.",
 )
+Markdown(failures.patients_said(by_group, concentration))
 
 # %% [markdown]
 # ## By source
@@ -140,84 +89,30 @@ tables.show(
 # origin; images without a tumour come from elsewhere altogether (chapter 16). The rows compare tumour images only.
 
 # %%
-sources = failures.rates(tumour, "source", [*audit.SOURCES, "phantom"])
-
-
-def rate_table(frame, head):
-    """label, images and error rate with its interval, for people."""
-    return pd.DataFrame(
-        {
-            head: frame["label"],
-            "Answers": frame["n"],
-            "Patient groups": frame["groups"],
-            "Wrong (%)": [tt.span(*(100 * v), 1) for v in frame[["mean", "low", "high"]].to_numpy(float)],
-        }
-    )
-
-
+sources = failures.rates(tumour, "source", [*dataset_audit.SOURCES, "phantom"])
 tables.show(
-    rate_table(sources, "Source"),
+    failures.rates_text(sources, "Source"),
     name="tab-error-source",
     caption="Wrong answers on tumour images by source, with 95 % cluster-bootstrap intervals.",
     data=sources,
 )
-
-# %% tags=["hide-input"]
-pairs = failures.copies(cases)
-if len(pairs):
-    same = clustered.mean(pairs["same"], pairs["group"])
-    text = (
-        f"**One picture, two files.** Pairs of copies (identical, nearly identical or mirrored) that one run judged: {len(pairs):,}. "
-        f"The model gives both the same answer in {same.value:.1%} ({same.low:.1%} to {same.high:.1%}): where it doesn't, "
-        "the mirror, the size or the compression of a file has changed its mind, or what little two nearly identical slices differ in."
-    )
-else:
-    text = "No run judged two copies of one picture."
-display(Markdown(text))
+Markdown(failures.copies_said(failures.copies(cases)))
 
 # %% [markdown]
 # ## By the size of the tumour
 
 # %% mystnb={"image": {"alt": "Error rate by fifth of the tumour's size, with intervals."}, "figure": {"name": "fig-error-size", "caption": "Wrong answers by the tumour's share of the image, in fifths of the tumours with a known border, with 95 % cluster-bootstrap intervals."}}
-sized = tumour[tumour["area"].notna()].copy()
-cuts = np.quantile(sized["area"], [0.2, 0.4, 0.6, 0.8])
-limits = [0, *cuts, sized["area"].max()]
-words = [f"{a:.1%} to {b:.1%}" for a, b in itertools.pairwise(limits)]
-sized["fifth"] = np.asarray(words, dtype=object)[np.searchsorted(cuts, sized["area"])]
-sizes = failures.rates(sized, "fifth", words)
-pictures.error_rates(sizes, "the tumour's share of the image")
+error_rates.error_rates(failures.by_size(tumour), "the tumour's share of the image")
 
 # %%
-lines = []
-for k, c in enumerate(classes):
-    part = sized[sized["label"] == k]
-    if len(part):
-        third = failures.rates(
-            part.assign(third=failures.thirds(part["area"], tt.TERCILES)), "third", tt.TERCILES
-        )
-        lines.append(third.assign(**{"class": CLASS_NAMES[c]}))
-within = pd.concat(lines, ignore_index=True)
+within = failures.by_size_within(tumour, classes)
 tables.show(
-    rate_table(within, "Size within the class").assign(Class=within["class"])[
-        ["Class", "Size within the class", "Answers", "Patient groups", "Wrong (%)"]
-    ],
+    failures.rates_text(within, "Size within the class"),
     name="tab-error-size",
     caption="Wrong answers by thirds of the tumour's size within each class: the classes differ in size, and size alone would pass for class.",
     data=within,
 )
-
-# %% tags=["hide-input"]
-said = []
-for name, part in within.groupby("class", sort=False):
-    part = part.set_index("label")
-    small, large = part.loc[tt.TERCILES[0]], part.loc[tt.TERCILES[2]]
-    if small.low > large.high:
-        said.append(f"{name.lower()}: small ones fail more often")
-    elif small.high < large.low:
-        said.append(f"{name.lower()}: large ones fail more often")
-    else:
-        said.append(f"{name.lower()}: small and large not told apart")
-display(Markdown("Within the classes (comparing intervals, a cautious test): " + "; ".join(said) + "."))
+Markdown(failures.sizes_said(within))
 
 # %% [markdown]
 # ## By the view
@@ -227,9 +122,7 @@ display(Markdown("Within the classes (comparing intervals, a cautious test): " +
 # a stand-in, not the view.
 
 # %% mystnb={"image": {"alt": "Error rate on tumour images by third of the picture's mirror symmetry, with intervals."}, "figure": {"name": "fig-error-view", "caption": "Wrong answers on tumour images by thirds of mirror symmetry (the lowest: mostly views from the side), with 95 % cluster-bootstrap intervals."}}
-seen = tumour.assign(view=failures.thirds(tumour["symmetry"]))
-views = failures.rates(seen, "view", failures.SHARES)
-pictures.error_rates(views, "mirror symmetry of the picture")
+error_rates.error_rates(failures.by_view(tumour), "mirror symmetry of the picture")
 
 # %% [markdown]
 # ## The most confident mistakes
@@ -237,49 +130,17 @@ pictures.error_rates(views, "mirror symmetry of the picture")
 # These no threshold on the confidence would have caught. One an image, the surest first, whatever the run.
 
 # %% mystnb={"image": {"alt": "Up to eight misclassified test images with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-surest-mistakes", "caption": "The wrong answers with the highest confidence over all runs used here, surest first, at most eight, with the probability of each class."}}
-wrong = (
-    cases[~cases["right"]].sort_values("confidence", ascending=False, kind="stable").drop_duplicates("row")
-)
-
-
-def shown(frame):
-    return [overlays.reduced(decode(dataset.root / file)) for file in frame["file"]]
-
-
-top = wrong.head(8)
-columns = [f"p_{c}" for c in classes]
-if len(top):
-    display(figures.predictions_grid(shown(top), top[columns].to_numpy(), top["label"].to_numpy(), classes))
-else:
-    display(Markdown("There is no mistake."))
+wrong = failures.surest(cases)
+figures.predictions(wrong.head(8), dataset.root, classes)
 
 # %%
-if len(top):
-    tables.show(
-        pd.DataFrame(
-            {
-                "File": top["file"],
-                "True class": [CLASS_NAMES[classes[k]] for k in top["label"]],
-                "Named": [CLASS_NAMES[classes[k]] for k in top["predicted"]],
-                "Confidence": top["confidence"].round(3),
-                "Source": top["source"],
-            }
-        ).reset_index(drop=True),
-        name="tab-surest-mistakes",
-        caption="The same mistakes, with their files.",
-    )
-sure = wrong[wrong["confidence"] > 0.9]
-odd = set(audit.mislabelled(facts)["file"])
-display(
-    Markdown(
-        f"{len(sure):,} of the {len(wrong):,} misclassified images were misnamed with a confidence above 0.9 by at least one run"
-        + (
-            f"; {len(odd & set(sure['file']))} of these are among the mislabelled files below."
-            if odd
-            else "."
-        )
-    )
+bad = dataset_audit.mislabelled(facts)
+tables.show(
+    failures.surest_table(wrong.head(8), classes),
+    name="tab-surest-mistakes",
+    caption="The same mistakes, with their files.",
 )
+Markdown(failures.surest_said(wrong, bad))
 
 # %% [markdown]
 # ## The mislabelled images
@@ -288,39 +149,12 @@ display(
 # counts a model that sees the truth as wrong there.
 
 # %% mystnb={"image": {"alt": "The mislabelled files with bars of the four class probabilities as the model gave them, or a note that there are none."}, "figure": {"name": "fig-mislabelled", "caption": "Files whose folder contradicts the archive, with the probabilities of the runs in whose test part they stand (the first of several)."}}
-bad = audit.mislabelled(facts)
-judged = cases[cases["file"].isin(bad["file"])]
-first = judged.drop_duplicates("file")
-if len(first):
-    display(
-        figures.predictions_grid(shown(first), first[columns].to_numpy(), first["label"].to_numpy(), classes)
-    )
-elif len(bad):
-    display(Markdown("None of them stands in the test parts used here."))
-else:
-    display(Markdown("No file of this data contradicts its archive."))
+figures.predictions(cases[cases["file"].isin(bad["file"])].drop_duplicates("file"), dataset.root, classes)
 
 # %%
-if len(bad):
-    answers = judged.groupby("file")["predicted"].agg(lambda s: ", ".join(CLASS_NAMES[classes[k]] for k in s))
-    tables.show(
-        pd.DataFrame(
-            {
-                "File": bad["file"],
-                "Folder": bad["here"].map(CLASS_NAMES),
-                "The archive": bad["class"].map(CLASS_NAMES),
-                "The model, tested on it": bad["file"].map(answers).fillna("not in a test part here"),
-            }
-        ),
-        name="tab-mislabelled-answers",
-        caption="Files whose folder contradicts the archive, and what the model says of them.",
-    )
-    truth = dict(zip(bad["file"], bad["class"]))
-    hits = [classes[k] == truth[f] for f, k in zip(judged["file"], judged["predicted"])]
-    if hits:
-        display(
-            Markdown(
-                f"In {sum(hits)} of {len(hits)} answers on these files the model sides with the archive against the label it is "
-                "scored by. Too few images to move any score; enough to say that a score of 100 % would be an error."
-            )
-        )
+tables.show(
+    failures.mislabelled_table(bad, cases, classes),
+    name="tab-mislabelled-answers",
+    caption="Files whose folder contradicts the archive, and what the model says of them.",
+)
+Markdown(failures.mislabelled_said(bad, cases, classes))

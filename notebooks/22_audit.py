@@ -31,15 +31,17 @@ overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
 import numpy as np
-import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 from sklearn.metrics import classification_report, cohen_kappa_score
 
-from gcaf_lib.evaluation import attainability, significance
-from gcaf_lib.evaluation.attainability import Reported
-from gcaf_lib.report import attainable, audit, book, browser, checks, paper, tables
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import attainable, sortable, tables
+from gcaf_lib.findings import audit
+from gcaf_lib.paper import attainability, checks, registry
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper.attainability import Reported
 
-chapter = book.open_chapter("22_audit", profile, overrides)
+chapter = open_chapter("22_audit", profile, overrides)
 chapter.strip()
 
 # %% [markdown]
@@ -52,38 +54,14 @@ chapter.strip()
 # impossible, and a possible one usually leaves a single $k$.
 
 # %%
-supports = paper.supports()
-rows = []
-for figure in paper.report():
-    kind, _, name = figure.metric.partition("_")
-    if kind in ("accuracy", "recall"):
-        n = supports.get(name, sum(supports.values()))
-        found = attainability.counts(figure.value, figure.decimals, n, percent=True)
-        rows.append(
-            (checks.name(figure.metric), checks.shown(figure), n, " or ".join(map(str, found)) or "none")
-        )
 tables.show(
-    pd.DataFrame(rows, columns=["Figure", "Published", "Images", "Number right"]),
+    audit.grim(),
     name="tab-grim",
     caption="How many images the published accuracy and recalls must have right.",
 )
-
-# %% tags=["hide-input"]
+supports = paper.supports()
 low, high = attainability.implied(supports, checks.known(), "recall_pituitary")
-n = supports["pituitary"]
-top = next(f for f in paper.report() if f.metric == "recall_notumor")
-same = "" if low == high else f" to {round(high * n)}"
-verdict = (
-    "That is more than the recall of the images without a tumour, which the text calls the highest."
-    if 100 * low > top.value
-    else "That does not contradict the text, which calls the recall of the images without a tumour the highest."
-)
-display(
-    Markdown(
-        f"The recall of pituitary tumours is not published, but the rest fixes it: {round(low * n)}{same} of {n}, "
-        f"{100 * low:.2f} %, against {top.value:.2f} % for no tumour. {verdict}"
-    )
-)
+Markdown(audit.missing_recall(low, high, paper.published("§5.4", metric="recall_notumor")))
 
 # %% [markdown]
 # ## A whole report: which figures can be true together
@@ -111,24 +89,8 @@ display(
 
 # %%
 verdicts = attainability.check(supports, checks.reported(paper.report()))
-
-# %% tags=["hide-input"]
-shown = [
-    (
-        checks.name(row.metric),
-        checks.shown(figure),
-        row.attainable,
-        tables.number(row.below, figure.decimals),
-        tables.number(row.above, figure.decimals),
-        ", ".join(map(checks.name, filter(None, row.conflicts.split(", "))))
-        or ("–" if row.attainable else "Table 2's test images alone"),
-    )
-    for figure, row in zip(paper.report(), verdicts.itertuples())
-]
 tables.show(
-    pd.DataFrame(
-        shown, columns=["Figure", "Published", "Can be", "Nearest below", "Nearest above", "Ruled out by"]
-    ),
+    audit.report_table(verdicts),
     name="tab-attainable",
     caption="The published classification report: which figures can be true, and the nearest values that can.",
     data=verdicts,
@@ -137,26 +99,8 @@ tables.show(
 # %% mystnb={"image": {"alt": "Three number lines. On each the published value, a diamond, lies in a gap between the values that whole numbers of images allow: precision of meningioma, F1 of pituitary, Cohen's kappa."}, "figure": {"name": "fig-attainable", "caption": "What can be and what was published. Strokes: the values of the fraction above them. Bars: every κ that a matrix with so many right can have, wherever its errors stand."}}
 attainable.number_lines(attainable.gaps())
 
-# %% tags=["hide-input"]
-wrong = verdicts[verdicts["attainable"].eq(False)]
-units = {f.metric: 10.0**-f.decimals for f in paper.report()}
-near = [
-    np.nanmin(np.abs([row.below - row.published, row.above - row.published])) / units[row.metric]
-    for row in wrong.itertuples()
-]
-display(
-    Markdown(
-        f"{len(wrong)} of {len(verdicts)} figures cannot be true: {', '.join(map(checks.name, wrong['metric']))}. "
-        + (
-            f"The nearest possible values are {min(near):.0f} units of the last printed decimal away or more, so "
-            "cutting digits off in place of rounding would not explain it."
-            if len(wrong) and min(near) > 1
-            else "Cutting digits off in place of rounding might explain some of it."
-            if len(wrong)
-            else "The report is consistent."
-        )
-    )
-)
+# %%
+Markdown(audit.report_said(verdicts))
 
 # %% [markdown]
 # Honest ways to such numbers exist: a figure from another run, from a validation part, an average over runs, a typing error.
@@ -172,11 +116,7 @@ rng = np.random.default_rng(0)
 labels = np.repeat(list(supports), list(supports.values()))
 predicted = np.where(rng.random(len(labels)) < 0.1, rng.choice(list(supports), len(labels)), labels)
 report = classification_report(labels, predicted, output_dict=True)
-told = [Reported("accuracy", round(100 * report["accuracy"], 2), 2, percent=True)]
-for name in supports:
-    for key, metric in (("precision", "precision"), ("recall", "recall"), ("f1-score", "f1")):
-        told.append(Reported(f"{metric}_{name}", round(report[name][key], 4), 4))
-told.append(Reported("kappa", round(cohen_kappa_score(labels, predicted), 4), 4))
+told = audit.told(report, cohen_kappa_score(labels, predicted), list(supports))
 passed = attainability.check(supports, told)["attainable"]
 print(f"{int(passed.eq(True).sum())} of {len(told)} figures can be true")
 
@@ -200,18 +140,9 @@ my_figures = [
 mine = attainability.check(my_supports, my_figures)
 tables.show(mine, name="tab-yours", caption="The worked example: change it.")
 
-# %% tags=["hide-input"]
-bad = mine[mine["attainable"].eq(False)]
-lines = [
-    f"- {row.metric} = {row.published:g} cannot be"
-    + (f" beside {row.conflicts}" if row.conflicts else " on these supports")
-    + f": the nearest values are {tables.number(row.below)} and {tables.number(row.above)}."
-    for row in bad.itertuples()
-]
-low, high = attainability.implied(my_supports, my_figures[:3], "recall_benign")
-known = "The first three figures imply a recall of benign of"
-more = "" if np.isnan(low) else f"{known} {low:.3f}" + (f" to {high:.3f}." if low < high else ".")
-display(Markdown(("\n".join(lines) or "All figures can be true together.") + "\n\n" + more))
+# %%
+implied = attainability.implied(my_supports, my_figures[:3], "recall_benign")
+Markdown(audit.explained(mine, implied, "recall of benign"))
 
 # %% [markdown]
 # ## Tables 4, 5, 6 and 8: one run, or a mean?
@@ -219,33 +150,12 @@ display(Markdown(("\n".join(lines) or "All figures can be true together.") + "\n
 # The tables of ablations and comparisons give an accuracy a row, no spread and no number of runs. An accuracy of a single run is $k/N$; a mean over
 # $r$ runs is $k/(rN)$, a finer grid. The smallest $r$ that fits is a lower bound for the number of runs, if the figure is a mean at all.
 
-# %%
-rivals = attainable.rows()
-total = sum(supports.values())
-(right,) = attainability.counts(checks.main().value, checks.main().decimals, total, percent=True)
-interval = significance.wilson(right, total)
-
 # %% mystnb={"image": {"alt": "Published accuracies of the rows of Tables 4, 5, 6 and 8 as circles beside the shaded 95 percent interval of the main result; hollow circles are values that a single run cannot give."}, "figure": {"name": "fig-rivals", "caption": "The rows that the proposed setting is compared with. Shaded: Wilson 95 % interval of the main result on the test images, taken as independent."}}
+rivals, interval = attainable.rows(), audit.main_interval()
 attainable.rivals(rivals, 100 * interval.low, 100 * interval.high)
 
-# %% tags=["hide-input"]
-mean = rivals[rivals["runs"] != 1]
-inside = rivals[rivals["accuracy"].between(100 * interval.low, 100 * interval.high)]
-fewest = audit.common_runs()
-display(
-    Markdown(
-        f"{len(mean)} of {len(rivals)} rows cannot be single runs on {total} images. "
-        + (
-            f"If all rows are means of equally many runs, these are {fewest} or more. "
-            if fewest and fewest > 1
-            else ""
-        )
-        + f"{len(inside)} of {len(rivals)} rows lie inside the 95 % interval of the main result, "
-        f"{100 * interval.low:.1f} to {100 * interval.high:.1f} %, which a new sample of {total} images alone could "
-        "explain. The interval takes images as independent; slices of one patient are not, so the honest one is wider. Rows on the "
-        "same images can be told apart better than this, by a paired comparison, but for that one needs the predictions."
-    )
-)
+# %%
+Markdown(audit.rivals_said(rivals, interval, registry.common_runs()))
 
 # %% [markdown]
 # ## The registry
@@ -256,19 +166,17 @@ display(
 # contradiction.
 
 # %%
-registry = audit.registry()
+every = registry.registry()
 tables.show(
-    audit.readable(audit.errors(registry)),
+    registry.readable(registry.errors(every)),
     name="tab-registry",
     caption="The contradiction registry: what can't be, and what contradicts itself or the data.",
-    data=registry,
+    data=every,
 )
 
-# %% tags=["hide-input"]
-display(Markdown(f"{audit.summary(registry)} All of them, to search:"))
-
-# %% tags=["hide-input"]
-browser.show(audit.readable(registry), "all-checks", "Every check of the audit, those that hold included")
+# %%
+sortable.show(registry.readable(every), "all-checks", "Every check of the audit, those that hold included")
+Markdown(registry.summary(every))
 
 # %% [markdown]
 # ## What this cannot see

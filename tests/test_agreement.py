@@ -14,7 +14,8 @@ from typing import NamedTuple
 import bs4
 import pytest
 
-from gcaf_lib.report import ablation, paper
+from gcaf_lib.findings import ablation
+from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gcaf_lib.book import datasheet
+from gcaf_lib.book.chapter import checkout
 from gcaf_lib.data import exposure, splits, twins
 from gcaf_lib.data.dataset import Dataset, data_hash, index, open_dataset
-from gcaf_lib.evaluation import audit, shortcuts
-from gcaf_lib.report import browser, copies, datasheet, literature
-from gcaf_lib.report.chapter import checkout
+from gcaf_lib.display import sortable
+from gcaf_lib.evaluation import dataset_audit, hints
+from gcaf_lib.findings import dataset
+from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES, DataSettings
 
 
@@ -24,16 +27,16 @@ def test_copies_and_examples():
             "sha256": ["x", "x", "y"],
         }
     )
-    copies = audit.copies(frame)
+    copies = dataset_audit.copies(frame)
     assert copies[["files", "training", "testing", "classes"]].to_numpy().tolist() == [[2, 1, 1, 1]]
     table = pd.DataFrame(
         {"file": names, "group": 7, "turn": ["as it is", "as it is", "both"], "similarity": 1.0}
     )
-    facts = audit.Audit(table, pd.DataFrame(columns=["file", "class", "mirrored"]), *[None] * 4)
-    assert audit.examples(frame, facts)["kind"].tolist() == ["identical", "both"]
-    assert audit.families(frame, facts) == [names]
-    assert audit.contradictions(facts).to_numpy().tolist() == [[names[2], names[0]]]
-    group = audit.group_list(frame, facts).iloc[0]
+    facts = dataset_audit.Audit(table, pd.DataFrame(columns=["file", "class", "mirrored"]), *[None] * 4)
+    assert dataset_audit.examples(frame, facts)["kind"].tolist() == ["identical", "both"]
+    assert dataset_audit.families(frame, facts) == [names]
+    assert dataset_audit.contradictions(facts).to_numpy().tolist() == [[names[2], names[0]]]
+    group = dataset_audit.group_list(frame, facts).iloc[0]
     assert (group["files"], group["identical"], group["classes"]) == (3, 2, "glioma, pituitary")
 
 
@@ -42,7 +45,7 @@ def test_pairs_are_counted_by_their_kind_and_mixed_ones_nowhere():
     found = pd.DataFrame(
         {"left": [0, 1, 2], "right": [1, 2, 3], "similarity": [0.7, 0.8, 0.9], "turn": [0, 1, 2]}
     )
-    table = audit.similarity_table(found, labels, None, None)
+    table = dataset_audit.similarity_table(found, labels, None, None)
     counts = {kind: part[list(twins.TURNS)].sum().tolist() for kind, part in table.groupby("kind")}
     assert counts == {"tumour": [1, 0, 0, 0], "notumor": [0, 0, 1, 0]}
 
@@ -60,7 +63,7 @@ def test_pairs_around_the_bars_are_of_the_bar_that_holds_for_them():
     ]
     found = pd.DataFrame(pairs, columns=["left", "right", "similarity"]).assign(turn=0)
     known = np.isin(np.arange(11), [0, 4])
-    table = audit.around_table(np.array(list("abcdefghijk")), known, found)
+    table = dataset_audit.around_table(np.array(list("abcdefghijk")), known, found)
     rows = {(r.patients, r.side, r.left + r.right) for r in table.itertuples()}
     assert rows == {
         ("known", "above", "ab"), ("known", "below", "ef"),
@@ -71,11 +74,11 @@ def test_pairs_around_the_bars_are_of_the_bar_that_holds_for_them():
 def test_phantoms_are_audited_on_the_spot(phantom_root):
     frame = index(phantom_root)
     dataset = Dataset(phantom_root, frame, data_hash(frame), "PHANTOM DATA")
-    facts = audit.read(dataset)
+    facts = dataset_audit.read(dataset)
     assert (facts.twins["turn"] == "left-right").any() and not len(facts.slices)
     assert (facts.patients["patients"] > 0).all() and set(facts.similarity["kind"]) == {"notumor", "tumour"}
     assert facts.pictures["pictures"].iloc[-1] < facts.pictures["files"].iloc[-1] == len(frame)
-    table, tracks = shortcuts.read(dataset)
+    table, tracks = hints.read(dataset)
     assert set(table["protocol"]) == set(splits.MANIFESTS)
     assert set(tracks["track"]) == {"three classes", "tumour or not", "canonical"}
 
@@ -84,14 +87,14 @@ def test_phantoms_are_audited_on_the_spot(phantom_root):
 
 
 @pytest.fixture(scope="module")
-def facts() -> audit.Audit:
-    return audit.read(datasheet.published())
+def facts() -> dataset_audit.Audit:
+    return dataset_audit.read(dataset_audit.published())
 
 
 def test_committed_audit_agrees_with_manifest_and_splits(facts):
-    data = datasheet.published()
+    data = dataset_audit.published()
     assert len(facts.slices) == 4750 and facts.slices["mirrored"].sum() == 3064
-    assert len(audit.mislabelled(facts)) == 4 and len(audit.contradictions(facts)) == 4
+    assert len(dataset_audit.mislabelled(facts)) == 4 and len(dataset_audit.contradictions(facts)) == 4
     group = splits.read("twins", data)[0].set_index("file")["group"]
     assert (facts.twins.set_index("file")["group"] == group[facts.twins["file"]]).all()
     alone = group[~group.index.isin(facts.twins["file"])]
@@ -107,7 +110,7 @@ def test_committed_tables_hold_no_patient_numbers(facts):
 
 
 def test_committed_exposure_falls_to_nothing_where_patients_are_apart():
-    table = exposure.read(datasheet.published())
+    table = exposure.read(dataset_audit.published())
     total = table[table["class"] == "all"].set_index("protocol")
     assert list(table) == exposure.COLUMNS and (table.groupby("protocol")["images"].max() > 700).all()
     assert total.loc["paper", "with_copy"] > 0.5 and total.loc["paper", "with_patient"] > 0.5
@@ -117,7 +120,7 @@ def test_committed_exposure_falls_to_nothing_where_patients_are_apart():
 
 
 def test_committed_pictures_are_the_groups_of_the_manifest(facts):
-    data = datasheet.published()
+    data = dataset_audit.published()
     group = splits.read("twins", data)[0]["group"]
     table = facts.pictures.set_index("class")
     assert table["pictures"]["all"] == group.nunique() and table["files"]["all"] == len(data.frame)
@@ -127,35 +130,35 @@ def test_committed_pictures_are_the_groups_of_the_manifest(facts):
 
 
 def test_what_the_eye_saw_is_of_the_committed_pairs(facts):
-    seen = copies.looked_at(facts)
+    seen = dataset.looked_at(facts)
     assert (seen["same"] != "").all() and set(seen["same"]) <= {"yes", "no", "unsure"}
-    assert set(copies.candidates(datasheet.published().frame, facts)["file"]) == set(
-        audit.candidates()["file"]
+    assert set(dataset.candidates(dataset_audit.published().frame, facts)["file"]) == set(
+        dataset_audit.candidates()["file"]
     )
 
 
 def test_sentences_of_the_audit_at_their_turning_points(facts):
-    frame = datasheet.published().frame
-    assert "notumor" in copies.pictures_said(frame, facts)
-    once = audit.replace(
+    frame = dataset_audit.published().frame
+    assert "notumor" in dataset.pictures_said(frame, facts)
+    once = dataset_audit.replace(
         facts,
         twins=facts.twins[:0],
         pictures=facts.pictures.assign(files=facts.pictures["pictures"]),
     )
-    assert "Most of the repetition" not in copies.pictures_said(frame, once)
-    assert "no radiologists" in copies.eye_said(copies.looked_at(facts))
-    assert copies.eye_said(copies.looked_at(facts).assign(same="")) == "Nobody has looked at these pairs."
-    assert copies.candidates_said(copies.candidates(frame[:0], facts)) == "The phantoms have none."
+    assert "Most of the repetition" not in dataset.pictures_said(frame, once)
+    assert "no radiologists" in dataset.eye_said(dataset.looked_at(facts))
+    assert dataset.eye_said(dataset.looked_at(facts).assign(same="")) == "Nobody has looked at these pairs."
+    assert dataset.candidates_said(dataset.candidates(frame[:0], facts)) == "The phantoms have none."
     known = np.ones(len(frame), bool)
-    assert "Every phantom" in copies.patients_said(frame, facts, known)
-    assert "2,000 notumor files" in copies.patients_said(frame, facts, (frame["label"] != 2).to_numpy())
+    assert "Every phantom" in dataset.patients_said(frame, facts, known)
+    assert "2,000 notumor files" in dataset.patients_said(frame, facts, (frame["label"] != 2).to_numpy())
     shares = pd.Series([0.9, 0.95, 0.1, 0.9], index=CLASSES)
-    assert "nearly answers" in copies.sizes_said(shares, "512×512")
-    assert "a hint" in copies.sizes_said(shares * 0 + 0.5, "512×512")
+    assert "nearly answers" in dataset.sizes_said(shares, "512×512")
+    assert "a hint" in dataset.sizes_said(shares * 0 + 0.5, "512×512")
 
 
 def test_committed_audit_follows_from_the_images(real_data, figshare_tables, facts):
-    fresh = audit.compute(open_dataset(DataSettings(), real_data), figshare_tables)
+    fresh = dataset_audit.compute(open_dataset(DataSettings(), real_data), figshare_tables)
     pd.testing.assert_frame_equal(fresh.twins, facts.twins, check_dtype=False, atol=2e-4)
     pd.testing.assert_frame_equal(fresh.pictures, facts.pictures, check_dtype=False)
     pd.testing.assert_frame_equal(fresh.slices, facts.slices, check_dtype=False, atol=2e-4)
@@ -164,8 +167,8 @@ def test_committed_audit_follows_from_the_images(real_data, figshare_tables, fac
 
 def test_committed_shortcuts_are_whole():
     table = pd.read_csv(splits.folder().parent / "shortcuts.csv")
-    assert tuple(table.columns) == shortcuts.COLUMNS
-    assert set(table["protocol"]) == set(shortcuts.PROTOCOLS)
+    assert tuple(table.columns) == hints.COLUMNS
+    assert set(table["protocol"]) == set(hints.PROTOCOLS)
     presence = table[(table["track"] == "tumour or not") & (table["floor"] == "size")]
     assert (presence["accuracy"] > 0.9).all()
 
@@ -173,7 +176,7 @@ def test_committed_shortcuts_are_whole():
 def test_datasheet_is_todays():
     for name, text in datasheet.text().items():
         path = checkout() / "book" / "_generated" / f"datasheet_{name}.md"
-        assert path.read_text(encoding="utf-8") == text, "run `python -m gcaf_lib.report.datasheet`"
+        assert path.read_text(encoding="utf-8") == text, "run `python -m gcaf_lib.book.datasheet`"
 
 
 # --- what shows them ---
@@ -181,12 +184,12 @@ def test_datasheet_is_todays():
 
 def test_browser_needs_no_network_and_escapes():
     frame = pd.DataFrame({"n": [2, 10], "what": ["a</script><b>", "c"], "names": ["x y", "z"]})
-    page = browser.browse(frame, "tab-x", "Two & more", ("names",))
+    page = sortable.browse(frame, "tab-x", "Two & more", ("names",))
     assert not re.search(r"https?:|src=|@import|fetch\(", page)
     assert page.count("</script>") == 1 and "Two &amp; more" in page
     assert page.count('aria-sort="none"') == 3 and 'role="status"' in page
     with pytest.raises(ValueError, match="too many"):
-        browser.browse(pd.DataFrame({"x": ["y" * 100] * 20_000}), "big", "")
+        sortable.browse(pd.DataFrame({"x": ["y" * 100] * 20_000}), "big", "")
 
 
 def test_literature_prints_what_was_reported():

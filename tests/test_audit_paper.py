@@ -11,32 +11,25 @@ import pandas as pd
 import pytest
 
 from gcaf_lib import cli
-from gcaf_lib.evaluation import attainability
-from gcaf_lib.report import (
-    attainable,
-    audit,
-    checklist,
-    checks,
-    claims,
-    frontpage,
-    modelcard,
-    paper,
-    scorecard,
-)
-from gcaf_lib.report.chapter import checkout
+from gcaf_lib.book import checklist, contradictions, frontpage, modelcard
+from gcaf_lib.book.chapter import checkout
+from gcaf_lib.display import attainable
+from gcaf_lib.findings import scorecard
+from gcaf_lib.paper import attainability, checks, claims, registry
+from gcaf_lib.paper import published as paper
 
 
 @pytest.fixture(scope="module")
-def registry():
-    return audit.registry()
+def every():
+    return registry.registry()
 
 
-def rows(registry, verdict):
-    return registry[registry["verdict"] == verdict]
+def rows(every, verdict):
+    return every[every["verdict"] == verdict]
 
 
-def test_it_finds_what_cannot_be_true(registry):
-    wrong = rows(registry, checks.IMPOSSIBLE)
+def test_it_finds_what_cannot_be_true(every):
+    wrong = rows(every, checks.IMPOSSIBLE)
     assert wrong["claim"].str.split(" is ").str[0].tolist() == [
         "precision of meningioma",
         "F1 of pituitary",
@@ -47,13 +40,13 @@ def test_it_finds_what_cannot_be_true(registry):
     assert "672 right give 0.9409 to 0.9412, 673 right give 0.9428 to 0.9431" in wrong["check"].iloc[2]
 
 
-def test_it_finds_the_contradictions(registry):
-    found = "\n".join(rows(registry, checks.CONTRADICTION)["claim"])
+def test_it_finds_the_contradictions(every):
+    found = "\n".join(rows(every, checks.CONTRADICTION)["claim"])
     for words in ("label smoothing ε", "class balance α", "by hand", "is the highest", "macro ROC-AUC"):
         assert words in found
-    highest = registry[registry["claim"].str.contains("highest")]["check"].item()
+    highest = every[every["claim"].str.contains("highest")]["check"].item()
     assert "171 of 176" in highest and "97.16 %" in highest
-    data = rows(registry, checks.DATA)
+    data = rows(every, checks.DATA)
     assert data["place"].tolist() == ["§5.1", "§5.1"]
     assert (
         "T1-weighted" in data["claim"].iloc[0]
@@ -61,21 +54,21 @@ def test_it_finds_the_contradictions(registry):
     )
 
 
-def test_it_leaves_alone_what_holds(registry):
-    holds = rows(registry, checks.HOLDS)
+def test_it_leaves_alone_what_holds(every):
+    holds = rows(every, checks.HOLDS)
     for words in ("accuracy is 95.73 %", "recall of glioma", "macro AP", "7,023 images in three parts"):
         assert holds["claim"].str.contains(words, regex=False).any(), words
-    assert list(registry) == ["place", "claim", "check", "verdict", "default"]
-    assert not registry.isna().any(axis=None) and registry["check"].str.len().min() > 10
-    assert len(registry) == registry[["place", "claim"]].drop_duplicates().shape[0]
+    assert list(every) == ["place", "claim", "check", "verdict", "default"]
+    assert not every.isna().any(axis=None) and every["check"].str.len().min() > 10
+    assert len(every) == every[["place", "claim"]].drop_duplicates().shape[0]
 
 
-def test_single_runs_and_means(registry):
+def test_single_runs_and_means(every):
     n = 703
-    several = rows(registry, checks.RUNS).set_index("place")["check"]
+    several = rows(every, checks.RUNS).set_index("place")["check"]
     assert "Without Mixup & EMA: 93.47 % (mean of 8 runs at least)" in several["Table 5"]
     assert "6 of 13 rows are k/703" in several["Table 8"]
-    fewest = audit.common_runs()
+    fewest = registry.common_runs()
     figures = [f for place in claims.TABLES for f in paper.find(place, metric="accuracy")]
     for runs, expected in ((fewest, True), (fewest - 1, False)):
         means = np.arange(runs * n + 1) / (runs * n) * 100
@@ -83,10 +76,10 @@ def test_single_runs_and_means(registry):
         assert all(near) == expected
 
 
-def test_the_interval_and_the_gaps_inside_it(registry):
-    interval = registry[registry["claim"].str.contains("without an interval")]["check"].item()
+def test_the_interval_and_the_gaps_inside_it(every):
+    interval = every[every["claim"].str.contains("without an interval")]["check"].item()
     assert interval.startswith("673 of 703") and "94.0 to 97.0 %" in interval
-    inside = rows(registry, checks.INSIDE).set_index("place")["check"]
+    inside = rows(every, checks.INSIDE).set_index("place")["check"]
     assert inside["Table 5"].startswith("2 of 3") and inside["Table 8"].startswith("9 of 9")
 
 
@@ -122,7 +115,7 @@ def test_a_consistent_report_passes(monkeypatch):
 
 def test_a_missing_audit_of_the_dataset_is_said(monkeypatch):
     from gcaf_lib.data.dataset import DataError
-    from gcaf_lib.evaluation import audit as data_audit
+    from gcaf_lib.evaluation import dataset_audit as data_audit
 
     def lost(_dataset):
         raise DataError("twins.csv is missing")
@@ -134,7 +127,7 @@ def test_a_missing_audit_of_the_dataset_is_said(monkeypatch):
 
 
 def test_the_scorecard_says_what_cannot_be_true():
-    wrong = audit.impossible()
+    wrong = registry.impossible()
     assert ("Table 7", "Cohen's Kappa", "kappa") in wrong
     assert ("§5.4", paper.PROPOSED, "precision_meningioma") in wrong
     assert not any(metric.startswith(("accuracy", "recall")) for _, _, metric in wrong)
@@ -152,16 +145,16 @@ def test_the_front_page_passes_them_on(monkeypatch, tmp_path):
     monkeypatch.setattr(scorecard, "scorecard", card)
     with pytest.raises(StopIteration):
         frontpage.write("cpu", tmp_path, tmp_path)
-    assert seen["impossible"] == audit.impossible()
+    assert seen["impossible"] == registry.impossible()
 
 
-def test_committed_registry_is_todays(registry):
+def test_committed_registry_is_todays(every):
     root = checkout()
     with (root / "results" / "audit.csv").open(encoding="utf-8", newline="") as stream:
         committed = list(csv.DictReader(stream))
-    assert committed == registry.to_dict("records"), "run `gcaf audit`"
+    assert committed == every.to_dict("records"), "run `gcaf audit`"
     page = (root / "book" / "_generated" / "audit.md").read_text(encoding="utf-8")
-    assert page == audit.page(registry), "run `gcaf audit`"
+    assert page == contradictions.page(every), "run `gcaf audit`"
 
 
 def test_pictures_draw_what_was_computed():
@@ -179,32 +172,32 @@ def test_pictures_draw_what_was_computed():
 # --- the command ---
 
 
-def test_gcaf_audit_prints_writes_and_passes(tmp_path, monkeypatch, capsys, registry):
+def test_gcaf_audit_prints_writes_and_passes(tmp_path, monkeypatch, capsys, every):
     monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
     page = checkout() / "book" / "_generated" / "audit.md"
     before = page.stat().st_mtime_ns
     assert cli.main(["audit"]) == 0
     out, err = capsys.readouterr()
-    assert "CAN'T BE TRUE (4)" in out and out.endswith(audit.summary(registry) + "\n")
+    assert "CAN'T BE TRUE (4)" in out and out.endswith(registry.summary(every) + "\n")
     assert err.strip() == f"wrote {tmp_path / 'audit.csv'}"
     assert max(map(len, out.splitlines()[:-1])) <= 100
     assert (tmp_path / "audit.csv").read_text().startswith("place,claim,check,verdict,default\n")
     assert page.stat().st_mtime_ns == before
 
 
-def test_gcaf_audit_strict_fails_where_there_is_a_contradiction(tmp_path, monkeypatch, capsys, registry):
+def test_gcaf_audit_strict_fails_where_there_is_a_contradiction(tmp_path, monkeypatch, capsys, every):
     target = tmp_path / "registry.csv"
-    monkeypatch.setattr(audit, "registry", lambda: registry)
+    monkeypatch.setattr(registry, "registry", lambda: every)
     assert cli.main(["audit", "--strict", "--json", "--out", str(target)]) == 1
     listed = json.loads(capsys.readouterr().out)
-    assert listed == registry.to_dict("records") and target.is_file()
-    clean = rows(registry, checks.HOLDS).reset_index(drop=True)
-    monkeypatch.setattr(audit, "registry", lambda: clean)
+    assert listed == every.to_dict("records") and target.is_file()
+    clean = rows(every, checks.HOLDS).reset_index(drop=True)
+    monkeypatch.setattr(registry, "registry", lambda: clean)
     assert cli.main(["audit", "--strict", "--out", str(target)]) == 0
 
 
-def test_gcaf_audit_where_it_cannot_write(tmp_path, monkeypatch, capsys, registry):
-    monkeypatch.setattr(audit, "registry", lambda: registry)
+def test_gcaf_audit_where_it_cannot_write(tmp_path, monkeypatch, capsys, every):
+    monkeypatch.setattr(registry, "registry", lambda: every)
     blocked = tmp_path / "file"
     blocked.write_text("")
     assert cli.main(["audit", "--out", str(blocked / "audit.csv")]) == 2
@@ -244,7 +237,7 @@ def test_checklist_has_every_item_and_its_links_lead_somewhere():
 def test_committed_checklist_is_todays():
     page = checkout() / "book" / "_generated" / "claim.md"
     today = checklist.text(checkout() / "notebooks")
-    assert page.read_text(encoding="utf-8") == today, "run `python -m gcaf_lib.report.checklist`"
+    assert page.read_text(encoding="utf-8") == today, "run `python -m gcaf_lib.book.checklist`"
 
 
 def test_model_card_says_what_was_run_and_what_was_not():

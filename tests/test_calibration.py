@@ -129,5 +129,5 @@ def test_net_benefit_by_hand_and_its_limits():
     assert everyone.model.item() == pytest.approx(1) == everyone["all"].item()
     with pytest.raises(ValueError, match="between 0 and 1"):
         cal.net_benefit(labels, probs, 0, [1.0])
-    with pytest.raises(ValueError, match="no validation"):
+    with pytest.raises(ValueError, match="no samples"):
         cal.temperature([], np.zeros((0, 4)))

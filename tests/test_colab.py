@@ -12,17 +12,17 @@ import pytest
 import standin
 
 from gcaf_lib import colab
-from gcaf_lib.report import pairs
+from gcaf_lib.book import notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "pyproject.toml").is_file():
     pytest.skip("these tests read the checkout", allow_module_level=True)
-SOURCES = pairs.sources(ROOT / "notebooks")
+SOURCES = notebooks.sources(ROOT / "notebooks")
 
 
 def set_up_cell(source: Path) -> str:
     cells = json.loads(source.with_suffix(".ipynb").read_text())["cells"]
-    (cell,) = [c for c in cells if c["id"] == pairs.COLAB_TAG]
+    (cell,) = [c for c in cells if c["id"] == notebooks.COLAB_TAG]
     assert cells.index(cell) == 1, "right below the heading, before anything is imported"
     return "".join(cell["source"])
 
@@ -46,11 +46,11 @@ def test_saving_the_pair_does_not_carry_the_cell_into_the_source(tmp_path):
     (tmp_path / "_config.yml").write_text((ROOT / "_config.yml").read_text())
     source = tmp_path / "notebooks" / SOURCES[0].name
     source.write_text(SOURCES[0].read_text())
-    clean = pairs.clean_notebook(source)
+    clean = notebooks.clean_notebook(source)
     jupytext.write(clean, source, fmt="py:percent")
     assert "google.colab" in source.read_text()
-    assert pairs.clean_notebook(source).cells == clean.cells
-    assert not [c for c in pairs.plain_notebook(source).cells if "google.colab" in c.source]
+    assert notebooks.clean_notebook(source).cells == clean.cells
+    assert not [c for c in notebooks.plain_notebook(source).cells if "google.colab" in c.source]
 
 
 def test_cell_does_nothing_outside_colab(monkeypatch):

@@ -6,8 +6,8 @@ import pytest
 
 from gcaf_lib.evaluation import control, sanity, tumours
 from gcaf_lib.evaluation import localisation as loc
-from gcaf_lib.evaluation.significance import Interval
-from gcaf_lib.report import explanations
+from gcaf_lib.evaluation.intervals import Interval
+from gcaf_lib.findings import explanations
 
 # --- the yardstick: pairs drawn at random ---
 

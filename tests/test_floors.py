@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from gcaf_lib.data import splits, thumbnails
 from gcaf_lib.data.dataset import Dataset, data_hash, open_dataset
-from gcaf_lib.evaluation import floors, shortcuts
+from gcaf_lib.evaluation import floors, hints
 from gcaf_lib.settings import DataSettings, results_dir
 
 
@@ -249,8 +249,8 @@ def test_each_track_of_the_shortcuts_asks_what_it_says(phantom_root, monkeypatch
         return labels[test]
 
     monkeypatch.setattr(floors, "predict", answers)
-    monkeypatch.setattr(shortcuts, "canonical_features", lambda dataset: "re-encoded")
-    table = shortcuts.table(dataset, "as it is")
+    monkeypatch.setattr(hints, "canonical_features", lambda dataset: "re-encoded")
+    table = hints.table(dataset, "as it is")
     assert asked == (
         {("as it is", floor, (0, 1, 3)) for floor in floors.FLOORS}
         | {("as it is", floor, (0, 1)) for floor in ("size", "border")}
@@ -259,7 +259,7 @@ def test_each_track_of_the_shortcuts_asks_what_it_says(phantom_root, monkeypatch
     assert set(zip(table["track"], table["protocol"])) == {
         (track, protocol)
         for track in ("three classes", "tumour or not", "canonical")
-        for protocol in shortcuts.PROTOCOLS
+        for protocol in hints.PROTOCOLS
     }
     n = table[table["protocol"] == splits.FIVEFOLD].groupby("track")["n"].unique()
     assert [list(n[t]) for t in ("three classes", "tumour or not")] == [[(truth != 2).sum()], [len(truth)]]

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sk
 
 from gcaf_lib.evaluation import metrics
-from gcaf_lib.report import paper
+from gcaf_lib.paper import published as paper
 
 LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 3])
 

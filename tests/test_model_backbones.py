@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from gcaf_lib.model import backbones, blocks, classifier
+from gcaf_lib.model import backbones, blocks, classifier, gradients
 from gcaf_lib.settings import BACKBONES, ModelSettings
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
@@ -167,6 +167,15 @@ def test_no_network_says_what_to_do(monkeypatch, tmp_path):
         backbones.load_imagenet(model, "vgg19")
     for part in ("https://", "vgg19", ".keras/models", "model.weights=in-domain", "model.weights=FOLDER"):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["gelu", "swish"])
+def test_an_activation_of_ours_is_keras_s(name):
+    x = np.linspace(-12, 12, 2001).astype("float32")
+    ours, theirs = getattr(blocks, name), getattr(keras.activations, name)
+    np.testing.assert_allclose(arrays(ours(x)), arrays(theirs(x)), atol=2e-6)
+    slopes = [gradients.value_and_gradient(lambda v, f=f: ops.sum(f(v)), x)[1] for f in (ours, theirs)]
+    np.testing.assert_allclose(*map(arrays, slopes), atol=2e-6)
 
 
 def test_cbam_is_its_formula():

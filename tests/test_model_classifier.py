@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from gcaf_lib.model import classifier
+from gcaf_lib.model import backend, classifier
 from gcaf_lib.settings import BACKBONES, FUSIONS, ModelSettings
 
 PAIR = ("efficientnetv2-s", "convnext-tiny")
@@ -169,6 +169,25 @@ def test_freeze_thaw_unfreeze(model):
     classifier.thaw(model)
 
 
+@pytest.mark.parametrize("keys", [PAIR, ("vgg19",), ("resnet50-cbam",)])
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_the_cut_leaves_the_model_as_it_is_and_every_training_weight_behind_it(keys, share):
+    native = {} if len(keys) == 2 else {"normalisation": "native"}
+    model = classifier.build(mini(*keys, **native), 64, 4, seed=1)
+    classifier.unfreeze(model, share)
+    still, moving = classifier.cut(model)
+    got = arrays(moving(still(IMAGES)))
+    np.testing.assert_allclose(got, arrays(model(IMAGES)), atol=1e-5)
+    assert not still.trainable_weights
+    assert {id(w) for w in moving.trainable_weights} == {id(w) for w in model.trainable_weights}
+    if not share and "resnet50-cbam" not in keys:  # with frozen backbones no map passes the cut, but its mean
+        assert all(len(x.shape) == 2 for x in keras.tree.flatten(still.output))
+    for weight in model.trainable_weights:  # training moves what comes behind the cut alone
+        weight.assign(weight + 0.1)
+    np.testing.assert_allclose(arrays(moving(still(IMAGES))), arrays(model(IMAGES)), atol=1e-4)
+    assert not np.allclose(arrays(model(IMAGES)), got)
+
+
 def test_batch_normalisation_rests_unless_thawed():
     model = classifier.build(mini("efficientnetv2-s", dropout=0.0), 64)
     norms = [la for la in model.layers if isinstance(la, layers.BatchNormalization)]
@@ -201,15 +220,25 @@ def test_backbone_weights_travel_between_models(model, key, tmp_path):
 
 
 def test_mixed_precision_keeps_the_ends_in_float32():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = classifier.build(mini(), 64)
-    finally:
-        keras.config.set_dtype_policy("float32")
+    model = classifier.build(mini(), 64, dtype="mixed_bfloat16")
     assert keras.backend.standardize_dtype(model(IMAGES).dtype) == "float32"
     assert model.get_layer("efficientnetv2-s_stem_conv").compute_dtype == "bfloat16"
     kept = ("normalisation", "features_", "pool_", "project_", "norm_", "fusion", "logits")
     assert all(la.compute_dtype == "float32" for la in model.layers if la.name.startswith(kept))
+
+
+def test_a_model_has_its_own_precision_whatever_stands_globally():
+    """Built after a bfloat16 run in the same process it was bfloat16 too, and its answers others."""
+    plain, rough = (classifier.build(mini(), 64, seed=1, dtype=d) for d in ("float32", "mixed_bfloat16"))
+    assert keras.config.dtype_policy().name == "float32"
+    with backend.precision("mixed_bfloat16"):
+        again = classifier.build(mini(), 64, seed=1)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        np.testing.assert_array_equal(again(IMAGES), plain(IMAGES))
+    with pytest.raises(ZeroDivisionError), backend.precision("mixed_bfloat16"):
+        1 / 0  # noqa: B018
+    assert keras.config.dtype_policy().name == "float32"
+    assert not np.array_equal(rough(IMAGES), plain(IMAGES))
 
 
 TWIN = """

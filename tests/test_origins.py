@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from gcaf_lib import origins
-from gcaf_lib.report import pairs
+from gcaf_lib.book import notebooks
+from gcaf_lib.site import origins
 
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "pyproject.toml").is_file():
     pytest.skip("these tests read the checkout", allow_module_level=True)
-SOURCES = pairs.sources(ROOT / "notebooks")
+SOURCES = notebooks.sources(ROOT / "notebooks")
 REPOSITORY = origins.Repository("https://example.org/book", "main")
 INFO = {"commit": "c" * 40, "dirty": False, "records": {"a" * 12: "1", "b" * 12: "2"}, "phantoms": False}
 STRIP = f"<dl><dt>Commit</dt><dd>{'c' * 40}</dd><dt>Runs</dt><dd>2 ({'a' * 12}, {'b' * 12})</dd></dl>"
@@ -24,7 +24,7 @@ STRIP = f"<dl><dt>Commit</dt><dd>{'c' * 40}</dd><dt>Runs</dt><dd>2 ({'a' * 12}, 
 def test_lines_are_those_of_the_cell(source):
     text = source.read_text(encoding="utf-8")
     lines, spans = text.splitlines(), origins.spans(text)
-    cells = pairs.plain_notebook(source).cells
+    cells = notebooks.plain_notebook(source).cells
     assert len(spans) == len(cells)
     for cell, (first, last) in zip(cells, spans):
         if cell.cell_type == "code":

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import gcaf_lib
+import gcaf_lib.settings
 
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "pyproject.toml").is_file():
@@ -61,7 +62,7 @@ def test_supported_pythons_are_3_11_to_3_13():
 
 
 def test_extras_are_those_the_docs_name():
-    assert set(EXTRAS) == {"book", "dev", "dask", "gpu", "jax"}
+    assert set(EXTRAS) == {"book", "dev", "dask", "gpu", "jax", "transfer"}
     assert {str(r) for r in EXTRAS["dask"]} <= {str(r) for r in EXTRAS["dev"]}
     text = (ROOT / "README.md").read_text() + (ROOT / "DEVELOPERS.md").read_text()
     for named in re.findall(r"\.\[([a-z,]+)\]", text):
@@ -85,7 +86,7 @@ def test_versions_agree():
 
 
 def test_package_data_is_in_the_package():
-    for profile in ("demo", "cpu", "paper"):
+    for profile in gcaf_lib.settings.PROFILES:
         assert (ROOT / "gcaf_lib" / "profiles" / f"{profile}.yaml").is_file()
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     assert set(setuptools["package-data"]["gcaf_lib"]) == {"profiles/*.yaml", "data/*.csv"}

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib import settings
-from gcaf_lib.report import paper
+from gcaf_lib.paper import published as paper
 
 
 def test_each_figure_stands_once_and_has_the_decimals_it_says():

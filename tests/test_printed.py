@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from gcaf_lib import printed, site
+from gcaf_lib.site import printed, selfcontained
 
 MATHJAX = '<script defer="defer" src="_static/mathjax/tex-svg-full.js?v=1"></script>'
 THEBE = '<script>const THEBE_JS_URL = "https://unpkg.com/x"; const thebe_selector = ".cell"</script>'
@@ -17,14 +17,14 @@ def page(body: str) -> str:
 def test_a_number_and_its_spread_stay_together():
     cell = '<td class="text-right"><p>0.94 ± 0.01 (n = 3)</p></td><td><p>a ± 1</p></td>'
     kept = '<td class="text-right"><p>0.94 ±\u00a00.01 (n\u00a0=\u00a03)</p></td><td><p>a ± 1</p></td>'
-    assert site.mend(cell) == kept and site.mend(kept) == kept
+    assert selfcontained.mend(cell) == kept and selfcontained.mend(kept) == kept
 
 
 def test_mathjax_comes_once_and_only_where_there_are_formulas():
-    assert site.mend(page("<p>none</p>")).count("mathjax/") == 0
-    mended = site.mend(page('<span class="math notranslate">x</span>'))
+    assert selfcontained.mend(page("<p>none</p>")).count("mathjax/") == 0
+    mended = selfcontained.mend(page('<span class="math notranslate">x</span>'))
     assert mended.count("mathjax/") == 1 and "THEBE" not in mended and "unpkg" not in mended
-    assert site.mend(mended) == mended
+    assert selfcontained.mend(mended) == mended
 
 
 def test_buttons_are_named_by_their_words():
@@ -32,20 +32,20 @@ def test_buttons_are_named_by_their_words():
         '<button class="btn search-button-field x" title="Search" aria-label="Search" data-a="b">Search</button>'
         '<summary aria-label="Toggle hidden content">Show</summary><button aria-label="Menu"></button>'
     )
-    after = site.mend(before)
+    after = selfcontained.mend(before)
     assert 'aria-label="Search"' not in after and "Toggle" not in after and 'aria-label="Menu"' in after
 
 
 def test_icons_are_drawn_in():
     library = '{foo:[8,9,[1,"a"],"f0","M0 outline"],bar:[1,1,[],"f1","M1"],x,foo:[8,9,[],"f0","M0 filled"]}'
     script = '<script defer src="_static/scripts/fontawesome.js?digest=1"></script>'
-    text = site.inline_icons(
+    text = selfcontained.inline_icons(
         f'{script}<i class="theme-switch fa-solid fa-foo" data-mode="light"></i>', library
     )
     assert "fontawesome" not in text and "M0 filled" in text and 'data-mode="light"' in text
-    assert "M0 outline" in site.inline_icons('<span class="far fa-foo"></span>', library)
+    assert "M0 outline" in selfcontained.inline_icons('<span class="far fa-foo"></span>', library)
     unknown = f'{script}<i class="fas fa-unknown"></i>'
-    assert site.inline_icons(unknown, library) == unknown, "an icon we can't draw keeps the script"
+    assert selfcontained.inline_icons(unknown, library) == unknown, "an icon we can't draw keeps the script"
 
 
 def test_the_archive_is_one_folder_and_repeatable(tmp_path):

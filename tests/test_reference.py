@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gcaf_lib import reference
+from gcaf_lib.site import reference
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,9 +18,10 @@ def test_an_entry_has_its_signature_its_words_and_its_chapters(tmp_path):
         "def _hidden():\n    pass\n"
     )
     chapter = {"01_a": "from gcaf_lib.data import thing\nthing.make(3)", "02_b": "something.make(3)"}
+    chapter["03_c"] = "from gcaf_lib.data import thing as one\none.make(1)"
     text = reference.markdown(tmp_path, chapter)
     assert "`make(n: int=2) -> list[int]`" in text and "Make <code>n</code> of them, 0 &lt; n." in text
-    assert "[01](/notebooks/01_a.ipynb)" in text and "02_b" not in text and "_hidden" not in text
+    assert "[01](/notebooks/01_a.ipynb), [03](" in text and "02_b" not in text and "_hidden" not in text
 
 
 def test_every_public_name_of_the_library_is_there_with_words():

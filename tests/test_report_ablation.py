@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import significance, worth
-from gcaf_lib.report import ablation, baselines, figures, fusions, paper, scorecard, sensitivity
+from gcaf_lib.display import figures
+from gcaf_lib.evaluation import intervals, worth
+from gcaf_lib.findings import ablation, comparison, fusion, scorecard, sensitivity
+from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
 from gcaf_lib.training import experiments
 
@@ -95,7 +97,7 @@ def test_values_agree_with_the_scorecard_and_with_the_bootstrap_of_differences()
     )
     assert ablation.separated(line) and line["difference_high"] < 0
     single = ablation.measure("table-4", {"gcaf-split": other[:1]}, None, main)
-    wanted = significance.bootstrap_difference(
+    wanted = intervals.bootstrap_difference(
         LABELS, other[0].probabilities(), main[0].probabilities(), "accuracy", GROUPS[:N], n=worth.DRAWS
     )
     line = of(single, "gcaf-split")
@@ -213,7 +215,7 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
 
 
 def test_what_the_differences_say():
-    names = {row: f"`{name}`" for row, name in fusions.NAMES.items()}
+    names = {row: f"`{name}`" for row, name in fusion.NAMES.items()}
     nothing = ablation.measure("table-4", {}, None, runs(6), ("accuracy",))
     assert "nothing is compared. `gcaf x`" in ablation.says(nothing, "gcaf x")
     found = {"Feature Concatenation": runs(40), "gcaf-split": twins(20), "gcaf-token": runs(1)}
@@ -241,11 +243,11 @@ def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
 
 
 def test_equal_functions_repairs_and_the_norm():
-    rows = {name: row for row, name in fusions.NAMES.items()}
-    assert "not both trained" in fusions.equal_functions({rows["cross"]: runs(6)}, None)
-    equal = fusions.equal_functions({rows["cross"]: runs(6), rows["concat"]: runs(6)}, None)
+    rows = {name: row for row, name in fusion.NAMES.items()}
+    assert "not both trained" in fusion.equal_functions({rows["cross"]: runs(6)}, None)
+    equal = fusion.equal_functions({rows["cross"]: runs(6), rows["concat"]: runs(6)}, None)
     assert "+1.84 points in the paper; here 0.00 (0.00 to 0.00), not told from 0" in equal
-    assert "told from 0: what differs" in fusions.equal_functions(
+    assert "told from 0: what differs" in fusion.equal_functions(
         {rows["cross"]: runs(6), rows["concat"]: runs(40)}, None
     )
     for errors, words in (
@@ -254,17 +256,17 @@ def test_equal_functions_repairs_and_the_norm():
         (40, "is not shown"),
     ):
         frame = ablation.measure("table-4", {"gcaf-split": twins(errors)}, None, runs(20), ("accuracy",))
-        assert words in fusions.repaired(frame)
-    assert fusions.repaired(ablation.measure("table-4", {}, None)).startswith("No fusion whose")
+        assert words in fusion.repaired(frame)
+    assert fusion.repaired(ablation.measure("table-4", {}, None)).startswith("No fusion whose")
     line = pd.DataFrame({"row": ["with"], "metric": ["accuracy"], "reference": [False], "pairs": [0]})
-    assert "`gcaf sweep projection-norm`" in fusions.norm_cost(line)
+    assert "`gcaf sweep projection-norm`" in fusion.norm_cost(line)
     for low, high, words in (
         (-0.02, -0.01, "a loss"),
         (0.01, 0.02, "a gain"),
         (-0.01, 0.01, "not told from 0"),
     ):
         made = line.assign(pairs=1, difference=(low + high) / 2, difference_low=low, difference_high=high)
-        assert f"{words}" in fusions.norm_cost(made) and "one run of each" in fusions.norm_cost(made)
+        assert f"{words}" in fusion.norm_cost(made) and "one run of each" in fusion.norm_cost(made)
 
 
 def test_cheaper_baselines_and_their_inputs():
@@ -275,17 +277,17 @@ def test_cheaper_baselines_and_their_inputs():
     spent = pd.DataFrame({"row": flops.keys(), "flops": flops.values()})
     assert (
         "computation than the proposed model: VGG19, ResNet50. Not measured to be worse: ResNet50"
-        in baselines.cheaper(frame, spent)
+        in comparison.cheaper(frame, spent)
     )
-    assert baselines.cheaper(frame, spent.assign(flops=30.0 - spent["flops"])).startswith(
+    assert comparison.cheaper(frame, spent.assign(flops=30.0 - spent["flops"])).startswith(
         "No trained baseline"
     )
     alone = ablation.measure("table-6", {"VGG19": runs(40)}, None, runs(20), ("accuracy",))
-    assert "All of them are measured to be worse" in baselines.cheaper(alone, spent)
+    assert "All of them are measured to be worse" in comparison.cheaper(alone, spent)
     nothing = ablation.measure("table-6", {}, None, runs(20), ("accuracy",))
-    assert baselines.cheaper(nothing, spent).startswith("No baseline has been trained")
-    assert "none starts from ImageNet" in baselines.native_note([])
-    assert "VGG19 start from ImageNet weights" in baselines.native_note(["VGG19"])
+    assert comparison.cheaper(nothing, spent).startswith("No baseline has been trained")
+    assert "none starts from ImageNet" in comparison.native_note([])
+    assert "VGG19 start from ImageNet weights" in comparison.native_note(["VGG19"])
 
 
 def test_sentences_on_the_settings():
@@ -338,7 +340,7 @@ def given():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4, 64, 64, 3)).astype("float32")
     settings = load("demo")
-    streams = fusions.streams(settings.model, settings.data.image_size, images)
+    streams = fusion.streams(settings.model, settings.data.image_size, images)
     # noise through an untrained network leaves next to nothing, and rounding would hide a small gradient
     return {**streams, "vectors": [v / v.std() for v in streams["vectors"]]}, settings
 
@@ -346,15 +348,15 @@ def given():
 def test_only_queries_and_keys_of_the_literal_reading_are_dead(given):
     streams, settings = given
     width = settings.model.width
-    found = fusions.gradients(streams, width)
+    found = fusion.gradients(streams, width)
     dead = found[found["dead"]]
     assert set(zip(dead["variant"], dead["kind"])) == {
         (variant, kind) for variant in ("cross", "gcaf") for kind in ("queries", "keys")
     }
-    table = fusions.gradient_table(found).set_index("Gradient of the")
+    table = fusion.gradient_table(found).set_index("Gradient of the")
     assert (table.loc[["queries", "keys"], ["cross", "gcaf"]] == "0").all(axis=None)
     assert (table["concat"] == "–").all()
-    sizes = fusions.sizes(width, [m.shape[1:] for m in streams["maps"]])
+    sizes = fusion.sizes(width, [m.shape[1:] for m in streams["maps"]])
     assert sizes["dead"].to_dict() == {
         name: 4 * width**2 if name in ("cross", "gcaf") else 0 for name in sizes.index
     }
@@ -364,7 +366,7 @@ def test_sizes_are_those_of_built_models(given):
     from gcaf_lib.model import classifier
 
     streams, settings = given
-    sizes = fusions.sizes(settings.model.width, [m.shape[1:] for m in streams["maps"]])
+    sizes = fusion.sizes(settings.model.width, [m.shape[1:] for m in streams["maps"]])
     for name in ("gate", "gcaf-token"):
         model = classifier.build(settings.replace({"model.fusion": name}).model, 64)
         assert classifier.parameters(model)["head"] == sizes.loc[name, "head"]
@@ -373,11 +375,11 @@ def test_sizes_are_those_of_built_models(given):
 def test_the_literal_reading_is_what_the_chapter_says(given):
     streams, settings = given
     width, (a, b) = settings.model.width, streams["vectors"]
-    layer, _ = fusions.build("gcaf", width, streams)
-    np.testing.assert_allclose(np.asarray(layer([a, b])), fusions.without_attention(layer, a, b), atol=1e-5)
-    layer, _ = fusions.build("gcaf-sigmoid", width, streams)  # here attention matters
-    assert np.abs(np.asarray(layer([a, b])) - fusions.without_attention(layer, a, b)).max() > 1e-2
-    layer, _ = fusions.build("cross", width, streams)
+    layer, _ = fusion.build("gcaf", width, streams)
+    np.testing.assert_allclose(np.asarray(layer([a, b])), fusion.without_attention(layer, a, b), atol=1e-5)
+    layer, _ = fusion.build("gcaf-sigmoid", width, streams)  # here attention matters
+    assert np.abs(np.asarray(layer([a, b])) - fusion.without_attention(layer, a, b)).max() > 1e-2
+    layer, _ = fusion.build("cross", width, streams)
     kernel = np.random.default_rng(1).normal(size=(2 * width, 4))
-    folded = np.concatenate([a, b], -1) @ fusions.as_concatenation(layer, kernel)
+    folded = np.concatenate([a, b], -1) @ fusion.as_concatenation(layer, kernel)
     np.testing.assert_allclose(np.asarray(layer([a, b])) @ kernel, folded, atol=1e-4)

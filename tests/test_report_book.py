@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from gcaf_lib.report import book, pairs, provenance
+from gcaf_lib.book import notebooks, provenance, runner
 from gcaf_lib.settings import SettingsError, load
 
 HEADER = """# ---
@@ -38,7 +38,7 @@ print("lost", file=sys.stderr)
 """
 STRIP = """
 # %%
-from gcaf_lib.report.chapter import Chapter
+from gcaf_lib.book.chapter import Chapter
 from gcaf_lib import settings
 from types import SimpleNamespace
 data = SimpleNamespace(hash="0123456789ab", banner=None)
@@ -56,12 +56,12 @@ def checkout(tmp_path, monkeypatch):
     source.write_text(HEADER + CELLS + strip)
     monkeypatch.setenv("GCAF_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(book, "checkout", lambda: tmp_path)
+    monkeypatch.setattr(runner, "checkout", lambda: tmp_path)
     return tmp_path
 
 
 def run(checkout, profile="demo", **options):
-    (page,) = book.run_chapters(
+    (page,) = runner.run_chapters(
         profile,
         ["1"],
         checkout / "out" / "notebooks",
@@ -74,7 +74,7 @@ def run(checkout, profile="demo", **options):
 
 def test_a_chapter_is_executed_tidied_and_fresh_until_something_changes(checkout, monkeypatch):
     page, executed = run(checkout)
-    clean = pairs.clean_notebook(checkout / "notebooks" / "01_one.py")
+    clean = notebooks.clean_notebook(checkout / "notebooks" / "01_one.py")
     assert [c.id for c in executed.cells] == [c.id for c in clean.cells]
     parameters, printed, strip = (c for c in executed.cells if c.cell_type == "code")
     assert parameters.source == 'profile = "demo"  # a remark'
@@ -91,22 +91,22 @@ def test_a_chapter_is_executed_tidied_and_fresh_until_something_changes(checkout
     # the library may be edited while this test runs
     monkeypatch.setattr(provenance, "fingerprint_library", lambda: facts.library)
     where = {"output": page.parent, "folder": checkout / "notebooks"}
-    assert book.stale(**where) == []
+    assert runner.stale(**where) == []
 
     # comments, docstrings and blank lines of the chapter's header are not the chapter
     source = checkout / "notebooks" / "01_one.py"
     before = source.read_text()
     source.write_text(before.replace("format_name: percent", "format_name: percent\n#       extension: .py"))
-    assert book.stale(**where) == []
+    assert runner.stale(**where) == []
     source.write_text(before.replace("# # A chapter", "# # Another chapter"))
-    assert [s.reason for s in book.stale(**where)] == ["its cells have changed since it was executed"]
+    assert [s.reason for s in runner.stale(**where)] == ["its cells have changed since it was executed"]
     source.write_text(before)
     monkeypatch.setattr(provenance, "fingerprint_library", lambda: "another")
-    assert "gcaf_lib has changed" in str(book.stale(**where)[0])
+    assert "gcaf_lib has changed" in str(runner.stale(**where)[0])
 
 
 def test_a_page_without_execution_is_stale(checkout):
-    found = book.stale(checkout / "nowhere", checkout / "notebooks")
+    found = runner.stale(checkout / "nowhere", checkout / "notebooks")
     assert [str(s) for s in found] == ["01_one: never executed"]
 
 
@@ -122,12 +122,12 @@ def test_records_that_change_or_go_make_a_page_stale(checkout):
         "profile": "demo",
         "records": {"aaaa": provenance.record_digest(folder)},
     }
-    assert list(book._differences(info, source, "x")) == []
+    assert list(runner._differences(info, source, "x")) == []
     (folder / "record.json").write_text('{"other": 1}')
-    assert list(book._differences(info, source, "x")) == ["run record aaaa has changed since"]
+    assert list(runner._differences(info, source, "x")) == ["run record aaaa has changed since"]
     (folder / "record.json").unlink()
-    assert list(book._differences(info, source, "x")) == ["run record aaaa, which it shows, is gone"]
-    assert list(book._differences({**info, "records": {}, "settings": "0"}, source, "x")) == [
+    assert list(runner._differences(info, source, "x")) == ["run record aaaa, which it shows, is gone"]
+    assert list(runner._differences({**info, "records": {}, "settings": "0"}, source, "x")) == [
         "the settings of profile demo have changed since"
     ]
 
@@ -136,7 +136,7 @@ def test_a_failing_chapter_names_itself_its_cell_and_its_log(checkout):
     source = checkout / "notebooks" / "01_one.py"
     source.write_text(HEADER + CELLS + "\n# %%\nshare = 1 / 0\n")
     with pytest.raises(
-        book.ChapterError, match=r"01_one failed in the cell that begins `share = 1 / 0`: Zero"
+        runner.ChapterError, match=r"01_one failed in the cell that begins `share = 1 / 0`: Zero"
     ):
         run(checkout)
     log = checkout / "_build" / "chapters" / "01_one.log"
@@ -162,7 +162,7 @@ def test_chapters_run_side_by_side_and_come_back_in_their_order(checkout, capsys
         meeting = MEETING.replace("PLACE", repr(str(checkout))).replace("OWN", own).replace("OTHER", other)
         (checkout / "notebooks" / f"{number}.py").write_text(HEADER + CELLS + meeting)
     out = checkout / "out" / "notebooks"
-    made = book.run_chapters("demo", ["2", "1"], out, folder=checkout / "notebooks", workers=2)
+    made = runner.run_chapters("demo", ["2", "1"], out, folder=checkout / "notebooks", workers=2)
     assert made == [out / "01_one.ipynb", out / "02_two.ipynb"] and all(page.is_file() for page in made)
     lines = sorted(line.split("  ")[-2] for line in capsys.readouterr().err.splitlines() if " of 2" in line)
     assert lines == ["01_one", "02_two"]
@@ -173,8 +173,8 @@ def test_each_chapter_that_fails_is_named_and_the_others_are_made(checkout, caps
     for number, cell in (("01_one", "share = 1 / 0"), ("02_two", "share = 1 / 2"), ("03_three", "none")):
         (folder / f"{number}.py").write_text(HEADER + CELLS + f"\n# %%\n{cell}\n")
     out = checkout / "out" / "notebooks"
-    with pytest.raises(book.ChapterError) as caught:
-        book.run_chapters("demo", ["1", "2", "3"], out, folder=folder, workers=1)
+    with pytest.raises(runner.ChapterError) as caught:
+        runner.run_chapters("demo", ["1", "2", "3"], out, folder=folder, workers=1)
     first, second = str(caught.value).splitlines()
     assert first.startswith("chapter 01_one failed") and second.startswith("chapter 03_three failed")
     assert [page.name for page in out.iterdir()] == ["02_two.ipynb"]
@@ -194,50 +194,50 @@ def test_what_chapters_need_is_trained_first(checkout, monkeypatch, profile, wor
 
 
 def test_every_request_for_training_is_seen():
-    sources = pairs.sources(book.root() / "notebooks")
+    sources = notebooks.sources(runner.root() / "notebooks")
     assert (
-        sum(len(book._experiments([s])) > 0 for s in sources)
+        sum(len(runner._experiments([s])) > 0 for s in sources)
         == sum("train=True" in s.read_text() for s in sources)
         > 0
     )
-    assert book._experiments(sources) == ["main"]
+    assert runner._experiments(sources) == ["main"]
 
 
 def test_wrong_requests_fail_before_anything_runs(checkout):
-    with pytest.raises(book.BookError, match=r"no chapter '7'; there are: 01_one"):
-        book.run_chapters("demo", ["7"], folder=checkout / "notebooks")
+    with pytest.raises(runner.BookError, match=r"no chapter '7'; there are: 01_one"):
+        runner.run_chapters("demo", ["7"], folder=checkout / "notebooks")
     with pytest.raises(SettingsError, match="unknown profile"):
-        book.run_chapters("demoo", folder=checkout / "notebooks")
-    with pytest.raises(book.BookError, match="no chapters"):
-        book.sync(checkout)
+        runner.run_chapters("demoo", folder=checkout / "notebooks")
+    with pytest.raises(runner.BookError, match="no chapters"):
+        runner.sync(checkout)
 
 
 def test_missing_kernel_is_said_with_its_cure(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(book.BookError, match=r"lacks papermill, ipykernel.*pip install"):
-        book.run_chapters("demo")
+    with pytest.raises(runner.BookError, match=r"lacks papermill, ipykernel.*pip install"):
+        runner.run_chapters("demo")
 
 
 def test_environment_is_as_before_after_a_run():
     before = dict(os.environ)
-    with book._kernel():
+    with runner._kernel():
         assert os.environ["JUPYTER_PATH"] != before.get("JUPYTER_PATH")
     assert dict(os.environ) == before
 
 
 def test_ids_of_cells_stay_when_another_is_inserted(checkout):
     source = checkout / "notebooks" / "01_one.py"
-    before = [c.id for c in pairs.clean_notebook(source).cells]
+    before = [c.id for c in notebooks.clean_notebook(source).cells]
     source.write_text(source.read_text().replace("# %% tags", "# %%\nnew = 1\n\n# %% tags", 1))
-    after = [c.id for c in pairs.clean_notebook(source).cells]
+    after = [c.id for c in notebooks.clean_notebook(source).cells]
     assert [i for i in after if i in before] == before and len(after) == len(before) + 1
 
 
 def test_sync_writes_once_and_check_writes_nothing(checkout):
     folder = checkout / "notebooks"
-    assert len(book.sync(folder, check=True)) == 1 and not (folder / "01_one.ipynb").exists()
-    assert len(book.sync(folder)) == 1
-    assert book.sync(folder) == []
+    assert len(runner.sync(folder, check=True)) == 1 and not (folder / "01_one.ipynb").exists()
+    assert len(runner.sync(folder)) == 1
+    assert runner.sync(folder) == []
 
 
 def test_library_fingerprint_ignores_words_only(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gcaf_lib.evaluation import comparing, significance
+from gcaf_lib.evaluation import comparing, intervals
 
 
 def method(right, seeds=(0,), n=40, classes=4, flip=0):
@@ -21,7 +21,7 @@ def method(right, seeds=(0,), n=40, classes=4, flip=0):
     return out
 
 
-def compare(first, second, groups=significance.IMAGES, **options):
+def compare(first, second, groups=intervals.IMAGES, **options):
     return comparing.compare(first, second, groups, **options)
 
 
@@ -82,9 +82,9 @@ def test_other_test_images_are_refused():
 
 def test_a_table_is_adjusted_over_its_known_rows():
     rivals = {"a": method(30), "b": method(33), "c": {}}
-    frame = comparing.table(method(36), rivals, significance.IMAGES, n=99)
+    frame = comparing.table(method(36), rivals, intervals.IMAGES, n=99)
     assert list(frame["row"]) == ["a", "b", "c"]
-    adjusted = significance.holm(frame["mcnemar_p"][:2])
+    adjusted = intervals.holm(frame["mcnemar_p"][:2])
     assert frame["mcnemar_holm"].to_numpy()[:2] == pytest.approx(adjusted)
     assert (frame["difference"][:2] < 0).all()  # row minus the reference
     assert np.isnan(frame["mcnemar_holm"][2]) and frame["t_holm"].isna().all()
@@ -101,7 +101,7 @@ def test_delong_of_each_class():
     first, second = method(36)[0], method(24)[0]
     found = comparing.aucs(first, second)
     assert (found["first"] >= found["second"]).all() and len(found) == 4
-    direct = significance.delong(first.labels == 2, first.probs[:, 2], second.probs[:, 2])
+    direct = intervals.delong(first.labels == 2, first.probs[:, 2], second.probs[:, 2])
     assert found["p"][2] == pytest.approx(direct.p)
 
 
@@ -118,7 +118,7 @@ def test_largest_sd_is_where_the_t_test_turns(runs):
     sd = comparing.largest_sd(0.01, runs)
     d = np.linspace(-1, 1, runs)
     d = 0.01 + (d - d.mean()) / d.std(ddof=1) * sd
-    assert significance.paired_t(d, np.zeros(runs)).p == pytest.approx(0.05)
+    assert intervals.paired_t(d, np.zeros(runs)).p == pytest.approx(0.05)
     assert comparing.runs_needed(0.01, sd * 0.999) == runs
     assert comparing.runs_needed(0.01, sd * 1.001) > runs
 
@@ -133,7 +133,7 @@ def test_no_number_of_runs_beats_one_small_test_set():
 
 def test_power_is_a_number_that_rises_even_far_out():
     for runs in (2, 3, 5, 10):
-        found = significance.power(np.linspace(0, 50, 400), 1.0, runs)
+        found = intervals.power(np.linspace(0, 50, 400), 1.0, runs)
         assert found[0] == pytest.approx(0.05) and (np.diff(found) >= -1e-9).all() and found[-1] > 0.99
 
 
@@ -166,7 +166,7 @@ def test_overlap_counts_the_first_methods_errors():
     assert comparing.overlap(method(36), method(30)) == 1
     assert comparing.overlap(method(30), method(36)) == pytest.approx(0.4)
     assert np.isnan(comparing.overlap(method(40), method(36)))
-    assert isinstance(comparing.table(method(36), {"a": method(30)}, significance.IMAGES, n=9), pd.DataFrame)
+    assert isinstance(comparing.table(method(36), {"a": method(30)}, intervals.IMAGES, n=9), pd.DataFrame)
 
 
 # --- costs ---
@@ -175,7 +175,7 @@ def test_overlap_counts_the_first_methods_errors():
 def macs(*layers_, shape=(16, 16, 3)):
     import keras
 
-    from gcaf_lib.report import costs
+    from gcaf_lib.evaluation import costs
 
     x = start = keras.Input(shape)
     for layer in layers_:
@@ -218,8 +218,8 @@ def test_costs_of_settings_agree_with_the_built_model(fusion):
     if fusion == "gcaf-token" and keras.backend.backend() == "jax":
         pytest.skip("JAX multiplies no number with a symbolic tensor: `gcaf-token` can't be opened there")
     from gcaf_lib import settings
+    from gcaf_lib.evaluation import costs
     from gcaf_lib.model import classifier
-    from gcaf_lib.report import costs
 
     chosen = settings.load("demo", {"model.fusion": fusion, "model.width": 32, "data.image_size": 32})
     model = classifier.build(chosen.model, 32)
@@ -248,7 +248,7 @@ def test_costs_of_settings_agree_with_the_built_model(fusion):
 
 def test_full_networks_have_their_published_costs():
     from gcaf_lib import settings
-    from gcaf_lib.report import costs
+    from gcaf_lib.evaluation import costs
 
     one = settings.load("paper", {"model.backbones": ("efficientnet-b0",), "model.fusion": "none"})
     found = costs.of_settings(one)
@@ -262,7 +262,7 @@ def test_full_networks_have_their_published_costs():
 
 
 def test_amounts_are_three_digits():
-    from gcaf_lib.report.baselines import amount
+    from gcaf_lib.findings.comparison import amount
 
     assert [amount(v) for v in (999, 1500, 999_600, 2.5e7, 3.856e9, 3.9e10)] == [
         "999", "1.5 k", "1 M", "25 M", "3.86 G", "39 G",
@@ -312,41 +312,41 @@ def data(n=60):
 
 
 def test_no_records_at_all_still_make_frames_and_words(alone):
-    from gcaf_lib.report import baselines, differences, factors
+    from gcaf_lib.findings import comparison, mixup_ema, significance
 
-    frame = differences.tests({}, [], None, 0.1)
+    frame = significance.tests({}, [], None, 0.1)
     assert len(frame) == 14 and (frame["seeds"] == 0).all()
-    assert (differences.tests_text(frame)["Measured"] == "not trained yet").all()
-    assert differences.verdict(frame).count("nothing is tested") == 3
-    assert differences.auc_tests({}, []).empty
-    assert differences.auc_text(differences.auc_tests({}, []))["Row"].tolist() == ["not trained yet"]
-    assert factors.remains({}, 10)["Row"].tolist() == ["not trained yet"]
-    spread = differences.spreads(frame, [], None)
+    assert (significance.tests_text(frame)["Measured"] == "not trained yet").all()
+    assert significance.verdict(frame).count("nothing is tested") == 3
+    assert significance.auc_tests({}, []).empty
+    assert significance.auc_text(significance.auc_tests({}, []))["Row"].tolist() == ["not trained yet"]
+    assert mixup_ema.remains({}, 10)["Row"].tolist() == ["not trained yet"]
+    spread = significance.spreads(frame, [], None)
     assert spread["source"] == "" and np.isnan(spread["sd"])
-    effects = factors.effects({}, data())
-    assert (effects["n"] == 0).all() and "–" in factors.effects_text(effects)["ECE"].iloc[-1]
-    assert factors.same_course({}).empty and factors.course_text(factors.same_course({})) == ""
-    assert baselines.training({}).empty and "no times" in baselines.time_note({})
+    effects = mixup_ema.effects({}, data())
+    assert (effects["n"] == 0).all() and "–" in mixup_ema.effects_text(effects)["ECE"].iloc[-1]
+    assert mixup_ema.same_course({}).empty and mixup_ema.course_text(mixup_ema.same_course({})) == ""
+    assert comparison.training({}).empty and "no times" in comparison.time_note({})
 
 
 def test_one_seed_and_several():
-    from gcaf_lib.report import differences
+    from gcaf_lib.findings import significance
 
     def rows(seeds, right):
         return [record(s, right + (s if right < 35 else 0)) for s in seeds]
 
     main = rows((0, 1, 2), 36)
     found = {"Table 6": {"VGG19": rows((0, 1, 2), 30), "ResNet50": rows((0,), 33)}}
-    frame = differences.tests(found, main, np.arange(1000), 0.125, n=99).set_index(["place", "row"])
+    frame = significance.tests(found, main, np.arange(1000), 0.125, n=99).set_index(["place", "row"])
     three, one = frame.loc[("Table 6", "VGG19")], frame.loc[("Table 6", "ResNet50")]
     assert (three["seeds"], one["seeds"]) == (3, 1) and np.isfinite(three["t_p"]) and np.isnan(one["t_p"])
     assert three["difference"] == pytest.approx(-5 / 40) and three["sd"] == pytest.approx(1 / 40)
-    text = differences.tests_text(frame.reset_index())
+    text = significance.tests_text(frame.reset_index())
     assert (text["Paired t"] == "needs two runs").sum() == 1
-    spread = differences.spreads(frame.reset_index(), main, np.arange(1000))
+    spread = significance.spreads(frame.reset_index(), main, np.arange(1000))
     assert spread["source"] == "pairs" and spread["sd"] == pytest.approx(1 / 40) and spread["df"] == 2
-    assert differences.same_start(main)
-    with_main_only = differences.spreads(
+    assert significance.same_start(main)
+    with_main_only = significance.spreads(
         frame.reset_index().assign(sd=np.nan), rows((0, 1), 30), np.arange(1000)
     )
     assert with_main_only["source"] == "runs"
@@ -354,7 +354,7 @@ def test_one_seed_and_several():
 
 
 def test_effects_are_differences_of_the_cells(alone):
-    from gcaf_lib.report import factors
+    from gcaf_lib.findings import mixup_ema
 
     found = {
         "Without Mixup & EMA": [record(right=30, **{"training.mixup": 0, "training.ema": 0})],
@@ -362,18 +362,18 @@ def test_effects_are_differences_of_the_cells(alone):
         "With EMA Only": [record(right=33, raw=30, **{"training.mixup": 0})],
         "Proposed Model": [record(right=37, raw=33)],
     }
-    frame = factors.effects(found, data(), ("accuracy",)).set_index("contrast")["value"] * 40
+    frame = mixup_ema.effects(found, data(), ("accuracy",)).set_index("contrast")["value"] * 40
     assert frame.round(9).to_dict() == {
         "Mixup, without EMA": 2, "Mixup, with EMA": 4, "Mixup, mean of both": 3, "EMA, without Mixup": 3,
         "EMA, with Mixup": 5, "EMA, mean of both": 4, "Interaction": 2,
         "Averaged − raw weights, same runs, without Mixup": 3, "Averaged − raw weights, same runs, with Mixup": 4,
     }  # fmt: skip
-    course = factors.same_course(found)
+    course = mixup_ema.same_course(found)
     assert (course["agree"] == course["epochs"]).all() and list(course["answers"]) == [0, 1]
-    left = factors.remains({"Proposed Model": found["Proposed Model"]}, 3200)
+    left = mixup_ema.remains({"Proposed Model": found["Proposed Model"]}, 3200)
     assert list(left["Steps"]) == ["200", "100"]
     assert left["Of the start remains (%)"][0] == f"{100 * 0.999**199:.1f}"
-    assert list(factors.weights(found, ("accuracy",))["Weights"]) == [
+    assert list(mixup_ema.weights(found, ("accuracy",))["Weights"]) == [
         "raw",
         "raw",
         "raw",
@@ -384,9 +384,10 @@ def test_effects_are_differences_of_the_cells(alone):
 
 
 def test_published_effects_are_the_papers_differences(alone):
-    from gcaf_lib.report import factors, paper
+    from gcaf_lib.findings import mixup_ema
+    from gcaf_lib.paper import published as paper
 
-    frame = factors.effects({}, data(), ("accuracy", "ece", "nll")).set_index(["contrast", "metric"])
+    frame = mixup_ema.effects({}, data(), ("accuracy", "ece", "nll")).set_index(["contrast", "metric"])
     value = {
         row: paper.published("Table 5", row, "accuracy") for row in paper.table(5)["Training Configuration"]
     }
@@ -396,39 +397,42 @@ def test_published_effects_are_the_papers_differences(alone):
 
 
 def test_the_papers_gaps_and_their_counts():
-    from gcaf_lib.report import gaps
+    from gcaf_lib.paper import published_gaps
 
-    frame = gaps.published(overlap=0.5)
+    frame = published_gaps.published(overlap=0.5)
     assert set(frame["place"]) == {"Table 4", "Table 5", "Table 6", "Table 8"} and (frame["gap"] > 0).all()
     assert (frame["most"] <= frame["at_overlap"]).all() and (
         frame["independent"] <= frame["least"] + 1e-12
     ).all()
-    counts = gaps.counts(frame)
+    counts = published_gaps.counts(frame)
     parts, whole = counts.iloc[:-1], counts.iloc[-1]
     assert (parts.drop(columns="place").sum() == whole.drop("place")).all() and whole["gaps"] == len(frame)
     assert (counts["always"] <= counts["independent"]).all() and (
         counts["independent"] <= counts["best"]
     ).all()
-    assert "None" not in " ".join(gaps.counts_text(gaps.counts(gaps.published())).columns)
-    needed = gaps.needed(frame, (3, 5), 0.006, 0.125)
+    assert "None" not in " ".join(
+        published_gaps.counts_text(published_gaps.counts(published_gaps.published())).columns
+    )
+    needed = published_gaps.needed(frame, (3, 5), 0.006, 0.125)
     assert len(needed) == len(frame) and "Runs needed, paired t" in needed
-    assert "Runs needed, paired t" not in gaps.needed(frame, (3, 5), float("nan"), 0.125)
+    assert "Runs needed, paired t" not in published_gaps.needed(frame, (3, 5), float("nan"), 0.125)
 
 
 def test_pictures_are_drawn_with_and_without_a_spread():
-    from gcaf_lib.report import gaps, powers
+    from gcaf_lib.display import power
+    from gcaf_lib.paper import published_gaps
 
-    frame = gaps.published()
-    assert len(powers.power_curves(0.006, (3, 5, 10), frame, (0.003, 0.02)).axes) == 2
-    assert len(powers.power_curves(float("nan"), (3, 5, 10), frame).axes) == 1
-    assert powers.gap_ranges(frame).svg().startswith("<svg")
+    frame = published_gaps.published()
+    assert len(power.power_curves(0.006, (3, 5, 10), frame, (0.003, 0.02)).axes) == 2
+    assert len(power.power_curves(float("nan"), (3, 5, 10), frame).axes) == 1
+    assert power.gap_ranges(frame).svg().startswith("<svg")
 
 
 # --- sentences of chapter 15, at their turning points ---
 
 
 def test_spreads_in_words():
-    from gcaf_lib.report import differences
+    from gcaf_lib.findings import significance
 
     runs = [record(s, 30 + s) for s in range(3)]
     known = {
@@ -440,50 +444,52 @@ def test_spreads_in_words():
         "high": 0.02,
         "source": "pairs",
     }
-    assert "needs no runs of ours" in differences.spread_text(known, [])
-    one = differences.spread_text(known | {"seeds_sd": np.nan, "source": ""}, runs[:1])
+    assert "needs no runs of ours" in significance.spread_text(known, [])
+    one = significance.spread_text(known | {"seeds_sd": np.nan, "source": ""}, runs[:1])
     assert "t-tests can't be done" in one and "taken as" not in one
-    text = differences.spread_text(known, runs)
+    text = significance.spread_text(known, runs)
     assert "is 5.0 times what it sees" in text and "2 degrees of freedom" in text
-    assert "√2 times" in differences.spread_text(known | {"source": "runs"}, runs)
-    assert "times what it sees" not in differences.spread_text(known | {"seeds_sd": 0.0}, runs)
-    assert ("All seeds start from the same backbone weights" in text) == differences.same_start(runs)
+    assert "√2 times" in significance.spread_text(known | {"source": "runs"}, runs)
+    assert "times what it sees" not in significance.spread_text(known | {"seeds_sd": 0.0}, runs)
+    assert ("All seeds start from the same backbone weights" in text) == significance.same_start(runs)
 
 
 def test_auc_and_patient_verdicts():
-    from gcaf_lib.report import differences
+    from gcaf_lib.findings import significance
 
     frame = pd.DataFrame(
         {"row": ["a", "b"], "first": [0.9, 0.99], "second": [0.95, 0.95], "holm": [0.01, 0.2]}
     )
-    assert "1 of 2 differences stand after the adjustment, 1 of them" in differences.auc_verdict(frame)
-    assert differences.auc_verdict(frame.assign(holm=0.3)) == "0 of 2 differences stand after the adjustment."
-    assert differences.auc_verdict(frame.iloc[:0]).startswith("No other row")
+    assert "1 of 2 differences stand after the adjustment, 1 of them" in significance.auc_verdict(frame)
+    assert (
+        significance.auc_verdict(frame.assign(holm=0.3)) == "0 of 2 differences stand after the adjustment."
+    )
+    assert significance.auc_verdict(frame.iloc[:0]).startswith("No other row")
     line = {"place": "Table 4", "images": 40}
     strict = pd.DataFrame(
         [line | {"row": row, "seeds": n, "permutation_holm": p, "difference": d}
          for row, n, p, d in (("a", 2, 0.01, -0.1), ("b", 1, 0.01, 0.1), ("c", 1, 0.4, -0.1), ("d", 0, np.nan, np.nan))]
     )  # fmt: skip
-    text = differences.by_patient(strict)
+    text = significance.by_patient(strict)
     assert "on 40 images 1 of 3 trained rows is significantly worse" in text
     assert "adjustment: a; better: b. Not trained: d." in text
-    assert "`gcaf sweep table-4-patients` does it" in differences.by_patient(strict.assign(seeds=0))
+    assert "`gcaf sweep table-4-patients` does it" in significance.by_patient(strict.assign(seeds=0))
 
 
 def test_what_so_many_runs_and_images_can_find():
-    from gcaf_lib.report import gaps
+    from gcaf_lib.paper import published_gaps
 
-    lines, runs = gaps.published(), (3, 5, 10)
-    assert "5.14 and 0.52 points" in gaps.claim(lines)
-    unknown = gaps.power_text(lines, runs, float("nan"), float("nan"))
+    lines, runs = published_gaps.published(), (3, 5, 10)
+    assert "5.14 and 0.52 points" in published_gaps.claim(lines)
+    unknown = published_gaps.power_text(lines, runs, float("nan"), float("nan"))
     assert unknown.startswith("In multiples of the standard deviation") and "3.26 with 3 runs" in unknown
-    found = gaps.power_text(lines, runs, 1e-6, 1e-5)
+    found = published_gaps.power_text(lines, runs, 1e-6, 1e-5)
     assert found.count("that is 20 of the paper's 20 gaps") == 3
-    assert "that is 0 of the paper's 20 gaps" in gaps.power_text(lines, runs, 1.0, 2.0)
-    assert "runs behind this page" not in gaps.images_text(gaps.counts(lines), [])
+    assert "that is 0 of the paper's 20 gaps" in published_gaps.power_text(lines, runs, 1.0, 2.0)
+    assert "runs behind this page" not in published_gaps.images_text(published_gaps.counts(lines), [])
     shares = [0.5, 0.7]
-    seen = gaps.images_text(gaps.counts(gaps.published(overlap=0.6)), shares)
+    seen = published_gaps.images_text(published_gaps.counts(published_gaps.published(overlap=0.6)), shares)
     assert "makes 60% of the proposed model's errors on average (n = 2 rows, 50% to 70%)" in seen
-    assert "spread measured here" not in gaps.backwards(lines, runs, float("nan"), 0.125)
-    assert "takes 3 runs or more" in gaps.backwards(lines, runs, 0.001, 0.125)
-    assert "does not happen with 10 runs or fewer" in gaps.backwards(lines, runs, 0.1, 0.125)
+    assert "spread measured here" not in published_gaps.backwards(lines, runs, float("nan"), 0.125)
+    assert "takes 3 runs or more" in published_gaps.backwards(lines, runs, 0.001, 0.125)
+    assert "does not happen with 10 runs or fewer" in published_gaps.backwards(lines, runs, 0.1, 0.125)

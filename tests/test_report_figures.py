@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gcaf_lib.display import figures, style
 from gcaf_lib.evaluation import calibration, metrics
-from gcaf_lib.report import figures, style
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
 
@@ -69,7 +69,7 @@ def every_figure(predicted):
         "pr": lambda: figures.pr_curves(metrics.precision_recall(labels, probs)),
         "reliability": lambda: figures.reliability(calibration.reliability(labels, probs), {"": 0.04}),
         "sensitivity": lambda: figures.sensitivity(sensitivity),
-        "ladder": lambda: figures.ladder(ladder_frame(), 0.9573),
+        "ladder": lambda: figures.by_split(ladder_frame(), 0.9573),
         "loss curves": lambda: figures.loss_curves(p, {"one": -np.log(p)}, {"one": 0.9}),
         "loss minimisers": lambda: figures.loss_minimisers({"one": [1, 0, 0, 0]}, [0.97, 0.01, 0.01, 0.01]),
         "samples": lambda: figures.sample_grid([image, image[:20], image], [0, 0, 3]),
@@ -182,7 +182,7 @@ def test_an_outline_lies_on_its_tumour_at_any_size(shape):
 
 
 def test_the_readmes_picture_is_the_one_the_code_draws():
-    from gcaf_lib.report import overview
+    from gcaf_lib.book import overview
 
     file = Path(__file__).resolve().parents[1] / overview.FILE
     if not file.is_file():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gcaf_lib.report import mechanisms
+from gcaf_lib.display import mechanisms
 
 P = np.linspace(0.25, 0.99, 40)
 RNG = np.random.default_rng(0)

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from gcaf_lib import settings
+from gcaf_lib.display import averages, overlays
 from gcaf_lib.evaluation import calibration
-from gcaf_lib.report import averages, notes, overlays, paper, result_tables, training_tables
+from gcaf_lib.findings import overlap, performance, training
+from gcaf_lib.paper import published as paper
 from gcaf_lib.training import runs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,36 +43,36 @@ def record(tmp_path, monkeypatch):
 
 def test_shared_counts_test_rows_with_a_relative_in_training():
     part = np.array(["train", "test", "test", "validation", "test", ""])
-    assert notes.shared(part, np.array([1, 1, 2, 2, 3, 3])).tolist() == [True, False, False]
+    assert overlap.shared(part, np.array([1, 1, 2, 2, 3, 3])).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("images, word", [(9, "Most"), (2, "Some"), (0, "None")])
 def test_the_note_says_what_is_so(images, word):
     known = pd.DataFrame({"images": [images], "of": [10], "share": [images / 10]}, index=["twins"])
-    assert word in notes.split_text(known, "paper")
-    assert "not known" in notes.split_text(known.drop("twins"), "paper")
+    assert word in overlap.split_text(known, "paper")
+    assert "not known" in overlap.split_text(known.drop("twins"), "paper")
 
 
 def test_remaining_share_is_beta_to_the_steps():
-    assert training_tables.remaining(0.999, 1761) == pytest.approx(0.999**1760)
-    assert training_tables.remaining(0, 10) == 0
+    assert training.remaining(0.999, 1761) == pytest.approx(0.999**1760)
+    assert training.remaining(0, 10) == 0
 
 
 def test_table_3_is_the_same_under_the_paper_profile():
-    assert set(training_tables.beside_table_3(settings.load("paper"))["Compared"]) == {"same"}
-    cpu = training_tables.beside_table_3(settings.load("cpu")).set_index("Parameter")
+    assert set(training.beside_table_3(settings.load("paper"))["Compared"]) == {"same"}
+    cpu = training.beside_table_3(settings.load("cpu")).set_index("Parameter")
     assert cpu.loc["Input Size", "Compared"] == "differs"
     assert cpu.loc["Class Balance Factor", "Compared"] == "same"
 
 
 def test_tables_of_training(record):
-    assert training_tables.stages([record])["Epoch kept"].tolist() == ["2", "2"]
-    table = training_tables.ema([record], images=320)
+    assert training.stages([record])["Epoch kept"].tolist() == ["2", "2"]
+    table = training.ema([record], images=320)
     assert table["Steps up to the kept epoch"].tolist() == ["20", "20"]
     assert table["EMA − raw on validation (points)"].tolist() == ["-20.00 (n = 1)"] * 2
-    assert training_tables.unfrozen_layers(record)["layer"].tolist() == ["x", "y"]
-    assert (training_tables.raw_history(record)["val_accuracy"] == 0.9).all()
-    assert training_tables.stage0([record]).empty
+    assert training.unfrozen_layers(record)["layer"].tolist() == ["x", "y"]
+    assert (training.raw_history(record)["val_accuracy"] == 0.9).all()
+    assert training.stage0([record]).empty
     assert len(averages.ema_curves([record.history]).axes) == 2
 
 
@@ -84,33 +86,33 @@ def test_stage_0_of_several_seeds_is_one_row_a_backbone(record):
         runs.write(info, history, record.predictions)
         start = {"vgg19": {"source": "in-domain", "stage0": f"stage0-{seed}"}}
         begun.append(SimpleNamespace(info={"weights": start}))
-    found = training_tables.stage0_records(begun)
+    found = training.stage0_records(begun)
     assert [r.seed for r in found["vgg19"]] == [0, 1]
-    row = training_tables.stage0(begun).iloc[0]
+    row = training.stage0(begun).iloc[0]
     assert row["Validation accuracy (%)"] == "85.00 ± 7.07 (n = 2)"
     assert (row["Epoch kept"], row["Epochs"], row["Backbone"]) == ("2 to 3", "3", "vgg19 (mini)")
 
 
 def test_tables_of_results(record):
-    mean, sd = result_tables.class_report([record])
+    mean, sd = performance.class_report([record])
     assert mean.loc["pituitary", "recall"] == 0.5 and sd.isna().all(axis=None)
-    text = result_tables.class_report_text(mean, sd, {("pituitary", "recall"): 97.1})
+    text = performance.class_report_text(mean, sd, {("pituitary", "recall"): 97.1})
     assert text.loc["Pituitary", "Recall (%)"] == "50.00 [97.10]"
-    errors = result_tables.errors_by_image([record, record])
+    errors = performance.errors_by_image([record, record])
     assert errors["wrong"].sum() == 10 and (errors["seeds"] == 2).all()
-    table = result_tables.calibrations([record])
+    table = performance.calibrations([record])
     assert table["T"].iloc[0] == "1.00" and len(table) == 4
 
 
 def test_place_of_a_published_figure():
     figure = paper.Figure("§5.4", "x", "accuracy", 95.73, 2, "%")
     known = pd.DataFrame({"mean": 0.9, "sd": 0.01, "n": 3, "low": 0.88, "high": 0.92}, index=["accuracy"])
-    line = result_tables.beside_published(known, [figure]).iloc[0]
+    line = performance.beside_published(known, [figure]).iloc[0]
     assert line["The published figure lies"] == "above our interval" and line["Measured"] == "90.00 ± 1.00"
 
 
 def test_published_report_is_keyed_by_class():
-    known = result_tables.published_report()
+    known = performance.published_report()
     assert known["glioma", "recall"] == 94.44 and known["macro avg", "f1"] == 95.7
 
 
@@ -118,7 +120,7 @@ def test_perfect_calibration_measures_more_than_zero_and_what_ece_measures():
     rng = np.random.default_rng(0)
     top = rng.uniform(0.5, 1, 400)
     probs = np.column_stack([top, 1 - top])
-    found = result_tables.perfect_ece(probs, draws=300)
+    found = performance.perfect_ece(probs, draws=300)
     plain = [calibration.ece((rng.random(400) >= top).astype(int), probs) for _ in range(300)]
     assert found.min() > 0 and found.mean() == pytest.approx(np.mean(plain), rel=0.1)
 
@@ -149,21 +151,21 @@ def test_rows_of_maps_keep_the_outline_on_the_reduced_image():
 
 
 def test_who_is_confused_and_by_whom(record):
-    text = result_tables.confused([record])
+    text = performance.confused([record])
     assert "Summed over 1 seed, 5 of 40 answers are wrong." in text and "This is a single run" in text
     assert (
         "pituitary and glioma (5 answers, 100% of the wrong ones), where the paper names glioma and" in text
     )
-    both = result_tables.confused([record, record])
+    both = performance.confused([record, record])
     assert "Of 40 test images 5 were wrong at least once and 5 with every seed" in both
     perfect = SimpleNamespace(
         labels=record.labels, settings=record.settings, probabilities=lambda *_: np.eye(4)[record.labels()]
     )
-    assert result_tables.confused([perfect]) == "Summed over 1 seed, 0 of 40 answers are wrong."
+    assert performance.confused([perfect]) == "Summed over 1 seed, 0 of 40 answers are wrong."
 
 
 def test_the_papers_headline_and_the_hardest_class(record):
-    text = result_tables.published_headline(result_tables.class_report([record])[0])
+    text = performance.published_headline(performance.class_report([record])[0])
     assert "673 right answers of 703" in text and "94.0 to 97.0 %" in text
     assert "pituitary 97.16 %, which is above the 97.00 %" in text
     classes = ("glioma", "meningioma", "notumor", "pituitary")
@@ -171,7 +173,7 @@ def test_the_papers_headline_and_the_hardest_class(record):
         "auc_notumor": 0.5,
         "ap_glioma": 0.4,
     }
-    said = result_tables.hardest(pd.DataFrame({"mean": areas}), classes)
+    said = performance.hardest(pd.DataFrame({"mean": areas}), classes)
     assert (
         "By ROC-AUC the hardest class here is no tumour (0.5000), in the paper meningioma (0.9922)." in said
     )
@@ -182,9 +184,9 @@ def test_the_papers_headline_and_the_hardest_class(record):
 
 
 def test_chapters_8_and_22_give_one_verdict_on_the_papers_means():
-    from gcaf_lib.report import audit, checks
+    from gcaf_lib.paper import checks, registry
 
-    registry = audit.registry().set_index("claim")["verdict"]
-    assert all(registry[f.claim] == f.verdict for f in checks.averages())
+    found = registry.registry().set_index("claim")["verdict"]
+    assert all(found[f.claim] == f.verdict for f in checks.averages())
     source = (ROOT / "notebooks" / "08_roc_pr.py").read_text()
     assert "checks.averages()" in source and "agrees" not in source

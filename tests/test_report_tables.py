@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gcaf_lib.book import frontpage, modelcard
 from gcaf_lib.data import splits
-from gcaf_lib.report import ablation, frontpage, modelcard, paper, scorecard, tables
+from gcaf_lib.display import tables
+from gcaf_lib.findings import ablation, scorecard
+from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib import cli
-from gcaf_lib.report import provenance
+from gcaf_lib.book import provenance
 from gcaf_lib.settings import load
 from gcaf_lib.training import environment, reproduce, runs, train
 

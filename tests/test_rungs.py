@@ -11,11 +11,11 @@ import pytest
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.evaluation.worth import Worth
-from gcaf_lib.report import rungs
-from gcaf_lib.report import trust_words as words
+from gcaf_lib.findings import calibration as findings
+from gcaf_lib.findings import ladder, shortcuts, words
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
-NEAR = rungs.FLOOR_NAMES["1nn-mirror"]
+NEAR = ladder.FLOOR_NAMES["1nn-mirror"]
 
 
 def floor_table(**scores) -> pd.DataFrame:
@@ -31,42 +31,42 @@ def floor_table(**scores) -> pd.DataFrame:
 def frame(**levels) -> pd.DataFrame:
     """1-NN at 96 % and 74 %; the model at `levels` protocol: (value, low, high)."""
     lines = [(NEAR, "floor", "paper", 0.96, 0.94, 0.98), (NEAR, "floor", "patients", 0.74, 0.71, 0.77)]
-    lines += [(rungs.MODEL, "model", p, *three) for p, three in levels.items()]
+    lines += [(ladder.MODEL, "model", p, *three) for p, three in levels.items()]
     out = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
     return out.assign(seeds=1, folds=5, images=7023, picture=np.nan)
 
 
 def test_floors_and_model_stand_on_one_scale():
-    out = rungs.rungs({}, floor_table(), np.arange(10), np.arange(10))
+    out = ladder.rows({}, floor_table(), np.arange(10), np.arange(10))
     assert out["protocol"].tolist() == list(PROTOCOLS)
-    table = rungs.wide(out)
+    table = ladder.wide(out)
     assert list(table) == ["Method", "official", "paper", "bytes", "twins", "twins, by picture", "patients",
                            "patients, by picture"]  # fmt: skip
     assert table.iloc[0]["paper"] == "90.0 (70.0 to 95.0)"
     assert table.iloc[0]["twins, by picture"] == "50.0 (40.0 to 60.0)"
-    assert rungs.wide(out, "macro_f1").iloc[0]["paper"] == "80.0 (60.0 to 90.0)"
+    assert ladder.wide(out, "macro_f1").iloc[0]["paper"] == "80.0 (60.0 to 90.0)"
 
 
 def test_patients_are_the_five_folds():
     table = floor_table()
     table.loc[table["protocol"] == splits.FIVEFOLD, "accuracy"] = 0.75
-    out = rungs.rungs({}, table, np.arange(10), np.arange(10)).set_index("protocol")
+    out = ladder.rows({}, table, np.arange(10), np.arange(10)).set_index("protocol")
     assert out.loc["patients", "accuracy"] == 0.75 and out.loc["patients", "folds"] == splits.FOLDS
-    missing = rungs.wide(rungs.rungs({}, table[table["protocol"] != "twins"], np.arange(9), np.arange(9)))
+    missing = ladder.wide(ladder.rows({}, table[table["protocol"] != "twins"], np.arange(9), np.arange(9)))
     assert missing.iloc[0]["twins"] == "no run yet"
 
 
 def test_the_ladders_words_turn_on_its_numbers():
-    apart = words.ladder(frame(paper=(0.94, 0.92, 0.96), patients=(0.86, 0.84, 0.88)), 0.9573)
+    apart = ladder.falls(frame(paper=(0.94, 0.92, 0.96), patients=(0.86, 0.84, 0.88)), 0.9573)
     assert "22.0 points of its score" in apart and "lies inside that interval" in apart
     assert "8.0 points less, and the intervals do not overlap" in apart
     assert "+12.0 points from 1-NN" in apart and "it is -2.0" in apart
     assert "yet on: official, bytes, twins." in apart
-    touching = words.ladder(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
+    touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
     assert "but the intervals overlap" in touching and "lies above that interval" in touching
-    better = words.ladder(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
+    better = ladder.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
     assert "6.0 points more, and the intervals do not overlap" in better and "lies below" in better
-    alone = words.ladder(frame(), None)
+    alone = ladder.falls(frame(), None)
     assert "The paper" not in alone and "The model goes" not in alone
 
 
@@ -79,9 +79,9 @@ def test_the_ladders_words_turn_on_its_numbers():
     ],
 )
 def test_the_ladders_end(level, said):
-    text = words.ladder_end(frame(patients=level), 0.9573, "cpu")
+    text = ladder.end(frame(patients=level), 0.9573, "cpu")
     assert said in text and "lies above that interval" in text and "miniature networks" in text
-    assert "nothing is concluded" in words.ladder_end(frame(), 0.9573, "paper")
+    assert "nothing is concluded" in ladder.end(frame(), 0.9573, "paper")
 
 
 def test_where_counts_the_ends_as_inside():
@@ -101,47 +101,49 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
         ("form", "patients apart"): Worth(-0.05, 0.01, 3, -0.11, 0.01),
         ("class", "patients apart"): None,
     }
-    text = words.taken_away(gaps)
+    text = shortcuts.taken_away(gaps)
     assert "form, random split: -5.0 points (-7.0 to -3.0), 1 seed: a fall" in text
     assert "form, patients apart: -5.0 points (-11.0 to +1.0), 3 seeds: no difference" in text
     assert "class, patients apart: no pair of runs" in text and "Where there is one seed" in text
-    assert "Where there is one seed" not in words.taken_away({("form", "x"): Worth(0.1, 0.1, 2, 0.05, 0.2)})
+    assert "Where there is one seed" not in shortcuts.taken_away(
+        {("form", "x"): Worth(0.1, 0.1, 2, 0.05, 0.2)}
+    )
 
 
 def test_scores_by_picture_are_said_where_they_are_known():
-    assert words.by_picture(frame(patients=(0.86, 0.84, 0.88))) == "No score by picture is known here."
+    assert ladder.by_picture(frame(patients=(0.86, 0.84, 0.88))) == "No score by picture is known here."
     known = frame(patients=(0.86, 0.84, 0.88)).assign(picture=0.8, picture_low=0.7, picture_high=0.9)
-    text = words.by_picture(known)
+    text = ladder.by_picture(known)
     assert "the model is right on 86.0% of the files and 80.0% of the pictures (70.0% to 90.0%)" in text
     assert "1-NN is right on 74.0%" in text
 
 
 def test_chance_and_sign_of_a_calibration_error():
     draws = np.linspace(0.01, 0.03, 1001)
-    assert "could show" in words.chance(np.quantile(draws, 0.975), draws)
-    assert "more than chance" in words.chance(0.0296, draws)
-    assert "underconfident" in words.excess(Worth(-0.02, 0, 3, -0.03, -0.01), 0.0441)
-    assert "overconfident" in words.excess(Worth(0.02, 0, 3, 0.01, 0.03), 0.0441)
-    assert "can't be told. The paper" in words.excess(Worth(0.02, 0, 3, -0.01, 0.03), 0.0441)
+    assert "could show" in findings.chance(np.quantile(draws, 0.975), draws)
+    assert "more than chance" in findings.chance(0.0296, draws)
+    assert "underconfident" in findings.excess(Worth(-0.02, 0, 3, -0.03, -0.01), 0.0441)
+    assert "overconfident" in findings.excess(Worth(0.02, 0, 3, 0.01, 0.03), 0.0441)
+    assert "can't be told. The paper" in findings.excess(Worth(0.02, 0, 3, -0.01, 0.03), 0.0441)
 
 
 def test_the_temperatures_words():
     gap = Worth(-0.01, 0, 3, -0.02, -0.005)
-    assert "too modest" in words.temperature([0.9], gap, 0.02, True) and ": lower." in words.temperature(
+    assert "too modest" in findings.temperature(
         [0.9], gap, 0.02, True
-    )
-    other = words.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)
+    ) and ": lower." in findings.temperature([0.9], gap, 0.02, True)
+    other = findings.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)
     assert "claims too much" in other and "no difference" in other and "Equation 14" not in other
 
 
 def test_bins_ingredients_and_decisions():
     sweep = pd.DataFrame({"value": [0.02, 0.04], "high": [0.03, 0.03]})
-    assert "depends on the bins" in words.bins(sweep)
-    assert "is real" in words.bins(sweep.assign(high=0.01)) and "None of them" in words.bins(
+    assert "depends on the bins" in findings.bins(sweep)
+    assert "is real" in findings.bins(sweep.assign(high=0.01)) and "None of them" in findings.bins(
         sweep.assign(high=0.04)
     )
-    assert words.ingredient("Mixup", {}).endswith("no pair of runs on record shows it yet.")
-    line = words.ingredient(
+    assert findings.ingredient("Mixup", {}).endswith("no pair of runs on record shows it yet.")
+    line = findings.ingredient(
         "Mixup", {"ece": Worth(-0.01, 0, 2, -0.02, -0.001), "nll": Worth(0.1, 0, 2, -0.1, 0.2)}
     )
     assert (
@@ -149,19 +151,19 @@ def test_bins_ingredients_and_decisions():
         and "no difference" in line
     )
     curve = pd.DataFrame({"threshold": [0.1, 0.5], "model": [0.3, 0.2], "all": [0.2, 0.2], "none": [0, 0]})
-    assert "tumour 50% (not from 0.50)" in words.decision({"Tumour": curve})
-    assert words.decision({"Tumour": curve.assign(all=0)}).endswith("tumour 100%.")
+    assert "tumour 50% (not from 0.50)" in findings.decision({"Tumour": curve})
+    assert findings.decision({"Tumour": curve.assign(all=0)}).endswith("tumour 100%.")
 
 
 def test_new_patients_and_scaling_are_told_by_their_intervals():
     def at(excess, low, high):
         return {"excess": Worth(excess, 0, 1, low, high), "ece": Worth(0.03, 0, 1, 0.02, 0.04)}
 
-    assert "surer than it is right" in words.new_patients(
+    assert "surer than it is right" in findings.new_patients(
         at(-0.02, -0.03, -0.01), at(0.02, 0.01, 0.03), at(0, 0, 0)
     )
-    assert "surer" not in words.new_patients(at(-0.02, -0.03, -0.01), at(0.02, 0.0, 0.03), at(0, 0, 0))
-    text = words.scaling({"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}, pd.Series([0.02, 0.02]))
+    assert "surer" not in findings.new_patients(at(-0.02, -0.03, -0.01), at(0.02, 0.0, 0.03), at(0, 0, 0))
+    text = findings.scaling({"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}, pd.Series([0.02, 0.02]))
     assert "not told apart from no change" in text and "ECE of 0.0200" in text
 
 
@@ -177,15 +179,15 @@ def shares(copy: float, patient: float) -> pd.DataFrame:
 
 
 def test_exposure_is_shown_split_by_split():
-    table = rungs.wide_exposure(shares(0.5, 0.25))
+    table = ladder.wide_exposure(shares(0.5, 0.25))
     assert table["Split"].tolist() == list(splits.MANIFESTS)
     first = table.iloc[0]
     assert (first["A copy"], first["A copy, glioma"], first["Same patient"]) == ("50.0%", "25.0%", "25.0%")
 
 
 def test_exposure_of_grouped_splits_is_said_as_a_finding():
-    assert words.exposure(shares(0.0, 0.0)).count("finds no test image with a copy") == 3
-    found = words.exposure(shares(0.02, 0.0))
+    assert ladder.copies_left(shares(0.0, 0.0)).count("finds no test image with a copy") == 3
+    found = ladder.copies_left(shares(0.02, 0.0))
     assert "on `twins` it still finds a copy in training for 2.0%" in found and "finds no test" not in found
 
 
@@ -212,7 +214,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have():
         "paper, canonical encoding": [run(0, None, fallen)],
         "patients, canonical encoding": [run(0, 0, base)],
     }
-    compared, gaps = rungs.with_without(whole, changed, np.arange(100))
+    compared, gaps = shortcuts.with_without(whole, changed, np.arange(100))
     fall, same = gaps["the file's form", "random split"], gaps["the file's form", "patients apart"]
     assert fall.value == pytest.approx(-0.1) and fall.n == 1 and fall.high < 0
     assert same[:2] == (0, pytest.approx(np.nan, nan_ok=True)) and same[3:] == (0, 0)
@@ -221,7 +223,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have():
     assert level.loc["as it is", "accuracy"] == pytest.approx(0.8), "seed 1 has no partner"
     assert level.loc["taken away", "high"] > level.loc["as it is", "low"], "the levels overlap"
     assert gaps["the no-tumour class", "random split"] is None
-    table = rungs.wide_with_without(compared, gaps)
+    table = shortcuts.wide_with_without(compared, gaps)
     assert table["Difference"].iloc[0].startswith("-10.0 (") and (table["Seeds"] == "–").sum() == 2
     assert (
         worth.difference(whole["paper"], changed["paper, canonical encoding"], np.arange(100))["accuracy"].low
@@ -231,9 +233,9 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have():
 
 def test_this_books_rows_beside_others():
     tracks = floor_table().assign(track="three classes")
-    none = rungs.beside_others(frame(), tracks, None)
+    none = ladder.beside_others(frame(), tracks, None)
     assert none.iloc[0]["Accuracy (%)"] == "no run yet under this profile" and len(none) == 2
     three = {"accuracy": 0.85, "low": 0.8, "high": 0.9, "seeds": 2, "folds": 1}
-    table = rungs.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, three)
+    table = ladder.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, three)
     assert table.iloc[0]["Source"] == "this book, 2 seeds, 1 of 5 folds"
     assert table.iloc[1]["Accuracy (%)"] == "86.0 (84.0 to 88.0)"

@@ -238,7 +238,7 @@ def test_names_that_are_no_run_are_explained(tmp_path, monkeypatch):
     assert runs.resolve("abc").key == "abc", "a folder of the same name here doesn't hide a run"
 
 
-@pytest.mark.parametrize("profile", ["demo", "cpu", "paper"])
+@pytest.mark.parametrize("profile", settings.PROFILES)
 @pytest.mark.parametrize("name", list(experiments.EXPERIMENTS))
 def test_every_row_of_every_experiment_is_valid_and_distinct(name, profile):
     rows = experiments.experiment(name).settings(profile)

@@ -1,6 +1,7 @@
 """Settings: profiles load, overrides are typed and checked, and every error names its cure."""
 
 import dataclasses
+import pathlib
 
 import pytest
 
@@ -102,6 +103,102 @@ def test_profiles_may_be_files_and_mistakes_in_them_are_named(tmp_path):
             load(str(mine))
     with pytest.raises(SettingsError, match="did you mean 'paper'"):
         load("papers")
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (
+            "training: {batch_size: 8}".encode("utf-16"),
+            "is UTF-16, as PowerShell's > writes it: save it as UTF-8",
+        ),
+        (b"\xff\xfe", "is UTF-16"),
+        ("training: {batch_size: 8} # für".encode("latin-1"), "is no UTF-8.*save it as UTF-8"),
+        (b"a: " + b"[" * 5000, "not valid YAML"),
+        (b"training: {batch_size: " + b"9" * 5000 + b"}", "not valid YAML|not a valid int|out of range"),
+        (b"training: {batch_size: 2024-99-99}", "not valid YAML"),
+        (b"training: {batch_size: {8: 8}}", "training.batch_size: give one value"),
+        (b"data: {classes: [[glioma], [notumor]]}", "data.classes: give one value, or a list of plain ones"),
+        (b"training: {batch_size: .inf}", "not a valid int"),
+        (b"? {a: b}\n: c", "not valid YAML"),
+        (b"3: {batch_size: 8}", "unknown setting '3.batch_size'"),
+        (b"\0", "not valid YAML"),
+    ],
+)
+def test_a_profile_of_any_content_is_refused_in_words(tmp_path, text, message):
+    mine = tmp_path / "mine.yaml"
+    mine.write_bytes(text)
+    with pytest.raises(SettingsError, match=f"(?s){message}"):
+        load(str(mine))
+
+
+def test_a_profile_with_a_mark_of_utf_8_is_read(tmp_path):
+    (tmp_path / "mine.yaml").write_text("training: {batch_size: 8} # für", encoding="utf-8-sig")
+    assert load(str(tmp_path / "mine.yaml")).training.batch_size == 8
+
+
+def test_a_profile_that_would_grow_without_end_is_refused(tmp_path):
+    """Ten lists, each of nine times the one before: gigabytes where it is written out."""
+    lists = ["&a [x, x, x, x, x, x, x, x, x]"]
+    lists += [f"&{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefghi", "bcdefghij")]
+    (tmp_path / "mine.yaml").write_text(f"data: {{classes: [{', '.join(lists)}]}}")
+    with pytest.raises(SettingsError, match=r"data\.classes: give one value"):
+        load(str(tmp_path / "mine.yaml"))
+    (tmp_path / "mine.yaml").write_text(f"data: [{', '.join(lists)}]")
+    with pytest.raises(SettingsError, match="expected lines such as"):
+        load(str(tmp_path / "mine.yaml"))
+
+
+HOME = str(pathlib.Path.home())
+
+
+@pytest.mark.parametrize(
+    "variables, folder",
+    [
+        ({}, f"{HOME}/.cache/gcaf"),
+        ({"XDG_CACHE_HOME": ""}, f"{HOME}/.cache/gcaf"),
+        ({"XDG_CACHE_HOME": "here"}, f"{HOME}/.cache/gcaf"),  # its standard: a relative path counts as none
+        ({"XDG_CACHE_HOME": "/x"}, "/x/gcaf"),
+        ({"GCAF_CACHE": ""}, f"{HOME}/.cache/gcaf"),
+        ({"GCAF_CACHE": "", "XDG_CACHE_HOME": "/x"}, "/x/gcaf"),
+        ({"GCAF_CACHE": "~/g"}, f"{HOME}/g"),
+        ({"GCAF_CACHE": "/y", "XDG_CACHE_HOME": "/x"}, "/y"),
+    ],
+)
+def test_the_cache_is_where_it_was_said_to_be(monkeypatch, variables, folder):
+    for name in ("GCAF_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert settings.cache_dir() == pathlib.Path(folder)
+
+
+def test_without_a_home_folder_what_is_named_works_and_the_rest_says_so(monkeypatch):
+    def homeless(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(settings.Path, "home", homeless)
+    monkeypatch.setattr(settings.Path, "expanduser", homeless)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("GCAF_CACHE", raising=False)
+    with pytest.raises(SettingsError, match="no home folder for the cache: set GCAF_CACHE"):
+        settings.cache_dir()
+    monkeypatch.setenv("GCAF_CACHE", "~/g")
+    with pytest.raises(SettingsError, match="GCAF_CACHE=~/g: there is no home folder"):
+        settings.cache_dir()
+    monkeypatch.undo()
+    monkeypatch.setattr(settings.Path, "home", homeless)
+    monkeypatch.setenv("GCAF_CACHE", "/y")
+    assert settings.cache_dir() == pathlib.Path("/y")
+
+
+def test_an_empty_results_folder_counts_as_none(monkeypatch):
+    monkeypatch.delenv("GCAF_RESULTS", raising=False)
+    usual = settings.results_dir()
+    monkeypatch.setenv("GCAF_RESULTS", "")
+    assert settings.results_dir() == usual
+    monkeypatch.setenv("GCAF_RESULTS", "~/r")
+    assert settings.results_dir() == pathlib.Path(HOME) / "r"
 
 
 def test_every_setting_has_help_and_a_default_inside_its_bounds():

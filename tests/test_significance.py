@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from gcaf_lib.evaluation import metrics, significance
+from gcaf_lib.evaluation import intervals, metrics
 
-IMAGES = significance.IMAGES
+IMAGES = intervals.IMAGES
 
 
 def sample(n=120, k=4, seed=0, skill=1.5):
@@ -21,12 +21,12 @@ def sample(n=120, k=4, seed=0, skill=1.5):
 
 
 def test_wilson_of_the_papers_accuracy():
-    value, low, high = significance.wilson(673, 703)
+    value, low, high = intervals.wilson(673, 703)
     assert value == pytest.approx(0.9573, abs=5e-5) and (round(low, 3), round(high, 3)) == (0.940, 0.970)
     # Newcombe 1998, Table I: 81 of 263 gives 0.2553 to 0.3662
-    assert np.round(significance.wilson(81, 263)[1:], 4).tolist() == [0.2553, 0.3662]
+    assert np.round(intervals.wilson(81, 263)[1:], 4).tolist() == [0.2553, 0.3662]
     with pytest.raises(ValueError, match="no proportion"):
-        significance.wilson(4, 3)
+        intervals.wilson(4, 3)
 
 
 def test_the_quick_path_is_metrics_summary():
@@ -41,13 +41,13 @@ def test_the_quick_path_is_metrics_summary():
             slow.setdefault(name, []).append(value)
         return 0.0
 
-    significance.draws(labels, probs, whole, groups, n=8, seed=4)
+    intervals.draws(labels, probs, whole, groups, n=8, seed=4)
     whole(labels, probs)
     assert np.isnan(slow["mcc"]).sum() == 0
     for name, values in slow.items():
-        fast = significance.draws(labels, probs, name, groups, n=8, seed=4)
+        fast = intervals.draws(labels, probs, name, groups, n=8, seed=4)
         assert np.allclose(fast, values[:8], equal_nan=True), name
-        got = significance.bootstrap(labels, probs, name, groups, n=20)
+        got = intervals.bootstrap(labels, probs, name, groups, n=20)
         assert got.value == pytest.approx(values[8]), name
         assert got.low <= got.high
 
@@ -57,82 +57,82 @@ def test_absent_classes_and_single_classes_as_in_summary():
     labels = labels % 2  # classes 2 and 3 never occur, but are said
     for y, p in ((labels, probs), (np.zeros(4, int), np.eye(4)[[0] * 4] * 0.9 + 0.025)):
         for name, value in metrics.summary(y, p).items():
-            got = significance.bootstrap(y, p, name, IMAGES, n=5).value
+            got = intervals.bootstrap(y, p, name, IMAGES, n=5).value
             assert got == pytest.approx(value, nan_ok=True), name
 
 
 def test_three_classes_by_name():
     labels, probs = sample(60, k=3)
-    low = significance.bootstrap(labels, probs, "recall_pituitary", IMAGES, classes=("a", "b", "pituitary"))
+    low = intervals.bootstrap(labels, probs, "recall_pituitary", IMAGES, classes=("a", "b", "pituitary"))
     assert low.value == pytest.approx(metrics.summary(labels, probs)["recall_2"])
 
 
 def test_bootstrap_has_the_binomial_spread_and_clusters_widen_it():
     labels, probs = sample(400)
     right = probs.argmax(1) == labels
-    spread = np.std(significance.draws(labels, probs, "accuracy", IMAGES, n=4000))
+    spread = np.std(intervals.draws(labels, probs, "accuracy", IMAGES, n=4000))
     assert spread == pytest.approx(np.sqrt(right.mean() * (1 - right.mean()) / 400), rel=0.06)
     # every sample four times, in groups of four: the interval is that of the single samples
     four = np.tile(labels, 4), np.tile(probs, (4, 1)), "accuracy", np.tile(np.arange(400), 4)
-    assert np.std(significance.draws(*four, n=4000)) == pytest.approx(spread, rel=0.06)
-    assert np.std(significance.draws(*four[:3], IMAGES, n=4000)) == pytest.approx(spread / 2, rel=0.06)
-    one = significance.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=7)
-    assert one == significance.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=7)
-    assert one != significance.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=8)
+    assert np.std(intervals.draws(*four, n=4000)) == pytest.approx(spread, rel=0.06)
+    assert np.std(intervals.draws(*four[:3], IMAGES, n=4000)) == pytest.approx(spread / 2, rel=0.06)
+    one = intervals.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=7)
+    assert one == intervals.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=7)
+    assert one != intervals.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=8)
 
 
 def test_bootstrap_of_a_difference_is_paired():
     labels, probs = sample()
-    same = significance.bootstrap_difference(labels, probs, probs, groups=IMAGES)
+    same = intervals.bootstrap_difference(labels, probs, probs, groups=IMAGES)
     assert same == (0, 0, 0)
-    worse = significance.bootstrap_difference(labels, np.eye(4)[labels], probs, groups=IMAGES, n=500)
+    worse = intervals.bootstrap_difference(labels, np.eye(4)[labels], probs, groups=IMAGES, n=500)
     assert worse.low > 0 and worse.value == pytest.approx(np.mean(probs.argmax(1) != labels))
     with pytest.raises(ValueError, match="give one of accuracy"):
-        significance.draws(labels, probs, "acuracy", IMAGES)
-    for f in (significance.draws, significance.bootstrap):
+        intervals.draws(labels, probs, "acuracy", IMAGES)
+    for f in (intervals.draws, intervals.bootstrap):
         with pytest.raises(ValueError, match="patient group of each sample"):
             f(labels, probs, "accuracy", None)
     with pytest.raises(ValueError, match="patient group of each sample"):
-        significance.cluster_permutation(labels, labels)
+        intervals.cluster_permutation(labels, labels)
     with pytest.raises(ValueError, match="groups for 120"):
-        significance.draws(labels, probs, "accuracy", groups=[1, 2])
+        intervals.draws(labels, probs, "accuracy", groups=[1, 2])
 
 
 def test_t_tests():
     rng = np.random.default_rng(0)
     a, b = rng.normal(0.95, 0.01, 5), rng.normal(0.94, 0.01, 5)
     scipy = stats.ttest_rel(a, b)
-    ours = significance.paired_t(a, b)
+    ours = intervals.paired_t(a, b)
     assert (ours.statistic, ours.p) == pytest.approx((scipy.statistic, scipy.pvalue)) and ours.n == 5
     assert ours[3:5] == pytest.approx(tuple(scipy.confidence_interval()))
-    corrected = significance.nadeau_bengio(a, b, 703 / 5618)
+    corrected = intervals.nadeau_bengio(a, b, 703 / 5618)
     assert corrected.statistic == pytest.approx(ours.statistic / np.sqrt(1 + 5 * 703 / 5618))
     assert corrected.p > ours.p
-    assert significance.paired_t([1, 2], [1, 2]).p == 1
-    same = significance.paired_t([2, 3, 4], [1, 2, 3])  # no spread: no test, and no significance
+    assert intervals.paired_t([1, 2], [1, 2]).p == 1
+    same = intervals.paired_t([2, 3, 4], [1, 2, 3])  # no spread: no test, and no significance
     assert same.difference == 1 and np.isnan([same.p, same.low, same.high]).all()
     with pytest.raises(ValueError, match="two pairs"):
-        significance.paired_t([1], [2])
+        intervals.paired_t([1], [2])
 
 
 def test_mcnemar_against_published_values():
     # Fagerland et al. 2013, airway hyper-responsiveness (1, 1; 7, 12): exact 0.070, mid-p 0.039
     first = np.array([1] + [1] + [0] * 7 + [0] * 12, bool)
     second = np.array([1] + [0] + [1] * 7 + [0] * 12, bool)
-    got = significance.mcnemar(first, second)
+    got = intervals.mcnemar(first, second)
     assert (got.only_first, got.only_second) == (1, 7)
     assert (round(got.exact, 3), round(got.p, 3)) == (0.070, 0.039)
     assert got.exact == pytest.approx(statsmodels_mcnemar([[1, 1], [7, 12]], exact=True).pvalue)
-    assert significance.mcnemar(first, first).p == 1
+    assert intervals.mcnemar(first, first).p == 1
     with pytest.raises(ValueError, match="same samples"):
-        significance.mcnemar(first, second[:3])
+        intervals.mcnemar(first, second[:3])
 
 
 @given(st.integers(0, 30), st.integers(0, 30))
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_mcnemars_mid_p_is_the_two_sided_mid_p(b, c):
     first = np.r_[np.ones(b), np.zeros(c)].astype(bool)
-    got = significance.mcnemar(first, ~first)
+    got = intervals.mcnemar(first, ~first)
     mass = stats.binom.pmf(np.arange(b + c + 1), b + c, 0.5)
     lower = min(mass[:b].sum(), mass[b + 1 :].sum()) + mass[b] / 2  # half of the value seen, in each tail
     assert got.p == pytest.approx(min(1, 2 * lower) if b != c else (1 - mass[b] / 2 if b else 1))
@@ -143,47 +143,45 @@ def test_delong_against_brute_force():
     rng = np.random.default_rng(2)
     truth = rng.random(70) < 0.4
     scores = np.round(rng.normal(size=(3, 70)) + [[1.0], [0.6], [0.1]] * truth, 1)  # with ties
-    got = significance.delong(truth, *scores)
+    got = intervals.delong(truth, *scores)
     kernel = np.sign(scores[:, truth, None] - scores[:, None, ~truth]) / 2 + 0.5
     v10, v01 = kernel.mean(2), kernel.mean(1)
     assert np.allclose(got.auc, [roc_auc_score(truth, s) for s in scores])
     assert np.allclose(got.covariance, np.cov(v10) / truth.sum() + np.cov(v01) / (~truth).sum())
     gap = np.array([1, -1, 0])
     assert got.z == pytest.approx((got.auc[0] - got.auc[1]) / np.sqrt(gap @ got.covariance @ gap))
-    assert significance.delong(truth, scores[0], scores[0])[2:] == (0, 1)
-    single = significance.delong(truth, scores[0])
+    assert intervals.delong(truth, scores[0], scores[0])[2:] == (0, 1)
+    single = intervals.delong(truth, scores[0])
     assert single.covariance.shape == (1, 1) and np.isnan(single.p)
     with pytest.raises(ValueError, match="two of each"):
-        significance.delong([1, 0, 0], [1, 2, 3])
+        intervals.delong([1, 0, 0], [1, 2, 3])
 
 
 def test_cluster_permutation_is_exact_where_it_can_be():
     # 6 groups that all favour the first model: 2 of 64 sign patterns are as extreme
     groups = np.repeat(np.arange(6), 5)
-    got = significance.cluster_permutation(np.ones(30), np.zeros(30), groups)
+    got = intervals.cluster_permutation(np.ones(30), np.zeros(30), groups)
     assert got.p == pytest.approx(2 / 64) and got.difference == 1 and got.n == 6
-    assert (
-        significance.cluster_permutation(np.ones(30), np.zeros(30), IMAGES).p < 0.001
-    )  # wrongly independent
-    assert significance.cluster_permutation(np.ones(4), np.ones(4), IMAGES).p == 1
+    assert intervals.cluster_permutation(np.ones(30), np.zeros(30), IMAGES).p < 0.001  # wrongly independent
+    assert intervals.cluster_permutation(np.ones(4), np.ones(4), IMAGES).p == 1
     # on independent right/wrong samples it is McNemar's exact test
     first, second = np.array([1] * 3 + [0] * 9), np.array([0] * 3 + [1] * 9)
-    exact = significance.mcnemar(first, second).exact
-    assert significance.cluster_permutation(first, second, IMAGES).p == pytest.approx(exact)
+    exact = intervals.mcnemar(first, second).exact
+    assert intervals.cluster_permutation(first, second, IMAGES).p == pytest.approx(exact)
 
 
 def test_holm():
-    assert significance.holm([0.01, 0.04, np.nan, 0.03, 0.005])[[0, 1, 3, 4]] == pytest.approx(
+    assert intervals.holm([0.01, 0.04, np.nan, 0.03, 0.005])[[0, 1, 3, 4]] == pytest.approx(
         [0.03, 0.06, 0.06, 0.02]
     )
-    assert np.isnan(significance.holm([np.nan])).all()
+    assert np.isnan(intervals.holm([np.nan])).all()
 
 
 def test_power_is_the_noncentral_t():
     d, sd, n = 0.01, 0.008, 5
     cut, shift = stats.t.ppf(0.975, n - 1), d / sd * np.sqrt(n)
     exact = stats.nct.sf(cut, n - 1, shift) + stats.nct.cdf(-cut, n - 1, shift)
-    assert significance.power([d, -d], sd, n) == pytest.approx([exact, exact])
-    least = significance.detectable(sd, n)
-    assert significance.power(least, sd, n)[0] == pytest.approx(0.8, abs=1e-6)
-    assert significance.detectable(sd, 10) < least
+    assert intervals.power([d, -d], sd, n) == pytest.approx([exact, exact])
+    least = intervals.detectable(sd, n)
+    assert intervals.power(least, sd, n)[0] == pytest.approx(0.8, abs=1e-6)
+    assert intervals.detectable(sd, 10) < least

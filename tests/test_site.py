@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gcaf_lib.book import notebooks, runner
 from gcaf_lib.data.dataset import published_index
-from gcaf_lib.report import book, pairs, paper
+from gcaf_lib.paper import published as paper
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = pairs.sources(ROOT / "notebooks")
+SOURCES = notebooks.sources(ROOT / "notebooks")
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 FILES = [TOC["root"], *(c["file"] for part in TOC["parts"] for c in part["chapters"])]
@@ -51,12 +52,12 @@ def test_contents_list_every_chapter_in_order_and_nothing_that_is_not_there():
 @pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
 def test_pair_is_in_sync(source):
     text = source.with_suffix(".ipynb").read_text()
-    assert text == pairs.dumps(pairs.clean_notebook(source)), "run `make sync`"
+    assert text == notebooks.dumps(notebooks.clean_notebook(source)), "run `make sync`"
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
 def test_chapter_has_its_shape(source):
-    cells = pairs.clean_notebook(source).cells
+    cells = notebooks.clean_notebook(source).cells
     first = cells[0].source
     assert first.startswith("# ") and "**Reproduces:**" in first and "**Takes:**" in first
     tagged = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
@@ -93,7 +94,7 @@ def test_page_is_executed_and_its_images_are_described(source):
 
 
 def test_committed_pages_are_todays():
-    found = book.stale(ROOT / "book" / "notebooks", ROOT / "notebooks")
+    found = runner.stale(ROOT / "book" / "notebooks", ROOT / "notebooks")
     assert not found, "run `make chapters`: " + "; ".join(map(str, found))
 
 

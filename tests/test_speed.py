@@ -5,8 +5,8 @@ import json
 import pytest
 
 from benchmarks.throughput import summary
-from gcaf_lib.report import speed
-from gcaf_lib.report.chapter import checkout
+from gcaf_lib.book import speed
+from gcaf_lib.book.chapter import checkout
 
 MACHINE = {
     "backend": "jax", "device": "1 x Some GPU", "versions": {"python": "3.12.1", "keras": "3.15.1", "jax": "0.10"},
@@ -89,5 +89,5 @@ def test_a_measured_gpu_needs_no_excuse(tmp_path):
 def test_committed_page_is_what_the_committed_results_say():
     page = checkout() / "book" / "_generated" / "speed.md"
     assert page.read_text(encoding="utf-8") == speed.text(checkout() / "results"), (
-        "run `python -m gcaf_lib.report.speed`"
+        "run `python -m gcaf_lib.book.speed`"
     )

@@ -240,6 +240,20 @@ def test_record_holds_what_a_reader_needs(finished):
     assert record.info["data_source"] == "phantom" and os.getcwd() not in text
 
 
+def test_an_epoch_is_judged_by_what_the_whole_model_says(finished):
+    """The validation of a stage, which computes what rests but once, against the predictions of the record."""
+    record, _ = finished
+    last = record.history[record.history["stage"] == 2]
+    best = last.loc[last["val_loss"].idxmin()]
+    for which, column in (("ema", "val_accuracy"), ("raw", "val_accuracy_raw")):
+        p, labels = record.probabilities("validation", which), record.labels("validation")
+        assert (p.argmax(1) == labels).mean() == pytest.approx(best[column], abs=1e-9)
+    loss = train.focal_loss(record.settings, train.task(record.settings))
+    p = record.probabilities("validation", "ema")
+    value = loss(np.eye(4, dtype="float32")[record.labels("validation")], np.log(p).astype("float32"))
+    assert float(np.mean(value)) == pytest.approx(best["val_loss"], rel=1e-4)
+
+
 def test_test_images_never_reach_training(finished):
     """By the rows that every stage's steps were made of; epochs are chosen by the validation part."""
     record, _ = finished
@@ -556,7 +570,7 @@ def test_a_checkpoint_of_other_code_or_that_cannot_be_read_is_left_aside(finishe
     said = []
     monkeypatch.setattr(loop.warnings, "warn", lambda text, **_: said.append(str(text)))
     again = train.get(tiny(), 0, profile="demo")
-    assert any("left aside: other code" in text for text in said)
+    assert any("left aside: other code wrote it" in text for text in said)
     np.testing.assert_array_equal(record.predictions["test_ema"], again.predictions["test_ema"])
     shutil.rmtree(again.folder)
     left.parent.mkdir(parents=True)
@@ -564,6 +578,120 @@ def test_a_checkpoint_of_other_code_or_that_cannot_be_read_is_left_aside(finishe
     again = train.get(tiny(), 0, profile="demo")
     assert any("left aside: it can't be read" in text for text in said)
     np.testing.assert_array_equal(record.predictions["test_ema"], again.predictions["test_ema"])
+
+
+def first_epoch(folder) -> dict[str, np.ndarray]:
+    """Arrays of the checkpoint that a stage leaves which died behind its first epoch."""
+    with pytest.raises(stages.Killed):
+        stages.stage(str(folder), stages.Dying).run()
+    with np.load(folder / "stage.npz") as archive:
+        return dict(archive)
+
+
+def with_state(arrays, change) -> dict[str, np.ndarray]:
+    state = json.loads(arrays["state"].tobytes())
+    change(state)
+    return arrays | {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
+
+
+POISON = {
+    "an array is missing": (
+        lambda a: {k: v for k, v in a.items() if k != "opt_1"},
+        "not those of this stage",
+    ),
+    "one too many": (lambda a: a | {"raw_99": a["raw_0"]}, "not those of this stage"),
+    "of another shape": (lambda a: a | {"raw_0": a["raw_0"][:1]}, "not those of this stage"),
+    "no number": (lambda a: a | {"best-ema_0": a["best-ema_0"] * np.nan}, "no numbers"),
+    "no state": (lambda a: {k: v for k, v in a.items() if k != "state"}, "can't be read"),
+    "a list for a state": (lambda a: a | {"state": np.frombuffer(b"[1]", np.uint8)}, "can't be read"),
+    "no JSON": (lambda a: a | {"state": np.frombuffer(b"{", np.uint8)}, "can't be read"),
+    "no patience": (lambda a: with_state(a, lambda s: s.update(patience=3)), "can't be read"),
+    "no history": (lambda a: with_state(a, lambda s: s.update(rows=[])), "its history"),
+    "half a history": (lambda a: with_state(a, lambda s: s["rows"][0].pop("val_loss")), "its history"),
+    "another epoch": (lambda a: with_state(a, lambda s: s["rows"][0].update(epoch=2)), "its history"),
+    "text in it": (lambda a: with_state(a, lambda s: s["rows"][0].update(loss="low")), "can't be read"),
+    "no best epoch": (lambda a: with_state(a, lambda s: s["patience"].update(best_epoch=7)), "best epoch"),
+    "other versions": (
+        lambda a: with_state(a, lambda s: s["by"]["versions"].update(keras="1")),
+        "other versions",
+    ),
+    "an older kind": (
+        lambda a: with_state(a, lambda s: s.update(by=["x", "tensorflow"])),
+        "other code and back",
+    ),
+}
+
+
+def test_a_checkpoint_that_does_not_fit_is_left_aside_and_changes_nothing(tmp_path, monkeypatch):
+    arrays, stage = first_epoch(tmp_path), stages.stage(str(tmp_path))
+    before, said = stage._values(), []
+    monkeypatch.setattr(loop.warnings, "warn", lambda text, **_: said.append(str(text)))
+    for kind, (poison, reason) in POISON.items():
+        np.savez(tmp_path / "stage.npz", **poison(arrays))
+        assert stage._resume() == 0, kind
+        assert "stage.npz is left aside" in said[-1] and reason in said[-1], kind
+        stages.same(stage._values(), before)
+        assert (stage.rows, stage.stopped, stage.best) == ([], False, {}), kind
+    assert len(said) == len(POISON)
+    np.savez(tmp_path / "stage.npz", **with_state(arrays, lambda s: None))
+    assert stage._resume() == 1 and len(said) == len(POISON), "one that fits is resumed in silence"
+
+
+@pytest.fixture(scope="module")
+def backbone_files(tmp_path_factory):
+    """Folder of a miniature's own weights, and of what people put in their place."""
+    folder, s = tmp_path_factory.mktemp("weights"), load("demo", {**TINY, "model.weights": "none"})
+    pair = train.classifier_of(s, 0)
+    for key in s.model.backbones:
+        train.classifier.backbone(pair, key).save_weights(folder / f"{key}.weights.h5")
+    pair.save_weights(folder / "pair.weights.h5")
+    good = (folder / "convnext-tiny.weights.h5").read_bytes()
+    (folder / "half.weights.h5").write_bytes(good[: len(good) // 2])
+    (folder / "text.weights.h5").write_bytes(b"no weights")
+    first = train.classifier.backbone(pair, "convnext-tiny")
+    first.set_weights([value * np.nan for value in first.get_weights()])
+    first.save_weights(folder / "nan.weights.h5")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["efficientnetv2-s", "pair", "half", "text", "nan"])
+def test_weight_files_that_do_not_fit_are_named_in_one_line(tmp_path, backbone_files, kind):
+    for key in ("efficientnetv2-s", "convnext-tiny"):
+        shutil.copy(backbone_files / f"{key}.weights.h5", tmp_path)
+    settings = tiny(**{"model.weights": str(tmp_path)})
+    work = train.task(settings)
+    model = train.classifier_of(settings, 1)
+    train._backbone_weights(model, settings, 0, work, "", False)  # the right ones
+    shutil.copy(backbone_files / f"{kind}.weights.h5", tmp_path / "convnext-tiny.weights.h5")
+    why = "no numbers" if kind == "nan" else "damaged, or of another model"
+    with pytest.raises(
+        train.backbones.WeightsError, match=rf"convnext-tiny\.weights\.h5 can't be used.*{why}"
+    ) as e:
+        train._backbone_weights(model, settings, 0, work, "", False)
+    assert "\n" not in str(e.value) and len(str(e.value)) < 600
+
+
+def test_a_record_s_model_is_built_in_the_record_s_precision(here):
+    """Under whatever policy the process had before, which stands again afterwards."""
+    work = train.task(here.settings)
+    with train.backend.precision("mixed_bfloat16"):
+        model = train.load_model(here)
+        assert train.keras.config.dtype_policy().name == "mixed_bfloat16"
+        p = loop.probabilities(model, work.images, here.rows())
+        maps = train.gradcam.record(model, work.images, here.rows())
+    np.testing.assert_allclose(p, here.probabilities(), atol=1e-6)
+    for name, values in here.maps.items():
+        np.testing.assert_allclose(maps[name], values, atol=2e-3)
+
+
+def test_training_leaves_the_precision_as_it_was():
+    settings = tiny(
+        **{"training.dtype": "mixed_bfloat16", "model.weights": "none", "training.stage2_epochs": 0}
+    )
+    record = train.get(settings, 0, progress=False)
+    assert train.keras.config.dtype_policy().name == "float32"
+    layer = train.load_model(record).get_layer("convnext-tiny_stem_conv")
+    assert layer.compute_dtype == "bfloat16"
 
 
 def test_whoever_shares_the_store_shares_its_locks_whatever_the_cache(monkeypatch, tmp_path):

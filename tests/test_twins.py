@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from gcaf_lib.data import anatomy, exposure, splits, thumbnails, twins
 from gcaf_lib.data.dataset import Dataset, data_hash, index, open_dataset
-from gcaf_lib.evaluation import audit
+from gcaf_lib.evaluation import dataset_audit
 from gcaf_lib.settings import CLASSES, DataSettings
 
 
@@ -170,7 +170,7 @@ def test_turns_hold_along_every_pair():
     found = pd.DataFrame(
         {"left": [0, 1, 0], "right": [1, 2, 3], "similarity": [0.9, 0.95, 0.99], "turn": [1, 2, 3]}
     )
-    table = audit.twin_table(np.array(list("abcde")), np.array([5, 5, 5, 5, 6]), found)
+    table = dataset_audit.twin_table(np.array(list("abcde")), np.array([5, 5, 5, 5, 6]), found)
     assert table["file"].tolist() == list("abcd")
     assert table["turn"].tolist() == ["as it is", "left-right", "both", "both"]
     assert table["similarity"].tolist() == [0.99, 0.95, 0.95, 0.99]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gcaf_lib.report import verdicts
+from gcaf_lib.paper import verdicts
 
 OURS, THEIRS = ("cpu", "paper"), ("paper", "paper")
 NONE = np.nan

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from gcaf_lib.evaluation import calibration, clustered, metrics, significance, worth
+from gcaf_lib.evaluation import calibration, clustered, intervals, metrics, worth
 from gcaf_lib.settings import CLASSES
 
 IMAGES = 220
@@ -95,7 +95,7 @@ def test_folds_are_pooled_or_averaged_as_the_metric_asks():
 def test_all_seeds_of_an_image_are_drawn_together():
     run = Run(0)
     one, both = (worth.row(runs, GROUPS, ["accuracy"])["accuracy"] for runs in ([run], [run, Run(1)]))
-    plain = significance.draws(run.labels(), run.probabilities(), "accuracy", GROUPS[run.rows()], n=2000)
+    plain = intervals.draws(run.labels(), run.probabilities(), "accuracy", GROUPS[run.rows()], n=2000)
     assert one[3:] == tuple(np.quantile(plain, [0.025, 0.975]))
     mean = np.mean([r.probabilities().argmax(1) == r.labels() for r in (run, Run(1))], axis=0)
     by = np.bincount(GROUPS[run.rows()], mean)
@@ -309,15 +309,15 @@ def test_the_papers_ece_lies_outside_the_corrected_interval_of_the_issue():
 
 
 def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
-    from gcaf_lib.report import rungs, scorecard
+    from gcaf_lib.findings import ladder, scorecard
 
     monkeypatch.setattr(scorecard.splits, "clusters", lambda dataset: GROUPS)
     found = scorecard.measure(FOLDED, None)
     assert found == worth.row(FOLDED, GROUPS)
-    ladder = rungs.pooled(FOLDED, GROUPS, np.arange(IMAGES) // 2)
-    assert [ladder[k] for k in ("accuracy", "low", "high")] == list(np.array(found["accuracy"])[[0, 3, 4]])
-    assert [ladder[k] for k in ("macro_f1", "f1_low", "f1_high")] == list(
+    score = ladder.pooled(FOLDED, GROUPS, np.arange(IMAGES) // 2)
+    assert [score[k] for k in ("accuracy", "low", "high")] == list(np.array(found["accuracy"])[[0, 3, 4]])
+    assert [score[k] for k in ("macro_f1", "f1_low", "f1_high")] == list(
         np.array(found["macro_f1"])[[0, 3, 4]]
     )
-    assert (ladder["seeds"], ladder["folds"], ladder["images"]) == (2, 5, IMAGES)
-    assert np.isnan(rungs.pooled(FOLDED, GROUPS)["picture"])
+    assert (score["seeds"], score["folds"], score["images"]) == (2, 5, IMAGES)
+    assert np.isnan(ladder.pooled(FOLDED, GROUPS)["picture"])

@@ -122,7 +122,8 @@ def pipeline(plan: dict, settings: Settings):
 
 
 def _model(settings: Settings, stage: int) -> keras.Model:
-    model = classifier.build(settings.model, settings.data.image_size, len(settings.data.classes))
+    s = settings
+    model = classifier.build(s.model, s.data.image_size, len(s.data.classes), dtype=s.training.dtype)
     enter(model, stage, settings)
     return model
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import errno
 import hashlib
 import io
 import os
+import re
+import stat
 import sys
 import warnings
 from collections.abc import Iterator
@@ -25,12 +28,16 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from gcaf_lib.settings import CLASSES, DataSettings, SettingsError, cache_dir, digest
+from gcaf_lib.machine import write_text
+from gcaf_lib.settings import CLASSES, DataSettings, SettingsError, cache_dir, digest, named_folder
 
 FOLDERS = ("Training", "Testing")
 COLUMNS = ("file", "folder", "label", "sha256", "bytes", "width", "height", "mode")
 MIN_SIDE = 16  # pixels; below that there is nothing to see
 MAX_PIXELS = 50_000_000  # a decoded image of 150 MB; the largest published one has 2.6 million pixels
+MAX_BYTES = (
+    2**29
+)  # of an image file: one as large as MAX_PIXELS allows, uncompressed, with 16 bits in 4 channels
 CURE = "run `gcaf data fetch`, or point --data or GCAF_DATA at the folder that holds Training/ and Testing/"
 PHANTOM_BANNER = "PHANTOM DATA: made by a program, no patients; nothing here says anything about real tumours"
 PHANTOM_SEED = 0
@@ -39,7 +46,10 @@ _TOO_LARGE = (
     "{name} claims to have {size} pixels and was not decoded "
     f"(limit: {MAX_PIXELS:,}): leave it out, or scale it down"
 )
-_CLUTTER = {"thumbs.db", "desktop.ini"}  # what file managers leave behind; hidden files are skipped too
+# what file managers and office programs leave behind; hidden files are skipped too
+_CLUTTER = re.compile(r"(e?h?thumbs(_vista)?( ?\(\d+\))?\.db|desktop\.ini|icon\r|~\$.*)", re.IGNORECASE)
+_METADATA = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # chunks of a PNG that change no pixel here
+_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "GIF", "WEBP", "AVIF", "PPM", "JPEG2000")
 
 
 class DataError(ValueError):
@@ -52,13 +62,17 @@ class CacheError(OSError):
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says about itself. width, height: as displayed, after any EXIF rotation."""
+    """What an image file says about itself. width, height: as displayed, after any EXIF rotation.
+
+    deep: more than 8 bits a channel, or other than whole numbers.
+    """
 
     format: str
     width: int
     height: int
     mode: str
     turned: bool
+    deep: bool
 
 
 @dataclass(frozen=True)
@@ -83,10 +97,11 @@ def inspect(data: bytes, name: str | Path) -> Header:
     if not data:
         raise DataError(f"{name} is empty (0 bytes): fetch or copy it again")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(bare(data))) as image:
             # only an EXIF block or a MultiPage format needs a closer look; most files have neither
-            orientation = image.getexif().get(0x0112, 1) if "exif" in image.info else 1
+            orientation = _orientation(image) if "exif" in image.info else 1
             kind, (width, height), mode = str(image.format), image.size, image.mode
+            deep = mode.startswith(("I", "F")) or _bits(image, data) > 8
             # an MPO is a JPEG with a preview behind it, and not animated
             animated = kind != "MPO" and getattr(image, "n_frames", 1) > 1
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -95,6 +110,8 @@ def inspect(data: bytes, name: str | Path) -> Header:
         raise DataError(
             f"{name} is not an image that can be read: leave it out, or give a JPEG or PNG"
         ) from error
+    if kind not in _FORMATS:
+        raise DataError(f"{name} is of the format {kind}, which is not read here: save it as PNG or JPEG")
     if width * height > MAX_PIXELS:
         raise DataError(_TOO_LARGE.format(name=name, size=f"{width}×{height}"))
     if min(width, height) < MIN_SIDE:
@@ -110,7 +127,46 @@ def inspect(data: bytes, name: str | Path) -> Header:
     turned = orientation in range(2, 9)
     if orientation in range(5, 9):
         width, height = height, width
-    return Header(kind, width, height, mode, turned)
+    return Header(kind, width, height, mode, turned, deep)
+
+
+def bare(data: bytes) -> bytes:
+    """A PNG's bytes without its texts and colour profile: however large or broken, they are no part of the picture.
+
+    Other bytes come back as they are.
+    """
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return data
+    kept, at = [data[:8]], 8
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in _METADATA:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; as stored (1) where the EXIF block can't be read, which is no damage of the picture."""
+    try:
+        return image.getexif().get(0x0112, 1)
+    except Exception:  # Pillow's reader raises many kinds on broken blocks
+        return 1
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    """Bits a channel, as stored: in colour Pillow keeps the upper 8 of them and says nothing."""
+    if image.format == "PNG":
+        return data[24]
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(258, (1,)))
+    if image.format == "PPM":  # the largest value stands among what its decoder is told
+        return max(
+            (int(one).bit_length() for one in image.tile[0].args[1:] if isinstance(one, int)), default=8
+        )
+    if image.format == "JPEG2000" and (sizes := data.find(b"\xff\x51")) >= 0:
+        return (data[sizes + 40] & 127) + 1
+    return 8
 
 
 def _cut_short(data: bytes, kind: str) -> bool:
@@ -124,15 +180,20 @@ def _cut_short(data: bytes, kind: str) -> bool:
 def read_bytes(path: str | Path) -> bytes:
     """Bytes of a file; raises `DataError` that names it and the cure."""
     try:
-        return Path(path).read_bytes()
+        about = os.stat(path)
+        if stat.S_ISREG(about.st_mode) and about.st_size <= MAX_BYTES:
+            return Path(path).read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: check the path, or {CURE}") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path} is a folder, not an image") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise DataError(
-            f"{path} cannot be read ({error.strerror or error}): check its permissions"
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): check its permissions"
         ) from error
+    if stat.S_ISDIR(about.st_mode):
+        raise DataError(f"{path} is a folder, not an image")
+    if not stat.S_ISREG(about.st_mode):
+        raise DataError(f"{path} is no file (a pipe or a device): give an image file")
+    raise DataError(f"{path} has {about.st_size:,} bytes, too many for an image (limit: {MAX_BYTES:,})")
 
 
 # --- a folder ---
@@ -143,7 +204,11 @@ def locate(path: str | Path | None = None) -> Path:
 
     Raises `DataError` with the cure if it is not there.
     """
-    root = Path(path or os.environ.get("GCAF_DATA") or cache_dir() / "brain-tumor-mri").expanduser()
+    root = (
+        Path(os.path.expanduser(path))
+        if path
+        else named_folder("GCAF_DATA") or cache_dir() / "brain-tumor-mri"
+    )
     if not root.is_dir():
         said = "" if path else " (from GCAF_DATA)" if os.environ.get("GCAF_DATA") else " (the cache folder)"
         raise DataError(f"the dataset's folder {root}{said} is not there: {CURE}")
@@ -188,11 +253,12 @@ def listing(root: str | Path) -> list[tuple[str, int, int]]:
                 entries = [
                     (f"{folder}/{name}/{e.name}", e.stat().st_size, e.stat().st_mtime_ns)
                     for e in os.scandir(place)
-                    if e.is_file() and not e.name.startswith(".") and e.name.lower() not in _CLUTTER
+                    if not e.name.startswith(".") and not _CLUTTER.fullmatch(e.name) and e.is_file()
                 ]
             except OSError as error:
+                cure = "remove the link" if error.errno == errno.ELOOP else "check its permissions"
                 raise DataError(
-                    f"{place} cannot be read ({error.strerror}): check its permissions"
+                    f"{error.filename or place} cannot be read ({error.strerror}): {cure}"
                 ) from error
             if not entries:
                 raise DataError(f"{place} holds no images: fetch or copy the dataset again ({CURE})")
@@ -251,20 +317,9 @@ def index(root: str | Path) -> pd.DataFrame:
             f"\nand {len(problems) - 5} more; `gcaf data check {root}` lists all" if len(problems) > 5 else ""
         )
         raise DataError("\n".join(problems[:5]) + more)
-    with contextlib.suppress(OSError):  # without its cache the index is slower, not wrong
-        _replace(store, f"{signature}\n{frame.to_csv(index=False)}")
+    with contextlib.suppress(OSError, UnicodeError):  # without its cache the index is slower, not wrong
+        write_text(store, f"{signature}\n{frame.to_csv(index=False)}")
     return frame
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -332,7 +387,7 @@ def write_manifest(root: str | Path) -> Path:
     """Write manifest.csv (file, sha256, bytes, width, height, mode) from a folder of published files."""
     frame = index(root)
     path = Path(__file__).with_name("manifest.csv")
-    _replace(path, frame.drop(columns=["folder", "label"]).to_csv(index=False))
+    write_text(path, frame.drop(columns=["folder", "label"]).to_csv(index=False))
     return path
 
 

@@ -21,6 +21,8 @@ from scipy.sparse import csr_matrix
 
 from gcaf_lib.data import splits, thumbnails
 from gcaf_lib.data.dataset import Dataset, open_dataset
+from gcaf_lib.data.decode import grey
+from gcaf_lib.machine import whole
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, results_dir
 
 SIDE = 40
@@ -65,7 +67,7 @@ def draw(dataset: Dataset) -> np.ndarray:
     """`edges` (N,2,40,40) of every file; raises `DataError` where one can't be read."""
     paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.stack(list(pool.map(lambda path: edges(thumbnails.grey(path)), paths)))
+        return np.stack(list(pool.map(lambda path: edges(grey(path)), paths)))
 
 
 def exposure(
@@ -107,9 +109,8 @@ def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> pd.Dat
 def write(table: pd.DataFrame, place: Path | None = None) -> Path:
     """Write results/exposure.csv, whole or not at all."""
     path = (place or results_dir()) / "exposure.csv"
-    part = path.with_name(f".tmp-{path.name}.{os.getpid()}")
-    table.to_csv(part, index=False, lineterminator="\n", float_format="%.5f")
-    os.replace(part, path)
+    with whole(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n", float_format="%.5f")
     return path
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -23,7 +22,8 @@ from tqdm import tqdm
 
 from gcaf_lib.data import thumbnails
 from gcaf_lib.data.dataset import DataError
-from gcaf_lib.settings import cache_dir, digest
+from gcaf_lib.machine import whole
+from gcaf_lib.settings import cache_dir, digest, named_folder
 
 LABELS = {1: "meningioma", 2: "glioma", 3: "pituitary"}  # cjdata.label
 COUNT = 3064
@@ -52,7 +52,7 @@ def locate(path: str | Path | None = None) -> Path:
 
     Raises `DataError` that says how to get it.
     """
-    place = Path(path or os.environ.get("GCAF_FIGSHARE") or cache_dir() / "figshare")
+    place = Path(path or named_folder("GCAF_FIGSHARE") or cache_dir() / "figshare")
     if not place.exists():
         raise DataError(
             f"no figshare data at {place}: run `gcaf data fetch`, or point GCAF_FIGSHARE at the folder "
@@ -201,17 +201,14 @@ def _store(slices: Slices, path: Path) -> None:
     """Write what was read from an archive, whole or not at all: thumbnails, table, borders end to end."""
     borders = [np.empty((0, 2)) if border is None else border for border in slices.borders]
     columns = {name: slices.table[name].to_numpy() for name in slices.table}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("wb") as file:
+    with whole(path) as part:
         np.savez_compressed(
-            file,
+            part,
             thumbnail=slices.thumbnails,
             border=np.concatenate(borders),
             length=[len(border) for border in borders],
             **{name: col if col.dtype.kind in "iu" else col.astype(str) for name, col in columns.items()},
         )
-    os.replace(part, path)
 
 
 def _restore(path: Path) -> Slices:

@@ -6,7 +6,6 @@ The result is computed once and memory-mapped. Normalisation (Eq 2) is a layer o
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,61 +14,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from gcaf_lib.data.dataset import CURE, CacheError, DataError, Dataset, cache_folder, inspect, read_bytes
+from gcaf_lib.data.dataset import CURE, CacheError, DataError, Dataset, cache_folder
+from gcaf_lib.data.decode import decode, pixels
+from gcaf_lib.machine import whole
 from gcaf_lib.settings import DataSettings, digest
 
+__all__ = ["canonical", "clahe", "decode", "images", "key", "preprocess", "resize"]
 VERSION = 1  # raise it when pixels change: cached arrays are keyed by it
 CANONICAL_SIDE = 256  # pixels
 CANONICAL_QUALITY = 90
 _BLOCK = 256  # images computed between two writes: 39 MB at 224 pixels
-
-
-def decode(path: str | Path) -> np.ndarray:
-    """RGB uint8 (H,W,3) of an image file at its original resolution.
-
-    Grey and palette images are expanded, transparent ones composited over black (the background of
-    an MRI slice), CMYK is converted by Pillow (it knows of Adobe's inverted inks). 16-bit
-    images are divided by the largest value that their used bits can hold: scanners write 12 bits
-    into 16, which the nominal range would turn black. EXIF rotation is applied, as viewers
-    do (no published file has any). Raises `DataError`; see `dataset.inspect` for what is refused.
-    """
-    pixels = _pixels(Path(path))
-    return pixels if pixels.ndim == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
-
-
-def _pixels(path: Path) -> np.ndarray:
-    """Like `decode`, but a grey image stays uint8 (H,W): one channel instead of three alike."""
-    data = read_bytes(path)
-    head = inspect(data, path)
-    if head.format == "JPEG" and head.mode in ("L", "RGB") and not head.turned:
-        flag = cv2.IMREAD_GRAYSCALE if head.mode == "L" else cv2.IMREAD_COLOR_RGB
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
-        if pixels is not None:
-            return pixels
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return _eight_bits(ImageOps.exif_transpose(image))
-    except Exception as error:  # Pillow's readers raise many kinds on broken data
-        raise DataError(f"{path} is broken ({error}): fetch or copy it again") from error
-
-
-def _eight_bits(image: Image.Image) -> np.ndarray:
-    """uint8 (H,W) or (H,W,3) of a Pillow image of any mode."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-        values -= min(values.min(), 0)
-        top = max(2 ** int(np.ceil(np.log2(values.max() + 1))) - 1, 255)
-        return np.rint(values * (255 / top)).astype(np.uint8)
-    if image.mode == "L" and "transparency" not in image.info:
-        return np.asarray(image).copy()
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        return np.asarray(Image.alpha_composite(black, image).convert("RGB")).copy()
-    return np.asarray(image.convert("RGB")).copy()
 
 
 def clahe(rgb: np.ndarray, clip: float = 2.0, tiles: int = 8) -> np.ndarray:
@@ -135,10 +91,10 @@ def preprocess(path: str | Path, settings: DataSettings) -> np.ndarray:
 
     S = settings.image_size. encoding="canonical" puts `canonical` in front. Raises `DataError`.
     """
-    pixels = _pixels(Path(path))
+    image = pixels(path)
     if settings.encoding == "canonical":
-        pixels = canonical(pixels)[..., 0]
-    out = resize(clahe(pixels, settings.clahe_clip, settings.clahe_tiles), settings.image_size)
+        image = canonical(image)[..., 0]
+    out = resize(clahe(image, settings.clahe_clip, settings.clahe_tiles), settings.image_size)
     # the three channels of a grey image are alike at every step, so one is computed and copied
     return out if out.ndim == 3 else cv2.cvtColor(out, cv2.COLOR_GRAY2RGB)
 
@@ -162,7 +118,6 @@ def images(dataset: Dataset, settings: DataSettings, progress: bool = True) -> n
             return ready
         if dataset.root is None:
             raise DataError(f"the images themselves are needed here, not only their index: {CURE}")
-        _sweep(folder)
         need, free = int(np.prod(shape)) + 4096, shutil.disk_usage(folder).free
         if need > free:
             raise CacheError(
@@ -170,24 +125,17 @@ def images(dataset: Dataset, settings: DataSettings, progress: bool = True) -> n
                 "free: free some space or set GCAF_CACHE to another folder"
             )
         paths = [dataset.root / name for name in dataset.frame["file"]]
-        part = folder / f".{store.stem}.{os.getpid()}.part"
-        try:
-            with part.open("wb") as file:
-                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                bar = tqdm(
-                    total=len(paths), desc="preprocessing", unit="img", disable=None if progress else True
-                )
-                with bar:
-                    # plain writes, not a writable memory map: on a full disk that dies of SIGBUS
-                    for block in _blocks(paths, settings):
-                        file.write(block)
-                        bar.update(len(block))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, store)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole(store) as part, part.open("wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            bar = tqdm(total=len(paths), desc="preprocessing", unit="img", disable=None if progress else True)
+            with bar:
+                # plain writes, not a writable memory map: on a full disk that dies of SIGBUS
+                for block in _blocks(paths, settings):
+                    file.write(block)
+                    bar.update(len(block))
+            file.flush()
+            os.fsync(file.fileno())
         return np.load(store, mmap_mode="r", allow_pickle=False)
 
 
@@ -212,16 +160,3 @@ def _open(store: Path, shape: tuple[int, ...]) -> np.ndarray | None:
         if array.shape == shape and array.dtype == np.uint8:
             return array
     return None
-
-
-def _sweep(folder: Path) -> None:
-    """Remove the half-written files of processes that were killed."""
-    if os.name != "posix":  # elsewhere there is no harmless signal to ask with
-        return
-    for part in folder.glob(".*.part"):
-        with contextlib.suppress(OSError, ValueError):
-            owner = int(part.name.split(".")[-2])
-            try:
-                os.kill(owner, 0)
-            except ProcessLookupError:
-                part.unlink(missing_ok=True)

@@ -14,7 +14,6 @@ group), beside a JSON file with seed and hashes. Group numbers are our own and m
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from gcaf_lib.data import figshare, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset
+from gcaf_lib.machine import write_text
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, digest, results_dir
 
 SEED = 0  # the splits are part of the protocol: run seeds do not touch them
@@ -173,7 +173,6 @@ def folder() -> Path:
 def write(protocol: str, frame: pd.DataFrame, dataset: Dataset, place: Path | None = None) -> Path:
     """Write <protocol>.csv and its <protocol>.json (seed, data hash, split hash, of folds too); return the CSV."""
     place = place or folder()
-    place.mkdir(parents=True, exist_ok=True)
     about = {
         "protocol": protocol,
         "seed": SEED,
@@ -191,9 +190,7 @@ def write(protocol: str, frame: pd.DataFrame, dataset: Dataset, place: Path | No
         (target, frame.to_csv(index=False, lineterminator="\n")),
         (target.with_suffix(".json"), json.dumps(about, indent=1) + "\n"),
     ):
-        part = path.with_name(f".tmp-{path.name}.{os.getpid()}")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        write_text(path, text)
     return target
 
 

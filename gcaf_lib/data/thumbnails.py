@@ -6,7 +6,6 @@ of a picture among the files themselves are found by `data.twins`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from gcaf_lib.data.dataset import DataError, Dataset
+from gcaf_lib.data.decode import grey
+from gcaf_lib.machine import whole
 from gcaf_lib.settings import cache_dir
 
 SIDE = 64
@@ -29,15 +30,6 @@ def shrink(image: np.ndarray) -> np.ndarray:
         low, high = float(image.min()), float(image.max())
         image = np.round((image - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)
     return cv2.resize(np.ascontiguousarray(image), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-
-
-def grey(path: Path) -> np.ndarray:
-    """Image file as grey uint8 (H,W); raises `DataError` if it cannot be decoded."""
-    data = np.frombuffer(Path(path).read_bytes(), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-    if image is None:
-        raise DataError(f"{path} is not a readable image; run `gcaf data check` and fetch it again")
-    return image
 
 
 def thumbnails(dataset: Dataset, progress: bool = True) -> np.ndarray:
@@ -57,11 +49,8 @@ def thumbnails(dataset: Dataset, progress: bool = True) -> np.ndarray:
         work = pool.map(lambda path: shrink(grey(path)), paths)
         bar = tqdm(work, "thumbnails", len(paths), disable=None if progress else True)
         out = np.stack(list(bar))
-    store.parent.mkdir(parents=True, exist_ok=True)
-    part = store.with_name(f".{store.name}.{os.getpid()}")
-    with part.open("wb") as file:
-        np.save(file, out)
-    os.replace(part, store)
+    with whole(store) as part:
+        np.save(part, out)
     return out
 
 

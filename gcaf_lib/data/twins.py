@@ -26,7 +26,9 @@ from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from gcaf_lib.data.dataset import DataError, Dataset
-from gcaf_lib.data.thumbnails import grey, normalise
+from gcaf_lib.data.decode import grey
+from gcaf_lib.data.thumbnails import normalise
+from gcaf_lib.machine import whole
 from gcaf_lib.settings import cache_dir, digest
 
 SIDE, COARSE = 128, 32  # pixels: of the comparison, and of the screen before it
@@ -130,10 +132,8 @@ def pairs(dataset: Dataset, progress: bool = True) -> pd.DataFrame:
         work = pool.map(lambda path: looks(grey(path)), paths)
         images = np.stack(list(tqdm(work, "reading files", len(paths), disable=None if progress else True)))
     found = compare(images, progress=progress)
-    store.parent.mkdir(parents=True, exist_ok=True)
-    part = store.with_name(f".{store.name}.{os.getpid()}")
-    found.to_csv(part, index=False, float_format="%.5f")
-    os.replace(part, store)
+    with whole(store) as part:
+        found.to_csv(part, index=False, float_format="%.5f")
     return found
 
 

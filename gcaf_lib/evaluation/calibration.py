@@ -14,13 +14,15 @@ from scipy.special import log_softmax, softmax
 from sklearn.metrics import brier_score_loss, log_loss
 from statsmodels.stats.proportion import proportion_confint
 
+from gcaf_lib.evaluation.answers import checked, probabilities
+
 BINS = 15
+EDGE = 50  # temperatures are sought between 1/50 and 50
 TINY = 1e-12  # smallest probability that enters a logarithm: float32 softmax does give exact zeros
 
 
-def _rows(probs) -> np.ndarray:
+def _rows(probs: np.ndarray) -> np.ndarray:
     """Rows divided by their sums: float32 softmax misses 1 by more than scikit-learn tolerates."""
-    probs = np.asarray(probs, np.float64)
     return probs / probs.sum(1, keepdims=True)
 
 
@@ -48,13 +50,13 @@ def ece(labels, probs, bins: int = BINS, equal_mass: bool = False) -> float:
     Source: Guo et al. 2017, 15 equal-width bins, which is the reading used here for the paper's ECE (it
     names neither bins nor norm); `equal_mass` gives bins of equal counts instead (Nixon et al. 2019).
     """
-    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    labels, probs = checked(labels, probs)
     return _gap((probs.argmax(1) == labels).astype(float), probs.max(1), bins, equal_mass)
 
 
 def classwise_ece(labels, probs, bins: int = BINS, equal_mass: bool = False) -> float:
     """Class-wise ECE: the mean over classes of the one-vs-rest calibration error (Kull et al. 2019)."""
-    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    labels, probs = checked(labels, probs)
     return float(
         np.mean(
             [_gap((labels == c).astype(float), probs[:, c], bins, equal_mass) for c in range(probs.shape[1])]
@@ -64,13 +66,15 @@ def classwise_ece(labels, probs, bins: int = BINS, equal_mass: bool = False) -> 
 
 def brier(labels, probs) -> float:
     """Multi-class Brier score, mean over samples of Σ_c (p_c − y_c)²: 0 to 2 (twice the binary one)."""
+    labels, probs = checked(labels, probs)
     probs = _rows(probs)
     return float(brier_score_loss(labels, probs, labels=range(probs.shape[1]), scale_by_half=False))
 
 
 def nll(labels, probs) -> float:
     """Mean negative log-likelihood, natural logarithm; a probability of 0 counts as 1e-12."""
-    probs = _rows(np.clip(np.asarray(probs, np.float64), TINY, 1))
+    labels, probs = checked(labels, probs)
+    probs = _rows(np.clip(probs, TINY, 1))
     return float(log_loss(labels, probs, labels=range(probs.shape[1])))
 
 
@@ -81,7 +85,7 @@ def reliability(
 
     `low` and `high` bound the bin; the accuracy's interval is Wilson's. Empty bins are kept (NaN).
     """
-    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    labels, probs = checked(labels, probs)
     score, hit = probs.max(1), probs.argmax(1) == labels
     number = bin_numbers(score, bins, equal_mass)
     lines = []
@@ -102,24 +106,31 @@ def temperature(labels, probs) -> float:
     """Temperature T > 0 that minimises the NLL of softmax(log p / T); fit it on validation only.
 
     Takes probabilities: log p equals the logits up to a constant per row, so nothing is lost. Source: Guo et
-    al. 2017. T is sought between 1/50 and 50. Raises `ValueError` where there are no samples.
+    al. 2017. T is sought between 1/`EDGE` and `EDGE`; one that ends there is no fit (`at_edge`). Raises `ValueError`
+    where there are no samples.
     """
-    labels = np.asarray(labels)
-    if not len(labels):
-        raise ValueError("no validation samples to fit a temperature on")
-    logits, rows = np.log(np.clip(np.asarray(probs, np.float64), TINY, 1)), np.arange(len(labels))
+    labels, probs = checked(labels, probs)
+    logits, rows = np.log(np.clip(probs, TINY, 1)), np.arange(len(labels))
 
     def loss(log_t: float) -> float:
         return -log_softmax(logits / np.exp(log_t), axis=1)[rows, labels].mean()
 
-    edge = np.log(50)
+    edge = np.log(EDGE)
     best = minimize_scalar(loss, bounds=(-edge, edge), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(best.x))
+    ends = [end for end in (-edge, edge) if loss(end) <= best.fun + 1e-9]  # flat or falling up to there
+    return float(np.exp(ends[0] if ends else best.x))
+
+
+def at_edge(t: float) -> bool:
+    """Whether a fitted temperature lies at the edge of what was searched: then no T fits, and it is a bound."""
+    return bool(np.isclose(abs(np.log(t)), np.log(EDGE)))
 
 
 def scale(probs, t: float) -> np.ndarray:
     """softmax(log p / T), (n, K) float64: the calibrated probabilities; the most probable class stays."""
-    return softmax(np.log(np.clip(np.asarray(probs, np.float64), TINY, 1)) / t, axis=1)
+    if not (np.isfinite(t) and t > 0):
+        raise ValueError(f"temperature {t}: give a number above 0")
+    return softmax(np.log(np.clip(probabilities(probs), TINY, 1)) / t, axis=1)
 
 
 class Selective(NamedTuple):
@@ -138,7 +149,7 @@ def selective(labels, probs) -> Selective:
     declined together; points stand at the ends of such ties. `aurc` is the mean of 1 − accuracy over all n
     coverages (Geifman & El-Yaniv 2017), ties at their expected value.
     """
-    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    labels, probs = checked(labels, probs)
     score, hit = probs.max(1), (probs.argmax(1) == labels).astype(float)
     order = np.argsort(-score, kind="stable")
     score, hit = score[order], hit[order]
@@ -156,7 +167,7 @@ def net_benefit(labels, probs, positive, thresholds=None) -> pd.DataFrame:
     positive classes is at least t; `all` acts on every sample, `none` (0) on no sample. Columns threshold,
     model, all, none. `positive` is a class number or a list of them (say, the three tumours).
     """
-    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    labels, probs = checked(labels, probs)
     t = np.linspace(0.01, 0.99, 99) if thresholds is None else np.asarray(thresholds, np.float64)
     if not ((t > 0) & (t < 1)).all():
         raise ValueError("decision thresholds must lie strictly between 0 and 1")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation.significance import Interval
+from gcaf_lib.evaluation.intervals import Interval
 
 DRAWS = 2000
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from gcaf_lib.evaluation import significance
+from gcaf_lib.evaluation import intervals
 from gcaf_lib.evaluation.metrics import class_names
 
 TESTS = ("t", "corrected", "mcnemar", "permutation")  # columns <test>_p and, over a table, <test>_holm
@@ -79,16 +79,16 @@ def compare(first: Method, second: Method, groups, test_to_train: float = 0.0, n
     if len(seeds) > 1:
         out["sd"] = (a - b).std(ddof=1)
         for name, ratio in (("t", 0.0), ("corrected", test_to_train)):
-            test = significance.nadeau_bengio(a, b, ratio)
+            test = intervals.nadeau_bengio(a, b, ratio)
             out |= {f"{name}_p": test.p, f"{name}_low": test.low, f"{name}_high": test.high}
-    single = significance.mcnemar(first[seeds[0]].right, second[seeds[0]].right)
+    single = intervals.mcnemar(first[seeds[0]].right, second[seeds[0]].right)
     out |= {"only_first": single.only_first, "only_second": single.only_second, "mcnemar_p": single.p}
     rows = first[seeds[0]].rows
     if any(not np.array_equal(first[s].rows, rows) for s in seeds):
         raise ValueError("the seeds have different test images; compare runs of one split")
     mean = [np.mean([method[s].right for s in seeds], axis=0) for method in (first, second)]
     own = groups if groups is None or isinstance(groups, str) else np.asarray(groups)[rows]
-    out["permutation_p"] = significance.cluster_permutation(*mean, own, n).p
+    out["permutation_p"] = intervals.cluster_permutation(*mean, own, n).p
     return out
 
 
@@ -101,7 +101,7 @@ def table(
     ]
     frame = pd.DataFrame(lines)
     for test in TESTS:
-        frame[f"{test}_holm"] = significance.holm(frame[f"{test}_p"])
+        frame[f"{test}_holm"] = intervals.holm(frame[f"{test}_p"])
     return frame
 
 
@@ -109,7 +109,7 @@ def aucs(first: Run, second: Run, classes: Sequence[str] | None = None) -> pd.Da
     """DeLong's test of each class's one-vs-rest AUC of two runs: class, first, second, p."""
     lines = []
     for c, name in enumerate(class_names(classes, first.probs.shape[1])):
-        test = significance.delong(first.labels == c, first.probs[:, c], second.probs[:, c])
+        test = intervals.delong(first.labels == c, first.probs[:, c], second.probs[:, c])
         lines.append((name, *test.auc, test.p))
     return pd.DataFrame(lines, columns=["class", "first", "second", "p"])
 
@@ -161,7 +161,7 @@ def runs_needed(
 def mid_p(only_first: int, only_second: int) -> float:
     """McNemar's mid-p from the two counts of images that one method alone has right."""
     counts = [int(only_first), int(only_second)]
-    return significance.mcnemar(np.repeat([True, False], counts), np.repeat([False, True], counts)).p
+    return intervals.mcnemar(np.repeat([True, False], counts), np.repeat([False, True], counts)).p
 
 
 def common_errors(wrong_first: int, wrong_second: int, n: int) -> tuple[int, int, int]:

@@ -30,7 +30,7 @@ import pandas as pd
 
 from gcaf_lib.data import marks, splits
 from gcaf_lib.data.dataset import DataError
-from gcaf_lib.evaluation import gradcam, localisation, tumours
+from gcaf_lib.evaluation import heatmaps, localisation, tumours
 from gcaf_lib.settings import Settings, digest, load, results_dir
 from gcaf_lib.training.task import Task
 
@@ -112,7 +112,7 @@ def explain(
         for place in cam.PLACES:
             cams = cam.maps(model, images, method=method, place=place)[0]
             if len(cams) > 1:
-                cams[tumours.FUSED] = gradcam.fused(cams, marks.SIDE)
+                cams[tumours.FUSED] = heatmaps.fused(cams, marks.SIDE)
             found |= {(name, method, place): maps for name, maps in cams.items()}
     for method, count in ((cam.SENSITIVITY, None), (cam.OCCLUSION, occluded)):
         found[WHOLE, method, ""] = cam.maps(model, images[:count], batch=16, method=method)[0][method]

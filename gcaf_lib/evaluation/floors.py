@@ -11,7 +11,6 @@ All are fitted on the train part alone and scored on the test part.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from tqdm import tqdm
 from gcaf_lib.data import figshare, splits, thumbnails
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.evaluation import worth
+from gcaf_lib.machine import whole
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 
 FLOORS = ("1nn", "1nn-mirror", "size", "border", "masked")
@@ -259,8 +259,6 @@ def over_protocols(
 def write(frame: pd.DataFrame, path: Path | None = None) -> Path:
     """Write floors.csv (in the results folder) whole, five decimals; return its path."""
     path = path or results_dir() / "floors.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".tmp-{path.name}.{os.getpid()}")
-    frame.to_csv(part, index=False, lineterminator="\n", float_format="%.5f")
-    os.replace(part, path)
+    with whole(path) as part:
+        frame.to_csv(part, index=False, lineterminator="\n", float_format="%.5f")
     return path

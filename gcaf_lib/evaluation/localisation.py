@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import clustered
-from gcaf_lib.evaluation.gradcam import scaled, upsample
-from gcaf_lib.evaluation.significance import Interval
+from gcaf_lib.evaluation.heatmaps import scaled, upsample
+from gcaf_lib.evaluation.intervals import Interval
 
 _EPS = 1e-12
 

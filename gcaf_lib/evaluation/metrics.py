@@ -15,6 +15,7 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from gcaf_lib.evaluation import calibration
+from gcaf_lib.evaluation.answers import checked
 from gcaf_lib.settings import CLASSES
 
 
@@ -25,20 +26,6 @@ class Curve(NamedTuple):
     y: np.ndarray
     threshold: np.ndarray
     area: float
-
-
-def checked(labels, probs) -> tuple[np.ndarray, np.ndarray]:
-    """`labels` as (n,) int64 and `probs` as (n, K) float64; raises `ValueError` where they don't fit."""
-    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
-    if probs.ndim != 2 or labels.shape != probs.shape[:1]:
-        raise ValueError(f"labels {labels.shape} and probs {probs.shape}: give (n,) and (n, K) of the same n")
-    if not len(labels):
-        raise ValueError("no samples: labels and probs are empty")
-    if not (np.issubdtype(labels.dtype, np.integer) and 0 <= labels.min() and labels.max() < probs.shape[1]):
-        raise ValueError(f"labels must be integers from 0 to {probs.shape[1] - 1}")
-    if not (np.isfinite(probs).all() and probs.min() >= 0 and np.allclose(probs.sum(1), 1, atol=1e-3)):
-        raise ValueError("probs must be finite, not negative, and each row must sum to 1")
-    return labels.astype(np.int64), probs
 
 
 def class_names(classes: Sequence[str] | None, k: int) -> list[str]:
@@ -126,7 +113,7 @@ def precision_recall(labels, probs, classes: Sequence[str] | None = None) -> dic
 
 
 def summary(labels, probs, classes: Sequence[str] | None = None) -> dict[str, float]:
-    """Every scalar metric of the paper's tables and of Section 5, by the names of `report.paper`.
+    """Every scalar metric of the paper's tables and of Section 5, by the names of `paper.published`.
 
     accuracy, macro_precision, macro_recall, macro_f1, macro_auc, micro_auc, macro_ap, micro_ap, kappa, mcc,
     ece, brier, nll, and precision_, recall_, f1_, auc_ and ap_ of each class. Fractions, not percent.

@@ -23,7 +23,7 @@ from scipy.stats import rankdata
 
 from gcaf_lib.data import preprocess, splits
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
-from gcaf_lib.evaluation import clustered, gradcam, localisation, tumours
+from gcaf_lib.evaluation import clustered, heatmaps, localisation, tumours
 from gcaf_lib.settings import digest, results_dir
 
 IMAGES = 240
@@ -76,7 +76,7 @@ def _maps(model, images, targets, batch: int = 64) -> dict[str, np.ndarray]:
 
     cams = cam.maps(model, images, targets=targets, batch=batch)[0]
     whole = cam.maps(model, images, targets=targets, batch=min(batch, 16), method=cam.LAYERLESS)[0]
-    return {**cams, tumours.FUSED: gradcam.fused(cams, next(iter(cams.values())).shape[1:]), **whole}
+    return {**cams, tumours.FUSED: heatmaps.fused(cams, next(iter(cams.values())).shape[1:]), **whole}
 
 
 def shuffled_labels(work: Any, seed: int = 0) -> Any:
@@ -145,12 +145,11 @@ def compute(
     whose labels were shuffled. Raises `RunError` where the weights are not on this machine, `DataError`
     where the images are not.
     """
-    from gcaf_lib.model import classifier
-    from gcaf_lib.training.train import load_model
+    from gcaf_lib.training.train import classifier_of, load_model
 
     sample, s = _sample(record, dataset, count, seed), record.settings
     model = load_model(record)
-    untrained = classifier.build(s.model, s.data.image_size, len(s.data.classes), seed=record.seed + 1000)
+    untrained = classifier_of(s, record.seed + 1000)
     lines, first = [], {}
     for number, (word, named) in enumerate(cascade(model, untrained, sample.images, sample.named)):
         first = first or named

@@ -13,7 +13,6 @@ records, images and figshare data):
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ import pandas as pd
 
 from gcaf_lib.data import figshare, preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
-from gcaf_lib.evaluation import gradcam, localisation
+from gcaf_lib.evaluation import heatmaps, localisation
+from gcaf_lib.machine import whole
 from gcaf_lib.settings import DataSettings, results_dir
 
 SIDE = 64  # pixels of the square on which maps and borders meet
@@ -136,7 +136,7 @@ def of_record(record: Any, dataset: Dataset, known: Mapping[int, np.ndarray]) ->
         return pd.DataFrame(columns=list(COLUMNS))
     drawn = np.stack([known[r] for r in rows])
     cams = backbone_maps(record, at)
-    named = {**cams, FUSED: gradcam.fused(cams, SIDE), **whole_maps(record, at)}
+    named = {**cams, FUSED: heatmaps.fused(cams, SIDE), **whole_maps(record, at)}
     named[PLACE] = _usual_places(record, dataset, known)[record.maps["target"][at].astype(int)]
     return pd.concat(
         [score(maps, drawn, rows, record.key, name) for name, maps in named.items()], ignore_index=True
@@ -235,10 +235,8 @@ def _read(name: str, place: Path | None) -> pd.DataFrame:
 
 def write(table: pd.DataFrame, path: Path) -> Path:
     """Write a table whole or not at all, three digits a number."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".tmp-{path.name}.{os.getpid()}")
-    table.to_csv(part, index=False, lineterminator="\n", float_format="%.3g")
-    os.replace(part, path)
+    with whole(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n", float_format="%.3g")
     return path
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gcaf_lib.evaluation import calibration
+from gcaf_lib.evaluation.answers import checked
 from gcaf_lib.evaluation.metrics import class_names
 
 Weighted = Callable[[np.ndarray], np.ndarray]
@@ -32,7 +33,7 @@ def metric(
     over: numbers of the classes that macro means run over (default: all K columns). Bins are those of the whole
     sample: the edges of equal-mass bins don't move with the weights. Raises `ValueError` naming the metrics.
     """
-    labels, probs = np.asarray(labels), np.asarray(probs, np.float64)
+    labels, probs = checked(labels, probs)
     k, truth = probs.shape[1], np.eye(probs.shape[1], dtype=bool)[labels]
     names, over = class_names(classes, k), range(k) if over is None else over
     head, _, rest = name.partition("_")

@@ -1,4 +1,4 @@
-"""The seven feature extractors, full size and as miniatures, each built flat on a given tensor.
+"""The feature extractors, full size and as miniatures, each built flat on a given tensor.
 
 `build(key, x, scale, normalisation)` returns the last feature map. Full: the architectures of
 keras.applications without their tops. Miniatures: the same families at small width and depth for
@@ -7,8 +7,8 @@ keras.applications without their tops. Miniatures: the same families at small wi
 Normalisation (Eq 2, x' = (x/255 - μ)/σ with ImageNet's μ and σ) is done by the caller, once, when
 `explicit`. With `native` each backbone gets what its ImageNet weights were trained with:
 EfficientNetV2-S x/128 - 1; ConvNeXt-Tiny and DenseNet121 the same μ and σ as Eq 2; VGG19 and
-ResNet50 BGR minus the mean; EfficientNet-B0 (x/255 - μ)/σ^1.5 (an oversight of the original
-training that Keras preserves). All of it is weight-free. So with `explicit`, as in the paper,
+ResNet50 BGR minus the mean; EfficientNet-Lite (x - 127)/128; EfficientNet-B0 (x/255 - μ)/σ^1.5 (an
+oversight of the original training that Keras preserves). All of it is weight-free. So with `explicit`, as in the paper,
 EfficientNetV2-S is fed values about twice as wide as its ImageNet weights expect; VGG19 and ResNet50
 would be fed RGB near unit spread in place of BGR in 0..255, which is why Table 6 gives `native` to
 baselines that start from ImageNet.
@@ -23,7 +23,7 @@ from urllib.error import URLError
 import keras
 from keras import layers, ops
 
-from gcaf_lib.model import blocks
+from gcaf_lib.model import blocks, lite
 from gcaf_lib.model.blocks import Stage
 from gcaf_lib.settings import BACKBONES
 
@@ -71,6 +71,8 @@ def normalise(image, key: str | None = None):
     scale, offset = [1 / (255 * s**power) for s in STD], [-m / s**power for m, s in zip(MEAN, STD)]
     if key == "efficientnetv2-s":
         scale, offset = [1 / 128] * 3, [-1.0] * 3
+    elif key in lite.TABLES:
+        scale, offset = [1 / 128] * 3, [-127 / 128] * 3
     elif key in ("vgg19", "resnet50", "resnet50-cbam"):
         image, scale, offset = ops.flip(image, axis=-1), [1.0] * 3, [-m for m in BGR_MEAN]
     return layers.Rescaling(scale, offset, dtype="float32", name=name)(image)
@@ -86,6 +88,8 @@ def build(key: str, x, scale: str = "full", normalisation: str = "explicit"):
         raise ValueError(f"backbone {key!r} is not one of {', '.join(BACKBONES)}")
     if normalisation == "native":
         x = normalise(x, key)
+    if key in lite.TABLES:
+        return lite.build(key, x, scale)
     return (_mini if scale == "mini" else _full)(key, x)
 
 
@@ -136,9 +140,14 @@ def load_imagenet(model: keras.Model, key: str, path: str | Path | None = None) 
     """Put ImageNet weights into backbone `key` of `model`, in place.
 
     Keras's own notop file is fetched by keras.applications (keras.utils.get_file, hash checked,
-    cached in ~/.keras/models); `path` names a local copy instead. Raises `WeightsError` when the file
-    can't be had or read.
+    cached in ~/.keras/models); EfficientNet-Lite's comes from an installed package. `path` names a local
+    copy instead. Raises `WeightsError` when the file can't be had or read.
     """
+    if key in lite.TABLES:
+        try:
+            return lite.load_imagenet(model, key, path or lite.weights_file(key))
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"no ImageNet weights for {key}: {error}") from error
     try:
         source = _application(key)(
             include_top=False, weights=str(path or "imagenet"), input_shape=(224, 224, 3)

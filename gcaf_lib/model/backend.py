@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from gcaf_lib import machine
 from gcaf_lib.settings import SettingsError, digest
 
 CACHE_BYTES = 4 * 2**30  # of compiled programs; the least recently used go first
@@ -85,9 +86,8 @@ def pipeline(batches: keras.utils.PyDataset) -> Any:
     import tensorflow as tf
 
     rows, labels = zip(*(batches.rows_and_labels(i) for i in range(len(batches))))
-    with tf.device(
-        "CPU"
-    ):  # an array given to `map` by a tensor is no constant of its graph, which 2 GiB bound
+    # an array given to `map` by a tensor is no constant of its graph, which 2 GiB bound
+    with tf.device("CPU"):
         images = None if batches.images is None else tf.convert_to_tensor(batches.images)
         items = tf.data.Dataset.from_tensor_slices((np.stack(rows), np.stack(labels)))
 
@@ -154,28 +154,36 @@ def compilation_cache(folder: Path) -> Path | None:
 
 
 def _cpu() -> str:
-    """What tells one kind of CPU from another: its instruction sets, where the system says."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    return digest(sorted({li for li in lines if li.startswith(("flags", "Features", "model name"))}))
+    return digest(machine.processor())
 
 
 @contextmanager
-def data_parallel(batch_size: int, devices: Sequence[str] | None = None) -> Iterator[int]:
+def precision(dtype: str) -> Iterator[None]:
+    """Within it, layers are built under this dtype policy; then the one of before stands again. It is global in Keras."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def data_parallel(
+    batch_size: int, devices: Sequence[str] | None = None, setting: str = "training.batch_size"
+) -> Iterator[int]:
     """Within it, models train on several devices, each with its share of a batch; yields how many.
 
     devices: Keras's names ("gpu:0", …). By default as many accelerators as divide the batch, at most
     GCAF_DEVICES of them; never several CPU devices. The model must be built within. Raises `SettingsError`
-    where devices that were asked for don't divide the batch or aren't there. JAX only: what Keras
+    where devices that were asked for don't divide the batch (it names the `setting`) or aren't there. JAX only: what Keras
     has for TensorFlow is marked as a prototype not to be used, so TensorFlow trains on one GPU.
     """
     if devices is None:
         devices = _devices(batch_size)
     if batch_size % max(1, len(devices)):
         raise SettingsError(
-            f"training.batch_size={batch_size} can't be shared evenly between {len(devices)} devices: "
+            f"{setting}={batch_size} can't be shared evenly between {len(devices)} devices: "
             f"take a multiple of {len(devices)}, or fewer devices (GCAF_DEVICES)"
         )
     if len(devices) < 2:

@@ -15,7 +15,7 @@ import keras
 import pandas as pd
 from keras import layers
 
-from gcaf_lib.model import backbones
+from gcaf_lib.model import backbones, backend
 from gcaf_lib.model.blocks import CBAM
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.settings import ModelSettings
@@ -32,15 +32,18 @@ def _seeded(seed: int) -> Iterator[None]:
         random.setstate(state)
 
 
-def build(model: ModelSettings, image_size: int, classes: int = 4, seed: int = 0) -> keras.Model:
+def build(
+    model: ModelSettings, image_size: int, classes: int = 4, seed: int = 0, dtype: str = "float32"
+) -> keras.Model:
     """Untrained classifier: images (B, S, S, 3) in 0..255 → logits (B, K), float32.
 
     Two backbones: a = W_a·GAP(F1) + β_a, b = W_b·GAP(F2) + β_b (Eqs 4-6; LayerNorm behind both with
     `projection_norm`), z = fusion(a, b), dropout, dense; `gcaf-token` takes F1 and F2 themselves.
     One backbone: GAP, dropout, dense.
-    The head computes in float32 under any dtype policy. The same seed gives the same weights.
+    The backbones compute under the policy `dtype`, whatever stands globally, the head in float32. The same seed
+    gives the same weights.
     """
-    with _seeded(seed):
+    with _seeded(seed), backend.precision(dtype):
         return _graph(model, image_size, classes)
 
 
@@ -140,6 +143,24 @@ def thaw(model: keras.Model) -> None:
     """Stage 0: everything trains, BatchNormalization with the statistics of each batch."""
     for layer in model.layers:  # model.trainable = True would not reach layers frozen one by one
         layer.trainable = True
+
+
+def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Two models that share its layers: image → what training leaves as it is, and that → logits.
+
+    The cut runs behind every layer that neither trains now nor sees what a training one gives. In inference
+    the first half gives the same for an image however long the second is trained.
+    """
+    still = {id(model.input)}
+    edges = {}
+    for step in model.operations[1:]:  # in the graph's order, the input first; not all of them are layers
+        sources = keras.tree.flatten(step.input)
+        if not getattr(step, "trainable_weights", []) and all(id(x) in still for x in sources):
+            still.add(id(step.output))
+        else:
+            edges |= {id(x): x for x in sources if id(x) in still}
+    edges = list(edges.values())
+    return keras.Model(model.input, edges, name="still"), keras.Model(edges, model.output, name="moving")
 
 
 def describe(model: keras.Model) -> pd.DataFrame:

@@ -173,10 +173,10 @@ def _checked(targets, n: int, classes: int) -> np.ndarray | None:
     targets = np.asarray(targets)
     if targets.shape != (n,):
         raise ValueError(f"{targets.shape} targets for {n} images: give one class each")
-    wrong = targets[(targets < 0) | (targets >= classes)]
+    wrong = targets[~np.isin(targets, np.arange(classes))]
     if len(wrong):
         raise ValueError(f"target {wrong[0]} is no class of a model that tells 0 to {classes - 1}")
-    return targets
+    return targets.astype(int)
 
 
 def _layer_maps(combine, body: keras.Model, head: keras.Model, pixels: np.ndarray, targets):

@@ -5,20 +5,23 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
-import os
 import platform
 import subprocess
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from gcaf_lib import machine
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # What stands between a file of the dataset and a record: a change elsewhere can't make a record stale.
 TRAINING_CODE = (
     "settings.py",
     "data/dataset.py",
+    "data/decode.py",
     "data/preprocess.py",
     "data/splits.py",
     "model",
@@ -41,20 +44,37 @@ def fingerprint(parts: Iterable[str] = TRAINING_CODE) -> str:
         path = PACKAGE / part
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             total.update(file.relative_to(PACKAGE).as_posix().encode())
-            total.update(_code(file.read_text(encoding="utf-8")).encode())
+            total.update(_code_of(file, file.stat().st_mtime_ns))
     return total.hexdigest()[:12]
+
+
+@cache
+def _code_of(file: Path, changed: int) -> bytes:
+    return _code(file.read_text(encoding="utf-8")).encode()
+
+
+def _documented(tree: ast.Module) -> Iterator[ast.stmt]:
+    """The docstrings of a module and of what is defined in it, and any other text that begins a block."""
+    blocks: list[Any] = [tree]
+    while blocks:
+        block = blocks.pop()
+        body = getattr(block, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            first = body[0].value
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield body[0]
+        # statements stand in these alone; below an expression there is none
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(block, name, None)
+            blocks.extend(inner if isinstance(inner, list) else [])
 
 
 def _code(source: str) -> str:
     """Source without docstrings, comments and blank lines: text, so that every Python gives the same."""
     lines = source.splitlines()
     spans = []
-    for node in ast.walk(ast.parse(source)):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            first = body[0]
-            if isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-                spans.append((first.lineno, 0, first.end_lineno, len(lines[first.end_lineno - 1])))
+    for text in _documented(ast.parse(source)):
+        spans.append((text.lineno, 0, text.end_lineno, len(lines[text.end_lineno - 1])))
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             spans.append((*token.start, *token.end))
@@ -100,7 +120,7 @@ def device() -> str:
     names = accelerators()
     if names:
         return f"{len(names)} x {names[0]}"
-    return f"{len(os.sched_getaffinity(0))} CPU cores ({platform.machine()})"
+    return f"{machine.cores()} CPU cores ({platform.machine()})"
 
 
 def backend_flags(cache: Path, flags: str = "") -> dict[str, str]:

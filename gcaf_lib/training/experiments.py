@@ -14,7 +14,7 @@ from typing import Any
 from gcaf_lib import settings as settings_
 from gcaf_lib.settings import Settings, SettingsError
 
-SEEDS = {"demo": 1, "cpu": 5, "paper": 5}
+SEEDS = {"demo": 1, "cpu": 5, "transfer": 3, "paper": 5}
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,8 @@ class Row:
     label: str
     overrides: dict[str, Any]
     seeds: dict[str, int] | None = None  # fewer than the experiment's, where rows repeat in another way
-    imagenet: dict[str, Any] = field(
-        default_factory=dict
-    )  # differs in this too, where weights are ImageNet's
+    # differs in this too, where weights are ImageNet's
+    imagenet: dict[str, Any] = field(default_factory=dict)
 
     def settings(self, profile: str, base: dict[str, Any] | None = None) -> Settings:
         """The row's settings under a profile, with `base` overrides beneath its own."""

@@ -6,12 +6,12 @@ What a sweep plans, what a chapter reads and what the command line lists are the
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gcaf_lib.machine import write_text
 from gcaf_lib.settings import DataSettings, Settings, cache_dir, digest, results_dir
 from gcaf_lib.training import environment, runs
 from gcaf_lib.training.experiments import experiment
@@ -117,10 +117,7 @@ def split_hash(room: DataSettings, dataset: Dataset) -> str:
         "split_hash": found,
     }
     try:
-        memo.parent.mkdir(parents=True, exist_ok=True)
-        part = memo.with_suffix(f".{os.getpid()}.tmp")
-        part.write_text(json.dumps(known))
-        os.replace(part, memo)
+        write_text(memo, json.dumps(known))
     except OSError:
         pass  # a cache that can't be written costs a second each time, nothing else
     return found

@@ -12,6 +12,7 @@ import os
 import time
 import warnings
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,22 @@ import keras
 import numpy as np
 from keras import ops
 
-from gcaf_lib.model import augment, backend, losses
+from gcaf_lib.model import augment, backend, classifier, losses
 from gcaf_lib.settings import TrainingSettings
 from gcaf_lib.training import environment, feed, runs
 from gcaf_lib.training.feed import Batches
 from gcaf_lib.training.task import Part
+
+# of a history, one row an epoch
+COLUMNS = (
+    "stage", "epoch", "loss", "accuracy", "val_loss_raw", "val_accuracy_raw", "val_loss", "val_accuracy", "rate",
+    "seconds",
+)  # fmt: skip
+# what reading a file of any content can raise
+_READING = (
+    runs.RunError, OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error,
+    NotImplementedError, MemoryError,
+)  # fmt: skip
 
 
 def training_graph(
@@ -93,35 +105,30 @@ class Patience:
 
 
 def probabilities(
-    model: keras.Model, images: np.ndarray, rows: np.ndarray, batch_size: int = 128
+    model: keras.Model, images: np.ndarray | feed.Resident, rows: np.ndarray, batch_size: int = 128
 ) -> np.ndarray:
-    """Class probabilities (n, K) float64 of the images at `rows`, softmax taken in float64.
+    """Class probabilities (n, K) float64 of the images (N, S, S, 3) at `rows`, softmax taken in float64."""
+    return _softmax(*_outputs(model, images, rows, batch_size))
 
-    images: (N, S, S, 3), or the `feed.Resident` that holds them.
+
+def _outputs(model: keras.Model, source, rows: np.ndarray, batch_size: int = 128) -> list[np.ndarray]:
+    """Each output of `model`, an array (n, ...), for the inputs at `rows`.
+
+    source: arrays, one for each input, of which a single one may come bare, or images on the device. All
+    batches have one shape, for which the last is filled up with its last row: a model is compiled once.
     """
     several = backend.replicas()
-    batch_size = max(1, batch_size // several) * several
-    if isinstance(images, feed.Resident):
-        return _softmax(_resident_logits(model, images, np.asarray(rows), batch_size))
-    logits = []
-    for start in range(0, len(rows), batch_size):
-        chunk = np.asarray(images[rows[start : start + batch_size]], dtype=np.float32)
-        short = batch_size - len(chunk)
-        padded = short and (start or several > 1)
-        if padded:  # one shape only: pad the last batch rather than compile again
-            chunk = np.concatenate([chunk, np.zeros((short, *chunk.shape[1:]), np.float32)])
-        out = keras.ops.convert_to_numpy(model.predict_on_batch(chunk))
-        logits.append(out[: len(out) - short if padded else None])
-    return _softmax(np.concatenate(logits))
-
-
-def _resident_logits(model: keras.Model, images: feed.Resident, rows: np.ndarray, size: int) -> np.ndarray:
-    """Logits (n, K) of images on the device; every batch is whole, the last one padded."""
-    out = []
+    size = max(1, min(batch_size, len(rows)) // several) * several
+    batches = []
     for start in range(0, len(rows), size):
-        part = rows[np.minimum(np.arange(start, start + size), len(rows) - 1)]
-        out.append(keras.ops.convert_to_numpy(model.predict_on_batch(images[part])))
-    return np.concatenate(out)[: len(rows)]
+        chunk = rows[np.minimum(np.arange(start, start + size), len(rows) - 1)]
+        x = source[chunk] if isinstance(source, feed.Resident) else _take(source, chunk)
+        batches.append([ops.convert_to_numpy(y) for y in keras.tree.flatten(model.predict_on_batch(x))])
+    return [np.concatenate(parts)[: len(rows)] for parts in zip(*batches)]
+
+
+def _take(arrays, rows: np.ndarray):
+    return keras.tree.map_structure(lambda a: np.asarray(a[rows], np.float32), arrays)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
@@ -164,7 +171,12 @@ class Stage(keras.callbacks.Callback):
         self.images = images if resident is None else resident
         self.number, self.epochs, self.settings, self.seed = number, epochs, settings, seed
         self.loss, self.checkpoint, self.bar = loss, checkpoint, bar
-        self.by = [environment.fingerprint(), keras.backend.backend()]  # who writes its checkpoints
+        # who writes its checkpoints
+        self.by = {
+            "code": environment.fingerprint(),
+            "backend": keras.backend.backend(),
+            "versions": environment.versions(),
+        }
         self.classes = model.output_shape[-1]
         fed = images if resident is None else None
         self.batches = Batches(fed, train, self.classes, settings.batch_size, (seed, number), epochs)
@@ -187,6 +199,8 @@ class Stage(keras.callbacks.Callback):
             model.predict_function = None  # compiled for several devices it has fixed which weights train
         # what this stage changes (in stage 0 BatchNorm statistics too), fixed before the next unfreezes more
         self.moving = list(model.weights if number == 0 else model.trainable_variables)
+        self.halves = classifier.cut(model) if number else None
+        self.seen: list[np.ndarray] | None = None  # what the still half gives for the validation images
         self.rows: list[dict[str, float]] = []
         self.patience = Patience()
         self.best: dict[str, list[np.ndarray]] = {}
@@ -243,7 +257,7 @@ class Stage(keras.callbacks.Callback):
             self._put(raw)
         row["rate"] = float(ops.convert_to_numpy(self.optimizer.learning_rate))
         row["seconds"] = time.perf_counter() - self._started
-        self.rows.append({name: float(value) for name, value in row.items()})
+        self.rows.append({name: float(row[name]) for name in COLUMNS})
         if not np.isfinite(list(self.rows[-1].values())).all():  # before it is saved: nothing resumes from it
             raise runs.RunError(
                 f"training diverged in stage {self.number}, epoch {epoch + 1} of {self.epochs}: a loss is no number. "
@@ -265,12 +279,22 @@ class Stage(keras.callbacks.Callback):
             )
 
     def _validate(self) -> tuple[float, float]:
-        p = probabilities(self.classifier, self.images, self.validation.rows)
+        p = self._validation_probabilities()
         target = np.eye(self.classes, dtype=np.float32)[self.validation.labels]
         loss = self.loss(target, np.log(np.clip(p, 1e-30, None)).astype(np.float32))
         return float(np.mean(ops.convert_to_numpy(loss))), float(
             (p.argmax(1) == self.validation.labels).mean()
         )
+
+    def _validation_probabilities(self) -> np.ndarray:
+        """Of what this stage leaves as it is, the outputs are computed in its first epoch only."""
+        rows = self.validation.rows
+        if self.halves is None:
+            return probabilities(self.classifier, self.images, rows)
+        still, moving = self.halves
+        if self.seen is None:
+            self.seen = _outputs(still, self.images, rows)
+        return _softmax(*_outputs(moving, self.seen, np.arange(len(rows))))
 
     # -- checkpoint ----------------------------------------------------------------------------
     def _save(self, raw: list[np.ndarray]) -> None:
@@ -292,32 +316,49 @@ class Stage(keras.callbacks.Callback):
     def _resume(self) -> int:
         """Load the checkpoint, if there is one that fits; returns the number of finished epochs.
 
-        One that can't be read, or that other code or another backend wrote, is said and left aside: a record
-        names one code and one backend, so it must be made by one.
+        One that can't be read, that holds other arrays than this stage, or that other code, another backend or
+        other versions wrote, is said and left aside: a record names one of each, so it must be made by one.
         """
         if not self.checkpoint.is_file():
             return 0
         try:
-            with np.load(self.checkpoint, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            state = json.loads(arrays["state"].tobytes().decode())
-            reason = "" if state["by"] == self.by else "other code or another backend wrote it"
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            reason = f"it can't be read ({error})"
-        if reason:
+            state, arrays = self._read()
+        except _READING as error:
+            reason = str(error) if isinstance(error, runs.RunError) else f"it can't be read ({error})"
             warnings.warn(f"{self.checkpoint} is left aside: {reason}; the stage starts anew", stacklevel=2)
             return 0
-
-        def numbered(prefix: str) -> list[np.ndarray]:
-            return [arrays[f"{prefix}_{i}"] for i in range(sum(n.startswith(f"{prefix}_") for n in arrays))]
-
-        self._put(numbered("raw"))
-        for variable, value in zip(self.optimizer.variables, numbered("opt"), strict=True):
+        self._put(arrays["raw"])
+        for variable, value in zip(self.optimizer.variables, arrays["opt"], strict=True):
             variable.assign(value)
         self.rows, self.patience = state["rows"], Patience(**state["patience"])
         self.stopped = state["stopped"]
-        self.best = {"raw": numbered("best-raw")}
-        self.best["ema"] = numbered("best-ema") if self.ema else self.best["raw"]
+        self.best = {"raw": arrays["best-raw"], "ema": arrays["best-ema" if self.ema else "best-raw"]}
         if self.bar is not None:
             self.bar.update(len(self.rows) * self.batches.steps)
         return len(self.rows)
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]]:
+        """State and arrays of the checkpoint; raises `RunError` where they aren't this stage's, else whatever reading does."""
+        with np.load(self.checkpoint, allow_pickle=False) as archive:
+            stored = {name: archive[name] for name in archive.files}
+        state = json.loads(stored.pop("state").tobytes().decode())
+        if state["by"] != self.by:
+            theirs = state["by"] if isinstance(state["by"], dict) else {}
+            odd = [name for name, mine in self.by.items() if theirs.get(name) != mine]
+            raise runs.RunError(f"other {' and '.join(odd)} wrote it")
+        own, rows, patience = [v.shape for v in self.moving], state["rows"], Patience(**state["patience"])
+        shapes = {"raw": own, "opt": [v.shape for v in self.optimizer.variables], "best-raw": own}
+        shapes |= {"best-ema": own} if self.ema else {}
+        wanted = {f"{kind}_{i}": tuple(one) for kind, some in shapes.items() for i, one in enumerate(some)}
+        if {name: value.shape for name, value in stored.items()} != wanted:
+            raise runs.RunError("its arrays are not those of this stage")
+        numbers = [value for row in rows for value in row.values()] + list(asdict(patience).values())
+        if not all(np.isfinite(value).all() for value in (*stored.values(), numbers)):
+            raise runs.RunError("it holds values that are no numbers")
+        counted = [row["epoch"] for row in rows] == list(range(1, min(len(rows), self.epochs) + 1))
+        if not rows or not counted or any(tuple(row) != COLUMNS for row in rows):
+            raise runs.RunError("its history is not that of a stage")
+        if not 0 <= patience.best_epoch < len(rows) or not isinstance(state["stopped"], bool):
+            raise runs.RunError("it names no best epoch")
+        arrays = {kind: [stored[f"{kind}_{i}"] for i in range(len(some))] for kind, some in shapes.items()}
+        return state, arrays

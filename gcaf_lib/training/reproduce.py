@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.machine import whole
 from gcaf_lib.settings import cache_dir, results_dir
 from gcaf_lib.training import environment, runs
 
@@ -147,9 +148,8 @@ def note(record: runs.Record, outcome: Outcome) -> Path:
     same = (known["run"] == line["run"]) & (known["fingerprint"] == line["fingerprint"])
     same &= (known["backend"] == line["backend"]) & (known["device"] == line["device"])
     table = pd.DataFrame([*known[~same].to_dict("records"), line], columns=list(COLUMNS))
-    temporary = path.with_name(f".tmp-{path.name}.{os.getpid()}")
-    table.to_csv(temporary, index=False, lineterminator="\n")
-    os.replace(temporary, path)
+    with whole(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n")
     return path
 
 

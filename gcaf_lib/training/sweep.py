@@ -21,6 +21,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
+from gcaf_lib import machine
 from gcaf_lib.settings import Settings, cache_dir, results_dir
 from gcaf_lib.training import environment, runs
 from gcaf_lib.training.listing import Keys, walk
@@ -220,7 +221,7 @@ class _Line:
 
 
 def _local(workers: int) -> Callable:
-    threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    threads = max(1, machine.cores() // workers)
 
     def map_jobs(line: dict[str, tuple[Job, frozenset[str]]]):
         shared = _Line(line)

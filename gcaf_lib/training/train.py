@@ -74,27 +74,53 @@ def load_model(record: runs.Record, which: str = "ema") -> keras.Model:
     made the run again and other weights came out.
     """
     path, trouble = runs.weights_path(record.key, which), _trouble(record, which)
+    if not trouble:
+        model = classifier_of(record.settings, record.seed)
+        trouble = _put(model, path)
     if trouble:
         sets = " ".join(f"--set {name}={value}" for name, value in changed(record).items())
         raise runs.RunError(
-            f"the weights of run {record.key} {trouble} ({path}). "
+            f"the weights of run {record.key}: {trouble} ({path}). "
             f"Make them: gcaf train --profile {record.info['profile']} --seed {record.seed} --weights {sets}".rstrip()
         )
-    if runs.sha256(path) != record.info["weights_sha256"][which]:
+    if runs.sha256(path) != _recorded(record, which):
         warnings.warn(_otherwise(f"run {record.key}"), stacklevel=2)
-    s = record.settings
-    model = classifier.build(s.model, s.data.image_size, len(s.data.classes), seed=record.seed)
-    model.load_weights(path)
     return model
+
+
+def classifier_of(settings: Settings, seed: int) -> keras.Model:
+    """The untrained classifier that a run with these settings and this seed starts from, in the run's own precision."""
+    s = settings
+    return classifier.build(s.model, s.data.image_size, len(s.data.classes), seed, s.training.dtype)
 
 
 def _trouble(record: runs.Record, which: str) -> str | None:
     """What is wrong with a weight file of a record, or None: it is the record's, or was made again here."""
     path = runs.weights_path(record.key, which)
     if not path.is_file():
-        return "are not on this machine; records carry none"
-    if _foreign(path, record.info["weights_sha256"][which]):
-        return "are damaged or another run's: the file is neither the record's nor made again here"
+        return "there are none on this machine; records carry none"
+    if _foreign(path, _recorded(record, which)):
+        return "the file is damaged or another run's, neither the record's nor made again here"
+    return None
+
+
+def _recorded(record: runs.Record, which: str) -> str | None:
+    """SHA-256 of a weight file as the record has it."""
+    return record.info["weights_sha256"].get(which)
+
+
+def _put(model: keras.Model, path: Path) -> str | None:
+    """Load a weight file; returns what is wrong with it, or None."""
+    try:
+        with (
+            warnings.catch_warnings()
+        ):  # of layers for which the file has nothing, which would stay at random
+            warnings.filterwarnings("error", message="Skipping")
+            model.load_weights(path)
+    except Exception:  # h5py and Keras raise many kinds, some a page long
+        return "the file is damaged, or of another model"
+    if not all(np.isfinite(value).all() for value in model.get_weights()):
+        return "the file holds values that are no numbers"
     return None
 
 
@@ -136,12 +162,12 @@ def changed(record: runs.Record) -> dict[str, str]:
 # -- the two kinds of run ------------------------------------------------------------------------
 def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str, progress: bool):
     started = time.perf_counter()
-    _prepare(settings, seed)
-    s, classes = settings, len(settings.data.classes)
-    with backend.data_parallel(_batch(settings.training.batch_size, work)) as several:
+    _prepare(seed)
+    batch = _batch(settings.training.batch_size, work)
+    with backend.precision(settings.training.dtype), backend.data_parallel(batch) as several:
         model, stage, history, about = _stages(settings, seed, work, run_key, profile, progress)
     # one device is enough for what follows, and a model made for several stays theirs
-    shown = classifier.build(s.model, s.data.image_size, classes, seed=seed) if several > 1 else model
+    shown = classifier_of(settings, seed) if several > 1 else model
     predictions, made = {}, {}
     for which in WHICH:
         stage.assign(which)
@@ -164,18 +190,17 @@ def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str
     return record
 
 
-def _prepare(settings: Settings, seed: int) -> None:
+def _prepare(seed: int) -> None:
     """What must stand before a model is built."""
     keras.utils.set_random_seed(seed)
-    keras.config.set_dtype_policy(settings.training.dtype)
     backend.deterministic()
     backend.compilation_cache(cache_dir() / "xla")
 
 
 def _stages(settings: Settings, seed: int, work: Task, run_key: str, profile: str, progress: bool):
     """Build the model and run stages 1 and 2: (model, last stage, history, what the record says of it)."""
-    t, classes = settings.training, len(settings.data.classes)
-    model = classifier.build(settings.model, settings.data.image_size, classes, seed=seed)
+    t = settings.training
+    model = classifier_of(settings, seed)
     weights = _backbone_weights(model, settings, seed, work, profile, progress)
     loss = focal_loss(settings, work)
     train, validation = work.part("train"), work.part("validation")
@@ -240,7 +265,11 @@ def stage0(
         if not ready():
             if path.is_file():
                 warnings.warn(f"{path} is damaged or another run's: stage 0 is trained again", stacklevel=2)
-            with backend.data_parallel(_batch(settings.training.stage0_batch_size, work)):
+            batch = _batch(settings.training.stage0_batch_size, work)
+            with (
+                backend.precision(settings.training.dtype),
+                backend.data_parallel(batch, setting="training.stage0_batch_size"),
+            ):
                 _train_stage0(settings, seed, key, work, run_key, profile, progress)
     return path
 
@@ -259,9 +288,9 @@ def _train_stage0(
 ):
     started = time.perf_counter()
     seed, plain = runs.stage0_seed(settings, seed), _stage0_settings(settings, key)
-    _prepare(plain, seed)
+    _prepare(seed)
     t, classes = plain.training, len(plain.data.classes)
-    model = classifier.build(plain.model, plain.data.image_size, classes, seed=seed)
+    model = classifier_of(plain, seed)
     classifier.thaw(model)
     loss = losses.FocalLoss("per-class", 0.0, 0.0, np.ones(classes))
     train = work.part("train")
@@ -333,7 +362,13 @@ def _backbone_weights(model, settings: Settings, seed: int, work: Task, profile:
             else:
                 path = files[key]
                 where = {"source": "file", "file": path.name}
-            classifier.backbone(model, key).load_weights(path)
+            trouble = _put(classifier.backbone(model, key), path)
+            if trouble:
+                raise backbones.WeightsError(
+                    f"{path} can't be used for backbone {key}: {trouble}. Expected are the weights of this backbone "
+                    "alone, as a stage 0 of the same model.scale leaves them (backbone.weights.h5 in the folder "
+                    "weights of the cache)"
+                )
             loaded[key] = where | {"sha256": runs.sha256(path)}
     return loaded
 

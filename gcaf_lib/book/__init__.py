@@ -1,0 +1,1 @@
+"""How a page is made: chapters opened, executed and dated, and the pages that are computed without a chapter."""

@@ -1,0 +1,104 @@
+"""What a chapter opens in its first code cell: settings, data, seeds, folders and its strip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gcaf_lib import settings as _settings
+from gcaf_lib.book import provenance
+from gcaf_lib.training import experiments
+
+
+@dataclass
+class Chapter:
+    """One chapter being executed."""
+
+    name: str
+    profile: str
+    settings: _settings.Settings
+    dataset: Any
+    seeds: tuple[int, ...]
+    results: Path
+    overrides: dict[str, Any] = field(default_factory=dict)
+    source: Path | None = None
+    _records: list[Any] = field(default_factory=list, repr=False)
+
+    @property
+    def phantoms(self) -> bool:
+        """Whether this page shows phantoms instead of patients' images."""
+        return self.settings.data.source == "phantom"
+
+    def records(self, experiment: str = "main", train: bool = False) -> dict[str, list[Any]]:
+        """Run records of an experiment by row label, in the experiment's order, of every seed on record.
+
+        Runs that were never made are left out; with `train` each row's first seed is trained where it is
+        missing. More seeds are a sweep's work, not a page's. Reading records needs no Keras and no images.
+        """
+        from gcaf_lib.training import listing, runs
+
+        for _, chosen, seed, key in (
+            listing.walk(experiment, self.profile, 1, self.overrides) if train else ()
+        ):
+            if runs.find(key) is None:
+                from gcaf_lib.training.train import get
+
+                get(chosen, seed, profile=self.profile)
+        found: dict[str, list[Any]] = {}
+        for label, record in listing.found(experiment, self.profile, self.overrides):
+            found.setdefault(label, []).append(record)
+        return found
+
+    def strip(self, records: Iterable[Any] = ()) -> None:
+        """Show the provenance strip; `records` are the run records this chapter reads.
+
+        Call it last in the first code cell, or again wherever further records are known: the page
+        is stale as soon as one of them changes.
+        """
+        from IPython.display import display
+
+        self._records += [r for r in records if r not in self._records]
+        info = provenance.facts(self.profile, self.settings, self.dataset, self._records, self.source)
+        plain = f"provenance: profile {info['profile']}, data {info['data']}, library {info['library']}"
+        bundle = {"text/html": provenance.render(info), "text/plain": plain}
+        # The runner moves this metadata to the notebook's own, where `runner.stale` reads it.
+        display(bundle, metadata={"gcaf": info}, raw=True)
+
+
+def open_chapter(
+    name: str, profile: str = "cpu", overrides: dict[str, Any] | None = None, *, need_images: bool = False
+) -> Chapter:
+    """Open chapter `name` ("01_dataset") under a profile.
+
+    `need_images=False` is for chapters that read run records only: they also run where the images
+    are not. Raises `SettingsError` for an unknown profile or setting, `DataError` for data that
+    can't be found, with the cure.
+    """
+    from gcaf_lib.data.dataset import open_dataset
+
+    chosen = _settings.load(profile, overrides)
+    source = checkout_file(f"notebooks/{name}.py")
+    return Chapter(
+        name=name,
+        profile=profile,
+        settings=chosen,
+        dataset=open_dataset(chosen.data, need_images=need_images),
+        seeds=tuple(range(experiments.SEEDS.get(profile, 1))),
+        results=_settings.results_dir(),
+        overrides=dict(overrides or {}),
+        source=source,
+    )
+
+
+def checkout() -> Path | None:
+    """The checkout around this file (None where the package was installed from a wheel)."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "notebooks").is_dir() and (root / "pyproject.toml").is_file() else None
+
+
+def checkout_file(name: str) -> Path | None:
+    """A file of the checkout, or None where there is no checkout or no such file."""
+    root = checkout()
+    return root / name if root and (root / name).is_file() else None

@@ -1,0 +1,171 @@
+"""The datasheet's tables, generated from the committed manifest, splits and audit: no images needed.
+
+`write()` renews book/_generated/datasheet.md, which book/datasheet.md includes:
+
+    python -m gcaf_lib.book.datasheet
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from gcaf_lib.book import notebooks
+from gcaf_lib.book.chapter import checkout
+from gcaf_lib.data import exposure, splits
+from gcaf_lib.data.dataset import Dataset
+from gcaf_lib.display import tables
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import dataset_audit
+from gcaf_lib.settings import CLASSES, PROTOCOLS
+
+NAMES = [CLASS_NAMES[name] for name in CLASSES]
+
+
+def counts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Files of each class in Kaggle's two folders."""
+    table = pd.crosstab(frame["label"], frame["folder"])[["Training", "Testing"]].set_axis(NAMES)
+    table["Total"] = table.sum(axis=1)
+    table.loc["Total"] = table.sum()
+    return table.rename_axis(index="Class", columns=None).reset_index()
+
+
+def source_counts(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
+    """Files of each class by source, and the patients known of the class."""
+    table = dataset_audit.sources(frame, facts).set_axis(NAMES)
+    table.columns = ["figshare (mirrored)", "figshare, second copy (as it stands)", "unknown"]
+    table["Total"] = table.sum(axis=1)
+    table.loc["Total"] = table.sum()
+    return table.rename_axis("Class").reset_index()
+
+
+def outside(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sizes and colour modes of each class."""
+    size = frame["width"].astype(str) + "×" + frame["height"].astype(str)
+    common = size.value_counts().index[0]
+    rows = []
+    for k, name in [*enumerate(NAMES), (None, "All")]:
+        part = frame if k is None else frame[frame["label"] == k]
+        modes = part["mode"].value_counts()
+        rows.append(
+            {
+                "Class": name,
+                "Sizes": size[part.index].nunique(),
+                common: int((size[part.index] == common).sum()),
+                "Shorter side, px": f"{part[['width', 'height']].min(axis=1).min()} to "
+                f"{part[['width', 'height']].min(axis=1).max()}",
+                **{mode: int(modes.get(mode, 0)) for mode in frame["mode"].value_counts().index},
+                "MB": round(part["bytes"].sum() / 1e6, 1),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def split_counts(data: Dataset, facts: dataset_audit.Audit) -> pd.DataFrame:
+    """Files in each part of each protocol, its groups, what of its test part training knows, and its manifest's hash."""
+    rows, known = [], exposure.read(data).set_index(["protocol", "class"])
+    for protocol in PROTOCOLS:
+        _, about = splits.read(protocol, data)
+        part = facts.patients[facts.patients["protocol"] == protocol].groupby("part")["files"].sum()
+        rows.append(
+            {
+                "Protocol": protocol,
+                **{name.capitalize(): int(part[name]) for name in splits.PARTS},
+                "Groups": about["groups"],
+                "Tested with a copy in training": f"{known.loc[(protocol, 'all'), 'with_copy']:.1%}",
+                "Tested with a slice of the patient": f"{known.loc[(protocol, 'all'), 'with_patient']:.1%}",
+                "Seed": about["seed"],
+                "Hash": f"`{about['split_hash']}`",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def defects(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
+    """Known defects with their size."""
+    copies, wrong = dataset_audit.copies(frame), dataset_audit.mislabelled(facts)
+    groups = dataset_audit.group_list(frame, facts)
+    across = copies[(copies["training"] > 0) & (copies["testing"] > 0)]
+    unknown = int((frame["label"] != CLASSES.index("notumor")).sum()) - len(facts.slices)
+    names = ", ".join(f"`{Path(file).stem}`" for file in wrong["file"])
+    return pd.DataFrame(
+        [
+            ("Redundant copies of identical bytes", f"{int((copies['files'] - 1).sum()):,} files"),
+            (
+                "Contents in both Training and Testing",
+                f"{len(across):,} ({int(across['files'].sum()):,} files)",
+            ),
+            (
+                "Files with a copy (identical, re-encoded, turned, brightened, re-cropped)",
+                f"{len(facts.twins):,}",
+            ),
+            (
+                "Families of copies in both Training and Testing",
+                f"{int(((groups.training > 0) & (groups.testing > 0)).sum()):,}",
+            ),
+            (
+                "Different pictures, copies counted once",
+                "; ".join(
+                    f"{pictures:,} {name}" for name, _, pictures in facts.pictures.itertuples(index=False)
+                ),
+            ),
+            (
+                "Mirrored left to right",
+                f"{int(facts.slices['mirrored'].sum()):,} files (sides are not to be trusted)",
+            ),
+            (
+                "Labels that the archive contradicts",
+                f"{len(wrong)} (meningiomas in the pituitary folder: {names})",
+            ),
+            ("Tumour files of unknown patients", f"{unknown:,}"),
+            (
+                "Tumour-free files of unknown patients",
+                f"{int((frame['label'] == CLASSES.index('notumor')).sum()):,} (all)",
+            ),
+        ],
+        columns=["Defect", "How much"],
+    )
+
+
+def text() -> dict[str, str]:
+    """Name → MyST text of each numbered table; the same bytes on every machine."""
+    data = dataset_audit.published()
+    frame, facts = data.frame, dataset_audit.read(data)
+    parts = {
+        "counts": (counts(frame), "Files of each class in the two folders of the Kaggle dataset."),
+        "sources": (
+            source_counts(frame, facts),
+            "Files of each class by source, recovered by comparing images with the figshare archive.",
+        ),
+        "outside": (
+            outside(frame),
+            "Sizes and colour modes (P: palette, L: grey) of the files, and their volume.",
+        ),
+        "defects": (defects(frame, facts), "Known defects, counted by this project (chapter 16 shows them)."),
+        "splits": (
+            split_counts(data, facts),
+            "The committed splits of this project (results/splits); groups may not straddle parts. What training "
+            "knows of the test part is measured by an instrument that made no split (chapter 17).",
+        ),
+    }
+    return {
+        name: tables.numbered(table, f"tab-datasheet-{name}", caption)
+        for name, (table, caption) in parts.items()
+    } | {"hash": f"Data hash of the published files: `{data.hash}`.\n"}
+
+
+def write(book: Path | None = None) -> list[Path]:
+    """Write each part of `text` as book/_generated/datasheet_<name>.md; return the paths."""
+    root = checkout()
+    book, out = book or (root or Path.cwd()) / "book", []
+    for name, part in text().items():
+        path = book / "_generated" / f"datasheet_{name}.md"
+        notebooks.write_text(path, part)
+        out.append(path)
+    return out
+
+
+if __name__ == "__main__":
+    for path in write():
+        print(path)

@@ -1,0 +1,241 @@
+"""The computed part of the front page: the claim, our number, and the scorecard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib import settings as _settings
+from gcaf_lib.book import checklist, modelcard, notebooks, provenance, speed, tool_pages
+from gcaf_lib.data import splits
+from gcaf_lib.display import tables
+from gcaf_lib.findings import ablation, scorecard
+from gcaf_lib.findings.performance import metric_name
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper import registry, verdicts
+
+HEADLINE = [
+    ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("Table 7", "kappa"),
+    ("Table 7", "mcc"), ("Table 7", "ece"),
+]  # fmt: skip
+SPLITS = {"paper": "random split", "patients": "patients apart"}
+PROFILE_WORDS = {
+    "demo": "synthetic phantoms and miniature networks",
+    "cpu": "the real images and miniature networks",
+    "transfer": "the real images and two networks with ImageNet weights",
+    "paper": "the real images and the paper's networks",
+}
+
+
+def write(
+    profile: str, book: Path, results: Path | None = None, frame: pd.DataFrame | None = None
+) -> list[Path]:
+    """Write _generated/scorecard.md and its companions into `book`, and results/scorecard.csv."""
+    chosen = _settings.load(profile)
+    if frame is None:
+        from gcaf_lib.data.dataset import open_dataset
+
+        data = open_dataset(chosen.data, need_images=False)
+        frame = scorecard.scorecard(profile, data, impossible=registry.impossible())
+    results = results or _settings.results_dir()
+    banner = provenance.PHANTOM_BANNER + "\n\n" if chosen.data.source == "phantom" else ""
+    out = {
+        book / "_generated" / "scorecard.md": banner
+        + front(frame, profile)
+        + _pictures(chosen, results)
+        + _floor(chosen, results),
+        book / "_generated" / "scorecard_full.md": banner + full(frame, profile, _floors(chosen, results)),
+        results / "scorecard.csv": frame.to_csv(
+            columns=scorecard.COLUMNS, index=False, float_format="%.5f", lineterminator="\n"
+        ),
+        book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
+    }
+    for path, text in out.items():
+        notebooks.write_text(path, text)
+    return [*out, *checklist.write(book), *speed.write(book), *tool_pages.write(book)]
+
+
+def front(frame: pd.DataFrame, profile: str) -> str:
+    """The first screen: three numbers, a sentence on how they were made, six rows."""
+    claim = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
+    cards = [(f"{100 * claim:.2f} %", "accuracy, as published")]
+    for protocol, words in (
+        ("paper", "on the paper's random split"),
+        ("patients", "no patient in two parts"),
+    ):
+        row = _row(frame, "Abstract", "accuracy", protocol)
+        value = "not yet run" if row is None else f"{100 * row.measured:.2f} %"
+        extra = "" if row is None else f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {_repeats(row)}"
+        cards.append((value, f"accuracy, measured here {words}{extra}"))
+    blocks = "".join(f"<div><b>{value}</b><span>{words}</span></div>" for value, words in cards)
+    return (
+        f'<div class="gcaf-lead">{blocks}</div>\n\n{_made(frame, profile)} Every published figure has its row in the '
+        f"[full scorecard](scorecard.md).\n\n"
+        + tables.numbered(
+            summary(frame, HEADLINE),
+            "tab-scorecard",
+            f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95 % interval over "
+            "patients, and on each split its own verdict: where the published figure lies.",
+            data=frame[frame.place.isin([p for p, _ in HEADLINE])]
+            .dropna(axis=1, how="all")
+            .reset_index(drop=True),
+        )
+    )
+
+
+def _made(frame: pd.DataFrame, profile: str) -> str:
+    """Whose intervals these are."""
+    done = frame[frame.n > 0]
+    if not len(done):
+        return f"No run of profile `{profile}` has been made yet."
+    weights = ", ".join(sorted(set(done.weights)))
+    return f"Measured with {PROFILE_WORDS.get(profile, profile)} (profile `{profile}`, {weights} weights)."
+
+
+def _pictures(chosen: _settings.Settings, results: Path) -> str:
+    """How many different pictures the files are, from results/pictures.csv (class, files, pictures)."""
+    path = results / "pictures.csv"
+    if chosen.data.source != "mri" or not path.is_file():
+        return ""
+    table = pd.read_csv(path).set_index("class")
+    whole, healthy = table.loc["all"], table.loc["notumor"]
+    return (
+        f"\n\n**How many pictures there are.** The {whole.files:,} files are {whole.pictures:,} different pictures, the rest "
+        f"copies of them, turned, mirrored or changed in brightness; the {healthy.files:,} without a tumour are "
+        f"{healthy.pictures:,}. [Chapter 16](notebooks/16_dataset_audited.ipynb) shows them.\n"
+    )
+
+
+def _floors(chosen: _settings.Settings, results: Path) -> pd.DataFrame | None:
+    """results/floors.csv by (floor, protocol), where the profile is about the real images."""
+    path = results / "floors.csv"
+    if chosen.data.source != "mri" or not path.is_file():
+        return None
+    return pd.read_csv(path).set_index(["floor", "protocol"])
+
+
+def _floor(chosen: _settings.Settings, results: Path) -> str:
+    """What a look-up that learns nothing scores on the same splits."""
+    known = _floors(chosen, results)
+    if known is None:
+        return ""
+    random, apart = (known.loc[("1nn-mirror", p), "accuracy"] for p in ("paper", splits.FIVEFOLD))
+    return (
+        f"\n\n**Why the two splits differ.** A nearest-neighbour look-up on thumbnails, which learns nothing about "
+        f"tumours, is right on {random:.1%} of the test images under the random split, and on {apart:.1%} where "
+        "no patient stands on both sides: most test images have a copy, a mirror image or a neighbouring slice "
+        "in training. [The leakage ladder](notebooks/17_leakage_ladder.ipynb) shows every step.\n"
+    )
+
+
+def levels_note(known: pd.DataFrame | None) -> str:
+    """Why the levels of Tables 4, 5, 6 and 8 have no verdict, by the example of 1-NN; known: of `_floors`."""
+    text = (
+        "What these tables claim is a *difference* between the proposed model and each other row, so that is what the verdict "
+        "is about: both judged on the same images, patients resampled, seeds averaged. Levels have none."
+    )
+    if known is None:
+        return text
+    floor = known.loc[("1nn-mirror", "paper")]
+    told = [f for place in ablation.TABLES for f in paper.find(place, metric="accuracy")]
+    held = sum(floor.low <= f.fraction <= floor.high for f in told)
+    return (
+        f"{text} A published level inside an interval proves nothing: 1-NN, a look-up that learns nothing, is right on "
+        f"{floor.accuracy:.1%} of the random split's test images ({100 * floor.low:.1f} to {100 * floor.high:.1f} %), an interval that "
+        f"holds {held} of the {len(told)} accuracies of these tables."
+    )
+
+
+def full(frame: pd.DataFrame, profile: str, floors: pd.DataFrame | None = None) -> str:
+    """Every published figure, one numbered table a place; a second one, of differences, for Tables 4, 5, 6 and 8."""
+    parts = [_made(frame, profile) + "\n"]
+    for place in dict.fromkeys(frame.place):
+        chosen = frame[frame.place == place].reset_index(drop=True)
+        data = chosen.dropna(axis=1, how="all")  # to download; single runs have no spread, and no such column
+        title = f"Section {place[1:]}" if place[0] == "§" else place
+        name = "tab-score-" + place.lower().replace("§", "section-").replace(" ", "-").replace(".", "-")
+        parts.append(f"## {title}\n")
+        if place == next(iter(ablation.TABLES)):
+            parts.append(levels_note(floors) + "\n")
+        if place in ablation.TABLES:
+            caption = f"{title}: levels, published and measured; the verdicts are on the differences below."
+            parts.append(tables.numbered(_each(chosen, _level, verdict=False), name, caption, data=data))
+            caption = f"{title}: each row minus the proposed model, published and measured, with a verdict for each split."
+            rivals = chosen[chosen.verdict != "–"].reset_index(drop=True)
+            text = tables.numbered(_each(rivals, _gap), f"{name}-differences", caption, data=rivals)
+        else:
+            caption = f"{title}: published and measured, with a verdict for each split."
+            text = tables.numbered(_each(chosen, _level, row=False), name, caption, data=data)
+        parts.append(text)
+    return "\n".join(parts)
+
+
+def summary(frame: pd.DataFrame, wanted: list[tuple[str, str]]) -> pd.DataFrame:
+    """A readable table of some figures: published, measured on both splits, each with its verdict."""
+    names = pd.MultiIndex.from_frame(frame[["place", "metric"]])
+    order = {pair: k for k, pair in enumerate(wanted)}
+    part = frame[names.isin(wanted)]
+    part = part.iloc[np.argsort([order[p] for p in zip(part.place, part.metric)], kind="stable")]
+    return _each(part, _level, row=False)
+
+
+def _each(frame: pd.DataFrame, cell: Any, row: bool = True, verdict: bool = True) -> pd.DataFrame:
+    """One line a published figure, with a column and a verdict for each split; cell: a line's published and measured text."""
+    lines = []
+    for (name, metric), part in frame.groupby(["row", "metric"], sort=False):
+        line = {"Row": name} if row else {}
+        line |= {"Metric": metric_name(metric), "Published": cell(part.iloc[0])[0]}
+        for protocol, words in SPLITS.items():
+            found = part[part.protocol == protocol]
+            line[words.capitalize()] = cell(found.iloc[0])[1] if len(found) else "–"
+            if verdict:
+                line[f"Verdict, {words}"] = _word(found.verdict.iloc[0]) if len(found) else "–"
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _word(verdict: str) -> str:
+    return f'<span class="gcaf-verdict-{verdicts.style(verdict)}">{verdict}</span>'
+
+
+def _level(row: pd.Series) -> tuple[str, str]:
+    if not row.n:
+        return _show(row.metric, row.published), ablation.ABSENT
+    spread = f" ± {_show(row.metric, row.sd, unit=False)}" if np.isfinite(row.sd) else ""
+    ends = " to ".join(_show(row.metric, v, unit=False) for v in (row.low, row.high))
+    value = f"{_show(row.metric, row.measured, unit=False)}{spread} ({ends}; {_repeats(row)})"
+    return _show(row.metric, row.published), value
+
+
+def _gap(row: pd.Series) -> tuple[str, str]:
+    """Differences: percentages in points."""
+    scale, decimals = (100, 2) if _percent(row.metric) else (1, 4)
+    values = [row.published_difference, row.difference, row.difference_low, row.difference_high]
+    theirs, value, low, high = (ablation.signed(scale * v, decimals) for v in values)
+    return theirs, f"{value} ({low} to {high}; {_repeats(row)})" if row.pairs else ablation.ABSENT
+
+
+def _repeats(row: Any) -> str:
+    """How often the training behind a row was repeated: with patients apart a seed is all the folds."""
+    text = ablation.runs_text(row)
+    return f"n = {text}" if text.isdigit() else text
+
+
+def _row(frame: pd.DataFrame, place: str, metric: str, protocol: str) -> Any:
+    found = frame[
+        (frame.place == place) & (frame.metric == metric) & (frame.protocol == protocol) & (frame.n > 0)
+    ]
+    return found.iloc[0] if len(found) else None
+
+
+def _percent(metric: str) -> bool:
+    return metric == "accuracy" or metric.startswith(("precision_", "recall_", "f1_"))
+
+
+def _show(metric: str, value: float, unit: bool = True) -> str:
+    if _percent(metric):
+        return f"{100 * value:.2f}" + (" %" if unit else "")
+    return f"{value:.4f}"

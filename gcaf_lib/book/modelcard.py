@@ -1,0 +1,66 @@
+"""The computed part of the model card: what was trained, and what it scored, from the scorecard's frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib import settings as _settings
+from gcaf_lib.display import tables
+from gcaf_lib.findings import ablation
+from gcaf_lib.findings.performance import metric_name
+
+METRICS = (
+    ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("§5.4", "recall_glioma"),
+    ("§5.4", "recall_meningioma"), ("§5.4", "recall_notumor"), ("Table 7", "kappa"), ("Table 7", "ece"),
+)  # fmt: skip
+PROTOCOLS = {"paper": "Random split", "patients": "Patients apart"}
+
+
+def settings(profile: str) -> pd.DataFrame:
+    """The settings that a reader asks for first."""
+    s = _settings.load(profile)
+    rows = [
+        ("Backbones", " and ".join(s.model.backbones) + f" ({s.model.scale})"),
+        ("Fusion", s.model.fusion),
+        ("Starting weights", s.model.weights),
+        ("Input", f"{s.data.image_size}×{s.data.image_size} pixels, three channels, one slice"),
+        ("Output", f"probabilities of {len(s.data.classes)} classes: {', '.join(s.data.classes)}"),
+        ("Epochs", f"{s.training.stage1_epochs} with frozen backbones, {s.training.stage2_epochs} after"),
+        ("Evaluated weights", f"moving average, decay {s.training.ema:g}"),
+    ]
+    return pd.DataFrame(rows, columns=["What", f"Profile {profile}"])
+
+
+def performance(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean ± sd (n) and 95 % interval of the main metrics under both protocols."""
+    rows = []
+    for place, metric in METRICS:
+        part = frame[(frame["place"] == place) & (frame["metric"] == metric) & (frame["n"] > 0)]
+        cells = {}
+        for protocol, words in PROTOCOLS.items():
+            found = part[part["protocol"] == protocol]
+            cells[words] = _cell(found.iloc[0]) if len(found) else ablation.ABSENT
+        rows.append({"Metric": metric_name(metric), **cells})
+    return pd.DataFrame(rows)
+
+
+def _cell(row: pd.Series) -> str:
+    """The scorecard's numbers, in fractions."""
+    spread = f" ± {row.sd:.4f}" if np.isfinite(row.sd) else ""
+    runs = ablation.runs_text(row)
+    return f"{row.measured:.4f}{spread} ({row.low:.4f} to {row.high:.4f}; {f'n = {runs}' if runs.isdigit() else runs})"
+
+
+def text(frame: pd.DataFrame, profile: str) -> str:
+    """MyST text of both tables."""
+    return (
+        tables.numbered(settings(profile), "tab-card-settings", f"The model of profile `{profile}`.")
+        + "\n"
+        + tables.numbered(
+            performance(frame),
+            "tab-card-performance",
+            f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95 % interval of the cluster "
+            "bootstrap over patients, and how often it was trained.",
+        )
+    )

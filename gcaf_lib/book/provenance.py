@@ -1,0 +1,212 @@
+"""Where a page comes from: the strip on every chapter, and the fingerprints that tell when it is stale.
+
+Two kinds of staleness, kept apart. A *page* is stale when the chapter's cells, the library, the
+profile's settings or the run records it read have changed since it was executed: a test fails, and
+re-executing costs seconds. A *run record* is stale when the code that trained it has changed: it
+is expensive, so the strip says so and nothing fails.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import math
+import os
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gcaf_lib.settings import Settings
+from gcaf_lib.training import environment, reproduce
+
+# cli.py is left out: no chapter can see it.
+LIBRARY_CODE = (
+    "machine.py",
+    "settings.py",
+    "data",
+    "model",
+    "training",
+    "evaluation",
+    "paper",
+    "display",
+    "findings",
+    "book",
+)
+DURATION = '<span class="gcaf-duration">not measured</span>'  # the runner writes the time in here
+_HEADER = re.compile(r"\A# ---\n(?:#.*\n)*?# ---\n")
+
+
+def fingerprint_chapter(path: Path) -> str:
+    """12 hex digits over the cells of a chapter's .py source.
+
+    Plain text, because prose is part of the page: only the Jupytext header, trailing blanks and
+    blank lines at the ends of the file are left out.
+    """
+    text = _HEADER.sub("", Path(path).read_text(encoding="utf-8"))
+    lines = [line.rstrip() for line in text.splitlines()]
+    return hashlib.sha256("\n".join(lines).strip().encode()).hexdigest()[:12]
+
+
+def fingerprint_library() -> str:
+    """12 hex digits over the code a chapter can see (syntax without docstrings and comments)."""
+    return environment.fingerprint(LIBRARY_CODE)
+
+
+def fingerprint_training() -> str:
+    """12 hex digits over the code that decides a run record: settings, data, model, training."""
+    return environment.fingerprint()
+
+
+def record_digest(folder: Path) -> str:
+    """12 hex digits over a run record's `record.json`."""
+    return hashlib.sha256((folder / "record.json").read_bytes()).hexdigest()[:12]
+
+
+def facts(
+    profile: str, settings: Settings, dataset: Any, records: Iterable[Any], chapter: Path | None
+) -> dict[str, Any]:
+    """What the strip shows, as plain JSON: it also goes into the executed notebook's metadata.
+
+    `dataset` needs `hash` and `banner` (None: no data was read); `records` need `folder`, `info`
+    and `seed`; `chapter` is the .py source (None where only the notebook is at hand).
+    """
+    records = list(records)
+    commit, dirty = environment.commit()
+    trained = [r.info.get("provenance", {}) for r in records]
+    now = fingerprint_training()
+    return {
+        "profile": profile,
+        "settings": settings.hash(),
+        "data": None if dataset is None else dataset.hash,
+        "phantoms": settings.data.source == "phantom",
+        "weights": settings.model.weights,
+        "protocol": settings.data.protocol,
+        "commit": commit,
+        "dirty": dirty,
+        "chapter": None if chapter is None else fingerprint_chapter(chapter),
+        "library": fingerprint_library(),
+        "training": now,
+        "backend": _backend(),
+        "versions": environment.versions(),
+        "records": {r.info["key"]: record_digest(r.folder) for r in records},
+        "seeds": sorted({int(r.seed) for r in records}),
+        "devices": sorted({p["device"] for p in trained if p.get("device")}),
+        "run_backends": sorted({p["backend"] for p in trained if p.get("backend")}),
+        "run_commits": sorted({p["commit"] for p in trained if p.get("commit")}),
+        "run_dirty": any(p.get("dirty") for p in trained),
+        "run_seconds": round(sum(p.get("seconds") or 0 for p in trained)),
+        "older_code": sum(p.get("fingerprint") != now for p in trained),
+        "reproduced": _reproduced({p.get("fingerprint") for p in trained} - {now}, now),
+    }
+
+
+def _reproduced(older: set[str | None], now: str) -> list[str]:
+    """Runs of these older codes that today's code has made again bit for bit."""
+    known = reproduce.read()
+    same = known[known["trained_with"].isin(older) & (known["fingerprint"] == now)]
+    return sorted(same.loc[same["identical"].astype(bool), "run"])
+
+
+def strip(
+    profile: str, settings: Settings, dataset: Any = None, records: Iterable[Any] = (), chapter=None
+) -> str:
+    """HTML of the provenance strip: one line that unfolds into everything."""
+    return render(facts(profile, settings, dataset, records, chapter))
+
+
+def render(info: dict[str, Any]) -> str:
+    """HTML of the strip from `facts`; phantoms get their banner above it."""
+    n = len(info["records"])
+    data = "phantom data" if info["phantoms"] else "real data"
+    brief = [
+        f"profile <b>{_text(info['profile'])}</b>",
+        data,
+        f"{_count(n, 'run')}, {_count(len(info['seeds']), 'seed')}" if n else "no trained model",
+        f"commit <code>{_text((info['commit'] or 'unknown')[:7])}</code>{' + changes' if info['dirty'] else ''}",
+        DURATION,
+    ]
+    versions = ", ".join(f"{name} {value}" for name, value in info["versions"].items())
+    rows = [
+        ("Commit", _commit(info["commit"], info["dirty"])),
+        ("Profile", f"{info['profile']} (settings {info['settings']}, protocol {info['protocol']})"),
+        ("Data", f"{data}, hash {info['data']}" if info["data"] else "none read"),
+        ("Weights", f"backbones start from: {info['weights']}"),
+        ("This page", f"chapter {info['chapter'] or 'unknown'}, gcaf_lib {info['library']}"),
+        ("Made with", f"Keras on {info['backend']}; {versions}"),
+        ("Device", _device(info)),
+    ]
+    if n:
+        rows += [
+            ("Runs", f"{n} ({', '.join(sorted(info['records']))})"),
+            ("Seeds", f"{', '.join(map(str, info['seeds']))} (n = {len(info['seeds'])})"),
+            ("Trained at", ", ".join(c[:7] for c in info["run_commits"]) or "unknown commit"),
+            ("Training took", span(info["run_seconds"])),
+            ("Code of the runs", _older(info, n)),
+        ]
+    body = "".join(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in rows)
+    body += f"<dt>Duration</dt><dd>{DURATION}</dd>"
+    banner = PHANTOM_BANNER if info["phantoms"] else ""
+    warning = ""
+    if info["older_code"]:
+        warning = f'<p class="gcaf-older">{_text(_older(info, n))}</p>'
+    return (
+        f'{banner}<details class="gcaf-strip"><summary><span class="gcaf-strip-title">Provenance</span> '
+        f"{' · '.join(brief)}</summary><dl>{body}</dl></details>{warning}"
+    )
+
+
+PHANTOM_BANNER = (
+    '<div class="gcaf-phantom" role="note"><b>PHANTOM DATA</b> '
+    "Every image and number on this page comes from synthetic phantoms, not from patients.</div>"
+)
+
+
+def span(seconds: float) -> str:
+    """A duration in words, coarse on purpose so that re-executed pages differ little."""
+    if seconds < 5:
+        return "under 5 s"
+    if seconds < 90:
+        return f"about {math.ceil(seconds / 5) * 5} s"
+    if seconds < 5400:
+        return f"about {round(seconds / 60)} min"
+    return f"about {seconds / 3600:.1f} h"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value))
+
+
+def _commit(commit: str | None, dirty: bool) -> str:
+    return f"{commit or 'unknown'}{', with changes that are not committed' if dirty else ''}"
+
+
+def _device(info: dict[str, Any]) -> str:
+    if info["devices"]:
+        return f"trained on {', '.join(info['devices'])} ({', '.join(info['run_backends'])})"
+    return f"{os.cpu_count()} CPU cores; nothing was trained"
+
+
+def _older(info: dict[str, Any], n: int) -> str:
+    older, now, again = info["older_code"], info["training"], info.get("reproduced")
+    if not older:
+        return f"as now (training code {now})"
+    said = f"{older} of {_count(n, 'run')} trained by an earlier version of the training code (now {now}); "
+    if again:
+        return said + (
+            f"made again with today's code, {'run' if len(again) == 1 else 'runs'} {', '.join(again)} came out "
+            "the same bit for bit (gcaf reproduce)"
+        )
+    return said + "their numbers are shown as they were recorded"
+
+
+def _backend() -> str:
+    """Keras's backend without importing Keras, which would cost a page that reads records seconds."""
+    if "keras" in sys.modules:
+        return sys.modules["keras"].backend.backend()
+    return os.environ.get("KERAS_BACKEND", "tensorflow")

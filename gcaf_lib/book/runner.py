@@ -1,0 +1,348 @@
+"""The chapter runner: papermill executes each chapter, this tidies the result and puts it in place.
+
+run_chapters("cpu")             every chapter into book/notebooks/
+run_chapters("demo", ["01"])    one chapter into _build/demo/book/notebooks/
+sync()                          the clean .ipynb pairs from the .py sources
+stale()                         which executed pages are not today's, and why
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from gcaf_lib import settings as _settings
+from gcaf_lib.book import notebooks, provenance
+from gcaf_lib.book.chapter import checkout
+from gcaf_lib.book.notebooks import BookError
+
+
+class ChapterError(BookError):
+    """Chapters failed; the message names each one, its cell and its log."""
+
+
+@dataclass(frozen=True)
+class Stale:
+    """An executed page that is not today's."""
+
+    chapter: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.chapter}: {self.reason}"
+
+
+def root() -> Path:
+    """The checkout; raises `BookError` where there is none."""
+    found = checkout()
+    if found is None:
+        raise BookError("the book is made in a checkout of the project (no notebooks/ beside gcaf_lib)")
+    return found
+
+
+def sync(folder: Path | None = None, check: bool = False) -> list[Path]:
+    """Write the clean .ipynb beside each chapter's .py; returns those that had drifted.
+
+    With `check` nothing is written.
+    """
+    return notebooks.sync(folder or root() / "notebooks", check)
+
+
+def run_chapters(
+    profile: str = "cpu",
+    only: list[str] | None = None,
+    output: Path | None = None,
+    progress: bool = True,
+    folder: Path | None = None,
+    overrides: dict[str, Any] | None = None,
+    workers: int | None = None,
+) -> list[Path]:
+    """Execute the chapters under a profile, several at a time; returns the executed notebooks in their order.
+
+    `only` names chapters by number or name ("01", "01_dataset"). `output` is where executed copies
+    go: book/notebooks for `cpu` and `paper`, _build/demo/book/notebooks for `demo`, so that a demo
+    never overwrites the committed pages. `overrides` ({"training.batch_size": "64"}) change settings
+    beneath the profile; pages made so count as stale. `workers`: chapters at a time, by default as many as there
+    are cores; what they need trained is trained first. Raises `ChapterError` when all have ended, where any
+    failed; the others are in place. When all chapters ran, the front page's scorecard is renewed.
+    """
+    import joblib
+
+    _need("papermill", "ipykernel", "nbclient")
+    settings = _settings.load(profile, overrides)  # a wrong setting fails here, not in each chapter
+    folder = folder or root() / "notebooks"
+    if output is None:
+        output = root() / ("_build/demo/book/notebooks" if profile == "demo" else "book/notebooks")
+    chosen = _choose(notebooks.sources(folder), only)
+    workers = workers or joblib.cpu_count()
+    if not overrides:
+        _train(chosen, profile, workers if settings.model.scale == "mini" else 1, progress)
+    pool = joblib.Parallel(min(workers, len(chosen)), return_as="generator_unordered")
+    failures: dict[str, str] = {}
+    ended = pool(joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in chosen)
+    for count, (name, seconds, failure) in enumerate(ended, 1):
+        if failure:
+            failures[name] = failure
+        if progress:
+            said = "failed" if failure else f"{seconds:.0f} s"
+            print(f"{count:3d} of {len(chosen)}  {name}  {said}", file=sys.stderr, flush=True)
+    if failures:
+        raise ChapterError("\n".join(failures[s.stem] for s in chosen if s.stem in failures))
+    if not only:
+        from gcaf_lib.book import frontpage
+
+        frontpage.write(profile, Path(output).parent)
+    return [Path(output) / f"{source.stem}.ipynb" for source in chosen]
+
+
+def stale(output: Path | None = None, folder: Path | None = None) -> list[Stale]:
+    """Executed pages that are missing or were made from other cells, code, settings or records."""
+    folder = folder or root() / "notebooks"
+    output = output or root() / "book" / "notebooks"
+    library = provenance.fingerprint_library()
+    found = []
+    for source in notebooks.sources(folder):
+        page = output / f"{source.stem}.ipynb"
+        if not page.is_file():
+            found.append(Stale(source.stem, "never executed"))
+            continue
+        info = json.loads(page.read_text(encoding="utf-8"))["metadata"].get("gcaf", {})
+        for reason in _differences(info, source, library):
+            found.append(Stale(source.stem, reason))
+    return found
+
+
+def _differences(info: dict[str, Any], source: Path, library: str) -> Iterator[str]:
+    if not info:
+        yield "executed without a provenance strip"
+        return
+    if info["chapter"] != provenance.fingerprint_chapter(source):
+        yield "its cells have changed since it was executed"
+    if info["library"] != library:
+        yield f"gcaf_lib has changed since ({info['library']}, now {library})"
+    if info["settings"] != _settings.load(info["profile"]).hash():
+        yield f"the settings of profile {info['profile']} have changed since"
+    runs = _settings.results_dir() / "runs"
+    for key, digest in info["records"].items():
+        if not (runs / key / "record.json").is_file():
+            yield f"run record {key}, which it shows, is gone"
+        elif provenance.record_digest(runs / key) != digest:
+            yield f"run record {key} has changed since"
+
+
+def _choose(all_sources: list[Path], only: list[str] | None) -> list[Path]:
+    if not only:
+        return all_sources
+    chosen = []
+    for word in only:
+        # "1", "01" and "01_dataset" all name the first chapter
+        hits = [s for s in all_sources if s.stem == word or s.stem.split("_")[0] == word.zfill(2)]
+        if not hits:
+            raise BookError(f"no chapter {word!r}; there are: {', '.join(s.stem for s in all_sources)}")
+        chosen += hits
+    return [s for s in all_sources if s in chosen]
+
+
+def _experiments(sources: list[Path]) -> list[str]:
+    """Names of the experiments whose missing runs these chapters train."""
+    found = (
+        re.findall(r'\.records\("([^"]+)", train=True\)', s.read_text(encoding="utf-8")) for s in sources
+    )
+    return sorted({name for names in found for name in names})
+
+
+def _train(sources: list[Path], profile: str, workers: int, progress: bool) -> None:
+    """Train what is missing, several runs at a time, as no single chapter could; one that fails fails its chapters."""
+    from gcaf_lib.training.sweep import sweep
+
+    if names := _experiments(sources):
+        sweep(names, profile, 1, workers=workers, progress=progress)
+
+
+def _attempt(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> tuple[str, float, str]:
+    """Execute one chapter: (name, seconds, how it failed, if it did)."""
+    started = time.perf_counter()
+    try:
+        with _kernel():
+            _execute(source, profile, output, overrides)
+    except ChapterError as error:
+        return source.stem, time.perf_counter() - started, str(error)
+    return source.stem, time.perf_counter() - started, ""
+
+
+def _need(*modules: str) -> None:
+    missing = [m for m in modules if importlib.util.find_spec(m) is None]
+    if missing:
+        raise BookError(
+            f"{sys.executable} lacks {', '.join(missing)}, which executing chapters needs: "
+            f"{sys.executable} -m pip install papermill ipykernel"
+        )
+
+
+@contextmanager
+def _kernel() -> Iterator[None]:
+    """Make "python3" mean this very interpreter while chapters run; nothing is installed.
+
+    Without it a kernel of the same name that another environment left in the user's folder would
+    be found first. Several kernels may share one GPU: none takes its whole memory at the start.
+    """
+    defaults = {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+    before = {name: os.environ.get(name) for name in ("JUPYTER_PATH", "PYTHONPATH", *defaults)}
+    with tempfile.TemporaryDirectory(prefix="gcaf-kernel-") as folder:
+        spec = Path(folder) / "kernels" / "python3"
+        spec.mkdir(parents=True)
+        argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
+        (spec / "kernel.json").write_text(
+            json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"})
+        )
+        package = str(Path(__file__).resolve().parents[2])  # also where the package is not installed
+        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (folder, before["JUPYTER_PATH"])))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (package, before["PYTHONPATH"])))
+        os.environ.update({name: before[name] or value for name, value in defaults.items()})
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> Path:
+    import papermill
+
+    page = output / f"{source.stem}.ipynb"
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="gcaf-chapter-") as folder:
+        given = {"profile": profile, **({"overrides": overrides} if overrides else {})}
+        clean, executed = Path(folder) / "in.ipynb", Path(folder) / "out.ipynb"
+        clean.write_text(notebooks.dumps(notebooks.plain_notebook(source)), encoding="utf-8")
+        started = time.perf_counter()
+        try:
+            papermill.execute_notebook(
+                clean,
+                executed,
+                parameters=given,
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=source.parent.parent,
+                # an interrupted kernel start should not hang a build for ever
+                start_timeout=120,
+            )
+        except Exception as error:
+            raise _failure(source, executed, error, output) from error
+        seconds = time.perf_counter() - started
+        book = nbformat.read(executed, as_version=4)
+    notebooks.write_text(
+        page, notebooks.dumps(tidy(book, notebooks.plain_notebook(source), profile, seconds))
+    )
+    return page
+
+
+def _failure(source: Path, executed: Path, error: Exception, output: Path) -> ChapterError:
+    """Keep what there is of a failed chapter: a log, and the notebook as far as it came."""
+    logs = (checkout() or output) / "_build" / "chapters"
+    log = logs / f"{source.stem}.log"
+    where, what = "before its first cell", f"{type(error).__name__}: {error}"
+    trace = str(error)
+    if getattr(error, "evalue", None) is not None:
+        line = next((x for x in error.source.splitlines() if x.strip()), "")
+        where, what = f"in the cell that begins `{line}`", f"{error.ename}: {error.evalue}"
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    notebooks.write_text(log, f"{source.stem} failed {where}\n{what}\n\n{trace}\n")
+    if executed.is_file():
+        notebooks.write_text(logs / f"{source.stem}.failed.ipynb", executed.read_text(encoding="utf-8"))
+    return ChapterError(f"chapter {source.stem} failed {where}: {what} (log: {log})")
+
+
+def tidy(
+    book: nbformat.NotebookNode, clean: nbformat.NotebookNode, profile: str, seconds: float
+) -> nbformat.NotebookNode:
+    """The executed notebook without papermill's clock, machine paths and addresses.
+
+    The cell of injected parameters is folded into the chapter's own `parameters` cell, so that
+    the page shows the profile it was made with and cells and ids are those of the clean pair.
+    """
+    injected = [c for c in book.cells if "injected-parameters" in c.metadata.get("tags", [])]
+    cells = [c for c in book.cells if c not in injected]
+    clock = provenance.span(seconds)
+    facts: dict[str, Any] = {}
+    for cell, original in zip(cells, clean.cells, strict=True):
+        cell["id"], cell["metadata"] = original["id"], original["metadata"]
+        if cell.cell_type != "code":
+            continue
+        if "parameters" in original.metadata.get("tags", []):
+            cell["source"] = re.sub(r'(?m)^profile = "\w*"', f'profile = "{profile}"', original.source)
+        cell["outputs"] = _outputs(cell.outputs)
+        for out in cell.outputs:
+            metadata = out.get("metadata", {})
+            facts = metadata.pop("gcaf", None) or facts
+            markup = out.get("data", {}).get("text/html")
+            if markup and provenance.DURATION in markup:
+                out["data"]["text/html"] = markup.replace(
+                    provenance.DURATION, f'<span class="gcaf-duration">{clock}</span>'
+                )
+    for number, cell in enumerate((c for c in cells if c.cell_type == "code"), 1):
+        cell["execution_count"] = number
+        for out in cell.outputs:
+            if "execution_count" in out:
+                out["execution_count"] = number
+    book.cells = cells
+    book.metadata = nbformat.from_dict(
+        {
+            **clean.metadata,
+            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+            "gcaf": facts,
+        }
+    )
+    nbformat.validate(book)
+    return book
+
+
+def _outputs(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Outputs without standard error (progress, the backend's chatter) and without machine paths."""
+    kept: list[nbformat.NotebookNode] = []
+    for out in outputs:
+        if out.output_type == "stream":
+            if out.name == "stderr":
+                continue
+            out["text"] = _scrub("".join(out.text))
+            if kept and kept[-1].output_type == "stream":
+                kept[-1]["text"] += out["text"]
+                continue
+        for kind, content in out.get("data", {}).items():
+            if kind.startswith("text/"):
+                out["data"][kind] = _scrub("".join(content))
+        kept.append(out)
+    return kept
+
+
+def _scrub(text: str) -> str:
+    places = {
+        str(_settings.results_dir()): "results",
+        str(_settings.cache_dir()): "[cache]",
+        os.environ.get("GCAF_DATA", ""): "[data]",
+        str(checkout() or ""): ".",
+        sys.prefix: "[python]",
+        tempfile.gettempdir(): "[tmp]",
+        str(Path.home()): "~",
+    }
+    for place in sorted(filter(lambda p: len(p) > 3, places), key=len, reverse=True):
+        text = text.replace(place.rstrip("/"), places[place])
+    return re.sub(r" at 0x[0-9a-f]{6,}", "", text)

@@ -1,0 +1,197 @@
+"""How fast the stages train: the committed results of the benchmarks, as the page that shows them.
+
+The benchmarks (`benchmarks/`) are run by hand, on an idle machine, and leave their figures in results/benchmarks;
+each file names its machine and versions. `write()` renews book/_generated/speed.md from them:
+
+    python -m gcaf_lib.book.speed
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gcaf_lib.book import notebooks
+from gcaf_lib.book.chapter import checkout
+from gcaf_lib.data import splits
+from gcaf_lib.display import tables
+
+CONTENDERS = {
+    "ours": "this library",
+    "plain": "plain Keras",
+    "torch": "PyTorch and timm, eager",
+    "torch-compile": "PyTorch and timm, compiled",
+}
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}
+GPU_COMMANDS = """\
+```sh
+export KERAS_BACKEND=jax
+python -m benchmarks.throughput --profile paper --torch-python ~/torch/bin/python \\
+    --out results/benchmarks/throughput-paper.csv --out results/benchmarks/throughput-paper.json
+python -m benchmarks.host_loop --profile paper --out results/benchmarks/host_loop-paper-jax.json
+python -m gcaf_lib.book.speed
+```
+"""
+
+
+def read(name: str, place: Path | None = None) -> dict[str, dict[str, Any]]:
+    """File name without its ending → content of every results/benchmarks/<name>-*.json, in order of names."""
+    folder = (place or splits.folder().parent) / "benchmarks"
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob(f"{name}-*.json"))
+    }
+
+
+def machine(found: dict[str, Any]) -> str:
+    """Device and versions in words, as a benchmark's file has them."""
+    known = found["versions"] | found.get("torch", {})
+    named = ["python", "keras", found["backend"], *sorted(found.get("torch", {}))]
+    versions = ", ".join(f"{name} {known[name]}" for name in dict.fromkeys(named) if known.get(name))
+    return f"{found['device']}; {versions}"
+
+
+def _range(row: dict[str, Any], value: str, low: str, high: str, form: str) -> str:
+    """`0.58 (0.55 to 0.60)`, or – where nothing was measured."""
+    if row[value] is None:
+        return "–"
+    text = f"{row[value]:{form}}"
+    return f"{text} ({row[low]:{form}} to {row[high]:{form}})" if row["rounds"] > 1 else text
+
+
+def throughput(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The throughput benchmark's table for readers: one line a stage and contender."""
+
+    def cell(row: dict[str, Any], name: str, form: str) -> str:
+        return "–" if row[name] is None else f"{row[name]:{form}}"
+
+    return pd.DataFrame(
+        [
+            {
+                "Stage": row["stage"],
+                "Way": CONTENDERS[row["contender"]],
+                "Images a second": _range(row, "images_per_second", "low", "high", ".0f"),
+                "of ours": _range(row, "ratio", "ratio_low", "ratio_high", ".2f"),
+                "First step (s)": cell(row, "first_step_s", ".1f"),
+                "Host memory (GiB)": cell(row, "host_gib", ".2f"),
+                "Device memory (GiB)": cell(row, "device_gib", ".2f"),
+                "Share of the peak": cell(row, "fraction_of_peak", ".0%"),
+            }
+            for row in rows
+        ]
+    )
+
+
+def _throughput_text(stem: str, found: dict[str, Any]) -> str:
+    plan, rows = found["plan"], found["table"]
+    fixed = f"batch {plan['batch']}, {plan['precision']}, {plan['rounds']} rounds of {plan['steps']} steps after {plan['warm']}"
+    missing = "".join(f" Not measured: {CONTENDERS[n]} ({why})." for n, why in found["missing"].items())
+    table = tables.numbered(
+        throughput(rows),
+        f"tab-speed-{stem}",
+        f"Training under `{plan['profile']}`: median over rounds (lowest to highest); "
+        "*of ours*: the ratio to this library's speed within a round.",
+        data=pd.DataFrame(rows),
+    )
+    return (
+        f"Measured on {machine(found['machine'])}; {fixed}. The best large matrix product of this machine ran at "
+        f"{found['peak_flops'] / 1e12:.3g} TFLOP/s, the denominator of the last column. Preprocessing takes {plan['decode_ms']:.2g} ms an "
+        f"image on one thread: once in this library, in every epoch in the plain way.{missing}\n\n{table}"
+    )
+
+
+def host_loop(found: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Milliseconds a step of each way to feed a step, one line a measurement and way."""
+    return pd.DataFrame(
+        [
+            {
+                "Backend": BACKENDS[one["machine"]["backend"]],
+                "Device": one["machine"]["device"],
+                "Profile": one["asked"]["profile"],
+                "Stage": one["asked"]["stage"],
+                "Way": way.removeprefix("... "),
+                "ms a step": f"{ms:.2f}",
+                "of the first": f"{ms / next(iter(one['ms_a_step'].values())):.2f}",
+            }
+            for one in found.values()
+            for way, ms in one["ms_a_step"].items()
+        ]
+    )
+
+
+def loop_cost(ms: dict[str, float]) -> tuple[float, float] | None:
+    """What the host's loop over steps costs: (ms a step, share of the fastest way), None without a scan."""
+    scan = ms.get("... one scan an epoch")
+    if scan is None:
+        return None
+    best = min(value for name, value in ms.items() if name != "... one scan an epoch")
+    return best - scan, 1 - scan / best
+
+
+def _host_loop_text(found: dict[str, dict[str, Any]]) -> str:
+    said = []
+    for one in found.values():
+        cost = loop_cost(one["ms_a_step"])
+        if cost:
+            share = f"{100 * abs(cost[1]):.0f} % of a step"
+            said.append(
+                f"On {one['machine']['device']} under `{one['asked']['profile']}`, batch {one['asked']['batch']}, an epoch inside one "
+                + (
+                    f"`lax.scan` takes {share} less than the fastest way that Keras's trainer has."
+                    if cost[0] > 0
+                    else f"`lax.scan` saves nothing: it takes {share} more than the fastest way that Keras's trainer has."
+                )
+            )
+    table = tables.numbered(
+        host_loop(found),
+        "tab-speed-host-loop",
+        "One training step, fed in different ways (median over epochs, one process a backend).",
+    )
+    return "\n\n".join([*said, table])
+
+
+def _sweep_text(found: dict[str, dict[str, Any]]) -> str:
+    said = []
+    for one in found.values():
+        asked, workers = one["asked"], str(one["asked"]["workers"])
+        said.append(
+            f"{asked['runs']} `demo` trainings from an empty store took one worker {one['ratio']:.2f} times as long as {workers} workers "
+            f"({len(one['seconds'][workers])} round{'s' if len(one['seconds'][workers]) > 1 else ''}, {one['machine']['device']}): the one has all cores, the others share them. "
+            f"Asked again, the sweep spends {1e3 * one['finished_run_s']:.0f} ms on a finished run."
+        )
+    return "\n\n".join(said) + "\n"
+
+
+def text(place: Path | None = None) -> str:
+    """MyST text of the page's computed part; what has not been measured is named with its command."""
+    speeds, loops, sweeps = (read(name, place) for name in ("throughput", "host_loop", "sweep"))
+    parts = ["## The stages\n"]
+    parts += [_throughput_text(stem, found) for stem, found in speeds.items()]
+    if not any(found["plan"]["profile"] == "paper" for found in speeds.values()):
+        parts.append(
+            "The full networks on a GPU (`paper`) have not been measured yet. On such a machine:\n\n"
+            + GPU_COMMANDS
+        )
+    if loops:
+        parts += ["## The loop over steps\n", _host_loop_text(loops)]
+    if sweeps:
+        parts += ["## Several runs at once\n", _sweep_text(sweeps)]
+    return "\n".join(parts)
+
+
+def write(book: Path | None = None) -> list[Path]:
+    """Write book/_generated/speed.md from the checkout's results; nothing where there is no checkout."""
+    root = checkout()
+    if root is None:
+        return []
+    path = (book or root / "book") / "_generated" / "speed.md"
+    notebooks.write_text(path, text())
+    return [path]
+
+
+if __name__ == "__main__":
+    for path in write():
+        print(path)

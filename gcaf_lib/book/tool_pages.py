@@ -1,0 +1,79 @@
+"""The computed parts of the pages for other people's papers: the columns of groups.csv, worked examples of an audit.
+
+    python -m gcaf_lib.book.tool_pages
+
+The two examples are a report that can't be true (this paper's, put together from its published figures) and one that
+is (a nearest neighbour on scikit-learn's wine data, as scikit-learn prints it).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from gcaf_lib.book import notebooks
+from gcaf_lib.book.chapter import checkout
+from gcaf_lib.data import groups
+from gcaf_lib.display import tables
+from gcaf_lib.paper import published, report_check, report_file
+
+
+def columns() -> str:
+    """MyST text of the data dictionary of groups.csv."""
+    frame = pd.DataFrame(groups.COLUMNS.items(), columns=["Column", "Meaning"])
+    caption = f"The columns of groups.csv, version {groups.VERSION}."
+    return tables.numbered(frame.assign(Column="`" + frame["Column"] + "`"), "tab-groups-columns", caption)
+
+
+def paper_report() -> str:
+    """This paper's main result as a list of metric and value, from its published figures."""
+    supports = [("support", c, str(n)) for c, n in published.supports().items()]
+    figures = []
+    for f in published.report():
+        head, _, tail = f.metric.partition("_")
+        metric, of = (head, tail) if tail in published.supports() else (f.metric, "")
+        figures.append((metric, of, f"{f.value:.{f.decimals}f}{' %' if f.unit == '%' else ''}"))
+    return "\n".join(map(",".join, [("metric", "class", "value"), *supports, *figures])) + "\n"
+
+
+def true_report() -> str:
+    """`classification_report` of one nearest neighbour on scikit-learn's wine data, every second bottle held out."""
+    from sklearn import datasets, metrics, neighbors
+
+    wine = datasets.load_wine()
+    fitted = neighbors.KNeighborsClassifier(1).fit(wine.data[::2], wine.target[::2])
+    names = [str(name) for name in wine.target_names]
+    return metrics.classification_report(
+        wine.target[1::2], fitted.predict(wine.data[1::2]), target_names=names
+    )
+
+
+def example(text: str, file: str, name: str) -> str:
+    """MyST text: a report and what the audit says of it; the page's script reads the report by its `name`."""
+    answer = report_check.check(report_file.parse(text)).text()
+    return (
+        f'<div class="gcaf-example" id="{name}">\n\n```text\n{text.strip(chr(10))}\n```\n\n</div>\n\n'
+        f"```console\n$ gcaf audit {file}\n{answer}\n```\n"
+    )
+
+
+def write(book: Path | None = None) -> list[Path]:
+    """Write book/_generated/groups_columns.md and report_example_*.md; nothing where there is no checkout."""
+    root = checkout()
+    if root is None:
+        return []
+    out = {
+        "groups_columns": columns(),
+        "report_example_paper": example(paper_report(), "paper.csv", "example-paper"),
+        "report_example_true": example(true_report(), "wine.txt", "example-true"),
+    }
+    folder = (book or root / "book") / "_generated"
+    for name, text in out.items():
+        notebooks.write_text(folder / f"{name}.md", text)
+    return [folder / f"{name}.md" for name in out]
+
+
+if __name__ == "__main__":
+    for path in write():
+        print(path)

@@ -1,0 +1,155 @@
+"""Which of the published files an image is, whatever it is called and however it was encoded: without the dataset.
+
+    match(paths)    one row an image: the published file that it is, or is a copy of
+
+known.npz holds a short description of every different file: both `twins.looks`, reduced to 24×24 pixels, without local
+mean and spread (`twins.describe`), in two bits a pixel (288 bytes a file; no picture can be made of them). An image is
+looked up by its bytes first, then by the best correlation over both looks and four turns.
+
+    python -m gcaf_lib.data.known    # makes known.npz again (needs the images)
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from gcaf_lib.data import groups, twins
+from gcaf_lib.data.dataset import DataError
+
+PATH = Path(__file__).with_name("known.npz")
+SIDE = 24  # pixels
+# Of the similarity. On public images from elsewhere (five sets, 2,197 images) the highest is 0.72; a file that was
+# shrunk to 96 pixels and saved as JPEG at quality 50 keeps 0.85 (tests/test_known.py measures both again).
+THRESHOLD = 0.75
+BLOCK = 256  # images compared at a time: 256 × 6,726 float32 are 7 MB
+COLUMNS = ("path", "sha256", "file", "how", "similarity", "turn")
+_EDGES = np.array([-1.1, 0.0, 1.1])  # between the four levels, in standard deviations
+_LEVELS = np.array([-1.65, -0.55, 0.55, 1.65], np.float32)
+
+
+def describe(looks: np.ndarray) -> np.ndarray:
+    """float32 (N,2,24,24) of `twins.looks` (N,2,128,128): zero mean and unit length each."""
+    size = (SIDE, SIDE)
+    small = [
+        np.stack([cv2.resize(image[look], size, interpolation=cv2.INTER_AREA) for image in looks])
+        for look in (0, 1)
+    ]
+    return np.stack([twins.describe(images) for images in small], 1)
+
+
+def pack(described: np.ndarray) -> np.ndarray:
+    """uint8 (N,288) of `describe` (N,2,24,24): two bits a pixel."""
+    spread = described.std((2, 3), keepdims=True) + 1e-9
+    level = np.digitize(described / spread, _EDGES).astype(np.uint8).reshape(len(described), -1, 4)
+    return (level << np.array([6, 4, 2, 0], np.uint8)).sum(2, dtype=np.uint8)
+
+
+def unpack(packed: np.ndarray) -> np.ndarray:
+    """float32 (N,2,576) of `pack`: zero mean and unit length each."""
+    level = (packed[:, :, None] >> np.array([6, 4, 2, 0], np.uint8)) & 3
+    values = _LEVELS[level].reshape(len(packed), 2, -1)
+    values = values - values.mean(2, keepdims=True)
+    return values / np.maximum(np.linalg.norm(values, axis=2, keepdims=True), 1e-9)
+
+
+@functools.cache
+def table() -> tuple[pd.DataFrame, np.ndarray]:
+    """`groups.load`, and `unpack` (N,2,576) of its different files in their order."""
+    frame = groups.load()
+    with np.load(PATH, allow_pickle=False) as stored:
+        packed = stored["packed"]
+    if len(packed) != frame["sha256"].nunique():
+        raise DataError(f"{PATH} is not of {groups.PATH.name}: check both out again")
+    return frame, unpack(packed)
+
+
+def _nearest(described: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(row of known, similarity, turn) of the best partner of each of `described` (N,2,24,24)."""
+    size = len(described)
+    row, best, way = np.zeros(size, int), np.full(size, -1.0, np.float32), np.zeros(size, int)
+    for start in range(0, size, BLOCK):
+        part = slice(start, start + BLOCK)
+        for look in (0, 1):
+            for turn in range(len(twins.TURNS)):
+                turned = twins.turn(described[part, look], turn)
+                alike = turned.reshape(len(turned), -1) @ known[:, look].T
+                at = alike.argmax(1)
+                value = alike[np.arange(len(at)), at]
+                better = value > best[part]
+                row[part] = np.where(better, at, row[part])
+                way[part] = np.where(better, turn, way[part])
+                best[part] = np.maximum(value, best[part])
+    return row, best, way
+
+
+def _look(path: Path) -> tuple[str, np.ndarray]:
+    """SHA-256 and `twins.looks` of an image file; raises `DataError` where it is no image."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check the path") from error
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+    if image is None:
+        raise DataError(f"{path} is not an image that can be read: leave it out")
+    return hashlib.sha256(data).hexdigest(), twins.looks(image)
+
+
+def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: bool = True) -> pd.DataFrame:
+    """The published file behind each image file: `COLUMNS`, in the order of `paths`.
+
+    how: "bytes" (the very file), "copy" (similarity at `threshold` or above), or "" (not of this dataset: file is "").
+    similarity: correlation with the nearest published file, 1 for the same bytes; turn: of `twins.TURNS`, what turns
+    the image into that file. A copy's file is the most alike one; among copies of a picture any of them may be.
+    Raises `DataError` that names a file that is no image.
+    """
+    paths = [Path(path) for path in paths]
+    frame, known = table()
+    files = frame.drop_duplicates("sha256")
+    by_bytes = pd.Series(files["file"].to_numpy(), files["sha256"])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        work = tqdm(pool.map(_look, paths), "reading images", len(paths), disable=None if progress else True)
+        seen = list(work)
+    out = pd.DataFrame({"path": list(map(str, paths)), "sha256": [sha for sha, _ in seen]})
+    if not seen:
+        return out.reindex(columns=list(COLUMNS))
+    row, best, way = _nearest(describe(np.stack([looks for _, looks in seen])), known)
+    same, copy = out["sha256"].isin(by_bytes.index).to_numpy(), best >= threshold
+    out["file"] = np.where(
+        same,
+        by_bytes.reindex(out["sha256"]).fillna("").to_numpy(),
+        np.where(copy, files["file"].to_numpy()[row], ""),
+    )
+    out["how"] = np.select([same, copy], ["bytes", "copy"], "")
+    out["similarity"] = np.where(same, 1, best.clip(max=1))
+    out["turn"] = [twins.TURNS[0 if s else w] for s, w in zip(same, way)]
+    return out
+
+
+def write(root: Path) -> Path:
+    """Write known.npz from the folder of the published images, whole or not at all."""
+    files = groups.load().drop_duplicates("sha256")["file"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        looks = np.stack([look for _, look in pool.map(_look, [root / file for file in files])])
+    stream = io.BytesIO()
+    np.savez_compressed(stream, packed=pack(describe(looks)))
+    part = PATH.with_name(f".tmp-{PATH.name}.{os.getpid()}")
+    part.write_bytes(stream.getvalue())
+    os.replace(part, PATH)
+    return PATH
+
+
+if __name__ == "__main__":
+    from gcaf_lib.data.dataset import locate
+
+    print(write(locate()))

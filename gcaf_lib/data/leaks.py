@@ -1,0 +1,240 @@
+"""What a split's training part knows of its test images already, and the split with groups kept whole.
+
+    table = read("split.csv")              # file (or sha256) and part, of this dataset in anybody's split
+    table = scan("train/", "test/")        # two folders, recognised by content
+    count(table)                           # per class: test images with the same bytes, a copy, the patient in training
+    mend(table)                            # parts with groups whole, sizes as near as the groups allow
+
+Who is a copy or a slice of whom stands in `data.groups`; each kind holds the one before: the same bytes are a copy,
+and copies are of one patient.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import groups, known
+from gcaf_lib.data.dataset import DataError
+from gcaf_lib.data.dataset import _replace as replace
+
+PARTS = ("train", "validation", "test")
+KINDS = {"bytes": "sha256", "copy": "picture", "patient": "patient"}  # what is shared → the column that tells
+HEADS = ("same bytes", "a copy", "same patient")
+LARGEST = 50_000_000  # bytes of a split's file
+_PARTS = {
+    "train": "train training tr",
+    "validation": "validation valid val dev",
+    "test": "test testing te holdout",
+}
+_PART_OF = {alias: part for part, aliases in _PARTS.items() for alias in aliases.split()}
+_FILES = ("file", "filename", "file_name", "image", "path", "filepath", "name", "img", "id")
+_HASHES = ("sha256", "hash", "sha")
+_COLUMNS = ("part", "split", "set", "subset", "partition", "phase")
+_IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """A split's CSV beside what is known of its files: row (of the CSV), name, part, and the columns of `groups`.
+
+    One column names the file (its path, or the end of it) or its SHA-256, another the part: train, validation or
+    test, in any usual spelling. Files that are not of the dataset keep their row, without a class.
+    Raises `DataError` that names the line and what is wrong with it.
+    """
+    path = Path(path)
+    if path.stat().st_size > LARGEST:
+        raise DataError(f"{path} has {path.stat().st_size:,} bytes: give a CSV of file names and parts")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text in UTF-8: save it as CSV") from error
+    try:
+        return parse(text)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def parse(text: str) -> pd.DataFrame:
+    """`read` of a text."""
+    head, rows = _rows(text)
+    plain = [re.sub(r"[\s\-]+", "_", name.strip().lower()) for name in head]
+    part = next((plain.index(name) for name in _COLUMNS if name in plain), None)
+    named = next((plain.index(name) for name in (*_HASHES, *_FILES) if name in plain), None)
+    if part is None or named is None:
+        lack = "part (train, validation, test)" if part is None else "file (or sha256)"
+        raise DataError(f"no column is called {lack}: the first line reads `{','.join(head)[:80]}`")
+    out = []
+    for line, row in rows:
+        if len(row) <= max(part, named):
+            raise DataError(f"line {line} has {len(row)} cells, the first line {len(head)}")
+        told = _PART_OF.get(row[part].strip().lower())
+        if told is None:
+            raise DataError(f"line {line}: part `{row[part][:40]}` is none of {', '.join(PARTS)}")
+        out.append((line, row[named].strip(), told))
+    if not out:
+        raise DataError("there is no row below the first line")
+    table = pd.DataFrame(out, columns=["row", "name", "part"])
+    table = pd.concat([table, _known(table["name"]).reset_index(drop=True)], axis=1)
+    if not table["class"].notna().any():
+        raise DataError(
+            f"none of the {len(table):,} files is of the Brain Tumor MRI Dataset (the first is "
+            f"`{table['name'][0][:60]}`): give names as Kaggle ships them, or SHA-256"
+        )
+    for name in ("train", "test"):
+        if not (table["part"] == name).any():
+            raise DataError(f"no file is in part {name}: nothing can leak")
+    return table
+
+
+def _rows(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The first line's cells, and (line number, cells) of the others."""
+    lines = text.splitlines()
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
+        raise DataError("it is empty: give a CSV of file names and parts")
+    mark = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text), delimiter=mark)
+    rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    return rows[0][1], rows[1:]
+
+
+def _known(names: pd.Series) -> pd.DataFrame:
+    """Columns of `groups` for names or hashes, NaN where one is not of the dataset."""
+    frame = groups.load().drop(columns="part")
+    by_hash = frame.drop_duplicates("sha256").set_index("sha256", drop=False)
+    by_name = frame.set_index(frame["file"].str.rsplit("/", n=1).str[-1].str.lower())
+    last = names.str.replace("\\", "/").str.rsplit("/", n=1).str[-1].str.lower()
+    hashes = names.str.lower().isin(by_hash.index)
+    found = by_name.reindex(last).reset_index(drop=True)
+    found[hashes.to_numpy()] = by_hash.reindex(names[hashes].str.lower()).to_numpy()
+    return found
+
+
+def scan(train: str | Path, test: str | Path, progress: bool = True) -> pd.DataFrame:
+    """The same table of two folders' images, recognised by content (`known.match`), at any depth.
+
+    Images that are not of the dataset have no class; only their bytes are compared.
+    """
+    paths, parts = [], []
+    for part, folder in (("train", Path(train)), ("test", Path(test))):
+        if not folder.is_dir():
+            raise DataError(f"{folder} is not a folder: give the training folder, then the test folder")
+        own = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _IMAGES and p.is_file())
+        if not own:
+            raise DataError(f"{folder} holds no images ({', '.join(_IMAGES)})")
+        paths, parts = paths + own, parts + [part] * len(own)
+    found = known.match(paths, progress=progress)
+    frame = groups.load().set_index("file", drop=False).drop(columns="sha256")
+    about = frame.reindex(found["file"].replace("", np.nan)).reset_index(drop=True).drop(columns="part")
+    # the bytes are the image's own: a copy that was encoded anew shares them with no published file
+    head = pd.DataFrame(
+        {
+            "row": range(len(found)), "name": found["path"], "part": parts, "sha256": found["sha256"],
+            "how": found["how"],
+        }
+    )  # fmt: skip
+    return pd.concat([head, about], axis=1)
+
+
+def shared(table: pd.DataFrame) -> pd.DataFrame:
+    """Of each test image: whether training holds the same bytes, a copy, the same patient: bool columns `KINDS`."""
+    train, test = table[table["part"] == "train"], table[table["part"] == "test"]
+    out, before = {}, np.zeros(len(test), bool)
+    for kind, column in KINDS.items():
+        before = before | (test[column].isin(train[column].dropna()) & test[column].notna()).to_numpy()
+        out[kind] = before
+    return pd.DataFrame(out, index=test.index)
+
+
+def count(table: pd.DataFrame) -> pd.DataFrame:
+    """class (at last "all"), images, and of these with the same bytes, a copy, the same patient in training."""
+    found = shared(table)
+    name = table.loc[found.index, "class"].fillna("not of this dataset").rename("class")
+    each = found.groupby(name).sum().astype(int)
+    each.insert(0, "images", name.value_counts().reindex(each.index))
+    each.loc["all"] = each.sum()
+    return each.rename_axis("class").reset_index()
+
+
+def sizes(table: pd.DataFrame, parts: pd.Series | np.ndarray) -> dict[str, int]:
+    """Files in each part that is in use."""
+    found = pd.Series(np.asarray(parts)).value_counts()
+    return {name: int(found[name]) for name in PARTS if name in found}
+
+
+def unknown(table: pd.DataFrame) -> list[str]:
+    """Names of the files that are not of the dataset."""
+    return table.loc[table["class"].isna(), "name"].tolist()
+
+
+def sentence(counts: pd.DataFrame, table: pd.DataFrame) -> str:
+    """What the counts say, in a sentence or two."""
+    whole = counts.iloc[-1]
+    of = f"of {whole['images']:,} test images"
+    if not whole["patient"]:
+        text = (
+            f"No copy, and no slice of a known patient, stands on both sides: none {of} is known to training."
+        )
+    else:
+        text = (
+            f"{whole['copy']:,} {of} ({whole['copy'] / whole['images']:.1%}) have a copy in training, "
+            f"{whole['patient']:,} ({whole['patient'] / whole['images']:.1%}) a copy or a slice of the same patient."
+        )
+    rest = unknown(table)
+    if rest:
+        text += f" {len(rest):,} files are not of the Brain Tumor MRI Dataset (the first: {rest[0]}): of these nothing is known."
+    return text
+
+
+def mend(table: pd.DataFrame, seed: int = 0) -> np.ndarray:
+    """Parts (N,) with no group in two of them: the given sizes, by class, as near as the groups allow.
+
+    The largest groups go first, each where it makes the least (files too many or too few)², relative to what that
+    part should hold of the class; equal ones in an order drawn by the seed. Images that are not of the dataset stay
+    where they are, but those of the same bytes stay together.
+    """
+    key = table["patient"].map("g{:.0f}".format).where(table["patient"].notna(), table["sha256"])
+    key = key.where(key.notna(), table["name"])
+    label = table["class"].fillna("-")
+    wanted = pd.crosstab(table["part"], label)
+    groups_ = pd.crosstab(key, label).reindex(columns=wanted.columns)
+    goal = wanted.to_numpy(float)
+    order = np.random.default_rng(seed).permutation(len(groups_))
+    sizes = groups_.to_numpy()[order]
+    order, sizes = (x[np.argsort(-sizes.sum(1), kind="stable")] for x in (order, sizes))
+    have, chosen = np.zeros_like(goal), {}
+    for name, size in zip(groups_.index[order], sizes):
+        cost = (size * (2 * (have - goal) + size) / np.maximum(goal, 1)).sum(1)
+        at = int(cost.argmin())
+        have[at] += size
+        chosen[name] = wanted.index[at]
+    return np.where(table["class"].isna() & table["sha256"].isna(), table["part"], key.map(chosen))
+
+
+def write_mended(path: Path, table: pd.DataFrame, parts: np.ndarray, text: str | None) -> None:
+    """Write a split's CSV (`text`; None: of two folders) with other parts, whole or not at all."""
+    if text is None:
+        content = pd.DataFrame({"file": table["name"], "part": parts}).to_csv(
+            index=False, lineterminator="\n"
+        )
+    else:
+        content = rewritten(text, table, parts)
+    replace(path, content)
+
+
+def rewritten(text: str, table: pd.DataFrame, parts: np.ndarray) -> str:
+    """The split's own CSV with other parts, all its other cells as they were."""
+    head, rows = _rows(text)
+    plain = [re.sub(r"[\s\-]+", "_", name.strip().lower()) for name in head]
+    at = next(plain.index(name) for name in _COLUMNS if name in plain)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    for (_, row), old, new in zip(rows, table["part"], parts):
+        writer.writerow([*row[:at], row[at] if old == new else new, *row[at + 1 :]])
+    return out.getvalue()

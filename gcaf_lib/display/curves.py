@@ -1,0 +1,161 @@
+"""Charts of curves: ROC, precision-recall, reliability, and the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display import style
+from gcaf_lib.display.style import (
+    ACCENT,
+    CLASS_COLOURS,
+    CLASS_DASHES,
+    CLASS_NAMES,
+    INK,
+    MUTED,
+    OURS,
+    PAPER,
+    SURFACE,
+    Drawing,
+    drawing,
+    quiet,
+    styled,
+)
+from gcaf_lib.settings import CLASSES
+
+_SHORT = dict(zip(CLASSES, ("Glioma", "Mening.", "None", "Pituit.")))
+
+
+@styled
+def roc_curves(curves: Mapping[str, Any], zoom: float = 0.2) -> Drawing:
+    """One-vs-rest ROC curves (Figure 11a) whole, and their upper left corner enlarged.
+
+    `curves`: name to an object with x (false positive rate), y (true positive rate) and area;
+    names are classes, `micro` and `macro`.
+    """
+    fig = drawing(height=3.5)
+    whole, corner = fig.subplots(1, 2)
+    for ax in (whole, corner):
+        _curves(ax, curves, "AUC")
+        ax.set_xlabel("false positive rate")
+        quiet(ax, "both")
+    whole.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=":")
+    whole.set(ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    whole.legend(loc="lower right")
+    corner.set(xlim=(-0.002, zoom), ylim=(1 - zoom, 1.004))
+    corner.locator_params(nbins=5)
+    corner.set_title("enlarged corner")
+    return fig
+
+
+@styled
+def pr_curves(curves: Mapping[str, Any], zoom: float = 0.3) -> Drawing:
+    """One-vs-rest precision-recall curves (Figure 11b) whole, and their upper right corner enlarged."""
+    fig = drawing(height=3.5)
+    whole, corner = fig.subplots(1, 2)
+    for ax in (whole, corner):
+        _curves(ax, curves, "AP")
+        ax.set_xlabel("recall")
+        quiet(ax, "both")
+    whole.set(ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    whole.legend(loc="lower left")
+    corner.set(xlim=(1 - zoom, 1.003), ylim=(1 - zoom, 1.004))
+    corner.locator_params(nbins=5)
+    corner.set_title("enlarged corner")
+    return fig
+
+
+@styled
+def reliability(
+    bins: Mapping[str, pd.DataFrame] | pd.DataFrame, ece: Mapping[str, float] | None = None
+) -> Drawing:
+    """Reliability diagrams with the number of images in each bin below.
+
+    `bins`: one frame, or title to frame, with low, high, count, confidence, accuracy and, where
+    known, accuracy_low and accuracy_high.
+    """
+    bins = {"": bins} if isinstance(bins, pd.DataFrame) else dict(bins)
+    fig = drawing(max(4.2, 3.6 * len(bins)) if len(bins) < 3 else style.WIDTH, 3.9)
+    axes = fig.subplots(2, len(bins), height_ratios=[3.2, 1], sharex=True, squeeze=False)
+    most = max(frame["count"].max() for frame in bins.values())
+    for k, (title, frame) in enumerate(bins.items()):
+        top, low = axes[:, k]
+        used = frame[frame["count"] > 0]
+        top.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls=":")
+        top.vlines(used["confidence"], used["confidence"], used["accuracy"], color=ACCENT, lw=2.4, alpha=0.5)
+        if {"accuracy_low", "accuracy_high"} <= set(used):
+            top.vlines(used["confidence"], used["accuracy_low"], used["accuracy_high"], color=OURS, lw=0.9)
+        top.plot(used["confidence"], used["accuracy"], "o", color=OURS, ms=5)
+        value = (ece or {}).get(title)
+        top.set_title(" · ".join(filter(None, (title, None if value is None else f"ECE {value:.4f}"))))
+        top.set(xlim=(0, 1.01), ylim=(0, 1.02))
+        low.bar(frame["low"], frame["count"], frame["high"] - frame["low"], align="edge", color=OURS,
+                alpha=0.6, edgecolor=SURFACE, linewidth=0.8)  # fmt: skip
+        low.set_yscale("symlog", linthresh=10)
+        low.set_ylim(0, most * 1.6)
+        low.set_xlabel("confidence")
+        if not k:
+            top.set_ylabel("accuracy")
+            low.set_ylabel("images")
+        quiet(top, "both")
+        quiet(low, "y")
+    return fig
+
+
+@styled
+def loss_curves(
+    p: np.ndarray, losses: Mapping[str, np.ndarray], minima: Mapping[str, float] | None = None
+) -> Drawing:
+    """Loss against the probability of the true class, one line a reading; minima marked."""
+    fig = drawing(height=3.2)
+    ax = fig.subplots()
+    for (name, values), colour, dash in zip(
+        losses.items(), (OURS, ACCENT, PAPER, MUTED), ("-", "--", "-.", ":")
+    ):
+        ax.plot(p, values, dash, color=colour, label=name)
+        if minima and name in minima:
+            at = minima[name]
+            ax.plot(at, np.interp(at, p, values), "v", color=colour, ms=8)
+    ax.set(xlabel="probability given to the true class", ylabel="loss", xlim=(0, 1.01))
+    ax.set_ylim(0, np.nanpercentile(np.concatenate(list(losses.values())), 97))
+    ax.legend()
+    quiet(ax, "both")
+    return fig
+
+
+@styled
+def loss_minimisers(
+    minima: Mapping[str, np.ndarray], target: np.ndarray, classes: Sequence[str] = CLASSES
+) -> Drawing:
+    """The probabilities (K,) that minimise each reading of the loss, beside the soft label (K,)."""
+    fig = drawing(height=2.6)
+    rows = {"soft label": np.asarray(target), **{k: np.asarray(v) for k, v in minima.items()}}
+    for k, (ax, (name, values)) in enumerate(
+        zip(np.atleast_1d(fig.subplots(1, len(rows), sharey=True)), rows.items())
+    ):
+        colours = [CLASS_COLOURS.get(c, OURS) for c in classes]
+        ax.bar(range(len(values)), values, color=colours, width=0.7, alpha=0.45 if not k else 1)
+        for i, v in enumerate(values):
+            ax.text(i, v + 0.02, f"{v:.3f}", ha="center", fontsize=7.5)
+        ax.set_xticks(range(len(values)), [_SHORT.get(c, c) for c in classes], fontsize=7)
+        ax.set_ylim(0, 1.12)
+        ax.set_title(name)
+        quiet(ax, "y")
+    return fig
+
+
+def _curves(ax, curves: Mapping[str, Any], word: str) -> None:
+    for name, curve in curves.items():
+        mean = name in ("micro", "macro")
+        ax.plot(
+            curve.x,
+            curve.y,
+            color=CLASS_COLOURS.get(name, INK if name == "macro" else MUTED),
+            ls=CLASS_DASHES.get(name, "-" if name == "macro" else ":"),
+            lw=1.1 if mean else 1.8,
+            label=f"{CLASS_NAMES.get(name, name)} ({word} {curve.area:.4f})",
+            drawstyle="default" if mean or word == "AUC" else "steps-post",
+        )

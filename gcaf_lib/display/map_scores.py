@@ -1,0 +1,106 @@
+"""Pictures of how maps score: against the tumour's border, by group, and after weights were made random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display import names
+from gcaf_lib.display.style import (
+    ACCENT,
+    MUTED,
+    OURS,
+    PAPER,
+    Drawing,
+    drawing,
+    quiet,
+    styled,
+)
+from gcaf_lib.evaluation import sanity, tumours
+
+LINES = ((OURS, "-"), (ACCENT, "--"), (PAPER, "-."), (MUTED, ":"))
+
+
+@styled
+def by_measure(frame: pd.DataFrame, measures: Sequence[str] = tumours.MEASURES) -> Drawing:
+    """Mean scores of each map with their intervals, a panel a measure: `borders.scores`."""
+    maps = list(dict.fromkeys(frame["map"]))
+    fig = drawing(height=0.32 * len(maps) + 1.0)
+    for k, (ax, name) in enumerate(zip(fig.subplots(1, len(measures), sharey=True), measures)):
+        part = frame[frame["measure"] == name].set_index("map").reindex(maps)
+        y = np.arange(len(maps))
+        colours = [OURS if _is_model(m) else MUTED for m in maps]
+        ax.hlines(y, part["low"], part["high"], color=colours, lw=3, alpha=0.4)
+        ax.scatter(part["mean"], y, c=colours, s=[46 if m == tumours.FUSED else 26 for m in maps], zorder=3)
+        ax.set(title=names.MEASURE_NAMES[name].replace(", ", ",\n").replace(" at ", "\nat "))
+        ax.set_yticks(y, [names.map_name(m) for m in maps])
+        ax.set_ylim(len(maps) - 0.5, -0.5)
+        ax.set_xlim(0, max(0.02, 1.12 * part["high"].fillna(part["mean"]).max()))
+        ax.locator_params(axis="x", nbins=4)
+        if not k:
+            for label, m in zip(ax.get_yticklabels(), maps):
+                label.set_fontweight("bold" if m == tumours.FUSED else "normal")
+        quiet(ax, "x")
+    return fig
+
+
+def _is_model(name: str) -> bool:
+    return name not in (tumours.PLACE, tumours.CENTRE, tumours.RANDOM, tumours.EDGE)
+
+
+@styled
+def by_group(
+    frame: pd.DataFrame, column: str, measure: str = "energy", maps: Sequence[str] | None = None
+) -> Drawing:
+    """One measure by class or by size, side by side for some maps: `borders.scores(…, by)`."""
+    maps = list(maps or (tumours.FUSED, tumours.PLACE, tumours.CENTRE))
+    values = list(dict.fromkeys(frame[column]))
+    fig = drawing(height=2.7)
+    ax = fig.subplots()
+    marks = "osD^"
+    for k, (name, (colour, _)) in enumerate(zip(maps, LINES)):
+        part = frame[(frame["map"] == name) & (frame["measure"] == measure)].set_index(column).reindex(values)
+        x = np.arange(len(values)) + 0.16 * (k - (len(maps) - 1) / 2)
+        ax.vlines(x, part["low"], part["high"], color=colour, lw=3, alpha=0.4)
+        ax.plot(x, part["mean"], marks[k], color=colour, label=names.map_name(name), ms=6)
+    ax.set_xticks(range(len(values)), [str(v) for v in values])
+    ax.set_xlim(-0.5, len(values) - 0.5)
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel(names.MEASURE_NAMES[measure].lower())
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=len(maps))
+    quiet(ax, "y")
+    return fig
+
+
+@styled
+def cascade(frame: pd.DataFrame) -> Drawing:
+    """Agreement with the trained maps as weights are replaced from the top down: `evaluation.sanity`'s table.
+
+    Beside each map, dotted, its own yardstick: trained maps of different patients.
+    """
+    steps, other = frame[frame["step"] >= 0], frame[frame["step"] == sanity.OTHER].set_index("map")
+    words = steps.drop_duplicates("step").sort_values("step")["replaced"].tolist()
+    fig = drawing(height=3.4)
+    ax = fig.subplots()
+    for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), LINES):
+        part = part.sort_values("step")
+        ax.vlines(part["step"], part["low"], part["high"], color=colour, lw=3, alpha=0.35)
+        ax.plot(part["step"], part["correlation"], "o" + dash, color=colour, label=names.map_name(name))
+        if name in other.index:
+            ax.axhline(other.loc[name, "correlation"], color=colour, lw=1.1, ls=":")
+    ax.axhline(0, color=MUTED, lw=0.7)
+    labels = [
+        w.replace("backbones: ", "")
+        .replace("upper three quarters", "upper ¾")
+        .replace("upper half", "upper ½")
+        .replace("top quarter", "backbones:\ntop ¼")
+        for w in words
+    ]
+    ax.set_xticks(range(len(words)), labels, fontsize=8)
+    ax.set(xlabel="replaced by untrained weights, cumulatively  →", ylabel="correlation with the trained map")
+    ax.set_ylim(top=1.04)
+    ax.legend(loc="upper right")
+    quiet(ax, "y")
+    return fig

@@ -1,0 +1,186 @@
+"""Charts of how the method's parts work: normalisation, Mixup, dead weights, the loss's slopes and minima."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import beta
+
+from gcaf_lib.display.style import (
+    ACCENT,
+    CLASS_COLOURS,
+    CLASS_NAMES,
+    INK,
+    MUTED,
+    OURS,
+    PAPER,
+    SURFACE,
+    WIDTH,
+    Drawing,
+    drawing,
+    percent_label,
+    quiet,
+    styled,
+)
+from gcaf_lib.settings import CLASSES
+
+_LINES = tuple(zip((OURS, ACCENT, PAPER, MUTED), ("-", "--", "-.", ":")))
+
+
+class Panel(NamedTuple):
+    """One panel of `lines`: what is drawn over `x`, and a reference line in grey (or None)."""
+
+    title: str
+    xlabel: str
+    x: np.ndarray
+    series: Mapping[str, np.ndarray]
+    reference: np.ndarray | None = None
+
+
+@styled
+def input_ranges(values: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing:
+    """Distributions of the values that each backbone (panel) is fed under each normalisation (line).
+
+    `values`: {backbone: {normalisation: array of any shape}}.
+    """
+    fig = drawing(height=2.5)
+    every = np.concatenate([np.ravel(v) for lines in values.values() for v in lines.values()])
+    edges = np.linspace(every.min() - 0.05, every.max() + 0.05, 60)
+    for k, (ax, (name, lines)) in enumerate(
+        zip(np.ravel(fig.subplots(1, len(values), sharey=True)), values.items())
+    ):
+        for (word, array), (colour, dash) in zip(lines.items(), _LINES):
+            share = np.histogram(np.ravel(array), edges)[0] / np.size(array)
+            ax.stairs(
+                np.maximum(share, 1e-9), edges, color=colour, ls=dash, lw=1.8, label=word
+            )  # empty: off the axis
+        ax.set_yscale("log")
+        ax.set_ylim(1e-5, 1)
+        ax.set(title=name, xlabel="value at the backbone's input")
+        if not k:
+            ax.set_ylabel("share of values")
+        quiet(ax, "y")
+    ax.legend(loc="upper right")
+    return fig
+
+
+@styled
+def beta_densities(alphas: Sequence[float]) -> Drawing:
+    """Density of λ ~ Beta(α, α), and the distribution function of the larger weight max(λ, 1-λ)."""
+    fig = drawing(height=2.8)
+    left, right = fig.subplots(1, 2)
+    x, m = np.linspace(0.002, 0.998, 499), np.linspace(0.5, 1, 300)
+    for alpha, (colour, dash) in zip(alphas, _LINES):
+        law = beta(alpha, alpha)
+        left.plot(x, law.pdf(x), dash, color=colour, label=f"α = {alpha:g}")
+        right.plot(m, law.cdf(m) - law.cdf(1 - m), dash, color=colour, label=f"α = {alpha:g}")
+    left.set(title="How λ is spread", xlabel="λ", ylabel="density", xlim=(0, 1), ylim=(0, 3))
+    right.set(
+        title="How much one image dominates",
+        xlabel="larger weight, max(λ, 1 − λ)",
+        xlim=(0.5, 1),
+        ylim=(0, 1.02),
+    )
+    right.set_ylabel("share of pairs below")
+    right.yaxis.set_major_formatter(percent_label)
+    for ax in (left, right):
+        quiet(ax, "both")
+    left.legend(loc="upper center")
+    return fig
+
+
+@styled
+def mixed_batch(
+    images: Sequence[np.ndarray],
+    labels: np.ndarray,
+    weights: Sequence[float],
+    classes: Sequence[str] = CLASSES,
+    columns: int = 6,
+) -> Drawing:
+    """Mixed training samples (Eq 3): image (H, W, 3) in 0..255, its λ above, its soft label (K,) as a bar below."""
+    rows = -(-len(images) // columns)
+    fig = drawing(height=rows * (WIDTH / columns + 0.42) + 0.3)
+    axes = fig.subplots(rows * 2, columns, height_ratios=[9, 1] * rows, squeeze=False)
+    for ax in axes.ravel():
+        ax.set_axis_off()
+    for k, (image, label, weight) in enumerate(zip(images, labels, weights)):
+        top, low = axes[2 * (k // columns), k % columns], axes[2 * (k // columns) + 1, k % columns]
+        top.imshow(np.clip(image, 0, 255).astype(np.uint8))
+        top.set_title(f"λ = {weight:.2f}", fontsize=8)
+        start = 0.0
+        for name, share in zip(classes, label):
+            low.barh(0, share, left=start, color=CLASS_COLOURS.get(name, OURS))
+            start += share
+        low.set_xlim(0, 1)
+    from matplotlib.patches import Patch
+
+    handles = [Patch(color=CLASS_COLOURS.get(c, OURS), label=CLASS_NAMES.get(c, c)) for c in classes]
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(classes))
+    return fig
+
+
+@styled
+def dead_weights(frame: pd.DataFrame) -> Drawing:
+    """Weights of each fusion variant that get a gradient, and those that get none.
+
+    `frame`: index variant, columns parameters and dead.
+    """
+    fig = drawing(height=0.7 + 0.36 * len(frame))
+    ax = fig.subplots()
+    y, alive = np.arange(len(frame)), (frame["parameters"] - frame["dead"]).to_numpy()
+    style = {"height": 0.62, "edgecolor": SURFACE, "linewidth": 1.2}
+    ax.barh(y, alive, color=OURS, label="gets a gradient", **style)
+    ax.barh(y, frame["dead"], left=alive, color=ACCENT, hatch="///", label="gradient is zero", **style)
+    widest = max(frame["parameters"].max(), 1)
+    for row, (total, dead) in enumerate(zip(frame["parameters"], frame["dead"])):
+        words = "no weights" if not total else f"{total:,}" + (f", {dead / total:.0%} dead" if dead else "")
+        ax.text(total + 0.01 * widest, row, words, va="center", fontsize=7.5, color=INK)
+    ax.set_yticks(y, [str(v) for v in frame.index])
+    ax.invert_yaxis()
+    ax.set(xlim=(0, widest * 1.24), xlabel="weights of the fusion layer")
+    ax.xaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
+    ax.legend(loc="upper right")
+    quiet(ax, "x")
+    return fig
+
+
+@styled
+def slopes(p: np.ndarray, gradients: Mapping[str, np.ndarray], limit: float) -> Drawing:
+    """Slope of the loss along the probability of the true class, one line a reading; zeros marked.
+
+    Below zero the loss asks for more confidence, above zero for less. `limit`: end of the axis.
+    """
+    fig = drawing(height=3.0)
+    ax = fig.subplots()
+    for (name, values), (colour, dash) in zip(gradients.items(), _LINES):
+        ax.plot(p, values, dash, color=colour, label=name)
+        turns = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
+        ax.plot(p[turns], np.zeros(len(turns)), "v", color=colour, ms=8)
+    ax.axhline(0, color=MUTED, lw=0.9)
+    ax.set(xlabel="probability given to the true class", ylabel="slope of the loss", xlim=(p[0], 1.005))
+    ax.set_ylim(-limit, limit)
+    ax.legend(loc="lower left")
+    quiet(ax, "both")
+    return fig
+
+
+@styled
+def lines(panels: Sequence[Panel], ylabel: str, steps: Sequence[str] = ()) -> Drawing:
+    """Several series over x, one panel each, on one axis of probabilities 0..1; `steps` are drawn as stairs."""
+    fig = drawing(height=3.0)
+    for k, (ax, panel) in enumerate(zip(np.ravel(fig.subplots(1, len(panels))), panels)):
+        if panel.reference is not None:
+            ax.plot(panel.x, panel.reference, color=MUTED, lw=4, alpha=0.35, label="the soft label itself")
+        for (name, values), (colour, dash) in zip(panel.series.items(), _LINES):
+            where = "steps-mid" if name in steps else "default"
+            ax.plot(panel.x, values, dash, color=colour, label=name, drawstyle=where)
+        ax.set(title=panel.title, xlabel=panel.xlabel, ylim=(-0.02, 1.05))
+        if not k:
+            ax.set_ylabel(ylabel)
+        quiet(ax, "both")
+    handles, words = ax.get_legend_handles_labels()
+    fig.legend(handles, words, loc="outside lower center", ncols=len(words))
+    return fig

@@ -1,0 +1,121 @@
+"""Pictures of chapter 15: what a number of runs can find, and what one set of test images can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display.style import (
+    ACCENT,
+    INK,
+    MUTED,
+    OURS,
+    PAPER,
+    Drawing,
+    drawing,
+    legend_below,
+    percent_label,
+    quiet,
+    styled,
+)
+from gcaf_lib.evaluation import comparing, intervals
+
+_LINES = ((MUTED, ":"), (OURS, "-"), (ACCENT, "--"))
+GOOD = 0.8  # the power that studies are planned for
+
+
+@styled
+def power_curves(
+    sd: float,
+    runs: Sequence[int],
+    gaps: pd.DataFrame,
+    interval: tuple[float, float] | None = None,
+    points: int = 60,
+) -> Drawing:
+    """Power of the paired t-test over the true difference, one line a number of runs; below, the paper's gaps.
+
+    sd: of the paired differences (fraction), with its interval, which shades the middle line; NaN where it
+    was not measured: then differences are in multiples of the sd, and the gaps have no place. gaps: frame with place,
+    row, gap (fractions).
+    """
+    known = bool(sd > 0)
+    top = max(1.05 * gaps["gap"].max(), 1e-9) if known else 4.0
+    unit = sd if known else 1.0
+    x = top * np.linspace(0, 1, points + 1)[1:] ** 2  # finer where the curves rise
+    places = list(dict.fromkeys(gaps["place"])) if known else []
+    fig = drawing(height=3.2 + 0.24 * len(places))
+    axes = fig.subplots(2 if known else 1, 1, sharex=True, squeeze=False,
+                        height_ratios=[3, 0.28 * len(places)] if known else [1])[:, 0]  # fmt: skip
+    ax, scale = axes[0], 100 if known else 1
+    middle = len(runs) // 2
+    for k, (n, (colour, dash)) in enumerate(zip(runs, _LINES)):
+        ax.plot(scale * x, intervals.power(x, unit, n), ls=dash, color=colour, lw=2.2)
+        if k == middle and interval is not None and known:
+            best, worst = (intervals.power(x, s, n) for s in interval)
+            ax.fill_between(scale * x, worst, best, color=colour, alpha=0.15, lw=0)
+    ax.axhline(GOOD, color=MUTED, lw=0.9)
+    ax.annotate(f"{GOOD:.0%}", (1, GOOD), (-2, 3), xycoords=("axes fraction", "data"), ha="right",
+                textcoords="offset points", fontsize=8, color=MUTED)  # fmt: skip
+    ax.set_ylim(0, 1.03)
+    ax.set_ylabel("power")
+    ax.yaxis.set_major_formatter(percent_label)
+    quiet(ax, "y")
+    if known:
+        below = axes[1]
+        for y, place in enumerate(places):
+            values = 100 * gaps.loc[gaps["place"] == place, "gap"]
+            below.plot(values, np.full(len(values), y), "D", mfc="none", mec=PAPER, mew=1.4, ms=5.5)
+        below.set_yticks(range(len(places)), places)
+        below.set_ylim(len(places) - 0.4, -0.6)
+        below.tick_params(axis="y", length=0)
+        quiet(below, "x")
+    axes[-1].set_xlim(0, scale * top)
+    axes[-1].set_xlabel(
+        "true difference of accuracy (points)"
+        if known
+        else "true difference (multiples of the sd of differences)"
+    )
+    marks = [
+        ("_", c, c, f"{n} runs ({word})")
+        for n, (c, _), word in zip(runs, _LINES, ("dotted", "solid", "dashed"))
+    ]
+    legend_below(fig, marks + ([("D", "none", PAPER, "the paper's gaps")] if known else []))
+    return fig
+
+
+@styled
+def gap_ranges(gaps: pd.DataFrame, alpha: float = comparing.ALPHA) -> Drawing:
+    """McNemar's p of each published gap (`paper.rivals`) from the least to the most favourable overlap of errors."""
+    floor = 1e-6
+    fig = drawing(height=0.22 * len(gaps) + 1.5)
+    ax = fig.subplots()
+    y, labels, last = 0.0, [], None
+    for r in gaps.itertuples():
+        y += 1.0 if r.place == last else 1.7
+        ends = [max(v, floor) for v in (r.most, r.least)]
+        ax.hlines(y, *ends, color=PAPER, lw=5, alpha=0.3)
+        ax.plot(max(r.independent, floor), y, "o", color=PAPER, ms=5.5)
+        if np.isfinite(r.at_overlap):
+            ax.plot(max(r.at_overlap, floor), y, "|", color=OURS, ms=11, mew=2.2)
+        labels.append((y, f"{r.row}  ({r.place}, {r.images} images)"))
+        last = r.place
+    ax.axvspan(floor / 2, alpha, color=OURS, alpha=0.1, lw=0)
+    ax.axvline(alpha, color=INK, lw=1, ls="--")
+    ax.annotate(f"p = {alpha:g}", (alpha, 1), (-4, -2), xycoords=("data", "axes fraction"), ha="right", va="top",
+                textcoords="offset points", fontsize=8, color=INK)  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_xlim(floor / 2, 1.3)
+    ax.set_xticks([1e-6, 1e-4, 1e-2, 1], ["≤ 0.000001", "0.0001", "0.01", "1"])
+    ax.minorticks_off()
+    ax.set_ylim(y + 1, 0.2)
+    ax.set_yticks(*zip(*labels))
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("McNemar's mid-p on the test images")
+    quiet(ax, "x")
+    marks = [("s", PAPER, PAPER, "any overlap of errors"), ("o", PAPER, PAPER, "independent errors")]
+    if gaps["at_overlap"].notna().any():
+        marks.append(("|", OURS, OURS, "overlap measured here"))
+    legend_below(fig, marks)
+    return fig

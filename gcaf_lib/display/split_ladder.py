@@ -1,0 +1,147 @@
+"""Charts of the leakage ladder, and of scores with and without a hint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from gcaf_lib.display.style import (
+    INK,
+    MUTED,
+    OURS,
+    PAPER,
+    SURFACE,
+    Drawing,
+    Note,
+    drawing,
+    legend_below,
+    percent_label,
+    quiet,
+    styled,
+)
+
+_FLOOR_MARKS = ("s", "^", "v", "D", "P")
+
+_PLATE = {"boxstyle": "square,pad=0.12", "fc": SURFACE, "ec": "none", "alpha": 0.8}  # lines pass behind
+
+PROTOCOL_NAMES = {
+    "official": "Kaggle's own\nsplit",
+    "paper": "random\n(the paper's)",
+    "bytes": "no identical\nfiles shared",
+    "twins": "no copies\nshared",
+    "patients": "no patients\nshared",
+}
+
+
+@styled
+def by_split(frame: pd.DataFrame, published: float | None = None, metric: str = "accuracy") -> Drawing:
+    """The leakage ladder: what each method scores as the split forbids more sharing, left to right.
+
+    `frame`: method, protocol, `metric`, low, high (0..1) and kind ("model" or "floor"). The model
+    is drawn heavy, floors light; `published` is the paper's figure, where it was measured.
+    """
+    order = [p for p in PROTOCOL_NAMES if p in set(frame["protocol"])]
+    place = {p: i for i, p in enumerate(order)}
+    fig = drawing(height=4.0)
+    ax = fig.subplots()
+    ends = []
+    floors = [m for m, part in frame.groupby("method", sort=False) if (part["kind"] == "floor").all()]
+    for method, part in frame.groupby("method", sort=False):
+        part = part.assign(x=part["protocol"].map(place)).dropna(subset=["x"]).sort_values("x")
+        heavy = (part["kind"] == "model").any()
+        shift = 0 if heavy else 0.035 * (floors.index(method) - (len(floors) - 1) / 2)
+        colour, x = (OURS if heavy else MUTED), part["x"] + shift
+        if {"low", "high"} <= set(part):
+            ax.vlines(x, part["low"], part["high"], color=colour, lw=5 if heavy else 1.6, alpha=0.3)
+        ax.plot(x, part[metric], "-", color=colour, lw=2.8 if heavy else 1.1, alpha=1 if heavy else 0.7)
+        ax.plot(x, part[metric], "o" if heavy else _FLOOR_MARKS[len(ends) % 5], color=colour,
+                ms=7 if heavy else 4.5)  # fmt: skip
+        if heavy:
+            for px, value in zip(x, part[metric]):
+                ax.annotate(f"{value:.1%}", (px, value), (0, 10), textcoords="offset points", ha="center",
+                            color=colour, fontweight="bold", fontsize=9, bbox=_PLATE, zorder=6)  # fmt: skip
+        ends.append((float(part[metric].iloc[-1]), method, colour, heavy))
+    if published is not None and "paper" in place:
+        ax.plot(place["paper"], published, "D", mfc="none", mec=PAPER, mew=1.8, ms=9, zorder=5)
+        ax.annotate(f"the paper: {published:.1%}", (place["paper"], published), (0, -19),
+                    textcoords="offset points", ha="center", color=PAPER, fontsize=8, fontweight="bold",
+                    bbox=_PLATE, zorder=6)  # fmt: skip
+    low, high = ax.get_ylim()
+    high = min(1.0, high) + 0.04
+    for y, (_, method, colour, heavy) in zip(
+        _apart([e[0] for e in ends], (high - low) * 0.062), sorted(ends, key=lambda e: e[0])
+    ):
+        ax.text(len(order) - 1 + 0.16, y, method, color=colour if heavy else INK, va="center",
+                fontsize=9.5 if heavy else 8, fontweight="bold" if heavy else "normal")  # fmt: skip
+    ax.set_xlim(-0.35, len(order) - 1 + 1.35)
+    ax.set_ylim(low, high)
+    ax.set_xticks(range(len(order)), [PROTOCOL_NAMES[p] for p in order])
+    ax.tick_params(axis="x", length=0)
+    ax.set_ylabel(metric.replace("_", "-"))
+    ax.yaxis.set_major_formatter(percent_label)
+    ax.set_title("Training and test share less and less  →", color=MUTED, fontweight="normal")
+    quiet(ax, "y")
+    return fig
+
+
+def _apart(values: Sequence[float], gap: float) -> list[float]:
+    """Sorted positions moved as little as needed to be `gap` apart: labels that don't overlap."""
+    out: list[float] = []
+    for value in sorted(values):
+        out.append(value if not out else max(value, out[-1] + gap))
+    shift = (sum(out) - sum(values)) / max(len(out), 1)
+    return [v - shift for v in out]
+
+
+@styled
+def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
+    """`comparisons.ladder` of the accuracy, and the macro-F1 of the model as open circles on a thin line."""
+    fig = by_split(frame, published)
+    ax = fig.axes[0]
+    place = {p: i for i, p in enumerate(p for p in PROTOCOL_NAMES if p in set(frame["protocol"]))}
+    for _, part in frame[frame["kind"] == "model"].groupby("method", sort=False):
+        x = part["protocol"].map(place)
+        part = part.assign(x=x + 0.09).sort_values("x")
+        ax.plot(part["x"], part["macro_f1"], "o", color=OURS, mfc=SURFACE, mew=1.3, ms=5, zorder=4)
+        ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=OURS, lw=1, alpha=0.5)
+    marks = [("s", MUTED, MUTED, "floors: accuracy without a network")]
+    if (frame["kind"] == "model").any():
+        marks = [("o", OURS, OURS, "accuracy, 95 % interval"), ("o", SURFACE, OURS, "macro-F1"), *marks]
+        for text in ax.texts:  # room for the open circle before the names at the right
+            if text.get_position()[0] > len(place) - 1:
+                text.set_x(text.get_position()[0] + 0.14)
+        ax.set_xlim(right=ax.get_xlim()[1] + 0.14)
+    legend_below(fig, marks)
+    return fig
+
+
+@styled
+def with_without(frame: pd.DataFrame) -> Drawing | Note:
+    """Accuracy with and without something taken away: name, protocol, label, accuracy, low, high; one panel a protocol."""
+    frame = frame.dropna(subset=["accuracy"])
+    if frame.empty:
+        return Note("No run of the model under this profile yet.")
+    protocols = list(dict.fromkeys(frame["protocol"]))
+    names = list(dict.fromkeys(frame["name"]))
+    fig = drawing(height=0.9 + 0.36 * len(names) * 1.5)
+    for ax, protocol in zip(
+        np.atleast_1d(fig.subplots(1, len(protocols), sharey=True, sharex=True)), protocols
+    ):
+        part = frame[frame["protocol"] == protocol]
+        for label, colour, mark, shift in (("as it is", MUTED, "s", -0.14), ("taken away", OURS, "o", 0.14)):
+            chosen = part[part["label"] == label]
+            y = np.array([names.index(n) for n in chosen["name"]]) + shift
+            ax.hlines(y, chosen["low"], chosen["high"], color=colour, lw=3, alpha=0.35)
+            ax.plot(chosen["accuracy"], y, mark, color=colour, ms=6)
+        ax.set_title(protocol)
+        ax.set_xlabel("accuracy")
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.xaxis.set_major_formatter(percent_label)
+        ax.set_yticks(range(len(names)), names)
+        ax.set_ylim(len(names) - 0.4, -0.6)
+        quiet(ax, "x")
+    legend_below(fig, [("s", MUTED, MUTED, "as it is"), ("o", OURS, OURS, "taken away")])
+    return fig

@@ -1,0 +1,180 @@
+"""The one visual language of every figure: colours, type, and SVG that follows the reader's theme.
+
+A figure is an SVG whose text, axes and background are CSS variables with two values, light and
+dark. The page sets `color-scheme` on the image, so the figure follows the site's theme switch; a
+browser that ignores this still gets ink and paper of the *same* theme, because both sit in the
+same media query: at worst a light card on a dark page, never dark text on a dark page.
+
+Text becomes outlines: a figure looks the same on every machine, and a page needs no font of its own.
+Data colours are the same in both themes: each has at least 3:1 contrast on either paper.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gcaf_lib.settings import CLASSES
+
+# Okabe & Ito's vermilion, blue, green and purple: the closest two stay apart (CIE76 >= 17) under
+# simulated protan-, deuter- and tritanopia. Marker and dash say the same a second time.
+CLASS_COLOURS = dict(zip(CLASSES, ("#d55e00", "#0072b2", "#009e73", "#cc79a7")))
+CLASS_MARKERS = dict(zip(CLASSES, ("o", "s", "^", "D")))
+CLASS_DASHES = dict(zip(CLASSES, ("-", "--", "-.", (0, (1, 1.2)))))
+CLASS_NAMES = dict(zip(CLASSES, ("Glioma", "Meningioma", "No tumour", "Pituitary")))
+
+# What is not a class: our measurement, the paper's claim, training against validation.
+OURS, PAPER = "#1b7f9e", "#b07d00"
+ACCENT = "#d55e00"
+
+# Stand-ins in the drawing, exchanged for CSS variables in the SVG.
+INK, MUTED, GRID, SURFACE = "#1f2a38", "#5a6675", "#d9dee5", "#fefefe"
+_THEMES = {
+    "ink": (INK, "#e4e9f0"),
+    "muted": (MUTED, "#9daab9"),
+    "grid": (GRID, "#333d49"),
+    "surface": (SURFACE, "#14181e"),
+}
+
+# From the surface to deep blue; on a dark page the light end still reads as "none".
+SEQUENTIAL = LinearSegmentedColormap.from_list("gcaf", ["#eef3f8", "#9cc3de", "#2f86ba", "#0b4a77"])
+HEAT = "inferno"
+RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": SURFACE,
+    "savefig.facecolor": SURFACE,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.7,
+    "lines.markersize": 4.5,
+    "patch.linewidth": 0,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "gcaf",
+    "image.interpolation": "antialiased",
+}
+WIDTH = 7.2  # inches: the site's text column at 96 px an inch
+
+
+class Drawing(Figure):
+    """A matplotlib figure that shows itself in a notebook as themed SVG.
+
+    It is never registered with pyplot: there is nothing to close, and nothing is shown twice.
+    """
+
+    def svg(self) -> str:
+        """The figure as themed SVG, the same bytes for the same drawing."""
+        with mpl.rc_context(RC):
+            if not isinstance(self.canvas, FigureCanvasSVG):
+                FigureCanvasSVG(self)
+            stream = io.StringIO()
+            self.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        return themed(stream.getvalue())
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        text = self.svg()
+        width, height = size(text)
+        display(
+            {"image/svg+xml": text, "text/plain": "<figure>"},
+            metadata={"image/svg+xml": {"width": width, "height": height}},
+            raw=True,
+        )
+
+
+def drawing(width: float = WIDTH, height: float = 3.2, **options: Any) -> Drawing:
+    """An empty figure, `width` by `height` inches, laid out so that nothing overlaps.
+
+    Functions that draw wrap themselves in `mpl.rc_context(RC)` (decorator `styled`).
+    """
+    return Drawing(figsize=(width, height), layout="constrained", **options)
+
+
+def styled(function: Callable[..., Drawing]) -> Callable[..., Drawing]:
+    """Decorator: draw with the book's style, whatever the notebook has set."""
+
+    @functools.wraps(function)
+    def inner(*args, **kwargs):
+        with mpl.rc_context(RC):
+            return function(*args, **kwargs)
+
+    return inner
+
+
+def themed(svg: str) -> str:
+    """Exchange the stand-in colours for CSS variables that have a light and a dark value."""
+    for name, (light, _) in _THEMES.items():
+        svg = re.sub(rf"(?<=[:\s\"]){light}", f"var(--g-{name})", svg, flags=re.IGNORECASE)
+    # attributes can't hold var(): matplotlib writes colours in style="…" only, which can
+    light = ";".join(f"--g-{n}:{pair[0]}" for n, pair in _THEMES.items())
+    dark = ";".join(f"--g-{n}:{pair[1]}" for n, pair in _THEMES.items())
+    css = f"<style>.gcaf-svg{{{light}}}@media (prefers-color-scheme: dark){{.gcaf-svg{{{dark}}}}}</style>"
+    svg = re.sub(r"^.*?(?=<svg)", "", svg, flags=re.DOTALL)  # prolog and doctype: not needed inline
+    return re.sub(r"<svg ([^>]*)>", rf'<svg class="gcaf-svg" \1>{css}', svg, count=1)
+
+
+def size(svg: str) -> tuple[int, int]:
+    """Width and height of an SVG in CSS pixels."""
+    found = re.search(
+        r'width="([\d.]+)pt" height="([\d.]+)pt"|height="([\d.]+)pt"[^>]*?width="([\d.]+)pt"', svg
+    )
+    if not found:
+        raise ValueError("the SVG has no width and height in points")
+    a, b, c, d = found.groups()
+    width, height = (a, b) if a else (d, c)
+    return round(float(width) * 96 / 72), round(float(height) * 96 / 72)
+
+
+class Note(str):
+    """Words in the place of a picture where there is nothing to draw; a notebook shows them as Markdown."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def quiet(ax, axis: str) -> None:
+    """Grid lines along one axis only; ticks without marks where the grid reads them."""
+    ax.grid(True, axis=axis, color=GRID)
+    ax.tick_params(axis=axis, length=0)
+
+
+def legend_below(fig: Drawing, marks: Sequence[tuple[str, str, str, str]]) -> None:
+    """A legend for the whole figure below it: (marker, face, edge, label)."""
+    handles = [Line2D([], [], marker=m, mfc=f, mec=e, mew=1.4, ls="", ms=6, label=t) for m, f, e, t in marks]
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def percent_label(value: float, _position: int = 0) -> str:
+    """A tick's text for an axis of shares."""
+    return f"{value:.0%}" if abs(value * 100 - round(value * 100)) < 1e-6 else f"{value:.1%}"

@@ -1,0 +1,139 @@
+"""Frames as tables: numbered in the book, plain HTML in Colab, with the data to download."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.settings import CLASSES
+
+PARTS = ("train", "validation", "test")
+DOWNLOAD_LIMIT = 200_000  # bytes; more belongs in a file
+
+
+def class_counts(labels: Any, parts: Any, classes: Sequence[str] = CLASSES) -> pd.DataFrame:
+    """Images of each class (rows) in each part (columns training, validation, test)."""
+    frame = pd.crosstab(np.asarray(labels), np.asarray(parts))
+    frame = frame.reindex(index=range(len(classes)), columns=list(PARTS), fill_value=0)
+    frame.index, frame.columns = list(classes), ["training", "validation", "test"]
+    return frame
+
+
+def beside_published(counts: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Table 2: measured counts with totals, and the published ones in brackets where they differ."""
+    mine = counts.assign(total=counts.sum(axis=1))
+    mine.loc["total"] = mine.sum()
+    theirs = published.set_index(published.columns[0])
+    out = pd.DataFrame(index=[CLASS_NAMES.get(c, c.capitalize()) for c in mine.index])
+    for k, column in enumerate(mine.columns):
+        values = []
+        for i, n in enumerate(mine[column]):
+            other = int(theirs.iloc[i, k])
+            values.append(f"{n:,}" if n == other else f"{n:,} ({other:,})")
+        out[column.capitalize()] = values
+    return out.rename_axis("Class")
+
+
+def mean_sd(values: Sequence[float], decimals: int = 2, scale: float = 1) -> str:
+    """`95.71 ± 0.31 (n = 5)`; one value has no ±, none is a dash."""
+    kept = np.asarray([v for v in values if v is not None and np.isfinite(v)], float) * scale
+    if not len(kept):
+        return "–"
+    spread = f" ± {kept.std(ddof=1):.{decimals}f}" if len(kept) > 1 else ""
+    return f"{kept.mean():.{decimals}f}{spread} (n = {len(kept)})"
+
+
+def number(value: Any, decimals: int | None = None) -> str:
+    """A cell's text: thousands separated, missing as a dash, floats at `decimals` or 4 digits."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "–"
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (int, np.integer)):
+        return f"{value:,}"
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.{decimals}f}" if decimals is not None else f"{value:.4g}"
+    return str(value)
+
+
+def markdown(frame: pd.DataFrame, *, index: bool | None = None, decimals: int | None = None) -> str:
+    """A Markdown table; numbers (and "12 ± 3" texts) to the right, words to the left."""
+    frame = _with_index(frame, index)
+    cells = [[_escape(number(v, decimals)) for v in row] for row in frame.itertuples(index=False)]
+    right = [all(_numeric(row[k]) for row in cells) and bool(cells) for k in range(frame.shape[1])]
+    lines = ["| " + " | ".join(_escape(str(c)) for c in frame.columns) + " |"]
+    lines.append("|" + "|".join("--:" if r else ":--" for r in right) + "|")
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in cells)])
+
+
+def markup(
+    frame: pd.DataFrame, caption: str = "", *, index: bool | None = None, decimals: int | None = None
+) -> str:
+    """The same as an HTML table, for Colab and Jupyter."""
+    frame = _with_index(frame, index)
+    head = "".join(f'<th scope="col">{html.escape(str(c))}</th>' for c in frame.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(number(v, decimals))}</td>" for v in row) + "</tr>"
+        for row in frame.itertuples(index=False)
+    )
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    return f'<table class="gcaf-table">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def download(frame: pd.DataFrame, name: str) -> str:
+    """A link that holds the frame as CSV: it works offline, from file:// and in Colab."""
+    text = frame.to_csv(index=not isinstance(frame.index, pd.RangeIndex), lineterminator="\n").encode()
+    if len(text) > DOWNLOAD_LIMIT:
+        raise ValueError(f"{name}: {len(text)} bytes of CSV are too many to hold in a page; write a file")
+    data = base64.b64encode(text).decode()
+    return f'<a class="gcaf-download" download="{name}.csv" href="data:text/csv;base64,{data}">{name}.csv</a>'
+
+
+def numbered(frame: pd.DataFrame, name: str, caption: str, **options: Any) -> str:
+    """MyST text of a numbered table that `{numref}` finds under `name`, with its download."""
+    data = options.pop("data", frame)
+    table = markdown(frame, **options)
+    # tildes: a fence of backticks may not have one in its caption
+    return f"~~~{{table}} {caption}\n:name: {name}\n:align: left\n\n{table}\n~~~\n\n{download(data, name)}\n"
+
+
+def show(
+    frame: pd.DataFrame, name: str, caption: str, *, data: pd.DataFrame | None = None, **options: Any
+) -> None:
+    """Show a numbered table with its caption; `data` is what the CSV holds (default: `frame`).
+
+    The book takes the Markdown (numbered, cross-referenced), Colab and Jupyter take the HTML.
+    """
+    from IPython.display import display
+
+    data = frame if data is None else data
+    display(
+        {
+            "text/markdown": numbered(frame, name, caption, data=data, **options),
+            "text/html": markup(frame, caption, **options) + download(data, name),
+            "text/plain": frame.to_string(),
+        },
+        raw=True,
+    )
+
+
+def _with_index(frame: pd.DataFrame, index: bool | None) -> pd.DataFrame:
+    keep = not isinstance(frame.index, pd.RangeIndex) if index is None else index
+    if not keep:
+        return frame
+    return frame.rename_axis(frame.index.name or "").reset_index()
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _numeric(text: str) -> bool:
+    stripped = text.replace(",", "").replace("–", "0").lstrip("−-+")
+    return bool(stripped) and (stripped[0].isdigit() or stripped[0] == ".")

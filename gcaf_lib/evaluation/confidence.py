@@ -1,0 +1,106 @@
+"""Calibration beyond one number: one-vs-rest bins, thresholds, and what chance alone would show.
+
+Measures with intervals are those of `worth.row`, by the names of `MEASURES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
+
+from gcaf_lib.evaluation import calibration, weighted
+from gcaf_lib.evaluation.answers import checked, probabilities
+
+MEASURES = ("accuracy", "excess", "ece", "mass", "classwise", "classwise_mass", "brier", "nll")
+
+
+def one_vs_rest(
+    labels, probs, positive: int, bins: int = calibration.BINS, equal_mass: bool = True, level: float = 0.95
+) -> pd.DataFrame:
+    """Bins of one class's probability against how often the class is true: columns of `calibration.reliability`."""
+    labels, probs = checked(labels, probs)
+    score, truth = probs[:, positive], labels == positive
+    number = calibration.bin_numbers(score, bins, equal_mass)
+    lines = []
+    for b in range(bins):
+        here = number == b
+        n, right = int(here.sum()), int(truth[here].sum())
+        if not n:
+            low, high = (np.nan, np.nan) if equal_mass else (b / bins, (b + 1) / bins)
+            lines.append((low, high, 0, np.nan, np.nan, np.nan, np.nan))
+            continue
+        edges = (score[here].min(), score[here].max()) if equal_mass else (b / bins, (b + 1) / bins)
+        interval = proportion_confint(right, n, 1 - level, method="wilson")
+        lines.append((*edges, n, score[here].mean(), right / n, *interval))
+    heads = ["low", "high", "count", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+class Kept(NamedTuple):
+    """What a threshold on the confidence keeps: share kept, accuracy on it (NaN where nothing is kept)."""
+
+    threshold: float
+    coverage: float
+    accuracy: float
+
+
+def threshold_for(labels, probs, accuracy: float) -> float:
+    """Smallest confidence above which the accuracy on this part is at least `accuracy`; inf where there is none.
+
+    Fit it on validation. The largest share of cases that reaches the target is taken.
+    """
+    curve = calibration.selective(labels, probs)
+    good = np.flatnonzero(curve.accuracy >= accuracy)
+    return float(curve.threshold[good[-1]]) if len(good) else float("inf")
+
+
+def kept(labels, probs, threshold: float) -> Kept:
+    """Coverage and accuracy of the answers whose confidence is at least `threshold`."""
+    labels, probs = checked(labels, probs)
+    sure, right = probs.max(1) >= threshold, probs.argmax(1) == labels
+    return Kept(threshold, float(sure.mean()), float(right[sure].mean()) if sure.any() else float("nan"))
+
+
+def selective_at(labels, probs, coverages: Sequence[float]) -> weighted.Weighted:
+    """Accuracy on the most confident share of the drawn samples, for each coverage: weights (B, n) to (B, m)."""
+    labels, probs = checked(labels, probs)
+    order = np.argsort(-probs.max(1), kind="stable")
+    right = (probs.argmax(1) == labels).astype(float)[order]
+    shares = np.asarray(coverages, np.float64)
+
+    def accuracy(w: np.ndarray) -> np.ndarray:
+        w = w[:, order].astype(np.float64)
+        drawn, won = np.cumsum(w, axis=1), np.cumsum(w * right, axis=1)
+        out = np.empty((len(w), len(shares)))
+        for i in range(len(w)):
+            at = shares * drawn[i, -1]
+            out[i] = np.interp(at, np.r_[0, drawn[i]], np.r_[0, won[i]]) / at
+        return out
+
+    return accuracy
+
+
+def perfect_labels(probs, n: int = 300, seed: int = 0) -> np.ndarray:
+    """Labels (n, rows) each drawn from its own row of probabilities: what a perfectly calibrated model would meet."""
+    edges = probabilities(probs).cumsum(1)
+    edges = edges[:, :-1] / edges[:, -1:]
+    rng = np.random.default_rng(seed)
+    return np.stack([(rng.random((len(edges), 1)) > edges).sum(1) for _ in range(n)])
+
+
+def perfect(probs, names: Sequence[str] = MEASURES, n: int = 300, seed: int = 0) -> pd.DataFrame:
+    """Measures (n rows) that a perfectly calibrated model with these probabilities would show by chance.
+
+    Every label is drawn from its own row of probabilities; what the estimators give then is not 0.
+    """
+    probs = probabilities(probs)
+    probs, one = probs / probs.sum(1, keepdims=True), np.ones((1, len(probs)))
+    lines = [
+        [weighted.metric(name, labels, probs)(one)[0] for name in names]
+        for labels in perfect_labels(probs, n, seed)
+    ]
+    return pd.DataFrame(lines, columns=list(names))

@@ -1,0 +1,267 @@
+"""Intervals and tests: what a difference between two numbers of a table is worth.
+
+SciPy and statsmodels do what they can do. Own code: the cluster bootstrap on weights, the Nadeau-Bengio
+correction, McNemar's mid-p and DeLong's covariance, which neither has.
+
+`labels` is (n,) int in 0..K-1, `probs` (n, K) float, `groups` (n,) any hashable: samples of one patient (or
+one group of twins) share a group and are drawn together. Who holds images for independent says so: `IMAGES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from gcaf_lib.evaluation import weighted
+from gcaf_lib.evaluation.answers import checked, one_class
+
+IMAGES = "images"  # in place of groups: each sample is a group of its own
+Metric = str | Callable[[np.ndarray, np.ndarray], float]
+
+
+class Interval(NamedTuple):
+    """A value with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Test(NamedTuple):
+    """A two-sided test of `difference` (first minus second) being 0, with its 95 % interval."""
+
+    difference: float
+    statistic: float
+    p: float
+    low: float
+    high: float
+    n: int
+
+    __test__ = False  # not a test case, whatever its name suggests to pytest
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
+    """Wilson's interval of a proportion: 673 of 703 gives 94.0 to 97.0 %."""
+    if not 0 <= successes <= n or n < 1:
+        raise ValueError(f"{successes} of {n} is no proportion")
+    low, high = proportion_confint(successes, n, 1 - level, method="wilson")
+    return Interval(successes / n, float(low), float(high))
+
+
+def _groups(groups, n: int) -> tuple[np.ndarray, int]:
+    if groups is None:
+        raise ValueError(
+            "give the patient group of each sample, or significance.IMAGES if they are independent"
+        )
+    if isinstance(groups, str) and groups == IMAGES:
+        return np.arange(n), n
+    if len(groups) != n:
+        raise ValueError(f"{len(groups)} groups for {n} samples")
+    code, names = pd.factorize(np.asarray(groups), use_na_sentinel=False)
+    return code, len(names)
+
+
+def draws(
+    labels, probs, metric: Metric, groups=None, n: int = 2000, seed: int = 0, classes=None
+) -> np.ndarray:
+    """The metric on `n` cluster-bootstrap samples, (n,): whole groups are drawn with replacement.
+
+    metric: any name of `metrics.summary` (computed for all draws at once), or any function of (labels,
+    probs), called n times. The same groups and seed draw the same samples whatever the metric and the model,
+    so draws of two models may be subtracted. A draw on which the metric is undefined is NaN.
+    """
+    labels, probs = checked(labels, probs)
+    code, g = _groups(groups, len(labels))
+    quick = weighted.metric(metric, labels, probs, classes) if isinstance(metric, str) else None
+    rng = np.random.default_rng(seed)
+    out = np.empty(n)
+    block = max(1, 1_000_000 // max(len(labels), 1))  # bounds each table of weights to 8 MB
+    for start in range(0, n, block):
+        times = rng.multinomial(g, np.full(g, 1 / g), size=min(block, n - start))[:, code]
+        here = slice(start, start + len(times))
+        if quick is not None:
+            out[here] = quick(times)
+        else:
+            rows = [np.repeat(np.arange(len(labels)), t) for t in times]
+            out[here] = [metric(labels[r], probs[r]) for r in rows]
+    return out
+
+
+def _value(labels, probs, metric: Metric, classes) -> float:
+    if callable(metric):
+        return float(metric(*checked(labels, probs)))
+    return float(weighted.metric(metric, labels, probs, classes)(np.ones((1, len(labels))))[0])
+
+
+def bootstrap(
+    labels, probs, metric: Metric = "accuracy", groups=None, n: int = 2000, seed: int = 0,
+    level: float = 0.95, classes: Sequence[str] | None = None,
+) -> Interval:  # fmt: skip
+    """Percentile interval of a metric by cluster bootstrap over groups (Efron & Tibshirani 1993, ch. 13).
+
+    classes: names of the classes in per-class metrics (`recall_glioma`), the dataset's four by default.
+    """
+    sample = draws(labels, probs, metric, groups, n, seed, classes)
+    return Interval(_value(labels, probs, metric, classes), *_percentiles(sample, level))
+
+
+def bootstrap_difference(
+    labels, first, second, metric: Metric = "accuracy", groups=None, n: int = 2000, seed: int = 0,
+    level: float = 0.95, classes: Sequence[str] | None = None,
+) -> Interval:  # fmt: skip
+    """Percentile interval of metric(first) − metric(second), both models drawn on the same samples."""
+    both = [draws(labels, probs, metric, groups, n, seed, classes) for probs in (first, second)]
+    value = [_value(labels, probs, metric, classes) for probs in (first, second)]
+    return Interval(value[0] - value[1], *_percentiles(both[0] - both[1], level))
+
+
+def _percentiles(sample: np.ndarray, level: float) -> tuple[float, float]:
+    if np.isnan(sample).all():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(sample, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_t(first: Sequence[float], second: Sequence[float]) -> Test:
+    """The paper's test (Section 5.7): paired t over runs that share their seed."""
+    return nadeau_bengio(first, second, 0.0)
+
+
+def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train: float) -> Test:
+    """Corrected resampled t-test: t = d̄ / √((1/J + n_test/n_train) s²), J − 1 degrees of freedom.
+
+    first, second: (J,) scores of runs on the same resamplings; test_to_train: size of the test part divided
+    by that of the training part (703/5618 for the paper's split); 0 gives the plain paired t. Source: Nadeau
+    & Bengio 2003. Where all differences are equal but not 0, a spread of 0 cannot be believed (accuracies are
+    counts of images: three runs may each be one image apart), so p and the interval are NaN; p is 1 if all are 0.
+    """
+    d = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    if d.ndim != 1 or len(d) < 2:
+        raise ValueError(f"a paired t-test needs at least two pairs of runs, not {d.size}")
+    j, mean = len(d), float(d.mean())
+    se = float(np.sqrt((1 / j + test_to_train) * d.var(ddof=1)))
+    if se <= 1e-15 * np.abs(d).max(initial=1):
+        p, end = (1.0, 0.0) if mean == 0 else (np.nan, np.nan)
+        return Test(mean, np.nan, p, end, end, j)
+    half = float(stats.t.ppf(0.975, j - 1)) * se
+    return Test(mean, mean / se, float(2 * stats.t.sf(abs(mean / se), j - 1)), mean - half, mean + half, j)
+
+
+class McNemar(NamedTuple):
+    """Samples that only the first, or only the second, model has right; mid-p and exact p, two-sided."""
+
+    only_first: int
+    only_second: int
+    p: float
+    exact: float
+
+
+def mcnemar(first_right, second_right) -> McNemar:
+    """McNemar's mid-p test on the same samples: exact binomial p minus the probability of the value seen.
+
+    first_right, second_right: (n,) bool. Samples must be independent; where they are not, use
+    `cluster_permutation`. Source: Fagerland, Lydersen & Laake 2013.
+    """
+    a, b = np.asarray(first_right, bool), np.asarray(second_right, bool)
+    if a.shape != b.shape:
+        raise ValueError(f"{a.shape} and {b.shape}: both models must be judged on the same samples")
+    one, two = int((a & ~b).sum()), int((b & ~a).sum())
+    n = one + two
+    exact = min(1.0, 2 * float(stats.binom.cdf(min(one, two), n, 0.5)))
+    middle = float(stats.binom.pmf(one, n, 0.5))
+    # with one == two the two tails overlap in the value seen: half of it counts
+    return McNemar(one, two, 1 - middle / 2 if one == two and n else exact - middle if n else 1.0, exact)
+
+
+def cluster_permutation(first, second, groups=None, n: int = 9999, seed: int = 0) -> Test:
+    """Permutation test of mean(first − second) that swaps the two models within whole groups.
+
+    first, second: (n,) scores of each sample (say, right or wrong). Exact where there are few groups (SciPy
+    enumerates); low and high are NaN (see `bootstrap_difference`).
+    """
+    d = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    code, g = _groups(groups, len(d))
+    sums = np.bincount(code, weights=d, minlength=g)
+    sums = sums[sums != 0]  # groups without a difference change nothing
+    if not len(sums):
+        return Test(0.0, 0.0, 1.0, np.nan, np.nan, g)
+    if len(sums) == 1:  # swapped or not, the difference is as large
+        return Test(float(d.mean()), float(sums[0] / len(d)), 1.0, np.nan, np.nan, g)
+    result = stats.permutation_test(
+        (sums, np.zeros_like(sums)),
+        lambda x, y, axis: np.sum(x - y, axis=axis) / len(d),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=n,
+        batch=500,
+        rng=np.random.default_rng(seed),
+    )
+    return Test(float(d.mean()), float(result.statistic), float(result.pvalue), np.nan, np.nan, g)
+
+
+class DeLong(NamedTuple):
+    """AUCs (m,), their covariance (m, m), and the test of the first against the second (NaN if m is 1)."""
+
+    auc: np.ndarray
+    covariance: np.ndarray
+    z: float
+    p: float
+
+
+def delong(truth, *scores) -> DeLong:
+    """DeLong's covariance of AUCs on the same samples, and the z-test of the first two.
+
+    truth: (n,) bool; scores: one or more (n,) arrays. O(n log n) through midranks. Sources: DeLong et al.
+    1988; Sun & Xu 2014. Raises `ValueError` with fewer than two positives or two negatives.
+    """
+    truth, scores = one_class(truth, scores)
+    m, n = int(truth.sum()), int((~truth).sum())
+    if min(m, n) < 2:
+        raise ValueError(f"{m} positives and {n} negatives: DeLong's variance needs two of each")
+    positive, negative = scores[:, truth], scores[:, ~truth]
+    ranks = stats.rankdata(np.hstack([positive, negative]), axis=1)
+    v10 = (ranks[:, :m] - stats.rankdata(positive, axis=1)) / n
+    v01 = 1 - (ranks[:, m:] - stats.rankdata(negative, axis=1)) / m
+    covariance = np.atleast_2d(np.cov(v10)) / m + np.atleast_2d(np.cov(v01)) / n
+    auc, z, p = v10.mean(1), np.nan, np.nan
+    if len(auc) > 1:
+        variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+        if variance > 1e-18:
+            z = float((auc[0] - auc[1]) / np.sqrt(variance))
+            p = float(2 * stats.norm.sf(abs(z)))
+        elif auc[0] == auc[1]:
+            z, p = 0.0, 1.0
+    return DeLong(auc, covariance, z, p)
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """Holm's adjusted p-values of one table, in the order given; NaN stays NaN and doesn't count."""
+    p = np.asarray(p, np.float64)
+    out, known = np.full(p.shape, np.nan), ~np.isnan(p)
+    if known.any():
+        out[known] = multipletests(p[known], method="holm")[1]
+    return out
+
+
+def power(differences, sd: float, seeds: int, alpha: float = 0.05) -> np.ndarray:
+    """Power of the two-sided paired t-test to find each true difference; sd is that of the differences."""
+    return _power(np.abs(np.atleast_1d(np.asarray(differences, np.float64))) / sd, seeds, alpha)
+
+
+def _power(effect, seeds: int, alpha: float):
+    centre = effect * np.sqrt(seeds)
+    edge = stats.t.isf(alpha / 2, seeds - 1)
+    # SciPy's far tail is NaN at some large arguments, where it is below 1e-16
+    far = np.nan_to_num(stats.nct.cdf(-edge, seeds - 1, centre), nan=0.0)
+    return np.clip(stats.nct.sf(edge, seeds - 1, centre) + far, 0, 1)
+
+
+def detectable(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:
+    """Smallest true difference that `seeds` paired runs find with this power; sd is of the differences."""
+    return sd * float(optimize.brentq(lambda d: _power(d, seeds, alpha) - power, 1e-9, 1e3, xtol=1e-12))

@@ -1,0 +1,389 @@
+"""Rows of Tables 4, 5, 6 and 8: levels, and the difference to the proposed model that the paper's claim is about.
+
+Every number is `evaluation.worth`'s, as on all pages. Intervals say what other patients could have given; what
+other trainings could have given is the sd over seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from gcaf_lib import settings
+from gcaf_lib.data import splits
+from gcaf_lib.display.style import (
+    INK,
+    MUTED,
+    OURS,
+    PAPER,
+    SURFACE,
+    Drawing,
+    drawing,
+    legend_below,
+    percent_label,
+    quiet,
+    styled,
+)
+from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.findings import performance
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper import verdicts
+from gcaf_lib.training import experiments
+
+TABLES = {"Table 4": "table-4", "Table 5": "table-5", "Table 6": "table-6", "Table 8": "table-8"}
+METRICS = ("accuracy", "macro_f1", "macro_auc", "ece")
+COLUMNS = [
+    "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "folds", "low", "high", "difference",
+    "difference_sd", "difference_low", "difference_high", "pairs", "reference", "published_difference", "step",
+    "verdict",
+]  # fmt: skip
+ABSENT = "not trained yet"
+PROPOSED = "the proposed model"  # in the place of its difference to itself
+_SHARES = ("accuracy",)  # shown in percent, their differences in points
+_PLACES = {name: place for place, name in TABLES.items()}
+
+
+def published(experiment: str, row: str) -> dict[str, paper.Figure]:
+    """The paper's figures of one row of an experiment, by metric; empty where the paper has no such row."""
+    place = _PLACES.get(experiment)
+    found = paper.find(place, row.replace(" = ", " ")) if place else []
+    return {figure.metric: figure for figure in found}
+
+
+def proposed(experiment: str) -> list[str]:
+    """The rows of an experiment that are the paper's proposed setting (Table 8 has one a hyper-parameter)."""
+    default = settings.load("paper")
+    return [
+        label for label, chosen in experiments.experiment(experiment).settings("paper") if chosen == default
+    ]
+
+
+def measure(
+    experiment: str,
+    found: Mapping[str, Sequence[Any]],
+    dataset: Any,
+    reference: Sequence[Any] = (),
+    metrics: Sequence[str] = METRICS,
+    made: Sequence[str] = (),
+) -> pd.DataFrame:
+    """One line (`COLUMNS`) for each row of an experiment and metric, rows without a record included (n = 0).
+
+    experiment: its name ("table-4"); found: `chapter.records(experiment)`; reference: run records of the
+    proposed model, with which each row is compared, seed by seed and fold by fold, on the same test images;
+    made: (profile, protocol), for the verdict. On a split with folds only seeds that have all of them count.
+
+    All values are fractions. mean, sd, n: over seeds; folds: on record for the seed that has most, 0 on a split
+    without. difference: row minus reference, over the `pairs` seeds that both have. reference: whether the row is
+    the proposed model itself. published_difference: the paper's figure minus its own for the proposed setting in
+    the same table, known to within `step`. verdict: on the difference. Raises `ValueError` where a row and the
+    reference were judged on different test images.
+    """
+    groups, cache = splits.clusters(dataset), {}
+    base, own_rows = whole(reference), proposed(experiment)
+    theirs = published(experiment, own_rows[0]) if own_rows else {}
+
+    def values(records: Sequence[Any]) -> tuple[dict, dict]:
+        """Levels, and differences to the reference, of some runs; those that several rows share are drawn once."""
+        name = frozenset(r.key for r in records)
+        if name not in cache:
+            level = worth.row(records, groups, metrics) if records else {}
+            cache[name] = level, worth.difference(records, base, groups, metrics) if level and base else {}
+        return cache[name]
+
+    lines = []
+    for row in experiments.experiment(experiment).rows:
+        label, known = row.label, list(found.get(row.label, ()))
+        records, figures = whole(known), published(experiment, row.label)
+        own = label in own_rows if not (records and base) else _same(records, base)
+        levels, gaps = values(records)
+        for metric in metrics:
+            level, gap = levels.get(metric, NONE), gaps.get(metric, NONE)
+            figure, other = figures.get(metric), theirs.get(metric)
+            both = figure and other
+            line = {
+                "row": label,
+                "metric": metric,
+                "published": figure.fraction if figure else np.nan,
+                "decimals": figure.decimals if figure else np.nan,
+                "unit": figure.unit if figure else "",
+                **dict(zip(("mean", "sd", "n", "low", "high"), level)),
+                "folds": folds_known(known),
+                **dict(
+                    zip([f"difference{end}" for end in ("", "_sd", "_low", "_high")], (*gap[:2], *gap[3:]))
+                ),
+                "pairs": gap.n,
+                "reference": own,
+                "published_difference": figure.fraction - other.fraction if both else np.nan,
+                "step": half_step(figure) + half_step(other) if both else np.nan,
+            }
+            lines.append(line | {"verdict": _verdict(pd.Series(line), made)})
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+NONE = worth.Worth(np.nan, np.nan, 0, np.nan, np.nan)
+
+
+def apart_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
+    """Row to run records of a table with patients apart; the proposed rows have those of the experiment "patients"."""
+    rows = {row.label for row in experiments.experiment(f"{experiment}-patients").rows}
+    own = [r for group in chapter.records("patients").values() for r in group]
+    return chapter.records(f"{experiment}-patients") | {
+        row: own for row in proposed(experiment) if row in rows
+    }
+
+
+def apart(
+    chapter: Any, experiment: str, found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
+) -> pd.DataFrame:
+    """`measure` of a table with patients apart: over all five folds, which together test every image once.
+
+    found: of `apart_records`. Rows that the experiment "<name>-patients" doesn't have are left out.
+    """
+    reference = found.get(proposed(experiment)[0], ())
+    frame = measure(
+        experiment, found, chapter.dataset, reference, metrics, made=(chapter.profile, "patients")
+    )
+    rows = {row.label for row in experiments.experiment(f"{experiment}-patients").rows}
+    return frame[frame["row"].isin(rows)].reset_index(drop=True)
+
+
+def runs(*found: Mapping[str, Sequence[Any]]) -> list[Any]:
+    """The run records of several tables ({row: records}), each once: what a chapter's strip names."""
+    return list({r.key: r for table_ in found for group in table_.values() for r in group}.values())
+
+
+def whole(records: Sequence[Any]) -> list[Any]:
+    """Runs of the seeds that have every fold; on a split without folds, all runs."""
+    return [r for one in folds.pool(records) if one.folds in (0, splits.FOLDS) for r in one.parts]
+
+
+def folds_known(records: Sequence[Any]) -> int:
+    """Folds on record for the seed that has most of them; 0 on a split without."""
+    return max((one.folds for one in folds.pool(records)), default=0)
+
+
+def half_step(figure: paper.Figure) -> float:
+    """Half a unit of the last printed decimal, as a fraction: how far a figure may be from what was printed."""
+    return 0.5 * 10.0**-figure.decimals / (100 if figure.unit == "%" else 1)
+
+
+def _same(records: Sequence[Any], base: Sequence[Any]) -> bool:
+    return {r.key for r in records} <= {r.key for r in base}
+
+
+def _verdict(line: pd.Series, made: Sequence[str]) -> str:
+    if line["reference"]:
+        return "–"
+    theirs, step = line["published_difference"], line["step"]
+    return verdicts.difference(theirs, line["difference_low"], line["difference_high"], step, made)
+
+
+def table(
+    frame: pd.DataFrame, first: str = "Row", names: Mapping[str, str] | None = None, theirs: bool = True
+) -> pd.DataFrame:
+    """Levels for readers: one line a row, n seeds, the paper's figure in square brackets where `theirs`.
+
+    names: what to call rows. No verdict: that is on the differences (`gaps`).
+    """
+    lines = []
+    for row, part in frame.groupby("row", sort=False):
+        line: dict[str, Any] = {first: (names or {}).get(row, row), "n": runs_text(part.iloc[0])}
+        for k, (_, r) in enumerate(part.iterrows()):
+            scale, decimals, unit = _scale(r["metric"])
+            head = performance.metric_name(r["metric"]) + unit
+            printed = (
+                f" [{r['published'] * scale:.{r['decimals']:.0f}f}]" if r["decimals"] >= 0 and theirs else ""
+            )
+            line[head] = (_mean_sd(r, scale, decimals) if r["n"] else "–" if k else ABSENT) + printed
+            if not k:
+                line["95 % interval"] = _interval(r["low"], r["high"], scale, decimals)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def runs_text(line: pd.Series) -> str:
+    """How often a row was trained: `3`, `one run`, `one seed of 5 folds`, `2 seeds of 5 folds`, `2 of 5 folds`, `none`."""
+    n, done = int(line["n"]), int(line["folds"])
+    if done:
+        if not n:
+            return f"{done} of {splits.FOLDS} folds"
+        return f"{'one seed' if n == 1 else f'{n} seeds'} of {done} folds"
+    return "none" if not n else "one run" if n == 1 else str(n)
+
+
+def difference_text(line: pd.Series) -> str:
+    """`−0.57 (−1.99 to +0.85)`: the difference to the proposed model with its interval."""
+    if not line["pairs"]:
+        return "–"
+    if line["reference"]:
+        return PROPOSED
+    scale, decimals, _ = _scale(line["metric"] if "metric" in line else line.name)
+    values = [line[f"difference{tail}"] for tail in ("", "_low", "_high")]
+    value, low, high = (signed(v * scale, decimals) for v in values)
+    return f"{value} ({low} to {high})"
+
+
+def gaps(
+    frame: pd.DataFrame, metric: str = "accuracy", first: str = "Row", names: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """One line a row but the proposed: the paper's difference to the proposed, ours, and the verdict on it."""
+    scale, decimals, unit = _scale(metric)
+    lines = []
+    for _, r in others(frame, metric).iterrows():
+        theirs = r["published_difference"]
+        sd = f"{r['difference_sd'] * scale:.{decimals}f}" if r["pairs"] > 1 else "–"
+        lines.append(
+            {
+                first: (names or {}).get(r["row"], r["row"]),
+                "The paper" + (" (points)" if unit else ""): signed(theirs * scale, decimals)
+                if np.isfinite(theirs)
+                else "–",
+                "Measured": difference_text(r) if r["pairs"] else ABSENT,
+                "sd over seeds": sd,
+                "n": runs_text(r),
+                "Verdict": r["verdict"],
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def others(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
+    """The lines of one metric that are not the proposed model's own."""
+    return frame[(frame["metric"] == metric) & ~frame["reference"].astype(bool)]
+
+
+def says(
+    frame: pd.DataFrame,
+    command: str = "",
+    names: Mapping[str, str] | None = None,
+    metric: str = "accuracy",
+    theirs: bool = True,
+) -> str:
+    """What the differences of `measure` say, whatever the outcome: below, above, undecided; the paper's; the seeds.
+
+    command: what trains the rows that are missing. theirs: whether to speak of the paper's differences.
+    """
+    part = others(frame, metric)
+    run = part[part["pairs"] > 0]
+    missing = f" `{command}` trains what is missing." if command and len(run) < len(part) else ""
+    if run.empty:
+        return f"No row but the proposed model's has been trained, so nothing is compared.{missing}"
+    below, above, undecided = sides(run)
+    count = f"{len(run)} of {len(part)} other rows {'is' if len(run) == 1 else 'are'} trained.{missing}"
+    unit = ", in points" if metric in _SHARES else ""
+    text = (
+        f"{count} Below the proposed model, with an interval that leaves 0 out{unit}: {listed(below, names)}. "
+        f"Above it: {listed(above, names)}. Not told from it: {_named(undecided, names)}."
+    )
+    printed = run[run["published_difference"].notna()]
+    if theirs and len(printed):
+        inside = printed[printed["verdict"].str.startswith((verdicts.REPRODUCED, verdicts.INSIDE))]
+        told = inside[[separated(r) for _, r in inside.iterrows()]]
+        text += f" Of the paper's {len(printed)} differences these lie inside our interval: {_named(inside, names)}"
+        text += (
+            f"; with ours told from 0, which it takes to support the claim: {_named(told, names)}."
+            if len(inside)
+            else "."
+        )
+    one = int((run["pairs"] == 1).sum())
+    if one:
+        alone = "all" if one == len(run) else str(one)
+        text += f" Trained once: {alone} of them, and another seed may turn such a difference."
+    return text + " About one true 0 in twenty falls outside its interval."
+
+
+def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:
+    """`concat −1.2 (…); gate …`: the rows of a part of `measure`'s frame with their differences, or `none`."""
+    known = [(names or {}).get(r["row"], r["row"]) + " " + difference_text(r) for _, r in part.iterrows()]
+    return "; ".join(known) or "none"
+
+
+def _named(part: pd.DataFrame, names: Mapping[str, str] | None) -> str:
+    return ", ".join((names or {}).get(row, row) for row in part["row"]) or "none"
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """A number with its sign, a true minus, and no sign for what rounds to 0."""
+    text = f"{value:+.{decimals}f}".replace("-", "−")
+    return text.lstrip("+−") if not text.strip("+−0.") else text
+
+
+def separated(line: pd.Series) -> bool:
+    """Whether the interval of the difference to the proposed model leaves 0 out."""
+    return bool(line["pairs"] and (line["difference_low"] > 0 or line["difference_high"] < 0))
+
+
+def sides(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Lines whose interval lies below 0, above it, and those that hold it; lines without a run are in none."""
+    run = frame[frame["pairs"] > 0]
+    apart_ = np.array([separated(line) for _, line in run.iterrows()], dtype=bool)
+    below = (run["difference"] < 0).to_numpy()
+    return run[apart_ & below], run[apart_ & ~below], run[~apart_]
+
+
+def _scale(metric: str) -> tuple[int, int, str]:
+    return (100, 2, " (%)") if metric in _SHARES else (1, 4, "")
+
+
+def _mean_sd(line: pd.Series, scale: int, decimals: int) -> str:
+    spread = f" ± {line['sd'] * scale:.{decimals}f}" if line["n"] > 1 else ""
+    return f"{line['mean'] * scale:.{decimals}f}{spread}"
+
+
+def _interval(low: float, high: float, scale: int, decimals: int) -> str:
+    return f"{low * scale:.{decimals}f} to {high * scale:.{decimals}f}" if np.isfinite(low) else "–"
+
+
+@styled
+def dots(
+    frame: pd.DataFrame,
+    metric: str = "accuracy",
+    names: Mapping[str, str] | None = None,
+    published: bool = True,
+) -> Drawing:
+    """Rows of `measure` down; left the metric, right its difference to the proposed model on the same images.
+
+    The paper's figures are open diamonds, ours dots with their intervals. Rows without a run say so.
+    """
+    part = frame[frame["metric"] == metric].reset_index(drop=True)
+    published = published and bool(part["published"].notna().any())
+    fig = drawing(height=1.15 + 0.36 * len(part))
+    left, right = fig.subplots(1, 2, sharey=True, width_ratios=[1.15, 1])
+    shift = 0.14 if published else 0
+    for ax, value, theirs in ((left, "mean", "published"), (right, "difference", "published_difference")):
+        head = "difference" if ax is right else ""
+        low, high = (f"{head}_{end}" if head else end for end in ("low", "high"))
+        scale = 100 if head and metric in _SHARES else 1
+        run = part[part[value].notna() & ~(part["reference"] & (ax is right))]
+        ax.hlines(run.index + shift, scale * run[low], scale * run[high], color=OURS, lw=3, alpha=0.35)
+        ax.plot(scale * run[value], run.index + shift, "o", color=OURS, ms=6)
+        if published:
+            other = part[~(part["reference"] & (ax is right))]
+            ax.plot(scale * other[theirs], other.index - shift, "D", mfc="none", mec=PAPER, mew=1.4, ms=5.5)
+        quiet(ax, "x")
+    left.set_ylim(len(part) - 0.4, -0.6)
+    left.set_yticks(range(len(part)), [(names or {}).get(row, row) for row in part["row"]])
+    right.axvline(0, color=MUTED, lw=1)
+    if not any(line.get_marker() != "None" and len(line.get_xdata()) for line in right.lines):
+        right.set_xlim(-1, 1)  # nothing to compare yet
+    for y, r in part.iterrows():
+        text = runs_text(r) if r["n"] else ABSENT
+        right.text(1.02, y, text, transform=right.get_yaxis_transform(), va="center", fontsize=7.5,
+                   color=INK if r["n"] else MUTED)  # fmt: skip
+        if r["reference"]:
+            right.text(0.0, y, " proposed ", va="center", ha="center", fontsize=7.5, color=MUTED,
+                       bbox={"boxstyle": "square,pad=0.1", "fc": SURFACE, "ec": "none"})  # fmt: skip
+    name = performance.metric_name(metric)
+    left.set_title(name)
+    right.set_title("Minus the proposed" + (", points" if metric in _SHARES else ""))
+    if metric in _SHARES:
+        left.xaxis.set_major_formatter(percent_label)
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+    marks = [("o", OURS, OURS, "measured, 95 % interval")]
+    legend_below(fig, marks + ([("D", "none", PAPER, "the paper's figure")] if published else []))
+    return fig

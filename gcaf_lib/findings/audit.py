@@ -1,0 +1,125 @@
+"""Chapter 22: the paper's report as whole numbers of images, and its rows beside one interval, as tables and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display import tables
+from gcaf_lib.evaluation import intervals
+from gcaf_lib.paper import attainability, checks
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper.attainability import Reported
+
+
+def grim() -> pd.DataFrame:
+    """How many images the published accuracy and recalls must have right."""
+    supports, lines = paper.supports(), []
+    for figure in paper.report():
+        kind, _, name = figure.metric.partition("_")
+        if kind in ("accuracy", "recall"):
+            n = supports.get(name, sum(supports.values()))
+            found = attainability.counts(figure.value, figure.decimals, n, percent=True)
+            right = " or ".join(map(str, found)) or "none"
+            lines.append((checks.name(figure.metric), checks.shown(figure), n, right))
+    return pd.DataFrame(lines, columns=["Figure", "Published", "Images", "Number right"])
+
+
+def missing_recall(low: float, high: float, top: float) -> str:
+    """The recall of pituitary tumours that the rest implies, between low and high, beside the one called the highest, top (%)."""
+    n = paper.supports()["pituitary"]
+    count = f"{round(low * n)}" + ("" if low == high else f" to {round(high * n)}")
+    return (
+        f"The recall of pituitary tumours is not published, but the rest fixes it: {count} of {n}, {100 * low:.2f} %, against "
+        f"{top:.2f} % for no tumour. "
+    ) + (
+        "That is more than the recall of the images without a tumour, which the text calls the highest."
+        if 100 * low > top
+        else "That does not contradict the text, which calls the recall of the images without a tumour the highest."
+    )
+
+
+def report_table(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """`attainability.check` of the published report for readers."""
+    lines = []
+    for figure, row in zip(paper.report(), verdicts.itertuples()):
+        others = ", ".join(map(checks.name, filter(None, row.conflicts.split(", "))))
+        near = [tables.number(value, figure.decimals) for value in (row.below, row.above)]
+        ruled_out = others or ("–" if row.attainable else "Table 2's test images alone")
+        lines.append((checks.name(row.metric), checks.shown(figure), row.attainable, *near, ruled_out))
+    heads = ["Figure", "Published", "Can be", "Nearest below", "Nearest above", "Ruled out by"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+def report_said(verdicts: pd.DataFrame) -> str:
+    """Which published figures can't be true, and whether cutting off digits would explain it."""
+    wrong = verdicts[verdicts["attainable"].eq(False)]
+    if wrong.empty:
+        return f"0 of {len(verdicts)} figures cannot be true: the report is consistent."
+    units = wrong["metric"].map({f.metric: 10.0**-f.decimals for f in paper.report()})
+    near = wrong[["below", "above"]].sub(wrong["published"], axis=0).abs().min(axis=1) / units
+    return (
+        f"{len(wrong)} of {len(verdicts)} figures cannot be true: {', '.join(map(checks.name, wrong['metric']))}. "
+        + (
+            f"The nearest possible values are {near.min():.0f} units of the last printed decimal away or more, so cutting digits off in "
+            "place of rounding would not explain it."
+            if near.min() > 1
+            else "Cutting digits off in place of rounding might explain some of it."
+        )
+    )
+
+
+def told(report: Mapping[str, Mapping[str, float]], kappa: float, classes: Sequence[str]) -> list[Reported]:
+    """A report as scikit-learn gives it (`output_dict=True`), and κ, rounded as a paper would print them."""
+    names = {"precision": "precision", "recall": "recall", "f1-score": "f1"}
+    figures = [Reported("accuracy", round(100 * report["accuracy"], 2), 2, percent=True)]
+    figures += [
+        Reported(f"{m}_{c}", round(report[c][key], 4), 4) for c in classes for key, m in names.items()
+    ]
+    return [*figures, Reported("kappa", round(kappa, 4), 4)]
+
+
+def explained(verdicts: pd.DataFrame, implied: tuple[float, float], what: str) -> str:
+    """Any report's impossible figures, a line each, and what its first figures imply of another (NaN: nothing)."""
+    lines = [
+        f"- {row.metric} = {row.published:g} cannot be "
+        + (f"beside {row.conflicts}" if row.conflicts else "on these supports")
+        + f": the nearest values are {tables.number(row.below)} and {tables.number(row.above)}."
+        for row in verdicts[verdicts["attainable"].eq(False)].itertuples()
+    ]
+    text, (low, high) = "\n".join(lines) or "All figures can be true together.", implied
+    if np.isnan(low):
+        return text
+    return f"{text}\n\nThe first three figures imply a {what} of {low:.3f}" + (
+        f" to {high:.3f}." if low < high else "."
+    )
+
+
+def main_interval() -> intervals.Interval:
+    """Wilson's 95 % interval of the published accuracy on its test images, taken as independent."""
+    total = sum(paper.supports().values())
+    (right,) = attainability.counts(checks.main().value, checks.main().decimals, total, percent=True)
+    return intervals.wilson(right, total)
+
+
+def rivals_said(rivals: pd.DataFrame, interval: intervals.Interval, fewest: int | None) -> str:
+    """How many rival rows are no single runs, and how many lie inside the main result's interval.
+
+    rivals: `attainable.rows`; fewest: runs that all rows must be means of (`registry.common_runs`).
+    """
+    total = sum(paper.supports().values())
+    low, high = 100 * interval.low, 100 * interval.high
+    means = (
+        f"If all rows are means of equally many runs, these are {fewest} or more. "
+        if fewest and fewest > 1
+        else ""
+    )
+    return (
+        f"{(rivals['runs'] != 1).sum()} of {len(rivals)} rows cannot be single runs on {total} images. {means}"
+        f"{rivals['accuracy'].between(low, high).sum()} of {len(rivals)} rows lie inside the 95 % interval of the main result, "
+        f"{low:.1f} to {high:.1f} %, which a new sample of {total} images alone could explain. The interval takes images as "
+        "independent; slices of one patient are not, so the honest one is wider. Rows on the same images can be told apart better than "
+        "this, by a paired comparison, but for that one needs the predictions."
+    )

@@ -1,0 +1,94 @@
+"""Chapter 20: how well maps point at the tumour's border, as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display import names
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import clustered, tumours
+from gcaf_lib.findings import words
+
+TERCILES = ("small", "middle", "large")
+
+
+def judged(
+    scores: pd.DataFrame, records: Sequence[Any], dataset: Any, images: pd.DataFrame, clusters: np.ndarray
+) -> pd.DataFrame:
+    """`tumours.read`'s scores with what they are compared by: one row an image, run and map.
+
+    Adds label, group, area, size (tercile of all tumours here), seed, right, predicted. Scores of maps that
+    know no model are repeated for every run that saw the image, so that each map has the same rows.
+    """
+    base = scores[scores["run"] == tumours.NO_RUN]
+    parts = []
+    for r in records:
+        own = scores[scores["run"] == r.key]
+        seen = base[base["row"].isin(own["row"])].assign(run=r.key)
+        predicted = pd.Series(r.probabilities().argmax(1), index=r.rows())
+        part = pd.concat([own, seen])
+        truth = pd.Series(r.labels(), index=r.rows())
+        parts.append(
+            part.assign(seed=r.seed, predicted=part["row"].map(predicted), label=part["row"].map(truth))
+        )
+    out = pd.concat(parts, ignore_index=True)
+    out["right"] = out["predicted"] == out["label"]
+    out["group"], out["area"] = clusters[out["row"]], images["area"].to_numpy()[out["row"]]
+    third = np.searchsorted(edges(out), out["area"])
+    out["size"] = pd.Categorical.from_codes(third, TERCILES, ordered=True)
+    classes = records[0].settings.data.classes
+    out["class"] = [CLASS_NAMES[classes[k]] for k in out["label"]]
+    return out
+
+
+def scores(frame: pd.DataFrame, by: str | None = None, n: int = 2000) -> pd.DataFrame:
+    """map, (by,) measure, mean, low, high, n: means with cluster-bootstrap intervals over patient groups."""
+    lines = []
+    keys = ["map"] if by is None else ["map", by]
+    for key, part in frame.groupby(keys, sort=False, observed=True):
+        sample = clustered.mean_draws(part[list(tumours.MEASURES)], part["group"], n)
+        for k, name in enumerate(tumours.MEASURES):
+            one = clustered.interval(float(part[name].mean()), sample[:, k])
+            lines.append((*key, name, *one, len(part)))
+    return pd.DataFrame(lines, columns=[*keys, "measure", "mean", "low", "high", "n"])
+
+
+def against(frame: pd.DataFrame, first: str, second: str, n: int = 2000) -> pd.DataFrame:
+    """measure, difference, low, high of map `first` minus map `second`, image by image, patients drawn whole."""
+    index = ["run", "row"]
+    a, b = (frame[frame["map"] == m].set_index(index).sort_index() for m in (first, second))
+    d = a[list(tumours.MEASURES)] - b[list(tumours.MEASURES)]
+    sample = clustered.mean_draws(d, a["group"].to_numpy(), n)
+    lines = [
+        (name, *clustered.interval(float(d[name].mean()), sample[:, k]))
+        for k, name in enumerate(tumours.MEASURES)
+    ]
+    return pd.DataFrame(lines, columns=["measure", "difference", "low", "high"])
+
+
+def wide(frame: pd.DataFrame, by: str | None = None, decimals: int = 3) -> pd.DataFrame:
+    """A reader's table of `localisation`: maps (and `by`) down, measures across."""
+    text = frame.assign(
+        text=[words.span(*v, decimals) for v in frame[["mean", "low", "high"]].to_numpy(float)]
+    )
+    keys = ["map"] if by is None else ["map", by]
+    out = text.pivot(index=keys, columns="measure", values="text")[list(tumours.MEASURES)]
+    counts = frame[frame["measure"] == "iou"].set_index(keys)["n"]
+    order = (
+        pd.MultiIndex.from_frame(frame[keys].drop_duplicates()) if by else list(dict.fromkeys(frame["map"]))
+    )
+    out = out.reindex(order).rename(columns=names.MEASURE_NAMES)
+    out["Images"] = counts.reindex(out.index)
+    out.columns.name = None
+    out = out.reset_index()
+    out["map"] = out["map"].map(names.map_name)
+    return out.rename(columns={"map": "Map", "size": "Tumour", "class": "Class", "right": "Answer"})
+
+
+def edges(frame: pd.DataFrame) -> np.ndarray:
+    """The two area shares that part `judged`'s tumours into thirds."""
+    return np.nanquantile(frame.drop_duplicates("row")["area"], [1 / 3, 2 / 3])

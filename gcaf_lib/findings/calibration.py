@@ -1,0 +1,386 @@
+"""Chapters 9 and 19: how far probabilities can be believed, as frames and sentences."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display import tables
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import calibration, clustered, confidence, worth
+from gcaf_lib.evaluation.folds import by_seed
+from gcaf_lib.findings import words
+from gcaf_lib.training import experiments
+
+NAMES = {
+    "accuracy": "Accuracy",
+    "excess": "Confidence − accuracy",
+    "ece": "ECE, equal width",
+    "mass": "ECE, equal mass",
+    "classwise": "Class-wise ECE, equal width",
+    "classwise_mass": "Class-wise ECE, equal mass",
+    "brier": "Brier score",
+    "nll": "Negative log-likelihood",
+}
+
+
+def predictions(
+    records: Sequence[Any], which: str = "ema", scaled: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """labels (n,), probabilities (n, K) and rows (n,) of the test parts, end to end.
+
+    scaled: after temperature scaling, each run with the temperature fitted on its own validation part.
+    """
+    labels, probs, rows = [], [], []
+    for r in records:
+        p = r.probabilities("test", which)
+        if scaled:
+            t = calibration.temperature(r.labels("validation"), r.probabilities("validation", which))
+            p = calibration.scale(p, t)
+        labels.append(r.labels())
+        probs.append(p / p.sum(1, keepdims=True))
+        rows.append(r.rows())
+    return np.concatenate(labels), np.concatenate(probs), np.concatenate(rows)
+
+
+def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.DataFrame:
+    """Long frame measure, state, value, low, high from `worth.row` of each state, measures in the first's order."""
+    first = next(iter(states.values()))
+    lines = [
+        (name, state, found[name].value, found[name].low, found[name].high)
+        for name in first
+        for state, found in states.items()
+    ]
+    return pd.DataFrame(lines, columns=["measure", "state", "value", "low", "high"])
+
+
+def wide_calibration(frame: pd.DataFrame, decimals: int = 4) -> pd.DataFrame:
+    """A reader's table of `calibration_table`: measures down, states across, `0.0123 (0.0101 to 0.0150)`."""
+    text = frame.assign(text=[words.span(*v, decimals) for v in frame[["value", "low", "high"]].to_numpy()])
+    states = list(dict.fromkeys(frame["state"]))
+    out = text.pivot(index="measure", columns="state", values="text")
+    out = out.reindex(index=list(dict.fromkeys(frame["measure"])), columns=states)
+    out.columns.name = None
+    return out.rename(index=NAMES).rename_axis("Measure").reset_index()
+
+
+_LABELS = {"target-probability": "Loss: target-probability", "per-class": "Loss: per-class"}
+_TESTED = {
+    "table-5": "",
+    "loss": "",
+    "table-8": ("Mixup", "Focal γ", "Label"),
+}  # experiment to its rows' beginnings
+
+
+def tested(chapter: Any) -> dict[str, list[Any]]:
+    """Records by setting of Mixup, EMA, loss and smoothing, in the experiments' order; none for what wasn't run."""
+    found: dict[str, list[Any]] = {}
+    for name, starts in _TESTED.items():
+        records = chapter.records(name)
+        for row in experiments.experiment(name).rows:
+            if row.label.startswith(starts):
+                found.setdefault(_LABELS.get(row.label, row.label), records.get(row.label, []))
+    return found
+
+
+def effects(
+    rows: Mapping[str, Sequence[Any]],
+    against: Sequence[Any],
+    clusters: np.ndarray,
+    names: Sequence[str] = ("ece", "classwise", "brier", "nll"),
+) -> pd.DataFrame:
+    """One row a setting: seeds, T, accuracy, and measures as value with the difference's interval against `against`.
+
+    rows: label to records; a setting without a record says so. The difference is taken on the seeds (and folds)
+    that both have, both drawn on the same samples.
+    """
+    lines = []
+    for label, records in rows.items():
+        if not records:
+            lines.append({"Setting": label, "Seeds": "no run yet"})
+            continue
+        mine = worth.row(records, clusters, ("accuracy", "excess", *names))
+        line = {
+            "Setting": label,
+            "Seeds": str(mine["accuracy"].n),
+            "T": f"{np.mean(fitted(records)):.2f}",
+            "Accuracy": f"{mine['accuracy'].value:.4f}",
+            "Conf. − acc.": f"{mine['excess'].value:+.4f}",
+        }
+        reference = {r.key for r in records} <= {r.key for r in against}
+        gaps = {} if reference else worth.difference(records, against, clusters, names)
+        for name in names:
+            text = f"{mine[name].value:.4f}" + (" (reference)" if reference else "")
+            if name in gaps:
+                text += f" ({gaps[name].value:+.4f}; {gaps[name].low:+.4f} to {gaps[name].high:+.4f})"
+            line[NAMES[name].replace(", equal width", "")] = text
+        lines.append(line)
+    return pd.DataFrame(lines).fillna("–")
+
+
+def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters: np.ndarray) -> str:
+    """What averaging, Mixup, the loss's reading and smoothing change by themselves; rows: `tested`."""
+    asked = ("ece", "nll")
+    averaged = worth.difference(runs, runs, clusters, asked, which=("ema", "raw"))
+    lines = [ingredient("Averaged instead of raw weights, same runs", averaged)]
+    for what, first, second in (
+        ("Mixup, with averaging", "Proposed Model", "With EMA Only"),
+        ("Mixup, without averaging", "With Mixup Only", "Without Mixup & EMA"),
+        ("The per-class reading instead of the literal one", "Loss: per-class", "Loss: target-probability"),
+        ("Ten times the smoothing", "Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01"),
+    ):
+        lines.append(ingredient(what, worth.difference(rows[first], rows[second], clusters, asked)))
+    return "\n".join(lines)
+
+
+def beside_patients(
+    runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray
+) -> dict[str, dict[str, worth.Worth]]:
+    """`confidence.MEASURES` as trained and scaled, on the random split and, where run, with patients apart."""
+    splits = {"random split": runs}
+    if apart:
+        splits[f"patients apart ({len({r.settings.data.fold for r in apart})} folds)"] = apart
+    states = {}
+    for name, records in splits.items():
+        states[name] = worth.row(records, clusters, confidence.MEASURES)
+        states[f"{name.partition(' (')[0]}, scaled"] = worth.row(
+            records, clusters, confidence.MEASURES, scaled=True
+        )
+    return states
+
+
+def carries_over(states: Mapping[str, Mapping[str, worth.Worth]]) -> str:
+    """Whether calibration carries over to new patients; states: `beside_patients`."""
+    if "patients apart, scaled" not in states:
+        return "There is no run with patients apart under this profile yet, so nothing is said here about new patients."
+    random, _, apart, scaled = states.values()
+    return new_patients(random, apart, scaled)
+
+
+def thresholds(
+    by_split: Mapping[str, Sequence[Any]], goals: Sequence[float] = (0.95, 0.98, 0.99)
+) -> pd.DataFrame:
+    """Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test, over runs."""
+    lines = []
+    for (name, records), goal in itertools.product(by_split.items(), goals):
+        if not records:
+            continue
+        cuts = [
+            confidence.threshold_for(r.labels("validation"), r.probabilities("validation"), goal)
+            for r in records
+        ]
+        found = [confidence.kept(r.labels(), r.probabilities(), t) for r, t in zip(records, cuts)]
+        lines.append(
+            {
+                "Split": name,
+                "Wanted accuracy": f"{goal:.0%}",
+                "Threshold": tables.mean_sd(cuts, 3),
+                "Answered on test (%)": tables.mean_sd([f.coverage for f in found], 1, 100),
+                "Accuracy there (%)": tables.mean_sd([f.accuracy for f in found], 1, 100),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def decision_curves(labels: np.ndarray, probs: np.ndarray, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """`calibration.net_benefit` of acting on any tumour (where there are images without one), and on each tumour class."""
+    tumour = [k for k, c in enumerate(classes) if c != "notumor"]
+    panels: dict[str, Any] = {"Any tumour": tumour} if len(tumour) < len(classes) else {}
+    panels |= {CLASS_NAMES[classes[k]]: k for k in tumour}
+    return {title: calibration.net_benefit(labels, probs, k) for title, k in panels.items()}
+
+
+def selective(
+    records: Sequence[Any], clusters: np.ndarray, coverage: np.ndarray, n: int = 400
+) -> pd.DataFrame:
+    """coverage, value, low, high: accuracy on the surest share, mean over seeds, all drawn on the same patients."""
+    sums = []
+    for part in by_seed(records).values():
+        labels, probs, rows = predictions(part)
+        f = confidence.selective_at(labels, probs, coverage)
+        sums.append(np.vstack([f(np.ones((1, len(labels)))), clustered.of(f, clusters[rows], n)]))
+    mean = np.mean(sums, axis=0)
+    low, high = np.quantile(mean[1:], [0.025, 0.975], axis=0)
+    return pd.DataFrame({"coverage": coverage, "value": mean[0], "low": low, "high": high})
+
+
+def bins_sweep(
+    labels: np.ndarray, probs: np.ndarray, counts: Sequence[int] = (5, 10, 15, 20, 50), draws: int = 200
+) -> pd.DataFrame:
+    """kind, bins, value, low, high: ECE by number and kind of bins, and the middle 95 % of what a perfectly
+    calibrated model with these probabilities shows."""
+    others, lines = confidence.perfect_labels(probs, draws), []
+    for kind, mass in (("equal width", False), ("equal mass", True)):
+        for bins in counts:
+            chance = [calibration.ece(other, probs, bins, mass) for other in others]
+            value = calibration.ece(labels, probs, bins, mass)
+            lines.append((kind, bins, value, *np.quantile(chance, [0.025, 0.975])))
+    return pd.DataFrame(lines, columns=["kind", "bins", "value", "low", "high"])
+
+
+def fitted(records: Sequence[Any], which: str = "ema") -> list[float]:
+    """Each run's temperature, fitted on its own validation part."""
+    return [
+        calibration.temperature(r.labels("validation"), r.probabilities("validation", which)) for r in records
+    ]
+
+
+def by_temperature(records: Sequence[Any], grid: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """Negative log-likelihood at each temperature of `grid` (m,), a curve (m,) a run, on validation and on test."""
+
+    def curve(r: Any, part: str) -> np.ndarray:
+        return np.array(
+            [calibration.nll(r.labels(part), calibration.scale(r.probabilities(part), t)) for t in grid]
+        )
+
+    return {part: [curve(r, part) for r in records] for part in ("validation", "test")}
+
+
+def temperature_cost(records: Sequence[Any], grid: np.ndarray, on_test: Sequence[np.ndarray]) -> str:
+    """What it costs on test that the temperature was fitted on validation; on_test: `by_temperature`'s curves."""
+    found = fitted(records)
+    scaled = [
+        calibration.nll(r.labels(), calibration.scale(r.probabilities(), t)) for r, t in zip(records, found)
+    ]
+    return (
+        f"Fitted: {tables.mean_sd(found)}. Best on test, which nobody may use: "
+        f"{tables.mean_sd([grid[one.argmin()] for one in on_test])}. The difference costs "
+        f"{tables.mean_sd([nll - one.min() for nll, one in zip(scaled, on_test)], 4)} of negative log-likelihood."
+    )
+
+
+def chance(own: float, draws: np.ndarray) -> str:
+    """A measured ECE beside those of a perfectly calibrated model, `draws` (n,)."""
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return (
+        f"By chance alone that would be {np.mean(draws):.4f} on average (95 % of draws from {low:.4f} to {high:.4f}); "
+        f"measured is {own:.4f}, "
+        + ("which a perfectly calibrated model could show." if own <= high else "more than chance explains.")
+    )
+
+
+def excess(one: worth.Worth, published: float) -> str:
+    """Whether confidence lies above accuracy, from `worth.row`'s `excess`, and what the paper's ECE leaves open."""
+    side = words.change(one, "under", "over", "")
+    return (
+        f"On the mean of the test part confidence is {abs(one.value):.1%} {'above' if one.value > 0 else 'below'} accuracy "
+        f"(95 % interval of the difference {one.low:+.1%} to {one.high:+.1%}): "
+        + (
+            f"the model is {side}confident. "
+            if side
+            else "whether the model claims too much or too little can't be told. "
+        )
+        + f"The paper's {published:.4f} comes without a sign, so the same can't be told of its model."
+    )
+
+
+def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal: bool) -> str:
+    """Fitted temperatures, what scaling does to the ECE, and why. literal: whether the loss is Equation 14's letter."""
+    t = float(np.mean(found))
+    text = (
+        f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
+        f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) to {scaled:.4f}: "
+        f"{words.change(gap, 'lower', 'higher', 'no difference that this test part shows')}. "
+    )
+    text += (
+        "A temperature below 1 says that the model is too modest: what restrains its confidence (Mixup, the flat focal loss near "
+        "certainty, an average that lags) restrains it too much. "
+        if t < 1
+        else "A temperature above 1 says that the model claims too much, whatever was done to restrain it. "
+    )
+    if literal:
+        text += (
+            "Label smoothing needs care here: under the literal reading of Equation 14, which is in use, the loss is least at full "
+            "confidence, smoothed labels or not (chapter 5)."
+        )
+    return text
+
+
+def scaling(gaps: Mapping[str, worth.Worth], ideal: pd.Series) -> str:
+    """What one temperature changes, and how large an ECE (`ideal`: draws) is by chance alone."""
+    lines = [
+        f"{NAMES[name].split(',')[0]} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}): "
+        f"{words.change(one, 'lower', 'higher', 'not told apart from no change')}"
+        for name, one in gaps.items()
+    ]
+    return (
+        "Scaling minus as trained, on the same draws: " + "; ".join(lines) + ". "
+        "No calibration error of a finite sample is 0: a *perfectly* calibrated model with the first seed's probabilities would show "
+        f"an ECE of {ideal.mean():.4f} (95 % of draws {ideal.quantile(0.025):.4f} to {ideal.quantile(0.975):.4f}) on as many images. "
+        "And drawing images twice adds gaps of its own to every bin, so plain percentiles of a bootstrap sit too high; the intervals "
+        "of calibration errors here are *basic* ones, which take that out. They are of the truth and need not hold the value beside them, "
+        "which sits too high itself; near 0 they are still too short: there, trust the sentence on chance."
+    )
+
+
+def bins(sweep: pd.DataFrame) -> str:
+    """How far the ECE depends on its bins, from `bins_sweep`."""
+    above = int((sweep["value"] > sweep["high"]).sum())
+    return (
+        f"From {sweep['value'].min():.4f} to {sweep['value'].max():.4f}, for one model on one test part; {above} of the "
+        f"{len(sweep)} values lie above the band. "
+        + (
+            "The miscalibration is real, whatever the bins. "
+            if above == len(sweep)
+            else "Whether the model is miscalibrated at all depends on the bins one chooses. "
+            if above
+            else "None of them shows a miscalibration that chance doesn't explain. "
+        )
+        + "An ECE without its bins and its sample size can't be compared with another paper's."
+    )
+
+
+def new_patients(
+    random: Mapping[str, worth.Worth], apart: Mapping[str, worth.Worth], scaled: Mapping[str, worth.Worth]
+) -> str:
+    """Confidence minus accuracy and ECE on the random split, with patients apart, and there after scaling."""
+    a, b = random["excess"], apart["excess"]
+    return (
+        f"On the random split confidence minus accuracy is {a.value:+.3f} ({a.low:+.3f} to {a.high:+.3f}); with patients apart "
+        f"{b.value:+.3f} ({b.low:+.3f} to {b.high:+.3f})"
+        + (
+            ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "
+            if b.low > 0 and a.value < b.low
+            else ". "
+        )
+        + f"The ECE is {_ece(random)} on the random split and {_ece(apart)} as the mean of the folds; a temperature fitted on patients "
+        f"of its own brings it to {_ece(scaled)}. A fold's test part is larger than the random split's, and chance alone makes an ECE "
+        "smaller there."
+    )
+
+
+def _ece(found: Mapping[str, worth.Worth]) -> str:
+    return words.span(found["ece"].value, found["ece"].low, found["ece"].high, 3)
+
+
+def ingredient(what: str, gaps: Mapping[str, worth.Worth]) -> str:
+    """One line of a list: what an ingredient does to calibration errors, from `worth.difference` with and without it."""
+    if not gaps:
+        return f"- **{what}**: no pair of runs on record shows it yet."
+    said = [
+        f"{name.upper()} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}; "
+        f"{words.change(one, 'better', 'worse', 'no difference beyond the test part’s noise')})"
+        for name, one in gaps.items()
+    ]
+    return f"- **{what}**, {words.plural(next(iter(gaps.values())).n, 'seed')}: " + ", ".join(said) + "."
+
+
+def decision(curves: Mapping[str, pd.DataFrame]) -> str:
+    """At what share of the thresholds each of `calibration.net_benefit`'s curves beats acting on all and on none."""
+    said = []
+    for title, frame in curves.items():
+        better = frame["model"] > frame[["all", "none"]].max(axis=1)
+        said.append(
+            f"{title.lower()} {better.mean():.0%}"
+            + ("" if better.all() else f" (not from {frame['threshold'][~better].min():.2f})")
+        )
+    first = next(iter(curves.values()))["threshold"]
+    return (
+        f"Share of the thresholds from {first.min():.2f} to {first.max():.2f} at which the model beats both: "
+        + "; ".join(said)
+        + "."
+    )

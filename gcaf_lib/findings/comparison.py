@@ -1,0 +1,272 @@
+"""Chapter 13: what the methods of Table 6 cost, beside how often they are right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from gcaf_lib.display.style import (
+    OURS,
+    PAPER,
+    SURFACE,
+    Drawing,
+    drawing,
+    quiet,
+    styled,
+)
+from gcaf_lib.evaluation import costs as _costs
+from gcaf_lib.findings import ablation
+from gcaf_lib.model.backbones import STD
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper import published_gaps
+from gcaf_lib.training import experiments
+
+EXPERIMENT = "table-6"
+PLACE = next(place for place, name in ablation.TABLES.items() if name == EXPERIMENT)
+
+
+def costs(profile: str, overrides: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """One line a method of Table 6 under a profile: row, size (image), parameters, macs, flops of one image."""
+    lines = [
+        {"row": label, "size": chosen.data.image_size, **_costs.of_settings(chosen)}
+        for label, chosen in experiments.experiment(EXPERIMENT).settings(profile, dict(overrides or {}))
+    ]
+    return pd.DataFrame(lines)
+
+
+def training(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """One line a trained row: row, n, seconds (stages 1 and 2, mean), low, high, epochs (mean), devices."""
+    lines = []
+    for row, records in found.items():
+        seconds = [sum(stage["seconds"] for stage in r.info["stages"]) for r in records]
+        epochs = [sum(stage["epochs"] for stage in r.info["stages"]) for r in records]
+        lines.append(
+            {
+                "row": row,
+                "n": len(records),
+                "seconds": float(np.mean(seconds)),
+                "low": min(seconds),
+                "high": max(seconds),
+                "epochs": float(np.mean(epochs)),
+                "devices": ", ".join(sorted({r.info["provenance"]["device"] for r in records})),
+            }
+        )
+    return pd.DataFrame(lines, columns=["row", "n", "seconds", "low", "high", "epochs", "devices"])
+
+
+def amount(value: float) -> str:
+    """A count with its prefix, three digits: `51.8 M`, `14.6 G`."""
+    for limit, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= 0.9995 * limit:
+            return f"{value / limit:.3g}{prefix}"
+    return f"{value:,.0f}"
+
+
+def costs_text(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
+    """`costs` and `training` for readers."""
+    known, lines = spent.set_index("row"), []
+    for r in frame.itertuples():
+        line = {
+            "Method": r.row,
+            "Image": f"{r.size}×{r.size}",
+            "Parameters": f"{r.parameters:,}",
+            "Multiply-adds": amount(r.macs),
+            "FLOPs": amount(r.flops),
+        }
+        if r.row in known.index:
+            k = known.loc[r.row]
+            span = f" ({k['low']:,.0f} to {k['high']:,.0f})" if k["n"] > 1 else ""
+            line |= {
+                "Training (s)": f"{k['seconds']:,.0f}{span}",
+                "n": int(k["n"]),
+                "On": k["devices"],
+            }
+        else:
+            line |= {"Training (s)": ablation.ABSENT, "n": 0, "On": "–"}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def time_note(found: Mapping[str, Sequence[Any]]) -> str:
+    """What the seconds are worth, and what they leave out."""
+    records = [r for runs in found.values() for r in runs]
+    if not records:
+        return "No method of Table 6 has been trained under this profile, so there are no times."
+    text = (
+        "Seconds are of the clock, while several trainings may have shared the machine: they tell an order of magnitude, and a method that seems slower may only have had worse company. "
+        "They hold every epoch with its validation, with raw and with averaged weights."
+    )
+    if any(w["source"] == "in-domain" for r in records for w in r.info["weights"].values()):
+        text += " The backbones' own pre-training (stage 0), once for all runs of a split, comes on top; a model of two backbones needs two of them."
+    return text
+
+
+_MARKS = ("s", "^", "v", "D", "P", "X")
+
+
+@styled
+def _scatter(
+    panels: Sequence[tuple[str, Mapping[str, float]]],
+    accuracy: Mapping[str, tuple[float, float, float]],
+    own: str,
+    colour: str,
+) -> Drawing:
+    """Accuracy (percent: value, low, high; NaN ends for none) of named methods over each panel's cost, log axis.
+
+    A mark a method; the one that is `own` is a filled circle.
+    """
+    others = [name for name in panels[0][1] if name != own]
+    marks = {own: "o"} | {name: _MARKS[k % len(_MARKS)] for k, name in enumerate(others)}
+    fig = drawing(height=3.6)
+    for ax, (title, cost) in zip(fig.subplots(1, 2, sharey=True), panels):
+        for name, (value, low, high) in accuracy.items():
+            if np.isfinite(low):
+                ax.vlines(cost[name], low, high, color=colour, lw=3, alpha=0.25)
+            face = colour if name == own else SURFACE
+            ax.plot(cost[name], value, marks[name], color=colour, mfc=face, mew=1.6, ms=8)
+        ax.set_xscale("log")
+        ax.margins(x=0.12)
+        ax.xaxis.set_major_formatter(lambda v, _: amount(v))
+        ax.xaxis.set_minor_formatter(lambda v, _: amount(v) if str(v)[0] in "25" else "")
+        ax.tick_params(axis="x", which="both", labelsize=7.5, length=3, pad=3)
+        ax.set_title(title)
+        quiet(ax, "y")
+    fig.axes[0].set_ylabel("accuracy (%)")
+    shown = [name for name in panels[0][1] if name in accuracy]
+    handles = [
+        Line2D(
+            [],
+            [],
+            marker=marks[n],
+            mfc=colour if n == own else SURFACE,
+            mec=colour,
+            mew=1.4,
+            ls="",
+            ms=6,
+            label=n,
+        )
+        for n in shown
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=min(len(shown), 3))
+    return fig
+
+
+def _panels(frame: pd.DataFrame) -> list[tuple[str, dict[str, float]]]:
+    return [
+        ("Parameters", dict(zip(frame["row"], frame["parameters"]))),
+        ("FLOPs of one image", dict(zip(frame["row"], frame["flops"]))),
+    ]
+
+
+def _own() -> str:
+    return ablation.proposed(EXPERIMENT)[0]
+
+
+def accuracy_cost(frame: pd.DataFrame, spent: pd.DataFrame) -> Drawing:
+    """Measured accuracy (`ablation.measure`) over `costs`, with intervals; rows without a run are left out."""
+    part = frame[(frame["metric"] == "accuracy") & (frame["n"] > 0)]
+    accuracy = {r.row: (100 * r.mean, 100 * r.low, 100 * r.high) for r in part.itertuples()}
+    return _scatter(_panels(spent), accuracy, _own(), OURS)
+
+
+def published_cost(full: pd.DataFrame) -> Drawing:
+    """The paper's accuracies over the full-size networks' costs."""
+    accuracy = {f.row: (f.value, np.nan, np.nan) for f in paper.find(PLACE, metric="accuracy")}
+    return _scatter(_panels(full), accuracy, _own(), PAPER)
+
+
+def full_text(full: pd.DataFrame) -> pd.DataFrame:
+    """Full-size costs for readers, with multiples of the proposed model's and the paper's accuracy."""
+    own = full.set_index("row").loc[_own()]
+    lines = []
+    for r in full.itertuples():
+        lines.append(
+            {
+                "Method": r.row,
+                "Parameters": amount(r.parameters),
+                "of the proposed's": f"{r.parameters / own['parameters']:.2f}",
+                "Multiply-adds": amount(r.macs),
+                "FLOPs": amount(r.flops),
+                "of the proposed's ": f"{r.flops / own['flops']:.2f}",
+                "The paper's accuracy (%)": f"{paper.published(PLACE, r.row, 'accuracy'):.2f}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def cheaper(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
+    """Which trained baselines need less computation than the proposed model, and which of these are not measured worse.
+
+    frame: of `ablation.measure`; spent: of `costs`.
+    """
+    cost = spent.set_index("row")["flops"]
+    own, part = cost[_own()], ablation.others(frame)
+    part = part[part["pairs"] > 0]
+    if part.empty:
+        return "No baseline has been trained, so no cost can be set against an accuracy."
+    less = part[(cost[part["row"]] < own).to_numpy()]
+    if less.empty:
+        return "No trained baseline needs less computation than the proposed model."
+    equal = less[~less["row"].isin(ablation.sides(part)[0]["row"])]
+    text = f"Trained baselines that need less computation than the proposed model: {_names(less)}. "
+    if equal.empty:
+        return f"{text}All of them are measured to be worse."
+    return (
+        f"{text}Not measured to be worse: {_names(equal)}, down to {amount(cost[equal['row']].min())} FLOPs an image "
+        f"against {amount(own)}."
+    )
+
+
+def native_note(rows: Sequence[str]) -> str:
+    """Which rows get the inputs of their own ImageNet weights, and why those of Eq 2 would be unfair to them."""
+    if not rows:
+        return (
+            "Here every backbone sees the inputs of Equation 2: none starts from ImageNet weights. Where they do (profile "
+            "`paper`), the single backbones get the inputs that their own weights were trained with (`native`)."
+        )
+    scale = 255 * float(np.mean(STD))
+    return (
+        f"One thing is not identical, and on purpose: {', '.join(rows)} start from ImageNet weights and get the inputs "
+        "that those were trained with (`native`). VGG19 and ResNet50 were trained on pixels of 0 to 255 less their mean; "
+        f"Equation 2 gives the same image on a scale {scale:.0f} times smaller. Beaten on such inputs, a baseline would be beaten "
+        "for its inputs."
+    )
+
+
+def _names(part: pd.DataFrame) -> str:
+    return ", ".join(part["row"]) or "none"
+
+
+def full_verdict(full: pd.DataFrame) -> str:
+    """How expensive the paper's model is among its rivals, and what its nearest rivals cost."""
+    cost = full.set_index("row")
+    own, others = cost.loc[_own()], cost.drop(index=_own())
+    said = []
+    for column, word in (("parameters", "parameters"), ("flops", "computation")):
+        more = others[others[column] > own[column]]
+        said.append(
+            f"in {word} {'no baseline needs' if more.empty else ', '.join(more.index) + ' needs'} more than the proposed model"
+        )
+    lines = published_gaps.published(PLACE).set_index("row")
+    near = lines["gap"].sort_values().index[:3]
+    text = (
+        f"Among its rivals the proposed model is no light one: {said[0]}, {said[1]}. Its nearest rivals in the paper's own table are "
+        + "; ".join(
+            f"{row}, {100 * lines.loc[row, 'gap']:.2f} points behind with {cost.loc[row, 'parameters'] / own['parameters']:.0%} of the weights and "
+            f"{cost.loc[row, 'flops'] / own['flops']:.0%} of the computation"
+            for row in near
+        )
+        + f". On {published_gaps.headline()[1]} test images these gaps are {', '.join(str(lines.loc[row, 'images']) for row in near)} images; chapter 15 asks what such gaps are worth."
+    )
+    return text
+
+
+CAVEAT = {
+    "demo": "The measured part of this page is of phantoms and miniature networks: it says nothing of patients.",
+    "cpu": "The measured part of this page is of miniature networks on small images, whose order need not be that of the full ones; each "
+    "started from a backbone trained on the same training part (stage 0), where the paper started from ImageNet.",
+}

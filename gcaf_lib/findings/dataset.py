@@ -1,0 +1,238 @@
+"""Chapter 16: copies, pictures, bars, labels, sources and patients of a dataset's audit."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import figshare, splits, twins
+from gcaf_lib.evaluation import dataset_audit
+from gcaf_lib.settings import CLASSES, DataSettings
+
+BARS = {"notumor": twins.DOUBT, "tumour": twins.THRESHOLD, "slices": figshare.SAME_SLICE}
+
+
+def numbers(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
+    """What, Number: the audit counted."""
+    groups = dataset_audit.group_list(frame, facts)
+    tumours = int((frame["label"] != CLASSES.index("notumor")).sum())
+    pictures = facts.pictures.set_index("class")["pictures"]
+    rows = [
+        ("files", len(frame)),
+        ("different pictures, copies counted once", pictures["all"]),
+        *((f"of these, in {name}", pictures[name]) for name in CLASSES if name in pictures),
+        ("files that have a copy", len(facts.twins)),
+        ("files of the largest family of copies", int(groups["files"].max()) if len(groups) else 1),
+        ("families in both Training and Testing", int(((groups.training > 0) & (groups.testing > 0)).sum())),
+        ("files that repeat another byte for byte", int((dataset_audit.copies(frame)["files"] - 1).sum())),
+    ]
+    if len(facts.slices):
+        mirrored = int(facts.slices["mirrored"].sum())
+        rows += [
+            ("tumour files", tumours),
+            ("tumour files that show a figshare slice", len(facts.slices)),
+            ("of these, mirrored left to right", mirrored),
+            ("of these, as the slice stands", len(facts.slices) - mirrored),
+        ]
+    return pd.DataFrame(rows, columns=["What", "Number"])
+
+
+def pictures_said(frame: pd.DataFrame, facts: dataset_audit.Audit) -> str:
+    """How many pictures the files are, of which class least, and how the copies are turned."""
+    table = facts.pictures.set_index("class")
+    share = (table["files"] / table["pictures"]).drop("all")
+    fewest, turn = share.idxmax(), facts.twins["turn"].value_counts()
+    said = f"The {len(frame):,} files are **{table['pictures']['all']:,} pictures**. "
+    if share[fewest] > 1:
+        said += (
+            f"Most of the repetition is in {fewest}: {table['files'][fewest]:,} files, {table['pictures'][fewest]:,} "
+            f"pictures, {share[fewest]:.1f} files to a picture. "
+        )
+    counted = ", ".join(f"{turn[name]:,} {name}" for name in twins.TURNS[1:] if name in turn)
+    if counted:
+        said += f"Beside the first file of their family copies stand turned: {counted}. "
+    return said + "A split that deals out files at random puts many pictures on both sides."
+
+
+def bars_said(facts: dataset_audit.Audit) -> str:
+    """How empty the histograms are at the bars, and what the archive's numbers say of them."""
+    said = []
+    for kind, name in (("notumor", "tumour-free"), ("tumour", "tumour")):
+        part = facts.similarity[facts.similarity["kind"] == kind]
+        pairs = part[list(twins.TURNS)].sum(axis=1)
+        if not pairs.sum():
+            continue
+        bar = BARS[kind]
+        near, above = (
+            pairs[part["left"].between(bar - 0.001, bar + 0.049)].sum(),
+            pairs[part["left"] > bar - 0.001].sum(),
+        )
+        said.append(
+            f"Of {above:,} pairs of {name} files at {bar:g} or more, {near:,} lie below {bar + 0.05:g}."
+        )
+    nearest = facts.similarity[facts.similarity["kind"] == "slices"]
+    if len(nearest):
+        total = nearest[list(twins.TURNS)].sum(axis=1)
+        last = nearest[(total > 0) & (nearest.right <= figshare.SAME_SLICE)]["right"].max()
+        said.append(
+            f"The nearest slice of a file is either a copy (correlation of thumbnails at least "
+            f"{facts.slices['similarity'].min():.4f}: {len(facts.slices):,} files) or not: no file lies between "
+            f"{last:.2f} and {figshare.SAME_SLICE:g}."
+        )
+    return " ".join(said)
+
+
+def looked_at(facts: dataset_audit.Audit) -> pd.DataFrame:
+    """`around_table` with what the eye said of each pair: same is "yes", "no", "unsure", or "" where nobody looked."""
+    return facts.around.merge(dataset_audit.by_eye(), on=["left", "right"], how="left").fillna({"same": ""})
+
+
+def eye_said(seen: pd.DataFrame) -> str:
+    """Of the pairs drawn at random beside the bars, how many the eye took for one picture."""
+    said = []
+    for (patients, side), part in seen[seen["same"] != ""].groupby(["patients", "side"], sort=False):
+        bar = {"unknown": twins.DOUBT, "known": twins.THRESHOLD}[patients]
+        unsure = (part["same"] == "unsure").sum()
+        said.append(
+            f"just {side} {bar:g} (patients {patients}) {(part['same'] == 'yes').sum()} of {len(part)}"
+            + (f" and {unsure} in doubt" if unsure else "")
+        )
+    if not said:
+        return "Nobody has looked at these pairs."
+    return f"By eye the same picture: {'; '.join(said)}. The authors looked; they are no radiologists."
+
+
+def labels_said(facts: dataset_audit.Audit, phantoms: bool) -> str:
+    """Files whose label another copy, or the archive, contradicts."""
+    wrong, odd = dataset_audit.mislabelled(facts), dataset_audit.contradictions(facts)
+    if phantoms:
+        told = "The phantoms carry no label errors. "
+    elif len(wrong):
+        names = "; ".join(f"`{r.file}` is a {r['class']}" for _, r in wrong.iterrows())
+        told = f"By the archive {len(wrong)} files are in the wrong folder: {names}. "
+    else:
+        told = "No file contradicts the archive. "
+    return (
+        f"{len(odd)} files have a copy in another class's folder. {told}"
+        "The labels are used as published, so that results stay comparable."
+    )
+
+
+def candidates(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
+    """file, seen, copies: candidates for wrong labels among the tumour-free files, with the number of their copies."""
+    table = dataset_audit.candidates()
+    group = facts.twins.set_index("file")["group"]
+    sizes = facts.twins["group"].value_counts()
+    table["copies"] = table["file"].map(group).map(sizes).fillna(1).astype(int)
+    return table[table["file"].isin(frame["file"])].reset_index(drop=True)
+
+
+def candidates_said(table: pd.DataFrame) -> str:
+    """How many files the candidates stand for."""
+    if table.empty:
+        return "The phantoms have none."
+    return (
+        f"{len(table)} pictures of {table['copies'].sum()} files. **No radiologist has seen them**: they are what a layman "
+        "notices when he looks through all tumour-free pictures, and some may be harmless. They stay as they are labelled."
+    )
+
+
+def sizes_said(shares: pd.Series, common: str) -> str:
+    """shares: share of each class's files (index `CLASSES`) that have the size `common`."""
+    tumours = shares.drop("notumor")
+    gap = tumours.min() - shares["notumor"]
+    return (
+        f"At least {tumours.min():.1%} of each tumour class but {shares['notumor']:.1%} of the images without a "
+        f"tumour are {common}. "
+    ) + (
+        "The size of the file nearly answers whether there is a tumour; chapter 18 measures how far that goes."
+        if gap > 0.5
+        else "The size is a hint, not an answer; chapter 18 measures how far it goes."
+    )
+
+
+def patients_said(frame: pd.DataFrame, facts: dataset_audit.Audit, known: np.ndarray) -> str:
+    """Of how few patients a single test part is, and of which files (known (N,) bool) no patient is known."""
+    parts = facts.patients[(facts.patients["protocol"] == "patients") & (facts.patients["part"] == "test")]
+    few = parts[parts["patients"] > 0].sort_values("patients").iloc[0]
+    unknown = frame.loc[~known, "label"].map(dict(enumerate(CLASSES))).value_counts()
+    said = (
+        f"The test part of a single 80/10/10 split has {few['patients']} patients of {few['class']}: too few for a "
+        "narrow interval. That is why results with patients apart are given over five folds, in which each image is "
+        "tested once. "
+    )
+    if unknown.empty:
+        return said + "Every phantom's patient is known."
+    names = ", ".join(f"{n:,} {name} files" for name, n in unknown.items())
+    return said + (
+        f"No patient is known of {names}; different pictures among these may still be of one patient, so even this "
+        "split is optimistic for them."
+    )
+
+
+def patient_table(facts: dataset_audit.Audit) -> pd.DataFrame:
+    """A class a row: files and known patients in each part of the patient-grouped split."""
+    parts = facts.patients[facts.patients["protocol"] == "patients"]
+    wide = parts.assign(text=parts["files"].map("{:,}".format) + " of " + parts["patients"].astype(str))
+    wide = wide.pivot(index="class", columns="part", values="text").reindex(columns=list(splits.PARTS))
+    return wide.rename_axis("Class").reset_index()
+
+
+def beside_bars(facts: dataset_audit.Audit, each: int = 3) -> tuple[list[list[str]], list[list[str]]]:
+    """Files of the pairs drawn just above and just below the bars, `each` pairs a line, and the words over them."""
+    seen = looked_at(facts).groupby(["patients", "side"], sort=False).head(each)
+    files = seen[["left", "right"]].to_numpy().tolist()
+    words = [(f"{r.side}: {r.similarity:.3f}", f"patients {r.patients}") for r in seen.itertuples()]
+    return tuple(
+        [list(itertools.chain(*pairs[k : k + each])) for k in range(0, len(pairs), each)]
+        for pairs in (files, words)
+    )
+
+
+def identical(frame: pd.DataFrame) -> pd.DataFrame:
+    """Contents that several files share byte for byte, by where these stand."""
+    same = dataset_audit.copies(frame)
+    within = same["training"].gt(0).map({True: "within Training", False: "within Testing"})
+    where = within.mask(same["training"].gt(0) & same["testing"].gt(0), "across Training and Testing")
+    return (
+        same.groupby(where.rename("Where"))
+        .agg(Contents=("files", "size"), Files=("files", "sum"))
+        .reset_index()
+    )
+
+
+def outside(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Per class: the share that has the most common size, the number of sizes, shares of colour modes; and that size."""
+    size = frame["width"].astype(str) + "×" + frame["height"].astype(str)
+    common = size.mode()[0]
+    by_class = frame.assign(size=size, common=size == common).groupby("label")
+    modes = pd.crosstab(frame["label"], frame["mode"], normalize="index").add_prefix("mode ")
+    table = pd.DataFrame({common: by_class["common"].mean(), "Different sizes": by_class["size"].nunique()})
+    return table.join(modes).set_axis(CLASSES).rename_axis("Class"), common
+
+
+def outside_text(table: pd.DataFrame) -> pd.DataFrame:
+    """`outside` for readers."""
+    shares = [c for c in table if c != "Different sizes"]
+    return table.assign(**{c: table[c].map("{:.1%}".format) for c in shares}).reset_index()
+
+
+def patient_known(frame: pd.DataFrame, facts: dataset_audit.Audit, phantoms: bool) -> pd.Series:
+    """Files (N,) bool whose patient is known: those that show a slice of the archive; of phantoms all."""
+    return frame["file"].isin(facts.slices["file"]) | phantoms
+
+
+def patient_sizes(dataset: Any, facts: dataset_audit.Audit, source: str) -> dict[str, np.ndarray]:
+    """Files of each known patient by class, most first. A file whose folder contradicts the archive is no patient of its class."""
+    frame = dataset.frame
+    patient = splits.load(DataSettings(source=source, protocol="patients"), dataset)["group"]
+    right = patient_known(frame, facts, source == "phantom") & ~frame["file"].isin(
+        dataset_audit.mislabelled(facts)["file"]
+    )
+    sizes = {
+        c: patient[right & (frame["label"] == k)].value_counts().to_numpy() for k, c in enumerate(CLASSES)
+    }
+    return {name: counts for name, counts in sizes.items() if len(counts)}

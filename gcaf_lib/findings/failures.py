@@ -1,0 +1,329 @@
+"""Chapter 21: where a model fails, by patient, source, size, view and copy."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import splits
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import clustered, dataset_audit
+from gcaf_lib.evaluation.worth import Worth
+from gcaf_lib.findings import borders, words
+from gcaf_lib.settings import DataSettings
+
+SHARES = ("lowest third", "middle third", "highest third")
+
+
+def cases(
+    records: Sequence[Any],
+    dataset: Any,
+    images: pd.DataFrame,
+    facts: dataset_audit.Audit,
+    clusters: np.ndarray,
+) -> pd.DataFrame:
+    """One row a test image and run: run, seed, row, file, label, predicted, right, confidence, margin, group,
+    twin (group of copies), source, area, symmetry, and p_<class>."""
+    source = "phantom" if dataset.banner else "mri"
+    twin = splits.load(DataSettings(source=source, protocol="twins"), dataset)["group"].to_numpy()
+    parts = []
+    for r in records:
+        probs, rows = r.probabilities(), r.rows()
+        ordered = np.sort(probs, axis=1)
+        part = pd.DataFrame(
+            {
+                "run": r.key,
+                "seed": r.seed,
+                "row": rows,
+                "label": r.labels(),
+                "predicted": probs.argmax(1),
+                "confidence": ordered[:, -1],
+                "margin": ordered[:, -1] - ordered[:, -2],
+            }
+        )
+        names = r.settings.data.classes
+        parts.append(part.assign(**{f"p_{c}": probs[:, k] for k, c in enumerate(names)}))
+    out = pd.concat(parts, ignore_index=True)
+    out["right"] = out["label"] == out["predicted"]
+    out["file"] = dataset.frame["file"].to_numpy()[out["row"]]
+    out["group"], out["twin"] = clusters[out["row"]], twin[out["row"]]
+    for name in ("area", "symmetry"):
+        out[name] = images[name].to_numpy()[out["row"]]
+    out["source"] = sources(dataset, facts)[out["row"]]
+    out["wrong"] = (~out["right"]).astype(float)
+    return out
+
+
+def sources(dataset: Any, facts: dataset_audit.Audit) -> np.ndarray:
+    """Where each file (N,) comes from, as far as it was found out: `audit.SOURCES`, or "phantom"."""
+    if dataset.banner:
+        return np.full(len(dataset.frame), "phantom", dtype=object)
+    flag = dataset.frame["file"].map(facts.slices.set_index("file")["mirrored"])
+    return np.select([flag == 1, flag == 0], dataset_audit.SOURCES[:2], dataset_audit.SOURCES[2]).astype(
+        object
+    )
+
+
+def rates(frame: pd.DataFrame, column: str, order: Sequence[Any] | None = None) -> pd.DataFrame:
+    """label, mean, low, high, n, groups of the error rate by a column, patient groups drawn whole."""
+    known = frame[frame[column].notna()]
+    out = clustered.by(known, [column], "wrong").rename(columns={column: "label"})
+    if order is not None:
+        out = out.set_index("label").reindex([o for o in order if o in set(out["label"])]).reset_index()
+    return out
+
+
+def thirds(values: pd.Series, words: Sequence[str] = SHARES) -> pd.Series:
+    """Which third each value lies in, in words; NaN stays unknown (None)."""
+    edges = np.nanquantile(values, [1 / 3, 2 / 3])
+    number = np.searchsorted(edges, values.to_numpy(float))
+    out = pd.Series(np.asarray(words, dtype=object)[np.minimum(number, 2)], index=values.index)
+    return out.where(values.notna(), None)
+
+
+def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300, seed: int = 0) -> pd.DataFrame:
+    """groups, errors, low, high: share of all errors in the share of groups with most of them.
+
+    low and high: 95 % of draws in which as many errors fall on images at random, whatever their patient.
+    Groups without errors count as well. Without any error the frame has no rows.
+    """
+    wrong, code = np.asarray(wrong, float), pd.factorize(np.asarray(groups))[0]
+    if not wrong.sum():
+        return pd.DataFrame(columns=["groups", "errors", "low", "high", "chance"])
+
+    def curve(values: np.ndarray) -> np.ndarray:
+        count = np.sort(np.bincount(code, weights=values))[::-1]
+        return np.r_[0, np.cumsum(count) / count.sum()]
+
+    own, rng = curve(wrong), np.random.default_rng(seed)
+    chance = np.stack([curve(rng.permutation(wrong)) for _ in range(draws)])
+    low, high = np.quantile(chance, [0.025, 0.975], axis=0)
+    x = np.arange(len(own)) / (len(own) - 1)
+    return pd.DataFrame({"groups": x, "errors": own, "low": low, "high": high, "chance": chance.mean(0)})
+
+
+def copies(frame: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of copies of one picture that one run judged: run, twin, group, same (answer), both (answers right).
+
+    Copies are identical, near-identical or mirrored files: what differs between them is no medicine. Within a
+    set of copies the first is paired with each other one.
+    """
+    first = frame.drop_duplicates(["run", "twin"])
+    pairs = first.merge(frame.drop(first.index), on=["run", "twin"], suffixes=("_first", ""))
+    same, both = pairs["predicted"] == pairs["predicted_first"], pairs["right"] & pairs["right_first"]
+    return pairs[["run", "twin"]].assign(
+        group=pairs["group_first"], same=same.astype(float), both=both.astype(float)
+    )
+
+
+def confusions(frame: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Kinds of error, most frequent first: True class, Named, Errors, Share, Mean confidence."""
+    wrong = frame[~frame["right"]]
+    by = wrong.groupby(["label", "predicted"])
+    out = pd.DataFrame({"Errors": by.size(), "Mean confidence": by["confidence"].mean()}).reset_index()
+    out = out.sort_values("Errors", ascending=False, ignore_index=True)
+    names = [CLASS_NAMES[c] for c in classes]
+    return pd.DataFrame(
+        {
+            "True class": [names[k] for k in out["label"]],
+            "Named": [names[k] for k in out["predicted"]],
+            "Errors": out["Errors"],
+            "Share of all errors": [f"{v:.1%}" for v in out["Errors"] / max(len(wrong), 1)],
+            "Mean confidence": out["Mean confidence"].round(3),
+        }
+    )
+
+
+# --- the chapter's tables and sentences, in its order ---
+
+
+def used(cases: pd.DataFrame, records: Sequence[Any], right: Worth) -> str:
+    """Which runs the page looks at, and how many of their answers are wrong; right: their accuracy."""
+    split = records[0].settings.data.protocol
+    apart = split == "patients"
+    where = (
+        "with patients apart" if apart else f"on the `{split}` split, as there is none with patients apart"
+    )
+    return (
+        f"Used here: {words.plural(len(records), 'run')} {where}. {int(cases['wrong'].sum()):,} of {len(cases):,} answers on "
+        f"{cases['row'].nunique():,} images are wrong; of all images {1 - right.value:.1%} ({1 - right.high:.1%} to "
+        f"{1 - right.low:.1%}, patient groups drawn whole)."
+    )
+
+
+def of_tumours(cases: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """The cases of a tumour class."""
+    return cases[cases["label"].map(lambda k: classes[k] != "notumor")]
+
+
+def by_patient(tumour: pd.DataFrame) -> pd.DataFrame:
+    """Patient groups (index): answers, wrong ones, images, and the label of most of them."""
+    frame = tumour.groupby("group").agg(
+        answers=("wrong", "size"), wrong=("wrong", "sum"), images=("row", "nunique")
+    )
+    return frame.assign(label=tumour.groupby("group")["label"].agg(lambda s: s.mode().iloc[0]))
+
+
+def concentration(tumour: pd.DataFrame) -> pd.DataFrame:
+    """`spread` of the images' errors in all runs over their patient groups."""
+    each = tumour.groupby("row").agg(wrong=("wrong", "sum"), group=("group", "first"))
+    return spread(each["wrong"].to_numpy(), each["group"].to_numpy())
+
+
+def patients_said(by_group: pd.DataFrame, shares: pd.DataFrame) -> str:
+    """How few patients hold the errors; by_group: `by_patient`; shares: `concentration`."""
+    several = by_group["images"] >= 5
+    throughout = several & (by_group["wrong"] == by_group["answers"])
+    text = (
+        f"{len(by_group):,} groups hold the {by_group['images'].sum():,} tumour images; {(by_group['wrong'] == 0).mean():.0%} of them "
+        f"have no error at all, and {throughout.sum()} of the {several.sum()} with five images or more are wrong throughout. "
+    )
+    if shares.empty:
+        return text
+    tenth = shares.iloc[round(0.1 * (len(shares) - 1))]
+    return (
+        f"{text}The tenth of the groups with most errors holds {tenth.errors:.0%} of them; by chance it would be {tenth.chance:.0%} "
+        f"({tenth.low:.0%} to {tenth.high:.0%}): "
+    ) + (
+        "errors cluster in patients, so that images are no independent samples and intervals over images are too narrow."
+        if tenth.errors > tenth.high
+        else "no more than chance explains."
+    )
+
+
+def worst(by_group: pd.DataFrame, classes: Sequence[str], count: int = 10) -> pd.DataFrame:
+    """The patient groups with the most wrong answers, for readers."""
+    top = by_group.sort_values(["wrong", "images"], ascending=False).head(count).reset_index()
+    return pd.DataFrame(
+        {
+            "Group": [f"no. {g}" for g in top["group"]],
+            "Class": [CLASS_NAMES[classes[k]] for k in top["label"]],
+            "Images": top["images"],
+            "Wrong answers": top["wrong"].astype(int),
+            "Of": top["answers"],
+        }
+    )
+
+
+def rates_text(frame: pd.DataFrame, head: str) -> pd.DataFrame:
+    """`rates` for readers, after a column `class` where the frame has one."""
+    wrong = [words.span(*(100 * v), 1) for v in frame[["mean", "low", "high"]].to_numpy(float)]
+    first = {"Class": frame["class"]} if "class" in frame else {}
+    counts = {"Answers": frame["n"], "Patient groups": frame["groups"]}
+    return pd.DataFrame({**first, head: frame["label"], **counts, "Wrong (%)": wrong})
+
+
+def copies_said(pairs: pd.DataFrame) -> str:
+    """How often two copies of one picture get the same answer; pairs: `copies`."""
+    if pairs.empty:
+        return "No run judged two copies of one picture."
+    same = clustered.mean(pairs["same"], pairs["group"])
+    return (
+        f"**One picture, two files.** Pairs of copies (identical, nearly identical or mirrored) that one run judged: {len(pairs):,}. "
+        f"The model gives both the same answer in {same.value:.1%} ({same.low:.1%} to {same.high:.1%}): where it doesn't, "
+        "the mirror, the size or the compression of a file has changed its mind, or what little two nearly identical slices differ in."
+    )
+
+
+def by_size(tumour: pd.DataFrame) -> pd.DataFrame:
+    """`rates` by fifths of the tumour's share of the image, where the border is known."""
+    sized = tumour[tumour["area"].notna()]
+    cuts = np.quantile(sized["area"], [0.2, 0.4, 0.6, 0.8])
+    ranges = [f"{a:.1%} to {b:.1%}" for a, b in itertools.pairwise([0, *cuts, sized["area"].max()])]
+    fifth = np.asarray(ranges, dtype=object)[np.searchsorted(cuts, sized["area"])]
+    return rates(sized.assign(fifth=fifth), "fifth", ranges)
+
+
+def by_size_within(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """`rates` by thirds of the tumour's size within each class, with a column class."""
+    sized = tumour[tumour["area"].notna()]
+    found = []
+    for label, part in sized.groupby("label"):
+        third = part.assign(third=thirds(part["area"], borders.TERCILES))
+        found.append(rates(third, "third", borders.TERCILES).assign(**{"class": CLASS_NAMES[classes[label]]}))
+    return pd.concat(found, ignore_index=True)
+
+
+def sizes_said(within: pd.DataFrame) -> str:
+    """In which classes small or large tumours fail more often; within: `by_size_within`."""
+    said = []
+    for name, part in within.groupby("class", sort=False):
+        rate = part.set_index("label")
+        small, large = rate.loc[borders.TERCILES[0]], rate.loc[borders.TERCILES[2]]
+        word = (
+            "small ones fail more often"
+            if small.low > large.high
+            else "large ones fail more often"
+            if small.high < large.low
+            else "small and large not told apart"
+        )
+        said.append(f"{name.lower()}: {word}")
+    return f"Within the classes (comparing intervals, a cautious test): {'; '.join(said)}."
+
+
+def by_view(tumour: pd.DataFrame) -> pd.DataFrame:
+    """`rates` by thirds of the picture's mirror symmetry."""
+    return rates(tumour.assign(view=thirds(tumour["symmetry"])), "view", SHARES)
+
+
+def surest(cases: pd.DataFrame) -> pd.DataFrame:
+    """The wrong answers, the surest first, one an image."""
+    wrong = cases[~cases["right"]].sort_values("confidence", ascending=False, kind="stable")
+    return wrong.drop_duplicates("row")
+
+
+def surest_table(top: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Some of `surest` for readers."""
+    names = np.array([CLASS_NAMES[c] for c in classes])
+    return pd.DataFrame(
+        {
+            "File": top["file"],
+            "True class": names[top["label"]],
+            "Named": names[top["predicted"]],
+            "Confidence": top["confidence"].round(3),
+            "Source": top["source"],
+        }
+    ).reset_index(drop=True)
+
+
+def surest_said(wrong: pd.DataFrame, mislabelled: pd.DataFrame) -> str:
+    """How many mistakes were sure ones, and how many of those stand in the wrong folder; wrong: `surest`."""
+    sure = wrong[wrong["confidence"] > 0.9]
+    text = f"{len(sure):,} of the {len(wrong):,} misclassified images were misnamed with a confidence above 0.9 by at least one run"
+    if mislabelled.empty:
+        return text + "."
+    both = sure["file"].isin(mislabelled["file"]).sum()
+    return f"{text}; {both} of these are among the mislabelled files below."
+
+
+def mislabelled_table(bad: pd.DataFrame, cases: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Files whose folder contradicts the archive, with every answer given to them; bad: `dataset_audit.mislabelled`."""
+    named = cases["predicted"].map(lambda k: CLASS_NAMES[classes[k]])
+    answers = named.groupby(cases["file"]).agg(", ".join)
+    return pd.DataFrame(
+        {
+            "File": bad["file"],
+            "Folder": bad["here"].map(CLASS_NAMES),
+            "The archive": bad["class"].map(CLASS_NAMES),
+            "The model, tested on it": bad["file"].map(answers).fillna("not in a test part here"),
+        }
+    )
+
+
+def mislabelled_said(bad: pd.DataFrame, cases: pd.DataFrame, classes: Sequence[str]) -> str:
+    """How often the model sides with the archive against the folder."""
+    judged = cases[cases["file"].isin(bad["file"])]
+    if bad.empty:
+        return "No file of this data contradicts its archive."
+    if judged.empty:
+        return "None of them stands in the test parts used here."
+    truth = judged["file"].map(bad.set_index("file")["class"])
+    hits = (judged["predicted"].map(lambda k: classes[k]) == truth).sum()
+    return (
+        f"In {hits} of {len(judged)} answers on these files the model sides with the archive against the label it is scored by. "
+        "Too few images to move any score; enough to say that a score of 100 % would be an error."
+    )

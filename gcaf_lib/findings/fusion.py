@@ -1,0 +1,291 @@
+"""Chapter 11: the fusions of Table 4 opened up, that is, gradients of their weights, their sizes, and what the literal reading equals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import splits
+from gcaf_lib.evaluation import worth
+from gcaf_lib.findings import ablation
+from gcaf_lib.model import classifier
+from gcaf_lib.model.fusion import FUSIONS
+from gcaf_lib.model.gradients import weight_gradients
+from gcaf_lib.paper import published as paper
+from gcaf_lib.settings import ModelSettings
+from gcaf_lib.training import experiments
+
+FULL_MAPS = ((7, 7, 1280), (7, 7, 768))  # F1 and F2 of the paper's backbones (Eqs 4, 5)
+KINDS = {
+    "query": "queries",
+    "key": "keys",
+    "value": "values",
+    "join": "output of attention",
+    "gate": "gates",
+    "other": "tokens and norms",
+}
+REPAIRS = ("gcaf-sigmoid", "gcaf-split", "gcaf-token")
+_OPENED = 0.1  # gcaf-token's α where its attention is looked at: at α = 0 it is shut out by design
+_ROUNDING = 1e-5  # a gradient below this share of the layer's largest is rounding
+
+
+def streams(model: ModelSettings, image_size: int, images: np.ndarray, seed: int = 0) -> dict[str, list]:
+    """What the fusion layer of the built model is given for `images` (B, S, S, 3) in 0..255.
+
+    "vectors": [a, b] (B, d), the projected averages (Eq 6); "maps": [F1, F2] (B, h, w, C) (Eqs 4, 5).
+    """
+    built = classifier.build(model, image_size, seed=seed)
+    maps = list(classifier.cam_layers(built).values())
+    vectors = built.get_layer("fusion").input
+    wanted = [*vectors, *(built.get_layer(name).output for name in maps)]
+    out = [keras.ops.convert_to_numpy(v) for v in keras.Model(built.input, wanted)(images)]
+    return {"vectors": out[: len(vectors)], "maps": out[len(vectors) :]}
+
+
+def build(name: str, width: int, given: Mapping[str, Sequence[Any]], seed: int = 0):
+    """A fusion layer with its weights, and the inputs among `given` (`streams`) that it takes."""
+    keras.utils.set_random_seed(seed)
+    layer = FUSIONS[name](width, name="fusion")
+    inputs = list(given[layer.takes])
+    layer(inputs)
+    return layer, inputs
+
+
+def gradients(given: Mapping[str, Sequence[Any]], width: int, seed: int = 0) -> pd.DataFrame:
+    """One line a weight of each fusion: variant, weight, kind (`KINDS`), size, norm of its gradient, dead.
+
+    The gradient is that of a random weighted sum of the fused vector: where it is zero for such a sum, no
+    loss whatever can move the weight. dead: zero but for rounding. `gcaf-token` is looked at with its attention
+    let in (α = 0.1).
+    """
+    lines = []
+    for name in FUSIONS:
+        layer, inputs = build(name, width, given, seed)
+        if name == "gcaf-token":
+            layer.alpha_a.assign(_OPENED), layer.alpha_b.assign(_OPENED)
+        found = weight_gradients(layer, inputs, seed) if layer.trainable_weights else {}
+        largest = max((np.abs(g).max() for g in found.values()), default=0)
+        for path, gradient in found.items():
+            word = path.removeprefix("fusion/").split("/")[0]
+            kind = word.partition("_")[0]
+            lines.append(
+                {
+                    "variant": name,
+                    "weight": word,
+                    "kind": KINDS[kind if kind in KINDS else "other"],
+                    "size": gradient.size,
+                    "norm": float(np.linalg.norm(gradient)),
+                    "dead": bool(np.abs(gradient).max() <= _ROUNDING * largest),
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def gradient_table(found: pd.DataFrame) -> pd.DataFrame:
+    """`gradients` for readers: kinds of weights down, variants across, the norm over all weights of the kind."""
+    norm = found.assign(square=found["norm"] ** 2).groupby(["kind", "variant"])["square"].sum() ** 0.5
+    lines = []
+    for kind in KINDS.values():
+        line = {"Gradient of the": kind}
+        for name in FUSIONS:
+            value = norm.get((kind, name))
+            line[name] = (
+                "–"
+                if value is None
+                else "0"
+                if value == 0
+                else f"{value:.0f}"
+                if value >= 10
+                else f"{value:.2g}"
+            )
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def sizes(width: int, maps: Sequence[Sequence[int]], classes: int = 4, seed: int = 0) -> pd.DataFrame:
+    """One line a fusion (index): weights of projections, fusion and classifier, head (their sum), and dead ones.
+
+    width: d; maps: shapes (h, w, C) of F1 and F2. dead: as in `gradients`, for random inputs of these shapes.
+    """
+    rng = np.random.default_rng(seed)
+    given = {
+        "vectors": [rng.normal(size=(2, width)).astype("float32") for _ in maps],
+        "maps": [rng.normal(size=(2, *shape)).astype("float32") for shape in maps],
+    }
+    found = gradients(given, width, seed)
+    rows = {}
+    for name, kind in FUSIONS.items():
+        mine = found[found["variant"] == name]
+        # a Dense projection with bias for each stream; gcaf-token has its own
+        project = sum((shape[-1] + 1) * width for shape in maps) if kind.takes == "vectors" else 0
+        layer, inputs = build(name, width, given, seed)
+        last = (layer(inputs).shape[-1] + 1) * classes
+        fusion = layer.count_params()
+        rows[name] = {"projections": project, "fusion": fusion, "classifier": last,
+                      "head": project + fusion + last, "dead": mine.loc[mine["dead"], "size"].sum()}  # fmt: skip
+    return pd.DataFrame(rows).T.astype(int)
+
+
+def without_attention(layer: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """z of a `gcaf` layer computed without its queries and keys: c_{a←b} = W_V b, c_{b←a} = W_V a.
+
+    z = [g_a⊙a + (1-g_a)⊙W_V b; g_b⊙b + (1-g_b)⊙W_V a], gates as in Eqs 11 and 12.
+    """
+    out = []
+    for own, other, value, gate in (
+        (a, b, layer.value_b, layer.gate_a),
+        (b, a, layer.value_a, layer.gate_b),
+    ):
+        c = np.asarray(other, np.float64) @ keras.ops.convert_to_numpy(value.kernel)
+        kernel, bias = (keras.ops.convert_to_numpy(w) for w in (gate.kernel, gate.bias))
+        g = 1 / (1 + np.exp(-(np.concatenate([own, c], -1) @ kernel + bias)))
+        out.append(g * own + (1 - g) * c)
+    return np.concatenate(out, -1)
+
+
+def as_concatenation(layer: Any, kernel: np.ndarray) -> np.ndarray:
+    """The classifier on [a; b] that equals a classifier `kernel` (2d, K) on the z of a `cross` layer.
+
+    z = [a + W_V b; b + W_V a] is linear in [a; b], so its kernel is folded into the classifier's.
+    """
+    top, bottom = np.split(np.asarray(kernel, np.float64), 2)
+    value_a, value_b = (keras.ops.convert_to_numpy(v.kernel) for v in (layer.value_a, layer.value_b))
+    return np.concatenate([top + value_a @ bottom, bottom + value_b @ top])
+
+
+def learns(found: pd.DataFrame) -> str:
+    """Which weights of which fusion get no gradient, and which repairs have none such; found: `gradients`."""
+    dead = found[found["dead"]].groupby("variant", sort=False)["weight"].agg(", ".join)
+    alive = [f"`{name}`" for name in REPAIRS if name not in dead]
+    without = (
+        "Without a gradient: " + "; ".join(f"in `{name}` {which}" for name, which in dead.items()) + ". "
+    )
+    return (without if len(dead) else "Every weight has a gradient. ") + (
+        f"Every weight learns in {', '.join(alive)}." if alive else "No repair works."
+    )
+
+
+def without_keys(given: Mapping[str, Sequence[Any]], width: int) -> dict[str, float]:
+    """Largest relative differences: `gcaf` to itself without queries and keys, `cross` to the `concat` made from it."""
+    a, b = given["vectors"]
+    layer, _ = build("gcaf", width, given)
+    z = np.asarray(layer([a, b]))
+    linear, _ = build("cross", width, given)
+    kernel = np.random.default_rng(1).normal(size=(2 * width, 4))
+    logits = np.asarray(linear([a, b])) @ kernel
+    folded = np.concatenate([a, b], axis=-1) @ as_concatenation(linear, kernel)
+    pairs = {"gcaf": (z, without_attention(layer, a, b)), "cross": (logits, folded)}
+    return {name: float(np.abs(one - two).max() / np.abs(one).max()) for name, (one, two) in pairs.items()}
+
+
+def compared(off: Mapping[str, float]) -> str:
+    """What the four rows of Table 4 compare under the literal reading; off: `without_keys`."""
+    rows = paper.table(4)["Fusion Strategy"]
+    concat, gate, cross, best = (paper.published("Table 4", row, "accuracy") for row in rows)
+    word = {
+        name: "the same up to rounding" if gap < _ROUNDING else "not the same" for name, gap in off.items()
+    }
+    return (
+        f"`gcaf` with and without queries and keys: {word['gcaf']} (largest difference {off['gcaf']:.0e} of the largest value). "
+        f"`cross` and the `concat` made from it: {word['cross']} ({off['cross']:.0e}).\n\n"
+        "So, under the literal reading, Table 4 compares a linear fusion, a gated one, the linear one again with more weights, and a gated "
+        f"one with value maps. The step from {concat:g} % to {cross:g} %, for which the paper gives the credit to attention, is a step "
+        f"between two forms of one family of functions; the step from {gate:g} % to {best:g} % adds value maps and a second gate, "
+        "not attention. Where the gains are real they come from somewhere else: another course of training (the same function written "
+        "with more weights is trained differently), another selection, chance, or a reading of the equations that the text does not give."
+    )
+
+
+def sizes_table(here: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
+    """`sizes` under this page's profile beside those at full size, for readers."""
+    heads = {"head": "Head", "fusion": "of it fusion", "dead": "dead"}
+    ours, theirs = (frame[list(heads)].rename(columns=heads) for frame in (here, full))
+    ours, theirs = (
+        ours.rename(columns={"Head": "Head, this page"}),
+        theirs.rename(columns={"Head": "Head, full size"}),
+    )
+    theirs = theirs.rename(
+        columns={"of it fusion": "of it fusion ", "dead": "dead "}
+    )  # a head stands once in a table
+    return ours.join(theirs).rename_axis("Variant").reset_index()
+
+
+def sizes_said(full: pd.DataFrame) -> str:
+    """How many of the proposed fusion's weights are dead at full size, and which heads are smallest and largest."""
+    lost, head = full.loc["gcaf"], full["head"]
+    largest = " and ".join(f"`{name}`" for name in full.index[head == head.max()])
+    return (
+        f"At full size {lost['dead']:,} of the proposed fusion's {lost['fusion']:,} weights ({lost['dead'] / lost['fusion']:.0%}) "
+        f"are dead. They cost memory and time and change nothing. The smallest head is that of `{head.idxmin()}` ({head.min():,} "
+        f"weights), the largest that of {largest} ({head.max():,}), so the rows of Table 4 differ in size as well as in kind."
+    )
+
+
+# --- what the runs of Table 4 say ---
+
+NAMES = {
+    row.label: row.overrides.get("model.fusion", "gcaf") for row in experiments.experiment("table-4").rows
+}
+CAVEAT = {
+    "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
+    "patients.",
+    "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights "
+    "are the same at any size; the differences need not be.",
+}
+
+
+def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
+    """`cross` minus `concat`, which compute the same functions: measured on the same images, and in the paper."""
+    rows = {name: row for row, name in NAMES.items()}
+    pair = [found.get(rows[name], ()) for name in ("cross", "concat")]
+    gap = worth.difference(*pair, splits.clusters(dataset)) if all(pair) else {}
+    theirs = np.subtract(
+        *(paper.published("Table 4", rows[name], "accuracy") for name in ("cross", "concat"))
+    )
+    said = f"`cross` minus `concat`, which compute the same functions: {ablation.signed(theirs)} points in the paper; here "
+    if not gap:
+        return said + "they are not both trained."
+    value, low, high = (
+        ablation.signed(100 * v) for v in (gap["accuracy"].value, gap["accuracy"].low, gap["accuracy"].high)
+    )
+    equal = gap["accuracy"].low <= 0 <= gap["accuracy"].high
+    return f"{said}{value} ({low} to {high}), " + (
+        "not told from 0, as the algebra leads one to expect."
+        if equal
+        else "told from 0: what differs is the course of training, or its chance."
+    )
+
+
+def repaired(frame: pd.DataFrame) -> str:
+    """Whether attention that can learn is measured to be better than the literal reading; frame: of `ablation.measure`."""
+    part = ablation.others(frame)
+    part = part[part["row"].map(NAMES).isin(REPAIRS) & (part["pairs"] > 0)]
+    if part.empty:
+        return "No fusion whose attention can learn has been trained."
+    better = ablation.sides(part)[1]
+    if better.empty:
+        tried = ", ".join(f"`{NAMES[row]}`" for row in part["row"])
+        return f"Attention that can learn ({tried}) is not shown to be better than the literal reading, in which it can't."
+    return f"Attention that can learn is better than the literal reading in {ablation.listed(better, NAMES)}."
+
+
+def norm_cost(frame: pd.DataFrame) -> str:
+    """What the LayerNorm behind the projections does to the accuracy; frame: `ablation.measure("projection-norm", …)`."""
+    line = ablation.others(frame).iloc[0]
+    if not line["pairs"]:
+        return "The model with LayerNorm is not trained yet under this profile: `gcaf sweep projection-norm` does it."
+    side = (
+        "not told from 0"
+        if not ablation.separated(line)
+        else "a loss beyond the interval"
+        if line["difference"] < 0
+        else "a gain beyond the interval"
+    )
+    return (
+        f"With LayerNorm minus without, in points of accuracy on the same images: {ablation.difference_text(line)}, {side} "
+        f"({'one run' if line['pairs'] == 1 else f'{line.pairs:.0f} seeds'} of each)."
+    )

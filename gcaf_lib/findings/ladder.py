@@ -1,0 +1,277 @@
+"""The ladder's rows: the model's records and the floors on one scale, with intervals over patients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import splits
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import worth
+from gcaf_lib.findings import words
+from gcaf_lib.settings import CLASSES, PROTOCOLS
+from gcaf_lib.training import experiments
+
+MODEL = "Proposed model"
+GROUPED = ("twins", "patients")  # splits whose parts share no copy of a picture
+FLOOR_NAMES = {
+    "1nn": "1-NN on pixels",
+    "1nn-mirror": "1-NN, mirror-aware",
+    "size": "file size and mode",
+    "border": "image border",
+    "masked": "tumour masked out",
+}
+
+
+def ladder_records(chapter: Any, train: Sequence[str] = ()) -> dict[str, list[Any]]:
+    """Records of the experiment "ladder" by protocol; of `train`'s protocols that have none one run is made."""
+    found = chapter.records("ladder")
+    for label, chosen in experiments.experiment("ladder").settings(chapter.profile, chapter.overrides):
+        if label in train and label not in found:
+            from gcaf_lib.training.train import get
+
+            found[label] = [get(chosen, 0, profile=chapter.profile)]
+    return {protocol: found[protocol] for protocol in PROTOCOLS if protocol in found}
+
+
+SCORES = {"accuracy": ("accuracy", "low", "high"), "macro_f1": ("macro_f1", "f1_low", "f1_high")}
+BY_PICTURE = {
+    "accuracy": ("picture", "picture_low", "picture_high"),
+    "macro_f1": ("picture_f1", "picture_f1_low", "picture_f1_high"),
+}
+COLUMNS = [name for scores in (SCORES, BY_PICTURE) for three in scores.values() for name in three]
+
+
+def pooled(
+    records: Sequence[Any],
+    clusters: np.ndarray,
+    pictures: np.ndarray | None = None,
+    keep: Sequence[str] | None = None,
+) -> dict[str, float | int]:
+    """`COLUMNS` (accuracy and macro-F1 with intervals, by image and by picture), seeds, folds, images of some runs.
+
+    What `worth.row` says, so that the digits are the scorecard's. clusters (N,): patient groups. pictures (N,):
+    `worth.pictures`, for the columns `picture…` (NaN without). keep: only test images of these classes are judged.
+    """
+    out: dict[str, float | int] = dict.fromkeys(COLUMNS, np.nan)
+    for names, weights in ((SCORES, None), (BY_PICTURE, pictures)):
+        if names is SCORES or pictures is not None:
+            found = worth.row(records, clusters, list(names), keep=keep, pictures=weights)
+            for metric, three in names.items():
+                out |= dict(zip(three, (found[metric].value, found[metric].low, found[metric].high)))
+    answers = worth.of_records(records, keep)
+    rows = np.concatenate([fold.rows for one in answers for fold in one])
+    return out | {"seeds": len(answers), "folds": len(answers[0]), "images": len(np.unique(rows))}
+
+
+def rows(
+    records: dict[str, list[Any]], floors: pd.DataFrame, clusters: np.ndarray, pictures: np.ndarray
+) -> pd.DataFrame:
+    """method, kind, protocol, and `pooled`'s columns: floors on every rung, the model where it has records.
+
+    On `patients` the floors are those of the five folds, as the model's runs are.
+    """
+    kept = floors[floors["protocol"] != "patients"].replace({"protocol": {splits.FIVEFOLD: "patients"}})
+    out = kept.assign(
+        method=kept["floor"].map(FLOOR_NAMES),
+        kind="floor",
+        images=kept["n"],
+        folds=np.where(kept["protocol"] == "patients", splits.FOLDS, 1),
+    )
+    rows = [
+        {"method": MODEL, "kind": "model", "protocol": protocol, **pooled(group, clusters, pictures)}
+        for protocol, group in records.items()
+    ]
+    columns = ["method", "kind", "protocol", *COLUMNS, "seeds", "folds", "images"]
+    return pd.concat([pd.DataFrame(rows), out], ignore_index=True).reindex(columns=columns)
+
+
+def wide(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
+    """A reader's table of `rows`: methods down, protocols across, `band`s in the cells.
+
+    Beside each split that keeps copies together (`GROUPED`) stands the score that weighs each picture 1.
+    """
+    out = {}
+    for protocol in PROTOCOLS:
+        part = frame[frame["protocol"] == protocol].set_index("method")
+        for names, word in ((SCORES, ""), (BY_PICTURE, ", by picture")):
+            if names is SCORES or protocol in GROUPED:
+                cells = part[list(names[metric])].to_numpy(float)
+                out[protocol + word] = pd.Series(
+                    [words.band(*row) for row in cells], part.index, dtype=object
+                )
+    table = pd.DataFrame(out, list(dict.fromkeys(frame["method"])), dtype=object).fillna("no run yet")
+    return table.rename_axis("Method").reset_index()
+
+
+def wide_exposure(shares: pd.DataFrame) -> pd.DataFrame:
+    """A reader's table of `data.exposure.read`: splits down; test images, share with a copy (of all and by class) and with
+    another slice of the same patient in training."""
+    whole = shares[shares["class"] == "all"].set_index("protocol")
+    out = pd.DataFrame({"Test images": whole["images"], "A copy": whole["with_copy"].map("{:.1%}".format)})
+    for name in CLASSES:
+        own = shares[shares["class"] == name].set_index("protocol")["with_copy"]
+        out[f"A copy, {CLASS_NAMES[name].lower()}"] = own.map("{:.1%}".format)
+    out["Same patient"] = whole["with_patient"].map("{:.1%}".format)
+    return out.reindex([p for p in splits.MANIFESTS if p in out.index]).rename_axis("Split").reset_index()
+
+
+def beside_others(
+    frame: pd.DataFrame, tracks: pd.DataFrame, three: Mapping[str, float] | None
+) -> pd.DataFrame:
+    """Method, what it sees, accuracy, source: this book's scores with patients apart, to stand below others'.
+
+    frame: `rows`; tracks: `hints.table`; three: `pooled` of the three-class runs, or None.
+    """
+    lines = [("Proposed model, three classes, here", "image", "no run yet under this profile", "this book")]
+    if three is not None:
+        seeds = f"{three['seeds']} seed{'' if three['seeds'] == 1 else 's'}"
+        made = f"this book, {seeds}, {three['folds']} of {splits.FOLDS} folds"
+        lines = [(*lines[0][:2], words.band(three["accuracy"], three["low"], three["high"]), made)]
+    model = frame[(frame["kind"] == "model") & (frame["protocol"] == "patients")]
+    lines += [
+        ("Proposed model, four classes, here", "image", words.band(r.accuracy, r.low, r.high), "this book")
+        for r in model.itertuples()
+    ]
+    floors = tracks[(tracks["track"] == "three classes") & (tracks["protocol"] == splits.FIVEFOLD)]
+    lines += [
+        (
+            FLOOR_NAMES[r.floor] + ", here",
+            "image",
+            words.band(r.accuracy, r.low, r.high),
+            "this book, 5 folds",
+        )
+        for r in floors.itertuples()
+        if r.floor in ("1nn-mirror", "masked")
+    ]
+    return pd.DataFrame(lines, columns=["Method", "Sees", "Accuracy (%)", "Source"])
+
+
+# --- chapter 18: the same model with and without a hint ---
+
+PAPER_NETWORKS = {
+    "demo": " These are phantoms: they show the mechanism, not its size in patients.",
+    "cpu": " These are miniature networks on small images; how high the paper's networks, under the profile `paper`, stand on "
+    "each rung is not measured here. The floors are the same for both.",
+}
+
+
+def falls(frame: pd.DataFrame, published: float | None) -> str:
+    """What falls from the random split to patients apart, from `rows`. published: the paper's accuracy, or None."""
+    score = frame.set_index(["method", "protocol"])
+    near = FLOOR_NAMES["1nn-mirror"]
+    random, apart = score.loc[(near, "paper")], score.loc[(near, "patients")]
+    text = (
+        f"On the random split 1-NN, without a network, is right on {random.accuracy:.1%} of the test images (interval "
+        f"{random.low:.1%} to {random.high:.1%}). "
+    )
+    if published is not None:
+        text += f"The paper's {published:.2%} lies {words.where(published, random.low, random.high)} that interval. "
+    text += (
+        f"With patients apart it is right on {apart.accuracy:.1%} ({apart.low:.1%} to {apart.high:.1%}): "
+        f"{100 * (random.accuracy - apart.accuracy):.1f} points of its score hang on pictures and patients that training has "
+        "seen, and a little on the smaller training part of five folds."
+    )
+    lines = [text]
+    if {"paper", "patients"} <= set(frame.loc[frame["kind"] == "model", "protocol"]):
+        a, b = score.loc[(MODEL, "paper")], score.loc[(MODEL, "patients")]
+        drop = 100 * (a.accuracy - b.accuracy)
+        lines.append(
+            f"The model goes from {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}) to {b.accuracy:.1%} ({b.low:.1%} to "
+            f"{b.high:.1%}), {abs(drop):.1f} points {'less' if drop > 0 else 'more'}, "
+            + (
+                "and the intervals do not overlap. "
+                if b.high < a.low or a.high < b.low
+                else "but the intervals overlap. "
+            )
+            + f"With patients apart it is {100 * (b.accuracy - apart.accuracy):+.1f} points from 1-NN; on the random split it is "
+            f"{100 * (a.accuracy - random.accuracy):+.1f}."
+        )
+    missing = [p for p in PROTOCOLS if p not in set(frame.loc[frame["kind"] == "model", "protocol"])]
+    if missing:
+        lines.append(
+            f"No run of the model under this profile yet on: {', '.join(missing)}. Its line leaves them out."
+        )
+    return "\n\n".join(lines)
+
+
+def by_picture(frame: pd.DataFrame) -> str:
+    """What weighing each picture 1 changes with patients apart, for the model where it was run and for 1-NN."""
+    said = []
+    for method, name in ((MODEL, "the model"), (FLOOR_NAMES["1nn-mirror"], "mirror-aware 1-NN")):
+        found = frame[(frame["method"] == method) & (frame["protocol"] == "patients")]
+        if len(found) and np.isfinite(found.iloc[0]["picture"]):
+            r = found.iloc[0]
+            said.append(
+                f"{name} is right on {r.accuracy:.1%} of the files and {r.picture:.1%} of the pictures "
+                f"({r.picture_low:.1%} to {r.picture_high:.1%})"
+            )
+    if not said:
+        return "No score by picture is known here."
+    return (
+        "*By picture*: a picture that the dataset holds many times is one picture, so each counts as one, with the share of its "
+        "copies answered rightly. With patients apart " + "; ".join(said) + "."
+    )
+
+
+def copies_left(shares: pd.DataFrame) -> str:
+    """What `data.exposure.read` finds on the splits that keep copies together."""
+    whole = shares[shares["class"] == "all"].set_index("protocol")
+    said = []
+    for protocol in [p for p in (*GROUPED, splits.FIVEFOLD) if p in whole.index]:
+        line = shares[(shares["protocol"] == protocol) & (shares["class"] != "all")]
+        worst = line.loc[line["with_copy"].idxmax()]
+        share = whole.loc[protocol, "with_copy"]
+        said.append(
+            f"on `{protocol}` it finds no test image with a copy in training"
+            if not share
+            else f"on `{protocol}` it still finds a copy in training for {share:.1%} of the test images (most often among "
+            f"{worst['class']}: {worst['with_copy']:.1%})"
+        )
+    return (
+        "The instrument that made no split says: "
+        + "; ".join(said)
+        + ". It has errors of its own: it takes some pictures that are only alike for copies, and misses some copies."
+    )
+
+
+def runs(frame: pd.DataFrame, floors: pd.DataFrame) -> str:
+    """Seeds, folds and images behind the model's rungs, and how wide a single split with patients apart would be."""
+    runs = "; ".join(
+        f"{r.protocol}: {words.plural(r.seeds, 'seed')}"
+        + (f" on {r.folds:.0f} of {splits.FOLDS} folds" if r.protocol == "patients" else "")
+        + f", {r.images:,.0f} test images"
+        for r in frame[frame["kind"] == "model"].itertuples()
+    )
+    single = floors[(floors["floor"] == "1nn-mirror") & (floors["protocol"] == "patients")].iloc[0]
+    return (
+        (f"Runs of the model: {runs}. " if runs else "The model has not been run under this profile. ")
+        + "A score of several seeds is their mean; of several folds, that of all folds' answers together; the interval draws all "
+        "answers to a patient's images together. A single 80/10/10 split with patients apart is too small to tell much: there "
+        f"mirror-aware 1-NN has {words.band(single.accuracy, single.low, single.high)} %."
+    )
+
+
+def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
+    """The model with patients apart beside the paper's figure and beside 1-NN."""
+    score = frame.set_index(["method", "protocol"])
+    if (MODEL, "patients") not in score.index:
+        return "Without runs on `patients` nothing is concluded about the model itself." + PAPER_NETWORKS.get(
+            profile, ""
+        )
+    b, near = score.loc[(MODEL, "patients")], score.loc[(FLOOR_NAMES["1nn-mirror"], "patients")]
+    text = f"With patients apart the model measured here has {words.band(b.accuracy, b.low, b.high)} %"
+    if published is not None:
+        text += f"; the published {published:.2%}, of another split and another model, lies {words.where(published, b.low, b.high)} that interval"
+    gap = 100 * (b.accuracy - near.accuracy)
+    text += f". That is {gap:+.1f} points from mirror-aware 1-NN: " + (
+        "it has learnt something that is not memory."
+        if b.low > near.high
+        else "better, but the intervals overlap, so the difference may be chance."
+        if gap > 0
+        else "no better than repeating the label of the nearest picture."
+    )
+    return text + PAPER_NETWORKS.get(profile, "")

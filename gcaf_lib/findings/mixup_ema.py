@@ -1,0 +1,364 @@
+"""Table 5 as a two-by-two design: Mixup on or off, EMA on or off, and what each factor does.
+
+Every run holds its predictions with raw and with averaged weights. A run without EMA has raw weights only. The
+average never feeds back into training, so a run with EMA is also, by its raw weights, a run without: up to the
+first reduction of the rate and the epoch that is kept, which follow the weights that are reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import splits
+from gcaf_lib.display.style import ACCENT, MUTED, OURS, PAPER, Drawing, drawing, legend_below, quiet, styled
+from gcaf_lib.evaluation import intervals, worth
+from gcaf_lib.findings import ablation, performance, training
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper import verdicts
+from gcaf_lib.training import experiments
+
+PLACE, EXPERIMENT = "Table 5", "table-5"
+METRICS = ("accuracy", "macro_f1", "ece", "nll")
+COLUMNS = ["contrast", "metric", "value", "sd", "low", "high", "n", "published"]
+
+
+def cells() -> dict[tuple[bool, bool], str]:
+    """(Mixup, EMA) to the row's label in Table 5."""
+    rows = experiments.experiment(EXPERIMENT).settings("paper")
+    return {(s.training.mixup > 0, s.training.ema > 0): label for label, s in rows}
+
+
+# contrast to weights of the cells (Mixup, EMA): each is a difference, or the mean of two differences
+CONTRASTS: dict[str, dict[tuple[bool, bool], float]] = {
+    "Mixup, without EMA": {(True, False): 1, (False, False): -1},
+    "Mixup, with EMA": {(True, True): 1, (False, True): -1},
+    "Mixup, mean of both": {
+        (True, False): 0.5,
+        (False, False): -0.5,
+        (True, True): 0.5,
+        (False, True): -0.5,
+    },
+    "EMA, without Mixup": {(False, True): 1, (False, False): -1},
+    "EMA, with Mixup": {(True, True): 1, (True, False): -1},
+    "EMA, mean of both": {
+        (False, True): 0.5,
+        (False, False): -0.5,
+        (True, True): 0.5,
+        (True, False): -0.5,
+    },
+    "Interaction": {(True, True): 1, (True, False): -1, (False, True): -1, (False, False): 1},
+}
+
+
+def _samples(
+    records: Sequence[Any], which: str, groups: np.ndarray, metrics: Sequence[str]
+) -> dict[str, worth.Sample]:
+    """Metric to the values and draws of some runs with `ema` or `raw` weights."""
+    return worth.samples(worth.of_records(records, which=which), groups, metrics)
+
+
+def _mixed(parts: Sequence[tuple[float, worth.Sample]]) -> worth.Sample:
+    """The weighted sum of samples over the same seeds and the same draws."""
+    return worth.Sample(
+        np.sum([w * one.values for w, one in parts], axis=0),
+        np.sum([w * one.draws for w, one in parts], axis=0),
+    )
+
+
+def _line(contrast: str, metric: str, one: worth.Sample | None, published: float) -> tuple:
+    found = ablation.NONE if one is None else worth.summed(metric, one, least=-np.inf)
+    return contrast, metric, found.value, found.sd, found.low, found.high, found.n, published
+
+
+def _published(weights: Mapping[tuple[bool, bool], float], metric: str) -> float:
+    total = 0.0
+    for cell, weight in weights.items():
+        figure = paper.find(PLACE, cells()[cell], metric)
+        if not figure:
+            return np.nan
+        total += weight * figure[0].fraction
+    return total
+
+
+def effects(
+    found: Mapping[str, Sequence[Any]], dataset: Any, metrics: Sequence[str] = METRICS
+) -> pd.DataFrame:
+    """Every contrast of the design (`COLUMNS`; fractions), over the seeds that all its cells have.
+
+    Reported weights: averaged where EMA is on. Intervals: `evaluation.worth`'s, of the mean over seeds, the same
+    images drawn for all cells. Lines that lack a run have n = 0. Two more contrasts compare averaged and
+    raw weights of the same runs.
+    """
+    groups, names, lines = splits.clusters(dataset), cells(), []
+    by = {cell: {r.seed: r for r in found.get(label, ())} for cell, label in names.items()}
+    for contrast, weights in CONTRASTS.items():
+        seeds = sorted(set.intersection(*(set(by[cell]) for cell in weights)))
+        taken = {c: _samples([by[c][s] for s in seeds], "ema", groups, metrics) for c in weights if seeds}
+        for metric in metrics:
+            one = _mixed([(w, taken[cell][metric]) for cell, w in weights.items()]) if seeds else None
+            lines.append(_line(contrast, metric, one, _published(weights, metric)))
+    for mixup in (False, True):
+        contrast = f"Averaged − raw weights, same runs, {'with' if mixup else 'without'} Mixup"
+        runs = list(by[mixup, True].values())
+        both = [_samples(runs, which, groups, metrics) for which in ("ema", "raw")] if runs else []
+        for metric in metrics:
+            one = both[0][metric] - both[1][metric] if both else None
+            lines.append(_line(contrast, metric, one, np.nan))
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`effects` for readers: one line a contrast, `value (low to high) [the paper's]` for each metric."""
+    lines = []
+    for contrast, part in frame.groupby("contrast", sort=False):
+        line: dict[str, Any] = {"Effect of": contrast, "n": int(part["n"].iloc[0])}
+        for r in part.itertuples():
+            scale, decimals = (100, 2) if r.metric == "accuracy" else (1, 4)
+            text = "–"
+            if r.n:
+                value, low, high = (ablation.signed(v * scale, decimals) for v in (r.value, r.low, r.high))
+                text = f"{value} ({low} to {high})"
+            if np.isfinite(r.published):
+                text += f" [{ablation.signed(r.published * scale, 2 if scale == 100 else 3)}]"
+            line[performance.metric_name(r.metric) + (" (points)" if scale == 100 else "")] = text
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def weights(found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """One line a row and kind of weights, mean ± sd over seeds: raw everywhere, averaged where EMA is on."""
+    lines = []
+    for (_, ema), label in cells().items():
+        records = found.get(label, ())
+        for which in ("raw", "ema") if ema else ("raw",):
+            line: dict[str, Any] = {
+                "Row": label,
+                "Weights": {"raw": "raw", "ema": "averaged"}[which],
+                "n": len(records),
+            }
+            for metric in metrics:
+                scale, decimals = (100, 2) if metric == "accuracy" else (1, 4)
+                values = [
+                    intervals.bootstrap(
+                        r.labels(), r.probabilities("test", which), metric, intervals.IMAGES, 1
+                    ).value
+                    for r in records
+                ]
+                head = performance.metric_name(metric) + (" (%)" if scale == 100 else "")
+                spread = f" ± {scale * np.std(values, ddof=1):.{decimals}f}" if len(values) > 1 else ""
+                line[head] = f"{scale * np.mean(values):.{decimals}f}{spread}" if values else ablation.ABSENT
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def same_course(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """A run with EMA beside the run without, same Mixup and seed: do they go through the same raw weights?
+
+    mixup, seed; epochs of stage 1 that both have, and how many of them agree in training loss and in the raw
+    weights' validation loss to six digits; kept_without, kept_with (epochs kept, by stage); images, answers (of
+    the raw weights, that differ), largest (difference of a probability).
+    """
+    names, lines = cells(), []
+    columns = ["loss", "val_loss_raw"]
+    for mixup in (False, True):
+        pair = [{r.seed: r for r in found.get(names[mixup, ema], ())} for ema in (False, True)]
+        for seed in sorted(set(pair[0]) & set(pair[1])):
+            runs = [side[seed] for side in pair]
+            a, b = (r.history[r.history["stage"] == 1][columns].to_numpy() for r in runs)
+            both = min(len(a), len(b))
+            p, q = (r.probabilities("test", "raw") for r in runs)
+            lines.append(
+                {
+                    "mixup": mixup,
+                    "seed": seed,
+                    "epochs": both,
+                    "agree": int(np.isclose(a[:both], b[:both], rtol=1e-6, atol=0).all(axis=1).sum()),
+                    "kept_without": [s["best_epoch"] for s in runs[0].info["stages"]],
+                    "kept_with": [s["best_epoch"] for s in runs[1].info["stages"]],
+                    "images": len(p),
+                    "answers": int((p.argmax(1) != q.argmax(1)).sum()),
+                    "largest": float(np.abs(p - q).max()),
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def course_text(frame: pd.DataFrame) -> str:
+    """`same_course` as a list; empty where there is no pair."""
+    out = []
+    for r in frame.itertuples():
+        text = f"{'With' if r.mixup else 'Without'} Mixup, seed {r.seed}: in stage 1 "
+        text += (
+            f"the losses of the two runs agree in all {r.epochs} epochs, to the last digit kept; "
+            if r.agree == r.epochs
+            else f"the losses agree in {r.agree} of {r.epochs} epochs only; "
+        )
+        kept = [" and ".join(map(str, k)) for k in (r.kept_without, r.kept_with)]
+        text += (
+            f"both kept epochs {kept[0]} of the stages"
+            if kept[0] == kept[1]
+            else f"kept were epochs {kept[0]} of the stages without EMA, {kept[1]} with it"
+        )
+        text += (
+            f"; the raw weights give the same answers on all {r.images} test images."
+            if not r.answers
+            else f"; the raw weights handed over differ in their answer on {r.answers} of {r.images} test images."
+        )
+        out.append(f"- {text}")
+    return "\n".join(out)
+
+
+def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
+    """One line a row and stage: β, steps up to the kept epoch, and the share of the start left in the average there.
+
+    images: size of the training part, which gives the steps an epoch.
+    """
+    lines = []
+    for row, records in found.items():
+        chosen = records[0].settings.training
+        steps = images // min(chosen.batch_size, images)
+        kept = pd.concat([training.kept(r) for r in records])
+        for stage, part in kept.groupby("stage"):
+            ends = sorted(int(e) * steps for e in part["best_epoch"])
+            left = [100 * training.remaining(chosen.ema, n) for n in (ends[-1], ends[0])]
+            lines.append(
+                {
+                    "Row": row,
+                    "Stage": int(stage),
+                    "n": len(records),
+                    "β": f"{chosen.ema:g}",
+                    "Steps": _span(ends, 0),
+                    "Of the start remains (%)": _span(left, 1),
+                }
+            )
+    nothing = {"Row": ablation.ABSENT} | dict.fromkeys(
+        ("Stage", "n", "β", "Steps", "Of the start remains (%)"), "–"
+    )
+    return pd.DataFrame(lines or [nothing])
+
+
+def _span(values: Sequence[float], decimals: int) -> str:
+    low, high = (f"{v:,.{decimals}f}" for v in (values[0], values[-1]))
+    return low if low == high else f"{low} to {high}"
+
+
+def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """What the runs say of the paper's three claims about Table 5, as a list; claims without runs say so.
+
+    effects_: of `effects`; rows: of `ablation.measure("table-5", …)`.
+    """
+    known, out = effects_.set_index(["contrast", "metric"]), []
+    for factor, contrasts in (
+        ("Mixup alone", ["Mixup, without EMA"]),
+        ("EMA alone", ["EMA, without Mixup"]),
+        ("Mixup added to EMA", ["Mixup, with EMA"]),
+        ("EMA added to Mixup", ["EMA, with Mixup"]),
+    ):
+        said = [
+            _word(known.loc[contrasts[0], metric], name, good)
+            for metric, name, good in (
+                ("accuracy", "accuracy", 1),
+                ("ece", "the ECE", -1),
+                ("nll", "the NLL", -1),
+            )
+        ]
+        none = not known.loc[contrasts[0], "accuracy"]["n"]
+        out.append(
+            f"{factor}: " + ("not both trained under this profile." if none else "; ".join(said) + ".")
+        )
+    trained = rows[rows["n"] > 0]
+    if trained["row"].nunique() > 1:
+        own = cells()[True, True]
+        for metric, name, best in (("accuracy", "accuracy", "idxmax"), ("ece", "ECE", "idxmin")):
+            part = trained[trained["metric"] == metric].set_index("row")
+            top = getattr(part["mean"], best)()
+            out.append(
+                f"Best {name} of the {len(part)} trained rows, told apart or not: {top} (n = {part.loc[top, 'n']})"
+                + (", as the paper has it." if top == own else f", where the paper has {own}.")
+            )
+    return "\n".join(f"- {line}" for line in out)
+
+
+def _word(line: pd.Series, name: str, good: int) -> str:
+    if not line["n"]:
+        return f"{name}: no runs"
+    scale, decimals = (100, 2) if name == "accuracy" else (1, 4)
+    value = ablation.signed(scale * line["value"], decimals)
+    text = f"{name} {value}{' points' if scale == 100 else ''}"
+    if line["low"] <= 0 <= line["high"]:
+        text += f", {verdicts.UNDECIDED}"
+    else:
+        better = np.sign(line["value"]) == good
+        text += f", {'an improvement' if better else 'a change for the worse'} beyond the interval"
+    if np.isfinite(line["published"]):
+        theirs = ablation.signed(scale * line["published"], 2 if scale == 100 else 3)
+        text += f" (the paper's {theirs} lies {verdicts.level(line['published'], line['low'], line['high'])})"
+    return text
+
+
+@styled
+def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = True) -> Drawing:
+    """Accuracy and ECE without and with Mixup: no EMA, averaged weights, raw weights of the runs with EMA.
+
+    Bars are 95 % intervals over patients; open marks are the paper's figures.
+    """
+    groups, names = splits.clusters(dataset), cells()
+    series = (
+        ("without EMA", False, "raw", MUTED, "s", -0.12),
+        ("EMA, raw weights", True, "raw", ACCENT, "^", 0.0),
+        ("EMA, averaged weights", True, "ema", OURS, "o", 0.12),
+    )
+    fig = drawing(height=3.3)
+    for ax, metric in zip(fig.subplots(1, 2), ("accuracy", "ece")):
+        scale = 100 if metric == "accuracy" else 1
+        for _, ema, which, colour, mark, shift in series:
+            x, y = [], []
+            for mixup in (False, True):
+                records = found.get(names[mixup, ema], ())
+                if records:
+                    one = worth.row(records, groups, [metric], which=which)[metric]
+                    ax.vlines(
+                        mixup + shift, scale * one.low, scale * one.high, color=colour, lw=3, alpha=0.35
+                    )
+                    x.append(mixup + shift)
+                    y.append(scale * one.value)
+            ax.plot(x, y, marker=mark, ls="-", lw=1.2, color=colour, ms=6)
+            if published and (which == "ema" or not ema):
+                theirs = [paper.find(PLACE, names[mixup, ema], metric)[0].fraction for mixup in (False, True)]
+                ax.plot(np.arange(2) + shift * 2.4, scale * np.array(theirs), ":", color=PAPER, lw=1, marker=mark,
+                        mfc="none", mec=PAPER, mew=1.4, ms=7)  # fmt: skip
+        ax.set_xticks([0, 1], ["without Mixup", "with Mixup"])
+        ax.set_xlim(-0.5, 1.5)
+        ax.set_title("Accuracy (%)" if metric == "accuracy" else "ECE (smaller is better)")
+        quiet(ax, "y")
+    marks = [(mark, colour, colour, name) for name, _, _, colour, mark, _ in series]
+    legend_below(fig, marks + ([("D", "none", PAPER, "the paper's (open)")] if published else []))
+    return fig
+
+
+CAVEAT = {
+    "demo": "These are phantoms and miniature networks, with a moving average that forgets faster than the paper's: they show the "
+    "mechanism, not its size in patients.",
+    "cpu": "These are miniature networks whose stages are shorter than the paper's and start from backbones that already know these "
+    "classes: there is less to regularise, and the average has less to smooth and more of its start in it.",
+}
+
+
+def leaves() -> str:
+    """What the average still holds of each stage's start under the paper's own settings."""
+    names = ("ema", "batch_size", "stage1_epochs", "stage2_epochs")
+    beta, batch, *epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)
+    steps = int(paper.published("Table 2", "Total", "training") // batch)
+    stages = "; ".join(
+        f"stage {k}: {n:.0f} epochs of {steps} steps leave {training.remaining(beta, int(n) * steps):.1%} of the start"
+        for k, n in enumerate(epochs, 1)
+    )
+    return (
+        f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}), {stages}. The start of stage 1 is a fusion and a classifier "
+        "drawn at random; that of stage 2 is where stage 1 ended. To hold 1 % or less after stage 2, $\\beta$ may be "
+        f"{0.01 ** (1 / (epochs[1] * steps - 1)):.4f} at most, within the range that the paper gives."
+    )

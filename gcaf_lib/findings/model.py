@@ -1,0 +1,183 @@
+"""Chapter 4: sizes of the model's parts, and the weights of its fusion that nothing can move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.model import classifier
+from gcaf_lib.model.fusion import FUSIONS
+from gcaf_lib.model.gradients import dead_weights
+from gcaf_lib.paper import published as paper
+
+ROUNDING = 1e-5  # a gradient, or a departure from linearity, below this share of the largest is rounding
+_HEAD = {"projections": "project_", "fusion": "fusion", "classifier": "logits"}
+_OPENED = 0.1  # gcaf-token's α after its first step: at α = 0 its attention is shut out by design
+
+
+def weights(layers: Iterable[Any]) -> int:
+    """Numbers in the weights of some layers."""
+    return sum(int(np.prod(w.shape)) for layer in layers for w in layer.weights)
+
+
+def sizes(models: Mapping[str, Any]) -> pd.DataFrame:
+    """Parts down (index), profiles across: input, feature maps (Eqs 4, 5), width d, and numbers of weights."""
+    columns = {}
+    for profile, model in models.items():
+        groups, side = classifier.parts(model), model.input.shape[1]
+        column: dict[str, Any] = {"input": f"{side}×{side}×3"}
+        for symbol, (key, layer) in zip(("F₁", "F₂"), classifier.cam_layers(model).items()):
+            column[f"{symbol}, {key}"] = "×".join(map(str, model.get_layer(layer).output.shape[1:]))
+        column["width d"] = model.get_layer("fusion").input[0].shape[-1]
+        column |= {f"weights, {key}": weights(group) for key, group in groups["backbones"].items()}
+        for part, start in _HEAD.items():
+            column[f"weights, {part}"] = weights(la for la in groups["head"] if la.name.startswith(start))
+        column["weights, whole model"] = classifier.parameters(model)["total"]
+        columns[profile] = column
+    return pd.DataFrame(columns).rename_axis("Part")
+
+
+def shares(size: pd.Series) -> str:
+    """Whose the weights are; size: one column of `sizes`."""
+    whole, fusion = size["weights, whole model"], size["weights, fusion"]
+    backbones = sum(n for part, n in size.items() if part.startswith("weights, ") and "-" in part)
+    return (
+        f"At full size the two backbones hold {backbones:,} of {whole:,} weights ({backbones / whole:.1%}). The fusion, which the "
+        f"paper is about, has {fusion:,} ({fusion / whole:.1%}). The paper gives no counts to compare with."
+    )
+
+
+def scrambled(names: Sequence[str], a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+    """What noise in every query and key weight changes: a line a fusion, with its attention weights' shape and range.
+
+    a, b (B, d): the two projected vectors. The change is the largest of the fused vector's entries.
+    """
+    lines = []
+    for name in names:
+        layer = FUSIONS[name](a.shape[1], name="fusion")
+        before = np.asarray(layer([a, b]))
+        for weight in layer.trainable_weights:
+            if "query" in weight.path or "key" in weight.path:
+                weight.assign(rng.normal(size=weight.shape))
+        seen, change = layer.inspect(a, b)["attention_a"], np.abs(np.asarray(layer([a, b])) - before).max()
+        shape = "×".join(map(str, seen.shape[1:]))
+        lines.append([name, shape, seen.min(), seen.max(), f"{change:.3f}" if change else "exactly 0"])
+    heads = [
+        "Fusion",
+        "Attention weights per image",
+        "Smallest",
+        "Largest",
+        "Change of z, queries and keys scrambled",
+    ]
+    return pd.DataFrame(lines, columns=heads)
+
+
+def gradients(vectors: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> dict[str, pd.DataFrame | None]:
+    """`dead_weights` of each fusion, rounding counted as dead; None: it has no weights.
+
+    vectors: [a, b] (B, d); maps: [F1, F2] (B, h, w, C). `gcaf-token` stands there twice: at its start, where its
+    attention is shut out, and with it let in.
+    """
+    found: dict[str, pd.DataFrame | None] = {}
+    for name, kind in FUSIONS.items():
+        layer = kind(vectors[0].shape[1], name="fusion")
+        given = {"vectors": list(vectors), "maps": list(maps)}[layer.takes]
+        layer(given)  # build
+        if name == "gcaf-token":
+            found["gcaf-token, first step"] = _dead(layer, given)
+            layer.alpha_a.assign(_OPENED), layer.alpha_b.assign(_OPENED)
+            name = "gcaf-token, later"
+        found[name] = _dead(layer, given) if layer.trainable_weights else None
+    return found
+
+
+def _dead(layer: Any, given: Any) -> pd.DataFrame:
+    found = dead_weights(layer, given)
+    return found.assign(dead=found["largest"] <= ROUNDING * found["largest"].max())
+
+
+def dead_counts(found: Mapping[str, pd.DataFrame | None]) -> pd.DataFrame:
+    """Numbers of weights of each of `gradients`' fusions (index): parameters, and dead of them."""
+    rows = {
+        name: (0, 0) if one is None else (one["size"].sum(), one.loc[one["dead"], "size"].sum())
+        for name, one in found.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["parameters", "dead"]).astype(int)
+
+
+def dead_table(literal: pd.DataFrame) -> pd.DataFrame:
+    """One fusion of `gradients` for readers."""
+    heads = {"weight": "Weight", "size": "Numbers", "largest": "Largest gradient", "dead": "Dead"}
+    return literal.assign(weight=literal["weight"].str.removeprefix("fusion/")).rename(columns=heads)
+
+
+def dead_said(found: Mapping[str, pd.DataFrame | None], full: Any) -> str:
+    """Which weights of the literal reading are dead, how many at full size (`full`: that fusion layer), and where none is."""
+    zero = found["gcaf"][found["gcaf"]["dead"]]
+    trace = zero["largest"].max() / found["gcaf"]["largest"].max() if len(zero) else 0
+    lost = sum(int(np.prod(w.shape)) for w in full.trainable_weights if "query" in w.path or "key" in w.path)
+    repairs = ("gcaf-sigmoid", "gcaf-split", "gcaf-token, later")
+    return (
+        f"Dead in the literal reading: {_code(sorted(zero['weight'].str.split('/').str[-2])) or 'none'} "
+        + (
+            f"(a trace of rounding: {trace:.0e} of the largest gradient)"
+            if trace
+            else "(their gradient is exactly 0)"
+        )
+        + f". At full size that is {lost:,} of the fusion's {full.count_params():,} weights ({lost / full.count_params():.0%}). "
+        f"Without dead weights: {_code(n for n in repairs if not found[n]['dead'].any()) or 'none of the repairs'}."
+    )
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def departure(f: Any, x: np.ndarray, y: np.ndarray) -> float:
+    """Departure of f from linearity, max |f(x + y) − f(x) − f(y) + f(0)| over max |f(x)|."""
+    return float(np.abs(f(x + y) - f(x) - f(y) + f(0 * x)).max() / np.abs(f(x)).max())
+
+
+def departure_said(bend: float) -> str:
+    """What `cross` without gates is, and the gain that the paper reports for it; bend: its `departure`."""
+    one = paper.published("Table 4", "Feature Concatenation", "accuracy")
+    two = paper.published("Table 4", "Cross-Attention (No Gating)", "accuracy")
+    return (
+        f"Departure from linearity, $f(x + y) - f(x) - f(y) + f(0)$, relative to the largest value: {bend:.0e}, so `cross` is "
+        f"{'linear, up to rounding' if bend < ROUNDING else 'not linear'}. The paper reports {one:g} % for concatenation and {two:g} % "
+        f"for cross-attention without gates, a gain of {two - one:.2f} points. Under the literal reading attention can't be its cause: "
+        "what remains is another way of training the same functions, another test set, chance, or a reading that the text does not give."
+    )
+
+
+def unfrozen(models: Mapping[str, Any], share: float) -> pd.DataFrame:
+    """What the top `share` of each backbone's layers comes to: a line a profile and backbone. Sets the models to stage 2."""
+    lines = []
+    for profile, model in models.items():
+        names = classifier.unfreeze(model, share)
+        for key, group in classifier.parts(model)["backbones"].items():
+            top = group[-classifier.backbones.top(len(group), share) :]
+            trained = [layer for layer in group if layer.name in names[key]]
+            norms = sum(type(layer).__name__ == "BatchNormalization" for layer in top)
+            part = f"{weights(trained) / weights(group):.0%}"
+            lines.append([profile, key, len(group), len(top), norms, len(trained), weights(trained), part])
+    heads = [
+        "Profile",
+        "Backbone",
+        "Layers",
+        "In the top share",
+        "of these BatchNorm",
+        "Layers trained",
+        "Weights trained",
+    ]
+    return pd.DataFrame(lines, columns=[*heads, "of the backbone"])
+
+
+def unfrozen_layers(model: Any, share: float) -> pd.DataFrame:
+    """Layers with weights that stage 2 trains, from the lowest to the top of each backbone: type, output, parameters."""
+    names = [name for group in classifier.unfreeze(model, share).values() for name in group]
+    known = classifier.describe(model).set_index("layer").loc[names, ["type", "output", "parameters"]]
+    return known.rename_axis("Layer").rename(columns=str.capitalize)

@@ -1,0 +1,323 @@
+"""What run records say about results: metrics over seeds beside the paper's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import splits
+from gcaf_lib.display import tables
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import calibration, intervals, metrics, worth
+from gcaf_lib.paper import attainability, verdicts
+from gcaf_lib.paper import published as paper
+
+_NAMES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "kappa": "Cohen's κ",
+    "mcc": "Matthews correlation",
+    "ece": "ECE",
+    "brier": "Brier score",
+    "nll": "Negative log-likelihood",
+}
+_KINDS = {
+    "auc": "ROC-AUC",
+    "ap": "average precision",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+}
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name for people: `auc_glioma` is "ROC-AUC, glioma"."""
+    if metric in _NAMES:
+        return _NAMES[metric]
+    first, _, rest = metric.partition("_")
+    if first in ("macro", "micro"):
+        return f"{first.capitalize()} {_KINDS.get(rest, rest)}"
+    kind = _KINDS.get(first, first)
+    return f"{kind[0].upper()}{kind[1:]}, {CLASS_NAMES.get(rest, rest).lower()}"
+
+
+def measured(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
+    """Metrics of the test part over seeds: index metric, columns mean, sd, n, low, high (fractions).
+
+    The interval is the cluster bootstrap's over patient groups (`evaluation.worth`).
+    """
+    return pd.DataFrame.from_dict(worth.row(records, splits.clusters(dataset)), orient="index").rename(
+        columns={"value": "mean"}
+    )
+
+
+def beside_published(
+    known: pd.DataFrame, figures: Sequence[paper.Figure], made: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One row a published figure: the paper's, ours (mean ± sd), the interval, and the verdict.
+
+    made: (profile, protocol) of `known`.
+    """
+    lines = []
+    for f in figures:
+        if f.metric not in known.index:
+            continue
+        row, scale = known.loc[f.metric], 100 if f.unit == "%" else 1
+        decimals = 2 if f.unit == "%" else 4
+        spread = f" ± {row['sd'] * scale:.{decimals}f}" if row["n"] > 1 else ""
+        interval = f"{row['low'] * scale:.{decimals}f} to {row['high'] * scale:.{decimals}f}"
+        half = 0.5 * 10.0**-f.decimals / scale
+        lines.append(
+            {
+                "Metric": metric_name(f.metric) + (" (%)" if f.unit == "%" else ""),
+                "The paper": f"{f.value:.{f.decimals}f}",
+                "Measured": f"{row['mean'] * scale:.{decimals}f}{spread}",
+                "95 % interval": interval if np.isfinite(row["low"]) else "–",
+                "The published figure lies": verdicts.level(f.fraction, row["low"], row["high"], half, made),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def hardest(known: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Which class has the smallest area here and in the paper (Section 5.5), of either kind of curve.
+
+    known: of `measured`.
+    """
+    said = []
+    for kind, word in (("auc", "ROC-AUC"), ("ap", "average precision")):
+        ours = {c: known.loc[f"{kind}_{c}", "mean"] for c in classes}
+        theirs = {c: paper.find("§5.5", metric=f"{kind}_{c}")[0] for c in classes}
+        here, there = min(ours, key=ours.get), min(theirs, key=lambda c: theirs[c].value)
+        figure = theirs[there]
+        said.append(
+            f"By {word} the hardest class here is {CLASS_NAMES[here].lower()} ({ours[here]:.4f}), in the paper "
+            f"{CLASS_NAMES[there].lower()} ({figure.value:.{figure.decimals}f})."
+        )
+    return " ".join(said)
+
+
+def class_report(records: Sequence[Any], which: str = "ema") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Precision, recall, F1 and support of each class and their macro mean: (mean, sd) over seeds."""
+    frames = [metrics.report(r.labels(), r.probabilities("test", which), _classes(r)) for r in records]
+    both = pd.concat(frames, keys=range(len(frames)))
+    return both.groupby(level=1, sort=False).mean(), both.groupby(level=1, sort=False).std(ddof=1)
+
+
+def class_report_text(mean: pd.DataFrame, sd: pd.DataFrame, published: dict) -> pd.DataFrame:
+    """The report in percent, `mean ± sd`, the paper's figure in square brackets where it gives one."""
+    lines = {}
+    for row in [r for r in mean.index if r in CLASS_NAMES or r == "macro avg"]:
+        cells = {}
+        for kind in ("precision", "recall", "f1"):
+            spread = "" if np.isnan(sd.loc[row, kind]) else f" ± {100 * sd.loc[row, kind]:.2f}"
+            theirs = published.get((row, kind))
+            cells[{"f1": "F1"}.get(kind, kind.capitalize()) + " (%)"] = (
+                f"{100 * mean.loc[row, kind]:.2f}{spread}"
+                + (f" [{theirs:.2f}]" if theirs is not None else "")
+            )
+        lines[CLASS_NAMES.get(row, "Macro mean")] = cells | {"Images": round(mean.loc[row, "support"])}
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("Class")
+
+
+def published_report() -> dict[tuple[str, str], float]:
+    """The paper's classification report in percent: (class or "macro avg", precision | recall | f1) to value."""
+    out = {}
+    for f in paper.find("§5.4"):
+        kind, _, name = f.metric.partition("_")
+        if kind in ("precision", "recall", "f1"):
+            out[name, kind] = f.value
+        elif f.metric == "macro_f1":
+            out["macro avg", "f1"] = f.value
+    return out
+
+
+def accuracy_intervals(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
+    """One row a seed: right answers, accuracy, Wilson's interval, and the cluster bootstrap's (percent)."""
+    groups = splits.clusters(dataset)
+    lines = []
+    for r in records:
+        labels, probs = r.labels(), r.probabilities()
+        right = int((labels == probs.argmax(1)).sum())
+        plain = intervals.wilson(right, len(labels))
+        grouped = worth.row([r], groups, ["accuracy"])["accuracy"]
+        lines.append(
+            {
+                "Seed": str(r.seed),
+                "Right": right,
+                "Of": len(labels),
+                "Accuracy (%)": f"{100 * plain.value:.2f}",
+                "Wilson 95 %": f"{100 * plain.low:.2f} to {100 * plain.high:.2f}",
+                "Cluster bootstrap 95 %": f"{100 * grouped.low:.2f} to {100 * grouped.high:.2f}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def errors_by_image(records: Sequence[Any]) -> pd.DataFrame:
+    """One row a test image: row in the dataset, label, number of seeds wrong, and the seeds asked.
+
+    Raises `ValueError` where the records don't share their test images.
+    """
+    rows = records[0].rows()
+    if any(not np.array_equal(r.rows(), rows) for r in records):
+        raise ValueError("the records have different test parts: compare runs of one split only")
+    wrong = sum((r.probabilities().argmax(1) != r.labels()).astype(int) for r in records)
+    return pd.DataFrame({"row": rows, "label": records[0].labels(), "wrong": wrong, "seeds": len(records)})
+
+
+def confused(records: Sequence[Any]) -> str:
+    """Which two classes are confused most often, and whether errors are the images' or the seeds'."""
+    classes = _classes(records[0])
+    total = sum(metrics.confusion(r.labels(), r.probabilities()) for r in records)
+    wrong, seeds = int(total.sum() - np.trace(total)), f"{len(records)} seed{'s' * (len(records) > 1)}"
+    text = f"Summed over {seeds}, {wrong:,} of {int(total.sum()):,} answers are wrong."
+    if not wrong:
+        return text
+    pairs = {(i, j): int(total[i, j] + total[j, i]) for i in range(len(classes)) for j in range(i)}
+    pair = max(pairs, key=pairs.get)
+    names = [classes[k] for k in pair]
+    agrees = (
+        "as in the paper"
+        if set(names) == {"glioma", "meningioma"}
+        else "where the paper names glioma and meningioma"
+    )
+    text += (
+        f" The pair most often confused is {' and '.join(CLASS_NAMES[n].lower() for n in names)} ({pairs[pair]:,} answers, "
+        f"{pairs[pair] / wrong:.0%} of the wrong ones), {agrees}."
+    )
+    if len(records) == 1:
+        return (
+            f"{text} This is a single run: which errors are the images' and which the seed's can't be told."
+        )
+    image = errors_by_image(records)
+    ever, often = int((image["wrong"] > 0).sum()), int((image["wrong"] == len(records)).sum())
+    return (
+        f"{text} Of {len(image):,} test images {ever:,} were wrong at least once and {often:,} with every seed: the latter are hard "
+        "for this model however its training falls out; the rest are the seeds' chance."
+    )
+
+
+def published_headline(mean: pd.DataFrame) -> str:
+    """What the paper's accuracy and recalls say by themselves; mean: our `class_report`."""
+    supports, accuracy = paper.supports(), paper.find("§5.4", metric="accuracy")[0]
+    n = sum(supports.values())
+    (right,) = attainability.counts(accuracy.value, accuracy.decimals, n, percent=True)
+    interval = intervals.wilson(right, n)
+    told = [
+        attainability.Reported(f.metric, f.value, f.decimals, f.unit == "%")
+        for f in paper.find("§5.4")
+        if f.metric == "accuracy" or f.metric.startswith("recall_")
+    ]
+    low, high = attainability.implied(supports, told, "recall_pituitary")
+    best = paper.published("§5.4", metric="recall_notumor")
+    ours = mean.loc[[c for c in supports if c in mean.index], "recall"].idxmax()
+    return (
+        f"The paper's {accuracy.value:.{accuracy.decimals}f} % can only be {right} right answers of {n}. Wilson's interval of that single "
+        f"result is {100 * interval.low:.1f} to {100 * interval.high:.1f} %: a rival model must lie well outside before one run can tell the two "
+        f"apart. With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f} %"
+        + (f" to {100 * high:.2f} %" if high - low > 5e-5 else "")
+        + f", which is {'above' if 100 * low > best else 'not above'} the {best:.2f} % of the no-tumour class that the paper calls the highest. "
+        f"Here the highest recall is that of {CLASS_NAMES[ours].lower()}. Whether the published figures can all be true together is asked in chapter 22."
+    )
+
+
+def calibrations(records: Sequence[Any]) -> pd.DataFrame:
+    """One row for raw and EMA weights, before and after temperature scaling; mean ± sd over seeds.
+
+    The temperature is fitted on the validation part of the same run and weights, never on test.
+    """
+    lines = []
+    for which in ("raw", "ema"):
+        collected: dict[str, list[dict[str, float]]] = {"as trained": [], "scaled": []}
+        for r in records:
+            t = calibration.temperature(r.labels("validation"), r.probabilities("validation", which))
+            probs = r.probabilities("test", which)
+            collected["as trained"].append(_calibration(r.labels(), probs) | {"temperature": 1.0})
+            scaled = _calibration(r.labels(), calibration.scale(probs, t))
+            collected["scaled"].append(scaled | {"temperature": t})
+        for state, values in collected.items():
+            frame = pd.DataFrame(values)
+            line = {"Weights": {"raw": "raw", "ema": "EMA"}[which], "Probabilities": state}
+            line |= {head: _mean_sd(frame[name], d) for name, (head, d) in _CALIBRATION.items()}
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+_CALIBRATION = {
+    "temperature": ("T", 2),
+    "ece": ("ECE", 4),
+    "mass": ("ECE, equal mass", 4),
+    "classwise": ("Class-wise ECE", 4),
+    "brier": ("Brier", 4),
+    "nll": ("NLL", 4),
+}
+
+
+def _mean_sd(values: pd.Series, decimals: int) -> str:
+    if len(values) > 1 and values.nunique() > 1:
+        return f"{values.mean():.{decimals}f} ± {values.std(ddof=1):.{decimals}f}"
+    return f"{values.mean():.{decimals}f}"
+
+
+def _calibration(labels: np.ndarray, probs: np.ndarray) -> dict[str, float]:
+    return {
+        "ece": calibration.ece(labels, probs),
+        "mass": calibration.ece(labels, probs, equal_mass=True),
+        "classwise": calibration.classwise_ece(labels, probs),
+        "brier": calibration.brier(labels, probs),
+        "nll": calibration.nll(labels, probs),
+    }
+
+
+def perfect_ece(probs: np.ndarray, draws: int = 1000, seed: int = 0) -> np.ndarray:
+    """ECE (draws,) that a perfectly calibrated model with these confidences would measure, by chance alone.
+
+    Each answer is right with the probability that its confidence states. The plain ECE of a finite sample
+    is above 0 even then: this is the yardstick for a measured value.
+    """
+    score = np.asarray(probs, np.float64).max(1)
+    hit = np.random.default_rng(seed).random((draws, len(score))) < score
+    order = np.argsort(number := calibration.bin_numbers(score, calibration.BINS, False), kind="stable")
+    starts = np.unique(number[order], return_index=True)[1]
+    gaps = np.add.reduceat((hit - score)[:, order], starts, axis=1)
+    return np.abs(gaps).sum(1) / len(score)
+
+
+def raw_beside_ema(records: Sequence[Any], wanted: Sequence[str]) -> pd.DataFrame:
+    """The same metrics of the test part with raw and with EMA weights, and their difference over seeds."""
+    found = {
+        which: [metrics.summary(r.labels(), r.probabilities("test", which), _classes(r)) for r in records]
+        for which in ("raw", "ema")
+    }
+    lines = []
+    for metric in wanted:
+        raw, averaged = (np.array([run[metric] for run in found[which]]) for which in ("raw", "ema"))
+        lines.append(
+            {
+                "Metric": metric_name(metric),
+                "Raw weights": tables.mean_sd(raw, 4),
+                "EMA weights": tables.mean_sd(averaged, 4),
+                "EMA − raw": tables.mean_sd(averaged - raw, 4),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _classes(record: Any) -> tuple[str, ...]:
+    return record.settings.data.classes
+
+
+def areas(known: pd.DataFrame, labels: np.ndarray, classes: Sequence[str]) -> str:
+    """The hardest classes, and what no skill would give; known: `measured`, labels (n,) of the test part."""
+    share = np.bincount(labels, minlength=len(classes)) / len(labels)
+    return (
+        f"{hardest(known, classes)} A ROC-AUC close to 1 is cheap in one-vs-rest: most of the others are easy negatives. A model without any "
+        f"skill would have an average precision equal to the share of the class ({share.min():.2f} to {share.max():.2f} here), against 0.5 "
+        "for the ROC-AUC."
+    )

@@ -1,0 +1,104 @@
+"""Chapter 10: answers of one run, how sure they are, and how wide its Grad-CAM maps spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display import tables
+from gcaf_lib.display.names import backbone_name
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import heatmaps
+
+SURE = 0.9
+
+
+def answers(record: Any, dataset: Any) -> pd.DataFrame:
+    """One row a test image of a run: row, file, label, predicted, right, confidence, and p_<class>."""
+    probs = record.probabilities()
+    frame = pd.DataFrame(
+        {
+            "row": record.rows(),
+            "file": dataset.frame["file"].to_numpy()[record.rows()],
+            "label": record.labels(),
+            "predicted": probs.argmax(1),
+            "right": probs.argmax(1) == record.labels(),
+            "confidence": probs.max(1),
+        }
+    )
+    return frame.assign(**{f"p_{c}": probs[:, k] for k, c in enumerate(record.settings.data.classes)})
+
+
+def drawn(answers: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Two right answers of each class (fewer where there are fewer), drawn at random."""
+    rng = np.random.default_rng(seed)
+    chosen = [
+        rng.permutation(np.flatnonzero(answers["right"] & (answers["label"] == k)))[:2]
+        for k in range(answers.columns.str.startswith("p_").sum())
+    ]
+    return answers.iloc[np.concatenate(chosen)]
+
+
+def mistakes(answers: pd.DataFrame, most: int = 8) -> pd.DataFrame:
+    """The wrong answers with the highest confidence, surest first."""
+    return answers[~answers["right"]].sort_values("confidence", ascending=False, kind="stable").head(most)
+
+
+def confidences(records: Sequence[Any]) -> str:
+    """Mean confidence of right and wrong answers over the seeds, and how many wrong ones were sure."""
+    lines = []
+    for r in records:
+        top, ok = r.probabilities().max(1), r.probabilities().argmax(1) == r.labels()
+        wrong = top[~ok].mean() if (~ok).any() else np.nan
+        lines.append((top[ok].mean(), wrong, float((~ok).sum()), float((top[~ok] > SURE).sum())))
+    right, wrong, errors, sure = zip(*lines)
+    return (
+        f"Mean confidence of right answers: {tables.mean_sd(right, 3)}; of wrong ones: {tables.mean_sd(wrong, 3)}. Wrong answers a seed: "
+        f"{tables.mean_sd(errors, 1)}, of which with a confidence above {SURE:g}: {tables.mean_sd(sure, 1)}."
+    )
+
+
+def cams(record: Any, answers: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The run's Grad-CAM maps (n, h, w) of some of its `answers`, by backbone."""
+    at = pd.Index(record.maps["rows"]).get_indexer(
+        answers["row"]
+    )  # a record keeps the maps of its whole test part
+    found = {name.removeprefix("cam_"): maps for name, maps in record.maps.items() if name.startswith("cam_")}
+    return {backbone_name(name): maps[at].astype(np.float32) for name, maps in found.items()}
+
+
+def titles(answers: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """What each answer names, and that it is wrong where it is."""
+    names = [CLASS_NAMES[classes[k]] for k in answers["predicted"]]
+    return [name if right else f"wrong:\n{name}" for name, right in zip(names, answers["right"])]
+
+
+def spreads(records: Sequence[Any]) -> pd.DataFrame:
+    """Share of the image in which the fused map exceeds half its maximum: a line a run, a column a predicted class."""
+    lines = []
+    for r in records:
+        own = {name: maps for name, maps in r.maps.items() if name.startswith("cam_")}
+        wide = pd.Series((heatmaps.fused(own, 32) > 0.5).mean((1, 2)))
+        lines.append(wide.groupby(r.maps["target"]).mean())
+    frame = pd.DataFrame(lines).reset_index(drop=True).sort_index(axis=1)
+    return frame.rename(columns=lambda k: CLASS_NAMES[records[0].settings.data.classes[int(k)]])
+
+
+def spreads_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`spreads` for readers."""
+    cells = [tables.mean_sd(frame[c], 1, 100) for c in frame]
+    return pd.DataFrame({"Predicted class": frame.columns, "Share of the image (%)": cells})
+
+
+def spreads_said(means: Mapping[str, float]) -> str:
+    """Whether maps of images without a tumour are the widest, as the paper says; means: of `spreads`, by class."""
+    order = pd.Series(means).sort_values()
+    agree = "agree" if order.index[-1] == CLASS_NAMES["notumor"] else "don't agree"
+    return (
+        f"Widest are the maps of {order.index[-1].lower()}, narrowest those of {order.index[0].lower()}: in this respect the runs {agree} "
+        "with the paper. Whether the maps point at the tumour is a matter of measurement, not of a few pictures: a later chapter takes the "
+        "recovered borders of all test images, and puts maps beside them that know nothing, such as one of the image's middle."
+    )

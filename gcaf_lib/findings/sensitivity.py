@@ -1,0 +1,206 @@
+"""Chapter 14: what the records of Table 8 say of each setting, and what the paper's figures can say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display import tables
+from gcaf_lib.evaluation import intervals
+from gcaf_lib.findings import ablation, training
+from gcaf_lib.model import losses
+from gcaf_lib.paper import attainability
+from gcaf_lib.paper import published as paper
+from gcaf_lib.settings import TrainingSettings
+from gcaf_lib.training import experiments
+
+PLACE = "Table 8"
+
+
+def published_span() -> str:
+    """How far the paper's figures of Table 8 move, beside the interval of its best one."""
+    told = paper.find(PLACE, metric="accuracy")
+    values, images = [f.value for f in told], int(paper.published("§5.1", metric="testing"))
+    best = max(values)
+    right = attainability.counts(best, told[0].decimals, images, percent=True)[0]
+    wilson = intervals.wilson(right, images)
+    low, high = 100 * wilson.low, 100 * wilson.high
+    others = sum(v < best for v in values)
+    return (
+        f"Table 8 goes from {min(values):.2f} to {best:.2f} %: {best - min(values):.2f} points, "
+        f"{(best - min(values)) / 100 * images:.1f} of {images} test images. Wilson's 95 % interval of {right} right of {images} goes from "
+        f"{low:.2f} to {high:.2f} % and holds {sum(low <= v <= high for v in values)} of the {len(told)} figures: that is what a second draw of "
+        "as many test images does to a single model. The interval takes images as independent, which slices of one patient are not; the honest one is wider. "
+        "A comparison on the *same* images can show smaller differences, but for it one must know how the settings' errors overlap, and over how many runs each "
+        f"figure is a mean; the paper says neither.\n\nAll {others} other figures are below the default. Had no setting any effect, and had the default not been "
+        f"chosen by looking at these figures, it would come out on top of {others + 1} settings with probability 1/{others + 1}."
+    )
+
+
+def panels(frame: pd.DataFrame, published: bool = True) -> tuple[pd.DataFrame, tuple[float, float] | None]:
+    """What `figures.sensitivity` draws of `ablation.measure`'s frame, and the default's interval (None: not trained)."""
+    part = frame[frame["metric"] == "accuracy"]
+    name = part["row"].str.split(" = ").str
+    short = {"Batch Size": "Batch size", "Label Smoothing ε": "Smoothing ε"}
+    part = part.assign(parameter=name[0].replace(short), value=name[2], measured=part["mean"])
+    own = part[part["reference"].astype(bool) & (part["n"] > 0)]
+    band = tuple(own[["low", "high"]].iloc[0]) if len(own) else None
+    return (part if published else part.assign(published=np.nan)), band
+
+
+def validation(found: Mapping[str, Sequence[Any]]) -> dict[str, dict[int, float]]:
+    """Row to seed to accuracy on the validation part."""
+    return {
+        row: {
+            r.seed: float((r.probabilities("validation").argmax(1) == r.labels("validation")).mean())
+            for r in runs
+        }
+        for row, runs in found.items()
+        if runs
+    }
+
+
+def moved(frame: pd.DataFrame) -> str:
+    """How far each setting moves the accuracy, a list; settings with one value trained are left out.
+
+    frame: of `ablation.measure("table-8", …)`.
+    """
+    lines = []
+    part = frame[(frame["metric"] == "accuracy") & (frame["n"] > 0)]
+    for name, seen in part.groupby(part["row"].str.split(" = ").str[0], sort=False):
+        if len(seen) < 2:
+            continue
+        mean = seen.set_index(seen["row"].str.split(" = ").str[1])["mean"]
+        theirs = [f.value for f in paper.find(PLACE) if f.row.rpartition(" ")[0] == name]
+        told = f"the paper has {max(theirs) - min(theirs):.2f}" if theirs else "the paper gives no figures"
+        lines.append(
+            f"- {name}: {100 * np.ptp(mean):.2f} points between the best value ({mean.idxmax()}) and the worst "
+            f"({mean.idxmin()}); {told}"
+        )
+    return "\n".join(lines)
+
+
+def chosen(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
+    """What choosing by the validation part, as Section 5.8 says, would have taken; where several are equal the default stays."""
+    known = validation(found)
+    default = set(frame.loc[frame["reference"].astype(bool), "row"])
+    taken = []
+    for _, rows in frame["row"].drop_duplicates().groupby(frame["row"].str.split(" = ").str[0], sort=False):
+        rows = [row for row in rows if row in known]
+        seeds = set.intersection(*(set(known[row]) for row in rows)) if len(rows) > 1 else set()
+        if seeds:
+            taken.append(max(rows, key=lambda row: (np.mean([known[row][s] for s in seeds]), row in default)))
+    if not taken:
+        return "Nothing can be chosen by the validation part: no setting has two values trained."
+    other = [row for row in taken if row not in default]
+    return (
+        f"Choosing by the validation part, as Section 5.8 says, would keep the default in {len(taken) - len(other)} of {len(taken)} "
+        f"settings{', and take ' + ', '.join(other) if other else ''}."
+    )
+
+
+def batch_steps(found: Mapping[str, Sequence[Any]], chosen: TrainingSettings, images: int) -> pd.DataFrame:
+    """Steps that each batch size takes on `images` training images, what they leave of the average's start, and scores."""
+    lines = []
+    sizes = [
+        row.label for row in experiments.experiment("table-8").rows if row.label.startswith("Batch Size")
+    ]
+    for size, runs in ((row.partition(" = ")[2], found.get(row, ())) for row in sizes):
+        first, second = (images // int(size) * n for n in (chosen.stage1_epochs, chosen.stage2_epochs))
+        line = {
+            "Batch size": int(size),
+            "Steps, stage 1": first,
+            "Steps, stage 2": second,
+            "Left of stage 2's start (%)": f"{100 * training.remaining(chosen.ema, second):.1f}",
+        }
+        for which, word in (("ema", "averaged"), ("raw", "raw")):
+            scores = [(r.probabilities("test", which).argmax(1) == r.labels()).mean() for r in runs]
+            line[f"Accuracy, {word} weights (%)"] = tables.mean_sd(scores, scale=100)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def constants(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
+    """Whether runs with different constants α differ by more than runs of the default that differ in the seed."""
+    rows = [row for row in found if row.startswith("Focal α = ") and row[10].isdigit()]
+    pairs = [
+        (p, q)
+        for one, other in combinations(rows, 2)
+        for p in found[one]
+        for q in found[other]
+        if p.seed == q.seed
+    ]
+    if not pairs:
+        return "No two constants have been trained under this profile yet."
+
+    def changed(p: Any, q: Any) -> float:
+        return float((p.probabilities().argmax(1) != q.probabilities().argmax(1)).mean())
+
+    ours, plain = [changed(*pair) for pair in pairs], [changed(*pair) for pair in combinations(main, 2)]
+    far = max(np.abs(p.probabilities() - q.probabilities()).max() for p, q in pairs)
+    text = (
+        f"In the trained models: two runs with different constants and the same seed give {min(ours):.1%} to {max(ours):.1%} of the test "
+        f"images a different class, and no probability differs by more than {far:.3f}. "
+    )
+    if max(ours) == 0:
+        return text + "The constants are one setting under three names."
+    if not plain:
+        return text + "Without a second seed of the default there is nothing to measure that by."
+    text += f"Two runs of the default with different seeds disagree on {min(plain):.1%} to {max(plain):.1%}. "
+    return text + (
+        "What is left of a difference is rounding, and Adam's ε in the first steps, magnified by training: no more than another seed does."
+        if max(ours) <= max(plain)
+        else "That is more than another seed does: where gradients are so small that Adam's ε counts beside them, the constant is not quite without effect."
+    )
+
+
+def calibration(frame: pd.DataFrame) -> str:
+    """Which values change the ECE beyond its interval."""
+    part = ablation.others(frame, "ece")
+    if not part["pairs"].any():
+        return "Nothing is said of the ECE: no other value has been trained."
+    hit = part[[ablation.separated(r) for _, r in part.iterrows()]]
+    return (
+        f"The ECE changes, with an interval that leaves 0 out, for {ablation.listed(hit)} (less is better)."
+        if len(hit)
+        else "No value changes the ECE with an interval that leaves 0 out."
+    )
+
+
+CAVEAT = {
+    "demo": "These are phantoms and miniature networks trained for minutes: the page shows the method.",
+    "cpu": "These are miniature networks on small images, trained for fewer epochs than Table 3 asks; which settings matter may differ at "
+    "full size. The arithmetic of the paper's figures, of the batch size and of α holds at any size.",
+}
+
+
+def table(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """`ablation.table` with the accuracy on the validation part, by which the paper says it chose."""
+    seen, out = validation(found), ablation.table(frame, first="Setting")
+    part = [tables.mean_sd(seen.get(row, {}).values(), scale=100) for row in out["Setting"]]
+    return out.assign(**{"Validation (%)": part})
+
+
+def adam_walk(alpha: float, steps: int = 200, rate: float = 3e-4) -> np.ndarray:
+    """Where Adam takes a weight vector along a fixed row of gradients times `alpha`."""
+    rng = np.random.default_rng(0)
+    weight, adam = keras.Variable(np.zeros(1000, "float32")), keras.optimizers.Adam(rate)
+    for _ in range(steps):
+        adam.apply([alpha * rng.normal(0.1, 1, 1000).astype("float32")], [weight])
+    return keras.ops.convert_to_numpy(weight)
+
+
+def walks_said(paths: Sequence[np.ndarray], counts: np.ndarray) -> str:
+    """How little a constant α changes Adam's way (`adam_walk`s), and what α of its own each class would get; counts: of training."""
+    off = max(np.abs(path - paths[0]).max() for path in paths)
+    weights = losses.class_weights(counts[counts > 0], "inverse-frequency")
+    return (
+        f"The weights moved by up to {np.abs(paths[0]).max():.3f}; the ends differ by {off:.0e} at most. Only an α of its own for each class "
+        f"can shift anything between classes. Inverse frequency gives {', '.join(f'{w:.2f}' for w in weights)}: the nearer these are to "
+        "each other, the less there is to balance."
+    )

@@ -1,0 +1,157 @@
+"""Chapter 18: the same model with and without a hint, and what hints tell by themselves."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import splits
+from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation.hints import TUMOURS
+from gcaf_lib.findings import ladder, words
+from gcaf_lib.settings import CLASSES
+
+SPLIT_NAMES = {"paper": "random split", "patients": "patients apart"}
+
+HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
+
+
+def with_without(
+    whole: Mapping[str, Sequence[Any]], changed: Mapping[str, Sequence[Any]], clusters: np.ndarray
+) -> tuple[pd.DataFrame, dict[tuple[str, str], worth.Worth | None]]:
+    """Each hint on each split: levels (protocol, name, label, accuracy, low, high, n, images), and paired differences.
+
+    whole: records as it is, by protocol; changed: records of the experiment "shortcuts", by row. Levels and
+    differences are of the runs whose seed and fold both have; the differences (without minus with; None where no pair
+    was run) are on the same images.
+    """
+    cells, gaps = [], {}
+    for protocol, split in SPLIT_NAMES.items():
+        for name, row in HINTS.items():
+            keep = TUMOURS if row == "three classes" else None
+            pair = worth.paired(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
+            found = worth.difference(pair[1], pair[0], clusters, keep=keep)
+            gaps[name, split] = found.get("accuracy")
+            for label, records in zip(("as it is", "taken away"), pair):
+                score = ladder.pooled(records, clusters, keep=keep) if records else {}
+                cells.append({"protocol": split, "name": name, "label": label, **score})
+    columns = ["protocol", "name", "label", *ladder.COLUMNS[:6], "seeds", "folds", "images"]
+    return pd.DataFrame(cells).reindex(columns=columns), gaps
+
+
+def wide_with_without(
+    compared: pd.DataFrame, gaps: Mapping[tuple[str, str], worth.Worth | None]
+) -> pd.DataFrame:
+    """A reader's table of `with_without`."""
+    lines = []
+    for (name, split), gap in gaps.items():
+        part = compared[(compared["name"] == name) & (compared["protocol"] == split)].set_index("label")
+        with_, without = part.loc["as it is"], part.loc["taken away"]
+        if gap is None:
+            lines.append((name, split, *["no pair of runs"] * 2, "–", "–", "–"))
+            continue
+        levels = [words.band(r.accuracy, r.low, r.high) for r in (with_, without)]
+        change = f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+        lines.append((name, split, *levels, change, str(gap.n), f"{with_.images:.0f}"))
+    heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Seeds", "Images"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+SPLITS = {"paper": "random split", splits.FIVEFOLD: "patients apart, 5 folds"}
+
+
+def _pick(rows: pd.DataFrame, floor: str, protocol: str = "paper") -> Any:
+    return next(rows[(rows["floor"] == floor) & (rows["protocol"] == protocol)].itertuples(), None)
+
+
+def _band(r: Any) -> str:
+    return words.band(r.accuracy, r.low, r.high)
+
+
+def always(labels: pd.Series) -> dict[str, float]:
+    """What saying always the same would give: four classes, tumour or not, three tumour classes."""
+    tumour = labels != CLASSES.index("notumor")
+    shares = {"four classes": labels, "tumour or not": tumour, "three classes": labels[tumour]}
+    return {task: one.value_counts(normalize=True).iloc[0] for task, one in shares.items()}
+
+
+def hint_table(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    """What logistic regression makes of the file's form, the border, and the image without its tumour; of `hints.read`."""
+    alone = ("size", "border", "masked")
+    chance, lines = always(labels), []
+    for task, rows, asked in (
+        ("four classes", floors, alone),
+        ("tumour or not", tracks[tracks["track"] == "tumour or not"], alone[:2]),
+        ("three classes", tracks[tracks["track"] == "three classes"], alone),
+    ):
+        for floor in asked:
+            line = {"Task": task.replace("three", "three tumour"), "Sees": ladder.FLOOR_NAMES[floor]}
+            line |= {name.capitalize(): _band(_pick(rows, floor, key)) for key, name in SPLITS.items()}
+            lines.append(line | {"Always the same": f"{100 * chance[task]:.1f}"})
+    return pd.DataFrame(lines)
+
+
+def re_encoded(floors: pd.DataFrame, again: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    """Floors before and after all files were encoded alike; again: the track "canonical"."""
+    alike, lines = f"{100 * always(labels)['four classes']:.1f} (all alike)", []
+    for floor, (key, name) in itertools.product(("size", "border", "1nn-mirror"), SPLITS.items()):
+        after = _pick(again, floor, key)
+        lines.append(
+            (
+                ladder.FLOOR_NAMES[floor],
+                name,
+                _band(_pick(floors, floor, key)),
+                _band(after) if after else alike,
+            )
+        )
+    return pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"])
+
+
+def hints(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) -> str:
+    """What size alone tells of tumour or not and of four classes, and what is left with the tumour masked out."""
+    presence, most = (
+        _pick(tracks[tracks["track"] == "tumour or not"], "size"),
+        always(labels)["tumour or not"],
+    )
+    four, blind = _pick(floors, "size"), _pick(floors, "masked", splits.FIVEFOLD)
+    return (
+        f"From the file's size and mode alone, without opening the image, {presence.accuracy:.1%} of the random split's test files "
+        f"are rightly told to hold a tumour or not ({presence.low:.1%} to {presence.high:.1%}; always saying the same would give "
+        f"{most:.1%}), and {four.accuracy:.1%} get the right one of four classes. "
+        + (
+            "Whether there is a tumour can be read off the file's header. "
+            if presence.low > max(0.9, most)
+            else "That is more than nothing, and no pixel was needed. "
+            if presence.low > most
+            else "That is no more than always saying the same. "
+        )
+        + f"With the tumour masked out {blind.accuracy:.1%} of all images are still right with patients apart "
+        f"({blind.low:.1%} to {blind.high:.1%}). Part of that is honest anatomy: the view and the place tell "
+        "something of the tumour that is expected there. But none of it is the tumour."
+    )
+
+
+def taken_away(gaps: Mapping[tuple[str, str], worth.Worth | None]) -> str:
+    """(what, split) to the paired difference without minus with the hint, as a list; None: not both run."""
+    lines = []
+    for (name, split), one in gaps.items():
+        if one is None:
+            lines.append(f"{name}, {split}: no pair of runs under this profile, so nothing is said")
+            continue
+        word = words.change(
+            one, "a fall", "a rise", "no difference that these images and patients would show"
+        )
+        lines.append(f"{name}, {split}: {words.points(one)}, {words.plural(one.n, 'seed')}: {word}")
+    ones = [one for one in gaps.values() if one is not None and one.n == 1]
+    return (
+        "What changes when the hint is taken away, on the same test images (95 % interval of the difference, patients drawn "
+        "whole):\n\n"
+        + "\n".join(f"- {line}" for line in lines)
+        + "\n\nA fall would mean that the model leaned on the hint. No fall does not mean that it could not: with copies in "
+        "training (chapter 17) it has an easier way to be right."
+        + (" Where there is one seed, the chance of training is not in the interval." if ones else "")
+    )

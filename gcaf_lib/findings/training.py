@@ -1,0 +1,239 @@
+"""Chapter 6: what run records say about training, that is, settings beside Table 3, stages, unfrozen layers, EMA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display import tables
+from gcaf_lib.display.names import backbone_name
+from gcaf_lib.paper import published as paper
+from gcaf_lib.settings import Settings, names
+from gcaf_lib.training import runs
+
+_WORDS = {"Class Balance Factor": ("loss.balance",)}  # printed as a word: no figure stands for it
+
+
+def _value(settings: Settings, name: str) -> Any:
+    room, leaf = name.split(".")
+    return getattr(getattr(settings, room), leaf)
+
+
+def _printed(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
+def beside_table_3(settings: Settings) -> pd.DataFrame:
+    """Table 3 with the settings in use beside it: parameter, the paper's value, in use, same."""
+    lines = []
+    for parameter, _, printed in paper.table(3).itertuples(index=False):
+        found = paper.find("Table 3", parameter)
+        wanted = [(f.metric, f.value) for f in found] or [
+            (name, printed.lower().replace(" ", "-")) for name in _WORDS[parameter]
+        ]
+        used = [_value(settings, name) for name, _ in wanted]
+        same = all(value == theirs for value, (_, theirs) in zip(used, wanted))
+        shown = " / ".join(_printed(value) for value in used)
+        if wanted[0][0] == "data.image_size":
+            shown = f"{shown}×{shown}"
+        lines.append((parameter, printed, shown, "same" if same else "differs"))
+    return pd.DataFrame(lines, columns=["Parameter", "The paper", "In use", "Compared"])
+
+
+def unstated(settings: Settings, wanted: Sequence[str]) -> pd.DataFrame:
+    """Settings that the paper leaves open: name, value in use, what it is (the setting's own help)."""
+    known = names()
+    lines = [(name, _printed(_value(settings, name)), known[name].metadata["help"]) for name in wanted]
+    return pd.DataFrame(lines, columns=["Setting", "In use", "What it is"])
+
+
+def contradicted() -> pd.DataFrame:
+    """Rows of Table 3 on which another place of the paper differs."""
+    said = paper.disagreements()
+    return said[said["topic"].isin(["loss.smoothing", "loss.balance"])].rename(columns=str.capitalize)
+
+
+def kept(record: Any) -> pd.DataFrame:
+    """One row a stage: the epoch whose weights were kept (lowest validation loss), and what it cost."""
+    lines = []
+    for stage in record.info["stages"]:
+        rows = record.history[record.history["stage"] == stage["stage"]].reset_index(drop=True)
+        lines.append({**rows.iloc[stage["best_epoch"] - 1].to_dict(), **stage})
+    return pd.DataFrame(lines)
+
+
+def raw_history(record: Any) -> pd.DataFrame:
+    """A run's history with the validation figures of its raw weights in val_loss and val_accuracy."""
+    plain = {f"val_{name}": record.history[f"val_{name}_raw"] for name in ("loss", "accuracy")}
+    return record.history.assign(**plain)
+
+
+def stages(records: Sequence[Any]) -> pd.DataFrame:
+    """One row a stage, mean ± sd over seeds: epochs run, epoch kept, accuracies there, seconds."""
+    frame = pd.concat([kept(r) for r in records])
+    lines = []
+    for stage, part in frame.groupby("stage"):
+        lines.append(
+            {
+                "Stage": int(stage),
+                "Epochs run": _span(part["epochs"]),
+                "Epoch kept": _span(part["best_epoch"]),
+                "Training (%)": tables.mean_sd(part["accuracy"], scale=100),
+                "Validation, raw (%)": tables.mean_sd(part["val_accuracy_raw"], scale=100),
+                "Validation, EMA (%)": tables.mean_sd(part["val_accuracy"], scale=100),
+                "Validation loss, EMA": tables.mean_sd(part["val_loss"], 4),
+                "Seconds": f"{part['seconds'].mean():.0f}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _span(values: Any) -> str:
+    low, high = int(min(values)), int(max(values))
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def remaining(beta: float, steps: int) -> float:
+    """Share of the starting weights in a moving average after `steps` updates: β^(steps − 1) (Eq 18).
+
+    Keras sets the average to the weights after the first step, which is the start meant here.
+    """
+    return float(beta ** max(steps - 1, 0)) if beta else 0.0
+
+
+def ema(records: Sequence[Any], images: int) -> pd.DataFrame:
+    """One row a stage: what the average still holds of its start, and what it gains over the raw weights.
+
+    images: number of training images, which gives the steps an epoch. All at the kept epoch; accuracies
+    are those of the validation part, mean ± sd over seeds.
+    """
+    first = records[0].settings.training
+    frame = pd.concat([kept(r) for r in records])
+    steps = images // min(first.batch_size, images)
+    lines = []
+    for stage, part in frame.groupby("stage"):
+        ends = [int(e) * steps for e in part["best_epoch"]]
+        lines.append(
+            {
+                "Stage": int(stage),
+                "Steps up to the kept epoch": _span(ends),
+                "Of the start remains (%)": f"{100 * np.mean([remaining(first.ema, n) for n in ends]):.1f}",
+                "EMA − raw on validation (points)": tables.mean_sd(
+                    part["val_accuracy"] - part["val_accuracy_raw"], scale=100
+                ),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def unfrozen(record: Any) -> pd.DataFrame:
+    """One row a backbone: how many layers with weights stage 2 trains, from which to which, and its size."""
+    info = record.info
+    return pd.DataFrame(
+        [
+            {
+                "Backbone": backbone_name(key, record),
+                "Layers trained": len(layers),
+                "From": layers[0] if layers else "–",
+                "To": layers[-1] if layers else "–",
+                "Weights in the backbone": info["parameters"][key],
+            }
+            for key, layers in info["unfrozen"].items()
+        ]
+    )
+
+
+def unfrozen_layers(record: Any) -> pd.DataFrame:
+    """Every layer with weights that stage 2 trains: backbone, layer, top last."""
+    pairs = [(key, layer) for key, layers in record.info["unfrozen"].items() for layer in layers]
+    return pd.DataFrame(pairs, columns=["backbone", "layer"])
+
+
+def stage0_records(records: Sequence[Any]) -> dict[str, list[Any]]:
+    """Backbone to the records of the stage 0 that these runs took it from; empty where they took it elsewhere."""
+    out: dict[str, dict[str, Any]] = {}
+    for record in records:
+        for key, start in record.info["weights"].items():
+            found = runs.find(start["stage0"]) if start.get("stage0") else None
+            if found is not None:
+                out.setdefault(key, {})[found.key] = found
+    return {key: list(found.values()) for key, found in out.items()}
+
+
+def stage0(records: Sequence[Any]) -> pd.DataFrame:
+    """One row a backbone: epochs, the kept epoch, accuracy on validation and test (mean ± sd), seconds (mean)."""
+    lines = []
+    for key, found in stage0_records(records).items():
+        rows = pd.DataFrame([kept(record).iloc[0] for record in found])
+        hits = [(r.probabilities("test", "raw").argmax(1) == r.labels("test")).mean() for r in found]
+        accuracies = (tables.mean_sd(values, scale=100) for values in (rows["val_accuracy"], hits))
+        epochs = _span(rows["epochs"]), _span(rows["best_epoch"])
+        lines.append((backbone_name(key, found[0]), *epochs, *accuracies, round(rows["seconds"].mean())))
+    heads = ["Backbone", "Epochs", "Epoch kept", "Validation accuracy (%)", "Test accuracy (%)", "Seconds"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+# --- sentences ---
+
+
+def start(found: Mapping[str, Sequence[Any]], settings: Settings) -> str:
+    """Where the backbones of these runs start; found: `stage0_records`."""
+    if found:
+        return "The runs on this page start from these weights."
+    return f"The runs on this page start from `{settings.model.weights}` weights: no stage 0."
+
+
+def convergence(records: Sequence[Any]) -> str:
+    """Training and validation accuracy at the end beside those the paper reads off its Figure 9, and what stage 2 moved."""
+    frames = [kept(record) for record in records]
+    train, val = (
+        tables.mean_sd([f[name].iloc[-1] for f in frames], scale=100)
+        for name in ("accuracy", "val_accuracy_raw")
+    )
+    claim = {f.metric: f.value for f in paper.find("§5.3")}
+    gain = [f["val_accuracy_raw"].iloc[-1] - f["val_accuracy_raw"].iloc[0] for f in frames if len(f) > 1]
+    text = (
+        f"The paper reads {claim['training accuracy (low)']:.0f} to {claim['training accuracy (high)']:.0f} % training and "
+        f"{claim['validation accuracy (low)']:.0f} to {claim['validation accuracy (high)']:.0f} % validation accuracy off its Figure 9. "
+        f"Here the percentages are {train} and {val}, the latter with raw weights. "
+    )
+    if not gain:
+        return text
+    return f"{text}From the kept epoch of stage 1 to that of stage 2 it moved by {tables.mean_sd(gain, scale=100)} points."
+
+
+def moving(size: Mapping[str, int]) -> str:
+    """How many weights stage 2 moves; size: a record's `parameters`."""
+    return (
+        f"Of {size['total']:,} weights in all, {size['trainable']:,} ({size['trainable'] / size['total']:.1%}) move in stage 2; "
+        f"projections, fusion and classifier hold {size['head']:,} of them."
+    )
+
+
+def average(records: Sequence[Any]) -> str:
+    """What the paper's β leaves of the start of stage 2, and what raw and averaged weights score on the test part."""
+    names = ("ema", "batch_size", "stage2_epochs")
+    beta, batch, epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)
+    steps = int(paper.published("Table 2", "Total", "training") // batch * epochs)
+    raw, averaged = (
+        100 * np.array([(r.probabilities("test", w).argmax(1) == r.labels()).mean() for r in records])
+        for w in ("raw", "ema")
+    )
+    moved = float((averaged - raw).mean())
+    return (
+        f"Half of the start is forgotten after {np.log(0.5) / np.log(beta):,.0f} steps with the paper's $\\beta = {beta:g}$. By its own "
+        f"settings stage 2 has {steps:,} steps, after which {remaining(beta, steps):.1%} of the average is still the weights it began with. "
+        f"On the test part the raw weights score (in percent) {tables.mean_sd(raw)}, the averaged ones {tables.mean_sd(averaged)}: the average "
+        + (
+            "changes nothing."
+            if abs(moved) < 0.005
+            else f"{'gains' if moved > 0 else 'costs'} {abs(moved):.2f} points."
+        )
+        + " Every run record holds the predictions of both; the following chapters report the averaged weights, as the paper does, unless "
+        "they say otherwise."
+    )

@@ -1,0 +1,40 @@
+"""Words that several findings share: where a value lies, which way it changed, and cells of tables."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gcaf_lib.evaluation.worth import Worth
+
+
+def where(value: float, low: float, high: float) -> str:
+    """Where a value lies beside an interval, ends included: inside, above or below."""
+    return "inside" if low <= value <= high else "above" if value > high else "below"
+
+
+def change(one: Worth, lower: str, higher: str, same: str) -> str:
+    """One of three words by whether a difference's interval lies below 0, above 0, or holds it."""
+    return lower if one.high < 0 else higher if one.low > 0 else same
+
+
+def points(one: Worth) -> str:
+    """`−1.3 points (−2.6 to +0.1)` of a difference in fractions."""
+    return f"{100 * one.value:+.1f} points ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
+
+
+def plural(count: int, word: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{count:.0f} {word}{'' if count == 1 else 's'}"
+
+
+def span(value: float, low: float, high: float, decimals: int = 4) -> str:
+    """`0.0123 (0.0101 to 0.0150)`; a dash where there is no value."""
+    if not np.isfinite(value):
+        return "–"
+    text = f"{value:.{decimals}f}"
+    return text + (f" ({low:.{decimals}f} to {high:.{decimals}f})" if np.isfinite(low) else "")
+
+
+def band(value: float, low: float, high: float) -> str:
+    """`95.7 (94.0 to 97.0)` in percent."""
+    return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"

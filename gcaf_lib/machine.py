@@ -1,0 +1,68 @@
+"""What differs from one operating system to the next: asked here alone, and nothing fails where it isn't there."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+_NUMBERS = itertools.count()
+
+
+def cores() -> int:
+    """Processor cores that this process may use; where the system doesn't say (macOS, Windows), all there are."""
+    ask = getattr(os, "sched_getaffinity", None)
+    return len(ask(0)) if ask else os.cpu_count() or 1
+
+
+def processor() -> list[str]:
+    """What tells one kind of processor from another, its name and instruction sets; empty where nobody says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
+
+
+def gone(process: int) -> bool:
+    """Whether no process has this number any more; False where asking could do harm (Windows)."""
+    if os.name == "posix":
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):  # somebody else's, or no number of a process
+            return False
+    return False
+
+
+@contextlib.contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """A file written whole or not at all: the block writes the path it is given, which then becomes `path`.
+
+    The folder is made. The path given is hidden and ends as `path` does, as some writers insist on an ending;
+    what killed processes of this machine left in the folder is removed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    here = f".part-{hashlib.sha256(platform.node().encode()).hexdigest()[:6]}-"
+    for left in path.parent.glob(f"{here}*"):
+        owner = left.name.removeprefix(here).partition("-")[0]
+        if owner.isdecimal() and gone(int(owner)):
+            left.unlink(missing_ok=True)
+    part = path.with_name(f"{here}{os.getpid()}-{next(_NUMBERS)}-{path.name[-24:]}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """A text file in UTF-8, its line ends as they are in `text`, whole or not at all."""
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")

@@ -1,0 +1,226 @@
+"""The checks of the audit, one: which published figures can be true together, and do places agree?
+
+Each check reads `paper.published` and yields `Finding`s. Nothing here is typed from the paper: claims are
+put together from its published figures, checks from what was computed. `paper.registry` collects them and
+those of `paper.claims`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gcaf_lib.paper import attainability
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper.attainability import Reported
+from gcaf_lib.settings import CLASSES
+
+HOLDS, IMPOSSIBLE, CONTRADICTION = "holds", "can't be true", "contradiction"
+DATA, RUNS, INSIDE, OPEN = "contradicted by the data", "not one run", "inside the sampling error", "open"
+ERRORS = (IMPOSSIBLE, CONTRADICTION, DATA)  # what `gcaf audit --strict` refuses
+_MEASURED = "measured, with n, sd and interval; the scorecard marks what can't be true"
+_WORDS = {"accuracy": "accuracy", "macro_f1": "macro F1", "macro_auc": "macro ROC-AUC", "macro_ap": "macro AP",
+          "kappa": "Cohen's κ", "mcc": "MCC", "ece": "ECE"}  # fmt: skip
+_KINDS = {"recall": "recall", "precision": "precision", "f1": "F1", "auc": "ROC-AUC", "ap": "AP"}
+
+
+class Finding(NamedTuple):
+    """One row of the registry: where, what the paper says, what was checked, the verdict, what we do."""
+
+    place: str
+    claim: str
+    check: str
+    verdict: str
+    default: str = ""
+
+
+def name(metric: str) -> str:
+    """A metric in words: "recall of meningioma"."""
+    kind, _, of = metric.partition("_")
+    if of in CLASSES:
+        return f"{_KINDS[kind]} of {paper.CLASS_LABELS[of].lower()}"
+    return _WORDS.get(metric, metric)
+
+
+def shown(figure: paper.Figure) -> str:
+    """A figure as printed, with its unit."""
+    return f"{figure.value:.{figure.decimals}f}" + (" %" if figure.unit == "%" else "")
+
+
+def reported(figures: Sequence[paper.Figure]) -> list[Reported]:
+    """Published figures in the form that `attainability.check` takes."""
+    return [Reported(f.metric, f.value, f.decimals, f.unit == "%") for f in figures]
+
+
+def _nearest(row: dict, f: paper.Figure) -> str:
+    """The attainable values on both sides of a figure, at its own decimals."""
+    unit = " %" if f.unit == "%" else ""
+    low, high = (f"{row[side]:.{f.decimals}f}{unit}" for side in ("below", "above"))
+    if np.isfinite(row["below"]) and np.isfinite(row["above"]):
+        return f"the nearest values are {low} and {high}"
+    return f"the nearest value is {high if np.isfinite(row['above']) else low}"
+
+
+def main() -> paper.Figure:
+    """The accuracy of the main result."""
+    return paper.find("§5.4", paper.PROPOSED, "accuracy")[0]
+
+
+# --- the split ---
+
+
+def table_2() -> Iterator[Finding]:
+    """Sums of rows and columns; shares of the parts, overall and in each class."""
+    table = paper.table(2).set_index("Class")
+    parts = table.drop(columns="Total")
+    sums = (parts.sum(axis=1) == table["Total"]).all() and (
+        table.drop(index="Total").sum() == table.loc["Total"]
+    ).all()
+    total = f"{table.loc['Total', 'Total']:,}"
+    yield Finding(
+        "Table 2",
+        f"{total} images in three parts and four classes",
+        "every row and column adds up" if sums else "rows or columns don't add up",
+        HOLDS if sums else CONTRADICTION,
+        "the same numbers (protocol `paper`)",
+    )
+    shares = [
+        paper.published("§5.1", metric=f"{p} share") / 100 for p in ("training", "validation", "testing")
+    ]
+    off = np.abs(parts.to_numpy() - table[["Total"]].to_numpy() * np.array(shares)).max()
+    yield Finding(
+        "§5.1",
+        f"{':'.join(f'{100 * s:.0f}' for s in shares)}, the ratio of the classes kept",
+        f"no cell of Table 2 is more than {off:.1f} images from its share",
+        HOLDS if off < 2 else CONTRADICTION,
+        "stratified, the same numbers",
+    )
+
+
+# --- the classification report ---
+
+
+def attained() -> tuple[list[paper.Figure], dict[str, dict]]:
+    """The figures of the main result's report and, by metric, `attainability.check`'s rows."""
+    figures = paper.report()
+    frame = attainability.check(paper.supports(), reported(figures))
+    return figures, {row["metric"]: row for row in frame.to_dict("records")}
+
+
+def report(found: tuple[list[paper.Figure], dict[str, dict]]) -> Iterator[Finding]:
+    """Which figures of Section 5.4 and Table 7 can be true together (the GRIM test)."""
+    supports = paper.supports()
+    n = sum(supports.values())
+    figures, rows = found
+    for f in figures:
+        row, claim = rows[f.metric], f"{name(f.metric)} is {shown(f)}"
+        if row["attainable"] is None:
+            yield Finding(f.place, claim, "too many tables to decide", OPEN, _MEASURED)
+        elif row["attainable"]:
+            kind, _, of = f.metric.partition("_")
+            of_n = n if f.metric == "accuracy" else supports.get(of) if kind == "recall" else None
+            if of_n:
+                k = attainability.counts(f.value, f.decimals, of_n, f.unit == "%")
+                text = f"{' or '.join(map(str, k))} of {of_n} images and nothing else"
+            else:
+                text = "there are confusion matrices with Table 2's test part that give it"
+            yield Finding(f.place, claim, text, HOLDS, _MEASURED)
+        else:
+            if row["conflicts"]:
+                text = f"contradicts {', '.join(map(name, row['conflicts'].split(', ')))}"
+            else:
+                text = "no confusion matrix with Table 2's test part gives it"
+            text += ": " + (_kappa_alone() if f.metric == "kappa" else _nearest(row, f))
+            yield Finding(f.place, claim, text, IMPOSSIBLE, _MEASURED)
+
+
+def _kappa_alone() -> str:
+    """κ over every matrix with the published number right, and with one fewer."""
+    supports = paper.supports()
+    n = sum(supports.values())
+    (right,) = attainability.counts(main().value, main().decimals, n, True)
+    parts = []
+    for k in (right - 1, right):
+        low, high = attainability.implied(supports, [Reported("accuracy", round(k / n, 6), 6)], "kappa")
+        parts.append(f"{k} right give {low:.4f} to {high:.4f}")
+    return ", ".join(parts) + " wherever the errors stand"
+
+
+def known() -> list[Reported]:
+    """Accuracy and recalls of Section 5.4: they fix the whole diagonal."""
+    return [f for f in reported(paper.report()) if f.metric.startswith(("accuracy", "recall"))]
+
+
+def highest_recall() -> Iterator[Finding]:
+    """The text names the class of the highest recall; the accuracy implies the recall it leaves out."""
+    given = [f for f in paper.report() if f.metric.startswith("recall_")]
+    top = max(given, key=lambda f: f.value)
+    missing = [c for c in CLASSES if f"recall_{c}" not in {f.metric for f in given}]
+    supports = paper.supports()
+    for c in missing:
+        low, high = attainability.implied(supports, known(), f"recall_{c}")
+        least = "" if round(low * supports[c]) == round(high * supports[c]) else "at least "
+        text = f"accuracy and the other recalls leave {least}{round(low * supports[c])} of {supports[c]} for "
+        text += f"{paper.CLASS_LABELS[c].lower()}: {100 * low:.2f} %"
+        wrong = low * 100 > top.value
+        yield Finding(
+            top.place,
+            f"the {name(top.metric)}, {shown(top)}, is the highest",
+            text,
+            CONTRADICTION if wrong else HOLDS,
+            "all four are measured",
+        )
+
+
+def averages() -> Iterator[Finding]:
+    """Macro AUC and AP against the mean of the class values that stand beside them."""
+    supports = paper.supports()
+    weights = np.array([supports[c] for c in CLASSES]) / sum(supports.values())
+    for kind in ("auc", "ap"):
+        f = paper.find("§5.5", metric=f"macro_{kind}")[0]
+        of = [paper.find("§5.5", metric=f"{kind}_{c}")[0] for c in CLASSES]
+        values, half = np.array([g.value for g in of]), 0.5 * 10.0 ** -of[0].decimals
+        low, high, step = values.mean() - half, values.mean() + half, 0.5 * 10.0**-f.decimals
+        # both intervals are open at the end where the other begins: touching is not meeting
+        meets = low < f.value + step - 1e-9 and high > f.value - step + 1e-9
+        digits = f.decimals + 1
+        text = f"the mean of the four classes lies between {low:.{digits}f} and {high:.{digits}f}"
+        if not meets:
+            weighted = values @ weights
+            fits = abs(weighted - f.value) < half + step
+            text += "; the mean weighted by class size " + ("could be it" if fits else "isn't it either")
+        yield Finding(
+            "§5.5",
+            f"{name(f.metric)} is {shown(f)}",
+            text,
+            HOLDS if meets else CONTRADICTION,
+            "macro means the plain mean of the classes",
+        )
+
+
+def repeated() -> Iterator[Finding]:
+    """A figure of the proposed model that stands in several places must agree at the coarser rounding."""
+    for metric in ("accuracy", "macro_f1", "macro_auc", "kappa", "mcc", "ece"):
+        rows = [f for f in paper.find(metric=metric) if f.row in _proposed()]
+        places = list(dict.fromkeys(f.place for f in rows))
+        low = max(f.fraction - _half(f) for f in rows)
+        high = min(f.fraction + _half(f) for f in rows)
+        agree = low <= high + 1e-12
+        yield Finding(
+            ", ".join(places),
+            f"{name(metric)} is {', '.join(dict.fromkeys(map(shown, rows)))}",
+            "one value rounds to all of them" if agree else "no value rounds to all of them",
+            HOLDS if agree else CONTRADICTION,
+            "compared at the printed decimals",
+        )
+
+
+def _half(f: paper.Figure) -> float:
+    return 0.5 * 10.0**-f.decimals / (100 if f.unit == "%" else 1)
+
+
+def _proposed() -> set[str]:
+    rows = {f.row for f in paper.FIGURES}
+    return {r for r in rows if r.startswith("Proposed")} | {f.row for f in paper.find("Table 7")}

@@ -1,0 +1,330 @@
+"""Every figure the paper publishes, once for each place in which it stands.
+
+Chapters, the scorecard and the audit read published numbers from here and nowhere else. The file holds
+figures and labels; the paper's sentences, and the remark columns of its tables, are left out.
+
+Metric names are those of `gcaf_lib.evaluation.metrics.summary`, so that a measured value can be laid
+beside a published one without a translation table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from gcaf_lib.settings import CLASSES
+
+CLASS_LABELS = dict(zip(CLASSES, ("Glioma", "Meningioma", "No Tumor", "Pituitary")))
+PROPOSED = "Proposed Method"
+
+
+class Figure(NamedTuple):
+    """One published number: where it stands, what it is about, and how many decimals were printed."""
+
+    place: str
+    row: str
+    metric: str
+    value: float
+    decimals: int
+    unit: str = ""
+
+    @property
+    def fraction(self) -> float:
+        """The value on the scale of the library's metrics: a percentage divided by 100."""
+        return self.value / 100 if self.unit == "%" else self.value
+
+
+def _percent(place: str, row: str, metric: str, value: float, decimals: int = 2) -> Figure:
+    return Figure(place, row, metric, value, decimals, "%")
+
+
+def _headline(place: str) -> list[Figure]:
+    """The three figures that the abstract and the conclusion both give."""
+    return [
+        _percent(place, PROPOSED, "accuracy", 95.73),
+        _percent(place, PROPOSED, "macro_f1", 95.7, 1),
+        Figure(place, PROPOSED, "macro_auc", 0.9967, 4),
+    ]
+
+
+_PARTS = ("training", "validation", "testing", "total")
+_TABLE_2 = {
+    "Glioma": (1297, 162, 162, 1621),
+    "Meningioma": (1316, 164, 165, 1645),
+    "No Tumor": (1600, 200, 200, 2000),
+    "Pituitary": (1405, 176, 176, 1757),
+    "Total": (5618, 702, 703, 7023),
+}
+_TABLE_4 = {
+    "Feature Concatenation": (92.84, 0.926, 0.982),
+    "Gated Fusion (No Attention)": (94.12, 0.940, 0.989),
+    "Cross-Attention (No Gating)": (94.68, 0.945, 0.991),
+    "Proposed Gated Cross-Attention": (95.73, 0.957, 0.997),
+}
+_TABLE_5 = {
+    "Without Mixup & EMA": (93.47, 0.934, 0.083),
+    "With Mixup Only": (94.82, 0.947, 0.061),
+    "With EMA Only": (95.01, 0.949, 0.053),
+    "Proposed Model": (95.73, 0.957, 0.044),
+}
+_TABLE_6 = {
+    "VGG19": ("Single CNN", 94.90, 0.939),
+    "ResNet50": ("Single CNN", 90.59, 0.907),
+    "DenseNet": ("Single CNN", 94.40, 0.946),
+    "EfficientNet-B0": ("Single CNN", 91.73, 0.929),
+    "CNN with Attention": ("Single CNN and Attn", 94.21, 0.941),
+    PROPOSED: ("Dual CNN and GCAF", 95.73, 0.957),
+}
+_TABLE_7 = {
+    "Cohen's Kappa": ("kappa", 0.9415),
+    "Matthews Correlation Coefficient (MCC)": ("mcc", 0.9418),
+    "Expected Calibration Error (ECE)": ("ece", 0.0441),
+}
+_TABLE_8 = {
+    "Batch Size": {"16": 94.82, "32": 95.73, "64": 95.10},
+    "Mixup α": {"0.1": 94.95, "0.2": 95.73, "0.4": 95.21, "0.6": 94.88},
+    "Focal γ": {"1": 95.02, "2": 95.73, "3": 95.18},
+    "Label Smoothing ε": {"0.01": 95.10, "0.05": 95.73, "0.1": 95.05},
+}
+_TABLE_1 = (
+    ("CNN and Attention", "Static", "Single", "✗", "✗", "✗"),
+    ("Dual Backbone", "Concatenation", "✗", "✗", "✗", "✗"),
+    ("Transformer-based", "Self-attention", "✓", "✗", "✗", "✗"),
+    ("Proposed Method", "Dynamic Fusion", "Cross-Attention", "✓", "✓", "✓"),
+)
+# parameter, symbol, value as printed, [(metric, number, decimals)]; a metric is the setting it stands for
+_TABLE_3 = (
+    ("Input Size", "–", "224×224", (("data.image_size", 224, 0),)),
+    ("Batch Size", "–", "32", (("training.batch_size", 32, 0),)),
+    ("Learning Rate (Stage-1)", "–", "3×10⁻⁴", (("training.stage1_rate", 3e-4, 4),)),
+    ("Learning Rate (Stage-2)", "–", "1×10⁻⁵", (("training.stage2_rate", 1e-5, 5),)),
+    ("Mixup Parameter", "α_mixup", "0.2", (("training.mixup", 0.2, 1),)),
+    ("Focal Loss Gamma", "γ", "2", (("loss.gamma", 2, 0),)),
+    ("Class Balance Factor", "α_focal", "Inverse frequency", ()),
+    ("Label Smoothing", "ε", "0.05", (("loss.smoothing", 0.05, 2),)),
+    ("EMA Decay", "–", "0.999", (("training.ema", 0.999, 3),)),
+    (
+        "Epochs (Stage-1 / Stage-2)",
+        "–",
+        "20 / 10",
+        (("training.stage1_epochs", 20, 0), ("training.stage2_epochs", 10, 0)),
+    ),
+)
+
+
+def _figures() -> tuple[Figure, ...]:
+    out = _headline("Abstract")
+    out += [Figure("Abstract", "Dataset", "images", 7023, 0, "images")]
+    out += [Figure("§3", "Dataset", "classes", 4, 0)]
+    out += [_percent("§4.6", PROPOSED, "training.unfrozen", 20, 0)]
+    out += [
+        Figure("§4.6", PROPOSED, "training.ema (low)", 0.9, 1),
+        Figure("§4.6", PROPOSED, "training.ema (high)", 0.999, 3),
+    ]
+    out += [
+        Figure("§5.1", "Dataset", metric, value, 0, "images")
+        for metric, value in zip((*_PARTS[:3], "total"), (5618, 702, 703, 7023))
+    ]
+    out += [
+        _percent("§5.1", "Dataset", f"{part} share", value, 0) for part, value in zip(_PARTS, (80, 10, 10))
+    ]
+    out += [
+        Figure("Table 2", row, part, value, 0, "images")
+        for row, counts in _TABLE_2.items()
+        for part, value in zip(_PARTS, counts)
+    ]
+    out += [Figure("Table 3", row, *number) for row, _, _, numbers in _TABLE_3 for number in numbers]
+    out += [
+        Figure("§5.2", PROPOSED, "loss.gamma", 2, 0),
+        Figure("§5.2", PROPOSED, "loss.balance", 0.5, 1),
+        Figure("§5.2", PROPOSED, "loss.smoothing", 0.1, 1),
+        Figure("§5.2", "Range tried", "loss.gamma (low)", 1, 0),
+        Figure("§5.2", "Range tried", "loss.gamma (high)", 3, 0),
+        Figure("§5.2", "Range tried", "loss.balance (low)", 0.25, 2),
+        Figure("§5.2", "Range tried", "loss.balance (high)", 0.75, 2),
+        Figure("§5.2", "Range tried", "loss.smoothing (low)", 0.05, 2),
+        Figure("§5.2", "Range tried", "loss.smoothing (high)", 0.1, 1),
+    ]
+    out += [
+        _percent("§5.3", PROPOSED, "training accuracy (low)", 98, 0),
+        _percent("§5.3", PROPOSED, "training accuracy (high)", 99, 0),
+        _percent("§5.3", PROPOSED, "validation accuracy (low)", 95, 0),
+        _percent("§5.3", PROPOSED, "validation accuracy (high)", 96, 0),
+    ]
+    out += [
+        _percent("§5.4", PROPOSED, metric, value, decimals)
+        for metric, value, decimals in (
+            ("accuracy", 95.73, 2),
+            ("macro_f1", 95.7, 1),
+            ("precision_glioma", 94.44, 2),
+            ("recall_glioma", 94.44, 2),
+            ("precision_meningioma", 94.32, 2),
+            ("recall_meningioma", 93.94, 2),
+            ("recall_notumor", 97.00, 2),
+            ("f1_pituitary", 97.10, 2),
+        )
+    ]
+    out += [
+        Figure("§5.5", PROPOSED, metric, value, decimals)
+        for metric, value, decimals in (
+            ("macro_auc", 0.9967, 4),
+            ("micro_auc", 0.9974, 4),
+            ("auc_glioma", 0.9955, 4),
+            ("auc_meningioma", 0.9922, 4),
+            ("auc_notumor", 0.9994, 4),
+            ("auc_pituitary", 0.9993, 4),
+            ("macro_ap", 0.989, 3),
+            ("micro_ap", 0.993, 3),
+            ("ap_glioma", 0.989, 3),
+            ("ap_meningioma", 0.972, 3),
+            ("ap_notumor", 0.999, 3),
+            ("ap_pituitary", 0.998, 3),
+        )
+    ]
+    for row, (accuracy, f1, auc) in _TABLE_4.items():
+        out += [_percent("Table 4", row, "accuracy", accuracy), Figure("Table 4", row, "macro_f1", f1, 3)]
+        out += [Figure("Table 4", row, "macro_auc", auc, 3)]
+    for row, (accuracy, f1, ece) in _TABLE_5.items():
+        out += [_percent("Table 5", row, "accuracy", accuracy), Figure("Table 5", row, "macro_f1", f1, 3)]
+        out += [Figure("Table 5", row, "ece", ece, 3)]
+    for row, (_, accuracy, f1) in _TABLE_6.items():
+        out += [_percent("Table 6", row, "accuracy", accuracy), Figure("Table 6", row, "macro_f1", f1, 3)]
+    out += [Figure("Table 7", row, metric, value, 4) for row, (metric, value) in _TABLE_7.items()]
+    out += [Figure("§5.7", PROPOSED, metric, value, 4) for metric, value in _TABLE_7.values()]
+    out += [Figure("§5.7", "Paired t-test", "significance level", 0.05, 2)]
+    out += [
+        _percent("Table 8", f"{parameter} {setting}", "accuracy", accuracy)
+        for parameter, values in _TABLE_8.items()
+        for setting, accuracy in values.items()
+    ]
+    out += [
+        Figure("§5.8", PROPOSED, "training.batch_size", 32, 0),
+        Figure("§5.8", PROPOSED, "loss.balance", 0.5, 1),
+        Figure("§5.8", PROPOSED, "loss.gamma", 2, 0),
+        Figure("§5.8", PROPOSED, "loss.smoothing", 0.05, 2),
+        Figure("§5.8", PROPOSED, "training.mixup", 0.2, 1),
+        Figure("§5.8", "Range tried", "loss.balance (low)", 0.25, 2),
+        Figure("§5.8", "Range tried", "loss.balance (high)", 0.75, 2),
+        _percent("§5.8", PROPOSED, "accuracy", 95.73),
+    ]
+    return (*out, *_headline("§7"))
+
+
+FIGURES = _figures()
+FRAME = pd.DataFrame([(*f, f.fraction) for f in FIGURES], columns=[*Figure._fields, "fraction"])
+
+
+def find(place: str | None = None, row: str | None = None, metric: str | None = None) -> list[Figure]:
+    """Published figures that match every argument given."""
+    wanted = {"place": place, "row": row, "metric": metric}
+    return [f for f in FIGURES if all(v is None or getattr(f, k) == v for k, v in wanted.items())]
+
+
+def published(place: str | None = None, row: str | None = None, metric: str | None = None) -> float:
+    """The one published value that matches, in the printed unit (95.73 for 95.73 %).
+
+    Raises `LookupError` where nothing matches, or where the matching places differ in value.
+    """
+    found = find(place, row, metric)
+    if len({f.value for f in found}) != 1:
+        what = "no published figure" if not found else f"{len(found)} published figures that differ"
+        near = sorted(
+            {f"{f.place} / {f.row} / {f.metric}" for f in found or find(place, None, metric) or find(place)}
+        )
+        raise LookupError(
+            f"{what} for place={place!r}, row={row!r}, metric={metric!r}; see paper/published.py; "
+            f"candidates: {'; '.join(near[:8]) or 'none, that place is unknown'}"
+        )
+    return found[0].value
+
+
+def supports() -> dict[str, int]:
+    """Test images of each class (Table 2), keyed by the library's class names."""
+    return {name: int(published("Table 2", label, "testing")) for name, label in CLASS_LABELS.items()}
+
+
+def report() -> list[Figure]:
+    """The classification report of the main result: Section 5.4 and Table 7 without the ECE."""
+    return find("§5.4") + [f for f in find("Table 7") if f.metric != "ece"]
+
+
+_HEADS = {"accuracy": "Accuracy (%)", "macro_f1": "Macro F1", "macro_auc": "Macro ROC-AUC", "ece": "ECE ↓"}
+
+
+def _grid(place: str, first: str) -> pd.DataFrame:
+    part = FRAME[FRAME.place == place]
+    wide = part.pivot(index="row", columns="metric", values="value")
+    wide = wide.loc[list(dict.fromkeys(part.row)), list(dict.fromkeys(part.metric))].rename(columns=_HEADS)
+    wide.columns.name = None
+    return wide.rename_axis(first).reset_index()
+
+
+def table(number: int) -> pd.DataFrame:
+    """Table 1 to 8 as the paper lays it out, without its columns of remarks (Description, Interpretation,
+    Observation)."""
+    if number == 1:
+        heads = ["Method", "Fusion Type", "Attention", "Bidirectional", "Gating", "Calibration"]
+        return pd.DataFrame(_TABLE_1, columns=heads)
+    if number == 2:
+        return (
+            _grid("Table 2", "Class")
+            .rename(columns=str.capitalize)
+            .astype(dict.fromkeys(map(str.capitalize, _PARTS), int))
+        )
+    if number == 3:
+        return pd.DataFrame([line[:3] for line in _TABLE_3], columns=["Parameter", "Symbol", "Value"])
+    if number == 4:
+        return _grid("Table 4", "Fusion Strategy")
+    if number == 5:
+        return _grid("Table 5", "Training Configuration")
+    if number == 6:
+        out = _grid("Table 6", "Method")
+        out.insert(1, "Backbone Type", [_TABLE_6[row][0] for row in out["Method"]])
+        return out
+    if number == 7:
+        return pd.DataFrame([(r, v) for r, (_, v) in _TABLE_7.items()], columns=["Metric", "Value"])
+    if number == 8:
+        lines = [(p, v, a) for p, values in _TABLE_8.items() for v, a in values.items()]
+        return pd.DataFrame(lines, columns=["Parameter", "Value", "Accuracy (%)"])
+    raise LookupError(f"the paper has Tables 1 to 8, not {number}")
+
+
+class Said(NamedTuple):
+    """What one place of the paper says about one matter; `default` is what this project does."""
+
+    topic: str
+    place: str
+    says: str
+    default: str
+
+
+# Matters on which the places can be laid side by side. Numbers repeat FIGURES' values (a test holds the
+# two together); topics that are settings carry the setting's dotted name.
+SAID = (
+    Said("loss.smoothing", "Table 3", "0.05", "0.05"),
+    Said("loss.smoothing", "§5.2", "0.1", "0.05"),
+    Said("loss.smoothing", "§5.8", "0.05", "0.05"),
+    Said("loss.balance", "Table 3", "inverse-frequency", "inverse-frequency"),
+    Said("loss.balance", "§5.2", "0.5", "inverse-frequency"),
+    Said("loss.balance", "§5.8", "0.5", "inverse-frequency"),
+    Said("loss.gamma", "Table 3", "2", "2"),
+    Said("loss.gamma", "§5.2", "2", "2"),
+    Said("loss.gamma", "§5.8", "2", "2"),
+    Said("training.batch_size", "Table 3", "32", "32"),
+    Said("training.batch_size", "§5.8", "32", "32"),
+    Said("training.mixup", "Table 3", "0.2", "0.2"),
+    Said("training.mixup", "§5.8", "0.2", "0.2"),
+    Said("search", "§5.2", "by hand", "none: the settings are taken from Table 3"),
+    Said("search", "§5.8", "grid search", "none: the settings are taken from Table 3"),
+    Said("highest recall", "§5.4", "notumor", "the measured one"),
+    Said("modality", "§5.1", "every image T1-weighted, contrast-enhanced", "mixed; no-tumour images are not"),
+    Said("rounding of macro_auc", "§5.5", "0.9967", "compared at the printed decimals"),
+    Said("rounding of macro_auc", "Table 4", "0.997", "compared at the printed decimals"),
+)
+
+
+def disagreements() -> pd.DataFrame:
+    """Topics on which two places of the paper say different things: topic, place, says, default."""
+    frame = pd.DataFrame([s for s in SAID if not s.topic.startswith("rounding")], columns=Said._fields)
+    return frame[frame.groupby("topic").says.transform("nunique") > 1].reset_index(drop=True)

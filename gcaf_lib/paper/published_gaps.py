@@ -1,0 +1,180 @@
+"""The gaps between the proposed model and its rivals as the paper prints them, and what they would need.
+
+A gap is the proposed model's accuracy minus the row's, a fraction. One test set has one number of images: how
+many gaps it can tell apart depends on how the two methods' errors overlap, which the paper does not give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.evaluation import comparing, intervals
+from gcaf_lib.paper import claims
+from gcaf_lib.paper import published as paper
+
+METRIC = "accuracy"
+COLUMNS = ["place", "row", "gap", "images", "least", "independent", "most", "at_overlap"]
+
+
+def headline() -> tuple[float, int, int]:
+    """The proposed model's published accuracy (fraction), the test images, and those it has right."""
+    top = paper.published("Abstract", paper.PROPOSED, METRIC) / 100
+    n = int(paper.published("§5.1", metric="testing"))
+    return top, n, round(top * n)
+
+
+def published(place: str | None = None, overlap: float | None = None) -> pd.DataFrame:
+    """Every rival row of Tables 4, 5, 6 and 8 (or of one place): place, row, gap, images, p-values (`COLUMNS`).
+
+    least, independent, most: McNemar's mid-p where the two share as few errors as possible, as many as chance
+    makes, as many as possible; at_overlap: where the rival makes this share of the proposed model's errors
+    (NaN: none given). Counts are the whole numbers nearest to the printed accuracies.
+    """
+    top, n, right = headline()
+    wrong, lines = n - right, []
+    for where in claims.TABLES if place is None else (place,):
+        for f in paper.find(where, metric=METRIC):
+            if f.fraction == top:
+                continue
+            other = round(f.fraction * n)
+            both = None if overlap is None else round(overlap * wrong)
+            at = np.nan if both is None else comparing.mid_p(n - other - both, wrong - both)
+            p = comparing.separable(right, other, n)
+            lines.append((where, f.row, top - f.fraction, right - other, *p, at))
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def counts(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> pd.DataFrame:
+    """Per table and in all: how many of the paper's gaps McNemar finds whatever the overlap, at chance's, at best.
+
+    wilson: rows outside the 95 % Wilson interval of the headline accuracy alone.
+    """
+    top, n, right = headline()
+    interval = intervals.wilson(right, n)
+    columns = {"least": "always", "independent": "independent", "at_overlap": "at_overlap", "most": "best"}
+    lines = []
+    for place, part in [*frame.groupby("place", sort=False), ("all", frame)]:
+        line: dict[str, Any] = {"place": place, "gaps": len(part)}
+        line["wilson"] = int((top - part["gap"] < interval.low).sum())
+        line |= {name: int((part[column] < alpha).sum()) for column, name in columns.items()}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def counts_text(frame: pd.DataFrame, overlap: float | None = None) -> pd.DataFrame:
+    """`counts` for readers."""
+    heads = {
+        "place": "Table",
+        "gaps": "Rivals",
+        "wilson": "Outside the headline's Wilson interval",
+        "always": "p < 0.05 however errors overlap",
+        "independent": "… if errors are independent",
+        "at_overlap": f"… at {overlap:.0%} common errors" if overlap is not None else "",
+        "best": "… at the most favourable overlap",
+    }
+    kept = [c for c in heads if heads[c]]
+    return frame[kept].rename(columns=heads)
+
+
+def needed(frame: pd.DataFrame, runs: Sequence[int], sd: float, test_to_train: float) -> pd.DataFrame:
+    """What p < 0.05 asks of each published gap: the largest sd of differences for these numbers of runs (points),
+    and, where an sd was measured, the runs that the paired and the corrected t-test need with it."""
+    lines = []
+    for r in frame.itertuples():
+        line: dict[str, Any] = {"Table": r.place.removeprefix("Table "), "Row": r.row}
+        line["Gap (points)"] = f"{100 * r.gap:.2f}"
+        for n in runs:
+            line[f"sd at most, {n} runs"] = f"{100 * comparing.largest_sd(r.gap, n):.2f}"
+        if sd > 0:
+            plain = comparing.runs_needed(r.gap, sd)
+            corrected = comparing.runs_needed(r.gap, sd, test_to_train)
+            line["Runs needed, paired t"] = plain or "> 10,000"
+            line["Runs needed, corrected t"] = corrected or "no number is enough"
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+# --- sentences ---
+
+
+def claim(lines: pd.DataFrame) -> str:
+    """What Section 5.7 claims and leaves out; lines: of `published`."""
+    level = paper.published("§5.7", metric="significance level")
+    return (
+        f"**What is claimed.** A paired t-test on the accuracies of several experiments, proposed method against baselines, with p < {level:g} for "
+        "all. **What is not given:** how many experiments there were, what differed between them (seeds, or splits as well), their spread, the statistic, "
+        "any p-value, and whether it was corrected for the number of tests. The largest and the smallest gap of Tables 4, 5, 6 and 8 are "
+        f"{100 * lines['gap'].max():.2f} and {100 * lines['gap'].min():.2f} points."
+    )
+
+
+def power_text(lines: pd.DataFrame, runs: Sequence[int], sd: float, high: float) -> str:
+    """What so many runs find with a power of 80 %, at a spread `sd` (NaN: none measured) that may be as large as `high`."""
+    if not sd > 0:
+        least = "; ".join(f"{intervals.detectable(1.0, n):.2f} with {n} runs" for n in runs)
+        return f"In multiples of the standard deviation of the differences, 80 % power needs {least}."
+    found = "; ".join(
+        f"with {n} runs {100 * d:.2f} points or more, that is {(lines['gap'] >= d).sum()} of the paper's {len(lines)} gaps"
+        for n, d in ((n, intervals.detectable(sd, n)) for n in runs)
+    )
+    middle = runs[len(runs) // 2]
+    return (
+        f"Found with a power of 80 % or more: {found}. At the upper end of the spread's interval {middle} runs find "
+        f"{100 * intervals.detectable(high, middle):.2f} points. All this is about seeds: the test images, the other kind of chance, are not in this test."
+    )
+
+
+def images_text(counted: pd.DataFrame, shares: Sequence[float]) -> str:
+    """What one test part can tell apart; counted: of `counts`; shares: overlaps of errors measured here, may be none."""
+    _, n, right = headline()
+    whole = counted.iloc[-1]
+    needs, best = comparing.smallest_gap(right, n), comparing.smallest_gap(right, n, 1.0)
+    said = (
+        f"On {n} images, against {right} right, a rival with independent errors must have {needs} images fewer ({100 * needs / n:.2f} points) to be told apart at 5 %; "
+        f"at the very best, with all the proposed model's errors among its own, {best} ({100 * best / n:.2f} points). Of the paper's {whole['gaps']} gaps "
+        f"{whole['always']} ({whole['always'] / whole['gaps']:.0%}) are significant whatever the overlap, {whole['independent']} if errors are independent, and "
+        f"{whole['gaps'] - whole['best']} in no case."
+    )
+    if len(shares):
+        mean = float(np.mean(shares))
+        said += (
+            f" In the runs behind this page a rival makes {mean:.0%} of the proposed model's errors on average (n = {len(shares)} rows, "
+            f"{min(shares):.0%} to {max(shares):.0%}); at that overlap {comparing.smallest_gap(right, n, mean)} images are needed, and {whole['at_overlap']} of the gaps are significant."
+        )
+    return said + (
+        " Images of one patient resemble each other, so the true number of independent images is smaller and all this is on the generous side. Averaging over seeds does "
+        "not add test images."
+    )
+
+
+def backwards(lines: pd.DataFrame, runs: Sequence[int], sd: float, test_to_train: float) -> str:
+    """The claim of Section 5.7 read as one about the spread; sd: measured here (NaN: not)."""
+    level, n = paper.published("§5.7", metric="significance level"), headline()[1]
+    rivals = lines[lines["place"] == "Table 6"]
+    narrow, smallest, middle = rivals["gap"].min(), lines["gap"].min(), runs[len(runs) // 2]
+    most = ", ".join(f"{100 * comparing.largest_sd(narrow, r):.2f} points with {r} runs" for r in runs)
+    said = [
+        f"For *all* rows of Table 6, the baselines that Section 5.7 speaks of, the differences may scatter by no more than {most}; for every row of all four tables by no "
+        f"more than {100 * comparing.largest_sd(smallest, middle):.2f} with {middle}. One test image is {100 / n:.2f} points."
+    ]
+    if sd > 0:
+        held = [r for r in runs if comparing.largest_sd(narrow, r) >= sd]
+        never = sum(comparing.runs_needed(g, sd, test_to_train) is None for g in lines["gap"])
+        said.append(
+            f"At the spread measured here, {100 * sd:.2f} points, that {f'takes {held[0]} runs or more' if held else f'does not happen with {runs[-1]} runs or fewer'}. "
+            f"With the corrected test {never} of the {len(lines)} gaps {'is' if never == 1 else 'are'} out of reach of any number of runs."
+        )
+    fewest = claims.common_runs([f for place in claims.TABLES for f in paper.find(place, metric=METRIC)], n)
+    said.append(
+        f"The printed accuracies themselves ask for repetitions: if every row is a mean of the same number of runs on {n} images, it is of {fewest} or more (chapter 22). "
+        "With as many, the plain t-test finds very small gaps."
+    )
+    said.append(
+        f"Holm's adjustment asks p < {level / len(rivals):.3f} of the smallest of the {len(rivals)} p-values of Table 6. Without it, {len(rivals)} independent comparisons of equal methods find at least one "
+        f'"significant" gap in {1 - (1 - level) ** len(rivals):.0%} of studies, and {len(lines)} comparisons in {1 - (1 - level) ** len(lines):.0%}.'
+    )
+    return "\n\n".join(said)

@@ -1,0 +1,322 @@
+"""A classification report as somebody printed it: pasted text, CSV or JSON, read into supports and figures.
+
+    read("report.csv")         a file
+    parse(text)                what was pasted
+
+Understood are scikit-learn's `classification_report` (its text, its dictionary, a frame of it), a table with a row
+a class and a column a metric, a list of metric and value, and JSON {"supports": {…}, "figures": {…}}. Every figure
+keeps the decimals that it was printed with: 0.940 says more than 0.94.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from gcaf_lib.paper.confusions import JOINT, Reported
+
+DECIMALS = 8  # more are a computer's own, not a paper's
+LARGEST = 1_000_000  # bytes: a report is a page, not a book
+PER_CLASS = ("recall", "precision", "f1")
+_NAMES = {
+    "recall": "recall sensitivity sens tpr",
+    "precision": "precision prec ppv positive_predictive_value",
+    "f1": "f1 f1_score f1score f_score f_measure f1_measure",
+    "support": "support n images samples count size number",
+    "accuracy": "accuracy acc overall_accuracy micro_f1 micro_recall micro_precision weighted_recall",
+    "kappa": "kappa κ cohen_kappa cohens_kappa cohens_κ cohen_kappa_score",
+    "mcc": "mcc matthews matthews_corrcoef matthews_correlation_coefficient",
+    "macro_recall": "macro_recall balanced_accuracy macro_sensitivity",
+    **{name: name for name in JOINT if name not in ("mcc", "macro_recall")},
+    "class": "class label name category",
+    "metric": "metric measure",
+    "value": "value score figure",
+}
+_KNOWN = {alias: name for name, aliases in _NAMES.items() for alias in aliases.split()}
+_OVERALL = ("accuracy", "kappa", "mcc")
+_AVERAGES = ("macro", "weighted", "micro", "samples")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
+_EMPTY = ("", "-", "–", "—", "nan", "na", "n/a", "none", "null")
+
+
+class ReportError(ValueError):
+    """A report that can't be read; the message says where and what to do."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """supports: images of each class; figures: as printed; total: images as printed in the rows of averages, or
+    None; ignored: columns and rows that are no function of the counts of right and wrong answers."""
+
+    supports: dict[str, int]
+    figures: list[Reported]
+    total: int | None = None
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass
+class _Cell:
+    """One printed number: where it stands, its metric (of class `of`), its text."""
+
+    place: str
+    metric: str
+    of: str | None
+    text: str
+
+
+def read(path: str | Path) -> Report:
+    """The report in a file; raises `ReportError` for one that is no report, `OSError` where it can't be read."""
+    path = Path(path)
+    if path.stat().st_size > LARGEST:
+        raise ReportError(f"{path} has {path.stat().st_size:,} bytes: give the report alone")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ReportError(f"{path} is not text in UTF-8: save it as CSV, JSON or plain text") from error
+    try:
+        return parse(text)
+    except ReportError as error:
+        raise ReportError(f"{path}: {error}") from None
+
+
+def parse(text: str) -> Report:
+    """The report in a text; raises `ReportError`."""
+    if not text.strip():
+        raise ReportError("there is nothing in it: give supports and figures of a classification report")
+    cells, ignored = _from_json(text) if text.lstrip()[0] in "{[" else _from_table(text)
+    return _report(cells, ignored)
+
+
+# --- the forms ---
+
+
+def _plain(text: str) -> str:
+    """A name without what differs between papers: "F1-Score (%)" → "f1_score"."""
+    text = re.sub(r"\((?!macro|weighted|micro)[^)]*\)|[%'’.()]", "", text.strip().lower())
+    return re.sub(r"[\s_\-]+", "_", text).strip("_")
+
+
+def metric_name(text: str) -> str | None:
+    """Our name of a metric in any of its usual spellings, or None."""
+    plain = re.sub(r"_(avg|average)", "", _plain(text))
+    for mean in _AVERAGES:  # "F1 (macro)" and "macro-averaged F1" both end as macro_f1
+        plain = re.sub(rf"^(.*)_{mean}$", rf"{mean}_\1", plain).replace(f"{mean}_averaged", mean)
+    if plain in _KNOWN:
+        return _KNOWN[plain]
+    head, _, tail = plain.partition("_")
+    if head in _AVERAGES and tail in _KNOWN:
+        return _KNOWN.get(f"{head}_{_KNOWN[tail]}")
+    return None
+
+
+def _of_class(text: str) -> tuple[str, str] | None:
+    """("recall", "glioma") of "recall_glioma" or "Recall of glioma", or None."""
+    found = re.fullmatch(r"\s*([A-Za-z1]+)(?:_| of | )(.+)", text)
+    head = _KNOWN.get(_plain(found[1])) if found else None
+    return (head, found[2].strip()) if head in (*PER_CLASS, "support") else None
+
+
+def _split(text: str) -> list[list[str]]:
+    """Rows of cells, without empty lines and rules; whitespace-aligned text is split by what it ends with."""
+    lines = [
+        line.rstrip() for line in text.splitlines() if line.strip() and not re.fullmatch(r"[\s|:+=\-]+", line)
+    ]
+    if all("|" in line for line in lines):
+        return [[c.strip(" *`") for c in line.strip().strip("|").split("|")] for line in lines]
+    for mark in ("\t", ";", ","):
+        if mark in lines[0]:
+            return [[c.strip() for c in row] for row in csv.reader(lines, delimiter=mark)]
+    head = lines[0].split()
+    rows = [head if _KNOWN.get(_plain(head[0])) == "class" else ["", *head]]
+    for line in lines[1:]:
+        words = line.split()
+        first = next((k for k, w in enumerate(words) if k and all(map(_is_value, words[k:]))), len(words))
+        first = max(first, len(words) - len(rows[0]) + 1)  # a class may be called 0
+        values = words[first:]
+        name = " ".join(words[:first])
+        if len(values) == 2 and metric_name(name) == "accuracy":
+            values = [""] * (len(rows[0]) - 3) + values
+        rows.append([name, *values])
+    return rows
+
+
+def _is_value(word: str) -> bool:
+    return (
+        word.lower() in _EMPTY or word == "%" or bool(_NUMBER.fullmatch(word.rstrip("%").replace(",", ".")))
+    )
+
+
+def _from_table(text: str) -> tuple[list[_Cell], list[str]]:
+    rows = _split(text)
+    head, body = rows[0], rows[1:]
+    columns = [metric_name(name) for name in head]
+    for number, row in enumerate(body, 2):
+        if len(row) > len(head):
+            raise ReportError(
+                f"row {number} ({row[0]}) has {len(row)} cells, but the first row names {len(head)}"
+            )
+        row += [""] * (len(head) - len(row))
+    if "metric" in columns and "value" in columns:
+        of = columns.index("class") if "class" in columns else None
+        return _from_list(
+            [
+                (r[columns.index("metric")], "" if of is None else r[of], r[columns.index("value")])
+                for r in body
+            ]
+        )
+    first = columns.index("class") if "class" in columns else 0
+    known = {k: name for k, name in enumerate(columns) if k != first and name in (*PER_CLASS, "support")}
+    if not known:
+        raise ReportError(
+            "the first row names no metric: it should read like `class, precision, recall, f1, support` "
+            "or `metric, value`"
+        )
+    ignored = [h for k, h in enumerate(head) if k != first and k not in known and h]
+    return _from_rows([(row[first], {known[k]: row[k] for k in known}) for row in body], ignored)
+
+
+def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tuple[list[_Cell], list[str]]:
+    """Cells of rows (name, {metric: text}): classes, averages, and figures of the whole."""
+    cells = []
+    for name, values in rows:
+        plain = re.sub(r"_?(avg|average|averaged)$", "", _plain(name))
+        told = {m: v for m, v in values.items() if v.strip().lower() not in _EMPTY}
+        if metric_name(name) in _OVERALL:
+            figure = [v for m, v in told.items() if m != "support"]
+            cells += [_Cell(name, metric_name(name), None, v) for v in dict.fromkeys(figure)]
+            if told.get("support", "") not in figure:
+                cells += [_Cell(name, "total", None, v) for m, v in told.items() if m == "support"]
+        elif plain in ("macro", "weighted", "micro", "samples", "total", "all", "overall"):
+            if plain in ("micro", "samples"):
+                raise ReportError(
+                    f"row `{name}`: its classes are not all there are, or an image has several; "
+                    "only reports with one answer an image, over all classes, can be checked"
+                )
+            for m, v in told.items():
+                metric = "total" if m == "support" else metric_name(f"{plain}_{m}")
+                cells += [_Cell(name, metric, None, v)] if metric else []
+                ignored += [] if metric else [f"{m} of {name}"]
+        else:
+            cells += [_Cell(f"{m} of {name}", m, name, v) for m, v in told.items()]
+    return cells, ignored
+
+
+def _from_list(rows: list[tuple[str, str, str]]) -> tuple[list[_Cell], list[str]]:
+    """Cells of rows (metric, class or "", text)."""
+    cells, ignored = [], []
+    for metric, of, text in rows:
+        pair = (metric_name(metric), of) if of else _of_class(metric)
+        name = metric_name(metric)
+        if text.strip().lower() in _EMPTY:
+            continue
+        if name and not of and name not in (*PER_CLASS, "support", "class", "metric", "value"):
+            cells.append(_Cell(metric, name, None, text))
+        elif name == "support" and not of:
+            cells.append(_Cell(metric, "total", None, text))
+        elif pair and pair[0] in (*PER_CLASS, "support"):
+            cells.append(_Cell(f"{pair[0]} of {pair[1]}", *pair, text))
+        else:
+            near = difflib.get_close_matches(_plain(metric), _KNOWN, 1)
+            ignored.append(metric + (f" (did you mean {near[0]}?)" if near and not name else ""))
+    return cells, ignored
+
+
+def _from_json(text: str) -> tuple[list[_Cell], list[str]]:
+    try:
+        tree = json.loads(text, parse_float=str, parse_int=str)
+    except json.JSONDecodeError as error:
+        raise ReportError(f"line {error.lineno}: not JSON ({error.msg})") from error
+    if not isinstance(tree, dict) or not tree:
+        raise ReportError('JSON has to be an object: {"supports": {…}, "figures": {…}}, or scikit-learn\'s')
+    if set(tree) <= {"supports", "figures"}:
+        if not all(isinstance(part, dict) for part in tree.values()):
+            raise ReportError("`supports` and `figures` have to be objects: a name and a number each")
+        rows = [("support", name, _text(v)) for name, v in tree.get("supports", {}).items()]
+        return _from_list(rows + [(name, "", _text(v)) for name, v in tree.get("figures", {}).items()])
+    rows, ignored = [], []
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            named = {metric_name(m): _text(v) for m, v in value.items()}
+            ignored += [f"{m} of {name}" for m in value if metric_name(m) not in (*PER_CLASS, "support")]
+            rows.append((name, {m: v for m, v in named.items() if m in (*PER_CLASS, "support")}))
+        else:
+            rows.append((name, {"f1": _text(value)}))
+    return _from_rows(rows, ignored)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str) or value is None:
+        return value or ""
+    raise ReportError(f"{json.dumps(value)[:40]} stands where a number should")
+
+
+# --- numbers ---
+
+
+def _report(cells: list[_Cell], ignored: list[str]) -> Report:
+    """Figures with their units. A column is in percent where any of its figures is above 1, or says so."""
+    seen, free = (
+        {},
+        ("total", "accuracy"),
+    )  # weighted recall and micro averages are the accuracy by other names
+    for cell in cells:
+        if seen.setdefault((cell.metric, cell.of), cell.text) != cell.text and cell.metric not in free:
+            raise ReportError(
+                f"{cell.place} stands there twice: {seen[cell.metric, cell.of]} and {cell.text}"
+            )
+    supports = {c.of: _count(c) for c in cells if c.metric == "support"}
+    told = [c for c in cells if c.metric not in ("support", "total")]
+    bare = [name for name in dict.fromkeys(c.of for c in told if c.of) if name not in supports]
+    if bare or len(supports) < 2:
+        lack = f"of {', '.join(bare)} " if bare else ""
+        raise ReportError(f"the support {lack}is missing: the number of test images of every class is needed")
+    if not told:
+        raise ReportError("there are supports, but no figures to check")
+    percent = {_column(c) for c in told if "%" in c.text or abs(_number(c)[0]) > 1}
+    figures = [_figure(c, _column(c) in percent) for c in told]
+    totals = {_count(c) for c in cells if c.metric == "total"}
+    if len(totals) > 1:
+        raise ReportError(f"the rows of averages name different numbers of images: {sorted(totals)}")
+    kept = list(dict.fromkeys(figures))
+    return Report(supports, kept, next(iter(totals), None), tuple(dict.fromkeys(ignored)))
+
+
+def _column(cell: _Cell) -> str:
+    """What shares a unit: a metric's class figures and averages."""
+    return cell.metric.split("_")[-1]
+
+
+def _number(cell: _Cell) -> tuple[float, int]:
+    """Value and decimals of a cell's text."""
+    text = cell.text.replace("%", "").replace("−", "-").strip()
+    if "," in text and "." not in text:
+        text = text.replace(",", ".")
+    if not _NUMBER.fullmatch(text):
+        raise ReportError(f"{cell.place}: {cell.text!r} is not a number")
+    digits, _, power = text.lower().partition("e")
+    decimals = len(digits.partition(".")[2]) - int(power or 0)
+    decimals = min(max(decimals, 0), DECIMALS)
+    return round(float(text), decimals), decimals
+
+
+def _figure(cell: _Cell, percent: bool) -> Reported:
+    value, decimals = _number(cell)
+    metric = cell.metric if cell.of is None else f"{cell.metric}_{cell.of}"
+    top = 100 if percent else 1
+    least = -top if cell.metric in ("kappa", "mcc") else 0
+    if not least <= value <= top:
+        raise ReportError(f"{cell.place}: {cell.text} is not between {least} and {top}")
+    return Reported(metric, value, decimals, percent)
+
+
+def _count(cell: _Cell) -> int:
+    text = cell.text.strip()
+    text = re.sub(r"(?<=\d)[, ](?=\d{3}\b)", "", text) if re.fullmatch(r"\d{1,3}([, ]\d{3})+", text) else text
+    text = re.sub(r"\.0*$", "", text)
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
+        raise ReportError(f"{cell.place}: {cell.text!r} is not a number of images (a whole number from 1)")
+    return int(text)

@@ -1,0 +1,1 @@
+"""The built pages: Sphinx extensions and tools that work on what the book has become. No chapter sees them."""

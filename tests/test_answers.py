@@ -1,0 +1,107 @@
+"""No measure makes a number of nonsense: every one that takes labels and probabilities checks them alike."""
+
+import numpy as np
+import pytest
+
+from gcaf_lib.evaluation import calibration, confidence, intervals, metrics, weighted
+
+LABELS = np.array([0, 1, 2, 3, 0, 1])
+PROBS = np.full((6, 4), 0.1) + 0.6 * np.eye(4)[[0, 1, 2, 2, 0, 3]]
+
+MEASURES = {
+    "ece": calibration.ece,
+    "ece, equal mass": lambda y, p: calibration.ece(y, p, equal_mass=True),
+    "classwise ece": calibration.classwise_ece,
+    "brier": calibration.brier,
+    "nll": calibration.nll,
+    "reliability": calibration.reliability,
+    "temperature": calibration.temperature,
+    "selective": calibration.selective,
+    "net benefit": lambda y, p: calibration.net_benefit(y, p, 0),
+    "one vs rest": lambda y, p: confidence.one_vs_rest(y, p, 0),
+    "threshold": lambda y, p: confidence.threshold_for(y, p, 0.9),
+    "kept": lambda y, p: confidence.kept(y, p, 0.5),
+    "selective at": lambda y, p: confidence.selective_at(y, p, [0.5]),
+    "confusion": metrics.confusion,
+    "report": metrics.report,
+    "roc": metrics.roc,
+    "precision and recall": metrics.precision_recall,
+    "summary": metrics.summary,
+    "bootstrap": lambda y, p: intervals.bootstrap(y, p, groups=intervals.IMAGES, n=9),
+    "bootstrap of a function": lambda y, p: intervals.bootstrap(y, p, calibration.ece, intervals.IMAGES, n=9),
+    "difference": lambda y, p: intervals.bootstrap_difference(y, p, p, groups=intervals.IMAGES, n=9),
+    **{f"weighted {name}": lambda y, p, name=name: weighted.metric(name, y, p) for name in weighted.PLAIN},
+}
+NAN = np.where(np.arange(6)[:, None] == 2, np.nan, PROBS)
+NONSENSE = {
+    "labels are words": (np.array(["a"] * 6), PROBS, "labels must be integers from 0 to 3"),
+    "labels count from 1": (LABELS + 1, PROBS, "labels must be integers from 0 to 3"),
+    "labels below 0": (LABELS - 1, PROBS, "labels must be integers"),
+    "labels are floats": (LABELS + 0.5, PROBS, "labels must be integers"),
+    "labels are missing": (np.array([0, 1, None, 3, 0, 1]), PROBS, "labels must be integers"),
+    "labels are a column": (LABELS[:, None], PROBS, r"labels \(6, 1\) and probs"),
+    "too few labels": (LABELS[:5], PROBS, r"labels \(5,\) and probs"),
+    "one label": (np.int64(1), PROBS, "labels"),
+    "a row is NaN": (LABELS, NAN, "finite"),
+    "infinite": (LABELS, np.where(np.isnan(NAN), np.inf, NAN), "finite"),
+    "negative": (LABELS, PROBS - 0.2, "not negative"),
+    "sums of 2": (LABELS, PROBS * 2, "sum to 1"),
+    "logits": (LABELS, np.log(PROBS), "not negative"),
+    "one column": (LABELS, PROBS[:, 0], r"probs \(6,\)"),
+    "words for numbers": (LABELS, [*PROBS.astype(str).tolist(), "x"], "probs must be numbers"),
+    "nothing": (LABELS[:0], PROBS[:0], "no samples"),
+}
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_every_measure_takes_what_fits(measure):
+    MEASURES[measure](LABELS, PROBS)
+    MEASURES[measure](LABELS.tolist(), PROBS.astype(np.float32).tolist())
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_no_measure_makes_a_number_of_nonsense(measure):
+    for labels, probs, message in NONSENSE.values():
+        with pytest.raises(ValueError, match=message):
+            MEASURES[measure](labels, probs)
+
+
+@pytest.mark.parametrize(
+    "use", [lambda p: calibration.scale(p, 2), confidence.perfect_labels, confidence.perfect]
+)
+def test_probabilities_alone_are_checked_too(use):
+    use(PROBS)
+    for bad in (NAN, PROBS * 2, PROBS[:, 0], PROBS[:0]):
+        with pytest.raises(ValueError, match="probs"):
+            use(bad)
+
+
+@pytest.mark.parametrize("t", [0, -1, np.nan, np.inf])
+def test_a_temperature_is_a_number_above_0(t):
+    with pytest.raises(ValueError, match="temperature"):
+        calibration.scale(PROBS, t)
+
+
+def test_a_temperature_at_its_edge_is_no_fit():
+    """Answers that are all right want T = 0, answers that are all wrong T without end."""
+    sure = np.full((6, 4), 0.02) + 0.92 * np.eye(4)[LABELS]
+    cold, hot = calibration.temperature(LABELS, sure), calibration.temperature((LABELS + 1) % 4, sure)
+    assert calibration.at_edge(cold) and calibration.at_edge(hot) and cold < 0.021 and hot > 49
+    fit = calibration.temperature(LABELS, PROBS)
+    assert not calibration.at_edge(fit) and 0.1 < fit < 10
+
+
+@pytest.mark.parametrize(
+    "truth, score",
+    [
+        ([0, 0, 1, 1, np.nan], np.arange(5.0)),
+        ([0, 0, 1, 2, 1], np.arange(5.0)),
+        (["no", "no", "yes", "yes", "no"], np.arange(5.0)),
+        ([0, 0, 1, 1], np.arange(5.0)),
+        ([0, 0, 1, 1, 1], np.r_[np.nan, np.arange(4.0)]),
+    ],
+)
+def test_delong_takes_0_and_1_and_finite_scores(truth, score):
+    with pytest.raises(ValueError, match=r"truth|scores"):
+        intervals.delong(truth, score)
+    intervals.delong([0, 0, 1, 1, 1], np.arange(5.0))

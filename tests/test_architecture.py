@@ -1,0 +1,100 @@
+"""The floors of the house: which room may import from which, read from the imports of the whole package."""
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+import gcaf_lib
+
+PACKAGE = Path(gcaf_lib.__file__).parent
+# From the ground up. A room imports from its own floor and from those below it; rooms on one line don't know each other.
+FLOORS = (
+    ("machine",),
+    ("settings",),
+    ("data", "model"),
+    ("training",),
+    ("evaluation",),
+    ("paper",),
+    ("display",),
+    ("findings",),
+    ("book",),
+    ("colab", "predict", "site"),
+    ("commands",),
+    ("cli",),
+)
+FLOOR = {wing: number for number, floor in enumerate(FLOORS) for wing in floor}
+WINGS = ("paper", "display", "findings", "book", "site")
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of the package's modules that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "gcaf_lib":
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "gcaf_lib"}
+    return found
+
+
+def climbs(files: dict[str, set[str]]) -> list[str]:
+    """Imports that don't run downwards: files by dotted name without the package, each with what it imports."""
+    wrong = []
+    for name, found in files.items():
+        own = name.split(".")[0]
+        for target in sorted(found):
+            wing = target.split(".")[1]
+            if wing in FLOOR and wing != own and FLOOR[wing] >= FLOOR[own]:
+                wrong.append(f"{name} imports {target}")
+    return wrong
+
+
+def package() -> dict[str, set[str]]:
+    rooms = [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "__init__.py"]
+    return {".".join(p.relative_to(PACKAGE).with_suffix("").parts): imports(p) for p in rooms}
+
+
+def test_imports_run_downwards():
+    files = package()
+    assert {name.split(".")[0] for name in files} == set(FLOOR), (
+        "a wing without a floor, or a floor without a wing"
+    )
+    assert climbs(files) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "target", "climbing"),
+    [
+        ("paper.checks", "gcaf_lib.findings.training", True),
+        ("data.dataset", "gcaf_lib.model.fusion", True),
+        ("display.tables", "gcaf_lib.display.style", False),
+        ("book.runner", "gcaf_lib.settings", False),
+    ],
+)
+def test_an_import_that_climbs_is_seen(tmp_path, room, target, climbing):
+    path = tmp_path / "room.py"
+    wing, name = target.rsplit(".", 1)
+    for text in (f"def f():\n    from {wing} import {name}\n", f"import {target}\n"):
+        path.write_text(text)
+        assert bool(climbs({room: imports(path)})) is climbing
+
+
+def test_no_room_runs_in_a_circle():
+    files = package()
+    rooms = {name: {_room(target, files) for target in found} - {None, name} for name, found in files.items()}
+    graphlib.TopologicalSorter(rooms).prepare()  # raises CycleError, which names the circle
+
+
+def _room(target: str, files: dict[str, set[str]]) -> str | None:
+    """The room of a dotted name that may end in a function's."""
+    name = target.removeprefix("gcaf_lib.")
+    return next((n for n in (name, name.rpartition(".")[0]) if n in files), None)
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_each_wing_says_what_may_live_there(wing):
+    about = ast.get_docstring(ast.parse((PACKAGE / wing / "__init__.py").read_text(encoding="utf-8")))
+    assert about and 20 < len(about) < 400
+    assert list((PACKAGE / wing).glob("*.py")) != [PACKAGE / wing / "__init__.py"]

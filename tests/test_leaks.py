@@ -1,0 +1,145 @@
+"""`gcaf leaks`: the committed splits as controls, a split mended, folders recognised by content, bad input named."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcaf_lib import cli
+from gcaf_lib.data import groups, leaks
+from gcaf_lib.data.dataset import DataError
+
+SPLITS = groups.PATH.parents[2] / "results" / "splits"
+
+
+@pytest.fixture(scope="module")
+def table():
+    return groups.load()
+
+
+def drawn(table, seed, share=0.1):
+    """A random split of some of the files as CSV, a few of them named by hash or with another folder."""
+    rng = np.random.default_rng(seed)
+    some = table.iloc[rng.choice(len(table), int(rng.integers(50, 800)), replace=False)]
+    part = rng.choice(["train", "val", "test"], len(some), p=[0.6, 0.2, 0.2])
+    name = np.where(
+        rng.random(len(some)) < 0.3, some["sha256"], "some/where/" + some["file"].str.split("/").str[-1]
+    )
+    return pd.DataFrame({"path": name, "split": part}), some
+
+
+def by_hand(some, part):
+    """The same counts, an image at a time."""
+    train = some[part == "train"]
+    out = {}
+    for kind, columns in {
+        "bytes": ["sha256"],
+        "copy": ["sha256", "picture"],
+        "patient": ["sha256", "picture", "patient"],
+    }.items():
+        known = [set(train[c]) for c in columns]
+        out[kind] = sum(
+            any(row[c] in k for c, k in zip(columns, known)) for _, row in some[part == "test"].iterrows()
+        )
+    return out
+
+
+def test_counts_are_those_of_a_look_at_every_image(table):
+    for seed in range(10):
+        frame, some = drawn(table, seed)
+        counts = leaks.count(leaks.parse(frame.to_csv(index=False))).iloc[-1]
+        assert {k: counts[k] for k in leaks.KINDS} == by_hand(some, frame["split"].to_numpy())
+
+
+def test_the_committed_splits_leak_what_their_names_say():
+    held = {"bytes": "bytes", "twins": "copy", "patients": "patient"}
+    for name, kind in held.items():
+        counts = leaks.count(leaks.read(SPLITS / f"{name}.csv")).iloc[-1]
+        assert counts[kind] == 0
+    counts = leaks.count(leaks.read(SPLITS / "paper.csv")).iloc[-1]
+    assert 0 < counts["bytes"] < counts["copy"] < counts["patient"] < counts["images"]
+
+
+def test_a_mended_split_keeps_groups_whole_and_sizes_near():
+    before = leaks.read(SPLITS / "paper.csv")
+    parts = leaks.mend(before, seed=3)
+    after = before.assign(part=parts)
+    assert leaks.count(after)[["bytes", "copy", "patient"]].to_numpy().sum() == 0
+    assert after.groupby("patient")["part"].nunique().max() == 1
+    sizes = [pd.crosstab(t["class"], t["part"]) for t in (before, after)]
+    assert (sizes[1] - sizes[0]).abs().to_numpy().max() <= 3
+    assert (leaks.mend(before, 3) == parts).all() and (leaks.mend(before, 4) != parts).any()
+
+
+def test_the_command_and_its_fix(table, tmp_path, capsys):
+    frame, _ = drawn(table, 5)
+    frame["note"] = 'kept, "as it is"'
+    path, out = tmp_path / "split.csv", tmp_path / "out.csv"
+    frame.to_csv(path, index=False)
+    assert cli.main(["leaks", str(path), "--fix", str(out)]) == 1
+    assert "have a copy in training" in capsys.readouterr().out
+    fixed = pd.read_csv(out)
+    assert fixed["path"].tolist() == frame["path"].tolist() and (fixed["note"] == frame["note"]).all()
+    assert cli.main(["leaks", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["test"][-1]["patient"] == 0 and sum(told["sizes"].values()) == len(frame)
+    assert cli.main(["leaks", str(path), str(path), str(path)]) == 2
+    assert "one CSV, or a training and a test folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it is empty"),
+        ("file,part", "no row below"),
+        ("a,b\n1,2", "no column is called part"),
+        ("part,b\ntest,2", "no column is called file"),
+        ("file,part\nx.jpg,half", "line 2: part `half` is none of train"),
+        ("file,part\nx.jpg", "line 2 has 1 cells"),
+        ("file,part\nx.jpg,test\ny.jpg,train", "none of the 2 files is of the Brain Tumor MRI Dataset"),
+        ("file,part\nTe-gl_0010.jpg,test\nTe-gl_0011.jpg,test", "no file is in part train"),
+    ],
+)
+def test_what_is_no_split_is_named(text, said):
+    with pytest.raises(DataError) as error:
+        leaks.parse(text)
+    assert said in str(error.value)
+
+
+def test_files_of_elsewhere_are_said(table):
+    head = table.iloc[[0, 1]]["file"].tolist()
+    found = leaks.parse(f"file,part\n{head[0]},test\n{head[1]},train\nelsewhere.png,test\n")
+    assert leaks.unknown(found) == ["elsewhere.png"]
+    counts = leaks.count(found)
+    assert "elsewhere.png" in leaks.sentence(counts, found)
+    assert counts.set_index("class").loc["not of this dataset", "images"] == 1
+
+
+def test_folders_are_recognised_by_content(real_data, table, tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    twice = table[table["redundant_with"] != ""].iloc[0]
+    copies = table[table["picture"] == table["picture"].value_counts().index[0]].drop_duplicates("sha256")
+    patient = table[(table["source"] != "unknown")].drop_duplicates("picture").groupby("patient").head(2)
+    pair = patient[patient["patient"].duplicated(keep=False)].sort_values("patient").iloc[:2]
+    cases = [(twice["redundant_with"], twice["file"]), tuple(copies["file"][:2]), tuple(pair["file"])]
+    for number, (left, right) in enumerate(cases):
+        for side, name in (("train", left), ("test", right)):
+            target = tmp_path / side / "any" / f"{number}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            image = cv2.imread(str(real_data / name))
+            if number == 0:
+                target.write_bytes((real_data / name).read_bytes())
+            else:  # another size, another code
+                cv2.imwrite(str(target), cv2.resize(image, (150, 150), interpolation=cv2.INTER_AREA))
+    rng = np.random.default_rng(0)
+    cv2.imwrite(str(tmp_path / "test" / "noise.png"), rng.integers(0, 255, (200, 200), np.uint8))
+    found = leaks.scan(tmp_path / "train", tmp_path / "test", progress=False)
+    counts = leaks.count(found).iloc[-1]
+    assert counts[["images", "bytes", "copy", "patient"]].tolist() == [4, 1, 2, 3]
+    assert [name.rsplit("/", 1)[-1] for name in leaks.unknown(found)] == ["noise.png"]
+    with pytest.raises(DataError, match="holds no images"):
+        (tmp_path / "empty").mkdir()
+        leaks.scan(tmp_path / "train", tmp_path / "empty")
+    with pytest.raises(DataError, match="not a folder"):
+        leaks.scan(tmp_path / "nowhere", tmp_path / "test")

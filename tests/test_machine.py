@@ -1,0 +1,109 @@
+"""Machines that are not ours: what Linux has and others haven't is asked in one room, which does without."""
+
+import os
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from gcaf_lib import machine
+from gcaf_lib.training import environment, sweep
+
+LINUX = (
+    ("os", "sched_getaffinity"), ("os", "sched_setaffinity"), ("os", "fork"), ("os", "mkfifo"), ("os", "getuid"),
+    ("os", "getpgid"), ("os", "killpg"), ("os", "statvfs"), ("os", "getloadavg"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """No affinity, no process file system, none of the other words that only some systems know."""
+    for _, name in LINUX:
+        monkeypatch.delattr(os, name, raising=False)
+    read = Path.read_text
+
+    def no_proc(self, *args, **kwargs):
+        if str(self).startswith("/proc"):
+            raise FileNotFoundError(2, "No such file or directory", str(self))
+        return read(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", no_proc)
+
+
+def test_a_run_record_s_device_and_workers_do_without_linux(elsewhere):
+    assert re.fullmatch(rf"{os.cpu_count()} CPU cores \(.*\)", environment.device())
+    assert sweep._local(10**6) is not None
+    assert machine.cores() == os.cpu_count() and machine.processor() == []
+
+
+def test_with_linux_it_is_asked():
+    if hasattr(os, "sched_getaffinity"):
+        assert machine.cores() == len(os.sched_getaffinity(0))
+    if Path("/proc/cpuinfo").is_file():
+        assert machine.processor()
+
+
+def test_no_other_room_uses_what_only_some_systems_have():
+    words = re.compile(
+        rf"os\.({'|'.join(name for _, name in LINUX)}|kill)\b|/proc/|import (fcntl|pwd|resource|msvcrt)\b"
+    )
+    found = {}
+    for path in Path(machine.__file__).parent.rglob("*.py"):
+        if path.name != "machine.py" and (hit := words.search(path.read_text(encoding="utf-8"))):
+            found[path.name] = hit[0]
+    assert found == {}
+    assert words.search("len(os.sched_getaffinity(0))") and words.search("import fcntl")
+
+
+def test_a_process_is_gone_or_not(monkeypatch):
+    assert not machine.gone(os.getpid()) and not machine.gone(10**30)
+    if os.name == "posix":
+        assert machine.gone(2**22 - 1) or Path(f"/proc/{2**22 - 1}").exists()
+    monkeypatch.setattr(machine.os, "name", "nt")
+    assert not machine.gone(2**22 - 1)
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "table.csv"
+    machine.write_text(path, "a\nb\n")
+    assert path.read_bytes() == b"a\nb\n"
+    with pytest.raises(ZeroDivisionError), machine.whole(path) as part:
+        part.write_text("half")
+        1 / 0  # noqa: B018
+    assert path.read_bytes() == b"a\nb\n" and os.listdir(path.parent) == ["table.csv"]
+    with machine.whole(path) as part:
+        assert part.parent == path.parent and part.suffix == ".csv" and part.name.startswith(".")
+        part.write_text("c")
+        assert path.read_bytes() == b"a\nb\n"
+    assert path.read_bytes() == b"c"
+
+
+def test_names_of_any_length_are_written(tmp_path):
+    name = "ä" * 120 + ".weights.h5"
+    machine.write_text(tmp_path / name, "x")
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_what_killed_processes_left_is_removed_and_what_others_write_is_not(tmp_path, monkeypatch):
+    parts = []
+    with machine.whole(tmp_path / "a.txt") as part:
+        part.write_text("a")
+        parts = [part.name.replace(f"-{os.getpid()}-", f"-{n}-") for n in (111, 222)]
+        for name in parts:
+            (tmp_path / name).write_text("left")
+        monkeypatch.setattr(machine, "gone", lambda process: process == 111)
+        machine.write_text(tmp_path / "b.txt", "b")
+        assert part.is_file(), "one that is being written"
+    assert sorted(os.listdir(tmp_path)) == sorted([parts[1], "a.txt", "b.txt"])
+
+
+def test_many_threads_write_one_file(tmp_path):
+    threads = [
+        threading.Thread(target=machine.write_text, args=(tmp_path / "a", str(n) * 1000)) for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert os.listdir(tmp_path) == ["a"] and len(set((tmp_path / "a").read_text())) == 1

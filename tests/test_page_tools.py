@@ -1,0 +1,206 @@
+"""Check a report, check a split: the scripts in the page answer as Python does, by keyboard, on a phone, in the dark.
+
+Run in a headless Chromium over a bare page made of the book's own form, style and scripts: no built site is needed.
+"""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import chromium
+import numpy as np
+import pytest
+from test_report_check import drawn, gives, printed
+
+from gcaf_lib.paper import report_check, report_file
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
+REPORTS, AT_ONCE = 60, 20
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium.find() is None, reason="no Chromium here (Debian: apt install chromium)"),
+]
+
+
+def bare(name, extra=""):
+    """A page of the book, reduced to its tool."""
+    (form,) = re.findall(r"^```\{raw\} html\n(.*?)^```", (BOOK / f"{name}.md").read_text(), re.M | re.S)
+    return (
+        '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>tool</title>'
+        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="_static/gcaf.css"></head>'
+        f'<body><main class="bd-article">{form}{extra}</main></body></html>'
+    )
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tools")
+    (folder / "_static").symlink_to(BOOK / "_static")
+    example = "".join(
+        f'<div id="{name}" hidden><pre>{report}</pre></div>'
+        for name, report in (("example-paper", paper_report()), ("example-true", true_report()))
+    )
+    (folder / "report.html").write_text(bare("check_report", example), encoding="utf-8")
+    with chromium.serve(folder) as url:
+        yield url
+
+
+def paper_report():
+    from gcaf_lib.book import tool_pages
+
+    return tool_pages.paper_report()
+
+
+def true_report():
+    from gcaf_lib.book import tool_pages
+
+    return tool_pages.true_report()
+
+
+@pytest.fixture(scope="module")
+def page():
+    pytest.importorskip("websocket", reason="drives Chromium: pip install websocket-client")
+    with chromium.browse(chromium.find()) as tab:
+        yield tab
+
+
+def reports(count):
+    """Printed reports of random matrices, every second one with a figure off by one in its last place."""
+    rng = np.random.default_rng(11)
+    for number in range(count):
+        labels, predicted = drawn(rng, largest=90, classes=5)
+        text = printed(labels, predicted, int(rng.integers(2, 5)))
+        if number % 2:
+            figures = list(re.finditer(r"[01]\.\d+", text))
+            at = figures[int(rng.integers(len(figures)))]
+            digits = len(at[0]) - 2
+            value = float(at[0]) + 10.0**-digits * (1 if float(at[0]) < 0.5 else -1)
+            text = text[: at.start()] + f"{value:.{digits}f}" + text[at.end() :]
+        yield text
+
+
+def near(ours, theirs):
+    """Whether two values are the same, None in the page for what it doesn't search."""
+    if theirs is None or (isinstance(ours, float) and math.isnan(ours)):
+        return theirs is None or theirs == "none"
+    return theirs != "none" and math.isclose(ours, theirs, rel_tol=1e-9)
+
+
+ASK = """
+%s.map(text => {
+  const a = gcafReport.check(gcafReport.parse(text)), none = v => Number.isNaN(v) ? 'none' : v;
+  return {figures: a.figures.map(l => [l.metric, l.attainable, none(l.below), none(l.above), l.alone, l.conflicts.join(', ')]),
+    errors: a.errors.map(e => [e.class, e.support, e.least, e.most]), matrix: a.matrix, cut: a.cut};
+})
+"""
+
+
+def test_a_thousand_reports_are_judged_as_in_python(page, address):
+    page.open(address + "report.html")
+    texts = list(reports(REPORTS))
+    found = impossible = undecided = 0
+    for start in range(0, REPORTS, AT_ONCE):
+        part = texts[start : start + AT_ONCE]
+        for text, theirs in zip(part, page.run(ASK % json.dumps(part))):
+            report = report_file.parse(text)
+            ours = report_check.check(report)
+            lines = ours.figures[
+                ["metric", "attainable", "below", "above", "alone", "conflicts"]
+            ].values.tolist()
+            for mine, other in zip(lines, theirs["figures"], strict=True):
+                if other[1] is None:
+                    undecided += 1
+                    continue
+                assert mine[:2] == other[:2] and mine[4:] == other[4:], text
+                assert near(mine[2], other[2]) and near(mine[3], other[3]), text
+            assert ours.errors.values.tolist() == theirs["errors"], text
+            assert ours.cut == theirs["cut"], text
+            fits = [
+                f for f, line in zip(report.figures, theirs["figures"][-len(report.figures) :]) if line[1]
+            ]
+            assert gives(type(ours.matrix)(theirs["matrix"], ours.matrix.index, ours.matrix.columns), fits), (
+                text
+            )
+            found += 1
+            impossible += len(ours.impossible) > 0
+    assert found == REPORTS and impossible > REPORTS // 4
+    assert undecided == 0
+
+
+WRONG = ["hello\nworld", "class,recall,support\na,0.9,10\nb,x,10", "class,recall,support\na,0.9,10", "[1]",
+         "class,recall,support\na,0.9,10\nb,940,10", "class,recall,support\na,0.9,10\na,0.8,10\nb,1,3",
+         "class,f1,support\na,0.9,10\nb,0.8,10\nmicro avg,0.7,20", "class,recall,support\na,0.9,10,7\nb,1,3"]  # fmt: skip
+
+
+def test_wrong_reports_are_named_alike(page, address):
+    page.open(address + "report.html")
+    ask = (
+        "%s.map(text => { try { gcafReport.parse(text); return '' } catch (error) { return error.message } })"
+    )
+    for text, theirs in zip(WRONG, page.run(ask % json.dumps(WRONG))):
+        with pytest.raises(report_file.ReportError) as error:
+            report_file.parse(text)
+        assert str(error.value).replace(":", ";")[:40] == theirs.replace(":", ";")[:40]
+
+
+def typed(page, text):
+    """Type into what has the focus."""
+    page.call("Input.insertText", text=text)
+
+
+def press(page, key, code):
+    for kind in ("keyDown", "keyUp"):
+        page.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code,
+                  text="\r" if key == "Enter" else "")  # fmt: skip
+
+
+def test_the_report_page_works_by_keyboard_and_sends_nothing(page, address):
+    page.resize(375, 812, True)
+    page.open(address + "report.html")
+    asked = list(page.requests)
+    press(page, "Tab", 9)
+    assert page.run("document.activeElement.tagName") == "TEXTAREA"
+    typed(page, true_report())
+    page.until(
+        "document.querySelector('#gcaf-report [role=status]').textContent.includes('All figures can be true')"
+    )
+    press(page, "Tab", 9)
+    press(page, "Enter", 13)
+    page.until(
+        "document.querySelector('#gcaf-report [role=status]').textContent.includes('can’t be true')", 60
+    )
+    told = page.run("document.querySelector('#gcaf-report [role=status]').textContent")
+    assert "precision of meningioma" in told and "contradicts recall of meningioma" in told
+    page.run("document.querySelector('textarea').focus(); document.querySelector('textarea').select()")
+    typed(page, "class,recall\na,0.5\nb,0.5")
+    page.until(
+        "document.querySelector('#gcaf-report [role=status]').textContent.includes('support of a, b is missing')"
+    )
+    assert page.run("document.querySelector('textarea').getAttribute('aria-invalid')") == "true"
+    assert page.requests == asked and not page.errors, "nothing leaves the page"
+    assert page.run("document.documentElement.scrollWidth") <= 375
+
+
+@pytest.mark.parametrize("name", ["report"])
+def test_text_is_readable_in_both_themes(page, address, name):
+    """WCAG's contrast, 4.5 to 1, of every text in the tool."""
+    page.open(address + f"{name}.html")
+    if name == "report":
+        page.run("document.querySelector('button').click()")
+        page.until("!!document.querySelector('[role=status] table')", 60)
+    for theme in ("light", "dark"):
+        page.run(f"document.documentElement.dataset.theme = '{theme}'")
+        page.run("document.body.style.background = getComputedStyle(document.documentElement)"
+                 ".getPropertyValue('--gcaf-soft')")  # fmt: skip
+        low = page.run("""(() => {
+          const rgb = c => c.match(/[\\d.]+/g).map(Number), light = c => { const [r, g, b] = c.map(v => (v /= 255) <= .03928
+            ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b };
+          const behind = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3]) return c }
+            return [255, 255, 255] };
+          return [...document.querySelectorAll('.gcaf-tool, .gcaf-tool *')].filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) && e.getClientRects().length)
+            .map(e => { const [a, b] = [light(rgb(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x); return [e.textContent.slice(0, 30), (a + .05) / (b + .05)] })
+            .filter(x => x[1] < 4.5);
+        })()""")
+        assert not low, (theme, low)

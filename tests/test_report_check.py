@@ -1,0 +1,226 @@
+"""`gcaf audit REPORT`: no true report is accused, an altered one is found out or its matrix shown, bad input is named."""
+
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+
+from gcaf_lib import cli
+from gcaf_lib.paper import attainability, report_check, report_file
+from gcaf_lib.paper import published as paper
+from gcaf_lib.paper.confusions import Problem
+
+TEXT = """\
+              precision    recall  f1-score   support
+
+     class 0       0.67      1.00      0.80         2
+           1       0.00      0.00      0.00         1
+           2       1.00      0.50      0.67         2
+
+    accuracy                           0.60         5
+   macro avg       0.56      0.50      0.49         5
+weighted avg       0.67      0.60      0.59         5
+"""
+
+
+def drawn(rng, largest=220, classes=6):
+    """Labels and predictions of a random confusion matrix."""
+    k = int(rng.integers(2, classes))
+    labels = np.repeat(np.arange(k), rng.integers(2, largest, k))
+    wrong = rng.random(len(labels)) < rng.uniform(0, 0.5)
+    return labels, np.where(wrong, rng.integers(0, k, len(labels)), labels)
+
+
+def printed(labels, predicted, digits):
+    return sk.classification_report(labels, predicted, digits=digits, zero_division=0)
+
+
+def test_reports_of_two_hundred_random_matrices_pass():
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        labels, predicted = drawn(rng)
+        answer = report_check.check(report_file.parse(printed(labels, predicted, int(rng.integers(2, 5)))))
+        assert answer.figures["attainable"].eq(True).all(), answer.text()
+        wrong = [*(int(((labels == c) & (predicted != c)).sum()) for c in np.unique(labels))]
+        wrong.append(sum(wrong))
+        assert (answer.errors["least"] <= wrong).all() and (wrong <= answer.errors["most"]).all()
+
+
+def gives(matrix: pd.DataFrame, figures) -> bool:
+    """Whether scikit-learn prints these figures for a confusion matrix."""
+    problem = Problem(dict(matrix.sum(axis=1)))
+    rows, columns = np.nonzero(matrix.to_numpy())
+    times = matrix.to_numpy()[rows, columns]
+    labels, predicted = np.repeat(rows, times), np.repeat(columns, times)
+    tree = sk.classification_report(
+        labels,
+        predicted,
+        labels=range(problem.k),
+        target_names=problem.classes,
+        output_dict=True,
+        zero_division=0,
+    )
+    exact = {"accuracy": np.mean(labels == predicted)}
+    for c, m in itertools.product(problem.classes, ("precision", "recall", "f1-score")):
+        exact[f"{m.split('-')[0]}_{c}"] = tree[c][m]
+    for kind, m in itertools.product(("macro", "weighted"), ("precision", "recall", "f1-score")):
+        exact[f"{kind}_{m.split('-')[0]}"] = tree[f"{kind} avg"][m]
+    return all(abs(exact[f.metric] - f.value) <= 0.5 * 10.0**-f.decimals + 1e-9 for f in figures)
+
+
+def test_one_figure_off_by_one_in_its_last_place_is_impossible_or_its_matrix_is_shown():
+    rng = np.random.default_rng(6)
+    found = shown = 0
+    for _ in range(40):
+        labels, predicted = drawn(rng)
+        report = report_file.parse(printed(labels, predicted, int(rng.integers(2, 5))))
+        at = int(rng.integers(len(report.figures)))
+        f = report.figures[at]
+        step = 10.0**-f.decimals * (1 if f.value < 0.5 else -1)
+        report.figures[at] = f._replace(value=round(f.value + step, f.decimals))
+        answer = report_check.check(report)
+        found += len(answer.impossible) > 0
+        if not len(answer.impossible):
+            assert answer.figures["attainable"].eq(True).all(), "decided"
+            assert gives(answer.matrix, report.figures), answer.text()
+            shown += 1
+        rest = [g for g, fits in zip(report.figures, answer.figures["attainable"]) if fits]
+        assert gives(answer.matrix, rest)
+    assert found > 20 and shown > 0
+
+
+def test_large_reports_are_decided_too():
+    rng = np.random.default_rng(7)
+    for _ in range(4):
+        labels, predicted = drawn(rng, largest=4000, classes=9)
+        report = report_file.parse(printed(labels, predicted, 2))
+        found, state = attainability.decide(Problem(report.supports), report.figures)
+        assert found is True and state is not None
+
+
+def test_the_papers_report_and_the_errors_behind_it():
+    lines = [f"support_{c},{n}" for c, n in paper.supports().items()]
+    lines += [f"{f.metric},{f.value:.{f.decimals}f} {f.unit}" for f in paper.report()]
+    answer = report_check.check(report_file.parse("\n".join(["metric,value", *lines])))
+    wrong = ["precision_meningioma", "f1_pituitary", "kappa", "mcc"]
+    assert sorted(answer.impossible["metric"]) == sorted(wrong)
+    n = sum(paper.supports().values())
+    right = attainability.counts(paper.report()[0].value, 2, n, True)
+    assert answer.errors.iloc[-1].tolist() == ["all", n, n - right[0], n - right[0]]
+    assert "contradicts recall of meningioma" in answer.text() and not answer.cut
+
+
+def test_the_text_of_scikit_learn_is_understood():
+    report = report_file.parse(TEXT)
+    assert report.supports == {"class 0": 2, "1": 1, "2": 2} and report.total == 5
+    named = {f.metric: (f.value, f.decimals) for f in report.figures}
+    assert named["recall_class 0"] == (1.0, 2) and named["accuracy"] == (0.6, 2)
+    assert named["macro_f1"] == (0.49, 2) and named["f1_2"] == (0.67, 2)
+    assert len(report.figures) == 9 + 1 + 5  # weighted recall is the accuracy
+    labels, predicted = drawn(np.random.default_rng(1))
+    tree = sk.classification_report(labels, predicted, output_dict=True)
+    for form in (json.dumps(tree), pd.DataFrame(tree).T.to_csv(), pd.DataFrame(tree).T.to_csv(sep="\t")):
+        assert report_check.check(report_file.parse(form)).figures["attainable"].eq(True).all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class,Precision (%),Sensitivity,F1-Score,n\na,50.0,,66.7,4\nb,,25.0,,8\nmacro avg,,,53.3,\naccuracy,,,50.0,",
+        "| Class | Precision | Recall | F1 | Support |\n|---|---:|---|---|---|\n| a | 50.0 % | – | 66.7 % | 4 |\n"
+        "| b | | 25.0 % | | 8 |\n| Macro-average | | | 53.3 % | |\n| **Accuracy** | 50.0 % | | | 12 |",
+        "class;precision;recall;f1;support\na;50,0;;66,7;4\nb;;25,0;;8\nmacro avg;;;53,3;\nacc;;;50,0;",
+        '{"supports": {"a": 4, "b": 8}, "figures": {"precision of a": "50.0 %", "f1_a": "66.7%", '
+        '"recall_b": "25.0 %", "macro F1": "53.3 %", "Accuracy": "50.0%"}}',
+        "metric,class,value\nsupport,a,4\nsupport,b,8\nprecision,a,50.0\nF1,a,66.7\nrecall,b,25.0\nF1 (macro),,53.3\naccuracy,,50.0",
+    ],
+)
+def test_the_usual_forms_of_a_table_say_the_same(text):
+    report = report_file.parse(text)
+    assert report.supports == {"a": 4, "b": 8}
+    assert sorted(f[:4] for f in report.figures) == [
+        ("accuracy", 50.0, 1, True), ("f1_a", 66.7, 1, True), ("macro_f1", 53.3, 1, True),
+        ("precision_a", 50.0, 1, True), ("recall_b", 25.0, 1, True),
+    ]  # fmt: skip
+
+
+def test_decimals_are_those_printed_and_endless_ones_end():
+    text = '{"supports": {"a": 3, "b": 4}, "figures": {"recall_a": 0.330, "accuracy": 0.42857142857142855}}'
+    recall, accuracy = report_file.parse(text).figures
+    assert (recall.decimals, accuracy.decimals, accuracy.value) == (3, 8, 0.42857143)
+
+
+def test_supports_that_do_not_add_up_are_found():
+    answer = report_check.check(
+        report_file.parse(
+            TEXT.replace("0.49         5", "0.49         6")
+            .replace("0.59         5", "0.59         6")
+            .replace("0.60         5", "0.60         6")
+        )
+    )
+    assert answer.impossible["metric"].tolist() == ["support"] and "5" in answer.text()
+
+
+def test_figures_that_were_cut_off_are_told_from_impossible_ones():
+    text = "metric,value\nsupport_a,3\nsupport_b,3\nrecall_a,0.66\nrecall_b,0.333\naccuracy,0.5"
+    answer = report_check.check(report_file.parse(text))
+    assert answer.impossible["metric"].tolist() == ["recall_a"] and answer.cut
+    assert "cut off" in answer.text()
+    assert not report_check.check(report_file.parse(text.replace("0.66", "0.65"))).cut
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "nothing in it"),
+        ("hello\nworld", "names no metric"),
+        ("class,precision,recall\na,0.9,0.9\nb,0.8,0.8", "support of a, b is missing"),
+        ("class,recall,support\na,0.9,10", "support is missing"),
+        ("class,recall,support\na,0.9,10\nb,0.9,ten", "support of b: 'ten' is not a number of images"),
+        ("class,recall,support\na,0.9,10\nb,0.9,0", "'0' is not a number of images"),
+        ("class,recall,support\na,0.9,10\nb,x,10", "recall of b: 'x' is not a number"),
+        ("class,recall,support\na,0.9,10\nb,940,10", "940 is not between 0 and 100"),
+        ("class,recall,support\na,0.9,10\nb,-0.1,10", "-0.1 is not between 0 and 1"),
+        ("class,recall,support\na,0.9,10\na,0.8,10\nb,1,3", "recall of a stands there twice"),
+        ("class,recall,support\na,0.9,10,7\nb,1,3", "row 2 (a) has 4 cells"),
+        ("class,recall,support\na,,10\nb,,10", "no figures to check"),
+        ("class,f1,support\na,0.9,10\nb,0.8,10\nmicro avg,0.7,20", "only reports with one answer an image"),
+        ("{", "line 1: not JSON"),
+        ("[1]", "has to be an object"),
+        ('{"supports": [1], "figures": {}}', "have to be objects"),
+        ('{"a": {"recall": [1], "support": 4}}', "stands where a number should"),
+        ("class,f1,support\na,0.9,10\nb,0.8,10\nmacro avg,,19\nweighted avg,,20", "different numbers of images"),
+    ],
+)  # fmt: skip
+def test_what_is_no_report_is_named(text, said):
+    with pytest.raises(report_file.ReportError) as error:
+        report_file.parse(text)
+    assert said in str(error.value)
+
+
+def test_what_can_not_be_checked_is_said():
+    report = report_file.parse("class,recall,auc,support\na,0.5,0.9,4\nb,0.5,0.9,4")
+    assert report.ignored == ("auc",)
+    assert "auc" in report_check.check(report).text()
+    report = report_file.parse("metric,value\nsupport_a,4\nsupport_b,4\naccuracy,0.5\nkapa,0.1")
+    assert report.ignored == ("kapa (did you mean kappa?)",)
+
+
+def test_the_command(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "report.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    assert cli.main(["audit", str(path)]) == 0
+    assert "All figures can be true together." in capsys.readouterr().out
+    path.write_text(TEXT.replace("0.60 ", "0.70 "), encoding="utf-8")
+    assert cli.main(["audit", str(path), "--json", "--out", str(tmp_path / "out.csv")]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert not told["possible"] and [r["metric"] for r in told["figures"] if r["attainable"] is False]
+    assert len(pd.read_csv(tmp_path / "out.csv")) == len(told["figures"])
+    path.write_bytes(b"\xff\xfe\x00")
+    assert cli.main(["audit", str(path)]) == 2
+    assert "is not text in UTF-8" in capsys.readouterr().err
+    assert cli.main(["audit", str(tmp_path / "none.csv")]) == 2
+    assert "none.csv: No such file" in capsys.readouterr().err
