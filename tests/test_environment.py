@@ -60,6 +60,7 @@ BESIDE = {
     "data/twins.py": "groups",
     "training/environment.py": "describes",
     "training/runs.py": "keeps",
+    "machine.py": "writes files whole, names the system",
 }
 
 
