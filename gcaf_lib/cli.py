@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gcaf_lib import commands
+from gcaf_lib import commands, terminal
 
 DESCRIPTION = (
     "Brain-tumour MRI classification by gated cross-attention fusion: the book's library, from a shell."
@@ -52,11 +52,16 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 # --- parser --------------------------------------------------------------------------------
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says where its help can't be written; argparse would pass over it."""
+
+    def _print_message(self, message: str, file=None) -> None:
+        (file or sys.stderr).write(message or "")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; each subcommand's function stands in `run`."""
-    parser = argparse.ArgumentParser(
-        prog="gcaf", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Formatter
-    )
+    parser = _Parser(prog="gcaf", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Formatter)
     parser.add_argument("--version", action="version", version=_version())
     rooms = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -299,6 +304,22 @@ def _positive(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    terminal.prepare()
+    status = 0
+    try:
+        try:
+            status = _run(argv)
+        finally:
+            terminal.finish()
+    except BrokenPipeError:  # `gcaf runs | head`: nobody reads any more
+        terminal.let_go()
+    except OSError as error:  # of the output: a command's own are answered
+        terminal.let_go()
+        status = status or _refuse(error)
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     args = build_parser().parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the backend's chatter is no answer
     try:
@@ -306,15 +327,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("gcaf: interrupted; what was finished is kept", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `gcaf runs | head`: nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # of the output, which `main` knows about
+        raise
     except Exception as error:
         # The project's own errors say what is wrong and what to do; others show where they come from.
         if os.environ.get("GCAF_DEBUG") or not _expected(error):
             raise
-        print(f"gcaf: error: {_message(error)}", file=sys.stderr)
-        return 2
+        return _refuse(error)
+
+
+def _refuse(error: Exception) -> int:
+    print(f"gcaf: error: {_message(error)}", file=sys.stderr)
+    return 2
 
 
 def _expected(error: Exception) -> bool:
@@ -324,8 +348,8 @@ def _expected(error: Exception) -> bool:
 
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split())
+        return f"{terminal.visible(error.filename)}: {error.strerror}" if error.filename else error.strerror
+    return terminal.visible(" ".join(str(error).split()))
 
 
 if __name__ == "__main__":

@@ -135,13 +135,13 @@ def croissant(text: bytes) -> dict:
 
 def write(folder: Path | None = None) -> list[Path]:
     """Write groups.csv and its description, each whole or not at all; return the paths."""
-    from gcaf_lib.machine import write_text as replace
+    from gcaf_lib.machine import write_text
 
     text = build().to_csv(index=False, lineterminator="\n")
     about = json.dumps(croissant(text.encode()), indent=1) + "\n"
     paths = [(folder or PATH.parent) / path.name for path in (PATH, DESCRIPTION)]
     for path, content in zip(paths, (text, about)):
-        replace(path, content)
+        write_text(path, content)
     return paths
 
 

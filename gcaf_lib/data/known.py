@@ -27,6 +27,7 @@ from tqdm import tqdm
 from gcaf_lib.data import groups, twins
 from gcaf_lib.data.dataset import DataError, read_bytes
 from gcaf_lib.data.medical import grey
+from gcaf_lib.machine import whole
 
 PATH = Path(__file__).with_name("known.npz")
 SIDE = 24  # pixels
@@ -137,9 +138,8 @@ def write(root: Path) -> Path:
         looks = np.stack([look for _, look in pool.map(_look, [root / file for file in files])])
     stream = io.BytesIO()
     np.savez_compressed(stream, packed=pack(describe(looks)))
-    part = PATH.with_name(f".tmp-{PATH.name}.{os.getpid()}")
-    part.write_bytes(stream.getvalue())
-    os.replace(part, PATH)
+    with whole(PATH) as part:
+        part.write_bytes(stream.getvalue())
     return PATH
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from gcaf_lib.data import groups, known
 from gcaf_lib.data.dataset import DataError
-from gcaf_lib.machine import write_text as replace
+from gcaf_lib.machine import write_text
 
 PARTS = ("train", "validation", "test")
 KINDS = {"bytes": "sha256", "copy": "picture", "patient": "patient"}  # what is shared → the column that tells
@@ -224,7 +224,7 @@ def write_mended(path: Path, table: pd.DataFrame, parts: np.ndarray, text: str |
         )
     else:
         content = rewritten(text, table, parts)
-    replace(path, content)
+    write_text(path, content)
 
 
 def rewritten(text: str, table: pd.DataFrame, parts: np.ndarray) -> str:
