@@ -98,8 +98,11 @@ def _rows(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     if first is None:
         raise DataError("it is empty: give a CSV of file names and parts")
     mark = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text), delimiter=mark)
-    rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=mark)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DataError(f"line {reader.line_num}: {error}") from None
     return rows[0][1], rows[1:]
 
 

@@ -129,7 +129,10 @@ def _split(text: str) -> list[list[str]]:
         return [[c.strip(" *`") for c in line.strip().strip("|").split("|")] for line in lines]
     for mark in ("\t", ";", ","):
         if mark in lines[0]:
-            return [[c.strip() for c in row] for row in csv.reader(lines, delimiter=mark)]
+            try:
+                return [[c.strip() for c in row] for row in csv.reader(lines, delimiter=mark)]
+            except csv.Error as error:
+                raise ReportError(f"it can't be split into cells at {mark!r} ({error})") from None
     head = lines[0].split()
     rows = [head if _KNOWN.get(_plain(head[0])) == "class" else ["", *head]]
     for line in lines[1:]:
@@ -230,6 +233,8 @@ def _from_json(text: str) -> tuple[list[_Cell], list[str]]:
         tree = json.loads(text, parse_float=str, parse_int=str)
     except json.JSONDecodeError as error:
         raise ReportError(f"line {error.lineno}: not JSON ({error.msg})") from error
+    except RecursionError:
+        raise ReportError("its JSON is nested too deeply for a report") from None
     if not isinstance(tree, dict) or not tree:
         raise ReportError('JSON has to be an object: {"supports": {…}, "figures": {…}}, or scikit-learn\'s')
     if set(tree) <= {"supports", "figures"}:
