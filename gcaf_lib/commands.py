@@ -34,7 +34,20 @@ def train(args: argparse.Namespace) -> int:
     print(f"run       {record.key}")
     print(f"record    {record.folder}")
     print(f"test      {len(record.labels())} images, accuracy {_accuracy(record):.4f} (EMA weights)")
+    if note := _lag(record):
+        print(note, file=sys.stderr)
     return 0
+
+
+def _lag(record) -> str | None:
+    """A line where the averaged weights, which are reported, still hold so much of their start that it shows."""
+    averaged, raw = (_accuracy(record, "validation", which) for which in ("ema", "raw"))
+    if raw - averaged < 0.05:
+        return None
+    return (
+        f"note      on validation the averaged weights score {averaged:.4f}, the raw ones {raw:.4f}: the average has not "
+        f"caught up. With few steps a smaller training.ema (now {record.settings.training.ema:g}) follows sooner"
+    )
 
 
 def sweep(args: argparse.Namespace) -> int:
@@ -175,8 +188,8 @@ def _line(record) -> list[object]:
     ]
 
 
-def _accuracy(record) -> float:
-    return float((record.probabilities().argmax(1) == record.labels()).mean())
+def _accuracy(record, part: str = "test", which: str = "ema") -> float:
+    return float((record.probabilities(part, which).argmax(1) == record.labels(part)).mean())
 
 
 def settings(args: argparse.Namespace) -> int:
