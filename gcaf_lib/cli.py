@@ -30,6 +30,7 @@ examples:
   gcaf audit                                which of the paper's numbers can't be true
   gcaf audit report.txt                     and which of any other report
   gcaf leaks split.csv                      does somebody's split of these images leak?
+  gcaf external other/ --run 3f2a           a model on images from elsewhere, copies left out
 
 where things are:
   images    --data DIR, else GCAF_DATA, else the cache folder
@@ -66,6 +67,19 @@ def build_parser() -> argparse.ArgumentParser:
 
     data_option = argparse.ArgumentParser(add_help=False)
     data_option.add_argument("--data", metavar="DIR", help="the images' folder (else GCAF_DATA, else cache)")
+    medical = argparse.ArgumentParser(add_help=False)
+    medical.add_argument(
+        "--plane",
+        default="axial",
+        choices=("axial", "coronal", "sagittal"),
+        help="of NIfTI volumes (default: axial)",
+    )
+    medical.add_argument(
+        "--slice",
+        type=_natural,
+        metavar="N",
+        help="of NIfTI volumes (default: the middle one), or frame of DICOM files; counted from 0",
+    )
     profile = argparse.ArgumentParser(add_help=False)
     profile.add_argument(
         "--profile", default="cpu", metavar="P", help="demo, cpu, paper, or a YAML file (default: cpu)"
@@ -166,10 +180,11 @@ def build_parser() -> argparse.ArgumentParser:
         "predict",
         commands.predict,
         "classify images with a trained model",
+        [medical],
         example="gcaf predict 3f2a slice.jpg --cam maps/",
     )
     predict_.add_argument("record", metavar="RUN", help="a run's key, the start of it, or its folder")
-    predict_.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
+    predict_.add_argument("images", nargs="+", metavar="IMAGE", help="image files, DICOM and NIfTI too")
     predict_.add_argument("--json", action="store_true", help="JSON in place of a table")
     predict_.add_argument("--cam", metavar="OUT", help="write Grad-CAM overlays (PNG) into this folder")
     predict_.add_argument("--raw", action="store_true", help="the raw weights in place of the EMA weights")
@@ -239,6 +254,29 @@ def build_parser() -> argparse.ArgumentParser:
     leaks_.add_argument("--fix", metavar="OUT", help="write the split with groups kept whole as CSV")
     leaks_.add_argument("--seed", type=_natural, default=0, metavar="N", help="of --fix (default: 0)")
     leaks_.add_argument("--json", action="store_true", help="JSON in place of a table")
+    external_ = add(
+        rooms,
+        "external",
+        commands.external,
+        "find copies of this dataset among images from elsewhere, then score runs on those that are none",
+        [medical],
+        example=(
+            "gcaf external other/ --run 3f2a     other/glioma/, other/No Tumor/, ...; a folder below is a case\n"
+            "  gcaf external other.csv --csv out.csv     columns file, class and, where known, case"
+        ),
+    )
+    external_.add_argument("place", metavar="DIR", help="a folder of class folders, or a CSV")
+    external_.add_argument(
+        "--run",
+        dest="runs",
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="a run to score (repeatable; none: copies only)",
+    )
+    external_.add_argument("--raw", action="store_true", help="the raw weights in place of the EMA weights")
+    external_.add_argument("--csv", metavar="FILE", help="write a row an image: copy, and each run's answer")
+    external_.add_argument("--json", action="store_true", help="JSON in place of tables, every copy listed")
     add(rooms, "sync", commands.sync, "write the clean notebooks from their .py sources")
     return parser
 

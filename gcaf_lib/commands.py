@@ -109,9 +109,11 @@ def predict(args: argparse.Namespace) -> int:
     """Print class probabilities; write Grad-CAM overlays if asked to."""
     print(NOTICE, file=sys.stderr)
     from gcaf_lib import predict as room
+    from gcaf_lib.data import medical
     from gcaf_lib.training import runs as store
 
-    found = room.classify(store.resolve(args.record), args.images, "raw" if args.raw else "ema", args.cam)
+    images = [medical.view(image, args.plane, args.slice) for image in args.images]
+    found = room.classify(store.resolve(args.record), images, "raw" if args.raw else "ema", args.cam)
     if found.banner:
         print(found.banner, file=sys.stderr)
     if args.json:
@@ -307,7 +309,7 @@ def _audit_report(args: argparse.Namespace) -> int:
     answer = report_check.check(report)
     print(as_json(answer.to_dict()) if args.json else answer.text())
     if args.out:
-        from gcaf_lib.book.notebooks import write_text
+        from gcaf_lib.machine import write_text
 
         write_text(Path(args.out), answer.figures.to_csv(index=False, lineterminator="\n"))
         print(f"wrote {visible(args.out)}", file=sys.stderr)
@@ -337,6 +339,71 @@ def leaks(args: argparse.Namespace) -> int:
         room.write_mended(Path(args.fix), table, parts, text)
         print(f"wrote {visible(args.fix)}", file=sys.stderr)
     return 1 if counts["patient"].iloc[-1] else 0
+
+
+def external(args: argparse.Namespace) -> int:
+    """Name the copies among images from elsewhere, then score runs on the others; exit 1 where there are copies."""
+    print(NOTICE, file=sys.stderr)
+    from gcaf_lib.data import outside
+    from gcaf_lib.training import runs as store
+
+    records = [store.resolve(name) for name in args.runs]  # a wrong name is said before minutes are spent
+    table = outside.find_copies(outside.read(args.place, args.plane, args.slice))
+    counts = outside.count_copies(table)
+    scored = []
+    if records and not (table["copy_of"] != "").all():
+        from gcaf_lib.evaluation import outside as scoring
+
+        scored = scoring.score(records, table, "raw" if args.raw else "ema")
+    if args.csv:
+        from gcaf_lib.machine import write_text
+
+        write_text(args.csv, outside.report(table, scored).to_csv(index=False, lineterminator="\n"))
+        print(f"wrote {args.csv}", file=sys.stderr)
+    copies = table[table["copy_of"] != ""]
+    if args.json:
+        listed = outside.report(copies).drop(columns="case").to_dict("records")
+        answer = {"images": counts.to_dict("records"), "aside": table.attrs["aside"], "copies": listed}
+        print(as_json({**answer, "runs": [found.to_dict() for found in scored]}))
+    else:
+        _print_external(table, counts, scored)
+    return 1 if len(copies) else 0
+
+
+def _print_external(table, counts, scored) -> None:
+    heads = ["class", "images", "copies", "of Training", "of Testing", "of another class"]
+    print(_table(counts.values.tolist(), heads))
+    copies = table[table["copy_of"] != ""]
+    for row in copies.head(10).itertuples():
+        print(f"copy  {visible(str(row.path))}  is  {row.copy_of}  ({row.how}, {row.similarity:.2f})")
+    if len(copies) > 10:
+        print(f"and {len(copies) - 10:,} more: --csv FILE or --json lists all")
+    if aside := table.attrs["aside"]:
+        print(
+            f"passed over, no images by their names: {len(aside):,} (the first: {visible(str(aside[0]))})",
+            file=sys.stderr,
+        )
+    for found in scored:
+        left = found.left_out
+        print(f"\nrun {found.run}: {len(found.table):,} images; left out {left['copies']:,} copies, ", end="")
+        print(f"{left['classes']:,} of a class that the run doesn't know")
+        rows = [
+            [
+                *(row["class"], row.images, row.cases, f"{100 * row.recall:.1f}", _ends(row.low, row.high)),
+                *(
+                    f"{value:.2f}" if value == value else "-"
+                    for value in (row.confidence, row.confidence_wrong)
+                ),
+                *found.confusion.loc[row["class"]],
+            ]
+            for _, row in found.recall.iterrows()
+        ]
+        heads = ["class", "images", "cases", "recall %", "95 % interval", "sure", "sure if wrong"]
+        print(_table(rows, [*heads, *(f"-> {name}" for name in found.confusion)]))
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {100 * high:.1f}" if low == low else "one case"
 
 
 def _sizes(sizes: dict[str, int]) -> str:

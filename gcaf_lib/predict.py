@@ -45,7 +45,7 @@ def classify(
 ) -> Classified:
     """Class probabilities of image files, prepared as the run's own images were (Eqs 1, 2).
 
-    record: a main run; files: image paths; which: `ema` or `raw` weights; cam: a folder for one
+    record: a main run; files: image paths, or views of medical files (`data.medical.View`); which: `ema` or `raw` weights; cam: a folder for one
     Grad-CAM picture an image: the map of each backbone, and of both, for the class predicted.
     Raises `DataError` naming a file that is no image, `RunError` where the run has no classifier or
     its weights are not on this machine.
@@ -54,11 +54,11 @@ def classify(
         raise runs.RunError(
             f"run {record.key} is a {record.info['kind']} run: only main runs classify images"
         )
-    from gcaf_lib.data import preprocess
+    from gcaf_lib.data import medical
 
     # Read the images first: a wrong path is said before seconds are spent on the model.
     settings = record.settings
-    images = np.stack([preprocess.preprocess(Path(f), settings.data) for f in files])
+    images = np.stack([medical.prepared(f, settings.data) for f in files])
     folder = None
     if cam is not None:
         folder = Path(cam)

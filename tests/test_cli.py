@@ -89,7 +89,9 @@ def test_help_names_every_command_and_loads_nothing_heavy():
 
 @pytest.mark.parametrize(
     "command",
-    "data check,data fetch,train,sweep,chapters,predict,runs,settings,splits,floors,audit,sync".split(","),
+    "data check,data fetch,train,sweep,chapters,predict,runs,settings,splits,floors,audit,external,sync".split(
+        ","
+    ),
 )
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:

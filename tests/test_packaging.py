@@ -63,8 +63,9 @@ def test_supported_pythons_are_3_11_to_3_13():
 
 
 def test_extras_are_those_the_docs_name():
-    assert set(EXTRAS) == {"book", "dev", "dask", "gpu", "jax", "transfer"}
-    assert {str(r) for r in EXTRAS["dask"]} <= {str(r) for r in EXTRAS["dev"]}
+    assert set(EXTRAS) == {"book", "dev", "dask", "gpu", "jax", "medical", "transfer"}
+    for name in ("dask", "medical"):
+        assert {str(r) for r in EXTRAS[name]} <= {str(r) for r in EXTRAS["dev"]}
     text = (ROOT / "README.md").read_text() + (ROOT / "DEVELOPERS.md").read_text()
     for named in re.findall(r"\.\[([a-z,]+)\]", text):
         assert set(named.split(",")) <= set(EXTRAS)
@@ -90,7 +91,12 @@ def test_package_data_is_in_the_package():
     for profile in gcaf_lib.settings.PROFILES:
         assert (ROOT / "gcaf_lib" / "profiles" / f"{profile}.yaml").is_file()
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert set(setuptools["package-data"]["gcaf_lib"]) == {"profiles/*.yaml", "data/*.csv"}
+    assert set(setuptools["package-data"]["gcaf_lib"]) == {
+        "profiles/*.yaml",
+        "data/*.csv",
+        "data/*.json",
+        "data/*.npz",
+    }
 
 
 def test_make_help_lists_every_target():

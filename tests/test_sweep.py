@@ -162,6 +162,21 @@ def test_keys_are_those_of_training_and_a_split_is_drawn_once(monkeypatch):
         listing.Keys().key(settings, 7)  # what can't be read is drawn again
 
 
+def test_a_split_is_remembered_for_one_set_of_images_and_one_code(monkeypatch):
+    from gcaf_lib.data import splits
+    from gcaf_lib.data.dataset import Dataset
+    from gcaf_lib.training import listing
+
+    drawn = []
+    monkeypatch.setattr(splits, "load", lambda room, dataset: drawn.append(dataset.hash))
+    monkeypatch.setattr(splits, "hash", lambda frame: str(len(drawn)))
+    room, one, other = load("demo", SMALL).data, Dataset(None, None, "one"), Dataset(None, None, "other")
+    assert [listing.split_hash(room, data) for data in (one, other, one, other)] == ["1", "2", "1", "2"]
+    assert listing.split_hash(load("demo", {**SMALL, "data.protocol": "twins"}).data, one) == "3"
+    monkeypatch.setattr(listing.environment, "fingerprint", lambda *_: "other code")
+    assert listing.split_hash(room, one) == "4"
+
+
 def test_an_altered_manifest_is_refused_although_its_split_was_remembered(monkeypatch, tmp_path):
     from gcaf_lib.data import splits
     from gcaf_lib.data.dataset import DataError

@@ -1,4 +1,4 @@
-"""The computed part of the front page: the claim, our number, and the scorecard."""
+"""The computed part of the front page below its first screen: our numbers beside the published ones, and the scorecard."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.book import checklist, modelcard, notebooks, provenance, speed, tool_pages
-from gcaf_lib.data import splits
+from gcaf_lib.book import checklist, first_screen, modelcard, provenance, speed, tool_pages
+from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import tables
 from gcaf_lib.findings import ablation, scorecard
 from gcaf_lib.findings.performance import metric_name
+from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import registry, verdicts
 
@@ -35,18 +36,13 @@ def write(
 ) -> list[Path]:
     """Write _generated/scorecard.md and its companions into `book`, and results/scorecard.csv."""
     chosen = _settings.load(profile)
+    data = open_dataset(chosen.data, need_images=False)
     if frame is None:
-        from gcaf_lib.data.dataset import open_dataset
-
-        data = open_dataset(chosen.data, need_images=False)
         frame = scorecard.scorecard(profile, data, impossible=registry.impossible())
     results = results or _settings.results_dir()
     banner = provenance.PHANTOM_BANNER + "\n\n" if chosen.data.source == "phantom" else ""
     out = {
-        book / "_generated" / "scorecard.md": banner
-        + front(frame, profile)
-        + _pictures(chosen, results)
-        + _floor(chosen, results),
+        book / "_generated" / "scorecard.md": banner + front(frame, profile),
         book / "_generated" / "scorecard_full.md": banner + full(frame, profile, _floors(chosen, results)),
         results / "scorecard.csv": frame.to_csv(
             columns=scorecard.COLUMNS, index=False, float_format="%.5f", lineterminator="\n"
@@ -54,12 +50,13 @@ def write(
         book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
     }
     for path, text in out.items():
-        notebooks.write_text(path, text)
-    return [*out, *checklist.write(book), *speed.write(book), *tool_pages.write(book)]
+        write_text(path, text)
+    first = first_screen.write(chosen, profile, data, book)
+    return [*out, *first, *checklist.write(book), *speed.write(book), *tool_pages.write(book)]
 
 
 def front(frame: pd.DataFrame, profile: str) -> str:
-    """The first screen: three numbers, a sentence on how they were made, six rows."""
+    """The scorecard in short: three numbers, a sentence on how they were made, six rows."""
     claim = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
     cards = [(f"{100 * claim:.2f} %", "accuracy, as published")]
     for protocol, words in (
@@ -95,40 +92,12 @@ def _made(frame: pd.DataFrame, profile: str) -> str:
     return f"Measured with {PROFILE_WORDS.get(profile, profile)} (profile `{profile}`, {weights} weights)."
 
 
-def _pictures(chosen: _settings.Settings, results: Path) -> str:
-    """How many different pictures the files are, from results/pictures.csv (class, files, pictures)."""
-    path = results / "pictures.csv"
-    if chosen.data.source != "mri" or not path.is_file():
-        return ""
-    table = pd.read_csv(path).set_index("class")
-    whole, healthy = table.loc["all"], table.loc["notumor"]
-    return (
-        f"\n\n**How many pictures there are.** The {whole.files:,} files are {whole.pictures:,} different pictures, the rest "
-        f"copies of them, turned, mirrored or changed in brightness; the {healthy.files:,} without a tumour are "
-        f"{healthy.pictures:,}. [Chapter 16](notebooks/16_dataset_audited.ipynb) shows them.\n"
-    )
-
-
 def _floors(chosen: _settings.Settings, results: Path) -> pd.DataFrame | None:
     """results/floors.csv by (floor, protocol), where the profile is about the real images."""
     path = results / "floors.csv"
     if chosen.data.source != "mri" or not path.is_file():
         return None
     return pd.read_csv(path).set_index(["floor", "protocol"])
-
-
-def _floor(chosen: _settings.Settings, results: Path) -> str:
-    """What a look-up that learns nothing scores on the same splits."""
-    known = _floors(chosen, results)
-    if known is None:
-        return ""
-    random, apart = (known.loc[("1nn-mirror", p), "accuracy"] for p in ("paper", splits.FIVEFOLD))
-    return (
-        f"\n\n**Why the two splits differ.** A nearest-neighbour look-up on thumbnails, which learns nothing about "
-        f"tumours, is right on {random:.1%} of the test images under the random split, and on {apart:.1%} where "
-        "no patient stands on both sides: most test images have a copy, a mirror image or a neighbouring slice "
-        "in training. [The leakage ladder](notebooks/17_leakage_ladder.ipynb) shows every step.\n"
-    )
 
 
 def levels_note(known: pd.DataFrame | None) -> str:

@@ -27,6 +27,7 @@ from gcaf_lib import settings as _settings
 from gcaf_lib.book import notebooks, provenance
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
+from gcaf_lib.machine import write_text
 
 
 class ChapterError(BookError):
@@ -249,9 +250,7 @@ def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]
             raise _failure(source, executed, error, output) from error
         seconds = time.perf_counter() - started
         book = nbformat.read(executed, as_version=4)
-    notebooks.write_text(
-        page, notebooks.dumps(tidy(book, notebooks.plain_notebook(source), profile, seconds))
-    )
+    write_text(page, notebooks.dumps(tidy(book, notebooks.plain_notebook(source), profile, seconds)))
     return page
 
 
@@ -264,9 +263,9 @@ def _failure(source: Path, executed: Path, error: Exception, output: Path) -> Ch
     if getattr(error, "evalue", None) is not None:
         where, what = _named(error.source), f"{error.ename}: {error.evalue}"
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
-    notebooks.write_text(log, f"{source.stem} failed {where}\n{what}\n\n{trace}\n")
+    write_text(log, f"{source.stem} failed {where}\n{what}\n\n{trace}\n")
     if executed.is_file():
-        notebooks.write_text(logs / f"{source.stem}.failed.ipynb", executed.read_text(encoding="utf-8"))
+        write_text(logs / f"{source.stem}.failed.ipynb", executed.read_text(encoding="utf-8"))
     return ChapterError(f"chapter {source.stem} failed {where}: {what} (log: {log})")
 
 
