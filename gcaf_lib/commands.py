@@ -303,7 +303,7 @@ def _audit_report(args: argparse.Namespace) -> int:
     from gcaf_lib.paper import report_check, report_file
 
     if args.report == "-":
-        report = report_file.parse(sys.stdin.read())
+        report = report_file.parse(_typed(report_file.LARGEST, report_file.ReportError))
     else:
         report = report_file.read(args.report)
     answer = report_check.check(report)
@@ -314,6 +314,19 @@ def _audit_report(args: argparse.Namespace) -> int:
         write_text(Path(args.out), answer.figures.to_csv(index=False, lineterminator="\n"))
         print(f"wrote {visible(args.out)}", file=sys.stderr)
     return 1 if len(answer.impossible) else 0
+
+
+def _typed(most: int, error: type[Exception]) -> str:
+    """Standard input as UTF-8, whatever the locale."""
+    if not hasattr(sys.stdin, "buffer"):
+        return sys.stdin.read()
+    data = sys.stdin.buffer.read(most + 1)
+    if len(data) > most:
+        raise error("standard input goes on and on: give the report alone")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise error("standard input is not text in UTF-8") from None
 
 
 def leaks(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from gcaf_lib.machine import read_text
 from gcaf_lib.paper.confusions import JOINT, Reported
 
 DECIMALS = 8  # more are a computer's own, not a paper's
@@ -70,13 +71,7 @@ class _Cell:
 
 def read(path: str | Path) -> Report:
     """The report in a file; raises `ReportError` for one that is no report, `OSError` where it can't be read."""
-    path = Path(path)
-    if path.stat().st_size > LARGEST:
-        raise ReportError(f"{path} has {path.stat().st_size:,} bytes: give the report alone")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ReportError(f"{path} is not text in UTF-8: save it as CSV, JSON or plain text") from error
+    text = read_text(path, LARGEST, ReportError, "give the report alone, as CSV, JSON or plain text in UTF-8")
     try:
         return parse(text)
     except ReportError as error:
