@@ -23,7 +23,7 @@ from gcaf_lib.data import dataset, decode, fetch, figshare, leaks
 from gcaf_lib.paper import report_check, report_file
 from gcaf_lib.training import runs
 
-SECONDS = 60  # no case may take longer
+SECONDS = 60  # of the processor, that no case may take: a machine under load stands still for longer
 GIB = 2**30
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16")
 KINDS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000", "TGA", "ICO")
@@ -331,7 +331,7 @@ def refused(error: Exception) -> None:
 
 def case(number: int, place: Path) -> str:
     """One case in a folder of its own; returns `result` or `refused`."""
-    rng, started = random.Random(number), time.monotonic()
+    rng, started = random.Random(number), time.process_time()
     kind = GIVEN[number % len(GIVEN)]
     place.mkdir()
     try:
@@ -353,7 +353,7 @@ def case(number: int, place: Path) -> str:
         )
         assert any(name in str(error) for name in named), f"names no file: {error}"
         answer = "refused"
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     return answer
 
 
