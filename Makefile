@@ -38,11 +38,11 @@ demo: $(STAMP) ## the whole book from nothing: phantoms, every chapter executed,
 	@mkdir -p $(DEMO)
 	@rm -rf $(DEMO)/book && cp -RL book $(DEMO)/book && rm -f $(DEMO)/book/notebooks/*.ipynb
 	@cp CHANGELOG.md $(DEMO)/  # a page of the book includes it from above book/
-	GCAF_RESULTS=$(CURDIR)/$(DEMO)/results GCAF_CACHE=$(CURDIR)/$(DEMO)/cache \
+	GCAF_RESULTS="$(CURDIR)/$(DEMO)/results" GCAF_CACHE="$(CURDIR)/$(DEMO)/cache" \
 		$(GCAF) chapters --profile demo --out $(DEMO)/book/notebooks $(ARGS)
-	GCAF_RESULTS=$(CURDIR)/$(DEMO)/results GCAF_CACHE=$(CURDIR)/$(DEMO)/cache \
+	GCAF_RESULTS="$(CURDIR)/$(DEMO)/results" GCAF_CACHE="$(CURDIR)/$(DEMO)/cache" \
 		$(VENV)/bin/jupyter-book build $(DEMO)/book --quiet $(SPHINX) \
-		--config _config.yml --toc $(CURDIR)/_toc.yml --path-output $(DEMO)
+		--config _config.yml --toc "$(CURDIR)/_toc.yml" --path-output $(DEMO)
 	@echo
 	@echo 'Done. The book, made from PHANTOM DATA, is here; open it in a browser:'
 	@echo '  file://$(CURDIR)/$(DEMO)/_build/html/index.html'
@@ -57,7 +57,7 @@ test-site: $(STAMP) ## drive headless Chromium over the built site (SITE=another
 	@mkdir -p _build/axe && cd _build/axe && if [ ! -s package/axe.min.js ]; then \
 		npm pack --silent axe-core@$(AXE) >/dev/null 2>&1 && tar xzf axe-core-*.tgz \
 		|| echo 'axe-core could not be fetched by npm: its tests will skip'; fi
-	GCAF_SITE='$(SITE)' $(PY) -m pytest -m slow tests/test_browser.py tests/test_agreement.py $(ARGS)
+	GCAF_SITE='$(SITE)' $(PY) -m pytest -m slow tests/test_browser.py tests/test_agreement.py tests/test_page_tools.py $(ARGS)
 
 # The newest TensorFlow that Colab has brought so far; COLAB=/an/environment takes that one as it is.
 COLAB_TENSORFLOW ?= 2.19.*
@@ -75,6 +75,7 @@ chapters: $(STAMP) ## execute the chapters (PROFILE=cpu, ARGS="--only 07") into 
 	$(GCAF) chapters --profile $(PROFILE) $(ARGS)
 
 book: $(STAMP) ## build the site from the committed chapters, executing nothing
+	$(GCAF) sync  # the clean notebooks name the repository of _config.yml
 	$(VENV)/bin/jupyter-book build book --quiet $(SPHINX)
 	@echo 'file://$(CURDIR)/_build/html/index.html'
 

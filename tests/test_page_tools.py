@@ -11,12 +11,17 @@ from pathlib import Path
 import chromium
 import numpy as np
 import pytest
+from test_leaks import drawn as drawn_split
 from test_report_check import drawn, gives, printed
 
+from gcaf_lib.book import tool_pages
+from gcaf_lib.data import groups, leaks
+from gcaf_lib.data.dataset import DataError
 from gcaf_lib.paper import report_check, report_file
+from gcaf_lib.site import groups as site_groups
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
-REPORTS, AT_ONCE = 60, 20
+REPORTS, AT_ONCE = 1000, 50
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,23 +45,18 @@ def address(tmp_path_factory):
     (folder / "_static").symlink_to(BOOK / "_static")
     example = "".join(
         f'<div id="{name}" hidden><pre>{report}</pre></div>'
-        for name, report in (("example-paper", paper_report()), ("example-true", true_report()))
+        for name, report in (
+            ("example-paper", tool_pages.paper_report()),
+            ("example-true", tool_pages.true_report()),
+        )
     )
     (folder / "report.html").write_text(bare("check_report", example), encoding="utf-8")
+    (folder / "split.html").write_text(
+        bare("check_split").replace("_static/groups.js", site_groups.NAME), encoding="utf-8"
+    )
+    (folder / site_groups.NAME).write_text(site_groups.script(), encoding="utf-8")
     with chromium.serve(folder) as url:
         yield url
-
-
-def paper_report():
-    from gcaf_lib.book import tool_pages
-
-    return tool_pages.paper_report()
-
-
-def true_report():
-    from gcaf_lib.book import tool_pages
-
-    return tool_pages.true_report()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def reports(count):
     """Printed reports of random matrices, every second one with a figure off by one in its last place."""
     rng = np.random.default_rng(11)
     for number in range(count):
-        labels, predicted = drawn(rng, largest=90, classes=5)
+        labels, predicted = drawn(rng, largest=40, classes=5)
         text = printed(labels, predicted, int(rng.integers(2, 5)))
         if number % 2:
             figures = list(re.finditer(r"[01]\.\d+", text))
@@ -162,7 +162,7 @@ def test_the_report_page_works_by_keyboard_and_sends_nothing(page, address):
     asked = list(page.requests)
     press(page, "Tab", 9)
     assert page.run("document.activeElement.tagName") == "TEXTAREA"
-    typed(page, true_report())
+    typed(page, tool_pages.true_report())
     page.until(
         "document.querySelector('#gcaf-report [role=status]').textContent.includes('All figures can be true')"
     )
@@ -183,13 +183,15 @@ def test_the_report_page_works_by_keyboard_and_sends_nothing(page, address):
     assert page.run("document.documentElement.scrollWidth") <= 375
 
 
-@pytest.mark.parametrize("name", ["report"])
+@pytest.mark.parametrize("name", ["report", "split"])
 def test_text_is_readable_in_both_themes(page, address, name):
     """WCAG's contrast, 4.5 to 1, of every text in the tool."""
     page.open(address + f"{name}.html")
     if name == "report":
         page.run("document.querySelector('button').click()")
-        page.until("!!document.querySelector('[role=status] table')", 60)
+    else:
+        drop(page, "split.csv", drawn_split(groups.load(), 1)[0].to_csv(index=False))
+    page.until("!!document.querySelector('[role=status] table')", 60)
     for theme in ("light", "dark"):
         page.run(f"document.documentElement.dataset.theme = '{theme}'")
         page.run("document.body.style.background = getComputedStyle(document.documentElement)"
@@ -204,3 +206,55 @@ def test_text_is_readable_in_both_themes(page, address, name):
             .filter(x => x[1] < 4.5);
         })()""")
         assert not low, (theme, low)
+
+
+def test_a_hundred_splits_are_counted_as_in_python(page, address):
+    page.open(address + "split.html")
+    table = groups.load()
+    for seed in range(100):
+        frame, _ = drawn_split(table, seed)
+        frame.loc[0, "path"] = "elsewhere.png"
+        text = frame.to_csv(index=False, sep=",;\t"[seed % 3])
+        ask = "(rows => [gcafSplit.count(rows), gcafSplit.unknown(rows)])(gcafSplit.parse(%s))"
+        counts, unknown = page.run(ask % json.dumps(text))
+        ours = leaks.parse(text)
+        assert counts == leaks.count(ours).to_dict("records")
+        assert unknown == leaks.unknown(ours)
+
+
+def test_wrong_splits_are_named_alike(page, address):
+    page.open(address + "split.html")
+    for text in ["", "file,part", "a,b\n1,2", "part,b\ntest,2", "file,part\nx.jpg,half", "file,part\nx.jpg",
+                 "file,part\nx.jpg,test\ny.jpg,train", "file,part\nTe-gl_0010.jpg,test"]:  # fmt: skip
+        with pytest.raises(DataError) as error:
+            leaks.parse(text)
+        ask = "(() => { try { gcafSplit.parse(%s); return '' } catch (error) { return error.message } })()"
+        assert page.run(ask % json.dumps(text)) == str(error.value)
+
+
+def drop(page, name, text):
+    """Drop a file onto the page."""
+    page.run(f"""(() => {{ const data = new DataTransfer();
+      data.items.add(new File([{json.dumps(text)}], {json.dumps(name)}));
+      document.querySelector('.gcaf-drop').dispatchEvent(new DragEvent('drop', {{dataTransfer: data, bubbles: true, cancelable: true}}))
+    }})()""")
+
+
+def test_the_split_page_takes_a_file_and_sends_nothing(page, address, tmp_path):
+    page.resize(375, 812, True)
+    page.open(address + "split.html")
+    asked = list(page.requests)
+    press(page, "Tab", 9)
+    assert page.run("document.activeElement.type") == "file"
+    frame, _ = drawn_split(groups.load(), 2)
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    node = page.call(
+        "DOM.querySelector", nodeId=page.call("DOM.getDocument")["root"]["nodeId"], selector="input"
+    )
+    page.call("DOM.setFileInputFiles", files=[str(tmp_path / "mine.csv")], nodeId=node["nodeId"])
+    page.until("document.querySelector('[role=status]').textContent.includes('have a copy in training')")
+    assert page.run("document.documentElement.scrollWidth") <= 375
+    drop(page, "bad.csv", "file,part\nx.jpg,half")
+    page.until("document.querySelector('[role=status]').textContent.includes('bad.csv: line 2: part `half`')")
+    assert page.run("document.querySelector('input').getAttribute('aria-invalid')") == "true"
+    assert page.requests == asked and not page.errors, "nothing leaves the page"

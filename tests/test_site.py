@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gcaf_lib.book import notebooks, runner
-from gcaf_lib.data.dataset import published_index
-from gcaf_lib.paper import published as paper
+from gcaf_lib.book import notebooks, repository, runner
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = notebooks.sources(ROOT / "notebooks")
@@ -125,18 +123,55 @@ def test_configuration_is_what_the_book_relies_on():
     assert (ROOT / "book" / "_static" / mathjax).is_file()
 
 
-def test_numbers_typed_on_the_first_page_are_the_published_ones():
-    claim = f"{paper.published('Abstract', paper.PROPOSED, 'accuracy'):.2f}"
-    text = (ROOT / "book" / "index.md").read_text()
-    assert set(re.findall(r"\d+\.\d+", text)) == {claim}
-    assert set(re.findall(r"\d,\d{3}", text)) == {f"{len(published_index()):,}"}
+def test_no_number_is_typed_on_the_first_page():
+    assert not re.findall(r"\d+[.,]\d+", (ROOT / "book" / "index.md").read_text())
 
 
-def test_repository_is_named_alike_wherever_it_is_named():
-    url = CONFIG["repository"]["url"]
-    for name in ("README.md", "CITATION.cff", "pyproject.toml"):
-        for other in re.findall(r"https://github\.com/[\w.-]+/gcaf[\w.-]*", (ROOT / name).read_text()):
-            assert other.removesuffix(".git").rstrip("/.") == url, name
+def tracked():
+    """The committed text files, but for what is third parties'."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [
+        name
+        for name in listed.stdout.split("\0")
+        if name and "mathjax/" not in name and (ROOT / name).is_file()
+    ]
+
+
+def test_the_repository_is_named_in_one_setting():
+    """Its address stands in _config.yml and in what `make sync` makes of it, nowhere else."""
+    url = repository.read(ROOT).url
+    found = [n for n in tracked() if url.removeprefix("https://").encode() in (ROOT / n).read_bytes()]
+    assert "_config.yml" in found
+    assert set(found) <= {
+        "_config.yml",
+        *(f"notebooks/{p.stem}.ipynb" for p in notebooks.sources(ROOT / "notebooks")),
+    }
+
+
+@pytest.mark.parametrize("ending", ["", "/", ".git"])
+def test_a_fork_changes_the_setting_and_nothing_else(tmp_path, ending):
+    theirs, ours = "https://gitlab.example/some-one/their.book", repository.read(ROOT).url
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    (tmp_path / "_config.yml").write_text(config.replace(ours, theirs + ending), encoding="utf-8")
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    changed = notebooks.sync(tmp_path / "notebooks")
+    assert len(changed) == len(notebooks.sources(ROOT / "notebooks"))
+    for path in changed:
+        text = path.read_text(encoding="utf-8")
+        assert ours not in text and f'\\"{theirs}\\"' in text and 'Path.cwd() / \\"their.book\\"' in text
+    assert not notebooks.sync(tmp_path / "notebooks")
+
+
+@pytest.mark.parametrize(
+    "line", ["", "repository: {}", "repository: {url: github.com/a/b}", "repository: {url: https://x.org/a}"]
+)
+def test_an_address_that_is_none_is_named(tmp_path, line):
+    (tmp_path / "_config.yml").write_text(f"title: x\n{line}\n", encoding="utf-8")
+    with pytest.raises(repository.RepositoryError, match=r"_config\.yml: `repository` has to read"):
+        repository.read(tmp_path)
+    assert repository.read(tmp_path / "nowhere") is None
 
 
 class Resources(HTMLParser):
@@ -227,10 +262,12 @@ def test_every_internal_link_and_anchor_resolves(site):
 
 @pytest.mark.slow
 def test_every_image_is_described_and_chapters_offer_colab(site):
+    published = repository.read(ROOT)
+    slug = published.url.split("/", 3)[3]
     for path, page in site.items():
         assert not page.mute, f"{path.name}: {page.mute}"
         if path.parent.name == "notebooks":
-            colab = f"https://colab.research.google.com/github/gcaf-book/gcaf-book/blob/main/notebooks/{path.stem}.ipynb"
+            colab = f"https://colab.research.google.com/github/{slug}/blob/{published.branch}/notebooks/{path.stem}.ipynb"
             assert colab in page.links
             text = path.read_text()
             assert "gcaf-strip" in text and "/edit/" not in text

@@ -252,7 +252,7 @@ const gcafReport = (() => {
     function kappaFits(figures) {  // an error moves Σ n p by max n − min n at most
       const kappas = figures.filter(f => f.kind === 'kappa').map(ends), own = n.reduce((a, x) => a + x * x, 0), span = Math.max(...n) - Math.min(...n);
       const told = figures.filter(f => f.kind === 'accuracy').map(ends), of = x => t => (total * t - x(t)) / (total ** 2 - x(t));
-      const least = of(t => own + span * (total - t)), most = of(t => own - span * (total - t));
+      const least = of(t => Math.min(own + span * (total - t), Math.max(...n) * total)), most = of(t => own - span * (total - t));
       for (let t = 0; t <= total; t++) {
         if (told.every(([low, high, scale]) => low * total <= scale * t && scale * t <= high * total)
           && kappas.every(([low, high, scale]) => most(t) >= low / scale - SLACK && least(t) <= high / scale + SLACK)) return true;

@@ -1,4 +1,4 @@
-"""The computed part of the front page: the claim, our number, and the scorecard."""
+"""The computed part of the front page below its first screen: our numbers beside the published ones, and the scorecard."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.book import checklist, modelcard, provenance, speed, tool_pages
-from gcaf_lib.data import splits
-from gcaf_lib.display import names, tables
-from gcaf_lib.display.names import metric_name
+from gcaf_lib.book import checklist, first_screen, modelcard, provenance, speed, tool_pages
+from gcaf_lib.data.dataset import open_dataset
+from gcaf_lib.display import tables
+from gcaf_lib.display.names import ABSENT, metric_name, runs_text
 from gcaf_lib.findings import ablation, scorecard
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
@@ -36,18 +36,13 @@ def write(
 ) -> list[Path]:
     """Write _generated/scorecard.md and its companions into `book`, and results/scorecard.csv."""
     chosen = _settings.load(profile)
+    data = open_dataset(chosen.data, need_images=False)
     if frame is None:
-        from gcaf_lib.data.dataset import open_dataset
-
-        data = open_dataset(chosen.data, need_images=False)
         frame = scorecard.scorecard(profile, data, impossible=registry.impossible())
     results = results or _settings.results_dir()
     banner = provenance.PHANTOM_BANNER + "\n\n" if chosen.data.source == "phantom" else ""
     out = {
-        book / "_generated" / "scorecard.md": banner
-        + front(frame, profile)
-        + _pictures(chosen, results)
-        + _floor(chosen, results),
+        book / "_generated" / "scorecard.md": banner + front(frame, profile),
         book / "_generated" / "scorecard_full.md": banner + full(frame, profile, _floors(chosen, results)),
         results / "scorecard.csv": frame.to_csv(
             columns=scorecard.COLUMNS, index=False, float_format="%.5f", lineterminator="\n"
@@ -56,11 +51,12 @@ def write(
     }
     for path, text in out.items():
         write_text(path, text)
-    return [*out, *checklist.write(book), *speed.write(book), *tool_pages.write(book)]
+    first = first_screen.write(chosen, profile, data, book)
+    return [*out, *first, *checklist.write(book), *speed.write(book), *tool_pages.write(book)]
 
 
 def front(frame: pd.DataFrame, profile: str) -> str:
-    """The first screen: three numbers, a sentence on how they were made, six rows."""
+    """The scorecard in short: three numbers, a sentence on how they were made, six rows."""
     claim = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
     cards = [(f"{100 * claim:.2f} %", "accuracy, as published")]
     for protocol, words in (
@@ -96,40 +92,12 @@ def _made(frame: pd.DataFrame, profile: str) -> str:
     return f"Measured with {PROFILE_WORDS.get(profile, profile)} (profile `{profile}`, {weights} weights)."
 
 
-def _pictures(chosen: _settings.Settings, results: Path) -> str:
-    """How many different pictures the files are, from results/pictures.csv (class, files, pictures)."""
-    path = results / "pictures.csv"
-    if chosen.data.source != "mri" or not path.is_file():
-        return ""
-    table = pd.read_csv(path).set_index("class")
-    whole, healthy = table.loc["all"], table.loc["notumor"]
-    return (
-        f"\n\n**How many pictures there are.** The {whole.files:,} files are {whole.pictures:,} different pictures, the rest "
-        f"copies of them, turned, mirrored or changed in brightness; the {healthy.files:,} without a tumour are "
-        f"{healthy.pictures:,}. [Chapter 16](notebooks/16_dataset_audited.ipynb) shows them.\n"
-    )
-
-
 def _floors(chosen: _settings.Settings, results: Path) -> pd.DataFrame | None:
     """results/floors.csv by (floor, protocol), where the profile is about the real images."""
     path = results / "floors.csv"
     if chosen.data.source != "mri" or not path.is_file():
         return None
     return pd.read_csv(path).set_index(["floor", "protocol"])
-
-
-def _floor(chosen: _settings.Settings, results: Path) -> str:
-    """What a look-up that learns nothing scores on the same splits."""
-    known = _floors(chosen, results)
-    if known is None:
-        return ""
-    random, apart = (known.loc[("1nn-mirror", p), "accuracy"] for p in ("paper", splits.FIVEFOLD))
-    return (
-        f"\n\n**Why the two splits differ.** A nearest-neighbour look-up on thumbnails, which learns nothing about "
-        f"tumours, is right on {random:.1%} of the test images under the random split, and on {apart:.1%} where "
-        "no patient stands on both sides: most test images have a copy, a mirror image or a neighbouring slice "
-        "in training. [The leakage ladder](notebooks/17_leakage_ladder.ipynb) shows every step.\n"
-    )
 
 
 def levels_note(known: pd.DataFrame | None) -> str:
@@ -204,7 +172,7 @@ def _word(verdict: str) -> str:
 
 def _level(row: pd.Series) -> tuple[str, str]:
     if not row.n:
-        return _show(row.metric, row.published), names.ABSENT
+        return _show(row.metric, row.published), ABSENT
     spread = f" ± {_show(row.metric, row.sd, unit=False)}" if np.isfinite(row.sd) else ""
     ends = " to ".join(_show(row.metric, v, unit=False) for v in (row.low, row.high))
     value = f"{_show(row.metric, row.measured, unit=False)}{spread} ({ends}; {_repeats(row)})"
@@ -216,12 +184,12 @@ def _gap(row: pd.Series) -> tuple[str, str]:
     scale, decimals = (100, 2) if _percent(row.metric) else (1, 4)
     values = [row.published_difference, row.difference, row.difference_low, row.difference_high]
     theirs, value, low, high = (ablation.signed(scale * v, decimals) for v in values)
-    return theirs, f"{value} ({low} to {high}; {_repeats(row)})" if row.pairs else names.ABSENT
+    return theirs, f"{value} ({low} to {high}; {_repeats(row)})" if row.pairs else ABSENT
 
 
 def _repeats(row: Any) -> str:
     """How often the training behind a row was repeated: with patients apart a seed is all the folds."""
-    text = names.runs_text(row)
+    text = runs_text(row)
     return f"n = {text}" if text.isdigit() else text
 
 

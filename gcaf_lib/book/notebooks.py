@@ -8,8 +8,8 @@ from pathlib import Path
 
 import jupytext
 import nbformat
-import yaml
 
+from gcaf_lib.book import repository
 from gcaf_lib.machine import write_text
 
 CHAPTER = re.compile(r"^\d\d_[a-z0-9_]+$")
@@ -52,23 +52,22 @@ def clean_notebook(source: Path) -> nbformat.NotebookNode:
     """The clean pair of a .py source: `plain_notebook`, ready for Colab.
 
     Its second cell fetches the library there (nowhere else), at the branch or tag that `_config.yml`
-    beside the chapters' folder publishes, and Colab is asked for a GPU. The .py has neither.
+    beside the chapters' folder publishes, and Colab is asked for a GPU. The .py has neither, so the two are no
+    pair in Jupytext's sense: with the extension Jupyter would carry the cell into the .py by itself.
     """
     book = plain_notebook(source)
-    config = Path(source).resolve().parent.parent / "_config.yml"
-    if config.is_file():
-        published = yaml.safe_load(config.read_text(encoding="utf-8"))["repository"]
+    published = repository.read(Path(source).resolve().parent.parent)
+    if published:
         text = _COLAB.format(
-            url=published["url"],
-            ref=published["branch"],
-            name=published["url"].rsplit("/", 1)[1],
+            url=published.url,
+            ref=published.branch,
+            name=published.name,
             images="images=True" if any(_IMAGES in c.source for c in book.cells) else "",
         )
         cell = nbformat.v4.new_code_cell(text, id=COLAB_TAG, metadata={"tags": [COLAB_TAG, "remove-cell"]})
         book.cells.insert(1, cell)
         book.metadata["accelerator"] = "GPU"
         book.metadata.setdefault("colab", {})["gpuType"] = "T4"
-    book.metadata["jupytext"] = {"formats": "ipynb,py:percent"}
     nbformat.validate(book)
     return book
 

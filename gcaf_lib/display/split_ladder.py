@@ -37,15 +37,18 @@ PROTOCOL_NAMES = {
 
 
 @styled
-def by_split(frame: pd.DataFrame, published: float | None = None, metric: str = "accuracy") -> Drawing:
+def by_split(
+    frame: pd.DataFrame, published: float | None = None, metric: str = "accuracy", height: float = 4.0
+) -> Drawing:
     """The leakage ladder: what each method scores as the split forbids more sharing, left to right.
 
     `frame`: method, protocol, `metric`, low, high (0..1) and kind ("model" or "floor"). The model
-    is drawn heavy, floors light; `published` is the paper's figure, where it was measured.
+    is drawn heavy, floors light; `published` is the paper's figure, where it was measured;
+    `height` is in inches.
     """
     order = [p for p in PROTOCOL_NAMES if p in set(frame["protocol"])]
     place = {p: i for i, p in enumerate(order)}
-    fig = drawing(height=4.0)
+    fig = drawing(height=height)
     ax = fig.subplots()
     ends = []
     floors = [m for m, part in frame.groupby("method", sort=False) if (part["kind"] == "floor").all()]
@@ -72,7 +75,7 @@ def by_split(frame: pd.DataFrame, published: float | None = None, metric: str = 
     low, high = ax.get_ylim()
     high = min(1.0, high) + 0.04
     for y, (_, method, colour, heavy) in zip(
-        _apart([e[0] for e in ends], (high - low) * 0.062), sorted(ends, key=lambda e: e[0])
+        _apart([e[0] for e in ends], (high - low) * 0.25 / height), sorted(ends, key=lambda e: e[0])
     ):
         ax.text(len(order) - 1 + 0.16, y, method, color=colour if heavy else INK, va="center",
                 fontsize=9.5 if heavy else 8, fontweight="bold" if heavy else "normal")  # fmt: skip

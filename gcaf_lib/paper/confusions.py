@@ -194,7 +194,7 @@ class Problem:
                 low, high, scale = f.ends
                 right = right[(low * self.total <= scale * right) & (scale * right <= high * self.total)]
         moved = float(self.n.max() - self.n.min()) * (self.total - right)
-        ends = [(self.n**2).sum() + sign * moved for sign in (1, -1)]
+        ends = [np.minimum((self.n**2).sum() + sign * moved, self.n.max() * self.total) for sign in (1, -1)]
         least, most = ((self.total * right - x) / (self.total**2 - x) for x in ends)
         for f in figures:
             if f.metric == "kappa":

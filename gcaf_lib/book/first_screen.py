@@ -1,0 +1,147 @@
+"""The first screen of the book: what was claimed, what we found, what it means, and three things to do.
+
+A reader who has ten seconds leaves with the finding. Every number and every word that hangs on one is computed; the
+drawing is chapter 17's ladder, reduced to the model and the look-up that learns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gcaf_lib.data import exposure, groups, splits
+from gcaf_lib.data.dataset import Dataset
+from gcaf_lib.display import split_ladder
+from gcaf_lib.display.style import Drawing
+from gcaf_lib.evaluation import hints, worth
+from gcaf_lib.findings import ladder
+from gcaf_lib.machine import write_text
+from gcaf_lib.paper import published as paper
+from gcaf_lib.settings import PROTOCOLS, Settings
+from gcaf_lib.training import listing
+
+PICTURE = "ladder.svg"
+LOOK_UP = ladder.FLOOR_NAMES["1nn-mirror"]
+DOORS = """
+::::{grid} 1 3 3 3
+:gutter: 2
+:class-container: gcaf-doors
+
+:::{grid-item-card} Read
+:link: notebooks/17_leakage_ladder
+:link-type: doc
+The ladder of splits, rung by rung, and every figure of the paper rebuilt.
+:::
+
+:::{grid-item-card} Rerun
+:link: rerun
+:link-type: doc
+Two commands on a laptop, or a button in the browser.
+:::
+
+:::{grid-item-card} Check your own
+:link: check_report
+:link-type: doc
+A report, a split, or the groups for your training.
+:::
+::::
+"""
+
+
+def title() -> str:
+    """The book's title: the claim as a question."""
+    return f"# What are the {_claim():.2f}&nbsp;% worth?\n"
+
+
+def _claim() -> float:
+    return paper.published("Abstract", paper.PROPOSED, "accuracy")
+
+
+def claimed() -> str:
+    """What the paper says, in a sentence."""
+    return (
+        "**Claimed.** Basha and Yalla report that two convolutional networks joined by *gated cross-attention fusion* "
+        f"tell glioma, meningioma, pituitary tumour and no tumour apart in MR images with {_claim():.2f} % accuracy."
+    )
+
+
+def found(
+    table: pd.DataFrame,
+    shares: pd.DataFrame,
+    look_up: Mapping[str, float],
+    model: Mapping[str, float] | None = None,
+) -> str:
+    """What the files are, how much of the test training knows, and what a look-up scores.
+
+    table: `groups.load`; shares: `exposure.read`; look_up, model: accuracy on `paper` and `patients` (None: not run on both).
+    """
+    known = table[table["source"] != "unknown"]
+    copied = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_copy"]
+    text = (
+        f"**Found.** The {len(table):,} files are {table['picture'].nunique():,} different pictures, and the {len(known):,} whose "
+        f"patients are known are slices of {known['patient'].nunique():,} patients. Under a random split training holds a copy of "
+        f"{copied:.0%} of the test images, and a look-up that learns nothing is right on {look_up['paper']:.1%}; where no patient "
+        f"stands on both sides, on {look_up['patients']:.1%}."
+    )
+    if model is not None:
+        text += f" The model, rerun here, scores {model['paper']:.1%} and {model['patients']:.1%}."
+    return text
+
+
+def meaning(published: float, random: tuple[float, float]) -> str:
+    """What follows for the claim; random: interval of the look-up's accuracy on the random split."""
+    low, high = random
+    if published > high:
+        reach = "The published accuracy is above what the look-up reaches on such a split, but the split can't tell by how much"
+    elif published < low:
+        reach = "The published accuracy is below what the look-up reaches on such a split: remembering pictures would be enough for it"
+    else:
+        reach = "The published accuracy is what remembering pictures gives on such a split"
+    return f"**What it means.** {reach}. It says little about a patient whom training has not seen."
+
+
+def rows(profile: str, data: Dataset) -> pd.DataFrame:
+    """`ladder.rows` of this profile's records and the floors."""
+    records: dict[str, list[Any]] = {}
+    for label, record in listing.found("ladder", profile, {}):
+        records.setdefault(label, []).append(record)
+    records = {protocol: records[protocol] for protocol in PROTOCOLS if protocol in records}
+    floors, _ = hints.read(data)
+    return ladder.rows(records, floors, splits.clusters(data), worth.pictures(data))
+
+
+def drawn(frame: pd.DataFrame, published: float) -> Drawing:
+    """The ladder of the model and the look-up, low enough for the first screen."""
+    return split_ladder.by_split(frame[frame["method"].isin([ladder.MODEL, LOOK_UP])], published, height=2.7)
+
+
+def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Path]:
+    """Write _generated/first_screen.md and, for the real images, the ladder's picture."""
+    page, picture = book / "_generated" / "first_screen.md", book / "_generated" / PICTURE
+    if chosen.data.source == "phantom":
+        said = "These pages show phantoms, made by a program: what was found is about the real images, and is not in them."
+        write_text(page, "\n".join([title(), claimed() + "\n", said, DOORS]))
+        return [page]
+    frame = rows(profile, data)
+    score = frame[frame["method"] == LOOK_UP].set_index("protocol")
+    model = frame[frame["method"] == ladder.MODEL].set_index("protocol")["accuracy"]
+    both = model if {"paper", "patients"} <= set(model.index) else None
+    claim = _claim() / 100
+    alt = (
+        f"Accuracy of {LOOK_UP} and, where it has been run, of the model, from the random split to patients apart: "
+        "high on the left, lower on the right."
+    )
+    parts = [
+        title(),
+        claimed() + "\n",
+        found(groups.load(), exposure.read(data), score["accuracy"], both) + "\n",
+        f"[![{alt}](_generated/{PICTURE})](notebooks/17_leakage_ladder.ipynb)\n",
+        meaning(claim, tuple(score.loc["paper", ["low", "high"]])),
+        DOORS,
+    ]
+    write_text(picture, drawn(frame, claim).svg())
+    write_text(page, "\n".join(parts))
+    return [page, picture]

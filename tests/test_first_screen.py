@@ -1,0 +1,69 @@
+"""The first screen: the finding in computed words, at their turning points, and nothing of patients beside phantoms."""
+
+import pandas as pd
+import pytest
+
+from gcaf_lib import settings
+from gcaf_lib.book import first_screen
+from gcaf_lib.data import exposure, groups
+from gcaf_lib.data.dataset import open_dataset
+from gcaf_lib.paper import published as paper
+
+
+@pytest.mark.parametrize(
+    ("published", "said"),
+    [
+        (0.95, "is what remembering pictures gives"),
+        (0.94, "is what remembering pictures gives"),
+        (0.939, "below what the look-up reaches"),
+        (0.97, "is what remembering pictures gives"),
+        (0.971, "above what the look-up reaches"),
+    ],
+)
+def test_the_claim_is_placed_beside_the_look_up(published, said):
+    assert said in first_screen.meaning(published, (0.94, 0.97))
+
+
+def test_the_finding_counts_pictures_and_patients():
+    table = groups.load()
+    shares = pd.DataFrame({"protocol": ["paper"], "class": ["all"], "with_copy": [0.5]})
+    text = first_screen.found(table, shares, {"paper": 0.9, "patients": 0.6})
+    assert f"{len(table):,} files are {table['picture'].nunique():,} different pictures" in text
+    assert (
+        "a copy of 50% of the test images" in text and "90.0%; where no patient" in text and "60.0%" in text
+    )
+    assert "rerun here" not in text
+    assert "scores 80.0% and 70.0%" in first_screen.found(
+        table, shares, {"paper": 0.9, "patients": 0.6}, {"paper": 0.8, "patients": 0.7}
+    )
+
+
+def test_it_is_written_in_the_order_of_the_argument(tmp_path):
+    chosen = settings.load("cpu")
+    data = open_dataset(chosen.data, need_images=False)
+    page, picture = first_screen.write(chosen, "cpu", data, tmp_path)
+    text = page.read_text()
+    order = [
+        text.index(part)
+        for part in (
+            "# What are",
+            "**Claimed.",
+            "**Found.",
+            "ladder.svg",
+            "**What it means.",
+            "Read",
+            "Rerun",
+            "Check your own",
+        )
+    ]
+    assert order == sorted(order)
+    shares = exposure.read(data).set_index(["protocol", "class"])["with_copy"]
+    assert f"a copy of {shares['paper', 'all']:.0%} of the test images" in text
+    assert f"{paper.published('Abstract', paper.PROPOSED, 'accuracy'):.2f}" in text
+    assert picture.read_text().lstrip().startswith("<") and "<svg" in picture.read_text()
+
+
+def test_phantoms_stand_beside_no_finding(tmp_path):
+    chosen = settings.load("demo")
+    (page,) = first_screen.write(chosen, "demo", open_dataset(chosen.data), tmp_path)
+    assert "phantoms" in page.read_text() and "**Found" not in page.read_text()
