@@ -47,6 +47,8 @@ def read(path: str | Path) -> pd.DataFrame:
     Raises `DataError` that names the line and what is wrong with it.
     """
     path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: give the training folder and the test folder, or a CSV")
     if path.stat().st_size > LARGEST:
         raise DataError(f"{path} has {path.stat().st_size:,} bytes: give a CSV of file names and parts")
     try:
