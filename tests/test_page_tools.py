@@ -17,6 +17,7 @@ from test_report_check import drawn, gives, printed
 from gcaf_lib.book import tool_pages
 from gcaf_lib.data import groups, leaks
 from gcaf_lib.data.dataset import DataError
+from gcaf_lib.machine import write_text
 from gcaf_lib.paper import report_check, report_file
 from gcaf_lib.site import groups as site_groups
 
@@ -52,9 +53,9 @@ def address(tmp_path_factory):
     )
     (folder / "report.html").write_text(bare("check_report", example), encoding="utf-8")
     (folder / "split.html").write_text(
-        bare("check_split").replace("_static/groups.js", site_groups.NAME), encoding="utf-8"
+        bare("check_split").replace("_static/tools/groups.js", site_groups.NAME), encoding="utf-8"
     )
-    (folder / site_groups.NAME).write_text(site_groups.script(), encoding="utf-8")
+    write_text(folder / site_groups.NAME, site_groups.script())
     with chromium.serve(folder) as url:
         yield url
 

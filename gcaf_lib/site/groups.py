@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from gcaf_lib.data import groups
+from gcaf_lib.machine import write_text
 from gcaf_lib.settings import CLASSES
 
-NAME = "groups.js"
+NAME = "tools/groups.js"
 
 
 def script() -> str:
@@ -25,7 +26,7 @@ def script() -> str:
 def write(app: Any, error: Exception | None) -> None:
     """Put the script beside the page's other static files."""
     if error is None and app.builder.format == "html":
-        (Path(app.outdir) / "_static" / NAME).write_text(script(), encoding="utf-8")
+        write_text(Path(app.outdir) / "_static" / NAME, script())
 
 
 def setup(app: Any) -> dict[str, bool]:
