@@ -38,11 +38,11 @@ demo: $(STAMP) ## the whole book from nothing: phantoms, every chapter executed,
 	@mkdir -p $(DEMO)
 	@rm -rf $(DEMO)/book && cp -RL book $(DEMO)/book && rm -f $(DEMO)/book/notebooks/*.ipynb
 	@cp CHANGELOG.md $(DEMO)/  # a page of the book includes it from above book/
-	GCAF_RESULTS=$(CURDIR)/$(DEMO)/results GCAF_CACHE=$(CURDIR)/$(DEMO)/cache \
+	GCAF_RESULTS="$(CURDIR)/$(DEMO)/results" GCAF_CACHE="$(CURDIR)/$(DEMO)/cache" \
 		$(GCAF) chapters --profile demo --out $(DEMO)/book/notebooks $(ARGS)
-	GCAF_RESULTS=$(CURDIR)/$(DEMO)/results GCAF_CACHE=$(CURDIR)/$(DEMO)/cache \
+	GCAF_RESULTS="$(CURDIR)/$(DEMO)/results" GCAF_CACHE="$(CURDIR)/$(DEMO)/cache" \
 		$(VENV)/bin/jupyter-book build $(DEMO)/book --quiet $(SPHINX) \
-		--config _config.yml --toc $(CURDIR)/_toc.yml --path-output $(DEMO)
+		--config _config.yml --toc "$(CURDIR)/_toc.yml" --path-output $(DEMO)
 	@echo
 	@echo 'Done. The book, made from PHANTOM DATA, is here; open it in a browser:'
 	@echo '  file://$(CURDIR)/$(DEMO)/_build/html/index.html'

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gcaf_lib import commands
+from gcaf_lib import commands, terminal
 
 DESCRIPTION = (
     "Brain-tumour MRI classification by gated cross-attention fusion: the book's library, from a shell."
@@ -30,6 +30,7 @@ examples:
   gcaf audit                                which of the paper's numbers can't be true
   gcaf audit report.txt                     and which of any other report
   gcaf leaks split.csv                      does somebody's split of these images leak?
+  gcaf external other/ --run 3f2a           a model on images from elsewhere, copies left out
 
 where things are:
   images    --data DIR, else GCAF_DATA, else the cache folder
@@ -51,16 +52,34 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 # --- parser --------------------------------------------------------------------------------
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says where its help can't be written; argparse would pass over it."""
+
+    def _print_message(self, message: str, file=None) -> None:
+        (file or sys.stderr).write(message or "")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; each subcommand's function stands in `run`."""
-    parser = argparse.ArgumentParser(
-        prog="gcaf", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Formatter
-    )
+    parser = _Parser(prog="gcaf", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Formatter)
     parser.add_argument("--version", action="version", version=_version())
     rooms = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     data_option = argparse.ArgumentParser(add_help=False)
     data_option.add_argument("--data", metavar="DIR", help="the images' folder (else GCAF_DATA, else cache)")
+    medical = argparse.ArgumentParser(add_help=False)
+    medical.add_argument(
+        "--plane",
+        default="axial",
+        choices=("axial", "coronal", "sagittal"),
+        help="of NIfTI volumes (default: axial)",
+    )
+    medical.add_argument(
+        "--slice",
+        type=_natural,
+        metavar="N",
+        help="of NIfTI volumes (default: the middle one), or frame of DICOM files; counted from 0",
+    )
     profile = argparse.ArgumentParser(add_help=False)
     profile.add_argument(
         "--profile", default="cpu", metavar="P", help="demo, cpu, paper, or a YAML file (default: cpu)"
@@ -161,10 +180,11 @@ def build_parser() -> argparse.ArgumentParser:
         "predict",
         commands.predict,
         "classify images with a trained model",
+        [medical],
         example="gcaf predict 3f2a slice.jpg --cam maps/",
     )
     predict_.add_argument("record", metavar="RUN", help="a run's key, the start of it, or its folder")
-    predict_.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
+    predict_.add_argument("images", nargs="+", metavar="IMAGE", help="image files, DICOM and NIfTI too")
     predict_.add_argument("--json", action="store_true", help="JSON in place of a table")
     predict_.add_argument("--cam", metavar="OUT", help="write Grad-CAM overlays (PNG) into this folder")
     predict_.add_argument("--raw", action="store_true", help="the raw weights in place of the EMA weights")
@@ -234,6 +254,29 @@ def build_parser() -> argparse.ArgumentParser:
     leaks_.add_argument("--fix", metavar="OUT", help="write the split with groups kept whole as CSV")
     leaks_.add_argument("--seed", type=_natural, default=0, metavar="N", help="of --fix (default: 0)")
     leaks_.add_argument("--json", action="store_true", help="JSON in place of a table")
+    external_ = add(
+        rooms,
+        "external",
+        commands.external,
+        "find copies of this dataset among images from elsewhere, then score runs on those that are none",
+        [medical],
+        example=(
+            "gcaf external other/ --run 3f2a     other/glioma/, other/No Tumor/, ...; a folder below is a case\n"
+            "  gcaf external other.csv --csv out.csv     columns file, class and, where known, case"
+        ),
+    )
+    external_.add_argument("place", metavar="DIR", help="a folder of class folders, or a CSV")
+    external_.add_argument(
+        "--run",
+        dest="runs",
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="a run to score (repeatable; none: copies only)",
+    )
+    external_.add_argument("--raw", action="store_true", help="the raw weights in place of the EMA weights")
+    external_.add_argument("--csv", metavar="FILE", help="write a row an image: copy, and each run's answer")
+    external_.add_argument("--json", action="store_true", help="JSON in place of tables, every copy listed")
     add(rooms, "sync", commands.sync, "write the clean notebooks from their .py sources")
     return parser
 
@@ -261,6 +304,22 @@ def _positive(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    terminal.prepare()
+    status = 0
+    try:
+        try:
+            status = _run(argv)
+        finally:
+            terminal.finish()
+    except BrokenPipeError:  # `gcaf runs | head`: nobody reads any more
+        terminal.let_go()
+    except OSError as error:  # of the output: a command's own are answered
+        terminal.let_go()
+        status = status or _refuse(error)
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     args = build_parser().parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the backend's chatter is no answer
     try:
@@ -268,15 +327,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("gcaf: interrupted; what was finished is kept", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `gcaf runs | head`: nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # of the output, which `main` knows about
+        raise
     except Exception as error:
         # The project's own errors say what is wrong and what to do; others show where they come from.
         if os.environ.get("GCAF_DEBUG") or not _expected(error):
             raise
-        print(f"gcaf: error: {_message(error)}", file=sys.stderr)
-        return 2
+        return _refuse(error)
+
+
+def _refuse(error: Exception) -> int:
+    print(f"gcaf: error: {_message(error)}", file=sys.stderr)
+    return 2
 
 
 def _expected(error: Exception) -> bool:
@@ -286,8 +348,8 @@ def _expected(error: Exception) -> bool:
 
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split())
+        return f"{terminal.visible(error.filename)}: {error.strerror}" if error.filename else error.strerror
+    return terminal.visible(" ".join(str(error).split()))
 
 
 if __name__ == "__main__":

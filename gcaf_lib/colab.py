@@ -105,6 +105,11 @@ def _requires(name: str) -> list[str]:
 
 
 def _pip(run: Callable, *arguments: str) -> None:
-    done = run([sys.executable, "-m", "pip", "install", "-q", *arguments], capture_output=True, text=True)
+    done = run(
+        [sys.executable, "-m", "pip", "install", "-q", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     if done.returncode:
         raise RuntimeError(f"pip could not install {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")

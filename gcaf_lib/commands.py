@@ -7,11 +7,12 @@ the functions: Keras takes seconds to load and most commands don't need it.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from gcaf_lib.terminal import as_json, visible
 
 WEIGHTS = ("ema", "raw", "backbone")
 NOTICE = "gcaf: a research reproduction, not a medical device: not for diagnosis."
@@ -95,13 +96,15 @@ def predict(args: argparse.Namespace) -> int:
     """Print class probabilities; write Grad-CAM overlays if asked to."""
     print(NOTICE, file=sys.stderr)
     from gcaf_lib import predict as room
+    from gcaf_lib.data import medical
     from gcaf_lib.training import runs as store
 
-    found = room.classify(store.resolve(args.record), args.images, "raw" if args.raw else "ema", args.cam)
+    images = [medical.view(image, args.plane, args.slice) for image in args.images]
+    found = room.classify(store.resolve(args.record), images, "raw" if args.raw else "ema", args.cam)
     if found.banner:
         print(found.banner, file=sys.stderr)
     if args.json:
-        print(json.dumps(found.to_dict(), indent=1))
+        print(as_json(found.to_dict()))
         return 0
     rows = [
         [name, found.classes[p.argmax()], *(f"{value:.3f}" for value in p)]
@@ -109,7 +112,7 @@ def predict(args: argparse.Namespace) -> int:
     ]
     print(_table(rows, ["image", "class", *found.classes]))
     for path in found.overlays:
-        print(f"wrote {path}", file=sys.stderr)
+        print(f"wrote {visible(path)}", file=sys.stderr)
     return 0
 
 
@@ -141,30 +144,37 @@ def runs(args: argparse.Namespace) -> int:
 
     records = store.all_records(None if args.all else "main")
     if args.json:
-        print(json.dumps([{"folder": str(r.folder), **r.info} for r in records], indent=1))
+        print(as_json([{"folder": str(r.folder), **r.info} for r in records]))
         return 0
     if not records:
         print(f"no run records in {store.runs_dir()}; `gcaf train` makes one", file=sys.stderr)
         return 0
     rows = []
     for record in records:
-        chosen, main = record.settings, record.info["kind"] == "main"
-        rows.append(
-            [
-                record.key,
-                record.info["kind"],
-                record.info.get("profile", ""),
-                record.seed,
-                chosen.data.protocol,
-                " + ".join(chosen.model.backbones),
-                chosen.model.fusion if main else "",
-                f"{_accuracy(record):.4f}" if main else "",
-                "yes" if any(store.weights_path(record.key, w).is_file() for w in WEIGHTS) else "no",
-            ]
-        )
+        try:
+            rows.append(_line(record))
+        except store.RunError as error:  # one damaged record does not hide the others
+            print(f"gcaf: left aside: {visible(error)}", file=sys.stderr)
     header = ["run", "kind", "profile", "seed", "protocol", "backbones", "fusion", "accuracy", "weights"]
     print(_table(rows, header))
     return 0
+
+
+def _line(record) -> list[object]:
+    from gcaf_lib.training import runs as store
+
+    chosen, main = record.settings, record.info["kind"] == "main"
+    return [
+        record.key,
+        record.info["kind"],
+        record.info.get("profile", ""),
+        record.seed,
+        chosen.data.protocol,
+        " + ".join(chosen.model.backbones),
+        chosen.model.fusion if main else "",
+        f"{_accuracy(record):.4f}" if main else "",
+        "yes" if any(store.weights_path(record.key, w).is_file() for w in WEIGHTS) else "no",
+    ]
 
 
 def _accuracy(record) -> float:
@@ -196,7 +206,7 @@ def settings(args: argparse.Namespace) -> int:
             }
         )
     if args.json:
-        print(json.dumps(listing, indent=1))
+        print(as_json(listing))
         return 0
     for item in listing:
         shown = {p: _shown(item[p]) for p in chosen}
@@ -223,7 +233,7 @@ def data_check(args: argparse.Namespace) -> int:
     from gcaf_lib.data import check
 
     report = check.compare(Path(args.directory))
-    print(json.dumps(report.to_dict(), indent=1) if args.json else report.text())
+    print(as_json(report.to_dict()) if args.json else report.text())
     return 0 if report.ok else 1
 
 
@@ -270,13 +280,9 @@ def audit(args: argparse.Namespace) -> int:
     from gcaf_lib.paper import registry
 
     frame = registry.registry()
-    print(
-        json.dumps(frame.to_dict("records"), indent=1, ensure_ascii=False)
-        if args.json
-        else registry.text(frame)
-    )
+    print(as_json(frame.to_dict("records")) if args.json else registry.text(frame))
     for path in contradictions.write(frame, Path(args.out) if args.out else None):
-        print(f"wrote {path}", file=sys.stderr)
+        print(f"wrote {visible(path)}", file=sys.stderr)
     return 1 if args.strict and len(registry.errors(frame)) else 0
 
 
@@ -288,12 +294,12 @@ def _audit_report(args: argparse.Namespace) -> int:
     else:
         report = report_file.read(args.report)
     answer = report_check.check(report)
-    print(json.dumps(answer.to_dict(), indent=1, ensure_ascii=False) if args.json else answer.text())
+    print(as_json(answer.to_dict()) if args.json else answer.text())
     if args.out:
         from gcaf_lib.machine import write_text
 
         write_text(Path(args.out), answer.figures.to_csv(index=False, lineterminator="\n"))
-        print(f"wrote {args.out}", file=sys.stderr)
+        print(f"wrote {visible(args.out)}", file=sys.stderr)
     return 1 if len(answer.impossible) else 0
 
 
@@ -310,7 +316,7 @@ def leaks(args: argparse.Namespace) -> int:
     sizes, mended = room.sizes(table, table["part"]), room.sizes(table, parts)
     if args.json:
         answer = {"test": counts.to_dict("records"), "sizes": sizes, "sizes_with_groups_whole": mended}
-        print(json.dumps({**answer, "unknown": room.unknown(table)}, indent=1, ensure_ascii=False))
+        print(as_json({**answer, "unknown": room.unknown(table)}))
     else:
         print(_table(counts.values.tolist(), ["class", "test images", *room.HEADS]))
         print(room.sentence(counts, table))
@@ -318,8 +324,73 @@ def leaks(args: argparse.Namespace) -> int:
     if args.fix:
         text = Path(args.split[0]).read_text(encoding="utf-8-sig") if len(args.split) == 1 else None
         room.write_mended(Path(args.fix), table, parts, text)
-        print(f"wrote {args.fix}", file=sys.stderr)
+        print(f"wrote {visible(args.fix)}", file=sys.stderr)
     return 1 if counts["patient"].iloc[-1] else 0
+
+
+def external(args: argparse.Namespace) -> int:
+    """Name the copies among images from elsewhere, then score runs on the others; exit 1 where there are copies."""
+    print(NOTICE, file=sys.stderr)
+    from gcaf_lib.data import outside
+    from gcaf_lib.training import runs as store
+
+    records = [store.resolve(name) for name in args.runs]  # a wrong name is said before minutes are spent
+    table = outside.find_copies(outside.read(args.place, args.plane, args.slice))
+    counts = outside.count_copies(table)
+    scored = []
+    if records and not (table["copy_of"] != "").all():
+        from gcaf_lib.evaluation import outside as scoring
+
+        scored = scoring.score(records, table, "raw" if args.raw else "ema")
+    if args.csv:
+        from gcaf_lib.machine import write_text
+
+        write_text(args.csv, outside.report(table, scored).to_csv(index=False, lineterminator="\n"))
+        print(f"wrote {args.csv}", file=sys.stderr)
+    copies = table[table["copy_of"] != ""]
+    if args.json:
+        listed = outside.report(copies).drop(columns="case").to_dict("records")
+        answer = {"images": counts.to_dict("records"), "aside": table.attrs["aside"], "copies": listed}
+        print(as_json({**answer, "runs": [found.to_dict() for found in scored]}))
+    else:
+        _print_external(table, counts, scored)
+    return 1 if len(copies) else 0
+
+
+def _print_external(table, counts, scored) -> None:
+    heads = ["class", "images", "copies", "of Training", "of Testing", "of another class"]
+    print(_table(counts.values.tolist(), heads))
+    copies = table[table["copy_of"] != ""]
+    for row in copies.head(10).itertuples():
+        print(f"copy  {visible(str(row.path))}  is  {row.copy_of}  ({row.how}, {row.similarity:.2f})")
+    if len(copies) > 10:
+        print(f"and {len(copies) - 10:,} more: --csv FILE or --json lists all")
+    if aside := table.attrs["aside"]:
+        print(
+            f"passed over, no images by their names: {len(aside):,} (the first: {visible(str(aside[0]))})",
+            file=sys.stderr,
+        )
+    for found in scored:
+        left = found.left_out
+        print(f"\nrun {found.run}: {len(found.table):,} images; left out {left['copies']:,} copies, ", end="")
+        print(f"{left['classes']:,} of a class that the run doesn't know")
+        rows = [
+            [
+                *(row["class"], row.images, row.cases, f"{100 * row.recall:.1f}", _ends(row.low, row.high)),
+                *(
+                    f"{value:.2f}" if value == value else "-"
+                    for value in (row.confidence, row.confidence_wrong)
+                ),
+                *found.confusion.loc[row["class"]],
+            ]
+            for _, row in found.recall.iterrows()
+        ]
+        heads = ["class", "images", "cases", "recall %", "95 % interval", "sure", "sure if wrong"]
+        print(_table(rows, [*heads, *(f"-> {name}" for name in found.confusion)]))
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {100 * high:.1f}" if low == low else "one case"
 
 
 def _sizes(sizes: dict[str, int]) -> str:
@@ -355,7 +426,7 @@ def _overrides(pairs: Sequence[str]) -> dict[str, str]:
 
 def _table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     """Plain columns, two spaces apart; numbers to the right."""
-    cells = [list(header), *([str(c) for c in row] for row in rows)]
+    cells = [list(header), *([visible(c) for c in row] for row in rows)]
     numeric = [all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = (

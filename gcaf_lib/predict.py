@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gcaf_lib.machine import whole
 from gcaf_lib.training import runs
 
 PHANTOM_NOTE = "PHANTOM DATA: this model was trained on synthetic phantoms; its answers mean nothing."
@@ -46,7 +45,7 @@ def classify(
 ) -> Classified:
     """Class probabilities of image files, prepared as the run's own images were (Eqs 1, 2).
 
-    record: a main run; files: image paths; which: `ema` or `raw` weights; cam: a folder for one
+    record: a main run; files: image paths, or views of medical files (`data.medical.View`); which: `ema` or `raw` weights; cam: a folder for one
     Grad-CAM picture an image: the map of each backbone, and of both, for the class predicted.
     Raises `DataError` naming a file that is no image, `RunError` where the run has no classifier or
     its weights are not on this machine.
@@ -55,11 +54,11 @@ def classify(
         raise runs.RunError(
             f"run {record.key} is a {record.info['kind']} run: only main runs classify images"
         )
-    from gcaf_lib.data import preprocess
+    from gcaf_lib.data import medical
 
     # Read the images first: a wrong path is said before seconds are spent on the model.
     settings = record.settings
-    images = np.stack([preprocess.preprocess(Path(f), settings.data) for f in files])
+    images = np.stack([medical.prepared(f, settings.data) for f in files])
     folder = None
     if cam is not None:
         folder = Path(cam)
@@ -69,6 +68,10 @@ def classify(
     model = train.load_model(record, which)
     rows = np.arange(len(images))
     probabilities = loop.probabilities(model, images, rows, batch_size=min(32, len(images)))
+    if not np.isfinite(probabilities).all():
+        raise runs.RunError(
+            f"the {which} weights of run {record.key} answer with values that are no numbers: train the run again"
+        )
     overlays: list[Path] = []
     if folder is not None:
         from gcaf_lib.evaluation import heatmaps
@@ -92,15 +95,14 @@ def classify(
 
 
 def _names(folder: Path, files: Sequence[str | Path]) -> list[Path]:
-    """One file name an image, numbered where two images are called alike."""
-    seen: dict[str, int] = {}
-    out = []
+    """One file name an image, numbered where two images are called alike (or but for upper and lower case)."""
+    out: dict[str, Path] = {}
     for file in files:
-        stem = Path(file).stem
-        seen[stem] = seen.get(stem, 0) + 1
-        suffix = f"-{seen[stem]}" if seen[stem] > 1 else ""
-        out.append(folder / f"{stem}{suffix}-cam.png")
-    return out
+        stem = Path(file).stem[:120]  # whose name fits, fits with its number too
+        names = (f"{stem}{number}-cam.png" for number in ("", *(f"-{n}" for n in range(2, len(files) + 2))))
+        name = next(name for name in names if name.casefold() not in out)
+        out[name.casefold()] = folder / name
+    return list(out.values())
 
 
 def _draw(path: Path, image: np.ndarray, maps: dict[str, np.ndarray], title: str) -> None:
@@ -116,11 +118,5 @@ def _draw(path: Path, image: np.ndarray, maps: dict[str, np.ndarray], title: str
         axis.set_title(name, fontsize=10)
         axis.set_axis_off()
     figure.suptitle(title, fontsize=11)
-    handle, temporary = tempfile.mkstemp(prefix=".tmp-", suffix=".png", dir=path.parent)
-    os.close(handle)
-    try:
-        figure.savefig(temporary, dpi=150)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with whole(path) as part:
+        figure.savefig(part, dpi=150)

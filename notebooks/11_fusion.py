@@ -4,7 +4,6 @@
 #     provenance: []
 #     toc_visible: true
 #   jupytext:
-#     formats: ipynb,py:percent
 #     notebook_metadata_filter: accelerator,colab,kernelspec
 #     text_representation:
 #       extension: .py

@@ -4,7 +4,6 @@
 #     provenance: []
 #     toc_visible: true
 #   jupytext:
-#     formats: ipynb,py:percent
 #     notebook_metadata_filter: accelerator,colab,kernelspec
 #     text_representation:
 #       extension: .py
@@ -30,22 +29,19 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]
-import numpy as np
-import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import preprocess, splits
-from gcaf_lib.display import gallery, map_scores, names, overlays, tables
+from gcaf_lib.display import control_charts, gallery, map_scores, names, overlays, tables
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import clustered, control, heatmaps, sanity, tumours
-from gcaf_lib.findings import borders, explanations
+from gcaf_lib.evaluation import control, sanity, tumours
+from gcaf_lib.findings import agreement, borders, explanations
 
 chapter = open_chapter("20_explanations", profile, overrides, need_images=True)
 main = chapter.records("main", train=True)["Proposed Method"]
 apart = [r for r in chapter.records("ladder").get("patients", []) if r.maps is not None]
-classes = chapter.settings.data.classes
-clusters = splits.clusters(chapter.dataset)
+classes, clusters = chapter.settings.data.classes, splits.clusters(chapter.dataset)
 chapter.strip([*main, *apart])
 
 # %% [markdown]
@@ -63,12 +59,11 @@ chapter.strip([*main, *apart])
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
 verdicts = control.judged(control.read())
 last = [(key, "grad-cam", "after") for key in chapter.settings.model.backbones if key in set(verdicts["map"])]
-explanations.control_maps(
-    control.shown(), [*last, (control.WHOLE, "sensitivity", ""), (control.WHOLE, "occlusion", "")]
-)
+whole = [(control.WHOLE, method, "") for method in ("sensitivity", "occlusion")]
+control_charts.control_maps(control.shown(), [*last, *whole])
 
 # %% mystnb={"image": {"alt": "Bars: share of the control's pictures on which each method's map points at the mark, without and with LayerNorm, with a line at chance and one at a half."}, "figure": {"name": "fig-control", "caption": "Share of the control's pictures on which the map's maximum falls on the mark: mean over seeds, thin lines from the worst to the best seed. Dotted: chance, the mark's share of the picture. Dashed: what a map must reach with every seed to pass. Grey: the random map, and maps of which the control says nothing."}}
-explanations.control_bars(verdicts)
+control_charts.control_bars(verdicts)
 
 # %%
 tables.show(
@@ -78,33 +73,14 @@ tables.show(
     "same map of untrained models points at the mark.",
     data=verdicts,
 )
-
-# %% tags=["hide-input"]
-display(Markdown(explanations.control_words(verdicts)))
+Markdown(explanations.control_words(verdicts))
 
 # %% [markdown]
 # ## Maps and tumours
 
-# %% tags=["hide-input"]
-images = tumours.read_images(chapter.dataset)
-candidates = apart or main
-found = tumours.read(candidates, chapter.dataset)
-runs = [r for r in candidates if r.key in set(found["run"])]
-scores = borders.judged(found, runs, chapter.dataset, images, clusters)
-order = [*tumours.backbone_maps(runs[0]), tumours.FUSED, *tumours.whole_maps(runs[0])]
-chosen = explanations.subject(verdicts, runs[0].settings.model.projection_norm, order)
-shown = chosen or tumours.FUSED
-kept = {
-    r.key: {tumours.FUSED: heatmaps.fused(tumours.backbone_maps(r), 8), **tumours.backbone_maps(r), **tumours.whole_maps(r)}
-    for r in {r.key: r for r in [*runs, *main] if r.maps is not None}.values()
-}  # fmt: skip
-display(
-    Markdown(
-        explanations.source_words(runs, bool(apart), scores, images, chapter.phantoms)
-        + "\n\n"
-        + explanations.subject_words(verdicts, runs[0].settings.model.projection_norm, order)
-    )
-)
+# %%
+maps = explanations.gather(main, apart, chapter.dataset, verdicts, clusters)
+Markdown(explanations.what(maps, verdicts, chapter.phantoms))
 
 # %% [markdown]
 # - **Pointing game**: is the map's maximum inside the tumour? *With tolerance*: or nearer than 7 % of the image's side.
@@ -116,9 +92,7 @@ display(
 # a map that looks at *this* tumour must beat it. All maps are of the named class, right or wrong.
 
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95 % cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
-every = [*order, tumours.PLACE, tumours.CENTRE, tumours.EDGE, tumours.RANDOM]
-scores["map"] = pd.Categorical(scores["map"], every, ordered=True)
-scores = scores.sort_values(["map", "run", "row"])
+scores, shown = maps.scores, maps.shown
 overall = borders.scores(scores)
 map_scores.by_measure(overall)
 
@@ -137,22 +111,16 @@ tables.show(
     name="tab-against-prior",
     caption=f"{names.map_name(shown)}, minus a map that doesn't know the image, on the same images.",
 )
-
-# %% tags=["hide-input"]
 hit = overall.set_index(["map", "measure"])["mean"]
-display(Markdown(explanations.tumour_words(chosen, rivals, hit, bool(chapter.phantoms))))
+Markdown(explanations.tumour_words(maps.chosen, rivals, hit, chapter.phantoms))
 
 # %% [markdown]
 # Where does the rest lie? What is black after preprocessing is no tissue. Over all test images, with a tumour or without, the share of
 # the map's energy on it, beside the share of the image that it takes:
 
-# %% tags=["hide-input"]
+# %%
 small = preprocess.images(chapter.dataset, chapter.settings.data)
-black = [explanations.on_black(kept[r.key][shown], np.asarray(small[r.rows()])) for r in runs]
-energy, area = np.concatenate(black).T
-groups = np.concatenate([clusters[r.rows()] for r in runs])
-parts = [clustered.mean(v, groups) for v in (energy, area, energy - area)]
-display(Markdown(explanations.black_words(*parts)))
+Markdown(explanations.black(maps, small, clusters))
 
 # %% [markdown]
 # ## By class, by size, by answer
@@ -166,28 +134,21 @@ compared = (shown, tumours.PLACE, tumours.CENTRE)
 map_scores.by_group(borders.scores(named, "class"), "class", "tolerant", compared)
 
 # %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95 % cluster-bootstrap intervals. A flat map scores the tumour's share of the image."}}
-by_size = borders.scores(named, "size")
-by_size = by_size.sort_values(
-    "size", key=lambda s: s.map(dict(zip(borders.TERCILES, range(3)))), kind="stable"
-)
-map_scores.by_group(by_size, "size", maps=compared)
+map_scores.by_group(explanations.by_size(named), "size", maps=compared)
 
 # %%
 both = explanations.cells(named, compared, [CLASS_NAMES[c] for c in classes])
+small_to, middle_to = borders.edges(scores)
 tables.show(
-    borders.wide(both, "cell").rename(columns={"cell": "Class, size"})[
-        ["Class, size", "Map", *names.MEASURE_NAMES.values(), "Images"]
-    ],
+    explanations.cells_table(both),
     name="tab-localisation-cells",
-    caption="By class and third of the tumour's size (thirds of all tumours here: up to "
-    f"{borders.edges(scores)[0]:.2%} and {borders.edges(scores)[1]:.2%} of the image): "
+    caption=f"By class and third of the tumour's size (thirds of all tumours here: up to {small_to:.2%} and {middle_to:.2%} of the image): "
     "mean and 95 % cluster-bootstrap interval.",
     data=both,
 )
 
 # %%
-own = named[named["map"] == shown]
-outcome = borders.scores(own.assign(right=np.where(own["right"], "right", "wrong")), "right")
+outcome = explanations.by_answer(named[named["map"] == shown])
 tables.show(
     borders.wide(outcome, "right"),
     name="tab-localisation-outcome",
@@ -202,21 +163,16 @@ tables.show(
 # correlation of each image's maps from every two seeds. The yardstick is the same correlation between maps of *different patients*
 # of one class, over all pairs: maps that always light up the same place agree without looking.
 
-# %% tags=["hide-input"]
-agreement = explanations.agreement([kept[r.key][shown] for r in main if r.key in kept], main[0], clusters)
-if agreement is None:
-    display(Markdown("Agreement needs two seeds or more with maps; there are not two on record."))
-else:
-    tables.show(
-        explanations.agreement_table(agreement),
-        name="tab-consistency",
-        caption=f"{names.map_name(shown)}: mean pairwise correlation over {len(main)} seeds, with 95 % cluster-bootstrap intervals, beside "
-        "that of maps of different patients of one class.",
-    )
-    shared = (
-        main[0].settings.model.weights == "in-domain" and main[0].settings.training.stage0_seed == "shared"
-    )
-    display(Markdown(explanations.seeds_words(agreement["all"], shared)))
+# %%
+own = [maps.kept[r.key][shown] for r in main if r.key in maps.kept]
+agreed = agreement.agreement(own, main[0], clusters)
+tables.show(
+    agreement.agreement_table(agreed),
+    name="tab-consistency",
+    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95 % cluster-bootstrap intervals, beside that of maps of "
+    "different patients of one class.",
+)
+Markdown(agreement.seeds_words(agreed, main[0].settings))
 
 # %% [markdown]
 # ## Sanity: does the map need what was learnt?
@@ -229,18 +185,16 @@ else:
 
 # %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95 % cluster-bootstrap interval; dotted, in each map's colour, trained maps of different patients."}}
 check = sanity.read(main, chapter.dataset)
-display(Markdown(explanations.NO_CHECK) if check is None else map_scores.cascade(check))
+map_scores.cascade(check)
 
-# %% tags=["hide-input"]
-if check is not None:
-    seen = shown if shown in set(check["map"]) else tumours.FUSED
-    tables.show(
-        explanations.sanity_table(check, seen),
-        name="tab-cascade",
-        caption=f"{names.map_name(seen)}: {int(check['n'].iloc[0])} test images of run {check['run'].iloc[0]} after each step.",
-        data=check,
-    )
-    display(Markdown(explanations.sanity_words(check, {r.key for r in main})))
+# %%
+tables.show(
+    agreement.sanity_table(check, shown),
+    name="tab-cascade",
+    caption=agreement.sanity_caption(check, shown),
+    data=check,
+)
+Markdown(agreement.sanity_words(check, {r.key for r in main}))
 
 # %% [markdown]
 # ## Cases to look at
@@ -248,45 +202,12 @@ if check is not None:
 # Per class the best, the middle and the worst by energy inside the tumour among the right answers, with the image's border where it
 # is at hand; then every misclassified test image of the first seed.
 
-# %% tags=["hide-input"]
-shown_runs = [r for r in runs if r.seed == runs[0].seed]
-cases = explanations.cases(shown_runs, scores[scores["map"] == shown])
-why = gallery.choose(cases)
-record_of = {r.key: r for r in shown_runs}
-picked = cases.loc[sorted(why, key=lambda i: ("misclassified" in why[i], cases.loc[i, "label"], i))]
-outlines = gallery.borders(chapter.dataset, picked["row"].tolist())
-tiles = [
-    gallery.Case(
-        chapter.dataset.frame["file"].iloc[c.row].rsplit("/", 1)[-1].rsplit(".", 1)[0],
-        small[c.row], c.label, record_of[c.run].probabilities()[c.at], kept[c.run][shown][c.at], outlines.get(c.row), c.energy, why[i],
-    )
-    for i, c in zip(picked.index, picked.itertuples())
-]  # fmt: skip
+# %%
+tiles, cases = explanations.tiles(maps, chapter.dataset, small)
 
 # %% mystnb={"image": {"alt": "For each tumour class the right answer whose map lies most, middling and least inside the tumour, under the map, with the border where known."}, "figure": {"name": "fig-best-worst", "caption": "Right answers with the map most, middling and least inside the tumour, one of each class: image and map, with the border where it is at hand."}}
-picks = [
-    (t, word)
-    for word in ("best", "median", "worst")
-    for k in range(len(classes))
-    for t in [t for t in tiles if t.label == k and word in t.why][:1]
-]
-if picks:
-    display(
-        overlays.gradcam_rows(
-            [t.image for t, _ in picks],
-            {"map": [t.map for t, _ in picks]},
-            [f"{CLASS_NAMES[classes[t.label]].replace('ingioma', '.')}\n{word}" for t, word in picks],
-            [t.border for t, _ in picks],
-        )
-    )
+overlays.gradcam_rows(**explanations.best_and_worst(tiles, classes))
 
-# %% tags=["hide-input"]
-wrong = int((~cases["right"]).sum())
-gallery.show(
-    tiles,
-    classes,
-    "gallery-cases",
-    f"{len(tiles)} cases: {wrong} wrong answers of {len(cases):,} on the test part{'s' if len(shown_runs) > 1 else ''} of seed "
-    f"{shown_runs[0].seed}, and right answers with the map most, middling and least inside the tumour. "
-    + ("Borders in light blue." if outlines else "Borders are not drawn: the figshare data is not at hand."),
-)
+# %%
+caption = explanations.gallery_caption(tiles, cases, maps.runs[0].seed)
+gallery.show(tiles, classes, "gallery-cases", caption)

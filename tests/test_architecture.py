@@ -11,7 +11,7 @@ import gcaf_lib
 PACKAGE = Path(gcaf_lib.__file__).parent
 # From the ground up. A room imports from its own floor and from those below it; rooms on one line don't know each other.
 FLOORS = (
-    ("machine",),
+    ("machine", "terminal"),
     ("settings",),
     ("data", "model"),
     ("training",),

@@ -1,5 +1,8 @@
 """The fingerprint of the code: words may change, code may not."""
 
+import ast
+from pathlib import Path
+
 from gcaf_lib.training import environment
 from gcaf_lib.training.environment import _code
 
@@ -46,3 +49,45 @@ def test_description_names_commit_backend_versions_and_device():
     assert found["backend"] in ("tensorflow", "jax")
     assert {"python", "keras", "numpy"} <= set(found["versions"])
     assert "CPU" in found["device"] or " x " in found["device"]
+
+
+# what training imports and no number of a run depends on, beyond what its key holds
+BESIDE = {
+    "data/figshare.py": "groups, which the committed splits hold",
+    "data/phantom.py": "makes files, which the data hash names",
+    "data/anatomy.py": "draws phantoms",
+    "data/thumbnails.py": "groups",
+    "data/twins.py": "groups",
+    "training/environment.py": "describes",
+    "training/runs.py": "keeps",
+    "machine.py": "writes files whole, names the system",
+}
+
+
+def imported(file: Path) -> set[Path]:
+    """Files of the library that a file imports, wherever in it."""
+    package, found = environment.PACKAGE, set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            place = package.parent.joinpath(*name.split(".")).with_suffix(".py")
+            if name.startswith(f"{package.name}.") and place.is_file():
+                found.add(place)
+    return found
+
+
+def test_the_fingerprint_covers_all_that_training_runs_through():
+    package = environment.PACKAGE
+    seen, ahead = set(), {package / "training" / "train.py"}
+    while ahead:
+        file = ahead.pop()
+        seen.add(file)
+        ahead |= imported(file) - seen
+    names = {file.relative_to(package).as_posix() for file in seen}
+    covered = {n for n in names if any(n == p or n.startswith(f"{p}/") for p in environment.TRAINING_CODE)}
+    assert {"data/preprocess.py", "model/losses.py", "training/loop.py"} <= covered
+    assert names - covered == set(BESIDE), "training imports it, and a change of it marks no record"

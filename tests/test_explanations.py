@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gcaf_lib.display import control_charts
 from gcaf_lib.evaluation import control, sanity, tumours
 from gcaf_lib.evaluation import localisation as loc
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.findings import explanations
+from gcaf_lib.findings import agreement, explanations
+from gcaf_lib.settings import load
 
 # --- the yardstick: pairs drawn at random ---
 
@@ -166,9 +168,9 @@ def test_committed_control_is_of_this_code():
     )
     assert scores[scores["map"] == tumours.RANDOM]["pointing"].between(0, 0.1).all()
     assert shown["images"].shape[0] == len(shown["masks"]) == 4
-    assert explanations.control_bars(control.judged(scores)).svg().startswith("<svg")
+    assert control_charts.control_bars(control.judged(scores)).svg().startswith("<svg")
     key = ("efficientnetv2-s", "grad-cam", "after")
-    assert explanations.control_maps(shown, [key]).svg().startswith("<svg")
+    assert control_charts.control_maps(shown, [key]).svg().startswith("<svg")
     assert len(explanations.control_table(control.judged(scores))) == len(control.judged(scores))
 
 
@@ -220,9 +222,14 @@ def test_black_words_and_shares():
     ],
 )
 def test_seeds_words(same, words):
-    found = explanations.Agreement(Interval(*same), Interval(0.2, 0.15, 0.25), 10)
-    assert words in explanations.seeds_words(found, False)
-    assert "partly the same network" in explanations.seeds_words(found, True)
+    found = agreement.Agreement(Interval(*same), Interval(0.2, 0.15, 0.25), 10)
+    alone = load("cpu")
+    shared = alone.replace({"training.stage0_seed": "shared"})
+    assert alone.training.stage0_seed != "shared" and alone.model.weights == "in-domain"
+    assert words in agreement.seeds_words({"all": found}, alone)
+    assert "same network" not in agreement.seeds_words({"all": found}, alone)
+    assert "partly the same network" in agreement.seeds_words({"all": found}, shared)
+    assert "two seeds or more" in agreement.seeds_words({}, alone)
 
 
 def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15, 0.25)) -> pd.DataFrame:
@@ -233,22 +240,27 @@ def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15
 
 
 def test_sanity_words_turn_on_each_maps_own_yardstick():
-    text = explanations.sanity_words(check(), {"abc"})
+    text = agreement.sanity_words(check(), {"abc"})
     assert (
         "untrained 0.000 (-0.100 to 0.100), less than any two patients have in common, so it passes" in text
     )
     assert "labels 0.500 (0.400 to 0.600), more than" in text and "does not come from the labels" in text
-    assert "of another run" not in text and "of another run" in explanations.sanity_words(check(), {"xyz"})
-    assert "trained or not" in explanations.sanity_words(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
-    level = explanations.sanity_words(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
+    assert "of another run" not in text and "of another run" in agreement.sanity_words(check(), {"xyz"})
+    assert "trained or not" in agreement.sanity_words(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
+    level = agreement.sanity_words(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
     assert level.count("no more than any two patients") == 2
-    low = explanations.sanity_words(check(shuffled=(0.1, 0.0, 0.14)), {"abc"})
+    low = agreement.sanity_words(check(shuffled=(0.1, 0.0, 0.14)), {"abc"})
     assert low.count("less than any two patients") == 2
-    assert "shuffled" not in explanations.sanity_words(check().iloc[:4], {"abc"})
+    assert "shuffled" not in agreement.sanity_words(check().iloc[:4], {"abc"})
     two = pd.concat([check(), check(untrained=(0.4, 0.3, 0.5)).assign(map=tumours.FUSED)])
-    assert explanations.sanity_words(two, {"abc"}).count("- **") == 2
-    assert [r.untrained.value for r in explanations.sanity_rows(two).itertuples()] == [0.0, 0.4]
-    assert len(explanations.sanity_table(two, tumours.FUSED)) == 5
+    assert agreement.sanity_words(two, {"abc"}).count("- **") == 2
+    assert [r.untrained.value for r in agreement.sanity_rows(two).itertuples()] == [0.0, 0.4]
+    assert len(agreement.sanity_table(two, tumours.FUSED)) == 5
+    assert agreement.sanity_table(two, "no such map").equals(agreement.sanity_table(two, tumours.FUSED))
+    assert agreement.sanity_table(None, "x").empty and agreement.sanity_words(None, {"abc"}) == ""
+    assert "not computed" in agreement.sanity_caption(None, "x") and "run abc" in agreement.sanity_caption(
+        two, "x"
+    )
 
 
 def test_every_map_that_a_record_keeps_is_read_by_its_kind():
@@ -271,11 +283,11 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
     )
     maps = maps_of_classes(labels, noise=0.2)
     own = maps + np.random.default_rng(5).random(maps.shape)
-    found = explanations.agreement([own, own + 0.01, own], record, np.arange(40))
+    found = agreement.agreement([own, own + 0.01, own], record, np.arange(40))
     assert found["all"].same.value == pytest.approx(1) and found["all"].other.value < 0.9
     assert found["glioma"].n == 10 and found["all"].n == 40
-    assert "more than the usual" in explanations.seeds_words(found["all"], False)
-    assert explanations.agreement_table(found)["Class"].tolist() == [
+    assert "more than the usual" in agreement.seeds_words(found, load("cpu"))
+    assert agreement.agreement_table(found)["Class"].tolist() == [
         "Glioma",
         "Meningioma",
         "No tumour",
@@ -283,6 +295,6 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
         "All",
     ]
     usual = [maps_of_classes(labels, 0.2, seed) for seed in (1, 2)]  # nothing but the class's place in common
-    level = explanations.agreement(usual, record, np.arange(40))["all"]
-    assert explanations.apart(level.same, level.other) == "level"
-    assert explanations.agreement([own], record, np.arange(40)) is None
+    level = agreement.agreement(usual, record, np.arange(40))["all"]
+    assert agreement.apart(level.same, level.other) == "level"
+    assert agreement.agreement([own], record, np.arange(40)) == {}

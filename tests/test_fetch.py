@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import shutil
 import stat
 import threading
 import zipfile
@@ -23,6 +24,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
     body, cut, cuts, ranges_supported, status = BODY, 0, 0, True, 200
+    kind = "application/zip"
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -39,6 +41,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         server.asked.append(wanted)
         if server.status != 200:
+            if server.status < 400:  # accepted, nothing in it, a redirect without a place
+                self.send_response(server.status)
+                self.send_header("Content-Length", "0")
+                return self.end_headers()
             return self.send_error(server.status)
         if wanted and server.ranges_supported:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
@@ -50,6 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
         rest = server.body[start:]
         self.send_header("Content-Length", str(len(rest)))
+        self.send_header("Content-Type", server.kind)
         self.end_headers()
         if server.cuts > 0:
             server.cuts -= 1
@@ -129,6 +136,38 @@ def test_refusal_is_told_and_only_a_busy_server_is_asked_again(server, tmp_path,
     assert len(server.asked) == tries
 
 
+PAGE = b"<!DOCTYPE html><title>Log in</title>" + bytes(100)
+NO_FILE = {
+    **{str(status): ({"status": status}, f"answers {status}") for status in (202, 203, 204, 302)},
+    "login": ({"body": PAGE, "kind": "text/html; charset=utf-8", "ranges_supported": False}, "a web page"),
+    "login that says it is a file": ({"body": PAGE, "ranges_supported": False}, "a web page"),
+    "JSON": (
+        {"body": b'{"message": "log in"}', "kind": "application/json", "ranges_supported": False},
+        "a web page",
+    ),
+    "nothing": ({"body": b"", "ranges_supported": False}, "sends nothing"),
+}
+
+
+@pytest.mark.parametrize("checksum", [SHA, None])
+@pytest.mark.parametrize("case", NO_FILE)
+def test_what_is_no_file_is_refused_and_what_was_downloaded_stays(server, tmp_path, case, checksum):
+    part = tmp_path / "file.zip.part"
+    part.write_bytes(BODY[:1000])
+    change, said = NO_FILE[case]
+    for name, value in change.items():
+        setattr(server, name, value)
+    with pytest.raises(
+        FetchError, match=rf"cannot be fetched \(.*{said}.*run the same command again to resume"
+    ):
+        get(server, tmp_path / "file.zip", checksum=checksum)
+    assert part.read_bytes() == BODY[:1000] and len(server.asked) == 1
+    assert not (tmp_path / "file.zip").exists()
+    for name in change:
+        delattr(server, name)
+    assert get(server, tmp_path / "file.zip").read_bytes() == BODY
+
+
 # --- archives ---
 
 
@@ -154,6 +193,17 @@ def test_paths_that_leave_the_folder(tmp_path, name):
     with pytest.raises(FetchError, match="leaves its folder"):
         fetch.unpack(archive, tmp_path / "in" / "out")
     assert not (tmp_path / "evil").exists() and list((tmp_path / "in").iterdir()) == []
+
+
+@pytest.mark.parametrize("empty", ["Training\\", "Training/", "Training", "Training\\glioma\\", "none\\"])
+def test_folders_packed_on_windows_are_folders(tmp_path, empty):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr(empty, b"")
+        file.writestr("Training\\glioma\\a.jpg", b"a")
+        file.writestr("Training/glioma/b.jpg", b"b")
+    out = fetch.unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert sorted(p.name for p in (out / "Training" / "glioma").iterdir()) == ["a.jpg", "b.jpg"]
+    assert (out / empty.replace("\\", "/")).is_dir()
 
 
 def test_links_are_refused(tmp_path):
@@ -235,6 +285,29 @@ def test_dataset_from_a_zip_fetched_by_hand(published, tmp_path):
     )
     fetch.fetch_dataset(tmp_path / "data", archive, wanted, never)
     assert fetch.absent(tmp_path / "data", wanted) == []
+
+
+@pytest.mark.parametrize("beside", ["__MACOSX", "aa", ".hidden", "Testing/deep"])
+def test_the_root_is_the_folder_that_holds_the_class_folders(published, tmp_path, beside):
+    """Not the first `Training` in the order of names."""
+    root, wanted = published
+    place = tmp_path / "archive"
+    shutil.copytree(root, place / "in" / "the" / "middle")
+    (place / beside / "Training" / "glioma").mkdir(parents=True)
+    (place / beside / "Training" / "glioma" / "._a.jpg").write_bytes(b"clutter")
+    assert fetch.fetch_dataset(tmp_path / "out", archive=place, wanted=wanted) == tmp_path / "out"
+
+
+def test_a_cure_names_no_folder_that_is_gone(published, tmp_path):
+    _, wanted = published
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as file:
+        file.writestr("Training/glioma/other.jpg", b"other")
+    with pytest.raises(FetchError, match="another variant") as caught:
+        fetch.fetch_dataset(tmp_path / "out", archive=tmp_path / "other.zip", wanted=wanted)
+    assert "gcaf data check" not in str(caught.value)
+    (tmp_path / "mine" / "Training" / "glioma").mkdir(parents=True)
+    with pytest.raises(FetchError, match=r"`gcaf data check .*mine` says which"):
+        fetch.fetch_dataset(tmp_path / "out", archive=tmp_path / "mine", wanted=wanted)
 
 
 def test_altered_files_are_named_and_not_taken(published, tmp_path):

@@ -1,5 +1,6 @@
 """Floors: each sees what it says and nothing else; the committed table follows from the images."""
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,6 +61,41 @@ def test_border_features_see_the_outer_frame_only():
     outside = thumbs.copy()
     outside[:, :, -1] = 255
     assert (floors.border_features(thumbs) != floors.border_features(outside)).any(1).all()
+
+
+def test_border_features_are_each_sides_mean_and_spread():
+    image = np.full((1, 64, 64), 9, np.uint8)
+    f = floors.FRAME
+    image[:, :f], image[:, -f:], image[:, f:-f, :f], image[:, f:-f, -f:] = 10, 20, 30, 40
+    (row,) = floors.border_features(image)
+    assert row[:4].tolist() == [10, 0, 20, 0], "top and bottom"
+    inner = 64 - 2 * f
+    for at, tone in ((4, 30), (6, 40)):
+        side = np.r_[np.full(f, 10), np.full(f, 20), np.full(inner, tone)]
+        assert row[at : at + 2] == pytest.approx([side.mean(), side.std()], rel=1e-5)
+    assert row[10:].tolist() == [10, 10, 20, 30, 40], "five quantiles of the frame"
+
+
+@pytest.mark.parametrize("floor", floors.FLOORS)
+def test_labels_of_the_test_part_are_never_seen(floor):
+    rng = np.random.default_rng(0)
+    labels, train, test = np.arange(120) % 4, np.arange(80), np.arange(80, 120)
+    matrix = {name: rng.normal(size=(120, 70)).astype(np.float32) for name in ("size", "border", "masked")}
+    features = seen(noise(120), **matrix)
+    said = floors.predict(floor, features, labels, train, test)
+    wrong = labels.copy()
+    wrong[test] = (wrong[test] + 1) % 4
+    assert np.array_equal(floors.predict(floor, features, wrong, train, test), said)
+
+
+def test_boxes_of_phantoms_hold_their_lesions(tmp_path):
+    (tmp_path / "masks").mkdir()
+    mask = np.zeros((40, 80), np.uint8)
+    mask[10:15, 60:76] = 255
+    cv2.imwrite(str(tmp_path / "masks" / "a.png"), mask)
+    frame = pd.DataFrame({"file": ["Training/glioma/a.jpg", "Training/notumor/b.jpg"]})
+    found = floors.boxes(Dataset(tmp_path, frame, "", banner="PHANTOM DATA"))
+    assert found[0].tolist() == [60 / 80, 10 / 40, 76 / 80, 15 / 40] and np.isnan(found[1]).all()
 
 
 def test_fill_replaces_the_box_by_the_mean_around_it():

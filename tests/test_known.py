@@ -6,7 +6,7 @@ import pytest
 
 from gcaf_lib.data import groups, known, twins
 from gcaf_lib.data.dataset import DataError
-from gcaf_lib.data.thumbnails import grey
+from gcaf_lib.data.decode import grey
 
 
 def altered(image, rng):
@@ -83,6 +83,6 @@ def test_what_is_no_image_is_named(tmp_path):
     (tmp_path / "a.jpg").write_text("hello")
     with pytest.raises(DataError, match=r"a\.jpg is not an image"):
         known.match([tmp_path / "a.jpg"], progress=False)
-    with pytest.raises(DataError, match=r"b\.jpg cannot be read"):
+    with pytest.raises(DataError, match=r"b\.jpg does not exist"):
         known.match([tmp_path / "b.jpg"], progress=False)
     assert known.match([], progress=False).empty

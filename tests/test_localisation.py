@@ -100,6 +100,8 @@ def test_baselines():
     assert (
         edges.shape == (1, 40, 40) and edges[0].max(0).argmax() in (19, 20) and edges[0, :, :10].max() < 0.01
     )
+    turned = loc.edge_maps(images.transpose(0, 2, 1, 3))  # edges of either direction count
+    assert np.allclose(turned, edges.transpose(0, 2, 1), atol=1e-5)
     assert loc.edge_maps(images[..., 0]).shape == (1, 40, 40) and not loc.edge_maps(np.zeros((1, 9, 9))).any()
     both = loc.compare({"centre": centre, "random": noise[:2]}, np.repeat(square(32), 2, axis=0))
     assert len(both) == 4 and set(both["map"]) == {"centre", "random"}

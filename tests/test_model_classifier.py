@@ -94,6 +94,22 @@ def test_a_layernorm_stands_behind_the_projection_only_where_asked_for(model):
         np.testing.assert_allclose(y, x / np.sqrt(x.var(1, keepdims=True) + 1e-6), atol=1e-4)
 
 
+def test_the_head_is_its_equations():
+    """Eqs 4-6, concatenated: means over places, one projection a backbone, dropout as set, logits."""
+    small = mini(*PAIR, fusion="concat", dropout=0.45)
+    model = classifier.build(small, 64)
+    assert model.get_layer("dropout").rate == 0.45
+    streams = []
+    for key in PAIR:
+        features = arrays(classifier.backbone(model, key)(IMAGES))
+        kernel, bias = model.get_layer(f"project_{key}").get_weights()
+        streams.append(features.mean((1, 2)) @ kernel + bias)
+    kernel, bias = model.get_layer("logits").get_weights()
+    np.testing.assert_allclose(
+        arrays(model(IMAGES)), np.hstack(streams) @ kernel + bias, rtol=1e-3, atol=1e-4
+    )
+
+
 def test_attention_of_a_backbone_is_trained_from_stage_1_and_in_no_weight_file_of_it(tmp_path):
     """No ImageNet file holds CBAM: frozen in stage 1 it would stay what chance made it."""
     model = classifier.build(mini("resnet50-cbam"), 64, 4, seed=1)

@@ -1,6 +1,7 @@
 """What is installed is said once: pyproject, the lock, conda's file and the docs must agree."""
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -62,8 +63,9 @@ def test_supported_pythons_are_3_11_to_3_13():
 
 
 def test_extras_are_those_the_docs_name():
-    assert set(EXTRAS) == {"book", "dev", "dask", "gpu", "jax", "transfer"}
-    assert {str(r) for r in EXTRAS["dask"]} <= {str(r) for r in EXTRAS["dev"]}
+    assert set(EXTRAS) == {"book", "dev", "dask", "gpu", "jax", "medical", "transfer"}
+    for name in ("dask", "medical"):
+        assert {str(r) for r in EXTRAS[name]} <= {str(r) for r in EXTRAS["dev"]}
     text = (ROOT / "README.md").read_text() + (ROOT / "DEVELOPERS.md").read_text()
     for named in re.findall(r"\.\[([a-z,]+)\]", text):
         assert set(named.split(",")) <= set(EXTRAS)
@@ -89,7 +91,12 @@ def test_package_data_is_in_the_package():
     for profile in gcaf_lib.settings.PROFILES:
         assert (ROOT / "gcaf_lib" / "profiles" / f"{profile}.yaml").is_file()
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert set(setuptools["package-data"]["gcaf_lib"]) == {"profiles/*.yaml", "data/*.csv"}
+    assert set(setuptools["package-data"]["gcaf_lib"]) == {
+        "profiles/*.yaml",
+        "data/*.csv",
+        "data/*.json",
+        "data/*.npz",
+    }
 
 
 def test_make_help_lists_every_target():
@@ -181,3 +188,50 @@ def test_the_lock_serves_debian_12_s_python():
         if wanted and not SpecifierSet(wanted).contains("3.11.2"):
             refused[name] = wanted
     assert not refused
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="reads the repository")
+def test_every_checkout_has_the_same_line_ends(tmp_path):
+    """A clone on Windows (core.autocrlf=true): records and chapters come out byte for byte as they are here."""
+    git = ["git", "-c", "core.autocrlf=true", "-C", str(ROOT)]
+    names = subprocess.run(
+        [*git, "ls-files", "*.json", "*.py", "*.csv"], capture_output=True, text=True
+    ).stdout.split()
+    some = sorted({*names[:: max(1, len(names) // 20)], "results/audit.csv"})
+    subprocess.run([*git, "checkout-index", f"--prefix={tmp_path}/", *some], check=True)
+    for name in some:
+        assert b"\r\n" not in (tmp_path / name).read_bytes(), name
+
+
+def test_a_record_is_the_same_whatever_its_line_ends(tmp_path):
+    from gcaf_lib.book import provenance
+
+    text = '{\n "key": "1",\n "name": "ü"\n}\n'
+    (tmp_path / "record.json").write_text(text, encoding="utf-8", newline="\n")
+    first = provenance.record_digest(tmp_path)
+    (tmp_path / "record.json").write_text(text, encoding="utf-8", newline="\r\n")
+    assert provenance.record_digest(tmp_path) == first
+    (tmp_path / "record.json").write_text(text.replace("1", "2"), encoding="utf-8")
+    assert provenance.record_digest(tmp_path) != first
+
+
+def test_make_works_in_a_folder_with_a_space(tmp_path):
+    """What make would run, word by word as the shell parts it: every place is one word."""
+    place = tmp_path / "with a space"
+    place.mkdir()
+    (place / "Makefile").write_text(MAKEFILE)
+    for name in ("pyproject.toml", "constraints.txt", "ready"):
+        (place / name).touch()
+    words = ["make", "-n", "demo", "STAMP=ready"]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = [
+        shlex.split(line) for line in done.stdout.replace("\\\n", " ").splitlines() if "GCAF_RESULTS" in line
+    ]
+    assert len(said) == 2
+    for line in said:
+        assert line[:2] == [
+            f"GCAF_RESULTS={place}/_build/demo/results",
+            f"GCAF_CACHE={place}/_build/demo/cache",
+        ]
+    assert said[1][said[1].index("--toc") + 1] == f"{place}/_toc.yml"

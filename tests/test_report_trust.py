@@ -63,6 +63,13 @@ def test_one_group_has_no_spread_and_nan_is_left_out():
     assert np.isnan(clustered.mean([np.nan], ["a"]).value)
 
 
+def test_a_cell_counts_the_rows_and_groups_that_have_a_value():
+    frame = pd.DataFrame({"map": list("xxxy"), "v": [1.0, 3.0, np.nan, np.nan], "group": [0, 1, 2, 2]})
+    x, y = clustered.by(frame, ["map"], "v", n=50).itertuples()
+    assert (x.mean, x.n, x.groups) == (2, 2, 2) and x.low >= 1 and x.high <= 3
+    assert np.isnan(y.mean) and (y.n, y.groups) == (0, 0)
+
+
 def test_draws_of_a_function_of_weights_are_those_of_the_mean():
     values, groups = np.random.default_rng(1).random(30), np.arange(30) // 3
     direct = clustered.mean_draws(values, groups, 40, seed=7)
@@ -165,6 +172,10 @@ def test_masks_of_phantoms_are_their_lesions(phantoms):
     row = next(iter(known))
     assert table["area"][row] == pytest.approx(known[row].mean())
     assert table["area"].notna().sum() == len(known) and table["symmetry"].notna().all()
+    drawn = np.zeros((8, 8), bool)
+    drawn[1, 4:7] = True
+    place = tumours.image_table(phantoms, {row: drawn}).loc[row, ["area", "x", "y"]]
+    assert place.tolist() == [3 / 64, 5.5 / 8, 1.5 / 8]
 
 
 def test_maps_that_are_the_tumour_score_full_marks(phantoms, record):
@@ -182,6 +193,22 @@ def test_maps_that_are_the_tumour_score_full_marks(phantoms, record):
     assert np.allclose(mine[list(tumours.MEASURES)], 1)
     others = table[~table["map"].isin(["one", "two", "fused"])]
     assert (others["energy"] < 0.9).all()
+
+
+def test_the_usual_place_is_where_training_has_the_class_that_was_named(phantoms, record):
+    from gcaf_lib.data import splits
+
+    known = tumours.masks(phantoms)
+    labels = phantoms.frame["label"].to_numpy(int)
+    train = splits.load(record.settings.data, phantoms)["part"].to_numpy() == "train"
+    named = (labels + 1) % 4  # one class further throughout: notumor, of which there is no border, among them
+    other = SimpleNamespace(**{**vars(record), "maps": {**record.maps, "target": named.astype(np.int8)}})
+    table = tumours.of_record(other, phantoms, known)
+    found = table[table["map"] == tumours.PLACE].set_index("row")["energy"]
+    for row, mask in known.items():
+        rows = [r for r in known if train[r] and (labels[r] == named[row] or named[row] == 2)]
+        place = np.mean([known[r] for r in rows], axis=0)
+        assert found[row] == pytest.approx(place[mask].sum() / place.sum(), abs=1e-5)
 
 
 def test_judged_scores_compare_the_same_images(phantoms, record):
@@ -261,6 +288,34 @@ def test_shuffled_labels_stay_in_their_part_and_leave_the_test_part_alone(phanto
         np.testing.assert_array_equal(b.labels, mixed.part(name).labels)  # the same at every asking
     assert mixed.split_hash != work.split_hash  # no record or weights of the true labels is taken for it
     assert sanity.shuffled_labels(work, seed=1).split_hash != mixed.split_hash
+
+
+def test_the_check_compares_each_step_with_the_trained_maps(phantoms, record, monkeypatch):
+    """The model judged is itself untrained, of the run's seed: what replaces its weights must be another."""
+    from gcaf_lib.data import preprocess, splits
+    from gcaf_lib.model import classifier
+    from gcaf_lib.training import train
+
+    s = dataclasses.replace(record.settings, model=ModelSettings(scale="mini", width=16, weights="none"))
+    test = np.arange(40, 96)
+    run = SimpleNamespace(key="abc", seed=3, settings=s, rows=lambda part="test": test)
+    run.labels = lambda part="test": record.labels()[test]
+    run.probabilities = lambda part="test", which="ema": record.probabilities()[test]
+    images = np.random.default_rng(0).integers(0, 256, (96, 32, 32, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(96)  # each says its row
+    monkeypatch.setattr(preprocess, "images", lambda *_: images)
+    sample = sanity._sample(run, phantoms, 6, seed=0)
+    at = sample.images[:, 0, 0, 0].astype(int)
+    assert len(set(at)) == 6 and min(at) >= 40
+    assert sample.groups.tolist() == splits.clusters(phantoms)[at].tolist()
+    assert sample.labels.tolist() == record.labels()[at].tolist()
+    assert sample.named.tolist() == record.probabilities()[at].argmax(1).tolist()
+    monkeypatch.setattr(sanity, "_sample", lambda *_: sample)
+    monkeypatch.setattr(train, "load_model", lambda record: classifier.build(s.model, 32, 4, seed=3))
+    table = sanity.compute(run, phantoms)
+    first, last = (table[table["step"] == step] for step in (0, table["step"].max()))
+    assert np.allclose(first["correlation"].dropna(), 1) and (last["correlation"] < 0.95).all()
+    assert set(table["step"]) == {sanity.OTHER, *range(table["step"].max() + 1)}
 
 
 def test_a_stored_check_is_read_without_weights(tmp_path, phantoms):

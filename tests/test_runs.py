@@ -261,6 +261,36 @@ def test_seeds_come_outermost_and_rows_may_ask_for_fewer():
     assert len(list(experiments.experiment("ladder").runs("cpu", seeds=1))) == 9
 
 
+@pytest.mark.parametrize("table", ["table-4", "table-5", "table-6", "table-8", "ladder"])
+def test_a_row_varies_what_its_label_says(table):
+    fusions = {"Feature Concatenation": "concat", "Gated Fusion (No Attention)": "gate",
+               "Cross-Attention (No Gating)": "cross", experiments.PROPOSED: "gcaf"}  # fmt: skip
+    backbones = {"VGG19": "vgg19", "ResNet50": "resnet50", "DenseNet": "densenet121",
+                 "EfficientNet-B0": "efficientnet-b0", "CNN with Attention": "resnet50-cbam"}  # fmt: skip
+    parameters = {"Batch Size": "training.batch_size", "Mixup α": "training.mixup", "Focal γ": "loss.gamma",
+                  "Label Smoothing ε": "loss.smoothing", "Focal α": "loss.balance"}  # fmt: skip
+    base = load("cpu")
+    for label, chosen in experiments.experiment(table).settings("cpu"):
+        wanted = {}
+        if table == "table-4":
+            wanted = {"model.fusion": fusions.get(label, label)}
+        elif table == "table-5":
+            off = {
+                "With Mixup Only": ("ema",),
+                "With EMA Only": ("mixup",),
+                "Without Mixup & EMA": ("mixup", "ema"),
+            }
+            wanted = {f"training.{name}": 0 for name in off.get(label, ())}
+        elif table == "table-6" and label in backbones:
+            wanted = {"model.backbones": (backbones[label],), "model.fusion": "none"}
+        elif table == "table-8":
+            name, value = label.split(" = ")
+            wanted = {parameters[name]: value}
+        elif table == "ladder":
+            wanted = {"data.protocol": label, "data.fold": chosen.data.fold}
+        assert chosen == base.replace(wanted), label
+
+
 def test_the_proposed_row_of_each_table_is_the_main_run():
     for name in ("table-4", "table-5", "table-6", "table-8", "loss", "projection-norm", "ladder"):
         main = load("cpu").hash()

@@ -162,6 +162,21 @@ def test_keys_are_those_of_training_and_a_split_is_drawn_once(monkeypatch):
         listing.Keys().key(settings, 7)  # what can't be read is drawn again
 
 
+def test_a_split_is_remembered_for_one_set_of_images_and_one_code(monkeypatch):
+    from gcaf_lib.data import splits
+    from gcaf_lib.data.dataset import Dataset
+    from gcaf_lib.training import listing
+
+    drawn = []
+    monkeypatch.setattr(splits, "load", lambda room, dataset: drawn.append(dataset.hash))
+    monkeypatch.setattr(splits, "hash", lambda frame: str(len(drawn)))
+    room, one, other = load("demo", SMALL).data, Dataset(None, None, "one"), Dataset(None, None, "other")
+    assert [listing.split_hash(room, data) for data in (one, other, one, other)] == ["1", "2", "1", "2"]
+    assert listing.split_hash(load("demo", {**SMALL, "data.protocol": "twins"}).data, one) == "3"
+    monkeypatch.setattr(listing.environment, "fingerprint", lambda *_: "other code")
+    assert listing.split_hash(room, one) == "4"
+
+
 def test_an_altered_manifest_is_refused_although_its_split_was_remembered(monkeypatch, tmp_path):
     from gcaf_lib.data import splits
     from gcaf_lib.data.dataset import DataError
@@ -281,7 +296,7 @@ def test_a_dask_worker_that_is_lost_is_reported_and_the_others_go_on(monkeypatch
     asked = []
 
     class Client:
-        def __init__(self, scheduler):
+        def __init__(self, scheduler, timeout):
             pass
 
         def __enter__(self):
@@ -309,6 +324,43 @@ def test_a_dask_worker_that_is_lost_is_reported_and_the_others_go_on(monkeypatch
     assert [(after, priority) for _, after, priority in asked] == [([], 0), ([0], -1)]
     sent = asked[0][0]
     assert sent["KERAS_BACKEND"] == "jax" and Path(sent["GCAF_RESULTS"]).is_absolute()
+
+
+def test_a_scheduler_without_workers_is_said_and_said_again(capsys):
+    asked = threading.Event()
+
+    class Client:
+        workers, times = {}, 0
+
+        def scheduler_info(self):
+            self.times += 1
+            if self.times == 3:
+                asked.set()
+            return {"workers": self.workers}
+
+    idle, busy = Client(), Client()
+    busy.workers = {"tcp://a:1": {}}
+    for client in (idle, busy):
+        asked.clear()
+        with sweep._watched(client, "tcp://here:8786", 0.01, 0.01):
+            assert asked.wait(30)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) >= 2 and set(said) == {
+        "waiting: the scheduler tcp://here:8786 has no workers; start some with `dask worker tcp://here:8786`"
+    }
+    assert len(said) <= idle.times
+
+
+@pytest.mark.parametrize("error", [ValueError("bad address"), OSError("timed out"), TypeError("port")])
+def test_an_address_without_a_scheduler_is_said_in_one_line(error):
+    def client(address, timeout):
+        assert address == "tcp//x" and timeout <= 60
+        raise error
+
+    with pytest.raises(
+        sweep.SweepError, match=r"--scheduler tcp//x: no Dask scheduler answers there .*tcp://host:8786"
+    ):
+        sweep._connected(client, "tcp//x")
 
 
 def test_without_dask_the_cure_is_named(monkeypatch):

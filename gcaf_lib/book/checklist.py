@@ -17,6 +17,7 @@ import pandas as pd
 from gcaf_lib.book import notebooks
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.display import tables
+from gcaf_lib.machine import write_text
 
 YES, PARTLY, NO, NONE = "answered", "partly", "not answered", "does not apply"
 
@@ -140,7 +141,7 @@ def write(book: Path | None = None) -> list[Path]:
     if root is None:
         return []
     path = (book or root / "book") / "_generated" / "claim.md"
-    notebooks.write_text(path, text(root / "notebooks"))
+    write_text(path, text(root / "notebooks"))
     return [path]
 
 

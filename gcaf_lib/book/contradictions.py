@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from gcaf_lib import settings
-from gcaf_lib.book import notebooks
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.display import tables
+from gcaf_lib.machine import write_text
 from gcaf_lib.paper import registry
 from gcaf_lib.paper.checks import IMPOSSIBLE
 
@@ -25,7 +25,7 @@ def write(frame: pd.DataFrame, path: Path | None = None) -> list[Path]:
     if root and path is None and settings.results_dir().resolve() == root / "results":
         out[root / "book" / "_generated" / "audit.md"] = page(frame)
     for file, content in out.items():
-        notebooks.write_text(file, content)
+        write_text(file, content)
     return list(out)
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from gcaf_lib.book import notebooks
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.data import exposure, splits
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import dataset_audit
+from gcaf_lib.machine import write_text
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
 NAMES = [CLASS_NAMES[name] for name in CLASSES]
@@ -161,7 +161,7 @@ def write(book: Path | None = None) -> list[Path]:
     book, out = book or (root or Path.cwd()) / "book", []
     for name, part in text().items():
         path = book / "_generated" / f"datasheet_{name}.md"
-        notebooks.write_text(path, part)
+        write_text(path, part)
         out.append(path)
     return out
 

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.book import checklist, first_screen, modelcard, notebooks, provenance, speed, tool_pages
+from gcaf_lib.book import checklist, first_screen, modelcard, provenance, speed, tool_pages
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import tables
 from gcaf_lib.findings import ablation, scorecard
 from gcaf_lib.findings.performance import metric_name
+from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import registry, verdicts
 
@@ -49,7 +50,7 @@ def write(
         book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
     }
     for path, text in out.items():
-        notebooks.write_text(path, text)
+        write_text(path, text)
     first = first_screen.write(chosen, profile, data, book)
     return [*out, *first, *checklist.write(book), *speed.write(book), *tool_pages.write(book)]
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 
 import jupytext
 import nbformat
 
 from gcaf_lib.book import repository
+from gcaf_lib.machine import write_text
 
 CHAPTER = re.compile(r"^\d\d_[a-z0-9_]+$")
 
@@ -53,7 +52,8 @@ def clean_notebook(source: Path) -> nbformat.NotebookNode:
     """The clean pair of a .py source: `plain_notebook`, ready for Colab.
 
     Its second cell fetches the library there (nowhere else), at the branch or tag that `_config.yml`
-    beside the chapters' folder publishes, and Colab is asked for a GPU. The .py has neither.
+    beside the chapters' folder publishes, and Colab is asked for a GPU. The .py has neither, so the two are no
+    pair in Jupytext's sense: with the extension Jupyter would carry the cell into the .py by itself.
     """
     book = plain_notebook(source)
     published = repository.read(Path(source).resolve().parent.parent)
@@ -68,7 +68,6 @@ def clean_notebook(source: Path) -> nbformat.NotebookNode:
         book.cells.insert(1, cell)
         book.metadata["accelerator"] = "GPU"
         book.metadata.setdefault("colab", {})["gpuType"] = "T4"
-    book.metadata["jupytext"] = {"formats": "ipynb,py:percent"}
     nbformat.validate(book)
     return book
 
@@ -98,20 +97,6 @@ def plain_notebook(source: Path) -> nbformat.NotebookNode:
 def dumps(book: nbformat.NotebookNode) -> str:
     """A notebook as text, the same for the same content."""
     return nbformat.writes(book, indent=1).rstrip("\n") + "\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def sync(folder: Path, check: bool = False) -> list[Path]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from matplotlib.patches import Circle, Ellipse
 
-from gcaf_lib.book import notebooks
 from gcaf_lib.display.diagrams import _Canvas
 from gcaf_lib.display.style import ACCENT, GRID, INK, MUTED, OURS, PAPER, SURFACE, Drawing, styled
+from gcaf_lib.machine import write_text
 
 FILE = "book/_static/overview.svg"  # `make sync` renews it
 RUNGS = (
@@ -65,7 +65,7 @@ def overview() -> Drawing:
 
 def write(root: Path = Path()) -> Path:
     """Write the picture into the checkout `root`."""
-    notebooks.write_text(Path(root) / FILE, overview().svg())
+    write_text(Path(root) / FILE, overview().svg())
     return Path(root) / FILE
 
 

@@ -60,8 +60,9 @@ def fingerprint_training() -> str:
 
 
 def record_digest(folder: Path) -> str:
-    """12 hex digits over a run record's `record.json`."""
-    return hashlib.sha256((folder / "record.json").read_bytes()).hexdigest()[:12]
+    """12 hex digits over a run record's `record.json`, whatever line ends a checkout gave it."""
+    text = (folder / "record.json").read_text(encoding="utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def facts(

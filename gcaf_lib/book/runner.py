@@ -27,6 +27,7 @@ from gcaf_lib import settings as _settings
 from gcaf_lib.book import notebooks, provenance
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
+from gcaf_lib.machine import write_text
 
 
 class ChapterError(BookError):
@@ -209,7 +210,7 @@ def _kernel() -> Iterator[None]:
         spec.mkdir(parents=True)
         argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
         (spec / "kernel.json").write_text(
-            json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"})
+            json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), encoding="utf-8"
         )
         package = str(Path(__file__).resolve().parents[2])  # also where the package is not installed
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (folder, before["JUPYTER_PATH"])))
@@ -249,9 +250,7 @@ def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]
             raise _failure(source, executed, error, output) from error
         seconds = time.perf_counter() - started
         book = nbformat.read(executed, as_version=4)
-    notebooks.write_text(
-        page, notebooks.dumps(tidy(book, notebooks.plain_notebook(source), profile, seconds))
-    )
+    write_text(page, notebooks.dumps(tidy(book, notebooks.plain_notebook(source), profile, seconds)))
     return page
 
 
@@ -259,16 +258,30 @@ def _failure(source: Path, executed: Path, error: Exception, output: Path) -> Ch
     """Keep what there is of a failed chapter: a log, and the notebook as far as it came."""
     logs = (checkout() or output) / "_build" / "chapters"
     log = logs / f"{source.stem}.log"
-    where, what = "before its first cell", f"{type(error).__name__}: {error}"
+    where, what = _reached(executed), f"{type(error).__name__}: {error}"
     trace = str(error)
     if getattr(error, "evalue", None) is not None:
-        line = next((x for x in error.source.splitlines() if x.strip()), "")
-        where, what = f"in the cell that begins `{line}`", f"{error.ename}: {error.evalue}"
+        where, what = _named(error.source), f"{error.ename}: {error.evalue}"
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
-    notebooks.write_text(log, f"{source.stem} failed {where}\n{what}\n\n{trace}\n")
+    write_text(log, f"{source.stem} failed {where}\n{what}\n\n{trace}\n")
     if executed.is_file():
-        notebooks.write_text(logs / f"{source.stem}.failed.ipynb", executed.read_text(encoding="utf-8"))
+        write_text(logs / f"{source.stem}.failed.ipynb", executed.read_text(encoding="utf-8"))
     return ChapterError(f"chapter {source.stem} failed {where}: {what} (log: {log})")
+
+
+def _reached(executed: Path) -> str:
+    """How far a chapter came whose kernel died: in which cell, by what papermill noted of each."""
+    if executed.is_file():
+        cells = [c for c in nbformat.read(executed, as_version=4).cells if c.cell_type == "code"]
+        done = [c.metadata.get("papermill", {}).get("status") == "completed" for c in cells]
+        if any(done) and not all(done):
+            return f"{_named(cells[done.index(False)].source)}, after {sum(done)} that were done"
+    return "before its first cell"
+
+
+def _named(source: str) -> str:
+    line = next((x for x in source.splitlines() if x.strip()), "")
+    return f"in the cell that begins `{line}`"
 
 
 def tidy(

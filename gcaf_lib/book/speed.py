@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from gcaf_lib.book import notebooks
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
+from gcaf_lib.machine import write_text
 
 CONTENDERS = {
     "ours": "this library",
@@ -188,7 +188,7 @@ def write(book: Path | None = None) -> list[Path]:
     if root is None:
         return []
     path = (book or root / "book") / "_generated" / "speed.md"
-    notebooks.write_text(path, text())
+    write_text(path, text())
     return [path]
 
 

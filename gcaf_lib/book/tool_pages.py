@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from gcaf_lib.book import notebooks
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.data import groups
 from gcaf_lib.display import tables
+from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published, report_check, report_file
 
 
@@ -70,7 +70,7 @@ def write(book: Path | None = None) -> list[Path]:
     }
     folder = (book or root / "book") / "_generated"
     for name, text in out.items():
-        notebooks.write_text(folder / f"{name}.md", text)
+        write_text(folder / f"{name}.md", text)
     return [folder / f"{name}.md" for name in out]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from gcaf_lib.data.dataset import CURE, FOLDERS, DataError, listing, published_index, scan
 from gcaf_lib.settings import CLASSES
+from gcaf_lib.terminal import visible
 
 _RELEASES = {  # number of files → a known relative of the dataset
     7200: "the later re-release with 7,200 images (version 2 on Kaggle); the paper's is version 1, with 7,023",
@@ -42,7 +43,7 @@ class Report:
 
     def text(self, shown: int = 5) -> str:
         """The report for a reader; of long lists the first `shown` entries."""
-        lines = [f"{self.root}: {self.variant}", ""]
+        lines = [f"{visible(self.root)}: {self.variant}", ""]
         if self.counts:
             lines += [pd.DataFrame(self.counts).to_string(index=False), ""]
         parts = {
@@ -57,7 +58,7 @@ class Report:
         for title, entries in parts.items():
             if entries:
                 lines.append(f"{title}: {len(entries)}")
-                lines += [f"  {entry}" for entry in entries[:shown]]
+                lines += [f"  {visible(entry)}" for entry in entries[:shown]]
                 lines += [f"  and {len(entries) - shown} more"] if len(entries) > shown else []
         lines.append("OK" if self.ok else f"not the published dataset: {CURE}")
         return "\n".join(lines)
@@ -77,7 +78,10 @@ def compare(root: str | Path, published: pd.DataFrame | None = None) -> Report:
         files = [name for name, _, _ in listing(root)]
     except DataError as error:
         return Report(str(root), _layout(root), problems=[str(error)])
+    odd = [name for name in files if name != name.encode("utf-8", "replace").decode()]
+    files = [name for name in files if name not in odd]
     frame, problems = scan(root, files)
+    problems += [f"{root / name} has a name that is no UTF-8: rename it" for name in odd]
     both = frame.merge(published, on="file", suffixes=("", "_published"))
     altered = both[both["sha256"] != both["sha256_published"]]
     missing = sorted(set(published["file"]) - set(files))

@@ -9,6 +9,8 @@ is in the committed manifest.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import lzma
 import os
 import shutil
 import stat
@@ -25,14 +27,15 @@ import pandas as pd
 import requests
 from tqdm import tqdm
 
-from gcaf_lib.data.dataset import published_index
-from gcaf_lib.settings import cache_dir
+from gcaf_lib.data.dataset import FOLDERS, published_index
+from gcaf_lib.settings import CLASSES, cache_dir
 
 # Version 1 holds the 7,023 files of the paper; later ones are a re-release with other files.
 KAGGLE = "masoudnickparvar/brain-tumor-mri-dataset/versions/1"
 KAGGLE_PAGE = "https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset"
 FIGSHARE_DOI = "10.6084/m9.figshare.1512427.v5"
 TIMEOUT = 60  # seconds without a byte
+_PAGES = ("text/html", "application/xhtml+xml", "application/json")  # kinds that no file asked for here is of
 CHUNK = 2**16  # what a cut connection costs at most
 
 
@@ -64,8 +67,8 @@ def download(
 
     checksum: "sha256:<hex>" or "md5:<hex>". A cut connection is resumed up to `attempts` times,
     after `pause` seconds, twice as long each time.
-    Raises `FetchError` when the server cannot be reached or the checksum differs; `target` is
-    written whole or not at all.
+    Raises `FetchError` when the server cannot be reached, answers with what is no file (another status than
+    200 or 206, a web page, nothing), or the checksum differs; `target` is written whole or not at all.
     """
     if target.is_file() and checksum and _digest(target, checksum) == checksum:
         return target
@@ -78,7 +81,7 @@ def download(
         except requests.RequestException as error:
             failure, resumed = error, part.exists()
             answer = getattr(error, "response", None)
-            if answer is not None and 400 <= answer.status_code < 500:
+            if isinstance(error, _NoFile) or (answer is not None and 400 <= answer.status_code < 500):
                 break  # the server means it
             if attempt + 1 < attempts:
                 time.sleep(pause * 2**attempt)
@@ -95,6 +98,10 @@ def download(
     raise FetchError(f"{url} does not have the published {checksum}; it was not kept")
 
 
+class _NoFile(requests.RequestException):
+    """The server answers, but with no file: to ask again would not help, and what is here already stays."""
+
+
 def _continue(url: str, part: Path, progress: bool) -> None:
     """Append to `part` what is missing; raises `requests.RequestException` when the connection is cut."""
     have = part.stat().st_size if part.exists() else 0
@@ -103,13 +110,25 @@ def _continue(url: str, part: Path, progress: bool) -> None:
         if answer.status_code == 416:  # nothing after `have`: it is whole, or too long; the checksum tells
             return
         answer.raise_for_status()
+        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if answer.status_code not in (200, 206):
+            raise _NoFile(
+                f"the server answers {answer.status_code} {answer.reason or ''}, which is no file".strip()
+            )
+        chunks = answer.iter_content(CHUNK)
+        first = next(chunks, b"")  # looked at before what is here already is touched
+        if not first:
+            raise _NoFile("the server sends nothing (0 bytes)")
+        if kind in _PAGES or first[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+            raise _NoFile("the server sends a web page in its place, as where one must log in")
         append = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(
             f"bytes {have}-"
         )
         if answer.status_code == 206 and not append:
             raise requests.ConnectionError("the server sent another range than was asked for")
         start = have if append else 0
-        length = int(answer.headers.get("Content-Length") or 0) or None
+        text = answer.headers.get("Content-Length") or "0"
+        length = int(text) if text.isdecimal() and int(text) else None
         with (
             part.open("ab" if append else "wb") as file,
             tqdm(
@@ -121,7 +140,7 @@ def _continue(url: str, part: Path, progress: bool) -> None:
                 disable=None if progress else True,
             ) as bar,
         ):
-            for chunk in answer.iter_content(CHUNK):
+            for chunk in itertools.chain([first], chunks):
                 file.write(chunk)
                 bar.update(len(chunk))
     if length and part.stat().st_size < start + length:
@@ -155,16 +174,19 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         with zipfile.ZipFile(archive) as file:
-            names = [_checked(info, archive) for info in file.infolist()]
-            if len(names) > limits.files:
+            if len(file.infolist()) > limits.files:
                 raise FetchError(
-                    f"{archive} holds {len(names)} files, more than {limits.files}; it was not unpacked"
+                    f"{archive} holds {len(file.infolist())} files, more than {limits.files}; it was not unpacked"
                 )
+            names = [_checked(info, archive) for info in file.infolist()]
             # a megabyte is harmless, however well it was compressed
             room = min(limits.size, max(2**20, int(limits.ratio * archive.stat().st_size)))
+            inside = {str(above) for name in names for above in PurePosixPath(name).parents}
             for info, name in zip(file.infolist(), names):
                 target = temporary / name
-                if info.is_dir():
+                # a folder that was packed on Windows may end in a backslash, or in nothing
+                folder_like = info.filename.endswith(("/", "\\")) or name in inside
+                if folder_like and not info.file_size:
                     target.mkdir(parents=True, exist_ok=True)
                     continue
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -182,8 +204,12 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
         zlib.error,
         RuntimeError,
         EOFError,
+        NotImplementedError,
+        lzma.LZMAError,
+        ValueError,
         FileExistsError,
         NotADirectoryError,
+        IsADirectoryError,
     ) as error:
         raise FetchError(f"{archive} is not a sound zip file ({_short(error)}); fetch it again") from error
     finally:
@@ -257,7 +283,7 @@ def fetch_dataset(
     if not (missing := absent(destination, wanted)):
         return destination
     source = archive
-    if source is None:
+    if archive is None:
         try:
             source = Path(kaggle(KAGGLE))
         except Exception as error:  # kagglehub raises its own and its libraries' errors
@@ -271,7 +297,7 @@ def fetch_dataset(
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=destination.parent) as scratch:
         if source.is_file():
             source = unpack(source, Path(scratch) / "unpacked")
-        root = next((path.parent for path in sorted(source.glob("**/Training")) if path.is_dir()), source)
+        root = _root(source)
         table = wanted.set_index("file")["sha256"]
         for name in tqdm(missing, "images", disable=None):
             path = root / name
@@ -282,12 +308,25 @@ def fetch_dataset(
                 shutil.copyfile(path, part)
                 os.replace(part, target)
     if missing := absent(destination, wanted):
+        # what was unpacked for the moment is gone again
+        told = f"; `gcaf data check {root}` says which" if root.exists() else ""
         raise FetchError(
             f"{len(missing)} of {len(wanted)} files are missing or not the published ones, e.g. {missing[0]}: "
-            f"this is another variant of the dataset; `gcaf data check {root}` says which. "
+            f"this is another variant of the dataset{told}. "
             f"The paper's is version 1 of {KAGGLE_PAGE}"
         )
     return destination
+
+
+def _root(source: Path) -> Path:
+    """The folder at or below `source` that holds most of the class folders; `source` itself where none holds any."""
+    places = [source, *(path.parent for path in source.glob("**/Training") if path.is_dir())]
+    wanted = [f"{folder}/{name}" for folder in FOLDERS for name in CLASSES]
+
+    def held(place: Path) -> int:
+        return sum(1 for name in wanted if any((place / name).glob("[!.]*.*")))
+
+    return max(places, key=lambda place: (held(place), -len(place.parts)))
 
 
 def fetch_figshare(

@@ -10,7 +10,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +98,8 @@ def members(place: Path) -> Iterator[tuple[str, bytes]]:
     """
     if place.is_dir():
         for file in sorted(place.rglob("*")):
+            if _clutter(file.relative_to(place).parts):
+                continue
             if file.suffix == ".zip":
                 yield from members(file)
             elif file.suffix == ".mat":
@@ -110,9 +112,16 @@ def members(place: Path) -> Iterator[tuple[str, bytes]]:
             raise DataError(f"{place} is not a whole zip file ({error}); fetch it again") from error
 
 
+def _clutter(parts: Sequence[str]) -> bool:
+    """Whether a path is what macOS leaves beside files: __MACOSX/…, ._a.zip."""
+    return "__MACOSX" in parts or any(part.startswith(".") for part in parts)
+
+
 def _unzip(archive: zipfile.ZipFile, name: str, nested: bool) -> Iterator[tuple[str, bytes]]:
     for info in archive.infolist():
         here = f"{name}:{info.filename}"
+        if _clutter(info.filename.replace("\\", "/").split("/")):
+            continue
         if info.filename.endswith(".mat"):
             if info.file_size > MEMBER_LIMIT:
                 raise DataError(f"{here} claims {info.file_size} bytes; no slice is that large")
@@ -122,8 +131,11 @@ def _unzip(archive: zipfile.ZipFile, name: str, nested: bool) -> Iterator[tuple[
                 raise DataError(f"{here} unpacks to more than {MEMBER_LIMIT} bytes; no slice is that large")
             yield here, content
         elif nested and info.filename.endswith(".zip"):
-            with archive.open(info) as file, zipfile.ZipFile(file) as inner:
-                yield from _unzip(inner, here, nested=False)
+            try:
+                with archive.open(info) as file, zipfile.ZipFile(file) as inner:
+                    yield from _unzip(inner, here, nested=False)
+            except zipfile.BadZipFile as error:
+                raise DataError(f"{here} is not a whole zip file ({error}); fetch it again") from error
 
 
 def read_slice(content: bytes, name: str) -> tuple[dict, np.ndarray, np.ndarray | None]:
@@ -193,7 +205,7 @@ def read_archive(place: Path, progress: bool = True) -> Slices:
 def _signature(place: Path) -> str:
     """Name of the cache of an archive: 12 hex digits of its files' names, sizes and times."""
     files = sorted(place.rglob("*")) if place.is_dir() else [place]
-    stats = [(str(file), file.stat()) for file in files if file.suffix in (".zip", ".mat")]
+    stats = [(str(file), file.stat()) for file in files if file.suffix in (".zip", ".mat") and file.is_file()]
     return digest([str(place.resolve()), [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]])
 
 

@@ -25,7 +25,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from gcaf_lib.data import groups, twins
-from gcaf_lib.data.dataset import DataError
+from gcaf_lib.data.dataset import DataError, read_bytes
+from gcaf_lib.data.medical import grey
 from gcaf_lib.machine import whole
 
 PATH = Path(__file__).with_name("known.npz")
@@ -94,16 +95,9 @@ def _nearest(described: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.n
     return row, best, way
 
 
-def _look(path: Path) -> tuple[str, np.ndarray]:
+def _look(path: str | Path) -> tuple[str, np.ndarray]:
     """SHA-256 and `twins.looks` of an image file; raises `DataError` where it is no image."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): check the path") from error
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
-    if image is None:
-        raise DataError(f"{path} is not an image that can be read: leave it out")
-    return hashlib.sha256(data).hexdigest(), twins.looks(image)
+    return hashlib.sha256(read_bytes(path)).hexdigest(), twins.looks(grey(path))
 
 
 def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: bool = True) -> pd.DataFrame:
@@ -114,7 +108,7 @@ def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: b
     the image into that file. A copy's file is the most alike one; among copies of a picture any of them may be.
     Raises `DataError` that names a file that is no image.
     """
-    paths = [Path(path) for path in paths]
+    paths = list(paths)
     frame, known = table()
     files = frame.drop_duplicates("sha256")
     by_bytes = pd.Series(files["file"].to_numpy(), files["sha256"])

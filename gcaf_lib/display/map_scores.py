@@ -14,6 +14,7 @@ from gcaf_lib.display.style import (
     OURS,
     PAPER,
     Drawing,
+    Note,
     drawing,
     quiet,
     styled,
@@ -75,11 +76,15 @@ def by_group(
 
 
 @styled
-def cascade(frame: pd.DataFrame) -> Drawing:
+def cascade(frame: pd.DataFrame | None) -> Drawing | Note:
     """Agreement with the trained maps as weights are replaced from the top down: `evaluation.sanity`'s table.
 
     Beside each map, dotted, its own yardstick: trained maps of different patients.
     """
+    if frame is None:
+        return Note(
+            "No randomisation is on record for this profile, and the weights of its runs are not on this machine."
+        )
     steps, other = frame[frame["step"] >= 0], frame[frame["step"] == sanity.OTHER].set_index("map")
     words = steps.drop_duplicates("step").sort_values("step")["replaced"].tolist()
     fig = drawing(height=3.4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gcaf_lib.evaluation import tumours
+from gcaf_lib.evaluation import control, tumours
 
 _BACKBONE_NAMES = {"efficientnetv2-s": "EfficientNetV2-S", "convnext-tiny": "ConvNeXt-Tiny"}
 
@@ -35,3 +35,20 @@ MEASURE_NAMES = {
 def map_name(name: str) -> str:
     """A map's name for people."""
     return MAP_NAMES[name] if name in MAP_NAMES else backbone_name(name)
+
+
+METHODS = {
+    "grad-cam": "Grad-CAM",
+    "hirescam": "HiResCAM",
+    "layercam": "LayerCAM",
+    "sensitivity": "Sensitivity",
+    "occlusion": "Occlusion",
+    "": "Random",
+}
+
+
+def control_name(map: str, method: str, place: str) -> str:
+    """A map of the control for people: `ConvNeXt-Tiny, LayerCAM before the norm`."""
+    if map in (control.WHOLE, tumours.RANDOM):
+        return METHODS[method] + (" map" if map == tumours.RANDOM else ", whole model")
+    return f"{map_name(map)}, {METHODS[method]} {place} the norm"

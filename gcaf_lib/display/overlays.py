@@ -11,7 +11,7 @@ import numpy as np
 
 from gcaf_lib.data.preprocess import decode
 from gcaf_lib.display import style
-from gcaf_lib.display.style import INK, WIDTH, Drawing, drawing, styled
+from gcaf_lib.display.style import INK, WIDTH, Drawing, Note, drawing, styled
 from gcaf_lib.evaluation import heatmaps
 
 OUTLINE = "#00d7ff"
@@ -66,6 +66,8 @@ def gradcam_rows(
     fractions of the image, drawn on the image and on every overlay where known.
     """
     n, rows = len(images), len(maps) + 1
+    if not len(images):
+        return Note("There is none to show.")
     small = [reduced(image) for image in images]
     fig = drawing(height=rows * WIDTH / n + 0.35)
     axes = fig.subplots(rows, n, squeeze=False)

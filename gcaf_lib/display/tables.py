@@ -64,7 +64,7 @@ def number(value: Any, decimals: int | None = None) -> str:
 
 def markdown(frame: pd.DataFrame, *, index: bool | None = None, decimals: int | None = None) -> str:
     """A Markdown table; numbers (and "12 ± 3" texts) to the right, words to the left."""
-    frame = _with_index(frame, index)
+    frame = _filled(_with_index(frame, index))
     cells = [[_escape(number(v, decimals)) for v in row] for row in frame.itertuples(index=False)]
     right = [all(_numeric(row[k]) for row in cells) and bool(cells) for k in range(frame.shape[1])]
     lines = ["| " + " | ".join(_escape(str(c)) for c in frame.columns) + " |"]
@@ -76,7 +76,7 @@ def markup(
     frame: pd.DataFrame, caption: str = "", *, index: bool | None = None, decimals: int | None = None
 ) -> str:
     """The same as an HTML table, for Colab and Jupyter."""
-    frame = _with_index(frame, index)
+    frame = _filled(_with_index(frame, index))
     head = "".join(f'<th scope="col">{html.escape(str(c))}</th>' for c in frame.columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(number(v, decimals))}</td>" for v in row) + "</tr>"
@@ -128,6 +128,11 @@ def _with_index(frame: pd.DataFrame, index: bool | None) -> pd.DataFrame:
     if not keep:
         return frame
     return frame.rename_axis(frame.index.name or "").reset_index()
+
+
+def _filled(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table of nothing has one row, of dashes."""
+    return frame if len(frame) else pd.DataFrame([["–"] * frame.shape[1]], columns=frame.columns)
 
 
 def _escape(text: str) -> str:

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import PercentFormatter
 
 from gcaf_lib.data import splits
-from gcaf_lib.display import names
-from gcaf_lib.display.overlays import gradcam_rows
-from gcaf_lib.display.style import ACCENT, CLASS_NAMES, MUTED, OURS, Drawing, drawing, quiet, styled
-from gcaf_lib.evaluation import clustered, control, heatmaps, localisation, tumours
+from gcaf_lib.display import gallery, names
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import clustered, control, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.findings import borders, words
 
-METHODS = {
-    "grad-cam": "Grad-CAM",
-    "hirescam": "HiResCAM",
-    "layercam": "LayerCAM",
-    "sensitivity": "Sensitivity",
-    "occlusion": "Occlusion",
-    "": "Random",
-}
 BLACK = 16  # of 255: darker is no tissue
-NO_CHECK = (
-    "No randomisation is on record for this profile, and the weights of its runs are not on this machine."
-)
-OTHER_RUN = "The weights of this page's runs are not on this machine: shown is the committed check, of another run.\n\n"
 VERDICTS = (control.PASSES, control.FAILS, control.SILENT)
 PAPER = ("grad-cam", "after")  # the usual reading of the paper's figure
 
@@ -37,18 +24,11 @@ PAPER = ("grad-cam", "after")  # the usual reading of the paper's figure
 # --- the control ---
 
 
-def name(map: str, method: str, place: str) -> str:
-    """A map of the control for people: `ConvNeXt-Tiny, LayerCAM before the norm`."""
-    if map in (control.WHOLE, tumours.RANDOM):
-        return METHODS[method] + (" map" if map == tumours.RANDOM else ", whole model")
-    return f"{names.map_name(map)}, {METHODS[method]} {place} the norm"
-
-
 def control_table(judged: pd.DataFrame) -> pd.DataFrame:
     """A reader's table of `control.judged`."""
     return pd.DataFrame(
         {
-            "Map": [name(*key) for key in judged[["map", "method", "place"]].to_numpy()],
+            "Map": [names.control_name(*key) for key in judged[["map", "method", "place"]].to_numpy()],
             "LayerNorm": np.where(judged["projection_norm"], "yes", "no"),
             "Backbone alone right": [share(v) for v in judged["alone"]],
             "Points at the mark": [
@@ -66,45 +46,6 @@ def control_table(judged: pd.DataFrame) -> pd.DataFrame:
 def share(value: float) -> str:
     """`82 %`; a dash where there is no value."""
     return "–" if not np.isfinite(value) else f"{100 * value:.0f} %"
-
-
-@styled
-def control_bars(judged: pd.DataFrame) -> Drawing:
-    """Share of the pictures on which each map points at the mark, a panel with and one without LayerNorm."""
-    panels = {bool(norm): part for norm, part in judged.groupby("projection_norm")}
-    fig = drawing(height=0.24 * len(next(iter(panels.values()))) + 0.9)
-    axes = np.atleast_1d(fig.subplots(1, len(panels), sharey=True))
-    for ax, (norm, part) in zip(axes, panels.items()):
-        y = np.arange(len(part))
-        colours = part["verdict"].map({control.PASSES: OURS, control.FAILS: ACCENT}).fillna(MUTED)
-        colours[part["map"] == tumours.RANDOM] = MUTED
-        ax.barh(y, part["pointing"], color=colours, height=0.7)
-        ax.hlines(y, part["low"], part["high"], color="black", lw=1)
-        ax.axvline(part["chance"].mean(), color=MUTED, ls=":", lw=1)
-        ax.axvline(control.ENOUGH, color=MUTED, ls="--", lw=0.8)
-        ax.set_yticks(y, [name(*key) for key in part[["map", "method", "place"]].to_numpy()], fontsize=7)
-        ax.set(xlim=(0, 1), ylim=(len(part) - 0.4, -0.6), xlabel="points at the mark")
-        ax.set_title("with LayerNorm behind the projection" if norm else "as built")
-        ax.xaxis.set_major_formatter(PercentFormatter(1, 0))
-        quiet(ax, "x")
-    return fig
-
-
-def control_maps(shown: Mapping[str, np.ndarray], keys: Sequence[tuple[str, str, str]]) -> Drawing:
-    """The control's pictures with their marks outlined, and under them the maps of these (map, method, place)."""
-    maps = {}
-    for key in keys:
-        label = name(*key).replace(", ", "\n").replace(" the norm", "")
-        maps[label] = shown[" ".join(key).strip()].astype(np.float32)
-    images = list(shown["images"])
-    return gradcam_rows(images, maps, ["" for _ in images], [_circle(m) for m in shown["masks"]])
-
-
-def _circle(mask: np.ndarray) -> np.ndarray:
-    """Outline (m, 2) in fractions of the picture of a disc drawn as a mask."""
-    y, x = (axis.mean() + 0.5 for axis in np.nonzero(mask))
-    turn, radius = np.linspace(0, 2 * np.pi, 40), np.sqrt(mask.sum() / np.pi)
-    return np.column_stack([x + radius * np.cos(turn), y + radius * np.sin(turn)]) / mask.shape[0]
 
 
 def stored_name(key: tuple[str, str, str]) -> str | None:
@@ -142,7 +83,10 @@ def control_words(judged: pd.DataFrame) -> str:
             text += "That is too few to tell what its maps are worth. "
         by = {v: part[part["verdict"] == v].sort_values("pointing", ascending=False) for v in VERDICTS}
         if len(passing := by[control.PASSES]):
-            named = [f"{name(r.map, r.method, r.place)} ({share(r.pointing)})" for r in passing.itertuples()]
+            named = [
+                f"{names.control_name(r.map, r.method, r.place)} ({share(r.pointing)})"
+                for r in passing.itertuples()
+            ]
             text += f"{len(passing)} of {_count(len(part), 'map')} pass: {'; '.join(named)}. "
         else:
             text += f"**None of {_count(len(part), 'map')} passes.** "
@@ -168,7 +112,7 @@ def blind_words(judged: pd.DataFrame) -> str:
     text = f"Maps of untrained models point at the mark on at most {share(most)}"
     if over.empty:
         return text + f"; chance is {share(known['chance'].mean())}."
-    named = sorted({name(r.map, r.method, r.place) for r in over.itertuples()})
+    named = sorted({names.control_name(r.map, r.method, r.place) for r in over.itertuples()})
     return text + f": {'; '.join(named)} follow what stands out in the picture, and fail for that."
 
 
@@ -193,6 +137,129 @@ def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
 
 
 # --- tumours ---
+
+
+class Maps(NamedTuple):
+    """What a page looks at: runs with their maps' scores, and the one map that is spoken of.
+
+    names: maps of the runs in their order; chosen: the one that passes the control and points best there, or None;
+    kept: run key to its stored maps (n, h, w) by name; images: `tumours.read_images`.
+    """
+
+    runs: list[Any]
+    scores: pd.DataFrame
+    names: list[str]
+    chosen: str | None
+    kept: dict[str, dict[str, np.ndarray]]
+    images: pd.DataFrame
+
+    @property
+    def shown(self) -> str:
+        return self.chosen or tumours.FUSED
+
+
+def gather(
+    main: Sequence[Any], apart: Sequence[Any], dataset: Any, verdicts: pd.DataFrame, clusters: np.ndarray
+) -> Maps:
+    """The runs with patients apart, or those of the random split, with the scores of their maps; verdicts: `control.judged`."""
+    images, candidates = tumours.read_images(dataset), apart or main
+    found = tumours.read(candidates, dataset)
+    runs = [r for r in candidates if r.key in set(found["run"])]
+    known = [*tumours.backbone_maps(runs[0]), tumours.FUSED, *tumours.whole_maps(runs[0])]
+    kept = {}
+    for r in (*runs, *main):
+        if r.maps is not None and r.key not in kept:
+            own = tumours.backbone_maps(r)
+            kept[r.key] = {tumours.FUSED: heatmaps.fused(own, 8), **own, **tumours.whole_maps(r)}
+    scores = borders.judged(found, runs, dataset, images, clusters)
+    every = [*known, tumours.PLACE, tumours.CENTRE, tumours.EDGE, tumours.RANDOM]
+    scores["map"] = pd.Categorical(scores["map"], every, ordered=True)
+    scores = scores.sort_values(["map", "run", "row"])
+    chosen = subject(verdicts, runs[0].settings.model.projection_norm, known)
+    return Maps(runs, scores, known, chosen, kept, images)
+
+
+def what(maps: Maps, verdicts: pd.DataFrame, phantoms: bool) -> str:
+    """Which runs' maps the page looks at, and which of them it speaks of."""
+    settings = maps.runs[0].settings
+    apart = settings.data.protocol == "patients"
+    source = source_words(maps.runs, apart, maps.scores, maps.images, phantoms)
+    return f"{source}\n\n{subject_words(verdicts, settings.model.projection_norm, maps.names)}"
+
+
+def black(maps: Maps, small: np.ndarray, clusters: np.ndarray) -> str:
+    """`black_words` of the map that is spoken of; small: all preprocessed images (N, S, S, 3)."""
+    found = [on_black(maps.kept[r.key][maps.shown], np.asarray(small[r.rows()])) for r in maps.runs]
+    energy, area = np.concatenate(found).T
+    groups = np.concatenate([clusters[r.rows()] for r in maps.runs])
+    return black_words(*(clustered.mean(v, groups) for v in (energy, area, energy - area)))
+
+
+def by_size(scores: pd.DataFrame) -> pd.DataFrame:
+    """`borders.scores` by third of the tumour's size, small ones first."""
+    rank = {name: k for k, name in enumerate(borders.TERCILES)}
+    return borders.scores(scores, "size").sort_values("size", key=lambda s: s.map(rank), kind="stable")
+
+
+def by_answer(scores: pd.DataFrame) -> pd.DataFrame:
+    """`borders.scores` by whether the answer was right."""
+    return borders.scores(scores.assign(right=np.where(scores["right"], "right", "wrong")), "right")
+
+
+def cells_table(both: pd.DataFrame) -> pd.DataFrame:
+    """`cells` for readers."""
+    table = borders.wide(both, "cell").rename(columns={"cell": "Class, size"})
+    return table[["Class, size", "Map", *names.MEASURE_NAMES.values(), "Images"]]
+
+
+def tiles(maps: Maps, dataset: Any, small: np.ndarray) -> tuple[list[gallery.Case], pd.DataFrame]:
+    """Best, middle and worst right answers and all wrong ones of the first seed for the gallery, and all `cases`."""
+    runs = {r.key: r for r in maps.runs if r.seed == maps.runs[0].seed}
+    known = cases(list(runs.values()), maps.scores[maps.scores["map"] == maps.shown])
+    why = gallery.choose(known)
+    picked = known.loc[sorted(why, key=lambda i: ("misclassified" in why[i], known.loc[i, "label"], i))]
+    outlines = gallery.borders(dataset, picked["row"].tolist())
+    found = [
+        gallery.Case(
+            Path(dataset.frame["file"].iloc[c.row]).stem,
+            small[c.row],
+            c.label,
+            runs[c.run].probabilities()[c.at],
+            maps.kept[c.run][maps.shown][c.at],
+            outlines.get(c.row),
+            c.energy,
+            why[c.Index],
+        )
+        for c in picked.itertuples()
+    ]
+    return found, known
+
+
+def best_and_worst(found: Sequence[gallery.Case], classes: Sequence[str]) -> dict[str, Any]:
+    """`overlays.gradcam_rows`' arguments for the best, middle and worst tile of each class."""
+    picks = [
+        (tile, word)
+        for word in ("best", "median", "worst")
+        for k in range(len(classes))
+        for tile in [t for t in found if t.label == k and word in t.why][:1]
+    ]
+    return {
+        "images": [tile.image for tile, _ in picks],
+        "maps": {"map": [tile.map for tile, _ in picks]},
+        "titles": [f"{CLASS_NAMES[classes[t.label]].replace('ingioma', '.')}\n{word}" for t, word in picks],
+        "borders": [tile.border for tile, _ in picks],
+    }
+
+
+def gallery_caption(found: Sequence[gallery.Case], known: pd.DataFrame, seed: int) -> str:
+    """What the gallery shows; known: all `cases` of the seed."""
+    part = "test part" if known["run"].nunique() == 1 else "test parts"
+    drawn = any(tile.border is not None for tile in found)
+    return (
+        f"{len(found)} cases: {(~known['right']).sum()} wrong answers of {len(known):,} on the {part} of seed {seed}, and right answers with "
+        "the map most, middling and least inside the tumour. "
+        + ("Borders in light blue." if drawn else "Borders are not drawn: the figshare data is not at hand.")
+    )
 
 
 def source_words(
@@ -328,132 +395,3 @@ def black_words(part: Interval, area: Interval, extra: Interval) -> str:
 
 
 # --- agreement and sanity ---
-
-
-def apart(first: Interval, second: Interval) -> str:
-    """`above`, `below` or `level`: where the interval of `first` lies beside that of `second`."""
-    return "above" if first.low > second.high else "below" if first.high < second.low else "level"
-
-
-class Agreement(NamedTuple):
-    """Correlation of maps of two seeds: on the same image, on images of different patients of one class."""
-
-    same: Interval
-    other: Interval
-    n: int
-
-
-def agreement(maps: Sequence[np.ndarray], record: Any, clusters: np.ndarray) -> dict[str, Agreement] | None:
-    """Class name (and `all`) to how much seeds agree; None of fewer than two.
-
-    maps: (n, h, w) of each seed on the test part of `record`. The same image: over all pairs of seeds;
-    different patients: of the first two.
-    """
-    if len(maps) < 2:
-        return None
-    labels, groups = record.labels(), clusters[record.rows()]
-    pairs = [localisation.correlation(maps[i], maps[j]) for i in range(len(maps)) for j in range(i)]
-    known = ~np.isnan(pairs)
-    each = np.where(known.any(0), np.nansum(pairs, axis=0) / np.maximum(known.sum(0), 1), np.nan)
-    out = {}
-    for k, word in [*enumerate(record.settings.data.classes), (None, "all")]:
-        at = labels == k if k is not None else np.full(len(labels), True)
-        if at.any():
-            other = localisation.unlike(maps[0][at], maps[1][at], groups[at], labels[at])
-            out[word] = Agreement(
-                clustered.mean(each[at], groups[at]), other, int((~np.isnan(each[at])).sum())
-            )
-    return out
-
-
-def agreement_table(found: Mapping[str, Agreement]) -> pd.DataFrame:
-    """A reader's table of `agreement`."""
-    return pd.DataFrame(
-        {
-            "Class": [CLASS_NAMES.get(key, "All") for key in found],
-            "Same image, two seeds": [span(one.same) for one in found.values()],
-            "Different patients of the class": [span(one.other) for one in found.values()],
-            "Images": [one.n for one in found.values()],
-        }
-    )
-
-
-def seeds_words(found: Agreement, shared: bool) -> str:
-    """What agreement over seeds comes to. shared: the seeds' backbones were trained once for all."""
-    same, other = found.same, found.other
-    text = (
-        f"Over all classes {same.value:.3f}, against {other.value:.3f} for different patients: "
-        + {
-            "above": "seeds agree on more than the usual place.",
-            "level": "no more than on any other patient of the class, as far as the intervals tell.",
-            "below": "less than on other patients of the class.",
-        }[apart(same, other)]
-    )
-    if shared:
-        text += (
-            " These seeds start from the same backbones (stage 0 is trained once and shared), and most layers stay "
-            "frozen: what agrees here is partly the same network."
-        )
-    return text
-
-
-def sanity_rows(check: pd.DataFrame) -> pd.DataFrame:
-    """One row a map of `sanity.compute`: yardstick, untrained, and (where there) shuffled, as `Interval`s."""
-    from gcaf_lib.evaluation import sanity
-
-    def at(part: pd.DataFrame, step: int) -> Interval | None:
-        row = part[part["step"] == step]
-        return Interval(*row[["correlation", "low", "high"]].iloc[0]) if len(row) else None
-
-    lines = []
-    for map, part in check.groupby("map", sort=False):
-        lines.append((map, at(part, sanity.OTHER), at(part, part["step"].max()), at(part, sanity.SHUFFLED)))
-    return pd.DataFrame(lines, columns=["map", "other", "untrained", "shuffled"])
-
-
-def sanity_words(check: pd.DataFrame, runs: Container[str]) -> str:
-    """Do maps need what was learnt? Each map against its own yardstick, untrained and with shuffled labels.
-
-    runs: keys of the page's runs; the check of another is said to be one.
-    """
-    said = {
-        "untrained": {
-            "below": "less than any two patients have in common, so it passes",
-            "level": "no more than any two patients have in common, so it passes",
-            "above": "more than any two patients have in common: it shows part of the picture, trained or not",
-        },
-        "shuffled": {
-            "below": "less than any two patients have in common",
-            "level": "no more than any two patients have in common",
-            "above": "more than any two patients have in common: part of the map does not come from the labels",
-        },
-    }
-    text = "" if check["run"].iloc[0] in runs else OTHER_RUN
-    for row in sanity_rows(check).itertuples():
-        text += f"- **{names.map_name(row.map)}** (different patients: {span(row.other)}): "
-        text += f"untrained {span(row.untrained)}, {said['untrained'][apart(row.untrained, row.other)]}. "
-        if row.shuffled is not None:
-            text += f"Trained on shuffled labels {span(row.shuffled)}, {said['shuffled'][apart(row.shuffled, row.other)]}."
-        text += "\n"
-    return text
-
-
-def span(one: Interval) -> str:
-    """`0.123 (0.101 to 0.150)`."""
-    return words.span(*one, 3)
-
-
-def sanity_table(check: pd.DataFrame, map: str) -> pd.DataFrame:
-    """A reader's table of one map's check, a row a step."""
-    part = check[check["map"] == map]
-    return pd.DataFrame(
-        {
-            "Replaced": part["replaced"].tolist(),
-            "Correlation (95 % interval)": [
-                words.span(*v, 3) for v in part[["correlation", "low", "high"]].to_numpy(float)
-            ],
-            "Rank correlation": part["rank"].round(3).tolist(),
-            "Empty maps (%)": (100 * part["empty"]).round(1).tolist(),
-            "Right answers (%)": (100 * part["accuracy"]).round(1).tolist(),
-        }
-    )

@@ -79,7 +79,9 @@ def pdf(single: Path, out: Path, timeout: float = 300) -> Path:
             f"--print-to-pdf={temporary}", source.resolve().as_uri(),
         ]  # fmt: skip
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+            done = subprocess.run(
+                command, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout
+            )
         except subprocess.TimeoutExpired as error:
             temporary.unlink(missing_ok=True)
             raise PrintError(f"Chromium did not finish printing in {timeout:g} s") from error

@@ -8,12 +8,13 @@ draws the twenty that are used: they are written into the pages instead.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+
+from gcaf_lib.machine import write_text
 
 _MENDS = (
     # live code (thebe): loader, settings, style
@@ -98,9 +99,7 @@ def mend_all(app: Sphinx, error: Exception | None) -> None:
         before = path.read_text(encoding="utf-8")
         after = inline_icons(mend(before), library)
         if after != before:
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(after, encoding="utf-8")
-            os.replace(temporary, path)
+            write_text(path, after)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -90,7 +90,13 @@ def commit() -> tuple[str | None, bool]:
     """
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            ["git", "-C", str(PACKAGE), *words],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=20,
+        )
         done.check_returncode()
         return done.stdout.strip()
 

@@ -99,7 +99,7 @@ def split_hash(room: DataSettings, dataset: Dataset) -> str:
     ]
     memo = cache_dir() / "splits" / f"{digest(asked)}.json"
     try:
-        known = json.loads(memo.read_text())
+        known = json.loads(memo.read_text(encoding="utf-8"))
         if known["manifest"] is None or runs.sha256(Path(known["manifest"])) == known["sha256"]:
             return str(known["split_hash"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -13,6 +13,8 @@ import os
 import shutil
 import tempfile
 import warnings
+import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -27,6 +29,24 @@ from gcaf_lib.settings import Settings, SettingsError, cache_dir, digest, result
 
 SCHEMA = 2
 NEEDED = {"key": str, "kind": str, "seed": int, "settings": dict, "data_hash": str, "provenance": dict}
+MORE = {
+    "profile": str,
+    "split_hash": str,
+    "data_source": str,
+    "stages": list,
+    "weights": dict,
+}  # where they are
+# what reading a damaged array file raises
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    NotImplementedError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 # what a backbone's own pre-training depends on: its key holds this, and stage 0 is given nothing else
 STAGE0_MODEL = ("scale", "normalisation", "dropout")
 STAGE0_TRAINING = (
@@ -138,12 +158,20 @@ class Record:
 
     @cached_property
     def settings(self) -> Settings:
-        return Settings.from_dict(self.info["settings"])
+        try:
+            return Settings.from_dict(self.info["settings"])
+        except (SettingsError, AttributeError) as error:
+            raise RunError(
+                f"{self.folder / 'record.json'} is damaged: its settings can't be read ({error})"
+            ) from None
 
     @cached_property
     def history(self) -> pd.DataFrame:
         """One row an epoch: stage, epoch, loss, accuracy, val_loss, val_accuracy, rate, seconds."""
-        return pd.read_csv(self.folder / "history.csv")
+        try:
+            return pd.read_csv(self.folder / "history.csv")
+        except _DAMAGE as error:
+            raise RunError(_unread(self.folder / "history.csv", error)) from error
 
     @cached_property
     def predictions(self) -> dict[str, np.ndarray]:
@@ -158,20 +186,38 @@ class Record:
 
     def labels(self, part: str = "test") -> np.ndarray:
         """True labels (n,) of a part."""
-        return self.predictions[f"{part}_labels"].astype(int)
+        return self._of(part, "labels").astype(int)
 
     def probabilities(self, part: str = "test", which: str = "ema") -> np.ndarray:
         """Class probabilities (n, K) of a part, with `ema` or `raw` weights."""
-        return self.predictions[f"{part}_{which}"].astype(np.float64)
+        return self._of(part, which).astype(np.float64)
 
     def rows(self, part: str = "test") -> np.ndarray:
         """Row numbers (n,) of a part's images in the dataset's frame."""
-        return self.predictions[f"{part}_rows"].astype(int)
+        return self._of(part, "rows").astype(int)
+
+    def _of(self, part: str, what: str) -> np.ndarray:
+        """An array of the predictions; raises `RunError` where there is none such, or not one for each image."""
+        found, images = (self.predictions.get(f"{part}_{name}") for name in (what, "rows"))
+        if (
+            found is None
+            or found.dtype.kind not in "iuf"
+            or (images is not None and len(found) != len(images))
+        ):
+            raise RunError(_unread(self.folder / "predictions.npz", f"no sound {what} of part {part}"))
+        return found
 
 
 def _load_npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (*_DAMAGE, AttributeError, TypeError) as error:  # a lone array is none of a record's
+        raise RunError(_unread(path, error)) from error
+
+
+def _unread(path: Path, why: object) -> str:
+    return f"{path} can't be read ({why}): check it out again, or train the run again"
 
 
 def lock_path(run_key: str) -> Path:
@@ -204,7 +250,7 @@ def load(folder: Path) -> Record:
         info = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{folder} is no run: it holds no record.json; `gcaf runs` lists the runs") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} can't be read ({error})") from error
     if not isinstance(info, dict):
         raise RunError(f"{path} is no run record: a {type(info).__name__} where an object should be")
@@ -214,9 +260,19 @@ def load(folder: Path) -> Record:
             "with the version that wrote it"
         )
     broken = [name for name, kind in NEEDED.items() if not isinstance(info.get(name), kind)]
-    if broken:
-        raise RunError(f"{path} is damaged: {', '.join(broken)} missing or of a wrong type")
+    broken += [name for name, kind in MORE.items() if name in info and not isinstance(info[name], kind)]
+    broken += [] if "settings" in broken or _of_rooms(info["settings"]) else ["settings"]
+    hashes = info.setdefault("weights_sha256", {} if info.get("kind") == "main" else None)
+    broken += (
+        [] if isinstance(hashes, dict if info.get("kind") == "main" else str | None) else ["weights_sha256"]
+    )
+    if broken or Path(info["key"]).name != info["key"]:
+        raise RunError(f"{path} is damaged: {', '.join(broken) or 'key'} missing or of a wrong type")
     return Record(folder, info)
+
+
+def _of_rooms(tree: dict) -> bool:
+    return all(isinstance(part, dict) for part in tree.values())
 
 
 def find(run_key: str) -> Record | None:
@@ -242,7 +298,10 @@ def _usable(folders: Iterable[Path]) -> list[Record]:
     for folder in folders:
         if (folder / "record.json").is_file():
             try:
-                records.append(load(folder))
+                record = load(folder)
+                if record.key != folder.name:
+                    raise RunError(f"{folder / 'record.json'} is that of another run, {record.key}")
+                records.append(record)
             except RunError as error:
                 aside.append(str(error))
     if aside:
@@ -292,12 +351,12 @@ def write(
         ) from error
     try:
         temporary.chmod(0o755)
-        history.to_csv(temporary / "history.csv", index=False, float_format="%.6g")
+        history.to_csv(temporary / "history.csv", index=False, float_format="%.6g", lineterminator="\n")
         np.savez_compressed(temporary / "predictions.npz", **predictions)
         if maps is not None:
             np.savez_compressed(temporary / "maps.npz", **maps)
         text = json.dumps({"schema": SCHEMA, **info}, indent=1, sort_keys=True)
-        (temporary / "record.json").write_text(text + "\n")
+        (temporary / "record.json").write_text(text + "\n", encoding="utf-8", newline="")
         if final.exists():  # a record is never rewritten; what is none, or damaged, is kept beside it
             found = find(info["key"])
             if found is not None:

@@ -6,12 +6,13 @@ its share of the processors is set before its backend starts. Finished runs are 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ from gcaf_lib.training.listing import Keys, walk
 
 # besides folders, what of the asker's environment decides how a run is made
 FORWARDED = ("KERAS_BACKEND", "GCAF_DATA", "GCAF_FIGSHARE", "GCAF_RESIDENT", "GCAF_STEPS", "GCAF_DEVICES")
+
+
+CONNECT = 30  # seconds to wait for a Dask scheduler
 
 
 class SweepError(RuntimeError):
@@ -231,6 +235,39 @@ def _local(workers: int) -> Callable:
     return map_jobs
 
 
+def _connected(client: Callable, scheduler: str) -> Any:
+    """A Dask client; raises `SweepError` where there is no scheduler at that address, or it is no address."""
+    try:
+        return client(scheduler, timeout=CONNECT)
+    except Exception as error:  # of many kinds: addresses that are none, hosts that are none, nobody there
+        raise SweepError(
+            f"--scheduler {scheduler}: no Dask scheduler answers there ({type(error).__name__}: {error}); "
+            "give the address that `dask scheduler` prints, such as tcp://host:8786"
+        ) from error
+
+
+@contextlib.contextmanager
+def _watched(client: Any, scheduler: str, first: float = 30.0, again: float = 300.0) -> Iterator[None]:
+    """Says after `first` seconds, and every `again` seconds, where the scheduler has no worker: nothing would happen."""
+    over = threading.Event()
+
+    def watch() -> None:
+        pause = first
+        while not over.wait(pause):
+            pause = again
+            if not client.scheduler_info()["workers"]:
+                text = f"waiting: the scheduler {scheduler} has no workers; start some with `dask worker {scheduler}`"
+                tqdm.write(text, file=sys.stderr)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(5)
+
+
 def _dask(scheduler: str) -> Callable:
     try:
         from dask.distributed import Client, as_completed
@@ -245,7 +282,7 @@ def _dask(scheduler: str) -> Callable:
     env |= {name: str(Path(env[name]).resolve()) for name in ("GCAF_DATA", "GCAF_FIGSHARE") if name in env}
 
     def map_jobs(line: dict[str, tuple[Job, frozenset[str]]]):
-        with Client(scheduler) as client:
+        with _connected(Client, scheduler) as client, _watched(client, scheduler):
             futures: dict[str, Any] = {}
             for number, (key, (job, needs)) in enumerate(line.items()):
                 before = [futures[need] for need in needs]
@@ -293,8 +330,8 @@ def run_job(
         if done.returncode == 0:
             failed.unlink(missing_ok=True)
             return None
-    failed.write_text(f"exit status {done.returncode}\n")
-    tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-5:])
+    failed.write_text(f"exit status {done.returncode}\n", encoding="utf-8")
+    tail = "\n".join(log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
     return f"{job.label} failed twice (exit status {done.returncode}); log: {log_path}\n{tail}"
 
 

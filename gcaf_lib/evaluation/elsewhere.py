@@ -1,0 +1,184 @@
+"""The records of the chapter "Elsewhere": how much of each outside set is this dataset's, and recall by class and set.
+
+    python -m gcaf_lib.evaluation.elsewhere DIR --run RUN ...    # DIR holds manifest.csv: set, file, class, case, plane
+
+copies.csv: a row a set and class: images, cases, copies, of these of Kaggle's Training, Testing and of pictures that
+the random split trains on, `nearest` (the highest similarity among those that are no copies). recall.csv: a row a model,
+set, plane (or "all") and class. A model is all the runs given of one profile and split, or the nearest neighbour among
+all this dataset's images; its set "home" is its own test images. Intervals draw cases, a case with the answers of all runs.
+Rows of models that are not made anew stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import groups, medical, outside, splits, thumbnails
+from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
+from gcaf_lib.evaluation import outside as scoring
+from gcaf_lib.machine import write_text
+from gcaf_lib.settings import CLASSES, DataSettings, results_dir
+from gcaf_lib.training import runs
+
+COPIES = (
+    "set",
+    "class",
+    "images",
+    "cases",
+    "copies",
+    "training",
+    "testing",
+    "random_train",
+    "other_class",
+    "nearest",
+)
+RECALL = ("model", "profile", "split", "runs", "set", "plane", *scoring.RECALL, *CLASSES)
+NEIGHBOUR, HOME = "nearest neighbour", "home"
+SPLITS = {"paper": "random", "patients": "patients apart"}
+
+
+def read(name: str) -> pd.DataFrame:
+    """`copies` or `recall` as committed. Raises `DataError` that says how to make them."""
+    path = splits.folder().parent / "external" / f"{name}.csv"
+    if not path.is_file():
+        raise DataError(
+            f"{path} is missing: `python -m gcaf_lib.evaluation.elsewhere DIR --run RUN` makes it"
+        )
+    numbers = ("low", "high", "confidence_wrong", "nearest")  # empty where there are none
+    return pd.read_csv(path, keep_default_na=False, na_values=dict.fromkeys(numbers, ""))
+
+
+def images(place: Path) -> pd.DataFrame:
+    """`outside.read` of DIR/manifest.csv, with set and plane."""
+    listed = pd.read_csv(place / "manifest.csv", keep_default_na=False)
+    table = outside.read(place / "manifest.csv")
+    return table.assign(set=listed["set"], plane=listed["plane"])
+
+
+def copies(table: pd.DataFrame) -> pd.DataFrame:
+    """`COPIES` of `outside.find_copies`' table with a column set."""
+    known = groups.load().set_index("file")
+    part = splits.load(DataSettings(protocol="paper"), open_dataset(DataSettings(), need_images=False))
+    trained = set(known.loc[part["file"], "picture"][(part["part"] == "train").to_numpy()])
+    table = table.assign(
+        copy=table["copy_of"] != "",
+        folder=table["copy_of"].str.split("/").str[0],
+        random_train=table["copy_of"].map(known["picture"]).isin(trained),
+    )
+    rows = []
+    for (name, label), here in table.groupby(["set", "class"], sort=False):
+        found = here[here["copy"]]
+        rows.append(
+            (name, label, len(here), here["case"].nunique(), len(found), (found["folder"] == "Training").sum(),
+             (found["folder"] == "Testing").sum(), found["random_train"].sum(), (found["copy_class"] != label).sum(),
+             here.loc[~here["copy"], "similarity"].max())
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COPIES))
+
+
+def told_at_home(record: runs.Record) -> pd.DataFrame:
+    """A run's answers to its own test images, as `scoring.Scored.table`; cases are groups of patients."""
+    p, classes = record.probabilities(), np.array(record.settings.data.classes)
+    dataset = open_dataset(record.settings.data, need_images=False)
+    return pd.DataFrame(
+        {
+            "path": dataset.frame["file"].to_numpy()[record.rows()],
+            "class": classes[record.labels()],
+            "case": splits.clusters(dataset)[record.rows()],
+            "answer": classes[p.argmax(1)],
+            "confidence": p.max(1),
+        }
+    ).assign(set=HOME, plane="")
+
+
+def told_by_neighbour(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """The class of the most alike of all this dataset's thumbnails, mirrored or not, for each image of `table`."""
+    small = np.stack([thumbnails.shrink(medical.grey(path)) for path in table["path"]])
+    at, _, alike = thumbnails.nearest(small, thumbnails.thumbnails(dataset))
+    answer = np.array(CLASSES)[dataset.frame["label"].to_numpy()[at]]
+    return table.assign(answer=answer, confidence=alike)
+
+
+def split_of(record: runs.Record) -> str:
+    """A run's split as `SPLITS` says it; five folds are patients apart too."""
+    data = record.settings.data
+    return SPLITS["patients"] if data.fold is not None else SPLITS.get(data.protocol, data.protocol)
+
+
+def rows(told: pd.DataFrame, **model: object) -> pd.DataFrame:
+    """`RECALL` of one model: told (set, plane, class, case, answer, confidence, path), a row an image and run.
+
+    images: different ones; right: of these, mean over runs; the answers (columns `CLASSES`) are of all runs.
+    """
+    parts = [("all", told)] + [(plane, part) for plane, part in told.groupby("plane") if plane]
+    several = told.loc[told["plane"] != ""].groupby("set")["plane"].nunique()
+    out = []
+    for plane, part in parts:
+        for name, here in part.groupby("set", sort=False):
+            if plane != "all" and several[name] < 2:
+                continue
+            score = scoring.recall(here).assign(**model, set=name, plane=plane)
+            counts = scoring.confusion(here, CLASSES).loc[score["class"]].reset_index(drop=True)
+            score["images"] = here.groupby("class")["path"].nunique().loc[score["class"]].to_numpy()
+            score["right"] = score["recall"] * score["images"]
+            out.append(pd.concat([score, counts], axis=1))
+    return pd.concat(out, ignore_index=True).reindex(columns=list(RECALL))
+
+
+def recall(
+    records: Sequence[runs.Record], table: pd.DataFrame, dataset: Dataset | None = None
+) -> pd.DataFrame:
+    """`RECALL` of runs, those of one profile and split as one model, and, given the images, of the nearest neighbour.
+
+    table: of `outside.find_copies`, with set and plane; a set with copies is left out as a whole.
+    """
+    inside = table[table["copy_of"] != ""]["set"].unique()
+    table = table[~table["set"].isin(inside)].reset_index(drop=True)
+    told: dict[tuple[str, str], list] = {}
+    for record, found in zip(records, scoring.score(records, table)):
+        model = told.setdefault((record.info["profile"], split_of(record)), [])
+        model.append((record.key, pd.concat([told_at_home(record), found.table], ignore_index=True)))
+    out = [
+        rows(
+            pd.concat([one for _, one in model], ignore_index=True),
+            model=f"{profile}, {split}",
+            profile=profile,
+            split=split,
+            runs=" ".join(key for key, _ in model),
+        )
+        for (profile, split), model in told.items()
+    ]
+    if dataset is not None:
+        found = told_by_neighbour(table, dataset)
+        out.append(rows(found, model=NEIGHBOUR, profile="", split="", runs=""))
+    return pd.concat(out, ignore_index=True)
+
+
+def write(name: str, made: pd.DataFrame) -> Path:
+    """Write `copies`, or those models of `recall` that were made, beside the others that stand there."""
+    path = results_dir() / "external" / f"{name}.csv"
+    if name == "recall" and path.is_file():
+        stands = pd.read_csv(path, keep_default_na=False)
+        made = pd.concat([stands[~stands["model"].isin(made["model"])], made], ignore_index=True)
+    write_text(path, made.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
+    return path
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description="Write results/external/copies.csv and recall.csv.")
+    parser.add_argument("place", type=Path, metavar="DIR", help="holds manifest.csv")
+    parser.add_argument("--run", dest="runs", action="append", default=[], metavar="RUN", help="repeatable")
+    args = parser.parse_args()
+    records = [runs.resolve(name) for name in args.runs]
+    table = outside.find_copies(images(args.place))
+    print(write("copies", copies(table)))
+    print(write("recall", recall(records, table, open_dataset(DataSettings()))))
+
+
+if __name__ == "__main__":
+    _main()

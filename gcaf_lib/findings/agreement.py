@@ -1,0 +1,167 @@
+"""Chapter 20: how alike maps are over seeds, and after what was learnt is taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display import names
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import clustered, localisation, sanity, tumours
+from gcaf_lib.evaluation.intervals import Interval
+from gcaf_lib.findings import words
+from gcaf_lib.settings import Settings
+
+
+class Agreement(NamedTuple):
+    """Correlation of maps of two seeds: on the same image, on images of different patients of one class."""
+
+    same: Interval
+    other: Interval
+    n: int
+
+
+def agreement(maps: Sequence[np.ndarray], record: Any, clusters: np.ndarray) -> dict[str, Agreement]:
+    """Class name (and `all`) to how much seeds agree; nothing of fewer than two.
+
+    maps: (n, h, w) of each seed on the test part of `record`. The same image: over all pairs of seeds;
+    different patients: of the first two.
+    """
+    if len(maps) < 2:
+        return {}
+    labels, groups = record.labels(), clusters[record.rows()]
+    pairs = [localisation.correlation(maps[i], maps[j]) for i in range(len(maps)) for j in range(i)]
+    known = ~np.isnan(pairs)
+    each = np.where(known.any(0), np.nansum(pairs, axis=0) / np.maximum(known.sum(0), 1), np.nan)
+    out = {}
+    for k, word in [*enumerate(record.settings.data.classes), (None, "all")]:
+        at = labels == k if k is not None else np.full(len(labels), True)
+        if at.any():
+            other = localisation.unlike(maps[0][at], maps[1][at], groups[at], labels[at])
+            out[word] = Agreement(
+                clustered.mean(each[at], groups[at]), other, int((~np.isnan(each[at])).sum())
+            )
+    return out
+
+
+def agreement_table(found: Mapping[str, Agreement]) -> pd.DataFrame:
+    """A reader's table of `agreement`."""
+    return pd.DataFrame(
+        {
+            "Class": [CLASS_NAMES.get(key, "All") for key in found],
+            "Same image, two seeds": [span(one.same) for one in found.values()],
+            "Different patients of the class": [span(one.other) for one in found.values()],
+            "Images": [one.n for one in found.values()],
+        }
+    )
+
+
+def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
+    """What agreement over seeds comes to; found: `agreement`, settings: of the runs."""
+    if not found:
+        return "Agreement needs two seeds or more with maps; there are not two on record."
+    same, other = found["all"].same, found["all"].other
+    text = (
+        f"Over all classes {same.value:.3f}, against {other.value:.3f} for different patients: "
+        + {
+            "above": "seeds agree on more than the usual place.",
+            "level": "no more than on any other patient of the class, as far as the intervals tell.",
+            "below": "less than on other patients of the class.",
+        }[apart(same, other)]
+    )
+    shared = settings.model.weights == "in-domain" and settings.training.stage0_seed == "shared"
+    if shared:
+        text += (
+            " These seeds start from the same backbones (stage 0 is trained once and shared), and most layers stay "
+            "frozen: what agrees here is partly the same network."
+        )
+    return text
+
+
+def sanity_rows(check: pd.DataFrame) -> pd.DataFrame:
+    """One row a map of `sanity.compute`: yardstick, untrained, and (where there) shuffled, as `Interval`s."""
+
+    def at(part: pd.DataFrame, step: int) -> Interval | None:
+        row = part[part["step"] == step]
+        return Interval(*row[["correlation", "low", "high"]].iloc[0]) if len(row) else None
+
+    lines = []
+    for map, part in check.groupby("map", sort=False):
+        lines.append((map, at(part, sanity.OTHER), at(part, part["step"].max()), at(part, sanity.SHUFFLED)))
+    return pd.DataFrame(lines, columns=["map", "other", "untrained", "shuffled"])
+
+
+def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
+    """Do maps need what was learnt? Each map against its own yardstick, untrained and with shuffled labels.
+
+    check: `sanity.read`, None where there is none; runs: keys of the page's runs; the check of another is said to be one.
+    """
+    if check is None:
+        return ""
+    said = {
+        "untrained": {
+            "below": "less than any two patients have in common, so it passes",
+            "level": "no more than any two patients have in common, so it passes",
+            "above": "more than any two patients have in common: it shows part of the picture, trained or not",
+        },
+        "shuffled": {
+            "below": "less than any two patients have in common",
+            "level": "no more than any two patients have in common",
+            "above": "more than any two patients have in common: part of the map does not come from the labels",
+        },
+    }
+    text = "" if check["run"].iloc[0] in runs else OTHER_RUN
+    for row in sanity_rows(check).itertuples():
+        text += f"- **{names.map_name(row.map)}** (different patients: {span(row.other)}): "
+        text += f"untrained {span(row.untrained)}, {said['untrained'][apart(row.untrained, row.other)]}. "
+        if row.shuffled is not None:
+            text += f"Trained on shuffled labels {span(row.shuffled)}, {said['shuffled'][apart(row.shuffled, row.other)]}."
+        text += "\n"
+    return text
+
+
+def _checked(check: pd.DataFrame, map: str) -> str:
+    """The map that is spoken of where the check has it, else the mean over backbones."""
+    return map if map in set(check["map"]) else tumours.FUSED
+
+
+def sanity_caption(check: pd.DataFrame | None, map: str) -> str:
+    """Whose maps `sanity_table` speaks of."""
+    if check is None:
+        return "Weight randomisation: not computed."
+    first = check.iloc[0]
+    return f"{names.map_name(_checked(check, map))}: {first['n']:.0f} test images of run {first['run']} after each step."
+
+
+def sanity_table(check: pd.DataFrame | None, map: str) -> pd.DataFrame:
+    """A reader's table of one map's check, a row a step."""
+    part = (
+        pd.DataFrame(columns=sanity.COLUMNS) if check is None else check[check["map"] == _checked(check, map)]
+    )
+    return pd.DataFrame(
+        {
+            "Replaced": part["replaced"],
+            "Correlation (95 % interval)": [
+                words.span(*v, 3) for v in part[["correlation", "low", "high"]].to_numpy(float)
+            ],
+            "Rank correlation": part["rank"].astype(float).round(3),
+            "Empty maps (%)": (100 * part["empty"].astype(float)).round(1),
+            "Right answers (%)": (100 * part["accuracy"].astype(float)).round(1),
+        }
+    ).reset_index(drop=True)
+
+
+def span(one: Interval) -> str:
+    """`0.123 (0.101 to 0.150)`."""
+    return words.span(*one, 3)
+
+
+def apart(first: Interval, second: Interval) -> str:
+    """`above`, `below` or `level`: where the interval of `first` lies beside that of `second`."""
+    return "above" if first.low > second.high else "below" if first.high < second.low else "level"
+
+
+OTHER_RUN = "The weights of this page's runs are not on this machine: shown is the committed check, of another run.\n\n"

@@ -1,0 +1,228 @@
+"""Chapter 23: how external outside images are, and what a model that was trained here says of them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gcaf_lib.data.known import THRESHOLD
+from gcaf_lib.display.outside import SET_NAMES
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation.elsewhere import HOME, NEIGHBOUR, SPLITS
+from gcaf_lib.findings import words
+from gcaf_lib.settings import CLASSES
+
+FEW = 10  # cases: a recall of fewer says little, and no sentence is built on it
+_ORDER = {name: n for n, name in enumerate(CLASSES)}
+
+
+def set_name(key: str) -> str:
+    """A set's name for people."""
+    return SET_NAMES.get(key, key)
+
+
+def _band(row: pd.Series) -> str:
+    one = f"{100 * row['recall']:.1f}"
+    return words.band(row["recall"], row["low"], row["high"]) if row["low"] == row["low"] else one
+
+
+# --- how external ---
+
+
+def copies_table(copies: pd.DataFrame) -> pd.DataFrame:
+    """A reader's table of `elsewhere.copies`: a row a set and class."""
+    heads = {
+        "images": "Images",
+        "copies": "Copies",
+        "training": "Of Training",
+        "testing": "Of Testing",
+        "random_train": "In the random split's training",
+        "nearest": "Nearest other",
+    }
+    names = pd.DataFrame({"Set": copies["set"].map(set_name), "Class": copies["class"].map(CLASS_NAMES)})
+    nearest = copies["nearest"].map(lambda v: f"{v:.2f}" if v == v else "–")
+    return pd.concat([names, copies.assign(nearest=nearest)[list(heads)].rename(columns=heads)], axis=1)
+
+
+def copies_said(copies: pd.DataFrame) -> str:
+    """What the copies test found, set by set."""
+    total = copies.groupby("set", sort=False)[["images", "copies", "random_train", "training"]].sum()
+    inside, clean = total[total["copies"] > 0], total[total["copies"] == 0]
+    lines = []
+    for key, row in inside.iterrows():
+        whole = copies[(copies["set"] == key) & (copies["copies"] == copies["images"])]["class"]
+        all_of = (
+            f", among them every image of {' and '.join(CLASS_NAMES[c].lower() for c in whole)}"
+            if len(whole)
+            else ""
+        )
+        lines.append(
+            f"Of the {row['images']:,} images of {set_name(key)} at least {row['copies']:,} ({row['copies'] / row['images']:.1%}) "
+            f"are copies of images of this dataset{all_of}; {row['training']:,} of them stand in Kaggle's Training part, and of "
+            f"{row['random_train']:,} the random split trains on the picture. Whoever trained on this dataset and tests there, "
+            "tests on images that were trained on: such a score says nothing about other hospitals."
+        )
+    if len(clean):
+        names = [set_name(key) for key in clean.index]
+        nearest = copies[copies["set"].isin(clean.index)]["nearest"].max()
+        lines.append(
+            f"In {', '.join(names)} the test finds none: of {clean['images'].sum():,} images the one most alike reaches a "
+            f"similarity of {nearest:.2f}, and a copy is told from {THRESHOLD:.2f}."
+        )
+    return " ".join(lines)
+
+
+# --- recall ---
+
+
+def models(recall: pd.DataFrame) -> list[str]:
+    """Names of the trained models in `elsewhere.recall`: those with patients apart first, then by name."""
+    own = recall[recall["model"] != NEIGHBOUR].drop_duplicates("model")
+    apart = own["split"] != SPLITS["patients"]
+    return own.assign(apart=apart).sort_values(["apart", "model"])["model"].tolist()
+
+
+def levels(recall: pd.DataFrame, model: str) -> pd.DataFrame:
+    """One model's rows by class and set, whole sets, and `home`, `home_low`, `home_high`: the same class at home."""
+    own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
+    home = own[own["set"] == HOME].set_index("class")[["recall", "low", "high"]]
+    out = own[own["set"] != HOME].join(
+        home.add_prefix("home_").rename(columns={"home_recall": "home"}), on="class"
+    )
+    return out.sort_values("class", key=lambda c: c.map(_ORDER), kind="stable").reset_index(drop=True)
+
+
+def recall_table(recall: pd.DataFrame) -> pd.DataFrame:
+    """A reader's table: a row a class and set, a column a model, its home and the nearest neighbour beside it."""
+    names, found = models(recall), {}
+    for model in [*names, NEIGHBOUR]:
+        one = levels(recall, model).set_index(["class", "set"])
+        found[model] = one
+    keys = sorted({key for one in found.values() for key in one.index}, key=lambda k: (_ORDER[k[0]], k[1]))
+    rows = []
+    for key in keys:
+        about = next(one.loc[key] for one in found.values() if key in one.index)
+        row = {
+            "Class": CLASS_NAMES[key[0]],
+            "Set": set_name(key[1]),
+            "Images": about["images"],
+            "Cases": about["cases"],
+        }
+        for model, one in found.items():
+            row[model.capitalize()] = _band(one.loc[key]) if key in one.index else "–"
+            if model != NEIGHBOUR:
+                home = one.loc[key] if key in one.index else None
+                told = home is not None and home["home"] == home["home"]
+                row[f"{model.capitalize()}: at home"] = f"{100 * home['home']:.1f}" if told else "–"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def confusion_table(recall: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Of each class and set, the share in percent of the answers of one model."""
+    own = levels(recall, model)
+    counts = own[list(CLASSES)]
+    shares = (100 * counts.div(counts.sum(axis=1), axis=0)).round(1).rename(columns=CLASS_NAMES.get)
+    names = pd.DataFrame({"Class": own["class"].map(CLASS_NAMES), "Set": own["set"].map(set_name)})
+    return pd.concat([names, shares.add_prefix("Told ")], axis=1)
+
+
+def gap_said(recall: pd.DataFrame, model: str) -> str:
+    """How recall elsewhere stands to recall at home, of sets with enough cases."""
+    own = levels(recall, model)
+    own = own[(own["cases"] >= FEW) & own["home"].notna()]
+    if own.empty:
+        return "No run has been scored at home and elsewhere yet."
+    below, above = own[own["high"] < own["home_low"]], own[own["low"] > own["home_high"]]
+    worst = own.loc[(own["recall"] - own["home"]).idxmin()]
+    text = (
+        f"The model *{model}* has {words.plural(len(own), 'pair')} of a class and a set with {FEW} cases or more. In "
+        f"{len(below)} of {len(own)} its recall elsewhere lies below that at home, the intervals apart; in {len(above)} above."
+    )
+    if worst["recall"] < worst["home"]:
+        text += (
+            f" The largest fall: {CLASS_NAMES[worst['class']].lower()} in {set_name(worst['set'])}, "
+            f"{100 * worst['recall']:.1f} % in place of {100 * worst['home']:.1f} %."
+        )
+    if SPLITS["patients"] not in model:
+        text += " Its home is the random split, where training knows most test images or their patients: chapter 17."
+    return text
+
+
+def sure_said(recall: pd.DataFrame, model: str) -> str:
+    """Whether a model is sure when it is wrong, elsewhere and at home."""
+    own = recall[(recall["model"] == model) & (recall["plane"] == "all")].copy()
+    own["wrong"] = own["images"] - own["right"]
+    told = {}
+    for where, part in (("home", own[own["set"] == HOME]), ("elsewhere", own[own["set"] != HOME])):
+        weight = part["wrong"].sum()
+        if not weight:
+            return "It was never wrong at one of the two places, so there is nothing to compare."
+        told[where] = (part["confidence_wrong"] * part["wrong"]).sum() / weight
+    over = own[(own["set"] != HOME) & (own["cases"] >= FEW)]
+    more = int((over["confidence"] > over["high"]).sum())
+    return (
+        f"When it is wrong, the mean probability of its answer is {told['elsewhere']:.2f} elsewhere and {told['home']:.2f} at home: "
+        + (
+            "it does not notice that it is elsewhere. "
+            if told["elsewhere"] >= told["home"] - 0.05
+            else "it is less sure there, yet far from saying *I don't know* (with four classes 0.25). "
+            if told["elsewhere"] > 0.5
+            else "it is less sure there. "
+        )
+        + f"In {more} of {words.plural(len(over), 'pair')} of class and set it claims to be right more often than the upper end of "
+        "its recall's interval."
+    )
+
+
+# --- class and source ---
+
+
+def planes_table(recall: pd.DataFrame, key: str = "ixi") -> pd.DataFrame:
+    """Of one set by plane, a row a model and plane: recall, and the share told as pituitary."""
+    own = recall[(recall["set"] == key) & (recall["plane"] != "all")]
+    return pd.DataFrame(
+        {
+            "Model": own["model"],
+            "Plane": own["plane"],
+            "Images": own["images"],
+            "Recall": [_band(row) for _, row in own.iterrows()],
+            "Told pituitary": [f"{100 * v:.1f}" for v in own["pituitary"] / own[list(CLASSES)].sum(axis=1)],
+        }
+    ).reset_index(drop=True)
+
+
+def planes_said(recall: pd.DataFrame, model: str) -> str:
+    """Whether coronal images of healthy heads are told as pituitary more than axial ones, as a shortcut would have it."""
+    own = recall[(recall["model"] == model) & (recall["set"] == "ixi")].set_index("plane")
+    if not {"coronal", "axial"} <= set(own.index):
+        return "This model has not been scored by plane."
+    share = own["pituitary"] / own[list(CLASSES)].sum(axis=1)
+    text = (
+        f"The model *{model}* tells {share['coronal']:.1%} of the coronal slices of healthy heads as pituitary and "
+        f"{share['axial']:.1%} of the axial ones. "
+    )
+    if share["coronal"] > 2 * share["axial"] and share["coronal"] > 0.2:
+        return text + (
+            "So the plane alone calls for that answer often, and recall on a set of coronal pituitary tumours is in part recall "
+            "of the plane."
+        )
+    return text + "So the plane alone does not make it answer pituitary."
+
+
+def neighbour_said(recall: pd.DataFrame, model: str) -> str:
+    """How many pairs of class and set the nearest neighbour does as well on as the model."""
+    one, other = (levels(recall, name).set_index(["class", "set"]) for name in (model, NEIGHBOUR))
+    both = one.index.intersection(other.index)
+    both = [key for key in both if one.loc[key, "cases"] >= FEW]
+    if not both:
+        return "The nearest neighbour has not been scored on these sets."
+    ahead = [key for key in both if other.loc[key, "recall"] >= one.loc[key, "recall"]]
+    return (
+        f"The nearest neighbour, which compares thumbnails and knows nothing of tumours, has at least the model's recall on "
+        f"{len(ahead)} of {len(both)} of them"
+        + (
+            f" ({', '.join(f'{CLASS_NAMES[c].lower()} in {set_name(s)}' for c, s in ahead)})."
+            if ahead
+            else "."
+        )
+    )

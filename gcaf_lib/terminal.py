@@ -1,0 +1,52 @@
+"""What a terminal or pipe is given: text that it can take, names without control codes, JSON that is valid."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+import unicodedata
+from typing import Any
+
+# besides control codes: what turns the direction of writing, and halves of characters (names that are no UTF-8)
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def prepare() -> None:
+    """Let no character be the end of a command: what the encoding of the output lacks is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # a stream that is none, or closed
+            stream.reconfigure(errors="backslashreplace")
+
+
+def visible(text: object) -> str:
+    """A name as one line of printable characters: line ends, escape codes and the like become `\\x1b`, `\\n`, …"""
+    return "".join(repr(c)[1:-1] if unicodedata.category(c) in _HIDDEN else c for c in str(text))
+
+
+def as_json(tree: Any) -> str:
+    """Valid JSON: no NaN or infinity, which are null, and escapes where the output's encoding is not UTF-8."""
+    wide = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    return json.dumps(_finite(tree), indent=1, ensure_ascii=not wide, allow_nan=False)
+
+
+def _finite(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _finite(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
+
+
+def finish() -> None:
+    """Write what is still held back. Raises `OSError` where it can't be: nobody reads any more, or the device is full."""
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stdout.flush()
+
+
+def let_go() -> None:
+    """Let nothing more be written to an output that failed: Python would complain of it at its end."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,135 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 23. Elsewhere
+#
+# **Reproduces:** nothing; it does what Section 6 asks for next, "validation using a multi-center dataset".
+# **Takes:** seconds; committed records are read, no image and no weight is needed.
+#
+# A model that is right on images of its own collection may know the collection. So it is asked here about images of other
+# places: slices from Radiopaedia and MedPix, of patients of the RSNA-MICCAI challenge (BraTS 2021), of pituitary tumours from
+# Beijing Tiantan Hospital, and of healthy heads from IXI. None of these images is part of this project; the manifest that names them is
+# read by `python -m gcaf_lib.evaluation.elsewhere DIR --run RUN`, which writes what this chapter reads. Your own images: `gcaf external`.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"data.protocol": "twins"}
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import outside, tables
+from gcaf_lib.evaluation import elsewhere as made
+from gcaf_lib.findings import elsewhere
+
+chapter = open_chapter("23_elsewhere", profile, overrides)
+chapter.strip()
+
+# %% [markdown]
+# ## How external is external?
+#
+# First of all: are they other images? Each one is looked up among this dataset's by its bytes and by its look, whatever was cropped, mirrored
+# or re-encoded (chapter 16 tells how). PMRAM, a collection published as *Bangladeshi Brain Cancer MRI* and used for external
+# validation, is looked up too.
+
+# %%
+copies = made.read("copies")
+tables.show(
+    elsewhere.copies_table(copies),
+    name="tab-copies-elsewhere",
+    caption="Images of other collections that are copies of images of this dataset, by class. Nearest other: the highest similarity among those that are none.",
+    data=copies,
+)
+Markdown(elsewhere.copies_said(copies))
+
+# %% [markdown]
+# Counts are lower bounds: what was changed beyond recognition is not found. Sets with copies are left out of everything that follows.
+#
+# ## What the model says there
+#
+# Recall, class by class and set by set, for every model at hand, whatever the profile of this page. There is no accuracy over all of it on
+# purpose: each set holds the classes that it holds, so a pooled figure would be one of the mixture. Intervals (95 %) draw cases whole: patients,
+# volumes, or, of Radiopaedia, clusters of similar slices, since patients are not told there. Beside it stands what the same model
+# scores on its own test images: *at home*.
+
+# %%
+recall = made.read("recall")
+tables.show(
+    elsewhere.recall_table(recall),
+    name="tab-recall-elsewhere",
+    caption="Recall in percent with 95 % intervals over cases; a single case has none. The nearest neighbour has the class of the most similar of all this dataset's thumbnails.",
+    data=recall,
+)
+
+# %% mystnb={"image": {"alt": "A row for each class and outside set: a dot for recall there with its interval, a diamond for recall of the same class at home, joined by a line."}, "figure": {"name": "fig-recall-elsewhere", "caption": "Recall elsewhere (dot, bar: 95 % interval) and at home (diamond), of the model named below."}}
+model = next(iter(elsewhere.models(recall)), "")
+levels = elsewhere.levels(recall, model)
+outside.recall(levels)
+
+# %%
+Markdown(elsewhere.gap_said(recall, model))
+
+# %% [markdown]
+# What it takes them for:
+
+# %%
+tables.show(
+    elsewhere.confusion_table(recall, model),
+    name="tab-told-elsewhere",
+    caption="Of the images of a class in a set, the percentage that the model tells as each class.",
+)
+
+# %% [markdown]
+# ## Is it sure when it is wrong?
+#
+# Who uses a model sees the probability of its answer, not the truth. If it is lower where the model is wrong, it is a warning.
+
+# %% mystnb={"image": {"alt": "Mean probability of the answer against recall; outside sets, filled, and home, open. Points below the diagonal: surer than right."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How sure the model is and how often it is right, a point a class and set. Below the line it claims more than it holds."}}
+own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
+outside.sureness(own)
+
+# %%
+Markdown(elsewhere.sure_said(recall, model))
+
+# %% [markdown]
+# ## Class and source are one
+#
+# All pituitary tumours of Tiantan are coronal and from one hospital, all gliomas and meningiomas axial and from others, all healthy heads from
+# London. A model that knew planes and scanners alone could do well here or badly. Two controls: IXI's healthy heads were cut in three
+# planes, so that the plane is told apart from the tumour; and the nearest neighbour knows nothing but likeness.
+
+# %%
+tables.show(
+    elsewhere.planes_table(recall),
+    name="tab-planes-elsewhere",
+    caption="Healthy heads (IXI) by plane: recall of no tumour, and the share told as pituitary, in percent.",
+)
+Markdown(elsewhere.planes_said(recall, model))
+
+# %%
+Markdown(elsewhere.neighbour_said(recall, model))
+
+# %% [markdown]
+# ## What can't be said
+#
+# These are small public collections, chosen because they are public; nobody drew them from the patients of a hospital. Their labels are
+# those of their publishers, some by a program's folder names. Images were made smaller and grey before they were scored.
+# MedPix mixes sequences and planes, and some of its files are of the spine or CT; a class with few cases says little, whatever its percentage. Whether a
+# fall comes from the scanner, the sequence, the plane, the choice of cases or the tumours themselves, these sets can't tell apart. And a recall that
+# holds up here is no evidence that it holds up in a clinic.

@@ -1,0 +1,198 @@
+"""Chapter 23: records of outside sets, and what is said of them at its turning points."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcaf_lib.data import groups, splits
+from gcaf_lib.data.dataset import open_dataset
+from gcaf_lib.display import outside as pictures
+from gcaf_lib.display.style import Note
+from gcaf_lib.evaluation import elsewhere as made
+from gcaf_lib.evaluation import outside as scoring
+from gcaf_lib.findings import elsewhere
+from gcaf_lib.settings import CLASSES, DataSettings
+from gcaf_lib.training import runs
+
+APART, RANDOM = "cpu, patients apart", "cpu, random"
+
+
+def line(
+    model,
+    where,
+    name,
+    recall,
+    low,
+    high,
+    images=100,
+    cases=20,
+    confidence=0.8,
+    wrong=0.7,
+    plane="all",
+    told=None,
+):
+    """A row of `elsewhere.RECALL`; told: the share that is told as pituitary."""
+    counts = dict.fromkeys(CLASSES, 0)
+    counts[name] = round(recall * images)
+    counts["pituitary" if told is not None else CLASSES[name == "glioma"]] += images - counts[name]
+    split = model.partition(", ")[2]
+    return {
+        "model": model, "profile": "cpu", "split": split, "runs": "a", "set": where, "plane": plane, "class": name,
+        "images": images, "cases": cases, "right": recall * images, "recall": recall, "low": low, "high": high,
+        "confidence": confidence, "confidence_wrong": wrong, **counts,
+    }  # fmt: skip
+
+
+def frame(*lines):
+    return pd.DataFrame(lines)[list(made.RECALL)]
+
+
+HOME = line(APART, "home", "glioma", 0.9, 0.85, 0.95, cases=200)
+
+
+def test_a_fall_is_one_where_intervals_are_apart():
+    fall = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5))
+    assert "In 1 of 1 its recall elsewhere lies below" in elsewhere.gap_said(fall, APART)
+    assert "glioma in RSNA-BraTS, 40.0 % in place of 90.0 %" in elsewhere.gap_said(fall, APART)
+    touching = frame(HOME, line(APART, "rsna", "glioma", 0.7, 0.5, 0.86))
+    assert "In 0 of 1 its recall elsewhere lies below" in elsewhere.gap_said(touching, APART)
+    rise = frame(HOME, line(APART, "rsna", "glioma", 0.99, 0.96, 1.0))
+    said = elsewhere.gap_said(rise, APART)
+    assert "in 1 above" in said and "largest fall" not in said and "chapter 17" not in said
+    few = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5, cases=elsewhere.FEW - 1))
+    assert elsewhere.gap_said(few, APART).startswith("No run")
+    other = fall.assign(model=RANDOM, split="random")
+    assert "chapter 17" in elsewhere.gap_said(other, RANDOM)
+
+
+@pytest.mark.parametrize(
+    ("there", "word"), [(0.72, "does not notice"), (0.6, "far from saying"), (0.4, "less sure there.")]
+)
+def test_sure_when_wrong(there, word):
+    table = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5, wrong=there))
+    said = elsewhere.sure_said(table, APART)
+    assert word in said and f"{there:.2f} elsewhere and 0.70 at home" in said
+    assert "In 1 of 1 pair" in said
+    assert "In 0 of 1 pair" in elsewhere.sure_said(table.assign(confidence=0.45), APART)
+    right = frame(HOME, line(APART, "rsna", "glioma", 1.0, 0.9, 1.0))
+    assert "never wrong" in elsewhere.sure_said(right, APART)
+
+
+def test_planes_and_neighbour():
+    def ixi(coronal, axial):
+        return frame(
+            line(APART, "ixi", "notumor", 1 - coronal, 0, 1, plane="coronal", told=coronal),
+            line(APART, "ixi", "notumor", 1 - axial, 0, 1, plane="axial", told=axial),
+        )
+
+    assert "recall of the plane" in elsewhere.planes_said(ixi(0.6, 0.1), APART)
+    assert "does not make it" in elsewhere.planes_said(ixi(0.6, 0.4), APART)
+    assert "does not make it" in elsewhere.planes_said(ixi(0.1, 0.0), APART)
+    assert elsewhere.planes_table(ixi(0.6, 0.1))["Told pituitary"].tolist() == ["60.0", "10.0"]
+    assert "not been scored" in elsewhere.planes_said(frame(HOME), APART)
+    rows = [
+        HOME,
+        line(APART, "rsna", "glioma", 0.4, 0.3, 0.5),
+        line(APART, "tiantan", "pituitary", 0.4, 0.3, 0.5),
+    ]
+    near = [
+        line(made.NEIGHBOUR, "rsna", "glioma", 0.4, 0.3, 0.5),
+        line(made.NEIGHBOUR, "tiantan", "pituitary", 0.3, 0, 1),
+    ]
+    assert "on 1 of 2 of them (glioma in RSNA-BraTS)" in elsewhere.neighbour_said(frame(*rows, *near), APART)
+    assert "has not been scored" in elsewhere.neighbour_said(frame(*rows), APART)
+
+
+def test_tables_hold_every_pair_once_and_dashes_where_nothing_was_run():
+    table = frame(
+        line(RANDOM, "rsna", "glioma", 0.5, 0.4, 0.6),
+        line(RANDOM, "home", "glioma", 0.95, 0.9, 1),
+        HOME,
+        line(APART, "medpix", "pituitary", 2 / 3, np.nan, np.nan, images=3, cases=1),
+        line(made.NEIGHBOUR, "rsna", "glioma", 0.3, 0.2, 0.4),
+    )
+    assert elsewhere.models(table) == [APART, RANDOM]
+    shown = elsewhere.recall_table(table)
+    assert shown[["Class", "Set"]].to_numpy().tolist() == [["Glioma", "RSNA-BraTS"], ["Pituitary", "MedPix"]]
+    assert shown["Cpu, random"].tolist() == ["50.0 (40.0 to 60.0)", "–"]
+    assert shown["Cpu, random: at home"].tolist() == ["95.0", "–"]
+    assert shown["Cpu, patients apart"].tolist() == ["–", "66.7"], "a single case has no interval"
+    told = elsewhere.confusion_table(table, RANDOM).iloc[0]
+    assert (told["Told Glioma"], told["Told Meningioma"]) == (50, 50)
+    assert isinstance(pictures.recall(elsewhere.levels(table, "")), Note)
+    assert "svg" in pictures.recall(elsewhere.levels(table, RANDOM)).svg()
+    assert "svg" in pictures.sureness(table[table["model"] == RANDOM]).svg()
+
+
+def test_copies_said():
+    row = {"cases": 9, "testing": 0, "other_class": 0}
+    table = pd.DataFrame(
+        [
+            {"set": "pmram", "class": "glioma", "images": 10, "copies": 8, "training": 6, "random_train": 7, "nearest": 0.74},
+            {"set": "pmram", "class": "pituitary", "images": 10, "copies": 10, "training": 9, "random_train": 9, "nearest": np.nan},
+            {"set": "rsna", "class": "glioma", "images": 30, "copies": 0, "training": 0, "random_train": 0, "nearest": 0.61},
+        ]
+    ).assign(**row)  # fmt: skip
+    said = elsewhere.copies_said(table)
+    assert "Of the 20 images of PMRAM at least 18 (90.0%)" in said and "every image of pituitary" in said
+    assert (
+        "of 16 the random split trains" in said and "In RSNA-BraTS the test finds none: of 30 images" in said
+    )
+    assert "0.61" in said
+    clean = elsewhere.copies_said(table[table["set"] == "rsna"])
+    assert "copies of images" not in clean
+    assert elsewhere.copies_table(table)["Nearest other"].tolist() == ["0.74", "–", "0.61"]
+
+
+def test_copies_are_counted_by_the_part_that_trains_on_their_picture():
+    known = groups.load()
+    dataset = open_dataset(DataSettings(), need_images=False)
+    part = splits.load(DataSettings(protocol="paper"), dataset).set_index("file")["part"]
+    picture = known.set_index("file")["picture"]
+    alone = known[known["picture"].map(known["picture"].value_counts()) == 1]["file"]
+    trained, tested = (alone[alone.map(part) == name].iloc[0] for name in ("train", "test"))
+    twin = next(  # a test image whose picture is in training under another name
+        f for f in part.index[part == "test"] if (part[picture.index[picture == picture[f]]] == "train").any()
+    )
+    table = pd.DataFrame(
+        {"copy_of": [trained, tested, twin, ""], "set": "x", "class": "glioma", "similarity": 0.9}
+    )
+    table["case"], table["copy_class"] = list("aabb"), "glioma"
+    row = made.copies(table).iloc[0]
+    assert (row["images"], row["cases"], row["copies"], row["random_train"]) == (4, 2, 3, 2)
+    assert row["training"] + row["testing"] == 3 and row["nearest"] == 0.9
+
+
+def test_runs_of_one_split_are_one_model():
+    told = pd.DataFrame({"path": ["1", "2", "1", "2"], "class": "glioma", "case": ["a", "b", "a", "b"],
+                         "answer": ["glioma", "glioma", "glioma", "notumor"], "confidence": 0.6})  # fmt: skip
+    (row,) = made.rows(told.assign(set="rsna", plane="axial"), model="m").itertuples(index=False)
+    assert (row.images, row.cases, row.right, row.recall, row.glioma, row.notumor) == (2, 2, 1.5, 0.75, 3, 1)
+    two = made.rows(told.assign(set="ixi", plane=["axial", "axial", "coronal", "coronal"]), model="m")
+    assert two["plane"].tolist() == ["all", "axial", "coronal"] and two["recall"].tolist() == [0.75, 1.0, 0.5]
+
+
+def test_at_home_are_the_run_s_own_test_images():
+    dataset = open_dataset(DataSettings(), need_images=False)
+    rows = np.array([5, 2000, 6000])
+    labels = dataset.frame["label"].to_numpy()[rows]
+    record = runs.Record(None, {"key": "k", "settings": {}})
+    record.__dict__["settings"] = type("S", (), {"data": DataSettings()})
+    p = np.eye(4)[[labels[0], labels[1], (labels[2] + 1) % 4]]
+    record.__dict__["predictions"] = {"test_rows": rows, "test_labels": labels, "test_ema": p}
+    told = made.told_at_home(record)
+    assert told["path"].tolist() == dataset.frame["file"].iloc[rows].tolist()
+    assert (told["class"] == told["path"].str.split("/").str[1]).all()
+    assert (told["answer"] == told["class"]).tolist() == [True, True, False]
+    assert told["case"].tolist() == splits.clusters(dataset)[rows].tolist()
+
+
+def test_other_models_stay_when_one_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
+    (tmp_path / "splits").mkdir()
+    made.write("recall", frame(HOME, line(RANDOM, "rsna", "glioma", 0.5, 0.4, 0.6)))
+    made.write("recall", frame(line(RANDOM, "rsna", "glioma", 0.7, np.nan, np.nan)))
+    stands = made.read("recall")
+    assert stands["model"].tolist() == [APART, RANDOM] and stands["recall"].tolist() == [0.9, 0.7]
+    assert np.isnan(stands["low"].iloc[1]) and stands["low"].dtype == float
+    assert scoring.RECALL[1] in stands

@@ -1,0 +1,356 @@
+"""Sentences of the chapters at their turning points: below, above, undecided, and where nothing was run."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcaf_lib.evaluation.intervals import Interval
+from gcaf_lib.evaluation.worth import Worth
+from gcaf_lib.findings import (
+    audit,
+    calibration,
+    failures,
+    fusion,
+    loss,
+    mixup,
+    model,
+    predictions,
+    preprocessing,
+    sensitivity,
+    shortcuts,
+    training,
+)
+from gcaf_lib.paper import checks
+from gcaf_lib.settings import CLASSES, load
+
+# --- chapters 2 to 5: what the method does by itself ---
+
+
+def test_normalisations_that_are_the_same_or_wider():
+    own = np.array([0.0, 1.0])
+    assert "is its native normalisation" in preprocessing.normalisations(own, {"a": own + 5e-5})
+    wider = preprocessing.normalisations(2 * own, {"a": own})
+    assert "natively from 0.00 to 1.00" in wider and "2.00 times as wide" in wider
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.81, "of the background"), (0.79, "the head as well"), (0, "the head")]
+)
+def test_where_clipping_touches(share, said):
+    images = np.full((1, 10, 10, 1), 200.0)
+    images.ravel()[: round(100 * share)] = 10
+    layer = type(
+        "Layer", (), {"name": "brightness", "__call__": lambda self, x, training: np.where(x < 100, 0, 255)}
+    )()
+    assert said in preprocessing.clipped([layer], images)
+    flip = type("Flip", (), {"name": "flip", "__call__": lambda self, x, training: 1 / 0})()
+    assert "0.0% of the values" in preprocessing.clipped([flip], images)
+
+
+def test_soft_labels_need_mixup_and_other_classes():
+    assert mixup.soft(0, 32, pd.Series([0, 1])) == "Mixup is off under these settings."
+    one = mixup.soft(0.2, 32, pd.Series([0, 0, 0]))
+    assert "in 0% of the pairs" in one and "about 0% of the training samples" in one
+    assert "in 48% of the pairs" in mixup.soft(
+        0.2, 32, pd.Series([0, 1])
+    )  # a half, but an image may meet itself
+
+
+def test_dead_weights_exact_rounded_and_repaired():
+    def weights(dead, largest=0.0):
+        path = "fusion/query_a/kernel"
+        return pd.DataFrame(
+            {
+                "weight": [path, "fusion/gate_a/kernel"],
+                "size": [4, 4],
+                "largest": [largest, 1.0],
+                "dead": [dead, False],
+            }
+        )
+
+    full = SimpleNamespace(
+        trainable_weights=[SimpleNamespace(path="fusion/query_a/kernel", shape=(2, 2))],
+        count_params=lambda: 8,
+    )
+    found = {
+        "gcaf": weights(True),
+        "gcaf-sigmoid": weights(False),
+        "gcaf-split": weights(False),
+        "gcaf-token, later": weights(True),
+    }
+    text = model.dead_said(found, full)
+    assert "`query_a` (their gradient is exactly 0)" in text and "4 of the fusion's 8 weights (50%)" in text
+    assert text.endswith("Without dead weights: `gcaf-sigmoid`, `gcaf-split`.")
+    assert "(a trace of rounding: 1e-07" in model.dead_said(found | {"gcaf": weights(True, 1e-7)}, full)
+    every = dict.fromkeys(found, weights(True))
+    assert "none of the repairs" in model.dead_said(every, full)
+    assert "literal reading: none" in model.dead_said(dict.fromkeys(found, weights(False)), full)
+    counted = model.dead_counts(found | {"concat": None})
+    assert counted.loc["gcaf"].tolist() == [8, 4] and counted.loc["concat"].tolist() == [0, 0]
+
+
+def test_a_departure_from_linearity_is_seen():
+    x, y = np.ones((2, 3)), np.full((2, 3), 2.0)
+    assert "is linear, up to rounding" in model.departure_said(model.departure(lambda v: 3 * v + 1, x, y))
+    assert "is not linear" in model.departure_said(model.departure(np.square, x, y))
+
+
+def test_the_loss_turns_or_never():
+    p = np.array([0.2, 0.5, 0.8])
+    text = loss.turns(p, {"a": np.array([-1.0, -0.1, 0.0]), "b": np.array([-1.0, -0.5, -0.1])})
+    assert "**a**: turns at p = 0.500." in text and "**b**: never turns" in text
+
+
+def test_the_minimiser_is_softer_or_as_the_label():
+    target = loss.smoothed(0.05)
+    assert target.sum() == pytest.approx(1) and "**less** than the label" in loss.doubt(
+        {"per-class (14b)": target - 0.01}, target
+    )
+    assert "about what the label says" in loss.doubt({"per-class (14b)": target}, target)
+
+
+def test_the_claim_on_smoothing_fails_for_the_literal_reading_alone():
+    table = loss.claim(2.0, 0.05)
+    assert table.set_index("Loss")["Claim"].tolist() == ["does not hold", "holds", "holds"]
+    assert "fails" not in loss.claim_said(table) and "for: target-probability (14a)." in loss.claim_said(
+        table
+    )
+    assert loss.claim_said(table.assign(Claim="holds")).startswith("The claim holds for every reading")
+
+
+@pytest.mark.parametrize(("top", "said"), [(1.49, "nearly balanced"), (1.5, "unbalanced enough")])
+def test_class_weights_matter_from_one_half_more(top, said):
+    assert said in loss.balance_said(np.array([1.0, top]))
+
+
+@pytest.mark.parametrize(("adam", "said"), [(0.049, "close to tuning nothing"), (0.05, "does not cancel")])
+def test_a_constant_alpha_under_adam(adam, said):
+    frame = pd.DataFrame({"optimiser": ["Adam", "gradient descent"], "alpha": 0.25, "moved": [adam, 0.7]})
+    text = loss.constant_alpha_said(frame)
+    assert said in text and "descent by up to 70 %" in text
+
+
+# --- chapters 6 to 12: what training and its records say ---
+
+
+def test_where_backbones_start():
+    assert "these weights" in training.start({"convnext-tiny": []}, load("cpu"))
+    assert "`in-domain` weights: no stage 0" in training.start({}, load("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("hits", "said"), [((5, 5), "changes nothing"), ((4, 5), "gains 10.00"), ((5, 4), "costs 10.00")]
+)
+def test_what_averaging_moved(hits, said):
+    labels = np.zeros(10, int)
+
+    def probabilities(part, which):
+        right = np.arange(10) < hits[which == "ema"]
+        return np.column_stack([right, ~right]).astype(float)
+
+    assert said in training.average([SimpleNamespace(labels=lambda: labels, probabilities=probabilities)])
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_convergence_with_and_without_a_second_stage(stages):
+    rows = pd.DataFrame({"stage": [1, 2], "accuracy": [0.8, 0.9], "val_accuracy_raw": [0.7, 0.75]}).head(
+        stages
+    )
+    info = {"stages": [{"stage": k, "best_epoch": 1} for k in range(1, stages + 1)]}
+    text = training.convergence([SimpleNamespace(history=rows, info=info)])
+    assert f"{rows['accuracy'].iloc[-1]:.0%}".rstrip("%") in text and ("it moved by 5.00" in text) == (
+        stages == 2
+    )
+
+
+def test_what_learns_and_what_the_rows_compare():
+    found = pd.DataFrame(
+        {
+            "variant": ["gcaf", "gcaf", "gcaf-split"],
+            "weight": ["query_a", "key_b", "query_a"],
+            "dead": [True, True, False],
+        }
+    )
+    text = fusion.learns(found)
+    assert (
+        "in `gcaf` query_a, key_b." in text
+        and "Every weight learns in `gcaf-sigmoid`, `gcaf-split`, `gcaf-token`." in text
+    )
+    assert fusion.learns(found.assign(dead=False)).startswith("Every weight has a gradient.")
+    dead = pd.DataFrame({"variant": fusion.REPAIRS, "weight": "query_a", "dead": True})
+    assert fusion.learns(dead).endswith("No repair works.")
+    assert fusion.compared({"gcaf": 1e-7, "cross": 1e-7}).count("the same up to rounding") == 2
+    assert "`gcaf` with and without queries and keys: not the same" in fusion.compared(
+        {"gcaf": 0.1, "cross": 1e-7}
+    )
+
+
+def test_widest_maps():
+    means = {"No tumour": 0.5, "Glioma": 0.2}
+    assert "the runs agree with the paper" in predictions.spreads_said(means)
+    assert "the runs don't agree" in predictions.spreads_said(means | {"Glioma": 0.6})
+
+
+def test_what_adam_makes_of_a_constant_and_of_class_weights():
+    text = sensitivity.walks_said([np.array([0.1, 0.2]), np.array([0.1, 0.2001])], np.array([10, 20, 0, 10]))
+    assert "moved by up to 0.200" in text and "differ by 1e-04 at most" in text and text.count("1.20") == 2
+
+
+# --- chapters 18, 19 and 21 ---
+
+
+def floor(name, value, protocol="paper", **more):
+    return {
+        "floor": name,
+        "protocol": protocol,
+        "accuracy": value,
+        "low": value - 0.02,
+        "high": value + 0.02,
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("presence", "said"),
+    [(0.93, "read off the file's header"), (0.8, "more than nothing"), (0.76, "no more than always")],
+)
+def test_what_the_files_form_tells(presence, said):
+    floors = pd.DataFrame([floor("size", 0.5), floor("masked", 0.6, "patients-5fold")])
+    tracks = pd.DataFrame([floor("size", presence, track="tumour or not")])
+    labels = pd.Series([0] * 25 + [1] * 25 + [2] * 25 + [3] * 25)
+    assert shortcuts.always(labels) == pytest.approx(
+        {"four classes": 0.25, "tumour or not": 0.75, "three classes": 1 / 3}
+    )
+    assert said in shortcuts.hints(floors, tracks, labels)
+
+
+def test_calibration_carries_over_only_where_it_was_measured():
+    assert "no run with patients apart" in calibration.carries_over(
+        {"random split": {}, "random split, scaled": {}}
+    )
+
+
+def worth(value=0.9, low=0.85, high=0.95):
+    return Worth(value, 0, 1, low, high)
+
+
+def answers(*rows):
+    """(group, label, predicted, confidence) of images of one run."""
+    frame = pd.DataFrame(rows, columns=["group", "label", "predicted", "confidence"]).assign(run="r", seed=0)
+    frame["row"], frame["file"] = frame.index, [f"{k}.jpg" for k in frame.index]
+    frame["right"] = frame["label"] == frame["predicted"]
+    return frame.assign(wrong=(~frame["right"]).astype(float), twin=frame["group"])
+
+
+def test_which_runs_failures_are_of():
+    cases = answers((0, 0, 1, 0.9), (0, 0, 0, 0.9))
+    record = SimpleNamespace(settings=load("cpu"))
+    assert "1 run on the `paper` split, as there is none" in failures.used(cases, [record], worth())
+    apart = SimpleNamespace(settings=load("cpu", {"data.protocol": "patients", "data.fold": 0}))
+    text = failures.used(cases, [apart, apart], worth())
+    assert (
+        "2 runs with patients apart. 1 of 2 answers on 2 images are wrong; of all images 10.0% (5.0% to 15.0%"
+        in text
+    )
+
+
+def test_errors_cluster_or_not_or_there_is_none():
+    cases = answers(*[(g, 0, int(g == 0), 0.9) for g in range(10) for _ in range(5)])
+    shares, groups = failures.concentration(cases), failures.by_patient(cases)
+    text = failures.patients_said(groups, shares)
+    assert (
+        "1 of the 10 with five images or more are wrong throughout" in text
+        and "errors cluster in patients" in text
+    )
+    assert "no more than chance" in failures.patients_said(groups, shares.assign(high=1.0))
+    assert failures.patients_said(groups, shares.head(0)).endswith("throughout. ")
+    assert failures.worst(groups, CLASSES)["Group"].tolist()[0] == "no. 0"
+
+
+def test_copies_get_one_answer():
+    assert failures.copies_said(pd.DataFrame()) == "No run judged two copies of one picture."
+    pairs = failures.copies(answers((0, 0, 0, 0.9), (0, 0, 1, 0.9), (0, 0, 0, 0.8), (1, 1, 1, 0.9)))
+    assert (
+        pairs["same"].tolist() == [0, 1]
+        and pairs["both"].tolist() == [0, 1]
+        and pairs["group"].tolist() == [0, 0]
+    )
+    assert "judged: 2." in failures.copies_said(pairs) and "in 50.0%" in failures.copies_said(pairs)
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "said"),
+    [
+        ((0.3, 0.4), (0.1, 0.2), "small ones fail"),
+        ((0.1, 0.2), (0.3, 0.4), "large ones fail"),
+        ((0.2, 0.4), (0.1, 0.3), "not told apart"),
+    ],
+)
+def test_size_within_a_class(small, large, said):
+    lines = [("small", *small), ("middle", 0, 1), ("large", *large)]
+    frame = pd.DataFrame(lines, columns=["label", "low", "high"]).assign(**{"class": "Glioma"})
+    assert said in failures.sizes_said(frame)
+
+
+def test_the_surest_mistakes_and_the_wrong_folders():
+    cases = answers((0, 0, 1, 0.95), (1, 0, 1, 0.5), (2, 0, 0, 0.99))
+    wrong = failures.surest(cases)
+    assert wrong["confidence"].tolist() == [0.95, 0.5]
+    bad = pd.DataFrame({"file": ["0.jpg"], "here": ["glioma"], "class": ["meningioma"]})
+    assert failures.surest_said(wrong, bad.head(0)).endswith("by at least one run.")
+    assert "; 1 of these are among the mislabelled" in failures.surest_said(wrong, bad)
+    assert failures.mislabelled_said(bad.head(0), cases, CLASSES).startswith("No file")
+    assert "None of them" in failures.mislabelled_said(bad.assign(file="x.jpg"), cases, CLASSES)
+    assert "In 1 of 1 answers" in failures.mislabelled_said(bad, cases, CLASSES)
+    table = failures.mislabelled_table(pd.concat([bad, bad.assign(file="x.jpg")]), cases, CLASSES)
+    assert table["The model, tested on it"].tolist() == ["Meningioma", "not in a test part here"]
+
+
+# --- chapter 22 ---
+
+
+def test_a_recall_that_the_rest_fixes():
+    assert "more than the recall of the images without" in audit.missing_recall(0.99, 0.99, 98.5)
+    level = audit.missing_recall(0.985, 0.99, 98.5)
+    assert "does not contradict" in level and " to " in level.split(" of ")[1]
+
+
+def verdicts(*rows):
+    return pd.DataFrame(rows, columns=["metric", "published", "attainable", "below", "above", "conflicts"])
+
+
+def test_a_report_that_holds_or_does_not():
+    name = "kappa"
+    far, near = ((name, 0.9415, False, low, 0.9500, "accuracy") for low in (0.9410, 0.94145))
+    assert "5 units of the last printed decimal" in audit.report_said(verdicts(far))
+    assert "might explain" in audit.report_said(verdicts(near))
+    assert audit.report_said(verdicts((name, 0.9415, True, 0.9, 1.0, ""))).endswith(
+        "the report is consistent."
+    )
+    assert checks.name(name) in audit.report_said(verdicts(far))
+
+
+def test_any_report_explained():
+    wrong = verdicts(("kappa", 0.86, False, 0.85, 0.87, "accuracy"), ("mcc", 0.5, False, 0.4, 0.6, ""))
+    text = audit.explained(wrong, (0.9, 0.95), "recall of b")
+    assert (
+        "cannot be beside accuracy" in text
+        and "cannot be on these supports" in text
+        and text.endswith("0.900 to 0.950.")
+    )
+    assert audit.explained(wrong.head(0), (np.nan, np.nan), "x") == "All figures can be true together."
+    assert audit.explained(wrong, (0.9, 0.9), "x").endswith("a x of 0.900.")
+
+
+def test_rival_rows_and_their_runs():
+    rivals = pd.DataFrame({"runs": [1, 3], "accuracy": [95.0, 80.0]})
+    text = audit.rivals_said(rivals, Interval(0.95, 0.94, 0.96), 3)
+    assert (
+        text.startswith("1 of 2 rows cannot be single runs")
+        and "these are 3 or more" in text
+        and "1 of 2 rows lie inside" in text
+    )
+    for few in (1, None):
+        assert "equally many runs" not in audit.rivals_said(rivals, Interval(0.95, 0.94, 0.96), few)

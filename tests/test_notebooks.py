@@ -1,0 +1,62 @@
+"""The chapters' two forms and Jupytext itself: whatever a reader's Jupyter does, both stay as they were."""
+
+import shutil
+from pathlib import Path
+
+import jupytext
+import pytest
+from jupytext.cli import jupytext as command
+
+from gcaf_lib.book import notebooks
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.py"))
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory) -> Path:
+    """Every chapter's .py and the clean .ipynb of today's library, in a checkout of their own."""
+    place = tmp_path_factory.mktemp("checkout")
+    shutil.copy(ROOT / "_config.yml", place)
+    (place / "notebooks").mkdir()
+    for source in CHAPTERS:
+        shutil.copy(source, place / "notebooks")
+    notebooks.sync(place / "notebooks")
+    return place / "notebooks"
+
+
+def texts(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("ending", ["ipynb", "py"])
+def test_jupytext_sync_changes_nothing(copies, ending, capsys):
+    before = texts(copies)
+    assert len(before) == 2 * len(CHAPTERS) > 40
+    for path in sorted(copies.glob(f"*.{ending}")):
+        command(["--sync", str(path)])
+    assert texts(copies) == before
+    capsys.readouterr()
+
+
+def test_a_chapter_saved_from_its_py_says_the_same(copies):
+    """Jupyter with the extension opens the .py as a notebook and writes it back: words, cells and tags stay."""
+    for path in sorted(copies.glob("*.py")):
+        book = jupytext.read(path)
+        again = jupytext.reads(jupytext.writes(book, fmt="py:percent"), fmt="py:percent")
+        assert [(c.cell_type, c.source, c.metadata) for c in again.cells] == [
+            (c.cell_type, c.source, c.metadata) for c in book.cells
+        ], path.name
+
+
+def test_the_clean_pair_comes_back_from_a_pair_that_carried_colab_s_cell_over(copies):
+    """As Jupyter did while the two were paired: `gcaf sync` makes the same notebook of it."""
+    source = sorted(copies.glob("*.py"))[0]
+    clean = notebooks.clean_notebook(source)
+    carried = source.with_name("99_carried.py")
+    jupytext.write(clean, carried, fmt="py:percent")
+    try:
+        again = notebooks.clean_notebook(carried)
+        assert [c.source for c in again.cells] == [c.source for c in clean.cells]
+    finally:
+        carried.unlink()

@@ -1,0 +1,167 @@
+"""Terminals and pipes that are not ours: any encoding, any name, a reader that leaves early, a device that is full."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gcaf_lib
+from gcaf_lib import terminal
+
+PACKAGE = Path(gcaf_lib.__file__).parent
+PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LANG": "C"}
+
+
+def gcaf(*arguments, cwd=None, **more) -> subprocess.CompletedProcess:
+    """The command in a process of its own, its output as bytes."""
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONIOENCODING"} | {
+        "PYTHONPATH": str(PACKAGE.parent)
+    }
+    command = [sys.executable, "-m", "gcaf_lib.cli", *arguments]
+    return subprocess.run(command, env=env | more, capture_output=True, cwd=cwd, timeout=300)
+
+
+@pytest.mark.parametrize("encoding", [PLAIN, {"PYTHONIOENCODING": "cp1252"}, {"PYTHONIOENCODING": "ascii"}])
+def test_no_encoding_of_the_output_ends_a_command(tmp_path, encoding):
+    done = gcaf("audit", "--out", str(tmp_path / "audit.csv"), **encoding)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"checks:" in done.stdout and b"Traceback" not in done.stderr
+    assert "§" in (tmp_path / "audit.csv").read_text(encoding="utf-8"), (
+        "files are UTF-8 whatever the terminal is"
+    )
+    assert (tmp_path / "audit.csv").read_bytes() == gcaf_audit()
+
+
+_KEPT: list[bytes] = []
+
+
+def gcaf_audit() -> bytes:
+    """The same file as a UTF-8 terminal gets it, made once."""
+    if not _KEPT:
+        import tempfile
+
+        from gcaf_lib.book import contradictions
+        from gcaf_lib.paper import registry
+
+        with tempfile.TemporaryDirectory() as folder:
+            contradictions.write(registry.registry(), Path(folder) / "audit.csv")
+            _KEPT.append((Path(folder) / "audit.csv").read_bytes())
+    return _KEPT[0]
+
+
+def test_json_is_valid_in_any_encoding():
+    plain, wide = gcaf("settings", "--json", **PLAIN), gcaf("settings", "--json", PYTHONIOENCODING="utf-8")
+    assert json.loads(plain.stdout.decode("ascii")) == json.loads(wide.stdout.decode("utf-8"))
+
+
+@pytest.mark.skipif(os.name != "posix" or sys.platform == "darwin", reason="names that are no UTF-8")
+def test_names_that_are_no_utf_8_or_hold_escape_codes_are_printed(tmp_path):
+    place = tmp_path / "data" / "Training" / "glioma"
+    for folder in ("Training", "Testing"):
+        for name in ("glioma", "meningioma", "notumor", "pituitary"):
+            (tmp_path / "data" / folder / name).mkdir(parents=True)
+            Image.fromarray(np.arange(900, dtype=np.uint8).reshape(30, 30)).save(
+                tmp_path / "data" / folder / name / "a.png"
+            )
+    names = (b"caf\xe9.png", b"red\x1b[31m.png", b"two\nlines.png", "\u202egnp.exe.png".encode())
+    for name in names:
+        os.link(place / "a.png", os.path.join(os.fsencode(place), name))
+    for encoding in (PLAIN, {"PYTHONIOENCODING": "utf-8"}):
+        done = gcaf("data", "check", str(tmp_path / "data"), **encoding)
+        assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr.decode()
+        told = done.stdout
+        assert b"\x1b" not in told and b"two\nlines" not in told and "\u202e".encode() not in told
+        assert rb"\x1b[31m" in told and rb"two\nlines" in told and rb"\udce9" in told
+    broken = os.path.join(os.fsencode(tmp_path), b"no\x1b[2Jimage\n.png")
+    Path(os.fsdecode(broken)).write_bytes(b"x")
+    done = gcaf("predict", "nothing", os.fsdecode(broken))
+    assert done.returncode == 2 and b"\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["settings"], ["--help"], ["train", "--help"], ["settings", "--json"]])
+def test_a_reader_that_leaves_early_is_no_fault(arguments):
+    """Through a pipe whose reading end is closed before anything is written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "gcaf_lib.cli", *arguments]
+    env = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=env, timeout=120)
+    os.close(writing)
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [["settings"], ["--help"]])
+def test_a_full_device_is_said_in_one_line(arguments):
+    command = [sys.executable, "-m", "gcaf_lib.cli", *arguments]
+    env = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=env, timeout=120)
+    assert (done.returncode, done.stderr.decode()) == (2, "gcaf: error: No space left on device\n")
+
+
+def test_json_has_no_nan(capsys):
+    tree = {"a": [float("nan"), {"b": float("inf")}, 1.5, "NaN", None, True], "c": (1, float("-inf"))}
+    assert json.loads(terminal.as_json(tree), parse_constant=lambda _: pytest.fail("NaN")) == {
+        "a": [None, {"b": None}, 1.5, "NaN", None, True],
+        "c": [1, None],
+    }
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("a b/ü κ § 図.png", "a b/ü κ § 図.png"),
+        ("\x1b[31m\x07\x9b", r"\x1b[31m\x07\x9b"),
+        ("a\r\nb\tc", r"a\r\nb\tc"),
+        ("\udcff", r"\udcff"),
+        ("\u202e\u2066\u2028\ufeff", r"\u202e\u2066\u2028\ufeff"),
+    ],
+)
+def test_names_are_one_line_of_printable_characters(text, shown):
+    assert terminal.visible(text) == shown
+
+
+def silent(tree: ast.AST):
+    """Calls that open a text file or read a process without saying the encoding."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        said = {keyword.arg for keyword in node.keywords}
+        of = getattr(node.func, "value", None)
+        ours = isinstance(of, ast.Name) and of.id in ("notebooks", "machine")
+        if name in ("read_text", "write_text") and isinstance(node.func, ast.Attribute) and not ours:
+            bad = "encoding" not in said
+        elif name in ("open", "fdopen") and (
+            isinstance(node.func, ast.Name) or (len(node.args) and name == "fdopen")
+        ):
+            mode = next((a.value for a in node.args[1:2] if isinstance(a, ast.Constant)), "r")
+            bad = "b" not in str(mode) and "encoding" not in said
+        elif name in ("run", "Popen", "check_output"):
+            bad = "text" in said and "encoding" not in said
+        else:
+            continue
+        if bad:
+            yield f"{name}, line {node.lineno}"
+
+
+# what it writes and reads there is hexadecimal digits
+KNOWN = {"training/train.py": 2}
+
+
+def test_every_text_file_is_opened_with_its_encoding():
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        calls = list(silent(ast.parse(path.read_text(encoding="utf-8"))))
+        name = path.relative_to(PACKAGE).as_posix()
+        if len(calls) != KNOWN.get(name, 0):
+            found[name] = calls
+    assert found == {}
+    assert len(list(silent(ast.parse("open('x'); p.read_text(); run(c, text=True); open('x', 'rb')")))) == 3
