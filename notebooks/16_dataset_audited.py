@@ -121,6 +121,10 @@ tables.show(
 )
 
 # %% [markdown]
+# What is known to be missed: a copy that was cut out tighter, or in a corner, keeps its structure but not its place in the square, and
+# is found only where the margin that was cut is dark. Chapter 17 counts what a search by keypoints has found so far.
+
+# %% [markdown]
 # ## Labels that contradict each other
 #
 # Copies should stand in folders of one class. Where they do not, one of the labels is wrong, and the archive, whose labels

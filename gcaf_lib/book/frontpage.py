@@ -61,7 +61,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
     cards = [(f"{100 * claim:.2f} %", "accuracy, as published")]
     for protocol, words in (
         ("paper", "on the paper's random split"),
-        ("patients", "no patient in two parts"),
+        ("patients", "no known patient in two parts"),
     ):
         row = _row(frame, "Abstract", "accuracy", protocol)
         value = "not yet run" if row is None else f"{100 * row.measured:.2f} %"

@@ -2,7 +2,7 @@
 
     from gcaf_lib.data import groups
     table = groups.load()                                  # a row a file, COLUMNS
-    table[table["part"] == "train"]                        # our split: no patient in two parts
+    table[table["part"] == "train"]                        # our split: no known patient in two parts
     StratifiedGroupKFold(5).split(table, table["class"], table["patient"])
 
 Nothing heavy is imported: no Keras, no TensorFlow, and pandas only when the table is asked for. groups.csv stands
