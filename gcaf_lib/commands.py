@@ -34,7 +34,20 @@ def train(args: argparse.Namespace) -> int:
     print(f"run       {record.key}")
     print(f"record    {record.folder}")
     print(f"test      {len(record.labels())} images, accuracy {_accuracy(record):.4f} (EMA weights)")
+    if note := _lag(record):
+        print(note, file=sys.stderr)
     return 0
+
+
+def _lag(record) -> str | None:
+    """A line where the averaged weights, which are reported, still hold so much of their start that it shows."""
+    averaged, raw = (_accuracy(record, "validation", which) for which in ("ema", "raw"))
+    if raw - averaged < 0.05:
+        return None
+    return (
+        f"note      on validation the averaged weights score {averaged:.4f}, the raw ones {raw:.4f}: the average has not "
+        f"caught up. With few steps a smaller training.ema (now {record.settings.training.ema:g}) follows sooner"
+    )
 
 
 def sweep(args: argparse.Namespace) -> int:
@@ -177,8 +190,8 @@ def _line(record) -> list[object]:
     ]
 
 
-def _accuracy(record) -> float:
-    return float((record.probabilities().argmax(1) == record.labels()).mean())
+def _accuracy(record, part: str = "test", which: str = "ema") -> float:
+    return float((record.probabilities(part, which).argmax(1) == record.labels(part)).mean())
 
 
 def settings(args: argparse.Namespace) -> int:
@@ -290,7 +303,7 @@ def _audit_report(args: argparse.Namespace) -> int:
     from gcaf_lib.paper import report_check, report_file
 
     if args.report == "-":
-        report = report_file.parse(sys.stdin.read())
+        report = report_file.parse(_typed(report_file.LARGEST, report_file.ReportError))
     else:
         report = report_file.read(args.report)
     answer = report_check.check(report)
@@ -301,6 +314,19 @@ def _audit_report(args: argparse.Namespace) -> int:
         write_text(Path(args.out), answer.figures.to_csv(index=False, lineterminator="\n"))
         print(f"wrote {visible(args.out)}", file=sys.stderr)
     return 1 if len(answer.impossible) else 0
+
+
+def _typed(most: int, error: type[Exception]) -> str:
+    """Standard input as UTF-8, whatever the locale."""
+    if not hasattr(sys.stdin, "buffer"):
+        return sys.stdin.read()
+    data = sys.stdin.buffer.read(most + 1)
+    if len(data) > most:
+        raise error("standard input goes on and on: give the report alone")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise error("standard input is not text in UTF-8") from None
 
 
 def leaks(args: argparse.Namespace) -> int:
@@ -335,6 +361,10 @@ def external(args: argparse.Namespace) -> int:
     from gcaf_lib.training import runs as store
 
     records = [store.resolve(name) for name in args.runs]  # a wrong name is said before minutes are spent
+    if any(record.settings.data.source == "phantom" for record in records):
+        from gcaf_lib.predict import PHANTOM_NOTE
+
+        print(PHANTOM_NOTE, file=sys.stderr)
     table = outside.find_copies(outside.read(args.place, args.plane, args.slice))
     counts = outside.count_copies(table)
     scored = []
@@ -345,8 +375,10 @@ def external(args: argparse.Namespace) -> int:
     if args.csv:
         from gcaf_lib.machine import write_text
 
-        write_text(args.csv, outside.report(table, scored).to_csv(index=False, lineterminator="\n"))
-        print(f"wrote {args.csv}", file=sys.stderr)
+        listed = outside.report(table, scored)
+        listed = listed.assign(path=listed["path"].map(visible), case=listed["case"].map(visible))
+        write_text(args.csv, listed.to_csv(index=False, lineterminator="\n"))
+        print(f"wrote {visible(args.csv)}", file=sys.stderr)
     copies = table[table["copy_of"] != ""]
     if args.json:
         listed = outside.report(copies).drop(columns="case").to_dict("records")

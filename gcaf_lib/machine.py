@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import os
 import platform
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,27 @@ def whole(path: str | Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_text(path: str | Path, most: int, error: type[Exception], wanted: str) -> str:
+    """Text in UTF-8, with or without its mark, of a file that somebody gave; of at most `most` bytes.
+
+    Raises `error` with the file and what was `wanted` for what is no file (to read a pipe or a device may never end),
+    is too large or in another encoding; `OSError` where it isn't there or can't be read.
+    """
+    about = os.stat(path)
+    if not stat.S_ISREG(about.st_mode):
+        kind = "a folder" if stat.S_ISDIR(about.st_mode) else "no file (a pipe or a device)"
+        raise error(f"{path} is {kind}: {wanted}")
+    if about.st_size > most:
+        raise error(f"{path} has {about.st_size:,} bytes: {wanted}")
+    data = Path(path).read_bytes()
+    try:
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise error(f"{path} is UTF-16, as PowerShell's > writes it: save it as UTF-8")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as odd:
+        raise error(f"{path} is not text in UTF-8 (byte {odd.start}): {wanted}") from odd
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -246,6 +246,44 @@ def test_no_message_tells_a_user_to_delete_what_is_theirs():
                 assert not pattern.search(node.value), f"{path.name}:{node.lineno}: {node.value}"
 
 
+def test_an_average_that_has_not_caught_up_is_said(record):
+    """EMA 0.999 over a few dozen steps reported 0.37 where the raw weights had 0.75, without a line."""
+    assert commands._lag(record) is None
+    record.predictions["validation_ema"] = np.eye(4, dtype=np.float32)[[0, 0, 0, 0]]
+    assert "averaged weights score 0.2500, the raw ones 0.7500" in commands._lag(record)
+    record.predictions["validation_raw"] = np.eye(4, dtype=np.float32)[[1, 1, 1, 0]]
+    assert commands._lag(record) is None, "ahead of the raw weights is no lag"
+
+
+def test_answers_that_are_no_numbers_are_refused(trained, tmp_path, monkeypatch, capsys):
+    from gcaf_lib.training import loop
+
+    image = tmp_path / "slice.png"
+    cv2.imwrite(str(image), np.full((80, 80, 3), 90, np.uint8))
+    monkeypatch.setattr(loop, "probabilities", lambda *_, **__: np.full((1, 4), np.nan))
+    for more in ([], ["--json"]):
+        line = fails(["predict", trained.key, str(image), "--cam", str(tmp_path / "cam"), *more], capsys)
+        assert "answer with values that are no numbers: train the run again" in line.replace("PHANTOM", "")
+    assert list((tmp_path / "cam").iterdir()) == []
+
+
+def test_no_picture_replaces_another(tmp_path):
+    from gcaf_lib.predict import _names
+
+    files = [
+        "a/s.jpg",
+        "b/s.jpg",
+        "a/s-2.jpg",
+        "S.png",
+        "c/s.jpg",
+        "x" * 300 + ".png",
+        "y/" + "x" * 300 + ".png",
+    ]
+    names = [path.name for path in _names(tmp_path, files)]
+    assert names[:5] == ["s-cam.png", "s-2-cam.png", "s-2-2-cam.png", "S-3-cam.png", "s-4-cam.png"]
+    assert len({name.casefold() for name in names}) == len(files) and max(map(len, names)) < 200
+
+
 def test_predict_refuses_what_is_no_image(record, tmp_path, capsys):
     text = tmp_path / "notes.jpg"
     text.write_text("not an image")

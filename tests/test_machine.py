@@ -79,6 +79,32 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     assert path.read_bytes() == b"c"
 
 
+def test_text_that_somebody_gave_is_read_or_refused_by_name(tmp_path):
+    class Odd(ValueError):
+        pass
+
+    path = tmp_path / "given.csv"
+    for encoding in ("utf-8", "utf-8-sig"):
+        path.write_text("für κ", encoding=encoding)
+        assert machine.read_text(path, 100, Odd, "give a table") == "für κ"
+    for encoding, said in (
+        ("utf-16", "is UTF-16, as PowerShell"),
+        ("latin-1", r"is not text in UTF-8 \(byte 1\): give a table"),
+    ):
+        path.write_text("für", encoding=encoding)
+        with pytest.raises(Odd, match=rf"given\.csv {said}"):
+            machine.read_text(path, 100, Odd, "give a table")
+    path.write_bytes(bytes(101))
+    with pytest.raises(Odd, match=r"given\.csv has 101 bytes: give a table"):
+        machine.read_text(path, 100, Odd, "give a table")
+    with pytest.raises(Odd, match="is a folder: give a table"):
+        machine.read_text(tmp_path, 100, Odd, "give a table")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")  # to read it would wait for ever
+        with pytest.raises(Odd, match=r"is no file \(a pipe or a device\): give a table"):
+            machine.read_text(tmp_path / "pipe", 100, Odd, "give a table")
+
+
 def test_names_of_any_length_are_written(tmp_path):
     name = "ä" * 120 + ".weights.h5"
     machine.write_text(tmp_path / name, "x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from types import SimpleNamespace
 
 import nbformat
@@ -143,6 +144,17 @@ def test_a_failing_chapter_names_itself_its_cell_and_its_log(checkout):
     assert "ZeroDivisionError" in log.read_text()
     assert not (checkout / "out" / "notebooks" / "01_one.ipynb").exists()
     assert log.with_suffix(".failed.ipynb").is_file()
+
+
+def test_a_chapter_whose_kernel_died_says_in_which_cell(checkout):
+    source = checkout / "notebooks" / "01_one.py"
+    done = CELLS.count("# %%") - CELLS.count("# %% [markdown]")
+    source.write_text(HEADER + CELLS + "\n# %%\nimport os\nos._exit(1)\n\n# %%\nafter = 1\n")
+    with pytest.raises(runner.ChapterError) as caught:
+        run(checkout)
+    assert re.search(
+        rf"01_one failed in the cell that begins `import os`, after {done + 1} that were", str(caught.value)
+    )
 
 
 MEETING = """

@@ -221,6 +221,6 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert len(pd.read_csv(tmp_path / "out.csv")) == len(told["figures"])
     path.write_bytes(b"\xff\xfe\x00")
     assert cli.main(["audit", str(path)]) == 2
-    assert "is not text in UTF-8" in capsys.readouterr().err
+    assert "is UTF-16" in capsys.readouterr().err
     assert cli.main(["audit", str(tmp_path / "none.csv")]) == 2
     assert "none.csv: No such file" in capsys.readouterr().err

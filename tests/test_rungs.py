@@ -134,6 +134,9 @@ def test_the_temperatures_words():
     ) and ": lower." in findings.temperature([0.9], gap, 0.02, True)
     other = findings.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)
     assert "claims too much" in other and "no difference" in other and "Equation 14" not in other
+    assert "edge" not in other
+    ended = findings.temperature([1.2, 50.0, 0.02], gap, 0.02, False)
+    assert "In 2 of 3 runs the search ended at its edge (1/50 or 50): there no temperature fits" in ended
 
 
 def test_bins_ingredients_and_decisions():

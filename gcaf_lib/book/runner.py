@@ -270,12 +270,12 @@ def _failure(source: Path, executed: Path, error: Exception, output: Path) -> Ch
 
 
 def _reached(executed: Path) -> str:
-    """How far a chapter came whose kernel died: in which cell, by what papermill noted of each."""
+    """How far a chapter came whose kernel died: papermill notes when each cell began (and calls all of them completed)."""
     if executed.is_file():
         cells = [c for c in nbformat.read(executed, as_version=4).cells if c.cell_type == "code"]
-        done = [c.metadata.get("papermill", {}).get("status") == "completed" for c in cells]
-        if any(done) and not all(done):
-            return f"{_named(cells[done.index(False)].source)}, after {sum(done)} that were done"
+        begun = [c.source for c in cells if c.metadata.get("papermill", {}).get("start_time")]
+        if begun:
+            return f"{_named(begun[-1])}, after {len(begun) - 1} that were done"
     return "before its first cell"
 
 

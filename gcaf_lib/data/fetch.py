@@ -14,6 +14,7 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import time
 import warnings
@@ -199,7 +200,12 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
                             )
                         sink.write(chunk)
         os.replace(temporary, folder)
+    except FetchError:
+        raise
     except (
+        struct.error,
+        IndexError,
+        OverflowError,
         zipfile.BadZipFile,
         zlib.error,
         RuntimeError,
@@ -212,6 +218,8 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
         IsADirectoryError,
     ) as error:
         raise FetchError(f"{archive} is not a sound zip file ({_short(error)}); fetch it again") from error
+    except OSError as error:  # a name that this system can't have, no room, no permission
+        raise FetchError(f"{archive} cannot be unpacked here ({_short(error)})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder

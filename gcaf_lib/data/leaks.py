@@ -21,7 +21,7 @@ import pandas as pd
 
 from gcaf_lib.data import groups, known
 from gcaf_lib.data.dataset import DataError
-from gcaf_lib.machine import write_text
+from gcaf_lib.machine import read_text, write_text
 
 PARTS = ("train", "validation", "test")
 KINDS = {"bytes": "sha256", "copy": "picture", "patient": "patient"}  # what is shared → the column that tells
@@ -46,13 +46,7 @@ def read(path: str | Path) -> pd.DataFrame:
     test, in any usual spelling. Files that are not of the dataset keep their row, without a class.
     Raises `DataError` that names the line and what is wrong with it.
     """
-    path = Path(path)
-    if path.stat().st_size > LARGEST:
-        raise DataError(f"{path} has {path.stat().st_size:,} bytes: give a CSV of file names and parts")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not text in UTF-8: save it as CSV") from error
+    text = read_text(path, LARGEST, DataError, "give a CSV of file names and parts, in UTF-8")
     try:
         return parse(text)
     except DataError as error:
@@ -98,8 +92,11 @@ def _rows(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     if first is None:
         raise DataError("it is empty: give a CSV of file names and parts")
     mark = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text), delimiter=mark)
-    rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=mark)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DataError(f"line {reader.line_num}: {error}") from None
     return rows[0][1], rows[1:]
 
 

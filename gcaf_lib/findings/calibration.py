@@ -286,6 +286,11 @@ def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal
         f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) to {scaled:.4f}: "
         f"{words.change(gap, 'lower', 'higher', 'no difference that this test part shows')}. "
     )
+    if edge := sum(calibration.at_edge(one) for one in found):
+        text += (
+            f"In {edge} of {len(found)} runs the search ended at its edge (1/{calibration.EDGE} or {calibration.EDGE}): "
+            "there no temperature fits, and the number is the edge's. "
+        )
     text += (
         "A temperature below 1 says that the model is too modest: what restrains its confidence (Mixup, the flat focal loss near "
         "certainty, an average that lags) restrains it too much. "

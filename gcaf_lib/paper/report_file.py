@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from gcaf_lib.machine import read_text
 from gcaf_lib.paper.confusions import JOINT, Reported
 
 DECIMALS = 8  # more are a computer's own, not a paper's
@@ -70,13 +71,7 @@ class _Cell:
 
 def read(path: str | Path) -> Report:
     """The report in a file; raises `ReportError` for one that is no report, `OSError` where it can't be read."""
-    path = Path(path)
-    if path.stat().st_size > LARGEST:
-        raise ReportError(f"{path} has {path.stat().st_size:,} bytes: give the report alone")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ReportError(f"{path} is not text in UTF-8: save it as CSV, JSON or plain text") from error
+    text = read_text(path, LARGEST, ReportError, "give the report alone, as CSV, JSON or plain text in UTF-8")
     try:
         return parse(text)
     except ReportError as error:
@@ -129,7 +124,10 @@ def _split(text: str) -> list[list[str]]:
         return [[c.strip(" *`") for c in line.strip().strip("|").split("|")] for line in lines]
     for mark in ("\t", ";", ","):
         if mark in lines[0]:
-            return [[c.strip() for c in row] for row in csv.reader(lines, delimiter=mark)]
+            try:
+                return [[c.strip() for c in row] for row in csv.reader(lines, delimiter=mark)]
+            except csv.Error as error:
+                raise ReportError(f"it can't be split into cells at {mark!r} ({error})") from None
     head = lines[0].split()
     rows = [head if _KNOWN.get(_plain(head[0])) == "class" else ["", *head]]
     for line in lines[1:]:
@@ -230,6 +228,8 @@ def _from_json(text: str) -> tuple[list[_Cell], list[str]]:
         tree = json.loads(text, parse_float=str, parse_int=str)
     except json.JSONDecodeError as error:
         raise ReportError(f"line {error.lineno}: not JSON ({error.msg})") from error
+    except RecursionError:
+        raise ReportError("its JSON is nested too deeply for a report") from None
     if not isinstance(tree, dict) or not tree:
         raise ReportError('JSON has to be an object: {"supports": {…}, "figures": {…}}, or scikit-learn\'s')
     if set(tree) <= {"supports", "figures"}:
