@@ -361,6 +361,10 @@ def external(args: argparse.Namespace) -> int:
     from gcaf_lib.training import runs as store
 
     records = [store.resolve(name) for name in args.runs]  # a wrong name is said before minutes are spent
+    if any(record.settings.data.source == "phantom" for record in records):
+        from gcaf_lib.predict import PHANTOM_NOTE
+
+        print(PHANTOM_NOTE, file=sys.stderr)
     table = outside.find_copies(outside.read(args.place, args.plane, args.slice))
     counts = outside.count_copies(table)
     scored = []
@@ -371,8 +375,10 @@ def external(args: argparse.Namespace) -> int:
     if args.csv:
         from gcaf_lib.machine import write_text
 
-        write_text(args.csv, outside.report(table, scored).to_csv(index=False, lineterminator="\n"))
-        print(f"wrote {args.csv}", file=sys.stderr)
+        listed = outside.report(table, scored)
+        listed = listed.assign(path=listed["path"].map(visible), case=listed["case"].map(visible))
+        write_text(args.csv, listed.to_csv(index=False, lineterminator="\n"))
+        print(f"wrote {visible(args.csv)}", file=sys.stderr)
     copies = table[table["copy_of"] != ""]
     if args.json:
         listed = outside.report(copies).drop(columns="case").to_dict("records")

@@ -28,7 +28,7 @@ overrides = {}  # such as {"data.protocol": "twins"}
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import decode
-from gcaf_lib.display import figures, tables
+from gcaf_lib.display import charts, pictures, tables
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
 
@@ -47,7 +47,7 @@ split = splits.load(chapter.settings.data, chapter.dataset)
 counts = tables.class_counts(frame["label"], split["part"], CLASSES)
 
 # %% mystnb={"image": {"alt": "Horizontal bars: number of images of each class in the training, validation and test part."}, "figure": {"name": "fig-class-counts", "caption": "Images of each class in each part of the split. The parts keep the ratio of the classes."}}
-figures.class_counts(counts)
+charts.class_counts(counts)
 
 # %% [markdown]
 # The paper's Table 2 beside what the files and the split manifest give:
@@ -68,4 +68,4 @@ tables.show(
 # %% mystnb={"image": {"alt": "Grid of magnetic resonance images, one row of samples for each of the four classes."}, "figure": {"name": "fig-samples", "caption": "Samples of each class at their own proportions, as the files are (the paper's Figure 7)."}}
 picked = frame.groupby("label", group_keys=False).sample(5, random_state=0).sort_values(["label", "file"])
 images = [decode(chapter.dataset.root / name) for name in picked["file"]]
-figures.sample_grid(images, picked["label"].to_numpy(), CLASSES)
+pictures.sample_grid(images, picked["label"].to_numpy(), CLASSES)

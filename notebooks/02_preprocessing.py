@@ -33,7 +33,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data.preprocess import clahe, decode, preprocess
-from gcaf_lib.display import figures, mechanisms, tables
+from gcaf_lib.display import mechanisms, pictures, tables
 from gcaf_lib.findings import preprocessing
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
@@ -69,7 +69,7 @@ enhanced = clahe(original, data.clahe_clip, data.clahe_tiles)
 value, value_after = preprocessing.brightness(original), preprocessing.brightness(enhanced)
 
 # %% mystnb={"image": {"alt": "The same slice five times: as the file is, its value channel, the value channel with more local contrast after CLAHE, resized to the paper's input size, and resized to this profile's input size."}, "figure": {"name": "fig-preprocessing", "caption": "One image through the preprocessing (the paper's Figure 2). The last tile is what the network of this page's profile sees."}}
-figures.preprocessing_steps(
+pictures.preprocessing_steps(
     {
         "file": original,
         "value": value,
@@ -94,7 +94,7 @@ Markdown(preprocessing.same_pixels(enhanced, path, data))
 
 # %% mystnb={"image": {"alt": "Two histograms of grey levels of one image: before CLAHE, and after it, where the levels are spread more evenly."}, "figure": {"name": "fig-intensities", "caption": "Grey levels of the head in that image before and after CLAHE (the paper's Figure 3)."}}
 head = preprocessing.head(value)
-figures.intensities(value[head], value_after[head], ignore_zero=False)
+pictures.intensities(value[head], value_after[head], ignore_zero=False)
 
 # %% [markdown]
 # One image is an anecdote. Over a sample of every class, three numbers on the scale of 0 to 255: the
@@ -115,7 +115,7 @@ tables.show(
 # mostly noise begins to look like anatomy. The paper reports no run with another limit, or without CLAHE.
 
 # %% mystnb={"image": {"alt": "The same slice with CLAHE at clip limits 1, 2, 4, 8 and 16: contrast and noise grow from left to right."}, "figure": {"name": "fig-clahe-clip", "caption": "The same slice with other clip limits; the number of tiles stays."}}
-figures.preprocessing_steps(
+pictures.preprocessing_steps(
     {f"clip {clip}": clahe(original, clip, data.clahe_tiles) for clip in (1, 2, 4, 8, 16)}
 )
 
@@ -187,7 +187,7 @@ tables.show(
 views = np.repeat(preprocess(path, shown)[None].astype("float32"), 11, axis=0)
 for layer in augmentation(settings):
     views = layer(views, training=True)
-figures.augmentation_grid(preprocess(path, shown), np.asarray(views).round().astype(np.uint8))
+pictures.augmentation_grid(preprocess(path, shown), np.asarray(views).round().astype(np.uint8))
 
 # %% [markdown]
 # Two things to keep in mind. An upside-down head is no view that a scanner gives; the paper flips

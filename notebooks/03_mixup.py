@@ -33,7 +33,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import decode, preprocess, resize
-from gcaf_lib.display import figures, mechanisms, tables
+from gcaf_lib.display import mechanisms, pictures, tables
 from gcaf_lib.findings import mixup as findings
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
@@ -58,7 +58,7 @@ pair = [frame[frame["label"] == k].sample(1, random_state=2)["file"].item() for 
 first, second = (preprocess(chapter.dataset.root / name, shown) for name in pair)
 
 # %% mystnb={"image": {"alt": "Seven pictures from one slice to another: the first fades out as the second fades in, with a bar below each that shows the shares of the two labels."}, "figure": {"name": "fig-mixup", "caption": "Two slices mixed with different weights, and their soft labels as bars (the paper's Figure 5)."}}
-figures.mixup_grid(first, second, (1, 0.9, 0.75, 0.5, 0.25, 0.1, 0), (CLASSES[0], CLASSES[3]))
+pictures.mixup_grid(first, second, (1, 0.9, 0.75, 0.5, 0.25, 0.1, 0), (CLASSES[0], CLASSES[3]))
 
 # %% [markdown]
 # ## Most mixtures are hardly mixed

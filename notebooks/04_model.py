@@ -31,7 +31,7 @@ from IPython.display import Markdown
 
 from gcaf_lib import settings
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import figures, mechanisms, tables
+from gcaf_lib.display import diagrams, mechanisms, tables
 from gcaf_lib.findings import model as findings
 from gcaf_lib.paper import published as paper
 
@@ -42,7 +42,7 @@ chapter.strip()
 # ## The whole picture
 
 # %% mystnb={"image": {"alt": "Diagram: an image passes CLAHE, augmentation, Mixup and normalisation into EfficientNetV2-S and ConvNeXt-Tiny; their pooled features meet in gated cross-attention fusion and a classifier; below, the focal loss, two training stages and the moving average of the weights."}, "figure": {"name": "fig-architecture", "caption": "The model and its training (the paper's Figure 1)."}}
-figures.architecture()
+diagrams.architecture()
 
 # %% [markdown]
 # The paper sets its fusion beside three families of earlier methods:
@@ -122,7 +122,7 @@ Markdown(findings.shares(sizes["paper"]))
 # layer of four follow.
 
 # %% mystnb={"image": {"alt": "Diagram of the fusion in two mirrored halves: vector a gives the query, vector b key and value; attention gives c; a gate computed from a and c mixes the two; the same with a and b exchanged; both results are joined."}, "figure": {"name": "fig-fusion", "caption": "Gated cross-attention fusion as reconstructed (the paper's Figure 6)."}}
-figures.fusion_module()
+diagrams.fusion_module()
 
 # %% [markdown]
 # ## A softmax over one key

@@ -30,7 +30,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import figures, mechanisms, tables
+from gcaf_lib.display import curves, mechanisms, tables
 from gcaf_lib.findings import loss as findings
 
 chapter = open_chapter("05_loss", profile, overrides)
@@ -92,8 +92,8 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "Three loss curves over the probability of the true class. Cross-entropy and the per-class reading rise again before a probability of one; the target-probability reading falls to the very end."}, "figure": {"name": "fig-loss-curves", "caption": "The loss of one smoothed label in both readings and for plain cross-entropy (α = 1). Triangles mark the minima."}}
 p = np.concatenate([np.linspace(0.2, 0.98, 300), 1 - np.geomspace(0.02, 1e-4, 300)])
-curves, gradients, minima = findings.along(p, gamma, eps)
-figures.loss_curves(p, curves, minima)
+losses, gradients, minima = findings.along(p, gamma, eps)
+curves.loss_curves(p, losses, minima)
 
 # %% mystnb={"image": {"alt": "Slopes of the three losses. Cross-entropy and per-class cross zero and turn upward close to a probability of one; target-probability stays below zero throughout."}, "figure": {"name": "fig-loss-slopes", "caption": "Slope of the same curves. Below zero the loss asks for more confidence, above zero for less; triangles mark where it turns."}}
 mechanisms.slopes(p, gradients, limit=1.0)
@@ -115,7 +115,7 @@ Markdown(findings.turns(p, gradients))
 # %% mystnb={"image": {"alt": "Four bar groups of class probabilities: the soft label, and the minimisers of the two readings and of cross-entropy. The target-probability minimiser is one on a single class; the per-class minimiser is softer than the label."}, "figure": {"name": "fig-loss-minimisers", "caption": "A smoothed label, and the probabilities that minimise each loss for it."}}
 target = findings.smoothed(eps)
 best = findings.minimisers(target, gamma)
-figures.loss_minimisers({name.split(" (")[0]: value for name, value in best.items()}, target)
+curves.loss_minimisers({name.split(" (")[0]: value for name, value in best.items()}, target)
 
 # %%
 Markdown(findings.doubt(best, target))

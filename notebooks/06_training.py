@@ -30,7 +30,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import averages, figures, tables
+from gcaf_lib.display import curves, tables
 from gcaf_lib.findings import overlap, training
 
 chapter = open_chapter("06_training", profile, overrides)
@@ -140,10 +140,10 @@ Markdown(training.start(starts, chapter.settings))
 
 # %% mystnb={"image": {"alt": "Two panels, accuracy and loss by epoch of stage 1, training as a solid and validation as a dashed line, with bands over seeds."}, "figure": {"name": "fig-stage-1", "caption": "Stage 1, backbones frozen (the paper's Figure 8): accuracy and loss by epoch, mean and standard deviation over seeds."}}
 histories = [training.raw_history(run) for run in runs]
-figures.convergence(histories, stage=1)
+curves.convergence(histories, stage=1)
 
 # %% mystnb={"image": {"alt": "Two panels, accuracy and loss by epoch of stage 2, training as a solid and validation as a dashed line, with bands over seeds."}, "figure": {"name": "fig-stage-2", "caption": "Stage 2, top layers of the backbones trained too (the paper's Figure 9): accuracy and loss by epoch, mean and standard deviation over seeds."}}
-figures.convergence(histories, stage=2)
+curves.convergence(histories, stage=2)
 
 # %%
 tables.show(
@@ -182,7 +182,7 @@ Markdown(training.moving(runs[0].info["parameters"]))
 # It lags behind wherever the weights are still on their way.
 
 # %% mystnb={"image": {"alt": "Two panels, stage 1 and stage 2: validation accuracy by epoch with raw weights as a solid and with averaged weights as a dashed line."}, "figure": {"name": "fig-ema", "caption": "Validation accuracy by epoch with raw and with averaged (EMA) weights, mean and standard deviation over seeds."}}
-averages.ema_curves([run.history for run in runs])
+curves.ema_curves([run.history for run in runs])
 
 # %% [markdown]
 # How much of its start an average still holds follows from the number of steps alone:

@@ -29,7 +29,7 @@ overrides = {}  # such as {"data.protocol": "twins"}
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import figures, tables
+from gcaf_lib.display import charts, tables
 from gcaf_lib.evaluation import metrics
 from gcaf_lib.findings import overlap, performance
 from gcaf_lib.paper import published as paper
@@ -60,7 +60,7 @@ tables.show(
 )
 
 # %% mystnb={"image": {"alt": "Three panels, precision, recall and F1, one point for each class, with the paper's figures as open diamonds."}, "figure": {"name": "fig-report", "caption": "Classification report (the paper's Figure 10a): mean over the seeds as points, the paper's figures as open diamonds."}}
-figures.classification_report(
+charts.classification_report(
     mean, {key: value / 100 for key, value in published.items() if key[0] in classes}
 )
 
@@ -87,7 +87,7 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "Confusion matrix, true classes as rows and predicted classes as columns, counts and row shares in the cells."}, "figure": {"name": "fig-confusion", "caption": "Confusion matrix of the test part (the paper's Figure 10b), counts summed over all seeds."}}
 total = sum(metrics.confusion(run.labels(), run.probabilities()) for run in runs)
-figures.confusion(total, classes)
+charts.confusion(total, classes)
 
 # %%
 Markdown(performance.confused(runs))

@@ -28,7 +28,7 @@ overrides = {}  # such as {"data.protocol": "twins"}
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import figures, tables
+from gcaf_lib.display import curves, tables
 from gcaf_lib.evaluation import metrics
 from gcaf_lib.findings import overlap, performance
 from gcaf_lib.paper import checks
@@ -52,10 +52,10 @@ overlap.split_note(chapter)
 
 # %% mystnb={"image": {"alt": "ROC curves of the four classes with their micro and macro mean, whole on the left and the upper left corner enlarged on the right."}, "figure": {"name": "fig-roc", "caption": "One-vs-rest ROC curves of the first seed (the paper's Figure 11a), and their upper left corner enlarged."}}
 labels, probs = runs[0].labels(), runs[0].probabilities()
-figures.roc_curves(metrics.roc(labels, probs, classes))
+curves.roc_curves(metrics.roc(labels, probs, classes))
 
 # %% mystnb={"image": {"alt": "Precision-recall curves of the four classes with their micro and macro mean, whole on the left and the upper right corner enlarged on the right."}, "figure": {"name": "fig-pr", "caption": "One-vs-rest precision-recall curves of the first seed (the paper's Figure 11b), and their upper right corner enlarged."}}
-figures.pr_curves(metrics.precision_recall(labels, probs, classes))
+curves.pr_curves(metrics.precision_recall(labels, probs, classes))
 
 # %% [markdown]
 # ## The areas

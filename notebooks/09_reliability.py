@@ -30,7 +30,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import figures, tables
+from gcaf_lib.display import curves, tables
 from gcaf_lib.evaluation import calibration, worth
 from gcaf_lib.findings import calibration as findings
 from gcaf_lib.findings import overlap, performance
@@ -84,7 +84,7 @@ Markdown(findings.chance(known.loc["ece", "mean"], chance) + " " + findings.exce
 run = runs[0]
 t = calibration.temperature(run.labels("validation"), run.probabilities("validation"))
 shown = {"As trained": run.probabilities(), f"T = {t:.2f}": calibration.scale(run.probabilities(), t)}
-figures.reliability(
+curves.reliability(
     {name: calibration.reliability(run.labels(), probs) for name, probs in shown.items()},
     {name: calibration.ece(run.labels(), probs) for name, probs in shown.items()},
 )

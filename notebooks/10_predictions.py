@@ -30,7 +30,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import figures, overlays, tables
+from gcaf_lib.display import overlays, pictures, tables
 from gcaf_lib.evaluation import heatmaps
 from gcaf_lib.findings import overlap, predictions
 
@@ -50,7 +50,7 @@ overlap.split_note(chapter)
 # %% mystnb={"image": {"alt": "Images of the test part, two of each class, each with bars of the four class probabilities; all answers are right."}, "figure": {"name": "fig-predictions", "caption": "Right answers of the first seed, drawn at random, two a class, with the probability of each class (the paper's Figure 12)."}}
 answers = predictions.answers(runs[0], chapter.dataset)
 drawn = predictions.drawn(answers)
-figures.predictions(drawn, folder, classes)
+pictures.predictions(drawn, folder, classes)
 
 # %% [markdown]
 # ## The most confident mistakes
@@ -60,7 +60,7 @@ figures.predictions(drawn, folder, classes)
 
 # %% mystnb={"image": {"alt": "Up to eight images of the test part with wrong answers, each with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-mistakes", "caption": "The first seed's wrong answers with the highest confidence, surest first, at most eight."}}
 mistakes = predictions.mistakes(answers)
-figures.predictions(mistakes, folder, classes)
+pictures.predictions(mistakes, folder, classes)
 
 # %%
 Markdown(predictions.confidences(runs))
@@ -87,7 +87,7 @@ fused = heatmaps.fused(cams, 64)
 borders = overlays.outlines(chapter.dataset, shown["row"].tolist())
 
 # %% mystnb={"image": {"alt": "Columns of test images with the image, the fused Grad-CAM map and both overlaid; tumour outlines where known."}, "figure": {"name": "fig-gradcam", "caption": "Grad-CAM of the fused model, first seed (the paper's Figure 13): image, map, and both overlaid, with the tumour's outline where it is known. Titles are the predicted classes."}}
-figures.gradcam_grid(images, fused, titles, borders)
+pictures.gradcam_grid(images, fused, titles, borders)
 
 # %% mystnb={"image": {"alt": "The same test images under the Grad-CAM map of each backbone and under the fused map, one row each."}, "figure": {"name": "fig-gradcam-backbones", "caption": "The same images under the map of each backbone and under their mean."}}
 overlays.gradcam_rows(images, {**cams, "fused": fused}, titles, borders)

@@ -33,7 +33,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import tables
+from gcaf_lib.display import rows, tables
 from gcaf_lib.findings import ablation, fusion
 from gcaf_lib.paper import published as paper
 
@@ -141,7 +141,7 @@ Markdown(fusion.sizes_said(full))
 # %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval beside the paper's figure as an open diamond. Right: the difference to the proposed fusion with its interval and a line at zero. Variants without a run are marked as not trained yet."}, "figure": {"name": "fig-table-4", "caption": "Table 4 as a picture: accuracy (left), and accuracy minus that of the proposed fusion on the same test images (right)."}}
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
 # the paper's figures are of patients' images: they have no place beside phantoms in a picture
-ablation.dots(frame, names=fusion.NAMES, published=not chapter.phantoms)
+rows.dots(frame, names=fusion.NAMES, published=not chapter.phantoms)
 
 # %%
 tables.show(
@@ -177,7 +177,7 @@ Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fu
 
 # %% mystnb={"image": {"alt": "One row a fusion variant with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right)."}}
 honest = ablation.apart(chapter, "table-4", strict)
-ablation.dots(honest, names=fusion.NAMES, published=False)
+rows.dots(honest, names=fusion.NAMES, published=False)
 
 # %%
 tables.show(

@@ -32,7 +32,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import tables
+from gcaf_lib.display import factorial, rows, tables
 from gcaf_lib.findings import ablation, mixup_ema
 from gcaf_lib.paper import published as paper
 
@@ -86,7 +86,7 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines. Combinations that have not been trained are missing."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup, for runs without EMA, and for raw and averaged weights of the runs with it. Bars are 95 % intervals over patients."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
-mixup_ema.design(found, chapter.dataset, published=not chapter.phantoms)
+factorial.by_mixup(mixup_ema.design(found, chapter.dataset, published=not chapter.phantoms))
 
 # %% [markdown]
 # ## Raw and averaged weights side by side
@@ -141,7 +141,7 @@ Markdown(mixup_ema.verdict(effects, frame))
 
 # %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right)."}}
 honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
-ablation.dots(honest, names=names, published=False)
+rows.dots(honest, names=names, published=False)
 
 # %%
 tables.show(

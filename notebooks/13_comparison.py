@@ -31,7 +31,9 @@ overrides = {}  # such as {"data.protocol": "patients"}
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import tables
+from gcaf_lib.display import rows, tables
+from gcaf_lib.display.cost_chart import over_costs
+from gcaf_lib.display.style import OURS, PAPER
 from gcaf_lib.findings import ablation, comparison
 from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
@@ -75,7 +77,7 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference to the proposed model on the same test images on the right, with the paper's figures as open diamonds; methods without a run say so."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy, and difference to the proposed model on the same test images and seeds, with 95 % intervals over patients."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
-ablation.dots(frame, published=not chapter.phantoms)
+rows.dots(frame, published=not chapter.phantoms)
 
 # %%
 Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms))
@@ -85,7 +87,7 @@ Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms)
 
 # %% mystnb={"image": {"alt": "One row a method of Table 6 with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed model with its interval and a line at zero."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed model on the same images (right)."}}
 honest = ablation.apart(chapter, "table-6", strict)
-ablation.dots(honest, published=False)
+rows.dots(honest, published=False)
 
 # %%
 tables.show(
@@ -122,7 +124,8 @@ tables.show(
 Markdown(comparison.time_note(found))
 
 # %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95 % intervals over patients."}}
-comparison.accuracy_cost(frame, costs)
+measured = comparison.measured_over_costs(frame, costs)
+over_costs(measured, comparison.OWN, OURS)
 
 # %%
 Markdown(comparison.cheaper(frame, costs))
@@ -143,7 +146,7 @@ tables.show(
 )
 
 # %% mystnb={"image": {"alt": "The paper's accuracies of Table 6 over the parameters and over the computation of the full-size networks, on logarithmic axes."}, "figure": {"name": "fig-full-cost", "caption": "The paper's accuracies against what its full-size networks cost."}}
-comparison.published_cost(full)
+over_costs(comparison.published_over_costs(full), comparison.OWN, PAPER)
 
 # %%
 Markdown(comparison.full_verdict(full))

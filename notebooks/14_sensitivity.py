@@ -34,7 +34,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import figures, tables
+from gcaf_lib.display import charts, rows, tables
 from gcaf_lib.findings import ablation, sensitivity
 from gcaf_lib.paper import published as paper
 
@@ -53,7 +53,7 @@ chapter.strip(ablation.runs(main, records, strict))
 # %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the measured accuracy against the value, with its interval, the paper's figures as open diamonds, and the interval of the default setting as a pale band across all panels."}, "figure": {"name": "fig-table-8", "caption": "Table 8 as a picture: test accuracy against the value of one setting. A value without a run has no dot; the paper gives no figures for the focal α."}}
 metrics, made = ("accuracy", "macro_f1", "ece"), (profile, chapter.settings.data.protocol)
 frame = ablation.measure("table-8", records, chapter.dataset, default, metrics, made)
-figures.sensitivity(*sensitivity.panels(frame, published=not chapter.phantoms))
+charts.sensitivity(*sensitivity.panels(frame, published=not chapter.phantoms))
 
 # %% [markdown]
 # ## The table
@@ -99,7 +99,7 @@ Markdown("\n\n".join([says, sensitivity.moved(frame), sensitivity.chosen(frame, 
 
 # %% mystnb={"image": {"alt": "One row a value of a setting with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the default with its interval and a line at zero."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 with patients apart: accuracy over all five folds (left), and accuracy minus that of the default on the same images (right)."}}
 honest = ablation.apart(chapter, "table-8", strict, metrics)
-ablation.dots(honest, published=False)
+rows.dots(honest, published=False)
 
 # %%
 tables.show(

@@ -34,7 +34,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import decisions, figures, tables
+from gcaf_lib.display import curves, decisions, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import confidence, worth
 from gcaf_lib.findings import calibration as findings
@@ -98,7 +98,7 @@ all_labels, all_probs, _ = findings.predictions(runs)
 bins = {}
 for k, name in enumerate(classes):
     bins[CLASS_NAMES[name]] = confidence.one_vs_rest(all_labels, all_probs, k, 10, equal_mass=False)
-figures.reliability(bins)
+curves.reliability(bins)
 
 # %% [markdown]
 # ## The temperature

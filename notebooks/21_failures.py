@@ -32,7 +32,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import error_rates, figures, tables
+from gcaf_lib.display import error_rates, pictures, tables
 from gcaf_lib.evaluation import dataset_audit, folds, tumours, worth
 from gcaf_lib.findings import failures
 
@@ -130,7 +130,7 @@ error_rates.error_rates(failures.by_view(tumour), "mirror symmetry of the pictur
 
 # %% mystnb={"image": {"alt": "Up to eight misclassified test images with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-surest-mistakes", "caption": "The wrong answers with the highest confidence over all runs used here, surest first, at most eight, with the probability of each class."}}
 wrong = failures.surest(cases)
-figures.predictions(wrong.head(8), dataset.root, classes)
+pictures.predictions(wrong.head(8), dataset.root, classes)
 
 # %%
 bad = dataset_audit.mislabelled(facts)
@@ -148,7 +148,7 @@ Markdown(failures.surest_said(wrong, bad))
 # counts a model that sees the truth as wrong there.
 
 # %% mystnb={"image": {"alt": "The mislabelled files with bars of the four class probabilities as the model gave them, or a note that there are none."}, "figure": {"name": "fig-mislabelled", "caption": "Files whose folder contradicts the archive, with the probabilities of the runs in whose test part they stand (the first of several)."}}
-figures.predictions(cases[cases["file"].isin(bad["file"])].drop_duplicates("file"), dataset.root, classes)
+pictures.predictions(cases[cases["file"].isin(bad["file"])].drop_duplicates("file"), dataset.root, classes)
 
 # %%
 tables.show(

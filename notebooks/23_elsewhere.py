@@ -4,7 +4,6 @@
 #     provenance: []
 #     toc_visible: true
 #   jupytext:
-#     formats: ipynb,py:percent
 #     notebook_metadata_filter: accelerator,colab,kernelspec
 #     text_representation:
 #       extension: .py
@@ -100,7 +99,7 @@ tables.show(
 #
 # Who uses a model sees the probability of its answer, not the truth. If it is lower where the model is wrong, it is a warning.
 
-# %% mystnb={"image": {"alt": "Mean probability of the answer against recall; outside sets, filled, and home, open. Points below the diagonal: surer than right."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How sure the model is and how often it is right, a point a class and set. Below the line it claims more than it holds."}}
+# %% mystnb={"image": {"alt": "A row for each class, at home and in each outside set: a dot for recall with its interval, a diamond for the mean probability of the answer."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How often the model is right (dot, bar: 95 % interval) and how sure it is (diamond). A diamond right of the bar: it claims more than it holds."}}
 own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
 outside.sureness(own)
 

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,35 @@ def test_each_wing_says_what_may_live_there(wing):
     about = ast.get_docstring(ast.parse((PACKAGE / wing / "__init__.py").read_text(encoding="utf-8")))
     assert about and 20 < len(about) < 400
     assert list((PACKAGE / wing).glob("*.py")) != [PACKAGE / wing / "__init__.py"]
+
+
+# --- chapters ---
+
+CHAPTERS = sorted((PACKAGE.parent / "notebooks").glob("[0-9][0-9]_*.py"))
+LINES, CELL = 240, 15
+
+
+def wordy(cell: str) -> bool:
+    """Whether a cell chooses between sentences: a condition inside what it gives to `Markdown` or `print`."""
+    calls = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Call)]
+    said = [c for c in calls if isinstance(c.func, ast.Name) and c.func.id in ("Markdown", "print")]
+    return any(isinstance(node, ast.IfExp) for call in said for node in ast.walk(call))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_asks_and_shows(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LINES
+    cells = [c.split("\n", 1) for c in re.split(r"(?m)^# %%", text)[1:]]
+    code = [(head, body) for head, body in cells if "[markdown]" not in head]
+    for head, body in code:
+        assert sum(bool(line.strip()) for line in body.splitlines()) <= CELL, body
+        assert "hide-input" not in head or "open_chapter(" in body, (
+            f"hidden, and does not open the chapter:\n{body}"
+        )
+        assert not wordy(body), f"chooses between sentences:\n{body}"
+
+
+def test_a_cell_that_chooses_is_seen():
+    assert wordy('Markdown(f"it is {x}" + ("" if x else "."))') and wordy("print(f\"{'a' if x else 'b'}\")")
+    assert not wordy("shown = None if x else 1\nMarkdown(findings.said(shown))")

@@ -233,6 +233,15 @@ def test_axe_finds_no_serious_violation(page, address, visits, theme):
     assert not any(problems.values()), found(problems)
 
 
+def test_the_finding_stands_in_one_screen(page, address, visits):
+    page.resize(*DESK)
+    page.open(address)
+    low = page.run("""Math.max(...[...document.querySelectorAll('.gcaf-doors .sd-card')]
+      .map(e => e.getBoundingClientRect().bottom))""")
+    assert low <= DESK[1], "claim, finding, meaning and the three doors, without scrolling"
+    assert page.run("document.querySelectorAll('.gcaf-doors .sd-card').length") == 3
+
+
 def test_it_works_from_a_folder(page):
     page.resize(*DESK)
     for name in PAGES:

@@ -86,6 +86,8 @@ def test_the_command_and_its_fix(table, tmp_path, capsys):
     assert told["test"][-1]["patient"] == 0 and sum(told["sizes"].values()) == len(frame)
     assert cli.main(["leaks", str(path), str(path), str(path)]) == 2
     assert "one CSV, or a training and a test folder" in capsys.readouterr().err
+    assert cli.main(["leaks", str(tmp_path)]) == 2
+    assert "is a folder: give the training folder and the test folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -133,11 +135,13 @@ def test_folders_are_recognised_by_content(real_data, table, tmp_path):
             else:  # another size, another code
                 cv2.imwrite(str(target), cv2.resize(image, (150, 150), interpolation=cv2.INTER_AREA))
     rng = np.random.default_rng(0)
-    cv2.imwrite(str(tmp_path / "test" / "noise.png"), rng.integers(0, 255, (200, 200), np.uint8))
+    noise = rng.integers(0, 255, (200, 200), np.uint8)
+    for side in ("train", "test"):  # of no dataset, but the very same on both sides
+        cv2.imwrite(str(tmp_path / side / "noise.png"), noise)
     found = leaks.scan(tmp_path / "train", tmp_path / "test", progress=False)
     counts = leaks.count(found).iloc[-1]
-    assert counts[["images", "bytes", "copy", "patient"]].tolist() == [4, 1, 2, 3]
-    assert [name.rsplit("/", 1)[-1] for name in leaks.unknown(found)] == ["noise.png"]
+    assert counts[["images", "bytes", "copy", "patient"]].tolist() == [4, 2, 3, 4]
+    assert [name.rsplit("/", 1)[-1] for name in leaks.unknown(found)] == ["noise.png"] * 2
     with pytest.raises(DataError, match="holds no images"):
         (tmp_path / "empty").mkdir()
         leaks.scan(tmp_path / "train", tmp_path / "empty")

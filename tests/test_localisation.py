@@ -103,27 +103,13 @@ def test_baselines():
     turned = loc.edge_maps(images.transpose(0, 2, 1, 3))  # edges of either direction count
     assert np.allclose(turned, edges.transpose(0, 2, 1), atol=1e-5)
     assert loc.edge_maps(images[..., 0]).shape == (1, 40, 40) and not loc.edge_maps(np.zeros((1, 9, 9))).any()
-    both = loc.compare({"centre": centre, "random": noise[:2]}, np.repeat(square(32), 2, axis=0))
-    assert len(both) == 4 and set(both["map"]) == {"centre", "random"}
 
 
-def test_consistency_across_seeds():
-    rng = np.random.default_rng(0)
-    base = rng.random((6, 7, 7))
-    labels = np.array([0, 0, 0, 1, 1, 1])
-    other = np.where(labels[:, None, None] == 0, 2 * base + 1, 1 - base)  # the same, and the opposite
-    table = loc.consistency([base, other], labels, ("x", "y")).set_index("class")
-    assert table.loc["x", "correlation"] == pytest.approx(1) and table.loc[
-        "y", "correlation"
-    ] == pytest.approx(-1)
-    assert table.loc["all", "n"] == 6 and table.loc["all", "correlation"] == pytest.approx(0)
-    assert np.allclose(loc.correlation(base, other)[0], np.corrcoef(base[0].ravel(), other[0].ravel())[0, 1])
-    blank = base.copy()
-    blank[0] = 0
-    table = loc.consistency([base, blank, base], labels).set_index("class")
-    assert table.loc["0", "n"] == 3 and table.loc["0", "correlation"] == pytest.approx(1)
-    assert loc.consistency([base, blank], labels).set_index("class").loc["0", "n"] == 2
-    with pytest.raises(ValueError, match="at least two"):
-        loc.consistency([base], labels)
+def test_correlation_of_maps_image_by_image():
+    base = np.random.default_rng(0).random((6, 7, 7))
+    other = np.concatenate([2 * base[:3] + 1, 1 - base[3:]])  # the same, and the opposite
+    assert loc.correlation(base, other) == pytest.approx([1, 1, 1, -1, -1, -1])
+    blank = np.where(np.arange(6)[:, None, None] == 0, 0, base)
+    assert np.isnan(loc.correlation(base, blank)[0]) and loc.correlation(base, blank)[1:] == pytest.approx(1)
     with pytest.raises(ValueError, match="correlated"):
         loc.correlation(base, base[:2])

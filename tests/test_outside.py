@@ -1,6 +1,7 @@
 """`gcaf external`: folders and lists as people have them, copies found and left out, recall with intervals over cases."""
 
 import json
+import os
 
 import cv2
 import numpy as np
@@ -133,7 +134,14 @@ def test_one_testing_image_renamed_and_compressed_again_is_found(real_data, tmp_
     assert [one["path"] for one in told["copies"]] == [str(hidden)]
     assert (pd.read_csv(tmp_path / "out.csv")["copy_of"].notna().sum()) == 1
     hidden.unlink()
-    assert cli.main(["external", str(tmp_path / "set")]) == 0
+    odd = (tmp_path / "set" / "meningioma" / "0.jpg").rename(tmp_path / "set" / "meningioma" / "a\nb.jpg")
+    assert cli.main(["external", str(tmp_path / "set"), "--csv", str(tmp_path / "out.csv")]) == 0
+    text = (tmp_path / "out.csv").read_text(encoding="utf-8")
+    assert text.count("\n") == 6 and r"a\nb.jpg" in text
+    capsys.readouterr()
+    odd.rename(odd.with_name(os.fsdecode(b"caf\xe9.jpg")))
+    assert cli.main(["external", str(tmp_path / "set")]) == 2
+    assert r"caf\udce9.jpg' is a file whose name is not UTF-8: rename it" in capsys.readouterr().err
 
 
 def test_intervals_are_over_cases():

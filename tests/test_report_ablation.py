@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib.data import splits
-from gcaf_lib.display import figures
+from gcaf_lib.display import charts, names, rows
 from gcaf_lib.evaluation import intervals, worth
 from gcaf_lib.findings import ablation, comparison, fusion, scorecard, sensitivity
 from gcaf_lib.paper import published as paper
@@ -139,7 +139,7 @@ def test_every_published_figure_stands_in_its_row(name, place):
     }
     assert placed == {(f.row, f.metric): f.fraction for f in paper.find(place)}
     text = ablation.table(frame)
-    assert text.iloc[0, 2] == f"{ablation.ABSENT} [{paper.find(place)[0].value:.2f}]"
+    assert text.iloc[0, 2] == f"{names.ABSENT} [{paper.find(place)[0].value:.2f}]"
     assert (text["n"] == "none").all() and (text["95 % interval"] == "–").all()
     assert not text.astype(str).apply(lambda c: c.str.contains("nan")).any(axis=None)
 
@@ -154,7 +154,7 @@ def test_proposed_rows_and_the_papers_gaps():
     for row, value in theirs.items():
         assert 100 * of(frame, row)["published_difference"] == pytest.approx(value - theirs.max())
     table = ablation.gaps(frame)
-    assert len(table) == 6 and (table["Measured"] == ablation.ABSENT).all()
+    assert len(table) == 6 and (table["Measured"] == names.ABSENT).all()
 
 
 def test_a_number_has_its_sign():
@@ -167,7 +167,7 @@ def test_a_number_has_its_sign():
      (0, 2, "2 of 5 folds")],
 )  # fmt: skip
 def test_how_often_a_row_was_trained(n, folds, words):
-    assert ablation.runs_text(pd.Series({"n": n, "folds": folds})) == words
+    assert names.runs_text(pd.Series({"n": n, "folds": folds})) == words
 
 
 class Fold(Run):
@@ -200,7 +200,7 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     found = {"Feature Concatenation": folds_of(40) + folds_of(40, seed=1), "gcaf-split": folds_of(20) + folds_of(20, 1, 3),
              "gcaf-token": folds_of(1, count=2)}  # fmt: skip
     frame = ablation.measure("table-4", found, None, main, ("accuracy",), ("cpu", "patients"))
-    assert [ablation.runs_text(of(frame, row)) for row in (*found, "gcaf-sigmoid")] == [
+    assert [names.runs_text(of(frame, row)) for row in (*found, "gcaf-sigmoid")] == [
         "2 seeds of 5 folds", "one seed of 5 folds", "2 of 5 folds", "none"
     ]  # fmt: skip
     # all folds together test every image once, as one run without folds would
@@ -325,14 +325,14 @@ def test_sentences_on_the_settings():
 def test_the_figure_with_whatever_there_is(found, published):
     frame = ablation.measure("table-4", found, None, runs(6), ("accuracy", "ece"))
     for metric in ("accuracy", "ece"):
-        svg = ablation.dots(frame, metric, published=published).svg()
+        svg = rows.dots(frame, metric, published=published).svg()
         assert "prefers-color-scheme" in svg and "<text" not in svg
 
 
 def test_sensitivity_with_a_band_and_missing_values():
     frame = pd.DataFrame({"parameter": ["a", "a"], "value": [1, 2], "measured": [0.9, np.nan]})
-    assert "<svg" in figures.sensitivity(frame, (0.89, 0.93)).svg()
-    assert "<svg" in figures.sensitivity(frame.assign(measured=np.nan, low=np.nan, high=np.nan)).svg()
+    assert "<svg" in charts.sensitivity(frame, (0.89, 0.93)).svg()
+    assert "<svg" in charts.sensitivity(frame.assign(measured=np.nan, low=np.nan, high=np.nan)).svg()
 
 
 @pytest.fixture(scope="module")

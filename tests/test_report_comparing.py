@@ -262,7 +262,7 @@ def test_full_networks_have_their_published_costs():
 
 
 def test_amounts_are_three_digits():
-    from gcaf_lib.findings.comparison import amount
+    from gcaf_lib.display.cost_chart import amount
 
     assert [amount(v) for v in (999, 1500, 999_600, 2.5e7, 3.856e9, 3.9e10)] == [
         "999", "1.5 k", "1 M", "25 M", "3.86 G", "39 G",

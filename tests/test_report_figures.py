@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gcaf_lib.display import figures, style
+from gcaf_lib.display import charts, curves, diagrams, pictures, split_ladder, style
 from gcaf_lib.evaluation import calibration, metrics
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
@@ -58,31 +58,31 @@ def every_figure(predicted):
     )  # fmt: skip
     counts = pd.DataFrame({"training": [8, 9], "test": [1, 2]}, index=["glioma", "notumor"])
     return {
-        "class_counts": lambda: figures.class_counts(counts),
-        "convergence": lambda: figures.convergence([history(0), history(1)]),
-        "convergence, one seed": lambda: figures.convergence([history(0)], stage=1),
-        "confusion": lambda: figures.confusion(metrics.confusion(labels, probs)),
-        "report": lambda: figures.classification_report(
+        "class_counts": lambda: charts.class_counts(counts),
+        "convergence": lambda: curves.convergence([history(0), history(1)]),
+        "convergence, one seed": lambda: curves.convergence([history(0)], stage=1),
+        "confusion": lambda: charts.confusion(metrics.confusion(labels, probs)),
+        "report": lambda: charts.classification_report(
             metrics.report(labels, probs), {("glioma", "recall"): 0.9}
         ),
-        "roc": lambda: figures.roc_curves(metrics.roc(labels, probs)),
-        "pr": lambda: figures.pr_curves(metrics.precision_recall(labels, probs)),
-        "reliability": lambda: figures.reliability(calibration.reliability(labels, probs), {"": 0.04}),
-        "sensitivity": lambda: figures.sensitivity(sensitivity),
-        "ladder": lambda: figures.by_split(ladder_frame(), 0.9573),
-        "loss curves": lambda: figures.loss_curves(p, {"one": -np.log(p)}, {"one": 0.9}),
-        "loss minimisers": lambda: figures.loss_minimisers({"one": [1, 0, 0, 0]}, [0.97, 0.01, 0.01, 0.01]),
-        "samples": lambda: figures.sample_grid([image, image[:20], image], [0, 0, 3]),
-        "preprocessing": lambda: figures.preprocessing_steps({"a": image, "b": image[..., 0]}),
-        "intensities": lambda: figures.intensities(image[..., 0], image[..., 1]),
-        "augmentation": lambda: figures.augmentation_grid(image, [image] * 7),
-        "mixup": lambda: figures.mixup_grid(image, image[::-1], [0, 0.3, 1], ("glioma", "pituitary")),
-        "predictions": lambda: figures.predictions_grid([image] * 5, probs[:5], (labels[:5] + 1) % 4),
-        "gradcam": lambda: figures.gradcam_grid(
+        "roc": lambda: curves.roc_curves(metrics.roc(labels, probs)),
+        "pr": lambda: curves.pr_curves(metrics.precision_recall(labels, probs)),
+        "reliability": lambda: curves.reliability(calibration.reliability(labels, probs), {"": 0.04}),
+        "sensitivity": lambda: charts.sensitivity(sensitivity),
+        "ladder": lambda: split_ladder.by_split(ladder_frame(), 0.9573),
+        "loss curves": lambda: curves.loss_curves(p, {"one": -np.log(p)}, {"one": 0.9}),
+        "loss minimisers": lambda: curves.loss_minimisers({"one": [1, 0, 0, 0]}, [0.97, 0.01, 0.01, 0.01]),
+        "samples": lambda: pictures.sample_grid([image, image[:20], image], [0, 0, 3]),
+        "preprocessing": lambda: pictures.preprocessing_steps({"a": image, "b": image[..., 0]}),
+        "intensities": lambda: pictures.intensities(image[..., 0], image[..., 1]),
+        "augmentation": lambda: pictures.augmentation_grid(image, [image] * 7),
+        "mixup": lambda: pictures.mixup_grid(image, image[::-1], [0, 0.3, 1], ("glioma", "pituitary")),
+        "predictions": lambda: pictures.predictions_grid([image] * 5, probs[:5], (labels[:5] + 1) % 4),
+        "gradcam": lambda: pictures.gradcam_grid(
             [image] * 2, [np.eye(4)] * 2, ["a", "b"], [np.array([[0.2, 0.2], [0.8, 0.2], [0.5, 0.9]]), None]
         ),
-        "architecture": figures.architecture,
-        "fusion module": figures.fusion_module,
+        "architecture": diagrams.architecture,
+        "fusion module": diagrams.fusion_module,
     }
 
 
@@ -106,9 +106,9 @@ def test_every_figure_is_themed_repeatable_and_unknown_to_pyplot(predicted):
 
 
 def test_settings_of_a_notebook_do_not_change_a_figure():
-    plain = figures.architecture().svg()
+    plain = diagrams.architecture().svg()
     with plt.rc_context({"font.size": 30, "axes.facecolor": "red"}):
-        assert figures.architecture().svg() == plain
+        assert diagrams.architecture().svg() == plain
 
 
 def _linear(colour: str) -> np.ndarray:
@@ -155,15 +155,15 @@ def test_class_colours_can_be_told_apart(kind):
 
 def test_what_cannot_be_drawn_says_why():
     with pytest.raises(ValueError, match="no histories"):
-        figures.convergence([])
+        curves.convergence([])
     with pytest.raises(ValueError, match="stage 3"):
-        figures.convergence([history(0)], stage=3)
+        curves.convergence([history(0)], stage=3)
 
 
 def test_a_drawing_shows_itself_with_its_size(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda *a, **k: shown.append((a, k)))
-    figures.architecture()._ipython_display_()
+    diagrams.architecture()._ipython_display_()
     ((bundle,), options) = shown[0]
     assert bundle["image/svg+xml"].startswith("<svg")
     assert options["metadata"]["image/svg+xml"] == {"width": 700, "height": 420}
@@ -173,7 +173,7 @@ def test_a_drawing_shows_itself_with_its_size(monkeypatch):
 def test_an_outline_lies_on_its_tumour_at_any_size(shape):
     height, width = shape
     square = np.array([[0.25, 0.5], [0.75, 0.5], [0.75, 1.0], [0.25, 1.0]])
-    fig = figures.gradcam_grid([np.zeros(shape, np.uint8)], [np.eye(4)], ["a"], [square])
+    fig = pictures.gradcam_grid([np.zeros(shape, np.uint8)], [np.eye(4)], ["a"], [square])
     for k in (0, 2):
         shown = fig.axes[k].images[0].get_array().shape
         drawn = (fig.axes[k].lines[0].get_xydata()[:4] + 0.5) / (shown[1], shown[0])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib import settings
-from gcaf_lib.display import averages, overlays
+from gcaf_lib.display import curves, overlays
 from gcaf_lib.evaluation import calibration
 from gcaf_lib.findings import overlap, performance, training
 from gcaf_lib.paper import published as paper
@@ -73,7 +73,7 @@ def test_tables_of_training(record):
     assert training.unfrozen_layers(record)["layer"].tolist() == ["x", "y"]
     assert (training.raw_history(record)["val_accuracy"] == 0.9).all()
     assert training.stage0([record]).empty
-    assert len(averages.ema_curves([record.history]).axes) == 2
+    assert len(curves.ema_curves([record.history]).axes) == 2
 
 
 def test_stage_0_of_several_seeds_is_one_row_a_backbone(record):

@@ -12,8 +12,8 @@ from gcaf_lib import settings as _settings
 from gcaf_lib.book import checklist, first_screen, modelcard, provenance, speed, tool_pages
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import tables
+from gcaf_lib.display.names import ABSENT, metric_name, runs_text
 from gcaf_lib.findings import ablation, scorecard
-from gcaf_lib.findings.performance import metric_name
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import registry, verdicts
@@ -172,7 +172,7 @@ def _word(verdict: str) -> str:
 
 def _level(row: pd.Series) -> tuple[str, str]:
     if not row.n:
-        return _show(row.metric, row.published), ablation.ABSENT
+        return _show(row.metric, row.published), ABSENT
     spread = f" ± {_show(row.metric, row.sd, unit=False)}" if np.isfinite(row.sd) else ""
     ends = " to ".join(_show(row.metric, v, unit=False) for v in (row.low, row.high))
     value = f"{_show(row.metric, row.measured, unit=False)}{spread} ({ends}; {_repeats(row)})"
@@ -184,12 +184,12 @@ def _gap(row: pd.Series) -> tuple[str, str]:
     scale, decimals = (100, 2) if _percent(row.metric) else (1, 4)
     values = [row.published_difference, row.difference, row.difference_low, row.difference_high]
     theirs, value, low, high = (ablation.signed(scale * v, decimals) for v in values)
-    return theirs, f"{value} ({low} to {high}; {_repeats(row)})" if row.pairs else ablation.ABSENT
+    return theirs, f"{value} ({low} to {high}; {_repeats(row)})" if row.pairs else ABSENT
 
 
 def _repeats(row: Any) -> str:
     """How often the training behind a row was repeated: with patients apart a seed is all the folds."""
-    text = ablation.runs_text(row)
+    text = runs_text(row)
     return f"n = {text}" if text.isdigit() else text
 
 

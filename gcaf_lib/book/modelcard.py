@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.display import tables
-from gcaf_lib.findings import ablation
-from gcaf_lib.findings.performance import metric_name
+from gcaf_lib.display import names, tables
+from gcaf_lib.display.names import metric_name
 
 METRICS = (
     ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("§5.4", "recall_glioma"),
@@ -40,7 +39,7 @@ def performance(frame: pd.DataFrame) -> pd.DataFrame:
         cells = {}
         for protocol, words in PROTOCOLS.items():
             found = part[part["protocol"] == protocol]
-            cells[words] = _cell(found.iloc[0]) if len(found) else ablation.ABSENT
+            cells[words] = _cell(found.iloc[0]) if len(found) else names.ABSENT
         rows.append({"Metric": metric_name(metric), **cells})
     return pd.DataFrame(rows)
 
@@ -48,7 +47,7 @@ def performance(frame: pd.DataFrame) -> pd.DataFrame:
 def _cell(row: pd.Series) -> str:
     """The scorecard's numbers, in fractions."""
     spread = f" ± {row.sd:.4f}" if np.isfinite(row.sd) else ""
-    runs = ablation.runs_text(row)
+    runs = names.runs_text(row)
     return f"{row.measured:.4f}{spread} ({row.low:.4f} to {row.high:.4f}; {f'n = {runs}' if runs.isdigit() else runs})"
 
 

@@ -100,15 +100,25 @@ def _look(path: str | Path) -> tuple[str, np.ndarray]:
     return hashlib.sha256(read_bytes(path)).hexdigest(), twins.looks(grey(path))
 
 
+def demand_text(path: object) -> None:
+    """Raise `DataError` for a name that is no UTF-8: no table can hold it."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"{str(path)!a} is a file whose name is not UTF-8: rename it") from error
+
+
 def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: bool = True) -> pd.DataFrame:
     """The published file behind each image file: `COLUMNS`, in the order of `paths`.
 
     how: "bytes" (the very file), "copy" (similarity at `threshold` or above), or "" (not of this dataset: file is "").
     similarity: correlation with the nearest published file, 1 for the same bytes; turn: of `twins.TURNS`, what turns
     the image into that file. A copy's file is the most alike one; among copies of a picture any of them may be.
-    Raises `DataError` that names a file that is no image.
+    Raises `DataError` that names a file that is no image, or has no name in UTF-8.
     """
     paths = list(paths)
+    for path in paths:
+        demand_text(path)
     frame, known = table()
     files = frame.drop_duplicates("sha256")
     by_bytes = pd.Series(files["file"].to_numpy(), files["sha256"])

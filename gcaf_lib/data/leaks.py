@@ -46,6 +46,9 @@ def read(path: str | Path) -> pd.DataFrame:
     test, in any usual spelling. Files that are not of the dataset keep their row, without a class.
     Raises `DataError` that names the line and what is wrong with it.
     """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: give the training folder and the test folder, or a CSV")
     text = read_text(path, LARGEST, DataError, "give a CSV of file names and parts, in UTF-8")
     try:
         return parse(text)

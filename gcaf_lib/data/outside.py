@@ -90,6 +90,7 @@ def _folder(place: Path) -> pd.DataFrame:
             path = Path(folder, name)
             if name.startswith(".") or _CLUTTER.fullmatch(name):
                 continue
+            known.demand_text(path)
             if not is_image(path):
                 aside.append(str(path))
             elif label is None:

@@ -21,6 +21,7 @@ from gcaf_lib.display.style import (
     SURFACE,
     Drawing,
     drawing,
+    percent_label,
     quiet,
     styled,
 )
@@ -159,3 +160,77 @@ def _curves(ax, curves: Mapping[str, Any], word: str) -> None:
             label=f"{CLASS_NAMES.get(name, name)} ({word} {curve.area:.4f})",
             drawstyle="default" if mean or word == "AUC" else "steps-post",
         )
+
+
+@styled
+def convergence(histories: Sequence[pd.DataFrame], stage: int | None = None) -> Drawing:
+    """Accuracy and loss by epoch, training and validation (Figures 8 and 9).
+
+    `histories`: one frame a seed with stage, epoch, accuracy, val_accuracy, loss, val_loss. The line
+    is the mean over seeds, the band one standard deviation; `stage` keeps one stage only.
+    """
+    if not len(histories):
+        raise ValueError("convergence: no histories; train a run first")
+    frame = pd.concat(histories, keys=range(len(histories)), names=["seed", None]).reset_index("seed")
+    if stage is not None:
+        frame = frame[frame["stage"] == stage]
+    if frame.empty:
+        raise ValueError(f"convergence: no epochs of stage {stage}")
+    fig = drawing(height=2.9)
+    for ax, (name, label) in zip(fig.subplots(1, 2), (("accuracy", "Accuracy"), ("loss", "Loss"))):
+        for column, colour, dash, word in (
+            (name, OURS, "-", "training"),
+            (f"val_{name}", ACCENT, "--", "validation"),
+        ):
+            by = frame.groupby("epoch")[column].agg(["mean", "std"]).sort_index()
+            ax.plot(by.index, by["mean"], dash, color=colour, label=word, marker="o" if len(by) < 25 else "")
+            spread = by["std"].fillna(0)
+            ax.fill_between(
+                by.index, by["mean"] - spread, by["mean"] + spread, color=colour, alpha=0.18, lw=0
+            )
+        if stage is None:
+            last = frame[frame["stage"] == frame["stage"].min()]["epoch"].max()
+            if last < frame["epoch"].max():
+                ax.axvline(last + 0.5, color=MUTED, lw=0.9, ls=":")
+                ax.annotate("stage 2", (last + 0.5, 1), (4, -2), xycoords=("data", "axes fraction"),
+                            textcoords="offset points", va="top", fontsize=7.5, color=MUTED)  # fmt: skip
+        ax.set_title(label)
+        ax.set_xlabel("epoch")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        quiet(ax, "y")
+        if name == "accuracy":
+            ax.legend(loc="lower right")
+    return fig
+
+
+@styled
+def ema_curves(histories: Sequence[pd.DataFrame]) -> Drawing:
+    """Validation accuracy by epoch with raw and with averaged weights, one panel a stage.
+
+    `histories`: one frame a seed with stage, epoch, val_accuracy_raw and val_accuracy. Lines are means over
+    the seeds, bands one standard deviation. Raises `ValueError` where there is no history.
+    """
+    if not len(histories):
+        raise ValueError("ema_curves: no histories; train a run first")
+    frame = pd.concat(histories)
+    stages = sorted(frame["stage"].unique())
+    fig = drawing(height=2.8)
+    for ax, stage in zip(fig.subplots(1, len(stages), sharey=True, squeeze=False)[0], stages):
+        by = frame[frame["stage"] == stage].groupby("epoch")
+        for column, colour, dash, word in (
+            ("val_accuracy_raw", OURS, "-", "raw weights"),
+            ("val_accuracy", ACCENT, "--", "averaged weights"),
+        ):
+            mean, spread = by[column].mean(), by[column].std().fillna(0)
+            ax.plot(mean.index, mean, dash, color=colour, label=word, marker="o" if len(mean) < 25 else "")
+            ax.fill_between(mean.index, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
+        ax.set_title(f"Stage {int(stage)}")
+        ax.set_xlabel("epoch")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.set_major_formatter(percent_label)
+        quiet(ax, "y")
+        if stage == stages[-1]:
+            ax.legend(loc="lower right")
+        if stage == stages[0]:
+            ax.set_ylabel("validation accuracy")
+    return fig

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
+from gcaf_lib.data import splits
+from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import control, tumours
 
 _BACKBONE_NAMES = {"efficientnetv2-s": "EfficientNetV2-S", "convnext-tiny": "ConvNeXt-Tiny"}
@@ -52,3 +56,50 @@ def control_name(map: str, method: str, place: str) -> str:
     if map in (control.WHOLE, tumours.RANDOM):
         return METHODS[method] + (" map" if map == tumours.RANDOM else ", whole model")
     return f"{map_name(map)}, {METHODS[method]} {place} the norm"
+
+
+_NAMES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "kappa": "Cohen's κ",
+    "mcc": "Matthews correlation",
+    "ece": "ECE",
+    "brier": "Brier score",
+    "nll": "Negative log-likelihood",
+}
+
+_KINDS = {
+    "auc": "ROC-AUC",
+    "ap": "average precision",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+}
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name for people: `auc_glioma` is "ROC-AUC, glioma"."""
+    if metric in _NAMES:
+        return _NAMES[metric]
+    first, _, rest = metric.partition("_")
+    if first in ("macro", "micro"):
+        return f"{first.capitalize()} {_KINDS.get(rest, rest)}"
+    kind = _KINDS.get(first, first)
+    return f"{kind[0].upper()}{kind[1:]}, {CLASS_NAMES.get(rest, rest).lower()}"
+
+
+ABSENT = "not trained yet"
+
+SHARES = ("accuracy",)  # shown in percent, their differences in points
+
+
+def runs_text(line: pd.Series) -> str:
+    """How often a row was trained: `3`, `one run`, `one seed of 5 folds`, `2 seeds of 5 folds`, `2 of 5 folds`, `none`."""
+    n, done = int(line["n"]), int(line["folds"])
+    if done:
+        if not n:
+            return f"{done} of {splits.FOLDS} folds"
+        return f"{'one seed' if n == 1 else f'{n} seeds'} of {done} folds"
+    return "none" if not n else "one run" if n == 1 else str(n)

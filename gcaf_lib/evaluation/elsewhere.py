@@ -39,7 +39,7 @@ COPIES = (
 )
 RECALL = ("model", "profile", "split", "runs", "set", "plane", *scoring.RECALL, *CLASSES)
 NEIGHBOUR, HOME = "nearest neighbour", "home"
-SPLITS = {"paper": "random", "patients": "patients apart"}
+SPLITS = {"paper": "random split", "patients": "patients apart"}
 
 
 def read(name: str) -> pd.DataFrame:
@@ -115,7 +115,7 @@ def rows(told: pd.DataFrame, **model: object) -> pd.DataFrame:
 
     images: different ones; right: of these, mean over runs; the answers (columns `CLASSES`) are of all runs.
     """
-    parts = [("all", told)] + [(plane, part) for plane, part in told.groupby("plane") if plane]
+    parts = [("all", told), *((plane, told[told["plane"] == plane]) for plane in medical.PLANES)]
     several = told.loc[told["plane"] != ""].groupby("set")["plane"].nunique()
     out = []
     for plane, part in parts:
@@ -165,7 +165,7 @@ def write(name: str, made: pd.DataFrame) -> Path:
     if name == "recall" and path.is_file():
         stands = pd.read_csv(path, keep_default_na=False)
         made = pd.concat([stands[~stands["model"].isin(made["model"])], made], ignore_index=True)
-    write_text(path, made.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
+    write_text(path, made.round(5).to_csv(index=False, lineterminator="\n"))
     return path
 
 

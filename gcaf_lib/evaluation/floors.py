@@ -227,19 +227,6 @@ def _answers(
     return worth.Answers(test, truth, np.eye(len(own))[said], [str(name) for name in own])
 
 
-def over_draws(seen: Features, dataset: Dataset, floor: str = "1nn-mirror", draws: int = 20) -> np.ndarray:
-    """Accuracies (draws,) of a floor on that many draws of the `paper` protocol (seeds 0, 1, …).
-
-    How much of a single test part of 703 images is the luck of its draw; seed 0 is the committed one.
-    """
-    labels, out = dataset.frame["label"].to_numpy(int), []
-    for seed in tqdm(range(draws), "draws", disable=None):
-        part = splits.manifest("paper", dataset.frame, seed=seed)["part"].to_numpy()
-        train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
-        out.append(np.mean(predict(floor, seen, labels, train, test) == labels[test]))
-    return np.array(out)
-
-
 def table(
     dataset: Dataset, figshare_path: str | Path | None = None, protocols: tuple[str, ...] = splits.MANIFESTS
 ) -> pd.DataFrame:

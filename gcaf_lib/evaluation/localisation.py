@@ -7,7 +7,7 @@ brought to the masks' size first. Images without a tumour in their mask give NaN
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -187,36 +187,3 @@ def unlike(first, second, groups, labels=None) -> Interval:
     sums, counts = (((drawn @ table) * drawn).sum(1) for table in (alike, pairs))
     sample = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
     return clustered.interval(alike.sum() / pairs.sum(), sample)
-
-
-def consistency(runs: Sequence[np.ndarray], labels, classes: Sequence[str] | None = None) -> pd.DataFrame:
-    """Agreement of maps across seeds (the paper's claim, Section 5.9): mean pairwise Pearson per class.
-
-    runs: maps (n, h, w) of the same images from each seed; labels: (n,) int. Columns class, correlation
-    (mean over pairs of seeds and images), sd (over images, of their mean over pairs), n (images with a
-    defined correlation); the last row is `all`.
-    """
-    if len(runs) < 2:
-        raise ValueError(f"{len(runs)} run(s): agreement across seeds needs at least two")
-    labels = np.asarray(labels)
-    pairs = np.array([correlation(runs[i], runs[j]) for i in range(len(runs)) for j in range(i)])
-    known = ~np.isnan(pairs)
-    each = np.divide(
-        np.nansum(pairs, axis=0), known.sum(0), out=np.full(len(labels), np.nan), where=known.any(0)
-    )
-    lines = []
-    for c in [*np.unique(labels), None]:
-        here = each[(labels == c if c is not None else True) & ~np.isnan(each)]
-        name = "all" if c is None else classes[c] if classes is not None else str(c)
-        sd = here.std(ddof=1) if len(here) > 1 else np.nan
-        lines.append((name, here.mean() if len(here) else np.nan, sd, len(here)))
-    return pd.DataFrame(lines, columns=["class", "correlation", "sd", "n"])
-
-
-def compare(named: Mapping[str, np.ndarray], masks, tolerance: float = 0.067) -> pd.DataFrame:
-    """`scores` of several kinds of maps on the same masks, in one long frame with columns map and row."""
-    frames = [
-        scores(maps, masks, tolerance).rename_axis("row").reset_index().assign(map=name)
-        for name, maps in named.items()
-    ]
-    return pd.concat(frames, ignore_index=True)

@@ -11,25 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from gcaf_lib import settings
 from gcaf_lib.data import splits
-from gcaf_lib.display.style import (
-    INK,
-    MUTED,
-    OURS,
-    PAPER,
-    SURFACE,
-    Drawing,
-    drawing,
-    legend_below,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import names as naming
 from gcaf_lib.evaluation import folds, worth
-from gcaf_lib.findings import performance
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
@@ -41,9 +27,7 @@ COLUMNS = [
     "difference_sd", "difference_low", "difference_high", "pairs", "reference", "published_difference", "step",
     "verdict",
 ]  # fmt: skip
-ABSENT = "not trained yet"
 PROPOSED = "the proposed model"  # in the place of its difference to itself
-_SHARES = ("accuracy",)  # shown in percent, their differences in points
 _PLACES = {name: place for place, name in TABLES.items()}
 
 
@@ -191,28 +175,18 @@ def table(
     """
     lines = []
     for row, part in frame.groupby("row", sort=False):
-        line: dict[str, Any] = {first: (names or {}).get(row, row), "n": runs_text(part.iloc[0])}
+        line: dict[str, Any] = {first: (names or {}).get(row, row), "n": naming.runs_text(part.iloc[0])}
         for k, (_, r) in enumerate(part.iterrows()):
             scale, decimals, unit = _scale(r["metric"])
-            head = performance.metric_name(r["metric"]) + unit
+            head = naming.metric_name(r["metric"]) + unit
             printed = (
                 f" [{r['published'] * scale:.{r['decimals']:.0f}f}]" if r["decimals"] >= 0 and theirs else ""
             )
-            line[head] = (_mean_sd(r, scale, decimals) if r["n"] else "–" if k else ABSENT) + printed
+            line[head] = (_mean_sd(r, scale, decimals) if r["n"] else "–" if k else naming.ABSENT) + printed
             if not k:
                 line["95 % interval"] = _interval(r["low"], r["high"], scale, decimals)
         lines.append(line)
     return pd.DataFrame(lines)
-
-
-def runs_text(line: pd.Series) -> str:
-    """How often a row was trained: `3`, `one run`, `one seed of 5 folds`, `2 seeds of 5 folds`, `2 of 5 folds`, `none`."""
-    n, done = int(line["n"]), int(line["folds"])
-    if done:
-        if not n:
-            return f"{done} of {splits.FOLDS} folds"
-        return f"{'one seed' if n == 1 else f'{n} seeds'} of {done} folds"
-    return "none" if not n else "one run" if n == 1 else str(n)
 
 
 def difference_text(line: pd.Series) -> str:
@@ -242,9 +216,9 @@ def gaps(
                 "The paper" + (" (points)" if unit else ""): signed(theirs * scale, decimals)
                 if np.isfinite(theirs)
                 else "–",
-                "Measured": difference_text(r) if r["pairs"] else ABSENT,
+                "Measured": difference_text(r) if r["pairs"] else naming.ABSENT,
                 "sd over seeds": sd,
-                "n": runs_text(r),
+                "n": naming.runs_text(r),
                 "Verdict": r["verdict"],
             }
         )
@@ -274,7 +248,7 @@ def says(
         return f"No row but the proposed model's has been trained, so nothing is compared.{missing}"
     below, above, undecided = sides(run)
     count = f"{len(run)} of {len(part)} other rows {'is' if len(run) == 1 else 'are'} trained.{missing}"
-    unit = ", in points" if metric in _SHARES else ""
+    unit = ", in points" if metric in naming.SHARES else ""
     text = (
         f"{count} Below the proposed model, with an interval that leaves 0 out{unit}: {listed(below, names)}. "
         f"Above it: {listed(above, names)}. Not told from it: {_named(undecided, names)}."
@@ -326,7 +300,7 @@ def sides(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame
 
 
 def _scale(metric: str) -> tuple[int, int, str]:
-    return (100, 2, " (%)") if metric in _SHARES else (1, 4, "")
+    return (100, 2, " (%)") if metric in naming.SHARES else (1, 4, "")
 
 
 def _mean_sd(line: pd.Series, scale: int, decimals: int) -> str:
@@ -336,54 +310,3 @@ def _mean_sd(line: pd.Series, scale: int, decimals: int) -> str:
 
 def _interval(low: float, high: float, scale: int, decimals: int) -> str:
     return f"{low * scale:.{decimals}f} to {high * scale:.{decimals}f}" if np.isfinite(low) else "–"
-
-
-@styled
-def dots(
-    frame: pd.DataFrame,
-    metric: str = "accuracy",
-    names: Mapping[str, str] | None = None,
-    published: bool = True,
-) -> Drawing:
-    """Rows of `measure` down; left the metric, right its difference to the proposed model on the same images.
-
-    The paper's figures are open diamonds, ours dots with their intervals. Rows without a run say so.
-    """
-    part = frame[frame["metric"] == metric].reset_index(drop=True)
-    published = published and bool(part["published"].notna().any())
-    fig = drawing(height=1.15 + 0.36 * len(part))
-    left, right = fig.subplots(1, 2, sharey=True, width_ratios=[1.15, 1])
-    shift = 0.14 if published else 0
-    for ax, value, theirs in ((left, "mean", "published"), (right, "difference", "published_difference")):
-        head = "difference" if ax is right else ""
-        low, high = (f"{head}_{end}" if head else end for end in ("low", "high"))
-        scale = 100 if head and metric in _SHARES else 1
-        run = part[part[value].notna() & ~(part["reference"] & (ax is right))]
-        ax.hlines(run.index + shift, scale * run[low], scale * run[high], color=OURS, lw=3, alpha=0.35)
-        ax.plot(scale * run[value], run.index + shift, "o", color=OURS, ms=6)
-        if published:
-            other = part[~(part["reference"] & (ax is right))]
-            ax.plot(scale * other[theirs], other.index - shift, "D", mfc="none", mec=PAPER, mew=1.4, ms=5.5)
-        quiet(ax, "x")
-    left.set_ylim(len(part) - 0.4, -0.6)
-    left.set_yticks(range(len(part)), [(names or {}).get(row, row) for row in part["row"]])
-    right.axvline(0, color=MUTED, lw=1)
-    if not any(line.get_marker() != "None" and len(line.get_xdata()) for line in right.lines):
-        right.set_xlim(-1, 1)  # nothing to compare yet
-    for y, r in part.iterrows():
-        text = runs_text(r) if r["n"] else ABSENT
-        right.text(1.02, y, text, transform=right.get_yaxis_transform(), va="center", fontsize=7.5,
-                   color=INK if r["n"] else MUTED)  # fmt: skip
-        if r["reference"]:
-            right.text(0.0, y, " proposed ", va="center", ha="center", fontsize=7.5, color=MUTED,
-                       bbox={"boxstyle": "square,pad=0.1", "fc": SURFACE, "ec": "none"})  # fmt: skip
-    name = performance.metric_name(metric)
-    left.set_title(name)
-    right.set_title("Minus the proposed" + (", points" if metric in _SHARES else ""))
-    if metric in _SHARES:
-        left.xaxis.set_major_formatter(percent_label)
-    for ax in (left, right):
-        ax.xaxis.set_major_locator(MaxNLocator(5))
-    marks = [("o", OURS, OURS, "measured, 95 % interval")]
-    legend_below(fig, marks + ([("D", "none", PAPER, "the paper's figure")] if published else []))
-    return fig

@@ -7,17 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.lines import Line2D
 
-from gcaf_lib.display.style import (
-    OURS,
-    PAPER,
-    SURFACE,
-    Drawing,
-    drawing,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import names
+from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs as _costs
 from gcaf_lib.findings import ablation
 from gcaf_lib.model.backbones import STD
@@ -27,6 +19,7 @@ from gcaf_lib.training import experiments
 
 EXPERIMENT = "table-6"
 PLACE = next(place for place, name in ablation.TABLES.items() if name == EXPERIMENT)
+OWN = ablation.proposed(EXPERIMENT)[0]  # the row that is the proposed model
 
 
 def costs(profile: str, overrides: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -58,14 +51,6 @@ def training(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["row", "n", "seconds", "low", "high", "epochs", "devices"])
 
 
-def amount(value: float) -> str:
-    """A count with its prefix, three digits: `51.8 M`, `14.6 G`."""
-    for limit, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= 0.9995 * limit:
-            return f"{value / limit:.3g}{prefix}"
-    return f"{value:,.0f}"
-
-
 def costs_text(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
     """`costs` and `training` for readers."""
     known, lines = spent.set_index("row"), []
@@ -86,7 +71,7 @@ def costs_text(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
                 "On": k["devices"],
             }
         else:
-            line |= {"Training (s)": ablation.ABSENT, "n": 0, "On": "–"}
+            line |= {"Training (s)": names.ABSENT, "n": 0, "On": "–"}
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -105,83 +90,22 @@ def time_note(found: Mapping[str, Sequence[Any]]) -> str:
     return text
 
 
-_MARKS = ("s", "^", "v", "D", "P", "X")
+def measured_over_costs(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
+    """`costs` with the measured accuracy (percent; NaN: not run) and its interval; frame: `ablation.measure`."""
+    part = frame[(frame["metric"] == "accuracy") & (frame["n"] > 0)].set_index("row")
+    scores = 100 * part[["mean", "low", "high"]].rename(columns={"mean": "accuracy"})
+    return spent.join(scores, on="row")
 
 
-@styled
-def _scatter(
-    panels: Sequence[tuple[str, Mapping[str, float]]],
-    accuracy: Mapping[str, tuple[float, float, float]],
-    own: str,
-    colour: str,
-) -> Drawing:
-    """Accuracy (percent: value, low, high; NaN ends for none) of named methods over each panel's cost, log axis.
-
-    A mark a method; the one that is `own` is a filled circle.
-    """
-    others = [name for name in panels[0][1] if name != own]
-    marks = {own: "o"} | {name: _MARKS[k % len(_MARKS)] for k, name in enumerate(others)}
-    fig = drawing(height=3.6)
-    for ax, (title, cost) in zip(fig.subplots(1, 2, sharey=True), panels):
-        for name, (value, low, high) in accuracy.items():
-            if np.isfinite(low):
-                ax.vlines(cost[name], low, high, color=colour, lw=3, alpha=0.25)
-            face = colour if name == own else SURFACE
-            ax.plot(cost[name], value, marks[name], color=colour, mfc=face, mew=1.6, ms=8)
-        ax.set_xscale("log")
-        ax.margins(x=0.12)
-        ax.xaxis.set_major_formatter(lambda v, _: amount(v))
-        ax.xaxis.set_minor_formatter(lambda v, _: amount(v) if str(v)[0] in "25" else "")
-        ax.tick_params(axis="x", which="both", labelsize=7.5, length=3, pad=3)
-        ax.set_title(title)
-        quiet(ax, "y")
-    fig.axes[0].set_ylabel("accuracy (%)")
-    shown = [name for name in panels[0][1] if name in accuracy]
-    handles = [
-        Line2D(
-            [],
-            [],
-            marker=marks[n],
-            mfc=colour if n == own else SURFACE,
-            mec=colour,
-            mew=1.4,
-            ls="",
-            ms=6,
-            label=n,
-        )
-        for n in shown
-    ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=min(len(shown), 3))
-    return fig
-
-
-def _panels(frame: pd.DataFrame) -> list[tuple[str, dict[str, float]]]:
-    return [
-        ("Parameters", dict(zip(frame["row"], frame["parameters"]))),
-        ("FLOPs of one image", dict(zip(frame["row"], frame["flops"]))),
-    ]
-
-
-def _own() -> str:
-    return ablation.proposed(EXPERIMENT)[0]
-
-
-def accuracy_cost(frame: pd.DataFrame, spent: pd.DataFrame) -> Drawing:
-    """Measured accuracy (`ablation.measure`) over `costs`, with intervals; rows without a run are left out."""
-    part = frame[(frame["metric"] == "accuracy") & (frame["n"] > 0)]
-    accuracy = {r.row: (100 * r.mean, 100 * r.low, 100 * r.high) for r in part.itertuples()}
-    return _scatter(_panels(spent), accuracy, _own(), OURS)
-
-
-def published_cost(full: pd.DataFrame) -> Drawing:
-    """The paper's accuracies over the full-size networks' costs."""
-    accuracy = {f.row: (f.value, np.nan, np.nan) for f in paper.find(PLACE, metric="accuracy")}
-    return _scatter(_panels(full), accuracy, _own(), PAPER)
+def published_over_costs(full: pd.DataFrame) -> pd.DataFrame:
+    """`costs` of the full-size networks with the paper's accuracies (percent), which have no interval."""
+    theirs = {f.row: f.value for f in paper.find(PLACE, metric="accuracy")}
+    return full.assign(accuracy=full["row"].map(theirs), low=np.nan, high=np.nan)
 
 
 def full_text(full: pd.DataFrame) -> pd.DataFrame:
     """Full-size costs for readers, with multiples of the proposed model's and the paper's accuracy."""
-    own = full.set_index("row").loc[_own()]
+    own = full.set_index("row").loc[OWN]
     lines = []
     for r in full.itertuples():
         lines.append(
@@ -204,7 +128,7 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
     frame: of `ablation.measure`; spent: of `costs`.
     """
     cost = spent.set_index("row")["flops"]
-    own, part = cost[_own()], ablation.others(frame)
+    own, part = cost[OWN], ablation.others(frame)
     part = part[part["pairs"] > 0]
     if part.empty:
         return "No baseline has been trained, so no cost can be set against an accuracy."
@@ -244,7 +168,7 @@ def _names(part: pd.DataFrame) -> str:
 def full_verdict(full: pd.DataFrame) -> str:
     """How expensive the paper's model is among its rivals, and what its nearest rivals cost."""
     cost = full.set_index("row")
-    own, others = cost.loc[_own()], cost.drop(index=_own())
+    own, others = cost.loc[OWN], cost.drop(index=OWN)
     said = []
     for column, word in (("parameters", "parameters"), ("flops", "computation")):
         more = others[others[column] > own[column]]

@@ -57,8 +57,8 @@ def copies_said(copies: pd.DataFrame) -> str:
         )
         lines.append(
             f"Of the {row['images']:,} images of {set_name(key)} at least {row['copies']:,} ({row['copies'] / row['images']:.1%}) "
-            f"are copies of images of this dataset{all_of}; {row['training']:,} of them stand in Kaggle's Training part, and of "
-            f"{row['random_train']:,} the random split trains on the picture. Whoever trained on this dataset and tests there, "
+            f"are copies of images of this dataset{all_of}; {row['training']:,} of them stand in Kaggle's Training part, and "
+            f"{row['random_train']:,} show a picture that the random split trains on. Whoever trained on this dataset and tests there, "
             "tests on images that were trained on: such a score says nothing about other hospitals."
         )
     if len(clean):
@@ -66,7 +66,7 @@ def copies_said(copies: pd.DataFrame) -> str:
         nearest = copies[copies["set"].isin(clean.index)]["nearest"].max()
         lines.append(
             f"In {', '.join(names)} the test finds none: of {clean['images'].sum():,} images the one most alike reaches a "
-            f"similarity of {nearest:.2f}, and a copy is told from {THRESHOLD:.2f}."
+            f"similarity of {nearest:.2f}; a copy is what reaches {THRESHOLD:.2f}."
         )
     return " ".join(lines)
 
@@ -108,11 +108,11 @@ def recall_table(recall: pd.DataFrame) -> pd.DataFrame:
             "Cases": about["cases"],
         }
         for model, one in found.items():
-            row[model.capitalize()] = _band(one.loc[key]) if key in one.index else "–"
+            row[model] = _band(one.loc[key]) if key in one.index else "–"
             if model != NEIGHBOUR:
                 home = one.loc[key] if key in one.index else None
                 told = home is not None and home["home"] == home["home"]
-                row[f"{model.capitalize()}: at home"] = f"{100 * home['home']:.1f}" if told else "–"
+                row[f"{model}: at home"] = f"{100 * home['home']:.1f}" if told else "–"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -121,7 +121,7 @@ def confusion_table(recall: pd.DataFrame, model: str) -> pd.DataFrame:
     """Of each class and set, the share in percent of the answers of one model."""
     own = levels(recall, model)
     counts = own[list(CLASSES)]
-    shares = (100 * counts.div(counts.sum(axis=1), axis=0)).round(1).rename(columns=CLASS_NAMES.get)
+    shares = counts.div(counts.sum(axis=1) / 100, axis=0).map("{:.1f}".format).rename(columns=CLASS_NAMES.get)
     names = pd.DataFrame({"Class": own["class"].map(CLASS_NAMES), "Set": own["set"].map(set_name)})
     return pd.concat([names, shares.add_prefix("Told ")], axis=1)
 
@@ -152,26 +152,31 @@ def sure_said(recall: pd.DataFrame, model: str) -> str:
     """Whether a model is sure when it is wrong, elsewhere and at home."""
     own = recall[(recall["model"] == model) & (recall["plane"] == "all")].copy()
     own["wrong"] = own["images"] - own["right"]
-    told = {}
-    for where, part in (("home", own[own["set"] == HOME]), ("elsewhere", own[own["set"] != HOME])):
-        weight = part["wrong"].sum()
-        if not weight:
-            return "It was never wrong at one of the two places, so there is nothing to compare."
-        told[where] = (part["confidence_wrong"] * part["wrong"]).sum() / weight
+    home, there = own[own["set"] == HOME], own[own["set"] != HOME]
+    if not home["wrong"].sum() or not there["wrong"].sum():
+        return "It was never wrong at one of the two places, so there is nothing to compare."
+    wrong = [_mean(part["confidence_wrong"], part["wrong"]) for part in (home, there)]
+    whole = [_mean(part["confidence"], part["images"]) for part in (home, there)]
     over = own[(own["set"] != HOME) & (own["cases"] >= FEW)]
     more = int((over["confidence"] > over["high"]).sum())
     return (
-        f"When it is wrong, the mean probability of its answer is {told['elsewhere']:.2f} elsewhere and {told['home']:.2f} at home: "
+        f"The mean probability of its answers is {whole[1]:.2f} elsewhere and {whole[0]:.2f} at home; of its wrong answers alone "
+        f"{wrong[1]:.2f} and {wrong[0]:.2f}. "
         + (
-            "it does not notice that it is elsewhere. "
-            if told["elsewhere"] >= told["home"] - 0.05
-            else "it is less sure there, yet far from saying *I don't know* (with four classes 0.25). "
-            if told["elsewhere"] > 0.5
-            else "it is less sure there. "
+            "So a wrong answer elsewhere looks no less sure than one at home. "
+            if wrong[1] >= wrong[0]
+            else "So a wrong answer looks a little less sure elsewhere than at home. "
+            if wrong[1] > wrong[0] - 0.1
+            else "So a wrong answer looks less sure elsewhere than at home. "
         )
         + f"In {more} of {words.plural(len(over), 'pair')} of class and set it claims to be right more often than the upper end of "
         "its recall's interval."
     )
+
+
+def _mean(values: pd.Series, weights: pd.Series) -> float:
+    """Weighted mean; what has no weight may have no value."""
+    return float((values * weights)[weights > 0].sum() / weights.sum())
 
 
 # --- class and source ---
@@ -197,6 +202,10 @@ def planes_said(recall: pd.DataFrame, model: str) -> str:
     if not {"coronal", "axial"} <= set(own.index):
         return "This model has not been scored by plane."
     share = own["pituitary"] / own[list(CLASSES)].sum(axis=1)
+    told = ", ".join(
+        f"{value:.1%} {plane}" for plane, value in own["recall"].drop("all", errors="ignore").items()
+    )
+    recalls = f"Its recall of no tumour is {told}."
     text = (
         f"The model *{model}* tells {share['coronal']:.1%} of the coronal slices of healthy heads as pituitary and "
         f"{share['axial']:.1%} of the axial ones. "
@@ -204,9 +213,9 @@ def planes_said(recall: pd.DataFrame, model: str) -> str:
     if share["coronal"] > 2 * share["axial"] and share["coronal"] > 0.2:
         return text + (
             "So the plane alone calls for that answer often, and recall on a set of coronal pituitary tumours is in part recall "
-            "of the plane."
+            f"of the plane. {recalls}"
         )
-    return text + "So the plane alone does not make it answer pituitary."
+    return f"{text}So the plane alone does not make it answer pituitary. {recalls}"
 
 
 def neighbour_said(recall: pd.DataFrame, model: str) -> str:

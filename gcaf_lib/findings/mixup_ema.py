@@ -7,6 +7,7 @@ first reduction of the rate and the epoch that is kept, which follow the weights
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.display.style import ACCENT, MUTED, OURS, PAPER, Drawing, drawing, legend_below, quiet, styled
+from gcaf_lib.display import names
 from gcaf_lib.evaluation import intervals, worth
-from gcaf_lib.findings import ablation, performance, training
+from gcaf_lib.findings import ablation, training
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
@@ -124,7 +125,7 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
                 text = f"{value} ({low} to {high})"
             if np.isfinite(r.published):
                 text += f" [{ablation.signed(r.published * scale, 2 if scale == 100 else 3)}]"
-            line[performance.metric_name(r.metric) + (" (points)" if scale == 100 else "")] = text
+            line[names.metric_name(r.metric) + (" (points)" if scale == 100 else "")] = text
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -148,9 +149,9 @@ def weights(found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
                     ).value
                     for r in records
                 ]
-                head = performance.metric_name(metric) + (" (%)" if scale == 100 else "")
+                head = names.metric_name(metric) + (" (%)" if scale == 100 else "")
                 spread = f" ± {scale * np.std(values, ddof=1):.{decimals}f}" if len(values) > 1 else ""
-                line[head] = f"{scale * np.mean(values):.{decimals}f}{spread}" if values else ablation.ABSENT
+                line[head] = f"{scale * np.mean(values):.{decimals}f}{spread}" if values else names.ABSENT
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -235,7 +236,7 @@ def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
                     "Of the start remains (%)": _span(left, 1),
                 }
             )
-    nothing = {"Row": ablation.ABSENT} | dict.fromkeys(
+    nothing = {"Row": names.ABSENT} | dict.fromkeys(
         ("Stage", "n", "β", "Steps", "Of the start remains (%)"), "–"
     )
     return pd.DataFrame(lines or [nothing])
@@ -300,44 +301,25 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     return text
 
 
-@styled
-def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = True) -> Drawing:
-    """Accuracy and ECE without and with Mixup: no EMA, averaged weights, raw weights of the runs with EMA.
-
-    Bars are 95 % intervals over patients; open marks are the paper's figures.
-    """
+def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = True) -> pd.DataFrame:
+    """series, mixup, metric, value, low, high, published: accuracy (percent) and ECE of the four combinations, those with
+    EMA by raw weights as well. NaN: not run, or (also without `published`) no figure of the paper."""
     groups, names = splits.clusters(dataset), cells()
     series = (
-        ("without EMA", False, "raw", MUTED, "s", -0.12),
-        ("EMA, raw weights", True, "raw", ACCENT, "^", 0.0),
-        ("EMA, averaged weights", True, "ema", OURS, "o", 0.12),
+        ("without EMA", False, "raw"),
+        ("EMA, raw weights", True, "raw"),
+        ("EMA, averaged weights", True, "ema"),
     )
-    fig = drawing(height=3.3)
-    for ax, metric in zip(fig.subplots(1, 2), ("accuracy", "ece")):
-        scale = 100 if metric == "accuracy" else 1
-        for _, ema, which, colour, mark, shift in series:
-            x, y = [], []
-            for mixup in (False, True):
-                records = found.get(names[mixup, ema], ())
-                if records:
-                    one = worth.row(records, groups, [metric], which=which)[metric]
-                    ax.vlines(
-                        mixup + shift, scale * one.low, scale * one.high, color=colour, lw=3, alpha=0.35
-                    )
-                    x.append(mixup + shift)
-                    y.append(scale * one.value)
-            ax.plot(x, y, marker=mark, ls="-", lw=1.2, color=colour, ms=6)
-            if published and (which == "ema" or not ema):
-                theirs = [paper.find(PLACE, names[mixup, ema], metric)[0].fraction for mixup in (False, True)]
-                ax.plot(np.arange(2) + shift * 2.4, scale * np.array(theirs), ":", color=PAPER, lw=1, marker=mark,
-                        mfc="none", mec=PAPER, mew=1.4, ms=7)  # fmt: skip
-        ax.set_xticks([0, 1], ["without Mixup", "with Mixup"])
-        ax.set_xlim(-0.5, 1.5)
-        ax.set_title("Accuracy (%)" if metric == "accuracy" else "ECE (smaller is better)")
-        quiet(ax, "y")
-    marks = [(mark, colour, colour, name) for name, _, _, colour, mark, _ in series]
-    legend_below(fig, marks + ([("D", "none", PAPER, "the paper's (open)")] if published else []))
-    return fig
+    lines = []
+    for metric, (word, ema, which), mixup in itertools.product(("accuracy", "ece"), series, (False, True)):
+        records, scale = found.get(names[mixup, ema], ()), 100 if metric == "accuracy" else 1
+        one = worth.row(records, groups, [metric], which=which)[metric] if records else ablation.NONE
+        shown = published and (which == "ema" or not ema)
+        theirs = paper.find(PLACE, names[mixup, ema], metric)[0].fraction if shown else np.nan
+        lines.append(
+            (word, mixup, metric, scale * one.value, scale * one.low, scale * one.high, scale * theirs)
+        )
+    return pd.DataFrame(lines, columns=["series", "mixup", "metric", "value", "low", "high", "published"])
 
 
 CAVEAT = {

@@ -9,41 +9,11 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.display import tables
+from gcaf_lib.display import names, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import calibration, intervals, metrics, worth
 from gcaf_lib.paper import attainability, verdicts
 from gcaf_lib.paper import published as paper
-
-_NAMES = {
-    "accuracy": "Accuracy",
-    "macro_f1": "Macro F1",
-    "macro_precision": "Macro precision",
-    "macro_recall": "Macro recall",
-    "kappa": "Cohen's κ",
-    "mcc": "Matthews correlation",
-    "ece": "ECE",
-    "brier": "Brier score",
-    "nll": "Negative log-likelihood",
-}
-_KINDS = {
-    "auc": "ROC-AUC",
-    "ap": "average precision",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-}
-
-
-def metric_name(metric: str) -> str:
-    """A metric's name for people: `auc_glioma` is "ROC-AUC, glioma"."""
-    if metric in _NAMES:
-        return _NAMES[metric]
-    first, _, rest = metric.partition("_")
-    if first in ("macro", "micro"):
-        return f"{first.capitalize()} {_KINDS.get(rest, rest)}"
-    kind = _KINDS.get(first, first)
-    return f"{kind[0].upper()}{kind[1:]}, {CLASS_NAMES.get(rest, rest).lower()}"
 
 
 def measured(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
@@ -74,7 +44,7 @@ def beside_published(
         half = 0.5 * 10.0**-f.decimals / scale
         lines.append(
             {
-                "Metric": metric_name(f.metric) + (" (%)" if f.unit == "%" else ""),
+                "Metric": names.metric_name(f.metric) + (" (%)" if f.unit == "%" else ""),
                 "The paper": f"{f.value:.{f.decimals}f}",
                 "Measured": f"{row['mean'] * scale:.{decimals}f}{spread}",
                 "95 % interval": interval if np.isfinite(row["low"]) else "–",
@@ -300,7 +270,7 @@ def raw_beside_ema(records: Sequence[Any], wanted: Sequence[str]) -> pd.DataFram
         raw, averaged = (np.array([run[metric] for run in found[which]]) for which in ("raw", "ema"))
         lines.append(
             {
-                "Metric": metric_name(metric),
+                "Metric": names.metric_name(metric),
                 "Raw weights": tables.mean_sd(raw, 4),
                 "EMA weights": tables.mean_sd(averaged, 4),
                 "EMA − raw": tables.mean_sd(averaged - raw, 4),

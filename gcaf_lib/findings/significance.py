@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import comparing, intervals
 from gcaf_lib.findings import ablation
@@ -68,7 +69,7 @@ def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
             line["Measured"] = ablation.signed(100 * r.difference)
             line[ALONE] = f"{r.only_first:.0f} : {r.only_second:.0f}"
         else:
-            line["Measured"], line[ALONE] = ablation.ABSENT, "–"
+            line["Measured"], line[ALONE] = names.ABSENT, "–"
         for test, name in NAMES.items():
             p, adjusted = getattr(r, f"{test}_p"), getattr(r, f"{test}_holm")
             needs = test in ("t", "corrected") and r.seeds == 1
@@ -142,7 +143,7 @@ def auc_text(frame: pd.DataFrame) -> pd.DataFrame:
             change = ablation.signed(r["first"] - r["second"], 4)
             line[CLASS_NAMES.get(r["class"], r["class"])] = f"{change}, p = {p_pair(r['p'], r['holm'])}"
         lines.append(line)
-    return pd.DataFrame(lines or [{"Row": ablation.ABSENT, "Seed": "–"}])
+    return pd.DataFrame(lines or [{"Row": names.ABSENT, "Seed": "–"}])
 
 
 # --- spreads ---

@@ -1,4 +1,7 @@
-"""Sphinx extension: the groups of the files as a script, for the page *Check a split*, which may fetch nothing."""
+"""Sphinx extension: the scripts of *Check a report* and *Check a split*, and the groups as a script, which these pages load.
+
+They stand in book/tools and not in book/_static, because Jupyter Book puts every script that it finds there into every page.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gcaf_lib.data import groups
+from gcaf_lib.machine import write_text
 from gcaf_lib.settings import CLASSES
 
-NAME = "groups.js"
+FOLDER, GROUPS = "tools", "groups.js"
 
 
 def script() -> str:
@@ -22,13 +26,19 @@ def script() -> str:
     return f"const gcafGroups = {json.dumps({'classes': list(CLASSES), 'files': lines})};\n"
 
 
-def write(app: Any, error: Exception | None) -> None:
-    """Put the script beside the page's other static files."""
+def write(source: Path, static: Path) -> None:
+    """Put the scripts of the book's folder `source` into the site's folder of static files."""
+    for path in sorted((source / FOLDER).glob("*.js")):
+        write_text(static / FOLDER / path.name, path.read_text(encoding="utf-8"))
+    write_text(static / FOLDER / GROUPS, script())
+
+
+def _finished(app: Any, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
-        (Path(app.outdir) / "_static" / NAME).write_text(script(), encoding="utf-8")
+        write(Path(app.srcdir), Path(app.outdir) / "_static")
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Register the extension."""
-    app.connect("build-finished", write)
+    app.connect("build-finished", _finished)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,9 +1,4 @@
-"""Charts: each function takes arrays or frames and returns one figure in the book's style.
-
-Pictures of images are in `pictures.py`, curves in `curves.py`, comparisons in
-`comparisons.py`, drawings of the architecture in `diagrams.py`; all can be reached from here, so
-that a chapter needs one import.
-"""
+"""Charts of counts and scores: class counts, confusions, the report, a setting at a time."""
 
 from __future__ import annotations
 
@@ -13,61 +8,63 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.curves import loss_curves, loss_minimisers, pr_curves, reliability, roc_curves
-from gcaf_lib.display.diagrams import architecture, fusion_module
-from gcaf_lib.display.pictures import (
-    augmentation_grid,
-    gradcam_grid,
-    intensities,
-    mixup_grid,
-    predictions,
-    predictions_grid,
-    preprocessing_steps,
-    sample_grid,
-)
-from gcaf_lib.display.sensitivity import sensitivity
-from gcaf_lib.display.split_ladder import by_split
 from gcaf_lib.display.style import (
-    ACCENT,
     CLASS_COLOURS,
     CLASS_NAMES,
     INK,
-    MUTED,
     OURS,
     PAPER,
     SURFACE,
     Drawing,
     drawing,
     legend_below,
+    percent_label,
     quiet,
     styled,
 )
 from gcaf_lib.settings import CLASSES
 
-__all__ = [
-    "CLASS_COLOURS",
-    "architecture",
-    "augmentation_grid",
-    "by_split",
-    "class_counts",
-    "classification_report",
-    "confusion",
-    "convergence",
-    "fusion_module",
-    "gradcam_grid",
-    "intensities",
-    "loss_curves",
-    "loss_minimisers",
-    "mixup_grid",
-    "pr_curves",
-    "predictions",
-    "predictions_grid",
-    "preprocessing_steps",
-    "reliability",
-    "roc_curves",
-    "sample_grid",
-    "sensitivity",
-]
+_PALE = "#1b7f9e1f"  # OURS at the band's opacity
+
+
+@styled
+def sensitivity(frame: pd.DataFrame, band: tuple[float, float] | None = None) -> Drawing:
+    """Accuracy by hyperparameter value (Table 8 as a picture).
+
+    `frame`: parameter, value, measured (NaN: no run), and optionally low, high (interval) and published,
+    all accuracies in 0..1. One panel a parameter, one accuracy axis for all; `band`: the interval of the
+    default setting, drawn behind every panel.
+    """
+    panels = list(dict.fromkeys(frame["parameter"]))
+    fig = drawing(height=2.9)
+    for k, (ax, name) in enumerate(zip(np.atleast_1d(fig.subplots(1, len(panels), sharey=True)), panels)):
+        part = frame[frame["parameter"] == name].reset_index(drop=True)
+        x = np.arange(len(part))
+        if band is not None:
+            ax.axhspan(*band, color=OURS, alpha=0.12, lw=0)
+        run = part["measured"].notna()
+        if {"low", "high"} <= set(part):
+            ax.vlines(x[run], part["low"][run], part["high"][run], color=OURS, lw=3, alpha=0.35)
+        ax.plot(x[run], part["measured"][run], "o-", color=OURS)
+        if "published" in part and part["published"].notna().any():
+            ax.plot(x, part["published"], "D:", color=PAPER, mfc="none", mew=1.3, lw=1)
+        labels = [f"{v:g}" if isinstance(v, (int, float, np.number)) else str(v) for v in part["value"]]
+        ax.set_xticks(x, [s.replace("inverse-frequency", "inv.\nfreq.") for s in labels])
+        ax.set_xlim(-0.5, len(part) - 0.5)
+        ax.set_title(name, fontsize=9.5 if len(panels) < 5 else 8.5)  # narrow panels: titles must not touch
+        ax.yaxis.set_major_formatter(percent_label)
+        if not k:
+            ax.set_ylabel("accuracy")
+        quiet(ax, "y")
+    marks = [("o", OURS, OURS, "measured")]
+    if "published" in frame and frame["published"].notna().any():
+        marks.append(("D", "none", PAPER, "the paper's figure"))
+    if band is not None:
+        marks.append(("s", _PALE, _PALE, "interval of the default setting"))
+    legend_below(fig, marks)
+    return fig
+
+
 _SHADES = (1.0, 0.62, 0.34)  # training, validation, test: the class's colour, paler
 
 
@@ -105,47 +102,6 @@ def class_counts(counts: pd.DataFrame) -> Drawing:
     ax.set_xlim(0, left.max() * 1.1)
     ax.set_xlabel(f"images; from full to pale: {', '.join(map(str, counts.columns))}; total at the right")
     quiet(ax, "x")
-    return fig
-
-
-@styled
-def convergence(histories: Sequence[pd.DataFrame], stage: int | None = None) -> Drawing:
-    """Accuracy and loss by epoch, training and validation (Figures 8 and 9).
-
-    `histories`: one frame a seed with stage, epoch, accuracy, val_accuracy, loss, val_loss. The line
-    is the mean over seeds, the band one standard deviation; `stage` keeps one stage only.
-    """
-    if not len(histories):
-        raise ValueError("convergence: no histories; train a run first")
-    frame = pd.concat(histories, keys=range(len(histories)), names=["seed", None]).reset_index("seed")
-    if stage is not None:
-        frame = frame[frame["stage"] == stage]
-    if frame.empty:
-        raise ValueError(f"convergence: no epochs of stage {stage}")
-    fig = drawing(height=2.9)
-    for ax, (name, label) in zip(fig.subplots(1, 2), (("accuracy", "Accuracy"), ("loss", "Loss"))):
-        for column, colour, dash, word in (
-            (name, OURS, "-", "training"),
-            (f"val_{name}", ACCENT, "--", "validation"),
-        ):
-            by = frame.groupby("epoch")[column].agg(["mean", "std"]).sort_index()
-            ax.plot(by.index, by["mean"], dash, color=colour, label=word, marker="o" if len(by) < 25 else "")
-            spread = by["std"].fillna(0)
-            ax.fill_between(
-                by.index, by["mean"] - spread, by["mean"] + spread, color=colour, alpha=0.18, lw=0
-            )
-        if stage is None:
-            last = frame[frame["stage"] == frame["stage"].min()]["epoch"].max()
-            if last < frame["epoch"].max():
-                ax.axvline(last + 0.5, color=MUTED, lw=0.9, ls=":")
-                ax.annotate("stage 2", (last + 0.5, 1), (4, -2), xycoords=("data", "axes fraction"),
-                            textcoords="offset points", va="top", fontsize=7.5, color=MUTED)  # fmt: skip
-        ax.set_title(label)
-        ax.set_xlabel("epoch")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        quiet(ax, "y")
-        if name == "accuracy":
-            ax.legend(loc="lower right")
     return fig
 
 
