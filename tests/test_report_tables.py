@@ -158,21 +158,17 @@ def test_the_note_on_levels_counts_what_1nn_holds():
     assert "1-NN" not in frontpage.levels_note(None)
 
 
-def test_front_page_from_the_frame(frame, tmp_path):
-    (tmp_path / "results").mkdir()
-    counted = pd.DataFrame({"class": ["notumor", "all"], "files": [2000, 7023], "pictures": [345, 4567]})
-    counted.to_csv(tmp_path / "results" / "pictures.csv", index=False)
+def test_front_page_from_the_frame(frame, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        frontpage.first_screen.listing, "found", lambda *_: iter(())
+    )  # the first screen has its own test
     files = frontpage.write("cpu", tmp_path / "book", tmp_path / "results", frame)
     front, full, table, *_ = (p.read_text() for p in files)
     assert "95.73 %" in front and "n = 3" in front and ":name: tab-scorecard" in front
-    assert (
-        "The 7,023 files are 4,567 different pictures" in front
-        and "the 2,000 without a tumour are 345" in front
-    )
     assert "in-domain" in front and "PHANTOM" not in front
     assert full.count("~~~{table}") == len(set(frame.place)) + len(ablation.TABLES)
     assert table.splitlines()[0] == ",".join(scorecard.COLUMNS)
     empty = frame.assign(n=0, pairs=0, measured=np.nan, verdict="not measured")
     assert "not yet run" in frontpage.front(empty, "cpu")
     demo = frontpage.write("demo", tmp_path / "d", tmp_path / "r", empty)[0].read_text()
-    assert "PHANTOM DATA" in demo and "different pictures" not in demo
+    assert "PHANTOM DATA" in demo
