@@ -248,7 +248,7 @@ def test_sanity_words_turn_on_each_maps_own_yardstick():
     assert "of another run" not in text and "of another run" in agreement.sanity_words(check(), {"xyz"})
     assert "trained or not" in agreement.sanity_words(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
     level = agreement.sanity_words(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
-    assert level.count("no more than any two patients") == 2
+    assert level.count("not told apart from what any two patients") == 2
     low = agreement.sanity_words(check(shuffled=(0.1, 0.0, 0.14)), {"abc"})
     assert low.count("less than any two patients") == 2
     assert "shuffled" not in agreement.sanity_words(check().iloc[:4], {"abc"})

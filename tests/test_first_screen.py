@@ -28,7 +28,7 @@ def test_the_finding_counts_pictures_and_patients():
     table = groups.load()
     shares = pd.DataFrame({"protocol": ["paper"], "class": ["all"], "with_copy": [0.5]})
     text = first_screen.found(table, shares, {"paper": 0.9, "patients": 0.6})
-    assert f"{len(table):,} files are {table['picture'].nunique():,} different pictures" in text
+    assert f"{len(table):,} files are at most {table['picture'].nunique():,} different pictures" in text
     assert (
         "a copy of 50% of the test images" in text and "90.0%; where no patient" in text and "60.0%" in text
     )

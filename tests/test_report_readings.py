@@ -41,16 +41,22 @@ def record(tmp_path, monkeypatch):
     return runs.write(info | {"unfrozen": {"a": ["x", "y"]}}, history, parts)
 
 
-def test_shared_counts_test_rows_with_a_relative_in_training():
-    part = np.array(["train", "test", "test", "validation", "test", ""])
-    assert overlap.shared(part, np.array([1, 1, 2, 2, 3, 3])).tolist() == [True, False, False]
-
-
-@pytest.mark.parametrize("images, word", [(9, "Most"), (2, "Some"), (0, "None")])
-def test_the_note_says_what_is_so(images, word):
-    known = pd.DataFrame({"images": [images], "of": [10], "share": [images / 10]}, index=["twins"])
-    assert word in overlap.split_text(known, "paper")
-    assert "not known" in overlap.split_text(known.drop("twins"), "paper")
+@pytest.mark.parametrize(
+    "copy, patient, said",
+    [
+        (
+            0.653,
+            0.67,
+            "training holds a copy of 65.3%, and of 67.0% another slice of the same patient: the figures",
+        ),
+        (0.0, 0.5, "training holds no copy that chapter 17's instrument finds, and of 50.0% another slice"),
+        (0.1, 0.0, "training holds a copy of 10.0%: the figures"),
+        (0.0, 0.0, "training holds no copy that chapter 17's instrument finds; what such sharing"),
+    ],
+)
+def test_the_note_says_what_is_so(copy, patient, said):
+    found = pd.Series({"images": 703, "with_copy": copy, "with_patient": patient})
+    assert said in overlap.split_text(found, "paper")
 
 
 def test_remaining_share_is_beta_to_the_steps():
@@ -81,7 +87,13 @@ def test_stage_0_of_several_seeds_is_one_row_a_backbone(record):
     begun = []
     for seed, accuracy in ((0, 0.8), (1, 0.9), (1, 0.9)):
         history = record.history.assign(stage=0, val_accuracy=accuracy)[:3]
-        info = {**record.info, "kind": "stage0", "key": f"stage0-{seed}", "seed": seed}
+        info = {
+            **record.info,
+            "kind": "stage0",
+            "key": f"stage0-{seed}",
+            "seed": seed,
+            "weights_sha256": None,
+        }
         info["stages"] = [{**record.info["stages"][0], "stage": 0, "best_epoch": 2 + seed}]
         runs.write(info, history, record.predictions)
         start = {"vgg19": {"source": "in-domain", "stage0": f"stage0-{seed}"}}

@@ -81,7 +81,7 @@ def found(
     known = table[table["source"] != "unknown"]
     copied = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_copy"]
     text = (
-        f"**Found.** The {len(table):,} files are {table['picture'].nunique():,} different pictures, and the {len(known):,} whose "
+        f"**Found.** The {len(table):,} files are at most {table['picture'].nunique():,} different pictures, and the {len(known):,} whose "
         f"patients are known are slices of {known['patient'].nunique():,} patients. Under a random split training holds a copy of "
         f"{copied:.0%} of the test images, and a look-up that learns nothing is right on {look_up['paper']:.1%}; where no patient "
         f"stands on both sides, on {look_up['patients']:.1%}."

@@ -126,7 +126,7 @@ def with_without(frame: pd.DataFrame) -> Drawing | Note:
     """Accuracy with and without something taken away: name, protocol, label, accuracy, low, high; one panel a protocol."""
     frame = frame.dropna(subset=["accuracy"])
     if frame.empty:
-        return Note("No run of the model under this profile yet.")
+        return Note("No pair of runs to compare under this profile yet.")
     protocols = list(dict.fromkeys(frame["protocol"]))
     names = list(dict.fromkeys(frame["name"]))
     fig = drawing(height=0.9 + 0.36 * len(names) * 1.5)

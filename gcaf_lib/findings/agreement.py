@@ -104,12 +104,12 @@ def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
     said = {
         "untrained": {
             "below": "less than any two patients have in common, so it passes",
-            "level": "no more than any two patients have in common, so it passes",
+            "level": "not told apart from what any two patients have in common, as it should be",
             "above": "more than any two patients have in common: it shows part of the picture, trained or not",
         },
         "shuffled": {
             "below": "less than any two patients have in common",
-            "level": "no more than any two patients have in common",
+            "level": "not told apart from what any two patients have in common",
             "above": "more than any two patients have in common: part of the map does not come from the labels",
         },
     }

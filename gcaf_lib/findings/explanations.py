@@ -109,7 +109,7 @@ def blind_words(judged: pd.DataFrame) -> str:
     if known.empty:
         return ""
     most, over = known["blind"].max(), known[known["blind"] > control.LEAK]
-    text = f"Maps of untrained models point at the mark on at most {share(most)}"
+    text = f"Maps of untrained models point at the mark, in the mean over seeds, on at most {share(most)}"
     if over.empty:
         return text + f"; chance is {share(known['chance'].mean())}."
     named = sorted({names.control_name(r.map, r.method, r.place) for r in over.itertuples()})
