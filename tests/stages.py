@@ -128,26 +128,26 @@ def check_average() -> None:
     """The averaged weights are Eq 18 of the weights after each step, from the first step on."""
 
     class Watched(loop.Stage):
-        seen: list
+        after: list
 
         def on_train_batch_end(self, step, logs=None):
             if hasattr(self.graph, "jax_state_sync"):
                 self.graph.jax_state_sync()
-            self.seen.append(self._values())
+            self.after.append(self._values())
 
     beta = SETTINGS.training.ema
     with tempfile.TemporaryDirectory() as folder:
         watched = stage(folder, Watched, epochs=2)
-        watched.seen = []
+        watched.after = []
         watched.run()
-        assert len(watched.seen) == 2 * STEPS
-        wanted = [w.astype(np.float64) for w in watched.seen[0]]
-        for values in watched.seen[1:]:
+        assert len(watched.after) == 2 * STEPS
+        wanted = [w.astype(np.float64) for w in watched.after[0]]
+        for values in watched.after[1:]:
             wanted = [beta * a + (1 - beta) * w for a, w in zip(wanted, values)]
         watched.optimizer.finalize_variable_values(watched.graph.trainable_variables)
         for a, b in zip(watched._values(), wanted, strict=True):
             np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
-        last = watched.seen[-1]
+        last = watched.after[-1]
         assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(wanted, last)), (
             "average and weights must differ"
         )
