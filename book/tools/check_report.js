@@ -45,24 +45,13 @@ const gcafReport = (() => {
     const found = /^\s*([A-Za-z1]+)(?:_| of | )(.+)$/.exec(text), head = found && KNOWN.get(plain(found[1]));
     return [...PER_CLASS, 'support'].includes(head) ? [head, found[2].trim()] : null;
   }
-  function cells(line, mark) {  // one line of CSV, quotes doubled inside quotes
-    const out = []; let text = '', quoted = false;
-    for (let i = 0; i < line.length; i++) {
-      const c = line[i];
-      if (quoted) { if (c !== '"') text += c; else if (line[i + 1] === '"') { text += c; i++ } else quoted = false }
-      else if (c === '"' && !text) quoted = true;
-      else if (c === mark) { out.push(text); text = '' }
-      else text += c;
-    }
-    return [...out, text];
-  }
   const isValue = word => EMPTY.includes(word.toLowerCase()) || word === '%' || NUMBER.test(word.replace(/%+$/, '').replaceAll(',', '.'));
   function split(text) {
     const lines = text.split(/\r\n|\n|\r/).map(l => l.trimEnd()).filter(l => l.trim() && !/^[\s|:+=\-]+$/.test(l));
     if (lines.every(l => l.includes('|'))) {
       return lines.map(l => l.trim().replace(/^\|+|\|+$/g, '').split('|').map(c => c.replace(/^[ *`]+|[ *`]+$/g, '')));
     }
-    for (const mark of ['\t', ';', ',']) if (lines[0].includes(mark)) return lines.map(l => cells(l, mark).map(c => c.trim()));
+    for (const mark of ['\t', ';', ',']) if (lines[0].includes(mark)) return lines.map(l => gcafCells(l, mark).map(c => c.trim()));
     const head = lines[0].trim().split(/\s+/), rows = [KNOWN.get(plain(head[0])) === 'class' ? head : ['', ...head]];
     for (const line of lines.slice(1)) {
       const words = line.trim().split(/\s+/);

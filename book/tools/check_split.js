@@ -19,17 +19,6 @@ const gcafSplit = (() => {
     }
     return known;
   }
-  function cells(line, mark) {
-    const out = []; let text = '', quoted = false;
-    for (let i = 0; i < line.length; i++) {
-      const c = line[i];
-      if (quoted) { if (c !== '"') text += c; else if (line[i + 1] === '"') { text += c; i++ } else quoted = false }
-      else if (c === '"' && !text) quoted = true;
-      else if (c === mark) { out.push(text); text = '' }
-      else text += c;
-    }
-    return [...out, text];
-  }
   function find(name) {
     const {names, hashes} = groups(), low = name.toLowerCase();
     if (/^[0-9a-f]{64}$/.test(low) && hashes.has(low.slice(0, 12))) return hashes.get(low.slice(0, 12));
@@ -39,7 +28,7 @@ const gcafSplit = (() => {
     const lines = text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/), first = lines.find(l => l.trim());
     if (first === undefined) fail('it is empty: give a CSV of file names and parts');
     const mark = [',', ';', '\t'].reduce((best, m) => first.split(m).length > first.split(best).length ? m : best);
-    const rows = lines.map((l, k) => [k + 1, cells(l, mark)]).filter(([, row]) => row.some(c => c.trim())), head = rows[0][1];
+    const rows = lines.map((l, k) => [k + 1, gcafCells(l, mark)]).filter(([, row]) => row.some(c => c.trim())), head = rows[0][1];
     const plain = head.map(h => h.trim().toLowerCase().replace(/[\s\-]+/g, '_')), at = list => { const hit = list.find(x => plain.includes(x)); return hit ? plain.indexOf(hit) : -1 };
     const part = at(COLUMNS), named = at(FILES);
     if (part < 0 || named < 0) fail(`no column is called ${part < 0 ? 'part (train, validation, test)' : 'file (or sha256)'}: the first line reads \`${head.join(',').slice(0, 80)}\``);
