@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import chromium
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
@@ -48,3 +49,11 @@ def phantom_root(tmp_path_factory) -> Path:
     from gcaf_lib.data import phantom
 
     return phantom.write(tmp_path_factory.mktemp("phantoms") / "small", 24, seed=3)
+
+
+@pytest.fixture(scope="module")
+def page():
+    """A tab of a headless Chromium, one a file of tests."""
+    pytest.importorskip("websocket", reason="drives Chromium: pip install websocket-client")
+    with chromium.browse(chromium.find()) as tab:
+        yield tab

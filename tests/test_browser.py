@@ -75,13 +75,6 @@ def address():
 
 
 @pytest.fixture(scope="module")
-def page():
-    pytest.importorskip("websocket", reason="drives Chromium: pip install websocket-client")
-    with chromium.browse(chromium.find()) as tab:
-        yield tab
-
-
-@pytest.fixture(scope="module")
 def visits(address, page) -> dict[str, Visit]:
     page.resize(*DESK)
     page.call("Network.setCacheDisabled", cacheDisabled=True)  # each page's whole weight

@@ -3,7 +3,6 @@
 import io
 import struct
 import zlib
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,15 +12,7 @@ from PIL import Image
 from gcaf_lib.data import dataset, decode
 from gcaf_lib.data.dataset import DataError, open_dataset
 from gcaf_lib.settings import DataSettings
-
-RNG = np.random.default_rng(0)
-GREY = cv2.GaussianBlur(RNG.integers(0, 255, (60, 80), dtype=np.uint8), (0, 0), 2)
-COLOUR = cv2.GaussianBlur(RNG.integers(0, 255, (60, 80, 3), dtype=np.uint8), (0, 0), 2)
-
-
-def save(folder, image, name="image.png", **options) -> Path:
-    image.save(folder / name, **options)
-    return folder / name
+from tests.pictures import COLOUR, GREY, save
 
 
 def ramp(top: float) -> np.ndarray:

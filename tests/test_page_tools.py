@@ -58,13 +58,6 @@ def address(tmp_path_factory):
         yield url
 
 
-@pytest.fixture(scope="module")
-def page():
-    pytest.importorskip("websocket", reason="drives Chromium: pip install websocket-client")
-    with chromium.browse(chromium.find()) as tab:
-        yield tab
-
-
 def reports(count):
     """Printed reports of random matrices, every second one with a figure off by one in its last place."""
     rng = np.random.default_rng(11)

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -16,16 +15,7 @@ from PIL import Image
 from gcaf_lib.data import preprocess
 from gcaf_lib.data.dataset import CacheError, DataError, Dataset, data_hash, index, open_dataset
 from gcaf_lib.settings import DataSettings
-
-RNG = np.random.default_rng(0)
-GREY = cv2.GaussianBlur(RNG.integers(0, 255, (60, 80), dtype=np.uint8), (0, 0), 2)
-COLOUR = cv2.GaussianBlur(RNG.integers(0, 255, (60, 80, 3), dtype=np.uint8), (0, 0), 2)
-
-
-def save(folder, image, name="image.png", **options) -> Path:
-    image.save(folder / name, **options)
-    return folder / name
-
+from tests.pictures import COLOUR, GREY, save
 
 # --- the steps of Eq 1 ---
 
