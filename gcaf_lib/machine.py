@@ -42,6 +42,20 @@ def gone(process: int) -> bool:
 
 
 @contextlib.contextmanager
+def variables(**values: str) -> Iterator[None]:
+    """Environment variables for as long as the block lasts; then those of before stand again, or none."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
     """A file written whole or not at all: the block writes the path it is given, which then becomes `path`.
 

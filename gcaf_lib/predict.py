@@ -50,10 +50,7 @@ def classify(
     Raises `DataError` naming a file that is no image, `RunError` where the run has no classifier or
     its weights are not on this machine.
     """
-    if record.info["kind"] != "main":
-        raise runs.RunError(
-            f"run {record.key} is a {record.info['kind']} run: only main runs classify images"
-        )
+    record.demand_classifier()
     from gcaf_lib.data import medical
 
     # Read the images first: a wrong path is said before seconds are spent on the model.

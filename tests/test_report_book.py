@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import re
@@ -265,23 +264,18 @@ def test_library_fingerprint_ignores_words_only(tmp_path, monkeypatch):
             target.mkdir(parents=True, exist_ok=True)
     monkeypatch.setattr(environment, "PACKAGE", tmp_path)
     code = tmp_path / "findings" / "a.py"
-    times, prints = itertools.count(1), []
-
-    def write(text):  # at another second each: a file is read again where its time has changed
-        code.write_text(text)
-        os.utime(code, (at := next(times), at))
-
+    prints = []
     for text in (
         'def f():\n    """One."""\n    return 1\n',
         'def f():\n    """Two."""\n    return 1  # why\n',
     ):
-        write(text)
+        code.write_text(text)
         prints.append(provenance.fingerprint_library())
-    write('def f():\n    """One."""\n    return 2\n')
+    code.write_text('def f():\n    """One."""\n    return 2\n')
     assert prints[0] == prints[1] != provenance.fingerprint_library()
     # what chapters show is no part of what trained a run
     training = provenance.fingerprint_training()
-    write("y = 3\n")
+    code.write_text("y = 3\n")
     assert provenance.fingerprint_training() == training
 
 

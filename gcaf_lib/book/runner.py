@@ -27,7 +27,7 @@ from gcaf_lib import settings as _settings
 from gcaf_lib.book import notebooks, provenance
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
-from gcaf_lib.machine import write_text
+from gcaf_lib.machine import variables, write_text
 
 
 class ChapterError(BookError):
@@ -204,7 +204,6 @@ def _kernel() -> Iterator[None]:
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
-    before = {name: os.environ.get(name) for name in ("JUPYTER_PATH", "PYTHONPATH", *defaults)}
     with tempfile.TemporaryDirectory(prefix="gcaf-kernel-") as folder:
         spec = Path(folder) / "kernels" / "python3"
         spec.mkdir(parents=True)
@@ -213,16 +212,13 @@ def _kernel() -> Iterator[None]:
             json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), encoding="utf-8"
         )
         package = str(Path(__file__).resolve().parents[2])  # also where the package is not installed
-        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (folder, before["JUPYTER_PATH"])))
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (package, before["PYTHONPATH"])))
-        os.environ.update({name: before[name] or value for name, value in defaults.items()})
-        try:
+        paths = {
+            name: os.pathsep.join(filter(None, (first, os.environ.get(name))))
+            for name, first in (("JUPYTER_PATH", folder), ("PYTHONPATH", package))
+        }
+        chosen = {name: os.environ.get(name) or value for name, value in defaults.items()}
+        with variables(**paths, **chosen):
             yield
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name, None)
-                if value is not None:
-                    os.environ[name] = value
 
 
 def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> Path:

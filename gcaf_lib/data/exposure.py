@@ -10,7 +10,6 @@ mirror a square. Patients come from the figshare archive's own numbers.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from scipy.sparse import csr_matrix
 from gcaf_lib.data import splits, thumbnails
 from gcaf_lib.data.dataset import Dataset, open_dataset
 from gcaf_lib.data.decode import grey
-from gcaf_lib.machine import whole
+from gcaf_lib.machine import cores, whole
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, results_dir
 
 SIDE = 40
@@ -66,7 +65,7 @@ def alike(drawn: np.ndarray, threshold: float = THRESHOLD) -> csr_matrix:
 def draw(dataset: Dataset) -> np.ndarray:
     """`edges` (N,2,40,40) of every file; raises `DataError` where one can't be read."""
     paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return np.stack(list(pool.map(lambda path: edges(grey(path)), paths)))
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +26,7 @@ from tqdm import tqdm
 from gcaf_lib.data import groups, twins
 from gcaf_lib.data.dataset import DataError, read_bytes
 from gcaf_lib.data.medical import grey
-from gcaf_lib.machine import whole
+from gcaf_lib.machine import cores, whole
 
 PATH = Path(__file__).with_name("known.npz")
 SIDE = 24  # pixels
@@ -122,7 +121,7 @@ def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: b
     frame, known = table()
     files = frame.drop_duplicates("sha256")
     by_bytes = pd.Series(files["file"].to_numpy(), files["sha256"])
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         work = tqdm(pool.map(_look, paths), "reading images", len(paths), disable=None if progress else True)
         seen = list(work)
     out = pd.DataFrame({"path": list(map(str, paths)), "sha256": [sha for sha, _ in seen]})
@@ -144,7 +143,7 @@ def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: b
 def write(root: Path) -> Path:
     """Write known.npz from the folder of the published images, whole or not at all."""
     files = groups.load().drop_duplicates("sha256")["file"]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         looks = np.stack([look for _, look in pool.map(_look, [root / file for file in files])])
     stream = io.BytesIO()
     np.savez_compressed(stream, packed=pack(describe(looks)))

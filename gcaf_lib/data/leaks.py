@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import groups, known
+from gcaf_lib.data import groups, known, listed
 from gcaf_lib.data.dataset import DataError
 from gcaf_lib.machine import read_text, write_text
 
@@ -27,6 +26,7 @@ PARTS = ("train", "validation", "test")
 KINDS = {"bytes": "sha256", "copy": "picture", "patient": "patient"}  # what is shared → the column that tells
 HEADS = ("same bytes", "a copy", "same patient")
 LARGEST = 50_000_000  # bytes of a split's file
+_WANTED = "give the training folder and the test folder, or a CSV of file names and parts in UTF-8"
 _PARTS = {
     "train": "train training tr",
     "validation": "validation valid val dev",
@@ -46,10 +46,7 @@ def read(path: str | Path) -> pd.DataFrame:
     test, in any usual spelling. Files that are not of the dataset keep their row, without a class.
     Raises `DataError` that names the line and what is wrong with it.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: give the training folder and the test folder, or a CSV")
-    text = read_text(path, LARGEST, DataError, "give a CSV of file names and parts, in UTF-8")
+    text = read_text(path, LARGEST, DataError, _WANTED)
     try:
         return parse(text)
     except DataError as error:
@@ -58,10 +55,11 @@ def read(path: str | Path) -> pd.DataFrame:
 
 def parse(text: str) -> pd.DataFrame:
     """`read` of a text."""
-    head, rows = _rows(text)
-    plain = [re.sub(r"[\s\-]+", "_", name.strip().lower()) for name in head]
-    part = next((plain.index(name) for name in _COLUMNS if name in plain), None)
-    named = next((plain.index(name) for name in (*_HASHES, *_FILES) if name in plain), None)
+    lines = listed.rows(text)
+    if not lines:
+        raise DataError("it is empty: give a CSV of file names and parts")
+    (_, head), *rows = lines
+    part, named = listed.column(head, _COLUMNS), listed.column(head, (*_HASHES, *_FILES))
     if part is None or named is None:
         lack = "part (train, validation, test)" if part is None else "file (or sha256)"
         raise DataError(f"no column is called {lack}: the first line reads `{','.join(head)[:80]}`")
@@ -86,21 +84,6 @@ def parse(text: str) -> pd.DataFrame:
         if not (table["part"] == name).any():
             raise DataError(f"no file is in part {name}: nothing can leak")
     return table
-
-
-def _rows(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The first line's cells, and (line number, cells) of the others."""
-    lines = text.splitlines()
-    first = next((line for line in lines if line.strip()), None)
-    if first is None:
-        raise DataError("it is empty: give a CSV of file names and parts")
-    mark = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=None), delimiter=mark)
-    try:
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise DataError(f"line {reader.line_num}: {error}") from None
-    return rows[0][1], rows[1:]
 
 
 def _known(names: pd.Series) -> pd.DataFrame:
@@ -229,9 +212,8 @@ def write_mended(path: Path, table: pd.DataFrame, parts: np.ndarray, text: str |
 
 def rewritten(text: str, table: pd.DataFrame, parts: np.ndarray) -> str:
     """The split's own CSV with other parts, all its other cells as they were."""
-    head, rows = _rows(text)
-    plain = [re.sub(r"[\s\-]+", "_", name.strip().lower()) for name in head]
-    at = next(plain.index(name) for name in _COLUMNS if name in plain)
+    (_, head), *rows = listed.rows(text)
+    at = listed.column(head, _COLUMNS)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)

@@ -7,9 +7,7 @@ table = find_copies(table)      # which of them are of this dataset already
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import os
 import re
 from collections.abc import Iterable
@@ -18,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from gcaf_lib.data import groups, known, medical
+from gcaf_lib.data import groups, known, listed, medical
 from gcaf_lib.data.dataset import _CLUTTER, DataError, read_bytes
 from gcaf_lib.settings import CLASSES
 
@@ -133,22 +131,20 @@ def _listed(place: Path, plane: str, at: int | None) -> pd.DataFrame:
         raise DataError(f"{place} is not text in UTF-8: save it as CSV") from error
     if len(text) > LARGEST:
         raise DataError(f"{place} is too long: give a CSV of file, class and case")
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
     try:
-        lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise DataError(f"{place}, line {reader.line_num}: {error}") from error
+        lines = listed.rows(text)
+    except DataError as error:
+        raise DataError(f"{place}, {error}") from error
     if len(lines) < 2:
         raise DataError(f"{place} has no row below its first line: give a CSV of file, class and case")
-    plain = [re.sub(r"[\s\-]+", "_", cell.strip().lower()) for cell in lines[0][1]]
-    found = {key: next((plain.index(n) for n in names if n in plain), None) for key, names in _HEADS.items()}
+    head = lines[0][1]
+    found = {key: listed.column(head, names) for key, names in _HEADS.items()}
     for key in ("path", "class"):
         if found[key] is None:
             raise DataError(
-                f"{place} has no column called {_HEADS[key][0]}: its first line reads `{','.join(lines[0][1])[:80]}`"
+                f"{place} has no column called {_HEADS[key][0]}: its first line reads `{','.join(head)[:80]}`"
             )
-    rows = [_row(place, number, row, found, len(plain), (plane, at)) for number, row in lines[1:]]
+    rows = [_row(place, number, row, found, len(head), (plane, at)) for number, row in lines[1:]]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     if (twice := table["path"].duplicated()).any():
         raise DataError(f"{place} names {table['path'][twice].iloc[0]} twice: take one of the lines out")

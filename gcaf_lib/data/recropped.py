@@ -17,7 +17,7 @@ from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.settings import DataSettings
 
 PATH = Path(__file__).with_name("recropped.csv")
-GROUPED = ("twins", "patients")
+GROUPED = ("twins", "patients")  # splits that keep copies together
 
 
 def read() -> pd.DataFrame:
@@ -27,9 +27,9 @@ def read() -> pd.DataFrame:
 
 def pictures(dataset: Dataset) -> np.ndarray:
     """The picture groups (N,) of the splits, joined by the pairs of `read`."""
-    row = {file: number for number, file in enumerate(dataset.frame["file"])}
+    known, row = read(), {file: number for number, file in enumerate(dataset.frame["file"])}
     pairs = pd.DataFrame(
-        {side: read()[name].map(row) for side, name in (("left", "file"), ("right", "other"))}
+        {side: known[name].map(row) for side, name in (("left", "file"), ("right", "other"))}
     )
     own = splits.read("twins", dataset)[0]["group"].to_numpy()
     return twins.join(own, twins.groups(dataset.frame, pairs))

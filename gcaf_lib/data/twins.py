@@ -13,7 +13,6 @@ the connected components.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,7 +27,7 @@ from tqdm import tqdm
 from gcaf_lib.data.dataset import DataError, Dataset
 from gcaf_lib.data.decode import grey
 from gcaf_lib.data.thumbnails import normalise
-from gcaf_lib.machine import whole
+from gcaf_lib.machine import cores, whole
 from gcaf_lib.settings import cache_dir, digest
 
 SIDE, COARSE = 128, 32  # pixels: of the comparison, and of the screen before it
@@ -128,7 +127,7 @@ def pairs(dataset: Dataset, progress: bool = True) -> pd.DataFrame:
     if dataset.root is None:
         raise DataError("finding copies needs the images: `gcaf data fetch`, --data or GCAF_DATA")
     paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         work = pool.map(lambda path: looks(grey(path)), paths)
         images = np.stack(list(tqdm(work, "reading files", len(paths), disable=None if progress else True)))
     found = compare(images, progress=progress)

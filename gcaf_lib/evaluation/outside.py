@@ -64,10 +64,7 @@ def score(
     Raises `RunError` for a run without a classifier or without its weights here, `DataError` where no image is left.
     """
     for record in records:
-        if record.info["kind"] != "main":
-            raise runs.RunError(
-                f"run {record.key} is a {record.info['kind']} run: only main runs classify images"
-            )
+        record.demand_classifier()
     copy = table["copy_of"] != ""
     own = table[~copy].reset_index(drop=True)
     if own.empty:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
+from gcaf_lib.data.recropped import GROUPED
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import worth
 from gcaf_lib.findings import words
@@ -16,7 +17,6 @@ from gcaf_lib.settings import CLASSES, PROTOCOLS
 from gcaf_lib.training import experiments
 
 MODEL = "Proposed model"
-GROUPED = ("twins", "patients")  # splits whose parts share no copy of a picture
 FLOOR_NAMES = {
     "1nn": "1-NN on pixels",
     "1nn-mirror": "1-NN, mirror-aware",

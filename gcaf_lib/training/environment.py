@@ -44,13 +44,8 @@ def fingerprint(parts: Iterable[str] = TRAINING_CODE) -> str:
         path = PACKAGE / part
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             total.update(file.relative_to(PACKAGE).as_posix().encode())
-            total.update(_code_of(file, file.stat().st_mtime_ns))
+            total.update(_code(file.read_text(encoding="utf-8")).encode())
     return total.hexdigest()[:12]
-
-
-@cache
-def _code_of(file: Path, changed: int) -> bytes:
-    return _code(file.read_text(encoding="utf-8")).encode()
 
 
 def _documented(tree: ast.Module) -> Iterator[ast.stmt]:
@@ -69,6 +64,7 @@ def _documented(tree: ast.Module) -> Iterator[ast.stmt]:
             blocks.extend(inner if isinstance(inner, list) else [])
 
 
+@cache
 def _code(source: str) -> str:
     """Source without docstrings, comments and blank lines: text, so that every Python gives the same."""
     lines = source.splitlines()

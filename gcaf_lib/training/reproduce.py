@@ -9,7 +9,6 @@ the store, which it never touches, and compared array for array. What was found 
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.machine import whole
+from gcaf_lib.machine import variables, whole
 from gcaf_lib.settings import cache_dir, results_dir
 from gcaf_lib.training import environment, runs
 
@@ -48,7 +47,6 @@ def beside_store(own_stage0: bool = False) -> Iterator[None]:
     never lands among the records. What follows from the images alone is shared with the real cache, and so
     are finished stage-0 weights unless `own_stage0`.
     """
-    before = {name: os.environ.get(name) for name in ("GCAF_RESULTS", "GCAF_CACHE")}
     cache = cache_dir().resolve()
     with tempfile.TemporaryDirectory(prefix="gcaf-reproduce-") as folder:
         new = Path(folder) / "cache"
@@ -61,14 +59,8 @@ def beside_store(own_stage0: bool = False) -> Iterator[None]:
             (new / "weights").mkdir()
             for done in (cache / "weights").glob("*/backbone.weights.h5"):
                 (new / "weights" / done.parent.name).symlink_to(done.parent, target_is_directory=True)
-        os.environ |= {"GCAF_RESULTS": str(Path(folder) / "results"), "GCAF_CACHE": str(new)}
-        try:
+        with variables(GCAF_RESULTS=str(Path(folder) / "results"), GCAF_CACHE=str(new)):
             yield
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name, None)
-                if value is not None:
-                    os.environ[name] = value
 
 
 def reproduce(

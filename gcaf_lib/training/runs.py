@@ -156,6 +156,11 @@ class Record:
     def seed(self) -> int:
         return self.info["seed"]
 
+    def demand_classifier(self) -> None:
+        """Raises `RunError` for a run that trained no classifier."""
+        if self.info["kind"] != "main":
+            raise RunError(f"run {self.key} is a {self.info['kind']} run: only main runs classify images")
+
     @cached_property
     def settings(self) -> Settings:
         try:

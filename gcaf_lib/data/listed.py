@@ -1,0 +1,29 @@
+"""Lists that people give as CSV: cells by line, and which column is meant."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+
+from gcaf_lib.data.dataset import DataError
+
+
+def rows(text: str) -> list[tuple[int, list[str]]]:
+    """(line number, cells) of each line that isn't blank, the first the head's; cells parted by comma, semicolon or tab.
+
+    Raises `DataError` that names the line where it is no CSV.
+    """
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=max(",;\t", key=first.count))
+    try:
+        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DataError(f"line {reader.line_num}: {error}") from None
+
+
+def column(head: Sequence[str], names: Sequence[str]) -> int | None:
+    """Where the first of `names` stands in a head, whatever its case, spaces and dashes."""
+    plain = [re.sub(r"[\s\-]+", "_", cell.strip().lower()) for cell in head]
+    return next((plain.index(name) for name in names if name in plain), None)
