@@ -44,7 +44,9 @@ chapter.strip()
 # Copies in this dataset are mirrored, turned upside down, brightened, darkened, sharpened, re-encoded or cut out anew. So
 # each file is looked at whole and cut to what is not background, as a grey square of 128 pixels without its local
 # mean and spread. Two files are as alike as the best correlation over both looks and four ways to turn one of them, and
-# copies of copies belong to one family. Comparing thumbnails with the slices of the figshare archive (Cheng 2015), from
+# copies of copies belong to one family. A copy cut tighter, or in a corner, has its structure at another place in the square: among
+# pictures of unknown patients keypoints (SIFT) are matched, each with all pictures and with their mirror images, the two are laid
+# over each other by what matches, and correlated again. Comparing thumbnails with the slices of the figshare archive (Cheng 2015), from
 # which many of the images were taken, tells which patient an image is of.
 # The results are small committed tables (`results/twins.csv`, `slices.csv`, `patients.csv`, `similarity.csv`,
 # `pictures.csv`, `around.csv`); they hold no patient numbers.
@@ -85,10 +87,11 @@ copies.file_pairs(folder, pairs, words)
 # %% [markdown]
 # ## Where the bars stand
 #
-# Among tumour-free files the histogram has two humps: copies at the right, different heads at the left, and hardly a pair
-# between. Among tumour files neighbouring slices of one patient fill the gap up to the higher bar; there the
+# Among tumour-free files the heap at the right is copies, and hardly a pair lies between it and the lower bar. Among tumour files
+# neighbouring slices of one patient fill the gap up to the higher bar and a little beyond; there the
 # patient is known, and slices of a patient are kept together by `patients` anyway. So two files of which nobody
-# knows the patient are joined from the lower bar on, all others from the higher.
+# knows the patient are joined from the lower bar on, all others from the higher. Pictures laid over each other by their keypoints either agree
+# or don't.
 # The archive's own slice numbers are the proof from outside, and a test: each second copy of a slice is found, and of
 # its 3,064 different slices three, neighbours of one patient, are taken for one picture.
 
@@ -119,10 +122,6 @@ tables.show(
     name="tab-copies",
     caption="Contents that two or more files share byte for byte.",
 )
-
-# %% [markdown]
-# What is known to be missed: a copy that was cut out tighter, or in a corner, keeps its structure but not its place in the square, and
-# is found only where the margin that was cut is dark. Chapter 17 counts what a search by keypoints has found so far.
 
 # %% [markdown]
 # ## Labels that contradict each other

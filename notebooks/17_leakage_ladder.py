@@ -32,7 +32,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.data import exposure, recropped, splits
+from gcaf_lib.data import exposure, splits
 from gcaf_lib.display import split_ladder, tables
 from gcaf_lib.evaluation import hints, worth
 from gcaf_lib.findings import ladder
@@ -82,9 +82,6 @@ tables.show(
 
 # %%
 Markdown(ladder.copies_left(shares))
-
-# %%
-Markdown(ladder.recropped_left(recropped.exposed(chapter.dataset)))
 
 # %% [markdown]
 # ## The numbers

@@ -8,7 +8,7 @@ import pytest
 
 from gcaf_lib.book import datasheet
 from gcaf_lib.book.chapter import checkout
-from gcaf_lib.data import exposure, splits, twins
+from gcaf_lib.data import exposure, keypoints, splits, twins
 from gcaf_lib.data.dataset import Dataset, data_hash, index, open_dataset
 from gcaf_lib.display import sortable
 from gcaf_lib.evaluation import dataset_audit, hints
@@ -45,9 +45,9 @@ def test_pairs_are_counted_by_their_kind_and_mixed_ones_nowhere():
     found = pd.DataFrame(
         {"left": [0, 1, 2], "right": [1, 2, 3], "similarity": [0.7, 0.8, 0.9], "turn": [0, 1, 2]}
     )
-    table = dataset_audit.similarity_table(found, labels, None, None)
+    table = dataset_audit.similarity_table(found, found, labels, None, None)
     counts = {kind: part[list(twins.TURNS)].sum().tolist() for kind, part in table.groupby("kind")}
-    assert counts == {"tumour": [1, 0, 0, 0], "notumor": [0, 0, 1, 0]}
+    assert counts == {"tumour": [1, 0, 0, 0], "notumor": [0, 0, 1, 0], "cut anew": [1, 1, 1, 0]}
 
 
 def test_pairs_around_the_bars_are_of_the_bar_that_holds_for_them():
@@ -63,11 +63,17 @@ def test_pairs_around_the_bars_are_of_the_bar_that_holds_for_them():
     ]
     found = pd.DataFrame(pairs, columns=["left", "right", "similarity"]).assign(turn=0)
     known = np.isin(np.arange(11), [0, 4])
-    table = dataset_audit.around_table(np.array(list("abcdefghijk")), known, found)
-    rows = {(r.patients, r.side, r.left + r.right) for r in table.itertuples()}
+    files, bar = np.array(list("abcdefghijk")), keypoints.THRESHOLD
+    groups = twins.groups(pd.DataFrame({"sha256": files}), twins.copies(found, known))
+    cut = pd.DataFrame(
+        [(0, 6, bar + 0.01), (3, 7, bar - 0.01), (2, 3, bar - 0.01)], columns=["left", "right", "similarity"]
+    )
+    table = dataset_audit.around_table(files, groups, known, found, cut)
+    rows = {(r.kind, r.side, r.left + r.right) for r in table.itertuples()}
     assert rows == {
-        ("known", "above", "ab"), ("known", "below", "ef"),
-        ("unknown", "above", "cd"), ("unknown", "below", "gh"),
+        ("patients known", "above", "ab"), ("patients known", "below", "ef"),
+        ("patients unknown", "above", "cd"), ("patients unknown", "below", "gh"),
+        ("cut anew", "above", "ag"), ("cut anew", "below", "dh"),
     }  # fmt: skip  # i and k are joined through j, so their own pair below the bar is none to show
 
 

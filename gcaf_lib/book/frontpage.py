@@ -10,6 +10,7 @@ import pandas as pd
 
 from gcaf_lib import settings as _settings
 from gcaf_lib.book import checklist, first_screen, modelcard, provenance, speed, tool_pages
+from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import ABSENT, metric_name, runs_text
@@ -22,7 +23,6 @@ HEADLINE = [
     ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("Table 7", "kappa"),
     ("Table 7", "mcc"), ("Table 7", "ece"),
 ]  # fmt: skip
-SPLITS = {"paper": "random split", "patients": "patients apart"}
 PROFILE_WORDS = {
     "demo": "synthetic phantoms and miniature networks",
     "cpu": "the real images and miniature networks",
@@ -157,7 +157,7 @@ def _each(frame: pd.DataFrame, cell: Any, row: bool = True, verdict: bool = True
     for (name, metric), part in frame.groupby(["row", "metric"], sort=False):
         line = {"Row": name} if row else {}
         line |= {"Metric": metric_name(metric), "Published": cell(part.iloc[0])[0]}
-        for protocol, words in SPLITS.items():
+        for protocol, words in splits.NAMES.items():
             found = part[part.protocol == protocol]
             line[words.capitalize()] = cell(found.iloc[0])[1] if len(found) else "–"
             if verdict:

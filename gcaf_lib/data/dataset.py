@@ -28,7 +28,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from gcaf_lib.machine import write_text
+from gcaf_lib.machine import cores, write_text
 from gcaf_lib.settings import CLASSES, DataSettings, SettingsError, cache_dir, digest, named_folder
 
 FOLDERS = ("Training", "Testing")
@@ -47,7 +47,7 @@ _TOO_LARGE = (
     f"(limit: {MAX_PIXELS:,}): leave it out, or scale it down"
 )
 # what file managers and office programs leave behind; hidden files are skipped too
-_CLUTTER = re.compile(r"(e?h?thumbs(_vista)?( ?\(\d+\))?\.db|desktop\.ini|icon\r|~\$.*)", re.IGNORECASE)
+CLUTTER = re.compile(r"(e?h?thumbs(_vista)?( ?\(\d+\))?\.db|desktop\.ini|icon\r|~\$.*)", re.IGNORECASE)
 _METADATA = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # chunks of a PNG that change no pixel here
 _FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "GIF", "WEBP", "AVIF", "PPM", "JPEG2000")
 
@@ -253,10 +253,10 @@ def listing(root: str | Path) -> list[tuple[str, int, int]]:
                 entries = [
                     (f"{folder}/{name}/{e.name}", e.stat().st_size, e.stat().st_mtime_ns)
                     for e in os.scandir(place)
-                    if not e.name.startswith(".") and not _CLUTTER.fullmatch(e.name) and e.is_file()
+                    if not e.name.startswith(".") and not CLUTTER.fullmatch(e.name) and e.is_file()
                 ]
             except OSError as error:
-                cure = "remove the link" if error.errno == errno.ELOOP else "check its permissions"
+                cure = "it is a link to itself" if error.errno == errno.ELOOP else "check its permissions"
                 raise DataError(
                     f"{error.filename or place} cannot be read ({error.strerror}): {cure}"
                 ) from error
@@ -280,7 +280,7 @@ def scan(root: str | Path, files: list[str]) -> tuple[pd.DataFrame, list[str]]:
         return name, folder, CLASSES.index(label), sha256, len(data), head.width, head.height, head.mode
 
     # the filter is global to all threads, so it is set once around them: inspect() does the refusing
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         rows = list(pool.map(row, files))
     return _frame([r for r in rows if isinstance(r, tuple)]), [r for r in rows if isinstance(r, str)]

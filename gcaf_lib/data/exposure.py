@@ -1,9 +1,14 @@
 """Exposure: how many of a split's test images training knows already, by an instrument that made no split.
 
 The groups that a split keeps apart can't tell what they missed: measured with them, exposure is 0 by
-construction. So copies are looked for a second time and otherwise than in `data.twins`: by the edges (the square
-root of the gradient's magnitude), at 40×40 pixels, whole and cut to Otsu's foreground, in all eight ways to turn and
-mirror a square. Patients come from the figshare archive's own numbers.
+construction. So copies are looked for a second time, and otherwise than in `data.twins` and `data.keypoints`:
+
+- by the edges (the square root of the gradient's magnitude), at 40×40 pixels, whole and cut to Otsu's foreground, in all
+  eight ways to turn and mirror a square;
+- cut out anew: among files of one class, one of them of an unknown patient, by AKAZE keypoints (Alcantarilla 2013), every
+  pair tried; an alignment by them counts where the edges then agree.
+
+Patients come from the figshare archive's own numbers.
 
     python -m gcaf_lib.data.exposure    # writes results/exposure.csv (needs images and figshare data)
 """
@@ -12,11 +17,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+from tqdm import tqdm
 
 from gcaf_lib.data import splits, thumbnails
 from gcaf_lib.data.dataset import Dataset, open_dataset
@@ -28,6 +36,8 @@ SIDE = 40
 # Of `alike`. On the real images it finds a copy of 99.0 % of the tumour-free files that the splits' descriptor gives
 # one, and of 99.97 % of the tumour files; of pairs that are no copies 20 reach it, all neighbouring slices of one patient.
 THRESHOLD = 0.97
+WIDE = 384  # pixels of the longer side, for keypoints
+INLIERS, AGREE = 20, 0.7  # of one alignment: keypoints that it carries over, correlation of edges afterwards
 COLUMNS = ["protocol", "class", "images", "with_copy", "with_patient"]
 _ROWS = 512  # of a correlation block
 
@@ -60,6 +70,74 @@ def alike(drawn: np.ndarray, threshold: float = THRESHOLD) -> csr_matrix:
     i, j = np.concatenate(left), np.concatenate(right)
     found = csr_matrix((np.ones(len(i), bool), (i, j)), shape=(size, size))
     return found.maximum(found.T)
+
+
+class Drawn(NamedTuple):
+    """A picture for keypoints: edges (H,W) float32, points (K,2), descriptors (K,61) uint8."""
+
+    edges: np.ndarray
+    points: np.ndarray
+    descriptors: np.ndarray
+
+
+def places(image: np.ndarray) -> Drawn:
+    """AKAZE keypoints of a grey image (H,W) at `WIDE` pixels, the 300 strongest, and its edges."""
+    k = WIDE / max(image.shape)
+    image = cv2.equalizeHist(
+        cv2.resize(image, None, fx=k, fy=k, interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
+    )
+    points, found = cv2.AKAZE_create(threshold=3e-4).detectAndCompute(image, None)
+    order = np.argsort([-p.response for p in points], kind="stable")[:300]
+    blurred = cv2.GaussianBlur(image, (0, 0), 2)
+    slopes = [cv2.Sobel(blurred, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1))]
+    found = np.zeros((0, 61), np.uint8) if found is None else found[order]
+    return Drawn(np.sqrt(np.hypot(*slopes)), np.float32([points[n].pt for n in order]).reshape(-1, 2), found)
+
+
+def same_place(one: Drawn, two: Drawn) -> bool:
+    """Whether keypoints lay `two` over `one` such that the edges of both agree."""
+    if min(len(one.points), len(two.points)) < INLIERS:
+        return False
+    near = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(one.descriptors, two.descriptors, k=2)
+    good = [m for m, n in near if m.distance < 0.8 * n.distance]
+    if len(good) < INLIERS:
+        return False
+    ours, theirs = one.points[[m.queryIdx for m in good]], two.points[[m.trainIdx for m in good]]
+    matrix, kept = cv2.estimateAffinePartial2D(theirs, ours, ransacReprojThreshold=5)
+    if matrix is None or kept.sum() < INLIERS:
+        return False
+    size = one.edges.shape[::-1]
+    both = cv2.warpAffine(np.ones_like(two.edges), matrix, size) > 0.99
+    both &= (one.edges > 1) | (cv2.warpAffine(two.edges, matrix, size) > 1)
+    if both.mean() < 0.1:
+        return False
+    return np.corrcoef(one.edges[both], cv2.warpAffine(two.edges, matrix, size)[both])[0, 1] >= AGREE
+
+
+def cut_anew(images: list[np.ndarray], labels: np.ndarray, asked: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of pictures (left < right) of one class, at least one of them asked for, that show one place, mirrored or not.
+
+    images: P grey ones (H,W); labels (P,); asked (P,) bool.
+    """
+    with ThreadPoolExecutor(cores()) as pool:
+        plain = list(pool.map(places, images))
+        mirrored = list(pool.map(lambda image: places(np.ascontiguousarray(image[:, ::-1])), images))
+
+        def seek(one: int) -> list[tuple[int, int]]:
+            # a pair of two that are asked for is tried once
+            others = np.flatnonzero((labels == labels[one]) & (~asked | (np.arange(len(labels)) > one)))
+            return [
+                (min(one, two), max(one, two))
+                for two in others
+                if any(same_place(each[two], plain[one]) for each in (plain, mirrored))
+            ]
+
+        work = pool.map(seek, np.flatnonzero(asked))
+        return [
+            pair
+            for pairs in tqdm(work, "copies cut out anew", int(asked.sum()), disable=None)
+            for pair in pairs
+        ]
 
 
 def draw(dataset: Dataset) -> np.ndarray:

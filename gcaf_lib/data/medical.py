@@ -134,15 +134,7 @@ def grey(image: str | Path | View) -> np.ndarray:
 
 def prepared(image: str | Path | View, settings: DataSettings) -> np.ndarray:
     """Eq 1, uint8 (S,S,3): `preprocess.preprocess`, whose steps a medical file goes through too."""
-    if not isinstance(view(os.fspath(image)), View):
-        return preprocess.preprocess(image, settings)
-    out = pixels(image)
-    if settings.encoding == "canonical":
-        out = preprocess.canonical(out)[..., 0]
-    out = preprocess.resize(
-        preprocess.clahe(out, settings.clahe_clip, settings.clahe_tiles), settings.image_size
-    )
-    return out if out.ndim == 3 else cv2.cvtColor(out, cv2.COLOR_GRAY2RGB)
+    return preprocess.prepare(pixels(image), settings)
 
 
 def _library(name: str, view: View) -> Any:

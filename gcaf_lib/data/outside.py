@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from gcaf_lib.data import groups, known, listed, medical
-from gcaf_lib.data.dataset import _CLUTTER, DataError, read_bytes
+from gcaf_lib.data.dataset import CLUTTER, DataError, read_bytes
 from gcaf_lib.settings import CLASSES
 
 COLUMNS = ("path", "class", "case")
@@ -86,7 +86,7 @@ def _folder(place: Path) -> pd.DataFrame:
         below = [p for p in parts[0 if at is None else at + 1 :] if not _NO_CASE.fullmatch(p)]
         for name in sorted(files):
             path = Path(folder, name)
-            if name.startswith(".") or _CLUTTER.fullmatch(name):
+            if name.startswith(".") or CLUTTER.fullmatch(name):
                 continue
             known.demand_text(path)
             if not is_image(path):

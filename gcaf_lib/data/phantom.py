@@ -22,6 +22,7 @@ import pandas as pd
 from PIL import Image
 
 from gcaf_lib.data.anatomy import SIDE, Head, Person, draw, ellipse, field, paint, person, soft
+from gcaf_lib.machine import cores
 from gcaf_lib.settings import CLASSES
 
 VERSION = 1  # raise it when pixels change: cached phantoms are keyed by it
@@ -276,7 +277,7 @@ def write(root: str | Path, per_class: int, seed: int = 0) -> Path:
     try:
         (part / "masks").mkdir()
         rows = []
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             for class_name in CLASSES:
                 files = _files(class_name, per_class, seed, pool)
                 testing = round(TESTING * per_class)

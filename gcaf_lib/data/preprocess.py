@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from gcaf_lib.data.dataset import CURE, CacheError, DataError, Dataset, cache_folder
 from gcaf_lib.data.decode import decode, pixels
-from gcaf_lib.machine import whole
+from gcaf_lib.machine import cores, whole
 from gcaf_lib.settings import DataSettings, digest
 
-__all__ = ["canonical", "clahe", "decode", "images", "key", "preprocess", "resize"]
+__all__ = ["canonical", "clahe", "decode", "images", "key", "prepare", "preprocess", "resize"]
 VERSION = 1  # raise it when pixels change: cached arrays are keyed by it
 CANONICAL_SIDE = 256  # pixels
 CANONICAL_QUALITY = 90
@@ -87,11 +87,15 @@ def canonical(rgb: np.ndarray) -> np.ndarray:
 
 
 def preprocess(path: str | Path, settings: DataSettings) -> np.ndarray:
-    """Eq 1 for one file: decode, CLAHE on V at original resolution, resize; uint8 (S,S,3).
+    """Eq 1 for one file, uint8 (S,S,3), S = settings.image_size: decode, then `prepare`. Raises `DataError`."""
+    return prepare(pixels(path), settings)
 
-    S = settings.image_size. encoding="canonical" puts `canonical` in front. Raises `DataError`.
+
+def prepare(image: np.ndarray, settings: DataSettings) -> np.ndarray:
+    """Eq 1 for pixels, uint8 (H,W[,3]): CLAHE on V at their resolution, resize; uint8 (S,S,3).
+
+    encoding="canonical" puts `canonical` in front.
     """
-    image = pixels(path)
     if settings.encoding == "canonical":
         image = canonical(image)[..., 0]
     out = resize(clahe(image, settings.clahe_clip, settings.clahe_tiles), settings.image_size)
@@ -144,7 +148,7 @@ def _blocks(paths: list[Path], settings: DataSettings) -> Iterator[np.ndarray]:
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one thread an image beats OpenCV's threads inside an image
     try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             for start in range(0, len(paths), _BLOCK):
                 yield np.stack(
                     list(pool.map(lambda p: preprocess(p, settings), paths[start : start + _BLOCK]))

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from gcaf_lib.data import figshare, thumbnails, twins
+from gcaf_lib.data import figshare, keypoints, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset
 from gcaf_lib.machine import write_text
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, digest, results_dir
@@ -30,6 +30,8 @@ FOLDS = 5
 FIVEFOLD = "patients-5fold"
 MANIFESTS = (*PROTOCOLS, FIVEFOLD)
 PARTS = ("train", "validation", "test")
+GROUPED = ("twins", "patients")  # 80/10/10 splits that keep copies together
+NAMES = {"paper": "random split", "patients": "patients apart"}  # of the two that are compared, for readers
 
 
 def paper_counts(size: int) -> tuple[int, int, int]:
@@ -140,10 +142,27 @@ def patients(dataset: Dataset, figshare_path: str | Path | None = None) -> np.nd
     return figshare.patients(frame, figshare.match(frame, thumbnails.thumbnails(dataset), slices), slices)
 
 
+def copies(dataset: Dataset, known: np.ndarray) -> pd.DataFrame:
+    """Pairs of rows that count as copies, of one place (`twins.pairs`) or cut out anew (`keypoints.pairs`).
+
+    known (N,) bool: of which files the patient is known. Columns left, right, similarity, turn.
+    """
+    found, cut = twins.copies(twins.pairs(dataset), known), cut_anew(dataset, known)
+    return pd.concat(
+        [found, cut.loc[cut["similarity"] >= keypoints.THRESHOLD, list(found)]], ignore_index=True
+    )
+
+
+def cut_anew(dataset: Dataset, known: np.ndarray) -> pd.DataFrame:
+    """`keypoints.pairs` of the families that `twins` finds."""
+    found = twins.copies(twins.pairs(dataset), known)
+    return keypoints.pairs(dataset, twins.groups(dataset.frame, found), known)
+
+
 def group_keys(dataset: Dataset, figshare_path: str | Path | None = None) -> dict[str, np.ndarray]:
     """Groups (N,) that may not straddle: {"twins": …, "patients": …}, recomputed from the images."""
     patient = patients(dataset, figshare_path)
-    alike = twins.groups(dataset.frame, twins.copies(twins.pairs(dataset), pd.notna(patient)))
+    alike = twins.groups(dataset.frame, copies(dataset, pd.notna(patient)))
     return {"twins": alike, "patients": twins.join(alike, patient)}
 
 
@@ -180,7 +199,7 @@ def write(protocol: str, frame: pd.DataFrame, dataset: Dataset, place: Path | No
         "split_hash": hash(frame),
         "files": len(frame),
         "groups": int(frame["group"].nunique()),
-        "thresholds": [twins.THRESHOLD, twins.DOUBT],
+        "thresholds": [twins.THRESHOLD, twins.DOUBT, keypoints.THRESHOLD],
     }
     if protocol == FIVEFOLD:
         labels = dataset.frame["label"].to_numpy(int)

@@ -64,15 +64,19 @@ def looks(image: np.ndarray) -> np.ndarray:
     return np.stack([cv2.resize(look, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for look in both])
 
 
+def structure(image: np.ndarray) -> np.ndarray:
+    """float32 (H,W): an image without its local mean and spread, the d above; σ goes with the longer side."""
+    x, sigma = image.astype(np.float32), SIGMA * max(image.shape)
+    mean = cv2.GaussianBlur(x, (0, 0), sigma)
+    spread = np.sqrt(np.maximum(cv2.GaussianBlur(x * x, (0, 0), sigma) - mean * mean, 0))
+    return (x - mean) / (spread + 8)
+
+
 def describe(images: np.ndarray) -> np.ndarray:
-    """float32 (N,S,S): images (N,S,S) without local mean and spread, each of zero mean and unit length."""
-    sigma = SIGMA * images.shape[-1]
+    """float32 (N,S,S): `structure` of images (N,S,S), each of zero mean and unit length."""
     out = np.empty(images.shape, np.float32)
     for number, image in enumerate(images):
-        x = image.astype(np.float32)
-        mean = cv2.GaussianBlur(x, (0, 0), sigma)
-        spread = np.sqrt(np.maximum(cv2.GaussianBlur(x * x, (0, 0), sigma) - mean * mean, 0))
-        out[number] = normalise(((x - mean) / (spread + 8))[None]).reshape(x.shape)
+        out[number] = normalise(structure(image)[None])[0].reshape(image.shape)
     return out
 
 
@@ -154,9 +158,9 @@ def groups(frame: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
     return join(connected_components(graph, directed=False)[1], frame["sha256"].to_numpy())
 
 
-def histogram(found: pd.DataFrame, bins: int = 40) -> pd.DataFrame:
-    """Numbers of pairs by similarity from `FLOOR` to 1: left, right (bin edges), and one column a turn."""
-    edges = np.linspace(FLOOR, 1.0, bins + 1)
+def histogram(found: pd.DataFrame, floor: float = FLOOR, bins: int = 40) -> pd.DataFrame:
+    """Numbers of pairs by similarity from `floor` to 1: left, right (bin edges), and one column a turn."""
+    edges = np.linspace(floor, 1.0, bins + 1)
     columns = {
         name: np.histogram(found["similarity"][found["turn"] == way], edges)[0]
         for way, name in enumerate(TURNS)

@@ -106,6 +106,7 @@ def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
     names = {
         "notumor": "tumour-free files, every pair",
         "tumour": "tumour files, every pair",
+        "cut anew": "laid over each other by keypoints",
         "slices": "file and nearest figshare slice",
     }
     kinds = list(dict.fromkeys(frame["kind"]))

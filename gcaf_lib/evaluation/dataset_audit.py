@@ -23,13 +23,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import figshare, splits, thumbnails, twins
+from gcaf_lib.data import figshare, keypoints, splits, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset, published_index
 from gcaf_lib.machine import whole
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 
 SOURCES = ("figshare", "figshare, second copy", "unknown")
 AROUND = 8  # pairs on each side of a bar
+NEAR = 0.05  # how far from the bar
+BARS = {"patients unknown": twins.DOUBT, "patients known": twins.THRESHOLD, "cut anew": keypoints.THRESHOLD}
 _EDGES = np.linspace(0.5, 1, 51)  # of the files' similarities to their nearest slice
 
 
@@ -114,26 +116,28 @@ def part_table(dataset: Dataset, patient: np.ndarray) -> pd.DataFrame:
     return pd.concat(out, ignore_index=True)[["protocol", "part", "class", "files", "groups", "patients"]]
 
 
-def around_table(files: np.ndarray, known: np.ndarray, found: pd.DataFrame) -> pd.DataFrame:
-    """patients ("known" of either file or not), side ("above", "below" the bar), left, right, similarity.
+def around_table(
+    files: np.ndarray, groups: np.ndarray, known: np.ndarray, found: pd.DataFrame, cut: pd.DataFrame
+) -> pd.DataFrame:
+    """kind (of `BARS`: "known" of either file), side ("above", "below" the bar), left, right, similarity.
 
-    Up to `AROUND` pairs of each, drawn at random from within 0.05 of the bar that holds for them; two families of
-    close copies (0.9) are drawn from once. Pairs below the bar that others join all the same are left out.
+    groups (N,) of the splits; found, cut: pairs by `twins` and by `keypoints`. Up to `AROUND` pairs of each, drawn at
+    random from within `NEAR` of the bar that holds for them; two families of close copies (0.9) are drawn from once.
+    Pairs below the bar that others join all the same are left out.
     """
-    joined = twins.groups(pd.DataFrame({"sha256": files}), twins.copies(found, known))
     family = twins.groups(pd.DataFrame({"sha256": files}), found[found["similarity"] >= 0.9])
-    found = found.assign(a=family[found["left"]], b=family[found["right"]])
     either = known[found["left"]] | known[found["right"]]
     out = []
-    for name, of, bar in (("unknown", ~either, twins.DOUBT), ("known", either, twins.THRESHOLD)):
-        for side, low in (("above", bar), ("below", bar - 0.05)):
-            near = found[of & found["similarity"].between(low, low + 0.05, inclusive="left")]
+    for (kind, bar), pairs in zip(BARS.items(), (found[~either], found[either], cut)):
+        pairs = pairs.assign(a=family[pairs["left"]], b=family[pairs["right"]])
+        for side, low in (("above", bar), ("below", bar - NEAR)):
+            near = pairs[pairs["similarity"].between(low, low + NEAR, inclusive="left")]
             if side == "below":
-                near = near[joined[near["left"]] != joined[near["right"]]]
+                near = near[groups[near["left"]] != groups[near["right"]]]
             near = near.sample(frac=1, random_state=0).drop_duplicates(["a", "b"])
             drawn = near.head(AROUND)
             out.append(pd.DataFrame({
-                "patients": name, "side": side,
+                "kind": kind, "side": side,
                 "left": files[drawn["left"]], "right": files[drawn["right"]],
                 "similarity": drawn["similarity"].astype(float).round(3),
             }))  # fmt: skip
@@ -156,11 +160,16 @@ def _packaged(name: str) -> pd.DataFrame:
 
 
 def similarity_table(
-    found: pd.DataFrame, labels: np.ndarray, thumbs: np.ndarray, slices: figshare.Slices | None
+    found: pd.DataFrame,
+    cut: pd.DataFrame,
+    labels: np.ndarray,
+    thumbs: np.ndarray,
+    slices: figshare.Slices | None,
 ) -> pd.DataFrame:
     """kind, left, right, and one column a turn: numbers of pairs, or of files, by similarity.
 
-    kind: "tumour" and "notumor", pairs of files of such classes; "slices", each file and its nearest figshare slice.
+    kind: "tumour" and "notumor", pairs of files of such classes; "cut anew", pairs by keypoints; "slices", each file
+    and its nearest figshare slice.
     """
     apart = labels == CLASSES.index("notumor")
     left, right = apart[found["left"]], apart[found["right"]]
@@ -168,6 +177,8 @@ def similarity_table(
         twins.histogram(found[left & right]).assign(kind="notumor"),
         twins.histogram(found[~left & ~right]).assign(kind="tumour"),
     ]
+    if len(cut):
+        tables.append(twins.histogram(cut, keypoints.FLOOR, 35).assign(kind="cut anew"))
     if slices is not None:
         _, flag, value = thumbnails.nearest(thumbs, slices.thumbnails)
         counts = [np.histogram(value[flag == k].clip(_EDGES[0], 1.0), _EDGES)[0] for k in (0, 1)]
@@ -190,13 +201,15 @@ def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> Audit:
         matches = figshare.match(frame, thumbs, slices)
         patient = figshare.patients(frame, matches, slices)
         matches = matches.rename(columns={"figshare_class": "class"}).drop(columns="figshare_id")
+    known = pd.notna(patient)
+    cut = splits.cut_anew(dataset, known)
     return Audit(
-        twin_table(files, groups, found),
+        twin_table(files, groups, pd.concat([found, cut[cut["similarity"] >= keypoints.THRESHOLD]])),
         matches,
         part_table(dataset, patient),
-        similarity_table(found, labels, thumbs, slices),
+        similarity_table(found, cut, labels, thumbs, slices),
         picture_table(labels, groups),
-        around_table(files, pd.notna(patient), found),
+        around_table(files, groups, known, found, cut),
     )
 
 

@@ -39,7 +39,6 @@ COPIES = (
 )
 RECALL = ("model", "profile", "split", "runs", "set", "plane", *scoring.RECALL, *CLASSES)
 NEIGHBOUR, HOME = "nearest neighbour", "home"
-SPLITS = {"paper": "random split", "patients": "patients apart"}
 
 
 def read(name: str) -> pd.DataFrame:
@@ -105,9 +104,11 @@ def told_by_neighbour(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
 
 
 def split_of(record: runs.Record) -> str:
-    """A run's split as `SPLITS` says it; five folds are patients apart too."""
+    """A run's split as `splits.NAMES` says it; five folds are patients apart too."""
     data = record.settings.data
-    return SPLITS["patients"] if data.fold is not None else SPLITS.get(data.protocol, data.protocol)
+    return (
+        splits.NAMES["patients"] if data.fold is not None else splits.NAMES.get(data.protocol, data.protocol)
+    )
 
 
 def rows(told: pd.DataFrame, **model: object) -> pd.DataFrame:

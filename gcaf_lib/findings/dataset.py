@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import figshare, splits, twins
+from gcaf_lib.data import figshare, keypoints, splits, twins
 from gcaf_lib.evaluation import dataset_audit
 from gcaf_lib.settings import CLASSES, DataSettings
 
-BARS = {"notumor": twins.DOUBT, "tumour": twins.THRESHOLD, "slices": figshare.SAME_SLICE}
+BARS = {
+    "notumor": twins.DOUBT,
+    "tumour": twins.THRESHOLD,
+    "cut anew": keypoints.THRESHOLD,
+    "slices": figshare.SAME_SLICE,
+}
 
 
 def numbers(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
@@ -93,11 +98,10 @@ def looked_at(facts: dataset_audit.Audit) -> pd.DataFrame:
 def eye_said(seen: pd.DataFrame) -> str:
     """Of the pairs drawn at random beside the bars, how many the eye took for one picture."""
     said = []
-    for (patients, side), part in seen[seen["same"] != ""].groupby(["patients", "side"], sort=False):
-        bar = {"unknown": twins.DOUBT, "known": twins.THRESHOLD}[patients]
+    for (kind, side), part in seen[seen["same"] != ""].groupby(["kind", "side"], sort=False):
         unsure = (part["same"] == "unsure").sum()
         said.append(
-            f"just {side} {bar:g} (patients {patients}) {(part['same'] == 'yes').sum()} of {len(part)}"
+            f"just {side} {dataset_audit.BARS[kind]:g} ({kind}) {(part['same'] == 'yes').sum()} of {len(part)}"
             + (f" and {unsure} in doubt" if unsure else "")
         )
     if not said:
@@ -183,9 +187,9 @@ def patient_table(facts: dataset_audit.Audit) -> pd.DataFrame:
 
 def beside_bars(facts: dataset_audit.Audit, each: int = 3) -> tuple[list[list[str]], list[list[str]]]:
     """Files of the pairs drawn just above and just below the bars, `each` pairs a line, and the words over them."""
-    seen = looked_at(facts).groupby(["patients", "side"], sort=False).head(each)
+    seen = looked_at(facts).groupby(["kind", "side"], sort=False).head(each)
     files = seen[["left", "right"]].to_numpy().tolist()
-    words = [(f"{r.side}: {r.similarity:.3f}", f"patients {r.patients}") for r in seen.itertuples()]
+    words = [(f"{r.side}: {r.similarity:.3f}", r.kind) for r in seen.itertuples()]
     return tuple(
         [list(itertools.chain(*pairs[k : k + each])) for k in range(0, len(pairs), each)]
         for pairs in (files, words)

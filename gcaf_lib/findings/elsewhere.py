@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from gcaf_lib.data import splits
 from gcaf_lib.data.known import THRESHOLD
 from gcaf_lib.display.outside import SET_NAMES
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation.elsewhere import HOME, NEIGHBOUR, SPLITS
+from gcaf_lib.evaluation.elsewhere import HOME, NEIGHBOUR
 from gcaf_lib.findings import words
 from gcaf_lib.settings import CLASSES
 
@@ -77,7 +78,7 @@ def copies_said(copies: pd.DataFrame) -> str:
 def models(recall: pd.DataFrame) -> list[str]:
     """Names of the trained models in `elsewhere.recall`: those with patients apart first, then by name."""
     own = recall[recall["model"] != NEIGHBOUR].drop_duplicates("model")
-    apart = own["split"] != SPLITS["patients"]
+    apart = own["split"] != splits.NAMES["patients"]
     return own.assign(apart=apart).sort_values(["apart", "model"])["model"].tolist()
 
 
@@ -143,7 +144,7 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
             f" The largest fall: {CLASS_NAMES[worst['class']].lower()} in {set_name(worst['set'])}, "
             f"{100 * worst['recall']:.1f} % in place of {100 * worst['home']:.1f} %."
         )
-    if SPLITS["patients"] not in model:
+    if splits.NAMES["patients"] not in model:
         text += " Its home is the random split, where training knows most test images or their patients: chapter 17."
     return text
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.data.recropped import GROUPED
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import worth
 from gcaf_lib.findings import words
@@ -92,13 +91,13 @@ def rows(
 def wide(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
     """A reader's table of `rows`: methods down, protocols across, `band`s in the cells.
 
-    Beside each split that keeps copies together (`GROUPED`) stands the score that weighs each picture 1.
+    Beside each split that keeps copies together (`splits.GROUPED`) stands the score that weighs each picture 1.
     """
     out = {}
     for protocol in PROTOCOLS:
         part = frame[frame["protocol"] == protocol].set_index("method")
         for names, word in ((SCORES, ""), (BY_PICTURE, ", by picture")):
-            if names is SCORES or protocol in GROUPED:
+            if names is SCORES or protocol in splits.GROUPED:
                 cells = part[list(names[metric])].to_numpy(float)
                 out[protocol + word] = pd.Series(
                     [words.band(*row) for row in cells], part.index, dtype=object
@@ -221,7 +220,7 @@ def copies_left(shares: pd.DataFrame) -> str:
     """What `data.exposure.read` finds on the splits that keep copies together."""
     whole = shares[shares["class"] == "all"].set_index("protocol")
     said = []
-    for protocol in [p for p in (*GROUPED, splits.FIVEFOLD) if p in whole.index]:
+    for protocol in [p for p in (*splits.GROUPED, splits.FIVEFOLD) if p in whole.index]:
         line = shares[(shares["protocol"] == protocol) & (shares["class"] != "all")]
         worst = line.loc[line["with_copy"].idxmax()]
         share = whole.loc[protocol, "with_copy"]
@@ -235,21 +234,6 @@ def copies_left(shares: pd.DataFrame) -> str:
         "The instrument that made no split says: "
         + "; ".join(said)
         + ". It has errors of its own: it takes some pictures that are only alike for copies, and misses some copies."
-    )
-
-
-def recropped_left(known: pd.DataFrame) -> str:
-    """What `data.recropped.exposed` counts: copies that both instruments miss."""
-    if known.empty:
-        return ""
-    said = [
-        f"{r.with_copy or 'none'} of the {r.images:,}{' test images' if first else ''} on `{r.protocol}`"
-        for first, r in zip([True] + [False] * len(known), known.itertuples())
-    ]
-    return (
-        "**Both instruments miss copies that were cut out anew**, and so do these splits. A search by keypoints, not yet of all "
-        f"files, found such a copy in training for {', '.join(said[:-1])} and {said[-1]} (`gcaf_lib/data/recropped.csv` names the pairs). "
-        "Scores with copies or patients apart are too high by what that is worth until the splits are made again."
     )
 
 

@@ -15,7 +15,6 @@ from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ladder, words
 from gcaf_lib.settings import CLASSES
 
-SPLIT_NAMES = {"paper": "random split", "patients": "patients apart"}
 
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
 
@@ -30,7 +29,7 @@ def with_without(
     was run) are on the same images.
     """
     cells, gaps = [], {}
-    for protocol, split in SPLIT_NAMES.items():
+    for protocol, split in splits.NAMES.items():
         for name, row in HINTS.items():
             keep = TUMOURS if row == "three classes" else None
             pair = worth.paired(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
