@@ -23,7 +23,6 @@ import cv2
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from gcaf_lib.data import splits, thumbnails

@@ -15,7 +15,6 @@ from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ladder, words
 from gcaf_lib.settings import CLASSES
 
-
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
 
 
