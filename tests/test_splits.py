@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcaf_lib.data import figshare, splits, thumbnails, twins
+from gcaf_lib.data import figshare, keypoints, splits, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset, published_index
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, Settings
 from gcaf_lib.training.task import Task
@@ -52,7 +52,7 @@ def test_committed_manifest_is_whole_and_of_the_published_data(published, name):
     assert frame["file"].tolist() == published.frame["file"].tolist()
     assert about["data_hash"] == published.hash and about["split_hash"] == splits.hash(frame)
     assert about["seed"] == splits.SEED and about["protocol"] == name
-    assert about["thresholds"] == [twins.THRESHOLD, twins.DOUBT]
+    assert about["thresholds"] == [twins.THRESHOLD, twins.DOUBT, keypoints.THRESHOLD]
     assert sorted(frame["group"].unique()) == list(range(frame["group"].nunique()))
 
 

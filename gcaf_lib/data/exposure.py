@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from gcaf_lib.data import splits, thumbnails
@@ -145,6 +146,26 @@ def draw(dataset: Dataset) -> np.ndarray:
         return np.stack(list(pool.map(lambda path: edges(grey(path)), paths)))
 
 
+def copies(dataset: Dataset, patient: np.ndarray) -> csr_matrix:
+    """Symmetric bool (N,N): files that are `alike`, and those whose families a pair of `cut_anew` joins.
+
+    patient (N,): None where unknown. One file of each family, by the edges, is looked at.
+    """
+    near = alike(draw(dataset))
+    family = connected_components(near, directed=False)[1]
+    first = pd.Series(np.arange(len(family))).groupby(family).first().to_numpy()
+    asked = ~pd.Series(pd.notna(patient)).groupby(family).any().to_numpy()
+    if not asked.any():
+        return near
+    frame = dataset.frame.iloc[first]
+    with ThreadPoolExecutor(cores()) as pool:
+        images = list(pool.map(lambda name: grey(Path(dataset.root) / name), frame["file"]))
+    pairs = np.reshape(cut_anew(images, frame["label"].to_numpy(int), asked), (-1, 2)).astype(int)
+    link = csr_matrix((np.ones(len(pairs), bool), pairs.T), shape=(len(first), len(first)))
+    member = csr_matrix((np.ones(len(family), bool), (np.arange(len(family)), family)))
+    return near.maximum(member @ link.maximum(link.T) @ member.T)
+
+
 def exposure(
     part: np.ndarray, labels: np.ndarray, copies: csr_matrix, patient: np.ndarray
 ) -> list[tuple[str, int, float, float]]:
@@ -164,17 +185,17 @@ def exposure(
 def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> pd.DataFrame:
     """`COLUMNS` of every protocol, the five patient folds pooled as `patients-5fold`."""
     frame, source = dataset.frame, "phantom" if dataset.banner else "mri"
-    labels, copies = frame["label"].to_numpy(int), alike(draw(dataset))
-    patient = splits.patients(dataset, figshare_path)
+    labels, patient = frame["label"].to_numpy(int), splits.patients(dataset, figshare_path)
+    found = copies(dataset, patient)
     out = []
     for protocol in PROTOCOLS:
         part = splits.load(DataSettings(source=source, protocol=protocol), dataset)["part"].to_numpy()
-        out += [(protocol, *row) for row in exposure(part, labels, copies, patient)]
+        out += [(protocol, *row) for row in exposure(part, labels, found, patient)]
     folds = [
         splits.load(DataSettings(source=source, protocol="patients", fold=fold), dataset)["part"].to_numpy()
         for fold in range(splits.FOLDS)
     ]
-    each = pd.DataFrame([row for part in folds for row in exposure(part, labels, copies, patient)])
+    each = pd.DataFrame([row for part in folds for row in exposure(part, labels, found, patient)])
     each[[2, 3]] = each[[2, 3]].mul(each[1], axis=0)
     for name, (images, copied, seen) in each.groupby(0, sort=False).sum().iterrows():
         out.append((splits.FIVEFOLD, name, int(images), copied / images, seen / images))

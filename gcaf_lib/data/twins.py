@@ -1,8 +1,9 @@
 """Twins: which files show the same picture, whatever was done to it.
 
 Copies of a picture in this dataset are mirrored, turned upside down, brightened, darkened, sharpened,
-re-encoded, or cut out anew. So each file is looked at twice, whole and cut to what is not background,
-reduced to a grey square, and rid of its local mean and spread:
+re-encoded, or framed anew. So each file is looked at twice, whole and cut to what is not background,
+reduced to a grey square, and rid of its local mean and spread (what was cut tighter has its structure elsewhere:
+`data.keypoints`):
 
     d = (x - μ) / (s + 8),    μ, s: mean and spread under a Gaussian of σ = 4 pixels (of 128)
 
@@ -32,8 +33,8 @@ from gcaf_lib.settings import cache_dir, digest
 
 SIDE, COARSE = 128, 32  # pixels: of the comparison, and of the screen before it
 SIGMA = 4 / 128  # of the local mean and spread, as a share of the side
-# Between the two humps of the histogram of similarities (`histogram`, chapter 16): above are copies, below
-# other slices of one head.
+# Of the histogram of similarities (`histogram`, chapter 16): copies lie above. So do a few neighbouring slices of one
+# patient, who is known then; the others lie below.
 THRESHOLD = 0.8
 # Between files of which no patient is known the histogram is empty down to here. In doubt they are joined:
 # nobody could tell whether they are slices of one head.

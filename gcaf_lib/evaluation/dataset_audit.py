@@ -30,8 +30,12 @@ from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 
 SOURCES = ("figshare", "figshare, second copy", "unknown")
 AROUND = 8  # pairs on each side of a bar
-NEAR = 0.05  # how far from the bar
 BARS = {"patients unknown": twins.DOUBT, "patients known": twins.THRESHOLD, "cut anew": keypoints.THRESHOLD}
+NEAR = {
+    "patients unknown": 0.05,
+    "patients known": 0.05,
+    "cut anew": 0.75,
+}  # how far from the bar: there is nothing near the last
 _EDGES = np.linspace(0.5, 1, 51)  # of the files' similarities to their nearest slice
 
 
@@ -130,8 +134,8 @@ def around_table(
     out = []
     for (kind, bar), pairs in zip(BARS.items(), (found[~either], found[either], cut)):
         pairs = pairs.assign(a=family[pairs["left"]], b=family[pairs["right"]])
-        for side, low in (("above", bar), ("below", bar - NEAR)):
-            near = pairs[pairs["similarity"].between(low, low + NEAR, inclusive="left")]
+        for side, low in (("above", bar), ("below", bar - NEAR[kind])):
+            near = pairs[pairs["similarity"].between(low, low + NEAR[kind], inclusive="left")]
             if side == "below":
                 near = near[groups[near["left"]] != groups[near["right"]]]
             near = near.sample(frac=1, random_state=0).drop_duplicates(["a", "b"])
