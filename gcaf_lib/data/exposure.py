@@ -37,7 +37,7 @@ SIDE = 40
 # one, and of 99.97 % of the tumour files; of pairs that are no copies 20 reach it, all neighbouring slices of one patient.
 THRESHOLD = 0.97
 WIDE = 384  # pixels of the longer side, for keypoints
-INLIERS, AGREE = 40, 0.5  # of one alignment: keypoints that it carries over, correlation of edges afterwards
+INLIERS, AGREE = 30, 0.5  # of one alignment: keypoints that it carries over, correlation of edges afterwards
 COLUMNS = ["protocol", "class", "images", "with_copy", "with_patient"]
 _ROWS = 512  # of a correlation block
 
@@ -81,12 +81,12 @@ class Drawn(NamedTuple):
 
 
 def places(image: np.ndarray) -> Drawn:
-    """The 400 strongest ORB keypoints of a grey image (H,W) at `WIDE` pixels, and its edges."""
+    """The 250 strongest ORB keypoints of a grey image (H,W) at `WIDE` pixels, and its edges."""
     k = WIDE / max(image.shape)
     image = cv2.equalizeHist(
         cv2.resize(image, None, fx=k, fy=k, interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
     )
-    points, found = cv2.ORB_create(400, 1.15, 8, fastThreshold=7).detectAndCompute(image, None)
+    points, found = cv2.ORB_create(250, 1.15, 8, fastThreshold=7).detectAndCompute(image, None)
     blurred = cv2.GaussianBlur(image, (0, 0), 2)
     slopes = [cv2.Sobel(blurred, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1))]
     found = np.zeros((0, 32), np.uint8) if found is None else found
