@@ -175,7 +175,7 @@ Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fu
 # win on new patients. So here is Table 4 once more on five folds that keep every patient on one side: five trainings a variant and seed, whose test parts together are all the
 # images of the dataset, each tested once by a model that has not seen its patient.
 
-# %% mystnb={"image": {"alt": "One row a fusion variant with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right)."}}
+# %% mystnb={"image": {"alt": "One row a fusion variant with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-4", strict)
 rows.dots(honest, names=fusion.NAMES, published=False)
 
@@ -183,7 +183,7 @@ rows.dots(honest, names=fusion.NAMES, published=False)
 tables.show(
     ablation.gaps(honest, first="Fusion", names=fusion.NAMES),
     name="tab-fusion-patients",
-    caption="Fusion variants with patients apart, over all five folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95 % interval; the "
+    caption="Fusion variants with patients apart, over all five folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the "
     "verdict is on this split.",
     data=honest,
 )

@@ -139,7 +139,7 @@ Markdown(mixup_ema.verdict(effects, frame))
 # %% [markdown]
 # ## The same with patients apart
 
-# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right)."}}
+# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
 rows.dots(honest, names=names, published=False)
 
@@ -147,7 +147,7 @@ rows.dots(honest, names=names, published=False)
 tables.show(
     ablation.gaps(honest, first="Training", names=names),
     name="tab-table-5-patients",
-    caption="Table 5 with patients apart, over all five folds: accuracy minus that of the proposed training, in points, on the same images, with its 95 % interval; the verdict is on "
+    caption="Table 5 with patients apart, over all five folds: accuracy minus that of the proposed training, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the verdict is on "
     "this split.",
     data=honest,
 )

@@ -33,7 +33,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import power, tables
-from gcaf_lib.evaluation import folds
+from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.findings import ablation, significance
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import published_gaps
@@ -190,12 +190,12 @@ pooled = {
     for place, rows in apart.items()
 }
 own = next(iter(pooled.values()))[ablation.proposed("table-4")[0]]
-strict = significance.tests(pooled, own, groups, 0.0)
+strict = significance.tests(pooled, own, groups, 0.0, pictures=worth.pictures(chapter.dataset))
 tables.show(
     significance.tests_text(strict),
     name="tab-tests-patients",
     caption="Tables 4, 5 and 6 with patients apart: accuracy over all five folds minus that of the proposed model, in points, and p-values; in brackets "
-    "Holm's. n: seeds, each of five trainings.",
+    "Holm's. n: seeds, each of five trainings. *By picture*: copies of a picture count as one.",
     data=strict,
 )
 

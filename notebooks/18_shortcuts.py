@@ -36,7 +36,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import canonical, decode
 from gcaf_lib.display import copies, split_ladder, tables
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import hints
+from gcaf_lib.evaluation import hints, worth
 from gcaf_lib.findings import ablation, ladder, shortcuts
 from gcaf_lib.settings import CLASSES
 
@@ -61,7 +61,7 @@ tables.show(
     shortcuts.hint_table(floors, tracks, labels),
     name="tab-hints",
     caption="Accuracy in percent, with 95 % cluster-bootstrap intervals over patients, of logistic regression on what is not the tumour; in the "
-    "last column the share of the most frequent class.",
+    "last column the share of the most frequent class. *By picture*: copies of a picture count as one.",
     data=tracks,
 )
 Markdown(shortcuts.hints(floors, tracks, labels))
@@ -87,7 +87,7 @@ again = tracks[tracks["track"] == "canonical"]
 tables.show(
     shortcuts.re_encoded(floors, again, labels),
     name="tab-canonical",
-    caption="Accuracy in percent (four classes) of floors before and after re-encoding, with 95 % intervals. After it all files have one size, so the "
+    caption="Accuracy in percent (four classes) of floors before and after re-encoding, with 95 % intervals; *by picture* copies of a picture count as one. After it all files have one size, so the "
     "first floor can only guess the most frequent class.",
     data=again,
 )
@@ -101,18 +101,19 @@ tables.show(
 # counts is the *difference* on the same images: intervals of two models on the same images say little side by side.
 
 # %%
-clusters = splits.clusters(chapter.dataset)
+clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
 whole = {"paper": [r for group in main.values() for r in group], "patients": by_split.get("patients", [])}
-compared, gaps = shortcuts.with_without(whole, changed, clusters)
+compared, gaps = shortcuts.with_without(whole, changed, clusters, pictures)
 tables.show(
     shortcuts.wide_with_without(compared, gaps),
     name="tab-with-without",
     caption="Accuracy in percent of the model with and without the hint, and the difference in points, paired by seed and image, each "
-    "with its 95 % cluster-bootstrap interval over patients. With *the no-tumour class* both are judged on the tumour images alone.",
+    "with its 95 % cluster-bootstrap interval over patients. With *the no-tumour class* both are judged on the tumour images alone. *By "
+    "picture*: copies of a picture count as one.",
     data=compared,
 )
 
-# %% mystnb={"image": {"alt": "Accuracy of the model as it is and with the shortcut taken away, in one panel a split; rows without a run are left out."}, "figure": {"name": "fig-with-without", "caption": "The same model with and without, on the same images and seeds: squares as it is, circles with the hint taken away. The intervals are of the levels; the table has those of the differences."}}
+# %% mystnb={"image": {"alt": "Accuracy of the model as it is and with the shortcut taken away, in one panel a split; rows without a run are left out."}, "figure": {"name": "fig-with-without", "caption": "The same model with and without, on the same images and seeds: squares as it is, circles with the hint taken away. The intervals are of the levels; the table has those of the differences. Strokes: by picture, copies of a picture counting as one."}}
 split_ladder.with_without(compared)
 
 # %%

@@ -57,7 +57,8 @@ overlap.split_note(chapter)
 # are bias-corrected.
 
 # %%
-states = findings.beside_patients(runs, apart, clusters)
+pictures = worth.pictures(chapter.dataset)
+states = findings.beside_patients(runs, apart, clusters, pictures)
 known = findings.calibration_table(
     {"as trained": states["random split"], "scaled": states["random split, scaled"]}
 )
@@ -155,14 +156,16 @@ Markdown(findings.ingredients(tested, runs, clusters))
 coverage = np.linspace(0.05, 1, 39)
 by_split = {"random split": runs, "patients apart": apart}
 curves = {name: findings.selective(r, clusters, coverage) for name, r in by_split.items() if r}
+if apart:
+    curves["patients apart, by picture"] = findings.selective(apart, clusters, coverage, pictures=pictures)
 decisions.selective(curves)
 
 # %%
 tables.show(
-    findings.thresholds(by_split),
+    findings.thresholds(by_split, pictures),
     name="tab-selective",
     caption="Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test: mean ± standard "
-    "deviation over runs (seeds, or folds).",
+    "deviation over runs (seeds, or folds); *by picture* copies of a picture count as one.",
 )
 
 # %% [markdown]

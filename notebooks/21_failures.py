@@ -47,7 +47,8 @@ dataset, classes = chapter.dataset, chapter.settings.data.classes
 clusters, facts = splits.clusters(dataset), dataset_audit.read(dataset)
 cases = failures.cases(runs, dataset, tumours.read_images(dataset), facts, clusters)
 right = worth.row(runs, clusters, ["accuracy"])["accuracy"]
-Markdown(failures.used(cases, runs, right))
+copied = worth.by_picture(runs, clusters, worth.pictures(dataset)).get("accuracy")
+Markdown(failures.used(cases, runs, right, copied))
 
 # %% [markdown]
 # ## Which errors

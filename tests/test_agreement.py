@@ -28,10 +28,14 @@ pytestmark = [
 ]
 
 NUMBER = r"([+−-]?\d+(?:\.\d+)?)"
-CELL = re.compile(rf"{NUMBER}(?: ± [\d.]+)?(?: \[[\d.]+\])?(?: \({NUMBER} to {NUMBER})?")
+CELL = re.compile(
+    rf"{NUMBER}(?: ± [\d.]+)?(?: \[[\d.]+\])?(?: \({NUMBER} to {NUMBER})?(?:.*by picture {NUMBER})?"
+)
+ENDS = ("value", "low", "high", "picture")
 SPLITS = {"Random split": "paper", "Patients apart": "patients", "paper": "paper", "patients": "patients"}
 METRICS = {"Accuracy": "accuracy", "Accuracy (%)": "accuracy", "Macro F1": "macro_f1", "Macro F1 (%)": "macro_f1",
            "ECE": "ece"}  # fmt: skip
+CALIBRATION = {"Accuracy": "accuracy", "ECE, equal width": "ece"}  # chapter 19's names
 # chapter, its tables of Tables 4, 5, 6 and 8: levels, differences, differences with patients apart
 CHAPTERS = {
     "Table 4": ("11_fusion", "tab-fusion", "tab-fusion-gaps", "tab-fusion-patients"),
@@ -87,9 +91,9 @@ class Pages:
         ]
 
     def add(self, what: str, split: str, where: str, cell: str, points: bool = False) -> None:
-        """`94.50 ± 0.08 (92.63 to 96.16; n = 3)`, or less of it; cells without a number hold nothing to compare."""
+        """`94.50 ± 0.08 (92.63 to 96.16; n = 3), by picture 93.10`, or less of it; cells without a number hold nothing to compare."""
         match = CELL.match(cell)
-        for end, text in zip(("value", "low", "high"), match.groups() if match else ()):
+        for end, text in zip(ENDS, match.groups() if match else ()):
             if text:
                 self.found[what, split, end].append(printed(where, text, points))
 
@@ -122,12 +126,20 @@ def levels(pages: Pages) -> None:
             columns(pages, page, name, METRICS, two)
     cards = [card.get_text(" ", strip=True) for card in pages.soup("index").select(".gcaf-lead > div")]
     for split, text in zip(("paper", "patients"), cards[1:]):
-        found = re.match(rf"{NUMBER} %.*: {NUMBER} to {NUMBER} %", text)
-        for end, number in zip(("value", "low", "high"), found.groups() if found else ()):
-            pages.found["accuracy", split, end].append(printed("index, first lines", number))
+        found = re.match(rf"{NUMBER} %.*: {NUMBER} to {NUMBER} %(?:.*by picture {NUMBER} %)?", text)
+        for end, number in zip(ENDS, found.groups() if found else ()):
+            if number:
+                pages.found["accuracy", split, end].append(printed("index, first lines", number))
     ladder = {"Proposed model": "accuracy"}, {"paper": "paper", "patients": "patients"}
     columns(pages, "notebooks/17_leakage_ladder", "tab-ladder-accuracy", *ladder)
     columns(pages, "notebooks/17_leakage_ladder", "tab-ladder-f1", {"Proposed model": "macro_f1"}, ladder[1])
+    for name, metric in (("tab-ladder-accuracy", "accuracy"), ("tab-ladder-f1", "macro_f1")):
+        for row in pages.table("notebooks/17_leakage_ladder", name):
+            if row["Method"] == "Proposed model" and (
+                number := re.match(NUMBER, row["patients, by picture"])
+            ):
+                where = f"notebooks/17_leakage_ladder#{name}"
+                pages.found[metric, "patients", "picture"].append(printed(where, number[1]))
     for page, name in (("07_classification", "tab-headline"), ("09_reliability", "tab-reliability")):
         for row in pages.table(f"notebooks/{page}", name):
             if (metric := METRICS.get(row["Metric"])) is not None:
@@ -149,8 +161,11 @@ def levels(pages: Pages) -> None:
         for row in pages.table(f"notebooks/{page}", name):
             for head, cell in row.items():
                 split = heads.get(re.sub(r" \(.*", "", head))
-                if row["Measure"] == "ECE, equal width" and split:
-                    pages.add("ece", split, f"{page}#{name}", cell)
+                if row["Measure"] in CALIBRATION and split:
+                    pages.add(CALIBRATION[row["Measure"]], split, f"{page}#{name}", cell)
+                number = re.match(NUMBER, cell)
+                if row["Measure"] == "Accuracy, by picture" and split and number:
+                    pages.found["accuracy", split, "picture"].append(printed(f"{page}#{name}", number[1]))
     for place, (page, name, *_) in CHAPTERS.items():
         own = next(iter(ablation.proposed(ablation.TABLES[place])))
         own = {"Table 4": "gcaf", "Table 5": "Mixup and EMA (proposed)"}.get(place, own)
@@ -217,6 +232,15 @@ def test_the_comparison_has_something_to_compare(pages):
         assert len(where) >= least, f"{what} on the random split was found on {sorted(where)} only"
         ends = {p.where for p in pages.found[what, "paper", "low"]}
         assert len(ends) >= 4, f"the interval of {what} was found on {sorted(ends)} only"
+
+
+def test_every_grouped_score_stands_beside_the_one_by_picture(pages):
+    """Wherever a level or a difference with patients apart is read, the one that weighs each picture 1 is, too."""
+    grouped = [name for name in pages.found if name[1:] == ("patients", "value") and name[0] != "ece"]
+    for what, split, _ in grouped:
+        alone = {p.where for p in pages.found[what, split, "value"]}
+        alone -= {p.where for p in pages.found[what, split, "picture"]}
+        assert not alone, f"{what} with patients apart stands by image alone on {sorted(alone)}"
 
 
 def test_two_printings_that_no_number_rounds_to_are_found():

@@ -232,6 +232,16 @@ def test_calibration_carries_over_only_where_it_was_measured():
     )
 
 
+def test_accuracy_by_picture_is_a_row_of_the_states_that_have_it():
+    states = {
+        "random split": {"accuracy": worth(), "ece": worth()},
+        "patients apart": {"accuracy": worth(), "ece": worth(), "picture": worth(0.8)},
+    }
+    table = calibration.wide_calibration(calibration.calibration_table(states), 2)
+    assert table["Measure"].tolist() == ["Accuracy", "Accuracy, by picture", "ECE, equal width"]
+    assert table.iloc[1].tolist()[1:] == ["–", "0.80 (0.85 to 0.95)"]
+
+
 def worth(value=0.9, low=0.85, high=0.95):
     return Worth(value, 0, 1, low, high)
 
@@ -249,6 +259,7 @@ def test_which_runs_failures_are_of():
     record = SimpleNamespace(settings=load("cpu"))
     assert "1 run on the `paper` split, as there is none" in failures.used(cases, [record], worth())
     apart = SimpleNamespace(settings=load("cpu", {"data.protocol": "patients", "data.fold": 0}))
+    assert failures.used(cases, [apart], worth(), worth(0.8)).endswith("drawn whole; by picture 20.0%).")
     text = failures.used(cases, [apart, apart], worth())
     assert (
         "2 runs with patients apart. 1 of 2 answers on 2 images are wrong; of all images 10.0% (5.0% to 15.0%"

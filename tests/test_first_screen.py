@@ -27,15 +27,21 @@ def test_the_claim_is_placed_beside_the_look_up(published, said):
 def test_the_finding_counts_pictures_and_patients():
     table = groups.load()
     shares = pd.DataFrame({"protocol": ["paper"], "class": ["all"], "with_copy": [0.5]})
-    text = first_screen.found(table, shares, {"paper": 0.9, "patients": 0.6})
+
+    def scores(paper, patients, by_picture):
+        return pd.DataFrame(
+            {"accuracy": [paper, patients], "picture": [0.99, by_picture]}, index=["paper", "patients"]
+        )
+
+    text = first_screen.found(table, shares, scores(0.9, 0.6, float("nan")))
     assert f"{len(table):,} files are at most {table['picture'].nunique():,} different pictures" in text
     assert (
         "a copy of 50% of the test images" in text and "90.0%; where no patient" in text and "60.0%" in text
     )
-    assert "rerun here" not in text
-    assert "scores 80.0% and 70.0%" in first_screen.found(
-        table, shares, {"paper": 0.9, "patients": 0.6}, {"paper": 0.8, "patients": 0.7}
-    )
+    assert "rerun here" not in text and "picture*" not in text
+    both = first_screen.found(table, shares, scores(0.9, 0.6, 0.55), scores(0.8, 0.7, 0.65))
+    assert "on 60.0%, by picture 55.0%." in both and "scores 80.0% and 70.0%, by picture 65.0%." in both
+    assert both.endswith("*By picture*, copies of a picture count as one.")
 
 
 def test_it_is_written_in_the_order_of_the_argument(tmp_path):

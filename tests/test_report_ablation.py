@@ -17,6 +17,7 @@ from gcaf_lib.training import experiments
 N = 120
 LABELS = np.repeat(np.arange(4), N // 4)
 GROUPS = np.arange(N + 1) // 3
+PICTURES = np.maximum(np.arange(N + 1), 29)  # the first class is one picture
 
 
 class Run(SimpleNamespace):
@@ -56,6 +57,7 @@ def twins(errors, seeds=3):
 @pytest.fixture(autouse=True)
 def patients(monkeypatch):
     monkeypatch.setattr(splits, "clusters", lambda dataset: GROUPS)
+    monkeypatch.setattr(worth, "pictures", lambda dataset: PICTURES)
 
 
 def of(frame, row, metric="accuracy"):
@@ -207,6 +209,23 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     plain = ablation.measure("table-4", {"gcaf-split": runs(20, 1)}, None, runs(6, 1), ("accuracy",))
     assert of(frame, "gcaf-split")["difference"] == pytest.approx(of(plain, "gcaf-split")["difference"])
     assert of(frame, "gcaf-token")["verdict"] == "not measured"
+    # by picture, where copies are kept together and nowhere else: the first class is one picture of 91
+    right, ours = (
+        np.array([one.probabilities().argmax(1) == LABELS for one in runs(errors, 2)]).mean(0)
+        for errors in (40, 6)
+    )
+    weight = np.r_[np.full(30, 1 / 30), np.ones(90)] / 91
+    line = of(frame, "Feature Concatenation")
+    assert line["picture"] == pytest.approx(weight @ right) and line["picture_low"] < line["picture_high"]
+    assert line["picture_difference"] == pytest.approx(weight @ (right - ours)) != line["difference"]
+    shown = f"by picture {ablation.signed(100 * line['picture_difference'])}"
+    assert ablation.gaps(frame).set_index("Row").loc["Feature Concatenation", "Measured"].endswith(shown)
+    assert shown in ablation.says(frame)
+    assert (
+        f"by picture {100 * line['picture']:.2f}"
+        in ablation.table(frame).set_index("Row").loc[line["row"], "Accuracy (%)"]
+    )
+    assert plain[ablation.PICTURE].isna().all(axis=None) and "by picture" not in ablation.says(plain)
     text = ablation.says(frame, "gcaf sweep table-4-patients")
     assert text.startswith(
         "2 of 6 other rows are trained. `gcaf sweep table-4-patients` trains what is missing."

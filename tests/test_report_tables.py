@@ -13,6 +13,7 @@ import pytest
 from gcaf_lib.book import frontpage, modelcard
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
+from gcaf_lib.evaluation import worth
 from gcaf_lib.findings import ablation, scorecard
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
@@ -81,6 +82,7 @@ class Run(SimpleNamespace):
 @pytest.fixture
 def frame(monkeypatch):
     monkeypatch.setattr(splits, "clusters", lambda dataset: np.arange(120) // 4)
+    monkeypatch.setattr(worth, "pictures", lambda dataset: np.arange(120) // 2)
     settings = load("cpu")
     records = [Run(seed=s, settings=settings, info={"data_hash": "d"}) for s in range(3)]
     records.append(Run(seed=9, settings=settings, info={"data_hash": "of other data"}))
@@ -133,6 +135,31 @@ def test_each_split_has_its_own_verdict(frame):
     line = frontpage.summary(frame, [("Abstract", "accuracy")]).iloc[0]
     assert "inside our interval" in line["Verdict, random split"]
     assert "above our interval" in line["Verdict, patients apart"]
+
+
+def test_every_grouped_score_stands_beside_the_one_by_picture(frame):
+    """On the front page, the scorecard and the model card: accuracy and macro-F1 with patients apart, and nothing else."""
+    known = frame[frame.picture.notna()]
+    assert set(known.protocol) == {"patients"} and set(known.metric) == set(worth.BY_PICTURE)
+    for metric, page in (("accuracy", "100.00"), ("macro_f1", "1.0000")):
+        frame.loc[frame.picture.notna() & (frame.metric == metric), "picture"] = 1.0
+        for line in (
+            frontpage.summary(frame, [("Abstract", metric)]).iloc[0],
+            modelcard.performance(frame).set_index("Metric").loc[frontpage.metric_name(metric)],
+        ):
+            shown = page if "Published" in line.index else "1.0000"
+            assert (
+                line["Patients apart"].endswith(f", by picture {shown}")
+                and "picture" not in line["Random split"]
+            )
+    front, full = frontpage.front(frame, "cpu"), frontpage.full(frame, "cpu")
+    assert (
+        front.count("by picture 100.00 %") == 1
+        and "by picture 100.00" in full.split(":name: tab-score-abstract")[1]
+    )
+    gap = frontpage._gap(pd.Series({"metric": "accuracy", "published_difference": 0.01, "difference": 0.01, "difference_low": 0,
+                                    "difference_high": 0.02, "pairs": 1, "n": 1, "folds": 5, "picture_difference": -0.005}))  # fmt: skip
+    assert gap[1] == "+1.00 (0.00 to +2.00; one seed of 5 folds), by picture −0.50"
 
 
 def test_tables_show_levels_without_a_verdict_and_differences_with_one(frame):

@@ -66,6 +66,10 @@ def test_the_ladders_words_turn_on_its_numbers():
     assert "but the intervals overlap" in touching and "lies above that interval" in touching
     better = ladder.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
     assert "6.0 points more, and the intervals do not overlap" in better and "lies below" in better
+    copied = ladder.falls(
+        frame(paper=(0.94, 0.92, 0.96), patients=(0.86, 0.84, 0.88)).assign(picture=0.7), 0.9573
+    )
+    assert copied.count(", by picture 70.0%") == 2 and "by picture" not in apart
     alone = ladder.falls(frame(), None)
     assert "The paper" not in alone and "The model goes" not in alone
 
@@ -198,11 +202,12 @@ def test_exposure_of_grouped_splits_is_said_as_a_finding():
 
 
 def run(seed, fold, right, classes=CLASSES):
-    """A record on rows 0..99 whose answer is right where `right`."""
+    """A record on rows 0..99 whose answer is right where `right`; a fold is one of patients apart."""
+    protocol = "paper" if fold is None else "patients"
     labels = np.arange(100) % len(classes)
     said = np.where(right, labels, (labels + 1) % len(classes))
     return SimpleNamespace(
-        seed=seed, key=f"{seed}{fold}", settings=SimpleNamespace(data=SimpleNamespace(fold=fold, classes=classes)),
+        seed=seed, key=f"{seed}{fold}", settings=SimpleNamespace(data=SimpleNamespace(fold=fold, classes=classes, protocol=protocol)),
         rows=lambda part="test": np.arange(100), labels=lambda part="test": labels,
         probabilities=lambda part="test", which="ema": np.eye(len(classes))[said],
     )  # fmt: skip
@@ -217,7 +222,8 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have():
         "paper, canonical encoding": [run(0, None, fallen)],
         "patients, canonical encoding": [run(0, 0, base)],
     }
-    compared, gaps = shortcuts.with_without(whole, changed, np.arange(100))
+    pictures = np.maximum(np.arange(100), 50)  # the first half are copies of one, of which 40 in 51 are right
+    compared, gaps = shortcuts.with_without(whole, changed, np.arange(100), pictures)
     fall, same = gaps["the file's form", "random split"], gaps["the file's form", "patients apart"]
     assert fall.value == pytest.approx(-0.1) and fall.n == 1 and fall.high < 0
     assert same[:2] == (0, pytest.approx(np.nan, nan_ok=True)) and same[3:] == (0, 0)
@@ -228,6 +234,11 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have():
     assert gaps["the no-tumour class", "random split"] is None
     table = shortcuts.wide_with_without(compared, gaps)
     assert table["Difference"].iloc[0].startswith("-10.0 (") and (table["Seeds"] == "–").sum() == 2
+    by_picture = table.set_index("Split").loc["patients apart"].iloc[0]
+    share = np.mean(base[:51])
+    assert by_picture["With it"].endswith(f"by picture {100 * (share + base[51:].sum()) / 50:.1f}")
+    assert by_picture["Difference"].endswith("by picture +0.0")
+    assert not table.loc[table["Split"] == "random split"].to_string().count("by picture")
     assert (
         worth.difference(whole["paper"], changed["paper, canonical encoding"], np.arange(100))["accuracy"].low
         > 0
@@ -238,7 +249,9 @@ def test_this_books_rows_beside_others():
     tracks = floor_table().assign(track="three classes")
     none = ladder.beside_others(frame(), tracks, None)
     assert none.iloc[0]["Accuracy (%)"] == "no run yet under this profile" and len(none) == 2
-    three = {"accuracy": 0.85, "low": 0.8, "high": 0.9, "seeds": 2, "folds": 1}
+    three = {"accuracy": 0.85, "low": 0.8, "high": 0.9, "picture": 0.812, "seeds": 2, "folds": 1}
     table = ladder.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, three)
     assert table.iloc[0]["Source"] == "this book, 2 seeds, 1 of 5 folds"
+    assert table.iloc[0]["Accuracy (%)"] == "85.0 (80.0 to 90.0), by picture 81.2"
+    assert table.iloc[2]["Accuracy (%)"] == "90.0 (70.0 to 95.0), by picture 50.0"
     assert table.iloc[1]["Accuracy (%)"] == "86.0 (84.0 to 88.0)"

@@ -25,10 +25,17 @@ class Run:
     fold: int | None = None
     classes: tuple[str, ...] = CLASSES
     skill: float = 1.5
+    protocol: str = "paper"
 
     @property
     def settings(self):
-        return SimpleNamespace(data=SimpleNamespace(fold=self.fold, classes=self.classes))
+        return SimpleNamespace(
+            data=SimpleNamespace(
+                fold=self.fold,
+                classes=self.classes,
+                protocol=self.protocol if self.fold is None else "patients",
+            )
+        )
 
     @property
     def key(self):
@@ -175,6 +182,23 @@ def test_81_copies_of_one_picture_weigh_one():
 def test_a_picture_weighs_one_among_the_tested_copies_only():
     pictures = np.array([7, 7, 7, 8, 9, 9])
     np.testing.assert_allclose(worth.picture_weights(np.array([0, 2, 3, 4]), pictures), [0.5, 0.5, 1, 1])
+
+
+def test_scores_by_picture_are_of_splits_that_keep_copies_together():
+    """On them `row` and `difference` with weights, for what copies can carry; on others, and of nothing, none."""
+    pictures = np.arange(IMAGES) // 8
+    found = worth.by_picture(FOLDED, GROUPS, pictures, ("ece", "macro_f1", "accuracy"), draws=50)
+    assert found == worth.row(FOLDED, GROUPS, ["macro_f1", "accuracy"], pictures=pictures, draws=50)
+    assert found["accuracy"].value != worth.row(FOLDED, GROUPS, ["accuracy"], draws=50)["accuracy"].value
+    better = [Run(r.seed, r.fold, skill=4.0) for r in FOLDED]
+    gap = worth.by_picture(better, GROUPS, pictures, against=FOLDED, draws=50)
+    assert gap == worth.difference(better, FOLDED, GROUPS, worth.BY_PICTURE, pictures=pictures, draws=50)
+    assert set(worth.by_picture([Run(0, protocol="twins")], GROUPS, pictures, draws=5)) == set(
+        worth.BY_PICTURE
+    )
+    for runs in ([], [Run(0)], [Run(0, protocol="bytes")]):
+        assert worth.by_picture(runs, GROUPS, pictures) == {}
+    assert worth.by_picture(FOLDED, GROUPS, pictures, ("ece",)) == {}
 
 
 def test_pictures_are_the_groups_of_the_twins_manifest(phantom_root):

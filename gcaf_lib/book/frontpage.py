@@ -14,7 +14,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import ABSENT, metric_name, runs_text
-from gcaf_lib.findings import ablation, scorecard
+from gcaf_lib.findings import ablation, scorecard, words
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import registry, verdicts
@@ -59,15 +59,16 @@ def front(frame: pd.DataFrame, profile: str) -> str:
     """The scorecard in short: three numbers, a sentence on how they were made, six rows."""
     claim = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
     cards = [(f"{100 * claim:.2f} %", "accuracy, as published")]
-    for protocol, words in (
+    for protocol, where in (
         ("paper", "on the paper's random split"),
         ("patients", "no known patient in two parts"),
     ):
         row = _row(frame, "Abstract", "accuracy", protocol)
         value = "not yet run" if row is None else f"{100 * row.measured:.2f} %"
         extra = "" if row is None else f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {_repeats(row)}"
-        cards.append((value, f"accuracy, measured here {words}{extra}"))
-    blocks = "".join(f"<div><b>{value}</b><span>{words}</span></div>" for value, words in cards)
+        extra = extra and words.beside(extra, row.picture, lambda v: f"{100 * v:.2f} %")
+        cards.append((value, f"accuracy, measured here {where}{extra}"))
+    blocks = "".join(f"<div><b>{value}</b><span>{said}</span></div>" for value, said in cards)
     return (
         f'<div class="gcaf-lead">{blocks}</div>\n\n{_made(frame, profile)} Every published figure has its row in the '
         f"[full scorecard](scorecard.md).\n\n"
@@ -75,7 +76,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
             summary(frame, HEADLINE),
             "tab-scorecard",
             f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95 % interval over "
-            "patients, and on each split its own verdict: where the published figure lies.",
+            "patients, and on each split its own verdict: where the published figure lies. *By picture*: copies of a picture count as one.",
             data=frame[frame.place.isin([p for p, _ in HEADLINE])]
             .dropna(axis=1, how="all")
             .reset_index(drop=True),
@@ -157,11 +158,11 @@ def _each(frame: pd.DataFrame, cell: Any, row: bool = True, verdict: bool = True
     for (name, metric), part in frame.groupby(["row", "metric"], sort=False):
         line = {"Row": name} if row else {}
         line |= {"Metric": metric_name(metric), "Published": cell(part.iloc[0])[0]}
-        for protocol, words in splits.NAMES.items():
+        for protocol, split in splits.NAMES.items():
             found = part[part.protocol == protocol]
-            line[words.capitalize()] = cell(found.iloc[0])[1] if len(found) else "–"
+            line[split.capitalize()] = cell(found.iloc[0])[1] if len(found) else "–"
             if verdict:
-                line[f"Verdict, {words}"] = _word(found.verdict.iloc[0]) if len(found) else "–"
+                line[f"Verdict, {split}"] = _word(found.verdict.iloc[0]) if len(found) else "–"
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -176,6 +177,7 @@ def _level(row: pd.Series) -> tuple[str, str]:
     spread = f" ± {_show(row.metric, row.sd, unit=False)}" if np.isfinite(row.sd) else ""
     ends = " to ".join(_show(row.metric, v, unit=False) for v in (row.low, row.high))
     value = f"{_show(row.metric, row.measured, unit=False)}{spread} ({ends}; {_repeats(row)})"
+    value = words.beside(value, row.picture, lambda v: _show(row.metric, v, unit=False))
     return _show(row.metric, row.published), value
 
 
@@ -184,7 +186,8 @@ def _gap(row: pd.Series) -> tuple[str, str]:
     scale, decimals = (100, 2) if _percent(row.metric) else (1, 4)
     values = [row.published_difference, row.difference, row.difference_low, row.difference_high]
     theirs, value, low, high = (ablation.signed(scale * v, decimals) for v in values)
-    return theirs, f"{value} ({low} to {high}; {_repeats(row)})" if row.pairs else ABSENT
+    text = f"{value} ({low} to {high}; {_repeats(row)})" if row.pairs else ABSENT
+    return theirs, words.beside(text, row.picture_difference, lambda v: ablation.signed(scale * v, decimals))
 
 
 def _repeats(row: Any) -> str:

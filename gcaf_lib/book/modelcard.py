@@ -8,6 +8,7 @@ import pandas as pd
 from gcaf_lib import settings as _settings
 from gcaf_lib.display import names, tables
 from gcaf_lib.display.names import metric_name
+from gcaf_lib.findings import words
 
 METRICS = (
     ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("§5.4", "recall_glioma"),
@@ -37,9 +38,9 @@ def performance(frame: pd.DataFrame) -> pd.DataFrame:
     for place, metric in METRICS:
         part = frame[(frame["place"] == place) & (frame["metric"] == metric) & (frame["n"] > 0)]
         cells = {}
-        for protocol, words in PROTOCOLS.items():
+        for protocol, split in PROTOCOLS.items():
             found = part[part["protocol"] == protocol]
-            cells[words] = _cell(found.iloc[0]) if len(found) else names.ABSENT
+            cells[split] = _cell(found.iloc[0]) if len(found) else names.ABSENT
         rows.append({"Metric": metric_name(metric), **cells})
     return pd.DataFrame(rows)
 
@@ -48,7 +49,8 @@ def _cell(row: pd.Series) -> str:
     """The scorecard's numbers, in fractions."""
     spread = f" ± {row.sd:.4f}" if np.isfinite(row.sd) else ""
     runs = names.runs_text(row)
-    return f"{row.measured:.4f}{spread} ({row.low:.4f} to {row.high:.4f}; {f'n = {runs}' if runs.isdigit() else runs})"
+    text = f"{row.measured:.4f}{spread} ({row.low:.4f} to {row.high:.4f}; {f'n = {runs}' if runs.isdigit() else runs})"
+    return words.beside(text, row.picture, "{:.4f}".format)
 
 
 def text(frame: pd.DataFrame, profile: str) -> str:
@@ -60,6 +62,6 @@ def text(frame: pd.DataFrame, profile: str) -> str:
             performance(frame),
             "tab-card-performance",
             f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95 % interval of the cluster "
-            "bootstrap over patients, and how often it was trained.",
+            "bootstrap over patients, and how often it was trained. *By picture*: copies of a picture count as one.",
         )
     )

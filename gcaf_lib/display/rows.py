@@ -32,7 +32,8 @@ def dots(
 ) -> Drawing:
     """Rows of `measure` down; left the metric, right its difference to the proposed model on the same images.
 
-    The paper's figures are open diamonds, ours dots with their intervals. Rows without a run say so.
+    The paper's figures are open diamonds, ours dots with their intervals, and strokes where each picture weighs 1.
+    Rows without a run say so.
     """
     part = frame[frame["metric"] == metric].reset_index(drop=True)
     published = published and bool(part["published"].notna().any())
@@ -41,11 +42,13 @@ def dots(
     shift = 0.14 if published else 0
     for ax, value, theirs in ((left, "mean", "published"), (right, "difference", "published_difference")):
         head = "difference" if ax is right else ""
+        copied = "picture_difference" if head else "picture"
         low, high = (f"{head}_{end}" if head else end for end in ("low", "high"))
         scale = 100 if head and metric in naming.SHARES else 1
         run = part[part[value].notna() & ~(part["reference"] & (ax is right))]
         ax.hlines(run.index + shift, scale * run[low], scale * run[high], color=OURS, lw=3, alpha=0.35)
         ax.plot(scale * run[value], run.index + shift, "o", color=OURS, ms=6)
+        ax.plot(scale * run[copied], run.index + shift, "|", color=INK, ms=11, mew=1.4)
         if published:
             other = part[~(part["reference"] & (ax is right))]
             ax.plot(scale * other[theirs], other.index - shift, "D", mfc="none", mec=PAPER, mew=1.4, ms=5.5)
@@ -70,5 +73,6 @@ def dots(
     for ax in (left, right):
         ax.xaxis.set_major_locator(MaxNLocator(5))
     marks = [("o", OURS, OURS, "measured, 95 % interval")]
+    marks += [("|", INK, INK, "by picture")] if part["picture"].notna().any() else []
     legend_below(fig, marks + ([("D", "none", PAPER, "the paper's figure")] if published else []))
     return fig

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from gcaf_lib.data import splits
 from gcaf_lib.display.style import (
     INK,
     MUTED,
@@ -42,9 +43,9 @@ def by_split(
 ) -> Drawing:
     """The leakage ladder: what each method scores as the split forbids more sharing, left to right.
 
-    `frame`: method, protocol, `metric`, low, high (0..1) and kind ("model" or "floor"). The model
-    is drawn heavy, floors light; `published` is the paper's figure, where it was measured;
-    `height` is in inches.
+    `frame`: method, protocol, `metric`, low, high (0..1), kind ("model" or "floor") and, where known, picture (the
+    accuracy that weighs each picture 1: dashes, on splits that keep copies together). The model is drawn heavy,
+    floors light; `published` is the paper's figure, where it was measured; `height` is in inches.
     """
     order = [p for p in PROTOCOL_NAMES if p in set(frame["protocol"])]
     place = {p: i for i, p in enumerate(order)}
@@ -62,6 +63,9 @@ def by_split(
         ax.plot(x, part[metric], "-", color=colour, lw=2.8 if heavy else 1.1, alpha=1 if heavy else 0.7)
         ax.plot(x, part[metric], "o" if heavy else _FLOOR_MARKS[len(ends) % 5], color=colour,
                 ms=7 if heavy else 4.5)  # fmt: skip
+        if "picture" in part:
+            copied = part["picture"].where(part["protocol"].isin(splits.GROUPED))
+            ax.plot(x, copied, "_", color=colour, ms=16 if heavy else 10, mew=1.5, zorder=5)
         if heavy:
             for px, value in zip(x, part[metric]):
                 ax.annotate(f"{value:.1%}", (px, value), (0, 10), textcoords="offset points", ha="center",
@@ -101,7 +105,7 @@ def _apart(values: Sequence[float], gap: float) -> list[float]:
 
 @styled
 def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
-    """`comparisons.ladder` of the accuracy, and the macro-F1 of the model as open circles on a thin line."""
+    """`by_split` of the accuracy, and the macro-F1 of the model as open circles on a thin line."""
     fig = by_split(frame, published)
     ax = fig.axes[0]
     place = {p: i for i, p in enumerate(p for p in PROTOCOL_NAMES if p in set(frame["protocol"]))}
@@ -110,7 +114,7 @@ def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
         part = part.assign(x=x + 0.09).sort_values("x")
         ax.plot(part["x"], part["macro_f1"], "o", color=OURS, mfc=SURFACE, mew=1.3, ms=5, zorder=4)
         ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=OURS, lw=1, alpha=0.5)
-    marks = [("s", MUTED, MUTED, "floors: accuracy without a network")]
+    marks = [("s", MUTED, MUTED, "floors: accuracy without a network"), ("_", INK, INK, "by picture")]
     if (frame["kind"] == "model").any():
         marks = [("o", OURS, OURS, "accuracy, 95 % interval"), ("o", SURFACE, OURS, "macro-F1"), *marks]
         for text in ax.texts:  # room for the open circle before the names at the right
@@ -123,7 +127,8 @@ def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
 
 @styled
 def with_without(frame: pd.DataFrame) -> Drawing | Note:
-    """Accuracy with and without something taken away: name, protocol, label, accuracy, low, high; one panel a protocol."""
+    """Accuracy with and without something taken away: name, protocol, label, accuracy, low, high, picture;
+    one panel a protocol, strokes by picture where copies are kept together."""
     frame = frame.dropna(subset=["accuracy"])
     if frame.empty:
         return Note("No pair of runs to compare under this profile yet.")
@@ -139,6 +144,8 @@ def with_without(frame: pd.DataFrame) -> Drawing | Note:
             y = np.array([names.index(n) for n in chosen["name"]]) + shift
             ax.hlines(y, chosen["low"], chosen["high"], color=colour, lw=3, alpha=0.35)
             ax.plot(chosen["accuracy"], y, mark, color=colour, ms=6)
+            if protocol != splits.NAMES["paper"]:
+                ax.plot(chosen["picture"], y, "|", color=INK, ms=11, mew=1.4)
         ax.set_title(protocol)
         ax.set_xlabel("accuracy")
         ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -146,5 +153,6 @@ def with_without(frame: pd.DataFrame) -> Drawing | Note:
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.4, -0.6)
         quiet(ax, "x")
-    legend_below(fig, [("s", MUTED, MUTED, "as it is"), ("o", OURS, OURS, "taken away")])
+    marks = [("s", MUTED, MUTED, "as it is"), ("o", OURS, OURS, "taken away"), ("|", INK, INK, "by picture")]
+    legend_below(fig, marks)
     return fig

@@ -58,11 +58,16 @@ def threshold_for(labels, probs, accuracy: float) -> float:
     return float(curve.threshold[good[-1]]) if len(good) else float("inf")
 
 
-def kept(labels, probs, threshold: float) -> Kept:
-    """Coverage and accuracy of the answers whose confidence is at least `threshold`."""
+def kept(labels, probs, threshold: float, weights=None) -> Kept:
+    """Coverage and accuracy of the answers whose confidence is at least `threshold`; weights (n,): of the answers."""
     labels, probs = checked(labels, probs)
+    w = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
     sure, right = probs.max(1) >= threshold, probs.argmax(1) == labels
-    return Kept(threshold, float(sure.mean()), float(right[sure].mean()) if sure.any() else float("nan"))
+    return Kept(
+        threshold,
+        float(w[sure].sum() / w.sum()),
+        float(w[sure & right].sum() / w[sure].sum()) if sure.any() else float("nan"),
+    )
 
 
 def selective_at(labels, probs, coverages: Sequence[float]) -> weighted.Weighted:

@@ -31,6 +31,7 @@ from gcaf_lib.settings import DataSettings
 DRAWS = 2000
 SEED = 0
 BLOCK = 1_000_000  # weights at a time: 8 MB
+BY_PICTURE = ("accuracy", "macro_f1")  # scores that copies of one picture, all right or all wrong, can carry
 
 
 class Worth(NamedTuple):
@@ -136,6 +137,34 @@ def difference(
             raise ValueError("two runs to be compared have different test images; compare runs of one split")
     a, b = (samples(seeds, groups, names, pictures=pictures, draws=draws) for seeds in both)
     return {name: summed(name, a[name] - b[name], least=-np.inf) for name in names}
+
+
+def grouped(records: Sequence[Any]) -> bool:
+    """Whether there are runs, and their split keeps copies of a picture together."""
+    return bool(records) and records[0].settings.data.protocol in splits.GROUPED
+
+
+def by_picture(
+    records: Sequence[Any],
+    groups: np.ndarray,
+    pictures: np.ndarray,
+    names: Sequence[str] = BY_PICTURE,
+    *,
+    against: Sequence[Any] | None = None,
+    **options: Any,
+) -> dict[str, Worth]:
+    """`row` with each picture weighing 1, of those of `names` in `BY_PICTURE`: what stands beside every grouped score.
+
+    Empty without records, and on a split that lets copies stand in two parts: there copies are no reason to count
+    less. pictures (N,): `worth.pictures`. against: runs to take off (`difference` in place of `row`). options: theirs.
+    """
+    chosen = [name for name in names if name in BY_PICTURE]
+    if not chosen or not grouped(records):
+        return {}
+    options |= {"pictures": pictures}
+    if against is None:
+        return row(records, groups, chosen, **options)
+    return difference(records, against, groups, chosen, **options)
 
 
 def samples(

@@ -16,16 +16,20 @@ from gcaf_lib import settings
 from gcaf_lib.data import splits
 from gcaf_lib.display import names as naming
 from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.findings import words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
 
 TABLES = {"Table 4": "table-4", "Table 5": "table-5", "Table 6": "table-6", "Table 8": "table-8"}
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece")
+PICTURE = [
+    f"picture{end}" for end in ("", "_low", "_high", "_difference", "_difference_low", "_difference_high")
+]
 COLUMNS = [
     "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "folds", "low", "high", "difference",
-    "difference_sd", "difference_low", "difference_high", "pairs", "reference", "published_difference", "step",
-    "verdict",
+    "difference_sd", "difference_low", "difference_high", "pairs", *PICTURE, "reference", "published_difference",
+    "step", "verdict",
 ]  # fmt: skip
 PROPOSED = "the proposed model"  # in the place of its difference to itself
 _PLACES = {name: place for place, name in TABLES.items()}
@@ -63,19 +67,24 @@ def measure(
     All values are fractions. mean, sd, n: over seeds; folds: on record for the seed that has most, 0 on a split
     without. difference: row minus reference, over the `pairs` seeds that both have. reference: whether the row is
     the proposed model itself. published_difference: the paper's figure minus its own for the proposed setting in
-    the same table, known to within `step`. verdict: on the difference. Raises `ValueError` where a row and the
+    the same table, known to within `step`. picture…: level and difference with each picture weighing 1
+    (`worth.by_picture`). verdict: on the difference. Raises `ValueError` where a row and the
     reference were judged on different test images.
     """
-    groups, cache = splits.clusters(dataset), {}
+    groups, pictures, cache = splits.clusters(dataset), worth.pictures(dataset), {}
     base, own_rows = whole(reference), proposed(experiment)
     theirs = published(experiment, own_rows[0]) if own_rows else {}
 
-    def values(records: Sequence[Any]) -> tuple[dict, dict]:
-        """Levels, and differences to the reference, of some runs; those that several rows share are drawn once."""
+    def values(records: Sequence[Any]) -> tuple[dict, dict, dict, dict]:
+        """Levels, and differences to the reference, of some runs, by image and by picture; those that several rows
+        share are drawn once."""
         name = frozenset(r.key for r in records)
         if name not in cache:
             level = worth.row(records, groups, metrics) if records else {}
-            cache[name] = level, worth.difference(records, base, groups, metrics) if level and base else {}
+            gap = worth.difference(records, base, groups, metrics) if level and base else {}
+            copied = worth.by_picture(records, groups, pictures, metrics)
+            change = worth.by_picture(records, groups, pictures, metrics, against=base) if gap else {}
+            cache[name] = level, gap, copied, change
         return cache[name]
 
     lines = []
@@ -83,9 +92,9 @@ def measure(
         label, known = row.label, list(found.get(row.label, ()))
         records, figures = whole(known), published(experiment, row.label)
         own = label in own_rows if not (records and base) else _same(records, base)
-        levels, gaps = values(records)
+        drawn = values(records)
         for metric in metrics:
-            level, gap = levels.get(metric, NONE), gaps.get(metric, NONE)
+            level, gap, copied, change = (one.get(metric, NONE) for one in drawn)
             figure, other = figures.get(metric), theirs.get(metric)
             both = figure and other
             line = {
@@ -100,6 +109,7 @@ def measure(
                     zip([f"difference{end}" for end in ("", "_sd", "_low", "_high")], (*gap[:2], *gap[3:]))
                 ),
                 "pairs": gap.n,
+                **dict(zip(PICTURE, (copied.value, *copied[3:], change.value, *change[3:]))),
                 "reference": own,
                 "published_difference": figure.fraction - other.fraction if both else np.nan,
                 "step": half_step(figure) + half_step(other) if both else np.nan,
@@ -182,7 +192,8 @@ def table(
             printed = (
                 f" [{r['published'] * scale:.{r['decimals']:.0f}f}]" if r["decimals"] >= 0 and theirs else ""
             )
-            line[head] = (_mean_sd(r, scale, decimals) if r["n"] else "–" if k else naming.ABSENT) + printed
+            level = _mean_sd(r, scale, decimals) if r["n"] else "–" if k else naming.ABSENT
+            line[head] = words.beside(level + printed, scale * r["picture"], f"{{:.{decimals}f}}".format)
             if not k:
                 line["95 % interval"] = _interval(r["low"], r["high"], scale, decimals)
         lines.append(line)
@@ -190,7 +201,7 @@ def table(
 
 
 def difference_text(line: pd.Series) -> str:
-    """`−0.57 (−1.99 to +0.85)`: the difference to the proposed model with its interval."""
+    """`−0.57 (−1.99 to +0.85)`: the difference to the proposed model with its interval; on a grouped split by picture too."""
     if not line["pairs"]:
         return "–"
     if line["reference"]:
@@ -198,7 +209,8 @@ def difference_text(line: pd.Series) -> str:
     scale, decimals, _ = _scale(line["metric"] if "metric" in line else line.name)
     values = [line[f"difference{tail}"] for tail in ("", "_low", "_high")]
     value, low, high = (signed(v * scale, decimals) for v in values)
-    return f"{value} ({low} to {high})"
+    picture = line["picture_difference"]
+    return words.beside(f"{value} ({low} to {high})", picture, lambda v: signed(v * scale, decimals))
 
 
 def gaps(

@@ -18,6 +18,7 @@ from gcaf_lib.training import experiments
 
 NAMES = {
     "accuracy": "Accuracy",
+    "picture": "Accuracy, by picture",
     "excess": "Confidence − accuracy",
     "ece": "ECE, equal width",
     "mass": "ECE, equal mass",
@@ -48,11 +49,12 @@ def predictions(
 
 
 def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.DataFrame:
-    """Long frame measure, state, value, low, high from `worth.row` of each state, measures in the first's order."""
-    first = next(iter(states.values()))
+    """Long frame measure, state, value, low, high from `worth.row` of each state, measures as in `NAMES`, NaN where
+    a state lacks one."""
     lines = [
-        (name, state, found[name].value, found[name].low, found[name].high)
-        for name in first
+        (name, state, *((one.value, one.low, one.high) if (one := found.get(name)) else [np.nan] * 3))
+        for name in NAMES
+        if any(name in found for found in states.values())
         for state, found in states.items()
     ]
     return pd.DataFrame(lines, columns=["measure", "state", "value", "low", "high"])
@@ -138,18 +140,20 @@ def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters
 
 
 def beside_patients(
-    runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray
+    runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
 ) -> dict[str, dict[str, worth.Worth]]:
-    """`confidence.MEASURES` as trained and scaled, on the random split and, where run, with patients apart."""
+    """`confidence.MEASURES` as trained and scaled, on the random split and, where run, with patients apart; there also
+    `picture`: accuracy with each picture weighing 1."""
     splits = {"random split": runs}
     if apart:
         splits[f"patients apart ({len({r.settings.data.fold for r in apart})} folds)"] = apart
     states = {}
     for name, records in splits.items():
-        states[name] = worth.row(records, clusters, confidence.MEASURES)
-        states[f"{name.partition(' (')[0]}, scaled"] = worth.row(
-            records, clusters, confidence.MEASURES, scaled=True
-        )
+        for state, scaled in ((name, False), (f"{name.partition(' (')[0]}, scaled", True)):
+            states[state] = worth.row(records, clusters, confidence.MEASURES, scaled=scaled)
+            copied = worth.by_picture(records, clusters, pictures, ("accuracy",), scaled=scaled)
+            if copied:
+                states[state]["picture"] = copied["accuracy"]
     return states
 
 
@@ -162,9 +166,10 @@ def carries_over(states: Mapping[str, Mapping[str, worth.Worth]]) -> str:
 
 
 def thresholds(
-    by_split: Mapping[str, Sequence[Any]], goals: Sequence[float] = (0.95, 0.98, 0.99)
+    by_split: Mapping[str, Sequence[Any]], pictures: np.ndarray, goals: Sequence[float] = (0.95, 0.98, 0.99)
 ) -> pd.DataFrame:
-    """Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test, over runs."""
+    """Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test, over runs;
+    pictures (N,): `worth.pictures`, for the same by picture where copies are kept together."""
     lines = []
     for (name, records), goal in itertools.product(by_split.items(), goals):
         if not records:
@@ -173,14 +178,23 @@ def thresholds(
             confidence.threshold_for(r.labels("validation"), r.probabilities("validation"), goal)
             for r in records
         ]
-        found = [confidence.kept(r.labels(), r.probabilities(), t) for r, t in zip(records, cuts)]
+        found, copied = (
+            [confidence.kept(r.labels(), r.probabilities(), t, w) for r, t, w in zip(records, cuts, weights)]
+            for weights in (
+                [None] * len(records),
+                [worth.picture_weights(r.rows(), pictures) for r in records],
+            )
+        )
+        by_picture = np.nanmean([f.accuracy for f in copied]) if worth.grouped(records) else np.nan
         lines.append(
             {
                 "Split": name,
                 "Wanted accuracy": f"{goal:.0%}",
                 "Threshold": tables.mean_sd(cuts, 3),
                 "Answered on test (%)": tables.mean_sd([f.coverage for f in found], 1, 100),
-                "Accuracy there (%)": tables.mean_sd([f.accuracy for f in found], 1, 100),
+                "Accuracy there (%)": words.beside(
+                    tables.mean_sd([f.accuracy for f in found], 1, 100), by_picture
+                ),
             }
         )
     return pd.DataFrame(lines)
@@ -195,14 +209,23 @@ def decision_curves(labels: np.ndarray, probs: np.ndarray, classes: Sequence[str
 
 
 def selective(
-    records: Sequence[Any], clusters: np.ndarray, coverage: np.ndarray, n: int = 400
+    records: Sequence[Any],
+    clusters: np.ndarray,
+    coverage: np.ndarray,
+    n: int = 400,
+    pictures: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """coverage, value, low, high: accuracy on the surest share, mean over seeds, all drawn on the same patients."""
+    """coverage, value, low, high: accuracy on the surest share, mean over seeds, all drawn on the same patients.
+
+    pictures (N,): each weighs 1 (`worth.pictures`).
+    """
     sums = []
     for part in by_seed(records).values():
         labels, probs, rows = predictions(part)
         f = confidence.selective_at(labels, probs, coverage)
-        sums.append(np.vstack([f(np.ones((1, len(labels)))), clustered.of(f, clusters[rows], n)]))
+        weight = np.ones(len(rows)) if pictures is None else worth.picture_weights(rows, pictures)
+        drawn = clustered.of(lambda w, f=f, weight=weight: f(w * weight), clusters[rows], n)
+        sums.append(np.vstack([f(weight[None]), drawn]))
     mean = np.mean(sums, axis=0)
     low, high = np.quantile(mean[1:], [0.025, 0.975], axis=0)
     return pd.DataFrame({"coverage": coverage, "value": mean[0], "low": low, "high": high})

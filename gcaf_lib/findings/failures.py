@@ -141,8 +141,9 @@ def confusions(frame: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 # --- the chapter's tables and sentences, in its order ---
 
 
-def used(cases: pd.DataFrame, records: Sequence[Any], right: Worth) -> str:
-    """Which runs the page looks at, and how many of their answers are wrong; right: their accuracy."""
+def used(cases: pd.DataFrame, records: Sequence[Any], right: Worth, copied: Worth | None = None) -> str:
+    """Which runs the page looks at, and how many of their answers are wrong; right, copied: their accuracy, by image and
+    by picture."""
     split = records[0].settings.data.protocol
     apart = split == "patients"
     where = (
@@ -151,7 +152,7 @@ def used(cases: pd.DataFrame, records: Sequence[Any], right: Worth) -> str:
     return (
         f"Used here: {words.plural(len(records), 'run')} {where}. {int(cases['wrong'].sum()):,} of {len(cases):,} answers on "
         f"{cases['row'].nunique():,} images are wrong; of all images {1 - right.value:.1%} ({1 - right.high:.1%} to "
-        f"{1 - right.low:.1%}, patient groups drawn whole)."
+        f"{1 - right.low:.1%}, patient groups drawn whole{'' if copied is None else f'; by picture {1 - copied.value:.1%}'})."
     )
 
 

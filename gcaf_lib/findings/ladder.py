@@ -44,6 +44,15 @@ BY_PICTURE = {
 COLUMNS = [name for scores in (SCORES, BY_PICTURE) for three in scores.values() for name in three]
 
 
+TOGETHER = (*splits.GROUPED, splits.FIVEFOLD, splits.NAMES["patients"])  # splits that keep copies together
+
+
+def both(line: Any) -> str:
+    """`85.9 (84.0 to 87.6), by picture 86.4`: accuracy of a line with protocol and `COLUMNS`; by picture on `TOGETHER`."""
+    text = words.band(line.accuracy, line.low, line.high)
+    return words.beside(text, line.picture) if line.protocol in TOGETHER else text
+
+
 def pooled(
     records: Sequence[Any],
     clusters: np.ndarray,
@@ -129,18 +138,17 @@ def beside_others(
     if three is not None:
         seeds = f"{three['seeds']} seed{'' if three['seeds'] == 1 else 's'}"
         made = f"this book, {seeds}, {three['folds']} of {splits.FOLDS} folds"
-        lines = [(*lines[0][:2], words.band(three["accuracy"], three["low"], three["high"]), made)]
+        lines = [(*lines[0][:2], both(pd.Series(three | {"protocol": "patients"})), made)]
     model = frame[(frame["kind"] == "model") & (frame["protocol"] == "patients")]
     lines += [
-        ("Proposed model, four classes, here", "image", words.band(r.accuracy, r.low, r.high), "this book")
-        for r in model.itertuples()
+        ("Proposed model, four classes, here", "image", both(r), "this book") for r in model.itertuples()
     ]
     floors = tracks[(tracks["track"] == "three classes") & (tracks["protocol"] == splits.FIVEFOLD)]
     lines += [
         (
             FLOOR_NAMES[r.floor] + ", here",
             "image",
-            words.band(r.accuracy, r.low, r.high),
+            both(r),
             "this book, 5 folds",
         )
         for r in floors.itertuples()
@@ -170,7 +178,7 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
     if published is not None:
         text += f"The paper's {published:.2%} lies {words.where(published, random.low, random.high)} that interval. "
     text += (
-        f"With patients apart it is right on {apart.accuracy:.1%} ({apart.low:.1%} to {apart.high:.1%}): "
+        f"With patients apart it is right on {apart.accuracy:.1%} ({apart.low:.1%} to {apart.high:.1%}{_copied(apart)}): "
         f"{100 * (random.accuracy - apart.accuracy):.1f} points of its score hang on pictures and patients that training has "
         "seen, and a little on the smaller training part of five folds."
     )
@@ -180,7 +188,7 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
         drop = 100 * (a.accuracy - b.accuracy)
         lines.append(
             f"The model goes from {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}) to {b.accuracy:.1%} ({b.low:.1%} to "
-            f"{b.high:.1%}), {abs(drop):.1f} points {'less' if drop > 0 else 'more'}, "
+            f"{b.high:.1%}{_copied(b)}), {abs(drop):.1f} points {'less' if drop > 0 else 'more'}, "
             + (
                 "and the intervals do not overlap. "
                 if b.high < a.low or a.high < b.low
@@ -195,6 +203,11 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
             f"No run of the model under this profile yet on: {', '.join(missing)}. Its line leaves them out."
         )
     return "\n\n".join(lines)
+
+
+def _copied(line: Any) -> str:
+    """`, by picture 86.4%`, where it is known."""
+    return words.beside("", line.picture, "{:.1%}".format)
 
 
 def by_picture(frame: pd.DataFrame) -> str:
@@ -250,7 +263,7 @@ def runs(frame: pd.DataFrame, floors: pd.DataFrame) -> str:
         (f"Runs of the model: {runs}. " if runs else "The model has not been run under this profile. ")
         + "A score of several seeds is their mean; of several folds, that of all folds' answers together; the interval draws all "
         "answers to a patient's images together. A single 80/10/10 split with patients apart is too small to tell much: there "
-        f"mirror-aware 1-NN has {words.band(single.accuracy, single.low, single.high)} %."
+        f"mirror-aware 1-NN has {both(single)} %."
     )
 
 
@@ -262,7 +275,7 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
             profile, ""
         )
     b, near = score.loc[(MODEL, "patients")], score.loc[(FLOOR_NAMES["1nn-mirror"], "patients")]
-    text = f"With patients apart the model measured here has {words.band(b.accuracy, b.low, b.high)} %"
+    text = f"With patients apart the model measured here has {words.band(b.accuracy, b.low, b.high)} %{_copied(b)}"
     if published is not None:
         text += f"; the published {published:.2%}, of another split and another model, lies {words.where(published, b.low, b.high)} that interval"
     gap = 100 * (b.accuracy - near.accuracy)

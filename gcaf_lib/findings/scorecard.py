@@ -23,7 +23,8 @@ from gcaf_lib.training import experiments, runs
 
 COLUMNS = [
     "place", "row", "metric", "published", "measured", "sd", "n", "folds", "low", "high", "published_difference",
-    "difference", "difference_low", "difference_high", "pairs", "profile", "protocol", "weights", "verdict",
+    "difference", "difference_low", "difference_high", "pairs", *ablation.PICTURE, "profile", "protocol", "weights",
+    "verdict",
 ]  # fmt: skip
 MAIN_PLACES = ("Abstract", "§5.4", "§5.5", "Table 7")
 PROTOCOLS = ("paper", "patients")
@@ -36,7 +37,8 @@ def scorecard(
     impossible: Iterable[tuple[str, str, str]] = (),
     protocols: tuple[str, ...] = PROTOCOLS,
 ) -> pd.DataFrame:
-    """One row (`COLUMNS`) a published figure and protocol; figures as fractions; folds: 0 for a split without.
+    """One row (`COLUMNS`) a published figure and protocol; figures as fractions; folds: 0 for a split without;
+    picture…: each picture weighing 1 (`worth.by_picture`).
 
     `records`: run records (default: all of the store); those of other settings or data are ignored.
     `impossible`: (place, row, metric) of figures that no set of predictions can give.
@@ -59,9 +61,10 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
     wanted = experiments.experiment("main").settings(profile)[0][1]
     found = ours.get((_key(wanted), protocol), [])
     known = measure(found, dataset) if found else {}
+    copied = by_picture(found, dataset)
     parts = ablation.folds_known(found)
     for figure in _figures(MAIN_PLACES):
-        value = known.get(figure.metric, ablation.NONE)
+        value, picture = (one.get(figure.metric, ablation.NONE) for one in (known, copied))
         step = ablation.half_step(figure)
         yield {
             "place": figure.place,
@@ -69,6 +72,7 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
             "metric": figure.metric,
             "published": figure.fraction,
             **dict(zip(("measured", "sd", "n", "low", "high"), value)),
+            **dict(zip(ablation.PICTURE, (picture.value, picture.low, picture.high))),
             "folds": parts,
             "protocol": protocol,
             "weights": wanted.model.weights,
@@ -114,3 +118,8 @@ def _by_settings(records: list[Any], dataset: Any) -> dict[tuple[str, str], list
 def measure(records: list[Any], dataset: Any) -> dict[str, worth.Worth]:
     """metric to `Worth` of one row's records: what the scorecard shows, for chapters."""
     return worth.row(records, splits.clusters(dataset))
+
+
+def by_picture(records: list[Any], dataset: Any) -> dict[str, worth.Worth]:
+    """metric to `Worth` by picture, where the records' split keeps copies together."""
+    return worth.by_picture(records, splits.clusters(dataset), worth.pictures(dataset))

@@ -19,9 +19,13 @@ HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three 
 
 
 def with_without(
-    whole: Mapping[str, Sequence[Any]], changed: Mapping[str, Sequence[Any]], clusters: np.ndarray
+    whole: Mapping[str, Sequence[Any]],
+    changed: Mapping[str, Sequence[Any]],
+    clusters: np.ndarray,
+    pictures: np.ndarray,
 ) -> tuple[pd.DataFrame, dict[tuple[str, str], worth.Worth | None]]:
-    """Each hint on each split: levels (protocol, name, label, accuracy, low, high, n, images), and paired differences.
+    """Each hint on each split: levels and change by picture (protocol, name, label, `ladder.COLUMNS`, change, n, images),
+    and paired differences.
 
     whole: records as it is, by protocol; changed: records of the experiment "shortcuts", by row. Levels and
     differences are of the runs whose seed and fold both have; the differences (without minus with; None where no pair
@@ -34,10 +38,13 @@ def with_without(
             pair = worth.paired(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
             found = worth.difference(pair[1], pair[0], clusters, keep=keep)
             gaps[name, split] = found.get("accuracy")
+            change = worth.by_picture(pair[1], clusters, pictures, ("accuracy",), against=pair[0], keep=keep)
             for label, records in zip(("as it is", "taken away"), pair):
-                score = ladder.pooled(records, clusters, keep=keep) if records else {}
+                score = ladder.pooled(records, clusters, pictures, keep) if records else {}
+                if change and label == "taken away":
+                    score["change"] = change["accuracy"].value
                 cells.append({"protocol": split, "name": name, "label": label, **score})
-    columns = ["protocol", "name", "label", *ladder.COLUMNS[:6], "seeds", "folds", "images"]
+    columns = ["protocol", "name", "label", *ladder.COLUMNS, "change", "seeds", "folds", "images"]
     return pd.DataFrame(cells).reindex(columns=columns), gaps
 
 
@@ -52,8 +59,9 @@ def wide_with_without(
         if gap is None:
             lines.append((name, split, *["no pair of runs"] * 2, "–", "–", "–"))
             continue
-        levels = [words.band(r.accuracy, r.low, r.high) for r in (with_, without)]
+        levels = [ladder.both(r) for r in (with_, without)]
         change = f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+        change = words.beside(change, without.change, lambda v: f"{100 * v:+.1f}")
         lines.append((name, split, *levels, change, str(gap.n), f"{with_.images:.0f}"))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Seeds", "Images"]
     return pd.DataFrame(lines, columns=heads)
@@ -64,10 +72,6 @@ SPLITS = {"paper": "random split", splits.FIVEFOLD: "patients apart, 5 folds"}
 
 def _pick(rows: pd.DataFrame, floor: str, protocol: str = "paper") -> Any:
     return next(rows[(rows["floor"] == floor) & (rows["protocol"] == protocol)].itertuples(), None)
-
-
-def _band(r: Any) -> str:
-    return words.band(r.accuracy, r.low, r.high)
 
 
 def always(labels: pd.Series) -> dict[str, float]:
@@ -88,7 +92,7 @@ def hint_table(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) ->
     ):
         for floor in asked:
             line = {"Task": task.replace("three", "three tumour"), "Sees": ladder.FLOOR_NAMES[floor]}
-            line |= {name.capitalize(): _band(_pick(rows, floor, key)) for key, name in SPLITS.items()}
+            line |= {name.capitalize(): ladder.both(_pick(rows, floor, key)) for key, name in SPLITS.items()}
             lines.append(line | {"Always the same": f"{100 * chance[task]:.1f}"})
     return pd.DataFrame(lines)
 
@@ -102,8 +106,8 @@ def re_encoded(floors: pd.DataFrame, again: pd.DataFrame, labels: pd.Series) -> 
             (
                 ladder.FLOOR_NAMES[floor],
                 name,
-                _band(_pick(floors, floor, key)),
-                _band(after) if after else alike,
+                ladder.both(_pick(floors, floor, key)),
+                ladder.both(after) if after else alike,
             )
         )
     return pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"])

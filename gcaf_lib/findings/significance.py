@@ -13,8 +13,8 @@ import pandas as pd
 
 from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import comparing, intervals
-from gcaf_lib.findings import ablation
+from gcaf_lib.evaluation import comparing, intervals, worth
+from gcaf_lib.findings import ablation, words
 from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
 
@@ -42,12 +42,14 @@ def tests(
     groups: np.ndarray,
     test_to_train: float,
     n: int = 9999,
+    pictures: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """`comparing.table` of every rival of Tables 4, 5 and 6 with the proposed model, and what the paper prints.
 
     found: table ("Table 4") to `chapter.records` of its experiment; reference: records of the proposed model.
     Columns before those of `comparing.compare`: place, row, published (the paper's difference as a fraction,
-    NaN for a row that it doesn't have). Holm's adjustment is over the rows of one table.
+    NaN for a row that it doesn't have), picture (the difference with each picture weighing 1, where pictures
+    (N,) of `worth.pictures` are given and the split is a grouped one). Holm's adjustment is over the rows of one table.
     """
     base, frames = method(reference), []
     for place, name in PLACES.items():
@@ -55,8 +57,23 @@ def tests(
         theirs = published_gaps.published(place).set_index("row")["gap"]
         frame.insert(0, "place", place)
         frame.insert(2, "published", [-theirs.get(row, np.nan) for row in frame["row"]])
+        rows = [found.get(place, {}).get(row, ()) for row in frame["row"]]
+        frame.insert(3, "picture", [_by_picture(one, reference, groups, pictures) for one in rows])
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
+
+
+def _by_picture(
+    records: Sequence[Any], reference: Sequence[Any], groups: np.ndarray, pictures: np.ndarray | None
+) -> float:
+    """The difference of accuracy by picture; NaN where there is none."""
+    if pictures is None:
+        return np.nan
+    return (
+        worth.by_picture(records, groups, pictures, (METRIC,), against=reference)
+        .get(METRIC, ablation.NONE)
+        .value
+    )
 
 
 def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -66,7 +83,7 @@ def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
         line = {"Table": r.place.removeprefix("Table "), "Row": r.row, "n": r.seeds}
         line["The paper"] = ablation.signed(100 * r.published) if np.isfinite(r.published) else "–"
         if r.seeds:
-            line["Measured"] = ablation.signed(100 * r.difference)
+            line["Measured"] = words.beside(_points(r.difference), r.picture, _points)
             line[ALONE] = f"{r.only_first:.0f} : {r.only_second:.0f}"
         else:
             line["Measured"], line[ALONE] = names.ABSENT, "–"
@@ -76,6 +93,10 @@ def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
             line[name] = "needs two runs" if needs else p_pair(p, adjusted)
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def _points(value: float) -> str:
+    return ablation.signed(100 * value)
 
 
 def p_pair(p: float, adjusted: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gcaf_lib.evaluation.worth import Worth
@@ -38,3 +40,16 @@ def span(value: float, low: float, high: float, decimals: int = 4) -> str:
 def band(value: float, low: float, high: float) -> str:
     """`95.7 (94.0 to 97.0)` in percent."""
     return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def percent(value: float) -> str:
+    """`95.7`: a fraction in percent."""
+    return f"{100 * value:.1f}"
+
+
+def beside(text: str, picture: float, show: Callable[[float], str] = percent) -> str:
+    """`85.9 (84.0 to 87.6), by picture 86.4`: a grouped score and, beside it, the one that weighs each picture 1.
+
+    picture: NaN where none is known, and `text` stands alone; show: how it is printed.
+    """
+    return f"{text}, by picture {show(picture)}" if np.isfinite(picture) else text
