@@ -1,10 +1,12 @@
 """Fixtures of the whole suite: the data, if it is there; phantoms; a cache of the suite's own."""
 
 import os
+import sys
 from pathlib import Path
 
 import chromium
 import pytest
+from absl import logging as absl_logging
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, which share the cores
@@ -25,6 +27,15 @@ def own_cache(tmp_path_factory):
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("GCAF_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def absl_logs_to_no_file_of_pytest():
+    """absl, which comes with TensorFlow, closes the stream it logs to where logging is set up anew (as each of
+    Jupyter's applications does), unless that is the standard error of that moment. Imported in one test and closed
+    in another with `capsys`, it would close the file in which pytest keeps the output of all later ones.
+    """
+    absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Terminals and pipes that are not ours: any encoding, any name, a reader that leaves early, a device that is full."""
 
 import ast
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absl import logging as absl_logging
 from PIL import Image
 
 import gcaf_lib
@@ -165,3 +167,12 @@ def test_every_text_file_is_opened_with_its_encoding():
             found[name] = calls
     assert found == {}
     assert len(list(silent(ast.parse("open('x'); p.read_text(); run(c, text=True); open('x', 'rb')")))) == 3
+
+
+def test_absl_closes_its_stream_but_none_of_pytest(capsys):
+    """As happens in the middle of a test whenever an application of Jupyter's sets logging up anew."""
+    other = absl_logging.PythonHandler(io.StringIO())
+    other.close()
+    assert other.stream.closed, "absl does so no more: the fixture in conftest.py can go"
+    absl_logging.get_absl_handler().close()
+    assert not absl_logging.get_absl_handler().python_handler.stream.closed
