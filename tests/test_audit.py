@@ -32,7 +32,7 @@ def test_copies_and_examples():
     table = pd.DataFrame(
         {"file": names, "group": 7, "turn": ["as it is", "as it is", "both"], "similarity": 1.0}
     )
-    facts = dataset_audit.Audit(table, pd.DataFrame(columns=["file", "class", "mirrored"]), *[None] * 4)
+    facts = dataset_audit.Audit(table, pd.DataFrame(columns=["file", "class", "mirrored"]), *[None] * 5)
     assert dataset_audit.examples(frame, facts)["kind"].tolist() == ["identical", "both"]
     assert dataset_audit.families(frame, facts) == [names]
     assert dataset_audit.contradictions(facts).to_numpy().tolist() == [[names[2], names[0]]]

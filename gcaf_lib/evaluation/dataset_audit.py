@@ -6,6 +6,7 @@
     similarity.csv  histograms of similarities: file against file, file against its nearest slice
     pictures.csv    files and pictures of each class: copies of a picture count once
     around.csv      pairs drawn at random just above and just below the bars, for the eye
+    cut.csv         pairs that were laid over each other by keypoints, and how alike they are then
 
 The tables of the real dataset are committed, so that chapters need neither the images nor the archive.
 They hold no patient or slice numbers; groups are the opaque numbers of `results/splits/twins.csv`.
@@ -41,7 +42,7 @@ _EDGES = np.linspace(0.5, 1, 51)  # of the files' similarities to their nearest 
 
 @dataclass(frozen=True)
 class Audit:
-    """The six tables (see above), aligned with nothing: join them on `file`."""
+    """The seven tables (see above), aligned with nothing: join them on `file`."""
 
     twins: pd.DataFrame
     slices: pd.DataFrame
@@ -49,6 +50,7 @@ class Audit:
     similarity: pd.DataFrame
     pictures: pd.DataFrame
     around: pd.DataFrame
+    cut: pd.DataFrame
 
 
 def twin_table(files: np.ndarray, groups: np.ndarray, found: pd.DataFrame) -> pd.DataFrame:
@@ -214,6 +216,9 @@ def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> Audit:
         similarity_table(found, cut, labels, thumbs, slices),
         picture_table(labels, groups),
         around_table(files, groups, known, found, cut),
+        cut.assign(
+            left=files[cut["left"]], right=files[cut["right"]], turn=np.array(twins.TURNS)[cut["turn"]]
+        ),
     )
 
 
@@ -245,7 +250,7 @@ def read(dataset: Dataset, place: Path | None = None) -> Audit:
 
 
 def write(audit: Audit, place: Path | None = None) -> list[Path]:
-    """Write the six tables into the results folder, each whole or not at all; return their paths."""
+    """Write the seven tables into the results folder, each whole or not at all; return their paths."""
     place, out = place or results_dir(), []
     for field in fields(Audit):
         path = place / f"{field.name}.csv"
