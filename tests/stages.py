@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 import keras
@@ -20,6 +21,8 @@ from gcaf_lib.settings import load
 from gcaf_lib.training import feed, loop
 
 SIDE, BATCH, EPOCHS, STEPS = 32, 8, 2, 4
+# halves what XLA takes to compile; how fast the program then is matters little for a few steps
+QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 SETTINGS = load("demo", {"training.batch_size": BATCH, "training.ema": 0.8})
 
 
@@ -263,6 +266,17 @@ def compile_with_cache(folder: str) -> None:
             }
         )
     )
+
+
+def several(*names: str) -> None:
+    """Checks one after another in one process, which takes longer to start than each; prints what went wrong in each."""
+    wrong = dict.fromkeys(names, "")
+    for name in names:
+        try:
+            globals()[name]()
+        except Exception:
+            wrong[name] = traceback.format_exc()
+    print(json.dumps(wrong))
 
 
 if __name__ == "__main__":
