@@ -125,7 +125,7 @@ tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
     caption="Calibration on the random split and with patients apart: value and 95 % cluster-bootstrap interval. Calibration errors "
-    "with patients apart are means over the folds.",
+    "with patients apart are means over the folds, each at the random split's number of test images.",
     data=moved,
 )
 Markdown(findings.carries_over(states))

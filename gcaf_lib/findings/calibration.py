@@ -376,8 +376,8 @@ def new_patients(
             else ". "
         )
         + f"The ECE is {_ece(random)} on the random split and {_ece(apart)} as the mean of the folds; a temperature fitted on patients "
-        f"of its own brings it to {_ece(scaled)}. A fold's test part is larger than the random split's, and chance alone makes an ECE "
-        "smaller there."
+        f"of its own brings it to {_ece(scaled)}. The ECE of a fold is taken at the random split's number of test images, because "
+        "chance alone makes it smaller on more."
     )
 
 
