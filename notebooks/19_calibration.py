@@ -37,8 +37,8 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import curves, decisions, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import confidence, worth
+from gcaf_lib.findings import acting, overlap
 from gcaf_lib.findings import calibration as findings
-from gcaf_lib.findings import overlap
 
 chapter = open_chapter("19_calibration", profile, overrides)
 runs = chapter.records("main", train=True)["Proposed Method"]
@@ -94,11 +94,12 @@ Markdown(findings.bins(sweep))
 # One-vs-rest: among the images to which the model gives a class with some probability, how often is it that class? Most
 # stand at 0 and 1; what lies between is the doubtful part.
 
-# %% mystnb={"image": {"alt": "One reliability diagram a class: share of images of the class against the probability given to it, with counts of images below."}, "figure": {"name": "fig-class-reliability", "caption": "Reliability of each class's probability (one-vs-rest, ten bins of equal width, all seeds together), with Wilson's 95 % intervals and the number of images in each bin."}}
-all_labels, all_probs, _ = findings.predictions(runs)
+# %% mystnb={"image": {"alt": "One reliability diagram a class: share of images of the class against the probability given to it, with counts of images below."}, "figure": {"name": "fig-class-reliability", "caption": "Reliability of each class's probability (one-vs-rest, ten bins of equal width, all seeds together), with 95 % intervals (cluster bootstrap over patients, all seeds' answers to a patient's images drawn together; of no width where all of a bin agree) and the number of answers in each bin."}}
+all_labels, all_probs, all_rows = findings.predictions(runs)
+patients = clusters[all_rows]
 bins = {}
 for k, name in enumerate(classes):
-    bins[CLASS_NAMES[name]] = confidence.one_vs_rest(all_labels, all_probs, k, 10, equal_mass=False)
+    bins[CLASS_NAMES[name]] = confidence.one_vs_rest(all_labels, all_probs, k, patients, 10, equal_mass=False)
 curves.reliability(bins)
 
 # %% [markdown]
@@ -125,7 +126,7 @@ tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
     caption="Calibration on the random split and with patients apart: value and 95 % cluster-bootstrap interval. Calibration errors "
-    "with patients apart are means over the folds.",
+    "with patients apart are means over the folds, each at the random split's number of test images.",
     data=moved,
 )
 Markdown(findings.carries_over(states))
@@ -155,14 +156,14 @@ Markdown(findings.ingredients(tested, runs, clusters))
 # %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, with patients apart, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands, mean over the seeds."}}
 coverage = np.linspace(0.05, 1, 39)
 by_split = {"random split": runs, "patients apart": apart}
-curves = {name: findings.selective(r, clusters, coverage) for name, r in by_split.items() if r}
+curves = {name: acting.selective(r, clusters, coverage) for name, r in by_split.items() if r}
 if apart:
-    curves["patients apart, by picture"] = findings.selective(apart, clusters, coverage, pictures=pictures)
+    curves["patients apart, by picture"] = acting.selective(apart, clusters, coverage, pictures=pictures)
 decisions.selective(curves)
 
 # %%
 tables.show(
-    findings.thresholds(by_split, pictures),
+    acting.thresholds(by_split, pictures),
     name="tab-selective",
     caption="Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test: mean ± standard "
     "deviation over runs (seeds, or folds); *by picture* copies of a picture count as one.",
@@ -176,8 +177,8 @@ tables.show(
 # this collection the share of images with a tumour is far above any clinic's, and the curves hold for that share only.
 
 # %% mystnb={"image": {"alt": "Decision curves for any tumour and for each tumour class: net benefit of the model, of acting on all and of acting on none, against the threshold."}, "figure": {"name": "fig-decision", "caption": "Decision curves on the test part, all seeds together: any tumour against none, and each tumour class against the rest."}}
-curves = findings.decision_curves(all_labels, all_probs, classes)
+curves = acting.decision_curves(all_labels, all_probs, classes)
 decisions.net_benefit(curves)
 
 # %%
-Markdown(findings.decision(curves))
+Markdown(acting.decision(curves))

@@ -18,7 +18,7 @@ MEASURES = {
     "temperature": calibration.temperature,
     "selective": calibration.selective,
     "net benefit": lambda y, p: calibration.net_benefit(y, p, 0),
-    "one vs rest": lambda y, p: confidence.one_vs_rest(y, p, 0),
+    "one vs rest": lambda y, p: confidence.one_vs_rest(y, p, 0, np.arange(np.size(y))),
     "threshold": lambda y, p: confidence.threshold_for(y, p, 0.9),
     "kept": lambda y, p: confidence.kept(y, p, 0.5),
     "selective at": lambda y, p: confidence.selective_at(y, p, [0.5]),

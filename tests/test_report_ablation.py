@@ -284,7 +284,8 @@ def test_equal_functions_repairs_and_the_norm():
         (0.01, 0.02, "a gain"),
         (-0.01, 0.01, "not told from 0"),
     ):
-        made = line.assign(pairs=1, difference=(low + high) / 2, difference_low=low, difference_high=high)
+        made = line.assign(pairs=1, difference=(low + high) / 2, difference_low=low, difference_high=high,
+                           picture_difference=np.nan)  # fmt: skip
         assert f"{words}" in fusion.norm_cost(made) and "one run of each" in fusion.norm_cost(made)
 
 

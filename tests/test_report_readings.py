@@ -47,10 +47,10 @@ def record(tmp_path, monkeypatch):
         (
             0.653,
             0.67,
-            "training holds a copy of 65.3%, and of 67.0% another slice of the same patient: the figures",
+            "training holds a copy of 65.3% (as chapter 17's instrument counts), and of 67.0% another slice of the same patient: the figures",
         ),
         (0.0, 0.5, "training holds no copy that chapter 17's instrument finds, and of 50.0% another slice"),
-        (0.1, 0.0, "training holds a copy of 10.0%: the figures"),
+        (0.1, 0.0, "training holds a copy of 10.0% (as chapter 17's instrument counts): the figures"),
         (0.0, 0.0, "training holds no copy that chapter 17's instrument finds; what such sharing"),
     ],
 )

@@ -128,11 +128,35 @@ def test_certain_probabilities_are_calibrated_by_chance_exactly():
 
 def test_one_vs_rest_by_hand():
     probs = np.array([[0.1, 0.9], [0.1, 0.9], [0.8, 0.2], [0.6, 0.4]])
-    frame = confidence.one_vs_rest([1, 0, 0, 1], probs, 1, bins=2, equal_mass=False)
+    frame = confidence.one_vs_rest([1, 0, 0, 1], probs, 1, np.arange(4), bins=2, equal_mass=False)
     assert frame["count"].tolist() == [2, 2]
     assert frame["accuracy"].tolist() == [0.5, 0.5]
     np.testing.assert_allclose(frame["confidence"], [0.3, 0.9])
-    assert confidence.one_vs_rest([1, 0], probs[:2], 1, bins=2, equal_mass=False)["count"].tolist() == [0, 2]
+    two = confidence.one_vs_rest([1, 0], probs[:2], 1, np.arange(2), bins=2, equal_mass=False)
+    assert two["count"].tolist() == [0, 2]
+
+
+def test_an_image_of_three_seeds_is_one_image_in_a_bins_interval():
+    """Three like answers to each image say no more than one; Wilson's interval would take them for three images."""
+    rng = np.random.default_rng(0)
+    labels, score = rng.integers(0, 2, 60), np.full(60, 0.6)
+    probs = np.column_stack([1 - score, score])
+    groups = np.arange(60)
+    one = confidence.one_vs_rest(labels, probs, 1, groups, bins=2, equal_mass=False).iloc[1]
+    three = confidence.one_vs_rest(
+        np.tile(labels, 3), np.tile(probs, (3, 1)), 1, np.tile(groups, 3), 2, False
+    ).iloc[1]
+    ends = ["accuracy_low", "accuracy", "accuracy_high"]
+    assert three[ends].tolist() == pytest.approx(one[ends].tolist()) and three["count"] == 180
+    apart = confidence.one_vs_rest(
+        np.tile(labels, 3), np.tile(probs, (3, 1)), 1, np.arange(180), 2, False
+    ).iloc[1]
+    width = [f["accuracy_high"] - f["accuracy_low"] for f in (apart, three)]
+    assert 0 < width[0] < 0.7 * width[1], "counted as images of their own they would be too narrow"
+    whole = confidence.one_vs_rest(labels, probs, 1, labels, bins=2, equal_mass=False).iloc[1]
+    assert whole["accuracy_high"] - whole["accuracy_low"] > 2 * width[1], (
+        "two patients, one of each class: nothing is known"
+    )
 
 
 def test_thresholds_by_hand():

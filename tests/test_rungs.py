@@ -12,7 +12,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.findings import calibration as findings
-from gcaf_lib.findings import ladder, shortcuts, words
+from gcaf_lib.findings import acting, ladder, shortcuts, words
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
 NEAR = ladder.FLOOR_NAMES["1nn-mirror"]
@@ -158,8 +158,8 @@ def test_bins_ingredients_and_decisions():
         and "no difference" in line
     )
     curve = pd.DataFrame({"threshold": [0.1, 0.5], "model": [0.3, 0.2], "all": [0.2, 0.2], "none": [0, 0]})
-    assert "tumour 50% (not from 0.50)" in findings.decision({"Tumour": curve})
-    assert findings.decision({"Tumour": curve.assign(all=0)}).endswith("tumour 100%.")
+    assert "tumour 50% (not from 0.50)" in acting.decision({"Tumour": curve})
+    assert acting.decision({"Tumour": curve.assign(all=0)}).endswith("tumour 100%.")
 
 
 def test_new_patients_and_scaling_are_told_by_their_intervals():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from gcaf_lib.evaluation import calibration, clustered, intervals, metrics, worth
+from gcaf_lib.evaluation import calibration, clustered, intervals, metrics, weighted, worth
 from gcaf_lib.settings import CLASSES
 
 IMAGES = 220
@@ -83,6 +83,11 @@ def test_seeds_are_averaged_and_spread_with_n_minus_one():
     assert got.sd == pytest.approx(np.std(each, ddof=1))
 
 
+def at_size(labels, probs, size=22):
+    """Mean ECE of `worth.subsets`, each by the plain definition."""
+    return np.mean([calibration.ece(labels[s], probs[s]) for s in worth.subsets(len(labels), size)])
+
+
 def test_folds_are_pooled_or_averaged_as_the_metric_asks():
     seeds = [[r for r in FOLDED if r.seed == seed] for seed in (0, 1)]
     got = worth.row(FOLDED, GROUPS, ["accuracy", "macro_f1", "kappa", "nll", "ece", "macro_auc", "ap_glioma", "micro_ap"],
@@ -92,7 +97,9 @@ def test_folds_are_pooled_or_averaged_as_the_metric_asks():
     for name, one in got.items():
         pooled = [found[name] for found in whole]
         apart = [np.mean([found[name] for found in parts]) for parts in single]
-        want = apart if name in ("ece", "macro_auc", "ap_glioma", "micro_ap") else pooled
+        want = apart if worth.per_fold(name) else pooled
+        if name == "ece":  # at the random split's number of images, which has a test of its own
+            want = [np.mean([at_size(r.labels(), r.probabilities()) for r in parts]) for parts in seeds]
         assert one.value == pytest.approx(np.mean(want), abs=1e-6), name
         assert one.sd == pytest.approx(np.std(want, ddof=1), abs=1e-6) and one.n == 2
         if name not in ("accuracy", "nll"):  # means over images, of folds of one size: no matter how
@@ -276,6 +283,67 @@ def test_a_fold_given_twice_is_refused():
         worth.row([Run(0), Run(0, skill=2.0)], GROUPS, ["accuracy"])
 
 
+# --- calibration errors at equal n ---
+
+
+def calibrated(n: int, seed: int, shift: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and the true probabilities of n images of four classes, each a bump of `shift` in a coordinate of its own."""
+    rng = np.random.default_rng([seed, n])
+    labels = rng.integers(0, 4, n)
+    z = rng.normal(size=(n, 4)) + shift * np.eye(4)[labels]
+    p = np.exp(shift * z)
+    return labels, p / p.sum(1, keepdims=True)
+
+
+def as_folds(labels, probs, folds):
+    """Answers of `folds` equal folds, or of one part that is none."""
+    parts = np.array_split(np.arange(len(labels)), folds)
+    return [worth.Answers(rows, labels[rows], probs[rows], CLASSES, fold=folds > 1) for rows in parts]
+
+
+def test_subsets_are_of_one_size_and_of_all_images():
+    chosen = worth.subsets(50, 20)
+    assert chosen.shape == (worth.SUBSETS, 50) and (chosen.sum(1) == 20).all() and chosen.any(0).all()
+    assert len(np.unique(chosen, axis=0)) == worth.SUBSETS, "each another one"
+    assert worth.subsets(20, 20) is None and worth.subsets(19, 20) is None
+
+
+@pytest.mark.parametrize("name", ["ece", "mass", "classwise", "classwise_mass"])
+def test_at_equal_n_a_calibration_error_is_the_plain_one(name):
+    labels, probs = calibrated(300, 0)
+    rng = np.random.default_rng(0)
+    weights = rng.integers(0, 3, (5, 300))
+    plain = weighted.metric(name, labels, probs)(weights)
+    whole = weighted.metric(name, labels, probs, subsets=np.ones((3, 300), bool))(weights)
+    np.testing.assert_allclose(whole, plain, rtol=1e-12)
+    part = np.arange(300) < 120
+    half = weighted.metric(name, labels, probs, subsets=part[None])(weights)
+    np.testing.assert_allclose(half, weighted.metric(name, labels, probs)(weights * part), rtol=1e-12)
+
+
+def test_folds_and_the_random_split_are_compared_at_equal_n():
+    """Of a calibrated model the plain ECE of a fold, on twice as many images, is lower; at equal n the two agree. Average
+    precision and AUC agree as they are."""
+    n, names = 1500, ["ece", "macro_ap", "macro_auc"]
+    found = {name: [] for name in ("random", "folds", "plain")}
+    for seed in range(12):
+        random, whole = calibrated(n // 10, seed), calibrated(n, seed)
+        folds = as_folds(*whole, 5)
+        for kind, parts in (
+            ("random", as_folds(*random, 1)),
+            ("folds", folds),
+            ("plain", [one._replace(fold=False) for one in folds]),
+        ):
+            sample = worth.samples([parts], np.arange(n), names, draws=2)
+            found[kind].append([sample[name].values[0] for name in names])
+    random, folds, plain = (np.array(one) for one in found.values())
+    error = np.hypot(random.std(0, ddof=1), folds.std(0, ddof=1)) / np.sqrt(len(random))
+    far = np.abs(random.mean(0) - plain.mean(0)) / error
+    near = np.abs(random.mean(0) - folds.mean(0)) / error
+    assert near[0] < 3 < far[0] and plain[:, 0].mean() < 0.8 * folds[:, 0].mean()
+    assert (folds[:, 1:] == plain[:, 1:]).all() and (near[1:] < 3).all()
+
+
 # --- the calibration error's interval, where the truth is known ---
 
 
@@ -321,6 +389,36 @@ def test_the_basic_interval_by_hand():
     assert gap.low < 0 < gap.high, "a difference of errors may be negative"
     level = worth.summed("ece", worth.Sample(np.array([0.01]), np.linspace(0.005, 0.03, 101)))
     assert level.low == 0 < level.high, "an error may not"
+
+
+def test_calibration_errors_and_nothing_else_have_the_basic_interval():
+    """Draws that lie askew about the value: percentiles and the basic interval are two."""
+    errors = {"ece", "mass", "classwise", "classwise_mass"}
+    draws = np.linspace(0.2, 0.5, 401) ** 2
+    sample = worth.Sample(np.array([0.15]), draws)
+    percentiles = tuple(np.quantile(draws, [0.025, 0.975]))
+    mirrored = 0.3 - percentiles[1], 0.3 - percentiles[0]
+    for name in {*worth.metrics(CLASSES), "excess", "brier", "nll", *errors}:
+        one = worth.summed(name, sample)
+        assert (one.low, one.high) == pytest.approx(mirrored if name in errors else percentiles), name
+
+
+def test_a_class_wise_error_is_the_mean_over_the_classes_asked_for():
+    """By hand: each class against the rest, in 15 bins of its probability."""
+    labels, probs = calibrated(400, 3)
+    each = []
+    for k in range(4):
+        number = np.clip(np.ceil(probs[:, k] * 15).astype(int) - 1, 0, 14)
+        gaps = [((labels == k) - probs[:, k])[number == b].sum() for b in range(15)]
+        each.append(np.abs(gaps).sum() / 400)
+    assert len(set(np.round(each, 6))) == 4, "a case that tells the classes apart"
+    for over in ([0, 1, 2], [3], [1, 3], None):
+        got = weighted.metric("classwise", labels, probs, over=over)(np.ones((1, 400)))[0]
+        assert got == pytest.approx(np.mean([each[k] for k in (over or range(4))]))
+    assert np.mean(each) == pytest.approx(calibration.classwise_ece(labels, probs))
+    answers = worth.Answers(np.arange(400), labels, probs, CLASSES, over=[0, 1, 2])
+    by_row = worth.samples([[answers]], np.arange(400), ["classwise"], draws=2)["classwise"].values
+    assert by_row == pytest.approx(np.mean(each[:3]))
 
 
 def test_the_papers_ece_lies_outside_the_corrected_interval_of_the_issue():

@@ -62,6 +62,6 @@ def text(frame: pd.DataFrame, profile: str) -> str:
             performance(frame),
             "tab-card-performance",
             f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95 % interval of the cluster "
-            "bootstrap over patients, and how often it was trained. *By picture*: copies of a picture count as one.",
+            "bootstrap over patients, and how often it was trained. *By picture*: copies of a picture count as one. The ECE of a fold is taken at the random split's number of test images.",
         )
     )

@@ -10,21 +10,32 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
-from gcaf_lib.evaluation import calibration, weighted
+from gcaf_lib.evaluation import calibration, clustered, weighted
 from gcaf_lib.evaluation.answers import checked, probabilities
 
 MEASURES = ("accuracy", "excess", "ece", "mass", "classwise", "classwise_mass", "brier", "nll")
 
 
 def one_vs_rest(
-    labels, probs, positive: int, bins: int = calibration.BINS, equal_mass: bool = True, level: float = 0.95
+    labels,
+    probs,
+    positive: int,
+    groups,
+    bins: int = calibration.BINS,
+    equal_mass: bool = True,
+    level: float = 0.95,
 ) -> pd.DataFrame:
-    """Bins of one class's probability against how often the class is true: columns of `calibration.reliability`."""
+    """Bins of one class's probability against how often the class is true: columns of `calibration.reliability`.
+
+    groups (n,): patient of each answer. The interval is the cluster bootstrap's: an image that several seeds answered
+    is drawn with its patient, not counted once for each. It has no width where all of a bin are, or are not, of the class.
+    """
     labels, probs = checked(labels, probs)
     score, truth = probs[:, positive], labels == positive
     number = calibration.bin_numbers(score, bins, equal_mass)
+    inside = np.where(number[:, None] == np.arange(bins), truth[:, None], np.nan)
+    draws = clustered.mean_draws(inside, groups)
     lines = []
     for b in range(bins):
         here = number == b
@@ -34,8 +45,8 @@ def one_vs_rest(
             lines.append((low, high, 0, np.nan, np.nan, np.nan, np.nan))
             continue
         edges = (score[here].min(), score[here].max()) if equal_mass else (b / bins, (b + 1) / bins)
-        interval = proportion_confint(right, n, 1 - level, method="wilson")
-        lines.append((*edges, n, score[here].mean(), right / n, *interval))
+        interval = clustered.interval(right / n, draws[:, b], level)
+        lines.append((*edges, n, score[here].mean(), right / n, interval.low, interval.high))
     heads = ["low", "high", "count", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
     return pd.DataFrame(lines, columns=heads)
 

@@ -26,12 +26,18 @@ PER_CLASS = ("precision", "recall", "f1", "auc", "ap")
 
 
 def metric(
-    name: str, labels, probs, classes: Sequence[str] | None = None, over: Sequence[int] | None = None
+    name: str,
+    labels,
+    probs,
+    classes: Sequence[str] | None = None,
+    over: Sequence[int] | None = None,
+    subsets: np.ndarray | None = None,
 ) -> Weighted:
     """The function of weights for a metric named as in `metrics.summary` (`macro_auc`, …), or one of `MORE`.
 
-    over: numbers of the classes that macro means run over (default: all K columns). Bins are those of the whole
-    sample: the edges of equal-mass bins don't move with the weights. Raises `ValueError` naming the metrics.
+    over: numbers of the classes that macro means run over (default: all K columns). Bins are those of the whole sample:
+    the edges of equal-mass bins don't move with the weights. subsets (R, n) bool: calibration errors, which chance
+    makes larger the fewer images there are, are the mean of those of R parts of the sample. Raises `ValueError` naming the metrics.
     """
     labels, probs = checked(labels, probs)
     k, truth = probs.shape[1], np.eye(probs.shape[1], dtype=bool)[labels]
@@ -50,7 +56,7 @@ def metric(
     if name in BINNED:
         pairs = [(hit, score)] if "classwise" not in name else [(truth[:, i], probs[:, i]) for i in over]
         gaps = [_gaps(*pair, name.endswith("mass")) for pair in pairs]
-        return lambda w: np.mean([np.abs(w @ gap).sum(1) for gap in gaps], axis=0) / w.sum(1)
+        return _calibration(gaps, np.ones((1, len(labels)), bool) if subsets is None else subsets)
     if "auc" in name or name.endswith("_ap") or head == "ap":
         area = _auc if "auc" in name else _ap
         row = np.arange(len(labels))
@@ -69,6 +75,19 @@ def _gaps(hit: np.ndarray, score: np.ndarray, equal_mass: bool) -> np.ndarray:
     number = calibration.bin_numbers(score, calibration.BINS, equal_mass)
     out[np.arange(len(score)), number] = hit - score
     return out
+
+
+def _calibration(gaps: Sequence[np.ndarray], subsets: np.ndarray) -> Weighted:
+    """Mean over subsets (R, n) of Σ_bins |Σ w · gap| / Σ w, itself the mean over gaps (n, bins)."""
+    parts = [(subsets.T[:, :, None] * gap[:, None]).reshape(len(gap), -1) for gap in gaps]  # (n, R · bins)
+
+    def value(w: np.ndarray) -> np.ndarray:
+        total = (w @ subsets.T)[None]
+        sums = np.stack([np.abs(w @ part).reshape(*total.shape[1:], -1).sum(2) for part in parts])
+        each = np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
+        return mean_of_known(each.mean(0))
+
+    return value
 
 
 def mean_of_known(columns: np.ndarray) -> np.ndarray:

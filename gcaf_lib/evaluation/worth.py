@@ -7,7 +7,10 @@ Seeds test the same images. Folds of one seed test different images, each once. 
 or comes of one confusion matrix (accuracy, recall, F1, κ, Brier …) is taken of all folds' answers together, seed by
 seed; macro-F1, too, is the mean over seeds of the macro-F1 of all folds together. A metric that depends on
 the number of images, or ranks scores of one model against each other (`PER_FOLD`: calibration errors, AUC, average
-precision), is taken fold by fold, and the folds' mean counts.
+precision), is taken fold by fold, and the folds' mean counts. Chance alone makes a calibration error larger the fewer
+images are tested (by √2 for half as many), and a fold tests twice as many as the random split: so a fold's is the mean
+over `SUBSETS` random parts of it of the size of the random split's test part, and stands beside that split's at equal n.
+Average precision and AUC have no such bias that a simulation at those sizes would show (a test): of the whole fold.
 
 Intervals: cluster bootstrap of the mean over seeds. Whole patient groups are drawn, and all answers to a group's
 images, of whichever seed and fold, come with it. Percentiles (Efron & Tibshirani 1993), but for calibration errors
@@ -31,6 +34,7 @@ from gcaf_lib.settings import DataSettings
 DRAWS = 2000
 SEED = 0
 BLOCK = 1_000_000  # weights at a time: 8 MB
+SUBSETS = 20  # of a fold, for a calibration error at the random split's number of images
 BY_PICTURE = ("accuracy", "macro_f1")  # scores that copies of one picture, all right or all wrong, can carry
 
 
@@ -47,7 +51,7 @@ class Worth(NamedTuple):
 class Answers(NamedTuple):
     """Test answers of one run or fold: rows (n,) of the dataset, labels (n,), probs (n, K), names of the K classes.
 
-    over: numbers of the classes that macro means run over (None: all K).
+    over: numbers of the classes that macro means run over (None: all K). fold: whether it is one of the five folds.
     """
 
     rows: np.ndarray
@@ -55,6 +59,7 @@ class Answers(NamedTuple):
     probs: np.ndarray
     classes: Sequence[str]
     over: Sequence[int] | None = None
+    fold: bool = False
 
 
 class Sample(NamedTuple):
@@ -220,6 +225,20 @@ def picture_weights(rows: np.ndarray, pictures: np.ndarray) -> np.ndarray:
     return 1 / count[number]
 
 
+def subsets(n: int, size: int) -> np.ndarray | None:
+    """`SUBSETS` random choices of `size` of n images, (SUBSETS, n) bool; None where there are no more than that."""
+    if n <= size:
+        return None
+    rng = np.random.default_rng(SEED)
+    return rng.permuted(np.tile(np.arange(n) < size, (SUBSETS, 1)), axis=1)
+
+
+def _random_test_part(labels: np.ndarray, folds: int) -> int:
+    """How many images the random split tests of a dataset of which `folds` of five folds have the test labels (n,)."""
+    counts = np.bincount(labels) * splits.FOLDS / folds
+    return sum(splits.paper_counts(round(count))[2] for count in counts)
+
+
 class _Seed:
     """All metrics of one seed as functions of how often each group was drawn, (B, groups) to (B,) each."""
 
@@ -237,9 +256,10 @@ class _Seed:
             probs=np.concatenate([part.probs for part in parts]),
         )
         together = [(slice(None), all_)]
+        size = _random_test_part(all_.labels, len(parts)) if all_.fold else len(rows)
         self.functions: dict[str, list[tuple[slice, Callable]]] = {
             name: [
-                (here, weighted.metric(name, one.labels, one.probs, one.classes, one.over))
+                (here, weighted.metric(name, *one[1:5], subsets(len(one.rows), size)))
                 for here, one in (folds if per_fold(name) else together)
             ]
             for name in names
@@ -273,16 +293,17 @@ def of_records(
 
 def _answers(record: Any, keep: Sequence[str] | None, which: str, scaled: bool) -> Answers:
     classes, rows, labels = record.settings.data.classes, record.rows(), record.labels()
+    fold = record.settings.data.fold is not None
     probs = record.probabilities("test", which)
     if scaled:
         before = record.probabilities("validation", which)
         probs = calibration.scale(probs, calibration.temperature(record.labels("validation"), before))
     probs = probs / probs.sum(1, keepdims=True)
     if keep is None:
-        return Answers(rows, labels, probs, classes)
+        return Answers(rows, labels, probs, classes, fold=fold)
     over = [k for k, name in enumerate(classes) if name in keep]
     chosen = np.isin(labels, over)
-    return Answers(rows[chosen], labels[chosen], probs[chosen], classes, over)
+    return Answers(rows[chosen], labels[chosen], probs[chosen], classes, over, fold)
 
 
 def paired(first: Sequence[Any], second: Sequence[Any]) -> tuple[list[Any], list[Any]]:

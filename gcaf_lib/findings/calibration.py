@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import tables
-from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import calibration, clustered, confidence, worth
-from gcaf_lib.evaluation.folds import by_seed
+from gcaf_lib.evaluation import calibration, confidence, worth
 from gcaf_lib.findings import words
 from gcaf_lib.training import experiments
 
@@ -165,72 +162,6 @@ def carries_over(states: Mapping[str, Mapping[str, worth.Worth]]) -> str:
     return new_patients(random, apart, scaled)
 
 
-def thresholds(
-    by_split: Mapping[str, Sequence[Any]], pictures: np.ndarray, goals: Sequence[float] = (0.95, 0.98, 0.99)
-) -> pd.DataFrame:
-    """Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test, over runs;
-    pictures (N,): `worth.pictures`, for the same by picture where copies are kept together."""
-    lines = []
-    for (name, records), goal in itertools.product(by_split.items(), goals):
-        if not records:
-            continue
-        cuts = [
-            confidence.threshold_for(r.labels("validation"), r.probabilities("validation"), goal)
-            for r in records
-        ]
-        found, copied = (
-            [confidence.kept(r.labels(), r.probabilities(), t, w) for r, t, w in zip(records, cuts, weights)]
-            for weights in (
-                [None] * len(records),
-                [worth.picture_weights(r.rows(), pictures) for r in records],
-            )
-        )
-        by_picture = np.nanmean([f.accuracy for f in copied]) if worth.grouped(records) else np.nan
-        lines.append(
-            {
-                "Split": name,
-                "Wanted accuracy": f"{goal:.0%}",
-                "Threshold": tables.mean_sd(cuts, 3),
-                "Answered on test (%)": tables.mean_sd([f.coverage for f in found], 1, 100),
-                "Accuracy there (%)": words.beside(
-                    tables.mean_sd([f.accuracy for f in found], 1, 100), by_picture
-                ),
-            }
-        )
-    return pd.DataFrame(lines)
-
-
-def decision_curves(labels: np.ndarray, probs: np.ndarray, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """`calibration.net_benefit` of acting on any tumour (where there are images without one), and on each tumour class."""
-    tumour = [k for k, c in enumerate(classes) if c != "notumor"]
-    panels: dict[str, Any] = {"Any tumour": tumour} if len(tumour) < len(classes) else {}
-    panels |= {CLASS_NAMES[classes[k]]: k for k in tumour}
-    return {title: calibration.net_benefit(labels, probs, k) for title, k in panels.items()}
-
-
-def selective(
-    records: Sequence[Any],
-    clusters: np.ndarray,
-    coverage: np.ndarray,
-    n: int = 400,
-    pictures: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """coverage, value, low, high: accuracy on the surest share, mean over seeds, all drawn on the same patients.
-
-    pictures (N,): each weighs 1 (`worth.pictures`).
-    """
-    sums = []
-    for part in by_seed(records).values():
-        labels, probs, rows = predictions(part)
-        f = confidence.selective_at(labels, probs, coverage)
-        weight = np.ones(len(rows)) if pictures is None else worth.picture_weights(rows, pictures)
-        drawn = clustered.of(lambda w, f=f, weight=weight: f(w * weight), clusters[rows], n)
-        sums.append(np.vstack([f(weight[None]), drawn]))
-    mean = np.mean(sums, axis=0)
-    low, high = np.quantile(mean[1:], [0.025, 0.975], axis=0)
-    return pd.DataFrame({"coverage": coverage, "value": mean[0], "low": low, "high": high})
-
-
 def bins_sweep(
     labels: np.ndarray, probs: np.ndarray, counts: Sequence[int] = (5, 10, 15, 20, 50), draws: int = 200
 ) -> pd.DataFrame:
@@ -376,8 +307,8 @@ def new_patients(
             else ". "
         )
         + f"The ECE is {_ece(random)} on the random split and {_ece(apart)} as the mean of the folds; a temperature fitted on patients "
-        f"of its own brings it to {_ece(scaled)}. A fold's test part is larger than the random split's, and chance alone makes an ECE "
-        "smaller there."
+        f"of its own brings it to {_ece(scaled)}. The ECE of a fold is taken at the random split's number of test images, because "
+        "chance alone makes it smaller on more."
     )
 
 
@@ -395,20 +326,3 @@ def ingredient(what: str, gaps: Mapping[str, worth.Worth]) -> str:
         for name, one in gaps.items()
     ]
     return f"- **{what}**, {words.plural(next(iter(gaps.values())).n, 'seed')}: " + ", ".join(said) + "."
-
-
-def decision(curves: Mapping[str, pd.DataFrame]) -> str:
-    """At what share of the thresholds each of `calibration.net_benefit`'s curves beats acting on all and on none."""
-    said = []
-    for title, frame in curves.items():
-        better = frame["model"] > frame[["all", "none"]].max(axis=1)
-        said.append(
-            f"{title.lower()} {better.mean():.0%}"
-            + ("" if better.all() else f" (not from {frame['threshold'][~better].min():.2f})")
-        )
-    first = next(iter(curves.values()))["threshold"]
-    return (
-        f"Share of the thresholds from {first.min():.2f} to {first.max():.2f} at which the model beats both: "
-        + "; ".join(said)
-        + "."
-    )

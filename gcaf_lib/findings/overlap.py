@@ -29,7 +29,7 @@ def split_text(found: pd.Series, protocol: str) -> str:
     if not found["with_copy"]:
         text += "no copy that chapter 17's instrument finds"
     else:
-        text += f"a copy of {found['with_copy']:.1%}"
+        text += f"a copy of {found['with_copy']:.1%} (as chapter 17's instrument counts)"
     if found["with_patient"]:
         text += f", and of {found['with_patient']:.1%} another slice of the same patient"
     if not found["with_copy"] and not found["with_patient"]:
