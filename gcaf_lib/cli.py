@@ -181,12 +181,21 @@ def build_parser() -> argparse.ArgumentParser:
         commands.predict,
         "classify images with a trained model",
         [medical],
-        example="gcaf predict 3f2a slice.jpg --cam maps/",
+        example="gcaf predict slice.jpg\n  gcaf predict 3f2a slice.jpg --cam maps/",
     )
-    predict_.add_argument("record", metavar="RUN", help="a run's key, the start of it, or its folder")
+    predict_.add_argument(
+        "record",
+        nargs="?",
+        metavar="RUN",
+        help="a run's key, the start of it, or its folder (default: the model that travels with the package)",
+    )
     predict_.add_argument("images", nargs="+", metavar="IMAGE", help="image files, DICOM and NIfTI too")
     predict_.add_argument("--json", action="store_true", help="JSON in place of a table")
-    predict_.add_argument("--cam", metavar="OUT", help="write Grad-CAM overlays (PNG) into this folder")
+    predict_.add_argument(
+        "--cam",
+        metavar="OUT",
+        help="write Grad-CAM overlays (PNG) into this folder: the paper's maps, which fail a test (chapter 20)",
+    )
     predict_.add_argument("--raw", action="store_true", help="the raw weights in place of the EMA weights")
 
     runs_ = add(rooms, "runs", commands.runs, "list the run records")

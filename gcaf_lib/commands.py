@@ -111,9 +111,17 @@ def predict(args: argparse.Namespace) -> int:
     from gcaf_lib import predict as room
     from gcaf_lib.data import medical
     from gcaf_lib.training import runs as store
+    from gcaf_lib.training import shipped
 
-    images = [medical.view(image, args.plane, args.slice) for image in args.images]
-    found = room.classify(store.resolve(args.record), images, "raw" if args.raw else "ema", args.cam)
+    names = list(args.images)
+    if args.record and not Path(args.record).is_file():  # a run is a folder
+        record = store.resolve(args.record)
+    else:
+        names[:0] = filter(None, [args.record])
+        record = shipped.read()
+        print(f"model: run {record.key}, which travels with the package: {record.words()}", file=sys.stderr)
+    images = [medical.view(name, args.plane, args.slice) for name in names]
+    found = room.classify(record, images, "raw" if args.raw else "ema", args.cam)
     if found.banner:
         print(found.banner, file=sys.stderr)
     if args.json:
@@ -126,6 +134,11 @@ def predict(args: argparse.Namespace) -> int:
     print(_table(rows, ["image", "class", *found.classes]))
     for path in found.overlays:
         print(f"wrote {visible(path)}", file=sys.stderr)
+    if found.overlays:
+        print(
+            "Grad-CAM as the paper draws it; chapter 20 tests such maps on pictures whose answer is known.",
+            file=sys.stderr,
+        )
     return 0
 
 

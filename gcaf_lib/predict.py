@@ -11,6 +11,7 @@ import numpy as np
 
 from gcaf_lib.machine import whole
 from gcaf_lib.training import runs
+from gcaf_lib.training.shipped import Shipped
 
 PHANTOM_NOTE = "PHANTOM DATA: this model was trained on synthetic phantoms; its answers mean nothing."
 
@@ -41,16 +42,25 @@ class Classified:
 
 
 def classify(
-    record: runs.Record, files: Sequence[str | Path], which: str = "ema", cam: str | Path | None = None
+    record: runs.Record | Shipped,
+    files: Sequence[str | Path],
+    which: str = "ema",
+    cam: str | Path | None = None,
 ) -> Classified:
     """Class probabilities of image files, prepared as the run's own images were (Eqs 1, 2).
 
-    record: a main run; files: image paths, or views of medical files (`data.medical.View`); which: `ema` or `raw` weights; cam: a folder for one
-    Grad-CAM picture an image: the map of each backbone, and of both, for the class predicted.
-    Raises `DataError` naming a file that is no image, `RunError` where the run has no classifier or
-    its weights are not on this machine.
+    record: a main run, or the model that travels with the package; files: image paths, or views of medical files
+    (`data.medical.View`); which: `ema` or `raw` weights; cam: a folder for one Grad-CAM picture an image: the map of
+    each backbone, and of both, for the class predicted.
+    Raises `DataError` naming a file that is no image, `RunError` where the run has no classifier or its weights are
+    not on this machine.
     """
-    record.demand_classifier()
+if not isinstance(record, Shipped):
+        record.demand_classifier()
+    elif which != "ema":
+        raise runs.RunError(
+            "the model of this package has EMA weights alone: for raw ones name a run (gcaf runs)"
+        )
     from gcaf_lib.data import medical
 
     # Read the images first: a wrong path is said before seconds are spent on the model.
@@ -62,7 +72,7 @@ def classify(
         folder.mkdir(parents=True, exist_ok=True)
     from gcaf_lib.training import loop, train
 
-    model = train.load_model(record, which)
+    model = record.model() if isinstance(record, Shipped) else train.load_model(record, which)
     rows = np.arange(len(images))
     probabilities = loop.probabilities(model, images, rows, batch_size=min(32, len(images)))
     if not np.isfinite(probabilities).all():

@@ -96,6 +96,7 @@ def test_package_data_is_in_the_package():
         "data/*.csv",
         "data/*.json",
         "data/*.npz",
+        "training/*.npz",
     }
 
 
