@@ -10,7 +10,16 @@ from gcaf_lib import cli
 from gcaf_lib.book import provenance
 from gcaf_lib.settings import load
 from gcaf_lib.training import environment, reproduce, runs, train
-from tests.test_sweep import SMALL
+
+TINY = {
+    "data.phantoms": 24,
+    "data.image_size": 32,
+    "model.width": 16,
+    "training.batch_size": 16,
+    "training.stage0_epochs": 1,
+    "training.stage1_epochs": 1,
+    "training.stage2_epochs": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +29,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GCAF_RESULTS", str(folder / "results"))
         patch.setenv("GCAF_CACHE", str(folder / "cache"))
-        yield train.get(load("demo", SMALL), 0, profile="demo", progress=False)
+        yield train.get(load("demo", TINY), 0, profile="demo", progress=False)
 
 
 def files(folder):
