@@ -11,8 +11,8 @@ import pytest
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.evaluation.worth import Worth
-from gcaf_lib.findings import calibration as findings
 from gcaf_lib.findings import acting, ladder, shortcuts, words
+from gcaf_lib.findings import calibration as findings
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
 NEAR = ladder.FLOOR_NAMES["1nn-mirror"]
@@ -239,6 +239,16 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have():
     assert by_picture["With it"].endswith(f"by picture {100 * (share + base[51:].sum()) / 50:.1f}")
     assert by_picture["Difference"].endswith("by picture +0.0")
     assert not table.loc[table["Split"] == "random split"].to_string().count("by picture")
+    again = {"patients, canonical encoding": [run(0, 0, fallen)]}
+    less, change = shortcuts.with_without(whole, again, np.arange(100), pictures)
+    lost = np.r_[np.full(51, 1 / 51), np.ones(49)] / 50 @ (base.astype(float) - fallen)
+    shown = (
+        shortcuts.wide_with_without(less, change)
+        .set_index("Split")
+        .loc["patients apart", "Difference"]
+        .iloc[0]
+    )
+    assert shown.endswith(f"by picture {-100 * lost:+.1f}") and lost > 0
     assert (
         worth.difference(whole["paper"], changed["paper, canonical encoding"], np.arange(100))["accuracy"].low
         > 0
