@@ -55,7 +55,7 @@ def classify(
     Raises `DataError` naming a file that is no image, `RunError` where the run has no classifier or its weights are
     not on this machine.
     """
-if not isinstance(record, Shipped):
+    if not isinstance(record, Shipped):
         record.demand_classifier()
     elif which != "ema":
         raise runs.RunError(
