@@ -29,7 +29,8 @@ def made(tmp_path_factory):
         patch.setenv("GCAF_RESULTS", str(folder / "results"))
         patch.setenv("GCAF_CACHE", str(folder / "cache"))
         record = train.get(load("demo", TINY), 0, profile="demo", progress=False)
-        yield record, shipped.write(record, folder / "one.npz")
+        path = shipped.write(record, folder / "one.npz")
+    yield record, path  # the other tests look into the store of the project
 
 
 def test_half_precision_answers_as_the_run(made):
