@@ -104,10 +104,10 @@ def image_rows(
 def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
     """Histograms of similarities (`evaluation.audit`'s table), one panel a kind, each with its bar, dashed."""
     names = {
-        "notumor": "tumour-free files, every pair",
-        "tumour": "tumour files, every pair",
-        "cut anew": "laid over each other by keypoints",
-        "slices": "file and nearest figshare slice",
+        "notumor": "tumour-free files,\nevery pair",
+        "tumour": "tumour files,\nevery pair",
+        "cut anew": "pictures laid over\neach other",
+        "slices": "file and nearest\nfigshare slice",
     }
     kinds = list(dict.fromkeys(frame["kind"]))
     fig = drawing(height=2.9)
@@ -124,7 +124,8 @@ def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
         ax.set_yscale("symlog", linthresh=10)
         ax.set_ylim(0, part[list(TURNS)].to_numpy().max() * 5)
         ax.axvline(bars[kind], color=INK, lw=1.2, ls="--")
-        ax.annotate(f"{bars[kind]:g}", (bars[kind], 1), (-4, -2), xycoords=("data", "axes fraction"), ha="right",
+        way, ha = (1, "left") if bars[kind] < edges.mean() else (-1, "right")  # where there is room
+        ax.annotate(f"{bars[kind]:g}", (bars[kind], 1), (4 * way, -2), xycoords=("data", "axes fraction"), ha=ha,
                     va="top", textcoords="offset points", color=INK, fontsize=8, fontweight="bold")  # fmt: skip
         ax.set_title(names[kind], fontsize=8.5)
         ax.set_xlabel("similarity")
