@@ -68,3 +68,18 @@ def page():
     pytest.importorskip("websocket", reason="drives Chromium: pip install websocket-client")
     with chromium.browse(chromium.find()) as tab:
         yield tab
+
+
+@pytest.fixture
+def keypoints_from_the_table(monkeypatch):
+    """What keypoints find among the real images, minutes of work, as results/cut.csv has it; a slow test computes it."""
+    from gcaf_lib.data import keypoints, twins
+    from gcaf_lib.evaluation import dataset_audit
+
+    published = dataset_audit.published()
+    row = {file: number for number, file in enumerate(published.frame["file"])}
+    cut = dataset_audit.read(published).cut
+    cut = cut.assign(
+        left=cut["left"].map(row), right=cut["right"].map(row), turn=cut["turn"].map(twins.TURNS.index)
+    )
+    monkeypatch.setattr(keypoints, "pairs", lambda *_: cut)

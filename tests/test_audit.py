@@ -163,7 +163,7 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
     assert "a hint" in dataset.sizes_said(shares * 0 + 0.5, "512×512")
 
 
-def test_committed_audit_follows_from_the_images(real_data, figshare_tables, facts):
+def test_committed_audit_follows_from_the_images(real_data, figshare_tables, facts, keypoints_from_the_table):
     fresh = dataset_audit.compute(open_dataset(DataSettings(), real_data), figshare_tables)
     pd.testing.assert_frame_equal(fresh.twins, facts.twins, check_dtype=False, atol=2e-4)
     pd.testing.assert_frame_equal(fresh.pictures, facts.pictures, check_dtype=False)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from gcaf_lib.data import figshare, keypoints, splits, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset, published_index
-from gcaf_lib.evaluation import dataset_audit
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, Settings
 from gcaf_lib.training.task import Task
 
@@ -297,16 +296,8 @@ def phantom_dataset(phantom_root):
     return Dataset(phantom_root, frame, data_hash(frame), banner="PHANTOM DATA")
 
 
-def test_committed_manifests_follow_from_the_images(real_data, figshare_tables, monkeypatch):
-    """Copies at one place and patients anew; what keypoints found is read from its committed table."""
-    dataset = open_dataset(DataSettings(), real_data)
-    row = {file: number for number, file in enumerate(dataset.frame["file"])}
-    cut = dataset_audit.read(dataset).cut
-    cut = cut.assign(
-        left=cut["left"].map(row), right=cut["right"].map(row), turn=cut["turn"].map(twins.TURNS.index)
-    )
-    monkeypatch.setattr(keypoints, "pairs", lambda *_: cut)
-    follow(dataset, figshare_tables)
+def test_committed_manifests_follow_from_the_images(real_data, figshare_tables, keypoints_from_the_table):
+    follow(open_dataset(DataSettings(), real_data), figshare_tables)
 
 
 @pytest.mark.slow

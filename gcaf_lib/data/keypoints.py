@@ -40,6 +40,7 @@ THRESHOLD = 0.75  # of the correlation after alignment (`pairs`, chapter 16)
 FLOOR = 0.0  # pairs less alike are not kept
 SHOWN = 20  # grey values above which a pixel is no background
 OVERLAP = 0.1  # of the picture that both have to show
+COLUMNS = {"left": int, "right": int, "similarity": np.float32, "turn": int, "inliers": int, "scale": float}
 _VERSION = 2
 
 
@@ -151,9 +152,8 @@ def search(images: list[np.ndarray], asked: np.ndarray, progress: bool = True) -
     images: P grey ones (H,W); asked: numbers of those to be looked for among all. Columns: left < right (numbers),
     similarity (`likeness`, at or above `FLOOR`), turn (index of `twins.TURNS`), inliers, scale (of the right one's pixels).
     """
-    names = ["left", "right", "similarity", "turn", "inliers", "scale"]
     if not len(asked):
-        return pd.DataFrame(columns=names).astype({"left": int, "right": int})
+        return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
     quiet = None if progress else True
     with ThreadPoolExecutor(cores()) as workers:
         small = list(workers.map(shrink, images))
@@ -174,9 +174,9 @@ def search(images: list[np.ndarray], asked: np.ndarray, progress: bool = True) -
             scale = near.scale if number > other else 1 / near.scale
             pair = (min(number, other), max(number, other))
             rows.append((*pair, value, _turn(bool(flip), near.angle), near.inliers, scale))
-    table = pd.DataFrame(rows, columns=names)
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     table = table[table["similarity"] >= FLOOR].sort_values("similarity", ascending=False, kind="stable")
-    table = table.drop_duplicates(["left", "right"]).astype({"similarity": np.float32})
+    table = table.drop_duplicates(["left", "right"]).astype(COLUMNS)
     return table.sort_values(["left", "right"], ignore_index=True)
 
 
@@ -191,7 +191,7 @@ def pairs(dataset: Dataset, groups: np.ndarray, known: np.ndarray, progress: boo
     key = digest([dataset.hash, first.tolist(), asked.tolist(), _VERSION])
     store = cache_dir() / "twins" / f"{key}.csv"
     if store.is_file():
-        return pd.read_csv(store).astype({"similarity": np.float32})
+        return pd.read_csv(store).astype(COLUMNS)
     paths = [Path(dataset.root) / name for name in dataset.frame["file"].to_numpy()[first]]
     with ThreadPoolExecutor(cores()) as workers:
         images = list(workers.map(grey, paths))
