@@ -103,7 +103,7 @@ def test_every_command_has_help(command, capsys):
 @pytest.mark.parametrize(
     "argv",
     [
-        *([], ["nonsense"], ["data"], ["predict"], ["predict", "run-without-image"], ["chapters", "--only"]),
+        *([], ["nonsense"], ["data"], ["predict"], ["chapters", "--only"]),
         *(["train", "--seed", bad] for bad in ("-1", "1.5", "x", str(2**31), "")),
         *(["sweep", "--workers", "0"], ["sweep", "--seeds", "none"]),
     ],
@@ -136,6 +136,11 @@ def test_wrong_settings_fail_in_one_line_with_the_cure(argv, cure, store, capsys
 def test_sweep_wants_a_known_table_and_a_scheduler_for_dask(store, capsys):
     assert "go together" in fails(["sweep", "--engine", "dask"], capsys)
     assert "table-4" in fails(["sweep", "tabel-4", "--profile", "demo"], capsys)
+
+
+def test_an_image_that_is_not_there_is_named_whatever_model_answers(store, capsys):
+    assert cli.main(["predict", "run-without-image"]) == 2
+    assert "gcaf: error: run-without-image does not exist" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback(store, monkeypatch):
