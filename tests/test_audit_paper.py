@@ -242,8 +242,8 @@ def test_committed_checklist_is_todays():
 
 def test_model_card_says_what_was_run_and_what_was_not():
     frame = pd.DataFrame(
-        [("Abstract", "accuracy", "paper", 0.9571, 0.0031, 3, 0, 0.94, 0.97)],
-        columns=["place", "metric", "protocol", "measured", "sd", "n", "folds", "low", "high"],
+        [("Abstract", "accuracy", "paper", 0.9571, 0.0031, 3, 0, 0.94, 0.97, np.nan)],
+        columns=["place", "metric", "protocol", "measured", "sd", "n", "folds", "low", "high", "picture"],
     )
     table = modelcard.performance(frame).set_index("Metric")
     assert table.loc["Accuracy", "Random split"] == "0.9571 ± 0.0031 (0.9400 to 0.9700; n = 3)"

@@ -58,6 +58,7 @@ BESIDE = {
     "data/anatomy.py": "draws phantoms",
     "data/thumbnails.py": "groups",
     "data/twins.py": "groups",
+    "data/keypoints.py": "groups",
     "training/environment.py": "describes",
     "training/runs.py": "keeps",
     "machine.py": "writes files whole, names the system",

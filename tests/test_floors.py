@@ -303,8 +303,7 @@ def test_leakage_ladder_falls(committed):
     """The point of chapter 17: pixels score as high as the paper where twins straddle, and not elsewhere."""
     score = committed[committed["floor"] == "1nn-mirror"].set_index("protocol")["accuracy"]
     assert score["paper"] > 0.955 and score["official"] > 0.955
-    assert score["twins"] < score["paper"] - 0.1
-    assert score["patients-5fold"] == pytest.approx(0.702, abs=0.005)
+    assert score["patients-5fold"] < score["twins"] < score["paper"] - 0.1
 
 
 def test_committed_table_follows_from_the_images(real_data, figshare_tables, committed):

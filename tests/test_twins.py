@@ -230,8 +230,7 @@ def test_exposure_of_folds_is_the_share_of_all_their_test_images(monkeypatch):
         test = np.append(fold == (data.fold or 0), False)
         return pd.DataFrame({"part": np.where(test, "test", "train")})
 
-    monkeypatch.setattr(exposure, "draw", lambda dataset: None)
-    monkeypatch.setattr(exposure, "alike", lambda drawn: alike)
+    monkeypatch.setattr(exposure, "copies", lambda *_: alike)
     monkeypatch.setattr(splits, "load", load)
     monkeypatch.setattr(splits, "patients", lambda *_: np.full(16, None))
     table = exposure.compute(Dataset(None, frame, "")).set_index(["protocol", "class"])
