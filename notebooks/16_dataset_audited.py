@@ -48,7 +48,7 @@ chapter.strip()
 # pictures of unknown patients keypoints (SIFT) are matched, each with all pictures and with their mirror images, the two are laid
 # over each other by what matches, and correlated again. Comparing thumbnails with the slices of the figshare archive (Cheng 2015), from
 # which many of the images were taken, tells which patient an image is of.
-# The results are small committed tables (`results/twins.csv`, `slices.csv`, `patients.csv`, `similarity.csv`,
+# The results are small committed tables (`results/twins.csv`, `slices.csv`, `patients.csv`, `similarity.csv`, `cut.csv`,
 # `pictures.csv`, `around.csv`); they hold no patient numbers.
 # `python -m gcaf_lib.evaluation.dataset_audit` makes them again from the images and the archive.
 

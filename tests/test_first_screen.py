@@ -5,6 +5,7 @@ import pytest
 
 from gcaf_lib import settings
 from gcaf_lib.book import first_screen
+from gcaf_lib.book.chapter import checkout
 from gcaf_lib.data import exposure, groups
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.paper import published as paper
@@ -47,7 +48,7 @@ def test_the_finding_counts_pictures_and_patients():
 def test_it_is_written_in_the_order_of_the_argument(tmp_path):
     chosen = settings.load("cpu")
     data = open_dataset(chosen.data, need_images=False)
-    page, picture = first_screen.write(chosen, "cpu", data, tmp_path)
+    page, picture, narrow = first_screen.write(chosen, "cpu", data, tmp_path)
     text = page.read_text()
     order = [
         text.index(part)
@@ -56,6 +57,7 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
             "**Claimed.",
             "**Found.",
             "ladder.svg",
+            "ladder-narrow.svg",
             "**What it means.",
             "Read",
             "Rerun",
@@ -66,7 +68,10 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
     shares = exposure.read(data).set_index(["protocol", "class"])["with_copy"]
     assert f"a copy of {shares['paper', 'all']:.0%} of the test images" in text
     assert f"{paper.published('Abstract', paper.PROPOSED, 'accuracy'):.2f}" in text
-    assert picture.read_text().lstrip().startswith("<") and "<svg" in picture.read_text()
+    for drawing in (picture, narrow):
+        assert drawing.read_text().startswith("<svg") and drawing.stat().st_size < 100_000
+    css = (checkout() / "book" / "_static" / "gcaf.css").read_text()
+    assert all(f'src$="/{name}"' in css for name in first_screen.PICTURES), "each is shown at one width only"
 
 
 def test_phantoms_stand_beside_no_finding(tmp_path):

@@ -15,7 +15,7 @@ import pandas as pd
 from gcaf_lib.data import exposure, groups, splits
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import split_ladder
-from gcaf_lib.display.style import Drawing
+from gcaf_lib.display.style import WIDTH, Drawing
 from gcaf_lib.evaluation import hints, worth
 from gcaf_lib.findings import ladder, words
 from gcaf_lib.machine import write_text
@@ -23,7 +23,8 @@ from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import PROTOCOLS, Settings
 from gcaf_lib.training import listing
 
-PICTURE = "ladder.svg"
+# for a desktop and for a phone, where gcaf.css shows the other; inches
+PICTURES = {"ladder.svg": (WIDTH, 2.7), "ladder-narrow.svg": (3.6, 3.2)}
 LOOK_UP = ladder.FLOOR_NAMES["1nn-mirror"]
 DOORS = """
 ::::{grid} 1 3 3 3
@@ -122,14 +123,16 @@ def rows(profile: str, data: Dataset) -> pd.DataFrame:
     return ladder.rows(records, floors, splits.clusters(data), worth.pictures(data))
 
 
-def drawn(frame: pd.DataFrame, published: float) -> Drawing:
-    """The ladder of the model and the look-up, low enough for the first screen."""
-    return split_ladder.by_split(frame[frame["method"].isin([ladder.MODEL, LOOK_UP])], published, height=2.7)
+def drawn(frame: pd.DataFrame, published: float, size: tuple[float, float]) -> Drawing:
+    """The ladder of the model and the look-up, `size` inches: low enough for the first screen."""
+    two = frame[frame["method"].isin([ladder.MODEL, LOOK_UP])]
+    return split_ladder.by_split(two, published, size=size, on_the_line=True)
 
 
 def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Path]:
-    """Write _generated/first_screen.md and, for the real images, the ladder's picture."""
-    page, picture = book / "_generated" / "first_screen.md", book / "_generated" / PICTURE
+    """Write _generated/first_screen.md and, for the real images, the ladder's pictures."""
+    folder = book / "_generated"
+    page, pictures = folder / "first_screen.md", [folder / name for name in PICTURES]
     if chosen.data.source == "phantom":
         said = "These pages show phantoms, made by a program: what was found is about the real images, and is not in them."
         write_text(page, "\n".join([title(), claimed() + "\n", said, DOORS]))
@@ -147,10 +150,11 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         title(),
         claimed() + "\n",
         found(groups.load(), exposure.read(data), score, both) + "\n",
-        f"[![{alt}](_generated/{PICTURE})](notebooks/17_leakage_ladder.ipynb)\n",
+        f"[{' '.join(f'![{alt}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
         meaning(claim, tuple(score.loc["paper", ["low", "high"]])),
         DOORS,
     ]
-    write_text(picture, drawn(frame, claim).svg())
+    for picture in pictures:
+        write_text(picture, drawn(frame, claim, PICTURES[picture.name]).svg())
     write_text(page, "\n".join(parts))
-    return [page, picture]
+    return [page, *pictures]

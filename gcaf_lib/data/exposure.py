@@ -42,15 +42,20 @@ COLUMNS = ["protocol", "class", "images", "with_copy", "with_patient"]
 _ROWS = 512  # of a correlation block
 
 
+def steepness(image: np.ndarray) -> np.ndarray:
+    """float32 (H,W): the square root of the gradient's magnitude."""
+    return np.sqrt(np.hypot(*(cv2.Sobel(image, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))))
+
+
 def edges(image: np.ndarray) -> np.ndarray:
     """float32 (2,40,40) of a grey image (H,W): edges of the whole, and of its foreground (Otsu's threshold, halved)."""
     level, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
     x, y, width, height = cv2.boundingRect((image > level / 2).astype(np.uint8))
     out = []
     for look in (image, image[y : y + height, x : x + width] if width and height else image):
-        small = cv2.resize(np.ascontiguousarray(look), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-        slopes = [cv2.Sobel(small, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1))]
-        out.append(np.sqrt(np.hypot(*slopes)))
+        out.append(
+            steepness(cv2.resize(np.ascontiguousarray(look), (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+        )
     return np.stack(out)
 
 
@@ -87,10 +92,9 @@ def places(image: np.ndarray) -> Drawn:
         cv2.resize(image, None, fx=k, fy=k, interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
     )
     points, found = cv2.ORB_create(250, 1.15, 8, fastThreshold=7).detectAndCompute(image, None)
-    blurred = cv2.GaussianBlur(image, (0, 0), 2)
-    slopes = [cv2.Sobel(blurred, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1))]
     found = np.zeros((0, 32), np.uint8) if found is None else found
-    return Drawn(np.sqrt(np.hypot(*slopes)), np.float32([p.pt for p in points]).reshape(-1, 2), found)
+    at = np.float32([point.pt for point in points]).reshape(-1, 2)
+    return Drawn(steepness(cv2.GaussianBlur(image, (0, 0), 2)), at, found)
 
 
 def same_place(one: Drawn, two: Drawn) -> bool:
@@ -106,11 +110,11 @@ def same_place(one: Drawn, two: Drawn) -> bool:
     if matrix is None or kept.sum() < INLIERS:
         return False
     size = one.edges.shape[::-1]
-    both = cv2.warpAffine(np.ones_like(two.edges), matrix, size) > 0.99
-    both &= (one.edges > 1) | (cv2.warpAffine(two.edges, matrix, size) > 1)
+    laid, both = (cv2.warpAffine(of, matrix, size) for of in (two.edges, np.ones_like(two.edges)))
+    both = (both > 0.99) & ((one.edges > 1) | (laid > 1))
     if both.mean() < 0.1:
         return False
-    return np.corrcoef(one.edges[both], cv2.warpAffine(two.edges, matrix, size)[both])[0, 1] >= AGREE
+    return np.corrcoef(one.edges[both], laid[both])[0, 1] >= AGREE
 
 
 def cut_anew(images: list[np.ndarray], labels: np.ndarray, asked: np.ndarray) -> list[tuple[int, int]]:

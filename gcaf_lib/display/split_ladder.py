@@ -15,6 +15,7 @@ from gcaf_lib.display.style import (
     OURS,
     PAPER,
     SURFACE,
+    WIDTH,
     Drawing,
     Note,
     drawing,
@@ -24,6 +25,7 @@ from gcaf_lib.display.style import (
     styled,
 )
 
+NARROW = 5  # inches: below it the names of splits are broken at every word
 _FLOOR_MARKS = ("s", "^", "v", "D", "P")
 
 _PLATE = {"boxstyle": "square,pad=0.12", "fc": SURFACE, "ec": "none", "alpha": 0.8}  # lines pass behind
@@ -39,17 +41,22 @@ PROTOCOL_NAMES = {
 
 @styled
 def by_split(
-    frame: pd.DataFrame, published: float | None = None, metric: str = "accuracy", height: float = 4.0
+    frame: pd.DataFrame,
+    published: float | None = None,
+    metric: str = "accuracy",
+    size: tuple[float, float] = (WIDTH, 4.0),
+    on_the_line: bool = False,
 ) -> Drawing:
     """The leakage ladder: what each method scores as the split forbids more sharing, left to right.
 
     `frame`: method, protocol, `metric`, low, high (0..1), kind ("model" or "floor") and, where known, picture (the
     accuracy that weighs each picture 1: dashes, on splits that keep copies together). The model is drawn heavy,
-    floors light; `published` is the paper's figure, where it was measured; `height` is in inches.
+    floors light; `published` is the paper's figure, where it was measured; `size` is in inches. Methods are named beside
+    their last point, or, where there are few and little room, `on_the_line`.
     """
     order = [p for p in PROTOCOL_NAMES if p in set(frame["protocol"])]
     place = {p: i for i, p in enumerate(order)}
-    fig = drawing(height=height)
+    fig = drawing(*size)
     ax = fig.subplots()
     ends = []
     floors = [m for m, part in frame.groupby("method", sort=False) if (part["kind"] == "floor").all()]
@@ -71,6 +78,11 @@ def by_split(
                 ax.annotate(f"{value:.1%}", (px, value), (0, 10), textcoords="offset points", ha="center",
                             color=colour, fontweight="bold", fontsize=9, bbox=_PLATE, zorder=6)  # fmt: skip
         ends.append((float(part[metric].iloc[-1]), method, colour, heavy))
+        if on_the_line:
+            ax.annotate(method, (len(order) - 0.6, part[metric].iloc[-1]), (0, 34 if heavy else -16),
+                        textcoords="offset points", ha="right", va="center",
+                        color=colour if heavy else INK, fontsize=8, fontweight="bold" if heavy else "normal",
+                        bbox=_PLATE, zorder=6)  # fmt: skip
     if published is not None and "paper" in place:
         ax.plot(place["paper"], published, "D", mfc="none", mec=PAPER, mew=1.8, ms=9, zorder=5)
         ax.annotate(f"the paper: {published:.1%}", (place["paper"], published), (0, -19),
@@ -78,14 +90,17 @@ def by_split(
                     bbox=_PLATE, zorder=6)  # fmt: skip
     low, high = ax.get_ylim()
     high = min(1.0, high) + 0.04
+    beside = [] if on_the_line else ends
     for y, (_, method, colour, heavy) in zip(
-        _apart([e[0] for e in ends], (high - low) * 0.25 / height), sorted(ends, key=lambda e: e[0])
+        _apart([e[0] for e in beside], (high - low) * 0.25 / size[1]), sorted(beside, key=lambda e: e[0])
     ):
         ax.text(len(order) - 1 + 0.16, y, method, color=colour if heavy else INK, va="center",
                 fontsize=9.5 if heavy else 8, fontweight="bold" if heavy else "normal")  # fmt: skip
-    ax.set_xlim(-0.35, len(order) - 1 + 1.35)
+    ax.set_xlim(-0.45, len(order) - 1 + (0.45 if on_the_line else 1.35))
     ax.set_ylim(low, high)
-    ax.set_xticks(range(len(order)), [PROTOCOL_NAMES[p] for p in order])
+    ax.set_xticks(
+        range(len(order)), [PROTOCOL_NAMES[p].replace(" ", " " if size[0] > NARROW else "\n") for p in order]
+    )
     ax.tick_params(axis="x", length=0)
     ax.set_ylabel(metric.replace("_", "-"))
     ax.yaxis.set_major_formatter(percent_label)
