@@ -41,6 +41,10 @@ document.addEventListener('DOMContentLoaded', () => {
       for (const line of bad) { const li = document.createElement('li'); li.append(make('strong', `${name(line.metric)} ${print(line.published, line.figure)}`), `: ${reason(line)}`); list.append(li) }
       out.push(list);
       if (cut) out.push(make('p', 'All could be true if the figures had been cut off, not rounded.'));
+      // 0/0 is a convention
+      if (bad.some(l => l.metric.includes('precision')) && report.figures.some(f => f.value === 0 && f.of !== null && f.kind !== 'precision')) {
+        out.push(make('p', 'The precision of a class that is never predicted counts as 0, as scikit-learn has it; it is another number where zero_division was set.'));
+      }
     }
     if (open.length) out.push(make('p', `Not decided here, there are too many tables (gcaf audit can do more): ${open.map(l => name(l.metric)).join(', ')}.`));
     if (errors.length) {
