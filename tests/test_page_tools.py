@@ -153,6 +153,15 @@ def test_classes_called_like_figures_are_read_alike(page, address):
             assert figures == [[f.metric, f.value] for f in report.figures]
 
 
+def test_the_page_says_that_it_computes_before_it_does(page, address):
+    page.open(address + "report.html")
+    page.run("""(() => { window.said = []; const box = document.querySelector('#gcaf-report [role=status]');
+      new MutationObserver(() => said.push(box.textContent)).observe(box, {childList: true}) })()""")
+    page.run("document.querySelector('button').click()")
+    page.until("said.some(text => text.includes('can’t be true'))", 60)
+    assert page.run("said[0]") == "Checking …"
+
+
 def typed(page, text):
     """Type into what has the focus."""
     page.call("Input.insertText", text=text)
