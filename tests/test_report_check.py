@@ -179,6 +179,11 @@ def test_rows_of_the_whole_are_no_classes(row):
     assert list(report.supports) == ["a", "b"] and report.total == 30
 
 
+def test_a_class_whose_figures_are_all_the_same_is_known_by_its_support():
+    head, rest = "class,precision,recall,f1,support\n", "SCC,0.80,0.80,0.80,40\nmacro avg,0.85,0.85,0.85,70"
+    assert report_file.parse(f"{head}MCC,0.90,0.90,0.90,30\n{rest}").supports == {"MCC": 30, "SCC": 40}
+
+
 def test_a_class_never_predicted_is_a_matter_of_convention():
     labels, predicted = np.repeat([0, 1, 2], (20, 20, 2)), np.repeat([0, 1, 0, 1], (19, 21, 1, 1))
     for convention, said in ((0, False), (1, True), (np.nan, True)):
