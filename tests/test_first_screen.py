@@ -36,6 +36,10 @@ def test_the_finding_counts_pictures_and_patients():
 
     text = first_screen.found(table, shares, scores(0.9, 0.6, float("nan")))
     assert f"{len(table):,} files are at most {table['picture'].nunique():,} different pictures" in text
+    known = table[table["source"] != "unknown"]
+    assert (
+        f"slices of {known['patient'].nunique()} patients (numbers that differ only in a last letter" in text
+    )
     assert (
         "a copy of 50% of the test images" in text and "90.0%; where no patient" in text and "60.0%" in text
     )

@@ -11,8 +11,9 @@ from pathlib import Path
 import chromium
 import numpy as np
 import pytest
+from sklearn import metrics as sk
 from test_leaks import drawn as drawn_split
-from test_report_check import drawn, gives, printed
+from test_report_check import DISEASES, drawn, gives, printed
 
 from gcaf_lib.book import tool_pages
 from gcaf_lib.data import groups, leaks
@@ -135,6 +136,30 @@ def test_wrong_reports_are_named_alike(page, address):
         with pytest.raises(report_file.ReportError) as error:
             report_file.parse(text)
         assert str(error.value).replace(":", ";")[:40] == theirs.replace(":", ";")[:40]
+
+
+def test_classes_called_like_figures_are_read_alike(page, address):
+    page.open(address + "report.html")
+    labels = np.repeat([0, 1, 2], (30, 40, 25))
+    predicted = np.where(np.random.default_rng(0).random(95) < 0.2, 1, labels)
+    for names in DISEASES:
+        text = sk.classification_report(labels, predicted, target_names=names)
+        for form in (text, "\n".join(text.splitlines()[:-4]), text.replace(" 30", " 31")):
+            classes, n, figures = page.run(
+                f"(r => [r.classes, r.n, r.figures.map(f => [f.metric, f.value])])(gcafReport.parse({json.dumps(form)}))"
+            )
+            report = report_file.parse(form)
+            assert dict(zip(classes, n)) == report.supports
+            assert figures == [[f.metric, f.value] for f in report.figures]
+
+
+def test_the_page_says_that_it_computes_before_it_does(page, address):
+    page.open(address + "report.html")
+    page.run("""(() => { window.said = []; const box = document.querySelector('#gcaf-report [role=status]');
+      new MutationObserver(() => said.push(box.textContent)).observe(box, {childList: true}) })()""")
+    page.run("document.querySelector('button').click()")
+    page.until("said.some(text => text.includes('can’t be true'))", 60)
+    assert page.run("said[0]") == "Checking …"
 
 
 def typed(page, text):

@@ -147,6 +147,52 @@ def test_the_usual_forms_of_a_table_say_the_same(text):
     ]  # fmt: skip
 
 
+DISEASES = [
+    ("ALL", "AML", "CLL"),
+    ("MCC", "SCC", "BCC"),
+    ("acc", "b", "c"),
+    ("Kappa", "Lambda", "Heavy"),
+    ("N", "S", "V"),
+]
+
+
+@pytest.mark.parametrize("names", DISEASES, ids="-".join)
+def test_classes_may_be_called_like_figures_and_sums(names):
+    labels = np.repeat([0, 1, 2], (30, 40, 25))
+    predicted = np.where(np.random.default_rng(0).random(95) < 0.2, 1, labels)
+    tree = sk.classification_report(labels, predicted, target_names=names, output_dict=True)
+    text = sk.classification_report(labels, predicted, target_names=names)
+    bare = "\n".join(text.splitlines()[:-4])  # without accuracy and averages
+    for form in (text, bare, json.dumps(tree), pd.DataFrame(tree).T.to_csv()):
+        report = report_file.parse(form)
+        assert report.supports == dict(zip(names, (30, 40, 25)))
+        assert report_check.check(report).figures["attainable"].eq(True).all()
+
+
+@pytest.mark.parametrize(
+    "row", ["ALL,,,0.8,30", "all,0.8,0.8,0.8,30", "Total,0.8,0.8,0.8,30", "acc,0.8,0.8,0.8,30"]
+)
+def test_rows_of_the_whole_are_no_classes(row):
+    report = report_file.parse(
+        f"class,precision,recall,f1,support\na,0.8,0.8,0.8,10\nb,0.8,0.8,0.8,20\n{row}"
+    )
+    assert list(report.supports) == ["a", "b"] and report.total == 30
+
+
+def test_a_class_whose_figures_are_all_the_same_is_known_by_its_support():
+    head, rest = "class,precision,recall,f1,support\n", "SCC,0.80,0.80,0.80,40\nmacro avg,0.85,0.85,0.85,70"
+    assert report_file.parse(f"{head}MCC,0.90,0.90,0.90,30\n{rest}").supports == {"MCC": 30, "SCC": 40}
+
+
+def test_a_class_never_predicted_is_a_matter_of_convention():
+    labels, predicted = np.repeat([0, 1, 2], (20, 20, 2)), np.repeat([0, 1, 0, 1], (19, 21, 1, 1))
+    for convention, said in ((0, False), (1, True), (np.nan, True)):
+        text = sk.classification_report(labels, predicted, zero_division=convention)
+        assert ("zero_division" in report_check.check(report_file.parse(text)).text()) == said
+    altered = TEXT.replace("0.60 ", "0.70 ").replace("0.00", "0.10")
+    assert "zero_division" not in report_check.check(report_file.parse(altered)).text()
+
+
 def test_decimals_are_those_printed_and_endless_ones_end():
     text = '{"supports": {"a": 3, "b": 4}, "figures": {"recall_a": 0.330, "accuracy": 0.42857142857142855}}'
     recall, accuracy = report_file.parse(text).figures

@@ -78,22 +78,36 @@ const gcafReport = (() => {
     const ignored = head.filter((h, k) => k !== first && !known.some(x => x[1] === k) && h);
     return fromRows(body.map(row => [row[first], known.map(([name, k]) => [name, row[k]])]), ignored);
   }
+  const rowName = name => plain(name).replace(/_?(avg|average|averaged)$/, '');
+  function isClass(name, told, rows) {  // MCC, ACC and ALL are diseases too: figures that differ, or a support that is not that of all
+    const overall = OVERALL.includes(metricName(name)), head = rowName(name);
+    if (!overall && ![...AVERAGES, 'total', 'all', 'overall'].includes(head)) return true;
+    if (AVERAGES.includes(head) || (head !== 'all' && !overall) || head.includes('accuracy')) return false;
+    const figures = told.filter(([m]) => m !== 'support').map(([, v]) => v), support = new Map(told).get('support') || '';
+    const sizes = rows.map(([n, t]) => [n, (new Map(t).get('support') || '').replace(/\.0*$/, '')]), size = support.replace(/\.0*$/, '');
+    const totals = sizes.filter(([n, s]) => AVERAGES.includes(rowName(n)) && s).map(([, s]) => s);
+    const others = sizes.filter(([n, s]) => n !== name && !AVERAGES.includes(rowName(n)) && !plain(n).includes('accuracy') && /^\d+$/.test(s));
+    const part = size && !figures.includes(support) && ![...totals, `${sum(others.map(([, s]) => Number(s)))}`].includes(size);
+    if (overall) return unique(figures).length > 1 || (told.length > 2 && part);
+    return figures.length && part && (totals.length || (name === name.toUpperCase() && name !== name.toLowerCase()));
+  }
   function fromRows(rows, ignored) {
     const out = [], add = (place, metric, of, text) => out.push({place, metric, of, text});
-    for (const [name, values] of rows) {
-      const head = plain(name).replace(/_?(avg|average|averaged)$/, ''), overall = metricName(name);
-      const told = [...new Map(values)].filter(([, v]) => !empty(v));
-      if (OVERALL.includes(overall)) {
+    rows = rows.map(([name, values]) => [name, [...new Map(values)].filter(([, v]) => !empty(v))]);
+    for (const [name, told] of rows) {
+      const head = rowName(name), overall = metricName(name);
+      if (isClass(name, told, rows)) told.forEach(([m, v]) => add(`${m} of ${name}`, m, name, v));
+      else if (OVERALL.includes(overall)) {
         const figure = told.filter(([m]) => m !== 'support').map(([, v]) => v);
         unique(figure).forEach(v => add(name, overall, null, v));
         told.filter(([m, v]) => m === 'support' && !figure.includes(v)).forEach(([, v]) => add(name, 'total', null, v));
-      } else if (['macro', 'weighted', 'micro', 'samples', 'total', 'all', 'overall'].includes(head)) {
+      } else {
         if (['micro', 'samples'].includes(head)) fail(`row \`${name}\`: its classes are not all there are, or an image has several; only reports with one answer an image, over all classes, can be checked`);
         for (const [m, v] of told) {
           const metric = m === 'support' ? 'total' : metricName(`${head}_${m}`);
           if (metric) add(name, metric, null, v); else ignored.push(`${m} of ${name}`);
         }
-      } else told.forEach(([m, v]) => add(`${m} of ${name}`, m, name, v));
+      }
     }
     return [out, ignored];
   }

@@ -18,6 +18,7 @@ document.addEventListener('DOMContentLoaded', () => {
       : line.metric === 'support' ? 'the supports of the classes add up to another number'
         : 'no confusion matrix with these supports gives it';
     const near = [...new Set([line.below, line.above].filter(v => v !== null && !Number.isNaN(v)).map(v => print(v, line.figure)))];
+    if (line.below === null && line.above === null) return `${text}; the nearest that can be is not sought here`;
     return text + (near.length ? `; the nearest that can be: ${near.join(' and ')}` : '');
   }
   function table(classes, matrix) {
@@ -41,6 +42,10 @@ document.addEventListener('DOMContentLoaded', () => {
       for (const line of bad) { const li = document.createElement('li'); li.append(make('strong', `${name(line.metric)} ${print(line.published, line.figure)}`), `: ${reason(line)}`); list.append(li) }
       out.push(list);
       if (cut) out.push(make('p', 'All could be true if the figures had been cut off, not rounded.'));
+      // 0/0 is a convention
+      if (bad.some(l => l.metric.includes('precision')) && report.figures.some(f => f.value === 0 && f.of !== null && f.kind !== 'precision')) {
+        out.push(make('p', 'The precision of a class that is never predicted counts as 0, as scikit-learn has it; it is another number where zero_division was set.'));
+      }
     }
     if (open.length) out.push(make('p', `Not decided here, there are too many tables (gcaf audit can do more): ${open.map(l => name(l.metric)).join(', ')}.`));
     if (errors.length) {
@@ -60,9 +65,16 @@ document.addEventListener('DOMContentLoaded', () => {
     }
   }
   let waiting;
-  field.addEventListener('input', () => { clearTimeout(waiting); waiting = setTimeout(run, 250) });
+  function soon(delay) {  // some tables take seconds: the page says so before it computes
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      if (field.value.trim()) answer.replaceChildren(make('p', 'Checking …'));
+      requestAnimationFrame(() => { waiting = setTimeout(run) });
+    }, delay);
+  }
+  field.addEventListener('input', () => soon(250));
   for (const button of box.querySelectorAll('button[data-example]')) button.addEventListener('click', () => {
     field.value = document.querySelector(`#${button.dataset.example} pre`).textContent.trimEnd() + '\n';
-    run();
+    soon(0);
   });
 });

@@ -84,7 +84,7 @@ def found(
     copied = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_copy"]
     text = (
         f"**Found.** The {len(table):,} files are at most {table['picture'].nunique():,} different pictures, and the {len(known):,} whose "
-        f"patients are known are slices of {known['patient'].nunique():,} patients. Under a random split training holds a copy of "
+        f"patients are known are slices of {known['patient'].nunique():,} patients (numbers that differ only in a last letter taken as one). Under a random split training holds a copy of "
         f"{copied:.0%} of the test images, and a look-up that learns nothing is right on {look_up.accuracy['paper']:.1%}; where no "
         f"patient stands on both sides, on {_apart(look_up)}."
     )

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import groups, known, listed
-from gcaf_lib.data.dataset import DataError
+from gcaf_lib.data import groups, known, listed, outside
+from gcaf_lib.data.dataset import CLUTTER, DataError, inspect, read_bytes
 from gcaf_lib.machine import read_text, write_text
 
 PARTS = ("train", "validation", "test")
@@ -36,7 +37,6 @@ _PART_OF = {alias: part for part, aliases in _PARTS.items() for alias in aliases
 _FILES = ("file", "filename", "file_name", "image", "path", "filepath", "name", "img", "id")
 _HASHES = ("sha256", "hash", "sha")
 _COLUMNS = ("part", "split", "set", "subset", "partition", "phase")
-_IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -101,16 +101,17 @@ def _known(names: pd.Series) -> pd.DataFrame:
 def scan(train: str | Path, test: str | Path, progress: bool = True) -> pd.DataFrame:
     """The same table of two folders' images, recognised by content (`known.match`), at any depth.
 
-    Images that are not of the dataset have no class; only their bytes are compared.
+    Images that are not of the dataset have no class; only their bytes are compared. Files that are no images are
+    passed over and listed in `attrs["aside"]`.
     """
-    paths, parts = [], []
+    paths, parts, aside = [], [], []
     for part, folder in (("train", Path(train)), ("test", Path(test))):
         if not folder.is_dir():
             raise DataError(f"{folder} is not a folder: give the training folder, then the test folder")
-        own = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _IMAGES and p.is_file())
+        own, rest = _images(folder)
         if not own:
-            raise DataError(f"{folder} holds no images ({', '.join(_IMAGES)})")
-        paths, parts = paths + own, parts + [part] * len(own)
+            raise DataError(f"{folder} holds no images: check the path")
+        paths, parts, aside = paths + own, parts + [part] * len(own), aside + rest
     found = known.match(paths, progress=progress)
     frame = groups.load().set_index("file", drop=False).drop(columns="sha256")
     about = frame.reindex(found["file"].replace("", np.nan)).reset_index(drop=True).drop(columns="part")
@@ -121,7 +122,27 @@ def scan(train: str | Path, test: str | Path, progress: bool = True) -> pd.DataF
             "how": found["how"],
         }
     )  # fmt: skip
-    return pd.concat([head, about], axis=1)
+    out = pd.concat([head, about], axis=1)
+    out.attrs["aside"] = list(map(str, aside))
+    return out
+
+
+def _images(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folder's images, at any depth and whatever they are called, and its other files; hidden ones don't count."""
+    own, rest = [], []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith(".") and not CLUTTER.fullmatch(path.name):
+            known.demand_text(path)
+            (own if outside.is_image(path) or _image_by_bytes(path) else rest).append(path)
+    return own, rest
+
+
+def _image_by_bytes(path: Path) -> bool:
+    try:
+        inspect(read_bytes(path), path)
+    except DataError:
+        return False
+    return True
 
 
 def shared(table: pd.DataFrame) -> pd.DataFrame:
@@ -171,6 +192,9 @@ def sentence(counts: pd.DataFrame, table: pd.DataFrame) -> str:
     rest = unknown(table)
     if rest:
         text += f" {len(rest):,} files are not of the Brain Tumor MRI Dataset (the first: {rest[0]}): of these nothing is known."
+    aside = table.attrs.get("aside", [])
+    if aside:
+        text += f" Passed over: {len(aside):,} files that are no images (the first: {aside[0]})."
     return text
 
 
@@ -178,25 +202,54 @@ def mend(table: pd.DataFrame, seed: int = 0) -> np.ndarray:
     """Parts (N,) with no group in two of them: the given sizes, by class, as near as the groups allow.
 
     The largest groups go first, each where it makes the least (files too many or too few)², relative to what that
-    part should hold of the class; equal ones in an order drawn by the seed. Images that are not of the dataset stay
-    where they are, but those of the same bytes stay together.
+    part should hold of the class; equal ones in an order drawn by the seed. Then groups change places as long as that
+    comes nearer. Images that are not of the dataset stay where they are, those of the same bytes (of a CSV: the same
+    name) where the first of them is.
     """
-    key = table["patient"].map("g{:.0f}".format).where(table["patient"].notna(), table["sha256"])
-    key = key.where(key.notna(), table["name"])
-    label = table["class"].fillna("-")
-    wanted = pd.crosstab(table["part"], label)
-    groups_ = pd.crosstab(key, label).reindex(columns=wanted.columns)
-    goal = wanted.to_numpy(float)
-    order = np.random.default_rng(seed).permutation(len(groups_))
+    key = table["sha256"].fillna(table["name"])
+    parts = table.groupby(key)["part"].transform("first")
+    own = table[table["class"].notna()]
+    wanted, groups_ = (pd.crosstab(own[name], own["class"]) for name in ("part", "patient"))
+    goal, order = wanted.to_numpy(float), np.random.default_rng(seed).permutation(len(groups_))
     sizes = groups_.to_numpy()[order]
     order, sizes = (x[np.argsort(-sizes.sum(1), kind="stable")] for x in (order, sizes))
-    have, chosen = np.zeros_like(goal), {}
-    for name, size in zip(groups_.index[order], sizes):
+    have, at = np.zeros_like(goal), np.zeros(len(sizes), int)
+    for number, size in enumerate(sizes):
         cost = (size * (2 * (have - goal) + size) / np.maximum(goal, 1)).sum(1)
-        at = int(cost.argmin())
-        have[at] += size
-        chosen[name] = wanted.index[at]
-    return np.where(table["class"].isna() & table["sha256"].isna(), table["part"], key.map(chosen))
+        at[number] = cost.argmin()
+        have[at[number]] += size
+    _settle(at, have, sizes, goal)
+    chosen = dict(zip(groups_.index[order], wanted.index[at]))
+    return parts.where(table["class"].isna(), table["patient"].map(chosen)).to_numpy(object)
+
+
+def _settle(at: np.ndarray, have: np.ndarray, sizes: np.ndarray, goal: np.ndarray) -> None:
+    """Change parts `at` (G,) of groups, and what the parts `have` (P,C), by moves and swaps while these come nearer.
+
+    sizes: files of each group by class (G,C); groups of the same size are as good as each other.
+    """
+    kinds, kind = np.unique(np.vstack([np.zeros_like(sizes[:1]), sizes]), axis=0, return_inverse=True)
+    kind = kind.reshape(-1)[1:]  # kind 0 is no group at all: a move is a swap against it
+    weight = 1 / np.maximum(goal, 1)
+    while True:
+        best = (-1e-9, None)
+        for a, b in itertools.permutations(range(len(goal)), 2):
+            left, right = np.unique(kind[at == a]), np.r_[0, np.unique(kind[at == b])]
+            given = kinds[left][:, None] - kinds[right]  # from a to b, (L,R,C)
+            change = (given * (2 * (have[b] - goal[b]) + given) * weight[b]).sum(2)
+            change = change + (given * (given - 2 * (have[a] - goal[a])) * weight[a]).sum(2)
+            if change.size and change.min() < best[0]:
+                i, j = np.unravel_index(change.argmin(), change.shape)
+                best = (change[i, j], (a, b, left[i], right[j]))
+        if best[1] is None:
+            return
+        a, b, mine, theirs = best[1]
+        for part, other, one in ((a, b, mine), (b, a, theirs)):
+            if one:
+                row = np.flatnonzero((at == part) & (kind == one))[0]
+                have[part] -= sizes[row]
+                have[other] += sizes[row]
+                at[row] = other
 
 
 def write_mended(path: Path, table: pd.DataFrame, parts: np.ndarray, text: str | None) -> None:
@@ -211,12 +264,13 @@ def write_mended(path: Path, table: pd.DataFrame, parts: np.ndarray, text: str |
 
 
 def rewritten(text: str, table: pd.DataFrame, parts: np.ndarray) -> str:
-    """The split's own CSV with other parts, all its other cells as they were."""
+    """The split's own CSV with other parts, in its own words for them; all its other cells as they were."""
     (_, head), *rows = listed.rows(text)
     at = listed.column(head, _COLUMNS)
+    words = {part: row[at] for (_, row), part in zip(reversed(rows), table["part"][::-1])}
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, delimiter=listed.mark(text), lineterminator="\n")
     writer.writerow(head)
     for (_, row), old, new in zip(rows, table["part"], parts):
-        writer.writerow([*row[:at], row[at] if old == new else new, *row[at + 1 :]])
+        writer.writerow([*row[:at], row[at] if old == new else words[new], *row[at + 1 :]])
     return out.getvalue()

@@ -15,12 +15,17 @@ def rows(text: str) -> list[tuple[int, list[str]]]:
 
     Raises `DataError` that names the line where it is no CSV.
     """
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    reader = csv.reader(io.StringIO(text, newline=None), delimiter=max(",;\t", key=first.count))
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=mark(text))
     try:
         return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise DataError(f"line {reader.line_num}: {error}") from None
+
+
+def mark(text: str) -> str:
+    """What parts the cells: comma, semicolon or tab, by the first line that isn't blank."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return max(",;\t", key=first.count)
 
 
 def column(head: Sequence[str], names: Sequence[str]) -> int | None:

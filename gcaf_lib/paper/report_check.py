@@ -19,6 +19,11 @@ from gcaf_lib.paper.report_file import Report
 
 _WORDS = {"accuracy": "accuracy", "kappa": "Cohen's kappa", "mcc": "MCC", "f1": "F1"}
 
+UNDEFINED = (
+    "the precision of a class that is never predicted counts as 0, as scikit-learn has it; "
+    "it is another number where zero_division was set"
+)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -36,6 +41,12 @@ class Answer:
     def impossible(self) -> pd.DataFrame:
         """The rows that can't be true."""
         return self.figures[self.figures["attainable"].eq(False)]
+
+    @property
+    def undefined(self) -> bool:
+        """Whether a precision can't be true where a class may never have been predicted: 0/0 is a convention."""
+        zero = any(f.value == 0 and f.metric.startswith(("recall_", "f1_")) for f in self.report.figures)
+        return zero and bool(self.impossible["metric"].str.contains("precision").any())
 
     def to_dict(self) -> dict:
         """The whole answer as plain values, for JSON."""
@@ -60,6 +71,8 @@ class Answer:
             parts += [f"  {name(row['metric'])} {row['shown']}: {reason(row)}" for _, row in bad.iterrows()]
             if self.cut:
                 parts.append("  (all could be true if the figures had been cut off, not rounded)")
+            if self.undefined:
+                parts.append(f"  ({UNDEFINED})")
         elif not len(open_):
             parts.append("All figures can be true together.")
         else:

@@ -40,6 +40,7 @@ _NAMES = {
 _KNOWN = {alias: name for name, aliases in _NAMES.items() for alias in aliases.split()}
 _OVERALL = ("accuracy", "kappa", "mcc")
 _AVERAGES = ("macro", "weighted", "micro", "samples")
+_SUMS = ("total", "all", "overall")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
 _EMPTY = ("", "-", "–", "—", "nan", "na", "n/a", "none", "null")
 
@@ -180,15 +181,17 @@ def _from_table(text: str) -> tuple[list[_Cell], list[str]]:
 def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tuple[list[_Cell], list[str]]:
     """Cells of rows (name, {metric: text}): classes, averages, and figures of the whole."""
     cells = []
-    for name, values in rows:
-        plain = re.sub(r"_?(avg|average|averaged)$", "", _plain(name))
-        told = {m: v for m, v in values.items() if v.strip().lower() not in _EMPTY}
-        if metric_name(name) in _OVERALL:
+    rows = [(n, {m: v for m, v in told.items() if v.strip().lower() not in _EMPTY}) for n, told in rows]
+    for name, told in rows:
+        plain = _row(name)
+        if _is_class(name, told, rows):
+            cells += [_Cell(f"{m} of {name}", m, name, v) for m, v in told.items()]
+        elif metric_name(name) in _OVERALL:
             figure = [v for m, v in told.items() if m != "support"]
             cells += [_Cell(name, metric_name(name), None, v) for v in dict.fromkeys(figure)]
             if told.get("support", "") not in figure:
                 cells += [_Cell(name, "total", None, v) for m, v in told.items() if m == "support"]
-        elif plain in ("macro", "weighted", "micro", "samples", "total", "all", "overall"):
+        else:
             if plain in ("micro", "samples"):
                 raise ReportError(
                     f"row `{name}`: its classes are not all there are, or an image has several; "
@@ -198,9 +201,33 @@ def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tu
                 metric = "total" if m == "support" else metric_name(f"{plain}_{m}")
                 cells += [_Cell(name, metric, None, v)] if metric else []
                 ignored += [] if metric else [f"{m} of {name}"]
-        else:
-            cells += [_Cell(f"{m} of {name}", m, name, v) for m, v in told.items()]
     return cells, ignored
+
+
+def _row(name: str) -> str:
+    """The name of a row without "average"."""
+    return re.sub(r"_?(avg|average|averaged)$", "", _plain(name))
+
+
+def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, str]]]) -> bool:
+    """Whether a row is of a class, though it may be called like a figure or a sum: MCC, ACC and ALL are diseases too.
+
+    Such a row is a class's if its figures differ, or its support is not that of all classes.
+    """
+    overall, plain = metric_name(name) in _OVERALL, _row(name)
+    if not overall and plain not in (*_AVERAGES, *_SUMS):
+        return True
+    if plain in _AVERAGES or (plain != "all" and not overall) or "accuracy" in plain:
+        return False
+    figures = {v for m, v in told.items() if m != "support"}
+    sizes = {n: re.sub(r"\.0*$", "", v.get("support", "")) for n, v in rows}
+    totals = {size for n, size in sizes.items() if _row(n) in _AVERAGES and size}
+    others = [n for n in sizes if n != name and _row(n) not in _AVERAGES and "accuracy" not in _plain(n)]
+    rest = sum(int(sizes[n]) for n in others if sizes[n].isdecimal())
+    part = bool(sizes[name]) and told["support"] not in figures and sizes[name] not in {*totals, str(rest)}
+    if overall:
+        return len(figures) > 1 or (len(told) > 2 and part)
+    return bool(figures) and part and (bool(totals) or name.isupper())
 
 
 def _from_list(rows: list[tuple[str, str, str]]) -> tuple[list[_Cell], list[str]]:
