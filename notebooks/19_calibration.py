@@ -73,7 +73,7 @@ tables.show(
 # %%
 labels, probs, _ = findings.predictions(runs[:1])
 by_scaling = worth.difference(runs, runs, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
-Markdown(findings.scaling(by_scaling, confidence.perfect(probs)["ece"]))
+Markdown(findings.scaling(by_scaling, confidence.perfect_ece(probs)))
 
 # %% [markdown]
 # ## The number depends on the bins
