@@ -443,3 +443,12 @@ def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
     )
     assert (score["seeds"], score["folds"], score["images"]) == (2, 5, IMAGES)
     assert np.isnan(ladder.pooled(FOLDED, GROUPS)["picture"])
+
+
+@pytest.mark.parametrize("folds", [1, 2, 5])
+def test_calibration_errors_are_of_as_many_images_as_the_random_split_tests_however_many_folds_there_are(
+    folds,
+):
+    files = np.array([1621, 1645, 2000, 1757])  # of the dataset; the paper's split tests 703 of them
+    labels = np.repeat(range(4), files * folds // 5)
+    assert worth._random_test_part(labels, folds) == pytest.approx(703, abs=2)
