@@ -56,7 +56,7 @@ overlap.split_note(chapter)
 # %%
 known = performance.measured(runs, chapter.dataset)
 tables.show(
-    performance.beside_published(known, paper.find("Table 7"), (profile, chapter.settings.data.protocol)),
+    performance.beside_published(known, paper.find("Table 7"), chapter.made),
     name="tab-reliability",
     caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95 % interval "
     "of that mean (cluster bootstrap over patients; that of the ECE bias-corrected).",
