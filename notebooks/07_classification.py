@@ -74,7 +74,7 @@ charts.classification_report(
 # %%
 known = performance.measured(runs, chapter.dataset)
 tables.show(
-    performance.beside_published(known, paper.find("§5.4"), (profile, chapter.settings.data.protocol)),
+    performance.beside_published(known, paper.find("§5.4"), chapter.made),
     name="tab-headline",
     caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and "
     "the 95 % interval of that mean (cluster bootstrap over patients).",

@@ -67,7 +67,7 @@ curves.pr_curves(metrics.precision_recall(labels, probs, classes))
 # %%
 known = performance.measured(runs, chapter.dataset)
 tables.show(
-    performance.beside_published(known, paper.find("§5.5"), (profile, chapter.settings.data.protocol)),
+    performance.beside_published(known, paper.find("§5.5"), chapter.made),
     name="tab-areas",
     caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
     "seeds, and the 95 % interval of that mean (cluster bootstrap over patients).",

@@ -31,7 +31,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, tables
-from gcaf_lib.evaluation import calibration, worth
+from gcaf_lib.evaluation import calibration, confidence, worth
 from gcaf_lib.findings import calibration as findings
 from gcaf_lib.findings import overlap, performance
 from gcaf_lib.paper import published as paper
@@ -56,7 +56,7 @@ overlap.split_note(chapter)
 # %%
 known = performance.measured(runs, chapter.dataset)
 tables.show(
-    performance.beside_published(known, paper.find("Table 7")),
+    performance.beside_published(known, paper.find("Table 7"), chapter.made),
     name="tab-reliability",
     caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95 % interval "
     "of that mean (cluster bootstrap over patients; that of the ECE bias-corrected).",
@@ -68,7 +68,7 @@ tables.show(
 
 # %%
 clusters, published = splits.clusters(chapter.dataset), paper.published("Table 7", metric="ece")
-chance = np.mean([performance.perfect_ece(run.probabilities()) for run in runs], axis=0)
+chance = np.mean([confidence.perfect_ece(run.probabilities()) for run in runs], axis=0)
 excess = worth.row(runs, clusters, ["excess"])["excess"]
 Markdown(findings.chance(known.loc["ece", "mean"], chance) + " " + findings.excess(excess, published))
 

@@ -40,7 +40,7 @@ from gcaf_lib.paper import published as paper
 chapter = open_chapter("11_fusion", profile, overrides)
 records, norm = chapter.records("table-4"), chapter.records("projection-norm")
 main, strict = chapter.records("main"), ablation.apart_records(chapter, "table-4")
-proposed, made = main.get(paper.PROPOSED, []), (profile, chapter.settings.data.protocol)
+proposed, made = main.get(paper.PROPOSED, []), chapter.made
 chapter.strip(ablation.runs(main, records, norm, strict))
 
 # %% [markdown]

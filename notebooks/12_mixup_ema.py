@@ -64,7 +64,7 @@ tables.show(
 
 # %%
 names = {"Proposed Model": "Mixup and EMA (proposed)"}
-made = (profile, chapter.settings.data.protocol)
+made = chapter.made
 frame = ablation.measure(
     "table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), mixup_ema.METRICS, made
 )

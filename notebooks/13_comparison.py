@@ -58,7 +58,7 @@ chapter.strip(ablation.runs(main, found, strict))
 Markdown(comparison.native_note(experiments.native("table-6", profile, overrides)))
 
 # %%
-made = (profile, chapter.settings.data.protocol)
+made = chapter.made
 frame = ablation.measure("table-6", found, chapter.dataset, main.get(paper.PROPOSED, []), made=made)
 tables.show(
     ablation.table(frame, "Method"),

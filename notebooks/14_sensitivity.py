@@ -51,7 +51,7 @@ chapter.strip(ablation.runs(main, records, strict))
 # down say whether it did.
 
 # %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the measured accuracy against the value, with its interval, the paper's figures as open diamonds, and the interval of the default setting as a pale band across all panels."}, "figure": {"name": "fig-table-8", "caption": "Table 8 as a picture: test accuracy against the value of one setting. A value without a run has no dot; the paper gives no figures for the focal α."}}
-metrics, made = ("accuracy", "macro_f1", "ece"), (profile, chapter.settings.data.protocol)
+metrics, made = ("accuracy", "macro_f1", "ece"), chapter.made
 frame = ablation.measure("table-8", records, chapter.dataset, default, metrics, made)
 charts.sensitivity(*sensitivity.panels(frame, published=not chapter.phantoms))
 

@@ -99,7 +99,7 @@ tables.show(
 tables.show(
     ladder.wide(frame, "macro_f1"),
     name="tab-ladder-f1",
-    caption="Macro-F1 in percent with its 95 % cluster-bootstrap interval over patients, by image and by picture.",
+    caption="Macro-F1 in percent with its 95 % cluster-bootstrap interval over patients, by image and by picture. With patients apart over five folds.",
     data=frame,
 )
 

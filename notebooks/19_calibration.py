@@ -73,7 +73,7 @@ tables.show(
 # %%
 labels, probs, _ = findings.predictions(runs[:1])
 by_scaling = worth.difference(runs, runs, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
-Markdown(findings.scaling(by_scaling, confidence.perfect(probs)["ece"]))
+Markdown(findings.scaling(by_scaling, confidence.perfect_ece(probs)))
 
 # %% [markdown]
 # ## The number depends on the bins
@@ -125,7 +125,7 @@ moved = findings.calibration_table(states)
 tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
-    caption="Calibration on the random split and with patients apart: value and 95 % cluster-bootstrap interval. Calibration errors "
+    caption="Calibration on the random split and with patients apart: value and 95 % cluster-bootstrap interval over patient groups. Calibration errors "
     "with patients apart are means over the folds, each at the random split's number of test images.",
     data=moved,
 )
@@ -143,7 +143,7 @@ tables.show(
     findings.effects(tested, runs, clusters),
     name="tab-effects",
     caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and in brackets the difference "
-    "from the proposed setting with its 95 % cluster-bootstrap interval.",
+    "from the proposed setting with its 95 % cluster-bootstrap interval over patient groups.",
 )
 Markdown(findings.ingredients(tested, runs, clusters))
 
@@ -153,7 +153,7 @@ Markdown(findings.ingredients(tested, runs, clusters))
 # Let the model answer only where it is surest. If confidence means anything, accuracy rises as it answers less. The threshold
 # for a wanted accuracy must be fixed beforehand, here on validation; what it then keeps on test, and how right that is:
 
-# %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, with patients apart, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands, mean over the seeds."}}
+# %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, with patients apart, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands over patient groups, mean over the seeds."}}
 coverage = np.linspace(0.05, 1, 39)
 by_split = {"random split": runs, "patients apart": apart}
 curves = {name: acting.selective(r, clusters, coverage) for name, r in by_split.items() if r}

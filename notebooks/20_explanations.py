@@ -100,7 +100,7 @@ map_scores.by_measure(overall)
 tables.show(
     borders.wide(overall),
     name="tab-localisation",
-    caption="Maps against tumour borders: mean and 95 % cluster-bootstrap interval. Images are counted once a run.",
+    caption="Maps against tumour borders: mean and 95 % cluster-bootstrap interval over patient groups. Images are counted once a run.",
     data=overall,
 )
 
@@ -128,12 +128,12 @@ Markdown(explanations.black(maps, small, clusters))
 # Large tumours are easy to hit, and pituitary tumours always lie in the same place: an average over all hides both. And if a map told
 # whether the model looked at the tumour, it should lie elsewhere when the answer is wrong.
 
-# %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95 % cluster-bootstrap intervals."}}
+# %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95 % cluster-bootstrap intervals over patient groups."}}
 named = scores.assign(map=scores["map"].astype(str))
 compared = (shown, tumours.PLACE, tumours.CENTRE)
 map_scores.by_group(borders.scores(named, "class"), "class", "tolerant", compared)
 
-# %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95 % cluster-bootstrap intervals. A flat map scores the tumour's share of the image."}}
+# %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95 % cluster-bootstrap intervals over patient groups. A flat map scores the tumour's share of the image."}}
 map_scores.by_group(explanations.by_size(named), "size", maps=compared)
 
 # %%
@@ -143,7 +143,7 @@ tables.show(
     explanations.cells_table(both),
     name="tab-localisation-cells",
     caption=f"By class and third of the tumour's size (thirds of all tumours here: up to {small_to:.2%} and {middle_to:.2%} of the image): "
-    "mean and 95 % cluster-bootstrap interval.",
+    "mean and 95 % cluster-bootstrap interval over patient groups.",
     data=both,
 )
 
@@ -152,7 +152,7 @@ outcome = explanations.by_answer(named[named["map"] == shown])
 tables.show(
     borders.wide(outcome, "right"),
     name="tab-localisation-outcome",
-    caption="By whether the answer was right: mean and 95 % cluster-bootstrap interval.",
+    caption="By whether the answer was right: mean and 95 % cluster-bootstrap interval over patient groups.",
     data=outcome,
 )
 
@@ -169,7 +169,7 @@ agreed = agreement.agreement(own, main[0], clusters)
 tables.show(
     agreement.agreement_table(agreed),
     name="tab-consistency",
-    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95 % cluster-bootstrap intervals, beside that of maps of "
+    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95 % cluster-bootstrap intervals over patient groups, beside that of maps of "
     "different patients of one class.",
 )
 Markdown(agreement.seeds_words(agreed, main[0].settings))
@@ -183,7 +183,7 @@ Markdown(agreement.seeds_words(agreed, main[0].settings))
 # **shuffled labels**: all it can learn is what images look like. The yardstick of both is how alike the trained maps of *different
 # patients* are, over all pairs.
 
-# %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95 % cluster-bootstrap interval; dotted, in each map's colour, trained maps of different patients."}}
+# %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95 % cluster-bootstrap interval over patient groups; dotted, in each map's colour, trained maps of different patients."}}
 check = sanity.read(main, chapter.dataset)
 map_scores.cascade(check)
 

@@ -176,6 +176,21 @@ def levels(pages: Pages) -> None:
         interval(pages, "accuracy", f"{page}#{name}", row["95 % interval"])
 
 
+def chance(pages: Pages) -> None:
+    """The ECE that chance alone gives a perfectly calibrated model: chapters 9 (mean over seeds) and 19 (first seed)."""
+    if len(pages.table("notebooks/07_classification", "tab-accuracy-intervals")) != 1:
+        return  # of several seeds the two are not of the same probabilities
+    for page, before in (
+        ("09_reliability", "By chance alone that would be"),
+        ("19_calibration", "would show an ECE of"),
+    ):
+        text = " ".join(pages.soup(f"notebooks/{page}").get_text(" ").split())
+        found = re.search(rf"{before} {NUMBER}[^(]*\(95 % of draws (?:from )?{NUMBER} to {NUMBER}", text)
+        assert found, f"{page} says nothing of chance"
+        for end, number in zip(ENDS, found.groups()):
+            pages.found["ECE by chance", "paper", end].append(printed(page, number))
+
+
 def differences(pages: Pages) -> None:
     """Accuracy of the rows of Tables 4, 5, 6 and 8 minus the proposed model's."""
     fusions = experiments.experiment("table-4").rows
@@ -216,6 +231,7 @@ def contradictions(found: dict[tuple[str, str, str], list[Printed]]) -> list[str
 def pages() -> Pages:
     made = Pages(SITE)
     levels(made)
+    chance(made)
     differences(made)
     return made
 

@@ -67,7 +67,7 @@ def test_no_measure_makes_a_number_of_nonsense(measure):
 
 
 @pytest.mark.parametrize(
-    "use", [lambda p: calibration.scale(p, 2), confidence.perfect_labels, confidence.perfect]
+    "use", [lambda p: calibration.scale(p, 2), confidence.perfect_labels, confidence.perfect_ece]
 )
 def test_probabilities_alone_are_checked_too(use):
     use(PROBS)

@@ -54,6 +54,9 @@ def test_a_seed_with_fewer_folds_and_a_run_without_a_fold_are_left_out():
         (single,),
     ]
     assert folds.pool([]) == []
+    # another seed's single fold and a run without one test different images: their mean would be of neither
+    (one,) = folds.pool([Run(seed=0, fold=2), single])
+    assert [r.fold for r in one.parts] == [2]
 
 
 def test_the_pooled_accuracy_is_the_share_of_all_images():

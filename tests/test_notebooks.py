@@ -1,5 +1,6 @@
 """The chapters' two forms and Jupytext itself: whatever a reader's Jupyter does, both stay as they were."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -64,3 +65,17 @@ def test_the_clean_pair_comes_back_from_a_pair_that_carried_colab_s_cell_over(co
         assert [c.source for c in again.cells] == [c.source for c in clean.cells]
     finally:
         carried.unlink()
+
+
+def test_a_caption_with_a_bootstrap_interval_says_who_is_drawn():
+    """Images of one patient are no independent draws, so which of the two was drawn is half of what an interval says."""
+    captions = [
+        (path.name, caption)
+        for path in CHAPTERS
+        for caption in re.findall(
+            r'caption(?:=f?|": )"([^"]*)"', re.sub(r'"\s*\n\s*f?"', "", path.read_text("utf-8"))
+        )
+    ]
+    found = [one for one in captions if "cluster-bootstrap" in one[1] or "cluster bootstrap" in one[1]]
+    assert len(found) > 20
+    assert not [one for one in found if "patient" not in one[1].replace("patients apart", "")]

@@ -170,6 +170,10 @@ def test_a_number_has_its_sign():
 )  # fmt: skip
 def test_how_often_a_row_was_trained(n, folds, words):
     assert names.runs_text(pd.Series({"n": n, "folds": folds})) == words
+    assert names.runs_text(pd.Series({"n": n, "folds": folds, "protocol": "paper"})) == words
+    apart = names.runs_text(pd.Series({"n": n, "folds": folds, "protocol": "patients"}))
+    single = {"one run": "one run of a single split", "3": "3 runs of a single split"}
+    assert apart == single.get(words, words)
 
 
 class Fold(Run):

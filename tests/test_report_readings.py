@@ -10,7 +10,7 @@ import pytest
 
 from gcaf_lib import settings
 from gcaf_lib.display import curves, overlays
-from gcaf_lib.evaluation import calibration
+from gcaf_lib.evaluation import calibration, confidence
 from gcaf_lib.findings import overlap, performance, training
 from gcaf_lib.paper import published as paper
 from gcaf_lib.training import runs
@@ -120,7 +120,21 @@ def test_place_of_a_published_figure():
     figure = paper.Figure("§5.4", "x", "accuracy", 95.73, 2, "%")
     known = pd.DataFrame({"mean": 0.9, "sd": 0.01, "n": 3, "low": 0.88, "high": 0.92}, index=["accuracy"])
     line = performance.beside_published(known, [figure]).iloc[0]
-    assert line["The published figure lies"] == "above our interval" and line["Measured"] == "90.00 ± 1.00"
+    assert line["Verdict"] == "above our interval" and line["Measured"] == "90.00 ± 1.00"
+
+
+def test_what_cannot_be_true_is_called_so_as_on_the_scorecard():
+    """Whatever interval it lies in, and only in the place where it stands."""
+    known = pd.DataFrame(
+        {"mean": 0.9, "sd": 0.01, "n": 3, "low": 0.0, "high": 1.0}, index=["kappa", "mcc", "ece"]
+    )
+    for place, word in (("Table 7", "can't be true"), ("elsewhere", "inside our interval")):
+        figures = [f._replace(place=place) for f in paper.find("Table 7")]
+        found = performance.beside_published(known, figures, ("cpu", "paper")).set_index("Metric")["Verdict"]
+        assert (
+            found["Cohen's κ"] == found["Matthews correlation"] == word
+            and found["ECE"] == "inside our interval"
+        )
 
 
 def test_published_report_is_keyed_by_class():
@@ -132,7 +146,7 @@ def test_perfect_calibration_measures_more_than_zero_and_what_ece_measures():
     rng = np.random.default_rng(0)
     top = rng.uniform(0.5, 1, 400)
     probs = np.column_stack([top, 1 - top])
-    found = performance.perfect_ece(probs, draws=300)
+    found = confidence.perfect_ece(probs, draws=300)
     plain = [calibration.ece((rng.random(400) >= top).astype(int), probs) for _ in range(300)]
     assert found.min() > 0 and found.mean() == pytest.approx(np.mean(plain), rel=0.1)
 

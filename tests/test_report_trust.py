@@ -122,8 +122,9 @@ def test_an_unknown_measure_is_named(answers):
 
 
 def test_certain_probabilities_are_calibrated_by_chance_exactly():
-    frame = confidence.perfect(np.eye(4)[[0, 1, 2, 3]], ["ece", "excess"], n=5)
-    assert np.all(frame == 0)
+    certain = np.eye(4)[[0, 1, 2, 3]]
+    assert np.all(confidence.perfect_ece(certain, draws=5) == 0)
+    assert np.all(confidence.perfect_labels(certain, n=5) == range(4))
 
 
 def test_one_vs_rest_by_hand():

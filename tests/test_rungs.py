@@ -71,6 +71,7 @@ def test_the_ladders_words_turn_on_its_numbers():
     )
     assert copied.count(", by picture 70.0%") == 2 and "by picture" not in apart
     alone = ladder.falls(frame(), None)
+    assert "patients (all five folds). Its line" in alone
     assert "The paper" not in alone and "The model goes" not in alone
 
 
@@ -170,7 +171,7 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
         at(-0.02, -0.03, -0.01), at(0.02, 0.01, 0.03), at(0, 0, 0)
     )
     assert "surer" not in findings.new_patients(at(-0.02, -0.03, -0.01), at(0.02, 0.0, 0.03), at(0, 0, 0))
-    text = findings.scaling({"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}, pd.Series([0.02, 0.02]))
+    text = findings.scaling({"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}, np.array([0.02, 0.02]))
     assert "not told apart from no change" in text and "ECE of 0.0200" in text
 
 

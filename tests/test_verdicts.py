@@ -1,8 +1,12 @@
 """Verdicts at their turning points: inside, above, below, undecided, nothing run; and whose word "reproduced" is."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from gcaf_lib import settings
+from gcaf_lib.book.chapter import Chapter
 from gcaf_lib.paper import verdicts
 
 OURS, THEIRS = ("cpu", "paper"), ("paper", "paper")
@@ -24,6 +28,23 @@ NONE = np.nan
 )
 def test_a_level(low, high, made, word):
     assert verdicts.level(0.9573, low, high, made=made) == word
+
+
+@pytest.mark.parametrize(
+    ("profile", "overrides", "made"),
+    [
+        ("paper", {}, THEIRS),
+        ("paper", {"data.protocol": "patients", "data.fold": 1}, ("paper", "patients")),
+        ("paper", {"model.scale": "mini"}, ("", "paper")),
+        ("paper", {"model.fusion": "concat"}, ("", "paper")),
+        ("cpu", {}, OURS),
+    ],
+)
+def test_a_page_with_another_model_is_not_the_paper_s(profile, overrides, made):
+    """Whoever changes a setting of a chapter under profile `paper` has made another model."""
+    page = Chapter("07", profile, settings.load(profile, overrides), None, (0,), Path(), overrides)
+    assert page.made == made
+    assert (verdicts.level(0.9573, 0.95, 0.96, made=page.made) == "reproduced") == (made == THEIRS)
 
 
 def test_a_figure_printed_with_few_digits_gets_half_a_step():

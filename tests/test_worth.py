@@ -235,6 +235,17 @@ def test_a_difference_is_paired():
     assert (back.value, back.low, back.high) == pytest.approx((-gap.value, -gap.high, -gap.low))
 
 
+def test_a_difference_of_calibration_errors_ends_at_no_0():
+    """An error is at least 0, and so its interval; a difference of two is not, and turned round its mirror image."""
+    first, second = [Run(0)], [Run(0, skill=0.5)]
+    gap, back = (
+        worth.difference(*pair, GROUPS, ["ece"], draws=200)["ece"]
+        for pair in ((first, second), (second, first))
+    )
+    assert (back.value, back.low, back.high) == pytest.approx((-gap.value, -gap.high, -gap.low))
+    assert min(gap.low, back.low) < 0
+
+
 def test_pairs_that_overlap_as_levels_can_be_told_apart_as_differences():
     """Positive control: one model is right wherever the other is, and on a few images more."""
     rows, labels = np.arange(200), np.zeros(200, int)
@@ -443,3 +454,12 @@ def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
     )
     assert (score["seeds"], score["folds"], score["images"]) == (2, 5, IMAGES)
     assert np.isnan(ladder.pooled(FOLDED, GROUPS)["picture"])
+
+
+@pytest.mark.parametrize("folds", [1, 2, 5])
+def test_calibration_errors_are_of_as_many_images_as_the_random_split_tests_however_many_folds_there_are(
+    folds,
+):
+    files = np.array([1621, 1645, 2000, 1757])  # of the dataset; the paper's split tests 703 of them
+    labels = np.repeat(range(4), files * folds // 5)
+    assert worth._random_test_part(labels, folds) == pytest.approx(703, abs=2)

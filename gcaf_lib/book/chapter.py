@@ -31,6 +31,13 @@ class Chapter:
         """Whether this page shows phantoms instead of patients' images."""
         return self.settings.data.source == "phantom"
 
+    @property
+    def made(self) -> tuple[str, str]:
+        """Whose intervals this page has, for `paper.verdicts`: (profile, protocol); "" where more than the split is overridden."""
+        base, split = _settings.load(self.profile), ("data.protocol", "data.fold")
+        own = self.settings.replace({name: getattr(base.data, name.split(".")[1]) for name in split})
+        return self.profile if own == base else "", self.settings.data.protocol
+
     def records(self, experiment: str = "main", train: bool = False) -> dict[str, list[Any]]:
         """Run records of an experiment by row label, in the experiment's order, of every seed on record.
 

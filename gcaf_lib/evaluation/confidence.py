@@ -108,15 +108,15 @@ def perfect_labels(probs, n: int = 300, seed: int = 0) -> np.ndarray:
     return np.stack([(rng.random((len(edges), 1)) > edges).sum(1) for _ in range(n)])
 
 
-def perfect(probs, names: Sequence[str] = MEASURES, n: int = 300, seed: int = 0) -> pd.DataFrame:
-    """Measures (n rows) that a perfectly calibrated model with these probabilities would show by chance.
+def perfect_ece(probs, draws: int = 2000, seed: int = 0) -> np.ndarray:
+    """ECE (draws,) that a perfectly calibrated model with these confidences would measure, by chance alone.
 
-    Every label is drawn from its own row of probabilities; what the estimators give then is not 0.
+    Each answer is right with the probability that its confidence states. The plain ECE of a finite sample
+    is above 0 even then: this is the yardstick for a measured value.
     """
-    probs = probabilities(probs)
-    probs, one = probs / probs.sum(1, keepdims=True), np.ones((1, len(probs)))
-    lines = [
-        [weighted.metric(name, labels, probs)(one)[0] for name in names]
-        for labels in perfect_labels(probs, n, seed)
-    ]
-    return pd.DataFrame(lines, columns=list(names))
+    score = probabilities(probs).max(1)
+    hit = np.random.default_rng(seed).random((draws, len(score))) < score
+    order = np.argsort(number := calibration.bin_numbers(score, calibration.BINS, False), kind="stable")
+    starts = np.unique(number[order], return_index=True)[1]
+    gaps = np.add.reduceat((hit - score)[:, order], starts, axis=1)
+    return np.abs(gaps).sum(1) / len(score)

@@ -49,18 +49,18 @@ class Pooled:
 def by_seed(records: Sequence[Any]) -> dict[int, list[Any]]:
     """Records by seed, in ascending order of seeds and folds: those whose test parts belong together.
 
-    Where a seed was run in several folds, its run without a fold is left out, whose test images are among
-    theirs; so are seeds that have fewer folds than another, because they test on fewer images. Raises `ValueError`
+    Where any seed was run in folds, runs without a fold are left out, whose test images are among theirs; so are
+    seeds that have fewer folds than another, because they test on fewer images. Raises `ValueError`
     where a seed has two runs of one fold: they are of different settings.
     """
     seeds: dict[int, list[Any]] = {}
-    for record in sorted(records, key=lambda r: r.seed):
+    folded = [r for r in records if r.settings.data.fold is not None]
+    for record in sorted(folded, key=lambda r: (r.seed, r.settings.data.fold)) or sorted(
+        records, key=lambda r: r.seed
+    ):
         seeds.setdefault(record.seed, []).append(record)
     for seed, parts in seeds.items():
-        folded = [r for r in parts if r.settings.data.fold is not None]
-        if folded:
-            seeds[seed] = sorted(folded, key=lambda r: r.settings.data.fold)
-        numbers = [r.settings.data.fold for r in seeds[seed]]
+        numbers = [r.settings.data.fold for r in parts]
         if len(set(numbers)) < len(numbers):
             raise ValueError(f"seed {seed}: two runs of one fold; give the runs of one setting")
     most = max(map(len, seeds.values()), default=0)

@@ -157,13 +157,16 @@ def beside_patients(
 def carries_over(states: Mapping[str, Mapping[str, worth.Worth]]) -> str:
     """Whether calibration carries over to new patients; states: `beside_patients`."""
     if "patients apart, scaled" not in states:
-        return "There is no run with patients apart under this profile yet, so nothing is said here about new patients."
+        return (
+            "There is no run over the five folds with patients apart under this profile yet, so nothing is said here about new "
+            "patients. (A single split of them, where one was run, stands on the scorecard.)"
+        )
     random, _, apart, scaled = states.values()
     return new_patients(random, apart, scaled)
 
 
 def bins_sweep(
-    labels: np.ndarray, probs: np.ndarray, counts: Sequence[int] = (5, 10, 15, 20, 50), draws: int = 200
+    labels: np.ndarray, probs: np.ndarray, counts: Sequence[int] = (5, 10, 15, 20, 50), draws: int = 2000
 ) -> pd.DataFrame:
     """kind, bins, value, low, high: ECE by number and kind of bins, and the middle 95 % of what a perfectly
     calibrated model with these probabilities shows."""
@@ -259,8 +262,9 @@ def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal
     return text
 
 
-def scaling(gaps: Mapping[str, worth.Worth], ideal: pd.Series) -> str:
-    """What one temperature changes, and how large an ECE (`ideal`: draws) is by chance alone."""
+def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray) -> str:
+    """What one temperature changes, and how large an ECE (`ideal` (n,): draws) is by chance alone."""
+    low, high = np.quantile(ideal, [0.025, 0.975])
     lines = [
         f"{NAMES[name].split(',')[0]} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}): "
         f"{words.change(one, 'lower', 'higher', 'not told apart from no change')}"
@@ -269,7 +273,7 @@ def scaling(gaps: Mapping[str, worth.Worth], ideal: pd.Series) -> str:
     return (
         "Scaling minus as trained, on the same draws: " + "; ".join(lines) + ". "
         "No calibration error of a finite sample is 0: a *perfectly* calibrated model with the first seed's probabilities would show "
-        f"an ECE of {ideal.mean():.4f} (95 % of draws {ideal.quantile(0.025):.4f} to {ideal.quantile(0.975):.4f}) on as many images. "
+        f"an ECE of {ideal.mean():.4f} (95 % of draws {low:.4f} to {high:.4f}) on as many images. "
         "And drawing images twice adds gaps of its own to every bin, so plain percentiles of a bootstrap sit too high; the intervals "
         "of calibration errors here are *basic* ones, which take that out. They are of the truth and need not hold the value beside them, "
         "which sits too high itself; near 0 they are still too short: there, trust the sentence on chance."

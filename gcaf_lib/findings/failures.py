@@ -147,7 +147,9 @@ def used(cases: pd.DataFrame, records: Sequence[Any], right: Worth, copied: Wort
     split = records[0].settings.data.protocol
     apart = split == "patients"
     where = (
-        "with patients apart" if apart else f"on the `{split}` split, as there is none with patients apart"
+        "with patients apart"
+        if apart
+        else f"on the `{split}` split, as there is none over the five folds with patients apart"
     )
     return (
         f"Used here: {words.plural(len(records), 'run')} {where}. {int(cases['wrong'].sum()):,} of {len(cases):,} answers on "

@@ -200,9 +200,14 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
     missing = [p for p in PROTOCOLS if p not in set(frame.loc[frame["kind"] == "model", "protocol"])]
     if missing:
         lines.append(
-            f"No run of the model under this profile yet on: {', '.join(missing)}. Its line leaves them out."
+            f"No run of the model under this profile yet on: {', '.join(map(_rung, missing))}. Its line leaves them out."
         )
     return "\n\n".join(lines)
+
+
+def _rung(protocol: str) -> str:
+    """With patients apart this page is about all five folds: a run of the single split, which the scorecard has, is none."""
+    return f"{protocol} (all five folds)" if protocol == "patients" else protocol
 
 
 def _copied(line: Any) -> str:
@@ -271,8 +276,9 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
     """The model with patients apart beside the paper's figure and beside 1-NN."""
     score = frame.set_index(["method", "protocol"])
     if (MODEL, "patients") not in score.index:
-        return "Without runs on `patients` nothing is concluded about the model itself." + PAPER_NETWORKS.get(
-            profile, ""
+        return (
+            "Without runs over the five folds of `patients` nothing is concluded about the model itself."
+            + PAPER_NETWORKS.get(profile, "")
         )
     b, near = score.loc[(MODEL, "patients")], score.loc[(FLOOR_NAMES["1nn-mirror"], "patients")]
     text = f"With patients apart the model measured here has {words.band(b.accuracy, b.low, b.high)} %{_copied(b)}"

@@ -12,7 +12,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import names, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import calibration, intervals, metrics, worth
-from gcaf_lib.paper import attainability, verdicts
+from gcaf_lib.paper import attainability, registry, verdicts
 from gcaf_lib.paper import published as paper
 
 
@@ -29,11 +29,11 @@ def measured(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
 def beside_published(
     known: pd.DataFrame, figures: Sequence[paper.Figure], made: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """One row a published figure: the paper's, ours (mean ± sd), the interval, and the verdict.
+    """One row a published figure: the paper's, ours (mean ± sd), the interval, and the scorecard's verdict.
 
     made: (profile, protocol) of `known`.
     """
-    lines = []
+    lines, wrong = [], registry.impossible()
     for f in figures:
         if f.metric not in known.index:
             continue
@@ -48,7 +48,9 @@ def beside_published(
                 "The paper": f"{f.value:.{f.decimals}f}",
                 "Measured": f"{row['mean'] * scale:.{decimals}f}{spread}",
                 "95 % interval": interval if np.isfinite(row["low"]) else "–",
-                "The published figure lies": verdicts.level(f.fraction, row["low"], row["high"], half, made),
+                "Verdict": verdicts.IMPOSSIBLE
+                if (f.place, f.row, f.metric) in wrong
+                else verdicts.level(f.fraction, row["low"], row["high"], half, made),
             }
         )
     return pd.DataFrame(lines)
@@ -243,20 +245,6 @@ def _calibration(labels: np.ndarray, probs: np.ndarray) -> dict[str, float]:
         "brier": calibration.brier(labels, probs),
         "nll": calibration.nll(labels, probs),
     }
-
-
-def perfect_ece(probs: np.ndarray, draws: int = 1000, seed: int = 0) -> np.ndarray:
-    """ECE (draws,) that a perfectly calibrated model with these confidences would measure, by chance alone.
-
-    Each answer is right with the probability that its confidence states. The plain ECE of a finite sample
-    is above 0 even then: this is the yardstick for a measured value.
-    """
-    score = np.asarray(probs, np.float64).max(1)
-    hit = np.random.default_rng(seed).random((draws, len(score))) < score
-    order = np.argsort(number := calibration.bin_numbers(score, calibration.BINS, False), kind="stable")
-    starts = np.unique(number[order], return_index=True)[1]
-    gaps = np.add.reduceat((hit - score)[:, order], starts, axis=1)
-    return np.abs(gaps).sum(1) / len(score)
 
 
 def raw_beside_ema(records: Sequence[Any], wanted: Sequence[str]) -> pd.DataFrame:
