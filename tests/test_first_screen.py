@@ -35,7 +35,7 @@ def test_the_finding_counts_pictures_and_patients():
         )
 
     text = first_screen.found(table, shares, scores(0.9, 0.6, float("nan")))
-    assert f"{len(table):,} files are at most {table['picture'].nunique():,} different pictures" in text
+    assert f"{len(table):,} files are about {table['picture'].nunique():,} different pictures" in text
     known = table[table["source"] != "unknown"]
     assert (
         f"slices of {known['patient'].nunique()} patients (numbers that differ only in a last letter" in text

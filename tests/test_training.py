@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from filelock import Timeout
 
+from gcaf_lib.model import backbones, blocks
 from gcaf_lib.settings import load
 from gcaf_lib.training import loop, runs, sweep, train
 from tests import stages
@@ -211,6 +212,16 @@ def watch(patch) -> None:
     patch.setattr(loop.Batches, "rows_and_labels", fed)
     patch.setattr(loop.Stage, "_validate", judged)
     patch.setattr(train.losses, "class_weights", counted)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    """Miniatures of one block a stage: what takes the time here is TensorFlow's tracing, block by block."""
+    convnext = blocks.convnext
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backbones, "_MINI_V2", tuple(s._replace(repeats=1) for s in backbones._MINI_V2))
+        patch.setattr(blocks, "convnext", lambda x, depths, *a, **k: convnext(x, (1,) * len(depths), *a, **k))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -547,6 +558,7 @@ def test_jax_trains_resumes_and_averages_too(tmp_path):
     pytest.importorskip("jax", reason="the jax extra is not installed")
     script = """
 import numpy as np
+from gcaf_lib.model import backbones, blocks
 from gcaf_lib.settings import load
 from gcaf_lib.training import loop, train
 import json, sys

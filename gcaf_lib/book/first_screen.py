@@ -24,7 +24,7 @@ from gcaf_lib.settings import PROTOCOLS, Settings
 from gcaf_lib.training import listing
 
 # for a desktop and for a phone, where gcaf.css shows the other; inches
-PICTURES = {"ladder.svg": (WIDTH, 2.7), "ladder-narrow.svg": (3.6, 3.2)}
+PICTURES = {"ladder.svg": (WIDTH, 2.4), "ladder-narrow.svg": (3.6, 3.2)}
 LOOK_UP = ladder.FLOOR_NAMES["1nn-mirror"]
 DOORS = """
 ::::{grid} 1 3 3 3
@@ -83,7 +83,7 @@ def found(
     known = table[table["source"] != "unknown"]
     copied = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_copy"]
     text = (
-        f"**Found.** The {len(table):,} files are at most {table['picture'].nunique():,} different pictures, and the {len(known):,} whose "
+        f"**Found.** The {len(table):,} files are about {table['picture'].nunique():,} different pictures, and the {len(known):,} whose "
         f"patients are known are slices of {known['patient'].nunique():,} patients (numbers that differ only in a last letter taken as one). Under a random split training holds a copy of "
         f"{copied:.0%} of the test images, and a look-up that learns nothing is right on {look_up.accuracy['paper']:.1%}; where no "
         f"patient stands on both sides, on {_apart(look_up)}."
