@@ -40,6 +40,10 @@ def test_ece_by_hand():
     assert cal.ece(labels, probs, 2, equal_mass=True) == pytest.approx((0.15 + 0.15) / 2)
 
 
+def test_a_score_on_an_edge_belongs_to_the_bin_below():
+    assert cal.bin_numbers(np.array([0, 0.25, 0.26, 0.5, 0.75, 1]), 4, False).tolist() == [0, 0, 1, 1, 2, 3]
+
+
 def test_ece_agrees_with_scikit_learns_bins():
     rng = np.random.default_rng(1)
     confidence = rng.uniform(0.5, 1, 500)

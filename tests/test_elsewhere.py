@@ -197,4 +197,8 @@ def test_other_models_stay_when_one_is_made_anew(tmp_path, monkeypatch):
     stands = made.read("recall")
     assert stands["model"].tolist() == [APART, RANDOM] and stands["recall"].tolist() == [0.9, 0.7]
     assert np.isnan(stands["low"].iloc[1]) and stands["low"].dtype == float
+    made.write("recall", frame(line(RANDOM, "rsna", "glioma", 2 / 3, np.nan, np.nan)))
+    assert ",0.66667," in (tmp_path / "external" / "recall.csv").read_text(), (
+        "five digits, also beside what is empty"
+    )
     assert scoring.RECALL[1] in stands

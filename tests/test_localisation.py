@@ -49,6 +49,8 @@ def test_measures_by_hand():
     near[0, 1, 3] = 1  # one pixel above the square
     assert loc.pointing(near, mask)[0] == 0 and loc.pointing(near, mask, tolerance=0.1)[0] == 1
     assert loc.pointing(near, mask, tolerance=0.09)[0] == 0
+    wide = [np.pad(a, ((0, 0), (0, 0), (0, 10))) for a in (near, mask)]  # of the longer side: 20 pixels
+    assert loc.pointing(*wide, tolerance=0.05)[0] == 1 and loc.pointing(*wide, tolerance=0.045)[0] == 0
     empty = np.zeros_like(mask)
     assert all(np.isnan(f(perfect, empty)[0]) for f in (loc.pointing, loc.energy, loc.matched_iou))
 

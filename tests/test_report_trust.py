@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from gcaf_lib.data import dataset as datasets
 from gcaf_lib.display import decisions, error_rates, gallery, map_scores
@@ -106,7 +107,7 @@ def test_measures_on_equal_weights_are_the_plain_estimators(answers):
         assert weighted.metric(name, labels, probs)(np.ones((1, 200)))[0] == pytest.approx(value), name
 
 
-@pytest.mark.parametrize("name", ["ece", "classwise", "brier", "nll", "excess"])
+@pytest.mark.parametrize("name", [*weighted.PLAIN, "classwise", "excess", "ap_glioma", "f1_glioma"])
 def test_a_weight_of_two_is_the_row_twice(answers, name):
     labels, probs = answers
     times = np.random.default_rng(3).integers(0, 3, 200)
@@ -114,6 +115,15 @@ def test_a_weight_of_two_is_the_row_twice(answers, name):
     twice = weighted.metric(name, labels, probs)(times[None].astype(float))[0]
     again = weighted.metric(name, labels[rows], probs[rows])(np.ones((1, len(rows))))[0]
     assert twice == pytest.approx(again)
+
+
+def test_equal_scores_count_half_in_an_area():
+    rng = np.random.default_rng(4)
+    labels = rng.integers(0, 4, 200)
+    probs = rng.integers(1, 4, (200, 4)) + 2.0 * np.eye(4)[labels]  # whole numbers: many are equal
+    probs /= probs.sum(1, keepdims=True)
+    got = weighted.metric("macro_auc", labels, probs)(np.ones((1, 200)))[0]
+    assert got == pytest.approx(roc_auc_score(labels, probs, multi_class="ovr"))
 
 
 def test_an_unknown_measure_is_named(answers):

@@ -88,6 +88,17 @@ def at_size(labels, probs, size=22):
     return np.mean([calibration.ece(labels[s], probs[s]) for s in worth.subsets(len(labels), size)])
 
 
+def test_raw_weights_and_scaled_probabilities_are_those_that_are_judged():
+    run = Run(0)
+    for which in ("ema", "raw"):
+        probs, labels = run.probabilities("test", which), run.labels()
+        got = worth.row([run], GROUPS, ["nll"], which=which, draws=2)["nll"].value
+        assert got == pytest.approx(calibration.nll(labels, probs))
+        t = calibration.temperature(run.labels("validation"), run.probabilities("validation", which))
+        got = worth.row([run], GROUPS, ["nll"], which=which, scaled=True, draws=2)["nll"].value
+        assert got == pytest.approx(calibration.nll(labels, calibration.scale(probs, t)))
+
+
 def test_folds_are_pooled_or_averaged_as_the_metric_asks():
     seeds = [[r for r in FOLDED if r.seed == seed] for seed in (0, 1)]
     got = worth.row(FOLDED, GROUPS, ["accuracy", "macro_f1", "kappa", "nll", "ece", "macro_auc", "ap_glioma", "micro_ap"],

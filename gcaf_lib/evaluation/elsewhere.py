@@ -164,9 +164,9 @@ def write(name: str, made: pd.DataFrame) -> Path:
     """Write `copies`, or those models of `recall` that were made, beside the others that stand there."""
     path = results_dir() / "external" / f"{name}.csv"
     if name == "recall" and path.is_file():
-        stands = pd.read_csv(path, keep_default_na=False)
+        stands = pd.read_csv(path)
         made = pd.concat([stands[~stands["model"].isin(made["model"])], made], ignore_index=True)
-    write_text(path, made.round(5).to_csv(index=False, lineterminator="\n"))
+    write_text(path, made.to_csv(index=False, lineterminator="\n", float_format="%.5g"))
     return path
 
 
