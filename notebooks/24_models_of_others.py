@@ -60,7 +60,7 @@ tables.show(
 # (95 %) draw patients, as far as they are known.
 
 # %%
-answers = made.read()
+answers, exposed = made.read(), made.exposed()
 names = peers.models(answers)
 tables.show(
     peers.home_table(answers),
@@ -68,7 +68,7 @@ tables.show(
     caption="Kaggle's Testing part: accuracy and recall by class in percent, with 95 % intervals over patients.",
     data=answers[answers["set"] == outside.HOME],
 )
-Markdown("\n\n".join(peers.home_said(answers, name) for name in names))
+Markdown("\n\n".join(peers.home_said(answers, name, len(exposed)) for name in names))
 
 # %% [markdown]
 # What the packages were trained on they say in part: one has code that reads a folder called Training, the other is silent. Whether
@@ -113,7 +113,6 @@ Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name i
 
 # %% mystnb={"image": {"alt": "Left: for each package the share told right with and without a copy in Training, far apart over all images, close together within each class. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95 % intervals over patients; right: the classes that the two kinds are made of."}}
 home = {name: peers.at_home(answers, name) for name in names}
-exposed = made.exposed()
 pictures.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(exposed))
 
 # %%

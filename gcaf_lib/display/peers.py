@@ -83,6 +83,7 @@ def sureness(found: pd.DataFrame) -> Drawing | Note:
             )
         ax.set_title(name, fontsize=9)
         ax.set_xlim(0.4, 1.02)
+        ax.set_xticks([0.5, 0.75, 1])
         ax.set_ylim(-0.02, 1.04)
         ax.set_xlabel("mean probability of the answer")
         for axis in (ax.xaxis, ax.yaxis):

@@ -11,8 +11,8 @@ data_processing/preprocessor.py and config.yml; the order of the classes is that
 
 Writes results/external/PACKAGE.csv (`COLUMNS`, a row an image). file: below the dataset's folder, or of an outside image
 the first 12 digits of its SHA-256; case: a number within a set, at home empty (`data.groups` tells the patient). What
-is recorded already is not asked again, so that a command that died goes on: delete the file to begin anew. A CPU core
-takes about a second an image for VGG16. Sets of which `evaluation.elsewhere` found copies are left out.
+is recorded already is not asked again, so that a command that died goes on: delete the file to begin anew. Images are
+asked at random, those at home first, so that an unfinished record is a fair sample. A CPU core takes about a second an image for VGG16. Sets of which `evaluation.elsewhere` found copies are left out.
 """
 
 from __future__ import annotations
@@ -190,6 +190,7 @@ def record(table: pd.DataFrame, package: Package, weights: bytes) -> Path:
     answers = _read(path)[ANSWER] if path.is_file() else pd.DataFrame(columns=ANSWER)
     known = pd.MultiIndex.from_frame(answers[KEY])
     asked = table[~pd.MultiIndex.from_frame(table[KEY]).isin(known)].drop_duplicates(KEY)
+    asked = asked.sample(frac=1, random_state=0).sort_values("set", key=lambda s: s != HOME, kind="stable")
     parts, model = [answers], package.load(weights) if len(asked) else None
     with tqdm(total=len(asked), desc=package.name, unit="img", disable=None) as bar:
         for n, part in enumerate(told(asked, package, model), 1):
