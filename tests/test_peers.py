@@ -383,12 +383,13 @@ def test_patients_are_drawn_whole():
 
 def test_home_and_the_least_known_class():
     table = answers(("glioma", True, 15, 5), ("pituitary", True, 80, 0))
-    said = peers.home_said(table, "m")
+    said = peers.home_said(table, "m", 100)
     assert (
         said.startswith("*m* is right on 95.0 (")
         and "of 100 images, and least often on glioma: 75.0 %" in said
     )
-    assert "has not been asked yet" in peers.home_said(table.assign(set="rsna"), "m")
+    assert "of 100 images, drawn at random from 1,311, and" in peers.home_said(table, "m", 1311)
+    assert "has not been asked yet" in peers.home_said(table.assign(set="rsna"), "m", 100)
     row = peers.home_table(table).iloc[0]
     assert row["Images"] == 100 and row["Glioma"].startswith("75.0 (") and row["Meningioma"] == "–"
 

@@ -12,7 +12,8 @@ data_processing/preprocessor.py and config.yml; the order of the classes is that
 Writes results/external/PACKAGE.csv (`COLUMNS`, a row an image). file: below the dataset's folder, or of an outside image
 the first 12 digits of its SHA-256; case: a number within a set, at home empty (`data.groups` tells the patient). What
 is recorded already is not asked again, so that a command that died goes on: delete the file to begin anew. Images are
-asked at random, those at home first, so that an unfinished record is a fair sample. A CPU core takes about a second an image for VGG16. Sets of which `evaluation.elsewhere` found copies are left out.
+asked at random, those at home first, so that an unfinished record is a fair sample of these. VGG16 takes about a second of
+a CPU core an image. Sets of which `evaluation.elsewhere` found copies are left out.
 """
 
 from __future__ import annotations
