@@ -66,7 +66,6 @@ tables.show(
     peers.home_table(answers),
     name="tab-peers-home",
     caption="Kaggle's Testing part: accuracy and recall by class in percent, with 95 % intervals over patients.",
-    data=answers[answers["set"] == outside.HOME],
 )
 Markdown("\n\n".join(peers.home_said(answers, name, len(exposed)) for name in names))
 
