@@ -56,6 +56,10 @@ def images(place: Path) -> pd.DataFrame:
     """`outside.read` of DIR/manifest.csv, with set and plane."""
     listed = pd.read_csv(place / "manifest.csv", keep_default_na=False)
     table = outside.read(place / "manifest.csv")
+    if missing := sorted({"set", "plane"} - set(listed)):
+        raise DataError(
+            f"{place / 'manifest.csv'} has no column {' and '.join(missing)}: say it of each image"
+        )
     return table.assign(set=listed["set"], plane=listed["plane"])
 
 

@@ -144,7 +144,7 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
             f" The largest fall: {CLASS_NAMES[worst['class']].lower()} in {set_name(worst['set'])}, "
             f"{100 * worst['recall']:.1f} % in place of {100 * worst['home']:.1f} %."
         )
-    if splits.NAMES["patients"] not in model:
+    if splits.NAMES["paper"] in model:
         text += " Its home is the random split, where training knows most test images or their patients: chapter 17."
     return text
 

@@ -1,0 +1,214 @@
+"""Chapter 24: what models that others have published are worth at home and elsewhere, and a trap in their home."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import clustered
+from gcaf_lib.evaluation.elsewhere import HOME
+from gcaf_lib.evaluation.intervals import Interval, wilson
+from gcaf_lib.evaluation.outside import share
+from gcaf_lib.evaluation.peers import PACKAGES
+from gcaf_lib.findings import words
+from gcaf_lib.findings.elsewhere import set_name
+from gcaf_lib.settings import CLASSES
+
+ALL = "all"
+_ORDER = {name: n for n, name in enumerate(CLASSES)}
+
+
+def packages_table() -> pd.DataFrame:
+    """The packages: name and version at PyPI, what the model is, licence, SHA-256 of the wheel."""
+    rows = [(f"{p.name} {p.version}", p.about, p.licence, f"{p.sha256[:16]}…") for p in PACKAGES]
+    return pd.DataFrame(rows, columns=["Package", "Model", "Licence", "SHA-256 of the wheel"])
+
+
+def models(answers: pd.DataFrame) -> list[str]:
+    """The packages that have a record, in its order."""
+    return list(dict.fromkeys(answers["model"]))
+
+
+# --- at home: Kaggle's Testing part ---
+
+
+def _right(part: pd.DataFrame) -> Interval:
+    return share((part["answer"] == part["class"]).to_numpy(), part["case"])
+
+
+def _cell(part: pd.DataFrame) -> str:
+    """A share right with its interval over cases, in percent; a dash of nothing, no interval of a single case."""
+    if part.empty:
+        return "–"
+    one = _right(part)
+    return words.band(*one) if np.isfinite(one.low) else words.percent(one.value)
+
+
+def home_table(answers: pd.DataFrame) -> pd.DataFrame:
+    """A row a package: images, accuracy and recall by class on Kaggle's Testing part, intervals over patients."""
+    rows = []
+    for name, part in answers[answers["set"] == HOME].groupby("model", sort=False):
+        row = {"Package": name, "Images": len(part), "Accuracy": _cell(part)}
+        rows.append(row | {CLASS_NAMES[c]: _cell(part[part["class"] == c]) for c in CLASSES})
+    return pd.DataFrame(rows)
+
+
+def home_said(answers: pd.DataFrame, model: str, total: int) -> str:
+    """A package's accuracy on Kaggle's Testing part (`total` images), and the class that it knows least."""
+    part = answers[(answers["set"] == HOME) & (answers["model"] == model)]
+    if part.empty:
+        return f"*{model}* has not been asked yet."
+    recalls = {c: _right(here).value for c, here in part.groupby("class")}
+    least = min(recalls, key=recalls.get)
+    asked = (
+        f"of {total:,} images"
+        if len(part) == total
+        else f"of {len(part):,} images, drawn at random from {total:,}"
+    )
+    return (
+        f"*{model}* is right on {words.band(*_right(part))} % {asked}, and least often on "
+        f"{CLASS_NAMES[least].lower()}: {words.percent(recalls[least])} %."
+    )
+
+
+# --- elsewhere ---
+
+
+def places(recall: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Rows of `elsewhere.RECALL` of the models named, by class, at home first, then by set; whole sets."""
+    own = recall[recall["model"].isin(names) & (recall["plane"] == "all")]
+    order = [own["class"].map(_ORDER), own["set"] != HOME, own["set"], own["model"].map(names.index)]
+    keys = pd.concat(order, axis=1, keys=range(4)).sort_values([0, 1, 2, 3])
+    return own.loc[keys.index].reset_index(drop=True)
+
+
+def places_table(found: pd.DataFrame) -> pd.DataFrame:
+    """A reader's table of `places`: a row a class and set, a column a model; a dash where it was not asked."""
+    rows = []
+    for (label, where), part in found.groupby(["class", "set"], sort=False):
+        row = {"Class": CLASS_NAMES[label], "Set": set_name(where)}
+        for name in dict.fromkeys(found["model"]):
+            one = part[part["model"] == name]
+            row[name] = "–" if one.empty else _band(one.iloc[0])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _band(row: pd.Series) -> str:
+    known = np.isfinite(row["low"])
+    return words.band(row["recall"], row["low"], row["high"]) if known else words.percent(row["recall"])
+
+
+# --- the trap: copies in Training ---
+
+
+class Trap(NamedTuple):
+    """Images with and without a copy in Training, the share right of each, and the difference of the two.
+
+    crude: of all images; within: of recalls, averaged over the classes that have both kinds, each weighed by its images.
+    Intervals draw patients.
+    """
+
+    copied: int
+    alone: int
+    with_copy: Interval
+    without: Interval
+    crude: Interval
+    within: Interval
+
+
+def at_home(answers: pd.DataFrame, model: str) -> pd.DataFrame:
+    """One package's answers to Kaggle's Testing part, with right."""
+    part = answers[(answers["set"] == HOME) & (answers["model"] == model)].reset_index(drop=True)
+    return part.assign(right=part["answer"] == part["class"])
+
+
+def both_kinds(home: pd.DataFrame) -> list[str]:
+    """Classes with images that have a copy in Training and images that have none."""
+    kinds = home.groupby("class")["picture"].nunique()
+    return [c for c in CLASSES if kinds.get(c, 0) == 2]
+
+
+def trap(home: pd.DataFrame) -> Trap:
+    """`Trap` of `at_home`'s table, of which some class has images of both kinds."""
+    copied, right = home["picture"].to_numpy(), home["right"].to_numpy(float)
+    code, both = home["class"].map(_ORDER).to_numpy(), [_ORDER[c] for c in both_kinds(home)]
+    cell = np.zeros((len(home), len(CLASSES), 2))
+    cell[np.arange(len(home)), code, copied.astype(int)] = 1
+    weight = cell[:, both].sum((0, 2)) / cell[:, both].sum()
+
+    def differences(times: np.ndarray) -> np.ndarray:
+        """Crude and within (B,2) of how often each image was drawn (B,n); NaN where a class lost one kind."""
+        images, hits = (np.tensordot(times, table, 1) for table in (cell, cell * right[:, None, None]))
+        with np.errstate(invalid="ignore"):
+            crude, each = hits.sum(1) / images.sum(1), hits[:, both] / images[:, both]
+        return np.stack([crude[:, 1] - crude[:, 0], (each[..., 1] - each[..., 0]) @ weight], axis=1)
+
+    values, draws = differences(np.ones((1, len(home))))[0], clustered.of(differences, home["case"])
+    crude, within = (clustered.interval(float(value), drawn) for value, drawn in zip(values, draws.T))
+    sides = [_right(home[mask]) for mask in (copied, ~copied)]
+    return Trap(int(copied.sum()), int((~copied).sum()), *sides, crude, within)
+
+
+def trap_levels(home: pd.DataFrame) -> pd.DataFrame:
+    """class (first `ALL`), copied, images, value, low, high: the share right with and without a copy in Training."""
+    rows = []
+    for label in (ALL, *CLASSES):
+        for copied in (True, False):
+            part = home[home["picture"] == copied]
+            part = part if label == ALL else part[part["class"] == label]
+            if len(part):
+                rows.append((label, copied, len(part), *_right(part)))
+    return pd.DataFrame(rows, columns=["class", "copied", "images", "value", "low", "high"])
+
+
+def mixture(exposed: pd.DataFrame) -> pd.DataFrame:
+    """Kaggle's Testing images (`peers.exposed`): with a copy in Training or not (rows: True, False) by class (columns)."""
+    counts = pd.crosstab(exposed["picture"], exposed["class"])
+    return counts.reindex(index=[True, False], columns=list(CLASSES), fill_value=0)
+
+
+def trap_said(home: pd.DataFrame, model: str) -> str:
+    """What the contrast with and without a copy looks like, and what is left of it within classes."""
+    if not (both := both_kinds(home)):
+        return f"*{model}* was asked of no class that has images of both kinds."
+    found, levels = trap(home), trap_levels(home).set_index(["class", "copied"])["value"]
+    pairs = [
+        f"{CLASS_NAMES[c].lower()} {words.percent(levels[c, True])} and {words.percent(levels[c, False])} %"
+        for c in both
+    ]
+    alike = found.within.low <= 0 <= found.within.high
+    left = "no difference that these images show" if alike else "which the classes' mixture doesn't explain"
+    return (
+        f"*{model}* is right on {words.percent(found.with_copy.value)} % of the {found.copied:,} images with a copy in Training and on "
+        f"{words.percent(found.without.value)} % of the {found.alone:,} without one: {words.points(found.crude)}. Within a class, with "
+        f"a copy and without: {', '.join(pairs)}; together {words.points(found.within)}, {left}."
+    )
+
+
+def mixture_said(exposed: pd.DataFrame) -> str:
+    """Of what classes the images with and without a copy in Training are."""
+    shares = mixture(exposed).pipe(lambda counts: counts.div(counts.sum(axis=1), axis=0))
+    most = [shares.loc[copied].idxmax() for copied in (True, False)]
+    return (
+        f"Of the images without a copy {shares.loc[False, most[1]]:.0%} are {CLASS_NAMES[most[1]].lower()} (of those with one "
+        f"{shares.loc[True, most[1]]:.0%}); of the images with one {shares.loc[True, most[0]]:.0%} are "
+        f"{CLASS_NAMES[most[0]].lower()} (of those without {shares.loc[False, most[0]]:.0%})."
+    )
+
+
+def alone_said(exposed: pd.DataFrame) -> str:
+    """How many of Kaggle's Testing images (`peers.exposed`) have neither their picture nor their patient in Training."""
+    alone = exposed[~exposed["picture"] & ~exposed["patient"]]
+    if alone.empty:
+        return f"Each of the {len(exposed):,} images has its picture or its patient in Training."
+    n = alone["group"].nunique()
+    kinds = " and ".join(CLASS_NAMES[c].lower() for c in CLASSES if c in set(alone["class"]))
+    return (
+        f"Of the {len(exposed):,} images {len(alone)} have, as far as the groups know, neither their picture nor their patient in "
+        f"Training: {words.plural(n, 'case')}, all of {kinds}. A model that is right on every one of them has an interval from "
+        f"{wilson(n, n).low:.0%} to 100%: Kaggle's own split can't tell how well any model does on new patients."
+    )

@@ -1,0 +1,137 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 24. Models of others
+#
+# **Reproduces:** nothing; it asks of two published models what the other chapters ask of the paper's.
+# **Takes:** seconds; committed records are read, no image, no weight and no package is needed.
+#
+# Who wants such a model today takes one that is there. Two packages at PyPI bring their weights along and name the four classes of this
+# dataset. They are asked as their own code asks them, on Kaggle's Testing part and on the outside images of chapter 23.
+# No package is part of this project and none of their code is run: `python -m gcaf_lib.evaluation.peers DIR WHEEL …` reads the
+# weights out of the file that `pip download` fetches, known by its hash, and writes what this chapter reads.
+#
+# Neither package claims anything about patients or hospitals. What follows is said of the dataset that models like these are
+# trained and tested on, not against those who share them.
+
+# %% tags=["parameters"]
+profile = "cpu"  # or "demo", "paper"
+overrides = {}  # such as {"data.protocol": "twins"}
+
+# %% tags=["hide-input"]
+import pandas as pd
+from IPython.display import Markdown
+
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import peers as pictures
+from gcaf_lib.display import tables
+from gcaf_lib.evaluation import elsewhere as outside
+from gcaf_lib.evaluation import peers as made
+from gcaf_lib.findings import elsewhere, peers
+
+chapter = open_chapter("24_models_of_others", profile, overrides)
+chapter.strip()
+
+# %%
+tables.show(
+    peers.packages_table(),
+    name="tab-packages",
+    caption="The packages. Where no licence is stated, nothing may be passed on: here only what the model answered is.",
+)
+
+# %% [markdown]
+# ## At home
+#
+# Kaggle ships the dataset as Training and Testing, and whoever publishes a model for it usually reports the accuracy on Testing. Intervals
+# (95 %) draw patients, as far as they are known.
+
+# %%
+answers, exposed = made.read(), made.exposed()
+names = peers.models(answers)
+tables.show(
+    peers.home_table(answers),
+    name="tab-peers-home",
+    caption="Kaggle's Testing part: accuracy and recall by class in percent, with 95 % intervals over patients.",
+)
+Markdown("\n\n".join(peers.home_said(answers, name, len(exposed)) for name in names))
+
+# %% [markdown]
+# What the packages were trained on they say in part: one has code that reads a folder called Training, the other is silent. Whether
+# images of Testing were among it can't be seen from outside.
+#
+# ## Elsewhere
+#
+# The same outside sets as in chapter 23, and beside the two packages this project's own models. *At home* is Kaggle's Testing part for the
+# packages, and for ours the test part of their split.
+
+# %%
+own = outside.read("recall")
+recall = pd.concat([made.recall(answers), own], ignore_index=True)
+found = peers.places(recall, [*names, *elsewhere.models(own)])
+tables.show(
+    peers.places_table(found),
+    name="tab-peers-elsewhere",
+    caption="Recall in percent by class and set, with 95 % intervals over cases; a single case has none.",
+    data=found,
+)
+
+# %% mystnb={"image": {"alt": "A row for each class and set, at home first: a mark for each model at its recall, with its interval. At home the marks are on the right, elsewhere they are spread."}, "figure": {"name": "fig-peers-recall", "caption": "Recall at home (grey rows) and elsewhere, a mark a model; bars: 95 % intervals over cases."}}
+pictures.recall(found)
+
+# %%
+Markdown("\n\n".join(elsewhere.gap_said(recall, name) for name in names))
+
+# %% [markdown]
+# ## Are they sure when they are wrong?
+
+# %% mystnb={"image": {"alt": "A panel for each model: each class and set by the mean probability of the answer and the recall, filled at home and open elsewhere, beside the diagonal."}, "figure": {"name": "fig-peers-sure", "caption": "How sure a model is and how often it is right, a mark a class and set. Below the line it claims more than it holds."}}
+pictures.sureness(found)
+
+# %%
+Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name in names))
+
+# %% [markdown]
+# ## A trap: images with a copy in Training
+#
+# Many images of Testing show a picture that Training holds too (chapter 16). Does a model that trained on it do better on these? The plain
+# contrast seems to say so, and it is a trap.
+
+# %% mystnb={"image": {"alt": "Left: for each package the share told right with and without a copy in Training, far apart over all images, close together within each class. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95 % intervals over patients; right: the classes that the two kinds are made of."}}
+home = {name: peers.at_home(answers, name) for name in names}
+pictures.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(exposed))
+
+# %%
+Markdown("\n\n".join(peers.trap_said(part, name) for name, part in home.items()))
+
+# %%
+Markdown(peers.mixture_said(exposed))
+
+# %% [markdown]
+# So the plain contrast compares classes: which images have a copy depends on the class, and so does how hard they are. Only within a class
+# can it say something of copies. And even there it is no measure of the leak, because an image without a copy is not one of a new patient:
+
+# %%
+Markdown(peers.alone_said(exposed))
+
+# %% [markdown]
+# That is why chapter 17 trains anew on splits that keep patients apart in place of sorting the images of a split that doesn't.
+#
+# ## What can't be said
+#
+# Two packages are no sample of what is published. They were made by others for purposes of their own, and nobody offers them for a
+# clinic. The outside sets have the limits that chapter 23 names: small, public, made smaller and grey, each class from few sources. A model that falls
+# there may fall for the scanner, the plane or the choice of cases; and one that holds up has not been tried on patients.

