@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import math
@@ -19,6 +20,16 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):  # a stream that is none, or closed
             stream.reconfigure(errors="backslashreplace")
+
+
+def arguments(doc: str, *names: str) -> list[str]:
+    """What a module run by hand (`python -m …`) was given, a value a name; --help prints its docstring and runs nothing."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    for name in names:
+        parser.add_argument(name.lower(), metavar=name)
+    return list(vars(parser.parse_args()).values())
 
 
 def visible(text: object) -> str:

@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -176,3 +177,21 @@ def test_absl_closes_its_stream_but_none_of_pytest(capsys):
     assert other.stream.closed, "absl does so no more: the fixture in conftest.py can go"
     absl_logging.get_absl_handler().close()
     assert not absl_logging.get_absl_handler().python_handler.stream.closed
+
+
+def by_hand() -> list[str]:
+    """Modules that are run as `python -m …`."""
+    found = [p for p in PACKAGE.rglob("*.py") if '__name__ == "__main__"' in p.read_text(encoding="utf-8")]
+    return [".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in found]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(by_hand()) - {"gcaf_lib.training.sweep"})
+)  # a sweep's child: no person's
+def test_a_module_run_by_hand_explains_itself_and_runs_nothing(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module(name, run_name="__main__")
+    text = capsys.readouterr().out
+    assert end.value.code == 0 and "usage:" in text and len(text.splitlines()) > 5, text

@@ -18,6 +18,7 @@ from gcaf_lib.book import notebooks
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.display import tables
 from gcaf_lib.machine import write_text
+from gcaf_lib.terminal import arguments
 
 YES, PARTLY, NO, NONE = "answered", "partly", "not answered", "does not apply"
 
@@ -146,5 +147,6 @@ def write(book: Path | None = None) -> list[Path]:
 
 
 if __name__ == "__main__":
+    arguments(__doc__)
     for path in write():
         print(path)

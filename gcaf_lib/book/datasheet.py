@@ -19,6 +19,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import dataset_audit
 from gcaf_lib.machine import write_text
 from gcaf_lib.settings import CLASSES, PROTOCOLS
+from gcaf_lib.terminal import arguments
 
 NAMES = [CLASS_NAMES[name] for name in CLASSES]
 
@@ -167,5 +168,6 @@ def write(book: Path | None = None) -> list[Path]:
 
 
 if __name__ == "__main__":
+    arguments(__doc__)
     for path in write():
         print(path)

@@ -17,6 +17,7 @@ from gcaf_lib.data import groups
 from gcaf_lib.display import tables
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published, report_check, report_file
+from gcaf_lib.terminal import arguments
 
 
 def columns() -> str:
@@ -75,5 +76,6 @@ def write(book: Path | None = None) -> list[Path]:
 
 
 if __name__ == "__main__":
+    arguments(__doc__)
     for path in write():
         print(path)

@@ -31,6 +31,7 @@ from gcaf_lib.data.dataset import Dataset, open_dataset
 from gcaf_lib.data.decode import grey
 from gcaf_lib.machine import cores, whole
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, results_dir
+from gcaf_lib.terminal import arguments
 
 SIDE = 40
 # Of `alike`. On the real images it finds a copy of 99.0 % of the tumour-free files that the splits' descriptor gives
@@ -222,4 +223,5 @@ def read(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
+    arguments(__doc__)
     print(write(compute(open_dataset(DataSettings()))))

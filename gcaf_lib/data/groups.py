@@ -146,5 +146,8 @@ def write(folder: Path | None = None) -> list[Path]:
 
 
 if __name__ == "__main__":
+    from gcaf_lib.terminal import arguments
+
+    arguments(__doc__)
     for path in write():
         print(path)

@@ -27,6 +27,7 @@ from gcaf_lib.data import groups, twins
 from gcaf_lib.data.dataset import DataError, read_bytes
 from gcaf_lib.data.medical import grey
 from gcaf_lib.machine import cores, whole
+from gcaf_lib.terminal import arguments
 
 PATH = Path(__file__).with_name("known.npz")
 SIDE = 24  # pixels
@@ -153,6 +154,7 @@ def write(root: Path) -> Path:
 
 
 if __name__ == "__main__":
+    arguments(__doc__)
     from gcaf_lib.data.dataset import locate
 
     print(write(locate()))

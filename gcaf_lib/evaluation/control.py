@@ -32,6 +32,7 @@ from gcaf_lib.data import marks, splits
 from gcaf_lib.data.dataset import DataError
 from gcaf_lib.evaluation import heatmaps, localisation, tumours
 from gcaf_lib.settings import Settings, digest, load, results_dir
+from gcaf_lib.terminal import arguments
 from gcaf_lib.training.task import Task
 
 SIZES = {"train": 1500, "validation": 200, "test": 200}
@@ -244,4 +245,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
+    arguments(__doc__)
     _main()

@@ -28,6 +28,7 @@ from gcaf_lib.data import figshare, keypoints, splits, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset, published_index
 from gcaf_lib.machine import whole
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
+from gcaf_lib.terminal import arguments
 
 SOURCES = ("figshare", "figshare, second copy", "unknown")
 AROUND = 8  # pairs on each side of a bar
@@ -358,4 +359,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
+    arguments(__doc__)
     _main()

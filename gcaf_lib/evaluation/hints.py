@@ -24,6 +24,7 @@ from gcaf_lib.data import preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
+from gcaf_lib.terminal import arguments
 
 PROTOCOLS = ("paper", splits.FIVEFOLD)
 TUMOURS = tuple(name for name in CLASSES if name != "notumor")
@@ -94,4 +95,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
+    arguments(__doc__)
     _main()

@@ -12,7 +12,6 @@ the run's weights in the cache; trains one model, minutes):
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from gcaf_lib.data import preprocess, splits
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import clustered, heatmaps, localisation, tumours
 from gcaf_lib.settings import digest, results_dir
+from gcaf_lib.terminal import arguments
 
 IMAGES = 240
 QUARTERS = ("top quarter", "upper half", "upper three quarters", "all")
@@ -217,15 +217,13 @@ def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) ->
     return stored
 
 
-def _main(argv: Sequence[str]) -> None:
+def _main(name: str) -> None:
     from gcaf_lib.training import runs
 
-    if len(argv) != 1:
-        raise SystemExit("usage: python -m gcaf_lib.evaluation.sanity RUN  (`gcaf runs` lists them)")
-    record = runs.resolve(argv[0])
+    record = runs.resolve(name)
     dataset = open_dataset(record.settings.data)
     print(tumours.write(compute(record, dataset, shuffled=True), results_dir() / "sanity.csv"))
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1:])
+    _main(*arguments(__doc__, "RUN"))

@@ -26,6 +26,7 @@ from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import heatmaps, localisation
 from gcaf_lib.machine import whole
 from gcaf_lib.settings import DataSettings, results_dir
+from gcaf_lib.terminal import arguments
 
 SIDE = 64  # pixels of the square on which maps and borders meet
 MEASURES = ("pointing", "tolerant", "energy", "iou")
@@ -258,4 +259,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
+    arguments(__doc__)
     _main()

@@ -96,8 +96,9 @@ def main(arguments: list[str]) -> int:
     """`zip SITE OUT` or `pdf PAGE OUT`."""
     forms = {"zip": archive, "pdf": pdf}
     if len(arguments) != 3 or arguments[0] not in forms:
-        print(__doc__, file=sys.stderr)
-        return 2
+        asked = arguments in (["-h"], ["--help"])
+        print(f"usage: {{zip,pdf}} FROM OUT\n\n{__doc__}", file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
     try:
         made = forms[arguments[0]](Path(arguments[1]), Path(arguments[2]))
     except (PrintError, OSError) as error:

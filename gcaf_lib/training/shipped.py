@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from gcaf_lib.machine import whole
 from gcaf_lib.settings import Settings
+from gcaf_lib.terminal import arguments
 from gcaf_lib.training import runs
 
 if TYPE_CHECKING:
@@ -103,4 +103,4 @@ def write(record: runs.Record, path: Path | None = None) -> Path:
 
 
 if __name__ == "__main__":
-    print(write(runs.resolve(sys.argv[1])))
+    print(write(runs.resolve(*arguments(__doc__, "RUN"))))
