@@ -76,7 +76,8 @@ Markdown("\n\n".join(peers.home_said(answers, name, len(exposed)) for name in na
 # ## Elsewhere
 #
 # The same outside sets as in chapter 23, and beside the two packages this project's own models. *At home* is Kaggle's Testing part for the
-# packages, and for ours the test part of their split.
+# packages, and for ours the test part of their split. A dash is a set that a model was not asked about yet, or has no image of the class;
+# of a package that was asked about none nothing is said below.
 
 # %%
 own = outside.read("recall")
@@ -93,7 +94,8 @@ tables.show(
 pictures.recall(found)
 
 # %%
-Markdown("\n\n".join(elsewhere.gap_said(recall, name) for name in names))
+asked = [name for name in names if (recall[recall["model"] == name]["set"] != outside.HOME).any()]
+Markdown("\n\n".join(elsewhere.gap_said(recall, name) for name in asked))
 
 # %% [markdown]
 # ## Are they sure when they are wrong?
@@ -102,7 +104,7 @@ Markdown("\n\n".join(elsewhere.gap_said(recall, name) for name in names))
 pictures.sureness(found)
 
 # %%
-Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name in names))
+Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name in asked))
 
 # %% [markdown]
 # ## A trap: images with a copy in Training
