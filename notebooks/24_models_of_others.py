@@ -101,7 +101,7 @@ Markdown("\n\n".join(elsewhere.gap_said(recall, name) for name in asked))
 # ## Are they sure when they are wrong?
 
 # %% mystnb={"image": {"alt": "A panel for each model: each class and set by the mean probability of the answer and the recall, filled at home and open elsewhere, beside the diagonal."}, "figure": {"name": "fig-peers-sure", "caption": "How sure a model is and how often it is right, a mark a class and set. Below the line it claims more than it holds."}}
-pictures.sureness(found)
+pictures.sureness(found[~found["model"].isin(set(names) - set(asked))])
 
 # %%
 Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name in asked))
