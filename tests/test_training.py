@@ -562,6 +562,9 @@ from gcaf_lib.model import backbones, blocks
 from gcaf_lib.settings import load
 from gcaf_lib.training import loop, train
 import json, sys
+backbones._MINI_V2 = tuple(s._replace(repeats=1) for s in backbones._MINI_V2)
+convnext = blocks.convnext
+blocks.convnext = lambda x, depths, *a, **k: convnext(x, (1,) * len(depths), *a, **k)
 settings = load("demo", json.loads(sys.argv[1]))
 original = loop.Stage._save
 class Killed(Exception): pass
