@@ -10,13 +10,14 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
 
-from gcaf_lib.model import backend, blocks, gradients, losses
+from gcaf_lib.model import backbones, backend, blocks, gradients, losses
 from gcaf_lib.settings import load
 from gcaf_lib.training import feed, loop
 
@@ -24,6 +25,13 @@ SIDE, BATCH, EPOCHS, STEPS = 32, 8, 2, 4
 # halves what XLA takes to compile; how fast the program then is matters little for a few steps
 QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 SETTINGS = load("demo", {"training.batch_size": BATCH, "training.ema": 0.8})
+
+
+def shallow(put: Callable = setattr) -> None:
+    """Miniatures of one block a stage: what takes the time in tests of whole runs is tracing, block by block."""
+    convnext = blocks.convnext
+    put(backbones, "_MINI_V2", tuple(row._replace(repeats=1) for row in backbones._MINI_V2))
+    put(blocks, "convnext", lambda x, depths, *a, **k: convnext(x, (1,) * len(depths), *a, **k))
 
 
 def images() -> np.ndarray:

@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from filelock import Timeout
 
-from gcaf_lib.model import backbones, blocks
 from gcaf_lib.settings import load
 from gcaf_lib.training import loop, runs, sweep, train
 from tests import stages
@@ -216,11 +216,8 @@ def watch(patch) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def shallow():
-    """Miniatures of one block a stage: what takes the time here is TensorFlow's tracing, block by block."""
-    convnext = blocks.convnext
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backbones, "_MINI_V2", tuple(s._replace(repeats=1) for s in backbones._MINI_V2))
-        patch.setattr(blocks, "convnext", lambda x, depths, *a, **k: convnext(x, (1,) * len(depths), *a, **k))
+        stages.shallow(patch.setattr)
         yield
 
 
@@ -558,13 +555,11 @@ def test_jax_trains_resumes_and_averages_too(tmp_path):
     pytest.importorskip("jax", reason="the jax extra is not installed")
     script = """
 import numpy as np
-from gcaf_lib.model import backbones, blocks
 from gcaf_lib.settings import load
 from gcaf_lib.training import loop, train
+from tests import stages
 import json, sys
-backbones._MINI_V2 = tuple(s._replace(repeats=1) for s in backbones._MINI_V2)
-convnext = blocks.convnext
-blocks.convnext = lambda x, depths, *a, **k: convnext(x, (1,) * len(depths), *a, **k)
+stages.shallow()
 settings = load("demo", json.loads(sys.argv[1]))
 original = loop.Stage._save
 class Killed(Exception): pass
@@ -583,7 +578,11 @@ assert np.isfinite(p["test_ema"]).all()
 """
     env = dict(os.environ, KERAS_BACKEND="jax", XLA_FLAGS=stages.QUICK)
     done = subprocess.run(
-        [sys.executable, "-c", script, json.dumps(TINY)], env=env, capture_output=True, text=True
+        [sys.executable, "-c", script, json.dumps(TINY)],
+        env=env,
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
 
