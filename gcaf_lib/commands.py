@@ -355,8 +355,7 @@ def leaks(args: argparse.Namespace) -> int:
     sizes, mended = room.sizes(table, table["part"]), room.sizes(table, parts)
     if args.json:
         answer = {"test": counts.to_dict("records"), "sizes": sizes, "sizes_with_groups_whole": mended}
-        aside = table.attrs.get("aside", [])
-        print(as_json({**answer, "unknown": room.unknown(table), "passed_over": aside}))
+        print(as_json({**answer, "unknown": room.unknown(table), "passed_over": table.attrs["aside"]}))
     else:
         print(_table(counts.values.tolist(), ["class", "test images", *room.HEADS]))
         print(room.sentence(counts, table))

@@ -236,3 +236,15 @@ def test_make_works_in_a_folder_with_a_space(tmp_path):
             f"GCAF_CACHE={place}/_build/demo/cache",
         ]
     assert said[1][said[1].index("--toc") + 1] == f"{place}/_toc.yml"
+
+
+def test_the_demo_s_copy_of_the_book_has_what_pages_take_from_above_it():
+    """`make demo` builds a copy of book/ elsewhere: a page there finds `../x` only if the recipe brought it along."""
+    book = ROOT / "book"
+    pages = [page for page in book.rglob("*.md") if "_generated" not in page.parts]
+    asked = re.compile(r"\{(?:download|include|literalinclude)\}\s*(?:`[^`<]*<?)?([^`>\s]+)")
+    found = {(page.parent / name).resolve() for page in pages for name in asked.findall(page.read_text())}
+    above = {str(path.relative_to(ROOT)) for path in found if not path.is_relative_to(book)}
+    brought = re.search(r"^ABOVE := (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+    assert above == set(brought) and "CHANGELOG.md" in above
+    assert "tar cf - $(ABOVE) | tar xf - -C $(DEMO)" in MAKEFILE

@@ -63,7 +63,9 @@ def test_a_site_that_is_not_there_is_said_so(tmp_path, capsys):
     assert printed.main(["zip", str(tmp_path), str(tmp_path / "a.zip")]) == 2
     assert "make book" in capsys.readouterr().err
     assert not (tmp_path / "a.zip").exists()
-    assert printed.main(["epub"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        printed.main(["epub", str(tmp_path), str(tmp_path / "a.epub")])
+    assert "invalid choice: 'epub'" in capsys.readouterr().err
 
 
 def test_the_printable_page_has_contents_and_nothing_folded():

@@ -10,6 +10,7 @@ from gcaf_lib import cli
 from gcaf_lib.book import provenance
 from gcaf_lib.settings import load
 from gcaf_lib.training import environment, reproduce, runs, train
+from tests import stages
 
 TINY = {
     "data.phantoms": 24,
@@ -27,6 +28,7 @@ def made(tmp_path_factory):
     """One tiny run in a store of its own."""
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
+        stages.shallow(patch.setattr)
         patch.setenv("GCAF_RESULTS", str(folder / "results"))
         patch.setenv("GCAF_CACHE", str(folder / "cache"))
         yield train.get(load("demo", TINY), 0, profile="demo", progress=False)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from gcaf_lib.settings import load
 from gcaf_lib.training import loop, runs, shipped, train
+from tests import stages
 
 TINY = {
     "data.phantoms": 20,
@@ -28,12 +29,14 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GCAF_RESULTS", str(folder / "results"))
         patch.setenv("GCAF_CACHE", str(folder / "cache"))
+        stages.shallow(patch.setattr)
         record = train.get(load("demo", TINY), 0, profile="demo", progress=False)
         path = shipped.write(record, folder / "one.npz")
     yield record, path  # the other tests look into the store of the project
 
 
-def test_half_precision_answers_as_the_run(made):
+def test_half_precision_answers_as_the_run(made, monkeypatch):
+    stages.shallow(monkeypatch.setattr)
     record, path = made
     found = shipped.read(path)
     assert (found.key, found.settings) == (record.key, record.settings)
@@ -50,7 +53,8 @@ def test_a_damaged_file_is_named(made, tmp_path):
         shipped.read(path)
 
 
-def test_weights_of_another_model_are_refused(made):
+def test_weights_of_another_model_are_refused(made, monkeypatch):
+    stages.shallow(monkeypatch.setattr)
     found = shipped.read(made[1])
     found.weights[0] = found.weights[0][:1]
     with pytest.raises(runs.RunError, match="another version"):

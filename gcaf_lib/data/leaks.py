@@ -83,6 +83,7 @@ def parse(text: str) -> pd.DataFrame:
     for name in ("train", "test"):
         if not (table["part"] == name).any():
             raise DataError(f"no file is in part {name}: nothing can leak")
+    table.attrs["aside"] = []
     return table
 
 
@@ -192,8 +193,7 @@ def sentence(counts: pd.DataFrame, table: pd.DataFrame) -> str:
     rest = unknown(table)
     if rest:
         text += f" {len(rest):,} files are not of the Brain Tumor MRI Dataset (the first: {rest[0]}): of these nothing is known."
-    aside = table.attrs.get("aside", [])
-    if aside:
+    if aside := table.attrs["aside"]:
         text += f" Passed over: {len(aside):,} files that are no images (the first: {aside[0]})."
     return text
 

@@ -6,6 +6,7 @@ python -m gcaf_lib.site.printed pdf _build/single/_build/singlehtml/index.html _
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -92,15 +93,20 @@ def pdf(single: Path, out: Path, timeout: float = 300) -> Path:
     return out
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """`zip SITE OUT` or `pdf PAGE OUT`."""
     forms = {"zip": archive, "pdf": pdf}
-    if len(arguments) != 3 or arguments[0] not in forms:
-        asked = arguments in (["-h"], ["--help"])
-        print(f"usage: {{zip,pdf}} FROM OUT\n\n{__doc__}", file=sys.stdout if asked else sys.stderr)
-        return 0 if asked else 2
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("form", choices=forms)
+    parser.add_argument(
+        "source", type=Path, metavar="FROM", help="the built site's folder, or its single page"
+    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="the file to write")
+    args = parser.parse_args(arguments)
     try:
-        made = forms[arguments[0]](Path(arguments[1]), Path(arguments[2]))
+        made = forms[args.form](args.source, args.out)
     except (PrintError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -109,4 +115,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
