@@ -363,6 +363,11 @@ def leaks(args: argparse.Namespace) -> int:
     if args.fix:
         text = Path(args.split[0]).read_text(encoding="utf-8-sig") if len(args.split) == 1 else None
         room.write_mended(Path(args.fix), table, parts, text)
+        if empty := [name for name, files in mended.items() if not files]:
+            print(
+                f"kept whole, the groups leave no file for {', '.join(empty)}: the split is too small",
+                file=sys.stderr,
+            )
         print(f"wrote {visible(args.fix)}", file=sys.stderr)
     return 1 if counts["patient"].iloc[-1] else 0
 

@@ -113,6 +113,28 @@ def test_images_of_elsewhere_stay_where_they_are(tmp_path):
     assert leaks.mend(found).tolist() == ["train"] * 4 + ["test"], "but those of the same bytes go together"
 
 
+def test_of_several_columns_that_of_most_files_is_taken(table):
+    """A column of other hashes (MD5, say) does not hide the names beside it, nor an id that is a number."""
+    some = table.assign(part=np.where(np.arange(len(table)) % 2, "train", "test"))[["file", "sha256", "part"]]
+    names = leaks.count(leaks.parse(some[["file", "part"]].to_csv(index=False)))
+    for wrong in ("hash", "id"):
+        text = some.drop(columns="sha256").assign(**{wrong: range(len(some))}).to_csv(index=False)
+        pd.testing.assert_frame_equal(leaks.count(leaks.parse(text)), names)
+    few = some.assign(sha256=some["sha256"].where(np.arange(len(some)) < 5, "none"))
+    pd.testing.assert_frame_equal(leaks.count(leaks.parse(few.to_csv(index=False))), names)
+
+
+def test_a_part_that_whole_groups_leave_empty_is_said(table, tmp_path, capsys):
+    one = table[table["picture"] == table["picture"].value_counts().index[0]].head(3)
+    path, out = tmp_path / "split.csv", tmp_path / "out.csv"
+    one[["file"]].assign(part=["train", "train", "test"]).to_csv(path, index=False)
+    assert cli.main(["leaks", str(path), "--fix", str(out)]) == 1
+    said = capsys.readouterr()
+    assert "groups whole   train 3, test 0" in said.out
+    assert "the groups leave no file for test" in said.err
+    assert set(pd.read_csv(out)["part"]) == {"train"}
+
+
 def test_whatever_the_files_of_a_folder_are_called(tmp_path):
     image = cv2.imencode(".png", np.random.default_rng(0).integers(0, 255, (100, 100), np.uint8))[1].tobytes()
     for place in (

@@ -29,14 +29,16 @@ const gcafSplit = (() => {
     if (first === undefined) fail('it is empty: give a CSV of file names and parts');
     const mark = [',', ';', '\t'].reduce((best, m) => first.split(m).length > first.split(best).length ? m : best);
     const rows = lines.map((l, k) => [k + 1, gcafCells(l, mark)]).filter(([, row]) => row.some(c => c.trim())), head = rows[0][1];
-    const plain = head.map(h => h.trim().toLowerCase().replace(/[\s\-]+/g, '_')), at = list => { const hit = list.find(x => plain.includes(x)); return hit ? plain.indexOf(hit) : -1 };
-    const part = at(COLUMNS), named = at(FILES);
-    if (part < 0 || named < 0) fail(`no column is called ${part < 0 ? 'part (train, validation, test)' : 'file (or sha256)'}: the first line reads \`${head.join(',').slice(0, 80)}\``);
-    const out = rows.slice(1).map(([line, row]) => {
-      if (row.length <= Math.max(part, named)) fail(`line ${line} has ${row.length} cells, the first line ${head.length}`);
+    const plain = head.map(h => h.trim().toLowerCase().replace(/[\s\-]+/g, '_')), at = list => list.filter(x => plain.includes(x)).map(x => plain.indexOf(x));
+    const part = at(COLUMNS)[0] ?? -1, named = at(FILES);
+    if (part < 0 || !named.length) fail(`no column is called ${part < 0 ? 'part (train, validation, test)' : 'file (or sha256)'}: the first line reads \`${head.join(',').slice(0, 80)}\``);
+    const files = rows.slice(1), hits = named.map(k => files.filter(([, row]) => row[k] && find(row[k].trim())).length);
+    const best = named[hits.indexOf(Math.max(...hits))];
+    const out = files.map(([line, row]) => {
+      if (row.length <= Math.max(part, ...named)) fail(`line ${line} has ${row.length} cells, the first line ${head.length}`);
       const told = PART_OF.get(row[part].trim().toLowerCase());
       if (!told) fail(`line ${line}: part \`${row[part].slice(0, 40)}\` is none of train, validation, test`);
-      const name = row[named].trim();
+      const name = row[best].trim();
       return {name, part: told, known: find(name)};
     });
     if (!out.length) fail('there is no row below the first line');

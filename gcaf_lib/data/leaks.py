@@ -43,7 +43,8 @@ def read(path: str | Path) -> pd.DataFrame:
     """A split's CSV beside what is known of its files: row (of the CSV), name, part, and the columns of `groups`.
 
     One column names the file (its path, or the end of it) or its SHA-256, another the part: train, validation or
-    test, in any usual spelling. Files that are not of the dataset keep their row, without a class.
+    test, in any usual spelling; where several name files, that in which most are of the dataset. Files that are not
+    keep their row, without a class.
     Raises `DataError` that names the line and what is wrong with it.
     """
     text = read_text(path, LARGEST, DataError, _WANTED)
@@ -59,22 +60,24 @@ def parse(text: str) -> pd.DataFrame:
     if not lines:
         raise DataError("it is empty: give a CSV of file names and parts")
     (_, head), *rows = lines
-    part, named = listed.column(head, _COLUMNS), listed.column(head, (*_HASHES, *_FILES))
-    if part is None or named is None:
+    part, named = listed.column(head, _COLUMNS), listed.columns(head, (*_HASHES, *_FILES))
+    if part is None or not named:
         lack = "part (train, validation, test)" if part is None else "file (or sha256)"
         raise DataError(f"no column is called {lack}: the first line reads `{','.join(head)[:80]}`")
     out = []
     for line, row in rows:
-        if len(row) <= max(part, named):
+        if len(row) <= max(part, *named):
             raise DataError(f"line {line} has {len(row)} cells, the first line {len(head)}")
         told = _PART_OF.get(row[part].strip().lower())
         if told is None:
             raise DataError(f"line {line}: part `{row[part][:40]}` is none of {', '.join(PARTS)}")
-        out.append((line, row[named].strip(), told))
+        out.append((line, told, *(row[at].strip() for at in named)))
     if not out:
         raise DataError("there is no row below the first line")
-    table = pd.DataFrame(out, columns=["row", "name", "part"])
-    table = pd.concat([table, _known(table["name"]).reset_index(drop=True)], axis=1)
+    head, told, *names = map(pd.Series, zip(*out))
+    found = [_known(column).reset_index(drop=True) for column in names]
+    best = max(range(len(found)), key=lambda k: found[k]["class"].notna().sum())
+    table = pd.DataFrame({"row": head, "name": names[best], "part": told}).join(found[best])
     if not table["class"].notna().any():
         raise DataError(
             f"none of the {len(table):,} files is of the Brain Tumor MRI Dataset (the first is "
@@ -167,9 +170,8 @@ def count(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def sizes(table: pd.DataFrame, parts: pd.Series | np.ndarray) -> dict[str, int]:
-    """Files in each part that is in use."""
-    found = pd.Series(np.asarray(parts)).value_counts()
-    return {name: int(found[name]) for name in PARTS if name in found}
+    """Files in each part of the table's that `parts` (N,) leave it, 0 where they leave none."""
+    return {name: int((np.asarray(parts) == name).sum()) for name in PARTS if (table["part"] == name).any()}
 
 
 def unknown(table: pd.DataFrame) -> list[str]:

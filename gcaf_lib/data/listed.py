@@ -28,7 +28,12 @@ def mark(text: str) -> str:
     return max(",;\t", key=first.count)
 
 
-def column(head: Sequence[str], names: Sequence[str]) -> int | None:
-    """Where the first of `names` stands in a head, whatever its case, spaces and dashes."""
+def columns(head: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Where those of `names` that a head has stand in it, whatever their case, spaces and dashes."""
     plain = [re.sub(r"[\s\-]+", "_", cell.strip().lower()) for cell in head]
-    return next((plain.index(name) for name in names if name in plain), None)
+    return [plain.index(name) for name in names if name in plain]
+
+
+def column(head: Sequence[str], names: Sequence[str]) -> int | None:
+    """Where the first of `columns` stands."""
+    return next(iter(columns(head, names)), None)
