@@ -73,7 +73,8 @@ def onnx(weights: bytes) -> Model:
     """An ONNX graph of one input whose output is probabilities. Raises `DataError` where the bytes are none.
 
     Asked image by image through a file: OpenCV 5.0's classic engine takes half the time of its new one, but ends the
-    process at a batch of another size than the last, and bytes are read by the new one whatever is asked for.
+    process at a batch of another size than the last, and bytes are read by the new one whatever is asked for. On 12
+    images drawn at random (8 of Testing, 4 outside) onnxruntime 1.32 gives the same probabilities but for 5e-7.
     """
     cv2.setNumThreads(cores())
     with _file(weights, "weights.onnx") as path:
