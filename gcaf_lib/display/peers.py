@@ -22,6 +22,7 @@ from gcaf_lib.display.style import (
     quiet,
     styled,
 )
+from gcaf_lib.evaluation.elsewhere import HOME
 
 MARKS = ("o", "s", "^", "D", "v", "P")
 
@@ -45,7 +46,7 @@ def recall(found: pd.DataFrame) -> Drawing | Note:
         ax.hlines(y, row["low"], row["high"], color=colour, lw=4, alpha=0.3)
         ax.plot(row["recall"], y, MARKS[n % len(MARKS)], color=colour, ms=5.5)
     for y, (_, where) in enumerate(keys):
-        if where == "home":
+        if where == HOME:
             ax.axhspan(y - 0.5, y + 0.5, color=GRID, alpha=0.45, lw=0, zorder=0)
     ax.set_yticks(range(len(keys)), [f"{CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in keys])
     ax.set_ylim(len(keys) - 0.4, -0.6)
@@ -71,7 +72,7 @@ def sureness(found: pd.DataFrame) -> Drawing | Note:
     for ax, (name, part) in zip(axes, groups):
         ax.plot([0, 1], [0, 1], color=MUTED, lw=1, zorder=1)
         for row in part.to_dict("records"):
-            colour, home = CLASS_COLOURS[row["class"]], row["set"] == "home"
+            colour, home = CLASS_COLOURS[row["class"]], row["set"] == HOME
             ax.plot(
                 row["confidence"],
                 row["recall"],

@@ -21,9 +21,9 @@ def set_name(key: str) -> str:
     return SET_NAMES.get(key, key)
 
 
-def _band(row: pd.Series) -> str:
-    one = f"{100 * row['recall']:.1f}"
-    return words.band(row["recall"], row["low"], row["high"]) if row["low"] == row["low"] else one
+def recall_band(row: pd.Series) -> str:
+    """A row's recall with its interval, in percent."""
+    return words.band(row["recall"], row["low"], row["high"])
 
 
 # --- how external ---
@@ -109,7 +109,7 @@ def recall_table(recall: pd.DataFrame) -> pd.DataFrame:
             "Cases": about["cases"],
         }
         for model, one in found.items():
-            row[model] = _band(one.loc[key]) if key in one.index else "–"
+            row[model] = recall_band(one.loc[key]) if key in one.index else "–"
             if model != NEIGHBOUR:
                 home = one.loc[key] if key in one.index else None
                 told = home is not None and home["home"] == home["home"]
@@ -191,7 +191,7 @@ def planes_table(recall: pd.DataFrame, key: str = "ixi") -> pd.DataFrame:
             "Model": own["model"],
             "Plane": own["plane"],
             "Images": own["images"],
-            "Recall": [_band(row) for _, row in own.iterrows()],
+            "Recall": [recall_band(row) for _, row in own.iterrows()],
             "Told pituitary": [f"{100 * v:.1f}" for v in own["pituitary"] / own[list(CLASSES)].sum(axis=1)],
         }
     ).reset_index(drop=True)

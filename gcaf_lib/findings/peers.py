@@ -14,7 +14,7 @@ from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.evaluation.outside import share
 from gcaf_lib.evaluation.peers import PACKAGES
 from gcaf_lib.findings import words
-from gcaf_lib.findings.elsewhere import set_name
+from gcaf_lib.findings.elsewhere import recall_band, set_name
 from gcaf_lib.settings import CLASSES
 
 ALL = "all"
@@ -40,11 +40,8 @@ def _right(part: pd.DataFrame) -> Interval:
 
 
 def _cell(part: pd.DataFrame) -> str:
-    """A share right with its interval over cases, in percent; a dash of nothing, no interval of a single case."""
-    if part.empty:
-        return "–"
-    one = _right(part)
-    return words.band(*one) if np.isfinite(one.low) else words.percent(one.value)
+    """A share right with its interval over cases, in percent; a dash of nothing."""
+    return "–" if part.empty else words.band(*_right(part))
 
 
 def home_table(answers: pd.DataFrame) -> pd.DataFrame:
@@ -92,14 +89,9 @@ def places_table(found: pd.DataFrame) -> pd.DataFrame:
         row = {"Class": CLASS_NAMES[label], "Set": set_name(where)}
         for name in dict.fromkeys(found["model"]):
             one = part[part["model"] == name]
-            row[name] = "–" if one.empty else _band(one.iloc[0])
+            row[name] = "–" if one.empty else recall_band(one.iloc[0])
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _band(row: pd.Series) -> str:
-    known = np.isfinite(row["low"])
-    return words.band(row["recall"], row["low"], row["high"]) if known else words.percent(row["recall"])
 
 
 # --- the trap: copies in Training ---
