@@ -135,5 +135,6 @@ Markdown(peers.alone_said(exposed))
 # ## What can't be said
 #
 # Two packages are no sample of what is published. They were made by others for purposes of their own, and nobody offers them for a
-# clinic. The outside sets have the limits that chapter 23 names: small, public, made smaller and grey, each class from few sources. A model that falls
-# there may fall for the scanner, the plane or the choice of cases; and one that holds up has not been tried on patients.
+# clinic. The outside sets have the limits that chapter 23 names: small, public, made smaller and grey, the heads of RSNA-BraTS without their skulls,
+# each class from few sources. A model that falls there may fall for the scanner, the plane, the preparation or the choice of cases; and one
+# that holds up has not been tried on patients.

@@ -53,7 +53,13 @@ HOME = line(APART, "home", "glioma", 0.9, 0.85, 0.95, cases=200)
 def test_a_fall_is_one_where_intervals_are_apart():
     fall = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5))
     assert "In 1 of 1 its recall elsewhere lies below" in elsewhere.gap_said(fall, APART)
-    assert "glioma in RSNA-BraTS, 40.0 % in place of 90.0 %" in elsewhere.gap_said(fall, APART)
+    assert "RSNA-BraTS, 40.0 % in place of 90.0 %; 60.0 % are told as meningioma." in elsewhere.gap_said(
+        fall, APART
+    )
+    moved = fall.assign(notumor=31, meningioma=29)
+    assert "; 31.0 % are told as no tumour." in elsewhere.gap_said(moved, APART)
+    split = fall.assign(notumor=29, meningioma=31)
+    assert "; 31.0 % are told as meningioma." in elsewhere.gap_said(split, APART)
     touching = frame(HOME, line(APART, "rsna", "glioma", 0.7, 0.5, 0.86))
     assert "In 0 of 1 its recall elsewhere lies below" in elsewhere.gap_said(touching, APART)
     rise = frame(HOME, line(APART, "rsna", "glioma", 0.99, 0.96, 1.0))

@@ -140,9 +140,12 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
         f"{len(below)} of {len(own)} its recall elsewhere lies below that at home, the intervals apart; in {len(above)} above."
     )
     if worst["recall"] < worst["home"]:
+        told = worst[list(CLASSES)].astype(float) / worst[list(CLASSES)].sum()
+        other = told.drop(worst["class"]).idxmax()
         text += (
             f" The largest fall: {CLASS_NAMES[worst['class']].lower()} in {set_name(worst['set'])}, "
-            f"{100 * worst['recall']:.1f} % in place of {100 * worst['home']:.1f} %."
+            f"{words.percent(worst['recall'])} % in place of {words.percent(worst['home'])} %; {words.percent(told[other])} % are "
+            f"told as {CLASS_NAMES[other].lower()}."
         )
     if splits.NAMES["paper"] in model:
         text += " Its home is the random split, where training knows most test images or their patients: chapter 17."
