@@ -14,6 +14,7 @@ from gcaf_lib.data import groups
 from gcaf_lib.data.dataset import DataError, Dataset
 from gcaf_lib.display import peers as pictures
 from gcaf_lib.display.style import Note
+from gcaf_lib.evaluation import elsewhere as places
 from gcaf_lib.evaluation import peers as made
 from gcaf_lib.evaluation.elsewhere import HOME
 from gcaf_lib.findings import elsewhere, peers
@@ -310,12 +311,28 @@ def test_the_committed_records():
     assert table["confidence"].between(0.25, 1).all() and (table["case"] != "").all()
     home = table[table["set"] == HOME]
     assert (home["file"].str.split("/").str[1] == home["class"]).all()
-    assert home["file"].isin(made.exposed().index).all() and not home.duplicated(["model", "file"]).any()
     away = table[table["set"] != HOME]
     assert away["file"].str.fullmatch("[0-9a-f]{12}").all() and not away[["picture", "patient"]].any(
         axis=None
     )
-    assert set(away["set"]) <= set(elsewhere.SET_NAMES) - {"pmram"}
+    clean = places.read("copies").query("copies == 0").set_index(["set", "class"])["images"]
+    for name in NAMES:  # whole: all of Kaggle's Testing part, and of each outside set
+        assert sorted(home[home["model"] == name]["file"]) == sorted(made.exposed().index)
+        counts = away[away["model"] == name].groupby(["set", "class"]).size()
+        assert counts.to_dict() == clean.to_dict()
+
+
+def test_what_was_measured_of_the_first_package_by_hand():
+    """Accuracy 93.9 %, glioma 76 %, with a copy 97.5 % and without 83.3 %, within glioma .765 and .763.
+
+    Another hand and other groups: today's know of more copies (82.4 % without one).
+    """
+    home = peers.at_home(made.read(), "detect-tumor")
+    assert round(home["right"].mean(), 3) == 0.939
+    assert round(home[home["class"] == "glioma"]["right"].mean(), 2) == 0.76
+    found, levels = peers.trap(home), peers.trap_levels(home).set_index(["class", "copied"])["value"]
+    assert round(found.with_copy.value, 3) == 0.975 and found.without.value == pytest.approx(0.833, abs=0.015)
+    assert levels["glioma"].round(3).to_dict() == {True: 0.765, False: 0.763}
 
 
 def test_exposure_is_what_the_groups_say():
@@ -396,13 +413,11 @@ def test_patients_are_drawn_whole():
 
 def test_home_and_the_least_known_class():
     table = answers(("glioma", True, 15, 5), ("pituitary", True, 80, 0))
-    said = peers.home_said(table, "m", 100)
+    said = peers.home_said(table, "m")
     assert (
         said.startswith("*m* is right on 95.0 (")
         and "of 100 images, and least often on glioma: 75.0 %" in said
     )
-    assert "of 100 images, drawn at random from 1,311, and" in peers.home_said(table, "m", 1311)
-    assert "has not been asked yet" in peers.home_said(table.assign(set="rsna"), "m", 100)
     row = peers.home_table(table).iloc[0]
     assert row["Images"] == 100 and row["Glioma"].startswith("75.0 (") and row["Meningioma"] == "–"
 

@@ -53,20 +53,13 @@ def home_table(answers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def home_said(answers: pd.DataFrame, model: str, total: int) -> str:
-    """A package's accuracy on Kaggle's Testing part (`total` images), and the class that it knows least."""
+def home_said(answers: pd.DataFrame, model: str) -> str:
+    """A package's accuracy on Kaggle's Testing part, and the class that it knows least."""
     part = answers[(answers["set"] == HOME) & (answers["model"] == model)]
-    if part.empty:
-        return f"*{model}* has not been asked yet."
     recalls = {c: _right(here).value for c, here in part.groupby("class")}
     least = min(recalls, key=recalls.get)
-    asked = (
-        f"of {total:,} images"
-        if len(part) == total
-        else f"of {len(part):,} images, drawn at random from {total:,}"
-    )
     return (
-        f"*{model}* is right on {words.band(*_right(part))} % {asked}, and least often on "
+        f"*{model}* is right on {words.band(*_right(part))} % of {len(part):,} images, and least often on "
         f"{CLASS_NAMES[least].lower()}: {words.percent(recalls[least])} %."
     )
 
