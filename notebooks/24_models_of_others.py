@@ -98,7 +98,7 @@ Markdown("\n\n".join(elsewhere.gap_said(recall, name) for name in names))
 # %% [markdown]
 # ## Are they sure when they are wrong?
 
-# %% mystnb={"image": {"alt": "A panel for each model: each class and set by the mean probability of the answer and the recall, filled at home and open elsewhere, beside the diagonal."}, "figure": {"name": "fig-peers-sure", "caption": "How sure a model is and how often it is right, a mark a class and set. Below the line it claims more than it holds."}}
+# %% mystnb={"image": {"alt": "A panel for each model: each class and set by the mean probability of the answer and the recall, filled at home, near the diagonal, and open elsewhere, most of them far below it."}, "figure": {"name": "fig-peers-sure", "caption": "How sure a model is and how often it is right, a mark a class and set. Shaded: it claims more than it holds."}}
 pictures.sureness(found)
 
 # %%

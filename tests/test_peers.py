@@ -2,12 +2,15 @@
 
 import hashlib
 import io
+import itertools
 import struct
 import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
 from gcaf_lib.data import groups
@@ -439,6 +442,25 @@ def test_places_stand_by_class_at_home_first():
     )
     assert "svg" in pictures.recall(found).svg() and "svg" in pictures.sureness(found).svg()
     assert isinstance(pictures.recall(found[:0]), Note) and isinstance(pictures.sureness(found[:0]), Note)
+
+
+@pytest.mark.parametrize("models", [1, 2, 3, 4, 6])
+def test_no_label_lies_over_another(models):
+    one = answers(("glioma", True, 8, 2), ("meningioma", True, 9, 1), ("notumor", True, 9, 1),
+                  ("pituitary", True, 10, 0))  # fmt: skip
+    names = [*NAMES, *(f"transfer, patients apart {n}" for n in range(4))][:models]
+    told = made.recall(pd.concat([t.assign(model=n) for n in names for t in (one, one.assign(set="rsna"))]))
+    for draw in (pictures.recall, pictures.sureness):
+        fig = draw(peers.places(told, names))
+        FigureCanvasAgg(fig).draw()
+        axes = [axis for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)]
+        ticks = [(axis.get_view_interval(), tick) for axis in axes for tick in axis.get_major_ticks()]
+        beyond = {t.label1 for view, t in ticks if not min(view) <= t.get_loc() <= max(view)}
+        texts = [t for t in fig.findobj(Text) if t.get_text() and t.get_visible() and t not in beyond]
+        boxes = [t.get_window_extent() for t in texts]
+        assert all(0 <= box.x0 and box.x1 <= fig.bbox.width for box in boxes), "within the figure"
+        for a, b in itertools.combinations(range(len(boxes)), 2):
+            assert not boxes[a].overlaps(boxes[b]), (texts[a].get_text(), texts[b].get_text())
 
 
 def test_the_mixture_and_its_picture():
