@@ -152,6 +152,12 @@ def test_copies_said():
     assert elsewhere.copies_table(table)["Nearest other"].tolist() == ["0.74", "–", "0.61"]
 
 
+def test_one_set_is_made_of_this_dataset_and_the_others_are_not():
+    found = made.read("copies").groupby("set")["copies"].sum()
+    assert found.pop("pmram") >= 1373, "as many as another search had found"
+    assert set(found.index) == {"radiopaedia", "tiantan", "ixi", "rsna", "medpix"} and not found.any()
+
+
 def test_copies_are_counted_by_the_part_that_trains_on_their_picture():
     known = groups.load()
     dataset = open_dataset(DataSettings(), need_images=False)

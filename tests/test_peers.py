@@ -389,7 +389,9 @@ def test_a_contrast_that_is_the_mixture_alone():
         "right on 96.0 % of the 100 images with a copy in Training and on 80.0 % of the 80 without one: +16.0"
         in said
     )
-    assert "glioma 80.0 and 80.0 %; together" in said and "no difference that these images show" in said
+    assert (
+        "glioma 80.0 and 80.0 %; together" in said and "which these images neither show nor rule out" in said
+    )
 
 
 def test_a_contrast_within_a_class_is_seen():

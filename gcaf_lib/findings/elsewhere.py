@@ -58,7 +58,7 @@ def copies_said(copies: pd.DataFrame) -> str:
         )
         lines.append(
             f"Of the {row['images']:,} images of {set_name(key)} at least {row['copies']:,} ({row['copies'] / row['images']:.1%}) "
-            f"are copies of images of this dataset{all_of}; {row['training']:,} of them stand in Kaggle's Training part, and "
+            f"are copies of images of this dataset{all_of}; at least {row['training']:,} of them stand in Kaggle's Training part, and "
             f"{row['random_train']:,} show a picture that the random split trains on. Whoever trained on this dataset and tests there, "
             "tests on images that were trained on: such a score says nothing about other hospitals."
         )

@@ -166,7 +166,11 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
         for c in both
     ]
     alike = found.within.low <= 0 <= found.within.high
-    left = "no difference that these images show" if alike else "which the classes' mixture doesn't explain"
+    left = (
+        "which these images neither show nor rule out"
+        if alike
+        else "which the classes' mixture doesn't explain"
+    )
     return (
         f"*{model}* is right on {words.percent(found.with_copy.value)} % of the {found.copied:,} images with a copy in Training and on "
         f"{words.percent(found.without.value)} % of the {found.alone:,} without one: {words.points(found.crude)}. Within a class, with "
