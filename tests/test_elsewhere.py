@@ -152,6 +152,24 @@ def test_copies_said():
     assert elsewhere.copies_table(table)["Nearest other"].tolist() == ["0.74", "–", "0.61"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["."], "manifest.csv is not there: give a folder of class folders, or a CSV"),
+        ([".", "--run", "nosuchrun"], "nosuchrun"),
+    ],
+)
+def test_what_is_missing_is_one_line(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(made, "open_dataset", lambda settings: None)
+    monkeypatch.setattr("sys.argv", ["elsewhere", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        made._main()
+    line = capsys.readouterr().err
+    assert stopped.value.code == 2 and line.startswith("elsewhere: error: ")
+    assert said in line and line.count("\n") == 1
+
+
 def test_one_set_is_made_of_this_dataset_and_the_others_are_not():
     found = made.read("copies").groupby("set")["copies"].sum()
     assert found.pop("pmram") >= 1373, "as many as another search had found"
