@@ -53,7 +53,13 @@ HOME = line(APART, "home", "glioma", 0.9, 0.85, 0.95, cases=200)
 def test_a_fall_is_one_where_intervals_are_apart():
     fall = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5))
     assert "In 1 of 1 its recall elsewhere lies below" in elsewhere.gap_said(fall, APART)
-    assert "glioma in RSNA-BraTS, 40.0 % in place of 90.0 %" in elsewhere.gap_said(fall, APART)
+    assert "RSNA-BraTS, 40.0 % in place of 90.0 %; 60.0 % are told as meningioma." in elsewhere.gap_said(
+        fall, APART
+    )
+    moved = fall.assign(notumor=31, meningioma=29)
+    assert "; 31.0 % are told as no tumour." in elsewhere.gap_said(moved, APART)
+    split = fall.assign(notumor=29, meningioma=31)
+    assert "; 31.0 % are told as meningioma." in elsewhere.gap_said(split, APART)
     touching = frame(HOME, line(APART, "rsna", "glioma", 0.7, 0.5, 0.86))
     assert "In 0 of 1 its recall elsewhere lies below" in elsewhere.gap_said(touching, APART)
     rise = frame(HOME, line(APART, "rsna", "glioma", 0.99, 0.96, 1.0))
@@ -144,6 +150,30 @@ def test_copies_said():
     clean = elsewhere.copies_said(table[table["set"] == "rsna"])
     assert "copies of images" not in clean
     assert elsewhere.copies_table(table)["Nearest other"].tolist() == ["0.74", "–", "0.61"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["."], "manifest.csv is not there: give a folder of class folders, or a CSV"),
+        ([".", "--run", "nosuchrun"], "nosuchrun"),
+    ],
+)
+def test_what_is_missing_is_one_line(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(made, "open_dataset", lambda settings: None)
+    monkeypatch.setattr("sys.argv", ["elsewhere", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        made._main()
+    line = capsys.readouterr().err
+    assert stopped.value.code == 2 and line.startswith("elsewhere: error: ")
+    assert said in line and line.count("\n") == 1
+
+
+def test_one_set_is_made_of_this_dataset_and_the_others_are_not():
+    found = made.read("copies").groupby("set")["copies"].sum()
+    assert found.pop("pmram") >= 1373, "as many as another search had found"
+    assert set(found.index) == {"radiopaedia", "tiantan", "ixi", "rsna", "medpix"} and not found.any()
 
 
 def test_copies_are_counted_by_the_part_that_trains_on_their_picture():

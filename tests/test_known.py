@@ -79,6 +79,17 @@ def test_two_bits_a_pixel_keep_what_tells_images_apart():
     assert (row == np.arange(12)).all() and (way == 1).all() and value.min() > 0.85
 
 
+def test_files_of_one_description_differ_by_rounding_and_the_first_it_is():
+    rng = np.random.default_rng(2)
+    back = known.unpack(rng.integers(0, 256, (5, 288), np.uint8))
+    back[[1, 3]] = back[1], back[1] * (1 + 1e-6)  # what another batch's size does to a product
+    described = back[[4, 3]].reshape(2, 2, known.SIDE, known.SIDE)
+    row, value, way = known._nearest(described, back)
+    assert row.tolist() == [4, 1] and way.tolist() == [0, 0] and value == pytest.approx(1, abs=1e-4)
+    back[3] *= 1.001
+    assert known._nearest(described, back)[0].tolist() == [4, 3], "more than rounding"
+
+
 def test_what_is_no_image_is_named(tmp_path):
     (tmp_path / "a.jpg").write_text("hello")
     with pytest.raises(DataError, match=r"a\.jpg is not an image"):

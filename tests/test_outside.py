@@ -67,8 +67,11 @@ def test_a_folder_as_people_have_it(tmp_path):
 
 
 def test_what_is_no_set_of_images_is_named(tmp_path):
-    with pytest.raises(DataError, match="does not exist"):
-        outside.read(tmp_path / "nowhere")
+    for name in ("nowhere", "nowhere.csv"):
+        with pytest.raises(
+            DataError, match=rf"{name} is not there: give a folder of class folders, or a CSV"
+        ):
+            outside.read(tmp_path / name)
     with pytest.raises(DataError, match="neither a folder nor a CSV"):
         outside.read(picture(tmp_path / "one.jpg"))
     (tmp_path / "empty").mkdir()
@@ -83,6 +86,23 @@ def test_what_is_no_set_of_images_is_named(tmp_path):
     picture(tmp_path / "set" / "other" / "1.jpg")
     with pytest.raises(DataError, match=r"and 1 more: other"):
         outside.read(tmp_path / "set")
+    picture(tmp_path / "set" / "0.jpg")
+    with pytest.raises(
+        DataError, match=r"set: 0\.jpg lies in no class folder: move it into one called glioma, "
+    ):
+        outside.read(tmp_path / "set")
+
+
+def test_links_to_folders_are_followed_and_never_in_circles(tmp_path):
+    picture(tmp_path / "far" / "1.jpg")
+    place = tmp_path / "set"
+    place.mkdir()
+    (place / "glioma").symlink_to(tmp_path / "far")
+    table = outside.read(place)
+    assert table[["path", "class"]].to_numpy().tolist() == [[str(place / "glioma" / "1.jpg"), "glioma"]]
+    (tmp_path / "far" / "up").symlink_to(place)
+    with pytest.raises(DataError, match=r"up and \S+set are the same folder: take the link out"):
+        outside.read(place)
 
 
 def test_a_list_with_cases(tmp_path):

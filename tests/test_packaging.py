@@ -63,7 +63,7 @@ def test_supported_pythons_are_3_11_to_3_13():
 
 
 def test_extras_are_those_the_docs_name():
-    assert set(EXTRAS) == {"book", "dev", "dask", "gpu", "jax", "medical", "peers", "transfer"}
+    assert set(EXTRAS) == {"book", "dev", "dask", "gpu", "jax", "medical", "transfer"}
     for name in ("dask", "medical"):
         assert {str(r) for r in EXTRAS[name]} <= {str(r) for r in EXTRAS["dev"]}
     text = (ROOT / "README.md").read_text() + (ROOT / "DEVELOPERS.md").read_text()

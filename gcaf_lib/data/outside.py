@@ -61,24 +61,25 @@ def read(place: str | Path, plane: str = "axial", at: int | None = None) -> pd.D
     columns plane and slice that say otherwise.
 
     Of a folder: the outermost folder that names a class gives it, the folders below that the case; without them each
-    image is a case. Hidden files and folders and a file manager's leavings are passed over, and so is what is no
-    image by its name, listed in `attrs["aside"]`. Raises `DataError` naming what is wrong, where.
+    image is a case. Links to folders are followed. Hidden files and folders and a file manager's leavings are passed
+    over, and so is what is no image by its name, listed in `attrs["aside"]`. Raises `DataError` naming what is wrong, where.
     """
     place = Path(place)
     if place.is_dir():
         table = _folder(place)
         table["path"] = [medical.view(path, plane, at) for path in table["path"]]
         return table
-    if place.suffix.lower() not in (".csv", ".tsv", ".txt") and place.exists():
-        raise DataError(
-            f"{place} is neither a folder nor a CSV: give one with class folders, or a CSV of file, class"
-        )
+    if not place.exists() or place.suffix.lower() not in (".csv", ".tsv", ".txt"):
+        fault = "neither a folder nor a CSV" if place.exists() else "not there"
+        raise DataError(f"{place} is {fault}: give a folder of class folders, or a CSV of file, class")
     return _listed(place, plane, at)
 
 
 def _folder(place: Path) -> pd.DataFrame:
-    rows, aside, nameless = [], [], {}
-    for folder, inner, files in os.walk(place, onerror=_cannot):
+    rows, aside, nameless, seen = [], [], {}, {}
+    for folder, inner, files in os.walk(place, onerror=_cannot, followlinks=True):
+        if (first := seen.setdefault(os.path.realpath(folder), folder)) != folder:
+            raise DataError(f"{folder} and {first} are the same folder: take the link out")
         inner[:] = sorted(name for name in inner if not name.startswith((".", "__MACOSX")))
         parts = Path(folder).relative_to(place).parts
         at = next((n for n, part in enumerate(parts) if class_of(part)), None)
@@ -118,6 +119,10 @@ def _cannot(error: OSError) -> None:
 
 def _nameless(place: Path, folders: dict[str, str]) -> str:
     first, *others = folders
+    if first == ".":
+        return (
+            f"{place}: {folders[first]} lies in no class folder: move it into one called {', '.join(CLASSES)}"
+        )
     more = f" (and {len(others)} more: {', '.join(others[:3])})" if others else ""
     near = difflib.get_close_matches(re.sub(r"[^a-z]", "", first.lower()), CLASSES, 1, 0.6)
     hint = f"rename it to {near[0]}" if near else f"rename it to one of {', '.join(CLASSES)}, or move it away"

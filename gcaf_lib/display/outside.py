@@ -19,6 +19,7 @@ from gcaf_lib.display.style import (
     quiet,
     styled,
 )
+from gcaf_lib.evaluation.elsewhere import HOME
 
 SET_NAMES = {
     "radiopaedia": "Radiopaedia",
@@ -27,7 +28,7 @@ SET_NAMES = {
     "tiantan": "Tiantan",
     "ixi": "IXI",
     "pmram": "PMRAM",
-    "home": "at home",
+    HOME: "at home",
 }
 NO_RUN = Note("No run has been scored on images from elsewhere yet.")
 
@@ -48,7 +49,7 @@ def sureness(levels: pd.DataFrame) -> Drawing | Note:
 
     levels: class, set, recall, low, high, confidence, a row a set and class, of one model; its home first in a class.
     """
-    home_first = (levels["class"].map(list(CLASS_NAMES).index), levels["set"] != "home")
+    home_first = (levels["class"].map(list(CLASS_NAMES).index), levels["set"] != HOME)
     order = sorted(range(len(levels)), key=lambda n: tuple(one.iloc[n] for one in home_first))
     return _pairs(
         levels.iloc[order], "confidence", "share of the images", "right", "mean probability of the answer"

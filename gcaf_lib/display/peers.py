@@ -22,6 +22,7 @@ from gcaf_lib.display.style import (
     quiet,
     styled,
 )
+from gcaf_lib.evaluation.elsewhere import HOME
 
 MARKS = ("o", "s", "^", "D", "v", "P")
 
@@ -45,7 +46,7 @@ def recall(found: pd.DataFrame) -> Drawing | Note:
         ax.hlines(y, row["low"], row["high"], color=colour, lw=4, alpha=0.3)
         ax.plot(row["recall"], y, MARKS[n % len(MARKS)], color=colour, ms=5.5)
     for y, (_, where) in enumerate(keys):
-        if where == "home":
+        if where == HOME:
             ax.axhspan(y - 0.5, y + 0.5, color=GRID, alpha=0.45, lw=0, zorder=0)
     ax.set_yticks(range(len(keys)), [f"{CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in keys])
     ax.set_ylim(len(keys) - 0.4, -0.6)
@@ -61,17 +62,21 @@ def recall(found: pd.DataFrame) -> Drawing | Note:
 def sureness(found: pd.DataFrame) -> Drawing | Note:
     """How sure a model is (across) and how often it is right (up), a panel a model, a mark a class and set; filled: at home.
 
-    found: class, set, model, recall, confidence. Below the diagonal it claims more than it holds.
+    found: class, set, model, recall, confidence. Below the diagonal (shaded) it claims more than it holds.
     """
     if found.empty:
         return NO_RUN
     groups = list(found.groupby("model", sort=False))
-    fig = drawing(height=3.4)
-    axes = fig.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    fig = drawing(height=0.9 + 2.3 * -(-len(groups) // 2))
+    axes = fig.subplots(-(-len(groups) // 2), 2, sharey=True, squeeze=False).ravel()
+    for ax in axes[len(groups) :]:
+        ax.set_axis_off()
     for ax, (name, part) in zip(axes, groups):
         ax.plot([0, 1], [0, 1], color=MUTED, lw=1, zorder=1)
+        ax.fill_between([0, 1], [0, 1], -1, color=GRID, alpha=0.45, lw=0, zorder=0)
+        ax.text(0.415, 0.02, "surer than right", color=MUTED, fontsize=8, zorder=1)
         for row in part.to_dict("records"):
-            colour, home = CLASS_COLOURS[row["class"]], row["set"] == "home"
+            colour, home = CLASS_COLOURS[row["class"]], row["set"] == HOME
             ax.plot(
                 row["confidence"],
                 row["recall"],
@@ -85,12 +90,13 @@ def sureness(found: pd.DataFrame) -> Drawing | Note:
         ax.set_xlim(0.4, 1.02)
         ax.set_xticks([0.5, 0.75, 1])
         ax.set_ylim(-0.02, 1.04)
-        ax.set_xlabel("mean probability of the answer")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(percent_label)
-    axes[0].set_ylabel("recall")
+    for n, ax in enumerate(axes[: len(groups)]):
+        ax.set_xlabel("mean probability of the answer" if n + 2 >= len(groups) else "")
+        ax.set_ylabel("" if n % 2 else "recall")
     marks = [("o", CLASS_COLOURS[c], CLASS_COLOURS[c], CLASS_NAMES[c]) for c in dict.fromkeys(found["class"])]
-    legend_below(fig, [*marks, ("o", SURFACE, INK, "elsewhere")])
+    legend_below(fig, [*marks, ("o", INK, INK, "at home"), ("o", SURFACE, INK, "elsewhere")])
     return fig
 
 

@@ -170,9 +170,11 @@ def quiet(ax, axis: str) -> None:
 
 
 def legend_below(fig: Drawing, marks: Sequence[tuple[str, str, str, str]]) -> None:
-    """A legend for the whole figure below it: (marker, face, edge, label)."""
+    """A legend for the whole figure below it, in rows that fit its width: (marker, face, edge, label)."""
+    letters = sum(len(t) + 7 for *_, t in marks)  # a mark takes the room of seven; 16 of them an inch
+    rows = -(-letters // int(16 * fig.get_figwidth()))
     handles = [Line2D([], [], marker=m, mfc=f, mec=e, mew=1.4, ls="", ms=6, label=t) for m, f, e, t in marks]
-    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    fig.legend(handles=handles, loc="outside lower center", ncols=-(-len(handles) // rows))
 
 
 def percent_label(value: float, _position: int = 0) -> str:

@@ -54,8 +54,8 @@ def read(name: str) -> pd.DataFrame:
 
 def images(place: Path) -> pd.DataFrame:
     """`outside.read` of DIR/manifest.csv, with set and plane."""
-    listed = pd.read_csv(place / "manifest.csv", keep_default_na=False)
     table = outside.read(place / "manifest.csv")
+    listed = pd.read_csv(place / "manifest.csv", keep_default_na=False)
     if missing := sorted({"set", "plane"} - set(listed)):
         raise DataError(
             f"{place / 'manifest.csv'} has no column {' and '.join(missing)}: say it of each image"
@@ -179,10 +179,13 @@ def _main() -> None:
     parser.add_argument("place", type=Path, metavar="DIR", help="holds manifest.csv")
     parser.add_argument("--run", dest="runs", action="append", default=[], metavar="RUN", help="repeatable")
     args = parser.parse_args()
-    records = [runs.resolve(name) for name in args.runs]
-    table = outside.find_copies(images(args.place))
-    print(write("copies", copies(table)))
-    print(write("recall", recall(records, table, open_dataset(DataSettings()))))
+    try:
+        records, dataset = [runs.resolve(name) for name in args.runs], open_dataset(DataSettings())
+        table = outside.find_copies(images(args.place))
+        print(write("copies", copies(table)))
+        print(write("recall", recall(records, table, dataset)))
+    except (ValueError, OSError, RuntimeError) as error:  # each with one line that names the cure
+        parser.exit(2, f"elsewhere: error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ def set_name(key: str) -> str:
     return SET_NAMES.get(key, key)
 
 
-def _band(row: pd.Series) -> str:
-    one = f"{100 * row['recall']:.1f}"
-    return words.band(row["recall"], row["low"], row["high"]) if row["low"] == row["low"] else one
+def recall_band(row: pd.Series) -> str:
+    """A row's recall with its interval, in percent."""
+    return words.band(row["recall"], row["low"], row["high"])
 
 
 # --- how external ---
@@ -58,7 +58,7 @@ def copies_said(copies: pd.DataFrame) -> str:
         )
         lines.append(
             f"Of the {row['images']:,} images of {set_name(key)} at least {row['copies']:,} ({row['copies'] / row['images']:.1%}) "
-            f"are copies of images of this dataset{all_of}; {row['training']:,} of them stand in Kaggle's Training part, and "
+            f"are copies of images of this dataset{all_of}; at least {row['training']:,} of them stand in Kaggle's Training part, and "
             f"{row['random_train']:,} show a picture that the random split trains on. Whoever trained on this dataset and tests there, "
             "tests on images that were trained on: such a score says nothing about other hospitals."
         )
@@ -109,7 +109,7 @@ def recall_table(recall: pd.DataFrame) -> pd.DataFrame:
             "Cases": about["cases"],
         }
         for model, one in found.items():
-            row[model] = _band(one.loc[key]) if key in one.index else "–"
+            row[model] = recall_band(one.loc[key]) if key in one.index else "–"
             if model != NEIGHBOUR:
                 home = one.loc[key] if key in one.index else None
                 told = home is not None and home["home"] == home["home"]
@@ -140,9 +140,12 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
         f"{len(below)} of {len(own)} its recall elsewhere lies below that at home, the intervals apart; in {len(above)} above."
     )
     if worst["recall"] < worst["home"]:
+        told = worst[list(CLASSES)].astype(float) / worst[list(CLASSES)].sum()
+        other = told.drop(worst["class"]).idxmax()
         text += (
             f" The largest fall: {CLASS_NAMES[worst['class']].lower()} in {set_name(worst['set'])}, "
-            f"{100 * worst['recall']:.1f} % in place of {100 * worst['home']:.1f} %."
+            f"{words.percent(worst['recall'])} % in place of {words.percent(worst['home'])} %; {words.percent(told[other])} % are "
+            f"told as {CLASS_NAMES[other].lower()}."
         )
     if splits.NAMES["paper"] in model:
         text += " Its home is the random split, where training knows most test images or their patients: chapter 17."
@@ -191,7 +194,7 @@ def planes_table(recall: pd.DataFrame, key: str = "ixi") -> pd.DataFrame:
             "Model": own["model"],
             "Plane": own["plane"],
             "Images": own["images"],
-            "Recall": [_band(row) for _, row in own.iterrows()],
+            "Recall": [recall_band(row) for _, row in own.iterrows()],
             "Told pituitary": [f"{100 * v:.1f}" for v in own["pituitary"] / own[list(CLASSES)].sum(axis=1)],
         }
     ).reset_index(drop=True)

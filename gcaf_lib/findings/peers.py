@@ -14,7 +14,7 @@ from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.evaluation.outside import share
 from gcaf_lib.evaluation.peers import PACKAGES
 from gcaf_lib.findings import words
-from gcaf_lib.findings.elsewhere import set_name
+from gcaf_lib.findings.elsewhere import recall_band, set_name
 from gcaf_lib.settings import CLASSES
 
 ALL = "all"
@@ -40,11 +40,8 @@ def _right(part: pd.DataFrame) -> Interval:
 
 
 def _cell(part: pd.DataFrame) -> str:
-    """A share right with its interval over cases, in percent; a dash of nothing, no interval of a single case."""
-    if part.empty:
-        return "–"
-    one = _right(part)
-    return words.band(*one) if np.isfinite(one.low) else words.percent(one.value)
+    """A share right with its interval over cases, in percent; a dash of nothing."""
+    return "–" if part.empty else words.band(*_right(part))
 
 
 def home_table(answers: pd.DataFrame) -> pd.DataFrame:
@@ -56,20 +53,13 @@ def home_table(answers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def home_said(answers: pd.DataFrame, model: str, total: int) -> str:
-    """A package's accuracy on Kaggle's Testing part (`total` images), and the class that it knows least."""
+def home_said(answers: pd.DataFrame, model: str) -> str:
+    """A package's accuracy on Kaggle's Testing part, and the class that it knows least."""
     part = answers[(answers["set"] == HOME) & (answers["model"] == model)]
-    if part.empty:
-        return f"*{model}* has not been asked yet."
     recalls = {c: _right(here).value for c, here in part.groupby("class")}
     least = min(recalls, key=recalls.get)
-    asked = (
-        f"of {total:,} images"
-        if len(part) == total
-        else f"of {len(part):,} images, drawn at random from {total:,}"
-    )
     return (
-        f"*{model}* is right on {words.band(*_right(part))} % {asked}, and least often on "
+        f"*{model}* is right on {words.band(*_right(part))} % of {len(part):,} images, and least often on "
         f"{CLASS_NAMES[least].lower()}: {words.percent(recalls[least])} %."
     )
 
@@ -92,14 +82,9 @@ def places_table(found: pd.DataFrame) -> pd.DataFrame:
         row = {"Class": CLASS_NAMES[label], "Set": set_name(where)}
         for name in dict.fromkeys(found["model"]):
             one = part[part["model"] == name]
-            row[name] = "–" if one.empty else _band(one.iloc[0])
+            row[name] = "–" if one.empty else recall_band(one.iloc[0])
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _band(row: pd.Series) -> str:
-    known = np.isfinite(row["low"])
-    return words.band(row["recall"], row["low"], row["high"]) if known else words.percent(row["recall"])
 
 
 # --- the trap: copies in Training ---
@@ -181,7 +166,11 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
         for c in both
     ]
     alike = found.within.low <= 0 <= found.within.high
-    left = "no difference that these images show" if alike else "which the classes' mixture doesn't explain"
+    left = (
+        "which these images neither show nor rule out"
+        if alike
+        else "which the classes' mixture doesn't explain"
+    )
     return (
         f"*{model}* is right on {words.percent(found.with_copy.value)} % of the {found.copied:,} images with a copy in Training and on "
         f"{words.percent(found.without.value)} % of the {found.alone:,} without one: {words.points(found.crude)}. Within a class, with "

@@ -38,8 +38,8 @@ def span(value: float, low: float, high: float, decimals: int = 4) -> str:
 
 
 def band(value: float, low: float, high: float) -> str:
-    """`95.7 (94.0 to 97.0)` in percent."""
-    return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    """`95.7 (94.0 to 97.0)` in percent; `95.7` where there is no interval."""
+    return percent(value) + (f" ({percent(low)} to {percent(high)})" if np.isfinite(low) else "")
 
 
 def percent(value: float) -> str:
