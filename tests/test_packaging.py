@@ -181,10 +181,13 @@ def _which(name: str) -> str | None:
 def test_the_lock_serves_debian_12_s_python():
     """Debian 12 ships Python 3.11.2, and a pin may ask for a later 3.11 than that."""
     refused = {}
-    for name in lock():
+    for name, version in lock().items():
         try:
-            wanted = metadata.metadata(name).get("Requires-Python")  # a backport's message raises on []
+            known = metadata.metadata(name)
         except metadata.PackageNotFoundError:  # of an extra that is not installed here
+            continue
+        wanted = known.get("Requires-Python")  # a backport's message raises on []
+        if known["Version"] != str(version):  # an environment of the newest packages says nothing of the lock
             continue
         if wanted and not SpecifierSet(wanted).contains("3.11.2"):
             refused[name] = wanted
