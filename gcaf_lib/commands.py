@@ -383,7 +383,10 @@ def external(args: argparse.Namespace) -> int:
         from gcaf_lib.predict import PHANTOM_NOTE
 
         print(PHANTOM_NOTE, file=sys.stderr)
-    table = outside.find_copies(outside.read(args.place, args.plane, args.slice))
+    table = outside.read(args.place, args.plane, args.slice)
+    if args.csv:
+        outside.demand_spared(args.csv, args.place, table)
+    table = outside.find_copies(table)
     counts = outside.count_copies(table)
     scored = []
     if records and not (table["copy_of"] != "").all():

@@ -109,8 +109,8 @@ Markdown(elsewhere.sure_said(recall, model))
 # %% [markdown]
 # ## Class and source are one
 #
-# All pituitary tumours of Tiantan are coronal and from one hospital, all gliomas and meningiomas axial and from others, all healthy heads from
-# London. A model that knew planes and scanners alone could do well here or badly. Two controls: IXI's healthy heads were cut in three
+# All pituitary tumours of Tiantan are coronal and from one hospital, all gliomas and meningiomas of Radiopaedia and RSNA-BraTS axial and from
+# others, all healthy heads from London. A model that knew planes and scanners alone could do well here or badly. Two controls: IXI's healthy heads were cut in three
 # planes, so that the plane is told apart from the tumour; and the nearest neighbour knows nothing but likeness.
 
 # %%
@@ -130,6 +130,6 @@ Markdown(elsewhere.neighbour_said(recall, model))
 # These are small public collections, chosen because they are public; nobody drew them from the patients of a hospital. Their labels are
 # those of their publishers, some by a program's folder names. Images were made smaller and grey before they were scored.
 # In RSNA-BraTS every head lacks its skull (each case was looked at), which an image of a glioma at home hardly ever does.
-# MedPix mixes sequences and planes, and some of its files are of the spine or CT; a class with few cases says little, whatever its percentage. Whether a
+# MedPix mixes sequences and planes, its files carry watermarks, and some are of the spine or CT; a class with few cases says little, whatever its percentage. Whether a
 # fall comes from the scanner, the sequence, the plane, the choice of cases or the tumours themselves, these sets can't tell apart. And a recall that
 # holds up here is no evidence that it holds up in a clinic.

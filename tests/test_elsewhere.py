@@ -53,9 +53,14 @@ HOME = line(APART, "home", "glioma", 0.9, 0.85, 0.95, cases=200)
 def test_a_fall_is_one_where_intervals_are_apart():
     fall = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5))
     assert "In 1 of 1 its recall elsewhere lies below" in elsewhere.gap_said(fall, APART)
-    assert "RSNA-BraTS, 40.0 % in place of 90.0 %; 60.0 % are told as meningioma." in elsewhere.gap_said(
-        fall, APART
+    said = elsewhere.gap_said(fall, APART)
+    assert (
+        "RSNA-BraTS, 40.0 (30.0 to 50.0) % in place of 90.0 (85.0 to 95.0) %; 60.0 % are told as meningioma."
+        in said
     )
+    assert "known roughly" not in said
+    rough = fall.assign(cases=[elsewhere.FEW - 1, 20])
+    assert "fewer cases than 10 (glioma 9): their home is known roughly" in elsewhere.gap_said(rough, APART)
     moved = fall.assign(notumor=31, meningioma=29)
     assert "; 31.0 % are told as no tumour." in elsewhere.gap_said(moved, APART)
     split = fall.assign(notumor=29, meningioma=31)
@@ -78,22 +83,26 @@ def test_sure_when_wrong(there, word):
     table = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5, wrong=there))
     said = elsewhere.sure_said(table, APART)
     assert word in said and f"wrong answers alone {there:.2f} and 0.70." in said
-    assert "In 1 of 1 pair" in said
+    assert f"no less sure in {int(there >= 0.7)} of 1 pair." in said and "In 1 of 1 pair" in said
     assert "In 0 of 1 pair" in elsewhere.sure_said(table.assign(confidence=0.45), APART)
     right = frame(HOME, line(APART, "rsna", "glioma", 1.0, 0.9, 1.0))
     assert "never wrong" in elsewhere.sure_said(right, APART)
 
 
 def test_planes_and_neighbour():
-    def ixi(coronal, axial):
+    def ixi(coronal, axial, high=1.0, low=0.0):
         return frame(
-            line(APART, "ixi", "notumor", 1 - coronal, 0, 1, plane="coronal", told=coronal),
-            line(APART, "ixi", "notumor", 1 - axial, 0, 1, plane="axial", told=axial),
+            line(APART, "ixi", "notumor", 1 - coronal, 0, high, plane="coronal", told=coronal),
+            line(APART, "ixi", "notumor", 1 - axial, low, 1, plane="axial", told=axial),
         )
 
     assert "recall of the plane" in elsewhere.planes_said(ixi(0.6, 0.1), APART)
-    assert "does not make it" in elsewhere.planes_said(ixi(0.6, 0.4), APART)
-    assert "does not make it" in elsewhere.planes_said(ixi(0.1, 0.0), APART)
+    assert "calls no more than others for that answer" in elsewhere.planes_said(ixi(0.6, 0.4), APART)
+    assert "seldom calls for that answer here" in elsewhere.planes_said(ixi(0.1, 0.0), APART)
+    assert "plane alone changes" not in elsewhere.planes_said(ixi(0.1, 0.0, 0.9, 0.9), APART)
+    assert "coronal lower than axial, the intervals apart" in elsewhere.planes_said(
+        ixi(0.1, 0.0, 0.9, 0.91), APART
+    )
     assert elsewhere.planes_table(ixi(0.6, 0.1))["Told pituitary"].tolist() == ["60.0", "10.0"]
     assert "40.0% coronal, 90.0% axial" in elsewhere.planes_said(ixi(0.6, 0.1), APART)
     assert "not been scored" in elsewhere.planes_said(frame(HOME), APART)
@@ -103,10 +112,14 @@ def test_planes_and_neighbour():
         line(APART, "tiantan", "pituitary", 0.4, 0.3, 0.5),
     ]
     near = [
-        line(made.NEIGHBOUR, "rsna", "glioma", 0.4, 0.3, 0.5),
-        line(made.NEIGHBOUR, "tiantan", "pituitary", 0.3, 0, 1),
+        line(made.NEIGHBOUR, "rsna", "glioma", 0.2, 0.1, 0.29),
+        line(made.NEIGHBOUR, "tiantan", "pituitary", 0.39, 0.29, 0.5),
     ]
-    assert "on 1 of 2 of them (glioma in RSNA-BraTS)" in elsewhere.neighbour_said(frame(*rows, *near), APART)
+    said = elsewhere.neighbour_said(frame(*rows, *near), APART)
+    assert "below the model’s in 1 (glioma in RSNA-BraTS), above it in 0; neither in 1 (pituitary" in said
+    near[1] |= {"recall": 0.6, "low": 0.51, "high": 0.7}
+    said = elsewhere.neighbour_said(frame(*rows, *near), APART)
+    assert "Of 2 pairs" in said and "above it in 1 (pituitary in Tiantan); neither in 0." in said
     assert "has not been scored" in elsewhere.neighbour_said(frame(*rows), APART)
 
 
@@ -122,7 +135,7 @@ def test_tables_hold_every_pair_once_and_dashes_where_nothing_was_run():
     shown = elsewhere.recall_table(table)
     assert shown[["Class", "Set"]].to_numpy().tolist() == [["Glioma", "RSNA-BraTS"], ["Pituitary", "MedPix"]]
     assert shown["cpu, random split"].tolist() == ["50.0 (40.0 to 60.0)", "–"]
-    assert shown["cpu, random split: at home"].tolist() == ["95.0", "–"]
+    assert shown["cpu, random split: at home"].tolist() == ["95.0 (90.0 to 100.0)", "–"]
     assert shown["cpu, patients apart"].tolist() == ["–", "66.7"], "a single case has no interval"
     told = elsewhere.confusion_table(table, RANDOM).iloc[0]
     assert (told["Told Glioma"], told["Told Meningioma"]) == ("50.0", "50.0")

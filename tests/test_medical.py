@@ -139,9 +139,14 @@ def test_nothing_else_of_a_header_is_kept_or_said(tmp_path, monkeypatch, caplog)
     with pytest.raises(DataError) as error:
         medical.pixels(path)
     assert "Doe" not in str(error.value)
+    coded, own = b"1.2.840.10008.1.2.1\0", b"1.2.Doe.Jane.1.2.3.\0"
+    path.write_bytes(dicom(path, RAMP).read_bytes().replace(coded, own, 1))
+    with pytest.raises(DataError, match="from a coding that the standard doesn't know: export") as error:
+        medical.pixels(path)
+    assert "Doe" not in str(error.value)
     medical.pixels(dicom(path, RAMP))
     allowed = {*medical.NEEDED, "SpecificCharacterSet"}
-    assert len(kept) == 2 and all({e.keyword for e in one} <= allowed for one in kept)
+    assert len(kept) == 3 and all({e.keyword for e in one} <= allowed for one in kept)
     damaged = bytearray(path.read_bytes())
     at = damaged.index(b"SECRET-7")
     damaged[at - 4 : at] = b"XXXX"  # a header whose lengths lie

@@ -164,6 +164,17 @@ def test_one_testing_image_renamed_and_compressed_again_is_found(real_data, tmp_
     assert r"caf\udce9.jpg' is a file whose name is not UTF-8: rename it" in capsys.readouterr().err
 
 
+def test_no_answer_is_written_over_what_was_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    held = picture(tmp_path / "1.jpg").read_bytes()
+    (tmp_path / "list.csv").write_text("file,class,age\n1.jpg,glioma,40\n")
+    (tmp_path / "link.csv").symlink_to("list.csv")
+    for out in ("list.csv", "./link.csv", str(tmp_path / "1.jpg")):
+        assert cli.main(["external", "list.csv", "--csv", out]) == 2
+        assert f"{out} was given to be read and would be lost" in capsys.readouterr().err
+    assert "age" in (tmp_path / "list.csv").read_text() and (tmp_path / "1.jpg").read_bytes() == held
+
+
 def test_intervals_are_over_cases():
     right = np.repeat([True, False, True, True], 25)
     cases = np.repeat(["a", "b", "c", "d"], 25)

@@ -185,7 +185,7 @@ def _dicom(data: bytes, view: View) -> np.ndarray:
         size = int(held.get("Rows") or 0) * int(held.get("Columns") or 0)
         frames = int(held.get("NumberOfFrames") or 1)
         photometric = str(held.get("PhotometricInterpretation", ""))
-        coded = held.file_meta.TransferSyntaxUID
+        coding = _coding(pydicom, held.file_meta.TransferSyntaxUID)
     if "PixelData" not in held or not size:
         raise DataError(f"{view} is a DICOM file without a picture: leave it out")
     if size > MAX_PIXELS:
@@ -197,9 +197,15 @@ def _dicom(data: bytes, view: View) -> np.ndarray:
         raise DataError(f"{view.path} has no frame {at}: choose one with --slice 0 to {frames - 1}")
     if photometric not in ("MONOCHROME1", "MONOCHROME2", *_COLOURS):
         raise DataError(f"{view} is of colours that are not read here: export it in grey or RGB")
-    with _quiet(view, f"can't be decoded from {coded.name}: export it uncompressed"):
+    with _quiet(view, f"can't be decoded from {coding}: export it uncompressed"):
         values = pydicom.pixels.pixel_array(held, index=at)
         return _colour(pydicom, values, held) if photometric in _COLOURS else _windowed(pydicom, values, held)
+
+
+def _coding(pydicom: Any, uid: str) -> str:
+    """The standard's name of a transfer syntax; of any other nothing is quoted, since it may hold any text."""
+    known = pydicom.uid.UID_dictionary.get(str(uid))
+    return known[0] if known else "a coding that the standard doesn't know"
 
 
 def _colour(pydicom: Any, values: np.ndarray, held: Any) -> np.ndarray:

@@ -26,6 +26,11 @@ def recall_band(row: pd.Series) -> str:
     return words.band(row["recall"], row["low"], row["high"])
 
 
+def home_band(row: pd.Series) -> str:
+    """The same of its class at home, of a row of `levels`."""
+    return words.band(row["home"], row["home_low"], row["home_high"])
+
+
 # --- how external ---
 
 
@@ -83,9 +88,9 @@ def models(recall: pd.DataFrame) -> list[str]:
 
 
 def levels(recall: pd.DataFrame, model: str) -> pd.DataFrame:
-    """One model's rows by class and set, whole sets, and `home`, `home_low`, `home_high`: the same class at home."""
+    """One model's rows by class and set, whole sets, and `home`, `home_low`, `home_high`, `home_cases`: the same class at home."""
     own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
-    home = own[own["set"] == HOME].set_index("class")[["recall", "low", "high"]]
+    home = own[own["set"] == HOME].set_index("class")[["recall", "low", "high", "cases"]]
     out = own[own["set"] != HOME].join(
         home.add_prefix("home_").rename(columns={"home_recall": "home"}), on="class"
     )
@@ -111,9 +116,8 @@ def recall_table(recall: pd.DataFrame) -> pd.DataFrame:
         for model, one in found.items():
             row[model] = recall_band(one.loc[key]) if key in one.index else "–"
             if model != NEIGHBOUR:
-                home = one.loc[key] if key in one.index else None
-                told = home is not None and home["home"] == home["home"]
-                row[f"{model}: at home"] = f"{100 * home['home']:.1f}" if told else "–"
+                told = key in one.index and pd.notna(one.loc[key, "home"])
+                row[f"{model}: at home"] = home_band(one.loc[key]) if told else "–"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -144,9 +148,13 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
         other = told.drop(worst["class"]).idxmax()
         text += (
             f" The largest fall: {CLASS_NAMES[worst['class']].lower()} in {set_name(worst['set'])}, "
-            f"{words.percent(worst['recall'])} % in place of {words.percent(worst['home'])} %; {words.percent(told[other])} % are "
+            f"{recall_band(worst)} % in place of {home_band(worst)} %; {words.percent(told[other])} % are "
             f"told as {CLASS_NAMES[other].lower()}."
         )
+    few = own[own["home_cases"] < FEW].drop_duplicates("class")
+    if len(few):
+        cases = [f"{CLASS_NAMES[r['class']].lower()} {r['home_cases']:.0f}" for _, r in few.iterrows()]
+        text += f" At home too some classes have fewer cases than {FEW} ({', '.join(cases)}): their home is known roughly."
     if splits.NAMES["paper"] in model:
         text += " Its home is the random split, where training knows most test images or their patients: chapter 17."
     return text
@@ -163,6 +171,9 @@ def sure_said(recall: pd.DataFrame, model: str) -> str:
     whole = [_mean(part["confidence"], part["images"]) for part in (home, there)]
     over = own[(own["set"] != HOME) & (own["cases"] >= FEW)]
     more = int((over["confidence"] > over["high"]).sum())
+    same = over["class"].map(home.set_index("class")["confidence_wrong"])
+    both = same.notna() & over["confidence_wrong"].notna()
+    surer = int((over["confidence_wrong"] >= same)[both].sum())
     return (
         f"The mean probability of its answers is {whole[1]:.2f} elsewhere and {whole[0]:.2f} at home; of its wrong answers alone "
         f"{wrong[1]:.2f} and {wrong[0]:.2f}. "
@@ -173,7 +184,8 @@ def sure_said(recall: pd.DataFrame, model: str) -> str:
             if wrong[1] > wrong[0] - 0.1
             else "So a wrong answer looks less sure elsewhere than at home. "
         )
-        + f"In {more} of {words.plural(len(over), 'pair')} of class and set it claims to be right more often than the upper end of "
+        + f"Beside the same class at home it is no less sure in {surer} of {words.plural(int(both.sum()), 'pair')}. "
+        f"In {more} of {words.plural(len(over), 'pair')} of class and set it claims to be right more often than the upper end of "
         "its recall's interval."
     )
 
@@ -206,10 +218,16 @@ def planes_said(recall: pd.DataFrame, model: str) -> str:
     if not {"coronal", "axial"} <= set(own.index):
         return "This model has not been scored by plane."
     share = own["pituitary"] / own[list(CLASSES)].sum(axis=1)
-    told = ", ".join(
-        f"{value:.1%} {plane}" for plane, value in own["recall"].drop("all", errors="ignore").items()
+    planes = own.drop("all", errors="ignore")
+    recalls = (
+        f"Its recall of no tumour is {', '.join(f'{v:.1%} {plane}' for plane, v in planes['recall'].items())}"
     )
-    recalls = f"Its recall of no tumour is {told}."
+    lower = planes.index[planes["high"] < own.loc["axial", "low"]]
+    recalls += (
+        f": {' and '.join(lower)} lower than axial, the intervals apart, so the plane alone changes the answer."
+        if len(lower)
+        else "."
+    )
     text = (
         f"The model *{model}* tells {share['coronal']:.1%} of the coronal slices of healthy heads as pituitary and "
         f"{share['axial']:.1%} of the axial ones. "
@@ -219,23 +237,28 @@ def planes_said(recall: pd.DataFrame, model: str) -> str:
             "So the plane alone calls for that answer often, and recall on a set of coronal pituitary tumours is in part recall "
             f"of the plane. {recalls}"
         )
-    return f"{text}So the plane alone does not make it answer pituitary. {recalls}"
+    seldom = "seldom calls" if share["coronal"] <= 0.2 else "calls no more than others"
+    return f"{text}So the coronal plane alone {seldom} for that answer here. {recalls}"
 
 
 def neighbour_said(recall: pd.DataFrame, model: str) -> str:
-    """How many pairs of class and set the nearest neighbour does as well on as the model."""
+    """On which pairs of class and set the nearest neighbour is below the model, above it, or neither by their intervals."""
     one, other = (levels(recall, name).set_index(["class", "set"]) for name in (model, NEIGHBOUR))
     both = one.index.intersection(other.index)
     both = [key for key in both if one.loc[key, "cases"] >= FEW]
     if not both:
         return "The nearest neighbour has not been scored on these sets."
-    ahead = [key for key in both if other.loc[key, "recall"] >= one.loc[key, "recall"]]
+    one, other = one.loc[both], other.loc[both]
+    ahead, behind = other["low"] > one["high"], other["high"] < one["low"]
+    level = ~ahead & ~behind
     return (
-        f"The nearest neighbour, which compares thumbnails and knows nothing of tumours, has at least the model's recall on "
-        f"{len(ahead)} of {len(both)} of them"
-        + (
-            f" ({', '.join(f'{CLASS_NAMES[c].lower()} in {set_name(s)}' for c, s in ahead)})."
-            if ahead
-            else "."
-        )
+        "The nearest neighbour compares thumbnails and knows nothing of tumours. Of "
+        f"{words.plural(len(both), 'pair')} of a class and a set with {FEW} cases or more its recall, the intervals apart, is "
+        f"{_pairs(behind, 'below the model’s')}, {_pairs(ahead, 'above it')}; {_pairs(level, 'neither')}."
     )
+
+
+def _pairs(which: pd.Series, word: str) -> str:
+    """`below in 2 (glioma in Radiopaedia, ...)`, of a mask whose index is class and set."""
+    names = [f"{CLASS_NAMES[c].lower()} in {set_name(s)}" for c, s in which.index[which]]
+    return f"{word} in {len(names)}" + (f" ({', '.join(names)})" if names else "")
