@@ -119,6 +119,7 @@ def test_stage_0_that_is_not_the_recorded_one_is_said_when_it_is_made(monkeypatc
         "schema": runs.SCHEMA,
         "key": stage0,
         "kind": "stage0",
+        "profile": "demo",
         "seed": 0,
         "settings": {},
         "data_hash": "",
@@ -214,7 +215,8 @@ experiments.EXPERIMENTS["small"] = experiments.Experiment("small", "two rows", r
 for key in sweep.plan(["small"], "demo")["key"]:
     folder = runs.runs_dir() / key
     folder.mkdir(parents=True)
-    info = {"schema": runs.SCHEMA, "key": key, "kind": "main", "seed": 0, "settings": {}, "data_hash": ""}
+    info = {"schema": runs.SCHEMA, "key": key, "kind": "main", "profile": "demo", "seed": 0}
+    info |= {"settings": {}, "data_hash": ""}
     info["provenance"] = {"fingerprint": environment.fingerprint()}
     (folder / "record.json").write_text(json.dumps(info))
 subprocess.run = subprocess.Popen = None  # nothing may be started
