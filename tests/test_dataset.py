@@ -102,6 +102,9 @@ def test_clutter_of_file_managers_is_no_image(root):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need a permission elsewhere")
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # the listing is left open there
 def test_a_link_to_itself_names_itself(root):
     os.symlink("loop.jpg", root / "Training" / "glioma" / "loop.jpg")
     with pytest.raises(
