@@ -56,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
     """Says where its help can't be written; argparse would pass over it."""
 
     def _print_message(self, message: str, file=None) -> None:
-        (file or sys.stderr).write(message or "")
+        (file or sys.stderr).write(terminal.lines(message or ""))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,7 +66,9 @@ def build_parser() -> argparse.ArgumentParser:
     rooms = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     data_option = argparse.ArgumentParser(add_help=False)
-    data_option.add_argument("--data", metavar="DIR", help="the images' folder (else GCAF_DATA, else cache)")
+    data_option.add_argument(
+        "--data", metavar="DIR", type=_place, help="the images' folder (else GCAF_DATA, else cache)"
+    )
     medical = argparse.ArgumentParser(add_help=False)
     medical.add_argument(
         "--plane",
@@ -106,16 +108,18 @@ def build_parser() -> argparse.ArgumentParser:
         "compare a folder with the published dataset, file by file",
         example="gcaf data check ~/Downloads/archive",
     )
-    check.add_argument("directory", metavar="DIR", help="the folder that holds Training/ and Testing/")
+    check.add_argument(
+        "directory", metavar="DIR", type=_place, help="the folder that holds Training/ and Testing/"
+    )
     check.add_argument("--json", action="store_true", help="the whole report as JSON")
     fetch = add(
         actions, "fetch", commands.data_fetch, "download and verify the images (resumes where it stopped)"
     )
     fetch.add_argument("--figshare", action="store_true", help="also the figshare archive (tumour borders)")
     fetch.add_argument(
-        "--archive", metavar="FILE", help="a zip file or folder downloaded by hand, not Kaggle"
+        "--archive", metavar="FILE", type=_place, help="a zip file or folder downloaded by hand, not Kaggle"
     )
-    fetch.add_argument("--to", metavar="DIR", help="where to (default: the cache folder)")
+    fetch.add_argument("--to", metavar="DIR", type=_place, help="where to (default: the cache folder)")
 
     train = add(
         rooms,
@@ -166,7 +170,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     chapters_.add_argument("--only", nargs="+", default=None, metavar="NN", help="only these chapters")
     chapters_.add_argument(
-        "--out", metavar="DIR", help="where to (default: book/notebooks; demo: below _build/demo)"
+        "--out",
+        metavar="DIR",
+        type=_place,
+        help="where to (default: book/notebooks; demo: below _build/demo)",
     )
     chapters_.add_argument(
         "--stale", action="store_true", help="execute nothing; name the pages that are not today's"
@@ -187,13 +194,17 @@ def build_parser() -> argparse.ArgumentParser:
         "record",
         nargs="?",
         metavar="RUN",
+        type=_place,
         help="a run's key, the start of it, or its folder (default: the model that travels with the package)",
     )
-    predict_.add_argument("images", nargs="+", metavar="IMAGE", help="image files, DICOM and NIfTI too")
+    predict_.add_argument(
+        "images", nargs="+", metavar="IMAGE", type=_place, help="image files, DICOM and NIfTI too"
+    )
     predict_.add_argument("--json", action="store_true", help="JSON in place of a table")
     predict_.add_argument(
         "--cam",
         metavar="OUT",
+        type=_place,
         help="write Grad-CAM overlays (PNG) into this folder: the paper's maps, which fail a test (chapter 20)",
     )
     predict_.add_argument("--raw", action="store_true", help="the raw weights in place of the EMA weights")
@@ -210,7 +221,9 @@ def build_parser() -> argparse.ArgumentParser:
         [data_option],
         "gcaf reproduce 3f2a",
     )
-    again.add_argument("record", metavar="RUN", help="a run's key, the start of it, or its folder")
+    again.add_argument(
+        "record", metavar="RUN", type=_place, help="a run's key, the start of it, or its folder"
+    )
     again.add_argument("--stage0", action="store_true", help="also the backbones' stage 0, from nothing")
     again.add_argument("--dry", action="store_true", help="compare only; don't note it in the results folder")
 
@@ -219,13 +232,17 @@ def build_parser() -> argparse.ArgumentParser:
     settings_.add_argument("--json", action="store_true", help="JSON in place of a table")
 
     splits_ = add(rooms, "splits", commands.splits, "recompute the split manifests", [data_option])
-    splits_.add_argument("--figshare", metavar="DIR", help="folder of patients.csv and thumbnails.npz")
-    splits_.add_argument("--out", metavar="DIR", help="where to (default: results/splits)")
+    splits_.add_argument(
+        "--figshare", metavar="DIR", type=_place, help="folder of patients.csv and thumbnails.npz"
+    )
+    splits_.add_argument("--out", metavar="DIR", type=_place, help="where to (default: results/splits)")
     floors_ = add(
         rooms, "floors", commands.floors, "recompute the floors: scores without a network", [data_option]
     )
-    floors_.add_argument("--figshare", metavar="DIR", help="folder of patients.csv and twins.csv")
-    floors_.add_argument("--out", metavar="FILE", help="where to (default: results/floors.csv)")
+    floors_.add_argument(
+        "--figshare", metavar="DIR", type=_place, help="folder of patients.csv and twins.csv"
+    )
+    floors_.add_argument("--out", metavar="FILE", type=_place, help="where to (default: results/floors.csv)")
     audit_ = add(
         rooms,
         "audit",
@@ -241,13 +258,18 @@ def build_parser() -> argparse.ArgumentParser:
             "  accuracy,,,92.0 %,"
         ),
     )
-    audit_.add_argument("report", nargs="?", metavar="REPORT", help="text, CSV or JSON; - for standard input")
+    audit_.add_argument(
+        "report", nargs="?", metavar="REPORT", type=_place, help="text, CSV or JSON; - for standard input"
+    )
     audit_.add_argument(
         "--strict", action="store_true", help="of this paper: exit 1 where something contradicts"
     )
     audit_.add_argument("--json", action="store_true", help="JSON in place of text")
     audit_.add_argument(
-        "--out", metavar="FILE", help="the table as CSV (default: results/audit.csv for this paper)"
+        "--out",
+        metavar="FILE",
+        type=_place,
+        help="the table as CSV (default: results/audit.csv for this paper)",
     )
     leaks_ = add(
         rooms,
@@ -259,8 +281,12 @@ def build_parser() -> argparse.ArgumentParser:
             "  gcaf leaks data/train data/test          two folders, whatever the files are called or encoded"
         ),
     )
-    leaks_.add_argument("split", nargs="+", metavar="SPLIT", help="one CSV, or a training and a test folder")
-    leaks_.add_argument("--fix", metavar="OUT", help="write the split with groups kept whole as CSV")
+    leaks_.add_argument(
+        "split", nargs="+", metavar="SPLIT", type=_place, help="one CSV, or a training and a test folder"
+    )
+    leaks_.add_argument(
+        "--fix", metavar="OUT", type=_place, help="write the split with groups kept whole as CSV"
+    )
     leaks_.add_argument("--seed", type=_natural, default=0, metavar="N", help="of --fix (default: 0)")
     leaks_.add_argument("--json", action="store_true", help="JSON in place of a table")
     external_ = add(
@@ -274,7 +300,7 @@ def build_parser() -> argparse.ArgumentParser:
             "  gcaf external other.csv --csv out.csv     columns file, class and, where known, case"
         ),
     )
-    external_.add_argument("place", metavar="DIR", help="a folder of class folders, or a CSV")
+    external_.add_argument("place", metavar="DIR", type=_place, help="a folder of class folders, or a CSV")
     external_.add_argument(
         "--run",
         dest="runs",
@@ -284,7 +310,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="a run to score (repeatable; none: copies only)",
     )
     external_.add_argument("--raw", action="store_true", help="the raw weights in place of the EMA weights")
-    external_.add_argument("--csv", metavar="FILE", help="write a row an image: copy, and each run's answer")
+    external_.add_argument(
+        "--csv", metavar="FILE", type=_place, help="write a row an image: copy, and each run's answer"
+    )
     external_.add_argument("--json", action="store_true", help="JSON in place of tables, every copy listed")
     add(rooms, "sync", commands.sync, "write the clean notebooks from their .py sources")
     return parser
@@ -294,6 +322,13 @@ def _version() -> str:
     from gcaf_lib import __version__
 
     return f"gcaf {__version__}"
+
+
+def _place(text: str) -> str:
+    """A file or folder: `~` is the home folder also where no shell has put it in (`--to=~/x`)."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name: give a file or folder (is a variable unset?)")
+    return os.path.expanduser(text)
 
 
 def _natural(text: str) -> int:

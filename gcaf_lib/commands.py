@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gcaf_lib.terminal import as_json, visible
+from gcaf_lib.terminal import as_json, lines, visible
 
 WEIGHTS = ("ema", "raw", "backbone")
 NOTICE = "gcaf: a research reproduction, not a medical device: not for diagnosis."
@@ -30,9 +30,9 @@ def train(args: argparse.Namespace) -> int:
         print(PHANTOM_NOTE, file=sys.stderr)
     record = room.get(chosen, args.seed, profile=args.profile, data=args.data)
     if args.weights:
-        print(f"weights   {room.ensure_weights(record, args.data)}")
+        print(f"weights   {visible(room.ensure_weights(record, args.data))}")
     print(f"run       {record.key}")
-    print(f"record    {record.folder}")
+    print(f"record    {visible(record.folder)}")
     print(f"test      {len(record.labels())} images, accuracy {_accuracy(record):.4f} (EMA weights)")
     if note := _lag(record):
         print(note, file=sys.stderr)
@@ -81,7 +81,7 @@ def sweep(args: argparse.Namespace) -> int:
     print(_table(counts, ["table", "runs", *states]))
     failed = plan[plan["state"] == "failed"]
     for job in failed["job"]:
-        print(f"failed: {job.label} (log: {job.log})", file=sys.stderr)
+        print(f"failed: {job.label} (log: {visible(job.log)})", file=sys.stderr)
     return 1 if len(failed) else 0
 
 
@@ -101,7 +101,7 @@ def chapters(args: argparse.Namespace) -> int:
         else runner.run_chapters(args.profile, args.only, out, workers=args.workers)
     )
     for item in found:
-        print(item)
+        print(visible(item))
     return 1 if args.stale and found else 0
 
 
@@ -160,7 +160,7 @@ def reproduce(args: argparse.Namespace) -> int:
     if not found.identical:
         print("Other processors, devices and library versions round differently, and training lets it grow.")
     if not args.dry:
-        print(f"noted in  {room.note(record, found)}")
+        print(f"noted in  {visible(room.note(record, found))}")
     return 0 if found.identical else 1
 
 
@@ -173,7 +173,7 @@ def runs(args: argparse.Namespace) -> int:
         print(as_json([{"folder": str(r.folder), **r.info} for r in records]))
         return 0
     if not records:
-        print(f"no run records in {store.runs_dir()}; `gcaf train` makes one", file=sys.stderr)
+        print(f"no run records in {visible(store.runs_dir())}; `gcaf train` makes one", file=sys.stderr)
         return 0
     rows = []
     for record in records:
@@ -268,7 +268,7 @@ def data_fetch(args: argparse.Namespace) -> int:
     from gcaf_lib.data import fetch
 
     where, archive = (Path(p) if p else None for p in (args.to, args.archive))
-    print(fetch.fetch(where, figshare=args.figshare, archive=archive))
+    print(lines(fetch.fetch(where, figshare=args.figshare, archive=archive)))
     return 0
 
 
@@ -283,7 +283,7 @@ def splits(args: argparse.Namespace) -> int:
     for protocol in room.MANIFESTS:
         groups = keys["twins" if protocol == "twins" else "patients"]
         frame = room.manifest(protocol, images.frame, groups)
-        print(room.write(protocol, frame, images, Path(args.out) if args.out else None))
+        print(visible(room.write(protocol, frame, images, Path(args.out) if args.out else None)))
     return 0
 
 
@@ -294,7 +294,7 @@ def floors(args: argparse.Namespace) -> int:
     from gcaf_lib.settings import DataSettings
 
     table = room.table(dataset.open_dataset(DataSettings(), args.data), args.figshare)
-    print(room.write(table, Path(args.out) if args.out else None))
+    print(visible(room.write(table, Path(args.out) if args.out else None)))
     return 0
 
 
@@ -320,7 +320,7 @@ def _audit_report(args: argparse.Namespace) -> int:
     else:
         report = report_file.read(args.report)
     answer = report_check.check(report)
-    print(as_json(answer.to_dict()) if args.json else answer.text())
+    print(as_json(answer.to_dict()) if args.json else lines(answer.text()))
     if args.out:
         from gcaf_lib.machine import write_text
 
@@ -455,7 +455,7 @@ def sync(args: argparse.Namespace) -> int:
     from gcaf_lib.book import runner
 
     for path in runner.sync():
-        print(path)
+        print(visible(path))
     return 0
 
 

@@ -9,6 +9,7 @@ import math
 import os
 import sys
 import unicodedata
+import warnings
 from typing import Any
 
 # besides control codes: what turns the direction of writing, and halves of characters (names that are no UTF-8)
@@ -16,10 +17,14 @@ _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def prepare() -> None:
-    """Let no character be the end of a command: what the encoding of the output lacks is written as an escape."""
+    """Let no character be the end of a command: what the encoding of the output lacks is written as an escape.
+
+    A warning is one line, without the place in the code that raised it.
+    """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):  # a stream that is none, or closed
             stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, *_: f"gcaf: careful: {visible(message)}\n"
 
 
 def arguments(doc: str, *names: str) -> list[str]:
@@ -35,6 +40,11 @@ def arguments(doc: str, *names: str) -> list[str]:
 def visible(text: object) -> str:
     """A name as one line of printable characters: line ends, escape codes and the like become `\\x1b`, `\\n`, …"""
     return "".join(repr(c)[1:-1] if unicodedata.category(c) in _HIDDEN else c for c in str(text))
+
+
+def lines(text: str) -> str:
+    """Several lines, each as `visible` has it: an answer that quotes what a file says."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def as_json(tree: Any) -> str:

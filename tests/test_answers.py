@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gcaf_lib.evaluation import calibration, confidence, intervals, metrics, weighted
+from gcaf_lib.evaluation import calibration, clustered, confidence, intervals, metrics, weighted
 
 LABELS = np.array([0, 1, 2, 3, 0, 1])
 PROBS = np.full((6, 4), 0.1) + 0.6 * np.eye(4)[[0, 1, 2, 2, 0, 3]]
@@ -49,6 +49,10 @@ NONSENSE = {
     "logits": (LABELS, np.log(PROBS), "not negative"),
     "one column": (LABELS, PROBS[:, 0], r"probs \(6,\)"),
     "words for numbers": (LABELS, [*PROBS.astype(str).tolist(), "x"], "probs must be numbers"),
+    "complex": (LABELS, PROBS.astype(complex), "probs must be numbers, not complex"),
+    "numbers in quotes": (LABELS, PROBS.astype(str), "probs must be numbers, not <U"),
+    "labels are spans of time": (LABELS.astype("timedelta64[s]"), PROBS, "labels must be integers"),
+    "a single class": (LABELS * 0, np.ones((6, 1)), "two classes"),
     "nothing": (LABELS[:0], PROBS[:0], "no samples"),
 }
 
@@ -105,3 +109,74 @@ def test_delong_takes_0_and_1_and_finite_scores(truth, score):
     with pytest.raises(ValueError, match=r"truth|scores"):
         intervals.delong(truth, score)
     intervals.delong([0, 0, 1, 1, 1], np.arange(5.0))
+
+
+BINNED = (
+    calibration.ece,
+    calibration.classwise_ece,
+    calibration.reliability,
+    lambda y, p, bins: calibration.ece(y, p, bins, equal_mass=True),
+    lambda y, p, bins: confidence.one_vs_rest(y, p, 0, np.arange(6), bins),
+)
+
+
+@pytest.mark.parametrize("bins", [0, -1, 2.5, "x", None, True, np.nan])
+@pytest.mark.parametrize("measure", BINNED)
+def test_a_number_of_bins_is_a_whole_number_from_1(measure, bins):
+    measure(LABELS, PROBS, bins=np.int64(3))
+    with pytest.raises(ValueError, match="bins"):
+        measure(LABELS, PROBS, bins=bins)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan, "x", None])
+def test_a_level_lies_between_0_and_1(level):
+    ways = (
+        lambda level: calibration.reliability(LABELS, PROBS, level=level),
+        lambda level: intervals.bootstrap(LABELS, PROBS, groups=intervals.IMAGES, n=9, level=level),
+        lambda level: intervals.wilson(1, 2, level),
+        lambda level: clustered.mean([0.0, 1.0], [0, 1], 9, level=level),
+        lambda level: clustered.basic(0.5, np.array([0.4, 0.6]), level),
+    )
+    for way in ways:
+        way(0.9)
+        with pytest.raises(ValueError, match="level"):
+            way(level)
+
+
+@pytest.mark.parametrize("positive", [4, -1, [0, 7], [], 1.5, "glioma", None, True])
+def test_a_class_is_one_of_those_there_are(positive):
+    for way in (
+        lambda c: calibration.net_benefit(LABELS, PROBS, c),
+        lambda c: confidence.one_vs_rest(LABELS, PROBS, c, np.arange(6)),
+    ):
+        way(np.int64(3))
+        with pytest.raises(ValueError, match="class"):
+            way(positive)
+    once, twice = (calibration.net_benefit(LABELS, PROBS, c) for c in ([0, 2], [0, 2, 2]))
+    assert once.equals(twice)
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ([1, 0, 1], [1]),
+        ([[1, 0, 1]], [[0, 0, 1]]),
+        ([1, 0, np.nan], [1, 1, 0]),
+        (["yes", "no", "no"], ["yes"] * 3),
+        (1, 0),
+    ],
+)
+def test_two_models_are_compared_value_by_value(first, second):
+    for way in (
+        intervals.mcnemar,
+        intervals.paired_t,
+        lambda a, b: intervals.cluster_permutation(a, b, intervals.IMAGES),
+    ):
+        way([1, 0, 1], [0.0, 0.0, 1.0])
+        with pytest.raises(ValueError, match="models"):
+            way(first, second)
+
+
+def test_mcnemar_takes_right_and_wrong_alone():
+    with pytest.raises(ValueError, match="right or wrong"):
+        intervals.mcnemar([0.9, 0.2], [0.8, 0.3])

@@ -42,7 +42,7 @@ def record(store):
         "seed": 7,
         "settings": chosen.to_dict(),
         "data_hash": "d",
-        "provenance": {},
+        "provenance": {"fingerprint": ""},
         "weights_sha256": {"raw": "1" * 64, "ema": "2" * 64},
     }
     predictions = {}

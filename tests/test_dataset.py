@@ -95,9 +95,22 @@ def test_index_works_where_the_cache_cannot_be_written(root, tmp_path, monkeypat
 
 
 def test_clutter_of_file_managers_is_no_image(root):
-    for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+    names = (".DS_Store", "Thumbs.db", "Thumbs (2).db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini")
+    for name in (*names, "~$x.jpg", *(["Icon\r"] if os.name == "posix" else [])):
         (root / "Training" / "glioma" / name).write_bytes(b"x")
     assert len(dataset.index(root)) == 16
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a permission elsewhere")
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # the listing is left open there
+def test_a_link_to_itself_names_itself(root):
+    os.symlink("loop.jpg", root / "Training" / "glioma" / "loop.jpg")
+    with pytest.raises(
+        dataset.DataError, match=r"glioma.loop\.jpg cannot be read .*: it is a link to itself"
+    ):
+        dataset.index(root)
 
 
 def test_data_hash_ignores_order_and_sees_names(root):

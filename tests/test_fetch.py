@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import os
 import shutil
 import stat
 import threading
@@ -145,6 +146,13 @@ NO_FILE = {
         {"body": b'{"message": "log in"}', "kind": "application/json", "ranges_supported": False},
         "a web page",
     ),
+    "login behind a comment": (
+        {"body": b"\xef\xbb\xbf<!-- v2 -->" + PAGE, "ranges_supported": False},
+        "a web page",
+    ),
+    "login that is shorter than what is here": ({"body": PAGE}, "a web page"),
+    "plain text": ({"body": b"Log in", "kind": "text/plain", "ranges_supported": False}, "a web page"),
+    "JSON that says it is a file": ({"body": b' {"error": 1}', "ranges_supported": False}, "a web page"),
     "nothing": ({"body": b"", "ranges_supported": False}, "sends nothing"),
 }
 
@@ -161,11 +169,27 @@ def test_what_is_no_file_is_refused_and_what_was_downloaded_stays(server, tmp_pa
         FetchError, match=rf"cannot be fetched \(.*{said}.*run the same command again to resume"
     ):
         get(server, tmp_path / "file.zip", checksum=checksum)
-    assert part.read_bytes() == BODY[:1000] and len(server.asked) == 1
-    assert not (tmp_path / "file.zip").exists()
+    assert part.read_bytes() == BODY[:1000] and len(server.asked) <= 2
+    assert [p.name for p in tmp_path.iterdir()] == [part.name]
     for name in change:
         delattr(server, name)
     assert get(server, tmp_path / "file.zip").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_another_file_takes_nothing_of_what_was_downloaded(server, tmp_path, ranges):
+    part = tmp_path / "file.zip.part"
+    part.write_bytes(BODY[:1000])
+    server.body, server.ranges_supported = b"PK" + bytes(500), ranges
+    with pytest.raises(FetchError, match="does not have the published sha256"):
+        get(server, tmp_path / "file.zip")
+    assert part.read_bytes() == BODY[:1000] and [p.name for p in tmp_path.iterdir()] == [part.name]
+
+
+def test_a_range_that_was_not_asked_for_is_refused(server, tmp_path):
+    server.status = 416
+    with pytest.raises(FetchError, match="416"):
+        get(server, tmp_path / "file.zip")
 
 
 # --- archives ---
@@ -316,6 +340,13 @@ def test_altered_files_are_named_and_not_taken(published, tmp_path):
     with pytest.raises(FetchError, match=r"1 of 3 files .*Testing/glioma/b\.jpg.*gcaf data check"):
         fetch.fetch_dataset(tmp_path / "data", None, wanted, lambda handle: str(source))
     assert not (tmp_path / "data" / wanted["file"][1]).exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_an_archive_that_is_neither_file_nor_folder_is_named(published, tmp_path):
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(FetchError, match=r"pipe\.zip is neither a zip file nor a folder"):
+        fetch.fetch_dataset(tmp_path / "to", tmp_path / "pipe.zip", wanted=published[1])
 
 
 def test_no_network_tells_the_manual_way(published, tmp_path):

@@ -236,7 +236,7 @@ def profile(rng: random.Random, place: Path) -> None:
 
 
 RECORD = {
-    "schema": runs.SCHEMA, "key": "abc", "kind": "main", "profile": "demo", "seed": 0, "data_hash": "d", "provenance": {},
+    "schema": runs.SCHEMA, "key": "abc", "kind": "main", "profile": "demo", "seed": 0, "data_hash": "d", "provenance": {"fingerprint": "f"},
     "settings": settings.Settings().to_dict(), "stages": [], "weights_sha256": {"raw": "1", "ema": "2"},
 }  # fmt: skip
 PREDICTIONS = {

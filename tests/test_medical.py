@@ -2,6 +2,8 @@
 
 import gzip
 import logging
+import os
+import threading
 import warnings
 from pathlib import Path
 
@@ -48,6 +50,24 @@ RAMP = np.tile(np.arange(64, dtype=np.uint16) * 10, (32, 1))  # 0 to 630
 def nifti(path, volume, affine):
     nibabel.Nifti1Image(volume, affine).to_filename(path)
     return path
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("look", [medical.view, medical.pixels, medical.grey])
+def test_a_pipe_is_looked_into_by_nobody(tmp_path, look):
+    os.mkfifo(tmp_path / "pipe")  # to open it would wait for ever
+    said = []
+
+    def ask():
+        try:
+            said.append(str(look(tmp_path / "pipe")))
+        except DataError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert said and ("pipe" in said[0]) and (look is medical.view or "is no file (a pipe" in said[0])
 
 
 @pytest.mark.parametrize(

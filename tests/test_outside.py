@@ -205,7 +205,7 @@ def demo_record(store, classes="glioma,meningioma,notumor,pituitary"):
         "seed": 0,
         "settings": chosen.to_dict(),
         "data_hash": "d",
-        "provenance": {},
+        "provenance": {"fingerprint": ""},
         "weights_sha256": {"ema": runs.sha256(path)},
     }
     empty = {f"{part}_{what}": np.zeros(0) for part in ("validation", "test") for what in ("rows", "labels")}

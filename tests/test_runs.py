@@ -110,7 +110,14 @@ def test_weights_of_known_names_need_no_file(monkeypatch):
         runs.key(load("demo", {"model.weights": source}), 0, "d", "s")
 
 
-INFO = {"key": "abc", "kind": "main", "seed": 0, "data_hash": "d", "provenance": {"fingerprint": "f"}}
+INFO = {
+    "key": "abc",
+    "kind": "main",
+    "profile": "demo",
+    "seed": 0,
+    "data_hash": "d",
+    "provenance": {"fingerprint": "f"},
+}
 INFO["settings"] = load("demo").to_dict()
 
 
@@ -180,6 +187,14 @@ UNUSABLE = {
     "empty": ("", r"can't be read"),
     "not text": ("\udcff", r"can't be read"),
     "without a seed": (json.dumps({k: v for k, v in GOOD.items() if k != "seed"}), r"damaged: seed missing"),
+    "without a profile": (
+        json.dumps({k: v for k, v in GOOD.items() if k != "profile"}),
+        r"damaged: profile missing",
+    ),
+    "without its code": (
+        json.dumps({**GOOD, "provenance": {}}),
+        r"damaged: provenance's fingerprint missing",
+    ),
     "of wrong types": (json.dumps({**GOOD, "seed": "0", "settings": []}), r"damaged: seed, settings"),
 }
 

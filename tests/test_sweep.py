@@ -119,6 +119,7 @@ def test_stage_0_that_is_not_the_recorded_one_is_said_when_it_is_made(monkeypatc
         "schema": runs.SCHEMA,
         "key": stage0,
         "kind": "stage0",
+        "profile": "demo",
         "seed": 0,
         "settings": {},
         "data_hash": "",
@@ -214,7 +215,8 @@ experiments.EXPERIMENTS["small"] = experiments.Experiment("small", "two rows", r
 for key in sweep.plan(["small"], "demo")["key"]:
     folder = runs.runs_dir() / key
     folder.mkdir(parents=True)
-    info = {"schema": runs.SCHEMA, "key": key, "kind": "main", "seed": 0, "settings": {}, "data_hash": ""}
+    info = {"schema": runs.SCHEMA, "key": key, "kind": "main", "profile": "demo", "seed": 0}
+    info |= {"settings": {}, "data_hash": ""}
     info["provenance"] = {"fingerprint": environment.fingerprint()}
     (folder / "record.json").write_text(json.dumps(info))
 subprocess.run = subprocess.Popen = None  # nothing may be started
@@ -249,6 +251,28 @@ def test_a_child_finds_the_compilation_cache(monkeypatch):
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/mine")
     sweep.run_job(job)
     assert seen["TF_XLA_FLAGS"] == "--tf_xla_persistent_cache_directory=/mine", "the user's own stays"
+
+
+def test_a_home_folder_in_the_cache_s_name_is_no_folder_named_so(monkeypatch, tmp_path):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GCAF_CACHE", "~/g")
+    seen = {}
+
+    def run(command, env, **_):
+        seen.update(env)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(sweep.subprocess, "run", run)
+    job = sweep.Job("k", load("demo", SMALL), 3, "demo")
+    sweep.run_job(job.to_json())
+    assert job.log.is_file() and job.log.parent == tmp_path / "home" / "g" / "logs"
+    assert not list((tmp_path / "here").iterdir()) and "~" not in seen["TF_XLA_FLAGS"]
+    sweep.run_job(job.to_json(), None, {"GCAF_CACHE": str(tmp_path / "asker")})
+    assert (tmp_path / "asker" / "logs" / "k.log").is_file(), (
+        "of the one who asked, where another machine did"
+    )
 
 
 @pytest.mark.slow
@@ -313,6 +337,8 @@ def test_a_dask_worker_that_is_lost_is_reported_and_the_others_go_on(monkeypatch
     monkeypatch.setattr(distributed, "as_completed", list)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setenv("GCAF_RESULTS", "relative/results")
+    monkeypatch.setenv("GCAF_DATA", "~/images")
+    monkeypatch.setenv("GCAF_FIGSHARE", "")
     first, second = (
         sweep.Job(label, load("demo", SMALL), 0, "demo", label=label) for label in ("first", "second")
     )
@@ -324,6 +350,8 @@ def test_a_dask_worker_that_is_lost_is_reported_and_the_others_go_on(monkeypatch
     assert [(after, priority) for _, after, priority in asked] == [([], 0), ([0], -1)]
     sent = asked[0][0]
     assert sent["KERAS_BACKEND"] == "jax" and Path(sent["GCAF_RESULTS"]).is_absolute()
+    assert sent["GCAF_DATA"] == str((Path.home() / "images").resolve()), "a home folder is no folder named ~"
+    assert not sent["GCAF_FIGSHARE"], "and nothing is not the working folder"
 
 
 def test_a_scheduler_without_workers_is_said_and_said_again(capsys):

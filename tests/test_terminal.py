@@ -7,6 +7,7 @@ import os
 import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from absl import logging as absl_logging
 from PIL import Image
 
 import gcaf_lib
-from gcaf_lib import terminal
+from gcaf_lib import cli, terminal
 
 PACKAGE = Path(gcaf_lib.__file__).parent
 PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LANG": "C"}
@@ -107,6 +108,37 @@ def test_a_full_device_is_said_in_one_line(arguments):
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=env, timeout=120)
     assert (done.returncode, done.stderr.decode()) == (2, "gcaf: error: No space left on device\n")
+
+
+def test_what_a_file_or_an_argument_says_is_printed_visibly(tmp_path, capsys):
+    report = tmp_path / "report.csv"
+    report.write_text("class,precision,recall,f1,support\n\x1b[31mglioma,0.9,0.9,0.9,10\nb,0.5,0.5,0.9,10\n")
+    assert cli.main(["audit", str(report)]) == 1
+    with pytest.raises(SystemExit):
+        cli.main(["runs", "\x1b[31mx\n\u202ey"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        terminal.prepare()
+        print(warnings.formatwarning("of \x1b[31m\n", UserWarning, "file.py", 1), end="", file=sys.stderr)
+    told = capsys.readouterr()
+    assert "\x1b" not in told.out + told.err and "\u202e" not in told.err
+    assert r"\x1b[31mglioma" in told.out and r"\x1b[31mx" in told.err and "usage:" in told.err
+    assert told.err.endswith("gcaf: careful: of \\x1b[31m\\n\n")
+
+
+@pytest.mark.parametrize("option", ["audit", "leaks", "predict", "reproduce", "external", "data check"])
+def test_an_empty_name_is_no_folder(option, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main([*option.split(), ""])
+    assert end.value.code == 2 and "an empty name" in capsys.readouterr().err
+
+
+def test_a_home_folder_is_found_where_no_shell_put_it_in(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    arguments = cli.build_parser().parse_args(["data", "fetch", "--to=~/x", "--archive=~/y.zip"])
+    assert (arguments.to, arguments.archive) == (os.path.expanduser("~/x"), os.path.expanduser("~/y.zip"))
+    if os.name == "posix":
+        assert arguments.to == str(tmp_path / "x")
 
 
 def test_json_has_no_nan(capsys):

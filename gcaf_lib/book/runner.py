@@ -346,11 +346,11 @@ def _scrub(text: str) -> str:
     places = {
         str(_settings.results_dir()): "results",
         str(_settings.cache_dir()): "[cache]",
-        os.environ.get("GCAF_DATA", ""): "[data]",
+        str(_settings.named_folder("GCAF_DATA") or ""): "[data]",
         str(checkout() or ""): ".",
         sys.prefix: "[python]",
         tempfile.gettempdir(): "[tmp]",
-        str(Path.home()): "~",
+        os.path.expanduser("~"): "~",
     }
     for place in sorted(filter(lambda p: len(p) > 3, places), key=len, reverse=True):
         text = text.replace(place.rstrip("/"), places[place])

@@ -36,7 +36,7 @@ KAGGLE = "masoudnickparvar/brain-tumor-mri-dataset/versions/1"
 KAGGLE_PAGE = "https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset"
 FIGSHARE_DOI = "10.6084/m9.figshare.1512427.v5"
 TIMEOUT = 60  # seconds without a byte
-_PAGES = ("text/html", "application/xhtml+xml", "application/json")  # kinds that no file asked for here is of
+_PAGES = ("application/xhtml+xml", "application/xml", "application/json")  # as texts, no file asked for here
 CHUNK = 2**16  # what a cut connection costs at most
 
 
@@ -75,25 +75,31 @@ def download(
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
-    resumed, failure = part.exists(), None
+    failure, anew = None, False
     for attempt in range(attempts):
+        kept = part.stat().st_size if part.exists() else 0
         try:
-            _continue(url, part, progress)
+            got = _continue(url, part, progress, anew)
         except requests.RequestException as error:
-            failure, resumed = error, part.exists()
+            failure = error
+            part.with_suffix(".new").unlink(missing_ok=True)
             answer = getattr(error, "response", None)
             if isinstance(error, _NoFile) or (answer is not None and 400 <= answer.status_code < 500):
                 break  # the server means it
             if attempt + 1 < attempts:
                 time.sleep(pause * 2**attempt)
             continue
-        if checksum is None or _digest(part, checksum) == checksum:
-            os.replace(part, target)
+        failure = None
+        # without a checksum, what had nothing behind it is not known to be whole
+        if _digest(got, checksum) == checksum if checksum else (got, got.stat().st_size) != (part, kept):
+            os.replace(got, target)
+            part.unlink(missing_ok=True)
             return target
-        part.unlink()  # a resumed file may stem from another version on the server: start over, once
-        if not resumed:
-            break
-        resumed, failure = False, None
+        if got == part and kept:
+            anew = True  # it may stem from another version on the server: start over, once, beside it
+            continue
+        got.unlink()
+        break
     if failure is not None:
         raise FetchError(f"{url} cannot be fetched ({_short(failure)}); run the same command again to resume")
     raise FetchError(f"{url} does not have the published {checksum}; it was not kept")
@@ -103,13 +109,17 @@ class _NoFile(requests.RequestException):
     """The server answers, but with no file: to ask again would not help, and what is here already stays."""
 
 
-def _continue(url: str, part: Path, progress: bool) -> None:
-    """Append to `part` what is missing; raises `requests.RequestException` when the connection is cut."""
-    have = part.stat().st_size if part.exists() else 0
+def _continue(url: str, part: Path, progress: bool, anew: bool = False) -> Path:
+    """Append to `part` what is missing; returns the file written.
+
+    That is one beside `part` where the server sends all from the start, or is asked to (`anew`): what is here
+    already stays until something better is. Raises `requests.RequestException` when the connection is cut.
+    """
+    have = part.stat().st_size if part.exists() and not anew else 0
     asked = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
     with requests.get(url, stream=True, timeout=TIMEOUT, headers=asked) as answer:
-        if answer.status_code == 416:  # nothing after `have`: it is whole, or too long; the checksum tells
-            return
+        if answer.status_code == 416 and have:  # nothing after it: whole, or too long; the checksum tells
+            return part
         answer.raise_for_status()
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if answer.status_code not in (200, 206):
@@ -120,7 +130,8 @@ def _continue(url: str, part: Path, progress: bool) -> None:
         first = next(chunks, b"")  # looked at before what is here already is touched
         if not first:
             raise _NoFile("the server sends nothing (0 bytes)")
-        if kind in _PAGES or first[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        begins = first[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        if kind.startswith("text/") or kind in _PAGES or begins in (b"<", b"{"):
             raise _NoFile("the server sends a web page in its place, as where one must log in")
         append = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(
             f"bytes {have}-"
@@ -128,10 +139,11 @@ def _continue(url: str, part: Path, progress: bool) -> None:
         if answer.status_code == 206 and not append:
             raise requests.ConnectionError("the server sent another range than was asked for")
         start = have if append else 0
+        to = part if append or not part.exists() else part.with_suffix(".new")
         text = answer.headers.get("Content-Length") or "0"
         length = int(text) if text.isdecimal() and int(text) else None
         with (
-            part.open("ab" if append else "wb") as file,
+            to.open("ab" if append else "wb") as file,
             tqdm(
                 total=start + length if length else None,
                 initial=start,
@@ -144,8 +156,9 @@ def _continue(url: str, part: Path, progress: bool) -> None:
             for chunk in itertools.chain([first], chunks):
                 file.write(chunk)
                 bar.update(len(chunk))
-    if length and part.stat().st_size < start + length:
+    if length and to.stat().st_size < start + length:
         raise requests.ConnectionError("the connection was cut")
+    return to
 
 
 def _digest(path: Path, like: str) -> str:
@@ -299,8 +312,10 @@ def fetch_dataset(
                 f"Kaggle cannot be reached ({_short(error)}). By hand: download {KAGGLE_PAGE} (version 1) in a "
                 f"browser, unpack it, and use the folder that holds Training/ and Testing/ with --data or GCAF_DATA"
             ) from error
-    if not source.exists():
-        raise FetchError(f"{source} does not exist")
+    if not (source.is_file() or source.is_dir()):
+        raise FetchError(
+            f"{source} {'is neither a zip file nor a folder' if source.exists() else 'does not exist'}"
+        )
     destination.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=destination.parent) as scratch:
         if source.is_file():

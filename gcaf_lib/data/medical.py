@@ -98,10 +98,12 @@ def kind(data: bytes) -> str | None:
 def view(path: str | Path, plane: str = "axial", at: int | None = None) -> str | Path | View:
     """What to give for an image's path: a `View` of a medical file, known by its bytes, else the path itself."""
     try:
-        with open(path, "rb") as file:
-            return View(str(path), plane, at) if kind(file.read(4096)) else path
+        if os.path.isfile(path):  # to open a pipe may wait for ever
+            with open(path, "rb") as file:
+                return View(str(path), plane, at) if kind(file.read(4096)) else path
     except (OSError, ValueError):
-        return path  # whoever reads it says what is wrong
+        pass
+    return path  # whoever reads it says what is wrong
 
 
 def pixels(image: str | Path | View) -> np.ndarray:

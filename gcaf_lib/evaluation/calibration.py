@@ -14,7 +14,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.metrics import brier_score_loss, log_loss
 from statsmodels.stats.proportion import proportion_confint
 
-from gcaf_lib.evaluation.answers import checked, probabilities
+from gcaf_lib.evaluation.answers import bins_of, checked, classes_of, level_of, probabilities
 
 BINS = 15
 EDGE = 50  # temperatures are sought between 1/50 and 50
@@ -28,6 +28,7 @@ def _rows(probs: np.ndarray) -> np.ndarray:
 
 def bin_numbers(score: np.ndarray, bins: int, equal_mass: bool) -> np.ndarray:
     """Bin number of each score: equal widths (low, high] on [0, 1], or bins of (almost) equal counts."""
+    bins = bins_of(bins)
     if equal_mass:
         order = np.argsort(score, kind="stable")
         out = np.empty(len(score), np.int64)
@@ -86,7 +87,7 @@ def reliability(
     `low` and `high` bound the bin; the accuracy's interval is Wilson's. Empty bins are kept (NaN).
     """
     labels, probs = checked(labels, probs)
-    score, hit = probs.max(1), probs.argmax(1) == labels
+    score, hit, level = probs.max(1), probs.argmax(1) == labels, level_of(level)
     number = bin_numbers(score, bins, equal_mass)
     lines = []
     for b in range(bins):
@@ -168,10 +169,12 @@ def net_benefit(labels, probs, positive, thresholds=None) -> pd.DataFrame:
     model, all, none. `positive` is a class number or a list of them (say, the three tumours).
     """
     labels, probs = checked(labels, probs)
-    t = np.linspace(0.01, 0.99, 99) if thresholds is None else np.asarray(thresholds, np.float64)
+    t = np.atleast_1d(
+        np.linspace(0.01, 0.99, 99) if thresholds is None else np.asarray(thresholds, np.float64)
+    )
     if not ((t > 0) & (t < 1)).all():
         raise ValueError("decision thresholds must lie strictly between 0 and 1")
-    chosen = np.atleast_1d(positive)
+    chosen = classes_of(positive, probs.shape[1])
     truth, score = np.isin(labels, chosen), probs[:, chosen].sum(1)
     acts = score[None, :] >= t[:, None]
     odds = t / (1 - t)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.evaluation.answers import level_of
 from gcaf_lib.evaluation.intervals import Interval
 
 DRAWS = 2000
@@ -55,6 +56,7 @@ def mean(values, groups, n: int = DRAWS, seed: int = 0, level: float = 0.95) -> 
 
 def interval(value: float, sample: np.ndarray, level: float = 0.95) -> Interval:
     """`value` with the percentile interval of a bootstrap sample (NaN draws left out)."""
+    level = level_of(level, of_draws=True)
     if np.isnan(sample).all():
         return Interval(value, np.nan, np.nan)
     low, high = np.nanquantile(sample, [(1 - level) / 2, (1 + level) / 2])

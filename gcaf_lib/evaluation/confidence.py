@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import calibration, clustered, weighted
-from gcaf_lib.evaluation.answers import checked, probabilities
+from gcaf_lib.evaluation.answers import checked, classes_of, probabilities
 
 MEASURES = ("accuracy", "excess", "ece", "mass", "classwise", "classwise_mass", "brier", "nll")
 
@@ -32,6 +32,7 @@ def one_vs_rest(
     is drawn with its patient, not counted once for each. It has no width where all of a bin are, or are not, of the class.
     """
     labels, probs = checked(labels, probs)
+    (positive,) = classes_of(positive, probs.shape[1])
     score, truth = probs[:, positive], labels == positive
     number = calibration.bin_numbers(score, bins, equal_mass)
     inside = np.where(number[:, None] == np.arange(bins), truth[:, None], np.nan)

@@ -19,7 +19,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from gcaf_lib.evaluation import weighted
-from gcaf_lib.evaluation.answers import checked, one_class
+from gcaf_lib.evaluation.answers import checked, level_of, one_class, pairs
 
 IMAGES = "images"  # in place of groups: each sample is a group of its own
 Metric = str | Callable[[np.ndarray, np.ndarray], float]
@@ -50,7 +50,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     """Wilson's interval of a proportion: 673 of 703 gives 94.0 to 97.0 %."""
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"{successes} of {n} is no proportion")
-    low, high = proportion_confint(successes, n, 1 - level, method="wilson")
+    low, high = proportion_confint(successes, n, 1 - level_of(level), method="wilson")
     return Interval(successes / n, float(low), float(high))
 
 
@@ -122,6 +122,7 @@ def bootstrap_difference(
 
 
 def _percentiles(sample: np.ndarray, level: float) -> tuple[float, float]:
+    level = level_of(level, of_draws=True)
     if np.isnan(sample).all():
         return float("nan"), float("nan")
     low, high = np.nanquantile(sample, [(1 - level) / 2, (1 + level) / 2])
@@ -141,8 +142,9 @@ def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train
     & Bengio 2003. Where all differences are equal but not 0, a spread of 0 cannot be believed (accuracies are
     counts of images: three runs may each be one image apart), so p and the interval are NaN; p is 1 if all are 0.
     """
-    d = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    if d.ndim != 1 or len(d) < 2:
+    first, second = pairs(first, second)
+    d = first - second
+    if len(d) < 2:
         raise ValueError(f"a paired t-test needs at least two pairs of runs, not {d.size}")
     j, mean = len(d), float(d.mean())
     se = float(np.sqrt((1 / j + test_to_train) * d.var(ddof=1)))
@@ -168,9 +170,10 @@ def mcnemar(first_right, second_right) -> McNemar:
     first_right, second_right: (n,) bool. Samples must be independent; where they are not, use
     `cluster_permutation`. Source: Fagerland, Lydersen & Laake 2013.
     """
-    a, b = np.asarray(first_right, bool), np.asarray(second_right, bool)
-    if a.shape != b.shape:
-        raise ValueError(f"{a.shape} and {b.shape}: both models must be judged on the same samples")
+    both = pairs(first_right, second_right)
+    if not np.isin(both, (0, 1)).all():
+        raise ValueError("a sample is right or wrong: give values of 0 and 1")
+    a, b = (one.astype(bool) for one in both)
     one, two = int((a & ~b).sum()), int((b & ~a).sum())
     n = one + two
     exact = min(1.0, 2 * float(stats.binom.cdf(min(one, two), n, 0.5)))
@@ -185,7 +188,8 @@ def cluster_permutation(first, second, groups=None, n: int = 9999, seed: int = 0
     first, second: (n,) scores of each sample (say, right or wrong). Exact where there are few groups (SciPy
     enumerates); low and high are NaN (see `bootstrap_difference`).
     """
-    d = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    first, second = pairs(first, second)
+    d = first - second
     code, g = _groups(groups, len(d))
     sums = np.bincount(code, weights=d, minlength=g)
     sums = sums[sums != 0]  # groups without a difference change nothing

@@ -128,7 +128,7 @@ def note(record: runs.Record, outcome: Outcome) -> Path:
     line = {
         "run": record.key,
         "trained_with": made["fingerprint"],
-        "trained_at": made["commit"],
+        "trained_at": made.get("commit"),
         **{name: today[name] for name in ("fingerprint", "commit", "backend", "device")},
         "identical": outcome.identical,
         "largest_difference": outcome.differences["largest_difference"].max(skipna=False),

@@ -28,9 +28,16 @@ from filelock import FileLock
 from gcaf_lib.settings import Settings, SettingsError, cache_dir, digest, results_dir
 
 SCHEMA = 2
-NEEDED = {"key": str, "kind": str, "seed": int, "settings": dict, "data_hash": str, "provenance": dict}
-MORE = {
+NEEDED = {
+    "key": str,
+    "kind": str,
     "profile": str,
+    "seed": int,
+    "settings": dict,
+    "data_hash": str,
+    "provenance": dict,
+}
+MORE = {
     "split_hash": str,
     "data_source": str,
     "stages": list,
@@ -264,6 +271,8 @@ def load(folder: Path) -> Record:
     broken = [name for name, kind in NEEDED.items() if not isinstance(info.get(name), kind)]
     broken += [name for name, kind in MORE.items() if name in info and not isinstance(info[name], kind)]
     broken += [] if "settings" in broken or _of_rooms(info["settings"]) else ["settings"]
+    told = "provenance" in broken or isinstance(info["provenance"].get("fingerprint"), str)
+    broken += [] if told else ["provenance's fingerprint"]
     hashes = info.setdefault("weights_sha256", {} if info.get("kind") == "main" else None)
     broken += (
         [] if isinstance(hashes, dict if info.get("kind") == "main" else str | None) else ["weights_sha256"]

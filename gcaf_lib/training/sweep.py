@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from gcaf_lib import machine
-from gcaf_lib.settings import Settings, cache_dir, results_dir
+from gcaf_lib.settings import Settings, cache_dir, named_folder, results_dir
 from gcaf_lib.training import environment, runs
 from gcaf_lib.training.listing import Keys, walk
 
@@ -279,7 +279,8 @@ def _dask(scheduler: str) -> Callable:
     # what decides a run is the asker's, not the worker's
     env = {name: os.environ[name] for name in FORWARDED if name in os.environ}
     env |= {"GCAF_RESULTS": str(results_dir().resolve()), "GCAF_CACHE": str(cache_dir().resolve())}
-    env |= {name: str(Path(env[name]).resolve()) for name in ("GCAF_DATA", "GCAF_FIGSHARE") if name in env}
+    for name in ("GCAF_DATA", "GCAF_FIGSHARE"):
+        env |= {name: str(folder.resolve())} if (folder := named_folder(name)) else {}
 
     def map_jobs(line: dict[str, tuple[Job, frozenset[str]]]):
         with _connected(Client, scheduler) as client, _watched(client, scheduler):
@@ -310,15 +311,16 @@ def run_job(
     """
     job = Job.from_json(text)
     env: dict[str, Any] = dict(os.environ, **(settled or {}), GCAF_PROGRESS="0")
-    log_path = logs(Path(env.get("GCAF_CACHE") or cache_dir())) / f"{job.key}.log"
+    cache = Path(
+        (settled or {}).get("GCAF_CACHE") or cache_dir()
+    )  # the asker's, where that is another machine
+    log_path = logs(cache) / f"{job.key}.log"
     if threads:
         names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
         env |= {name: str(threads) for name in names}
     # several processes share one GPU: none may take its whole memory at the start
     env |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    env |= environment.backend_flags(
-        Path(env.get("GCAF_CACHE") or cache_dir()) / "xla", env.get("TF_XLA_FLAGS", "")
-    )
+    env |= environment.backend_flags(cache / "xla", env.get("TF_XLA_FLAGS", ""))
     log_path.parent.mkdir(parents=True, exist_ok=True)
     failed = log_path.with_suffix(".failed")
     for attempt in (1, 2):
