@@ -345,11 +345,14 @@ def _typed(most: int, error: type[Exception]) -> str:
 def leaks(args: argparse.Namespace) -> int:
     """Count what training knows of a split's test images; exit 1 where it knows any."""
     from gcaf_lib.data import leaks as room
+    from gcaf_lib.data import listed
     from gcaf_lib.data.dataset import DataError
 
     if len(args.split) > 2:
         raise DataError("give one CSV, or a training and a test folder")
     table = room.read(args.split[0]) if len(args.split) == 1 else room.scan(*args.split)
+    if args.fix:
+        listed.demand_spared(args.fix, (*args.split, *(table["name"] if len(args.split) == 2 else ())))
     counts = room.count(table)
     parts = room.mend(table, args.seed)
     sizes, mended = room.sizes(table, table["part"]), room.sizes(table, parts)
@@ -375,7 +378,7 @@ def leaks(args: argparse.Namespace) -> int:
 def external(args: argparse.Namespace) -> int:
     """Name the copies among images from elsewhere, then score runs on the others; exit 1 where there are copies."""
     print(NOTICE, file=sys.stderr)
-    from gcaf_lib.data import outside
+    from gcaf_lib.data import listed, outside
     from gcaf_lib.training import runs as store
 
     records = [store.resolve(name) for name in args.runs]  # a wrong name is said before minutes are spent
@@ -385,7 +388,7 @@ def external(args: argparse.Namespace) -> int:
         print(PHANTOM_NOTE, file=sys.stderr)
     table = outside.read(args.place, args.plane, args.slice)
     if args.csv:
-        outside.demand_spared(args.csv, args.place, table)
+        listed.demand_spared(args.csv, (args.place, *table["path"]))
     table = outside.find_copies(table)
     counts = outside.count_copies(table)
     scored = []

@@ -44,8 +44,16 @@ chapter.strip()
 # ## How external is external?
 #
 # First of all: are they other images? Each one is looked up among this dataset's by its bytes and by its look, whatever was cropped, mirrored
-# or re-encoded (chapter 16 tells how). PMRAM, a collection published as *Bangladeshi Brain Cancer MRI* and used for external
-# validation, is looked up too.
+# or re-encoded (chapter 16 tells how). PMRAM, a collection published as *Bangladeshi Brain Cancer MRI*, is looked up too.
+#
+# | Set | Where it is had | Licence |
+# |:--|:--|:--|
+# | Radiopaedia | Kaggle, `fernando2rad/brain-tumor-mri-images-44c` (file names show where from) | not verified |
+# | RSNA-BraTS | Kaggle, `davidbroberts/brain-tumor-object-detection-datasets` (ids of RSNA-MICCAI, BraTS 2021) | not verified |
+# | MedPix | [MedPix 2.0](https://doi.org/10.1007/s41019-025-00297-8) | stated there |
+# | Tiantan | GitHub, `VGuoGavin/Pituitary-segmentation-and-classification` | none stated |
+# | IXI | [Imperial College London](https://brain-development.org/ixi-dataset/) | CC BY-SA 3.0 |
+# | PMRAM | [Mendeley Data](https://doi.org/10.17632/m7w55sw88b.1) | stated there |
 
 # %%
 copies = made.read("copies")
@@ -76,7 +84,7 @@ tables.show(
     data=recall,
 )
 
-# %% mystnb={"image": {"alt": "A row for each class and outside set: a dot for recall there with its interval, a diamond for recall of the same class at home, joined by a line."}, "figure": {"name": "fig-recall-elsewhere", "caption": "Recall elsewhere (dot, bar: 95 % interval) and at home (diamond), of the model named below."}}
+# %% mystnb={"image": {"alt": "A row for each class and outside set: a dot for recall there with its interval, a diamond for recall of the same class at home, joined by a line."}, "figure": {"name": "fig-recall-elsewhere", "caption": "Recall elsewhere (dot, bar: 95 % interval) and at home (diamond, thin line: 95 % interval), of the model named below."}}
 model = next(iter(elsewhere.models(recall)), "")
 levels = elsewhere.levels(recall, model)
 outside.recall(levels)

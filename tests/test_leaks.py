@@ -124,6 +124,17 @@ def test_of_several_columns_that_of_most_files_is_taken(table):
     pd.testing.assert_frame_equal(leaks.count(leaks.parse(few.to_csv(index=False))), names)
 
 
+def test_a_split_is_not_written_over_itself(table, tmp_path, capsys):
+    path = tmp_path / "split.csv"
+    text = table.head(40)[["file", "part"]].to_csv(index=False)
+    path.write_text(text)
+    (tmp_path / "link.csv").symlink_to(path)
+    for out in ("split.csv", "link.csv"):
+        assert cli.main(["leaks", str(path), "--fix", str(tmp_path / out)]) == 2
+        assert "would be lost: write to another file" in capsys.readouterr().err
+        assert path.read_text() == text
+
+
 def test_a_part_that_whole_groups_leave_empty_is_said(table, tmp_path, capsys):
     one = table[table["picture"] == table["picture"].value_counts().index[0]].head(3)
     path, out = tmp_path / "split.csv", tmp_path / "out.csv"

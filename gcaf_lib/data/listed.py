@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from gcaf_lib.data.dataset import DataError
 
@@ -37,3 +39,9 @@ def columns(head: Sequence[str], names: Sequence[str]) -> list[int]:
 def column(head: Sequence[str], names: Sequence[str]) -> int | None:
     """Where the first of `columns` stands."""
     return next(iter(columns(head, names)), None)
+
+
+def demand_spared(out: str | Path, given: Iterable[str | Path]) -> None:
+    """Raise `DataError` where writing `out` would lose what was given to be read: a list, or one of its images."""
+    if os.path.realpath(out) in set(map(os.path.realpath, given)):
+        raise DataError(f"{out} was given to be read and would be lost: write to another file")

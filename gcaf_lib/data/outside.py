@@ -175,12 +175,6 @@ def _row(place: Path, line: int, row: list[str], found: dict, width: int, chosen
     return image, label, said["case"] or str(path)
 
 
-def demand_spared(out: str | Path, place: str | Path, table: pd.DataFrame) -> None:
-    """Raise `DataError` where writing `out` would lose the list that was given, or one of its images."""
-    if os.path.realpath(out) in {os.path.realpath(path) for path in (place, *table["path"])}:
-        raise DataError(f"{out} was given to be read and would be lost: write to another file")
-
-
 def find_copies(table: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
     """`table` with what `known.match` finds: copy_of (a published file, or ""), its class, how, similarity."""
     found = known.match(table["path"], progress=progress)

@@ -35,9 +35,9 @@ NO_RUN = Note("No run has been scored on images from elsewhere yet.")
 
 @styled
 def recall(levels: pd.DataFrame) -> Drawing | Note:
-    """Recall elsewhere (class colour, 95 % interval over cases) and of the same class at home (open diamond).
+    """Recall elsewhere (class colour, 95 % interval over cases) and of the same class at home (open diamond, thin line).
 
-    levels: class, set, recall, low, high, home, a row a set and class, of one model.
+    levels: class, set, recall, low, high, home, home_low, home_high, a row a set and class, of one model.
     """
     return _pairs(levels, "home", "recall: share of the images of a class that are told as this class",
                   "elsewhere", "same class, at home")  # fmt: skip
@@ -57,7 +57,7 @@ def sureness(levels: pd.DataFrame) -> Drawing | Note:
 
 
 def _pairs(levels: pd.DataFrame, other: str, label: str, one_name: str, other_name: str) -> Drawing | Note:
-    """Rows of recall with its interval and, joined by a line, another value of the same row."""
+    """Rows of recall with its interval and, joined by a line, another value of the same row (with its own, if it has one)."""
     if levels.empty:
         return NO_RUN
     fig = drawing(height=0.9 + 0.34 * len(levels))
@@ -66,6 +66,8 @@ def _pairs(levels: pd.DataFrame, other: str, label: str, one_name: str, other_na
         colour = CLASS_COLOURS[row["class"]]
         ax.plot([row["recall"], row[other]], [y, y], color=GRID, lw=1.4, zorder=1)
         ax.hlines(y, row["low"], row["high"], color=colour, lw=5, alpha=0.3)
+        if f"{other}_low" in row:
+            ax.hlines(y, row[f"{other}_low"], row[f"{other}_high"], color=INK, lw=1.1, zorder=2)
         ax.plot(row["recall"], y, "o", color=colour, ms=8)
         ax.plot(row[other], y, "D", mfc=SURFACE, mec=INK, mew=1.3, ms=6, zorder=3)
     names = [f"{CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in zip(levels["class"], levels["set"])]
