@@ -26,7 +26,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gcaf_lib.data import decode, preprocess
+from gcaf_lib.data import decode, intact, preprocess
 from gcaf_lib.data.dataset import MAX_PIXELS, MIN_SIDE, DataError, read_bytes
 from gcaf_lib.settings import DataSettings
 
@@ -116,6 +116,7 @@ def pixels(image: str | Path | View) -> np.ndarray:
     """
     one = image if isinstance(image, View) else view(image)
     if not isinstance(one, View):
+        intact.demand(image)
         return decode.pixels(image)
     data = read_bytes(one)
     out = _dicom(data, one) if kind(data) == "DICOM" else _nifti(data, one)
@@ -129,6 +130,7 @@ def pixels(image: str | Path | View) -> np.ndarray:
 def grey(image: str | Path | View) -> np.ndarray:
     """uint8 (H,W) as copies are looked for in: of a medical file `pixels`, of others `decode.grey`."""
     if not isinstance(view(os.fspath(image)), View):
+        intact.demand(image)
         return decode.grey(image)
     out = pixels(image)
     return out if out.ndim == 2 else cv2.cvtColor(out, cv2.COLOR_RGB2GRAY)
