@@ -10,11 +10,13 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from gcaf_lib.book import notebooks, repository, runner
+from gcaf_lib.site import images
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = notebooks.sources(ROOT / "notebooks")
@@ -271,3 +273,17 @@ def test_every_image_is_described_and_chapters_offer_colab(site):
             assert colab in page.links
             text = path.read_text()
             assert "gcaf-strip" in text and "/edit/" not in text
+
+
+def test_a_drawing_for_phones_is_fetched_where_it_is_shown(tmp_path):
+    (tmp_path / "_images").mkdir()
+    for name in ("ladder.svg", "ladder-narrow.svg"):
+        (tmp_path / "_images" / name).write_text('<svg width="72pt" height="36pt"></svg>')
+    app = SimpleNamespace(outdir=tmp_path, srcdir=tmp_path, env=SimpleNamespace(images={}))
+    context = {
+        "body": '<img alt="a" src="_images/ladder.svg" /><img alt="a" src="_images/ladder-narrow.svg" />'
+    }
+    images.size_images(app, "index", "", context, None)
+    wide, narrow = re.findall("<img [^>]*>", context["body"])
+    assert 'width="96" height="48"' in wide and "loading" not in wide
+    assert 'width="96" height="48"' in narrow and 'loading="lazy"' in narrow

@@ -51,8 +51,10 @@ def _sized(app: Sphinx, match: re.Match[str]) -> str:
         return tag
     size = {name: round(float(m.group(1)) * 96 / 72) for name, m in found.items()}
     tag = re.sub(r'\s(style|width|height)="[^"]*"', "", tag)
+    # a drawing for phones is hidden elsewhere, and then need not be fetched
+    wait = 'loading="lazy" ' if file.stem.endswith("-narrow") else ""
     return tag.replace(
-        "<img ", f'<img class="gcaf-figure" width="{size["width"]}" height="{size["height"]}" ', 1
+        "<img ", f'<img class="gcaf-figure" {wait}width="{size["width"]}" height="{size["height"]}" ', 1
     )
 
 
