@@ -36,7 +36,7 @@ def record(tmp_path, monkeypatch):
     chosen = settings.load("demo").to_dict()
     info = dict(
         key="abc", kind="main", seed=0, settings=chosen, stages=stages, weights={}, parameters={"a": 9},
-        data_hash="d", provenance={},
+        data_hash="d", profile="demo", provenance={"fingerprint": "f"},
     )  # fmt: skip
     return runs.write(info | {"unfrozen": {"a": ["x", "y"]}}, history, parts)
 
