@@ -178,6 +178,57 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, bad):
             read(path)
 
 
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_value_that_is_seen_through_lies_over_black(tmp_path, colour):
+    """PNG's tRNS: one value, or one colour, of 16 bits instead of a channel."""
+    values = ramp(4095).astype(np.uint16)
+    values[:8] = seen_through = 3999
+    pixels = np.dstack([values] * 3) if colour else values
+    cv2.imwrite(str(tmp_path / "deep.png"), pixels)
+    data = (tmp_path / "deep.png").read_bytes()
+    name, content = b"tRNS", struct.pack(">H", seen_through) * (3 if colour else 1)
+    chunk = struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    at = data.index(b"IDAT") - 4
+    (tmp_path / "deep.png").write_bytes(data[:at] + chunk + data[at:])
+    wanted = np.where(values == seen_through, 0, np.rint(values * (255 / 4095)))
+    for out in (decode.decode(tmp_path / "deep.png")[..., 1], decode.grey(tmp_path / "deep.png")):
+        np.testing.assert_array_equal(out, wanted)
+
+
+@pytest.mark.parametrize("white", [255, 100, 15])
+@pytest.mark.parametrize("kind", ["P5", "P6"])
+def test_white_of_a_netpbm_file_is_what_its_header_says(tmp_path, kind, white):
+    values = np.rint(ramp(white)).astype(np.uint8)
+    pixels = values if kind == "P5" else np.dstack([values] * 3)
+    (tmp_path / "image.ppm").write_bytes(f"{kind}\n32 32\n{white}\n".encode() + pixels.tobytes())
+    for out in (decode.decode(tmp_path / "image.ppm")[..., 1], decode.grey(tmp_path / "image.ppm")):
+        assert out.max() == 255 and np.abs(out - values * (255 / white)).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG2000"])
+def test_transparency_lies_over_black_but_in_the_grey_of_a_png(tmp_path, kind, mode):
+    path, image = tmp_path / "image", Image.fromarray(ramp(255).astype(np.uint8)).convert(mode)
+    opaque = np.arange(32)[:, None] >= 16
+    image.putalpha(Image.fromarray(np.where(opaque, 255, 0).repeat(32, 1).astype(np.uint8)))
+    image.save(path, kind, **({"lossless": True} if kind == "WEBP" else {}))
+    whole = ramp(255).astype(np.uint8).astype(int)
+    assert np.abs(decode.decode(path)[..., 1] - whole * opaque).max() <= 1
+    assert np.abs(decode.grey(path) - whole * (opaque | (kind == "PNG"))).max() <= 1
+
+
+def test_deep_colour_that_is_broken_is_called_so(tmp_path):
+    path = tmp_path / "deep.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 65535, (32, 32, 3)).astype(np.uint16))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"IDAT") + 6
+    data[at : at + 400] = bytes(400)
+    path.write_bytes(data)
+    for read in (decode.decode, decode.grey):
+        with pytest.raises(DataError, match=r"deep\.png is broken .*: fetch or copy it again"):
+            read(path)
+
+
 def test_deep_colour_that_cannot_be_read_is_refused_by_name(tmp_path, monkeypatch):
     path = tmp_path / "deep.png"
     cv2.imwrite(str(path), deep(4095))

@@ -1,6 +1,7 @@
 """Training a record again: the same bits, a store that is left alone, and a difference that is found."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from gcaf_lib import cli
 from gcaf_lib.book import provenance
 from gcaf_lib.settings import load
-from gcaf_lib.training import environment, reproduce, runs, train
+from gcaf_lib.training import environment, reproduce, runs, sweep, train
 from tests import stages
 
 TINY = {
@@ -95,13 +96,25 @@ def test_stage_0_and_changed_images_are_refused(made):
         reproduce.reproduce(moved)
 
 
-def test_the_strip_names_the_run_that_today_s_code_made_again(made, monkeypatch):
+def test_a_run_made_again_bit_for_bit_speaks_for_its_code_and_one_made_otherwise_against_it(made):
+    """In the strip, and in a sweep's plan: the numbers of other code are today's where today's code shows it."""
     old = dataclasses.replace(made)
     old.info["provenance"]["fingerprint"] = "0" * 12
     table = pd.DataFrame([("a", 1, True, 0.0)], columns=["array", "size", "identical", "largest_difference"])
-    info = provenance.facts("demo", made.settings, None, [old], None)
-    assert info["reproduced"] == [] and "as they were recorded" in provenance.render(info)
-    reproduce.note(old, reproduce.Outcome(table, 0, 0.5, 0.5))
-    info = provenance.facts("demo", made.settings, None, [old], None)
-    assert info["reproduced"] == [made.key]
-    assert "bit for bit" in provenance.render(info)
+    same = reproduce.Outcome(table, 0, 0.5, 0.5)
+
+    def state() -> tuple[int, str, str]:
+        info = provenance.facts("demo", made.settings, None, [old], None)
+        current = {environment.fingerprint(), *reproduce.again(environment.fingerprint())}
+        (made.folder / "record.json").write_text(json.dumps(old.info))
+        return info["older_code"], provenance.render(info), sweep._state(made.key, current)
+
+    older, page, planned = state()
+    assert older == 1 and "as they were recorded" in page and "gcaf-older" in page and planned == "stale"
+    reproduce.note(old, same)
+    older, page, planned = state()
+    assert older == 0 and f"has made run {made.key} of it again, bit for bit" in page and planned == "done"
+    assert "gcaf-older" not in page and "earlier version" not in page
+    other = dataclasses.replace(old, info={**old.info, "key": "f" * 12})
+    reproduce.note(other, same._replace(differences=table.assign(identical=False)))
+    assert state()[0] == 1, "one that came out otherwise outweighs those that came out the same"

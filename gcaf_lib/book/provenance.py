@@ -77,6 +77,8 @@ def facts(
     commit, dirty = environment.commit()
     trained = [r.info.get("provenance", {}) for r in records]
     now = fingerprint_training()
+    codes = [p.get("fingerprint") for p in trained]
+    again = reproduce.again(now)
     return {
         "profile": profile,
         "settings": settings.hash(),
@@ -98,16 +100,10 @@ def facts(
         "run_commits": sorted({p["commit"] for p in trained if p.get("commit")}),
         "run_dirty": any(p.get("dirty") for p in trained),
         "run_seconds": round(sum(p.get("seconds") or 0 for p in trained)),
-        "older_code": sum(p.get("fingerprint") != now for p in trained),
-        "reproduced": _reproduced({p.get("fingerprint") for p in trained} - {now}, now),
+        "older_code": sum(code != now and code not in again for code in codes),
+        "same_code": {code: sum(c == code for c in codes) for code in sorted(set(codes) & set(again))},
+        "reproduced": {code: again[code] for code in sorted(set(codes) & set(again))},
     }
-
-
-def _reproduced(older: set[str | None], now: str) -> list[str]:
-    """Runs of these older codes that today's code has made again bit for bit."""
-    known = reproduce.read()
-    same = known[known["trained_with"].isin(older) & (known["fingerprint"] == now)]
-    return sorted(same.loc[same["identical"].astype(bool), "run"])
 
 
 def strip(
@@ -194,16 +190,20 @@ def _device(info: dict[str, Any]) -> str:
 
 
 def _older(info: dict[str, Any], n: int) -> str:
-    older, now, again = info["older_code"], info["training"], info.get("reproduced")
-    if not older:
-        return f"as now (training code {now})"
-    said = f"{older} of {_count(n, 'run')} trained by an earlier version of the training code (now {now}); "
-    if again:
-        return said + (
-            f"made again with today's code, {'run' if len(again) == 1 else 'runs'} {', '.join(again)} came out "
-            "the same bit for bit (gcaf reproduce)"
+    """Which code trained the runs, and what is known of another than today's: what it made again, or nothing."""
+    older, now, said = info["older_code"], info["training"], []
+    for code, runs in info["reproduced"].items():
+        made = f"{'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}"
+        said.append(
+            f"{info['same_code'][code]} of {_count(n, 'run')} trained by code {code}; today's ({now}) has made {made} of "
+            "it again, bit for bit the same (gcaf reproduce)"
         )
-    return said + "their numbers are shown as they were recorded"
+    if older:
+        said.append(
+            f"{older} of {_count(n, 'run')} trained by an earlier version of the training code (now {now}); their "
+            "numbers are shown as they were recorded"
+        )
+    return "; ".join(said) or f"as now (training code {now})"
 
 
 def _backend() -> str:

@@ -35,9 +35,7 @@ FOLDERS = ("Training", "Testing")
 COLUMNS = ("file", "folder", "label", "sha256", "bytes", "width", "height", "mode")
 MIN_SIDE = 16  # pixels; below that there is nothing to see
 MAX_PIXELS = 50_000_000  # a decoded image of 150 MB; the largest published one has 2.6 million pixels
-MAX_BYTES = (
-    2**29
-)  # of an image file: one as large as MAX_PIXELS allows, uncompressed, with 16 bits in 4 channels
+MAX_BYTES = 2**29  # of an image file: as large as MAX_PIXELS allows, uncompressed, 16 bits in 4 channels
 CURE = "run `gcaf data fetch`, or point --data or GCAF_DATA at the folder that holds Training/ and Testing/"
 PHANTOM_BANNER = "PHANTOM DATA: made by a program, no patients; nothing here says anything about real tumours"
 PHANTOM_SEED = 0
@@ -186,14 +184,19 @@ def read_bytes(path: str | Path) -> bytes:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: check the path, or {CURE}") from error
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        raise DataError(
-            f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): check its permissions"
-        ) from error
+        raise DataError(f"{path} cannot be read ({_reason(error)}") from error
     if stat.S_ISDIR(about.st_mode):
         raise DataError(f"{path} is a folder, not an image")
     if not stat.S_ISREG(about.st_mode):
         raise DataError(f"{path} is no file (a pipe or a device): give an image file")
     raise DataError(f"{path} has {about.st_size:,} bytes, too many for an image (limit: {MAX_BYTES:,})")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What the system says and the cure, to stand behind an opening bracket."""
+    loop = isinstance(error, OSError) and error.errno == errno.ELOOP
+    cure = "it is a link to itself" if loop else "check its permissions"
+    return f"{getattr(error, 'strerror', None) or error}): {cure}"
 
 
 # --- a folder ---
@@ -217,9 +220,10 @@ def locate(path: str | Path | None = None) -> Path:
 
 def _subfolders(folder: Path) -> list[str]:
     try:
-        return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
+        with os.scandir(folder) as found:
+            return sorted(e.name for e in found if e.is_dir() and not e.name.startswith("."))
     except OSError as error:
-        raise DataError(f"{folder} cannot be listed ({error.strerror}): check its permissions") from error
+        raise DataError(f"{folder} cannot be listed ({_reason(error)}") from error
 
 
 def _demand(parent: Path, wanted: tuple[str, ...]) -> None:
@@ -250,16 +254,14 @@ def listing(root: str | Path) -> list[tuple[str, int, int]]:
         for name in CLASSES:
             place = root / folder / name
             try:
-                entries = [
-                    (f"{folder}/{name}/{e.name}", e.stat().st_size, e.stat().st_mtime_ns)
-                    for e in os.scandir(place)
-                    if not e.name.startswith(".") and not CLUTTER.fullmatch(e.name) and e.is_file()
-                ]
+                with os.scandir(place) as found:
+                    entries = [
+                        (f"{folder}/{name}/{e.name}", e.stat().st_size, e.stat().st_mtime_ns)
+                        for e in found
+                        if not e.name.startswith(".") and not CLUTTER.fullmatch(e.name) and e.is_file()
+                    ]
             except OSError as error:
-                cure = "it is a link to itself" if error.errno == errno.ELOOP else "check its permissions"
-                raise DataError(
-                    f"{error.filename or place} cannot be read ({error.strerror}): {cure}"
-                ) from error
+                raise DataError(f"{error.filename or place} cannot be read ({_reason(error)}") from error
             if not entries:
                 raise DataError(f"{place} holds no images: fetch or copy the dataset again ({CURE})")
             out += entries

@@ -31,12 +31,13 @@ def decode(path: str | Path) -> np.ndarray:
 def grey(path: str | Path) -> np.ndarray:
     """uint8 (H,W) of an image file, as copies are looked for in: `decode` in grey, but for two things.
 
-    The brightness of a JPEG is taken as stored, not by way of its colours, and transparency is left out.
-    Raises `DataError`.
+    The brightness of a JPEG is taken as stored, not by way of its colours, and the transparency of a PNG of 8 bits is
+    left out. Raises `DataError`.
     """
     data = read_bytes(path)
     head = inspect(data, path)
-    plain = head.mode in ("L", "RGB", "RGBA", "P") and not head.deep and not head.turned
+    plain = head.format in ("JPEG", "MPO", "PNG") and head.mode in ("L", "LA", "RGB", "RGBA", "P")
+    plain = plain and not head.deep and not head.turned
     image = _by_opencv(data, cv2.IMREAD_GRAYSCALE) if plain else None
     if image is None:
         return cv2.cvtColor(decode(path), cv2.COLOR_RGB2GRAY)
@@ -79,6 +80,8 @@ class _Depth(ValueError):
 def _deep_colour(data: bytes, head: Header) -> np.ndarray:
     """uint8 (H,W,3) of a colour image of more than 8 bits a channel, over black: Pillow would cut them to the upper 8."""
     stored = _by_opencv(data, cv2.IMREAD_UNCHANGED)
+    if stored is None:
+        Image.open(io.BytesIO(bare(data))).load()  # raises where the file is broken, not of an unknown kind
     if stored is None or stored.ndim != 3 or stored.dtype == np.uint8 or head.turned:
         turned = " and an EXIF rotation" if head.turned else ""
         raise _Depth(
@@ -163,6 +166,8 @@ def _eight_bits(image: Image.Image) -> np.ndarray:
         values = np.asarray(image, dtype=np.float64)
         if image.mode == "I" and getattr(image, "tag_v2", {}).get(339, (2,))[0] == 1:
             values = values % 2**32  # a TIFF of unsigned 32 bits, which Pillow hands out as signed ones
+        if "transparency" in image.info:  # the value that is seen through
+            values = np.where(values == image.info["transparency"], 0, values)
         return _scaled(values, image.mode == "F")
     if image.mode == "L" and "transparency" not in image.info:
         return np.asarray(image).copy()

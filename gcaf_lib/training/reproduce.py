@@ -152,3 +152,14 @@ def read(path: Path | None = None) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     # a key of digits alone is no number
     return pd.read_csv(path, dtype=dict.fromkeys(("run", "trained_with", "fingerprint", "commit"), str))
+
+
+def again(code: str) -> dict[str, list[str]]:
+    """By fingerprint of other training code, the runs of it that `code` has made again bit for bit.
+
+    A fingerprint of which it made any run otherwise is left out, however many came out the same.
+    """
+    known = read()
+    known = known[(known["fingerprint"] == code) & (known["trained_with"] != code)]
+    by_code = known.groupby("trained_with")
+    return {name: sorted(set(rows["run"])) for name, rows in by_code if rows["identical"].astype(bool).all()}

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from gcaf_lib import machine
 from gcaf_lib.settings import Settings, cache_dir, named_folder, results_dir
-from gcaf_lib.training import environment, runs
+from gcaf_lib.training import environment, reproduce, runs
 from gcaf_lib.training.listing import Keys, walk
 
 # besides folders, what of the asker's environment decides how a run is made
@@ -73,20 +73,22 @@ def plan(
 ) -> pd.DataFrame:
     """Every run of the named experiments: experiment, label, seed, key, state, and its `Job`.
 
-    state: done, stale (done by other code than today's), running, failed or missing.
+    state: done, stale (done by other code than today's, and by none that today's has made again bit for bit:
+    `reproduce.again`), running, failed or missing.
     """
     rows, keys, today = [], Keys(data), environment.fingerprint()
+    current = {today, *reproduce.again(today)}
     for name in names:
         for label, settings, seed, key in walk(name, profile, seeds, keys=keys):
             job = Job(key, settings, seed, profile, data, None, f"{name}: {label}, seed {seed}")
-            rows.append((name, label, seed, key, _state(key, today), job))
+            rows.append((name, label, seed, key, _state(key, current), job))
     return pd.DataFrame(rows, columns=["experiment", "label", "seed", "key", "state", "job"])
 
 
-def _state(key: str, today: str) -> str:
+def _state(key: str, current: set[str]) -> str:
     record = runs.find(key)
     if record is not None:
-        return "done" if record.info["provenance"]["fingerprint"] == today else "stale"
+        return "done" if record.info["provenance"]["fingerprint"] in current else "stale"
     lock = runs.lock_path(key)
     if lock.is_file():
         try:

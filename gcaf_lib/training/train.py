@@ -127,7 +127,8 @@ def _put(model: keras.Model, path: Path) -> str | None:
 def _foreign(path: Path, recorded: str | None) -> bool:
     """Whether a weight file is neither the one on record nor, by the note beside it, one made on this machine."""
     note = _note(path)
-    known = {recorded, note.read_text() if note.is_file() else None} - {None}
+    noted = note.read_text(encoding="ascii", errors="replace").strip() if note.is_file() else None
+    known = {recorded, noted} - {None}
     return bool(known) and runs.sha256(path) not in known
 
 
