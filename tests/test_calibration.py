@@ -135,3 +135,14 @@ def test_net_benefit_by_hand_and_its_limits():
         cal.net_benefit(labels, probs, 0, [1.0])
     with pytest.raises(ValueError, match="no samples"):
         cal.temperature([], np.zeros((0, 4)))
+
+
+@pytest.mark.parametrize("equal_mass", [False, True])
+@pytest.mark.parametrize("bins", [5, 15])
+def test_ece_of_many_outcomes_is_each_ones_ece(bins, equal_mass):
+    rng = np.random.default_rng(3)
+    probs = rng.dirichlet(np.ones(4), 200)
+    labels = rng.integers(0, 4, (6, 200))
+    many = cal.ece_of_outcomes(labels == probs.argmax(1), probs.max(1), bins, equal_mass)
+    each = [cal.ece(one, probs, bins, equal_mass) for one in labels]
+    np.testing.assert_allclose(many, each, atol=1e-15)

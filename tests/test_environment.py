@@ -1,6 +1,8 @@
 """The fingerprint of the code: words may change, code may not."""
 
 import ast
+import io
+import tokenize
 from pathlib import Path
 
 from gcaf_lib.training import environment
@@ -92,3 +94,12 @@ def test_the_fingerprint_covers_all_that_training_runs_through():
     covered = {n for n in names if any(n == p or n.startswith(f"{p}/") for p in environment.TRAINING_CODE)}
     assert {"data/preprocess.py", "model/losses.py", "training/loop.py"} <= covered
     assert names - covered == set(BESIDE), "training imports it, and a change of it marks no record"
+
+
+def test_comments_are_those_that_the_tokenizer_finds():
+    """In this project's own files, and where a # stands in a text of any kind."""
+    odd = 'a = "# no" # yes\nb = r"\\" # yes\nc = """# no\n# no""" # yes\nd = f\'{a} # no\' # "yes\n# yes'
+    for source in [odd, *(f.read_text(encoding="utf-8") for f in environment.PACKAGE.rglob("*.py"))]:
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        known = [(*t.start, *t.end) for t in tokens if t.type == tokenize.COMMENT]
+        assert list(environment._comments(source)) == known

@@ -55,6 +55,16 @@ def ece(labels, probs, bins: int = BINS, equal_mass: bool = False) -> float:
     return _gap((probs.argmax(1) == labels).astype(float), probs.max(1), bins, equal_mass)
 
 
+def ece_of_outcomes(
+    hits: np.ndarray, score: np.ndarray, bins: int = BINS, equal_mass: bool = False
+) -> np.ndarray:
+    """`ece` (B,) of many outcomes, hits (B, n) bool, of answers with the same confidences, score (n,)."""
+    order = np.argsort(number := bin_numbers(score, bins, equal_mass), kind="stable")
+    starts = np.unique(number[order], return_index=True)[1]
+    gaps = np.add.reduceat((hits - score)[:, order], starts, axis=1)
+    return np.abs(gaps).sum(1) / len(score)
+
+
 def classwise_ece(labels, probs, bins: int = BINS, equal_mass: bool = False) -> float:
     """Class-wise ECE: the mean over classes of the one-vs-rest calibration error (Kull et al. 2019)."""
     labels, probs = checked(labels, probs)

@@ -117,7 +117,4 @@ def perfect_ece(probs, draws: int = 2000, seed: int = 0) -> np.ndarray:
     """
     score = probabilities(probs).max(1)
     hit = np.random.default_rng(seed).random((draws, len(score))) < score
-    order = np.argsort(number := calibration.bin_numbers(score, calibration.BINS, False), kind="stable")
-    starts = np.unique(number[order], return_index=True)[1]
-    gaps = np.add.reduceat((hit - score)[:, order], starts, axis=1)
-    return np.abs(gaps).sum(1) / len(score)
+    return calibration.ece_of_outcomes(hit, score)

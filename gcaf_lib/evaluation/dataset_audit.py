@@ -284,16 +284,19 @@ def sources(frame: pd.DataFrame, audit: Audit) -> pd.DataFrame:
     return table.set_axis(list(CLASSES), axis=0).rename_axis(columns=None)
 
 
+def _placed(frame: pd.DataFrame) -> pd.DataFrame:
+    """With columns training and testing: in which folder each file stands, 0 or 1."""
+    return frame.assign(
+        training=(frame["folder"] == "Training").astype(int),
+        testing=(frame["folder"] == "Testing").astype(int),
+    )
+
+
 def copies(frame: pd.DataFrame) -> pd.DataFrame:
     """sha256, files, training, testing, classes of every content that two files or more share byte for byte."""
-    by = frame.groupby("sha256")
+    by = _placed(frame).groupby("sha256")
     table = pd.DataFrame(
-        {
-            "files": by.size(),
-            "training": by["folder"].agg(lambda folder: int((folder == "Training").sum())),
-            "testing": by["folder"].agg(lambda folder: int((folder == "Testing").sum())),
-            "classes": by["label"].nunique(),
-        }
+        {"files": by.size(), **by[["training", "testing"]].sum(), "classes": by["label"].nunique()}
     )
     return table[table["files"] > 1].reset_index()
 
@@ -324,29 +327,29 @@ def families(frame: pd.DataFrame, audit: Audit, count: int = 4) -> list[list[str
 def contradictions(audit: Audit) -> pd.DataFrame:
     """left, right: pairs of twins that stand in folders of different classes; left is the rarer class of its group."""
     table = audit.twins.assign(here=audit.twins["file"].str.split("/").str[1])
+    divided = table.groupby("group")["here"].transform("nunique") > 1
     rows = []
-    for _, part in table.groupby("group"):
-        counts = part["here"].value_counts()
-        if len(counts) > 1:
-            odd = part[part["here"] == counts.index[-1]]
-            rest = part[part["here"] != counts.index[-1]]["file"].iloc[0]
-            rows += [(file, rest) for file in odd["file"]]
+    for _, part in table[divided].groupby("group"):
+        rarer = part["here"].value_counts().index[-1]
+        rest = part.loc[part["here"] != rarer, "file"].iloc[0]
+        rows += [(file, rest) for file in part.loc[part["here"] == rarer, "file"]]
     return pd.DataFrame(sorted(rows), columns=["left", "right"])
 
 
 def group_list(frame: pd.DataFrame, audit: Audit) -> pd.DataFrame:
     """One row a twin group: group, files, classes, training, testing, turned, identical, similarity, names."""
-    table = audit.twins.merge(frame[["file", "folder", "sha256"]], on="file")
-    table["class"], table["name"] = table["file"].str.split("/").str[1], table["file"].str.split("/").str[2]
+    table = _placed(audit.twins.merge(frame[["file", "folder", "sha256"]], on="file"))
+    table[["class", "name"]] = table["file"].str.split("/", expand=True)[[1, 2]]
+    table["turned"] = (table["turn"] != twins.TURNS[0]).astype(int)
+    table["identical"] = table.duplicated(["group", "sha256"], keep=False).astype(int)
+    classes = table[["group", "class"]].drop_duplicates().sort_values(["group", "class"])
     by = table.groupby("group")
+    counted = by[["training", "testing", "turned", "identical"]].sum()
     return pd.DataFrame(
         {
             "files": by.size(),
-            "classes": by["class"].agg(lambda c: ", ".join(sorted(set(c)))),
-            "training": by["folder"].agg(lambda f: int((f == "Training").sum())),
-            "testing": by["folder"].agg(lambda f: int((f == "Testing").sum())),
-            "turned": by["turn"].agg(lambda t: int((t != twins.TURNS[0]).sum())),
-            "identical": by["sha256"].agg(lambda s: int(s.duplicated(keep=False).sum())),
+            "classes": classes.groupby("group")["class"].agg(", ".join),
+            **counted,
             "similarity": by["similarity"].min(),
             "names": by["name"].agg(" ".join),
         }

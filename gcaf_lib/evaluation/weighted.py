@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import sparse
 
 from gcaf_lib.evaluation import calibration
 from gcaf_lib.evaluation.answers import checked
@@ -79,11 +80,15 @@ def _gaps(hit: np.ndarray, score: np.ndarray, equal_mass: bool) -> np.ndarray:
 
 def _calibration(gaps: Sequence[np.ndarray], subsets: np.ndarray) -> Weighted:
     """Mean over subsets (R, n) of Σ_bins |Σ w · gap| / Σ w, itself the mean over gaps (n, bins)."""
-    parts = [(subsets.T[:, :, None] * gap[:, None]).reshape(len(gap), -1) for gap in gaps]  # (n, R · bins)
+    inside = sparse.csr_array(subsets.astype(float))
+    # (R · bins, n): a row of the sample is in one bin, and in few subsets
+    parts = [
+        sparse.vstack([sparse.csr_array(gap.T * chosen) for chosen in subsets], format="csr") for gap in gaps
+    ]
 
     def value(w: np.ndarray) -> np.ndarray:
-        total = (w @ subsets.T)[None]
-        sums = np.stack([np.abs(w @ part).reshape(*total.shape[1:], -1).sum(2) for part in parts])
+        total = (inside @ w.T).T[None]
+        sums = np.stack([np.abs(part @ w.T).reshape(len(subsets), -1, len(w)).sum(1).T for part in parts])
         each = np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
         return mean_of_known(each.mean(0))
 

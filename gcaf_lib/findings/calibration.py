@@ -170,10 +170,10 @@ def bins_sweep(
 ) -> pd.DataFrame:
     """kind, bins, value, low, high: ECE by number and kind of bins, and the middle 95 % of what a perfectly
     calibrated model with these probabilities shows."""
-    others, lines = confidence.perfect_labels(probs, draws), []
+    hits, lines = confidence.perfect_labels(probs, draws) == probs.argmax(1), []
     for kind, mass in (("equal width", False), ("equal mass", True)):
         for bins in counts:
-            chance = [calibration.ece(other, probs, bins, mass) for other in others]
+            chance = calibration.ece_of_outcomes(hits, probs.max(1), bins, mass)
             value = calibration.ece(labels, probs, bins, mass)
             lines.append((kind, bins, value, *np.quantile(chance, [0.025, 0.975])))
     return pd.DataFrame(lines, columns=["kind", "bins", "value", "low", "high"])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import io
 import platform
+import re
 import subprocess
-import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import metadata
@@ -64,6 +63,21 @@ def _documented(tree: ast.Module) -> Iterator[ast.stmt]:
             blocks.extend(inner if isinstance(inner, list) else [])
 
 
+# text first, so that its # begins no comment: in three quotes, then in one
+_TEXT = re.compile(r"""(?s)(\"{3}|'{3})(?:\\.|.)*?\1|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\#[^\n]*""")
+
+
+def _comments(source: str) -> Iterator[tuple[int, int, int, int]]:
+    """Where comments stand, (line, column, line, column): `tokenize` says the same and takes far longer."""
+    line, start = 1, 0
+    for found in _TEXT.finditer(source):
+        line += source.count("\n", start, found.start())
+        start = found.start()
+        if found[0].startswith("#"):
+            column = start - (source.rfind("\n", 0, start) + 1)
+            yield line, column, line, column + len(found[0])
+
+
 @cache
 def _code(source: str) -> str:
     """Source without docstrings, comments and blank lines: text, so that every Python gives the same."""
@@ -71,9 +85,7 @@ def _code(source: str) -> str:
     spans = []
     for text in _documented(ast.parse(source)):
         spans.append((text.lineno, 0, text.end_lineno, len(lines[text.end_lineno - 1])))
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            spans.append((*token.start, *token.end))
+    spans += _comments(source)
     for top, left, bottom, right in sorted(spans, reverse=True):
         lines[top - 1 : bottom] = [lines[top - 1][:left] + lines[bottom - 1][right:]] + [""] * (bottom - top)
     return "\n".join(line.rstrip() for line in lines if line.strip())
