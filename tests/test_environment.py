@@ -43,7 +43,7 @@ def test_every_change_of_code_counts():
 
 def test_fingerprint_is_of_the_named_parts():
     assert environment.fingerprint() == environment.fingerprint()
-    assert environment.fingerprint(["model"]) != environment.fingerprint(["training/loop.py"])
+    assert environment.fingerprint(("model",)) != environment.fingerprint(("training/loop.py",))
 
 
 def test_description_names_commit_backend_versions_and_device():

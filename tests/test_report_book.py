@@ -262,7 +262,10 @@ def test_library_fingerprint_ignores_words_only(tmp_path, monkeypatch):
             target.write_text("x = 1\n")
         else:
             target.mkdir(parents=True, exist_ok=True)
+    before = provenance.fingerprint_library()
     monkeypatch.setattr(environment, "PACKAGE", tmp_path)
+    assert provenance.fingerprint_library() == before, "a process goes on with the code that it began with"
+    monkeypatch.setattr(environment, "fingerprint", environment.fingerprint.__wrapped__)
     code = tmp_path / "findings" / "a.py"
     prints = []
     for text in (

@@ -7,7 +7,7 @@ import hashlib
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -32,10 +32,11 @@ TRAINING_CODE = (
 VERSIONED = ("keras", "tensorflow", "jax", "keras-cv", "numpy", "opencv-python-headless", "scikit-learn")
 
 
-def fingerprint(parts: Iterable[str] = TRAINING_CODE) -> str:
-    """12 hex digits over the library's source below `parts`.
+@cache
+def fingerprint(parts: tuple[str, ...] = TRAINING_CODE) -> str:
+    """12 hex digits over the library's source below `parts`, as it was when this process first asked.
 
-    Taken without docstrings and comments: a reworded one does not make a record look stale, any
+    A process goes on with the code that it began with, whatever is edited meanwhile: so do its records. Taken without docstrings and comments: a reworded one does not make a record look stale, any
     change of code does.
     """
     total = hashlib.sha256()
