@@ -192,3 +192,30 @@ def test_both_keras_contenders_run_two_steps_on_phantoms(tmp_path):
             assert not row["note"]  # as many weights, all and trained, as the plan counts
     tree = json.loads(files[1].read_text())
     assert len(tree["measurements"]) == 8 and str(tmp_path) not in json.dumps(tree["plan"])
+
+
+@pytest.mark.parametrize(
+    ("event", "backend", "name"),
+    [
+        ("model/dense/MatMul:MatMul", "tensorflow", "MatMul"),
+        ("model/conv:_MklNativeConv2D", "tensorflow", "_MklNativeConv2D"),
+        ("model:Run", "tensorflow", None),
+        ("multi_step_on_iterator", "tensorflow", None),
+        ("ThunkExecutor::Execute", "tensorflow", None),
+        ("ynn_fusion.75", "jax", "ynn_fusion"),
+        ("dot.3.clone", "jax", "dot"),
+        ("wrapped_add", "jax", "wrapped_add"),
+        ("while.1", "jax", None),
+        ("ThunkExecutor::Execute", "jax", None),
+    ],
+)
+def test_events_of_a_profiler_are_told_by_their_operation(event, backend, name):
+    from benchmarks import operations
+
+    assert operations.operation(event, backend) == name
+
+
+def test_shares_are_of_all_operations():
+    from benchmarks import operations
+
+    assert list(operations.shares({"a": 1.0, "b": 3.0}).items()) == [("b", 0.75), ("a", 0.25)]

@@ -43,7 +43,12 @@ def rate(settings: Settings, stage: int) -> float:
 
 
 def ours(
-    plan: dict, settings: Settings, stage: int, loss: losses.FocalLoss, started: float
+    plan: dict,
+    settings: Settings,
+    stage: int,
+    loss: losses.FocalLoss,
+    started: float,
+    clocks: type[child.Clock] = child.Clock,
 ) -> tuple[keras.Model, child.Clock]:
     """The library's own stage, without the end of an epoch (validation, checkpoint)."""
     from gcaf_lib.training import feed
@@ -55,7 +60,7 @@ def ours(
     images = np.load(Path(plan["folder"]) / "images.npy", mmap_mode="r")
     part = Part(np.arange(len(images)), np.load(Path(plan["folder"]) / "labels.npy"))
     t, each = settings.training, len(images) // settings.training.batch_size
-    clock = child.Clock(started, plan["warm"], plan["steps"], feed.steps_per_execution(each))
+    clock = clocks(started, plan["warm"], plan["steps"], feed.steps_per_execution(each))
     run = Stage(
         model, images, part, part,
         number=stage, epochs=math.ceil(clock.total / each),

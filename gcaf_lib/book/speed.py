@@ -166,9 +166,37 @@ def _sweep_text(found: dict[str, dict[str, Any]]) -> str:
     return "\n\n".join(said) + "\n"
 
 
+def operations(shares: dict[str, dict[str, float]], least: float = 0.02) -> pd.DataFrame:
+    """One row an operation: its share of all operations' time, stage by stage; those below `least` everywhere as one."""
+    table = pd.DataFrame(shares).fillna(0.0)
+    large = table[(table >= least).any(axis=1)]
+    large = large.loc[large.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    large.loc["all others"] = 1 - large.sum()
+    return large.map("{:.0%}".format).rename_axis("Operation").add_prefix("Stage ").reset_index()
+
+
+def _operations_text(found: dict[str, dict[str, Any]]) -> str:
+    said = []
+    for stem, one in found.items():
+        backend = BACKENDS[one["machine"]["backend"]]
+        asked = one["asked"]
+        said.append(
+            f"Recorded on {machine(one['machine'])}; `{asked['profile']}`, {asked['steps']} steps a stage."
+        )
+        said.append(
+            tables.numbered(
+                operations(one["shares"]),
+                f"tab-speed-{stem}",
+                f"Where a step's time goes with {backend}: shares of the time of all operations, over all threads.",
+            )
+        )
+    return "\n\n".join(said)
+
+
 def text(place: Path | None = None) -> str:
     """MyST text of the page's computed part; what has not been measured is named with its command."""
     speeds, loops, sweeps = (read(name, place) for name in ("throughput", "host_loop", "sweep"))
+    profiled = read("operations", place)
     parts = ["## The stages\n"]
     parts += [_throughput_text(stem, found) for stem, found in speeds.items()]
     if not any(found["plan"]["profile"] == "paper" for found in speeds.values()):
@@ -176,6 +204,8 @@ def text(place: Path | None = None) -> str:
             "The full networks on a GPU (`paper`) have not been measured yet. On such a machine:\n\n"
             + GPU_COMMANDS
         )
+    if profiled:
+        parts += ["## Where the time goes\n", _operations_text(profiled)]
     if loops:
         parts += ["## The loop over steps\n", _host_loop_text(loops)]
     if sweeps:

@@ -1,0 +1,123 @@
+"""Where the time of a training step goes, operation by operation, by the backend's own profiler.
+
+    python -m benchmarks.operations [--profile cpu] [--steps 20] [--out results/benchmarks/operations-cpu-tensorflow.json]
+
+Every stage of the main model is trained for a few steps, as `benchmarks.throughput` does it, and its last
+steps are recorded. What an operation is called is the backend's word: TensorFlow's kernels (the underscore's are oneDNN's), or XLA's instructions under
+KERAS_BACKEND=jax. The seconds are the sum over all threads, so only shares are shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks import figures
+from benchmarks.throughput import child, contest
+
+_EVENTS = {
+    "tensorflow": re.compile(r".*[^:]:(_?[A-Z]\w*)"),  # layer/path:MatMul
+    "jax": re.compile(r"([a-z][a-z_-]*?)(\.\d+)*(\.clone)*"),  # ynn_fusion.75
+}
+_AROUND = ("while", "call", "conditional", "Run", "Process", "Start")  # these wait for other operations
+
+
+class Recorded(child.Clock):
+    """A clock whose measured steps the backend's profiler records into `folder`."""
+
+    folder = ""
+
+    def step(self, number: int, synchronise: Callable[[], Any]) -> None:
+        super().step(number, synchronise)
+        start, stop = _profiler()
+        if number == self.warm:
+            start(self.folder)
+        elif number == self.total:
+            stop()
+
+
+def _profiler() -> tuple[Callable, Callable]:
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.profiler.start_trace, jax.profiler.stop_trace
+    import tensorflow as tf
+
+    return tf.profiler.experimental.start, tf.profiler.experimental.stop
+
+
+def events(folder: str | Path) -> Iterator[tuple[str, float]]:
+    """(operation, seconds) of each time that one ran on the host, from a recorded trace."""
+    import keras
+    from jax.profiler import ProfileData  # reads TensorFlow's traces too
+
+    backend = keras.backend.backend()
+    for file in Path(folder).rglob("*.xplane.pb"):
+        for plane in ProfileData.from_file(str(file)).planes:
+            if "CPU" not in plane.name:
+                continue
+            for line in plane.lines:
+                for event in line.events:
+                    if line.name != "python" and (name := operation(event.name, backend)):
+                        yield name, event.duration_ns / 1e9
+
+
+def operation(event: str, backend: str) -> str | None:
+    """The operation that a profiler's event is of, without its number and its layer; None where it is none."""
+    found = _EVENTS[backend].fullmatch(event)
+    return found[1] if found and found[1] not in _AROUND else None
+
+
+def shares(seconds: dict[str, float]) -> dict[str, float]:
+    """Share of all operations' time, the largest first."""
+    total = sum(seconds.values())
+    return {name: took / total for name, took in sorted(seconds.items(), key=lambda one: -one[1])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--profile", default="cpu", help="settings' profile (default: cpu)")
+    parser.add_argument("--steps", type=int, default=20, help="steps recorded, a stage (default: 20)")
+    parser.add_argument("--images", type=int, default=512, help="images that are trained on (default: 512)")
+    parser.add_argument("--phantoms", action="store_true", help="phantoms even where the real images are")
+    figures.add_out(parser)
+    given = parser.parse_args()
+    request = dict.fromkeys(("data", "batch", "compile_mode")) | {"warm": 5, "precision": "auto"}
+    request |= {name: getattr(given, name) for name in ("profile", "steps", "images", "phantoms")}
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="operations-") as folder:
+        plan = contest.plan(request, Path(folder), 600)
+        for stage, what in plan["stages"].items():
+            found[stage] = one(plan, what, f"{folder}/trace-{what['number']}-{len(found)}")
+            print(f"stage {stage}: " + ", ".join(f"{n} {s:.1%}" for n, s in [*found[stage].items()][:12]))
+    figures.keep(given, {"pictures": plan["pictures"], "shares": found})
+
+
+def one(plan: dict, what: dict, folder: str) -> dict[str, float]:
+    """`shares` of one stage, whose trace goes into `folder`."""
+    import keras
+
+    from benchmarks.throughput import keras_child
+    from gcaf_lib.settings import Settings
+
+    keras.utils.set_random_seed(0)
+    settings = Settings.from_dict(what["settings"])
+    clock = type("Clock", (Recorded,), {"folder": folder})
+    loss = keras_child.focal(what["alpha"], settings)
+    keras_child.ours(plan, settings, what["number"], loss, time.monotonic(), clock)
+    seconds: collections.Counter[str] = collections.Counter()
+    for name, took in events(folder):
+        seconds[name] += took
+    return shares(seconds)
+
+
+if __name__ == "__main__":
+    main()
