@@ -9,22 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import (
-    ACCENT,
-    CLASS_COLOURS,
-    CLASS_DASHES,
-    CLASS_NAMES,
-    INK,
-    MUTED,
-    OURS,
-    PAPER,
-    SURFACE,
-    Drawing,
-    drawing,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display.style import Drawing, drawing, percent_label, quiet, styled
 from gcaf_lib.settings import CLASSES
 
 _SHORT = dict(zip(CLASSES, ("Glioma", "Mening.", "None", "Pituit.")))
@@ -43,7 +28,7 @@ def roc_curves(curves: Mapping[str, Any], zoom: float = 0.2) -> Drawing:
         _curves(ax, curves, "AUC")
         ax.set_xlabel("false positive rate")
         quiet(ax, "both")
-    whole.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=":")
+    whole.plot([0, 1], [0, 1], color=style.MUTED, lw=0.8, ls=":")
     whole.set(ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     whole.legend(loc="lower right")
     corner.set(xlim=(-0.002, zoom), ylim=(1 - zoom, 1.004))
@@ -85,16 +70,20 @@ def reliability(
     for k, (title, frame) in enumerate(bins.items()):
         top, low = axes[:, k]
         used = frame[frame["count"] > 0]
-        top.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls=":")
-        top.vlines(used["confidence"], used["confidence"], used["accuracy"], color=ACCENT, lw=2.4, alpha=0.5)
+        top.plot([0, 1], [0, 1], color=style.MUTED, lw=0.9, ls=":")
+        top.vlines(
+            used["confidence"], used["confidence"], used["accuracy"], color=style.ACCENT, lw=2.4, alpha=0.5
+        )
         if {"accuracy_low", "accuracy_high"} <= set(used):
-            top.vlines(used["confidence"], used["accuracy_low"], used["accuracy_high"], color=OURS, lw=0.9)
-        top.plot(used["confidence"], used["accuracy"], "o", color=OURS, ms=5)
+            top.vlines(
+                used["confidence"], used["accuracy_low"], used["accuracy_high"], color=style.OURS, lw=0.9
+            )
+        top.plot(used["confidence"], used["accuracy"], "o", color=style.OURS, ms=5)
         value = (ece or {}).get(title)
         top.set_title(" · ".join(filter(None, (title, None if value is None else f"ECE {value:.4f}"))))
         top.set(xlim=(0, 1.01), ylim=(0, 1.02))
-        low.bar(frame["low"], frame["count"], frame["high"] - frame["low"], align="edge", color=OURS,
-                alpha=0.6, edgecolor=SURFACE, linewidth=0.8)  # fmt: skip
+        low.bar(frame["low"], frame["count"], frame["high"] - frame["low"], align="edge", color=style.OURS,
+                alpha=0.6, edgecolor=style.SURFACE, linewidth=0.8)  # fmt: skip
         low.set_yscale("symlog", linthresh=10)
         low.set_ylim(0, most * 1.6)
         low.set_xlabel("confidence")
@@ -114,7 +103,7 @@ def loss_curves(
     fig = drawing(height=3.2)
     ax = fig.subplots()
     for (name, values), colour, dash in zip(
-        losses.items(), (OURS, ACCENT, PAPER, MUTED), ("-", "--", "-.", ":")
+        losses.items(), (style.OURS, style.ACCENT, style.PAPER, style.MUTED), ("-", "--", "-.", ":")
     ):
         ax.plot(p, values, dash, color=colour, label=name)
         if minima and name in minima:
@@ -137,7 +126,7 @@ def loss_minimisers(
     for k, (ax, (name, values)) in enumerate(
         zip(np.atleast_1d(fig.subplots(1, len(rows), sharey=True)), rows.items())
     ):
-        colours = [CLASS_COLOURS.get(c, OURS) for c in classes]
+        colours = [style.CLASS_COLOURS.get(c, style.OURS) for c in classes]
         ax.bar(range(len(values)), values, color=colours, width=0.7, alpha=0.45 if not k else 1)
         for i, v in enumerate(values):
             ax.text(i, v + 0.02, f"{v:.3f}", ha="center", fontsize=7.5)
@@ -154,10 +143,10 @@ def _curves(ax, curves: Mapping[str, Any], word: str) -> None:
         ax.plot(
             curve.x,
             curve.y,
-            color=CLASS_COLOURS.get(name, INK if name == "macro" else MUTED),
-            ls=CLASS_DASHES.get(name, "-" if name == "macro" else ":"),
+            color=style.CLASS_COLOURS.get(name, style.INK if name == "macro" else style.MUTED),
+            ls=style.CLASS_DASHES.get(name, "-" if name == "macro" else ":"),
             lw=1.1 if mean else 1.8,
-            label=f"{CLASS_NAMES.get(name, name)} ({word} {curve.area:.4f})",
+            label=f"{style.CLASS_NAMES.get(name, name)} ({word} {curve.area:.4f})",
             drawstyle="default" if mean or word == "AUC" else "steps-post",
         )
 
@@ -179,8 +168,8 @@ def convergence(histories: Sequence[pd.DataFrame], stage: int | None = None) -> 
     fig = drawing(height=2.9)
     for ax, (name, label) in zip(fig.subplots(1, 2), (("accuracy", "Accuracy"), ("loss", "Loss"))):
         for column, colour, dash, word in (
-            (name, OURS, "-", "training"),
-            (f"val_{name}", ACCENT, "--", "validation"),
+            (name, style.OURS, "-", "training"),
+            (f"val_{name}", style.ACCENT, "--", "validation"),
         ):
             by = frame.groupby("epoch")[column].agg(["mean", "std"]).sort_index()
             ax.plot(by.index, by["mean"], dash, color=colour, label=word, marker="o" if len(by) < 25 else "")
@@ -191,9 +180,9 @@ def convergence(histories: Sequence[pd.DataFrame], stage: int | None = None) -> 
         if stage is None:
             last = frame[frame["stage"] == frame["stage"].min()]["epoch"].max()
             if last < frame["epoch"].max():
-                ax.axvline(last + 0.5, color=MUTED, lw=0.9, ls=":")
+                ax.axvline(last + 0.5, color=style.MUTED, lw=0.9, ls=":")
                 ax.annotate("stage 2", (last + 0.5, 1), (4, -2), xycoords=("data", "axes fraction"),
-                            textcoords="offset points", va="top", fontsize=7.5, color=MUTED)  # fmt: skip
+                            textcoords="offset points", va="top", fontsize=7.5, color=style.MUTED)  # fmt: skip
         ax.set_title(label)
         ax.set_xlabel("epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
@@ -218,8 +207,8 @@ def ema_curves(histories: Sequence[pd.DataFrame]) -> Drawing:
     for ax, stage in zip(fig.subplots(1, len(stages), sharey=True, squeeze=False)[0], stages):
         by = frame[frame["stage"] == stage].groupby("epoch")
         for column, colour, dash, word in (
-            ("val_accuracy_raw", OURS, "-", "raw weights"),
-            ("val_accuracy", ACCENT, "--", "averaged weights"),
+            ("val_accuracy_raw", style.OURS, "-", "raw weights"),
+            ("val_accuracy", style.ACCENT, "--", "averaged weights"),
         ):
             mean, spread = by[column].mean(), by[column].std().fillna(0)
             ax.plot(mean.index, mean, dash, color=colour, label=word, marker="o" if len(mean) < 25 else "")

@@ -9,25 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from gcaf_lib.display.style import (
-    ACCENT,
-    CLASS_COLOURS,
-    CLASS_NAMES,
-    INK,
-    MUTED,
-    OURS,
-    PAPER,
-    SURFACE,
-    WIDTH,
-    Drawing,
-    drawing,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import style
+from gcaf_lib.display.style import Drawing, drawing, percent_label, quiet, styled
 from gcaf_lib.settings import CLASSES
 
-_LINES = tuple(zip((OURS, ACCENT, PAPER, MUTED), ("-", "--", "-.", ":")))
+_LINES = tuple(zip((style.OURS, style.ACCENT, style.PAPER, style.MUTED), ("-", "--", "-.", ":")))
 
 
 class Panel(NamedTuple):
@@ -102,7 +88,7 @@ def mixed_batch(
 ) -> Drawing:
     """Mixed training samples (Eq 3): image (H, W, 3) in 0..255, its λ above, its soft label (K,) as a bar below."""
     rows = -(-len(images) // columns)
-    fig = drawing(height=rows * (WIDTH / columns + 0.42) + 0.3)
+    fig = drawing(height=rows * (style.WIDTH / columns + 0.42) + 0.3)
     axes = fig.subplots(rows * 2, columns, height_ratios=[9, 1] * rows, squeeze=False)
     for ax in axes.ravel():
         ax.set_axis_off()
@@ -112,12 +98,15 @@ def mixed_batch(
         top.set_title(f"λ = {weight:.2f}", fontsize=8)
         start = 0.0
         for name, share in zip(classes, label):
-            low.barh(0, share, left=start, color=CLASS_COLOURS.get(name, OURS))
+            low.barh(0, share, left=start, color=style.CLASS_COLOURS.get(name, style.OURS))
             start += share
         low.set_xlim(0, 1)
     from matplotlib.patches import Patch
 
-    handles = [Patch(color=CLASS_COLOURS.get(c, OURS), label=CLASS_NAMES.get(c, c)) for c in classes]
+    handles = [
+        Patch(color=style.CLASS_COLOURS.get(c, style.OURS), label=style.CLASS_NAMES.get(c, c))
+        for c in classes
+    ]
     fig.legend(handles=handles, loc="outside lower center", ncols=len(classes))
     return fig
 
@@ -131,13 +120,13 @@ def dead_weights(frame: pd.DataFrame) -> Drawing:
     fig = drawing(height=0.7 + 0.36 * len(frame))
     ax = fig.subplots()
     y, alive = np.arange(len(frame)), (frame["parameters"] - frame["dead"]).to_numpy()
-    style = {"height": 0.62, "edgecolor": SURFACE, "linewidth": 1.2}
-    ax.barh(y, alive, color=OURS, label="gets a gradient", **style)
-    ax.barh(y, frame["dead"], left=alive, color=ACCENT, hatch="///", label="gradient is zero", **style)
+    bars = {"height": 0.62, "edgecolor": style.SURFACE, "linewidth": 1.2}
+    ax.barh(y, alive, color=style.OURS, label="gets a gradient", **bars)
+    ax.barh(y, frame["dead"], left=alive, color=style.ACCENT, hatch="///", label="gradient is zero", **bars)
     widest = max(frame["parameters"].max(), 1)
     for row, (total, dead) in enumerate(zip(frame["parameters"], frame["dead"])):
         words = "no weights" if not total else f"{total:,}" + (f", {dead / total:.0%} dead" if dead else "")
-        ax.text(total + 0.01 * widest, row, words, va="center", fontsize=7.5, color=INK)
+        ax.text(total + 0.01 * widest, row, words, va="center", fontsize=7.5, color=style.INK)
     ax.set_yticks(y, [str(v) for v in frame.index])
     ax.invert_yaxis()
     ax.set(xlim=(0, widest * 1.24), xlabel="weights of the fusion layer")
@@ -159,7 +148,7 @@ def slopes(p: np.ndarray, gradients: Mapping[str, np.ndarray], limit: float) -> 
         ax.plot(p, values, dash, color=colour, label=name)
         turns = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
         ax.plot(p[turns], np.zeros(len(turns)), "v", color=colour, ms=8)
-    ax.axhline(0, color=MUTED, lw=0.9)
+    ax.axhline(0, color=style.MUTED, lw=0.9)
     ax.set(xlabel="probability given to the true class", ylabel="slope of the loss", xlim=(p[0], 1.005))
     ax.set_ylim(-limit, limit)
     ax.legend(loc="lower left")
@@ -173,7 +162,9 @@ def lines(panels: Sequence[Panel], ylabel: str, steps: Sequence[str] = ()) -> Dr
     fig = drawing(height=3.0)
     for k, (ax, panel) in enumerate(zip(np.ravel(fig.subplots(1, len(panels))), panels)):
         if panel.reference is not None:
-            ax.plot(panel.x, panel.reference, color=MUTED, lw=4, alpha=0.35, label="the soft label itself")
+            ax.plot(
+                panel.x, panel.reference, color=style.MUTED, lw=4, alpha=0.35, label="the soft label itself"
+            )
         for (name, values), (colour, dash) in zip(panel.series.items(), _LINES):
             where = "steps-mid" if name in steps else "default"
             ax.plot(panel.x, values, dash, color=colour, label=name, drawstyle=where)
