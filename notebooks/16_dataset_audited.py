@@ -31,7 +31,7 @@ overrides = {}  # such as {"data.protocol": "twins"}
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import copies, sortable, tables
+from gcaf_lib.display import charts, copies, sortable, tables
 from gcaf_lib.evaluation import dataset_audit
 from gcaf_lib.findings import dataset
 
@@ -162,7 +162,9 @@ Markdown(dataset.candidates_said(doubt))
 
 # %% mystnb={"image": {"alt": "One bar a class, split into shares by source: the figshare archive, a second copy of it, and unknown."}, "figure": {"name": "fig-sources", "caption": "Files of each class by source: from the figshare archive, a second copy of one of its slices, unknown. For phantoms all are unknown."}}
 by_source = dataset_audit.sources(frame, facts)
-copies.stacked(by_source, f"share of the class's files; from full to pale: {', '.join(by_source.columns)}")
+charts.class_shares(
+    by_source, f"share of the class's files; from full to pale: {', '.join(by_source.columns)}"
+)
 
 # %% [markdown]
 # The files' sizes and colour modes follow the sources:

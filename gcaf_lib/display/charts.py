@@ -52,7 +52,28 @@ def sensitivity(frame: pd.DataFrame, band: tuple[float, float] | None = None) ->
     return fig
 
 
-_SHADES = (1.0, 0.62, 0.34)  # training, validation, test: the class's colour, paler
+_SHADES = (1.0, 0.62, 0.34, 0.16)  # of a class's colour, from the first column to the last
+
+
+def _stacked(ax, counts: pd.DataFrame, lengths: pd.DataFrame, least: float) -> np.ndarray:
+    """A bar a class (row) with a paler piece a column, as long as `lengths`; its count in pieces longer than `least`.
+
+    Returns the bars' whole lengths.
+    """
+    left, rows = np.zeros(len(counts)), np.arange(len(counts))
+    colours = [style.CLASS_COLOURS.get(name, style.OURS) for name in counts.index]
+    for shade, column in zip(_SHADES, counts):
+        values = lengths[column].to_numpy()
+        ax.barh(rows, values, 0.66, left, color=colours, alpha=shade, edgecolor=style.SURFACE, linewidth=1.2)
+        for row, (value, start, count) in enumerate(zip(values, left, counts[column])):
+            if value > least:
+                ax.text(start + value / 2, row, f"{count:,}", ha="center", va="center", fontsize=7.5,
+                        color="#ffffff" if shade == 1 else style.INK)  # fmt: skip
+        left = left + values
+    ax.set_yticks(rows, [style.CLASS_NAMES.get(name, str(name)) for name in counts.index])
+    ax.invert_yaxis()
+    quiet(ax, "x")
+    return left
 
 
 @styled
@@ -60,42 +81,25 @@ def class_counts(counts: pd.DataFrame) -> Drawing:
     """Stacked bars of images of each class (rows) in each part (columns); Table 2 as a picture."""
     fig = drawing(height=0.62 + 0.42 * len(counts))
     ax = fig.subplots()
-    left = np.zeros(len(counts))
-    rows = np.arange(len(counts))
-    for shade, part in zip(_SHADES, counts.columns, strict=False):
-        values = counts[part].to_numpy()
-        colours = [style.CLASS_COLOURS.get(c, style.OURS) for c in counts.index]
-        bars = ax.barh(
-            rows,
-            values,
-            left=left,
-            height=0.66,
-            color=colours,
-            alpha=shade,
-            edgecolor=style.SURFACE,
-            linewidth=1.2,
-        )
-        for bar, value, start in zip(bars, values, left):
-            if value > 0.055 * counts.to_numpy().sum(1).max():
-                ax.text(
-                    start + value / 2,
-                    bar.get_y() + bar.get_height() / 2,
-                    f"{value:,}",
-                    ha="center",
-                    va="center",
-                    fontsize=7.5,
-                    color="#ffffff" if shade == 1 else style.INK,
-                )
-        left += values
-    for row, total in zip(rows, left):
+    totals = _stacked(ax, counts, counts, 0.055 * counts.to_numpy().sum(1).max())
+    for row, total in enumerate(totals):
         ax.text(
-            total + 0.012 * left.max(), row, f"{int(total):,}", va="center", fontweight="bold", fontsize=8
+            total + 0.012 * totals.max(), row, f"{int(total):,}", va="center", fontweight="bold", fontsize=8
         )
-    ax.set_yticks(rows, [style.CLASS_NAMES.get(c, str(c)) for c in counts.index])
-    ax.invert_yaxis()
-    ax.set_xlim(0, left.max() * 1.1)
+    ax.set_xlim(0, totals.max() * 1.1)
     ax.set_xlabel(f"images; from full to pale: {', '.join(map(str, counts.columns))}; total at the right")
-    quiet(ax, "x")
+    return fig
+
+
+@styled
+def class_shares(table: pd.DataFrame, label: str) -> Drawing:
+    """Stacked bars, one a class (index), shares of its total by column; counts inside, legend in `label`."""
+    fig = drawing(height=0.7 + 0.42 * len(table))
+    ax = fig.subplots()
+    _stacked(ax, table, table.div(table.sum(axis=1), axis=0), 0.045)
+    ax.set_xlim(0, 1)
+    ax.xaxis.set_major_formatter(percent_label)
+    ax.set_xlabel(label)
     return fig
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from gcaf_lib.data.preprocess import decode
 from gcaf_lib.data.twins import TURNS
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, Note, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, drawing, legend_below, quiet, styled
 
 
 @styled
@@ -118,30 +118,6 @@ def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
     fig.axes[0].set_ylabel("pairs (slices: files)")
     words = ("as it stands", "mirrored (dashed)", "upside down or turned (dotted)")
     legend_below(fig, [("_", c, c, word) for c, word in zip((style.MUTED, style.OURS, style.ACCENT), words)])
-    return fig
-
-
-@styled
-def stacked(table: pd.DataFrame, label: str, shades: Sequence[float] = (1.0, 0.62, 0.34, 0.16)) -> Drawing:
-    """Stacked bars, one a class (index), shares of its total by column; counts inside, legend in `label`."""
-    fig = drawing(height=0.7 + 0.42 * len(table))
-    ax = fig.subplots()
-    total, left, rows = table.sum(axis=1), np.zeros(len(table)), np.arange(len(table))
-    colours = [style.CLASS_COLOURS.get(name, style.OURS) for name in table.index]
-    for shade, column in zip(shades, table.columns):
-        values = (table[column] / total).to_numpy()
-        ax.barh(rows, values, 0.66, left, color=colours, alpha=shade, edgecolor=style.SURFACE, linewidth=1.2)
-        for row, (value, start, count) in enumerate(zip(values, left, table[column])):
-            if value > 0.045:
-                ax.text(start + value / 2, row, f"{count:,}", ha="center", va="center", fontsize=7.5,
-                        color="#ffffff" if shade == 1 else style.INK)  # fmt: skip
-        left = left + values
-    ax.set_yticks(rows, [style.CLASS_NAMES.get(name, str(name)) for name in table.index])
-    ax.invert_yaxis()
-    ax.set_xlim(0, 1)
-    ax.xaxis.set_major_formatter(percent_label)
-    ax.set_xlabel(label)
-    quiet(ax, "x")
     return fig
 
 

@@ -11,8 +11,6 @@ from matplotlib.ticker import PercentFormatter
 from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, drawing, legend_below, percent_label, quiet, styled
 
-LINES = ((style.OURS, "-"), (style.ACCENT, "--"), (style.PAPER, "-."), (style.MUTED, ":"))
-
 
 @styled
 def bins_sweep(frame: pd.DataFrame) -> Drawing:
@@ -78,7 +76,7 @@ def selective(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     """Accuracy by the share of cases answered: name to frame with coverage, value, low, high."""
     fig = drawing(height=3.3)
     ax = fig.subplots()
-    for (name, frame), (colour, dash) in zip(curves.items(), LINES):
+    for (name, frame), (colour, dash) in zip(curves.items(), style.LINES):
         ax.fill_between(frame["coverage"], frame["low"], frame["high"], color=colour, alpha=0.18, lw=0)
         ax.plot(frame["coverage"], frame["value"], dash, color=colour, label=name)
     ax.set(xlabel="share of the cases answered, surest first", ylabel="accuracy on these", xlim=(0, 1.005))

@@ -11,8 +11,6 @@ from gcaf_lib.display import names, style
 from gcaf_lib.display.style import Drawing, Note, drawing, quiet, styled
 from gcaf_lib.evaluation import sanity, tumours
 
-LINES = ((style.OURS, "-"), (style.ACCENT, "--"), (style.PAPER, "-."), (style.MUTED, ":"))
-
 
 @styled
 def by_measure(frame: pd.DataFrame, measures: Sequence[str] = tumours.MEASURES) -> Drawing:
@@ -51,7 +49,7 @@ def by_group(
     fig = drawing(height=2.7)
     ax = fig.subplots()
     marks = "osD^"
-    for k, (name, (colour, _)) in enumerate(zip(maps, LINES)):
+    for k, (name, (colour, _)) in enumerate(zip(maps, style.LINES)):
         part = frame[(frame["map"] == name) & (frame["measure"] == measure)].set_index(column).reindex(values)
         x = np.arange(len(values)) + 0.16 * (k - (len(maps) - 1) / 2)
         ax.vlines(x, part["low"], part["high"], color=colour, lw=3, alpha=0.4)
@@ -79,7 +77,7 @@ def cascade(frame: pd.DataFrame | None) -> Drawing | Note:
     words = steps.drop_duplicates("step").sort_values("step")["replaced"].tolist()
     fig = drawing(height=3.4)
     ax = fig.subplots()
-    for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), LINES):
+    for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), style.LINES):
         part = part.sort_values("step")
         ax.vlines(part["step"], part["low"], part["high"], color=colour, lw=3, alpha=0.35)
         ax.plot(part["step"], part["correlation"], "o" + dash, color=colour, label=names.map_name(name))

@@ -13,8 +13,6 @@ from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, drawing, percent_label, quiet, styled
 from gcaf_lib.settings import CLASSES
 
-_LINES = tuple(zip((style.OURS, style.ACCENT, style.PAPER, style.MUTED), ("-", "--", "-.", ":")))
-
 
 class Panel(NamedTuple):
     """One panel of `lines`: what is drawn over `x`, and a reference line in grey (or None)."""
@@ -38,7 +36,7 @@ def input_ranges(values: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing:
     for k, (ax, (name, lines)) in enumerate(
         zip(np.ravel(fig.subplots(1, len(values), sharey=True)), values.items())
     ):
-        for (word, array), (colour, dash) in zip(lines.items(), _LINES):
+        for (word, array), (colour, dash) in zip(lines.items(), style.LINES):
             share = np.histogram(np.ravel(array), edges)[0] / np.size(array)
             ax.stairs(
                 np.maximum(share, 1e-9), edges, color=colour, ls=dash, lw=1.8, label=word
@@ -59,7 +57,7 @@ def beta_densities(alphas: Sequence[float]) -> Drawing:
     fig = drawing(height=2.8)
     left, right = fig.subplots(1, 2)
     x, m = np.linspace(0.002, 0.998, 499), np.linspace(0.5, 1, 300)
-    for alpha, (colour, dash) in zip(alphas, _LINES):
+    for alpha, (colour, dash) in zip(alphas, style.LINES):
         law = beta(alpha, alpha)
         left.plot(x, law.pdf(x), dash, color=colour, label=f"α = {alpha:g}")
         right.plot(m, law.cdf(m) - law.cdf(1 - m), dash, color=colour, label=f"α = {alpha:g}")
@@ -101,13 +99,7 @@ def mixed_batch(
             low.barh(0, share, left=start, color=style.CLASS_COLOURS.get(name, style.OURS))
             start += share
         low.set_xlim(0, 1)
-    from matplotlib.patches import Patch
-
-    handles = [
-        Patch(color=style.CLASS_COLOURS.get(c, style.OURS), label=style.CLASS_NAMES.get(c, c))
-        for c in classes
-    ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=len(classes))
+    style.class_legend(fig, classes)
     return fig
 
 
@@ -144,7 +136,7 @@ def slopes(p: np.ndarray, gradients: Mapping[str, np.ndarray], limit: float) -> 
     """
     fig = drawing(height=3.0)
     ax = fig.subplots()
-    for (name, values), (colour, dash) in zip(gradients.items(), _LINES):
+    for (name, values), (colour, dash) in zip(gradients.items(), style.LINES):
         ax.plot(p, values, dash, color=colour, label=name)
         turns = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
         ax.plot(p[turns], np.zeros(len(turns)), "v", color=colour, ms=8)
@@ -165,7 +157,7 @@ def lines(panels: Sequence[Panel], ylabel: str, steps: Sequence[str] = ()) -> Dr
             ax.plot(
                 panel.x, panel.reference, color=style.MUTED, lw=4, alpha=0.35, label="the soft label itself"
             )
-        for (name, values), (colour, dash) in zip(panel.series.items(), _LINES):
+        for (name, values), (colour, dash) in zip(panel.series.items(), style.LINES):
             where = "steps-mid" if name in steps else "default"
             ax.plot(panel.x, values, dash, color=colour, label=name, drawstyle=where)
         ax.set(title=panel.title, xlabel=panel.xlabel, ylim=(-0.02, 1.05))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, Note, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, down, drawing, legend_below, percent_label, quiet, styled
 from gcaf_lib.evaluation.elsewhere import HOME
 
 SET_NAMES = {
@@ -58,8 +58,7 @@ def _pairs(levels: pd.DataFrame, other: str, label: str, one_name: str, other_na
         ax.plot(row["recall"], y, "o", color=colour, ms=8)
         ax.plot(row[other], y, "D", mfc=style.SURFACE, mec=style.INK, mew=1.3, ms=6, zorder=3)
     names = [f"{style.CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in zip(levels["class"], levels["set"])]
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
+    down(ax, names)
     ax.set_xlim(-0.02, 1.02)
     ax.set_xlabel(label)
     ax.xaxis.set_major_formatter(percent_label)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from gcaf_lib.display import style
 from gcaf_lib.display.outside import NO_RUN, SET_NAMES
-from gcaf_lib.display.style import Drawing, Note, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, down, drawing, legend_below, percent_label, quiet, styled
 from gcaf_lib.evaluation.elsewhere import HOME
 
 MARKS = ("o", "s", "^", "D", "v", "P")
@@ -35,8 +35,7 @@ def recall(found: pd.DataFrame) -> Drawing | Note:
     for y, (_, where) in enumerate(keys):
         if where == HOME:
             ax.axhspan(y - 0.5, y + 0.5, color=style.GRID, alpha=0.45, lw=0, zorder=0)
-    ax.set_yticks(range(len(keys)), [f"{style.CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in keys])
-    ax.set_ylim(len(keys) - 0.4, -0.6)
+    down(ax, [f"{style.CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in keys])
     ax.set_xlim(-0.02, 1.02)
     ax.set_xlabel("recall: share of the images of a class that are told as this class")
     ax.xaxis.set_major_formatter(percent_label)
@@ -114,8 +113,7 @@ def trap(levels: Mapping[str, pd.DataFrame], mixture: pd.DataFrame) -> Drawing |
                 left.hlines(at, row["low"], row["high"], color=colour, lw=3, alpha=0.3)
                 left.plot(row["value"], at, "o", mfc=face, mec=colour, mew=1.5, ms=6, zorder=3)
             ticks.append(f"{name}: all" if label == "all" else style.CLASS_NAMES[label])
-    left.set_yticks(range(len(ticks)), ticks)
-    left.set_ylim(len(ticks) - 0.4, -0.6)
+    down(left, ticks)
     left.xaxis.set_major_formatter(percent_label)
     left.set_xlabel("share of the images that are told right")
     quiet(left, "x")

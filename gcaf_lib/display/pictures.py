@@ -95,11 +95,7 @@ def mixup_grid(
         bar.barh(0, 1 - weight, left=weight, color=style.CLASS_COLOURS.get(labels[1], style.MUTED))
         bar.set_xlim(0, 1)
         bar.set_axis_off()
-    handles = [
-        mpl.patches.Patch(color=style.CLASS_COLOURS.get(c, style.OURS), label=style.CLASS_NAMES.get(c, c))
-        for c in dict.fromkeys(labels)
-    ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=2)
+    style.class_legend(fig, list(dict.fromkeys(labels)))
     return fig
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, down, drawing, legend_below, percent_label, quiet, styled
 from gcaf_lib.evaluation import comparing, intervals
 
 _LINES = ((style.MUTED, ":"), (style.OURS, "-"), (style.ACCENT, "--"))
@@ -56,8 +56,7 @@ def power_curves(
         for y, place in enumerate(places):
             values = 100 * gaps.loc[gaps["place"] == place, "gap"]
             below.plot(values, np.full(len(values), y), "D", mfc="none", mec=style.PAPER, mew=1.4, ms=5.5)
-        below.set_yticks(range(len(places)), places)
-        below.set_ylim(len(places) - 0.4, -0.6)
+        down(below, places)
         below.tick_params(axis="y", length=0)
         quiet(below, "x")
     axes[-1].set_xlim(0, scale * top)

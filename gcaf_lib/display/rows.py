@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gcaf_lib.display import names as naming
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, down, drawing, legend_below, percent_label, quiet, styled
 
 
 @styled
@@ -44,8 +44,7 @@ def dots(
                 scale * other[theirs], other.index - shift, "D", mfc="none", mec=style.PAPER, mew=1.4, ms=5.5
             )
         quiet(ax, "x")
-    left.set_ylim(len(part) - 0.4, -0.6)
-    left.set_yticks(range(len(part)), [(names or {}).get(row, row) for row in part["row"]])
+    down(left, [(names or {}).get(row, row) for row in part["row"]])
     right.axvline(0, color=style.MUTED, lw=1)
     if not any(line.get_marker() != "None" and len(line.get_xdata()) for line in right.lines):
         right.set_xlim(-1, 1)  # nothing to compare yet

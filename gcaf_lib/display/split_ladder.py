@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, Note, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, down, drawing, legend_below, percent_label, quiet, styled
 
 NARROW = 5  # inches: below it the names of splits are broken at every word
 _FLOOR_MARKS = ("s", "^", "v", "D", "P")
@@ -164,8 +164,7 @@ def with_without(frame: pd.DataFrame) -> Drawing | Note:
         ax.set_xlabel("accuracy")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(percent_label)
-        ax.set_yticks(range(len(names)), names)
-        ax.set_ylim(len(names) - 0.4, -0.6)
+        down(ax, names)
         quiet(ax, "x")
     marks = [
         ("s", style.MUTED, style.MUTED, "as it is"),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.display import gallery, names
+from gcaf_lib.display import gallery, names, overlays
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, control, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
@@ -218,7 +218,7 @@ def tiles(maps: Maps, dataset: Any, small: np.ndarray) -> tuple[list[gallery.Cas
     known = cases(list(runs.values()), maps.scores[maps.scores["map"] == maps.shown])
     why = gallery.choose(known)
     picked = known.loc[sorted(why, key=lambda i: ("misclassified" in why[i], known.loc[i, "label"], i))]
-    outlines = gallery.borders(dataset, picked["row"].tolist())
+    outlines = overlays.outlines(dataset, picked["row"])
     found = [
         gallery.Case(
             Path(dataset.frame["file"].iloc[c.row]).stem,
@@ -226,11 +226,11 @@ def tiles(maps: Maps, dataset: Any, small: np.ndarray) -> tuple[list[gallery.Cas
             c.label,
             runs[c.run].probabilities()[c.at],
             maps.kept[c.run][maps.shown][c.at],
-            outlines.get(c.row),
+            border,
             c.energy,
             why[c.Index],
         )
-        for c in picked.itertuples()
+        for c, border in zip(picked.itertuples(), outlines)
     ]
     return found, known
 
