@@ -106,5 +106,5 @@ def runs_text(line: pd.Series) -> str:
     if done:
         if not n:
             return f"{done} of {splits.FOLDS} folds"
-        return f"{'one seed' if n == 1 else f'{n} seeds'} of {done} folds"
+        return f"{'one seed' if n == 1 else f'{n} seeds'} of {'one fold' if done == 1 else f'{done} folds'}"
     return "none" if not n else "one run" if n == 1 else str(n)

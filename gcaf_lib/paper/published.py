@@ -34,6 +34,11 @@ class Figure(NamedTuple):
         """The value on the scale of the library's metrics: a percentage divided by 100."""
         return self.value / 100 if self.unit == "%" else self.value
 
+    @property
+    def half_step(self) -> float:
+        """Half a unit of the last printed decimal, on that scale: how far the truth may be from what was printed."""
+        return 0.5 * 10.0**-self.decimals / (100 if self.unit == "%" else 1)
+
 
 def _percent(place: str, row: str, metric: str, value: float, decimals: int = 2) -> Figure:
     return Figure(place, row, metric, value, decimals, "%")
