@@ -69,14 +69,11 @@ def accuracies() -> Iterator[Finding]:
 
 def common_runs(figures: Iterable[paper.Figure], n: int, limit: int = 100) -> int | None:
     """Smallest number of runs that, used for every row, makes all accuracies attainable."""
-    return next(
-        (
-            r
-            for r in range(1, limit + 1)
-            if all(attainability.proportion(f.value, f.decimals, n, True, r).attainable for f in figures)
-        ),
-        None,
-    )
+    told = list(figures)
+    for runs in range(1, limit + 1):
+        if all(attainability.proportion(f.value, f.decimals, n, True, runs).attainable for f in told):
+            return runs
+    return None
 
 
 def sampling() -> Iterator[Finding]:
