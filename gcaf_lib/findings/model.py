@@ -43,7 +43,8 @@ def sizes(models: Mapping[str, Any]) -> pd.DataFrame:
 def shares(size: pd.Series) -> str:
     """Whose the weights are; size: one column of `sizes`."""
     whole, fusion = size["weights, whole model"], size["weights, fusion"]
-    backbones = sum(n for part, n in size.items() if part.startswith("weights, ") and "-" in part)
+    known = size.dropna()  # other profiles' backbones have no weights here
+    backbones = sum(n for part, n in known.items() if part.startswith("weights, ") and "-" in part)
     return (
         f"At full size the two backbones hold {backbones:,} of {whole:,} weights ({backbones / whole:.1%}). The fusion, which the "
         f"paper is about, has {fusion:,} ({fusion / whole:.1%}). The paper gives no counts to compare with."
