@@ -12,10 +12,16 @@ from gcaf_lib.model import classifier
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.model.gradients import dead_weights
 from gcaf_lib.paper import published as paper
+from gcaf_lib.settings import Settings
 
 ROUNDING = 1e-5  # a gradient, or a departure from linearity, below this share of the largest is rounding
 _HEAD = {"projections": "project_", "fusion": "fusion", "classifier": "logits"}
 _OPENED = 0.1  # gcaf-token's α after its first step: at α = 0 its attention is shut out by design
+
+
+def built(chosen: Settings) -> Any:
+    """The classifier of these settings, with random weights."""
+    return classifier.build(chosen.model, chosen.data.image_size)
 
 
 def weights(layers: Iterable[Any]) -> int:
