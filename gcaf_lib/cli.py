@@ -66,9 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     rooms = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     data_option = argparse.ArgumentParser(add_help=False)
-    data_option.add_argument(
-        "--data", metavar="DIR", type=_place, help="the images' folder (else GCAF_DATA, else cache)"
-    )
+    _place_of(data_option, "--data", "DIR", "the images' folder (else GCAF_DATA, else cache)")
     medical = argparse.ArgumentParser(add_help=False)
     medical.add_argument(
         "--plane",
@@ -108,18 +106,14 @@ def build_parser() -> argparse.ArgumentParser:
         "compare a folder with the published dataset, file by file",
         example="gcaf data check ~/Downloads/archive",
     )
-    check.add_argument(
-        "directory", metavar="DIR", type=_place, help="the folder that holds Training/ and Testing/"
-    )
-    check.add_argument("--json", action="store_true", help="the whole report as JSON")
+    _place_of(check, "directory", "DIR", "the folder that holds Training/ and Testing/")
+    _flag(check, "--json", "the whole report as JSON")
     fetch = add(
         actions, "fetch", commands.data_fetch, "download and verify the images (resumes where it stopped)"
     )
-    fetch.add_argument("--figshare", action="store_true", help="also the figshare archive (tumour borders)")
-    fetch.add_argument(
-        "--archive", metavar="FILE", type=_place, help="a zip file or folder downloaded by hand, not Kaggle"
-    )
-    fetch.add_argument("--to", metavar="DIR", type=_place, help="where to (default: the cache folder)")
+    _flag(fetch, "--figshare", "also the figshare archive (tumour borders)")
+    _place_of(fetch, "--archive", "FILE", "a zip file or folder downloaded by hand, not Kaggle")
+    _place_of(fetch, "--to", "DIR", "where to (default: the cache folder)")
 
     train = add(
         rooms,
@@ -137,11 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="a.b=c",
         help="change one setting (repeatable; `gcaf settings` lists them)",
     )
-    train.add_argument(
-        "--weights",
-        action="store_true",
-        help="train again where the record is here but its weights are not, or are damaged",
-    )
+    _flag(train, "--weights", "train again where the record is here but its weights are not, or are damaged")
 
     sweep = add(
         rooms,
@@ -153,7 +143,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("tables", nargs="*", metavar="TABLE", help="tables by name; a wrong one lists them")
     sweep.add_argument("--seeds", type=_positive, metavar="N", help="seeds a row (default: the profile's)")
-    sweep.add_argument("--status", action="store_true", help="train nothing; say what is there")
+    _flag(sweep, "--status", "train nothing; say what is there")
     sweep.add_argument(
         "--workers", type=_positive, default=1, metavar="N", help="processes here (default: 1)"
     )
@@ -169,15 +159,8 @@ def build_parser() -> argparse.ArgumentParser:
         "gcaf chapters --profile cpu --only 07 08",
     )
     chapters_.add_argument("--only", nargs="+", default=None, metavar="NN", help="only these chapters")
-    chapters_.add_argument(
-        "--out",
-        metavar="DIR",
-        type=_place,
-        help="where to (default: book/notebooks; demo: below _build/demo)",
-    )
-    chapters_.add_argument(
-        "--stale", action="store_true", help="execute nothing; name the pages that are not today's"
-    )
+    _place_of(chapters_, "--out", "DIR", "where to (default: book/notebooks; demo: below _build/demo)")
+    _flag(chapters_, "--stale", "execute nothing; name the pages that are not today's")
     chapters_.add_argument(
         "--workers", type=_positive, metavar="N", help="chapters at a time (default: one a core)"
     )
@@ -200,18 +183,18 @@ def build_parser() -> argparse.ArgumentParser:
     predict_.add_argument(
         "images", nargs="+", metavar="IMAGE", type=_place, help="image files, DICOM and NIfTI too"
     )
-    predict_.add_argument("--json", action="store_true", help="JSON in place of a table")
-    predict_.add_argument(
+    _flag(predict_, "--json", "JSON in place of a table")
+    _place_of(
+        predict_,
         "--cam",
-        metavar="OUT",
-        type=_place,
-        help="write Grad-CAM overlays (PNG) into this folder: the paper's maps, which fail a test (chapter 20)",
+        "OUT",
+        "write Grad-CAM overlays (PNG) into this folder: the paper's maps, which fail a test (chapter 20)",
     )
-    predict_.add_argument("--raw", action="store_true", help="the raw weights in place of the EMA weights")
+    _flag(predict_, "--raw", "the raw weights in place of the EMA weights")
 
     runs_ = add(rooms, "runs", commands.runs, "list the run records")
-    runs_.add_argument("--all", action="store_true", help="stage-0 runs too")
-    runs_.add_argument("--json", action="store_true", help="JSON in place of a table")
+    _flag(runs_, "--all", "stage-0 runs too")
+    _flag(runs_, "--json", "JSON in place of a table")
 
     again = add(
         rooms,
@@ -221,28 +204,22 @@ def build_parser() -> argparse.ArgumentParser:
         [data_option],
         "gcaf reproduce 3f2a",
     )
-    again.add_argument(
-        "record", metavar="RUN", type=_place, help="a run's key, the start of it, or its folder"
-    )
-    again.add_argument("--stage0", action="store_true", help="also the backbones' stage 0, from nothing")
-    again.add_argument("--dry", action="store_true", help="compare only; don't note it in the results folder")
+    _place_of(again, "record", "RUN", "a run's key, the start of it, or its folder")
+    _flag(again, "--stage0", "also the backbones' stage 0, from nothing")
+    _flag(again, "--dry", "compare only; don't note it in the results folder")
 
     settings_ = add(rooms, "settings", commands.settings, "list every setting: value, range, meaning")
     settings_.add_argument("--profile", metavar="P", help="only this profile's values")
-    settings_.add_argument("--json", action="store_true", help="JSON in place of a table")
+    _flag(settings_, "--json", "JSON in place of a table")
 
     splits_ = add(rooms, "splits", commands.splits, "recompute the split manifests", [data_option])
-    splits_.add_argument(
-        "--figshare", metavar="DIR", type=_place, help="folder of patients.csv and thumbnails.npz"
-    )
-    splits_.add_argument("--out", metavar="DIR", type=_place, help="where to (default: results/splits)")
+    _place_of(splits_, "--figshare", "DIR", "folder of patients.csv and thumbnails.npz")
+    _place_of(splits_, "--out", "DIR", "where to (default: results/splits)")
     floors_ = add(
         rooms, "floors", commands.floors, "recompute the floors: scores without a network", [data_option]
     )
-    floors_.add_argument(
-        "--figshare", metavar="DIR", type=_place, help="folder of patients.csv and twins.csv"
-    )
-    floors_.add_argument("--out", metavar="FILE", type=_place, help="where to (default: results/floors.csv)")
+    _place_of(floors_, "--figshare", "DIR", "folder of patients.csv and twins.csv")
+    _place_of(floors_, "--out", "FILE", "where to (default: results/floors.csv)")
     audit_ = add(
         rooms,
         "audit",
@@ -261,16 +238,9 @@ def build_parser() -> argparse.ArgumentParser:
     audit_.add_argument(
         "report", nargs="?", metavar="REPORT", type=_place, help="text, CSV or JSON; - for standard input"
     )
-    audit_.add_argument(
-        "--strict", action="store_true", help="of this paper: exit 1 where something contradicts"
-    )
-    audit_.add_argument("--json", action="store_true", help="JSON in place of text")
-    audit_.add_argument(
-        "--out",
-        metavar="FILE",
-        type=_place,
-        help="the table as CSV (default: results/audit.csv for this paper)",
-    )
+    _flag(audit_, "--strict", "of this paper: exit 1 where something contradicts")
+    _flag(audit_, "--json", "JSON in place of text")
+    _place_of(audit_, "--out", "FILE", "the table as CSV (default: results/audit.csv for this paper)")
     leaks_ = add(
         rooms,
         "leaks",
@@ -284,11 +254,9 @@ def build_parser() -> argparse.ArgumentParser:
     leaks_.add_argument(
         "split", nargs="+", metavar="SPLIT", type=_place, help="one CSV, or a training and a test folder"
     )
-    leaks_.add_argument(
-        "--fix", metavar="OUT", type=_place, help="write the split with groups kept whole as CSV"
-    )
+    _place_of(leaks_, "--fix", "OUT", "write the split with groups kept whole as CSV")
     leaks_.add_argument("--seed", type=_natural, default=0, metavar="N", help="of --fix (default: 0)")
-    leaks_.add_argument("--json", action="store_true", help="JSON in place of a table")
+    _flag(leaks_, "--json", "JSON in place of a table")
     external_ = add(
         rooms,
         "external",
@@ -300,7 +268,7 @@ def build_parser() -> argparse.ArgumentParser:
             "  gcaf external other.csv --csv out.csv     columns file, class and, where known, case"
         ),
     )
-    external_.add_argument("place", metavar="DIR", type=_place, help="a folder of class folders, or a CSV")
+    _place_of(external_, "place", "DIR", "a folder of class folders, or a CSV")
     external_.add_argument(
         "--run",
         dest="runs",
@@ -309,13 +277,20 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="RUN",
         help="a run to score (repeatable; none: copies only)",
     )
-    external_.add_argument("--raw", action="store_true", help="the raw weights in place of the EMA weights")
-    external_.add_argument(
-        "--csv", metavar="FILE", type=_place, help="write a row an image: copy, and each run's answer"
-    )
-    external_.add_argument("--json", action="store_true", help="JSON in place of tables, every copy listed")
+    _flag(external_, "--raw", "the raw weights in place of the EMA weights")
+    _place_of(external_, "--csv", "FILE", "write a row an image: copy, and each run's answer")
+    _flag(external_, "--json", "JSON in place of tables, every copy listed")
     add(rooms, "sync", commands.sync, "write the clean notebooks from their .py sources")
     return parser
+
+
+def _flag(command: argparse.ArgumentParser, name: str, help: str) -> None:
+    command.add_argument(name, action="store_true", help=help)
+
+
+def _place_of(command: argparse.ArgumentParser, name: str, metavar: str, help: str) -> None:
+    """An argument that names a file or folder."""
+    command.add_argument(name, metavar=metavar, type=_place, help=help)
 
 
 def _version() -> str:

@@ -44,18 +44,15 @@ chapter.strip()
 # %% [markdown]
 # ## Contrast, tile by tile
 #
-# The first step changes brightness only. The image is taken to hue, saturation and value, and the value
-# $X^v$ is equalised by CLAHE: in each of $\tau \times \tau$ tiles the grey levels are spread out according
-# to their own histogram, after that histogram was clipped at the limit $\alpha$ so that noise in flat
-# regions is not blown up.
+# The first step changes brightness only: of hue, saturation and value, the value $X^v$ is equalised by CLAHE. In each of
+# $\tau \times \tau$ tiles the grey levels are spread out by their own histogram, which is clipped at the limit $\alpha$ first, so
+# that noise in flat regions is not blown up.
 #
 # $$X_i^{v'} = \mathrm{CLAHE}(X_i^{v};\, \alpha,\, \tau) \tag{1}$$
 #
-# Neither $\alpha$ nor $\tau$ is given in the paper; the profile says what is used here. The paper does not say
-# either whether contrast or size changes first. Here the contrast is equalised at the file's own
-# resolution and the result resized, with area averages where the image shrinks. An MR slice is
-# grey: its value *is* its grey level, and going through hue and saturation changes nothing but the few
-# files that carry colour.
+# Neither $\alpha$ nor $\tau$ is given in the paper (the profile says what is used here), nor whether contrast or size changes first.
+# Here the contrast is equalised at the file's own resolution, and the result resized, with area averages where it shrinks. An MR
+# slice is grey: its value *is* its grey level, and hue and saturation matter to the few files alone that carry colour.
 
 # %%
 frame, data = chapter.dataset.frame, chapter.settings.data
@@ -88,9 +85,8 @@ Markdown(preprocessing.same_pixels(enhanced, path, data))
 # %% [markdown]
 # ## What this does to the intensities
 #
-# Background is left out of the next picture: it fills much of a slice and would hide the rest. What counts
-# as the head are pixels brighter than half of Otsu's threshold. CLAHE spreads the crowded levels out: the peak
-# becomes lower, and mass moves towards the bright end.
+# The next picture leaves out the background, which fills much of a slice and would hide the rest: the head is what is brighter than
+# half of Otsu's threshold. CLAHE spreads the crowded levels out: the peak becomes lower, and mass moves towards the bright end.
 
 # %% mystnb={"image": {"alt": "Two histograms of grey levels of one image: before CLAHE, and after it, where the levels are spread more evenly."}, "figure": {"name": "fig-intensities", "caption": "Grey levels of the head in that image before and after CLAHE (the paper's Figure 3)."}}
 head = preprocessing.head(value)

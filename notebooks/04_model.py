@@ -17,8 +17,7 @@
 # %% [markdown]
 # # 4. The model
 #
-# **Reproduces:** Figure 1 (architecture), Figure 6 (fusion module), Table 1 (fusion strategies), Equations 4
-# to 13; of these 9 to 13 are a reconstruction.
+# **Reproduces:** Figures 1 (architecture) and 6 (fusion module), Table 1 (fusion strategies), Equations 4 to 13 (9 to 13: reconstructed).
 # **Takes:** under a minute; models are built, none is trained, and neither images nor weights are needed.
 
 # %% tags=["parameters"]
@@ -33,6 +32,7 @@ from gcaf_lib import settings
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import diagrams, mechanisms, tables
 from gcaf_lib.findings import model as findings
+from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("04_model", profile, overrides)
@@ -40,12 +40,11 @@ chapter.strip()
 
 # %% [markdown]
 # ## The whole picture
+#
+# The model, and the three families of earlier methods beside which the paper sets its fusion:
 
 # %% mystnb={"image": {"alt": "Diagram: an image passes CLAHE, augmentation, Mixup and normalisation into EfficientNetV2-S and ConvNeXt-Tiny; their pooled features meet in gated cross-attention fusion and a classifier; below, the focal loss, two training stages and the moving average of the weights."}, "figure": {"name": "fig-architecture", "caption": "The model and its training (the paper's Figure 1)."}}
 diagrams.architecture()
-
-# %% [markdown]
-# The paper sets its fusion beside three families of earlier methods:
 
 # %%
 tables.show(
@@ -57,8 +56,7 @@ tables.show(
 # %% [markdown]
 # ## Two backbones
 #
-# The mixed image goes through both networks, which have lost their classification layers. What remains of
-# each is a map of features, which is averaged over its places:
+# The mixed image goes through both networks without their classification layers, and the map that each gives is averaged over its places:
 #
 # $$F_1 = \phi_1(\tilde X), \qquad F_1 \in \mathbb{R}^{H_1 \times W_1 \times D_1} \tag{4}$$
 #
@@ -66,27 +64,17 @@ tables.show(
 #
 # $$f_1 = \mathrm{GAP}(F_1), \qquad f_2 = \mathrm{GAP}(F_2) \tag{6}$$
 #
-# The paper puts both averages into the same $\mathbb{R}^d$, which they can't be in: the maps have
-# different numbers of channels. A projection to a common width $d$ must be part of the model, and is
-# supplied here, and nothing else:
+# The paper puts both averages into one $\mathbb{R}^d$, but the maps differ in channels. A projection to a common width $d$, and nothing else,
+# is supplied here:
 #
 # $$a = W_a f_1 + \beta_a, \qquad b = W_b f_2 + \beta_b, \qquad a, b \in \mathbb{R}^d \tag{6a}$$
 #
-# Earlier versions of this book put a layer normalisation behind it, which the paper doesn't mention; it is a setting
-# now (`model.projection_norm`), off in every profile; chapter 11 shows what it costs.
-#
-# Under the profile `paper` these are the published architectures. `cpu` and `demo` have miniatures: the
-# same two families of blocks at a width and depth that train on two cores at 64 pixels. Building
-# all three takes seconds and downloads nothing.
+# A layer normalisation behind it, as in earlier versions of this book, is a setting (`model.projection_norm`), off in every profile; chapter 11
+# shows what it costs. The profile `paper` has the published architectures, `cpu` and `demo` miniatures of the same two families of blocks,
+# which train on two cores at 64 pixels. Building all of them takes seconds and downloads nothing.
 
 # %%
-from gcaf_lib.model import classifier
-
-models = {}
-for name in settings.PROFILES:
-    chosen = settings.load(name)
-    models[name] = classifier.build(chosen.model, chosen.data.image_size)
-
+models = {name: findings.built(settings.load(name)) for name in settings.PROFILES}
 sizes = findings.sizes(models)
 tables.show(
     sizes,
@@ -104,9 +92,8 @@ Markdown(findings.shares(sizes["paper"]))
 #
 # $$Q_b = W_Q^b\, b, \qquad K_a = W_K^a\, a, \qquad V_a = W_V^a\, a \tag{8}$$
 #
-# (The paper writes $f_1$ and $f_2$ here; $a$ and $b$ are their projections.) Equations 9 to 13 are missing
-# from the text this project could read. Five equations must lead from queries, keys and values to the fused
-# vector, with a sigmoid, an element-wise product and the gates $g_a$ and $g_b$, of which the text speaks. This is the plain way to fill the gap:
+# (The paper writes $f_1$ and $f_2$; $a$ and $b$ are their projections.) Equations 9 to 13 are missing from the text this project could read.
+# Five must lead to the fused vector, with a sigmoid, an element-wise product and the gates $g_a$ and $g_b$ of the text. The plain way is:
 #
 # $$c_{a \leftarrow b} = \mathrm{softmax}\!\left(\frac{Q_a \cdot K_b}{\sqrt d}\right) V_b \tag{9}$$
 #
@@ -118,8 +105,7 @@ Markdown(findings.shares(sizes["paper"]))
 #
 # $$z = \bigl[\, g_a \odot a + (1 - g_a) \odot c_{a \leftarrow b}\,;\;\; g_b \odot b + (1 - g_b) \odot c_{b \leftarrow a} \,\bigr] \tag{13}$$
 #
-# A gate near one keeps the stream's own feature, a gate near zero takes the other's answer. Dropout and a dense
-# layer of four follow.
+# A gate near one keeps the stream's own feature, near zero it takes the other's answer. Dropout and a dense layer of four follow.
 
 # %% mystnb={"image": {"alt": "Diagram of the fusion in two mirrored halves: vector a gives the query, vector b key and value; attention gives c; a gate computed from a and c mixes the two; the same with a and b exchanged; both results are joined."}, "figure": {"name": "fig-fusion", "caption": "Gated cross-attention fusion as reconstructed (the paper's Figure 6)."}}
 diagrams.fusion_module()
@@ -127,13 +113,11 @@ diagrams.fusion_module()
 # %% [markdown]
 # ## A softmax over one key
 #
-# Read as written, $Q_a$ and $K_b$ are two vectors, so their product is **one** number, and the softmax of one
-# number is 1, whatever the number. Then
+# Read as written, $Q_a$ and $K_b$ are vectors, so their product is **one** number, whose softmax is 1, whatever the number. Then
 #
 # $$c_{a \leftarrow b} = 1 \cdot V_b = W_V^b\, b$$
 #
-# and the queries and keys have no influence on anything. This can be seen directly: replace them all by noise,
-# and nothing happens to the fused vector.
+# and queries and keys have no influence on anything: replace them all by noise, and nothing happens to the fused vector.
 
 # %%
 import keras
@@ -149,17 +133,14 @@ tables.show(
 )
 
 # %% [markdown]
-# The gradient says the same, weight by weight. `dead_weights` differentiates a random sum of the fused
-# vector with respect to every weight of the layer. The derivative of a softmax over one key is $p\,(1 - p)$ with $p = 1$,
-# which is zero; a library that takes it as a difference of two rounded numbers may leave a trace of rounding, so
-# whatever is below a hundred-thousandth of the layer's largest gradient counts as zero here. Two repairs
-# that keep the pooled vectors, and one that does without them, stand beside the literal reading:
+# The gradient says the same, weight by weight. `dead_weights` differentiates a random sum of the fused vector by every weight of the layer.
+# The derivative of a softmax over one key is $p\,(1 - p) = 0$ at $p = 1$; rounding may leave a trace, so what is below a hundred-thousandth of
+# the layer's largest gradient counts as zero (should Adam turn it into steps, nothing depends on these weights). Beside the literal reading stand two repairs that keep the pooled vectors, and one without them:
 #
 # - `gcaf-sigmoid`: $\sigma(\cdot)$ in the place of the softmax, the smallest change that lets queries and keys learn;
 # - `gcaf-split`: each vector is cut into eight tokens, and attention chooses among eight keys;
-# - `gcaf-token`: attention between all places of the two feature maps, before pooling. Its attention is let in by
-#   a factor $\tanh \alpha$ that starts at 0, so it starts as a gated concatenation: in the very first step only that
-#   factor has a gradient, from the second step on everything has.
+# - `gcaf-token`: attention between all places of the two maps, before pooling, let in by a factor $\tanh \alpha$ that starts at 0: a gated
+#   concatenation at first, in whose very first step only that factor has a gradient; from the second on everything has.
 
 # %% mystnb={"image": {"alt": "Bars of the number of weights in each fusion variant. In cross and gcaf a large part has a gradient of zero; in the repaired variants none has, but for the first step of gcaf-token."}, "figure": {"name": "fig-dead-weights", "caption": "Weights of each fusion variant (d = 64) with and without a gradient."}}
 maps = [rng.normal(size=(4, 4, 4, channels)).astype("float32") for channels in (32, 24)]
@@ -175,31 +156,23 @@ tables.show(
 Markdown(findings.dead_said(found, models["paper"].get_layer("fusion")))
 
 # %% [markdown]
-# Should an optimiser turn a trace of rounding into steps, as Adam can, these weights drift about during training. It
-# makes no difference: the forward pass above shows that nothing depends on them.
-#
 # ### What is left of cross-attention without its gates
 #
-# In Table 4 the paper compares plain concatenation to cross-attention without gates. With a single key the
-# latter is $z = [a + W_V^b b;\; b + W_V^a a]$: a *linear* map of $[a; b]$, followed by a linear classifier. A linear
-# classifier on $[a; b]$ itself can compute the same thing, so the two rows describe the same family of functions.
+# Table 4 compares concatenation to cross-attention without gates. With a single key the latter is $z = [a + W_V^b b;\; b + W_V^a a]$, a *linear*
+# map of $[a; b]$ before a linear classifier. A linear classifier on $[a; b]$ can compute the same: the two rows are one family of functions.
 
 # %%
-from gcaf_lib.model.fusion import FUSIONS
-
 layer = FUSIONS["cross"](64, name="fusion")
 x, y = rng.normal(size=(2, 2, 16, 64)).astype("float32")
 Markdown(findings.departure_said(findings.departure(lambda v: np.asarray(layer(list(v))), x, y)))
 
 # %% [markdown]
-# The chapter on the ablation trains all variants and compares them. The literal reading stays the default,
-# because it is what the equations say.
+# Chapter 11 compares all variants, trained. The literal reading stays the default, because it is what the equations say.
 #
 # ## What stage 2 trains
 #
-# In the first stage both backbones are frozen. In the second the top share of each backbone's layers is trained,
-# batch normalisation excepted. "Layers" are taken as Keras lists them, weightless ones (activations,
-# additions) included; the paper calls this the final convolutional blocks without naming them.
+# In the first stage both backbones are frozen. In the second the top share of each one's layers is trained, batch normalisation excepted:
+# layers as Keras lists them, weightless ones (activations, additions) too. The paper says "the final convolutional blocks", unnamed.
 
 # %%
 share = chapter.settings.training.unfrozen
@@ -210,8 +183,7 @@ tables.show(
 )
 
 # %% [markdown]
-# A share of the layers is not a share of the weights: the top layers are the widest. Under this page's
-# profile these layers train:
+# A share of the layers is not one of the weights: the top layers are the widest. Under this page's profile, and (folded away) at full size:
 
 # %%
 tables.show(
@@ -219,9 +191,6 @@ tables.show(
     name="tab-unfrozen-layers",
     caption="Layers with weights that stage 2 trains under this page's profile, from the lowest to the top of each backbone.",
 )
-
-# %% [markdown]
-# The full-size list is long; it is folded away here, and its table can be downloaded.
 
 # %% tags=["hide-output"]
 tables.show(

@@ -18,8 +18,7 @@
 # # 6. Training in two stages
 #
 # **Reproduces:** Table 3, Algorithm 1, Equations 16 to 18, Figures 8 and 9.
-# **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first
-# time, because the run is then trained here.
+# **Takes:** seconds where the runs are on record; under the `demo` profile, which trains here, a few minutes the first time.
 
 # %% tags=["parameters"]
 profile = "cpu"  # or "demo", "paper"

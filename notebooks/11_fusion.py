@@ -46,8 +46,7 @@ chapter.strip(ablation.runs(main, records, norm, strict))
 # %% [markdown]
 # ## Seven ways to join two vectors
 #
-# $a$ and $b$ are the projected averages of the two feature maps (chapter 4), $[\cdot\,;\cdot]$ joins two vectors, $\sigma$ is the
-# logistic function, $c_{a \leftarrow b}$ is what $a$ finds in $b$.
+# $a$ and $b$ are the projected averages of the two maps (chapter 4), $\sigma$ is the logistic function, $c_{a \leftarrow b}$ what $a$ finds in $b$.
 #
 # | Variant | Fused vector $z$ | In Table 4 |
 # |:--|:--|:--|
@@ -59,10 +58,8 @@ chapter.strip(ablation.runs(main, records, norm, strict))
 # | `gcaf-split` | as `gcaf`, each vector cut into eight tokens that attend to the other's eight | – |
 # | `gcaf-token` | attention between all places of the two maps before they are averaged, then the gates | – |
 #
-# The first four are Table 4, with Equations 7 to 13 read as they stand (9 to 13 are a reconstruction). The last three are repairs
-# of what the next section finds.
-
-# %% [markdown]
+# The first four are Table 4, by Equations 7 to 13 as they stand (9 to 13: a reconstruction); the others repair what comes next.
+#
 # ## Attention over one key is no attention
 #
 # $Q_a$ and $K_b$ are vectors, so $s = Q_a \cdot K_b / \sqrt d$ is one number, and the softmax runs over that one number:
@@ -73,12 +70,10 @@ chapter.strip(ablation.runs(main, records, norm, strict))
 #
 # $$\frac{\partial \mathcal L}{\partial W_Q^a} = \frac{\partial \mathcal L}{\partial p} \cdot \frac{\partial p}{\partial s} \cdot \frac{\partial s}{\partial W_Q^a} = 0, \qquad \text{because} \quad \frac{\partial p}{\partial s} = p\,(1 - p) = 0,$$
 #
-# and the same holds for $W_K^b$, $W_Q^b$ and $W_K^a$. The queries and keys neither act nor learn: they end training where chance put them at the
-# start. No choice of learning rate, loss or data changes this.
+# and so for $W_K^b$, $W_Q^b$ and $W_K^a$: whatever the learning rate, loss or data, they end training where chance put them at the start.
 #
-# The same by measurement. The model is built, some images go through its backbones, and each fusion is given what comes
-# out. The gradient is that of a random weighted sum of the fused vector: a weight that does not move this sum is moved by no
-# loss either. `gcaf-token` is looked at with its attention let in; at its start that is shut out on purpose (chapter 4).
+# The same by measurement: each fusion is given what comes out of the backbones for some images. The gradient is that of a random weighted
+# sum of the fused vector: a weight that does not move this sum is moved by no loss. `gcaf-token` has its attention let in (chapter 4).
 
 # %%
 settings = chapter.settings.replace({"model.fusion": "gcaf"})
@@ -98,23 +93,20 @@ Markdown(fusion.learns(found))
 # %% [markdown]
 # ## What the four rows compare
 #
-# With $c_{a \leftarrow b} = W_V^b\, b$ put in, the attention is gone from the formulas, and two of the rows turn out to be something
-# simpler:
+# With $c_{a \leftarrow b} = W_V^b\, b$ the attention is gone from the formulas, and two of the rows turn out to be simpler:
 #
 # - `cross` is $z = [a + W_V^b b;\; b + W_V^a a]$, linear in $[a; b]$. A classifier with the kernel $[W_1; W_2]$ on this $z$ is a classifier on
 #   $[a; b]$ with the kernel $[W_1 + W_V^a W_2;\; W_2 + W_V^b W_1]$: whatever `cross` computes, `concat` computes too, and the other way round.
 # - `gcaf` is $z = [g_a \odot a + (1 - g_a) \odot W_V^b b;\; \ldots]$ with $g_a = \sigma(W_g^a [a; W_V^b b] + \beta_g^a)$: a gated fusion of each
 #   vector with a linear map of the other. It is `gate` done twice, with a value map.
 #
-# Both can be checked on the layers themselves: compute `gcaf` without its queries and keys, and turn `cross` with a classifier into
-# `concat` with another one.
+# Checked on the layers: `gcaf` computed without its queries and keys, and `cross` turned into `concat` with another classifier.
 
 # %%
 Markdown(fusion.compared(fusion.without_keys(given, width)))
 
 # %% [markdown]
-# The default of this project stays the literal one: it is what the equations say. Whether attention that *can* learn would help is what
-# the three repairs are for.
+# The default stays the literal one, which the equations say. Whether attention that *can* learn would help, the three repairs tell.
 #
 # ## What each head costs
 
@@ -134,9 +126,8 @@ Markdown(fusion.sizes_said(full))
 # %% [markdown]
 # ## Table 4, measured
 #
-# On the left the accuracy of each variant, on the right its difference to the proposed one. The left intervals are wide because
-# every one of them bears the chance of which patients were drawn for the test. The right ones are the ones to judge by, for what the paper claims
-# is a difference: both models are judged on the same drawn patients, seed by seed, so what is hard for both cancels.
+# On the left the accuracy of each variant, on the right its difference to the proposed one. The left intervals are wide, because each bears
+# the chance of which patients are tested. Judge by the right ones: the paper claims a difference, and what is hard for both models cancels there.
 
 # %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval beside the paper's figure as an open diamond. Right: the difference to the proposed fusion with its interval and a line at zero. Variants without a run are marked as not trained yet."}, "figure": {"name": "fig-table-4", "caption": "Table 4 as a picture: accuracy (left), and accuracy minus that of the proposed fusion on the same test images (right)."}}
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
@@ -166,14 +157,13 @@ says = ablation.says(frame, "gcaf sweep table-4", fusion.NAMES, theirs=not chapt
 Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)]))
 
 # %% [markdown]
-# The intervals speak of other test images, the column *sd over seeds* of other trainings; a difference should be large beside both. Chapter 15 tests the
-# differences with a correction for their number, and asks which of them so many seeds could detect at all.
+# Intervals speak of other test images, *sd over seeds* of other trainings: a difference should be large beside both. Chapter 15 tests with a
+# correction for the number of differences, and asks which of them so many seeds could detect at all.
 #
 # ## The same with patients apart
 #
-# All this is on the paper's random split, on which recognising pictures is worth a great deal (chapter 17). A fusion that wins there need not
-# win on new patients. So here is Table 4 once more on five folds that keep every patient on one side: five trainings a variant and seed, whose test parts together are all the
-# images of the dataset, each tested once by a model that has not seen its patient.
+# All this is on the paper's random split, where recognising pictures is worth a great deal (chapter 17). Who wins there need not win on new
+# patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has not seen its patient.
 
 # %% mystnb={"image": {"alt": "One row a fusion variant with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-4", strict)

@@ -62,14 +62,12 @@ Markdown(published_gaps.claim(lines))
 #
 # $$t = \frac{\bar d}{s\,\sqrt{1/J}}, \qquad t_{\mathrm{corrected}} = \frac{\bar d}{s\,\sqrt{1/J + n_{\mathrm{test}}/n_{\mathrm{train}}}} .$$
 #
-# The first grows without bound in $J$: with enough runs *any* difference between two programs is significant, however small. The second does not.
-# McNemar looks only at the images that one of the two models alone has right. None of the four sees that a random split
-# shares patients between training and test (chapter 17): they compare two methods on this split, whatever it measures.
+# The first grows without bound in $J$: with enough runs *any* difference is significant. The second does not. McNemar looks only at images
+# that one model alone has right. None of the four sees that a random split shares patients between training and test (chapter 17).
 #
 # ## The tests on the runs
 #
-# Each row is compared with the proposed model on the same seeds and the same test images. McNemar takes the lowest seed that both have,
-# the permutation test the mean over their seeds.
+# Each row against the proposed model, on the same seeds and images: McNemar takes the lowest common seed, the permutation test their mean.
 
 # %%
 groups = splits.clusters(chapter.dataset)
@@ -88,8 +86,7 @@ tables.show(
 Markdown("Significant at 5 % after Holm's adjustment:\n\n" + significance.verdict(tests))
 
 # %% [markdown]
-# Table 4 also compares ROC-AUC. DeLong's test does that on one run of each, class by class (one against the rest), over images as
-# if they were independent:
+# Table 4 also compares ROC-AUC. DeLong's test does so on one run of each, one class against the rest, images taken as independent:
 
 # %%
 aucs = significance.auc_tests(found, main)

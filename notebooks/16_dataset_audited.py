@@ -20,8 +20,7 @@
 # **Reproduces:** nothing; it examines the dataset of Section 5.1 and Table 2, which the paper takes as it is.
 # **Takes:** seconds; nothing is trained.
 #
-# The paper counts images. This chapter asks what the images are: which show the same picture, where they
-# come from, how many patients they are of, and whether their labels are right.
+# The paper counts images. What are they? Which show the same picture, whence, of how many patients, and are the labels right?
 
 # %% tags=["parameters"]
 profile = "cpu"  # or "demo", "paper"
@@ -31,7 +30,7 @@ overrides = {}  # such as {"data.protocol": "twins"}
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import copies, sortable, tables
+from gcaf_lib.display import charts, copies, sortable, tables
 from gcaf_lib.evaluation import dataset_audit
 from gcaf_lib.findings import dataset
 
@@ -41,16 +40,12 @@ chapter.strip()
 # %% [markdown]
 # ## What was measured
 #
-# Copies in this dataset are mirrored, turned upside down, brightened, darkened, sharpened, re-encoded or cut out anew. So
-# each file is looked at whole and cut to what is not background, as a grey square of 128 pixels without its local
-# mean and spread. Two files are as alike as the best correlation over both looks and four ways to turn one of them, and
-# copies of copies belong to one family. A copy cut tighter, or in a corner, has its structure at another place in the square: among
-# pictures of unknown patients keypoints (SIFT) are matched, each with all pictures and with their mirror images, the two are laid
-# over each other by what matches, and correlated again. Comparing thumbnails with the slices of the figshare archive (Cheng 2015), from
-# which many of the images were taken, tells which patient an image is of.
-# The results are small committed tables (`results/twins.csv`, `slices.csv`, `patients.csv`, `similarity.csv`, `cut.csv`,
-# `pictures.csv`, `around.csv`); they hold no patient numbers.
-# `python -m gcaf_lib.evaluation.dataset_audit` makes them again from the images and the archive.
+# Copies here are mirrored, turned upside down, brightened, darkened, sharpened, re-encoded or cut out anew. So each file is looked at whole
+# and cut to its foreground, as a grey square of 128 pixels without local mean and spread; the best correlation over both looks and four turns
+# counts, and copies of copies are one family. For copies cut tighter, or in a corner, keypoints (SIFT) of pictures of unknown patients are matched
+# with all pictures and their mirror images, laid over each other and correlated again. The figshare archive's slices (Cheng 2015) tell the patient.
+# Small committed tables without patient numbers hold the results (`results/twins.csv`, `slices.csv`, `patients.csv`, `similarity.csv`,
+# `cut.csv`, `pictures.csv`, `around.csv`); `python -m gcaf_lib.evaluation.dataset_audit` makes them again from images and archive.
 
 # %%
 frame, folder = chapter.dataset.frame, chapter.dataset.root
@@ -75,9 +70,8 @@ copies.file_rows(folder, shown, names=[f"{len(files)} files" for files in famili
 # %% [markdown]
 # ## Copies side by side
 #
-# Pairs that stand in both Training and Testing come first. A turned copy is another array of pixels and other bytes:
-# neither a hash nor a plain difference finds it, while a network trained with random flips is taught that the two are
-# the same.
+# Pairs across Training and Testing come first. A turned copy has other pixels and bytes: neither a hash nor a plain difference finds it,
+# while a network trained with random flips is taught that the two are the same.
 
 # %% mystnb={"image": {"alt": "Pairs of brain images side by side that show the same slice, the right one mirrored, upside down or turned."}, "figure": {"name": "fig-twins", "caption": "Copies: byte for byte identical, and by how one is turned against the other. Over each image its folder and name."}}
 pairs = dataset_audit.examples(frame, facts)
@@ -87,13 +81,10 @@ copies.file_pairs(folder, pairs, words)
 # %% [markdown]
 # ## Where the bars stand
 #
-# Among tumour-free files the heap at the right is copies, and hardly a pair lies between it and the lower bar. Among tumour files
-# neighbouring slices of one patient fill the gap up to the higher bar and a little beyond; there the
-# patient is known, and slices of a patient are kept together by `patients` anyway. So two files of which nobody
-# knows the patient are joined from the lower bar on, all others from the higher. Pictures laid over each other by their keypoints either agree
-# or don't.
-# The archive's own slice numbers are the proof from outside, and a test: each second copy of a slice is found, and of
-# its 3,064 different slices three, neighbours of one patient, are taken for one picture.
+# Among tumour-free files the heap at the right is copies, and hardly a pair lies between it and the lower bar. Among tumour files neighbouring
+# slices of one known patient, kept together by `patients` anyway, reach up to the higher bar and a little beyond. So two files of unknown
+# patients are joined from the lower bar on, all others from the higher; keypoints agree or don't. The archive's slice numbers are the proof from
+# outside, and a test: each second copy is found, and of 3,064 different slices three, neighbours of one patient, are taken for one picture.
 
 # %% mystnb={"image": {"alt": "Histograms of similarities on a logarithmic scale, each with a dashed bar: a heap of copies at the right of it; for tumour files neighbouring slices to its left."}, "figure": {"name": "fig-similarity", "caption": "Similarities of pairs of files, and, for the real images, of each file's thumbnail with its nearest figshare slice (symmetric logarithmic scale). Dashed: the bar."}}
 copies.similarities(facts.similarity, dataset.BARS)
@@ -126,8 +117,7 @@ tables.show(
 # %% [markdown]
 # ## Labels that contradict each other
 #
-# Copies should stand in folders of one class. Where they do not, one of the labels is wrong, and the archive, whose labels
-# belong to a patient, tells which.
+# Copies belong in folders of one class. Else a label is wrong, and the archive, whose labels belong to a patient, tells which.
 
 # %%
 Markdown(dataset.labels_said(facts, chapter.phantoms))
@@ -157,12 +147,13 @@ Markdown(dataset.candidates_said(doubt))
 # %% [markdown]
 # ## Class by source
 #
-# Where the classes come from different collections, whatever differs between the collections (scanner, sequence, cropping, file
-# format) goes with the class, and a classifier may learn it instead of the tumour.
+# Whatever differs between collections (scanner, sequence, cropping, format) goes with the class, and may be learnt instead of the tumour.
 
 # %% mystnb={"image": {"alt": "One bar a class, split into shares by source: the figshare archive, a second copy of it, and unknown."}, "figure": {"name": "fig-sources", "caption": "Files of each class by source: from the figshare archive, a second copy of one of its slices, unknown. For phantoms all are unknown."}}
 by_source = dataset_audit.sources(frame, facts)
-copies.stacked(by_source, f"share of the class's files; from full to pale: {', '.join(by_source.columns)}")
+charts.class_shares(
+    by_source, f"share of the class's files; from full to pale: {', '.join(by_source.columns)}"
+)
 
 # %% [markdown]
 # The files' sizes and colour modes follow the sources:
@@ -179,9 +170,8 @@ Markdown(dataset.sizes_said(outside[common], common))
 # %% [markdown]
 # ## Patients
 #
-# Images of one patient are not independent: same head, same tumour, same scanner. What a model is worth for *new* patients can
-# only be seen where no patient stands on two sides, and the number of patients, not of images, decides how exactly it
-# can be known. In the figshare archive patients whose numbers differ only in a last letter are taken as one, to be careful.
+# Images of one patient share head, tumour and scanner. What a model is worth for *new* patients is seen only where no patient stands on two
+# sides, and as exactly as there are patients, not images. Archive numbers that differ only in a last letter count as one patient, to be careful.
 
 # %% mystnb={"image": {"alt": "One panel a class with known patients: bars of the number of files of each patient, in falling order, and a dotted line at the median."}, "figure": {"name": "fig-patients", "caption": "Files of each patient, one bar a patient; in the title the number of patients of the class."}}
 copies.group_sizes(dataset.patient_sizes(chapter.dataset, facts, chapter.settings.data.source))
@@ -202,9 +192,8 @@ Markdown(dataset.patients_said(frame, facts, known.to_numpy()))
 # %% [markdown]
 # ## Every family of copies
 #
-# Search for a file name or a class, sort by any column. *Turned* counts files that stand otherwise than the family's first
-# file, *identical* those that share their bytes with another, *similarity* is the lowest of a file with its
-# nearest copy. The table is `results/twins.csv`, one row a file.
+# Search for a file name or a class, sort by any column. *Turned* counts files that stand otherwise than the family's first, *identical* those
+# that share their bytes, *similarity* is the lowest of a file with its nearest copy. The table is `results/twins.csv`, one row a file.
 
 # %%
 groups = dataset_audit.group_list(frame, facts)

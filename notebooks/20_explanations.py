@@ -18,11 +18,10 @@
 # # 20. Explanations, measured
 #
 # **Reproduces:** Figure 13 and the claims of Section 5.9: the maps highlight the tumour, and agree across seeds.
-# **Takes:** seconds to a minute where the runs are on record; under the `demo` profile a few minutes the first time. The images are
-# needed. Weights and tumour borders are not: what they were needed for is on record.
+# **Takes:** up to a minute where the runs are on record, a few the first time under `demo`. Needs the images, but no weights or borders.
 #
-# A few pictures in which a map covers a tumour prove little: tumours lie near the middle, and so do many maps. And a map that misses
-# the tumour proves little too, as long as nobody has shown that such maps point at what decides. So the instrument is tested first.
+# A few maps that cover a tumour prove little: tumours lie near the middle, as many maps do. One that misses it proves little too, until
+# somebody shows that such maps point at what decides. So the instrument is tested first.
 
 # %% tags=["parameters"]
 profile = "cpu"  # or "demo", "paper"
@@ -47,14 +46,10 @@ chapter.strip([*main, *apart])
 # %% [markdown]
 # ## The instrument, tested
 #
-# On these pictures nothing but one small coloured mark at a random place tells the class: the grey texture around it is the same
-# for all. A model that is right must have looked at the mark, so **a map that doesn't point there is no evidence about anything**.
-# The model is trained as every run here is (miniatures, stage 0 of each backbone, then the whole). A backbone's map is judged only
-# where that backbone *alone* learnt the marks. The counter-test: maps of an untrained model must not point there.
-#
-# The methods: Grad-CAM, HiResCAM and LayerCAM on each backbone's last map, before and after its final norm; their mean over
-# backbones (`fused`, the paper's figure); and two of the whole model that need no layer: occlusion, and sensitivity, the size of the
-# logit's gradient at the input.
+# Nothing but one small coloured mark at a random place tells the class of these pictures: **a map that doesn't point there is no evidence about
+# anything**, and one of an untrained model must not. A backbone's map (of miniatures, trained as all runs) is judged where it *alone* learnt the marks.
+# The methods: Grad-CAM, HiResCAM and LayerCAM on each backbone's last map, before and after its final norm; their mean over backbones (`fused`, the
+# paper's figure); and two that need no layer: occlusion, and sensitivity, the size of the logit's gradient at the input.
 
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
 verdicts = control.judged(control.read())
@@ -87,9 +82,8 @@ Markdown(explanations.what(maps, verdicts, chapter.phantoms))
 # - **Energy inside**: the share of the map's sum that lies in the tumour. A flat map scores the tumour's own share of the image.
 # - **IoU at matched area**: of the map's highest cells, as many as the tumour has, and the tumour.
 #
-# The yardsticks: a bell in the middle of the image; random cells; the image's edges; and *the usual place*, the mean border of the
-# training images of the class that the model named. The last one knows the answer and where such tumours lie, but not the image:
-# a map that looks at *this* tumour must beat it. All maps are of the named class, right or wrong.
+# The yardsticks: a bell in the middle; random cells; the image's edges; and *the usual place*, the mean border of training images of the class
+# named: it knows the answer, but not the image, so a map that looks at *this* tumour must beat it. All maps are of the named class.
 
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95 % cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
 scores, shown = maps.scores, maps.shown
@@ -115,8 +109,7 @@ hit = overall.set_index(["map", "measure"])["mean"]
 Markdown(explanations.tumour_words(maps.chosen, rivals, hit, chapter.phantoms))
 
 # %% [markdown]
-# Where does the rest lie? What is black after preprocessing is no tissue. Over all test images, with a tumour or without, the share of
-# the map's energy on it, beside the share of the image that it takes:
+# And the rest? Black after preprocessing is no tissue. Over all test images, the share of the energy on it, beside its share of the image:
 
 # %%
 small = preprocess.images(chapter.dataset, chapter.settings.data)
@@ -125,8 +118,7 @@ Markdown(explanations.black(maps, small, clusters))
 # %% [markdown]
 # ## By class, by size, by answer
 #
-# Large tumours are easy to hit, and pituitary tumours always lie in the same place: an average over all hides both. And if a map told
-# whether the model looked at the tumour, it should lie elsewhere when the answer is wrong.
+# Large tumours are easy to hit, and pituitary ones lie in one place: averages hide both. And a wrong answer's map should lie elsewhere.
 
 # %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95 % cluster-bootstrap intervals over patient groups."}}
 named = scores.assign(map=scores["map"].astype(str))
@@ -138,11 +130,10 @@ map_scores.by_group(explanations.by_size(named), "size", maps=compared)
 
 # %%
 both = explanations.cells(named, compared, [CLASS_NAMES[c] for c in classes])
-small_to, middle_to = borders.edges(scores)
 tables.show(
     explanations.cells_table(both),
     name="tab-localisation-cells",
-    caption=f"By class and third of the tumour's size (thirds of all tumours here: up to {small_to:.2%} and {middle_to:.2%} of the image): "
+    caption=f"By class and third of the tumour's size (thirds of all tumours here: up to {' and '.join(map('{:.2%}'.format, borders.edges(scores)))} of the image): "
     "mean and 95 % cluster-bootstrap interval over patient groups.",
     data=both,
 )
@@ -159,9 +150,8 @@ tables.show(
 # %% [markdown]
 # ## Agreement across seeds
 #
-# The paper says that maps are consistent over its five seeds. Measured on the random split, where all seeds share their test images: the
-# correlation of each image's maps from every two seeds. The yardstick is the same correlation between maps of *different patients*
-# of one class, over all pairs: maps that always light up the same place agree without looking.
+# The paper says that maps are consistent over its five seeds. On the random split, where seeds share their test images: the correlation of an
+# image's maps from every two seeds, beside that of *different patients* of one class: maps of one usual place agree without looking.
 
 # %%
 own = [maps.kept[r.key][shown] for r in main if r.key in maps.kept]
@@ -177,11 +167,9 @@ Markdown(agreement.seeds_words(agreed, main[0].settings))
 # %% [markdown]
 # ## Sanity: does the map need what was learnt?
 #
-# Weights are replaced by untrained ones from the top down: logits, fusion, projections, then the backbones, quarter by quarter. A map
-# that explains the model must change; one that stays is a picture of the image (Adebayo et al. 2018). The maps are of the class
-# that the trained model named, throughout. The second check of that work trains the same model from nothing, stage 0 included, on
-# **shuffled labels**: all it can learn is what images look like. The yardstick of both is how alike the trained maps of *different
-# patients* are, over all pairs.
+# Untrained weights replace the trained from the top down, the backbones quarter by quarter. A map that explains the model must change; one that
+# stays is a picture of the image (Adebayo et al. 2018). Maps are of the class that the trained model named. The second check trains from nothing,
+# stage 0 too, on **shuffled labels**. The yardstick of both: how alike the trained maps of *different patients* are, over all pairs.
 
 # %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95 % cluster-bootstrap interval over patient groups; dotted, in each map's colour, trained maps of different patients."}}
 check = sanity.read(main, chapter.dataset)
@@ -199,8 +187,7 @@ Markdown(agreement.sanity_words(check, {r.key for r in main}))
 # %% [markdown]
 # ## Cases to look at
 #
-# Per class the best, the middle and the worst by energy inside the tumour among the right answers, with the image's border where it
-# is at hand; then every misclassified test image of the first seed.
+# Per class the best, middle and worst right answers by energy inside the tumour; then every misclassified test image of the first seed.
 
 # %%
 tiles, cases = explanations.tiles(maps, chapter.dataset, small)

@@ -111,11 +111,3 @@ def test_float32_probabilities_and_other_class_counts():
 def test_bad_input_is_named(labels, probs, message):
     with pytest.raises(ValueError, match=message):
         metrics.summary(labels, probs)
-
-
-def test_over_seeds():
-    frame = metrics.over_seeds([{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": np.nan}])
-    assert frame.loc["a"].tolist() == [2, pytest.approx(np.sqrt(2)), 2]
-    assert frame.loc["b", "mean"] == 2 and frame.loc["b", "n"] == 1 and np.isnan(frame.loc["b", "sd"])
-    with pytest.raises(ValueError, match="no runs"):
-        metrics.over_seeds([])

@@ -437,6 +437,10 @@ def test_places_stand_by_class_at_home_first():
                     ["pituitary", HOME, "n"], ["pituitary", HOME, "m"]]  # fmt: skip
     shown = peers.places_table(found)
     assert shown["Set"].tolist() == ["at home", "RSNA-BraTS", "at home"]
+    assert shown["Images"].tolist() == ["10"] * 3
+    few = found[found["model"].eq("m") | found["set"].ne(HOME)].assign(images=7)
+    mixed = peers.places_table(pd.concat([found[found["model"].eq("n")], few]))
+    assert mixed["Images"].tolist()[0] == "7 to 10", "models are asked of different images at home"
     assert shown["n"].tolist()[1] == "–" and shown["m"].tolist()[1].startswith("30.0 (")
     said = elsewhere.gap_said(both, "m")
     assert "fall: glioma in RSNA-BraTS, 30.0 (10.0 to 60.0) % in place of 80.0 (50.0 to 100.0) %" in said

@@ -166,7 +166,7 @@ def test_a_number_has_its_sign():
 @pytest.mark.parametrize(
     ("n", "folds", "words"),
     [(0, 0, "none"), (1, 0, "one run"), (3, 0, "3"), (1, 5, "one seed of 5 folds"), (2, 5, "2 seeds of 5 folds"),
-     (0, 2, "2 of 5 folds")],
+     (1, 1, "one seed of one fold"), (0, 2, "2 of 5 folds")],
 )  # fmt: skip
 def test_how_often_a_row_was_trained(n, folds, words):
     assert names.runs_text(pd.Series({"n": n, "folds": folds})) == words
@@ -246,7 +246,7 @@ def test_what_the_differences_say():
     text = ablation.says(frame, names=names)
     assert "points: `concat` −16.67 (" in text and "Above it: `gcaf-token` +15.83 (" in text
     assert "Not told from it: `gcaf-split`." in text and "Trained once" not in text
-    assert "these lie inside our interval: none." in text  # the paper has −2.89
+    assert "The paper prints one of these differences; inside our interval: none." in text  # −2.89
     near = ablation.measure("table-4", {"Feature Concatenation": runs(24)}, None, runs(20), ("accuracy",))
     said = ablation.says(near, names=names)
     told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"

@@ -102,17 +102,17 @@ def test_t_tests():
     rng = np.random.default_rng(0)
     a, b = rng.normal(0.95, 0.01, 5), rng.normal(0.94, 0.01, 5)
     scipy = stats.ttest_rel(a, b)
-    ours = intervals.paired_t(a, b)
+    ours = intervals.nadeau_bengio(a, b, 0)
     assert (ours.statistic, ours.p) == pytest.approx((scipy.statistic, scipy.pvalue)) and ours.n == 5
     assert ours[3:5] == pytest.approx(tuple(scipy.confidence_interval()))
     corrected = intervals.nadeau_bengio(a, b, 703 / 5618)
     assert corrected.statistic == pytest.approx(ours.statistic / np.sqrt(1 + 5 * 703 / 5618))
     assert corrected.p > ours.p
-    assert intervals.paired_t([1, 2], [1, 2]).p == 1
-    same = intervals.paired_t([2, 3, 4], [1, 2, 3])  # no spread: no test, and no significance
+    assert intervals.nadeau_bengio([1, 2], [1, 2], 0).p == 1
+    same = intervals.nadeau_bengio([2, 3, 4], [1, 2, 3], 0)  # no spread: no test, and no significance
     assert same.difference == 1 and np.isnan([same.p, same.low, same.high]).all()
     with pytest.raises(ValueError, match="two pairs"):
-        intervals.paired_t([1], [2])
+        intervals.nadeau_bengio([1], [2], 0)
 
 
 def test_mcnemar_against_published_values():

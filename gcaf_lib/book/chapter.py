@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gcaf_lib import settings as _settings
 from gcaf_lib.book import provenance
+from gcaf_lib.machine import write_text
 from gcaf_lib.training import experiments
 
 
@@ -109,3 +110,16 @@ def checkout_file(name: str) -> Path | None:
     """A file of the checkout, or None where there is no checkout or no such file."""
     root = checkout()
     return root / name if root and (root / name).is_file() else None
+
+
+def write_computed(parts: Mapping[str, Callable[[], str]], book: Path | None = None) -> list[Path]:
+    """Write computed parts of pages, by name, as `_generated/NAME.md` of the checkout's book, or of `book`.
+
+    Nothing is computed, and no path returned, where there is no checkout.
+    """
+    root = checkout()
+    out = []
+    for name, text in parts.items() if root else ():
+        out.append((book or root / "book") / "_generated" / f"{name}.md")
+        write_text(out[-1], text())
+    return out

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from gcaf_lib.book import notebooks
-from gcaf_lib.book.chapter import checkout
+from gcaf_lib.book.chapter import checkout, write_computed
 from gcaf_lib.display import tables
-from gcaf_lib.machine import write_text
 from gcaf_lib.terminal import arguments
 
 YES, PARTLY, NO, NONE = "answered", "partly", "not answered", "does not apply"
@@ -99,12 +98,8 @@ def linked(answer: str, known: dict[int, str]) -> str:
         word = match[1]
         if word in PAGES:
             return f"{{doc}}`/{PAGES[word]}`"
-        number = int(word)
-        return (
-            f"{{doc}}`{number} </notebooks/{known[number]}>`"
-            if number in known
-            else f"{number} (not written)"
-        )
+        name = known.get(int(word))
+        return f"{{doc}}`{word} </notebooks/{name}>`" if name else f"{word} (not written)"
 
     return re.sub(r"\[(\w+)\]", link, answer)
 
@@ -138,12 +133,7 @@ def text(folder: Path) -> str:
 
 def write(book: Path | None = None) -> list[Path]:
     """Write book/_generated/claim.md for the checkout's chapters; nothing where there is no checkout."""
-    root = checkout()
-    if root is None:
-        return []
-    path = (book or root / "book") / "_generated" / "claim.md"
-    write_text(path, text(root / "notebooks"))
-    return [path]
+    return write_computed({"claim": lambda: text(checkout() / "notebooks")}, book)
 
 
 if __name__ == "__main__":

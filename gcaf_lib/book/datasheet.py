@@ -26,19 +26,21 @@ NAMES = [CLASS_NAMES[name] for name in CLASSES]
 
 def counts(frame: pd.DataFrame) -> pd.DataFrame:
     """Files of each class in Kaggle's two folders."""
-    table = pd.crosstab(frame["label"], frame["folder"])[["Training", "Testing"]].set_axis(NAMES)
-    table["Total"] = table.sum(axis=1)
-    table.loc["Total"] = table.sum()
-    return table.rename_axis(index="Class", columns=None).reset_index()
+    return _with_totals(pd.crosstab(frame["label"], frame["folder"])[["Training", "Testing"]])
 
 
 def source_counts(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
     """Files of each class by source, and the patients known of the class."""
-    table = dataset_audit.sources(frame, facts).set_axis(NAMES)
-    table.columns = ["figshare (mirrored)", "figshare, second copy (as it stands)", "unknown"]
+    heads = ["figshare (mirrored)", "figshare, second copy (as it stands)", "unknown"]
+    return _with_totals(dataset_audit.sources(frame, facts).set_axis(heads, axis=1))
+
+
+def _with_totals(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a class, with the sums of rows and of columns."""
+    table = table.set_axis(NAMES)
     table["Total"] = table.sum(axis=1)
     table.loc["Total"] = table.sum()
-    return table.rename_axis("Class").reset_index()
+    return table.rename_axis(index="Class", columns=None).reset_index()
 
 
 def outside(frame: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from gcaf_lib.book import checklist, first_screen, modelcard, provenance, speed,
 from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import tables
-from gcaf_lib.display.names import ABSENT, metric_name, runs_text
+from gcaf_lib.display.names import ABSENT, metric_name, repeats
 from gcaf_lib.findings import ablation, scorecard, words
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
@@ -65,7 +65,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
     ):
         row = _row(frame, "Abstract", "accuracy", protocol)
         value = "not yet run" if row is None else f"{100 * row.measured:.2f} %"
-        extra = "" if row is None else f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {_repeats(row)}"
+        extra = "" if row is None else f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {repeats(row)}"
         extra = extra and words.beside(extra, row.picture, lambda v: f"{100 * v:.2f} %")
         cards.append((value, f"accuracy, measured here {where}{extra}"))
     blocks = "".join(f"<div><b>{value}</b><span>{said}</span></div>" for value, said in cards)
@@ -177,7 +177,7 @@ def _level(row: pd.Series) -> tuple[str, str]:
         return _show(row.metric, row.published), ABSENT
     spread = f" ± {_show(row.metric, row.sd, unit=False)}" if np.isfinite(row.sd) else ""
     ends = " to ".join(_show(row.metric, v, unit=False) for v in (row.low, row.high))
-    value = f"{_show(row.metric, row.measured, unit=False)}{spread} ({ends}; {_repeats(row)})"
+    value = f"{_show(row.metric, row.measured, unit=False)}{spread} ({ends}; {repeats(row)})"
     value = words.beside(value, row.picture, lambda v: _show(row.metric, v, unit=False))
     return _show(row.metric, row.published), value
 
@@ -187,14 +187,8 @@ def _gap(row: pd.Series) -> tuple[str, str]:
     scale, decimals = (100, 2) if _percent(row.metric) else (1, 4)
     values = [row.published_difference, row.difference, row.difference_low, row.difference_high]
     theirs, value, low, high = (ablation.signed(scale * v, decimals) for v in values)
-    text = f"{value} ({low} to {high}; {_repeats(row)})" if row.pairs else ABSENT
+    text = f"{value} ({low} to {high}; {repeats(row)})" if row.pairs else ABSENT
     return theirs, words.beside(text, row.picture_difference, lambda v: ablation.signed(scale * v, decimals))
-
-
-def _repeats(row: Any) -> str:
-    """How often the training behind a row was repeated: with patients apart a seed is all the folds."""
-    text = runs_text(row)
-    return f"n = {text}" if text.isdigit() else text
 
 
 def _row(frame: pd.DataFrame, place: str, metric: str, protocol: str) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
+from gcaf_lib.data import splits
 from gcaf_lib.display import names, tables
 from gcaf_lib.display.names import metric_name
 from gcaf_lib.findings import words
@@ -14,7 +15,6 @@ METRICS = (
     ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("§5.4", "recall_glioma"),
     ("§5.4", "recall_meningioma"), ("§5.4", "recall_notumor"), ("Table 7", "kappa"), ("Table 7", "ece"),
 )  # fmt: skip
-PROTOCOLS = {"paper": "Random split", "patients": "Patients apart"}
 
 
 def settings(profile: str) -> pd.DataFrame:
@@ -38,9 +38,9 @@ def performance(frame: pd.DataFrame) -> pd.DataFrame:
     for place, metric in METRICS:
         part = frame[(frame["place"] == place) & (frame["metric"] == metric) & (frame["n"] > 0)]
         cells = {}
-        for protocol, split in PROTOCOLS.items():
+        for protocol, split in splits.NAMES.items():
             found = part[part["protocol"] == protocol]
-            cells[split] = _cell(found.iloc[0]) if len(found) else names.ABSENT
+            cells[split.capitalize()] = _cell(found.iloc[0]) if len(found) else names.ABSENT
         rows.append({"Metric": metric_name(metric), **cells})
     return pd.DataFrame(rows)
 
@@ -48,8 +48,7 @@ def performance(frame: pd.DataFrame) -> pd.DataFrame:
 def _cell(row: pd.Series) -> str:
     """The scorecard's numbers, in fractions."""
     spread = f" ± {row.sd:.4f}" if np.isfinite(row.sd) else ""
-    runs = names.runs_text(row)
-    text = f"{row.measured:.4f}{spread} ({row.low:.4f} to {row.high:.4f}; {f'n = {runs}' if runs.isdigit() else runs})"
+    text = f"{row.measured:.4f}{spread} ({row.low:.4f} to {row.high:.4f}; {names.repeats(row)})"
     return words.beside(text, row.picture, "{:.4f}".format)
 
 

@@ -14,10 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from gcaf_lib.book.chapter import checkout
+from gcaf_lib.book.chapter import write_computed
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
-from gcaf_lib.machine import write_text
 from gcaf_lib.terminal import arguments
 
 CONTENDERS = {
@@ -215,12 +214,7 @@ def text(place: Path | None = None) -> str:
 
 def write(book: Path | None = None) -> list[Path]:
     """Write book/_generated/speed.md from the checkout's results; nothing where there is no checkout."""
-    root = checkout()
-    if root is None:
-        return []
-    path = (book or root / "book") / "_generated" / "speed.md"
-    write_text(path, text())
-    return [path]
+    return write_computed({"speed": text}, book)
 
 
 if __name__ == "__main__":

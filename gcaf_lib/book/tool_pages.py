@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from gcaf_lib.book.chapter import checkout
+from gcaf_lib.book.chapter import write_computed
 from gcaf_lib.data import groups
 from gcaf_lib.display import tables
-from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published, report_check, report_file
 from gcaf_lib.terminal import arguments
 
@@ -61,18 +60,12 @@ def example(text: str, file: str, name: str) -> str:
 
 def write(book: Path | None = None) -> list[Path]:
     """Write book/_generated/groups_columns.md and report_example_*.md; nothing where there is no checkout."""
-    root = checkout()
-    if root is None:
-        return []
-    out = {
-        "groups_columns": columns(),
-        "report_example_paper": example(paper_report(), "paper.csv", "example-paper"),
-        "report_example_true": example(true_report(), "wine.txt", "example-true"),
+    parts = {
+        "groups_columns": columns,
+        "report_example_paper": lambda: example(paper_report(), "paper.csv", "example-paper"),
+        "report_example_true": lambda: example(true_report(), "wine.txt", "example-true"),
     }
-    folder = (book or root / "book") / "_generated"
-    for name, text in out.items():
-        write_text(folder / f"{name}.md", text)
-    return [folder / f"{name}.md" for name in out]
+    return write_computed(parts, book)
 
 
 if __name__ == "__main__":

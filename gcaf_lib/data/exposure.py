@@ -26,7 +26,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
-from gcaf_lib.data import splits, thumbnails
+from gcaf_lib.data import splits, thumbnails, twins
 from gcaf_lib.data.dataset import Dataset, open_dataset
 from gcaf_lib.data.decode import grey
 from gcaf_lib.machine import cores, whole
@@ -158,14 +158,11 @@ def copies(dataset: Dataset, patient: np.ndarray) -> csr_matrix:
     """
     near = alike(draw(dataset))
     family = connected_components(near, directed=False)[1]
-    first = pd.Series(np.arange(len(family))).groupby(family).first().to_numpy()
-    asked = ~pd.Series(pd.notna(patient)).groupby(family).any().to_numpy()
+    first, asked = twins.representatives(family, pd.notna(patient))
     if not asked.any():
         return near
-    frame = dataset.frame.iloc[first]
-    with ThreadPoolExecutor(cores()) as pool:
-        images = list(pool.map(lambda name: grey(Path(dataset.root) / name), frame["file"]))
-    pairs = np.reshape(cut_anew(images, frame["label"].to_numpy(int), asked), (-1, 2)).astype(int)
+    labels = dataset.frame["label"].to_numpy(int)[first]
+    pairs = np.reshape(cut_anew(twins.opened(dataset, first), labels, asked), (-1, 2)).astype(int)
     link = csr_matrix((np.ones(len(pairs), bool), pairs.T), shape=(len(first), len(first)))
     member = csr_matrix((np.ones(len(family), bool), (np.arange(len(family)), family)))
     return near.maximum(member @ link.maximum(link.T) @ member.T)

@@ -13,7 +13,6 @@ Between files of known patients nothing is looked for: which slice they show is 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -22,8 +21,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from gcaf_lib.data.dataset import Dataset
-from gcaf_lib.data.decode import grey
-from gcaf_lib.data.twins import structure
+from gcaf_lib.data.twins import opened, representatives, structure
 from gcaf_lib.machine import cores, whole
 from gcaf_lib.settings import cache_dir, digest
 
@@ -186,16 +184,13 @@ def pairs(dataset: Dataset, groups: np.ndarray, known: np.ndarray, progress: boo
     groups (N,): `twins.groups` of the dataset's rows; known (N,) bool: of which files the patient is known. left and
     right are rows of dataset.frame.
     """
-    first = pd.Series(np.arange(len(groups))).groupby(groups).first().to_numpy()
-    asked = np.flatnonzero(~pd.Series(known).groupby(groups).any().to_numpy())
+    first, alone = representatives(groups, known)
+    asked = np.flatnonzero(alone)
     key = digest([dataset.hash, first.tolist(), asked.tolist(), _VERSION])
     store = cache_dir() / "twins" / f"{key}.csv"
     if store.is_file():
         return pd.read_csv(store).astype(COLUMNS)
-    paths = [Path(dataset.root) / name for name in dataset.frame["file"].to_numpy()[first]]
-    with ThreadPoolExecutor(cores()) as workers:
-        images = list(workers.map(grey, paths))
-    found = search(images, asked, progress)
+    found = search(opened(dataset, first), asked, progress)
     found["left"], found["right"] = first[found["left"]], first[found["right"]]
     with whole(store) as part:
         found.to_csv(part, index=False, float_format="%.5f")

@@ -159,6 +159,22 @@ def groups(frame: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
     return join(connected_components(graph, directed=False)[1], frame["sha256"].to_numpy())
 
 
+def representatives(groups: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first row of each group, and whether nothing is known of the whole group: (G,) int and (G,) bool.
+
+    groups (N,) of rows; known (N,) bool: of which rows the patient is known.
+    """
+    first = pd.Series(np.arange(len(groups))).groupby(groups).first().to_numpy()
+    return first, ~pd.Series(known).groupby(groups).any().to_numpy()
+
+
+def opened(dataset: Dataset, rows: np.ndarray) -> list[np.ndarray]:
+    """Grey images of some rows of dataset.frame, opened side by side."""
+    files = dataset.frame["file"].to_numpy()[rows]
+    with ThreadPoolExecutor(cores()) as workers:
+        return list(workers.map(lambda file: grey(Path(dataset.root) / file), files))
+
+
 def histogram(found: pd.DataFrame, floor: float = FLOOR, bins: int = 40) -> pd.DataFrame:
     """Numbers of pairs by similarity from `floor` to 1: left, right (bin edges), and one column a turn."""
     edges = np.linspace(floor, 1.0, bins + 1)

@@ -8,18 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.display.style import (
-    GRID,
-    INK,
-    MUTED,
-    OURS,
-    PAPER,
-    Drawing,
-    drawing,
-    legend_below,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import style
+from gcaf_lib.display.style import Drawing, drawing, legend_below, quiet, styled
 from gcaf_lib.paper import attainability, checks, claims
 from gcaf_lib.paper import published as paper
 
@@ -70,22 +60,22 @@ def number_lines(lines: Sequence[Gap]) -> Drawing:
     """Each gap on its own line: what can be (strokes, or bars for intervals), and what was published."""
     fig = drawing(height=0.95 * len(lines) + 0.5)
     for ax, line in zip(np.atleast_1d(fig.subplots(len(lines), 1)), lines):
-        ax.axhline(0, color=GRID, lw=1)
+        ax.axhline(0, color=style.GRID, lw=1)
         for low, high, label in line.spans:
             if low == high:
-                ax.vlines(low, -0.4, 0.4, color=OURS, lw=2.4)
+                ax.vlines(low, -0.4, 0.4, color=style.OURS, lw=2.4)
             else:
-                ax.fill_between([low, high], -0.4, 0.4, color=OURS, lw=0.8, ec=OURS, zorder=3)
-            ax.text((low + high) / 2, 0.6, label, ha="center", color=INK, fontsize=8)
-        ax.plot(line.published, 0, "D", mfc="none", mec=PAPER, mew=1.8, ms=9, zorder=5)
+                ax.fill_between([low, high], -0.4, 0.4, color=style.OURS, lw=0.8, ec=style.OURS, zorder=3)
+            ax.text((low + high) / 2, 0.6, label, ha="center", color=style.INK, fontsize=8)
+        ax.plot(line.published, 0, "D", mfc="none", mec=style.PAPER, mew=1.8, ms=9, zorder=5)
         digits = 2 if line.half > 0.001 else 4
-        ax.text(line.published, -0.62, f"{line.published:.{digits}f}", ha="center", va="top", color=PAPER,
+        ax.text(line.published, -0.62, f"{line.published:.{digits}f}", ha="center", va="top", color=style.PAPER,
                 fontsize=8.5, fontweight="bold")  # fmt: skip
         ax.set_ylim(-1.25, 1.1)
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         ax.set_title(line.title)
-    legend_below(fig, [("|", OURS, OURS, "can be"), ("D", "none", PAPER, "published")])
+    legend_below(fig, [("|", style.OURS, style.OURS, "can be"), ("D", "none", style.PAPER, "published")])
     return fig
 
 
@@ -110,13 +100,13 @@ def rivals(frame: pd.DataFrame, low: float, high: float) -> Drawing:
     for row in frame.itertuples():
         y += 1.0 if row.place == last else 1.7
         one = row.runs == 1
-        ax.plot(row.accuracy, y, "o", mfc=PAPER if one else "none", mec=PAPER, mew=1.6, ms=6.5)
+        ax.plot(row.accuracy, y, "o", mfc=style.PAPER if one else "none", mec=style.PAPER, mew=1.6, ms=6.5)
         ax.annotate("one run can" if one else f"≥ {row.runs} runs", (row.accuracy, y), (-9, 0), va="center", ha="right",
-                    textcoords="offset points", fontsize=7.5, color=MUTED)  # fmt: skip
+                    textcoords="offset points", fontsize=7.5, color=style.MUTED)  # fmt: skip
         labels.append((y, f"{row.row}  ({row.place})"))
         last = row.place
-    ax.axvspan(low, high, color=OURS, alpha=0.16, lw=0)
-    ax.axvline(checks.main().value, color=OURS, lw=1.6)
+    ax.axvspan(low, high, color=style.OURS, alpha=0.16, lw=0)
+    ax.axvline(checks.main().value, color=style.OURS, lw=1.6)
     ax.set_ylim(y + 1, 0.5)
     ax.set_xlim(frame["accuracy"].min() - 1, high + 0.3)
     ax.set_yticks(*zip(*labels))
@@ -126,9 +116,9 @@ def rivals(frame: pd.DataFrame, low: float, high: float) -> Drawing:
     legend_below(
         fig,
         [
-            ("s", OURS, OURS, "main result, 95 % interval"),
-            ("o", PAPER, PAPER, "k of the test images"),
-            ("o", "none", PAPER, "not k of the test images"),
+            ("s", style.OURS, style.OURS, "main result, 95 % interval"),
+            ("o", style.PAPER, style.PAPER, "k of the test images"),
+            ("o", "none", style.PAPER, "not k of the test images"),
         ],
     )
     return fig

@@ -8,23 +8,10 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import (
-    CLASS_COLOURS,
-    CLASS_NAMES,
-    INK,
-    OURS,
-    PAPER,
-    SURFACE,
-    Drawing,
-    drawing,
-    legend_below,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display.style import Drawing, drawing, legend_below, percent_label, quiet, styled
 from gcaf_lib.settings import CLASSES
 
-_PALE = "#1b7f9e1f"  # OURS at the band's opacity
+_PALE = "#1b7f9e1f"  # style.OURS at the band's opacity
 
 
 @styled
@@ -41,13 +28,13 @@ def sensitivity(frame: pd.DataFrame, band: tuple[float, float] | None = None) ->
         part = frame[frame["parameter"] == name].reset_index(drop=True)
         x = np.arange(len(part))
         if band is not None:
-            ax.axhspan(*band, color=OURS, alpha=0.12, lw=0)
+            ax.axhspan(*band, color=style.OURS, alpha=0.12, lw=0)
         run = part["measured"].notna()
         if {"low", "high"} <= set(part):
-            ax.vlines(x[run], part["low"][run], part["high"][run], color=OURS, lw=3, alpha=0.35)
-        ax.plot(x[run], part["measured"][run], "o-", color=OURS)
+            ax.vlines(x[run], part["low"][run], part["high"][run], color=style.OURS, lw=3, alpha=0.35)
+        ax.plot(x[run], part["measured"][run], "o-", color=style.OURS)
         if "published" in part and part["published"].notna().any():
-            ax.plot(x, part["published"], "D:", color=PAPER, mfc="none", mew=1.3, lw=1)
+            ax.plot(x, part["published"], "D:", color=style.PAPER, mfc="none", mew=1.3, lw=1)
         labels = [f"{v:g}" if isinstance(v, (int, float, np.number)) else str(v) for v in part["value"]]
         ax.set_xticks(x, [s.replace("inverse-frequency", "inv.\nfreq.") for s in labels])
         ax.set_xlim(-0.5, len(part) - 0.5)
@@ -56,16 +43,37 @@ def sensitivity(frame: pd.DataFrame, band: tuple[float, float] | None = None) ->
         if not k:
             ax.set_ylabel("accuracy")
         quiet(ax, "y")
-    marks = [("o", OURS, OURS, "measured")]
+    marks = [("o", style.OURS, style.OURS, "measured")]
     if "published" in frame and frame["published"].notna().any():
-        marks.append(("D", "none", PAPER, "the paper's figure"))
+        marks.append(("D", "none", style.PAPER, "the paper's figure"))
     if band is not None:
         marks.append(("s", _PALE, _PALE, "interval of the default setting"))
     legend_below(fig, marks)
     return fig
 
 
-_SHADES = (1.0, 0.62, 0.34)  # training, validation, test: the class's colour, paler
+_SHADES = (1.0, 0.62, 0.34, 0.16)  # of a class's colour, from the first column to the last
+
+
+def _stacked(ax, counts: pd.DataFrame, lengths: pd.DataFrame, least: float) -> np.ndarray:
+    """A bar a class (row) with a paler piece a column, as long as `lengths`; its count in pieces longer than `least`.
+
+    Returns the bars' whole lengths.
+    """
+    left, rows = np.zeros(len(counts)), np.arange(len(counts))
+    colours = [style.CLASS_COLOURS.get(name, style.OURS) for name in counts.index]
+    for shade, column in zip(_SHADES, counts):
+        values = lengths[column].to_numpy()
+        ax.barh(rows, values, 0.66, left, color=colours, alpha=shade, edgecolor=style.SURFACE, linewidth=1.2)
+        for row, (value, start, count) in enumerate(zip(values, left, counts[column])):
+            if value > least:
+                ax.text(start + value / 2, row, f"{count:,}", ha="center", va="center", fontsize=7.5,
+                        color="#ffffff" if shade == 1 else style.INK)  # fmt: skip
+        left = left + values
+    ax.set_yticks(rows, [style.CLASS_NAMES.get(name, str(name)) for name in counts.index])
+    ax.invert_yaxis()
+    quiet(ax, "x")
+    return left
 
 
 @styled
@@ -73,35 +81,25 @@ def class_counts(counts: pd.DataFrame) -> Drawing:
     """Stacked bars of images of each class (rows) in each part (columns); Table 2 as a picture."""
     fig = drawing(height=0.62 + 0.42 * len(counts))
     ax = fig.subplots()
-    left = np.zeros(len(counts))
-    rows = np.arange(len(counts))
-    for shade, part in zip(_SHADES, counts.columns, strict=False):
-        values = counts[part].to_numpy()
-        colours = [CLASS_COLOURS.get(c, OURS) for c in counts.index]
-        bars = ax.barh(
-            rows, values, left=left, height=0.66, color=colours, alpha=shade, edgecolor=SURFACE, linewidth=1.2
-        )
-        for bar, value, start in zip(bars, values, left):
-            if value > 0.055 * counts.to_numpy().sum(1).max():
-                ax.text(
-                    start + value / 2,
-                    bar.get_y() + bar.get_height() / 2,
-                    f"{value:,}",
-                    ha="center",
-                    va="center",
-                    fontsize=7.5,
-                    color="#ffffff" if shade == 1 else INK,
-                )
-        left += values
-    for row, total in zip(rows, left):
+    totals = _stacked(ax, counts, counts, 0.055 * counts.to_numpy().sum(1).max())
+    for row, total in enumerate(totals):
         ax.text(
-            total + 0.012 * left.max(), row, f"{int(total):,}", va="center", fontweight="bold", fontsize=8
+            total + 0.012 * totals.max(), row, f"{int(total):,}", va="center", fontweight="bold", fontsize=8
         )
-    ax.set_yticks(rows, [CLASS_NAMES.get(c, str(c)) for c in counts.index])
-    ax.invert_yaxis()
-    ax.set_xlim(0, left.max() * 1.1)
+    ax.set_xlim(0, totals.max() * 1.1)
     ax.set_xlabel(f"images; from full to pale: {', '.join(map(str, counts.columns))}; total at the right")
-    quiet(ax, "x")
+    return fig
+
+
+@styled
+def class_shares(table: pd.DataFrame, label: str) -> Drawing:
+    """Stacked bars, one a class (index), shares of its total by column; counts inside, legend in `label`."""
+    fig = drawing(height=0.7 + 0.42 * len(table))
+    ax = fig.subplots()
+    _stacked(ax, table, table.div(table.sum(axis=1), axis=0), 0.045)
+    ax.set_xlim(0, 1)
+    ax.xaxis.set_major_formatter(percent_label)
+    ax.set_xlabel(label)
     return fig
 
 
@@ -112,13 +110,13 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] = CLASSES) -> Drawing:
 
     matrix = np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    names = [CLASS_NAMES.get(c, c) for c in classes]
+    names = [style.CLASS_NAMES.get(c, c) for c in classes]
     fig = drawing(4.6, 3.7)
     ax = fig.subplots()
     seaborn.heatmap(share, ax=ax, cmap=style.SEQUENTIAL, vmin=0, vmax=1, square=True, cbar=False,
-                    linewidths=2, linecolor=SURFACE, xticklabels=names, yticklabels=names)  # fmt: skip
+                    linewidths=2, linecolor=style.SURFACE, xticklabels=names, yticklabels=names)  # fmt: skip
     for (i, j), n in np.ndenumerate(matrix):
-        colour = "#ffffff" if share[i, j] > 0.5 else INK
+        colour = "#ffffff" if share[i, j] > 0.5 else style.INK
         ax.text(j + 0.5, i + 0.44, f"{n:,}", ha="center", va="center", color=colour, fontsize=10.5)
         ax.text(j + 0.5, i + 0.7, f"{share[i, j]:.1%}", ha="center", va="center", color=colour, fontsize=7)
     ax.set_xlabel("predicted")
@@ -139,25 +137,25 @@ def classification_report(
     `published`: {(class, column): value in 0..1}, drawn as open diamonds.
     """
     kinds = ["precision", "recall", "f1"]
-    rows = [c for c in report.index if c in CLASS_COLOURS]
+    rows = [c for c in report.index if c in style.CLASS_COLOURS]
     values = report.loc[rows, kinds].to_numpy(float)
     low = min([values.min(), *(published or {}).values()])
     fig = drawing(height=2.7)
     for ax, kind in zip(fig.subplots(1, 3, sharey=True), kinds):
         for y, name in enumerate(rows):
             value = report.loc[name, kind]
-            ax.plot([0, value], [y, y], color=CLASS_COLOURS[name], lw=2.2, alpha=0.45)
-            ax.plot(value, y, style.CLASS_MARKERS[name], color=CLASS_COLOURS[name], ms=7)
+            ax.plot([0, value], [y, y], color=style.CLASS_COLOURS[name], lw=2.2, alpha=0.45)
+            ax.plot(value, y, style.CLASS_MARKERS[name], color=style.CLASS_COLOURS[name], ms=7)
             ax.annotate(
                 f"{value:.3f}", (value, y), (0, 8), textcoords="offset points", ha="center", fontsize=7.5
             )
             if published and (name, kind) in published:
-                ax.plot(published[name, kind], y, "D", mfc="none", mec=PAPER, mew=1.4, ms=7)
+                ax.plot(published[name, kind], y, "D", mfc="none", mec=style.PAPER, mew=1.4, ms=7)
         ax.set_title({"precision": "Precision", "recall": "Recall", "f1": "F1"}[kind])
         ax.set_xlim(max(0, np.floor((low - 0.06) * 20) / 20), 1.02)
         ax.set_ylim(len(rows) - 0.5, -0.6)
-        ax.set_yticks(range(len(rows)), [CLASS_NAMES[c] for c in rows])
+        ax.set_yticks(range(len(rows)), [style.CLASS_NAMES[c] for c in rows])
         quiet(ax, "x")
     if published:
-        legend_below(fig, [("D", "none", PAPER, "the paper's figure")])
+        legend_below(fig, [("D", "none", style.PAPER, "the paper's figure")])
     return fig

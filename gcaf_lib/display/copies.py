@@ -12,23 +12,8 @@ import pandas as pd
 
 from gcaf_lib.data.preprocess import decode
 from gcaf_lib.data.twins import TURNS
-from gcaf_lib.display.style import (
-    ACCENT,
-    CLASS_COLOURS,
-    CLASS_NAMES,
-    INK,
-    MUTED,
-    OURS,
-    SURFACE,
-    WIDTH,
-    Drawing,
-    Note,
-    drawing,
-    legend_below,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import style
+from gcaf_lib.display.style import Drawing, Note, drawing, legend_below, quiet, styled
 
 
 @styled
@@ -37,7 +22,7 @@ def image_pairs(
 ) -> Drawing:
     """Pairs of images, two pairs a line: `titles` over each image, `words` under the pair."""
     lines = -(-len(rows) // 2)
-    fig = drawing(height=lines * (WIDTH / 4 + 0.55))
+    fig = drawing(height=lines * (style.WIDTH / 4 + 0.55))
     fig.get_layout_engine().set(w_pad=0.01, wspace=0.01)
     # the fifth, narrow column keeps the pairs apart; within a pair the images lean towards each other
     axes = fig.subplots(lines, 5, squeeze=False, width_ratios=[1, 1, 0.12, 1, 1])[:, [0, 1, 3, 4]]
@@ -51,7 +36,7 @@ def image_pairs(
             ax.imshow(image[::step, ::step], cmap="gray", vmin=0, vmax=255)
             ax.set_title(head, fontsize=7, fontweight="normal")
         left.text(
-            0, -0.04, text, transform=left.transAxes, va="top", fontsize=8, color=INK, fontweight="bold"
+            0, -0.04, text, transform=left.transAxes, va="top", fontsize=8, color=style.INK, fontweight="bold"
         )
     return fig
 
@@ -83,7 +68,7 @@ def image_rows(
 ) -> Drawing:
     """Images (H,W[,3]) of any size, a line each of `rows`; a line's name at its left, an image's title over it."""
     columns = max(len(row) for row in rows)
-    fig = drawing(height=len(rows) * (WIDTH / columns + (0.16 if titles else 0)))
+    fig = drawing(height=len(rows) * (style.WIDTH / columns + (0.16 if titles else 0)))
     fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     axes = fig.subplots(len(rows), columns, squeeze=False)
     for k, (line, images) in enumerate(zip(axes, rows)):
@@ -116,47 +101,23 @@ def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
         edges = np.append(part["left"], part["right"].iloc[-1])
         upside = part["up-down"] + part["both"]
         for values, colour, dash in (
-            (part["as it is"], MUTED, "-"),
-            (part["left-right"], OURS, (0, (4, 1.5))),
-            (upside, ACCENT, (0, (1, 1.2))),
+            (part["as it is"], style.MUTED, "-"),
+            (part["left-right"], style.OURS, (0, (4, 1.5))),
+            (upside, style.ACCENT, (0, (1, 1.2))),
         ):
             ax.stairs(values, edges, color=colour, lw=1.4, ls=dash)
         ax.set_yscale("symlog", linthresh=10)
         ax.set_ylim(0, part[list(TURNS)].to_numpy().max() * 5)
-        ax.axvline(bars[kind], color=INK, lw=1.2, ls="--")
+        ax.axvline(bars[kind], color=style.INK, lw=1.2, ls="--")
         way, ha = (1, "left") if bars[kind] < edges.mean() else (-1, "right")  # where there is room
         ax.annotate(f"{bars[kind]:g}", (bars[kind], 1), (4 * way, -2), xycoords=("data", "axes fraction"), ha=ha,
-                    va="top", textcoords="offset points", color=INK, fontsize=8, fontweight="bold")  # fmt: skip
+                    va="top", textcoords="offset points", color=style.INK, fontsize=8, fontweight="bold")  # fmt: skip
         ax.set_title(names[kind], fontsize=8.5)
         ax.set_xlabel("similarity")
         quiet(ax, "y")
     fig.axes[0].set_ylabel("pairs (slices: files)")
     words = ("as it stands", "mirrored (dashed)", "upside down or turned (dotted)")
-    legend_below(fig, [("_", c, c, word) for c, word in zip((MUTED, OURS, ACCENT), words)])
-    return fig
-
-
-@styled
-def stacked(table: pd.DataFrame, label: str, shades: Sequence[float] = (1.0, 0.62, 0.34, 0.16)) -> Drawing:
-    """Stacked bars, one a class (index), shares of its total by column; counts inside, legend in `label`."""
-    fig = drawing(height=0.7 + 0.42 * len(table))
-    ax = fig.subplots()
-    total, left, rows = table.sum(axis=1), np.zeros(len(table)), np.arange(len(table))
-    colours = [CLASS_COLOURS.get(name, OURS) for name in table.index]
-    for shade, column in zip(shades, table.columns):
-        values = (table[column] / total).to_numpy()
-        ax.barh(rows, values, 0.66, left, color=colours, alpha=shade, edgecolor=SURFACE, linewidth=1.2)
-        for row, (value, start, count) in enumerate(zip(values, left, table[column])):
-            if value > 0.045:
-                ax.text(start + value / 2, row, f"{count:,}", ha="center", va="center", fontsize=7.5,
-                        color="#ffffff" if shade == 1 else INK)  # fmt: skip
-        left = left + values
-    ax.set_yticks(rows, [CLASS_NAMES.get(name, str(name)) for name in table.index])
-    ax.invert_yaxis()
-    ax.set_xlim(0, 1)
-    ax.xaxis.set_major_formatter(percent_label)
-    ax.set_xlabel(label)
-    quiet(ax, "x")
+    legend_below(fig, [("_", c, c, word) for c, word in zip((style.MUTED, style.OURS, style.ACCENT), words)])
     return fig
 
 
@@ -167,9 +128,9 @@ def group_sizes(sizes: dict[str, np.ndarray]) -> Drawing:
     top = max(max(v, default=0) for v in sizes.values())
     for ax, (name, values) in zip(np.atleast_1d(fig.subplots(1, len(sizes), sharey=True)), sizes.items()):
         values = np.sort(values)[::-1]
-        ax.bar(np.arange(len(values)) + 0.5, values, 1, color=CLASS_COLOURS.get(name, OURS), lw=0)
-        ax.axhline(np.median(values), color=INK, lw=0.9, ls=":")
-        ax.set_title(f"{CLASS_NAMES.get(name, name)}: {len(values)}")
+        ax.bar(np.arange(len(values)) + 0.5, values, 1, color=style.CLASS_COLOURS.get(name, style.OURS), lw=0)
+        ax.axhline(np.median(values), color=style.INK, lw=0.9, ls=":")
+        ax.set_title(f"{style.CLASS_NAMES.get(name, name)}: {len(values)}")
         ax.set_xlabel("patients, most files first")
         ax.set_ylim(0, top * 1.05)
         quiet(ax, "y")

@@ -9,61 +9,48 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import (
-    ACCENT,
-    CLASS_COLOURS,
-    CLASS_DASHES,
-    CLASS_NAMES,
-    INK,
-    MUTED,
-    OURS,
-    PAPER,
-    SURFACE,
-    Drawing,
-    drawing,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display.style import Drawing, drawing, percent_label, quiet, styled
 from gcaf_lib.settings import CLASSES
 
 _SHORT = dict(zip(CLASSES, ("Glioma", "Mening.", "None", "Pituit.")))
 
 
 @styled
-def roc_curves(curves: Mapping[str, Any], zoom: float = 0.2) -> Drawing:
+def roc_curves(curves: Mapping[str, Any]) -> Drawing:
     """One-vs-rest ROC curves (Figure 11a) whole, and their upper left corner enlarged.
 
     `curves`: name to an object with x (false positive rate), y (true positive rate) and area;
     names are classes, `micro` and `macro`.
     """
-    fig = drawing(height=3.5)
-    whole, corner = fig.subplots(1, 2)
-    for ax in (whole, corner):
-        _curves(ax, curves, "AUC")
-        ax.set_xlabel("false positive rate")
-        quiet(ax, "both")
-    whole.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=":")
-    whole.set(ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    fig = _enlarged(curves, "AUC", "false positive rate", (-0.002, 0.2), (0.8, 1.004))
+    whole = fig.axes[0]
+    whole.plot([0, 1], [0, 1], color=style.MUTED, lw=0.8, ls=":")
+    whole.set_ylabel("true positive rate")
     whole.legend(loc="lower right")
-    corner.set(xlim=(-0.002, zoom), ylim=(1 - zoom, 1.004))
-    corner.locator_params(nbins=5)
-    corner.set_title("enlarged corner")
     return fig
 
 
 @styled
-def pr_curves(curves: Mapping[str, Any], zoom: float = 0.3) -> Drawing:
+def pr_curves(curves: Mapping[str, Any]) -> Drawing:
     """One-vs-rest precision-recall curves (Figure 11b) whole, and their upper right corner enlarged."""
+    fig = _enlarged(curves, "AP", "recall", (0.7, 1.003), (0.7, 1.004))
+    fig.axes[0].set_ylabel("precision")
+    fig.axes[0].legend(loc="lower left")
+    return fig
+
+
+def _enlarged(
+    curves: Mapping[str, Any], word: str, xlabel: str, xlim: tuple[float, float], ylim: tuple[float, float]
+) -> Drawing:
+    """Curves whole, and beside them the corner `xlim` by `ylim`."""
     fig = drawing(height=3.5)
     whole, corner = fig.subplots(1, 2)
     for ax in (whole, corner):
-        _curves(ax, curves, "AP")
-        ax.set_xlabel("recall")
+        _curves(ax, curves, word)
+        ax.set_xlabel(xlabel)
         quiet(ax, "both")
-    whole.set(ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
-    whole.legend(loc="lower left")
-    corner.set(xlim=(1 - zoom, 1.003), ylim=(1 - zoom, 1.004))
+    whole.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    corner.set(xlim=xlim, ylim=ylim)
     corner.locator_params(nbins=5)
     corner.set_title("enlarged corner")
     return fig
@@ -85,16 +72,20 @@ def reliability(
     for k, (title, frame) in enumerate(bins.items()):
         top, low = axes[:, k]
         used = frame[frame["count"] > 0]
-        top.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls=":")
-        top.vlines(used["confidence"], used["confidence"], used["accuracy"], color=ACCENT, lw=2.4, alpha=0.5)
+        top.plot([0, 1], [0, 1], color=style.MUTED, lw=0.9, ls=":")
+        top.vlines(
+            used["confidence"], used["confidence"], used["accuracy"], color=style.ACCENT, lw=2.4, alpha=0.5
+        )
         if {"accuracy_low", "accuracy_high"} <= set(used):
-            top.vlines(used["confidence"], used["accuracy_low"], used["accuracy_high"], color=OURS, lw=0.9)
-        top.plot(used["confidence"], used["accuracy"], "o", color=OURS, ms=5)
+            top.vlines(
+                used["confidence"], used["accuracy_low"], used["accuracy_high"], color=style.OURS, lw=0.9
+            )
+        top.plot(used["confidence"], used["accuracy"], "o", color=style.OURS, ms=5)
         value = (ece or {}).get(title)
         top.set_title(" · ".join(filter(None, (title, None if value is None else f"ECE {value:.4f}"))))
         top.set(xlim=(0, 1.01), ylim=(0, 1.02))
-        low.bar(frame["low"], frame["count"], frame["high"] - frame["low"], align="edge", color=OURS,
-                alpha=0.6, edgecolor=SURFACE, linewidth=0.8)  # fmt: skip
+        low.bar(frame["low"], frame["count"], frame["high"] - frame["low"], align="edge", color=style.OURS,
+                alpha=0.6, edgecolor=style.SURFACE, linewidth=0.8)  # fmt: skip
         low.set_yscale("symlog", linthresh=10)
         low.set_ylim(0, most * 1.6)
         low.set_xlabel("confidence")
@@ -113,9 +104,7 @@ def loss_curves(
     """Loss against the probability of the true class, one line a reading; minima marked."""
     fig = drawing(height=3.2)
     ax = fig.subplots()
-    for (name, values), colour, dash in zip(
-        losses.items(), (OURS, ACCENT, PAPER, MUTED), ("-", "--", "-.", ":")
-    ):
+    for (name, values), (colour, dash) in zip(losses.items(), style.LINES):
         ax.plot(p, values, dash, color=colour, label=name)
         if minima and name in minima:
             at = minima[name]
@@ -137,7 +126,7 @@ def loss_minimisers(
     for k, (ax, (name, values)) in enumerate(
         zip(np.atleast_1d(fig.subplots(1, len(rows), sharey=True)), rows.items())
     ):
-        colours = [CLASS_COLOURS.get(c, OURS) for c in classes]
+        colours = [style.CLASS_COLOURS.get(c, style.OURS) for c in classes]
         ax.bar(range(len(values)), values, color=colours, width=0.7, alpha=0.45 if not k else 1)
         for i, v in enumerate(values):
             ax.text(i, v + 0.02, f"{v:.3f}", ha="center", fontsize=7.5)
@@ -154,10 +143,10 @@ def _curves(ax, curves: Mapping[str, Any], word: str) -> None:
         ax.plot(
             curve.x,
             curve.y,
-            color=CLASS_COLOURS.get(name, INK if name == "macro" else MUTED),
-            ls=CLASS_DASHES.get(name, "-" if name == "macro" else ":"),
+            color=style.CLASS_COLOURS.get(name, style.INK if name == "macro" else style.MUTED),
+            ls=style.CLASS_DASHES.get(name, "-" if name == "macro" else ":"),
             lw=1.1 if mean else 1.8,
-            label=f"{CLASS_NAMES.get(name, name)} ({word} {curve.area:.4f})",
+            label=f"{style.CLASS_NAMES.get(name, name)} ({word} {curve.area:.4f})",
             drawstyle="default" if mean or word == "AUC" else "steps-post",
         )
 
@@ -169,38 +158,42 @@ def convergence(histories: Sequence[pd.DataFrame], stage: int | None = None) -> 
     `histories`: one frame a seed with stage, epoch, accuracy, val_accuracy, loss, val_loss. The line
     is the mean over seeds, the band one standard deviation; `stage` keeps one stage only.
     """
-    if not len(histories):
-        raise ValueError("convergence: no histories; train a run first")
-    frame = pd.concat(histories, keys=range(len(histories)), names=["seed", None]).reset_index("seed")
+    frame = _together(histories, "convergence")
     if stage is not None:
         frame = frame[frame["stage"] == stage]
     if frame.empty:
         raise ValueError(f"convergence: no epochs of stage {stage}")
     fig = drawing(height=2.9)
     for ax, (name, label) in zip(fig.subplots(1, 2), (("accuracy", "Accuracy"), ("loss", "Loss"))):
-        for column, colour, dash, word in (
-            (name, OURS, "-", "training"),
-            (f"val_{name}", ACCENT, "--", "validation"),
-        ):
-            by = frame.groupby("epoch")[column].agg(["mean", "std"]).sort_index()
-            ax.plot(by.index, by["mean"], dash, color=colour, label=word, marker="o" if len(by) < 25 else "")
-            spread = by["std"].fillna(0)
-            ax.fill_between(
-                by.index, by["mean"] - spread, by["mean"] + spread, color=colour, alpha=0.18, lw=0
-            )
+        _by_epoch(ax, frame, {name: "training", f"val_{name}": "validation"})
         if stage is None:
             last = frame[frame["stage"] == frame["stage"].min()]["epoch"].max()
             if last < frame["epoch"].max():
-                ax.axvline(last + 0.5, color=MUTED, lw=0.9, ls=":")
+                ax.axvline(last + 0.5, color=style.MUTED, lw=0.9, ls=":")
                 ax.annotate("stage 2", (last + 0.5, 1), (4, -2), xycoords=("data", "axes fraction"),
-                            textcoords="offset points", va="top", fontsize=7.5, color=MUTED)  # fmt: skip
+                            textcoords="offset points", va="top", fontsize=7.5, color=style.MUTED)  # fmt: skip
         ax.set_title(label)
-        ax.set_xlabel("epoch")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        quiet(ax, "y")
         if name == "accuracy":
             ax.legend(loc="lower right")
     return fig
+
+
+def _together(histories: Sequence[pd.DataFrame], chart: str) -> pd.DataFrame:
+    if not len(histories):
+        raise ValueError(f"{chart}: no histories; train a run first")
+    return pd.concat(histories)
+
+
+def _by_epoch(ax, frame: pd.DataFrame, columns: Mapping[str, str]) -> None:
+    """Two columns over the epochs, by their names for readers: means over seeds, and bands of one standard deviation."""
+    by = frame.groupby("epoch")
+    for (column, word), (colour, dash) in zip(columns.items(), style.LINES):
+        mean, spread = by[column].mean(), by[column].std().fillna(0)
+        ax.plot(mean.index, mean, dash, color=colour, label=word, marker="o" if len(mean) < 25 else "")
+        ax.fill_between(mean.index, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
+    ax.set_xlabel("epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    quiet(ax, "y")
 
 
 @styled
@@ -210,27 +203,14 @@ def ema_curves(histories: Sequence[pd.DataFrame]) -> Drawing:
     `histories`: one frame a seed with stage, epoch, val_accuracy_raw and val_accuracy. Lines are means over
     the seeds, bands one standard deviation. Raises `ValueError` where there is no history.
     """
-    if not len(histories):
-        raise ValueError("ema_curves: no histories; train a run first")
-    frame = pd.concat(histories)
+    frame = _together(histories, "ema_curves")
     stages = sorted(frame["stage"].unique())
     fig = drawing(height=2.8)
+    words = {"val_accuracy_raw": "raw weights", "val_accuracy": "averaged weights"}
     for ax, stage in zip(fig.subplots(1, len(stages), sharey=True, squeeze=False)[0], stages):
-        by = frame[frame["stage"] == stage].groupby("epoch")
-        for column, colour, dash, word in (
-            ("val_accuracy_raw", OURS, "-", "raw weights"),
-            ("val_accuracy", ACCENT, "--", "averaged weights"),
-        ):
-            mean, spread = by[column].mean(), by[column].std().fillna(0)
-            ax.plot(mean.index, mean, dash, color=colour, label=word, marker="o" if len(mean) < 25 else "")
-            ax.fill_between(mean.index, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
+        _by_epoch(ax, frame[frame["stage"] == stage], words)
         ax.set_title(f"Stage {int(stage)}")
-        ax.set_xlabel("epoch")
-        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.yaxis.set_major_formatter(percent_label)
-        quiet(ax, "y")
-        if stage == stages[-1]:
-            ax.legend(loc="lower right")
-        if stage == stages[0]:
-            ax.set_ylabel("validation accuracy")
+    fig.axes[-1].legend(loc="lower right")
+    fig.axes[0].set_ylabel("validation accuracy")
     return fig

@@ -8,20 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
-from gcaf_lib.display.style import (
-    ACCENT,
-    MUTED,
-    OURS,
-    PAPER,
-    Drawing,
-    drawing,
-    legend_below,
-    percent_label,
-    quiet,
-    styled,
-)
-
-LINES = ((OURS, "-"), (ACCENT, "--"), (PAPER, "-."), (MUTED, ":"))
+from gcaf_lib.display import style
+from gcaf_lib.display.style import Drawing, drawing, legend_below, percent_label, quiet, styled
 
 
 @styled
@@ -32,9 +20,14 @@ def bins_sweep(frame: pd.DataFrame) -> Drawing:
     for k, (ax, kind) in enumerate(zip(np.atleast_1d(fig.subplots(1, len(kinds), sharey=True)), kinds)):
         part = frame[frame["kind"] == kind]
         ax.fill_between(
-            part["bins"], part["low"], part["high"], color=MUTED, alpha=0.25, label="perfect model, 95 %"
+            part["bins"],
+            part["low"],
+            part["high"],
+            color=style.MUTED,
+            alpha=0.25,
+            label="perfect model, 95 %",
         )
-        ax.plot(part["bins"], part["value"], "o-", color=OURS, label="measured")
+        ax.plot(part["bins"], part["value"], "o-", color=style.OURS, label="measured")
         ax.set(title=kind, xlabel="bins", xscale="log")
         ax.set_xticks(part["bins"], [str(b) for b in part["bins"]])
         ax.minorticks_off()
@@ -56,11 +49,11 @@ def temperatures(
         zip(np.atleast_1d(fig.subplots(1, len(curves))), curves.items())
     ):
         for one in values:
-            ax.plot(t, one, color=OURS, lw=1.2, alpha=0.8)
-            ax.plot(t[int(np.argmin(one))], np.min(one), "v", color=OURS, ms=5)
+            ax.plot(t, one, color=style.OURS, lw=1.2, alpha=0.8)
+            ax.plot(t[int(np.argmin(one))], np.min(one), "v", color=style.OURS, ms=5)
         for value in fitted:
-            ax.axvline(value, color=ACCENT, lw=0.9, ls="--")
-        ax.axvline(1, color=MUTED, lw=0.8, ls=":")
+            ax.axvline(value, color=style.ACCENT, lw=0.9, ls="--")
+        ax.axvline(1, color=style.MUTED, lw=0.8, ls=":")
         ax.set(xscale="log", xlabel="temperature T", title=part)
         ax.set_xticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
         ax.minorticks_off()
@@ -69,7 +62,11 @@ def temperatures(
             ax.set_ylabel("negative log-likelihood")
         quiet(ax, "y")
     legend_below(
-        fig, [("v", OURS, OURS, "least on this part"), ("_", ACCENT, ACCENT, "fitted on validation")]
+        fig,
+        [
+            ("v", style.OURS, style.OURS, "least on this part"),
+            ("_", style.ACCENT, style.ACCENT, "fitted on validation"),
+        ],
     )
     return fig
 
@@ -79,7 +76,7 @@ def selective(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     """Accuracy by the share of cases answered: name to frame with coverage, value, low, high."""
     fig = drawing(height=3.3)
     ax = fig.subplots()
-    for (name, frame), (colour, dash) in zip(curves.items(), LINES):
+    for (name, frame), (colour, dash) in zip(curves.items(), style.LINES):
         ax.fill_between(frame["coverage"], frame["low"], frame["high"], color=colour, alpha=0.18, lw=0)
         ax.plot(frame["coverage"], frame["value"], dash, color=colour, label=name)
     ax.set(xlabel="share of the cases answered, surest first", ylabel="accuracy on these", xlim=(0, 1.005))
@@ -98,9 +95,9 @@ def net_benefit(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     axes = fig.subplots(-(-len(curves) // 2), 2, squeeze=False, sharex=True).ravel()
     for ax, (title, frame) in zip(axes, curves.items()):
         top = max(frame["model"].max(), frame["all"].max())
-        ax.plot(frame["threshold"], frame["all"], "--", color=MUTED, lw=1.3)
-        ax.axhline(0, color=MUTED, lw=1.1, ls=":")
-        ax.plot(frame["threshold"], frame["model"], color=OURS)
+        ax.plot(frame["threshold"], frame["all"], "--", color=style.MUTED, lw=1.3)
+        ax.axhline(0, color=style.MUTED, lw=1.1, ls=":")
+        ax.plot(frame["threshold"], frame["model"], color=style.OURS)
         ax.set(title=title, ylim=(-0.15 * top, 1.1 * top), xlim=(0, 1))
         quiet(ax, "y")
     for ax in axes[-2:]:
@@ -111,6 +108,9 @@ def net_benefit(curves: Mapping[str, pd.DataFrame]) -> Drawing:
         ax.set_axis_off()
     legend_below(
         fig,
-        [("_", OURS, OURS, "act on the model"), ("_", MUTED, MUTED, "act on all (dashed) or none (dotted)")],
+        [
+            ("_", style.OURS, style.OURS, "act on the model"),
+            ("_", style.MUTED, style.MUTED, "act on all (dashed) or none (dotted)"),
+        ],
     )
     return fig

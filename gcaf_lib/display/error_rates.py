@@ -6,16 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
-from gcaf_lib.display.style import (
-    MUTED,
-    OURS,
-    Drawing,
-    Note,
-    drawing,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import style
+from gcaf_lib.display.style import Drawing, Note, drawing, percent_label, quiet, styled
 
 
 @styled
@@ -26,10 +18,10 @@ def concentration(shares: pd.DataFrame) -> Drawing | Note:
     fig = drawing(height=3.1)
     ax = fig.subplots()
     ax.fill_between(
-        shares["groups"], shares["low"], shares["high"], color=MUTED, alpha=0.35, lw=0,
+        shares["groups"], shares["low"], shares["high"], color=style.MUTED, alpha=0.35, lw=0,
         label="the same errors, dealt at random to images (95 %)",
     )  # fmt: skip
-    ax.plot(shares["groups"], shares["errors"], color=OURS, label="measured")
+    ax.plot(shares["groups"], shares["errors"], color=style.OURS, label="measured")
     ax.set(xlabel="share of the patient groups, those with most errors first", ylabel="share of all errors")
     ax.set(xlim=(0, 1), ylim=(0, 1.02))
     for axis in (ax.xaxis, ax.yaxis):
@@ -45,8 +37,8 @@ def error_rates(frame: pd.DataFrame, xlabel: str) -> Drawing:
     fig = drawing(height=2.7)
     ax = fig.subplots()
     x = np.arange(len(frame))
-    ax.vlines(x, frame["low"], frame["high"], color=OURS, lw=4, alpha=0.35)
-    ax.plot(x, frame["mean"], "o", color=OURS)
+    ax.vlines(x, frame["low"], frame["high"], color=style.OURS, lw=4, alpha=0.35)
+    ax.plot(x, frame["mean"], "o", color=style.OURS)
     ax.set_xticks(x, [f"{label}\nn = {n:,}" for label, n in zip(frame["label"], frame["n"])])
     ax.set(xlabel=xlabel, ylabel="wrong answers", xlim=(-0.5, len(frame) - 0.5))
     ax.set_ylim(0, max(0.01, 1.1 * np.nanmax(frame[["mean", "high"]].to_numpy())))

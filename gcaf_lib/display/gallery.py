@@ -218,22 +218,3 @@ def show(cases: Sequence[Case], classes: Sequence[str], name: str, caption: str)
 
     text = page(cases, classes, name, caption)
     display({"text/html": text, "text/plain": f"<gallery of {len(cases)} cases>"}, raw=True)
-
-
-def borders(dataset: Any, rows: Sequence[int]) -> dict[int, np.ndarray]:
-    """Row to tumour border (m, 2) in fractions, for those rows where one is known here; none is no error."""
-    from gcaf_lib.data import figshare
-    from gcaf_lib.data.dataset import DataError
-    from gcaf_lib.display import overlays
-
-    if not dataset.banner and dataset.root is not None:
-        try:
-            slices = figshare.read(progress=False)
-        except DataError:
-            return {}
-        if slices.files is not None:  # matched already: nothing to compare
-            row_of = {dataset.frame["file"].iloc[r]: int(r) for r in rows}
-            found = figshare.borders(slices.files[slices.files["file"].isin(list(row_of))], slices)
-            return {row_of[file]: polygon for file, polygon in found.items()}
-    found = overlays.outlines(dataset, rows)
-    return {int(r): one for r, one in zip(rows, found) if one is not None}

@@ -7,21 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.display import names
-from gcaf_lib.display.style import (
-    ACCENT,
-    MUTED,
-    OURS,
-    PAPER,
-    Drawing,
-    Note,
-    drawing,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import names, style
+from gcaf_lib.display.style import Drawing, Note, drawing, quiet, styled
 from gcaf_lib.evaluation import sanity, tumours
-
-LINES = ((OURS, "-"), (ACCENT, "--"), (PAPER, "-."), (MUTED, ":"))
 
 
 @styled
@@ -32,7 +20,7 @@ def by_measure(frame: pd.DataFrame, measures: Sequence[str] = tumours.MEASURES) 
     for k, (ax, name) in enumerate(zip(fig.subplots(1, len(measures), sharey=True), measures)):
         part = frame[frame["measure"] == name].set_index("map").reindex(maps)
         y = np.arange(len(maps))
-        colours = [OURS if _is_model(m) else MUTED for m in maps]
+        colours = [style.OURS if _is_model(m) else style.MUTED for m in maps]
         ax.hlines(y, part["low"], part["high"], color=colours, lw=3, alpha=0.4)
         ax.scatter(part["mean"], y, c=colours, s=[46 if m == tumours.FUSED else 26 for m in maps], zorder=3)
         ax.set(title=names.MEASURE_NAMES[name].replace(", ", ",\n").replace(" at ", "\nat "))
@@ -61,7 +49,7 @@ def by_group(
     fig = drawing(height=2.7)
     ax = fig.subplots()
     marks = "osD^"
-    for k, (name, (colour, _)) in enumerate(zip(maps, LINES)):
+    for k, (name, (colour, _)) in enumerate(zip(maps, style.LINES)):
         part = frame[(frame["map"] == name) & (frame["measure"] == measure)].set_index(column).reindex(values)
         x = np.arange(len(values)) + 0.16 * (k - (len(maps) - 1) / 2)
         ax.vlines(x, part["low"], part["high"], color=colour, lw=3, alpha=0.4)
@@ -89,13 +77,13 @@ def cascade(frame: pd.DataFrame | None) -> Drawing | Note:
     words = steps.drop_duplicates("step").sort_values("step")["replaced"].tolist()
     fig = drawing(height=3.4)
     ax = fig.subplots()
-    for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), LINES):
+    for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), style.LINES):
         part = part.sort_values("step")
         ax.vlines(part["step"], part["low"], part["high"], color=colour, lw=3, alpha=0.35)
         ax.plot(part["step"], part["correlation"], "o" + dash, color=colour, label=names.map_name(name))
         if name in other.index:
             ax.axhline(other.loc[name, "correlation"], color=colour, lw=1.1, ls=":")
-    ax.axhline(0, color=MUTED, lw=0.7)
+    ax.axhline(0, color=style.MUTED, lw=0.7)
     labels = [
         w.replace("backbones: ", "")
         .replace("upper three quarters", "upper ¾")

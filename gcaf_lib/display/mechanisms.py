@@ -9,25 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from gcaf_lib.display.style import (
-    ACCENT,
-    CLASS_COLOURS,
-    CLASS_NAMES,
-    INK,
-    MUTED,
-    OURS,
-    PAPER,
-    SURFACE,
-    WIDTH,
-    Drawing,
-    drawing,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import style
+from gcaf_lib.display.style import Drawing, drawing, percent_label, quiet, styled
 from gcaf_lib.settings import CLASSES
-
-_LINES = tuple(zip((OURS, ACCENT, PAPER, MUTED), ("-", "--", "-.", ":")))
 
 
 class Panel(NamedTuple):
@@ -52,7 +36,7 @@ def input_ranges(values: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing:
     for k, (ax, (name, lines)) in enumerate(
         zip(np.ravel(fig.subplots(1, len(values), sharey=True)), values.items())
     ):
-        for (word, array), (colour, dash) in zip(lines.items(), _LINES):
+        for (word, array), (colour, dash) in zip(lines.items(), style.LINES):
             share = np.histogram(np.ravel(array), edges)[0] / np.size(array)
             ax.stairs(
                 np.maximum(share, 1e-9), edges, color=colour, ls=dash, lw=1.8, label=word
@@ -73,7 +57,7 @@ def beta_densities(alphas: Sequence[float]) -> Drawing:
     fig = drawing(height=2.8)
     left, right = fig.subplots(1, 2)
     x, m = np.linspace(0.002, 0.998, 499), np.linspace(0.5, 1, 300)
-    for alpha, (colour, dash) in zip(alphas, _LINES):
+    for alpha, (colour, dash) in zip(alphas, style.LINES):
         law = beta(alpha, alpha)
         left.plot(x, law.pdf(x), dash, color=colour, label=f"α = {alpha:g}")
         right.plot(m, law.cdf(m) - law.cdf(1 - m), dash, color=colour, label=f"α = {alpha:g}")
@@ -102,7 +86,7 @@ def mixed_batch(
 ) -> Drawing:
     """Mixed training samples (Eq 3): image (H, W, 3) in 0..255, its λ above, its soft label (K,) as a bar below."""
     rows = -(-len(images) // columns)
-    fig = drawing(height=rows * (WIDTH / columns + 0.42) + 0.3)
+    fig = drawing(height=rows * (style.WIDTH / columns + 0.42) + 0.3)
     axes = fig.subplots(rows * 2, columns, height_ratios=[9, 1] * rows, squeeze=False)
     for ax in axes.ravel():
         ax.set_axis_off()
@@ -112,13 +96,10 @@ def mixed_batch(
         top.set_title(f"λ = {weight:.2f}", fontsize=8)
         start = 0.0
         for name, share in zip(classes, label):
-            low.barh(0, share, left=start, color=CLASS_COLOURS.get(name, OURS))
+            low.barh(0, share, left=start, color=style.CLASS_COLOURS.get(name, style.OURS))
             start += share
         low.set_xlim(0, 1)
-    from matplotlib.patches import Patch
-
-    handles = [Patch(color=CLASS_COLOURS.get(c, OURS), label=CLASS_NAMES.get(c, c)) for c in classes]
-    fig.legend(handles=handles, loc="outside lower center", ncols=len(classes))
+    style.class_legend(fig, classes)
     return fig
 
 
@@ -131,13 +112,13 @@ def dead_weights(frame: pd.DataFrame) -> Drawing:
     fig = drawing(height=0.7 + 0.36 * len(frame))
     ax = fig.subplots()
     y, alive = np.arange(len(frame)), (frame["parameters"] - frame["dead"]).to_numpy()
-    style = {"height": 0.62, "edgecolor": SURFACE, "linewidth": 1.2}
-    ax.barh(y, alive, color=OURS, label="gets a gradient", **style)
-    ax.barh(y, frame["dead"], left=alive, color=ACCENT, hatch="///", label="gradient is zero", **style)
+    bars = {"height": 0.62, "edgecolor": style.SURFACE, "linewidth": 1.2}
+    ax.barh(y, alive, color=style.OURS, label="gets a gradient", **bars)
+    ax.barh(y, frame["dead"], left=alive, color=style.ACCENT, hatch="///", label="gradient is zero", **bars)
     widest = max(frame["parameters"].max(), 1)
     for row, (total, dead) in enumerate(zip(frame["parameters"], frame["dead"])):
         words = "no weights" if not total else f"{total:,}" + (f", {dead / total:.0%} dead" if dead else "")
-        ax.text(total + 0.01 * widest, row, words, va="center", fontsize=7.5, color=INK)
+        ax.text(total + 0.01 * widest, row, words, va="center", fontsize=7.5, color=style.INK)
     ax.set_yticks(y, [str(v) for v in frame.index])
     ax.invert_yaxis()
     ax.set(xlim=(0, widest * 1.24), xlabel="weights of the fusion layer")
@@ -155,11 +136,11 @@ def slopes(p: np.ndarray, gradients: Mapping[str, np.ndarray], limit: float) -> 
     """
     fig = drawing(height=3.0)
     ax = fig.subplots()
-    for (name, values), (colour, dash) in zip(gradients.items(), _LINES):
+    for (name, values), (colour, dash) in zip(gradients.items(), style.LINES):
         ax.plot(p, values, dash, color=colour, label=name)
         turns = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
         ax.plot(p[turns], np.zeros(len(turns)), "v", color=colour, ms=8)
-    ax.axhline(0, color=MUTED, lw=0.9)
+    ax.axhline(0, color=style.MUTED, lw=0.9)
     ax.set(xlabel="probability given to the true class", ylabel="slope of the loss", xlim=(p[0], 1.005))
     ax.set_ylim(-limit, limit)
     ax.legend(loc="lower left")
@@ -173,8 +154,10 @@ def lines(panels: Sequence[Panel], ylabel: str, steps: Sequence[str] = ()) -> Dr
     fig = drawing(height=3.0)
     for k, (ax, panel) in enumerate(zip(np.ravel(fig.subplots(1, len(panels))), panels)):
         if panel.reference is not None:
-            ax.plot(panel.x, panel.reference, color=MUTED, lw=4, alpha=0.35, label="the soft label itself")
-        for (name, values), (colour, dash) in zip(panel.series.items(), _LINES):
+            ax.plot(
+                panel.x, panel.reference, color=style.MUTED, lw=4, alpha=0.35, label="the soft label itself"
+            )
+        for (name, values), (colour, dash) in zip(panel.series.items(), style.LINES):
             where = "steps-mid" if name in steps else "default"
             ax.plot(panel.x, values, dash, color=colour, label=name, drawstyle=where)
         ax.set(title=panel.title, xlabel=panel.xlabel, ylim=(-0.02, 1.05))

@@ -106,5 +106,11 @@ def runs_text(line: pd.Series) -> str:
     if done:
         if not n:
             return f"{done} of {splits.FOLDS} folds"
-        return f"{'one seed' if n == 1 else f'{n} seeds'} of {done} folds"
+        return f"{'one seed' if n == 1 else f'{n} seeds'} of {'one fold' if done == 1 else f'{done} folds'}"
     return "none" if not n else "one run" if n == 1 else str(n)
+
+
+def repeats(line: pd.Series) -> str:
+    """`runs_text` in brackets behind a score: a bare number is `n = 3`."""
+    text = runs_text(line)
+    return f"n = {text}" if text.isdigit() else text

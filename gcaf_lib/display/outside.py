@@ -4,21 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from gcaf_lib.display.style import (
-    CLASS_COLOURS,
-    CLASS_NAMES,
-    GRID,
-    INK,
-    MUTED,
-    SURFACE,
-    Drawing,
-    Note,
-    drawing,
-    legend_below,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import style
+from gcaf_lib.display.style import Drawing, Note, down, drawing, legend_below, percent_label, quiet, styled
 from gcaf_lib.evaluation.elsewhere import HOME
 
 SET_NAMES = {
@@ -49,7 +36,7 @@ def sureness(levels: pd.DataFrame) -> Drawing | Note:
 
     levels: class, set, recall, low, high, confidence, a row a set and class, of one model; its home first in a class.
     """
-    home_first = (levels["class"].map(list(CLASS_NAMES).index), levels["set"] != HOME)
+    home_first = (levels["class"].map(list(style.CLASS_NAMES).index), levels["set"] != HOME)
     order = sorted(range(len(levels)), key=lambda n: tuple(one.iloc[n] for one in home_first))
     return _pairs(
         levels.iloc[order], "confidence", "share of the images", "right", "mean probability of the answer"
@@ -63,19 +50,20 @@ def _pairs(levels: pd.DataFrame, other: str, label: str, one_name: str, other_na
     fig = drawing(height=0.9 + 0.34 * len(levels))
     ax = fig.subplots()
     for y, row in enumerate(levels.to_dict("records")):
-        colour = CLASS_COLOURS[row["class"]]
-        ax.plot([row["recall"], row[other]], [y, y], color=GRID, lw=1.4, zorder=1)
+        colour = style.CLASS_COLOURS[row["class"]]
+        ax.plot([row["recall"], row[other]], [y, y], color=style.GRID, lw=1.4, zorder=1)
         ax.hlines(y, row["low"], row["high"], color=colour, lw=5, alpha=0.3)
         if f"{other}_low" in row:
-            ax.hlines(y, row[f"{other}_low"], row[f"{other}_high"], color=INK, lw=1.1, zorder=2)
+            ax.hlines(y, row[f"{other}_low"], row[f"{other}_high"], color=style.INK, lw=1.1, zorder=2)
         ax.plot(row["recall"], y, "o", color=colour, ms=8)
-        ax.plot(row[other], y, "D", mfc=SURFACE, mec=INK, mew=1.3, ms=6, zorder=3)
-    names = [f"{CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in zip(levels["class"], levels["set"])]
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
+        ax.plot(row[other], y, "D", mfc=style.SURFACE, mec=style.INK, mew=1.3, ms=6, zorder=3)
+    names = [f"{style.CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in zip(levels["class"], levels["set"])]
+    down(ax, names)
     ax.set_xlim(-0.02, 1.02)
     ax.set_xlabel(label)
     ax.xaxis.set_major_formatter(percent_label)
     quiet(ax, "x")
-    legend_below(fig, [("o", MUTED, MUTED, one_name), ("D", SURFACE, INK, other_name)])
+    legend_below(
+        fig, [("o", style.MUTED, style.MUTED, one_name), ("D", style.SURFACE, style.INK, other_name)]
+    )
     return fig

@@ -35,10 +35,12 @@ def outlines(dataset: Any, rows: Sequence[int], path: str | Path | None = None) 
         return [_of_mask(root / "masks" / f"{Path(file).stem}.png") for file in files]
     try:
         slices = figshare.read(path, progress=False)
-        # only the images shown are looked up: matching all takes minutes of reading
-        part = dataset.frame.iloc[np.unique(np.asarray(rows, int))]
-        thumbs = np.stack([thumbnails.shrink(thumbnails.grey(root / file)) for file in part["file"]])
-        known = figshare.borders(figshare.match(part, thumbs, slices), slices)
+        matches = slices.files
+        if matches is None:  # only the images shown are looked up: matching all takes minutes of reading
+            part = dataset.frame.iloc[np.unique(np.asarray(rows, int))]
+            thumbs = np.stack([thumbnails.shrink(thumbnails.grey(root / file)) for file in part["file"]])
+            matches = figshare.match(part, thumbs, slices)
+        known = figshare.borders(matches[matches["file"].isin(files)], slices)
     except DataError:
         return [None] * len(files)
     return [known.get(file) for file in files]

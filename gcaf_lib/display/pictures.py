@@ -11,18 +11,7 @@ import pandas as pd
 
 from gcaf_lib.display import style
 from gcaf_lib.display.overlays import open_files, reduced
-from gcaf_lib.display.style import (
-    CLASS_COLOURS,
-    CLASS_NAMES,
-    INK,
-    MUTED,
-    OURS,
-    WIDTH,
-    Drawing,
-    Note,
-    drawing,
-    styled,
-)
+from gcaf_lib.display.style import Drawing, Note, drawing, styled
 from gcaf_lib.settings import CLASSES
 
 
@@ -34,21 +23,21 @@ def sample_grid(
     labels = np.asarray(labels)
     rows = [k for k in range(len(classes)) if (labels == k).any()]
     columns = max((labels == k).sum() for k in rows)
-    side = (WIDTH - 0.3) / columns
+    side = (style.WIDTH - 0.3) / columns
     fig = drawing(height=side * len(rows))
     axes = fig.subplots(len(rows), columns, squeeze=False)
     for line, k in zip(axes, rows):
         chosen = [image for image, label in zip(images, labels) if label == k]
         for ax, image in zip(line, [*chosen, *[None] * (columns - len(chosen))]):
             _image(ax, image)
-        _row_label(line[0], CLASS_NAMES.get(classes[k], classes[k]))
+        _row_label(line[0], style.CLASS_NAMES.get(classes[k], classes[k]))
     return fig
 
 
 @styled
 def preprocessing_steps(steps: dict[str, np.ndarray]) -> Drawing:
     """One image through the preprocessing (Figure 2): title to image, left to right."""
-    fig = drawing(height=WIDTH / len(steps) + 0.3)
+    fig = drawing(height=style.WIDTH / len(steps) + 0.3)
     for ax, (title, image) in zip(np.atleast_1d(fig.subplots(1, len(steps))), steps.items()):
         _image(ax, image)
         ax.set_title(title)
@@ -61,7 +50,10 @@ def intensities(before: np.ndarray, after: np.ndarray, ignore_zero: bool = True)
     fig = drawing(height=2.6)
     ax = fig.subplots()
     edges = np.arange(0, 257, 4)
-    for image, colour, dash, word in ((before, MUTED, "--", "before"), (after, OURS, "-", "after")):
+    for image, colour, dash, word in (
+        (before, style.MUTED, "--", "before"),
+        (after, style.OURS, "-", "after"),
+    ):
         values = np.asarray(image).ravel()
         values = values[values > 0] if ignore_zero else values
         share = np.histogram(values, edges)[0] / max(len(values), 1)
@@ -78,7 +70,7 @@ def augmentation_grid(original: np.ndarray, views: Sequence[np.ndarray], columns
     """One image and its augmented views (Figure 4)."""
     tiles = [original, *views]
     rows = -(-len(tiles) // columns)
-    fig = drawing(height=rows * WIDTH / columns + 0.25)
+    fig = drawing(height=rows * style.WIDTH / columns + 0.25)
     axes = fig.subplots(rows, columns, squeeze=False).ravel()
     for k, ax in enumerate(axes):
         _image(ax, tiles[k] if k < len(tiles) else None)
@@ -92,22 +84,18 @@ def mixup_grid(
     first: np.ndarray, second: np.ndarray, weights: Sequence[float], labels: tuple[str, str]
 ) -> Drawing:
     """Two images (H, W, 3) uint8 mixed with several λ (Figure 5), the soft label as a bar below."""
-    fig = drawing(height=WIDTH / len(weights) + 0.62)
+    fig = drawing(height=style.WIDTH / len(weights) + 0.62)
     axes = fig.subplots(2, len(weights), height_ratios=[8, 1], squeeze=False)
     for k, weight in enumerate(weights):
         mixed = weight * first.astype(float) + (1 - weight) * second.astype(float)
         _image(axes[0, k], np.clip(mixed.round(), 0, 255).astype(np.uint8))
         axes[0, k].set_title(f"λ = {weight:g}", fontsize=8.5)
         bar = axes[1, k]
-        bar.barh(0, weight, color=CLASS_COLOURS.get(labels[0], OURS))
-        bar.barh(0, 1 - weight, left=weight, color=CLASS_COLOURS.get(labels[1], MUTED))
+        bar.barh(0, weight, color=style.CLASS_COLOURS.get(labels[0], style.OURS))
+        bar.barh(0, 1 - weight, left=weight, color=style.CLASS_COLOURS.get(labels[1], style.MUTED))
         bar.set_xlim(0, 1)
         bar.set_axis_off()
-    handles = [
-        mpl.patches.Patch(color=CLASS_COLOURS.get(c, OURS), label=CLASS_NAMES.get(c, c))
-        for c in dict.fromkeys(labels)
-    ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=2)
+    style.class_legend(fig, list(dict.fromkeys(labels)))
     return fig
 
 
@@ -122,7 +110,7 @@ def predictions_grid(
     """Images with class-wise confidence (Figure 12); a wrong prediction says so in words."""
     probabilities, labels = np.asarray(probabilities), np.asarray(labels)
     rows = -(-len(images) // columns)
-    fig = drawing(height=rows * (WIDTH / columns + 0.95))
+    fig = drawing(height=rows * (style.WIDTH / columns + 0.95))
     axes = fig.subplots(rows * 2, columns, height_ratios=[3, 1] * rows, squeeze=False)
     for k in range(rows * columns):
         top, low = axes[2 * (k // columns), k % columns], axes[2 * (k // columns) + 1, k % columns]
@@ -137,11 +125,13 @@ def predictions_grid(
         if wrong:
             top.set_xlabel(f"truth: {_name(classes, truth)}", fontsize=7.5)
         y = np.arange(len(classes))
-        low.barh(y, probabilities[k], color=[CLASS_COLOURS.get(c, OURS) for c in classes], height=0.72)
+        low.barh(
+            y, probabilities[k], color=[style.CLASS_COLOURS.get(c, style.OURS) for c in classes], height=0.72
+        )
         for j, value in enumerate(probabilities[k]):
             inside = value > 0.6
             low.text(value - 0.03 if inside else value + 0.03, j, f"{value:.2f}", va="center", fontsize=6,
-                     ha="right" if inside else "left", color="#ffffff" if inside else INK)  # fmt: skip
+                     ha="right" if inside else "left", color="#ffffff" if inside else style.INK)  # fmt: skip
         low.set(xlim=(0, 1), ylim=(len(classes) - 0.4, -0.6))
         low.set_yticks(y, [_name(classes, j) for j in y] if k % columns == 0 else [""] * len(y), fontsize=6.5)
         low.set_xticks([])
@@ -174,7 +164,7 @@ def gradcam_grid(
     import cv2
 
     n = len(images)
-    fig = drawing(height=3 * WIDTH / n + 0.5)
+    fig = drawing(height=3 * style.WIDTH / n + 0.5)
     axes = fig.subplots(3, n, squeeze=False)
     # reduced first, so that image, map and outline share one pixel grid
     for k, (image, heat) in enumerate(zip(map(reduced, images), maps)):
@@ -199,7 +189,7 @@ def gradcam_grid(
 
 
 def _name(classes: Sequence[str], k: int) -> str:
-    return CLASS_NAMES.get(classes[k], str(classes[k]))
+    return style.CLASS_NAMES.get(classes[k], str(classes[k]))
 
 
 def _grey(image: np.ndarray) -> np.ndarray:

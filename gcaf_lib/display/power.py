@@ -7,22 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.display.style import (
-    ACCENT,
-    INK,
-    MUTED,
-    OURS,
-    PAPER,
-    Drawing,
-    drawing,
-    legend_below,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import style
+from gcaf_lib.display.style import Drawing, down, drawing, legend_below, percent_label, quiet, styled
 from gcaf_lib.evaluation import comparing, intervals
 
-_LINES = ((MUTED, ":"), (OURS, "-"), (ACCENT, "--"))
+_LINES = ((style.MUTED, ":"), (style.OURS, "-"), (style.ACCENT, "--"))
 GOOD = 0.8  # the power that studies are planned for
 
 
@@ -55,9 +44,9 @@ def power_curves(
         if k == middle and interval is not None and known:
             best, worst = (intervals.power(x, s, n) for s in interval)
             ax.fill_between(scale * x, worst, best, color=colour, alpha=0.15, lw=0)
-    ax.axhline(GOOD, color=MUTED, lw=0.9)
+    ax.axhline(GOOD, color=style.MUTED, lw=0.9)
     ax.annotate(f"{GOOD:.0%}", (1, GOOD), (-2, 3), xycoords=("axes fraction", "data"), ha="right",
-                textcoords="offset points", fontsize=8, color=MUTED)  # fmt: skip
+                textcoords="offset points", fontsize=8, color=style.MUTED)  # fmt: skip
     ax.set_ylim(0, 1.03)
     ax.set_ylabel("power")
     ax.yaxis.set_major_formatter(percent_label)
@@ -66,9 +55,8 @@ def power_curves(
         below = axes[1]
         for y, place in enumerate(places):
             values = 100 * gaps.loc[gaps["place"] == place, "gap"]
-            below.plot(values, np.full(len(values), y), "D", mfc="none", mec=PAPER, mew=1.4, ms=5.5)
-        below.set_yticks(range(len(places)), places)
-        below.set_ylim(len(places) - 0.4, -0.6)
+            below.plot(values, np.full(len(values), y), "D", mfc="none", mec=style.PAPER, mew=1.4, ms=5.5)
+        down(below, places)
         below.tick_params(axis="y", length=0)
         quiet(below, "x")
     axes[-1].set_xlim(0, scale * top)
@@ -81,7 +69,7 @@ def power_curves(
         ("_", c, c, f"{n} runs ({word})")
         for n, (c, _), word in zip(runs, _LINES, ("dotted", "solid", "dashed"))
     ]
-    legend_below(fig, marks + ([("D", "none", PAPER, "the paper's gaps")] if known else []))
+    legend_below(fig, marks + ([("D", "none", style.PAPER, "the paper's gaps")] if known else []))
     return fig
 
 
@@ -95,16 +83,16 @@ def gap_ranges(gaps: pd.DataFrame, alpha: float = comparing.ALPHA) -> Drawing:
     for r in gaps.itertuples():
         y += 1.0 if r.place == last else 1.7
         ends = [max(v, floor) for v in (r.most, r.least)]
-        ax.hlines(y, *ends, color=PAPER, lw=5, alpha=0.3)
-        ax.plot(max(r.independent, floor), y, "o", color=PAPER, ms=5.5)
+        ax.hlines(y, *ends, color=style.PAPER, lw=5, alpha=0.3)
+        ax.plot(max(r.independent, floor), y, "o", color=style.PAPER, ms=5.5)
         if np.isfinite(r.at_overlap):
-            ax.plot(max(r.at_overlap, floor), y, "|", color=OURS, ms=11, mew=2.2)
+            ax.plot(max(r.at_overlap, floor), y, "|", color=style.OURS, ms=11, mew=2.2)
         labels.append((y, f"{r.row}  ({r.place}, {r.images} images)"))
         last = r.place
-    ax.axvspan(floor / 2, alpha, color=OURS, alpha=0.1, lw=0)
-    ax.axvline(alpha, color=INK, lw=1, ls="--")
+    ax.axvspan(floor / 2, alpha, color=style.OURS, alpha=0.1, lw=0)
+    ax.axvline(alpha, color=style.INK, lw=1, ls="--")
     ax.annotate(f"p = {alpha:g}", (alpha, 1), (-4, -2), xycoords=("data", "axes fraction"), ha="right", va="top",
-                textcoords="offset points", fontsize=8, color=INK)  # fmt: skip
+                textcoords="offset points", fontsize=8, color=style.INK)  # fmt: skip
     ax.set_xscale("log")
     ax.set_xlim(floor / 2, 1.3)
     ax.set_xticks([1e-6, 1e-4, 1e-2, 1], ["≤ 0.000001", "0.0001", "0.01", "1"])
@@ -114,8 +102,11 @@ def gap_ranges(gaps: pd.DataFrame, alpha: float = comparing.ALPHA) -> Drawing:
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("McNemar's mid-p on the test images")
     quiet(ax, "x")
-    marks = [("s", PAPER, PAPER, "any overlap of errors"), ("o", PAPER, PAPER, "independent errors")]
+    marks = [
+        ("s", style.PAPER, style.PAPER, "any overlap of errors"),
+        ("o", style.PAPER, style.PAPER, "independent errors"),
+    ]
     if gaps["at_overlap"].notna().any():
-        marks.append(("|", OURS, OURS, "overlap measured here"))
+        marks.append(("|", style.OURS, style.OURS, "overlap measured here"))
     legend_below(fig, marks)
     return fig

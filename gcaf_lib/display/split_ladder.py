@@ -9,26 +9,13 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from gcaf_lib.data import splits
-from gcaf_lib.display.style import (
-    INK,
-    MUTED,
-    OURS,
-    PAPER,
-    SURFACE,
-    WIDTH,
-    Drawing,
-    Note,
-    drawing,
-    legend_below,
-    percent_label,
-    quiet,
-    styled,
-)
+from gcaf_lib.display import style
+from gcaf_lib.display.style import Drawing, Note, down, drawing, legend_below, percent_label, quiet, styled
 
 NARROW = 5  # inches: below it the names of splits are broken at every word
 _FLOOR_MARKS = ("s", "^", "v", "D", "P")
 
-_PLATE = {"boxstyle": "square,pad=0.12", "fc": SURFACE, "ec": "none", "alpha": 0.8}  # lines pass behind
+_PLATE = {"boxstyle": "square,pad=0.12", "fc": style.SURFACE, "ec": "none", "alpha": 0.8}  # lines pass behind
 
 PROTOCOL_NAMES = {
     "official": "Kaggle's own\nsplit",
@@ -44,7 +31,7 @@ def by_split(
     frame: pd.DataFrame,
     published: float | None = None,
     metric: str = "accuracy",
-    size: tuple[float, float] = (WIDTH, 4.0),
+    size: tuple[float, float] = (style.WIDTH, 4.0),
     on_the_line: bool = False,
 ) -> Drawing:
     """The leakage ladder: what each method scores as the split forbids more sharing, left to right.
@@ -64,7 +51,7 @@ def by_split(
         part = part.assign(x=part["protocol"].map(place)).dropna(subset=["x"]).sort_values("x")
         heavy = (part["kind"] == "model").any()
         shift = 0 if heavy else 0.035 * (floors.index(method) - (len(floors) - 1) / 2)
-        colour, x = (OURS if heavy else MUTED), part["x"] + shift
+        colour, x = (style.OURS if heavy else style.MUTED), part["x"] + shift
         if {"low", "high"} <= set(part):
             ax.vlines(x, part["low"], part["high"], color=colour, lw=5 if heavy else 1.6, alpha=0.3)
         ax.plot(x, part[metric], "-", color=colour, lw=2.8 if heavy else 1.1, alpha=1 if heavy else 0.7)
@@ -81,12 +68,12 @@ def by_split(
         if on_the_line:
             ax.annotate(method, (len(order) - 0.6, part[metric].iloc[-1]), (0, 34 if heavy else -16),
                         textcoords="offset points", ha="right", va="center",
-                        color=colour if heavy else INK, fontsize=8, fontweight="bold" if heavy else "normal",
+                        color=colour if heavy else style.INK, fontsize=8, fontweight="bold" if heavy else "normal",
                         bbox=_PLATE, zorder=6)  # fmt: skip
     if published is not None and "paper" in place:
-        ax.plot(place["paper"], published, "D", mfc="none", mec=PAPER, mew=1.8, ms=9, zorder=5)
+        ax.plot(place["paper"], published, "D", mfc="none", mec=style.PAPER, mew=1.8, ms=9, zorder=5)
         ax.annotate(f"the paper: {published:.1%}", (place["paper"], published), (0, -19),
-                    textcoords="offset points", ha="center", color=PAPER, fontsize=8, fontweight="bold",
+                    textcoords="offset points", ha="center", color=style.PAPER, fontsize=8, fontweight="bold",
                     bbox=_PLATE, zorder=6)  # fmt: skip
     low, high = ax.get_ylim()
     high = min(1.0, high) + 0.04
@@ -94,7 +81,7 @@ def by_split(
     for y, (_, method, colour, heavy) in zip(
         _apart([e[0] for e in beside], (high - low) * 0.25 / size[1]), sorted(beside, key=lambda e: e[0])
     ):
-        ax.text(len(order) - 1 + 0.16, y, method, color=colour if heavy else INK, va="center",
+        ax.text(len(order) - 1 + 0.16, y, method, color=colour if heavy else style.INK, va="center",
                 fontsize=9.5 if heavy else 8, fontweight="bold" if heavy else "normal")  # fmt: skip
     ax.set_xlim(-0.45, len(order) - 1 + (0.45 if on_the_line else 1.35))
     ax.set_ylim(low, high)
@@ -104,7 +91,7 @@ def by_split(
     ax.tick_params(axis="x", length=0)
     ax.set_ylabel(metric.replace("_", "-"))
     ax.yaxis.set_major_formatter(percent_label)
-    ax.set_title("Training and test share less and less  →", color=MUTED, fontweight="normal")
+    ax.set_title("Training and test share less and less  →", color=style.MUTED, fontweight="normal")
     quiet(ax, "y")
     return fig
 
@@ -127,11 +114,20 @@ def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
     for _, part in frame[frame["kind"] == "model"].groupby("method", sort=False):
         x = part["protocol"].map(place)
         part = part.assign(x=x + 0.09).sort_values("x")
-        ax.plot(part["x"], part["macro_f1"], "o", color=OURS, mfc=SURFACE, mew=1.3, ms=5, zorder=4)
-        ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=OURS, lw=1, alpha=0.5)
-    marks = [("s", MUTED, MUTED, "floors: accuracy without a network"), ("_", INK, INK, "by picture")]
+        ax.plot(
+            part["x"], part["macro_f1"], "o", color=style.OURS, mfc=style.SURFACE, mew=1.3, ms=5, zorder=4
+        )
+        ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=style.OURS, lw=1, alpha=0.5)
+    marks = [
+        ("s", style.MUTED, style.MUTED, "floors: accuracy without a network"),
+        ("_", style.INK, style.INK, "by picture"),
+    ]
     if (frame["kind"] == "model").any():
-        marks = [("o", OURS, OURS, "accuracy, 95 % interval"), ("o", SURFACE, OURS, "macro-F1"), *marks]
+        marks = [
+            ("o", style.OURS, style.OURS, "accuracy, 95 % interval"),
+            ("o", style.SURFACE, style.OURS, "macro-F1"),
+            *marks,
+        ]
         for text in ax.texts:  # room for the open circle before the names at the right
             if text.get_position()[0] > len(place) - 1:
                 text.set_x(text.get_position()[0] + 0.14)
@@ -154,20 +150,26 @@ def with_without(frame: pd.DataFrame) -> Drawing | Note:
         np.atleast_1d(fig.subplots(1, len(protocols), sharey=True, sharex=True)), protocols
     ):
         part = frame[frame["protocol"] == protocol]
-        for label, colour, mark, shift in (("as it is", MUTED, "s", -0.14), ("taken away", OURS, "o", 0.14)):
+        for label, colour, mark, shift in (
+            ("as it is", style.MUTED, "s", -0.14),
+            ("taken away", style.OURS, "o", 0.14),
+        ):
             chosen = part[part["label"] == label]
             y = np.array([names.index(n) for n in chosen["name"]]) + shift
             ax.hlines(y, chosen["low"], chosen["high"], color=colour, lw=3, alpha=0.35)
             ax.plot(chosen["accuracy"], y, mark, color=colour, ms=6)
             if protocol != splits.NAMES["paper"]:
-                ax.plot(chosen["picture"], y, "|", color=INK, ms=11, mew=1.4)
+                ax.plot(chosen["picture"], y, "|", color=style.INK, ms=11, mew=1.4)
         ax.set_title(protocol)
         ax.set_xlabel("accuracy")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(percent_label)
-        ax.set_yticks(range(len(names)), names)
-        ax.set_ylim(len(names) - 0.4, -0.6)
+        down(ax, names)
         quiet(ax, "x")
-    marks = [("s", MUTED, MUTED, "as it is"), ("o", OURS, OURS, "taken away"), ("|", INK, INK, "by picture")]
+    marks = [
+        ("s", style.MUTED, style.MUTED, "as it is"),
+        ("o", style.OURS, style.OURS, "taken away"),
+        ("|", style.INK, style.INK, "by picture"),
+    ]
     legend_below(fig, marks)
     return fig

@@ -22,6 +22,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from gcaf_lib.settings import CLASSES
 
@@ -36,8 +37,9 @@ CLASS_NAMES = dict(zip(CLASSES, ("Glioma", "Meningioma", "No tumour", "Pituitary
 OURS, PAPER = "#1b7f9e", "#b07d00"
 ACCENT = "#d55e00"
 
-# Stand-ins in the drawing, exchanged for CSS variables in the SVG.
+# Stand-ins of the theme in the drawing, exchanged for CSS variables in the SVG.
 INK, MUTED, GRID, SURFACE = "#1f2a38", "#5a6675", "#d9dee5", "#fefefe"
+LINES = ((OURS, "-"), (ACCENT, "--"), (PAPER, "-."), (MUTED, ":"))  # series that are no classes
 _THEMES = {
     "ink": (INK, "#e4e9f0"),
     "muted": (MUTED, "#9daab9"),
@@ -167,6 +169,18 @@ def quiet(ax, axis: str) -> None:
     """Grid lines along one axis only; ticks without marks where the grid reads them."""
     ax.grid(True, axis=axis, color=GRID)
     ax.tick_params(axis=axis, length=0)
+
+
+def down(ax, names: Sequence[str], **options: Any) -> None:
+    """Rows by their names down an axis, the first at the top."""
+    ax.set_yticks(range(len(names)), names, **options)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+
+
+def class_legend(fig: Drawing, classes: Sequence[str]) -> None:
+    """The classes' colours below the whole figure."""
+    handles = [Patch(color=CLASS_COLOURS.get(c, OURS), label=CLASS_NAMES.get(c, c)) for c in classes]
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
 def legend_below(fig: Drawing, marks: Sequence[tuple[str, str, str, str]]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -97,18 +98,32 @@ def reliability(
     `low` and `high` bound the bin; the accuracy's interval is Wilson's. Empty bins are kept (NaN).
     """
     labels, probs = checked(labels, probs)
-    score, hit, level = probs.max(1), probs.argmax(1) == labels, level_of(level)
+    level = level_of(level)
+
+    def wilson(_: int, right: int, n: int) -> tuple[float, float]:
+        return proportion_confint(right, n, 1 - level, method="wilson")
+
+    score = probs.max(1)
     number = bin_numbers(score, bins, equal_mass)
+    return bin_table(score, probs.argmax(1) == labels, number, bins, equal_mass, wilson)
+
+
+def bin_table(
+    score: np.ndarray,
+    hit: np.ndarray,
+    number: np.ndarray,
+    bins: int,
+    equal_mass: bool,
+    interval: Callable[[int, int, int], tuple[float, float]],
+) -> pd.DataFrame:
+    """`reliability`'s columns of scores (n,), hits (n,) bool and bin numbers (n,); interval: of (bin, hits, samples)."""
     lines = []
     for b in range(bins):
         here = number == b
         n, right = int(here.sum()), int(hit[here].sum())
-        low, high = (b / bins, (b + 1) / bins)
-        if equal_mass and n:
-            low, high = score[here].min(), score[here].max()
-        interval = proportion_confint(right, n, 1 - level, method="wilson") if n else (np.nan, np.nan)
-        mean = (score[here].mean(), right / n) if n else (np.nan, np.nan)
-        lines.append((low, high, n, *mean, *interval))
+        ends = (score[here].min(), score[here].max()) if equal_mass and n else (b / bins, (b + 1) / bins)
+        known = (score[here].mean(), right / n, *interval(b, right, n)) if n else [np.nan] * 4
+        lines.append((*ends, n, *known))
     heads = ["low", "high", "count", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
     return pd.DataFrame(lines, columns=heads)
 

@@ -37,19 +37,14 @@ def one_vs_rest(
     number = calibration.bin_numbers(score, bins, equal_mass)
     inside = np.where(number[:, None] == np.arange(bins), truth[:, None], np.nan)
     draws = clustered.mean_draws(inside, groups)
-    lines = []
-    for b in range(bins):
-        here = number == b
-        n, right = int(here.sum()), int(truth[here].sum())
-        if not n:
-            low, high = (np.nan, np.nan) if equal_mass else (b / bins, (b + 1) / bins)
-            lines.append((low, high, 0, np.nan, np.nan, np.nan, np.nan))
-            continue
-        edges = (score[here].min(), score[here].max()) if equal_mass else (b / bins, (b + 1) / bins)
-        interval = clustered.interval(right / n, draws[:, b], level)
-        lines.append((*edges, n, score[here].mean(), right / n, interval.low, interval.high))
-    heads = ["low", "high", "count", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
-    return pd.DataFrame(lines, columns=heads)
+
+    def drawn(b: int, right: int, n: int) -> tuple[float, float]:
+        return clustered.interval(right / n, draws[:, b], level)[1:]
+
+    table = calibration.bin_table(score, truth, number, bins, equal_mass, drawn)
+    if equal_mass:  # an empty bin of equal mass lies nowhere
+        table.loc[table["count"] == 0, ["low", "high"]] = np.nan
+    return table
 
 
 class Kept(NamedTuple):

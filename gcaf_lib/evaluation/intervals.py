@@ -129,11 +129,6 @@ def _percentiles(sample: np.ndarray, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def paired_t(first: Sequence[float], second: Sequence[float]) -> Test:
-    """The paper's test (Section 5.7): paired t over runs that share their seed."""
-    return nadeau_bengio(first, second, 0.0)
-
-
 def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train: float) -> Test:
     """Corrected resampled t-test: t = d̄ / √((1/J + n_test/n_train) s²), J − 1 degrees of freedom.
 

@@ -149,16 +149,3 @@ def _agreement(labels, predicted, k: int) -> dict[str, float]:
         return {"kappa": np.nan, "mcc": np.nan}
     kappa = sk.cohen_kappa_score(labels, predicted, labels=range(k))
     return {"kappa": float(kappa), "mcc": float(sk.matthews_corrcoef(labels, predicted))}
-
-
-def over_seeds(runs: Sequence[dict[str, float]]) -> pd.DataFrame:
-    """Mean, sample standard deviation (n − 1) and n of each metric over runs; index metric.
-
-    NaN is left out of a metric's mean and of its n; with one run the sd is NaN.
-    """
-    if not runs:
-        raise ValueError("no runs to summarise")
-    frame = pd.DataFrame(list(runs))
-    return pd.DataFrame({"mean": frame.mean(), "sd": frame.std(ddof=1), "n": frame.count()}).rename_axis(
-        "metric"
-    )

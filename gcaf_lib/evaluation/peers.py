@@ -266,7 +266,8 @@ def exposed() -> pd.DataFrame:
 
 def recall(table: pd.DataFrame) -> pd.DataFrame:
     """`elsewhere.RECALL` of `read`'s table: a row a package, set and class; its home is Kaggle's Testing part."""
-    told = table.assign(plane="", path=table["file"])
+    # as in `elsewhere`, two files of the same bytes are two images
+    told = table.assign(plane="", path=table.groupby(["model", "set"]).cumcount())
     parts = [
         elsewhere.rows(part, model=name, profile="", split="", runs="")
         for name, part in told.groupby("model", sort=False)

@@ -288,10 +288,13 @@ def of_records(
     records: Sequence[Any], keep: Sequence[str] | None = None, which: str = "ema", scaled: bool = False
 ) -> list[list[Answers]]:
     """The records' answers, seed by seed, each a list of its folds. Arguments: see `row`."""
-    return [[_answers(r, keep, which, scaled) for r in parts] for parts in by_seed(records).values()]
+    return [[answers(r, keep, which, scaled) for r in parts] for parts in by_seed(records).values()]
 
 
-def _answers(record: Any, keep: Sequence[str] | None, which: str, scaled: bool) -> Answers:
+def answers(
+    record: Any, keep: Sequence[str] | None = None, which: str = "ema", scaled: bool = False
+) -> Answers:
+    """One record's test answers, whose probabilities sum to 1. Arguments: see `row`."""
     classes, rows, labels = record.settings.data.classes, record.rows(), record.labels()
     fold = record.settings.data.fold is not None
     probs = record.probabilities("test", which)

@@ -91,7 +91,8 @@ def measure(
     for row in experiments.experiment(experiment).rows:
         label, known = row.label, list(found.get(row.label, ()))
         records, figures = whole(known), published(experiment, row.label)
-        own = label in own_rows if not (records and base) else _same(records, base)
+        shared = {r.key for r in records} <= {r.key for r in base}
+        own = shared if records and base else label in own_rows
         drawn = values(records)
         for metric in metrics:
             level, gap, copied, change = (one.get(metric, NONE) for one in drawn)
@@ -112,7 +113,7 @@ def measure(
                 **dict(zip(PICTURE, (copied.value, *copied[3:], change.value, *change[3:]))),
                 "reference": own,
                 "published_difference": figure.fraction - other.fraction if both else np.nan,
-                "step": half_step(figure) + half_step(other) if both else np.nan,
+                "step": figure.half_step + other.half_step if both else np.nan,
             }
             lines.append(line | {"verdict": _verdict(pd.Series(line), made)})
     return pd.DataFrame(lines, columns=COLUMNS)
@@ -158,15 +159,6 @@ def whole(records: Sequence[Any]) -> list[Any]:
 def folds_known(records: Sequence[Any]) -> int:
     """Folds on record for the seed that has most of them; 0 on a split without."""
     return max((one.folds for one in folds.pool(records)), default=0)
-
-
-def half_step(figure: paper.Figure) -> float:
-    """Half a unit of the last printed decimal, as a fraction: how far a figure may be from what was printed."""
-    return 0.5 * 10.0**-figure.decimals / (100 if figure.unit == "%" else 1)
-
-
-def _same(records: Sequence[Any], base: Sequence[Any]) -> bool:
-    return {r.key for r in records} <= {r.key for r in base}
 
 
 def _verdict(line: pd.Series, made: Sequence[str]) -> str:
@@ -218,23 +210,20 @@ def gaps(
 ) -> pd.DataFrame:
     """One line a row but the proposed: the paper's difference to the proposed, ours, and the verdict on it."""
     scale, decimals, unit = _scale(metric)
-    lines = []
-    for _, r in others(frame, metric).iterrows():
-        theirs = r["published_difference"]
-        sd = f"{r['difference_sd'] * scale:.{decimals}f}" if r["pairs"] > 1 else "–"
-        lines.append(
-            {
-                first: (names or {}).get(r["row"], r["row"]),
-                "The paper" + (" (points)" if unit else ""): signed(theirs * scale, decimals)
-                if np.isfinite(theirs)
-                else "–",
-                "Measured": difference_text(r) if r["pairs"] else naming.ABSENT,
-                "sd over seeds": sd,
-                "n": naming.runs_text(r),
-                "Verdict": r["verdict"],
-            }
-        )
-    return pd.DataFrame(lines)
+    part = others(frame, metric)
+    theirs = [signed(v * scale, decimals) if np.isfinite(v) else "–" for v in part["published_difference"]]
+    runs = [r for _, r in part.iterrows()]
+    columns = {
+        first: [(names or {}).get(row, row) for row in part["row"]],
+        "The paper" + (" (points)" if unit else ""): theirs,
+        "Measured": [difference_text(r) if r["pairs"] else naming.ABSENT for r in runs],
+        "sd over seeds": [
+            f"{r['difference_sd'] * scale:.{decimals}f}" if r["pairs"] > 1 else "–" for r in runs
+        ],
+        "n": [naming.runs_text(r) for r in runs],
+        "Verdict": part["verdict"].tolist(),
+    }
+    return pd.DataFrame(columns) if runs else pd.DataFrame()
 
 
 def others(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
@@ -259,7 +248,7 @@ def says(
     if run.empty:
         return f"No row but the proposed model's has been trained, so nothing is compared.{missing}"
     below, above, undecided = sides(run)
-    count = f"{len(run)} of {len(part)} other rows {'is' if len(run) == 1 else 'are'} trained.{missing}"
+    count = f"{len(run)} of {len(part)} other rows {words.verb(len(run))} trained.{missing}"
     unit = ", in points" if metric in naming.SHARES else ""
     text = (
         f"{count} Below the proposed model, with an interval that leaves 0 out{unit}: {listed(below, names)}. "
@@ -269,12 +258,15 @@ def says(
     if theirs and len(printed):
         inside = printed[printed["verdict"].str.startswith((verdicts.REPRODUCED, verdicts.INSIDE))]
         told = inside[[separated(r) for _, r in inside.iterrows()]]
-        text += f" Of the paper's {len(printed)} differences these lie inside our interval: {_named(inside, names)}"
         text += (
-            f"; with ours told from 0, which it takes to support the claim: {_named(told, names)}."
-            if len(inside)
-            else "."
+            " The paper prints one of these differences; inside our interval"
+            if len(printed) == 1
+            else f" Of the paper's {len(printed)} differences these lie inside our interval"
         )
+        text += f": {_named(inside, names)}"
+        if len(inside):
+            text += f"; with ours told from 0, which it takes to support the claim: {_named(told, names)}"
+        text += "."
     one = int((run["pairs"] == 1).sum())
     if one:
         alone = "all" if one == len(run) else str(one)

@@ -72,8 +72,7 @@ def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
             "below": "less than on other patients of the class.",
         }[apart(same, other)]
     )
-    shared = settings.model.weights == "in-domain" and settings.training.stage0_seed == "shared"
-    if shared:
+    if settings.model.weights == "in-domain" and settings.training.stage0_seed == "shared":
         text += (
             " These seeds start from the same backbones (stage 0 is trained once and shared), and most layers stay "
             "frozen: what agrees here is partly the same network."
@@ -101,24 +100,24 @@ def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
     """
     if check is None:
         return ""
-    said = {
-        "untrained": {
-            "below": "less than any two patients have in common, so it passes",
-            "level": "not told apart from what any two patients have in common, as it should be",
-            "above": "more than any two patients have in common: it shows part of the picture, trained or not",
-        },
-        "shuffled": {
-            "below": "less than any two patients have in common",
-            "level": "not told apart from what any two patients have in common",
-            "above": "more than any two patients have in common: part of the map does not come from the labels",
-        },
+    common = "than any two patients have in common"
+    level = "not told apart from what any two patients have in common"
+    untrained = {
+        "below": f"less {common}, so it passes",
+        "level": f"{level}, as it should be",
+        "above": f"more {common}: it shows part of the picture, trained or not",
+    }
+    shuffled = {
+        "below": f"less {common}",
+        "level": level,
+        "above": f"more {common}: part of the map does not come from the labels",
     }
     text = "" if check["run"].iloc[0] in runs else OTHER_RUN
     for row in sanity_rows(check).itertuples():
         text += f"- **{names.map_name(row.map)}** (different patients: {span(row.other)}): "
-        text += f"untrained {span(row.untrained)}, {said['untrained'][apart(row.untrained, row.other)]}. "
+        text += f"untrained {span(row.untrained)}, {untrained[apart(row.untrained, row.other)]}. "
         if row.shuffled is not None:
-            text += f"Trained on shuffled labels {span(row.shuffled)}, {said['shuffled'][apart(row.shuffled, row.other)]}."
+            text += f"Trained on shuffled labels {span(row.shuffled)}, {shuffled[apart(row.shuffled, row.other)]}."
         text += "\n"
     return text
 
@@ -161,7 +160,7 @@ def span(one: Interval) -> str:
 
 def apart(first: Interval, second: Interval) -> str:
     """`above`, `below` or `level`: where the interval of `first` lies beside that of `second`."""
-    return "above" if first.low > second.high else "below" if first.high < second.low else "level"
+    return words.beside_interval(first, second, "below", "above", "level")
 
 
 OTHER_RUN = "The weights of this page's runs are not on this machine: shown is the committed check, of another run.\n\n"

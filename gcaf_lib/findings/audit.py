@@ -99,9 +99,7 @@ def explained(verdicts: pd.DataFrame, implied: tuple[float, float], what: str) -
 
 def main_interval() -> intervals.Interval:
     """Wilson's 95 % interval of the published accuracy on its test images, taken as independent."""
-    total = sum(paper.supports().values())
-    (right,) = attainability.counts(checks.main().value, checks.main().decimals, total, percent=True)
-    return intervals.wilson(right, total)
+    return intervals.wilson(*checks.main_count())
 
 
 def rivals_said(rivals: pd.DataFrame, interval: intervals.Interval, fewest: int | None) -> str:

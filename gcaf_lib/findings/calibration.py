@@ -33,16 +33,9 @@ def predictions(
 
     scaled: after temperature scaling, each run with the temperature fitted on its own validation part.
     """
-    labels, probs, rows = [], [], []
-    for r in records:
-        p = r.probabilities("test", which)
-        if scaled:
-            t = calibration.temperature(r.labels("validation"), r.probabilities("validation", which))
-            p = calibration.scale(p, t)
-        labels.append(r.labels())
-        probs.append(p / p.sum(1, keepdims=True))
-        rows.append(r.rows())
-    return np.concatenate(labels), np.concatenate(probs), np.concatenate(rows)
+    answers = [worth.answers(r, which=which, scaled=scaled) for r in records]
+    rows, labels, probs = (np.concatenate(part) for part in list(zip(*answers))[:3])
+    return labels, probs, rows
 
 
 def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.DataFrame:
@@ -213,25 +206,25 @@ def temperature_cost(records: Sequence[Any], grid: np.ndarray, on_test: Sequence
 def chance(own: float, draws: np.ndarray) -> str:
     """A measured ECE beside those of a perfectly calibrated model, `draws` (n,)."""
     low, high = np.quantile(draws, [0.025, 0.975])
+    found = "which a perfectly calibrated model could show" if own <= high else "more than chance explains"
     return (
         f"By chance alone that would be {np.mean(draws):.4f} on average (95 % of draws from {low:.4f} to {high:.4f}); "
-        f"measured is {own:.4f}, "
-        + ("which a perfectly calibrated model could show." if own <= high else "more than chance explains.")
+        f"measured is {own:.4f}, {found}."
     )
 
 
 def excess(one: worth.Worth, published: float) -> str:
     """Whether confidence lies above accuracy, from `worth.row`'s `excess`, and what the paper's ECE leaves open."""
-    side = words.change(one, "under", "over", "")
+    told = words.change(
+        one,
+        "the model is underconfident",
+        "the model is overconfident",
+        "whether the model claims too much or too little can't be told",
+    )
     return (
         f"On the mean of the test part confidence is {abs(one.value):.1%} {'above' if one.value > 0 else 'below'} accuracy "
-        f"(95 % interval of the difference {one.low:+.1%} to {one.high:+.1%}): "
-        + (
-            f"the model is {side}confident. "
-            if side
-            else "whether the model claims too much or too little can't be told. "
-        )
-        + f"The paper's {published:.4f} comes without a sign, so the same can't be told of its model."
+        f"(95 % interval of the difference {one.low:+.1%} to {one.high:+.1%}): {told}. "
+        f"The paper's {published:.4f} comes without a sign, so the same can't be told of its model."
     )
 
 
@@ -240,7 +233,7 @@ def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal
     t = float(np.mean(found))
     text = (
         f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
-        f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) to {scaled:.4f}: "
+        f"{words.shift(gap)} to {scaled:.4f}: "
         f"{words.change(gap, 'lower', 'higher', 'no difference that this test part shows')}. "
     )
     if edge := sum(calibration.at_edge(one) for one in found):
@@ -266,7 +259,7 @@ def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray) -> str:
     """What one temperature changes, and how large an ECE (`ideal` (n,): draws) is by chance alone."""
     low, high = np.quantile(ideal, [0.025, 0.975])
     lines = [
-        f"{NAMES[name].split(',')[0]} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}): "
+        f"{NAMES[name].split(',')[0]} {words.shift(one)}: "
         f"{words.change(one, 'lower', 'higher', 'not told apart from no change')}"
         for name, one in gaps.items()
     ]
@@ -303,8 +296,7 @@ def new_patients(
     """Confidence minus accuracy and ECE on the random split, with patients apart, and there after scaling."""
     a, b = random["excess"], apart["excess"]
     return (
-        f"On the random split confidence minus accuracy is {a.value:+.3f} ({a.low:+.3f} to {a.high:+.3f}); with patients apart "
-        f"{b.value:+.3f} ({b.low:+.3f} to {b.high:+.3f})"
+        f"On the random split confidence minus accuracy is {words.shift(a, 3)}; with patients apart {words.shift(b, 3)}"
         + (
             ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "
             if b.low > 0 and a.value < b.low
@@ -317,7 +309,8 @@ def new_patients(
 
 
 def _ece(found: Mapping[str, worth.Worth]) -> str:
-    return words.span(found["ece"].value, found["ece"].low, found["ece"].high, 3)
+    one = found["ece"]
+    return words.span(one.value, one.low, one.high, 3)
 
 
 def ingredient(what: str, gaps: Mapping[str, worth.Worth]) -> str:
@@ -325,7 +318,7 @@ def ingredient(what: str, gaps: Mapping[str, worth.Worth]) -> str:
     if not gaps:
         return f"- **{what}**: no pair of runs on record shows it yet."
     said = [
-        f"{name.upper()} {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}; "
+        f"{name.upper()} {words.shift(one)[:-1]}; "
         f"{words.change(one, 'better', 'worse', 'no difference beyond the test part’s noise')})"
         for name, one in gaps.items()
     ]

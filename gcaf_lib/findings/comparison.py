@@ -106,20 +106,16 @@ def published_over_costs(full: pd.DataFrame) -> pd.DataFrame:
 def full_text(full: pd.DataFrame) -> pd.DataFrame:
     """Full-size costs for readers, with multiples of the proposed model's and the paper's accuracy."""
     own = full.set_index("row").loc[OWN]
-    lines = []
-    for r in full.itertuples():
-        lines.append(
-            {
-                "Method": r.row,
-                "Parameters": amount(r.parameters),
-                "of the proposed's": f"{r.parameters / own['parameters']:.2f}",
-                "Multiply-adds": amount(r.macs),
-                "FLOPs": amount(r.flops),
-                "of the proposed's ": f"{r.flops / own['flops']:.2f}",
-                "The paper's accuracy (%)": f"{paper.published(PLACE, r.row, 'accuracy'):.2f}",
-            }
-        )
-    return pd.DataFrame(lines)
+    columns = {
+        "Method": full["row"],
+        "Parameters": full["parameters"].map(amount),
+        "of the proposed's": (full["parameters"] / own["parameters"]).map("{:.2f}".format),
+        "Multiply-adds": full["macs"].map(amount),
+        "FLOPs": full["flops"].map(amount),
+        "of the proposed's ": (full["flops"] / own["flops"]).map("{:.2f}".format),
+        "The paper's accuracy (%)": [f"{paper.published(PLACE, row, 'accuracy'):.2f}" for row in full["row"]],
+    }
+    return pd.DataFrame(columns)
 
 
 def cheaper(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
@@ -136,11 +132,11 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
     if less.empty:
         return "No trained baseline needs less computation than the proposed model."
     equal = less[~less["row"].isin(ablation.sides(part)[0]["row"])]
-    text = f"Trained baselines that need less computation than the proposed model: {_names(less)}. "
+    text = f"Trained baselines that need less computation than the proposed model: {', '.join(less['row'])}. "
     if equal.empty:
         return f"{text}All of them are measured to be worse."
     return (
-        f"{text}Not measured to be worse: {_names(equal)}, down to {amount(cost[equal['row']].min())} FLOPs an image "
+        f"{text}Not measured to be worse: {', '.join(equal['row'])}, down to {amount(cost[equal['row']].min())} FLOPs an image "
         f"against {amount(own)}."
     )
 
@@ -159,10 +155,6 @@ def native_note(rows: Sequence[str]) -> str:
         f"Equation 2 gives the same image on a scale {scale:.0f} times smaller. Beaten on such inputs, a baseline would be beaten "
         "for its inputs."
     )
-
-
-def _names(part: pd.DataFrame) -> str:
-    return ", ".join(part["row"]) or "none"
 
 
 def full_verdict(full: pd.DataFrame) -> str:

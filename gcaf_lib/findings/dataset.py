@@ -71,10 +71,8 @@ def bars_said(facts: dataset_audit.Audit) -> str:
         if not pairs.sum():
             continue
         bar = BARS[kind]
-        near, above = (
-            pairs[part["left"].between(bar - 0.001, bar + 0.049)].sum(),
-            pairs[part["left"] > bar - 0.001].sum(),
-        )
+        near = pairs[part["left"].between(bar - 0.001, bar + 0.049)].sum()
+        above = pairs[part["left"] > bar - 0.001].sum()
         said.append(
             f"Of {above:,} pairs of {name} files at {bar:g} or more, {near:,} lie below {bar + 0.05:g}."
         )

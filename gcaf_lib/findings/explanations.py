@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.display import gallery, names
+from gcaf_lib.display import gallery, names, overlays
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, control, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.findings import borders, words
+from gcaf_lib.findings import borders
+from gcaf_lib.findings.words import plural, some, span
 
 BLACK = 16  # of 255: darker is no tissue
 VERDICTS = (control.PASSES, control.FAILS, control.SILENT)
@@ -87,9 +88,9 @@ def control_words(judged: pd.DataFrame) -> str:
                 f"{names.control_name(r.map, r.method, r.place)} ({share(r.pointing)})"
                 for r in passing.itertuples()
             ]
-            text += f"{len(passing)} of {_count(len(part), 'map')} pass: {'; '.join(named)}. "
+            text += f"{len(passing)} of {plural(len(part), 'map')} pass: {'; '.join(named)}. "
         else:
-            text += f"**None of {_count(len(part), 'map')} passes.** "
+            text += f"**None of {plural(len(part), 'map')} passes.** "
         if len(failing := by[control.FAILS]):
             worst, best = failing["pointing"].min(), failing["pointing"].max()
             text += f"**{len(failing)} fail**: they point at the mark on {share(worst)} to {share(best)}. "
@@ -218,7 +219,7 @@ def tiles(maps: Maps, dataset: Any, small: np.ndarray) -> tuple[list[gallery.Cas
     known = cases(list(runs.values()), maps.scores[maps.scores["map"] == maps.shown])
     why = gallery.choose(known)
     picked = known.loc[sorted(why, key=lambda i: ("misclassified" in why[i], known.loc[i, "label"], i))]
-    outlines = gallery.borders(dataset, picked["row"].tolist())
+    outlines = overlays.outlines(dataset, picked["row"])
     found = [
         gallery.Case(
             Path(dataset.frame["file"].iloc[c.row]).stem,
@@ -226,11 +227,11 @@ def tiles(maps: Maps, dataset: Any, small: np.ndarray) -> tuple[list[gallery.Cas
             c.label,
             runs[c.run].probabilities()[c.at],
             maps.kept[c.run][maps.shown][c.at],
-            outlines.get(c.row),
+            border,
             c.energy,
             why[c.Index],
         )
-        for c in picked.itertuples()
+        for c, border in zip(picked.itertuples(), outlines)
     ]
     return found, known
 
@@ -270,9 +271,9 @@ def source_words(
     seen = scores.drop_duplicates("row")
     sides = sorted({"{} × {}".format(*m.shape[1:]) for m in tumours.backbone_maps(runs[0]).values()})
     where = (
-        f"with patients apart ({folds} of {splits.FOLDS} folds, {_count(seeds, 'seed')})"
+        f"with patients apart ({folds} of {splits.FOLDS} folds, {plural(seeds, 'seed')})"
         if apart
-        else f"on the `{runs[0].settings.data.protocol}` split ({_count(seeds, 'seed')}), whose test part may share "
+        else f"on the `{runs[0].settings.data.protocol}` split ({plural(seeds, 'seed')}), whose test part may share "
         "patients with training"
     )
     drawn = (
@@ -282,15 +283,11 @@ def source_words(
         f"this dataset; of all files, {images['area'].notna().sum():,} have one"
     )
     return (
-        f"Maps of {_count(len(runs), 'run')} {where}, on {len(seen):,} test images of {seen['group'].nunique():,} patient "
+        f"Maps of {plural(len(runs), 'run')} {where}, on {len(seen):,} test images of {seen['group'].nunique():,} patient "
         f"groups whose tumour border is known: {drawn}. Half of these tumours take less than "
         f"{seen['area'].median():.1%} of the image; maps and borders meet on {tumours.SIDE} × {tumours.SIDE} cells, the "
         f"maps themselves have {' and '.join(sides)}."
     )
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def rivals_table(rivals: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -302,7 +299,7 @@ def rivals_table(rivals: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "Measure": frame["measure"].map(names.MEASURE_NAMES),
             "Against": frame["rival"],
             "Map minus rival (95 % interval)": [
-                words.span(*v, 3) for v in frame[["difference", "low", "high"]].to_numpy(float)
+                span(*v, 3) for v in frame[["difference", "low", "high"]].to_numpy(float)
             ],
             "Verdict": np.select(told, ["map better", "map worse"], "not told apart"),
         }
@@ -371,12 +368,8 @@ def _rival(words: str, frame: pd.DataFrame) -> str:
     )
     return (
         f"**In the pointing game the map {verb} {words}** ({point.difference:+.3f}, {point.low:+.3f} to "
-        f"{point.high:+.3f}); of {len(d)} measures it is better in {_some(better)} and worse in {_some(worse)}. "
+        f"{point.high:+.3f}); of {len(d)} measures it is better in {some(better)} and worse in {some(worse)}. "
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    return f"{len(names)} ({', '.join(names)})" if names else "none"
 
 
 def black_words(part: Interval, area: Interval, extra: Interval) -> str:
@@ -392,6 +385,3 @@ def black_words(part: Interval, area: Interval, extra: Interval) -> str:
             else "The maps take no notice of whether there is tissue."
         )
     )
-
-
-# --- agreement and sanity ---

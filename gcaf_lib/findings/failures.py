@@ -145,14 +145,10 @@ def used(cases: pd.DataFrame, records: Sequence[Any], right: Worth, copied: Wort
     """Which runs the page looks at, and how many of their answers are wrong; right, copied: their accuracy, by image and
     by picture."""
     split = records[0].settings.data.protocol
-    apart = split == "patients"
-    where = (
-        "with patients apart"
-        if apart
-        else f"on the `{split}` split, as there is none over the five folds with patients apart"
-    )
+    where = f"on the `{split}` split, as there is none over the five folds with patients apart"
     return (
-        f"Used here: {words.plural(len(records), 'run')} {where}. {int(cases['wrong'].sum()):,} of {len(cases):,} answers on "
+        f"Used here: {words.plural(len(records), 'run')} {'with patients apart' if split == 'patients' else where}. "
+        f"{int(cases['wrong'].sum()):,} of {len(cases):,} answers on "
         f"{cases['row'].nunique():,} images are wrong; of all images {1 - right.value:.1%} ({1 - right.high:.1%} to "
         f"{1 - right.low:.1%}, patient groups drawn whole{'' if copied is None else f'; by picture {1 - copied.value:.1%}'})."
     )
@@ -255,14 +251,13 @@ def sizes_said(within: pd.DataFrame) -> str:
     """In which classes small or large tumours fail more often; within: `by_size_within`."""
     said = []
     for name, part in within.groupby("class", sort=False):
-        rate = part.set_index("label")
-        small, large = rate.loc[borders.TERCILES[0]], rate.loc[borders.TERCILES[2]]
-        word = (
-            "small ones fail more often"
-            if small.low > large.high
-            else "large ones fail more often"
-            if small.high < large.low
-            else "small and large not told apart"
+        small, large = (part.set_index("label").loc[borders.TERCILES[k]] for k in (0, 2))
+        word = words.beside_interval(
+            small,
+            large,
+            "large ones fail more often",
+            "small ones fail more often",
+            "small and large not told apart",
         )
         said.append(f"{name.lower()}: {word}")
     return f"Within the classes (comparing intervals, a cautious test): {'; '.join(said)}."

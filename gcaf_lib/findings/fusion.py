@@ -88,22 +88,9 @@ def gradients(given: Mapping[str, Sequence[Any]], width: int, seed: int = 0) -> 
 def gradient_table(found: pd.DataFrame) -> pd.DataFrame:
     """`gradients` for readers: kinds of weights down, variants across, the norm over all weights of the kind."""
     norm = found.assign(square=found["norm"] ** 2).groupby(["kind", "variant"])["square"].sum() ** 0.5
-    lines = []
-    for kind in KINDS.values():
-        line = {"Gradient of the": kind}
-        for name in FUSIONS:
-            value = norm.get((kind, name))
-            line[name] = (
-                "–"
-                if value is None
-                else "0"
-                if value == 0
-                else f"{value:.0f}"
-                if value >= 10
-                else f"{value:.2g}"
-            )
-        lines.append(line)
-    return pd.DataFrame(lines)
+    text = norm.map(lambda v: "0" if v == 0 else f"{v:.0f}" if v >= 10 else f"{v:.2g}").unstack()
+    table = text.reindex(index=list(KINDS.values()), columns=list(FUSIONS)).fillna("–")
+    return table.rename_axis(columns=None).rename_axis("Gradient of the").reset_index()
 
 
 def sizes(width: int, maps: Sequence[Sequence[int]], classes: int = 4, seed: int = 0) -> pd.DataFrame:
@@ -202,15 +189,10 @@ def compared(off: Mapping[str, float]) -> str:
 
 def sizes_table(here: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
     """`sizes` under this page's profile beside those at full size, for readers."""
-    heads = {"head": "Head", "fusion": "of it fusion", "dead": "dead"}
-    ours, theirs = (frame[list(heads)].rename(columns=heads) for frame in (here, full))
-    ours, theirs = (
-        ours.rename(columns={"Head": "Head, this page"}),
-        theirs.rename(columns={"Head": "Head, full size"}),
-    )
-    theirs = theirs.rename(
-        columns={"of it fusion": "of it fusion ", "dead": "dead "}
-    )  # a head stands once in a table
+    columns = ["head", "fusion", "dead"]
+    ours = here[columns].set_axis(["Head, this page", "of it fusion", "dead"], axis=1)
+    # a head stands once in a table
+    theirs = full[columns].set_axis(["Head, full size", "of it fusion ", "dead "], axis=1)
     return ours.join(theirs).rename_axis("Variant").reset_index()
 
 
@@ -278,13 +260,8 @@ def norm_cost(frame: pd.DataFrame) -> str:
     line = ablation.others(frame).iloc[0]
     if not line["pairs"]:
         return "The model with LayerNorm is not trained yet under this profile: `gcaf sweep projection-norm` does it."
-    side = (
-        "not told from 0"
-        if not ablation.separated(line)
-        else "a loss beyond the interval"
-        if line["difference"] < 0
-        else "a gain beyond the interval"
-    )
+    side = f"a {'loss' if line['difference'] < 0 else 'gain'} beyond the interval"
+    side = side if ablation.separated(line) else "not told from 0"
     return (
         f"With LayerNorm minus without, in points of accuracy on the same images: {ablation.difference_text(line)}, {side} "
         f"({'one run' if line['pairs'] == 1 else f'{line.pairs:.0f} seeds'} of each)."

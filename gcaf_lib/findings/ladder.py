@@ -136,8 +136,7 @@ def beside_others(
     """
     lines = [("Proposed model, three classes, here", "image", "no run yet under this profile", "this book")]
     if three is not None:
-        seeds = f"{three['seeds']} seed{'' if three['seeds'] == 1 else 's'}"
-        made = f"this book, {seeds}, {three['folds']} of {splits.FOLDS} folds"
+        made = f"this book, {words.plural(three['seeds'], 'seed')}, {three['folds']} of {splits.FOLDS} folds"
         lines = [(*lines[0][:2], both(pd.Series(three | {"protocol": "patients"})), made)]
     model = frame[(frame["kind"] == "model") & (frame["protocol"] == "patients")]
     lines += [
@@ -145,12 +144,7 @@ def beside_others(
     ]
     floors = tracks[(tracks["track"] == "three classes") & (tracks["protocol"] == splits.FIVEFOLD)]
     lines += [
-        (
-            FLOOR_NAMES[r.floor] + ", here",
-            "image",
-            both(r),
-            "this book, 5 folds",
-        )
+        (FLOOR_NAMES[r.floor] + ", here", "image", both(r), "this book, 5 folds")
         for r in floors.itertuples()
         if r.floor in ("1nn-mirror", "masked")
     ]
@@ -185,16 +179,11 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
     lines = [text]
     if {"paper", "patients"} <= set(frame.loc[frame["kind"] == "model", "protocol"]):
         a, b = score.loc[(MODEL, "paper")], score.loc[(MODEL, "patients")]
-        drop = 100 * (a.accuracy - b.accuracy)
+        drop, apart_ = 100 * (a.accuracy - b.accuracy), "and the intervals do not overlap"
         lines.append(
             f"The model goes from {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}) to {b.accuracy:.1%} ({b.low:.1%} to "
             f"{b.high:.1%}{_copied(b)}), {abs(drop):.1f} points {'less' if drop > 0 else 'more'}, "
-            + (
-                "and the intervals do not overlap. "
-                if b.high < a.low or a.high < b.low
-                else "but the intervals overlap. "
-            )
-            + f"With patients apart it is {100 * (b.accuracy - apart.accuracy):+.1f} points from 1-NN; on the random split it is "
+            f"{words.beside_interval(a, b, apart_, apart_, 'but the intervals overlap')}. With patients apart it is {100 * (b.accuracy - apart.accuracy):+.1f} points from 1-NN; on the random split it is "
             f"{100 * (a.accuracy - random.accuracy):+.1f}."
         )
     missing = [p for p in PROTOCOLS if p not in set(frame.loc[frame["kind"] == "model", "protocol"])]

@@ -53,8 +53,8 @@ def limits(gamma: float, smoothing: float, rng: np.random.Generator, classes: in
         "target-probability and cross-entropy": lambda e: focal(READINGS[0], 0, e) - exact(e),
         "per-class and cross-entropy": lambda e: focal(READINGS[1], 0, e) - exact(e),
         "the two readings, γ = 0": lambda e: focal(READINGS[0], 0, e) - focal(READINGS[1], 0, e),
-        f"the two readings, γ = {gamma:g}": lambda e: (
-            focal(READINGS[0], gamma, e) - focal(READINGS[1], gamma, e)
+        f"the two readings, γ = {gamma:g}": lambda e: np.subtract(
+            *(focal(r, gamma, e) for r in READINGS[:2])
         ),
     }
     lines = []

@@ -37,20 +37,10 @@ def cells() -> dict[tuple[bool, bool], str]:
 CONTRASTS: dict[str, dict[tuple[bool, bool], float]] = {
     "Mixup, without EMA": {(True, False): 1, (False, False): -1},
     "Mixup, with EMA": {(True, True): 1, (False, True): -1},
-    "Mixup, mean of both": {
-        (True, False): 0.5,
-        (False, False): -0.5,
-        (True, True): 0.5,
-        (False, True): -0.5,
-    },
+    "Mixup, mean of both": {(mixup, ema): 0.5 if mixup else -0.5 for ema in (0, 1) for mixup in (1, 0)},
     "EMA, without Mixup": {(False, True): 1, (False, False): -1},
     "EMA, with Mixup": {(True, True): 1, (True, False): -1},
-    "EMA, mean of both": {
-        (False, True): 0.5,
-        (False, False): -0.5,
-        (True, True): 0.5,
-        (True, False): -0.5,
-    },
+    "EMA, mean of both": {(mixup, ema): 0.5 if ema else -0.5 for mixup in (0, 1) for ema in (1, 0)},
     "Interaction": {(True, True): 1, (True, False): -1, (False, True): -1, (False, False): 1},
 }
 
@@ -221,25 +211,12 @@ def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
     lines = []
     for row, records in found.items():
         chosen = records[0].settings.training
-        steps = images // min(chosen.batch_size, images)
-        kept = pd.concat([training.kept(r) for r in records])
-        for stage, part in kept.groupby("stage"):
-            ends = sorted(int(e) * steps for e in part["best_epoch"])
-            left = [100 * training.remaining(chosen.ema, n) for n in (ends[-1], ends[0])]
-            lines.append(
-                {
-                    "Row": row,
-                    "Stage": int(stage),
-                    "n": len(records),
-                    "β": f"{chosen.ema:g}",
-                    "Steps": _span(ends, 0),
-                    "Of the start remains (%)": _span(left, 1),
-                }
-            )
-    nothing = {"Row": names.ABSENT} | dict.fromkeys(
-        ("Stage", "n", "β", "Steps", "Of the start remains (%)"), "–"
-    )
-    return pd.DataFrame(lines or [nothing])
+        for stage, part in pd.concat([training.kept(r) for r in records]).groupby("stage"):
+            ends, left = training.average_left(chosen, sorted(part["best_epoch"]), images)
+            cells = _span(ends, 0), _span([100 * share for share in left[::-1]], 1)
+            lines.append((row, int(stage), len(records), f"{chosen.ema:g}", *cells))
+    heads = ["Row", "Stage", "n", "β", "Steps", "Of the start remains (%)"]
+    return pd.DataFrame(lines or [(names.ABSENT, *"–" * 5)], columns=heads)
 
 
 def _span(values: Sequence[float], decimals: int) -> str:
@@ -253,21 +230,15 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
     effects_: of `effects`; rows: of `ablation.measure("table-5", …)`.
     """
     known, out = effects_.set_index(["contrast", "metric"]), []
-    for factor, contrasts in (
-        ("Mixup alone", ["Mixup, without EMA"]),
-        ("EMA alone", ["EMA, without Mixup"]),
-        ("Mixup added to EMA", ["Mixup, with EMA"]),
-        ("EMA added to Mixup", ["EMA, with Mixup"]),
+    measures = (("accuracy", "accuracy", 1), ("ece", "the ECE", -1), ("nll", "the NLL", -1))
+    for factor, contrast in (
+        ("Mixup alone", "Mixup, without EMA"),
+        ("EMA alone", "EMA, without Mixup"),
+        ("Mixup added to EMA", "Mixup, with EMA"),
+        ("EMA added to Mixup", "EMA, with Mixup"),
     ):
-        said = [
-            _word(known.loc[contrasts[0], metric], name, good)
-            for metric, name, good in (
-                ("accuracy", "accuracy", 1),
-                ("ece", "the ECE", -1),
-                ("nll", "the NLL", -1),
-            )
-        ]
-        none = not known.loc[contrasts[0], "accuracy"]["n"]
+        said = [_word(known.loc[contrast, metric], name, good) for metric, name, good in measures]
+        none = not known.loc[contrast, "accuracy"]["n"]
         out.append(
             f"{factor}: " + ("not both trained under this profile." if none else "; ".join(said) + ".")
         )

@@ -12,10 +12,16 @@ from gcaf_lib.model import classifier
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.model.gradients import dead_weights
 from gcaf_lib.paper import published as paper
+from gcaf_lib.settings import Settings
 
 ROUNDING = 1e-5  # a gradient, or a departure from linearity, below this share of the largest is rounding
 _HEAD = {"projections": "project_", "fusion": "fusion", "classifier": "logits"}
 _OPENED = 0.1  # gcaf-token's α after its first step: at α = 0 its attention is shut out by design
+
+
+def built(chosen: Settings) -> Any:
+    """The classifier of these settings, with random weights."""
+    return classifier.build(chosen.model, chosen.data.image_size)
 
 
 def weights(layers: Iterable[Any]) -> int:
@@ -43,7 +49,8 @@ def sizes(models: Mapping[str, Any]) -> pd.DataFrame:
 def shares(size: pd.Series) -> str:
     """Whose the weights are; size: one column of `sizes`."""
     whole, fusion = size["weights, whole model"], size["weights, fusion"]
-    backbones = sum(n for part, n in size.items() if part.startswith("weights, ") and "-" in part)
+    known = size.dropna()  # other profiles' backbones have no weights here
+    backbones = sum(n for part, n in known.items() if part.startswith("weights, ") and "-" in part)
     return (
         f"At full size the two backbones hold {backbones:,} of {whole:,} weights ({backbones / whole:.1%}). The fusion, which the "
         f"paper is about, has {fusion:,} ({fusion / whole:.1%}). The paper gives no counts to compare with."

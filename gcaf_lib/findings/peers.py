@@ -76,10 +76,14 @@ def places(recall: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def places_table(found: pd.DataFrame) -> pd.DataFrame:
-    """A reader's table of `places`: a row a class and set, a column a model; a dash where it was not asked."""
+    """A reader's table of `places`: a row a class and set with its images and cases, a column a model; a dash where it was
+    not asked. At home models are asked of different images: from the fewest to the most."""
     rows = []
     for (label, where), part in found.groupby(["class", "set"], sort=False):
         row = {"Class": CLASS_NAMES[label], "Set": set_name(where)}
+        for head in ("Images", "Cases"):
+            few, most = part[head.lower()].min(), part[head.lower()].max()
+            row[head] = f"{few:,}" if few == most else f"{few:,} to {most:,}"
         for name in dict.fromkeys(found["model"]):
             one = part[part["model"] == name]
             row[name] = "–" if one.empty else recall_band(one.iloc[0])

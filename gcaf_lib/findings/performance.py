@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import names, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import calibration, intervals, metrics, worth
-from gcaf_lib.paper import attainability, registry, verdicts
+from gcaf_lib.findings import words
+from gcaf_lib.paper import attainability, checks, registry, verdicts
 from gcaf_lib.paper import published as paper
 
 
@@ -41,7 +43,7 @@ def beside_published(
         decimals = 2 if f.unit == "%" else 4
         spread = f" ± {row['sd'] * scale:.{decimals}f}" if row["n"] > 1 else ""
         interval = f"{row['low'] * scale:.{decimals}f} to {row['high'] * scale:.{decimals}f}"
-        half = 0.5 * 10.0**-f.decimals / scale
+
         lines.append(
             {
                 "Metric": names.metric_name(f.metric) + (" (%)" if f.unit == "%" else ""),
@@ -50,7 +52,7 @@ def beside_published(
                 "95 % interval": interval if np.isfinite(row["low"]) else "–",
                 "Verdict": verdicts.IMPOSSIBLE
                 if (f.place, f.row, f.metric) in wrong
-                else verdicts.level(f.fraction, row["low"], row["high"], half, made),
+                else verdicts.level(f.fraction, row["low"], row["high"], f.half_step, made),
             }
         )
     return pd.DataFrame(lines)
@@ -147,7 +149,7 @@ def confused(records: Sequence[Any]) -> str:
     """Which two classes are confused most often, and whether errors are the images' or the seeds'."""
     classes = _classes(records[0])
     total = sum(metrics.confusion(r.labels(), r.probabilities()) for r in records)
-    wrong, seeds = int(total.sum() - np.trace(total)), f"{len(records)} seed{'s' * (len(records) > 1)}"
+    wrong, seeds = int(total.sum() - np.trace(total)), words.plural(len(records), "seed")
     text = f"Summed over {seeds}, {wrong:,} of {int(total.sum()):,} answers are wrong."
     if not wrong:
         return text
@@ -177,16 +179,10 @@ def confused(records: Sequence[Any]) -> str:
 
 def published_headline(mean: pd.DataFrame) -> str:
     """What the paper's accuracy and recalls say by themselves; mean: our `class_report`."""
-    supports, accuracy = paper.supports(), paper.find("§5.4", metric="accuracy")[0]
-    n = sum(supports.values())
-    (right,) = attainability.counts(accuracy.value, accuracy.decimals, n, percent=True)
+    supports, accuracy = paper.supports(), checks.main()
+    right, n = checks.main_count()
     interval = intervals.wilson(right, n)
-    told = [
-        attainability.Reported(f.metric, f.value, f.decimals, f.unit == "%")
-        for f in paper.find("§5.4")
-        if f.metric == "accuracy" or f.metric.startswith("recall_")
-    ]
-    low, high = attainability.implied(supports, told, "recall_pituitary")
+    low, high = attainability.implied(supports, checks.known(), "recall_pituitary")
     best = paper.published("§5.4", metric="recall_notumor")
     ours = mean.loc[[c for c in supports if c in mean.index], "recall"].idxmax()
     return (
@@ -205,29 +201,27 @@ def calibrations(records: Sequence[Any]) -> pd.DataFrame:
     The temperature is fitted on the validation part of the same run and weights, never on test.
     """
     lines = []
-    for which in ("raw", "ema"):
-        collected: dict[str, list[dict[str, float]]] = {"as trained": [], "scaled": []}
-        for r in records:
-            t = calibration.temperature(r.labels("validation"), r.probabilities("validation", which))
-            probs = r.probabilities("test", which)
-            collected["as trained"].append(_calibration(r.labels(), probs) | {"temperature": 1.0})
-            scaled = _calibration(r.labels(), calibration.scale(probs, t))
-            collected["scaled"].append(scaled | {"temperature": t})
-        for state, values in collected.items():
-            frame = pd.DataFrame(values)
-            line = {"Weights": {"raw": "raw", "ema": "EMA"}[which], "Probabilities": state}
-            line |= {head: _mean_sd(frame[name], d) for name, (head, d) in _CALIBRATION.items()}
+    for which, name in (("raw", "raw"), ("ema", "EMA")):
+        fitted = [
+            calibration.temperature(r.labels("validation"), r.probabilities("validation", which))
+            for r in records
+        ]
+        plain = [(r.labels(), r.probabilities("test", which)) for r in records]
+        scaled = [(labels, calibration.scale(p, t)) for (labels, p), t in zip(plain, fitted)]
+        for state, answers, t in (("as trained", plain, [1.0] * len(fitted)), ("scaled", scaled, fitted)):
+            line = {"Weights": name, "Probabilities": state, "T": _mean_sd(pd.Series(t), 2)}
+            for head, measure in _CALIBRATION.items():
+                line[head] = _mean_sd(pd.Series([measure(*one) for one in answers]), 4)
             lines.append(line)
     return pd.DataFrame(lines)
 
 
 _CALIBRATION = {
-    "temperature": ("T", 2),
-    "ece": ("ECE", 4),
-    "mass": ("ECE, equal mass", 4),
-    "classwise": ("Class-wise ECE", 4),
-    "brier": ("Brier", 4),
-    "nll": ("NLL", 4),
+    "ECE": calibration.ece,
+    "ECE, equal mass": functools.partial(calibration.ece, equal_mass=True),
+    "Class-wise ECE": calibration.classwise_ece,
+    "Brier": calibration.brier,
+    "NLL": calibration.nll,
 }
 
 
@@ -237,34 +231,17 @@ def _mean_sd(values: pd.Series, decimals: int) -> str:
     return f"{values.mean():.{decimals}f}"
 
 
-def _calibration(labels: np.ndarray, probs: np.ndarray) -> dict[str, float]:
-    return {
-        "ece": calibration.ece(labels, probs),
-        "mass": calibration.ece(labels, probs, equal_mass=True),
-        "classwise": calibration.classwise_ece(labels, probs),
-        "brier": calibration.brier(labels, probs),
-        "nll": calibration.nll(labels, probs),
-    }
-
-
 def raw_beside_ema(records: Sequence[Any], wanted: Sequence[str]) -> pd.DataFrame:
     """The same metrics of the test part with raw and with EMA weights, and their difference over seeds."""
-    found = {
-        which: [metrics.summary(r.labels(), r.probabilities("test", which), _classes(r)) for r in records]
+    raw, averaged = (
+        pd.DataFrame(
+            [metrics.summary(r.labels(), r.probabilities("test", which), _classes(r)) for r in records]
+        )[list(wanted)]
         for which in ("raw", "ema")
-    }
-    lines = []
-    for metric in wanted:
-        raw, averaged = (np.array([run[metric] for run in found[which]]) for which in ("raw", "ema"))
-        lines.append(
-            {
-                "Metric": names.metric_name(metric),
-                "Raw weights": tables.mean_sd(raw, 4),
-                "EMA weights": tables.mean_sd(averaged, 4),
-                "EMA − raw": tables.mean_sd(averaged - raw, 4),
-            }
-        )
-    return pd.DataFrame(lines)
+    )
+    columns = {"Raw weights": raw, "EMA weights": averaged, "EMA − raw": averaged - raw}
+    cells = {head: [tables.mean_sd(values[m], 4) for m in wanted] for head, values in columns.items()}
+    return pd.DataFrame({"Metric": list(map(names.metric_name, wanted)), **cells})
 
 
 def _classes(record: Any) -> tuple[str, ...]:

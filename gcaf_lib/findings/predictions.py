@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import backbone_name
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import heatmaps
+from gcaf_lib.evaluation import heatmaps, tumours
 
 SURE = 0.9
 
@@ -63,11 +63,8 @@ def confidences(records: Sequence[Any]) -> str:
 
 def cams(record: Any, answers: pd.DataFrame) -> dict[str, np.ndarray]:
     """The run's Grad-CAM maps (n, h, w) of some of its `answers`, by backbone."""
-    at = pd.Index(record.maps["rows"]).get_indexer(
-        answers["row"]
-    )  # a record keeps the maps of its whole test part
-    found = {name.removeprefix("cam_"): maps for name, maps in record.maps.items() if name.startswith("cam_")}
-    return {backbone_name(name): maps[at].astype(np.float32) for name, maps in found.items()}
+    at = pd.Index(record.maps["rows"]).get_indexer(answers["row"])  # maps of the whole test part are kept
+    return {backbone_name(name): maps for name, maps in tumours.backbone_maps(record, at).items()}
 
 
 def titles(answers: pd.DataFrame, classes: Sequence[str]) -> list[str]:
@@ -80,8 +77,7 @@ def spreads(records: Sequence[Any]) -> pd.DataFrame:
     """Share of the image in which the fused map exceeds half its maximum: a line a run, a column a predicted class."""
     lines = []
     for r in records:
-        own = {name: maps for name, maps in r.maps.items() if name.startswith("cam_")}
-        wide = pd.Series((heatmaps.fused(own, 32) > 0.5).mean((1, 2)))
+        wide = pd.Series((heatmaps.fused(tumours.backbone_maps(r), 32) > 0.5).mean((1, 2)))
         lines.append(wide.groupby(r.maps["target"]).mean())
     frame = pd.DataFrame(lines).reset_index(drop=True).sort_index(axis=1)
     return frame.rename(columns=lambda k: CLASS_NAMES[records[0].settings.data.classes[int(k)]])

@@ -65,7 +65,7 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
     parts = ablation.folds_known(found)
     for figure in _figures(MAIN_PLACES):
         value, picture = (one.get(figure.metric, ablation.NONE) for one in (known, copied))
-        step = ablation.half_step(figure)
+
         yield {
             "place": figure.place,
             "row": figure.row,
@@ -76,7 +76,9 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
             "folds": parts,
             "protocol": protocol,
             "weights": wanted.model.weights,
-            "verdict": verdicts.level(figure.fraction, value.low, value.high, step, (profile, protocol)),
+            "verdict": verdicts.level(
+                figure.fraction, value.low, value.high, figure.half_step, (profile, protocol)
+            ),
         }
 
 

@@ -60,7 +60,7 @@ def wide_with_without(
             lines.append((name, split, *["no pair of runs"] * 2, "–", "–", "–"))
             continue
         levels = [ladder.both(r) for r in (with_, without)]
-        change = f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+        change = words.points(gap).replace(" points", "")
         change = words.beside(change, without.change, lambda v: f"{100 * v:+.1f}")
         lines.append((name, split, *levels, change, str(gap.n), f"{with_.images:.0f}"))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Seeds", "Images"]
@@ -101,15 +101,9 @@ def re_encoded(floors: pd.DataFrame, again: pd.DataFrame, labels: pd.Series) -> 
     """Floors before and after all files were encoded alike; again: the track "canonical"."""
     alike, lines = f"{100 * always(labels)['four classes']:.1f} (all alike)", []
     for floor, (key, name) in itertools.product(("size", "border", "1nn-mirror"), SPLITS.items()):
-        after = _pick(again, floor, key)
-        lines.append(
-            (
-                ladder.FLOOR_NAMES[floor],
-                name,
-                ladder.both(_pick(floors, floor, key)),
-                ladder.both(after) if after else alike,
-            )
-        )
+        before, after = _pick(floors, floor, key), _pick(again, floor, key)
+        cells = ladder.both(before), ladder.both(after) if after else alike
+        lines.append((ladder.FLOOR_NAMES[floor], name, *cells))
     return pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"])
 
 

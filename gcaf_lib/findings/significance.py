@@ -69,11 +69,8 @@ def _by_picture(
     """The difference of accuracy by picture; NaN where there is none."""
     if pictures is None:
         return np.nan
-    return (
-        worth.by_picture(records, groups, pictures, (METRIC,), against=reference)
-        .get(METRIC, ablation.NONE)
-        .value
-    )
+    found = worth.by_picture(records, groups, pictures, (METRIC,), against=reference)
+    return found.get(METRIC, ablation.NONE).value
 
 
 def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -118,7 +115,7 @@ def verdict(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> str:
             out.append(f"{place}: no other row has been trained under this profile, so nothing is tested.")
             continue
         worse = known[known["difference"] < 0]
-        text = f"{place}: {len(worse)} of {len(known)} trained rows {_is(len(worse))} measured below the proposed model"
+        text = f"{place}: {len(worse)} of {len(known)} trained rows {words.verb(len(worse))} measured below the proposed model"
         many = known[known["seeds"] > 1]
         for test in NAMES:
             group = many if test in ("t", "corrected") else known
@@ -131,10 +128,6 @@ def verdict(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> str:
             text += f", {len(back)} significantly better" if len(back) else ""
         out.append(text + ("." if len(many) else "; the t-tests need a second run."))
     return "\n".join(f"- {line}" for line in out)
-
-
-def _is(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def auc_tests(
@@ -280,7 +273,7 @@ def by_patient(frame: pd.DataFrame, level: float = comparing.ALPHA) -> str:
         worse, better = hit[hit["difference"] < 0], hit[hit["difference"] > 0]
         out.append(
             f"{place}: on {int(known['images'].max()):,} images {len(worse)} of {len(known)} trained rows "
-            f"{_is(len(worse))} significantly worse than the proposed model by the permutation over patients after Holm's adjustment"
+            f"{words.verb(len(worse))} significantly worse than the proposed model by the permutation over patients after Holm's adjustment"
             f"{': ' + ', '.join(worse['row']) if len(worse) else ''}; better: {', '.join(better['row']) or 'none'}."
             + (
                 f" Not trained: {', '.join(part.loc[part['seeds'] == 0, 'row'])}."

@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import backbone_name
 from gcaf_lib.paper import published as paper
-from gcaf_lib.settings import Settings, names
+from gcaf_lib.settings import Settings, TrainingSettings, names
 from gcaf_lib.training import runs
 
 _WORDS = {"Class Balance Factor": ("loss.balance",)}  # printed as a word: no figure stands for it
@@ -112,23 +112,22 @@ def ema(records: Sequence[Any], images: int) -> pd.DataFrame:
     images: number of training images, which gives the steps an epoch. All at the kept epoch; accuracies
     are those of the validation part, mean ± sd over seeds.
     """
-    first = records[0].settings.training
-    frame = pd.concat([kept(r) for r in records])
-    steps = images // min(first.batch_size, images)
     lines = []
-    for stage, part in frame.groupby("stage"):
-        ends = [int(e) * steps for e in part["best_epoch"]]
-        lines.append(
-            {
-                "Stage": int(stage),
-                "Steps up to the kept epoch": _span(ends),
-                "Of the start remains (%)": f"{100 * np.mean([remaining(first.ema, n) for n in ends]):.1f}",
-                "EMA − raw on validation (points)": tables.mean_sd(
-                    part["val_accuracy"] - part["val_accuracy_raw"], scale=100
-                ),
-            }
-        )
-    return pd.DataFrame(lines)
+    for stage, part in pd.concat([kept(r) for r in records]).groupby("stage"):
+        ends, left = average_left(records[0].settings.training, part["best_epoch"], images)
+        gain = tables.mean_sd(part["val_accuracy"] - part["val_accuracy_raw"], scale=100)
+        lines.append((int(stage), _span(ends), f"{100 * np.mean(left):.1f}", gain))
+    heads = ["Stage", "Steps up to the kept epoch", "Of the start remains (%)"]
+    return pd.DataFrame(lines, columns=[*heads, "EMA − raw on validation (points)"])
+
+
+def average_left(
+    chosen: TrainingSettings, epochs: Sequence[int], images: int
+) -> tuple[list[int], list[float]]:
+    """Steps up to each of these kept epochs on `images` training images, and the share of the start left in the average."""
+    steps = images // min(chosen.batch_size, images)
+    ends = [int(epoch) * steps for epoch in epochs]
+    return ends, [remaining(chosen.ema, n) for n in ends]
 
 
 def unfrozen(record: Any) -> pd.DataFrame:

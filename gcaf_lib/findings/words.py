@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +25,29 @@ def points(one: Worth) -> str:
     return f"{100 * one.value:+.1f} points ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
 
 
+def shift(one: Any, decimals: int = 4) -> str:
+    """`+0.0123 (+0.0101 to +0.0150)`: a difference (value, low, high) with its interval."""
+    return " ".join((f"{one.value:+.{decimals}f}", f"({one.low:+.{decimals}f} to {one.high:+.{decimals}f})"))
+
+
+def beside_interval(one: Any, other: Any, below: str, above: str, level: str) -> str:
+    """One of three words by whether the interval (low, high) of `one` lies below that of `other`, above it, or meets it."""
+    return below if one.high < other.low else above if one.low > other.high else level
+
+
+def some(names: Sequence[str]) -> str:
+    """`2 (glioma, pituitary)`, or `none`."""
+    return f"{len(names)} ({', '.join(names)})" if names else "none"
+
+
 def plural(count: int, word: str) -> str:
     """`1 seed`, `3 seeds`."""
     return f"{count:.0f} {word}{'' if count == 1 else 's'}"
+
+
+def verb(count: int) -> str:
+    """`is` of one, `are` of others."""
+    return "is" if count == 1 else "are"
 
 
 def span(value: float, low: float, high: float, decimals: int = 4) -> str:

@@ -68,6 +68,13 @@ def main() -> paper.Figure:
     return paper.find("§5.4", paper.PROPOSED, "accuracy")[0]
 
 
+def main_count() -> tuple[int, int]:
+    """How many test images the main result must have right, and of how many."""
+    n = sum(paper.supports().values())
+    (right,) = attainability.counts(main().value, main().decimals, n, True)
+    return right, n
+
+
 # --- the split ---
 
 
@@ -138,10 +145,7 @@ def report(found: tuple[list[paper.Figure], dict[str, dict]]) -> Iterator[Findin
 
 def _kappa_alone() -> str:
     """κ over every matrix with the published number right, and with one fewer."""
-    supports = paper.supports()
-    n = sum(supports.values())
-    (right,) = attainability.counts(main().value, main().decimals, n, True)
-    parts = []
+    (right, n), supports, parts = main_count(), paper.supports(), []
     for k in (right - 1, right):
         low, high = attainability.implied(supports, [Reported("accuracy", round(k / n, 6), 6)], "kappa")
         parts.append(f"{k} right give {low:.4f} to {high:.4f}")
@@ -205,8 +209,8 @@ def repeated() -> Iterator[Finding]:
     for metric in ("accuracy", "macro_f1", "macro_auc", "kappa", "mcc", "ece"):
         rows = [f for f in paper.find(metric=metric) if f.row in _proposed()]
         places = list(dict.fromkeys(f.place for f in rows))
-        low = max(f.fraction - _half(f) for f in rows)
-        high = min(f.fraction + _half(f) for f in rows)
+        low = max(f.fraction - f.half_step for f in rows)
+        high = min(f.fraction + f.half_step for f in rows)
         agree = low <= high + 1e-12
         yield Finding(
             ", ".join(places),
@@ -215,10 +219,6 @@ def repeated() -> Iterator[Finding]:
             HOLDS if agree else CONTRADICTION,
             "compared at the printed decimals",
         )
-
-
-def _half(f: paper.Figure) -> float:
-    return 0.5 * 10.0**-f.decimals / (100 if f.unit == "%" else 1)
 
 
 def _proposed() -> set[str]:

@@ -9,6 +9,7 @@ beside a published one without a translation table.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pandas as pd
@@ -34,18 +35,22 @@ class Figure(NamedTuple):
         """The value on the scale of the library's metrics: a percentage divided by 100."""
         return self.value / 100 if self.unit == "%" else self.value
 
+    @property
+    def half_step(self) -> float:
+        """Half a unit of the last printed decimal, on that scale: how far the truth may be from what was printed."""
+        return 0.5 * 10.0**-self.decimals / (100 if self.unit == "%" else 1)
 
-def _percent(place: str, row: str, metric: str, value: float, decimals: int = 2) -> Figure:
-    return Figure(place, row, metric, value, decimals, "%")
+
+def _printed(place: str, row: str, text: str) -> Iterator[Figure]:
+    """Figures of a list such as `accuracy: 95.73 %; macro_auc: 0.9967`, with the decimals and the unit that are printed."""
+    for part in text.split("; "):
+        metric, _, number = part.partition(": ")
+        value, _, unit = number.partition(" ")
+        decimals = len(value.partition(".")[2])
+        yield Figure(place, row, metric, float(value) if decimals else int(value), decimals, unit)
 
 
-def _headline(place: str) -> list[Figure]:
-    """The three figures that the abstract and the conclusion both give."""
-    return [
-        _percent(place, PROPOSED, "accuracy", 95.73),
-        _percent(place, PROPOSED, "macro_f1", 95.7, 1),
-        Figure(place, PROPOSED, "macro_auc", 0.9967, 4),
-    ]
+_HEADLINE = "accuracy: 95.73 %; macro_f1: 95.7 %; macro_auc: 0.9967"  # of the abstract, and of the conclusion
 
 
 _PARTS = ("training", "validation", "testing", "total")
@@ -113,105 +118,56 @@ _TABLE_3 = (
 )
 
 
-def _figures() -> tuple[Figure, ...]:
-    out = _headline("Abstract")
-    out += [Figure("Abstract", "Dataset", "images", 7023, 0, "images")]
-    out += [Figure("§3", "Dataset", "classes", 4, 0)]
-    out += [_percent("§4.6", PROPOSED, "training.unfrozen", 20, 0)]
-    out += [
-        Figure("§4.6", PROPOSED, "training.ema (low)", 0.9, 1),
-        Figure("§4.6", PROPOSED, "training.ema (high)", 0.999, 3),
-    ]
-    out += [
-        Figure("§5.1", "Dataset", metric, value, 0, "images")
-        for metric, value in zip((*_PARTS[:3], "total"), (5618, 702, 703, 7023))
-    ]
-    out += [
-        _percent("§5.1", "Dataset", f"{part} share", value, 0) for part, value in zip(_PARTS, (80, 10, 10))
-    ]
-    out += [
-        Figure("Table 2", row, part, value, 0, "images")
-        for row, counts in _TABLE_2.items()
-        for part, value in zip(_PARTS, counts)
-    ]
-    out += [Figure("Table 3", row, *number) for row, _, _, numbers in _TABLE_3 for number in numbers]
-    out += [
-        Figure("§5.2", PROPOSED, "loss.gamma", 2, 0),
-        Figure("§5.2", PROPOSED, "loss.balance", 0.5, 1),
-        Figure("§5.2", PROPOSED, "loss.smoothing", 0.1, 1),
-        Figure("§5.2", "Range tried", "loss.gamma (low)", 1, 0),
-        Figure("§5.2", "Range tried", "loss.gamma (high)", 3, 0),
-        Figure("§5.2", "Range tried", "loss.balance (low)", 0.25, 2),
-        Figure("§5.2", "Range tried", "loss.balance (high)", 0.75, 2),
-        Figure("§5.2", "Range tried", "loss.smoothing (low)", 0.05, 2),
-        Figure("§5.2", "Range tried", "loss.smoothing (high)", 0.1, 1),
-    ]
-    out += [
-        _percent("§5.3", PROPOSED, "training accuracy (low)", 98, 0),
-        _percent("§5.3", PROPOSED, "training accuracy (high)", 99, 0),
-        _percent("§5.3", PROPOSED, "validation accuracy (low)", 95, 0),
-        _percent("§5.3", PROPOSED, "validation accuracy (high)", 96, 0),
-    ]
-    out += [
-        _percent("§5.4", PROPOSED, metric, value, decimals)
-        for metric, value, decimals in (
-            ("accuracy", 95.73, 2),
-            ("macro_f1", 95.7, 1),
-            ("precision_glioma", 94.44, 2),
-            ("recall_glioma", 94.44, 2),
-            ("precision_meningioma", 94.32, 2),
-            ("recall_meningioma", 93.94, 2),
-            ("recall_notumor", 97.00, 2),
-            ("f1_pituitary", 97.10, 2),
-        )
-    ]
-    out += [
-        Figure("§5.5", PROPOSED, metric, value, decimals)
-        for metric, value, decimals in (
-            ("macro_auc", 0.9967, 4),
-            ("micro_auc", 0.9974, 4),
-            ("auc_glioma", 0.9955, 4),
-            ("auc_meningioma", 0.9922, 4),
-            ("auc_notumor", 0.9994, 4),
-            ("auc_pituitary", 0.9993, 4),
-            ("macro_ap", 0.989, 3),
-            ("micro_ap", 0.993, 3),
-            ("ap_glioma", 0.989, 3),
-            ("ap_meningioma", 0.972, 3),
-            ("ap_notumor", 0.999, 3),
-            ("ap_pituitary", 0.998, 3),
-        )
-    ]
-    for row, (accuracy, f1, auc) in _TABLE_4.items():
-        out += [_percent("Table 4", row, "accuracy", accuracy), Figure("Table 4", row, "macro_f1", f1, 3)]
-        out += [Figure("Table 4", row, "macro_auc", auc, 3)]
-    for row, (accuracy, f1, ece) in _TABLE_5.items():
-        out += [_percent("Table 5", row, "accuracy", accuracy), Figure("Table 5", row, "macro_f1", f1, 3)]
-        out += [Figure("Table 5", row, "ece", ece, 3)]
-    for row, (_, accuracy, f1) in _TABLE_6.items():
-        out += [_percent("Table 6", row, "accuracy", accuracy), Figure("Table 6", row, "macro_f1", f1, 3)]
-    out += [Figure("Table 7", row, metric, value, 4) for row, (metric, value) in _TABLE_7.items()]
-    out += [Figure("§5.7", PROPOSED, metric, value, 4) for metric, value in _TABLE_7.values()]
-    out += [Figure("§5.7", "Paired t-test", "significance level", 0.05, 2)]
-    out += [
-        _percent("Table 8", f"{parameter} {setting}", "accuracy", accuracy)
-        for parameter, values in _TABLE_8.items()
-        for setting, accuracy in values.items()
-    ]
-    out += [
-        Figure("§5.8", PROPOSED, "training.batch_size", 32, 0),
-        Figure("§5.8", PROPOSED, "loss.balance", 0.5, 1),
-        Figure("§5.8", PROPOSED, "loss.gamma", 2, 0),
-        Figure("§5.8", PROPOSED, "loss.smoothing", 0.05, 2),
-        Figure("§5.8", PROPOSED, "training.mixup", 0.2, 1),
-        Figure("§5.8", "Range tried", "loss.balance (low)", 0.25, 2),
-        Figure("§5.8", "Range tried", "loss.balance (high)", 0.75, 2),
-        _percent("§5.8", PROPOSED, "accuracy", 95.73),
-    ]
-    return (*out, *_headline("§7"))
+def _figures() -> Iterator[Figure]:
+    """All figures in the order of the paper."""
+    yield from _printed("Abstract", PROPOSED, _HEADLINE)
+    yield from _printed("Abstract", "Dataset", "images: 7023 images")
+    yield from _printed("§3", "Dataset", "classes: 4")
+    yield from _printed(
+        "§4.6", PROPOSED, "training.unfrozen: 20 %; training.ema (low): 0.9; training.ema (high): 0.999"
+    )
+    parts = "; ".join(f"{part}: {count} images" for part, count in zip(_PARTS, _TABLE_2["Total"]))
+    yield from _printed("§5.1", "Dataset", parts)
+    yield from _printed(
+        "§5.1", "Dataset", "training share: 80 %; validation share: 10 %; testing share: 10 %"
+    )
+    for row, counts in _TABLE_2.items():
+        yield from (Figure("Table 2", row, part, n, 0, "images") for part, n in zip(_PARTS, counts))
+    for row, _, _, numbers in _TABLE_3:
+        yield from (Figure("Table 3", row, *number) for number in numbers)
+    yield from _printed("§5.2", PROPOSED, "loss.gamma: 2; loss.balance: 0.5; loss.smoothing: 0.1")
+    tried = "loss.gamma (low): 1; loss.gamma (high): 3; loss.balance (low): 0.25; loss.balance (high): 0.75"
+    tried += "; loss.smoothing (low): 0.05; loss.smoothing (high): 0.1"
+    yield from _printed("§5.2", "Range tried", tried)
+    seen = "training accuracy (low): 98 %; training accuracy (high): 99 %"
+    seen += "; validation accuracy (low): 95 %; validation accuracy (high): 96 %"
+    yield from _printed("§5.3", PROPOSED, seen)
+    report = "accuracy: 95.73 %; macro_f1: 95.7 %; precision_glioma: 94.44 %; recall_glioma: 94.44 %"
+    report += "; precision_meningioma: 94.32 %; recall_meningioma: 93.94 %"
+    yield from _printed("§5.4", PROPOSED, f"{report}; recall_notumor: 97.00 %; f1_pituitary: 97.10 %")
+    areas = "macro_auc: 0.9967; micro_auc: 0.9974; auc_glioma: 0.9955; auc_meningioma: 0.9922"
+    areas += "; auc_notumor: 0.9994; auc_pituitary: 0.9993; macro_ap: 0.989; micro_ap: 0.993"
+    areas += "; ap_glioma: 0.989; ap_meningioma: 0.972; ap_notumor: 0.999; ap_pituitary: 0.998"
+    yield from _printed("§5.5", PROPOSED, areas)
+    others = {"Table 4": (_TABLE_4, "macro_auc"), "Table 5": (_TABLE_5, "ece"), "Table 6": (_TABLE_6, "")}
+    for place, (rows, third) in others.items():
+        for row, values in rows.items():
+            accuracy, *rest = (v for v in values if not isinstance(v, str))
+            yield Figure(place, row, "accuracy", accuracy, 2, "%")
+            yield from (Figure(place, row, m, v, 3) for m, v in zip(("macro_f1", third), rest))
+    yield from (Figure("Table 7", row, metric, value, 4) for row, (metric, value) in _TABLE_7.items())
+    yield from (Figure("§5.7", PROPOSED, metric, value, 4) for metric, value in _TABLE_7.values())
+    yield from _printed("§5.7", "Paired t-test", "significance level: 0.05")
+    for parameter, values in _TABLE_8.items():
+        yield from (Figure("Table 8", f"{parameter} {v}", "accuracy", a, 2, "%") for v, a in values.items())
+    chosen = "training.batch_size: 32; loss.balance: 0.5; loss.gamma: 2; loss.smoothing: 0.05"
+    yield from _printed("§5.8", PROPOSED, f"{chosen}; training.mixup: 0.2")
+    yield from _printed("§5.8", "Range tried", "loss.balance (low): 0.25; loss.balance (high): 0.75")
+    yield from _printed("§5.8", PROPOSED, "accuracy: 95.73 %")
+    yield from _printed("§7", PROPOSED, _HEADLINE)
 
 
-FIGURES = _figures()
+FIGURES = tuple(_figures())
 FRAME = pd.DataFrame([(*f, f.fraction) for f in FIGURES], columns=[*Figure._fields, "fraction"])
 
 
@@ -274,13 +230,11 @@ def table(number: int) -> pd.DataFrame:
         )
     if number == 3:
         return pd.DataFrame([line[:3] for line in _TABLE_3], columns=["Parameter", "Symbol", "Value"])
-    if number == 4:
-        return _grid("Table 4", "Fusion Strategy")
-    if number == 5:
-        return _grid("Table 5", "Training Configuration")
-    if number == 6:
-        out = _grid("Table 6", "Method")
-        out.insert(1, "Backbone Type", [_TABLE_6[row][0] for row in out["Method"]])
+    if number in (4, 5, 6):
+        first = ("Fusion Strategy", "Training Configuration", "Method")[number - 4]
+        out = _grid(f"Table {number}", first)
+        if number == 6:
+            out.insert(1, "Backbone Type", [_TABLE_6[row][0] for row in out["Method"]])
         return out
     if number == 7:
         return pd.DataFrame([(r, v) for r, (_, v) in _TABLE_7.items()], columns=["Metric", "Value"])

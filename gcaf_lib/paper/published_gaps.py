@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import comparing, intervals
-from gcaf_lib.paper import claims
+from gcaf_lib.paper import claims, registry
 from gcaf_lib.paper import published as paper
 
 METRIC = "accuracy"
@@ -168,7 +168,7 @@ def backwards(lines: pd.DataFrame, runs: Sequence[int], sd: float, test_to_train
             f"At the spread measured here, {100 * sd:.2f} points, that {f'takes {held[0]} runs or more' if held else f'does not happen with {runs[-1]} runs or fewer'}. "
             f"With the corrected test {never} of the {len(lines)} gaps {'is' if never == 1 else 'are'} out of reach of any number of runs."
         )
-    fewest = claims.common_runs([f for place in claims.TABLES for f in paper.find(place, metric=METRIC)], n)
+    fewest = registry.common_runs()
     said.append(
         f"The printed accuracies themselves ask for repetitions: if every row is a mean of the same number of runs on {n} images, it is of {fewest} or more (chapter 22). "
         "With as many, the plain t-test finds very small gaps."

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from gcaf_lib.paper import attainability
-from gcaf_lib.paper.confusions import Reported
 from gcaf_lib.paper.report_file import Report
 
 _WORDS = {"accuracy": "accuracy", "kappa": "Cohen's kappa", "mcc": "MCC", "f1": "F1"}
@@ -159,20 +158,6 @@ def check(report: Report) -> Answer:
 
 def _sum(told: int, total: int) -> pd.DataFrame:
     """The row of a number of images that the supports don't add up to."""
-    row = Reported("support", told, 0)
-    return pd.DataFrame(
-        [
-            {
-                "metric": row.metric,
-                "published": told,
-                "attainable": False,
-                "below": total,
-                "above": total,
-                "alone": False,
-                "conflicts": "",
-                "decimals": 0,
-                "percent": False,
-                "shown": f"{told}",
-            }
-        ]
-    ).astype({"attainable": object})
+    line = dict(metric="support", published=told, attainable=False, below=total, above=total, alone=False)
+    line |= dict(conflicts="", decimals=0, percent=False, shown=f"{told}")
+    return pd.DataFrame([line]).astype({"attainable": object})
