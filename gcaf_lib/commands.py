@@ -114,7 +114,7 @@ def predict(args: argparse.Namespace) -> int:
     from gcaf_lib.training import shipped
 
     names = list(args.images)
-    if args.record and not Path(args.record).is_file():  # a run is a folder
+    if args.record and not _names_a_file(args.record):
         record = store.resolve(args.record)
     else:
         names[:0] = filter(None, [args.record])
@@ -142,6 +142,11 @@ def predict(args: argparse.Namespace) -> int:
     return 0
 
 
+def _names_a_file(name: str) -> bool:
+    """Whether what may be a run or an image is an image, there or not: a run is a folder, and no key has an ending."""
+    return os.path.isfile(name) or (bool(Path(name).suffix) and not os.path.isdir(name))
+
+
 def reproduce(args: argparse.Namespace) -> int:
     """Train a recorded run again and compare; exit 1 where a bit differs."""
     from gcaf_lib.training import runs as store
@@ -149,6 +154,8 @@ def reproduce(args: argparse.Namespace) -> int:
     record = store.resolve(args.record)
     from gcaf_lib.training import reproduce as room
 
+    if not args.dry:
+        room.read()  # a table that is damaged is said before hours are spent
     found = room.reproduce(record, args.data, own_stage0=args.stage0)
     table = found.differences[~found.differences["identical"]]
     print(f"run       {record.key} ({record.info['profile']}, seed {record.seed})")
@@ -389,13 +396,16 @@ def external(args: argparse.Namespace) -> int:
     table = outside.read(args.place, args.plane, args.slice)
     if args.csv:
         listed.demand_spared(args.csv, (args.place, *table["path"]))
+    which = "raw" if args.raw else "ema"
+    if records:
+        from gcaf_lib.evaluation import outside as scoring
+
+        scoring.demand(records, which)
     table = outside.find_copies(table)
     counts = outside.count_copies(table)
     scored = []
     if records and not (table["copy_of"] != "").all():
-        from gcaf_lib.evaluation import outside as scoring
-
-        scored = scoring.score(records, table, "raw" if args.raw else "ema")
+        scored = scoring.score(records, table, which)
     if args.csv:
         from gcaf_lib.machine import write_text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,10 +68,9 @@ def classify(
     # Read the images first: a wrong path is said before seconds are spent on the model.
     settings = record.settings
     images = np.stack([medical.prepared(f, settings.data) for f in files])
-    folder = None
-    if cam is not None:
-        folder = Path(cam)
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = None if cam is None else Path(cam)  # made with the first picture: what fails leaves none behind
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     from gcaf_lib.training import loop, train
 
     model = record.model() if isinstance(record, Shipped) else train.load_model(record, which)

@@ -141,6 +141,9 @@ def test_sweep_wants_a_known_table_and_a_scheduler_for_dask(store, capsys):
 def test_an_image_that_is_not_there_is_named_whatever_model_answers(store, capsys):
     assert cli.main(["predict", "run-without-image"]) == 2
     assert "gcaf: error: run-without-image does not exist" in capsys.readouterr().err
+    assert cli.main(["predict", "nosuch.jpg", "b.jpg"]) == 2
+    assert "gcaf: error: nosuch.jpg does not exist: check the path" in capsys.readouterr().err
+    assert "no run 'nosuch'" in fails(["predict", "nosuch", "b.jpg"], capsys)
 
 
 def test_debug_shows_the_traceback(store, monkeypatch):
@@ -269,7 +272,7 @@ def test_answers_that_are_no_numbers_are_refused(trained, tmp_path, monkeypatch,
     for more in ([], ["--json"]):
         line = fails(["predict", trained.key, str(image), "--cam", str(tmp_path / "cam"), *more], capsys)
         assert "answer with values that are no numbers: train the run again" in line.replace("PHANTOM", "")
-    assert list((tmp_path / "cam").iterdir()) == []
+    assert not (tmp_path / "cam").exists(), "what fails leaves no folder behind"
 
 
 def test_no_picture_replaces_another(tmp_path):
@@ -299,8 +302,11 @@ def test_predict_refuses_what_is_no_image(record, tmp_path, capsys):
 def test_predict_without_weights_says_how_to_make_them(record, tmp_path, capsys):
     image = tmp_path / "slice.png"
     cv2.imwrite(str(image), np.full((80, 80, 3), 90, np.uint8))
-    line = fails(["predict", "3f2", str(image)], capsys)
+    line = fails(["predict", "3f2", str(image), "--cam", str(tmp_path / "cam")], capsys)
     assert "gcaf train --profile demo --seed 7 --weights --set model.fusion=gate" in line
+    assert not (tmp_path / "cam").exists(), "what fails leaves no folder behind"
+    line = fails(["predict", "3f2", str(image), "--cam", str(image)], capsys)
+    assert line.endswith(f"{image}: Not a directory")
 
 
 @pytest.fixture

@@ -272,3 +272,13 @@ def test_the_command_says_what_predict_says(record, tmp_path, capsys, monkeypatc
     assert told["answer 3f2a11223344"].tolist() == classes[p.argmax(1)].tolist()
     assert cli.main(["external", str(tmp_path / "set"), "--run", "nothing"]) == 2
     assert "no run 'nothing'" in capsys.readouterr().err
+
+
+def test_a_run_without_weights_is_said_before_copies_are_looked_for(record, tmp_path, capsys, monkeypatch):
+    from gcaf_lib.training import runs
+
+    picture(tmp_path / "set" / "glioma" / "1.png", 1)
+    runs.weights_path(record.key, "ema").unlink()
+    monkeypatch.setattr(outside, "find_copies", lambda *_: pytest.fail("minutes are spent"))
+    assert cli.main(["external", str(tmp_path / "set"), "--run", "3f2a"]) == 2
+    assert "Make them: gcaf train" in capsys.readouterr().err

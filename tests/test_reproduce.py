@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def test_a_run_made_again_is_the_same_and_the_store_is_left_alone(made, capsys):
     assert files(made.folder.parent) == before
     line = reproduce.read().iloc[0]
     assert (line["run"], line["fingerprint"]) == (made.key, environment.fingerprint())
-    assert line["identical"] and line["largest_difference"] == 0
+    assert line["identical"] and float(line["largest_difference"]) == 0
 
 
 def test_one_changed_bit_is_found(made):
@@ -117,4 +118,87 @@ def test_a_run_made_again_bit_for_bit_speaks_for_its_code_and_one_made_otherwise
     assert "gcaf-older" not in page and "earlier version" not in page
     other = dataclasses.replace(old, info={**old.info, "key": "f" * 12})
     reproduce.note(other, same._replace(differences=table.assign(identical=False)))
-    assert state()[0] == 1, "one that came out otherwise outweighs those that came out the same"
+    older, page, _ = state()
+    assert older == 1, "one that came out otherwise outweighs those that came out the same"
+    assert f"made again with today&#x27;s code, run {'f' * 12} came out otherwise" in page
+
+
+HEAD = ",".join(reproduce.COLUMNS)
+
+
+def line(run="a", old="old", now="now", identical="True"):
+    return f"{run},{old},c,{now},c,tensorflow,1 CPU cores,{identical},0.0,0,4\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "No columns"),
+        ("run,fingerprint,identical\na,now,True\n", "not in index"),
+        (HEAD + "\n" + line() + line(identical=""), "line 3"),
+        (HEAD + "\n" + line(identical=" False"), "line 2"),
+        (HEAD + "\n" + line(identical="no"), "line 2"),
+        (HEAD + "\n" + line() + "<<<<<<< HEAD\n", "line 3"),
+        (HEAD + "\n" + line() + "b,old,c,now,c,tensorf", "line 3"),
+        (HEAD + "\n" + line(old=""), "line 2"),
+        (HEAD + "\n" + line().strip() + ",more,and more\n" + line(), "line 2"),
+        ("\xff\xfe", "decode"),
+    ],
+)  # fmt: skip
+def test_a_damaged_table_is_named_and_speaks_for_nobody(tmp_path, monkeypatch, text, said, capsys):
+    """An empty cell, and the word False behind a blank, would count as true; what is half a line, for nothing."""
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
+    (tmp_path / "reproduced.csv").write_text(text, encoding="latin-1")
+    for read in (reproduce.read, lambda: reproduce.again("now")):
+        with pytest.raises(runs.RunError, match=rf"reproduced\.csv is damaged .*{said}.*check it out again"):
+            read()
+    assert cli.main(["sweep", "main", "--profile", "demo", "--status"]) == 2
+    assert "reproduced.csv is damaged" in capsys.readouterr().err
+
+
+def test_only_what_this_code_made_of_other_code_speaks(tmp_path, monkeypatch):
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
+    table = [
+        line("b"), line("a"), line("a"), line("c", "older"), line("d", "older", identical="False"),
+        line("e", "now"), line("f", "eldest", "another"), line("g", "NA", "now"), line("007", "123456789012"),
+    ]  # fmt: skip
+    (tmp_path / "reproduced.csv").write_text("\n".join([HEAD, *table]))
+    assert reproduce.again("now") == {"old": ["a", "b"], "NA": ["g"], "123456789012": ["007"]}
+    assert reproduce.otherwise("now") == {"older": ["d"]}
+
+
+def test_the_strip_is_true_of_several_codes_at_once(tmp_path, monkeypatch):
+    """Two made again the same, one otherwise, one never, and today's own."""
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
+    now = environment.fingerprint()
+    table = [
+        line("a", "same", now), line("b", "same", now), line("c", "also", now), line("x", "absent", now),
+        line("d", "partly", now), line("e", "partly", now, "False"),
+    ]  # fmt: skip
+    (tmp_path / "reproduced.csv").write_text("\n".join([HEAD, *table]))
+    records = []
+    for number, code in enumerate(("same", "same", "also", "partly", "never", now)):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "record.json").write_text("{}")
+        info = {"key": str(number), "provenance": {"fingerprint": code}}
+        records.append(SimpleNamespace(folder=tmp_path / str(number), seed=0, info=info))
+    info = provenance.facts("demo", load("demo"), None, records, None)
+    same = "bit for bit the same (gcaf reproduce)"
+    assert provenance._older(info, len(info["records"])) == (
+        f"1 of 6 runs trained by code also; today's ({now}) has made run c of it again, {same}; "
+        f"2 of 6 runs trained by code same; today's ({now}) has made runs a, b of it again, {same}; "
+        f"2 of 6 runs trained by an earlier version of the training code (now {now}); their numbers are shown as they "
+        "were recorded; made again with today's code, run e came out otherwise (gcaf reproduce)"
+    )
+    assert json.loads(json.dumps(info)) == info, "it goes into the notebook's metadata"
+
+
+def test_a_run_made_again_prepares_its_images_itself(made, monkeypatch):
+    """Taken from the cache, they would be those of the code that made the record."""
+    from gcaf_lib.data import preprocess
+
+    seen = []
+    monkeypatch.setattr(preprocess, "_blocks", lambda *_: seen.append(1) or pytest.fail("prepared"))
+    with pytest.raises(pytest.fail.Exception, match="prepared"):
+        reproduce.reproduce(made, progress=False)
+    assert seen

@@ -78,7 +78,7 @@ def facts(
     trained = [r.info.get("provenance", {}) for r in records]
     now = fingerprint_training()
     codes = [p.get("fingerprint") for p in trained]
-    again = reproduce.again(now)
+    again, otherwise = reproduce.again(now), reproduce.otherwise(now)
     return {
         "profile": profile,
         "settings": settings.hash(),
@@ -103,6 +103,7 @@ def facts(
         "older_code": sum(code != now and code not in again for code in codes),
         "same_code": {code: sum(c == code for c in codes) for code in sorted(set(codes) & set(again))},
         "reproduced": {code: again[code] for code in sorted(set(codes) & set(again))},
+        "otherwise": sorted(run for code in set(codes) & set(otherwise) for run in otherwise[code]),
     }
 
 
@@ -193,17 +194,24 @@ def _older(info: dict[str, Any], n: int) -> str:
     """Which code trained the runs, and what is known of another than today's: what it made again, or nothing."""
     older, now, said = info["older_code"], info["training"], []
     for code, runs in info["reproduced"].items():
-        made = f"{'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}"
         said.append(
-            f"{info['same_code'][code]} of {_count(n, 'run')} trained by code {code}; today's ({now}) has made {made} of "
-            "it again, bit for bit the same (gcaf reproduce)"
+            f"{info['same_code'][code]} of {_count(n, 'run')} trained by code {code}; today's ({now}) has made "
+            f"{_runs(runs)} of it again, bit for bit the same (gcaf reproduce)"
         )
     if older:
         said.append(
             f"{older} of {_count(n, 'run')} trained by an earlier version of the training code (now {now}); their "
             "numbers are shown as they were recorded"
         )
+    if info["otherwise"]:
+        said.append(
+            f"made again with today's code, {_runs(info['otherwise'])} came out otherwise (gcaf reproduce)"
+        )
     return "; ".join(said) or f"as now (training code {now})"
+
+
+def _runs(names: list[str]) -> str:
+    return f"{'run' if len(names) == 1 else 'runs'} {', '.join(names)}"
 
 
 def _backend() -> str:

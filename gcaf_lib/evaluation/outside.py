@@ -56,6 +56,15 @@ class Scored:
         }
 
 
+def demand(records: Sequence[runs.Record], which: str = "ema") -> None:
+    """Raise `RunError` for a run without a classifier or without sound weights here, before minutes are spent."""
+    from gcaf_lib.training import train
+
+    for record in records:
+        record.demand_classifier()
+        train.load_model(record, which)
+
+
 def score(
     records: Sequence[runs.Record], table: pd.DataFrame, which: str = "ema", progress: bool = True
 ) -> list[Scored]:

@@ -25,7 +25,8 @@ COLUMNS = (
     "run", "trained_with", "trained_at", "fingerprint", "commit", "backend", "device",
     "identical", "largest_difference", "changed_answers", "images",
 )  # fmt: skip
-SHARED = ("images", "index", "phantoms", "thumbnails")  # derived from the data alone
+# what follows from the data alone; not the prepared images, which today's code is to make itself
+SHARED = ("index", "phantoms", "thumbnails")
 
 
 class Outcome(NamedTuple):
@@ -44,8 +45,8 @@ class Outcome(NamedTuple):
 @contextlib.contextmanager
 def beside_store(own_stage0: bool = False) -> Iterator[None]:
     """A results folder and a cache of their own, for as long as the context lasts: what is trained in it
-    never lands among the records. What follows from the images alone is shared with the real cache, and so
-    are finished stage-0 weights unless `own_stage0`.
+    never lands among the records. What follows from the images alone (`SHARED`) is shared with the real cache,
+    and so are finished stage-0 weights unless `own_stage0`.
     """
     cache = cache_dir().resolve()
     with tempfile.TemporaryDirectory(prefix="gcaf-reproduce-") as folder:
@@ -146,20 +147,47 @@ def note(record: runs.Record, outcome: Outcome) -> Path:
 
 
 def read(path: Path | None = None) -> pd.DataFrame:
-    """reproduced.csv (`COLUMNS`); empty where nothing was made again."""
+    """reproduced.csv (`COLUMNS`): text as it stands, `identical` bool; empty where nothing was made again.
+
+    Raises `RunError` where the file is damaged: what it says decides which records count as today's.
+    """
     path = path or results_dir() / "reproduced.csv"
     if not path.is_file():
         return pd.DataFrame(columns=list(COLUMNS))
-    # a key of digits alone is no number
-    return pd.read_csv(path, dtype=dict.fromkeys(("run", "trained_with", "fingerprint", "commit"), str))
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")[list(COLUMNS)]
+    except (OSError, ValueError, KeyError) as error:
+        raise _damaged(path, " ".join(str(error).split())) from error
+    told = table["identical"].isin(("True", "False")) & (
+        table[["run", "trained_with", "fingerprint"]] != ""
+    ).all(axis=1)
+    if not told.all():
+        raise _damaged(path, f"line {int(told.argmin()) + 2} doesn't tell which run came out the same")
+    return table.assign(identical=table["identical"] == "True")
+
+
+def _damaged(path: Path, why: str) -> runs.RunError:
+    return runs.RunError(
+        f"{path} is damaged ({why}): check it out again, or move it away and make its runs again"
+    )
 
 
 def again(code: str) -> dict[str, list[str]]:
     """By fingerprint of other training code, the runs of it that `code` has made again bit for bit.
 
-    A fingerprint of which it made any run otherwise is left out, however many came out the same.
+    A fingerprint of which it made any run otherwise (`otherwise`) is left out, however many came out the same.
     """
+    against = otherwise(code)
+    return {name: found for name, found in _made(code, True).items() if name not in against}
+
+
+def otherwise(code: str) -> dict[str, list[str]]:
+    """By fingerprint of other training code, the runs of it that came out otherwise when `code` made them again."""
+    return _made(code, False)
+
+
+def _made(code: str, identical: bool) -> dict[str, list[str]]:
     known = read()
     known = known[(known["fingerprint"] == code) & (known["trained_with"] != code)]
-    by_code = known.groupby("trained_with")
-    return {name: sorted(set(rows["run"])) for name, rows in by_code if rows["identical"].astype(bool).all()}
+    by_code = known[known["identical"] == identical].groupby("trained_with")
+    return {name: sorted(set(rows["run"])) for name, rows in by_code}
