@@ -55,17 +55,26 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def real_dataset(real_data, own_cache):
-    """The published images, with their thumbnails and copies in the cache: made by the first worker that asks."""
-    from gcaf_lib.data import thumbnails, twins
+    """The published images, with their thumbnails in the cache: made by the first worker that asks."""
+    from gcaf_lib.data import thumbnails
     from gcaf_lib.data.dataset import open_dataset
     from gcaf_lib.settings import DataSettings
 
-    (own_cache / "twins").mkdir(exist_ok=True)
-    with FileLock((own_cache / "twins").resolve() / "lock"):
+    (own_cache / "thumbnails").mkdir(exist_ok=True)
+    with FileLock((own_cache / "thumbnails").resolve() / "lock"):
         dataset = open_dataset(DataSettings(), real_data)
         thumbnails.thumbnails(dataset, progress=False)
-        twins.pairs(dataset, progress=False)
     return dataset
+
+
+@pytest.fixture(scope="session")
+def real_pairs(real_dataset, own_cache):
+    """What `twins` finds among the published images: compared by the first worker that asks."""
+    from gcaf_lib.data import twins
+
+    (own_cache / "twins").mkdir(exist_ok=True)
+    with FileLock((own_cache / "twins").resolve() / "lock"):
+        return twins.pairs(real_dataset, progress=False)
 
 
 @pytest.fixture(scope="session")

@@ -164,7 +164,7 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
 
 
 def test_committed_audit_follows_from_the_images(
-    real_dataset, figshare_tables, facts, keypoints_from_the_table
+    real_dataset, real_pairs, figshare_tables, facts, keypoints_from_the_table
 ):
     fresh = dataset_audit.compute(real_dataset, figshare_tables)
     pd.testing.assert_frame_equal(fresh.twins, facts.twins, check_dtype=False, atol=2e-4)

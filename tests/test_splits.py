@@ -296,7 +296,9 @@ def phantom_dataset(phantom_root):
     return Dataset(phantom_root, frame, data_hash(frame), banner="PHANTOM DATA")
 
 
-def test_committed_manifests_follow_from_the_images(real_dataset, figshare_tables, keypoints_from_the_table):
+def test_committed_manifests_follow_from_the_images(
+    real_dataset, real_pairs, figshare_tables, keypoints_from_the_table
+):
     follow(real_dataset, figshare_tables)
 
 

@@ -250,8 +250,8 @@ def test_phantoms_exposure_is_measured_on_the_spot(phantom_root):
 
 
 @pytest.fixture(scope="module")
-def found(real_dataset):
-    return real_dataset, twins.pairs(real_dataset, progress=False)
+def found(real_dataset, real_pairs):
+    return real_dataset, real_pairs
 
 
 def test_figshare_slices_are_told_apart_and_their_second_copies_found(found, figshare_tables):
