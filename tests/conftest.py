@@ -7,6 +7,7 @@ from pathlib import Path
 import chromium
 import pytest
 from absl import logging as absl_logging
+from filelock import FileLock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, which share the cores
@@ -25,6 +26,12 @@ def own_cache(tmp_path_factory):
     """No test reads or fills the user's cache; what is computed once serves the whole suite."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            # what follows from the bytes of images alone serves all workers
+            for name in ("index", "thumbnails", "twins"):
+                shared = tmp_path_factory.getbasetemp().parent / "shared" / name
+                shared.mkdir(parents=True, exist_ok=True)
+                (folder / name).symlink_to(shared)
         patch.setenv("GCAF_CACHE", str(folder))
         yield folder
 
@@ -44,6 +51,30 @@ def real_data() -> Path:
     if not (REAL_DATA / "Training").is_dir():
         pytest.skip("needs the real images: run `gcaf data fetch` or set GCAF_DATA")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def real_dataset(real_data, own_cache):
+    """The published images, with their thumbnails in the cache: made by the first worker that asks."""
+    from gcaf_lib.data import thumbnails
+    from gcaf_lib.data.dataset import open_dataset
+    from gcaf_lib.settings import DataSettings
+
+    (own_cache / "thumbnails").mkdir(exist_ok=True)
+    with FileLock((own_cache / "thumbnails").resolve() / "lock"):
+        dataset = open_dataset(DataSettings(), real_data)
+        thumbnails.thumbnails(dataset, progress=False)
+    return dataset
+
+
+@pytest.fixture(scope="session")
+def real_pairs(real_dataset, own_cache):
+    """What `twins` finds among the published images: compared by the first worker that asks."""
+    from gcaf_lib.data import twins
+
+    (own_cache / "twins").mkdir(exist_ok=True)
+    with FileLock((own_cache / "twins").resolve() / "lock"):
+        return twins.pairs(real_dataset, progress=False)
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ import pytest
 from gcaf_lib.book import datasheet
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.data import exposure, keypoints, splits, twins
-from gcaf_lib.data.dataset import Dataset, data_hash, index, open_dataset
+from gcaf_lib.data.dataset import Dataset, data_hash, index
 from gcaf_lib.display import sortable
 from gcaf_lib.evaluation import dataset_audit, hints
 from gcaf_lib.findings import dataset
 from gcaf_lib.paper import literature
-from gcaf_lib.settings import CLASSES, DataSettings
+from gcaf_lib.settings import CLASSES
 
 
 def test_copies_and_examples():
@@ -163,8 +163,10 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
     assert "a hint" in dataset.sizes_said(shares * 0 + 0.5, "512×512")
 
 
-def test_committed_audit_follows_from_the_images(real_data, figshare_tables, facts, keypoints_from_the_table):
-    fresh = dataset_audit.compute(open_dataset(DataSettings(), real_data), figshare_tables)
+def test_committed_audit_follows_from_the_images(
+    real_dataset, real_pairs, figshare_tables, facts, keypoints_from_the_table
+):
+    fresh = dataset_audit.compute(real_dataset, figshare_tables)
     pd.testing.assert_frame_equal(fresh.twins, facts.twins, check_dtype=False, atol=2e-4)
     pd.testing.assert_frame_equal(fresh.pictures, facts.pictures, check_dtype=False)
     pd.testing.assert_frame_equal(fresh.slices, facts.slices, check_dtype=False, atol=2e-4)

@@ -237,11 +237,8 @@ def test_locate_explicit_then_environment_then_cache(cache, monkeypatch):
 # --- the real thing ---
 
 
-def test_real_files_give_the_published_twins_again(real_data, figshare_tables):
-    from gcaf_lib.data.dataset import open_dataset
-    from gcaf_lib.settings import DataSettings
-
-    dataset = open_dataset(DataSettings(), real_data)
+def test_real_files_give_the_published_twins_again(real_dataset, figshare_tables):
+    dataset = real_dataset
     slices = figshare.read(figshare_tables)
     found = figshare.match(dataset.frame, thumbnails.thumbnails(dataset), slices)
     want = slices.files.sort_values("file", ignore_index=True)

@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from gcaf_lib.data import splits, thumbnails
-from gcaf_lib.data.dataset import Dataset, data_hash, open_dataset
+from gcaf_lib.data.dataset import Dataset, data_hash
 from gcaf_lib.evaluation import floors, hints
 from gcaf_lib.settings import DataSettings, results_dir
 
@@ -306,10 +306,9 @@ def test_leakage_ladder_falls(committed):
     assert score["patients-5fold"] < score["twins"] < score["paper"] - 0.1
 
 
-def test_committed_table_follows_from_the_images(real_data, figshare_tables, committed):
-    dataset = open_dataset(DataSettings(), real_data)
-    features = floors.features(dataset, figshare_tables)
-    fresh = floors.over_protocols(features, dataset, ("paper",))
+def test_committed_table_follows_from_the_images(real_dataset, figshare_tables, committed):
+    features = floors.features(real_dataset, figshare_tables)
+    fresh = floors.over_protocols(features, real_dataset, ("paper",))
     want = committed[committed["protocol"] == "paper"].reset_index(drop=True)
     # another BLAS may tip a file or two
     pd.testing.assert_frame_equal(fresh, want, check_dtype=False, atol=0.005, rtol=0)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcaf_lib.data import figshare, keypoints, splits, thumbnails, twins
-from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset, published_index
+from gcaf_lib.data.dataset import DataError, Dataset, data_hash, published_index
 from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, Settings
 from gcaf_lib.training.task import Task
 
@@ -296,13 +296,15 @@ def phantom_dataset(phantom_root):
     return Dataset(phantom_root, frame, data_hash(frame), banner="PHANTOM DATA")
 
 
-def test_committed_manifests_follow_from_the_images(real_data, figshare_tables, keypoints_from_the_table):
-    follow(open_dataset(DataSettings(), real_data), figshare_tables)
+def test_committed_manifests_follow_from_the_images(
+    real_dataset, real_pairs, figshare_tables, keypoints_from_the_table
+):
+    follow(real_dataset, figshare_tables)
 
 
 @pytest.mark.slow
-def test_committed_manifests_follow_from_the_images_with_keypoints(real_data, figshare_tables):
-    follow(open_dataset(DataSettings(), real_data), figshare_tables)
+def test_committed_manifests_follow_from_the_images_with_keypoints(real_dataset, figshare_tables):
+    follow(real_dataset, figshare_tables)
 
 
 def follow(dataset, figshare_tables):
@@ -313,9 +315,9 @@ def follow(dataset, figshare_tables):
         assert splits.hash(fresh) == about["split_hash"], name
 
 
-def test_no_figshare_patient_straddles(real_data, figshare_tables):
+def test_no_figshare_patient_straddles(real_dataset, figshare_tables):
     """Straight from the published tables, without the code that made the groups."""
-    dataset = open_dataset(DataSettings(), real_data)
+    dataset = real_dataset
     patients = pd.read_csv(figshare_tables / "patients.csv", dtype=str).set_index("figshare_id")
     ready = pd.read_csv(figshare_tables / "twins.csv", dtype=str).set_index("file")["figshare_id"]
     ids = dataset.frame["file"].map(ready)

@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_matrix
 
 from gcaf_lib.data import anatomy, exposure, splits, thumbnails, twins
-from gcaf_lib.data.dataset import Dataset, data_hash, index, open_dataset
+from gcaf_lib.data.dataset import Dataset, data_hash, index
 from gcaf_lib.evaluation import dataset_audit
-from gcaf_lib.settings import CLASSES, DataSettings
+from gcaf_lib.settings import CLASSES
 
 
 def head(seed: int, depth: float = 0.0) -> np.ndarray:
@@ -250,9 +250,8 @@ def test_phantoms_exposure_is_measured_on_the_spot(phantom_root):
 
 
 @pytest.fixture(scope="module")
-def found(real_data):
-    dataset = open_dataset(DataSettings(), real_data)
-    return dataset, twins.pairs(dataset, progress=False)
+def found(real_dataset, real_pairs):
+    return real_dataset, real_pairs
 
 
 def test_figshare_slices_are_told_apart_and_their_second_copies_found(found, figshare_tables):
