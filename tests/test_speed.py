@@ -94,7 +94,10 @@ def test_committed_page_is_what_the_committed_results_say():
 
 
 def test_where_a_step_s_time_goes_adds_up_to_all_of_it(tmp_path):
-    shares = {"1": {"MatMul": 0.6, "Mul": 0.39, "Neg": 0.01}, "2": {"Conv2D": 0.5, "MatMul": 0.49, "Neg": 0.01}}
+    shares = {
+        "1": {"MatMul": 0.6, "Mul": 0.39, "Neg": 0.01},
+        "2": {"Conv2D": 0.5, "MatMul": 0.49, "Neg": 0.01},
+    }
     table = speed.operations(shares).set_index("Operation")
     assert list(table.index) == ["MatMul", "Conv2D", "Mul", "all others"]
     assert list(table["Stage 1"]) == ["60%", "0%", "39%", "1%"] and table.loc["Conv2D", "Stage 2"] == "50%"
