@@ -10,7 +10,7 @@ import pytest
 
 from gcaf_lib import cli
 from gcaf_lib.book import provenance
-from gcaf_lib.settings import load
+from gcaf_lib.settings import cache_dir, load
 from gcaf_lib.training import environment, reproduce, runs, sweep, train
 from tests import stages
 
@@ -193,12 +193,12 @@ def test_the_strip_is_true_of_several_codes_at_once(tmp_path, monkeypatch):
     assert json.loads(json.dumps(info)) == info, "it goes into the notebook's metadata"
 
 
-def test_a_run_made_again_prepares_its_images_itself(made, monkeypatch):
+def test_a_run_made_again_prepares_its_images_itself(tmp_path, monkeypatch):
     """Taken from the cache, they would be those of the code that made the record."""
-    from gcaf_lib.data import preprocess
-
-    seen = []
-    monkeypatch.setattr(preprocess, "_blocks", lambda *_: seen.append(1) or pytest.fail("prepared"))
-    with pytest.raises(pytest.fail.Exception, match="prepared"):
-        reproduce.reproduce(made, progress=False)
-    assert seen
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path))
+    for name in ("images", "index"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "made before").touch()
+    with reproduce.beside_store():
+        assert (cache_dir() / "index" / "made before").is_file()
+        assert not (cache_dir() / "images").exists()
