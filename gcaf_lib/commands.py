@@ -165,7 +165,10 @@ def reproduce(args: argparse.Namespace) -> int:
     print(f"answers   {found.changed_answers} of {len(record.labels())} test images changed")
     print(f"accuracy  recorded {found.accuracy:.4f}, again {found.accuracy_again:.4f}")
     if not found.identical:
-        print("Other processors, devices and library versions round differently, and training lets it grow.")
+        print(
+            "Other processors, numbers of threads (TF_NUM_INTRAOP_THREADS), devices and versions round differently, "
+            "and training lets it grow."
+        )
     if not args.dry:
         print(f"noted in  {visible(room.note(record, found))}")
     return 0 if found.identical else 1

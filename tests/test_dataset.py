@@ -109,6 +109,9 @@ def test_a_link_to_itself_names_itself(root):
     for read in (lambda: dataset.index(root), lambda: dataset.read_bytes(loop)):
         with pytest.raises(DataError, match=r"glioma.loop\.jpg cannot be read .*: it is a link to itself$"):
             read()
+    os.symlink("round", root / "round")
+    with pytest.raises(DataError, match=r"round cannot be listed .*: it is a link to itself$"):
+        dataset.index(root)
     gc.collect()  # a listing that was left open is a warning, and warnings are errors
 
 

@@ -178,28 +178,50 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, bad):
             read(path)
 
 
+def seen_through(png: bytes, value: int, count: int = 1) -> bytes:
+    """A PNG with a tRNS chunk: one value, or one colour, that is transparent."""
+    name, content = b"tRNS", struct.pack(">H", value) * count
+    chunk = struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    at = png.index(b"IDAT") - 4
+    return png[:at] + chunk + png[at:]
+
+
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_value_that_is_seen_through_lies_over_black(tmp_path, colour):
-    """PNG's tRNS: one value, or one colour, of 16 bits instead of a channel."""
     values = ramp(4095).astype(np.uint16)
-    values[:8] = seen_through = 3999
+    values[:8] = 3999
     pixels = np.dstack([values] * 3) if colour else values
     cv2.imwrite(str(tmp_path / "deep.png"), pixels)
-    data = (tmp_path / "deep.png").read_bytes()
-    name, content = b"tRNS", struct.pack(">H", seen_through) * (3 if colour else 1)
-    chunk = struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-    at = data.index(b"IDAT") - 4
-    (tmp_path / "deep.png").write_bytes(data[:at] + chunk + data[at:])
-    wanted = np.where(values == seen_through, 0, np.rint(values * (255 / 4095)))
+    data = seen_through((tmp_path / "deep.png").read_bytes(), 3999, 3 if colour else 1)
+    (tmp_path / "deep.png").write_bytes(data)
+    wanted = np.where(values == 3999, 0, np.rint(values * (255 / 4095)))
     for out in (decode.decode(tmp_path / "deep.png")[..., 1], decode.grey(tmp_path / "deep.png")):
         np.testing.assert_array_equal(out, wanted)
 
 
-@pytest.mark.parametrize("white", [255, 100, 15])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_grey_of_few_bits_that_is_seen_through_lies_over_black(tmp_path, bits):
+    top = 2**bits - 1
+    values = np.arange(32) % (top + 1) * np.ones((32, 1), int)
+    rows = b"".join(
+        b"\0" + np.packbits(np.unpackbits(row.astype(np.uint8)[:, None], axis=1)[:, 8 - bits :]).tobytes()
+        for row in values
+    )
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 32, 32, bits, 0, 0, 0, 0)), (b"IDAT", zlib.compress(rows))]
+    data = b"\x89PNG\r\n\x1a\n"
+    for name, body in [*chunks, (b"IEND", b"")]:
+        data += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    (tmp_path / "few.png").write_bytes(seen_through(data, 1))
+    wanted = np.where(values == 1, 0, values * (255 // top))
+    np.testing.assert_array_equal(decode.decode(tmp_path / "few.png")[..., 0], wanted)
+
+
+@pytest.mark.parametrize("white", [65535, 1000, 255, 100, 15])
 @pytest.mark.parametrize("kind", ["P5", "P6"])
 def test_white_of_a_netpbm_file_is_what_its_header_says(tmp_path, kind, white):
-    values = np.rint(ramp(white)).astype(np.uint8)
+    values = np.rint(ramp(white))
     pixels = values if kind == "P5" else np.dstack([values] * 3)
+    pixels = pixels.astype(">u2" if white > 255 else np.uint8)
     (tmp_path / "image.ppm").write_bytes(f"{kind}\n32 32\n{white}\n".encode() + pixels.tobytes())
     for out in (decode.decode(tmp_path / "image.ppm")[..., 1], decode.grey(tmp_path / "image.ppm")):
         assert out.max() == 255 and np.abs(out - values * (255 / white)).max() <= 1
@@ -230,10 +252,12 @@ def test_deep_colour_that_is_broken_is_called_so(tmp_path):
 
 
 def test_deep_colour_that_cannot_be_read_is_refused_by_name(tmp_path, monkeypatch):
-    path = tmp_path / "deep.png"
+    path = tmp_path / "deep.tiff"
     cv2.imwrite(str(path), deep(4095))
     monkeypatch.setattr(decode, "_by_opencv", lambda *_: None)
-    with pytest.raises(DataError, match=r"deep\.png has more than 8 bits a channel.*PNG in RGB.*save it as"):
+    with pytest.raises(
+        DataError, match=r"deep\.tiff has more than 8 bits a channel.*TIFF in RGB.*save it as"
+    ):
         decode.decode(path)
 
 

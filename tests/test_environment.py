@@ -103,3 +103,13 @@ def test_comments_are_those_that_the_tokenizer_finds():
         tokens = tokenize.generate_tokens(io.StringIO(source).readline)
         known = [(*t.start, *t.end) for t in tokens if t.type == tokenize.COMMENT]
         assert list(environment._comments(source)) == known
+
+
+def test_threads_are_those_asked_for_else_the_cores(monkeypatch):
+    monkeypatch.setattr(environment.machine, "cores", lambda: 7)
+    for asked, threads in (("", 7), ("0", 7), ("3", 3), ("many", 7)):
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", asked)
+        monkeypatch.setattr("keras.backend.backend", lambda: "tensorflow")
+        assert environment.threads() == threads == environment.describe()["threads"]
+        monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+        assert environment.threads() == 7

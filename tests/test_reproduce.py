@@ -78,7 +78,7 @@ def test_an_array_of_another_shape_or_without_partner_differs(made):
             assert not found.loc[row, "identical"] and np.isnan(found.loc[row, "largest_difference"])
 
 
-def test_a_note_replaces_the_one_of_the_same_code_and_device(made):
+def test_a_note_replaces_the_one_of_the_same_code_device_threads_and_stage_0(made, monkeypatch):
     table = pd.DataFrame([("a", 1, True, 0.0)], columns=["array", "size", "identical", "largest_difference"])
     good = reproduce.Outcome(table, 0, 0.5, 0.5)
     bad = good._replace(differences=table.assign(identical=False, largest_difference=0.25), changed_answers=2)
@@ -86,6 +86,13 @@ def test_a_note_replaces_the_one_of_the_same_code_and_device(made):
         reproduce.note(made, outcome)
         known = reproduce.read()
         assert len(known) == 1 and bool(known["identical"].iloc[0]) is outcome.identical
+    reproduce.note(made, good._replace(own_stage0=True))
+    monkeypatch.setattr(environment, "threads", lambda: 99)
+    reproduce.note(made, good)
+    assert reproduce.read()[["threads", "stage0"]].to_numpy().tolist()[1:] == [
+        [str(made.info["provenance"]["threads"]), "again"],
+        ["99", "as it is here"],
+    ]
 
 
 def test_stage_0_and_changed_images_are_refused(made):

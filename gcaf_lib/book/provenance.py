@@ -95,7 +95,7 @@ def facts(
         "versions": environment.versions(),
         "records": {r.info["key"]: record_digest(r.folder) for r in records},
         "seeds": sorted({int(r.seed) for r in records}),
-        "devices": sorted({p["device"] for p in trained if p.get("device")}),
+        "devices": sorted({_processors(p) for p in trained if p.get("device")}),
         "run_backends": sorted({p["backend"] for p in trained if p.get("backend")}),
         "run_commits": sorted({p["commit"] for p in trained if p.get("commit")}),
         "run_dirty": any(p.get("dirty") for p in trained),
@@ -182,6 +182,10 @@ def _text(value: Any) -> str:
 
 def _commit(commit: str | None, dirty: bool) -> str:
     return f"{commit or 'unknown'}{', with changes that are not committed' if dirty else ''}"
+
+
+def _processors(made: dict[str, Any]) -> str:
+    return f"{made['device']}, {_count(made['threads'], 'thread')}" if made.get("threads") else made["device"]
 
 
 def _device(info: dict[str, Any]) -> str:

@@ -223,7 +223,7 @@ def _subfolders(folder: Path) -> list[str]:
         with os.scandir(folder) as found:
             return sorted(e.name for e in found if e.is_dir() and not e.name.startswith("."))
     except OSError as error:
-        raise DataError(f"{folder} cannot be listed ({_reason(error)}") from error
+        raise DataError(f"{error.filename or folder} cannot be listed ({_reason(error)}") from error
 
 
 def _demand(parent: Path, wanted: tuple[str, ...]) -> None:

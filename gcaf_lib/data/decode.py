@@ -59,6 +59,9 @@ def pixels(path: str | Path) -> np.ndarray:
         if head.deep and not head.mode.startswith(("I", "F")):
             return _deep_colour(data, head)
         with Image.open(io.BytesIO(bare(data))) as image:
+            if head.format == "PNG" and head.mode == "L" and "transparency" in image.info:
+                # Pillow widens values of less than 8 bits, but not the one that is seen through
+                image.info["transparency"] *= 255 // (2 ** min(data[24], 8) - 1)
             return _eight_bits(ImageOps.exif_transpose(image) if head.turned else image)
     except _Depth as error:
         raise DataError(f"{path} {error}: save it as a PNG of 8 bits a channel") from error
@@ -80,8 +83,8 @@ class _Depth(ValueError):
 def _deep_colour(data: bytes, head: Header) -> np.ndarray:
     """uint8 (H,W,3) of a colour image of more than 8 bits a channel, over black: Pillow would cut them to the upper 8."""
     stored = _by_opencv(data, cv2.IMREAD_UNCHANGED)
-    if stored is None:
-        Image.open(io.BytesIO(bare(data))).load()  # raises where the file is broken, not of an unknown kind
+    if stored is None and head.format == "PNG":  # OpenCV reads every kind of them
+        raise ValueError("its data can't be decoded")
     if stored is None or stored.ndim != 3 or stored.dtype == np.uint8 or head.turned:
         turned = " and an EXIF rotation" if head.turned else ""
         raise _Depth(
@@ -90,6 +93,9 @@ def _deep_colour(data: bytes, head: Header) -> np.ndarray:
     rgb = stored[..., 2::-1].astype(np.float64)
     if stored.shape[2] == 4:
         rgb *= stored[..., 3:] / np.iinfo(stored.dtype).max
+    if head.format == "PPM":  # its header says what is white; of grey ones Pillow makes that 65535
+        white = max(one for one in Image.open(io.BytesIO(data)).tile[0].args[1:] if isinstance(one, int))
+        rgb = np.rint(rgb * (65535 / white))
     return _scaled(rgb)
 
 

@@ -89,7 +89,7 @@ def gradient_table(found: pd.DataFrame) -> pd.DataFrame:
     """`gradients` for readers: kinds of weights down, variants across, the norm over all weights of the kind."""
     norm = found.assign(square=found["norm"] ** 2).groupby(["kind", "variant"])["square"].sum() ** 0.5
     text = norm.map(lambda v: "0" if v == 0 else f"{v:.0f}" if v >= 10 else f"{v:.2g}").unstack()
-    table = text.reindex(index=list(KINDS.values()), columns=list(FUSIONS)).fillna("–")
+    table = text.reindex(index=list(KINDS.values()), columns=list(FUSIONS)).astype(object).fillna("–")
     return table.rename_axis(columns=None).rename_axis("Gradient of the").reset_index()
 
 

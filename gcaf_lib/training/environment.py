@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import platform
 import re
 import subprocess
@@ -138,6 +139,14 @@ def device() -> str:
     return f"{machine.cores()} CPU cores ({platform.machine()})"
 
 
+def threads() -> int:
+    """How many threads an operation is split over on a CPU: sums over other parts round otherwise."""
+    import keras
+
+    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "") if keras.backend.backend() == "tensorflow" else ""
+    return int(asked) if asked.isdecimal() and int(asked) else machine.cores()
+
+
 def backend_flags(cache: Path, flags: str = "") -> dict[str, str]:
     """Environment that TensorFlow must find when it is first imported, to keep what XLA compiles in `cache`.
 
@@ -162,4 +171,5 @@ def describe() -> dict[str, Any]:
         "backend": keras.backend.backend(),
         "versions": versions(),
         "device": device(),
+        "threads": threads(),
     }

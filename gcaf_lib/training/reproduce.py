@@ -22,20 +22,24 @@ from gcaf_lib.settings import cache_dir, results_dir
 from gcaf_lib.training import environment, runs
 
 COLUMNS = (
-    "run", "trained_with", "trained_at", "fingerprint", "commit", "backend", "device",
-    "identical", "largest_difference", "changed_answers", "images",
+    "run", "trained_with", "trained_at", "fingerprint", "commit", "backend", "device", "threads",
+    "stage0", "identical", "largest_difference", "changed_answers", "images",
 )  # fmt: skip
 # what follows from the data alone; not the prepared images, which today's code is to make itself
 SHARED = ("index", "phantoms", "thumbnails")
 
 
 class Outcome(NamedTuple):
-    """Array by array (`differences`), and what it means for the answers on the test part."""
+    """Array by array (`differences`), and what it means for the answers on the test part.
+
+    own_stage0: whether stage 0 was trained again too, or this machine's weights of it were taken.
+    """
 
     differences: pd.DataFrame
     changed_answers: int
     accuracy: float
     accuracy_again: float
+    own_stage0: bool = False
 
     @property
     def identical(self) -> bool:
@@ -94,6 +98,7 @@ def reproduce(
             int((now != then).sum()),
             float((then == record.labels()).mean()),
             float((now == again.labels()).mean()),
+            own_stage0,
         )
 
 
@@ -130,7 +135,8 @@ def note(record: runs.Record, outcome: Outcome) -> Path:
         "run": record.key,
         "trained_with": made["fingerprint"],
         "trained_at": made.get("commit"),
-        **{name: today[name] for name in ("fingerprint", "commit", "backend", "device")},
+        **{name: today[name] for name in ("fingerprint", "commit", "backend", "device", "threads")},
+        "stage0": "again" if outcome.own_stage0 else "as it is here",
         "identical": outcome.identical,
         "largest_difference": outcome.differences["largest_difference"].max(skipna=False),
         "changed_answers": outcome.changed_answers,
@@ -139,7 +145,8 @@ def note(record: runs.Record, outcome: Outcome) -> Path:
     path = results_dir() / "reproduced.csv"
     known = read(path)
     same = (known["run"] == line["run"]) & (known["fingerprint"] == line["fingerprint"])
-    same &= (known["backend"] == line["backend"]) & (known["device"] == line["device"])
+    for name in ("backend", "device", "threads", "stage0"):
+        same &= known[name] == str(line[name])
     table = pd.DataFrame([*known[~same].to_dict("records"), line], columns=list(COLUMNS))
     with whole(path) as part:
         table.to_csv(part, index=False, lineterminator="\n")
