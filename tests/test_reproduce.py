@@ -134,7 +134,7 @@ HEAD = ",".join(reproduce.COLUMNS)
 
 
 def line(run="a", old="old", now="now", identical="True"):
-    return f"{run},{old},c,{now},c,tensorflow,1 CPU cores,{identical},0.0,0,4\n"
+    return f"{run},{old},c,{now},c,tensorflow,1 CPU cores,1,again,{identical},0.0,0,4\n"
 
 
 @pytest.mark.parametrize(
