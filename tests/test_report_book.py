@@ -303,6 +303,7 @@ def test_the_strip_says_where_the_runs_are_older_than_the_code(tmp_path):
     assert "1 of 2 runs trained by an earlier version" in markup and 'class="gcaf-older"' in markup
     assert "2 runs, 2 seeds" in markup and "1, 2 (n = 2)" in markup and "1 x GPU (jax)" in markup
     assert "PHANTOM" not in markup
+    assert provenance.strip("cpu", load("cpu"), data, [*records, *records]) == markup, "a run counts once"
     fresh = provenance.strip("cpu", load("cpu"), data, records[:1])
     assert "gcaf-older" not in fresh
     assert "in-domain" in fresh and "0123456789ab" in fresh

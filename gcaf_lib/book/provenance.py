@@ -73,7 +73,7 @@ def facts(
     `dataset` needs `hash` and `banner` (None: no data was read); `records` need `folder`, `info`
     and `seed`; `chapter` is the .py source (None where only the notebook is at hand).
     """
-    records = list(records)
+    records = list({r.info["key"]: r for r in records}.values())  # a page may ask for one twice
     commit, dirty = environment.commit()
     trained = [r.info.get("provenance", {}) for r in records]
     now = fingerprint_training()

@@ -405,7 +405,7 @@ def _save_weights(model: keras.Model, path: Path) -> str:
     temporary = path.with_name(f".tmp-{path.name}")  # Keras insists on the ending .weights.h5
     model.save_weights(temporary)
     made = runs.sha256(temporary)
-    _note(path).write_text(made)
+    _note(path).write_text(made, encoding="ascii")
     temporary.replace(path)
     return made
 
