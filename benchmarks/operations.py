@@ -3,8 +3,9 @@
     python -m benchmarks.operations [--profile cpu] [--steps 20] [--out results/benchmarks/operations-cpu-tensorflow.json]
 
 Every stage of the main model is trained for a few steps, as `benchmarks.throughput` does it, and its last
-steps are recorded. What an operation is called is the backend's word: TensorFlow's kernels (the underscore's are oneDNN's), or XLA's instructions under
-KERAS_BACKEND=jax. The seconds are the sum over all threads, so only shares are shown.
+steps are recorded. What an operation is called is the backend's word: TensorFlow's kernels (those with an
+underscore are oneDNN's), or XLA's instructions under KERAS_BACKEND=jax. The seconds are the sum over all threads,
+so only shares are shown.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +33,16 @@ _AROUND = ("while", "call", "conditional", "Run", "Process", "Start")  # these w
 class Recorded(child.Clock):
     """A clock whose measured steps the backend's profiler records into `folder`."""
 
-    folder = ""
+    def __init__(self, folder: str, *timing: Any):
+        super().__init__(*timing)
+        self.folder, (self.start, self.stop) = folder, _profiler()
 
     def step(self, number: int, synchronise: Callable[[], Any]) -> None:
         super().step(number, synchronise)
-        start, stop = _profiler()
         if number == self.warm:
-            start(self.folder)
+            self.start(self.folder)
         elif number == self.total:
-            stop()
+            self.stop()
 
 
 def _profiler() -> tuple[Callable, Callable]:
@@ -62,11 +65,9 @@ def events(folder: str | Path) -> Iterator[tuple[str, float]]:
     backend = keras.backend.backend()
     for file in Path(folder).rglob("*.xplane.pb"):
         for plane in ProfileData.from_file(str(file)).planes:
-            if "CPU" not in plane.name:
-                continue
-            for line in plane.lines:
-                for event in line.events:
-                    if line.name != "python" and (name := operation(event.name, backend)):
+            for line in plane.lines if "CPU" in plane.name else ():
+                for event in line.events if line.name != "python" else ():
+                    if name := operation(event.name, backend):
                         yield name, event.duration_ns / 1e9
 
 
@@ -110,9 +111,8 @@ def one(plan: dict, what: dict, folder: str) -> dict[str, float]:
 
     keras.utils.set_random_seed(0)
     settings = Settings.from_dict(what["settings"])
-    clock = type("Clock", (Recorded,), {"folder": folder})
     loss = keras_child.focal(what["alpha"], settings)
-    keras_child.ours(plan, settings, what["number"], loss, time.monotonic(), clock)
+    keras_child.ours(plan, settings, what["number"], loss, time.monotonic(), partial(Recorded, folder))
     seconds: collections.Counter[str] = collections.Counter()
     for name, took in events(folder):
         seconds[name] += took

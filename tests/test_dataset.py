@@ -16,6 +16,7 @@ from PIL import Image
 from gcaf_lib.data import check, dataset
 from gcaf_lib.data.dataset import CacheError, DataError, inspect
 from gcaf_lib.settings import CLASSES, DataSettings, SettingsError
+from tests.pictures import chunk
 
 SIDE = 24
 
@@ -29,10 +30,6 @@ def encoded(kind="JPEG", mode="L", side=SIDE, seed=0, **options) -> bytes:
 
 def png_header(width, height) -> bytes:
     """A PNG of a few bytes that claims to be width×height."""
-
-    def chunk(name, body):
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
     start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
 

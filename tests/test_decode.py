@@ -12,7 +12,7 @@ from PIL import Image
 from gcaf_lib.data import dataset, decode
 from gcaf_lib.data.dataset import DataError, open_dataset
 from gcaf_lib.settings import DataSettings
-from tests.pictures import COLOUR, GREY, save
+from tests.pictures import COLOUR, GREY, chunk, save
 
 
 def ramp(top: float) -> np.ndarray:
@@ -180,10 +180,8 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, bad):
 
 def seen_through(png: bytes, value: int, count: int = 1) -> bytes:
     """A PNG with a tRNS chunk: one value, or one colour, that is transparent."""
-    name, content = b"tRNS", struct.pack(">H", value) * count
-    chunk = struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
     at = png.index(b"IDAT") - 4
-    return png[:at] + chunk + png[at:]
+    return png[:at] + chunk(b"tRNS", struct.pack(">H", value) * count) + png[at:]
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -207,10 +205,8 @@ def test_a_grey_of_few_bits_that_is_seen_through_lies_over_black(tmp_path, bits)
         b"\0" + np.packbits(np.unpackbits(row.astype(np.uint8)[:, None], axis=1)[:, 8 - bits :]).tobytes()
         for row in values
     )
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 32, 32, bits, 0, 0, 0, 0)), (b"IDAT", zlib.compress(rows))]
-    data = b"\x89PNG\r\n\x1a\n"
-    for name, body in [*chunks, (b"IEND", b"")]:
-        data += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    start = chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, bits, 0, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     (tmp_path / "few.png").write_bytes(seen_through(data, 1))
     wanted = np.where(values == 1, 0, values * (255 // top))
     np.testing.assert_array_equal(decode.decode(tmp_path / "few.png")[..., 0], wanted)
@@ -327,10 +323,6 @@ def test_what_follows_a_jpeg_or_fills_it_up_is_no_damage(tmp_path):
     for number, data in enumerate((whole + b"trailing", filled, whole[:-2] + b"\x12\x34" + whole[-2:])):
         (tmp_path / f"{number}.jpg").write_bytes(data)
         assert np.array_equal(decode.decode(tmp_path / f"{number}.jpg"), decode.decode(tmp_path / "0.jpg"))
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 @pytest.mark.parametrize("at", ["front", "end"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -48,7 +49,7 @@ def ours(
     stage: int,
     loss: losses.FocalLoss,
     started: float,
-    clocks: type[child.Clock] = child.Clock,
+    clocks: Callable[..., child.Clock] = child.Clock,
 ) -> tuple[keras.Model, child.Clock]:
     """The library's own stage, without the end of an epoch (validation, checkpoint)."""
     from gcaf_lib.training import feed
