@@ -28,10 +28,14 @@ SETTINGS = load("demo", {"training.batch_size": BATCH, "training.ema": 0.8})
 
 
 def shallow(put: Callable = setattr) -> None:
-    """Miniatures of one block a stage: what takes the time in tests of whole runs is tracing, block by block."""
+    """Miniatures of three blocks and of two, one of each kind, with maps of the size they had.
+
+    What takes the time in tests of whole runs is tracing, block by block.
+    """
+    first, _, fused, plain, _ = backbones._MINI_V2
     convnext = blocks.convnext
-    put(backbones, "_MINI_V2", tuple(row._replace(repeats=1) for row in backbones._MINI_V2))
-    put(blocks, "convnext", lambda x, depths, *a, **k: convnext(x, (1,) * len(depths), *a, **k))
+    put(backbones, "_MINI_V2", (first, fused, plain._replace(repeats=1, stride=2)))
+    put(blocks, "convnext", lambda x, depths, widths, *a, **k: convnext(x, (1, 1), widths[:2], *a, **k))
 
 
 def images() -> np.ndarray:

@@ -109,6 +109,8 @@ def test_a_link_to_itself_names_itself(root):
     os.symlink("round", root / "round")
     with pytest.raises(DataError, match=r"round cannot be listed .*: it is a link to itself$"):
         dataset.index(root)
+    with pytest.raises(DataError, match=r"round is a link that leads nowhere: run `gcaf data fetch`"):
+        dataset.locate(root / "round")
     gc.collect()  # a listing that was left open is a warning, and warnings are errors
 
 

@@ -11,6 +11,7 @@ keras = pytest.importorskip("keras")
 
 from gcaf_lib.evaluation import heatmaps  # noqa: E402
 from gcaf_lib.model import gradcam as engine  # noqa: E402
+from tests import stages  # noqa: E402
 
 
 def cam_network(size=16, channels=5, classes=3, seed=0):
@@ -151,7 +152,8 @@ def test_the_other_backend_gives_the_same_maps(tmp_path):
         "-k",
         "closed or planted",
     ]
-    run = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True, text=True)
+    env = os.environ | {"KERAS_BACKEND": "jax", "XLA_FLAGS": stages.QUICK}
+    run = subprocess.run(command, env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
 

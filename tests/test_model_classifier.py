@@ -12,6 +12,7 @@ from keras import layers, ops
 
 from gcaf_lib.model import backend, classifier
 from gcaf_lib.settings import BACKBONES, FUSIONS, ModelSettings
+from tests import stages
 
 PAIR = ("efficientnetv2-s", "convnext-tiny")
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype("uint8")
@@ -286,6 +287,7 @@ def assert_backends_agree(folder, images, specs):
         model.save_weights(folder / f"{first}.weights.h5")
         wanted[first] = arrays(model(images))
     env = {**os.environ, "KERAS_BACKEND": other, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    env |= {"XLA_FLAGS": stages.QUICK}
     run = [sys.executable, "-c", TWIN, str(folder), *specs]
     done = subprocess.run(run, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -113,7 +113,7 @@ def test_a_run_made_again_bit_for_bit_speaks_for_its_code_and_one_made_otherwise
 
     def state() -> tuple[int, str, str]:
         info = provenance.facts("demo", made.settings, None, [old], None)
-        current = {environment.fingerprint(), *reproduce.again(environment.fingerprint())}
+        current = {environment.fingerprint(), *reproduce.verdicts(environment.fingerprint())[0]}
         (made.folder / "record.json").write_text(json.dumps(old.info))
         return info["older_code"], provenance.render(info), sweep._state(made.key, current)
 
@@ -156,7 +156,7 @@ def test_a_damaged_table_is_named_and_speaks_for_nobody(tmp_path, monkeypatch, t
     """An empty cell, and the word False behind a blank, would count as true; what is half a line, for nothing."""
     monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
     (tmp_path / "reproduced.csv").write_text(text, encoding="latin-1")
-    for read in (reproduce.read, lambda: reproduce.again("now")):
+    for read in (reproduce.read, lambda: reproduce.verdicts("now")):
         with pytest.raises(runs.RunError, match=rf"reproduced\.csv is damaged .*{said}.*check it out again"):
             read()
     assert cli.main(["sweep", "main", "--profile", "demo", "--status"]) == 2
@@ -170,8 +170,8 @@ def test_only_what_this_code_made_of_other_code_speaks(tmp_path, monkeypatch):
         line("e", "now"), line("f", "eldest", "another"), line("g", "NA", "now"), line("007", "123456789012"),
     ]  # fmt: skip
     (tmp_path / "reproduced.csv").write_text("\n".join([HEAD, *table]))
-    assert reproduce.again("now") == {"old": ["a", "b"], "NA": ["g"], "123456789012": ["007"]}
-    assert reproduce.otherwise("now") == {"older": ["d"]}
+    same = {"old": ["a", "b"], "NA": ["g"], "123456789012": ["007"]}
+    assert reproduce.verdicts("now") == (same, {"older": ["d"]})
 
 
 def test_the_strip_is_true_of_several_codes_at_once(tmp_path, monkeypatch):

@@ -191,6 +191,10 @@ UNUSABLE = {
         json.dumps({k: v for k, v in GOOD.items() if k != "profile"}),
         r"damaged: profile missing",
     ),
+    "without stages": (
+        json.dumps({k: v for k, v in GOOD.items() if k != "stages"}),
+        r"damaged: stages missing",
+    ),
     "without its code": (
         json.dumps({**GOOD, "provenance": {}}),
         r"damaged: provenance's fingerprint missing",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -159,6 +160,14 @@ def operations(pipeline) -> set[str]:
     graph = tf.compat.v1.GraphDef.FromString(tf.raw_ops.DatasetToGraphV2(input_dataset=variant).numpy())
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     return {node.op for node in nodes}
+
+
+def test_a_stage_traces_its_step_once(tmp_path, monkeypatch):
+    """What is made in the first trace, a metric for one, has TensorFlow trace the whole step again."""
+    step, traced = keras.Model.train_step, []
+    monkeypatch.setattr(keras.Model, "train_step", lambda self, data: traced.append(self) or step(self, data))
+    stages.stage(str(tmp_path)).run()
+    assert len(traced) == 1
 
 
 def test_no_step_calls_python_for_its_batch(tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def facts(
     trained = [r.info.get("provenance", {}) for r in records]
     now = fingerprint_training()
     codes = [p.get("fingerprint") for p in trained]
-    again, otherwise = reproduce.again(now), reproduce.otherwise(now)
+    again, otherwise = reproduce.verdicts(now)
     return {
         "profile": profile,
         "settings": settings.hash(),

@@ -214,7 +214,8 @@ def locate(path: str | Path | None = None) -> Path:
     )
     if not root.is_dir():
         said = "" if path else " (from GCAF_DATA)" if os.environ.get("GCAF_DATA") else " (the cache folder)"
-        raise DataError(f"the dataset's folder {root}{said} is not there: {CURE}")
+        fault = "is a link that leads nowhere" if root.is_symlink() else "is not there"
+        raise DataError(f"the dataset's folder {root}{said} {fault}: {CURE}")
     return root
 
 

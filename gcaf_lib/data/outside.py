@@ -70,7 +70,8 @@ def read(place: str | Path, plane: str = "axial", at: int | None = None) -> pd.D
         table["path"] = [medical.view(path, plane, at) for path in table["path"]]
         return table
     if not place.exists() or place.suffix.lower() not in (".csv", ".tsv", ".txt"):
-        fault = "neither a folder nor a CSV" if place.exists() else "not there"
+        absent = "a link that leads nowhere" if place.is_symlink() else "not there"
+        fault = "neither a folder nor a CSV" if place.exists() else absent
         raise DataError(f"{place} is {fault}: give a folder of class folders, or a CSV of file, class")
     return _listed(place, plane, at)
 

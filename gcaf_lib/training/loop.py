@@ -190,7 +190,8 @@ class Stage(keras.callbacks.Callback):
         self.graph.compile(
             optimizer=self.optimizer,
             loss=_graph_loss(loss, self.classes),
-            metrics=[_graph_accuracy(self.classes)],
+            # made here: a metric that Keras makes in the first trace has TensorFlow trace every step twice
+            metrics=[keras.metrics.MeanMetricWrapper(_graph_accuracy(self.classes), name="accuracy")],
             jit_compile=backend.jit_compile(),
             steps_per_execution=feed.steps_per_execution(self.batches.steps, steps_per_execution),
         )

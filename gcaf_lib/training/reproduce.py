@@ -179,22 +179,19 @@ def _damaged(path: Path, why: str) -> runs.RunError:
     )
 
 
-def again(code: str) -> dict[str, list[str]]:
-    """By fingerprint of other training code, the runs of it that `code` has made again bit for bit.
+def verdicts(code: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """What `code` has made again of other training code: by its fingerprint, the runs that came out the same bit for
+    bit, and those that came out otherwise.
 
-    A fingerprint of which it made any run otherwise (`otherwise`) is left out, however many came out the same.
+    A fingerprint of which any run came out otherwise is not among the first, however many came out the same.
     """
-    against = otherwise(code)
-    return {name: found for name, found in _made(code, True).items() if name not in against}
-
-
-def otherwise(code: str) -> dict[str, list[str]]:
-    """By fingerprint of other training code, the runs of it that came out otherwise when `code` made them again."""
-    return _made(code, False)
-
-
-def _made(code: str, identical: bool) -> dict[str, list[str]]:
     known = read()
     known = known[(known["fingerprint"] == code) & (known["trained_with"] != code)]
-    by_code = known[known["identical"] == identical].groupby("trained_with")
-    return {name: sorted(set(rows["run"])) for name, rows in by_code}
+    same, otherwise = (
+        {
+            name: sorted(set(rows["run"]))
+            for name, rows in known[known["identical"] == kind].groupby("trained_with")
+        }
+        for kind in (True, False)
+    )
+    return {name: found for name, found in same.items() if name not in otherwise}, otherwise

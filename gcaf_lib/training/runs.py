@@ -37,12 +37,8 @@ NEEDED = {
     "data_hash": str,
     "provenance": dict,
 }
-MORE = {
-    "split_hash": str,
-    "data_source": str,
-    "stages": list,
-    "weights": dict,
-}  # where they are
+OF_MAIN = {"stages": list, "weights": dict}  # needed in the record of a whole run
+MORE = {"split_hash": str, "data_source": str} | OF_MAIN  # where they are
 # what reading a damaged array file raises
 _DAMAGE = (
     OSError,
@@ -268,15 +264,15 @@ def load(folder: Path) -> Record:
             f"{path} is of schema {info.get('schema')}, this version reads {SCHEMA}: train the run again, or read it "
             "with the version that wrote it"
         )
-    broken = [name for name, kind in NEEDED.items() if not isinstance(info.get(name), kind)]
-    broken += [name for name, kind in MORE.items() if name in info and not isinstance(info[name], kind)]
+    main = info.get("kind") == "main"
+    needed = NEEDED | (OF_MAIN if main else {})
+    broken = [name for name, kind in needed.items() if not isinstance(info.get(name), kind)]
+    broken += [n for n, kind in MORE.items() if n in info.keys() - needed and not isinstance(info[n], kind)]
     broken += [] if "settings" in broken or _of_rooms(info["settings"]) else ["settings"]
     told = "provenance" in broken or isinstance(info["provenance"].get("fingerprint"), str)
     broken += [] if told else ["provenance's fingerprint"]
-    hashes = info.setdefault("weights_sha256", {} if info.get("kind") == "main" else None)
-    broken += (
-        [] if isinstance(hashes, dict if info.get("kind") == "main" else str | None) else ["weights_sha256"]
-    )
+    hashes = info.setdefault("weights_sha256", {} if main else None)
+    broken += [] if isinstance(hashes, dict if main else str | None) else ["weights_sha256"]
     if broken or Path(info["key"]).name != info["key"]:
         raise RunError(f"{path} is damaged: {', '.join(broken) or 'key'} missing or of a wrong type")
     return Record(folder, info)

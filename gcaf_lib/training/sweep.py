@@ -74,10 +74,10 @@ def plan(
     """Every run of the named experiments: experiment, label, seed, key, state, and its `Job`.
 
     state: done, stale (done by other code than today's, and by none that today's has made again bit for bit:
-    `reproduce.again`), running, failed or missing.
+    `reproduce.verdicts`), running, failed or missing.
     """
     rows, keys, today = [], Keys(data), environment.fingerprint()
-    current = {today, *reproduce.again(today)}
+    current = {today, *reproduce.verdicts(today)[0]}
     for name in names:
         for label, settings, seed, key in walk(name, profile, seeds, keys=keys):
             job = Job(key, settings, seed, profile, data, None, f"{name}: {label}, seed {seed}")
