@@ -332,9 +332,9 @@ def _audit_report(args: argparse.Namespace) -> int:
     answer = report_check.check(report)
     print(as_json(answer.to_dict()) if args.json else lines(answer.text()))
     if args.out:
-        from gcaf_lib.machine import write_text
+        from gcaf_lib.machine import write_table
 
-        write_text(Path(args.out), answer.figures.to_csv(index=False, lineterminator="\n"))
+        write_table(args.out, answer.figures)
         print(f"wrote {visible(args.out)}", file=sys.stderr)
     return 1 if len(answer.impossible) else 0
 
@@ -410,11 +410,11 @@ def external(args: argparse.Namespace) -> int:
     if records and not (table["copy_of"] != "").all():
         scored = scoring.score(records, table, which)
     if args.csv:
-        from gcaf_lib.machine import write_text
+        from gcaf_lib.machine import write_table
 
         listed = outside.report(table, scored)
         listed = listed.assign(path=listed["path"].map(visible), case=listed["case"].map(visible))
-        write_text(args.csv, listed.to_csv(index=False, lineterminator="\n"))
+        write_table(args.csv, listed)
         print(f"wrote {visible(args.csv)}", file=sys.stderr)
     copies = table[table["copy_of"] != ""]
     if args.json:

@@ -10,6 +10,10 @@ import platform
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NUMBERS = itertools.count()
 
@@ -102,3 +106,9 @@ def write_text(path: str | Path, text: str) -> None:
     """A text file in UTF-8, its line ends as they are in `text`, whole or not at all."""
     with whole(path) as part:
         part.write_text(text, encoding="utf-8", newline="")
+
+
+def write_table(path: str | Path, table: pd.DataFrame, numbers: str | None = None) -> None:
+    """A table as CSV without its index, whole or not at all; numbers: how floats are written (None: in full)."""
+    with whole(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n", float_format=numbers)

@@ -176,7 +176,7 @@ def test_floors_on_phantoms(phantom_root, tmp_path, monkeypatch):
     again = floors.table(dataset, protocols=("patients",))
     mine = table[table["protocol"] == "patients"].reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, again)
-    path = floors.write(table, tmp_path / "out" / "floors.csv")
+    path = floors.write(table, tmp_path / "out")
     pd.testing.assert_frame_equal(pd.read_csv(path), table, atol=1e-5, check_dtype=False)
     assert [p.name for p in path.parent.iterdir()] == ["floors.csv"]
 

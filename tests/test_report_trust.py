@@ -19,6 +19,7 @@ from gcaf_lib.display import decisions, error_rates, gallery, map_scores
 from gcaf_lib.evaluation import calibration, clustered, confidence, localisation, sanity, tumours, weighted
 from gcaf_lib.findings import borders, failures
 from gcaf_lib.findings import calibration as findings
+from gcaf_lib.machine import write_table
 from gcaf_lib.settings import CLASSES, DataSettings, ModelSettings, Settings, load
 
 
@@ -262,7 +263,7 @@ def test_judged_scores_compare_the_same_images(phantoms, record):
 def test_stored_scores_are_read_and_unknown_runs_left_out(tmp_path, record, phantoms):
     stored = pd.DataFrame([("abc", 5, "fused", 1, 1, 0.5, 0.25), ("none", 5, "centre", 0, 0, 0.1, 0.1),
                            ("none", 6, "centre", 0, 0, 0.1, 0.1)], columns=list(tumours.COLUMNS))  # fmt: skip
-    tumours.write(stored, tmp_path / "localisation.csv")
+    write_table(tmp_path / "localisation.csv", stored)
     bare = datasets.Dataset(None, phantoms.frame, phantoms.hash)
     unknown = SimpleNamespace(key="xyz", maps={"rows": []})
     found = tumours.read([record, unknown], bare, tmp_path)
@@ -355,7 +356,7 @@ def test_the_check_compares_each_step_with_the_trained_maps(phantoms, record, mo
 
 def test_a_stored_check_is_read_without_weights(tmp_path, phantoms):
     frame = pd.DataFrame([("abc", 0, "nothing", "fused", 1, 1, 1, 1, 0, 3, 1)], columns=list(sanity.COLUMNS))
-    tumours.write(frame, tmp_path / "sanity.csv")
+    write_table(tmp_path / "sanity.csv", frame)
     bare = datasets.Dataset(None, phantoms.frame, phantoms.hash)
     assert sanity.read([], bare, tmp_path)["run"].tolist() == ["abc"]
     assert sanity.read([], bare, tmp_path / "elsewhere") is None

@@ -26,11 +26,11 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
-from gcaf_lib.data import splits, thumbnails, twins
+from gcaf_lib.data import committed, splits, thumbnails, twins
 from gcaf_lib.data.dataset import Dataset, open_dataset
 from gcaf_lib.data.decode import grey
-from gcaf_lib.machine import cores, whole
-from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings, results_dir
+from gcaf_lib.machine import cores
+from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings
 from gcaf_lib.terminal import arguments
 
 SIDE = 40
@@ -206,17 +206,14 @@ def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> pd.Dat
 
 def write(table: pd.DataFrame, place: Path | None = None) -> Path:
     """Write results/exposure.csv, whole or not at all."""
-    path = (place or results_dir()) / "exposure.csv"
-    with whole(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n", float_format="%.5f")
-    return path
+    return committed.write("exposure.csv", table, "%.5f", place)
 
 
 def read(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
     """The committed table; phantoms are measured on the spot."""
     if dataset.banner:
         return compute(dataset)
-    return pd.read_csv((place or splits.folder().parent) / "exposure.csv")
+    return committed.read("exposure.csv", "gcaf_lib.data.exposure", place)
 
 
 if __name__ == "__main__":

@@ -28,13 +28,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import marks, splits
-from gcaf_lib.data.dataset import DataError
+from gcaf_lib.data import committed, marks
 from gcaf_lib.evaluation import heatmaps, localisation, tumours
 from gcaf_lib.settings import Settings, digest, load, results_dir
 from gcaf_lib.terminal import arguments
 from gcaf_lib.training.task import Task
 
+MODULE = "gcaf_lib.evaluation.control"  # run by itself it makes what is committed
 SIZES = {"train": 1500, "validation": 200, "test": 200}
 STAGE0 = {"efficientnetv2-s": 2, "convnext-tiny": 10}  # epochs until a backbone alone knows the marks
 TRAINING = {
@@ -214,20 +214,13 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
 
 def read(place: Path | None = None) -> pd.DataFrame:
     """The committed scores (`COLUMNS`). Raises `DataError` with the cure where there are none."""
-    return pd.read_csv(_stored("control.csv", place)).fillna({"method": "", "place": ""})
+    return committed.read("control.csv", MODULE, place).fillna({"method": "", "place": ""})
 
 
 def shown(place: Path | None = None) -> dict[str, np.ndarray]:
     """The committed pictures and maps of `Outcome.shown`."""
-    with np.load(_stored("control.npz", place)) as stored:
+    with np.load(committed.find("control.npz", MODULE, place)) as stored:
         return dict(stored)
-
-
-def _stored(name: str, place: Path | None) -> Path:
-    path = (place or splits.folder().parent) / name
-    if not path.is_file():
-        raise DataError(f"{path} is missing: `python -m gcaf_lib.evaluation.control` makes it")
-    return path
 
 
 def _main() -> None:
@@ -239,9 +232,9 @@ def _main() -> None:
             for seed in seeds:
                 done.append(run(kind, norm, seed))
                 print(done[-1].table.to_string(index=False), flush=True)
-    place = results_dir()
-    np.savez_compressed(place / "control.npz", **done[0].shown)
-    print(tumours.write(pd.concat([one.table for one in done], ignore_index=True), place / "control.csv"))
+    np.savez_compressed(results_dir() / "control.npz", **done[0].shown)
+    table = pd.concat([one.table for one in done], ignore_index=True)
+    print(committed.write("control.csv", table, "%.3g"))
 
 
 if __name__ == "__main__":

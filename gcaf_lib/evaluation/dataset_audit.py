@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import figshare, keypoints, splits, thumbnails, twins
+from gcaf_lib.data import committed, figshare, keypoints, splits, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset, published_index
-from gcaf_lib.machine import whole
-from gcaf_lib.settings import CLASSES, DataSettings, results_dir
+from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.terminal import arguments
 
+MODULE = "gcaf_lib.evaluation.dataset_audit"  # run by itself it makes what is committed
 SOURCES = ("figshare", "figshare, second copy", "unknown")
 AROUND = 8  # pairs on each side of a bar
 BARS = {"patients unknown": twins.DOUBT, "patients known": twins.THRESHOLD, "cut anew": keypoints.THRESHOLD}
@@ -52,6 +52,9 @@ class Audit:
     pictures: pd.DataFrame
     around: pd.DataFrame
     cut: pd.DataFrame
+
+
+TABLES = tuple(field.name for field in fields(Audit))
 
 
 def twin_table(files: np.ndarray, groups: np.ndarray, found: pd.DataFrame) -> pd.DataFrame:
@@ -236,29 +239,17 @@ def read(dataset: Dataset, place: Path | None = None) -> Audit:
     """
     if dataset.banner:
         return compute(dataset)
-    place = place or splits.folder().parent
-    try:
-        audit = Audit(**{field.name: pd.read_csv(place / f"{field.name}.csv") for field in fields(Audit)})
-    except OSError as error:
-        raise DataError(
-            f"{error.filename} is missing: `python -m gcaf_lib.evaluation.dataset_audit` makes it"
-        ) from error
-    if not set(audit.twins["file"]) <= set(dataset.frame["file"]):
-        raise DataError(
-            f"{place}/twins.csv is of other files than this dataset; `gcaf data check` names them"
-        )
+    tables = {name: committed.read(f"{name}.csv", MODULE, place) for name in TABLES}
+    if not set(tables["twins"]["file"]) <= set(dataset.frame["file"]):
+        path = committed.find("twins.csv", MODULE, place)
+        raise DataError(f"{path} is of other files than this dataset; `gcaf data check` names them")
+    audit = Audit(**tables)
     return replace(audit, patients=audit.patients.astype({"part": str}))
 
 
 def write(audit: Audit, place: Path | None = None) -> list[Path]:
     """Write the seven tables into the results folder, each whole or not at all; return their paths."""
-    place, out = place or results_dir(), []
-    for field in fields(Audit):
-        path = place / f"{field.name}.csv"
-        with whole(path) as part:
-            getattr(audit, field.name).to_csv(part, index=False, lineterminator="\n", float_format="%.5g")
-        out.append(path)
-    return out
+    return [committed.write(f"{name}.csv", getattr(audit, name), "%.5g", place) for name in TABLES]
 
 
 # --- what the tables say ---

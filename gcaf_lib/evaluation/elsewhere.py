@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import groups, medical, outside, splits, thumbnails
+from gcaf_lib.data import committed, groups, medical, outside, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import outside as scoring
-from gcaf_lib.machine import write_text
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 from gcaf_lib.training import runs
 
@@ -43,13 +42,10 @@ NEIGHBOUR, HOME = "nearest neighbour", "home"
 
 def read(name: str) -> pd.DataFrame:
     """`copies` or `recall` as committed. Raises `DataError` that says how to make them."""
-    path = splits.folder().parent / "external" / f"{name}.csv"
-    if not path.is_file():
-        raise DataError(
-            f"{path} is missing: `python -m gcaf_lib.evaluation.elsewhere DIR --run RUN` makes it"
-        )
     numbers = ("low", "high", "confidence_wrong", "nearest")  # empty where there are none
-    return pd.read_csv(path, keep_default_na=False, na_values=dict.fromkeys(numbers, ""))
+    made_by = "gcaf_lib.evaluation.elsewhere DIR --run RUN"
+    empty = {"keep_default_na": False, "na_values": dict.fromkeys(numbers, "")}
+    return committed.read(f"external/{name}.csv", made_by, **empty)
 
 
 def images(place: Path) -> pd.DataFrame:
@@ -170,8 +166,7 @@ def write(name: str, made: pd.DataFrame) -> Path:
     if name == "recall" and path.is_file():
         stands = pd.read_csv(path)
         made = pd.concat([stands[~stands["model"].isin(made["model"])], made], ignore_index=True)
-    write_text(path, made.to_csv(index=False, lineterminator="\n", float_format="%.5g"))
-    return path
+    return committed.write(f"external/{name}.csv", made, "%.5g")
 
 
 def _main() -> None:

@@ -22,11 +22,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from gcaf_lib.data import figshare, splits, thumbnails
+from gcaf_lib.data import committed, figshare, splits, thumbnails
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.evaluation import worth
-from gcaf_lib.machine import whole
-from gcaf_lib.settings import CLASSES, DataSettings, results_dir
+from gcaf_lib.settings import CLASSES, DataSettings
 
 FLOORS = ("1nn", "1nn-mirror", "size", "border", "masked")
 COLUMNS = ("floor", "protocol", "accuracy", "macro_f1", "low", "high", "n", "sd", "f1_low", "f1_high",
@@ -243,9 +242,6 @@ def over_protocols(
     return pd.concat([measure(name, seen, dataset, *groups) for name in bar], ignore_index=True)
 
 
-def write(frame: pd.DataFrame, path: Path | None = None) -> Path:
-    """Write floors.csv (in the results folder) whole, five decimals; return its path."""
-    path = path or results_dir() / "floors.csv"
-    with whole(path) as part:
-        frame.to_csv(part, index=False, lineterminator="\n", float_format="%.5f")
-    return path
+def write(frame: pd.DataFrame, place: Path | None = None) -> Path:
+    """Write floors.csv whole, five decimals, into `place` or the results folder; return its path."""
+    return committed.write("floors.csv", frame, "%.5f", place)

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from gcaf_lib.data import preprocess, splits, thumbnails
+from gcaf_lib.data import committed, preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import floors, worth
-from gcaf_lib.settings import CLASSES, DataSettings, results_dir
+from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.terminal import arguments
 
 PROTOCOLS = ("paper", splits.FIVEFOLD)
@@ -78,20 +78,15 @@ def read(dataset: Dataset, place: Path | None = None) -> tuple[pd.DataFrame, pd.
     if dataset.banner:
         seen = floors.features(dataset)
         return floors.over_protocols(seen, dataset), table(dataset, seen)
-    place = place or splits.folder().parent
-    try:
-        return pd.read_csv(place / "floors.csv"), pd.read_csv(place / "shortcuts.csv")
-    except OSError as error:
-        raise DataError(
-            f"{error.filename} is missing: `python -m gcaf_lib.evaluation.hints` makes it"
-        ) from error
+    names = ("floors.csv", "shortcuts.csv")
+    return tuple(committed.read(name, "gcaf_lib.evaluation.hints", place) for name in names)
 
 
 def _main() -> None:
     dataset = open_dataset(DataSettings())
     seen = floors.features(dataset)
     print(floors.write(floors.over_protocols(seen, dataset)))
-    print(floors.write(table(dataset, seen), results_dir() / "shortcuts.csv"))
+    print(committed.write("shortcuts.csv", table(dataset, seen), "%.5f"))
 
 
 if __name__ == "__main__":

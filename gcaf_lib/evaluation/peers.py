@@ -39,7 +39,7 @@ from gcaf_lib.data import groups, splits
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset, read_bytes
 from gcaf_lib.evaluation import elsewhere
 from gcaf_lib.evaluation.elsewhere import HOME
-from gcaf_lib.machine import cores, write_text
+from gcaf_lib.machine import cores, write_table
 from gcaf_lib.settings import DataSettings, results_dir
 
 COLUMNS = ("set", "file", "class", "case", "answer", "confidence")
@@ -226,7 +226,7 @@ def _write(path: Path, table: pd.DataFrame, parts: Sequence[pd.DataFrame]) -> No
     """What has been told so far, in the order of `table`; files of the same bytes have one answer."""
     answers = pd.concat([part for part in parts if len(part)]).drop_duplicates(KEY)
     rows = table.merge(answers, on=KEY)[list(COLUMNS)]
-    write_text(path, rows.to_csv(index=False, lineterminator="\n"))
+    write_table(path, rows)
 
 
 # --- what is recorded ---

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from gcaf_lib.data import preprocess, splits
+from gcaf_lib.data import committed, preprocess, splits
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import clustered, heatmaps, localisation, tumours
-from gcaf_lib.settings import digest, results_dir
+from gcaf_lib.settings import digest
 from gcaf_lib.terminal import arguments
 
 IMAGES = 240
@@ -222,7 +222,7 @@ def _main(name: str) -> None:
 
     record = runs.resolve(name)
     dataset = open_dataset(record.settings.data)
-    print(tumours.write(compute(record, dataset, shuffled=True), results_dir() / "sanity.csv"))
+    print(committed.write("sanity.csv", compute(record, dataset, shuffled=True), "%.3g"))
 
 
 if __name__ == "__main__":

@@ -21,13 +21,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import figshare, preprocess, splits, thumbnails
+from gcaf_lib.data import committed, figshare, preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import heatmaps, localisation
-from gcaf_lib.machine import whole
-from gcaf_lib.settings import DataSettings, results_dir
+from gcaf_lib.settings import DataSettings
 from gcaf_lib.terminal import arguments
 
+MODULE = "gcaf_lib.evaluation.tumours"  # run by itself it makes what is committed
 SIDE = 64  # pixels of the square on which maps and borders meet
 MEASURES = ("pointing", "tolerant", "energy", "iou")
 FUSED, PLACE, CENTRE, RANDOM, EDGE = "fused", "usual place", "centre", "random", "edges"
@@ -184,7 +184,7 @@ def read_images(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
     """`image_table`, aligned with dataset.frame: the committed one, or the phantoms' measured on the spot."""
     if dataset.banner:
         return image_table(dataset, masks(dataset))
-    table = _read("tumours.csv", place)
+    table = committed.read("tumours.csv", MODULE, place)
     if not table["file"].equals(dataset.frame["file"].reset_index(drop=True)):
         raise DataError(
             "results/tumours.csv is of other files than this dataset; `gcaf data check` names them"
@@ -201,7 +201,7 @@ def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) ->
     if dataset.banner:
         return compute(records, dataset)
     try:
-        table = _read("localisation.csv", place)
+        table = committed.read("localisation.csv", MODULE, place)
     except DataError:
         table = pd.DataFrame(columns=list(COLUMNS))
     new = [r for r in records if r.maps is not None and r.key not in set(table["run"])]
@@ -226,26 +226,11 @@ def compute(records: Sequence[Any], dataset: Dataset, baselines: bool = True) ->
     return pd.concat([p for p in parts if len(p)], ignore_index=True)
 
 
-def _read(name: str, place: Path | None) -> pd.DataFrame:
-    path = (place or splits.folder().parent) / name
-    try:
-        return pd.read_csv(path)
-    except OSError as error:
-        raise DataError(f"{path} is missing: `python -m gcaf_lib.evaluation.tumours` makes it") from error
-
-
-def write(table: pd.DataFrame, path: Path) -> Path:
-    """Write a table whole or not at all, three digits a number."""
-    with whole(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n", float_format="%.3g")
-    return path
-
-
 def _main() -> None:
     from gcaf_lib.training import listing
 
     dataset = open_dataset(DataSettings())
-    print(write(image_table(dataset, masks(dataset)), results_dir() / "tumours.csv"))
+    print(committed.write("tumours.csv", image_table(dataset, masks(dataset)), "%.3g"))
     found: dict[str, Any] = {}
     for profile in ("cpu", "paper"):
         for name in ("main", "ladder"):
@@ -253,7 +238,7 @@ def _main() -> None:
                 if name == "main" or label == "patients":
                     found[record.key] = record
     if found:
-        print(write(compute(list(found.values()), dataset), results_dir() / "localisation.csv"))
+        print(committed.write("localisation.csv", compute(list(found.values()), dataset), "%.3g"))
     else:
         print("no run on record yet: localisation.csv is left as it is")
 

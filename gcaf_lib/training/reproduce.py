@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.machine import variables, whole
+from gcaf_lib.machine import variables, write_table
 from gcaf_lib.settings import cache_dir, results_dir
 from gcaf_lib.training import environment, runs
 
@@ -147,9 +147,7 @@ def note(record: runs.Record, outcome: Outcome) -> Path:
     same = (known["run"] == line["run"]) & (known["fingerprint"] == line["fingerprint"])
     for name in ("backend", "device", "threads", "stage0"):
         same &= known[name] == str(line[name])
-    table = pd.DataFrame([*known[~same].to_dict("records"), line], columns=list(COLUMNS))
-    with whole(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
+    write_table(path, pd.DataFrame([*known[~same].to_dict("records"), line], columns=list(COLUMNS)))
     return path
 
 

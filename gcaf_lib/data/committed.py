@@ -1,0 +1,39 @@
+"""Tables that take long to compute and are therefore committed below results/: found, read and written here.
+
+They are read from the results folder that holds the splits, and written into that of the user's settings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gcaf_lib.data import splits
+from gcaf_lib.data.dataset import DataError
+from gcaf_lib.machine import write_table
+from gcaf_lib.settings import results_dir
+
+
+def find(name: str, module: str, place: Path | None = None) -> Path:
+    """The committed file `name`, in `place` or below results/; `module`: what makes it, after `python -m`.
+
+    Raises `DataError` that says so where it isn't there.
+    """
+    path = (place or splits.folder().parent) / name
+    if not path.is_file():
+        raise DataError(f"{path} is missing: `python -m {module}` makes it")
+    return path
+
+
+def read(name: str, module: str, place: Path | None = None, **options: Any) -> pd.DataFrame:
+    """The committed table `name`, as in `find`; options: of `pandas.read_csv`."""
+    return pd.read_csv(find(name, module, place), **options)
+
+
+def write(name: str, table: pd.DataFrame, numbers: str, place: Path | None = None) -> Path:
+    """Write a table whole or not at all, floats as `numbers` (`%.5f`); return its path."""
+    path = (place or results_dir()) / name
+    write_table(path, table, numbers)
+    return path
