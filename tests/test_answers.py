@@ -27,9 +27,6 @@ MEASURES = {
     "roc": metrics.roc,
     "precision and recall": metrics.precision_recall,
     "summary": metrics.summary,
-    "bootstrap": lambda y, p: intervals.bootstrap(y, p, groups=intervals.IMAGES, n=9),
-    "bootstrap of a function": lambda y, p: intervals.bootstrap(y, p, calibration.ece, intervals.IMAGES, n=9),
-    "difference": lambda y, p: intervals.bootstrap_difference(y, p, p, groups=intervals.IMAGES, n=9),
     **{f"weighted {name}": lambda y, p, name=name: weighted.metric(name, y, p) for name in weighted.PLAIN},
 }
 NAN = np.where(np.arange(6)[:, None] == 2, np.nan, PROBS)
@@ -132,7 +129,6 @@ def test_a_number_of_bins_is_a_whole_number_from_1(measure, bins):
 def test_a_level_lies_between_0_and_1(level):
     ways = (
         lambda level: calibration.reliability(LABELS, PROBS, level=level),
-        lambda level: intervals.bootstrap(LABELS, PROBS, groups=intervals.IMAGES, n=9, level=level),
         lambda level: intervals.wilson(1, 2, level),
         lambda level: clustered.mean([0.0, 1.0], [0, 1], 9, level=level),
         lambda level: clustered.basic(0.5, np.array([0.4, 0.6]), level),

@@ -101,6 +101,37 @@ def test_each_wing_says_what_may_live_there(wing):
     assert list((PACKAGE / wing).glob("*.py")) != [PACKAGE / wing / "__init__.py"]
 
 
+def defined(path: Path) -> set[str]:
+    """Names that a room makes, at its top or inside: functions, classes, fields, constants, what it imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    found = {
+        n.name.rpartition(".")[2] for n in nodes if isinstance(n, ast.alias | ast.FunctionDef | ast.ClassDef)
+    }
+    return found | {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
+def strangers(text: str, rooms: dict[str, set[str]]) -> list[str]:
+    """What a text names as `room.name` that no room of this name has."""
+    named = re.findall(r"`(?:\w+\.)*(\w+)\.(\w+)(?:\(.*?\))?`", text)
+    return [
+        f"{room}.{name}" for room, name in named if room in rooms and name not in rooms[room] | set(rooms)
+    ]
+
+
+def test_what_texts_name_is_there():
+    rooms: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        rooms.setdefault(path.stem, set()).update(defined(path))
+    odd = {
+        path.relative_to(PACKAGE).as_posix(): found
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if (found := strangers(path.read_text(encoding="utf-8"), rooms))
+    }
+    assert not odd
+    text = "as `splits.clusters(dataset)` says, not `splits.nowhere` nor `data.splits.gone`"
+    assert strangers(text, rooms) == ["splits.nowhere", "splits.gone"]
+
+
 # --- chapters ---
 
 CHAPTERS = sorted((PACKAGE.parent / "notebooks").glob("[0-9][0-9]_*.py"))

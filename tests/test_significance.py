@@ -1,6 +1,7 @@
 """Intervals and tests against published values, closed forms, brute force and second libraries."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from gcaf_lib.evaluation import intervals, metrics
+from gcaf_lib.evaluation import clustered, intervals, metrics, weighted
 
 IMAGES = intervals.IMAGES
 
@@ -29,27 +30,21 @@ def test_wilson_of_the_papers_accuracy():
         intervals.wilson(4, 3)
 
 
-def test_the_quick_path_is_metrics_summary():
+def test_weighted_metrics_are_those_of_the_drawn_samples():
     labels, probs = sample(50)
     probs = np.round(probs, 1) + 1e-9  # ties
     probs /= probs.sum(1, keepdims=True)
-    groups = np.random.default_rng(1).choice(list("abcdefghijk"), 50)
-    slow: dict[str, list[float]] = {}
+    times = clustered.weights(np.random.default_rng(1).choice(list("abcdefghijk"), 50), n=8, seed=4)
+    drawn = [np.repeat(np.arange(50), t) for t in [*times, np.ones(50, int)]]
+    slow = pd.DataFrame([metrics.summary(labels[rows], probs[rows]) for rows in drawn])
+    assert slow["mcc"].notna().all()
+    for name in slow:
+        fast = weighted.metric(name, labels, probs)(np.vstack([times, np.ones(50)]))
+        assert np.allclose(fast, slow[name], equal_nan=True), name
 
-    def whole(y, p):
-        for name, value in metrics.summary(y, p).items():
-            slow.setdefault(name, []).append(value)
-        return 0.0
 
-    intervals.draws(labels, probs, whole, groups, n=8, seed=4)
-    whole(labels, probs)
-    assert np.isnan(slow["mcc"]).sum() == 0
-    for name, values in slow.items():
-        fast = intervals.draws(labels, probs, name, groups, n=8, seed=4)
-        assert np.allclose(fast, values[:8], equal_nan=True), name
-        got = intervals.bootstrap(labels, probs, name, groups, n=20)
-        assert got.value == pytest.approx(values[8]), name
-        assert got.low <= got.high
+def whole(name, labels, probs, classes=None):
+    return float(weighted.metric(name, labels, probs, classes)(np.ones((1, len(labels))))[0])
 
 
 def test_absent_classes_and_single_classes_as_in_summary():
@@ -57,45 +52,37 @@ def test_absent_classes_and_single_classes_as_in_summary():
     labels = labels % 2  # classes 2 and 3 never occur, but are said
     for y, p in ((labels, probs), (np.zeros(4, int), np.eye(4)[[0] * 4] * 0.9 + 0.025)):
         for name, value in metrics.summary(y, p).items():
-            got = intervals.bootstrap(y, p, name, IMAGES, n=5).value
-            assert got == pytest.approx(value, nan_ok=True), name
+            assert whole(name, y, p) == pytest.approx(value, nan_ok=True), name
 
 
 def test_three_classes_by_name():
     labels, probs = sample(60, k=3)
-    low = intervals.bootstrap(labels, probs, "recall_pituitary", IMAGES, classes=("a", "b", "pituitary"))
-    assert low.value == pytest.approx(metrics.summary(labels, probs)["recall_2"])
+    found = whole("recall_pituitary", labels, probs, ("a", "b", "pituitary"))
+    assert found == pytest.approx(metrics.summary(labels, probs)["recall_2"])
+    with pytest.raises(ValueError, match="give one of accuracy"):
+        whole("acuracy", labels, probs)
 
 
 def test_bootstrap_has_the_binomial_spread_and_clusters_widen_it():
     labels, probs = sample(400)
-    right = probs.argmax(1) == labels
-    spread = np.std(intervals.draws(labels, probs, "accuracy", IMAGES, n=4000))
+    right = (probs.argmax(1) == labels).astype(float)
+    each = np.arange(400)
+    spread = clustered.mean_draws(right, each, 4000).std()
     assert spread == pytest.approx(np.sqrt(right.mean() * (1 - right.mean()) / 400), rel=0.06)
     # every sample four times, in groups of four: the interval is that of the single samples
-    four = np.tile(labels, 4), np.tile(probs, (4, 1)), "accuracy", np.tile(np.arange(400), 4)
-    assert np.std(intervals.draws(*four, n=4000)) == pytest.approx(spread, rel=0.06)
-    assert np.std(intervals.draws(*four[:3], IMAGES, n=4000)) == pytest.approx(spread / 2, rel=0.06)
-    one = intervals.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=7)
-    assert one == intervals.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=7)
-    assert one != intervals.bootstrap(labels, probs, "macro_f1", IMAGES, n=200, seed=8)
+    four = np.tile(right, 4)
+    assert clustered.mean_draws(four, np.tile(each, 4), 4000).std() == pytest.approx(spread, rel=0.06)
+    assert clustered.mean_draws(four, np.arange(1600), 4000).std() == pytest.approx(spread / 2, rel=0.06)
+    one = clustered.mean(right, each, 200, seed=7)
+    assert one == clustered.mean(right, each, 200, seed=7) != clustered.mean(right, each, 200, seed=8)
 
 
-def test_bootstrap_of_a_difference_is_paired():
-    labels, probs = sample()
-    same = intervals.bootstrap_difference(labels, probs, probs, groups=IMAGES)
-    assert same == (0, 0, 0)
-    worse = intervals.bootstrap_difference(labels, np.eye(4)[labels], probs, groups=IMAGES, n=500)
-    assert worse.low > 0 and worse.value == pytest.approx(np.mean(probs.argmax(1) != labels))
-    with pytest.raises(ValueError, match="give one of accuracy"):
-        intervals.draws(labels, probs, "acuracy", IMAGES)
-    for f in (intervals.draws, intervals.bootstrap):
-        with pytest.raises(ValueError, match="patient group of each sample"):
-            f(labels, probs, "accuracy", None)
-    with pytest.raises(ValueError, match="patient group of each sample"):
+def test_samples_need_their_groups():
+    labels, _ = sample()
+    with pytest.raises(ValueError, match=r"patient group of each sample, or intervals\.IMAGES"):
         intervals.cluster_permutation(labels, labels)
     with pytest.raises(ValueError, match="groups for 120"):
-        intervals.draws(labels, probs, "accuracy", groups=[1, 2])
+        intervals.cluster_permutation(labels, labels, [1, 2])
 
 
 def test_t_tests():

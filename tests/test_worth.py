@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from gcaf_lib.evaluation import calibration, clustered, intervals, metrics, weighted, worth
+from gcaf_lib.evaluation import calibration, clustered, metrics, weighted, worth
 from gcaf_lib.settings import CLASSES
 
 IMAGES = 220
@@ -120,7 +120,8 @@ def test_folds_are_pooled_or_averaged_as_the_metric_asks():
 def test_all_seeds_of_an_image_are_drawn_together():
     run = Run(0)
     one, both = (worth.row(runs, GROUPS, ["accuracy"])["accuracy"] for runs in ([run], [run, Run(1)]))
-    plain = intervals.draws(run.labels(), run.probabilities(), "accuracy", GROUPS[run.rows()], n=2000)
+    right = run.probabilities().argmax(1) == run.labels()
+    plain = clustered.mean_draws(right, GROUPS[run.rows()], 2000)
     assert one[3:] == tuple(np.quantile(plain, [0.025, 0.975]))
     mean = np.mean([r.probabilities().argmax(1) == r.labels() for r in (run, Run(1))], axis=0)
     by = np.bincount(GROUPS[run.rows()], mean)

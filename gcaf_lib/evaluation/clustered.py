@@ -1,7 +1,7 @@
 """Cluster bootstrap of plain means: whole patient groups are drawn, their rows go together.
 
-`significance.draws` does the same for metrics of labels and probabilities; here every row already
-has its value (a localisation score, a correlation, right or wrong).
+`worth.samples` does the same for metrics of labels and probabilities; here every row already has its value (a
+localisation score, a correlation, right or wrong).
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ def compare(first: Method, second: Method, groups, test_to_train: float = 0.0, n
 
     Over seeds: difference, sd (of the paired differences), t_p and corrected_p with t_low … corrected_high. On
     the images of the lowest common seed: only_first, only_second, mcnemar_p. On the mean over seeds of each
-    image, swapped within `groups` (N,) of the dataset's rows (or `significance.IMAGES`): permutation_p. test_to_train: see
-    `significance.nadeau_bengio`.
+    image, swapped within `groups` (N,) of the dataset's rows (or `intervals.IMAGES`): permutation_p. test_to_train: see
+    `intervals.nadeau_bengio`.
     """
     seeds = shared(first, second)
     empty = dict.fromkeys(

@@ -1,15 +1,15 @@
 """Intervals and tests: what a difference between two numbers of a table is worth.
 
-SciPy and statsmodels do what they can do. Own code: the cluster bootstrap on weights, the Nadeau-Bengio
-correction, McNemar's mid-p and DeLong's covariance, which neither has.
+SciPy and statsmodels do what they can do. Own code: the Nadeau-Bengio correction, McNemar's mid-p and DeLong's
+covariance, which neither has. The bootstrap over patients is `worth`'s and `clustered`'s.
 
-`labels` is (n,) int in 0..K-1, `probs` (n, K) float, `groups` (n,) any hashable: samples of one patient (or
-one group of twins) share a group and are drawn together. Who holds images for independent says so: `IMAGES`.
+`groups` is (n,) any hashable: samples of one patient (or one group of twins) share a group and are swapped
+together. Who holds images for independent says so: `IMAGES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +18,9 @@ from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from gcaf_lib.evaluation import weighted
-from gcaf_lib.evaluation.answers import checked, level_of, one_class, pairs
+from gcaf_lib.evaluation.answers import level_of, one_class, pairs
 
 IMAGES = "images"  # in place of groups: each sample is a group of its own
-Metric = str | Callable[[np.ndarray, np.ndarray], float]
 
 
 class Interval(NamedTuple):
@@ -56,77 +54,13 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 
 def _groups(groups, n: int) -> tuple[np.ndarray, int]:
     if groups is None:
-        raise ValueError(
-            "give the patient group of each sample, or significance.IMAGES if they are independent"
-        )
+        raise ValueError("give the patient group of each sample, or intervals.IMAGES if they are independent")
     if isinstance(groups, str) and groups == IMAGES:
         return np.arange(n), n
     if len(groups) != n:
         raise ValueError(f"{len(groups)} groups for {n} samples")
     code, names = pd.factorize(np.asarray(groups), use_na_sentinel=False)
     return code, len(names)
-
-
-def draws(
-    labels, probs, metric: Metric, groups=None, n: int = 2000, seed: int = 0, classes=None
-) -> np.ndarray:
-    """The metric on `n` cluster-bootstrap samples, (n,): whole groups are drawn with replacement.
-
-    metric: any name of `metrics.summary` (computed for all draws at once), or any function of (labels,
-    probs), called n times. The same groups and seed draw the same samples whatever the metric and the model,
-    so draws of two models may be subtracted. A draw on which the metric is undefined is NaN.
-    """
-    labels, probs = checked(labels, probs)
-    code, g = _groups(groups, len(labels))
-    quick = weighted.metric(metric, labels, probs, classes) if isinstance(metric, str) else None
-    rng = np.random.default_rng(seed)
-    out = np.empty(n)
-    block = max(1, 1_000_000 // max(len(labels), 1))  # bounds each table of weights to 8 MB
-    for start in range(0, n, block):
-        times = rng.multinomial(g, np.full(g, 1 / g), size=min(block, n - start))[:, code]
-        here = slice(start, start + len(times))
-        if quick is not None:
-            out[here] = quick(times)
-        else:
-            rows = [np.repeat(np.arange(len(labels)), t) for t in times]
-            out[here] = [metric(labels[r], probs[r]) for r in rows]
-    return out
-
-
-def _value(labels, probs, metric: Metric, classes) -> float:
-    if callable(metric):
-        return float(metric(*checked(labels, probs)))
-    return float(weighted.metric(metric, labels, probs, classes)(np.ones((1, len(labels))))[0])
-
-
-def bootstrap(
-    labels, probs, metric: Metric = "accuracy", groups=None, n: int = 2000, seed: int = 0,
-    level: float = 0.95, classes: Sequence[str] | None = None,
-) -> Interval:  # fmt: skip
-    """Percentile interval of a metric by cluster bootstrap over groups (Efron & Tibshirani 1993, ch. 13).
-
-    classes: names of the classes in per-class metrics (`recall_glioma`), the dataset's four by default.
-    """
-    sample = draws(labels, probs, metric, groups, n, seed, classes)
-    return Interval(_value(labels, probs, metric, classes), *_percentiles(sample, level))
-
-
-def bootstrap_difference(
-    labels, first, second, metric: Metric = "accuracy", groups=None, n: int = 2000, seed: int = 0,
-    level: float = 0.95, classes: Sequence[str] | None = None,
-) -> Interval:  # fmt: skip
-    """Percentile interval of metric(first) − metric(second), both models drawn on the same samples."""
-    both = [draws(labels, probs, metric, groups, n, seed, classes) for probs in (first, second)]
-    value = [_value(labels, probs, metric, classes) for probs in (first, second)]
-    return Interval(value[0] - value[1], *_percentiles(both[0] - both[1], level))
-
-
-def _percentiles(sample: np.ndarray, level: float) -> tuple[float, float]:
-    level = level_of(level, of_draws=True)
-    if np.isnan(sample).all():
-        return float("nan"), float("nan")
-    low, high = np.nanquantile(sample, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train: float) -> Test:
@@ -181,7 +115,7 @@ def cluster_permutation(first, second, groups=None, n: int = 9999, seed: int = 0
     """Permutation test of mean(first − second) that swaps the two models within whole groups.
 
     first, second: (n,) scores of each sample (say, right or wrong). Exact where there are few groups (SciPy
-    enumerates); low and high are NaN (see `bootstrap_difference`).
+    enumerates); low and high are NaN: an interval is `worth.difference`'s.
     """
     first, second = pairs(first, second)
     d = first - second

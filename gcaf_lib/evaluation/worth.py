@@ -6,7 +6,7 @@ same digits everywhere.
 Seeds test the same images. Folds of one seed test different images, each once. A metric that is a mean over images
 or comes of one confusion matrix (accuracy, recall, F1, κ, Brier …) is taken of all folds' answers together, seed by
 seed; macro-F1, too, is the mean over seeds of the macro-F1 of all folds together. A metric that depends on
-the number of images, or ranks scores of one model against each other (`PER_FOLD`: calibration errors, AUC, average
+the number of images, or ranks scores of one model against each other (`per_fold`: calibration errors, AUC, average
 precision), is taken fold by fold, and the folds' mean counts. Chance alone makes a calibration error larger the fewer
 images are tested (by √2 for half as many), and a fold tests twice as many as the random split: so a fold's is the mean
 over `SUBSETS` random parts of it of the size of the random split's test part, and stands beside that split's at equal n.

@@ -71,7 +71,7 @@ def against(frame: pd.DataFrame, first: str, second: str, n: int = 2000) -> pd.D
 
 
 def wide(frame: pd.DataFrame, by: str | None = None, decimals: int = 3) -> pd.DataFrame:
-    """A reader's table of `localisation`: maps (and `by`) down, measures across."""
+    """A reader's table of `scores`: maps (and `by`) down, measures across."""
     text = frame.assign(
         text=[words.span(*v, decimals) for v in frame[["mean", "low", "high"]].to_numpy(float)]
     )

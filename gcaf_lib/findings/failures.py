@@ -59,7 +59,7 @@ def cases(
 
 
 def sources(dataset: Any, facts: dataset_audit.Audit) -> np.ndarray:
-    """Where each file (N,) comes from, as far as it was found out: `audit.SOURCES`, or "phantom"."""
+    """Where each file (N,) comes from, as far as it was found out: `dataset_audit.SOURCES`, or "phantom"."""
     if dataset.banner:
         return np.full(len(dataset.frame), "phantom", dtype=object)
     flag = dataset.frame["file"].map(facts.slices.set_index("file")["mirrored"])

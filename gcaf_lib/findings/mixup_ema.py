@@ -16,7 +16,8 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
-from gcaf_lib.evaluation import intervals, worth
+from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation.metrics import summary
 from gcaf_lib.findings import ablation, training
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
@@ -133,12 +134,7 @@ def weights(found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
             }
             for metric in metrics:
                 scale, decimals = (100, 2) if metric == "accuracy" else (1, 4)
-                values = [
-                    intervals.bootstrap(
-                        r.labels(), r.probabilities("test", which), metric, intervals.IMAGES, 1
-                    ).value
-                    for r in records
-                ]
+                values = [summary(r.labels(), r.probabilities("test", which))[metric] for r in records]
                 head = names.metric_name(metric) + (" (%)" if scale == 100 else "")
                 spread = f" ± {scale * np.std(values, ddof=1):.{decimals}f}" if len(values) > 1 else ""
                 line[head] = f"{scale * np.mean(values):.{decimals}f}{spread}" if values else names.ABSENT

@@ -13,7 +13,7 @@ import pandas as pd
 
 from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import comparing, intervals, worth
+from gcaf_lib.evaluation import clustered, comparing, intervals, worth
 from gcaf_lib.findings import ablation, words
 from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
@@ -176,7 +176,8 @@ def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray) -
     seeds_sd (of the proposed model's accuracy over its runs, NaN with one), images_sd (of one run's
     accuracy over test images drawn by patient, mean over runs).
     """
-    single = [float((r.probabilities().argmax(1) == r.labels()).mean()) for r in reference]
+    right = [r.probabilities().argmax(1) == r.labels() for r in reference]
+    single = [float(hits.mean()) for hits in right]
     own = float(np.std(single, ddof=1)) if len(single) > 1 else float("nan")
     sd, df = comparing.pooled_sd(frame["sd"], frame["seeds"])
     source = "pairs" if df else ""
@@ -189,8 +190,7 @@ def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray) -
         sd, df, source = float("nan"), 0, ""
     low, high = comparing.sd_interval(sd, df) if df else (np.nan, np.nan)
     scatter = [
-        intervals.draws(r.labels(), r.probabilities(), METRIC, groups[r.rows()], 1000).std(ddof=1)
-        for r in reference
+        clustered.mean_draws(hits, groups[r.rows()], 1000).std(ddof=1) for hits, r in zip(right, reference)
     ]
     return {
         "sd": float(sd),

@@ -54,26 +54,6 @@ def counts(value: float, decimals: int, n: int, percent: bool = False) -> list[i
     return list(range(max(0, -(-low * n // scale)), min(n, high * n // scale) + 1))
 
 
-def kappa_range(supports: Sequence[int], right: Sequence[int]) -> tuple[float, float]:
-    """Smallest and largest Cohen's kappa over every placement of the errors, given the true positives.
-
-    κ = (N Σt − X)/(N² − X) with X = Σ n_c p_c falls as X grows, so the extremes put as many errors as
-    Hall's condition allows on the largest, or on the smallest, classes. Closed form, no sampling.
-    """
-    n, t = np.asarray(supports, np.int64), np.asarray(right, np.int64)
-    if n.shape != t.shape or len(n) < 2 or (n < 1).any() or (t < 0).any() or (t > n).any():
-        raise ValueError(f"supports {list(n)} and true positives {list(t)} don't make a confusion matrix")
-    total, errors = int(n.sum()), int((n - t).sum())
-    out = []
-    for order in (np.argsort(-n), np.argsort(n)):
-        left, x = errors, int(n @ t)
-        for c in order:
-            put = min(left, errors - int(n[c] - t[c]))
-            left, x = left - put, x + put * int(n[c])
-        out.append((total * int(t.sum()) - x) / (total**2 - x))
-    return out[0], out[1]
-
-
 def decide(
     problem: Problem, figures: Sequence[Reported], near: np.ndarray | None = None
 ) -> tuple[bool | None, np.ndarray | None]:
