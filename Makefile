@@ -50,7 +50,7 @@ demo: $(STAMP) ## the whole book from nothing: phantoms, every chapter executed,
 	@echo '  file://$(CURDIR)/$(DEMO)/_build/html/index.html'
 
 test: $(STAMP) ## the test suite, without the slow tests
-	$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: $(STAMP) ## only the slow tests: full backbones, killed trainings, whole chapters
 	$(PY) -m pytest -m slow $(ARGS)

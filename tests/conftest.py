@@ -16,6 +16,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, which share the cores
 
 from gcaf_lib.settings import cache_dir
 
+# files of minutes, longest first: begun at the end, one would keep a single worker busy while the others wait
+LONG = (
+    "test_training", "test_shipped", "test_twins", "test_reproduce", "test_sweep", "test_scale", "test_audit",
+    "test_model_classifier", "test_paper_profile", "test_report_book",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: n for n, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONG)))  # what is equal stays in its order
+
+
 # looked up before the suite's own cache replaces the user's
 REAL_DATA = Path(os.environ.get("GCAF_DATA") or cache_dir() / "brain-tumor-mri")
 FIGSHARE = Path(os.environ.get("GCAF_FIGSHARE") or cache_dir() / "figshare")
