@@ -43,6 +43,8 @@ def record(store):
         "settings": chosen.to_dict(),
         "data_hash": "d",
         "provenance": {"fingerprint": ""},
+        "stages": [],
+        "weights": {},
         "weights_sha256": {"raw": "1" * 64, "ema": "2" * 64},
     }
     predictions = {}

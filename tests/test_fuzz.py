@@ -237,7 +237,7 @@ def profile(rng: random.Random, place: Path) -> None:
 
 RECORD = {
     "schema": runs.SCHEMA, "key": "abc", "kind": "main", "profile": "demo", "seed": 0, "data_hash": "d", "provenance": {"fingerprint": "f"},
-    "settings": settings.Settings().to_dict(), "stages": [], "weights_sha256": {"raw": "1", "ema": "2"},
+    "settings": settings.Settings().to_dict(), "stages": [], "weights": {}, "weights_sha256": {"raw": "1", "ema": "2"},
 }  # fmt: skip
 PREDICTIONS = {
     "test_rows": np.arange(4), "test_labels": np.arange(4), "test_ema": np.eye(4), "test_raw": np.eye(4, dtype=np.float32)

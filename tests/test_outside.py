@@ -206,6 +206,8 @@ def demo_record(store, classes="glioma,meningioma,notumor,pituitary"):
         "settings": chosen.to_dict(),
         "data_hash": "d",
         "provenance": {"fingerprint": ""},
+        "stages": [],
+        "weights": {},
         "weights_sha256": {"ema": runs.sha256(path)},
     }
     empty = {f"{part}_{what}": np.zeros(0) for part in ("validation", "test") for what in ("rows", "labels")}

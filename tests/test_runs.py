@@ -117,6 +117,8 @@ INFO = {
     "seed": 0,
     "data_hash": "d",
     "provenance": {"fingerprint": "f"},
+    "stages": [],
+    "weights": {},
 }
 INFO["settings"] = load("demo").to_dict()
 
