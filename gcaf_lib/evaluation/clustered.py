@@ -6,7 +6,7 @@ localisation score, a correlation, right or wrong).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,17 @@ from gcaf_lib.evaluation.intervals import Interval
 DRAWS = 2000
 
 
+def drawn(groups: int, n: int = DRAWS, seed: int = 0, block: int | None = None) -> Iterator[np.ndarray]:
+    """How often each of so many groups is drawn, (B, groups) a block: the same n samples for a seed, whatever the block."""
+    rng, block = np.random.default_rng(seed), block or n
+    for start in range(0, n, block):
+        yield rng.multinomial(groups, np.full(groups, 1 / max(groups, 1)), size=min(block, n - start))
+
+
 def weights(groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     """How often each row was drawn, (n, rows): the same groups and seed give the same draws."""
     code, names = pd.factorize(np.asarray(groups), use_na_sentinel=False)
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)[:, code]
+    return next(drawn(len(names), n, seed))[:, code]
 
 
 def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
@@ -39,9 +45,8 @@ def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     total, count = np.zeros((len(names), table.shape[1])), np.zeros((len(names), table.shape[1]))
     np.add.at(total, code, np.where(known, table, 0))
     np.add.at(count, code, known)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / max(len(names), 1)), size=n)
-    top, bottom = drawn @ total, drawn @ count
+    times = next(drawn(len(names), n, seed))
+    top, bottom = times @ total, times @ count
     out = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
     return out[:, 0] if values.ndim == 1 else out
 
@@ -91,10 +96,5 @@ def of(
     function: Callable[[np.ndarray], np.ndarray], groups, n: int = DRAWS, seed: int = 0, block: int = 500
 ) -> np.ndarray:
     """A function of row weights ((B, rows) to (B, …)) on n bootstrap samples, a block of draws at a time."""
-    parts, code = [], pd.factorize(np.asarray(groups), use_na_sentinel=False)[0]
-    names = int(code.max()) + 1
-    rng = np.random.default_rng(seed)
-    for start in range(0, n, block):
-        size = min(block, n - start)
-        parts.append(function(rng.multinomial(names, np.full(names, 1 / names), size=size)[:, code]))
-    return np.concatenate(parts)
+    code, names = pd.factorize(np.asarray(groups), use_na_sentinel=False)
+    return np.concatenate([function(times[:, code]) for times in drawn(len(names), n, seed, block)])

@@ -279,9 +279,7 @@ class _Seed:
 def _times(groups: int, draws: int, size: int) -> Iterator[np.ndarray]:
     """How often each group is drawn, (B, groups): once each first, then `draws` bootstrap samples in blocks."""
     yield np.ones((1, groups), np.int64)
-    rng = np.random.default_rng(SEED)
-    for start in range(0, draws, size):
-        yield rng.multinomial(groups, np.full(groups, 1 / groups), size=min(size, draws - start))
+    yield from clustered.drawn(groups, draws, SEED, size)
 
 
 def of_records(
