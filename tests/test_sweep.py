@@ -216,7 +216,7 @@ for key in sweep.plan(["small"], "demo")["key"]:
     folder = runs.runs_dir() / key
     folder.mkdir(parents=True)
     info = {"schema": runs.SCHEMA, "key": key, "kind": "main", "profile": "demo", "seed": 0}
-    info |= {"settings": {}, "data_hash": ""}
+    info |= {"settings": {}, "data_hash": "", "stages": [], "weights": {}}
     info["provenance"] = {"fingerprint": environment.fingerprint()}
     (folder / "record.json").write_text(json.dumps(info))
 subprocess.run = subprocess.Popen = None  # nothing may be started
