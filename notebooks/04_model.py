@@ -133,9 +133,9 @@ tables.show(
 )
 
 # %% [markdown]
-# The gradient says the same, weight by weight. `dead_weights` differentiates a random sum of the fused vector by every weight of the layer.
+# The gradient says the same, weight by weight: that of a random sum of the fused vector by every weight of the layer.
 # The derivative of a softmax over one key is $p\,(1 - p) = 0$ at $p = 1$; rounding may leave a trace, so what is below a hundred-thousandth of
-# the layer's largest gradient counts as zero (should Adam turn it into steps, nothing depends on these weights). Beside the literal reading stand two repairs that keep the pooled vectors, and one without them:
+# the values' gradient counts as zero (should Adam turn it into steps, nothing depends on these weights). Beside the literal reading stand two repairs that keep the pooled vectors, and one without them:
 #
 # - `gcaf-sigmoid`: $\sigma(\cdot)$ in the place of the softmax, the smallest change that lets queries and keys learn;
 # - `gcaf-split`: each vector is cut into eight tokens, and attention chooses among eight keys;
@@ -149,7 +149,7 @@ mechanisms.dead_weights(findings.dead_counts(found))
 
 # %%
 tables.show(
-    findings.dead_table(found["gcaf"]),
+    findings.dead_table(found),
     name="tab-dead-weights",
     caption="The literal reading (gcaf, d = 64), weight by weight: largest absolute gradient, and whether it is zero everywhere but for rounding.",
 )

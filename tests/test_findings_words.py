@@ -59,36 +59,46 @@ def test_soft_labels_need_mixup_and_other_classes():
 
 
 def test_dead_weights_exact_rounded_and_repaired():
-    def weights(dead, largest=0.0):
-        path = "fusion/query_a/kernel"
+    def weights(variant, dead, largest=0.0):
         return pd.DataFrame(
             {
-                "weight": [path, "fusion/gate_a/kernel"],
+                "variant": variant,
+                "weight": ["query_a/kernel", "gate_a/kernel"],
                 "size": [4, 4],
                 "largest": [largest, 1.0],
                 "dead": [dead, False],
             }
         )
 
+    def all_(dead, **others):
+        names = ("gcaf", *fusion.REPAIRS)
+        return pd.concat([weights(name, others.get(name.replace("-", "_"), dead)) for name in names])
+
     full = SimpleNamespace(
         trainable_weights=[SimpleNamespace(path="fusion/query_a/kernel", shape=(2, 2))],
         count_params=lambda: 8,
     )
-    found = {
-        "gcaf": weights(True),
-        "gcaf-sigmoid": weights(False),
-        "gcaf-split": weights(False),
-        "gcaf-token, later": weights(True),
-    }
+    found = all_(False, gcaf=True, gcaf_token=True)
     text = model.dead_said(found, full)
     assert "`query_a` (their gradient is exactly 0)" in text and "4 of the fusion's 8 weights (50%)" in text
     assert text.endswith("Without dead weights: `gcaf-sigmoid`, `gcaf-split`.")
-    assert "(a trace of rounding: 1e-07" in model.dead_said(found | {"gcaf": weights(True, 1e-7)}, full)
-    every = dict.fromkeys(found, weights(True))
-    assert "none of the repairs" in model.dead_said(every, full)
-    assert "literal reading: none" in model.dead_said(dict.fromkeys(found, weights(False)), full)
-    counted = model.dead_counts(found | {"concat": None})
+    traced = pd.concat([weights("gcaf", True, 1e-7), found[found["variant"] != "gcaf"]])
+    assert "(a trace of rounding: 1e-07" in model.dead_said(traced, full)
+    assert "none of the repairs" in model.dead_said(all_(True), full)
+    assert "literal reading: none" in model.dead_said(all_(False), full)
+    counted = model.dead_counts(found)
     assert counted.loc["gcaf"].tolist() == [8, 4] and counted.loc["concat"].tolist() == [0, 0]
+    assert model.dead_table(found)["Dead"].tolist() == [True, False]
+
+
+def test_a_small_gradient_is_one_and_a_trace_of_rounding_is_none():
+    largest = pd.Series(
+        {"query_a/kernel": 2e-7, "query_b/kernel": 1e-4, "value_a/kernel": 0.4, "value_b/kernel": 20}
+    )
+    assert fusion.dead(largest).tolist() == [True, False, False, False]
+    assert not fusion.dead(pd.Series({"gate_a/kernel": 1.0, "gate_a/bias": 1e-3})).any()
+    shut = fusion.dead(pd.Series({"query_a/kernel": 0.0, "value_a/kernel": 0.0, "alpha_a": 1e-9}))
+    assert shut.tolist() == [True, True, False], "where the values get nothing, only zero is dead"
 
 
 def test_a_departure_from_linearity_is_seen():
@@ -169,7 +179,7 @@ def test_what_learns_and_what_the_rows_compare():
     found = pd.DataFrame(
         {
             "variant": ["gcaf", "gcaf", "gcaf-split"],
-            "weight": ["query_a", "key_b", "query_a"],
+            "weight": ["query_a/kernel", "key_b/kernel", "query_a/kernel"],
             "dead": [True, True, False],
         }
     )

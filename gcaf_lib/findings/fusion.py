@@ -29,8 +29,8 @@ KINDS = {
     "other": "tokens and norms",
 }
 REPAIRS = ("gcaf-sigmoid", "gcaf-split", "gcaf-token")
-_OPENED = 0.1  # gcaf-token's α where its attention is looked at: at α = 0 it is shut out by design
-_ROUNDING = 1e-5  # a gradient below this share of the layer's largest is rounding
+OPENED = 0.1  # gcaf-token's α where its attention is looked at: at α = 0, where it starts, it is shut out by design
+ROUNDING = 1e-5  # a gradient, or a departure from what should be equal, below this share is rounding
 
 
 def streams(model: ModelSettings, image_size: int, images: np.ndarray, seed: int = 0) -> dict[str, list]:
@@ -55,34 +55,43 @@ def build(name: str, width: int, given: Mapping[str, Sequence[Any]], seed: int =
     return layer, inputs
 
 
-def gradients(given: Mapping[str, Sequence[Any]], width: int, seed: int = 0) -> pd.DataFrame:
-    """One line a weight of each fusion: variant, weight, kind (`KINDS`), size, norm of its gradient, dead.
+def dead(largest: pd.Series) -> pd.Series:
+    """Which of a fusion's weights have no gradient but for rounding; largest: of its absolute values, by weight.
+
+    The softmax over one key can leave a trace of rounding in its queries and keys, small beside what the values of the
+    same attention get. So a weight is dead below a hundred-thousandth of the values' largest gradient, that of the
+    smaller of the two: vectors of unlike lengths have gradients of unlike sizes, and a small one is none the less one.
+    """
+    values = largest[largest.index.str.startswith("value")]
+    beside = values.groupby(values.index.str.split("/").str[0]).max().min() if len(values) else largest.max()
+    return largest <= ROUNDING * beside
+
+
+def gradients(
+    given: Mapping[str, Sequence[Any]], width: int, seed: int = 0, opened: float = OPENED
+) -> pd.DataFrame:
+    """One line a weight of each fusion: variant, weight, kind (`KINDS`), size, norm and largest of its gradient, dead.
 
     The gradient is that of a random weighted sum of the fused vector: where it is zero for such a sum, no
-    loss whatever can move the weight. dead: zero but for rounding. `gcaf-token` is looked at with its attention
-    let in (α = 0.1).
+    loss whatever can move the weight. opened: α of `gcaf-token`, which lets its attention in.
     """
-    lines = []
+    parts = []
     for name in FUSIONS:
         layer, inputs = build(name, width, given, seed)
+        if not layer.trainable_weights:
+            continue
         if name == "gcaf-token":
-            layer.alpha_a.assign(_OPENED), layer.alpha_b.assign(_OPENED)
-        found = weight_gradients(layer, inputs, seed) if layer.trainable_weights else {}
-        largest = max((np.abs(g).max() for g in found.values()), default=0)
-        for path, gradient in found.items():
-            word = path.removeprefix("fusion/").split("/")[0]
-            kind = word.partition("_")[0]
-            lines.append(
-                {
-                    "variant": name,
-                    "weight": word,
-                    "kind": KINDS[kind if kind in KINDS else "other"],
-                    "size": gradient.size,
-                    "norm": float(np.linalg.norm(gradient)),
-                    "dead": bool(np.abs(gradient).max() <= _ROUNDING * largest),
-                }
-            )
-    return pd.DataFrame(lines)
+            layer.alpha_a.assign(opened), layer.alpha_b.assign(opened)
+        found = weight_gradients(layer, inputs, seed)
+        lines = {
+            path.removeprefix("fusion/"): (gradient.size, np.linalg.norm(gradient), np.abs(gradient).max())
+            for path, gradient in found.items()
+        }
+        part = pd.DataFrame.from_dict(lines, orient="index", columns=["size", "norm", "largest"])
+        kinds = part.index.str.extract(r"^([a-z]+)", expand=False).map(KINDS).fillna(KINDS["other"])
+        part = part.assign(variant=name, kind=kinds, dead=dead(part["largest"]))
+        parts.append(part.rename_axis("weight").reset_index())
+    return pd.concat(parts, ignore_index=True)
 
 
 def gradient_table(found: pd.DataFrame) -> pd.DataFrame:
@@ -146,12 +155,13 @@ def as_concatenation(layer: Any, kernel: np.ndarray) -> np.ndarray:
 
 def learns(found: pd.DataFrame) -> str:
     """Which weights of which fusion get no gradient, and which repairs have none such; found: `gradients`."""
-    dead = found[found["dead"]].groupby("variant", sort=False)["weight"].agg(", ".join)
-    alive = [f"`{name}`" for name in REPAIRS if name not in dead]
+    lost = found[found["dead"]]
+    lost = lost["weight"].str.split("/").str[0].groupby(lost["variant"], sort=False).agg(", ".join)
+    alive = [f"`{name}`" for name in REPAIRS if name not in lost]
     without = (
-        "Without a gradient: " + "; ".join(f"in `{name}` {which}" for name, which in dead.items()) + ". "
+        "Without a gradient: " + "; ".join(f"in `{name}` {which}" for name, which in lost.items()) + ". "
     )
-    return (without if len(dead) else "Every weight has a gradient. ") + (
+    return (without if len(lost) else "Every weight has a gradient. ") + (
         f"Every weight learns in {', '.join(alive)}." if alive else "No repair works."
     )
 
@@ -174,7 +184,7 @@ def compared(off: Mapping[str, float]) -> str:
     rows = paper.table(4)["Fusion Strategy"]
     concat, gate, cross, best = (paper.published("Table 4", row, "accuracy") for row in rows)
     word = {
-        name: "the same up to rounding" if gap < _ROUNDING else "not the same" for name, gap in off.items()
+        name: "the same up to rounding" if gap < ROUNDING else "not the same" for name, gap in off.items()
     }
     return (
         f"`gcaf` with and without queries and keys: {word['gcaf']} (largest difference {off['gcaf']:.0e} of the largest value). "

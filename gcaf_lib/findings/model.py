@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.findings import fusion
 from gcaf_lib.model import classifier
 from gcaf_lib.model.fusion import FUSIONS
-from gcaf_lib.model.gradients import dead_weights
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import Settings
 
-ROUNDING = 1e-5  # a gradient, or a departure from linearity, below this share of the largest is rounding
 _HEAD = {"projections": "project_", "fusion": "fusion", "classifier": "logits"}
-_OPENED = 0.1  # gcaf-token's α after its first step: at α = 0 its attention is shut out by design
+FIRST_STEP = "gcaf-token, first step"
 
 
 def built(chosen: Settings) -> Any:
@@ -82,60 +81,47 @@ def scrambled(names: Sequence[str], a: np.ndarray, b: np.ndarray, rng: np.random
     return pd.DataFrame(lines, columns=heads)
 
 
-def gradients(vectors: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> dict[str, pd.DataFrame | None]:
-    """`dead_weights` of each fusion, rounding counted as dead; None: it has no weights.
+def gradients(vectors: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> pd.DataFrame:
+    """`fusion.gradients`, with `gcaf-token` twice: in its first step, where its attention is shut out, and with it let in.
 
-    vectors: [a, b] (B, d); maps: [F1, F2] (B, h, w, C). `gcaf-token` stands there twice: at its start, where its
-    attention is shut out, and with it let in.
+    vectors: [a, b] (B, d); maps: [F1, F2] (B, h, w, C).
     """
-    found: dict[str, pd.DataFrame | None] = {}
-    for name, kind in FUSIONS.items():
-        layer = kind(vectors[0].shape[1], name="fusion")
-        given = {"vectors": list(vectors), "maps": list(maps)}[layer.takes]
-        layer(given)  # build
-        if name == "gcaf-token":
-            found["gcaf-token, first step"] = _dead(layer, given)
-            layer.alpha_a.assign(_OPENED), layer.alpha_b.assign(_OPENED)
-            name = "gcaf-token, later"
-        found[name] = _dead(layer, given) if layer.trainable_weights else None
-    return found
+    given, width = {"vectors": list(vectors), "maps": list(maps)}, vectors[0].shape[1]
+    later, first = fusion.gradients(given, width), fusion.gradients(given, width, opened=0.0)
+    first = first[first["variant"] == "gcaf-token"].assign(variant=FIRST_STEP)
+    return pd.concat([later, first], ignore_index=True)
 
 
-def _dead(layer: Any, given: Any) -> pd.DataFrame:
-    found = dead_weights(layer, given)
-    return found.assign(dead=found["largest"] <= ROUNDING * found["largest"].max())
-
-
-def dead_counts(found: Mapping[str, pd.DataFrame | None]) -> pd.DataFrame:
+def dead_counts(found: pd.DataFrame) -> pd.DataFrame:
     """Numbers of weights of each of `gradients`' fusions (index): parameters, and dead of them."""
-    rows = {
-        name: (0, 0) if one is None else (one["size"].sum(), one.loc[one["dead"], "size"].sum())
-        for name, one in found.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["parameters", "dead"]).astype(int)
+    lost = found["size"].where(found["dead"], 0)
+    counts = (
+        found.assign(parameters=found["size"], dead=lost).groupby("variant")[["parameters", "dead"]].sum()
+    )
+    return counts.reindex([*FUSIONS, FIRST_STEP], fill_value=0).rename_axis(None)  # concat has no weights
 
 
-def dead_table(literal: pd.DataFrame) -> pd.DataFrame:
-    """One fusion of `gradients` for readers."""
+def dead_table(found: pd.DataFrame) -> pd.DataFrame:
+    """The literal reading's weights among `gradients`, for readers."""
     heads = {"weight": "Weight", "size": "Numbers", "largest": "Largest gradient", "dead": "Dead"}
-    return literal.assign(weight=literal["weight"].str.removeprefix("fusion/")).rename(columns=heads)
+    return found.loc[found["variant"] == "gcaf", list(heads)].rename(columns=heads).reset_index(drop=True)
 
 
-def dead_said(found: Mapping[str, pd.DataFrame | None], full: Any) -> str:
+def dead_said(found: pd.DataFrame, full: Any) -> str:
     """Which weights of the literal reading are dead, how many at full size (`full`: that fusion layer), and where none is."""
-    zero = found["gcaf"][found["gcaf"]["dead"]]
-    trace = zero["largest"].max() / found["gcaf"]["largest"].max() if len(zero) else 0
-    lost = sum(int(np.prod(w.shape)) for w in full.trainable_weights if "query" in w.path or "key" in w.path)
-    repairs = ("gcaf-sigmoid", "gcaf-split", "gcaf-token, later")
+    literal, lost = found[found["variant"] == "gcaf"], set(found.loc[found["dead"], "variant"])
+    zero = literal[literal["dead"]]
+    trace = zero["largest"].max() / literal["largest"].max() if len(zero) else 0
+    count = sum(int(np.prod(w.shape)) for w in full.trainable_weights if "query" in w.path or "key" in w.path)
     return (
-        f"Dead in the literal reading: {_code(sorted(zero['weight'].str.split('/').str[-2])) or 'none'} "
+        f"Dead in the literal reading: {_code(sorted(zero['weight'].str.split('/').str[0])) or 'none'} "
         + (
             f"(a trace of rounding: {trace:.0e} of the largest gradient)"
             if trace
             else "(their gradient is exactly 0)"
         )
-        + f". At full size that is {lost:,} of the fusion's {full.count_params():,} weights ({lost / full.count_params():.0%}). "
-        f"Without dead weights: {_code(n for n in repairs if not found[n]['dead'].any()) or 'none of the repairs'}."
+        + f". At full size that is {count:,} of the fusion's {full.count_params():,} weights ({count / full.count_params():.0%}). "
+        f"Without dead weights: {_code(n for n in fusion.REPAIRS if n not in lost) or 'none of the repairs'}."
     )
 
 
@@ -154,7 +140,7 @@ def departure_said(bend: float) -> str:
     two = paper.published("Table 4", "Cross-Attention (No Gating)", "accuracy")
     return (
         f"Departure from linearity, $f(x + y) - f(x) - f(y) + f(0)$, relative to the largest value: {bend:.0e}, so `cross` is "
-        f"{'linear, up to rounding' if bend < ROUNDING else 'not linear'}. The paper reports {one:g} % for concatenation and {two:g} % "
+        f"{'linear, up to rounding' if bend < fusion.ROUNDING else 'not linear'}. The paper reports {one:g} % for concatenation and {two:g} % "
         f"for cross-attention without gates, a gain of {two - one:.2f} points. Under the literal reading attention can't be its cause: "
         "what remains is another way of training the same functions, another test set, chance, or a reading that the text does not give."
     )
