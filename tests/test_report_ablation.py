@@ -9,7 +9,7 @@ import pytest
 from gcaf_lib.data import splits
 from gcaf_lib.display import charts, names, rows
 from gcaf_lib.evaluation import clustered, worth
-from gcaf_lib.findings import ablation, comparison, fusion, scorecard, sensitivity
+from gcaf_lib.findings import ablation, comparison, fusion, scorecard, sensitivity, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
 from gcaf_lib.training import experiments
@@ -159,7 +159,7 @@ def test_proposed_rows_and_the_papers_gaps():
 
 
 def test_a_number_has_its_sign():
-    assert [ablation.signed(v) for v in (-0.004, -10, 0.5)] == ["0.00", "−10.00", "+0.50"]
+    assert [words.signed(v) for v in (-0.004, -10, 0.5)] == ["0.00", "−10.00", "+0.50"]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     line = of(frame, "Feature Concatenation")
     assert line["picture"] == pytest.approx(weight @ right) and line["picture_low"] < line["picture_high"]
     assert line["picture_difference"] == pytest.approx(weight @ (right - ours)) != line["difference"]
-    shown = f"by picture {ablation.signed(100 * line['picture_difference'])}"
+    shown = f"by picture {words.signed(100 * line['picture_difference'])}"
     assert ablation.gaps(frame).set_index("Row").loc["Feature Concatenation", "Measured"].endswith(shown)
     assert shown in ablation.says(frame)
     assert (
@@ -272,13 +272,13 @@ def test_equal_functions_repairs_and_the_norm():
     assert "told from 0: what differs" in fusion.equal_functions(
         {rows["cross"]: runs(6), rows["concat"]: runs(40)}, None
     )
-    for errors, words in (
+    for errors, said in (
         (1, "is better than the literal reading in gcaf-split"),
         (20, "is not shown to be better"),
         (40, "is not shown"),
     ):
         frame = ablation.measure("table-4", {"gcaf-split": twins(errors)}, None, runs(20), ("accuracy",))
-        assert words in fusion.repaired(frame)
+        assert said in fusion.repaired(frame)
     assert fusion.repaired(ablation.measure("table-4", {}, None)).startswith("No fusion whose")
     line = pd.DataFrame({"row": ["with"], "metric": ["accuracy"], "reference": [False], "pairs": [0]})
     assert "`gcaf sweep projection-norm`" in fusion.norm_cost(line)

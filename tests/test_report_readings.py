@@ -75,7 +75,7 @@ def test_tables_of_training(record):
     assert training.stages([record])["Epoch kept"].tolist() == ["2", "2"]
     table = training.ema([record], images=320)
     assert table["Steps up to the kept epoch"].tolist() == ["20", "20"]
-    assert table["EMA − raw on validation (points)"].tolist() == ["-20.00 (n = 1)"] * 2
+    assert table["EMA − raw on validation (points)"].tolist() == ["−20.00 (n = 1)"] * 2
     assert training.unfrozen_layers(record)["layer"].tolist() == ["x", "y"]
     assert (training.raw_history(record)["val_accuracy"] == 0.9).all()
     assert training.stage0([record]).empty

@@ -60,7 +60,7 @@ def test_the_ladders_words_turn_on_its_numbers():
     apart = ladder.falls(frame(paper=(0.94, 0.92, 0.96), patients=(0.86, 0.84, 0.88)), 0.9573)
     assert "22.0 points of its score" in apart and "lies inside that interval" in apart
     assert "8.0 points less, and the intervals do not overlap" in apart
-    assert "+12.0 points from 1-NN" in apart and "it is -2.0" in apart
+    assert "+12.0 points from 1-NN" in apart and "it is −2.0" in apart
     assert "yet on: official, bytes, twins." in apart
     touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
     assert "but the intervals overlap" in touching and "lies above that interval" in touching
@@ -107,8 +107,8 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
         ("class", "patients apart"): None,
     }
     text = shortcuts.taken_away(gaps)
-    assert "form, random split: -5.0 points (-7.0 to -3.0), 1 seed: a fall" in text
-    assert "form, patients apart: -5.0 points (-11.0 to +1.0), 3 seeds: no difference" in text
+    assert "form, random split: −5.0 points (−7.0 to −3.0), 1 seed: a fall" in text
+    assert "form, patients apart: −5.0 points (−11.0 to +1.0), 3 seeds: no difference" in text
     assert "class, patients apart: no pair of runs" in text and "Where there is one seed" in text
     assert "Where there is one seed" not in shortcuts.taken_away(
         {("form", "x"): Worth(0.1, 0.1, 2, 0.05, 0.2)}
@@ -155,7 +155,7 @@ def test_bins_ingredients_and_decisions():
         "Mixup", {"ece": Worth(-0.01, 0, 2, -0.02, -0.001), "nll": Worth(0.1, 0, 2, -0.1, 0.2)}
     )
     assert (
-        line.startswith("- **Mixup**, 2 seeds: ECE -0.0100 (-0.0200 to -0.0010; better), NLL")
+        line.startswith("- **Mixup**, 2 seeds: ECE −0.0100 (−0.0200 to −0.0010; better), NLL")
         and "no difference" in line
     )
     curve = pd.DataFrame({"threshold": [0.1, 0.5], "model": [0.3, 0.2], "all": [0.2, 0.2], "none": [0, 0]})
@@ -234,11 +234,11 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have():
     assert level.loc["taken away", "high"] > level.loc["as it is", "low"], "the levels overlap"
     assert gaps["the no-tumour class", "random split"] is None
     table = shortcuts.wide_with_without(compared, gaps)
-    assert table["Difference"].iloc[0].startswith("-10.0 (") and (table["Seeds"] == "–").sum() == 2
+    assert table["Difference"].iloc[0].startswith("−10.0 (") and (table["Seeds"] == "–").sum() == 2
     by_picture = table.set_index("Split").loc["patients apart"].iloc[0]
     share = np.mean(base[:51])
     assert by_picture["With it"].endswith(f"by picture {100 * (share + base[51:].sum()) / 50:.1f}")
-    assert by_picture["Difference"].endswith("by picture +0.0")
+    assert by_picture["Difference"].endswith("by picture 0.0")
     assert not table.loc[table["Split"] == "random split"].to_string().count("by picture")
     again = {"patients, canonical encoding": [run(0, 0, fallen)]}
     less, change = shortcuts.with_without(whole, again, np.arange(100), pictures)
@@ -249,7 +249,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have():
         .loc["patients apart", "Difference"]
         .iloc[0]
     )
-    assert shown.endswith(f"by picture {-100 * lost:+.1f}") and lost > 0
+    assert shown.endswith(f"by picture −{100 * lost:.1f}") and lost > 0
     assert (
         worth.difference(whole["paper"], changed["paper, canonical encoding"], np.arange(100))["accuracy"].low
         > 0

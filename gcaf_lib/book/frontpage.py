@@ -186,9 +186,9 @@ def _gap(row: pd.Series) -> tuple[str, str]:
     """Differences: percentages in points."""
     scale, decimals = (100, 2) if _percent(row.metric) else (1, 4)
     values = [row.published_difference, row.difference, row.difference_low, row.difference_high]
-    theirs, value, low, high = (ablation.signed(scale * v, decimals) for v in values)
+    theirs, value, low, high = (words.signed(scale * v, decimals) for v in values)
     text = f"{value} ({low} to {high}; {repeats(row)})" if row.pairs else ABSENT
-    return theirs, words.beside(text, row.picture_difference, lambda v: ablation.signed(scale * v, decimals))
+    return theirs, words.beside(text, row.picture_difference, lambda v: words.signed(scale * v, decimals))
 
 
 def _row(frame: pd.DataFrame, place: str, metric: str, protocol: str) -> Any:

@@ -46,7 +46,7 @@ def mean_sd(values: Sequence[float], decimals: int = 2, scale: float = 1) -> str
     if not len(kept):
         return "–"
     spread = f" ± {kept.std(ddof=1):.{decimals}f}" if len(kept) > 1 else ""
-    return f"{kept.mean():.{decimals}f}{spread} (n = {len(kept)})"
+    return f"{kept.mean():.{decimals}f}{spread} (n = {len(kept)})".replace("-", "−")
 
 
 def number(value: Any, decimals: int | None = None) -> str:

@@ -200,9 +200,9 @@ def difference_text(line: pd.Series) -> str:
         return PROPOSED
     scale, decimals, _ = _scale(line["metric"] if "metric" in line else line.name)
     values = [line[f"difference{tail}"] for tail in ("", "_low", "_high")]
-    value, low, high = (signed(v * scale, decimals) for v in values)
+    value, low, high = (words.signed(v * scale, decimals) for v in values)
     picture = line["picture_difference"]
-    return words.beside(f"{value} ({low} to {high})", picture, lambda v: signed(v * scale, decimals))
+    return words.beside(f"{value} ({low} to {high})", picture, lambda v: words.signed(v * scale, decimals))
 
 
 def gaps(
@@ -211,7 +211,9 @@ def gaps(
     """One line a row but the proposed: the paper's difference to the proposed, ours, and the verdict on it."""
     scale, decimals, unit = _scale(metric)
     part = others(frame, metric)
-    theirs = [signed(v * scale, decimals) if np.isfinite(v) else "–" for v in part["published_difference"]]
+    theirs = [
+        words.signed(v * scale, decimals) if np.isfinite(v) else "–" for v in part["published_difference"]
+    ]
     runs = [r for _, r in part.iterrows()]
     columns = {
         first: [(names or {}).get(row, row) for row in part["row"]],
@@ -282,12 +284,6 @@ def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:
 
 def _named(part: pd.DataFrame, names: Mapping[str, str] | None) -> str:
     return ", ".join((names or {}).get(row, row) for row in part["row"]) or "none"
-
-
-def signed(value: float, decimals: int = 2) -> str:
-    """A number with its sign, a true minus, and no sign for what rounds to 0."""
-    text = f"{value:+.{decimals}f}".replace("-", "−")
-    return text.lstrip("+−") if not text.strip("+−0.") else text
 
 
 def separated(line: pd.Series) -> bool:

@@ -101,14 +101,17 @@ def effects(
             "Seeds": str(mine["accuracy"].n),
             "T": f"{np.mean(fitted(records)):.2f}",
             "Accuracy": f"{mine['accuracy'].value:.4f}",
-            "Conf. − acc.": f"{mine['excess'].value:+.4f}",
+            "Conf. − acc.": words.signed(mine["excess"].value, 4),
         }
         reference = {r.key for r in records} <= {r.key for r in against}
         gaps = {} if reference else worth.difference(records, against, clusters, names)
         for name in names:
             text = f"{mine[name].value:.4f}" + (" (reference)" if reference else "")
             if name in gaps:
-                text += f" ({gaps[name].value:+.4f}; {gaps[name].low:+.4f} to {gaps[name].high:+.4f})"
+                value, low, high = (
+                    words.signed(v, 4) for v in (gaps[name].value, gaps[name].low, gaps[name].high)
+                )
+                text += f" ({value}; {low} to {high})"
             line[NAMES[name].replace(", equal width", "")] = text
         lines.append(line)
     return pd.DataFrame(lines).fillna("–")
@@ -223,7 +226,7 @@ def excess(one: worth.Worth, published: float) -> str:
     )
     return (
         f"On the mean of the test part confidence is {abs(one.value):.1%} {'above' if one.value > 0 else 'below'} accuracy "
-        f"(95 % interval of the difference {one.low:+.1%} to {one.high:+.1%}): {told}. "
+        f"(95 % interval of the difference {words.signed(100 * one.low, 1)} % to {words.signed(100 * one.high, 1)} %): {told}. "
         f"The paper's {published:.4f} comes without a sign, so the same can't be told of its model."
     )
 

@@ -15,7 +15,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, control, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.findings import borders
-from gcaf_lib.findings.words import plural, some, span
+from gcaf_lib.findings.words import plural, signed, some, span
 
 BLACK = 16  # of 255: darker is no tissue
 VERDICTS = (control.PASSES, control.FAILS, control.SILENT)
@@ -359,16 +359,17 @@ def tumour_words(
     return text
 
 
-def _rival(words: str, frame: pd.DataFrame) -> str:
+def _rival(rival: str, frame: pd.DataFrame) -> str:
     d = frame.set_index("measure")
     point = d.loc["pointing"]
+    difference, low, high = (signed(v, 3) for v in (point.difference, point.low, point.high))
     verb = "beats" if point.low > 0 else "loses to" if point.high < 0 else "is not told apart from"
     better, worse = (
         [names.MEASURE_NAMES[m].lower() for m in d.index[side]] for side in (d["low"] > 0, d["high"] < 0)
     )
     return (
-        f"**In the pointing game the map {verb} {words}** ({point.difference:+.3f}, {point.low:+.3f} to "
-        f"{point.high:+.3f}); of {len(d)} measures it is better in {some(better)} and worse in {some(worse)}. "
+        f"**In the pointing game the map {verb} {rival}** ({difference}, {low} to {high}); "
+        f"of {len(d)} measures it is better in {some(better)} and worse in {some(worse)}. "
     )
 
 

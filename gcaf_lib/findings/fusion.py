@@ -11,7 +11,7 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import worth
-from gcaf_lib.findings import ablation
+from gcaf_lib.findings import ablation, words
 from gcaf_lib.model import classifier
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.model.gradients import weight_gradients
@@ -238,11 +238,11 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     theirs = np.subtract(
         *(paper.published("Table 4", rows[name], "accuracy") for name in ("cross", "concat"))
     )
-    said = f"`cross` minus `concat`, which compute the same functions: {ablation.signed(theirs)} points in the paper; here "
+    said = f"`cross` minus `concat`, which compute the same functions: {words.signed(theirs)} points in the paper; here "
     if not gap:
         return said + "they are not both trained."
     value, low, high = (
-        ablation.signed(100 * v) for v in (gap["accuracy"].value, gap["accuracy"].low, gap["accuracy"].high)
+        words.signed(100 * v) for v in (gap["accuracy"].value, gap["accuracy"].low, gap["accuracy"].high)
     )
     equal = gap["accuracy"].low <= 0 <= gap["accuracy"].high
     return f"{said}{value} ({low} to {high}), " + (

@@ -183,8 +183,8 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
         lines.append(
             f"The model goes from {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}) to {b.accuracy:.1%} ({b.low:.1%} to "
             f"{b.high:.1%}{_copied(b)}), {abs(drop):.1f} points {'less' if drop > 0 else 'more'}, "
-            f"{words.beside_interval(a, b, apart_, apart_, 'but the intervals overlap')}. With patients apart it is {100 * (b.accuracy - apart.accuracy):+.1f} points from 1-NN; on the random split it is "
-            f"{100 * (a.accuracy - random.accuracy):+.1f}."
+            f"{words.beside_interval(a, b, apart_, apart_, 'but the intervals overlap')}. With patients apart it is {words.signed(100 * (b.accuracy - apart.accuracy), 1)} points from 1-NN; on the random split it is "
+            f"{words.signed(100 * (a.accuracy - random.accuracy), 1)}."
         )
     missing = [p for p in PROTOCOLS if p not in set(frame.loc[frame["kind"] == "model", "protocol"])]
     if missing:
@@ -274,7 +274,7 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
     if published is not None:
         text += f"; the published {published:.2%}, of another split and another model, lies {words.where(published, b.low, b.high)} that interval"
     gap = 100 * (b.accuracy - near.accuracy)
-    text += f". That is {gap:+.1f} points from mirror-aware 1-NN: " + (
+    text += f". That is {words.signed(gap, 1)} points from mirror-aware 1-NN: " + (
         "it has learnt something that is not memory."
         if b.low > near.high
         else "better, but the intervals overlap, so the difference may be chance."

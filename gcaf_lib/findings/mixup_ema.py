@@ -18,7 +18,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.evaluation import worth
 from gcaf_lib.evaluation.metrics import summary
-from gcaf_lib.findings import ablation, training
+from gcaf_lib.findings import ablation, training, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
@@ -112,10 +112,10 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
             scale, decimals = (100, 2) if r.metric == "accuracy" else (1, 4)
             text = "–"
             if r.n:
-                value, low, high = (ablation.signed(v * scale, decimals) for v in (r.value, r.low, r.high))
+                value, low, high = (words.signed(v * scale, decimals) for v in (r.value, r.low, r.high))
                 text = f"{value} ({low} to {high})"
             if np.isfinite(r.published):
-                text += f" [{ablation.signed(r.published * scale, 2 if scale == 100 else 3)}]"
+                text += f" [{words.signed(r.published * scale, 2 if scale == 100 else 3)}]"
             line[names.metric_name(r.metric) + (" (points)" if scale == 100 else "")] = text
         lines.append(line)
     return pd.DataFrame(lines)
@@ -255,7 +255,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     if not line["n"]:
         return f"{name}: no runs"
     scale, decimals = (100, 2) if name == "accuracy" else (1, 4)
-    value = ablation.signed(scale * line["value"], decimals)
+    value = words.signed(scale * line["value"], decimals)
     text = f"{name} {value}{' points' if scale == 100 else ''}"
     if line["low"] <= 0 <= line["high"]:
         text += f", {verdicts.UNDECIDED}"
@@ -263,7 +263,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
         better = np.sign(line["value"]) == good
         text += f", {'an improvement' if better else 'a change for the worse'} beyond the interval"
     if np.isfinite(line["published"]):
-        theirs = ablation.signed(scale * line["published"], 2 if scale == 100 else 3)
+        theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)
         text += f" (the paper's {theirs} lies {verdicts.level(line['published'], line['low'], line['high'])})"
     return text
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from gcaf_lib.data.preprocess import clahe, decode, preprocess, resize
 from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.findings import words
 from gcaf_lib.settings import CLASSES, DataSettings
 
 
@@ -88,7 +89,7 @@ def _effect(layer: Any, texture: np.ndarray) -> str:
         return f"{(out != texture).any(axis=(1, 2, 3)).mean():.1%} of the images flipped"
     if layer.name == "brightness":
         shift = (out - texture).mean(axis=(1, 2, 3)) / 255
-        return f"shifted by {shift.min():+.3f} to {shift.max():+.3f} of the range"
+        return f"shifted by {words.signed(shift.min(), 3)} to {words.signed(shift.max(), 3)} of the range"
     ratio = out.std(axis=(1, 2)).mean(1) / texture.std(axis=(1, 2)).mean(1)
     return f"contrast times {ratio.min():.3f} to {ratio.max():.3f}"
 

@@ -61,7 +61,7 @@ def wide_with_without(
             continue
         levels = [ladder.both(r) for r in (with_, without)]
         change = words.points(gap).replace(" points", "")
-        change = words.beside(change, without.change, lambda v: f"{100 * v:+.1f}")
+        change = words.beside(change, without.change, lambda v: words.signed(100 * v, 1))
         lines.append((name, split, *levels, change, str(gap.n), f"{with_.images:.0f}"))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Seeds", "Images"]
     return pd.DataFrame(lines, columns=heads)

@@ -78,7 +78,7 @@ def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for r in frame.itertuples():
         line = {"Table": r.place.removeprefix("Table "), "Row": r.row, "n": r.seeds}
-        line["The paper"] = ablation.signed(100 * r.published) if np.isfinite(r.published) else "–"
+        line["The paper"] = words.signed(100 * r.published) if np.isfinite(r.published) else "–"
         if r.seeds:
             line["Measured"] = words.beside(_points(r.difference), r.picture, _points)
             line[ALONE] = f"{r.only_first:.0f} : {r.only_second:.0f}"
@@ -93,7 +93,7 @@ def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _points(value: float) -> str:
-    return ablation.signed(100 * value)
+    return words.signed(100 * value)
 
 
 def p_pair(p: float, adjusted: float) -> str:
@@ -154,7 +154,7 @@ def auc_text(frame: pd.DataFrame) -> pd.DataFrame:
     for row, part in frame.groupby("row", sort=False):
         line = {"Row": row, "Seed": int(part["seed"].iloc[0])}
         for _, r in part.iterrows():
-            change = ablation.signed(r["first"] - r["second"], 4)
+            change = words.signed(r["first"] - r["second"], 4)
             line[CLASS_NAMES.get(r["class"], r["class"])] = f"{change}, p = {p_pair(r['p'], r['holm'])}"
         lines.append(line)
     return pd.DataFrame(lines or [{"Row": names.ABSENT, "Seed": "–"}])

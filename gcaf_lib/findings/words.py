@@ -20,14 +20,22 @@ def change(one: Worth, lower: str, higher: str, same: str) -> str:
     return lower if one.high < 0 else higher if one.low > 0 else same
 
 
+def signed(value: float, decimals: int = 2) -> str:
+    """A number with its sign, a true minus, and no sign for what rounds to 0."""
+    text = f"{value:+.{decimals}f}".replace("-", "−")
+    return text.lstrip("+−") if not text.strip("+−0.") else text
+
+
 def points(one: Worth) -> str:
     """`−1.3 points (−2.6 to +0.1)` of a difference in fractions."""
-    return f"{100 * one.value:+.1f} points ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
+    value, low, high = (signed(100 * v, 1) for v in (one.value, one.low, one.high))
+    return f"{value} points ({low} to {high})"
 
 
 def shift(one: Any, decimals: int = 4) -> str:
     """`+0.0123 (+0.0101 to +0.0150)`: a difference (value, low, high) with its interval."""
-    return " ".join((f"{one.value:+.{decimals}f}", f"({one.low:+.{decimals}f} to {one.high:+.{decimals}f})"))
+    value, low, high = (signed(v, decimals) for v in (one.value, one.low, one.high))
+    return f"{value} ({low} to {high})"
 
 
 def beside_interval(one: Any, other: Any, below: str, above: str, level: str) -> str:
@@ -54,8 +62,10 @@ def span(value: float, low: float, high: float, decimals: int = 4) -> str:
     """`0.0123 (0.0101 to 0.0150)`; a dash where there is no value."""
     if not np.isfinite(value):
         return "–"
-    text = f"{value:.{decimals}f}"
-    return text + (f" ({low:.{decimals}f} to {high:.{decimals}f})" if np.isfinite(low) else "")
+    text = f"{value:.{decimals}f}" + (
+        f" ({low:.{decimals}f} to {high:.{decimals}f})" if np.isfinite(low) else ""
+    )
+    return text.replace("-", "−")
 
 
 def band(value: float, low: float, high: float) -> str:
@@ -65,7 +75,7 @@ def band(value: float, low: float, high: float) -> str:
 
 def percent(value: float) -> str:
     """`95.7`: a fraction in percent."""
-    return f"{100 * value:.1f}"
+    return f"{100 * value:.1f}".replace("-", "−")
 
 
 def beside(text: str, picture: float, show: Callable[[float], str] = percent) -> str:
