@@ -282,14 +282,14 @@ def test_equal_functions_repairs_and_the_norm():
     assert fusion.repaired(ablation.measure("table-4", {}, None)).startswith("No fusion whose")
     line = pd.DataFrame({"row": ["with"], "metric": ["accuracy"], "reference": [False], "pairs": [0]})
     assert "`gcaf sweep projection-norm`" in fusion.norm_cost(line)
-    for low, high, words in (
+    for low, high, side in (
         (-0.02, -0.01, "a loss"),
         (0.01, 0.02, "a gain"),
         (-0.01, 0.01, "not told from 0"),
     ):
         made = line.assign(pairs=1, difference=(low + high) / 2, difference_low=low, difference_high=high,
                            picture_difference=np.nan)  # fmt: skip
-        assert f"{words}" in fusion.norm_cost(made) and "one run of each" in fusion.norm_cost(made)
+        assert f"{side}" in fusion.norm_cost(made) and "one run of each" in fusion.norm_cost(made)
 
 
 def test_cheaper_baselines_and_their_inputs():
