@@ -10,6 +10,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import names, tables
 from gcaf_lib.display.names import metric_name
 from gcaf_lib.findings import words
+from gcaf_lib.training import shipped
 
 METRICS = (
     ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("§5.4", "recall_glioma"),
@@ -52,9 +53,18 @@ def _cell(row: pd.Series) -> str:
     return words.beside(text, row.picture, "{:.4f}".format)
 
 
-def text(frame: pd.DataFrame, profile: str) -> str:
-    """MyST text of both tables."""
+def travelling() -> str:
+    """Which run's weights the package carries."""
+    one = shipped.read()
     return (
+        f"One model travels with the package and answers `gcaf predict slice.jpg`: run `{one.key}` ({one.words()}), its averaged weights "
+        "in half precision. Chapter 23 tells what it is worth at home and elsewhere.\n\n"
+    )
+
+
+def text(frame: pd.DataFrame, profile: str) -> str:
+    """MyST text: the model that travels, and both tables."""
+    return travelling() + (
         tables.numbered(settings(profile), "tab-card-settings", f"The model of profile `{profile}`.")
         + "\n"
         + tables.numbered(
