@@ -58,7 +58,8 @@ def number(value: Any, decimals: int | None = None) -> str:
     if isinstance(value, (int, np.integer)):
         return f"{value:,}"
     if isinstance(value, (float, np.floating)):
-        return f"{value:.{decimals}f}" if decimals is not None else f"{value:.4g}"
+        text = f"{value:.{decimals}f}" if decimals is not None else f"{value:.4g}"
+        return text.replace("-", "−", 1) if text.startswith("-") else text
     return str(value)
 
 

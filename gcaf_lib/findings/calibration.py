@@ -226,7 +226,7 @@ def excess(one: worth.Worth, published: float) -> str:
     )
     return (
         f"On the mean of the test part confidence is {abs(one.value):.1%} {'above' if one.value > 0 else 'below'} accuracy "
-        f"(95 % interval of the difference {words.signed(100 * one.low, 1)} % to {words.signed(100 * one.high, 1)} %): {told}. "
+        f"(95 % interval of the difference {words.signed(100 * one.low, 1)}% to {words.signed(100 * one.high, 1)}%): {told}. "
         f"The paper's {published:.4f} comes without a sign, so the same can't be told of its model."
     )
 

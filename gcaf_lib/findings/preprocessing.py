@@ -65,8 +65,8 @@ def normalisations(explicit: np.ndarray, native: Mapping[str, np.ndarray]) -> st
         lines.append(
             f"- **{name}**: Equation 2 is its native normalisation; the largest difference is {gap:.1g}."
             if gap < 1e-4
-            else f"- **{name}**: natively from {own.min():.2f} to {own.max():.2f}; under Equation 2 from {explicit.min():.2f} to "
-            f"{explicit.max():.2f}, {ratio:.2f} times as wide."
+            else f"- **{name}**: natively from {words.number(own.min())} to {words.number(own.max())}; under Equation 2 from {words.number(explicit.min())} to "
+            f"{words.number(explicit.max())}, {ratio:.2f} times as wide."
         )
     return "\n".join(lines)
 

@@ -20,10 +20,15 @@ def change(one: Worth, lower: str, higher: str, same: str) -> str:
     return lower if one.high < 0 else higher if one.low > 0 else same
 
 
+def number(value: float, decimals: int = 2) -> str:
+    """A number with a true minus."""
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
 def signed(value: float, decimals: int = 2) -> str:
     """A number with its sign, a true minus, and no sign for what rounds to 0."""
-    text = f"{value:+.{decimals}f}".replace("-", "−")
-    return text.lstrip("+−") if not text.strip("+−0.") else text
+    text = number(value, decimals)
+    return text.lstrip("−") if not text.strip("−0.") else text if value < 0 else f"+{text}"
 
 
 def points(one: Worth) -> str:
@@ -62,10 +67,8 @@ def span(value: float, low: float, high: float, decimals: int = 4) -> str:
     """`0.0123 (0.0101 to 0.0150)`; a dash where there is no value."""
     if not np.isfinite(value):
         return "–"
-    text = f"{value:.{decimals}f}" + (
-        f" ({low:.{decimals}f} to {high:.{decimals}f})" if np.isfinite(low) else ""
-    )
-    return text.replace("-", "−")
+    one, *ends = (number(v, decimals) for v in (value, low, high))
+    return one + (f" ({' to '.join(ends)})" if np.isfinite(low) else "")
 
 
 def band(value: float, low: float, high: float) -> str:
@@ -75,7 +78,7 @@ def band(value: float, low: float, high: float) -> str:
 
 def percent(value: float) -> str:
     """`95.7`: a fraction in percent."""
-    return f"{100 * value:.1f}".replace("-", "−")
+    return number(100 * value, 1)
 
 
 def beside(text: str, picture: float, show: Callable[[float], str] = percent) -> str:
