@@ -2,17 +2,25 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from keras import ops
 
 from gcaf_lib.model.fusion import FUSIONS, attention
-from gcaf_lib.model.gradients import dead_weights
+from gcaf_lib.model.gradients import weight_gradients
 from gcaf_lib.settings import FUSIONS as NAMES
 
 D = 32
 rng = np.random.default_rng(0)
 VECTORS = [rng.normal(size=(5, D)).astype("float32") for _ in "ab"]
 MAPS = [rng.normal(size=(5, 4, 4, c)).astype("float32") for c in (24, 16)]
+
+
+def dead_weights(layer, inputs) -> pd.DataFrame:
+    """One row a trainable weight: weight, size, dead (its gradient is exactly zero everywhere)."""
+    found = weight_gradients(layer, inputs)
+    rows = [{"weight": path, "size": g.size, "dead": not g.any()} for path, g in found.items()]
+    return pd.DataFrame(rows)
 
 
 def make(name, seed=0):

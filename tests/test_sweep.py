@@ -41,8 +41,19 @@ def test_sweep_runs_what_is_missing_then_nothing(monkeypatch):
     assert [r.key for r in runs.all_records("stage0")] == [next(iter(line))]
     monkeypatch.setattr(sweep, "run_job", None)  # a complete table starts nothing
     assert list(sweep.sweep(["small"], "demo", progress=False)["state"]) == ["done", "done"]
+    # no page shows maps of rows that are not the proposed model
+    assert [runs.find(key).maps for key in done["key"]] == [None, None]
     monkeypatch.setattr(sweep.environment, "fingerprint", lambda *_: "other")
     assert list(sweep.plan(["small"], "demo")["state"]) == ["stale", "stale"]
+
+
+def test_maps_are_kept_of_the_proposed_model_on_every_split():
+    kept = {
+        name: [experiments.of_proposed(one, "cpu") for _, one in experiments.experiment(name).settings("cpu")]
+        for name in ("ladder", "table-4", "table-5-patients")
+    }
+    assert all(kept["ladder"]) and kept["table-4"].count(True) == 1
+    assert kept["table-5-patients"].count(True) == 5, "the proposed model, once a fold"
 
 
 PAIR = {"model.backbones": ("vgg19", "resnet50"), "model.fusion": "gcaf"}

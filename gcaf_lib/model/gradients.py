@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 from keras import ops
 
 
@@ -49,12 +48,3 @@ def weight_gradients(layer: keras.Layer, inputs: Any, seed: int = 0) -> dict[str
 
     _, grads = value_and_gradient(total, [v.value for v in layer.trainable_variables])
     return {v.path: ops.convert_to_numpy(g) for v, g in zip(layer.trainable_variables, grads)}
-
-
-def dead_weights(layer: keras.Layer, inputs: Any, seed: int = 0) -> pd.DataFrame:
-    """One row a trainable weight: weight, size, largest |gradient|, dead (exactly zero everywhere)."""
-    rows = [
-        {"weight": path, "size": g.size, "largest": float(np.abs(g).max()), "dead": not g.any()}
-        for path, g in weight_gradients(layer, inputs, seed).items()
-    ]
-    return pd.DataFrame(rows)

@@ -186,6 +186,12 @@ def native(name: str, profile: str, base: dict[str, Any] | None = None) -> list[
     return list(dict.fromkeys(label for label, one in rows if one.model.normalisation == "native"))
 
 
+def of_proposed(chosen: Settings, profile: str) -> bool:
+    """Whether settings are the profile's own but for the data: runs of the proposed model, whose maps chapters show."""
+    own = settings_.load(profile)
+    return (chosen.model, chosen.loss, chosen.training) == (own.model, own.loss, own.training)
+
+
 def experiment(name: str) -> Experiment:
     """The experiment with this name; raises `SettingsError` listing the known ones."""
     try:

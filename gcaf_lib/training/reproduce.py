@@ -90,8 +90,9 @@ def reproduce(
         )
     with beside_store(own_stage0):
         again = train.get(
-            record.settings, record.seed, profile=record.info["profile"], work=work, progress=progress
-        )
+            record.settings, record.seed, profile=record.info["profile"], work=work, progress=progress,
+            maps=record.maps is not None,
+        )  # fmt: skip
         now, then = (r.probabilities().argmax(1) for r in (again, record))
         return Outcome(
             differences(record, again),

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from gcaf_lib import machine
 from gcaf_lib.settings import Settings, cache_dir, named_folder, results_dir
-from gcaf_lib.training import environment, reproduce, runs
+from gcaf_lib.training import environment, experiments, reproduce, runs
 from gcaf_lib.training.listing import Keys, walk
 
 # besides folders, what of the asker's environment decides how a run is made
@@ -54,6 +54,7 @@ class Job:
     data: str | None = None
     backbone: str | None = None  # stage 0 of this backbone for such a run, rather than the run itself
     label: str = ""
+    maps: bool = True  # whether the record keeps heat maps
 
     def to_json(self) -> str:
         return json.dumps({**self.__dict__, "settings": self.settings.to_dict()})
@@ -80,7 +81,8 @@ def plan(
     current = {today, *reproduce.verdicts(today)[0]}
     for name in names:
         for label, settings, seed, key in walk(name, profile, seeds, keys=keys):
-            job = Job(key, settings, seed, profile, data, None, f"{name}: {label}, seed {seed}")
+            said, maps = f"{name}: {label}, seed {seed}", experiments.of_proposed(settings, profile)
+            job = Job(key, settings, seed, profile, data, None, said, maps)
             rows.append((name, label, seed, key, _state(key, current), job))
     return pd.DataFrame(rows, columns=["experiment", "label", "seed", "key", "state", "job"])
 
@@ -347,7 +349,8 @@ def _child() -> None:
         work = train.task(job.settings, job.data)
         train.stage0(job.settings, job.seed, job.backbone, work, job.profile, progress=False)
     else:
-        train.get(job.settings, job.seed, profile=job.profile, data=job.data, progress=False)
+        given = {"profile": job.profile, "data": job.data, "progress": False, "maps": job.maps}
+        train.get(job.settings, job.seed, **given)
 
 
 if __name__ == "__main__":

@@ -35,11 +35,13 @@ def get(
     data: str | Path | None = None,
     work: Task | None = None,
     progress: bool = True,
+    maps: bool = True,
 ) -> runs.Record:
     """The record of a run: loaded if it exists, else trained (resuming where it stopped).
 
     settings, seed: what decides the run; profile: its name, for the record alone; data: the
-    dataset's folder. Two processes that ask for the same run train it once: the second waits.
+    dataset's folder; maps: whether its record keeps heat maps of the test images, which take a fifth of the time and
+    most of the space. Two processes that ask for the same run train it once: the second waits.
     """
     work = work or task(settings, data, need_images=False)
     run_key = runs.key(settings, seed, work.dataset.hash, work.split_hash)
@@ -47,7 +49,7 @@ def get(
     if found is not None:
         return found
     with runs.lock(run_key):
-        return runs.find(run_key) or _train(settings, seed, work, run_key, profile, progress)
+        return runs.find(run_key) or _train(settings, seed, work, run_key, profile, progress, maps)
 
 
 def ensure_weights(record: runs.Record, data: str | Path | None = None, progress: bool = True) -> Path:
@@ -63,7 +65,8 @@ def ensure_weights(record: runs.Record, data: str | Path | None = None, progress
         work = task(record.settings, data)
         with runs.lock(record.key):
             if not ready():
-                _train(record.settings, record.seed, work, record.key, record.info["profile"], progress)
+                profile = record.info["profile"]
+                _train(record.settings, record.seed, work, record.key, profile, progress, maps=False)
     return runs.weights_path(record.key, "ema")
 
 
@@ -161,7 +164,9 @@ def changed(record: runs.Record) -> dict[str, str]:
 
 
 # -- the two kinds of run ------------------------------------------------------------------------
-def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str, progress: bool):
+def _train(
+    settings: Settings, seed: int, work: Task, run_key: str, profile: str, progress: bool, maps: bool = True
+):
     started = time.perf_counter()
     _prepare(seed)
     batch = _batch(settings.training.batch_size, work)
@@ -181,10 +186,10 @@ def _train(settings: Settings, seed: int, work: Task, run_key: str, profile: str
             predictions[f"{name}_{which}"] = p.astype(np.float32)
             predictions[f"{name}_rows"] = part.rows.astype(np.int32)
             predictions[f"{name}_labels"] = part.labels.astype(np.int8)
-    maps = gradcam.record(shown, work.images, predictions["test_rows"])
+    shown_at = gradcam.record(shown, work.images, predictions["test_rows"]) if maps else None
     info = _info("main", run_key, settings, seed, work, profile, started, about.pop("stages"))
     info |= about | {"weights_sha256": made}
-    record = runs.write(info, pd.DataFrame(history), predictions, maps)
+    record = runs.write(info, pd.DataFrame(history), predictions, shown_at)
     if record.info["weights_sha256"] != made:
         warnings.warn(_otherwise(f"run {run_key}"), stacklevel=2)
     shutil.rmtree(_scratch(run_key), ignore_errors=True)
