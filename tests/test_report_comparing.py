@@ -383,6 +383,26 @@ def test_effects_are_differences_of_the_cells(alone):
     ]
 
 
+def test_effects_over_folds_are_of_seeds_that_have_them_all(alone):
+    from gcaf_lib.findings import mixup_ema
+
+    def runs(right, mixup, ema, count=5):
+        change = {"training.mixup": mixup, "training.ema": ema, "data.protocol": "patients"}
+        return [record(right=right + fold, **change, **{"data.fold": fold}) for fold in range(count)]
+
+    found = {
+        "Without Mixup & EMA": runs(20, 0, 0),
+        "With EMA Only": runs(26, 0, 0.999),
+        "Proposed Model": runs(30, 0.2, 0.999, count=4),
+    }
+    frame = mixup_ema.effects(found, data(), ("accuracy",)).set_index("contrast")
+    one = frame.loc["EMA, without Mixup"]
+    assert (
+        one["value"] * 40 == pytest.approx(6) and one["n"] == 1 and one["low"] <= one["value"] <= one["high"]
+    )
+    assert frame.loc[["Mixup, with EMA", "Averaged − raw weights, same runs, with Mixup"], "n"].eq(0).all()
+
+
 def test_published_effects_are_the_papers_differences(alone):
     from gcaf_lib.findings import mixup_ema
     from gcaf_lib.paper import published as paper

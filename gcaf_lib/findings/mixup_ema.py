@@ -8,7 +8,7 @@ first reduction of the rate and the epoch that is kept, which follow the weights
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
-from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.evaluation.metrics import summary
 from gcaf_lib.findings import ablation, training, words
 from gcaf_lib.paper import published as paper
@@ -76,26 +76,30 @@ def _published(weights: Mapping[tuple[bool, bool], float], metric: str) -> float
     return total
 
 
+def _runs(by: Mapping[int, Sequence[Any]], seeds: Iterable[int]) -> list[Any]:
+    return [record for seed in seeds for record in by[seed]]
+
+
 def effects(
     found: Mapping[str, Sequence[Any]], dataset: Any, metrics: Sequence[str] = METRICS
 ) -> pd.DataFrame:
-    """Every contrast of the design (`COLUMNS`; fractions), over the seeds that all its cells have.
+    """Every contrast of the design (`COLUMNS`; fractions), over the seeds that all its cells have, with all their folds.
 
     Reported weights: averaged where EMA is on. Intervals: `evaluation.worth`'s, of the mean over seeds, the same
     images drawn for all cells. Lines that lack a run have n = 0. Two more contrasts compare averaged and
     raw weights of the same runs.
     """
     groups, names, lines = splits.clusters(dataset), cells(), []
-    by = {cell: {r.seed: r for r in found.get(label, ())} for cell, label in names.items()}
+    by = {cell: folds.by_seed(ablation.whole(found.get(label, ()))) for cell, label in names.items()}
     for contrast, weights in CONTRASTS.items():
         seeds = sorted(set.intersection(*(set(by[cell]) for cell in weights)))
-        taken = {c: _samples([by[c][s] for s in seeds], "ema", groups, metrics) for c in weights if seeds}
+        taken = {c: _samples(_runs(by[c], seeds), "ema", groups, metrics) for c in weights if seeds}
         for metric in metrics:
             one = _mixed([(w, taken[cell][metric]) for cell, w in weights.items()]) if seeds else None
             lines.append(_line(contrast, metric, one, _published(weights, metric)))
     for mixup in (False, True):
         contrast = f"Averaged − raw weights, same runs, {'with' if mixup else 'without'} Mixup"
-        runs = list(by[mixup, True].values())
+        runs = _runs(by[mixup, True], by[mixup, True])
         both = [_samples(runs, which, groups, metrics) for which in ("ema", "raw")] if runs else []
         for metric in metrics:
             one = both[0][metric] - both[1][metric] if both else None
