@@ -464,7 +464,7 @@ def test_a_weight_file_that_is_damaged_or_another_run_s_is_refused_and_made_agai
     class Trained(Exception):
         pass
 
-    def again(*_):
+    def again(*_, **__):
         raise Trained
 
     monkeypatch.setattr(train, "_train", again)
