@@ -242,7 +242,7 @@ def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15
 def test_sanity_words_turn_on_each_maps_own_yardstick():
     text = agreement.sanity_words(check(), {"abc"})
     assert (
-        "untrained 0.000 (-0.100 to 0.100), less than any two patients have in common, so it passes" in text
+        "untrained 0.000 (−0.100 to 0.100), less than any two patients have in common, so it passes" in text
     )
     assert "labels 0.500 (0.400 to 0.600), more than" in text and "does not come from the labels" in text
     assert "of another run" not in text and "of another run" in agreement.sanity_words(check(), {"xyz"})
