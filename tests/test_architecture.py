@@ -5,6 +5,7 @@ import graphlib
 import re
 from pathlib import Path
 
+import conftest
 import pytest
 
 import gcaf_lib
@@ -162,3 +163,7 @@ def test_a_chapter_asks_and_shows(path):
 def test_a_cell_that_chooses_is_seen():
     assert wordy('Markdown(f"it is {x}" + ("" if x else "."))') and wordy("print(f\"{'a' if x else 'b'}\")")
     assert not wordy("shown = None if x else 1\nMarkdown(findings.said(shown))")
+
+
+def test_the_files_of_tests_that_are_begun_first_are_there():
+    assert not [name for name in conftest.LONG if not (Path(conftest.__file__).parent / f"{name}.py").is_file()]

@@ -53,6 +53,18 @@ def test_description_names_commit_backend_versions_and_device():
     assert "CPU" in found["device"] or " x " in found["device"]
 
 
+def test_instructions_are_the_widest_that_processor_and_environment_both_allow(monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    for flags, widest in (("sse4_1 avx avx2 avx512f", "AVX512_CORE"), ("sse4_1 avx avx2", "AVX2"), ("", "")):
+        monkeypatch.setattr(environment.machine, "processor", lambda flags=flags: [f"flags : {flags}"])
+        assert environment.instructions() == widest
+        for asked, found in (("avx2", "AVX2"), ("AVX512_CORE", "AVX512_CORE"), ("nonsense", widest)):
+            monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", asked)
+            able = environment.INSTRUCTIONS.get(found) in flags.split()
+            assert environment.instructions() == (found if able else widest)
+        monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+
+
 # what training imports and no number of a run depends on, beyond what its key holds
 BESIDE = {
     "data/figshare.py": "groups, which the committed splits hold",

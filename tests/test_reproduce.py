@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,6 +57,30 @@ def test_a_run_made_again_is_the_same_and_the_store_is_left_alone(made, capsys):
     line = reproduce.read().iloc[0]
     assert (line["run"], line["fingerprint"]) == (made.key, environment.fingerprint())
     assert line["identical"] and float(line["largest_difference"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("device", "here", "held"),
+    [
+        ("2 CPU cores (x86_64)", "AVX512_CORE", "AVX2"),  # a record from before devices named their instructions
+        ("2 CPU cores (x86_64, AVX2)", "AVX512_CORE", "AVX2"),
+        ("2 CPU cores (x86_64, AVX2)", "AVX2", None),
+        ("2 CPU cores (x86_64, AVX512_CORE)", "AVX512_CORE", None),
+        ("2 CPU cores (arm64)", "", None),
+    ],
+)
+def test_a_processor_is_held_to_the_instructions_of_the_record_s(made, monkeypatch, device, here, held):
+    """Seen when training starts; a user's own word stands."""
+    other = dataclasses.replace(made, info=made.info | {"provenance": made.info["provenance"] | {"device": device}})
+    seen = []
+    monkeypatch.setattr(environment, "instructions", lambda: here)
+    monkeypatch.setattr(runs, "resolve", lambda name: other)
+    monkeypatch.setattr(train, "get", lambda *a, **k: seen.append(os.environ.get("ONEDNN_MAX_CPU_ISA")) or made)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    assert cli.main(["reproduce", made.key, "--dry"]) == 0
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    assert cli.main(["reproduce", made.key, "--dry"]) == 0
+    assert seen == [held, "SSE41"]
 
 
 def test_one_changed_bit_is_found(made):

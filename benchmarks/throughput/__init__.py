@@ -12,6 +12,8 @@ weights, batch and precision:
 - `ours`: the library's own `Stage`, as training uses it: an array of preprocessed uint8 images (on an
   accelerator it lies there), augmentation and Mixup inside the compiled step, several steps per
   execution on an accelerator, deterministic operations.
+- `ours-fused`: the same, where TensorFlow on a CPU lets XLA compile the element-wise operations (`contest.FUSED` is the
+  environment that asks for it). It rounds otherwise, so it is a choice and not the default.
 - `plain`: the same classifier and Keras's `fit` with its defaults, fed by a tf.data pipeline that
   decodes and equalises every image (Eq 1) anew each time, and augments and mixes on the host.
 - `torch`: PyTorch with timm, eager; channels-last, autocast to bfloat16 where that is the precision,

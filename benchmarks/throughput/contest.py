@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTENDERS = ("ours", "plain", "torch", "torch-compile")
+CONTENDERS = ("ours", "ours-fused", "plain", "torch", "torch-compile")
+# TensorFlow then has XLA compile chains of element-wise operations into one pass each, and leaves oneDNN the rest
+FUSED = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit --tf_xla_ops_to_cluster=PW"}
 PACKAGE = "benchmarks.throughput"
 
 
@@ -37,10 +39,10 @@ class Outcome:
     torch: dict = field(default_factory=dict)
 
 
-def child(python: str, module: str, words: list[str], scratch: Path, limit: float) -> None:
+def child(python: str, module: str, words: list[str], scratch: Path, limit: float, **variables: str) -> None:
     """Run one module in a fresh process; raises `ChildError` with its last line where it fails.
 
-    Compilation caches are empty ones below `scratch`: every process compiles for itself.
+    Compilation caches are empty ones below `scratch`: every process compiles for itself. variables: of its environment.
     """
     caches = Path(tempfile.mkdtemp(prefix="caches-", dir=scratch))
     # TMPDIR too: torch.compile keeps its precompiled headers there, whatever its cache folder
@@ -50,6 +52,7 @@ def child(python: str, module: str, words: list[str], scratch: Path, limit: floa
     if "persistent_cache" in environment.get("TF_XLA_FLAGS", ""):
         del environment["TF_XLA_FLAGS"]
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment |= variables
     try:
         done = subprocess.run(
             [python, "-m", f"{PACKAGE}.{module}", *words],
@@ -109,6 +112,10 @@ def hold(request: dict, contenders: list[str], rounds: int, torch_python: str, l
             outcome.torch = probe(torch_python, outcome.plan["accelerator"], scratch)
             pythons |= dict.fromkeys(wanted, torch_python)
             outcome.missing = {name: outcome.torch[name] for name in wanted if outcome.torch[name]}
+        if "ours-fused" in contenders and (
+            outcome.plan["accelerator"] or outcome.plan["machine"]["backend"] != "tensorflow"
+        ):
+            outcome.missing["ours-fused"] = "XLA compiles all of a step there: the same as ours"
         stages = outcome.plan["stages"]
         turns = [(r, stage, name) for r in range(1, rounds + 1) for stage in stages for name in contenders]
         with tqdm(turns, unit="process", disable=None) as bar:
@@ -120,7 +127,7 @@ def hold(request: dict, contenders: list[str], rounds: int, torch_python: str, l
                 result = scratch / "result.json"
                 words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
                 try:
-                    child(pythons[name], module, words, scratch, limit)
+                    child(pythons[name], module, words, scratch, limit, **(FUSED if name == "ours-fused" else {}))
                 except ChildError as error:
                     outcome.missing[name] = f"stopped in round {turn}, stage {stage}: {error}"
                     continue

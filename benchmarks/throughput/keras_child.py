@@ -1,6 +1,6 @@
-"""The two Keras contenders: `ours` and `plain`, one stage, in this process.
+"""The Keras contenders, `ours` (fused or not) and `plain`: one stage, in this process.
 
-python -m benchmarks.throughput.keras_child ours|plain STAGE PLAN.json STARTED RESULT.json
+python -m benchmarks.throughput.keras_child ours|ours-fused|plain STAGE PLAN.json STARTED RESULT.json
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def main(name: str, stage: str, plan: dict, started: float) -> dict:
     settings = Settings.from_dict(what["settings"])
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(settings.training.dtype)
-    contender, loss = {"ours": ours, "plain": plain}[name], focal(what["alpha"], settings)
+    contender, loss = plain if name == "plain" else ours, focal(what["alpha"], settings)
     model, clock = contender(plan, settings, what["number"], loss, started)
     weights = classifier.parameters(model)
     peak = device_peak()

@@ -21,6 +21,7 @@ from gcaf_lib.terminal import arguments
 
 CONTENDERS = {
     "ours": "this library",
+    "ours-fused": "this library, fused by XLA",
     "plain": "plain Keras",
     "torch": "PyTorch and timm, eager",
     "torch-compile": "PyTorch and timm, compiled",

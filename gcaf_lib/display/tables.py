@@ -46,11 +46,11 @@ def mean_sd(values: Sequence[float], decimals: int = 2, scale: float = 1) -> str
     if not len(kept):
         return "–"
     spread = f" ± {kept.std(ddof=1):.{decimals}f}" if len(kept) > 1 else ""
-    return f"{kept.mean():.{decimals}f}{spread} (n = {len(kept)})".replace("-", "−")
+    return f"{number(kept.mean(), decimals)}{spread} (n = {len(kept)})"
 
 
 def number(value: Any, decimals: int | None = None) -> str:
-    """A cell's text: thousands separated, missing as a dash, floats at `decimals` or 4 digits."""
+    """A cell's text: thousands separated, missing as a dash, a true minus, floats at `decimals` or 4 digits."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return "–"
     if isinstance(value, (bool, np.bool_)):

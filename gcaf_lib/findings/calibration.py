@@ -108,10 +108,7 @@ def effects(
         for name in names:
             text = f"{mine[name].value:.4f}" + (" (reference)" if reference else "")
             if name in gaps:
-                value, low, high = (
-                    words.signed(v, 4) for v in (gaps[name].value, gaps[name].low, gaps[name].high)
-                )
-                text += f" ({value}; {low} to {high})"
+                text += f", {words.shift(gaps[name])}"
             line[NAMES[name].replace(", equal width", "")] = text
         lines.append(line)
     return pd.DataFrame(lines).fillna("–")

@@ -114,10 +114,7 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
         line: dict[str, Any] = {"Effect of": contrast, "n": int(part["n"].iloc[0])}
         for r in part.itertuples():
             scale, decimals = (100, 2) if r.metric == "accuracy" else (1, 4)
-            text = "–"
-            if r.n:
-                value, low, high = (words.signed(v * scale, decimals) for v in (r.value, r.low, r.high))
-                text = f"{value} ({low} to {high})"
+            text = words.shift(r, decimals, scale) if r.n else "–"
             if np.isfinite(r.published):
                 text += f" [{words.signed(r.published * scale, 2 if scale == 100 else 3)}]"
             line[names.metric_name(r.metric) + (" (points)" if scale == 100 else "")] = text

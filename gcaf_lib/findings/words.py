@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gcaf_lib.display import tables
 from gcaf_lib.evaluation.worth import Worth
 
 
@@ -21,8 +22,8 @@ def change(one: Worth, lower: str, higher: str, same: str) -> str:
 
 
 def number(value: float, decimals: int = 2) -> str:
-    """A number with a true minus."""
-    return f"{value:.{decimals}f}".replace("-", "−")
+    """A number with a true minus; a dash where there is none."""
+    return tables.number(float(value), decimals)
 
 
 def signed(value: float, decimals: int = 2) -> str:
@@ -33,13 +34,13 @@ def signed(value: float, decimals: int = 2) -> str:
 
 def points(one: Worth) -> str:
     """`−1.3 points (−2.6 to +0.1)` of a difference in fractions."""
-    value, low, high = (signed(100 * v, 1) for v in (one.value, one.low, one.high))
-    return f"{value} points ({low} to {high})"
+    value, _, interval = shift(one, 1, 100).partition(" ")
+    return f"{value} points {interval}"
 
 
-def shift(one: Any, decimals: int = 4) -> str:
-    """`+0.0123 (+0.0101 to +0.0150)`: a difference (value, low, high) with its interval."""
-    value, low, high = (signed(v, decimals) for v in (one.value, one.low, one.high))
+def shift(one: Any, decimals: int = 4, scale: float = 1) -> str:
+    """`+0.0123 (+0.0101 to +0.0150)`: a difference (value, low, high) with its interval, times `scale`."""
+    value, low, high = (signed(scale * v, decimals) for v in (one.value, one.low, one.high))
     return f"{value} ({low} to {high})"
 
 

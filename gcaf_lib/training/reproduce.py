@@ -9,6 +9,7 @@ the store, which it never touches, and compared array for array. What was found 
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,18 @@ class Outcome(NamedTuple):
     @property
     def identical(self) -> bool:
         return bool(self.differences["identical"].all())
+
+
+def rounding(record: runs.Record) -> dict[str, str]:
+    """Environment that oneDNN must find when it starts, to round here like the processor that made a record.
+
+    Held down are the vector instructions, to those that the record's device names; where it names none, to AVX2,
+    which all such records were made with. Empty where that is what this machine does by itself, or was told to do.
+    """
+    device = record.info["provenance"].get("device") or ""
+    wanted = next((name for name in environment.INSTRUCTIONS if f", {name})" in device), "AVX2")
+    told = "ONEDNN_MAX_CPU_ISA" in os.environ or environment.instructions() in ("", wanted)
+    return {} if told else {"ONEDNN_MAX_CPU_ISA": wanted}
 
 
 @contextlib.contextmanager
