@@ -33,6 +33,22 @@ def processor() -> list[str]:
     return sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
 
 
+# oneDNN's names for what a processor may offer, widest first, and the flag in /proc/cpuinfo that tells
+INSTRUCTIONS = {"AVX512_CORE": "avx512f", "AVX2": "avx2", "AVX": "avx", "SSE41": "sse4_1"}
+
+
+def instructions() -> str:
+    """The widest vector instructions that oneDNN takes here, as it calls them: they decide how sums are rounded.
+
+    `ONEDNN_MAX_CPU_ISA` of the environment holds them down, which lets one kind of processor round as another.
+    Empty where nobody says.
+    """
+    flags = " ".join(processor()).split()
+    known = [name for name, flag in INSTRUCTIONS.items() if flag in flags]
+    asked = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return asked if asked in known else known[0] if known else ""
+
+
 def gone(process: int) -> bool:
     """Whether no process has this number any more; False where asking could do harm (Windows)."""
     if os.name == "posix":

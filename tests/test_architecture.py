@@ -166,4 +166,6 @@ def test_a_cell_that_chooses_is_seen():
 
 
 def test_the_files_of_tests_that_are_begun_first_are_there():
-    assert not [name for name in conftest.LONG if not (Path(conftest.__file__).parent / f"{name}.py").is_file()]
+    assert not [
+        name for name in conftest.LONG if not (Path(conftest.__file__).parent / f"{name}.py").is_file()
+    ]

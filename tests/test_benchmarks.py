@@ -161,6 +161,38 @@ def test_python_without_pytorch_is_named_with_its_cure(tmp_path):
         assert "can't be started" in found[name] and "--torch-python" in found[name]
 
 
+@pytest.mark.parametrize(("backend", "fused"), [("tensorflow", [False, True]), ("jax", [False])])
+def test_element_wise_operations_are_fused_for_the_contender_that_is_called_so_alone(
+    monkeypatch, backend, fused
+):
+    """On TensorFlow's CPU; elsewhere the contender is left out, with the reason."""
+    seen = []
+
+    def child_process(python, module, words, scratch, limit, **variables):
+        seen.append("ops_to_cluster=PW" in variables.get("TF_XLA_FLAGS", ""))
+        Path(words[-1]).write_text("{}")
+
+    plan = {"stages": {"1": {}}, "accelerator": False, "machine": {"backend": backend}}
+    monkeypatch.setattr(contest, "plan", lambda *_: plan)
+    monkeypatch.setattr(contest, "child", child_process)
+    outcome = contest.hold({}, ["ours", "ours-fused"], 1, sys.executable, 1)
+    assert (
+        seen == fused and [m["contender"] for m in outcome.measured] == ["ours", "ours-fused"][: len(fused)]
+    )
+    assert ("ours-fused" in outcome.missing) == (backend == "jax")
+
+
+@pytest.mark.parametrize("given", [{}, contest.FUSED])
+def test_a_process_finds_the_variables_it_is_given(tmp_path, monkeypatch, given):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--another")
+    done = {}
+    monkeypatch.setattr(
+        contest.subprocess, "run", lambda *a, **k: done.update(k) or subprocess.CompletedProcess(a, 0, "", "")
+    )
+    contest.child(sys.executable, "plan", [], tmp_path, 1, **given)
+    assert done["env"]["TF_XLA_FLAGS"] == given.get("TF_XLA_FLAGS", "--another")
+
+
 def test_torch_compile_names_a_missing_compiler(monkeypatch):
     from benchmarks.throughput import torch_child
 
@@ -173,7 +205,7 @@ def test_both_keras_contenders_run_two_steps_on_phantoms(tmp_path):
     files = tmp_path / "t.csv", tmp_path / "t.json"
     told = run(
         "--profile", "demo", "--rounds", "1", "--steps", "2", "--warm", "1", "--batch", "8", "--images", "32",
-        "--contenders", "ours", "plain", "torch", "--torch-python", str(tmp_path / "no-python"),
+        "--contenders", "ours", "ours-fused", "plain", "torch", "--torch-python", str(tmp_path / "no-python"),
         "--out", str(files[0]), "--out", str(files[1]),
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
@@ -182,7 +214,7 @@ def test_both_keras_contenders_run_two_steps_on_phantoms(tmp_path):
     assert [(r["stage"], r["contender"]) for r in rows] == [
         (stage, name)
         for stage in ("0 efficientnetv2-s", "0 convnext-tiny", "1", "2")
-        for name in ("ours", "plain", "torch")
+        for name in ("ours", "ours-fused", "plain", "torch")
     ]
     for row in rows:
         if row["contender"] == "torch":
@@ -191,7 +223,7 @@ def test_both_keras_contenders_run_two_steps_on_phantoms(tmp_path):
             assert float(row["images_per_second"]) > 0 and 0 < float(row["fraction_of_peak"]) < 1
             assert not row["note"]  # as many weights, all and trained, as the plan counts
     tree = json.loads(files[1].read_text())
-    assert len(tree["measurements"]) == 8 and str(tmp_path) not in json.dumps(tree["plan"])
+    assert len(tree["measurements"]) == 12 and str(tmp_path) not in json.dumps(tree["plan"])
 
 
 @pytest.mark.parametrize(

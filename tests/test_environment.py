@@ -57,11 +57,11 @@ def test_instructions_are_the_widest_that_processor_and_environment_both_allow(m
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     for flags, widest in (("sse4_1 avx avx2 avx512f", "AVX512_CORE"), ("sse4_1 avx avx2", "AVX2"), ("", "")):
         monkeypatch.setattr(environment.machine, "processor", lambda flags=flags: [f"flags : {flags}"])
-        assert environment.instructions() == widest
+        assert environment.machine.instructions() == widest
         for asked, found in (("avx2", "AVX2"), ("AVX512_CORE", "AVX512_CORE"), ("nonsense", widest)):
             monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", asked)
-            able = environment.INSTRUCTIONS.get(found) in flags.split()
-            assert environment.instructions() == (found if able else widest)
+            able = environment.machine.INSTRUCTIONS.get(found) in flags.split()
+            assert environment.machine.instructions() == (found if able else widest)
         monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
 
 

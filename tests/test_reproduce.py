@@ -62,7 +62,11 @@ def test_a_run_made_again_is_the_same_and_the_store_is_left_alone(made, capsys):
 @pytest.mark.parametrize(
     ("device", "here", "held"),
     [
-        ("2 CPU cores (x86_64)", "AVX512_CORE", "AVX2"),  # a record from before devices named their instructions
+        (
+            "2 CPU cores (x86_64)",
+            "AVX512_CORE",
+            "AVX2",
+        ),  # a record from before devices named their instructions
         ("2 CPU cores (x86_64, AVX2)", "AVX512_CORE", "AVX2"),
         ("2 CPU cores (x86_64, AVX2)", "AVX2", None),
         ("2 CPU cores (x86_64, AVX512_CORE)", "AVX512_CORE", None),
@@ -71,11 +75,15 @@ def test_a_run_made_again_is_the_same_and_the_store_is_left_alone(made, capsys):
 )
 def test_a_processor_is_held_to_the_instructions_of_the_record_s(made, monkeypatch, device, here, held):
     """Seen when training starts; a user's own word stands."""
-    other = dataclasses.replace(made, info=made.info | {"provenance": made.info["provenance"] | {"device": device}})
+    other = dataclasses.replace(
+        made, info=made.info | {"provenance": made.info["provenance"] | {"device": device}}
+    )
     seen = []
-    monkeypatch.setattr(environment, "instructions", lambda: here)
+    monkeypatch.setattr(environment.machine, "instructions", lambda: here)
     monkeypatch.setattr(runs, "resolve", lambda name: other)
-    monkeypatch.setattr(train, "get", lambda *a, **k: seen.append(os.environ.get("ONEDNN_MAX_CPU_ISA")) or made)
+    monkeypatch.setattr(
+        train, "get", lambda *a, **k: seen.append(os.environ.get("ONEDNN_MAX_CPU_ISA")) or made
+    )
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     assert cli.main(["reproduce", made.key, "--dry"]) == 0
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")

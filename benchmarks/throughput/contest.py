@@ -127,7 +127,14 @@ def hold(request: dict, contenders: list[str], rounds: int, torch_python: str, l
                 result = scratch / "result.json"
                 words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
                 try:
-                    child(pythons[name], module, words, scratch, limit, **(FUSED if name == "ours-fused" else {}))
+                    child(
+                        pythons[name],
+                        module,
+                        words,
+                        scratch,
+                        limit,
+                        **(FUSED if name == "ours-fused" else {}),
+                    )
                 except ChildError as error:
                     outcome.missing[name] = f"stopped in round {turn}, stage {stage}: {error}"
                     continue

@@ -43,7 +43,7 @@ def read(name: str, place: Path | None = None) -> dict[str, dict[str, Any]]:
     folder = (place or splits.folder().parent) / "benchmarks"
     return {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(folder.glob(f"{name}-*.json"))
+        for path in sorted(folder.glob(f"{name}-*.json"), key=lambda path: path.stem)
     }
 
 

@@ -129,22 +129,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-# oneDNN's names for what a processor may offer, widest first, and the flag in /proc/cpuinfo that tells
-INSTRUCTIONS = {"AVX512_CORE": "avx512f", "AVX2": "avx2", "AVX": "avx", "SSE41": "sse4_1"}
-
-
-def instructions() -> str:
-    """The widest vector instructions that oneDNN takes here, as it calls them: they decide how sums are rounded.
-
-    `ONEDNN_MAX_CPU_ISA` of the environment holds them down, which lets one kind of processor round as another.
-    Empty where nobody says.
-    """
-    flags = " ".join(machine.processor()).split()
-    known = [name for name, flag in INSTRUCTIONS.items() if flag in flags]
-    asked = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    return asked if asked in known else known[0] if known else ""
-
-
 def device() -> str:
     """The device in words: `2 CPU cores (x86_64, AVX2)`, or the accelerator's name as the backend gives it."""
     from gcaf_lib.model.backend import accelerators
@@ -152,7 +136,7 @@ def device() -> str:
     names = accelerators()
     if names:
         return f"{len(names)} x {names[0]}"
-    kind = ", ".join(filter(None, (platform.machine(), instructions())))
+    kind = ", ".join(filter(None, (platform.machine(), machine.instructions())))
     return f"{machine.cores()} CPU cores ({kind})"
 
 

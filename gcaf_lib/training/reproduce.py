@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from gcaf_lib import machine
 from gcaf_lib.machine import variables, write_table
 from gcaf_lib.settings import cache_dir, results_dir
 from gcaf_lib.training import environment, runs
@@ -54,8 +55,8 @@ def rounding(record: runs.Record) -> dict[str, str]:
     which all such records were made with. Empty where that is what this machine does by itself, or was told to do.
     """
     device = record.info["provenance"].get("device") or ""
-    wanted = next((name for name in environment.INSTRUCTIONS if f", {name})" in device), "AVX2")
-    told = "ONEDNN_MAX_CPU_ISA" in os.environ or environment.instructions() in ("", wanted)
+    wanted = next((name for name in machine.INSTRUCTIONS if f", {name})" in device), "AVX2")
+    told = "ONEDNN_MAX_CPU_ISA" in os.environ or machine.instructions() in ("", wanted)
     return {} if told else {"ONEDNN_MAX_CPU_ISA": wanted}
 
 
