@@ -166,8 +166,8 @@ def test_a_run_made_again_bit_for_bit_speaks_for_its_code_and_one_made_otherwise
 HEAD = ",".join(reproduce.COLUMNS)
 
 
-def line(run="a", old="old", now="now", identical="True"):
-    return f"{run},{old},c,{now},c,tensorflow,1 CPU cores,1,again,{identical},0.0,0,4\n"
+def line(run="a", old="old", now="now", identical="True", device="1 CPU cores"):
+    return f"{run},{old},c,{now},c,tensorflow,{device},1,again,{identical},0.0,0,4\n"
 
 
 @pytest.mark.parametrize(
@@ -201,6 +201,7 @@ def test_only_what_this_code_made_of_other_code_speaks(tmp_path, monkeypatch):
     table = [
         line("b"), line("a"), line("a"), line("c", "older"), line("d", "older", identical="False"),
         line("e", "now"), line("f", "eldest", "another"), line("g", "NA", "now"), line("007", "123456789012"),
+        line("h", identical="False", device="a device that gives nobody's bits"),
     ]  # fmt: skip
     (tmp_path / "reproduced.csv").write_text("\n".join([HEAD, *table]))
     same = {"old": ["a", "b"], "NA": ["g"], "123456789012": ["007"]}

@@ -49,10 +49,11 @@ class Outcome(NamedTuple):
 
 
 def rounding(record: runs.Record) -> dict[str, str]:
-    """Environment that oneDNN must find when it starts, to round here like the processor that made a record.
+    """Environment that oneDNN must find when it starts, to round here as nearly as it can like a record's processor.
 
     Held down are the vector instructions, to those that the record's device names; where it names none, to AVX2,
-    which all such records were made with. Empty where that is what this machine does by itself, or was told to do.
+    which all such records were made with. Sums of matrix products are split by the size of the caches too, which
+    nothing holds down. Empty where the instructions are this machine's own, or it was told which to take.
     """
     device = record.info["provenance"].get("device") or ""
     wanted = next((name for name in machine.INSTRUCTIONS if f", {name})" in device), "AVX2")
@@ -196,10 +197,12 @@ def verdicts(code: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """What `code` has made again of other training code: by its fingerprint, the runs that came out the same bit for
     bit, and those that came out otherwise.
 
-    A fingerprint of which any run came out otherwise is not among the first, however many came out the same.
+    A fingerprint of which any run came out otherwise is not among the first, however many came out the same. A device
+    on which none came out the same rounds otherwise by itself: what comes out there says nothing of code.
     """
     known = read()
     known = known[(known["fingerprint"] == code) & (known["trained_with"] != code)]
+    known = known[known["device"].isin(known["device"][known["identical"]])]
     same, otherwise = (
         {
             name: sorted(set(rows["run"]))

@@ -184,10 +184,8 @@ def sweep(
             for key in other_starts(stage0s):
                 bar.write(
                     f"careful: stage 0 {key} has other weights here than on record (another kind of machine): the "
-                    "runs that come start elsewhere than those on record, and a table can't compare them by seed. On a "
-                    "processor with AVX-512, ONEDNN_MAX_CPU_ISA=AVX2 gives the weights of one without: move "
-                    f"{runs.weights_path(key, 'backbone').parent} away and sweep again with it. Else move the records that name this "
-                    "stage 0, and its own, out of results/runs and sweep again: all are then made here",
+                    "runs that come start elsewhere than those on record. For a table to compare by seed, move the "
+                    "records that name it, and its own, out of results/runs and sweep again: all are then made here",
                     file=sys.stderr,
                 )
 
