@@ -33,20 +33,25 @@ def processor() -> list[str]:
     return sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
 
 
-# oneDNN's names for what a processor may offer, widest first, and the flag in /proc/cpuinfo that tells
-INSTRUCTIONS = {"AVX512_CORE": "avx512f", "AVX2": "avx2", "AVX": "avx", "SSE41": "sse4_1"}
+# oneDNN's names for what a processor may offer, widest first, and the flag in /proc/cpuinfo that tells; what is
+# wider than the first counts as the first
+INSTRUCTIONS = {"AVX512_CORE": "avx512bw", "AVX2": "avx2", "AVX": "avx", "SSE41": "sse4_1"}
+
+
+def limit() -> str:
+    """To which vector instructions the environment holds oneDNN down, in its words; empty where it doesn't."""
+    asked = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    return "" if asked.upper() in ("ALL", "DEFAULT") else asked.upper()
 
 
 def instructions() -> str:
-    """The widest vector instructions that oneDNN takes here, as it calls them: they decide how sums are rounded.
+    """The widest vector instructions that oneDNN takes here: they decide how sums are rounded.
 
-    `ONEDNN_MAX_CPU_ISA` of the environment holds them down, which lets one kind of processor round as another.
-    Empty where nobody says.
+    `AVX2`; `AVX2 of AVX512_CORE` where the environment holds down a processor that has wider ones. Empty where nobody says.
     """
     flags = " ".join(processor()).split()
-    known = [name for name, flag in INSTRUCTIONS.items() if flag in flags]
-    asked = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    return asked if asked in known else known[0] if known else ""
+    widest = next((name for name, flag in INSTRUCTIONS.items() if flag in flags), "")
+    return f"{limit()} of {widest}" if limit() not in ("", widest) and widest else widest
 
 
 def gone(process: int) -> bool:

@@ -134,7 +134,7 @@ Markdown(findings.carries_over(states))
 # %% [markdown]
 # ## What Mixup, averaging, smoothing and the loss change
 #
-# One row a setting; rows without a run say so. In brackets the difference from the proposed setting on the same seeds, with its
+# One row a setting; rows without a run say so. Behind the comma the difference from the proposed setting on the same seeds, with its
 # 95 % interval: that is the noise of the *test part*; where there is one seed, the noise of training comes on top and is not
 # seen. Smaller is better.
 
@@ -142,7 +142,7 @@ Markdown(findings.carries_over(states))
 tables.show(
     findings.effects(tested, runs, clusters),
     name="tab-effects",
-    caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and in brackets the difference "
+    caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind the comma the difference "
     "from the proposed setting with its 95 % cluster-bootstrap interval over patient groups.",
 )
 Markdown(findings.ingredients(tested, runs, clusters))

@@ -5,6 +5,7 @@ import io
 import tokenize
 from pathlib import Path
 
+from gcaf_lib import machine
 from gcaf_lib.training import environment
 from gcaf_lib.training.environment import _code
 
@@ -53,16 +54,36 @@ def test_description_names_commit_backend_versions_and_device():
     assert "CPU" in found["device"] or " x " in found["device"]
 
 
-def test_instructions_are_the_widest_that_processor_and_environment_both_allow(monkeypatch):
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    for flags, widest in (("sse4_1 avx avx2 avx512f", "AVX512_CORE"), ("sse4_1 avx avx2", "AVX2"), ("", "")):
-        monkeypatch.setattr(environment.machine, "processor", lambda flags=flags: [f"flags : {flags}"])
-        assert environment.machine.instructions() == widest
-        for asked, found in (("avx2", "AVX2"), ("AVX512_CORE", "AVX512_CORE"), ("nonsense", widest)):
-            monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", asked)
-            able = environment.machine.INSTRUCTIONS.get(found) in flags.split()
-            assert environment.machine.instructions() == (found if able else widest)
-        monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+def test_instructions_are_the_widest_and_to_what_they_are_held_down(monkeypatch):
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    all_ = "sse4_1 avx avx2 avx512f avx512bw"
+    for flags, widest in (
+        (all_, "AVX512_CORE"),
+        ("sse4_1 avx avx2", "AVX2"),
+        ("sse4_1 avx", "AVX"),
+        ("", ""),
+    ):
+        monkeypatch.setattr(machine, "processor", lambda flags=flags: [f"flags : {flags}"])
+        assert machine.instructions() == widest
+    monkeypatch.setattr(machine, "processor", lambda: [f"flags : {all_}"])
+    for variable in ("DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA"):
+        for asked, found in (("avx2", "AVX2 of AVX512_CORE"), ("all", "AVX512_CORE"), ("", "AVX512_CORE")):
+            monkeypatch.setenv(variable, asked)
+            assert machine.instructions() == found and f", {found})" in environment.device()
+
+
+def test_switches_that_change_bits_are_described(monkeypatch):
+    for name in ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/a")
+    assert environment.describe()["switches"] == {}
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/a --tf_xla_auto_jit=2")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert environment.describe()["switches"] == {
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "TF_XLA_FLAGS": "--tf_xla_auto_jit=2",
+    }
 
 
 # what training imports and no number of a run depends on, beyond what its key holds

@@ -224,11 +224,14 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     shown = f"by picture {words.signed(100 * line['picture_difference'])}"
     assert ablation.gaps(frame).set_index("Row").loc["Feature Concatenation", "Measured"].endswith(shown)
     assert shown in ablation.says(frame)
+    both = f"{words.signed(100 * line['picture_difference'])} ({words.signed(100 * line['picture_difference_low'])} to"
+    assert line["picture_difference_high"] < 0
+    assert f"each picture weighing 1, told from it: Feature Concatenation {both}" in ablation.says(frame)
     assert (
         f"by picture {100 * line['picture']:.2f}"
         in ablation.table(frame).set_index("Row").loc[line["row"], "Accuracy (%)"]
     )
-    assert plain[ablation.PICTURE].isna().all(axis=None) and "by picture" not in ablation.says(plain)
+    assert plain[ablation.PICTURE].isna().all(axis=None) and "picture" not in ablation.says(plain)
     text = ablation.says(frame, "gcaf sweep table-4-patients")
     assert text.startswith(
         "2 of 6 other rows are trained. `gcaf sweep table-4-patients` trains what is missing."

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gcaf_lib.evaluation import comparing, intervals
+from gcaf_lib.evaluation import comparing, intervals, worth
+from gcaf_lib.findings import words
 
 
 def method(right, seeds=(0,), n=40, classes=4, flip=0):
@@ -383,8 +384,10 @@ def test_effects_are_differences_of_the_cells(alone):
     ]
 
 
-def test_effects_over_folds_are_of_seeds_that_have_them_all(alone):
+def test_effects_over_folds_are_of_seeds_that_have_them_all(alone, monkeypatch):
     from gcaf_lib.findings import mixup_ema
+
+    monkeypatch.setattr(worth, "pictures", lambda dataset: np.arange(len(dataset.frame)))  # no copies
 
     def runs(right, mixup, ema, count=5):
         change = {"training.mixup": mixup, "training.ema": ema, "data.protocol": "patients"}
@@ -400,7 +403,56 @@ def test_effects_over_folds_are_of_seeds_that_have_them_all(alone):
     assert (
         one["value"] * 40 == pytest.approx(6) and one["n"] == 1 and one["low"] <= one["value"] <= one["high"]
     )
+    copied = frame[["picture", "picture_low", "picture_high"]]
+    assert copied.loc["EMA, without Mixup"].tolist() == pytest.approx([one["value"], one["low"], one["high"]])
+    text = mixup_ema.effects_text(frame.reset_index()).set_index("Effect of")["Accuracy (points)"]
+    assert text["EMA, without Mixup"].count(words.signed(100 * one["value"])) == 2
     assert frame.loc[["Mixup, with EMA", "Averaged − raw weights, same runs, with Mixup"], "n"].eq(0).all()
+
+
+def effect(value, low, high, picture=(np.nan, np.nan, np.nan), published=np.nan, n=1):
+    columns = ("value", "low", "high", "picture", "picture_low", "picture_high", "published", "n")
+    return dict(zip(columns, (value, low, high, *picture, published, n)))
+
+
+def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
+    from gcaf_lib.findings import mixup_ema
+
+    lines = {
+        ("Mixup, without EMA", "accuracy"): effect(-0.02, -0.03, -0.01, published=0.0135),
+        ("Mixup, without EMA", "ece"): effect(-0.02, -0.03, -0.01, published=-0.011),
+        ("Mixup, without EMA", "nll"): effect(0.02, 0.01, 0.03),
+        ("EMA, without Mixup", "accuracy"): effect(0.004, -0.01, 0.02, (-0.0089, -0.0156, -0.0018)),
+    }
+    for contrast in ("EMA, without Mixup", "Mixup, with EMA", "EMA, with Mixup"):
+        for metric in ("accuracy", "ece", "nll"):
+            lines.setdefault((contrast, metric), effect(*[np.nan] * 3, n=0))
+    frame = pd.DataFrame([{"contrast": c, "metric": m, **line} for (c, m), line in lines.items()])
+    levels = {"Without Mixup & EMA": (0.9, 0.03), "With EMA Only": (0.8, 0.05), "Proposed Model": (0.7, 0.02)}
+    rows = pd.DataFrame(
+        [
+            {"row": row, "metric": metric, "mean": mean, "n": 1}
+            for row, pair in levels.items()
+            for metric, mean in zip(("accuracy", "ece"), pair)
+        ]
+    )
+    said = mixup_ema.verdict(frame, rows).splitlines()
+    assert (
+        "accuracy −2.00 points, a change for the worse beyond the interval (the paper's +1.35 lies above"
+        in said[0]
+    )
+    assert "the ECE −0.0200, an improvement beyond the interval (the paper's −0.011" in said[0]
+    assert "the NLL +0.0200, a change for the worse" in said[0]
+    assert "accuracy +0.40 points, not told from 0, by picture −0.89, a change for the worse" in said[1]
+    assert said[2].endswith("not both trained on this split under this profile.")
+    assert (
+        "Best accuracy of the 3 trained rows, told apart or not: Without Mixup & EMA (n = 1), where"
+        in said[4]
+    )
+    assert (
+        "Best ECE of the 3 trained rows, told apart or not: Proposed Model (n = 1), as the paper has it."
+        in said[5]
+    )
 
 
 def test_published_effects_are_the_papers_differences(alone):

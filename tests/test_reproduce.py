@@ -70,7 +70,10 @@ def test_a_run_made_again_is_the_same_and_the_store_is_left_alone(made, capsys):
         ("2 CPU cores (x86_64, AVX2)", "AVX512_CORE", "AVX2"),
         ("2 CPU cores (x86_64, AVX2)", "AVX2", None),
         ("2 CPU cores (x86_64, AVX512_CORE)", "AVX512_CORE", None),
+        ("2 CPU cores (x86_64, AVX2 of AVX512_CORE)", "AVX512_CORE", "AVX2"),
         ("2 CPU cores (arm64)", "", None),
+        ("2 CPU cores (arm64)", "AVX512_CORE", None),
+        ("1 x Some GPU", "AVX512_CORE", None),
     ],
 )
 def test_a_processor_is_held_to_the_instructions_of_the_record_s(made, monkeypatch, device, here, held):
@@ -85,10 +88,12 @@ def test_a_processor_is_held_to_the_instructions_of_the_record_s(made, monkeypat
         train, "get", lambda *a, **k: seen.append(os.environ.get("ONEDNN_MAX_CPU_ISA")) or made
     )
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    assert cli.main(["reproduce", made.key, "--dry"]) == 0
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
-    assert cli.main(["reproduce", made.key, "--dry"]) == 0
-    assert seen == [held, "SSE41"]
+    monkeypatch.setattr(reproduce, "note", lambda *_: seen.append(os.environ.get("ONEDNN_MAX_CPU_ISA")))
+    for told, found in (("", held or ""), ("SSE41", "SSE41")):  # an empty word is none
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", told)
+        seen.clear()
+        assert cli.main(["reproduce", made.key]) == 0
+        assert seen == [found, found], "while it trains, and while it is noted where"
 
 
 def test_one_changed_bit_is_found(made):
@@ -98,6 +103,7 @@ def test_one_changed_bit_is_found(made):
     found = reproduce.differences(made, with_predictions(made, **{name: value})).set_index("array")
     assert not found.loc[f"predictions: {name}", "identical"]
     assert found["identical"].sum() == len(found) - 1
+    assert {f"history: {name}" for name in ("loss", "val_loss")} < set(found.index)
     assert 0 < found["largest_difference"].max() < 1e-6
 
 
@@ -206,6 +212,8 @@ def test_only_what_this_code_made_of_other_code_speaks(tmp_path, monkeypatch):
     (tmp_path / "reproduced.csv").write_text("\n".join([HEAD, *table]))
     same = {"old": ["a", "b"], "NA": ["g"], "123456789012": ["007"]}
     assert reproduce.verdicts("now") == (same, {"older": ["d"]})
+    (tmp_path / "reproduced.csv").write_text("\n".join([HEAD, line(identical="False")]))
+    assert reproduce.verdicts("now") == ({}, {"old": ["a"]}), "where nothing came out the same, it is said"
 
 
 def test_the_strip_is_true_of_several_codes_at_once(tmp_path, monkeypatch):

@@ -49,8 +49,7 @@ def child(python: str, module: str, words: list[str], scratch: Path, limit: floa
     places = dict.fromkeys(("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TMPDIR"), str(caches))
     environment = {**os.environ, **places}
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-    if "persistent_cache" in environment.get("TF_XLA_FLAGS", ""):
-        del environment["TF_XLA_FLAGS"]
+    environment.pop("TF_XLA_FLAGS", None)  # a cache, or fusing, which only one contender is to have
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     environment |= variables
     try:

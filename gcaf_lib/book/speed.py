@@ -98,8 +98,8 @@ def _throughput_text(stem: str, found: dict[str, Any]) -> str:
         data=pd.DataFrame(rows),
     )
     return (
-        f"Measured on {machine(found['machine'])}; {fixed}. The best large matrix product of this machine ran at "
-        f"{found['peak_flops'] / 1e12:.3g} TFLOP/s, the denominator of the last column. Preprocessing takes {plan['decode_ms']:.2g} ms an "
+        f"Measured on {machine(found['machine'])}; {fixed}. Large matrix products ran at "
+        f"{found['peak_flops'] / 1e12:.3g} TFLOP/s (the faster framework's median), the denominator of the last column. Preprocessing takes {plan['decode_ms']:.2g} ms an "
         f"image on one thread: once in this library, in every epoch in the plain way.{missing}\n\n{table}"
     )
 

@@ -34,7 +34,7 @@ from gcaf_lib.settings import DataSettings
 DRAWS = 2000
 SEED = 0
 BLOCK = 1_000_000  # weights at a time: 8 MB
-SUBSETS = 20  # of a fold, for a calibration error at the random split's number of images
+SUBSETS = 100  # of a fold, for a calibration error at the random split's number of images
 BY_PICTURE = ("accuracy", "macro_f1")  # scores that copies of one picture, all right or all wrong, can carry
 
 

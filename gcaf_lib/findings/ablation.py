@@ -248,7 +248,7 @@ def says(
     run = part[part["pairs"] > 0]
     missing = f" `{command}` trains what is missing." if command and len(run) < len(part) else ""
     if run.empty:
-        return f"No row but the proposed model's has been trained, so nothing is compared.{missing}"
+        return f"No row but the proposed model's has been trained on this split, so nothing is compared.{missing}"
     below, above, undecided = sides(run)
     count = f"{len(run)} of {len(part)} other rows {words.verb(len(run))} trained.{missing}"
     unit = ", in points" if metric in naming.SHARES else ""
@@ -256,6 +256,7 @@ def says(
         f"{count} Below the proposed model, with an interval that leaves 0 out{unit}: {listed(below, names)}. "
         f"Above it: {listed(above, names)}. Not told from it: {_named(undecided, names)}."
     )
+    text += _by_picture(run, names)
     printed = run[run["published_difference"].notna()]
     if theirs and len(printed):
         inside = printed[printed["verdict"].str.startswith((verdicts.REPRODUCED, verdicts.INSIDE))]
@@ -274,6 +275,19 @@ def says(
         alone = "all" if one == len(run) else str(one)
         text += f" Trained once: {alone} of them, and another seed may turn such a difference."
     return text + " About one true 0 in twenty falls outside its interval."
+
+
+def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
+    """Which rows are told from the proposed model with each picture weighing 1; empty where no picture is known."""
+    known = run[run["picture_difference_low"].notna()]
+    told = known[(known["picture_difference_low"] > 0) | (known["picture_difference_high"] < 0)]
+    said = []
+    for _, r in told.iterrows():
+        scale, decimals, _ = _scale(r["metric"])
+        ends = (r[f"picture_difference{end}"] for end in ("", "_low", "_high"))
+        gap = NONE._replace(**dict(zip(("value", "low", "high"), ends)))
+        said.append(f"{(names or {}).get(r['row'], r['row'])} {words.shift(gap, decimals, scale)}")
+    return f" With each picture weighing 1, told from it: {'; '.join(said) or 'none'}." if len(known) else ""
 
 
 def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:

@@ -316,7 +316,7 @@ def _ece(found: Mapping[str, worth.Worth]) -> str:
 def ingredient(what: str, gaps: Mapping[str, worth.Worth]) -> str:
     """One line of a list: what an ingredient does to calibration errors, from `worth.difference` with and without it."""
     if not gaps:
-        return f"- **{what}**: no pair of runs on record shows it yet."
+        return f"- **{what}**: no pair of runs on this split shows it yet."
     said = [
         f"{name.upper()} {words.shift(one)[:-1]}; "
         f"{words.change(one, 'better', 'worse', 'no difference beyond the test part’s noise')})"

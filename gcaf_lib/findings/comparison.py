@@ -80,7 +80,9 @@ def time_note(found: Mapping[str, Sequence[Any]]) -> str:
     """What the seconds are worth, and what they leave out."""
     records = [r for runs in found.values() for r in runs]
     if not records:
-        return "No method of Table 6 has been trained under this profile, so there are no times."
+        return (
+            "No method of Table 6 has been trained on this split under this profile, so there are no times."
+        )
     text = (
         "Seconds are of the clock, while several trainings may have shared the machine: they tell an order of magnitude, and a method that seems slower may only have had worse company. "
         "They hold every epoch with its validation, with raw and with averaged weights."
@@ -127,7 +129,7 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
     own, part = cost[OWN], ablation.others(frame)
     part = part[part["pairs"] > 0]
     if part.empty:
-        return "No baseline has been trained, so no cost can be set against an accuracy."
+        return "No baseline has been trained on this split, so no cost can be set against an accuracy."
     less = part[(cost[part["row"]] < own).to_numpy()]
     if less.empty:
         return "No trained baseline needs less computation than the proposed model."

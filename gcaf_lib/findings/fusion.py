@@ -240,7 +240,7 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     )
     said = f"`cross` minus `concat`, which compute the same functions: {words.signed(theirs)} points in the paper; here "
     if not gap:
-        return said + "they are not both trained."
+        return said + "they are not both trained on this split."
     value, low, high = (
         words.signed(100 * v) for v in (gap["accuracy"].value, gap["accuracy"].low, gap["accuracy"].high)
     )
@@ -257,7 +257,7 @@ def repaired(frame: pd.DataFrame) -> str:
     part = ablation.others(frame)
     part = part[part["row"].map(NAMES).isin(REPAIRS) & (part["pairs"] > 0)]
     if part.empty:
-        return "No fusion whose attention can learn has been trained."
+        return "No fusion whose attention can learn has been trained on this split."
     better = ablation.sides(part)[1]
     if better.empty:
         tried = ", ".join(f"`{NAMES[row]}`" for row in part["row"])

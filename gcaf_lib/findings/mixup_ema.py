@@ -7,8 +7,9 @@ first reduction of the rate and the epoch that is kept, which follow the weights
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,19 @@ from gcaf_lib.training import experiments
 
 PLACE, EXPERIMENT = "Table 5", "table-5"
 METRICS = ("accuracy", "macro_f1", "ece", "nll")
-COLUMNS = ["contrast", "metric", "value", "sd", "low", "high", "n", "published"]
+COLUMNS = [
+    "contrast",
+    "metric",
+    "value",
+    "sd",
+    "low",
+    "high",
+    "n",
+    "picture",
+    "picture_low",
+    "picture_high",
+    "published",
+]
 
 
 def cells() -> dict[tuple[bool, bool], str]:
@@ -46,13 +59,6 @@ CONTRASTS: dict[str, dict[tuple[bool, bool], float]] = {
 }
 
 
-def _samples(
-    records: Sequence[Any], which: str, groups: np.ndarray, metrics: Sequence[str]
-) -> dict[str, worth.Sample]:
-    """Metric to the values and draws of some runs with `ema` or `raw` weights."""
-    return worth.samples(worth.of_records(records, which=which), groups, metrics)
-
-
 def _mixed(parts: Sequence[tuple[float, worth.Sample]]) -> worth.Sample:
     """The weighted sum of samples over the same seeds and the same draws."""
     return worth.Sample(
@@ -61,9 +67,14 @@ def _mixed(parts: Sequence[tuple[float, worth.Sample]]) -> worth.Sample:
     )
 
 
-def _line(contrast: str, metric: str, one: worth.Sample | None, published: float) -> tuple:
-    found = ablation.NONE if one is None else worth.summed(metric, one, least=-np.inf)
-    return contrast, metric, found.value, found.sd, found.low, found.high, found.n, published
+def _line(
+    contrast: str, metric: str, one: worth.Sample | None, copied: worth.Sample | None, published: float
+) -> tuple:
+    found, copied = (
+        ablation.NONE if it is None else worth.summed(metric, it, least=-np.inf) for it in (one, copied)
+    )
+    picture = copied.value, copied.low, copied.high
+    return contrast, metric, found.value, found.sd, found.low, found.high, found.n, *picture, published
 
 
 def _published(weights: Mapping[tuple[bool, bool], float], metric: str) -> float:
@@ -86,35 +97,62 @@ def effects(
     """Every contrast of the design (`COLUMNS`; fractions), over the seeds that all its cells have, with all their folds.
 
     Reported weights: averaged where EMA is on. Intervals: `evaluation.worth`'s, of the mean over seeds, the same
-    images drawn for all cells. Lines that lack a run have n = 0. Two more contrasts compare averaged and
-    raw weights of the same runs.
+    images drawn for all cells. picture…: the same with each picture weighing 1, where copies are kept together.
+    Lines that lack a run have n = 0. Two more contrasts compare averaged and raw weights of the same runs.
     """
     groups, names, lines = splits.clusters(dataset), cells(), []
     by = {cell: folds.by_seed(ablation.whole(found.get(label, ()))) for cell, label in names.items()}
-    for contrast, weights in CONTRASTS.items():
-        seeds = sorted(set.intersection(*(set(by[cell]) for cell in weights)))
-        taken = {c: _samples(_runs(by[c], seeds), "ema", groups, metrics) for c in weights if seeds}
+
+    @functools.cache
+    def drawn(
+        cell: tuple[bool, bool], seeds: tuple[int, ...], which: str, copied: bool
+    ) -> dict[str, worth.Sample]:
+        """Metric to sample of a cell's runs; copied: each picture weighing 1, where that is asked of a split."""
+        records = _runs(by[cell], seeds)
+        if copied and not worth.grouped(records):
+            return {}
+        chosen = [m for m in metrics if not copied or m in worth.BY_PICTURE]
+        answers = worth.of_records(records, which=which)
+        return worth.samples(answers, groups, chosen, pictures=worth.pictures(dataset) if copied else None)
+
+    def add(
+        contrast: str, parts: Sequence[tuple[float, tuple[bool, bool], str]], published: Callable
+    ) -> None:
+        """parts: weight, cell and kind of weights."""
+        seeds = tuple(sorted(set.intersection(*(set(by[cell]) for _, cell, _ in parts))))
+        sides = [
+            [(w, drawn(cell, seeds, which, copied)) for w, cell, which in parts] if seeds else []
+            for copied in (False, True)
+        ]
         for metric in metrics:
-            one = _mixed([(w, taken[cell][metric]) for cell, w in weights.items()]) if seeds else None
-            lines.append(_line(contrast, metric, one, _published(weights, metric)))
+            both = [
+                _mixed([(w, of[metric]) for w, of in side]) if side and metric in side[0][1] else None
+                for side in sides
+            ]
+            lines.append(_line(contrast, metric, *both, published(metric)))
+
+    for contrast, weights in CONTRASTS.items():
+        add(
+            contrast,
+            [(w, cell, "ema") for cell, w in weights.items()],
+            functools.partial(_published, weights),
+        )
     for mixup in (False, True):
         contrast = f"Averaged − raw weights, same runs, {'with' if mixup else 'without'} Mixup"
-        runs = _runs(by[mixup, True], by[mixup, True])
-        both = [_samples(runs, which, groups, metrics) for which in ("ema", "raw")] if runs else []
-        for metric in metrics:
-            one = both[0][metric] - both[1][metric] if both else None
-            lines.append(_line(contrast, metric, one, np.nan))
+        add(contrast, [(1, (mixup, True), "ema"), (-1, (mixup, True), "raw")], lambda metric: np.nan)
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """`effects` for readers: one line a contrast, `value (low to high) [the paper's]` for each metric."""
+    """`effects` for readers: one line a contrast, `value (low to high), by picture … [the paper's]` for each metric."""
     lines = []
     for contrast, part in frame.groupby("contrast", sort=False):
         line: dict[str, Any] = {"Effect of": contrast, "n": int(part["n"].iloc[0])}
         for r in part.itertuples():
             scale, decimals = (100, 2) if r.metric == "accuracy" else (1, 4)
             text = words.shift(r, decimals, scale) if r.n else "–"
+            if r.n and np.isfinite(r.picture):
+                text += f", by picture {words.shift(_copied(r), decimals, scale)}"
             if np.isfinite(r.published):
                 text += f" [{words.signed(r.published * scale, 2 if scale == 100 else 3)}]"
             line[names.metric_name(r.metric) + (" (points)" if scale == 100 else "")] = text
@@ -237,7 +275,8 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
         said = [_word(known.loc[contrast, metric], name, good) for metric, name, good in measures]
         none = not known.loc[contrast, "accuracy"]["n"]
         out.append(
-            f"{factor}: " + ("not both trained under this profile." if none else "; ".join(said) + ".")
+            f"{factor}: "
+            + ("not both trained on this split under this profile." if none else "; ".join(said) + ".")
         )
     trained = rows[rows["n"] > 0]
     if trained["row"].nunique() > 1:
@@ -252,17 +291,28 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
     return "\n".join(f"- {line}" for line in out)
 
 
+def _copied(line: Any) -> worth.Worth:
+    """A line of `effects` with each picture weighing 1."""
+    return ablation.NONE._replace(value=line.picture, low=line.picture_low, high=line.picture_high)
+
+
+def _told(one: Any, good: int) -> str:
+    if one.low <= 0 <= one.high:
+        return verdicts.UNDECIDED
+    return (
+        f"{'an improvement' if np.sign(one.value) == good else 'a change for the worse'} beyond the interval"
+    )
+
+
 def _word(line: pd.Series, name: str, good: int) -> str:
     if not line["n"]:
         return f"{name}: no runs"
     scale, decimals = (100, 2) if name == "accuracy" else (1, 4)
     value = words.signed(scale * line["value"], decimals)
-    text = f"{name} {value}{' points' if scale == 100 else ''}"
-    if line["low"] <= 0 <= line["high"]:
-        text += f", {verdicts.UNDECIDED}"
-    else:
-        better = np.sign(line["value"]) == good
-        text += f", {'an improvement' if better else 'a change for the worse'} beyond the interval"
+    text = f"{name} {value}{' points' if scale == 100 else ''}, {_told(line, good)}"
+    if np.isfinite(line["picture"]):
+        copied = _copied(line)
+        text += f", by picture {words.signed(scale * copied.value, decimals)}, {_told(copied, good)}"
     if np.isfinite(line["published"]):
         theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)
         text += f" (the paper's {theirs} lies {verdicts.level(line['published'], line['low'], line['high'])})"

@@ -134,7 +134,7 @@ def constants(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
         if p.seed == q.seed
     ]
     if not pairs:
-        return "No two constants have been trained under this profile yet."
+        return "No two constants have been trained on this split under this profile yet."
 
     def changed(p: Any, q: Any) -> float:
         return float((p.probabilities().argmax(1) != q.probabilities().argmax(1)).mean())
@@ -161,7 +161,7 @@ def calibration(frame: pd.DataFrame) -> str:
     """Which values change the ECE beyond its interval."""
     part = ablation.others(frame, "ece")
     if not part["pairs"].any():
-        return "Nothing is said of the ECE: no other value has been trained."
+        return "Nothing is said of the ECE: no other value has been trained on this split."
     hit = part[[ablation.separated(r) for _, r in part.iterrows()]]
     return (
         f"The ECE changes, with an interval that leaves 0 out, for {ablation.listed(hit)} (less is better)."

@@ -112,7 +112,9 @@ def verdict(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> str:
     for place, part in frame.groupby("place", sort=False):
         known = part[part["seeds"] > 0]
         if known.empty:
-            out.append(f"{place}: no other row has been trained under this profile, so nothing is tested.")
+            out.append(
+                f"{place}: no other row has been trained on this split under this profile, so nothing is tested."
+            )
             continue
         worse = known[known["difference"] < 0]
         text = f"{place}: {len(worse)} of {len(known)} trained rows {words.verb(len(worse))} measured below the proposed model"
@@ -249,7 +251,7 @@ def overlaps(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequen
 def auc_verdict(frame: pd.DataFrame, level: float = comparing.ALPHA) -> str:
     """How many AUC differences stand after the adjustment; frame: of `auc_tests`."""
     if frame.empty:
-        return "No other row of Table 4 has been trained under this profile yet."
+        return "No other row of Table 4 has been trained on this split under this profile yet."
     hits = frame[frame["holm"] < level]
     text = f"{len(hits)} of {len(frame)} differences stand after the adjustment"
     return (

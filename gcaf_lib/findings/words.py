@@ -27,8 +27,10 @@ def number(value: float, decimals: int = 2) -> str:
 
 
 def signed(value: float, decimals: int = 2) -> str:
-    """A number with its sign, a true minus, and no sign for what rounds to 0."""
+    """A number with its sign, a true minus, and no sign for what rounds to 0 or isn't there."""
     text = number(value, decimals)
+    if text == "–":
+        return text
     return text.lstrip("−") if not text.strip("−0.") else text if value < 0 else f"+{text}"
 
 

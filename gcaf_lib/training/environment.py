@@ -148,6 +148,17 @@ def threads() -> int:
     return int(asked) if asked.isdecimal() and int(asked) else machine.cores()
 
 
+def switches() -> dict[str, str]:
+    """Variables of the environment that change how TensorFlow computes, where they are set."""
+    found = {
+        name: os.environ.get(name, "") for name in ("TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS")
+    }
+    kept = {  # where compiled programs are kept changes nothing
+        name: " ".join(word for word in value.split() if "cache" not in word) for name, value in found.items()
+    }
+    return {name: value for name, value in kept.items() if value}
+
+
 def backend_flags(cache: Path, flags: str = "") -> dict[str, str]:
     """Environment that TensorFlow must find when it is first imported, to keep what XLA compiles in `cache`.
 
@@ -173,4 +184,5 @@ def describe() -> dict[str, Any]:
         "versions": versions(),
         "device": device(),
         "threads": threads(),
+        "switches": switches(),
     }

@@ -9,7 +9,7 @@ the store, which it never touches, and compared array for array. What was found 
 from __future__ import annotations
 
 import contextlib
-import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,14 +51,15 @@ class Outcome(NamedTuple):
 def rounding(record: runs.Record) -> dict[str, str]:
     """Environment that oneDNN must find when it starts, to round here as nearly as it can like a record's processor.
 
-    Held down are the vector instructions, to those that the record's device names; where it names none, to AVX2,
-    which all such records were made with. Sums of matrix products are split by the size of the caches too, which
-    nothing holds down. Empty where the instructions are this machine's own, or it was told which to take.
+    Held down are the vector instructions, to those that the record's device names. Records of x86 processors from
+    before devices named them count as AVX2's, which the published ones are. Sums of matrix products are split by the
+    size of the caches too, which nothing holds down. Empty where nothing is to be held down, or a word was given.
     """
     device = record.info["provenance"].get("device") or ""
-    wanted = next((name for name in machine.INSTRUCTIONS if f", {name})" in device), "AVX2")
-    told = "ONEDNN_MAX_CPU_ISA" in os.environ or machine.instructions() in ("", wanted)
-    return {} if told else {"ONEDNN_MAX_CPU_ISA": wanted}
+    named = [name for name in machine.INSTRUCTIONS if re.search(rf", {name}\b", device)]
+    wanted = named or ["AVX2"] * device.endswith("CPU cores (x86_64)")
+    free = not machine.limit() and machine.instructions() not in ("", *wanted)
+    return {"ONEDNN_MAX_CPU_ISA": wanted[0]} if wanted and free else {}
 
 
 @contextlib.contextmanager
@@ -197,12 +198,13 @@ def verdicts(code: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """What `code` has made again of other training code: by its fingerprint, the runs that came out the same bit for
     bit, and those that came out otherwise.
 
-    A fingerprint of which any run came out otherwise is not among the first, however many came out the same. A device
-    on which none came out the same rounds otherwise by itself: what comes out there says nothing of code.
+    A fingerprint of which any run came out otherwise is not among the first, however many came out the same. Where
+    runs came out the same on one device, one on which none did rounds otherwise by itself: it says nothing of code.
     """
     known = read()
     known = known[(known["fingerprint"] == code) & (known["trained_with"] != code)]
-    known = known[known["device"].isin(known["device"][known["identical"]])]
+    devices = known["device"][known["identical"]]
+    known = known[known["device"].isin(devices)] if len(devices) else known
     same, otherwise = (
         {
             name: sorted(set(rows["run"]))
