@@ -72,7 +72,7 @@ tables.show(
     ablation.table(frame, "Training", names),
     name="tab-table-5",
     caption="Table 5 measured, with the weights that are reported (averaged where EMA is on): mean ± sd over n seeds, the paper's figure in square brackets, 95 % cluster-bootstrap "
-    "intervals over patients. Smaller is better for ECE and negative log-likelihood.",
+    "intervals over patients (the ECE's are of the truth, above which chance alone lifts the value). Smaller is better for ECE and negative log-likelihood.",
     data=frame,
 )
 

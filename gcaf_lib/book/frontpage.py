@@ -76,8 +76,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
             summary(frame, HEADLINE),
             "tab-scorecard",
             f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95 % interval over "
-            "patients, and on each split its own verdict: where the published figure lies. *By picture*: copies of a picture count as one. The ECE of a "
-            "fold is taken at the random split's number of test images.",
+            f"patients, and on each split its own verdict: where the published figure lies. {scorecard.BESIDE}",
             data=frame[frame.place.isin([p for p, _ in HEADLINE])]
             .dropna(axis=1, how="all")
             .reset_index(drop=True),

@@ -9,7 +9,7 @@ from gcaf_lib import settings as _settings
 from gcaf_lib.data import splits
 from gcaf_lib.display import names, tables
 from gcaf_lib.display.names import metric_name
-from gcaf_lib.findings import words
+from gcaf_lib.findings import scorecard, words
 from gcaf_lib.training import shipped
 
 METRICS = (
@@ -71,6 +71,6 @@ def text(frame: pd.DataFrame, profile: str) -> str:
             performance(frame),
             "tab-card-performance",
             f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95 % interval of the cluster "
-            "bootstrap over patients, and how often it was trained. *By picture*: copies of a picture count as one. The ECE of a fold is taken at the random split's number of test images.",
+            f"bootstrap over patients, and how often it was trained. {scorecard.BESIDE}",
         )
     )

@@ -29,6 +29,11 @@ COLUMNS = [
 MAIN_PLACES = ("Abstract", "§5.4", "§5.5", "Table 7")
 PROTOCOLS = ("paper", "patients")
 
+BESIDE = (  # what a table of scores, grouped ones among them, says under itself
+    "*By picture*: copies of a picture count as one. The ECE of a fold is taken at the random split's number of test images; its interval "
+    "is of the truth, above which chance alone lifts the value measured."
+)
+
 
 def scorecard(
     profile: str,
