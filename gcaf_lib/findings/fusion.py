@@ -262,7 +262,11 @@ def repaired(frame: pd.DataFrame) -> str:
     if better.empty:
         tried = ", ".join(f"`{NAMES[row]}`" for row in part["row"])
         return f"Attention that can learn ({tried}) is not shown to be better than the literal reading, in which it can't."
-    return f"Attention that can learn is better than the literal reading in {ablation.listed(better, NAMES)}."
+    once = " (trained once, so another seed may turn it)" if (better["pairs"] == 1).all() else ""
+    return (
+        f"Attention that can learn is told above the literal reading in {ablation.listed(better, NAMES)}{once}, of "
+        f"{words.plural(len(part), 'variant')}."
+    )
 
 
 def norm_cost(frame: pd.DataFrame) -> str:
