@@ -150,7 +150,7 @@ def test_bins_ingredients_and_decisions():
     assert "is real" in findings.bins(sweep.assign(high=0.01)) and "None of them" in findings.bins(
         sweep.assign(high=0.04)
     )
-    assert findings.ingredient("Mixup", {}).endswith("no pair of runs on record shows it yet.")
+    assert findings.ingredient("Mixup", {}).endswith("no pair of runs on this split shows it yet.")
     line = findings.ingredient(
         "Mixup", {"ece": Worth(-0.01, 0, 2, -0.02, -0.001), "nll": Worth(0.1, 0, 2, -0.1, 0.2)}
     )
