@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -71,6 +72,32 @@ def run(checkout, profile="demo", **options):
         **options,
     )
     return page, nbformat.read(page, 4)
+
+
+@pytest.mark.parametrize(
+    ("said", "tried"),
+    [
+        (["Kernel died before replying to kernel_info"], 2),
+        (["Kernel died before replying to kernel_info"] * 2, 2),
+        (["another trouble"], 1),
+    ],
+)
+def test_a_kernel_that_dies_before_it_answers_is_started_once_more(monkeypatch, tmp_path, said, tried):
+    """As where another program took its port; what fails for another reason, or twice, is said."""
+    import papermill
+
+    calls = []
+
+    def execute(clean, executed, **_):
+        calls.append(clean)
+        if len(calls) <= len(said):
+            raise RuntimeError(said[len(calls) - 1])
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute)
+    saved = len(said) < tried
+    with contextlib.nullcontext() if saved else pytest.raises(RuntimeError, match=said[-1]):
+        runner._papermill(tmp_path / "in.ipynb", tmp_path / "out.ipynb", {}, tmp_path)
+    assert len(calls) == tried
 
 
 def test_a_chapter_is_executed_tidied_and_fresh_until_something_changes(checkout, monkeypatch):

@@ -221,9 +221,33 @@ def _kernel() -> Iterator[None]:
             yield
 
 
-def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> Path:
+def _papermill(clean: Path, executed: Path, parameters: dict[str, Any], cwd: Path) -> None:
+    """Execute a notebook; where its kernel dies before it answers, once more.
+
+    Jupyter looks for free ports and the kernel binds them a moment later: of two chapters that begin together, or
+    beside any other program, one may find a port taken.
+    """
     import papermill
 
+    for attempt in (1, 2):
+        try:
+            papermill.execute_notebook(
+                clean,
+                executed,
+                parameters=parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=cwd,
+                # an interrupted kernel start should not hang a build for ever
+                start_timeout=120,
+            )
+            return
+        except RuntimeError as error:
+            if attempt == 2 or "before replying to kernel_info" not in str(error):
+                raise
+
+
+def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> Path:
     page = output / f"{source.stem}.ipynb"
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gcaf-chapter-") as folder:
@@ -232,16 +256,7 @@ def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]
         clean.write_text(notebooks.dumps(notebooks.plain_notebook(source)), encoding="utf-8")
         started = time.perf_counter()
         try:
-            papermill.execute_notebook(
-                clean,
-                executed,
-                parameters=given,
-                kernel_name="python3",
-                progress_bar=False,
-                cwd=source.parent.parent,
-                # an interrupted kernel start should not hang a build for ever
-                start_timeout=120,
-            )
+            _papermill(clean, executed, given, source.parent.parent)
         except Exception as error:
             raise _failure(source, executed, error, output) from error
         seconds = time.perf_counter() - started
