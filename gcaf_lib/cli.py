@@ -143,6 +143,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("tables", nargs="*", metavar="TABLE", help="tables by name; a wrong one lists them")
     sweep.add_argument("--seeds", type=_positive, metavar="N", help="seeds a row (default: the profile's)")
+    sweep.add_argument(
+        "--row",
+        action="append",
+        default=[],
+        metavar="ROW",
+        help="only this row of the tables; may be repeated",
+    )
     _flag(sweep, "--status", "train nothing; say what is there")
     sweep.add_argument(
         "--workers", type=_positive, default=1, metavar="N", help="processes here (default: 1)"

@@ -69,10 +69,16 @@ def sweep(args: argparse.Namespace) -> int:
     for name in names:
         experiments.experiment(name)
     if args.status:
-        plan = room.plan(names, args.profile, args.seeds, args.data)
+        plan = room.plan(names, args.profile, args.seeds, args.data, args.row)
     else:
         plan = room.sweep(
-            names, args.profile, args.seeds, workers=args.workers, data=args.data, scheduler=args.scheduler
+            names,
+            args.profile,
+            args.seeds,
+            workers=args.workers,
+            data=args.data,
+            rows=args.row,
+            scheduler=args.scheduler,
         )
     states = ["done", "stale", "running", "failed", "missing"]
     counts = [

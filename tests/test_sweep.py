@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gcaf_lib.settings import cache_dir, load
+from gcaf_lib.settings import SettingsError, cache_dir, load
 from gcaf_lib.training import experiments, runs, sweep
 from tests.test_training import TINY
 
@@ -406,3 +406,19 @@ def test_without_dask_the_cure_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask.distributed", None)
     with pytest.raises(sweep.SweepError, match=r"pip install -e '\.\[dask\]'"):
         sweep._dask("tcp://nowhere:1")
+
+
+def test_a_sweep_of_one_row_asks_for_its_runs_alone():
+    whole = sweep.plan(["table-4-patients"], "transfer", seeds=1)
+    chosen = sweep.plan(["table-4-patients"], "transfer", seeds=1, rows=["Feature Concatenation"])
+    assert set(chosen["label"]) == {"Feature Concatenation"} and len(chosen) == 5 < len(whole)
+    assert set(chosen["key"]) <= set(whole["key"])
+    with pytest.raises(SettingsError, match="no row 'Concat' in table-4-patients; their rows: Feature"):
+        sweep.plan(["table-4-patients"], "transfer", rows=["Concat"])
+
+
+def test_a_hint_is_taken_away_on_all_five_folds():
+    rows = experiments.experiment("shortcuts").settings("cpu")
+    apart = [chosen.data.fold for label, chosen in rows if label == "patients, three classes"]
+    assert apart == list(range(5))
+    assert {chosen.data.fold for label, chosen in rows if label.startswith("paper")} == {None}

@@ -161,11 +161,14 @@ _ALL = {
     "shortcuts": (
         "Shortcuts taken away",
         [
-            Row(f"{protocol}, {label}", {"data.protocol": protocol, "data.fold": fold, **change})
-            for protocol, fold in (("paper", None), ("patients", 0))
+            row
             for label, change in (
                 ("canonical encoding", {"data.encoding": "canonical"}),
                 ("three classes", {"data.classes": ("glioma", "meningioma", "pituitary")}),
+            )
+            for row in (
+                Row(f"paper, {label}", {"data.protocol": "paper", **change}),
+                *_patients_apart([Row(f"patients, {label}", change)], _FEW),
             )
         ],
         _FEW,

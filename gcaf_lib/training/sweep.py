@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from gcaf_lib import machine
-from gcaf_lib.settings import Settings, cache_dir, named_folder, results_dir
+from gcaf_lib.settings import Settings, SettingsError, cache_dir, named_folder, results_dir
 from gcaf_lib.training import environment, experiments, reproduce, runs
 from gcaf_lib.training.listing import Keys, walk
 
@@ -70,21 +70,33 @@ class Job:
 
 
 def plan(
-    names: Iterable[str], profile: str, seeds: int | None = None, data: str | None = None
+    names: Iterable[str],
+    profile: str,
+    seeds: int | None = None,
+    data: str | None = None,
+    rows: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Every run of the named experiments: experiment, label, seed, key, state, and its `Job`.
 
+    rows: only those of these labels, in whichever experiment (none: all). Raises `SettingsError` for a label that
+    none of the experiments has.
     state: done, stale (done by other code than today's, and by none that today's has made again bit for bit:
     `reproduce.verdicts`), running, failed or missing.
     """
-    rows, keys, today = [], Keys(data), environment.fingerprint()
+    names = list(names)
+    known = dict.fromkeys(row.label for name in names for row in experiments.experiment(name).rows)
+    if unknown := [row for row in rows if row not in known]:
+        raise SettingsError(f"no row {unknown[0]!r} in {', '.join(names)}; their rows: {'; '.join(known)}")
+    lines, keys, today = [], Keys(data), environment.fingerprint()
     current = {today, *reproduce.verdicts(today)[0]}
     for name in names:
         for label, settings, seed, key in walk(name, profile, seeds, keys=keys):
+            if rows and label not in rows:
+                continue
             said, maps = f"{name}: {label}, seed {seed}", experiments.of_proposed(settings, profile)
             job = Job(key, settings, seed, profile, data, None, said, maps)
-            rows.append((name, label, seed, key, _state(key, current), job))
-    return pd.DataFrame(rows, columns=["experiment", "label", "seed", "key", "state", "job"])
+            lines.append((name, label, seed, key, _state(key, current), job))
+    return pd.DataFrame(lines, columns=["experiment", "label", "seed", "key", "state", "job"])
 
 
 def _state(key: str, current: set[str]) -> str:
@@ -159,6 +171,7 @@ def sweep(
     *,
     workers: int = 1,
     data: str | None = None,
+    rows: Sequence[str] = (),
     scheduler: str | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -166,12 +179,12 @@ def sweep(
 
     A run is started when its stage 0 is made, and stage 0 is made when its first run is due.
 
-    workers: processes at a time on this machine, the processors split between them.
+    rows: see `plan`. workers: processes at a time on this machine, the processors split between them.
     scheduler: address of a Dask scheduler (tcp://…), whose workers then do the runs; they must see
     the same results and cache folders and the dataset.
     """
     names = list(names)
-    table = plan(names, profile, seeds, data)
+    table = plan(names, profile, seeds, data, rows)
     todo = {j.key: j for j, s in zip(table["job"], table["state"]) if s not in ("done", "stale")}.values()
     if not todo:
         return table
@@ -198,7 +211,7 @@ def sweep(
                 bar.write(trouble, file=sys.stderr)
             elif job.backbone:
                 careful([job])
-    return plan(names, profile, seeds, data)
+    return plan(names, profile, seeds, data, rows)
 
 
 class _Line:
