@@ -35,26 +35,28 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import exposure, splits
 from gcaf_lib.display import split_ladder, tables
 from gcaf_lib.evaluation import hints, worth
-from gcaf_lib.findings import ladder
+from gcaf_lib.findings import ablation, ladder
 from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("17_leakage_ladder", profile, overrides)
 records = ladder.ladder_records(chapter, train=("paper", "patients") if chapter.phantoms else ())
-three = chapter.records("shortcuts").get("patients, three classes", [])
-chapter.strip([r for group in records.values() for r in group] + three)
+imagenet = ladder.imagenet_records(chapter)
+three = ladder.three_classes(chapter)
+chapter.strip(ablation.runs(records, imagenet, three))
 
 # %% [markdown]
 # ## The picture
 #
-# The heavy line is the proposed model. The thin ones are *floors*: methods without a network. 1-NN looks for the most similar
+# The heavy line is the proposed model; where a second is drawn, it is the same model with larger networks that start from ImageNet
+# weights (chapter 25). The thin ones are *floors*: methods without a network. 1-NN looks for the most similar
 # training image, pixel by pixel, and repeats its label; it knows nothing of tumours. Vertical bars are 95 % intervals that
 # resample whole patients.
 
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test share less and less. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
 clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
 floors, tracks = hints.read(chapter.dataset)
-frame = ladder.rows(records, floors, clusters, pictures)
+frame = ladder.rows(records, floors, clusters, pictures, imagenet)
 # the paper's figure is of patients' images: it has no place beside phantoms
 published = None if chapter.phantoms else paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
 split_ladder.ladder(frame, published)
@@ -129,7 +131,8 @@ Markdown(ladder.end(frame, published, profile))
 
 # %%
 table = literature.table()
-ours = ladder.beside_others(frame, tracks, ladder.pooled(three, clusters, pictures) if three else None)
+scores = {model: ladder.pooled(runs, clusters, pictures) if runs else None for model, runs in three.items()}
+ours = ladder.beside_others(frame, tracks, scores)
 tables.show(
     pd.concat([table, ours.set_axis(table.columns, axis=1)], ignore_index=True),
     name="tab-literature",

@@ -258,11 +258,13 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have():
 
 def test_this_books_rows_beside_others():
     tracks = floor_table().assign(track="three classes")
-    none = ladder.beside_others(frame(), tracks, None)
+    none = ladder.beside_others(frame(), tracks, {ladder.MODEL: None})
     assert none.iloc[0]["Accuracy (%)"] == "no run yet under this profile" and len(none) == 2
     three = {"accuracy": 0.85, "low": 0.8, "high": 0.9, "picture": 0.812, "seeds": 2, "folds": 1}
-    table = ladder.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, three)
+    scores = {ladder.MODEL: three, ladder.IMAGENET: None}
+    table = ladder.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, scores)
     assert table.iloc[0]["Source"] == "this book, 2 seeds, 1 of 5 folds"
     assert table.iloc[0]["Accuracy (%)"] == "85.0 (80.0 to 90.0), by picture 81.2"
-    assert table.iloc[2]["Accuracy (%)"] == "90.0 (70.0 to 95.0), by picture 50.0"
-    assert table.iloc[1]["Accuracy (%)"] == "86.0 (84.0 to 88.0)"
+    assert table.iloc[1]["Method"] == "With ImageNet weights, three classes, here"
+    assert table.iloc[3]["Accuracy (%)"] == "90.0 (70.0 to 95.0), by picture 50.0"
+    assert table.iloc[2]["Accuracy (%)"] == "86.0 (84.0 to 88.0)"

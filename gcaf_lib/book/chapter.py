@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,10 @@ class Chapter:
         for label, record in listing.found(experiment, self.profile, self.overrides):
             found.setdefault(label, []).append(record)
         return found
+
+    def under(self, profile: str) -> Chapter:
+        """This chapter with another profile's settings and records, over the same images: to set one beside the other."""
+        return replace(self, profile=profile, settings=_settings.load(profile, self.overrides), _records=[])
 
     def strip(self, records: Iterable[Any] = ()) -> None:
         """Show the provenance strip; `records` are the run records this chapter reads.

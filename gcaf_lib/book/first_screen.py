@@ -74,11 +74,12 @@ def found(
     shares: pd.DataFrame,
     look_up: pd.DataFrame,
     model: pd.DataFrame | None = None,
+    imagenet: pd.DataFrame | None = None,
 ) -> str:
     """What the files are, how much of the test training knows, and what a look-up scores.
 
-    table: `groups.load`; shares: `exposure.read`; look_up, model: accuracy and picture (the same by picture) on `paper` and
-    `patients` (None: not run on both).
+    table: `groups.load`; shares: `exposure.read`; look_up, model, imagenet: accuracy and picture (the same by picture) on
+    `paper` and `patients` (None: not run on both).
     """
     known = table[table["source"] != "unknown"]
     copied = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_copy"]
@@ -90,6 +91,8 @@ def found(
     )
     if model is not None:
         text += f" The model, rerun here, scores {model.accuracy['paper']:.1%} and {_apart(model)}."
+    if imagenet is not None:
+        text += f" With larger networks and ImageNet weights it is {imagenet.accuracy['paper']:.1%} and {_apart(imagenet)}."
     if np.isfinite(look_up.picture["patients"]):
         text += " *By picture*, copies of a picture count as one."
     return text
@@ -114,19 +117,21 @@ def meaning(published: float, random: tuple[float, float]) -> str:
 
 
 def rows(profile: str, data: Dataset) -> pd.DataFrame:
-    """`ladder.rows` of this profile's records and the floors."""
-    records: dict[str, list[Any]] = {}
-    for label, record in listing.found("ladder", profile, {}):
-        records.setdefault(label, []).append(record)
-    records = {protocol: records[protocol] for protocol in PROTOCOLS if protocol in records}
+    """`ladder.rows` of this profile's records, those of `transfer` beside them, and the floors."""
+    known: list[dict[str, list[Any]]] = []
+    for name in dict.fromkeys((profile, ladder.TRANSFER)):
+        records: dict[str, list[Any]] = {}
+        for label, record in listing.found("ladder", name, {}):
+            records.setdefault(label, []).append(record)
+        known.append({protocol: records[protocol] for protocol in PROTOCOLS if protocol in records})
     floors, _ = hints.read(data)
-    return ladder.rows(records, floors, splits.clusters(data), worth.pictures(data))
+    return ladder.rows(known[0], floors, splits.clusters(data), worth.pictures(data), *known[1:])
 
 
 def drawn(frame: pd.DataFrame, published: float, size: tuple[float, float]) -> Drawing:
-    """The ladder of the model and the look-up, `size` inches: low enough for the first screen."""
-    two = frame[frame["method"].isin([ladder.MODEL, LOOK_UP])]
-    return split_ladder.by_split(two, published, size=size, on_the_line=True)
+    """The ladder of the models and the look-up, `size` inches: low enough for the first screen."""
+    shown = frame[frame["method"].isin([ladder.MODEL, ladder.IMAGENET, LOOK_UP])]
+    return split_ladder.by_split(shown, published, size=size, named_inside=True)
 
 
 def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Path]:
@@ -139,8 +144,10 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         return [page]
     frame = rows(profile, data)
     score = frame[frame["method"] == LOOK_UP].set_index("protocol")
-    model = frame[frame["method"] == ladder.MODEL].set_index("protocol")
-    both = model if {"paper", "patients"} <= set(model.index) else None
+    models = [
+        frame[frame["method"] == name].set_index("protocol") for name in (ladder.MODEL, ladder.IMAGENET)
+    ]
+    both = [one if {"paper", "patients"} <= set(one.index) else None for one in models]
     claim = _claim() / 100
     alt = (
         f"Accuracy of {LOOK_UP} and, where it has been run, of the model, from the random split to patients apart: "
@@ -149,7 +156,7 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
     parts = [
         title(),
         claimed() + "\n",
-        found(groups.load(), exposure.read(data), score, both) + "\n",
+        found(groups.load(), exposure.read(data), score, *both) + "\n",
         f"[{' '.join(f'![{alt}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
         meaning(claim, tuple(score.loc["paper", ["low", "high"]])),
         DOORS,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, drawing, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, drawing, percent_label, quiet, styled
 from gcaf_lib.settings import CLASSES
 
 _SHORT = dict(zip(CLASSES, ("Glioma", "Mening.", "None", "Pituit.")))
@@ -158,7 +158,9 @@ def convergence(histories: Sequence[pd.DataFrame], stage: int | None = None) -> 
     `histories`: one frame a seed with stage, epoch, accuracy, val_accuracy, loss, val_loss. The line
     is the mean over seeds, the band one standard deviation; `stage` keeps one stage only.
     """
-    frame = _together(histories, "convergence")
+    if not len(histories):
+        raise ValueError("convergence: no histories; train a run first")
+    frame = pd.concat(histories)
     if stage is not None:
         frame = frame[frame["stage"] == stage]
     if frame.empty:
@@ -178,12 +180,6 @@ def convergence(histories: Sequence[pd.DataFrame], stage: int | None = None) -> 
     return fig
 
 
-def _together(histories: Sequence[pd.DataFrame], chart: str) -> pd.DataFrame:
-    if not len(histories):
-        raise ValueError(f"{chart}: no histories; train a run first")
-    return pd.concat(histories)
-
-
 def _by_epoch(ax, frame: pd.DataFrame, columns: Mapping[str, str]) -> None:
     """Two columns over the epochs, by their names for readers: means over seeds, and bands of one standard deviation."""
     by = frame.groupby("epoch")
@@ -197,13 +193,15 @@ def _by_epoch(ax, frame: pd.DataFrame, columns: Mapping[str, str]) -> None:
 
 
 @styled
-def ema_curves(histories: Sequence[pd.DataFrame]) -> Drawing:
+def ema_curves(histories: Sequence[pd.DataFrame]) -> Drawing | Note:
     """Validation accuracy by epoch with raw and with averaged weights, one panel a stage.
 
     `histories`: one frame a seed with stage, epoch, val_accuracy_raw and val_accuracy. Lines are means over
-    the seeds, bands one standard deviation. Raises `ValueError` where there is no history.
+    the seeds, bands one standard deviation.
     """
-    frame = _together(histories, "ema_curves")
+    if not len(histories):
+        return Note("No run to draw yet.")
+    frame = pd.concat(histories)
     stages = sorted(frame["stage"].unique())
     fig = drawing(height=2.8)
     words = {"val_accuracy_raw": "raw weights", "val_accuracy": "averaged weights"}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from gcaf_lib.data import splits
@@ -32,58 +33,65 @@ def by_split(
     published: float | None = None,
     metric: str = "accuracy",
     size: tuple[float, float] = (style.WIDTH, 4.0),
-    on_the_line: bool = False,
+    named_inside: bool = False,
 ) -> Drawing:
     """The leakage ladder: what each method scores as the split forbids more sharing, left to right.
 
     `frame`: method, protocol, `metric`, low, high (0..1), kind ("model" or "floor") and, where known, picture (the
-    accuracy that weighs each picture 1: dashes, on splits that keep copies together). The model is drawn heavy,
+    accuracy that weighs each picture 1: dashes, on splits that keep copies together). Models are drawn heavy,
     floors light; `published` is the paper's figure, where it was measured; `size` is in inches. Methods are named beside
-    their last point, or, where there are few and little room, `on_the_line`.
+    their last point, or, where there are few and little room, in a corner that they leave free (`named_inside`).
     """
     order = [p for p in PROTOCOL_NAMES if p in set(frame["protocol"])]
     place = {p: i for i, p in enumerate(order)}
     fig = drawing(*size)
     ax = fig.subplots()
     ends = []
+    colours = _heavy(frame)
+    two = len(colours) > 1
     floors = [m for m, part in frame.groupby("method", sort=False) if (part["kind"] == "floor").all()]
     for method, part in frame.groupby("method", sort=False):
         part = part.assign(x=part["protocol"].map(place)).dropna(subset=["x"]).sort_values("x")
         heavy = (part["kind"] == "model").any()
         shift = 0 if heavy else 0.035 * (floors.index(method) - (len(floors) - 1) / 2)
-        colour, x = (style.OURS if heavy else style.MUTED), part["x"] + shift
+        colour, x = colours.get(method, style.MUTED), part["x"] + shift
         if {"low", "high"} <= set(part):
             ax.vlines(x, part["low"], part["high"], color=colour, lw=5 if heavy else 1.6, alpha=0.3)
-        ax.plot(x, part[metric], "-", color=colour, lw=2.8 if heavy else 1.1, alpha=1 if heavy else 0.7)
+        whole = (np.diff(part["x"]) == 1).all()  # dashes pass rungs that were not run
+        ax.plot(x, part[metric], "-" if whole else "--", color=colour, lw=2.8 if heavy else 1.1,
+                alpha=1 if heavy else 0.7)  # fmt: skip
         ax.plot(x, part[metric], "o" if heavy else _FLOOR_MARKS[len(ends) % 5], color=colour,
                 ms=7 if heavy else 4.5)  # fmt: skip
         if "picture" in part:
             copied = part["picture"].where(part["protocol"].isin(splits.GROUPED))
             ax.plot(x, copied, "_", color=colour, ms=16 if heavy else 10, mew=1.5, zorder=5)
         if heavy:
-            for px, value in zip(x, part[metric]):
-                ax.annotate(f"{value:.1%}", (px, value), (0, 10), textcoords="offset points", ha="center",
-                            color=colour, fontweight="bold", fontsize=9, bbox=_PLATE, zorder=6)  # fmt: skip
+            for px, value, protocol in zip(x, part[metric], part["protocol"]):
+                beside = frame[(frame["kind"] == "model") & (frame["protocol"] == protocol)]
+                below = value < beside[metric].max()
+                ax.annotate(f"{value:.1%}", (px, value), (0, -17 if below else 10), textcoords="offset points",
+                            ha="center", color=colour, fontweight="bold", fontsize=9, bbox=_PLATE, zorder=6)  # fmt: skip
         ends.append((float(part[metric].iloc[-1]), method, colour, heavy))
-        if on_the_line:
-            ax.annotate(method, (len(order) - 0.6, part[metric].iloc[-1]), (0, 34 if heavy else -16),
-                        textcoords="offset points", ha="right", va="center",
-                        color=colour if heavy else style.INK, fontsize=8, fontweight="bold" if heavy else "normal",
-                        bbox=_PLATE, zorder=6)  # fmt: skip
     if published is not None and "paper" in place:
         ax.plot(place["paper"], published, "D", mfc="none", mec=style.PAPER, mew=1.8, ms=9, zorder=5)
-        ax.annotate(f"the paper: {published:.1%}", (place["paper"], published), (0, -19),
+        # between two models' numbers there is no room: above both
+        rung = frame[(frame["kind"] == "model") & (frame["protocol"] == "paper")][metric]
+        foot, shift = (max(published, *rung), 23) if len(rung) > 1 else (published, -19)
+        ax.annotate(f"the paper: {published:.1%}", (place["paper"], foot), (0, shift),
                     textcoords="offset points", ha="center", color=style.PAPER, fontsize=8, fontweight="bold",
                     bbox=_PLATE, zorder=6)  # fmt: skip
     low, high = ax.get_ylim()
-    high = min(1.0, high) + 0.04
-    beside = [] if on_the_line else ends
+    high = min(1.0, high) + (0.08 if two else 0.04)
+    if named_inside:
+        lines = [Line2D([], [], color=c, lw=2.8 if heavy else 1.1) for *_, c, heavy in ends]
+        ax.legend(lines, [method for _, method, *_ in ends], loc="lower left", labelcolor="linecolor")
+    beside = [] if named_inside else ends
     for y, (_, method, colour, heavy) in zip(
         _apart([e[0] for e in beside], (high - low) * 0.25 / size[1]), sorted(beside, key=lambda e: e[0])
     ):
         ax.text(len(order) - 1 + 0.16, y, method, color=colour if heavy else style.INK, va="center",
                 fontsize=9.5 if heavy else 8, fontweight="bold" if heavy else "normal")  # fmt: skip
-    ax.set_xlim(-0.45, len(order) - 1 + (0.45 if on_the_line else 1.35))
+    ax.set_xlim(-0.45, len(order) - 1 + (0.45 if named_inside else 1.35))
     ax.set_ylim(low, high)
     ax.set_xticks(
         range(len(order)), [PROTOCOL_NAMES[p].replace(" ", " " if size[0] > NARROW else "\n") for p in order]
@@ -94,6 +102,11 @@ def by_split(
     ax.set_title("Training and test share less and less  →", color=style.MUTED, fontweight="normal")
     quiet(ax, "y")
     return fig
+
+
+def _heavy(frame: pd.DataFrame) -> dict[str, str]:
+    """Model to its colour, in the frame's order."""
+    return dict(zip(frame.loc[frame["kind"] == "model", "method"].unique(), (style.OURS, style.ACCENT)))
 
 
 def _apart(values: Sequence[float], gap: float) -> list[float]:
@@ -111,13 +124,11 @@ def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
     fig = by_split(frame, published)
     ax = fig.axes[0]
     place = {p: i for i, p in enumerate(p for p in PROTOCOL_NAMES if p in set(frame["protocol"]))}
-    for _, part in frame[frame["kind"] == "model"].groupby("method", sort=False):
-        x = part["protocol"].map(place)
-        part = part.assign(x=x + 0.09).sort_values("x")
-        ax.plot(
-            part["x"], part["macro_f1"], "o", color=style.OURS, mfc=style.SURFACE, mew=1.3, ms=5, zorder=4
-        )
-        ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=style.OURS, lw=1, alpha=0.5)
+    for method, colour in _heavy(frame).items():
+        part = frame[frame["method"] == method]
+        part = part.assign(x=part["protocol"].map(place) + 0.09).sort_values("x")
+        ax.plot(part["x"], part["macro_f1"], "o", color=colour, mfc=style.SURFACE, mew=1.3, ms=5, zorder=4)
+        ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=colour, lw=1, alpha=0.5)
     marks = [
         ("s", style.MUTED, style.MUTED, "floors: accuracy without a network"),
         ("_", style.INK, style.INK, "by picture"),
@@ -137,10 +148,12 @@ def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
 
 
 @styled
-def with_without(frame: pd.DataFrame) -> Drawing | Note:
-    """Accuracy with and without something taken away: name, protocol, label, accuracy, low, high, picture;
+def with_without(
+    frame: pd.DataFrame, labels: tuple[str, str] = ("as it is", "taken away"), score: str = "accuracy"
+) -> Drawing | Note:
+    """A score of two models, beside each other: name, protocol, label (one of `labels`), `score`, low, high, picture;
     one panel a protocol, strokes by picture where copies are kept together."""
-    frame = frame.dropna(subset=["accuracy"])
+    frame = frame.dropna(subset=[score])
     if frame.empty:
         return Note("No pair of runs to compare under this profile yet.")
     protocols = list(dict.fromkeys(frame["protocol"]))
@@ -150,25 +163,22 @@ def with_without(frame: pd.DataFrame) -> Drawing | Note:
         np.atleast_1d(fig.subplots(1, len(protocols), sharey=True, sharex=True)), protocols
     ):
         part = frame[frame["protocol"] == protocol]
-        for label, colour, mark, shift in (
-            ("as it is", style.MUTED, "s", -0.14),
-            ("taken away", style.OURS, "o", 0.14),
-        ):
+        for label, colour, mark, shift in zip(labels, (style.MUTED, style.OURS), "so", (-0.14, 0.14)):
             chosen = part[part["label"] == label]
             y = np.array([names.index(n) for n in chosen["name"]]) + shift
             ax.hlines(y, chosen["low"], chosen["high"], color=colour, lw=3, alpha=0.35)
-            ax.plot(chosen["accuracy"], y, mark, color=colour, ms=6)
+            ax.plot(chosen[score], y, mark, color=colour, ms=6)
             if protocol != splits.NAMES["paper"]:
                 ax.plot(chosen["picture"], y, "|", color=style.INK, ms=11, mew=1.4)
         ax.set_title(protocol)
-        ax.set_xlabel("accuracy")
+        ax.set_xlabel(score)
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(percent_label)
         down(ax, names)
         quiet(ax, "x")
     marks = [
-        ("s", style.MUTED, style.MUTED, "as it is"),
-        ("o", style.OURS, style.OURS, "taken away"),
+        ("s", style.MUTED, style.MUTED, labels[0]),
+        ("o", style.OURS, style.OURS, labels[1]),
         ("|", style.INK, style.INK, "by picture"),
     ]
     legend_below(fig, marks)

@@ -122,6 +122,11 @@ def measure(
 NONE = worth.Worth(np.nan, np.nan, 0, np.nan, np.nan)
 
 
+def read(line: Mapping[str, Any], name: str) -> worth.Worth:
+    """The value and interval that a table's line holds as `name`, `name_low` and `name_high`."""
+    return NONE._replace(value=line[name], low=line[f"{name}_low"], high=line[f"{name}_high"])
+
+
 def apart_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
     """Row to run records of a table with patients apart; the proposed rows have those of the experiment "patients"."""
     rows = {row.label for row in experiments.experiment(f"{experiment}-patients").rows}
@@ -199,10 +204,8 @@ def difference_text(line: pd.Series) -> str:
     if line["reference"]:
         return PROPOSED
     scale, decimals, _ = _scale(line["metric"] if "metric" in line else line.name)
-    values = [line[f"difference{tail}"] for tail in ("", "_low", "_high")]
-    value, low, high = (words.signed(v * scale, decimals) for v in values)
-    picture = line["picture_difference"]
-    return words.beside(f"{value} ({low} to {high})", picture, lambda v: words.signed(v * scale, decimals))
+    text = words.shift(read(line, "difference"), decimals, scale)
+    return words.beside(text, line["picture_difference"], lambda v: words.signed(v * scale, decimals))
 
 
 def gaps(
@@ -284,9 +287,8 @@ def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
     said = []
     for _, r in told.iterrows():
         scale, decimals, _ = _scale(r["metric"])
-        ends = (r[f"picture_difference{end}"] for end in ("", "_low", "_high"))
-        gap = NONE._replace(**dict(zip(("value", "low", "high"), ends)))
-        said.append(f"{(names or {}).get(r['row'], r['row'])} {words.shift(gap, decimals, scale)}")
+        gap = words.shift(read(r, "picture_difference"), decimals, scale)
+        said.append(f"{(names or {}).get(r['row'], r['row'])} {gap}")
     return f" With each picture weighing 1, told from it: {'; '.join(said) or 'none'}." if len(known) else ""
 
 

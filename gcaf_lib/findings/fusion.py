@@ -241,15 +241,9 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     said = f"`cross` minus `concat`, which compute the same functions: {words.signed(theirs)} points in the paper; here "
     if not gap:
         return said + "they are not both trained on this split."
-    value, low, high = (
-        words.signed(100 * v) for v in (gap["accuracy"].value, gap["accuracy"].low, gap["accuracy"].high)
-    )
-    equal = gap["accuracy"].low <= 0 <= gap["accuracy"].high
-    return f"{said}{value} ({low} to {high}), " + (
-        "not told from 0, as the algebra leads one to expect."
-        if equal
-        else "told from 0: what differs is the course of training, or its chance."
-    )
+    told = "told from 0: what differs is the course of training, or its chance."
+    same = "not told from 0, as the algebra leads one to expect."
+    return f"{said}{words.shift(gap['accuracy'], 2, 100)}, {words.change(gap['accuracy'], told, told, same)}"
 
 
 def repaired(frame: pd.DataFrame) -> str:

@@ -16,6 +16,8 @@ from gcaf_lib.settings import CLASSES, PROTOCOLS
 from gcaf_lib.training import experiments
 
 MODEL = "Proposed model"
+IMAGENET = "With ImageNet weights"  # the proposed model of the profile of that name, beside another profile's
+TRANSFER = "transfer"
 FLOOR_NAMES = {
     "1nn": "1-NN on pixels",
     "1nn-mirror": "1-NN, mirror-aware",
@@ -34,6 +36,21 @@ def ladder_records(chapter: Any, train: Sequence[str] = ()) -> dict[str, list[An
 
             found[label] = [get(chosen, 0, profile=chapter.profile)]
     return {protocol: found[protocol] for protocol in PROTOCOLS if protocol in found}
+
+
+def imagenet_records(chapter: Any) -> dict[str, list[Any]]:
+    """`ladder_records` of the profile `transfer`, to stand beside another's; none beside phantoms, or beside its own."""
+    if chapter.phantoms or chapter.profile == TRANSFER:
+        return {}
+    return ladder_records(chapter.under(TRANSFER))
+
+
+def three_classes(chapter: Any) -> dict[str, list[Any]]:
+    """Model to its records of the three tumour classes with patients apart, of `chapter` and of the profile `transfer`."""
+    sides = {MODEL: chapter} | ({IMAGENET: chapter.under(TRANSFER)} if imagenet_records(chapter) else {})
+    return {
+        name: side.records("shortcuts").get("patients, three classes", []) for name, side in sides.items()
+    }
 
 
 SCORES = {"accuracy": ("accuracy", "low", "high"), "macro_f1": ("macro_f1", "f1_low", "f1_high")}
@@ -76,11 +93,15 @@ def pooled(
 
 
 def rows(
-    records: dict[str, list[Any]], floors: pd.DataFrame, clusters: np.ndarray, pictures: np.ndarray
+    records: Mapping[str, list[Any]],
+    floors: pd.DataFrame,
+    clusters: np.ndarray,
+    pictures: np.ndarray,
+    imagenet: Mapping[str, list[Any]] | None = None,
 ) -> pd.DataFrame:
     """method, kind, protocol, and `pooled`'s columns: floors on every rung, the model where it has records.
 
-    On `patients` the floors are those of the five folds, as the model's runs are.
+    imagenet: of `imagenet_records`. On `patients` the floors are those of the five folds, as the model's runs are.
     """
     kept = floors[floors["protocol"] != "patients"].replace({"protocol": {splits.FIVEFOLD: "patients"}})
     out = kept.assign(
@@ -90,8 +111,9 @@ def rows(
         folds=np.where(kept["protocol"] == "patients", splits.FOLDS, 1),
     )
     rows = [
-        {"method": MODEL, "kind": "model", "protocol": protocol, **pooled(group, clusters, pictures)}
-        for protocol, group in records.items()
+        {"method": method, "kind": "model", "protocol": protocol, **pooled(group, clusters, pictures)}
+        for method, known in ((MODEL, records), (IMAGENET, imagenet or {}))
+        for protocol, group in known.items()
     ]
     columns = ["method", "kind", "protocol", *COLUMNS, "seeds", "folds", "images"]
     return pd.concat([pd.DataFrame(rows), out], ignore_index=True).reindex(columns=columns)
@@ -128,20 +150,22 @@ def wide_exposure(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_others(
-    frame: pd.DataFrame, tracks: pd.DataFrame, three: Mapping[str, float] | None
+    frame: pd.DataFrame, tracks: pd.DataFrame, three: Mapping[str, Mapping[str, float] | None]
 ) -> pd.DataFrame:
     """Method, what it sees, accuracy, source: this book's scores with patients apart, to stand below others'.
 
-    frame: `rows`; tracks: `hints.table`; three: `pooled` of the three-class runs, or None.
+    frame: `rows`; tracks: `hints.table`; three: `MODEL` and, where it is to be shown, `IMAGENET` to `pooled` of their
+    three-class runs, or None.
     """
-    lines = [("Proposed model, three classes, here", "image", "no run yet under this profile", "this book")]
-    if three is not None:
-        made = f"this book, {words.plural(three['seeds'], 'seed')}, {three['folds']} of {splits.FOLDS} folds"
-        lines = [(*lines[0][:2], both(pd.Series(three | {"protocol": "patients"})), made)]
+    lines = []
+    for method, known in three.items():
+        text, made = "no run yet under this profile", "this book"
+        if known is not None:
+            text = both(pd.Series({**known, "protocol": "patients"}))
+            made += f", {words.plural(known['seeds'], 'seed')}, {known['folds']} of {splits.FOLDS} folds"
+        lines.append((f"{method}, three classes, here", "image", text, made))
     model = frame[(frame["kind"] == "model") & (frame["protocol"] == "patients")]
-    lines += [
-        ("Proposed model, four classes, here", "image", both(r), "this book") for r in model.itertuples()
-    ]
+    lines += [(f"{r.method}, four classes, here", "image", both(r), "this book") for r in model.itertuples()]
     floors = tracks[(tracks["track"] == "three classes") & (tracks["protocol"] == splits.FIVEFOLD)]
     lines += [
         (FLOOR_NAMES[r.floor] + ", here", "image", both(r), "this book, 5 folds")
@@ -177,16 +201,18 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
         "seen, and a little on the smaller training part of five folds."
     )
     lines = [text]
-    if {"paper", "patients"} <= set(frame.loc[frame["kind"] == "model", "protocol"]):
-        a, b = score.loc[(MODEL, "paper")], score.loc[(MODEL, "patients")]
+    for method, name in ((MODEL, "The model"), (IMAGENET, "With ImageNet weights (chapter 25) it")):
+        if not {(method, "paper"), (method, "patients")} <= set(score.index):
+            continue
+        a, b = score.loc[(method, "paper")], score.loc[(method, "patients")]
         drop, apart_ = 100 * (a.accuracy - b.accuracy), "and the intervals do not overlap"
         lines.append(
-            f"The model goes from {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}) to {b.accuracy:.1%} ({b.low:.1%} to "
+            f"{name} goes from {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}) to {b.accuracy:.1%} ({b.low:.1%} to "
             f"{b.high:.1%}{_copied(b)}), {abs(drop):.1f} points {'less' if drop > 0 else 'more'}, "
             f"{words.beside_interval(a, b, apart_, apart_, 'but the intervals overlap')}. With patients apart it is {words.signed(100 * (b.accuracy - apart.accuracy), 1)} points from 1-NN; on the random split it is "
             f"{words.signed(100 * (a.accuracy - random.accuracy), 1)}."
         )
-    missing = [p for p in PROTOCOLS if p not in set(frame.loc[frame["kind"] == "model", "protocol"])]
+    missing = [p for p in PROTOCOLS if (MODEL, p) not in score.index]
     if missing:
         lines.append(
             f"No run of the model under this profile yet on: {', '.join(map(_rung, missing))}. Its line leaves them out."
@@ -246,15 +272,19 @@ def copies_left(shares: pd.DataFrame) -> str:
 
 def runs(frame: pd.DataFrame, floors: pd.DataFrame) -> str:
     """Seeds, folds and images behind the model's rungs, and how wide a single split with patients apart would be."""
-    runs = "; ".join(
-        f"{r.protocol}: {words.plural(r.seeds, 'seed')}"
-        + (f" on {r.folds:.0f} of {splits.FOLDS} folds" if r.protocol == "patients" else "")
-        + f", {r.images:,.0f} test images"
-        for r in frame[frame["kind"] == "model"].itertuples()
+    runs, beside = (
+        "; ".join(
+            f"{r.protocol}: {words.plural(r.seeds, 'seed')}"
+            + (f" on {r.folds:.0f} of {splits.FOLDS} folds" if r.protocol == "patients" else "")
+            + f", {r.images:,.0f} test images"
+            for r in frame[frame["method"] == method].itertuples()
+        )
+        for method in (MODEL, IMAGENET)
     )
     single = floors[(floors["floor"] == "1nn-mirror") & (floors["protocol"] == "patients")].iloc[0]
     return (
         (f"Runs of the model: {runs}. " if runs else "The model has not been run under this profile. ")
+        + (f"With ImageNet weights: {beside}. " if beside else "")
         + "A score of several seeds is their mean; of several folds, that of all folds' answers together; the interval draws all "
         "answers to a patient's images together. A single 80/10/10 split with patients apart is too small to tell much: there "
         f"mirror-aware 1-NN has {both(single)} %."
@@ -281,4 +311,10 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
         if gap > 0
         else "no better than repeating the label of the nearest picture."
     )
+    if (IMAGENET, "patients") in score.index:
+        c = score.loc[(IMAGENET, "patients")]
+        text += (
+            f" With ImageNet weights (chapter 25) it is {words.band(c.accuracy, c.low, c.high)} %{_copied(c)}, "
+            f"{words.signed(100 * (c.accuracy - near.accuracy), 1)} points from that look-up."
+        )
     return text + PAPER_NETWORKS.get(profile, "")

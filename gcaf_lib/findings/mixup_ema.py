@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,15 +47,19 @@ def cells() -> dict[tuple[bool, bool], str]:
     return {(s.training.mixup > 0, s.training.ema > 0): label for label, s in rows}
 
 
-# contrast to weights of the cells (Mixup, EMA): each is a difference, or the mean of two differences
-CONTRASTS: dict[str, dict[tuple[bool, bool], float]] = {
-    "Mixup, without EMA": {(True, False): 1, (False, False): -1},
-    "Mixup, with EMA": {(True, True): 1, (False, True): -1},
-    "Mixup, mean of both": {(mixup, ema): 0.5 if mixup else -0.5 for ema in (0, 1) for mixup in (1, 0)},
-    "EMA, without Mixup": {(False, True): 1, (False, False): -1},
-    "EMA, with Mixup": {(True, True): 1, (True, False): -1},
-    "EMA, mean of both": {(mixup, ema): 0.5 if ema else -0.5 for mixup in (0, 1) for ema in (1, 0)},
-    "Interaction": {(True, True): 1, (True, False): -1, (False, True): -1, (False, False): 1},
+Part = tuple[float, tuple[bool, bool], str]  # weight, cell (Mixup, EMA), weights of the network
+OFF, MIXUP, EMA, BOTH = (False, False), (True, False), (False, True), (True, True)
+# each is a difference, or the mean of two differences; the last two compare two weights of the same runs
+CONTRASTS: dict[str, tuple[Part, ...]] = {
+    "Mixup, without EMA": ((1, MIXUP, "ema"), (-1, OFF, "ema")),
+    "Mixup, with EMA": ((1, BOTH, "ema"), (-1, EMA, "ema")),
+    "Mixup, mean of both": ((0.5, MIXUP, "ema"), (-0.5, OFF, "ema"), (0.5, BOTH, "ema"), (-0.5, EMA, "ema")),
+    "EMA, without Mixup": ((1, EMA, "ema"), (-1, OFF, "ema")),
+    "EMA, with Mixup": ((1, BOTH, "ema"), (-1, MIXUP, "ema")),
+    "EMA, mean of both": ((0.5, EMA, "ema"), (-0.5, OFF, "ema"), (0.5, BOTH, "ema"), (-0.5, MIXUP, "ema")),
+    "Interaction": ((1, BOTH, "ema"), (-1, MIXUP, "ema"), (-1, EMA, "ema"), (1, OFF, "ema")),
+    "Averaged − raw weights, same runs, without Mixup": ((1, EMA, "ema"), (-1, EMA, "raw")),
+    "Averaged − raw weights, same runs, with Mixup": ((1, BOTH, "ema"), (-1, BOTH, "raw")),
 }
 
 
@@ -77,14 +81,12 @@ def _line(
     return contrast, metric, found.value, found.sd, found.low, found.high, found.n, *picture, published
 
 
-def _published(weights: Mapping[tuple[bool, bool], float], metric: str) -> float:
-    total = 0.0
-    for cell, weight in weights.items():
-        figure = paper.find(PLACE, cells()[cell], metric)
-        if not figure:
-            return np.nan
-        total += weight * figure[0].fraction
-    return total
+def _published(parts: Sequence[Part], metric: str) -> float:
+    """The paper's own contrast, of averaged weights; NaN where it has no such figure."""
+    figures = [paper.find(PLACE, cells()[cell], metric) for _, cell, _ in parts]
+    if not all(figures) or any(which == "raw" for *_, which in parts):
+        return np.nan
+    return sum(weight * figure[0].fraction for (weight, *_), figure in zip(parts, figures))
 
 
 def _runs(by: Mapping[int, Sequence[Any]], seeds: Iterable[int]) -> list[Any]:
@@ -115,10 +117,7 @@ def effects(
         answers = worth.of_records(records, which=which)
         return worth.samples(answers, groups, chosen, pictures=worth.pictures(dataset) if copied else None)
 
-    def add(
-        contrast: str, parts: Sequence[tuple[float, tuple[bool, bool], str]], published: Callable
-    ) -> None:
-        """parts: weight, cell and kind of weights."""
+    for contrast, parts in CONTRASTS.items():
         seeds = tuple(sorted(set.intersection(*(set(by[cell]) for _, cell, _ in parts))))
         sides = [
             [(w, drawn(cell, seeds, which, copied)) for w, cell, which in parts] if seeds else []
@@ -129,17 +128,7 @@ def effects(
                 _mixed([(w, of[metric]) for w, of in side]) if side and metric in side[0][1] else None
                 for side in sides
             ]
-            lines.append(_line(contrast, metric, *both, published(metric)))
-
-    for contrast, weights in CONTRASTS.items():
-        add(
-            contrast,
-            [(w, cell, "ema") for cell, w in weights.items()],
-            functools.partial(_published, weights),
-        )
-    for mixup in (False, True):
-        contrast = f"Averaged − raw weights, same runs, {'with' if mixup else 'without'} Mixup"
-        add(contrast, [(1, (mixup, True), "ema"), (-1, (mixup, True), "raw")], lambda metric: np.nan)
+            lines.append(_line(contrast, metric, *both, _published(parts, metric)))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -148,14 +137,14 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for contrast, part in frame.groupby("contrast", sort=False):
         line: dict[str, Any] = {"Effect of": contrast, "n": int(part["n"].iloc[0])}
-        for r in part.itertuples():
-            scale, decimals = (100, 2) if r.metric == "accuracy" else (1, 4)
-            text = words.shift(r, decimals, scale) if r.n else "–"
-            if r.n and np.isfinite(r.picture):
-                text += f", by picture {words.shift(_copied(r), decimals, scale)}"
-            if np.isfinite(r.published):
-                text += f" [{words.signed(r.published * scale, 2 if scale == 100 else 3)}]"
-            line[names.metric_name(r.metric) + (" (points)" if scale == 100 else "")] = text
+        for _, r in part.iterrows():
+            scale, decimals = (100, 2) if r["metric"] == "accuracy" else (1, 4)
+            text = words.shift(r, decimals, scale) if r["n"] else "–"
+            if r["n"] and np.isfinite(r["picture"]):
+                text += f", by picture {words.shift(ablation.read(r, 'picture'), decimals, scale)}"
+            if np.isfinite(r["published"]):
+                text += f" [{words.signed(r['published'] * scale, 2 if scale == 100 else 3)}]"
+            line[names.metric_name(r["metric"]) + (" (points)" if scale == 100 else "")] = text
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -291,11 +280,6 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
     return "\n".join(f"- {line}" for line in out)
 
 
-def _copied(line: Any) -> worth.Worth:
-    """A line of `effects` with each picture weighing 1."""
-    return ablation.NONE._replace(value=line.picture, low=line.picture_low, high=line.picture_high)
-
-
 def _told(one: Any, good: int) -> str:
     if one.low <= 0 <= one.high:
         return verdicts.UNDECIDED
@@ -311,7 +295,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     value = words.signed(scale * line["value"], decimals)
     text = f"{name} {value}{' points' if scale == 100 else ''}, {_told(line, good)}"
     if np.isfinite(line["picture"]):
-        copied = _copied(line)
+        copied = ablation.read(line, "picture")
         text += f", by picture {words.signed(scale * copied.value, decimals)}, {_told(copied, good)}"
     if np.isfinite(line["published"]):
         theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)

