@@ -40,7 +40,8 @@ from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("17_leakage_ladder", profile, overrides)
-records = ladder.ladder_records(chapter, train=("paper", "patients") if chapter.phantoms else ())
+chapter.records("ladder-ends", train=chapter.phantoms)
+records = ladder.ladder_records(chapter)
 imagenet = ladder.imagenet_records(chapter)
 three = ladder.three_classes(chapter)
 chapter.strip(ablation.runs(records, imagenet, three))

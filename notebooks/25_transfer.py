@@ -71,6 +71,9 @@ tables.show(
 # ## What ImageNet buys
 
 # %%
+Markdown(transfer.standing(small, large, chapter.phantoms))
+
+# %%
 frame = transfer.compare(small, large, chapter.dataset)
 tables.show(
     transfer.compared_text(frame),

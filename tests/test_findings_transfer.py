@@ -124,6 +124,13 @@ def test_a_page_of_phantoms_has_no_line_of_patients():
     assert other.profile == "transfer" and not other.phantoms and phantoms.phantoms
 
 
+def test_what_is_on_record_is_counted():
+    text = transfer.standing(model(SMALL), {"paper": [run(LARGE)]}, phantoms=False)
+    assert "random split: 1 run of the miniatures, 1 run with" in text
+    assert "patients apart: 5 runs of the miniatures, 0 runs with" in text
+    assert "empty under the profile `demo`" in transfer.standing({}, {}, phantoms=True)
+
+
 def test_settings_that_differ_are_named_and_those_of_a_stage_0_only_where_both_have_one():
     frame = training.differing(load("cpu"), load("transfer")).set_index("Setting")
     assert frame.loc["training.ema"].tolist() == ["0.999", "0.99"]

@@ -234,12 +234,15 @@ def test_what_chapters_need_is_trained_first(checkout, monkeypatch, profile, wor
 
 def test_every_request_for_training_is_seen():
     sources = notebooks.sources(runner.root() / "notebooks")
-    assert (
-        sum(len(runner._experiments([s])) > 0 for s in sources)
-        == sum("train=True" in s.read_text() for s in sources)
-        > 0
-    )
+    for phantoms, asks in ((False, ("train=True",)), (True, ("train=True", "train=chapter.phantoms"))):
+        found = [bool(runner._experiments([s], phantoms)) for s in sources]
+        assert found == [any(ask in s.read_text() for ask in asks) for s in sources] and any(found)
     assert runner._experiments(sources) == ["main"]
+    assert runner._experiments(sources, phantoms=True) == ["ladder-ends", "main"]
+
+
+def test_the_longest_chapters_are_chapters():
+    assert set(runner.LONGEST) <= {s.stem for s in notebooks.sources(runner.root() / "notebooks")}
 
 
 def test_wrong_requests_fail_before_anything_runs(checkout):

@@ -29,6 +29,8 @@ from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
 from gcaf_lib.machine import variables, write_text
 
+LONGEST = ("11_fusion", "20_explanations")  # begun first, so that at the end no core is left alone with one
+
 
 class ChapterError(BookError):
     """Chapters failed; the message names each one, its cell and its log."""
@@ -89,10 +91,12 @@ def run_chapters(
     chosen = _choose(notebooks.sources(folder), only)
     workers = workers or joblib.cpu_count()
     if not overrides:
-        _train(chosen, profile, workers if settings.model.scale == "mini" else 1, progress)
+        trainers = workers if settings.model.scale == "mini" else 1
+        _train(chosen, profile, settings.data.source == "phantom", trainers, progress)
     pool = joblib.Parallel(min(workers, len(chosen)), return_as="generator_unordered")
     failures: dict[str, str] = {}
-    ended = pool(joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in chosen)
+    queue = sorted(chosen, key=lambda source: source.stem not in LONGEST)
+    ended = pool(joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in queue)
     for count, (name, seconds, failure) in enumerate(ended, 1):
         if failure:
             failures[name] = failure
@@ -156,19 +160,17 @@ def _choose(all_sources: list[Path], only: list[str] | None) -> list[Path]:
     return [s for s in all_sources if s in chosen]
 
 
-def _experiments(sources: list[Path]) -> list[str]:
-    """Names of the experiments whose missing runs these chapters train."""
-    found = (
-        re.findall(r'\.records\("([^"]+)", train=True\)', s.read_text(encoding="utf-8")) for s in sources
-    )
-    return sorted({name for names in found for name in names})
+def _experiments(sources: list[Path], phantoms: bool = False) -> list[str]:
+    """Names of the experiments whose missing runs these chapters train, always or (`train=chapter.phantoms`) for phantoms."""
+    asks = rf'\.records\("([^"]+)", train=(?:True{"|chapter.phantoms" if phantoms else ""})\)'
+    return sorted({name for s in sources for name in re.findall(asks, s.read_text(encoding="utf-8"))})
 
 
-def _train(sources: list[Path], profile: str, workers: int, progress: bool) -> None:
+def _train(sources: list[Path], profile: str, phantoms: bool, workers: int, progress: bool) -> None:
     """Train what is missing, several runs at a time, as no single chapter could; one that fails fails its chapters."""
     from gcaf_lib.training.sweep import sweep
 
-    if names := _experiments(sources):
+    if names := _experiments(sources, phantoms):
         sweep(names, profile, 1, workers=workers, progress=progress)
 
 

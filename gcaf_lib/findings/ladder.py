@@ -13,7 +13,6 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import worth
 from gcaf_lib.findings import words
 from gcaf_lib.settings import CLASSES, PROTOCOLS
-from gcaf_lib.training import experiments
 
 MODEL = "Proposed model"
 IMAGENET = "With ImageNet weights"  # the proposed model of the profile of that name, beside another profile's
@@ -27,14 +26,9 @@ FLOOR_NAMES = {
 }
 
 
-def ladder_records(chapter: Any, train: Sequence[str] = ()) -> dict[str, list[Any]]:
-    """Records of the experiment "ladder" by protocol; of `train`'s protocols that have none one run is made."""
+def ladder_records(chapter: Any) -> dict[str, list[Any]]:
+    """Records of the experiment "ladder" by protocol."""
     found = chapter.records("ladder")
-    for label, chosen in experiments.experiment("ladder").settings(chapter.profile, chapter.overrides):
-        if label in train and label not in found:
-            from gcaf_lib.training.train import get
-
-            found[label] = [get(chosen, 0, profile=chapter.profile)]
     return {protocol: found[protocol] for protocol in PROTOCOLS if protocol in found}
 
 

@@ -27,6 +27,17 @@ COLUMNS = ["protocol", "metric", *(f"{side}_{one}" for side in SIDES for one in 
            "difference", "difference_low", "difference_high", "picture", "picture_low", "picture_high", "seeds", "images"]  # fmt: skip
 
 
+def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], phantoms: bool) -> str:
+    """What has been trained of both sides, split by split."""
+    if phantoms:
+        return "Beside phantoms, which are drawings, no network with ImageNet weights was trained: this page is empty under the profile `demo`."
+    said = []
+    for protocol, split in splits.NAMES.items():
+        counts = [words.plural(len(side.get(protocol, ())), "run") for side in (small, large)]
+        said.append(f"{split}: {counts[0]} of the miniatures, {counts[1]} with ImageNet weights")
+    return f"On record: {'; '.join(said)}. A run with patients apart is one of five folds."
+
+
 def compare(
     small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], dataset: Any
 ) -> pd.DataFrame:

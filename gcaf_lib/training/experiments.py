@@ -157,6 +157,14 @@ _ALL = {
         + _patients_apart([Row("patients", {})]),
         SEEDS,
     ),
+    "ladder-ends": (
+        "The ladder's two ends, what a page of phantoms trains of it",
+        [
+            Row("paper", {"data.protocol": "paper"}),
+            Row("patients", {"data.protocol": "patients", "data.fold": 0}),
+        ],
+        _FEW,
+    ),
     "patients": ("The proposed model with patients apart", _patients_apart([Row(PROPOSED, {})]), _THREE),
     "shortcuts": (
         "Shortcuts taken away",
