@@ -64,6 +64,7 @@ def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
     assert np.isnan(line(frame, "paper")["picture"])
     same = transfer.compare(model(SMALL), model(SMALL, "b"), None)
     assert (same[["difference", "difference_low", "difference_high"]] == 0).all().all()
+    assert "Where there is one seed, the chance of training" in transfer.bought(frame)
     assert "a gain" in transfer.bought(frame) and "no difference" in transfer.bought(same)
     assert "a loss" in transfer.bought(transfer.compare(model(LARGE), model(SMALL), None))
 
@@ -74,7 +75,7 @@ def test_four_folds_are_not_compared_with_five():
     assert line(frame, "patients")["seeds"] == 0 and line(frame, "paper")["seeds"] == 1
     text = transfer.compared_text(frame).set_index(["Split", "Metric"])
     row = text.loc[("patients apart", "Accuracy (%)")]
-    assert row["ImageNet"] == "not trained yet" and row["Seeds"] == "none" and row["Difference"] == "–"
+    assert row["ImageNet"] == "no pair of runs" and row["Seeds"] == "none" and row["Difference"] == "–"
     assert text.loc[("random split", "Accuracy (%)"), "Difference"].startswith("+20.0 (+")
     assert "- patients apart: not trained with all its folds" in transfer.bought(frame)
     assert transfer.fallen(frame) == "" and "The gain is" not in transfer.bought(frame)

@@ -80,7 +80,7 @@ def compared_text(frame: pd.DataFrame) -> pd.DataFrame:
         line = {"Split": splits.NAMES[r["protocol"]], "Metric": names.metric_name(r["metric"]) + unit}
         for side in SIDES:
             value, low, high, picture = (scale * r[f"{side}_{one}"] for one in SCORE)
-            text = words.span(value, low, high, decimals) if r["seeds"] else names.ABSENT
+            text = words.span(value, low, high, decimals) if r["seeds"] else "no pair of runs"
             line[side.capitalize() if side.islower() else side] = words.beside(
                 text, picture, partial(words.number, decimals=decimals)
             )
@@ -138,9 +138,11 @@ def bought(frame: pd.DataFrame) -> str:
             )
             + "."
         )
+    once = (known["seeds"] == 1).any()
     return (
         "With ImageNet weights minus the miniatures, on the same images (95 % interval, patients drawn whole):\n\n"
         + "\n".join(said)
+        + ("\n\nWhere there is one seed, the chance of training is not in the interval." if once else "")
     )
 
 
