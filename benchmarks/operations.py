@@ -71,16 +71,24 @@ def events(folder: str | Path) -> Iterator[tuple[str, float]]:
                         yield name, event.duration_ns / 1e9
 
 
+def seconds(folder: str | Path) -> dict[str, float]:
+    """Seconds of each operation in a recorded trace."""
+    found: collections.Counter[str] = collections.Counter()
+    for name, took in events(folder):
+        found[name] += took
+    return dict(found)
+
+
 def operation(event: str, backend: str) -> str | None:
     """The operation that a profiler's event is of, without its number and its layer; None where it is none."""
     found = _EVENTS[backend].fullmatch(event)
     return found[1] if found and found[1] not in _AROUND else None
 
 
-def shares(seconds: dict[str, float]) -> dict[str, float]:
+def shares(took: dict[str, float]) -> dict[str, float]:
     """Share of all operations' time, the largest first."""
-    total = sum(seconds.values())
-    return {name: took / total for name, took in sorted(seconds.items(), key=lambda one: -one[1])}
+    total = sum(took.values())
+    return {name: one / total for name, one in sorted(took.items(), key=lambda pair: -pair[1])}
 
 
 def main() -> None:
@@ -113,10 +121,7 @@ def one(plan: dict, what: dict, folder: str) -> dict[str, float]:
     settings = Settings.from_dict(what["settings"])
     loss = keras_child.focal(what["alpha"], settings)
     keras_child.ours(plan, settings, what["number"], loss, time.monotonic(), partial(Recorded, folder))
-    seconds: collections.Counter[str] = collections.Counter()
-    for name, took in events(folder):
-        seconds[name] += took
-    return shares(seconds)
+    return shares(seconds(folder))
 
 
 if __name__ == "__main__":

@@ -251,3 +251,40 @@ def test_shares_are_of_all_operations():
     from benchmarks import operations
 
     assert list(operations.shares({"a": 1.0, "b": 3.0}).items()) == [("b", 0.75), ("a", 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("name", "product"),
+    [
+        ("_MklNativeConv2DBackpropFilter", True),
+        ("_MklNativeFusedDepthwiseConv2dNative", True),
+        ("_MklMatMul", True),
+        ("BatchMatMulV2", True),
+        ("aten::mkldnn_convolution", True),
+        ("aten::convolution_backward", True),
+        ("aten::addmm", True),
+        ("mkldnn::_linear_pointwise", True),
+        ("Mul", False),
+        ("AddV2", False),
+        ("_MklSwish", False),
+        ("aten::copy_", False),
+        ("graph_0_cpp_fused_add_convolution_gelu_28", False),
+        ("aten::_foreach_lerp_", False),
+    ],
+)
+def test_convolutions_and_matrix_products_are_told_by_their_names(name, product):
+    from benchmarks import beside
+
+    assert beside.is_product(name) is product
+
+
+def test_kinds_of_work_add_up_to_the_step():
+    from benchmarks import beside
+
+    clock = child.Clock(0.0, 1, 2)
+    clock.ends = {1: 10.0, 3: 10.2}
+    read = clock.recorded({"MatMul": 0.08, "Mul": 0.06, "Sigmoid": 0.04})
+    assert read["step"] == pytest.approx(0.1)
+    found = beside.kinds(**read)
+    assert list(found.values()) == pytest.approx([40, 50, 10]) and sum(found.values()) == pytest.approx(100)
+    assert beside.medians([{"a": 1.0}, {"a": 9.0}, {"a": 2.0}]) == {"a": 2.0}

@@ -104,3 +104,23 @@ def test_where_a_step_s_time_goes_adds_up_to_all_of_it(tmp_path):
     one = {"asked": {"profile": "cpu", "steps": 20}, "shares": shares, "machine": MACHINE}
     page = speed.text(place(tmp_path, **{"operations__cpu-jax": one}))
     assert "## Where the time goes" in page and "tab-speed-operations-cpu-jax" in page and "Some GPU" in page
+
+
+def test_the_lead_of_a_stage_is_the_sum_of_its_kinds(tmp_path):
+    names = ("convolutions and matrix products", "all other operations", "between operations")
+    sides = {
+        "ours": dict(zip(names, (30.0, 40.0, 5.0))),
+        "torch-compile": dict(zip(names, (33.0, 25.0, 2.0))),
+    }
+    frame = speed.beside({"1": sides}).set_index("Kind")
+    assert frame["Difference"].tolist() == [-3.0, 15.0, 3.0, 15.0]
+    assert frame.loc["the whole step", ["This library", "PyTorch, compiled"]].tolist() == [75.0, 60.0]
+    one = {
+        "asked": {"profile": "cpu", "steps": 20, "rounds": 3}, "milliseconds": {"1": sides}, "machine": MACHINE,
+        "torch": {"torch": "2.14.1"},
+    }  # fmt: skip
+    said = speed.text(place(tmp_path, beside__cpu=one))
+    assert (
+        "stage 1: +15.0 ms, of them −3.0 in convolutions and matrix products and +15.0 in all other" in said
+    )
+    assert "torch 2.14.1" in said

@@ -50,6 +50,11 @@ class Clock:
             "host_gib": resident_peak() / GIB,
         }
 
+    def recorded(self, seconds: dict[str, float]) -> dict[str, Any]:
+        """Seconds of a step by the clock, and of each operation, of all measured steps given as `seconds`."""
+        step = (self.ends[self.total] - self.ends[self.warm]) / self.steps
+        return {"step": step, "operations": {name: took / self.steps for name, took in seconds.items()}}
+
 
 def resident_peak() -> int:
     """Highest resident set of this process, bytes.

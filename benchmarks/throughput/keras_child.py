@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import math
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -166,6 +168,13 @@ def main(name: str, stage: str, plan: dict, started: float) -> dict:
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(settings.training.dtype)
     contender, loss = plain if name == "plain" else ours, focal(what["alpha"], settings)
+    if plan.get("record"):
+        from benchmarks import operations
+
+        with tempfile.TemporaryDirectory() as folder:
+            clocks = partial(operations.Recorded, folder)
+            _, clock = ours(plan, settings, what["number"], loss, started, clocks)
+            return clock.recorded(operations.seconds(folder))
     model, clock = contender(plan, settings, what["number"], loss, started)
     weights = classifier.parameters(model)
     peak = device_peak()

@@ -90,6 +90,7 @@ def batches(plan: dict, device, total: int) -> Iterator[tuple]:
 def train(name: str, stage: str, plan: dict, started: float) -> dict:
     """Train as many steps as the clock asks for; returns what it read."""
     import torch
+    import torch._inductor.config
 
     from benchmarks.throughput import torch_model
 
@@ -113,8 +114,11 @@ def train(name: str, stage: str, plan: dict, started: float) -> dict:
         image = image.contiguous(memory_format=torch.channels_last)
         return torch_model.focal(net(image), label, alpha, settings["loss"])
 
+    if plan.get("record"):  # generated loops by name, where they would be part of the call around them
+        torch._inductor.config.cpp.enable_kernel_profile = True
     run = torch.compile(loss, mode=plan["compile_mode"]) if name == "torch-compile" else loss
     clock = child.Clock(started, plan["warm"], plan["steps"])
+    recorder = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU])
     for step, (image, label) in enumerate(batches(plan, device, clock.total), 1):
         adam.zero_grad(set_to_none=True)
         value = run(image, label)
@@ -124,10 +128,15 @@ def train(name: str, stage: str, plan: dict, started: float) -> dict:
             with torch.no_grad():
                 torch._foreach_lerp_(average, trained, 1 - t["ema"])
         clock.step(step, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
+        if plan.get("record") and step == clock.warm:
+            recorder.start()
     if not torch.isfinite(value):
         raise FloatingPointError(
             "the loss is no longer finite: this is not the training that was to be timed"
         )
+    if plan.get("record"):
+        recorder.stop()
+        return clock.recorded({e.key: e.self_cpu_time_total / 1e6 for e in recorder.key_averages()})
     read = clock.result(plan["batch"])
     statistics = [b for key, b in net.named_buffers() if key.endswith(("running_mean", "running_var"))]
     return read | {

@@ -17,6 +17,7 @@ import pandas as pd
 from gcaf_lib.book.chapter import write_computed
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
+from gcaf_lib.findings import words
 from gcaf_lib.terminal import arguments
 
 CONTENDERS = {
@@ -193,6 +194,46 @@ def _operations_text(found: dict[str, dict[str, Any]]) -> str:
     return "\n\n".join(said)
 
 
+def beside(milliseconds: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
+    """One row a stage and kind of work: milliseconds a step here, in compiled PyTorch, and what theirs spares."""
+    lines = []
+    for stage, sides in milliseconds.items():
+        ours, theirs = sides["ours"], sides["torch-compile"]
+        for kind in [*ours, "the whole step"]:
+            both = [sum(side.values()) if kind not in side else side[kind] for side in (ours, theirs)]
+            lines.append((stage, kind, *both, both[0] - both[1]))
+    return pd.DataFrame(lines, columns=["Stage", "Kind", "This library", "PyTorch, compiled", "Difference"])
+
+
+def _beside_text(stem: str, found: dict[str, Any]) -> str:
+    frame = beside(found["milliseconds"])
+    parts = frame.set_index(["Stage", "Kind"])["Difference"]
+    said = [
+        f"stage {stage}: {words.signed(parts[stage, 'the whole step'], 1)} ms, of them "
+        f"{words.signed(parts[stage, 'convolutions and matrix products'], 1)} in convolutions and matrix products and "
+        f"{words.signed(parts[stage, 'all other operations'], 1)} in all other operations"
+        for stage in found["milliseconds"]
+    ]
+    shown = frame.assign(
+        Difference=frame["Difference"].map(lambda v: words.signed(v, 1)),
+        **{name: frame[name].map("{:.1f}".format) for name in ("This library", "PyTorch, compiled")},
+    )
+    asked = found["asked"]
+    machine_ = machine(found["machine"] | {"torch": found["torch"]})
+    return (
+        f"With one thread operations follow one another, and their times add up to the step's. Recorded so on {machine_}; "
+        f"`{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. A step here takes more than compiled "
+        f"PyTorch's by: {'; '.join(said)}. A compiler that writes several element-wise operations as one loop reads and writes "
+        "each feature map once where one operation after another does so every time.\n\n"
+        + tables.numbered(
+            shown,
+            f"tab-speed-{stem}",
+            "Milliseconds of a training step by kind of work, one thread.",
+            data=frame,
+        )
+    )
+
+
 def text(place: Path | None = None) -> str:
     """MyST text of the page's computed part; what has not been measured is named with its command."""
     speeds, loops, sweeps = (read(name, place) for name in ("throughput", "host_loop", "sweep"))
@@ -206,6 +247,8 @@ def text(place: Path | None = None) -> str:
         )
     if profiled:
         parts += ["## Where the time goes\n", _operations_text(profiled)]
+    for stem, found in read("beside", place).items():
+        parts += ["## Where PyTorch's lead lies\n", _beside_text(stem, found)]
     if loops:
         parts += ["## The loop over steps\n", _host_loop_text(loops)]
     if sweeps:
