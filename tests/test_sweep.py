@@ -54,6 +54,8 @@ def test_maps_are_kept_of_the_proposed_model_on_every_split():
     }
     assert all(kept["ladder"]) and kept["table-4"].count(True) == 1
     assert kept["table-5-patients"].count(True) == 5, "the proposed model, once a fold"
+    main = experiments.experiment("main").settings("transfer")[0][1]
+    assert not experiments.of_proposed(main, "transfer"), "no chapter shows them"
 
 
 PAIR = {"model.backbones": ("vgg19", "resnet50"), "model.fusion": "gcaf"}
