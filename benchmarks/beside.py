@@ -87,12 +87,15 @@ def main() -> None:
 def record(stages: dict, rounds: int, torch_python: str, scratch: Path) -> dict[str, dict[str, list[dict]]]:
     """Stage to contender to what each round read: `step` and `operations`, in seconds a step."""
     found: dict[str, dict[str, list[dict]]] = {stage: {name: [] for name in CONTENDERS} for stage in stages}
+    # compiling is not what is recorded: once is enough
     turns = [(stage, name) for _ in range(rounds) for stage in stages for name in CONTENDERS]
     for stage, name in tqdm(turns, unit="process", disable=None):
         python, module = (sys.executable, "keras_child") if name == "ours" else (torch_python, "torch_child")
         result = scratch / "result.json"
         words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
-        contest.child(python, module, words, scratch, 600, **ALONE)
+        contest.child(
+            python, module, words, scratch, 600, **ALONE, TORCHINDUCTOR_CACHE_DIR=str(scratch / "inductor")
+        )
         found[stage][name].append(json.loads(result.read_text()))
     return found
 
