@@ -42,16 +42,16 @@ small, large = ladder.ladder_records(chapter), ladder.imagenet_records(chapter)
 apart = large.get("patients", [])
 three = ladder.three_classes(chapter).get(ladder.IMAGENET, [])
 strict = ablation.apart_records(other, "table-4") if large else {}
-chapter.strip(ablation.runs(small, large, {"three": three}, strict))
+causes = other.records("transfer") if large else {}
+chapter.strip(ablation.runs(small, large, {"three": three}, strict, causes))
 
 # %% [markdown]
 # ## What is compared
 #
 # Each run has a partner of the same seed, split and fold, and both answer the same test images. More than the weights differs:
 # the networks are larger, see 160 pixels instead of 64, and have other numbers of epochs. The miniatures have a stage 0 on
-# the training part; the others never see these classes before stage 1. So a difference below is one of two *recipes*. How much of it
-# the ImageNet images are to thank for, apart from size and resolution, is not measured: that would take the same networks trained
-# from random weights.
+# the training part; the others never see these classes before stage 1. So a difference below is one of two *recipes*. What the ImageNet
+# images have to do with it, apart from size and resolution, only the same networks without them can tell (*What counts*, below).
 #
 # The share of layers that stage 2 sets free is the paper's. Its learning rate and the moving average are not: over so few steps an
 # average of Table 3's $\beta = 0.999$ would still be half the start of stage 1, which is drawn at random. Two trainings with it, stopped
@@ -121,6 +121,16 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "Two panels, stage 1 and stage 2 with ImageNet weights and patients apart: validation accuracy by epoch with raw weights as a solid and with averaged weights as a dashed line."}, "figure": {"name": "fig-transfer-stages", "caption": "Validation accuracy by epoch with ImageNet weights and patients apart, raw and averaged weights, mean and standard deviation over the folds."}}
 curves.ema_curves([run.history for run in apart])
+
+# %% [markdown]
+# ## What counts
+#
+# Two runs a fold that differ from the ones above in one thing: the same large networks with a stage 0 on the training part in place of ImageNet
+# weights, and all of their layers free in stage 2 in place of the top fifth.
+
+# %%
+counts = ablation.measure("transfer", causes, chapter.dataset, apart)
+Markdown(ablation.says(counts, "gcaf sweep transfer --profile transfer"))
 
 # %% [markdown]
 # ## Is the proposed fusion better there?

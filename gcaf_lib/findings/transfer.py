@@ -172,6 +172,7 @@ def tumours(small: Sequence[Any], large: Sequence[Any], three: Sequence[Any], da
         ("ImageNet, four classes", large),
         ("ImageNet, three classes", three),
     ):
+        records = ablation.whole(records)
         found = ladder.pooled(records, groups, pictures, TUMOURS) if records else {}
         lines.append({"model": name, **found})
     columns = [

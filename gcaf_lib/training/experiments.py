@@ -96,6 +96,11 @@ PROPOSED = "Proposed Gated Cross-Attention"
 _FEW = {"demo": 1, "cpu": 1, "paper": 5}
 _THREE = {"demo": 1, "cpu": 3, "paper": 5}
 _TABLE_8 = {"demo": 1, "cpu": 3, "paper": 3}
+_STAGE_0 = {
+    "model.weights": "in-domain",
+    "training.stage0_epochs": 8,
+    "training.stage0_rate": 3.0e-3,
+}  # as `cpu`
 _FUSIONS = [
     Row("Feature Concatenation", {"model.fusion": "concat"}),
     Row("Gated Fusion (No Attention)", {"model.fusion": "gate"}),
@@ -179,6 +184,17 @@ _ALL = {
                 *_patients_apart([Row(f"patients, {label}", change)], _FEW),
             )
         ],
+        _FEW,
+    ),
+    "transfer": (
+        "What counts in transfer learning, with patients apart",
+        _patients_apart(
+            [
+                Row("Stage 0 on the training part in place of ImageNet", _STAGE_0),
+                Row("All layers free in stage 2", {"training.unfrozen": 1.0}),
+            ],
+            _FEW,
+        ),
         _FEW,
     ),
     "table-4-patients": ("Table 4 with patients apart", _patients_apart(_FUSIONS), _THREE),
