@@ -28,18 +28,24 @@ from benchmarks.throughput import contest
 
 CONTENDERS = ("ours", "torch-compile")
 ALONE = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
-PRODUCTS = re.compile(r"conv|matmul|linear|einsum|\b(add|b|badd)?mm\b", re.IGNORECASE)
-WAITING = re.compile(r"^(## Call CompiledFxGraph|Torch-Compiled Region|ProfilerStep|CompiledFunction)")
+PRODUCTS = re.compile(
+    r"conv(olution|\d)|matmul|_linear|::linear|einsum|\b(add|b|badd|addb)?mm\b|baddbmm|addbmm", re.IGNORECASE
+)
+AROUND = re.compile(
+    r"## Call CompiledFxGraph|Torch-Compiled Region|TorchDynamo|ProfilerStep|CompiledFunction|Optimizer\."
+)  # these call operations
 
 
 def kinds(step: float, operations: dict[str, float]) -> dict[str, float]:
     """Milliseconds a step by kind, of the step's seconds and those of its operations."""
-    products = sum(took for name, took in operations.items() if is_product(name))
-    others = sum(took for name, took in operations.items() if not is_product(name))
+    own = {name: took for name, took in operations.items() if not AROUND.match(name)}
+    products = sum(took for name, took in own.items() if is_product(name))
+    others = sum(own.values()) - products
     return {
         "convolutions and matrix products": 1e3 * products,
         "all other operations": 1e3 * others,
         "between operations": 1e3 * (step - products - others),
+        "the whole step": 1e3 * step,
     }
 
 

@@ -38,10 +38,11 @@ class Recorded(child.Clock):
         self.folder, (self.start, self.stop) = folder, _profiler()
 
     def step(self, number: int, synchronise: Callable[[], Any]) -> None:
-        super().step(number, synchronise)
-        if number == self.warm:
+        if number == self.warm:  # the recorder's own start is not in the time
+            synchronise()
             self.start(self.folder)
-        elif number == self.total:
+        super().step(number, synchronise)
+        if number == self.total:
             self.stop()
 
 

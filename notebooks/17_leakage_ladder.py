@@ -49,8 +49,8 @@ chapter.strip(ablation.runs(records, imagenet, three))
 # %% [markdown]
 # ## The picture
 #
-# The heavy line is the proposed model; where a second is drawn, it is the same model with larger networks that start from ImageNet
-# weights (chapter 25). The thin ones are *floors*: methods without a network. 1-NN looks for the most similar
+# The heavy line is the proposed model; where a second is drawn, it is the same model with larger networks and images, started from
+# ImageNet weights (chapter 25); dots pass splits on which that was not run. The thin ones are *floors*: methods without a network. 1-NN looks for the most similar
 # training image, pixel by pixel, and repeats its label; it knows nothing of tumours. Vertical bars are 95 % intervals that
 # resample whole patients.
 

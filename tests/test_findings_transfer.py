@@ -1,5 +1,6 @@
 """Chapter 25's comparison: what is put between two recipes is found, at its turning points, and nothing where nothing is."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import split_ladder
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import worth
-from gcaf_lib.findings import ladder, training, transfer
+from gcaf_lib.findings import ablation, ladder, training, transfer
 from gcaf_lib.settings import CLASSES, load
 
 EVERY = np.arange(100)
@@ -78,48 +79,73 @@ def test_four_folds_are_not_compared_with_five():
     assert row["ImageNet"] == "no pair of runs" and row["Seeds"] == "none" and row["Difference"] == "–"
     assert text.loc[("random split", "Accuracy (%)"), "Difference"].startswith("+20.0 (+")
     assert "- patients apart: not trained with all its folds" in transfer.bought(frame)
-    assert transfer.fallen(frame) == "" and "The gain is" not in transfer.bought(frame)
+    assert transfer.fallen(frame) == "" and "interval beside interval" not in transfer.bought(frame)
     assert set(transfer.by_class(frame)["protocol"]) == {"random split"}
 
 
 @pytest.mark.parametrize(
     ("random", "apart", "said"),
     [
-        ((0.01, 0.0, 0.02), (0.05, 0.04, 0.06), "larger with patients apart than"),
-        ((0.05, 0.04, 0.06), (0.01, 0.0, 0.02), "smaller with patients apart than"),
-        ((0.01, 0.0, 0.04), (0.05, 0.04, 0.06), "not told to be larger on one split"),
+        ((0.01, 0.0, 0.02), (0.05, 0.04, 0.06), "above"),
+        ((0.05, 0.04, 0.06), (0.01, 0.0, 0.02), "below"),
+        ((0.01, 0.0, 0.04), (0.05, 0.04, 0.06), "within reach of"),
     ],
 )
-def test_where_it_buys_more_turns_on_the_intervals(random, apart, said):
+def test_where_it_changes_more_turns_on_the_intervals(random, apart, said):
     frame = transfer.compare(model(SMALL), model(LARGE), None).set_index(["protocol", "metric"])
     for protocol, three in (("paper", random), ("patients", apart)):
         frame.loc[(protocol, "accuracy"), ["difference", "difference_low", "difference_high"]] = three
-    assert f"- The gain is {said}" in transfer.bought(frame.reset_index())
+    text = transfer.bought(frame.reset_index())
+    assert f"with patients apart lies {said} that on the random split, where 30.0 points were left" in text
 
 
-def test_the_fall_is_of_each_side():
+def test_both_levels_stand_beside_each_other():
     small = model(SMALL) | {"paper": [run(LARGE)]}
     text = transfer.fallen(transfer.compare(small, model(LARGE), None))
-    assert "the miniatures from 90.0% to 70.0% (−20.0 points)" in text
-    assert "ImageNet weights from 90.0% to 90.0% (0.0 points)" in text
+    assert re.search(r"miniatures: 90.0 \(.*\) % on the random split, 70.0 \(", text)
+    assert re.search(r"ImageNet weights: 90.0 \(.*\) % on the random split, 90.0 \(", text)
 
 
 def test_tumours_are_judged_alone():
     tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
     right = SMALL | ~tumour
-    small = model(right)["patients"]
-    frame = transfer.tumours(small, [], [], None)
-    assert frame["accuracy"].iloc[0] == pytest.approx(SMALL[tumour].mean()) and frame["images"].iloc[0] == 75
-    text = transfer.tumours_text(frame)
-    assert text["Accuracy (%)"].iloc[0] == "91.28" and text["Accuracy (%)"].iloc[2] == "not trained yet"
-    assert "Miniatures, four classes: the reported 91.28% lies above" in transfer.beside_reported(frame)
-    none = transfer.beside_reported(transfer.tumours([], small[:4], [], None))
+    small, large = model(right)["patients"], model(LARGE, "l")["patients"]
+    frame = transfer.tumours([small, large], [[], []], None).set_index("model")
+    assert frame.loc["Miniatures, four classes", "accuracy"] == pytest.approx(SMALL[tumour].mean())
+    assert frame.loc["ImageNet, four classes", "accuracy"] == pytest.approx(LARGE[tumour].mean())
+    assert (frame["images"].dropna() == 75).all()
+    text = transfer.tumours_text(frame.reset_index())
+    assert text["Accuracy (%)"].iloc[0] == "91.28" and text["Accuracy (%)"].iloc[3] == "not trained yet"
+    assert "Miniatures, four classes: the reported 91.28% lies above" in transfer.beside_reported(
+        frame.reset_index()
+    )
+    none = transfer.beside_reported(transfer.tumours([[], small[:4]], [[], []], None))
     assert none == "None of these has been trained on all five folds yet."
+    assert transfer.fewer_classes([], large, None) == ""
+    fewer = transfer.fewer_classes(model(SMALL, "t")["patients"], large, None)
+    assert f"−{100 * (LARGE[tumour].mean() - SMALL[tumour].mean()):.1f} points" in fewer and "a fall" in fewer
+
+
+def test_whole_seeds_alone_stand_on_the_ladder():
+    large = model(LARGE) | {"twins": [], "patients": [run(LARGE, fold) for fold in range(4)]}
+    assert list(ladder.whole(large)) == ["paper"]
+    floors = pd.DataFrame([{"protocol": "paper", "floor": "1nn-mirror", "n": 100}])
+    frame = ladder.rows(model(SMALL), floors, EVERY, EVERY, {"paper": model(LARGE)["paper"]})
+    level = frame.set_index(["method", "protocol"])["accuracy"]
+    assert level[ladder.MODEL, "patients"] == 0.7 and level[ladder.IMAGENET, "paper"] == 0.9
+    assert (ladder.IMAGENET, "patients") not in level.index
+
+
+def test_a_row_that_is_run_once_a_fold_is_one_row():
+    causes = {"All layers free in stage 2": model(LARGE, "c")["patients"]}
+    frame = ablation.measure("transfer", causes, None, model(SMALL)["patients"], ["accuracy"])
+    assert len(frame) == 2 and "1 of 2 other rows is trained." in ablation.says(frame)
 
 
 def test_a_page_of_phantoms_has_no_line_of_patients():
     phantoms = open_chapter("25_transfer", "demo")
     assert ladder.imagenet_records(phantoms) == {} and list(ladder.three_classes(phantoms)) == [ladder.MODEL]
+    assert transfer.sides(phantoms) == ({}, {})
     assert ladder.imagenet_records(open_chapter("25_transfer", ladder.TRANSFER)) == {}
     other = phantoms.under(ladder.TRANSFER)
     assert other.profile == "transfer" and not other.phantoms and phantoms.phantoms
@@ -129,7 +155,7 @@ def test_what_is_on_record_is_counted():
     text = transfer.standing(model(SMALL), {"paper": [run(LARGE)]}, phantoms=False)
     assert "random split: 1 run of the miniatures, 1 run with" in text
     assert "patients apart: 5 runs of the miniatures, 0 runs with" in text
-    assert "empty under the profile `demo`" in transfer.standing({}, {}, phantoms=True)
+    assert "under the profile `demo` nothing is compared" in transfer.standing({}, {}, phantoms=True)
 
 
 def test_settings_that_differ_are_named_and_those_of_a_stage_0_only_where_both_have_one():
@@ -147,7 +173,8 @@ def test_two_models_stand_on_one_ladder():
     frame = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
     ax = split_ladder.by_split(frame, 0.9573, named_inside=True).axes[0]
     heavy = [one for one in ax.lines if one.get_linewidth() > 2]
-    assert [one.get_linestyle() for one in heavy] == ["-", "--"], "dashes pass the rung that was not run"
+    assert [one.get_linestyle() for one in heavy] == ["-", "-", "--"], "dots pass the rung that was not run"
+    assert max(ax.get_yticks()) <= 1.0001
     assert len({one.get_color() for one in heavy}) == 2
     named = [text.get_text() for text in ax.get_legend().get_texts()]
     assert named == ["floor", ladder.MODEL, ladder.IMAGENET]

@@ -127,9 +127,9 @@ def train(name: str, stage: str, plan: dict, started: float) -> dict:
         if t["ema"] > 0 and number > 0:
             with torch.no_grad():
                 torch._foreach_lerp_(average, trained, 1 - t["ema"])
-        clock.step(step, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
-        if plan.get("record") and step == clock.warm:
+        if plan.get("record") and step == clock.warm:  # the recorder's own start is not in the time
             recorder.start()
+        clock.step(step, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
     if not torch.isfinite(value):
         raise FloatingPointError(
             "the loss is no longer finite: this is not the training that was to be timed"

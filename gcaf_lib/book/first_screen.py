@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gcaf_lib import settings
 from gcaf_lib.data import exposure, groups, splits
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import split_ladder
@@ -92,7 +93,7 @@ def found(
     if model is not None:
         text += f" The model, rerun here, scores {model.accuracy['paper']:.1%} and {_apart(model)}."
     if imagenet is not None:
-        text += f" With larger networks and ImageNet weights it is {imagenet.accuracy['paper']:.1%} and {_apart(imagenet)}."
+        text += f" With larger networks and images and ImageNet weights it is {imagenet.accuracy['paper']:.1%} and {_apart(imagenet)}."
     if np.isfinite(look_up.picture["patients"]):
         text += " *By picture*, copies of a picture count as one."
     return text
@@ -119,11 +120,13 @@ def meaning(published: float, random: tuple[float, float]) -> str:
 def rows(profile: str, data: Dataset) -> pd.DataFrame:
     """`ladder.rows` of this profile's records, those of `transfer` beside them, and the floors."""
     known: list[dict[str, list[Any]]] = []
-    for name in dict.fromkeys((profile, ladder.TRANSFER)):
+    small = settings.load(profile).model.scale == "mini"
+    for name in (profile, *([ladder.TRANSFER] if small else [])):
         records: dict[str, list[Any]] = {}
         for label, record in listing.found("ladder", name, {}):
             records.setdefault(label, []).append(record)
-        known.append({protocol: records[protocol] for protocol in PROTOCOLS if protocol in records})
+        ordered = {protocol: records[protocol] for protocol in PROTOCOLS if protocol in records}
+        known.append(ladder.whole(ordered) if name == ladder.TRANSFER else ordered)
     floors, _ = hints.read(data)
     return ladder.rows(known[0], floors, splits.clusters(data), worth.pictures(data), *known[1:])
 

@@ -199,9 +199,7 @@ def beside(milliseconds: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame
     lines = []
     for stage, sides in milliseconds.items():
         ours, theirs = sides["ours"], sides["torch-compile"]
-        for kind in [*ours, "the whole step"]:
-            both = [sum(side.values()) if kind not in side else side[kind] for side in (ours, theirs)]
-            lines.append((stage, kind, *both, both[0] - both[1]))
+        lines += [(stage, kind, ours[kind], theirs[kind], ours[kind] - theirs[kind]) for kind in ours]
     return pd.DataFrame(lines, columns=["Stage", "Kind", "This library", "PyTorch, compiled", "Difference"])
 
 
@@ -222,9 +220,8 @@ def _beside_text(stem: str, found: dict[str, Any]) -> str:
     machine_ = machine(found["machine"] | {"torch": found["torch"]})
     return (
         f"With one thread operations follow one another, and their times add up to the step's. Recorded so on {machine_}; "
-        f"`{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. A step here takes more than compiled "
-        f"PyTorch's by: {'; '.join(said)}. A compiler that writes several element-wise operations as one loop reads and writes "
-        "each feature map once where one operation after another does so every time.\n\n"
+        f"`{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. A step here less one of "
+        f"compiled PyTorch, whose compiler writes several element-wise operations as one loop: {'; '.join(said)}.\n\n"
         + tables.numbered(
             shown,
             f"tab-speed-{stem}",
@@ -248,7 +245,7 @@ def text(place: Path | None = None) -> str:
     if profiled:
         parts += ["## Where the time goes\n", _operations_text(profiled)]
     for stem, found in read("beside", place).items():
-        parts += ["## Where PyTorch's lead lies\n", _beside_text(stem, found)]
+        parts += ["## Beside compiled PyTorch, kind by kind\n", _beside_text(stem, found)]
     if loops:
         parts += ["## The loop over steps\n", _host_loop_text(loops)]
     if sweeps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -57,9 +58,17 @@ def by_split(
         colour, x = colours.get(method, style.MUTED), part["x"] + shift
         if {"low", "high"} <= set(part):
             ax.vlines(x, part["low"], part["high"], color=colour, lw=5 if heavy else 1.6, alpha=0.3)
-        whole = (np.diff(part["x"]) == 1).all()  # dashes pass rungs that were not run
-        ax.plot(x, part[metric], "-" if whole else "--", color=colour, lw=2.8 if heavy else 1.1,
-                alpha=1 if heavy else 0.7)  # fmt: skip
+        points = list(zip(part["x"], x, part[metric]))
+        for (rung, a, start), (after, b, end) in itertools.pairwise(points):
+            dash = "-" if after - rung == 1 else (0, (1, 2))  # dots pass rungs that were not run
+            ax.plot(
+                [a, b],
+                [start, end],
+                ls=dash,
+                color=colour,
+                lw=2.8 if heavy else 1.1,
+                alpha=1 if heavy else 0.7,
+            )
         ax.plot(x, part[metric], "o" if heavy else _FLOOR_MARKS[len(ends) % 5], color=colour,
                 ms=7 if heavy else 4.5)  # fmt: skip
         if "picture" in part:
@@ -97,6 +106,7 @@ def by_split(
         range(len(order)), [PROTOCOL_NAMES[p].replace(" ", " " if size[0] > NARROW else "\n") for p in order]
     )
     ax.tick_params(axis="x", length=0)
+    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= 1.0001])
     ax.set_ylabel(metric.replace("_", "-"))
     ax.yaxis.set_major_formatter(percent_label)
     ax.set_title("Training and test share less and less  →", color=style.MUTED, fontweight="normal")

@@ -88,9 +88,9 @@ def measure(
         return cache[name]
 
     lines = []
-    for row in experiments.experiment(experiment).rows:
-        label, known = row.label, list(found.get(row.label, ()))
-        records, figures = whole(known), published(experiment, row.label)
+    for label in dict.fromkeys(row.label for row in experiments.experiment(experiment).rows):
+        known = list(found.get(label, ()))
+        records, figures = whole(known), published(experiment, label)
         shared = {r.key for r in records} <= {r.key for r in base}
         own = shared if records and base else label in own_rows
         drawn = values(records)

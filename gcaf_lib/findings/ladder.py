@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import worth
-from gcaf_lib.findings import words
+from gcaf_lib.findings import ablation, words
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
 MODEL = "Proposed model"
@@ -33,10 +33,16 @@ def ladder_records(chapter: Any) -> dict[str, list[Any]]:
 
 
 def imagenet_records(chapter: Any) -> dict[str, list[Any]]:
-    """`ladder_records` of the profile `transfer`, to stand beside another's; none beside phantoms, or beside its own."""
-    if chapter.phantoms or chapter.profile == TRANSFER:
+    """`ladder_records` of the profile `transfer`, with all folds, to stand beside miniatures; none beside phantoms."""
+    if chapter.phantoms or chapter.settings.model.scale != "mini":
         return {}
-    return ladder_records(chapter.under(TRANSFER))
+    return whole(ladder_records(chapter.under(TRANSFER)))
+
+
+def whole(records: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Those of the seeds that have all folds of their split."""
+    found = {protocol: ablation.whole(group) for protocol, group in records.items()}
+    return {protocol: group for protocol, group in found.items() if group}
 
 
 def three_classes(chapter: Any) -> dict[str, list[Any]]:
@@ -173,7 +179,7 @@ def beside_others(
 
 PAPER_NETWORKS = {
     "demo": " These are phantoms: they show the mechanism, not its size in patients.",
-    "cpu": " These are miniature networks on small images; how high the paper's networks, under the profile `paper`, stand on "
+    "cpu": " The model of this profile has miniature networks and small images; how high the paper's networks, under the profile `paper`, stand on "
     "each rung is not measured here. The floors are the same for both.",
 }
 
@@ -308,7 +314,7 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
     if (IMAGENET, "patients") in score.index:
         c = score.loc[(IMAGENET, "patients")]
         text += (
-            f" With ImageNet weights (chapter 25) it is {words.band(c.accuracy, c.low, c.high)} %{_copied(c)}, "
-            f"{words.signed(100 * (c.accuracy - near.accuracy), 1)} points from that look-up."
+            f" With larger networks, images and ImageNet weights (chapter 25) it is {words.band(c.accuracy, c.low, c.high)} %"
+            f"{_copied(c)}, {words.signed(100 * (c.accuracy - near.accuracy), 1)} points from that look-up."
         )
     return text + PAPER_NETWORKS.get(profile, "")

@@ -12,7 +12,7 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import worth
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ladder, words
+from gcaf_lib.findings import ablation, ladder, words
 from gcaf_lib.settings import CLASSES
 
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
@@ -35,7 +35,8 @@ def with_without(
     for protocol, split in splits.NAMES.items():
         for name, row in HINTS.items():
             keep = TUMOURS if row == "three classes" else None
-            pair = worth.paired(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
+            sides = whole.get(protocol, []), changed.get(f"{protocol}, {row}", [])
+            pair = worth.paired(*map(ablation.whole, sides))
             found = worth.difference(pair[1], pair[0], clusters, keep=keep)
             gaps[name, split] = found.get("accuracy")
             change = worth.by_picture(pair[1], clusters, pictures, ("accuracy",), against=pair[0], keep=keep)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.data import groups as known_groups
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
@@ -27,10 +28,18 @@ COLUMNS = ["protocol", "metric", *(f"{side}_{one}" for side in SIDES for one in 
            "difference", "difference_low", "difference_high", "picture", "picture_low", "picture_high", "seeds", "images"]  # fmt: skip
 
 
+def sides(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """Records of the proposed model by protocol, under `cpu` and under `transfer`, whatever the page's profile; none beside
+    phantoms."""
+    if chapter.phantoms:
+        return {}, {}
+    return tuple(ladder.ladder_records(chapter.under(profile)) for profile in ("cpu", ladder.TRANSFER))
+
+
 def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], phantoms: bool) -> str:
     """What has been trained of both sides, split by split."""
     if phantoms:
-        return "Beside phantoms, which are drawings, no network with ImageNet weights was trained: this page is empty under the profile `demo`."
+        return "Beside phantoms, which are drawings, no network with ImageNet weights was trained: under the profile `demo` nothing is compared here."
     said = []
     for protocol, split in splits.NAMES.items():
         counts = [words.plural(len(side.get(protocol, ())), "run") for side in (small, large)]
@@ -127,54 +136,46 @@ def bought(frame: pd.DataFrame) -> str:
         said.append(f"{text}: {word}; ECE {words.shift(ece)}")
     if len(gains) == len(splits.NAMES):
         random, apart = (gains[p] for p in ("paper", "patients"))
+        where = words.beside_interval(apart, random, "below", "above", "within reach of")
+        room = 1 - known.loc[("paper", "accuracy"), "miniatures_value"]
         said.append(
-            "- The gain is "
-            + words.beside_interval(
-                apart,
-                random,
-                "smaller with patients apart than on the random split",
-                "larger with patients apart than on the random split",
-                "not told to be larger on one split than on the other: the intervals overlap",
-            )
-            + "."
+            f"- interval beside interval, the difference with patients apart lies {where} that on the random split, where "
+            f"{100 * room:.1f} points were left to gain"
         )
     once = (known["seeds"] == 1).any()
     return (
-        "With ImageNet weights minus the miniatures, on the same images (95 % interval, patients drawn whole):\n\n"
+        "The networks with ImageNet weights minus the miniatures, on the same images (95 % interval, patients drawn whole):\n\n"
         + "\n".join(said)
         + ("\n\nWhere there is one seed, the chance of training is not in the interval." if once else "")
     )
 
 
 def fallen(frame: pd.DataFrame) -> str:
-    """How far each side falls from the random split to patients apart."""
+    """Each side's accuracy on the random split and with patients apart."""
     known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
     if {(p, "accuracy") for p in splits.NAMES} - set(known.index):
         return ""
     a, b = (known.loc[(p, "accuracy")] for p in ("paper", "patients"))
-    falls = [
-        f"{'the ' + side if side.islower() else 'the networks with ' + side + ' weights'} from {a[f'{side}_value']:.1%} to "
-        f"{b[f'{side}_value']:.1%} ({words.signed(100 * (b[f'{side}_value'] - a[f'{side}_value']), 1)} points)"
-        for side in SIDES
+    said = [
+        f"{name}: {words.band(*(a[f'{side}_{one}'] for one in SCORE[:3]))} % on the random split, "
+        f"{words.band(*(b[f'{side}_{one}'] for one in SCORE[:3]))} % with patients apart"
+        for side, name in zip(SIDES, ("The miniatures", "The networks with ImageNet weights"))
     ]
-    return f"From the random split to patients apart {' and '.join(falls)}."
+    return f"{'. '.join(said)}."
 
 
-def tumours(small: Sequence[Any], large: Sequence[Any], three: Sequence[Any], dataset: Any) -> pd.DataFrame:
-    """What, seeds, folds, images, and accuracy on the three tumour classes with patients apart (`ladder.COLUMNS`).
+def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], dataset: Any) -> pd.DataFrame:
+    """model, and accuracy on the three tumour classes with patients apart (`ladder.COLUMNS`), seeds, folds, images.
 
-    small, large: four-class records of the five folds, judged on tumour images alone; three: those trained on three classes.
+    four, three: records of the miniatures and of the networks with ImageNet weights that were trained on four classes, and
+    on three; those of four are judged on tumour images alone. Seeds without all folds are left out.
     """
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
-    lines = []
-    for name, records in (
-        ("Miniatures, four classes", small),
-        ("ImageNet, four classes", large),
-        ("ImageNet, three classes", three),
-    ):
-        records = ablation.whole(records)
-        found = ladder.pooled(records, groups, pictures, TUMOURS) if records else {}
-        lines.append({"model": name, **found})
+    groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
+    for word, models in (("four", four), ("three", three)):
+        for side, records in zip(SIDES, models):
+            kept = ablation.whole(records)
+            found = ladder.pooled(kept, groups, pictures, TUMOURS) if kept else {}
+            lines.append({"model": f"{side[0].upper()}{side[1:]}, {word} classes", **found})
     columns = [
         "model",
         "accuracy",
@@ -193,37 +194,41 @@ def tumours(small: Sequence[Any], large: Sequence[Any], three: Sequence[Any], da
 def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
     """`tumours` for readers, below what others report."""
     lines = [
-        {
-            "Model": f"{r.method} ({r.source})",
-            "Accuracy (%)": f"{100 * r.accuracy:.2f}",
-            "Folds": "–",
-            "Images": "–",
-        }
-        for r in literature.PATIENT_LEVEL
+        (f"{r.method} ({r.source})", f"{100 * r.accuracy:.2f}", "–", "–") for r in literature.PATIENT_LEVEL
     ]
     for r in frame.itertuples():
         done = np.isfinite(r.accuracy)
         text = words.beside(words.band(r.accuracy, r.low, r.high), r.picture) if done else names.ABSENT
-        folds, images = (f"{r.folds:.0f}", f"{r.images:,.0f}") if done else ("–", "–")
-        lines.append({"Model": r.model, "Accuracy (%)": text, "Folds": folds, "Images": images})
-    return pd.DataFrame(lines)
+        counts = (f"{r.seeds:.0f}", f"{r.images:,.0f}") if done else ("–", "–")
+        lines.append((r.model, text, *counts))
+    return pd.DataFrame(lines, columns=["Model", "Accuracy (%)", "Seeds", "Images"])
 
 
 def beside_reported(frame: pd.DataFrame) -> str:
-    """What `tumours` has beside the reported accuracy, and beside the goal that its project set itself."""
-    reported = literature.PATIENT_LEVEL[0]
-    done = frame[frame["accuracy"].notna()]
+    """Where the reported accuracy lies beside those of `tumours`, and why the two can't be compared strictly."""
+    reported = literature.PATIENT_LEVEL[0].accuracy
     said = [
-        f"{r.model}: the reported {reported.accuracy:.2%} lies {words.where(reported.accuracy, r.low, r.high)} its interval"
-        for r in done.itertuples()
+        f"{r.model}: the reported {reported:.2%} lies {words.where(reported, r.low, r.high)} its interval"
+        for r in frame[frame["accuracy"].notna()].itertuples()
     ]
     if not said:
         return "None of these has been trained on all five folds yet."
+    table = known_groups.load()
+    unknown = ((table["source"] == "unknown") & (table["class"] != "notumor")).sum()
     return (
-        "; ".join(said)
-        + ". The reported figure is of other images: the slices of one archive, each once, with the tumour's outline given to the method; here "
-        "a few hundred tumour images are of unknown patients, and no outline is given."
+        f"{'; '.join(said)}. The reported figure is of other images, the slices of one archive, each once, with the tumour's "
+        f"outline given to the method. Here {unknown} tumour images are of unknown patients, and no outline is given."
     )
+
+
+def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> str:
+    """What leaving the no-tumour class out of training changes on the tumour images, with ImageNet weights."""
+    pair = worth.paired(ablation.whole(three), ablation.whole(four))
+    found = worth.difference(*pair, splits.clusters(dataset), keep=TUMOURS) if pair[0] else {}
+    if not found:
+        return ""
+    word = words.change(found["accuracy"], "a fall", "a rise", "not told from 0")
+    return f" With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {words.points(found['accuracy'])}, {word}."
 
 
 def price(small: Sequence[Any], large: Sequence[Any]) -> pd.DataFrame:
@@ -236,7 +241,7 @@ def price(small: Sequence[Any], large: Sequence[Any]) -> pd.DataFrame:
         chosen = records[0].settings
         spent = comparison.training({side: records}).iloc[0]
         starts = [r for found in training.stage0_records(records).values() for r in found]
-        before = sum(r.info["provenance"]["seconds"] for r in starts) / len(records)
+        before = sum(stage["seconds"] for r in starts for stage in r.info["stages"]) / len(records)
         lines.append({"side": side, "size": chosen.data.image_size, **costs.of_settings(chosen),
                       **spent[["n", "seconds", "epochs", "devices"]], "stage0": before})  # fmt: skip
     return pd.DataFrame(lines)

@@ -216,7 +216,7 @@ def native(name: str, profile: str, base: dict[str, Any] | None = None) -> list[
 def of_proposed(chosen: Settings, profile: str) -> bool:
     """Whether settings are the profile's own but for the data: runs of the proposed model, whose maps chapters show.
 
-    None is so under `transfer`: no chapter shows its maps, which take a third of the training's time.
+    None is so under `transfer`: no page of the book shows its maps, which take a third of the training's time.
     """
     own = settings_.load(profile)
     same = (chosen.model, chosen.loss, chosen.training) == (own.model, own.loss, own.training)
