@@ -190,7 +190,7 @@ _ALL = {
         "What counts in transfer learning, with patients apart",
         _patients_apart(
             [
-                Row("Stage 0 on the training part in place of ImageNet", _STAGE_0),
+                Row("Stage 0 on the training part in place of ImageNet", {}, imagenet=_STAGE_0),
                 Row("All layers free in stage 2", {"training.unfrozen": 1.0}),
             ],
             _FEW,
