@@ -193,3 +193,14 @@ def test_scores_of_two_sides_are_drawn_for_the_splits_that_have_them():
     assert [ax.get_title("left") for ax in drawn.axes] == ["random split", "patients apart"]
     assert [text.get_text() for text in drawn.legends[0].texts][:2] == list(transfer.SIDES)
     assert isinstance(split_ladder.with_without(frame[:0], transfer.SIDES, transfer.SHARE), Note)
+
+
+def test_without_a_run_each_table_has_a_line():
+    """An empty table stops the site's build."""
+    shown = (
+        transfer.price_text(transfer.price([], [])),
+        transfer.compared_text(transfer.compare({}, {}, None)),
+        transfer.tumours_text(transfer.tumours([[], []], [[], []], None)),
+        training.stages([]),
+    )
+    assert all(len(table) and len(table.columns) for table in shown)

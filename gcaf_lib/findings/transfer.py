@@ -244,11 +244,14 @@ def price(small: Sequence[Any], large: Sequence[Any]) -> pd.DataFrame:
         before = sum(stage["seconds"] for r in starts for stage in r.info["stages"]) / len(records)
         lines.append({"side": side, "size": chosen.data.image_size, **costs.of_settings(chosen),
                       **spent[["n", "seconds", "epochs", "devices"]], "stage0": before})  # fmt: skip
-    return pd.DataFrame(lines)
+    columns = ["side", "size", "parameters", "macs", "flops", "n", "seconds", "epochs", "devices", "stage0"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def price_text(frame: pd.DataFrame) -> pd.DataFrame:
     """`price` for readers."""
+    if frame.empty:
+        return pd.DataFrame([{"Model": names.ABSENT}])
     return pd.DataFrame(
         {
             "Model": r.side.capitalize() if r.side.islower() else r.side,
