@@ -12,7 +12,6 @@ no operation takes.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import statistics
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks import figures
+from benchmarks import figures, operations
 from benchmarks.throughput import contest
 
 CONTENDERS = ("ours", "torch-compile")
@@ -55,22 +54,15 @@ def is_product(name: str) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = operations.command_line(__doc__)
     parser.add_argument(
         "--torch-python", default=sys.executable, metavar="PYTHON", help="a Python that has torch and timm"
     )
-    parser.add_argument("--profile", default="cpu", help="settings' profile (default: cpu)")
-    parser.add_argument("--steps", type=int, default=20, help="steps recorded, a stage (default: 20)")
     parser.add_argument("--rounds", type=int, default=3, help="recordings of each (default: 3)")
-    parser.add_argument("--images", type=int, default=512, help="images that are trained on (default: 512)")
-    parser.add_argument("--phantoms", action="store_true", help="phantoms even where the real images are")
-    figures.add_out(parser)
     given = parser.parse_args()
-    request = dict.fromkeys(("data", "batch", "compile_mode")) | {"warm": 5, "precision": "auto"}
-    request |= {name: getattr(given, name) for name in ("profile", "steps", "images", "phantoms")}
     with tempfile.TemporaryDirectory(prefix="beside-") as folder:
         scratch = Path(folder)
-        plan = contest.plan(request, scratch, 600) | {"record": True}
+        plan = operations.plan(given, scratch)
         (scratch / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         torch = contest.probe(given.torch_python, plan["accelerator"], scratch)
         if torch["torch-compile"]:
@@ -93,15 +85,13 @@ def main() -> None:
 def record(stages: dict, rounds: int, torch_python: str, scratch: Path) -> dict[str, dict[str, list[dict]]]:
     """Stage to contender to what each round read: `step` and `operations`, in seconds a step."""
     found: dict[str, dict[str, list[dict]]] = {stage: {name: [] for name in CONTENDERS} for stage in stages}
-    # compiling is not what is recorded: once is enough
     turns = [(stage, name) for _ in range(rounds) for stage in stages for name in CONTENDERS]
     for stage, name in tqdm(turns, unit="process", disable=None):
         python, module = (sys.executable, "keras_child") if name == "ours" else (torch_python, "torch_child")
         result = scratch / "result.json"
         words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
-        contest.child(
-            python, module, words, scratch, 600, **ALONE, TORCHINDUCTOR_CACHE_DIR=str(scratch / "inductor")
-        )
+        kept = str(scratch / "inductor")  # compiling is not what is recorded: once is enough
+        contest.child(python, module, words, scratch, 600, **ALONE, TORCHINDUCTOR_CACHE_DIR=kept)
         found[stage][name].append(json.loads(result.read_text()))
     return found
 

@@ -16,7 +16,6 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,37 +91,36 @@ def shares(took: dict[str, float]) -> dict[str, float]:
     return {name: one / total for name, one in sorted(took.items(), key=lambda pair: -pair[1])}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def command_line(about: str) -> argparse.ArgumentParser:
+    """What a benchmark that records steps can be told."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--profile", default="cpu", help="settings' profile (default: cpu)")
     parser.add_argument("--steps", type=int, default=20, help="steps recorded, a stage (default: 20)")
     parser.add_argument("--images", type=int, default=512, help="images that are trained on (default: 512)")
     parser.add_argument("--phantoms", action="store_true", help="phantoms even where the real images are")
     figures.add_out(parser)
-    given = parser.parse_args()
+    return parser
+
+
+def plan(given: argparse.Namespace, scratch: Path) -> dict:
+    """The contest's plan of what was asked, each of whose measurements is to be recorded."""
     request = dict.fromkeys(("data", "batch", "compile_mode")) | {"warm": 5, "precision": "auto"}
     request |= {name: getattr(given, name) for name in ("profile", "steps", "images", "phantoms")}
+    return contest.plan(request, scratch, 600) | {"record": True}
+
+
+def main() -> None:
+    given = command_line(__doc__).parse_args()
+    from benchmarks.throughput import keras_child
+
     found = {}
     with tempfile.TemporaryDirectory(prefix="operations-") as folder:
-        plan = contest.plan(request, Path(folder), 600)
-        for stage, what in plan["stages"].items():
-            found[stage] = one(plan, what, f"{folder}/trace-{what['number']}-{len(found)}")
+        planned = plan(given, Path(folder))
+        for stage in planned["stages"]:
+            read = keras_child.main("ours", stage, planned, time.monotonic())
+            found[stage] = shares(read["operations"])
             print(f"stage {stage}: " + ", ".join(f"{n} {s:.1%}" for n, s in [*found[stage].items()][:12]))
-    figures.keep(given, {"pictures": plan["pictures"], "shares": found})
-
-
-def one(plan: dict, what: dict, folder: str) -> dict[str, float]:
-    """`shares` of one stage, whose trace goes into `folder`."""
-    import keras
-
-    from benchmarks.throughput import keras_child
-    from gcaf_lib.settings import Settings
-
-    keras.utils.set_random_seed(0)
-    settings = Settings.from_dict(what["settings"])
-    loss = keras_child.focal(what["alpha"], settings)
-    keras_child.ours(plan, settings, what["number"], loss, time.monotonic(), partial(Recorded, folder))
-    return shares(seconds(folder))
+    figures.keep(given, {"pictures": planned["pictures"], "shares": found})
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ drawing is chapter 17's ladder, reduced to the model and the look-up that learns
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings
+from gcaf_lib.book.chapter import Chapter
 from gcaf_lib.data import exposure, groups, splits
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import split_ladder
@@ -21,8 +21,7 @@ from gcaf_lib.evaluation import hints, worth
 from gcaf_lib.findings import ladder, words
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
-from gcaf_lib.settings import PROTOCOLS, Settings
-from gcaf_lib.training import listing
+from gcaf_lib.settings import Settings
 
 # for a desktop and for a phone, where gcaf.css shows the other; inches
 PICTURES = {"ladder.svg": (WIDTH, 2.4), "ladder-narrow.svg": (3.6, 3.2)}
@@ -119,16 +118,10 @@ def meaning(published: float, random: tuple[float, float]) -> str:
 
 def rows(profile: str, data: Dataset) -> pd.DataFrame:
     """`ladder.rows` of this profile's records, those of `transfer` beside them, and the floors."""
-    known: list[dict[str, list[Any]]] = []
-    small = settings.load(profile).model.scale == "mini"
-    for name in (profile, *([ladder.TRANSFER] if small else [])):
-        records: dict[str, list[Any]] = {}
-        for label, record in listing.found("ladder", name, {}):
-            records.setdefault(label, []).append(record)
-        ordered = {protocol: records[protocol] for protocol in PROTOCOLS if protocol in records}
-        known.append(ladder.whole(ordered) if name == ladder.TRANSFER else ordered)
+    chapter = Chapter("first_screen", profile, settings.load(profile), data, (), settings.results_dir())
+    records, imagenet = ladder.ladder_records(chapter), ladder.imagenet_records(chapter)
     floors, _ = hints.read(data)
-    return ladder.rows(known[0], floors, splits.clusters(data), worth.pictures(data), *known[1:])
+    return ladder.rows(records, floors, splits.clusters(data), worth.pictures(data), imagenet)
 
 
 def drawn(frame: pd.DataFrame, published: float, size: tuple[float, float]) -> Drawing:

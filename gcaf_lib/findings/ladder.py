@@ -15,7 +15,7 @@ from gcaf_lib.findings import ablation, words
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
 MODEL = "Proposed model"
-IMAGENET = "With ImageNet weights"  # the proposed model of the profile of that name, beside another profile's
+IMAGENET = "With ImageNet weights"  # the proposed model of the profile `transfer`, beside that of another
 TRANSFER = "transfer"
 FLOOR_NAMES = {
     "1nn": "1-NN on pixels",

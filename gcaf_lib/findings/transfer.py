@@ -90,15 +90,18 @@ def compared_text(frame: pd.DataFrame) -> pd.DataFrame:
         for side in SIDES:
             value, low, high, picture = (scale * r[f"{side}_{one}"] for one in SCORE)
             text = words.span(value, low, high, decimals) if r["seeds"] else "no pair of runs"
-            line[side.capitalize() if side.islower() else side] = words.beside(
-                text, picture, partial(words.number, decimals=decimals)
-            )
+            line[_head(side)] = words.beside(text, picture, partial(words.number, decimals=decimals))
         change = words.shift(ablation.read(r, "difference"), decimals, scale) if r["seeds"] else "–"
         line["Difference"] = words.beside(
             change, scale * r["picture"], partial(words.signed, decimals=decimals)
         )
         lines.append(line | {"Seeds": r["seeds"] or "none"})
     return pd.DataFrame(lines)
+
+
+def _head(side: str) -> str:
+    """A side's name at the head of a column or row."""
+    return side[0].upper() + side[1:]
 
 
 def _share(metric: str) -> bool:
@@ -175,7 +178,7 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
         for side, records in zip(SIDES, models):
             kept = ablation.whole(records)
             found = ladder.pooled(kept, groups, pictures, TUMOURS) if kept else {}
-            lines.append({"model": f"{side[0].upper()}{side[1:]}, {word} classes", **found})
+            lines.append({"model": f"{_head(side)}, {word} classes", **found})
     columns = [
         "model",
         "accuracy",
@@ -254,7 +257,7 @@ def price_text(frame: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame([{"Model": names.ABSENT}])
     return pd.DataFrame(
         {
-            "Model": r.side.capitalize() if r.side.islower() else r.side,
+            "Model": _head(r.side),
             "Image": f"{r.size}×{r.size}",
             "Parameters": f"{r.parameters:,}",
             "Multiply-adds": amount(r.macs),
