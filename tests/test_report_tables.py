@@ -186,9 +186,8 @@ def test_the_note_on_levels_counts_what_1nn_holds():
 
 
 def test_front_page_from_the_frame(frame, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        frontpage.first_screen.listing, "found", lambda *_: iter(())
-    )  # the first screen has its own test
+    # the first screen has its own test
+    monkeypatch.setattr("gcaf_lib.training.listing.found", lambda *_: iter(()))
     files = frontpage.write("cpu", tmp_path / "book", tmp_path / "results", frame)
     front, full, table, *_ = (p.read_text() for p in files)
     assert "95.73 %" in front and "n = 3" in front and ":name: tab-scorecard" in front
