@@ -124,13 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
         "gcaf train --profile cpu --seed 1 --set model.fusion=gate",
     )
     train.add_argument("--seed", type=_natural, default=0, metavar="N", help="random seed (default: 0)")
-    train.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=c",
-        help="change one setting (repeatable; `gcaf settings` lists them)",
-    )
+    _settings(train)
     _flag(train, "--weights", "train again where the record is here but its weights are not, or are damaged")
 
     sweep = add(
@@ -150,6 +144,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="ROW",
         help="only this row of the tables; may be repeated",
     )
+    _settings(sweep, " of every row that does not decide it itself")
     _flag(sweep, "--status", "train nothing; say what is there")
     sweep.add_argument(
         "--workers", type=_positive, default=1, metavar="N", help="processes here (default: 1)"
@@ -293,6 +288,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _flag(command: argparse.ArgumentParser, name: str, help: str) -> None:
     command.add_argument(name, action="store_true", help=help)
+
+
+def _settings(command: argparse.ArgumentParser, of: str = "") -> None:
+    """The option that changes settings; of: whose, where it isn't plain."""
+    help = f"change one setting{of} (repeatable; `gcaf settings` lists them)"
+    command.add_argument("--set", action="append", default=[], metavar="a.b=c", help=help)
 
 
 def _place_of(command: argparse.ArgumentParser, name: str, metavar: str, help: str) -> None:

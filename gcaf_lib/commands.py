@@ -55,7 +55,8 @@ def sweep(args: argparse.Namespace) -> int:
     """Run what is missing of some tables; exit 1 where a run failed."""
     from gcaf_lib.settings import SettingsError, load
 
-    load(args.profile)
+    base = _overrides(args.set)
+    load(args.profile, base)
     if (args.engine == "dask") != bool(args.scheduler):
         raise SettingsError("--engine dask and --scheduler tcp://host:port go together")
     if args.scheduler and args.workers != 1:
@@ -69,7 +70,7 @@ def sweep(args: argparse.Namespace) -> int:
     for name in names:
         experiments.experiment(name)
     if args.status:
-        plan = room.plan(names, args.profile, args.seeds, args.data, args.row)
+        plan = room.plan(names, args.profile, args.seeds, args.data, args.row, base)
     else:
         plan = room.sweep(
             names,
@@ -78,6 +79,7 @@ def sweep(args: argparse.Namespace) -> int:
             workers=args.workers,
             data=args.data,
             rows=args.row,
+            base=base,
             scheduler=args.scheduler,
         )
     states = ["done", "stale", "running", "failed", "missing"]

@@ -75,10 +75,12 @@ def plan(
     seeds: int | None = None,
     data: str | None = None,
     rows: Sequence[str] = (),
+    base: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Every run of the named experiments: experiment, label, seed, key, state, and its `Job`.
 
-    rows: only those of these labels, in whichever experiment (none: all). Raises `SettingsError` for a label that
+    rows: only those of these labels, in whichever experiment (none: all). base: settings in which every row differs
+    from the profile, where the row itself doesn't decide them. Raises `SettingsError` for a label that
     none of the experiments has.
     state: done, stale (done by other code than today's, and by none that today's has made again bit for bit:
     `reproduce.verdicts`), running, failed or missing.
@@ -90,7 +92,7 @@ def plan(
     lines, keys, today = [], Keys(data), environment.fingerprint()
     current = {today, *reproduce.verdicts(today)[0]}
     for name in names:
-        for label, settings, seed, key in walk(name, profile, seeds, keys=keys):
+        for label, settings, seed, key in walk(name, profile, seeds, base, keys):
             if rows and label not in rows:
                 continue
             said, maps = f"{name}: {label}, seed {seed}", experiments.of_proposed(settings, profile)
@@ -172,6 +174,7 @@ def sweep(
     workers: int = 1,
     data: str | None = None,
     rows: Sequence[str] = (),
+    base: dict[str, Any] | None = None,
     scheduler: str | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -179,12 +182,12 @@ def sweep(
 
     A run is started when its stage 0 is made, and stage 0 is made when its first run is due.
 
-    rows: see `plan`. workers: processes at a time on this machine, the processors split between them.
+    rows, base: see `plan`. workers: processes at a time on this machine, the processors split between them.
     scheduler: address of a Dask scheduler (tcp://…), whose workers then do the runs; they must see
     the same results and cache folders and the dataset.
     """
     names = list(names)
-    table = plan(names, profile, seeds, data, rows)
+    table = plan(names, profile, seeds, data, rows, base)
     todo = {j.key: j for j, s in zip(table["job"], table["state"]) if s not in ("done", "stale")}.values()
     if not todo:
         return table
@@ -211,7 +214,7 @@ def sweep(
                 bar.write(trouble, file=sys.stderr)
             elif job.backbone:
                 careful([job])
-    return plan(names, profile, seeds, data, rows)
+    return plan(names, profile, seeds, data, rows, base)
 
 
 class _Line:
