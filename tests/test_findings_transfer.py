@@ -9,11 +9,12 @@ import pytest
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import split_ladder
+from gcaf_lib.display import names, split_ladder
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import worth
 from gcaf_lib.findings import ablation, ladder, training, transfer
 from gcaf_lib.settings import CLASSES, load
+from gcaf_lib.training import experiments
 
 EVERY = np.arange(100)
 
@@ -140,6 +141,55 @@ def test_a_row_that_is_run_once_a_fold_is_one_row():
     causes = {"All layers free in stage 2": model(LARGE, "c")["patients"]}
     frame = ablation.measure("transfer", causes, None, model(SMALL)["patients"], ["accuracy"])
     assert len(frame) == 2 and "1 of 2 other rows is trained." in ablation.says(frame)
+
+
+def test_full_size_stands_beside_the_miniatures_by_its_own_name():
+    single = {"paper": [run(SMALL)], "patients": [run(SMALL)]}  # one split of each kind, without folds
+    frame = transfer.compare(single, {name: [run(LARGE, key="f")] for name in single}, None, transfer.FULL)
+    assert line(frame, "patients")["full-size_value"] == 0.9 and "ImageNet_value" not in frame
+    text = transfer.compared_text(frame, transfer.FULL)
+    assert text.loc[0, "Full-size"].startswith("90.0 (") and text.loc[0, "Miniatures"].startswith("70.0 (")
+    said = transfer.grown(frame)
+    assert "random split +20.0" in said and said.count(": a gain (1 seed, 100 images)") == 2
+    assert "The paper's 95.73% lies" in said and "nan" not in said
+    worse = transfer.compare(single, {"paper": [run(~LARGE)]}, None, transfer.FULL)
+    assert "a loss (1 seed" in transfer.grown(worse) and "patients apart" not in transfer.grown(worse)
+    assert "lies above the interval" in transfer.grown(worse)
+    everywhere = transfer.compare(single, {"paper": [run(EVERY >= 0)]}, None, transfer.FULL)
+    assert "lies below the interval" in transfer.grown(everywhere)
+    assert "no run on record" in transfer.grown(transfer.compare({}, {}, None, transfer.FULL))
+
+
+def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monkeypatch):
+    alone = {"efficientnetv2-s": [run(LARGE)], "convnext-tiny": [run(SMALL)]}
+    monkeypatch.setattr(training, "stage0_records", lambda records: alone)
+    monkeypatch.setattr(names, "backbone_name", lambda key, record: key)
+    rows = {
+        experiments.PROPOSED: [run(LARGE)],
+        "same": [run(LARGE)],
+        "other": [run(SMALL)],
+        "seed": [run(~LARGE, seed=1)],
+    }
+    said = transfer.before_fusion({"patients": rows})
+    assert "efficientnetv2-s 90.0 % and convnext-tiny 70.0 % alone; fused as proposed 90.0 %" in said
+    assert said.endswith("other fusions answer 0 to 20 of 100 images otherwise")
+    assert "otherwise" not in transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}})
+    assert transfer.before_fusion({}) == "" == transfer.before_fusion({"paper": {}})
+
+
+def test_the_papers_own_networks_are_read_where_a_stage_0_stands_in_for_imagenet():
+    page = open_chapter("25_transfer", "cpu")
+    small, tables = transfer.full_size(page)
+    for protocol, rows in tables.items():
+        for record in (one for group in rows.values() for one in group):
+            chosen = record.settings
+            assert (chosen.model.scale, chosen.model.weights) == ("full", "in-domain")
+            assert (chosen.data.protocol, chosen.data.fold, chosen.data.image_size) == (protocol, None, 224)
+        assert all(
+            r.settings.data.protocol == protocol and r.settings.model.scale == "mini" for r in small[protocol]
+        )
+    assert tables["paper"] and tables["patients"], "records of the paper's own networks are committed"
+    assert transfer.full_size(open_chapter("25_transfer", "demo")) == ({}, {})
 
 
 def test_a_page_of_phantoms_has_no_line_of_patients():

@@ -419,6 +419,21 @@ def test_a_sweep_of_one_row_asks_for_its_runs_alone():
         sweep.plan(["table-4-patients"], "transfer", rows=["Concat"])
 
 
+def test_a_setting_goes_beneath_the_rows_that_do_not_decide_it():
+    stage0 = {"model.weights": "in-domain", "model.fusion": "gate"}
+    plan = sweep.plan(["table-4"], "paper", seeds=1, base=stage0)
+    plain = sweep.plan(["table-4"], "paper", seeds=1)
+    assert {job.settings.model.weights for job in plan["job"]} == {"in-domain"}
+    fusions = {row: job.settings.model.fusion for row, job in zip(plan["label"], plan["job"])}
+    assert fusions["Feature Concatenation"] == "concat", "the row decides its fusion"
+    assert fusions[experiments.PROPOSED] == "gate", (
+        "the row of the profile's own settings takes the one given"
+    )
+    assert set(plan["key"]).isdisjoint(plain["key"])
+    with pytest.raises(SettingsError, match=r"model\.wights"):
+        sweep.plan(["table-4"], "paper", base={"model.wights": "none"})
+
+
 def test_a_hint_is_taken_away_on_all_five_folds():
     rows = experiments.experiment("shortcuts").settings("cpu")
     apart = [chosen.data.fold for label, chosen in rows if label == "patients, three classes"]

@@ -59,9 +59,14 @@ class Chapter:
             found.setdefault(label, []).append(record)
         return found
 
-    def under(self, profile: str) -> Chapter:
-        """This chapter with another profile's settings and records, over the same images: to set one beside the other."""
-        return replace(self, profile=profile, settings=_settings.load(profile, self.overrides), _records=[])
+    def under(self, profile: str, overrides: Mapping[str, Any] | None = None) -> Chapter:
+        """This chapter with another profile's settings and records, over the same images: to set one beside the other.
+
+        overrides: settings ({"data.protocol": "patients"}) besides the chapter's own.
+        """
+        changed = {**self.overrides, **(overrides or {})}
+        chosen = _settings.load(profile, changed)
+        return replace(self, profile=profile, settings=chosen, overrides=changed, _records=[])
 
     def strip(self, records: Iterable[Any] = ()) -> None:
         """Show the provenance strip; `records` are the run records this chapter reads.

@@ -239,7 +239,7 @@ def text(place: Path | None = None) -> str:
     parts += [_throughput_text(stem, found) for stem, found in speeds.items()]
     if not any(found["plan"]["profile"] == "paper" for found in speeds.values()):
         parts.append(
-            "The full networks on a GPU (`paper`) have not been measured yet. On such a machine:\n\n"
+            "How fast the full networks train on a GPU (`paper`) has not been measured yet. On such a machine:\n\n"
             + GPU_COMMANDS
         )
     if profiled:

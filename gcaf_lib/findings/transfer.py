@@ -18,14 +18,16 @@ from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, comparison, ladder, training, words
 from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES
+from gcaf_lib.training import experiments
 
 SIDES = ("miniatures", "ImageNet")
+FULL = ("miniatures", "full-size")
+STAGE_0 = {"model.weights": "in-domain"}  # in place of ImageNet's, for the paper's own networks
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
 RECALLS = tuple(f"recall_{name}" for name in CLASSES)
 SCORE = ("value", "low", "high", "picture")
 SHARE = "accuracy or recall"
-COLUMNS = ["protocol", "metric", *(f"{side}_{one}" for side in SIDES for one in SCORE),
-           "difference", "difference_low", "difference_high", "picture", "picture_low", "picture_high", "seeds", "images"]  # fmt: skip
+CHANGE = ["difference", "difference_low", "difference_high", "picture", "picture_low", "picture_high", "seeds", "images"]  # fmt: skip
 
 
 def sides(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
@@ -47,12 +49,31 @@ def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[An
     return f"On record: {'; '.join(said)}. A run with patients apart is one of five folds."
 
 
-def compare(
-    small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], dataset: Any
-) -> pd.DataFrame:
-    """One line (`COLUMNS`) a split and metric: both sides' levels, and ImageNet minus miniatures on the same images.
+def full_size(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, dict[str, list[Any]]]]:
+    """By protocol: records of the proposed miniature, and of Table 4's rows with the paper's own networks from a stage 0.
 
-    small, large: records of the proposed model by protocol (`ladder.ladder_records`). Compared are the seeds that both
+    Splits of 80/10/10, that with patients apart too; none beside phantoms.
+    """
+    if chapter.phantoms:
+        return {}, {}
+    small, tables = {}, {}
+    for protocol in splits.NAMES:
+        split = {"data.protocol": protocol}
+        small[protocol] = chapter.under("cpu", split).records("table-4").get(experiments.PROPOSED, [])
+        tables[protocol] = chapter.under("paper", STAGE_0 | split).records("table-4")
+    return small, tables
+
+
+def compare(
+    small: Mapping[str, Sequence[Any]],
+    large: Mapping[str, Sequence[Any]],
+    dataset: Any,
+    sides: tuple[str, str] = SIDES,
+) -> pd.DataFrame:
+    """One line a split and metric: both sides' levels, and large minus small on the same images.
+
+    small, large: records of the proposed model by protocol (`ladder.ladder_records`); sides: what they are called, in
+    the columns `<side>_value`, `_low`, `_high`, `_picture` too, which `CHANGE` follows. Compared are the seeds that both
     have, with all folds of the split; where there is none, seeds is 0. Fractions; intervals over patients; picture…:
     each picture weighing 1, where copies are kept together.
     """
@@ -63,7 +84,7 @@ def compare(
         gaps = worth.difference(first, second, groups, wanted) if first else {}
         copied = worth.by_picture(first, groups, pictures, wanted, against=second)
         levels = {}
-        for side, records in zip(SIDES, (second, first)):
+        for side, records in zip(sides, (second, first)):
             found = worth.row(records, groups, wanted) if records else {}
             levels[side] = found, worth.by_picture(records, groups, pictures, wanted)
         images = len(np.unique(np.concatenate([r.rows() for r in first]))) if first else 0
@@ -78,16 +99,17 @@ def compare(
                 line |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
             line["seeds"] = gap.n
             lines.append(line)
-    return pd.DataFrame(lines, columns=COLUMNS)
+    levels = [f"{side}_{one}" for side in sides for one in SCORE]
+    return pd.DataFrame(lines, columns=["protocol", "metric", *levels, *CHANGE])
 
 
-def compared_text(frame: pd.DataFrame) -> pd.DataFrame:
+def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.DataFrame:
     """`compare` for readers: one line a split and metric; shares in percent, their differences in points."""
     lines = []
     for r in frame.to_dict("records"):
         scale, decimals, unit = (100, 1, " (%)") if _share(r["metric"]) else (1, 4, "")
         line = {"Split": splits.NAMES[r["protocol"]], "Metric": names.metric_name(r["metric"]) + unit}
-        for side in SIDES:
+        for side in sides:
             value, low, high, picture = (scale * r[f"{side}_{one}"] for one in SCORE)
             text = words.span(value, low, high, decimals) if r["seeds"] else "no pair of runs"
             line[_head(side)] = words.beside(text, picture, partial(words.number, decimals=decimals))
@@ -151,6 +173,61 @@ def bought(frame: pd.DataFrame) -> str:
         + "\n".join(said)
         + ("\n\nWhere there is one seed, the chance of training is not in the interval." if once else "")
     )
+
+
+def grown(frame: pd.DataFrame) -> str:
+    """What the paper's own networks change on each split (`compare` of `FULL`), and where the paper's accuracy lies."""
+    known = frame[(frame["metric"] == "accuracy") & (frame["seeds"] > 0)].set_index("protocol")
+    if known.empty:
+        return "The paper's own networks have no run on record here."
+    said = []
+    for protocol, line in known.iterrows():
+        gain = ablation.read(line, "difference")
+        word = words.change(
+            gain, "a loss", "a gain", "no difference that these images and patients would show"
+        )
+        text = f"{splits.NAMES[protocol]} {words.points(gain)}"
+        if np.isfinite(line["picture"]):
+            text += f", by picture {words.points(ablation.read(line, 'picture'))}"
+        said.append(f"{text}: {word} ({words.plural(int(line['seeds']), 'seed')}, {line['images']:,} images)")
+    text = f"Full size minus miniatures in accuracy, on the same images: {'; '.join(said)}."
+    if "paper" in known.index:
+        claim = ablation.published("table-4", experiments.PROPOSED)["accuracy"].fraction
+        low, high = (known.loc["paper", f"full-size_{end}"] for end in ("low", "high"))
+        text += f" The paper's {claim:.2%} lies {words.where(claim, low, high)} the interval of the full-size networks on the random split."
+    return text
+
+
+def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
+    """How often the networks of a stage 0 are right alone and fused, and in how many answers the fusions differ.
+
+    rows: Table 4's records by protocol (`full_size`).
+    """
+    said = []
+    for protocol, found in rows.items():
+        for own in found.get(experiments.PROPOSED, ()):
+            answers = own.probabilities().argmax(1)
+            alone = [
+                f"{names.backbone_name(key, start)} {_right(start)}"
+                for key, starts in training.stage0_records([own]).items()
+                for start in starts
+            ]
+            differ = [
+                int((one.probabilities().argmax(1) != answers).sum())
+                for row, others in found.items()
+                for one in others
+                if row != experiments.PROPOSED and one.seed == own.seed
+            ]
+            text = f"- {splits.NAMES[protocol]}: after stage 0 {' and '.join(alone)} alone; fused as proposed {_right(own)}"
+            if differ:
+                counts = " to ".join(map(str, sorted({min(differ), max(differ)})))
+                text += f"; other fusions answer {counts} of {len(answers)} images otherwise"
+            said.append(text)
+    return "Accuracy on the test images:\n\n" + "\n".join(said) if said else ""
+
+
+def _right(record: Any) -> str:
+    return f"{(record.probabilities().argmax(1) == record.labels()).mean():.1%}".replace("%", " %")
 
 
 def fallen(frame: pd.DataFrame) -> str:
