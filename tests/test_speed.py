@@ -76,7 +76,7 @@ def test_page_names_machine_what_is_missing_and_how_to_measure_it(tmp_path):
     said = speed.text(place(tmp_path, throughput__cpu=tree(), host_loop__jax=loop, sweep__two=several))
     assert "1 x Some GPU; python 3.12.1, keras 3.15.1, jax 0.10, torch 2.14.1" in said
     assert "Not measured: PyTorch and timm, eager (timm can't be imported)." in said
-    assert "have not been measured yet" in said and "--profile paper" in said
+    assert "has not been measured yet" in said and "--profile paper" in said
     assert "takes 25 % of a step less" in said
     assert "1.50 times as long as 2 workers (1 round, " in said and "20 ms on a finished run" in said
 
