@@ -148,8 +148,8 @@ Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer",
 # %% [markdown]
 # ## The paper's own networks, without ImageNet
 #
-# EfficientNetV2-S and ConvNeXt-Tiny at 224 pixels with Table 3's epochs, rates and average, on a GPU (the strip names it; float32, whose products XLA
-# may round to TF32 there). What they lack is ImageNet: each network starts at random and gets a stage 0 on the training part, 20 epochs of plain
+# EfficientNetV2-S and ConvNeXt-Tiny at 224 pixels with Table 3's rates and average and at most its epochs (a stage ends after eight without a better
+# validation loss), on a GPU (the strip names it; float32, whose products XLA may round to TF32 there). What they lack is ImageNet: each network starts at random and gets a stage 0 on the training part, 20 epochs of plain
 # classification. On each split there is one such stage 0, which all rows start from. With patients apart it is the single split of 80/10/10, whose
 # test images are a tenth of what five folds judge; both sides below answer the same ones.
 
