@@ -33,15 +33,12 @@ overrides = {}
 from IPython.display import Markdown, display
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.data import splits
 from gcaf_lib.display import curves, split_ladder, tables
 from gcaf_lib.findings import ablation, fusion, ladder, training, transfer
-from gcaf_lib.training import experiments
 
 chapter = open_chapter("25_transfer", profile, overrides)
 other = chapter.under(ladder.TRANSFER)
 small, large = transfer.sides(chapter)
-apart = large.get("patients", [])
 three = [
     side.records("shortcuts").get("patients, three classes", []) if large else []
     for side in (chapter.under("cpu"), other)
@@ -102,6 +99,7 @@ Markdown(transfer.bought(frame) + "\n\n" + transfer.fallen(frame))
 # alone, where naming *no tumour* is an error like any other.
 
 # %%
+apart = large.get("patients", [])
 alone = transfer.tumours([small.get("patients", []), apart], three, chapter.dataset)
 tables.show(
     transfer.tumours_text(alone),
@@ -154,7 +152,8 @@ Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer",
 # test images are a tenth of what five folds judge; both sides below answer the same ones.
 
 # %%
-own = {split: rows.get(experiments.PROPOSED, []) for split, rows in full.items()}
+proposed = ablation.proposed("table-4")[0]
+own = {split: rows.get(proposed, []) for split, rows in full.items()}
 size = transfer.compare(little, own, chapter.dataset, transfer.FULL)
 tables.show(
     transfer.compared_text(size, transfer.FULL),
@@ -181,7 +180,7 @@ for split, frame in fusions.items():
     tables.show(
         ablation.gaps(frame, first="Fusion", names=fusion.NAMES),
         name=f"tab-full-size-{split}",
-        caption=f"Fusion strategies with the paper's own networks, without ImageNet: {splits.NAMES[split]}, 80/10/10.",
+        caption=f"Fusion strategies with the paper's own networks, without ImageNet: protocol {split}, 80/10/10.",
         data=frame,
     )
     display(Markdown(ablation.says(frame, f"{command} --set data.protocol={split}", fusion.NAMES)))
