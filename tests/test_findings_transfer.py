@@ -157,6 +157,8 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     assert "lies above the interval" in transfer.grown(worse)
     everywhere = transfer.compare(single, {"paper": [run(EVERY >= 0)]}, None, transfer.FULL)
     assert "lies below the interval" in transfer.grown(everywhere)
+    near = transfer.compare(single, {"paper": [run(EVERY % 20 > 0)]}, None, transfer.FULL)  # 95 %
+    assert "lies inside the interval" in transfer.grown(near)
     assert "no run on record" in transfer.grown(transfer.compare({}, {}, None, transfer.FULL))
 
 
