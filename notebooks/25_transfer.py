@@ -146,10 +146,14 @@ Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer",
 # %% [markdown]
 # ## The paper's own networks, without ImageNet
 #
-# EfficientNetV2-S and ConvNeXt-Tiny at 224 pixels with Table 3's rates and average and at most its epochs (a stage ends after eight without a better
-# validation loss), on a GPU (the strip names it; float32, whose products XLA may round to TF32 there). What they lack is ImageNet: each network starts at random and gets a stage 0 on the training part, 20 epochs of plain
-# classification. On each split there is one such stage 0, which all rows start from. With patients apart it is the single split of 80/10/10, whose
-# test images are a tenth of what five folds judge; both sides below answer the same ones.
+# EfficientNetV2-S and ConvNeXt-Tiny at 224 pixels with Table 3's rates and average and at most its epochs, on a GPU (the strip names it; float32,
+# whose products XLA may round to TF32 there). What they lack is ImageNet: each network starts at random and gets a stage 0 on the training part,
+# 20 epochs of plain classification. Stages 1 and 2 end after eight epochs without a better validation loss; of every stage the epoch with the lowest
+# is kept. On each split there is one such stage 0, which all rows start from. With patients apart it is the single split of 80/10/10, whose test
+# images are a tenth of what five folds judge; both sides below answer the same ones.
+#
+# More than the size differs from the miniatures: epochs, stage 0's rate, width, backend and device too. A difference is one of two recipes, and where
+# there is one seed, the chance of training is in no interval. The paper's figure is of other test images.
 
 # %%
 proposed = ablation.proposed("table-4")[0]
@@ -167,6 +171,7 @@ Markdown(transfer.grown(size))
 # %% [markdown]
 # Table 4 with these networks: each fusion minus the proposed one, first on the random split, then with patients apart. Before they are fused both
 # networks have been trained on these very classes, which ImageNet's weights have not been: what Table 4 would be with those this cannot tell.
+# Where two rows answer alike, an interval has no width; that does not say that they are equal.
 
 # %%
 Markdown(transfer.before_fusion(full))
