@@ -152,6 +152,7 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     said = transfer.grown(frame)
     assert "random split +20.0" in said and said.count(": a gain (1 seed, 100 images)") == 2
     assert "The paper's 95.73% lies" in said and "nan" not in said
+    assert "patients apart +20.0 points (+" in said and ", by picture +20.0 points (+" in said
     worse = transfer.compare(single, {"paper": [run(~LARGE)]}, None, transfer.FULL)
     assert "a loss (1 seed" in transfer.grown(worse) and "patients apart" not in transfer.grown(worse)
     assert "lies above the interval" in transfer.grown(worse)
@@ -190,7 +191,9 @@ def test_the_papers_own_networks_are_read_where_a_stage_0_stands_in_for_imagenet
         assert all(
             r.settings.data.protocol == protocol and r.settings.model.scale == "mini" for r in small[protocol]
         )
-    assert tables["paper"] and tables["patients"], "records of the paper's own networks are committed"
+    assert all(some[protocol] for some in (small, tables) for protocol in splits.NAMES), (
+        "both sides' records are committed"
+    )
     assert transfer.full_size(open_chapter("25_transfer", "demo")) == ({}, {})
 
 

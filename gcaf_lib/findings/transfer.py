@@ -141,6 +141,15 @@ def by_class(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["protocol", "name", "label", SHARE, *SCORE[1:]])
 
 
+def _told(line: pd.Series) -> str:
+    """A line's difference in accuracy, by picture too where copies are kept together, and which of three words it is."""
+    gain = ablation.read(line, "difference")
+    word = words.change(gain, "a loss", "a gain", "no difference that these images and patients would show")
+    beside = np.isfinite(line["picture"])
+    picture = f", by picture {words.points(ablation.read(line, 'picture'))}" if beside else ""
+    return f"{words.points(gain)}{picture}: {word}"
+
+
 def bought(frame: pd.DataFrame) -> str:
     """What ImageNet's weights change on each split, and whether that is more where no patient is shared."""
     known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
@@ -150,15 +159,9 @@ def bought(frame: pd.DataFrame) -> str:
             said.append(f"- {split}: not trained with all its folds, on both sides, so nothing is said")
             continue
         line = known.loc[(protocol, "accuracy")]
-        gain = gains[protocol] = ablation.read(line, "difference")
-        word = words.change(
-            gain, "a loss", "a gain", "no difference that these images and patients would show"
-        )
-        text = f"- {split}: accuracy {words.points(gain)}"
-        if np.isfinite(line["picture"]):
-            text += f", by picture {words.points(ablation.read(line, 'picture'))}"
+        gains[protocol] = ablation.read(line, "difference")
         ece = ablation.read(known.loc[(protocol, "ece")], "difference")
-        said.append(f"{text}: {word}; ECE {words.shift(ece)}")
+        said.append(f"- {split}: accuracy {_told(line)}; ECE {words.shift(ece)}")
     if len(gains) == len(splits.NAMES):
         random, apart = (gains[p] for p in ("paper", "patients"))
         where = words.beside_interval(apart, random, "below", "above", "within reach of")
@@ -182,14 +185,8 @@ def grown(frame: pd.DataFrame) -> str:
         return "The paper's own networks have no run on record here."
     said = []
     for protocol, line in known.iterrows():
-        gain = ablation.read(line, "difference")
-        word = words.change(
-            gain, "a loss", "a gain", "no difference that these images and patients would show"
-        )
-        text = f"{splits.NAMES[protocol]} {words.points(gain)}"
-        if np.isfinite(line["picture"]):
-            text += f", by picture {words.points(ablation.read(line, 'picture'))}"
-        said.append(f"{text}: {word} ({words.plural(int(line['seeds']), 'seed')}, {line['images']:,} images)")
+        counts = f"{words.plural(int(line['seeds']), 'seed')}, {line['images']:,} images"
+        said.append(f"{splits.NAMES[protocol]} {_told(line)} ({counts})")
     text = f"Full size minus miniatures in accuracy, on the same images: {'; '.join(said)}."
     if "paper" in known.index:
         claim = ablation.published("table-4", experiments.PROPOSED)["accuracy"].fraction
@@ -227,7 +224,7 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
 
 
 def _right(record: Any) -> str:
-    return f"{(record.probabilities().argmax(1) == record.labels()).mean():.1%}".replace("%", " %")
+    return f"{words.percent((record.probabilities().argmax(1) == record.labels()).mean())} %"
 
 
 def fallen(frame: pd.DataFrame) -> str:
