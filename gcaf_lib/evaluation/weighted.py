@@ -56,8 +56,8 @@ def metric(
         return lambda w: w @ each / w.sum(1)
     if name in BINNED:
         pairs = [(hit, score)] if "classwise" not in name else [(truth[:, i], probs[:, i]) for i in over]
-        gaps = [_gaps(*pair, name.endswith("mass")) for pair in pairs]
-        return _calibration(gaps, np.ones((1, len(labels)), bool) if subsets is None else subsets)
+        subsets = np.ones((1, len(labels)), bool) if subsets is None else subsets
+        return _calibration([_gaps(*pair, name.endswith("mass"), subsets) for pair in pairs], subsets)
     if "auc" in name or name.endswith("_ap") or head == "ap":
         area = _auc if "auc" in name else _ap
         row = np.arange(len(labels))
@@ -70,25 +70,21 @@ def metric(
     return lambda w: _from_confusion((w @ cells).reshape(-1, k, k), head if c is not None else name, which)
 
 
-def _gaps(hit: np.ndarray, score: np.ndarray, equal_mass: bool) -> np.ndarray:
-    """(n, bins): each row's hit − score in its bin, 0 elsewhere."""
-    out = np.zeros((len(score), calibration.BINS))
+def _gaps(hit: np.ndarray, score: np.ndarray, equal_mass: bool, subsets: np.ndarray) -> sparse.csr_array:
+    """(R · bins, n): the hit − score of each row of the sample, in its bin of each subset (R, n) that it is in."""
     number = calibration.bin_numbers(score, calibration.BINS, equal_mass)
-    out[np.arange(len(score)), number] = hit - score
-    return out
+    subset, row = np.nonzero(subsets)
+    place = subset * calibration.BINS + number[row], row
+    return sparse.csr_array(((hit - score)[row], place), (len(subsets) * calibration.BINS, len(score)))
 
 
-def _calibration(gaps: Sequence[np.ndarray], subsets: np.ndarray) -> Weighted:
-    """Mean over subsets (R, n) of Σ_bins |Σ w · gap| / Σ w, itself the mean over gaps (n, bins)."""
+def _calibration(gaps: Sequence[sparse.csr_array], subsets: np.ndarray) -> Weighted:
+    """Mean over subsets (R, n) of Σ_bins |Σ w · gap| / Σ w, itself the mean over `_gaps`."""
     inside = sparse.csr_array(subsets.astype(float))
-    # (R · bins, n): a row of the sample is in one bin, and in few subsets
-    parts = [
-        sparse.vstack([sparse.csr_array(gap.T * chosen) for chosen in subsets], format="csr") for gap in gaps
-    ]
 
     def value(w: np.ndarray) -> np.ndarray:
         total = (inside @ w.T).T[None]
-        sums = np.stack([np.abs(part @ w.T).reshape(len(subsets), -1, len(w)).sum(1).T for part in parts])
+        sums = np.stack([np.abs(part @ w.T).reshape(len(subsets), -1, len(w)).sum(1).T for part in gaps])
         each = np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
         return mean_of_known(each.mean(0))
 

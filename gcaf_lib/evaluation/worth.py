@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 import pandas as pd
 
@@ -36,6 +37,7 @@ SEED = 0
 BLOCK = 1_000_000  # weights at a time: 8 MB
 SUBSETS = 100  # of a fold, for a calibration error at the random split's number of images
 BY_PICTURE = ("accuracy", "macro_f1")  # scores that copies of one picture, all right or all wrong, can carry
+_SAMPLES: dict[str, dict[str, Sample]] = {}  # of this process: a row is in its level and in many differences
 
 
 class Worth(NamedTuple):
@@ -191,14 +193,15 @@ def samples(
     tested = np.unique(np.concatenate([part.rows for parts in seeds for part in parts]))
     code = np.full(len(groups), -1)
     code[tested], known = pd.factorize(np.asarray(groups)[tested], use_na_sentinel=False)
-    ready = [_Seed(parts, code, names, pictures) for parts in seeds]
-    size = max(1, BLOCK // max(len(one.code) for one in ready))
-    blocks = [[one(times) for one in ready] for times in _times(len(known), draws, size)]
-    out = {}
-    for name in names:
-        table = np.concatenate([np.stack([one[name] for one in block], axis=1) for block in blocks])
-        out[name] = Sample(table[0], weighted.mean_of_known(table[1:]))
-    return out
+    kept = _SAMPLES.setdefault(joblib.hash((seeds, code, pictures, draws)), {})
+    if missing := [name for name in names if name not in kept]:
+        ready = [_Seed(parts, code, missing, pictures) for parts in seeds]
+        size = max(1, BLOCK // max(len(one.code) for one in ready))
+        blocks = [[one(times) for one in ready] for times in _times(len(known), draws, size)]
+        for name in missing:
+            table = np.concatenate([np.stack([one[name] for one in block], axis=1) for block in blocks])
+            kept[name] = Sample(table[0], weighted.mean_of_known(table[1:]))
+    return {name: kept[name] for name in names}
 
 
 def summed(metric: str, sample: Sample, level: float = 0.95, least: float = 0.0) -> Worth:

@@ -71,31 +71,23 @@ def measure(
     (`worth.by_picture`). verdict: on the difference. Raises `ValueError` where a row and the
     reference were judged on different test images.
     """
-    groups, pictures, cache = splits.clusters(dataset), worth.pictures(dataset), {}
+    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
     base, own_rows = whole(reference), proposed(experiment)
     theirs = published(experiment, own_rows[0]) if own_rows else {}
-
-    def values(records: Sequence[Any]) -> tuple[dict, dict, dict, dict]:
-        """Levels, and differences to the reference, of some runs, by image and by picture; those that several rows
-        share are drawn once."""
-        name = frozenset(r.key for r in records)
-        if name not in cache:
-            level = worth.row(records, groups, metrics) if records else {}
-            gap = worth.difference(records, base, groups, metrics) if level and base else {}
-            copied = worth.by_picture(records, groups, pictures, metrics)
-            change = worth.by_picture(records, groups, pictures, metrics, against=base) if gap else {}
-            cache[name] = level, gap, copied, change
-        return cache[name]
-
     lines = []
     for label in dict.fromkeys(row.label for row in experiments.experiment(experiment).rows):
         known = list(found.get(label, ()))
         records, figures = whole(known), published(experiment, label)
         shared = {r.key for r in records} <= {r.key for r in base}
         own = shared if records and base else label in own_rows
-        drawn = values(records)
+        levels = worth.row(records, groups, metrics) if records else {}
+        differences = worth.difference(records, base, groups, metrics) if records and base else {}
+        copies = worth.by_picture(records, groups, pictures, metrics)
+        changes = worth.by_picture(records, groups, pictures, metrics, against=base) if differences else {}
         for metric in metrics:
-            level, gap, copied, change = (one.get(metric, NONE) for one in drawn)
+            level, gap, copied, change = (
+                one.get(metric, NONE) for one in (levels, differences, copies, changes)
+            )
             figure, other = figures.get(metric), theirs.get(metric)
             both = figure and other
             line = {

@@ -41,6 +41,7 @@ COLUMNS = [
 ]
 
 
+@functools.cache
 def cells() -> dict[tuple[bool, bool], str]:
     """(Mixup, EMA) to the row's label in Table 5."""
     rows = experiments.experiment(EXPERIMENT).settings("paper")
@@ -105,7 +106,6 @@ def effects(
     groups, names, lines = splits.clusters(dataset), cells(), []
     by = {cell: folds.by_seed(ablation.whole(found.get(label, ()))) for cell, label in names.items()}
 
-    @functools.cache
     def drawn(
         cell: tuple[bool, bool], seeds: tuple[int, ...], which: str, copied: bool
     ) -> dict[str, worth.Sample]:
