@@ -34,7 +34,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import exposure, splits
 from gcaf_lib.display import split_ladder, tables
-from gcaf_lib.evaluation import hints, worth
+from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.findings import ablation, ladder
 from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
@@ -56,8 +56,8 @@ chapter.strip(ablation.runs(records, imagenet, three))
 
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test share less and less. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
 clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
-floors, tracks = hints.read(chapter.dataset)
-frame = ladder.rows(records, floors, clusters, pictures, imagenet)
+lowest = floors.read(chapter.dataset)
+frame = ladder.rows(records, lowest, clusters, pictures, imagenet)
 # the paper's figure is of patients' images: it has no place beside phantoms
 published = None if chapter.phantoms else paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
 split_ladder.ladder(frame, published)
@@ -107,7 +107,7 @@ tables.show(
 )
 
 # %%
-Markdown(ladder.by_picture(frame) + "\n\n" + ladder.runs(frame, floors))
+Markdown(ladder.by_picture(frame) + "\n\n" + ladder.runs(frame, lowest))
 
 # %% [markdown]
 # ## What it means for the paper's claim

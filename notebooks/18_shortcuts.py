@@ -36,7 +36,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import canonical, decode
 from gcaf_lib.display import copies, split_ladder, tables
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import hints, worth
+from gcaf_lib.evaluation import floors, hints, worth
 from gcaf_lib.findings import ablation, ladder, shortcuts
 from gcaf_lib.settings import CLASSES
 
@@ -55,16 +55,16 @@ chapter.strip(ablation.runs(main, by_split, changed))
 # yardstick.
 
 # %%
-floors, tracks = hints.read(chapter.dataset)
+lowest, tracks = floors.read(chapter.dataset), hints.read(chapter.dataset)
 labels = chapter.dataset.frame["label"]
 tables.show(
-    shortcuts.hint_table(floors, tracks, labels),
+    shortcuts.hint_table(lowest, tracks, labels),
     name="tab-hints",
     caption="Accuracy in percent, with 95 % cluster-bootstrap intervals over patients, of logistic regression on what is not the tumour; in the "
     "last column the share of the most frequent class. *By picture*: copies of a picture count as one.",
     data=tracks,
 )
-Markdown(shortcuts.hints(floors, tracks, labels))
+Markdown(shortcuts.hints(lowest, tracks, labels))
 
 # %% [markdown]
 # ## The hint taken away: one encoding for all
@@ -85,7 +85,7 @@ copies.image_pairs(
 # %%
 again = tracks[tracks["track"] == "canonical"]
 tables.show(
-    shortcuts.re_encoded(floors, again, labels),
+    shortcuts.re_encoded(lowest, again, labels),
     name="tab-canonical",
     caption="Accuracy in percent (four classes) of floors before and after re-encoding, with 95 % intervals; *by picture* copies of a picture count as one. After it all files have one size, so the "
     "first floor can only guess the most frequent class.",

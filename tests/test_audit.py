@@ -11,7 +11,7 @@ from gcaf_lib.book.chapter import checkout
 from gcaf_lib.data import exposure, keypoints, splits, twins
 from gcaf_lib.data.dataset import Dataset, data_hash, index
 from gcaf_lib.display import sortable
-from gcaf_lib.evaluation import dataset_audit, hints
+from gcaf_lib.evaluation import dataset_audit, floors, hints
 from gcaf_lib.findings import dataset
 from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES
@@ -84,7 +84,7 @@ def test_phantoms_are_audited_on_the_spot(phantom_root):
     assert (facts.twins["turn"] == "left-right").any() and not len(facts.slices)
     assert (facts.patients["patients"] > 0).all() and set(facts.similarity["kind"]) == {"notumor", "tumour"}
     assert facts.pictures["pictures"].iloc[-1] < facts.pictures["files"].iloc[-1] == len(frame)
-    table, tracks = hints.read(dataset)
+    table, tracks = floors.read(dataset), hints.read(dataset)
     assert set(table["protocol"]) == set(splits.MANIFESTS)
     assert set(tracks["track"]) == {"three classes", "tumour or not", "canonical"}
 

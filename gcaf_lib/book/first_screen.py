@@ -17,7 +17,7 @@ from gcaf_lib.data import exposure, groups, splits
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import split_ladder
 from gcaf_lib.display.style import WIDTH, Drawing
-from gcaf_lib.evaluation import hints, worth
+from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.findings import ladder, words
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
@@ -120,8 +120,7 @@ def rows(profile: str, data: Dataset) -> pd.DataFrame:
     """`ladder.rows` of this profile's records, those of `transfer` beside them, and the floors."""
     chapter = Chapter("first_screen", profile, settings.load(profile), data, (), settings.results_dir())
     records, imagenet = ladder.ladder_records(chapter), ladder.imagenet_records(chapter)
-    floors, _ = hints.read(data)
-    return ladder.rows(records, floors, splits.clusters(data), worth.pictures(data), imagenet)
+    return ladder.rows(records, floors.read(data), splits.clusters(data), worth.pictures(data), imagenet)
 
 
 def drawn(frame: pd.DataFrame, published: float, size: tuple[float, float]) -> Drawing:

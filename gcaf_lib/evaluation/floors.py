@@ -242,6 +242,13 @@ def over_protocols(
     return pd.concat([measure(name, seen, dataset, *groups) for name in bar], ignore_index=True)
 
 
+def read(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
+    """All floors on all protocols: the committed table; that of phantoms is computed on the spot."""
+    if dataset.banner:
+        return over_protocols(features(dataset), dataset)
+    return committed.read("floors.csv", "gcaf_lib.evaluation.hints", place)
+
+
 def write(frame: pd.DataFrame, place: Path | None = None) -> Path:
     """Write floors.csv whole, five decimals, into `place` or the results folder; return its path."""
     return committed.write("floors.csv", frame, "%.5f", place)

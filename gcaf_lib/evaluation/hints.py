@@ -73,13 +73,11 @@ def table(dataset: Dataset, seen: floors.Features) -> pd.DataFrame:
     return pd.concat(out, ignore_index=True)[list(COLUMNS)]
 
 
-def read(dataset: Dataset, place: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(floors, shortcuts): the committed tables; those of phantoms are computed on the spot."""
+def read(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
+    """All tracks: the committed table; that of phantoms is computed on the spot."""
     if dataset.banner:
-        seen = floors.features(dataset)
-        return floors.over_protocols(seen, dataset), table(dataset, seen)
-    names = ("floors.csv", "shortcuts.csv")
-    return tuple(committed.read(name, "gcaf_lib.evaluation.hints", place) for name in names)
+        return table(dataset, floors.features(dataset))
+    return committed.read("shortcuts.csv", "gcaf_lib.evaluation.hints", place)
 
 
 def _main() -> None:
