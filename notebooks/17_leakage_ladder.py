@@ -34,7 +34,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import exposure, splits
 from gcaf_lib.display import split_ladder, tables
-from gcaf_lib.evaluation import floors, worth
+from gcaf_lib.evaluation import floors, hints, worth
 from gcaf_lib.findings import ablation, ladder
 from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
@@ -133,7 +133,7 @@ Markdown(ladder.end(frame, published, profile))
 # %%
 table = literature.table()
 scores = {model: ladder.pooled(runs, clusters, pictures) if runs else None for model, runs in three.items()}
-ours = ladder.beside_others(frame, tracks, scores)
+ours = ladder.beside_others(frame, hints.read(chapter.dataset), scores)
 tables.show(
     pd.concat([table, ours.set_axis(table.columns, axis=1)], ignore_index=True),
     name="tab-literature",
