@@ -174,7 +174,7 @@ Markdown(transfer.grown(size))
 # Where two rows answer alike, an interval has no width; that does not say that they are equal.
 
 # %%
-Markdown(transfer.before_fusion(full))
+Markdown(transfer.before_fusion(full, chapter.dataset))
 
 # %%
 command = "gcaf sweep table-4 --profile paper --set model.weights=in-domain"

@@ -175,11 +175,30 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
         "other": [run(SMALL)],
         "seed": [run(~LARGE, seed=1)],
     }
-    said = transfer.before_fusion({"patients": rows})
-    assert "efficientnetv2-s 90.0 % and convnext-tiny 70.0 % alone; fused as proposed 90.0 %" in said
-    assert said.endswith("other fusions answer 0 to 20 of 100 images otherwise")
-    assert "otherwise" not in transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}})
-    assert transfer.before_fusion({}) == "" == transfer.before_fusion({"paper": {}})
+    said = transfer.before_fusion({"patients": rows}, None)
+    first, second, third, last = said.split("; ")
+    assert first.endswith("- patients apart, seed 0: fused as proposed 90.0 %")
+    assert second == "efficientnetv2-s alone, after stage 0, 90.0 %: fused minus it 0.0 points (0.0 to 0.0)"
+    assert third.startswith("convnext-tiny alone, after stage 0, 70.0 %: fused minus it +20.0 points (+1")
+    assert last == "of 100 images 2 other fusions answer 0 to 20 otherwise"
+    one = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)], "other": [run(SMALL)]}}, None)
+    assert one.endswith("of 100 images 1 other fusion answers 20 otherwise")
+    alone.clear()
+    only = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
+    assert only.endswith("- random split, seed 0: fused as proposed 90.0 %")
+    assert transfer.before_fusion({}, None) == "" == transfer.before_fusion({"paper": {}}, None)
+
+
+def test_what_fusing_adds_stands_by_picture_too_where_copies_are_kept_together(monkeypatch):
+    # of ten pictures the first has 91 copies, which fusing turns right: one success in ten
+    monkeypatch.setattr(worth, "pictures", lambda dataset: np.maximum(EVERY - 90, 0))
+    start, own = run(EVERY > 90), run(EVERY >= 0)
+    for record in (start, own):
+        record.settings.data.protocol = "patients"
+    monkeypatch.setattr(training, "stage0_records", lambda records: {"one": [start]})
+    monkeypatch.setattr(names, "backbone_name", lambda key, record: key)
+    said = transfer.before_fusion({"patients": {experiments.PROPOSED: [own]}}, None)
+    assert "fused minus it +91.0 points (" in said and ", by picture +10.0 points (" in said
 
 
 def test_the_papers_own_networks_are_read_where_a_stage_0_stands_in_for_imagenet():

@@ -195,30 +195,32 @@ def grown(frame: pd.DataFrame) -> str:
     return text
 
 
-def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
-    """How often the networks of a stage 0 are right alone and fused, and in how many answers the fusions differ.
+def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any) -> str:
+    """How often each network of a stage 0 is right alone, what fusing adds to it, and how many answers other fusions change.
 
-    rows: Table 4's records by protocol (`full_size`).
+    rows: Table 4's records by protocol (`full_size`). What fusing adds: on the same images, with its interval over patients.
     """
-    said = []
+    groups, pictures, said = splits.clusters(dataset), worth.pictures(dataset), []
     for protocol, found in rows.items():
         for own in found.get(experiments.PROPOSED, ()):
+            text = f"- {splits.NAMES[protocol]}, seed {own.seed}: fused as proposed {_right(own)}"
+            for key, starts in training.stage0_records([own]).items():
+                for start in starts:
+                    added = words.points(worth.difference([own], [start], groups)["accuracy"])
+                    if copied := worth.by_picture([own], groups, pictures, ("accuracy",), against=[start]):
+                        added += f", by picture {words.points(copied['accuracy'])}"
+                    text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}: fused minus it {added}"
             answers = own.probabilities().argmax(1)
-            alone = [
-                f"{names.backbone_name(key, start)} {_right(start)}"
-                for key, starts in training.stage0_records([own]).items()
-                for start in starts
-            ]
             differ = [
                 int((one.probabilities().argmax(1) != answers).sum())
                 for row, others in found.items()
                 for one in others
                 if row != experiments.PROPOSED and one.seed == own.seed
             ]
-            text = f"- {splits.NAMES[protocol]}: after stage 0 {' and '.join(alone)} alone; fused as proposed {_right(own)}"
             if differ:
                 counts = " to ".join(map(str, sorted({min(differ), max(differ)})))
-                text += f"; other fusions answer {counts} of {len(answers)} images otherwise"
+                fusions = words.plural(len(differ), "other fusion")
+                text += f"; of {len(answers)} images {fusions} answer{'s' if len(differ) == 1 else ''} {counts} otherwise"
             said.append(text)
     return "Accuracy on the test images:\n\n" + "\n".join(said) if said else ""
 
