@@ -148,7 +148,8 @@ def taken_away(gaps: Mapping[tuple[str, str], worth.Worth | None]) -> str:
         "What changes when the hint is taken away, on the same test images (95 % interval of the difference, patients drawn "
         "whole):\n\n"
         + "\n".join(f"- {line}" for line in lines)
-        + "\n\nA fall would mean that the model leaned on the hint. No fall does not mean that it could not: with copies in "
+        + "\n\nA fall would mean that the model used the hint, or something else that went with it: re-encoding also takes detail, and the head's "
+        "place and size in the frame, and each model has a stage 0 of its own. No fall does not mean that it could not: with copies in "
         "training (chapter 17) it has an easier way to be right."
         + (" Where there is one seed, the chance of training is not in the interval." if ones else "")
     )
