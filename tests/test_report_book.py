@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import time
 from types import SimpleNamespace
 
 import nbformat
@@ -231,39 +230,6 @@ def test_what_chapters_need_is_trained_first(checkout, monkeypatch, profile, wor
     source.write_text(HEADER + CELLS + """\n# %%\nwords = 'chapter.records("main", train=True)'\n""")
     run(checkout, profile, workers=3)
     assert asked == [((["main"], profile, 1), {"workers": workers, "progress": False})]
-
-
-def test_chapters_without_runs_go_beside_training_and_the_others_wait_for_it(checkout, monkeypatch):
-    folder, out = checkout / "notebooks", checkout / "out" / "notebooks"
-    waits = """\n# %%\nimport os\nassert os.path.exists(PLACE), 'not trained yet'\nprint('niceness', os.nice(0))\n"""
-    asks = """words = 'chapter.records("main", train=True)'\n"""
-    trained = checkout / "trained"
-    (folder / "01_one.py").write_text(HEADER + CELLS + waits.replace("PLACE", repr(str(checkout))))
-    (folder / "02_two.py").write_text(HEADER + CELLS + waits.replace("PLACE", repr(str(trained))) + asks)
-
-    def sweep(*_, **__):
-        # trains for as long as the chapter that shows no runs takes; were it to wait for that, this would never end
-        for _ in range(600):
-            if (out / "01_one.ipynb").is_file():
-                break
-            time.sleep(0.1)
-        assert (out / "01_one.ipynb").is_file() and not (out / "02_two.ipynb").is_file()
-        trained.touch()
-
-    monkeypatch.setattr("gcaf_lib.training.sweep.sweep", sweep)
-    runner.run_chapters("demo", output=out, folder=folder, only=["1", "2"], workers=2, progress=False)
-    said = [(out / f"{name}.ipynb").read_text() for name in ("01_one", "02_two")]
-    mine = os.nice(0)
-    assert f"niceness {min(19, mine + 10)}" in said[0] and f"niceness {mine}" in said[1]
-
-
-def test_every_chapter_that_shows_runs_waits_for_them():
-    shown = {}
-    for source in notebooks.sources(runner.root() / "notebooks"):
-        page = runner.root() / "book" / "notebooks" / f"{source.stem}.ipynb"
-        shown[source] = bool(json.loads(page.read_text())["metadata"]["gcaf"]["records"])
-    assert {runner._shows_runs(s) for s, shows in shown.items() if shows} == {True}
-    assert any(not runner._shows_runs(source) for source in shown)
 
 
 def test_every_request_for_training_is_seen():

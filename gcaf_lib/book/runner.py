@@ -12,12 +12,11 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,24 +90,14 @@ def run_chapters(
         output = root() / ("_build/demo/book/notebooks" if profile == "demo" else "book/notebooks")
     chosen = _choose(notebooks.sources(folder), only)
     workers = workers or joblib.cpu_count()
-    trained = [] if overrides else _experiments(chosen, settings.data.source == "phantom")
-    first = [source for source in chosen if trained and not _shows_runs(source)]
-    failures: dict[str, str] = {}
+    if not overrides:
+        trainers = workers if settings.model.scale == "mini" else 1
+        _train(chosen, profile, settings.data.source == "phantom", trainers, progress)
     pool = joblib.Parallel(min(workers, len(chosen)), return_as="generator_unordered")
-
-    def begin(sources: list[Path], modest: bool = False) -> Iterator[tuple[str, float, str]]:
-        queue = sorted(sources, key=lambda source: source.stem not in LONGEST)
-        return pool(
-            joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}, modest) for s in queue
-        )
-
-    def ends() -> Iterator[tuple[str, float, str]]:
-        with closing(begin(first, modest=True)) as beside:
-            _train(trained, profile, workers if settings.model.scale == "mini" else 1, progress)
-            yield from beside
-        yield from begin([source for source in chosen if source not in first])
-
-    for count, (name, seconds, failure) in enumerate(ends(), 1):
+    failures: dict[str, str] = {}
+    queue = sorted(chosen, key=lambda source: source.stem not in LONGEST)
+    ended = pool(joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in queue)
+    for count, (name, seconds, failure) in enumerate(ended, 1):
         if failure:
             failures[name] = failure
         if progress:
@@ -177,26 +166,19 @@ def _experiments(sources: list[Path], phantoms: bool = False) -> list[str]:
     return sorted({name for s in sources for name in re.findall(asks, s.read_text(encoding="utf-8"))})
 
 
-def _shows_runs(source: Path) -> bool:
-    """Whether a chapter reads run records, and so waits for what is trained."""
-    return "records(" in source.read_text(encoding="utf-8")
-
-
-def _train(names: list[str], profile: str, workers: int, progress: bool) -> None:
+def _train(sources: list[Path], profile: str, phantoms: bool, workers: int, progress: bool) -> None:
     """Train what is missing, several runs at a time, as no single chapter could; one that fails fails its chapters."""
     from gcaf_lib.training.sweep import sweep
 
-    if names:
+    if names := _experiments(sources, phantoms):
         sweep(names, profile, 1, workers=workers, progress=progress)
 
 
-def _attempt(
-    source: Path, profile: str, output: Path, overrides: dict[str, Any], modest: bool
-) -> tuple[str, float, str]:
-    """Execute one chapter: (name, seconds, how it failed, if it did); modest: only with what trainings leave of the cores."""
+def _attempt(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> tuple[str, float, str]:
+    """Execute one chapter: (name, seconds, how it failed, if it did)."""
     started = time.perf_counter()
     try:
-        with _kernel(modest):
+        with _kernel():
             _execute(source, profile, output, overrides)
     except ChapterError as error:
         return source.stem, time.perf_counter() - started, str(error)
@@ -213,12 +195,11 @@ def _need(*modules: str) -> None:
 
 
 @contextmanager
-def _kernel(modest: bool = False) -> Iterator[None]:
+def _kernel() -> Iterator[None]:
     """Make "python3" mean this very interpreter while chapters run; nothing is installed.
 
     Without it a kernel of the same name that another environment left in the user's folder would
-    be found first. Several kernels may share one GPU: none takes its whole memory at the start. modest: it takes what
-    others leave of the cores.
+    be found first. Several kernels may share one GPU: none takes its whole memory at the start.
     """
     defaults = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -229,8 +210,6 @@ def _kernel(modest: bool = False) -> Iterator[None]:
         spec = Path(folder) / "kernels" / "python3"
         spec.mkdir(parents=True)
         argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
-        if modest and shutil.which("nice"):
-            argv = ["nice", "-n", "10", *argv]
         (spec / "kernel.json").write_text(
             json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), encoding="utf-8"
         )
