@@ -136,6 +136,12 @@ def test_the_digits_depend_on_nothing_but_the_runs():
     assert all(a[name] == pytest.approx(b[name], abs=1e-12) for name in names)
 
 
+def test_what_was_drawn_for_some_patients_is_not_given_for_others():
+    each = [worth.row([Run(0)], g, ("nll",))["nll"] for g in (GROUPS, np.arange(IMAGES), GROUPS)]
+    slices, alone, again = ((one.low, one.high) for one in each)
+    assert slices == again and slices != alone
+
+
 def test_there_is_no_interval_without_patients():
     with pytest.raises(ValueError, match="patient group"):
         worth.row([Run(0)], None, ["accuracy"])
