@@ -17,6 +17,12 @@ GROUPS = np.arange(IMAGES) // 4
 TUMOURS = tuple(name for name in CLASSES if name != "notumor")
 
 
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    """No test is given what another has drawn."""
+    monkeypatch.setattr(worth, "_SAMPLES", {})
+
+
 @dataclass
 class Run:
     """A record: test rows are a fifth of the images (with a fold) or the first hundred."""
@@ -132,6 +138,7 @@ def test_all_seeds_of_an_image_are_drawn_together():
 def test_the_digits_depend_on_nothing_but_the_runs():
     names = ["accuracy", "ece", "macro_f1"]
     a = worth.row(FOLDED, GROUPS, names)
+    worth._SAMPLES.clear()
     b = worth.row(FOLDED[::-1], GROUPS.astype(str), names[::-1])
     assert all(a[name] == pytest.approx(b[name], abs=1e-12) for name in names)
 
@@ -140,6 +147,38 @@ def test_what_was_drawn_for_some_patients_is_not_given_for_others():
     each = [worth.row([Run(0)], g, ("nll",))["nll"] for g in (GROUPS, np.arange(IMAGES), GROUPS)]
     slices, alone, again = ((one.low, one.high) for one in each)
     assert slices == again and slices != alone
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("nll", {"rows": np.arange(24)[::-1]}),
+        ("recall_glioma", {"classes": CLASSES[::-1]}),
+        ("macro_f1", {"over": [0, 1]}),
+        ("accuracy", {"labels": np.arange(24) % 3}),
+        ("nll", {"probs": np.full((24, 4), 0.25)}),
+    ],
+)
+def test_a_kept_sample_is_of_just_these_answers(name, change):
+    probs = np.random.default_rng(0).dirichlet(np.ones(4), 24)
+    one = worth.Answers(np.arange(24), np.arange(24) % 4, probs, CLASSES)
+    groups = np.repeat(np.arange(6), [1, 2, 3, 4, 5, 9])
+
+    def drawn(answers):
+        return worth.samples([[answers]], groups, [name], draws=20)[name].draws
+
+    drawn(one)
+    after = drawn(one._replace(**change))
+    worth._SAMPLES.clear()
+    assert np.array_equal(after, drawn(one._replace(**change)))
+
+
+def test_kept_samples_of_two_seeds_are_not_those_of_two_folds():
+    one = worth.Answers(np.arange(24), np.arange(24) % 4, np.full((24, 4), 0.25), CLASSES)
+    seeds, folds = (
+        worth.samples(runs, np.arange(24), ["nll"], draws=5)["nll"] for runs in ([[one], [one]], [[one, one]])
+    )
+    assert (len(seeds.values), len(folds.values)) == (2, 1)
 
 
 def test_there_is_no_interval_without_patients():
@@ -464,7 +503,9 @@ def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
 
     monkeypatch.setattr(scorecard.splits, "clusters", lambda dataset: GROUPS)
     found = scorecard.measure(FOLDED, None)
+    worth._SAMPLES.clear()
     assert found == worth.row(FOLDED, GROUPS)
+    worth._SAMPLES.clear()
     score = ladder.pooled(FOLDED, GROUPS, np.arange(IMAGES) // 2)
     assert [score[k] for k in ("accuracy", "low", "high")] == list(np.array(found["accuracy"])[[0, 3, 4]])
     assert [score[k] for k in ("macro_f1", "f1_low", "f1_high")] == list(
