@@ -173,6 +173,12 @@ def test_a_kept_sample_is_of_just_these_answers(name, change):
     assert np.array_equal(after, drawn(one._replace(**change)))
 
 
+def test_a_kept_sample_cannot_be_altered():
+    for array in worth.samples(worth.of_records([Run(0)]), GROUPS, ["accuracy"], draws=5)["accuracy"]:
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 7
+
+
 def test_kept_samples_of_two_seeds_are_not_those_of_two_folds():
     one = worth.Answers(np.arange(24), np.arange(24) % 4, np.full((24, 4), 0.25), CLASSES)
     seeds, folds = (

@@ -200,7 +200,9 @@ def samples(
         blocks = [[one(times) for one in ready] for times in _times(len(known), draws, size)]
         for name in missing:
             table = np.concatenate([np.stack([one[name] for one in block], axis=1) for block in blocks])
-            kept[name] = Sample(table[0], weighted.mean_of_known(table[1:]))
+            kept[name] = Sample(table[0].copy(), weighted.mean_of_known(table[1:]))
+            for array in kept[name]:
+                array.flags.writeable = False  # who asks next is given the same
     return {name: kept[name] for name in names}
 
 

@@ -145,9 +145,13 @@ def _told(line: pd.Series) -> str:
     """A line's difference in accuracy, by picture too where copies are kept together, and which of three words it is."""
     gain = ablation.read(line, "difference")
     word = words.change(gain, "a loss", "a gain", "no difference that these images and patients would show")
-    beside = np.isfinite(line["picture"])
-    picture = f", by picture {words.points(ablation.read(line, 'picture'))}" if beside else ""
-    return f"{words.points(gain)}{picture}: {word}"
+    copied = ablation.read(line, "picture") if np.isfinite(line["picture"]) else None
+    return f"{_both(gain, copied)}: {word}"
+
+
+def _both(one: worth.Worth, copied: worth.Worth | None) -> str:
+    """A difference in points, and the same by picture where there is one."""
+    return words.points(one) + (f", by picture {words.points(copied)}" if copied is not None else "")
 
 
 def bought(frame: pd.DataFrame) -> str:
@@ -204,12 +208,11 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
     for protocol, found in rows.items():
         for own in found.get(experiments.PROPOSED, ()):
             text = f"- {splits.NAMES[protocol]}, seed {own.seed}: fused as proposed {_right(own)}"
-            for key, starts in training.stage0_records([own]).items():
-                for start in starts:
-                    added = words.points(worth.difference([own], [start], groups)["accuracy"])
-                    if copied := worth.by_picture([own], groups, pictures, ("accuracy",), against=[start]):
-                        added += f", by picture {words.points(copied['accuracy'])}"
-                    text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}: fused minus it {added}"
+            for key, (start,) in training.stage0_records([own]).items():
+                added = worth.difference([own], [start], groups)["accuracy"]
+                copied = worth.by_picture([own], groups, pictures, ("accuracy",), against=[start])
+                text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}: "
+                text += f"fused minus it {_both(added, copied.get('accuracy'))}"
             answers = own.probabilities().argmax(1)
             differ = [
                 int((one.probabilities().argmax(1) != answers).sum())
