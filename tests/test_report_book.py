@@ -220,6 +220,23 @@ def test_each_chapter_that_fails_is_named_and_the_others_are_made(checkout, caps
     assert "  1 of 3  01_one  failed" in capsys.readouterr().err
 
 
+def test_the_front_page_is_made_beside_all_chapters_and_fails_by_itself(checkout, monkeypatch):
+    asked, out = [], checkout / "out" / "notebooks"
+    monkeypatch.setattr("gcaf_lib.book.frontpage.write", lambda *given: asked.append(given))
+    runner.run_chapters("demo", ["1"], out, folder=checkout / "notebooks", workers=1)
+    assert asked == []  # some chapters only: no page of the whole book
+    runner.run_chapters("demo", output=out, folder=checkout / "notebooks", workers=1)
+    assert asked == [("demo", out.parent)]
+    (out / "01_one.ipynb").unlink()
+    monkeypatch.setattr("gcaf_lib.book.frontpage.write", lambda *given: 1 / 0)
+    with pytest.raises(
+        runner.ChapterError,
+        match=r"^the front page failed: ZeroDivisionError: .* \(log: .*front_page\.log\)$",
+    ):
+        runner.run_chapters("demo", output=out, folder=checkout / "notebooks", workers=1)
+    assert (out / "01_one.ipynb").is_file()
+
+
 @pytest.mark.parametrize(("profile", "workers"), [("demo", 3), ("paper", 1)])
 def test_what_chapters_need_is_trained_first(checkout, monkeypatch, profile, workers):
     asked = []

@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -306,6 +307,17 @@ def test_rank_correlation_ignores_a_monotone_change():
     maps = np.random.default_rng(0).random((4, 5, 5))
     assert np.allclose(sanity.rank_correlation(maps, maps**3), 1)
     assert (localisation.correlation(maps, maps**3) < 1).all()
+
+
+def test_a_page_of_phantoms_checks_fewer_images(tmp_path, monkeypatch):
+    from gcaf_lib.training import runs
+
+    asked, run = [], SimpleNamespace(key="abc")
+    monkeypatch.setattr(runs, "weights_path", lambda *_: Path(__file__))
+    monkeypatch.setattr(sanity, "compute", lambda record, dataset, count: asked.append(count))
+    for banner in ("PHANTOM DATA", ""):
+        sanity.read([run], SimpleNamespace(banner=banner, root=tmp_path), tmp_path)
+    assert asked == [16, 240]
 
 
 def test_shuffled_labels_stay_in_their_part_and_leave_the_test_part_alone(phantoms):

@@ -122,6 +122,19 @@ def test_a_run_starts_after_its_stage_0_and_no_worker_waits_while_there_is_work(
     assert sorted(began) == sorted(line)
 
 
+@pytest.mark.parametrize(
+    ("workers", "order"), [(1, "vrMvrMvrM"), (2, "vrMvrvrMM"), (3, "vrvrvrMMM"), (4, "vrvrvrMMM")]
+)
+def test_the_last_runs_one_a_worker_come_when_every_stage_0_is_begun(monkeypatch, workers, order):
+    line = sweep.in_order(_jobs(PAIR, seeds=(0, 1, 2)))
+    began = []
+    monkeypatch.setattr(sweep, "run_job", lambda text, threads: began.append(sweep.Job.from_json(text)))
+    shared = sweep._Line(line, workers)
+    for _ in line:
+        shared.run_next(1)
+    assert "".join((job.backbone or "Main")[0] for job in began) == order
+
+
 def test_stage_0_that_is_not_the_recorded_one_is_said_when_it_is_made(monkeypatch, capsys):
     """As on another kind of machine: the careful note comes with the first such stage 0, not at the end."""
     line = sweep.in_order(sweep.plan(["small"], "demo")["job"])

@@ -240,7 +240,12 @@ def test_exposure_of_folds_is_the_share_of_all_their_test_images(monkeypatch):
 
 def test_phantoms_exposure_is_measured_on_the_spot(phantom_root):
     frame = index(phantom_root)
-    table = exposure.read(Dataset(phantom_root, frame, data_hash(frame), "PHANTOM DATA"))
+    dataset = Dataset(phantom_root, frame, data_hash(frame), "PHANTOM DATA")
+    table = exposure.read(dataset)
+    some = ["twins", splits.FIVEFOLD]
+    assert exposure.read(dataset, protocols=some).equals(
+        table[table["protocol"].isin(some)].reset_index(drop=True)
+    )
     total = table[table["class"] == "all"].set_index("protocol")
     assert total.loc["patients", "with_patient"] == 0 < total.loc["paper", "with_patient"]
     assert total.loc[splits.FIVEFOLD, "images"] == len(frame)

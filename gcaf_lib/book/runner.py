@@ -15,6 +15,7 @@ import re
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
 from gcaf_lib.machine import variables, write_text
 
-LONGEST = ("11_fusion", "20_explanations")  # begun first, so that at the end no core is left alone with one
+# begun first, so that at the end no core is left alone with one
+LONGEST = ("11_fusion", "13_comparison", "25_transfer", "04_model", "20_explanations", "05_loss")
+FRONT_PAGE = "front page"
 
 
 class ChapterError(BookError):
@@ -93,22 +96,21 @@ def run_chapters(
     if not overrides:
         trainers = workers if settings.model.scale == "mini" else 1
         _train(chosen, profile, settings.data.source == "phantom", trainers, progress)
-    pool = joblib.Parallel(min(workers, len(chosen)), return_as="generator_unordered")
-    failures: dict[str, str] = {}
     queue = sorted(chosen, key=lambda source: source.stem not in LONGEST)
-    ended = pool(joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in queue)
-    for count, (name, seconds, failure) in enumerate(ended, 1):
+    jobs = [joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in queue]
+    if not only:
+        jobs.insert(0, joblib.delayed(_front_page)(profile, Path(output).parent))
+    pool = joblib.Parallel(min(workers, len(jobs)), return_as="generator_unordered")
+    failures: dict[str, str] = {}
+    for count, (name, seconds, failure) in enumerate(pool(jobs), 1):
         if failure:
             failures[name] = failure
         if progress:
             said = "failed" if failure else f"{seconds:.0f} s"
-            print(f"{count:3d} of {len(chosen)}  {name}  {said}", file=sys.stderr, flush=True)
+            print(f"{count:3d} of {len(jobs)}  {name}  {said}", file=sys.stderr, flush=True)
     if failures:
-        raise ChapterError("\n".join(failures[s.stem] for s in chosen if s.stem in failures))
-    if not only:
-        from gcaf_lib.book import frontpage
-
-        frontpage.write(profile, Path(output).parent)
+        in_order = [*(source.stem for source in chosen), FRONT_PAGE]
+        raise ChapterError("\n".join(failures[name] for name in in_order if name in failures))
     return [Path(output) / f"{source.stem}.ipynb" for source in chosen]
 
 
@@ -183,6 +185,19 @@ def _attempt(source: Path, profile: str, output: Path, overrides: dict[str, Any]
     except ChapterError as error:
         return source.stem, time.perf_counter() - started, str(error)
     return source.stem, time.perf_counter() - started, ""
+
+
+def _front_page(profile: str, book: Path) -> tuple[str, float, str]:
+    """Write the front page's computed parts: (name, seconds, how it failed, if it did), as `_attempt`."""
+    from gcaf_lib.book import frontpage
+
+    started, failure = time.perf_counter(), ""
+    try:
+        frontpage.write(profile, book)
+    except Exception as error:
+        log = _log(FRONT_PAGE.replace(" ", "_"), book, traceback.format_exc())
+        failure = f"the {FRONT_PAGE} failed: {type(error).__name__}: {error} (log: {log})"
+    return FRONT_PAGE, time.perf_counter() - started, failure
 
 
 def _need(*modules: str) -> None:
@@ -269,17 +284,21 @@ def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]
 
 def _failure(source: Path, executed: Path, error: Exception, output: Path) -> ChapterError:
     """Keep what there is of a failed chapter: a log, and the notebook as far as it came."""
-    logs = (checkout() or output) / "_build" / "chapters"
-    log = logs / f"{source.stem}.log"
     where, what = _reached(executed), f"{type(error).__name__}: {error}"
     trace = str(error)
     if getattr(error, "evalue", None) is not None:
         where, what = _named(error.source), f"{error.ename}: {error.evalue}"
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
-    write_text(log, f"{source.stem} failed {where}\n{what}\n\n{trace}\n")
+    log = _log(source.stem, output, f"{source.stem} failed {where}\n{what}\n\n{trace}\n")
     if executed.is_file():
-        write_text(logs / f"{source.stem}.failed.ipynb", executed.read_text(encoding="utf-8"))
+        write_text(log.with_suffix(".failed.ipynb"), executed.read_text(encoding="utf-8"))
     return ChapterError(f"chapter {source.stem} failed {where}: {what} (log: {log})")
+
+
+def _log(name: str, output: Path, text: str) -> Path:
+    log = (checkout() or output) / "_build" / "chapters" / f"{name}.log"
+    write_text(log, text)
+    return log
 
 
 def _reached(executed: Path) -> str:

@@ -15,6 +15,7 @@ Patients come from the figshare archive's own numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -184,24 +185,32 @@ def exposure(
     return [(name, int(own.sum()), copied[own].mean(), seen[own].mean()) for name, own in rows if own.any()]
 
 
-def compute(dataset: Dataset, figshare_path: str | Path | None = None) -> pd.DataFrame:
-    """`COLUMNS` of every protocol, the five patient folds pooled as `patients-5fold`."""
-    frame, source = dataset.frame, "phantom" if dataset.banner else "mri"
-    labels, patient = frame["label"].to_numpy(int), splits.patients(dataset, figshare_path)
-    found = copies(dataset, patient)
-    out = []
-    for protocol in PROTOCOLS:
-        part = splits.load(DataSettings(source=source, protocol=protocol), dataset)["part"].to_numpy()
-        out += [(protocol, *row) for row in exposure(part, labels, found, patient)]
-    folds = [
-        splits.load(DataSettings(source=source, protocol="patients", fold=fold), dataset)["part"].to_numpy()
-        for fold in range(splits.FOLDS)
-    ]
-    each = pd.DataFrame([row for part in folds for row in exposure(part, labels, found, patient)])
-    each[[2, 3]] = each[[2, 3]].mul(each[1], axis=0)
-    for name, (images, copied, seen) in each.groupby(0, sort=False).sum().iterrows():
-        out.append((splits.FIVEFOLD, name, int(images), copied / images, seen / images))
+def compute(
+    dataset: Dataset,
+    figshare_path: str | Path | None = None,
+    protocols: Sequence[str] = (*PROTOCOLS, splits.FIVEFOLD),
+) -> pd.DataFrame:
+    """`COLUMNS` of each of `protocols`; `patients-5fold`: the five folds' test images together."""
+    labels, patient = dataset.frame["label"].to_numpy(int), splits.patients(dataset, figshare_path)
+    found, out = copies(dataset, patient), []
+    for protocol in protocols:
+        each = pd.DataFrame(
+            [row for part in _parts(protocol, dataset) for row in exposure(part, labels, found, patient)]
+        )
+        each[[2, 3]] = each[[2, 3]].mul(each[1], axis=0)
+        for name, (images, copied, seen) in each.groupby(0, sort=False).sum().iterrows():
+            out.append((protocol, name, int(images), copied / images, seen / images))
     return pd.DataFrame(out, columns=COLUMNS)
+
+
+def _parts(protocol: str, dataset: Dataset) -> list[np.ndarray]:
+    """Part (N,) of each image in a split, or in each of the five folds."""
+    source, folds = "phantom" if dataset.banner else "mri", range(splits.FOLDS)
+    asked = [("patients", fold) for fold in folds] if protocol == splits.FIVEFOLD else [(protocol, None)]
+    return [
+        splits.load(DataSettings(source=source, protocol=name, fold=fold), dataset)["part"].to_numpy()
+        for name, fold in asked
+    ]
 
 
 def write(table: pd.DataFrame, place: Path | None = None) -> Path:
@@ -209,11 +218,14 @@ def write(table: pd.DataFrame, place: Path | None = None) -> Path:
     return committed.write("exposure.csv", table, "%.5f", place)
 
 
-def read(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
-    """The committed table; phantoms are measured on the spot."""
+def read(
+    dataset: Dataset, place: Path | None = None, protocols: Sequence[str] = (*PROTOCOLS, splits.FIVEFOLD)
+) -> pd.DataFrame:
+    """The committed table; phantoms are measured on the spot, on these protocols."""
     if dataset.banner:
-        return compute(dataset)
-    return committed.read("exposure.csv", "gcaf_lib.data.exposure", place)
+        return compute(dataset, protocols=protocols)
+    found = committed.read("exposure.csv", "gcaf_lib.data.exposure", place)
+    return found[found["protocol"].isin(protocols)]
 
 
 if __name__ == "__main__":

@@ -26,7 +26,10 @@ from gcaf_lib.evaluation import clustered, heatmaps, localisation, tumours
 from gcaf_lib.settings import digest
 from gcaf_lib.terminal import arguments
 
-IMAGES = 240
+IMAGES, PHANTOMS = (
+    240,
+    16,
+)  # test images looked at; fewer phantoms, whose check a page computes while it is made
 QUARTERS = ("top quarter", "upper half", "upper three quarters", "all")
 COLUMNS = ("run", "step", "replaced", "map", "correlation", "low", "high", "rank", "empty", "n", "accuracy")
 OTHER, SHUFFLED = -1, -2  # steps that are none of the cascade's
@@ -213,7 +216,7 @@ def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) ->
         return stored
     for record in records:
         if runs.weights_path(record.key, "ema").is_file() and dataset.root is not None:
-            return compute(record, dataset)
+            return compute(record, dataset, PHANTOMS if dataset.banner else IMAGES)
     return stored
 
 

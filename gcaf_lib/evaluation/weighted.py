@@ -10,6 +10,7 @@ of on copied samples turns thousands of calls into a few matrix products and cum
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -24,6 +25,20 @@ PLAIN += ("macro_ap", "micro_ap", "ece", "brier", "nll")
 BINNED = ("ece", "mass", "classwise", "classwise_mass")  # calibration errors, bins of equal width or mass
 MORE = (*BINNED[1:], "excess")  # beyond `metrics.summary`; excess: mean confidence − accuracy
 PER_CLASS = ("precision", "recall", "f1", "auc", "ap")
+
+
+class Sums(NamedTuple):
+    """A metric to which the weights matter through sums over the samples alone: all but AUC and average precision.
+
+    Samples that are always drawn together can then be summed once, before any weights are known (`worth`). each
+    (n, m): what is summed of each sample; of: the metric (B,) of the sums (B, m).
+    """
+
+    each: np.ndarray | sparse.csr_array
+    of: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        return self.of(weights @ self.each)
 
 
 def metric(
@@ -53,7 +68,7 @@ def metric(
         each = ((probs - truth) ** 2).sum(1) if name == "brier" else score - hit
         if name == "nll":
             each = -np.log(np.clip(probs[np.arange(len(labels)), labels], calibration.TINY, 1))
-        return lambda w: w @ each / w.sum(1)
+        return Sums(np.stack([each, np.ones(len(each))], axis=1), lambda sums: sums[:, 0] / sums[:, 1])
     if name in BINNED:
         pairs = [(hit, score)] if "classwise" not in name else [(truth[:, i], probs[:, i]) for i in over]
         subsets = np.ones((1, len(labels)), bool) if subsets is None else subsets
@@ -67,28 +82,27 @@ def metric(
         return lambda w: mean_of_known(np.stack([f(w) for f in single], axis=1))
     cells = np.eye(k * k)[labels * k + probs.argmax(1)]
     which = list(over) if c is None else [c]
-    return lambda w: _from_confusion((w @ cells).reshape(-1, k, k), head if c is not None else name, which)
+    what = name if c is None else head
+    return Sums(cells, lambda sums: _from_confusion(sums.reshape(-1, k, k), what, which))
 
 
 def _gaps(hit: np.ndarray, score: np.ndarray, equal_mass: bool, subsets: np.ndarray) -> sparse.csr_array:
-    """(R · bins, n): the hit − score of each row of the sample, in its bin of each subset (R, n) that it is in."""
+    """(n, R · bins): the hit − score of each row of the sample, in its bin of each subset (R, n) that it is in."""
     number = calibration.bin_numbers(score, calibration.BINS, equal_mass)
     subset, row = np.nonzero(subsets)
-    place = subset * calibration.BINS + number[row], row
-    return sparse.csr_array(((hit - score)[row], place), (len(subsets) * calibration.BINS, len(score)))
+    place = row, subset * calibration.BINS + number[row]
+    return sparse.csr_array(((hit - score)[row], place), (len(score), len(subsets) * calibration.BINS))
 
 
-def _calibration(gaps: Sequence[sparse.csr_array], subsets: np.ndarray) -> Weighted:
+def _calibration(gaps: Sequence[sparse.csr_array], subsets: np.ndarray) -> Sums:
     """Mean over subsets (R, n) of Σ_bins |Σ w · gap| / Σ w, itself the mean over `_gaps`."""
-    inside = sparse.csr_array(subsets.astype(float))
 
-    def value(w: np.ndarray) -> np.ndarray:
-        total = (inside @ w.T).T[None]
-        sums = np.stack([np.abs(part @ w.T).reshape(len(subsets), -1, len(w)).sum(1).T for part in gaps])
-        each = np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
-        return mean_of_known(each.mean(0))
+    def value(sums: np.ndarray) -> np.ndarray:
+        within, total = np.split(sums, [sums.shape[1] - len(subsets)], axis=1)
+        error = np.abs(within).reshape(len(sums), len(gaps), len(subsets), -1).sum(3).mean(1)
+        return mean_of_known(np.divide(error, total, out=np.full(error.shape, np.nan), where=total > 0))
 
-    return value
+    return Sums(sparse.hstack([*gaps, sparse.csr_array(subsets.T.astype(float))], format="csr"), value)
 
 
 def mean_of_known(columns: np.ndarray) -> np.ndarray:

@@ -19,12 +19,14 @@ the basic interval, which takes out the bootstrap's bias (`clustered.basic`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import Dataset
@@ -196,8 +198,9 @@ def samples(
     kept = _SAMPLES.setdefault(joblib.hash((seeds, code, pictures, draws)), {})
     if missing := [name for name in names if name not in kept]:
         ready = [_Seed(parts, code, missing, pictures) for parts in seeds]
-        size = max(1, BLOCK // max(len(one.code) for one in ready))
-        blocks = [[one(times) for one in ready] for times in _times(len(known), draws, size)]
+        times = _times(len(known), draws)
+        size = max(1, BLOCK // max(len(part.rows) for parts in seeds for part in parts))
+        blocks = [[one(times[i : i + size]) for one in ready] for i in range(0, len(times), size)]
         for name in missing:
             table = np.concatenate([np.stack([one[name] for one in block], axis=1) for block in blocks])
             kept[name] = Sample(table[0].copy(), weighted.mean_of_known(table[1:]))
@@ -230,12 +233,15 @@ def picture_weights(rows: np.ndarray, pictures: np.ndarray) -> np.ndarray:
     return 1 / count[number]
 
 
+@functools.cache
 def subsets(n: int, size: int) -> np.ndarray | None:
     """`SUBSETS` random choices of `size` of n images, (SUBSETS, n) bool; None where there are no more than that."""
     if n <= size:
         return None
     rng = np.random.default_rng(SEED)
-    return rng.permuted(np.tile(np.arange(n) < size, (SUBSETS, 1)), axis=1)
+    chosen = rng.permuted(np.tile(np.arange(n) < size, (SUBSETS, 1)), axis=1)
+    chosen.flags.writeable = False  # who asks next is given the same
+    return chosen
 
 
 def _random_test_part(labels: np.ndarray, folds: int) -> int:
@@ -251,40 +257,49 @@ class _Seed:
         self, parts: Sequence[Answers], code: np.ndarray, names: Sequence[str], pictures: np.ndarray | None
     ):
         rows = np.concatenate([part.rows for part in parts])
-        self.code = code[rows]
-        self.weight = None if pictures is None else picture_weights(rows, pictures)
+        weight = np.ones(len(rows)) if pictures is None else picture_weights(rows, pictures)
+        # (rows, groups): what drawing a group once adds to each row's weight
+        drawn = sparse.csr_array((weight, (np.arange(len(rows)), code[rows])), (len(rows), code.max() + 1))
         ends = np.cumsum([0, *(len(part.rows) for part in parts)])
-        folds = [(slice(a, b), part) for a, b, part in zip(ends, ends[1:], parts)]
+        folds = [(drawn[a:b], part) for a, b, part in zip(ends, ends[1:], parts)]
         all_ = parts[0]._replace(
             rows=rows,
             labels=np.concatenate([part.labels for part in parts]),
             probs=np.concatenate([part.probs for part in parts]),
         )
-        together = [(slice(None), all_)]
         size = _random_test_part(all_.labels, len(parts)) if all_.fold else len(rows)
-        self.functions: dict[str, list[tuple[slice, Callable]]] = {
+        self.functions = {
             name: [
-                (here, weighted.metric(name, *one[1:5], subsets(len(one.rows), size)))
-                for here, one in (folds if per_fold(name) else together)
+                _of_groups(weighted.metric(name, *one[1:5], subsets(len(one.rows), size)), here)
+                for here, one in (folds if per_fold(name) else [(drawn, all_)])
             ]
             for name in names
         }
 
     def __call__(self, times: np.ndarray) -> dict[str, np.ndarray]:
-        w = times[:, self.code].astype(np.float64)
-        if self.weight is not None:
-            w *= self.weight
         with np.errstate(invalid="ignore"):  # a fold of which nothing was drawn: 0/0, left out of the mean
             return {
-                name: weighted.mean_of_known(np.stack([f(w[:, here]) for here, f in parts], axis=1))
+                name: weighted.mean_of_known(np.stack([f(times) for f in parts], axis=1))
                 for name, parts in self.functions.items()
             }
 
 
-def _times(groups: int, draws: int, size: int) -> Iterator[np.ndarray]:
-    """How often each group is drawn, (B, groups): once each first, then `draws` bootstrap samples in blocks."""
-    yield np.ones((1, groups), np.int64)
-    yield from clustered.drawn(groups, draws, SEED, size)
+def _of_groups(metric: weighted.Weighted, drawn: sparse.csr_array) -> weighted.Weighted:
+    """A metric of row weights (B, n) as one of how often groups are drawn (B, groups). drawn: (n, groups), in `_Seed`.
+
+    What is summed over rows is summed group by group here, once for all draws.
+    """
+    if isinstance(metric, weighted.Sums):
+        return metric._replace(each=drawn.T @ metric.each)
+    return lambda times: metric(times @ drawn.T)
+
+
+@functools.lru_cache(maxsize=8)
+def _times(groups: int, draws: int) -> np.ndarray:
+    """How often each group is drawn, (1 + draws, groups): once each first, then in bootstrap samples."""
+    times = np.vstack([np.ones(groups), *clustered.drawn(groups, draws, SEED)])
+    times.flags.writeable = False  # who asks next is given the same
+    return times
 
 
 def of_records(

@@ -13,7 +13,8 @@ def known(chapter: Any) -> pd.Series:
     """images, with_copy, with_patient (shares) of the split in use, by the instrument of chapter 17 (`data.exposure`)."""
     data = chapter.settings.data
     protocol = data.protocol if data.fold is None else splits.FIVEFOLD
-    return exposure.read(chapter.dataset).set_index(["protocol", "class"]).loc[(protocol, "all")]
+    found = exposure.read(chapter.dataset, protocols=[protocol])
+    return found.set_index(["protocol", "class"]).loc[(protocol, "all")]
 
 
 def split_note(chapter: Any) -> None:

@@ -220,15 +220,20 @@ def sweep(
 class _Line:
     """Jobs, each with the keys that must be done before; whoever is free runs the first that is ready.
 
-    So nobody waits for a stage 0 while there is other work.
+    So nobody waits for a stage 0 while there is other work. The last runs, one a worker, are kept until every stage 0
+    is begun: else the others would stand idle while the last stage 0 is made, and then its run.
     """
 
-    def __init__(self, line: dict[str, tuple[Job, frozenset[str]]]):
-        self.waiting, self.unfinished = dict(line), set(line)
+    def __init__(self, line: dict[str, tuple[Job, frozenset[str]]], workers: int):
+        self.waiting, self.unfinished, self.workers = dict(line), set(line), workers
         self.changed = threading.Condition()
 
     def _ready(self) -> str | None:
-        return next((key for key, (_, needs) in self.waiting.items() if not needs & self.unfinished), None)
+        ready = [key for key, (_, needs) in self.waiting.items() if not needs & self.unfinished]
+        wanted = frozenset().union(*(needs for _, needs in self.waiting.values()))
+        if len(self.waiting.keys() - wanted) <= self.workers:
+            ready.sort(key=lambda key: key not in wanted)
+        return ready[0] if ready else None
 
     def run_next(self, threads: int) -> tuple[str, str | None]:
         """Run one job; returns its key and what went wrong. What waited for it is ready, whatever came out."""
@@ -248,7 +253,7 @@ def _local(workers: int) -> Callable:
     threads = max(1, machine.cores() // workers)
 
     def map_jobs(line: dict[str, tuple[Job, frozenset[str]]]):
-        shared = _Line(line)
+        shared = _Line(line, workers)
         pool = joblib.Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")
         return pool(joblib.delayed(shared.run_next)(threads) for _ in line)
 
