@@ -183,6 +183,9 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
     assert last == "of 100 images 2 other fusions answer 0 to 20 otherwise"
     one = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)], "other": [run(SMALL)]}}, None)
     assert one.endswith("of 100 images 1 other fusion answers 20 otherwise")
+    alone["convnext-tiny"] = [run(SMALL, seed=1)]  # one stage 0 for all seeds
+    shared = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
+    assert shared.endswith("convnext-tiny alone, after stage 0, 70.0 %") and shared.count("minus") == 1
     alone.clear()
     only = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
     assert only.endswith("- random split, seed 0: fused as proposed 90.0 %")

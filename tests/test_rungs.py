@@ -102,16 +102,17 @@ def test_a_change_is_named_only_where_the_interval_says_so():
 
 def test_what_is_taken_away_is_told_by_the_paired_difference():
     gaps = {
-        ("form", "random split"): Worth(-0.05, np.nan, 1, -0.07, -0.03),
-        ("form", "patients apart"): Worth(-0.05, 0.01, 3, -0.11, 0.01),
+        ("form", "random split"): (Worth(-0.05, np.nan, 1, -0.07, -0.03), None),
+        ("form", "patients apart"): (Worth(-0.05, 0.01, 3, -0.11, 0.01), Worth(-0.06, 0.01, 3, -0.12, -0.01)),
         ("class", "patients apart"): None,
     }
     text = shortcuts.taken_away(gaps)
     assert "form, random split: −5.0 points (−7.0 to −3.0), 1 seed: a fall" in text
-    assert "form, patients apart: −5.0 points (−11.0 to +1.0), 3 seeds: no difference" in text
+    apart = "form, patients apart: −5.0 points (−11.0 to +1.0), by picture −6.0 points (−12.0 to −1.0), 3 seeds: no difference"
+    assert apart in text
     assert "class, patients apart: no pair of runs" in text and "Where there is one seed" in text
     assert "Where there is one seed" not in shortcuts.taken_away(
-        {("form", "x"): Worth(0.1, 0.1, 2, 0.05, 0.2)}
+        {("form", "x"): (Worth(0.1, 0.1, 2, 0.05, 0.2), None)}
     )
 
 
@@ -226,7 +227,10 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     }
     pictures = np.maximum(np.arange(100), 50)  # the first half are copies of one, of which 40 in 51 are right
     compared, gaps = shortcuts.with_without(whole, changed, np.arange(100), pictures)
-    fall, same = gaps["the file's form", "random split"], gaps["the file's form", "patients apart"]
+    (fall, none), (same, alike) = (
+        gaps["the file's form", split] for split in ("random split", "patients apart")
+    )
+    assert none is None and alike[3:] == (0, 0), "by picture only where copies stay together"
     assert fall.value == pytest.approx(-0.1) and fall.n == 1 and fall.high < 0
     assert same[:2] == (0, pytest.approx(np.nan, nan_ok=True)) and same[3:] == (0, 0)
     level = compared[(compared["name"] == "the file's form") & (compared["protocol"] == "random split")]
@@ -251,6 +255,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
         .iloc[0]
     )
     assert shown.endswith(f"by picture −{100 * lost:.1f}") and lost > 0
+    assert f", by picture −{100 * lost:.1f} points (" in shortcuts.taken_away(change)
     assert (
         worth.difference(whole["paper"], changed["paper, canonical encoding"], np.arange(100))["accuracy"].low
         > 0

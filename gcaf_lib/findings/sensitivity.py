@@ -141,9 +141,10 @@ def constants(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
 
     ours, plain = [changed(*pair) for pair in pairs], [changed(*pair) for pair in combinations(main, 2)]
     far = max(np.abs(p.probabilities() - q.probabilities()).max() for p, q in pairs)
+    changes = f"{min(ours):.1%} to {max(ours):.1%} of the test images a different class"
     text = (
-        f"In the trained models: two runs with different constants and the same seed give {min(ours):.1%} to {max(ours):.1%} of the test "
-        f"images a different class, and no probability differs by more than {far:.3f}. "
+        "In the trained models: two runs with different constants and the same seed give "
+        f"{changes if max(ours) else 'every test image the same class'}, and no probability differs by more than {far:.3f}. "
     )
     if max(ours) == 0:
         return text + "The constants are one setting under three names."

@@ -15,6 +15,7 @@ from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, ladder, words
 from gcaf_lib.settings import CLASSES
 
+Gap = tuple[worth.Worth, worth.Worth | None]  # a difference, and the same by picture
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
 
 
@@ -23,9 +24,9 @@ def with_without(
     changed: Mapping[str, Sequence[Any]],
     clusters: np.ndarray,
     pictures: np.ndarray,
-) -> tuple[pd.DataFrame, dict[tuple[str, str], worth.Worth | None]]:
+) -> tuple[pd.DataFrame, dict[tuple[str, str], Gap | None]]:
     """Each hint on each split: levels and change by picture (protocol, name, label, `ladder.COLUMNS`, change, n, images),
-    and paired differences.
+    and paired differences, by image and by picture.
 
     whole: records as it is, by protocol; changed: records of the experiment "shortcuts", by row. Levels and
     differences are of the runs whose seed and fold both have; the differences (without minus with; None where no pair
@@ -38,8 +39,8 @@ def with_without(
             sides = whole.get(protocol, []), changed.get(f"{protocol}, {row}", [])
             pair = worth.paired(*map(ablation.whole, sides))
             found = worth.difference(pair[1], pair[0], clusters, keep=keep)
-            gaps[name, split] = found.get("accuracy")
             change = worth.by_picture(pair[1], clusters, pictures, ("accuracy",), against=pair[0], keep=keep)
+            gaps[name, split] = (found["accuracy"], change.get("accuracy")) if found else None
             for label, records in zip(("as it is", "taken away"), pair):
                 score = ladder.pooled(records, clusters, pictures, keep) if records else {}
                 if change and label == "taken away":
@@ -49,9 +50,7 @@ def with_without(
     return pd.DataFrame(cells).reindex(columns=columns), gaps
 
 
-def wide_with_without(
-    compared: pd.DataFrame, gaps: Mapping[tuple[str, str], worth.Worth | None]
-) -> pd.DataFrame:
+def wide_with_without(compared: pd.DataFrame, gaps: Mapping[tuple[str, str], Gap | None]) -> pd.DataFrame:
     """A reader's table of `with_without`."""
     lines = []
     for (name, split), gap in gaps.items():
@@ -61,9 +60,9 @@ def wide_with_without(
             lines.append((name, split, *["no pair of runs"] * 2, "–", "–", "–"))
             continue
         levels = [ladder.both(r) for r in (with_, without)]
-        change = words.points(gap).replace(" points", "")
+        change = words.points(gap[0]).replace(" points", "")
         change = words.beside(change, without.change, lambda v: words.signed(100 * v, 1))
-        lines.append((name, split, *levels, change, str(gap.n), f"{with_.images:.0f}"))
+        lines.append((name, split, *levels, change, str(gap[0].n), f"{with_.images:.0f}"))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Seeds", "Images"]
     return pd.DataFrame(lines, columns=heads)
 
@@ -132,18 +131,19 @@ def hints(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) -> str:
     )
 
 
-def taken_away(gaps: Mapping[tuple[str, str], worth.Worth | None]) -> str:
+def taken_away(gaps: Mapping[tuple[str, str], Gap | None]) -> str:
     """(what, split) to the paired difference without minus with the hint, as a list; None: not both run."""
     lines = []
-    for (name, split), one in gaps.items():
-        if one is None:
+    for (name, split), gap in gaps.items():
+        if gap is None:
             lines.append(f"{name}, {split}: no pair of runs under this profile, so nothing is said")
             continue
+        one, _ = gap
         word = words.change(
             one, "a fall", "a rise", "no difference that these images and patients would show"
         )
-        lines.append(f"{name}, {split}: {words.points(one)}, {words.plural(one.n, 'seed')}: {word}")
-    ones = [one for one in gaps.values() if one is not None and one.n == 1]
+        lines.append(f"{name}, {split}: {words.points(*gap)}, {words.plural(one.n, 'seed')}: {word}")
+    ones = [gap for gap in gaps.values() if gap and gap[0].n == 1]
     return (
         "What changes when the hint is taken away, on the same test images (95 % interval of the difference, patients drawn "
         "whole):\n\n"

@@ -146,12 +146,7 @@ def _told(line: pd.Series) -> str:
     gain = ablation.read(line, "difference")
     word = words.change(gain, "a loss", "a gain", "no difference that these images and patients would show")
     copied = ablation.read(line, "picture") if np.isfinite(line["picture"]) else None
-    return f"{_both(gain, copied)}: {word}"
-
-
-def _both(one: worth.Worth, copied: worth.Worth | None) -> str:
-    """A difference in points, and the same by picture where there is one."""
-    return words.points(one) + (f", by picture {words.points(copied)}" if copied is not None else "")
+    return f"{words.points(gain, copied)}: {word}"
 
 
 def bought(frame: pd.DataFrame) -> str:
@@ -209,10 +204,11 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
         for own in found.get(experiments.PROPOSED, ()):
             text = f"- {splits.NAMES[protocol]}, seed {own.seed}: fused as proposed {_right(own)}"
             for key, (start,) in training.stage0_records([own]).items():
-                added = worth.difference([own], [start], groups)["accuracy"]
+                added = worth.difference([own], [start], groups).get("accuracy")
                 copied = worth.by_picture([own], groups, pictures, ("accuracy",), against=[start])
-                text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}: "
-                text += f"fused minus it {_both(added, copied.get('accuracy'))}"
+                text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}"
+                if added:  # none between two seeds, as where all share one stage 0
+                    text += f": fused minus it {words.points(added, copied.get('accuracy'))}"
             answers = own.probabilities().argmax(1)
             differ = [
                 int((one.probabilities().argmax(1) != answers).sum())

@@ -34,10 +34,10 @@ def signed(value: float, decimals: int = 2) -> str:
     return text.lstrip("−") if not text.strip("−0.") else text if value < 0 else f"+{text}"
 
 
-def points(one: Worth) -> str:
-    """`−1.3 points (−2.6 to +0.1)` of a difference in fractions."""
+def points(one: Worth, copied: Worth | None = None) -> str:
+    """`−1.3 points (−2.6 to +0.1)` of a difference in fractions, and the same by picture where that is given."""
     value, _, interval = shift(one, 1, 100).partition(" ")
-    return f"{value} points {interval}"
+    return f"{value} points {interval}" + (f", by picture {points(copied)}" if copied else "")
 
 
 def shift(one: Any, decimals: int = 4, scale: float = 1) -> str:
