@@ -38,7 +38,7 @@ from gcaf_lib.findings import ablation, fusion
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("11_fusion", profile, overrides)
-records, norm = chapter.records("table-4"), chapter.records("projection-norm")
+records, norm = (ablation.table_records(chapter, name) for name in ("table-4", "projection-norm"))
 main, strict = chapter.records("main"), ablation.apart_records(chapter, "table-4")
 proposed, made = main.get(paper.PROPOSED, []), chapter.made
 chapter.strip(ablation.runs(main, records, norm, strict))
@@ -138,7 +138,7 @@ rows.dots(frame, names=fusion.NAMES, published=not chapter.phantoms)
 tables.show(
     ablation.table(frame, "Fusion", fusion.NAMES),
     name="tab-fusion",
-    caption="Fusion variants on the test part: mean ± standard deviation over n seeds, the paper's figure in square brackets, and the accuracy's "
+    caption="Fusion variants on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, and the accuracy's "
     "95 % cluster-bootstrap interval over patients.",
     data=frame,
 )
@@ -192,7 +192,7 @@ normed = ablation.measure("projection-norm", norm, chapter.dataset, proposed, ma
 tables.show(
     ablation.table(normed, "Projection", theirs=False),
     name="tab-projection-norm",
-    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over n seeds, 95 % interval of the accuracy over patients.",
+    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over the n seeds that both have, 95 % interval of the accuracy over patients.",
     data=normed,
 )
 

@@ -39,7 +39,7 @@ from gcaf_lib.findings import ablation, sensitivity
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("14_sensitivity", profile, overrides)
-main, records = chapter.records("main"), chapter.records("table-8")
+main, records = chapter.records("main"), ablation.table_records(chapter, "table-8")
 default, strict = main.get(paper.PROPOSED, []), ablation.apart_records(chapter, "table-8")
 chapter.strip(ablation.runs(main, records, strict))
 
@@ -64,7 +64,7 @@ charts.sensitivity(*sensitivity.panels(frame, published=not chapter.phantoms))
 tables.show(
     sensitivity.table(frame, records),
     name="tab-sensitivity",
-    caption="One setting changed at a time, on the test part: mean ± standard deviation over n seeds, the paper's figure in square brackets, "
+    caption="One setting changed at a time, on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, "
     "and 95 % cluster-bootstrap intervals over patients.",
     data=frame,
 )

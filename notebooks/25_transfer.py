@@ -44,7 +44,7 @@ three = [
     for side in (chapter.under("cpu"), other)
 ]
 strict = ablation.apart_records(other, "table-4") if large else {}
-causes = other.records("transfer") if large else {}
+causes = ablation.table_records(other, "transfer") if large else {}
 little, full = transfer.full_size(chapter)
 chapter.strip(ablation.runs(small, large, dict(enumerate(three)), strict, causes, little, *full.values()))
 

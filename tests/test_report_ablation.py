@@ -64,6 +64,26 @@ def of(frame, row, metric="accuracy"):
     return frame[(frame["row"] == row) & (frame["metric"] == metric)].iloc[0]
 
 
+def test_rows_are_compared_at_equal_n():
+    """One row has a seed more: its levels are of the others' seeds, as its best or worst seed is no property of it."""
+    found = {"a": runs(6), "b": runs(12, 2), "c": runs(18, 2)[1:], "d": []}
+    kept = ablation.equal_seeds(found)
+    assert {row: [r.seed for r in group] for row, group in kept.items()} == {
+        "a": [1],
+        "b": [1],
+        "c": [1],
+        "d": [],
+    }
+    apart = ablation.equal_seeds({"a": runs(6, 2), "b": runs(12, 1), "c": runs(18, 2)[1:], "d": runs(20, 1)})
+    assert [len(group) for group in apart.values()] == [1, 1, 0, 1], "no seed of all: the one that most have"
+    assert ablation.equal_seeds({}) == {} and ablation.equal_seeds({"a": []}) == {"a": []}
+    rows = {experiments.PROPOSED: runs(6), "gcaf-split": runs(12, 1)}
+    with pytest.raises(ValueError, match=r"table-4: rows of different seeds .*equal_seeds"):
+        ablation.measure("table-4", rows, None, runs(6))
+    frame = ablation.measure("table-4", ablation.equal_seeds(rows), None, runs(6), ("accuracy",))
+    assert of(frame, experiments.PROPOSED)["reference"] and set(frame.loc[frame["n"] > 0, "n"]) == {1}
+
+
 def test_what_equals_the_proposed_differs_by_exactly_nothing():
     main = runs(6)
     found = {experiments.PROPOSED: main, "gcaf-split": [Twin(errors=6, seed=s) for s in range(3)]}
@@ -200,17 +220,30 @@ def folds_of(errors, seed=0, count=5):
     return [Fold(errors=errors, seed=seed, fold=k) for k in range(count)]
 
 
+def test_rows_of_some_folds_keep_what_they_have_and_decide_nothing():
+    found = {
+        "a": folds_of(6) + folds_of(6, 1, 2),
+        "b": folds_of(12) + folds_of(12, 1),
+        "c": folds_of(18, 1, 3),
+    }
+    kept = ablation.equal_seeds(found)
+    seeds = {row: [r.seed for r in group] for row, group in kept.items()}
+    assert seeds == {"a": [0] * 5, "b": [0] * 5, "c": [1] * 3}
+
+
 def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     main = folds_of(6) + folds_of(6, seed=1)
-    found = {"Feature Concatenation": folds_of(40) + folds_of(40, seed=1), "gcaf-split": folds_of(20) + folds_of(20, 1, 3),
-             "gcaf-token": folds_of(1, count=2)}  # fmt: skip
-    frame = ablation.measure("table-4", found, None, main, ("accuracy",), ("cpu", "patients"))
+    given = ("table-4", None, main, ("accuracy",), ("cpu", "patients"))
+    found = {"Feature Concatenation": folds_of(40) + folds_of(40, seed=1), "gcaf-token": folds_of(1, count=2)}
+    frame = ablation.measure(given[0], found, *given[1:])
     assert [names.runs_text(of(frame, row)) for row in (*found, "gcaf-sigmoid")] == [
-        "2 seeds of 5 folds", "one seed of 5 folds", "2 of 5 folds", "none"
+        "2 seeds of 5 folds", "2 of 5 folds", "none"
     ]  # fmt: skip
+    once = ablation.measure(given[0], {"gcaf-split": folds_of(20) + folds_of(20, 1, 3)}, *given[1:])
+    assert names.runs_text(of(once, "gcaf-split")) == "one seed of 5 folds"
     # all folds together test every image once, as one run without folds would
     plain = ablation.measure("table-4", {"gcaf-split": runs(20, 1)}, None, runs(6, 1), ("accuracy",))
-    assert of(frame, "gcaf-split")["difference"] == pytest.approx(of(plain, "gcaf-split")["difference"])
+    assert of(once, "gcaf-split")["difference"] == pytest.approx(of(plain, "gcaf-split")["difference"])
     assert of(frame, "gcaf-token")["verdict"] == "not measured"
     # by picture, where copies are kept together and nowhere else: the first class is one picture of 91
     right, ours = (
@@ -234,9 +267,9 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     assert plain[ablation.PICTURE].isna().all(axis=None) and "picture" not in ablation.says(plain)
     text = ablation.says(frame, "gcaf sweep table-4-patients")
     assert text.startswith(
-        "2 of 6 other rows are trained. `gcaf sweep table-4-patients` trains what is missing."
+        "1 of 6 other rows is trained. `gcaf sweep table-4-patients` trains what is missing."
     )
-    assert "Trained once: 1 of them" in text
+    assert "Trained once" not in text and "Trained once: all of them" in ablation.says(once)
 
 
 def test_what_the_differences_say():

@@ -6,6 +6,7 @@ other trainings could have given is the sd over seeds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def measure(
 ) -> pd.DataFrame:
     """One line (`COLUMNS`) for each row of an experiment and metric, rows without a record included (n = 0).
 
-    experiment: its name ("table-4"); found: `chapter.records(experiment)`; reference: run records of the
+    experiment: its name ("table-4"); found: `table_records`, every row of the same seeds; reference: run records of the
     proposed model, with which each row is compared, seed by seed and fold by fold, on the same test images;
     made: (profile, protocol), for the verdict. On a split with folds only seeds that have all of them count.
 
@@ -68,9 +69,12 @@ def measure(
     without. difference: row minus reference, over the `pairs` seeds that both have. reference: whether the row is
     the proposed model itself. published_difference: the paper's figure minus its own for the proposed setting in
     the same table, known to within `step`. picture…: level and difference with each picture weighing 1
-    (`worth.by_picture`). verdict: on the difference. Raises `ValueError` where a row and the
-    reference were judged on different test images.
+    (`worth.by_picture`). verdict: on the difference. Raises `ValueError` where rows are of
+    different seeds, or a row and the reference were judged on different test images.
     """
+    seeds = {row: sorted({r.seed for r in whole(group)}) for row, group in found.items() if whole(group)}
+    if len(set(map(tuple, seeds.values()))) > 1:
+        raise ValueError(f"{experiment}: rows of different seeds ({seeds}): give equal_seeds(found)")
     groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
     base, own_rows = whole(reference), proposed(experiment)
     theirs = published(experiment, own_rows[0]) if own_rows else {}
@@ -119,13 +123,17 @@ def read(line: Mapping[str, Any], name: str) -> worth.Worth:
     return NONE._replace(value=line[name], low=line[f"{name}_low"], high=line[f"{name}_high"])
 
 
+def table_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
+    """Row to run records of a table, at equal n: `equal_seeds` of `chapter.records`."""
+    return equal_seeds(chapter.records(experiment))
+
+
 def apart_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
-    """Row to run records of a table with patients apart; the proposed rows have those of the experiment "patients"."""
+    """`table_records` of a table with patients apart; the proposed rows have those of the experiment "patients"."""
     rows = {row.label for row in experiments.experiment(f"{experiment}-patients").rows}
     own = [r for group in chapter.records("patients").values() for r in group]
-    return chapter.records(f"{experiment}-patients") | {
-        row: own for row in proposed(experiment) if row in rows
-    }
+    own_rows = {row: own for row in proposed(experiment) if row in rows}
+    return equal_seeds(chapter.records(f"{experiment}-patients") | own_rows)
 
 
 def apart(
@@ -151,6 +159,22 @@ def runs(*found: Mapping[str, Sequence[Any]]) -> list[Any]:
 def whole(records: Sequence[Any]) -> list[Any]:
     """Runs of the seeds that have every fold; on a split without folds, all runs."""
     return [r for one in folds.pool(records) if one.folds in (0, splits.FOLDS) for r in one.parts]
+
+
+def equal_seeds(found: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Row to its runs of the seeds that every trained row has (all folds of them): rows are compared at equal n.
+
+    Where the rows have no seed in common, of the one that most have; who has not is as if never trained. Rows without
+    a seed in all its folds keep what they have.
+    """
+    trained = {row: {r.seed for r in whole(group)} for row, group in found.items()}
+    counts = Counter(seed for seeds in trained.values() for seed in sorted(seeds))
+    rows = sum(map(bool, trained.values()))
+    common = [seed for seed, n in counts.items() if n == rows] or [s for s, _ in counts.most_common(1)]
+    return {
+        row: [r for r in whole(group) if r.seed in common] if trained[row] else list(group)
+        for row, group in found.items()
+    }
 
 
 def folds_known(records: Sequence[Any]) -> int:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation import calibration, confidence, worth
-from gcaf_lib.findings import words
+from gcaf_lib.findings import ablation, words
 from gcaf_lib.training import experiments
 
 NAMES = {
@@ -76,7 +76,7 @@ def tested(chapter: Any) -> dict[str, list[Any]]:
         for row in experiments.experiment(name).rows:
             if row.label.startswith(starts):
                 found.setdefault(_LABELS.get(row.label, row.label), records.get(row.label, []))
-    return found
+    return ablation.equal_seeds(found)
 
 
 def effects(
@@ -133,12 +133,12 @@ def beside_patients(
     runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
 ) -> dict[str, dict[str, worth.Worth]]:
     """`confidence.MEASURES` as trained and scaled, on the random split and, where run, with patients apart; there also
-    `picture`: accuracy with each picture weighing 1."""
+    `picture`: accuracy with each picture weighing 1. Of the seeds that were trained on both."""
     splits = {"random split": runs}
     if apart:
         splits[f"patients apart ({len({r.settings.data.fold for r in apart})} folds)"] = apart
     states = {}
-    for name, records in splits.items():
+    for name, records in ablation.equal_seeds(splits).items():
         for state, scaled in ((name, False), (f"{name.partition(' (')[0]}, scaled", True)):
             states[state] = worth.row(records, clusters, confidence.MEASURES, scaled=scaled)
             copied = worth.by_picture(records, clusters, pictures, ("accuracy",), scaled=scaled)

@@ -93,7 +93,9 @@ def _tables(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
     reference = ours.get((_key(main), protocol), [])
     for place, name in ablation.TABLES.items():
         chosen = dict(experiments.experiment(name).settings(profile))
-        found = {label: ours.get((_key(one), protocol), []) for label, one in chosen.items()}
+        found = ablation.equal_seeds(
+            {label: ours.get((_key(one), protocol), []) for label, one in chosen.items()}
+        )
         wanted = list(dict.fromkeys(f.metric for f in _figures([place])))
         frame = ablation.measure(name, found, dataset, reference, wanted, (profile, protocol))
         frame = frame[frame["published"].notna()].rename(columns={"mean": "measured"})

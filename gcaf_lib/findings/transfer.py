@@ -60,7 +60,7 @@ def full_size(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, dict[str, l
     for protocol in splits.NAMES:
         split = {"data.protocol": protocol}
         small[protocol] = chapter.under("cpu", split).records("table-4").get(experiments.PROPOSED, [])
-        tables[protocol] = chapter.under("paper", STAGE_0 | split).records("table-4")
+        tables[protocol] = ablation.table_records(chapter.under("paper", STAGE_0 | split), "table-4")
     return small, tables
 
 
@@ -246,14 +246,17 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
     """model, and accuracy on the three tumour classes with patients apart (`ladder.COLUMNS`), seeds, folds, images.
 
     four, three: records of the miniatures and of the networks with ImageNet weights that were trained on four classes, and
-    on three; those of four are judged on tumour images alone. Seeds without all folds are left out.
+    on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
     """
     groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
-    for word, models in (("four", four), ("three", three)):
-        for side, records in zip(SIDES, models):
-            kept = ablation.whole(records)
-            found = ladder.pooled(kept, groups, pictures, TUMOURS) if kept else {}
-            lines.append({"model": f"{_head(side)}, {word} classes", **found})
+    models = {
+        f"{_head(side)}, {word} classes": records
+        for word, both in (("four", four), ("three", three))
+        for side, records in zip(SIDES, both)
+    }
+    for model, records in ablation.equal_seeds(models).items():
+        kept = ablation.whole(records)
+        lines.append({"model": model, **(ladder.pooled(kept, groups, pictures, TUMOURS) if kept else {})})
     columns = [
         "model",
         "accuracy",
