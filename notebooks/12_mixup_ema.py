@@ -52,7 +52,7 @@ Markdown(mixup_ema.leaves())
 
 # %%
 images = int((splits.load(chapter.settings.data, chapter.dataset)["part"] == "train").sum())
-averaged = {row: runs for row, runs in found.items() if runs[0].settings.training.ema > 0}
+averaged = {row: runs for row, runs in found.items() if runs and runs[0].settings.training.ema > 0}
 tables.show(
     mixup_ema.remains(averaged, images),
     name="tab-remains",

@@ -40,7 +40,7 @@ from gcaf_lib.paper import published_gaps
 
 chapter = open_chapter("15_significance", profile, overrides)
 main = chapter.records("main").get(paper.PROPOSED, [])
-found = {place: chapter.records(name) for place, name in significance.PLACES.items()}
+found = {place: ablation.table_records(chapter, name) for place, name in significance.PLACES.items()}
 apart = {place: ablation.apart_records(chapter, name) for place, name in significance.PLACES.items()}
 chapter.strip(ablation.runs({paper.PROPOSED: main}, *found.values(), *apart.values()))
 

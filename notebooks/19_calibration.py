@@ -37,12 +37,14 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import curves, decisions, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import confidence, worth
-from gcaf_lib.findings import acting, overlap
+from gcaf_lib.findings import ablation, acting, overlap
 from gcaf_lib.findings import calibration as findings
 
 chapter = open_chapter("19_calibration", profile, overrides)
 runs = chapter.records("main", train=True)["Proposed Method"]
-apart, tested = chapter.records("ladder").get("patients", []), findings.tested(chapter)
+both = {"random split": runs, "patients apart": chapter.records("ladder").get("patients", [])}
+runs, apart = ablation.equal_seeds(both).values()  # compared at equal n
+tested = findings.tested(chapter)
 classes, clusters = chapter.settings.data.classes, splits.clusters(chapter.dataset)
 chapter.strip([*runs, *apart, *(r for group in tested.values() for r in group)])
 overlap.split_note(chapter)

@@ -179,7 +179,8 @@ Markdown(transfer.before_fusion(full, chapter.dataset))
 # %%
 command = "gcaf sweep table-4 --profile paper --set model.weights=in-domain"
 fusions = {
-    split: ablation.measure("table-4", rows, chapter.dataset, own[split]) for split, rows in full.items()
+    split: ablation.measure("table-4", ablation.equal_seeds(rows), chapter.dataset, own[split])
+    for split, rows in full.items()
 }
 for split, frame in fusions.items():
     tables.show(

@@ -117,6 +117,9 @@ def test_committed_tables_hold_no_patient_numbers(facts):
 
 def test_committed_exposure_falls_to_nothing_where_patients_are_apart():
     table = exposure.read(dataset_audit.published())
+    assert exposure.read(dataset_audit.published(), protocols=["paper"]).equals(
+        table[table["protocol"] == "paper"]
+    )
     total = table[table["class"] == "all"].set_index("protocol")
     assert list(table) == exposure.COLUMNS and (table.groupby("protocol")["images"].max() > 700).all()
     assert total.loc["paper", "with_copy"] > 0.5 and total.loc["paper", "with_patient"] > 0.5

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import charts, names, rows
 from gcaf_lib.evaluation import clustered, worth
-from gcaf_lib.findings import ablation, comparison, fusion, scorecard, sensitivity, words
+from gcaf_lib.findings import ablation, calibration, comparison, fusion, scorecard, sensitivity, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
 from gcaf_lib.training import experiments
@@ -76,12 +77,35 @@ def test_rows_are_compared_at_equal_n():
     }
     apart = ablation.equal_seeds({"a": runs(6, 2), "b": runs(12, 1), "c": runs(18, 2)[1:], "d": runs(20, 1)})
     assert [len(group) for group in apart.values()] == [1, 1, 0, 1], "no seed of all: the one that most have"
+    odd = ablation.equal_seeds({"a": runs(6), "b": runs(12), "c": runs(18)[2:], "d": [Run(errors=1, seed=5)]})
+    assert [[r.seed for r in group] for group in odd.values()] == [[2], [2], [2], []], (
+        "no row more than need be"
+    )
+    odd = ablation.equal_seeds(
+        {"a": runs(6), "b": runs(12), "c": [Run(errors=1, seed=5), Run(errors=1, seed=6)]}
+    )
+    assert [len(group) for group in odd.values()] == [3, 3, 0], "nor a seed"
+    with pytest.raises(ValueError, match="rows of different seeds"):
+        ablation.measure("table-4", {"gcaf-split": runs(12, 1), "gcaf-token": runs(12, 2)[1:]}, None, runs(6))
     assert ablation.equal_seeds({}) == {} and ablation.equal_seeds({"a": []}) == {"a": []}
     rows = {experiments.PROPOSED: runs(6), "gcaf-split": runs(12, 1)}
     with pytest.raises(ValueError, match=r"table-4: rows of different seeds .*equal_seeds"):
         ablation.measure("table-4", rows, None, runs(6))
     frame = ablation.measure("table-4", ablation.equal_seeds(rows), None, runs(6), ("accuracy",))
     assert of(frame, experiments.PROPOSED)["reference"] and set(frame.loc[frame["n"] > 0, "n"]) == {1}
+
+
+def test_the_tables_of_every_page_are_at_equal_n():
+    """On the runs of record, of which the proposed model has more than the others."""
+    page = open_chapter("19_calibration", "cpu")
+    tables = {"tested": calibration.tested(page)}
+    for name in (*ablation.TABLES.values(), "projection-norm"):
+        tables[name] = ablation.table_records(page, name)
+    for name in ablation.TABLES.values():
+        tables[f"{name} apart"] = ablation.apart_records(page, name)
+    for name, found in tables.items():
+        assert len({tuple(sorted({r.seed for r in group})) for group in found.values() if group}) <= 1, name
+    assert len(page.records("main")[paper.PROPOSED]) > 1, "else nothing is tested"
 
 
 def test_what_equals_the_proposed_differs_by_exactly_nothing():
@@ -369,8 +393,11 @@ def test_sentences_on_the_settings():
     assert sensitivity.chosen(frame, same).endswith("keep the default in 1 of 1 settings.")
     constants = {f"Focal α = {a}": twins(e) for a, e in ((0.25, 20), (0.5, 20))}
     alike = sensitivity.constants(constants, [])
-    assert "every test image the same class" in alike and alike.endswith("one setting under three names.")
+    assert "give no test image a different class" in alike and alike.endswith(
+        "one setting under three names."
+    )
     constants["Focal α = 0.75"] = runs(30)
+    assert "give 0.0% to " in sensitivity.constants(constants, [])
     assert "nothing to measure that by" in sensitivity.constants(constants, runs(20, 1))
     assert "no more than another seed does" in sensitivity.constants(constants, runs(20))
     assert "more than another seed does: where" in sensitivity.constants(constants, runs(0))

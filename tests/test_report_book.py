@@ -222,19 +222,25 @@ def test_each_chapter_that_fails_is_named_and_the_others_are_made(checkout, caps
 
 def test_the_front_page_is_made_beside_all_chapters_and_fails_by_itself(checkout, monkeypatch):
     asked, out = [], checkout / "out" / "notebooks"
-    monkeypatch.setattr("gcaf_lib.book.frontpage.write", lambda *given: asked.append(given))
+    page, before = out / "01_one.ipynb", []
+
+    def write(*given):
+        asked.append(given), before.append(page.is_file())
+
+    monkeypatch.setattr("gcaf_lib.book.frontpage.write", write)
     runner.run_chapters("demo", ["1"], out, folder=checkout / "notebooks", workers=1)
     assert asked == []  # some chapters only: no page of the whole book
+    page.unlink()
     runner.run_chapters("demo", output=out, folder=checkout / "notebooks", workers=1)
-    assert asked == [("demo", out.parent)]
-    (out / "01_one.ipynb").unlink()
+    assert asked == [("demo", out.parent)] and before == [False], "begun first"
+    page.unlink()
     monkeypatch.setattr("gcaf_lib.book.frontpage.write", lambda *given: 1 / 0)
     with pytest.raises(
         runner.ChapterError,
         match=r"^the front page failed: ZeroDivisionError: .* \(log: .*front_page\.log\)$",
     ):
         runner.run_chapters("demo", output=out, folder=checkout / "notebooks", workers=1)
-    assert (out / "01_one.ipynb").is_file()
+    assert page.is_file()
 
 
 @pytest.mark.parametrize(("profile", "workers"), [("demo", 3), ("paper", 1)])

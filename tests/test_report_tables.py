@@ -96,6 +96,19 @@ def frame(monkeypatch):
     )
 
 
+def test_rows_of_a_table_are_at_equal_n_and_the_headline_has_all_seeds(monkeypatch):
+    monkeypatch.setattr(splits, "clusters", lambda dataset: np.arange(120) // 4)
+    monkeypatch.setattr(worth, "pictures", lambda dataset: np.arange(120) // 2)
+    settings = load("cpu")
+    records = [Run(seed=s, settings=settings, info={"data_hash": "d"}) for s in range(3)]
+    rival = settings.replace({"model.fusion": "concat"})
+    records.append(Run(seed=0, settings=rival, info={"data_hash": "d"}))
+    frame = scorecard.scorecard("cpu", SimpleNamespace(hash="d"), records, impossible=[])
+    run = frame[(frame["n"] > 0) & (frame["protocol"] == "paper")]
+    counts = run.groupby("place")["n"].unique().map(sorted)
+    assert counts["Abstract"] == [3] and counts["Table 4"] == [1] and counts["Table 5"] == [3]
+
+
 def test_scorecard_has_every_published_metric_on_both_protocols(frame):
     assert list(frame.columns) == scorecard.COLUMNS
     assert set(frame.place) == {*scorecard.MAIN_PLACES, *ablation.TABLES}

@@ -107,9 +107,9 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
         ("class", "patients apart"): None,
     }
     text = shortcuts.taken_away(gaps)
-    assert "form, random split: −5.0 points (−7.0 to −3.0), 1 seed: a fall" in text
-    apart = "form, patients apart: −5.0 points (−11.0 to +1.0), by picture −6.0 points (−12.0 to −1.0), 3 seeds: no difference"
-    assert apart in text
+    assert "form, random split, 1 seed: −5.0 points (−7.0 to −3.0): a fall\n" in text
+    apart = "form, patients apart, 3 seeds: −5.0 points (−11.0 to +1.0): no difference that these images and patients would show, "
+    assert apart + "by picture −6.0 points (−12.0 to −1.0): a fall\n" in text
     assert "class, patients apart: no pair of runs" in text and "Where there is one seed" in text
     assert "Where there is one seed" not in shortcuts.taken_away(
         {("form", "x"): (Worth(0.1, 0.1, 2, 0.05, 0.2), None)}

@@ -129,7 +129,10 @@ def test_the_last_runs_one_a_worker_come_when_every_stage_0_is_begun(monkeypatch
     line = sweep.in_order(_jobs(PAIR, seeds=(0, 1, 2)))
     began = []
     monkeypatch.setattr(sweep, "run_job", lambda text, threads: began.append(sweep.Job.from_json(text)))
-    shared = sweep._Line(line, workers)
+    lines, line_ = [], sweep._Line
+    monkeypatch.setattr(sweep, "_Line", lambda *given: lines.append(line_(*given)) or lines[0])
+    list(sweep._local(workers)({}))  # as a sweep of so many workers makes it
+    shared = line_(line, lines[0].workers)
     for _ in line:
         shared.run_next(1)
     assert "".join((job.backbone or "Main")[0] for job in began) == order

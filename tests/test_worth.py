@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from gcaf_lib.data import splits
 from gcaf_lib.evaluation import calibration, clustered, metrics, weighted, worth
 from gcaf_lib.settings import CLASSES
 
@@ -373,6 +374,48 @@ def as_folds(labels, probs, folds):
     """Answers of `folds` equal folds, or of one part that is none."""
     parts = np.array_split(np.arange(len(labels)), folds)
     return [worth.Answers(rows, labels[rows], probs[rows], CLASSES, fold=folds > 1) for rows in parts]
+
+
+class Uneven(Run):
+    """Folds of 20 to 76 images, whose ends part a patient."""
+
+    def rows(self, part="test"):
+        return np.flatnonzero(np.searchsorted([20, 54, 98, 144], np.arange(IMAGES), "right") == self.fold)
+
+
+@pytest.mark.parametrize("block", [1, 160, 1_000_000])
+def test_draws_over_folds_are_those_of_samples_copied_by_hand(monkeypatch, block):
+    """Each drawn patient's images are repeated as often as the patient is drawn, fold by fold."""
+    monkeypatch.setattr(worth, "BLOCK", block)
+    runs, draws = [Uneven(0, fold) for fold in range(5)], 6
+    names = ["accuracy", "brier", "macro_auc", "macro_ap", "ece", "classwise"]
+    got = worth.samples(worth.of_records(runs), GROUPS, names, draws=draws)
+    assert all(len(sample.draws) == draws for sample in got.values())
+    times = next(clustered.drawn(GROUPS.max() + 1, draws, worth.SEED))
+    sizes = np.bincount(np.concatenate([r.labels() for r in runs]))
+    size = sum(splits.paper_counts(n)[2] for n in sizes)
+    for b, drawn in enumerate(times):
+        copied = [np.repeat(np.arange(len(r.rows())), drawn[GROUPS[r.rows()]]) for r in runs]
+        whole = [(r.labels()[rows], r.probabilities()[rows]) for r, rows in zip(runs, copied)]
+        labels, probs = (np.concatenate(some) for some in zip(*whole))
+        assert got["accuracy"].draws[b] == pytest.approx(np.mean(probs.argmax(1) == labels))
+        assert got["brier"].draws[b] == pytest.approx(calibration.brier(labels, probs))
+        for name, one in (("macro_auc", sk.roc_auc_score), ("macro_ap", sk.average_precision_score)):
+            each = [np.mean([one(y == k, p[:, k]) for k in set(y)]) for y, p in whole if len(set(y)) > 1]
+            assert got[name].draws[b] == pytest.approx(np.mean(each))
+        for name, one in (("ece", calibration.ece), ("classwise", calibration.classwise_ece)):
+            each = []
+            for r, (y, p), rows in zip(runs, whole, copied):
+                some = worth.subsets(len(r.rows()), size)
+                parts = [np.ones(len(rows), bool)] if some is None else [s[rows] for s in some]
+                each.append(np.mean([one(y[s], p[s]) for s in parts if s.any()]))
+            assert got[name].draws[b] == pytest.approx(np.mean(each))
+
+
+def test_what_is_kept_for_the_next_cannot_be_altered():
+    for kept in (worth.subsets(50, 20), worth._times(5, 3)):
+        with pytest.raises(ValueError, match="read-only"):
+            kept[0, 0] = 0
 
 
 def test_subsets_are_of_one_size_and_of_all_images():

@@ -106,7 +106,7 @@ def levels_note(known: pd.DataFrame | None) -> str:
     text = (
         "What these tables claim is a *difference* between the proposed model and each other row, so that is what the verdict "
         "is about: both judged on the same images, patients resampled, seeds averaged: those that all rows of the table have, so that none is "
-        "compared by its luckier trainings. Levels have none."
+        "compared by its luckier trainings, and the proposed model's level there may be of fewer seeds than above. Levels have none."
     )
     if known is None:
         return text

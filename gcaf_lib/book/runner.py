@@ -81,8 +81,9 @@ def run_chapters(
     go: book/notebooks for `cpu` and `paper`, _build/demo/book/notebooks for `demo`, so that a demo
     never overwrites the committed pages. `overrides` ({"training.batch_size": "64"}) change settings
     beneath the profile; pages made so count as stale. `workers`: chapters at a time, by default as many as there
-    are cores; what they need trained is trained first. Raises `ChapterError` when all have ended, where any
-    failed; the others are in place. When all chapters ran, the front page's scorecard is renewed.
+    are cores; what they need trained is trained first. Where no chapter is named, the front page's scorecard is
+    renewed beside them, from the same records. Raises `ChapterError` when all have ended, where any failed; the
+    others are in place.
     """
     import joblib
 

@@ -26,10 +26,8 @@ from gcaf_lib.evaluation import clustered, heatmaps, localisation, tumours
 from gcaf_lib.settings import digest
 from gcaf_lib.terminal import arguments
 
-IMAGES, PHANTOMS = (
-    240,
-    16,
-)  # test images looked at; fewer phantoms, whose check a page computes while it is made
+IMAGES = 240  # of the test part
+PHANTOMS = 16  # whose check a page computes while it is made
 QUARTERS = ("top quarter", "upper half", "upper three quarters", "all")
 COLUMNS = ("run", "step", "replaced", "map", "correlation", "low", "high", "rank", "empty", "n", "accuracy")
 OTHER, SHUFFLED = -1, -2  # steps that are none of the cascade's

@@ -36,7 +36,7 @@ from gcaf_lib.settings import DataSettings
 
 DRAWS = 2000
 SEED = 0
-BLOCK = 1_000_000  # weights at a time: 8 MB
+BLOCK = 1_000_000  # weights at a time: 8 MB, and some times that for the sums of a calibration error
 SUBSETS = 100  # of a fold, for a calibration error at the random split's number of images
 BY_PICTURE = ("accuracy", "macro_f1")  # scores that copies of one picture, all right or all wrong, can carry
 _SAMPLES: dict[str, dict[str, Sample]] = {}  # of this process: a row is in its level and in many differences

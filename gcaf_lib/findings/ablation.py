@@ -164,17 +164,18 @@ def whole(records: Sequence[Any]) -> list[Any]:
 def equal_seeds(found: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """Row to its runs of the seeds that every trained row has (all folds of them): rows are compared at equal n.
 
-    Where the rows have no seed in common, of the one that most have; who has not is as if never trained. Rows without
-    a seed in all its folds keep what they have.
+    Where no seed is common to all, rows without the one that most have are as if never trained. Rows without a seed in
+    all its folds keep what they have.
     """
     trained = {row: {r.seed for r in whole(group)} for row, group in found.items()}
     counts = Counter(seed for seeds in trained.values() for seed in sorted(seeds))
-    rows = sum(map(bool, trained.values()))
-    common = [seed for seed, n in counts.items() if n == rows] or [s for s, _ in counts.most_common(1)]
-    return {
-        row: [r for r in whole(group) if r.seed in common] if trained[row] else list(group)
-        for row, group in found.items()
-    }
+    most = counts.most_common(1)[0][0] if counts else None
+    common = set.intersection(*(seeds for seeds in trained.values() if most in seeds)) if counts else set()
+    out = {}
+    for row, group in found.items():
+        kept = [r for r in whole(group) if r.seed in common] if common <= trained[row] else []
+        out[row] = kept if trained[row] else list(group)
+    return out
 
 
 def folds_known(records: Sequence[Any]) -> int:

@@ -133,12 +133,12 @@ def beside_patients(
     runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
 ) -> dict[str, dict[str, worth.Worth]]:
     """`confidence.MEASURES` as trained and scaled, on the random split and, where run, with patients apart; there also
-    `picture`: accuracy with each picture weighing 1. Of the seeds that were trained on both."""
+    `picture`: accuracy with each picture weighing 1. runs, apart: of the same seeds (`ablation.equal_seeds`)."""
     splits = {"random split": runs}
     if apart:
         splits[f"patients apart ({len({r.settings.data.fold for r in apart})} folds)"] = apart
     states = {}
-    for name, records in ablation.equal_seeds(splits).items():
+    for name, records in splits.items():
         for state, scaled in ((name, False), (f"{name.partition(' (')[0]}, scaled", True)):
             states[state] = worth.row(records, clusters, confidence.MEASURES, scaled=scaled)
             copied = worth.by_picture(records, clusters, pictures, ("accuracy",), scaled=scaled)

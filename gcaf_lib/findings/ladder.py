@@ -99,7 +99,8 @@ def rows(
     pictures: np.ndarray,
     imagenet: Mapping[str, list[Any]] | None = None,
 ) -> pd.DataFrame:
-    """method, kind, protocol, and `pooled`'s columns: floors on every rung, the model where it has records.
+    """method, kind, protocol, and `pooled`'s columns: floors on every rung, the model where it has records, of the seeds
+    that all its rungs have.
 
     imagenet: of `imagenet_records`. On `patients` the floors are those of the five folds, as the model's runs are.
     """
@@ -113,7 +114,8 @@ def rows(
     rows = [
         {"method": method, "kind": "model", "protocol": protocol, **pooled(group, clusters, pictures)}
         for method, known in ((MODEL, records), (IMAGENET, imagenet or {}))
-        for protocol, group in known.items()
+        for protocol, group in ablation.equal_seeds(known).items()
+        if group
     ]
     columns = ["method", "kind", "protocol", *COLUMNS, "seeds", "folds", "images"]
     return pd.concat([pd.DataFrame(rows), out], ignore_index=True).reindex(columns=columns)

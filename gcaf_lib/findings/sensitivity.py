@@ -144,7 +144,7 @@ def constants(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
     changes = f"{min(ours):.1%} to {max(ours):.1%} of the test images a different class"
     text = (
         "In the trained models: two runs with different constants and the same seed give "
-        f"{changes if max(ours) else 'every test image the same class'}, and no probability differs by more than {far:.3f}. "
+        f"{changes if max(ours) else 'no test image a different class'}, and no probability differs by more than {far:.3f}. "
     )
     if max(ours) == 0:
         return text + "The constants are one setting under three names."

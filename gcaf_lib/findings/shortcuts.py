@@ -138,11 +138,8 @@ def taken_away(gaps: Mapping[tuple[str, str], Gap | None]) -> str:
         if gap is None:
             lines.append(f"{name}, {split}: no pair of runs under this profile, so nothing is said")
             continue
-        one, _ = gap
-        word = words.change(
-            one, "a fall", "a rise", "no difference that these images and patients would show"
-        )
-        lines.append(f"{name}, {split}: {words.points(*gap)}, {words.plural(one.n, 'seed')}: {word}")
+        seeds, told = words.plural(gap[0].n, "seed"), words.judged(*gap, "a fall", "a rise", words.UNSEEN)
+        lines.append(f"{name}, {split}, {seeds}: {told}")
     ones = [gap for gap in gaps.values() if gap and gap[0].n == 1]
     return (
         "What changes when the hint is taken away, on the same test images (95 % interval of the difference, patients drawn "

@@ -60,7 +60,7 @@ def full_size(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, dict[str, l
     for protocol in splits.NAMES:
         split = {"data.protocol": protocol}
         small[protocol] = chapter.under("cpu", split).records("table-4").get(experiments.PROPOSED, [])
-        tables[protocol] = ablation.table_records(chapter.under("paper", STAGE_0 | split), "table-4")
+        tables[protocol] = chapter.under("paper", STAGE_0 | split).records("table-4")
     return small, tables
 
 
@@ -143,10 +143,8 @@ def by_class(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _told(line: pd.Series) -> str:
     """A line's difference in accuracy, by picture too where copies are kept together, and which of three words it is."""
-    gain = ablation.read(line, "difference")
-    word = words.change(gain, "a loss", "a gain", "no difference that these images and patients would show")
     copied = ablation.read(line, "picture") if np.isfinite(line["picture"]) else None
-    return f"{words.points(gain, copied)}: {word}"
+    return words.judged(ablation.read(line, "difference"), copied, "a loss", "a gain", words.UNSEEN)
 
 
 def bought(frame: pd.DataFrame) -> str:

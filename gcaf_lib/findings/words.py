@@ -10,6 +10,8 @@ import numpy as np
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation.worth import Worth
 
+UNSEEN = "no difference that these images and patients would show"
+
 
 def where(value: float, low: float, high: float) -> str:
     """Where a value lies beside an interval, ends included: inside, above or below."""
@@ -32,6 +34,12 @@ def signed(value: float, decimals: int = 2) -> str:
     if text == "–":
         return text
     return text.lstrip("−") if not text.strip("−0.") else text if value < 0 else f"+{text}"
+
+
+def judged(one: Worth, copied: Worth | None, lower: str, higher: str, same: str) -> str:
+    """`−1.3 points (−2.6 to −0.1): a fall, by picture …: a fall`: `points` and `change` of a difference, each by itself."""
+    text = f"{points(one)}: {change(one, lower, higher, same)}"
+    return text + (f", by picture {points(copied)}: {change(copied, lower, higher, same)}" if copied else "")
 
 
 def points(one: Worth, copied: Worth | None = None) -> str:

@@ -180,7 +180,8 @@ def sweep(
 ) -> pd.DataFrame:
     """Train what is missing; returns the plan afterwards (its `state` says what failed).
 
-    A run is started when its stage 0 is made, and stage 0 is made when its first run is due.
+    A run is started when its stage 0 is made, and stage 0 is made when its first run is due;
+    the last runs wait until every stage 0 is begun.
 
     rows, base: see `plan`. workers: processes at a time on this machine, the processors split between them.
     scheduler: address of a Dask scheduler (tcp://…), whose workers then do the runs; they must see
