@@ -120,6 +120,11 @@ def test_tumours_are_judged_alone():
     assert "Miniatures, four classes: the reported 91.28% lies above" in transfer.beside_reported(
         frame.reset_index()
     )
+    again = small + [run(LARGE, fold, seed=1) for fold in range(5)]
+    equal = transfer.tumours([again, large], [[], []], None)
+    assert equal["seeds"].dropna().tolist() == [1, 1] and equal["accuracy"][0] == pytest.approx(
+        SMALL[tumour].mean()
+    )
     none = transfer.beside_reported(transfer.tumours([[], small[:4]], [[], []], None))
     assert none == "None of these has been trained on all five folds yet."
     assert transfer.fewer_classes([], large, None) == ""
@@ -135,6 +140,11 @@ def test_whole_seeds_alone_stand_on_the_ladder():
     level = frame.set_index(["method", "protocol"])["accuracy"]
     assert level[ladder.MODEL, "patients"] == 0.7 and level[ladder.IMAGENET, "paper"] == 0.9
     assert (ladder.IMAGENET, "patients") not in level.index
+    more = model(SMALL) | {"paper": [run(SMALL), run(LARGE, seed=1)]}
+    equal = ladder.rows(more, floors, EVERY, EVERY, {"paper": [run(LARGE, seed=s) for s in (0, 1)]})
+    level = equal.set_index(["method", "protocol"])
+    assert level.loc[(ladder.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.7, 1], "as its other rung"
+    assert level.loc[(ladder.IMAGENET, "paper"), "seeds"] == 2
 
 
 def test_a_row_that_is_run_once_a_fold_is_one_row():

@@ -59,7 +59,7 @@ def test_patients_are_the_five_folds():
 def test_the_ladders_words_turn_on_its_numbers():
     apart = ladder.falls(frame(paper=(0.94, 0.92, 0.96), patients=(0.86, 0.84, 0.88)), 0.9573)
     assert "22.0 points of its score" in apart and "lies inside that interval" in apart
-    assert "8.0 points less, and the intervals do not overlap" in apart
+    assert "8.0 points less (1 seed), and the intervals do not overlap" in apart
     assert "+12.0 points from 1-NN" in apart and "it is −2.0" in apart
     assert "yet on: official, bytes, twins." in apart
     touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)

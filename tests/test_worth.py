@@ -385,17 +385,18 @@ class Uneven(Run):
 
 @pytest.mark.parametrize("block", [1, 160, 1_000_000])
 def test_draws_over_folds_are_those_of_samples_copied_by_hand(monkeypatch, block):
-    """Each drawn patient's images are repeated as often as the patient is drawn, fold by fold."""
+    """Each drawn patient's images, 1 to 29, are repeated as often as the patient is drawn, fold by fold."""
+    patients = np.sqrt(np.arange(IMAGES)).astype(int)
     monkeypatch.setattr(worth, "BLOCK", block)
     runs, draws = [Uneven(0, fold) for fold in range(5)], 6
     names = ["accuracy", "brier", "macro_auc", "macro_ap", "ece", "classwise"]
-    got = worth.samples(worth.of_records(runs), GROUPS, names, draws=draws)
+    got = worth.samples(worth.of_records(runs), patients, names, draws=draws)
     assert all(len(sample.draws) == draws for sample in got.values())
-    times = next(clustered.drawn(GROUPS.max() + 1, draws, worth.SEED))
+    times = next(clustered.drawn(patients.max() + 1, draws, worth.SEED))
     sizes = np.bincount(np.concatenate([r.labels() for r in runs]))
     size = sum(splits.paper_counts(n)[2] for n in sizes)
     for b, drawn in enumerate(times):
-        copied = [np.repeat(np.arange(len(r.rows())), drawn[GROUPS[r.rows()]]) for r in runs]
+        copied = [np.repeat(np.arange(len(r.rows())), drawn[patients[r.rows()]]) for r in runs]
         whole = [(r.labels()[rows], r.probabilities()[rows]) for r, rows in zip(runs, copied)]
         labels, probs = (np.concatenate(some) for some in zip(*whole))
         assert got["accuracy"].draws[b] == pytest.approx(np.mean(probs.argmax(1) == labels))

@@ -210,7 +210,7 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
         drop, apart_ = 100 * (a.accuracy - b.accuracy), "and the intervals do not overlap"
         lines.append(
             f"{name} goes from {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}) to {b.accuracy:.1%} ({b.low:.1%} to "
-            f"{b.high:.1%}{_copied(b)}), {abs(drop):.1f} points {'less' if drop > 0 else 'more'}, "
+            f"{b.high:.1%}{_copied(b)}), {abs(drop):.1f} points {'less' if drop > 0 else 'more'} ({words.plural(a.seeds, 'seed')}), "
             f"{words.beside_interval(a, b, apart_, apart_, 'but the intervals overlap')}. With patients apart it is {words.signed(100 * (b.accuracy - apart.accuracy), 1)} points from 1-NN; on the random split it is "
             f"{words.signed(100 * (a.accuracy - random.accuracy), 1)}."
         )
