@@ -65,7 +65,7 @@ def test_the_ladders_words_turn_on_its_numbers():
     touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
     assert "but the intervals overlap" in touching and "lies above that interval" in touching
     better = ladder.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
-    assert "6.0 points more, and the intervals do not overlap" in better and "lies below" in better
+    assert "6.0 points more (1 seed), and the intervals do not overlap" in better and "lies below" in better
     copied = ladder.falls(
         frame(paper=(0.94, 0.92, 0.96), patients=(0.86, 0.84, 0.88)).assign(picture=0.7), 0.9573
     )
