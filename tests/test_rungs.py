@@ -274,3 +274,4 @@ def test_this_books_rows_beside_others():
     assert table.iloc[1]["Method"] == "With ImageNet weights, three classes, here"
     assert table.iloc[3]["Accuracy (%)"] == "90.0 (70.0 to 95.0), by picture 50.0"
     assert table.iloc[2]["Accuracy (%)"] == "86.0 (84.0 to 88.0)"
+    assert table.iloc[2]["Source"] == "this book, 1 seed, 5 of 5 folds"

@@ -151,6 +151,11 @@ def wide_exposure(shares: pd.DataFrame) -> pd.DataFrame:
     return out.reindex([p for p in splits.MANIFESTS if p in out.index]).rename_axis("Split").reset_index()
 
 
+def _made(line: Any) -> str:
+    """`this book, 2 seeds, 5 of 5 folds`: where a line's score with patients apart is from."""
+    return f"this book, {words.plural(line.seeds, 'seed')}, {line.folds:.0f} of {splits.FOLDS} folds"
+
+
 def beside_others(
     frame: pd.DataFrame, tracks: pd.DataFrame, three: Mapping[str, Mapping[str, float] | None]
 ) -> pd.DataFrame:
@@ -163,11 +168,11 @@ def beside_others(
     for method, known in three.items():
         text, made = "no run yet under this profile", "this book"
         if known is not None:
-            text = both(pd.Series({**known, "protocol": "patients"}))
-            made += f", {words.plural(known['seeds'], 'seed')}, {known['folds']} of {splits.FOLDS} folds"
+            one = pd.Series({**known, "protocol": "patients"})
+            text, made = both(one), _made(one)
         lines.append((f"{method}, three classes, here", "image", text, made))
     model = frame[(frame["kind"] == "model") & (frame["protocol"] == "patients")]
-    lines += [(f"{r.method}, four classes, here", "image", both(r), "this book") for r in model.itertuples()]
+    lines += [(f"{r.method}, four classes, here", "image", both(r), _made(r)) for r in model.itertuples()]
     floors = tracks[(tracks["track"] == "three classes") & (tracks["protocol"] == splits.FIVEFOLD)]
     lines += [
         (FLOOR_NAMES[r.floor] + ", here", "image", both(r), "this book, 5 folds")
