@@ -41,11 +41,12 @@ from gcaf_lib.findings import ablation, acting, overlap
 from gcaf_lib.findings import calibration as findings
 
 chapter = open_chapter("19_calibration", profile, overrides)
-runs = chapter.records("main", train=True)["Proposed Method"]
-both = {"random split": runs, "patients apart": chapter.records("ladder").get("patients", [])}
-runs, apart = ablation.equal_seeds(both).values()  # compared at equal n
-tested = findings.tested(chapter)
-classes, clusters = chapter.settings.data.classes, splits.clusters(chapter.dataset)
+runs, apart = (
+    chapter.records("main", train=True)["Proposed Method"],
+    chapter.records("ladder").get("patients", []),
+)
+runs, apart = ablation.equal_seeds({"paper": runs, "patients": apart}).values()  # compared at equal n
+tested, classes = findings.tested(chapter), chapter.settings.data.classes
 chapter.strip([*runs, *apart, *(r for group in tested.values() for r in group)])
 overlap.split_note(chapter)
 
@@ -59,7 +60,7 @@ overlap.split_note(chapter)
 # are bias-corrected.
 
 # %%
-pictures = worth.pictures(chapter.dataset)
+clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
 states = findings.beside_patients(runs, apart, clusters, pictures)
 known = findings.calibration_table(
     {"as trained": states["random split"], "scaled": states["random split, scaled"]}
