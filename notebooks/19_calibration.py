@@ -41,9 +41,8 @@ from gcaf_lib.findings import ablation, acting, overlap
 from gcaf_lib.findings import calibration as findings
 
 chapter = open_chapter("19_calibration", profile, overrides)
-runs = chapter.records("main", train=True)["Proposed Method"]
-apart = chapter.records("ladder").get("patients", [])
-runs, apart = ablation.equal_seeds({"paper": runs, "patients": apart}).values()  # compared at equal n
+found = chapter.records("main", train=True) | {"patients": chapter.records("ladder").get("patients", [])}
+runs, apart = ablation.equal_seeds(found).values()  # compared at equal n
 tested, classes = findings.tested(chapter), chapter.settings.data.classes
 chapter.strip([*runs, *apart, *(r for group in tested.values() for r in group)])
 overlap.split_note(chapter)
