@@ -107,11 +107,23 @@ def columns(pages: Pages, page: str, name: str, rows: dict[str, str], heads: dic
                 pages.add(rows[label], split, f"{page}#{name}", row[head])
 
 
-def interval(pages: Pages, what: str, where: str, cell: str) -> None:
+def interval(pages: Pages, what: str, where: str, cell: str, split: str = "paper") -> None:
     """The column `95 % interval` on the random split."""
     ends = re.match(rf"{NUMBER} to {NUMBER}", cell)
     for end, text in zip(("low", "high"), ends.groups() if ends else ()):
-        pages.found[what, "paper", end].append(printed(where, text))
+        pages.found[what, split, end].append(printed(where, text))
+
+
+def at_n(pages: Pages, split: str, text: str) -> str:
+    """A split's name for scores of so many seeds (`2 seeds`, `one run`): its own where the headline has as many.
+
+    Rows, rungs and splits that are compared are of the seeds that all have, which may be fewer than the model's own.
+    """
+    card = pages.soup("index").select(".gcaf-lead > div")[1 + (split == "patients")].get_text(" ", strip=True)
+    own, here = (re.search(r"n = (\d+)|\b(\d+|one) (?:seed|run)|^(\d+)$", one) for one in (card, text))
+    assert here and (own or "not yet run" in card), (card, text)
+    count, most = (next(filter(None, one.groups())).replace("one", "1") if one else "" for one in (here, own))
+    return split if count == most else f"{split}, n = {count}"
 
 
 def levels(pages: Pages) -> None:
@@ -130,7 +142,10 @@ def levels(pages: Pages) -> None:
         for end, number in zip(ENDS, found.groups() if found else ()):
             if number:
                 pages.found["accuracy", split, end].append(printed("index, first lines", number))
-    ladder = {"Proposed model": "accuracy"}, {"paper": "paper", "patients": "patients"}
+    said = pages.soup("notebooks/17_leakage_ladder").get_text(" ")
+    rungs = {name: re.search(rf"\b{name}: (\d+ seeds?)", said) for name in ("paper", "patients")}
+    rungs = {name: at_n(pages, name, found[1]) for name, found in rungs.items() if found}
+    ladder = {"Proposed model": "accuracy"}, rungs
     columns(pages, "notebooks/17_leakage_ladder", "tab-ladder-accuracy", *ladder)
     columns(pages, "notebooks/17_leakage_ladder", "tab-ladder-f1", {"Proposed model": "macro_f1"}, ladder[1])
     for name, metric in (("tab-ladder-accuracy", "accuracy"), ("tab-ladder-f1", "macro_f1")):
@@ -139,7 +154,7 @@ def levels(pages: Pages) -> None:
                 number := re.match(NUMBER, row["patients, by picture"])
             ):
                 where = f"notebooks/17_leakage_ladder#{name}"
-                pages.found[metric, "patients", "picture"].append(printed(where, number[1]))
+                pages.found[metric, rungs["patients"], "picture"].append(printed(where, number[1]))
     for page, name in (("07_classification", "tab-headline"), ("09_reliability", "tab-reliability")):
         for row in pages.table(f"notebooks/{page}", name):
             if (metric := METRICS.get(row["Metric"])) is not None:
@@ -158,9 +173,13 @@ def levels(pages: Pages) -> None:
             and pages.soup(f"notebooks/{page}").find("table", id=name) is None
         ):
             continue  # no run with patients apart
+        seeds = (
+            pages.soup(f"notebooks/{page}").find("table", id="tab-calibration-intervals").caption.get_text()
+        )
         for row in pages.table(f"notebooks/{page}", name):
             for head, cell in row.items():
                 split = heads.get(re.sub(r" \(.*", "", head))
+                split = split and at_n(pages, split, seeds)
                 if row["Measure"] in CALIBRATION and split:
                     pages.add(CALIBRATION[row["Measure"]], split, f"{page}#{name}", cell)
                 number = re.match(NUMBER, cell)
@@ -170,10 +189,13 @@ def levels(pages: Pages) -> None:
         own = next(iter(ablation.proposed(ablation.TABLES[place])))
         own = {"Table 4": "gcaf", "Table 5": "Mixup and EMA (proposed)"}.get(place, own)
         row = next(r for r in pages.table(f"notebooks/{page}", name) if next(iter(r.values())) == own)
+        if row["n"] == "none":
+            continue
+        split = at_n(pages, "paper", row["n"])
         for head in row:
             if head in METRICS:
-                pages.add(METRICS[head], "paper", f"{page}#{name}", row[head])
-        interval(pages, "accuracy", f"{page}#{name}", row["95 % interval"])
+                pages.add(METRICS[head], split, f"{page}#{name}", row[head])
+        interval(pages, "accuracy", f"{page}#{name}", row["95 % interval"], split)
 
 
 def chance(pages: Pages) -> None:
