@@ -251,6 +251,7 @@ def check_layers() -> None:
         for training, trainable in ((True, True), (False, True), (True, False))
     ]
     pairs.append(([keras.layers.Activation(kind) for kind in (blocks.swish, "swish")], [], False))
+    pairs.append(([keras.layers.Activation(kind) for kind in (blocks.gelu, "gelu")], [], False))
     for layers, weights, training in pairs:
         found, wanted = (outcome_of(layer, weights, training) for layer in layers)
         assert len(found) == len(wanted)

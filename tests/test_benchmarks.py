@@ -294,3 +294,32 @@ def test_kinds_of_work_add_up_to_the_step():
         beside.kinds(0.1, called).values()
     ) == pytest.approx([40, 50, 10, 100])
     assert beside.medians([{"a": 1.0}, {"a": 9.0}, {"a": 2.0}]) == {"a": 2.0}
+
+
+def test_what_the_speed_page_says_in_words_is_in_the_figures():
+    """The page's own arithmetic, made again from the figures that are committed."""
+    kept = ROOT / "results" / "benchmarks"
+    page = " ".join((ROOT / "book" / "speed.md").read_text().split())
+    step = json.loads((kept / "beside-cpu.json").read_text())["milliseconds"]
+    whole, products = "the whole step", "convolutions and matrix products"
+    less = []
+    for name in ("0 efficientnetv2-s", "0 convnext-tiny", "1", "2"):
+        ours, torch = step[name]["ours"], step[name]["torch-compile"]
+        less.append(1 - (torch[whole] / 1.25 - ours[products]) / (torch[whole] - torch[products]))
+    for share, stage in zip(less, ("EfficientNetV2-S", "ConvNeXt-Tiny", "stage 1", "stage 2")):
+        assert f"{share:.0%}".replace("%", " %") in page and stage in page
+    part = step["1"]["ours"][products] / step["1"]["ours"][whole]
+    with open(kept / "throughput-cpu.csv", encoding="utf-8", newline="") as file:
+        rows = {(r["contender"], r["stage"]): r for r in csv.DictReader(file)}
+    peak = float(rows["ours", "1"]["fraction_of_peak"])
+    assert f"take {100 * part:.0f} % of a step" in page
+    assert f"from {100 * peak:.0f} to some {100 * peak / (peak + 1 - part):.0f} %" in page
+    assert 0 < (peak / 0.5 - part) / (1 - part) < 0.1 and "less than a tenth" in page
+    jax, tensorflow = (
+        json.loads((kept / f"host_loop-{name}.json").read_text())["ms_a_step"]["images on the device"]
+        for name in ("jax", "tensorflow")
+    )
+    assert f"JAX takes {jax / tensorflow:.1f} times" in page
+    shares = json.loads((kept / "operations-cpu-jax.json").read_text())["shares"].values()
+    fused = [one["ynn_fusion"] for one in shares]
+    assert f"{100 * min(fused):.0f} to {100 * max(fused):.0f} % of its operations' time" in page
