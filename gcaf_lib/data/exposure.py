@@ -31,7 +31,7 @@ from gcaf_lib.data import committed, splits, thumbnails, twins
 from gcaf_lib.data.dataset import Dataset, open_dataset
 from gcaf_lib.data.decode import grey
 from gcaf_lib.machine import cores
-from gcaf_lib.settings import CLASSES, PROTOCOLS, DataSettings
+from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.terminal import arguments
 
 SIDE = 40
@@ -188,14 +188,14 @@ def exposure(
 def compute(
     dataset: Dataset,
     figshare_path: str | Path | None = None,
-    protocols: Sequence[str] = (*PROTOCOLS, splits.FIVEFOLD),
+    protocols: Sequence[str] = splits.MANIFESTS,
 ) -> pd.DataFrame:
     """`COLUMNS` of each of `protocols`; `patients-5fold`: the five folds' test images together."""
     labels, patient = dataset.frame["label"].to_numpy(int), splits.patients(dataset, figshare_path)
     found, out = copies(dataset, patient), []
     for protocol in protocols:
         each = pd.DataFrame(
-            [row for part in _parts(protocol, dataset) for row in exposure(part, labels, found, patient)]
+            [row for part in parts(protocol, dataset) for row in exposure(part, labels, found, patient)]
         )
         each[[2, 3]] = each[[2, 3]].mul(each[1], axis=0)
         for name, (images, copied, seen) in each.groupby(0, sort=False).sum().iterrows():
@@ -203,14 +203,13 @@ def compute(
     return pd.DataFrame(out, columns=COLUMNS)
 
 
-def _parts(protocol: str, dataset: Dataset) -> list[np.ndarray]:
-    """Part (N,) of each image in a split, or in each of the five folds."""
-    source, folds = "phantom" if dataset.banner else "mri", range(splits.FOLDS)
+def parts(protocol: str, dataset: Dataset, classes: tuple[str, ...] = CLASSES) -> list[np.ndarray]:
+    """Part (N,) of each image in a split of `splits.MANIFESTS`, or in each of the five folds."""
+    folds = range(splits.FOLDS)
     asked = [("patients", fold) for fold in folds] if protocol == splits.FIVEFOLD else [(protocol, None)]
-    return [
-        splits.load(DataSettings(source=source, protocol=name, fold=fold), dataset)["part"].to_numpy()
-        for name, fold in asked
-    ]
+    common = {"source": "phantom" if dataset.banner else "mri", "classes": classes}
+    settings = [DataSettings(protocol=name, fold=fold, **common) for name, fold in asked]
+    return [splits.load(one, dataset)["part"].to_numpy() for one in settings]
 
 
 def write(table: pd.DataFrame, place: Path | None = None) -> Path:
@@ -219,7 +218,7 @@ def write(table: pd.DataFrame, place: Path | None = None) -> Path:
 
 
 def read(
-    dataset: Dataset, place: Path | None = None, protocols: Sequence[str] = (*PROTOCOLS, splits.FIVEFOLD)
+    dataset: Dataset, place: Path | None = None, protocols: Sequence[str] = splits.MANIFESTS
 ) -> pd.DataFrame:
     """The committed table; phantoms are measured on the spot, on these protocols."""
     if dataset.banner:

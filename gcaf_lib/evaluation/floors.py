@@ -22,10 +22,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from gcaf_lib.data import committed, figshare, splits, thumbnails
+from gcaf_lib.data import committed, exposure, figshare, splits, thumbnails
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.evaluation import worth
-from gcaf_lib.settings import CLASSES, DataSettings
+from gcaf_lib.settings import CLASSES
 
 FLOORS = ("1nn", "1nn-mirror", "size", "border", "masked")
 COLUMNS = ("floor", "protocol", "accuracy", "macro_f1", "low", "high", "n", "sd", "f1_low", "f1_high",
@@ -185,7 +185,7 @@ def measure(
     mean over the labels that occur in the task.
     """
     labels = dataset.frame["label"].to_numpy(int) if labels is None else labels
-    parts = [splits.load(data, dataset)["part"].to_numpy() for data in _data(protocol, dataset, classes)]
+    parts = exposure.parts(protocol, dataset, classes)
     own = np.unique(labels[parts[0] != ""])
     rows = []
     for floor in floors:
@@ -206,14 +206,6 @@ def measure(
              right1.value, right1.low, right1.high, f11.value, f11.low, f11.high)
         )  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _data(protocol: str, dataset: Dataset, classes: tuple[str, ...]) -> list[DataSettings]:
-    """Settings of the split, or of each fold."""
-    common = {"source": "phantom" if dataset.banner else "mri", "classes": classes}
-    if protocol == splits.FIVEFOLD:
-        return [DataSettings(protocol="patients", fold=fold, **common) for fold in range(splits.FOLDS)]
-    return [DataSettings(protocol=protocol, **common)]
 
 
 def _answers(

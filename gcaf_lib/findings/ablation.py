@@ -72,8 +72,8 @@ def measure(
     (`worth.by_picture`). verdict: on the difference. Raises `ValueError` where rows are of
     different seeds, or a row and the reference were judged on different test images.
     """
-    seeds = {row: sorted({r.seed for r in whole(group)}) for row, group in found.items() if whole(group)}
-    if len(set(map(tuple, seeds.values()))) > 1:
+    seeds = _seeds(found)
+    if len(set(map(frozenset, seeds.values()))) > 1:
         raise ValueError(f"{experiment}: rows of different seeds ({seeds}): give equal_seeds(found)")
     groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
     base, own_rows = whole(reference), proposed(experiment)
@@ -167,15 +167,20 @@ def equal_seeds(found: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     Where no seed is common to all, rows without the one that most have are as if never trained. Rows without a seed in
     all its folds keep what they have.
     """
-    trained = {row: {r.seed for r in whole(group)} for row, group in found.items()}
-    counts = Counter(seed for seeds in trained.values() for seed in sorted(seeds))
-    most = counts.most_common(1)[0][0] if counts else None
-    common = set.intersection(*(seeds for seeds in trained.values() if most in seeds)) if counts else set()
-    out = {}
-    for row, group in found.items():
-        kept = [r for r in whole(group) if r.seed in common] if common <= trained[row] else []
-        out[row] = kept if trained[row] else list(group)
+    seeds = _seeds(found)
+    counts = Counter(seed for own in seeds.values() for seed in sorted(own))
+    most = next((seed for seed, _ in counts.most_common(1)), None)
+    common = set().union(*seeds.values()).intersection(*(own for own in seeds.values() if most in own))
+    out = {row: list(group) for row, group in found.items()}
+    for row, own in seeds.items():
+        out[row] = [r for r in whole(out[row]) if r.seed in common] if common <= own else []
     return out
+
+
+def _seeds(found: Mapping[str, Sequence[Any]]) -> dict[str, set[int]]:
+    """Row to the seeds that it was trained with in all folds; rows without one are left out."""
+    known = {row: {r.seed for r in whole(group)} for row, group in found.items()}
+    return {row: seeds for row, seeds in known.items() if seeds}
 
 
 def folds_known(records: Sequence[Any]) -> int:

@@ -234,8 +234,6 @@ def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
     """
     lines = []
     for row, records in found.items():
-        if not records:
-            continue
         chosen = records[0].settings.training
         for stage, part in pd.concat([training.kept(r) for r in records]).groupby("stage"):
             ends, left = training.average_left(chosen, sorted(part["best_epoch"]), images)
