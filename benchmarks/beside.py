@@ -87,7 +87,11 @@ def record(stages: dict, rounds: int, torch_python: str, scratch: Path) -> dict[
     found: dict[str, dict[str, list[dict]]] = {stage: {name: [] for name in CONTENDERS} for stage in stages}
     turns = [(stage, name) for _ in range(rounds) for stage in stages for name in CONTENDERS]
     for stage, name in tqdm(turns, unit="process", disable=None):
-        python, module = (sys.executable, "keras_child") if name == "ours" else (torch_python, "torch_child")
+        python, module = (
+            (sys.executable, "throughput.keras_child")
+            if name == "ours"
+            else (torch_python, "throughput.torch_child")
+        )
         result = scratch / "result.json"
         words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
         kept = str(scratch / "inductor")  # compiling is not what is recorded: once is enough

@@ -225,7 +225,7 @@ def _line(record) -> list[object]:
 
 
 def _accuracy(record, part: str = "test", which: str = "ema") -> float:
-    return float((record.probabilities(part, which).argmax(1) == record.labels(part)).mean())
+    return float(record.right(part, which).mean())
 
 
 def settings(args: argparse.Namespace) -> int:

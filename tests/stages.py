@@ -221,6 +221,52 @@ def check_run() -> None:
         np.testing.assert_array_equal(values, other.predictions[name], err_msg=name)
 
 
+def _operations() -> set[str]:
+    """Kinds of operations in all functions that TensorFlow holds in this process."""
+    from tensorflow.python.eager import context
+
+    known = context.context()
+    functions = [known.get_function_def(name) for name in known.list_function_names()]
+    return {node.op for function in functions for node in function.node_def}
+
+
+def _calls_python(operations: set[str]) -> list[str]:
+    return sorted(op for op in operations if "PyFunc" in op or "Generator" in op)
+
+
+def check_no_generator() -> None:
+    """A whole run, its weights loaded again, probabilities and maps: no function of the process calls Python."""
+    import tensorflow as tf
+
+    from gcaf_lib.model import gradcam
+    from gcaf_lib.training import train
+    from tests.test_sweep import SMALL
+
+    seen: set[str] = set()
+
+    def watched(plain: Callable) -> Callable:
+        def call(*given, **more):
+            out = plain(*given, **more)
+            seen.update(_operations())  # before the model and its functions are gone
+            return out
+
+        return call
+
+    for name in ("fit", "predict_on_batch"):
+        setattr(keras.Model, name, watched(getattr(keras.Model, name)))
+    shallow()
+    record = train.get(load("demo", SMALL), 0)
+    work, model = train.task(record.settings), train.load_model(record)
+    loop.probabilities(model, work.images, record.rows())
+    gradcam.maps(model, work.images[:2].astype("float32"))
+    seen |= _operations()
+    assert {"Conv2D", "GatherV2"} <= {op.removeprefix("_FusedMkl") for op in seen}, sorted(seen)
+    assert not _calls_python(seen), _calls_python(seen)
+    list(tf.data.Dataset.from_generator(lambda: iter([1]), output_signature=tf.TensorSpec((), tf.int32)))
+    kept = tf.data.Dataset.from_generator(lambda: iter([1]), output_signature=tf.TensorSpec((), tf.int32))
+    assert _calls_python(_operations()), f"one that does is not seen: {kept}"
+
+
 def outcome_of(layer: keras.Layer, start: list, training: bool) -> list[np.ndarray]:
     """Output of a layer, what it leaves in its statistics, and gradients of a random sum over its output."""
     x = np.random.default_rng(0).normal(1, 2, (6, 5, 4, 3)).astype("float32")

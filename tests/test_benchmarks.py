@@ -296,6 +296,112 @@ def test_kinds_of_work_add_up_to_the_step():
     assert beside.medians([{"a": 1.0}, {"a": 9.0}, {"a": 2.0}]) == {"a": 2.0}
 
 
+def layers_and_forms():
+    import keras
+
+    from benchmarks import otherwise
+    from gcaf_lib.model import blocks
+
+    seven = keras.layers.DepthwiseConv2D(7, padding="same", bias_initializer="random_normal")
+    norm, gelu = keras.layers.LayerNormalization(epsilon=1e-6), keras.layers.Activation(blocks.gelu)
+    changes = {name: otherwise.CHANGES[name] for name in otherwise.CHANGES if name.startswith("7×7")}
+    changes |= {
+        f"{kind} by XLA": otherwise.CHANGES[f"{kind} by XLA"]
+        for kind in ("LayerNormalization", "activations", "LayerScale")
+    }
+    layers = {name: seven for name in changes if name.startswith("7×7")}
+    layers |= dict(zip(list(changes)[-3:], (norm, gelu, blocks.LayerScale(0.3))))
+    return [(name, changes[name], layer) for name, layer in layers.items()]
+
+
+def test_other_forms_of_a_layer_are_the_layer_in_values_and_gradients(monkeypatch):
+    """What `benchmarks.suspects` measures as another form of the same sums; the same outer graph as in training."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    x, mix = (tf.constant(rng.normal(size=(4, 9, 8, 6)), tf.float32) for _ in range(2))
+    for name, change, layer in layers_and_forms():
+        if not layer.built:
+            layer.build(x.shape)
+
+        def outcome(layer=layer):
+            @tf.function(autograph=False)
+            def run(x):
+                weights = [v.value for v in layer.trainable_variables]
+                with tf.GradientTape() as tape:
+                    tape.watch(x)
+                    y = layer(x)
+                    total = tf.reduce_sum(y * mix)
+                return y, *tape.gradient(total, [x, *weights])
+
+            return [one.numpy() for one in run(x)]
+
+        plain, kind = outcome(), type(layer)
+        with monkeypatch.context() as patch:
+            before = kind.call
+            patch.setattr(kind, "call", before)  # and back again afterwards
+            change()
+            assert kind.call is not before, name
+            found = outcome()
+        assert len(found) == len(plain) == 2 + len(layer.trainable_variables)
+        for one, other in zip(found, plain):
+            np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4, err_msg=name)
+    assert keras.layers.Activation.call.__module__.startswith("keras")
+
+
+def test_normalisation_at_rest_folded_into_the_convolution_is_the_same_function(monkeypatch):
+    import keras
+    import numpy as np
+
+    from benchmarks import otherwise
+    from gcaf_lib.model import backbones, blocks
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3))
+    model = keras.Model(image, backbones.build("efficientnetv2-s", image, "mini", "native"))
+    model.trainable = False
+    rng = np.random.default_rng(0)
+    for norm in (one for one in model.layers if isinstance(one, blocks.BatchNormalization)):
+        norm.set_weights([rng.uniform(0.5, 2, w.shape) for w in norm.weights])  # not those of its start
+    x = rng.uniform(0, 255, (4, 32, 32, 3)).astype("float32")
+    plain = keras.ops.convert_to_numpy(model(x))
+    monkeypatch.setattr(blocks.BatchNormalization, "call", blocks.BatchNormalization.call)
+    otherwise.folded()
+    assert not np.allclose(model(x), plain, rtol=0.1)
+    otherwise.fold(model)
+    np.testing.assert_allclose(model(x), plain, rtol=1e-3, atol=1e-3 * np.abs(plain).max())
+
+
+def test_a_suspect_is_measured_where_it_occurs_and_its_ratio_is_taken_within_a_round(monkeypatch, tmp_path):
+    from benchmarks import otherwise, suspects
+
+    # two rounds of two processes in stage 0 and three in stage 1; the machine is five times slower in the second
+    speeds = iter([100.0, 110.0, 50.0, 40.0, 20.0, 20.0, 28.0, 10.0, 9.0, 8.0])
+    seen = []
+
+    def child_process(python, module, words, scratch, limit, **variables):
+        seen.append((words[1], words[0], variables))
+        Path(words[-1]).write_text(json.dumps({"images_per_second": next(speeds)}))
+
+    monkeypatch.setattr(contest, "child", child_process)
+    monkeypatch.setattr(suspects.ctypes.util, "find_library", lambda name: None)
+    plan = {"stages": {"0 efficientnetv2-s": {}, "1": {}}}
+    names = ["no average", "jemalloc", "threads 1 × 2"]
+    found, missing = suspects.record(plan, names, 2, tmp_path)
+    assert missing == {"jemalloc": "there is no libjemalloc here"}
+    assert [one[:2] for one in seen[:2]] == [
+        ("0 efficientnetv2-s", "as it is"),
+        ("0 efficientnetv2-s", "threads 1 × 2"),
+    ]
+    assert seen[1][2]["TF_NUM_INTRAOP_THREADS"] == "1" and [one[1] for one in seen].count("no average") == 2
+    assert suspects.ratios(found["0 efficientnetv2-s"])["threads 1 × 2"] == pytest.approx((1.25, 1.1, 1.4))
+    # every suspect is a change of the process's environment, or one that the process makes itself
+    by_variables = {n for n, one in suspects.SUSPECTS.items() if one.variables or n in suspects.ALLOCATORS}
+    assert by_variables ^ set(otherwise.CHANGES) == {*suspects.SUSPECTS, "as it is"}
+
+
 def test_what_the_speed_page_says_in_words_is_in_the_figures():
     """The page's own arithmetic, made again from the figures that are committed."""
     kept = ROOT / "results" / "benchmarks"

@@ -47,6 +47,13 @@ def test_stage_on_jax(check, on_jax):
     assert not on_jax[check], on_jax[check]
 
 
+def test_no_function_of_a_run_calls_python(tmp_path):
+    """Training, validation, loading, predicting, maps: see `backend.pipeline` for what one such call costs all of them."""
+    alone(
+        "check_no_generator", KERAS_BACKEND="tensorflow", GCAF_CACHE=str(tmp_path), GCAF_RESULTS=str(tmp_path)
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tensorflow", "jax"])
 def test_a_whole_run_from_images_on_the_device(name, tmp_path):

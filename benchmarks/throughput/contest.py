@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTENDERS = ("ours", "ours-fused", "plain", "torch", "torch-compile")
 # TensorFlow then has XLA compile chains of element-wise operations into one pass each, and leaves oneDNN the rest
 FUSED = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit --tf_xla_ops_to_cluster=PW"}
-PACKAGE = "benchmarks.throughput"
 
 
 class BenchmarkError(RuntimeError):
@@ -40,7 +39,7 @@ class Outcome:
 
 
 def child(python: str, module: str, words: list[str], scratch: Path, limit: float, **variables: str) -> None:
-    """Run one module in a fresh process; raises `ChildError` with its last line where it fails.
+    """Run one module of `benchmarks` in a fresh process; raises `ChildError` with its last line where it fails.
 
     Compilation caches are empty ones below `scratch`: every process compiles for itself. variables: of its environment.
     """
@@ -54,7 +53,7 @@ def child(python: str, module: str, words: list[str], scratch: Path, limit: floa
     environment |= variables
     try:
         done = subprocess.run(
-            [python, "-m", f"{PACKAGE}.{module}", *words],
+            [python, "-m", f"benchmarks.{module}", *words],
             cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, errors="replace", timeout=limit,
         )  # fmt: skip
@@ -77,7 +76,7 @@ def plan(request: dict, scratch: Path, limit: float) -> dict:
     asked = scratch / "request.json"
     asked.write_text(json.dumps(request), encoding="utf-8")
     try:
-        child(sys.executable, "plan", [str(scratch), str(asked)], scratch, limit)
+        child(sys.executable, "throughput.plan", [str(scratch), str(asked)], scratch, limit)
     except ChildError as error:
         raise BenchmarkError(str(error)) from error
     return json.loads((scratch / "plan.json").read_text())
@@ -87,7 +86,7 @@ def probe(python: str, accelerator: bool, scratch: Path, limit: float = 300) -> 
     """What PyTorch can do in that Python: contender → reason why not (None: it can), and versions."""
     answer = scratch / "probe.json"
     try:
-        child(python, "torch_child", ["probe", str(answer)], scratch, limit)
+        child(python, "throughput.torch_child", ["probe", str(answer)], scratch, limit)
     except ChildError as error:
         reason = f"{error}; name a Python that has torch, torchvision and timm with --torch-python"
         return {"torch": reason, "torch-compile": reason, "versions": {}, "cuda": False}
@@ -122,7 +121,7 @@ def hold(request: dict, contenders: list[str], rounds: int, torch_python: str, l
                 if name in outcome.missing:
                     continue
                 bar.set_description(f"round {turn} stage {stage} {name}")
-                module = "torch_child" if name in wanted else "keras_child"
+                module = "throughput.torch_child" if name in wanted else "throughput.keras_child"
                 result = scratch / "result.json"
                 words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
                 try:

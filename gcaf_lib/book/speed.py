@@ -231,6 +231,50 @@ def _beside_text(stem: str, found: dict[str, Any]) -> str:
     )
 
 
+def suspects(ratios: dict[str, dict[str, list[float]]], meaning: dict[str, str]) -> pd.DataFrame:
+    """One row a change: the ratio of its speed to the library's, stage by stage (median, lowest to highest)."""
+    rows = [
+        {"Done otherwise": name, "Meaning": about}
+        | {
+            f"Stage {stage}": "{:.2f} ({:.2f} to {:.2f})".format(*found[name]) if name in found else "–"
+            for stage, found in ratios.items()
+        }
+        for name, about in meaning.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _gains(ratios: dict[str, dict[str, list[float]]], meaning: dict[str, str]) -> str:
+    """In words: which changes were faster in every round, form by form and bound by bound."""
+
+    def listed(left_out: bool) -> str:
+        found = [
+            f"{name} (stage {stage}: {words.signed(100 * (one[name][0] - 1), 0)} %)"
+            for name, about in meaning.items()
+            if about.startswith("left out") is left_out
+            for stage, one in ratios.items()
+            if name in one and one[name][1] > 1.02
+        ]
+        return ", ".join(found) or "none"
+
+    return f"More than 2 % faster in every round were, of what computes the same sums: {listed(False)}; of what leaves something out: {listed(True)}."
+
+
+def _suspects_text(stem: str, found: dict[str, Any]) -> str:
+    asked, meaning = found["asked"], found["meaning"]
+    missing = "".join(f" Not measured: {name} ({why})." for name, why in found["missing"].items())
+    table = tables.numbered(
+        suspects(found["ratios"], {n: m for n, m in meaning.items() if n not in found["missing"]}),
+        f"tab-speed-{stem}",
+        f"One thing done otherwise, each in a process of its own: speed against the library as it is, median of {asked['rounds']} rounds (lowest to highest).",
+        data=pd.DataFrame(found["ratios"]).T.rename_axis("stage").reset_index(),
+    )
+    return (
+        f"Measured on {machine(found['machine'])}; `{asked['profile']}`, {asked['steps']} steps after five. "
+        f"{_gains(found['ratios'], meaning)}{missing}\n\n{table}"
+    )
+
+
 def text(place: Path | None = None) -> str:
     """MyST text of the page's computed part; what has not been measured is named with its command."""
     speeds, loops, sweeps = (read(name, place) for name in ("throughput", "host_loop", "sweep"))
@@ -246,6 +290,8 @@ def text(place: Path | None = None) -> str:
         parts += ["## Where the time goes\n", _operations_text(profiled)]
     for stem, found in read("beside", place).items():
         parts += ["## Beside compiled PyTorch, kind by kind\n", _beside_text(stem, found)]
+    for stem, found in read("suspects", place).items():
+        parts += ["## One thing done otherwise\n", _suspects_text(stem, found)]
     if loops:
         parts += ["## The loop over steps\n", _host_loop_text(loops)]
     if sweeps:

@@ -185,7 +185,7 @@ def _stage0(settings: Settings, seed: int, data: Work, folder: Path) -> dict[str
         path = train.stage0(longer, seed, key, data, progress=False)
         shutil.copy(path, folder / f"{key}.weights.h5")
         record = runs.find(path.parent.name)
-        alone[key] = float((record.probabilities(which="raw").argmax(1) == record.labels()).mean())
+        alone[key] = float(record.right(which="raw").mean())
     return alone
 
 

@@ -128,7 +128,7 @@ def _sample(record: Any, dataset: Dataset, count: int, seed: int) -> _Sample:
     rows = record.rows()[at]
     return _Sample(
         np.asarray(preprocess.images(dataset, record.settings.data)[rows]),
-        record.probabilities()[at].argmax(1),
+        record.answers()[at],
         record.labels()[at],
         splits.clusters(dataset)[rows],
     )

@@ -29,7 +29,7 @@ def judged(
     for r in records:
         own = scores[scores["run"] == r.key]
         seen = base[base["row"].isin(own["row"])].assign(run=r.key)
-        predicted = pd.Series(r.probabilities().argmax(1), index=r.rows())
+        predicted = pd.Series(r.answers(), index=r.rows())
         part = pd.concat([own, seen])
         truth = pd.Series(r.labels(), index=r.rows())
         parts.append(

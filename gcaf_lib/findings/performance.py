@@ -116,15 +116,14 @@ def accuracy_intervals(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     groups = splits.clusters(dataset)
     lines = []
     for r in records:
-        labels, probs = r.labels(), r.probabilities()
-        right = int((labels == probs.argmax(1)).sum())
-        plain = intervals.wilson(right, len(labels))
+        right = r.right()
+        plain = intervals.wilson(int(right.sum()), len(right))
         grouped = worth.row([r], groups, ["accuracy"])["accuracy"]
         lines.append(
             {
                 "Seed": str(r.seed),
-                "Right": right,
-                "Of": len(labels),
+                "Right": int(right.sum()),
+                "Of": len(right),
                 "Accuracy (%)": f"{100 * plain.value:.2f}",
                 "Wilson 95 %": f"{100 * plain.low:.2f} to {100 * plain.high:.2f}",
                 "Cluster bootstrap 95 %": f"{100 * grouped.low:.2f} to {100 * grouped.high:.2f}",
@@ -141,7 +140,7 @@ def errors_by_image(records: Sequence[Any]) -> pd.DataFrame:
     rows = records[0].rows()
     if any(not np.array_equal(r.rows(), rows) for r in records):
         raise ValueError("the records have different test parts: compare runs of one split only")
-    wrong = sum((r.probabilities().argmax(1) != r.labels()).astype(int) for r in records)
+    wrong = sum((~r.right()).astype(int) for r in records)
     return pd.DataFrame({"row": rows, "label": records[0].labels(), "wrong": wrong, "seeds": len(records)})
 
 

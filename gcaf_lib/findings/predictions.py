@@ -24,8 +24,8 @@ def answers(record: Any, dataset: Any) -> pd.DataFrame:
             "row": record.rows(),
             "file": dataset.frame["file"].to_numpy()[record.rows()],
             "label": record.labels(),
-            "predicted": probs.argmax(1),
-            "right": probs.argmax(1) == record.labels(),
+            "predicted": record.answers(),
+            "right": record.right(),
             "confidence": probs.max(1),
         }
     )
@@ -51,7 +51,7 @@ def confidences(records: Sequence[Any]) -> str:
     """Mean confidence of right and wrong answers over the seeds, and how many wrong ones were sure."""
     lines = []
     for r in records:
-        top, ok = r.probabilities().max(1), r.probabilities().argmax(1) == r.labels()
+        top, ok = r.probabilities().max(1), r.right()
         wrong = top[~ok].mean() if (~ok).any() else np.nan
         lines.append((top[ok].mean(), wrong, float((~ok).sum()), float((top[~ok] > SURE).sum())))
     right, wrong, errors, sure = zip(*lines)

@@ -54,10 +54,7 @@ def panels(frame: pd.DataFrame, published: bool = True) -> tuple[pd.DataFrame, t
 def validation(found: Mapping[str, Sequence[Any]]) -> dict[str, dict[int, float]]:
     """Row to seed to accuracy on the validation part."""
     return {
-        row: {
-            r.seed: float((r.probabilities("validation").argmax(1) == r.labels("validation")).mean())
-            for r in runs
-        }
+        row: {r.seed: float(r.right("validation").mean()) for r in runs}
         for row, runs in found.items()
         if runs
     }
@@ -117,7 +114,7 @@ def batch_steps(found: Mapping[str, Sequence[Any]], chosen: TrainingSettings, im
             "Left of stage 2's start (%)": f"{100 * training.remaining(chosen.ema, second):.1f}",
         }
         for which, word in (("ema", "averaged"), ("raw", "raw")):
-            scores = [(r.probabilities("test", which).argmax(1) == r.labels()).mean() for r in runs]
+            scores = [r.right(which=which).mean() for r in runs]
             line[f"Accuracy, {word} weights (%)"] = tables.mean_sd(scores, scale=100)
         lines.append(line)
     return pd.DataFrame(lines)
@@ -137,7 +134,7 @@ def constants(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
         return "No two constants have been trained on this split under this profile yet."
 
     def changed(p: Any, q: Any) -> float:
-        return float((p.probabilities().argmax(1) != q.probabilities().argmax(1)).mean())
+        return float((p.answers() != q.answers()).mean())
 
     ours, plain = [changed(*pair) for pair in pairs], [changed(*pair) for pair in combinations(main, 2)]
     far = max(np.abs(p.probabilities() - q.probabilities()).max() for p, q in pairs)

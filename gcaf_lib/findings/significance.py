@@ -178,7 +178,7 @@ def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray) -
     seeds_sd (of the proposed model's accuracy over its runs, NaN with one), images_sd (of one run's
     accuracy over test images drawn by patient, mean over runs).
     """
-    right = [r.probabilities().argmax(1) == r.labels() for r in reference]
+    right = [r.right() for r in reference]
     single = [float(hits.mean()) for hits in right]
     own = float(np.std(single, ddof=1)) if len(single) > 1 else float("nan")
     sd, df = comparing.pooled_sd(frame["sd"], frame["seeds"])

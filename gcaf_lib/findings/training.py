@@ -185,7 +185,7 @@ def stage0(records: Sequence[Any]) -> pd.DataFrame:
     lines = []
     for key, found in stage0_records(records).items():
         rows = pd.DataFrame([kept(record).iloc[0] for record in found])
-        hits = [(r.probabilities("test", "raw").argmax(1) == r.labels("test")).mean() for r in found]
+        hits = [r.right(which="raw").mean() for r in found]
         accuracies = (tables.mean_sd(values, scale=100) for values in (rows["val_accuracy"], hits))
         epochs = _span(rows["epochs"]), _span(rows["best_epoch"])
         lines.append((backbone_name(key, found[0]), *epochs, *accuracies, round(rows["seconds"].mean())))
@@ -235,10 +235,7 @@ def average(records: Sequence[Any]) -> str:
     names = ("ema", "batch_size", "stage2_epochs")
     beta, batch, epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)
     steps = int(paper.published("Table 2", "Total", "training") // batch * epochs)
-    raw, averaged = (
-        100 * np.array([(r.probabilities("test", w).argmax(1) == r.labels()).mean() for r in records])
-        for w in ("raw", "ema")
-    )
+    raw, averaged = (100 * np.array([r.right(which=w).mean() for r in records]) for w in ("raw", "ema"))
     moved = float((averaged - raw).mean())
     return (
         f"Half of the start is forgotten after {np.log(0.5) / np.log(beta):,.0f} steps with the paper's $\\beta = {beta:g}$. By its own "

@@ -207,9 +207,9 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
                 text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}"
                 if added:  # none between two seeds, as where all share one stage 0
                     text += f": fused minus it {words.points(added, copied.get('accuracy'))}"
-            answers = own.probabilities().argmax(1)
+            answers = own.answers()
             differ = [
-                int((one.probabilities().argmax(1) != answers).sum())
+                int((one.answers() != answers).sum())
                 for row, others in found.items()
                 for one in others
                 if row != experiments.PROPOSED and one.seed == own.seed
@@ -223,7 +223,7 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
 
 
 def _right(record: Any) -> str:
-    return f"{words.percent((record.probabilities().argmax(1) == record.labels()).mean())} %"
+    return f"{words.percent(record.right().mean())} %"
 
 
 def fallen(frame: pd.DataFrame) -> str:

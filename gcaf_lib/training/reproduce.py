@@ -109,7 +109,7 @@ def reproduce(
             record.settings, record.seed, profile=record.info["profile"], work=work, progress=progress,
             maps=record.maps is not None,
         )  # fmt: skip
-        now, then = (r.probabilities().argmax(1) for r in (again, record))
+        now, then = (r.answers() for r in (again, record))
         return Outcome(
             differences(record, again),
             int((now != then).sum()),

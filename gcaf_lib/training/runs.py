@@ -200,6 +200,14 @@ class Record:
         """Class probabilities (n, K) of a part, with `ema` or `raw` weights."""
         return self._of(part, which).astype(np.float64)
 
+    def answers(self, part: str = "test", which: str = "ema") -> np.ndarray:
+        """The class (n,) that was given the highest probability, for each image of a part."""
+        return self.probabilities(part, which).argmax(1)
+
+    def right(self, part: str = "test", which: str = "ema") -> np.ndarray:
+        """Whether that is the true class (n,) bool; their mean is the accuracy."""
+        return self.answers(part, which) == self.labels(part)
+
     def rows(self, part: str = "test") -> np.ndarray:
         """Row numbers (n,) of a part's images in the dataset's frame."""
         return self._of(part, "rows").astype(int)
