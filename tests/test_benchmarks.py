@@ -414,6 +414,26 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         less.append(1 - (torch[whole] / 1.25 - ours[products]) / (torch[whole] - torch[products]))
     for share, stage in zip(less, ("EfficientNetV2-S", "ConvNeXt-Tiny", "stage 1", "stage 2")):
         assert f"{share:.0%}".replace("%", " %") in page and stage in page
+    parts = [one["ours"][products] / one["ours"][whole] for one in step.values()]
+    assert f"{100 * min(parts):.0f} to {100 * max(parts):.0f} % of a step" in page
+    before, now = json.loads((kept / "main_run-cpu.json").read_text())["seconds"].values()
+    spent = [one["user"] + one["system"] for one in (before, now)]
+    epochs = [sum(one["stages"].values()) for one in (before, now)]
+    assert f"took {spent[0]:.0f} s of processor time before these and takes {spent[1]:.0f} s" in page
+    assert (
+        f"({spent[1] / spent[0]:.2f}; one run of each" in page and f"({epochs[1] / epochs[0]:.2f});" in page
+    )
+    assert f"its epochs {epochs[0]:.0f} s and {epochs[1]:.0f} s by the clock" in page
+    assert now["clock"] - epochs[1] > before["clock"] - epochs[0] and "outside the epochs has grown" in page
+    assert (
+        0.25 < sum(parts) / len(parts) * epochs[1] / epochs[0] < 0.4
+        and "some third of what an epoch took" in page
+    )
+    ratios = json.loads((kept / "suspects-cpu.json").read_text())["ratios"]
+    forms = [one[name] for one in ratios.values() for name in one if name.startswith("7×7")]
+    assert max(high for _, _, high in forms) < 1 and "are slower than TensorFlow's" in page
+    left = [one["no preparation"][0] for one in ratios.values()]
+    assert f"up to {100 * (max(left) - 1):.0f};" in page
     part = step["1"]["ours"][products] / step["1"]["ours"][whole]
     with open(kept / "throughput-cpu.csv", encoding="utf-8", newline="") as file:
         rows = {(r["contender"], r["stage"]): r for r in csv.DictReader(file)}
