@@ -5,7 +5,7 @@
 Every stage of the main model is trained for a few steps, as `benchmarks.throughput` does it, and its last
 steps are recorded. What an operation is called is the backend's word: TensorFlow's kernels (those with an
 underscore are oneDNN's), or XLA's instructions under KERAS_BACKEND=jax. The seconds are the sum over all threads,
-so only shares are shown.
+so only shares are shown. An idle machine, please: beside another program what is bound by memory takes a larger share.
 """
 
 from __future__ import annotations

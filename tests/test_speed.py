@@ -129,3 +129,36 @@ def test_the_lead_of_a_stage_is_the_sum_of_its_kinds(tmp_path):
         "stage 1: +15.0 ms, of them −3.0 in convolutions and matrix products and +15.0 in all other" in said
     )
     assert "torch 2.14.1" in said
+
+
+def test_what_one_change_gains_is_said_where_every_round_says_so(tmp_path):
+    ratios = {
+        "1": {"folded": [1.1, 1.05, 1.2], "fused": [1.5, 0.99, 1.6], "no update": [1.2, 1.01, 1.3]},
+        "2": {"folded": [1.2, 1.0, 1.3], "slow": [0.5, 0.4, 0.6]},
+    }
+    meaning = {"folded": "a bias", "fused": "one pass", "slow": "another form", "no update": "left out: Adam"}
+    frame = speed.suspects(ratios, meaning).set_index("Done otherwise")
+    assert frame.loc["folded", "Stage 1"] == "1.10 (1.05 to 1.20)" and frame.loc["slow", "Stage 1"] == "–"
+    said = speed.gains(ratios, meaning, {"1": 1.8, "2": 2.0})
+    assert "computing the same: folded (stage 1 +10 %)." in said
+    assert "could spare: no update (stage 1 +20 %)." in said
+    # 1.5 was not faster in every round, and leaving something out is no gain
+    assert "stage 1 1.10 (asked for: 1.80); stage 2 1.00 (asked for: 2.00)" in said
+    nothing = speed.gains({"2": ratios["2"]}, meaning, {})
+    assert "computing the same: nothing" in nothing and "asked for" not in nothing
+
+    asked = {"profile": "cpu", "steps": 20, "rounds": 3}
+    one = {
+        "asked": asked,
+        "ratios": ratios,
+        "meaning": meaning,
+        "missing": {"slow": "no memory"},
+        "machine": MACHINE,
+    }
+    rows = [
+        {"contender": "torch-compile", "stage": "1", "ratio": 1.6},
+        {"contender": "torch-compile", "stage": "2", "ratio": None},
+    ]
+    page = speed._suspects_text("suspects-cpu", one, {"throughput-cpu": {"table": rows}})
+    assert "stage 1 1.10 (asked for: 2.00);" in page and "Not measured: slow (no memory)." in page
+    assert "tab-speed-suspects-cpu" in page and "stage 2 1.00" not in page and "| slow |" not in page
