@@ -15,6 +15,7 @@ from gcaf_lib.evaluation import worth
 from gcaf_lib.findings import ablation, ladder, training, transfer
 from gcaf_lib.settings import CLASSES, load
 from gcaf_lib.training import experiments
+from tests.told import Told
 
 EVERY = np.arange(100)
 
@@ -34,7 +35,7 @@ def run(right, fold=None, seed=0, key=""):
     data = SimpleNamespace(
         fold=fold, classes=CLASSES, protocol="paper" if fold is None else "patients", image_size=8
     )
-    return SimpleNamespace(
+    return Told(
         seed=seed, key=f"{key}{seed}{fold}", settings=SimpleNamespace(data=data),
         rows=lambda part="test": rows, labels=lambda part="test": labels,
         probabilities=lambda part="test", which="ema": np.eye(len(CLASSES))[said],

@@ -24,6 +24,7 @@ from gcaf_lib.findings import (
 )
 from gcaf_lib.paper import checks
 from gcaf_lib.settings import CLASSES, load
+from tests.told import Told
 
 # --- chapters 2 to 5: what the method does by itself ---
 
@@ -154,13 +155,13 @@ def test_where_backbones_start():
     ("hits", "said"), [((5, 5), "changes nothing"), ((4, 5), "gains 10.00"), ((5, 4), "costs 10.00")]
 )
 def test_what_averaging_moved(hits, said):
-    labels = np.zeros(10, int)
-
     def probabilities(part, which):
         right = np.arange(10) < hits[which == "ema"]
         return np.column_stack([right, ~right]).astype(float)
 
-    assert said in training.average([SimpleNamespace(labels=lambda: labels, probabilities=probabilities)])
+    assert said in training.average(
+        [Told(labels=lambda part: np.zeros(10, int), probabilities=probabilities)]
+    )
 
 
 @pytest.mark.parametrize("stages", [1, 2])

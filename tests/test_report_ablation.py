@@ -1,7 +1,5 @@
 """Rows of an ablation (Tables 4 and 8): closed forms, absent rows, the paper's figures where they belong."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +12,7 @@ from gcaf_lib.findings import ablation, calibration, comparison, fusion, scoreca
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
 from gcaf_lib.training import experiments
+from tests.told import Told
 
 N = 120
 LABELS = np.repeat(np.arange(4), N // 4)
@@ -21,7 +20,7 @@ GROUPS = np.arange(N + 1) // 3
 PICTURES = np.maximum(np.arange(N + 1), 29)  # the first class is one picture
 
 
-class Run(SimpleNamespace):
+class Run(Told):
     """What an ablation needs of a run record: `errors` answers are wrong, moved by the seed."""
 
     rows_ = np.arange(N)

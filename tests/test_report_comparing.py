@@ -7,6 +7,7 @@ from scipy import stats
 
 from gcaf_lib.evaluation import comparing, intervals, worth
 from gcaf_lib.findings import words
+from tests.told import Told
 
 
 def method(right, seeds=(0,), n=40, classes=4, flip=0):
@@ -275,7 +276,6 @@ def test_amounts_are_three_digits():
 
 def record(seed=0, right=36, kind="ema", **changes):
     """A stand-in for a run record with the predictions of `method`."""
-    from types import SimpleNamespace
 
     from gcaf_lib import settings
 
@@ -285,7 +285,7 @@ def record(seed=0, right=36, kind="ema", **changes):
     history = pd.DataFrame(
         {"stage": [1, 1, 2], "epoch": [1, 2, 3], "loss": [3.0, 2, 1], "val_loss_raw": [3.0, 2, 1]}
     )
-    return SimpleNamespace(
+    return Told(
         key=f"{chosen.hash()}-{seed}", seed=seed, settings=chosen, history=history,
         info={
             "stages": [{"stage": 1, "best_epoch": 2, "epochs": 2, "seconds": 5.0}, {"stage": 2, "best_epoch": 1, "epochs": 1, "seconds": 7.0}],

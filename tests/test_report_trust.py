@@ -22,6 +22,7 @@ from gcaf_lib.findings import borders, failures
 from gcaf_lib.findings import calibration as findings
 from gcaf_lib.machine import write_table
 from gcaf_lib.settings import CLASSES, DataSettings, ModelSettings, Settings, load
+from tests.told import Told
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def record(phantoms):
     )
     probs = np.full((len(rows), 4), 0.1)
     probs[rows, np.where(rows % 5, labels, (labels + 1) % 4)] = 0.7
-    return SimpleNamespace(
+    return Told(
         key="abc", seed=0, settings=settings,
         maps={"rows": rows, "target": labels.astype(np.int8), "cam_one": maps, "cam_two": maps},
         rows=lambda part="test": rows, labels=lambda part="test": labels,
@@ -346,7 +347,7 @@ def test_the_check_compares_each_step_with_the_trained_maps(phantoms, record, mo
 
     s = dataclasses.replace(record.settings, model=ModelSettings(scale="mini", width=16, weights="none"))
     test = np.arange(40, 96)
-    run = SimpleNamespace(key="abc", seed=3, settings=s, rows=lambda part="test": test)
+    run = Told(key="abc", seed=3, settings=s, rows=lambda part="test": test)
     run.labels = lambda part="test": record.labels()[test]
     run.probabilities = lambda part="test", which="ema": record.probabilities()[test]
     images = np.random.default_rng(0).integers(0, 256, (96, 32, 32, 3), np.uint8)
@@ -474,7 +475,7 @@ def test_effects_keep_rows_without_a_run(answers):
     labels, probs = answers
 
     def run(key, p):
-        return SimpleNamespace(key=key, seed=0, settings=load("cpu"), labels=lambda part="test": labels, rows=lambda part="test": np.arange(200),
+        return Told(key=key, seed=0, settings=load("cpu"), labels=lambda part="test": labels, rows=lambda part="test": np.arange(200),
                                probabilities=lambda part="test", which="ema": p)  # fmt: skip
 
     base, soft = run("a", probs), run("b", calibration.scale(probs, 3))
