@@ -100,7 +100,7 @@ def control_words(judged: pd.DataFrame) -> str:
 
 def _papers(judged: pd.DataFrame) -> pd.DataFrame:
     """The paper's reading among some maps of the control: Grad-CAM on the last maps, both backbones."""
-    return judged[(judged[["map", "method", "place"]] == (tumours.FUSED, *PAPER)).all(axis=1)]
+    return judged[(judged[["map", "method", "place"]] == [tumours.FUSED, *PAPER]).all(axis=1)]
 
 
 def blind_words(judged: pd.DataFrame) -> str:
