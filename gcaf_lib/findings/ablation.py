@@ -24,9 +24,8 @@ from gcaf_lib.training import experiments
 
 TABLES = {"Table 4": "table-4", "Table 5": "table-5", "Table 6": "table-6", "Table 8": "table-8"}
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece")
-PICTURE = [
-    f"picture{end}" for end in ("", "_low", "_high", "_difference", "_difference_low", "_difference_high")
-]
+ENDS = ("", "_low", "_high")  # behind a name: its value, and the ends of its interval
+PICTURE = [f"{name}{end}" for name in ("picture", "picture_difference") for end in ENDS]
 COLUMNS = [
     "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "folds", "low", "high", "difference",
     "difference_sd", "difference_low", "difference_high", "pairs", *PICTURE, "reference", "published_difference",
@@ -102,11 +101,11 @@ def measure(
                 "unit": figure.unit if figure else "",
                 **dict(zip(("mean", "sd", "n", "low", "high"), level)),
                 "folds": folds_known(known),
-                **dict(
-                    zip([f"difference{end}" for end in ("", "_sd", "_low", "_high")], (*gap[:2], *gap[3:]))
-                ),
+                **held(gap, "difference"),
+                "difference_sd": gap.sd,
                 "pairs": gap.n,
-                **dict(zip(PICTURE, (copied.value, *copied[3:], change.value, *change[3:]))),
+                **held(copied, "picture"),
+                **held(change, "picture_difference"),
                 "reference": own,
                 "published_difference": figure.fraction - other.fraction if both else np.nan,
                 "step": figure.half_step + other.half_step if both else np.nan,
@@ -121,6 +120,11 @@ NONE = worth.Worth(np.nan, np.nan, 0, np.nan, np.nan)
 def read(line: Mapping[str, Any], name: str) -> worth.Worth:
     """The value and interval that a table's line holds as `name`, `name_low` and `name_high`."""
     return NONE._replace(value=line[name], low=line[f"{name}_low"], high=line[f"{name}_high"])
+
+
+def held(one: worth.Worth, name: str) -> dict[str, float]:
+    """The value and interval as a table's line holds them: what `read` reads."""
+    return dict(zip((f"{name}{end}" for end in ENDS), (one.value, one.low, one.high)))
 
 
 def table_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
@@ -206,15 +210,16 @@ def table(
     for row, part in frame.groupby("row", sort=False):
         line: dict[str, Any] = {first: (names or {}).get(row, row), "n": naming.runs_text(part.iloc[0])}
         for k, (_, r) in enumerate(part.iterrows()):
-            scale, decimals, unit = _scale(r["metric"])
+            scale, decimals, unit = shown(r["metric"])
             head = naming.metric_name(r["metric"]) + unit
             printed = (
                 f" [{r['published'] * scale:.{r['decimals']:.0f}f}]" if r["decimals"] >= 0 and theirs else ""
             )
-            level = _mean_sd(r, scale, decimals) if r["n"] else "–" if k else naming.ABSENT
+            level = words.mean_sd(r["mean"], r["sd"], decimals, scale)
+            level = level if r["n"] else "–" if k else naming.ABSENT
             line[head] = words.beside(level + printed, scale * r["picture"], f"{{:.{decimals}f}}".format)
             if not k:
-                line["95 % interval"] = _interval(r["low"], r["high"], scale, decimals)
+                line["95 % interval"] = words.ends(r["low"], r["high"], decimals, scale)
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -225,32 +230,25 @@ def difference_text(line: pd.Series) -> str:
         return "–"
     if line["reference"]:
         return PROPOSED
-    scale, decimals, _ = _scale(line["metric"] if "metric" in line else line.name)
+    scale, decimals, _ = shown(line["metric"])
     text = words.shift(read(line, "difference"), decimals, scale)
     return words.beside(text, line["picture_difference"], lambda v: words.signed(v * scale, decimals))
 
 
-def gaps(
-    frame: pd.DataFrame, metric: str = "accuracy", first: str = "Row", names: Mapping[str, str] | None = None
-) -> pd.DataFrame:
-    """One line a row but the proposed: the paper's difference to the proposed, ours, and the verdict on it."""
-    scale, decimals, unit = _scale(metric)
-    part = others(frame, metric)
-    theirs = [
-        words.signed(v * scale, decimals) if np.isfinite(v) else "–" for v in part["published_difference"]
+def gaps(frame: pd.DataFrame, first: str = "Row", names: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """One line a row but the proposed: in accuracy the paper's difference to the proposed, ours, the verdict on it."""
+    lines = [
+        {
+            first: (names or {}).get(r["row"], r["row"]),
+            "The paper (points)": words.signed(100 * r["published_difference"]),
+            "Measured": difference_text(r) if r["pairs"] else naming.ABSENT,
+            "sd over seeds": f"{100 * r['difference_sd']:.2f}" if r["pairs"] > 1 else "–",
+            "n": naming.runs_text(r),
+            "Verdict": r["verdict"],
+        }
+        for _, r in others(frame).iterrows()
     ]
-    runs = [r for _, r in part.iterrows()]
-    columns = {
-        first: [(names or {}).get(row, row) for row in part["row"]],
-        "The paper" + (" (points)" if unit else ""): theirs,
-        "Measured": [difference_text(r) if r["pairs"] else naming.ABSENT for r in runs],
-        "sd over seeds": [
-            f"{r['difference_sd'] * scale:.{decimals}f}" if r["pairs"] > 1 else "–" for r in runs
-        ],
-        "n": [naming.runs_text(r) for r in runs],
-        "Verdict": part["verdict"].tolist(),
-    }
-    return pd.DataFrame(columns) if runs else pd.DataFrame()
+    return pd.DataFrame(lines)
 
 
 def others(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
@@ -262,30 +260,28 @@ def says(
     frame: pd.DataFrame,
     command: str = "",
     names: Mapping[str, str] | None = None,
-    metric: str = "accuracy",
     theirs: bool = True,
 ) -> str:
-    """What the differences of `measure` say, whatever the outcome: below, above, undecided; the paper's; the seeds.
+    """What the differences of `measure` in accuracy say, whatever the outcome: below, above, undecided; the paper's; the seeds.
 
     command: what trains the rows that are missing. theirs: whether to speak of the paper's differences.
     """
-    part = others(frame, metric)
+    part = others(frame)
     run = part[part["pairs"] > 0]
     missing = f" `{command}` trains what is missing." if command and len(run) < len(part) else ""
     if run.empty:
         return f"No row but the proposed model's has been trained on this split, so nothing is compared.{missing}"
     below, above, undecided = sides(run)
     count = f"{len(run)} of {len(part)} other rows {words.verb(len(run))} trained.{missing}"
-    unit = ", in points" if metric in naming.SHARES else ""
     text = (
-        f"{count} Below the proposed model, with an interval that leaves 0 out{unit}: {listed(below, names)}. "
+        f"{count} Below the proposed model, with an interval that leaves 0 out, in points: {listed(below, names)}. "
         f"Above it: {listed(above, names)}. Not told from it: {_named(undecided, names)}."
     )
     text += _by_picture(run, names)
     printed = run[run["published_difference"].notna()]
     if theirs and len(printed):
         inside = printed[printed["verdict"].str.startswith((verdicts.REPRODUCED, verdicts.INSIDE))]
-        told = inside[[separated(r) for _, r in inside.iterrows()]]
+        told = inside[separated(inside)]
         text += (
             " The paper prints one of these differences; inside our interval"
             if len(printed) == 1
@@ -306,11 +302,10 @@ def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
     """Which rows are told from the proposed model with each picture weighing 1; empty where no picture is known."""
     known = run[run["picture_difference_low"].notna()]
     told = known[(known["picture_difference_low"] > 0) | (known["picture_difference_high"] < 0)]
-    said = []
-    for _, r in told.iterrows():
-        scale, decimals, _ = _scale(r["metric"])
-        gap = words.shift(read(r, "picture_difference"), decimals, scale)
-        said.append(f"{(names or {}).get(r['row'], r['row'])} {gap}")
+    said = [
+        f"{(names or {}).get(r['row'], r['row'])} {words.shift(read(r, 'picture_difference'), 2, 100)}"
+        for _, r in told.iterrows()
+    ]
     return f" With each picture weighing 1, told from it: {'; '.join(said) or 'none'}." if len(known) else ""
 
 
@@ -324,27 +319,18 @@ def _named(part: pd.DataFrame, names: Mapping[str, str] | None) -> str:
     return ", ".join((names or {}).get(row, row) for row in part["row"]) or "none"
 
 
-def separated(line: pd.Series) -> bool:
-    """Whether the interval of the difference to the proposed model leaves 0 out."""
-    return bool(line["pairs"] and (line["difference_low"] > 0 or line["difference_high"] < 0))
+def separated(lines: Any) -> Any:
+    """Whether the interval of the difference to the proposed model leaves 0 out: of a line, or of each of a frame."""
+    return (lines["pairs"] > 0) & ((lines["difference_low"] > 0) | (lines["difference_high"] < 0))
 
 
 def sides(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Lines whose interval lies below 0, above it, and those that hold it; lines without a run are in none."""
     run = frame[frame["pairs"] > 0]
-    apart_ = np.array([separated(line) for _, line in run.iterrows()], dtype=bool)
-    below = (run["difference"] < 0).to_numpy()
-    return run[apart_ & below], run[apart_ & ~below], run[~apart_]
+    told, below = separated(run), run["difference"] < 0
+    return run[told & below], run[told & ~below], run[~told]
 
 
-def _scale(metric: str) -> tuple[int, int, str]:
+def shown(metric: str) -> tuple[int, int, str]:
+    """How a metric is shown: times what, with how many decimals, and its unit at the head of a column."""
     return (100, 2, " (%)") if metric in naming.SHARES else (1, 4, "")
-
-
-def _mean_sd(line: pd.Series, scale: int, decimals: int) -> str:
-    spread = f" ± {line['sd'] * scale:.{decimals}f}" if line["n"] > 1 else ""
-    return f"{line['mean'] * scale:.{decimals}f}{spread}"
-
-
-def _interval(low: float, high: float, scale: int, decimals: int) -> str:
-    return f"{low * scale:.{decimals}f} to {high * scale:.{decimals}f}" if np.isfinite(low) else "–"

@@ -16,48 +16,38 @@ from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.findings import words
 from gcaf_lib.findings.calibration import predictions
 
+DRAWS = 400
+GOALS = (0.95, 0.98, 0.99)  # wanted accuracies
 
-def thresholds(
-    by_split: Mapping[str, Sequence[Any]], pictures: np.ndarray, goals: Sequence[float] = (0.95, 0.98, 0.99)
-) -> pd.DataFrame:
+
+def thresholds(by_split: Mapping[str, Sequence[Any]], pictures: np.ndarray) -> pd.DataFrame:
     """Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test, over runs;
     pictures (N,): `worth.pictures`, for the same by picture where copies are kept together."""
     lines = []
-    for (name, records), goal in itertools.product(by_split.items(), goals):
+    for (name, records), goal in itertools.product(by_split.items(), GOALS):
         if not records:
             continue
-        cuts = [
-            confidence.threshold_for(r.labels("validation"), r.probabilities("validation"), goal)
-            for r in records
-        ]
-        found, copied = (
-            [confidence.kept(r.labels(), r.probabilities(), t, w) for r, t, w in zip(records, cuts, weights)]
-            for weights in (
-                [None] * len(records),
-                [worth.picture_weights(r.rows(), pictures) for r in records],
-            )
-        )
-        by_picture = np.nanmean([f.accuracy for f in copied]) if worth.grouped(records) else np.nan
-        lines.append(
-            {
-                "Split": name,
-                "Wanted accuracy": f"{goal:.0%}",
-                "Threshold": tables.mean_sd(cuts, 3),
-                "Answered on test (%)": tables.mean_sd([f.coverage for f in found], 1, 100),
-                "Accuracy there (%)": words.beside(
-                    tables.mean_sd([f.accuracy for f in found], 1, 100), by_picture
-                ),
-            }
-        )
+        found, copied = [], []
+        for r in records:
+            cut = confidence.threshold_for(r.labels("validation"), r.probabilities("validation"), goal)
+            weights = worth.picture_weights(r.rows(), pictures)
+            found.append(confidence.kept(r.labels(), r.probabilities(), cut))
+            copied.append(confidence.kept(r.labels(), r.probabilities(), cut, weights).accuracy)
+        cuts, coverage, accuracy = zip(*found)
+        by_picture = np.nanmean(copied) if worth.grouped(records) else np.nan
+        line = {
+            "Split": name,
+            "Wanted accuracy": f"{goal:.0%}",
+            "Threshold": tables.mean_sd(cuts, 3),
+            "Answered on test (%)": tables.mean_sd(coverage, 1, 100),
+            "Accuracy there (%)": words.beside(tables.mean_sd(accuracy, 1, 100), by_picture),
+        }
+        lines.append(line)
     return pd.DataFrame(lines)
 
 
 def selective(
-    records: Sequence[Any],
-    clusters: np.ndarray,
-    coverage: np.ndarray,
-    n: int = 400,
-    pictures: np.ndarray | None = None,
+    records: Sequence[Any], clusters: np.ndarray, coverage: np.ndarray, pictures: np.ndarray | None = None
 ) -> pd.DataFrame:
     """coverage, value, low, high: accuracy on the surest share, mean over seeds, all drawn on the same patients.
 
@@ -68,7 +58,7 @@ def selective(
         labels, probs, rows = predictions(part)
         f = confidence.selective_at(labels, probs, coverage)
         weight = np.ones(len(rows)) if pictures is None else worth.picture_weights(rows, pictures)
-        drawn = clustered.of(lambda w, f=f, weight=weight: f(w * weight), clusters[rows], n)
+        drawn = clustered.of(lambda w, f=f, weight=weight: f(w * weight), clusters[rows], DRAWS)
         sums.append(np.vstack([f(weight[None]), drawn]))
     mean = np.mean(sums, axis=0)
     low, high = np.quantile(mean[1:], [0.025, 0.975], axis=0)
@@ -95,6 +85,5 @@ def decision(curves: Mapping[str, pd.DataFrame]) -> str:
     first = next(iter(curves.values()))["threshold"]
     return (
         f"Share of the thresholds from {first.min():.2f} to {first.max():.2f} at which the model beats both: "
-        + "; ".join(said)
-        + "."
+        f"{'; '.join(said)}."
     )

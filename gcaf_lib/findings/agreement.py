@@ -10,7 +10,7 @@ import pandas as pd
 
 from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import clustered, localisation, sanity, tumours
+from gcaf_lib.evaluation import clustered, localisation, sanity, tumours, weighted
 from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.findings import words
 from gcaf_lib.settings import Settings
@@ -34,8 +34,7 @@ def agreement(maps: Sequence[np.ndarray], record: Any, clusters: np.ndarray) -> 
         return {}
     labels, groups = record.labels(), clusters[record.rows()]
     pairs = [localisation.correlation(maps[i], maps[j]) for i in range(len(maps)) for j in range(i)]
-    known = ~np.isnan(pairs)
-    each = np.where(known.any(0), np.nansum(pairs, axis=0) / np.maximum(known.sum(0), 1), np.nan)
+    each = weighted.mean_of_known(np.stack(pairs, axis=1))
     out = {}
     for k, word in [*enumerate(record.settings.data.classes), (None, "all")]:
         at = labels == k if k is not None else np.full(len(labels), True)
@@ -87,9 +86,10 @@ def sanity_rows(check: pd.DataFrame) -> pd.DataFrame:
         row = part[part["step"] == step]
         return Interval(*row[["correlation", "low", "high"]].iloc[0]) if len(row) else None
 
-    lines = []
-    for map, part in check.groupby("map", sort=False):
-        lines.append((map, at(part, sanity.OTHER), at(part, part["step"].max()), at(part, sanity.SHUFFLED)))
+    lines = [
+        (map, at(part, sanity.OTHER), at(part, part["step"].max()), at(part, sanity.SHUFFLED))
+        for map, part in check.groupby("map", sort=False)
+    ]
     return pd.DataFrame(lines, columns=["map", "other", "untrained", "shuffled"])
 
 
@@ -137,15 +137,12 @@ def sanity_caption(check: pd.DataFrame | None, map: str) -> str:
 
 def sanity_table(check: pd.DataFrame | None, map: str) -> pd.DataFrame:
     """A reader's table of one map's check, a row a step."""
-    part = (
-        pd.DataFrame(columns=sanity.COLUMNS) if check is None else check[check["map"] == _checked(check, map)]
-    )
+    check = pd.DataFrame(columns=sanity.COLUMNS) if check is None else check
+    part = check[check["map"] == _checked(check, map)]
     return pd.DataFrame(
         {
             "Replaced": part["replaced"],
-            "Correlation (95 % interval)": [
-                words.span(*v, 3) for v in part[["correlation", "low", "high"]].to_numpy(float)
-            ],
+            "Correlation (95 % interval)": words.spans(part, "correlation", 3),
             "Rank correlation": part["rank"].astype(float).round(3),
             "Empty maps (%)": (100 * part["empty"].astype(float)).round(1),
             "Right answers (%)": (100 * part["accuracy"].astype(float)).round(1),

@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, tumours
-from gcaf_lib.findings import words
+from gcaf_lib.findings import predictions, words
 
 TERCILES = ("small", "middle", "large")
 
@@ -29,14 +29,9 @@ def judged(
     for r in records:
         own = scores[scores["run"] == r.key]
         seen = base[base["row"].isin(own["row"])].assign(run=r.key)
-        predicted = pd.Series(r.answers(), index=r.rows())
-        part = pd.concat([own, seen])
-        truth = pd.Series(r.labels(), index=r.rows())
-        parts.append(
-            part.assign(seed=r.seed, predicted=part["row"].map(predicted), label=part["row"].map(truth))
-        )
+        told = predictions.answers(r, dataset)[["row", "predicted", "label", "right"]]
+        parts.append(pd.concat([own, seen]).assign(seed=r.seed).merge(told, on="row", how="left"))
     out = pd.concat(parts, ignore_index=True)
-    out["right"] = out["predicted"] == out["label"]
     out["group"], out["area"] = clusters[out["row"]], images["area"].to_numpy()[out["row"]]
     third = np.searchsorted(edges(out), out["area"])
     out["size"] = pd.Categorical.from_codes(third, TERCILES, ordered=True)
@@ -72,19 +67,12 @@ def against(frame: pd.DataFrame, first: str, second: str, n: int = 2000) -> pd.D
 
 def wide(frame: pd.DataFrame, by: str | None = None, decimals: int = 3) -> pd.DataFrame:
     """A reader's table of `scores`: maps (and `by`) down, measures across."""
-    text = frame.assign(
-        text=[words.span(*v, decimals) for v in frame[["mean", "low", "high"]].to_numpy(float)]
-    )
+    text = frame.assign(text=words.spans(frame, "mean", decimals))
     keys = ["map"] if by is None else ["map", by]
     out = text.pivot(index=keys, columns="measure", values="text")[list(tumours.MEASURES)]
     counts = frame[frame["measure"] == "iou"].set_index(keys)["n"]
-    order = (
-        pd.MultiIndex.from_frame(frame[keys].drop_duplicates()) if by else list(dict.fromkeys(frame["map"]))
-    )
-    out = out.reindex(order).rename(columns=names.MEASURE_NAMES)
-    out["Images"] = counts.reindex(out.index)
-    out.columns.name = None
-    out = out.reset_index()
+    out = out.reindex(counts.index).rename(columns=names.MEASURE_NAMES).rename_axis(columns=None)
+    out = out.assign(Images=counts).reset_index()
     out["map"] = out["map"].map(names.map_name)
     return out.rename(columns={"map": "Map", "size": "Tumour", "class": "Class", "right": "Answer"})
 

@@ -26,14 +26,9 @@ NAMES = {
 }
 
 
-def predictions(
-    records: Sequence[Any], which: str = "ema", scaled: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """labels (n,), probabilities (n, K) and rows (n,) of the test parts, end to end.
-
-    scaled: after temperature scaling, each run with the temperature fitted on its own validation part.
-    """
-    answers = [worth.answers(r, which=which, scaled=scaled) for r in records]
+def predictions(records: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """labels (n,), probabilities (n, K) and rows (n,) of the test parts, end to end."""
+    answers = [worth.answers(r) for r in records]
     rows, labels, probs = (np.concatenate(part) for part in list(zip(*answers))[:3])
     return labels, probs, rows
 
@@ -42,7 +37,7 @@ def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.Dat
     """Long frame measure, state, value, low, high from `worth.row` of each state, measures as in `NAMES`, NaN where
     a state lacks one."""
     lines = [
-        (name, state, *((one.value, one.low, one.high) if (one := found.get(name)) else [np.nan] * 3))
+        {"measure": name, "state": state, **found.get(name, ablation.NONE)._asdict()}
         for name in NAMES
         if any(name in found for found in states.values())
         for state, found in states.items()
@@ -52,20 +47,14 @@ def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.Dat
 
 def wide_calibration(frame: pd.DataFrame, decimals: int = 4) -> pd.DataFrame:
     """A reader's table of `calibration_table`: measures down, states across, `0.0123 (0.0101 to 0.0150)`."""
-    text = frame.assign(text=[words.span(*v, decimals) for v in frame[["value", "low", "high"]].to_numpy()])
-    states = list(dict.fromkeys(frame["state"]))
+    text = frame.assign(text=words.spans(frame, "value", decimals))
     out = text.pivot(index="measure", columns="state", values="text")
-    out = out.reindex(index=list(dict.fromkeys(frame["measure"])), columns=states)
-    out.columns.name = None
-    return out.rename(index=NAMES).rename_axis("Measure").reset_index()
+    out = out.reindex(index=frame["measure"].unique(), columns=frame["state"].unique())
+    return out.rename(index=NAMES).rename_axis(index="Measure", columns=None).reset_index()
 
 
 _LABELS = {"target-probability": "Loss: target-probability", "per-class": "Loss: per-class"}
-_TESTED = {
-    "table-5": "",
-    "loss": "",
-    "table-8": ("Mixup", "Focal γ", "Label"),
-}  # experiment to its rows' beginnings
+_TESTED = {"table-5": "", "loss": "", "table-8": ("Mixup", "Focal γ", "Label")}  # to its rows' beginnings
 
 
 def tested(chapter: Any) -> dict[str, list[Any]]:
@@ -158,14 +147,12 @@ def carries_over(states: Mapping[str, Mapping[str, worth.Worth]]) -> str:
     return new_patients(random, apart, scaled)
 
 
-def bins_sweep(
-    labels: np.ndarray, probs: np.ndarray, counts: Sequence[int] = (5, 10, 15, 20, 50), draws: int = 2000
-) -> pd.DataFrame:
+def bins_sweep(labels: np.ndarray, probs: np.ndarray) -> pd.DataFrame:
     """kind, bins, value, low, high: ECE by number and kind of bins, and the middle 95 % of what a perfectly
     calibrated model with these probabilities shows."""
-    hits, lines = confidence.perfect_labels(probs, draws) == probs.argmax(1), []
+    hits, lines = confidence.perfect_labels(probs, 2000) == probs.argmax(1), []
     for kind, mass in (("equal width", False), ("equal mass", True)):
-        for bins in counts:
+        for bins in (5, 10, 15, 20, 50):
             chance = calibration.ece_of_outcomes(hits, probs.max(1), bins, mass)
             value = calibration.ece(labels, probs, bins, mass)
             lines.append((kind, bins, value, *np.quantile(chance, [0.025, 0.975])))
@@ -182,24 +169,24 @@ def fitted(records: Sequence[Any], which: str = "ema") -> list[float]:
 def by_temperature(records: Sequence[Any], grid: np.ndarray) -> dict[str, list[np.ndarray]]:
     """Negative log-likelihood at each temperature of `grid` (m,), a curve (m,) a run, on validation and on test."""
 
-    def curve(r: Any, part: str) -> np.ndarray:
-        return np.array(
-            [calibration.nll(r.labels(part), calibration.scale(r.probabilities(part), t)) for t in grid]
-        )
+    return {
+        part: [np.array([_nll(r, t, part) for t in grid]) for r in records] for part in ("validation", "test")
+    }
 
-    return {part: [curve(r, part) for r in records] for part in ("validation", "test")}
+
+def _nll(record: Any, t: float, part: str = "test") -> float:
+    """Negative log-likelihood of a part at the temperature t."""
+    return calibration.nll(record.labels(part), calibration.scale(record.probabilities(part), t))
 
 
 def temperature_cost(records: Sequence[Any], grid: np.ndarray, on_test: Sequence[np.ndarray]) -> str:
     """What it costs on test that the temperature was fitted on validation; on_test: `by_temperature`'s curves."""
     found = fitted(records)
-    scaled = [
-        calibration.nll(r.labels(), calibration.scale(r.probabilities(), t)) for r, t in zip(records, found)
-    ]
+    costs = [_nll(r, t) - curve.min() for r, t, curve in zip(records, found, on_test)]
     return (
         f"Fitted: {tables.mean_sd(found)}. Best on test, which nobody may use: "
         f"{tables.mean_sd([grid[one.argmin()] for one in on_test])}. The difference costs "
-        f"{tables.mean_sd([nll - one.min() for nll, one in zip(scaled, on_test)], 4)} of negative log-likelihood."
+        f"{tables.mean_sd(costs, 4)} of negative log-likelihood."
     )
 
 

@@ -35,19 +35,13 @@ def training(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """One line a trained row: row, n, seconds (stages 1 and 2, mean), low, high, epochs (mean), devices."""
     lines = []
     for row, records in found.items():
-        seconds = [sum(stage["seconds"] for stage in r.info["stages"]) for r in records]
-        epochs = [sum(stage["epochs"] for stage in r.info["stages"]) for r in records]
-        lines.append(
-            {
-                "row": row,
-                "n": len(records),
-                "seconds": float(np.mean(seconds)),
-                "low": min(seconds),
-                "high": max(seconds),
-                "epochs": float(np.mean(epochs)),
-                "devices": ", ".join(sorted({r.info["provenance"]["device"] for r in records})),
-            }
+        seconds, epochs = (
+            [sum(stage[what] for stage in r.info["stages"]) for r in records]
+            for what in ("seconds", "epochs")
         )
+        devices = ", ".join(sorted({r.info["provenance"]["device"] for r in records}))
+        spent = np.mean(seconds), min(seconds), max(seconds), np.mean(epochs)
+        lines.append((row, len(records), *spent, devices))
     return pd.DataFrame(lines, columns=["row", "n", "seconds", "low", "high", "epochs", "devices"])
 
 
@@ -55,23 +49,21 @@ def costs_text(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
     """`costs` and `training` for readers."""
     known, lines = spent.set_index("row"), []
     for r in frame.itertuples():
+        seconds, n, devices = names.ABSENT, 0, "–"
+        if r.row in known.index:
+            k = known.loc[r.row]
+            n, devices = int(k["n"]), k["devices"]
+            seconds = f"{k['seconds']:,.0f}" + (f" ({k['low']:,.0f} to {k['high']:,.0f})" if n > 1 else "")
         line = {
             "Method": r.row,
             "Image": f"{r.size}×{r.size}",
             "Parameters": f"{r.parameters:,}",
             "Multiply-adds": amount(r.macs),
             "FLOPs": amount(r.flops),
+            "Training (s)": seconds,
+            "n": n,
+            "On": devices,
         }
-        if r.row in known.index:
-            k = known.loc[r.row]
-            span = f" ({k['low']:,.0f} to {k['high']:,.0f})" if k["n"] > 1 else ""
-            line |= {
-                "Training (s)": f"{k['seconds']:,.0f}{span}",
-                "n": int(k["n"]),
-                "On": k["devices"],
-            }
-        else:
-            line |= {"Training (s)": names.ABSENT, "n": 0, "On": "–"}
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -165,13 +157,11 @@ def full_verdict(full: pd.DataFrame) -> str:
     own, others = cost.loc[OWN], cost.drop(index=OWN)
     said = []
     for column, word in (("parameters", "parameters"), ("flops", "computation")):
-        more = others[others[column] > own[column]]
-        said.append(
-            f"in {word} {'no baseline needs' if more.empty else ', '.join(more.index) + ' needs'} more than the proposed model"
-        )
+        more = ", ".join(others.index[others[column] > own[column]]) or "no baseline"
+        said.append(f"in {word} {more} needs more than the proposed model")
     lines = published_gaps.published(PLACE).set_index("row")
     near = lines["gap"].sort_values().index[:3]
-    text = (
+    return (
         f"Among its rivals the proposed model is no light one: {said[0]}, {said[1]}. Its nearest rivals in the paper's own table are "
         + "; ".join(
             f"{row}, {100 * lines.loc[row, 'gap']:.2f} points behind with {cost.loc[row, 'parameters'] / own['parameters']:.0%} of the weights and "
@@ -180,7 +170,6 @@ def full_verdict(full: pd.DataFrame) -> str:
         )
         + f". On {published_gaps.headline()[1]} test images these gaps are {', '.join(str(lines.loc[row, 'images']) for row in near)} images; chapter 15 asks what such gaps are worth."
     )
-    return text
 
 
 CAVEAT = {

@@ -66,16 +66,14 @@ def bars_said(facts: dataset_audit.Audit) -> str:
     """How empty the histograms are at the bars, and what the archive's numbers say of them."""
     said = []
     for kind, name in (("notumor", "tumour-free"), ("tumour", "tumour")):
-        part = facts.similarity[facts.similarity["kind"] == kind]
+        part, bar = facts.similarity[facts.similarity["kind"] == kind], BARS[kind]
         pairs = part[list(twins.TURNS)].sum(axis=1)
-        if not pairs.sum():
-            continue
-        bar = BARS[kind]
         near = pairs[part["left"].between(bar - 0.001, bar + 0.049)].sum()
         above = pairs[part["left"] > bar - 0.001].sum()
-        said.append(
-            f"Of {above:,} pairs of {name} files at {bar:g} or more, {near:,} lie below {bar + 0.05:g}."
-        )
+        if pairs.sum():
+            said.append(
+                f"Of {above:,} pairs of {name} files at {bar:g} or more, {near:,} lie below {bar + 0.05:g}."
+            )
     nearest = facts.similarity[facts.similarity["kind"] == "slices"]
     if len(nearest):
         total = nearest[list(twins.TURNS)].sum(axis=1)
@@ -169,8 +167,8 @@ def patients_said(frame: pd.DataFrame, facts: dataset_audit.Audit, known: np.nda
     if unknown.empty:
         return said + "Every phantom's patient is known."
     names = ", ".join(f"{n:,} {name} files" for name, n in unknown.items())
-    return said + (
-        f"No patient is known of {names}; different pictures among these may still be of one patient, so even this "
+    return (
+        f"{said}No patient is known of {names}; different pictures among these may still be of one patient, so even this "
         "split is optimistic for them."
     )
 
@@ -199,11 +197,8 @@ def identical(frame: pd.DataFrame) -> pd.DataFrame:
     same = dataset_audit.copies(frame)
     within = same["training"].gt(0).map({True: "within Training", False: "within Testing"})
     where = within.mask(same["training"].gt(0) & same["testing"].gt(0), "across Training and Testing")
-    return (
-        same.groupby(where.rename("Where"))
-        .agg(Contents=("files", "size"), Files=("files", "sum"))
-        .reset_index()
-    )
+    by_place = same.groupby(where.rename("Where"))["files"]
+    return by_place.agg(Contents="size", Files="sum").reset_index()
 
 
 def outside(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -231,10 +226,6 @@ def patient_sizes(dataset: Any, facts: dataset_audit.Audit, source: str) -> dict
     """Files of each known patient by class, most first. A file whose folder contradicts the archive is no patient of its class."""
     frame = dataset.frame
     patient = splits.load(DataSettings(source=source, protocol="patients"), dataset)["group"]
-    right = patient_known(frame, facts, source == "phantom") & ~frame["file"].isin(
-        dataset_audit.mislabelled(facts)["file"]
-    )
-    sizes = {
-        c: patient[right & (frame["label"] == k)].value_counts().to_numpy() for k, c in enumerate(CLASSES)
-    }
-    return {name: counts for name, counts in sizes.items() if len(counts)}
+    wrong = frame["file"].isin(dataset_audit.mislabelled(facts)["file"])
+    own = frame[patient_known(frame, facts, source == "phantom") & ~wrong]
+    return {CLASSES[k]: patient.loc[part.index].value_counts().to_numpy() for k, part in own.groupby("label")}

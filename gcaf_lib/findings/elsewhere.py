@@ -56,11 +56,8 @@ def copies_said(copies: pd.DataFrame) -> str:
     lines = []
     for key, row in inside.iterrows():
         whole = copies[(copies["set"] == key) & (copies["copies"] == copies["images"])]["class"]
-        all_of = (
-            f", among them every image of {' and '.join(CLASS_NAMES[c].lower() for c in whole)}"
-            if len(whole)
-            else ""
-        )
+        kinds = " and ".join(CLASS_NAMES[c].lower() for c in whole)
+        all_of = f", among them every image of {kinds}" if kinds else ""
         lines.append(
             f"Of the {row['images']:,} images of {set_name(key)} at least {row['copies']:,} ({row['copies'] / row['images']:.1%}) "
             f"are copies of images of this dataset{all_of}; at least {row['training']:,} of them stand in Kaggle's Training part, and "
@@ -99,25 +96,23 @@ def levels(recall: pd.DataFrame, model: str) -> pd.DataFrame:
 
 def recall_table(recall: pd.DataFrame) -> pd.DataFrame:
     """A reader's table: a row a class and set, a column a model, its home and the nearest neighbour beside it."""
-    names, found = models(recall), {}
-    for model in [*names, NEIGHBOUR]:
-        one = levels(recall, model).set_index(["class", "set"])
-        found[model] = one
+    found = {
+        model: levels(recall, model).set_index(["class", "set"]) for model in [*models(recall), NEIGHBOUR]
+    }
     keys = sorted({key for one in found.values() for key in one.index}, key=lambda k: (_ORDER[k[0]], k[1]))
     rows = []
-    for key in keys:
-        about = next(one.loc[key] for one in found.values() if key in one.index)
-        row = {
-            "Class": CLASS_NAMES[key[0]],
-            "Set": set_name(key[1]),
-            "Images": about["images"],
-            "Cases": about["cases"],
+    for label, where in keys:
+        known = {
+            model: one.loc[(label, where)] for model, one in found.items() if (label, where) in one.index
         }
-        for model, one in found.items():
-            row[model] = recall_band(one.loc[key]) if key in one.index else "–"
+        about = next(iter(known.values()))
+        row = {"Class": CLASS_NAMES[label], "Set": set_name(where)}
+        row |= {"Images": about["images"], "Cases": about["cases"]}
+        for model in found:
+            one = known.get(model)
+            row[model] = "–" if one is None else recall_band(one)
             if model != NEIGHBOUR:
-                told = key in one.index and pd.notna(one.loc[key, "home"])
-                row[f"{model}: at home"] = home_band(one.loc[key]) if told else "–"
+                row[f"{model}: at home"] = "–" if one is None or pd.isna(one["home"]) else home_band(one)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -162,14 +157,14 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
 
 def sure_said(recall: pd.DataFrame, model: str) -> str:
     """Whether a model is sure when it is wrong, elsewhere and at home."""
-    own = recall[(recall["model"] == model) & (recall["plane"] == "all")].copy()
-    own["wrong"] = own["images"] - own["right"]
+    own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
+    own = own.assign(wrong=own["images"] - own["right"])
     home, there = own[own["set"] == HOME], own[own["set"] != HOME]
     if not home["wrong"].sum() or not there["wrong"].sum():
         return "It was never wrong at one of the two places, so there is nothing to compare."
     wrong = [_mean(part["confidence_wrong"], part["wrong"]) for part in (home, there)]
     whole = [_mean(part["confidence"], part["images"]) for part in (home, there)]
-    over = own[(own["set"] != HOME) & (own["cases"] >= FEW)]
+    over = there[there["cases"] >= FEW]
     more = int((over["confidence"] > over["high"]).sum())
     same = over["class"].map(home.set_index("class")["confidence_wrong"])
     both = same.notna() & over["confidence_wrong"].notna()
@@ -219,15 +214,10 @@ def planes_said(recall: pd.DataFrame, model: str) -> str:
         return "This model has not been scored by plane."
     share = own["pituitary"] / own[list(CLASSES)].sum(axis=1)
     planes = own.drop("all", errors="ignore")
-    recalls = (
-        f"Its recall of no tumour is {', '.join(f'{v:.1%} {plane}' for plane, v in planes['recall'].items())}"
-    )
-    lower = planes.index[planes["high"] < own.loc["axial", "low"]]
-    recalls += (
-        f": {' and '.join(lower)} lower than axial, the intervals apart, so the plane alone changes the answer."
-        if len(lower)
-        else "."
-    )
+    each = ", ".join(f"{v:.1%} {plane}" for plane, v in planes["recall"].items())
+    lower = " and ".join(planes.index[planes["high"] < own.loc["axial", "low"]])
+    effect = f": {lower} lower than axial, the intervals apart, so the plane alone changes the answer"
+    recalls = f"Its recall of no tumour is {each}{effect if lower else ''}."
     text = (
         f"The model *{model}* tells {share['coronal']:.1%} of the coronal slices of healthy heads as pituitary and "
         f"{share['axial']:.1%} of the axial ones. "

@@ -14,8 +14,8 @@ from gcaf_lib.display import gallery, names, overlays
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, control, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.findings import borders
-from gcaf_lib.findings.words import plural, signed, some, span
+from gcaf_lib.findings import borders, predictions
+from gcaf_lib.findings.words import change, plural, signed, some, spans
 
 BLACK = 16  # of 255: darker is no tissue
 VERDICTS = (control.PASSES, control.FAILS, control.SILENT)
@@ -63,12 +63,9 @@ def subject(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str | None
     norm: whether the runs have LayerNorm behind the projection. A control of the other model says nothing.
     """
     part = judged[(judged["projection_norm"] == norm) & (judged["verdict"] == control.PASSES)]
-    for key in part.sort_values("pointing", ascending=False)[["map", "method", "place"]].itertuples(
-        index=False
-    ):
-        if stored_name(tuple(key)) in kept:
-            return stored_name(tuple(key))
-    return None
+    best = part.sort_values("pointing", ascending=False)[["map", "method", "place"]]
+    stored = (stored_name(tuple(key)) for key in best.to_numpy())
+    return next((name for name in stored if name in kept), None)
 
 
 def control_words(judged: pd.DataFrame) -> str:
@@ -96,12 +93,14 @@ def control_words(judged: pd.DataFrame) -> str:
             text += f"**{len(failing)} fail**: they point at the mark on {share(worst)} to {share(best)}. "
         if len(silent := by[control.SILENT]):
             text += f"Of {len(silent)} nothing can be said: the backbone alone, or the model, did not learn the marks. "
-        usual = part[
-            (part["map"] == tumours.FUSED) & (part["method"] == PAPER[0]) & (part["place"] == PAPER[1])
-        ]
-        for row in usual.itertuples():
+        for row in _papers(part).itertuples():
             text += f"The paper's reading, Grad-CAM on the last maps, both backbones: **{row.verdict}** ({share(row.pointing)}). "
     return text + blind_words(real)
+
+
+def _papers(judged: pd.DataFrame) -> pd.DataFrame:
+    """The paper's reading among some maps of the control: Grad-CAM on the last maps, both backbones."""
+    return judged[(judged[["map", "method", "place"]] == [tumours.FUSED, *PAPER]).all(axis=1)]
 
 
 def blind_words(judged: pd.DataFrame) -> str:
@@ -120,6 +119,7 @@ def blind_words(judged: pd.DataFrame) -> str:
 def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
     """On which of the runs' maps this chapter's conclusions rest, if on any."""
     chosen = subject(judged, norm, kept)
+    paper = _papers(judged[judged["projection_norm"] == norm])
     if not (judged["projection_norm"] == norm).any():
         return (
             "**The control was not run for models like these runs': no conclusion about tumours is drawn.**"
@@ -130,8 +130,6 @@ def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
             "nothing is concluded from them about what the model looks at.**"
         )
     text = f"What follows about tumours rests on one map that passes: **{names.map_name(chosen)}**. "
-    paper = judged[(judged["projection_norm"] == norm) & (judged["map"] == tumours.FUSED)]
-    paper = paper[(paper["method"] == PAPER[0]) & (paper["place"] == PAPER[1])]
     if chosen != tumours.FUSED and len(paper):
         text += f"The paper's reading, Grad-CAM on the last maps, stands beside it ({paper['verdict'].iloc[0]} here)."
     return text
@@ -198,8 +196,8 @@ def black(maps: Maps, small: np.ndarray, clusters: np.ndarray) -> str:
 
 def by_size(scores: pd.DataFrame) -> pd.DataFrame:
     """`borders.scores` by third of the tumour's size, small ones first."""
-    rank = {name: k for k, name in enumerate(borders.TERCILES)}
-    return borders.scores(scores, "size").sort_values("size", key=lambda s: s.map(rank), kind="stable")
+    found = borders.scores(scores, "size")
+    return found.sort_values("size", key=lambda sizes: sizes.map(borders.TERCILES.index), kind="stable")
 
 
 def by_answer(scores: pd.DataFrame) -> pd.DataFrame:
@@ -216,7 +214,7 @@ def cells_table(both: pd.DataFrame) -> pd.DataFrame:
 def tiles(maps: Maps, dataset: Any, small: np.ndarray) -> tuple[list[gallery.Case], pd.DataFrame]:
     """Best, middle and worst right answers and all wrong ones of the first seed for the gallery, and all `cases`."""
     runs = {r.key: r for r in maps.runs if r.seed == maps.runs[0].seed}
-    known = cases(list(runs.values()), maps.scores[maps.scores["map"] == maps.shown])
+    known = cases(list(runs.values()), maps.scores[maps.scores["map"] == maps.shown], dataset)
     why = gallery.choose(known)
     picked = known.loc[sorted(why, key=lambda i: ("misclassified" in why[i], known.loc[i, "label"], i))]
     outlines = overlays.outlines(dataset, picked["row"])
@@ -292,18 +290,16 @@ def source_words(
 
 def rivals_table(rivals: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """A reader's table of `borders.against` for each rival."""
-    frame = pd.concat([d.assign(rival=names.map_name(key)) for key, d in rivals.items()])
+    parts = [d.assign(rival=names.map_name(key)) for key, d in rivals.items()]
+    frame = pd.concat(parts, ignore_index=True)
     told = [frame["low"] > 0, frame["high"] < 0]
-    return pd.DataFrame(
-        {
-            "Measure": frame["measure"].map(names.MEASURE_NAMES),
-            "Against": frame["rival"],
-            "Map minus rival (95 % interval)": [
-                span(*v, 3) for v in frame[["difference", "low", "high"]].to_numpy(float)
-            ],
-            "Verdict": np.select(told, ["map better", "map worse"], "not told apart"),
-        }
-    ).reset_index(drop=True)
+    columns = {
+        "Measure": frame["measure"].map(names.MEASURE_NAMES),
+        "Against": frame["rival"],
+        "Map minus rival (95 % interval)": spans(frame, "difference", 3),
+        "Verdict": np.select(told, ["map better", "map worse"], "not told apart"),
+    }
+    return pd.DataFrame(columns)
 
 
 def on_black(maps: np.ndarray, images: np.ndarray) -> np.ndarray:
@@ -323,15 +319,11 @@ def cells(scores: pd.DataFrame, maps: Sequence[str], classes: Sequence[str]) -> 
     return both.sort_values(["cell", "map"], key=lambda column: column.map(rank))
 
 
-def cases(runs: Sequence[Any], scores: pd.DataFrame) -> pd.DataFrame:
-    """One row a test image of these runs: run, at, row, label, named, right, and the map's energy inside."""
-    parts = []
-    for r in runs:
-        p, energy = r.probabilities(), scores[scores["run"] == r.key].set_index("row")["energy"]
-        part = pd.DataFrame({"run": r.key, "at": range(len(p)), "row": r.rows(), "label": r.labels()})
-        named = p.argmax(1)
-        parts.append(part.assign(named=named, right=part["label"] == named, energy=part["row"].map(energy)))
-    return pd.concat(parts, ignore_index=True)
+def cases(runs: Sequence[Any], scores: pd.DataFrame, dataset: Any) -> pd.DataFrame:
+    """One row a test image of these runs: run, at (which of its images), `predictions.answers`, the map's energy inside."""
+    told = {r.key: predictions.answers(r, dataset) for r in runs}
+    every = pd.concat(told, names=["run", "at"]).reset_index()
+    return every.merge(scores[["run", "row", "energy"]], how="left", on=["run", "row"])
 
 
 def tumour_words(
@@ -363,7 +355,7 @@ def _rival(rival: str, frame: pd.DataFrame) -> str:
     d = frame.set_index("measure")
     point = d.loc["pointing"]
     difference, low, high = (signed(v, 3) for v in (point.difference, point.low, point.high))
-    verb = "beats" if point.low > 0 else "loses to" if point.high < 0 else "is not told apart from"
+    verb = change(point, "loses to", "beats", "is not told apart from")
     better, worse = (
         [names.MEASURE_NAMES[m].lower() for m in d.index[side]] for side in (d["low"] > 0, d["high"] < 0)
     )
@@ -375,14 +367,13 @@ def _rival(rival: str, frame: pd.DataFrame) -> str:
 
 def black_words(part: Interval, area: Interval, extra: Interval) -> str:
     """How much of the maps lies where there is no tissue: share of the energy, of the image, their difference."""
+    told = change(
+        extra,
+        "That is less than a flat map would put there, and still energy that explains nothing by any tissue.",
+        "The maps prefer what is no tissue.",
+        "The maps take no notice of whether there is tissue.",
+    )
     return (
         f"{part.value:.1%} ({part.low:.1%} to {part.high:.1%}) of the energy lies on black, which takes {area.value:.1%} "
-        "of the image. "
-        + (
-            "That is less than a flat map would put there, and still energy that explains nothing by any tissue."
-            if extra.high < 0
-            else "The maps prefer what is no tissue."
-            if extra.low > 0
-            else "The maps take no notice of whether there is tissue."
-        )
+        f"of the image. {told}"
     )

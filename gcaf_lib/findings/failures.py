@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import splits
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import clustered, dataset_audit
+from gcaf_lib.evaluation import clustered, dataset_audit, worth
 from gcaf_lib.evaluation.worth import Worth
-from gcaf_lib.findings import borders, words
-from gcaf_lib.settings import DataSettings
+from gcaf_lib.findings import borders, predictions, words
 
 SHARES = ("lowest third", "middle third", "highest third")
 
@@ -26,36 +24,14 @@ def cases(
     facts: dataset_audit.Audit,
     clusters: np.ndarray,
 ) -> pd.DataFrame:
-    """One row a test image and run: run, seed, row, file, label, predicted, right, confidence, margin, group,
-    twin (group of copies), source, area, symmetry, and p_<class>."""
-    source = "phantom" if dataset.banner else "mri"
-    twin = splits.load(DataSettings(source=source, protocol="twins"), dataset)["group"].to_numpy()
-    parts = []
-    for r in records:
-        probs, rows = r.probabilities(), r.rows()
-        ordered = np.sort(probs, axis=1)
-        part = pd.DataFrame(
-            {
-                "run": r.key,
-                "seed": r.seed,
-                "row": rows,
-                "label": r.labels(),
-                "predicted": probs.argmax(1),
-                "confidence": ordered[:, -1],
-                "margin": ordered[:, -1] - ordered[:, -2],
-            }
-        )
-        names = r.settings.data.classes
-        parts.append(part.assign(**{f"p_{c}": probs[:, k] for k, c in enumerate(names)}))
+    """One row a test image and run: `predictions.answers`, run, group, twin (group of copies), source, area, symmetry
+    and wrong (1.0 or 0.0)."""
+    parts = [predictions.answers(r, dataset).assign(run=r.key) for r in records]
     out = pd.concat(parts, ignore_index=True)
-    out["right"] = out["label"] == out["predicted"]
-    out["file"] = dataset.frame["file"].to_numpy()[out["row"]]
-    out["group"], out["twin"] = clusters[out["row"]], twin[out["row"]]
-    for name in ("area", "symmetry"):
-        out[name] = images[name].to_numpy()[out["row"]]
-    out["source"] = sources(dataset, facts)[out["row"]]
-    out["wrong"] = (~out["right"]).astype(float)
-    return out
+    of_images = {"group": clusters, "twin": worth.pictures(dataset), "source": sources(dataset, facts)}
+    of_images |= {name: images[name].to_numpy() for name in ("area", "symmetry")}
+    found = {name: values[out["row"]] for name, values in of_images.items()}
+    return out.assign(**found, wrong=(~out["right"]).astype(float))
 
 
 def sources(dataset: Any, facts: dataset_audit.Audit) -> np.ndarray:
@@ -63,18 +39,15 @@ def sources(dataset: Any, facts: dataset_audit.Audit) -> np.ndarray:
     if dataset.banner:
         return np.full(len(dataset.frame), "phantom", dtype=object)
     flag = dataset.frame["file"].map(facts.slices.set_index("file")["mirrored"])
-    return np.select([flag == 1, flag == 0], dataset_audit.SOURCES[:2], dataset_audit.SOURCES[2]).astype(
-        object
-    )
+    *known, other = dataset_audit.SOURCES
+    return np.select([flag == 1, flag == 0], known, other).astype(object)
 
 
-def rates(frame: pd.DataFrame, column: str, order: Sequence[Any] | None = None) -> pd.DataFrame:
+def rates(frame: pd.DataFrame, column: str, order: Sequence[Any]) -> pd.DataFrame:
     """label, mean, low, high, n, groups of the error rate by a column, patient groups drawn whole."""
     known = frame[frame[column].notna()]
-    out = clustered.by(known, [column], "wrong").rename(columns={column: "label"})
-    if order is not None:
-        out = out.set_index("label").reindex([o for o in order if o in set(out["label"])]).reset_index()
-    return out
+    out = clustered.by(known, [column], "wrong").rename(columns={column: "label"}).set_index("label")
+    return out.reindex([label for label in order if label in out.index]).reset_index()
 
 
 def thirds(values: pd.Series, words: Sequence[str] = SHARES) -> pd.Series:
@@ -115,27 +88,24 @@ def copies(frame: pd.DataFrame) -> pd.DataFrame:
     first = frame.drop_duplicates(["run", "twin"])
     pairs = first.merge(frame.drop(first.index), on=["run", "twin"], suffixes=("_first", ""))
     same, both = pairs["predicted"] == pairs["predicted_first"], pairs["right"] & pairs["right_first"]
-    return pairs[["run", "twin"]].assign(
-        group=pairs["group_first"], same=same.astype(float), both=both.astype(float)
-    )
+    told = {"group": pairs["group_first"], "same": same.astype(float), "both": both.astype(float)}
+    return pairs[["run", "twin"]].assign(**told)
 
 
 def confusions(frame: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Kinds of error, most frequent first: True class, Named, Errors, Share, Mean confidence."""
     wrong = frame[~frame["right"]]
-    by = wrong.groupby(["label", "predicted"])
-    out = pd.DataFrame({"Errors": by.size(), "Mean confidence": by["confidence"].mean()}).reset_index()
-    out = out.sort_values("Errors", ascending=False, ignore_index=True)
+    by = wrong.groupby(["label", "predicted"])["confidence"].agg(errors="size", mean="mean").reset_index()
+    out = by.sort_values("errors", ascending=False, ignore_index=True)
     names = [CLASS_NAMES[c] for c in classes]
-    return pd.DataFrame(
-        {
-            "True class": [names[k] for k in out["label"]],
-            "Named": [names[k] for k in out["predicted"]],
-            "Errors": out["Errors"],
-            "Share of all errors": [f"{v:.1%}" for v in out["Errors"] / max(len(wrong), 1)],
-            "Mean confidence": out["Mean confidence"].round(3),
-        }
-    )
+    columns = {
+        "True class": [names[k] for k in out["label"]],
+        "Named": [names[k] for k in out["predicted"]],
+        "Errors": out["errors"],
+        "Share of all errors": [f"{v:.1%}" for v in out["errors"] / max(len(wrong), 1)],
+        "Mean confidence": out["mean"].round(3),
+    }
+    return pd.DataFrame(columns)
 
 
 # --- the chapter's tables and sentences, in its order ---
@@ -210,10 +180,9 @@ def worst(by_group: pd.DataFrame, classes: Sequence[str], count: int = 10) -> pd
 
 def rates_text(frame: pd.DataFrame, head: str) -> pd.DataFrame:
     """`rates` for readers, after a column `class` where the frame has one."""
-    wrong = [words.span(*(100 * v), 1) for v in frame[["mean", "low", "high"]].to_numpy(float)]
-    first = {"Class": frame["class"]} if "class" in frame else {}
-    counts = {"Answers": frame["n"], "Patient groups": frame["groups"]}
-    return pd.DataFrame({**first, head: frame["label"], **counts, "Wrong (%)": wrong})
+    heads = {"class": "Class", "label": head, "n": "Answers", "groups": "Patient groups"}
+    table = frame[[name for name in heads if name in frame]].rename(columns=heads)
+    return table.assign(**{"Wrong (%)": words.spans(frame, "mean", 1, 100)})
 
 
 def copies_said(pairs: pd.DataFrame) -> str:

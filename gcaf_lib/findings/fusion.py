@@ -33,22 +33,20 @@ OPENED = 0.1  # gcaf-token's α where its attention is looked at: at α = 0, whe
 ROUNDING = 1e-5  # a gradient, or a departure from what should be equal, below this share is rounding
 
 
-def streams(model: ModelSettings, image_size: int, images: np.ndarray, seed: int = 0) -> dict[str, list]:
+def streams(model: ModelSettings, image_size: int, images: np.ndarray) -> dict[str, list]:
     """What the fusion layer of the built model is given for `images` (B, S, S, 3) in 0..255.
 
     "vectors": [a, b] (B, d), the projected averages (Eq 6); "maps": [F1, F2] (B, h, w, C) (Eqs 4, 5).
     """
-    built = classifier.build(model, image_size, seed=seed)
-    maps = list(classifier.cam_layers(built).values())
-    vectors = built.get_layer("fusion").input
-    wanted = [*vectors, *(built.get_layer(name).output for name in maps)]
-    out = [keras.ops.convert_to_numpy(v) for v in keras.Model(built.input, wanted)(images)]
-    return {"vectors": out[: len(vectors)], "maps": out[len(vectors) :]}
+    built = classifier.build(model, image_size, seed=0)
+    maps = [built.get_layer(name).output for name in classifier.cam_layers(built).values()]
+    given = keras.Model(built.input, {"vectors": built.get_layer("fusion").input, "maps": maps})(images)
+    return {name: [keras.ops.convert_to_numpy(v) for v in values] for name, values in given.items()}
 
 
-def build(name: str, width: int, given: Mapping[str, Sequence[Any]], seed: int = 0):
+def build(name: str, width: int, given: Mapping[str, Sequence[Any]]):
     """A fusion layer with its weights, and the inputs among `given` (`streams`) that it takes."""
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(0)
     layer = FUSIONS[name](width, name="fusion")
     inputs = list(given[layer.takes])
     layer(inputs)
@@ -67,9 +65,7 @@ def dead(largest: pd.Series) -> pd.Series:
     return largest <= ROUNDING * beside
 
 
-def gradients(
-    given: Mapping[str, Sequence[Any]], width: int, seed: int = 0, opened: float = OPENED
-) -> pd.DataFrame:
+def gradients(given: Mapping[str, Sequence[Any]], width: int, opened: float = OPENED) -> pd.DataFrame:
     """One line a weight of each fusion: variant, weight, kind (`KINDS`), size, norm and largest of its gradient, dead.
 
     The gradient is that of a random weighted sum of the fused vector: where it is zero for such a sum, no
@@ -77,12 +73,12 @@ def gradients(
     """
     parts = []
     for name in FUSIONS:
-        layer, inputs = build(name, width, given, seed)
+        layer, inputs = build(name, width, given)
         if not layer.trainable_weights:
             continue
         if name == "gcaf-token":
             layer.alpha_a.assign(opened), layer.alpha_b.assign(opened)
-        found = weight_gradients(layer, inputs, seed)
+        found = weight_gradients(layer, inputs)
         lines = {
             path.removeprefix("fusion/"): (gradient.size, np.linalg.norm(gradient), np.abs(gradient).max())
             for path, gradient in found.items()
@@ -102,27 +98,26 @@ def gradient_table(found: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(columns=None).rename_axis("Gradient of the").reset_index()
 
 
-def sizes(width: int, maps: Sequence[Sequence[int]], classes: int = 4, seed: int = 0) -> pd.DataFrame:
+def sizes(width: int, maps: Sequence[Sequence[int]], classes: int = 4) -> pd.DataFrame:
     """One line a fusion (index): weights of projections, fusion and classifier, head (their sum), and dead ones.
 
     width: d; maps: shapes (h, w, C) of F1 and F2. dead: as in `gradients`, for random inputs of these shapes.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     given = {
         "vectors": [rng.normal(size=(2, width)).astype("float32") for _ in maps],
         "maps": [rng.normal(size=(2, *shape)).astype("float32") for shape in maps],
     }
-    found = gradients(given, width, seed)
-    rows = {}
+    found, rows = gradients(given, width), {}
+    lost = found[found["dead"]].groupby("variant")["size"].sum()
     for name, kind in FUSIONS.items():
-        mine = found[found["variant"] == name]
         # a Dense projection with bias for each stream; gcaf-token has its own
         project = sum((shape[-1] + 1) * width for shape in maps) if kind.takes == "vectors" else 0
-        layer, inputs = build(name, width, given, seed)
+        layer, inputs = build(name, width, given)
         last = (layer(inputs).shape[-1] + 1) * classes
         fusion = layer.count_params()
         rows[name] = {"projections": project, "fusion": fusion, "classifier": last,
-                      "head": project + fusion + last, "dead": mine.loc[mine["dead"], "size"].sum()}  # fmt: skip
+                      "head": project + fusion + last, "dead": lost.get(name, 0)}  # fmt: skip
     return pd.DataFrame(rows).T.astype(int)
 
 
@@ -132,12 +127,9 @@ def without_attention(layer: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     z = [g_a⊙a + (1-g_a)⊙W_V b; g_b⊙b + (1-g_b)⊙W_V a], gates as in Eqs 11 and 12.
     """
     out = []
-    for own, other, value, gate in (
-        (a, b, layer.value_b, layer.gate_a),
-        (b, a, layer.value_a, layer.gate_b),
-    ):
-        c = np.asarray(other, np.float64) @ keras.ops.convert_to_numpy(value.kernel)
-        kernel, bias = (keras.ops.convert_to_numpy(w) for w in (gate.kernel, gate.bias))
+    for own, other, value, gate in ((a, b, layer.value_b, layer.gate_a), (b, a, layer.value_a, layer.gate_b)):
+        mapped, kernel, bias = (keras.ops.convert_to_numpy(w) for w in (value.kernel, gate.kernel, gate.bias))
+        c = np.asarray(other, np.float64) @ mapped
         g = 1 / (1 + np.exp(-(np.concatenate([own, c], -1) @ kernel + bias)))
         out.append(g * own + (1 - g) * c)
     return np.concatenate(out, -1)
@@ -157,12 +149,10 @@ def learns(found: pd.DataFrame) -> str:
     """Which weights of which fusion get no gradient, and which repairs have none such; found: `gradients`."""
     lost = found[found["dead"]]
     lost = lost["weight"].str.split("/").str[0].groupby(lost["variant"], sort=False).agg(", ".join)
-    alive = [f"`{name}`" for name in REPAIRS if name not in lost]
-    without = (
-        "Without a gradient: " + "; ".join(f"in `{name}` {which}" for name, which in lost.items()) + ". "
-    )
-    return (without if len(lost) else "Every weight has a gradient. ") + (
-        f"Every weight learns in {', '.join(alive)}." if alive else "No repair works."
+    alive = ", ".join(f"`{name}`" for name in REPAIRS if name not in lost)
+    dead = "; ".join(f"in `{name}` {which}" for name, which in lost.items())
+    return (f"Without a gradient: {dead}. " if dead else "Every weight has a gradient. ") + (
+        f"Every weight learns in {alive}." if alive else "No repair works."
     )
 
 
@@ -233,11 +223,9 @@ CAVEAT = {
 def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """`cross` minus `concat`, which compute the same functions: measured on the same images, and in the paper."""
     rows = {name: row for row, name in NAMES.items()}
-    pair = [found.get(rows[name], ()) for name in ("cross", "concat")]
-    gap = worth.difference(*pair, splits.clusters(dataset)) if all(pair) else {}
-    theirs = np.subtract(
-        *(paper.published("Table 4", rows[name], "accuracy") for name in ("cross", "concat"))
-    )
+    pair = rows["cross"], rows["concat"]
+    gap = worth.difference(*(found.get(row, ()) for row in pair), splits.clusters(dataset))
+    theirs = np.subtract(*(paper.published("Table 4", row, "accuracy") for row in pair))
     said = f"`cross` minus `concat`, which compute the same functions: {words.signed(theirs)} points in the paper; here "
     if not gap:
         return said + "they are not both trained on this split."

@@ -132,9 +132,7 @@ def wide(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
         for names, word in ((SCORES, ""), (BY_PICTURE, ", by picture")):
             if names is SCORES or protocol in splits.GROUPED:
                 cells = part[list(names[metric])].to_numpy(float)
-                out[protocol + word] = pd.Series(
-                    [words.band(*row) for row in cells], part.index, dtype=object
-                )
+                out[protocol + word] = dict(zip(part.index, (words.band(*row) for row in cells)))
     table = pd.DataFrame(out, list(dict.fromkeys(frame["method"])), dtype=object).fillna("no run yet")
     return table.rename_axis("Method").reset_index()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.model.gradients import value_and_gradient
 from gcaf_lib.model.losses import READINGS, FocalLoss, minimiser
 from gcaf_lib.paper import published as paper
-from gcaf_lib.settings import LossSettings
+from gcaf_lib.settings import CLASSES, LossSettings
 
 SHARP = 0.999  # a probability above is all of it
 STEPS = 60
@@ -44,25 +44,19 @@ def limits(gamma: float, smoothing: float, rng: np.random.Generator, classes: in
     def focal(reading: str, gamma: float, eps: float) -> np.ndarray:
         return np.asarray(FocalLoss(reading, gamma, eps, np.ones(classes))(hard, logits))
 
-    def exact(eps: float) -> np.ndarray:
-        return np.asarray(
-            keras.losses.categorical_crossentropy(hard, logits, from_logits=True, label_smoothing=eps)
-        )
-
-    compared: dict[str, Callable[[float], np.ndarray]] = {
-        "target-probability and cross-entropy": lambda e: focal(READINGS[0], 0, e) - exact(e),
-        "per-class and cross-entropy": lambda e: focal(READINGS[1], 0, e) - exact(e),
-        "the two readings, γ = 0": lambda e: focal(READINGS[0], 0, e) - focal(READINGS[1], 0, e),
-        f"the two readings, γ = {gamma:g}": lambda e: np.subtract(
-            *(focal(r, gamma, e) for r in READINGS[:2])
-        ),
-    }
-    lines = []
-    for name, difference in compared.items():
-        largest = [float(np.abs(difference(e)).max()) for e in (0, smoothing)]
-        lines.append([name, *(f"{'equal' if d < 1e-4 else 'differ'} ({d:.2g})" for d in largest)])
-    heads = ["Compared (γ = 0 unless said)", "hard labels", f"ε = {smoothing:g}"]
-    return pd.DataFrame(lines, columns=heads)
+    columns = {}
+    for head, eps in (("hard labels", 0), (f"ε = {smoothing:g}", smoothing)):
+        exact = keras.losses.categorical_crossentropy(hard, logits, from_logits=True, label_smoothing=eps)
+        target, per_class = (focal(reading, 0, eps) for reading in READINGS)
+        gaps = {
+            "target-probability and cross-entropy": target - np.asarray(exact),
+            "per-class and cross-entropy": per_class - np.asarray(exact),
+            "the two readings, γ = 0": target - per_class,
+            f"the two readings, γ = {gamma:g}": np.subtract(*(focal(r, gamma, eps) for r in READINGS)),
+        }
+        largest = {name: float(np.abs(gap).max()) for name, gap in gaps.items()}
+        columns[head] = {n: f"{'equal' if d < 1e-4 else 'differ'} ({d:.2g})" for n, d in largest.items()}
+    return pd.DataFrame(columns).rename_axis("Compared (γ = 0 unless said)").reset_index()
 
 
 def along(p: np.ndarray, gamma: float, eps: float, classes: int = 4) -> tuple[dict, dict, dict]:
@@ -171,16 +165,14 @@ def balance_said(alpha: np.ndarray) -> str:
     )
 
 
-def constant_alpha(
-    settings: LossSettings, rate: float, rng: np.random.Generator, classes: int = 4
-) -> pd.DataFrame:
+def constant_alpha(settings: LossSettings, rate: float, rng: np.random.Generator) -> pd.DataFrame:
     """How far a constant α moves a linear classifier on random data: optimiser, α, share of the way moved.
 
     rate: Adam's. The constants are the ends of the range that the paper says was tried.
     """
     x = rng.normal(size=(128, 8)).astype("float32")
-    noise = rng.normal(size=(8, classes)), rng.gumbel(size=(128, classes))
-    y = np.eye(classes, dtype="float32")[(x @ noise[0] + noise[1]).argmax(1)]
+    noise = rng.normal(size=(8, len(CLASSES))), rng.gumbel(size=(128, len(CLASSES)))
+    y = np.eye(len(CLASSES), dtype="float32")[(x @ noise[0] + noise[1]).argmax(1)]
     ends = [f.value for f in paper.find("§5.2", "Range tried") if f.metric.startswith("loss.balance")]
     lines = []
     for name, make in (

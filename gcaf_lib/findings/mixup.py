@@ -66,9 +66,7 @@ def swapped(
         return np.asarray(mix(images, y, weights, order)[1])
 
     gaps = {
-        "label smoothing": _apart(
-            smooth(mixed_labels(labels), loss.smoothing), mixed_labels(smooth(labels, loss.smoothing))
-        ),
+        "label smoothing": _swap(lambda y: smooth(y, loss.smoothing), mixed_labels, labels),
         "normalisation": _swap(lambda batch: np.asarray(backbones.normalise(batch)), mixed, images),
         "CLAHE": _swap(_equalise, mixed, raw),
     }

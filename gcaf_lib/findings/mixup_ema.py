@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,29 +26,18 @@ from gcaf_lib.training import experiments
 
 PLACE, EXPERIMENT = "Table 5", "table-5"
 METRICS = ("accuracy", "macro_f1", "ece", "nll")
-COLUMNS = [
-    "contrast",
-    "metric",
-    "value",
-    "sd",
-    "low",
-    "high",
-    "n",
-    "picture",
-    "picture_low",
-    "picture_high",
-    "published",
-]
+COLUMNS = ["contrast", "metric", "value", "sd", "low", "high", "n", *ablation.PICTURE[:3], "published"]
+Cell = tuple[bool, bool]  # (Mixup, EMA)
 
 
 @functools.cache
-def cells() -> dict[tuple[bool, bool], str]:
+def cells() -> dict[Cell, str]:
     """(Mixup, EMA) to the row's label in Table 5."""
     rows = experiments.experiment(EXPERIMENT).settings("paper")
     return {(s.training.mixup > 0, s.training.ema > 0): label for label, s in rows}
 
 
-Part = tuple[float, tuple[bool, bool], str]  # weight, cell (Mixup, EMA), weights of the network
+Part = tuple[float, Cell, str]  # weight, cell, weights of the network
 OFF, MIXUP, EMA, BOTH = (False, False), (True, False), (False, True), (True, True)
 # each is a difference, or the mean of two differences; the last two compare two weights of the same runs
 CONTRASTS: dict[str, tuple[Part, ...]] = {
@@ -64,22 +53,12 @@ CONTRASTS: dict[str, tuple[Part, ...]] = {
 }
 
 
-def _mixed(parts: Sequence[tuple[float, worth.Sample]]) -> worth.Sample:
-    """The weighted sum of samples over the same seeds and the same draws."""
-    return worth.Sample(
-        np.sum([w * one.values for w, one in parts], axis=0),
-        np.sum([w * one.draws for w, one in parts], axis=0),
-    )
-
-
-def _line(
-    contrast: str, metric: str, one: worth.Sample | None, copied: worth.Sample | None, published: float
-) -> tuple:
-    found, copied = (
-        ablation.NONE if it is None else worth.summed(metric, it, least=-np.inf) for it in (one, copied)
-    )
-    picture = copied.value, copied.low, copied.high
-    return contrast, metric, found.value, found.sd, found.low, found.high, found.n, *picture, published
+def _mixed(metric: str, parts: Sequence[tuple[float, Mapping[str, worth.Sample]]]) -> worth.Worth:
+    """The weighted sum of a metric's samples over the same seeds and the same draws; nothing where none was drawn."""
+    if metric not in parts[0][1]:
+        return ablation.NONE
+    both = (np.sum([weight * drawn[metric][k] for weight, drawn in parts], axis=0) for k in range(2))
+    return worth.summed(metric, worth.Sample(*both), least=-np.inf)
 
 
 def _published(parts: Sequence[Part], metric: str) -> float:
@@ -88,10 +67,6 @@ def _published(parts: Sequence[Part], metric: str) -> float:
     if not all(figures) or any(which == "raw" for *_, which in parts):
         return np.nan
     return sum(weight * figure[0].fraction for (weight, *_), figure in zip(parts, figures))
-
-
-def _runs(by: Mapping[int, Sequence[Any]], seeds: Iterable[int]) -> list[Any]:
-    return [record for seed in seeds for record in by[seed]]
 
 
 def effects(
@@ -103,32 +78,30 @@ def effects(
     images drawn for all cells. picture…: the same with each picture weighing 1, where copies are kept together.
     Lines that lack a run have n = 0. Two more contrasts compare averaged and raw weights of the same runs.
     """
-    groups, names, lines = splits.clusters(dataset), cells(), []
-    by = {cell: folds.by_seed(ablation.whole(found.get(label, ()))) for cell, label in names.items()}
+    groups, lines = splits.clusters(dataset), []
+    by = {cell: folds.by_seed(ablation.whole(found.get(label, ()))) for cell, label in cells().items()}
 
-    def drawn(
-        cell: tuple[bool, bool], seeds: tuple[int, ...], which: str, copied: bool
-    ) -> dict[str, worth.Sample]:
+    def drawn(cell: Cell, seeds: Sequence[int], which: str, copied: bool) -> dict[str, worth.Sample]:
         """Metric to sample of a cell's runs; copied: each picture weighing 1, where that is asked of a split."""
-        records = _runs(by[cell], seeds)
-        if copied and not worth.grouped(records):
+        records = [record for seed in seeds for record in by[cell][seed]]
+        if not records or (copied and not worth.grouped(records)):
             return {}
         chosen = [m for m in metrics if not copied or m in worth.BY_PICTURE]
         answers = worth.of_records(records, which=which)
         return worth.samples(answers, groups, chosen, pictures=worth.pictures(dataset) if copied else None)
 
     for contrast, parts in CONTRASTS.items():
-        seeds = tuple(sorted(set.intersection(*(set(by[cell]) for _, cell, _ in parts))))
-        sides = [
-            [(w, drawn(cell, seeds, which, copied)) for w, cell, which in parts] if seeds else []
+        seeds = sorted(set.intersection(*(set(by[cell]) for _, cell, _ in parts)))
+        plain, by_picture = (
+            [(weight, drawn(cell, seeds, which, copied)) for weight, cell, which in parts]
             for copied in (False, True)
+        )
+        lines += [
+            {"contrast": contrast, "metric": metric, "published": _published(parts, metric)}
+            | _mixed(metric, plain)._asdict()
+            | ablation.held(_mixed(metric, by_picture), "picture")
+            for metric in metrics
         ]
-        for metric in metrics:
-            both = [
-                _mixed([(w, of[metric]) for w, of in side]) if side and metric in side[0][1] else None
-                for side in sides
-            ]
-            lines.append(_line(contrast, metric, *both, _published(parts, metric)))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -138,7 +111,7 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
     for contrast, part in frame.groupby("contrast", sort=False):
         line: dict[str, Any] = {"Effect of": contrast, "n": int(part["n"].iloc[0])}
         for _, r in part.iterrows():
-            scale, decimals = (100, 2) if r["metric"] == "accuracy" else (1, 4)
+            scale, decimals, _ = ablation.shown(r["metric"])
             text = words.shift(r, decimals, scale) if r["n"] else "–"
             if r["n"] and np.isfinite(r["picture"]):
                 text += f", by picture {words.shift(ablation.read(r, 'picture'), decimals, scale)}"
@@ -155,17 +128,14 @@ def weights(found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
     for (_, ema), label in cells().items():
         records = found.get(label, ())
         for which in ("raw", "ema") if ema else ("raw",):
-            line: dict[str, Any] = {
-                "Row": label,
-                "Weights": {"raw": "raw", "ema": "averaged"}[which],
-                "n": len(records),
-            }
+            word = {"raw": "raw", "ema": "averaged"}[which]
+            line: dict[str, Any] = {"Row": label, "Weights": word, "n": len(records)}
+            scores = [summary(r.labels(), r.probabilities("test", which)) for r in records]
             for metric in metrics:
-                scale, decimals = (100, 2) if metric == "accuracy" else (1, 4)
-                values = [summary(r.labels(), r.probabilities("test", which))[metric] for r in records]
-                head = names.metric_name(metric) + (" (%)" if scale == 100 else "")
-                spread = f" ± {scale * np.std(values, ddof=1):.{decimals}f}" if len(values) > 1 else ""
-                line[head] = f"{scale * np.mean(values):.{decimals}f}{spread}" if values else names.ABSENT
+                scale, decimals, unit = ablation.shown(metric)
+                values = pd.Series([score[metric] for score in scores], dtype=float)
+                text = words.mean_sd(values.mean(), values.std(), decimals, scale)
+                line[names.metric_name(metric) + unit] = text if scores else names.ABSENT
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -291,7 +261,7 @@ def _told(one: Any, good: int) -> str:
 def _word(line: pd.Series, name: str, good: int) -> str:
     if not line["n"]:
         return f"{name}: no runs"
-    scale, decimals = (100, 2) if name == "accuracy" else (1, 4)
+    scale, decimals, _ = ablation.shown(name)
     value = words.signed(scale * line["value"], decimals)
     text = f"{name} {value}{' points' if scale == 100 else ''}, {_told(line, good)}"
     if np.isfinite(line["picture"]):
@@ -314,13 +284,12 @@ def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = T
     )
     lines = []
     for metric, (word, ema, which), mixup in itertools.product(("accuracy", "ece"), series, (False, True)):
-        records, scale = found.get(names[mixup, ema], ()), 100 if metric == "accuracy" else 1
+        records, (scale, *_) = found.get(names[mixup, ema], ()), ablation.shown(metric)
         one = worth.row(records, groups, [metric], which=which)[metric] if records else ablation.NONE
         shown = published and (which == "ema" or not ema)
         theirs = paper.find(PLACE, names[mixup, ema], metric)[0].fraction if shown else np.nan
-        lines.append(
-            (word, mixup, metric, scale * one.value, scale * one.low, scale * one.high, scale * theirs)
-        )
+        values = (scale * value for value in (one.value, one.low, one.high, theirs))
+        lines.append((word, mixup, metric, *values))
     return pd.DataFrame(lines, columns=["series", "mixup", "metric", "value", "low", "high", "published"])
 
 

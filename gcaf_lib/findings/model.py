@@ -94,10 +94,8 @@ def gradients(vectors: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> pd.D
 
 def dead_counts(found: pd.DataFrame) -> pd.DataFrame:
     """Numbers of weights of each of `gradients`' fusions (index): parameters, and dead of them."""
-    lost = found["size"].where(found["dead"], 0)
-    counts = (
-        found.assign(parameters=found["size"], dead=lost).groupby("variant")[["parameters", "dead"]].sum()
-    )
+    each = found.assign(parameters=found["size"], dead=found["size"].where(found["dead"], 0))
+    counts = each.groupby("variant")[["parameters", "dead"]].sum()
     return counts.reindex([*FUSIONS, FIRST_STEP], fill_value=0).rename_axis(None)  # concat has no weights
 
 

@@ -55,7 +55,7 @@ def home_table(answers: pd.DataFrame) -> pd.DataFrame:
 
 def home_said(answers: pd.DataFrame, model: str) -> str:
     """A package's accuracy on Kaggle's Testing part, and the class that it knows least."""
-    part = answers[(answers["set"] == HOME) & (answers["model"] == model)]
+    part = at_home(answers, model)
     recalls = {c: _right(here).value for c, here in part.groupby("class")}
     least = min(recalls, key=recalls.get)
     return (
@@ -84,10 +84,8 @@ def places_table(found: pd.DataFrame) -> pd.DataFrame:
         for head in ("Images", "Cases"):
             few, most = part[head.lower()].min(), part[head.lower()].max()
             row[head] = f"{few:,}" if few == most else f"{few:,} to {most:,}"
-        for name in dict.fromkeys(found["model"]):
-            one = part[part["model"] == name]
-            row[name] = "–" if one.empty else recall_band(one.iloc[0])
-        rows.append(row)
+        told = {one["model"]: recall_band(one) for _, one in part.iterrows()}
+        rows.append(row | {name: told.get(name, "–") for name in found["model"].unique()})
     return pd.DataFrame(rows)
 
 
@@ -169,12 +167,8 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
         f"{CLASS_NAMES[c].lower()} {words.percent(levels[c, True])} and {words.percent(levels[c, False])} %"
         for c in both
     ]
-    alike = found.within.low <= 0 <= found.within.high
-    left = (
-        "which these images neither show nor rule out"
-        if alike
-        else "which the classes' mixture doesn't explain"
-    )
+    more = "which the classes' mixture doesn't explain"
+    left = words.change(found.within, more, more, "which these images neither show nor rule out")
     return (
         f"*{model}* is right on {words.percent(found.with_copy.value)} % of the {found.copied:,} images with a copy in Training and on "
         f"{words.percent(found.without.value)} % of the {found.alone:,} without one: {words.points(found.crude)}. Within a class, with "

@@ -14,6 +14,7 @@ from gcaf_lib.display import names, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import calibration, intervals, metrics, worth
 from gcaf_lib.findings import words
+from gcaf_lib.findings.calibration import fitted
 from gcaf_lib.paper import attainability, checks, registry, verdicts
 from gcaf_lib.paper import published as paper
 
@@ -36,25 +37,18 @@ def beside_published(
     made: (profile, protocol) of `known`.
     """
     lines, wrong = [], registry.impossible()
-    for f in figures:
-        if f.metric not in known.index:
-            continue
-        row, scale = known.loc[f.metric], 100 if f.unit == "%" else 1
-        decimals = 2 if f.unit == "%" else 4
-        spread = f" ± {row['sd'] * scale:.{decimals}f}" if row["n"] > 1 else ""
-        interval = f"{row['low'] * scale:.{decimals}f} to {row['high'] * scale:.{decimals}f}"
-
-        lines.append(
-            {
-                "Metric": names.metric_name(f.metric) + (" (%)" if f.unit == "%" else ""),
-                "The paper": f"{f.value:.{f.decimals}f}",
-                "Measured": f"{row['mean'] * scale:.{decimals}f}{spread}",
-                "95 % interval": interval if np.isfinite(row["low"]) else "–",
-                "Verdict": verdicts.IMPOSSIBLE
-                if (f.place, f.row, f.metric) in wrong
-                else verdicts.level(f.fraction, row["low"], row["high"], f.half_step, made),
-            }
-        )
+    for f in (f for f in figures if f.metric in known.index):
+        row = known.loc[f.metric]
+        scale, decimals, unit = (100, 2, " (%)") if f.unit == "%" else (1, 4, "")
+        verdict = verdicts.level(f.fraction, row["low"], row["high"], f.half_step, made)
+        line = {
+            "Metric": names.metric_name(f.metric) + unit,
+            "The paper": f"{f.value:.{f.decimals}f}",
+            "Measured": words.mean_sd(row["mean"], row["sd"], decimals, scale),
+            "95 % interval": words.ends(row["low"], row["high"], decimals, scale),
+            "Verdict": verdicts.IMPOSSIBLE if (f.place, f.row, f.metric) in wrong else verdict,
+        }
+        lines.append(line)
     return pd.DataFrame(lines)
 
 
@@ -76,11 +70,11 @@ def hardest(known: pd.DataFrame, classes: Sequence[str]) -> str:
     return " ".join(said)
 
 
-def class_report(records: Sequence[Any], which: str = "ema") -> tuple[pd.DataFrame, pd.DataFrame]:
+def class_report(records: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Precision, recall, F1 and support of each class and their macro mean: (mean, sd) over seeds."""
-    frames = [metrics.report(r.labels(), r.probabilities("test", which), _classes(r)) for r in records]
-    both = pd.concat(frames, keys=range(len(frames)))
-    return both.groupby(level=1, sort=False).mean(), both.groupby(level=1, sort=False).std(ddof=1)
+    frames = [metrics.report(r.labels(), r.probabilities(), _classes(r)) for r in records]
+    rows = pd.concat(frames, keys=range(len(frames))).groupby(level=1, sort=False)
+    return rows.mean(), rows.std(ddof=1)
 
 
 def class_report_text(mean: pd.DataFrame, sd: pd.DataFrame, published: dict) -> pd.DataFrame:
@@ -89,12 +83,9 @@ def class_report_text(mean: pd.DataFrame, sd: pd.DataFrame, published: dict) -> 
     for row in [r for r in mean.index if r in CLASS_NAMES or r == "macro avg"]:
         cells = {}
         for kind in ("precision", "recall", "f1"):
-            spread = "" if np.isnan(sd.loc[row, kind]) else f" ± {100 * sd.loc[row, kind]:.2f}"
-            theirs = published.get((row, kind))
-            cells[{"f1": "F1"}.get(kind, kind.capitalize()) + " (%)"] = (
-                f"{100 * mean.loc[row, kind]:.2f}{spread}"
-                + (f" [{theirs:.2f}]" if theirs is not None else "")
-            )
+            text = words.mean_sd(mean.loc[row, kind], sd.loc[row, kind], 2, 100)
+            theirs = f" [{published[row, kind]:.2f}]" if (row, kind) in published else ""
+            cells[f"{kind.capitalize()} (%)"] = text + theirs
         lines[CLASS_NAMES.get(row, "Macro mean")] = cells | {"Images": round(mean.loc[row, "support"])}
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("Class")
 
@@ -116,20 +107,13 @@ def accuracy_intervals(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     groups = splits.clusters(dataset)
     lines = []
     for r in records:
-        right = r.right()
-        plain = intervals.wilson(int(right.sum()), len(right))
+        right, of = int(r.right().sum()), len(r.right())
+        plain = intervals.wilson(right, of)
         grouped = worth.row([r], groups, ["accuracy"])["accuracy"]
-        lines.append(
-            {
-                "Seed": str(r.seed),
-                "Right": int(right.sum()),
-                "Of": len(right),
-                "Accuracy (%)": f"{100 * plain.value:.2f}",
-                "Wilson 95 %": f"{100 * plain.low:.2f} to {100 * plain.high:.2f}",
-                "Cluster bootstrap 95 %": f"{100 * grouped.low:.2f} to {100 * grouped.high:.2f}",
-            }
-        )
-    return pd.DataFrame(lines)
+        both = (words.ends(one.low, one.high, 2, 100) for one in (plain, grouped))
+        lines.append((str(r.seed), right, of, f"{100 * plain.value:.2f}", *both))
+    heads = ["Seed", "Right", "Of", "Accuracy (%)", "Wilson 95 %", "Cluster bootstrap 95 %"]
+    return pd.DataFrame(lines, columns=heads)
 
 
 def errors_by_image(records: Sequence[Any]) -> pd.DataFrame:
@@ -155,14 +139,11 @@ def confused(records: Sequence[Any]) -> str:
     pairs = {(i, j): int(total[i, j] + total[j, i]) for i in range(len(classes)) for j in range(i)}
     pair = max(pairs, key=pairs.get)
     names = [classes[k] for k in pair]
-    agrees = (
-        "as in the paper"
-        if set(names) == {"glioma", "meningioma"}
-        else "where the paper names glioma and meningioma"
-    )
+    same = set(names) == {"glioma", "meningioma"}
     text += (
         f" The pair most often confused is {' and '.join(CLASS_NAMES[n].lower() for n in names)} ({pairs[pair]:,} answers, "
-        f"{pairs[pair] / wrong:.0%} of the wrong ones), {agrees}."
+        f"{pairs[pair] / wrong:.0%} of the wrong ones), "
+        f"{'as in the paper' if same else 'where the paper names glioma and meningioma'}."
     )
     if len(records) == 1:
         return (
@@ -201,16 +182,13 @@ def calibrations(records: Sequence[Any]) -> pd.DataFrame:
     """
     lines = []
     for which, name in (("raw", "raw"), ("ema", "EMA")):
-        fitted = [
-            calibration.temperature(r.labels("validation"), r.probabilities("validation", which))
-            for r in records
-        ]
+        found = fitted(records, which)
         plain = [(r.labels(), r.probabilities("test", which)) for r in records]
-        scaled = [(labels, calibration.scale(p, t)) for (labels, p), t in zip(plain, fitted)]
-        for state, answers, t in (("as trained", plain, [1.0] * len(fitted)), ("scaled", scaled, fitted)):
-            line = {"Weights": name, "Probabilities": state, "T": _mean_sd(pd.Series(t), 2)}
+        scaled = [(labels, calibration.scale(p, t)) for (labels, p), t in zip(plain, found)]
+        for state, answers, t in (("as trained", plain, [1.0] * len(found)), ("scaled", scaled, found)):
+            line = {"Weights": name, "Probabilities": state, "T": _mean_sd(t, 2)}
             for head, measure in _CALIBRATION.items():
-                line[head] = _mean_sd(pd.Series([measure(*one) for one in answers]), 4)
+                line[head] = _mean_sd([measure(*one) for one in answers], 4)
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -224,18 +202,17 @@ _CALIBRATION = {
 }
 
 
-def _mean_sd(values: pd.Series, decimals: int) -> str:
-    if len(values) > 1 and values.nunique() > 1:
-        return f"{values.mean():.{decimals}f} ± {values.std(ddof=1):.{decimals}f}"
-    return f"{values.mean():.{decimals}f}"
+def _mean_sd(values: Sequence[float], decimals: int) -> str:
+    spread = np.std(values, ddof=1) if len(set(values)) > 1 else np.nan
+    return words.mean_sd(np.mean(values), spread, decimals)
 
 
 def raw_beside_ema(records: Sequence[Any], wanted: Sequence[str]) -> pd.DataFrame:
     """The same metrics of the test part with raw and with EMA weights, and their difference over seeds."""
     raw, averaged = (
         pd.DataFrame(
-            [metrics.summary(r.labels(), r.probabilities("test", which), _classes(r)) for r in records]
-        )[list(wanted)]
+            metrics.summary(r.labels(), r.probabilities("test", which), _classes(r)) for r in records
+        )
         for which in ("raw", "ema")
     )
     columns = {"Raw weights": raw, "EMA weights": averaged, "EMA − raw": averaged - raw}

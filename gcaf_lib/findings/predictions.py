@@ -19,17 +19,15 @@ SURE = 0.9
 def answers(record: Any, dataset: Any) -> pd.DataFrame:
     """One row a test image of a run: row, file, label, predicted, right, confidence, and p_<class>."""
     probs = record.probabilities()
-    frame = pd.DataFrame(
-        {
-            "row": record.rows(),
-            "file": dataset.frame["file"].to_numpy()[record.rows()],
-            "label": record.labels(),
-            "predicted": record.answers(),
-            "right": record.right(),
-            "confidence": probs.max(1),
-        }
-    )
-    return frame.assign(**{f"p_{c}": probs[:, k] for k, c in enumerate(record.settings.data.classes)})
+    columns = {
+        "row": record.rows(),
+        "file": dataset.frame["file"].to_numpy()[record.rows()],
+        "label": record.labels(),
+        "predicted": record.answers(),
+        "right": record.right(),
+        "confidence": probs.max(1),
+    }
+    return pd.DataFrame(columns | {f"p_{c}": p for c, p in zip(record.settings.data.classes, probs.T)})
 
 
 def drawn(answers: pd.DataFrame, seed: int = 0) -> pd.DataFrame:

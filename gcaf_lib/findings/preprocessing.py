@@ -77,9 +77,8 @@ def augmentations(layers: Sequence[Any]) -> pd.DataFrame:
     lines = []
     for layer in layers:
         kind = next(c for c in type(layer).__mro__ if c.__module__.split(".")[0] in ("keras_cv", "keras"))
-        lines.append(
-            [layer.name, f"{kind.__module__.split('.')[0]} {kind.__name__}", _effect(layer, texture)]
-        )
+        behind = f"{kind.__module__.split('.')[0]} {kind.__name__}"
+        lines.append((layer.name, behind, _effect(layer, texture)))
     return pd.DataFrame(lines, columns=["Layer", "Class", "Measured on 2,000 images"])
 
 

@@ -63,34 +63,29 @@ def scorecard(
 
 def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[dict[str, Any]]:
     """Lines of the proposed model's own figures."""
-    wanted = experiments.experiment("main").settings(profile)[0][1]
-    found = ours.get((_key(wanted), protocol), [])
+    main, found = _proposed(profile, protocol, ours)
     known = measure(found, dataset) if found else {}
-    copied = by_picture(found, dataset)
-    parts = ablation.folds_known(found)
+    copied = worth.by_picture(found, splits.clusters(dataset), worth.pictures(dataset))
     for figure in _figures(MAIN_PLACES):
         value, picture = (one.get(figure.metric, ablation.NONE) for one in (known, copied))
-
+        told = figure.fraction, value.low, value.high, figure.half_step, (profile, protocol)
         yield {
             "place": figure.place,
             "row": figure.row,
             "metric": figure.metric,
             "published": figure.fraction,
             **dict(zip(("measured", "sd", "n", "low", "high"), value)),
-            **dict(zip(ablation.PICTURE, (picture.value, picture.low, picture.high))),
-            "folds": parts,
+            **ablation.held(picture, "picture"),
+            "folds": ablation.folds_known(found),
             "protocol": protocol,
-            "weights": wanted.model.weights,
-            "verdict": verdicts.level(
-                figure.fraction, value.low, value.high, figure.half_step, (profile, protocol)
-            ),
+            "weights": main.model.weights,
+            "verdict": verdicts.level(*told),
         }
 
 
 def _tables(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[dict[str, Any]]:
     """Lines of Tables 4, 5, 6 and 8: level, difference to the proposed model, verdict on the difference."""
-    main = experiments.experiment("main").settings(profile)[0][1]
-    reference = ours.get((_key(main), protocol), [])
+    _, reference = _proposed(profile, protocol, ours)
     for place, name in ablation.TABLES.items():
         chosen = dict(experiments.experiment(name).settings(profile))
         found = ablation.equal_seeds(
@@ -102,6 +97,12 @@ def _tables(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
         weights = [chosen[label].model.weights for label in frame["row"]]
         rows = frame["row"].str.replace(" = ", " ")  # as the paper names them
         yield from frame.assign(place=place, protocol=protocol, weights=weights, row=rows).to_dict("records")
+
+
+def _proposed(profile: str, protocol: str, ours: dict) -> tuple[_settings.Settings, list[Any]]:
+    """The proposed model's settings, and its records on a split."""
+    main = experiments.experiment("main").settings(profile)[0][1]
+    return main, ours.get((_key(main), protocol), [])
 
 
 def _figures(places: Iterable[str]) -> list[paper.Figure]:
@@ -118,17 +119,11 @@ def _key(chosen: _settings.Settings) -> str:
 def _by_settings(records: list[Any], dataset: Any) -> dict[tuple[str, str], list[Any]]:
     out: dict[tuple[str, str], list[Any]] = {}
     for record in records:
-        if record.info["data_hash"] != dataset.hash:
-            continue
-        out.setdefault((_key(record.settings), record.settings.data.protocol), []).append(record)
+        if record.info["data_hash"] == dataset.hash:
+            out.setdefault((_key(record.settings), record.settings.data.protocol), []).append(record)
     return out
 
 
 def measure(records: list[Any], dataset: Any) -> dict[str, worth.Worth]:
     """metric to `Worth` of one row's records: what the scorecard shows, for chapters."""
     return worth.row(records, splits.clusters(dataset))
-
-
-def by_picture(records: list[Any], dataset: Any) -> dict[str, worth.Worth]:
-    """metric to `Worth` by picture, where the records' split keeps copies together."""
-    return worth.by_picture(records, splits.clusters(dataset), worth.pictures(dataset))

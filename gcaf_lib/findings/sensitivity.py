@@ -68,15 +68,14 @@ def moved(frame: pd.DataFrame) -> str:
     lines = []
     part = frame[(frame["metric"] == "accuracy") & (frame["n"] > 0)]
     for name, seen in part.groupby(part["row"].str.split(" = ").str[0], sort=False):
-        if len(seen) < 2:
-            continue
         mean = seen.set_index(seen["row"].str.split(" = ").str[1])["mean"]
         theirs = [f.value for f in paper.find(PLACE) if f.row.rpartition(" ")[0] == name]
-        told = f"the paper has {max(theirs) - min(theirs):.2f}" if theirs else "the paper gives no figures"
-        lines.append(
-            f"- {name}: {100 * np.ptp(mean):.2f} points between the best value ({mean.idxmax()}) and the worst "
-            f"({mean.idxmin()}); {told}"
-        )
+        told = f"the paper has {np.ptp(theirs):.2f}" if theirs else "the paper gives no figures"
+        if len(seen) > 1:
+            lines.append(
+                f"- {name}: {100 * np.ptp(mean):.2f} points between the best value ({mean.idxmax()}) and the worst "
+                f"({mean.idxmin()}); {told}"
+            )
     return "\n".join(lines)
 
 
@@ -102,10 +101,9 @@ def chosen(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
 def batch_steps(found: Mapping[str, Sequence[Any]], chosen: TrainingSettings, images: int) -> pd.DataFrame:
     """Steps that each batch size takes on `images` training images, what they leave of the average's start, and scores."""
     lines = []
-    sizes = [
-        row.label for row in experiments.experiment("table-8").rows if row.label.startswith("Batch Size")
-    ]
-    for size, runs in ((row.partition(" = ")[2], found.get(row, ())) for row in sizes):
+    rows = [row.label for row in experiments.experiment("table-8").rows]
+    for row in (row for row in rows if row.startswith("Batch Size")):
+        size, runs = row.partition(" = ")[2], found.get(row, ())
         first, second = (images // int(size) * n for n in (chosen.stage1_epochs, chosen.stage2_epochs))
         line = {
             "Batch size": int(size),
@@ -123,20 +121,13 @@ def batch_steps(found: Mapping[str, Sequence[Any]], chosen: TrainingSettings, im
 def constants(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
     """Whether runs with different constants α differ by more than runs of the default that differ in the seed."""
     rows = [row for row in found if row.startswith("Focal α = ") and row[10].isdigit()]
-    pairs = [
-        (p, q)
-        for one, other in combinations(rows, 2)
-        for p in found[one]
-        for q in found[other]
-        if p.seed == q.seed
-    ]
+    runs = [r for row in rows for r in found[row]]
+    pairs = [(p, q) for p, q in combinations(runs, 2) if p.seed == q.seed]
     if not pairs:
         return "No two constants have been trained on this split under this profile yet."
-
-    def changed(p: Any, q: Any) -> float:
-        return float((p.answers() != q.answers()).mean())
-
-    ours, plain = [changed(*pair) for pair in pairs], [changed(*pair) for pair in combinations(main, 2)]
+    ours, plain = (
+        [(p.answers() != q.answers()).mean() for p, q in some] for some in (pairs, combinations(main, 2))
+    )
     far = max(np.abs(p.probabilities() - q.probabilities()).max() for p, q in pairs)
     changes = f"{min(ours):.1%} to {max(ours):.1%} of the test images a different class"
     text = (
@@ -160,7 +151,7 @@ def calibration(frame: pd.DataFrame) -> str:
     part = ablation.others(frame, "ece")
     if not part["pairs"].any():
         return "Nothing is said of the ECE: no other value has been trained on this split."
-    hit = part[[ablation.separated(r) for _, r in part.iterrows()]]
+    hit = part[ablation.separated(part)]
     return (
         f"The ECE changes, with an interval that leaves 0 out, for {ablation.listed(hit)} (less is better)."
         if len(hit)

@@ -56,13 +56,12 @@ def wide_with_without(compared: pd.DataFrame, gaps: Mapping[tuple[str, str], Gap
     for (name, split), gap in gaps.items():
         part = compared[(compared["name"] == name) & (compared["protocol"] == split)].set_index("label")
         with_, without = part.loc["as it is"], part.loc["taken away"]
-        if gap is None:
-            lines.append((name, split, *["no pair of runs"] * 2, "–", "–", "–"))
-            continue
-        levels = [ladder.both(r) for r in (with_, without)]
-        change = words.points(gap[0]).replace(" points", "")
-        change = words.beside(change, without.change, lambda v: words.signed(100 * v, 1))
-        lines.append((name, split, *levels, change, str(gap[0].n), f"{with_.images:.0f}"))
+        cells = ("no pair of runs", "no pair of runs", "–", "–", "–")
+        if gap is not None:
+            change = words.shift(gap[0], 1, 100)
+            change = words.beside(change, without.change, lambda v: words.signed(100 * v, 1))
+            cells = *map(ladder.both, (with_, without)), change, str(gap[0].n), f"{with_.images:.0f}"
+        lines.append((name, split, *cells))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Seeds", "Images"]
     return pd.DataFrame(lines, columns=heads)
 
@@ -109,10 +108,8 @@ def re_encoded(floors: pd.DataFrame, again: pd.DataFrame, labels: pd.Series) -> 
 
 def hints(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) -> str:
     """What size alone tells of tumour or not and of four classes, and what is left with the tumour masked out."""
-    presence, most = (
-        _pick(tracks[tracks["track"] == "tumour or not"], "size"),
-        always(labels)["tumour or not"],
-    )
+    presence = _pick(tracks[tracks["track"] == "tumour or not"], "size")
+    most = always(labels)["tumour or not"]
     four, blind = _pick(floors, "size"), _pick(floors, "masked", splits.FIVEFOLD)
     return (
         f"From the file's size and mode alone, without opening the image, {presence.accuracy:.1%} of the random split's test files "
@@ -135,11 +132,11 @@ def taken_away(gaps: Mapping[tuple[str, str], Gap | None]) -> str:
     """(what, split) to the paired difference without minus with the hint, as a list; None: not both run."""
     lines = []
     for (name, split), gap in gaps.items():
-        if gap is None:
-            lines.append(f"{name}, {split}: no pair of runs under this profile, so nothing is said")
-            continue
-        seeds, told = words.plural(gap[0].n, "seed"), words.judged(*gap, "a fall", "a rise", words.UNSEEN)
-        lines.append(f"{name}, {split}, {seeds}: {told}")
+        told = ": no pair of runs under this profile, so nothing is said"
+        if gap is not None:
+            said = words.judged(*gap, "a fall", "a rise", words.UNSEEN)
+            told = f", {words.plural(gap[0].n, 'seed')}: {said}"
+        lines.append(f"{name}, {split}{told}")
     ones = [gap for gap in gaps.values() if gap and gap[0].n == 1]
     return (
         "What changes when the hint is taken away, on the same test images (95 % interval of the difference, patients drawn "

@@ -57,20 +57,14 @@ def tests(
         theirs = published_gaps.published(place).set_index("row")["gap"]
         frame.insert(0, "place", place)
         frame.insert(2, "published", [-theirs.get(row, np.nan) for row in frame["row"]])
-        rows = [found.get(place, {}).get(row, ()) for row in frame["row"]]
-        frame.insert(3, "picture", [_by_picture(one, reference, groups, pictures) for one in rows])
+        known = found.get(place, {}) if pictures is not None else {}
+        copied = [
+            worth.by_picture(known.get(row, ()), groups, pictures, (METRIC,), against=reference)
+            for row in frame["row"]
+        ]
+        frame.insert(3, "picture", [one.get(METRIC, ablation.NONE).value for one in copied])
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
-
-
-def _by_picture(
-    records: Sequence[Any], reference: Sequence[Any], groups: np.ndarray, pictures: np.ndarray | None
-) -> float:
-    """The difference of accuracy by picture; NaN where there is none."""
-    if pictures is None:
-        return np.nan
-    found = worth.by_picture(records, groups, pictures, (METRIC,), against=reference)
-    return found.get(METRIC, ablation.NONE).value
 
 
 def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -78,12 +72,10 @@ def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for r in frame.itertuples():
         line = {"Table": r.place.removeprefix("Table "), "Row": r.row, "n": r.seeds}
-        line["The paper"] = words.signed(100 * r.published) if np.isfinite(r.published) else "–"
-        if r.seeds:
-            line["Measured"] = words.beside(_points(r.difference), r.picture, _points)
-            line[ALONE] = f"{r.only_first:.0f} : {r.only_second:.0f}"
-        else:
-            line["Measured"], line[ALONE] = names.ABSENT, "–"
+        line["The paper"] = _points(r.published)
+        measured = words.beside(_points(r.difference), r.picture, _points)
+        line["Measured"] = measured if r.seeds else names.ABSENT
+        line[ALONE] = f"{r.only_first:.0f} : {r.only_second:.0f}" if r.seeds else "–"
         for test, name in NAMES.items():
             p, adjusted = getattr(r, f"{test}_p"), getattr(r, f"{test}_holm")
             needs = test in ("t", "corrected") and r.seeds == 1
@@ -106,7 +98,7 @@ def p_text(p: float) -> str:
     return "–" if not np.isfinite(p) else "< 0.001" if p < 0.0005 else f"{p:.3f}"
 
 
-def verdict(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> str:
+def verdict(frame: pd.DataFrame) -> str:
     """What the tests of `tests` say, one sentence a table, whatever the outcome."""
     out = []
     for place, part in frame.groupby("place", sort=False):
@@ -123,7 +115,9 @@ def verdict(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> str:
             group = many if test in ("t", "corrected") else known
             # McNemar is about one seed's two models: which of them is better is a question to that seed
             way = group["only_first"] - group["only_second"] if test == "mcnemar" else group["difference"]
-            hit, back = (group[(group[f"{test}_holm"] < alpha) & (sign * way > 0)] for sign in (-1, 1))
+            hit, back = (
+                group[(group[f"{test}_holm"] < comparing.ALPHA) & (sign * way > 0)] for sign in (-1, 1)
+            )
             if group.empty:
                 continue
             text += f"; {NAMES[test]}: {len(hit)} of {len(group)} significantly worse after Holm"
@@ -132,16 +126,15 @@ def verdict(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> str:
     return "\n".join(f"- {line}" for line in out)
 
 
-def auc_tests(
-    found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequence[Any], place: str = "Table 4"
-) -> pd.DataFrame:
-    """DeLong's tests of each class's AUC, first common seed: row, seed, class, first (row), second (proposed), p, holm.
+def auc_tests(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequence[Any]) -> pd.DataFrame:
+    """DeLong's tests of each class's AUC in Table 4, first common seed: row, seed, class, first (row), second (proposed),
+    p, holm.
 
     The adjustment runs over all rows and classes of the table. Empty where no row has been trained.
     """
     base, frames = method(reference), []
     classes = reference[0].settings.data.classes if reference else None
-    for row, runs in rivals(PLACES[place], found.get(place, {})).items():
+    for row, runs in rivals("table-4", found.get("Table 4", {})).items():
         for seed in comparing.shared(runs, base)[:1]:
             frames.append(comparing.aucs(runs[seed], base[seed], classes).assign(row=row, seed=seed))
     if not frames:
@@ -180,7 +173,7 @@ def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray) -
     """
     right = [r.right() for r in reference]
     single = [float(hits.mean()) for hits in right]
-    own = float(np.std(single, ddof=1)) if len(single) > 1 else float("nan")
+    own = float(np.std(single, ddof=1)) if len(single) > 1 else np.nan
     sd, df = comparing.pooled_sd(frame["sd"], frame["seeds"])
     source = "pairs" if df else ""
     # every row is compared with the same runs, so the rows' differences go up and down together: as many
@@ -189,7 +182,7 @@ def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray) -
     if not df and len(single) > 1:
         sd, df, source = np.sqrt(2) * own, len(single) - 1, "runs"
     if not sd > 0:
-        sd, df, source = float("nan"), 0, ""
+        sd, df, source = np.nan, 0, ""
     low, high = comparing.sd_interval(sd, df) if df else (np.nan, np.nan)
     scatter = [
         clustered.mean_draws(hits, groups[r.rows()], 1000).std(ddof=1) for hits, r in zip(right, reference)
@@ -201,7 +194,7 @@ def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray) -
         "low": low,
         "high": high,
         "seeds_sd": own,
-        "images_sd": float(np.mean(scatter)) if scatter else float("nan"),
+        "images_sd": float(np.mean(scatter)) if scatter else np.nan,
     }
 
 
@@ -248,20 +241,16 @@ def overlaps(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequen
     return [share for share in shares if np.isfinite(share)]
 
 
-def auc_verdict(frame: pd.DataFrame, level: float = comparing.ALPHA) -> str:
+def auc_verdict(frame: pd.DataFrame) -> str:
     """How many AUC differences stand after the adjustment; frame: of `auc_tests`."""
     if frame.empty:
         return "No other row of Table 4 has been trained on this split under this profile yet."
-    hits = frame[frame["holm"] < level]
-    text = f"{len(hits)} of {len(frame)} differences stand after the adjustment"
-    return (
-        f"{text}, {int((hits['first'] < hits['second']).sum())} of them in favour of the proposed fusion."
-        if len(hits)
-        else f"{text}."
-    )
+    hits = frame[frame["holm"] < comparing.ALPHA]
+    favour = f", {(hits['first'] < hits['second']).sum()} of them in favour of the proposed fusion"
+    return f"{len(hits)} of {len(frame)} differences stand after the adjustment{favour if len(hits) else ''}."
 
 
-def by_patient(frame: pd.DataFrame, level: float = comparing.ALPHA) -> str:
+def by_patient(frame: pd.DataFrame) -> str:
     """What the permutation over patients says of each table with patients apart; frame: of `tests` over five folds."""
     out = []
     for place, part in frame.groupby("place", sort=False):
@@ -271,17 +260,14 @@ def by_patient(frame: pd.DataFrame, level: float = comparing.ALPHA) -> str:
                 f"{place}: no other row has been trained on all folds; `gcaf sweep {PLACES[place]}-patients` does it."
             )
             continue
-        hit = known[known["permutation_holm"] < level]
+        hit = known[known["permutation_holm"] < comparing.ALPHA]
         worse, better = hit[hit["difference"] < 0], hit[hit["difference"] > 0]
+        missing = ", ".join(part.loc[part["seeds"] == 0, "row"])
         out.append(
             f"{place}: on {int(known['images'].max()):,} images {len(worse)} of {len(known)} trained rows "
             f"{words.verb(len(worse))} significantly worse than the proposed model by the permutation over patients after Holm's adjustment"
             f"{': ' + ', '.join(worse['row']) if len(worse) else ''}; better: {', '.join(better['row']) or 'none'}."
-            + (
-                f" Not trained: {', '.join(part.loc[part['seeds'] == 0, 'row'])}."
-                if len(known) < len(part)
-                else ""
-            )
+            + (f" Not trained: {missing}." if missing else "")
         )
     return "\n".join(f"- {line}" for line in out)
 

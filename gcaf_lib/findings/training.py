@@ -55,15 +55,10 @@ def unstated(settings: Settings, wanted: Sequence[str]) -> pd.DataFrame:
 def differing(first: Settings, second: Settings) -> pd.DataFrame:
     """Setting, and its value on both sides, where two models differ; those of stage 0 only where both have one."""
     both = {first.model.weights, second.model.weights} == {"in-domain"}
-    values = {name: [_printed(_value(one, name)) for one in (first, second)] for name in names()}
-    return pd.DataFrame(
-        [
-            (name, *two)
-            for name, two in values.items()
-            if two[0] != two[1] and (both or ".stage0_" not in name)
-        ],
-        columns=["Setting", "Here", "There"],
-    )
+    asked = [name for name in names() if both or ".stage0_" not in name]
+    values = [(name, *(_printed(_value(one, name)) for one in (first, second))) for name in asked]
+    frame = pd.DataFrame(values, columns=["Setting", "Here", "There"])
+    return frame[frame["Here"] != frame["There"]].reset_index(drop=True)
 
 
 def contradicted() -> pd.DataFrame:
@@ -91,21 +86,19 @@ def stages(records: Sequence[Any]) -> pd.DataFrame:
     """One row a stage, mean ± sd over runs: epochs run, epoch kept, accuracies there, seconds."""
     if not records:
         return pd.DataFrame([{"Stage": ABSENT}])
-    frame = pd.concat([kept(r) for r in records])
-    lines = []
-    for stage, part in frame.groupby("stage"):
-        lines.append(
-            {
-                "Stage": int(stage),
-                "Epochs run": _span(part["epochs"]),
-                "Epoch kept": _span(part["best_epoch"]),
-                "Training (%)": tables.mean_sd(part["accuracy"], scale=100),
-                "Validation, raw (%)": tables.mean_sd(part["val_accuracy_raw"], scale=100),
-                "Validation, EMA (%)": tables.mean_sd(part["val_accuracy"], scale=100),
-                "Validation loss, EMA": tables.mean_sd(part["val_loss"], 4),
-                "Seconds": f"{part['seconds'].mean():.0f}",
-            }
-        )
+    lines = [
+        {
+            "Stage": int(stage),
+            "Epochs run": _span(part["epochs"]),
+            "Epoch kept": _span(part["best_epoch"]),
+            "Training (%)": tables.mean_sd(part["accuracy"], scale=100),
+            "Validation, raw (%)": tables.mean_sd(part["val_accuracy_raw"], scale=100),
+            "Validation, EMA (%)": tables.mean_sd(part["val_accuracy"], scale=100),
+            "Validation loss, EMA": tables.mean_sd(part["val_loss"], 4),
+            "Seconds": f"{part['seconds'].mean():.0f}",
+        }
+        for stage, part in pd.concat([kept(r) for r in records]).groupby("stage")
+    ]
     return pd.DataFrame(lines)
 
 
@@ -148,19 +141,12 @@ def average_left(
 
 def unfrozen(record: Any) -> pd.DataFrame:
     """One row a backbone: how many layers with weights stage 2 trains, from which to which, and its size."""
-    info = record.info
-    return pd.DataFrame(
-        [
-            {
-                "Backbone": backbone_name(key, record),
-                "Layers trained": len(layers),
-                "From": layers[0] if layers else "–",
-                "To": layers[-1] if layers else "–",
-                "Weights in the backbone": info["parameters"][key],
-            }
-            for key, layers in info["unfrozen"].items()
-        ]
-    )
+    lines = []
+    for key, layers in record.info["unfrozen"].items():
+        ends = (layers[0], layers[-1]) if layers else ("–", "–")
+        lines.append((backbone_name(key, record), len(layers), *ends, record.info["parameters"][key]))
+    heads = ["Backbone", "Layers trained", "From", "To", "Weights in the backbone"]
+    return pd.DataFrame(lines, columns=heads)
 
 
 def unfrozen_layers(record: Any) -> pd.DataFrame:
@@ -174,8 +160,7 @@ def stage0_records(records: Sequence[Any]) -> dict[str, list[Any]]:
     out: dict[str, dict[str, Any]] = {}
     for record in records:
         for key, start in record.info["weights"].items():
-            found = runs.find(start["stage0"]) if start.get("stage0") else None
-            if found is not None:
+            if start.get("stage0") and (found := runs.find(start["stage0"])):
                 out.setdefault(key, {})[found.key] = found
     return {key: list(found.values()) for key, found in out.items()}
 
@@ -236,16 +221,12 @@ def average(records: Sequence[Any]) -> str:
     beta, batch, epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)
     steps = int(paper.published("Table 2", "Total", "training") // batch * epochs)
     raw, averaged = (100 * np.array([r.right(which=w).mean() for r in records]) for w in ("raw", "ema"))
-    moved = float((averaged - raw).mean())
+    moved = (averaged - raw).mean()
+    change = f"{'gains' if moved > 0 else 'costs'} {abs(moved):.2f} points."
     return (
         f"Half of the start is forgotten after {np.log(0.5) / np.log(beta):,.0f} steps with the paper's $\\beta = {beta:g}$. By its own "
         f"settings stage 2 has {steps:,} steps, after which {remaining(beta, steps):.1%} of the average is still the weights it began with. "
         f"On the test part the raw weights score (in percent) {tables.mean_sd(raw)}, the averaged ones {tables.mean_sd(averaged)}: the average "
-        + (
-            "changes nothing."
-            if abs(moved) < 0.005
-            else f"{'gains' if moved > 0 else 'costs'} {abs(moved):.2f} points."
-        )
-        + " Every run record holds the predictions of both; the following chapters report the averaged weights, as the paper does, unless "
+        f"{'changes nothing.' if abs(moved) < 0.005 else change} Every run record holds the predictions of both; the following chapters report the averaged weights, as the paper does, unless "
         "they say otherwise."
     )

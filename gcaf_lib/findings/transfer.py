@@ -27,7 +27,7 @@ METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
 RECALLS = tuple(f"recall_{name}" for name in CLASSES)
 SCORE = ("value", "low", "high", "picture")
 SHARE = "accuracy or recall"
-CHANGE = ["difference", "difference_low", "difference_high", "picture", "picture_low", "picture_high", "seeds", "images"]  # fmt: skip
+CHANGE = [*(f"{name}{end}" for name in ("difference", "picture") for end in ablation.ENDS), "seeds", "images"]
 
 
 def sides(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
@@ -89,15 +89,13 @@ def compare(
             levels[side] = found, worth.by_picture(records, groups, pictures, wanted)
         images = len(np.unique(np.concatenate([r.rows() for r in first]))) if first else 0
         for metric in wanted:
-            line = {"protocol": protocol, "metric": metric, "images": images}
-            for side, (found, beside) in levels.items():
-                level = found.get(metric, ablation.NONE)
-                one = (level.value, level.low, level.high, beside.get(metric, ablation.NONE).value)
-                line |= dict(zip((f"{side}_{name}" for name in SCORE), one))
             gap, picture = (some.get(metric, ablation.NONE) for some in (gaps, copied))
-            for name, one in (("difference", gap), ("picture", picture)):
-                line |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
-            line["seeds"] = gap.n
+            line = {"protocol": protocol, "metric": metric, "seeds": gap.n, "images": images}
+            line |= ablation.held(gap, "difference") | ablation.held(picture, "picture")
+            for side, (found, beside) in levels.items():
+                level, own = (some.get(metric, ablation.NONE) for some in (found, beside))
+                three = (level.value, level.low, level.high)
+                line |= dict(zip((f"{side}_{name}" for name in SCORE), (*three, own.value)))
             lines.append(line)
     levels = [f"{side}_{one}" for side in sides for one in SCORE]
     return pd.DataFrame(lines, columns=["protocol", "metric", *levels, *CHANGE])
@@ -108,15 +106,14 @@ def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.Dat
     lines = []
     for r in frame.to_dict("records"):
         scale, decimals, unit = (100, 1, " (%)") if _share(r["metric"]) else (1, 4, "")
+        number, signed = (partial(one, decimals=decimals) for one in (words.number, words.signed))
         line = {"Split": splits.NAMES[r["protocol"]], "Metric": names.metric_name(r["metric"]) + unit}
         for side in sides:
-            value, low, high, picture = (scale * r[f"{side}_{one}"] for one in SCORE)
-            text = words.span(value, low, high, decimals) if r["seeds"] else "no pair of runs"
-            line[_head(side)] = words.beside(text, picture, partial(words.number, decimals=decimals))
+            *three, picture = (scale * r[f"{side}_{one}"] for one in SCORE)
+            text = words.span(*three, decimals) if r["seeds"] else "no pair of runs"
+            line[_head(side)] = words.beside(text, picture, number)
         change = words.shift(ablation.read(r, "difference"), decimals, scale) if r["seeds"] else "–"
-        line["Difference"] = words.beside(
-            change, scale * r["picture"], partial(words.signed, decimals=decimals)
-        )
+        line["Difference"] = words.beside(change, scale * r["picture"], signed)
         lines.append(line | {"Seeds": r["seeds"] or "none"})
     return pd.DataFrame(lines)
 
@@ -255,19 +252,8 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
     for model, records in ablation.equal_seeds(models).items():
         kept = ablation.whole(records)
         lines.append({"model": model, **(ladder.pooled(kept, groups, pictures, TUMOURS) if kept else {})})
-    columns = [
-        "model",
-        "accuracy",
-        "low",
-        "high",
-        "picture",
-        "picture_low",
-        "picture_high",
-        "seeds",
-        "folds",
-        "images",
-    ]
-    return pd.DataFrame(lines).reindex(columns=columns)
+    scores = [*ladder.SCORES["accuracy"], *ladder.BY_PICTURE["accuracy"]]
+    return pd.DataFrame(lines).reindex(columns=["model", *scores, "seeds", "folds", "images"])
 
 
 def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:

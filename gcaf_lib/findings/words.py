@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation.worth import Worth
@@ -80,6 +81,22 @@ def span(value: float, low: float, high: float, decimals: int = 4) -> str:
         return "–"
     one, *ends = (number(v, decimals) for v in (value, low, high))
     return one + (f" ({' to '.join(ends)})" if np.isfinite(low) else "")
+
+
+def spans(frame: pd.DataFrame, value: str, decimals: int = 4, scale: float = 1) -> list[str]:
+    """`span` of each line of a frame with the columns `value`, low and high, times `scale`."""
+    return [span(*(scale * three), decimals) for three in frame[[value, "low", "high"]].to_numpy(float)]
+
+
+def mean_sd(mean: float, sd: float, decimals: int, scale: float = 1) -> str:
+    """`95.71 ± 0.31`; the mean alone where there is no spread."""
+    spread = f" ± {scale * sd:.{decimals}f}" if np.isfinite(sd) else ""
+    return f"{scale * mean:.{decimals}f}{spread}"
+
+
+def ends(low: float, high: float, decimals: int, scale: float = 1) -> str:
+    """`94.02 to 97.01`: an interval without its value; a dash where there is none."""
+    return f"{scale * low:.{decimals}f} to {scale * high:.{decimals}f}" if np.isfinite(low) else "–"
 
 
 def band(value: float, low: float, high: float) -> str:
