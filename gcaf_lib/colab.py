@@ -62,7 +62,8 @@ def set_up(images: bool = False, root: Path = ROOT, run: Callable = subprocess.r
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     install, hold, old = plan(project["dependencies"], _version, sys.modules.__contains__)
     if install:
-        hold += [line for name in HELD if _version(name) for line in bounds(_requires(name))]
+        kept = filter(_version, HELD)
+        hold += [line for name in kept for line in bounds(importlib.metadata.requires(name) or [])]
         with tempfile.TemporaryDirectory() as folder:
             held = Path(folder) / "held.txt"
             held.write_text("\n".join(hold) + "\n", encoding="utf-8")
@@ -100,16 +101,8 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _requires(name: str) -> list[str]:
-    return importlib.metadata.requires(name) or []
-
-
 def _pip(run: Callable, *arguments: str) -> None:
-    done = run(
-        [sys.executable, "-m", "pip", "install", "-q", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-    )
+    command = [sys.executable, "-m", "pip", "install", "-q", *arguments]
+    done = run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise RuntimeError(f"pip could not install {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")

@@ -13,6 +13,7 @@ import pytest
 
 from gcaf_lib.book import notebooks, provenance, runner
 from gcaf_lib.settings import SettingsError, load
+from gcaf_lib.training import environment
 
 HEADER = """# ---
 # jupyter:
@@ -306,8 +307,6 @@ def test_sync_writes_once_and_check_writes_nothing(checkout):
 
 
 def test_library_fingerprint_ignores_words_only(tmp_path, monkeypatch):
-    from gcaf_lib.training import environment
-
     for room in (*provenance.LIBRARY_CODE, *environment.TRAINING_CODE):
         target = tmp_path / room
         if room.endswith(".py"):
@@ -330,9 +329,9 @@ def test_library_fingerprint_ignores_words_only(tmp_path, monkeypatch):
     code.write_text('def f():\n    """One."""\n    return 2\n')
     assert prints[0] == prints[1] != provenance.fingerprint_library()
     # what chapters show is no part of what trained a run
-    training = provenance.fingerprint_training()
+    training = environment.fingerprint()
     code.write_text("y = 3\n")
-    assert provenance.fingerprint_training() == training
+    assert environment.fingerprint() == training
 
 
 def record(key: str, fingerprint: str, folder) -> SimpleNamespace:
@@ -348,16 +347,20 @@ def record(key: str, fingerprint: str, folder) -> SimpleNamespace:
     return SimpleNamespace(folder=folder / key, seed=len(key), info={"key": key, "provenance": provenance_})
 
 
+def strip(data, records) -> str:
+    return provenance.render(provenance.facts("cpu", load("cpu"), data, records, None))
+
+
 def test_the_strip_says_where_the_runs_are_older_than_the_code(tmp_path):
-    now = provenance.fingerprint_training()
+    now = environment.fingerprint()
     records = [record("a", now, tmp_path), record("bb", "old", tmp_path)]
     data = SimpleNamespace(hash="0123456789ab", banner=None)
-    markup = provenance.strip("cpu", load("cpu"), data, records)
+    markup = strip(data, records)
     assert "1 of 2 runs trained by an earlier version" in markup and 'class="gcaf-older"' in markup
     assert "2 runs, 2 seeds" in markup and "1, 2 (n = 2)" in markup and "1 x GPU (jax)" in markup
     assert "PHANTOM" not in markup
-    assert provenance.strip("cpu", load("cpu"), data, [*records, *records]) == markup, "a run counts once"
-    fresh = provenance.strip("cpu", load("cpu"), data, records[:1])
+    assert strip(data, [*records, *records]) == markup, "a run counts once"
+    fresh = strip(data, records[:1])
     assert "gcaf-older" not in fresh
     assert "in-domain" in fresh and "0123456789ab" in fresh
 

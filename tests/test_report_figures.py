@@ -59,7 +59,7 @@ def every_figure(predicted):
     counts = pd.DataFrame({"training": [8, 9], "test": [1, 2]}, index=["glioma", "notumor"])
     return {
         "class_counts": lambda: charts.class_counts(counts),
-        "convergence": lambda: curves.convergence([history(0), history(1)]),
+        "convergence": lambda: curves.convergence([history(0), history(1)], stage=2),
         "convergence, one seed": lambda: curves.convergence([history(0)], stage=1),
         "confusion": lambda: charts.confusion(metrics.confusion(labels, probs)),
         "report": lambda: charts.classification_report(
@@ -67,7 +67,7 @@ def every_figure(predicted):
         ),
         "roc": lambda: curves.roc_curves(metrics.roc(labels, probs)),
         "pr": lambda: curves.pr_curves(metrics.precision_recall(labels, probs)),
-        "reliability": lambda: curves.reliability(calibration.reliability(labels, probs), {"": 0.04}),
+        "reliability": lambda: curves.reliability({"": calibration.reliability(labels, probs)}, {"": 0.04}),
         "sensitivity": lambda: charts.sensitivity(sensitivity),
         "ladder": lambda: split_ladder.by_split(ladder_frame(), 0.9573),
         "loss curves": lambda: curves.loss_curves(p, {"one": -np.log(p)}, {"one": 0.9}),
@@ -155,7 +155,7 @@ def test_class_colours_can_be_told_apart(kind):
 
 def test_what_cannot_be_drawn_says_why():
     with pytest.raises(ValueError, match="no histories"):
-        curves.convergence([])
+        curves.convergence([], stage=1)
     with pytest.raises(ValueError, match="stage 3"):
         curves.convergence([history(0)], stage=3)
 

@@ -47,9 +47,8 @@ class Chapter:
         """
         from gcaf_lib.training import listing, runs
 
-        for _, chosen, seed, key in (
-            listing.walk(experiment, self.profile, 1, self.overrides) if train else ()
-        ):
+        wanted = listing.walk(experiment, self.profile, 1, self.overrides) if train else ()
+        for _, chosen, seed, key in wanted:
             if runs.find(key) is None:
                 from gcaf_lib.training.train import get
 
@@ -96,7 +95,8 @@ def open_chapter(
     from gcaf_lib.data.dataset import open_dataset
 
     chosen = _settings.load(profile, overrides)
-    source = checkout_file(f"notebooks/{name}.py")
+    root = checkout()
+    source = root / "notebooks" / f"{name}.py" if root else None
     return Chapter(
         name=name,
         profile=profile,
@@ -105,7 +105,7 @@ def open_chapter(
         seeds=tuple(range(experiments.SEEDS.get(profile, 1))),
         results=_settings.results_dir(),
         overrides=dict(overrides or {}),
-        source=source,
+        source=source if source and source.is_file() else None,
     )
 
 
@@ -115,20 +115,13 @@ def checkout() -> Path | None:
     return root if (root / "notebooks").is_dir() and (root / "pyproject.toml").is_file() else None
 
 
-def checkout_file(name: str) -> Path | None:
-    """A file of the checkout, or None where there is no checkout or no such file."""
-    root = checkout()
-    return root / name if root and (root / name).is_file() else None
-
-
-def write_computed(parts: Mapping[str, Callable[[], str]], book: Path | None = None) -> list[Path]:
+def write_computed(parts: Callable[[], Mapping[str, str]], book: Path | None = None) -> list[Path]:
     """Write computed parts of pages, by name, as `_generated/NAME.md` of the checkout's book, or of `book`.
 
     Nothing is computed, and no path returned, where there is no checkout.
     """
-    root = checkout()
-    out = []
-    for name, text in parts.items() if root else ():
+    root, out = checkout(), []
+    for name, text in parts().items() if root else ():
         out.append((book or root / "book") / "_generated" / f"{name}.md")
-        write_text(out[-1], text())
+        write_text(out[-1], text)
     return out

@@ -106,12 +106,8 @@ def linked(answer: str, known: dict[int, str]) -> str:
 
 def standing(known: dict[int, str]) -> list[Item]:
     """The items as they stand: what leans on a chapter that does not exist yet is answered in part at most."""
-    return [
-        item._replace(status=PARTLY)
-        if item.status == YES and "not written" in linked(item.answer, known)
-        else item
-        for item in ITEMS
-    ]
+    lean = {i for i in ITEMS if i.status == YES and "not written" in linked(i.answer, known)}
+    return [item._replace(status=PARTLY) if item in lean else item for item in ITEMS]
 
 
 def text(folder: Path) -> str:
@@ -133,7 +129,7 @@ def text(folder: Path) -> str:
 
 def write(book: Path | None = None) -> list[Path]:
     """Write book/_generated/claim.md for the checkout's chapters; nothing where there is no checkout."""
-    return write_computed({"claim": lambda: text(checkout() / "notebooks")}, book)
+    return write_computed(lambda: {"claim": text(checkout() / "notebooks")}, book)
 
 
 if __name__ == "__main__":

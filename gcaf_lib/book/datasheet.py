@@ -11,17 +11,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from gcaf_lib.book.chapter import checkout
+from gcaf_lib.book.chapter import write_computed
 from gcaf_lib.data import exposure, splits
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import dataset_audit
-from gcaf_lib.machine import write_text
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 from gcaf_lib.terminal import arguments
 
 NAMES = [CLASS_NAMES[name] for name in CLASSES]
+CAPTIONS = {
+    "counts": "Files of each class in the two folders of the Kaggle dataset.",
+    "sources": "Files of each class by source, recovered by comparing images with the figshare archive.",
+    "outside": "Sizes and colour modes (P: palette, L: grey) of the files, and their volume.",
+    "defects": "Known defects, counted by this project (chapter 16 shows them).",
+    "splits": "The committed splits of this project (results/splits); groups may not straddle parts. What training "
+    "knows of the test part is measured by an instrument that made no split (chapter 17).",
+}
 
 
 def counts(frame: pd.DataFrame) -> pd.DataFrame:
@@ -50,15 +57,14 @@ def outside(frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for k, name in [*enumerate(NAMES), (None, "All")]:
         part = frame if k is None else frame[frame["label"] == k]
-        modes = part["mode"].value_counts()
+        shorter = part[["width", "height"]].min(axis=1)
         rows.append(
             {
                 "Class": name,
                 "Sizes": size[part.index].nunique(),
                 common: int((size[part.index] == common).sum()),
-                "Shorter side, px": f"{part[['width', 'height']].min(axis=1).min()} to "
-                f"{part[['width', 'height']].min(axis=1).max()}",
-                **{mode: int(modes.get(mode, 0)) for mode in frame["mode"].value_counts().index},
+                "Shorter side, px": f"{shorter.min()} to {shorter.max()}",
+                **{mode: int((part["mode"] == mode).sum()) for mode in frame["mode"].value_counts().index},
                 "MB": round(part["bytes"].sum() / 1e6, 1),
             }
         )
@@ -67,7 +73,7 @@ def outside(frame: pd.DataFrame) -> pd.DataFrame:
 
 def split_counts(data: Dataset, facts: dataset_audit.Audit) -> pd.DataFrame:
     """Files in each part of each protocol, its groups, what of its test part training knows, and its manifest's hash."""
-    rows, known = [], exposure.read(data).set_index(["protocol", "class"])
+    rows, known = [], exposure.read(data).set_index(["class", "protocol"]).loc["all"]
     for protocol in PROTOCOLS:
         _, about = splits.read(protocol, data)
         part = facts.patients[facts.patients["protocol"] == protocol].groupby("part")["files"].sum()
@@ -76,8 +82,8 @@ def split_counts(data: Dataset, facts: dataset_audit.Audit) -> pd.DataFrame:
                 "Protocol": protocol,
                 **{name.capitalize(): int(part[name]) for name in splits.PARTS},
                 "Groups": about["groups"],
-                "Tested with a copy in training": f"{known.loc[(protocol, 'all'), 'with_copy']:.1%}",
-                "Tested with a slice of the patient": f"{known.loc[(protocol, 'all'), 'with_patient']:.1%}",
+                "Tested with a copy in training": f"{known.with_copy[protocol]:.1%}",
+                "Tested with a slice of the patient": f"{known.with_patient[protocol]:.1%}",
                 "Seed": about["seed"],
                 "Hash": f"`{about['split_hash']}`",
             }
@@ -89,84 +95,42 @@ def defects(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
     """Known defects with their size."""
     copies, wrong = dataset_audit.copies(frame), dataset_audit.mislabelled(facts)
     groups = dataset_audit.group_list(frame, facts)
-    across = copies[(copies["training"] > 0) & (copies["testing"] > 0)]
-    unknown = int((frame["label"] != CLASSES.index("notumor")).sum()) - len(facts.slices)
+    across, families = (t[(t["training"] > 0) & (t["testing"] > 0)] for t in (copies, groups))
+    healthy = (frame["label"] == CLASSES.index("notumor")).sum()
     names = ", ".join(f"`{Path(file).stem}`" for file in wrong["file"])
-    return pd.DataFrame(
-        [
-            ("Redundant copies of identical bytes", f"{int((copies['files'] - 1).sum()):,} files"),
-            (
-                "Contents in both Training and Testing",
-                f"{len(across):,} ({int(across['files'].sum()):,} files)",
-            ),
-            (
-                "Files with a copy (identical, re-encoded, turned, brightened, re-cropped)",
-                f"{len(facts.twins):,}",
-            ),
-            (
-                "Families of copies in both Training and Testing",
-                f"{int(((groups.training > 0) & (groups.testing > 0)).sum()):,}",
-            ),
-            (
-                "Different pictures, copies counted once",
-                "; ".join(
-                    f"{pictures:,} {name}" for name, _, pictures in facts.pictures.itertuples(index=False)
-                ),
-            ),
-            (
-                "Mirrored left to right",
-                f"{int(facts.slices['mirrored'].sum()):,} files (sides are not to be trusted)",
-            ),
-            (
-                "Labels that the archive contradicts",
-                f"{len(wrong)} (meningiomas in the pituitary folder: {names})",
-            ),
-            ("Tumour files of unknown patients", f"{unknown:,}"),
-            (
-                "Tumour-free files of unknown patients",
-                f"{int((frame['label'] == CLASSES.index('notumor')).sum()):,} (all)",
-            ),
-        ],
-        columns=["Defect", "How much"],
-    )
+    pictures = (f"{n:,} {name}" for name, _, n in facts.pictures.itertuples(index=False))
+    found = {
+        "Redundant copies of identical bytes": f"{(copies['files'] - 1).sum():,} files",
+        "Contents in both Training and Testing": f"{len(across):,} ({across['files'].sum():,} files)",
+        "Files with a copy (identical, re-encoded, turned, brightened, re-cropped)": f"{len(facts.twins):,}",
+        "Families of copies in both Training and Testing": f"{len(families):,}",
+        "Different pictures, copies counted once": "; ".join(pictures),
+        "Mirrored left to right": f"{facts.slices['mirrored'].sum():,} files (sides are not to be trusted)",
+        "Labels that the archive contradicts": f"{len(wrong)} (meningiomas in the pituitary folder: {names})",
+        "Tumour files of unknown patients": f"{len(frame) - healthy - len(facts.slices):,}",
+        "Tumour-free files of unknown patients": f"{healthy:,} (all)",
+    }
+    return pd.DataFrame(found.items(), columns=["Defect", "How much"])
 
 
 def text() -> dict[str, str]:
     """Name → MyST text of each numbered table; the same bytes on every machine."""
     data = dataset_audit.published()
     frame, facts = data.frame, dataset_audit.read(data)
-    parts = {
-        "counts": (counts(frame), "Files of each class in the two folders of the Kaggle dataset."),
-        "sources": (
-            source_counts(frame, facts),
-            "Files of each class by source, recovered by comparing images with the figshare archive.",
-        ),
-        "outside": (
-            outside(frame),
-            "Sizes and colour modes (P: palette, L: grey) of the files, and their volume.",
-        ),
-        "defects": (defects(frame, facts), "Known defects, counted by this project (chapter 16 shows them)."),
-        "splits": (
-            split_counts(data, facts),
-            "The committed splits of this project (results/splits); groups may not straddle parts. What training "
-            "knows of the test part is measured by an instrument that made no split (chapter 17).",
-        ),
+    made = {
+        "counts": counts(frame),
+        "sources": source_counts(frame, facts),
+        "outside": outside(frame),
+        "defects": defects(frame, facts),
+        "splits": split_counts(data, facts),
     }
-    return {
-        name: tables.numbered(table, f"tab-datasheet-{name}", caption)
-        for name, (table, caption) in parts.items()
-    } | {"hash": f"Data hash of the published files: `{data.hash}`.\n"}
+    numbered = {name: tables.numbered(t, f"tab-datasheet-{name}", CAPTIONS[name]) for name, t in made.items()}
+    return numbered | {"hash": f"Data hash of the published files: `{data.hash}`.\n"}
 
 
 def write(book: Path | None = None) -> list[Path]:
-    """Write each part of `text` as book/_generated/datasheet_<name>.md; return the paths."""
-    root = checkout()
-    book, out = book or (root or Path.cwd()) / "book", []
-    for name, part in text().items():
-        path = book / "_generated" / f"datasheet_{name}.md"
-        write_text(path, part)
-        out.append(path)
-    return out
+    """Write each part of `text` as book/_generated/datasheet_<name>.md; nothing where there is no checkout."""
+    return write_computed(lambda: {f"datasheet_{name}": part for name, part in text().items()}, book)
 
 
 if __name__ == "__main__":

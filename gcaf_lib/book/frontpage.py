@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
@@ -41,12 +41,11 @@ def write(
         frame = scorecard.scorecard(profile, data, impossible=registry.impossible())
     results = results or _settings.results_dir()
     banner = provenance.PHANTOM_BANNER + "\n\n" if chosen.data.source == "phantom" else ""
+    csv = frame.to_csv(columns=scorecard.COLUMNS, index=False, float_format="%.5f", lineterminator="\n")
     out = {
         book / "_generated" / "scorecard.md": banner + front(frame, profile),
         book / "_generated" / "scorecard_full.md": banner + full(frame, profile, _floors(chosen, results)),
-        results / "scorecard.csv": frame.to_csv(
-            columns=scorecard.COLUMNS, index=False, float_format="%.5f", lineterminator="\n"
-        ),
+        results / "scorecard.csv": csv,
         book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
     }
     for path, text in out.items():
@@ -59,15 +58,17 @@ def front(frame: pd.DataFrame, profile: str) -> str:
     """The scorecard in short: three numbers, a sentence on how they were made, six rows."""
     claim = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
     cards = [(f"{100 * claim:.2f} %", "accuracy, as published")]
-    for protocol, where in (
-        ("paper", "on the paper's random split"),
-        ("patients", "no known patient in two parts"),
-    ):
-        row = _row(frame, "Abstract", "accuracy", protocol)
-        value = "not yet run" if row is None else f"{100 * row.measured:.2f} %"
-        extra = "" if row is None else f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {repeats(row)}"
-        extra = extra and words.beside(extra, row.picture, lambda v: f"{100 * v:.2f} %")
-        cards.append((value, f"accuracy, measured here {where}{extra}"))
+    places = {"paper": "on the paper's random split", "patients": "no known patient in two parts"}
+    run = frame[(frame.place == "Abstract") & (frame.metric == "accuracy") & (frame.n > 0)]
+    for protocol, where in places.items():
+        value, said, found = "not yet run", f"accuracy, measured here {where}", run[run.protocol == protocol]
+        if len(found):
+            row = found.iloc[0]
+            value = f"{100 * row.measured:.2f} %"
+            said += f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {repeats(row)}"
+            said = words.beside(said, row.picture, lambda v: f"{100 * v:.2f} %")
+        cards.append((value, said))
+    told = frame[frame.place.isin([place for place, _ in HEADLINE])]
     blocks = "".join(f"<div><b>{value}</b><span>{said}</span></div>" for value, said in cards)
     return (
         f'<div class="gcaf-lead">{blocks}</div>\n\n{_made(frame, profile)} Every published figure has its row in the '
@@ -77,9 +78,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
             "tab-scorecard",
             f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95 % interval over "
             f"patients, and on each split its own verdict: where the published figure lies. {scorecard.BESIDE}",
-            data=frame[frame.place.isin([p for p, _ in HEADLINE])]
-            .dropna(axis=1, how="all")
-            .reset_index(drop=True),
+            data=told.dropna(axis=1, how="all").reset_index(drop=True),
         )
     )
 
@@ -146,11 +145,8 @@ def full(frame: pd.DataFrame, profile: str, floors: pd.DataFrame | None = None) 
 
 def summary(frame: pd.DataFrame, wanted: list[tuple[str, str]]) -> pd.DataFrame:
     """A readable table of some figures: published, measured on both splits, each with its verdict."""
-    names = pd.MultiIndex.from_frame(frame[["place", "metric"]])
-    order = {pair: k for k, pair in enumerate(wanted)}
-    part = frame[names.isin(wanted)]
-    part = part.iloc[np.argsort([order[p] for p in zip(part.place, part.metric)], kind="stable")]
-    return _each(part, _level, row=False)
+    parts = [frame[(frame.place == place) & (frame.metric == metric)] for place, metric in wanted]
+    return _each(pd.concat(parts), _level, row=False)
 
 
 def _each(frame: pd.DataFrame, cell: Any, row: bool = True, verdict: bool = True) -> pd.DataFrame:
@@ -173,36 +169,27 @@ def _word(verdict: str) -> str:
 
 
 def _level(row: pd.Series) -> tuple[str, str]:
-    if not row.n:
-        return _show(row.metric, row.published), ABSENT
-    spread = f" ± {_show(row.metric, row.sd, unit=False)}" if np.isfinite(row.sd) else ""
-    ends = " to ".join(_show(row.metric, v, unit=False) for v in (row.low, row.high))
-    value = f"{_show(row.metric, row.measured, unit=False)}{spread} ({ends}; {repeats(row)})"
-    value = words.beside(value, row.picture, lambda v: _show(row.metric, v, unit=False))
-    return _show(row.metric, row.published), value
+    """The published level, and the one measured here."""
+    shown = functools.partial(_show, row.metric)
+    theirs = shown(row.published) + (" %" if _percent(row.metric) else "")
+    return theirs, modelcard.measured(row, shown) if row.n else ABSENT
 
 
 def _gap(row: pd.Series) -> tuple[str, str]:
     """Differences: percentages in points."""
     scale, decimals = (100, 2) if _percent(row.metric) else (1, 4)
-    values = [row.published_difference, row.difference, row.difference_low, row.difference_high]
-    theirs, value, low, high = (words.signed(scale * v, decimals) for v in values)
-    text = f"{value} ({low} to {high}; {repeats(row)})" if row.pairs else ABSENT
-    return theirs, words.beside(text, row.picture_difference, lambda v: words.signed(scale * v, decimals))
 
+    def shown(value: float) -> str:
+        return words.signed(scale * value, decimals)
 
-def _row(frame: pd.DataFrame, place: str, metric: str, protocol: str) -> Any:
-    found = frame[
-        (frame.place == place) & (frame.metric == metric) & (frame.protocol == protocol) & (frame.n > 0)
-    ]
-    return found.iloc[0] if len(found) else None
+    ends = f"{shown(row.difference_low)} to {shown(row.difference_high)}"
+    text = f"{shown(row.difference)} ({ends}; {repeats(row)})" if row.pairs else ABSENT
+    return shown(row.published_difference), words.beside(text, row.picture_difference, shown)
 
 
 def _percent(metric: str) -> bool:
     return metric == "accuracy" or metric.startswith(("precision_", "recall_", "f1_"))
 
 
-def _show(metric: str, value: float, unit: bool = True) -> str:
-    if _percent(metric):
-        return f"{100 * value:.2f}" + (" %" if unit else "")
-    return f"{value:.4f}"
+def _show(metric: str, value: float) -> str:
+    return f"{100 * value:.2f}" if _percent(metric) else f"{value:.4f}"

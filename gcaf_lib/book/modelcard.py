@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -41,16 +43,17 @@ def performance(frame: pd.DataFrame) -> pd.DataFrame:
         cells = {}
         for protocol, split in splits.NAMES.items():
             found = part[part["protocol"] == protocol]
-            cells[split.capitalize()] = _cell(found.iloc[0]) if len(found) else names.ABSENT
+            cell = measured(found.iloc[0], "{:.4f}".format) if len(found) else names.ABSENT
+            cells[split.capitalize()] = cell
         rows.append({"Metric": metric_name(metric), **cells})
     return pd.DataFrame(rows)
 
 
-def _cell(row: pd.Series) -> str:
-    """The scorecard's numbers, in fractions."""
-    spread = f" ± {row.sd:.4f}" if np.isfinite(row.sd) else ""
-    text = f"{row.measured:.4f}{spread} ({row.low:.4f} to {row.high:.4f}; {names.repeats(row)})"
-    return words.beside(text, row.picture, "{:.4f}".format)
+def measured(row: pd.Series, shown: Callable[[float], str]) -> str:
+    """The numbers of a scorecard's row, each as `shown`: mean ± sd, interval, how often trained, and by picture."""
+    spread = f" ± {shown(row.sd)}" if np.isfinite(row.sd) else ""
+    text = f"{shown(row.measured)}{spread} ({shown(row.low)} to {shown(row.high)}; {names.repeats(row)})"
+    return words.beside(text, row.picture, shown)
 
 
 def travelling() -> str:

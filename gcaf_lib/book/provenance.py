@@ -54,11 +54,6 @@ def fingerprint_library() -> str:
     return environment.fingerprint(LIBRARY_CODE)
 
 
-def fingerprint_training() -> str:
-    """12 hex digits over the code that decides a run record: settings, data, model, training."""
-    return environment.fingerprint()
-
-
 def record_digest(folder: Path) -> str:
     """12 hex digits over a run record's `record.json`, whatever line ends a checkout gave it."""
     text = (folder / "record.json").read_text(encoding="utf-8")
@@ -76,7 +71,7 @@ def facts(
     records = list({r.info["key"]: r for r in records}.values())  # a page may ask for one twice
     commit, dirty = environment.commit()
     trained = [r.info.get("provenance", {}) for r in records]
-    now = fingerprint_training()
+    now = environment.fingerprint()
     codes = [p.get("fingerprint") for p in trained]
     again, otherwise = reproduce.verdicts(now)
     return {
@@ -107,15 +102,8 @@ def facts(
     }
 
 
-def strip(
-    profile: str, settings: Settings, dataset: Any = None, records: Iterable[Any] = (), chapter=None
-) -> str:
-    """HTML of the provenance strip: one line that unfolds into everything."""
-    return render(facts(profile, settings, dataset, records, chapter))
-
-
 def render(info: dict[str, Any]) -> str:
-    """HTML of the strip from `facts`; phantoms get their banner above it."""
+    """HTML of the strip from `facts`, one line that unfolds into everything; phantoms get their banner above it."""
     n = len(info["records"])
     data = "phantom data" if info["phantoms"] else "real data"
     brief = [
@@ -146,9 +134,7 @@ def render(info: dict[str, Any]) -> str:
     body = "".join(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in rows)
     body += f"<dt>Duration</dt><dd>{DURATION}</dd>"
     banner = PHANTOM_BANNER if info["phantoms"] else ""
-    warning = ""
-    if info["older_code"]:
-        warning = f'<p class="gcaf-older">{_text(_older(info, n))}</p>'
+    warning = f'<p class="gcaf-older">{_text(_older(info, n))}</p>' if info["older_code"] else ""
     return (
         f'{banner}<details class="gcaf-strip"><summary><span class="gcaf-strip-title">Provenance</span> '
         f"{' · '.join(brief)}</summary><dl>{body}</dl></details>{warning}"

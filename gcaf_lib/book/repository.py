@@ -30,6 +30,18 @@ class Repository(NamedTuple):
         """The last part of the address: the folder that a clone makes."""
         return self.url.rsplit("/", 1)[1]
 
+    def lines(self, path: str, span: tuple[int, int] | None, commit: str | None = None) -> str:
+        """Address of lines of a file (None: all of it) at a commit (None: the published branch)."""
+        address = f"{self.url}/blob/{commit or self.branch}/{path}"
+        if span is None:
+            return address
+        first, last = span
+        return f"{address}#L{first}" + (f"-L{last}" if last > first else "")
+
+    def folder(self, path: str) -> str:
+        """Address of a folder at the published branch."""
+        return f"{self.url}/tree/{self.branch}/{path}"
+
 
 def read(root: Path) -> Repository | None:
     """The setting of the checkout `root`; None where it has no `_config.yml`. Raises `RepositoryError`."""

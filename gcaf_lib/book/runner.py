@@ -127,8 +127,7 @@ def stale(output: Path | None = None, folder: Path | None = None) -> list[Stale]
             found.append(Stale(source.stem, "never executed"))
             continue
         info = json.loads(page.read_text(encoding="utf-8"))["metadata"].get("gcaf", {})
-        for reason in _differences(info, source, library):
-            found.append(Stale(source.stem, reason))
+        found += [Stale(source.stem, reason) for reason in _differences(info, source, library)]
     return found
 
 
@@ -179,13 +178,13 @@ def _train(sources: list[Path], profile: str, phantoms: bool, workers: int, prog
 
 def _attempt(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> tuple[str, float, str]:
     """Execute one chapter: (name, seconds, how it failed, if it did)."""
-    started = time.perf_counter()
+    started, failure = time.perf_counter(), ""
     try:
         with _kernel():
             _execute(source, profile, output, overrides)
     except ChapterError as error:
-        return source.stem, time.perf_counter() - started, str(error)
-    return source.stem, time.perf_counter() - started, ""
+        failure = str(error)
+    return source.stem, time.perf_counter() - started, failure
 
 
 def _front_page(profile: str, book: Path) -> tuple[str, float, str]:
@@ -223,12 +222,9 @@ def _kernel() -> Iterator[None]:
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
     with tempfile.TemporaryDirectory(prefix="gcaf-kernel-") as folder:
-        spec = Path(folder) / "kernels" / "python3"
-        spec.mkdir(parents=True)
         argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
-        (spec / "kernel.json").write_text(
-            json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), encoding="utf-8"
-        )
+        spec = json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"})
+        write_text(Path(folder) / "kernels" / "python3" / "kernel.json", spec)
         package = str(Path(__file__).resolve().parents[2])  # also where the package is not installed
         paths = {
             name: os.pathsep.join(filter(None, (first, os.environ.get(name))))
@@ -247,31 +243,23 @@ def _papermill(clean: Path, executed: Path, parameters: dict[str, Any], cwd: Pat
     """
     import papermill
 
+    # an interrupted kernel start should not hang a build for ever
+    options = {"kernel_name": "python3", "progress_bar": False, "cwd": cwd, "start_timeout": 120}
     for attempt in (1, 2):
         try:
-            papermill.execute_notebook(
-                clean,
-                executed,
-                parameters=parameters,
-                kernel_name="python3",
-                progress_bar=False,
-                cwd=cwd,
-                # an interrupted kernel start should not hang a build for ever
-                start_timeout=120,
-            )
+            papermill.execute_notebook(clean, executed, parameters=parameters, **options)
             return
         except RuntimeError as error:
             if attempt == 2 or "before replying to kernel_info" not in str(error):
                 raise
 
 
-def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> Path:
-    page = output / f"{source.stem}.ipynb"
-    output.mkdir(parents=True, exist_ok=True)
+def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory(prefix="gcaf-chapter-") as folder:
         given = {"profile": profile, **({"overrides": overrides} if overrides else {})}
         clean, executed = Path(folder) / "in.ipynb", Path(folder) / "out.ipynb"
-        clean.write_text(notebooks.dumps(notebooks.plain_notebook(source)), encoding="utf-8")
+        plain = notebooks.plain_notebook(source)
+        clean.write_text(notebooks.dumps(plain), encoding="utf-8")
         started = time.perf_counter()
         try:
             _papermill(clean, executed, given, source.parent.parent)
@@ -279,8 +267,7 @@ def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]
             raise _failure(source, executed, error, output) from error
         seconds = time.perf_counter() - started
         book = nbformat.read(executed, as_version=4)
-    write_text(page, notebooks.dumps(tidy(book, notebooks.plain_notebook(source), profile, seconds)))
-    return page
+    write_text(output / f"{source.stem}.ipynb", notebooks.dumps(tidy(book, plain, profile, seconds)))
 
 
 def _failure(source: Path, executed: Path, error: Exception, output: Path) -> ChapterError:
@@ -327,7 +314,7 @@ def tidy(
     """
     injected = [c for c in book.cells if "injected-parameters" in c.metadata.get("tags", [])]
     cells = [c for c in book.cells if c not in injected]
-    clock = provenance.span(seconds)
+    clock = f'<span class="gcaf-duration">{provenance.span(seconds)}</span>'
     facts: dict[str, Any] = {}
     for cell, original in zip(cells, clean.cells, strict=True):
         cell["id"], cell["metadata"] = original["id"], original["metadata"]
@@ -339,24 +326,16 @@ def tidy(
         for out in cell.outputs:
             metadata = out.get("metadata", {})
             facts = metadata.pop("gcaf", None) or facts
-            markup = out.get("data", {}).get("text/html")
-            if markup and provenance.DURATION in markup:
-                out["data"]["text/html"] = markup.replace(
-                    provenance.DURATION, f'<span class="gcaf-duration">{clock}</span>'
-                )
+            if markup := out.get("data", {}).get("text/html"):
+                out["data"]["text/html"] = markup.replace(provenance.DURATION, clock)
     for number, cell in enumerate((c for c in cells if c.cell_type == "code"), 1):
         cell["execution_count"] = number
         for out in cell.outputs:
             if "execution_count" in out:
                 out["execution_count"] = number
     book.cells = cells
-    book.metadata = nbformat.from_dict(
-        {
-            **clean.metadata,
-            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
-            "gcaf": facts,
-        }
-    )
+    language = {"name": "python", "pygments_lexer": "ipython3"}
+    book.metadata = nbformat.from_dict({**clean.metadata, "language_info": language, "gcaf": facts})
     nbformat.validate(book)
     return book
 

@@ -57,35 +57,30 @@ def machine(found: dict[str, Any]) -> str:
     return f"{found['device']}; {versions}"
 
 
-def _range(row: dict[str, Any], value: str, low: str, high: str, form: str) -> str:
-    """`0.58 (0.55 to 0.60)`, or – where nothing was measured."""
+def _cell(row: dict[str, Any], form: str, value: str, *ends: str) -> str:
+    """`0.58 (0.55 to 0.60)`, without ends of a single round, or – where nothing was measured."""
     if row[value] is None:
         return "–"
-    text = f"{row[value]:{form}}"
-    return f"{text} ({row[low]:{form}} to {row[high]:{form}})" if row["rounds"] > 1 else text
+    span = " to ".join(f"{row[end]:{form}}" for end in ends if row["rounds"] > 1)
+    return f"{row[value]:{form}}" + (f" ({span})" if span else "")
 
 
 def throughput(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """The throughput benchmark's table for readers: one line a stage and contender."""
-
-    def cell(row: dict[str, Any], name: str, form: str) -> str:
-        return "–" if row[name] is None else f"{row[name]:{form}}"
-
-    return pd.DataFrame(
-        [
-            {
-                "Stage": row["stage"],
-                "Way": CONTENDERS[row["contender"]],
-                "Images a second": _range(row, "images_per_second", "low", "high", ".0f"),
-                "of ours": _range(row, "ratio", "ratio_low", "ratio_high", ".2f"),
-                "First step (s)": cell(row, "first_step_s", ".1f"),
-                "Host memory (GiB)": cell(row, "host_gib", ".2f"),
-                "Device memory (GiB)": cell(row, "device_gib", ".2f"),
-                "Share of the peak": cell(row, "fraction_of_peak", ".0%"),
-            }
-            for row in rows
-        ]
-    )
+    lines = [
+        {
+            "Stage": row["stage"],
+            "Way": CONTENDERS[row["contender"]],
+            "Images a second": _cell(row, ".0f", "images_per_second", "low", "high"),
+            "of ours": _cell(row, ".2f", "ratio", "ratio_low", "ratio_high"),
+            "First step (s)": _cell(row, ".1f", "first_step_s"),
+            "Host memory (GiB)": _cell(row, ".2f", "host_gib"),
+            "Device memory (GiB)": _cell(row, ".2f", "device_gib"),
+            "Share of the peak": _cell(row, ".0%", "fraction_of_peak"),
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(lines)
 
 
 def _throughput_text(stem: str, found: dict[str, Any]) -> str:
@@ -108,21 +103,20 @@ def _throughput_text(stem: str, found: dict[str, Any]) -> str:
 
 def host_loop(found: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Milliseconds a step of each way to feed a step, one line a measurement and way."""
-    return pd.DataFrame(
-        [
-            {
-                "Backend": BACKENDS[one["machine"]["backend"]],
-                "Device": one["machine"]["device"],
-                "Profile": one["asked"]["profile"],
-                "Stage": one["asked"]["stage"],
-                "Way": way.removeprefix("... "),
-                "ms a step": f"{ms:.2f}",
-                "of the first": f"{ms / next(iter(one['ms_a_step'].values())):.2f}",
-            }
-            for one in found.values()
-            for way, ms in one["ms_a_step"].items()
-        ]
-    )
+    lines = [
+        {
+            "Backend": BACKENDS[one["machine"]["backend"]],
+            "Device": one["machine"]["device"],
+            "Profile": one["asked"]["profile"],
+            "Stage": one["asked"]["stage"],
+            "Way": way.removeprefix("... "),
+            "ms a step": f"{ms:.2f}",
+            "of the first": f"{ms / next(iter(one['ms_a_step'].values())):.2f}",
+        }
+        for one in found.values()
+        for way, ms in one["ms_a_step"].items()
+    ]
+    return pd.DataFrame(lines)
 
 
 def loop_cost(ms: dict[str, float]) -> tuple[float, float] | None:
@@ -139,14 +133,10 @@ def _host_loop_text(found: dict[str, dict[str, Any]]) -> str:
     for one in found.values():
         cost = loop_cost(one["ms_a_step"])
         if cost:
-            share = f"{100 * abs(cost[1]):.0f} % of a step"
+            takes, than = ("takes", "less") if cost[0] > 0 else ("saves nothing: it takes", "more")
             said.append(
                 f"On {one['machine']['device']} under `{one['asked']['profile']}`, batch {one['asked']['batch']}, an epoch inside one "
-                + (
-                    f"`lax.scan` takes {share} less than the fastest way that Keras's trainer has."
-                    if cost[0] > 0
-                    else f"`lax.scan` saves nothing: it takes {share} more than the fastest way that Keras's trainer has."
-                )
+                f"`lax.scan` {takes} {100 * abs(cost[1]):.0f} % of a step {than} than the fastest way that Keras's trainer has."
             )
     table = tables.numbered(
         host_loop(found),
@@ -180,18 +170,15 @@ def operations(shares: dict[str, dict[str, float]], least: float = 0.02) -> pd.D
 def _operations_text(found: dict[str, dict[str, Any]]) -> str:
     said = []
     for stem, one in found.items():
-        backend = BACKENDS[one["machine"]["backend"]]
-        asked = one["asked"]
-        said.append(
-            f"Recorded on {machine(one['machine'])}; `{asked['profile']}`, {asked['steps']} steps a stage."
-        )
-        said.append(
+        asked, backend = one["asked"], BACKENDS[one["machine"]["backend"]]
+        said += [
+            f"Recorded on {machine(one['machine'])}; `{asked['profile']}`, {asked['steps']} steps a stage.",
             tables.numbered(
                 operations(one["shares"]),
                 f"tab-speed-{stem}",
                 f"Where a step's time goes with {backend}: shares of the time of all operations, over all threads.",
-            )
-        )
+            ),
+        ]
     return "\n\n".join(said)
 
 
@@ -219,16 +206,12 @@ def _beside_text(stem: str, found: dict[str, Any]) -> str:
     )
     asked = found["asked"]
     machine_ = machine(found["machine"] | {"torch": found["torch"]})
+    caption = "Milliseconds of a training step by kind of work, one thread."
     return (
         f"With one thread operations follow one another, and their times add up to the step's. Recorded so on {machine_}; "
         f"`{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. A step here less one of "
         f"compiled PyTorch, whose compiler writes several element-wise operations as one loop: {'; '.join(said)}.\n\n"
-        + tables.numbered(
-            shown,
-            f"tab-speed-{stem}",
-            "Milliseconds of a training step by kind of work, one thread.",
-            data=frame,
-        )
+        + tables.numbered(shown, f"tab-speed-{stem}", caption, data=frame)
     )
 
 
@@ -307,10 +290,10 @@ def _suspects_text(stem: str, found: dict[str, Any], speeds: dict[str, Any]) -> 
 
 def text(place: Path | None = None) -> str:
     """MyST text of the page's computed part; what has not been measured is named with its command."""
-    speeds, loops, sweeps = (read(name, place) for name in ("throughput", "host_loop", "sweep"))
-    profiled = read("operations", place)
-    parts = ["## The stages\n"]
-    parts += [_throughput_text(stem, found) for stem, found in speeds.items()]
+    speeds, profiled, loops, sweeps = (
+        read(name, place) for name in ("throughput", "operations", "host_loop", "sweep")
+    )
+    parts = ["## The stages\n", *(_throughput_text(stem, found) for stem, found in speeds.items())]
     if not any(found["plan"]["profile"] == "paper" for found in speeds.values()):
         parts.append(
             "How fast the full networks train on a GPU (`paper`) has not been measured yet. On such a machine:\n\n"
@@ -331,7 +314,7 @@ def text(place: Path | None = None) -> str:
 
 def write(book: Path | None = None) -> list[Path]:
     """Write book/_generated/speed.md from the checkout's results; nothing where there is no checkout."""
-    return write_computed({"speed": text}, book)
+    return write_computed(lambda: {"speed": text()}, book)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pandas as pd
 from gcaf_lib.book.chapter import write_computed
 from gcaf_lib.data import groups
 from gcaf_lib.display import tables
-from gcaf_lib.paper import published, report_check, report_file
+from gcaf_lib.paper import checks, published, report_check, report_file
 from gcaf_lib.terminal import arguments
 
 
@@ -28,13 +28,13 @@ def columns() -> str:
 
 def paper_report() -> str:
     """This paper's main result as a list of metric and value, from its published figures."""
-    supports = [("support", c, str(n)) for c, n in published.supports().items()]
-    figures = []
+    lines = [("metric", "class", "value")]
+    lines += [("support", c, str(n)) for c, n in published.supports().items()]
     for f in published.report():
         head, _, tail = f.metric.partition("_")
         metric, of = (head, tail) if tail in published.supports() else (f.metric, "")
-        figures.append((metric, of, f"{f.value:.{f.decimals}f}{' %' if f.unit == '%' else ''}"))
-    return "\n".join(map(",".join, [("metric", "class", "value"), *supports, *figures])) + "\n"
+        lines.append((metric, of, checks.shown(f)))
+    return "\n".join(map(",".join, lines)) + "\n"
 
 
 def true_report() -> str:
@@ -43,10 +43,8 @@ def true_report() -> str:
 
     wine = datasets.load_wine()
     fitted = neighbors.KNeighborsClassifier(1).fit(wine.data[::2], wine.target[::2])
-    names = [str(name) for name in wine.target_names]
-    return metrics.classification_report(
-        wine.target[1::2], fitted.predict(wine.data[1::2]), target_names=names
-    )
+    answers, names = fitted.predict(wine.data[1::2]), list(map(str, wine.target_names))
+    return metrics.classification_report(wine.target[1::2], answers, target_names=names)
 
 
 def example(text: str, file: str, name: str) -> str:
@@ -60,11 +58,14 @@ def example(text: str, file: str, name: str) -> str:
 
 def write(book: Path | None = None) -> list[Path]:
     """Write book/_generated/groups_columns.md and report_example_*.md; nothing where there is no checkout."""
-    parts = {
-        "groups_columns": columns,
-        "report_example_paper": lambda: example(paper_report(), "paper.csv", "example-paper"),
-        "report_example_true": lambda: example(true_report(), "wine.txt", "example-true"),
-    }
+
+    def parts() -> dict[str, str]:
+        return {
+            "groups_columns": columns(),
+            "report_example_paper": example(paper_report(), "paper.csv", "example-paper"),
+            "report_example_true": example(true_report(), "wine.txt", "example-true"),
+        }
+
     return write_computed(parts, book)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, drawing, legend_below, panels, percent_label, quiet, styled
 from gcaf_lib.settings import CLASSES
 
 _PALE = "#1b7f9e1f"  # style.OURS at the band's opacity
@@ -18,36 +18,31 @@ _PALE = "#1b7f9e1f"  # style.OURS at the band's opacity
 def sensitivity(frame: pd.DataFrame, band: tuple[float, float] | None = None) -> Drawing:
     """Accuracy by hyperparameter value (Table 8 as a picture).
 
-    `frame`: parameter, value, measured (NaN: no run), and optionally low, high (interval) and published,
-    all accuracies in 0..1. One panel a parameter, one accuracy axis for all; `band`: the interval of the
-    default setting, drawn behind every panel.
+    `frame`: parameter, value, measured (NaN: no run), low, high (interval) and published, all accuracies in
+    0..1. One panel a parameter, one accuracy axis for all; `band`: the interval of the default setting, drawn
+    behind every panel.
     """
-    panels = list(dict.fromkeys(frame["parameter"]))
-    fig = drawing(height=2.9)
-    for k, (ax, name) in enumerate(zip(np.atleast_1d(fig.subplots(1, len(panels), sharey=True)), panels)):
-        part = frame[frame["parameter"] == name].reset_index(drop=True)
-        x = np.arange(len(part))
+    fig, axes = panels(frame["parameter"].nunique(), 2.9, sharey=True)
+    for ax, (name, part) in zip(axes, frame.groupby("parameter", sort=False)):
+        x, run = np.arange(len(part)), part["measured"].notna()
         if band is not None:
             ax.axhspan(*band, color=style.OURS, alpha=0.12, lw=0)
-        run = part["measured"].notna()
-        if {"low", "high"} <= set(part):
-            ax.vlines(x[run], part["low"][run], part["high"][run], color=style.OURS, lw=3, alpha=0.35)
+        ax.vlines(x[run], part["low"][run], part["high"][run], color=style.OURS, lw=3, alpha=0.35)
         ax.plot(x[run], part["measured"][run], "o-", color=style.OURS)
-        if "published" in part and part["published"].notna().any():
+        if part["published"].notna().any():
             ax.plot(x, part["published"], "D:", color=style.PAPER, mfc="none", mew=1.3, lw=1)
         labels = [f"{v:g}" if isinstance(v, (int, float, np.number)) else str(v) for v in part["value"]]
         ax.set_xticks(x, [s.replace("inverse-frequency", "inv.\nfreq.") for s in labels])
         ax.set_xlim(-0.5, len(part) - 0.5)
-        ax.set_title(name, fontsize=9.5 if len(panels) < 5 else 8.5)  # narrow panels: titles must not touch
+        ax.set_title(name, fontsize=9.5 if len(axes) < 5 else 8.5)  # narrow panels: titles must not touch
         ax.yaxis.set_major_formatter(percent_label)
-        if not k:
-            ax.set_ylabel("accuracy")
         quiet(ax, "y")
-    marks = [("o", style.OURS, style.OURS, "measured")]
-    if "published" in frame and frame["published"].notna().any():
-        marks.append(("D", "none", style.PAPER, "the paper's figure"))
+    axes[0].set_ylabel("accuracy")
+    marks = [("o", style.OURS, "measured")]
+    if frame["published"].notna().any():
+        marks.append(("D", style.PAPER, "the paper's figure", "none"))
     if band is not None:
-        marks.append(("s", _PALE, _PALE, "interval of the default setting"))
+        marks.append(("s", _PALE, "interval of the default setting"))
     legend_below(fig, marks)
     return fig
 
@@ -79,8 +74,7 @@ def _stacked(ax, counts: pd.DataFrame, lengths: pd.DataFrame, least: float) -> n
 @styled
 def class_counts(counts: pd.DataFrame) -> Drawing:
     """Stacked bars of images of each class (rows) in each part (columns); Table 2 as a picture."""
-    fig = drawing(height=0.62 + 0.42 * len(counts))
-    ax = fig.subplots()
+    fig, (ax,) = panels(1, 0.62 + 0.42 * len(counts))
     totals = _stacked(ax, counts, counts, 0.055 * counts.to_numpy().sum(1).max())
     for row, total in enumerate(totals):
         ax.text(
@@ -94,8 +88,7 @@ def class_counts(counts: pd.DataFrame) -> Drawing:
 @styled
 def class_shares(table: pd.DataFrame, label: str) -> Drawing:
     """Stacked bars, one a class (index), shares of its total by column; counts inside, legend in `label`."""
-    fig = drawing(height=0.7 + 0.42 * len(table))
-    ax = fig.subplots()
+    fig, (ax,) = panels(1, 0.7 + 0.42 * len(table))
     _stacked(ax, table, table.div(table.sum(axis=1), axis=0), 0.045)
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(percent_label)
@@ -119,11 +112,8 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] = CLASSES) -> Drawing:
         colour = "#ffffff" if share[i, j] > 0.5 else style.INK
         ax.text(j + 0.5, i + 0.44, f"{n:,}", ha="center", va="center", color=colour, fontsize=10.5)
         ax.text(j + 0.5, i + 0.7, f"{share[i, j]:.1%}", ha="center", va="center", color=colour, fontsize=7)
-    ax.set_xlabel("predicted")
-    ax.set_ylabel("true")
-    ax.tick_params(length=0)
-    ax.tick_params(axis="x", rotation=0)
-    ax.tick_params(axis="y", rotation=0)
+    ax.set(xlabel="predicted", ylabel="true")
+    ax.tick_params(length=0, rotation=0)
     return fig
 
 
@@ -140,8 +130,8 @@ def classification_report(
     rows = [c for c in report.index if c in style.CLASS_COLOURS]
     values = report.loc[rows, kinds].to_numpy(float)
     low = min([values.min(), *(published or {}).values()])
-    fig = drawing(height=2.7)
-    for ax, kind in zip(fig.subplots(1, 3, sharey=True), kinds):
+    fig, axes = panels(3, 2.7, sharey=True)
+    for ax, kind in zip(axes, kinds):
         for y, name in enumerate(rows):
             value = report.loc[name, kind]
             ax.plot([0, value], [y, y], color=style.CLASS_COLOURS[name], lw=2.2, alpha=0.45)
@@ -157,5 +147,5 @@ def classification_report(
         ax.set_yticks(range(len(rows)), [style.CLASS_NAMES[c] for c in rows])
         quiet(ax, "x")
     if published:
-        legend_below(fig, [("D", "none", style.PAPER, "the paper's figure")])
+        legend_below(fig, [("D", style.PAPER, "the paper's figure", "none")])
     return fig

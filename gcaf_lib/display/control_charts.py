@@ -10,17 +10,16 @@ from matplotlib.ticker import PercentFormatter
 
 from gcaf_lib.display.names import control_name
 from gcaf_lib.display.overlays import gradcam_rows
-from gcaf_lib.display.style import ACCENT, MUTED, OURS, Drawing, drawing, quiet, styled
+from gcaf_lib.display.style import ACCENT, MUTED, OURS, Drawing, down, panels, quiet, styled
 from gcaf_lib.evaluation import control, tumours
 
 
 @styled
 def control_bars(judged: pd.DataFrame) -> Drawing:
     """Share of the pictures on which each map points at the mark, a panel with and one without LayerNorm."""
-    panels = {bool(norm): part for norm, part in judged.groupby("projection_norm")}
-    fig = drawing(height=0.24 * len(next(iter(panels.values()))) + 0.9)
-    axes = np.atleast_1d(fig.subplots(1, len(panels), sharey=True))
-    for ax, (norm, part) in zip(axes, panels.items()):
+    sides = list(judged.groupby("projection_norm"))
+    fig, axes = panels(len(sides), 0.24 * len(sides[0][1]) + 0.9, sharey=True)
+    for ax, (norm, part) in zip(axes, sides):
         y = np.arange(len(part))
         colours = part["verdict"].map({control.PASSES: OURS, control.FAILS: ACCENT}).fillna(MUTED)
         colours[part["map"] == tumours.RANDOM] = MUTED
@@ -28,10 +27,8 @@ def control_bars(judged: pd.DataFrame) -> Drawing:
         ax.hlines(y, part["low"], part["high"], color="black", lw=1)
         ax.axvline(part["chance"].mean(), color=MUTED, ls=":", lw=1)
         ax.axvline(control.ENOUGH, color=MUTED, ls="--", lw=0.8)
-        ax.set_yticks(
-            y, [control_name(*key) for key in part[["map", "method", "place"]].to_numpy()], fontsize=7
-        )
-        ax.set(xlim=(0, 1), ylim=(len(part) - 0.4, -0.6), xlabel="points at the mark")
+        down(ax, [control_name(*key) for key in part[["map", "method", "place"]].to_numpy()], fontsize=7)
+        ax.set(xlim=(0, 1), xlabel="points at the mark")
         ax.set_title("with LayerNorm behind the projection" if norm else "as built")
         ax.xaxis.set_major_formatter(PercentFormatter(1, 0))
         quiet(ax, "x")

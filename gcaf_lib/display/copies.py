@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pandas as pd
 from gcaf_lib.data.preprocess import decode
 from gcaf_lib.data.twins import TURNS
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, Note, drawing, legend_below, quiet, styled
+from gcaf_lib.display.overlays import tile
+from gcaf_lib.display.style import Drawing, Note, grid, legend_below, panels, quiet, styled
 
 
 @styled
@@ -22,18 +24,16 @@ def image_pairs(
 ) -> Drawing:
     """Pairs of images, two pairs a line: `titles` over each image, `words` under the pair."""
     lines = -(-len(rows) // 2)
-    fig = drawing(height=lines * (style.WIDTH / 4 + 0.55))
+    fig, axes = grid(lines, 5, lines * (style.WIDTH / 4 + 0.55), width_ratios=[1, 1, 0.12, 1, 1])
     fig.get_layout_engine().set(w_pad=0.01, wspace=0.01)
-    # the fifth, narrow column keeps the pairs apart; within a pair the images lean towards each other
-    axes = fig.subplots(lines, 5, squeeze=False, width_ratios=[1, 1, 0.12, 1, 1])[:, [0, 1, 3, 4]]
     for ax in fig.axes:
         ax.set_axis_off()
-    for k, (pair, heads, text) in enumerate(zip(rows, titles, words)):
-        left, right = axes[k // 2, 2 * (k % 2) : 2 * (k % 2) + 2]
+    # the fifth, narrow column keeps the pairs apart; within a pair the images lean towards each other
+    places = axes[:, [0, 1, 3, 4]].reshape(-1, 2)
+    for (left, right), pair, heads, text in zip(places, rows, titles, words):
         for ax, image, head, side in zip((left, right), pair, heads, "EW"):
             ax.set_anchor(side)
-            step = max(1, max(image.shape[:2]) // 256)
-            ax.imshow(image[::step, ::step], cmap="gray", vmin=0, vmax=255)
+            tile(ax, image)
             ax.set_title(head, fontsize=7, fontweight="normal")
         left.text(
             0, -0.04, text, transform=left.transAxes, va="top", fontsize=8, color=style.INK, fontweight="bold"
@@ -68,20 +68,14 @@ def image_rows(
 ) -> Drawing:
     """Images (H,W[,3]) of any size, a line each of `rows`; a line's name at its left, an image's title over it."""
     columns = max(len(row) for row in rows)
-    fig = drawing(height=len(rows) * (style.WIDTH / columns + (0.16 if titles else 0)))
+    fig, axes = grid(len(rows), columns, len(rows) * (style.WIDTH / columns + (0.16 if titles else 0)))
     fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
-    axes = fig.subplots(len(rows), columns, squeeze=False)
-    for k, (line, images) in enumerate(zip(axes, rows)):
-        for i, ax in enumerate(line):
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
-            if i < len(images):
-                small = cv2.resize(images[i], (128, 128), interpolation=cv2.INTER_AREA)
-                ax.imshow(small, cmap="gray", vmin=0, vmax=255)
-            if titles and i < len(titles[k]):
-                ax.set_title(titles[k][i], fontsize=6.5, fontweight="normal", pad=2)
-        if names:
-            line[0].set_ylabel(names[k], fontsize=8)
+    for line, images, name, heads in itertools.zip_longest(axes, rows, names, titles, fillvalue=""):
+        for ax, image, head in itertools.zip_longest(line, images, heads):
+            small = None if image is None else cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA)
+            tile(ax, small)
+            ax.set_title(head or "", fontsize=6.5, fontweight="normal", pad=2)
+        line[0].set_ylabel(name, fontsize=8)
     return fig
 
 
@@ -94,10 +88,8 @@ def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
         "cut anew": "pictures laid over\neach other",
         "slices": "file and nearest\nfigshare slice",
     }
-    kinds = list(dict.fromkeys(frame["kind"]))
-    fig = drawing(height=2.9)
-    for ax, kind in zip(np.atleast_1d(fig.subplots(1, len(kinds))), kinds):
-        part = frame[frame["kind"] == kind]
+    fig, axes = panels(frame["kind"].nunique(), 2.9)
+    for ax, (kind, part) in zip(axes, frame.groupby("kind", sort=False)):
         edges = np.append(part["left"], part["right"].iloc[-1])
         upside = part["up-down"] + part["both"]
         for values, colour, dash in (
@@ -115,24 +107,23 @@ def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
         ax.set_title(names[kind], fontsize=8.5)
         ax.set_xlabel("similarity")
         quiet(ax, "y")
-    fig.axes[0].set_ylabel("pairs (slices: files)")
+    axes[0].set_ylabel("pairs (slices: files)")
     words = ("as it stands", "mirrored (dashed)", "upside down or turned (dotted)")
-    legend_below(fig, [("_", c, c, word) for c, word in zip((style.MUTED, style.OURS, style.ACCENT), words)])
+    legend_below(fig, [("_", c, word) for c, word in zip((style.MUTED, style.OURS, style.ACCENT), words)])
     return fig
 
 
 @styled
 def group_sizes(sizes: dict[str, np.ndarray]) -> Drawing:
     """Files of every patient of each class, sorted: one bar a patient, its height the number of files."""
-    fig = drawing(height=2.5)
+    fig, axes = panels(len(sizes), 2.5, sharey=True)
     top = max(max(v, default=0) for v in sizes.values())
-    for ax, (name, values) in zip(np.atleast_1d(fig.subplots(1, len(sizes), sharey=True)), sizes.items()):
+    for ax, (name, values) in zip(axes, sizes.items()):
         values = np.sort(values)[::-1]
         ax.bar(np.arange(len(values)) + 0.5, values, 1, color=style.CLASS_COLOURS.get(name, style.OURS), lw=0)
         ax.axhline(np.median(values), color=style.INK, lw=0.9, ls=":")
-        ax.set_title(f"{style.CLASS_NAMES.get(name, name)}: {len(values)}")
+        ax.set(title=f"{style.CLASS_NAMES.get(name, name)}: {len(values)}", ylim=(0, top * 1.05))
         ax.set_xlabel("patients, most files first")
-        ax.set_ylim(0, top * 1.05)
         quiet(ax, "y")
-    fig.axes[0].set_ylabel("files (dotted: median)")
+    axes[0].set_ylabel("files (dotted: median)")
     return fig

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.lines import Line2D
 
-from gcaf_lib.display.style import (
-    SURFACE,
-    Drawing,
-    drawing,
-    quiet,
-    styled,
-)
+from gcaf_lib.display.style import SURFACE, Drawing, legend_below, panels, quiet, styled
 
 
 def amount(value: float) -> str:
@@ -36,10 +29,8 @@ def over_costs(frame: pd.DataFrame, own: str, colour: str) -> Drawing:
     marks = {own: "o"} | {name: _MARKS[k % len(_MARKS)] for k, name in enumerate(others)}
     known = frame[frame["accuracy"].notna()]
     face = {name: colour if name == own else SURFACE for name in known["row"]}
-    fig = drawing(height=3.6)
-    for ax, (cost, title) in zip(
-        fig.subplots(1, 2, sharey=True), (("parameters", "Parameters"), ("flops", "FLOPs of one image"))
-    ):
+    fig, axes = panels(2, 3.6, sharey=True)
+    for ax, (cost, title) in zip(axes, (("parameters", "Parameters"), ("flops", "FLOPs of one image"))):
         for r in known.to_dict("records"):
             if np.isfinite(r["low"]):
                 ax.vlines(r[cost], r["low"], r["high"], color=colour, lw=3, alpha=0.25)
@@ -51,10 +42,7 @@ def over_costs(frame: pd.DataFrame, own: str, colour: str) -> Drawing:
         ax.tick_params(axis="x", which="both", labelsize=7.5, length=3, pad=3)
         ax.set_title(title)
         quiet(ax, "y")
-    fig.axes[0].set_ylabel("accuracy (%)")
-    handles = [
-        Line2D([], [], marker=marks[n], mfc=face[n], mec=colour, mew=1.4, ls="", ms=6, label=n)
-        for n in known["row"]
-    ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))
+    axes[0].set_ylabel("accuracy (%)")
+    shown = [(marks[n], colour, n, face[n]) for n in known["row"]]
+    legend_below(fig, shown, columns=min(len(shown), 3))
     return fig

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, Note, drawing, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, drawing, panels, percent_label, quiet, styled
 from gcaf_lib.settings import CLASSES
 
 _SHORT = dict(zip(CLASSES, ("Glioma", "Mening.", "None", "Pituit.")))
@@ -43,8 +43,7 @@ def _enlarged(
     curves: Mapping[str, Any], word: str, xlabel: str, xlim: tuple[float, float], ylim: tuple[float, float]
 ) -> Drawing:
     """Curves whole, and beside them the corner `xlim` by `ylim`."""
-    fig = drawing(height=3.5)
-    whole, corner = fig.subplots(1, 2)
+    fig, (whole, corner) = panels(2, 3.5)
     for ax in (whole, corner):
         _curves(ax, curves, word)
         ax.set_xlabel(xlabel)
@@ -57,43 +56,32 @@ def _enlarged(
 
 
 @styled
-def reliability(
-    bins: Mapping[str, pd.DataFrame] | pd.DataFrame, ece: Mapping[str, float] | None = None
-) -> Drawing:
+def reliability(bins: Mapping[str, pd.DataFrame], ece: Mapping[str, float] | None = None) -> Drawing:
     """Reliability diagrams with the number of images in each bin below.
 
-    `bins`: one frame, or title to frame, with low, high, count, confidence, accuracy and, where
-    known, accuracy_low and accuracy_high.
+    `bins`: title to frame, with low, high, count, confidence, accuracy, accuracy_low and accuracy_high.
     """
-    bins = {"": bins} if isinstance(bins, pd.DataFrame) else dict(bins)
     fig = drawing(max(4.2, 3.6 * len(bins)) if len(bins) < 3 else style.WIDTH, 3.9)
     axes = fig.subplots(2, len(bins), height_ratios=[3.2, 1], sharex=True, squeeze=False)
     most = max(frame["count"].max() for frame in bins.values())
-    for k, (title, frame) in enumerate(bins.items()):
-        top, low = axes[:, k]
+    for top, low, (title, frame) in zip(*axes, bins.items()):
         used = frame[frame["count"] > 0]
+        at = used["confidence"]
         top.plot([0, 1], [0, 1], color=style.MUTED, lw=0.9, ls=":")
-        top.vlines(
-            used["confidence"], used["confidence"], used["accuracy"], color=style.ACCENT, lw=2.4, alpha=0.5
-        )
-        if {"accuracy_low", "accuracy_high"} <= set(used):
-            top.vlines(
-                used["confidence"], used["accuracy_low"], used["accuracy_high"], color=style.OURS, lw=0.9
-            )
-        top.plot(used["confidence"], used["accuracy"], "o", color=style.OURS, ms=5)
+        top.vlines(at, at, used["accuracy"], color=style.ACCENT, lw=2.4, alpha=0.5)
+        top.vlines(at, used["accuracy_low"], used["accuracy_high"], color=style.OURS, lw=0.9)
+        top.plot(at, used["accuracy"], "o", color=style.OURS, ms=5)
         value = (ece or {}).get(title)
         top.set_title(" · ".join(filter(None, (title, None if value is None else f"ECE {value:.4f}"))))
         top.set(xlim=(0, 1.01), ylim=(0, 1.02))
         low.bar(frame["low"], frame["count"], frame["high"] - frame["low"], align="edge", color=style.OURS,
                 alpha=0.6, edgecolor=style.SURFACE, linewidth=0.8)  # fmt: skip
         low.set_yscale("symlog", linthresh=10)
-        low.set_ylim(0, most * 1.6)
-        low.set_xlabel("confidence")
-        if not k:
-            top.set_ylabel("accuracy")
-            low.set_ylabel("images")
+        low.set(ylim=(0, most * 1.6), xlabel="confidence")
         quiet(top, "both")
         quiet(low, "y")
+    axes[0, 0].set_ylabel("accuracy")
+    axes[1, 0].set_ylabel("images")
     return fig
 
 
@@ -102,8 +90,7 @@ def loss_curves(
     p: np.ndarray, losses: Mapping[str, np.ndarray], minima: Mapping[str, float] | None = None
 ) -> Drawing:
     """Loss against the probability of the true class, one line a reading; minima marked."""
-    fig = drawing(height=3.2)
-    ax = fig.subplots()
+    fig, (ax,) = panels(1, 3.2)
     for (name, values), (colour, dash) in zip(losses.items(), style.LINES):
         ax.plot(p, values, dash, color=colour, label=name)
         if minima and name in minima:
@@ -121,18 +108,15 @@ def loss_minimisers(
     minima: Mapping[str, np.ndarray], target: np.ndarray, classes: Sequence[str] = CLASSES
 ) -> Drawing:
     """The probabilities (K,) that minimise each reading of the loss, beside the soft label (K,)."""
-    fig = drawing(height=2.6)
-    rows = {"soft label": np.asarray(target), **{k: np.asarray(v) for k, v in minima.items()}}
-    for k, (ax, (name, values)) in enumerate(
-        zip(np.atleast_1d(fig.subplots(1, len(rows), sharey=True)), rows.items())
-    ):
-        colours = [style.CLASS_COLOURS.get(c, style.OURS) for c in classes]
-        ax.bar(range(len(values)), values, color=colours, width=0.7, alpha=0.45 if not k else 1)
+    rows = {"soft label": target, **minima}
+    colours = [style.CLASS_COLOURS.get(c, style.OURS) for c in classes]
+    fig, axes = panels(len(rows), 2.6, sharey=True)
+    for ax, (name, values) in zip(axes, rows.items()):
+        ax.bar(range(len(values)), values, color=colours, width=0.7, alpha=0.45 if ax is axes[0] else 1)
         for i, v in enumerate(values):
             ax.text(i, v + 0.02, f"{v:.3f}", ha="center", fontsize=7.5)
         ax.set_xticks(range(len(values)), [_SHORT.get(c, c) for c in classes], fontsize=7)
-        ax.set_ylim(0, 1.12)
-        ax.set_title(name)
+        ax.set(title=name, ylim=(0, 1.12))
         quiet(ax, "y")
     return fig
 
@@ -152,31 +136,23 @@ def _curves(ax, curves: Mapping[str, Any], word: str) -> None:
 
 
 @styled
-def convergence(histories: Sequence[pd.DataFrame], stage: int | None = None) -> Drawing:
-    """Accuracy and loss by epoch, training and validation (Figures 8 and 9).
+def convergence(histories: Sequence[pd.DataFrame], stage: int) -> Drawing:
+    """Accuracy and loss by epoch of a stage, training and validation (Figures 8 and 9).
 
     `histories`: one frame a seed with stage, epoch, accuracy, val_accuracy, loss, val_loss. The line
-    is the mean over seeds, the band one standard deviation; `stage` keeps one stage only.
+    is the mean over seeds, the band one standard deviation.
     """
     if not len(histories):
         raise ValueError("convergence: no histories; train a run first")
     frame = pd.concat(histories)
-    if stage is not None:
-        frame = frame[frame["stage"] == stage]
+    frame = frame[frame["stage"] == stage]
     if frame.empty:
         raise ValueError(f"convergence: no epochs of stage {stage}")
-    fig = drawing(height=2.9)
-    for ax, (name, label) in zip(fig.subplots(1, 2), (("accuracy", "Accuracy"), ("loss", "Loss"))):
+    fig, axes = panels(2, 2.9)
+    for ax, name in zip(axes, ("accuracy", "loss")):
         _by_epoch(ax, frame, {name: "training", f"val_{name}": "validation"})
-        if stage is None:
-            last = frame[frame["stage"] == frame["stage"].min()]["epoch"].max()
-            if last < frame["epoch"].max():
-                ax.axvline(last + 0.5, color=style.MUTED, lw=0.9, ls=":")
-                ax.annotate("stage 2", (last + 0.5, 1), (4, -2), xycoords=("data", "axes fraction"),
-                            textcoords="offset points", va="top", fontsize=7.5, color=style.MUTED)  # fmt: skip
-        ax.set_title(label)
-        if name == "accuracy":
-            ax.legend(loc="lower right")
+        ax.set_title(name.capitalize())
+    axes[0].legend(loc="lower right")
     return fig
 
 
@@ -202,13 +178,12 @@ def ema_curves(histories: Sequence[pd.DataFrame]) -> Drawing | Note:
     if not len(histories):
         return Note("No run to draw under this profile yet.")
     frame = pd.concat(histories)
-    stages = sorted(frame["stage"].unique())
-    fig = drawing(height=2.8)
+    fig, axes = panels(frame["stage"].nunique(), 2.8, sharey=True)
     words = {"val_accuracy_raw": "raw weights", "val_accuracy": "averaged weights"}
-    for ax, stage in zip(fig.subplots(1, len(stages), sharey=True, squeeze=False)[0], stages):
-        _by_epoch(ax, frame[frame["stage"] == stage], words)
+    for ax, (stage, part) in zip(axes, frame.groupby("stage")):
+        _by_epoch(ax, part, words)
         ax.set_title(f"Stage {int(stage)}")
         ax.yaxis.set_major_formatter(percent_label)
-    fig.axes[-1].legend(loc="lower right")
-    fig.axes[0].set_ylabel("validation accuracy")
+    axes[-1].legend(loc="lower right")
+    axes[0].set_ylabel("validation accuracy")
     return fig

@@ -9,33 +9,24 @@ import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, grid, legend_below, panels, percent_label, quiet, styled
 
 
 @styled
 def bins_sweep(frame: pd.DataFrame) -> Drawing:
     """An estimator's value by its number of bins: columns kind, bins, value, low, high (of chance alone)."""
-    fig = drawing(height=3.0)
-    kinds = list(dict.fromkeys(frame["kind"]))
-    for k, (ax, kind) in enumerate(zip(np.atleast_1d(fig.subplots(1, len(kinds), sharey=True)), kinds)):
-        part = frame[frame["kind"] == kind]
-        ax.fill_between(
-            part["bins"],
-            part["low"],
-            part["high"],
-            color=style.MUTED,
-            alpha=0.25,
-            label="perfect model, 95 %",
-        )
-        ax.plot(part["bins"], part["value"], "o-", color=style.OURS, label="measured")
+    fig, axes = panels(frame["kind"].nunique(), 3.0, sharey=True)
+    for ax, (kind, part) in zip(axes, frame.groupby("kind", sort=False)):
+        bins, chance = part["bins"], "perfect model, 95 %"
+        ax.fill_between(bins, part["low"], part["high"], color=style.MUTED, alpha=0.25, label=chance)
+        ax.plot(bins, part["value"], "o-", color=style.OURS, label="measured")
         ax.set(title=kind, xlabel="bins", xscale="log")
-        ax.set_xticks(part["bins"], [str(b) for b in part["bins"]])
+        ax.set_xticks(bins, bins.astype(str))
         ax.minorticks_off()
         ax.set_ylim(bottom=0)
-        if not k:
-            ax.set_ylabel("calibration error")
-            ax.legend(loc="upper left")
         quiet(ax, "y")
+    axes[0].set_ylabel("calibration error")
+    axes[0].legend(loc="upper left")
     return fig
 
 
@@ -44,10 +35,8 @@ def temperatures(
     t: np.ndarray, curves: Mapping[str, Sequence[np.ndarray]], fitted: Sequence[float]
 ) -> Drawing:
     """NLL over the temperature, a panel a part ("validation", "test"), a thin line a run; fitted T as ticks."""
-    fig = drawing(height=2.9)
-    for k, (ax, (part, values)) in enumerate(
-        zip(np.atleast_1d(fig.subplots(1, len(curves))), curves.items())
-    ):
+    fig, axes = panels(len(curves), 2.9)
+    for ax, (part, values) in zip(axes, curves.items()):
         for one in values:
             ax.plot(t, one, color=style.OURS, lw=1.2, alpha=0.8)
             ax.plot(t[int(np.argmin(one))], np.min(one), "v", color=style.OURS, ms=5)
@@ -58,24 +47,16 @@ def temperatures(
         ax.set_xticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
         ax.minorticks_off()
         ax.set_xlim(t[0], t[-1])
-        if not k:
-            ax.set_ylabel("negative log-likelihood")
         quiet(ax, "y")
-    legend_below(
-        fig,
-        [
-            ("v", style.OURS, style.OURS, "least on this part"),
-            ("_", style.ACCENT, style.ACCENT, "fitted on validation"),
-        ],
-    )
+    axes[0].set_ylabel("negative log-likelihood")
+    legend_below(fig, [("v", style.OURS, "least on this part"), ("_", style.ACCENT, "fitted on validation")])
     return fig
 
 
 @styled
 def selective(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     """Accuracy by the share of cases answered: name to frame with coverage, value, low, high."""
-    fig = drawing(height=3.3)
-    ax = fig.subplots()
+    fig, (ax,) = panels(1, 3.3)
     for (name, frame), (colour, dash) in zip(curves.items(), style.LINES):
         ax.fill_between(frame["coverage"], frame["low"], frame["high"], color=colour, alpha=0.18, lw=0)
         ax.plot(frame["coverage"], frame["value"], dash, color=colour, label=name)
@@ -91,26 +72,21 @@ def selective(curves: Mapping[str, pd.DataFrame]) -> Drawing:
 @styled
 def net_benefit(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     """Decision curves, a panel each: title to `calibration.net_benefit`'s frame."""
-    fig = drawing(height=2.5 * -(-len(curves) // 2))
-    axes = fig.subplots(-(-len(curves) // 2), 2, squeeze=False, sharex=True).ravel()
-    for ax, (title, frame) in zip(axes, curves.items()):
+    rows = -(-len(curves) // 2)
+    fig, axes = grid(rows, 2, 2.5 * rows, sharex=True)
+    for ax, (title, frame) in zip(axes.flat, curves.items()):
         top = max(frame["model"].max(), frame["all"].max())
         ax.plot(frame["threshold"], frame["all"], "--", color=style.MUTED, lw=1.3)
         ax.axhline(0, color=style.MUTED, lw=1.1, ls=":")
         ax.plot(frame["threshold"], frame["model"], color=style.OURS)
         ax.set(title=title, ylim=(-0.15 * top, 1.1 * top), xlim=(0, 1))
         quiet(ax, "y")
-    for ax in axes[-2:]:
+    for ax in axes[-1]:
         ax.set_xlabel("probability from which one acts")
-    for ax in axes[::2]:
+    for ax in axes[:, 0]:
         ax.set_ylabel("net benefit")
-    for ax in axes[len(curves) :]:
+    for ax in axes.flat[len(curves) :]:
         ax.set_axis_off()
-    legend_below(
-        fig,
-        [
-            ("_", style.OURS, style.OURS, "act on the model"),
-            ("_", style.MUTED, style.MUTED, "act on all (dashed) or none (dotted)"),
-        ],
-    )
+    all_or_none = "act on all (dashed) or none (dotted)"
+    legend_below(fig, [("_", style.OURS, "act on the model"), ("_", style.MUTED, all_or_none)])
     return fig

@@ -22,74 +22,42 @@ class _Canvas:
         self.ax.set(xlim=(0, width), ylim=(height, 0))
         self.ax.set_axis_off()
 
-    def box(self, x, y, w, h, title, note="", colour=OURS, fill="plain", size=8.5) -> tuple:
-        """A rounded box centred at x, y; returns its (left, top, right, bottom)."""
-        left, top = x - w / 2, y - h / 2
-        shape = {"boxstyle": "round,pad=0,rounding_size=7", "mutation_aspect": 1}
+    def _sheet(self, left, top, w, h, radius, **look) -> None:
+        shape = f"round,pad=0,rounding_size={radius}"
+        self.ax.add_patch(FancyBboxPatch((left, top), w, h, boxstyle=shape, **look))
+
+    def box(self, x, y, w, h, title, note="", colour=OURS, fill="plain", size=8.5) -> None:
+        """A rounded box centred at x, y."""
+        place = (x - w / 2, y - h / 2, w, h, 7)
         # an opaque sheet below the tint: arrows end at the box, whatever is behind
-        self.ax.add_patch(FancyBboxPatch((left, top), w, h, fc=SURFACE, ec="none", zorder=2, **shape))
-        self.ax.add_patch(
-            FancyBboxPatch((left, top), w, h, fc=(colour, _FILL[fill]), ec=colour, lw=1.3, zorder=3, **shape)
-        )
-        lines = note.count("\n") + 1 if note else 0
+        self._sheet(*place, fc=SURFACE, ec="none", zorder=2)
+        self._sheet(*place, fc=(colour, _FILL[fill]), ec=colour, lw=1.3, zorder=3)
         # title and note are centred together: about 14 px a line of title, 11 px one of note
-        heads = title.count("\n") + 1
+        lines = note.count("\n") + 1 if note else 0
+        below = y + 7 * (title.count("\n") + 1)
         self.text(x, y - 5.5 * lines, title, weight="bold", size=size)
-        if note:
-            formula = "$" in note
-            self.text(
-                x,
-                y + 7 * heads + (2.5 if formula else 0),
-                note,
-                size=7.8 if formula else 6.8,
-                colour=INK if formula else MUTED,
-            )
-        return left, top, left + w, top + h
+        if "$" in note:
+            self.text(x, below + 2.5, note, size=7.8)
+        elif note:
+            self.text(x, below, note, size=6.8, colour=MUTED)
 
     def text(self, x, y, words, size=8.5, colour=INK, weight="normal", ha="center") -> None:
-        self.ax.text(
-            x,
-            y,
-            words,
-            ha=ha,
-            va="center",
-            fontsize=size,
-            color=colour,
-            fontweight=weight,
-            zorder=5,
-            linespacing=1.3,
-        )
+        font = {"fontsize": size, "fontweight": weight, "linespacing": 1.3}
+        self.ax.text(x, y, words, ha=ha, va="center", color=colour, zorder=5, **font)
 
-    def arrow(self, start, end, colour=MUTED, bend=0.0, dash="-") -> None:
-        self.ax.add_patch(
-            FancyArrowPatch(
-                start,
-                end,
-                arrowstyle="-|>,head_width=2.6,head_length=4.6",
-                connectionstyle=f"arc3,rad={bend}",
-                shrinkA=0,
-                shrinkB=1,
-                lw=1.3,
-                ls=dash,
-                color=colour,
-                zorder=4,
-            )
-        )
+    def arrow(self, start, end, colour=MUTED) -> None:
+        tip = {"arrowstyle": "-|>,head_width=2.6,head_length=4.6", "shrinkA": 0, "shrinkB": 1}
+        self.ax.add_patch(FancyArrowPatch(start, end, lw=1.3, color=colour, zorder=4, **tip))
 
-    def path(self, *points, colour=MUTED, dash="-") -> None:
+    def path(self, *points, colour=MUTED) -> None:
         """A line with corners that ends in an arrow."""
         xs, ys = zip(*points)
-        self.ax.plot(xs[:-1], ys[:-1], color=colour, lw=1.3, ls=dash, solid_capstyle="round", zorder=1.5)
-        self.arrow(points[-2], points[-1], colour, dash=dash)
+        self.ax.plot(xs[:-1], ys[:-1], color=colour, lw=1.3, solid_capstyle="round", zorder=1.5)
+        self.arrow(points[-2], points[-1], colour)
 
     def zone(self, left, top, right, bottom, words, indent=12) -> None:
         """A pale area behind boxes, with its heading."""
-        shape = {"boxstyle": "round,pad=0,rounding_size=10"}
-        self.ax.add_patch(
-            FancyBboxPatch(
-                (left, top), right - left, bottom - top, fc=(GRID, 0.28), ec=GRID, lw=1, zorder=0, **shape
-            )
-        )
+        self._sheet(left, top, right - left, bottom - top, 10, fc=(GRID, 0.28), ec=GRID, lw=1, zorder=0)
         self.text(left + indent, top + 13, words, size=7.5, colour=MUTED, weight="bold", ha="left")
 
 
@@ -115,16 +83,8 @@ def architecture() -> Drawing:
     c.box(138, 250, 148, 56, "ConvNeXt-Tiny", "F₂  7 × 7 × 768 · Eq 5", colour=ACCENT)
     c.box(302, 172, 120, 48, "GAP, project", "a ∈ ℝᵈ · Eq 6", colour=OURS)
     c.box(302, 250, 120, 48, "GAP, project", "b ∈ ℝᵈ · Eq 6", colour=ACCENT)
-    c.box(
-        468,
-        211,
-        144,
-        96,
-        "Gated cross-\nattention fusion",
-        "a asks b, b asks a;\ngates weigh the answers",
-        PAPER,
-        "strong",
-    )
+    words = ("Gated cross-\nattention fusion", "a asks b, b asks a;\ngates weigh the answers")
+    c.box(468, 211, 144, 96, *words, PAPER, "strong")
     c.box(622, 211, 108, 62, "Classifier", "dropout, dense 4,\nsoftmax", colour=MUTED)
     for y in (172, 250):
         c.arrow((212, y), (241, y))
@@ -155,23 +115,14 @@ def fusion_module() -> Drawing:
         c.box(48, y - 34, 56, 40, f"${me}$", colour=mine, fill="strong", size=11)
         c.box(48, y + 44, 56, 40, f"${other}$", colour=theirs, fill="strong", size=11)
         c.box(166, y - 34, 116, 52, "query", f"$q_{me} = W_Q^{me}\\, {me}$", mine)
-        c.box(
-            166,
-            y + 44,
-            116,
-            66,
-            "key, value",
-            f"$k_{other} = W_K^{other}\\, {other}$\n$v_{other} = W_V^{other}\\, {other}$",
-            theirs,
-        )
-        formula = f"$\\mathrm{{softmax}}(q_{me} \\cdot k_{other} / \\sqrt{{d}})\\, v_{other}$"
-        c.box(314, y + 5, 132, 62, "attention", formula, MUTED)
-        c.box(
-            462, y + 5, 116, 62, "gate", f"$g_{me} = \\sigma(W_g [{me}; {seen}] + \\beta)$", PAPER, "strong"
-        )
-        c.box(
-            610, y + 5, 132, 62, "mix", f"$g_{me} \\odot {me} + (1 - g_{me}) \\odot {seen}$", mine, "strong"
-        )
+        pair = f"$k_{other} = W_K^{other}\\, {other}$\n$v_{other} = W_V^{other}\\, {other}$"
+        c.box(166, y + 44, 116, 66, "key, value", pair, theirs)
+        answer = f"$\\mathrm{{softmax}}(q_{me} \\cdot k_{other} / \\sqrt{{d}})\\, v_{other}$"
+        c.box(314, y + 5, 132, 62, "attention", answer, MUTED)
+        gate = f"$g_{me} = \\sigma(W_g [{me}; {seen}] + \\beta)$"
+        c.box(462, y + 5, 116, 62, "gate", gate, PAPER, "strong")
+        mix = f"$g_{me} \\odot {me} + (1 - g_{me}) \\odot {seen}$"
+        c.box(610, y + 5, 132, 62, "mix", mix, mine, "strong")
         c.arrow((76, y - 34), (107, y - 34), mine)
         c.arrow((76, y + 44), (107, y + 44), theirs)
         c.arrow((224, y - 34), (247, y - 12), mine)
@@ -184,15 +135,8 @@ def fusion_module() -> Drawing:
         # and so does what the other side answered
         c.path((391, y + 5), (391, y + 74), (610, y + 74), (610, y + 37))
         c.text(500, y + 66, f"${seen}$", size=8, colour=MUTED)
-    c.box(
-        350,
-        215,
-        420,
-        26,
-        "$z = [\\hat{a};\\, \\hat{b}]$,  then dropout and a dense layer of 4",
-        colour=PAPER,
-        size=8.5,
-    )
+    out = "$z = [\\hat{a};\\, \\hat{b}]$,  then dropout and a dense layer of 4"
+    c.box(350, 215, 420, 26, out, colour=PAPER)
     c.path((676, 109), (697, 109), (697, 215), (561, 215), colour=OURS)
     c.path((676, 331), (697, 331), (697, 215), (561, 215), colour=ACCENT)
     return c.fig

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, Note, drawing, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, panels, percent_label, quiet, styled
 
 
 @styled
@@ -15,13 +15,10 @@ def concentration(shares: pd.DataFrame) -> Drawing | Note:
     """Share of all errors in the patient groups with most errors: columns groups, errors, low, high (of chance)."""
     if shares.empty:
         return Note("There is no error on these images, so nothing concentrates.")
-    fig = drawing(height=3.1)
-    ax = fig.subplots()
-    ax.fill_between(
-        shares["groups"], shares["low"], shares["high"], color=style.MUTED, alpha=0.35, lw=0,
-        label="the same errors, dealt at random to images (95 %)",
-    )  # fmt: skip
-    ax.plot(shares["groups"], shares["errors"], color=style.OURS, label="measured")
+    fig, (ax,) = panels(1, 3.1)
+    x, chance = shares["groups"], "the same errors, dealt at random to images (95 %)"
+    ax.fill_between(x, shares["low"], shares["high"], color=style.MUTED, alpha=0.35, lw=0, label=chance)
+    ax.plot(x, shares["errors"], color=style.OURS, label="measured")
     ax.set(xlabel="share of the patient groups, those with most errors first", ylabel="share of all errors")
     ax.set(xlim=(0, 1), ylim=(0, 1.02))
     for axis in (ax.xaxis, ax.yaxis):
@@ -34,8 +31,7 @@ def concentration(shares: pd.DataFrame) -> Drawing | Note:
 @styled
 def error_rates(frame: pd.DataFrame, xlabel: str) -> Drawing:
     """Error rate by a category, a line of dots with intervals: columns label, mean, low, high, n."""
-    fig = drawing(height=2.7)
-    ax = fig.subplots()
+    fig, (ax,) = panels(1, 2.7)
     x = np.arange(len(frame))
     ax.vlines(x, frame["low"], frame["high"], color=style.OURS, lw=4, alpha=0.35)
     ax.plot(x, frame["mean"], "o", color=style.OURS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from gcaf_lib.display.style import ACCENT, MUTED, OURS, PAPER, Drawing, drawing, legend_below, quiet, styled
+from gcaf_lib.display.style import ACCENT, MUTED, OURS, PAPER, Drawing, legend_below, panels, quiet, styled
 
 _LOOK = ((MUTED, "s", -0.12), (ACCENT, "^", 0.0), (OURS, "o", 0.12))
 _TITLES = {"accuracy": "Accuracy (%)", "ece": "ECE (smaller is better)"}
@@ -13,9 +13,9 @@ _TITLES = {"accuracy": "Accuracy (%)", "ece": "ECE (smaller is better)"}
 @styled
 def by_mixup(frame: pd.DataFrame) -> Drawing:
     """A panel a metric: columns series, mixup, metric, value, low, high, published; open marks are published."""
-    fig = drawing(height=3.3)
+    fig, axes = panels(2, 3.3)
     names = list(dict.fromkeys(frame["series"]))
-    for ax, (metric, title) in zip(fig.subplots(1, 2), _TITLES.items()):
+    for ax, (metric, title) in zip(axes, _TITLES.items()):
         for name, (colour, mark, shift) in zip(names, _LOOK):
             part = frame[(frame["metric"] == metric) & (frame["series"] == name)]
             run = part[part["value"].notna()]
@@ -25,10 +25,10 @@ def by_mixup(frame: pd.DataFrame) -> Drawing:
                 ax.plot(part["mixup"] + 2.4 * shift, part["published"], ":", color=PAPER, lw=1, marker=mark,
                         mfc="none", mec=PAPER, mew=1.4, ms=7)  # fmt: skip
         ax.set_xticks([0, 1], ["without Mixup", "with Mixup"])
-        ax.set_xlim(-0.5, 1.5)
-        ax.set_title(title)
+        ax.set(title=title, xlim=(-0.5, 1.5))
         quiet(ax, "y")
-    marks = [(mark, colour, colour, name) for name, (colour, mark, _) in zip(names, _LOOK)]
-    theirs = [("D", "none", PAPER, "the paper's (open)")] if frame["published"].notna().any() else []
-    legend_below(fig, marks + theirs)
+    marks = [(mark, colour, name) for name, (colour, mark, _) in zip(names, _LOOK)]
+    if frame["published"].notna().any():
+        marks.append(("D", PAPER, "the paper's (open)", "none"))
+    legend_below(fig, marks)
     return fig

@@ -112,23 +112,19 @@ class Case:
     why: tuple[str, ...] = ()
 
 
-def choose(
-    frame: Any, each: int = 4, value: str = "energy", label: str = "label", right: str = "right"
-) -> dict[int, tuple[str, ...]]:
-    """Index of `frame` to the reasons for showing it: per class the `each` best, median and worst by `value`
+def choose(frame: Any, each: int = 4) -> dict[int, tuple[str, ...]]:
+    """Index of `frame` to the reasons for showing it: per class (label) the `each` best, median and worst by energy
     among the right answers (NaN is in none of them), and every wrong answer ("misclassified")."""
     out: dict[int, tuple[str, ...]] = {}
-    for _, part in frame[frame[right].astype(bool) & frame[value].notna()].groupby(label):
-        order = part.sort_values(value, ascending=False).index.tolist()
+    right = frame["right"].astype(bool)
+    for _, part in frame[right & frame["energy"].notna()].groupby("label"):
+        order = part.sort_values("energy", ascending=False).index.tolist()
         middle = max(0, len(order) // 2 - each // 2)
-        for why, some in (
-            ("best", order[:each]), ("worst", order[::-1][:each]), ("median", order[middle : middle + each]),
-        ):  # fmt: skip
-            for i in some:
+        some = {"best": order[:each], "worst": order[::-1][:each], "median": order[middle : middle + each]}
+        for why, rows in some.items():
+            for i in rows:
                 out[i] = (*out.get(i, ()), why)
-    for i in frame.index[~frame[right].astype(bool)]:
-        out[i] = (*out.get(i, ()), "misclassified")
-    return out
+    return out | dict.fromkeys(frame.index[~right], ("misclassified",))
 
 
 def page(cases: Sequence[Case], classes: Sequence[str], name: str, caption: str) -> str:
@@ -180,25 +176,24 @@ def _page(rows: list[dict], image: str, classes: Sequence[str], name: str, capti
     }  # fmt: skip
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
     reasons = [w for w in ("misclassified", "best", "median", "worst") if any(w in r["w"] for r in rows)]
-    chosen = "label", "named", "outcome", "why", "order"
-    options = (
-        list(enumerate(words)),
-        list(enumerate(words)),
-        [("wrong", "wrong"), ("right", "right")],
-        [(w, w) for w in reasons],
-        [("sure", "surest first"), ("unsure", "least sure first"), ("inside", "map most inside"),
-         ("outside", "map least inside")],
-    )  # fmt: skip
-    heads = ("True class", "Named", "Answer", "Shown as", "Order")
+    orders = {"sure": "surest first", "unsure": "least sure first"}
+    orders |= {"inside": "map most inside", "outside": "map least inside"}
+    menus = {
+        "label": ("True class", dict(enumerate(words))),
+        "named": ("Named", dict(enumerate(words))),
+        "outcome": ("Answer", {"wrong": "wrong", "right": "right"}),
+        "why": ("Shown as", dict(zip(reasons, reasons))),
+        "order": ("Order", orders),
+    }
     fields = "".join(
         f'<label>{head} <select data-k="{key}"><option value="">{"as chosen" if key == "order" else "all"}</option>'
-        + "".join(f'<option value="{v}">{html.escape(str(w))}</option>' for v, w in some)
+        + "".join(f'<option value="{v}">{html.escape(w)}</option>' for v, w in some.items())
         + "</select></label>"
-        for key, head, some in zip(chosen, heads, options)
+        for key, (head, some) in menus.items()
     )
     ticks = "".join(
         f'<label><input type="checkbox" data-k="{key}" checked> {word}</label>'
-        for key, word in (("map", "map"), ("border", "tumour border"))
+        for key, word in {"map": "map", "border": "tumour border"}.items()
     )
     key = " ".join(f"{w[0]} = {w}" for w in words)
     script = f"const ID={json.dumps(name)},STEP={SHOWN},D={text};{_SCRIPT}"

@@ -8,19 +8,27 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import names, style
-from gcaf_lib.display.style import Drawing, Note, drawing, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, panels, quiet, styled
 from gcaf_lib.evaluation import sanity, tumours
+
+# words of a cascade's steps that are too long for an axis
+_SHORT = {
+    "backbones: top quarter": "backbones:\ntop ¼",
+    "backbones: upper half": "upper ½",
+    "backbones: upper three quarters": "upper ¾",
+    "backbones: all": "all",
+}
 
 
 @styled
 def by_measure(frame: pd.DataFrame, measures: Sequence[str] = tumours.MEASURES) -> Drawing:
     """Mean scores of each map with their intervals, a panel a measure: `borders.scores`."""
     maps = list(dict.fromkeys(frame["map"]))
-    fig = drawing(height=0.32 * len(maps) + 1.0)
-    for k, (ax, name) in enumerate(zip(fig.subplots(1, len(measures), sharey=True), measures)):
+    y, guesses = np.arange(len(maps)), (tumours.PLACE, tumours.CENTRE, tumours.RANDOM, tumours.EDGE)
+    colours = [style.MUTED if m in guesses else style.OURS for m in maps]
+    fig, axes = panels(len(measures), 0.32 * len(maps) + 1.0, sharey=True)
+    for ax, name in zip(axes, measures):
         part = frame[frame["measure"] == name].set_index("map").reindex(maps)
-        y = np.arange(len(maps))
-        colours = [style.OURS if _is_model(m) else style.MUTED for m in maps]
         ax.hlines(y, part["low"], part["high"], color=colours, lw=3, alpha=0.4)
         ax.scatter(part["mean"], y, c=colours, s=[46 if m == tumours.FUSED else 26 for m in maps], zorder=3)
         ax.set(title=names.MEASURE_NAMES[name].replace(", ", ",\n").replace(" at ", "\nat "))
@@ -28,15 +36,10 @@ def by_measure(frame: pd.DataFrame, measures: Sequence[str] = tumours.MEASURES) 
         ax.set_ylim(len(maps) - 0.5, -0.5)
         ax.set_xlim(0, max(0.02, 1.12 * part["high"].fillna(part["mean"]).max()))
         ax.locator_params(axis="x", nbins=4)
-        if not k:
-            for label, m in zip(ax.get_yticklabels(), maps):
-                label.set_fontweight("bold" if m == tumours.FUSED else "normal")
         quiet(ax, "x")
+    for label, m in zip(axes[0].get_yticklabels(), maps):
+        label.set_fontweight("bold" if m == tumours.FUSED else "normal")
     return fig
-
-
-def _is_model(name: str) -> bool:
-    return name not in (tumours.PLACE, tumours.CENTRE, tumours.RANDOM, tumours.EDGE)
 
 
 @styled
@@ -46,18 +49,15 @@ def by_group(
     """One measure by class or by size, side by side for some maps: `borders.scores(…, by)`."""
     maps = list(maps or (tumours.FUSED, tumours.PLACE, tumours.CENTRE))
     values = list(dict.fromkeys(frame[column]))
-    fig = drawing(height=2.7)
-    ax = fig.subplots()
-    marks = "osD^"
-    for k, (name, (colour, _)) in enumerate(zip(maps, style.LINES)):
+    fig, (ax,) = panels(1, 2.7)
+    for k, (name, mark, (colour, _)) in enumerate(zip(maps, "osD^", style.LINES)):
         part = frame[(frame["map"] == name) & (frame["measure"] == measure)].set_index(column).reindex(values)
         x = np.arange(len(values)) + 0.16 * (k - (len(maps) - 1) / 2)
         ax.vlines(x, part["low"], part["high"], color=colour, lw=3, alpha=0.4)
-        ax.plot(x, part["mean"], marks[k], color=colour, label=names.map_name(name), ms=6)
-    ax.set_xticks(range(len(values)), [str(v) for v in values])
-    ax.set_xlim(-0.5, len(values) - 0.5)
+        ax.plot(x, part["mean"], mark, color=colour, label=names.map_name(name), ms=6)
+    ax.set_xticks(range(len(values)), values)
+    ax.set(xlim=(-0.5, len(values) - 0.5), ylabel=names.MEASURE_NAMES[measure].lower())
     ax.set_ylim(bottom=0)
-    ax.set_ylabel(names.MEASURE_NAMES[measure].lower())
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=len(maps))
     quiet(ax, "y")
     return fig
@@ -74,9 +74,8 @@ def cascade(frame: pd.DataFrame | None) -> Drawing | Note:
             "No randomisation is on record for this profile, and the weights of its runs are not on this machine."
         )
     steps, other = frame[frame["step"] >= 0], frame[frame["step"] == sanity.OTHER].set_index("map")
-    words = steps.drop_duplicates("step").sort_values("step")["replaced"].tolist()
-    fig = drawing(height=3.4)
-    ax = fig.subplots()
+    words = steps.drop_duplicates("step").sort_values("step")["replaced"].replace(_SHORT)
+    fig, (ax,) = panels(1, 3.4)
     for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), style.LINES):
         part = part.sort_values("step")
         ax.vlines(part["step"], part["low"], part["high"], color=colour, lw=3, alpha=0.35)
@@ -84,14 +83,7 @@ def cascade(frame: pd.DataFrame | None) -> Drawing | Note:
         if name in other.index:
             ax.axhline(other.loc[name, "correlation"], color=colour, lw=1.1, ls=":")
     ax.axhline(0, color=style.MUTED, lw=0.7)
-    labels = [
-        w.replace("backbones: ", "")
-        .replace("upper three quarters", "upper ¾")
-        .replace("upper half", "upper ½")
-        .replace("top quarter", "backbones:\ntop ¼")
-        for w in words
-    ]
-    ax.set_xticks(range(len(words)), labels, fontsize=8)
+    ax.set_xticks(range(len(words)), words, fontsize=8)
     ax.set(xlabel="replaced by untrained weights, cumulatively  →", ylabel="correlation with the trained map")
     ax.set_ylim(top=1.04)
     ax.legend(loc="upper right")

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import beta
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, drawing, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, grid, panels, percent_label, quiet, styled
 from gcaf_lib.settings import CLASSES
 
 
@@ -30,45 +30,33 @@ def input_ranges(values: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing:
 
     `values`: {backbone: {normalisation: array of any shape}}.
     """
-    fig = drawing(height=2.5)
+    fig, axes = panels(len(values), 2.5, sharey=True)
     every = np.concatenate([np.ravel(v) for lines in values.values() for v in lines.values()])
     edges = np.linspace(every.min() - 0.05, every.max() + 0.05, 60)
-    for k, (ax, (name, lines)) in enumerate(
-        zip(np.ravel(fig.subplots(1, len(values), sharey=True)), values.items())
-    ):
+    for ax, (name, lines) in zip(axes, values.items()):
         for (word, array), (colour, dash) in zip(lines.items(), style.LINES):
             share = np.histogram(np.ravel(array), edges)[0] / np.size(array)
-            ax.stairs(
-                np.maximum(share, 1e-9), edges, color=colour, ls=dash, lw=1.8, label=word
-            )  # empty: off the axis
-        ax.set_yscale("log")
-        ax.set_ylim(1e-5, 1)
-        ax.set(title=name, xlabel="value at the backbone's input")
-        if not k:
-            ax.set_ylabel("share of values")
+            share = np.maximum(share, 1e-9)  # empty: off the axis
+            ax.stairs(share, edges, color=colour, ls=dash, lw=1.8, label=word)
+        ax.set(title=name, xlabel="value at the backbone's input", yscale="log", ylim=(1e-5, 1))
         quiet(ax, "y")
-    ax.legend(loc="upper right")
+    axes[0].set_ylabel("share of values")
+    axes[-1].legend(loc="upper right")
     return fig
 
 
 @styled
 def beta_densities(alphas: Sequence[float]) -> Drawing:
     """Density of λ ~ Beta(α, α), and the distribution function of the larger weight max(λ, 1-λ)."""
-    fig = drawing(height=2.8)
-    left, right = fig.subplots(1, 2)
+    fig, (left, right) = panels(2, 2.8)
     x, m = np.linspace(0.002, 0.998, 499), np.linspace(0.5, 1, 300)
     for alpha, (colour, dash) in zip(alphas, style.LINES):
         law = beta(alpha, alpha)
         left.plot(x, law.pdf(x), dash, color=colour, label=f"α = {alpha:g}")
         right.plot(m, law.cdf(m) - law.cdf(1 - m), dash, color=colour, label=f"α = {alpha:g}")
     left.set(title="How λ is spread", xlabel="λ", ylabel="density", xlim=(0, 1), ylim=(0, 3))
-    right.set(
-        title="How much one image dominates",
-        xlabel="larger weight, max(λ, 1 − λ)",
-        xlim=(0.5, 1),
-        ylim=(0, 1.02),
-    )
-    right.set_ylabel("share of pairs below")
+    right.set(title="How much one image dominates", xlabel="larger weight, max(λ, 1 − λ)")
+    right.set(ylabel="share of pairs below", xlim=(0.5, 1), ylim=(0, 1.02))
     right.yaxis.set_major_formatter(percent_label)
     for ax in (left, right):
         quiet(ax, "both")
@@ -86,12 +74,11 @@ def mixed_batch(
 ) -> Drawing:
     """Mixed training samples (Eq 3): image (H, W, 3) in 0..255, its λ above, its soft label (K,) as a bar below."""
     rows = -(-len(images) // columns)
-    fig = drawing(height=rows * (style.WIDTH / columns + 0.42) + 0.3)
-    axes = fig.subplots(rows * 2, columns, height_ratios=[9, 1] * rows, squeeze=False)
-    for ax in axes.ravel():
+    height = rows * (style.WIDTH / columns + 0.42) + 0.3
+    fig, axes = grid(rows * 2, columns, height, height_ratios=[9, 1] * rows)
+    for ax in axes.flat:
         ax.set_axis_off()
-    for k, (image, label, weight) in enumerate(zip(images, labels, weights)):
-        top, low = axes[2 * (k // columns), k % columns], axes[2 * (k // columns) + 1, k % columns]
+    for top, low, image, label, weight in zip(axes[::2].flat, axes[1::2].flat, images, labels, weights):
         top.imshow(np.clip(image, 0, 255).astype(np.uint8))
         top.set_title(f"λ = {weight:.2f}", fontsize=8)
         start = 0.0
@@ -109,8 +96,7 @@ def dead_weights(frame: pd.DataFrame) -> Drawing:
 
     `frame`: index variant, columns parameters and dead.
     """
-    fig = drawing(height=0.7 + 0.36 * len(frame))
-    ax = fig.subplots()
+    fig, (ax,) = panels(1, 0.7 + 0.36 * len(frame))
     y, alive = np.arange(len(frame)), (frame["parameters"] - frame["dead"]).to_numpy()
     bars = {"height": 0.62, "edgecolor": style.SURFACE, "linewidth": 1.2}
     ax.barh(y, alive, color=style.OURS, label="gets a gradient", **bars)
@@ -134,8 +120,7 @@ def slopes(p: np.ndarray, gradients: Mapping[str, np.ndarray], limit: float) -> 
 
     Below zero the loss asks for more confidence, above zero for less. `limit`: end of the axis.
     """
-    fig = drawing(height=3.0)
-    ax = fig.subplots()
+    fig, (ax,) = panels(1, 3.0)
     for (name, values), (colour, dash) in zip(gradients.items(), style.LINES):
         ax.plot(p, values, dash, color=colour, label=name)
         turns = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
@@ -151,19 +136,16 @@ def slopes(p: np.ndarray, gradients: Mapping[str, np.ndarray], limit: float) -> 
 @styled
 def lines(panels: Sequence[Panel], ylabel: str, steps: Sequence[str] = ()) -> Drawing:
     """Several series over x, one panel each, on one axis of probabilities 0..1; `steps` are drawn as stairs."""
-    fig = drawing(height=3.0)
-    for k, (ax, panel) in enumerate(zip(np.ravel(fig.subplots(1, len(panels))), panels)):
-        if panel.reference is not None:
-            ax.plot(
-                panel.x, panel.reference, color=style.MUTED, lw=4, alpha=0.35, label="the soft label itself"
-            )
-        for (name, values), (colour, dash) in zip(panel.series.items(), style.LINES):
+    fig, axes = style.panels(len(panels), 3.0)
+    for ax, (title, xlabel, x, series, reference) in zip(axes, panels):
+        if reference is not None:
+            ax.plot(x, reference, color=style.MUTED, lw=4, alpha=0.35, label="the soft label itself")
+        for (name, values), (colour, dash) in zip(series.items(), style.LINES):
             where = "steps-mid" if name in steps else "default"
-            ax.plot(panel.x, values, dash, color=colour, label=name, drawstyle=where)
-        ax.set(title=panel.title, xlabel=panel.xlabel, ylim=(-0.02, 1.05))
-        if not k:
-            ax.set_ylabel(ylabel)
+            ax.plot(x, values, dash, color=colour, label=name, drawstyle=where)
+        ax.set(title=title, xlabel=xlabel, ylim=(-0.02, 1.05))
         quiet(ax, "both")
-    handles, words = ax.get_legend_handles_labels()
+    axes[0].set_ylabel(ylabel)
+    handles, words = axes[-1].get_legend_handles_labels()
     fig.legend(handles, words, loc="outside lower center", ncols=len(words))
     return fig

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, Note, down, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, down, legend_below, panels, percent_label, quiet, styled
 from gcaf_lib.evaluation.elsewhere import HOME
 
 SET_NAMES = {
@@ -36,19 +38,16 @@ def sureness(levels: pd.DataFrame) -> Drawing | Note:
 
     levels: class, set, recall, low, high, confidence, a row a set and class, of one model; its home first in a class.
     """
-    home_first = (levels["class"].map(list(style.CLASS_NAMES).index), levels["set"] != HOME)
-    order = sorted(range(len(levels)), key=lambda n: tuple(one.iloc[n] for one in home_first))
-    return _pairs(
-        levels.iloc[order], "confidence", "share of the images", "right", "mean probability of the answer"
-    )
+    order, away = levels["class"].map(list(style.CLASS_NAMES).index), levels["set"] != HOME
+    ordered = levels.assign(order=order, away=away).sort_values(["order", "away"], kind="stable")
+    return _pairs(ordered, "confidence", "share of the images", "right", "mean probability of the answer")
 
 
 def _pairs(levels: pd.DataFrame, other: str, label: str, one_name: str, other_name: str) -> Drawing | Note:
     """Rows of recall with its interval and, joined by a line, another value of the same row (with its own, if it has one)."""
     if levels.empty:
         return NO_RUN
-    fig = drawing(height=0.9 + 0.34 * len(levels))
-    ax = fig.subplots()
+    fig, (ax,) = panels(1, 0.9 + 0.34 * len(levels))
     for y, row in enumerate(levels.to_dict("records")):
         colour = style.CLASS_COLOURS[row["class"]]
         ax.plot([row["recall"], row[other]], [y, y], color=style.GRID, lw=1.4, zorder=1)
@@ -57,13 +56,14 @@ def _pairs(levels: pd.DataFrame, other: str, label: str, one_name: str, other_na
             ax.hlines(y, row[f"{other}_low"], row[f"{other}_high"], color=style.INK, lw=1.1, zorder=2)
         ax.plot(row["recall"], y, "o", color=colour, ms=8)
         ax.plot(row[other], y, "D", mfc=style.SURFACE, mec=style.INK, mew=1.3, ms=6, zorder=3)
-    names = [f"{style.CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in zip(levels["class"], levels["set"])]
-    down(ax, names)
-    ax.set_xlim(-0.02, 1.02)
-    ax.set_xlabel(label)
+    name_shares(ax, zip(levels["class"], levels["set"]), label)
+    legend_below(fig, [("o", style.MUTED, one_name), ("D", style.INK, other_name, style.SURFACE)])
+    return fig
+
+
+def name_shares(ax, keys: Iterable[tuple[str, str]], label: str) -> None:
+    """Rows of (class, set) by their names down an axis, and shares across it."""
+    down(ax, [f"{style.CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in keys])
+    ax.set(xlim=(-0.02, 1.02), xlabel=label)
     ax.xaxis.set_major_formatter(percent_label)
     quiet(ax, "x")
-    legend_below(
-        fig, [("o", style.MUTED, style.MUTED, one_name), ("D", style.SURFACE, style.INK, other_name)]
-    )
-    return fig

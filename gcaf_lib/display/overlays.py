@@ -11,17 +11,17 @@ import numpy as np
 
 from gcaf_lib.data.preprocess import decode
 from gcaf_lib.display import style
-from gcaf_lib.display.style import INK, WIDTH, Drawing, Note, drawing, styled
+from gcaf_lib.display.style import INK, WIDTH, Drawing, Note, grid, styled
 from gcaf_lib.evaluation import heatmaps
 
 OUTLINE = "#00d7ff"
 SHOWN = 256  # pixels of a tile's longer side: a column is never wider than that
 
 
-def outlines(dataset: Any, rows: Sequence[int], path: str | Path | None = None) -> list[np.ndarray | None]:
+def outlines(dataset: Any, rows: Sequence[int]) -> list[np.ndarray | None]:
     """Tumour outline (m, 2) of each of these rows in fractions of width and height, None where unknown.
 
-    From the figshare data (`path`, GCAF_FIGSHARE or the cache) for the real images, from their masks for
+    From the figshare data (GCAF_FIGSHARE or the cache) for the real images, from their masks for
     phantoms. Nothing is raised where there is no figshare data or no image: nothing is known then.
     """
     from gcaf_lib.data import figshare, thumbnails
@@ -34,7 +34,7 @@ def outlines(dataset: Any, rows: Sequence[int], path: str | Path | None = None) 
     if dataset.banner:
         return [_of_mask(root / "masks" / f"{Path(file).stem}.png") for file in files]
     try:
-        slices = figshare.read(path, progress=False)
+        slices = figshare.read(progress=False)
         matches = slices.files
         if matches is None:  # only the images shown are looked up: matching all takes minutes of reading
             part = dataset.frame.iloc[np.unique(np.asarray(rows, int))]
@@ -68,15 +68,13 @@ def gradcam_rows(
     fractions of the image, drawn on the image and on every overlay where known.
     """
     n, rows = len(images), len(maps) + 1
-    if not len(images):
+    if not n:
         return Note("There is none to show.")
-    small = [reduced(image) for image in images]
-    fig = drawing(height=rows * WIDTH / n + 0.35)
-    axes = fig.subplots(rows, n, squeeze=False)
-    for k, image in enumerate(small):
+    fig, axes = grid(rows, n, rows * WIDTH / n + 0.35)
+    for k, image in enumerate(map(reduced, images)):
         pictures = [image, *(heatmaps.overlay(image, kind[k], colours=style.HEAT) for kind in maps.values())]
         for line, picture in enumerate(pictures):
-            _tile(axes[line, k], picture, None if borders is None else borders[k])
+            tile(axes[line, k], picture, None if borders is None else borders[k])
         axes[0, k].set_title(titles[k], fontsize=8)
     for ax, word in zip(axes[:, 0], ("image", *maps)):
         ax.set_ylabel(word, color=INK, fontweight="bold", fontsize=8)
@@ -97,12 +95,13 @@ def reduced(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def _tile(ax, picture: np.ndarray, border: np.ndarray | None) -> None:
-    ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
-    ax.set_xticks([])
-    ax.set_yticks([])
+def tile(ax, picture: np.ndarray | None, border: np.ndarray | None = None, width: float = 1.2) -> None:
+    """A picture (H, W[, 3]) without axes, or an empty place; `border` (m, 2) in fractions of it is drawn on it, where known."""
+    ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
+    if picture is not None:
+        step = max(1, max(picture.shape[:2]) // SHOWN)
+        ax.imshow(picture[::step, ::step], cmap="gray", vmin=0, vmax=255)
     if border is not None and len(border):
-        height, width = picture.shape[:2]
-        line = np.vstack([border, border[:1]]) * (width, height) - 0.5
-        ax.plot(*line.T, color=OUTLINE, lw=1.2)
+        line = np.vstack([border, border[:1]]) * picture.shape[1::-1] - 0.5
+        ax.plot(*line.T, color=OUTLINE, lw=width)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.outside import NO_RUN, SET_NAMES
-from gcaf_lib.display.style import Drawing, Note, down, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.outside import NO_RUN, name_shares
+from gcaf_lib.display.style import Drawing, Note, down, legend_below, panels, percent_label, quiet, styled
 from gcaf_lib.evaluation.elsewhere import HOME
-
-MARKS = ("o", "s", "^", "D", "v", "P")
 
 
 @styled
@@ -22,27 +21,21 @@ def recall(found: pd.DataFrame) -> Drawing | Note:
     """
     if found.empty:
         return NO_RUN
-    names = list(dict.fromkeys(found["model"]))
+    marks = dict(zip(dict.fromkeys(found["model"]), itertools.cycle("os^DvP")))
+    names = list(marks)
     keys = list(dict.fromkeys(zip(found["class"], found["set"])))
-    fig = drawing(height=1.0 + 0.17 * len(names) * len(keys))
-    ax = fig.subplots()
+    fig, (ax,) = panels(1, 1.0 + 0.17 * len(names) * len(keys))
     for row in found.to_dict("records"):
         n = names.index(row["model"])
         y = keys.index((row["class"], row["set"])) + 0.22 * (n - (len(names) - 1) / 2)
         colour = style.CLASS_COLOURS[row["class"]]
         ax.hlines(y, row["low"], row["high"], color=colour, lw=4, alpha=0.3)
-        ax.plot(row["recall"], y, MARKS[n % len(MARKS)], color=colour, ms=5.5)
+        ax.plot(row["recall"], y, marks[row["model"]], color=colour, ms=5.5)
     for y, (_, where) in enumerate(keys):
         if where == HOME:
             ax.axhspan(y - 0.5, y + 0.5, color=style.GRID, alpha=0.45, lw=0, zorder=0)
-    down(ax, [f"{style.CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in keys])
-    ax.set_xlim(-0.02, 1.02)
-    ax.set_xlabel("recall: share of the images of a class that are told as this class")
-    ax.xaxis.set_major_formatter(percent_label)
-    quiet(ax, "x")
-    legend_below(
-        fig, [(MARKS[n % len(MARKS)], style.MUTED, style.MUTED, name) for n, name in enumerate(names)]
-    )
+    name_shares(ax, keys, "recall: share of the images of a class that are told as this class")
+    legend_below(fig, [(mark, style.MUTED, name) for name, mark in marks.items()])
     return fig
 
 
@@ -55,42 +48,32 @@ def sureness(found: pd.DataFrame) -> Drawing | Note:
     if found.empty:
         return NO_RUN
     groups = list(found.groupby("model", sort=False))
-    fig = drawing(height=0.9 + 2.3 * -(-len(groups) // 2))
-    axes = fig.subplots(-(-len(groups) // 2), 2, sharey=True, squeeze=False).ravel()
-    for ax in axes[len(groups) :]:
+    rows = -(-len(groups) // 2)
+    fig, axes = style.grid(rows, 2, 0.9 + 2.3 * rows, sharey=True)
+    for ax in axes.flat[len(groups) :]:
         ax.set_axis_off()
-    for ax, (name, part) in zip(axes, groups):
+    for n, (ax, (name, part)) in enumerate(zip(axes.flat, groups)):
         ax.plot([0, 1], [0, 1], color=style.MUTED, lw=1, zorder=1)
         ax.fill_between([0, 1], [0, 1], -1, color=style.GRID, alpha=0.45, lw=0, zorder=0)
         ax.text(0.415, 0.02, "surer than right", color=style.MUTED, fontsize=8, zorder=1)
         for row in part.to_dict("records"):
-            colour, home = style.CLASS_COLOURS[row["class"]], row["set"] == HOME
-            ax.plot(
-                row["confidence"],
-                row["recall"],
-                "o",
-                mec=colour,
-                mew=1.5,
-                mfc=colour if home else style.SURFACE,
-                ms=7,
-            )
+            colour = style.CLASS_COLOURS[row["class"]]
+            face = colour if row["set"] == HOME else style.SURFACE
+            ax.plot(row["confidence"], row["recall"], "o", mec=colour, mew=1.5, mfc=face, ms=7)
         ax.set_title(name, fontsize=9)
-        ax.set_xlim(0.4, 1.02)
-        ax.set_xticks([0.5, 0.75, 1])
-        ax.set_ylim(-0.02, 1.04)
+        ax.set(xlim=(0.4, 1.02), ylim=(-0.02, 1.04), xticks=[0.5, 0.75, 1])
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(percent_label)
-    for n, ax in enumerate(axes[: len(groups)]):
         ax.set_xlabel("mean probability of the answer" if n + 2 >= len(groups) else "")
         ax.set_ylabel("" if n % 2 else "recall")
-    marks = [
-        ("o", style.CLASS_COLOURS[c], style.CLASS_COLOURS[c], style.CLASS_NAMES[c])
-        for c in dict.fromkeys(found["class"])
-    ]
-    legend_below(
-        fig, [*marks, ("o", style.INK, style.INK, "at home"), ("o", style.SURFACE, style.INK, "elsewhere")]
-    )
+    marks = [("o", style.INK, "at home"), ("o", style.INK, "elsewhere", style.SURFACE)]
+    legend_below(fig, [*_squares(dict.fromkeys(found["class"]), "o"), *marks])
     return fig
+
+
+def _squares(classes: Iterable[str], marker: str = "s") -> list[tuple[str, str, str]]:
+    """The classes in a legend: their colours and names."""
+    return [(marker, style.CLASS_COLOURS[c], style.CLASS_NAMES[c]) for c in classes]
 
 
 @styled
@@ -101,8 +84,8 @@ def trap(levels: Mapping[str, pd.DataFrame], mixture: pd.DataFrame) -> Drawing |
     """
     if not levels:
         return NO_RUN
-    fig = drawing(height=1.3 + 0.36 * sum(part["class"].nunique() for part in levels.values()))
-    left, right = fig.subplots(1, 2, width_ratios=[2.1, 1])
+    height = 1.3 + 0.36 * sum(part["class"].nunique() for part in levels.values())
+    fig, (left, right) = panels(2, height, width_ratios=[2.1, 1])
     ticks = []
     for name, part in levels.items():
         for label, pair in part.groupby("class", sort=False):
@@ -118,8 +101,8 @@ def trap(levels: Mapping[str, pd.DataFrame], mixture: pd.DataFrame) -> Drawing |
     left.set_xlabel("share of the images that are told right")
     quiet(left, "x")
     _stacks(right, mixture)
-    legend_below(fig, [("o", style.INK, style.INK, "a copy in Training"), ("o", style.SURFACE, style.INK, "none"),
-                       *(("s", style.CLASS_COLOURS[c], style.CLASS_COLOURS[c], style.CLASS_NAMES[c]) for c in mixture)])  # fmt: skip
+    marks = [("o", style.INK, "a copy in Training"), ("o", style.INK, "none", style.SURFACE)]
+    legend_below(fig, [*marks, *_squares(mixture)])
     return fig
 
 
@@ -129,9 +112,8 @@ def _stacks(ax, mixture: pd.DataFrame) -> None:
     for label in shares:
         ax.bar([0, 1], shares[label], 0.7, bottom=start, color=style.CLASS_COLOURS[label])
         start = start + shares[label].to_numpy()
-    ax.set_xticks(
-        [0, 1], [f"{'a copy' if copied else 'none'}\n{n:,}" for copied, n in mixture.sum(axis=1).items()]
-    )
+    sizes = mixture.sum(axis=1).items()
+    ax.set_xticks([0, 1], [f"{'a copy' if copied else 'none'}\n{n:,}" for copied, n in sizes])
     ax.yaxis.set_major_formatter(percent_label)
     ax.set_title("what these images are", fontsize=9)
     quiet(ax, "y")

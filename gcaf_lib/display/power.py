@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, down, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, down, grid, legend_below, panels, percent_label, quiet, styled
 from gcaf_lib.evaluation import comparing, intervals
 
 _LINES = ((style.MUTED, ":"), (style.OURS, "-"), (style.ACCENT, "--"))
@@ -17,11 +17,7 @@ GOOD = 0.8  # the power that studies are planned for
 
 @styled
 def power_curves(
-    sd: float,
-    runs: Sequence[int],
-    gaps: pd.DataFrame,
-    interval: tuple[float, float] | None = None,
-    points: int = 60,
+    sd: float, runs: Sequence[int], gaps: pd.DataFrame, interval: tuple[float, float] | None = None
 ) -> Drawing:
     """Power of the paired t-test over the true difference, one line a number of runs; below, the paper's gaps.
 
@@ -32,12 +28,11 @@ def power_curves(
     known = bool(sd > 0)
     top = max(1.05 * gaps["gap"].max(), 1e-9) if known else 4.0
     unit = sd if known else 1.0
-    x = top * np.linspace(0, 1, points + 1)[1:] ** 2  # finer where the curves rise
+    x = top * np.linspace(0, 1, 61)[1:] ** 2  # finer where the curves rise
     places = list(dict.fromkeys(gaps["place"])) if known else []
-    fig = drawing(height=3.2 + 0.24 * len(places))
-    axes = fig.subplots(2 if known else 1, 1, sharex=True, squeeze=False,
-                        height_ratios=[3, 0.28 * len(places)] if known else [1])[:, 0]  # fmt: skip
-    ax, scale = axes[0], 100 if known else 1
+    ratios = [3, 0.28 * len(places)] if known else [1]
+    fig, axes = grid(len(ratios), 1, 3.2 + 0.24 * len(places), sharex=True, height_ratios=ratios)
+    ax, scale = axes[0, 0], 100 if known else 1
     middle = len(runs) // 2
     for k, (n, (colour, dash)) in enumerate(zip(runs, _LINES)):
         ax.plot(scale * x, intervals.power(x, unit, n), ls=dash, color=colour, lw=2.2)
@@ -47,48 +42,37 @@ def power_curves(
     ax.axhline(GOOD, color=style.MUTED, lw=0.9)
     ax.annotate(f"{GOOD:.0%}", (1, GOOD), (-2, 3), xycoords=("axes fraction", "data"), ha="right",
                 textcoords="offset points", fontsize=8, color=style.MUTED)  # fmt: skip
-    ax.set_ylim(0, 1.03)
-    ax.set_ylabel("power")
+    ax.set(ylim=(0, 1.03), ylabel="power")
     ax.yaxis.set_major_formatter(percent_label)
     quiet(ax, "y")
     if known:
-        below = axes[1]
+        below = axes[1, 0]
         for y, place in enumerate(places):
             values = 100 * gaps.loc[gaps["place"] == place, "gap"]
             below.plot(values, np.full(len(values), y), "D", mfc="none", mec=style.PAPER, mew=1.4, ms=5.5)
         down(below, places)
         below.tick_params(axis="y", length=0)
         quiet(below, "x")
-    axes[-1].set_xlim(0, scale * top)
-    axes[-1].set_xlabel(
-        "true difference of accuracy (points)"
-        if known
-        else "true difference (multiples of the sd of differences)"
-    )
-    marks = [
-        ("_", c, c, f"{n} runs ({word})")
-        for n, (c, _), word in zip(runs, _LINES, ("dotted", "solid", "dashed"))
-    ]
-    legend_below(fig, marks + ([("D", "none", style.PAPER, "the paper's gaps")] if known else []))
+    unit_name = "of accuracy (points)" if known else "(multiples of the sd of differences)"
+    axes[-1, 0].set(xlim=(0, scale * top), xlabel=f"true difference {unit_name}")
+    words = ("dotted", "solid", "dashed")
+    marks = [("_", c, f"{n} runs ({word})") for n, (c, _), word in zip(runs, _LINES, words)]
+    legend_below(fig, marks + ([("D", style.PAPER, "the paper's gaps", "none")] if known else []))
     return fig
 
 
 @styled
-def gap_ranges(gaps: pd.DataFrame, alpha: float = comparing.ALPHA) -> Drawing:
+def gap_ranges(gaps: pd.DataFrame) -> Drawing:
     """McNemar's p of each published gap (`paper.rivals`) from the least to the most favourable overlap of errors."""
-    floor = 1e-6
-    fig = drawing(height=0.22 * len(gaps) + 1.5)
-    ax = fig.subplots()
-    y, labels, last = 0.0, [], None
-    for r in gaps.itertuples():
-        y += 1.0 if r.place == last else 1.7
+    floor, alpha = 1e-6, comparing.ALPHA
+    fig, (ax,) = panels(1, 0.22 * len(gaps) + 1.5)
+    heights = style.apart(gaps["place"])
+    for y, r in zip(heights, gaps.itertuples()):
         ends = [max(v, floor) for v in (r.most, r.least)]
         ax.hlines(y, *ends, color=style.PAPER, lw=5, alpha=0.3)
         ax.plot(max(r.independent, floor), y, "o", color=style.PAPER, ms=5.5)
         if np.isfinite(r.at_overlap):
             ax.plot(max(r.at_overlap, floor), y, "|", color=style.OURS, ms=11, mew=2.2)
-        labels.append((y, f"{r.row}  ({r.place}, {r.images} images)"))
-        last = r.place
     ax.axvspan(floor / 2, alpha, color=style.OURS, alpha=0.1, lw=0)
     ax.axvline(alpha, color=style.INK, lw=1, ls="--")
     ax.annotate(f"p = {alpha:g}", (alpha, 1), (-4, -2), xycoords=("data", "axes fraction"), ha="right", va="top",
@@ -97,16 +81,13 @@ def gap_ranges(gaps: pd.DataFrame, alpha: float = comparing.ALPHA) -> Drawing:
     ax.set_xlim(floor / 2, 1.3)
     ax.set_xticks([1e-6, 1e-4, 1e-2, 1], ["≤ 0.000001", "0.0001", "0.01", "1"])
     ax.minorticks_off()
-    ax.set_ylim(y + 1, 0.2)
-    ax.set_yticks(*zip(*labels))
+    ax.set_ylim(heights[-1] + 1, 0.2)
+    ax.set_yticks(heights, [f"{r.row}  ({r.place}, {r.images} images)" for r in gaps.itertuples()])
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("McNemar's mid-p on the test images")
     quiet(ax, "x")
-    marks = [
-        ("s", style.PAPER, style.PAPER, "any overlap of errors"),
-        ("o", style.PAPER, style.PAPER, "independent errors"),
-    ]
+    marks = [("s", style.PAPER, "any overlap of errors"), ("o", style.PAPER, "independent errors")]
     if gaps["at_overlap"].notna().any():
-        marks.append(("|", style.OURS, style.OURS, "overlap measured here"))
+        marks.append(("|", style.OURS, "overlap measured here"))
     legend_below(fig, marks)
     return fig

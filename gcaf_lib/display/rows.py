@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gcaf_lib.display import names as naming
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, down, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, down, legend_below, panels, percent_label, quiet, styled
 
 
 @styled
@@ -26,23 +26,21 @@ def dots(
     """
     part = frame[frame["metric"] == metric].reset_index(drop=True)
     published = published and bool(part["published"].notna().any())
-    fig = drawing(height=1.15 + 0.36 * len(part))
-    left, right = fig.subplots(1, 2, sharey=True, width_ratios=[1.15, 1])
+    fig, (left, right) = panels(2, 1.15 + 0.36 * len(part), sharey=True, width_ratios=[1.15, 1])
     shift = 0.14 if published else 0
-    for ax, value, theirs in ((left, "mean", "published"), (right, "difference", "published_difference")):
-        head = "difference" if ax is right else ""
-        copied = "picture_difference" if head else "picture"
-        low, high = (f"{head}_{end}" if head else end for end in ("low", "high"))
-        scale = 100 if head and metric in naming.SHARES else 1
-        run = part[part[value].notna() & ~(part["reference"] & (ax is right))]
-        ax.hlines(run.index + shift, scale * run[low], scale * run[high], color=style.OURS, lw=3, alpha=0.35)
-        ax.plot(scale * run[value], run.index + shift, "o", color=style.OURS, ms=6)
-        ax.plot(scale * run[copied], run.index + shift, "|", color=style.INK, ms=11, mew=1.4)
+    levels = ("mean", "low", "high", "picture", "published")
+    gaps = ("difference", "difference_low", "difference_high", "picture_difference", "published_difference")
+    rivals = part[~part["reference"].astype(bool)]
+    for ax, rows, (value, low, high, copied, theirs) in ((left, part, levels), (right, rivals, gaps)):
+        scale = 100 if ax is right and metric in naming.SHARES else 1
+        run = rows[rows[value].notna()]
+        y = run.index + shift
+        ax.hlines(y, scale * run[low], scale * run[high], color=style.OURS, lw=3, alpha=0.35)
+        ax.plot(scale * run[value], y, "o", color=style.OURS, ms=6)
+        ax.plot(scale * run[copied], y, "|", color=style.INK, ms=11, mew=1.4)
         if published:
-            other = part[~(part["reference"] & (ax is right))]
-            ax.plot(
-                scale * other[theirs], other.index - shift, "D", mfc="none", mec=style.PAPER, mew=1.4, ms=5.5
-            )
+            x, y = scale * rows[theirs], rows.index - shift
+            ax.plot(x, y, "D", mfc="none", mec=style.PAPER, mew=1.4, ms=5.5)
         quiet(ax, "x")
     down(left, [(names or {}).get(row, row) for row in part["row"]])
     right.axvline(0, color=style.MUTED, lw=1)
@@ -62,7 +60,7 @@ def dots(
         left.xaxis.set_major_formatter(percent_label)
     for ax in (left, right):
         ax.xaxis.set_major_locator(MaxNLocator(5))
-    marks = [("o", style.OURS, style.OURS, "measured, 95 % interval")]
-    marks += [("|", style.INK, style.INK, "by picture")] if part["picture"].notna().any() else []
-    legend_below(fig, marks + ([("D", "none", style.PAPER, "the paper's figure")] if published else []))
+    marks = [("o", style.OURS, "measured, 95 % interval")]
+    marks += [("|", style.INK, "by picture")] if part["picture"].notna().any() else []
+    legend_below(fig, marks + ([("D", style.PAPER, "the paper's figure", "none")] if published else []))
     return fig

@@ -76,7 +76,7 @@ def browse(frame: pd.DataFrame, name: str, caption: str, lists: tuple[str, ...] 
     are there to read. Raises `ValueError` when the text is over `LIMIT` bytes.
     """
     columns = [{"name": column, **_kind(frame[column], column in lists)} for column in frame]
-    rows = [[_plain(value) for value in row] for row in frame.itertuples(index=False)]
+    rows = frame.to_dict("split")["data"]
     data = json.dumps({"columns": columns, "rows": rows}, separators=(",", ":"), ensure_ascii=False)
     data = data.replace("</", "<\\/")  # nothing in the data may end the script
     heads = "".join(
@@ -108,10 +108,6 @@ def _kind(column: pd.Series, is_list: bool) -> dict[str, object]:
     if pd.api.types.is_float_dtype(column):
         return {"kind": "number", "decimals": 4}
     return {"kind": "number" if pd.api.types.is_numeric_dtype(column) else "list" if is_list else "text"}
-
-
-def _plain(value: object) -> object:
-    return value.item() if hasattr(value, "item") else value
 
 
 def show(frame: pd.DataFrame, name: str, caption: str, lists: tuple[str, ...] = ()) -> None:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, Note, down, drawing, legend_below, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, down, legend_below, panels, percent_label, quiet, styled
 
 NARROW = 5  # inches: below it the names of splits are broken at every word
 _FLOOR_MARKS = ("s", "^", "v", "D", "P")
@@ -32,82 +32,70 @@ PROTOCOL_NAMES = {
 def by_split(
     frame: pd.DataFrame,
     published: float | None = None,
-    metric: str = "accuracy",
     size: tuple[float, float] = (style.WIDTH, 4.0),
     named_inside: bool = False,
 ) -> Drawing:
     """The leakage ladder: what each method scores as the split forbids more sharing, left to right.
 
-    `frame`: method, protocol, `metric`, low, high (0..1), kind ("model" or "floor") and, where known, picture (the
+    `frame`: method, protocol, accuracy, low, high (0..1), kind ("model" or "floor") and, where known, picture (the
     accuracy that weighs each picture 1: dashes, on splits that keep copies together). Models are drawn heavy,
     floors light; `published` is the paper's figure, where it was measured; `size` is in inches. Methods are named beside
     their last point, or, where there are few and little room, in a corner that they leave free (`named_inside`).
     """
     order = [p for p in PROTOCOL_NAMES if p in set(frame["protocol"])]
     place = {p: i for i, p in enumerate(order)}
-    fig = drawing(*size)
+    fig = style.drawing(*size)
     ax = fig.subplots()
     ends = []
-    colours = _heavy(frame)
-    two = len(colours) > 1
+    colours, models = _heavy(frame), frame[frame["kind"] == "model"]
     floors = [m for m, part in frame.groupby("method", sort=False) if (part["kind"] == "floor").all()]
     for method, part in frame.groupby("method", sort=False):
         part = part.assign(x=part["protocol"].map(place)).dropna(subset=["x"]).sort_values("x")
         heavy = (part["kind"] == "model").any()
         shift = 0 if heavy else 0.035 * (floors.index(method) - (len(floors) - 1) / 2)
         colour, x = colours.get(method, style.MUTED), part["x"] + shift
-        if {"low", "high"} <= set(part):
-            ax.vlines(x, part["low"], part["high"], color=colour, lw=5 if heavy else 1.6, alpha=0.3)
-        points = list(zip(part["x"], x, part[metric]))
+        width, strength = (2.8, 1) if heavy else (1.1, 0.7)
+        ax.vlines(x, part["low"], part["high"], color=colour, lw=5 if heavy else 1.6, alpha=0.3)
+        points = list(zip(part["x"], x, part["accuracy"]))
         for (rung, a, start), (after, b, end) in itertools.pairwise(points):
             dash = "-" if after - rung == 1 else (0, (1, 2))  # dots pass rungs that were not run
-            ax.plot(
-                [a, b],
-                [start, end],
-                ls=dash,
-                color=colour,
-                lw=2.8 if heavy else 1.1,
-                alpha=1 if heavy else 0.7,
-            )
-        ax.plot(x, part[metric], "o" if heavy else _FLOOR_MARKS[len(ends) % 5], color=colour,
+            ax.plot([a, b], [start, end], ls=dash, color=colour, lw=width, alpha=strength)
+        ax.plot(x, part["accuracy"], "o" if heavy else _FLOOR_MARKS[len(ends) % 5], color=colour,
                 ms=7 if heavy else 4.5)  # fmt: skip
         if "picture" in part:
             copied = part["picture"].where(part["protocol"].isin(splits.GROUPED))
             ax.plot(x, copied, "_", color=colour, ms=16 if heavy else 10, mew=1.5, zorder=5)
         if heavy:
-            for px, value, protocol in zip(x, part[metric], part["protocol"]):
-                beside = frame[(frame["kind"] == "model") & (frame["protocol"] == protocol)]
-                below = value < beside[metric].max()
+            for px, value, protocol in zip(x, part["accuracy"], part["protocol"]):
+                below = value < models.loc[models["protocol"] == protocol, "accuracy"].max()
                 ax.annotate(f"{value:.1%}", (px, value), (0, -17 if below else 10), textcoords="offset points",
                             ha="center", color=colour, fontweight="bold", fontsize=9, bbox=_PLATE, zorder=6)  # fmt: skip
-        ends.append((float(part[metric].iloc[-1]), method, colour, heavy))
+        ends.append((float(part["accuracy"].iloc[-1]), method, colour, heavy))
     if published is not None and "paper" in place:
         ax.plot(place["paper"], published, "D", mfc="none", mec=style.PAPER, mew=1.8, ms=9, zorder=5)
         # between two models' numbers there is no room: above both
-        rung = frame[(frame["kind"] == "model") & (frame["protocol"] == "paper")][metric]
+        rung = models.loc[models["protocol"] == "paper", "accuracy"]
         foot, shift = (max(published, *rung), 23) if len(rung) > 1 else (published, -19)
         ax.annotate(f"the paper: {published:.1%}", (place["paper"], foot), (0, shift),
                     textcoords="offset points", ha="center", color=style.PAPER, fontsize=8, fontweight="bold",
                     bbox=_PLATE, zorder=6)  # fmt: skip
     low, high = ax.get_ylim()
-    high = min(1.0, high) + (0.08 if two else 0.04)
+    high = min(1.0, high) + (0.08 if len(colours) > 1 else 0.04)
     if named_inside:
         lines = [Line2D([], [], color=c, lw=2.8 if heavy else 1.1) for *_, c, heavy in ends]
         ax.legend(lines, [method for _, method, *_ in ends], loc="lower left", labelcolor="linecolor")
-    beside = [] if named_inside else ends
-    for y, (_, method, colour, heavy) in zip(
-        _apart([e[0] for e in beside], (high - low) * 0.25 / size[1]), sorted(beside, key=lambda e: e[0])
-    ):
+    beside = [] if named_inside else sorted(ends, key=lambda e: e[0])
+    heights = _apart([e[0] for e in beside], (high - low) * 0.25 / size[1])
+    for y, (_, method, colour, heavy) in zip(heights, beside):
         ax.text(len(order) - 1 + 0.16, y, method, color=colour if heavy else style.INK, va="center",
                 fontsize=9.5 if heavy else 8, fontweight="bold" if heavy else "normal")  # fmt: skip
     ax.set_xlim(-0.45, len(order) - 1 + (0.45 if named_inside else 1.35))
     ax.set_ylim(low, high)
-    ax.set_xticks(
-        range(len(order)), [PROTOCOL_NAMES[p].replace(" ", " " if size[0] > NARROW else "\n") for p in order]
-    )
+    names = (PROTOCOL_NAMES[p].replace(" ", " " if size[0] > NARROW else "\n") for p in order)
+    ax.set_xticks(range(len(order)), list(names))
     ax.tick_params(axis="x", length=0)
     ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= 1.0001])
-    ax.set_ylabel(metric.replace("_", "-"))
+    ax.set_ylabel("accuracy")
     ax.yaxis.set_major_formatter(percent_label)
     ax.set_title("Training and test share less and less  →", color=style.MUTED, fontweight="normal")
     quiet(ax, "y")
@@ -122,7 +110,7 @@ def _heavy(frame: pd.DataFrame) -> dict[str, str]:
 def _apart(values: Sequence[float], gap: float) -> list[float]:
     """Sorted positions moved as little as needed to be `gap` apart: labels that don't overlap."""
     out: list[float] = []
-    for value in sorted(values):
+    for value in values:
         out.append(value if not out else max(value, out[-1] + gap))
     shift = (sum(out) - sum(values)) / max(len(out), 1)
     return [v - shift for v in out]
@@ -139,16 +127,10 @@ def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
         part = part.assign(x=part["protocol"].map(place) + 0.09).sort_values("x")
         ax.plot(part["x"], part["macro_f1"], "o", color=colour, mfc=style.SURFACE, mew=1.3, ms=5, zorder=4)
         ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=colour, lw=1, alpha=0.5)
-    marks = [
-        ("s", style.MUTED, style.MUTED, "floors: accuracy without a network"),
-        ("_", style.INK, style.INK, "by picture"),
-    ]
+    marks = [("s", style.MUTED, "floors: accuracy without a network"), ("_", style.INK, "by picture")]
     if (frame["kind"] == "model").any():
-        marks = [
-            ("o", style.OURS, style.OURS, "accuracy, 95 % interval"),
-            ("o", style.SURFACE, style.OURS, "macro-F1"),
-            *marks,
-        ]
+        model = [("o", style.OURS, "accuracy, 95 % interval"), ("o", style.OURS, "macro-F1", style.SURFACE)]
+        marks = model + marks
         for text in ax.texts:  # room for the open circle before the names at the right
             if text.get_position()[0] > len(place) - 1:
                 text.set_x(text.get_position()[0] + 0.14)
@@ -166,13 +148,10 @@ def with_without(
     frame = frame.dropna(subset=[score])
     if frame.empty:
         return Note("No pair of runs to compare under this profile yet.")
-    protocols = list(dict.fromkeys(frame["protocol"]))
     names = list(dict.fromkeys(frame["name"]))
-    fig = drawing(height=0.9 + 0.36 * len(names) * 1.5)
-    for ax, protocol in zip(
-        np.atleast_1d(fig.subplots(1, len(protocols), sharey=True, sharex=True)), protocols
-    ):
-        part = frame[frame["protocol"] == protocol]
+    height = 0.9 + 0.36 * len(names) * 1.5
+    fig, axes = panels(frame["protocol"].nunique(), height, sharey=True, sharex=True)
+    for ax, (protocol, part) in zip(axes, frame.groupby("protocol", sort=False)):
         for label, colour, mark, shift in zip(labels, (style.MUTED, style.OURS), "so", (-0.14, 0.14)):
             chosen = part[part["label"] == label]
             y = np.array([names.index(n) for n in chosen["name"]]) + shift
@@ -180,16 +159,11 @@ def with_without(
             ax.plot(chosen[score], y, mark, color=colour, ms=6)
             if protocol != splits.NAMES["paper"]:
                 ax.plot(chosen["picture"], y, "|", color=style.INK, ms=11, mew=1.4)
-        ax.set_title(protocol)
-        ax.set_xlabel(score)
+        ax.set(title=protocol, xlabel=score)
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(percent_label)
         down(ax, names)
         quiet(ax, "x")
-    marks = [
-        ("s", style.MUTED, style.MUTED, labels[0]),
-        ("o", style.OURS, style.OURS, labels[1]),
-        ("|", style.INK, style.INK, "by picture"),
-    ]
-    legend_below(fig, marks)
+    sides = [("s", style.MUTED, labels[0]), ("o", style.OURS, labels[1])]
+    legend_below(fig, [*sides, ("|", style.INK, "by picture")])
     return fig

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -115,12 +117,24 @@ class Drawing(Figure):
         )
 
 
-def drawing(width: float = WIDTH, height: float = 3.2, **options: Any) -> Drawing:
+def drawing(width: float, height: float) -> Drawing:
     """An empty figure, `width` by `height` inches, laid out so that nothing overlaps.
 
     Functions that draw wrap themselves in `mpl.rc_context(RC)` (decorator `styled`).
     """
-    return Drawing(figsize=(width, height), layout="constrained", **options)
+    return Drawing(figsize=(width, height), layout="constrained")
+
+
+def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Drawing, Any]:
+    """An empty figure of the text column's width, `height` inches, and its axes (rows, columns)."""
+    fig = drawing(WIDTH, height)
+    return fig, fig.subplots(rows, columns, squeeze=False, **options)
+
+
+def panels(count: int, height: float, **options: Any) -> tuple[Drawing, Any]:
+    """`grid` of one row, its axes (count,)."""
+    fig, axes = grid(1, count, height, **options)
+    return fig, axes[0]
 
 
 def styled(function: Callable[..., Drawing]) -> Callable[..., Drawing]:
@@ -139,23 +153,19 @@ def themed(svg: str) -> str:
     for name, (light, _) in _THEMES.items():
         svg = re.sub(rf"(?<=[:\s\"]){light}", f"var(--g-{name})", svg, flags=re.IGNORECASE)
     # attributes can't hold var(): matplotlib writes colours in style="…" only, which can
-    light = ";".join(f"--g-{n}:{pair[0]}" for n, pair in _THEMES.items())
-    dark = ";".join(f"--g-{n}:{pair[1]}" for n, pair in _THEMES.items())
+    light, dark = (";".join(f"--g-{n}:{pair[k]}" for n, pair in _THEMES.items()) for k in (0, 1))
     css = f"<style>.gcaf-svg{{{light}}}@media (prefers-color-scheme: dark){{.gcaf-svg{{{dark}}}}}</style>"
     svg = re.sub(r"^.*?(?=<svg)", "", svg, flags=re.DOTALL)  # prolog and doctype: not needed inline
     return re.sub(r"<svg ([^>]*)>", rf'<svg class="gcaf-svg" \1>{css}', svg, count=1)
 
 
 def size(svg: str) -> tuple[int, int]:
-    """Width and height of an SVG in CSS pixels."""
-    found = re.search(
-        r'width="([\d.]+)pt" height="([\d.]+)pt"|height="([\d.]+)pt"[^>]*?width="([\d.]+)pt"', svg
-    )
-    if not found:
+    """Width and height of an SVG in CSS pixels; `ValueError` where its first tag has none in points."""
+    found = [re.search(rf'<svg[^>]*?\s{side}="([\d.]+)pt"', svg) for side in ("width", "height")]
+    if not all(found):
         raise ValueError("the SVG has no width and height in points")
-    a, b, c, d = found.groups()
-    width, height = (a, b) if a else (d, c)
-    return round(float(width) * 96 / 72), round(float(height) * 96 / 72)
+    width, height = (round(float(one[1]) * 96 / 72) for one in found)
+    return width, height
 
 
 class Note(str):
@@ -177,18 +187,29 @@ def down(ax, names: Sequence[str], **options: Any) -> None:
     ax.set_ylim(len(names) - 0.4, -0.6)
 
 
+def apart(groups: pd.Series) -> np.ndarray:
+    """Heights of rows down an axis, one apart and more where another group begins."""
+    return np.where(groups.eq(groups.shift()), 1.0, 1.7).cumsum()
+
+
 def class_legend(fig: Drawing, classes: Sequence[str]) -> None:
     """The classes' colours below the whole figure."""
     handles = [Patch(color=CLASS_COLOURS.get(c, OURS), label=CLASS_NAMES.get(c, c)) for c in classes]
     fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
-def legend_below(fig: Drawing, marks: Sequence[tuple[str, str, str, str]]) -> None:
-    """A legend for the whole figure below it, in rows that fit its width: (marker, face, edge, label)."""
-    letters = sum(len(t) + 7 for *_, t in marks)  # a mark takes the room of seven; 16 of them an inch
+def legend_below(fig: Drawing, marks: Sequence[tuple[str, ...]], columns: int | None = None) -> None:
+    """A legend for the whole figure below it, in rows that fit its width or in `columns`.
+
+    marks: (marker, colour, label), and a fourth, the colour of its face, where that is another.
+    """
+    letters = sum(len(t) + 7 for _, _, t, *_ in marks)  # a mark takes the room of seven; 16 of them an inch
     rows = -(-letters // int(16 * fig.get_figwidth()))
-    handles = [Line2D([], [], marker=m, mfc=f, mec=e, mew=1.4, ls="", ms=6, label=t) for m, f, e, t in marks]
-    fig.legend(handles=handles, loc="outside lower center", ncols=-(-len(handles) // rows))
+    handles = [
+        Line2D([], [], marker=m, mfc=face[0] if face else c, mec=c, mew=1.4, ls="", ms=6, label=t)
+        for m, c, t, *face in marks
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=columns or -(-len(handles) // rows))
 
 
 def percent_label(value: float, _position: int = 0) -> str:

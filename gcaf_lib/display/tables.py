@@ -30,14 +30,12 @@ def beside_published(counts: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
     mine = counts.assign(total=counts.sum(axis=1))
     mine.loc["total"] = mine.sum()
     theirs = published.set_index(published.columns[0])
-    out = pd.DataFrame(index=[CLASS_NAMES.get(c, c.capitalize()) for c in mine.index])
-    for k, column in enumerate(mine.columns):
-        values = []
-        for i, n in enumerate(mine[column]):
-            other = int(theirs.iloc[i, k])
-            values.append(f"{n:,}" if n == other else f"{n:,} ({other:,})")
-        out[column.capitalize()] = values
-    return out.rename_axis("Class")
+    cells = [
+        [f"{n:,}" if n == other else f"{n:,} ({int(other):,})" for n, other in zip(*both)]
+        for both in zip(mine.to_numpy(), theirs.to_numpy())
+    ]
+    index = pd.Index([CLASS_NAMES.get(c, c.capitalize()) for c in mine.index], name="Class")
+    return pd.DataFrame(cells, index, [c.capitalize() for c in mine.columns])
 
 
 def mean_sd(values: Sequence[float], decimals: int = 2, scale: float = 1) -> str:
@@ -63,9 +61,9 @@ def number(value: Any, decimals: int | None = None) -> str:
     return str(value)
 
 
-def markdown(frame: pd.DataFrame, *, index: bool | None = None, decimals: int | None = None) -> str:
+def markdown(frame: pd.DataFrame, *, decimals: int | None = None) -> str:
     """A Markdown table; numbers (and "12 ± 3" texts) to the right, words to the left."""
-    frame = _filled(_with_index(frame, index))
+    frame = _whole(frame)
     cells = [[_escape(number(v, decimals)) for v in row] for row in frame.itertuples(index=False)]
     right = [all(_numeric(row[k]) for row in cells) and bool(cells) for k in range(frame.shape[1])]
     lines = ["| " + " | ".join(_escape(str(c)) for c in frame.columns) + " |"]
@@ -73,11 +71,9 @@ def markdown(frame: pd.DataFrame, *, index: bool | None = None, decimals: int | 
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in cells)])
 
 
-def markup(
-    frame: pd.DataFrame, caption: str = "", *, index: bool | None = None, decimals: int | None = None
-) -> str:
+def markup(frame: pd.DataFrame, caption: str = "", *, decimals: int | None = None) -> str:
     """The same as an HTML table, for Colab and Jupyter."""
-    frame = _filled(_with_index(frame, index))
+    frame = _whole(frame)
     head = "".join(f'<th scope="col">{html.escape(str(c))}</th>' for c in frame.columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(number(v, decimals))}</td>" for v in row) + "</tr>"
@@ -124,15 +120,10 @@ def show(
     )
 
 
-def _with_index(frame: pd.DataFrame, index: bool | None) -> pd.DataFrame:
-    keep = not isinstance(frame.index, pd.RangeIndex) if index is None else index
-    if not keep:
-        return frame
-    return frame.rename_axis(frame.index.name or "").reset_index()
-
-
-def _filled(frame: pd.DataFrame) -> pd.DataFrame:
-    """A table of nothing has one row, of dashes."""
+def _whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table with its index as a column, unless that only numbers the rows; one of nothing has a row of dashes."""
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.rename_axis(frame.index.name or "").reset_index()
     return frame if len(frame) else pd.DataFrame([["–"] * frame.shape[1]], columns=frame.columns)
 
 

@@ -82,9 +82,8 @@ def table_2() -> Iterator[Finding]:
     """Sums of rows and columns; shares of the parts, overall and in each class."""
     table = paper.table(2).set_index("Class")
     parts = table.drop(columns="Total")
-    sums = (parts.sum(axis=1) == table["Total"]).all() and (
-        table.drop(index="Total").sum() == table.loc["Total"]
-    ).all()
+    rows, columns = parts.sum(axis=1), table.drop("Total").sum()
+    sums = (rows == table["Total"]).all() and (columns == table.loc["Total"]).all()
     total = f"{table.loc['Total', 'Total']:,}"
     yield Finding(
         "Table 2",
@@ -93,9 +92,8 @@ def table_2() -> Iterator[Finding]:
         HOLDS if sums else CONTRADICTION,
         "the same numbers (protocol `paper`)",
     )
-    shares = [
-        paper.published("§5.1", metric=f"{p} share") / 100 for p in ("training", "validation", "testing")
-    ]
+    known = (paper.published("§5.1", metric=f"{p} share") for p in ("training", "validation", "testing"))
+    shares = [share / 100 for share in known]
     off = np.abs(parts.to_numpy() - table[["Total"]].to_numpy() * np.array(shares)).max()
     yield Finding(
         "§5.1",
@@ -128,27 +126,30 @@ def report(found: tuple[list[paper.Figure], dict[str, dict]]) -> Iterator[Findin
         elif row["attainable"]:
             kind, _, of = f.metric.partition("_")
             of_n = n if f.metric == "accuracy" else supports.get(of) if kind == "recall" else None
+            text = "there are confusion matrices with Table 2's test part that give it"
             if of_n:
                 k = attainability.counts(f.value, f.decimals, of_n, f.unit == "%")
                 text = f"{' or '.join(map(str, k))} of {of_n} images and nothing else"
-            else:
-                text = "there are confusion matrices with Table 2's test part that give it"
             yield Finding(f.place, claim, text, HOLDS, _MEASURED)
         else:
+            text = "no confusion matrix with Table 2's test part gives it"
             if row["conflicts"]:
                 text = f"contradicts {', '.join(map(name, row['conflicts'].split(', ')))}"
-            else:
-                text = "no confusion matrix with Table 2's test part gives it"
             text += ": " + (_kappa_alone() if f.metric == "kappa" else _nearest(row, f))
             yield Finding(f.place, claim, text, IMPOSSIBLE, _MEASURED)
 
 
+def kappa(right: int) -> tuple[float, float]:
+    """Least and greatest κ of a report with so many right, wherever the errors stand."""
+    supports = paper.supports()
+    accuracy = Reported("accuracy", round(right / sum(supports.values()), 6), 6)
+    return attainability.implied(supports, [accuracy], "kappa")
+
+
 def _kappa_alone() -> str:
     """κ over every matrix with the published number right, and with one fewer."""
-    (right, n), supports, parts = main_count(), paper.supports(), []
-    for k in (right - 1, right):
-        low, high = attainability.implied(supports, [Reported("accuracy", round(k / n, 6), 6)], "kappa")
-        parts.append(f"{k} right give {low:.4f} to {high:.4f}")
+    right, _ = main_count()
+    parts = ("{} right give {:.4f} to {:.4f}".format(k, *kappa(k)) for k in (right - 1, right))
     return ", ".join(parts) + " wherever the errors stand"
 
 

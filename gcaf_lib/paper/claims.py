@@ -5,7 +5,7 @@ As in `paper.checks`, each yields `Finding`s and types nothing from the paper.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from gcaf_lib.evaluation import intervals
 from gcaf_lib.paper import attainability
@@ -34,13 +34,16 @@ def _accuracies(place: str) -> list[paper.Figure]:
     return paper.find(place, metric="accuracy")
 
 
+def rivals(place: str) -> list[paper.Figure]:
+    """The accuracies of a table that are not the main result's."""
+    return [f for f in _accuracies(place) if f.value != main().value]
+
+
 def accuracies() -> Iterator[Finding]:
     """Which accuracies of a table are k of the test images: the plain GRIM test, and its extension to means."""
     n = int(paper.published("§5.1", metric="testing"))
-    everything: set[paper.Figure] = set()
     for place in TABLES:
         rows = _accuracies(place)
-        everything |= set(rows)
         bad = [f for f in rows if not attainability.counts(f.value, f.decimals, n, True)]
         if bad:
             each = [attainability.fewest_runs(f.value, f.decimals, n, True) for f in bad]
@@ -55,7 +58,7 @@ def accuracies() -> Iterator[Finding]:
             RUNS if bad else HOLDS,
             "mean over seeds, with n",
         )
-    fewest = common_runs(everything, n)
+    fewest = common_runs()
     yield Finding(
         ", ".join(TABLES),
         "the rows can be compared with each other",
@@ -67,13 +70,14 @@ def accuracies() -> Iterator[Finding]:
     )
 
 
-def common_runs(figures: Iterable[paper.Figure], n: int, limit: int = 100) -> int | None:
-    """Smallest number of runs that, used for every row, makes all accuracies attainable."""
-    told = list(figures)
-    for runs in range(1, limit + 1):
-        if all(attainability.proportion(f.value, f.decimals, n, True, runs).attainable for f in told):
-            return runs
-    return None
+def common_runs() -> int | None:
+    """Smallest number of runs that, used for every row of `TABLES`, makes all accuracies attainable; None beyond 100."""
+    n, told = int(paper.published("§5.1", metric="testing")), [f for t in TABLES for f in _accuracies(t)]
+
+    def explains(runs: int) -> bool:
+        return all(attainability.proportion(f.value, f.decimals, n, True, runs).attainable for f in told)
+
+    return next(filter(explains, range(1, 101)), None)
 
 
 def sampling() -> Iterator[Finding]:
@@ -89,7 +93,7 @@ def sampling() -> Iterator[Finding]:
         "cluster bootstrap over patients",
     )
     for place in TABLES:
-        others = [f for f in _accuracies(place) if f.value != main().value]
+        others = rivals(place)
         inside = [f for f in others if low <= f.value <= high]
         gaps = [round((main().value - f.value) / 100 * n) for f in others]
         yield Finding(
@@ -120,15 +124,12 @@ def said() -> Iterator[Finding]:
         "loss.balance": "class balance α of the focal loss",
         "search": "how settings were found",
     }
-    table = paper.disagreements()
-    for topic, rows in table.groupby("topic", sort=False):
-        by: dict[str, list[str]] = {}
-        for row in rows.itertuples():
-            by.setdefault(row.says, []).append(row.place)
+    for topic, rows in paper.disagreements().groupby("topic", sort=False):
+        by = rows.groupby("says", sort=False)["place"].agg(" and ".join)
         yield Finding(
             ", ".join(rows.place),
             f"{words.get(topic, topic)}: {rows.says.iloc[0]}",
-            "; ".join(f"{' and '.join(places)}: {says}" for says, places in by.items()),
+            "; ".join(f"{places}: {says}" for says, places in by.items()),
             CONTRADICTION,
             rows.default.iloc[0],
         )
@@ -161,10 +162,9 @@ def selection() -> Iterator[Finding]:
     sizes = {part: int(paper.published("§5.1", metric=part)) for part in ("testing", "validation")}
     chosen = [f for f in _accuracies("Table 8") if f.value == top.value]
     fits = {p: attainability.counts(top.value, top.decimals, n, True) for p, n in sizes.items()}
+    also = ", which no validation part of this size gives"
     if fits["validation"]:
         also = f"; {fits['validation'][0]} of {sizes['validation']} validation images would print the same"
-    else:
-        also = ", which no validation part of this size gives"
     yield Finding(
         "§5.8",
         "settings were chosen by validation accuracy",

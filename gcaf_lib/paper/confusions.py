@@ -45,12 +45,8 @@ class Reported(NamedTuple):
     @property
     def ends(self) -> tuple[int, int, int]:
         """(low, high, scale): the true value lies in [low/scale, high/scale], in integers."""
-        shown = round(self.value * 10**self.decimals)
-        return (
-            2 * shown - 1 + self.cut,
-            2 * shown + 1 + self.cut,
-            2 * 10 ** (self.decimals + 2 * self.percent),
-        )
+        low = 2 * round(self.value * 10**self.decimals) - 1 + self.cut
+        return low, low + 2, 2 * 10 ** (self.decimals + 2 * self.percent)
 
 
 class Listing(NamedTuple):
@@ -166,23 +162,22 @@ class Problem(Programming):
 
     def _limits(self, figures: Sequence[Reported]) -> tuple[np.ndarray, np.ndarray]:
         """Between what the sums of `_shares` have to end, two (S,)."""
-        low, high = [self.total, 0, -np.inf, 0], [self.total, self.total, np.inf, np.inf]
+        ends = [(self.total, self.total), (0, self.total), (-np.inf, np.inf), (0, np.inf)]
         for f in figures:
             a, b, scale = f.ends
             if f.metric == "kappa":
-                low, high = [*low, a / scale, -np.inf], [*high, np.inf, b / scale]
+                ends += [(a / scale, np.inf), (-np.inf, b / scale)]
             elif self.kind(f.metric)[1] is None and f.metric != "mcc":
-                low, high = [*low, a / scale], [*high, b / scale]
-        return np.array(low) - 1e-9, np.array(high) + 1e-9
+                ends.append((a / scale, b / scale))
+        low, high = np.array(ends).T
+        return low - 1e-9, high + 1e-9
 
     def _mcc_within(
         self, f: Reported, top: Sequence[np.ndarray], squares: Sequence[np.ndarray]
     ) -> np.ndarray:
         """Whether the MCC can still be as printed; top, squares: ends of N Σt − Σnp and of Σp²."""
         fixed, (low, high, scale) = float(self.total**2 - (self.n**2).sum()), f.ends
-        wide, narrow = (
-            np.sqrt(np.maximum((self.total**2 - s) * fixed, 1e-9)) for s in (squares[0], squares[1])
-        )
+        wide, narrow = (np.sqrt(np.maximum((self.total**2 - s) * fixed, 1e-9)) for s in squares)
         least = np.where(top[0] >= 0, top[0] / wide, top[0] / narrow)
         greatest = np.where(top[1] >= 0, top[1] / narrow, top[1] / wide)
         return (greatest >= low / scale - 1e-9) & (least <= high / scale + 1e-9)
@@ -341,12 +336,8 @@ class Problem(Programming):
             # the class with the most left to place, as row and column together, is served first (Hall)
             c = int(np.argmax(np.where(rows + columns > 0, rows + columns, -1)))
             others = np.arange(self.k) != c
-            if rows[c]:
-                d = int(np.argmax(np.where(others, (rows + columns + 1) * (columns > 0), 0)))
-                out[c, d] += 1
-                rows[c], columns[d] = rows[c] - 1, columns[d] - 1
-            else:
-                d = int(np.argmax(np.where(others, (rows + columns + 1) * (rows > 0), 0)))
-                out[d, c] += 1
-                rows[d], columns[c] = rows[d] - 1, columns[c] - 1
+            mine, theirs, table = (rows, columns, out) if rows[c] else (columns, rows, out.T)
+            d = int(np.argmax(np.where(others, (rows + columns + 1) * (theirs > 0), 0)))
+            table[c, d] += 1
+            mine[c], theirs[d] = mine[c] - 1, theirs[d] - 1
         return out

@@ -13,16 +13,15 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import comparing, intervals
-from gcaf_lib.paper import claims, registry
+from gcaf_lib.paper import claims
 from gcaf_lib.paper import published as paper
 
-METRIC = "accuracy"
 COLUMNS = ["place", "row", "gap", "images", "least", "independent", "most", "at_overlap"]
 
 
 def headline() -> tuple[float, int, int]:
     """The proposed model's published accuracy (fraction), the test images, and those it has right."""
-    top = paper.published("Abstract", paper.PROPOSED, METRIC) / 100
+    top = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
     n = int(paper.published("§5.1", metric="testing"))
     return top, n, round(top * n)
 
@@ -37,9 +36,7 @@ def published(place: str | None = None, overlap: float | None = None) -> pd.Data
     top, n, right = headline()
     wrong, lines = n - right, []
     for where in claims.TABLES if place is None else (place,):
-        for f in paper.find(where, metric=METRIC):
-            if f.fraction == top:
-                continue
+        for f in claims.rivals(where):
             other = round(f.fraction * n)
             both = None if overlap is None else round(overlap * wrong)
             at = np.nan if both is None else comparing.mid_p(n - other - both, wrong - both)
@@ -168,7 +165,7 @@ def backwards(lines: pd.DataFrame, runs: Sequence[int], sd: float, test_to_train
             f"At the spread measured here, {100 * sd:.2f} points, that {f'takes {held[0]} runs or more' if held else f'does not happen with {runs[-1]} runs or fewer'}. "
             f"With the corrected test {never} of the {len(lines)} gaps {'is' if never == 1 else 'are'} out of reach of any number of runs."
         )
-    fewest = registry.common_runs()
+    fewest = claims.common_runs()
     said.append(
         f"The printed accuracies themselves ask for repetitions: if every row is a mean of the same number of runs on {n} images, it is of {fewest} or more (chapter 22). "
         "With as many, the plain t-test finds very small gaps."

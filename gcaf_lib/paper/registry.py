@@ -19,11 +19,8 @@ from gcaf_lib.paper import published as paper
 from gcaf_lib.paper.checks import ERRORS, Finding
 
 COLUMNS = list(Finding._fields)
-
-
-@functools.cache
-def _attained() -> tuple[list[paper.Figure], dict[str, dict]]:
-    return checks.attained()
+common_runs = claims.common_runs
+_attained = functools.cache(checks.attained)
 
 
 def registry() -> pd.DataFrame:
@@ -65,27 +62,20 @@ def impossible() -> set[tuple[str, str, str]]:
     }
 
 
-def common_runs() -> int | None:
-    """Smallest number of runs that, used for every row of Tables 4, 5, 6 and 8, makes them attainable."""
-    n = int(paper.published("§5.1", metric="testing"))
-    found = [f for place in claims.TABLES for f in paper.find(place, metric="accuracy")]
-    return claims.common_runs(found, n)
-
-
 def text(frame: pd.DataFrame, width: int = 100) -> str:
     """The registry for a terminal: a line a claim with its check below, and the count of verdicts."""
     lines = []
+
+    def add(said: str, indent: str = "    ") -> None:
+        lines.extend(textwrap.wrap(said, width, initial_indent=indent, subsequent_indent="    "))
+
     for verdict, rows in frame.groupby("verdict", sort=False):
         lines.append(f"{verdict.upper()} ({len(rows)})")
         for row in rows.itertuples():
-            lines += textwrap.wrap(
-                f"{row.place}: {row.claim}", width, initial_indent="  ", subsequent_indent="    "
-            )
-            lines += textwrap.wrap(row.check, width, initial_indent="    ", subsequent_indent="    ")
+            add(f"{row.place}: {row.claim}", "  ")
+            add(row.check)
             if verdict in ERRORS and row.default:
-                lines += textwrap.wrap(
-                    f"here: {row.default}", width, initial_indent="    ", subsequent_indent="    "
-                )
+                add(f"here: {row.default}")
         lines.append("")
     return "\n".join([*lines, summary(frame)])
 

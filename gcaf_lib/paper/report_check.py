@@ -82,11 +82,8 @@ class Answer:
         parts += ["", *self._errors(len(bad) > 0)]
         if self.matrix is not None:
             rest = "the other figures" if len(bad) or len(open_) else "all figures"
-            parts += [
-                "",
-                f"A confusion matrix that gives {rest} (rows: true, columns: predicted)",
-                self.matrix.to_string(),
-            ]
+            parts += ["", f"A confusion matrix that gives {rest} (rows: true, columns: predicted)"]
+            parts.append(self.matrix.to_string())
         if self.report.ignored:
             parts += ["", f"Not checked, no function of the counts: {', '.join(self.report.ignored)}"]
         return "\n".join(parts)
@@ -147,13 +144,8 @@ def check(report: Report) -> Answer:
     total = sum(report.supports.values())
     if report.total not in (None, total):
         table = pd.concat([_sum(report.total, total), table], ignore_index=True)
-    return Answer(
-        report,
-        table,
-        attainability.errors(report.supports, true),
-        attainability.example(report.supports, true),
-        cut,
-    )
+    errors, matrix = attainability.errors(report.supports, true), attainability.example(report.supports, true)
+    return Answer(report, table, errors, matrix, cut)
 
 
 def _sum(told: int, total: int) -> pd.DataFrame:

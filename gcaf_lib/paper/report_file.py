@@ -118,9 +118,7 @@ def _of_class(text: str) -> tuple[str, str] | None:
 
 def _split(text: str) -> list[list[str]]:
     """Rows of cells, without empty lines and rules; whitespace-aligned text is split by what it ends with."""
-    lines = [
-        line.rstrip() for line in text.splitlines() if line.strip() and not re.fullmatch(r"[\s|:+=\-]+", line)
-    ]
+    lines = [line.rstrip() for line in text.splitlines() if not re.fullmatch(r"[\s|:+=\-]*", line)]
     if all("|" in line for line in lines):
         return [[c.strip(" *`") for c in line.strip().strip("|").split("|")] for line in lines]
     for mark in ("\t", ";", ","):
@@ -144,9 +142,7 @@ def _split(text: str) -> list[list[str]]:
 
 
 def _is_value(word: str) -> bool:
-    return (
-        word.lower() in _EMPTY or word == "%" or bool(_NUMBER.fullmatch(word.rstrip("%").replace(",", ".")))
-    )
+    return word.lower() in (*_EMPTY, "%") or bool(_NUMBER.fullmatch(word.rstrip("%").replace(",", ".")))
 
 
 def _from_table(text: str) -> tuple[list[_Cell], list[str]]:
@@ -160,13 +156,9 @@ def _from_table(text: str) -> tuple[list[_Cell], list[str]]:
             )
         row += [""] * (len(head) - len(row))
     if "metric" in columns and "value" in columns:
+        metric, value = columns.index("metric"), columns.index("value")
         of = columns.index("class") if "class" in columns else None
-        return _from_list(
-            [
-                (r[columns.index("metric")], "" if of is None else r[of], r[columns.index("value")])
-                for r in body
-            ]
-        )
+        return _from_list([(row[metric], "" if of is None else row[of], row[value]) for row in body])
     first = columns.index("class") if "class" in columns else 0
     known = {k: name for k, name in enumerate(columns) if k != first and name in (*PER_CLASS, "support")}
     if not known:
@@ -286,10 +278,8 @@ def _text(value: object) -> str:
 
 def _report(cells: list[_Cell], ignored: list[str]) -> Report:
     """Figures with their units. A column is in percent where any of its figures is above 1, or says so."""
-    seen, free = (
-        {},
-        ("total", "accuracy"),
-    )  # weighted recall and micro averages are the accuracy by other names
+    seen = {}
+    free = ("total", "accuracy")  # weighted recall and micro averages are the accuracy by other names
     for cell in cells:
         if seen.setdefault((cell.metric, cell.of), cell.text) != cell.text and cell.metric not in free:
             raise ReportError(

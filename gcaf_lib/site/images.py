@@ -14,11 +14,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+from gcaf_lib.display import style
+
 logger = logging.getLogger(__name__)
-_SIZE = {
-    "width": re.compile(rb'<svg[^>]*?\swidth="([\d.]+)pt"'),
-    "height": re.compile(rb'<svg[^>]*?\sheight="([\d.]+)pt"'),
-}
 
 
 def check_images(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -33,9 +31,8 @@ def check_images(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 def size_images(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Write width and height of SVG files into their <img>; CSS keeps them in proportion."""
     if context.get("body"):
-        context["body"] = re.sub(
-            r'<img [^>]*src="([^"]*\.svg)"[^>]*>', lambda m: _sized(app, m), context["body"]
-        )
+        image = r'<img [^>]*src="([^"]*\.svg)"[^>]*>'
+        context["body"] = re.sub(image, lambda m: _sized(app, m), context["body"])
 
 
 def _sized(app: Sphinx, match: re.Match[str]) -> str:
@@ -43,19 +40,13 @@ def _sized(app: Sphinx, match: re.Match[str]) -> str:
     file = Path(app.outdir) / "_images" / Path(match.group(1)).name
     source = next((Path(app.srcdir) / p for p, (_, n) in app.env.images.items() if n == file.name), file)
     try:
-        head = source.read_bytes()[:2000]
-    except OSError:
+        width, height = style.size(source.read_bytes()[:2000].decode(errors="replace"))
+    except (OSError, ValueError):
         return tag
-    found = {name: pattern.search(head) for name, pattern in _SIZE.items()}
-    if not all(found.values()):
-        return tag
-    size = {name: round(float(m.group(1)) * 96 / 72) for name, m in found.items()}
     tag = re.sub(r'\s(style|width|height)="[^"]*"', "", tag)
     # a drawing for phones is hidden elsewhere, and then need not be fetched
     wait = 'loading="lazy" ' if file.stem.endswith("-narrow") else ""
-    return tag.replace(
-        "<img ", f'<img class="gcaf-figure" {wait}width="{size["width"]}" height="{size["height"]}" ', 1
-    )
+    return tag.replace("<img ", f'<img class="gcaf-figure" {wait}width="{width}" height="{height}" ', 1)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

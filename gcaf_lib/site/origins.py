@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gcaf_lib.book import provenance
+from gcaf_lib.book.repository import Repository
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ANCHOR = "run-records"
@@ -120,34 +120,9 @@ def _changed(statement: ast.stmt) -> set[str]:
             names.add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            names.add(node.value.id)
-        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.value, ast.Name):
             names.add(node.value.id)
     return names
-
-
-# --- addresses ---
-
-
-@dataclass(frozen=True)
-class Repository:
-    """Where the book is published: addresses of its files and folders there."""
-
-    url: str
-    branch: str
-
-    def lines(self, path: str, span: tuple[int, int] | None, commit: str | None = None) -> str:
-        """Address of lines of a file (None: all of it) at a commit (None: the published branch)."""
-        address = f"{self.url}/blob/{commit or self.branch}/{path}"
-        if span is None:
-            return address
-        first, last = span
-        return f"{address}#L{first}" + (f"-L{last}" if last > first else "")
-
-    def folder(self, path: str) -> str:
-        """Address of a folder at the published branch."""
-        return f"{self.url}/tree/{self.branch}/{path}"
 
 
 def commit_of(info: dict[str, Any], source: Path) -> str | None:
@@ -181,22 +156,20 @@ def linked_strip(strip: str, info: dict[str, Any], repository: Repository) -> st
     """The provenance strip with its commit and its run records as links, and an anchor at the records."""
     commit = info.get("commit")
     if commit and not info.get("dirty"):
-        strip = re.sub(
-            rf"(<dt>Commit</dt><dd>){commit}",
-            rf'\1<a href="{repository.url}/commit/{commit}">{commit}</a>',
-            strip,
-        )
+        there = f'<a href="{repository.url}/commit/{commit}">{commit}</a>'
+        strip = re.sub(rf"(<dt>Commit</dt><dd>){commit}", rf"\1{there}", strip)
     if info.get("phantoms"):  # their records lie below _build
         return strip
 
-    def link(found: re.Match[str]) -> str:
-        def one(key: re.Match[str]) -> str:
-            return f'<a href="{repository.folder(f"results/runs/{key[0]}")}">{key[0]}</a>'
+    def link(key: re.Match[str]) -> str:
+        known = key[0] in info["records"]
+        return f'<a href="{repository.folder(f"results/runs/{key[0]}")}">{key[0]}</a>' if known else key[0]
 
-        keys = re.sub(r"\b[0-9a-f]{12}\b", lambda k: one(k) if k[0] in info["records"] else k[0], found[1])
+    def runs(found: re.Match[str]) -> str:
+        keys = re.sub(r"\b[0-9a-f]{12}\b", link, found[1])
         return f'<dt id="{ANCHOR}">Runs</dt><dd>{keys}</dd>'
 
-    return re.sub(r"<dt>Runs</dt><dd>(.*?)</dd>", link, strip, count=1)
+    return re.sub(r"<dt>Runs</dt><dd>(.*?)</dd>", runs, strip, count=1)
 
 
 def _runs(info: dict[str, Any]) -> tuple[str, str] | None:

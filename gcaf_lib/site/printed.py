@@ -7,7 +7,6 @@ python -m gcaf_lib.site.printed pdf _build/single/_build/singlehtml/index.html _
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,8 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+from gcaf_lib.machine import whole
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _LEFT_OUT = (".map", ".doctree", ".buildinfo", "objects.inv")
@@ -33,20 +34,14 @@ def archive(html: Path, out: Path) -> Path:
     """The site `html` as the zip `out`, in one folder; the same bytes for the same site."""
     if not (html / "index.html").is_file():
         raise PrintError(f"no site in {html}: build it first (make book)")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.tmp")
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as bundle:
-            for path in sorted(p for p in html.rglob("*") if p.is_file()):
-                if path.name.endswith(_LEFT_OUT):
-                    continue
-                name = f"{out.stem}/{path.relative_to(html).as_posix()}"
-                entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # no clock in the archive
-                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-                bundle.writestr(entry, path.read_bytes())
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(out) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as bundle:
+        for path in sorted(p for p in html.rglob("*") if p.is_file()):
+            if path.name.endswith(_LEFT_OUT):
+                continue
+            name = f"{out.stem}/{path.relative_to(html).as_posix()}"
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # no clock in the archive
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            bundle.writestr(entry, path.read_bytes())
     return out
 
 
@@ -69,27 +64,22 @@ def pdf(single: Path, out: Path, timeout: float = 300) -> Path:
         raise PrintError(f"no single page {single}: use `make pdf`")
     source = single.with_name("printable.html")
     source.write_text(printable(single.read_text(encoding="utf-8")), encoding="utf-8")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.resolve().with_name(f".{out.name}.tmp")
-    with tempfile.TemporaryDirectory(prefix="gcaf-chromium-", ignore_cleanup_errors=True) as profile:
+    folder = tempfile.TemporaryDirectory(prefix="gcaf-chromium-", ignore_cleanup_errors=True)
+    with whole(out.resolve()) as part, folder as profile:
         command = [
             browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}",
             "--no-pdf-header-footer", "--generate-pdf-document-outline", "--virtual-time-budget=120000",
-            f"--print-to-pdf={temporary}", source.resolve().as_uri(),
+            f"--print-to-pdf={part}", source.resolve().as_uri(),
         ]  # fmt: skip
+        options = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "timeout": timeout}
         try:
-            done = subprocess.run(
-                command, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout
-            )
+            done = subprocess.run(command, **options)
         except subprocess.TimeoutExpired as error:
-            temporary.unlink(missing_ok=True)
             raise PrintError(f"Chromium did not finish printing in {timeout:g} s") from error
-    if done.returncode or not temporary.is_file():
-        temporary.unlink(missing_ok=True)
-        raise PrintError(f"Chromium could not print: {done.stderr.strip()[-500:]}")
-    os.replace(temporary, out)
+        if done.returncode or not part.is_file():
+            raise PrintError(f"Chromium could not print: {done.stderr.strip()[-500:]}")
     return out
 
 

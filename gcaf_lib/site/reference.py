@@ -48,10 +48,8 @@ def _module(name: str, text: str, sources: dict[str, str]) -> list[str]:
     about = ast.get_docstring(tree)
     if not entries or not about:
         return []
-    parts = [f"### `gcaf_lib.{name}`", _prose(about)]
-    for entry in entries:
-        parts.append(_entry(name, entry, _users(name, entry.name, sources)))
-    return parts
+    said = (_entry(name, entry, _users(name, entry.name, sources)) for entry in entries)
+    return [f"### `gcaf_lib.{name}`", _prose(about), *said]
 
 
 def _entry(module: str, entry: ast.FunctionDef | ast.ClassDef, users: list[str]) -> str:

@@ -8,6 +8,7 @@ draws the twenty that are used: they are written into the pages instead.
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -76,15 +77,8 @@ def mend(page: str) -> str:
     for wrong, right in _MENDS:
         page = wrong.sub(right, page)
     page = _NUMBERS.sub(lambda m: re.sub(r"(?<=[±=]) (?=[−\d])|(?<=\bn) (?==)", "\u00a0", m[0]), page)
-    wanted = 1 if re.search(r'class="[^"]*\bmath\b', page) else 0
-    seen = 0
-
-    def keep(match: re.Match[str]) -> str:
-        nonlocal seen
-        seen += 1
-        return match[0] if seen <= wanted else ""
-
-    return _MATHJAX.sub(keep, page)
+    wanted, seen = 1 if re.search(r'class="[^"]*\bmath\b', page) else 0, itertools.count()
+    return _MATHJAX.sub(lambda m: m[0] if next(seen) < wanted else "", page)
 
 
 def mend_all(app: Sphinx, error: Exception | None) -> None:
