@@ -45,7 +45,7 @@ def panels(frame: pd.DataFrame, published: bool = True) -> tuple[pd.DataFrame, t
     part = frame[frame["metric"] == "accuracy"]
     name = part["row"].str.split(" = ").str
     short = {"Batch Size": "Batch size", "Label Smoothing ε": "Smoothing ε"}
-    part = part.assign(parameter=name[0].replace(short), value=name[2], measured=part["mean"])
+    part = part.assign(parameter=name[0].replace(short), value=name[1], measured=part["mean"])
     own = part[part["reference"].astype(bool) & (part["n"] > 0)]
     band = tuple(own[["low", "high"]].iloc[0]) if len(own) else None
     return (part if published else part.assign(published=np.nan)), band
