@@ -76,7 +76,7 @@ def test_measures_are_fractions_and_don_t_depend_on_scale(seed, factor):
     values = table.dropna().to_numpy()
     assert ((values >= 0) & (values <= 1)).all()
     assert np.allclose(table, loc.scores(maps * factor, masks), equal_nan=True, atol=1e-5)
-    assert (table.pointing_tolerant.fillna(1) >= table.pointing.fillna(1)).all()
+    assert (table.tolerant.fillna(1) >= table.pointing.fillna(1)).all()
 
 
 def test_small_maps_are_brought_to_the_masks_size():

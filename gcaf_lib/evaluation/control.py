@@ -16,6 +16,7 @@ cores; needs no data):
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from gcaf_lib.data import committed, marks
 from gcaf_lib.evaluation import heatmaps, localisation, tumours
 from gcaf_lib.settings import Settings, digest, load, results_dir
 from gcaf_lib.terminal import arguments
+from gcaf_lib.training import reproduce
 from gcaf_lib.training.task import Task
 
 MODULE = "gcaf_lib.evaluation.control"  # run by itself it makes what is committed
@@ -52,11 +54,7 @@ LEAK = 0.1  # and a model that has learnt nothing at most on this share
 PASSES, FAILS, SILENT = "passes", "fails", "says nothing"
 WHOLE = "whole"  # the map of a method that needs no layer
 TRAINED, UNTRAINED = "trained", "untrained"
-KINDS = (
-    (TRAINED, False, SEEDS),
-    (TRAINED, True, SEEDS),
-    (UNTRAINED, False, SEEDS),
-)  # kind, LayerNorm behind the projection, seeds
+KINDS = ((TRAINED, False), (TRAINED, True), (UNTRAINED, False))  # kind, LayerNorm behind the projection
 SCORES = ("pointing", "tolerant", "energy")
 COLUMNS = (
     "kind",
@@ -71,7 +69,6 @@ COLUMNS = (
     "chance",
     *SCORES,
 )
-SHOWN = 4  # pictures, one a class, whose maps are kept
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def scores(found: Mapping[tuple[str, str, str], np.ndarray], masks: np.ndarray) 
     """
     lines = []
     for key, maps in found.items():
-        each = localisation.scores(maps, masks[: len(maps)]).rename(columns={"pointing_tolerant": "tolerant"})
+        each = localisation.scores(maps, masks[: len(maps)])
         lines.append((*key, len(each), *each[["area", *SCORES]].mean()))
     return pd.DataFrame(lines, columns=["map", "method", "place", "n", "chance", *SCORES])
 
@@ -223,20 +220,13 @@ def shown(place: Path | None = None) -> dict[str, np.ndarray]:
         return dict(stored)
 
 
-def _main() -> None:
-    from gcaf_lib.training import reproduce
-
+if __name__ == "__main__":
+    arguments(__doc__)
     done = []
     with reproduce.beside_store(own_stage0=True):
-        for kind, norm, seeds in KINDS:
-            for seed in seeds:
-                done.append(run(kind, norm, seed))
-                print(done[-1].table.to_string(index=False), flush=True)
+        for (kind, norm), seed in itertools.product(KINDS, SEEDS):
+            done.append(run(kind, norm, seed))
+            print(done[-1].table.to_string(index=False), flush=True)
     np.savez_compressed(results_dir() / "control.npz", **done[0].shown)
     table = pd.concat([one.table for one in done], ignore_index=True)
     print(committed.write("control.csv", table, "%.3g"))
-
-
-if __name__ == "__main__":
-    arguments(__doc__)
-    _main()

@@ -74,9 +74,8 @@ def pointing(maps, masks, tolerance: float = 0.0) -> np.ndarray:
         if not mask.any() or one.max() <= 0:
             continue
         if radius > 0:  # distance of every pixel to the nearest one of the mask
-            mask = (
-                cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius
-            )
+            away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            mask = away <= radius
         out[i] = mask[one >= one.max() * (1 - 1e-6)].mean()
     return _where_tumour(masks, out)
 
@@ -114,12 +113,12 @@ def matched_iou(maps, masks) -> np.ndarray:
 
 
 def scores(maps, masks, tolerance: float = 0.067) -> pd.DataFrame:
-    """All measures of each image: pointing, pointing_tolerant, energy, iou, and the tumour's area share."""
+    """All measures of each image: pointing, tolerant (pointing with that tolerance), energy, iou, and the tumour's area share."""
     maps, masks = _fitted(maps, masks)
     return pd.DataFrame(
         {
             "pointing": pointing(maps, masks),
-            "pointing_tolerant": pointing(maps, masks, tolerance),
+            "tolerant": pointing(maps, masks, tolerance),
             "energy": energy(maps, masks),
             "iou": matched_iou(maps, masks),
             "area": masks.mean((1, 2)),
