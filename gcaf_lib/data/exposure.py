@@ -16,7 +16,6 @@ Patients come from the figshare archive's own numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,12 +24,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
 
-from gcaf_lib.data import committed, splits, thumbnails, twins
+from gcaf_lib.data import committed, files, splits, thumbnails, twins
 from gcaf_lib.data.dataset import Dataset, open_dataset
 from gcaf_lib.data.decode import grey
-from gcaf_lib.machine import cores
 from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.terminal import arguments
 
@@ -53,29 +50,23 @@ def edges(image: np.ndarray) -> np.ndarray:
     """float32 (2,40,40) of a grey image (H,W): edges of the whole, and of its foreground (Otsu's threshold, halved)."""
     level, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
     x, y, width, height = cv2.boundingRect((image > level / 2).astype(np.uint8))
-    out = []
-    for look in (image, image[y : y + height, x : x + width] if width and height else image):
-        out.append(
-            steepness(cv2.resize(np.ascontiguousarray(look), (SIDE, SIDE), interpolation=cv2.INTER_AREA))
-        )
-    return np.stack(out)
+    looks = (image, image[y : y + height, x : x + width] if width and height else image)
+    return np.stack([steepness(look) for look in thumbnails.squares(looks, SIDE)])
 
 
 def alike(drawn: np.ndarray, threshold: float = THRESHOLD) -> csr_matrix:
     """Symmetric bool (N,N): pairs whose `edges` (N,2,40,40) correlate at `threshold`, in either look and any of eight ways."""
-    size = len(drawn)
-    left, right = [], []
+    size, pairs = len(drawn), []
     for look in (0, 1):
         unit = thumbnails.normalise(drawn[:, look])
         for way in range(8):
             turned = np.rot90(drawn[:, look], way % 4, (1, 2))
             other = thumbnails.normalise(turned[:, :, ::-1] if way > 3 else turned)
             for start in range(0, size, _ROWS):
-                i, j = np.nonzero(unit[start : start + _ROWS] @ other[start:].T >= threshold)
-                left.append(i + start)
-                right.append(j + start)
-    i, j = np.concatenate(left), np.concatenate(right)
-    found = csr_matrix((np.ones(len(i), bool), (i, j)), shape=(size, size))
+                near = unit[start : start + _ROWS] @ other[start:].T >= threshold
+                pairs.append(start + np.array(np.nonzero(near)))
+    pairs = np.concatenate(pairs, axis=1)
+    found = csr_matrix((np.ones(pairs.shape[1], bool), pairs), shape=(size, size))
     return found.maximum(found.T)
 
 
@@ -90,9 +81,8 @@ class Drawn(NamedTuple):
 def places(image: np.ndarray) -> Drawn:
     """The 250 strongest ORB keypoints of a grey image (H,W) at `WIDE` pixels, and its edges."""
     k = WIDE / max(image.shape)
-    image = cv2.equalizeHist(
-        cv2.resize(image, None, fx=k, fy=k, interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
-    )
+    how = cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC
+    image = cv2.equalizeHist(cv2.resize(image, None, fx=k, fy=k, interpolation=how))
     points, found = cv2.ORB_create(250, 1.15, 8, fastThreshold=7).detectAndCompute(image, None)
     found = np.zeros((0, 32), np.uint8) if found is None else found
     at = np.float32([point.pt for point in points]).reshape(-1, 2)
@@ -124,40 +114,30 @@ def cut_anew(images: list[np.ndarray], labels: np.ndarray, asked: np.ndarray) ->
 
     images: P grey ones (H,W); labels (P,); asked (P,) bool.
     """
-    with ThreadPoolExecutor(cores()) as pool:
-        plain = list(pool.map(places, images))
-        mirrored = list(pool.map(lambda image: places(np.ascontiguousarray(image[:, ::-1])), images))
+    plain = files.each(places, images)
+    mirrored = files.each(lambda image: places(np.ascontiguousarray(image[:, ::-1])), images)
 
-        def seek(one: int) -> list[tuple[int, int]]:
-            # a pair of two that are asked for is tried once
-            others = np.flatnonzero((labels == labels[one]) & (~asked | (np.arange(len(labels)) > one)))
-            return [
-                (min(one, two), max(one, two))
-                for two in others
-                if any(same_place(each[two], plain[one]) for each in (plain, mirrored))
-            ]
-
-        work = pool.map(seek, np.flatnonzero(asked))
+    def seek(one: int) -> list[tuple[int, int]]:
+        # a pair of two that are asked for is tried once
+        others = np.flatnonzero((labels == labels[one]) & (~asked | (np.arange(len(labels)) > one)))
         return [
-            pair
-            for pairs in tqdm(work, "copies cut out anew", int(asked.sum()), disable=None)
-            for pair in pairs
+            (min(one, two), max(one, two))
+            for two in others
+            if any(same_place(each[two], plain[one]) for each in (plain, mirrored))
         ]
 
-
-def draw(dataset: Dataset) -> np.ndarray:
-    """`edges` (N,2,40,40) of every file; raises `DataError` where one can't be read."""
-    paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
-    with ThreadPoolExecutor(cores()) as pool:
-        return np.stack(list(pool.map(lambda path: edges(grey(path)), paths)))
+    found = files.each(seek, np.flatnonzero(asked), "copies cut out anew")
+    return [pair for pairs in found for pair in pairs]
 
 
 def copies(dataset: Dataset, patient: np.ndarray) -> csr_matrix:
     """Symmetric bool (N,N): files that are `alike`, and those whose families a pair of `cut_anew` joins.
 
-    patient (N,): None where unknown. One file of each family, by the edges, is looked at.
+    patient (N,): None where unknown. One file of each family, by the edges, is looked at. Raises `DataError` where one
+    can't be read.
     """
-    near = alike(draw(dataset))
+    paths = files.paths(dataset, "finding copies needs the")
+    near = alike(np.stack(files.each(lambda path: edges(grey(path)), paths)))
     family = connected_components(near, directed=False)[1]
     first, asked = twins.representatives(family, pd.notna(patient))
     if not asked.any():
@@ -176,11 +156,9 @@ def exposure(
 
     part (N,): train, validation, test, or "" for what is not in use; copies: `alike`; patient (N,): None where unknown.
     """
-    train, test = part == "train", np.flatnonzero(part == "test")
+    train, test, known = part == "train", np.flatnonzero(part == "test"), pd.notna(patient)
     copied = np.asarray(copies[test][:, np.flatnonzero(train)].sum(1)).ravel() > 0
-    seen = np.isin(patient[test].astype(str), patient[train & pd.notna(patient)].astype(str)) & pd.notna(
-        patient[test]
-    )
+    seen = known[test] & np.isin(patient[test].astype(str), patient[train & known].astype(str))
     rows = [(name, labels[test] == k) for k, name in enumerate(CLASSES)] + [("all", np.ones(len(test), bool))]
     return [(name, int(own.sum()), copied[own].mean(), seen[own].mean()) for name, own in rows if own.any()]
 
@@ -212,11 +190,6 @@ def parts(protocol: str, dataset: Dataset, classes: tuple[str, ...] = CLASSES) -
     return [splits.load(one, dataset)["part"].to_numpy() for one in settings]
 
 
-def write(table: pd.DataFrame, place: Path | None = None) -> Path:
-    """Write results/exposure.csv, whole or not at all."""
-    return committed.write("exposure.csv", table, "%.5f", place)
-
-
 def read(
     dataset: Dataset, place: Path | None = None, protocols: Sequence[str] = splits.MANIFESTS
 ) -> pd.DataFrame:
@@ -229,4 +202,4 @@ def read(
 
 if __name__ == "__main__":
     arguments(__doc__)
-    print(write(compute(open_dataset(DataSettings()))))
+    print(committed.write("exposure.csv", compute(open_dataset(DataSettings())), "%.5f"))

@@ -21,7 +21,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from gcaf_lib.data import thumbnails
-from gcaf_lib.data.dataset import DataError
+from gcaf_lib.data.dataset import DataError, Dataset
 from gcaf_lib.machine import whole
 from gcaf_lib.settings import cache_dir, digest, named_folder
 
@@ -277,6 +277,16 @@ def borders(matches: pd.DataFrame, slices: Slices) -> dict[str, np.ndarray]:
             if text and file in wanted:
                 out[file] = np.asarray(json.loads(text), float)
     return out
+
+
+def of_dataset(dataset: Dataset, path: str | Path | None = None) -> dict[int, np.ndarray]:
+    """Row of dataset.frame → its file's polygon, of the files whose border is known (`borders`)."""
+    slices = read(path)
+    matches = slices.files
+    if matches is None:
+        matches = match(dataset.frame, thumbnails.thumbnails(dataset), slices)
+    known = borders(matches, slices)
+    return {row: known[file] for row, file in enumerate(dataset.frame["file"]) if file in known}
 
 
 def patients(frame: pd.DataFrame, matches: pd.DataFrame, slices: Slices) -> np.ndarray:

@@ -12,17 +12,16 @@ Between files of known patients nothing is looked for: which slice they show is 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
+from gcaf_lib.data import files
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.data.twins import opened, representatives, structure
-from gcaf_lib.machine import cores, whole
+from gcaf_lib.machine import write_table
 from gcaf_lib.settings import cache_dir, digest
 
 SIDE = 256  # pixels of the longer side
@@ -140,8 +139,7 @@ def votes(asked: list[Keypoints], own: np.ndarray, pool: np.ndarray, owner: np.n
             best[better], where[better] = value[better], at[better] + start
         return np.bincount(owner[where], minlength=owner[-1] + 1)
 
-    with ThreadPoolExecutor(cores()) as workers:
-        return np.stack(list(workers.map(ask, range(len(asked)))))
+    return np.stack(files.each(ask, range(len(asked))))
 
 
 def search(images: list[np.ndarray], asked: np.ndarray, progress: bool = True) -> pd.DataFrame:
@@ -152,12 +150,9 @@ def search(images: list[np.ndarray], asked: np.ndarray, progress: bool = True) -
     """
     if not len(asked):
         return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
-    quiet = None if progress else True
-    with ThreadPoolExecutor(cores()) as workers:
-        small = list(workers.map(shrink, images))
-        mirrors = {number: np.ascontiguousarray(small[number][:, ::-1]) for number in asked}
-        work = workers.map(detect, [*small, *mirrors.values()])
-        found = list(tqdm(work, "finding keypoints", len(small) + len(mirrors), disable=quiet))
+    small = files.each(shrink, images)
+    mirrors = {number: np.ascontiguousarray(small[number][:, ::-1]) for number in asked}
+    found = files.each(detect, [*small, *mirrors.values()], "finding keypoints", progress)
     plain, mirrored = found[: len(small)], found[len(small) :]
     pool = np.concatenate([one.descriptors for one in plain])
     owner = np.repeat(np.arange(len(plain)), [len(one.points) for one in plain])
@@ -192,6 +187,5 @@ def pairs(dataset: Dataset, groups: np.ndarray, known: np.ndarray, progress: boo
         return pd.read_csv(store).astype(COLUMNS)
     found = search(opened(dataset, first), asked, progress)
     found["left"], found["right"] = first[found["left"]], first[found["right"]]
-    with whole(store) as part:
-        found.to_csv(part, index=False, float_format="%.5f")
+    write_table(store, found, "%.5f")
     return found

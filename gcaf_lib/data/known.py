@@ -13,20 +13,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from gcaf_lib.data import groups, twins
-from gcaf_lib.data.dataset import DataError, read_bytes
+from gcaf_lib.data import files, groups, thumbnails, twins
+from gcaf_lib.data.dataset import DataError, locate, read_bytes
 from gcaf_lib.data.medical import grey
-from gcaf_lib.machine import cores, whole
+from gcaf_lib.machine import whole
 from gcaf_lib.terminal import arguments
 
 PATH = Path(__file__).with_name("known.npz")
@@ -43,12 +39,7 @@ _LEVELS = np.array([-1.65, -0.55, 0.55, 1.65], np.float32)
 
 def describe(looks: np.ndarray) -> np.ndarray:
     """float32 (N,2,24,24) of `twins.looks` (N,2,128,128): zero mean and unit length each."""
-    size = (SIDE, SIDE)
-    small = [
-        np.stack([cv2.resize(image[look], size, interpolation=cv2.INTER_AREA) for image in looks])
-        for look in (0, 1)
-    ]
-    return np.stack([twins.describe(images) for images in small], 1)
+    return np.stack([twins.describe(thumbnails.squares(looks[:, look], SIDE)) for look in (0, 1)], 1)
 
 
 def pack(described: np.ndarray) -> np.ndarray:
@@ -121,21 +112,14 @@ def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: b
     for path in paths:
         demand_text(path)
     frame, known = table()
-    files = frame.drop_duplicates("sha256")
-    by_bytes = pd.Series(files["file"].to_numpy(), files["sha256"])
-    with ThreadPoolExecutor(cores()) as pool:
-        work = tqdm(pool.map(_look, paths), "reading images", len(paths), disable=None if progress else True)
-        seen = list(work)
+    published = frame.drop_duplicates("sha256").set_index("sha256")["file"]
+    seen = files.each(_look, paths, "reading images", progress)
     out = pd.DataFrame({"path": list(map(str, paths)), "sha256": [sha for sha, _ in seen]})
     if not seen:
         return out.reindex(columns=list(COLUMNS))
     row, best, way = _nearest(describe(np.stack([looks for _, looks in seen])), known)
-    same, copy = out["sha256"].isin(by_bytes.index).to_numpy(), best >= threshold
-    out["file"] = np.where(
-        same,
-        by_bytes.reindex(out["sha256"]).fillna("").to_numpy(),
-        np.where(copy, files["file"].to_numpy()[row], ""),
-    )
+    same, copy = out["sha256"].isin(published.index).to_numpy(), best >= threshold
+    out["file"] = np.select([same, copy], [published.reindex(out["sha256"]), published.to_numpy()[row]], "")
     out["how"] = np.select([same, copy], ["bytes", "copy"], "")
     out["similarity"] = np.where(same, 1, best.clip(max=1))
     out["turn"] = [twins.TURNS[0 if s else w] for s, w in zip(same, way)]
@@ -144,18 +128,13 @@ def match(paths: Iterable[str | Path], threshold: float = THRESHOLD, progress: b
 
 def write(root: Path) -> Path:
     """Write known.npz from the folder of the published images, whole or not at all."""
-    files = groups.load().drop_duplicates("sha256")["file"]
-    with ThreadPoolExecutor(cores()) as pool:
-        looks = np.stack([look for _, look in pool.map(_look, [root / file for file in files])])
-    stream = io.BytesIO()
-    np.savez_compressed(stream, packed=pack(describe(looks)))
+    names = groups.load().drop_duplicates("sha256")["file"]
+    looks = np.stack([look for _, look in files.each(_look, [root / name for name in names])])
     with whole(PATH) as part:
-        part.write_bytes(stream.getvalue())
+        np.savez_compressed(part, packed=pack(describe(looks)))
     return PATH
 
 
 if __name__ == "__main__":
     arguments(__doc__)
-    from gcaf_lib.data.dataset import locate
-
     print(write(locate()))

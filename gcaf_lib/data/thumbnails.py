@@ -6,15 +6,13 @@ of a picture among the files themselves are found by `data.twins`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
-from gcaf_lib.data.dataset import DataError, Dataset
+from gcaf_lib.data import files
+from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.data.decode import grey
 from gcaf_lib.machine import whole
 from gcaf_lib.settings import cache_dir
@@ -23,13 +21,19 @@ SIDE = 64
 BLOCK = 1024  # rows of a correlation block: 1024 × 7,023 float32 are 29 MB
 
 
+def squares(images: Iterable[np.ndarray], side: int) -> np.ndarray:
+    """Images (H,W), of whatever sizes, reduced to (N,side,side) by area averages; their number type stays."""
+    out = [cv2.resize(np.ascontiguousarray(i), (side, side), interpolation=cv2.INTER_AREA) for i in images]
+    return np.stack(out)
+
+
 def shrink(image: np.ndarray) -> np.ndarray:
     """Grey image (H,W), any number type, reduced to uint8 (64,64) with INTER_AREA."""
     if image.dtype != np.uint8:
         image = image.astype(np.float32)
         low, high = float(image.min()), float(image.max())
         image = np.round((image - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)
-    return cv2.resize(np.ascontiguousarray(image), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return squares([image], SIDE)[0]
 
 
 def thumbnails(dataset: Dataset, progress: bool = True) -> np.ndarray:
@@ -42,13 +46,8 @@ def thumbnails(dataset: Dataset, progress: bool = True) -> np.ndarray:
         out = np.load(store, allow_pickle=False)
         if out.shape == (len(dataset.frame), SIDE, SIDE):
             return out
-    if dataset.root is None:
-        raise DataError("thumbnails need the images: `gcaf data fetch`, --data or GCAF_DATA")
-    paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
-    with ThreadPoolExecutor(2) as pool:
-        work = pool.map(lambda path: shrink(grey(path)), paths)
-        bar = tqdm(work, "thumbnails", len(paths), disable=None if progress else True)
-        out = np.stack(list(bar))
+    paths = files.paths(dataset, "thumbnails need the")
+    out = np.stack(files.each(lambda path: shrink(grey(path)), paths, "thumbnails", progress))
     with whole(store) as part:
         np.save(part, out)
     return out
@@ -70,23 +69,12 @@ def mirror(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(images[:, :, ::-1])
 
 
-def blocks(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """(first row, plain, mirrored): correlations of rows of thumbnails `left` with all of `right`, blockwise."""
-    a, b, m = normalise(left), normalise(right), normalise(mirror(right))
-    for start in range(0, len(a), BLOCK):
-        rows = a[start : start + BLOCK]
-        yield start, rows @ b.T, rows @ m.T
-
-
 def nearest(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(index into right, mirrored bool, correlation) of the best partner of each thumbnail of `left`."""
-    found, flags, best = [], [], []
-    for _, plain, mirrored in blocks(left, right):
-        rows = np.arange(len(plain))
-        at, at_m = plain.argmax(1), mirrored.argmax(1)
-        value, value_m = plain[rows, at], mirrored[rows, at_m]
-        flip = value_m > value
-        found.append(np.where(flip, at_m, at))
-        flags.append(flip)
-        best.append(np.where(flip, value_m, value))
-    return np.concatenate(found), np.concatenate(flags), np.concatenate(best)
+    """(index into right, mirrored bool, correlation) of the best partner of each thumbnail of `left`, blockwise."""
+    rows, ways, out = normalise(left), (normalise(right), normalise(mirror(right))), []
+    for start in range(0, len(rows), BLOCK):
+        alike = [rows[start : start + BLOCK] @ way.T for way in ways]
+        at, best = (np.stack([f(one, axis=1) for one in alike]) for f in (np.argmax, np.max))
+        flip, own = (best[1] > best[0]).astype(int), np.arange(len(alike[0]))
+        out.append((at[flip, own], flip > 0, best[flip, own]))
+    return tuple(np.concatenate(column) for column in zip(*out))

@@ -15,8 +15,6 @@ the connected components.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,10 +23,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
-from gcaf_lib.data.dataset import DataError, Dataset
+from gcaf_lib.data import files
+from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.data.decode import grey
-from gcaf_lib.data.thumbnails import normalise
-from gcaf_lib.machine import cores, whole
+from gcaf_lib.data.thumbnails import BLOCK, normalise, squares
+from gcaf_lib.machine import write_table
 from gcaf_lib.settings import cache_dir, digest
 
 SIDE, COARSE = 128, 32  # pixels: of the comparison, and of the screen before it
@@ -42,7 +41,6 @@ DOUBT = 0.65
 FLOOR = 0.6  # pairs less alike are not kept
 SCREEN = 0.1  # a pair at x on 128 pixels has at least x - 0.1 on 32 (measured from 0.65 up: x - 0.02)
 TURNS = ("as it is", "left-right", "up-down", "both")  # index: 1 for left-right + 2 for up-down
-BLOCK = 1024  # rows of a correlation block: 1024 × 7,023 float32 are 29 MB
 PAIRS = 256  # compared at full size at a time: two arrays of 17 MB
 _VERSION = 1
 
@@ -61,8 +59,7 @@ def trim(image: np.ndarray) -> np.ndarray:
 
 def looks(image: np.ndarray) -> np.ndarray:
     """uint8 (2,128,128) of a grey image (H,W): whole, and trimmed."""
-    both = (np.ascontiguousarray(look) for look in (image, trim(image)))
-    return np.stack([cv2.resize(look, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for look in both])
+    return squares((image, trim(image)), SIDE)
 
 
 def structure(image: np.ndarray) -> np.ndarray:
@@ -88,8 +85,7 @@ def turn(images: np.ndarray, way: int) -> np.ndarray:
 
 def _screened(images: np.ndarray, floor: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(left, right) rows, left < right, of the pairs that are worth a comparison at full size."""
-    small = np.stack([cv2.resize(image, (COARSE, COARSE), interpolation=cv2.INTER_AREA) for image in images])
-    unit = describe(small)
+    unit = describe(squares(images, COARSE))
     flat = [np.ascontiguousarray(turn(unit, way)).reshape(len(unit), -1) for way in range(4)]
     for start in range(0, len(unit), BLOCK):
         rows = flat[0][start : start + BLOCK]
@@ -129,15 +125,10 @@ def pairs(dataset: Dataset, progress: bool = True) -> pd.DataFrame:
     store = cache_dir() / "twins" / f"{digest([dataset.hash, _VERSION])}.csv"
     if store.is_file():
         return pd.read_csv(store).astype({"similarity": np.float32})
-    if dataset.root is None:
-        raise DataError("finding copies needs the images: `gcaf data fetch`, --data or GCAF_DATA")
-    paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
-    with ThreadPoolExecutor(cores()) as pool:
-        work = pool.map(lambda path: looks(grey(path)), paths)
-        images = np.stack(list(tqdm(work, "reading files", len(paths), disable=None if progress else True)))
+    paths = files.paths(dataset, "finding copies needs the")
+    images = np.stack(files.each(lambda path: looks(grey(path)), paths, "reading files", progress))
     found = compare(images, progress=progress)
-    with whole(store) as part:
-        found.to_csv(part, index=False, float_format="%.5f")
+    write_table(store, found, "%.5f")
     return found
 
 
@@ -154,9 +145,13 @@ def copies(
 
 def groups(frame: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
     """Twin groups (N,) int of the rows of `frame`: identical bytes, or joined by the pairs `found` (`copies`)."""
-    edges = (np.ones(len(found), np.int32), (found["left"], found["right"]))
-    graph = coo_matrix(edges, shape=(len(frame), len(frame)))
-    return join(connected_components(graph, directed=False)[1], frame["sha256"].to_numpy())
+    return join(_connected(len(frame), found["left"], found["right"]), frame["sha256"].to_numpy())
+
+
+def _connected(size: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Connected component (N,) of each of `size` numbers, left (M,) and right (M,) being joined; in their order."""
+    graph = coo_matrix((np.ones(len(left), np.int32), (left, right)), shape=(size, size))
+    return connected_components(graph, directed=False)[1]
 
 
 def representatives(groups: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -164,15 +159,14 @@ def representatives(groups: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, 
 
     groups (N,) of rows; known (N,) bool: of which rows the patient is known.
     """
-    first = pd.Series(np.arange(len(groups))).groupby(groups).first().to_numpy()
+    first = np.unique(groups, return_index=True)[1]
     return first, ~pd.Series(known).groupby(groups).any().to_numpy()
 
 
 def opened(dataset: Dataset, rows: np.ndarray) -> list[np.ndarray]:
     """Grey images of some rows of dataset.frame, opened side by side."""
-    files = dataset.frame["file"].to_numpy()[rows]
-    with ThreadPoolExecutor(cores()) as workers:
-        return list(workers.map(lambda file: grey(Path(dataset.root) / file), files))
+    paths = files.paths(dataset, "finding copies needs the")
+    return files.each(grey, [paths[row] for row in rows])
 
 
 def histogram(found: pd.DataFrame, floor: float = FLOOR, bins: int = 40) -> pd.DataFrame:
@@ -190,15 +184,11 @@ def join(*keys: np.ndarray) -> np.ndarray:
 
     Each key is an (N,) array; None or NaN means that the row is joined with nobody by that key.
     """
-    size = len(keys[0])
-    rows = np.arange(size)
+    size = total = len(keys[0])
     edges = []
-    for key in keys:
+    for key in keys:  # what a key may be is numbered behind the rows, and joined with those that have it
         codes = pd.factorize(np.asarray(key, dtype=object))[0]
-        known = codes >= 0
-        first = np.full(codes.max(initial=-1) + 1, -1)
-        first[codes[known][::-1]] = rows[known][::-1]  # the last writer is the first row of its code
-        edges.append((rows[known], first[codes[known]]))
-    i, j = (np.concatenate(side) for side in zip(*edges))
-    graph = coo_matrix((np.ones(len(i), np.int32), (i, j)), shape=(size, size))
-    return connected_components(graph, directed=False)[1]
+        rows = np.flatnonzero(codes >= 0)
+        edges.append((rows, codes[rows] + total))
+        total += codes.max(initial=-1) + 1
+    return _connected(total, *(np.concatenate(side) for side in zip(*edges)))[:size]

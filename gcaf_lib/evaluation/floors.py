@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from gcaf_lib.data import committed, exposure, figshare, splits, thumbnails
+from gcaf_lib.data import committed, exposure, figshare, files, splits, thumbnails
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.evaluation import worth
 from gcaf_lib.settings import CLASSES
@@ -80,19 +80,12 @@ def boxes(dataset: Dataset, figshare_path: str | Path | None = None) -> np.ndarr
     """
     out = np.full((len(dataset.frame), 4), np.nan)
     if dataset.banner:
-        for row, file in enumerate(dataset.frame["file"]):
-            path = Path(dataset.root) / "masks" / f"{Path(file).stem}.png"  # none for no-tumour
-            mask = thumbnails.grey(path) if path.is_file() else None
-            if mask is not None and mask.any():
-                (y, x), (height, width) = np.nonzero(mask), mask.shape
-                out[row] = x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height
+        for row, mask in files.masks(dataset).items():
+            (y, x), (height, width) = np.nonzero(mask), mask.shape
+            out[row] = x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height
         return out
-    slices = figshare.read(figshare_path)
-    matches = figshare.match(dataset.frame, thumbnails.thumbnails(dataset), slices)
-    known = figshare.borders(matches, slices)
-    for row, file in enumerate(dataset.frame["file"]):
-        if file in known:
-            out[row] = *known[file].min(0), *known[file].max(0)
+    for row, polygon in figshare.of_dataset(dataset, figshare_path).items():
+        out[row] = *polygon.min(0), *polygon.max(0)
     return out
 
 
@@ -133,14 +126,19 @@ def mask_out(thumbs: np.ndarray, labels: np.ndarray, known: np.ndarray, seed: in
     return out
 
 
+def pixels(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Thumbnails (N,64,64) uint8, plain and mirrored, as rows (N,4096) float32 of 0..1."""
+    both = thumbs, thumbnails.mirror(thumbs)
+    return tuple(images.reshape(len(images), -1).astype(np.float32) / 255 for images in both)
+
+
 def features(dataset: Dataset, figshare_path: str | Path | None = None) -> Features:
     """Everything the floors see, from the images and the tumour borders."""
     thumbs = thumbnails.thumbnails(dataset)
     masked = mask_out(thumbs, dataset.frame["label"].to_numpy(int), boxes(dataset, figshare_path))
     half = masked.reshape(len(masked), 32, 2, 32, 2).mean((2, 4)).reshape(len(masked), -1)
     return Features(
-        thumbs.reshape(len(thumbs), -1).astype(np.float32) / 255,
-        thumbnails.mirror(thumbs).reshape(len(thumbs), -1).astype(np.float32) / 255,
+        *pixels(thumbs),
         size_features(dataset.frame),
         border_features(thumbs),
         half.astype(np.float32),
@@ -190,14 +188,11 @@ def measure(
     rows = []
     for floor in floors:
         folds = [_answers(floor, seen, labels, part, own) for part in parts]
-        images, copies = (
-            [worth.summed(name, one) for name, one in found.items()]
-            for found in (
-                worth.samples([folds], clusters, ("accuracy", "macro_f1"), pictures=weights)
-                for weights in (None, pictures)
-            )
+        right, f1, right1, f11 = (
+            worth.summed(*one)
+            for weights in (None, pictures)
+            for one in worth.samples([folds], clusters, worth.BY_PICTURE, pictures=weights).items()
         )
-        (right, f1), (right1, f11) = images, copies
         each = [np.mean(fold.probs.argmax(1) == fold.labels) for fold in folds]
         sd = np.std(each, ddof=1) if len(each) > 1 else np.nan
         count = sum(len(fold.rows) for fold in folds)

@@ -18,10 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from gcaf_lib.data import committed, preprocess, splits, thumbnails
-from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
+from gcaf_lib.data import committed, files, preprocess, splits, thumbnails
+from gcaf_lib.data.dataset import Dataset, open_dataset
 from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.terminal import arguments
@@ -31,43 +30,29 @@ TUMOURS = tuple(name for name in CLASSES if name != "notumor")
 COLUMNS = ("track", *floors.COLUMNS)
 
 
-def canonical_thumbnails(dataset: Dataset) -> np.ndarray:
-    """uint8 (N,64,64) of the re-encoded files, in the order of dataset.frame."""
-    if dataset.root is None:
-        raise DataError("re-encoding needs the images: `gcaf data fetch`, --data or GCAF_DATA")
-    paths = [Path(dataset.root) / name for name in dataset.frame["file"]]
-    return np.stack(
-        [
-            thumbnails.shrink(preprocess.canonical(preprocess.decode(path))[..., 0])
-            for path in tqdm(paths, "re-encoding", disable=None)
-        ]
-    )
-
-
 def canonical_features(dataset: Dataset) -> floors.Features:
     """What the floors see of the re-encoded files. All have one size, and the tumours' places are not carried over."""
-    thumbs, nothing = canonical_thumbnails(dataset), np.zeros((len(dataset.frame), 1), np.float32)
-    plain, flipped = (
-        a.reshape(len(a), -1).astype(np.float32) / 255 for a in (thumbs, thumbnails.mirror(thumbs))
-    )
-    return floors.Features(plain, flipped, nothing, floors.border_features(thumbs), nothing)
+
+    def small(path: Path) -> np.ndarray:
+        return thumbnails.shrink(preprocess.canonical(preprocess.decode(path))[..., 0])
+
+    thumbs = np.stack(files.each(small, files.paths(dataset, "re-encoding needs the"), "re-encoding"))
+    nothing = np.zeros((len(thumbs), 1), np.float32)
+    return floors.Features(*floors.pixels(thumbs), nothing, floors.border_features(thumbs), nothing)
 
 
 def table(dataset: Dataset, seen: floors.Features) -> pd.DataFrame:
     """All tracks (`COLUMNS`). seen: `floors.features` of the files as they are."""
-    groups = splits.clusters(dataset), worth.pictures(dataset)
+    given = dataset, splits.clusters(dataset), worth.pictures(dataset)
     labels = dataset.frame["label"].to_numpy(int)
     tumour = (labels != CLASSES.index("notumor")).astype(int)
     again = canonical_features(dataset)
     out = []
     for protocol in PROTOCOLS:
-        given = (protocol, seen, dataset, *groups)
         tracks = {
-            "three classes": floors.measure(*given, classes=TUMOURS),
-            "tumour or not": floors.measure(*given, floors=("size", "border"), labels=tumour),
-            "canonical": floors.measure(
-                protocol, again, dataset, *groups, floors=("1nn", "1nn-mirror", "border")
-            ),
+            "three classes": floors.measure(protocol, seen, *given, classes=TUMOURS),
+            "tumour or not": floors.measure(protocol, seen, *given, floors=("size", "border"), labels=tumour),
+            "canonical": floors.measure(protocol, again, *given, floors=("1nn", "1nn-mirror", "border")),
         }
         out += [frame.assign(track=name) for name, frame in tracks.items()]
     return pd.concat(out, ignore_index=True)[list(COLUMNS)]
@@ -80,13 +65,9 @@ def read(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
     return committed.read("shortcuts.csv", "gcaf_lib.evaluation.hints", place)
 
 
-def _main() -> None:
+if __name__ == "__main__":
+    arguments(__doc__)
     dataset = open_dataset(DataSettings())
     seen = floors.features(dataset)
     print(floors.write(floors.over_protocols(seen, dataset)))
     print(committed.write("shortcuts.csv", table(dataset, seen), "%.5f"))
-
-
-if __name__ == "__main__":
-    arguments(__doc__)
-    _main()

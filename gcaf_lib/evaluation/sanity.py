@@ -20,11 +20,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from gcaf_lib.data import committed, preprocess, splits
-from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
+from gcaf_lib.data import committed, files, preprocess, splits
+from gcaf_lib.data.dataset import Dataset, open_dataset
 from gcaf_lib.evaluation import clustered, heatmaps, localisation, tumours
 from gcaf_lib.settings import digest
 from gcaf_lib.terminal import arguments
+from gcaf_lib.training import reproduce, runs
 
 IMAGES = 240  # of the test part
 PHANTOMS = 16  # whose check a page computes while it is made
@@ -122,8 +123,7 @@ class _Sample(NamedTuple):
 
 
 def _sample(record: Any, dataset: Dataset, count: int, seed: int) -> _Sample:
-    if dataset.root is None:
-        raise DataError("the check needs images: `gcaf data fetch`, --data or GCAF_DATA")
+    files.paths(dataset, "the check needs")
     at = np.sort(np.random.default_rng(seed).permutation(len(record.rows()))[:count])
     rows = record.rows()[at]
     return _Sample(
@@ -170,7 +170,7 @@ def compute(
 
 def _trained_on_shuffled(record: Any, sample: _Sample) -> tuple[dict[str, np.ndarray], float]:
     """Maps and accuracy of this run's settings trained on shuffled labels, in a store of its own."""
-    from gcaf_lib.training import reproduce, train
+    from gcaf_lib.training import train
 
     work = shuffled_labels(train.task(record.settings))
     with reproduce.beside_store():
@@ -206,8 +206,6 @@ def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) ->
     """The stored check of one of these runs, else a fresh one of the first that has weights here, else the
     stored check of whatever run (its `run` tells), else None.
     """
-    from gcaf_lib.training import runs
-
     path = (place or splits.folder().parent) / "sanity.csv"
     stored = pd.read_csv(path, dtype={"run": str}) if not dataset.banner and path.is_file() else None
     if stored is not None and stored["run"].isin([r.key for r in records]).any():
@@ -218,13 +216,7 @@ def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) ->
     return stored
 
 
-def _main(name: str) -> None:
-    from gcaf_lib.training import runs
-
-    record = runs.resolve(name)
+if __name__ == "__main__":
+    record = runs.resolve(*arguments(__doc__, "RUN"))
     dataset = open_dataset(record.settings.data)
     print(committed.write("sanity.csv", compute(record, dataset, shuffled=True), "%.3g"))
-
-
-if __name__ == "__main__":
-    _main(*arguments(__doc__, "RUN"))

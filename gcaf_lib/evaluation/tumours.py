@@ -21,11 +21,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import committed, figshare, preprocess, splits, thumbnails
+from gcaf_lib.data import committed, figshare, files, preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import heatmaps, localisation
 from gcaf_lib.settings import DataSettings
 from gcaf_lib.terminal import arguments
+from gcaf_lib.training import listing
 
 MODULE = "gcaf_lib.evaluation.tumours"  # run by itself it makes what is committed
 SIDE = 64  # pixels of the square on which maps and borders meet
@@ -46,27 +47,15 @@ def masks(
     Phantoms: their own masks; real images: the figshare borders. Raises `DataError` with the cure where
     the images or the figshare data are not there.
     """
-    if dataset.root is None:
-        raise DataError("tumour borders need the images: `gcaf data fetch`, --data or GCAF_DATA")
-    files = dataset.frame["file"].to_numpy()
+    files.paths(dataset, "tumour borders need the")
+    if not dataset.banner:
+        known = figshare.of_dataset(dataset, figshare_path)
+        return {row: localisation.rasterise(polygon, side) for row, polygon in known.items()}
     out = {}
-    if dataset.banner:
-        for row, file in enumerate(files):
-            path = dataset.root / "masks" / f"{Path(file).stem}.png"
-            drawn = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
-            if drawn is not None and drawn.any():
-                share = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-                out[row] = share >= min(127.5, share.max())
-        return out
-    slices = figshare.read(figshare_path)
-    matches = slices.files
-    if matches is None:
-        matches = figshare.match(dataset.frame, thumbnails.thumbnails(dataset), slices)
-    row_of = {file: row for row, file in enumerate(files)}
-    for file, polygon in figshare.borders(matches, slices).items():
-        if file in row_of:
-            out[row_of[file]] = localisation.rasterise(polygon, side)
-    return dict(sorted(out.items()))
+    for row, drawn in files.masks(dataset).items():
+        share = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+        out[row] = share >= min(127.5, share.max())
+    return out
 
 
 def symmetry(thumbs: np.ndarray) -> np.ndarray:
@@ -75,9 +64,7 @@ def symmetry(thumbs: np.ndarray) -> np.ndarray:
     Upright axes in the middle third are tried. Slices seen from the front or from above are nearly
     symmetric, slices seen from the side are not: what there is in place of the view, which no file states.
     """
-    images = np.asarray(thumbs)
-    images = np.stack([cv2.resize(im, (32, 32), interpolation=cv2.INTER_AREA) for im in images])
-    images, best = images.astype(np.float32), np.full(len(images), -1.0)
+    images, best = thumbnails.squares(thumbs, 32).astype(np.float32), np.full(len(thumbs), -1.0)
     for axis in range(11, 22):
         reach = min(axis, 32 - axis)
         halves = np.stack([images[:, :, axis - reach : axis], images[:, :, axis : axis + reach][:, :, ::-1]])
@@ -91,9 +78,8 @@ def symmetry(thumbs: np.ndarray) -> np.ndarray:
 
 def image_table(dataset: Dataset, known: Mapping[int, np.ndarray]) -> pd.DataFrame:
     """file, area (share of the image), x, y (the tumour's centre, fractions), symmetry; NaN: no border known."""
-    out = pd.DataFrame(
-        {"file": dataset.frame["file"].to_numpy(), "area": np.nan, "x": np.nan, "y": np.nan}
-    ).assign(symmetry=symmetry(thumbnails.thumbnails(dataset)))
+    out = dataset.frame[["file"]].reset_index(drop=True).assign(area=np.nan, x=np.nan, y=np.nan)
+    out["symmetry"] = symmetry(thumbnails.thumbnails(dataset))
     for row, mask in known.items():
         y, x = np.nonzero(mask)
         side = mask.shape[0]
@@ -104,10 +90,12 @@ def image_table(dataset: Dataset, known: Mapping[int, np.ndarray]) -> pd.DataFra
 # --- scores ---
 
 
-def score(maps: np.ndarray, drawn: np.ndarray, rows: Sequence[int], run: str, name: str) -> pd.DataFrame:
-    """`COLUMNS` of maps (n, h, w) against masks (n, S, S) of these rows of the dataset."""
-    table = localisation.scores(maps, drawn).rename(columns={"pointing_tolerant": "tolerant"})
-    return table.assign(run=run, row=np.asarray(rows, int), map=name)[list(COLUMNS)]
+def _scores(run: str, named: Mapping[str, np.ndarray], drawn: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
+    """`COLUMNS` of maps (n, h, w) by name against masks (n, S, S) of these rows of the dataset."""
+    parts = [
+        localisation.scores(maps, drawn).assign(run=run, row=rows, map=name) for name, maps in named.items()
+    ]
+    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
 
 def of_baselines(dataset: Dataset, data: DataSettings, known: Mapping[int, np.ndarray]) -> pd.DataFrame:
@@ -120,28 +108,23 @@ def of_baselines(dataset: Dataset, data: DataSettings, known: Mapping[int, np.nd
         RANDOM: localisation.random_maps(len(rows), SIDE),
         EDGE: localisation.edge_maps(images),
     }
-    return pd.concat(
-        [score(maps, drawn, rows, NO_RUN, name) for name, maps in named.items()], ignore_index=True
-    )
+    return _scores(NO_RUN, named, drawn, rows)
 
 
 def of_record(record: Any, dataset: Dataset, known: Mapping[int, np.ndarray]) -> pd.DataFrame:
     """Scores of every map a run keeps, on its test images with a border: each backbone's, their mean
     (`fused`), those of the whole model, and `usual place`: the mean border of the training images of the
     class that the model named."""
-    if record.maps is None:
-        return pd.DataFrame(columns=list(COLUMNS))
-    at = np.flatnonzero([int(r) in known for r in record.maps["rows"]])
-    rows = record.maps["rows"][at].astype(int)
+    shown = np.empty(0, int) if record.maps is None else record.maps["rows"].astype(int)
+    at = np.flatnonzero(np.isin(shown, list(known)))
+    rows = shown[at]
     if not len(rows):
         return pd.DataFrame(columns=list(COLUMNS))
     drawn = np.stack([known[r] for r in rows])
     cams = backbone_maps(record, at)
     named = {**cams, FUSED: heatmaps.fused(cams, SIDE), **whole_maps(record, at)}
     named[PLACE] = _usual_places(record, dataset, known)[record.maps["target"][at].astype(int)]
-    return pd.concat(
-        [score(maps, drawn, rows, record.key, name) for name, maps in named.items()], ignore_index=True
-    )
+    return _scores(record.key, named, drawn, rows)
 
 
 def backbone_maps(record: Any, at: Sequence[int] | slice = slice(None)) -> dict[str, np.ndarray]:
@@ -168,13 +151,8 @@ def _usual_places(record: Any, dataset: Dataset, known: Mapping[int, np.ndarray]
     label = dataset.frame["label"].to_numpy(int)
     rows = [r for r in known if part[r] == "train"]
     drawn = np.stack([known[r] for r in rows]).astype(np.float32)
-    classes = [list(splits.CLASSES).index(name) for name in record.settings.data.classes]
-    return np.stack(
-        [
-            drawn[own].mean(0) if (own := label[rows] == c).any() else drawn.mean(0)
-            for c in classes
-        ]
-    )  # fmt: skip
+    own = [label[rows] == splits.CLASSES.index(name) for name in record.settings.data.classes]
+    return np.stack([drawn[one if one.any() else slice(None)].mean(0) for one in own])
 
 
 # --- the stored tables ---
@@ -226,9 +204,8 @@ def compute(records: Sequence[Any], dataset: Dataset, baselines: bool = True) ->
     return pd.concat([p for p in parts if len(p)], ignore_index=True)
 
 
-def _main() -> None:
-    from gcaf_lib.training import listing
-
+if __name__ == "__main__":
+    arguments(__doc__)
     dataset = open_dataset(DataSettings())
     print(committed.write("tumours.csv", image_table(dataset, masks(dataset)), "%.3g"))
     found: dict[str, Any] = {}
@@ -241,8 +218,3 @@ def _main() -> None:
         print(committed.write("localisation.csv", compute(list(found.values()), dataset), "%.3g"))
     else:
         print("no run on record yet: localisation.csv is left as it is")
-
-
-if __name__ == "__main__":
-    arguments(__doc__)
-    _main()
