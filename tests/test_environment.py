@@ -91,6 +91,7 @@ BESIDE = {
     "data/figshare.py": "groups, which the committed splits hold",
     "data/phantom.py": "makes files, which the data hash names",
     "data/anatomy.py": "draws phantoms",
+    "data/files.py": "opens files side by side, for groups",
     "data/thumbnails.py": "groups",
     "data/twins.py": "groups",
     "data/keypoints.py": "groups",
