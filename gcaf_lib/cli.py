@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gcaf_lib import commands, terminal
+from gcaf_lib import __version__, commands, terminal
 
 DESCRIPTION = (
     "Brain-tumour MRI classification by gated cross-attention fusion: the book's library, from a shell."
@@ -42,11 +42,9 @@ exit status: 0 done; 1 a check found something wrong; 2 wrong input (one line sa
 """
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
+def _formatter(prog: str) -> argparse.HelpFormatter:
     """Keep the examples' lines as written, use one column width for every option."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26)
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26)
 
 
 # --- parser --------------------------------------------------------------------------------
@@ -61,12 +59,12 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; each subcommand's function stands in `run`."""
-    parser = _Parser(prog="gcaf", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Formatter)
-    parser.add_argument("--version", action="version", version=_version())
+    parser = _Parser(prog="gcaf", description=DESCRIPTION, epilog=EPILOG, formatter_class=_formatter)
+    parser.add_argument("--version", action="version", version=f"gcaf {__version__}")
     rooms = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    data_option = argparse.ArgumentParser(add_help=False)
-    _place_of(data_option, "--data", "DIR", "the images' folder (else GCAF_DATA, else cache)")
+    images = argparse.ArgumentParser(add_help=False)
+    _place_of(images, "--data", "DIR", "the images' folder (else GCAF_DATA, else cache)")
     medical = argparse.ArgumentParser(add_help=False)
     medical.add_argument(
         "--plane",
@@ -74,117 +72,95 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("axial", "coronal", "sagittal"),
         help="of NIfTI volumes (default: axial)",
     )
-    medical.add_argument(
+    _number(
+        medical,
         "--slice",
-        type=_natural,
-        metavar="N",
-        help="of NIfTI volumes (default: the middle one), or frame of DICOM files; counted from 0",
+        "of NIfTI volumes (default: the middle one), or frame of DICOM files; counted from 0",
+        _natural,
     )
     profile = argparse.ArgumentParser(add_help=False)
     profile.add_argument(
         "--profile", default="cpu", metavar="P", help="demo, cpu, paper, or a YAML file (default: cpu)"
     )
 
-    def add(where, name, run, help, parents=(), example=None):
-        command = where.add_parser(
-            name,
+    data = rooms.add_parser("data", help="get or check the images", formatter_class=_formatter)
+    actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def add(name, help, parents=(), example=None):
+        room, _, word = name.rpartition(" ")
+        command = (actions if room else rooms).add_parser(
+            word,
             help=help,
             description=help[0].upper() + help[1:] + ".",
             epilog=f"example:\n  {example}" if example else None,
             parents=parents,
-            formatter_class=_Formatter,
+            formatter_class=_formatter,
         )
-        command.set_defaults(run=run)
+        command.set_defaults(run=getattr(commands, name.replace(" ", "_")))
         return command
 
-    data = rooms.add_parser("data", help="get or check the images", formatter_class=_Formatter)
-    actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = add(
-        actions,
-        "check",
-        commands.data_check,
+        "data check",
         "compare a folder with the published dataset, file by file",
         example="gcaf data check ~/Downloads/archive",
     )
     _place_of(check, "directory", "DIR", "the folder that holds Training/ and Testing/")
     _flag(check, "--json", "the whole report as JSON")
-    fetch = add(
-        actions, "fetch", commands.data_fetch, "download and verify the images (resumes where it stopped)"
-    )
+    fetch = add("data fetch", "download and verify the images (resumes where it stopped)")
     _flag(fetch, "--figshare", "also the figshare archive (tumour borders)")
     _place_of(fetch, "--archive", "FILE", "a zip file or folder downloaded by hand, not Kaggle")
     _place_of(fetch, "--to", "DIR", "where to (default: the cache folder)")
 
     train = add(
-        rooms,
         "train",
-        commands.train,
         "train one model, or load it if its record exists",
-        [profile, data_option],
+        [profile, images],
         "gcaf train --profile cpu --seed 1 --set model.fusion=gate",
     )
-    train.add_argument("--seed", type=_natural, default=0, metavar="N", help="random seed (default: 0)")
+    _number(train, "--seed", "random seed (default: 0)", _natural, 0)
     _settings(train)
     _flag(train, "--weights", "train again where the record is here but its weights are not, or are damaged")
 
     sweep = add(
-        rooms,
         "sweep",
-        commands.sweep,
         "train what is missing of some tables (all of them, if none is named)",
-        [profile, data_option],
+        [profile, images],
         "gcaf sweep table-4 table-5 --profile cpu --seeds 3 --workers 2",
     )
     sweep.add_argument("tables", nargs="*", metavar="TABLE", help="tables by name; a wrong one lists them")
-    sweep.add_argument("--seeds", type=_positive, metavar="N", help="seeds a row (default: the profile's)")
-    sweep.add_argument(
-        "--row",
-        action="append",
-        default=[],
-        metavar="ROW",
-        help="only this row of the tables; may be repeated",
-    )
+    _number(sweep, "--seeds", "seeds a row (default: the profile's)")
+    _several(sweep, "--row", "ROW", "only this row of the tables; may be repeated")
     _settings(sweep, " of every row that does not decide it itself")
     _flag(sweep, "--status", "train nothing; say what is there")
-    sweep.add_argument(
-        "--workers", type=_positive, default=1, metavar="N", help="processes here (default: 1)"
-    )
+    _number(sweep, "--workers", "processes here (default: 1)", default=1)
     sweep.add_argument("--engine", choices=("joblib", "dask"), default="joblib", help="one machine, or many")
     sweep.add_argument("--scheduler", metavar="ADDRESS", help="Dask's scheduler, tcp://host:port")
 
     chapters_ = add(
-        rooms,
         "chapters",
-        commands.chapters,
         "execute the book's chapters, several at a time",
-        [profile, data_option],
+        [profile, images],
         "gcaf chapters --profile cpu --only 07 08",
     )
     chapters_.add_argument("--only", nargs="+", default=None, metavar="NN", help="only these chapters")
     _place_of(chapters_, "--out", "DIR", "where to (default: book/notebooks; demo: below _build/demo)")
     _flag(chapters_, "--stale", "execute nothing; name the pages that are not today's")
-    chapters_.add_argument(
-        "--workers", type=_positive, metavar="N", help="chapters at a time (default: one a core)"
-    )
+    _number(chapters_, "--workers", "chapters at a time (default: one a core)")
 
     predict_ = add(
-        rooms,
         "predict",
-        commands.predict,
         "classify images with a trained model",
         [medical],
-        example="gcaf predict slice.jpg\n  gcaf predict 3f2a slice.jpg --cam maps/",
+        "gcaf predict slice.jpg\n  gcaf predict 3f2a slice.jpg --cam maps/",
     )
-    predict_.add_argument(
+    _place_of(
+        predict_,
         "record",
+        "RUN",
+        "a run's key, the start of it, or its folder (default: the model that travels with the package)",
         nargs="?",
-        metavar="RUN",
-        type=_place,
-        help="a run's key, the start of it, or its folder (default: the model that travels with the package)",
     )
-    predict_.add_argument(
-        "images", nargs="+", metavar="IMAGE", type=_place, help="image files, DICOM and NIfTI too"
-    )
+    _place_of(predict_, "images", "IMAGE", "image files, DICOM and NIfTI too", nargs="+")
     _flag(predict_, "--json", "JSON in place of a table")
     _place_of(
         predict_,
@@ -194,38 +170,29 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _flag(predict_, "--raw", "the raw weights in place of the EMA weights")
 
-    runs_ = add(rooms, "runs", commands.runs, "list the run records")
+    runs_ = add("runs", "list the run records")
     _flag(runs_, "--all", "stage-0 runs too")
     _flag(runs_, "--json", "JSON in place of a table")
 
     again = add(
-        rooms,
-        "reproduce",
-        commands.reproduce,
-        "train a recorded run again and compare it bit for bit",
-        [data_option],
-        "gcaf reproduce 3f2a",
+        "reproduce", "train a recorded run again and compare it bit for bit", [images], "gcaf reproduce 3f2a"
     )
     _place_of(again, "record", "RUN", "a run's key, the start of it, or its folder")
     _flag(again, "--stage0", "also the backbones' stage 0, from nothing")
     _flag(again, "--dry", "compare only; don't note it in the results folder")
 
-    settings_ = add(rooms, "settings", commands.settings, "list every setting: value, range, meaning")
+    settings_ = add("settings", "list every setting: value, range, meaning")
     settings_.add_argument("--profile", metavar="P", help="only this profile's values")
     _flag(settings_, "--json", "JSON in place of a table")
 
-    splits_ = add(rooms, "splits", commands.splits, "recompute the split manifests", [data_option])
+    splits_ = add("splits", "recompute the split manifests", [images])
     _place_of(splits_, "--figshare", "DIR", "folder of patients.csv and thumbnails.npz")
     _place_of(splits_, "--out", "DIR", "where to (default: results/splits)")
-    floors_ = add(
-        rooms, "floors", commands.floors, "recompute the floors: scores without a network", [data_option]
-    )
+    floors_ = add("floors", "recompute the floors: scores without a network", [images])
     _place_of(floors_, "--figshare", "DIR", "folder of patients.csv and twins.csv")
     _place_of(floors_, "--out", "FILE", "where to (default: results/floors.csv)")
     audit_ = add(
-        rooms,
         "audit",
-        commands.audit,
         "which figures of a classification report can't be true, alone or together (of this paper, if none is given)",
         example=(
             "gcaf audit report.txt    scikit-learn's classification_report, a CSV or JSON file; - reads what you paste\n"
@@ -237,52 +204,35 @@ def build_parser() -> argparse.ArgumentParser:
             "  accuracy,,,92.0 %,"
         ),
     )
-    audit_.add_argument(
-        "report", nargs="?", metavar="REPORT", type=_place, help="text, CSV or JSON; - for standard input"
-    )
+    _place_of(audit_, "report", "REPORT", "text, CSV or JSON; - for standard input", nargs="?")
     _flag(audit_, "--strict", "of this paper: exit 1 where something contradicts")
     _flag(audit_, "--json", "JSON in place of text")
     _place_of(audit_, "--out", "FILE", "the table as CSV (default: results/audit.csv for this paper)")
     leaks_ = add(
-        rooms,
         "leaks",
-        commands.leaks,
         "which test images of a split have a copy, or the same patient, in training (any split of this dataset)",
         example=(
             "gcaf leaks split.csv --fix better.csv    a CSV with the columns file (or sha256) and part\n"
             "  gcaf leaks data/train data/test          two folders, whatever the files are called or encoded"
         ),
     )
-    leaks_.add_argument(
-        "split", nargs="+", metavar="SPLIT", type=_place, help="one CSV, or a training and a test folder"
-    )
+    _place_of(leaks_, "split", "SPLIT", "one CSV, or a training and a test folder", nargs="+")
     _place_of(leaks_, "--fix", "OUT", "write the split with groups kept whole as CSV")
-    leaks_.add_argument("--seed", type=_natural, default=0, metavar="N", help="of --fix (default: 0)")
+    _number(leaks_, "--seed", "of --fix (default: 0)", _natural, 0)
     _flag(leaks_, "--json", "JSON in place of a table")
     external_ = add(
-        rooms,
         "external",
-        commands.external,
         "find copies of this dataset among images from elsewhere, then score runs on those that are none",
         [medical],
-        example=(
-            "gcaf external other/ --run 3f2a     other/glioma/, other/No Tumor/, ...; a folder below is a case\n"
-            "  gcaf external other.csv --csv out.csv     columns file, class and, where known, case"
-        ),
+        "gcaf external other/ --run 3f2a     other/glioma/, other/No Tumor/, ...; a folder below is a case\n"
+        "  gcaf external other.csv --csv out.csv     columns file, class and, where known, case",
     )
     _place_of(external_, "place", "DIR", "a folder of class folders, or a CSV")
-    external_.add_argument(
-        "--run",
-        dest="runs",
-        action="append",
-        default=[],
-        metavar="RUN",
-        help="a run to score (repeatable; none: copies only)",
-    )
+    _several(external_, "--run", "RUN", "a run to score (repeatable; none: copies only)", dest="runs")
     _flag(external_, "--raw", "the raw weights in place of the EMA weights")
     _place_of(external_, "--csv", "FILE", "write a row an image: copy, and each run's answer")
     _flag(external_, "--json", "JSON in place of tables, every copy listed")
-    add(rooms, "sync", commands.sync, "write the clean notebooks from their .py sources")
+    add("sync", "write the clean notebooks from their .py sources")
     return parser
 
 
@@ -290,21 +240,19 @@ def _flag(command: argparse.ArgumentParser, name: str, help: str) -> None:
     command.add_argument(name, action="store_true", help=help)
 
 
+def _several(command: argparse.ArgumentParser, name: str, metavar: str, help: str, **more) -> None:
+    """An option that may be given again."""
+    command.add_argument(name, action="append", default=[], metavar=metavar, help=help, **more)
+
+
 def _settings(command: argparse.ArgumentParser, of: str = "") -> None:
     """The option that changes settings; of: whose, where it isn't plain."""
-    help = f"change one setting{of} (repeatable; `gcaf settings` lists them)"
-    command.add_argument("--set", action="append", default=[], metavar="a.b=c", help=help)
+    _several(command, "--set", "a.b=c", f"change one setting{of} (repeatable; `gcaf settings` lists them)")
 
 
-def _place_of(command: argparse.ArgumentParser, name: str, metavar: str, help: str) -> None:
-    """An argument that names a file or folder."""
-    command.add_argument(name, metavar=metavar, type=_place, help=help)
-
-
-def _version() -> str:
-    from gcaf_lib import __version__
-
-    return f"gcaf {__version__}"
+def _place_of(command: argparse.ArgumentParser, name: str, metavar: str, help: str, **more) -> None:
+    """An argument that names a file or folder, or several."""
+    command.add_argument(name, metavar=metavar, type=_place, help=help, **more)
 
 
 def _place(text: str) -> str:
@@ -324,6 +272,10 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) < 2**31:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+def _number(command: argparse.ArgumentParser, name: str, help: str, kind=_positive, default=None) -> None:
+    command.add_argument(name, type=kind, default=default, metavar="N", help=help)
 
 
 # --- entry ---------------------------------------------------------------------------------

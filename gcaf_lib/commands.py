@@ -7,12 +7,13 @@ the functions: Keras takes seconds to load and most commands don't need it.
 from __future__ import annotations
 
 import argparse
+import operator
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gcaf_lib.machine import variables
+from gcaf_lib.machine import variables, write_table
 from gcaf_lib.terminal import as_json, lines, visible
 
 WEIGHTS = ("ema", "raw", "backbone")
@@ -28,7 +29,7 @@ def train(args: argparse.Namespace) -> int:
     from gcaf_lib.training import train as room
 
     if chosen.data.source == "phantom":
-        print(PHANTOM_NOTE, file=sys.stderr)
+        _aside(PHANTOM_NOTE)
     record = room.get(chosen, args.seed, profile=args.profile, data=args.data)
     if args.weights:
         print(f"weights   {visible(room.ensure_weights(record, args.data))}")
@@ -36,7 +37,7 @@ def train(args: argparse.Namespace) -> int:
     print(f"record    {visible(record.folder)}")
     print(f"test      {len(record.labels())} images, accuracy {_accuracy(record):.4f} (EMA weights)")
     if note := _lag(record):
-        print(note, file=sys.stderr)
+        _aside(note)
     return 0
 
 
@@ -69,19 +70,11 @@ def sweep(args: argparse.Namespace) -> int:
     names = args.tables or list(experiments.EXPERIMENTS)
     for name in names:
         experiments.experiment(name)
+    asked = {"seeds": args.seeds, "data": args.data, "rows": args.row, "base": base}
     if args.status:
-        plan = room.plan(names, args.profile, args.seeds, args.data, args.row, base)
+        plan = room.plan(names, args.profile, **asked)
     else:
-        plan = room.sweep(
-            names,
-            args.profile,
-            args.seeds,
-            workers=args.workers,
-            data=args.data,
-            rows=args.row,
-            base=base,
-            scheduler=args.scheduler,
-        )
+        plan = room.sweep(names, args.profile, **asked, workers=args.workers, scheduler=args.scheduler)
     states = ["done", "stale", "running", "failed", "missing"]
     counts = [
         [name, len(group), *(int((group["state"] == state).sum()) for state in states)]
@@ -90,7 +83,7 @@ def sweep(args: argparse.Namespace) -> int:
     print(_table(counts, ["table", "runs", *states]))
     failed = plan[plan["state"] == "failed"]
     for job in failed["job"]:
-        print(f"failed: {job.label} (log: {visible(job.log)})", file=sys.stderr)
+        _aside(f"failed: {job.label} (log: {visible(job.log)})")
     return 1 if len(failed) else 0
 
 
@@ -104,11 +97,10 @@ def chapters(args: argparse.Namespace) -> int:
     from gcaf_lib.book import runner
 
     out = Path(args.out) if args.out else None
-    found = (
-        runner.stale(out)
-        if args.stale
-        else runner.run_chapters(args.profile, args.only, out, workers=args.workers)
-    )
+    if args.stale:
+        found = runner.stale(out)
+    else:
+        found = runner.run_chapters(args.profile, args.only, out, workers=args.workers)
     for item in found:
         print(visible(item))
     return 1 if args.stale and found else 0
@@ -116,7 +108,7 @@ def chapters(args: argparse.Namespace) -> int:
 
 def predict(args: argparse.Namespace) -> int:
     """Print class probabilities; write Grad-CAM overlays if asked to."""
-    print(NOTICE, file=sys.stderr)
+    _aside(NOTICE)
     from gcaf_lib import predict as room
     from gcaf_lib.data import medical
     from gcaf_lib.training import runs as store
@@ -128,11 +120,11 @@ def predict(args: argparse.Namespace) -> int:
     else:
         names[:0] = filter(None, [args.record])
         record = shipped.read()
-        print(f"model: run {record.key}, which travels with the package: {record.words()}", file=sys.stderr)
+        _aside(f"model: run {record.key}, which travels with the package: {record.words()}")
     images = [medical.view(name, args.plane, args.slice) for name in names]
     found = room.classify(record, images, "raw" if args.raw else "ema", args.cam)
     if found.banner:
-        print(found.banner, file=sys.stderr)
+        _aside(found.banner)
     if args.json:
         print(as_json(found.to_dict()))
         return 0
@@ -142,11 +134,10 @@ def predict(args: argparse.Namespace) -> int:
     ]
     print(_table(rows, ["image", "class", *found.classes]))
     for path in found.overlays:
-        print(f"wrote {visible(path)}", file=sys.stderr)
+        _aside(f"wrote {visible(path)}")
     if found.overlays:
-        print(
-            "Grad-CAM as the paper draws it; chapter 20 tests such maps on pictures whose answer is known.",
-            file=sys.stderr,
+        _aside(
+            "Grad-CAM as the paper draws it; chapter 20 tests such maps on pictures whose answer is known."
         )
     return 0
 
@@ -194,14 +185,14 @@ def runs(args: argparse.Namespace) -> int:
         print(as_json([{"folder": str(r.folder), **r.info} for r in records]))
         return 0
     if not records:
-        print(f"no run records in {visible(store.runs_dir())}; `gcaf train` makes one", file=sys.stderr)
+        _aside(f"no run records in {visible(store.runs_dir())}; `gcaf train` makes one")
         return 0
     rows = []
     for record in records:
         try:
             rows.append(_line(record))
         except store.RunError as error:  # one damaged record does not hide the others
-            print(f"gcaf: left aside: {visible(error)}", file=sys.stderr)
+            _aside(f"gcaf: left aside: {visible(error)}")
     header = ["run", "kind", "profile", "seed", "protocol", "backbones", "fusion", "accuracy", "weights"]
     print(_table(rows, header))
     return 0
@@ -234,24 +225,11 @@ def settings(args: argparse.Namespace) -> int:
 
     profiles = (args.profile,) if args.profile else PROFILES
     chosen = {"default": Settings(), **{p: load(p) for p in profiles}}
-
-    def value(of: Settings, name: str):
-        room, leaf = name.split(".")
-        return getattr(getattr(of, room), leaf)
-
     listing = []
     for name, field in names().items():
-        limits = field.metadata
-        listing.append(
-            {
-                "name": name,
-                **{p: value(s, name) for p, s in chosen.items()},
-                "choices": limits["choices"],
-                "low": limits["low"],
-                "high": limits["high"],
-                "help": limits["help"],
-            }
-        )
+        values = {p: operator.attrgetter(name)(s) for p, s in chosen.items()}
+        limits = {key: field.metadata[key] for key in ("choices", "low", "high", "help")}
+        listing.append({"name": name, **values, **limits})
     if args.json:
         print(as_json(listing))
         return 0
@@ -329,7 +307,7 @@ def audit(args: argparse.Namespace) -> int:
     frame = registry.registry()
     print(as_json(frame.to_dict("records")) if args.json else registry.text(frame))
     for path in contradictions.write(frame, Path(args.out) if args.out else None):
-        print(f"wrote {visible(path)}", file=sys.stderr)
+        _aside(f"wrote {visible(path)}")
     return 1 if args.strict and len(registry.errors(frame)) else 0
 
 
@@ -343,10 +321,8 @@ def _audit_report(args: argparse.Namespace) -> int:
     answer = report_check.check(report)
     print(as_json(answer.to_dict()) if args.json else lines(answer.text()))
     if args.out:
-        from gcaf_lib.machine import write_table
-
         write_table(args.out, answer.figures)
-        print(f"wrote {visible(args.out)}", file=sys.stderr)
+        _aside(f"wrote {visible(args.out)}")
     return 1 if len(answer.impossible) else 0
 
 
@@ -388,17 +364,14 @@ def leaks(args: argparse.Namespace) -> int:
         text = Path(args.split[0]).read_text(encoding="utf-8-sig") if len(args.split) == 1 else None
         room.write_mended(Path(args.fix), table, parts, text)
         if empty := [name for name, files in mended.items() if not files]:
-            print(
-                f"kept whole, the groups leave no file for {', '.join(empty)}: the split is too small",
-                file=sys.stderr,
-            )
-        print(f"wrote {visible(args.fix)}", file=sys.stderr)
+            _aside(f"kept whole, the groups leave no file for {', '.join(empty)}: the split is too small")
+        _aside(f"wrote {visible(args.fix)}")
     return 1 if counts["patient"].iloc[-1] else 0
 
 
 def external(args: argparse.Namespace) -> int:
     """Name the copies among images from elsewhere, then score runs on the others; exit 1 where there are copies."""
-    print(NOTICE, file=sys.stderr)
+    _aside(NOTICE)
     from gcaf_lib.data import listed, outside
     from gcaf_lib.training import runs as store
 
@@ -406,7 +379,7 @@ def external(args: argparse.Namespace) -> int:
     if any(record.settings.data.source == "phantom" for record in records):
         from gcaf_lib.predict import PHANTOM_NOTE
 
-        print(PHANTOM_NOTE, file=sys.stderr)
+        _aside(PHANTOM_NOTE)
     table = outside.read(args.place, args.plane, args.slice)
     if args.csv:
         listed.demand_spared(args.csv, (args.place, *table["path"]))
@@ -416,18 +389,13 @@ def external(args: argparse.Namespace) -> int:
 
         scoring.demand(records, which)
     table = outside.find_copies(table)
-    counts = outside.count_copies(table)
-    scored = []
-    if records and not (table["copy_of"] != "").all():
-        scored = scoring.score(records, table, which)
+    counts, copies = outside.count_copies(table), table[table["copy_of"] != ""]
+    scored = scoring.score(records, table, which) if records and len(copies) < len(table) else []
     if args.csv:
-        from gcaf_lib.machine import write_table
-
         listed = outside.report(table, scored)
         listed = listed.assign(path=listed["path"].map(visible), case=listed["case"].map(visible))
         write_table(args.csv, listed)
-        print(f"wrote {visible(args.csv)}", file=sys.stderr)
-    copies = table[table["copy_of"] != ""]
+        _aside(f"wrote {visible(args.csv)}")
     if args.json:
         listed = outside.report(copies).drop(columns="case").to_dict("records")
         answer = {"images": counts.to_dict("records"), "aside": table.attrs["aside"], "copies": listed}
@@ -442,14 +410,11 @@ def _print_external(table, counts, scored) -> None:
     print(_table(counts.values.tolist(), heads))
     copies = table[table["copy_of"] != ""]
     for row in copies.head(10).itertuples():
-        print(f"copy  {visible(str(row.path))}  is  {row.copy_of}  ({row.how}, {row.similarity:.2f})")
+        print(f"copy  {visible(row.path)}  is  {row.copy_of}  ({row.how}, {row.similarity:.2f})")
     if len(copies) > 10:
         print(f"and {len(copies) - 10:,} more: --csv FILE or --json lists all")
     if aside := table.attrs["aside"]:
-        print(
-            f"passed over, no images by their names: {len(aside):,} (the first: {visible(str(aside[0]))})",
-            file=sys.stderr,
-        )
+        _aside(f"passed over, no images by their names: {len(aside):,} (the first: {visible(aside[0])})")
     for found in scored:
         left = found.left_out
         print(f"\nrun {found.run}: {len(found.table):,} images; left out {left['copies']:,} copies, ", end="")
@@ -487,6 +452,11 @@ def sync(args: argparse.Namespace) -> int:
 
 
 # --- helpers ---
+
+
+def _aside(text: str) -> None:
+    """What is no answer: to standard error."""
+    print(text, file=sys.stderr)
 
 
 def _overrides(pairs: Sequence[str]) -> dict[str, str]:
