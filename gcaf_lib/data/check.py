@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -102,14 +103,12 @@ def compare(root: str | Path, published: pd.DataFrame | None = None) -> Report:
 
 def _counts(frame: pd.DataFrame, published: pd.DataFrame) -> list[dict]:
     """Files of each class folder, found and published."""
-    out = []
-    for folder in FOLDERS:
-        for label, name in enumerate(CLASSES):
-            found, wanted = (
-                int(((f["folder"] == folder) & (f["label"] == label)).sum()) for f in (frame, published)
-            )
-            out.append({"folder": f"{folder}/{name}", "found": found, "published": wanted})
-    return out
+    found, wanted = (Counter(zip(f["folder"], f["label"])) for f in (frame, published))
+    return [
+        {"folder": f"{folder}/{name}", "found": found[folder, label], "published": wanted[folder, label]}
+        for folder in FOLDERS
+        for label, name in enumerate(CLASSES)
+    ]
 
 
 def _variant(
@@ -129,16 +128,14 @@ def _variant(
     if len(set(frame["sha256"]) & set(published["sha256"])) >= 0.99 * published["sha256"].nunique() and extra:
         return "the published images, but renamed, moved or with further files among them"
     if len(altered) >= 0.5 * count:
-        same = (altered["width"] == altered["width_published"]) & (
-            altered["height"] == altered["height_published"]
-        )
-        if same.mean() > 0.9:
+        same = [altered[side] == altered[f"{side}_published"] for side in ("width", "height")]
+        if (same[0] & same[1]).mean() > 0.9:
             return "a re-encoded copy: the published names and sizes in pixels, other bytes"
         sizes = altered[["width", "height"]].value_counts()
         width, height = sizes.index[0]
         to = f" to {width}×{height} pixels" if sizes.iloc[0] > 0.9 * len(altered) else ""
         return f"a resized copy: the published names, scaled{to}"
-    if not extra and not problems and len(altered) < 0.5 * count:
+    if not extra and not problems:
         return f"the published dataset, incomplete or altered in {len(missing) + len(altered)} files"
     if len(set(frame["file"]) & set(published["file"])) < 0.1 * count:
         return f"another collection in the same folders ({count:,} images)"

@@ -21,7 +21,7 @@ import pandas as pd
 
 from gcaf_lib.data import groups, known, listed, outside
 from gcaf_lib.data.dataset import CLUTTER, DataError, inspect, read_bytes
-from gcaf_lib.machine import read_text, write_text
+from gcaf_lib.machine import read_text, write_table, write_text
 
 PARTS = ("train", "validation", "test")
 KINDS = {"bytes": "sha256", "copy": "picture", "patient": "patient"}  # what is shared → the column that tells
@@ -75,7 +75,7 @@ def parse(text: str) -> pd.DataFrame:
     if not out:
         raise DataError("there is no row below the first line")
     head, told, *names = map(pd.Series, zip(*out))
-    found = [_known(column).reset_index(drop=True) for column in names]
+    found = [_known(column) for column in names]
     best = max(range(len(found)), key=lambda k: found[k]["class"].notna().sum())
     table = pd.DataFrame({"row": head, "name": names[best], "part": told}).join(found[best])
     if not table["class"].notna().any():
@@ -120,13 +120,8 @@ def scan(train: str | Path, test: str | Path, progress: bool = True) -> pd.DataF
     frame = groups.load().set_index("file", drop=False).drop(columns="sha256")
     about = frame.reindex(found["file"].replace("", np.nan)).reset_index(drop=True).drop(columns="part")
     # the bytes are the image's own: a copy that was encoded anew shares them with no published file
-    head = pd.DataFrame(
-        {
-            "row": range(len(found)), "name": found["path"], "part": parts, "sha256": found["sha256"],
-            "how": found["how"],
-        }
-    )  # fmt: skip
-    out = pd.concat([head, about], axis=1)
+    head = found.rename(columns={"path": "name"}).assign(row=range(len(found)), part=parts)
+    out = pd.concat([head[["row", "name", "part", "sha256", "how"]], about], axis=1)
     out.attrs["aside"] = list(map(str, aside))
     return out
 
@@ -152,11 +147,8 @@ def _image_by_bytes(path: Path) -> bool:
 def shared(table: pd.DataFrame) -> pd.DataFrame:
     """Of each test image: whether training holds the same bytes, a copy, the same patient: bool columns `KINDS`."""
     train, test = table[table["part"] == "train"], table[table["part"] == "test"]
-    out, before = {}, np.zeros(len(test), bool)
-    for kind, column in KINDS.items():
-        before = before | (test[column].isin(train[column].dropna()) & test[column].notna()).to_numpy()
-        out[kind] = before
-    return pd.DataFrame(out, index=test.index)
+    found = {kind: test[column].isin(train[column].dropna()) for kind, column in KINDS.items()}
+    return pd.DataFrame(found).cummax(axis=1)  # each kind holds the one before
 
 
 def count(table: pd.DataFrame) -> pd.DataFrame:
@@ -192,8 +184,7 @@ def sentence(counts: pd.DataFrame, table: pd.DataFrame) -> str:
             f"{whole['copy']:,} {of} ({whole['copy'] / whole['images']:.1%}) have a copy in training, "
             f"{whole['patient']:,} ({whole['patient'] / whole['images']:.1%}) a copy or a slice of the same patient."
         )
-    rest = unknown(table)
-    if rest:
+    if rest := unknown(table):
         text += f" {len(rest):,} files are not of the Brain Tumor MRI Dataset (the first: {rest[0]}): of these nothing is known."
     if aside := table.attrs["aside"]:
         text += f" Passed over: {len(aside):,} files that are no images (the first: {aside[0]})."
@@ -257,12 +248,9 @@ def _settle(at: np.ndarray, have: np.ndarray, sizes: np.ndarray, goal: np.ndarra
 def write_mended(path: Path, table: pd.DataFrame, parts: np.ndarray, text: str | None) -> None:
     """Write a split's CSV (`text`; None: of two folders) with other parts, whole or not at all."""
     if text is None:
-        content = pd.DataFrame({"file": table["name"], "part": parts}).to_csv(
-            index=False, lineterminator="\n"
-        )
+        write_table(path, pd.DataFrame({"file": table["name"], "part": parts}))
     else:
-        content = rewritten(text, table, parts)
-    write_text(path, content)
+        write_text(path, rewritten(text, table, parts))
 
 
 def rewritten(text: str, table: pd.DataFrame, parts: np.ndarray) -> str:

@@ -36,24 +36,13 @@ PLANES = {
     "axial": 2,
 }  # the axis that a plane is cut across: right, anterior, superior
 SUFFIXES = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
-NEEDED = (
-    *(
-        "Rows",
-        "Columns",
-        "NumberOfFrames",
-        "SamplesPerPixel",
-        "PhotometricInterpretation",
-        "PlanarConfiguration",
-    ),
-    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData", "PixelPaddingValue"),
-    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
-    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
-    *(
-        f"{c}PaletteColorLookupTable{part}"
-        for c in ("Red", "Green", "Blue")
-        for part in ("Descriptor", "Data")
-    ),
-)
+NEEDED = """
+    Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation PlanarConfiguration
+    BitsAllocated BitsStored HighBit PixelRepresentation PixelData PixelPaddingValue
+    RescaleSlope RescaleIntercept ModalityLUTSequence WindowCenter WindowWidth VOILUTFunction VOILUTSequence
+    RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor BluePaletteColorLookupTableDescriptor
+    RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData
+""".split()
 WHITE = (
     99.9  # percentile that becomes white where no window is given: a few bright pixels don't darken the rest
 )
@@ -158,8 +147,7 @@ def _quiet(view: View, what: str) -> Iterator[None]:
     """
     log = logging.getLogger("pydicom")
     try:
-        with _ONE, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _ONE, warnings.catch_warnings(action="ignore"):
             was, log.disabled = log.disabled, True
             try:
                 yield
@@ -223,12 +211,11 @@ def _colour(pydicom: Any, values: np.ndarray, held: Any) -> np.ndarray:
 def _windowed(pydicom: Any, stored: np.ndarray, held: Any) -> np.ndarray:
     """Grey uint8 of stored values: rescaled, windowed, bright on dark."""
     values = pydicom.pixels.apply_modality_lut(stored, held).astype(np.float64)
-    table = held.get("VOILUTSequence")
-    if table:
+    inside = np.full(stored.shape, True)
+    if table := held.get("VOILUTSequence"):
         top = 2 ** int(table[0].LUTDescriptor[2]) - 1
-        table[0].LUTDescriptor[2] = (
-            16  # pydicom 3.0 looks 8-bit entries up by 8 bits, whatever the table's length
-        )
+        # pydicom 3.0 looks 8-bit entries up by 8 bits, whatever the table's length
+        table[0].LUTDescriptor[2] = 16
         out = _scaled(pydicom.pixels.apply_voi(values.astype(np.int64), held, 0), 0, top)
     elif held.get("WindowWidth") and held.get("WindowCenter") is not None:
         # the window of two numbers far outside it: what it makes black and white
@@ -236,17 +223,13 @@ def _windowed(pydicom: Any, stored: np.ndarray, held: Any) -> np.ndarray:
         out = _scaled((pydicom.pixels.apply_windowing(values, held, 0) - low) / (high - low), 0, 1)
     else:
         padding = held.get("PixelPaddingValue")
-        inside = (
-            stored != padding
-            if padding is not None and (stored != padding).any()
-            else np.full(stored.shape, True)
-        )
+        if padding is not None and (stored != padding).any():
+            inside = stored != padding
         out = np.zeros(stored.shape, np.uint8)
         out[inside] = _scaled(values[inside])
-        if held.PhotometricInterpretation == "MONOCHROME1":
-            out[inside] = 255 - out[inside]
-        return out
-    return 255 - out if held.PhotometricInterpretation == "MONOCHROME1" else out
+    if held.PhotometricInterpretation == "MONOCHROME1":
+        out[inside] = 255 - out[inside]
+    return out
 
 
 # --- NIfTI ---
@@ -264,15 +247,10 @@ def _nifti(data: bytes, view: View) -> np.ndarray:
         reader = nibabel.Nifti1Image if data[344:348] == b"n+1\0" else nibabel.Nifti2Image
         image = reader.from_bytes(data)
         turned = nibabel.orientations.io_orientation(image.affine)
-    if (
-        len(image.shape) < 3
-        or any(n != 1 for n in image.shape[3:])
-        or image.get_data_dtype().kind not in "iuf"
-    ):
+    numbers = image.get_data_dtype()
+    if len(image.shape) < 3 or any(n != 1 for n in image.shape[3:]) or numbers.kind not in "iuf":
         shape = "×".join(map(str, image.shape))
-        raise DataError(
-            f"{view} is {shape} of {image.get_data_dtype()}: one volume of plain numbers is needed"
-        )
+        raise DataError(f"{view} is {shape} of {numbers}: one volume of plain numbers is needed")
     if np.isnan(turned).any():
         raise DataError(
             f"{view} does not tell how the patient lies (its affine is singular): export it again"

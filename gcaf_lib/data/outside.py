@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from gcaf_lib.data import groups, known, listed, medical
-from gcaf_lib.data.dataset import CLUTTER, DataError, read_bytes
+from gcaf_lib.data.dataset import CLUTTER, FOLDERS, DataError, read_bytes
 from gcaf_lib.settings import CLASSES
 
 COLUMNS = ("path", "class", "case")
@@ -189,20 +189,23 @@ def find_copies(table: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
 
 def count_copies(table: pd.DataFrame) -> pd.DataFrame:
     """class (at last "all"), images, copies, of these of Training and of Testing, and of another class than said."""
+    out = counted(table).groupby(table["class"]).sum()
+    out.loc["all"] = out.sum()
+    return out.rename_axis("class").reset_index()
+
+
+def counted(table: pd.DataFrame) -> pd.DataFrame:
+    """What is to be counted of each image that `find_copies` has looked at, 0 or 1: the columns of `count_copies`."""
     copy = table["copy_of"] != ""
     part = table["copy_of"].str.split("/").str[0]
-    each = pd.DataFrame(
+    return pd.DataFrame(
         {
             "images": 1,
             "copies": copy,
-            "Training": part == "Training",
-            "Testing": part == "Testing",
+            **{folder: part == folder for folder in FOLDERS},
             "other_class": copy & (table["copy_class"] != table["class"]),
         }
-    )
-    out = each.astype(int).groupby(table["class"]).sum()
-    out.loc["all"] = out.sum()
-    return out.rename_axis("class").reset_index()
+    ).astype(int)
 
 
 def report(table: pd.DataFrame, scored: Iterable[Any] = ()) -> pd.DataFrame:

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gcaf_lib.data.anatomy import SIDE, Head, Person, draw, ellipse, field, paint, person, soft
+from gcaf_lib.data.anatomy import SIDE, VIEWS, Head, Person, draw, ellipse, field, paint, person, soft
 from gcaf_lib.machine import cores
 from gcaf_lib.settings import CLASSES
 
@@ -66,8 +66,7 @@ class Patient:
 
 
 def _patient(class_name: str, rng: np.random.Generator) -> Patient:
-    views = ("axial", "low-axial", "coronal", "sagittal")
-    who = person(rng, str(rng.choice(views, p=_VIEWS[class_name])))
+    who = person(rng, str(rng.choice(VIEWS, p=_VIEWS[class_name])))
     lesion = None if class_name == "notumor" else _lesion(class_name, draw(who, 0.0), rng)
     bias = field(rng, 110) * rng.uniform(0.04, 0.15)
     return Patient(who, lesion, bias, rng.normal(0, 3), rng.uniform(0.8, 1.25))
@@ -160,9 +159,8 @@ def _scan(patient: Patient, depth: float, rng: np.random.Generator) -> tuple[np.
     _distractors(head, rng)
     mask = np.zeros_like(head.image) if patient.lesion is None else _grow(head, patient.lesion, depth)
     # the patient lies a little differently in each slice
-    turn = cv2.getRotationMatrix2D(
-        (SIDE / 2, SIDE / 2), patient.tilt + rng.normal(0, 2.5), rng.uniform(0.93, 1.07)
-    )
+    tilt = patient.tilt + rng.normal(0, 2.5)
+    turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), tilt, rng.uniform(0.93, 1.07))
     turn[:, 2] += rng.normal(0, 0.02 * SIDE, 2)
     image = cv2.warpAffine(head.image, turn, (SIDE, SIDE), borderValue=0.012)
     mask = cv2.warpAffine(mask, turn, (SIDE, SIDE)) > 0.5
@@ -289,9 +287,7 @@ def write(root: str | Path, per_class: int, seed: int = 0) -> Path:
                         (part / name).write_bytes(file.data)
                         rows.append((name, file.patient))
                         if file.mask is not None:
-                            (part / "masks" / f"{stem}.png").write_bytes(
-                                cv2.imencode(".png", file.mask)[1].tobytes()
-                            )
+                            (part / "masks" / f"{stem}.png").write_bytes(cv2.imencode(".png", file.mask)[1])
         pd.DataFrame(sorted(rows), columns=["file", "patient"]).to_csv(part / "patients.csv", index=False)
         part.chmod(0o755)  # mkdtemp's folders are private
         if not root.is_dir():

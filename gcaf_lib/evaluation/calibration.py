@@ -13,9 +13,9 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import brier_score_loss, log_loss
-from statsmodels.stats.proportion import proportion_confint
 
-from gcaf_lib.evaluation.answers import bins_of, checked, classes_of, level_of, probabilities
+from gcaf_lib.evaluation.answers import bins_of, checked, classes_of, probabilities
+from gcaf_lib.evaluation.intervals import wilson
 
 BINS = 15
 EDGE = 50  # temperatures are sought between 1/50 and 50
@@ -69,11 +69,8 @@ def ece_of_outcomes(
 def classwise_ece(labels, probs, bins: int = BINS, equal_mass: bool = False) -> float:
     """Class-wise ECE: the mean over classes of the one-vs-rest calibration error (Kull et al. 2019)."""
     labels, probs = checked(labels, probs)
-    return float(
-        np.mean(
-            [_gap((labels == c).astype(float), probs[:, c], bins, equal_mass) for c in range(probs.shape[1])]
-        )
-    )
+    truth = np.eye(probs.shape[1])[labels]
+    return float(np.mean([_gap(*one, bins, equal_mass) for one in zip(truth.T, probs.T)]))
 
 
 def brier(labels, probs) -> float:
@@ -98,14 +95,13 @@ def reliability(
     `low` and `high` bound the bin; the accuracy's interval is Wilson's. Empty bins are kept (NaN).
     """
     labels, probs = checked(labels, probs)
-    level = level_of(level)
-
-    def wilson(_: int, right: int, n: int) -> tuple[float, float]:
-        return proportion_confint(right, n, 1 - level, method="wilson")
-
     score = probs.max(1)
     number = bin_numbers(score, bins, equal_mass)
-    return bin_table(score, probs.argmax(1) == labels, number, bins, equal_mass, wilson)
+
+    def interval(_: int, right: int, n: int) -> tuple[float, float]:
+        return wilson(right, n, level)[1:]
+
+    return bin_table(score, probs.argmax(1) == labels, number, bins, equal_mass, interval)
 
 
 def bin_table(
@@ -194,9 +190,7 @@ def net_benefit(labels, probs, positive, thresholds=None) -> pd.DataFrame:
     model, all, none. `positive` is a class number or a list of them (say, the three tumours).
     """
     labels, probs = checked(labels, probs)
-    t = np.atleast_1d(
-        np.linspace(0.01, 0.99, 99) if thresholds is None else np.asarray(thresholds, np.float64)
-    )
+    t = np.atleast_1d(np.linspace(0.01, 0.99, 99) if thresholds is None else thresholds).astype(np.float64)
     if not ((t > 0) & (t < 1)).all():
         raise ValueError("decision thresholds must lie strictly between 0 and 1")
     chosen = classes_of(positive, probs.shape[1])

@@ -96,10 +96,8 @@ def table(
     reference: Method, rivals: Mapping[str, Method], groups, test_to_train: float = 0.0, n: int = 9999
 ) -> pd.DataFrame:
     """`compare` of each rival with the reference, one row each, and Holm's adjusted p-values over the rows."""
-    lines = [
-        {"row": name, **compare(rival, reference, groups, test_to_train, n)} for name, rival in rivals.items()
-    ]
-    frame = pd.DataFrame(lines)
+    rows = {name: compare(rival, reference, groups, test_to_train, n) for name, rival in rivals.items()}
+    frame = pd.DataFrame([{"row": name, **found} for name, found in rows.items()])
     for test in TESTS:
         frame[f"{test}_holm"] = intervals.holm(frame[f"{test}_p"])
     return frame

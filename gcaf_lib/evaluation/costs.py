@@ -16,8 +16,6 @@ import pandas as pd
 
 from gcaf_lib.settings import Settings
 
-FLOPS_PER_MULTIPLY_ADD = 2
-
 
 def multiply_adds(model: Any) -> pd.DataFrame:
     """One row a use of a layer or matrix product: layer, kind, macs (of one image); in no particular order.
@@ -37,9 +35,7 @@ def _nodes(graph: Any, prefix: str) -> Iterator[tuple[str, str, int]]:
     for node in (n for level in graph._nodes_by_depth.values() for n in level if not n.is_input):
         op, into, out = node.operation, node.arguments.keras_tensors, node.outputs[0]
         name, kind = prefix + op.name, type(op).__name__
-        if isinstance(op, (layers.Conv2D, layers.DepthwiseConv2D)):
-            yield name, kind, math.prod(out.shape[1:-1]) * math.prod(op.kernel.shape)
-        elif isinstance(op, layers.Dense):
+        if isinstance(op, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)):
             yield name, kind, math.prod(out.shape[1:-1]) * math.prod(op.kernel.shape)
         elif kind == "Matmul":
             yield name, kind, math.prod(out.shape[1:]) * into[0].shape[-1]
@@ -56,7 +52,7 @@ def count(model: Any) -> dict[str, float]:
     """parameters, macs and flops (2 × macs) of one image of a functional Keras model."""
     macs = int(multiply_adds(model)["macs"].sum())
     size = sum(int(np.prod(w.shape)) for w in model.weights)
-    return {"parameters": size, "macs": macs, "flops": FLOPS_PER_MULTIPLY_ADD * macs}
+    return {"parameters": size, "macs": macs, "flops": 2 * macs}
 
 
 def of_settings(settings: Settings) -> dict[str, float]:

@@ -18,14 +18,13 @@ Phantoms are audited on the spot. Make them again (needs images and figshare dat
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import committed, figshare, keypoints, splits, thumbnails, twins
-from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset, published_index
+from gcaf_lib.data.dataset import FOLDERS, DataError, Dataset, data_hash, open_dataset, published_index
 from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.terminal import arguments
 
@@ -85,28 +84,19 @@ def twin_table(files: np.ndarray, groups: np.ndarray, found: pd.DataFrame) -> pd
 def _turns(size: int, pairs: pd.DataFrame) -> np.ndarray:
     """Turn (N,) of each row, as two bits, such that the pairs' own turns hold; the likeliest pairs first."""
     ways, root = np.zeros(size, int), np.arange(size)
-    members = {row: [row] for row in range(size)}
     for left, right, turn in zip(pairs["left"], pairs["right"], pairs["turn"]):
-        a, b = root[left], root[right]
-        if a == b:
-            continue
-        if len(members[a]) < len(members[b]):
-            a, b = b, a
-        moved = members.pop(b)
-        ways[moved] ^= ways[left] ^ ways[right] ^ turn
-        root[moved] = a
-        members[a] += moved
+        if root[left] != root[right]:
+            moved = root == root[right]
+            ways[moved] ^= ways[left] ^ ways[right] ^ turn
+            root[moved] = root[left]
     return ways
 
 
 def picture_table(labels: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
     """class, files, pictures of each class and of all: copies of a picture, the twin groups (N,), count once."""
-    rows = [
-        (name, (labels == k).sum(), len(np.unique(groups[labels == k]))) for k, name in enumerate(CLASSES)
-    ]
-    return pd.DataFrame(
-        [*rows, ("all", len(labels), len(np.unique(groups)))], columns=["class", "files", "pictures"]
-    )
+    own = [*(labels == k for k in range(len(CLASSES))), np.full(len(labels), True)]
+    rows = [(name, one.sum(), len(np.unique(groups[one]))) for name, one in zip((*CLASSES, "all"), own)]
+    return pd.DataFrame(rows, columns=["class", "files", "pictures"])
 
 
 def part_table(dataset: Dataset, patient: np.ndarray) -> pd.DataFrame:
@@ -114,14 +104,13 @@ def part_table(dataset: Dataset, patient: np.ndarray) -> pd.DataFrame:
     labels, source = dataset.frame["label"].to_numpy(int), "phantom" if dataset.banner else "mri"
     out = []
     for protocol in splits.MANIFESTS:
-        if protocol == splits.FIVEFOLD:
-            folds = (
-                splits.read(protocol, dataset)[0] if source == "mri" else splits.compute(protocol, dataset)
-            )
-            table = splits.summary(folds, labels, patient).rename(columns={"fold": "part"})
-        else:
+        if protocol != splits.FIVEFOLD:
             split = splits.load(DataSettings(source=source, protocol=protocol), dataset)
-            table = splits.summary(split, labels, patient)
+        elif dataset.banner:
+            split = splits.compute(protocol, dataset)
+        else:
+            split, _ = splits.read(protocol, dataset)
+        table = splits.summary(split, labels, patient).rename(columns={"fold": "part"})
         out.append(table.assign(protocol=protocol, part=table["part"].astype(str)))
     return pd.concat(out, ignore_index=True)[["protocol", "part", "class", "files", "groups", "patients"]]
 
@@ -156,17 +145,12 @@ def around_table(
 
 def by_eye() -> pd.DataFrame:
     """left, right, same (yes, no): pairs of `around_table` as the authors saw them. They are no radiologists."""
-    return _packaged("by_eye.csv")
+    return pd.read_csv(Path(splits.__file__).with_name("by_eye.csv"))
 
 
 def candidates() -> pd.DataFrame:
     """file, seen: pictures of the tumour-free folder that look to a layman as if something were there."""
-    return _packaged("candidates.csv")
-
-
-def _packaged(name: str) -> pd.DataFrame:
-    with resources.files("gcaf_lib.data").joinpath(name).open(encoding="utf-8") as file:
-        return pd.read_csv(file)
+    return pd.read_csv(Path(splits.__file__).with_name("candidates.csv"))
 
 
 def similarity_table(
@@ -277,10 +261,7 @@ def sources(frame: pd.DataFrame, audit: Audit) -> pd.DataFrame:
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:
     """With columns training and testing: in which folder each file stands, 0 or 1."""
-    return frame.assign(
-        training=(frame["folder"] == "Training").astype(int),
-        testing=(frame["folder"] == "Testing").astype(int),
-    )
+    return frame.assign(**{name.lower(): (frame["folder"] == name).astype(int) for name in FOLDERS})
 
 
 def copies(frame: pd.DataFrame) -> pd.DataFrame:
@@ -347,11 +328,7 @@ def group_list(frame: pd.DataFrame, audit: Audit) -> pd.DataFrame:
     ).reset_index()
 
 
-def _main() -> None:
-    for path in write(compute(open_dataset(DataSettings()))):
-        print(path)
-
-
 if __name__ == "__main__":
     arguments(__doc__)
-    _main()
+    for path in write(compute(open_dataset(DataSettings()))):
+        print(path)

@@ -64,20 +64,13 @@ def copies(table: pd.DataFrame) -> pd.DataFrame:
     known = groups.load().set_index("file")
     part = splits.load(DataSettings(protocol="paper"), open_dataset(DataSettings(), need_images=False))
     trained = set(known.loc[part["file"], "picture"][(part["part"] == "train").to_numpy()])
-    table = table.assign(
-        copy=table["copy_of"] != "",
-        folder=table["copy_of"].str.split("/").str[0],
-        random_train=table["copy_of"].map(known["picture"]).isin(trained),
-    )
-    rows = []
-    for (name, label), here in table.groupby(["set", "class"], sort=False):
-        found = here[here["copy"]]
-        rows.append(
-            (name, label, len(here), here["case"].nunique(), len(found), (found["folder"] == "Training").sum(),
-             (found["folder"] == "Testing").sum(), found["random_train"].sum(), (found["copy_class"] != label).sum(),
-             here.loc[~here["copy"], "similarity"].max())
-        )  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COPIES))
+    counts = outside.counted(table).rename(columns=str.lower)
+    counts["random_train"] = table["copy_of"].map(known["picture"]).isin(trained).astype(int)
+    by = [table["set"], table["class"]]
+    out = counts.groupby(by, sort=False).sum()
+    out["cases"] = table.groupby(by, sort=False)["case"].nunique()
+    out["nearest"] = table["similarity"].where(table["copy_of"] == "").groupby(by, sort=False).max()
+    return out.reset_index()[list(COPIES)]
 
 
 def told_at_home(record: runs.Record) -> pd.DataFrame:
@@ -105,10 +98,8 @@ def told_by_neighbour(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
 
 def split_of(record: runs.Record) -> str:
     """A run's split as `splits.NAMES` says it; five folds are patients apart too."""
-    data = record.settings.data
-    return (
-        splits.NAMES["patients"] if data.fold is not None else splits.NAMES.get(data.protocol, data.protocol)
-    )
+    protocol = record.settings.data.protocol
+    return splits.NAMES.get(protocol, protocol)
 
 
 def rows(told: pd.DataFrame, **model: object) -> pd.DataFrame:

@@ -55,9 +55,7 @@ def by_seed(records: Sequence[Any]) -> dict[int, list[Any]]:
     """
     seeds: dict[int, list[Any]] = {}
     folded = [r for r in records if r.settings.data.fold is not None]
-    for record in sorted(folded, key=lambda r: (r.seed, r.settings.data.fold)) or sorted(
-        records, key=lambda r: r.seed
-    ):
+    for record in sorted(folded or records, key=lambda r: (r.seed, r.settings.data.fold or 0)):
         seeds.setdefault(record.seed, []).append(record)
     for seed, parts in seeds.items():
         numbers = [r.settings.data.fold for r in parts]

@@ -256,17 +256,13 @@ class _Seed:
     def __init__(
         self, parts: Sequence[Answers], code: np.ndarray, names: Sequence[str], pictures: np.ndarray | None
     ):
-        rows = np.concatenate([part.rows for part in parts])
+        rows, labels, probs = (np.concatenate(column) for column in list(zip(*parts))[:3])
         weight = np.ones(len(rows)) if pictures is None else picture_weights(rows, pictures)
         # (rows, groups): what drawing a group once adds to each row's weight
         drawn = sparse.csr_array((weight, (np.arange(len(rows)), code[rows])), (len(rows), code.max() + 1))
         ends = np.cumsum([0, *(len(part.rows) for part in parts)])
         folds = [(drawn[a:b], part) for a, b, part in zip(ends, ends[1:], parts)]
-        all_ = parts[0]._replace(
-            rows=rows,
-            labels=np.concatenate([part.labels for part in parts]),
-            probs=np.concatenate([part.probs for part in parts]),
-        )
+        all_ = parts[0]._replace(rows=rows, labels=labels, probs=probs)
         size = _random_test_part(all_.labels, len(parts)) if all_.fold else len(rows)
         self.functions = {
             name: [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import os
 import platform
@@ -122,10 +123,8 @@ def versions() -> dict[str, str]:
     """Python's version and those of the packages that decide numbers."""
     found = {"python": platform.python_version()}
     for name in VERSIONED:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
@@ -133,8 +132,7 @@ def device() -> str:
     """The device in words: `2 CPU cores (x86_64, AVX2)`, or the accelerator's name as the backend gives it."""
     from gcaf_lib.model.backend import accelerators
 
-    names = accelerators()
-    if names:
+    if names := accelerators():
         return f"{len(names)} x {names[0]}"
     kind = ", ".join(filter(None, (platform.machine(), machine.instructions())))
     return f"{machine.cores()} CPU cores ({kind})"
@@ -150,11 +148,9 @@ def threads() -> int:
 
 def switches() -> dict[str, str]:
     """Variables of the environment that change how TensorFlow computes, where they are set."""
-    found = {
-        name: os.environ.get(name, "") for name in ("TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS")
-    }
     kept = {  # where compiled programs are kept changes nothing
-        name: " ".join(word for word in value.split() if "cache" not in word) for name, value in found.items()
+        name: " ".join(word for word in os.environ.get(name, "").split() if "cache" not in word)
+        for name in ("TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS")
     }
     return {name: value for name, value in kept.items() if value}
 

@@ -127,7 +127,7 @@ def differences(first: runs.Record, second: runs.Record) -> pd.DataFrame:
     """
     one, two = _arrays(first), _arrays(second)
     rows = []
-    for name in [*one, *(n for n in two if n not in one)]:
+    for name in one | two:
         a, b = one.get(name), two.get(name)
         if a is None or b is None or a.shape != b.shape:
             rows.append((name, 0 if a is None else a.size, False, np.nan))
@@ -180,9 +180,8 @@ def read(path: Path | None = None) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")[list(COLUMNS)]
     except (OSError, ValueError, KeyError) as error:
         raise _damaged(path, " ".join(str(error).split())) from error
-    told = table["identical"].isin(("True", "False")) & (
-        table[["run", "trained_with", "fingerprint"]] != ""
-    ).all(axis=1)
+    named = (table[["run", "trained_with", "fingerprint"]] != "").all(axis=1)
+    told = named & table["identical"].isin(("True", "False"))
     if not told.all():
         raise _damaged(path, f"line {int(told.argmin()) + 2} doesn't tell which run came out the same")
     return table.assign(identical=table["identical"] == "True")

@@ -13,8 +13,6 @@ import os
 import shutil
 import tempfile
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -39,17 +37,6 @@ NEEDED = {
 }
 OF_MAIN = {"stages": list, "weights": dict}  # needed in the record of a whole run
 MORE = {"split_hash": str, "data_source": str} | OF_MAIN  # where they are
-# what reading a damaged array file raises
-_DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    NotImplementedError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 # what a backbone's own pre-training depends on: its key holds this, and stage 0 is given nothing else
 STAGE0_MODEL = ("scale", "normalisation", "dropout")
 STAGE0_TRAINING = (
@@ -74,8 +61,7 @@ def key(settings: Settings, seed: int, data_hash: str, split_hash: str) -> str:
     where one isn't there.
     """
     tree = settings.to_dict()
-    files = weight_files(settings)
-    if files:
+    if files := weight_files(settings):
         tree["model"]["weights"] = {
             backbone: _sha256(path, path.stat().st_mtime_ns) for backbone, path in files.items()
         }
@@ -178,7 +164,7 @@ class Record:
         """One row an epoch: stage, epoch, loss, accuracy, val_loss, val_accuracy, rate, seconds."""
         try:
             return pd.read_csv(self.folder / "history.csv")
-        except _DAMAGE as error:
+        except Exception as error:  # pandas raises many kinds on damaged files
             raise RunError(_unread(self.folder / "history.csv", error)) from error
 
     @cached_property
@@ -225,7 +211,7 @@ def _load_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (*_DAMAGE, AttributeError, TypeError) as error:  # a lone array is none of a record's
+    except Exception as error:  # many kinds for damaged files; a lone array is none of a record's
         raise RunError(_unread(path, error)) from error
 
 
@@ -276,7 +262,8 @@ def load(folder: Path) -> Record:
     needed = NEEDED | (OF_MAIN if main else {})
     broken = [name for name, kind in needed.items() if not isinstance(info.get(name), kind)]
     broken += [n for n, kind in MORE.items() if n in info.keys() - needed and not isinstance(info[n], kind)]
-    broken += [] if "settings" in broken or _of_rooms(info["settings"]) else ["settings"]
+    if "settings" not in broken and not all(isinstance(room, dict) for room in info["settings"].values()):
+        broken.append("settings")
     told = "provenance" in broken or isinstance(info["provenance"].get("fingerprint"), str)
     broken += [] if told else ["provenance's fingerprint"]
     hashes = info.setdefault("weights_sha256", {} if main else None)
@@ -284,10 +271,6 @@ def load(folder: Path) -> Record:
     if broken or Path(info["key"]).name != info["key"]:
         raise RunError(f"{path} is damaged: {', '.join(broken) or 'key'} missing or of a wrong type")
     return Record(folder, info)
-
-
-def _of_rooms(tree: dict) -> bool:
-    return all(isinstance(part, dict) for part in tree.values())
 
 
 def find(run_key: str) -> Record | None:

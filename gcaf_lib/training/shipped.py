@@ -95,10 +95,8 @@ def write(record: runs.Record, path: Path | None = None) -> Path:
     arrays |= {f"weight_{i}": w.astype(np.float16) for i, w in enumerate(model.get_weights())}
     if not all(np.isfinite(w).all() for w in arrays.values()):
         raise runs.RunError(f"a weight of run {record.key} is too large for half precision")
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)
     with whole(path or PATH) as part:
-        part.write_bytes(stream.getvalue())
+        np.savez_compressed(part, **arrays)
     return path or PATH
 
 

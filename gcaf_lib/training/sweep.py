@@ -363,7 +363,7 @@ def run_job(
     return f"{job.label} failed twice (exit status {done.returncode}); log: {log_path}\n{tail}"
 
 
-def _child() -> None:
+if __name__ == "__main__":
     from gcaf_lib.training import train
 
     job = Job.from_json(sys.stdin.read())
@@ -373,7 +373,3 @@ def _child() -> None:
     else:
         given = {"profile": job.profile, "data": job.data, "progress": False, "maps": job.maps}
         train.get(job.settings, job.seed, **given)
-
-
-if __name__ == "__main__":
-    _child()
