@@ -79,3 +79,22 @@ def test_a_caption_with_a_bootstrap_interval_says_who_is_drawn():
     found = [one for one in captions if "cluster-bootstrap" in one[1] or "cluster bootstrap" in one[1]]
     assert len(found) > 20
     assert not [one for one in found if "patient" not in one[1].replace("patients apart", "")]
+
+
+def strings(svg: str) -> list[str]:
+    """What matplotlib wrote into a picture whose letters are outlines: a comment each."""
+    return re.findall(r"<!-- (.*?) -->", svg)
+
+
+def test_no_committed_picture_says_nan():
+    """A tick or a number that could not be computed is a fault of ours, wherever it stands."""
+    assert strings("<g><!-- nan --></g><!-- 0.5 -->") == ["nan", "0.5"]
+    seen = 0
+    for page in sorted((ROOT / "book" / "notebooks").glob("*.ipynb")):
+        for cell in jupytext.read(page).cells:
+            for out in cell.get("outputs", []):
+                told = strings("".join(out.get("data", {}).get("image/svg+xml", "")))
+                seen += len(told)
+                wrong = [word for word in told if re.search(r"\b(nan|inf)\b(?!\.)", word)]
+                assert not wrong, f"{page.name}: {wrong} in the picture of {cell.source[:80]!r}"
+    assert seen > 1000
