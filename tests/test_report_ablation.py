@@ -403,9 +403,8 @@ def test_sentences_on_the_settings():
     steps = sensitivity.batch_steps(found, load("cpu").training, 320)
     assert steps["Batch size"].tolist() == [16, 32, 64] and steps["Steps, stage 1"].tolist() == [100, 50, 25]
     drawn, band = sensitivity.panels(frame)
-    assert (drawn["parameter"].iloc[0] + " = " + drawn["value"]).iloc[0].lower() == drawn["row"].iloc[
-        0
-    ].lower()
+    first = drawn.iloc[0]
+    assert f"{first['parameter']} = {first['value']}".lower() == first["row"].lower()
     assert drawn["value"].notna().all(), "the ticks of a panel are its setting's values"
     assert band == tuple(of(frame, default)[["low", "high"]]) and "Batch size" in set(drawn["parameter"])
     assert sensitivity.panels(frame, published=False)[0]["published"].isna().all()
