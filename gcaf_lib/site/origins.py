@@ -30,6 +30,7 @@ ELSEWHERE = {
     "tab-speed-host-loop": "book/speed.py:host_loop",
     "tab-speed-operations": "book/speed.py:operations",
     "tab-speed-beside": "book/speed.py:beside",
+    "tab-speed-suspects": "book/speed.py:suspects",
     "tab-card-settings": "book/modelcard.py:settings",
     "tab-card-performance": "book/modelcard.py:performance",
     "tab-datasheet-counts": "book/datasheet.py:counts",
