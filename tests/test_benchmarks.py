@@ -424,7 +424,10 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         f"({spent[1] / spent[0]:.2f}; one run of each" in page and f"({epochs[1] / epochs[0]:.2f});" in page
     )
     assert f"its epochs {epochs[0]:.0f} s and {epochs[1]:.0f} s by the clock" in page
-    assert now["clock"] - epochs[1] > before["clock"] - epochs[0] and "outside the epochs has grown" in page
+    assert now["clock"] - epochs[1] > before["clock"] - epochs[0] and (
+        f"outside the epochs has grown from {before['clock'] - epochs[0]:.0f} to {now['clock'] - epochs[1]:.0f} s"
+        in page
+    )
     assert (
         0.25 < sum(parts) / len(parts) * epochs[1] / epochs[0] < 0.4
         and "some third of what an epoch took" in page
@@ -433,7 +436,15 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     forms = [one[name] for one in ratios.values() for name in one if name.startswith("7×7")]
     assert max(high for _, _, high in forms) < 1 and "are slower than TensorFlow's" in page
     left = [one["no preparation"][0] for one in ratios.values()]
-    assert f"up to {100 * (max(left) - 1):.0f};" in page
+    assert f"cost up to {100 * (max(left) - 1):.0f} %" in page
+    own = [one["as it is, again"] for one in ratios.values()]
+    assert f"from {min(low for _, low, _ in own):.2f} to {max(high for *_, high in own):.2f}." in page
+    fused = [ratios[stage]["element-wise by XLA"] for stage in "12"]
+    assert min(low for _, low, _ in fused) > max(high for *_, high in own)
+    assert (
+        "gains {:.0f} % in stage 1 and {:.0f} % in stage 2".format(*(100 * (m - 1) for m, *_ in fused))
+        in page
+    )
     part = step["1"]["ours"][products] / step["1"]["ours"][whole]
     with open(kept / "throughput-cpu.csv", encoding="utf-8", newline="") as file:
         rows = {(r["contender"], r["stage"]): r for r in csv.DictReader(file)}
@@ -441,6 +452,7 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     assert f"take {100 * part:.0f} % of a step" in page
     assert f"from {100 * peak:.0f} to some {100 * peak / (peak + 1 - part):.0f} %" in page
     assert 0 < (peak / 0.5 - part) / (1 - part) < 0.1 and "less than a tenth" in page
+    assert f"to {100 * (peak / 0.5 - peak) / (1 - part):.0f} % with them at the peak" in page
     jax, tensorflow = (
         json.loads((kept / f"host_loop-{name}.json").read_text())["ms_a_step"]["images on the device"]
         for name in ("jax", "tensorflow")

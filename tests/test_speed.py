@@ -144,6 +144,13 @@ def test_what_one_change_gains_is_said_where_every_round_says_so(tmp_path):
     assert "could spare: no update (stage 1 +20 %)." in said
     # 1.5 was not faster in every round, and leaving something out is no gain
     assert "stage 1 1.10 (asked for: 1.80); stage 2 1.00 (asked for: 2.00)" in said
+    # what the library is to itself in some round is no gain of anything
+    noisy = {stage: one | {speed.AGAIN: [1.0, 0.9, 1.07]} for stage, one in ratios.items()}
+    assert speed.noise(noisy) == (0.9, 1.07) and speed.noise(ratios) == (1, 1)
+    said = speed.gains(noisy, meaning | {speed.AGAIN: "nothing"}, {"1": 1.8})
+    assert (
+        "goes from 0.90 to 1.07" in said and "computing the same: nothing" in said and "stage 1 1.00" in said
+    )
     nothing = speed.gains({"2": ratios["2"]}, meaning, {})
     assert "computing the same: nothing" in nothing and "asked for" not in nothing
 
