@@ -17,7 +17,6 @@ import re
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from tqdm import tqdm
@@ -87,16 +86,12 @@ def record(stages: dict, rounds: int, torch_python: str, scratch: Path) -> dict[
     found: dict[str, dict[str, list[dict]]] = {stage: {name: [] for name in CONTENDERS} for stage in stages}
     turns = [(stage, name) for _ in range(rounds) for stage in stages for name in CONTENDERS]
     for stage, name in tqdm(turns, unit="process", disable=None):
-        python, module = (
-            (sys.executable, "throughput.keras_child")
-            if name == "ours"
-            else (torch_python, "throughput.torch_child")
-        )
-        result = scratch / "result.json"
-        words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
+        python = sys.executable if name == "ours" else torch_python
         kept = str(scratch / "inductor")  # compiling is not what is recorded: once is enough
-        contest.child(python, module, words, scratch, 600, **ALONE, TORCHINDUCTOR_CACHE_DIR=kept)
-        found[stage][name].append(json.loads(result.read_text()))
+        read = contest.measure(
+            python, contest.module(name), name, stage, scratch, 600, **ALONE, TORCHINDUCTOR_CACHE_DIR=kept
+        )
+        found[stage][name].append(read)
     return found
 
 

@@ -16,7 +16,6 @@ import tensorflow as tf
 from benchmarks.throughput import child, keras_child
 from gcaf_lib.model import augment, backend, blocks
 from gcaf_lib.settings import Settings
-from gcaf_lib.training import loop
 
 # -- other forms of the same sums -----------------------------------------------------------------
 
@@ -124,12 +123,12 @@ def fold(model: keras.Model) -> None:
 
 def without_update() -> None:
     """Plain gradient descent and no moving average: one operation a weight."""
-    loop.keras.optimizers.Adam = lambda rate, **_: keras.optimizers.SGD(rate)
+    keras.optimizers.Adam = lambda rate, **_: keras.optimizers.SGD(rate)
 
 
 def without_average() -> None:
     adam = keras.optimizers.Adam
-    loop.keras.optimizers.Adam = lambda rate, **_: adam(rate)
+    keras.optimizers.Adam = lambda rate, **_: adam(rate)
 
 
 def without_accuracy() -> None:

@@ -12,18 +12,15 @@ whole step is none of them, because Keras refuses it where operations are determ
 
 from __future__ import annotations
 
-import argparse
 import ctypes.util
-import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
-from benchmarks import figures
+from benchmarks import figures, operations
 from benchmarks.throughput import contest, summary
 
 AS_IT_IS = "as it is"
@@ -85,7 +82,6 @@ def record(plan: dict, names: list[str], rounds: int, scratch: Path, limit: floa
     """Stage to change to round to images a second, and what could not be measured with its reason."""
     found: dict[str, dict[str, dict[int, float]]] = {stage: {} for stage in plan["stages"]}
     missing: dict[str, str] = {}
-    result = scratch / "result.json"
     turns = [
         (turn, stage, name)
         for turn in range(1, rounds + 1)
@@ -97,13 +93,14 @@ def record(plan: dict, names: list[str], rounds: int, scratch: Path, limit: floa
             if name in missing:
                 continue
             bar.set_description(f"round {turn} stage {stage} {name}")
-            words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
             try:
-                contest.child(sys.executable, "otherwise", words, scratch, limit, **variables(name))
+                read = contest.measure(
+                    sys.executable, "otherwise", name, stage, scratch, limit, **variables(name)
+                )
             except contest.ChildError as error:
                 missing[name] = str(error)
                 continue
-            found[stage].setdefault(name, {})[turn] = json.loads(result.read_text())["images_per_second"]
+            found[stage].setdefault(name, {})[turn] = read["images_per_second"]
     return found, missing
 
 
@@ -117,28 +114,16 @@ def ratios(speeds: dict[str, dict[int, float]]) -> dict[str, tuple[float, float,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-        epilog="suspects:\n" + "\n".join(f"  {name:30} {one.meaning}" for name, one in SUSPECTS.items()),
-    )
-    parser.add_argument("--profile", default="cpu", help="settings' profile (default: cpu)")
-    parser.add_argument(
-        "--steps", type=int, default=30, help="steps measured after five, a process (default: 30)"
-    )
-    parser.add_argument("--images", type=int, default=512, help="images that are trained on (default: 512)")
+    parser = operations.command_line(__doc__)
+    parser.epilog = "suspects:\n" + "\n".join(f"  {name:30} {one.meaning}" for name, one in SUSPECTS.items())
     parser.add_argument("--rounds", type=int, default=3, help="processes of each (default: 3)")
-    parser.add_argument("--phantoms", action="store_true", help="phantoms even where the real images are")
     parser.add_argument(
         "--only", nargs="+", default=list(SUSPECTS), choices=list(SUSPECTS), metavar="SUSPECT"
     )
     parser.add_argument("--stages", nargs="+", default=list(ALL), choices=ALL, metavar="STAGE")
-    figures.add_out(parser)
     given = parser.parse_args()
-    request = dict.fromkeys(("data", "batch", "compile_mode")) | {"warm": 5, "precision": "float32"}
-    request |= {name: getattr(given, name) for name in ("profile", "steps", "images", "phantoms")}
     with tempfile.TemporaryDirectory(prefix="suspects-") as folder:
-        plan = contest.plan(request, Path(folder), 600)
+        plan = operations.plan(given, Path(folder))
         plan["stages"] = {name: plan["stages"][name] for name in given.stages}
         found, missing = record(plan, given.only, given.rounds, Path(folder))
     table = {stage: ratios(speeds) for stage, speeds in found.items()}

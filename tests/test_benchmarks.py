@@ -376,6 +376,7 @@ def test_normalisation_at_rest_folded_into_the_convolution_is_the_same_function(
 
 def test_a_suspect_is_measured_where_it_occurs_and_its_ratio_is_taken_within_a_round(monkeypatch, tmp_path):
     from benchmarks import otherwise, suspects
+    from gcaf_lib.book import speed
 
     # two rounds of two processes in stage 0 and three in stage 1; the machine is five times slower in the second
     speeds = iter([100.0, 110.0, 50.0, 40.0, 20.0, 20.0, 28.0, 10.0, 9.0, 8.0])
@@ -397,6 +398,7 @@ def test_a_suspect_is_measured_where_it_occurs_and_its_ratio_is_taken_within_a_r
     ]
     assert seen[1][2]["TF_NUM_INTRAOP_THREADS"] == "1" and [one[1] for one in seen].count("no average") == 2
     assert suspects.ratios(found["0 efficientnetv2-s"])["threads 1 × 2"] == pytest.approx((1.25, 1.1, 1.4))
+    assert speed.AGAIN in suspects.SUSPECTS and speed.AGAIN in otherwise.CHANGES
     # every suspect is a change of the process's environment, or one that the process makes itself
     by_variables = {n for n, one in suspects.SUSPECTS.items() if one.variables or n in suspects.ALLOCATORS}
     assert by_variables ^ set(otherwise.CHANGES) == {*suspects.SUSPECTS, "as it is"}

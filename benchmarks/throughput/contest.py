@@ -71,6 +71,21 @@ def child(python: str, module: str, words: list[str], scratch: Path, limit: floa
         raise ChildError(f"{ended}: {said[-1].strip() if said else 'it said nothing'}")
 
 
+def measure(
+    python: str, module: str, name: str, stage: str, scratch: Path, limit: float, **variables: str
+) -> dict:
+    """What one process of `module` reads of a stage under the plan in `scratch`; raises `ChildError`."""
+    result = scratch / "result.json"
+    words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
+    child(python, module, words, scratch, limit, **variables)
+    return json.loads(result.read_text())
+
+
+def module(contender: str) -> str:
+    """The module whose process measures a contender."""
+    return "throughput.torch_child" if contender.startswith("torch") else "throughput.keras_child"
+
+
 def plan(request: dict, scratch: Path, limit: float) -> dict:
     """What the contenders share; see plan.py. Raises `BenchmarkError` where Keras can't even do that."""
     asked = scratch / "request.json"
@@ -121,21 +136,11 @@ def hold(request: dict, contenders: list[str], rounds: int, torch_python: str, l
                 if name in outcome.missing:
                     continue
                 bar.set_description(f"round {turn} stage {stage} {name}")
-                module = "throughput.torch_child" if name in wanted else "throughput.keras_child"
-                result = scratch / "result.json"
-                words = [name, stage, str(scratch / "plan.json"), repr(time.monotonic()), str(result)]
+                fused = FUSED if name == "ours-fused" else {}
                 try:
-                    child(
-                        pythons[name],
-                        module,
-                        words,
-                        scratch,
-                        limit,
-                        **(FUSED if name == "ours-fused" else {}),
-                    )
+                    read = measure(pythons[name], module(name), name, stage, scratch, limit, **fused)
                 except ChildError as error:
                     outcome.missing[name] = f"stopped in round {turn}, stage {stage}: {error}"
                     continue
-                read = json.loads(result.read_text())
                 outcome.measured.append({"contender": name, "stage": stage, "round": turn, **read})
         return outcome
