@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -213,12 +216,24 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
         os.replace(temporary, folder)
     except FetchError:
         raise
-    except Exception as error:  # zipfile and its decoders raise many kinds on broken files
-        twice = isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError)  # two of one name
-        # else a name that this system can't have, no room, no permission
-        if isinstance(error, OSError) and not twice:
-            raise FetchError(f"{archive} cannot be unpacked here ({_short(error)})") from error
+    except (
+        struct.error,
+        IndexError,
+        OverflowError,
+        zipfile.BadZipFile,
+        zlib.error,
+        RuntimeError,
+        EOFError,
+        NotImplementedError,
+        lzma.LZMAError,
+        ValueError,
+        FileExistsError,
+        NotADirectoryError,
+        IsADirectoryError,
+    ) as error:
         raise FetchError(f"{archive} is not a sound zip file ({_short(error)}); fetch it again") from error
+    except OSError as error:  # a name that this system can't have, no room, no permission
+        raise FetchError(f"{archive} cannot be unpacked here ({_short(error)})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder

@@ -6,7 +6,7 @@
     StratifiedGroupKFold(5).split(table, table["class"], table["patient"])
 
 Nothing heavy is imported: no Keras, no TensorFlow, and pandas only when the table is asked for. groups.csv stands
-beside this file, and groups.croissant.json describes it in the Croissant format. Both are renewed from the committed
+beside this file, and groups.croissant.json describes it in the Croissant format. Both are made from the committed
 tables of the project by `python -m gcaf_lib.data.groups`; no image is needed.
 """
 
@@ -17,13 +17,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gcaf_lib.machine import write_text
-from gcaf_lib.terminal import arguments
-
 if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = "1.0.0"
+LICENCE = "https://creativecommons.org/licenses/by/4.0/"
 PATH = Path(__file__).with_name("groups.csv")
 DESCRIPTION = PATH.with_suffix(".croissant.json")
 COLUMNS = {
@@ -81,10 +79,7 @@ def build() -> pd.DataFrame:
 
 
 def croissant(text: bytes) -> dict:
-    """The Croissant description of groups.csv, whose bytes are `text`: the one that stands beside it, brought up to date.
-
-    What doesn't follow from the table stands in that file alone.
-    """
+    """The Croissant description of groups.csv, whose bytes are `text`."""
     fields = [
         {
             "@type": "cr:Field",
@@ -96,14 +91,52 @@ def croissant(text: bytes) -> dict:
         }
         for name, about in COLUMNS.items()
     ]
-    about = json.loads(DESCRIPTION.read_text(encoding="utf-8")) | {"version": VERSION}
-    about["distribution"][0] |= {"sha256": hashlib.sha256(text).hexdigest(), "contentSize": f"{len(text)} B"}
-    about["recordSet"][0]["field"] = fields
-    return about
+    return {
+        "@context": {
+            "@language": "en", "@vocab": "https://schema.org/", "sc": "https://schema.org/",
+            "cr": "http://mlcommons.org/croissant/", "rai": "http://mlcommons.org/croissant/RAI/",
+            "dct": "http://purl.org/dc/terms/", "citeAs": "cr:citeAs", "column": "cr:column",
+            "conformsTo": "dct:conformsTo", "data": {"@id": "cr:data", "@type": "@json"},
+            "dataType": {"@id": "cr:dataType", "@type": "@vocab"}, "equivalentProperty": "cr:equivalentProperty",
+            "examples": {"@id": "cr:examples", "@type": "@json"},
+            "extract": "cr:extract", "field": "cr:field", "fileObject": "cr:fileObject", "fileProperty": "cr:fileProperty",
+            "fileSet": "cr:fileSet", "format": "cr:format", "includes": "cr:includes", "isLiveDataset": "cr:isLiveDataset",
+            "jsonPath": "cr:jsonPath", "key": "cr:key", "md5": "cr:md5", "parentField": "cr:parentField", "path": "cr:path",
+            "recordSet": "cr:recordSet", "references": "cr:references", "regex": "cr:regex", "repeated": "cr:repeated",
+            "replace": "cr:replace", "samplingRate": "cr:samplingRate", "separator": "cr:separator", "source": "cr:source",
+            "subField": "cr:subField", "transform": "cr:transform",
+        },
+        "@type": "sc:Dataset",
+        "name": "brain-tumor-mri-groups",
+        "description": "Copies and patients in the Brain Tumor MRI Dataset (Kaggle, masoudnickparvar, version 1): "
+        "which files show one picture, and which may not be parted by a split.",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "license": LICENCE,
+        "version": VERSION,
+        "datePublished": "2026-11-26",
+        "url": "https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset",
+        "creator": {"@type": "sc:Organization", "name": "The gcaf_lib authors"},
+        "citeAs": "See CITATION.cff of this project, and Cheng (2017), doi 10.6084/m9.figshare.1512427",
+        "distribution": [
+            {
+                "@type": "cr:FileObject", "@id": PATH.name, "name": PATH.name, "contentUrl": PATH.name,
+                "encodingFormat": "text/csv", "sha256": hashlib.sha256(text).hexdigest(),
+                "contentSize": f"{len(text)} B",
+            }
+        ],
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet", "@id": "files", "name": "files", "description": "One row a file",
+                "key": {"@id": "files/file"}, "field": fields,
+            }
+        ],
+    }  # fmt: skip
 
 
 def write(folder: Path | None = None) -> list[Path]:
     """Write groups.csv and its description, each whole or not at all; return the paths."""
+    from gcaf_lib.machine import write_text
+
     text = build().to_csv(index=False, lineterminator="\n")
     about = json.dumps(croissant(text.encode()), indent=1) + "\n"
     paths = [(folder or PATH.parent) / path.name for path in (PATH, DESCRIPTION)]
@@ -113,6 +146,8 @@ def write(folder: Path | None = None) -> list[Path]:
 
 
 if __name__ == "__main__":
+    from gcaf_lib.terminal import arguments
+
     arguments(__doc__)
     for path in write():
         print(path)

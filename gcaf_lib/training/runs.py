@@ -13,6 +13,8 @@ import os
 import shutil
 import tempfile
 import warnings
+import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -37,6 +39,17 @@ NEEDED = {
 }
 OF_MAIN = {"stages": list, "weights": dict}  # needed in the record of a whole run
 MORE = {"split_hash": str, "data_source": str} | OF_MAIN  # where they are
+# what reading a damaged array file raises
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    NotImplementedError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 # what a backbone's own pre-training depends on: its key holds this, and stage 0 is given nothing else
 STAGE0_MODEL = ("scale", "normalisation", "dropout")
 STAGE0_TRAINING = (
@@ -164,7 +177,7 @@ class Record:
         """One row an epoch: stage, epoch, loss, accuracy, val_loss, val_accuracy, rate, seconds."""
         try:
             return pd.read_csv(self.folder / "history.csv")
-        except Exception as error:  # pandas raises many kinds on damaged files
+        except _DAMAGE as error:
             raise RunError(_unread(self.folder / "history.csv", error)) from error
 
     @cached_property
@@ -211,7 +224,7 @@ def _load_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except Exception as error:  # many kinds for damaged files; a lone array is none of a record's
+    except (*_DAMAGE, AttributeError, TypeError) as error:  # a lone array is none of a record's
         raise RunError(_unread(path, error)) from error
 
 
