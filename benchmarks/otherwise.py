@@ -6,13 +6,25 @@ python -m benchmarks.otherwise CHANGE STAGE PLAN.json STARTED RESULT.json
 from __future__ import annotations
 
 import json
+import re
+import resource
 import sys
+import tempfile
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from keras import ops
+from tensorflow.python.eager import context
+from tensorflow.python.framework.config import is_op_determinism_enabled
 
+from benchmarks import operations
+from benchmarks.suspects import AGAIN, ALLOCATORS, AS_IT_IS
 from benchmarks.throughput import child, keras_child
 from gcaf_lib.model import augment, backend, blocks
 from gcaf_lib.settings import Settings
@@ -31,65 +43,102 @@ def by_xla(*kinds: type[keras.Layer]) -> None:
         kind.call = call
 
 
-def _windows(x: tf.Tensor, side: int) -> list[tf.Tensor]:
+def _compiled(function: Callable) -> Callable:
+    """As a program of XLA's; with JAX the whole step is one anyhow."""
+    if keras.backend.backend() != "tensorflow":
+        return function
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
+def _windows(x, side: int) -> list:
     """x (B, h, w, C) moved by each place of a filter of that odd side, zeros around it."""
     half, (_, h, w, _) = side // 2, x.shape
-    around = tf.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
+    around = ops.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
     return [around[:, i : i + h, j : j + w] for i in range(side) for j in range(side)]
 
 
-def shifted(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+@_compiled
+def shifted(x, kernel):
     """Depthwise convolution, stride 1: x (B, h, w, C) by kernel (k, k, C, 1), a product and a sum for each of k² places."""
-    side, channels = int(kernel.shape[0]), int(kernel.shape[2])
-    factors = tf.unstack(tf.reshape(kernel, (side * side, channels)))
-    return tf.add_n([window * factor for window, factor in zip(_windows(x, side), factors)])
+    side, _, channels, _ = kernel.shape
+    factors = ops.unstack(ops.reshape(kernel, (side * side, channels)))
+    return sum(window * factor for window, factor in zip(_windows(x, side), factors))
 
 
-@tf.function(jit_compile=True, autograph=False)
-def _shifted(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    return shifted(x, kernel)
+@_compiled
+def _slope_shifted(x, dy, side: int):
+    return ops.stack([ops.sum(window * dy, (0, 1, 2)) for window in _windows(x, side)])
 
 
-@tf.function(jit_compile=True, autograph=False)
-def _slope_shifted(x: tf.Tensor, dy: tf.Tensor, side: int) -> tf.Tensor:
-    return tf.stack([tf.reduce_sum(window * dy, (0, 1, 2)) for window in _windows(x, side)])
+def _slope_product(x, dy, side: int):
+    patches = ops.reshape(ops.stack(_windows(x, side)), (side * side, -1, x.shape[-1]))
+    return ops.einsum("knc,nc->kc", patches, ops.reshape(dy, (-1, x.shape[-1])))
 
 
-def _slope_product(x: tf.Tensor, dy: tf.Tensor, side: int) -> tf.Tensor:
-    b, h, w, c = tf.unstack(tf.shape(x))
-    patches = tf.image.extract_patches(x, (1, side, side, 1), (1, 1, 1, 1), (1, 1, 1, 1), "SAME")
-    patches = tf.transpose(tf.reshape(patches, (b * h * w, side * side, c)), (2, 1, 0))
-    return tf.transpose(tf.matmul(patches, tf.transpose(tf.reshape(dy, (-1, c)))[..., None])[..., 0])
+@_compiled
+def by_rows(x, kernel):
+    """As `shifted`, but added up row by row of the filter."""
+    side, half, (_, h, w, _) = kernel.shape[0], kernel.shape[0] // 2, x.shape
+    around = ops.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
+    rows = [around[:, i : i + h] for i in range(side)]
+    return sum(
+        sum(row[:, :, j : j + w] * kernel[i, j, :, 0] for j in range(side)) for i, row in enumerate(rows)
+    )
 
 
-def depthwise(form: Callable) -> None:
-    """Keras's depthwise convolutions with kernels of 7 take `form(x, kernel)`."""
+@_compiled
+def _slope_by_image(x, dy, side: int):
+    def add(so_far, pair):
+        windows = [one[0] for one in _windows(pair[0][None], side)]
+        return so_far + ops.stack([ops.sum(window * pair[1], (0, 1)) for window in windows]), None
+
+    return ops.scan(add, ops.zeros((side * side, x.shape[-1])), (x, dy))[0]
+
+
+def depthwise(form: Callable, sides: tuple[int, ...] = (7,)) -> None:
+    """Keras's depthwise convolutions of stride 1 with kernels of these sides take `form(x, kernel)`."""
     plain = keras.layers.DepthwiseConv2D.call
 
     def call(self, x):
-        if self.kernel_size != (7, 7):
+        if self.kernel_size[0] not in sides or self.strides != (1, 1):
             return plain(self, x)
-        return tf.nn.bias_add(form(x, tf.convert_to_tensor(self.kernel)), tf.convert_to_tensor(self.bias))
+        y = form(x, self.kernel[:])  # a tensor, because no gradient of ours takes a variable
+        return y + self.bias if self.use_bias else y
 
     keras.layers.DepthwiseConv2D.call = call
 
 
-def with_slope(slope: Callable) -> Callable:
-    """TensorFlow's depthwise convolution, the gradient of whose kernel is `slope(x, dy, side)`, an array (k², C)."""
+def kept(x, kernel):
+    """The backend's own depthwise convolution."""
+    return ops.depthwise_conv(x, kernel, padding="same")
 
-    @tf.custom_gradient
+
+def with_slope(slope: Callable, convolved: Callable = kept) -> Callable:
+    """A depthwise convolution, the gradient of whose kernel is `slope(x, dy, side)`, an array (k², C)."""
+
+    @ops.custom_gradient
     def form(x, kernel):
-        strides = dict(strides=(1, 1, 1, 1), padding="SAME")
+        def gradient(*given, upstream=None):
+            dy = given[0] if upstream is None else upstream
+            dx = convolved(dy, ops.flip(kernel, (0, 1)))
+            return dx, ops.reshape(slope(x, dy, kernel.shape[0]), kernel.shape)
 
-        def gradient(dy):
-            dx = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-                input_sizes=tf.shape(x), filter=kernel, out_backprop=dy, **strides
-            )
-            return dx, tf.reshape(slope(x, dy, int(kernel.shape[0])), kernel.shape)
-
-        return tf.raw_ops.DepthwiseConv2dNative(input=x, filter=kernel, **strides), gradient
+        return convolved(x, kernel), gradient
 
     return form
+
+
+def pointwise() -> None:
+    """Convolutions 1×1 as products of matrices."""
+    plain = keras.layers.Conv2D.call
+
+    def call(self, x):
+        if self.kernel_size != (1, 1) or self.strides != (1, 1):
+            return plain(self, x)
+        y = x @ self.kernel[0, 0]
+        return self.activation(y + self.bias if self.use_bias else y)
+
+    keras.layers.Conv2D.call = call
 
 
 def folded() -> None:
@@ -147,32 +196,116 @@ def without_determinism() -> None:
     backend.deterministic = lambda: None
 
 
+def whole_by_xla() -> None:
+    """XLA compiles the step as one program; Keras allows that only where operations need not be deterministic."""
+    without_determinism()
+    backend.jit_compile = lambda: True
+
+
 CHANGES: dict[str, Callable[[], None]] = {
-    "as it is": lambda: None,
+    AS_IT_IS: lambda: None,
     "normalisation at rest folded": folded,
-    "7×7 depthwise shifted": lambda: depthwise(_shifted),
+    "7×7 depthwise shifted": lambda: depthwise(shifted),
     "7×7 gradient shifted": lambda: depthwise(with_slope(_slope_shifted)),
     "7×7 gradient as products": lambda: depthwise(with_slope(_slope_product)),
+    "depthwise by rows": lambda: depthwise(with_slope(_slope_by_image, by_rows), sides=(3, 5, 7)),
+    "1×1 as products": pointwise,
+    "depthwise by rows, 1×1 as products": lambda: [
+        CHANGES[one]() for one in ("depthwise by rows", "1×1 as products")
+    ],
     "LayerNormalization by XLA": lambda: by_xla(keras.layers.LayerNormalization),
     "activations by XLA": lambda: by_xla(keras.layers.Activation),
     "LayerScale by XLA": lambda: by_xla(blocks.LayerScale),
-    "as it is, again": lambda: None,
+    AGAIN: lambda: None,
     "no update": without_update,
     "no average": without_average,
     "no accuracy": without_accuracy,
     "no preparation": without_preparation,
     "no determinism": without_determinism,
+    "whole step by XLA": whole_by_xla,
 }
 
 
+# -- what is otherwise, as the process itself shows it ------------------------------------------------
+
+
+def programs(folder: str) -> dict[str, int]:
+    """How many operations of each kind the process's compiled functions hold; folder: where JAX dumped its own."""
+    if keras.backend.backend() == "jax":
+        texts = "".join(path.read_text() for path in Path(folder).glob("*train_step*.mlir"))
+        return dict(sorted(Counter(re.findall(r"stablehlo\.\w+", texts)).items()))
+    known = context.context()
+    functions = [known.get_function_def(name) for name in known.list_function_names()]
+    by_xla = sum("_XlaMustCompile" in one.attr and one.attr["_XlaMustCompile"].b for one in functions)
+    return dict(sorted(Counter(node.op for one in functions for node in one.node_def).items())) | {
+        "by XLA": by_xla
+    }
+
+
+@tf.function(autograph=False)
+def _little(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    y = tf.nn.conv2d(x, kernel, 1, "SAME")
+    return tf.reduce_sum(tf.nn.sigmoid(tf.exp(2 * y + 1) * y - 3) * tf.tanh(y))
+
+
+def kernels() -> list[str]:
+    """What TensorFlow runs for a convolution and a chain of element-wise operations, in its profiler's words."""
+    image, kernel = tf.ones((8, 32, 32, 32)), tf.ones((3, 3, 32, 32))
+    _little(image, kernel)  # traced before it is recorded
+    with tempfile.TemporaryDirectory() as folder:
+        tf.profiler.experimental.start(folder)
+        _little(image, kernel).numpy()
+        tf.profiler.experimental.stop()
+        return sorted(operations.seconds(folder))
+
+
+def allocator() -> str:
+    """The library that gives memory, and whether what is freed stays with the process."""
+    loaded = {name for name in ALLOCATORS if f"lib{name}." in Path("/proc/self/maps").read_text()}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        np.ones(2**20)
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    return f"{', '.join(sorted(loaded)) or 'malloc'}, {'keeps' if faults < 100 else 'gives back'}"
+
+
+def threads() -> tuple[int, bool]:
+    """Threads between operations, and whether one operation uses more than a core."""
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    square = tf.ones((3000, 3000))
+    (square @ square).numpy()
+    clock, spent = time.perf_counter(), time.process_time()
+    (square @ square).numpy()
+    cores = (time.process_time() - spent) / (time.perf_counter() - clock)
+    return names.count("tf_Compute"), cores > 1.2
+
+
+def state(folder: str) -> dict[str, Any]:
+    """What tells one process from another: a change that leaves this alone did not take effect."""
+    if keras.backend.backend() == "jax":
+        return {"programs": programs(folder)}
+    return {
+        "programs": programs(folder),  # before the probes below, which are functions too
+        "kernels": kernels(),
+        "allocator": allocator(),
+        "threads": threads(),
+        "deterministic": is_op_determinism_enabled(),
+    }
+
+
 def main(change: str, stage: str, plan: dict, started: float) -> dict:
-    CHANGES.get(change, CHANGES["as it is"])()  # others are changes of the process's environment
+    CHANGES.get(change, CHANGES[AS_IT_IS])()  # others are changes of the process's environment
     what = plan["stages"][stage]
     settings = Settings.from_dict(what["settings"])
     keras.utils.set_random_seed(0)
     loss = keras_child.focal(what["alpha"], settings)
-    _, clock = keras_child.ours(plan, settings, what["number"], loss, started)
-    return clock.result(plan["batch"])
+    with tempfile.TemporaryDirectory() as folder:
+        if keras.backend.backend() == "jax":
+            import jax
+
+            jax.config.update("jax_dump_ir_to", folder)
+        _model, clock = keras_child.ours(plan, settings, what["number"], loss, started)
+        return clock.result(plan["batch"]) | {"state": state(folder)}
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
     python -m benchmarks.suspects [--profile cpu] [--rounds 3] [--only "no update" …]
         [--out results/benchmarks/suspects-cpu.json]
 
-Each of the suspects below is measured in a process of its own, on the stages in which it occurs, beside the library as it
-is; rounds are interleaved and ratios are taken within a round. Some are other forms of the same sums (tests hold them
-to the layers that they stand in for); some leave something out, so that the number says what making it faster
-could spare at most; some are settings of the process. One changes nothing: what does not leave its range is noise. XLA for the
-whole step is none of them, because Keras refuses it where operations are deterministic. TensorFlow on a CPU. An idle machine, please.
+Each of the suspects below is measured in a process of its own, on the stages in which it occurs, right after a process
+of the library as it is, and the ratio is of these two. Some are other forms of the same sums (tests hold them to the
+layers that they stand in for); some leave something out, so that the number says what making it faster could spare at
+most; some are settings of the process. One changes nothing: what does not leave its range is noise. A process that
+shows no difference from the one beside it (its operations, kernels, allocator, threads) is not counted. A CPU, with TensorFlow
+or, some of them, with KERAS_BACKEND=jax. An idle machine, please.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from benchmarks import figures, operations
 from benchmarks.throughput import contest, summary
 
 AS_IT_IS = "as it is"
+AGAIN = "as it is, again"
+ALLOCATORS = ("jemalloc", "tcmalloc_minimal")
 ALL = ("0 efficientnetv2-s", "0 convnext-tiny", "1", "2")
 CONVNEXT = ("0 convnext-tiny", "1", "2")
 LARGE = str(2**32)
-ALLOCATORS = ("jemalloc", "tcmalloc_minimal")
 
 
 class Suspect(NamedTuple):
@@ -36,18 +38,23 @@ class Suspect(NamedTuple):
     stages: tuple[str, ...]
     meaning: str
     variables: dict[str, str] | None = None
+    jax: bool = False  # whether it is another way there too
 
 
 SUSPECTS = {
     "normalisation at rest folded": Suspect(("1", "2"), "frozen batch normalisation as a bias of the convolution before it"),
-    "7×7 depthwise shifted": Suspect(CONVNEXT, "the depthwise convolution as 49 shifted products and sums, by XLA"),
-    "7×7 gradient shifted": Suspect(("0 convnext-tiny", "2"), "only the gradient of its filter so, by XLA"),
-    "7×7 gradient as products": Suspect(("0 convnext-tiny", "2"), "only the gradient of its filter as products of matrices"),
+    "7×7 depthwise shifted": Suspect(CONVNEXT, "the depthwise convolution as 49 shifted products and sums, by XLA", jax=True),
+    "7×7 gradient shifted": Suspect(("0 convnext-tiny", "2"), "only the gradient of its filter so, by XLA", jax=True),
+    "7×7 gradient as products": Suspect(("0 convnext-tiny", "2"), "only the gradient of its filter as products of matrices", jax=True),
+    "depthwise by rows": Suspect(ALL, "each of stride 1 as shifted products summed row by row, its gradients so too, by XLA", jax=True),
+    "1×1 as products": Suspect(ALL, "pointwise convolutions as products of matrices", jax=True),
+    "depthwise by rows, 1×1 as products": Suspect(ALL, "both", jax=True),
     "LayerNormalization by XLA": Suspect(CONVNEXT, "each as a program of its own"),
     "activations by XLA": Suspect(ALL, "GELU and swish, each as a program of its own"),
     "LayerScale by XLA": Suspect(CONVNEXT, "each as a program of its own"),
     "element-wise by XLA": Suspect(ALL, "every chain of sums, products and activations that TensorFlow finds", contest.FUSED),
-    "as it is, again": Suspect(ALL, "nothing: how far the rounds' noise goes"),
+    "whole step by XLA": Suspect(ALL, "the step as one program, and no deterministic operations: Keras allows not both"),
+    AGAIN: Suspect(ALL, "nothing: how far the rounds' noise goes", jax=True),
     "no oneDNN": Suspect(ALL, "TensorFlow's own kernels", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
     "no update": Suspect(ALL, "left out: Adam's moments and the moving average of the weights"),
     "no average": Suspect(("1", "2"), "left out: the moving average of the weights (Eq 18)"),
@@ -79,47 +86,55 @@ def variables(name: str) -> dict[str, str]:
 
 
 def record(plan: dict, names: list[str], rounds: int, scratch: Path, limit: float = 600) -> tuple[dict, dict]:
-    """Stage to change to round to images a second, and what could not be measured with its reason."""
-    found: dict[str, dict[str, dict[int, float]]] = {stage: {} for stage in plan["stages"]}
+    """Stage to change to round to images a second (as it is, otherwise), and what could not be measured with its reason."""
+    found: dict[str, dict[str, dict[int, tuple[float, float]]]] = {stage: {} for stage in plan["stages"]}
     missing: dict[str, str] = {}
     turns = [
         (turn, stage, name)
         for turn in range(1, rounds + 1)
         for stage in plan["stages"]
-        for name in [AS_IT_IS, *(n for n in names if stage in SUSPECTS[n].stages)]
+        for name in names
+        if stage in SUSPECTS[name].stages
     ]
-    with tqdm(turns, unit="process", disable=None) as bar:
+    with tqdm(turns, unit="pair", disable=None) as bar:
         for turn, stage, name in bar:
-            if name in missing:
+            here = f"{name} (stage {stage})"
+            if {name, here} & missing.keys():
                 continue
             bar.set_description(f"round {turn} stage {stage} {name}")
             try:
-                read = contest.measure(
-                    sys.executable, "otherwise", name, stage, scratch, limit, **variables(name)
+                ways = {AS_IT_IS: {}, name: variables(name)}
+                own, other = (
+                    contest.measure(sys.executable, "otherwise", one, stage, scratch, limit, **environment)
+                    for one, environment in ways.items()
                 )
             except contest.ChildError as error:
                 missing[name] = str(error)
                 continue
-            found[stage].setdefault(name, {})[turn] = read["images_per_second"]
+            if (own["state"] == other["state"]) != (name == AGAIN):
+                missing[here] = (
+                    f"its process {'differs' if name == AGAIN else 'does not differ'} from the library's"
+                )
+                continue
+            found[stage].setdefault(name, {})[turn] = own["images_per_second"], other["images_per_second"]
     return found, missing
 
 
-def ratios(speeds: dict[str, dict[int, float]]) -> dict[str, tuple[float, float, float]]:
-    """Median, lowest and highest ratio of each change's speed to the library's in the same round."""
+def ratios(speeds: dict[str, dict[int, tuple[float, float]]]) -> dict[str, tuple[float, float, float]]:
+    """Median, lowest and highest ratio of each change's speed to that of the library beside it."""
     return {
-        name: summary.spread(summary.ratios(one, speeds[AS_IT_IS]))
-        for name, one in speeds.items()
-        if name != AS_IT_IS
+        name: summary.spread([other / own for own, other in one.values()]) for name, one in speeds.items()
     }
 
 
 def main() -> None:
+    import keras
+
     parser = operations.command_line(__doc__)
-    parser.epilog = "suspects:\n" + "\n".join(f"  {name:30} {one.meaning}" for name, one in SUSPECTS.items())
-    parser.add_argument("--rounds", type=int, default=3, help="processes of each (default: 3)")
-    parser.add_argument(
-        "--only", nargs="+", default=list(SUSPECTS), choices=list(SUSPECTS), metavar="SUSPECT"
-    )
+    here = {n: one for n, one in SUSPECTS.items() if one.jax or keras.backend.backend() == "tensorflow"}
+    parser.epilog = "suspects:\n" + "\n".join(f"  {name:30} {one.meaning}" for name, one in here.items())
+    parser.add_argument("--rounds", type=int, default=3, help="pairs of processes of each (default: 3)")
+    parser.add_argument("--only", nargs="+", default=list(here), choices=list(here), metavar="SUSPECT")
     parser.add_argument("--stages", nargs="+", default=list(ALL), choices=ALL, metavar="STAGE")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="suspects-") as folder:

@@ -267,17 +267,18 @@ def check_no_generator() -> None:
     assert _calls_python(_operations()), "one that does is not seen"
 
 
-def outcome_of(layer: keras.Layer, start: list, training: bool) -> list[np.ndarray]:
+def outcome_of(layer: keras.Layer, start: list, **mode: bool) -> list[np.ndarray]:
     """Output of a layer, what it leaves in its statistics, and gradients of a random sum over its output."""
     x = np.random.default_rng(0).normal(1, 2, (6, 5, 4, 3)).astype("float32")
     mix = np.random.default_rng(1).normal(size=x.shape).astype("float32")
-    layer.build(x.shape)
+    if not layer.built:
+        layer.build(x.shape)
     layer.set_weights(start)
     rest = [v.value for v in layer.non_trainable_variables]
     weights = [v.value for v in layer.trainable_variables]
 
     def run(x, weights):
-        return layer.stateless_call(weights, rest, x, **({"training": training} if start else {}))
+        return layer.stateless_call(weights, rest, x, **mode)
 
     _, slopes = gradients.value_and_gradient(lambda given: ops.sum(run(*given)[0] * mix), [x, weights])
     out, left = run(x, weights)
@@ -293,16 +294,49 @@ def check_layers() -> None:
     start = [np.array(v, "float32") for v in ([0.5, 1, 2], [0, 1, -1], [1, 0, 2], [3, 0.5, 1])]
     kinds = blocks.BatchNormalization, keras.layers.BatchNormalization
     pairs = [
-        ([norm(kind, trainable) for kind in kinds], start, training)
+        ([norm(kind, trainable) for kind in kinds], start, {"training": training})
         for training, trainable in ((True, True), (False, True), (True, False))
     ]
-    pairs.append(([keras.layers.Activation(kind) for kind in (blocks.swish, "swish")], [], False))
-    pairs.append(([keras.layers.Activation(kind) for kind in (blocks.gelu, "gelu")], [], False))
-    for layers, weights, training in pairs:
-        found, wanted = (outcome_of(layer, weights, training) for layer in layers)
+    pairs.append(([keras.layers.Activation(kind) for kind in (blocks.swish, "swish")], [], {}))
+    pairs.append(([keras.layers.Activation(kind) for kind in (blocks.gelu, "gelu")], [], {}))
+    for layers, weights, mode in pairs:
+        found, wanted = (outcome_of(layer, weights, **mode) for layer in layers)
         assert len(found) == len(wanted)
         for a, b in zip(found, wanted):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def check_other_forms() -> None:
+    """What `benchmarks.suspects` measures as another form of the same sums: the layer's own values and gradients."""
+    from benchmarks import otherwise
+
+    depthwise = [name for name in otherwise.CHANGES if "7×7" in name or name == "depthwise by rows"]
+    forms = [(name, keras.layers.DepthwiseConv2D(7, padding="same")) for name in depthwise]
+    forms += [
+        ("depthwise by rows", keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False)),
+        ("1×1 as products", keras.layers.Conv2D(3, 1, activation=blocks.swish)),
+    ]
+    if keras.backend.backend() == "tensorflow":
+        forms += [
+            ("LayerNormalization by XLA", keras.layers.LayerNormalization(epsilon=1e-6)),
+            ("activations by XLA", keras.layers.Activation(blocks.gelu)),
+            ("LayerScale by XLA", blocks.LayerScale(0.3)),
+        ]
+    for name, layer in forms:
+        layer.build((6, 5, 4, 3))
+        rng = np.random.default_rng(2)
+        start = [rng.normal(size=weight.shape) for weight in layer.weights]
+        plain, kind = outcome_of(layer, start), type(layer)
+        before = kind.call
+        try:
+            otherwise.CHANGES[name]()
+            assert kind.call is not before, name
+            found = outcome_of(layer, start)
+        finally:
+            kind.call = before
+        assert len(found) == len(plain) == 2 + len(layer.weights), name
+        for a, b in zip(found, plain):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def compile_with_cache(folder: str) -> None:

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from benchmarks import figures
 from benchmarks.throughput import child, contest, summary
+from tests import stages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -296,59 +298,92 @@ def test_kinds_of_work_add_up_to_the_step():
     assert beside.medians([{"a": 1.0}, {"a": 9.0}, {"a": 2.0}]) == {"a": 2.0}
 
 
-def layers_and_forms():
+def everything():
+    """A network with a layer of each kind that some change does otherwise."""
     import keras
 
-    from benchmarks import otherwise
     from gcaf_lib.model import blocks
 
-    seven = keras.layers.DepthwiseConv2D(7, padding="same", bias_initializer="random_normal")
-    norm, gelu = keras.layers.LayerNormalization(epsilon=1e-6), keras.layers.Activation(blocks.gelu)
-    changes = {name: otherwise.CHANGES[name] for name in otherwise.CHANGES if name.startswith("7×7")}
-    changes |= {
-        f"{kind} by XLA": otherwise.CHANGES[f"{kind} by XLA"]
-        for kind in ("LayerNormalization", "activations", "LayerScale")
-    }
-    layers = {name: seven for name in changes if name.startswith("7×7")}
-    layers |= dict(zip(list(changes)[-3:], (norm, gelu, blocks.LayerScale(0.3))))
-    return [(name, changes[name], layer) for name, layer in layers.items()]
+    image = keras.Input((stages.SIDE, stages.SIDE, 3), name="image")
+    x = keras.layers.Conv2D(6, 3, strides=2)(keras.layers.Rescaling(1 / 128, -1)(image))
+    x = keras.layers.Activation(blocks.swish)(blocks.BatchNormalization(trainable=False)(x))
+    x = keras.layers.LayerNormalization()(keras.layers.DepthwiseConv2D(7, padding="same")(x))
+    x = blocks.LayerScale(0.3)(keras.layers.Conv2D(6, 1)(keras.layers.Activation(blocks.gelu)(x)))
+    return keras.Model(image, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)))
 
 
-def test_other_forms_of_a_layer_are_the_layer_in_values_and_gradients(monkeypatch):
-    """What `benchmarks.suspects` measures as another form of the same sums; the same outer graph as in training."""
+def traced(change: str, folder: Path, patch) -> tuple[Counter, bool, int]:
+    """Operations of a training step with that change, whether XLA is to compile it, and how often determinism was asked for."""
     import keras
-    import numpy as np
     import tensorflow as tf
 
-    rng = np.random.default_rng(0)
-    x, mix = (tf.constant(rng.normal(size=(4, 9, 8, 6)), tf.float32) for _ in range(2))
-    for name, change, layer in layers_and_forms():
-        if not layer.built:
-            layer.build(x.shape)
+    from benchmarks import otherwise
+    from gcaf_lib.model import augment, backend, blocks
 
-        def outcome(layer=layer):
-            @tf.function(autograph=False)
-            def run(x):
-                weights = [v.value for v in layer.trainable_variables]
-                with tf.GradientTape() as tape:
-                    tape.watch(x)
-                    y = layer(x)
-                    total = tf.reduce_sum(y * mix)
-                return y, *tape.gradient(total, [x, *weights])
+    layers = keras.layers
+    for kind in (
+        layers.DepthwiseConv2D,
+        layers.Conv2D,
+        layers.LayerNormalization,
+        layers.Activation,
+        layers.Rescaling,
+    ):
+        patch.setattr(kind, "call", kind.call)  # and back again afterwards
+    for kind in (blocks.BatchNormalization, blocks.LayerScale, augment.Mixup):
+        patch.setattr(kind, "call", kind.call)
+    for owner, name in (
+        (keras.optimizers, "Adam"), (keras.Model, "compile"), (augment, "augmentation"),
+        (backend, "deterministic"), (backend, "jit_compile"),
+    ):  # fmt: skip
+        patch.setattr(owner, name, getattr(owner, name))
+    asked = []
+    patch.setattr(tf.config.experimental, "enable_op_determinism", lambda: asked.append(True))
+    patch.setattr(stages, "network", everything)
+    otherwise.CHANGES[change]()
+    run = stages.stage(str(folder))
+    batch = tf.nest.map_structure(tf.convert_to_tensor, run.batches[0])
+    graph = tf.function(run.graph.train_step, autograph=False).get_concrete_function(batch).graph
+    tree = graph.as_graph_def()
+    nodes = [*tree.node, *(node for function in tree.library.function for node in function.node_def)]
+    return Counter(node.op for node in nodes), run.graph.jit_compile, len(asked)
 
-            return [one.numpy() for one in run(x)]
 
-        plain, kind = outcome(), type(layer)
+def test_each_change_changes_the_step_and_what_changes_nothing_does_not(monkeypatch, tmp_path):
+    from benchmarks import otherwise, suspects
+
+    def of(change: str):
         with monkeypatch.context() as patch:
-            before = kind.call
-            patch.setattr(kind, "call", before)  # and back again afterwards
-            change()
-            assert kind.call is not before, name
-            found = outcome()
-        assert len(found) == len(plain) == 2 + len(layer.trainable_variables)
-        for one, other in zip(found, plain):
-            np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4, err_msg=name)
-    assert keras.layers.Activation.call.__module__.startswith("keras")
+            return traced(change, tmp_path, patch)
+
+    plain = of(suspects.AS_IT_IS)
+    assert plain[0]["FusedBatchNormV3"] and plain[1:] == (False, 1) and of(suspects.AGAIN) == plain
+    assert of("no determinism") == (plain[0], False, 0) and of("whole step by XLA") == (plain[0], True, 0)
+    others = set(otherwise.CHANGES) - {
+        suspects.AS_IT_IS,
+        suspects.AGAIN,
+        "no determinism",
+        "whole step by XLA",
+    }
+    found = {change: of(change) for change in others}
+    assert len(found) == 14 and {one[1:] for one in found.values()} == {plain[1:]}
+    assert not [change for change, (operations, *_) in found.items() if operations == plain[0]]
+    assert len({frozenset(operations.items()) for operations, *_ in found.values()}) == len(found)
+
+
+def test_the_process_tells_its_kernels_and_whose_memory_it_has():
+    """What `benchmarks.suspects` tells a changed process by: this one is as the library is, in whatever allocator."""
+    import tensorflow as tf
+
+    from benchmarks import otherwise
+
+    assert "Sum" in otherwise.kernels() and not any("Xla" in name for name in otherwise.kernels())
+    between, _ = otherwise.threads()
+    assert otherwise.allocator().startswith("malloc, ") and between > 0
+
+    by_xla = tf.function(lambda x: x + 1, jit_compile=True, autograph=False)
+    before = otherwise.programs("")["by XLA"]
+    by_xla(tf.ones(3))
+    assert otherwise.programs("")["by XLA"] == before + 1
 
 
 def test_normalisation_at_rest_folded_into_the_convolution_is_the_same_function(monkeypatch):
@@ -378,27 +413,50 @@ def test_a_suspect_is_measured_where_it_occurs_and_its_ratio_is_taken_within_a_r
     from benchmarks import otherwise, suspects
     from gcaf_lib.book import speed
 
-    # two rounds of two processes in stage 0 and three in stage 1; the machine is five times slower in the second
-    speeds = iter([100.0, 110.0, 50.0, 40.0, 20.0, 20.0, 28.0, 10.0, 9.0, 8.0])
+    # two rounds of two pairs in stage 0 and three in stage 1; the machine is five times slower in the second
+    first = [100, 110, 90, 90, 50, 40, 50, 50, 60, 60]
+    speeds = iter([*first, 20, 28, 18, 18, 10, 9, 10, 10])
     seen = []
 
     def child_process(python, module, words, scratch, limit, **variables):
-        seen.append((words[1], words[0], variables))
-        Path(words[-1]).write_text(json.dumps({"images_per_second": next(speeds)}))
+        change, stage = words[:2]
+        seen.append((stage, change, variables))
+        dead = (stage, change) == ("1", "no accuracy")
+        state = suspects.AS_IT_IS if dead or change == suspects.AGAIN else change
+        Path(words[-1]).write_text(json.dumps({"images_per_second": next(speeds), "state": state}))
 
     monkeypatch.setattr(contest, "child", child_process)
     monkeypatch.setattr(suspects.ctypes.util, "find_library", lambda name: None)
     plan = {"stages": {"0 efficientnetv2-s": {}, "1": {}}}
-    names = ["no average", "jemalloc", "threads 1 × 2"]
+    names = ["no average", "jemalloc", "threads 1 × 2", "no accuracy"]
     found, missing = suspects.record(plan, names, 2, tmp_path)
-    assert missing == {"jemalloc": "there is no libjemalloc here"}
-    assert [one[:2] for one in seen[:2]] == [
+    assert missing == {
+        "jemalloc": "there is no libjemalloc here",
+        "no accuracy (stage 1)": "its process does not differ from the library's",
+    }
+    assert next(speeds, None) is None and [one[:2] for one in seen[:3]] == [
         ("0 efficientnetv2-s", "as it is"),
         ("0 efficientnetv2-s", "threads 1 × 2"),
+        ("0 efficientnetv2-s", "as it is"),
     ]
-    assert seen[1][2]["TF_NUM_INTRAOP_THREADS"] == "1" and [one[1] for one in seen].count("no average") == 2
+    assert seen[1][2]["TF_NUM_INTRAOP_THREADS"] == "1" and not seen[0][2]
     assert suspects.ratios(found["0 efficientnetv2-s"])["threads 1 × 2"] == pytest.approx((1.25, 1.1, 1.4))
-    assert speed.AGAIN in suspects.SUSPECTS and speed.AGAIN in otherwise.CHANGES
+    assert "no accuracy" in found["0 efficientnetv2-s"] and "no accuracy" not in found["1"]
+    assert (
+        speed.AGAIN == suspects.AGAIN
+        and speed.AGAIN in suspects.SUSPECTS
+        and speed.AGAIN in otherwise.CHANGES
+    )
+    # the library beside itself must look the same, or what tells processes apart is no good
+    monkeypatch.setattr(
+        contest, "measure", lambda *words, **_: {"state": next(numbers), "images_per_second": 1}
+    )
+    numbers = iter(range(2))
+    alone = {"stages": {"1": {}}}
+    assert suspects.record(alone, [suspects.AGAIN], 1, tmp_path) == (
+        {"1": {}},
+        {"as it is, again (stage 1)": "its process differs from the library's"},
+    )
     # every suspect is a change of the process's environment, or one that the process makes itself
     by_variables = {n for n, one in suspects.SUSPECTS.items() if one.variables or n in suspects.ALLOCATORS}
     assert by_variables ^ set(otherwise.CHANGES) == {*suspects.SUSPECTS, "as it is"}

@@ -15,7 +15,7 @@ from gcaf_lib.training import feed
 from tests import stages
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKS = ["check_layers", "check_resident", "check_average"]
+CHECKS = ["check_layers", "check_other_forms", "check_resident", "check_average"]
 
 
 def alone(*arguments: str, **environment: str) -> str:

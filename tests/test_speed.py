@@ -160,7 +160,7 @@ def test_what_one_change_gains_is_said_where_every_round_says_so(tmp_path):
         "ratios": ratios,
         "meaning": meaning,
         "missing": {"slow": "no memory"},
-        "machine": MACHINE,
+        "machine": MACHINE | {"backend": "tensorflow"},
     }
     rows = [
         {"contender": "torch-compile", "stage": "1", "ratio": 1.6},
@@ -169,3 +169,7 @@ def test_what_one_change_gains_is_said_where_every_round_says_so(tmp_path):
     page = speed._suspects_text("suspects-cpu", one, {"throughput-cpu": {"table": rows}})
     assert "stage 1 1.10 (asked for: 2.00);" in page and "Not measured: slow (no memory)." in page
     assert "tab-speed-suspects-cpu" in page and "stage 2 1.00" not in page and "| slow |" not in page
+    elsewhere = speed._suspects_text(
+        "suspects-jax", one | {"machine": MACHINE}, {"throughput-cpu": {"table": rows}}
+    )
+    assert "otherwise with JAX" in elsewhere and "asked for" not in elsewhere

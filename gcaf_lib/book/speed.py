@@ -282,7 +282,9 @@ def gains(ratios: dict[str, dict[str, list[float]]], meaning: dict[str, str], as
 
 def _suspects_text(stem: str, found: dict[str, Any], speeds: dict[str, Any]) -> str:
     asked, meaning = found["asked"], found["meaning"]
-    rows = speeds.get(f"throughput-{asked['profile']}", {"table": []})["table"]
+    backend = found["machine"]["backend"]  # what is asked for was measured with TensorFlow
+    beside = speeds.get(f"throughput-{asked['profile']}") if backend == "tensorflow" else None
+    rows = beside["table"] if beside else []
     compiled = {
         row["stage"]: row["ratio"] for row in rows if row["contender"] == "torch-compile" and row["ratio"]
     }
@@ -290,7 +292,7 @@ def _suspects_text(stem: str, found: dict[str, Any], speeds: dict[str, Any]) -> 
     table = tables.numbered(
         suspects(found["ratios"], {n: m for n, m in meaning.items() if n not in found["missing"]}),
         f"tab-speed-{stem}",
-        f"One thing done otherwise, each in a process of its own: speed against the library as it is, median of {asked['rounds']} rounds (lowest to highest).",
+        f"One thing done otherwise with {BACKENDS[backend]}, each in a process of its own: speed against the library as it is, median of {asked['rounds']} rounds (lowest to highest).",
         data=pd.DataFrame(found["ratios"]).T.rename_axis("stage").reset_index(),
     )
     return (
@@ -314,8 +316,9 @@ def text(place: Path | None = None) -> str:
         parts += ["## Where the time goes\n", _operations_text(profiled)]
     for stem, found in read("beside", place).items():
         parts += ["## Beside compiled PyTorch, kind by kind\n", _beside_text(stem, found)]
-    for stem, found in read("suspects", place).items():
-        parts += ["## One thing done otherwise\n", _suspects_text(stem, found, speeds)]
+    if suspected := read("suspects", place):
+        parts.append("## One thing done otherwise\n")
+        parts += [_suspects_text(stem, found, speeds) for stem, found in suspected.items()]
     if loops:
         parts += ["## The loop over steps\n", _host_loop_text(loops)]
     if sweeps:
