@@ -163,7 +163,7 @@ Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fu
 # ## The same with patients apart
 #
 # All this is on the paper's random split, where recognising pictures is worth a great deal (chapter 17). Who wins there need not win on new
-# patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has not seen its patient.
+# patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its patient, where the patient is known.
 
 # %% mystnb={"image": {"alt": "One row a fusion variant with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-4", strict)

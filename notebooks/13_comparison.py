@@ -128,7 +128,7 @@ measured = comparison.measured_over_costs(frame, costs)
 over_costs(measured, comparison.OWN, OURS)
 
 # %%
-Markdown(comparison.cheaper(frame, costs))
+Markdown(comparison.cheaper(frame, costs, honest))
 
 # %% [markdown]
 # ## The paper's own networks

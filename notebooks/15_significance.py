@@ -178,7 +178,7 @@ Markdown(published_gaps.backwards(lines, runs, measured_sd, ratio))
 #
 # ## The test that would carry it
 #
-# Five folds keep every patient on one side and test every image once. The predictions of a row's five models are put together and compared with the proposed model's on
+# Five folds keep every known patient on one side and test every image once. The predictions of a row's five models are put together and compared with the proposed model's on
 # the same images, ten times as many as the random split tests. The t-tests need a second seed of all folds; McNemar and the permutation by patient do not.
 
 # %%

@@ -53,7 +53,7 @@ facts = dataset_audit.read(chapter.dataset)
 tables.show(
     dataset.numbers(frame, facts),
     name="tab-audit",
-    caption="The audit in numbers: counted, not estimated, so there is no interval.",
+    caption="The audit in numbers: counted, so there is no interval; how many pictures they are hangs on the bars below, and a few stand in two classes.",
 )
 Markdown(dataset.pictures_said(frame, facts))
 

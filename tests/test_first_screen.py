@@ -5,7 +5,7 @@ import pytest
 
 from gcaf_lib import settings
 from gcaf_lib.book import first_screen
-from gcaf_lib.book.chapter import checkout
+from gcaf_lib.book.chapter import Chapter, checkout
 from gcaf_lib.data import exposure, groups
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.paper import published as paper
@@ -41,11 +41,16 @@ def test_the_finding_counts_pictures_and_patients():
         f"slices of {known['patient'].nunique()} patients (numbers that differ only in a last letter" in text
     )
     assert (
-        "a copy of 50% of the test images" in text and "90.0%; where no patient" in text and "60.0%" in text
+        "a copy of 50% of the test images" in text
+        and "90.0%; where no known patient" in text
+        and "60.0%" in text
     )
-    assert "rerun here" not in text and "picture*" not in text
+    assert "miniature" not in text and "picture*" not in text
     both = first_screen.found(table, shares, scores(0.9, 0.6, 0.55), scores(0.8, 0.7, 0.65))
     assert "on 60.0%, by picture 55.0%." in both and "scores 80.0% and 70.0%, by picture 65.0%." in both
+    assert "A miniature of the model, trained here, scores 80.0%" in both and "own networks" not in both
+    full = first_screen.found(table, shares, scores(0.9, 0.6, 0.55), full=scores(0.98, 0.9, 0.89))
+    assert "score 98.0% and, on a single split with patients apart, 90.0%, by picture 89.0%." in full
     assert both.endswith("*By picture*, copies of a picture count as one.")
 
 
@@ -72,6 +77,15 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
     shares = exposure.read(data).set_index(["protocol", "class"])["with_copy"]
     assert f"a copy of {shares['paper', 'all']:.0%} of the test images" in text
     assert f"{paper.published('Abstract', paper.PROPOSED, 'accuracy'):.2f}" in text
+    # the picture in words names every line that is drawn, with its ends
+    frame = first_screen.rows(Chapter("x", "cpu", chosen, data, (), settings.results_dir()))
+    said = first_screen.described(frame, 0.9573)
+    assert said in text and said.count(" from ") == len(first_screen.METHODS)
+    own = frame[frame["method"] == first_screen.ladder.IMAGENET].set_index("protocol")["accuracy"]
+    assert (
+        f"from {own['paper']:.1%} (random (the paper's)) to {own['patients']:.1%} (no patients shared)"
+        in said
+    )
     for drawing in (picture, narrow):
         assert drawing.read_text().startswith("<svg") and drawing.stat().st_size < 100_000
     css = (checkout() / "book" / "_static" / "gcaf.css").read_text()

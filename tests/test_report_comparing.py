@@ -411,8 +411,8 @@ def test_effects_over_folds_are_of_seeds_that_have_them_all(alone, monkeypatch):
 
 
 def effect(value, low, high, picture=(np.nan, np.nan, np.nan), published=np.nan, n=1):
-    columns = ("value", "low", "high", "picture", "picture_low", "picture_high", "published", "n")
-    return dict(zip(columns, (value, low, high, *picture, published, n)))
+    columns = ("value", "low", "high", "picture", "picture_low", "picture_high", "published", "n", "lift")
+    return dict(zip(columns, (value, low, high, *picture, published, n, 0.0)))
 
 
 def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
@@ -563,5 +563,7 @@ def test_what_so_many_runs_and_images_can_find():
     seen = published_gaps.images_text(published_gaps.counts(published_gaps.published(overlap=0.6)), shares)
     assert "makes 60% of the proposed model's errors on average (n = 2 rows, 50% to 70%)" in seen
     assert "spread measured here" not in published_gaps.backwards(lines, runs, float("nan"), 0.125)
-    assert "takes 3 runs or more" in published_gaps.backwards(lines, runs, 0.001, 0.125)
-    assert "does not happen with 10 runs or fewer" in published_gaps.backwards(lines, runs, 0.1, 0.125)
+    said = published_gaps.backwards(lines, runs, 0.0047, 0.125)
+    assert "Table 6 takes 4 runs or more, all four tables 6 runs or more" in said
+    assert comparing.largest_sd(0.0083, 4) > 0.0047 > comparing.largest_sd(0.0083, 3)  # the gap of VGG19
+    assert "all four tables more runs than anybody makes" in published_gaps.backwards(lines, runs, 10, 0.125)

@@ -11,6 +11,7 @@ from sklearn import metrics as sk
 
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import calibration, clustered, metrics, weighted, worth
+from gcaf_lib.paper import verdicts
 from gcaf_lib.settings import CLASSES
 
 IMAGES = 220
@@ -574,3 +575,21 @@ def test_calibration_errors_are_of_as_many_images_as_the_random_split_tests_howe
     files = np.array([1621, 1645, 2000, 1757])  # of the dataset; the paper's split tests 703 of them
     labels = np.repeat(range(4), files * folds // 5)
     assert worth._random_test_part(labels, folds) == pytest.approx(703, abs=2)
+
+
+def test_somebody_elses_calibration_error_less_the_lift_is_held_to_the_interval_of_the_truth():
+    """Both are measured on as many images of one calibrated model: chance lifts either."""
+    n, plain, judged = 300, [], []
+    for seed in range(8):
+        sample = worth.samples([as_folds(*calibrated(n, seed), 1)], np.arange(n), ["ece"], draws=300)["ece"]
+        one = worth.summed("ece", sample)
+        own = verdicts.level(one.value, one.low, one.high, lift=one.lift)
+        assert one.lift > 0 and own == verdicts.INSIDE, "what was measured here is in its own interval"
+        theirs = [calibration.ece(*calibrated(n, 100 * seed + k)) for k in range(50, 70)]
+        plain += [verdicts.level(value, one.low, one.high) for value in theirs]
+        judged += [verdicts.level(value, one.low, one.high, lift=one.lift) for value in theirs]
+        far = verdicts.level(one.value + 0.1, one.low, one.high, lift=one.lift)
+        assert far == verdicts.ABOVE
+    inside = [some.count(verdicts.INSIDE) / len(some) for some in (plain, judged)]
+    assert inside[1] > 0.8 > inside[0] + 0.1 and verdicts.level(0.01, 0, 0.02, lift=0.03) == verdicts.INSIDE
+    assert worth.row([Run(0)], GROUPS, ["accuracy"], draws=20)["accuracy"].lift == 0

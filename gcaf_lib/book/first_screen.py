@@ -18,14 +18,16 @@ from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import split_ladder
 from gcaf_lib.display.style import WIDTH, Drawing
 from gcaf_lib.evaluation import floors, worth
-from gcaf_lib.findings import ladder, words
+from gcaf_lib.findings import ladder, transfer, words
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import Settings
+from gcaf_lib.training import experiments
 
 # for a desktop and for a phone, where gcaf.css shows the other; inches
 PICTURES = {"ladder.svg": (WIDTH, 2.4), "ladder-narrow.svg": (3.6, 3.2)}
 LOOK_UP = ladder.FLOOR_NAMES["1nn-mirror"]
+METHODS = (ladder.MODEL, ladder.IMAGENET, LOOK_UP)  # that are drawn
 DOORS = """
 ::::{grid} 1 3 3 3
 :gutter: 2
@@ -75,11 +77,12 @@ def found(
     look_up: pd.DataFrame,
     model: pd.DataFrame | None = None,
     imagenet: pd.DataFrame | None = None,
+    full: pd.DataFrame | None = None,
 ) -> str:
     """What the files are, how much of the test training knows, and what a look-up scores.
 
-    table: `groups.load`; shares: `exposure.read`; look_up, model, imagenet: accuracy and picture (the same by picture) on
-    `paper` and `patients` (None: not run on both).
+    table: `groups.load`; shares: `exposure.read`; look_up, model, imagenet, full (the paper's own networks): accuracy and
+    picture (the same by picture) on `paper` and `patients` (None: not run on both).
     """
     known = table[table["source"] != "unknown"]
     copied = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_copy"]
@@ -87,12 +90,17 @@ def found(
         f"**Found.** The {len(table):,} files are about {table['picture'].nunique():,} different pictures, and the {len(known):,} whose "
         f"patients are known are slices of {known['patient'].nunique():,} patients (numbers that differ only in a last letter taken as one). Under a random split training holds a copy of "
         f"{copied:.0%} of the test images, and a look-up that learns nothing is right on {look_up.accuracy['paper']:.1%}; where no "
-        f"patient stands on both sides, on {_apart(look_up)}."
+        f"known patient stands on both sides, on {_apart(look_up)}."
     )
     if model is not None:
-        text += f" The model, rerun here, scores {model.accuracy['paper']:.1%} and {_apart(model)}."
+        text += f" A miniature of the model, trained here, scores {model.accuracy['paper']:.1%} and {_apart(model)}."
     if imagenet is not None:
         text += f" With larger networks and images and ImageNet weights it is {imagenet.accuracy['paper']:.1%} and {_apart(imagenet)}."
+    if full is not None:
+        text += (
+            f" The paper's own networks, but not from ImageNet weights, score {full.accuracy['paper']:.1%} and, on a single split with "
+            f"patients apart, {_apart(full)}."
+        )
     if np.isfinite(look_up.picture["patients"]):
         text += " *By picture*, copies of a picture count as one."
     return text
@@ -116,16 +124,39 @@ def meaning(published: float, random: tuple[float, float]) -> str:
     return f"**What it means.** {reach}. It says little about a patient whom training has not seen."
 
 
-def rows(profile: str, data: Dataset) -> pd.DataFrame:
+def full_size(chapter: Chapter) -> pd.DataFrame | None:
+    """`ladder.pooled` of the paper's own networks on `paper` and on the single split `patients`; None where one lacks."""
+    _, tables = transfer.full_size(chapter)
+    groups, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
+    known = {protocol: table.get(experiments.PROPOSED) for protocol, table in tables.items()}
+    if not known or not all(known.values()):
+        return None
+    return pd.DataFrame({p: ladder.pooled(records, groups, pictures) for p, records in known.items()}).T
+
+
+def rows(chapter: Chapter) -> pd.DataFrame:
     """`ladder.rows` of this profile's records, those of `transfer` beside them, and the floors."""
-    chapter = Chapter("first_screen", profile, settings.load(profile), data, (), settings.results_dir())
+    data = chapter.dataset
     records, imagenet = ladder.ladder_records(chapter), ladder.imagenet_records(chapter)
     return ladder.rows(records, floors.read(data), splits.clusters(data), worth.pictures(data), imagenet)
 
 
+def described(frame: pd.DataFrame, published: float) -> str:
+    """The drawing in words: each line's accuracy on the first and the last split that it is drawn for."""
+    lines = []
+    for method, one in frame[frame["method"].isin(METHODS)].groupby("method", sort=False):
+        score = one.set_index("protocol")["accuracy"].reindex(split_ladder.PROTOCOL_NAMES).dropna()
+        ends = (
+            f"{score[p]:.1%} ({' '.join(split_ladder.PROTOCOL_NAMES[p].split())})"
+            for p in score.index[[0, -1]]
+        )
+        lines.append(f"{method} from {' to '.join(ends)}")
+    return f"Accuracy, split by split: {'; '.join(lines)}. A diamond: the paper's {published:.1%}. Dashes: by picture."
+
+
 def drawn(frame: pd.DataFrame, published: float, size: tuple[float, float]) -> Drawing:
     """The ladder of the models and the look-up, `size` inches: low enough for the first screen."""
-    shown = frame[frame["method"].isin([ladder.MODEL, ladder.IMAGENET, LOOK_UP])]
+    shown = frame[frame["method"].isin(METHODS)]
     return split_ladder.by_split(shown, published, size=size, named_inside=True)
 
 
@@ -137,22 +168,19 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         said = "These pages show phantoms, made by a program: what was found is about the real images, and is not in them."
         write_text(page, "\n".join([title(), claimed() + "\n", said, DOORS]))
         return [page]
-    frame = rows(profile, data)
+    chapter = Chapter("first_screen", profile, settings.load(profile), data, (), settings.results_dir())
+    frame = rows(chapter)
     score = frame[frame["method"] == LOOK_UP].set_index("protocol")
     models = [
         frame[frame["method"] == name].set_index("protocol") for name in (ladder.MODEL, ladder.IMAGENET)
     ]
     both = [one if {"paper", "patients"} <= set(one.index) else None for one in models]
     claim = _claim() / 100
-    alt = (
-        f"Accuracy of {LOOK_UP} and, where it has been run, of the model, from the random split to patients apart: "
-        "high on the left, lower on the right. Dashes: by picture."
-    )
     parts = [
         title(),
         claimed() + "\n",
-        found(groups.load(), exposure.read(data), score, *both) + "\n",
-        f"[{' '.join(f'![{alt}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
+        found(groups.load(), exposure.read(data), score, *both, full_size(chapter)) + "\n",
+        f"[{' '.join(f'![{described(frame, claim)}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
         meaning(claim, tuple(score.loc["paper", ["low", "high"]])),
         DOORS,
     ]

@@ -97,7 +97,9 @@ def by_split(
     ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= 1.0001])
     ax.set_ylabel("accuracy")
     ax.yaxis.set_major_formatter(percent_label)
-    ax.set_title("Training and test share less and less  →", color=style.MUTED, fontweight="normal")
+    ax.set_title(
+        "From the random split on, less and less may be shared  →", color=style.MUTED, fontweight="normal"
+    )
     quiet(ax, "y")
     return fig
 

@@ -43,13 +43,18 @@ _SAMPLES: dict[str, dict[str, Sample]] = {}  # of this process: a row is in its 
 
 
 class Worth(NamedTuple):
-    """Mean over seeds, sample standard deviation over them (NaN for one), their number, 95 % interval."""
+    """Mean over seeds, sample standard deviation over them (NaN for one), their number, 95 % interval.
+
+    lift: by how much chance raises a calibration error measured so above the truth, which its interval is of, as the
+    bootstrap has it. A value that somebody else measured is lifted too: less the lift it can be held to the interval.
+    """
 
     value: float
     sd: float
     n: int
     low: float
     high: float
+    lift: float = 0.0
 
 
 class Answers(NamedTuple):
@@ -214,11 +219,11 @@ def summed(metric: str, sample: Sample, level: float = 0.95, least: float = 0.0)
     values = sample.values[~np.isnan(sample.values)]
     value = float(values.mean()) if len(values) else np.nan
     sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-    if metric in weighted.BINNED:
-        one = clustered.basic(value, sample.draws, level, least)
-    else:
+    if metric not in weighted.BINNED:
         one = clustered.interval(value, sample.draws, level)
-    return Worth(value, sd, len(values), one.low, one.high)
+        return Worth(value, sd, len(values), one.low, one.high)
+    one = clustered.basic(value, sample.draws, level, least)
+    return Worth(value, sd, len(values), one.low, one.high, float(pd.Series(sample.draws).mean()) - value)
 
 
 def pictures(dataset: Dataset) -> np.ndarray:

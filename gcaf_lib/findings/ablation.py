@@ -110,7 +110,7 @@ def measure(
                 "published_difference": figure.fraction - other.fraction if both else np.nan,
                 "step": figure.half_step + other.half_step if both else np.nan,
             }
-            lines.append(line | {"verdict": _verdict(pd.Series(line), made)})
+            lines.append(line | {"verdict": _verdict(line, gap.lift, made)})
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -192,10 +192,10 @@ def folds_known(records: Sequence[Any]) -> int:
     return max((one.folds for one in folds.pool(records)), default=0)
 
 
-def _verdict(line: pd.Series, made: Sequence[str]) -> str:
+def _verdict(line: Mapping[str, Any], lift: float, made: Sequence[str]) -> str:
     if line["reference"]:
         return "–"
-    theirs, step = line["published_difference"], line["step"]
+    theirs, step = line["published_difference"] - lift, line["step"]
     return verdicts.difference(theirs, line["difference_low"], line["difference_high"], step, made)
 
 

@@ -112,10 +112,11 @@ def full_text(full: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def cheaper(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
-    """Which trained baselines need less computation than the proposed model, and which of these are not measured worse.
+def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None = None) -> str:
+    """Which trained baselines need less computation than the proposed model, and which of these are not told to be worse.
 
-    frame: of `ablation.measure`; spent: of `costs`.
+    frame: of `ablation.measure`, on the random split; apart: the same with patients apart (None: not asked);
+    spent: of `costs`.
     """
     cost = spent.set_index("row")["flops"]
     own, part = cost[OWN], ablation.others(frame)
@@ -125,14 +126,29 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame) -> str:
     less = part[(cost[part["row"]] < own).to_numpy()]
     if less.empty:
         return "No trained baseline needs less computation than the proposed model."
-    equal = less[~less["row"].isin(ablation.sides(part)[0]["row"])]
-    text = f"Trained baselines that need less computation than the proposed model: {', '.join(less['row'])}. "
-    if equal.empty:
-        return f"{text}All of them are measured to be worse."
-    return (
-        f"{text}Not measured to be worse: {', '.join(equal['row'])}, down to {amount(cost[equal['row']].min())} FLOPs an image "
-        f"against {amount(own)}."
-    )
+    said = [
+        f"Trained baselines that need less computation than the proposed model: {', '.join(less['row'])}.",
+        f"On this split {_not_worse(part, less['row'], cost, own)}.",
+    ]
+    if apart is not None:
+        there = ablation.others(apart)
+        there = there[there["pairs"] > 0]
+        rows = [row for row in less["row"] if row in set(there["row"])]
+        said.append(
+            f"With patients apart {_not_worse(there, rows, cost, own)}."
+            if rows
+            else "With patients apart none of them has been trained."
+        )
+    return " ".join(said)
+
+
+def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: float) -> str:
+    """Those of `rows` that the differences of `part` do not tell to be worse than the proposed model."""
+    worse = set(ablation.sides(part)[0]["row"])
+    equal = [row for row in rows if row not in worse]
+    if not equal:
+        return "all of them are told to be worse"
+    return f"not told to be worse: {', '.join(equal)}, down to {amount(cost[equal].min())} FLOPs an image against {amount(own)}"
 
 
 def native_note(rows: Sequence[str]) -> str:

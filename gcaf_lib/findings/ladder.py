@@ -184,8 +184,8 @@ def beside_others(
 
 PAPER_NETWORKS = {
     "demo": " These are phantoms: they show the mechanism, not its size in patients.",
-    "cpu": " The model of this profile has miniature networks and small images; how high the paper's networks, under the profile `paper`, stand on "
-    "each rung is not measured here. The floors are the same for both.",
+    "cpu": " The model of this profile has miniature networks and small images. What is known of the paper's own networks, under the profile `paper`, is in "
+    "chapter 25, and is no line here: it is not of all rungs. The floors are the same for both.",
 }
 
 

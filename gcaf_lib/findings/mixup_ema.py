@@ -26,7 +26,18 @@ from gcaf_lib.training import experiments
 
 PLACE, EXPERIMENT = "Table 5", "table-5"
 METRICS = ("accuracy", "macro_f1", "ece", "nll")
-COLUMNS = ["contrast", "metric", "value", "sd", "low", "high", "n", *ablation.PICTURE[:3], "published"]
+COLUMNS = [
+    "contrast",
+    "metric",
+    "value",
+    "sd",
+    "low",
+    "high",
+    "n",
+    "lift",
+    *ablation.PICTURE[:3],
+    "published",
+]
 Cell = tuple[bool, bool]  # (Mixup, EMA)
 
 
@@ -269,7 +280,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
         text += f", by picture {words.signed(scale * copied.value, decimals)}, {_told(copied, good)}"
     if np.isfinite(line["published"]):
         theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)
-        text += f" (the paper's {theirs} lies {verdicts.level(line['published'], line['low'], line['high'])})"
+        text += f" (the paper's {theirs} lies {verdicts.level(line['published'] - line['lift'], line['low'], line['high'])})"
     return text
 
 

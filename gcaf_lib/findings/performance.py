@@ -20,7 +20,7 @@ from gcaf_lib.paper import published as paper
 
 
 def measured(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
-    """Metrics of the test part over seeds: index metric, columns mean, sd, n, low, high (fractions).
+    """Metrics of the test part over seeds: index metric, columns mean, sd, n, low, high, lift (fractions).
 
     The interval is the cluster bootstrap's over patient groups (`evaluation.worth`).
     """
@@ -40,7 +40,7 @@ def beside_published(
     for f in (f for f in figures if f.metric in known.index):
         row = known.loc[f.metric]
         scale, decimals, unit = (100, 2, " (%)") if f.unit == "%" else (1, 4, "")
-        verdict = verdicts.level(f.fraction, row["low"], row["high"], f.half_step, made)
+        verdict = verdicts.level(f.fraction, row["low"], row["high"], f.half_step, made, row["lift"])
         line = {
             "Metric": names.metric_name(f.metric) + unit,
             "The paper": f"{f.value:.{f.decimals}f}",

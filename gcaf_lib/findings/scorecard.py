@@ -31,7 +31,7 @@ PROTOCOLS = ("paper", "patients")
 
 BESIDE = (  # what a table of scores, grouped ones among them, says under itself
     "*By picture*: copies of a picture count as one. The ECE of a fold is taken at the random split's number of test images; its interval "
-    "is of the truth, above which chance alone lifts the value measured."
+    "is of the truth, above which chance alone lifts the value measured: the published one is judged less the same lift."
 )
 
 
@@ -46,7 +46,7 @@ def scorecard(
     picture…: each picture weighing 1 (`worth.by_picture`).
 
     `records`: run records (default: all of the store); those of other settings or data are ignored.
-    `impossible`: (place, row, metric) of figures that no set of predictions can give.
+    `impossible`: (place, row, metric) of figures that no one set of predictions can give (`registry.impossible`).
     """
     ours = _by_settings(list(runs.all_records() if records is None else records), dataset)
     lines = []
@@ -68,7 +68,7 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
     copied = worth.by_picture(found, splits.clusters(dataset), worth.pictures(dataset))
     for figure in _figures(MAIN_PLACES):
         value, picture = (one.get(figure.metric, ablation.NONE) for one in (known, copied))
-        told = figure.fraction, value.low, value.high, figure.half_step, (profile, protocol)
+        told = figure.fraction, value.low, value.high, figure.half_step, (profile, protocol), value.lift
         yield {
             "place": figure.place,
             "row": figure.row,

@@ -73,10 +73,15 @@ def moved(frame: pd.DataFrame) -> str:
         told = f"the paper has {np.ptp(theirs):.2f}" if theirs else "the paper gives no figures"
         if len(seen) > 1:
             lines.append(
-                f"- {name}: {100 * np.ptp(mean):.2f} points between the best value ({mean.idxmax()}) and the worst "
-                f"({mean.idxmin()}); {told}"
+                f"- {name}: {100 * np.ptp(mean):.2f} points between the best value ({_at(mean, mean.max())}) and the worst "
+                f"({_at(mean, mean.min())}); {told}"
             )
     return "\n".join(lines)
+
+
+def _at(mean: pd.Series, value: float) -> str:
+    """All that have that mean: counts of images are often equal."""
+    return " or ".join(mean.index[np.isclose(mean, value, rtol=0, atol=1e-9)])
 
 
 def chosen(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
@@ -88,7 +93,9 @@ def chosen(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
         rows = [row for row in rows if row in known]
         seeds = set.intersection(*(set(known[row]) for row in rows)) if len(rows) > 1 else set()
         if seeds:
-            taken.append(max(rows, key=lambda row: (np.mean([known[row][s] for s in seeds]), row in default)))
+            mean = pd.Series({row: np.mean([known[row][s] for s in seeds]) for row in rows})
+            best = _at(mean, mean.max())
+            taken.append(next((row for row in best.split(" or ") if row in default), best))
     if not taken:
         return "Nothing can be chosen by the validation part: no setting has two values trained."
     other = [row for row in taken if row not in default]
@@ -132,7 +139,7 @@ def constants(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
     changes = f"{min(ours):.1%} to {max(ours):.1%} of the test images a different class"
     text = (
         "In the trained models: two runs with different constants and the same seed give "
-        f"{changes if max(ours) else 'no test image a different class'}, and no probability differs by more than {far:.3f}. "
+        f"{changes if max(ours) else 'no test image a different class'}, and no probability differs by more than {far:.1g}. "
     )
     if max(ours) == 0:
         return text + "The constants are one setting under three names."

@@ -124,7 +124,7 @@ def hints(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) -> str:
         )
         + f"With the tumour masked out {blind.accuracy:.1%} of all images are still right with patients apart "
         f"({blind.low:.1%} to {blind.high:.1%}). Part of that is honest anatomy: the view and the place tell "
-        "something of the tumour that is expected there. But none of it is the tumour."
+        "something of the tumour that is expected there. But little of it can be the tumour: the few that no mask hides are counted above."
     )
 
 

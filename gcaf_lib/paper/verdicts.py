@@ -16,13 +16,23 @@ APART, UNDECIDED = "told from 0", "not told from 0"
 _CLAIMED = ("paper", "paper")  # the profile and the protocol of which the paper speaks
 
 
-def level(published: float, low: float, high: float, half_step: float = 0.0, made: Sequence[str] = ()) -> str:
+def level(
+    published: float,
+    low: float,
+    high: float,
+    half_step: float = 0.0,
+    made: Sequence[str] = (),
+    lift: float = 0.0,
+) -> str:
     """Where a published figure, known to within `half_step`, lies beside the interval [low, high].
 
-    made: (profile, protocol) of the interval. NaN ends: `OPEN`.
+    made: (profile, protocol) of the interval. lift: by how much chance raises such a figure above what the interval
+    is of (`worth.Worth`), a calibration error, which is not below 0. NaN ends: `OPEN`.
     """
     if not (np.isfinite(low) and np.isfinite(high)):
         return OPEN
+    if lift:
+        published = max(0.0, published - lift)
     if published > high + half_step:
         return ABOVE
     if published < low - half_step:
