@@ -33,7 +33,7 @@ help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@echo
 	@echo '  variables: PYTHON (makes the environment), VENV (where it is, $(VENV)),'
-	@echo '             PROFILE (demo, cpu, paper; for chapters), ARGS (passed on to pytest or gcaf),'
+	@echo '             PROFILE (demo, cpu, transfer, paper; for chapters), ARGS (passed on to pytest or gcaf),'
 	@echo '             SITE (the built site that test-site looks at, $(SITE))'
 
 demo: $(STAMP) ## the whole book from nothing: phantoms, every chapter executed, site built

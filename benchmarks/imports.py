@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 
+from gcaf_lib.terminal import arguments
+
 RUNS = 5
 IMPORT = "from gcaf_lib.data import groups"
 
@@ -31,5 +33,6 @@ def table_seconds() -> float:
 
 
 if __name__ == "__main__":
+    arguments(__doc__)
     print(f"import  {min(import_ms() for _ in range(RUNS)):.0f} ms")
     print(f"table   {min(table_seconds() for _ in range(RUNS)):.2f} s, Python's start and pandas included")

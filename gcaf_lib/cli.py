@@ -80,7 +80,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     profile = argparse.ArgumentParser(add_help=False)
     profile.add_argument(
-        "--profile", default="cpu", metavar="P", help="demo, cpu, paper, or a YAML file (default: cpu)"
+        "--profile",
+        default="cpu",
+        metavar="P",
+        help="demo, cpu, transfer, paper, or a YAML file (default: cpu)",
     )
 
     data = rooms.add_parser("data", help="get or check the images", formatter_class=_formatter)

@@ -312,8 +312,11 @@ def audit(args: argparse.Namespace) -> int:
 
 
 def _audit_report(args: argparse.Namespace) -> int:
+    from gcaf_lib.data import listed
     from gcaf_lib.paper import report_check, report_file
 
+    if args.out and args.report != "-":
+        listed.demand_spared(args.out, [args.report])
     if args.report == "-":
         report = report_file.parse(_typed(report_file.LARGEST, report_file.ReportError))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import os
@@ -88,6 +89,8 @@ def whole(path: str | Path) -> Iterator[Path]:
     what killed processes of this machine left in the folder is removed.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     here = f".part-{hashlib.sha256(platform.node().encode()).hexdigest()[:6]}-"
     for left in path.parent.glob(f"{here}*"):

@@ -63,7 +63,7 @@ def classify(
         raise runs.RunError(
             "the model of this package has EMA weights alone: for raw ones name a run (gcaf runs)"
         )
-    from gcaf_lib.data import medical
+    from gcaf_lib.data import listed, medical
 
     # Read the images first: a wrong path is said before seconds are spent on the model.
     settings = record.settings
@@ -71,6 +71,9 @@ def classify(
     folder = None if cam is None else Path(cam)  # made with the first picture: what fails leaves none behind
     if folder is not None and folder.exists() and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    pictures = [] if folder is None else _names(folder, files)
+    for path in pictures:
+        listed.demand_spared(path, files)
     from gcaf_lib.training import loop, train
 
     model = record.model() if isinstance(record, Shipped) else train.load_model(record, which)
@@ -87,7 +90,7 @@ def classify(
         cams, target, _ = heatmaps.maps(model, images, rows)
         if len(cams) > 1:
             cams["both"] = heatmaps.fused(cams, images.shape[1])
-        for i, path in enumerate(_names(folder, files)):
+        for i, path in enumerate(pictures):
             label = f"{settings.data.classes[int(target[i])]}, p = {probabilities[i, target[i]]:.2f}"
             _draw(path, images[i], {name: maps[i] for name, maps in cams.items()}, label)
             overlays.append(path)

@@ -1,7 +1,7 @@
 """Settings: one frozen dataclass per concern, read from a profile and overridden by name.
 
 `load("cpu", {"training.batch_size": "64"})` gives a `Settings`. Every field carries its
-help, its unit and the values it may take, so that `gcaf train --help`, the validation
+help, its unit and the values it may take, so that `gcaf settings`, the validation
 and the reference page all say the same thing.
 """
 

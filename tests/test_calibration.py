@@ -86,6 +86,8 @@ def test_temperature_is_recovered_and_agrees_with_scikit_learn():
     sharp = cal.scale(probs, 1 / 3)  # logits times 3
     assert cal.temperature(labels, sharp) == pytest.approx(3 * cal.temperature(labels, probs), rel=1e-3)
     assert cal.ece(labels, cal.scale(sharp, 3)) < cal.ece(labels, sharp) / 3
+    flat = cal.scale(probs, 30)  # far down, where half the search would not reach
+    assert cal.temperature(labels, flat) == pytest.approx(cal.temperature(labels, probs) / 30, rel=1e-3)
     x = rng.normal(size=(400, 3))
     y = (x[:, 0] + rng.normal(size=400) > 0).astype(int) + (x[:, 1] > 1)
     model = LogisticRegression(C=100).fit(x[:100], y[:100])
@@ -129,6 +131,7 @@ def test_net_benefit_by_hand_and_its_limits():
     labels, probs = two([0.9, 0.6, 0.4, 0.1], [1, 0, 1, 0])
     line = cal.net_benefit(labels, probs, 0, [0.5]).iloc[0]
     assert line.model == pytest.approx(1 / 4 - 1 / 4) and line["all"] == pytest.approx(0) and line.none == 0
+    assert cal.net_benefit([0, 0], [[0.5, 0.5]] * 2, 0, [0.5]).model.item() == 1, "at least t, not above it"
     everyone = cal.net_benefit(labels, probs, [0, 1], [0.2])
     assert everyone.model.item() == pytest.approx(1) == everyone["all"].item()
     with pytest.raises(ValueError, match="between 0 and 1"):

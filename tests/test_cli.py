@@ -345,6 +345,12 @@ def test_predict_prints_probabilities_and_writes_overlays(trained, tmp_path, cap
     assert sorted(p.name for p in out.iterdir()) == ["slice-2-cam.png", "slice-cam.png"]
     assert cv2.imread(str(out / "slice-cam.png")).shape[2] == 3
 
+    given = tmp_path / "a" / "slice-cam.png"  # a picture that is called as the other one's map would be
+    given.write_bytes(Path(pictures[0]).read_bytes())
+    assert cli.main(["predict", trained.key, pictures[0], str(given), "--cam", str(tmp_path / "a")]) == 2
+    assert "slice-cam.png was given to be read and would be lost" in capsys.readouterr().err
+    assert given.read_bytes() == Path(pictures[0]).read_bytes()
+
     assert cli.main(["predict", str(trained.folder), pictures[0], "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["run"] == trained.key and answer["weights"] == "ema"

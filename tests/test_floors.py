@@ -103,6 +103,9 @@ def test_fill_replaces_the_box_by_the_mean_around_it():
     image[20:30, 40:48] = 255
     floors.fill(image, np.array([40, 20, 48, 30]) / 64)
     assert image == pytest.approx(50.0)
+    image[15:33, 15:33] = 255  # the tumour's faint edge, outside its box by less than a tenth of its size
+    floors.fill(image, np.array([16, 16, 32, 32]) / 64)
+    assert image == pytest.approx(50.0)
     ramp = np.tile(np.arange(64.0), (64, 1))
     before = ramp.copy()
     floors.fill(ramp, np.array([0.5, 0.5, 0.6, 0.6]))

@@ -126,6 +126,8 @@ def test_upsampling_fusing_and_overlay():
     both = heatmaps.fused({"x": small, "y": other}, 16)
     assert both.shape == (2, 16, 16) and np.allclose(both.max((1, 2)), 1)
     assert np.allclose(both[1], heatmaps.upsample(other, 16)[1])
+    maps = [np.array([[[1, 0], [0, 0.4]]]), np.array([[[0, 1], [0, 0.4]]])]  # whose mean is no maximum
+    assert np.allclose(heatmaps.fused(dict(zip("xy", maps)), 2), [[[1, 1], [0, 0.8]]])
     grey = np.full((32, 32), 80, np.uint8)
     picture = heatmaps.overlay(grey, small[0])
     assert picture.shape == (32, 32, 3) and picture.dtype == np.uint8

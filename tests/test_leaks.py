@@ -179,6 +179,11 @@ def test_whatever_the_files_of_a_folder_are_called(tmp_path):
         ("file,part\nx.jpg", "line 2 has 1 cells"),
         ("file,part\nx.jpg,test\ny.jpg,train", "none of the 2 files is of the Brain Tumor MRI Dataset"),
         ("file,part\nTe-gl_0010.jpg,test\nTe-gl_0011.jpg,test", "no file is in part train"),
+        (
+            "file,part\nTe-gl_0010.jpg,train\nx.jpg,test\ny.jpg,test",
+            "none of the 2 files in part test is of the",
+        ),
+        ("file,part\nTe-gl_0010.jpg,test\nx.jpg,train", "none of the 1 files in part train is of the"),
     ],
 )
 def test_what_is_no_split_is_named(text, said):
@@ -194,6 +199,27 @@ def test_files_of_elsewhere_are_said(table):
     counts = leaks.count(found)
     assert "elsewhere.png" in leaks.sentence(counts, found)
     assert counts.set_index("class").loc["not of this dataset", "images"] == 1
+    # whoever is unknown is not said to be none of training's
+    apart = leaks.parse(f"file,part\n{_alone(table)},test\n{head[1]},train\nelsewhere.png,test\n")
+    said = leaks.sentence(leaks.count(apart), apart)
+    assert "none of 1 test images of the dataset is known to training" in said
+    assert "1 files are not of the" in said and "whether these are copies is not known" in said
+
+
+def _alone(table) -> str:
+    """A file whose patient has no other, and so is known to no training."""
+    return table.loc[~table["patient"].duplicated(keep=False) & (table.index > 1), "file"].iloc[0]
+
+
+def test_of_folders_of_other_images_nothing_is_said(tmp_path):
+    for side, seed in (("train", 0), ("test", 1)):
+        (tmp_path / side).mkdir()
+        noise = np.random.default_rng(seed).integers(0, 255, (120, 90), np.uint8)
+        cv2.imwrite(str(tmp_path / side / "slice.png"), noise)
+    with pytest.raises(
+        DataError, match="none of the 1 files in part train is of the Brain Tumor MRI Dataset"
+    ):
+        leaks.scan(tmp_path / "train", tmp_path / "test", progress=False)
 
 
 def test_folders_are_recognised_by_content(real_data, table, tmp_path):

@@ -79,6 +79,12 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     assert path.read_bytes() == b"c"
 
 
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    with pytest.raises(IsADirectoryError) as error, machine.whole(tmp_path):
+        raise AssertionError("nothing is written")
+    assert error.value.filename == str(tmp_path) and not list(tmp_path.parent.glob(".part-*"))
+
+
 def test_text_that_somebody_gave_is_read_or_refused_by_name(tmp_path):
     class Odd(ValueError):
         pass

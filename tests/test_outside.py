@@ -64,6 +64,8 @@ def test_a_folder_as_people_have_it(tmp_path):
     assert of["case"][seen[3]] == of["path"][seen[3]], "images/ is no patient"
     assert table.attrs["aside"] == [str(tmp_path / "glioma_tumor" / "notes.txt")]
     assert outside.read(tmp_path / "glioma_tumor")["class"].unique().tolist() == ["glioma"]
+    picture(tmp_path / "glioma_tumor" / "pituitary" / "c.jpg")  # the outermost folder that names a class
+    assert outside.read(tmp_path).set_index("path")["class"].eq("pituitary").sum() == 0
 
 
 def test_what_is_no_set_of_images_is_named(tmp_path):

@@ -125,6 +125,7 @@ def test_a_thousand_reports_are_judged_as_in_python(page, address):
 
 WRONG = ["hello\nworld", "class,recall,support\na,0.9,10\nb,x,10", "class,recall,support\na,0.9,10", "[1]",
          "class,recall,support\na,0.9,10\nb,940,10", "class,recall,support\na,0.9,10\na,0.8,10\nb,1,3",
+         "class,recall,support\na,0.9,10\na,0.9,10\nb,1,3",
          "class,f1,support\na,0.9,10\nb,0.8,10\nmicro avg,0.7,20", "class,recall,support\na,0.9,10,7\nb,1,3"]  # fmt: skip
 
 
@@ -245,7 +246,9 @@ def test_a_hundred_splits_are_counted_as_in_python(page, address):
 def test_wrong_splits_are_named_alike(page, address):
     page.open(address + "split.html")
     for text in ["", "file,part", "a,b\n1,2", "part,b\ntest,2", "file,part\nx.jpg,half", "file,part\nx.jpg",
-                 "file,part\nx.jpg,test\ny.jpg,train", "file,part\nTe-gl_0010.jpg,test"]:  # fmt: skip
+                 "file,part\nx.jpg,test\ny.jpg,train", "file,part\nTe-gl_0010.jpg,test",
+                 "file,part\nTe-gl_0010.jpg,train\nx.jpg,test\ny.jpg,test",
+                 "file,part\nTe-gl_0010.jpg,test\nx.jpg,train"]:  # fmt: skip
         with pytest.raises(DataError) as error:
             leaks.parse(text)
         ask = "(() => { try { gcafSplit.parse(%s); return '' } catch (error) { return error.message } })()"

@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 from gcaf_lib import cli
 from gcaf_lib.paper import attainability, report_check, report_file
 from gcaf_lib.paper import published as paper
-from gcaf_lib.paper.confusions import Problem
+from gcaf_lib.paper.confusions import Problem, Reported
 
 TEXT = """\
               precision    recall  f1-score   support
@@ -216,6 +216,18 @@ def test_figures_that_were_cut_off_are_told_from_impossible_ones():
     assert answer.impossible["metric"].tolist() == ["recall_a"] and answer.cut
     assert "cut off" in answer.text()
     assert not report_check.check(report_file.parse(text.replace("0.66", "0.65"))).cut
+    # what is cut to the next figure is not cut to this one: 9 of 10 twice are 0.9, not 0.8
+    head = "metric,value\nsupport_a,10\nsupport_b,10\nrecall_a,0.90\nrecall_b,0.90\n"
+    assert not report_check.check(report_file.parse(f"{head}accuracy,0.8")).cut
+    # 1 of 7 and 3 of 8 right, κ −0.4865 cut towards 0
+    text = "metric,value\nsupport_a,7\nsupport_b,8\nrecall_a,0.14\nrecall_b,0.37\naccuracy,0.26\nkappa,-0.48"
+    answer = report_check.check(report_file.parse(text))
+    assert len(answer.impossible) and answer.cut
+    assert not report_check.check(report_file.parse(text.replace("-0.48", "-0.49"))).cut
+    ends = {
+        (v, m): Reported(m, v, 2, cut=True).ends for v, m in ((0.0, "accuracy"), (0.0, "mcc"), (-0.5, "mcc"))
+    }
+    assert list(ends.values()) == [(0, 999, 100_000), (-999, 999, 100_000), (-50_999, -50_000, 100_000)]
 
 
 @pytest.mark.parametrize(
@@ -231,6 +243,7 @@ def test_figures_that_were_cut_off_are_told_from_impossible_ones():
         ("class,recall,support\na,0.9,10\nb,940,10", "940 is not between 0 and 100"),
         ("class,recall,support\na,0.9,10\nb,-0.1,10", "-0.1 is not between 0 and 1"),
         ("class,recall,support\na,0.9,10\na,0.8,10\nb,1,3", "recall of a stands there twice"),
+        ("class,recall,support\na,0.9,10\na,0.9,10\nb,1,3", "class a stands there twice: give each class one row"),
         ("class,recall,support\na,0.9,10,7\nb,1,3", "row 2 (a) has 4 cells"),
         ("class,recall,support\na,,10\nb,,10", "no figures to check"),
         ("class,f1,support\na,0.9,10\nb,0.8,10\nmicro avg,0.7,20", "only reports with one answer an image"),
@@ -265,6 +278,9 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     told = json.loads(capsys.readouterr().out)
     assert not told["possible"] and [r["metric"] for r in told["figures"] if r["attainable"] is False]
     assert len(pd.read_csv(tmp_path / "out.csv")) == len(told["figures"])
+    said = path.read_bytes()
+    assert cli.main(["audit", str(path), "--out", str(path)]) == 2 and path.read_bytes() == said
+    assert "was given to be read and would be lost" in capsys.readouterr().err
     path.write_bytes(b"\xff\xfe\x00")
     assert cli.main(["audit", str(path)]) == 2
     assert "is UTF-16" in capsys.readouterr().err

@@ -188,6 +188,10 @@ def test_selective_accuracy_meets_the_plain_curve(answers):
     curve = calibration.selective(labels, probs)
     mine = confidence.selective_at(labels, probs, curve.coverage)(np.ones((1, 200)))[0]
     np.testing.assert_allclose(mine, curve.accuracy)
+    # of equally confident samples each counts in proportion, whatever their order
+    for order in ([1, 1, 0, 0], [0, 0, 1, 1]):
+        tied = confidence.selective_at(order, [[0.2, 0.8]] * 4, [0.5])(np.ones((1, 4)))
+        assert tied.item() == pytest.approx(0.5)
 
 
 # --- borders ---
@@ -200,6 +204,9 @@ def test_symmetry_of_mirror_images():
     value = tumours.symmetry(np.stack([mirrored, rng.integers(0, 255, (64, 64), dtype=np.uint8)]))
     assert value[0] == pytest.approx(1, abs=1e-4) and value[1] < 0.5
     assert tumours.symmetry(np.zeros((1, 64, 64), np.uint8))[0] == -1
+    aside = rng.integers(0, 255, (1, 32, 32), dtype=np.uint8)
+    aside[:, :, 12:24] = aside[:, :, :12][:, :, ::-1]  # an axis that is not the picture's middle
+    assert tumours.symmetry(aside)[0] == pytest.approx(1)
 
 
 def test_masks_of_phantoms_are_their_lesions(phantoms):

@@ -98,6 +98,10 @@ def test_t_tests():
     assert intervals.nadeau_bengio([1, 2], [1, 2], 0).p == 1
     same = intervals.nadeau_bengio([2, 3, 4], [1, 2, 3], 0)  # no spread: no test, and no significance
     assert same.difference == 1 and np.isnan([same.p, same.low, same.high]).all()
+    percent = intervals.nadeau_bengio(
+        [95.3, 94.4, 93.8], [95.0, 94.1, 93.5], 0
+    )  # nor where it is rounding alone
+    assert percent.difference == pytest.approx(0.3) and np.isnan([percent.p, percent.low, percent.high]).all()
     with pytest.raises(ValueError, match="two pairs"):
         intervals.nadeau_bengio([1], [2], 0)
 

@@ -165,7 +165,9 @@ const gcafReport = (() => {
       if (!seen.has(key)) seen.set(key, c.text);
       if (seen.get(key) !== c.text && !['total', 'accuracy'].includes(c.metric)) fail(`${c.place} stands there twice: ${seen.get(key)} and ${c.text}`);
     }
-    const supports = new Map(all.filter(c => c.metric === 'support').map(c => [c.of, whole(c)]));
+    const sizes = all.filter(c => c.metric === 'support'), supports = new Map(sizes.map(c => [c.of, whole(c)]));
+    const again = sizes.find((c, k) => sizes.slice(0, k).some(one => one.of === c.of));
+    if (again) fail(`class ${again.of} stands there twice: give each class one row, under a name of its own`);
     const told = all.filter(c => !['support', 'total'].includes(c.metric));
     const bare = unique(told.filter(c => c.of !== null && !supports.has(c.of)).map(c => c.of));
     if (bare.length || supports.size < 2) fail(`the support ${bare.length ? `of ${bare.join(', ')} ` : ''}is missing: the number of test images of every class is needed`);
@@ -191,8 +193,10 @@ const gcafReport = (() => {
     const at = f => f.of === null ? -1 : places.get(f.of);
     function ends(f) {  // the true value lies in [low / scale, high / scale]
       if (!kept.has(f)) {
-        const shown = Math.round(f.value * 10 ** f.decimals), cut = f.cut ? 1 : 0;
-        kept.set(f, [2 * shown - 1 + cut, 2 * shown + 1 + cut, 2 * 10 ** (f.decimals + (f.percent ? 2 : 0))]);
+        const shown = Math.round(f.value * 10 ** f.decimals), scale = 10 ** (f.decimals + (f.percent ? 2 : 0));
+        const down = shown < 0 || (shown === 0 && ['kappa', 'mcc'].includes(f.kind)), up = shown >= 0;
+        // of what was cut off, all but the last thousandth of a unit: what is cut to another figure is none of it
+        kept.set(f, f.cut ? [1000 * shown - 999 * down, 1000 * shown + 999 * up, 1000 * scale] : [2 * shown - 1, 2 * shown + 1, 2 * scale]);
       }
       return kept.get(f);
     }

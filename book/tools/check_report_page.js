@@ -53,7 +53,7 @@ document.addEventListener('DOMContentLoaded', () => {
       out.push(make('p', `By the figures that can be true, ${span(all)} of ${all.support} answers must have been wrong: ${each}.`));
     }
     if (matrix) out.push(table(report.classes, matrix));
-    if (report.ignored.length) out.push(make('p', `Not checked, no function of the counts: ${report.ignored.join(', ')}.`));
+    if (report.ignored.length) out.push(make('p', `Not checked, because this check does not know them: ${report.ignored.join(', ')}.`));
     answer.replaceChildren(...out);
   }
   function run() {

@@ -44,6 +44,10 @@ const gcafSplit = (() => {
     if (!out.length) fail('there is no row below the first line');
     if (!out.some(r => r.known)) fail(`none of the ${out.length.toLocaleString('en')} files is of the Brain Tumor MRI Dataset (the first is \`${out[0].name.slice(0, 60)}\`): give names as Kaggle ships them, or SHA-256`);
     for (const name of ['train', 'test']) if (!out.some(r => r.part === name)) fail(`no file is in part ${name}: nothing can leak`);
+    for (const name of ['train', 'test']) {
+      const own = out.filter(r => r.part === name);
+      if (!own.some(r => r.known)) fail(`none of the ${own.length.toLocaleString('en')} files in part ${name} is of the Brain Tumor MRI Dataset (the first is \`${own[0].name.slice(-60)}\`): what is a copy of what is known of that dataset alone`);
+    }
     return out;
   }
   function count(rows) {  // per class, at last all: images, and of these with the same bytes, a copy, the patient in training
@@ -72,8 +76,8 @@ if (typeof document !== 'undefined') document.addEventListener('DOMContentLoaded
     const lines = gcafSplit.count(rows), all = lines.at(-1), rest = gcafSplit.unknown(rows), out = [];
     out.push(all.patient
       ? make('p', `${share(all.copy, all.images)} test images have a copy in training, ${share(all.patient, all.images)} a copy or a slice of the same patient.`, 'gcaf-answer gcaf-bad')
-      : make('p', `No copy, and no slice of a known patient, stands on both sides: none of ${all.images.toLocaleString('en')} test images is known to training.`, 'gcaf-answer gcaf-good'));
-    if (rest.length) out.push(make('p', `${rest.length.toLocaleString('en')} files are not of the Brain Tumor MRI Dataset (the first: ${rest[0]}): of these nothing is known.`));
+      : make('p', `No copy, and no slice of a known patient, stands on both sides: none of ${rows.filter(r => r.part === 'test' && r.known).length.toLocaleString('en')} test images${rest.length ? ' of the dataset' : ''} is known to training.`, 'gcaf-answer gcaf-good'));
+    if (rest.length) out.push(make('p', `${rest.length.toLocaleString('en')} files are not of the Brain Tumor MRI Dataset (the first: ${rest[0]}): whether these are copies is not known.`));
     const frame = make('div', '', 'gcaf-scroll'), table = document.createElement('table'), head = table.createTHead().insertRow(), body = table.createTBody();
     frame.tabIndex = 0; frame.setAttribute('role', 'group'); frame.setAttribute('aria-label', 'test images by class');
     table.createCaption().textContent = 'Test images, and how many of them training knows: each column holds the one before';

@@ -86,8 +86,20 @@ def parse(text: str) -> pd.DataFrame:
     for name in ("train", "test"):
         if not (table["part"] == name).any():
             raise DataError(f"no file is in part {name}: nothing can leak")
+    _demand_known(table)
     table.attrs["aside"] = []
     return table
+
+
+def _demand_known(table: pd.DataFrame) -> None:
+    """Raise `DataError` where nothing can be said: a part to be compared holds no image of the dataset."""
+    for name in ("train", "test"):
+        own = table[table["part"] == name]
+        if not own["class"].notna().any():
+            raise DataError(
+                f"none of the {len(own):,} files in part {name} is of the Brain Tumor MRI Dataset (the first is "
+                f"`{own['name'].iloc[0][-60:]}`): what is a copy of what is known of that dataset alone"
+            )
 
 
 def _known(names: pd.Series) -> pd.DataFrame:
@@ -122,6 +134,8 @@ def scan(train: str | Path, test: str | Path, progress: bool = True) -> pd.DataF
     # the bytes are the image's own: a copy that was encoded anew shares them with no published file
     head = found.rename(columns={"path": "name"}).assign(row=range(len(found)), part=parts)
     out = pd.concat([head[["row", "name", "part", "sha256", "how"]], about], axis=1)
+    if not shared(out)["bytes"].any():  # the very same file on both sides is one, whatever it shows
+        _demand_known(out)
     out.attrs["aside"] = list(map(str, aside))
     return out
 
@@ -173,19 +187,19 @@ def unknown(table: pd.DataFrame) -> list[str]:
 
 def sentence(counts: pd.DataFrame, table: pd.DataFrame) -> str:
     """What the counts say, in a sentence or two."""
-    whole = counts.iloc[-1]
+    whole, rest = counts.iloc[-1], unknown(table)
     of = f"of {whole['images']:,} test images"
     if not whole["patient"]:
-        text = (
-            f"No copy, and no slice of a known patient, stands on both sides: none {of} is known to training."
-        )
+        judged = ((table["part"] == "test") & table["class"].notna()).sum()
+        which = f"{judged:,} test images" + (" of the dataset" if rest else "")
+        text = f"No copy, and no slice of a known patient, stands on both sides: none of {which} is known to training."
     else:
         text = (
             f"{whole['copy']:,} {of} ({whole['copy'] / whole['images']:.1%}) have a copy in training, "
             f"{whole['patient']:,} ({whole['patient'] / whole['images']:.1%}) a copy or a slice of the same patient."
         )
-    if rest := unknown(table):
-        text += f" {len(rest):,} files are not of the Brain Tumor MRI Dataset (the first: {rest[0]}): of these nothing is known."
+    if rest:
+        text += f" {len(rest):,} files are not of the Brain Tumor MRI Dataset (the first: {rest[0]}): whether these are copies is not known."
     if aside := table.attrs["aside"]:
         text += f" Passed over: {len(aside):,} files that are no images (the first: {aside[0]})."
     return text

@@ -19,9 +19,11 @@ DRAWS = 2000
 
 def drawn(groups: int, n: int = DRAWS, seed: int = 0, block: int | None = None) -> Iterator[np.ndarray]:
     """How often each of so many groups is drawn, (B, groups) a block: the same n samples for a seed, whatever the block."""
+    if not groups:
+        raise ValueError("no groups: nothing to draw from")
     rng, block = np.random.default_rng(seed), block or n
     for start in range(0, n, block):
-        yield rng.multinomial(groups, np.full(groups, 1 / max(groups, 1)), size=min(block, n - start))
+        yield rng.multinomial(groups, np.full(groups, 1 / groups), size=min(block, n - start))
 
 
 def weights(groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:

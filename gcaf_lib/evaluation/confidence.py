@@ -78,9 +78,13 @@ def kept(labels, probs, threshold: float, weights=None) -> Kept:
 
 
 def selective_at(labels, probs, coverages: Sequence[float]) -> weighted.Weighted:
-    """Accuracy on the most confident share of the drawn samples, for each coverage: weights (B, n) to (B, m)."""
+    """Accuracy on the most confident share of the drawn samples, for each coverage: weights (B, n) to (B, m).
+
+    Of samples that are equally confident each counts in proportion, whatever their order.
+    """
     labels, probs = checked(labels, probs)
     order = np.argsort(-probs.max(1), kind="stable")
+    last = np.flatnonzero(np.diff(probs.max(1)[order], append=-1.0))  # of those that are equally confident
     right = (probs.argmax(1) == labels).astype(float)[order]
     shares = np.asarray(coverages, np.float64)
 
@@ -90,7 +94,7 @@ def selective_at(labels, probs, coverages: Sequence[float]) -> weighted.Weighted
         out = np.empty((len(w), len(shares)))
         for i in range(len(w)):
             at = shares * drawn[i, -1]
-            out[i] = np.interp(at, np.r_[0, drawn[i]], np.r_[0, won[i]]) / at
+            out[i] = np.interp(at, np.r_[0, drawn[i, last]], np.r_[0, won[i, last]]) / at
         return out
 
     return accuracy

@@ -95,8 +95,8 @@ def matched_iou(maps, masks) -> np.ndarray:
     """Intersection over union of the tumour and the map's highest pixels, as many as the tumour has, (n,).
 
     Matching the area takes the choice of a threshold away. Pixels that tie at the edge of the chosen area
-    count in proportion, so that the result doesn't depend on their order: a constant map scores what a
-    random one scores on average.
+    count in proportion, so that the result doesn't depend on their order: a constant map scores about what
+    a map of independent random pixels does.
     """
     maps, masks = _fitted(maps, masks)
     out = np.zeros(len(maps))

@@ -26,6 +26,7 @@ from gcaf_lib.paper.programming import Programming
 
 LIMIT = 100_000  # states kept in one step of a listing
 STEPS = 60  # of a thorough search
+PARTS = 1000  # of a figure's last unit, where decimals were cut off
 SLACK = 1e-12  # floats: the end of an interval belongs to it
 JOINT = ("macro_recall", "macro_precision", "macro_f1", "weighted_precision", "weighted_f1", "mcc")
 
@@ -33,7 +34,7 @@ JOINT = ("macro_recall", "macro_precision", "macro_f1", "weighted_precision", "w
 class Reported(NamedTuple):
     """A published figure: metric name (see `check`), value and decimals as printed, and whether in percent.
 
-    cut: further decimals were cut off, not rounded.
+    cut: further decimals were cut off, not rounded: 0.90 is 0.9 or more and less than 0.91, −0.48 is more than −0.49.
     """
 
     metric: str
@@ -44,9 +45,16 @@ class Reported(NamedTuple):
 
     @property
     def ends(self) -> tuple[int, int, int]:
-        """(low, high, scale): the true value lies in [low/scale, high/scale], in integers."""
-        low = 2 * round(self.value * 10**self.decimals) - 1 + self.cut
-        return low, low + 2, 2 * 10 ** (self.decimals + 2 * self.percent)
+        """(low, high, scale): the true value lies in [low/scale, high/scale], in integers.
+
+        Of what was cut off, all but the last of `PARTS` parts of a unit: what is cut to another figure is none of it.
+        """
+        shown, scale = round(self.value * 10**self.decimals), 10 ** (self.decimals + 2 * self.percent)
+        if not self.cut:
+            return 2 * shown - 1, 2 * shown + 1, 2 * scale
+        signed = self.metric in ("kappa", "mcc")
+        down, up = shown < 0 or (shown == 0 and signed), shown >= 0
+        return PARTS * shown - (PARTS - 1) * down, PARTS * shown + (PARTS - 1) * up, PARTS * scale
 
 
 class Listing(NamedTuple):

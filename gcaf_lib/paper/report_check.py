@@ -85,7 +85,10 @@ class Answer:
             parts += ["", f"A confusion matrix that gives {rest} (rows: true, columns: predicted)"]
             parts.append(self.matrix.to_string())
         if self.report.ignored:
-            parts += ["", f"Not checked, no function of the counts: {', '.join(self.report.ignored)}"]
+            parts += [
+                "",
+                f"Not checked, because this check does not know them: {', '.join(self.report.ignored)}",
+            ]
         return "\n".join(parts)
 
     def _errors(self, some_bad: bool) -> list[str]:

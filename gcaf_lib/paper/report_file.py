@@ -52,7 +52,7 @@ class ReportError(ValueError):
 @dataclass(frozen=True)
 class Report:
     """supports: images of each class; figures: as printed; total: images as printed in the rows of averages, or
-    None; ignored: columns and rows that are no function of the counts of right and wrong answers."""
+    None; ignored: columns and rows that the check does not know."""
 
     supports: dict[str, int]
     figures: list[Reported]
@@ -285,7 +285,12 @@ def _report(cells: list[_Cell], ignored: list[str]) -> Report:
             raise ReportError(
                 f"{cell.place} stands there twice: {seen[cell.metric, cell.of]} and {cell.text}"
             )
-    supports = {c.of: _count(c) for c in cells if c.metric == "support"}
+    sizes = [c for c in cells if c.metric == "support"]
+    supports = {c.of: _count(c) for c in sizes}
+    if again := [c.of for k, c in enumerate(sizes) if c.of in [one.of for one in sizes[:k]]]:
+        raise ReportError(
+            f"class {again[0]} stands there twice: give each class one row, under a name of its own"
+        )
     told = [c for c in cells if c.metric not in ("support", "total")]
     bare = [name for name in dict.fromkeys(c.of for c in told if c.of) if name not in supports]
     if bare or len(supports) < 2:
