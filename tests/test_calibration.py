@@ -68,6 +68,8 @@ def test_reliability_bins_and_wilson():
         [(centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)]
     )
     mass = cal.reliability(*sample(), equal_mass=True)
+    few = cal.reliability(*two([0.9, 0.9, 0.6], [1, 0, 1]), bins=5, equal_mass=True)
+    assert (few["low"].isna() == (few["count"] == 0)).all() and (few["count"] == 0).any()
     assert mass["count"].tolist() == [20] * 15 and (mass.low <= mass.confidence).all()
 
 

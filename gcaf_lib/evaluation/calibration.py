@@ -92,7 +92,8 @@ def reliability(
 ) -> pd.DataFrame:
     """Bins of the reliability diagram: low, high, count, confidence, accuracy, accuracy_low, accuracy_high.
 
-    `low` and `high` bound the bin; the accuracy's interval is Wilson's. Empty bins are kept (NaN).
+    `low` and `high` bound the bin (of equal mass: its least and greatest confidence); the accuracy's interval is Wilson's.
+    Empty bins are kept (NaN).
     """
     labels, probs = checked(labels, probs)
     score = probs.max(1)
@@ -117,7 +118,9 @@ def bin_table(
     for b in range(bins):
         here = number == b
         n, right = int(here.sum()), int(hit[here].sum())
-        ends = (score[here].min(), score[here].max()) if equal_mass and n else (b / bins, (b + 1) / bins)
+        ends = (b / bins, (b + 1) / bins)
+        if equal_mass:  # an empty bin of equal mass lies nowhere
+            ends = (score[here].min(), score[here].max()) if n else (np.nan, np.nan)
         known = (score[here].mean(), right / n, *interval(b, right, n)) if n else [np.nan] * 4
         lines.append((*ends, n, *known))
     heads = ["low", "high", "count", "confidence", "accuracy", "accuracy_low", "accuracy_high"]

@@ -41,10 +41,7 @@ def one_vs_rest(
     def drawn(b: int, right: int, n: int) -> tuple[float, float]:
         return clustered.interval(right / n, draws[:, b], level)[1:]
 
-    table = calibration.bin_table(score, truth, number, bins, equal_mass, drawn)
-    if equal_mass:  # an empty bin of equal mass lies nowhere
-        table.loc[table["count"] == 0, ["low", "high"]] = np.nan
-    return table
+    return calibration.bin_table(score, truth, number, bins, equal_mass, drawn)
 
 
 class Kept(NamedTuple):

@@ -52,7 +52,7 @@ def metric(
     """The function of weights for a metric named as in `metrics.summary` (`macro_auc`, …), or one of `MORE`.
 
     over: numbers of the classes that macro means run over (default: all K columns). Bins are those of the whole sample:
-    the edges of equal-mass bins don't move with the weights. subsets (R, n) bool: calibration errors, which chance
+    the edges of equal-mass bins don't move with the weights. Rows of probs are taken as they are (`worth.answers` has them sum to 1). subsets (R, n) bool: calibration errors, which chance
     makes larger the fewer images there are, are the mean of those of R parts of the sample. Raises `ValueError` naming the metrics.
     """
     labels, probs = checked(labels, probs)
