@@ -499,6 +499,24 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     assert f"cost up to {100 * (max(left) - 1):.0f} %" in page
     own = [one["as it is, again"] for one in ratios.values()]
     assert f"from {min(low for _, low, _ in own):.2f} to {max(high for *_, high in own):.2f}." in page
+    on_jax = json.loads((kept / "suspects-cpu-jax.json").read_text())["ratios"]["2"]
+    both, rows = on_jax["depthwise by rows, 1×1 as products"], on_jax["depthwise by rows"]
+    own_low, own_high = on_jax["as it is, again"][1:]
+    assert (
+        "is {:.1f} times as fast ({:.2f} to {:.2f} in".format(*both) in page and both[1] > rows[1] > own_high
+    )
+    assert "depthwise form alone {:.1f} times ({:.2f} to {:.2f})".format(*rows) in page
+    assert f"the library beside itself {own_low:.2f} to {own_high:.2f})" in page
+    again = json.loads((kept / "suspects-cpu-convnext.json").read_text())["ratios"]["0 convnext-tiny"]
+    _, low, high = again["as it is, again"]
+    assert f"The library beside itself goes from {low:.2f} to {high:.2f} there" in page
+    sevens = [again[name] for name in again if name.startswith("7×7")]
+    ends = min(low for _, low, _ in sevens), max(high for *_, high in sevens)
+    assert "are slower again, {:.2f} to {:.2f}.".format(*ends) in page and ends[1] < low
+    whole_step = again["whole step by XLA"][0]
+    assert f"seven times slower ({whole_step:.2f};" in page and round(1 / whole_step) == 7
+    within = [one for name, one in again.items() if not name.startswith(("7×7", "whole", "as it is"))]
+    assert all(least <= high and most >= low for _, least, most in within), "told from noise, and not said"
     fused = [ratios[stage]["element-wise by XLA"] for stage in "12"]
     assert min(low for _, low, _ in fused) > max(high for *_, high in own)
     assert (
