@@ -118,7 +118,9 @@ def test_tables_of_results(record):
 
 def test_place_of_a_published_figure():
     figure = paper.Figure("§5.4", "x", "accuracy", 95.73, 2, "%")
-    known = pd.DataFrame({"mean": 0.9, "sd": 0.01, "n": 3, "low": 0.88, "high": 0.92}, index=["accuracy"])
+    known = pd.DataFrame(
+        {"mean": 0.9, "sd": 0.01, "n": 3, "low": 0.88, "high": 0.92, "lift": 0.0}, index=["accuracy"]
+    )
     line = performance.beside_published(known, [figure]).iloc[0]
     assert line["Verdict"] == "above our interval" and line["Measured"] == "90.00 ± 1.00"
 
@@ -126,7 +128,7 @@ def test_place_of_a_published_figure():
 def test_what_cannot_be_true_is_called_so_as_on_the_scorecard():
     """Whatever interval it lies in, and only in the place where it stands."""
     known = pd.DataFrame(
-        {"mean": 0.9, "sd": 0.01, "n": 3, "low": 0.0, "high": 1.0}, index=["kappa", "mcc", "ece"]
+        {"mean": 0.9, "sd": 0.01, "n": 3, "low": 0.0, "high": 1.0, "lift": 0.0}, index=["kappa", "mcc", "ece"]
     )
     for place, word in (("Table 7", "can't be true"), ("elsewhere", "inside our interval")):
         figures = [f._replace(place=place) for f in paper.find("Table 7")]

@@ -232,7 +232,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     )
     assert none is None and alike[3:5] == (0, 0), "by picture only where copies stay together"
     assert fall.value == pytest.approx(-0.1) and fall.n == 1 and fall.high < 0
-    assert same[:2] == (0, pytest.approx(np.nan, nan_ok=True)) and same[3:] == (0, 0)
+    assert same[:2] == (0, pytest.approx(np.nan, nan_ok=True)) and same[3:5] == (0, 0)
     level = compared[(compared["name"] == "the file's form") & (compared["protocol"] == "random split")]
     level = level.set_index("label")
     assert level.loc["as it is", "accuracy"] == pytest.approx(0.8), "seed 1 has no partner"
