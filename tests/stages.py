@@ -10,11 +10,13 @@ import os
 import sys
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from gcaf_lib.model import backbones, backend, blocks, gradients, losses
@@ -337,6 +339,74 @@ def check_other_forms() -> None:
         assert len(found) == len(plain) == 2 + len(layer.weights), name
         for a, b in zip(found, plain):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def everything():
+    """A network with a layer of each kind that some change does otherwise."""
+    image = keras.Input((SIDE, SIDE, 3), name="image")
+    x = keras.layers.Conv2D(6, 3, strides=2)(keras.layers.Rescaling(1 / 128, -1)(image))
+    x = keras.layers.Activation(blocks.swish)(blocks.BatchNormalization(trainable=False)(x))
+    x = keras.layers.LayerNormalization()(keras.layers.DepthwiseConv2D(7, padding="same")(x))
+    x = blocks.LayerScale(0.3)(keras.layers.Conv2D(6, 1)(keras.layers.Activation(blocks.gelu)(x)))
+    return keras.Model(image, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+def traced(change: str, folder: str, patch: pytest.MonkeyPatch) -> tuple[Counter, bool, int]:
+    """Operations of a training step with that change, whether XLA is to compile it, and how often determinism was asked for."""
+    import tensorflow as tf
+
+    from benchmarks import otherwise
+    from gcaf_lib.model import augment
+
+    layers = keras.layers
+    for kind in (
+        layers.DepthwiseConv2D,
+        layers.Conv2D,
+        layers.LayerNormalization,
+        layers.Activation,
+        layers.Rescaling,
+    ):
+        patch.setattr(kind, "call", kind.call)  # and back again afterwards
+    for kind in (blocks.BatchNormalization, blocks.LayerScale, augment.Mixup):
+        patch.setattr(kind, "call", kind.call)
+    for owner, name in (
+        (keras.optimizers, "Adam"), (keras.Model, "compile"), (augment, "augmentation"),
+        (backend, "deterministic"), (backend, "jit_compile"),
+    ):  # fmt: skip
+        patch.setattr(owner, name, getattr(owner, name))
+    asked = []
+    patch.setattr(tf.config.experimental, "enable_op_determinism", lambda: asked.append(True))
+    patch.setattr(sys.modules[__name__], "network", everything)
+    otherwise.CHANGES[change]()
+    run = stage(folder)
+    batch = tf.nest.map_structure(tf.convert_to_tensor, run.batches[0])
+    graph = tf.function(run.graph.train_step, autograph=False).get_concrete_function(batch).graph
+    tree = graph.as_graph_def()
+    nodes = [*tree.node, *(node for function in tree.library.function for node in function.node_def)]
+    return Counter(node.op for node in nodes), run.graph.jit_compile, len(asked)
+
+
+def check_changes() -> None:
+    """Each change of `benchmarks.suspects` changes the step that is traced, and what changes nothing does not."""
+    from benchmarks import otherwise, suspects
+
+    def of(change: str) -> tuple[Counter, bool, int]:
+        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            return traced(change, folder, patch)
+
+    plain = of(suspects.AS_IT_IS)
+    assert plain[0]["FusedBatchNormV3"] and plain[1:] == (False, 1) and of(suspects.AGAIN) == plain
+    assert of("no determinism") == (plain[0], False, 0) and of("whole step by XLA") == (plain[0], True, 0)
+    others = set(otherwise.CHANGES) - {
+        suspects.AS_IT_IS,
+        suspects.AGAIN,
+        "no determinism",
+        "whole step by XLA",
+    }
+    found = {change: of(change) for change in others}
+    assert len(found) == 14 and {one[1:] for one in found.values()} == {plain[1:]}
+    assert not [change for change, (operations, *_) in found.items() if operations == plain[0]]
+    assert len({frozenset(operations.items()) for operations, *_ in found.values()}) == len(found)
 
 
 def compile_with_cache(folder: str) -> None:

@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from benchmarks import figures
 from benchmarks.throughput import child, contest, summary
-from tests import stages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -296,78 +294,6 @@ def test_kinds_of_work_add_up_to_the_step():
         beside.kinds(0.1, called).values()
     ) == pytest.approx([40, 50, 10, 100])
     assert beside.medians([{"a": 1.0}, {"a": 9.0}, {"a": 2.0}]) == {"a": 2.0}
-
-
-def everything():
-    """A network with a layer of each kind that some change does otherwise."""
-    import keras
-
-    from gcaf_lib.model import blocks
-
-    image = keras.Input((stages.SIDE, stages.SIDE, 3), name="image")
-    x = keras.layers.Conv2D(6, 3, strides=2)(keras.layers.Rescaling(1 / 128, -1)(image))
-    x = keras.layers.Activation(blocks.swish)(blocks.BatchNormalization(trainable=False)(x))
-    x = keras.layers.LayerNormalization()(keras.layers.DepthwiseConv2D(7, padding="same")(x))
-    x = blocks.LayerScale(0.3)(keras.layers.Conv2D(6, 1)(keras.layers.Activation(blocks.gelu)(x)))
-    return keras.Model(image, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)))
-
-
-def traced(change: str, folder: Path, patch) -> tuple[Counter, bool, int]:
-    """Operations of a training step with that change, whether XLA is to compile it, and how often determinism was asked for."""
-    import keras
-    import tensorflow as tf
-
-    from benchmarks import otherwise
-    from gcaf_lib.model import augment, backend, blocks
-
-    layers = keras.layers
-    for kind in (
-        layers.DepthwiseConv2D,
-        layers.Conv2D,
-        layers.LayerNormalization,
-        layers.Activation,
-        layers.Rescaling,
-    ):
-        patch.setattr(kind, "call", kind.call)  # and back again afterwards
-    for kind in (blocks.BatchNormalization, blocks.LayerScale, augment.Mixup):
-        patch.setattr(kind, "call", kind.call)
-    for owner, name in (
-        (keras.optimizers, "Adam"), (keras.Model, "compile"), (augment, "augmentation"),
-        (backend, "deterministic"), (backend, "jit_compile"),
-    ):  # fmt: skip
-        patch.setattr(owner, name, getattr(owner, name))
-    asked = []
-    patch.setattr(tf.config.experimental, "enable_op_determinism", lambda: asked.append(True))
-    patch.setattr(stages, "network", everything)
-    otherwise.CHANGES[change]()
-    run = stages.stage(str(folder))
-    batch = tf.nest.map_structure(tf.convert_to_tensor, run.batches[0])
-    graph = tf.function(run.graph.train_step, autograph=False).get_concrete_function(batch).graph
-    tree = graph.as_graph_def()
-    nodes = [*tree.node, *(node for function in tree.library.function for node in function.node_def)]
-    return Counter(node.op for node in nodes), run.graph.jit_compile, len(asked)
-
-
-def test_each_change_changes_the_step_and_what_changes_nothing_does_not(monkeypatch, tmp_path):
-    from benchmarks import otherwise, suspects
-
-    def of(change: str):
-        with monkeypatch.context() as patch:
-            return traced(change, tmp_path, patch)
-
-    plain = of(suspects.AS_IT_IS)
-    assert plain[0]["FusedBatchNormV3"] and plain[1:] == (False, 1) and of(suspects.AGAIN) == plain
-    assert of("no determinism") == (plain[0], False, 0) and of("whole step by XLA") == (plain[0], True, 0)
-    others = set(otherwise.CHANGES) - {
-        suspects.AS_IT_IS,
-        suspects.AGAIN,
-        "no determinism",
-        "whole step by XLA",
-    }
-    found = {change: of(change) for change in others}
-    assert len(found) == 14 and {one[1:] for one in found.values()} == {plain[1:]}
-    assert not [change for change, (operations, *_) in found.items() if operations == plain[0]]
-    assert len({frozenset(operations.items()) for operations, *_ in found.values()}) == len(found)
 
 
 def test_the_process_tells_its_kernels_and_whose_memory_it_has():

@@ -54,6 +54,11 @@ def test_no_function_of_a_run_calls_python(tmp_path):
     )
 
 
+def test_each_change_of_the_benchmark_changes_the_step():
+    """In a process of its own, because what other tests have traced is in TensorFlow's library of functions."""
+    alone("check_changes", KERAS_BACKEND="tensorflow")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tensorflow", "jax"])
 def test_a_whole_run_from_images_on_the_device(name, tmp_path):
