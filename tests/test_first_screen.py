@@ -47,10 +47,13 @@ def test_the_finding_counts_pictures_and_patients():
     )
     assert "miniature" not in text and "picture*" not in text
     both = first_screen.found(table, shares, scores(0.9, 0.6, 0.55), scores(0.8, 0.7, 0.65))
-    assert "on 60.0%, by picture 55.0%." in both and "scores 80.0% and 70.0%, by picture 65.0%." in both
-    assert "A miniature of the model, trained here, scores 80.0%" in both and "own networks" not in both
+    assert (
+        "on 60.0%, by picture 55.0%." in both
+        and "Trained here: a miniature of the model 80.0% and 70.0%, by picture 65.0%." in both
+    )
+    assert "own networks" not in both
     full = first_screen.found(table, shares, scores(0.9, 0.6, 0.55), full=scores(0.98, 0.9, 0.89))
-    assert "score 98.0% and, on a single split with patients apart, 90.0%, by picture 89.0%." in full
+    assert "not from such weights, 98.0% and, on one split, 90.0%, by picture 89.0%." in full
     assert both.endswith("*By picture*, copies of a picture count as one.")
 
 

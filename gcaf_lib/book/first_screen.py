@@ -25,7 +25,7 @@ from gcaf_lib.settings import Settings
 from gcaf_lib.training import experiments
 
 # for a desktop and for a phone, where gcaf.css shows the other; inches
-PICTURES = {"ladder.svg": (WIDTH, 2.4), "ladder-narrow.svg": (3.6, 3.2)}
+PICTURES = {"ladder.svg": (WIDTH, 2.2), "ladder-narrow.svg": (3.6, 3.2)}
 LOOK_UP = ladder.FLOOR_NAMES["1nn-mirror"]
 METHODS = (ladder.MODEL, ladder.IMAGENET, LOOK_UP)  # that are drawn
 DOORS = """
@@ -92,15 +92,19 @@ def found(
         f"{copied:.0%} of the test images, and a look-up that learns nothing is right on {look_up.accuracy['paper']:.1%}; where no "
         f"known patient stands on both sides, on {_apart(look_up)}."
     )
+    said = []
     if model is not None:
-        text += f" A miniature of the model, trained here, scores {model.accuracy['paper']:.1%} and {_apart(model)}."
+        said.append(f"a miniature of the model {model.accuracy['paper']:.1%} and {_apart(model)}")
     if imagenet is not None:
-        text += f" With larger networks and images and ImageNet weights it is {imagenet.accuracy['paper']:.1%} and {_apart(imagenet)}."
-    if full is not None:
-        text += (
-            f" The paper's own networks, but not from ImageNet weights, score {full.accuracy['paper']:.1%} and, on a single split with "
-            f"patients apart, {_apart(full)}."
+        said.append(
+            f"larger networks from ImageNet weights {imagenet.accuracy['paper']:.1%} and {_apart(imagenet)}"
         )
+    if full is not None:
+        said.append(
+            f"the paper's own networks, not from such weights, {full.accuracy['paper']:.1%} and, on one split, {_apart(full)}"
+        )
+    if said:
+        text += f" Trained here: {'; '.join(said)}."
     if np.isfinite(look_up.picture["patients"]):
         text += " *By picture*, copies of a picture count as one."
     return text
