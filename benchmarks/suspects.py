@@ -7,7 +7,7 @@ Each of the suspects below is measured in a process of its own, on the stages in
 of the library as it is, and the ratio is of these two. Some are other forms of the same sums (tests hold them to the
 layers that they stand in for); some leave something out, so that the number says what making it faster could spare at
 most; some are settings of the process. One changes nothing: what does not leave its range is noise. A process that
-shows no difference from the one beside it (its operations, kernels, allocator, threads) is not counted. A CPU, with TensorFlow
+shows no difference from the one beside it (its operations, kernels, allocator, threads, or the switch for deterministic operations) is not counted. A CPU, with TensorFlow
 or, some of them, with KERAS_BACKEND=jax. An idle machine, please.
 """
 
@@ -44,8 +44,8 @@ class Suspect(NamedTuple):
 SUSPECTS = {
     "normalisation at rest folded": Suspect(("1", "2"), "frozen batch normalisation as a bias of the convolution before it"),
     "7×7 depthwise shifted": Suspect(CONVNEXT, "the depthwise convolution as 49 shifted products and sums, by XLA", jax=True),
-    "7×7 gradient shifted": Suspect(("0 convnext-tiny", "2"), "only the gradient of its filter so, by XLA", jax=True),
-    "7×7 gradient as products": Suspect(("0 convnext-tiny", "2"), "only the gradient of its filter as products of matrices", jax=True),
+    "7×7 gradient shifted": Suspect(("0 convnext-tiny", "2"), "the gradient of its filter so, by XLA; that of its input by the flipped filter", jax=True),
+    "7×7 gradient as products": Suspect(("0 convnext-tiny", "2"), "the gradient of its filter as products of matrices; that of its input by the flipped filter", jax=True),
     "depthwise by rows": Suspect(ALL, "each of stride 1 as shifted products summed row by row, its gradients so too, by XLA", jax=True),
     "1×1 as products": Suspect(ALL, "pointwise convolutions as products of matrices", jax=True),
     "depthwise by rows, 1×1 as products": Suspect(ALL, "both", jax=True),

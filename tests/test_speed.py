@@ -140,7 +140,7 @@ def test_what_one_change_gains_is_said_where_every_round_says_so(tmp_path):
     frame = speed.suspects(ratios, meaning).set_index("Done otherwise")
     assert frame.loc["folded", "Stage 1"] == "1.10 (1.05 to 1.20)" and frame.loc["slow", "Stage 1"] == "–"
     said = speed.gains(ratios, meaning, {"1": 1.8, "2": 2.0})
-    assert "computing the same: folded (stage 1 +10 %)." in said
+    assert "rounded otherwise: folded (stage 1 +10 %)." in said
     assert "could spare: no update (stage 1 +20 %)." in said
     # 1.5 was not faster in every round, and leaving something out is no gain
     assert "stage 1 1.10 (asked for: 1.80); stage 2 1.00 (asked for: 2.00)" in said
@@ -149,10 +149,10 @@ def test_what_one_change_gains_is_said_where_every_round_says_so(tmp_path):
     assert speed.noise(noisy) == (0.9, 1.07) and speed.noise(ratios) == (1, 1)
     said = speed.gains(noisy, meaning | {speed.AGAIN: "nothing"}, {"1": 1.8})
     assert (
-        "goes from 0.90 to 1.07" in said and "computing the same: nothing" in said and "stage 1 1.00" in said
+        "goes from 0.90 to 1.07" in said and "rounded otherwise: nothing" in said and "stage 1 1.00" in said
     )
     nothing = speed.gains({"2": ratios["2"]}, meaning, {})
-    assert "computing the same: nothing" in nothing and "asked for" not in nothing
+    assert "rounded otherwise: nothing" in nothing and "asked for" not in nothing
 
     asked = {"profile": "cpu", "steps": 20, "rounds": 3}
     one = {
@@ -166,10 +166,10 @@ def test_what_one_change_gains_is_said_where_every_round_says_so(tmp_path):
         {"contender": "torch-compile", "stage": "1", "ratio": 1.6},
         {"contender": "torch-compile", "stage": "2", "ratio": None},
     ]
-    page = speed._suspects_text("suspects-cpu", one, {"throughput-cpu": {"table": rows}})
+    page = speed._suspects_text("suspects-cpu", one, {"throughput-cpu": {"table": rows, "machine": MACHINE}})
     assert "stage 1 1.10 (asked for: 2.00);" in page and "Not measured: slow (no memory)." in page
     assert "tab-speed-suspects-cpu" in page and "stage 2 1.00" not in page and "| slow |" not in page
     elsewhere = speed._suspects_text(
-        "suspects-jax", one | {"machine": MACHINE}, {"throughput-cpu": {"table": rows}}
+        "suspects-jax", one | {"machine": MACHINE}, {"throughput-cpu": {"table": rows, "machine": MACHINE}}
     )
     assert "otherwise with JAX" in elsewhere and "asked for" not in elsewhere

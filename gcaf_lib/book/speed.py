@@ -249,7 +249,9 @@ def gains(ratios: dict[str, dict[str, list[float]]], meaning: dict[str, str], as
     ratios: stage to change to median, lowest and highest; meaning: of each change; asked: stage to the factor that 1.25
     times compiled PyTorch's speed would be.
     """
-    bounds = [name for name, about in meaning.items() if about.startswith("left out")]
+    bounds = [
+        name for name, about in meaning.items() if about.startswith("left out") or "no deterministic" in about
+    ]
     forms = [name for name in meaning if name not in (*bounds, AGAIN)]
     low, high = noise(ratios)
 
@@ -268,11 +270,11 @@ def gains(ratios: dict[str, dict[str, list[float]]], meaning: dict[str, str], as
         if stage in ratios
     )
     return (
-        f"The library beside itself goes from {low:.2f} to {high:.2f} in these rounds, so a smaller ratio tells nothing. "
-        f"Faster than that in every round, and computing the same: {listed(forms)}. "
+        f"The library beside itself goes from {low:.2f} to {high:.2f} in these rounds, so a ratio within that tells nothing. "
+        f"Faster than that in every round, with nothing left out, though perhaps rounded otherwise: {listed(forms)}. "
         f"Faster because something is left out, which bounds what a faster form of it could spare: {listed(bounds)}."
         + (
-            f" If the gains of all that computes the same multiplied, although some exclude each other: {together}; asked for is "
+            f" If the gains of all that leaves nothing out multiplied, although some exclude each other: {together}; asked for is "
             "1.25 times the speed of compiled PyTorch in the first table."
             if together
             else ""
@@ -284,6 +286,8 @@ def _suspects_text(stem: str, found: dict[str, Any], speeds: dict[str, Any]) -> 
     asked, meaning = found["asked"], found["meaning"]
     backend = found["machine"]["backend"]  # what is asked for was measured with TensorFlow
     beside = speeds.get(f"throughput-{asked['profile']}") if backend == "tensorflow" else None
+    if beside and beside["machine"]["device"] != found["machine"]["device"]:
+        beside = None  # PyTorch was measured on another machine
     rows = beside["table"] if beside else []
     compiled = {
         row["stage"]: row["ratio"] for row in rows if row["contender"] == "torch-compile" and row["ratio"]
