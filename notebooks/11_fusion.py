@@ -160,12 +160,12 @@ Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fu
 # Intervals speak of other test images, *sd over seeds* of other trainings: a difference should be large beside both. Chapter 15 tests with a
 # correction for the number of differences, and asks which of them so many seeds could detect at all.
 #
-# ## The same with patients apart
+# ## The same on patient-disjoint folds
 #
 # All this is on the paper's random split, where recognising pictures is worth a great deal (chapter 17). Who wins there need not win on new
 # patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its patient, where the patient is known.
 
-# %% mystnb={"image": {"alt": "One row a fusion variant with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-4", strict)
 rows.dots(honest, names=fusion.NAMES, published=False)
 
@@ -173,7 +173,7 @@ rows.dots(honest, names=fusion.NAMES, published=False)
 tables.show(
     ablation.gaps(honest, first="Fusion", names=fusion.NAMES),
     name="tab-fusion-patients",
-    caption="Fusion variants with patients apart, over all five folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the "
+    caption="Fusion variants over all five patient-disjoint folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the "
     "verdict is on this split.",
     data=honest,
 )

@@ -137,9 +137,9 @@ Markdown(mixup_ema.verdict(effects, frame))
 # negative log-likelihood stands beside it: it is a proper score, and no lack of confidence flatters it.
 
 # %% [markdown]
-# ## The same with patients apart
+# ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference to the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
 rows.dots(honest, names=names, published=False)
 
@@ -147,7 +147,7 @@ rows.dots(honest, names=names, published=False)
 tables.show(
     ablation.gaps(honest, first="Training", names=names),
     name="tab-table-5-patients",
-    caption="Table 5 with patients apart, over all five folds: accuracy minus that of the proposed training, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the verdict is on "
+    caption="Table 5 over all five patient-disjoint folds: accuracy minus that of the proposed training, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the verdict is on "
     "this split.",
     data=honest,
 )
@@ -163,7 +163,7 @@ apart = mixup_ema.effects(strict, chapter.dataset)
 tables.show(
     mixup_ema.effects_text(apart),
     name="tab-factors-patients",
-    caption="Effect of Mixup and of EMA with patients apart, over all five folds, with 95 % cluster-bootstrap intervals over patients; in square brackets the same difference of the paper's figures, which are of its random split.",
+    caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95 % cluster-bootstrap intervals over patients; in square brackets the same difference of the paper's figures, which are of its random split.",
     data=apart,
 )
 Markdown(f"{mixup_ema.verdict(apart, honest)}\n\n{mixup_ema.CAVEAT.get(profile, '')}")

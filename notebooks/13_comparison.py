@@ -83,9 +83,9 @@ rows.dots(frame, published=not chapter.phantoms)
 Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms))
 
 # %% [markdown]
-# ## The same with patients apart
+# ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a method of Table 6 with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the proposed model with its interval and a line at zero."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 with patients apart: accuracy over all five folds (left), and accuracy minus that of the proposed model on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference to the proposed model with its interval and a line at zero."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed model on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-6", strict)
 rows.dots(honest, published=False)
 
@@ -93,7 +93,7 @@ rows.dots(honest, published=False)
 tables.show(
     ablation.gaps(honest, first="Method"),
     name="tab-table-6-patients",
-    caption="Table 6 with patients apart, over all five folds: accuracy minus that of the proposed model, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the verdict is on this split.",
+    caption="Table 6 over all five patient-disjoint folds: accuracy minus that of the proposed model, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the verdict is on this split.",
     data=honest,
 )
 

@@ -95,9 +95,9 @@ calibrated = about + sensitivity.calibration(frame)
 Markdown("\n\n".join([says, sensitivity.moved(frame), sensitivity.chosen(frame, records), calibrated]))
 
 # %% [markdown]
-# ## The same with patients apart
+# ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a value of a setting with patients kept apart. Left: accuracy over all five folds with its interval. Right: the difference to the default with its interval and a line at zero."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 with patients apart: accuracy over all five folds (left), and accuracy minus that of the default on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference to the default with its interval and a line at zero."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the default on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-8", strict, metrics)
 rows.dots(honest, published=False)
 
@@ -105,7 +105,7 @@ rows.dots(honest, published=False)
 tables.show(
     ablation.gaps(honest, first="Setting"),
     name="tab-table-8-patients",
-    caption="Table 8 with patients apart, over all five folds: accuracy minus that of the default, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the verdict is on this split.",
+    caption="Table 8 over all five patient-disjoint folds: accuracy minus that of the default, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the verdict is on this split.",
     data=honest,
 )
 

@@ -191,7 +191,7 @@ strict = significance.tests(pooled, own, groups, 0.0, pictures=worth.pictures(ch
 tables.show(
     significance.tests_text(strict),
     name="tab-tests-patients",
-    caption="Tables 4, 5 and 6 with patients apart: accuracy over all five folds minus that of the proposed model, in points, and p-values; in brackets "
+    caption="Tables 4, 5 and 6 on patient-disjoint folds: accuracy over all five folds minus that of the proposed model, in points, and p-values; in brackets "
     "Holm's. n: seeds, each of five trainings. *By picture*: copies of a picture count as one.",
     data=strict,
 )

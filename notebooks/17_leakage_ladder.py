@@ -94,7 +94,7 @@ Markdown(ladder.copies_left(shares))
 tables.show(
     ladder.wide(frame),
     name="tab-ladder-accuracy",
-    caption="Accuracy in percent with its 95 % cluster-bootstrap interval over patients. With patients apart over five folds. *By "
+    caption="Accuracy in percent with its 95 % cluster-bootstrap interval over patients. `patients`: five patient-disjoint folds. *By "
     "picture*: each picture counts once, however many copies of it are tested.",
     data=frame,
 )
@@ -103,7 +103,7 @@ tables.show(
 tables.show(
     ladder.wide(frame, "macro_f1"),
     name="tab-ladder-f1",
-    caption="Macro-F1 in percent with its 95 % cluster-bootstrap interval over patients, by image and by picture. With patients apart over five folds.",
+    caption="Macro-F1 in percent with its 95 % cluster-bootstrap interval over patients, by image and by picture. `patients`: five patient-disjoint folds.",
     data=frame,
 )
 
@@ -127,7 +127,7 @@ Markdown(ladder.end(frame, published, profile))
 # %% [markdown]
 # ## Beside what others report
 #
-# On the figshare slices alone (three tumour classes, no image without tumour) results with patients apart have been published. They
+# On the figshare slices alone (three tumour classes, no image without tumour) results on patient-disjoint folds have been published. They
 # are not measured on the same images: this dataset holds many slices twice, and a few hundred tumour images of unknown
 # patients. Accuracies are in percent.
 
@@ -138,6 +138,6 @@ ours = ladder.beside_others(frame, hints.read(chapter.dataset), scores)
 tables.show(
     pd.concat([table, ours.set_axis(table.columns, axis=1)], ignore_index=True),
     name="tab-literature",
-    caption="Accuracy with patients apart: as reported on the three classes of the figshare slices, and measured here with 95 % intervals "
+    caption="Accuracy on patient-disjoint folds: as reported on the three classes of the figshare slices, and measured here with 95 % intervals "
     "(of phantoms, which can't be compared with the others, under the profile `demo`). *By picture*: copies of a picture count as one.",
 )

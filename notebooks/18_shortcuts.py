@@ -124,5 +124,5 @@ Markdown(shortcuts.taken_away(gaps))
 #
 # In the real dataset the no-tumour images come from collections of their own. A four-class accuracy therefore mixes a
 # question that the file itself helps to answer (is there a tumour?) with the harder one of
-# telling three tumours apart. Reporting the three tumour classes by themselves, with patients apart, removes both
+# telling three tumours apart. Reporting the three tumour classes by themselves, on patient-disjoint folds, removes both
 # confusions; chapter 17 does so beside the numbers of others.

@@ -118,15 +118,15 @@ Markdown(findings.temperature_cost(runs, grid, by_part["test"]))
 # %% [markdown]
 # ## Do temperature and calibration carry over to new patients?
 #
-# A validation part that shares patients with training tells little of new ones. With patients apart in all three parts (chapter 17):
+# A validation part that shares patients with training tells little of new ones. On patient-disjoint folds no patient is in two of the three parts (chapter 17):
 
 # %%
 moved = findings.calibration_table(states)
 tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
-    caption="Calibration on the random split and with patients apart: value and 95 % cluster-bootstrap interval over patient groups. Calibration errors "
-    "with patients apart are means over the folds, each at the random split's number of test images.",
+    caption="Calibration on the random split and on patient-disjoint folds: value and 95 % cluster-bootstrap interval over patient groups. Calibration errors "
+    "on patient-disjoint folds are means over the folds, each at the random split's number of test images.",
     data=moved,
 )
 Markdown(findings.carries_over(states))
@@ -153,12 +153,12 @@ Markdown(findings.ingredients(tested, runs, clusters))
 # Let the model answer only where it is surest. If confidence means anything, accuracy rises as it answers less. The threshold
 # for a wanted accuracy must be fixed beforehand, here on validation; what it then keeps on test, and how right that is:
 
-# %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, with patients apart, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands over patient groups, mean over the seeds."}}
+# %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands over patient groups, mean over the seeds."}}
 coverage = np.linspace(0.05, 1, 39)
-by_split = {"random split": runs, "patients apart": apart}
+by_split = {"random split": runs, "patient-disjoint": apart}
 curves = {name: acting.selective(r, clusters, coverage) for name, r in by_split.items() if r}
 if apart:
-    curves["patients apart, by picture"] = acting.selective(apart, clusters, coverage, pictures=pictures)
+    curves["patient-disjoint, by picture"] = acting.selective(apart, clusters, coverage, pictures=pictures)
 decisions.selective(curves)
 
 # %%

@@ -20,7 +20,7 @@
 # **Reproduces:** nothing; the paper counts its errors in a confusion matrix (Figure 10) and looks no closer.
 # **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time. The images are needed.
 #
-# An accuracy says how often a model errs, not on whom. Where there are runs with patients apart (chapter 17), their test parts
+# An accuracy says how often a model errs, not on whom. Where there are runs on patient-disjoint folds (chapter 17), their test parts
 # are used, which together hold every image once; elsewhere the test part of the split in use.
 
 # %% tags=["parameters"]

@@ -95,7 +95,7 @@ Markdown(transfer.bought(frame) + "\n\n" + transfer.fallen(frame))
 # %% [markdown]
 # ## The three tumour classes
 #
-# What others report with patients apart is on three classes without the easy fourth. Four-class models are judged here on the tumour images
+# What others report on patient-disjoint folds is on three classes without the easy fourth. Four-class models are judged here on the tumour images
 # alone, where naming *no tumour* is an error like any other.
 
 # %%
@@ -104,7 +104,7 @@ alone = transfer.tumours([small.get("patients", []), apart], three, chapter.data
 tables.show(
     transfer.tumours_text(alone),
     name="tab-transfer-tumours",
-    caption="Accuracy on the three tumour classes with patients apart, with 95 % intervals over patients. The first line is as reported, on "
+    caption="Accuracy on the three tumour classes on patient-disjoint folds, with 95 % intervals over patients. The first line is as reported, on "
     "the figshare slices alone.",
     data=alone,
 )
@@ -119,11 +119,11 @@ Markdown(transfer.beside_reported(alone) + transfer.fewer_classes(three[1], apar
 tables.show(
     training.stages(apart),
     name="tab-transfer-stages",
-    caption="Stages of the runs with ImageNet weights and patients apart: mean ± standard deviation over the runs, at the kept epoch. "
+    caption="Stages of the runs with ImageNet weights on patient-disjoint folds: mean ± standard deviation over the runs, at the kept epoch. "
     "Validation figures are of plain images, training figures of augmented and mixed ones.",
 )
 
-# %% mystnb={"image": {"alt": "Two panels, stage 1 and stage 2 with ImageNet weights and patients apart: validation accuracy by epoch with raw weights as a solid and with averaged weights as a dashed line."}, "figure": {"name": "fig-transfer-stages", "caption": "Validation accuracy by epoch with ImageNet weights and patients apart, raw and averaged weights, mean and standard deviation over the runs."}}
+# %% mystnb={"image": {"alt": "Two panels, stage 1 and stage 2 with ImageNet weights on patient-disjoint folds: validation accuracy by epoch with raw weights as a solid and with averaged weights as a dashed line."}, "figure": {"name": "fig-transfer-stages", "caption": "Validation accuracy by epoch with ImageNet weights and patient-disjoint, raw and averaged weights, mean and standard deviation over the runs."}}
 curves.ema_curves([run.history for run in apart])
 
 # %% [markdown]
@@ -149,7 +149,7 @@ Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer",
 # EfficientNetV2-S and ConvNeXt-Tiny at 224 pixels with Table 3's rates and average and at most its epochs, on a GPU (the strip names it; float32,
 # whose products XLA may round to TF32 there). What they lack is ImageNet: each network starts at random and gets a stage 0 on the training part,
 # 20 epochs of plain classification. Stages 1 and 2 end after eight epochs without a better validation loss; of every stage the epoch with the lowest
-# is kept. On each split there is one such stage 0, which all rows start from. With patients apart it is the single split of 80/10/10, whose test
+# is kept. On each split there is one such stage 0, which all rows start from. Of the patient-disjoint splits it is the single one (80/10/10), whose test
 # images are a tenth of what five folds judge; both sides below answer the same ones.
 #
 # More than the size differs from the miniatures: epochs, stage 0's rate, width, backend and device too. A difference is one of two recipes, and where
@@ -169,7 +169,7 @@ tables.show(
 Markdown(transfer.grown(size))
 
 # %% [markdown]
-# Table 4 with these networks: each fusion minus the proposed one, first on the random split, then with patients apart. Before they are fused both
+# Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on patient-disjoint folds. Before they are fused both
 # networks have been trained on these very classes, which ImageNet's weights have not been: what Table 4 would be with those this cannot tell.
 # Where two rows answer alike, an interval has no width; that does not say that they are equal.
 
@@ -199,7 +199,7 @@ spent = transfer.price(small.get("patients", []), apart)
 tables.show(
     transfer.price_text(spent),
     name="tab-transfer-price",
-    caption="Weights, computation for one image, and training time by the clock, mean over the runs with patients apart (several trainings may have shared a machine).",
+    caption="Weights, computation for one image, and training time by the clock, mean over the runs on patient-disjoint folds (several trainings may have shared a machine).",
     data=spent,
 )
 

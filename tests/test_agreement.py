@@ -32,11 +32,11 @@ CELL = re.compile(
     rf"{NUMBER}(?: ± [\d.]+)?(?: \[[\d.]+\])?(?: \({NUMBER} to {NUMBER})?(?:.*by picture {NUMBER})?"
 )
 ENDS = ("value", "low", "high", "picture")
-SPLITS = {"Random split": "paper", "Patients apart": "patients", "paper": "paper", "patients": "patients"}
+SPLITS = {"Random split": "paper", "Patient-disjoint": "patients", "paper": "paper", "patients": "patients"}
 METRICS = {"Accuracy": "accuracy", "Accuracy (%)": "accuracy", "Macro F1": "macro_f1", "Macro F1 (%)": "macro_f1",
            "ECE": "ece"}  # fmt: skip
 CALIBRATION = {"Accuracy": "accuracy", "ECE, equal width": "ece"}  # chapter 19's names
-# chapter, its tables of Tables 4, 5, 6 and 8: levels, differences, differences with patients apart
+# chapter, its tables of Tables 4, 5, 6 and 8: levels, differences, differences on patient-disjoint folds
 CHAPTERS = {
     "Table 4": ("11_fusion", "tab-fusion", "tab-fusion-gaps", "tab-fusion-patients"),
     "Table 5": ("12_mixup_ema", "tab-table-5", "tab-table-5-gaps", "tab-table-5-patients"),
@@ -128,7 +128,7 @@ def at_n(pages: Pages, split: str, text: str) -> str:
 
 def levels(pages: Pages) -> None:
     """The proposed model's accuracy, macro-F1 and ECE, wherever they stand."""
-    two = {name: SPLITS[name] for name in ("Random split", "Patients apart")}
+    two = {name: SPLITS[name] for name in ("Random split", "Patient-disjoint")}
     for page, names in {
         "index": ["tab-scorecard"],
         "scorecard": ["tab-score-abstract", "tab-score-section-5-4", "tab-score-table-7"],
@@ -165,14 +165,14 @@ def levels(pages: Pages) -> None:
         (
             "19_calibration",
             "tab-calibration-patients",
-            {"random split": "paper", "patients apart": "patients"},
+            {"random split": "paper", "patient-disjoint": "patients"},
         ),
     ):
         if (
             name == "tab-calibration-patients"
             and pages.soup(f"notebooks/{page}").find("table", id=name) is None
         ):
-            continue  # no run with patients apart
+            continue  # no run on patient-disjoint folds
         seeds = (
             pages.soup(f"notebooks/{page}").find("table", id="tab-calibration-intervals").caption.get_text()
         )
@@ -221,7 +221,7 @@ def differences(pages: Pages) -> None:
         published = {f.row for f in paper.find(place)}
         score = f"tab-score-{place.lower().replace(' ', '-')}-differences"
         for row in pages.table("scorecard", score):
-            for head in ("Random split", "Patients apart"):
+            for head in ("Random split", "Patient-disjoint"):
                 if row["Metric"] == "Accuracy":
                     pages.add(
                         f"{place}: {row['Row']}", SPLITS[head], f"scorecard#{score}", row[head], points=True
@@ -273,12 +273,12 @@ def test_the_comparison_has_something_to_compare(pages):
 
 
 def test_every_grouped_score_stands_beside_the_one_by_picture(pages):
-    """Wherever a level or a difference with patients apart is read, the one that weighs each picture 1 is, too."""
+    """Wherever a level or a difference on patient-disjoint folds is read, the one that weighs each picture 1 is, too."""
     grouped = [name for name in pages.found if name[1:] == ("patients", "value") and name[0] != "ece"]
     for what, split, _ in grouped:
         alone = {p.where for p in pages.found[what, split, "value"]}
         alone -= {p.where for p in pages.found[what, split, "picture"]}
-        assert not alone, f"{what} with patients apart stands by image alone on {sorted(alone)}"
+        assert not alone, f"{what} on patient-disjoint folds stands by image alone on {sorted(alone)}"
 
 
 def test_two_printings_that_no_number_rounds_to_are_found():

@@ -247,5 +247,5 @@ def test_model_card_says_what_was_run_and_what_was_not():
     )
     table = modelcard.performance(frame).set_index("Metric")
     assert table.loc["Accuracy", "Random split"] == "0.9571 ± 0.0031 (0.9400 to 0.9700; n = 3)"
-    assert table.loc["Accuracy", "Patients apart"] == "not trained yet" == table.loc["ECE", "Random split"]
+    assert table.loc["Accuracy", "Patient-disjoint"] == "not trained yet" == table.loc["ECE", "Random split"]
     assert "tab-card-performance" in modelcard.text(frame, "demo")

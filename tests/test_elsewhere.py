@@ -14,7 +14,7 @@ from gcaf_lib.findings import elsewhere
 from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.training import runs
 
-APART, RANDOM = "cpu, patients apart", "cpu, random split"
+APART, RANDOM = "cpu, patient-disjoint", "cpu, random split"
 
 
 def line(
@@ -136,7 +136,7 @@ def test_tables_hold_every_pair_once_and_dashes_where_nothing_was_run():
     assert shown[["Class", "Set"]].to_numpy().tolist() == [["Glioma", "RSNA-BraTS"], ["Pituitary", "MedPix"]]
     assert shown["cpu, random split"].tolist() == ["50.0 (40.0 to 60.0)", "–"]
     assert shown["cpu, random split: at home"].tolist() == ["95.0 (90.0 to 100.0)", "–"]
-    assert shown["cpu, patients apart"].tolist() == ["–", "66.7"], "a single case has no interval"
+    assert shown["cpu, patient-disjoint"].tolist() == ["–", "66.7"], "a single case has no interval"
     told = elsewhere.confusion_table(table, RANDOM).iloc[0]
     assert (told["Told Glioma"], told["Told Meningioma"]) == ("50.0", "50.0")
     assert isinstance(pictures.recall(elsewhere.levels(table, "")), Note)

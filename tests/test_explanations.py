@@ -184,7 +184,7 @@ def rival(low: float, high: float) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("low", "high", "words"),
-    [(0.01, 0.1, "beats"), (-0.1, 0.1, "is not told apart from"), (-0.1, -0.01, "loses to")],
+    [(0.01, 0.1, "beats"), (-0.1, 0.1, "is not distinguishable from"), (-0.1, -0.01, "loses to")],
 )
 def test_tumour_words(low, high, words):
     hit = pd.Series({("x", "pointing"): 0.1, ("x", "energy"): 0.05, (tumours.RANDOM, "pointing"): 0.02})
@@ -194,7 +194,7 @@ def test_tumour_words(low, high, words):
     assert "phantoms" not in text and "phantoms" in explanations.tumour_words("x", {}, hit, phantoms=True)
     assert "neither" in explanations.tumour_words(None, {tumours.CENTRE: rival(low, high)}, hit)
     verdict = explanations.rivals_table({tumours.CENTRE: rival(low, high)})["Verdict"].unique().tolist()
-    assert verdict == ["map better" if low > 0 else "map worse" if high < 0 else "not told apart"]
+    assert verdict == ["map better" if low > 0 else "map worse" if high < 0 else "no detectable difference"]
 
 
 def test_black_words_and_shares():
@@ -242,15 +242,16 @@ def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15
 def test_sanity_words_turn_on_each_maps_own_yardstick():
     text = agreement.sanity_words(check(), {"abc"})
     assert (
-        "untrained 0.000 (−0.100 to 0.100), less than any two patients have in common, so it passes" in text
+        "untrained 0.000 (−0.100 to 0.100), less than maps of different patients share on average, so it passes"
+        in text
     )
     assert "labels 0.500 (0.400 to 0.600), more than" in text and "does not come from the labels" in text
     assert "of another run" not in text and "of another run" in agreement.sanity_words(check(), {"xyz"})
     assert "trained or not" in agreement.sanity_words(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
     level = agreement.sanity_words(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
-    assert level.count("not told apart from what any two patients") == 2
+    assert level.count("not distinguishable from what maps of different patients") == 2
     low = agreement.sanity_words(check(shuffled=(0.1, 0.0, 0.14)), {"abc"})
-    assert low.count("less than any two patients") == 2
+    assert low.count("less than maps of different patients") == 2
     assert "shuffled" not in agreement.sanity_words(check().iloc[:4], {"abc"})
     two = pd.concat([check(), check(untrained=(0.4, 0.3, 0.5)).assign(map=tumours.FUSED)])
     assert agreement.sanity_words(two, {"abc"}).count("- **") == 2

@@ -11,7 +11,7 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import names, split_ladder
 from gcaf_lib.display.style import Note
-from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.findings import ablation, ladder, training, transfer
 from gcaf_lib.settings import CLASSES, load
 from gcaf_lib.training import experiments
@@ -77,10 +77,10 @@ def test_four_folds_are_not_compared_with_five():
     frame = transfer.compare(model(SMALL), part, None)
     assert line(frame, "patients")["seeds"] == 0 and line(frame, "paper")["seeds"] == 1
     text = transfer.compared_text(frame).set_index(["Split", "Metric"])
-    row = text.loc[("patients apart", "Accuracy (%)")]
+    row = text.loc[("patient-disjoint", "Accuracy (%)")]
     assert row["ImageNet"] == "no pair of runs" and row["Seeds"] == "none" and row["Difference"] == "–"
     assert text.loc[("random split", "Accuracy (%)"), "Difference"].startswith("+20.0 (+")
-    assert "- patients apart: not trained with all its folds" in transfer.bought(frame)
+    assert "- patient-disjoint: not trained with all its folds" in transfer.bought(frame)
     assert transfer.fallen(frame) == "" and "interval beside interval" not in transfer.bought(frame)
     assert set(transfer.by_class(frame)["protocol"]) == {"random split"}
 
@@ -98,7 +98,9 @@ def test_where_it_changes_more_turns_on_the_intervals(random, apart, said):
     for protocol, three in (("paper", random), ("patients", apart)):
         frame.loc[(protocol, "accuracy"), ["difference", "difference_low", "difference_high"]] = three
     text = transfer.bought(frame.reset_index())
-    assert f"with patients apart lies {said} that on the random split, where 30.0 points were left" in text
+    assert (
+        f"on patient-disjoint folds lies {said} that on the random split, where 30.0 points were left" in text
+    )
 
 
 def test_both_levels_stand_beside_each_other():
@@ -151,7 +153,7 @@ def test_whole_seeds_alone_stand_on_the_ladder():
 def test_a_row_that_is_run_once_a_fold_is_one_row():
     causes = {"All layers free in stage 2": model(LARGE, "c")["patients"]}
     frame = ablation.measure("transfer", causes, None, model(SMALL)["patients"], ["accuracy"])
-    assert len(frame) == 2 and "1 of 2 other rows is trained." in ablation.says(frame)
+    assert len(frame) == 2 and "1 of 2 other rows has been trained." in ablation.says(frame)
 
 
 def test_full_size_stands_beside_the_miniatures_by_its_own_name():
@@ -163,11 +165,11 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     said = transfer.grown(frame)
     assert "random split +20.0" in said and said.count(": a gain (1 seed, 100 images)") == 2
     assert "The paper's 95.73% lies" in said and "nan" not in said
-    assert "patients apart +20.0 points (+" in said and "by picture" not in said
+    assert "patient-disjoint +20.0 points (+" in said and "by picture" not in said
     folds = transfer.grown(transfer.compare(model(SMALL), model(LARGE), None, transfer.FULL))
     assert folds.count(", by picture +20.0 points (+") == 1, "of the split that keeps copies together"
     worse = transfer.compare(single, {"paper": [run(~LARGE)]}, None, transfer.FULL)
-    assert "a loss (1 seed" in transfer.grown(worse) and "patients apart" not in transfer.grown(worse)
+    assert "a loss (1 seed" in transfer.grown(worse) and "patient-disjoint" not in transfer.grown(worse)
     assert "lies above the interval" in transfer.grown(worse)
     everywhere = transfer.compare(single, {"paper": [run(EVERY >= 0)]}, None, transfer.FULL)
     assert "lies below the interval" in transfer.grown(everywhere)
@@ -188,7 +190,7 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
     }
     said = transfer.before_fusion({"patients": rows}, None)
     first, second, third, last = said.split("; ")
-    assert first.endswith("- patients apart, seed 0: fused as proposed 90.0 %")
+    assert first.endswith("- patient-disjoint, seed 0: fused as proposed 90.0 %")
     assert second == "efficientnetv2-s alone, after stage 0, 90.0 %: fused minus it 0.0 points (0.0 to 0.0)"
     assert third.startswith("convnext-tiny alone, after stage 0, 70.0 %: fused minus it +20.0 points (+1")
     assert last == "of 100 images 2 other fusions answer 0 to 20 otherwise"
@@ -226,7 +228,7 @@ def test_the_papers_own_networks_are_read_where_a_stage_0_stands_in_for_imagenet
         assert all(
             r.settings.data.protocol == protocol and r.settings.model.scale == "mini" for r in small[protocol]
         )
-    assert all(some[protocol] for some in (small, tables) for protocol in splits.NAMES), (
+    assert all(some[protocol] for some in (small, tables) for protocol in folds.NAMES), (
         "both sides' records are committed"
     )
     assert transfer.full_size(open_chapter("25_transfer", "demo")) == ({}, {})
@@ -244,7 +246,7 @@ def test_a_page_of_phantoms_has_no_line_of_patients():
 def test_what_is_on_record_is_counted():
     text = transfer.standing(model(SMALL), {"paper": [run(LARGE)]}, phantoms=False)
     assert "random split: 1 run of the miniatures, 1 run with" in text
-    assert "patients apart: 5 runs of the miniatures, 0 runs with" in text
+    assert "patient-disjoint: 5 runs of the miniatures, 0 runs with" in text
     assert "under the profile `demo` nothing is compared" in transfer.standing({}, {}, phantoms=True)
 
 
@@ -283,7 +285,7 @@ def test_two_models_stand_on_one_ladder():
 def test_scores_of_two_sides_are_drawn_for_the_splits_that_have_them():
     frame = transfer.by_class(transfer.compare(model(SMALL), model(LARGE), None))
     drawn = split_ladder.with_without(frame, transfer.SIDES, transfer.SHARE)
-    assert [ax.get_title("left") for ax in drawn.axes] == ["random split", "patients apart"]
+    assert [ax.get_title("left") for ax in drawn.axes] == ["random split", "patient-disjoint"]
     assert [text.get_text() for text in drawn.legends[0].texts][:2] == list(transfer.SIDES)
     assert isinstance(split_ladder.with_without(frame[:0], transfer.SIDES, transfer.SHARE), Note)
 

@@ -238,7 +238,7 @@ def test_what_the_files_form_tells(presence, said):
 
 
 def test_calibration_carries_over_only_where_it_was_measured():
-    assert "no run over the five folds" in calibration.carries_over(
+    assert "no run over the five patient-disjoint folds" in calibration.carries_over(
         {"random split": {}, "random split, scaled": {}}
     )
 
@@ -246,7 +246,7 @@ def test_calibration_carries_over_only_where_it_was_measured():
 def test_accuracy_by_picture_is_a_row_of_the_states_that_have_it():
     states = {
         "random split": {"accuracy": worth(), "ece": worth()},
-        "patients apart": {"accuracy": worth(), "ece": worth(), "picture": worth(0.8)},
+        "patient-disjoint": {"accuracy": worth(), "ece": worth(), "picture": worth(0.8)},
     }
     table = calibration.wide_calibration(calibration.calibration_table(states), 2)
     assert table["Measure"].tolist() == ["Accuracy", "Accuracy, by picture", "ECE, equal width"]
@@ -273,7 +273,7 @@ def test_which_runs_failures_are_of():
     assert failures.used(cases, [apart], worth(), worth(0.8)).endswith("drawn whole; by picture 20.0%).")
     text = failures.used(cases, [apart, apart], worth())
     assert (
-        "2 runs with patients apart. 1 of 2 answers on 2 images are wrong; of all images 10.0% (5.0% to 15.0%"
+        "2 runs on patient-disjoint folds. 1 of 2 answers on 2 images are wrong; of all images 10.0% (5.0% to 15.0%"
         in text
     )
 
@@ -307,7 +307,7 @@ def test_copies_get_one_answer():
     [
         ((0.3, 0.4), (0.1, 0.2), "small ones fail"),
         ((0.1, 0.2), (0.3, 0.4), "large ones fail"),
-        ((0.2, 0.4), (0.1, 0.3), "not told apart"),
+        ((0.2, 0.4), (0.1, 0.3), "no detectable difference"),
     ],
 )
 def test_size_within_a_class(small, large, said):

@@ -78,7 +78,7 @@ def test_a_caption_with_a_bootstrap_interval_says_who_is_drawn():
     ]
     found = [one for one in captions if "cluster-bootstrap" in one[1] or "cluster bootstrap" in one[1]]
     assert len(found) > 20
-    assert not [one for one in found if "patient" not in one[1].replace("patients apart", "")]
+    assert not [one for one in found if "patient" not in one[1].replace("patient-disjoint", "")]
 
 
 def strings(svg: str) -> list[str]:

@@ -453,7 +453,7 @@ def test_places_stand_by_class_at_home_first():
 def test_no_label_lies_over_another(models):
     one = answers(("glioma", True, 8, 2), ("meningioma", True, 9, 1), ("notumor", True, 9, 1),
                   ("pituitary", True, 10, 0))  # fmt: skip
-    names = [*NAMES, *(f"transfer, patients apart {n}" for n in range(4))][:models]
+    names = [*NAMES, *(f"transfer, patient-disjoint {n}" for n in range(4))][:models]
     told = made.recall(pd.concat([t.assign(model=n) for n in names for t in (one, one.assign(set="rsna"))]))
     for draw in (pictures.recall, pictures.sureness):
         fig = draw(peers.places(told, names))

@@ -282,7 +282,10 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     assert shown in ablation.says(frame)
     both = f"{words.signed(100 * line['picture_difference'])} ({words.signed(100 * line['picture_difference_low'])} to"
     assert line["picture_difference_high"] < 0
-    assert f"each picture weighing 1, told from it: Feature Concatenation {both}" in ablation.says(frame)
+    assert (
+        f"weighted equally, however many copies it has, distinguishable from it: Feature Concatenation {both}"
+        in ablation.says(frame)
+    )
     assert (
         f"by picture {100 * line['picture']:.2f}"
         in ablation.table(frame).set_index("Row").loc[line["row"], "Accuracy (%)"]
@@ -290,9 +293,9 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     assert plain[ablation.PICTURE].isna().all(axis=None) and "picture" not in ablation.says(plain)
     text = ablation.says(frame, "gcaf sweep table-4-patients")
     assert text.startswith(
-        "1 of 6 other rows is trained. `gcaf sweep table-4-patients` trains what is missing."
+        "1 of 6 other rows has been trained. `gcaf sweep table-4-patients` trains what is missing."
     )
-    assert "Trained once" not in text and "Trained once: all of them" in ablation.says(once)
+    assert "with one seed" not in text and "with one seed: all of them" in ablation.says(once)
 
 
 def test_what_the_differences_say():
@@ -302,14 +305,16 @@ def test_what_the_differences_say():
     found = {"Feature Concatenation": runs(40), "gcaf-split": twins(20), "gcaf-token": runs(1)}
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",), ("cpu", "paper"))
     text = ablation.says(frame, names=names)
-    assert "points: `concat` −16.67 (" in text and "Above it: `gcaf-token` +15.83 (" in text
-    assert "Not told from it: `gcaf-split`." in text and "Trained once" not in text
-    assert "The paper prints one of these differences; inside our interval: none." in text  # −2.89
+    assert "(points): `concat` −16.67 (" in text and "Better: `gcaf-token` +15.83 (" in text
+    assert "Not distinguishable from it: `gcaf-split`." in text and "with one seed" not in text
+    assert (
+        "The paper prints one of these differences; it lies inside our interval for: none." in text
+    )  # −2.89
     near = ablation.measure("table-4", {"Feature Concatenation": runs(24)}, None, runs(20), ("accuracy",))
     said = ablation.says(near, names=names)
     told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"
     assert (
-        f"inside our interval: `concat`; with ours told from 0, which it takes to support the claim: {told}."
+        f"inside our interval: `concat`. Only where ours is also distinguishable from 0 does that support the claim: {told}."
         in said
     )
     assert "paper" not in ablation.says(near, theirs=False)
@@ -320,33 +325,33 @@ def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
     for made in (("cpu", "paper"), ("paper", "paper")):
         frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",), made)
         words = [of(frame, row)["verdict"] for row in (*found, "gcaf-split", "Gated Fusion (No Attention)")]
-        assert words == ["above our interval, told from 0", "–", "not measured", "not measured"]
+        assert words == ["above our interval, distinguishable from 0", "–", "not measured", "not measured"]
 
 
 def test_equal_functions_repairs_and_the_norm():
     rows = {name: row for row, name in fusion.NAMES.items()}
     assert "not both trained" in fusion.equal_functions({rows["cross"]: runs(6)}, None)
     equal = fusion.equal_functions({rows["cross"]: runs(6), rows["concat"]: runs(6)}, None)
-    assert "+1.84 points in the paper; here 0.00 (0.00 to 0.00), not told from 0" in equal
-    assert "told from 0: what differs" in fusion.equal_functions(
+    assert "+1.84 points in the paper; here 0.00 (0.00 to 0.00), not distinguishable from 0" in equal
+    assert "distinguishable from 0: what differs" in fusion.equal_functions(
         {rows["cross"]: runs(6), rows["concat"]: runs(40)}, None
     )
     for errors, said in (
-        (1, "is told above the literal reading in gcaf-split"),
+        (1, "is better than the literal reading, with an interval that excludes 0, in gcaf-split"),
         (20, "is not shown to be better"),
         (40, "is not shown"),
     ):
         frame = ablation.measure("table-4", {"gcaf-split": twins(errors)}, None, runs(20), ("accuracy",))
         assert said in fusion.repaired(frame) and "trained once" not in fusion.repaired(frame)
     once = ablation.measure("table-4", {"gcaf-split": twins(1, 1)}, None, runs(20, 1), ("accuracy",))
-    assert "(trained once, so another seed may turn it), of 1 variant." in fusion.repaired(once)
+    assert "(trained with one seed, so another may reverse it), of 1 variant." in fusion.repaired(once)
     assert fusion.repaired(ablation.measure("table-4", {}, None)).startswith("No fusion whose")
     line = pd.DataFrame({"row": ["with"], "metric": ["accuracy"], "reference": [False], "pairs": [0]})
     assert "`gcaf sweep projection-norm`" in fusion.norm_cost(line)
     for low, high, side in (
         (-0.02, -0.01, "a loss"),
         (0.01, 0.02, "a gain"),
-        (-0.01, 0.01, "not told from 0"),
+        (-0.01, 0.01, "not distinguishable from 0"),
     ):
         made = line.assign(pairs=1, difference=(low + high) / 2, difference_low=low, difference_high=high,
                            picture_difference=np.nan)  # fmt: skip
@@ -361,16 +366,18 @@ def test_cheaper_baselines_and_their_inputs():
     spent = pd.DataFrame({"row": flops.keys(), "flops": flops.values()})
     said = comparison.cheaper(frame, spent)
     assert (
-        "the proposed model: VGG19, ResNet50. On this split not told to be worse: ResNet50, down to" in said
+        "the proposed model: VGG19, ResNet50. On this split not shown to be worse: ResNet50, down to" in said
     )
     assert comparison.cheaper(frame, spent.assign(flops=30.0 - spent["flops"])).startswith(
         "No trained baseline"
     )
     alone = ablation.measure("table-6", {"VGG19": runs(40)}, None, runs(20), ("accuracy",))
-    assert comparison.cheaper(alone, spent).endswith("On this split all of them are told to be worse.")
+    assert comparison.cheaper(alone, spent).endswith("On this split all of them are shown to be worse.")
     both = comparison.cheaper(frame, spent, alone)
-    assert both.startswith(said) and both.endswith("With patients apart all of them are told to be worse.")
-    assert comparison.cheaper(alone, spent, frame).endswith("apart all of them are told to be worse.")
+    assert both.startswith(said) and both.endswith(
+        "On patient-disjoint folds all of them are shown to be worse."
+    )
+    assert comparison.cheaper(alone, spent, frame).endswith("apart all of them are shown to be worse.")
     nothing = ablation.measure("table-6", {}, None, runs(20), ("accuracy",))
     assert comparison.cheaper(nothing, spent).startswith("No baseline has been trained")
     assert comparison.cheaper(frame, spent, nothing).endswith("apart none of them has been trained.")

@@ -437,20 +437,20 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
         ]
     )
     said = mixup_ema.verdict(frame, rows).splitlines()
+    assert "accuracy −2.00 points, worse, the interval excludes 0 (the paper's +1.35 lies above" in said[0]
+    assert "the ECE −0.0200, better, the interval excludes 0 (the paper's −0.011" in said[0]
+    assert "the NLL +0.0200, worse" in said[0]
     assert (
-        "accuracy −2.00 points, a change for the worse beyond the interval (the paper's +1.35 lies above"
-        in said[0]
+        "accuracy +0.40 points, not distinguishable from 0, by picture −0.89, a change for the worse"
+        in said[1]
     )
-    assert "the ECE −0.0200, an improvement beyond the interval (the paper's −0.011" in said[0]
-    assert "the NLL +0.0200, a change for the worse" in said[0]
-    assert "accuracy +0.40 points, not told from 0, by picture −0.89, a change for the worse" in said[1]
     assert said[2].endswith("not both trained on this split under this profile.")
     assert (
-        "Best accuracy of the 3 trained rows, told apart or not: Without Mixup & EMA (n = 1), where"
+        "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"
         in said[4]
     )
     assert (
-        "Best ECE of the 3 trained rows, told apart or not: Proposed Model (n = 1), as the paper has it."
+        "Best ECE of the 3 trained rows, distinguishable or not: Proposed Model (n = 1), as the paper has it."
         in said[5]
     )
 

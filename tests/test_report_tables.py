@@ -147,11 +147,11 @@ def test_each_split_has_its_own_verdict(frame):
     frame.loc[picked & (frame.protocol == "patients"), "verdict"] = "above our interval"
     line = frontpage.summary(frame, [("Abstract", "accuracy")]).iloc[0]
     assert "inside our interval" in line["Verdict, random split"]
-    assert "above our interval" in line["Verdict, patients apart"]
+    assert "above our interval" in line["Verdict, patient-disjoint"]
 
 
 def test_every_grouped_score_stands_beside_the_one_by_picture(frame):
-    """On the front page, the scorecard and the model card: accuracy and macro-F1 with patients apart, and nothing else."""
+    """On the front page, the scorecard and the model card: accuracy and macro-F1 on patient-disjoint folds, and nothing else."""
     known = frame[frame.picture.notna()]
     assert set(known.protocol) == {"patients"} and set(known.metric) == set(worth.BY_PICTURE)
     for metric, page in (("accuracy", "100.00"), ("macro_f1", "1.0000")):
@@ -162,7 +162,7 @@ def test_every_grouped_score_stands_beside_the_one_by_picture(frame):
         ):
             shown = page if "Published" in line.index else "1.0000"
             assert (
-                line["Patients apart"].endswith(f", by picture {shown}")
+                line["Patient-disjoint"].endswith(f", by picture {shown}")
                 and "picture" not in line["Random split"]
             )
     front, full = frontpage.front(frame, "cpu"), frontpage.full(frame, "cpu")
@@ -180,7 +180,7 @@ def test_tables_show_levels_without_a_verdict_and_differences_with_one(frame):
     for place in ablation.TABLES:
         name = f"tab-score-{place.lower().replace(' ', '-')}"
         levels, gaps = (full.split(f":name: {n}\n")[1].split("~~~")[0] for n in (name, f"{name}-differences"))
-        assert "Verdict" not in levels and "Verdict, patients apart" in gaps
+        assert "Verdict" not in levels and "Verdict, patient-disjoint" in gaps
     assert "| Feature Concatenation | Accuracy | −2.89 | not trained yet |" in gaps_of(full, "table-4")
 
 

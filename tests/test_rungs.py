@@ -103,14 +103,17 @@ def test_a_change_is_named_only_where_the_interval_says_so():
 def test_what_is_taken_away_is_told_by_the_paired_difference():
     gaps = {
         ("form", "random split"): (Worth(-0.05, np.nan, 1, -0.07, -0.03), None),
-        ("form", "patients apart"): (Worth(-0.05, 0.01, 3, -0.11, 0.01), Worth(-0.06, 0.01, 3, -0.12, -0.01)),
-        ("class", "patients apart"): None,
+        ("form", "patient-disjoint"): (
+            Worth(-0.05, 0.01, 3, -0.11, 0.01),
+            Worth(-0.06, 0.01, 3, -0.12, -0.01),
+        ),
+        ("class", "patient-disjoint"): None,
     }
     text = shortcuts.taken_away(gaps)
     assert "form, random split, 1 seed: −5.0 points (−7.0 to −3.0): a fall\n" in text
-    apart = "form, patients apart, 3 seeds: −5.0 points (−11.0 to +1.0): no difference that these images and patients would show, "
+    apart = "form, patient-disjoint, 3 seeds: −5.0 points (−11.0 to +1.0): no difference that these images and patients can resolve, "
     assert apart + "by picture −6.0 points (−12.0 to −1.0): a fall\n" in text
-    assert "class, patients apart: no pair of runs" in text and "Where there is one seed" in text
+    assert "class, patient-disjoint: no pair of runs" in text and "Where there is one seed" in text
     assert "Where there is one seed" not in shortcuts.taken_away(
         {("form", "x"): (Worth(0.1, 0.1, 2, 0.05, 0.2), None)}
     )
@@ -173,7 +176,7 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
     )
     assert "surer" not in findings.new_patients(at(-0.02, -0.03, -0.01), at(0.02, 0.0, 0.03), at(0, 0, 0))
     text = findings.scaling({"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}, np.array([0.02, 0.02]))
-    assert "not told apart from no change" in text and "ECE of 0.0200" in text
+    assert "no detectable change" in text and "ECE of 0.0200" in text
 
 
 def shares(copy: float, patient: float) -> pd.DataFrame:
@@ -204,7 +207,7 @@ def test_exposure_of_grouped_splits_is_said_as_a_finding():
 
 
 def run(seed, fold, right, classes=CLASSES):
-    """A record on rows 0..99 whose answer is right where `right`; a fold is one of patients apart."""
+    """A record on rows 0..99 whose answer is right where `right`; a fold is one of the patient-disjoint ones."""
     protocol = "paper" if fold is None else "patients"
     labels = np.arange(100) % len(classes)
     said = np.where(right, labels, (labels + 1) % len(classes))
@@ -228,7 +231,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     pictures = np.maximum(np.arange(100), 50)  # the first half are copies of one, of which 40 in 51 are right
     compared, gaps = shortcuts.with_without(whole, changed, np.arange(100), pictures)
     (fall, none), (same, alike) = (
-        gaps["the file's form", split] for split in ("random split", "patients apart")
+        gaps["the file's form", split] for split in ("random split", "patient-disjoint")
     )
     assert none is None and alike[3:5] == (0, 0), "by picture only where copies stay together"
     assert fall.value == pytest.approx(-0.1) and fall.n == 1 and fall.high < 0
@@ -240,7 +243,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     assert gaps["the no-tumour class", "random split"] is None
     table = shortcuts.wide_with_without(compared, gaps)
     assert table["Difference"].iloc[0].startswith("−10.0 (") and (table["Seeds"] == "–").sum() == 2
-    by_picture = table.set_index("Split").loc["patients apart"].iloc[0]
+    by_picture = table.set_index("Split").loc["patient-disjoint"].iloc[0]
     share = np.mean(base[:51])
     assert by_picture["With it"].endswith(f"by picture {100 * (share + base[51:].sum()) / 50:.1f}")
     assert by_picture["Difference"].endswith("by picture 0.0")
@@ -251,7 +254,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     shown = (
         shortcuts.wide_with_without(less, change)
         .set_index("Split")
-        .loc["patients apart", "Difference"]
+        .loc["patient-disjoint", "Difference"]
         .iloc[0]
     )
     assert shown.endswith(f"by picture −{100 * lost:.1f}") and lost > 0

@@ -111,7 +111,7 @@ def found(
 
 
 def _apart(score: pd.DataFrame) -> str:
-    """`66.0%, by picture 65.1%`: accuracy with patients apart."""
+    """`66.0%, by picture 65.1%`: accuracy on patient-disjoint folds."""
     one = score.loc["patients"]
     return words.beside(f"{one.accuracy:.1%}", one.picture, "{:.1%}".format)
 

@@ -10,10 +10,10 @@ import pandas as pd
 
 from gcaf_lib import settings as _settings
 from gcaf_lib.book import checklist, first_screen, modelcard, provenance, speed, tool_pages
-from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import ABSENT, metric_name, repeats
+from gcaf_lib.evaluation import folds
 from gcaf_lib.findings import ablation, scorecard, words
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
@@ -155,7 +155,7 @@ def _each(frame: pd.DataFrame, cell: Any, row: bool = True, verdict: bool = True
     for (name, metric), part in frame.groupby(["row", "metric"], sort=False):
         line = {"Row": name} if row else {}
         line |= {"Metric": metric_name(metric), "Published": cell(part.iloc[0])[0]}
-        for protocol, split in splits.NAMES.items():
+        for protocol, split in folds.NAMES.items():
             found = part[part.protocol == protocol]
             line[split.capitalize()] = cell(found.iloc[0])[1] if len(found) else "–"
             if verdict:

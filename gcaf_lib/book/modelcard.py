@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.data import splits
 from gcaf_lib.display import names, tables
 from gcaf_lib.display.names import metric_name
+from gcaf_lib.evaluation import folds
 from gcaf_lib.findings import scorecard, words
 from gcaf_lib.training import shipped
 
@@ -41,7 +41,7 @@ def performance(frame: pd.DataFrame) -> pd.DataFrame:
     for place, metric in METRICS:
         part = frame[(frame["place"] == place) & (frame["metric"] == metric) & (frame["n"] > 0)]
         cells = {}
-        for protocol, split in splits.NAMES.items():
+        for protocol, split in folds.NAMES.items():
             found = part[part["protocol"] == protocol]
             cell = measured(found.iloc[0], "{:.4f}".format) if len(found) else names.ABSENT
             cells[split.capitalize()] = cell

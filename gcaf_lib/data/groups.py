@@ -35,8 +35,8 @@ COLUMNS = {
     "source": "figshare: a slice of that collection as it stands; figshare mirrored: turned left to right; unknown",
     "label_doubt": "Why the label may be wrong, by figshare's own label or to a layman's eye; empty for most files",
     "redundant_with": "First file with the same bytes; empty for the first one itself and for files without such",
-    "part": "train, validation or test of our split 80/10/10 with patients apart",
-    "fold": "Test fold, 0 to 4, of our five folds with patients apart",
+    "part": "train, validation or test of our patient-disjoint split 80/10/10",
+    "fold": "Test fold, 0 to 4, of our five patient-disjoint folds",
 }
 _WHOLE = ("picture", "patient", "fold")
 

@@ -98,7 +98,7 @@ SHARES = ("accuracy",)  # shown in percent, their differences in points
 def runs_text(line: pd.Series) -> str:
     """How often a row was trained: `3`, `one run`, `one seed of 5 folds`, `2 seeds of 5 folds`, `2 of 5 folds`, `none`.
 
-    With patients apart (`protocol`, where the line has one) but without folds: `one run of a single split`.
+    On patient-disjoint folds (`protocol`, where the line has one) but without folds: `one run of a single split`.
     """
     n, done = int(line["n"]), int(line["folds"])
     if n and not done and line.get("protocol") == "patients":

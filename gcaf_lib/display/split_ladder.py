@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from gcaf_lib.data import splits
 from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, Note, down, legend_below, panels, percent_label, quiet, styled
+from gcaf_lib.evaluation import folds
 
 NARROW = 5  # inches: below it the names of splits are broken at every word
 _FLOOR_MARKS = ("s", "^", "v", "D", "P")
@@ -158,7 +159,7 @@ def with_without(
             y = np.array([names.index(n) for n in chosen["name"]]) + shift
             ax.hlines(y, chosen["low"], chosen["high"], color=colour, lw=3, alpha=0.35)
             ax.plot(chosen[score], y, mark, color=colour, ms=6)
-            if protocol != splits.NAMES["paper"]:
+            if protocol != folds.NAMES["paper"]:
                 ax.plot(chosen["picture"], y, "|", color=style.INK, ms=11, mew=1.4)
         ax.set(title=protocol, xlabel=score)
         ax.xaxis.set_major_locator(MaxNLocator(5))

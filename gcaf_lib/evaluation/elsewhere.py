@@ -20,6 +20,7 @@ import pandas as pd
 
 from gcaf_lib.data import committed, groups, medical, outside, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
+from gcaf_lib.evaluation import folds
 from gcaf_lib.evaluation import outside as scoring
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 from gcaf_lib.training import runs
@@ -97,9 +98,9 @@ def told_by_neighbour(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
 
 
 def split_of(record: runs.Record) -> str:
-    """A run's split as `splits.NAMES` says it; five folds are patients apart too."""
+    """A run's split as `folds.NAMES` says it; five folds are patient-disjoint too."""
     protocol = record.settings.data.protocol
-    return splits.NAMES.get(protocol, protocol)
+    return folds.NAMES.get(protocol, protocol)
 
 
 def rows(told: pd.DataFrame, **model: object) -> pd.DataFrame:

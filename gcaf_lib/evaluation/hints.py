@@ -1,6 +1,6 @@
 """Shortcuts: how far the floors come when a hint that has nothing to do with tumours is given or taken away.
 
-Tracks, each on the paper's random split and over five folds with patients apart:
+Tracks, each on the paper's random split and over five patient-disjoint folds:
 
     three classes   all floors without the no-tumour images, which come from other collections
     tumour or not   size and border: is the *presence* of a tumour written into the file's outside?

@@ -133,7 +133,7 @@ def table_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
 
 
 def apart_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
-    """`table_records` of a table with patients apart; the proposed rows have those of the experiment "patients"."""
+    """`table_records` of a table on patient-disjoint folds; the proposed rows have those of the experiment "patients"."""
     rows = {row.label for row in experiments.experiment(f"{experiment}-patients").rows}
     own = [r for group in chapter.records("patients").values() for r in group]
     own_rows = {row: own for row in proposed(experiment) if row in rows}
@@ -143,7 +143,7 @@ def apart_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
 def apart(
     chapter: Any, experiment: str, found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
 ) -> pd.DataFrame:
-    """`measure` of a table with patients apart: over all five folds, which together test every image once.
+    """`measure` of a table on patient-disjoint folds: over all five folds, which together test every image once.
 
     found: of `apart_records`. Rows that the experiment "<name>-patients" doesn't have are left out.
     """
@@ -272,10 +272,12 @@ def says(
     if run.empty:
         return f"No row but the proposed model's has been trained on this split, so nothing is compared.{missing}"
     below, above, undecided = sides(run)
-    count = f"{len(run)} of {len(part)} other rows {words.verb(len(run))} trained.{missing}"
+    count = (
+        f"{len(run)} of {len(part)} other rows {'has' if len(run) == 1 else 'have'} been trained.{missing}"
+    )
     text = (
-        f"{count} Below the proposed model, with an interval that leaves 0 out, in points: {listed(below, names)}. "
-        f"Above it: {listed(above, names)}. Not told from it: {_named(undecided, names)}."
+        f"{count} Worse than the proposed model, with an interval that excludes 0 (points): {listed(below, names)}. "
+        f"Better: {listed(above, names)}. Not distinguishable from it: {_named(undecided, names)}."
     )
     text += _by_picture(run, names)
     printed = run[run["published_difference"].notna()]
@@ -283,30 +285,33 @@ def says(
         inside = printed[printed["verdict"].str.startswith((verdicts.REPRODUCED, verdicts.INSIDE))]
         told = inside[separated(inside)]
         text += (
-            " The paper prints one of these differences; inside our interval"
+            " The paper prints one of these differences; it lies inside our interval for"
             if len(printed) == 1
-            else f" Of the paper's {len(printed)} differences these lie inside our interval"
+            else f" Of the paper's {len(printed)} differences, these lie inside our interval"
         )
-        text += f": {_named(inside, names)}"
+        text += f": {_named(inside, names)}."
         if len(inside):
-            text += f"; with ours told from 0, which it takes to support the claim: {_named(told, names)}"
-        text += "."
+            text += f" Only where ours is also distinguishable from 0 does that support the claim: {_named(told, names)}."
     one = int((run["pairs"] == 1).sum())
     if one:
         alone = "all" if one == len(run) else str(one)
-        text += f" Trained once: {alone} of them, and another seed may turn such a difference."
-    return text + " About one true 0 in twenty falls outside its interval."
+        text += f" Trained with one seed: {alone} of them; another seed may reverse such a difference."
+    return text + " About one interval in twenty excludes 0 where the true difference is 0."
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
-    """Which rows are told from the proposed model with each picture weighing 1; empty where no picture is known."""
+    """Which rows are distinguishable from the proposed model with each picture weighted equally; empty where no picture is known."""
     known = run[run["picture_difference_low"].notna()]
     told = known[(known["picture_difference_low"] > 0) | (known["picture_difference_high"] < 0)]
     said = [
         f"{(names or {}).get(r['row'], r['row'])} {words.shift(read(r, 'picture_difference'), 2, 100)}"
         for _, r in told.iterrows()
     ]
-    return f" With each picture weighing 1, told from it: {'; '.join(said) or 'none'}." if len(known) else ""
+    return (
+        f" With each picture weighted equally, however many copies it has, distinguishable from it: {'; '.join(said) or 'none'}."
+        if len(known)
+        else ""
+    )
 
 
 def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:
@@ -320,7 +325,7 @@ def _named(part: pd.DataFrame, names: Mapping[str, str] | None) -> str:
 
 
 def separated(lines: Any) -> Any:
-    """Whether the interval of the difference to the proposed model leaves 0 out: of a line, or of each of a frame."""
+    """Whether the interval of the difference to the proposed model excludes 0: of a line, or of each of a frame."""
     return (lines["pairs"] > 0) & ((lines["difference_low"] > 0) | (lines["difference_high"] < 0))
 
 

@@ -100,8 +100,8 @@ def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
     """
     if check is None:
         return ""
-    common = "than any two patients have in common"
-    level = "not told apart from what any two patients have in common"
+    common = "than maps of different patients share on average"
+    level = "not distinguishable from what maps of different patients share on average"
     untrained = {
         "below": f"less {common}, so it passes",
         "level": f"{level}, as it should be",

@@ -121,11 +121,11 @@ def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters
 def beside_patients(
     runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
 ) -> dict[str, dict[str, worth.Worth]]:
-    """`confidence.MEASURES` as trained and scaled, on the random split and, where run, with patients apart; there also
+    """`confidence.MEASURES` as trained and scaled, on the random split and, where run, on patient-disjoint folds; there also
     `picture`: accuracy with each picture weighing 1. runs, apart: of the same seeds (`ablation.equal_seeds`)."""
     splits = {"random split": runs}
     if apart:
-        splits[f"patients apart ({len({r.settings.data.fold for r in apart})} folds)"] = apart
+        splits[f"patient-disjoint ({len({r.settings.data.fold for r in apart})} folds)"] = apart
     states = {}
     for name, records in splits.items():
         for state, scaled in ((name, False), (f"{name.partition(' (')[0]}, scaled", True)):
@@ -138,9 +138,9 @@ def beside_patients(
 
 def carries_over(states: Mapping[str, Mapping[str, worth.Worth]]) -> str:
     """Whether calibration carries over to new patients; states: `beside_patients`."""
-    if "patients apart, scaled" not in states:
+    if "patient-disjoint, scaled" not in states:
         return (
-            "There is no run over the five folds with patients apart under this profile yet, so nothing is said here about new "
+            "There is no run over the five patient-disjoint folds under this profile yet, so nothing is said here about new "
             "patients. (A single split of them, where one was run, stands on the scorecard.)"
         )
     random, _, apart, scaled = states.values()
@@ -247,7 +247,7 @@ def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray) -> str:
     low, high = np.quantile(ideal, [0.025, 0.975])
     lines = [
         f"{NAMES[name].split(',')[0]} {words.shift(one)}: "
-        f"{words.change(one, 'lower', 'higher', 'not told apart from no change')}"
+        f"{words.change(one, 'lower', 'higher', 'no detectable change')}"
         for name, one in gaps.items()
     ]
     return (
@@ -280,10 +280,10 @@ def bins(sweep: pd.DataFrame) -> str:
 def new_patients(
     random: Mapping[str, worth.Worth], apart: Mapping[str, worth.Worth], scaled: Mapping[str, worth.Worth]
 ) -> str:
-    """Confidence minus accuracy and ECE on the random split, with patients apart, and there after scaling."""
+    """Confidence minus accuracy and ECE on the random split, on patient-disjoint folds, and there after scaling."""
     a, b = random["excess"], apart["excess"]
     return (
-        f"On the random split confidence minus accuracy is {words.shift(a, 3)}; with patients apart {words.shift(b, 3)}"
+        f"On the random split confidence minus accuracy is {words.shift(a, 3)}; on patient-disjoint folds {words.shift(b, 3)}"
         + (
             ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "
             if b.low > 0 and a.value < b.low

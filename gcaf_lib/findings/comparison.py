@@ -113,9 +113,9 @@ def full_text(full: pd.DataFrame) -> pd.DataFrame:
 
 
 def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None = None) -> str:
-    """Which trained baselines need less computation than the proposed model, and which of these are not told to be worse.
+    """Which trained baselines need less computation than the proposed model, and which of these are not shown to be worse.
 
-    frame: of `ablation.measure`, on the random split; apart: the same with patients apart (None: not asked);
+    frame: of `ablation.measure`, on the random split; apart: the same on patient-disjoint folds (None: not asked);
     spent: of `costs`.
     """
     cost = spent.set_index("row")["flops"]
@@ -135,9 +135,9 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
         there = there[there["pairs"] > 0]
         rows = [row for row in less["row"] if row in set(there["row"])]
         said.append(
-            f"With patients apart {_not_worse(there, rows, cost, own)}."
+            f"On patient-disjoint folds {_not_worse(there, rows, cost, own)}."
             if rows
-            else "With patients apart none of them has been trained."
+            else "On patient-disjoint folds none of them has been trained."
         )
     return " ".join(said)
 
@@ -147,8 +147,8 @@ def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: fl
     worse = set(ablation.sides(part)[0]["row"])
     equal = [row for row in rows if row not in worse]
     if not equal:
-        return "all of them are told to be worse"
-    return f"not told to be worse: {', '.join(equal)}, down to {amount(cost[equal].min())} FLOPs an image against {amount(own)}"
+        return "all of them are shown to be worse"
+    return f"not shown to be worse: {', '.join(equal)}, down to {amount(cost[equal].min())} FLOPs an image against {amount(own)}"
 
 
 def native_note(rows: Sequence[str]) -> str:

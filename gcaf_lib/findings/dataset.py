@@ -161,7 +161,7 @@ def patients_said(frame: pd.DataFrame, facts: dataset_audit.Audit, known: np.nda
     unknown = frame.loc[~known, "label"].map(dict(enumerate(CLASSES))).value_counts()
     said = (
         f"The test part of a single 80/10/10 split has {few['patients']} patients of {few['class']}: too few for a "
-        "narrow interval. That is why results with patients apart are given over five folds, in which each image is "
+        "narrow interval. That is why results on patient-disjoint folds are given over five folds, in which each image is "
         "tested once. "
     )
     if unknown.empty:

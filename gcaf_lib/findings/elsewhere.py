@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from gcaf_lib.data import splits
 from gcaf_lib.data.known import THRESHOLD
 from gcaf_lib.display.outside import SET_NAMES
 from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import folds
 from gcaf_lib.evaluation.elsewhere import HOME, NEIGHBOUR
 from gcaf_lib.findings import words
 from gcaf_lib.settings import CLASSES
@@ -78,9 +78,9 @@ def copies_said(copies: pd.DataFrame) -> str:
 
 
 def models(recall: pd.DataFrame) -> list[str]:
-    """Names of the trained models in `elsewhere.recall`: those with patients apart first, then by name."""
+    """Names of the trained models in `elsewhere.recall`: those on patient-disjoint folds first, then by name."""
     own = recall[recall["model"] != NEIGHBOUR].drop_duplicates("model")
-    apart = own["split"] != splits.NAMES["patients"]
+    apart = own["split"] != folds.NAMES["patients"]
     return own.assign(apart=apart).sort_values(["apart", "model"])["model"].tolist()
 
 
@@ -150,7 +150,7 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
     if len(few):
         cases = [f"{CLASS_NAMES[r['class']].lower()} {r['home_cases']:.0f}" for _, r in few.iterrows()]
         text += f" At home too some classes have fewer cases than {FEW} ({', '.join(cases)}): their home is known roughly."
-    if splits.NAMES["paper"] in model:
+    if folds.NAMES["paper"] in model:
         text += " Its home is the random split, where training knows most test images or their patients: chapter 17."
     return text
 

@@ -160,7 +160,7 @@ class Maps(NamedTuple):
 def gather(
     main: Sequence[Any], apart: Sequence[Any], dataset: Any, verdicts: pd.DataFrame, clusters: np.ndarray
 ) -> Maps:
-    """The runs with patients apart, or those of the random split, with the scores of their maps; verdicts: `control.judged`."""
+    """The runs on patient-disjoint folds, or those of the random split, with the scores of their maps; verdicts: `control.judged`."""
     images, candidates = tumours.read_images(dataset), apart or main
     found = tumours.read(candidates, dataset)
     runs = [r for r in candidates if r.key in set(found["run"])]
@@ -269,7 +269,7 @@ def source_words(
     seen = scores.drop_duplicates("row")
     sides = sorted({"{} × {}".format(*m.shape[1:]) for m in tumours.backbone_maps(runs[0]).values()})
     where = (
-        f"with patients apart ({folds} of {splits.FOLDS} folds, {plural(seeds, 'seed')})"
+        f"on patient-disjoint folds ({folds} of {splits.FOLDS} folds, {plural(seeds, 'seed')})"
         if apart
         else f"on the `{runs[0].settings.data.protocol}` split ({plural(seeds, 'seed')}), whose test part may share "
         "patients with training"
@@ -297,7 +297,7 @@ def rivals_table(rivals: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         "Measure": frame["measure"].map(names.MEASURE_NAMES),
         "Against": frame["rival"],
         "Map minus rival (95 % interval)": spans(frame, "difference", 3),
-        "Verdict": np.select(told, ["map better", "map worse"], "not told apart"),
+        "Verdict": np.select(told, ["map better", "map worse"], "no detectable difference"),
     }
     return pd.DataFrame(columns)
 
@@ -355,7 +355,7 @@ def _rival(rival: str, frame: pd.DataFrame) -> str:
     d = frame.set_index("measure")
     point = d.loc["pointing"]
     difference, low, high = (signed(v, 3) for v in (point.difference, point.low, point.high))
-    verb = change(point, "loses to", "beats", "is not told apart from")
+    verb = change(point, "loses to", "beats", "is not distinguishable from")
     better, worse = (
         [names.MEASURE_NAMES[m].lower() for m in d.index[side]] for side in (d["low"] > 0, d["high"] < 0)
     )

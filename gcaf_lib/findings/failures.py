@@ -115,9 +115,9 @@ def used(cases: pd.DataFrame, records: Sequence[Any], right: Worth, copied: Wort
     """Which runs the page looks at, and how many of their answers are wrong; right, copied: their accuracy, by image and
     by picture."""
     split = records[0].settings.data.protocol
-    where = f"on the `{split}` split, as there is none over the five folds with patients apart"
+    where = f"on the `{split}` split, as there is none over the five patient-disjoint folds"
     return (
-        f"Used here: {words.plural(len(records), 'run')} {'with patients apart' if split == 'patients' else where}. "
+        f"Used here: {words.plural(len(records), 'run')} {'on patient-disjoint folds' if split == 'patients' else where}. "
         f"{int(cases['wrong'].sum()):,} of {len(cases):,} answers on "
         f"{cases['row'].nunique():,} images are wrong; of all images {1 - right.value:.1%} ({1 - right.high:.1%} to "
         f"{1 - right.low:.1%}, patient groups drawn whole{'' if copied is None else f'; by picture {1 - copied.value:.1%}'})."
@@ -226,7 +226,7 @@ def sizes_said(within: pd.DataFrame) -> str:
             large,
             "large ones fail more often",
             "small ones fail more often",
-            "small and large not told apart",
+            "no detectable difference between small and large",
         )
         said.append(f"{name.lower()}: {word}")
     return f"Within the classes (comparing intervals, a cautious test): {'; '.join(said)}."

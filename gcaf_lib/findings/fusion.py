@@ -16,6 +16,7 @@ from gcaf_lib.model import classifier
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.model.gradients import weight_gradients
 from gcaf_lib.paper import published as paper
+from gcaf_lib.paper import verdicts
 from gcaf_lib.settings import ModelSettings
 from gcaf_lib.training import experiments
 
@@ -229,8 +230,8 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     said = f"`cross` minus `concat`, which compute the same functions: {words.signed(theirs)} points in the paper; here "
     if not gap:
         return said + "they are not both trained on this split."
-    told = "told from 0: what differs is the course of training, or its chance."
-    same = "not told from 0, as the algebra leads one to expect."
+    told = "distinguishable from 0: what differs is the course of training, or its chance."
+    same = "not distinguishable from 0, as the algebra leads one to expect."
     return f"{said}{words.shift(gap['accuracy'], 2, 100)}, {words.change(gap['accuracy'], told, told, same)}"
 
 
@@ -244,9 +245,9 @@ def repaired(frame: pd.DataFrame) -> str:
     if better.empty:
         tried = ", ".join(f"`{NAMES[row]}`" for row in part["row"])
         return f"Attention that can learn ({tried}) is not shown to be better than the literal reading, in which it can't."
-    once = " (trained once, so another seed may turn it)" if (better["pairs"] == 1).all() else ""
+    once = " (trained with one seed, so another may reverse it)" if (better["pairs"] == 1).all() else ""
     return (
-        f"Attention that can learn is told above the literal reading in {ablation.listed(better, NAMES)}{once}, of "
+        f"Attention that can learn is better than the literal reading, with an interval that excludes 0, in {ablation.listed(better, NAMES)}{once}, of "
         f"{words.plural(len(part), 'variant')}."
     )
 
@@ -256,8 +257,8 @@ def norm_cost(frame: pd.DataFrame) -> str:
     line = ablation.others(frame).iloc[0]
     if not line["pairs"]:
         return "The model with LayerNorm is not trained yet under this profile: `gcaf sweep projection-norm` does it."
-    side = f"a {'loss' if line['difference'] < 0 else 'gain'} beyond the interval"
-    side = side if ablation.separated(line) else "not told from 0"
+    side = f"a {'loss' if line['difference'] < 0 else 'gain'} whose interval excludes 0"
+    side = side if ablation.separated(line) else verdicts.UNDECIDED
     return (
         f"With LayerNorm minus without, in points of accuracy on the same images: {ablation.difference_text(line)}, {side} "
         f"({'one run' if line['pairs'] == 1 else f'{line.pairs:.0f} seeds'} of each)."

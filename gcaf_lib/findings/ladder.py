@@ -10,7 +10,7 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.findings import ablation, words
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
@@ -46,7 +46,7 @@ def whole(records: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def three_classes(chapter: Any) -> dict[str, list[Any]]:
-    """Model to its records of the three tumour classes with patients apart, of `chapter` and of the profile `transfer`."""
+    """Model to its records of the three tumour classes on patient-disjoint folds, of `chapter` and of the profile `transfer`."""
     sides = {MODEL: chapter} | ({IMAGENET: chapter.under(TRANSFER)} if imagenet_records(chapter) else {})
     return {
         name: side.records("shortcuts").get("patients, three classes", []) for name, side in sides.items()
@@ -61,7 +61,7 @@ BY_PICTURE = {
 COLUMNS = [name for scores in (SCORES, BY_PICTURE) for three in scores.values() for name in three]
 
 
-TOGETHER = (*splits.GROUPED, splits.FIVEFOLD, splits.NAMES["patients"])  # splits that keep copies together
+TOGETHER = (*splits.GROUPED, splits.FIVEFOLD, folds.NAMES["patients"])  # splits that keep copies together
 
 
 def both(line: Any) -> str:
@@ -150,14 +150,14 @@ def wide_exposure(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def _made(line: Any) -> str:
-    """`this book, 2 seeds, 5 of 5 folds`: where a line's score with patients apart is from."""
+    """`this book, 2 seeds, 5 of 5 folds`: where a line's score on patient-disjoint folds is from."""
     return f"this book, {words.plural(line.seeds, 'seed')}, {line.folds:.0f} of {splits.FOLDS} folds"
 
 
 def beside_others(
     frame: pd.DataFrame, tracks: pd.DataFrame, three: Mapping[str, Mapping[str, float] | None]
 ) -> pd.DataFrame:
-    """Method, what it sees, accuracy, source: this book's scores with patients apart, to stand below others'.
+    """Method, what it sees, accuracy, source: this book's scores on patient-disjoint folds, to stand below others'.
 
     frame: `rows`; tracks: `hints.table`; three: `MODEL` and, where it is to be shown, `IMAGENET` to `pooled` of their
     three-class runs, or None.
@@ -190,7 +190,7 @@ PAPER_NETWORKS = {
 
 
 def falls(frame: pd.DataFrame, published: float | None) -> str:
-    """What falls from the random split to patients apart, from `rows`. published: the paper's accuracy, or None."""
+    """What falls from the random split to patient-disjoint folds, from `rows`. published: the paper's accuracy, or None."""
     score = frame.set_index(["method", "protocol"])
     near = FLOOR_NAMES["1nn-mirror"]
     random, apart = score.loc[(near, "paper")], score.loc[(near, "patients")]
@@ -201,7 +201,7 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
     if published is not None:
         text += f"The paper's {published:.2%} lies {words.where(published, random.low, random.high)} that interval. "
     text += (
-        f"With patients apart it is right on {apart.accuracy:.1%} ({apart.low:.1%} to {apart.high:.1%}{_copied(apart)}): "
+        f"On patient-disjoint folds it is right on {apart.accuracy:.1%} ({apart.low:.1%} to {apart.high:.1%}{_copied(apart)}): "
         f"{100 * (random.accuracy - apart.accuracy):.1f} points of its score hang on pictures and patients that training has "
         "seen, and a little on the smaller training part of five folds."
     )
@@ -214,7 +214,7 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
         lines.append(
             f"{name} goes from {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}) to {b.accuracy:.1%} ({b.low:.1%} to "
             f"{b.high:.1%}{_copied(b)}), {abs(drop):.1f} points {'less' if drop > 0 else 'more'} ({words.plural(a.seeds, 'seed')}), "
-            f"{words.beside_interval(a, b, apart_, apart_, 'but the intervals overlap')}. With patients apart it is {words.signed(100 * (b.accuracy - apart.accuracy), 1)} points from 1-NN; on the random split it is "
+            f"{words.beside_interval(a, b, apart_, apart_, 'but the intervals overlap')}. On patient-disjoint folds it is {words.signed(100 * (b.accuracy - apart.accuracy), 1)} points from 1-NN; on the random split it is "
             f"{words.signed(100 * (a.accuracy - random.accuracy), 1)}."
         )
     missing = [p for p in PROTOCOLS if (MODEL, p) not in score.index]
@@ -226,7 +226,7 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
 
 
 def _rung(protocol: str) -> str:
-    """With patients apart this page is about all five folds: a run of the single split, which the scorecard has, is none."""
+    """On patient-disjoint folds this page is about all five folds: a run of the single split, which the scorecard has, is none."""
     return f"{protocol} (all five folds)" if protocol == "patients" else protocol
 
 
@@ -236,7 +236,7 @@ def _copied(line: Any) -> str:
 
 
 def by_picture(frame: pd.DataFrame) -> str:
-    """What weighing each picture 1 changes with patients apart, for the model where it was run and for 1-NN."""
+    """What weighing each picture 1 changes on patient-disjoint folds, for the model where it was run and for 1-NN."""
     said = []
     for method, name in ((MODEL, "the model"), (FLOOR_NAMES["1nn-mirror"], "mirror-aware 1-NN")):
         found = frame[(frame["method"] == method) & (frame["protocol"] == "patients")]
@@ -250,7 +250,7 @@ def by_picture(frame: pd.DataFrame) -> str:
         return "No score by picture is known here."
     return (
         "*By picture*: a picture that the dataset holds many times is one picture, so each counts as one, with the share of its "
-        "copies answered rightly. With patients apart " + "; ".join(said) + "."
+        "copies answered rightly. On patient-disjoint folds " + "; ".join(said) + "."
     )
 
 
@@ -276,7 +276,7 @@ def copies_left(shares: pd.DataFrame) -> str:
 
 
 def runs(frame: pd.DataFrame, floors: pd.DataFrame) -> str:
-    """Seeds, folds and images behind the model's rungs, and how wide a single split with patients apart would be."""
+    """Seeds, folds and images behind the model's rungs, and how wide a single patient-disjoint split would be."""
     runs, beside = (
         "; ".join(
             f"{r.protocol}: {words.plural(r.seeds, 'seed')}"
@@ -291,13 +291,13 @@ def runs(frame: pd.DataFrame, floors: pd.DataFrame) -> str:
         (f"Runs of the model: {runs}. " if runs else "The model has not been run under this profile. ")
         + (f"With ImageNet weights: {beside}. " if beside else "")
         + "A score of several seeds is their mean; of several folds, that of all folds' answers together; the interval draws all "
-        "answers to a patient's images together. A single 80/10/10 split with patients apart is too small to tell much: there "
+        "answers to a patient's images together. A single patient-disjoint split (80/10/10) is too small to tell much: there "
         f"mirror-aware 1-NN has {both(single)} %."
     )
 
 
 def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
-    """The model with patients apart beside the paper's figure and beside 1-NN."""
+    """The model on patient-disjoint folds beside the paper's figure and beside 1-NN."""
     score = frame.set_index(["method", "protocol"])
     if (MODEL, "patients") not in score.index:
         return (
@@ -305,7 +305,7 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
             + PAPER_NETWORKS.get(profile, "")
         )
     b, near = score.loc[(MODEL, "patients")], score.loc[(FLOOR_NAMES["1nn-mirror"], "patients")]
-    text = f"With patients apart the model measured here has {words.band(b.accuracy, b.low, b.high)} %{_copied(b)}"
+    text = f"On patient-disjoint folds the model measured here has {words.band(b.accuracy, b.low, b.high)} %{_copied(b)}"
     if published is not None:
         text += f"; the published {published:.2%}, of another split and another model, lies {words.where(published, b.low, b.high)} that interval"
     gap = 100 * (b.accuracy - near.accuracy)

@@ -251,12 +251,17 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
     trained = rows[rows["n"] > 0]
     if trained["row"].nunique() > 1:
         own = cells()[True, True]
-        for metric, name, best in (("accuracy", "accuracy", "idxmax"), ("ece", "ECE", "idxmin")):
+        for metric, name, best in (("accuracy", "accuracy", "max"), ("ece", "ECE", "min")):
             part = trained[trained["metric"] == metric].set_index("row")
-            top = getattr(part["mean"], best)()
+            printed = part["mean"].round(
+                4
+            )  # as the tables print it: rows that are equal there share the place
+            top = list(printed.index[printed == getattr(printed, best)()])
+            tie = ", equal to the digits printed" if len(top) > 1 else ""
             out.append(
-                f"Best {name} of the {len(part)} trained rows, told apart or not: {top} (n = {part.loc[top, 'n']})"
-                + (", as the paper has it." if top == own else f", where the paper has {own}.")
+                f"Best {name} of the {len(part)} trained rows, distinguishable or not: {' and '.join(top)}{tie} "
+                f"(n = {part['n'].min()})"
+                + (", as the paper has it." if top == [own] else f"; the paper has {own}.")
             )
     return "\n".join(f"- {line}" for line in out)
 
@@ -264,9 +269,7 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
 def _told(one: Any, good: int) -> str:
     if one.low <= 0 <= one.high:
         return verdicts.UNDECIDED
-    return (
-        f"{'an improvement' if np.sign(one.value) == good else 'a change for the worse'} beyond the interval"
-    )
+    return f"{'better' if np.sign(one.value) == good else 'worse'}, the interval excludes 0"
 
 
 def _word(line: pd.Series, name: str, good: int) -> str:
@@ -275,12 +278,12 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     scale, decimals, _ = ablation.shown(name)
     value = words.signed(scale * line["value"], decimals)
     text = f"{name} {value}{' points' if scale == 100 else ''}, {_told(line, good)}"
-    if np.isfinite(line["picture"]):
-        copied = ablation.read(line, "picture")
-        text += f", by picture {words.signed(scale * copied.value, decimals)}, {_told(copied, good)}"
     if np.isfinite(line["published"]):
         theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)
         text += f" (the paper's {theirs} lies {verdicts.level(line['published'] - line['lift'], line['low'], line['high'])})"
+    if np.isfinite(line["picture"]):
+        copied = ablation.read(line, "picture")
+        text += f", by picture {words.signed(scale * copied.value, decimals)}, {_told(copied, good)}"
     return text
 
 

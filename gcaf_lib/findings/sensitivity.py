@@ -160,9 +160,9 @@ def calibration(frame: pd.DataFrame) -> str:
         return "Nothing is said of the ECE: no other value has been trained on this split."
     hit = part[ablation.separated(part)]
     return (
-        f"The ECE changes, with an interval that leaves 0 out, for {ablation.listed(hit)} (less is better)."
+        f"The ECE changes, with an interval that excludes 0, for {ablation.listed(hit)} (less is better)."
         if len(hit)
-        else "No value changes the ECE with an interval that leaves 0 out."
+        else "No value changes the ECE with an interval that excludes 0."
     )
 
 

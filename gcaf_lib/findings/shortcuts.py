@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, ladder, words
 from gcaf_lib.settings import CLASSES
@@ -33,7 +33,7 @@ def with_without(
     was run) are on the same images.
     """
     cells, gaps = [], {}
-    for protocol, split in splits.NAMES.items():
+    for protocol, split in folds.NAMES.items():
         for name, row in HINTS.items():
             keep = TUMOURS if row == "three classes" else None
             sides = whole.get(protocol, []), changed.get(f"{protocol}, {row}", [])
@@ -66,7 +66,7 @@ def wide_with_without(compared: pd.DataFrame, gaps: Mapping[tuple[str, str], Gap
     return pd.DataFrame(lines, columns=heads)
 
 
-SPLITS = {"paper": "random split", splits.FIVEFOLD: "patients apart, 5 folds"}
+SPLITS = {"paper": "random split", splits.FIVEFOLD: "patient-disjoint, 5 folds"}
 
 
 def _pick(rows: pd.DataFrame, floor: str, protocol: str = "paper") -> Any:
@@ -122,7 +122,7 @@ def hints(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) -> str:
             if presence.low > most
             else "That is no more than always saying the same. "
         )
-        + f"With the tumour masked out {blind.accuracy:.1%} of all images are still right with patients apart "
+        + f"With the tumour masked out {blind.accuracy:.1%} of all images are still right on patient-disjoint folds "
         f"({blind.low:.1%} to {blind.high:.1%}). Part of that is honest anatomy: the view and the place tell "
         "something of the tumour that is expected there. But little of it can be the tumour: the few that no mask hides are counted above."
     )

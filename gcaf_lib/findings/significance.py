@@ -251,7 +251,7 @@ def auc_verdict(frame: pd.DataFrame) -> str:
 
 
 def by_patient(frame: pd.DataFrame) -> str:
-    """What the permutation over patients says of each table with patients apart; frame: of `tests` over five folds."""
+    """What the permutation over patients says of each table on patient-disjoint folds; frame: of `tests` over five folds."""
     out = []
     for place, part in frame.groupby("place", sort=False):
         known = part[part["seeds"] > 0]

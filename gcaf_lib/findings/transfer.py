@@ -13,10 +13,10 @@ from gcaf_lib.data import groups as known_groups
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
-from gcaf_lib.evaluation import costs, worth
+from gcaf_lib.evaluation import costs, folds, worth
 from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, comparison, ladder, training, words
-from gcaf_lib.paper import literature
+from gcaf_lib.paper import literature, verdicts
 from gcaf_lib.settings import CLASSES
 from gcaf_lib.training import experiments
 
@@ -43,21 +43,21 @@ def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[An
     if phantoms:
         return "Beside phantoms, which are drawings, no network with ImageNet weights was trained: under the profile `demo` nothing is compared here."
     said = []
-    for protocol, split in splits.NAMES.items():
+    for protocol, split in folds.NAMES.items():
         counts = [words.plural(len(side.get(protocol, ())), "run") for side in (small, large)]
         said.append(f"{split}: {counts[0]} of the miniatures, {counts[1]} with ImageNet weights")
-    return f"On record: {'; '.join(said)}. A run with patients apart is one of five folds."
+    return f"On record: {'; '.join(said)}. A patient-disjoint run is one of five folds."
 
 
 def full_size(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, dict[str, list[Any]]]]:
     """By protocol: records of the proposed miniature, and of Table 4's rows with the paper's own networks from a stage 0.
 
-    Splits of 80/10/10, that with patients apart too; none beside phantoms.
+    Splits of 80/10/10, the patient-disjoint one too; none beside phantoms.
     """
     if chapter.phantoms:
         return {}, {}
     small, tables = {}, {}
-    for protocol in splits.NAMES:
+    for protocol in folds.NAMES:
         split = {"data.protocol": protocol}
         small[protocol] = chapter.under("cpu", split).records("table-4").get(experiments.PROPOSED, [])
         tables[protocol] = chapter.under("paper", STAGE_0 | split).records("table-4")
@@ -79,7 +79,7 @@ def compare(
     """
     groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
     wanted = [*METRICS, *RECALLS]
-    for protocol in splits.NAMES:
+    for protocol in folds.NAMES:
         first, second = worth.paired(*(ablation.whole(side.get(protocol, ())) for side in (large, small)))
         gaps = worth.difference(first, second, groups, wanted) if first else {}
         copied = worth.by_picture(first, groups, pictures, wanted, against=second)
@@ -107,7 +107,7 @@ def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.Dat
     for r in frame.to_dict("records"):
         scale, decimals, unit = (100, 1, " (%)") if _share(r["metric"]) else (1, 4, "")
         number, signed = (partial(one, decimals=decimals) for one in (words.number, words.signed))
-        line = {"Split": splits.NAMES[r["protocol"]], "Metric": names.metric_name(r["metric"]) + unit}
+        line = {"Split": folds.NAMES[r["protocol"]], "Metric": names.metric_name(r["metric"]) + unit}
         for side in sides:
             *three, picture = (scale * r[f"{side}_{one}"] for one in SCORE)
             text = words.span(*three, decimals) if r["seeds"] else "no pair of runs"
@@ -134,7 +134,7 @@ def by_class(frame: pd.DataFrame) -> pd.DataFrame:
         name = names.metric_name(r["metric"])
         for side in SIDES:
             scores = dict(zip((SHARE, *SCORE[1:]), (r[f"{side}_{one}"] for one in SCORE)))
-            lines.append({"protocol": splits.NAMES[r["protocol"]], "name": name, "label": side, **scores})
+            lines.append({"protocol": folds.NAMES[r["protocol"]], "name": name, "label": side, **scores})
     return pd.DataFrame(lines, columns=["protocol", "name", "label", SHARE, *SCORE[1:]])
 
 
@@ -148,7 +148,7 @@ def bought(frame: pd.DataFrame) -> str:
     """What ImageNet's weights change on each split, and whether that is more where no patient is shared."""
     known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
     said, gains = [], {}
-    for protocol, split in splits.NAMES.items():
+    for protocol, split in folds.NAMES.items():
         if (protocol, "accuracy") not in known.index:
             said.append(f"- {split}: not trained with all its folds, on both sides, so nothing is said")
             continue
@@ -156,12 +156,12 @@ def bought(frame: pd.DataFrame) -> str:
         gains[protocol] = ablation.read(line, "difference")
         ece = ablation.read(known.loc[(protocol, "ece")], "difference")
         said.append(f"- {split}: accuracy {_told(line)}; ECE {words.shift(ece)}")
-    if len(gains) == len(splits.NAMES):
+    if len(gains) == len(folds.NAMES):
         random, apart = (gains[p] for p in ("paper", "patients"))
         where = words.beside_interval(apart, random, "below", "above", "within reach of")
         room = 1 - known.loc[("paper", "accuracy"), "miniatures_value"]
         said.append(
-            f"- interval beside interval, the difference with patients apart lies {where} that on the random split, where "
+            f"- interval beside interval, the difference on patient-disjoint folds lies {where} that on the random split, where "
             f"{100 * room:.1f} points were left to gain"
         )
     once = (known["seeds"] == 1).any()
@@ -180,7 +180,7 @@ def grown(frame: pd.DataFrame) -> str:
     said = []
     for protocol, line in known.iterrows():
         counts = f"{words.plural(int(line['seeds']), 'seed')}, {line['images']:,} images"
-        said.append(f"{splits.NAMES[protocol]} {_told(line)} ({counts})")
+        said.append(f"{folds.NAMES[protocol]} {_told(line)} ({counts})")
     text = f"Full size minus miniatures in accuracy, on the same images: {'; '.join(said)}."
     if "paper" in known.index:
         claim = ablation.published("table-4", experiments.PROPOSED)["accuracy"].fraction
@@ -197,7 +197,7 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
     groups, pictures, said = splits.clusters(dataset), worth.pictures(dataset), []
     for protocol, found in rows.items():
         for own in found.get(experiments.PROPOSED, ()):
-            text = f"- {splits.NAMES[protocol]}, seed {own.seed}: fused as proposed {_right(own)}"
+            text = f"- {folds.NAMES[protocol]}, seed {own.seed}: fused as proposed {_right(own)}"
             for key, (start,) in training.stage0_records([own]).items():
                 added = worth.difference([own], [start], groups).get("accuracy")
                 copied = worth.by_picture([own], groups, pictures, ("accuracy",), against=[start])
@@ -224,21 +224,21 @@ def _right(record: Any) -> str:
 
 
 def fallen(frame: pd.DataFrame) -> str:
-    """Each side's accuracy on the random split and with patients apart."""
+    """Each side's accuracy on the random split and on patient-disjoint folds."""
     known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
-    if {(p, "accuracy") for p in splits.NAMES} - set(known.index):
+    if {(p, "accuracy") for p in folds.NAMES} - set(known.index):
         return ""
     a, b = (known.loc[(p, "accuracy")] for p in ("paper", "patients"))
     said = [
         f"{name}: {words.band(*(a[f'{side}_{one}'] for one in SCORE[:3]))} % on the random split, "
-        f"{words.band(*(b[f'{side}_{one}'] for one in SCORE[:3]))} % with patients apart"
+        f"{words.band(*(b[f'{side}_{one}'] for one in SCORE[:3]))} % on patient-disjoint folds"
         for side, name in zip(SIDES, ("The miniatures", "The networks with ImageNet weights"))
     ]
     return f"{'. '.join(said)}."
 
 
 def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], dataset: Any) -> pd.DataFrame:
-    """model, and accuracy on the three tumour classes with patients apart (`ladder.COLUMNS`), seeds, folds, images.
+    """model, and accuracy on the three tumour classes on patient-disjoint folds (`ladder.COLUMNS`), seeds, folds, images.
 
     four, three: records of the miniatures and of the networks with ImageNet weights that were trained on four classes, and
     on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
@@ -292,7 +292,7 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
     found = worth.difference(*pair, splits.clusters(dataset), keep=TUMOURS) if pair[0] else {}
     if not found:
         return ""
-    word = words.change(found["accuracy"], "a fall", "a rise", "not told from 0")
+    word = words.change(found["accuracy"], "a fall", "a rise", verdicts.UNDECIDED)
     return f" With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {words.points(found['accuracy'])}, {word}."
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation.worth import Worth
 
-UNSEEN = "no difference that these images and patients would show"
+UNSEEN = "no difference that these images and patients can resolve"
 
 
 def where(value: float, low: float, high: float) -> str:

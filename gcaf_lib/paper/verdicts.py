@@ -12,7 +12,7 @@ import numpy as np
 
 REPRODUCED, IMPOSSIBLE, OPEN = "reproduced", "can't be true", "not measured"
 INSIDE, ABOVE, BELOW = "inside our interval", "above our interval", "below our interval"
-APART, UNDECIDED = "told from 0", "not told from 0"
+APART, UNDECIDED = "distinguishable from 0", "not distinguishable from 0"
 _CLAIMED = ("paper", "paper")  # the profile and the protocol of which the paper speaks
 
 
@@ -43,7 +43,7 @@ def level(
 def difference(
     published: float, low: float, high: float, half_step: float = 0.0, made: Sequence[str] = ()
 ) -> str:
-    """The verdict on a difference between two rows: where the published one lies, and is ours told from 0?
+    """The verdict on a difference between two rows: where the published one lies, and is ours distinguishable from 0?
 
     An interval that holds both 0 and the published difference decides nothing, so it reproduces nothing. NaN for
     `published` (the paper has no such row): only the second half.

@@ -170,7 +170,11 @@ _ALL = {
         ],
         _FEW,
     ),
-    "patients": ("The proposed model with patients apart", _patients_apart([Row(PROPOSED, {})]), _THREE),
+    "patients": (
+        "The proposed model on patient-disjoint folds",
+        _patients_apart([Row(PROPOSED, {})]),
+        _THREE,
+    ),
     "shortcuts": (
         "Shortcuts taken away",
         [
@@ -187,7 +191,7 @@ _ALL = {
         _FEW,
     ),
     "transfer": (
-        "What counts in transfer learning, with patients apart",
+        "What counts in transfer learning, on patient-disjoint folds",
         _patients_apart(
             [
                 Row("Stage 0 on the training part in place of ImageNet", {}, imagenet=_STAGE_0),
@@ -197,10 +201,14 @@ _ALL = {
         ),
         _FEW,
     ),
-    "table-4-patients": ("Table 4 with patients apart", _patients_apart(_FUSIONS), _THREE),
-    "table-5-patients": ("Table 5 with patients apart", _patients_apart(_MIXUP_EMA), _THREE),
-    "table-6-patients": ("Table 6 with patients apart", _patients_apart(_BASELINES), _THREE),
-    "table-8-patients": ("Table 8 with patients apart", _patients_apart(_SENSITIVITY, _TABLE_8), _TABLE_8),
+    "table-4-patients": ("Table 4 on patient-disjoint folds", _patients_apart(_FUSIONS), _THREE),
+    "table-5-patients": ("Table 5 on patient-disjoint folds", _patients_apart(_MIXUP_EMA), _THREE),
+    "table-6-patients": ("Table 6 on patient-disjoint folds", _patients_apart(_BASELINES), _THREE),
+    "table-8-patients": (
+        "Table 8 on patient-disjoint folds",
+        _patients_apart(_SENSITIVITY, _TABLE_8),
+        _TABLE_8,
+    ),
 }
 EXPERIMENTS = {
     name: Experiment(name, title, tuple(rows), seeds) for name, (title, rows, seeds) in _ALL.items()
