@@ -314,7 +314,7 @@ def test_what_the_differences_say():
     said = ablation.says(near, names=names)
     told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"
     assert (
-        f"inside our interval: `concat`. Only where ours is also distinguishable from 0 does that support the claim: {told}."
+        f"`concat`. Only where ours is also distinguishable from 0 does that support the claim: {told}."
         in said
     )
     assert "paper" not in ablation.says(near, theirs=False)
@@ -377,7 +377,7 @@ def test_cheaper_baselines_and_their_inputs():
     assert both.startswith(said) and both.endswith(
         "On patient-disjoint folds all of them are shown to be worse."
     )
-    assert comparison.cheaper(alone, spent, frame).endswith("apart all of them are shown to be worse.")
+    assert comparison.cheaper(alone, spent, frame).endswith("folds all of them are shown to be worse.")
     nothing = ablation.measure("table-6", {}, None, runs(20), ("accuracy",))
     assert comparison.cheaper(nothing, spent).startswith("No baseline has been trained")
     assert comparison.cheaper(frame, spent, nothing).endswith("apart none of them has been trained.")
