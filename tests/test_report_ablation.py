@@ -325,14 +325,19 @@ def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
     for made in (("cpu", "paper"), ("paper", "paper")):
         frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",), made)
         words = [of(frame, row)["verdict"] for row in (*found, "gcaf-split", "Gated Fusion (No Attention)")]
-        assert words == ["above our interval, distinguishable from 0", "–", "not measured", "not measured"]
+        assert words == [
+            "above our interval; ours is distinguishable from 0",
+            "–",
+            "not measured",
+            "not measured",
+        ]
 
 
 def test_equal_functions_repairs_and_the_norm():
     rows = {name: row for row, name in fusion.NAMES.items()}
     assert "not both trained" in fusion.equal_functions({rows["cross"]: runs(6)}, None)
     equal = fusion.equal_functions({rows["cross"]: runs(6), rows["concat"]: runs(6)}, None)
-    assert "+1.84 points in the paper; here 0.00 (0.00 to 0.00), not distinguishable from 0" in equal
+    assert "+1.84 points in the paper; here 0.00 (0.00 to 0.00); ours is not distinguishable from 0" in equal
     assert "distinguishable from 0: what differs" in fusion.equal_functions(
         {rows["cross"]: runs(6), rows["concat"]: runs(40)}, None
     )

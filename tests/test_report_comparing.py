@@ -440,10 +440,7 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     assert "accuracy −2.00 points, worse, the interval excludes 0 (the paper's +1.35 lies above" in said[0]
     assert "the ECE −0.0200, better, the interval excludes 0 (the paper's −0.011" in said[0]
     assert "the NLL +0.0200, worse" in said[0]
-    assert (
-        "accuracy +0.40 points, not distinguishable from 0, by picture −0.89, worse"
-        in said[1]
-    )
+    assert "accuracy +0.40 points, not distinguishable from 0, by picture −0.89, worse" in said[1]
     assert said[2].endswith("not both trained on this split under this profile.")
     assert (
         "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"

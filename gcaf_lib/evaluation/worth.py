@@ -1,4 +1,4 @@
-"""What a row of a table is worth: each metric's mean over seeds, its spread, its interval over patients.
+"""What a row of a table is worth: each metric's mean over seeds, its spread, its interval over patients and trainings.
 
 Every page that shows a number of some runs asks `row`, or `difference` for two rows: the same runs then give the
 same digits everywhere.
@@ -14,7 +14,9 @@ Average precision and AUC have no such bias that a simulation at those sizes wou
 
 Intervals: cluster bootstrap of the mean over seeds. Whole patient groups are drawn, and all answers to a group's
 images, of whichever seed and fold, come with it. Percentiles (Efron & Tibshirani 1993), but for calibration errors
-the basic interval, which takes out the bootstrap's bias (`clustered.basic`).
+the basic interval, which takes out the bootstrap's bias (`clustered.basic`). Another training would move the mean as
+well: with two seeds or more that variance is added (`_widened`). With one seed nothing is known of it, and the interval
+is over patients alone: who shows such a row says that it was trained once.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy import sparse, stats
 
 from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import Dataset
@@ -43,7 +45,8 @@ _SAMPLES: dict[str, dict[str, Sample]] = {}  # of this process: a row is in its 
 
 
 class Worth(NamedTuple):
-    """Mean over seeds, sample standard deviation over them (NaN for one), their number, 95 % interval.
+    """Mean over seeds, sample standard deviation over them (NaN for one), their number, 95 % interval over patients and,
+    with two seeds or more, trainings.
 
     lift: by how much chance raises a calibration error measured so above the truth, which its interval is of, as the
     bootstrap has it. A value that somebody else measured is lifted too: less the lift it can be held to the interval.
@@ -215,15 +218,47 @@ def samples(
 
 
 def summed(metric: str, sample: Sample, level: float = 0.95, least: float = 0.0) -> Worth:
-    """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference)."""
+    """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference).
+
+    A share's interval ends at 1.
+    """
     values = sample.values[~np.isnan(sample.values)]
     value = float(values.mean()) if len(values) else np.nan
     sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-    if metric not in weighted.BINNED:
-        one = clustered.interval(value, sample.draws, level)
-        return Worth(value, sd, len(values), one.low, one.high)
-    one = clustered.basic(value, sample.draws, level, least)
-    return Worth(value, sd, len(values), one.low, one.high, float(pd.Series(sample.draws).mean()) - value)
+    binned = metric in weighted.BINNED
+    lift = float(pd.Series(sample.draws).mean()) - value if binned else 0.0
+    one = (clustered.basic if binned else clustered.interval)(value, sample.draws, level)
+    low, high = _widened(
+        one.low, one.high, value - lift, sample.draws, sd**2 / max(len(values), 1), len(values), level
+    )
+    if binned:
+        low, high = max(least, low), max(least, high)
+    elif np.isfinite(least) and metric not in ("nll", "brier") and one.high <= 1:
+        high = min(high, 1.0)
+    return Worth(value, sd, len(values), float(low), float(high), lift)
+
+
+def _widened(
+    low: float, high: float, centre: float, draws: np.ndarray, training: float, seeds: int, level: float
+) -> tuple[float, float]:
+    """An interval over patients, [low, high] about `centre`, widened by what another training would add.
+
+        V = V_p + s²/S,  half ∝ t(ν) √V,  ν = (S − 1) (V / (s²/S))²
+
+    V_p: variance of the draws, of the mean over seeds; training: s²/S of the S seeds' values (NaN: one seed, nothing is
+    known of it). t: Student's quantile, degrees of freedom by Satterthwaite (1946), since so few seeds tell their own
+    spread badly. What trainings err on differently is in both terms, as in Owen's bootstrap of crossed factors (2007):
+    taking it out once would leave the interval too short (`tests/test_coverage.py`).
+    """
+    if not training > 0 or np.isnan(low):
+        return low, high
+    patients = float(np.nanvar(draws, ddof=1))
+    half = stats.t.ppf((1 + level) / 2, (seeds - 1) * (1 + patients / training) ** 2)
+    half *= np.sqrt(patients + training)
+    if patients < 1e-18:  # every image was answered alike: no interval to widen
+        return centre - half, centre + half
+    wider = half / (stats.norm.ppf((1 + level) / 2) * np.sqrt(patients))
+    return centre - wider * (centre - low), centre + wider * (high - centre)
 
 
 def pictures(dataset: Dataset) -> np.ndarray:

@@ -90,6 +90,8 @@ def effects(
     Lines that lack a run have n = 0. Two more contrasts compare averaged and raw weights of the same runs.
     """
     groups, lines = splits.clusters(dataset), []
+    # a lift is of this split's test parts, and the paper's figures are of the random one
+    lifted = {} if not any(map(worth.grouped, found.values())) else {"lift": 0.0}
     by = {cell: folds.by_seed(ablation.whole(found.get(label, ()))) for cell, label in cells().items()}
 
     def drawn(cell: Cell, seeds: Sequence[int], which: str, copied: bool) -> dict[str, worth.Sample]:
@@ -110,6 +112,7 @@ def effects(
         lines += [
             {"contrast": contrast, "metric": metric, "published": _published(parts, metric)}
             | _mixed(metric, plain)._asdict()
+            | lifted
             | ablation.held(_mixed(metric, by_picture), "picture")
             for metric in metrics
         ]
@@ -280,7 +283,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     text = f"{name} {value}{' points' if scale == 100 else ''}, {_told(line, good)}"
     if np.isfinite(line["published"]):
         theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)
-        text += f" (the paper's {theirs} lies {verdicts.level(line['published'] - line['lift'], line['low'], line['high'])})"
+        text += f" (the paper's {theirs} lies {verdicts.level(line['published'] - line['lift'], line['low'], line['high'], seeds=line['n'])})"
     if np.isfinite(line["picture"]):
         copied = ablation.read(line, "picture")
         text += f", by picture {words.signed(scale * copied.value, decimals)}, {_told(copied, good)}"

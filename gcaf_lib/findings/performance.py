@@ -40,7 +40,9 @@ def beside_published(
     for f in (f for f in figures if f.metric in known.index):
         row = known.loc[f.metric]
         scale, decimals, unit = (100, 2, " (%)") if f.unit == "%" else (1, 4, "")
-        verdict = verdicts.level(f.fraction, row["low"], row["high"], f.half_step, made, row["lift"])
+        verdict = verdicts.level(
+            f.fraction, row["low"], row["high"], f.half_step, made, row["lift"], row["n"]
+        )
         line = {
             "Metric": names.metric_name(f.metric) + unit,
             "The paper": f"{f.value:.{f.decimals}f}",
