@@ -53,16 +53,16 @@ Markdown(published_gaps.claim(lines))
 #
 # | Test | What varies | If it is significant | What it leaves out |
 # |:--|:--|:--|:--|
-# | Paired t over seeds (the paper's) | the training's chance: weights at the start, order, Mixup | trained again on *this* split and judged on *these* images, the mean gap would have the same sign | other images, other patients, other splits |
-# | Corrected t (Nadeau and Bengio) | the same, with the variance enlarged for one shared test part | as above, with an allowance for the split | patients; the allowance is a rule of thumb |
-# | McNemar (mid-p) | test images, one training each | these two *trained models* differ on images like these | other trainings; images of one patient count as independent |
-# | Permutation by patient | patient groups, whole; mean over the seeds | these *trained models* differ on patients like these | other trainings |
+# | Paired t over seeds (the paper's) | the training's chance: weights at the start, order, Mixup | on *this* split and *these* images, a mean gap of 0 over many trainings is implausible | other images, other patients, other splits |
+# | Corrected t (Nadeau and Bengio) | the same, with the variance enlarged for one shared test part | as above, with an allowance for other splits | patients; the allowance is a rule of thumb |
+# | McNemar (mid-p) | test images, one training each | these two *trained models* are unlikely to be equally accurate on images like these | other trainings; images of one patient count as independent |
+# | Permutation by patient | patient groups, whole; mean over the seeds | these *trained models* are unlikely to be equally accurate on patients like these | other trainings |
 #
 # With $d_j$ the difference of accuracy in run $j$ of $J$, $s$ their standard deviation and $n$ the sizes of the parts, the two t-tests are
 #
 # $$t = \frac{\bar d}{s\,\sqrt{1/J}}, \qquad t_{\mathrm{corrected}} = \frac{\bar d}{s\,\sqrt{1/J + n_{\mathrm{test}}/n_{\mathrm{train}}}} .$$
 #
-# The first grows without bound in $J$: with enough runs *any* difference is significant. The second does not. McNemar looks only at images
+# The first grows without bound in $J$: with enough runs any difference but 0, however small, is significant. The second does not. McNemar looks only at images
 # that one model alone has right. None of the four sees that a random split shares patients between training and test (chapter 17).
 #
 # ## The tests on the runs
@@ -78,7 +78,7 @@ tables.show(
     significance.tests_text(tests),
     name="tab-tests",
     caption="Accuracy minus that of the proposed model, in points, and p-values; in brackets adjusted by Holm over the rows of the same table that could be tested. n: seeds that "
-    "both were trained with.",
+    "both were trained with. No adjustment runs across tables or tests.",
     data=tests,
 )
 
@@ -107,8 +107,10 @@ Markdown(significance.auc_verdict(aucs))
 # easier or harder. The t-test over seeds knows only the first.
 
 # %%
-spread = significance.spreads(tests, main, groups)
-Markdown(significance.spread_text(spread, main))
+chance = significance.chances(main, groups)
+spread = significance.spreads(tests, chance["seeds"], len(main))
+said = significance.chances_text(chance, main), significance.spread_text(spread, len(main))
+Markdown("\n\n".join(said))
 
 # %% [markdown]
 # ## What so many seeds could find
@@ -116,38 +118,39 @@ Markdown(significance.spread_text(spread, main))
 # The power of a test is the chance that it finds a difference that is there. For the paired t-test it follows from the number of
 # runs and the spread of the differences.
 
-# %% mystnb={"image": {"alt": "Power of the paired t-test rising with the true difference of accuracy, one curve each for three, five and ten runs, the more runs the steeper; where a spread was measured, the paper's gaps are marked below, one line a table."}, "figure": {"name": "fig-power", "caption": "Power of the paired t-test at 5 % for three, five and ten runs at the spread measured here. The shade is what the uncertainty of that spread does to the curve of five runs; diamonds below are the paper's gaps."}}
+# %% mystnb={"image": {"alt": "Power of the paired t-test rising with the true difference of accuracy, one curve each for three, five and ten runs, the more runs the steeper; where a spread was measured, the paper's gaps are marked below, one line a table."}, "figure": {"name": "fig-power", "caption": "Power of the paired t-test at 5 % for three, five and ten runs at the spread measured here. The spread is that of rows with the proposed model's backbones; the shade is what its uncertainty does to the curve of five runs. Diamonds below are the paper's gaps in the tables of such rows."}}
 runs = (3, 5, 10)
 # the paper's gaps are of patients' images: they have no place beside the spread of phantoms
-measured_sd = float("nan") if chapter.phantoms else spread["sd"]
-power.power_curves(measured_sd, runs, lines, (spread["low"], spread["high"]))
+lines = significance.with_spread(lines, None if chapter.phantoms else spread)
+same = lines[lines["place"].isin(significance.KINDS[significance.SAME])]
+power.power_curves(same["sd"].iloc[0], runs, same, tuple(spread.loc[significance.SAME, ["low", "high"]]))
 
 # %%
-Markdown(published_gaps.power_text(lines, runs, measured_sd, spread["high"]))
+Markdown(published_gaps.power_text(lines, runs))
 
 # %% [markdown]
 # ## What one set of test images can tell apart
 #
-# Seeds apart, two trained models that are judged on the same images can be told apart only by the images that one of them alone has right. Two
-# accuracies fix the difference of those two counts, not the counts: that depends on how many errors the models share. If a rival makes
-# all the proposed model's errors and some more, a handful of images is significant; if they err on different images, it is not. The paper gives no such counts,
-# so each of its gaps has a *range* of p-values.
+# Leaving seeds aside, two trained models judged on the same images can be distinguished only by the images that just one of them has right. Two
+# accuracies fix the difference between those two counts, but not the counts themselves: these depend on how many errors the models share. If a rival
+# makes all the proposed model's errors and a few more, a gap of a handful of images is significant; if the two err on different images, it is not. The
+# paper gives no such counts, so each of its gaps has a *range* of p-values.
 
 # %%
-shares = [] if chapter.phantoms else significance.overlaps(found, main)
-overlap = sum(shares) / len(shares) if shares else None
-lines = published_gaps.published(overlap=overlap)
+shares = significance.overlaps({} if chapter.phantoms else found, main)
+overlap = significance.mean_overlap(shares)
+ranges = published_gaps.published(overlap=overlap)
 
 # %% mystnb={"image": {"alt": "One line for each row of Tables 4, 5, 6 and 8: the range of McNemar's p-values that its published gap allows, on a logarithmic scale, with a dot for independent errors and a dashed line at 0.05; most dots lie to the right of the line."}, "figure": {"name": "fig-gap-ranges", "caption": "McNemar's p for each of the paper's gaps, from the most to the least favourable overlap of errors; dots: independent errors. Left of the dashed line, one run of each on these images would be significant."}}
-power.gap_ranges(lines)
+power.gap_ranges(ranges)
 
 # %%
-counts = published_gaps.counts(lines)
+counts = published_gaps.counts(ranges)
 tables.show(
-    published_gaps.counts_text(counts, overlap),
+    published_gaps.counts_text(counts, bool(overlap)),
     name="tab-gap-counts",
     caption="How many of the paper's gaps one test part of its size could tell apart, without an adjustment for the number of tests.",
-    data=lines,
+    data=ranges,
 )
 
 # %%
@@ -160,26 +163,28 @@ Markdown(published_gaps.images_text(counts, shares))
 # can be read backwards, as a statement about the spread that the paper does not print:
 
 # %%
-needed = published_gaps.needed(lines, runs, measured_sd, ratio)
+needed = published_gaps.needed(lines, runs, ratio)
 tables.show(
     needed,
     name="tab-needed",
     caption="For each of the paper's gaps the largest standard deviation of the paired differences (points) with which it is significant at 5 %, by the number of runs; where a "
-    "spread was measured here, the runs that it would take.",
+    "spread was measured here (of the rows of Table 6 another than of the rest), the runs that it would take.",
 )
 
 # %%
-Markdown(published_gaps.backwards(lines, runs, measured_sd, ratio))
+Markdown(published_gaps.backwards(lines, runs, ratio))
 
 # %% [markdown]
-# So the claim can be true as a statement about *seeds on one split*: that is all that a paired t-test over repeated trainings speaks of. It can't be a statement about new
-# images, since the test images are the same in every repetition; nor about new patients, since patients stand on both sides of the split; and the more often one
-# repeats, the smaller the gap that it calls significant. What would carry the paper's conclusion is a test over patients on splits without shared patients.
+# So, if only the seed varied, the claim can be true as a statement about *seeds on one split*: that is all that a paired t-test over repeated trainings speaks of. It is then
+# no statement about new images, since the test images are the same in every repetition. In either case it is none about new patients, since patients stand on
+# both sides of a random split; and the more often one repeats, the smaller the gap that it calls significant. What would carry the paper's conclusion is a test over patients
+# *and* trainings, on splits without shared patients.
 #
-# ## The test that would carry it
+# ## A test over patients
 #
 # Five folds keep every known patient on one side and test every image once. The predictions of a row's five models are put together and compared with the proposed model's on
-# the same images, ten times as many as the random split tests. The t-tests need a second seed of all folds; McNemar and the permutation by patient do not.
+# the same images, ten times as many as the random split tests. The t-tests need a second seed of all folds; McNemar and the permutation by patient do not, but speak of
+# these trained models. So the proposed model is set beside itself, too, one seed against another.
 
 # %%
 pooled = {
@@ -192,9 +197,16 @@ tables.show(
     significance.tests_text(strict),
     name="tab-tests-patients",
     caption="Tables 4, 5 and 6 on patient-disjoint folds: accuracy over all five folds minus that of the proposed model, in points, and p-values; in brackets "
-    "Holm's. n: seeds, each of five trainings. *By picture*: copies of a picture count as one.",
+    "Holm's. n: seeds, each of five trainings. *By picture*: copies of a picture count as one. Images of unknown patients are groups of their own.",
     data=strict,
 )
 
 # %%
-Markdown(f"{significance.by_patient(strict)}\n\n{significance.CAVEAT.get(profile, '')}")
+reference = folds.pool(next(iter(chapter.records("patients").values()), ()), splits.FOLDS)
+control = significance.itself(reference, groups)
+said = (
+    significance.by_patient(strict),
+    significance.itself_text(control),
+    significance.CAVEAT.get(profile, ""),
+)
+Markdown("\n\n".join(said))

@@ -5,6 +5,7 @@ Differences are row minus the proposed model, as in `findings.ablation`; reader'
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,8 @@ from gcaf_lib.training import experiments
 PLACES = {place: name for place, name in ablation.TABLES.items() if place != "Table 8"}  # what §5.7 may mean
 NAMES = {"t": "Paired t", "corrected": "Corrected t", "mcnemar": "McNemar", "permutation": "Permutation"}
 METRIC = "accuracy"
-ALONE = "Right alone in the lowest seed, row : proposed"
+ROUNDING = 1e-9  # of a difference of two means that are equal
+ALONE = "Only this row right : only the proposed right (lowest seed)"
 
 
 def method(records: Sequence[Any], which: str = "ema") -> dict[int, comparing.Run]:
@@ -58,13 +60,25 @@ def tests(
         frame.insert(0, "place", place)
         frame.insert(2, "published", [-theirs.get(row, np.nan) for row in frame["row"]])
         known = found.get(place, {}) if pictures is not None else {}
-        copied = [
-            worth.by_picture(known.get(row, ()), groups, pictures, (METRIC,), against=reference)
-            for row in frame["row"]
-        ]
-        frame.insert(3, "picture", [one.get(METRIC, ablation.NONE).value for one in copied])
+        copied = [_by_picture(known.get(row, ()), reference, groups, pictures, n) for row in frame["row"]]
+        frame.insert(3, "picture", [difference for difference, _ in copied])
+        frame["picture_p"] = [p for _, p in copied]
+        frame["picture_holm"] = intervals.holm(frame["picture_p"])
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
+
+
+def _by_picture(records, reference, groups, pictures, n: int) -> tuple[float, float]:
+    """Difference with each picture weighing 1, and the p of its permutation by patient; NaN where that is not asked."""
+    found = worth.by_picture(records, groups, pictures, (METRIC,), against=reference) if records else {}
+    if not found:
+        return np.nan, np.nan
+    a, b = method(records), method(reference)
+    seeds = comparing.shared(a, b)
+    rows = a[seeds[0]].rows
+    weight = worth.picture_weights(rows, pictures)
+    first, second = (weight * np.mean([one[s].right for s in seeds], axis=0) for one in (a, b))
+    return found[METRIC].value, intervals.cluster_permutation(first, second, groups[rows], n).p
 
 
 def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -80,6 +94,8 @@ def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
             p, adjusted = getattr(r, f"{test}_p"), getattr(r, f"{test}_holm")
             needs = test in ("t", "corrected") and r.seeds == 1
             line[name] = "needs two runs" if needs else p_pair(p, adjusted)
+        if frame["picture_p"].notna().any():
+            line["Permutation, by picture"] = p_pair(r.picture_p, r.picture_holm)
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -108,8 +124,9 @@ def verdict(frame: pd.DataFrame) -> str:
                 f"{place}: no other row has been trained on this split under this profile, so nothing is tested."
             )
             continue
-        worse = known[known["difference"] < 0]
+        worse, level = known[known["difference"] < -ROUNDING], (known["difference"].abs() <= ROUNDING).sum()
         text = f"{place}: {len(worse)} of {len(known)} trained rows {words.verb(len(worse))} measured below the proposed model"
+        text += f", {level} level with it" if level else ""
         many = known[known["seeds"] > 1]
         for test in NAMES:
             group = many if test in ("t", "corrected") else known
@@ -163,82 +180,117 @@ def same_start(records: Sequence[Any]) -> bool:
     return len({str(sorted(r.info["weights"].items())) for r in records}) == 1
 
 
-def spreads(frame: pd.DataFrame, reference: Sequence[Any], groups: np.ndarray) -> dict[str, float]:
-    """How far accuracies scatter, as fractions: sd of paired differences over seeds, and of one run over images.
+SAME, OTHER = "same backbones", "other backbones"
+KINDS = {SAME: ("Table 4", "Table 5", "Table 8"), OTHER: ("Table 6",)}  # do a table's rows share stage 0?
 
-    sd, df, source ("pairs": pooled over the rows of `tests`; "runs": √2 times the proposed model's own sd
-    over its seeds, as if runs of one seed had nothing in common; "": one run only), low, high (95 % of sd);
-    seeds_sd (of the proposed model's accuracy over its runs, NaN with one), images_sd (of one run's
-    accuracy over test images drawn by patient, mean over runs).
-    """
+
+def chances(reference: Sequence[Any], groups: np.ndarray) -> dict[str, float]:
+    """How far one run's accuracy moves (fractions): seeds, its sd over the proposed model's runs (NaN with one), and
+    images, its sd over test images drawn by patient (mean over runs)."""
     right = [r.right() for r in reference]
     single = [float(hits.mean()) for hits in right]
-    own = float(np.std(single, ddof=1)) if len(single) > 1 else np.nan
-    sd, df = comparing.pooled_sd(frame["sd"], frame["seeds"])
-    source = "pairs" if df else ""
-    # every row is compared with the same runs, so the rows' differences go up and down together: as many
-    # degrees of freedom as one row has
-    df = min(df, int(frame["seeds"].max()) - 1) if df else 0
-    if not df and len(single) > 1:
-        sd, df, source = np.sqrt(2) * own, len(single) - 1, "runs"
-    if not sd > 0:
-        sd, df, source = np.nan, 0, ""
-    low, high = comparing.sd_interval(sd, df) if df else (np.nan, np.nan)
     scatter = [
         clustered.mean_draws(hits, groups[r.rows()], 1000).std(ddof=1) for hits, r in zip(right, reference)
     ]
     return {
-        "sd": float(sd),
-        "df": df,
-        "source": source,
-        "low": low,
-        "high": high,
-        "seeds_sd": own,
-        "images_sd": float(np.mean(scatter)) if scatter else np.nan,
+        "seeds": float(np.std(single, ddof=1)) if len(single) > 1 else np.nan,
+        "images": float(np.mean(scatter)) if scatter else np.nan,
     }
 
 
-def spread_text(spread: Mapping[str, float], reference: Sequence[Any]) -> str:
-    """What `spreads` says of the two kinds of chance; reference: records of the proposed model."""
+def spreads(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
+    """How far paired differences scatter over seeds, one line of `KINDS` each: sd (fraction), df, source, low, high.
+
+    Rows with the proposed model's backbones share stage 0 with it seed by seed, rows with others share nothing: the two
+    kinds scatter differently. frame: of `tests`; own: sd of the proposed model's accuracy over its `runs` runs. source:
+    "pairs", pooled over the rows of that kind with two seeds or more; "runs", √2 · own, as if runs of one seed had nothing
+    in common; "", one run only. low, high: 95 % interval of sd.
+    """
+    lines = {}
+    for kind, places in KINDS.items():
+        part = frame[frame["place"].isin(places)]
+        sd, df = comparing.pooled_sd(part["sd"], part["seeds"])
+        source = "pairs" if df else ""
+        # every row is compared with the same runs, so the rows' differences go up and down together: as many
+        # degrees of freedom as one row has
+        df = min(df, int(part["seeds"].max()) - 1) if df else 0
+        if not df and runs > 1:
+            sd, df, source = np.sqrt(2) * own, runs - 1, "runs"
+        if not sd > 0:
+            sd, df, source = np.nan, 0, ""
+        low, high = comparing.sd_interval(sd, df) if df else (np.nan, np.nan)
+        lines[kind] = {"sd": float(sd), "df": df, "source": source, "low": low, "high": high}
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def with_spread(lines: pd.DataFrame, spread: pd.DataFrame | None) -> pd.DataFrame:
+    """The paper's gaps (`published_gaps.published`) with sd and sd_high of their table's kind; None: NaN, none measured."""
+    if spread is None:
+        return lines.assign(sd=np.nan, sd_high=np.nan)
+    kind = lines["place"].map({place: kind for kind, places in KINDS.items() for place in places})
+    return lines.assign(sd=kind.map(spread["sd"]), sd_high=kind.map(spread["high"]))
+
+
+def chances_text(chance: Mapping[str, float], reference: Sequence[Any]) -> str:
+    """What `chances` says of the two kinds of chance; reference: records of the proposed model."""
     if not len(reference):
         return "The proposed model has not been run under this profile: what follows needs no runs of ours."
     said = [
-        f"Resampling the patients of the test part moves the proposed model's accuracy by {100 * spread['images_sd']:.2f} points (standard deviation)."
+        f"Resampling the patients of the test part moves the proposed model's accuracy by {100 * chance['images']:.2f} points (standard deviation)."
     ]
     if len(reference) == 1:
         said.append(
             "With one run there is no spread over seeds: the t-tests can't be done, and what follows is in multiples of it."
         )
-    else:
-        said.append(f"Another seed moves it by {100 * spread['seeds_sd']:.2f} points (n = {len(reference)}).")
-        if spread["seeds_sd"] > 0:
-            times = spread["images_sd"] / spread["seeds_sd"]
-            said.append(f"What the t-test over seeds does not see is {times:.1f} times what it sees.")
-        said.append("In a *difference* both are smaller, as far as the two models err on the same images.")
-        if same_start(reference):
-            said.append(
-                "All seeds start from the same backbone weights, so that even the training's chance is only partly in it."
-            )
-    if spread["source"]:
-        where = {
-            "pairs": "pooled over the rows with two seeds or more (all are compared with the same runs of the proposed model, so it counts as "
-            f"{spread['df']} degrees of freedom, those of a single row)",
-            "runs": f"from the proposed model's own {len(reference)} seeds, as √2 times their standard deviation, that is, as if two runs of one seed had "
-            "nothing in common",
-        }[spread["source"]]
+        return " ".join(said)
+    said.append(f"Another seed moves it by {100 * chance['seeds']:.2f} points (n = {len(reference)}).")
+    if chance["seeds"] > 0:
+        times = chance["images"] / chance["seeds"]
         said.append(
-            f"The standard deviation of the paired differences is taken as {100 * spread['sd']:.2f} points, {where}. Its own 95 % interval is "
-            f"{100 * spread['low']:.2f} to {100 * spread['high']:.2f}."
+            f"The scatter over patients, which the t-test over seeds does not see, is {times:.1f} times the scatter over seeds, which it sees."
+        )
+    said.append("In a *difference* both are smaller, as far as the two models err on the same images.")
+    if same_start(reference):
+        said.append(
+            "All seeds start from the same backbone weights, so that even the training's chance is only partly in it."
         )
     return " ".join(said)
 
 
-def overlaps(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequence[Any]) -> list[float]:
-    """For each trained row the share of the proposed model's errors that it makes as well."""
-    base = method(reference)
-    rows = [runs for place, name in PLACES.items() for runs in rivals(name, found[place]).values()]
-    shares = [comparing.overlap(base, runs) for runs in rows if comparing.shared(base, runs)]
-    return [share for share in shares if np.isfinite(share)]
+def spread_text(spread: pd.DataFrame, runs: int) -> str:
+    """What `spreads` says, as a list; empty where nothing was measured. runs: of the proposed model."""
+    out = []
+    for kind, line in spread[spread["source"] != ""].iterrows():
+        places = ", ".join(place.removeprefix("Table ") for place in KINDS[kind])
+        where = {
+            "pairs": "pooled over the rows with two seeds or more (all are compared with the same runs of the proposed model, so it counts as "
+            f"{words.plural(line['df'], 'degree')} of freedom, those of a single row)",
+            "runs": f"√2 times the standard deviation of the proposed model's own {runs} seeds, that is, as if two runs of one seed had nothing in "
+            "common, because no row has a second seed",
+        }[line["source"]]
+        rows = f"Rows with the {kind}" if kind == SAME else f"Rows with {kind}"
+        out.append(
+            f"- {rows} (Table{'s' if len(KINDS[kind]) > 1 else ''} {places}): the paired differences scatter by {100 * line['sd']:.2f} points, {where}. "
+            f"95 % interval of that: {100 * line['low']:.2f} to {100 * line['high']:.2f}."
+        )
+    return "\n".join(out)
+
+
+def overlaps(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequence[Any]) -> pd.DataFrame:
+    """place, row, share: of the proposed model's errors how many each trained row makes as well."""
+    base, lines = method(reference), []
+    for place, name in PLACES.items():
+        for row, runs in rivals(name, found.get(place, {})).items():
+            share = comparing.overlap(base, runs) if comparing.shared(base, runs) else np.nan
+            lines.append((place, row, share))
+    frame = pd.DataFrame(lines, columns=["place", "row", "share"])
+    return frame[frame["share"].notna()].reset_index(drop=True)
+
+
+def mean_overlap(shares: pd.DataFrame) -> dict[str, float]:
+    """Table to the mean share of common errors among the rows of its kind (`KINDS`); kinds without a row are left out."""
+    means = {kind: shares.loc[shares["place"].isin(places), "share"] for kind, places in KINDS.items()}
+    return {place: float(means[kind].mean()) for kind in KINDS if len(means[kind]) for place in KINDS[kind]}
 
 
 def auc_verdict(frame: pd.DataFrame) -> str:
@@ -260,16 +312,56 @@ def by_patient(frame: pd.DataFrame) -> str:
                 f"{place}: no other row has been trained on all folds; `gcaf sweep {PLACES[place]}-patients` does it."
             )
             continue
-        hit = known[known["permutation_holm"] < comparing.ALPHA]
-        worse, better = hit[hit["difference"] < 0], hit[hit["difference"] > 0]
+        said = []
+        for words_, test, value in (("", "permutation", "difference"), ("by picture ", "picture", "picture")):
+            hit = known[known[f"{test}_holm"] < comparing.ALPHA]
+            worse, better = hit[hit[value] < 0]["row"], hit[hit[value] > 0]["row"]
+            said.append(
+                f"{words_}{len(worse)} of {len(known)} significantly worse after Holm's adjustment"
+                f"{' (' + ', '.join(worse) + ')' if len(worse) else ''}, better: {', '.join(better) or 'none'}"
+            )
+        once = ", one training of each" if known["seeds"].max() == 1 else ""
         missing = ", ".join(part.loc[part["seeds"] == 0, "row"])
         out.append(
-            f"{place}: on {int(known['images'].max()):,} images {len(worse)} of {len(known)} trained rows "
-            f"{words.verb(len(worse))} significantly worse than the proposed model by the permutation over patients after Holm's adjustment"
-            f"{': ' + ', '.join(worse['row']) if len(worse) else ''}; better: {', '.join(better['row']) or 'none'}."
+            f"{place}: on {int(known['images'].max()):,} images, these trained models{once}: {'; '.join(said)}."
             + (f" Not trained: {missing}." if missing else "")
         )
     return "\n".join(f"- {line}" for line in out)
+
+
+def itself(records: Sequence[Any], groups: np.ndarray, n: int = 9999) -> pd.DataFrame:
+    """The control: the proposed model against itself, every two of its seeds: first, second, difference, p, groups.
+
+    The same permutation by patient as `tests` does with a row. Two trainings of one method are not two methods, so
+    how small p is here tells what a small p between rows is worth. records: pooled over folds, one a seed.
+    """
+    runs, lines = method(records), []
+    for a, b in itertools.combinations(sorted(runs), 2):
+        right = runs[a].right.astype(float), runs[b].right.astype(float)
+        test = intervals.cluster_permutation(*right, groups[runs[a].rows], n)
+        lines.append((a, b, test.difference, test.p, test.n))
+    return pd.DataFrame(lines, columns=["first", "second", "difference", "p", "groups"])
+
+
+def itself_text(frame: pd.DataFrame) -> str:
+    """What the control says, whatever it finds; frame: of `itself`."""
+    if frame.empty:
+        return (
+            "The proposed model has one seed of all folds, so it can't be set beside itself, and how much of these differences is "
+            "another training's chance is not known: `gcaf sweep patients --seeds 2` trains a second."
+        )
+    pairs = "; ".join(
+        f"seed {r.first} minus seed {r.second} {_points(r.difference)} points, p {'' if r.p < 0.0005 else '= '}{p_text(r.p)}"
+        for r in frame.itertuples()
+    )
+    hits = int((frame["p"] < comparing.ALPHA).sum())
+    told = (
+        f"In {hits} of {len(frame)} the test calls the method different from itself. It speaks of two trained models and not of two methods: "
+        "where a row was trained once, it can't show that one method is worse than another."
+        if hits
+        else "The test does not call the method different from itself in these; it still speaks of trained models, and not of methods."
+    )
+    return f"**The control:** the proposed model beside itself, by the same test: {pairs}. {told}"
 
 
 CAVEAT = {

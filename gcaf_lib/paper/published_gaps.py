@@ -6,7 +6,7 @@ many gaps it can tell apart depends on how the two methods' errors overlap, whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,19 +26,19 @@ def headline() -> tuple[float, int, int]:
     return top, n, round(top * n)
 
 
-def published(place: str | None = None, overlap: float | None = None) -> pd.DataFrame:
+def published(place: str | None = None, overlap: Mapping[str, float] | None = None) -> pd.DataFrame:
     """Every rival row of Tables 4, 5, 6 and 8 (or of one place): place, row, gap, images, p-values (`COLUMNS`).
 
     least, independent, most: McNemar's mid-p where the two share as few errors as possible, as many as chance
-    makes, as many as possible; at_overlap: where the rival makes this share of the proposed model's errors
-    (NaN: none given). Counts are the whole numbers nearest to the printed accuracies.
+    makes, as many as possible; at_overlap: where the rival makes the share of the proposed model's errors that `overlap`
+    has for its table (NaN: none given). Counts are the whole numbers nearest to the printed accuracies.
     """
     top, n, right = headline()
     wrong, lines = n - right, []
     for where in claims.TABLES if place is None else (place,):
         for f in claims.rivals(where):
             other = round(f.fraction * n)
-            both = None if overlap is None else round(overlap * wrong)
+            both = None if where not in (overlap or {}) else round(overlap[where] * wrong)
             at = np.nan if both is None else comparing.mid_p(n - other - both, wrong - both)
             p = comparing.separable(right, other, n)
             lines.append((where, f.row, top - f.fraction, right - other, *p, at))
@@ -62,7 +62,7 @@ def counts(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def counts_text(frame: pd.DataFrame, overlap: float | None = None) -> pd.DataFrame:
+def counts_text(frame: pd.DataFrame, overlap: bool = False) -> pd.DataFrame:
     """`counts` for readers."""
     heads = {
         "place": "Table",
@@ -70,25 +70,26 @@ def counts_text(frame: pd.DataFrame, overlap: float | None = None) -> pd.DataFra
         "wilson": "Outside the headline's Wilson interval",
         "always": "p < 0.05 however errors overlap",
         "independent": "… if errors are independent",
-        "at_overlap": f"… at {overlap:.0%} common errors" if overlap is not None else "",
+        "at_overlap": "… at the overlap measured here" if overlap else "",
         "best": "… at the most favourable overlap",
     }
     kept = [c for c in heads if heads[c]]
     return frame[kept].rename(columns=heads)
 
 
-def needed(frame: pd.DataFrame, runs: Sequence[int], sd: float, test_to_train: float) -> pd.DataFrame:
+def needed(frame: pd.DataFrame, runs: Sequence[int], test_to_train: float) -> pd.DataFrame:
     """What p < 0.05 asks of each published gap: the largest sd of differences for these numbers of runs (points),
-    and, where an sd was measured, the runs that the paired and the corrected t-test need with it."""
+    and, where frame has an sd for it, the runs that the paired and the corrected t-test need with that."""
     lines = []
     for r in frame.itertuples():
         line: dict[str, Any] = {"Table": r.place.removeprefix("Table "), "Row": r.row}
         line["Gap (points)"] = f"{100 * r.gap:.2f}"
         for n in runs:
             line[f"sd at most, {n} runs"] = f"{100 * comparing.largest_sd(r.gap, n):.2f}"
-        if sd > 0:
-            plain = comparing.runs_needed(r.gap, sd)
-            corrected = comparing.runs_needed(r.gap, sd, test_to_train)
+        if r.sd > 0:
+            plain = comparing.runs_needed(r.gap, r.sd)
+            corrected = comparing.runs_needed(r.gap, r.sd, test_to_train)
+            line["sd here"] = f"{100 * r.sd:.2f}"
             line["Runs needed, paired t"] = plain or "> 10,000"
             line["Runs needed, corrected t"] = corrected or "no number is enough"
         lines.append(line)
@@ -109,38 +110,56 @@ def claim(lines: pd.DataFrame) -> str:
     )
 
 
-def power_text(lines: pd.DataFrame, runs: Sequence[int], sd: float, high: float) -> str:
-    """What so many runs find with a power of 80 %, at a spread `sd` (NaN: none measured) that may be as large as `high`."""
-    if not sd > 0:
+def _detected(lines: pd.DataFrame, runs: int, sd: str = "sd") -> tuple[int, str]:
+    """How many gaps so many runs find with a power of 80 %, and from how many points on, kind by kind."""
+    least = lines[sd].map({value: intervals.detectable(value, runs) for value in lines[sd].unique()})
+    parts = [
+        f"{100 * points:.2f} points in Table{'s' if part['place'].nunique() > 1 else ''} "
+        + ", ".join(place.removeprefix("Table ") for place in part["place"].unique())
+        for points, part in lines.groupby(least, sort=True)
+    ]
+    return int((lines["gap"] >= least).sum()), " and ".join(parts)
+
+
+def power_text(lines: pd.DataFrame, runs: Sequence[int]) -> str:
+    """What so many runs find with a power of 80 %, at each gap's spread (`sd`; NaN: none measured) and its upper end."""
+    if not (lines["sd"] > 0).all():
         least = "; ".join(f"{intervals.detectable(1.0, n):.2f} with {n} runs" for n in runs)
         return f"In multiples of the standard deviation of the differences, 80 % power needs {least}."
-    found = "; ".join(
-        f"with {n} runs {100 * d:.2f} points or more, that is {(lines['gap'] >= d).sum()} of the paper's {len(lines)} gaps"
-        for n, d in ((n, intervals.detectable(sd, n)) for n in runs)
-    )
+    said = []
+    for n in runs:
+        hits, points = _detected(lines, n)
+        said.append(f"with {n} runs {hits} of the paper's {len(lines)} (those from {points} on)")
     middle = runs[len(runs) // 2]
     return (
-        f"Found with a power of 80 % or more: {found}. At the upper end of the spread's interval {middle} runs find "
-        f"{100 * intervals.detectable(high, middle):.2f} points. All this is about seeds: the test images, the other kind of chance, are not in this test."
+        f"Gaps found with a power of at least 80 %: {'; '.join(said)}. At the upper end of the spreads' intervals {middle} runs find "
+        f"{_detected(lines, middle, 'sd_high')[0]}. All this is about seeds: the test images, the other kind of chance, are not in this test."
     )
 
 
-def images_text(counted: pd.DataFrame, shares: Sequence[float]) -> str:
-    """What one test part can tell apart; counted: of `counts`; shares: overlaps of errors measured here, may be none."""
+def images_text(counted: pd.DataFrame, shares: pd.DataFrame) -> str:
+    """What one test part can tell apart; counted: of `counts`; shares (place, row, share): overlaps of errors measured
+    here, may be none."""
     _, n, right = headline()
     whole = counted.iloc[-1]
     needs, best = comparing.smallest_gap(right, n), comparing.smallest_gap(right, n, 1.0)
     said = (
-        f"On {n} images, against {right} right, a rival with independent errors must have {needs} images fewer ({100 * needs / n:.2f} points) to be told apart at 5 %; "
-        f"at the very best, with all the proposed model's errors among its own, {best} ({100 * best / n:.2f} points). Of the paper's {whole['gaps']} gaps "
-        f"{whole['always']} ({whole['always'] / whole['gaps']:.0%}) are significant whatever the overlap, {whole['independent']} if errors are independent, and "
-        f"{whole['gaps'] - whole['best']} in no case."
+        f"On {n} images, against {right} right, a rival whose errors are independent must have {needs} fewer images right ({100 * needs / n:.2f} points) for a "
+        f"significant difference at 5 %; in the most favourable case, where it makes every error of the proposed model, {best} ({100 * best / n:.2f} points). Of the "
+        f"paper's {whole['gaps']} gaps {whole['always']} ({whole['always'] / whole['gaps']:.0%}) are significant whatever the overlap, {whole['independent']} if errors "
+        f"are independent, and {whole['gaps'] - whole['best']} are not significant at any overlap (mid-p)."
     )
     if len(shares):
-        mean = float(np.mean(shares))
+        other = shares["place"] == "Table 6"
+        kinds = [
+            f"{part['share'].mean():.0%} {where} (n = {len(part)} rows, {part['share'].min():.0%} to {part['share'].max():.0%}), at which "
+            f"{comparing.smallest_gap(right, n, part['share'].mean())} images are needed"
+            for where, part in (("with the same backbones", shares[~other]), ("with others", shares[other]))
+            if len(part)
+        ]
         said += (
-            f" In the runs behind this page a rival makes {mean:.0%} of the proposed model's errors on average (n = {len(shares)} rows, "
-            f"{min(shares):.0%} to {max(shares):.0%}); at that overlap {comparing.smallest_gap(right, n, mean)} images are needed, and {whole['at_overlap']} of the gaps are significant."
+            f" In the runs behind this page a rival makes, of the proposed model's errors, on average {'; '.join(kinds)}. Each gap at its table's overlap: "
+            f"{whole['at_overlap']} are significant."
         )
     return said + (
         " Images of one patient resemble each other, so the true number of independent images is smaller and all this is on the generous side. Averaging over seeds does "
@@ -152,8 +171,8 @@ def _or_more(runs: int | None) -> str:
     return "more runs than anybody makes" if runs is None else f"{runs} runs or more"
 
 
-def backwards(lines: pd.DataFrame, runs: Sequence[int], sd: float, test_to_train: float) -> str:
-    """The claim of Section 5.7 read as one about the spread; sd: measured here (NaN: not)."""
+def backwards(lines: pd.DataFrame, runs: Sequence[int], test_to_train: float) -> str:
+    """The claim of Section 5.7 read as one about the spread; lines: with `sd`, measured here (NaN: not)."""
     level, n = paper.published("§5.7", metric="significance level"), headline()[1]
     rivals = lines[lines["place"] == "Table 6"]
     narrow, smallest, middle = rivals["gap"].min(), lines["gap"].min(), runs[len(runs) // 2]
@@ -162,16 +181,23 @@ def backwards(lines: pd.DataFrame, runs: Sequence[int], sd: float, test_to_train
         f"For *all* rows of Table 6, the baselines that Section 5.7 speaks of, the differences may scatter by no more than {most}; for every row of all four tables by no "
         f"more than {100 * comparing.largest_sd(smallest, middle):.2f} with {middle}. One test image is {100 / n:.2f} points."
     ]
-    if sd > 0:
-        first, every = (comparing.runs_needed(gap, sd) for gap in (narrow, smallest))
-        never = sum(comparing.runs_needed(g, sd, test_to_train) is None for g in lines["gap"])
+    if (lines["sd"] > 0).all():
+        plain = [comparing.runs_needed(gap, sd) for gap, sd in zip(lines["gap"], lines["sd"])]
+        first, every = (
+            None if None in some else max(some)
+            for some in ([n for n, place in zip(plain, lines["place"]) if place == "Table 6"], plain)
+        )
+        never = sum(
+            comparing.runs_needed(gap, sd, test_to_train) is None
+            for gap, sd in zip(lines["gap"], lines["sd"])
+        )
         said.append(
-            f"At the spread measured here, {100 * sd:.2f} points, Table 6 takes {_or_more(first)}, all four tables {_or_more(every)}. "
-            f"With the corrected test {never} of the {len(lines)} gaps {'is' if never == 1 else 'are'} out of reach of any number of runs."
+            f"At the spreads measured here Table 6 takes {_or_more(first)}, all four tables {_or_more(every)}. With the corrected test {never} of the {len(lines)} gaps "
+            f"{'is' if never == 1 else 'are'} out of reach of any number of runs; its allowance for other splits is a rule of thumb, since these are seeds on one split."
         )
     fewest = claims.common_runs()
     said.append(
-        f"The printed accuracies themselves ask for repetitions: if every row is a mean of the same number of runs on {n} images, it is of {fewest} or more (chapter 22). "
+        f"The printed accuracies themselves imply repetitions: if every row is a mean of equally many runs on {n} images, there were at least {fewest} (chapter 22). "
         "With as many, the plain t-test finds very small gaps."
     )
     said.append(
