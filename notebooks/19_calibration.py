@@ -153,7 +153,7 @@ Markdown(findings.ingredients(tested, runs, clusters))
 # Let the model answer only where it is surest. If confidence means anything, accuracy rises as it answers less. The threshold
 # for a wanted accuracy must be fixed beforehand, here on validation; what it then keeps on test, and how right that is:
 
-# %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands over patient groups, mean over the seeds."}}
+# %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands over patient groups, mean over the seeds; the folds of a seed are ranked together, by the confidences of five models."}}
 coverage = np.linspace(0.05, 1, 39)
 by_split = {"random split": runs, "patient-disjoint": apart}
 curves = {name: acting.selective(r, clusters, coverage) for name, r in by_split.items() if r}
@@ -162,12 +162,15 @@ if apart:
 decisions.selective(curves)
 
 # %%
+fixed = acting.thresholds(by_split, clusters, pictures)
 tables.show(
-    acting.thresholds(by_split, pictures),
+    acting.thresholds_text(fixed),
     name="tab-selective",
-    caption="Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test: mean ± standard "
-    "deviation over runs (seeds, or folds); *by picture* copies of a picture count as one.",
+    caption="Thresholds on the confidence fixed on each run's validation for a wanted accuracy (mean ± standard deviation over runs: seeds, or folds "
+    "of seeds), and what they keep on test: the answers of all runs together, with a 95 % interval over patients; *by picture* copies count as one.",
+    data=fixed,
 )
+Markdown(acting.thresholds_said(fixed))
 
 # %% [markdown]
 # ## Acting on a probability
@@ -176,9 +179,10 @@ tables.show(
 # tumour to be nine times as bad as a needless action. A model is of use where its line is above both acting on all and on none. In
 # this collection the share of images with a tumour is far above any clinic's, and the curves hold for that share only.
 
-# %% mystnb={"image": {"alt": "Decision curves for any tumour and for each tumour class: net benefit of the model, of acting on all and of acting on none, against the threshold."}, "figure": {"name": "fig-decision", "caption": "Decision curves on the test part, all seeds together: any tumour against none, and each tumour class against the rest."}}
+# %% mystnb={"image": {"alt": "Decision curves for any tumour and for each tumour class: net benefit of the model, of acting on all and of acting on none, against the threshold."}, "figure": {"name": "fig-decision", "caption": "Decision curves on the test part of the random split, which shares pictures and patients with training, all seeds together: any tumour against none, and each tumour class against the rest."}}
 curves = acting.decision_curves(all_labels, all_probs, classes)
 decisions.net_benefit(curves)
 
 # %%
-Markdown(acting.decision(curves))
+found = {split: acting.beats(some, clusters, classes) for split, some in by_split.items() if some}
+Markdown(acting.decision(found))

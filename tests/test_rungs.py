@@ -14,6 +14,7 @@ from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.findings import acting, ladder, shortcuts, words
 from gcaf_lib.findings import calibration as findings
 from gcaf_lib.settings import CLASSES, PROTOCOLS
+from tests.told import Told
 
 NEAR = ladder.FLOOR_NAMES["1nn-mirror"]
 
@@ -162,9 +163,76 @@ def test_bins_ingredients_and_decisions():
         line.startswith("- **Mixup**, 2 seeds: ECE −0.0100 (−0.0200 to −0.0010; better), NLL")
         and "no difference" in line
     )
-    curve = pd.DataFrame({"threshold": [0.1, 0.5], "model": [0.3, 0.2], "all": [0.2, 0.2], "none": [0, 0]})
-    assert "tumour 50% (not from 0.50)" in acting.decision({"Tumour": curve})
-    assert acting.decision({"Tumour": curve.assign(all=0)}).endswith("tumour 100%.")
+
+
+def confident(first: int, right: list[bool], sure: list[float], validation: list[bool]) -> Told:
+    """A run whose test images are rows first…, of two classes; validation has the confidences 0.6, 0.7 … upwards."""
+
+    def probs(hits, confidence):
+        top = np.where(hits, confidence, 1 - np.array(confidence))
+        return np.column_stack([top, 1 - top])
+
+    parts = {"test": (right, sure), "validation": (validation, np.linspace(0.6, 0.9, len(validation)))}
+    data = SimpleNamespace(classes=("glioma", "notumor"), fold=None, protocol="patients")
+    return Told(
+        labels=lambda part="test": np.zeros(len(parts[part][0]), int),
+        probabilities=lambda part="test", which="ema": probs(*parts[part]),
+        rows=lambda part="test": first + np.arange(len(parts[part][0])),
+        settings=SimpleNamespace(data=data),
+        seed=0,
+    )
+
+
+def test_a_threshold_is_judged_on_the_answers_given_not_on_the_mean_of_its_runs():
+    """A run that answers one image, rightly, weighs one image beside another's hundred."""
+    validation = [False, False, True, True]  # of 0.6, 0.7, 0.8, 0.9: right from 0.8 on
+    many = confident(0, [True] * 80 + [False] * 20, [0.95] * 100, validation)
+    one = confident(100, [True] * 10, [0.95] + [0.55] * 9, validation)
+    found = acting.thresholds({"apart": [many, one]}, np.arange(200), np.arange(200) // 2).set_index("goal")
+    line = found.loc[0.95]
+    assert line["threshold"] == pytest.approx(0.8) and line["coverage"] == pytest.approx(101 / 110)
+    assert line["accuracy"] == pytest.approx(81 / 101) and line["low"] < 81 / 101 < line["high"]
+    assert (line["reached"], line["runs"], line["silent"]) == (1, 2, 0)
+    text = acting.thresholds_text(found.reset_index())
+    assert (
+        text["Accuracy there (%)"][0].startswith("80.2 (")
+        and ", by picture 80." in text["Accuracy there (%)"][0]
+    )
+    assert text["Reached by"][0] == "1 of 2 runs"
+    assert (
+        "on the answers given, 0 of the 3 wanted accuracies are reached, 95% and 98% and 99% not."
+        in acting.thresholds_said(found.reset_index())
+    )
+    never = confident(0, [True] * 4, [0.95] * 4, [False] * 4)
+    mute = acting.thresholds({"x": [never]}, np.arange(4), np.arange(4))
+    assert (mute["silent"] == 1).all() and mute["accuracy"].isna().all() and (mute["coverage"] == 0).all()
+    assert "3 thresholds let no test image through" in acting.thresholds_said(mute)
+    good = acting.thresholds({"x": [one]}, np.arange(200), np.arange(200))
+    assert "3 of the 3 wanted accuracies are reached." in acting.thresholds_said(good)
+
+
+def test_net_benefit_is_of_use_only_where_its_interval_says_so():
+    """A model that knows the class is of use at every threshold; one that says 0.5 of all, at none."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    data = SimpleNamespace(classes=("glioma", "notumor"), fold=None, protocol="paper")
+
+    def record(probs):
+        return Told(labels=lambda part="test": labels, probabilities=lambda *a, **k: probs, rows=lambda part="test": np.arange(400),
+                    settings=SimpleNamespace(data=data), seed=0)  # fmt: skip
+
+    def beats(probs):
+        return acting.beats([record(probs)], np.arange(400), data.classes).set_index("what").loc["Any tumour"]
+
+    knows = beats(np.where(labels[:, None] == [0, 1], 0.995, 0.005))
+    assert knows["share"] == knows["sure"] == 1
+    nothing = beats(np.full((400, 2), 0.5))
+    assert nothing["share"] <= 0.5 and nothing["sure"] == 0
+    # hardly better than a coin: here and there by chance, but not beyond the interval
+    weak = beats(np.where((labels[:, None] == [0, 1]) == (rng.random((400, 1)) < 0.53), 0.52, 0.48))
+    assert weak["sure"] <= weak["share"]
+    frame = pd.DataFrame({"what": ["Any tumour"], "share": [1.0], "sure": [0.9]})
+    assert "- random split: any tumour 100% (90%)" in acting.decision({"random split": frame})
 
 
 def test_new_patients_and_scaling_are_told_by_their_intervals():
@@ -175,6 +243,9 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
         at(-0.02, -0.03, -0.01), at(0.02, 0.01, 0.03), at(0, 0, 0)
     )
     assert "surer" not in findings.new_patients(at(-0.02, -0.03, -0.01), at(0.02, 0.0, 0.03), at(0, 0, 0))
+    lifted = {"excess": Worth(0, 0, 1, 0, 0), "ece": Worth(0.04, 0, 1, 0.02, 0.03, 0.013)}
+    said = findings.new_patients(at(0, 0, 0), lifted, lifted | {"ece": Worth(0.01, 0, 1, 0, 0.02, 0.02)})
+    assert "it is 0.030 on the random split and 0.027 on the folds (0.000 scaled)" in said
     text = findings.scaling({"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}, np.array([0.02, 0.02]))
     assert "no detectable change" in text and "ECE of 0.0200" in text
 

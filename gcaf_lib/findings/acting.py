@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.display import tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import calibration, clustered, confidence, worth
 from gcaf_lib.evaluation.folds import by_seed
@@ -18,38 +17,94 @@ from gcaf_lib.findings.calibration import predictions
 
 DRAWS = 400
 GOALS = (0.95, 0.98, 0.99)  # wanted accuracies
+THRESHOLDS = np.linspace(0.01, 0.99, 99)  # on a probability, to act from
 
 
-def thresholds(by_split: Mapping[str, Sequence[Any]], pictures: np.ndarray) -> pd.DataFrame:
-    """Thresholds on the confidence fixed on validation for a wanted accuracy, and what they keep on test, over runs;
-    pictures (N,): `worth.pictures`, for the same by picture where copies are kept together."""
+def thresholds(
+    by_split: Mapping[str, Sequence[Any]], clusters: np.ndarray, pictures: np.ndarray
+) -> pd.DataFrame:
+    """Thresholds on the confidence fixed on each run's validation for a wanted accuracy, and what they keep on test.
+
+    One line a split and goal: split, goal, threshold (mean over runs), sd; coverage, accuracy, low, high of all runs'
+    answers together (a run that answers little counts little; interval over patients), picture (each picture weighing 1,
+    where copies are kept together); reached: runs whose own accuracy is the wanted one or more; runs; silent: runs that
+    answer nothing. clusters, pictures (N,): `splits.clusters`, `worth.pictures`.
+    """
     lines = []
     for (name, records), goal in itertools.product(by_split.items(), GOALS):
         if not records:
             continue
-        found, copied = [], []
+        cuts, own, kept, right, groups, weights = [], [], [], [], [], []
         for r in records:
             cut = confidence.threshold_for(r.labels("validation"), r.probabilities("validation"), goal)
-            weights = worth.picture_weights(r.rows(), pictures)
-            found.append(confidence.kept(r.labels(), r.probabilities(), cut))
-            copied.append(confidence.kept(r.labels(), r.probabilities(), cut, weights).accuracy)
-        cuts, coverage, accuracy = zip(*found)
-        by_picture = np.nanmean(copied) if worth.grouped(records) else np.nan
+            sure, hit = r.probabilities().max(1) >= cut, r.right()
+            cuts.append(cut)
+            own.append(hit[sure].mean() if sure.any() else np.nan)
+            for column, part in zip(
+                (kept, right, groups, weights),
+                (sure, hit, clusters[r.rows()], worth.picture_weights(r.rows(), pictures)),
+            ):
+                column.append(part)
+        kept, right, groups, weights = map(np.concatenate, (kept, right, groups, weights))
+        one = clustered.mean(np.where(kept, right.astype(float), np.nan), groups)
+        copied = weights * kept
         line = {
-            "Split": name,
-            "Wanted accuracy": f"{goal:.0%}",
-            "Threshold": tables.mean_sd(cuts, 3),
-            "Answered on test (%)": tables.mean_sd(coverage, 1, 100),
-            "Accuracy there (%)": words.beside(tables.mean_sd(accuracy, 1, 100), by_picture),
+            "split": name,
+            "goal": goal,
+            "threshold": np.mean(cuts),
+            "sd": np.std(cuts, ddof=1) if len(cuts) > 1 else np.nan,
+            "coverage": kept.mean(),
+            **dict(zip(("accuracy", "low", "high"), one)),
+            "picture": (copied * right).sum() / copied.sum()
+            if worth.grouped(records) and kept.any()
+            else np.nan,
+            "reached": int(np.sum(np.array(own) >= goal)),
+            "runs": len(records),
+            "silent": int(np.isnan(own).sum()),
         }
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def thresholds_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`thresholds` for readers."""
+    lines = []
+    for r in frame.itertuples():
+        accuracy = words.span(100 * r.accuracy, 100 * r.low, 100 * r.high, 1)
+        lines.append(
+            {
+                "Split": r.split,
+                "Wanted accuracy": f"{r.goal:.0%}",
+                "Threshold": words.mean_sd(r.threshold, r.sd, 3),
+                "Answered on test (%)": f"{100 * r.coverage:.1f}",
+                "Accuracy there (%)": words.beside(accuracy, r.picture),
+                "Reached by": f"{r.reached} of {r.runs} runs",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def thresholds_said(frame: pd.DataFrame) -> str:
+    """Whether thresholds fixed on validation keep what they promise, split by split."""
+    said = []
+    for name, part in frame.groupby("split", sort=False):
+        missed = part[~(part["accuracy"] >= part["goal"])]
+        silent = int(part["silent"].sum())
+        said.append(
+            f"- {name}: on the answers given, {len(part) - len(missed)} of the {len(part)} wanted accuracies {words.verb(len(part) - len(missed))} reached"
+            + (f", {' and '.join(f'{goal:.0%}' for goal in missed['goal'])} not" if len(missed) else "")
+            + (f"; {words.plural(silent, 'threshold')} let no test image through" if silent else "")
+            + "."
+        )
+    return "\n".join(said)
 
 
 def selective(
     records: Sequence[Any], clusters: np.ndarray, coverage: np.ndarray, pictures: np.ndarray | None = None
 ) -> pd.DataFrame:
     """coverage, value, low, high: accuracy on the surest share, mean over seeds, all drawn on the same patients.
+
+    The folds of a seed are ranked together, by the confidences of five models.
 
     pictures (N,): each weighs 1 (`worth.pictures`).
     """
@@ -67,23 +122,41 @@ def selective(
 
 def decision_curves(labels: np.ndarray, probs: np.ndarray, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
     """`calibration.net_benefit` of acting on any tumour (where there are images without one), and on each tumour class."""
+    return {title: calibration.net_benefit(labels, probs, k) for title, k in _actions(classes).items()}
+
+
+def _actions(classes: Sequence[str]) -> dict[str, Any]:
+    """What one may act on, to the numbers of its classes."""
     tumour = [k for k, c in enumerate(classes) if c != "notumor"]
-    panels: dict[str, Any] = {"Any tumour": tumour} if len(tumour) < len(classes) else {}
-    panels |= {CLASS_NAMES[classes[k]]: k for k in tumour}
-    return {title: calibration.net_benefit(labels, probs, k) for title, k in panels.items()}
+    every: dict[str, Any] = {"Any tumour": tumour} if len(tumour) < len(classes) else {}
+    return every | {CLASS_NAMES[classes[k]]: k for k in tumour}
 
 
-def decision(curves: Mapping[str, pd.DataFrame]) -> str:
-    """At what share of the thresholds each of `calibration.net_benefit`'s curves beats acting on all and on none."""
-    said = []
-    for title, frame in curves.items():
-        better = frame["model"] > frame[["all", "none"]].max(axis=1)
-        said.append(
-            f"{title.lower()} {better.mean():.0%}"
-            + ("" if better.all() else f" (not from {frame['threshold'][~better].min():.2f})")
-        )
-    first = next(iter(curves.values()))["threshold"]
+def beats(records: Sequence[Any], clusters: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """what, share, sure: at what share of the thresholds from 0.01 to 0.99 the model's net benefit is above that of acting
+    on all and on none, and where the 95 % interval over patients of both differences is, too."""
+    labels, probs, rows = predictions(records)
+    odds, lines = THRESHOLDS / (1 - THRESHOLDS), []
+    for what, positive in _actions(classes).items():
+        chosen = np.atleast_1d(positive)
+        truth, score = np.isin(labels, chosen)[:, None], probs[:, chosen].sum(1)
+        worth_ = truth - ~truth * odds  # of acting on each image, (n, T)
+        model = (score[:, None] >= THRESHOLDS) * worth_
+        both = np.hstack([model, model - worth_])
+        low = np.quantile(clustered.mean_draws(both, clusters[rows], DRAWS), 0.025, axis=0)
+        better, sure = (ends.reshape(2, -1).min(0) > 0 for ends in (both.mean(0), low))
+        lines.append((what, better.mean(), sure.mean()))
+    return pd.DataFrame(lines, columns=["what", "share", "sure"])
+
+
+def decision(found: Mapping[str, pd.DataFrame]) -> str:
+    """At what share of the thresholds the model beats acting on all and on none; found: split to `beats`."""
+    said = [
+        f"- {split}: "
+        + "; ".join(f"{r.what.lower()} {r.share:.0%} ({r.sure:.0%})" for r in frame.itertuples())
+        for split, frame in found.items()
+    ]
     return (
-        f"Share of the thresholds from {first.min():.2f} to {first.max():.2f} at which the model beats both: "
-        f"{'; '.join(said)}."
+        f"Share of the thresholds from {THRESHOLDS[0]:.2f} to {THRESHOLDS[-1]:.2f} at which the model beats both, and in brackets with a 95 % interval over "
+        "patients that lies above 0:\n\n" + "\n".join(said)
     )
