@@ -371,9 +371,21 @@ def test_effects_are_differences_of_the_cells(alone):
     }  # fmt: skip
     course = mixup_ema.same_course(found)
     assert (course["agree"] == course["epochs"]).all() and list(course["answers"]) == [0, 1]
+    one, other = mixup_ema.course_text(
+        course.assign(kept_with=[[3, 1], [5, 3]], kept_without=[[3, 1]] * 2)
+    ).splitlines()
+    assert (
+        "both kept epochs 3 (stage 1) and 1 (stage 2); the final raw weights of the two runs give the same answers"
+        in one
+    )
+    assert (
+        "without EMA epochs 3 (stage 1) and 1 (stage 2) were kept, with it epochs 5 (stage 1) and 3 (stage 2);"
+        in other
+    )
+    assert other.endswith("the final raw weights of the two runs answer 1 of 40 test images differently.")
     left = mixup_ema.remains({"Proposed Model": found["Proposed Model"]}, 3200)
     assert list(left["Steps"]) == ["200", "100"]
-    assert left["Of the start remains (%)"][0] == f"{100 * 0.999**199:.1f}"
+    assert left["Start remaining (%)"][0] == f"{100 * 0.999**199:.1f}"
     assert list(mixup_ema.weights(found, ("accuracy",))["Weights"]) == [
         "raw",
         "raw",
@@ -440,10 +452,7 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     assert "accuracy −2.00 points, worse, the interval excludes 0 (the paper's +1.35 lies above" in said[0]
     assert "the ECE −0.0200, better, the interval excludes 0 (the paper's −0.011" in said[0]
     assert "the NLL +0.0200, worse" in said[0]
-    assert (
-        "accuracy +0.40 points, not distinguishable from 0, by picture −0.89, worse"
-        in said[1]
-    )
+    assert "accuracy +0.40 points, not distinguishable from 0, by picture −0.89, worse" in said[1]
     assert said[2].endswith("not both trained on this split under this profile.")
     assert (
         "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"
