@@ -25,10 +25,13 @@ profile = "cpu"  # or "demo", "paper"
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
+from IPython.display import Markdown
+
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import decode
 from gcaf_lib.display import charts, pictures, tables
+from gcaf_lib.findings import dataset
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
 
@@ -50,20 +53,22 @@ counts = tables.class_counts(frame["label"], split["part"], CLASSES)
 charts.class_counts(counts)
 
 # %% [markdown]
-# The paper's Table 2 beside what the files and the split manifest give:
+# What the files and the split manifest give, beside the paper's Table 2:
 
 # %%
+beside = tables.beside_published(counts, paper.table(2))
 tables.show(
-    tables.beside_published(counts, paper.table(2)),
+    beside,
     name="tab-class-counts",
-    caption="Images of each class in each part: measured, and in brackets the paper's Table 2.",
+    caption="Images of each class in each part; where the paper's Table 2 differs, its count is in brackets.",
 )
+Markdown(dataset.counts_said(beside))
 
 # %% [markdown]
 # ## What the images look like
 #
-# The images differ in size, orientation and contrast; those without a tumour come from another
-# collection than the rest, which a network can learn to tell apart without looking at any tumour.
+# The images differ in size, orientation and contrast; those without a tumour come from a different
+# collection from the rest, and a network can learn to recognise the collection without looking at any tumour.
 
 # %% mystnb={"image": {"alt": "Grid of magnetic resonance images, one row of samples for each of the four classes."}, "figure": {"name": "fig-samples", "caption": "Samples of each class at their own proportions, as the files are (the paper's Figure 7)."}}
 picked = frame.groupby("label", group_keys=False).sample(5, random_state=0).sort_values(["label", "file"])

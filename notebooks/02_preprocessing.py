@@ -50,9 +50,9 @@ chapter.strip()
 #
 # $$X_i^{v'} = \mathrm{CLAHE}(X_i^{v};\, \alpha,\, \tau) \tag{1}$$
 #
-# Neither $\alpha$ nor $\tau$ is given in the paper (the profile says what is used here), nor whether contrast or size changes first.
-# Here the contrast is equalised at the file's own resolution, and the result resized, with area averages where it shrinks. An MR
-# slice is grey: its value *is* its grey level, and hue and saturation matter to the few files alone that carry colour.
+# Neither $\alpha$ nor $\tau$ is given in the paper (the profile says what is used here), nor whether the image is equalised before or
+# after it is resized. Here it is equalised at the file's own resolution, and the result resized, with area averages where it shrinks. An
+# MR slice is grey: its value *is* its grey level, and hue and saturation matter only for the few files that carry colour.
 
 # %%
 frame, data = chapter.dataset.frame, chapter.settings.data
@@ -150,9 +150,9 @@ Markdown(preprocessing.normalisations(explicit, native))
 # For EfficientNetV2-S this is more than a detail. Its first convolution is followed by batch
 # normalisation, whose running mean and variance were collected on inputs of the native range. In both
 # training stages batch normalisation stays frozen, and the first layers are never among the top layers
-# that stage 2 trains: nothing in the recipe can adapt them to the wider range, only later layers can learn to
-# live with what they are given. Weights that were trained under Equation 2 itself (in-domain, from
-# scratch) have no such mismatch; the strip above says where this page's weights start from.
+# that stage 2 trains, so nothing in the recipe can adapt them to the wider range; only later layers can
+# compensate. Weights that were trained under Equation 2 itself (in-domain, from scratch) have no such
+# mismatch; the strip above says where this page's weights start from.
 #
 # ## Augmentation
 #
@@ -171,12 +171,12 @@ layers = augmentation(settings)
 tables.show(
     preprocessing.augmentations(layers),
     name="tab-augmentation",
-    caption=f"Augmentation layers on the {keras.backend.backend()} backend and what they were seen to do.",
+    caption=f"Augmentation layers on the {keras.backend.backend()} backend, and their effect as measured.",
 )
 
 # %% [markdown]
 # On TensorFlow they are KerasCV's layers, on other backends Keras's own of the same names, which replaced
-# them; a test holds the two together. Flipping takes two layers: a single Keras layer for both
+# them; a test checks that both behave alike. Flipping takes two layers: a single Keras layer for both
 # directions draws one number for both and could only turn an image by 180 degrees.
 
 # %% mystnb={"image": {"alt": "One slice and eleven augmented views of it, mirrored, upside-down, a little brighter or darker."}, "figure": {"name": "fig-augmentation", "caption": "An image and augmented views of it, made by the layers above (the paper's Figure 4)."}}
@@ -189,7 +189,7 @@ pictures.augmentation_grid(preprocess(path, shown), np.asarray(views).round().as
 # Two things to keep in mind. An upside-down head is no view that a scanner gives; the paper flips
 # vertically all the same, so this is done here. And a left-right flip turns a slice into its mirrored copy:
 # where the dataset holds a slice in one part and its mirrored twin in another, training with flips
-# has seen the twin exactly. The chapters on the dataset's truth count those pairs.
+# has seen that twin too, up to a small change of brightness and contrast. Chapters 16 and 17 count such copies.
 #
 # The paper writes augmentation after normalisation, $X^{\mathrm{aug}} = \mathcal{T}(X')$. Here it comes before,
 # on 0 to 255, the range for which the layers are made. Both orders are the same up to one thing: flips

@@ -61,12 +61,12 @@ first, second = (preprocess(chapter.dataset.root / name, shown) for name in pair
 pictures.mixup_grid(first, second, (1, 0.9, 0.75, 0.5, 0.25, 0.1, 0), (CLASSES[0], CLASSES[3]))
 
 # %% [markdown]
-# ## Most mixtures are hardly mixed
+# ## With the paper's α, most mixtures are hardly mixed
 #
-# For $\alpha < 1$ the Beta density is a bathtub: nearly all weight goes to one of the two images. The figure
-# shows the values of the paper's sensitivity table.
+# For $\alpha < 1$ the Beta density is U-shaped: the smaller α, the more often nearly all the weight goes to
+# one of the two images. The figure shows the values of the paper's sensitivity table.
 
-# %% mystnb={"image": {"alt": "Left: densities of Beta(α, α) for four α, all bathtub-shaped, flatter for larger α. Right: the share of pairs whose larger weight is below a value; for small α most pairs are close to 1."}, "figure": {"name": "fig-beta", "caption": "The mixing weight for the values of α that the paper tried, and how far the larger of the two weights dominates."}}
+# %% mystnb={"image": {"alt": "Left: densities of Beta(α, α) for four α, all U-shaped, flatter for larger α. Right: the share of pairs whose larger weight is below a value; for small α most pairs are close to 1."}, "figure": {"name": "fig-beta", "caption": "The mixing weight for the values of α that the paper tried, and how far the larger of the two weights dominates."}}
 tried = [float(row) for row in paper.table(8).query("Parameter == 'Mixup α'")["Value"]]
 mechanisms.beta_densities(tried)
 
@@ -89,7 +89,7 @@ Markdown(findings.soft(training.mixup, training.batch_size, part["label"]))
 #
 # The paper speaks of two randomly sampled instances, so $\lambda$ is drawn anew for each pair; in the original
 # method, and in most code, one $\lambda$ serves a whole batch (`Mixup(per_pair=False)`). The partner is the same
-# batch in random order, so that an image may meet itself.
+# batch in random order, so an image may be mixed with itself.
 
 # %%
 from gcaf_lib.model.augment import mixup

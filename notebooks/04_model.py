@@ -70,7 +70,7 @@ tables.show(
 # $$a = W_a f_1 + \beta_a, \qquad b = W_b f_2 + \beta_b, \qquad a, b \in \mathbb{R}^d \tag{6a}$$
 #
 # A layer normalisation behind it, as in earlier versions of this book, is a setting (`model.projection_norm`), off in every profile; chapter 11
-# shows what it costs. The profile `paper` has the published architectures, `cpu` and `demo` miniatures of the same two families of blocks,
+# shows what it changes. The profile `paper` has the published architectures, `cpu` and `demo` miniatures of the same two families of blocks,
 # which train on two cores at 64 pixels. Building all of them takes seconds and downloads nothing.
 
 # %%
@@ -133,14 +133,14 @@ tables.show(
 )
 
 # %% [markdown]
-# The gradient says the same, weight by weight: that of a random sum of the fused vector by every weight of the layer.
+# The gradient says the same: that of a randomly weighted sum of the fused vector's entries, with respect to each weight of the layer.
 # The derivative of a softmax over one key is $p\,(1 - p) = 0$ at $p = 1$; rounding may leave a trace, so what is below a hundred-thousandth of
-# the values' gradient counts as zero (should Adam turn it into steps, nothing depends on these weights). Beside the literal reading stand two repairs that keep the pooled vectors, and one without them:
+# the values' gradient counts as zero (if Adam scaled it up to a step, the output would not change). Two repairs keep the pooled vectors, one does not:
 #
 # - `gcaf-sigmoid`: $\sigma(\cdot)$ in the place of the softmax, the smallest change that lets queries and keys learn;
 # - `gcaf-split`: each vector is cut into eight tokens, and attention chooses among eight keys;
-# - `gcaf-token`: attention between all places of the two maps, before pooling, let in by a factor $\tanh \alpha$ that starts at 0: a gated
-#   concatenation at first, in whose very first step only that factor has a gradient; from the second on everything has.
+# - `gcaf-token`: attention between all places of the two maps, before pooling, scaled by a factor $\tanh \alpha$ that starts at 0: a gated
+#   concatenation at first, so that in the first step, of the attention, only that factor has a gradient; from the second on all its weights do.
 
 # %% mystnb={"image": {"alt": "Bars of the number of weights in each fusion variant. In cross and gcaf a large part has a gradient of zero; in the repaired variants none has, but for the first step of gcaf-token."}, "figure": {"name": "fig-dead-weights", "caption": "Weights of each fusion variant (d = 64) with and without a gradient."}}
 maps = [rng.normal(size=(4, 4, 4, channels)).astype("float32") for channels in (32, 24)]
@@ -171,8 +171,8 @@ Markdown(findings.departure_said(findings.departure(lambda v: np.asarray(layer(l
 #
 # ## What stage 2 trains
 #
-# In the first stage both backbones are frozen. In the second the top share of each one's layers is trained, batch normalisation excepted:
-# layers as Keras lists them, weightless ones (activations, additions) too. The paper says "the final convolutional blocks", unnamed.
+# In the first stage both backbones are frozen; in the second the top share of each one's layers is trained, batch normalisation excepted. The paper
+# (§4.6) gives the share and calls it "the final convolutional blocks", unnamed. Here layers count as Keras lists them, weightless ones (additions) too.
 
 # %%
 share = chapter.settings.training.unfrozen

@@ -57,7 +57,7 @@ chapter.strip()
 #
 # $$\mathcal{L} = -\sum_c \alpha_c\, y_c^*\, (1 - p_c)^{\gamma} \log p_c. \tag{14b}$$
 #
-# For hard labels without smoothing the two are one. With soft labels they want different things. The literal reading is
+# For hard labels without smoothing the two are identical. With soft labels they have different minima. The literal reading is
 # the project's default, and both are trained and compared. The paper also gives two values each for some
 # of the numbers:
 

@@ -53,8 +53,8 @@ tables.show(
 )
 
 # %% [markdown]
-# Two rows of this table are contradicted elsewhere in the paper. We follow Table 3, because the
-# sensitivity analysis names its values as the best:
+# Two rows of this table are contradicted elsewhere in the paper. We follow Table 3 in both. For smoothing the sensitivity analysis
+# (§5.8) agrees with it; for the class balance §5.2 and §5.8 name a constant, which under Adam changes almost nothing (chapter 5):
 
 # %%
 tables.show(
@@ -64,8 +64,8 @@ tables.show(
 )
 
 # %% [markdown]
-# Other choices are left open. Early stopping and a learning-rate schedule are said to be used, but
-# not which, nor with what patience. These are ours; each is a setting that can be changed:
+# Other choices are left open. Early stopping and a learning-rate schedule are said to be used, but the paper does not say which
+# schedule, nor with what patience. These are ours, but for the share of layers that stage 2 trains (§4.6); each is a setting:
 
 # %%
 left_open = """model.scale model.weights model.width model.projection_norm model.dropout loss.reading training.stage0_seed
@@ -98,8 +98,8 @@ tables.show(
 #
 #    $$\theta_{\text{EMA}}^{(t)} = \beta\,\theta_{\text{EMA}}^{(t-1)} + (1-\beta)\,\theta^{(t)} \tag{18}$$
 #
-# Four things are worth knowing. Equations 16 and 17 write the loss on plain images and labels, the
-# algorithm computes it on mixed ones: we follow the algorithm. The algorithm itself neither
+# Four things are worth knowing. Equations 16 and 17 write the loss on plain images and labels; the
+# algorithm computes it on mixed ones, and we follow the algorithm. The algorithm itself neither
 # updates nor returns the average of Equation 18, which the text around it calls for: we keep one.
 # Nothing says whether the average starts anew in stage 2: ours does, since the backbone's weights
 # only join it there. And nothing says which epoch's weights are reported: we keep the epoch with
@@ -112,8 +112,8 @@ tables.show(
 # `demo` each backbone is first trained alone, as a plain classifier from random weights, **on the
 # training part of the same split**. It is never trained on a validation or test image; which of its
 # epochs is kept is chosen by the validation loss, as in every stage. Stage 0 takes the seed of the run,
-# so that a spread over seeds is one of the whole training (`training.stage0_seed=shared` trains it
-# once, with seed 0, and saves most of the time); its weights are stored under a hash and shared by the
+# so that the spread over seeds covers the whole training, stage 0 included (`training.stage0_seed=shared`
+# trains it once, with seed 0, and saves most of the time); its weights are stored under a hash and shared by the
 # runs of that split and seed, whatever their fusion, loss or batch size. A frozen backbone then
 # already knows these classes. This is not the paper's setting: stage 1 has less left to learn, and its
 # curves start higher than they would from ImageNet.
@@ -150,18 +150,13 @@ tables.show(
     name="tab-stages",
     caption="Accuracy and loss of each stage at the epoch that was kept: mean ± standard deviation over the seeds.",
 )
-Markdown(training.convergence(runs))
-
-# %% [markdown]
-# A training accuracy as high as the paper's is hard to have *under Mixup*: where two images of different classes
-# are mixed in nearly equal shares, even a perfect network can't name the larger share reliably. The
-# paper doesn't say whether its training curve was measured on mixed or on plain images.
+Markdown(f"{training.convergence(runs)}\n\n{training.ceiling()}")
 
 # %% [markdown]
 # ## What stage 2 sets free
 #
-# The paper sets a share of each backbone's *layers* free, counted from the top. We count layers in Keras's order,
-# weightless ones included, and list by name those that have weights; batch normalisation stays
+# The paper (§4.6) sets the top share of each backbone's *layers* free, without saying how they are counted. We count them
+# in Keras's order, weightless ones included, and list by name those that have weights; batch normalisation stays
 # frozen and uses its stored statistics. The table's download holds every name.
 
 # %%

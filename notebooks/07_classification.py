@@ -31,7 +31,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import charts, tables
 from gcaf_lib.evaluation import metrics
-from gcaf_lib.findings import overlap, performance
+from gcaf_lib.findings import overlap, performance, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("07_classification", profile, overrides)
@@ -43,10 +43,10 @@ overlap.split_note(chapter)
 # %% [markdown]
 # ## The report, class by class
 #
-# Precision is the share of an answer's images that are of that class, recall the share of a class's
-# images that get that answer, F1 their harmonic mean. Averages over the seeds; the test images are
-# the same for every seed, so the standard deviation shows what the *training's* chance is worth, not
-# the choice of the test images. That is what the intervals further down are for.
+# Precision is the share of the images given an answer that belong to that class, recall the share of a
+# class's images that are given it, F1 their harmonic mean. Averages are over the seeds; the test images
+# are the same for every seed, so the standard deviation reflects the randomness of *training*, not the
+# choice of test images, which the intervals further down cover.
 
 # %%
 mean, sd = performance.class_report(runs)
@@ -77,11 +77,11 @@ tables.show(
     performance.beside_published(known, paper.find("§5.4"), chapter.made),
     name="tab-headline",
     caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and "
-    "the 95 % interval of that mean (cluster bootstrap over patients).",
+    f"the 95 % interval of that mean (cluster bootstrap over patients). {words.VERDICT}",
 )
 
 # %% [markdown]
-# ## Who is taken for whom
+# ## Which classes are confused
 #
 # Every test image counts once for each seed. Rows are the true classes; the shade is the share of the row.
 
@@ -93,10 +93,10 @@ charts.confusion(total, classes)
 Markdown(performance.confused(runs))
 
 # %% [markdown]
-# ## How sure can one be of the accuracy
+# ## How certain is the accuracy
 #
-# Wilson's interval takes the test images as independent draws. Where several of them show one
-# patient they are not, and the bootstrap over patients is the one to believe.
+# Wilson's interval treats the test images as independent. Where several of them show one
+# patient they are not, and the bootstrap over patients is the one to trust.
 
 # %%
 tables.show(

@@ -30,7 +30,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import curves, tables
 from gcaf_lib.evaluation import metrics
-from gcaf_lib.findings import overlap, performance
+from gcaf_lib.findings import overlap, performance, words
 from gcaf_lib.paper import checks
 from gcaf_lib.paper import published as paper
 
@@ -62,7 +62,7 @@ curves.pr_curves(metrics.precision_recall(labels, probs, classes))
 #
 # *Macro* is the mean of the classes' areas, *micro* the area when all pairs of image and class are
 # ranked in one list, which also asks whether the probabilities of different classes can be compared.
-# Average precision is the step-wise sum, not the trapezoid, which flatters.
+# Average precision is computed as the step-wise sum; the trapezoid rule would be optimistic.
 
 # %%
 known = performance.measured(runs, chapter.dataset)
@@ -70,7 +70,7 @@ tables.show(
     performance.beside_published(known, paper.find("§5.5"), chapter.made),
     name="tab-areas",
     caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
-    "seeds, and the 95 % interval of that mean (cluster bootstrap over patients).",
+    f"seeds, and the 95 % interval of that mean (cluster bootstrap over patients). {words.VERDICT}",
 )
 
 # %%
@@ -86,6 +86,6 @@ Markdown(performance.areas(known, labels, classes))
 Markdown("\n".join(f"- {f.claim}; {f.check}: **{f.verdict}**." for f in checks.averages()))
 
 # %% [markdown]
-# A macro ROC-AUC that is a hair off the mean of its classes often comes from averaging the curves on a
+# A macro ROC-AUC that is a hair off the mean of its classes can come from averaging the curves on a
 # coarse grid of false positive rates and taking the area afterwards. The curves here are averaged on every
 # step of every class, so that the area of the mean curve is the mean of the areas.

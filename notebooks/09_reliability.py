@@ -33,7 +33,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import curves, tables
 from gcaf_lib.evaluation import calibration, confidence, worth
 from gcaf_lib.findings import calibration as findings
-from gcaf_lib.findings import overlap, performance
+from gcaf_lib.findings import overlap, performance, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("09_reliability", profile, overrides)
@@ -44,10 +44,10 @@ overlap.split_note(chapter)
 # %% [markdown]
 # ## Agreement and calibration
 #
-# Cohen's κ is the accuracy above what the class counts alone would give, the Matthews correlation
-# that of truth and answer; with nearly balanced classes and few errors both say what the accuracy
-# says. The expected calibration error sorts answers into bins by their confidence and averages how
-# far confidence and accuracy differ,
+# Cohen's κ is the accuracy corrected for the agreement that the class counts alone would give, the Matthews correlation
+# is the correlation between truth and answer; with nearly balanced classes and few errors both say much the same as the
+# accuracy. The expected calibration error sorts answers into bins by their confidence and averages how far confidence
+# and accuracy differ,
 #
 # $$\mathrm{ECE} = \sum_b \frac{n_b}{n}\,\big|\mathrm{acc}_b - \mathrm{conf}_b\big|.$$
 #
@@ -59,7 +59,7 @@ tables.show(
     performance.beside_published(known, paper.find("Table 7"), chapter.made),
     name="tab-reliability",
     caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95 % interval "
-    "of that mean (cluster bootstrap over patients; that of the ECE bias-corrected).",
+    f"of that mean (cluster bootstrap over patients; that of the ECE bias-corrected). {words.VERDICT}",
 )
 
 # %% [markdown]
@@ -92,8 +92,8 @@ curves.reliability(
 # %% [markdown]
 # One temperature cannot mend everything, and the ECE is only one view. *Equal mass* bins hold the same
 # number of images each; *class-wise* asks for every class's probability, not only the highest; Brier score
-# and negative log-likelihood are proper scores, which no rescaling of the bins can flatter. A $T$ below 1
-# sharpens the probabilities of a model that is too modest, a $T$ above 1 softens a boastful one.
+# and negative log-likelihood are proper scores: they use no bins, and in expectation are best for the true probabilities.
+# A $T$ below 1 sharpens the probabilities of an underconfident model, a $T$ above 1 softens those of an overconfident one.
 
 # %%
 tables.show(

@@ -47,7 +47,7 @@ overlap.split_note(chapter)
 # class (fewer where there are fewer), drawn at random from the first seed's test part, bars showing the
 # probability of each class:
 
-# %% mystnb={"image": {"alt": "Images of the test part, two of each class, each with bars of the four class probabilities; all answers are right."}, "figure": {"name": "fig-predictions", "caption": "Right answers of the first seed, drawn at random, two a class, with the probability of each class (the paper's Figure 12)."}}
+# %% mystnb={"image": {"alt": "Images of the test part, two of each class, each with bars of the four class probabilities; all answers are right."}, "figure": {"name": "fig-predictions", "caption": "Right answers of the first seed, drawn at random, two per class, with the probability of each class (the paper's Figure 12)."}}
 answers = predictions.answers(runs[0], chapter.dataset)
 drawn = predictions.drawn(answers)
 pictures.predictions(drawn, folder, classes)
@@ -56,7 +56,7 @@ pictures.predictions(drawn, folder, classes)
 # ## The most confident mistakes
 #
 # What such a figure leaves out: the wrong answers that the model was surest of. These are the ones
-# that no threshold on the confidence would have caught.
+# that a threshold on the confidence is least likely to catch.
 
 # %% mystnb={"image": {"alt": "Up to eight images of the test part with wrong answers, each with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-mistakes", "caption": "The first seed's wrong answers with the highest confidence, surest first, at most eight."}}
 mistakes = predictions.mistakes(answers)
@@ -72,10 +72,10 @@ Markdown(predictions.confidences(runs))
 # the mean gradient of that class's logit and keeps what is positive. The map is as coarse as the
 # feature map and is enlarged to the image. There are two backbones, so there are two maps; the fusion
 # joins pooled vectors and has no map of its own, and what is called *fused* here is the mean of both maps, each
-# scaled to a maximum of 1. The paper shows one map an image and doesn't say of which layer. **What such a map can prove is
+# scaled to a maximum of 1. The paper shows one map per image and doesn't say from which layer. **What such a map can prove is
 # tested first in chapter 20**, on pictures whose answer is known: read that before you read anything into these.
 #
-# The columns: right answers of the classes as above, one each, then the two most confident mistakes, if there are any. The
+# The columns show one right answer of each class, then the two most confident mistakes, if there are any. The
 # outline is the tumour's border as radiologists drew it for the figshare collection, where the image was found there and that data is
 # at hand (for phantoms: the border of the drawn lesion). It was no part of any training.
 
@@ -106,4 +106,4 @@ tables.show(
     name="tab-spread",
     caption="Share of the image in which the fused map exceeds half its maximum, by predicted class: mean ± standard deviation over the seeds.",
 )
-Markdown(predictions.spreads_said(spread.mean()))
+Markdown(predictions.spreads_said(spread))

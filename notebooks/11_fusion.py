@@ -73,7 +73,7 @@ chapter.strip(ablation.runs(main, records, norm, strict))
 # and so for $W_K^b$, $W_Q^b$ and $W_K^a$: whatever the learning rate, loss or data, they end training where chance put them at the start.
 #
 # The same by measurement: each fusion is given what comes out of the backbones for some images. The gradient is that of a random weighted
-# sum of the fused vector: a weight that does not move this sum is moved by no loss. `gcaf-token` has its attention let in (chapter 4).
+# sum of the fused vector: a weight that doesn't move it is moved by no loss. `gcaf-token`, whose attention starts switched off (chapter 4), has α > 0 here.
 
 # %%
 settings = chapter.settings.replace({"model.fusion": "gcaf"})
@@ -106,7 +106,7 @@ Markdown(fusion.learns(found))
 Markdown(fusion.compared(fusion.without_keys(given, width)))
 
 # %% [markdown]
-# The default stays the literal one, which the equations say. Whether attention that *can* learn would help, the three repairs tell.
+# The default stays the literal reading, because it is what the equations say; the three repairs show whether attention that *can* learn would help.
 #
 # ## What each head costs
 
@@ -126,10 +126,10 @@ Markdown(fusion.sizes_said(full))
 # %% [markdown]
 # ## Table 4, measured
 #
-# On the left the accuracy of each variant, on the right its difference to the proposed one. The left intervals are wide, because each bears
-# the chance of which patients are tested. Judge by the right ones: the paper claims a difference, and what is hard for both models cancels there.
+# On the left the accuracy of each variant, on the right its difference from the proposed one. The intervals on the left are wide because they
+# include the choice of test patients. Judge by those on the right: the paper claims a difference, and what is hard for both models cancels out there.
 
-# %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval beside the paper's figure as an open diamond. Right: the difference to the proposed fusion with its interval and a line at zero. Variants without a run are marked as not trained yet."}, "figure": {"name": "fig-table-4", "caption": "Table 4 as a picture: accuracy (left), and accuracy minus that of the proposed fusion on the same test images (right)."}}
+# %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval beside the paper's figure as an open diamond. Right: the difference from the proposed fusion with its interval and a line at zero. Variants without a run are marked as not trained yet."}, "figure": {"name": "fig-table-4", "caption": "Table 4 as a picture: accuracy (left), and accuracy minus that of the proposed fusion on the same test images (right)."}}
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
 # the paper's figures are of patients' images: they have no place beside phantoms in a picture
 rows.dots(frame, names=fusion.NAMES, published=not chapter.phantoms)
@@ -157,15 +157,15 @@ says = ablation.says(frame, "gcaf sweep table-4", fusion.NAMES, theirs=not chapt
 Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)]))
 
 # %% [markdown]
-# Intervals speak of other test images, *sd over seeds* of other trainings: a difference should be large beside both. Chapter 15 tests with a
-# correction for the number of differences, and asks which of them so many seeds could detect at all.
+# The intervals reflect the choice of test images, *sd over seeds* the randomness of training: a real difference should be large compared with
+# both. Chapter 15 tests with a correction for the number of differences, and asks which of them this many seeds could detect at all.
 #
 # ## The same on patient-disjoint folds
 #
-# All this is on the paper's random split, where recognising pictures is worth a great deal (chapter 17). Who wins there need not win on new
-# patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its patient, where the patient is known.
+# All this is on the paper's random split, where recognising pictures is worth a great deal (chapter 17). A variant that wins there need not win on new patients.
+# So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its patient, where known.
 
-# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference to the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-4", strict)
 rows.dots(honest, names=fusion.NAMES, published=False)
 
@@ -184,8 +184,8 @@ Markdown(ablation.says(honest, "gcaf sweep table-4-patients", fusion.NAMES, thei
 # %% [markdown]
 # ## A LayerNorm behind the projections
 #
-# The paper projects the averaged maps and says no more. An earlier state of this project normalised the projected vectors (LayerNorm), which makes a logit blind to their
-# length: the maps of chapters 10 and 20 then have no sum to show. It is a setting now, off by default; what it does to the accuracy:
+# The paper projects the averaged maps and says no more. An earlier state of this book normalised the result (LayerNorm), so that a logit did not depend
+# on its length, while class activation maps take a logit for a sum over places (chapter 20 tests both). It is off by default; its effect on accuracy:
 
 # %%
 normed = ablation.measure("projection-norm", norm, chapter.dataset, proposed, made=made)

@@ -44,8 +44,9 @@ chapter.strip(ablation.runs(main, found, strict))
 # %% [markdown]
 # ## What a moving average still holds of its start
 #
-# The average of Equation 18 is reported in the place of the weights. After $t$ steps it still holds the share $\beta^{t-1}$ of the weights that it began with (Keras starts
-# it after the first step). The paper names $\beta$ but not this consequence, nor whether the average begins anew in stage 2. Ours does, since the backbones' top layers only join it there.
+# The average of Equation 18 is evaluated in place of the weights. After $t$ steps it still holds the share $\beta^{t-1}$ of its initial weights
+# ($t - 1$, because Keras initialises it with the weights after the first step). The paper names $\beta$ but not this consequence, nor whether the
+# average begins anew in stage 2. Ours does, since the backbones' top layers only join it there.
 
 # %%
 Markdown(mixup_ema.leaves())
@@ -99,10 +100,10 @@ tables.show(
 )
 
 # %% [markdown]
-# The average is computed beside the training and never fed back. In stage 1 a run with EMA and one without, of the same seed, therefore go through the same weights, step by step, for as long as
-# neither has its rate reduced or is stopped, since both follow the validation loss of the weights that are reported. They part
-# where an epoch is *chosen*: the one with the lowest validation loss of the weights that are reported, and the average, which lags, has its lowest loss later. Stage 2 starts
-# from the raw weights of that epoch. So the effect of EMA is made of two parts: which epochs are kept, and which weights, raw or averaged, are handed over at the end.
+# The average is computed alongside training and never fed back. In stage 1, runs of one seed with and without EMA therefore pass through the same
+# weights, step by step, until a learning-rate reduction or early stopping, which follow the validation loss of the *reported* weights. They differ in
+# which epoch is kept: the one with the lowest validation loss of the reported weights, which for the lagging average comes later. Stage 2 starts from
+# the raw weights of that epoch. The effect of EMA thus has two parts: which epochs are kept, and whether raw or averaged weights are handed over at the end.
 
 # %%
 Markdown(mixup_ema.course_text(mixup_ema.same_course(found)))
@@ -110,8 +111,8 @@ Markdown(mixup_ema.course_text(mixup_ema.same_course(found)))
 # %% [markdown]
 # ## The effect of each factor
 #
-# Each line is a difference between combinations, on the same seeds and the same test images; its interval comes from drawing patients, the same for all combinations.
-# The *interaction* says how much more EMA does with Mixup than without.
+# Each line is a difference between combinations, on the same seeds and the same test images; its interval comes from resampling patients, the same
+# draws for all combinations. The *interaction* is the effect of EMA with Mixup minus its effect without.
 
 # %%
 effects = mixup_ema.effects(found, chapter.dataset)
@@ -131,15 +132,15 @@ tables.show(
 Markdown(mixup_ema.verdict(effects, frame))
 
 # %% [markdown]
-# Two things should be kept apart. *Mixup* changes what is learnt: soft targets, hence less confident answers, hence another calibration error, upwards or downwards: a model that is already
-# too modest gets worse by it (chapter 9 shows on which side ours is). *EMA* changes which of the visited weights are handed over, and with few steps hands over an average that still
-# contains its start. An average that lags is less confident as well. A calibration error can therefore move for reasons that have nothing to do with better probabilities, which is why the
-# negative log-likelihood stands beside it: it is a proper score, and no lack of confidence flatters it.
+# Two things should be kept apart. *Mixup* changes what is learnt: its soft targets can change confidence as well as accuracy, and the calibration
+# error may move either way, depending on which side of accuracy the confidence was (chapter 9). *EMA* changes which of the visited weights are handed
+# over, and with few steps hands over an average that still contains its start. A calibration error can therefore move although the probabilities have
+# not become better, which is why the negative log-likelihood stands beside it: it is a proper score, whose expectation is best for the true probabilities.
 
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference to the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
 rows.dots(honest, names=names, published=False)
 
@@ -156,7 +157,8 @@ tables.show(
 Markdown(ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms))
 
 # %% [markdown]
-# The factors, and the claim's three parts, on this split. Calibration errors of folds are each taken at the random split's number of images (chapter 19):
+# The factors, and the claim's three parts, on this split. The calibration error of each fold is computed on as many images as the random split tests
+# (chapter 19):
 
 # %%
 apart = mixup_ema.effects(strict, chapter.dataset)

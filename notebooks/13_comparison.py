@@ -75,7 +75,7 @@ tables.show(
     data=frame,
 )
 
-# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference to the proposed model on the same test images on the right, with the paper's figures as open diamonds; methods without a run say so."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy, and difference to the proposed model on the same test images and seeds, with 95 % intervals over patients."}}
+# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds; methods without a run say so."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy, and difference from the proposed model on the same test images and seeds, with 95 % intervals over patients."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
 rows.dots(frame, published=not chapter.phantoms)
 
@@ -85,7 +85,7 @@ Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms)
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference to the proposed model with its interval and a line at zero."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed model on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed model with its interval and a line at zero."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed model on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-6", strict)
 rows.dots(honest, published=False)
 

@@ -127,7 +127,7 @@ error_rates.error_rates(failures.by_view(tumour), "mirror symmetry of the pictur
 # %% [markdown]
 # ## The most confident mistakes
 #
-# These no threshold on the confidence would have caught. One an image, the surest first, whatever the run.
+# These a threshold on the confidence is least likely to catch. One per image, the surest first, whatever the run.
 
 # %% mystnb={"image": {"alt": "Up to eight misclassified test images with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-surest-mistakes", "caption": "The wrong answers with the highest confidence over all runs used here, surest first, at most eight, with the probability of each class."}}
 wrong = failures.surest(cases)

@@ -103,6 +103,37 @@ def test_macro_check_allows_every_true_mean(kind, places, monkeypatch):
         assert verdicts[checks.name(f"macro_{kind}")] == checks.HOLDS
 
 
+@pytest.mark.parametrize(
+    ("notumor", "macro", "said", "verdict"),
+    [
+        (0.996, 0.9960, "and 0.99605", checks.HOLDS),
+        (
+            1.0,
+            0.9971,
+            "the mean weighted by class size would fit, but is no macro mean",
+            checks.CONTRADICTION,
+        ),
+        (1.0, 0.9900, "the mean weighted by class size would not fit either", checks.CONTRADICTION),
+    ],
+)
+def test_a_macro_mean_that_is_no_mean_says_whether_the_weighted_one_fits(
+    notumor, macro, said, verdict, monkeypatch
+):
+    """Classes at 0.996 but one, the largest, whose weight is 200 of 703."""
+    published = {f"auc_{c}": 0.996 for c in paper.CLASS_LABELS} | {"auc_notumor": notumor, "macro_auc": macro}
+    original = paper.find
+
+    def find(place=None, row=None, metric=None):
+        if metric in published:
+            return [paper.Figure(place, "x", metric, published[metric], 4)]
+        return original(place, row, metric)
+
+    monkeypatch.setattr(paper, "find", find)
+    found = next(checks.averages())
+    assert found.check.startswith("the unweighted mean of the four classes lies between")
+    assert found.check.endswith(said) and found.verdict == verdict
+
+
 def test_a_consistent_report_passes(monkeypatch):
     supports = paper.supports()
     right = dict(zip(supports, (153, 155, 194, 171)))

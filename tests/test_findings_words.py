@@ -1,16 +1,19 @@
 """Sentences of the chapters at their turning points: below, above, undecided, and where nothing was run."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from gcaf_lib.display import tables
 from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.findings import (
     audit,
     calibration,
+    dataset,
     failures,
     fusion,
     loss,
@@ -23,6 +26,7 @@ from gcaf_lib.findings import (
     training,
 )
 from gcaf_lib.paper import checks
+from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES, load
 from tests.told import Told
 
@@ -151,28 +155,41 @@ def test_where_backbones_start():
     assert "`in-domain` weights: no stage 0" in training.start({}, load("cpu"))
 
 
-@pytest.mark.parametrize(
-    ("hits", "said"), [((5, 5), "changes nothing"), ((4, 5), "gains 10.00"), ((5, 4), "costs 10.00")]
-)
+@pytest.mark.parametrize(("hits", "said"), [((5, 5), ": 0.00"), ((4, 5), ": 10.00"), ((5, 4), ": −10.00")])
 def test_what_averaging_moved(hits, said):
     def probabilities(part, which):
         right = np.arange(10) < hits[which == "ema"]
         return np.column_stack([right, ~right]).astype(float)
 
-    assert said in training.average(
+    assert f"averaged minus raw, seed by seed{said} (n = 1) points" in training.average(
         [Told(labels=lambda part: np.zeros(10, int), probabilities=probabilities)]
     )
 
 
-@pytest.mark.parametrize("stages", [1, 2])
-def test_convergence_with_and_without_a_second_stage(stages):
-    rows = pd.DataFrame({"stage": [1, 2], "accuracy": [0.8, 0.9], "val_accuracy_raw": [0.7, 0.75]}).head(
+@pytest.mark.parametrize(
+    ("stages", "end", "said"),
+    [(1, 0.75, ""), (2, 0.75, "rose by 5.00"), (2, 0.65, "fell by 5.00"), (2, 0.7, "changed by 0.00")],
+)
+def test_convergence_with_and_without_a_second_stage(stages, end, said):
+    rows = pd.DataFrame({"stage": [1, 2], "accuracy": [0.8, 0.9], "val_accuracy_raw": [0.7, end]}).head(
         stages
     )
     info = {"stages": [{"stage": k, "best_epoch": 1} for k in range(1, stages + 1)]}
     text = training.convergence([SimpleNamespace(history=rows, info=info)])
-    assert f"{rows['accuracy'].iloc[-1]:.0%}".rstrip("%") in text and ("it moved by 5.00" in text) == (
-        stages == 2
+    assert f"{rows['accuracy'].iloc[-1]:.0%}".rstrip("%") in text and said in text
+    assert ("the raw validation accuracy" in text) == (stages == 2)
+
+
+def test_what_mixup_leaves_of_a_training_accuracy():
+    """Half of the pairs that are nearly even is what guessing among them costs; drawn, not integrated."""
+    rng, counts = np.random.default_rng(0), np.array([1297, 1316, 1600, 1405])
+    even = np.abs(rng.beta(0.2, 0.2, 1_000_000) - 0.5) < 0.1
+    share = 100 * even.mean() * (1 - ((counts / counts.sum()) ** 2).sum())
+    text = training.ceiling()
+    said, cost = (float(n) for n in re.findall(r"(\d\.\d) (?:% of the pairs|points)", text))
+    assert text.startswith("A training accuracy of 98 to 99 % is near") and (said, cost) == (
+        pytest.approx(share, abs=0.1),
+        pytest.approx(share / 2, abs=0.1),
     )
 
 
@@ -199,9 +216,45 @@ def test_what_learns_and_what_the_rows_compare():
 
 
 def test_widest_maps():
-    means = {"No tumour": 0.5, "Glioma": 0.2}
-    assert "the runs agree with the paper" in predictions.spreads_said(means)
-    assert "the runs don't agree" in predictions.spreads_said(means | {"Glioma": 0.6})
+    frame = pd.DataFrame({"Glioma": [0.18, 0.22], "No tumour": [0.48, 0.52], "Meningioma": [0.1, 0.1]})
+    text = predictions.spreads_said(frame)
+    assert "Widest are the maps of no tumour (50.0 %), narrowest those of meningioma (10.0 %)" in text
+    assert "in this order the runs agree with the paper" in text
+    assert "the runs don't agree" in predictions.spreads_said(
+        frame + {"Glioma": 0.4, "No tumour": 0, "Meningioma": 0}
+    )
+    one = predictions.spreads_said(frame.head(1) + {"Glioma": 0.299, "No tumour": 0, "Meningioma": 0})
+    assert "the runs agree" in one, "a single run has no spread"
+    assert "the runs agree" in predictions.spreads_said(frame[["No tumour"]]), "nothing to tie with"
+
+
+@pytest.mark.parametrize(("gap", "tie"), [(0.029, True), (-0.029, True), (0.031, False)])
+def test_the_widest_maps_tie_within_the_larger_spread(gap, tie):
+    """Spreads over seeds: 0.03 of glioma, 0.01 of no tumour."""
+    free = 0.5 + np.array([-0.01, 0, 0.01])
+    glioma = 0.5 - gap + np.array([-0.03, 0, 0.03])
+    text = predictions.spreads_said(pd.DataFrame({"Glioma": glioma, "No tumour": free, "Pituitary": 0.3}))
+    assert (
+        ("as wide within the spread of the seeds" in text) == tie == ("is not what these runs show" in text)
+    )
+    assert ("the runs agree" in text) != tie and ("pituitary (30.0 %) are the narrowest" in text) == tie
+    wide = pd.DataFrame({"Glioma": glioma, "Pituitary": glioma, "No tumour": free - 0.3})
+    assert "the runs don't agree" in predictions.spreads_said(wide), "tumours tie among themselves"
+
+
+@pytest.mark.parametrize(
+    ("differ", "said"),
+    [(0, "No count differs."), (1, "1 of 20 counts differs."), (2, "2 of 20 counts differ.")],
+)
+def test_counts_beside_the_papers(differ, said):
+    counts = pd.DataFrame(
+        [[1297, 162, 162], [1316, 164, 165], [1600, 200, 200], [1405, 176, 176]],
+        ["glioma", "meningioma", "notumor", "pituitary"],
+        ["training", "validation", "testing"],
+    )
+    table = tables.beside_published(counts, paper.table(2))
+    table.iloc[:differ, 0] = "9 (8)"
+    assert dataset.counts_said(table) == said
 
 
 def test_what_adam_makes_of_a_constant_and_of_class_weights():

@@ -449,9 +449,21 @@ def test_effects_are_differences_of_the_cells(alone):
     }  # fmt: skip
     course = mixup_ema.same_course(found)
     assert (course["agree"] == course["epochs"]).all() and list(course["answers"]) == [0, 1]
+    one, other = mixup_ema.course_text(
+        course.assign(kept_with=[[3, 1], [5, 3]], kept_without=[[3, 1]] * 2)
+    ).splitlines()
+    assert (
+        "both kept epochs 3 (stage 1) and 1 (stage 2); the final raw weights of the two runs give the same answers"
+        in one
+    )
+    assert (
+        "without EMA epochs 3 (stage 1) and 1 (stage 2) were kept, with it epochs 5 (stage 1) and 3 (stage 2);"
+        in other
+    )
+    assert other.endswith("the final raw weights of the two runs answer 1 of 40 test images differently.")
     left = mixup_ema.remains({"Proposed Model": found["Proposed Model"]}, 3200)
     assert list(left["Steps"]) == ["200", "100"]
-    assert left["Of the start remains (%)"][0] == f"{100 * 0.999**199:.1f}"
+    assert left["Start remaining (%)"][0] == f"{100 * 0.999**199:.1f}"
     assert list(mixup_ema.weights(found, ("accuracy",))["Weights"]) == [
         "raw",
         "raw",

@@ -47,11 +47,16 @@ def record(tmp_path, monkeypatch):
         (
             0.653,
             0.67,
-            "training holds a copy of 65.3% (as chapter 17's instrument counts), and of 67.0% another slice of the same patient: the figures",
+            "703 test images, 65.3% have a copy in the training part (as counted in chapter 17), and 67.0% another slice of the same "
+            "patient there: the figures",
         ),
-        (0.0, 0.5, "training holds no copy that chapter 17's instrument finds, and of 50.0% another slice"),
-        (0.1, 0.0, "training holds a copy of 10.0% (as chapter 17's instrument counts): the figures"),
-        (0.0, 0.0, "training holds no copy that chapter 17's instrument finds; what such sharing"),
+        (
+            0.0,
+            0.5,
+            "none has a copy in the training part that chapter 17's search finds, and 50.0% have another slice",
+        ),
+        (0.1, 0.0, "10.0% have a copy in the training part (as counted in chapter 17): the figures"),
+        (0.0, 0.0, "none has a copy in the training part that chapter 17's search finds; what such sharing"),
     ],
 )
 def test_the_note_says_what_is_so(copy, patient, said):

@@ -160,13 +160,13 @@ def test_a_run_made_again_bit_for_bit_speaks_for_its_code_and_one_made_otherwise
     assert older == 1 and "as they were recorded" in page and "gcaf-older" in page and planned == "stale"
     reproduce.note(old, same)
     older, page, planned = state()
-    assert older == 0 and f"has made run {made.key} of it again, bit for bit" in page and planned == "done"
+    assert older == 0 and f"1 of that code&#x27;s runs ({made.key}), retrained" in page and planned == "done"
     assert "gcaf-older" not in page and "earlier version" not in page
     other = dataclasses.replace(old, info={**old.info, "key": "f" * 12})
     reproduce.note(other, same._replace(differences=table.assign(identical=False)))
     older, page, _ = state()
     assert older == 1, "one that came out otherwise outweighs those that came out the same"
-    assert f"made again with today&#x27;s code, run {'f' * 12} came out otherwise" in page
+    assert f"retrained with today&#x27;s code, run {'f' * 12} came out differently" in page
 
 
 HEAD = ",".join(reproduce.COLUMNS)
@@ -234,10 +234,10 @@ def test_the_strip_is_true_of_several_codes_at_once(tmp_path, monkeypatch):
     info = provenance.facts("demo", load("demo"), None, records, None)
     same = "bit for bit the same (gcaf reproduce)"
     assert provenance._older(info, len(info["records"])) == (
-        f"1 of 6 runs trained by code also; today's ({now}) has made run c of it again, {same}; "
-        f"2 of 6 runs trained by code same; today's ({now}) has made runs a, b of it again, {same}; "
-        f"2 of 6 runs trained by an earlier version of the training code (now {now}); their numbers are shown as they "
-        "were recorded; made again with today's code, run e came out otherwise (gcaf reproduce)"
+        f"1 of 6 runs was trained by code also; 1 of that code's runs (c), retrained with today's code ({now}), came out {same}; "
+        f"2 of 6 runs were trained by code same; 2 of that code's runs (a, b), retrained with today's code ({now}), came out {same}; "
+        f"2 of 6 runs were trained by an earlier version of the training code (now {now}); their numbers are shown as they "
+        "were recorded; retrained with today's code, run e came out differently (gcaf reproduce)"
     )
     assert json.loads(json.dumps(info)) == info, "it goes into the notebook's metadata"
 

@@ -134,16 +134,21 @@ def test_chance_and_sign_of_a_calibration_error():
     assert "more than chance" in findings.chance(0.0296, draws)
     assert "underconfident" in findings.excess(Worth(-0.02, 0, 3, -0.03, -0.01), 0.0441)
     assert "overconfident" in findings.excess(Worth(0.02, 0, 3, 0.01, 0.03), 0.0441)
-    assert "can't be told. The paper" in findings.excess(Worth(0.02, 0, 3, -0.01, 0.03), 0.0441)
+    text = findings.excess(Worth(0.02, 0, 3, -0.01, 0.03), 0.0441)
+    assert "2.0 points above accuracy (95 % interval of the difference −1.0 to +3.0 points)" in text
+    assert "can't be told. The paper" in text
 
 
 def test_the_temperatures_words():
     gap = Worth(-0.01, 0, 3, -0.02, -0.005)
-    assert "too modest" in findings.temperature(
-        [0.9], gap, 0.02, True
-    ) and ": lower." in findings.temperature([0.9], gap, 0.02, True)
+    low = findings.temperature([0.9], gap, 0.02, True)
+    assert "underconfident: scaling makes its answers surer" in low and ": lower." in low
     other = findings.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)
-    assert "claims too much" in other and "no difference" in other and "Equation 14" not in other
+    assert (
+        "overconfident: scaling makes its answers less sure" in other
+        and "no difference" in other
+        and "Equation 14" not in other
+    )
     assert "edge" not in other
     ended = findings.temperature([1.2, 50.0, 0.02], gap, 0.02, False)
     assert "In 2 of 3 runs the search ended at its edge (1/50 or 50): there no temperature fits" in ended

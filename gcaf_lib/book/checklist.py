@@ -115,7 +115,8 @@ def text(folder: Path) -> str:
     known = chapters(folder)
     items = standing(known)
     counts = pd.Series([item.status for item in items]).value_counts()
-    words = ", ".join(f"{counts.get(status, 0)} {status}" for status in (YES, PARTLY, NO, NONE))
+    heads = {YES: "answered", PARTLY: "answered in part", NO: "not answered", NONE: "not applicable"}
+    words = ", ".join(f"{head} {counts.get(status, 0)}" for status, head in heads.items())
     frame = pd.DataFrame(
         [(i.number, i.matter, i.status, linked(i.answer, known)) for i in items],
         columns=["Item", "Matter", "Status", "Where, or why not"],

@@ -58,7 +58,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
     """The scorecard in short: three numbers, a sentence on how they were made, six rows."""
     claim = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
     cards = [(f"{100 * claim:.2f} %", "accuracy, as published")]
-    places = {"paper": "on the paper's random split", "patients": "no known patient in two parts"}
+    places = {"paper": "on the paper's random split", "patients": "with no known patient in two parts"}
     run = frame[(frame.place == "Abstract") & (frame.metric == "accuracy") & (frame.n > 0)]
     for protocol, where in places.items():
         value, said, found = "not yet run", f"accuracy, measured here {where}", run[run.protocol == protocol]

@@ -184,18 +184,19 @@ def _older(info: dict[str, Any], n: int) -> str:
     """Which code trained the runs, and what is known of another than today's: what it made again, or nothing."""
     older, now, said = info["older_code"], info["training"], []
     for code, runs in info["reproduced"].items():
+        mine = info["same_code"][code]
         said.append(
-            f"{info['same_code'][code]} of {_count(n, 'run')} trained by code {code}; today's ({now}) has made "
-            f"{_runs(runs)} of it again, bit for bit the same (gcaf reproduce)"
+            f"{mine} of {_count(n, 'run')} {'was' if mine == 1 else 'were'} trained by code {code}; {len(runs)} of that code's runs "
+            f"({', '.join(runs)}), retrained with today's code ({now}), came out bit for bit the same (gcaf reproduce)"
         )
     if older:
         said.append(
-            f"{older} of {_count(n, 'run')} trained by an earlier version of the training code (now {now}); their "
+            f"{older} of {_count(n, 'run')} {'was' if older == 1 else 'were'} trained by an earlier version of the training code (now {now}); their "
             "numbers are shown as they were recorded"
         )
     if info["otherwise"]:
         said.append(
-            f"made again with today's code, {_runs(info['otherwise'])} came out otherwise (gcaf reproduce)"
+            f"retrained with today's code, {_runs(info['otherwise'])} came out differently (gcaf reproduce)"
         )
     return "; ".join(said) or f"as now (training code {now})"
 

@@ -19,7 +19,7 @@ def dots(
     names: Mapping[str, str] | None = None,
     published: bool = True,
 ) -> Drawing:
-    """Rows of `measure` down; left the metric, right its difference to the proposed model on the same images.
+    """Rows of `measure` down; left the metric, right its difference from the proposed model on the same images.
 
     The paper's figures are open diamonds, ours dots with their intervals, and strokes where each picture weighs 1.
     Rows without a run say so.

@@ -209,14 +209,14 @@ def excess(one: worth.Worth, published: float) -> str:
         "whether the model claims too much or too little can't be told",
     )
     return (
-        f"On the mean of the test part confidence is {abs(one.value):.1%} {'above' if one.value > 0 else 'below'} accuracy "
-        f"(95 % interval of the difference {words.signed(100 * one.low, 1)}% to {words.signed(100 * one.high, 1)}%): {told}. "
-        f"The paper's {published:.4f} comes without a sign, so the same can't be told of its model."
+        f"On average over the test part, confidence is {100 * abs(one.value):.1f} points {'above' if one.value > 0 else 'below'} accuracy "
+        f"(95 % interval of the difference {words.signed(100 * one.low, 1)} to {words.signed(100 * one.high, 1)} points): {told}. "
+        f"The paper's {published:.4f} comes without a sign, so on which side its model errs is not known."
     )
 
 
 def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal: bool) -> str:
-    """Fitted temperatures, what scaling does to the ECE, and why. literal: whether the loss is Equation 14's letter."""
+    """Fitted temperatures, what they say of the model, and what scaling does to the ECE. literal: whether the loss is Equation 14's letter."""
     t = float(np.mean(found))
     text = (
         f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
@@ -229,10 +229,8 @@ def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal
             "there no temperature fits, and the number is the edge's. "
         )
     text += (
-        "A temperature below 1 says that the model is too modest: what restrains its confidence (Mixup, the flat focal loss near "
-        "certainty, an average that lags) restrains it too much. "
-        if t < 1
-        else "A temperature above 1 says that the model claims too much, whatever was done to restrain it. "
+        f"A temperature {'below' if t < 1 else 'above'} 1 says that the model is {'underconfident' if t < 1 else 'overconfident'}: scaling "
+        f"makes its answers {'surer' if t < 1 else 'less sure'}. Chapter 19 asks which ingredient does it. "
     )
     if literal:
         text += (

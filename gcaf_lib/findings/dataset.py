@@ -1,4 +1,4 @@
-"""Chapter 16: copies, pictures, bars, labels, sources and patients of a dataset's audit."""
+"""Chapters 1 and 16: class counts; copies, pictures, bars, labels, sources and patients of a dataset's audit."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ BARS = {
     "cut anew": keypoints.THRESHOLD,
     "slices": figshare.SAME_SLICE,
 }
+
+
+def counts_said(beside: pd.DataFrame) -> str:
+    """How many counts differ from the paper's Table 2; beside: of `tables.beside_published`."""
+    differ = int(beside.map(lambda cell: "(" in cell).to_numpy().sum())
+    if not differ:
+        return "No count differs."
+    return f"{differ} of {beside.size} counts {'differs' if differ == 1 else 'differ'}."
 
 
 def numbers(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:

@@ -183,17 +183,17 @@ def compared(off: Mapping[str, float]) -> str:
         "So, under the literal reading, Table 4 compares a linear fusion, a gated one, the linear one again with more weights, and a gated "
         f"one with value maps. The step from {concat:g} % to {cross:g} %, for which the paper gives the credit to attention, is a step "
         f"between two forms of one family of functions; the step from {gate:g} % to {best:g} % adds value maps and a second gate, "
-        "not attention. Where the gains are real they come from somewhere else: another course of training (the same function written "
-        "with more weights is trained differently), another selection, chance, or a reading of the equations that the text does not give."
+        "not attention. The gains have another cause: optimisation (the same function written with more weights trains differently), "
+        "the choice of epoch or settings, chance, or a reading of the equations that the text does not give."
     )
 
 
 def sizes_table(here: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
     """`sizes` under this page's profile beside those at full size, for readers."""
     columns = ["head", "fusion", "dead"]
-    ours = here[columns].set_axis(["Head, this page", "of it fusion", "dead"], axis=1)
+    ours = here[columns].set_axis(["Head, this page", "Of which fusion", "Of which dead"], axis=1)
     # a head stands once in a table
-    theirs = full[columns].set_axis(["Head, full size", "of it fusion ", "dead "], axis=1)
+    theirs = full[columns].set_axis(["Head, full size", "Of which fusion ", "Of which dead "], axis=1)
     return ours.join(theirs).rename_axis("Variant").reset_index()
 
 
@@ -230,7 +230,7 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     said = f"`cross` minus `concat`, which compute the same functions: {words.signed(theirs)} points in the paper; here "
     if not gap:
         return said + "they are not both trained on this split."
-    told = "distinguishable from 0: what differs is the course of training, or its chance."
+    told = "distinguishable from 0: what differs is how the two forms train, or chance."
     same = "not distinguishable from 0, as the algebra leads one to expect."
     return f"{said}{words.shift(gap['accuracy'], 2, 100)}, {words.change(gap['accuracy'], told, told, same)}"
 

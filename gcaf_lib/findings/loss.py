@@ -143,7 +143,7 @@ def claim_said(table: pd.DataFrame) -> str:
     if failing.empty:
         return "The claim holds for every reading at these settings."
     return (
-        f"The claim does not hold for: {', '.join(failing)}. A paper that computes $p_t$ as its text says gets no restraint from "
+        f"The claim does not hold for: {', '.join(failing)}. A model trained with $p_t$ as the text says is not held back by "
         "smoothing."
     )
 
@@ -166,7 +166,7 @@ def balance_said(alpha: np.ndarray) -> str:
 
 
 def constant_alpha(settings: LossSettings, rate: float, rng: np.random.Generator) -> pd.DataFrame:
-    """How far a constant α moves a linear classifier on random data: optimiser, α, share of the way moved.
+    """How far a constant α moves a linear classifier on random data: optimiser, α, difference relative to the distance moved.
 
     rate: Adam's. The constants are the ends of the range that the paper says was tried.
     """
@@ -202,14 +202,14 @@ def _trained(
 def constant_alpha_text(frame: pd.DataFrame) -> pd.DataFrame:
     """`constant_alpha` for readers."""
     text = frame.assign(alpha=frame["alpha"].map("{:g}".format), moved=frame["moved"].map("{:.2%}".format))
-    return text.set_axis(["Optimiser", "α", "Difference to α = 1, share of the way moved"], axis=1)
+    return text.set_axis(["Optimiser", "α", "Difference from α = 1, relative to the distance moved"], axis=1)
 
 
 def constant_alpha_said(frame: pd.DataFrame) -> str:
     """Whether Adam cancels a constant α; frame: `constant_alpha`."""
     most = frame.groupby("optimiser")["moved"].max().mul(100).round(2)
     return (
-        f"With Adam the choice of a constant α changes the weights by at most {most['Adam']:g} % of the way they moved, with "
+        f"With Adam the choice of a constant α changes the final weights by at most {most['Adam']:g} % of the distance they moved; with "
         f"gradient descent by up to {most['gradient descent']:g} %. "
     ) + (
         "Under Adam, which the paper uses, tuning a constant α is close to tuning nothing."

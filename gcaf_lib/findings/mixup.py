@@ -33,15 +33,15 @@ def dominance(alphas: Sequence[float]) -> pd.DataFrame:
 
 
 def soft(alpha: float, batch: int, labels: pd.Series) -> str:
-    """How many training samples get a label that is visibly soft; labels: of the training part."""
+    """How many training samples get a clearly soft label; labels: of the training part."""
     if not alpha:
         return "Mixup is off under these settings."
     other = (1 - 1 / batch) * (1 - (labels.value_counts(normalize=True) ** 2).sum())
     visible = 2 * beta(alpha, alpha).cdf(0.5) - 2 * beta(alpha, alpha).cdf(0.1)
     return (
         f"Under this page's settings (α = {alpha:g}, batches of {batch}), a partner is of **another class** in {other:.0%} of the pairs, "
-        f"and the weaker image has **more than a tenth** of the weight in {visible:.0%}. Both together, and so a label that is visibly "
-        f"soft: about {other * visible:.0%} of the training samples."
+        f"and the weaker image has **more than a tenth** of the weight in {visible:.0%}. Both together, that is, a clearly "
+        f"soft label: about {other * visible:.0%} of the training samples."
     )
 
 

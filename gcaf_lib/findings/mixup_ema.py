@@ -196,16 +196,19 @@ def course_text(frame: pd.DataFrame) -> str:
             if r.agree == r.epochs
             else f"the losses agree in {r.agree} of {r.epochs} epochs only; "
         )
-        kept = [" and ".join(map(str, k)) for k in (r.kept_without, r.kept_with)]
+        kept = [
+            "epochs " + " and ".join(f"{epoch} (stage {k})" for k, epoch in enumerate(epochs, 1))
+            for epochs in (r.kept_without, r.kept_with)
+        ]
         text += (
-            f"both kept epochs {kept[0]} of the stages"
+            f"both kept {kept[0]}"
             if kept[0] == kept[1]
-            else f"kept were epochs {kept[0]} of the stages without EMA, {kept[1]} with it"
+            else f"without EMA {kept[0]} were kept, with it {kept[1]}"
         )
         text += (
-            f"; the raw weights give the same answers on all {r.images} test images."
+            f"; the final raw weights of the two runs give the same answers on all {r.images} test images."
             if not r.answers
-            else f"; the raw weights handed over differ in their answer on {r.answers} of {r.images} test images."
+            else f"; the final raw weights of the two runs answer {r.answers} of {r.images} test images differently."
         )
         out.append(f"- {text}")
     return "\n".join(out)
@@ -223,7 +226,7 @@ def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
             ends, left = training.average_left(chosen, sorted(part["best_epoch"]), images)
             cells = _span(ends, 0), _span([100 * share for share in left[::-1]], 1)
             lines.append((row, int(stage), len(records), f"{chosen.ema:g}", *cells))
-    heads = ["Row", "Stage", "n", "β", "Steps", "Of the start remains (%)"]
+    heads = ["Row", "Stage", "n", "β", "Steps", "Start remaining (%)"]
     return pd.DataFrame(lines or [(names.ABSENT, *"–" * 5)], columns=heads)
 
 
@@ -329,6 +332,6 @@ def leaves() -> str:
     )
     return (
         f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}), {stages}. The start of stage 1 is a fusion and a classifier "
-        "drawn at random; that of stage 2 is where stage 1 ended. To hold 1 % or less after stage 2, $\\beta$ may be "
-        f"{0.01 ** (1 / (epochs[1] * steps - 1)):.4f} at most, within the range that the paper gives."
+        "drawn at random; that of stage 2 is where stage 1 ended. To keep 1 % or less of the start after stage 2, $\\beta$ may be "
+        f"at most {0.01 ** (1 / (epochs[1] * steps - 1)):.4f}, within the range that the paper gives."
     )

@@ -140,7 +140,8 @@ def departure_said(bend: float) -> str:
         f"Departure from linearity, $f(x + y) - f(x) - f(y) + f(0)$, relative to the largest value: {bend:.0e}, so `cross` is "
         f"{'linear, up to rounding' if bend < fusion.ROUNDING else 'not linear'}. The paper reports {one:g} % for concatenation and {two:g} % "
         f"for cross-attention without gates, a gain of {two - one:.2f} points. Under the literal reading attention can't be its cause: "
-        "what remains is another way of training the same functions, another test set, chance, or a reading that the text does not give."
+        "what remains is that the same functions, written with more weights, train differently, a different test set, chance, or a "
+        "reading that the text does not give."
     )
 
 

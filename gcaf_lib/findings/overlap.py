@@ -10,7 +10,7 @@ from gcaf_lib.data import exposure, splits
 
 
 def known(chapter: Any) -> pd.Series:
-    """images, with_copy, with_patient (shares) of the split in use, by the instrument of chapter 17 (`data.exposure`)."""
+    """images, with_copy, with_patient (shares) of the split in use, by the search of chapter 17 (`data.exposure`)."""
     data = chapter.settings.data
     protocol = data.protocol if data.fold is None else splits.FIVEFOLD
     found = exposure.read(chapter.dataset, protocols=[protocol])
@@ -26,13 +26,16 @@ def split_note(chapter: Any) -> None:
 
 def split_text(found: pd.Series, protocol: str) -> str:
     """The note of `split_note` as Markdown, from what `known` gives."""
-    text = f"**Mind the split.** The split in use is `{protocol}`. Of its {found['images']:,.0f} test images training holds "
+    text = (
+        f"**Mind the split.** The split in use is `{protocol}`. Of its {found['images']:,.0f} test images, "
+    )
     if not found["with_copy"]:
-        text += "no copy that chapter 17's instrument finds"
+        text += "none has a copy in the training part that chapter 17's search finds"
     else:
-        text += f"a copy of {found['with_copy']:.1%} (as chapter 17's instrument counts)"
+        text += f"{found['with_copy']:.1%} have a copy in the training part (as counted in chapter 17)"
     if found["with_patient"]:
-        text += f", and of {found['with_patient']:.1%} another slice of the same patient"
+        more = "" if found["with_copy"] else "have "
+        text += f", and {found['with_patient']:.1%} {more}another slice of the same patient there"
     if not found["with_copy"] and not found["with_patient"]:
         return f"{text}; what such sharing does to a score is measured in chapter 17."
     return (

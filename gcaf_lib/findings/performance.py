@@ -169,8 +169,8 @@ def published_headline(mean: pd.DataFrame) -> str:
     ours = mean.loc[[c for c in supports if c in mean.index], "recall"].idxmax()
     return (
         f"The paper's {accuracy.value:.{accuracy.decimals}f} % can only be {right} right answers of {n}. Wilson's interval of that single "
-        f"result is {100 * interval.low:.1f} to {100 * interval.high:.1f} %: a rival model must lie well outside before one run can tell the two "
-        f"apart. With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f} %"
+        f"result is {100 * interval.low:.1f} to {100 * interval.high:.1f} %: the accuracy of that model on ever more images of this kind may lie "
+        f"anywhere in it. With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f} %"
         + (f" to {100 * high:.2f} %" if high - low > 5e-5 else "")
         + f", which is {'above' if 100 * low > best else 'not above'} the {best:.2f} % of the no-tumour class that the paper calls the highest. "
         f"Here the highest recall is that of {CLASS_NAMES[ours].lower()}. Whether the published figures can all be true together is asked in chapter 22."

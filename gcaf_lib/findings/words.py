@@ -11,6 +11,10 @@ import pandas as pd
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation.worth import Worth
 
+VERDICT = (  # what the last column of `performance.beside_published` means
+    "Verdict: where the published figure lies, its rounding allowed for; *can't be true*: no set of predictions gives it together "
+    "with the other published figures (chapter 22)."
+)
 UNSEEN = "no difference that these images and patients can resolve"
 
 

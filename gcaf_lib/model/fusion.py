@@ -206,7 +206,7 @@ class TokenGCAF(Fusion):
     a = mean t_a', b = mean t_b'; then the gates with the other stream in the place of c:
     z = [g_a⊙a + (1-g_a)⊙b; g_b⊙b + (1-g_b)⊙a]. α starts at 0 (Flamingo's gate, arXiv:2204.14198), so
     training starts as a gated concatenation and whatever it gains is due to attention.
-    At α = 0 only α itself has a gradient; one step later all attention weights do.
+    At α = 0, of the attention, only α itself has a gradient; one step later all its weights do.
     """
 
     takes = "maps"

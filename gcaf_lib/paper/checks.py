@@ -191,11 +191,12 @@ def averages() -> Iterator[Finding]:
         # both intervals are open at the end where the other begins: touching is not meeting
         meets = low < f.value + step - 1e-9 and high > f.value - step + 1e-9
         digits = f.decimals + 1
-        text = f"the mean of the four classes lies between {low:.{digits}f} and {high:.{digits}f}"
+        text = f"the unweighted mean of the four classes lies between {low:.{digits}f} and {high:.{digits}f}"
         if not meets:
             weighted = values @ weights
             fits = abs(weighted - f.value) < half + step
-            text += "; the mean weighted by class size " + ("could be it" if fits else "isn't it either")
+            text += "; the mean weighted by class size would "
+            text += "fit, but is no macro mean" if fits else "not fit either"
         yield Finding(
             "§5.5",
             f"{name(f.metric)} is {shown(f)}",
