@@ -67,9 +67,9 @@ charts.classification_report(
 # %% [markdown]
 # ## Beside the paper's headline
 #
-# The interval tells how far the mean over the seeds would move with other test images *of the same
-# kind*. It comes from a bootstrap that draws whole patients, because images of one patient, and
-# twins of one image, are right or wrong together.
+# The interval says how far the mean over the seeds could move with other test images *of the same kind* and, where there are two seeds or
+# more, with other trainings. It comes from a bootstrap that draws whole patients, because answers on images of one patient, and on copies of
+# one image, are not independent. Where the patient is not known, a picture with its copies stands for one.
 
 # %%
 known = performance.measured(runs, chapter.dataset)

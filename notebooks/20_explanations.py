@@ -170,6 +170,7 @@ Markdown(agreement.seeds_words(agreed, main[0].settings))
 # Untrained weights replace the trained from the top down, the backbones quarter by quarter. A map that explains the model must change; one that
 # stays is a picture of the image (Adebayo et al. 2018). Maps are of the class that the trained model named. The second check trains from nothing,
 # stage 0 too, on **shuffled labels**. The yardstick of both: how alike the trained maps of *different patients* are, over all pairs.
+# The words below are on the last step, where no trained weight is left, by overlap of intervals, which is a lenient criterion.
 
 # %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95 % cluster-bootstrap interval over patient groups; dotted, in each map's colour, trained maps of different patients."}}
 check = sanity.read(main, chapter.dataset)

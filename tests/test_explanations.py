@@ -242,14 +242,18 @@ def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15
 def test_sanity_words_turn_on_each_maps_own_yardstick():
     text = agreement.sanity_words(check(), {"abc"})
     assert (
-        "untrained 0.000 (−0.100 to 0.100), less than maps of different patients share on average, so it passes"
+        "untrained 0.000 (−0.100 to 0.100), less than maps of different patients share on average, so it passes; by rank 0.000 against 0.200."
         in text
     )
     assert "labels 0.500 (0.400 to 0.600), more than" in text and "does not come from the labels" in text
     assert "of another run" not in text and "of another run" in agreement.sanity_words(check(), {"xyz"})
     assert "trained or not" in agreement.sanity_words(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
     level = agreement.sanity_words(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
-    assert level.count("not distinguishable from what maps of different patients") == 2
+    assert level.count("not shown to differ from what maps of different patients") == 2
+    # the classifier's weights are gone, and the map is as alike as before
+    assert "alone replaced (50.0% right) it is still 0.500" in text
+    gone = check(other=(0.5, 0.45, 0.55), untrained=(0.0, -0.1, 0.1))
+    assert "alone replaced" not in agreement.sanity_words(gone, {"abc"})
     low = agreement.sanity_words(check(shuffled=(0.1, 0.0, 0.14)), {"abc"})
     assert low.count("less than maps of different patients") == 2
     assert "shuffled" not in agreement.sanity_words(check().iloc[:4], {"abc"})

@@ -56,7 +56,7 @@ A report, a split, or the groups for your training.
 
 def title() -> str:
     """The book's title: the claim as a question."""
-    return f"# What are the {_claim():.2f}&nbsp;% worth?\n"
+    return f"# What is an accuracy of {_claim():.2f}&nbsp;% worth?\n"
 
 
 def _claim() -> float:
@@ -67,7 +67,7 @@ def claimed() -> str:
     """What the paper says, in a sentence."""
     return (
         "**Claimed.** Basha and Yalla report that two convolutional networks joined by *gated cross-attention fusion* "
-        f"tell glioma, meningioma, pituitary tumour and no tumour apart in MR images with {_claim():.2f} % accuracy."
+        f"distinguish glioma, meningioma, pituitary tumour and no tumour in MR images with {_claim():.2f} % accuracy."
     )
 
 
@@ -87,27 +87,34 @@ def found(
     known = table[table["source"] != "unknown"]
     copied = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_copy"]
     text = (
-        f"**Found.** The {len(table):,} files are about {table['picture'].nunique():,} different pictures, and the {len(known):,} whose "
-        f"patients are known are slices of {known['patient'].nunique():,} patients (numbers that differ only in a last letter taken as one). Under a random split training holds a copy of "
-        f"{copied:.0%} of the test images, and a look-up that learns nothing is right on {look_up.accuracy['paper']:.1%}; where no "
-        f"known patient stands on both sides, on {_apart(look_up)}."
+        f"**Found.** The {len(table):,} files show about {table['picture'].nunique():,} different pictures; the {len(known):,} whose patient is "
+        f"known are slices of some {known['patient'].nunique():,} patients. Under a random split {copied:.0%} of the test images have a copy in training, and a "
+        f"look-up that learns nothing is right on {look_up.accuracy['paper']:.1%}; where no known patient is in both training and test, on "
+        f"{_apart(look_up)}."
     )
     said = []
     if model is not None:
-        said.append(f"a miniature of the model {model.accuracy['paper']:.1%} and {_apart(model)}")
+        said.append(
+            f"a miniature of the model {model.accuracy['paper']:.1%} and {_apart(model)} ({_seeds(model)})"
+        )
     if imagenet is not None:
         said.append(
-            f"larger networks from ImageNet weights {imagenet.accuracy['paper']:.1%} and {_apart(imagenet)}"
+            f"larger networks from ImageNet weights {imagenet.accuracy['paper']:.1%} and {_apart(imagenet)} ({_seeds(imagenet)})"
         )
     if full is not None:
         said.append(
-            f"the paper's own networks, not from such weights, {full.accuracy['paper']:.1%} and, on one split, {_apart(full)}"
+            f"the paper's own networks, pretrained on the training part instead, {full.accuracy['paper']:.1%} and, on a single split, {_apart(full)} ({_seeds(full)})"
         )
     if said:
-        text += f" Trained here: {'; '.join(said)}."
+        text += f" Trained here, on the two: {'; '.join(said)}."
     if np.isfinite(look_up.picture["patients"]):
         text += " *By picture*, copies of a picture count as one."
     return text
+
+
+def _seeds(score: pd.DataFrame) -> str:
+    """`2 seeds`: of the split that has fewer."""
+    return words.plural(score.loc[["paper", "patients"], "seeds"].min(), "seed")
 
 
 def _apart(score: pd.DataFrame) -> str:
@@ -124,8 +131,8 @@ def meaning(published: float, random: tuple[float, float]) -> str:
     elif published < low:
         reach = "The published accuracy is below what the look-up reaches on such a split: remembering pictures would be enough for it"
     else:
-        reach = "The published accuracy is what remembering pictures gives on such a split"
-    return f"**What it means.** {reach}. It says little about a patient whom training has not seen."
+        reach = f"The published accuracy is within reach of remembering pictures on such a split ({low:.1%} to {high:.1%})"
+    return f"**What it means.** {reach}. It says little about patients not seen in training."
 
 
 def full_size(chapter: Chapter) -> pd.DataFrame | None:

@@ -80,17 +80,20 @@ def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
 
 
 def sanity_rows(check: pd.DataFrame) -> pd.DataFrame:
-    """One row a map of `sanity.compute`: yardstick, untrained, and (where there) shuffled, as `Interval`s."""
+    """One row a map of `sanity.compute`: yardstick, untrained, logits alone replaced and (where there) shuffled, as
+    `Interval`s; ranks: rank correlations of the yardstick and untrained; right: answers with the logits replaced."""
 
     def at(part: pd.DataFrame, step: int) -> Interval | None:
         row = part[part["step"] == step]
         return Interval(*row[["correlation", "low", "high"]].iloc[0]) if len(row) else None
 
-    lines = [
-        (map, at(part, sanity.OTHER), at(part, part["step"].max()), at(part, sanity.SHUFFLED))
-        for map, part in check.groupby("map", sort=False)
-    ]
-    return pd.DataFrame(lines, columns=["map", "other", "untrained", "shuffled"])
+    lines = []
+    for map, part in check.groupby("map", sort=False):
+        rank, right = (part.set_index("step")[name] for name in ("rank", "accuracy"))
+        last = part["step"].max()
+        steps = at(part, sanity.OTHER), at(part, last), at(part, 1), at(part, sanity.SHUFFLED)
+        lines.append((map, *steps, (rank[sanity.OTHER], rank[last]), right[1]))
+    return pd.DataFrame(lines, columns=["map", "other", "untrained", "logits", "shuffled", "ranks", "right"])
 
 
 def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
@@ -101,10 +104,10 @@ def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
     if check is None:
         return ""
     common = "than maps of different patients share on average"
-    level = "not distinguishable from what maps of different patients share on average"
+    level = "not shown to differ from what maps of different patients share on average"
     untrained = {
         "below": f"less {common}, so it passes",
-        "level": f"{level}, as it should be",
+        "level": f"{level} (the intervals overlap)",
         "above": f"more {common}: it shows part of the picture, trained or not",
     }
     shuffled = {
@@ -115,7 +118,13 @@ def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
     text = "" if check["run"].iloc[0] in runs else OTHER_RUN
     for row in sanity_rows(check).itertuples():
         text += f"- **{names.map_name(row.map)}** (different patients: {span(row.other)}): "
-        text += f"untrained {span(row.untrained)}, {untrained[apart(row.untrained, row.other)]}. "
+        text += f"untrained {span(row.untrained)}, {untrained[apart(row.untrained, row.other)]}"
+        text += f"; by rank {row.ranks[1]:.3f} against {row.ranks[0]:.3f}. "
+        if apart(row.logits, row.other) == "above":
+            text += (
+                f"With the classifier's weights alone replaced ({row.right:.1%} right) it is still {row.logits.value:.3f}: much of this map does not "
+                "hang on what the classifier has learnt. "
+            )
         if row.shuffled is not None:
             text += f"Trained on shuffled labels {span(row.shuffled)}, {shuffled[apart(row.shuffled, row.other)]}."
         text += "\n"
