@@ -337,7 +337,7 @@ def test_equal_functions_repairs_and_the_norm():
     rows = {name: row for row, name in fusion.NAMES.items()}
     assert "not both trained" in fusion.equal_functions({rows["cross"]: runs(6)}, None)
     equal = fusion.equal_functions({rows["cross"]: runs(6), rows["concat"]: runs(6)}, None)
-    assert "+1.84 points in the paper; here 0.00 (0.00 to 0.00); ours is not distinguishable from 0" in equal
+    assert "+1.84 points in the paper; here 0.00 (0.00 to 0.00), not distinguishable from 0" in equal
     assert "distinguishable from 0: what differs" in fusion.equal_functions(
         {rows["cross"]: runs(6), rows["concat"]: runs(40)}, None
     )
