@@ -380,7 +380,7 @@ def test_cheaper_baselines_and_their_inputs():
     assert comparison.cheaper(alone, spent, frame).endswith("folds all of them are shown to be worse.")
     nothing = ablation.measure("table-6", {}, None, runs(20), ("accuracy",))
     assert comparison.cheaper(nothing, spent).startswith("No baseline has been trained")
-    assert comparison.cheaper(frame, spent, nothing).endswith("apart none of them has been trained.")
+    assert comparison.cheaper(frame, spent, nothing).endswith("folds none of them has been trained.")
     assert "none starts from ImageNet" in comparison.native_note([])
     assert "VGG19 start from ImageNet weights" in comparison.native_note(["VGG19"])
 

@@ -330,6 +330,32 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
     assert comparison.training({}).empty and "no times" in comparison.time_note({})
 
 
+@pytest.mark.parametrize(
+    ("weights", "work", "said"),
+    [
+        (
+            (),
+            (),
+            "is among the most expensive: no baseline has more parameters; no baseline needs more computation",
+        ),
+        ((0,), (0, 1), "most expensive: {0} has more parameters; {0}, {1} need more computation"),
+        (
+            (0, 1, 2),
+            (),
+            "is not among the most expensive: {0}, {1}, {2} have more parameters; no baseline needs",
+        ),
+    ],
+)
+def test_how_dear_the_papers_model_is_among_its_rivals(weights, work, said):
+    from gcaf_lib.findings import comparison
+    from gcaf_lib.paper import published_gaps
+
+    rows = list(published_gaps.published(comparison.PLACE)["row"])
+    full = pd.DataFrame({"row": [*rows, comparison.OWN], "parameters": 10, "flops": 10})
+    full.loc[list(weights), "parameters"], full.loc[list(work), "flops"] = 20, 20
+    assert len(rows) == 5 and said.format(*rows) in comparison.full_verdict(full)
+
+
 def test_one_seed_and_several():
     from gcaf_lib.findings import significance
 
@@ -440,10 +466,7 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     assert "accuracy −2.00 points, worse, the interval excludes 0 (the paper's +1.35 lies above" in said[0]
     assert "the ECE −0.0200, better, the interval excludes 0 (the paper's −0.011" in said[0]
     assert "the NLL +0.0200, worse" in said[0]
-    assert (
-        "accuracy +0.40 points, not distinguishable from 0, by picture −0.89, worse"
-        in said[1]
-    )
+    assert "accuracy +0.40 points, not distinguishable from 0, by picture −0.89, worse" in said[1]
     assert said[2].endswith("not both trained on this split under this profile.")
     assert (
         "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"

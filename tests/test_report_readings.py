@@ -47,11 +47,15 @@ def record(tmp_path, monkeypatch):
         (
             0.653,
             0.67,
-            "training holds a copy of 65.3% (as chapter 17's instrument counts), and of 67.0% another slice of the same patient: the figures",
+            "training holds a copy of 65.3% (as counted by chapter 17's copy detector), and of 67.0% another slice of the same patient: the figures",
         ),
-        (0.0, 0.5, "training holds no copy that chapter 17's instrument finds, and of 50.0% another slice"),
-        (0.1, 0.0, "training holds a copy of 10.0% (as chapter 17's instrument counts): the figures"),
-        (0.0, 0.0, "training holds no copy that chapter 17's instrument finds; what such sharing"),
+        (
+            0.0,
+            0.5,
+            "training holds no copy that chapter 17's copy detector finds, and of 50.0% another slice",
+        ),
+        (0.1, 0.0, "training holds a copy of 10.0% (as counted by chapter 17's copy detector): the figures"),
+        (0.0, 0.0, "training holds no copy that chapter 17's copy detector finds; what such sharing"),
     ],
 )
 def test_the_note_says_what_is_so(copy, patient, said):

@@ -10,7 +10,7 @@ from gcaf_lib.data import exposure, splits
 
 
 def known(chapter: Any) -> pd.Series:
-    """images, with_copy, with_patient (shares) of the split in use, by the instrument of chapter 17 (`data.exposure`)."""
+    """images, with_copy, with_patient (shares) of the split in use, by the copy detector of chapter 17 (`data.exposure`)."""
     data = chapter.settings.data
     protocol = data.protocol if data.fold is None else splits.FIVEFOLD
     found = exposure.read(chapter.dataset, protocols=[protocol])
@@ -28,9 +28,9 @@ def split_text(found: pd.Series, protocol: str) -> str:
     """The note of `split_note` as Markdown, from what `known` gives."""
     text = f"**Mind the split.** The split in use is `{protocol}`. Of its {found['images']:,.0f} test images training holds "
     if not found["with_copy"]:
-        text += "no copy that chapter 17's instrument finds"
+        text += "no copy that chapter 17's copy detector finds"
     else:
-        text += f"a copy of {found['with_copy']:.1%} (as chapter 17's instrument counts)"
+        text += f"a copy of {found['with_copy']:.1%} (as counted by chapter 17's copy detector)"
     if found["with_patient"]:
         text += f", and of {found['with_patient']:.1%} another slice of the same patient"
     if not found["with_copy"] and not found["with_patient"]:

@@ -12,6 +12,7 @@ from gcaf_lib.display import tables
 from gcaf_lib.evaluation.worth import Worth
 
 UNSEEN = "no difference that these images and patients can resolve"
+ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
 
 
 def where(value: float, low: float, high: float) -> str:
