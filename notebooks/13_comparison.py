@@ -20,8 +20,8 @@
 # **Reproduces:** Table 6 (five single-backbone baselines and the proposed model), with what each of them costs.
 # **Takes:** half a minute: full-size networks are laid out, without their weights, to count what they compute. Nothing is trained.
 #
-# Table 6 gives accuracy and macro-F1, and no cost. Elsewhere the paper calls its model computationally inexpensive (Section 2), and its computation increased (Section 6). Both can be
-# counted.
+# Table 6 gives accuracy and macro-F1, and no cost. Elsewhere the paper calls its model computationally inexpensive (Section 2), and says that it
+# needs more computation (Section 6). Both can be counted.
 
 # %% tags=["parameters"]
 profile = "cpu"  # or "demo", "paper"
@@ -51,8 +51,11 @@ chapter.strip(ablation.runs(main, found, strict))
 # feature map goes through dropout to the classifier. Two names leave something open: *DenseNet* is read as DenseNet121, *CNN with Attention* as ResNet50 with a convolutional
 # block attention module (CBAM) on its last feature map.
 #
-# Identical is not the same as fair. One learning rate and one number of epochs suit one architecture better than another; the paper tuned them for the proposed one (Section 5.8) and does not say that it tuned them for
-# the others.
+# Identical is not the same as fair. One learning rate and one number of epochs suit one architecture better than another; the paper tuned them for
+# the proposed one (Section 5.8) and does not say that it tuned them for the others.
+#
+# A table uses only the seeds that all its rows have, so the proposed model's accuracy differs a little from chapter to chapter; the scorecard's
+# headline is over all its seeds.
 
 # %%
 Markdown(comparison.native_note(experiments.native("table-6", profile, overrides)))
@@ -133,8 +136,9 @@ Markdown(comparison.cheaper(frame, costs, honest))
 # %% [markdown]
 # ## The paper's own networks
 #
-# Under the profiles `cpu` and `demo` the networks are miniatures of their families, which says nothing of the paper's. So here are the full-size networks at the paper's image size, as this
-# project builds them under the profile `paper`: without the dense layers on top that VGG19 was published with, which hold most of its published size. The accuracies are the paper's.
+# Under the profiles `cpu` and `demo` the networks are miniatures of their families, whose costs say nothing about the paper's networks. So here are
+# the full-size networks at the paper's image size, as this project builds them under the profile `paper`: without the dense layers on top that VGG19
+# was published with, which hold most of its published size. The accuracies are the paper's.
 
 # %%
 full = costs if profile == "paper" else comparison.costs("paper")

@@ -21,8 +21,8 @@
 # focal α without a table.
 # **Takes:** seconds from the run records; nothing is trained.
 #
-# One setting is changed at a time, all others stay as they are. The paper concludes that its settings are the best ones and that leaving
-# them costs accuracy. Two questions: does the accuracy move by more than chance, and is what moves it the thing that was named?
+# One setting is changed at a time, all others stay as they are. The paper concludes that its settings are the best ones and that changing them costs
+# accuracy. Two questions: does the accuracy move by more than chance, and is what moves it the thing that was named?
 
 # %% tags=["parameters"]
 profile = "cpu"  # or "demo", "paper"
@@ -46,9 +46,8 @@ chapter.strip(ablation.runs(main, records, strict))
 # %% [markdown]
 # ## The picture
 #
-# One panel a setting. The pale band is the 95 % interval of the default setting: what the same runs might have scored on
-# other patients. A dot outside the band would have moved visibly; one inside may have moved, and the paired differences further
-# down say whether it did.
+# One panel per setting. The pale band is the 95 % interval of the default setting, with patients resampled. A dot outside the band differs visibly;
+# for one inside, the paired differences below say whether it does.
 
 # %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the measured accuracy against the value, with its interval, the paper's figures as open diamonds, and the interval of the default setting as a pale band across all panels."}, "figure": {"name": "fig-table-8", "caption": "Table 8 as a picture: test accuracy against the value of one setting. A value without a run has no dot; the paper gives no figures for the focal α."}}
 metrics, made = ("accuracy", "macro_f1", "ece"), chapter.made
@@ -115,9 +114,9 @@ Markdown(ablation.says(honest, "gcaf sweep table-8-patients", theirs=not chapter
 # %% [markdown]
 # ## What the batch size changes besides the batch
 #
-# The number of epochs stays, so a batch twice as large takes half as many steps, at the same learning rate. And the weights that are
-# judged are a moving average over steps (Eq 18): with few steps more of its starting point is left in it. Both are
-# arithmetic, and neither has to do with "noisy gradients" or generalisation.
+# The number of epochs stays, so a batch twice as large takes half as many steps, at the same learning rate. And the weights that are judged are a
+# moving average over steps (Eq 18): after fewer steps, more of its starting point remains in it. Both are arithmetic, and neither has to do with
+# "noisy gradients" or generalisation.
 
 # %%
 split = splits.load(chapter.settings.data, chapter.dataset)

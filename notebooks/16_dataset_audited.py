@@ -20,7 +20,7 @@
 # **Reproduces:** nothing; it examines the dataset of Section 5.1 and Table 2, which the paper takes as it is.
 # **Takes:** seconds; nothing is trained.
 #
-# The paper counts images. What are they? Which show the same picture, whence, of how many patients, and are the labels right?
+# The paper counts images. Which of them show the same picture, where do they come from, how many patients do they show, are the labels right?
 
 # %% tags=["parameters"]
 profile = "cpu"  # or "demo", "paper"
@@ -40,11 +40,11 @@ chapter.strip()
 # %% [markdown]
 # ## What was measured
 #
-# Copies here are mirrored, turned upside down, brightened, darkened, sharpened, re-encoded or cut out anew. So each file is looked at whole
-# and cut to its foreground, as a grey square of 128 pixels without local mean and spread; the best correlation over both looks and four turns
-# counts, and copies of copies are one family. For copies cut tighter, or in a corner, keypoints (SIFT) of pictures of unknown patients are matched
-# with all pictures and their mirror images, laid over each other and correlated again. The figshare archive's slices (Cheng 2015) tell the patient.
-# Small committed tables without patient numbers hold the results (`results/twins.csv`, `slices.csv`, `patients.csv`, `similarity.csv`,
+# Copies here are mirrored, turned upside down, brightened, darkened, sharpened, re-encoded or re-cropped. So each file is compared twice, whole and
+# cropped to its foreground, as a grey square of 128 pixels with local mean and variance removed; the highest correlation over both versions and four
+# orientations counts, and copies of copies form one family. For copies cropped more tightly, or in a corner, SIFT keypoints of pictures of unknown
+# patients are matched with all pictures and their mirror images, aligned and correlated again. The figshare archive (Cheng 2015) tells which patient
+# a slice is of. Small committed tables without patient numbers hold the results (`results/twins.csv`, `slices.csv`, `patients.csv`, `similarity.csv`,
 # `cut.csv`, `pictures.csv`, `around.csv`); `python -m gcaf_lib.evaluation.dataset_audit` makes them again from images and archive.
 
 # %%
@@ -53,7 +53,7 @@ facts = dataset_audit.read(chapter.dataset)
 tables.show(
     dataset.numbers(frame, facts),
     name="tab-audit",
-    caption="The audit in numbers: counted, so there is no interval; how many pictures they are hangs on the bars below, and a few stand in two classes.",
+    caption="The audit in numbers: counted, so there is no interval; the number of pictures depends on the similarity thresholds below, and a few pictures stand in two classes.",
 )
 Markdown(dataset.pictures_said(frame, facts))
 
@@ -79,28 +79,28 @@ words = pairs["kind"] + ", similarity " + pairs["similarity"].map("{:.3f}".forma
 copies.file_pairs(folder, pairs, words)
 
 # %% [markdown]
-# ## Where the bars stand
+# ## Where the thresholds stand
 #
-# Among tumour-free files the heap at the right is copies, and hardly a pair lies between it and the lower bar. Among tumour files neighbouring
-# slices of one known patient, kept together by `patients` anyway, reach up to the higher bar and a little beyond. So two files of unknown
-# patients are joined from the lower bar on, all others from the higher; keypoints agree or don't. The archive's slice numbers are the proof from
-# outside, and a test: each second copy is found, and of 3,064 different slices three, neighbours of one patient, are taken for one picture.
+# Among tumour-free files the peak at the right is copies, with hardly a pair between it and the lower threshold. Among tumour files, neighbouring
+# slices of one known patient (kept together by `patients` anyway) reach up to the higher threshold and a little beyond. So two files of unknown
+# patients are joined from the lower threshold on, all others from the higher; keypoints either agree or not. The archive's slice numbers allow an
+# independent test: every second copy is found, and of 3,064 different slices three, neighbours of one patient, are wrongly taken for one picture.
 
-# %% mystnb={"image": {"alt": "Histograms of similarities on a logarithmic scale, each with a dashed bar: a heap of copies at the right of it; for tumour files neighbouring slices to its left."}, "figure": {"name": "fig-similarity", "caption": "Similarities of pairs of files, and, for the real images, of each file's thumbnail with its nearest figshare slice (symmetric logarithmic scale). Dashed: the bar."}}
+# %% mystnb={"image": {"alt": "Histograms of similarities on a logarithmic scale, each with a dashed line at its threshold: a peak of copies at the right of it; for tumour files neighbouring slices to its left."}, "figure": {"name": "fig-similarity", "caption": "Similarities of pairs of files, and, for the real images, of each file's thumbnail with its nearest figshare slice (symmetric logarithmic scale). Dashed: the threshold."}}
 copies.similarities(facts.similarity, dataset.BARS)
 
 # %%
 Markdown(dataset.bars_said(facts))
 
 # %% [markdown]
-# Pairs drawn at random from just above and just below the bars show what the bars decide.
+# Pairs drawn at random from just above and just below the thresholds show what they decide.
 
-# %% mystnb={"image": {"alt": "Pairs of brain images drawn at random beside the bars; over each its similarity. Above the lower bar pairs show one slice, elsewhere similar slices."}, "figure": {"name": "fig-around", "caption": "Pairs of files just above and just below each bar, two images a pair, drawn at random; over the left one the side and the similarity."}}
+# %% mystnb={"image": {"alt": "Pairs of brain images drawn at random beside the thresholds; over each its similarity. Above the lower threshold pairs show one slice, elsewhere similar slices."}, "figure": {"name": "fig-around", "caption": "Pairs of files just above and just below each threshold, two images per pair, drawn at random; over the left one the side and the similarity."}}
 files, words = dataset.beside_bars(facts)
 copies.file_rows(folder, files, titles=words)
 
 # %%
-Markdown(dataset.eye_said(dataset.looked_at(facts)))
+Markdown(dataset.eye_said(dataset.looked_at(facts), facts))
 
 # %% [markdown]
 # ## Identical files
@@ -117,7 +117,7 @@ tables.show(
 # %% [markdown]
 # ## Labels that contradict each other
 #
-# Copies belong in folders of one class. Else a label is wrong, and the archive, whose labels belong to a patient, tells which.
+# Copies of one picture belong in one class's folder. Otherwise a label is wrong, and the archive, which labels each patient, tells which one.
 
 # %%
 Markdown(dataset.labels_said(facts, chapter.phantoms))
@@ -170,8 +170,8 @@ Markdown(dataset.sizes_said(outside[common], common))
 # %% [markdown]
 # ## Patients
 #
-# Images of one patient share head, tumour and scanner. What a model is worth for *new* patients is seen only where no patient stands on two
-# sides, and as exactly as there are patients, not images. Archive numbers that differ only in a last letter count as one patient, to be careful.
+# Images of one patient share head, tumour and scanner. What a model is worth for *new* patients is seen only where no patient stands on two sides,
+# and with a precision set by the number of patients, not of images. Archive numbers that differ only in a last letter count as one patient.
 
 # %% mystnb={"image": {"alt": "One panel a class with known patients: bars of the number of files of each patient, in falling order, and a dotted line at the median."}, "figure": {"name": "fig-patients", "caption": "Files of each patient, one bar a patient; in the title the number of patients of the class."}}
 copies.group_sizes(dataset.patient_sizes(chapter.dataset, facts, chapter.settings.data.source))
@@ -192,8 +192,8 @@ Markdown(dataset.patients_said(frame, facts, known.to_numpy()))
 # %% [markdown]
 # ## Every family of copies
 #
-# Search for a file name or a class, sort by any column. *Turned* counts files that stand otherwise than the family's first, *identical* those
-# that share their bytes, *similarity* is the lowest of a file with its nearest copy. The table is `results/twins.csv`, one row a file.
+# Search for a file name or a class, sort by any column. *Turned* counts files flipped relative to the family's first, *identical* those that share
+# their bytes, *similarity* is the lowest of a file with its nearest copy. The table is `results/twins.csv`, one row per file.
 
 # %%
 groups = dataset_audit.group_list(frame, facts)

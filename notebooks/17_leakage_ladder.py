@@ -50,10 +50,10 @@ chapter.strip(ablation.runs(records, imagenet, three))
 # %% [markdown]
 # ## The picture
 #
-# The heavy line is the proposed model; where a second is drawn, it is the same model with larger networks and images, started from
-# ImageNet weights (chapter 25); dots pass splits on which that was not run. The thin ones are *floors*: methods without a network. 1-NN looks for the most similar
-# training image, pixel by pixel, and repeats its label; it knows nothing of tumours. Vertical bars are 95 % intervals that
-# resample whole patients.
+# The heavy line is the proposed model. A second heavy line, where drawn, is the same model with larger networks and images, started from ImageNet
+# weights (chapter 25); it is dotted across splits on which it was not run. The thin ones are *floors*: methods without a network. 1-NN looks for the
+# most similar training image, pixel by pixel, and repeats its label; it knows nothing of tumours. Vertical bars are 95 % intervals, with patients
+# resampled as clusters.
 
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test may share less and less, from the random split on. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
 clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
@@ -69,10 +69,9 @@ Markdown(ladder.falls(frame, published))
 # %% [markdown]
 # ## What training knows of the test part
 #
-# The reason for the fall, counted: for how many of the test images does training hold a copy, or another slice of the same patient?
-# Copies are looked for anew, by a descriptor that made no split (`gcaf_lib/data/exposure.py`): asked of the groups that a split
-# was made from, the answer would be nought by construction. Where no patient is known, none is counted, so the last column is a
-# lower bound.
+# The reason for the fall, counted: how many test images have a copy in training, or another slice of the same patient? Copies are searched for again
+# with a descriptor that was not used to make any split (`gcaf_lib/data/exposure.py`): counted by the groups that a split was made from, the answer
+# would be zero by construction. Where the patient is unknown, no such slice is counted, so the last column is a lower bound.
 
 # %%
 shares = exposure.read(chapter.dataset)
@@ -113,13 +112,13 @@ Markdown(ladder.by_picture(frame) + "\n\n" + ladder.runs(frame, lowest))
 # %% [markdown]
 # ## What it means for the paper's claim
 #
-# The paper describes its split as stratified and random over images, names no patients, and reports one test part. Its accuracy can
-# therefore be reached again, and at the same time says little of new patients: a score on that split mixes skill and memory in
-# unknown proportions. This is not a flaw of the proposed fusion, and it does not show that the fusion is worthless. It means that a
-# *ranking* of methods by tenths of a point on this split (Tables 4, 5, 6 and 8) cannot carry the conclusion drawn from
-# it as long as recognising pictures moves the score by more than that: see the fall of 1-NN above.
+# The paper describes its split as stratified and random over images, names no patients, and reports one test part. Its accuracy can therefore be
+# reproduced on such a split and still say little about new patients: a score on that split mixes skill and memory in unknown proportions. This is not
+# a flaw of the proposed fusion, and it does not show that the fusion is worthless. It means that a *ranking* of methods by tenths of a point on this
+# split (Tables 4, 5, 6 and 8) cannot carry the conclusion drawn from it as long as recognising pictures moves the score by more than that: see the
+# fall of 1-NN above.
 #
-# The distance that counts is the one between the model and 1-NN on the right of the picture.
+# What counts is the distance between the model and 1-NN at the right end of the figure.
 
 # %%
 Markdown(ladder.end(frame, published, profile))

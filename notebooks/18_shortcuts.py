@@ -64,7 +64,7 @@ tables.show(
     "last column the share of the most frequent class. *By picture*: copies of a picture count as one.",
     data=tracks,
 )
-Markdown(shortcuts.hints(lowest, tracks, labels))
+Markdown(shortcuts.hints(lowest, tracks, labels, shortcuts.unmasked(chapter.dataset)))
 
 # %% [markdown]
 # ## The hint taken away: one encoding for all

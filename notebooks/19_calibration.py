@@ -134,9 +134,8 @@ Markdown(findings.carries_over(states))
 # %% [markdown]
 # ## What Mixup, averaging, smoothing and the loss change
 #
-# One row a setting; rows without a run say so. Behind the comma the difference from the proposed setting on the same seeds, with its
-# 95 % interval: that is the noise of the *test part*; where there is one seed, the noise of training comes on top and is not
-# seen. Smaller is better.
+# One row per setting; rows without a run say so. Behind the comma the difference from the proposed setting on the same seeds, with its 95 % interval:
+# that is the noise of the *test part*. Where there is one seed, the interval does not include the variation between seeds. Smaller is better.
 
 # %%
 tables.show(

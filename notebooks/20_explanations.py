@@ -46,10 +46,10 @@ chapter.strip([*main, *apart])
 # %% [markdown]
 # ## The instrument, tested
 #
-# Nothing but one small coloured mark at a random place tells the class of these pictures: **a map that doesn't point there is no evidence about
-# anything**, and one of an untrained model must not. A backbone's map (of miniatures, trained as all runs) is judged where it *alone* learnt the marks.
-# The methods: Grad-CAM, HiResCAM and LayerCAM on each backbone's last map, before and after its final norm; their mean over backbones (`fused`, the
-# paper's figure); and two that need no layer: occlusion, and sensitivity, the size of the logit's gradient at the input.
+# Nothing but one small coloured mark at a random place gives away the class of these pictures. **A map that doesn't point at the mark is no evidence
+# about anything**; and the map of an untrained model must not point at it. A backbone's map (miniatures, trained as in all runs) is judged only
+# where that backbone *alone* learnt the marks. Methods: Grad-CAM, HiResCAM and LayerCAM on each backbone's last map, before and after its final
+# norm; their mean over backbones (`fused`, the paper's figure); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
 
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
 verdicts = control.judged(control.read())
@@ -64,8 +64,8 @@ control_charts.control_bars(verdicts)
 tables.show(
     explanations.control_table(verdicts),
     name="tab-control",
-    caption="The control: mean over seeds (worst to best seed). *Near*: within 7 % of the picture's side. *Untrained*: how often the "
-    "same map of untrained models points at the mark.",
+    caption="The control: mean over seeds (worst to best seed). *Near*: within 7 % of the picture's side. *Untrained*: the same map of "
+    f"untrained models. A map passes if its maximum lies on the mark in at least {control.ENOUGH:.0%} of the pictures with every seed, and with untrained models in at most {control.LEAK:.0%}.",
     data=verdicts,
 )
 Markdown(explanations.control_words(verdicts))
@@ -78,12 +78,12 @@ maps = explanations.gather(main, apart, chapter.dataset, verdicts, clusters)
 Markdown(explanations.what(maps, verdicts, chapter.phantoms))
 
 # %% [markdown]
-# - **Pointing game**: is the map's maximum inside the tumour? *With tolerance*: or nearer than 7 % of the image's side.
+# - **Pointing game**: is the map's maximum inside the tumour? *With tolerance*: inside it or within 7 % of the image's side.
 # - **Energy inside**: the share of the map's sum that lies in the tumour. A flat map scores the tumour's own share of the image.
-# - **IoU at matched area**: of the map's highest cells, as many as the tumour has, and the tumour.
+# - **IoU at matched area**: the IoU of the tumour and the map's highest cells, as many cells as the tumour has.
 #
-# The yardsticks: a bell in the middle; random cells; the image's edges; and *the usual place*, the mean border of training images of the class
-# named: it knows the answer, but not the image, so a map that looks at *this* tumour must beat it. All maps are of the named class.
+# The yardsticks: a Gaussian bump in the centre; random cells; the image's edges; and *the usual place*, the mean tumour mask of training images of
+# the named class. The last knows the class, not the image: a map that looks at *this* tumour must beat it. All maps are of the class the model named.
 
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95 % cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
 scores, shown = maps.scores, maps.shown
@@ -94,7 +94,7 @@ map_scores.by_measure(overall)
 tables.show(
     borders.wide(overall),
     name="tab-localisation",
-    caption="Maps against tumour borders: mean and 95 % cluster-bootstrap interval over patient groups. Images are counted once a run.",
+    caption="Maps against tumour borders: mean and 95 % cluster-bootstrap interval over patient groups. Images are counted once per run.",
     data=overall,
 )
 
@@ -109,7 +109,7 @@ hit = overall.set_index(["map", "measure"])["mean"]
 Markdown(explanations.tumour_words(maps.chosen, rivals, hit, chapter.phantoms))
 
 # %% [markdown]
-# And the rest? Black after preprocessing is no tissue. Over all test images, the share of the energy on it, beside its share of the image:
+# And the rest? What is black after preprocessing is not tissue. Over all test images, the share of the energy on black, beside the share of the image:
 
 # %%
 small = preprocess.images(chapter.dataset, chapter.settings.data)
@@ -150,8 +150,8 @@ tables.show(
 # %% [markdown]
 # ## Agreement across seeds
 #
-# The paper says that maps are consistent over its five seeds. On the random split, where seeds share their test images: the correlation of an
-# image's maps from every two seeds, beside that of *different patients* of one class: maps of one usual place agree without looking.
+# The paper says that maps are consistent over its five seeds. On the random split, where seeds share test images: the correlation between two seeds'
+# maps of an image, over all pairs, beside that between *different patients* of one class: maps that all mark the usual place agree without looking.
 
 # %%
 own = [maps.kept[r.key][shown] for r in main if r.key in maps.kept]
@@ -159,18 +159,18 @@ agreed = agreement.agreement(own, main[0], clusters)
 tables.show(
     agreement.agreement_table(agreed),
     name="tab-consistency",
-    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95 % cluster-bootstrap intervals over patient groups, beside that of maps of "
-    "different patients of one class.",
+    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95 % cluster-bootstrap intervals over patient groups, and of different patients.",
 )
 Markdown(agreement.seeds_words(agreed, main[0].settings))
 
 # %% [markdown]
 # ## Sanity: does the map need what was learnt?
 #
-# Untrained weights replace the trained from the top down, the backbones quarter by quarter. A map that explains the model must change; one that
-# stays is a picture of the image (Adebayo et al. 2018). Maps are of the class that the trained model named. The second check trains from nothing,
-# stage 0 too, on **shuffled labels**. The yardstick of both: how alike the trained maps of *different patients* are, over all pairs.
-# The words below are on the last step, where no trained weight is left, by overlap of intervals, which is a lenient criterion.
+# Untrained weights replace the trained from the top down, the backbones quarter by quarter. A map that explains the model must change; one that stays
+# is a picture of the image (Adebayo et al. 2018). The verdict is on the last step, without a trained weight, by overlap of intervals, which is
+# lenient; earlier steps show how far down a map
+# depends on what was learnt. Maps are of the class that the trained model named. The second check trains from nothing, stage 0 too, on **shuffled
+# labels**. The yardstick of both: how alike the trained maps of *different patients* are, over all pairs.
 
 # %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95 % cluster-bootstrap interval over patient groups; dotted, in each map's colour, trained maps of different patients."}}
 check = sanity.read(main, chapter.dataset)

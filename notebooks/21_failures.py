@@ -65,8 +65,8 @@ tables.show(
 # %% [markdown]
 # ## On whom: errors by patient
 #
-# If errors fell on images at random, they would be spread evenly over patients. Patient groups are those of chapter 16: where no
-# patient is known an image stands with its copies only. Groups are numbers of our own that tell nothing.
+# If errors fell on images at random, they would be spread evenly over patients. Patient groups are those of chapter 16: where no patient is known an
+# image stands with its copies only. Group numbers are our own and carry no information about the patient.
 
 # %% mystnb={"image": {"alt": "Share of all errors against the share of patient groups, those with most errors first, beside the band of errors dealt at random."}, "figure": {"name": "fig-error-patients", "caption": "How errors concentrate on patient groups (tumour images only), beside the same number of errors dealt at random to images."}}
 tumour = failures.of_tumours(cases, classes)
@@ -127,7 +127,7 @@ error_rates.error_rates(failures.by_view(tumour), "mirror symmetry of the pictur
 # %% [markdown]
 # ## The most confident mistakes
 #
-# These a threshold on the confidence is least likely to catch. One per image, the surest first, whatever the run.
+# These are the ones that a threshold on the confidence is least likely to catch. One answer per image, most confident first.
 
 # %% mystnb={"image": {"alt": "Up to eight misclassified test images with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-surest-mistakes", "caption": "The wrong answers with the highest confidence over all runs used here, surest first, at most eight, with the probability of each class."}}
 wrong = failures.surest(cases)

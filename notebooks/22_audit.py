@@ -80,18 +80,17 @@ Markdown(audit.missing_recall(low, high, paper.published("§5.4", metric="recall
 # 0 \le t_c \le n_c, \qquad t_c \le p_c, \qquad \sum p_c = N, \qquad (n_c - t_c) + (p_c - t_c) \le N - \sum t_c .
 # $$
 #
-# The last condition says that the errors made *on* a class and those made *into* it are different errors. So the question is one
-# about few whole numbers, and it can be answered completely: `attainability.check` lists all $(t, p)$ that agree with the
-# figures, or, where there are too many, lets integer programming search them. It takes figures one by one in a
-# fixed order (accuracy, recalls, precisions, F1, κ, averages, MCC) and names, for one that does not fit, the smallest set of others
-# that rules it out. Which of the two sides is the wrong one, arithmetic cannot say.
+# The last condition says that the errors made *on* a class and those made *into* it are different errors. So the question concerns only a few
+# integers, and it can be answered completely: `attainability.check` lists all $(t, p)$ that agree with the figures, or, where there are too many,
+# searches them by integer programming. It takes figures one by one in a fixed order (accuracy, recalls, precisions, F1, κ, averages, MCC) and names,
+# for one that does not fit, the smallest set of others that rules it out. Arithmetic cannot say which of the two sides is wrong.
 
 # %%
 verdicts = attainability.check(supports, checks.reported(paper.report()))
 tables.show(
     audit.report_table(verdicts),
     name="tab-attainable",
-    caption="The published classification report: which figures can be true, and the nearest values that can.",
+    caption="The published classification report: which figures can be true, and the nearest values that can be beside the figures that are judged before it and hold.",
     data=verdicts,
 )
 
@@ -102,8 +101,8 @@ attainable.number_lines(attainable.gaps())
 Markdown(audit.report_said(verdicts))
 
 # %% [markdown]
-# Honest ways to such numbers exist: a figure from another run, from a validation part, an average over runs, a typing error.
-# The check does not say which. It says that no single set of predictions on the test part of Table 2 gave this report.
+# Such numbers can arise in honest ways: a figure from another run, from a validation part, an average over runs, a typing error. The check does not
+# say which. It says that no single set of predictions on the test part of Table 2 gave this report.
 #
 # ## No false alarm
 #
@@ -146,7 +145,7 @@ Markdown(audit.explained(mine, implied, "recall of benign"))
 # %% [markdown]
 # ## Tables 4, 5, 6 and 8: one run, or a mean?
 #
-# The tables of ablations and comparisons give an accuracy a row, no spread and no number of runs. An accuracy of a single run is $k/N$; a mean over
+# The tables of ablations and comparisons give one accuracy per row, no spread and no number of runs. An accuracy of a single run is $k/N$; a mean over
 # $r$ runs is $k/(rN)$, a finer grid. The smallest $r$ that fits is a lower bound for the number of runs, if the figure is a mean at all.
 
 # %% mystnb={"image": {"alt": "Published accuracies of the rows of Tables 4, 5, 6 and 8 as circles beside the shaded 95 percent interval of the main result; hollow circles are values that a single run cannot give."}, "figure": {"name": "fig-rivals", "caption": "The rows that the proposed setting is compared with. Shaded: Wilson 95 % interval of the main result on the test images, taken as independent."}}
@@ -160,9 +159,9 @@ Markdown(audit.rivals_said(rivals, interval, registry.common_runs()))
 # ## The registry
 #
 # Every check, with what this project does about it. *Can't be true*: no predictions give it. *Contradiction*: two places of the paper differ.
-# *Contradicted by the data*: the published files say otherwise. *Not one run*: at best a mean. *Inside the sampling error*: most of the gaps are.
-# *Open*: the paper does not say enough. `gcaf audit` prints this table and writes `results/audit.csv`; with `--strict` it fails where there is a
-# contradiction.
+# *Contradicted by the data*: the published files say otherwise. *Not one run*: at best a mean. *Inside the sampling error*: most of the table's gaps
+# could be due to the choice of test images. *Open*: the paper does not say enough. `gcaf audit` prints this table and writes `results/audit.csv`;
+# with `--strict` it fails where there is a contradiction.
 
 # %%
 every = registry.registry()

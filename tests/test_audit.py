@@ -47,7 +47,7 @@ def test_pairs_are_counted_by_their_kind_and_mixed_ones_nowhere():
     )
     table = dataset_audit.similarity_table(found, found, labels, None, None)
     counts = {kind: part[list(twins.TURNS)].sum().tolist() for kind, part in table.groupby("kind")}
-    assert counts == {"tumour": [1, 0, 0, 0], "notumor": [0, 0, 1, 0], "cut anew": [1, 1, 1, 0]}
+    assert counts == {"tumour": [1, 0, 0, 0], "notumor": [0, 0, 1, 0], "re-cropped": [1, 1, 1, 0]}
 
 
 def test_pairs_around_the_bars_are_of_the_bar_that_holds_for_them():
@@ -73,7 +73,7 @@ def test_pairs_around_the_bars_are_of_the_bar_that_holds_for_them():
     assert rows == {
         ("patients known", "above", "ab"), ("patients known", "below", "ef"),
         ("patients unknown", "above", "cd"), ("patients unknown", "below", "gh"),
-        ("cut anew", "above", "ag"), ("cut anew", "below", "dh"),
+        ("re-cropped", "above", "ag"), ("re-cropped", "below", "dh"),
     }  # fmt: skip  # i and k are joined through j, so their own pair below the bar is none to show
 
 
@@ -155,8 +155,17 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
         pictures=facts.pictures.assign(files=facts.pictures["pictures"]),
     )
     assert "Most of the repetition" not in dataset.pictures_said(frame, once)
-    assert "no radiologists" in dataset.eye_said(dataset.looked_at(facts))
-    assert dataset.eye_said(dataset.looked_at(facts).assign(same="")) == "Nobody has looked at these pairs."
+    seen = dataset.looked_at(facts)
+    said, joined = (
+        dataset.eye_said(seen, facts),
+        "The 4 just above 0.8 are the neighbouring slices of one patient",
+    )
+    assert "(patients known) 0 of 4" in said and joined in said and "not radiologists" in said
+    assert dataset.eye_said(seen.assign(same=""), facts) == "Nobody has looked at these pairs."
+    one_right = seen["same"].where((seen["kind"] != "patients known") | (seen["side"] != "above"), "yes")
+    assert "joined in error" not in dataset.eye_said(seen.assign(same=one_right), facts)
+    parted = dataset_audit.replace(facts, twins=facts.twins.assign(group=facts.twins.index))
+    assert "joined in error" not in dataset.eye_said(seen, parted), "not one family"
     assert dataset.candidates_said(dataset.candidates(frame[:0], facts)) == "The phantoms have none."
     known = np.ones(len(frame), bool)
     assert "Every phantom" in dataset.patients_said(frame, facts, known)

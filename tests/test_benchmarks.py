@@ -405,7 +405,7 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     before, now = json.loads((kept / "main_run-cpu.json").read_text())["seconds"].values()
     spent = [one["user"] + one["system"] for one in (before, now)]
     epochs = [sum(one["stages"].values()) for one in (before, now)]
-    assert f"took {spent[0]:.0f} s of processor time before these and takes {spent[1]:.0f} s" in page
+    assert f"took {spent[0]:.0f} s of processor time before these changes and takes {spent[1]:.0f} s" in page
     assert (
         f"({spent[1] / spent[0]:.2f}; one run of each" in page and f"({epochs[1] / epochs[0]:.2f});" in page
     )
@@ -422,7 +422,7 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     forms = [one[name] for one in ratios.values() for name in one if name.startswith("7×7")]
     own = [one["as it is, again"] for one in ratios.values()]
     least, most = min(low for _, low, _ in own), max(high for *_, high in own)
-    assert f"The library beside itself goes from {least:.2f} to {most:.2f} there. Beyond that" in page
+    assert f"unchanged library differ by a factor of {least:.2f} to {most:.2f} there. Effects beyond" in page
     assert max(high for _, _, high in forms) < least and "are slower than TensorFlow's" in page
     spared = {stage: one["no preparation"] for stage, one in ratios.items()}
     assert {stage for stage, (_, low, _) in spared.items() if low > most} == {"1", "0 efficientnetv2-s"}
@@ -444,17 +444,19 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         "is {:.1f} times as fast ({:.2f} to {:.2f} in".format(*both) in page and both[1] > rows[1] > own_high
     )
     assert "depthwise form alone {:.1f} times ({:.2f} to {:.2f})".format(*rows) in page
-    assert f"the library beside itself {own_low:.2f} to {own_high:.2f})" in page
+    assert f"the unchanged library against itself {own_low:.2f} to {own_high:.2f})" in page
     again = json.loads((kept / "suspects-cpu-convnext.json").read_text())["ratios"]["0 convnext-tiny"]
     _, low, high = again["as it is, again"]
-    assert f"The library beside itself goes from {low:.2f} to {high:.2f} there" in page
+    assert f"unchanged library differ by a factor of {low:.2f} to {high:.2f} there" in page
     sevens = [again[name] for name in again if name.startswith("7×7")]
     ends = min(low for _, low, _ in sevens), max(high for *_, high in sevens)
     assert "are slower again, {:.2f} to {:.2f}.".format(*ends) in page and ends[1] < low
     whole_step = again["whole step by XLA"][0]
     assert f"seven times slower ({whole_step:.2f};" in page and round(1 / whole_step) == 7
     rest = {name: one for name, one in again.items() if not name.startswith(("7×7", "whole"))}
-    assert all(a <= high and b >= low for _, a, b in rest.values()), "told from noise, and not said"
+    assert all(a <= high and b >= low for _, a, b in rest.values()), (
+        "distinguishable from noise, and not said"
+    )
     assert [name for name, (m, *_) in rest.items() if not low <= m <= high] == ["tcmalloc_minimal"]
     assert "tcmalloc's median as well ({:.2f}, {:.2f} to {:.2f})".format(*rest["tcmalloc_minimal"]) in page
     assert f"({min(a for _, a, _ in rest.values()):.2f} to {max(b for *_, b in rest.values()):.2f})" in page

@@ -52,19 +52,24 @@ HOME = line(APART, "home", "glioma", 0.9, 0.85, 0.95, cases=200)
 
 def test_a_fall_is_one_where_intervals_are_apart():
     fall = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5))
-    assert "In 1 of 1 its recall elsewhere lies below" in elsewhere.gap_said(fall, APART)
+    assert (
+        "In 1 of 1 its recall elsewhere lies below that at home, with non-overlapping"
+        in elsewhere.gap_said(fall, APART)
+    )
     said = elsewhere.gap_said(fall, APART)
     assert (
-        "RSNA-BraTS, 40.0 (30.0 to 50.0) % in place of 90.0 (85.0 to 95.0) %; 60.0 % are told as meningioma."
+        "RSNA-BraTS, 40.0 (30.0 to 50.0) % in place of 90.0 (85.0 to 95.0) %; 60.0 % are classified as meningioma."
         in said
     )
-    assert "known roughly" not in said
+    assert "roughly" not in said
     rough = fall.assign(cases=[elsewhere.FEW - 1, 20])
-    assert "fewer cases than 10 (glioma 9): their home is known roughly" in elsewhere.gap_said(rough, APART)
+    assert "fewer cases than 10 (glioma 9): recall at home is known only roughly" in elsewhere.gap_said(
+        rough, APART
+    )
     moved = fall.assign(notumor=31, meningioma=29)
-    assert "; 31.0 % are told as no tumour." in elsewhere.gap_said(moved, APART)
+    assert "; 31.0 % are classified as no tumour." in elsewhere.gap_said(moved, APART)
     split = fall.assign(notumor=29, meningioma=31)
-    assert "; 31.0 % are told as meningioma." in elsewhere.gap_said(split, APART)
+    assert "; 31.0 % are classified as meningioma." in elsewhere.gap_said(split, APART)
     touching = frame(HOME, line(APART, "rsna", "glioma", 0.7, 0.5, 0.86))
     assert "In 0 of 1 its recall elsewhere lies below" in elsewhere.gap_said(touching, APART)
     rise = frame(HOME, line(APART, "rsna", "glioma", 0.99, 0.96, 1.0))
@@ -82,8 +87,12 @@ def test_a_fall_is_one_where_intervals_are_apart():
 def test_sure_when_wrong(there, word):
     table = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5, wrong=there))
     said = elsewhere.sure_said(table, APART)
-    assert word in said and f"wrong answers alone {there:.2f} and 0.70." in said
-    assert f"no less sure in {int(there >= 0.7)} of 1 pair." in said and "In 1 of 1 pair" in said
+    assert word in said and f"that of its wrong answers alone {there:.2f} and 0.70." in said
+    assert (
+        f"no less confident than those on the same class at home in {int(there >= 0.7)} of 1 pair of class"
+        in said
+    )
+    assert "In 1 of 1 pair with 10 cases or more its mean confidence lies above" in said
     assert "In 0 of 1 pair" in elsewhere.sure_said(table.assign(confidence=0.45), APART)
     right = frame(HOME, line(APART, "rsna", "glioma", 1.0, 0.9, 1.0))
     assert "never wrong" in elsewhere.sure_said(right, APART)
@@ -100,10 +109,10 @@ def test_planes_and_neighbour():
     assert "calls no more than others for that answer" in elsewhere.planes_said(ixi(0.6, 0.4), APART)
     assert "seldom calls for that answer here" in elsewhere.planes_said(ixi(0.1, 0.0), APART)
     assert "plane alone changes" not in elsewhere.planes_said(ixi(0.1, 0.0, 0.9, 0.9), APART)
-    assert "coronal lower than axial, the intervals apart" in elsewhere.planes_said(
+    assert "coronal lower than axial, with non-overlapping intervals" in elsewhere.planes_said(
         ixi(0.1, 0.0, 0.9, 0.91), APART
     )
-    assert elsewhere.planes_table(ixi(0.6, 0.1))["Told pituitary"].tolist() == ["60.0", "10.0"]
+    assert elsewhere.planes_table(ixi(0.6, 0.1))["As pituitary"].tolist() == ["60.0", "10.0"]
     assert "40.0% coronal, 90.0% axial" in elsewhere.planes_said(ixi(0.6, 0.1), APART)
     assert "not been scored" in elsewhere.planes_said(frame(HOME), APART)
     rows = [
@@ -138,7 +147,7 @@ def test_tables_hold_every_pair_once_and_dashes_where_nothing_was_run():
     assert shown["cpu, random split: at home"].tolist() == ["95.0 (90.0 to 100.0)", "–"]
     assert shown["cpu, patient-disjoint"].tolist() == ["–", "66.7"], "a single case has no interval"
     told = elsewhere.confusion_table(table, RANDOM).iloc[0]
-    assert (told["Told Glioma"], told["Told Meningioma"]) == ("50.0", "50.0")
+    assert (told["As glioma"], told["As meningioma"]) == ("50.0", "50.0")
     assert isinstance(pictures.recall(elsewhere.levels(table, "")), Note)
     assert "svg" in pictures.recall(elsewhere.levels(table, RANDOM)).svg()
     assert "svg" in pictures.sureness(table[table["model"] == RANDOM]).svg()

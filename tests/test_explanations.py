@@ -148,7 +148,7 @@ def test_words_name_what_fails():
     assert "**None of 2 maps passes.**" in explanations.control_words(both(0.1, pointing=0.1))
     assert "Of 1 nothing can be said" in explanations.control_words(both(alone=0.5))
     assert "too few" in explanations.control_words(both(accuracy=0.5))
-    assert "follow what stands out" in explanations.control_words(both(blind=0.3))
+    assert "respond to what stands out" in explanations.control_words(both(blind=0.3))
     kept = ["convnext-tiny", "sensitivity"]
     assert "no conclusion about tumours" in explanations.subject_words(both(), True, kept)
     assert "None of the maps" in explanations.subject_words(both(0.1, pointing=0.1), False, kept)
@@ -190,6 +190,7 @@ def test_tumour_words(low, high, words):
     hit = pd.Series({("x", "pointing"): 0.1, ("x", "energy"): 0.05, (tumours.RANDOM, "pointing"): 0.02})
     text = explanations.tumour_words("x", {tumours.CENTRE: rival(low, high)}, hit)
     assert f"the map {words} the centre" in text and "random map on 2.0%" in text
+    assert "iou" not in text and ("IoU at matched area" in text) == (low > 0 or high < 0)
     assert ("better in 4" in text) == (low > 0) and ("worse in 4" in text) == (high < 0)
     assert "phantoms" not in text and "phantoms" in explanations.tumour_words("x", {}, hit, phantoms=True)
     assert "neither" in explanations.tumour_words(None, {tumours.CENTRE: rival(low, high)}, hit)
@@ -216,7 +217,7 @@ def test_black_words_and_shares():
 @pytest.mark.parametrize(
     ("same", "words"),
     [
-        ((0.5, 0.4, 0.6), "more than the usual"),
+        ((0.5, 0.4, 0.6), "more than the place that is usual"),
         ((0.2, 0.1, 0.3), "no more than"),
         ((0.0, -0.1, 0.05), "less than"),
     ],
@@ -291,7 +292,7 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
     found = agreement.agreement([own, own + 0.01, own], record, np.arange(40))
     assert found["all"].same.value == pytest.approx(1) and found["all"].other.value < 0.9
     assert found["glioma"].n == 10 and found["all"].n == 40
-    assert "more than the usual" in agreement.seeds_words(found, load("cpu"))
+    assert "more than the place that is usual" in agreement.seeds_words(found, load("cpu"))
     assert agreement.agreement_table(found)["Class"].tolist() == [
         "Glioma",
         "Meningioma",

@@ -67,7 +67,10 @@ def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
     assert np.isnan(line(frame, "paper")["picture"])
     same = transfer.compare(model(SMALL), model(SMALL, "b"), None)
     assert (same[["difference", "difference_low", "difference_high"]] == 0).all().all()
-    assert "Where there is one seed, the chance of training" in transfer.bought(frame)
+    assert (
+        "Where there is one seed, the interval does not include the variation between seeds"
+        in transfer.bought(frame)
+    )
     assert "a gain" in transfer.bought(frame) and "no difference" in transfer.bought(same)
     assert "a loss" in transfer.bought(transfer.compare(model(LARGE), model(SMALL), None))
 
@@ -81,16 +84,16 @@ def test_four_folds_are_not_compared_with_five():
     assert row["ImageNet"] == "no pair of runs" and row["Seeds"] == "none" and row["Difference"] == "–"
     assert text.loc[("random split", "Accuracy (%)"), "Difference"].startswith("+20.0 (+")
     assert "- patient-disjoint: not trained with all its folds" in transfer.bought(frame)
-    assert transfer.fallen(frame) == "" and "interval beside interval" not in transfer.bought(frame)
+    assert transfer.fallen(frame) == "" and "the interval of the difference" not in transfer.bought(frame)
     assert set(transfer.by_class(frame)["protocol"]) == {"random split"}
 
 
 @pytest.mark.parametrize(
     ("random", "apart", "said"),
     [
-        ((0.01, 0.0, 0.02), (0.05, 0.04, 0.06), "above"),
-        ((0.05, 0.04, 0.06), (0.01, 0.0, 0.02), "below"),
-        ((0.01, 0.0, 0.04), (0.05, 0.04, 0.06), "within reach of"),
+        ((0.01, 0.0, 0.02), (0.05, 0.04, 0.06), "lies above"),
+        ((0.05, 0.04, 0.06), (0.01, 0.0, 0.02), "lies below"),
+        ((0.01, 0.0, 0.04), (0.05, 0.04, 0.06), "overlaps"),
     ],
 )
 def test_where_it_changes_more_turns_on_the_intervals(random, apart, said):
@@ -99,7 +102,7 @@ def test_where_it_changes_more_turns_on_the_intervals(random, apart, said):
         frame.loc[(protocol, "accuracy"), ["difference", "difference_low", "difference_high"]] = three
     text = transfer.bought(frame.reset_index())
     assert (
-        f"on patient-disjoint folds lies {said} that on the random split, where 30.0 points were left" in text
+        f"on patient-disjoint folds {said} that on the random split, where at most 30.0 points could" in text
     )
 
 
@@ -120,9 +123,15 @@ def test_tumours_are_judged_alone():
     assert (frame["images"].dropna() == 75).all()
     text = transfer.tumours_text(frame.reset_index())
     assert text["Accuracy (%)"].iloc[0] == "91.28" and text["Accuracy (%)"].iloc[3] == "not trained yet"
-    assert "Miniatures, four classes: the reported 91.28% lies above" in transfer.beside_reported(
-        frame.reset_index()
+    both = transfer.beside_reported(frame.reset_index())
+    assert (
+        "above the interval of *Miniatures, four classes*, inside that of *ImageNet, four classes*. It was"
+        in both
     )
+    one = frame.reset_index().dropna(subset="accuracy").head(1)
+    assert "lies above the interval of *Miniatures, four classes*. It" in transfer.beside_reported(one)
+    alike = transfer.beside_reported(pd.concat([one, one.assign(model="m")]))
+    assert "The reported 91.28% lies above the intervals of all 2. It was" in alike
     again = small + [run(LARGE, fold, seed=1) for fold in range(5)]
     equal = transfer.tumours([again, large], [[], []], None)
     assert equal["seeds"].dropna().tolist() == [1, 1] and equal["accuracy"][0] == pytest.approx(
@@ -191,11 +200,16 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
     said = transfer.before_fusion({"patients": rows}, None)
     first, second, third, last = said.split("; ")
     assert first.endswith("- patient-disjoint, seed 0: fused as proposed 90.0 %")
-    assert second == "efficientnetv2-s alone, after stage 0, 90.0 %: fused minus it 0.0 points (0.0 to 0.0)"
-    assert third.startswith("convnext-tiny alone, after stage 0, 70.0 %: fused minus it +20.0 points (+1")
-    assert last == "of 100 images 2 other fusions answer 0 to 20 otherwise"
+    assert (
+        second
+        == "efficientnetv2-s alone, after stage 0, 90.0 %: the fused model minus this backbone 0.0 points (0.0 to 0.0)"
+    )
+    assert third.startswith(
+        "convnext-tiny alone, after stage 0, 70.0 %: the fused model minus this backbone +20.0 points (+1"
+    )
+    assert last == "2 other fusions give another answer on 0 to 20 of the 100 images"
     one = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)], "other": [run(SMALL)]}}, None)
-    assert one.endswith("of 100 images 1 other fusion answers 20 otherwise")
+    assert one.endswith("1 other fusion gives another answer on 20 of the 100 images")
     alone["convnext-tiny"] = [run(SMALL, seed=1)]  # one stage 0 for all seeds
     shared = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
     assert shared.endswith("convnext-tiny alone, after stage 0, 70.0 %") and shared.count("minus") == 1
@@ -214,7 +228,7 @@ def test_what_fusing_adds_stands_by_picture_too_where_copies_are_kept_together(m
     monkeypatch.setattr(training, "stage0_records", lambda records: {"one": [start]})
     monkeypatch.setattr(names, "backbone_name", lambda key, record: key)
     said = transfer.before_fusion({"patients": {experiments.PROPOSED: [own]}}, None)
-    assert "fused minus it +91.0 points (" in said and ", by picture +10.0 points (" in said
+    assert "this backbone +91.0 points (" in said and ", by picture +10.0 points (" in said
 
 
 def test_the_papers_own_networks_are_read_where_a_stage_0_stands_in_for_imagenet():

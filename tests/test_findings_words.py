@@ -288,6 +288,9 @@ def test_what_the_files_form_tells(presence, said):
         {"four classes": 0.25, "tumour or not": 0.75, "three classes": 1 / 3}
     )
     assert said in shortcuts.hints(floors, tracks, labels)
+    assert "oedema" not in shortcuts.hints(floors, tracks, labels), "phantoms have none"
+    assert "itself: about 6% of the tumours are not masked" in shortcuts.hints(floors, tracks, labels, 0.06)
+    assert "itself: all of them are masked." in shortcuts.hints(floors, tracks, labels, 0.0)
 
 
 def test_calibration_carries_over_only_where_it_was_measured():
@@ -323,11 +326,10 @@ def test_which_runs_failures_are_of():
     record = SimpleNamespace(settings=load("cpu"))
     assert "1 run on the `paper` split, as there is none" in failures.used(cases, [record], worth())
     apart = SimpleNamespace(settings=load("cpu", {"data.protocol": "patients", "data.fold": 0}))
-    assert failures.used(cases, [apart], worth(), worth(0.8)).endswith("drawn whole; by picture 20.0%).")
+    assert failures.used(cases, [apart], worth(), worth(0.8)).endswith("as clusters; by picture 20.0%).")
     text = failures.used(cases, [apart, apart], worth())
     assert (
-        "2 runs on patient-disjoint folds. 1 of 2 answers on 2 images are wrong; of all images 10.0% (5.0% to 15.0%"
-        in text
+        "2 runs on patient-disjoint folds. 1 of 2 answers on 2 images are wrong: 10.0% (5.0% to 15.0%" in text
     )
 
 
@@ -399,6 +401,7 @@ def verdicts(*rows):
 def test_a_report_that_holds_or_does_not():
     name = "kappa"
     far, near = ((name, 0.9415, False, low, 0.9500, "accuracy") for low in (0.9410, 0.94145))
+    assert "Beside the other figures" in audit.report_said(verdicts(far))
     assert "5 units of the last printed decimal" in audit.report_said(verdicts(far))
     assert "might explain" in audit.report_said(verdicts(near))
     assert audit.report_said(verdicts((name, 0.9415, True, 0.9, 1.0, ""))).endswith(

@@ -390,7 +390,8 @@ def test_a_contrast_that_is_the_mixture_alone():
         in said
     )
     assert (
-        "glioma 80.0 and 80.0 %; together" in said and "which these images neither show nor rule out" in said
+        "glioma 80.0 and 80.0 %; pooled within classes" in said
+        and ": a difference that these images neither show nor rule out" in said
     )
 
 
@@ -398,7 +399,7 @@ def test_a_contrast_within_a_class_is_seen():
     home = peers.at_home(answers(("glioma", True, 78, 2), ("glioma", False, 40, 40)), "m")
     found = peers.trap(home)
     assert found.within == pytest.approx(found.crude) and found.within.value == pytest.approx(0.475)
-    assert "which the classes' mixture doesn't explain" in peers.trap_said(home, "m")
+    assert ": a difference that the classes' mixture doesn't explain" in peers.trap_said(home, "m")
 
 
 def test_classes_weigh_by_their_images():
@@ -472,8 +473,10 @@ def test_the_mixture_and_its_picture():
     table = answers(*MIXED)
     assert peers.mixture(table).loc[True].tolist() == [20, 0, 80, 0]
     said = peers.mixture_said(table)
-    assert "Of the images without a copy 100% are glioma (of those with one 20%)" in said
-    assert "of the images with one 80% are no tumour (of those without 0%)" in said
+    assert (
+        "Glioma makes up 100% of the images without a copy and 20% of those with one; no tumour 80%" in said
+    )
+    assert said.endswith("no tumour 80% of those with a copy and 0% of those without.")
     levels = peers.trap_levels(peers.at_home(table, "m"))
     assert levels[["class", "copied", "images"]].to_numpy().tolist() == [
         ["all", True, 100], ["all", False, 80], ["glioma", True, 20], ["glioma", False, 80], ["notumor", True, 80]

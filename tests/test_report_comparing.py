@@ -331,6 +331,32 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
     assert comparison.training({}).empty and "no times" in comparison.time_note({})
 
 
+@pytest.mark.parametrize(
+    ("weights", "work", "said"),
+    [
+        (
+            (),
+            (),
+            "is among the most expensive: no baseline has more parameters; no baseline needs more computation",
+        ),
+        ((0,), (0, 1), "most expensive: {0} has more parameters; {0}, {1} need more computation"),
+        (
+            (0, 1, 2),
+            (),
+            "is not among the most expensive: {0}, {1}, {2} have more parameters; no baseline needs",
+        ),
+    ],
+)
+def test_how_dear_the_papers_model_is_among_its_rivals(weights, work, said):
+    from gcaf_lib.findings import comparison
+    from gcaf_lib.paper import published_gaps
+
+    rows = list(published_gaps.published(comparison.PLACE)["row"])
+    full = pd.DataFrame({"row": [*rows, comparison.OWN], "parameters": 10, "flops": 10})
+    full.loc[list(weights), "parameters"], full.loc[list(work), "flops"] = 20, 20
+    assert len(rows) == 5 and said.format(*rows) in comparison.full_verdict(full)
+
+
 def test_one_seed_and_several():
     from gcaf_lib.findings import significance
 

@@ -61,7 +61,9 @@ def test_the_ladders_words_turn_on_its_numbers():
     apart = ladder.falls(frame(paper=(0.94, 0.92, 0.96), patients=(0.86, 0.84, 0.88)), 0.9573)
     assert "22.0 points of its score" in apart and "lies inside that interval" in apart
     assert "8.0 points less (1 seed), and the intervals do not overlap" in apart
-    assert "+12.0 points from 1-NN" in apart and "it is −2.0" in apart
+    assert "it is 12.0 points above 1-NN; on the random split it is 2.0 points below it." in apart
+    same = ladder.falls(frame(paper=(0.96, 0.92, 0.97), patients=(0.74, 0.72, 0.76)), 0.9573)
+    assert "it is level with 1-NN; on the random split it is level with it." in same
     assert "yet on: official, bytes, twins." in apart
     touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
     assert "but the intervals overlap" in touching and "lies above that interval" in touching
@@ -79,9 +81,13 @@ def test_the_ladders_words_turn_on_its_numbers():
 @pytest.mark.parametrize(
     "level, said",
     [
-        ((0.86, 0.771, 0.88), "it has learnt something that is not memory"),
+        (
+            (0.86, 0.771, 0.88),
+            "12.0 points above mirror-aware 1-NN: it has learnt something that carries over",
+        ),
         ((0.86, 0.77, 0.88), "better, but the intervals overlap"),
-        ((0.74, 0.70, 0.78), "no better than repeating"),
+        ((0.74, 0.70, 0.78), "level with mirror-aware 1-NN: no better than repeating"),
+        ((0.73, 0.70, 0.78), "1.0 points below mirror-aware 1-NN: no better than repeating"),
     ],
 )
 def test_the_ladders_end(level, said):
@@ -115,6 +121,7 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
     apart = "form, patient-disjoint, 3 seeds: −5.0 points (−11.0 to +1.0): no difference that these images and patients can resolve, "
     assert apart + "by picture −6.0 points (−12.0 to −1.0): a fall\n" in text
     assert "class, patient-disjoint: no pair of runs" in text and "Where there is one seed" in text
+    assert "variation between seeds" in text and "patients resampled as clusters" in text
     assert "Where there is one seed" not in shortcuts.taken_away(
         {("form", "x"): (Worth(0.1, 0.1, 2, 0.05, 0.2), None)}
     )
@@ -351,6 +358,7 @@ def test_this_books_rows_beside_others():
     assert table.iloc[0]["Source"] == "this book, 2 seeds, 1 of 5 folds"
     assert table.iloc[0]["Accuracy (%)"] == "85.0 (80.0 to 90.0), by picture 81.2"
     assert table.iloc[1]["Method"] == "With ImageNet weights, three classes, here"
+    assert table.iloc[3]["Method"] == "1-NN, mirror-aware, three classes, here"
     assert table.iloc[3]["Accuracy (%)"] == "90.0 (70.0 to 95.0), by picture 50.0"
     assert table.iloc[2]["Accuracy (%)"] == "86.0 (84.0 to 88.0)"
     assert table.iloc[2]["Source"] == "this book, 1 seed, 5 of 5 folds"

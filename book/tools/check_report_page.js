@@ -18,8 +18,9 @@ document.addEventListener('DOMContentLoaded', () => {
       : line.metric === 'support' ? 'the supports of the classes add up to another number'
         : 'no confusion matrix with these supports gives it';
     const near = [...new Set([line.below, line.above].filter(v => v !== null && !Number.isNaN(v)).map(v => print(v, line.figure)))];
-    if (line.below === null && line.above === null) return `${text}; the nearest that can be is not sought here`;
-    return text + (near.length ? `; the nearest that can be: ${near.join(' and ')}` : '');
+    const nearest = line.metric === 'support' ? 'the nearest that can be' : 'the nearest beside the earlier figures that hold';
+    if (line.below === null && line.above === null) return `${text}; ${nearest} is not sought here`;
+    return text + (near.length ? `; ${nearest}: ${near.join(' and ')}` : '');
   }
   function table(classes, matrix) {
     const frame = document.createElement('div'), out = document.createElement('table'), head = out.createTHead().insertRow();

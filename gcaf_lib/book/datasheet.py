@@ -26,8 +26,8 @@ CAPTIONS = {
     "sources": "Files of each class by source, recovered by comparing images with the figshare archive.",
     "outside": "Sizes and colour modes (P: palette, L: grey) of the files, and their volume.",
     "defects": "Known defects, counted by this project (chapter 16 shows them).",
-    "splits": "The committed splits of this project (results/splits); groups may not straddle parts. What training "
-    "knows of the test part is measured by an instrument that made no split (chapter 17).",
+    "splits": "The committed splits of this project (results/splits); groups may not straddle parts. How much of the "
+    "test part training knows is measured by a copy detector that played no part in making the splits (chapter 17).",
 }
 
 

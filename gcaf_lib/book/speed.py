@@ -270,7 +270,7 @@ def gains(ratios: dict[str, dict[str, list[float]]], meaning: dict[str, str], as
         if stage in ratios
     )
     return (
-        f"The library beside itself goes from {low:.2f} to {high:.2f} in these rounds, so a ratio within that tells nothing. "
+        f"Two measurements of the unchanged library differ by a factor of {low:.2f} to {high:.2f} in these rounds, so a ratio within that tells nothing. "
         f"Faster than that in every round, with nothing left out, though perhaps rounded otherwise: {listed(forms)}. "
         f"Faster because something is left out, which bounds what a faster form of it could spare: {listed(bounds)}."
         + (
@@ -296,7 +296,7 @@ def _suspects_text(stem: str, found: dict[str, Any], speeds: dict[str, Any]) -> 
     table = tables.numbered(
         suspects(found["ratios"], {n: m for n, m in meaning.items() if n not in found["missing"]}),
         f"tab-speed-{stem}",
-        f"One thing done otherwise with {BACKENDS[backend]}, each in a process of its own: speed against the library as it is, median of {asked['rounds']} rounds (lowest to highest).",
+        f"One thing changed at a time with {BACKENDS[backend]}, each in a process of its own: speed against the library as it is, median of {asked['rounds']} rounds (lowest to highest).",
         data=pd.DataFrame(found["ratios"]).T.rename_axis("stage").reset_index(),
     )
     return (
@@ -321,7 +321,7 @@ def text(place: Path | None = None) -> str:
     for stem, found in read("beside", place).items():
         parts += ["## Beside compiled PyTorch, kind by kind\n", _beside_text(stem, found)]
     if suspected := read("suspects", place):
-        parts.append("## One thing done otherwise\n")
+        parts.append("## One thing changed at a time\n")
         parts += [_suspects_text(stem, found, speeds) for stem, found in suspected.items()]
     if loops:
         parts += ["## The loop over steps\n", _host_loop_text(loops)]

@@ -1,4 +1,4 @@
-"""Exposure: how many of a split's test images training knows already, by an instrument that made no split.
+"""Exposure: how many of a split's test images training knows already, by a copy detector that made no split.
 
 The groups that a split keeps apart can't tell what they missed: measured with them, exposure is 0 by
 construction. So copies are looked for a second time, and otherwise than in `data.twins` and `data.keypoints`:

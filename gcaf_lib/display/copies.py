@@ -81,11 +81,11 @@ def image_rows(
 
 @styled
 def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
-    """Histograms of similarities (`evaluation.audit`'s table), one panel a kind, each with its bar, dashed."""
+    """Histograms of similarities (`evaluation.audit`'s table), one panel a kind, each with its threshold, dashed."""
     names = {
         "notumor": "tumour-free files,\nevery pair",
         "tumour": "tumour files,\nevery pair",
-        "cut anew": "pictures laid over\neach other",
+        "re-cropped": "pictures laid over\neach other",
         "slices": "file and nearest\nfigshare slice",
     }
     fig, axes = panels(frame["kind"].nunique(), 2.9)

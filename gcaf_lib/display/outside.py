@@ -28,7 +28,7 @@ def recall(levels: pd.DataFrame) -> Drawing | Note:
 
     levels: class, set, recall, low, high, home, home_low, home_high, a row a set and class, of one model.
     """
-    return _pairs(levels, "home", "recall: share of the images of a class that are told as this class",
+    return _pairs(levels, "home", "recall: share of the images of a class that are classified as this class",
                   "elsewhere", "same class, at home")  # fmt: skip
 
 

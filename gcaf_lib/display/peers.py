@@ -34,7 +34,7 @@ def recall(found: pd.DataFrame) -> Drawing | Note:
     for y, (_, where) in enumerate(keys):
         if where == HOME:
             ax.axhspan(y - 0.5, y + 0.5, color=style.GRID, alpha=0.45, lw=0, zorder=0)
-    name_shares(ax, keys, "recall: share of the images of a class that are told as this class")
+    name_shares(ax, keys, "recall: share of the images of a class that are classified as this class")
     legend_below(fig, [(mark, style.MUTED, name) for name, mark in marks.items()])
     return fig
 
@@ -98,7 +98,7 @@ def trap(levels: Mapping[str, pd.DataFrame], mixture: pd.DataFrame) -> Drawing |
             ticks.append(f"{name}: all" if label == "all" else style.CLASS_NAMES[label])
     down(left, ticks)
     left.xaxis.set_major_formatter(percent_label)
-    left.set_xlabel("share of the images that are told right")
+    left.set_xlabel("share of the images classified correctly")
     quiet(left, "x")
     _stacks(right, mixture)
     marks = [("o", style.INK, "a copy in Training"), ("o", style.INK, "none", style.SURFACE)]

@@ -5,7 +5,7 @@
     patients.csv    files, groups and patients of each class in each part of each protocol
     similarity.csv  histograms of similarities: file against file, file against its nearest slice
     pictures.csv    files and pictures of each class: copies of a picture count once
-    around.csv      pairs drawn at random just above and just below the bars, for the eye
+    around.csv      pairs drawn at random just above and just below the thresholds, for the eye
     cut.csv         pairs that were laid over each other by keypoints, and how alike they are then
 
 The tables of the real dataset are committed, so that chapters need neither the images nor the archive.
@@ -30,13 +30,13 @@ from gcaf_lib.terminal import arguments
 
 MODULE = "gcaf_lib.evaluation.dataset_audit"  # run by itself it makes what is committed
 SOURCES = ("figshare", "figshare, second copy", "unknown")
-AROUND = 8  # pairs on each side of a bar
-BARS = {"patients unknown": twins.DOUBT, "patients known": twins.THRESHOLD, "cut anew": keypoints.THRESHOLD}
+AROUND = 8  # pairs on each side of a threshold
+BARS = {"patients unknown": twins.DOUBT, "patients known": twins.THRESHOLD, "re-cropped": keypoints.THRESHOLD}
 NEAR = {
     "patients unknown": 0.05,
     "patients known": 0.05,
-    "cut anew": 0.75,
-}  # how far from the bar: there is nothing near the last
+    "re-cropped": 0.75,
+}  # how far from the threshold: there is nothing near the last
 _EDGES = np.linspace(0.5, 1, 51)  # of the files' similarities to their nearest slice
 
 
@@ -118,11 +118,11 @@ def part_table(dataset: Dataset, patient: np.ndarray) -> pd.DataFrame:
 def around_table(
     files: np.ndarray, groups: np.ndarray, known: np.ndarray, found: pd.DataFrame, cut: pd.DataFrame
 ) -> pd.DataFrame:
-    """kind (of `BARS`: "known" of either file), side ("above", "below" the bar), left, right, similarity.
+    """kind (of `BARS`: "known" of either file), side ("above", "below" the threshold), left, right, similarity.
 
     groups (N,) of the splits; found, cut: pairs by `twins` and by `keypoints`. Up to `AROUND` pairs of each, drawn at
-    random from within `NEAR` of the bar that holds for them; two families of close copies (0.9) are drawn from once.
-    Pairs below the bar that others join all the same are left out.
+    random from within `NEAR` of the threshold that holds for them; two families of close copies (0.9) are drawn from once.
+    Pairs below the threshold that others join all the same are left out.
     """
     family = twins.groups(pd.DataFrame({"sha256": files}), found[found["similarity"] >= 0.9])
     either = known[found["left"]] | known[found["right"]]
@@ -144,7 +144,7 @@ def around_table(
 
 
 def by_eye() -> pd.DataFrame:
-    """left, right, same (yes, no): pairs of `around_table` as the authors saw them. They are no radiologists."""
+    """left, right, same (yes, no): pairs of `around_table` as the authors saw them. They are not radiologists."""
     return pd.read_csv(Path(splits.__file__).with_name("by_eye.csv"))
 
 
@@ -162,7 +162,7 @@ def similarity_table(
 ) -> pd.DataFrame:
     """kind, left, right, and one column a turn: numbers of pairs, or of files, by similarity.
 
-    kind: "tumour" and "notumor", pairs of files of such classes; "cut anew", pairs by keypoints; "slices", each file
+    kind: "tumour" and "notumor", pairs of files of such classes; "re-cropped", pairs by keypoints; "slices", each file
     and its nearest figshare slice.
     """
     apart = labels == CLASSES.index("notumor")
@@ -172,7 +172,7 @@ def similarity_table(
         twins.histogram(found[~left & ~right]).assign(kind="tumour"),
     ]
     if len(cut):
-        tables.append(twins.histogram(cut, keypoints.FLOOR, 35).assign(kind="cut anew"))
+        tables.append(twins.histogram(cut, keypoints.FLOOR, 35).assign(kind="re-cropped"))
     if slices is not None:
         _, flag, value = thumbnails.nearest(thumbs, slices.thumbnails)
         counts = [np.histogram(value[flag == k].clip(_EDGES[0], 1.0), _EDGES)[0] for k in (0, 1)]

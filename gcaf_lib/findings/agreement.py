@@ -66,7 +66,7 @@ def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
     text = (
         f"Over all classes {same.value:.3f}, against {other.value:.3f} for different patients: "
         + {
-            "above": "seeds agree on more than the usual place.",
+            "above": "seeds agree on more than the place that is usual for the class.",
             "level": "no more than on any other patient of the class, as far as the intervals tell.",
             "below": "less than on other patients of the class.",
         }[apart(same, other)]

@@ -49,7 +49,14 @@ def report_table(verdicts: pd.DataFrame) -> pd.DataFrame:
         near = [tables.number(value, figure.decimals) for value in (row.below, row.above)]
         ruled_out = others or ("–" if row.attainable else "Table 2's test images alone")
         lines.append((checks.name(row.metric), checks.shown(figure), row.attainable, *near, ruled_out))
-    heads = ["Figure", "Published", "Can be", "Nearest below", "Nearest above", "Ruled out by"]
+    heads = [
+        "Figure",
+        "Published",
+        "Can be",
+        "Nearest below, beside the others",
+        "Nearest above, beside the others",
+        "Ruled out by",
+    ]
     return pd.DataFrame(lines, columns=heads)
 
 
@@ -63,10 +70,10 @@ def report_said(verdicts: pd.DataFrame) -> str:
     return (
         f"{len(wrong)} of {len(verdicts)} figures cannot be true: {', '.join(map(checks.name, wrong['metric']))}. "
         + (
-            f"The nearest possible values are {near.min():.0f} units of the last printed decimal away or more, so cutting digits off in "
-            "place of rounding would not explain it."
+            f"Beside the other figures, the nearest possible values are at least {near.min():.0f} units of the last printed decimal away, so "
+            "truncating instead of rounding would not explain it."
             if near.min() > 1
-            else "Cutting digits off in place of rounding might explain some of it."
+            else "Truncating instead of rounding might explain some of it."
         )
     )
 
@@ -86,7 +93,7 @@ def explained(verdicts: pd.DataFrame, implied: tuple[float, float], what: str) -
     lines = [
         f"- {row.metric} = {row.published:g} cannot be "
         + (f"beside {row.conflicts}" if row.conflicts else "on these supports")
-        + f": the nearest values are {tables.number(row.below)} and {tables.number(row.above)}."
+        + f": the nearest values beside the earlier figures that hold are {tables.number(row.below)} and {tables.number(row.above)}."
         for row in verdicts[verdicts["attainable"].eq(False)].itertuples()
     ]
     text, (low, high) = "\n".join(lines) or "All figures can be true together.", implied
@@ -118,6 +125,6 @@ def rivals_said(rivals: pd.DataFrame, interval: intervals.Interval, fewest: int 
         f"{(rivals['runs'] != 1).sum()} of {len(rivals)} rows cannot be single runs on {total} images. {means}"
         f"{rivals['accuracy'].between(low, high).sum()} of {len(rivals)} rows lie inside the 95 % interval of the main result, "
         f"{low:.1f} to {high:.1f} %, which a new sample of {total} images alone could explain. The interval takes images as "
-        "independent; slices of one patient are not, so the honest one is wider. Rows on the same images can be told apart better than "
-        "this, by a paired comparison, but for that one needs the predictions."
+        "independent; slices of one patient are not, so one that resamples patients would be wider. A paired comparison can show smaller "
+        "differences between rows on the same images, but for that one needs the predictions."
     )

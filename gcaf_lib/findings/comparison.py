@@ -76,8 +76,8 @@ def time_note(found: Mapping[str, Sequence[Any]]) -> str:
             "No method of Table 6 has been trained on this split under this profile, so there are no times."
         )
     text = (
-        "Seconds are of the clock, while several trainings may have shared the machine: they tell an order of magnitude, and a method that seems slower may only have had worse company. "
-        "They hold every epoch with its validation, with raw and with averaged weights."
+        "Seconds are wall-clock time, while several trainings may have shared the machine: they give an order of magnitude, and a method that seems slower may only "
+        "have shared it with more work. They include every epoch with its validation, for raw and averaged weights."
     )
     if any(w["source"] == "in-domain" for r in records for w in r.info["weights"].values()):
         text += " The backbones' own pre-training (stage 0), once for all runs of a split, comes on top; a model of two backbones needs two of them."
@@ -171,14 +171,13 @@ def full_verdict(full: pd.DataFrame) -> str:
     """How expensive the paper's model is among its rivals, and what its nearest rivals cost."""
     cost = full.set_index("row")
     own, others = cost.loc[OWN], cost.drop(index=OWN)
-    said = []
-    for column, word in (("parameters", "parameters"), ("flops", "computation")):
-        more = ", ".join(others.index[others[column] > own[column]]) or "no baseline"
-        said.append(f"in {word} {more} needs more than the proposed model")
+    more = {column: list(others.index[others[column] > own[column]]) for column in ("parameters", "flops")}
+    heavy = max(map(len, more.values())) < len(others) / 2
+    said = f"{_who(more['parameters'], 'has', 'have')} more parameters; {_who(more['flops'], 'needs', 'need')} more computation"
     lines = published_gaps.published(PLACE).set_index("row")
     near = lines["gap"].sort_values().index[:3]
     return (
-        f"Among its rivals the proposed model is no light one: {said[0]}, {said[1]}. Its nearest rivals in the paper's own table are "
+        f"The proposed model is {'among the most expensive' if heavy else 'not among the most expensive'}: {said}. Its nearest rivals in the paper's own table are "
         + "; ".join(
             f"{row}, {100 * lines.loc[row, 'gap']:.2f} points behind with {cost.loc[row, 'parameters'] / own['parameters']:.0%} of the weights and "
             f"{cost.loc[row, 'flops'] / own['flops']:.0%} of the computation"
@@ -186,6 +185,11 @@ def full_verdict(full: pd.DataFrame) -> str:
         )
         + f". On {published_gaps.headline()[1]} test images these gaps are {', '.join(str(lines.loc[row, 'images']) for row in near)} images; chapter 15 asks what such gaps are worth."
     )
+
+
+def _who(rows: Sequence[str], one: str, several: str) -> str:
+    """`VGG19 has`, `VGG19, ResNet50 have`, `no baseline has`."""
+    return f"{', '.join(rows) or 'no baseline'} {one if len(rows) < 2 else several}"
 
 
 CAVEAT = {

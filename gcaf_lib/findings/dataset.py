@@ -1,4 +1,4 @@
-"""Chapters 1 and 16: class counts; copies, pictures, bars, labels, sources and patients of a dataset's audit."""
+"""Chapters 1 and 16: class counts; copies, pictures, thresholds of similarity, labels, sources and patients of a dataset's audit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gcaf_lib.settings import CLASSES, DataSettings
 BARS = {
     "notumor": twins.DOUBT,
     "tumour": twins.THRESHOLD,
-    "cut anew": keypoints.THRESHOLD,
+    "re-cropped": keypoints.THRESHOLD,
     "slices": figshare.SAME_SLICE,
 }
 
@@ -66,12 +66,12 @@ def pictures_said(frame: pd.DataFrame, facts: dataset_audit.Audit) -> str:
         )
     counted = ", ".join(f"{turn[name]:,} {name}" for name in twins.TURNS[1:] if name in turn)
     if counted:
-        said += f"Beside the first file of their family copies stand turned: {counted}. "
-    return said + "A split that deals out files at random puts many pictures on both sides."
+        said += f"Relative to the first file of their family, copies are flipped: {counted}. "
+    return said + "A random split of the files puts many pictures on both sides."
 
 
 def bars_said(facts: dataset_audit.Audit) -> str:
-    """How empty the histograms are at the bars, and what the archive's numbers say of them."""
+    """How empty the histograms are at the thresholds, and what the archive's numbers say of them."""
     said = []
     for kind, name in (("notumor", "tumour-free"), ("tumour", "tumour")):
         part, bar = facts.similarity[facts.similarity["kind"] == kind], BARS[kind]
@@ -99,8 +99,8 @@ def looked_at(facts: dataset_audit.Audit) -> pd.DataFrame:
     return facts.around.merge(dataset_audit.by_eye(), on=["left", "right"], how="left").fillna({"same": ""})
 
 
-def eye_said(seen: pd.DataFrame) -> str:
-    """Of the pairs drawn at random beside the bars, how many the eye took for one picture."""
+def eye_said(seen: pd.DataFrame, facts: dataset_audit.Audit) -> str:
+    """Of the pairs drawn at random beside the thresholds, how many the eye took for one picture; seen: `looked_at`."""
     said = []
     for (kind, side), part in seen[seen["same"] != ""].groupby(["kind", "side"], sort=False):
         unsure = (part["same"] == "unsure").sum()
@@ -110,7 +110,20 @@ def eye_said(seen: pd.DataFrame) -> str:
         )
     if not said:
         return "Nobody has looked at these pairs."
-    return f"By eye the same picture: {'; '.join(said)}. The authors looked; they are no radiologists."
+    return f"Judged by eye to be the same picture: {'; '.join(said)}. {_joined_in_error(seen, facts)}The authors looked; they are not radiologists."
+
+
+def _joined_in_error(seen: pd.DataFrame, facts: dataset_audit.Audit) -> str:
+    """Of which patient the pairs above the threshold of known patients are, where the eye took all for different pictures
+    and they are one family. (By the archive's numbers, which are not committed, they are the three slices that chapter 16 names.)"""
+    part = seen[(seen["kind"] == "patients known") & (seen["side"] == "above") & (seen["same"] != "")]
+    family = part[["left", "right"]].stack().map(facts.twins.set_index("file")["group"])
+    if part.empty or part["same"].ne("no").any() or family.nunique(dropna=False) > 1 or family.isna().any():
+        return ""
+    return (
+        f"The {len(part)} just above {dataset_audit.BARS['patients known']:g} are the neighbouring slices of one patient named above, "
+        "joined in error but kept together by `patients` anyway. "
+    )
 
 
 def labels_said(facts: dataset_audit.Audit, phantoms: bool) -> str:
@@ -190,7 +203,7 @@ def patient_table(facts: dataset_audit.Audit) -> pd.DataFrame:
 
 
 def beside_bars(facts: dataset_audit.Audit, each: int = 3) -> tuple[list[list[str]], list[list[str]]]:
-    """Files of the pairs drawn just above and just below the bars, `each` pairs a line, and the words over them."""
+    """Files of the pairs drawn just above and just below the thresholds, `each` pairs a line, and the words over them."""
     seen = looked_at(facts).groupby(["kind", "side"], sort=False).head(each)
     files = seen[["left", "right"]].to_numpy().tolist()
     words = [(f"{r.side}: {r.similarity:.3f}", r.kind) for r in seen.itertuples()]

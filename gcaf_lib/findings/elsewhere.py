@@ -118,12 +118,16 @@ def recall_table(recall: pd.DataFrame) -> pd.DataFrame:
 
 
 def confusion_table(recall: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Of each class and set, the share in percent of the answers of one model."""
+    """Of each class and set, the share in percent that one model classifies as each class."""
     own = levels(recall, model)
     counts = own[list(CLASSES)]
-    shares = counts.div(counts.sum(axis=1) / 100, axis=0).map("{:.1f}".format).rename(columns=CLASS_NAMES.get)
+    shares = (
+        counts.div(counts.sum(axis=1) / 100, axis=0)
+        .map("{:.1f}".format)
+        .rename(columns=lambda c: CLASS_NAMES[c].lower())
+    )
     names = pd.DataFrame({"Class": own["class"].map(CLASS_NAMES), "Set": own["set"].map(set_name)})
-    return pd.concat([names, shares.add_prefix("Told ")], axis=1)
+    return pd.concat([names, shares.add_prefix("As ")], axis=1)
 
 
 def gap_said(recall: pd.DataFrame, model: str) -> str:
@@ -136,7 +140,7 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
     worst = own.loc[(own["recall"] - own["home"]).idxmin()]
     text = (
         f"The model *{model}* has {words.plural(len(own), 'pair')} of a class and a set with {FEW} cases or more. In "
-        f"{len(below)} of {len(own)} its recall elsewhere lies below that at home, the intervals apart; in {len(above)} above."
+        f"{len(below)} of {len(own)} its recall elsewhere lies below that at home, with non-overlapping intervals; in {len(above)} above."
     )
     if worst["recall"] < worst["home"]:
         told = worst[list(CLASSES)].astype(float) / worst[list(CLASSES)].sum()
@@ -144,12 +148,12 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
         text += (
             f" The largest fall: {CLASS_NAMES[worst['class']].lower()} in {set_name(worst['set'])}, "
             f"{recall_band(worst)} % in place of {home_band(worst)} %; {words.percent(told[other])} % are "
-            f"told as {CLASS_NAMES[other].lower()}."
+            f"classified as {CLASS_NAMES[other].lower()}."
         )
     few = own[own["home_cases"] < FEW].drop_duplicates("class")
     if len(few):
         cases = [f"{CLASS_NAMES[r['class']].lower()} {r['home_cases']:.0f}" for _, r in few.iterrows()]
-        text += f" At home too some classes have fewer cases than {FEW} ({', '.join(cases)}): their home is known roughly."
+        text += f" At home too some classes have fewer cases than {FEW} ({', '.join(cases)}): recall at home is known only roughly for these."
     if folds.NAMES["paper"] in model:
         text += " Its home is the random split, where training knows most test images or their patients: chapter 17."
     return text
@@ -170,7 +174,7 @@ def sure_said(recall: pd.DataFrame, model: str) -> str:
     both = same.notna() & over["confidence_wrong"].notna()
     surer = int((over["confidence_wrong"] >= same)[both].sum())
     return (
-        f"The mean probability of its answers is {whole[1]:.2f} elsewhere and {whole[0]:.2f} at home; of its wrong answers alone "
+        f"The mean confidence of its answers is {whole[1]:.2f} elsewhere and {whole[0]:.2f} at home; that of its wrong answers alone "
         f"{wrong[1]:.2f} and {wrong[0]:.2f}. "
         + (
             "So a wrong answer elsewhere looks no less sure than one at home. "
@@ -179,9 +183,9 @@ def sure_said(recall: pd.DataFrame, model: str) -> str:
             if wrong[1] > wrong[0] - 0.1
             else "So a wrong answer looks less sure elsewhere than at home. "
         )
-        + f"Beside the same class at home it is no less sure in {surer} of {words.plural(int(both.sum()), 'pair')}. "
-        f"In {more} of {words.plural(len(over), 'pair')} of class and set it claims to be right more often than the upper end of "
-        "its recall's interval."
+        + f"Its wrong answers are no less confident than those on the same class at home in {surer} of "
+        f"{words.plural(int(both.sum()), 'pair')} of class and set. In {more} of {words.plural(len(over), 'pair')} with {FEW} cases or "
+        "more its mean confidence lies above the interval of its recall."
     )
 
 
@@ -194,7 +198,7 @@ def _mean(values: pd.Series, weights: pd.Series) -> float:
 
 
 def planes_table(recall: pd.DataFrame, key: str = "ixi") -> pd.DataFrame:
-    """Of one set by plane, a row a model and plane: recall, and the share told as pituitary."""
+    """Of one set by plane, a row a model and plane: recall, and the share classified as pituitary."""
     own = recall[(recall["set"] == key) & (recall["plane"] != "all")]
     return pd.DataFrame(
         {
@@ -202,13 +206,13 @@ def planes_table(recall: pd.DataFrame, key: str = "ixi") -> pd.DataFrame:
             "Plane": own["plane"],
             "Images": own["images"],
             "Recall": [recall_band(row) for _, row in own.iterrows()],
-            "Told pituitary": [f"{100 * v:.1f}" for v in own["pituitary"] / own[list(CLASSES)].sum(axis=1)],
+            "As pituitary": [f"{100 * v:.1f}" for v in own["pituitary"] / own[list(CLASSES)].sum(axis=1)],
         }
     ).reset_index(drop=True)
 
 
 def planes_said(recall: pd.DataFrame, model: str) -> str:
-    """Whether coronal images of healthy heads are told as pituitary more than axial ones, as a shortcut would have it."""
+    """Whether coronal images of healthy heads are classified as pituitary more than axial ones, as a shortcut would have it."""
     own = recall[(recall["model"] == model) & (recall["set"] == "ixi")].set_index("plane")
     if not {"coronal", "axial"} <= set(own.index):
         return "This model has not been scored by plane."
@@ -216,10 +220,12 @@ def planes_said(recall: pd.DataFrame, model: str) -> str:
     planes = own.drop("all", errors="ignore")
     each = ", ".join(f"{v:.1%} {plane}" for plane, v in planes["recall"].items())
     lower = " and ".join(planes.index[planes["high"] < own.loc["axial", "low"]])
-    effect = f": {lower} lower than axial, the intervals apart, so the plane alone changes the answer"
+    effect = (
+        f": {lower} lower than axial, with non-overlapping intervals, so the plane alone changes the answer"
+    )
     recalls = f"Its recall of no tumour is {each}{effect if lower else ''}."
     text = (
-        f"The model *{model}* tells {share['coronal']:.1%} of the coronal slices of healthy heads as pituitary and "
+        f"The model *{model}* classifies {share['coronal']:.1%} of the coronal slices of healthy heads as pituitary and "
         f"{share['axial']:.1%} of the axial ones. "
     )
     if share["coronal"] > 2 * share["axial"] and share["coronal"] > 0.2:
@@ -243,7 +249,7 @@ def neighbour_said(recall: pd.DataFrame, model: str) -> str:
     level = ~ahead & ~behind
     return (
         "The nearest neighbour compares thumbnails and knows nothing of tumours. Of "
-        f"{words.plural(len(both), 'pair')} of a class and a set with {FEW} cases or more its recall, the intervals apart, is "
+        f"{words.plural(len(both), 'pair')} of a class and a set with {FEW} cases or more its recall is, with non-overlapping intervals, "
         f"{_pairs(behind, 'below the model’s')}, {_pairs(ahead, 'above it')}; {_pairs(level, 'neither')}."
     )
 

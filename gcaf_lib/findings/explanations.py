@@ -113,7 +113,10 @@ def blind_words(judged: pd.DataFrame) -> str:
     if over.empty:
         return text + f"; chance is {share(known['chance'].mean())}."
     named = sorted({names.control_name(r.map, r.method, r.place) for r in over.itertuples()})
-    return text + f": {'; '.join(named)} follow what stands out in the picture, and fail for that."
+    return (
+        text
+        + f": {'; '.join(named)} respond to what stands out in the picture even when untrained, and fail for that reason."
+    )
 
 
 def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
@@ -277,8 +280,8 @@ def source_words(
     drawn = (
         "the drawn lesions of phantoms"
         if phantoms
-        else "as radiologists drew it for the figshare collection, found again by chapter 16 and laid over the files of "
-        f"this dataset; of all files, {images['area'].notna().sum():,} have one"
+        else "as radiologists drew it for the figshare collection, recovered in chapter 16 and mapped onto the files of this dataset "
+        f"({images['area'].notna().sum():,} of all files have one)"
     )
     return (
         f"Maps of {plural(len(runs), 'run')} {where}, on {len(seen):,} test images of {seen['group'].nunique():,} patient "
@@ -357,7 +360,7 @@ def _rival(rival: str, frame: pd.DataFrame) -> str:
     difference, low, high = (signed(v, 3) for v in (point.difference, point.low, point.high))
     verb = change(point, "loses to", "beats", "is not distinguishable from")
     better, worse = (
-        [names.MEASURE_NAMES[m].lower() for m in d.index[side]] for side in (d["low"] > 0, d["high"] < 0)
+        [_lowered(names.MEASURE_NAMES[m]) for m in d.index[side]] for side in (d["low"] > 0, d["high"] < 0)
     )
     return (
         f"**In the pointing game the map {verb} {rival}** ({difference}, {low} to {high}); "
@@ -365,12 +368,17 @@ def _rival(rival: str, frame: pd.DataFrame) -> str:
     )
 
 
+def _lowered(name: str) -> str:
+    """A measure's name inside a sentence: `IoU` stays as it is."""
+    return name if name.startswith("IoU") else name[0].lower() + name[1:]
+
+
 def black_words(part: Interval, area: Interval, extra: Interval) -> str:
     """How much of the maps lies where there is no tissue: share of the energy, of the image, their difference."""
     told = change(
         extra,
-        "That is less than a flat map would put there, and still energy that explains nothing by any tissue.",
-        "The maps prefer what is no tissue.",
+        "That is less than a flat map would put there, but that energy still points at no tissue.",
+        "The maps prefer what is not tissue.",
         "The maps take no notice of whether there is tissue.",
     )
     return (

@@ -119,8 +119,8 @@ def used(cases: pd.DataFrame, records: Sequence[Any], right: Worth, copied: Wort
     return (
         f"Used here: {words.plural(len(records), 'run')} {'on patient-disjoint folds' if split == 'patients' else where}. "
         f"{int(cases['wrong'].sum()):,} of {len(cases):,} answers on "
-        f"{cases['row'].nunique():,} images are wrong; of all images {1 - right.value:.1%} ({1 - right.high:.1%} to "
-        f"{1 - right.low:.1%}, patient groups drawn whole{'' if copied is None else f'; by picture {1 - copied.value:.1%}'})."
+        f"{cases['row'].nunique():,} images are wrong: {1 - right.value:.1%} ({1 - right.high:.1%} to "
+        f"{1 - right.low:.1%}, patients resampled as clusters{'' if copied is None else f'; by picture {1 - copied.value:.1%}'})."
     )
 
 
@@ -155,7 +155,7 @@ def patients_said(by_group: pd.DataFrame, shares: pd.DataFrame) -> str:
         return text
     tenth = shares.iloc[round(0.1 * (len(shares) - 1))]
     return (
-        f"{text}The tenth of the groups with most errors holds {tenth.errors:.0%} of them; by chance it would be {tenth.chance:.0%} "
+        f"{text}The tenth of the groups with the most errors holds {tenth.errors:.0%} of all errors; if errors fell on images at random it would hold {tenth.chance:.0%} "
         f"({tenth.low:.0%} to {tenth.high:.0%}): "
     ) + (
         "errors cluster in patients, so that images are no independent samples and intervals over images are too narrow."
@@ -260,7 +260,7 @@ def surest_table(top: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 def surest_said(wrong: pd.DataFrame, mislabelled: pd.DataFrame) -> str:
     """How many mistakes were sure ones, and how many of those stand in the wrong folder; wrong: `surest`."""
     sure = wrong[wrong["confidence"] > 0.9]
-    text = f"{len(sure):,} of the {len(wrong):,} misclassified images were misnamed with a confidence above 0.9 by at least one run"
+    text = f"{len(sure):,} of the {len(wrong):,} misclassified images were given a wrong answer with a confidence above 0.9 by at least one run"
     if mislabelled.empty:
         return text + "."
     both = sure["file"].isin(mislabelled["file"]).sum()

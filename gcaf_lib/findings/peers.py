@@ -167,12 +167,12 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
         f"{CLASS_NAMES[c].lower()} {words.percent(levels[c, True])} and {words.percent(levels[c, False])} %"
         for c in both
     ]
-    more = "which the classes' mixture doesn't explain"
-    left = words.change(found.within, more, more, "which these images neither show nor rule out")
+    more = "a difference that the classes' mixture doesn't explain"
+    left = words.change(found.within, more, more, "a difference that these images neither show nor rule out")
     return (
         f"*{model}* is right on {words.percent(found.with_copy.value)} % of the {found.copied:,} images with a copy in Training and on "
         f"{words.percent(found.without.value)} % of the {found.alone:,} without one: {words.points(found.crude)}. Within a class, with "
-        f"a copy and without: {', '.join(pairs)}; together {words.points(found.within)}, {left}."
+        f"a copy and without: {', '.join(pairs)}; pooled within classes {words.points(found.within)}: {left}."
     )
 
 
@@ -181,9 +181,9 @@ def mixture_said(exposed: pd.DataFrame) -> str:
     shares = mixture(exposed).pipe(lambda counts: counts.div(counts.sum(axis=1), axis=0))
     most = [shares.loc[copied].idxmax() for copied in (True, False)]
     return (
-        f"Of the images without a copy {shares.loc[False, most[1]]:.0%} are {CLASS_NAMES[most[1]].lower()} (of those with one "
-        f"{shares.loc[True, most[1]]:.0%}); of the images with one {shares.loc[True, most[0]]:.0%} are "
-        f"{CLASS_NAMES[most[0]].lower()} (of those without {shares.loc[False, most[0]]:.0%})."
+        f"{CLASS_NAMES[most[1]]} makes up {shares.loc[False, most[1]]:.0%} of the images without a copy and "
+        f"{shares.loc[True, most[1]]:.0%} of those with one; {CLASS_NAMES[most[0]].lower()} {shares.loc[True, most[0]]:.0%} of those with "
+        f"a copy and {shares.loc[False, most[0]]:.0%} of those without."
     )
 
 

@@ -32,8 +32,8 @@ def published_span() -> str:
     return (
         f"Table 8 goes from {min(values):.2f} to {best:.2f} %: {best - min(values):.2f} points, "
         f"{(best - min(values)) / 100 * images:.1f} of {images} test images. Wilson's 95 % interval of {right} right of {images} goes from "
-        f"{low:.2f} to {high:.2f} % and holds {sum(low <= v <= high for v in values)} of the {len(told)} figures: that is what a second draw of "
-        "as many test images does to a single model. The interval takes images as independent, which slices of one patient are not; the honest one is wider. "
+        f"{low:.2f} to {high:.2f} % and holds {sum(low <= v <= high for v in values)} of the {len(told)} figures: so far does one draw of {images} "
+        "test images leave a single model's true accuracy open. The interval takes images as independent, which slices of one patient are not; one that resamples patients would be wider. "
         "A comparison on the *same* images can show smaller differences, but for it one must know how the settings' errors overlap, and over how many runs each "
         f"figure is a mean; the paper says neither.\n\nAll {others} other figures are below the default. Had no setting any effect, and had the default not been "
         f"chosen by looking at these figures, it would come out on top of {others + 1} settings with probability 1/{others + 1}."
@@ -160,7 +160,7 @@ def calibration(frame: pd.DataFrame) -> str:
         return "Nothing is said of the ECE: no other value has been trained on this split."
     hit = part[ablation.separated(part)]
     return (
-        f"The ECE changes, with an interval that excludes 0, for {ablation.listed(hit)} (less is better)."
+        f"The ECE changes (interval excluding 0) for {ablation.listed(hit)}; smaller is better."
         if len(hit)
         else "No value changes the ECE with an interval that excludes 0."
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import folds, tumours, worth
 from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, ladder, words
 from gcaf_lib.settings import CLASSES
@@ -106,25 +106,48 @@ def re_encoded(floors: pd.DataFrame, again: pd.DataFrame, labels: pd.Series) -> 
     return pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"])
 
 
-def hints(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) -> str:
-    """What size alone tells of tumour or not and of four classes, and what is left with the tumour masked out."""
+def unmasked(dataset: Any) -> float | None:
+    """Share of the tumours whose border is not known, so that no mask hides them; None of phantoms."""
+    if dataset.banner:
+        return None
+    tumour = dataset.frame["label"].to_numpy() != CLASSES.index("notumor")
+    return float(tumours.read_images(dataset)["area"][tumour].isna().mean())
+
+
+def hints(
+    floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series, unmasked: float | None = None
+) -> str:
+    """What size alone tells of tumour or not and of four classes, and what is left with the tumour masked out.
+
+    unmasked: of `unmasked`.
+    """
     presence = _pick(tracks[tracks["track"] == "tumour or not"], "size")
     most = always(labels)["tumour or not"]
     four, blind = _pick(floors, "size"), _pick(floors, "masked", splits.FIVEFOLD)
     return (
         f"From the file's size and mode alone, without opening the image, {presence.accuracy:.1%} of the random split's test files "
-        f"are rightly told to hold a tumour or not ({presence.low:.1%} to {presence.high:.1%}; always saying the same would give "
+        f"are classified correctly as with or without a tumour ({presence.low:.1%} to {presence.high:.1%}; always saying the same would give "
         f"{most:.1%}), and {four.accuracy:.1%} get the right one of four classes. "
         + (
-            "Whether there is a tumour can be read off the file's header. "
+            "Whether there is a tumour can mostly be read off the file's header. "
             if presence.low > max(0.9, most)
             else "That is more than nothing, and no pixel was needed. "
             if presence.low > most
             else "That is no more than always saying the same. "
         )
         + f"With the tumour masked out {blind.accuracy:.1%} of all images are still right on patient-disjoint folds "
-        f"({blind.low:.1%} to {blind.high:.1%}). Part of that is honest anatomy: the view and the place tell "
-        "something of the tumour that is expected there. But little of it can be the tumour: the few that no mask hides are counted above."
+        f"({blind.low:.1%} to {blind.high:.1%}). "
+        + (
+            "Part of that is legitimate: the place tells which tumour to expect."
+            if unmasked is None
+            else "Part of that is legitimate: plane and position say which tumour to expect, and what a tumour does to the brain outside its box "
+            "(oedema, a shifted midline) stays visible. Little of it can be the tumour itself: "
+            + (
+                f"about {unmasked:.0%} of the tumours are not masked (see above)."
+                if unmasked
+                else "all of them are masked."
+            )
+        )
     )
 
 
@@ -139,11 +162,11 @@ def taken_away(gaps: Mapping[tuple[str, str], Gap | None]) -> str:
         lines.append(f"{name}, {split}{told}")
     ones = [gap for gap in gaps.values() if gap and gap[0].n == 1]
     return (
-        "What changes when the hint is taken away, on the same test images (95 % interval of the difference, patients drawn "
-        "whole):\n\n"
+        "What changes when the hint is taken away, on the same test images (95 % interval of the difference, patients resampled "
+        "as clusters):\n\n"
         + "\n".join(f"- {line}" for line in lines)
-        + "\n\nA fall would mean that the model used the hint, or something else that went with it: re-encoding also takes detail, and the head's "
-        "place and size in the frame, and each model has a stage 0 of its own. No fall does not mean that it could not: with copies in "
-        "training (chapter 17) it has an easier way to be right."
-        + (" Where there is one seed, the chance of training is not in the interval." if ones else "")
+        + "\n\nA fall means that the model used the hint, or something that went with it: re-encoding also removes detail and the head's "
+        "position and size in the frame, and each model has its own stage 0. No fall does not mean that the model could not use it: with "
+        "copies in training (chapter 17) it has an easier way to be right."
+        + (f" {words.ONE_SEED}" if ones else "")
     )

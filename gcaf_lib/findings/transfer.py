@@ -158,17 +158,17 @@ def bought(frame: pd.DataFrame) -> str:
         said.append(f"- {split}: accuracy {_told(line)}; ECE {words.shift(ece)}")
     if len(gains) == len(folds.NAMES):
         random, apart = (gains[p] for p in ("paper", "patients"))
-        where = words.beside_interval(apart, random, "below", "above", "within reach of")
+        where = words.beside_interval(apart, random, "lies below", "lies above", "overlaps")
         room = 1 - known.loc[("paper", "accuracy"), "miniatures_value"]
         said.append(
-            f"- interval beside interval, the difference on patient-disjoint folds lies {where} that on the random split, where "
-            f"{100 * room:.1f} points were left to gain"
+            f"- the interval of the difference on patient-disjoint folds {where} that on the random split, where at most "
+            f"{100 * room:.1f} points could be gained"
         )
     once = (known["seeds"] == 1).any()
     return (
-        "The networks with ImageNet weights minus the miniatures, on the same images (95 % interval, patients drawn whole):\n\n"
+        "The networks with ImageNet weights minus the miniatures, on the same images (95 % interval, patients resampled as clusters):\n\n"
         + "\n".join(said)
-        + ("\n\nWhere there is one seed, the chance of training is not in the interval." if once else "")
+        + (f"\n\n{words.ONE_SEED}" if once else "")
     )
 
 
@@ -203,7 +203,9 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
                 copied = worth.by_picture([own], groups, pictures, ("accuracy",), against=[start])
                 text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}"
                 if added:  # none between two seeds, as where all share one stage 0
-                    text += f": fused minus it {words.points(added, copied.get('accuracy'))}"
+                    text += (
+                        f": the fused model minus this backbone {words.points(added, copied.get('accuracy'))}"
+                    )
             answers = own.answers()
             differ = [
                 int((one.answers() != answers).sum())
@@ -214,7 +216,8 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
             if differ:
                 counts = " to ".join(map(str, sorted({min(differ), max(differ)})))
                 fusions = words.plural(len(differ), "other fusion")
-                text += f"; of {len(answers)} images {fusions} answer{'s' if len(differ) == 1 else ''} {counts} otherwise"
+                gives = f"give{'s' if len(differ) == 1 else ''} another answer on {counts} of the {len(answers)} images"
+                text += f"; {fusions} {gives}"
             said.append(text)
     return "Accuracy on the test images:\n\n" + "\n".join(said) if said else ""
 
@@ -272,17 +275,20 @@ def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
 def beside_reported(frame: pd.DataFrame) -> str:
     """Where the reported accuracy lies beside those of `tumours`, and why the two can't be compared strictly."""
     reported = literature.PATIENT_LEVEL[0].accuracy
-    said = [
-        f"{r.model}: the reported {reported:.2%} lies {words.where(reported, r.low, r.high)} its interval"
-        for r in frame[frame["accuracy"].notna()].itertuples()
-    ]
-    if not said:
+    known = frame[frame["accuracy"].notna()]
+    places = [words.where(reported, r.low, r.high) for r in known.itertuples()]
+    if not places:
         return "None of these has been trained on all five folds yet."
+    if len(places) > 1 and len(set(places)) == 1:
+        lies = f"{places[0]} the intervals of all {len(places)}"
+    else:
+        each = [f"{where} that of *{model}*" for model, where in zip(known["model"], places)]
+        lies = ", ".join(each).replace("that of", "the interval of", 1)
     table = known_groups.load()
     unknown = ((table["source"] == "unknown") & (table["class"] != "notumor")).sum()
     return (
-        f"{'; '.join(said)}. The reported figure is of other images, the slices of one archive, each once, with the tumour's "
-        f"outline given to the method. Here {unknown} tumour images are of unknown patients, and no outline is given."
+        f"The reported {reported:.2%} lies {lies}. It was measured on other images: the slices of one archive, each once, with the tumour's outline given to "
+        f"the method. Here {unknown} tumour images are of unknown patients, and no outline is given."
     )
 
 

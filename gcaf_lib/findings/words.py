@@ -16,6 +16,7 @@ VERDICT = (  # what the last column of `performance.beside_published` means
     "with the other published figures (chapter 22)."
 )
 UNSEEN = "no difference that these images and patients can resolve"
+ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
 
 
 def where(value: float, low: float, high: float) -> str:

@@ -18,6 +18,7 @@ from gcaf_lib.paper.report_file import Report
 
 _WORDS = {"accuracy": "accuracy", "kappa": "Cohen's kappa", "mcc": "MCC", "f1": "F1"}
 
+NEAREST = "the nearest beside the earlier figures that hold"  # book/tools/check_report_page.js says the same
 UNDEFINED = (
     "the precision of a class that is never predicted counts as 0, as scikit-learn has it; "
     "it is another number where zero_division was set"
@@ -114,7 +115,7 @@ def span(row) -> str:
 
 
 def reason(row: pd.Series) -> str:
-    """Why a figure can't be true, and the nearest that can."""
+    """Why a figure can't be true, and the nearest that can beside those judged before it."""
     if row["conflicts"]:
         text = f"contradicts {', '.join(map(name, row['conflicts'].split(', ')))}"
     elif row["metric"] == "support":
@@ -125,7 +126,8 @@ def reason(row: pd.Series) -> str:
     ends = list(dict.fromkeys(printed(v, row["decimals"], row["percent"]) for v in ends))
     if not ends:
         return text
-    return f"{text}; the nearest that can be: {' and '.join(ends)}"
+    near = "the nearest that can be" if row["metric"] == "support" else NEAREST
+    return f"{text}; {near}: {' and '.join(ends)}"
 
 
 def printed(value: float, decimals: int, percent: bool) -> str:
