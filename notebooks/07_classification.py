@@ -77,7 +77,7 @@ tables.show(
     performance.beside_published(known, paper.find("§5.4"), chapter.made),
     name="tab-headline",
     caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and "
-    f"the 95 % interval of that mean (cluster bootstrap over patients). {words.VERDICT}",
+    f"the 95 % interval of that mean (cluster bootstrap over patients, widened by the spread over trainings). {words.VERDICT}",
 )
 
 # %% [markdown]

@@ -70,7 +70,7 @@ tables.show(
     performance.beside_published(known, paper.find("§5.5"), chapter.made),
     name="tab-areas",
     caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
-    f"seeds, and the 95 % interval of that mean (cluster bootstrap over patients). {words.VERDICT}",
+    f"seeds, and the 95 % interval of that mean (cluster bootstrap over patients, widened by the spread over trainings). {words.VERDICT}",
 )
 
 # %%

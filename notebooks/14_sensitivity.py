@@ -64,7 +64,7 @@ tables.show(
     sensitivity.table(frame, records),
     name="tab-sensitivity",
     caption="One setting changed at a time, on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, "
-    "and 95 % cluster-bootstrap intervals over patients.",
+    "and 95 % cluster-bootstrap intervals over patients and trainings.",
     data=frame,
 )
 

@@ -34,7 +34,7 @@ from IPython.display import Markdown, display
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import curves, split_ladder, tables
-from gcaf_lib.findings import ablation, fusion, ladder, training, transfer
+from gcaf_lib.findings import ablation, ladder, training, transfer
 
 chapter = open_chapter("25_transfer", profile, overrides)
 other = chapter.under(ladder.TRANSFER)
@@ -82,7 +82,7 @@ tables.show(
     transfer.compared_text(frame),
     name="tab-transfer",
     caption="The miniatures and the networks with ImageNet weights on the same test images, and the difference, paired by seed and fold, each with "
-    "its 95 % cluster-bootstrap interval over patients. *By picture*: copies of a picture count as one.",
+    "its 95 % cluster-bootstrap interval over patients and trainings. *By picture*: copies of a picture count as one.",
     data=frame,
 )
 
@@ -104,7 +104,7 @@ alone = transfer.tumours([small.get("patients", []), apart], three, chapter.data
 tables.show(
     transfer.tumours_text(alone),
     name="tab-transfer-tumours",
-    caption="Accuracy on the three tumour classes on patient-disjoint folds, with 95 % intervals over patients. The first line is as reported, on "
+    caption="Accuracy on the three tumour classes on patient-disjoint folds, with 95 % intervals over patients and trainings. The first line is as reported, on "
     "the figshare slices alone.",
     data=alone,
 )
@@ -141,7 +141,7 @@ Markdown(ablation.says(counts, "gcaf sweep transfer --profile transfer"))
 
 # %%
 honest = ablation.apart(other, "table-4", strict)
-Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer", fusion.NAMES))
+Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer", ablation.FUSIONS))
 
 # %% [markdown]
 # ## The paper's own networks, without ImageNet
@@ -184,12 +184,12 @@ fusions = {
 }
 for split, frame in fusions.items():
     tables.show(
-        ablation.gaps(frame, first="Fusion", names=fusion.NAMES),
+        ablation.gaps(frame, first="Fusion", names=ablation.FUSIONS),
         name=f"tab-full-size-{split}",
         caption=f"Fusion strategies with the paper's own networks, without ImageNet: protocol {split}, 80/10/10.",
         data=frame,
     )
-    display(Markdown(ablation.says(frame, f"{command} --set data.protocol={split}", fusion.NAMES)))
+    display(Markdown(ablation.says(frame, f"{command} --set data.protocol={split}", ablation.FUSIONS)))
 
 # %% [markdown]
 # ## The price

@@ -32,6 +32,10 @@ COLUMNS = [
     "step", "verdict",
 ]  # fmt: skip
 PROPOSED = "the proposed model"  # in the place of its difference to itself
+# Table 4's rows to their fusions, as the settings name them
+FUSIONS = {
+    row.label: row.overrides.get("model.fusion", "gcaf") for row in experiments.experiment("table-4").rows
+}
 _PLACES = {name: place for place, name in TABLES.items()}
 
 

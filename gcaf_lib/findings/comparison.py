@@ -12,7 +12,6 @@ from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs as _costs
 from gcaf_lib.findings import ablation
-from gcaf_lib.model.backbones import STD
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
@@ -146,9 +145,10 @@ def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: fl
     """Those of `rows` that the differences of `part` do not tell to be worse than the proposed model."""
     worse = set(ablation.sides(part)[0]["row"])
     equal = [row for row in rows if row not in worse]
+    gaps = ablation.listed(part[part["row"].isin(equal)])
     if not equal:
         return "all of them are shown to be worse"
-    return f"not shown to be worse: {', '.join(equal)}, down to {amount(cost[equal].min())} FLOPs an image against {amount(own)}"
+    return f"not shown to be worse (points): {gaps}; down to {amount(cost[equal].min())} FLOPs an image against {amount(own)}"
 
 
 def native_note(rows: Sequence[str]) -> str:
@@ -158,6 +158,8 @@ def native_note(rows: Sequence[str]) -> str:
             "Here every backbone sees the inputs of Equation 2: none starts from ImageNet weights. Where they do (profile "
             "`paper`), the single backbones get the inputs that their own weights were trained with (`native`)."
         )
+    from gcaf_lib.model.backbones import STD  # with it comes the backend, which other chapters can spare
+
     scale = 255 * float(np.mean(STD))
     return (
         f"One thing is not identical, and on purpose: {', '.join(rows)} start from ImageNet weights and get the inputs "

@@ -18,7 +18,6 @@ from gcaf_lib.model.gradients import weight_gradients
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
 from gcaf_lib.settings import ModelSettings
-from gcaf_lib.training import experiments
 
 FULL_MAPS = ((7, 7, 1280), (7, 7, 768))  # F1 and F2 of the paper's backbones (Eqs 4, 5)
 KINDS = {
@@ -210,9 +209,7 @@ def sizes_said(full: pd.DataFrame) -> str:
 
 # --- what the runs of Table 4 say ---
 
-NAMES = {
-    row.label: row.overrides.get("model.fusion", "gcaf") for row in experiments.experiment("table-4").rows
-}
+NAMES = ablation.FUSIONS
 CAVEAT = {
     "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
     "patients.",

@@ -27,7 +27,12 @@ METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
 RECALLS = tuple(f"recall_{name}" for name in CLASSES)
 SCORE = ("value", "low", "high", "picture")
 SHARE = "accuracy or recall"
-CHANGE = [*(f"{name}{end}" for name in ("difference", "picture") for end in ablation.ENDS), "seeds", "images"]
+CHANGE = [
+    *(f"{name}{end}" for name in ("difference", "picture") for end in ablation.ENDS),
+    "seeds",
+    "images",
+    "groups",
+]
 
 
 def sides(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
@@ -74,7 +79,8 @@ def compare(
 
     small, large: records of the proposed model by protocol (`ladder.ladder_records`); sides: what they are called, in
     the columns `<side>_value`, `_low`, `_high`, `_picture` too, which `CHANGE` follows. Compared are the seeds that both
-    have, with all folds of the split; where there is none, seeds is 0. Fractions; intervals over patients; picture…:
+    have, with all folds of the split; where there is none, seeds is 0. images, groups: tested, and the patient groups that
+    intervals draw from. Fractions; picture…:
     each picture weighing 1, where copies are kept together.
     """
     groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
@@ -87,10 +93,11 @@ def compare(
         for side, records in zip(sides, (second, first)):
             found = worth.row(records, groups, wanted) if records else {}
             levels[side] = found, worth.by_picture(records, groups, pictures, wanted)
-        images = len(np.unique(np.concatenate([r.rows() for r in first]))) if first else 0
+        tested = np.unique(np.concatenate([r.rows() for r in first])) if first else np.array([], int)
+        sizes = {"images": len(tested), "groups": len(np.unique(groups[tested]))}
         for metric in wanted:
             gap, picture = (some.get(metric, ablation.NONE) for some in (gaps, copied))
-            line = {"protocol": protocol, "metric": metric, "seeds": gap.n, "images": images}
+            line = {"protocol": protocol, "metric": metric, "seeds": gap.n, **sizes}
             line |= ablation.held(gap, "difference") | ablation.held(picture, "picture")
             for side, (found, beside) in levels.items():
                 level, own = (some.get(metric, ablation.NONE) for some in (found, beside))
@@ -114,7 +121,9 @@ def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.Dat
             line[_head(side)] = words.beside(text, picture, number)
         change = words.shift(ablation.read(r, "difference"), decimals, scale) if r["seeds"] else "–"
         line["Difference"] = words.beside(change, scale * r["picture"], signed)
-        lines.append(line | {"Seeds": r["seeds"] or "none"})
+        lines.append(
+            line | {"Seeds": r["seeds"] or "none", "Images (groups)": f"{r['images']:,} ({r['groups']:,})"}
+        )
     return pd.DataFrame(lines)
 
 
