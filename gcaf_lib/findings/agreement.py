@@ -27,8 +27,8 @@ class Agreement(NamedTuple):
 def agreement(maps: Sequence[np.ndarray], record: Any, clusters: np.ndarray) -> dict[str, Agreement]:
     """Class name (and `all`) to how much seeds agree; nothing of fewer than two.
 
-    maps: (n, h, w) of each seed on the test part of `record`. The same image: over all pairs of seeds;
-    different patients: of the first two.
+    maps: (n, h, w) of each seed on the test part of `record`. The same image and different patients: mean over all
+    pairs of seeds, whose intervals of the latter are averaged end by end.
     """
     if len(maps) < 2:
         return {}
@@ -39,7 +39,12 @@ def agreement(maps: Sequence[np.ndarray], record: Any, clusters: np.ndarray) -> 
     for k, word in [*enumerate(record.settings.data.classes), (None, "all")]:
         at = labels == k if k is not None else np.full(len(labels), True)
         if at.any():
-            other = localisation.unlike(maps[0][at], maps[1][at], groups[at], labels[at])
+            others = [
+                localisation.unlike(maps[j][at], maps[i][at], groups[at], labels[at])
+                for i in range(len(maps))
+                for j in range(i)
+            ]
+            other = Interval(*np.mean(others, axis=0))
             out[word] = Agreement(
                 clustered.mean(each[at], groups[at]), other, int((~np.isnan(each[at])).sum())
             )
