@@ -47,6 +47,11 @@ def lines(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
+def many(number: int, thing: str) -> str:
+    """`1 file`, `2,000 files`: a number and what is counted."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def as_json(tree: Any) -> str:
     """Valid JSON: no NaN or infinity, which are null, and escapes where the output's encoding is not UTF-8."""
     wide = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
