@@ -26,6 +26,9 @@ def train(args: argparse.Namespace) -> int:
 
     chosen = load(args.profile, _overrides(args.set))  # a wrong setting is said before Keras loads
     from gcaf_lib.predict import PHANTOM_NOTE
+    from gcaf_lib.training import environment
+
+    environment.open_backend()
     from gcaf_lib.training import train as room
 
     if chosen.data.source == "phantom":
@@ -125,6 +128,10 @@ def predict(args: argparse.Namespace) -> int:
     found = room.classify(record, images, "raw" if args.raw else "ema", args.cam)
     if found.banner:
         _aside(found.banner)
+    for name in found.blank:
+        _aside(
+            f"gcaf: careful: {visible(name)} is of one brightness and shows nothing: its answer means nothing"
+        )
     if args.json:
         print(as_json(found.to_dict()))
         return 0
@@ -134,7 +141,7 @@ def predict(args: argparse.Namespace) -> int:
     ]
     print(_table(rows, ["image", "class", *found.classes]))
     for path in found.overlays:
-        _aside(f"wrote {visible(path)}")
+        _wrote(path, path in found.replaced)
     if found.overlays:
         _aside(
             "Grad-CAM as the paper draws it; chapter 20 tests such maps on pictures whose answer is known."

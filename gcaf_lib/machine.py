@@ -9,9 +9,11 @@ import itertools
 import os
 import platform
 import stat
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,6 +100,28 @@ def demand_place(path: str | Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     if not os.access(near, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Hold back what the block writes to standard error, native code too; it is shown where the block fails."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # no standard error: nothing to hold
+            sys.stderr.flush()
+            kept, held = os.dup(2), stack.enter_context(tempfile.TemporaryFile())
+            stack.callback(os.close, kept)
+            os.dup2(held.fileno(), 2)
+            stack.push(lambda kind, *_: _give_back(kept, held, shown=kind is not None))
+        yield
+
+
+def _give_back(kept: int, held: BinaryIO, shown: bool) -> None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stderr.flush()
+    os.dup2(kept, 2)
+    if shown:
+        held.seek(0)
+        os.write(2, held.read())
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):  # a stream that is none, or closed
             stream.reconfigure(errors="backslashreplace")
+    # Pillow's word on images that are too large, which are refused in one line of our own (`data.dataset`)
+    warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
     warnings.formatwarning = lambda message, *_: f"gcaf: careful: {visible(message)}\n"
 
 

@@ -118,6 +118,18 @@ def test_a_place_that_takes_no_file_is_said_beforehand(tmp_path, monkeypatch):
         machine.demand_place(tmp_path / "table.csv")
 
 
+def test_what_native_code_says_is_held_back_and_shown_where_it_fails(capfd):
+    with machine.hushed():
+        os.write(2, b"chatter\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+    with pytest.raises(ZeroDivisionError), machine.hushed():
+        os.write(2, b"why it failed\n")
+        1 / 0  # noqa: B018
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "why it failed\nafter\n"
+
+
 def test_text_that_somebody_gave_is_read_or_refused_by_name(tmp_path):
     class Odd(ValueError):
         pass
