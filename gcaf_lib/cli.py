@@ -7,6 +7,7 @@ once. What each command does stands in commands.py.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -24,13 +25,15 @@ examples:
   gcaf train --profile cpu --seed 1 --set model.fusion=gate --set training.mixup=0
   gcaf settings --profile cpu               every setting: value, range, meaning
   gcaf runs                                 what has been trained
-  gcaf reproduce 3f2a                       train that run again: the same, bit for bit?
-  gcaf predict 3f2a slice.jpg --cam maps/   probabilities, and where the model looked
+  gcaf reproduce RUN                        train that run again: the same, bit for bit?
+  gcaf predict RUN slice.jpg --cam maps/    probabilities, and where the model looked
   gcaf chapters --profile cpu --only 07 08  execute two chapters of the book
   gcaf audit                                which of the paper's numbers can't be true
   gcaf audit report.txt                     and which of any other report
   gcaf leaks split.csv                      does somebody's split of these images leak?
-  gcaf external other/ --run 3f2a           a model on images from elsewhere, copies left out
+  gcaf external other/ --run RUN            a model on images from elsewhere, copies left out
+
+RUN is a run's key or the start of it, as `gcaf runs` lists them.
 
 where things are:
   images    --data DIR, else GCAF_DATA, else the cache folder
@@ -40,6 +43,18 @@ where things are:
 exit status: 0 done; 1 a check found something wrong; 2 wrong input (one line says what);
 130 interrupted. GCAF_DEBUG=1 shows the traceback behind an error.
 """
+
+
+CURES = {
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "a part of this path is a file; check it",
+    errno.EISDIR: "give the name of a file",
+    errno.EACCES: "check its permissions",
+    errno.ENOSPC: "free some space",
+}
+LIMIT = """\
+copies are recognised by content. Those that were turned by more than some 10 degrees, sheared, or cut or moved by
+more than 5 % may not be: they count among the images of which nothing is known."""
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
@@ -86,7 +101,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="demo, cpu, transfer, paper, or a YAML file (default: cpu)",
     )
 
-    data = rooms.add_parser("data", help="get or check the images", formatter_class=_formatter)
+    data = rooms.add_parser(
+        "data",
+        help="get or check the images",
+        epilog="example:\n  gcaf data check ~/Downloads/archive",
+        formatter_class=_formatter,
+    )
     actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def add(name, help, parents=(), example=None):
@@ -109,9 +129,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _place_of(check, "directory", "DIR", "the folder that holds Training/ and Testing/")
     _flag(check, "--json", "the whole report as JSON")
-    fetch = add("data fetch", "download and verify the images (resumes where it stopped)")
+    fetch = add(
+        "data fetch",
+        "download and verify the images (resumes where it stopped)",
+        example="gcaf data fetch --to ~/brain-tumor-mri",
+    )
     _flag(fetch, "--figshare", "also the figshare archive (tumour borders)")
-    _place_of(fetch, "--archive", "FILE", "a zip file or folder downloaded by hand, not Kaggle")
+    _place_of(fetch, "--archive", "FILE", "a zip file or folder that you downloaded: nothing is fetched")
     _place_of(fetch, "--to", "DIR", "where to (default: the cache folder)")
 
     train = add(
@@ -154,7 +178,7 @@ def build_parser() -> argparse.ArgumentParser:
         "predict",
         "classify images with a trained model",
         [medical],
-        "gcaf predict slice.jpg\n  gcaf predict 3f2a slice.jpg --cam maps/",
+        "gcaf predict slice.jpg\n  gcaf predict RUN slice.jpg --cam maps/",
     )
     _place_of(
         predict_,
@@ -173,38 +197,46 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _flag(predict_, "--raw", "the raw weights in place of the EMA weights")
 
-    runs_ = add("runs", "list the run records")
+    runs_ = add("runs", "list the run records", example="gcaf runs --json")
     _flag(runs_, "--all", "stage-0 runs too")
     _flag(runs_, "--json", "JSON in place of a table")
 
     again = add(
-        "reproduce", "train a recorded run again and compare it bit for bit", [images], "gcaf reproduce 3f2a"
+        "reproduce", "train a recorded run again and compare it bit for bit", [images], "gcaf reproduce RUN"
     )
     _place_of(again, "record", "RUN", "a run's key, the start of it, or its folder")
     _flag(again, "--stage0", "also the backbones' stage 0, from nothing")
     _flag(again, "--dry", "compare only; don't note it in the results folder")
 
-    settings_ = add("settings", "list every setting: value, range, meaning")
+    settings_ = add(
+        "settings", "list every setting: value, range, meaning", example="gcaf settings --profile cpu"
+    )
     settings_.add_argument("--profile", metavar="P", help="only this profile's values")
     _flag(settings_, "--json", "JSON in place of a table")
 
-    splits_ = add("splits", "recompute the split manifests", [images])
+    splits_ = add("splits", "recompute the split manifests", [images], "gcaf splits --out /tmp/splits")
     _place_of(splits_, "--figshare", "DIR", "folder of patients.csv and thumbnails.npz")
     _place_of(splits_, "--out", "DIR", "where to (default: results/splits)")
-    floors_ = add("floors", "recompute the floors: scores without a network", [images])
+    floors_ = add(
+        "floors",
+        "recompute the floors: scores without a network",
+        [images],
+        "gcaf floors --out /tmp/floors.csv",
+    )
     _place_of(floors_, "--figshare", "DIR", "folder of patients.csv and twins.csv")
     _place_of(floors_, "--out", "FILE", "where to (default: results/floors.csv)")
     audit_ = add(
         "audit",
-        "which figures of a classification report can't be true, alone or together (of this paper, if none is given)",
+        "which figures of a classification report can't be true, alone or together (of this paper, if none is given: "
+        "then results/audit.csv is written anew)",
         example=(
             "gcaf audit report.txt    scikit-learn's classification_report, a CSV or JSON file; - reads what you paste\n"
             "  gcaf audit --strict      this paper's own numbers, against each other and the data\n\n"
             "a CSV of a paper's table (every figure with the decimals it was printed with):\n"
             "  class,precision,recall,f1,support\n"
             "  glioma,93.2 %,91.0 %,92.1 %,300\n"
-            "  meningioma,90.5 %,,91.7 %,306\n"
-            "  accuracy,,,92.0 %,"
+            "  meningioma,91.4 %,,92.4 %,306\n"
+            "  accuracy,,,92.2 %,"
         ),
     )
     _place_of(audit_, "report", "REPORT", "text, CSV or JSON; - for standard input", nargs="?")
@@ -213,10 +245,12 @@ def build_parser() -> argparse.ArgumentParser:
     _place_of(audit_, "--out", "FILE", "the table as CSV (default: results/audit.csv for this paper)")
     leaks_ = add(
         "leaks",
-        "which test images of a split have a copy, or the same patient, in training (any split of this dataset)",
+        "which test (or validation) images of a split have a copy, or the same patient, in training (any split of this dataset)",
         example=(
             "gcaf leaks split.csv --fix better.csv    a CSV with the columns file (or sha256) and part\n"
-            "  gcaf leaks data/train data/test          two folders, whatever the files are called or encoded"
+            "  gcaf leaks data/train data/test          two folders, whatever the files are called or encoded\n\n"
+            f"{LIMIT}\n"
+            "Exit status 1: test or validation images are known to training, or test images to validation."
         ),
     )
     _place_of(leaks_, "split", "SPLIT", "one CSV, or a training and a test folder", nargs="+")
@@ -227,8 +261,9 @@ def build_parser() -> argparse.ArgumentParser:
         "external",
         "find copies of this dataset among images from elsewhere, then score runs on those that are none",
         [medical],
-        "gcaf external other/ --run 3f2a     other/glioma/, other/No Tumor/, ...; a folder below is a case\n"
-        "  gcaf external other.csv --csv out.csv     columns file, class and, where known, case",
+        "gcaf external other/ --run RUN     other/glioma/, other/No Tumor/, ...; a folder below is a case\n"
+        "  gcaf external other.csv --csv out.csv     columns file, class and, where known, case\n\n"
+        f"{LIMIT}",
     )
     _place_of(external_, "place", "DIR", "a folder of class folders, or a CSV")
     _several(external_, "--run", "RUN", "a run to score (repeatable; none: copies only)", dest="runs")
@@ -324,13 +359,19 @@ def _refuse(error: Exception) -> int:
 
 
 def _expected(error: Exception) -> bool:
-    """The project's own exceptions and the operating system's; a bug elsewhere stays visible."""
+    """The project's own exceptions, the operating system's, and what is not installed; a bug elsewhere stays visible."""
+    if isinstance(error, ModuleNotFoundError):
+        return not (error.name or "gcaf_lib").startswith("gcaf_lib")
     return isinstance(error, OSError) or type(error).__module__.startswith("gcaf_lib.")
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed: `pip install .` in this project's checkout brings all that gcaf needs"
     if isinstance(error, OSError) and error.strerror:
-        return f"{terminal.visible(error.filename)}: {error.strerror}" if error.filename else error.strerror
+        cure = CURES.get(error.errno, "")
+        said = f"{error.strerror}: {cure}" if cure and error.filename else error.strerror
+        return f"{terminal.visible(error.filename)}: {said}" if error.filename else said
     return terminal.visible(" ".join(str(error).split()))
 
 

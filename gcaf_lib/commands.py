@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gcaf_lib.machine import variables, write_table
-from gcaf_lib.terminal import as_json, lines, visible
+from gcaf_lib.machine import demand_place, variables, write_table
+from gcaf_lib.terminal import as_json, lines, many, visible
 
 WEIGHTS = ("ema", "raw", "backbone")
 NOTICE = "gcaf: a research reproduction, not a medical device: not for diagnosis."
@@ -26,6 +26,9 @@ def train(args: argparse.Namespace) -> int:
 
     chosen = load(args.profile, _overrides(args.set))  # a wrong setting is said before Keras loads
     from gcaf_lib.predict import PHANTOM_NOTE
+    from gcaf_lib.training import environment
+
+    environment.open_backend()
     from gcaf_lib.training import train as room
 
     if chosen.data.source == "phantom":
@@ -125,6 +128,10 @@ def predict(args: argparse.Namespace) -> int:
     found = room.classify(record, images, "raw" if args.raw else "ema", args.cam)
     if found.banner:
         _aside(found.banner)
+    for name in found.blank:
+        _aside(
+            f"gcaf: careful: {visible(name)} is of one brightness and shows nothing: its answer means nothing"
+        )
     if args.json:
         print(as_json(found.to_dict()))
         return 0
@@ -134,7 +141,7 @@ def predict(args: argparse.Namespace) -> int:
     ]
     print(_table(rows, ["image", "class", *found.classes]))
     for path in found.overlays:
-        _aside(f"wrote {visible(path)}")
+        _wrote(path, path in found.replaced)
     if found.overlays:
         _aside(
             "Grad-CAM as the paper draws it; chapter 20 tests such maps on pictures whose answer is known."
@@ -312,11 +319,9 @@ def audit(args: argparse.Namespace) -> int:
 
 
 def _audit_report(args: argparse.Namespace) -> int:
-    from gcaf_lib.data import listed
     from gcaf_lib.paper import report_check, report_file
 
-    if args.out and args.report != "-":
-        listed.demand_spared(args.out, [args.report])
+    replaced = _output(args.out, [] if args.report == "-" else [args.report])
     if args.report == "-":
         report = report_file.parse(_typed(report_file.LARGEST, report_file.ReportError))
     else:
@@ -325,7 +330,7 @@ def _audit_report(args: argparse.Namespace) -> int:
     print(as_json(answer.to_dict()) if args.json else lines(answer.text()))
     if args.out:
         write_table(args.out, answer.figures)
-        _aside(f"wrote {visible(args.out)}")
+        _wrote(args.out, replaced)
     return 1 if len(answer.impossible) else 0
 
 
@@ -343,33 +348,44 @@ def _typed(most: int, error: type[Exception]) -> str:
 
 
 def leaks(args: argparse.Namespace) -> int:
-    """Count what training knows of a split's test images; exit 1 where it knows any."""
+    """Count what training knows of a split's test images, and validation's part in it; exit 1 where any is known."""
     from gcaf_lib.data import leaks as room
     from gcaf_lib.data import listed
     from gcaf_lib.data.dataset import DataError
 
     if len(args.split) > 2:
         raise DataError("give one CSV, or a training and a test folder")
+    replaced = _output(args.fix, args.split)
     table = room.read(args.split[0]) if len(args.split) == 1 else room.scan(*args.split)
-    if args.fix:
-        listed.demand_spared(args.fix, (*args.split, *(table["name"] if len(args.split) == 2 else ())))
-    counts = room.count(table)
+    if args.fix and len(args.split) == 2:
+        listed.demand_spared(args.fix, table["name"])
+    counts = room.counts(table)
     parts = room.mend(table, args.seed)
     sizes, mended = room.sizes(table, table["part"]), room.sizes(table, parts)
     if args.json:
-        answer = {"test": counts.to_dict("records"), "sizes": sizes, "sizes_with_groups_whole": mended}
+        answer = {name: counts[name].to_dict("records") if name in counts else [] for name in room.CHECKS}
+        answer |= {"sizes": sizes, "sizes_with_groups_whole": mended}
         print(as_json({**answer, "unknown": room.unknown(table), "passed_over": table.attrs["aside"]}))
     else:
-        print(_table(counts.values.tolist(), ["class", "test images", *room.HEADS]))
-        print(room.sentence(counts, table))
+        print(_table(counts["test"].values.tolist(), ["class", "test images", *room.HEADS]))
+        print(lines("\n".join(room.said(counts, table))))
         print(f"the split      {_sizes(sizes)}\ngroups whole   {_sizes(mended)}")
+    lost = int(((table["part"] == "test") & table["class"].isna()).sum())
+    if lost:
+        whole = many(int(counts["test"]["images"].iloc[-1]), "test image")
+        _aside(
+            f"gcaf: careful: not recognised: {lost:,} of {whole}; whether training knows them is not known"
+        )
     if args.fix:
+        if empty := [name for name, files in mended.items() if not files]:
+            raise DataError(
+                f"{args.fix} was not written: kept whole, the groups leave no file for {', '.join(empty)}: "
+                "give a split of more groups"
+            )
         text = Path(args.split[0]).read_text(encoding="utf-8-sig") if len(args.split) == 1 else None
         room.write_mended(Path(args.fix), table, parts, text)
-        if empty := [name for name, files in mended.items() if not files]:
-            _aside(f"kept whole, the groups leave no file for {', '.join(empty)}: the split is too small")
-        _aside(f"wrote {visible(args.fix)}")
-    return 1 if counts["patient"].iloc[-1] else 0
+        _wrote(args.fix, replaced)
+    return 1 if any(frame["patient"].iloc[-1] for frame in counts.values()) else 0
 
 
 def external(args: argparse.Namespace) -> int:
@@ -383,22 +399,23 @@ def external(args: argparse.Namespace) -> int:
         from gcaf_lib.predict import PHANTOM_NOTE
 
         _aside(PHANTOM_NOTE)
+    replaced = _output(args.csv, [args.place])
     table = outside.read(args.place, args.plane, args.slice)
     if args.csv:
-        listed.demand_spared(args.csv, (args.place, *table["path"]))
+        listed.demand_spared(args.csv, table["path"])
     which = "raw" if args.raw else "ema"
     if records:
         from gcaf_lib.evaluation import outside as scoring
 
         scoring.demand(records, which)
-    table = outside.find_copies(table)
+    table = outside.find_copies(table, again=True)
     counts, copies = outside.count_copies(table), table[table["copy_of"] != ""]
     scored = scoring.score(records, table, which) if records and len(copies) < len(table) else []
     if args.csv:
         listed = outside.report(table, scored)
         listed = listed.assign(path=listed["path"].map(visible), case=listed["case"].map(visible))
         write_table(args.csv, listed)
-        _aside(f"wrote {visible(args.csv)}")
+        _wrote(args.csv, replaced)
     if args.json:
         listed = outside.report(copies).drop(columns="case").to_dict("records")
         answer = {"images": counts.to_dict("records"), "aside": table.attrs["aside"], "copies": listed}
@@ -420,7 +437,8 @@ def _print_external(table, counts, scored) -> None:
         _aside(f"passed over, no images by their names: {len(aside):,} (the first: {visible(aside[0])})")
     for found in scored:
         left = found.left_out
-        print(f"\nrun {found.run}: {len(found.table):,} images; left out {left['copies']:,} copies, ", end="")
+        copies = "1 copy" if left["copies"] == 1 else f"{left['copies']:,} copies"
+        print(f"\nrun {found.run}: {many(len(found.table), 'image')}; left out {copies}, ", end="")
         print(f"{left['classes']:,} of a class that the run doesn't know")
         rows = [
             [
@@ -460,6 +478,24 @@ def sync(args: argparse.Namespace) -> int:
 def _aside(text: str) -> None:
     """What is no answer: to standard error."""
     print(text, file=sys.stderr)
+
+
+def _output(path: str | None, given: Sequence[str]) -> bool:
+    """Whether a file stands where the answer will be written (None: it won't be).
+
+    Raises, before minutes are spent, where none can be written, or one of `given` would be lost.
+    """
+    if path is None:
+        return False
+    from gcaf_lib.data import listed
+
+    demand_place(path)
+    listed.demand_spared(path, given)
+    return os.path.exists(path)
+
+
+def _wrote(path: str | Path, replaced: bool) -> None:
+    _aside(f"wrote {visible(path)}{' (the file of that name was replaced)' if replaced else ''}")
 
 
 def _overrides(pairs: Sequence[str]) -> dict[str, str]:

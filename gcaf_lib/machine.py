@@ -9,9 +9,11 @@ import itertools
 import os
 import platform
 import stat
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,16 +83,56 @@ def variables(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def demand_place(path: str | Path) -> None:
+    """Raise `OSError` where no file can be written: on a folder, a device or pipe, below a file, in a closed folder.
+
+    `whole` asks it too: who asks before long work is not told behind it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    # a link like /dev/stdout may lead to a plain file, and would itself be replaced by one
+    if (path.exists() and not path.is_file()) or os.path.realpath(path.parent) == os.path.dirname(os.devnull):
+        fault = "a device or pipe, which a file would replace: give the name of a file"
+        raise OSError(errno.EINVAL, fault, str(path))
+    near = next(folder for folder in path.absolute().parents if folder.exists())
+    if not near.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    if not os.access(near, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Hold back what the block writes to standard error, native code too; it is shown where the block fails."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # no standard error: nothing to hold
+            sys.stderr.flush()
+            kept, held = os.dup(2), stack.enter_context(tempfile.TemporaryFile())
+            stack.callback(os.close, kept)
+            os.dup2(held.fileno(), 2)
+            stack.push(lambda kind, *_: _give_back(kept, held, shown=kind is not None))
+        yield
+
+
+def _give_back(kept: int, held: BinaryIO, shown: bool) -> None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stderr.flush()
+    os.dup2(kept, 2)
+    if shown:
+        held.seek(0)
+        os.write(2, held.read())
+
+
 @contextlib.contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
     """A file written whole or not at all: the block writes the path it is given, which then becomes `path`.
 
     The folder is made. The path given is hidden and ends as `path` does, as some writers insist on an ending;
-    what killed processes of this machine left in the folder is removed.
+    what killed processes of this machine left in the folder is removed. Raises as `demand_place` does.
     """
     path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    demand_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     here = f".part-{hashlib.sha256(platform.node().encode()).hexdigest()[:6]}-"
     for left in path.parent.glob(f"{here}*"):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gcaf_lib.machine import whole
-from gcaf_lib.training import runs
+from gcaf_lib.training import environment, runs
 from gcaf_lib.training.shipped import Shipped
 
 PHANTOM_NOTE = "PHANTOM DATA: this model was trained on synthetic phantoms; its answers mean nothing."
@@ -29,6 +29,8 @@ class Classified:
     probabilities: np.ndarray
     banner: str | None = None
     overlays: tuple[Path, ...] = field(default=())
+    replaced: tuple[Path, ...] = field(default=())  # overlays in whose place a file stood
+    blank: tuple[str, ...] = field(default=())  # images of one brightness, whose answer means nothing
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON: the run, and one entry an image."""
@@ -40,7 +42,8 @@ class Classified:
             }
             for name, p in zip(self.images, self.probabilities)
         ]
-        return {"run": self.run, "weights": self.weights, "note": self.banner, "images": answers}
+        about = {"run": self.run, "weights": self.weights, "note": self.banner, "blank": list(self.blank)}
+        return {**about, "images": answers}
 
 
 def classify(
@@ -54,7 +57,7 @@ def classify(
     record: a main run, or the model that travels with the package; files: image paths, or views of medical files
     (`data.medical.View`); which: `ema` or `raw` weights; cam: a folder for one Grad-CAM picture an image: the map of
     each backbone, and of both, for the class predicted.
-    Raises `DataError` naming a file that is no image, `RunError` where the run has no classifier or its weights are
+    Raises `DataError` naming all files that are no images, `RunError` where the run has no classifier or its weights are
     not on this machine.
     """
     if not isinstance(record, Shipped):
@@ -63,17 +66,21 @@ def classify(
         raise runs.RunError(
             "the model of this package has EMA weights alone: for raw ones name a run (gcaf runs)"
         )
+    from gcaf_lib.data import files as many
     from gcaf_lib.data import listed, medical
 
     # Read the images first: a wrong path is said before seconds are spent on the model.
     settings = record.settings
-    images = np.stack([medical.prepared(f, settings.data) for f in files])
+    images = np.stack(many.readable(lambda f: medical.prepared(_there(f), settings.data), files))
     folder = None if cam is None else Path(cam)  # made with the first picture: what fails leaves none behind
     if folder is not None and folder.exists() and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     pictures = [] if folder is None else _names(folder, files)
     for path in pictures:
         listed.demand_spared(path, files)
+    if isinstance(record, runs.Record):
+        runs.demand_weights(record, which)
+    environment.open_backend()
     from gcaf_lib.training import loop, train
 
     model = record.model() if isinstance(record, Shipped) else train.load_model(record, which)
@@ -83,7 +90,7 @@ def classify(
         raise runs.RunError(
             f"the {which} weights of run {record.key} answer with values that are no numbers: train the run again"
         )
-    overlays: list[Path] = []
+    overlays, replaced = [], tuple(path for path in pictures if path.exists())
     if folder is not None:
         from gcaf_lib.evaluation import heatmaps
 
@@ -102,7 +109,18 @@ def classify(
         probabilities=probabilities,
         banner=PHANTOM_NOTE if settings.data.source == "phantom" else None,
         overlays=tuple(overlays),
+        replaced=replaced,
+        blank=tuple(str(f) for f, image in zip(files, images) if image.min() == image.max()),
     )
+
+
+def _there(file: Any) -> Any:
+    """The file, or `DataError`: to fetch the dataset, as `dataset.read_bytes` says, is no cure for somebody's own image."""
+    if not os.path.exists(file):
+        from gcaf_lib.data.dataset import DataError
+
+        raise DataError(f"{file} does not exist: check the path")
+    return file
 
 
 def _names(folder: Path, files: Sequence[str | Path]) -> list[Path]:

@@ -24,6 +24,8 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):  # a stream that is none, or closed
             stream.reconfigure(errors="backslashreplace")
+    # Pillow's word on images that are too large, which are refused in one line of our own (`data.dataset`)
+    warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
     warnings.formatwarning = lambda message, *_: f"gcaf: careful: {visible(message)}\n"
 
 
@@ -45,6 +47,11 @@ def visible(text: object) -> str:
 def lines(text: str) -> str:
     """Several lines, each as `visible` has it: an answer that quotes what a file says."""
     return "\n".join(map(visible, text.split("\n")))
+
+
+def many(number: int, thing: str) -> str:
+    """`1 file`, `2,000 files`: a number and what is counted."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def as_json(tree: Any) -> str:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from gcaf_lib import cli, commands
 
@@ -144,7 +145,7 @@ def test_an_image_that_is_not_there_is_named_whatever_model_answers(store, capsy
     assert cli.main(["predict", "run-without-image"]) == 2
     assert "gcaf: error: run-without-image does not exist" in capsys.readouterr().err
     assert cli.main(["predict", "nosuch.jpg", "b.jpg"]) == 2
-    assert "gcaf: error: nosuch.jpg does not exist: check the path" in capsys.readouterr().err
+    assert "nosuch.jpg does not exist: check the path; b.jpg does not exist" in capsys.readouterr().err
     assert "no run 'nosuch'" in fails(["predict", "nosuch", "b.jpg"], capsys)
 
 
@@ -159,7 +160,7 @@ def test_an_operating_system_error_is_one_line(store, capsys, monkeypatch):
         raise OSError(28, "No space left on device", "/somewhere/images.npy")
 
     monkeypatch.setattr(commands, "runs", full)
-    assert fails(["runs"], capsys).endswith("/somewhere/images.npy: No space left on device")
+    assert fails(["runs"], capsys).endswith("/images.npy: No space left on device: free some space")
 
 
 def test_a_bug_is_not_dressed_up_as_wrong_input(store, monkeypatch):
@@ -301,14 +302,87 @@ def test_predict_refuses_what_is_no_image(record, tmp_path, capsys):
     assert "absent.jpg" in fails(["predict", "3f2a", str(tmp_path / "absent.jpg")], capsys)
 
 
-def test_predict_without_weights_says_how_to_make_them(record, tmp_path, capsys):
+def test_images_that_are_wrong_are_all_named(record, tmp_path, capsys):
+    bad = [tmp_path / "notes.jpg", tmp_path / "absent.jpg", tmp_path / "empty.png"]
+    bad[0].write_text("not an image")
+    bad[2].write_text("")
+    line = fails(["predict", "3f2a", *map(str, bad)], capsys)
+    assert "3 of 3 files can't be used: " in line
+    assert "notes.jpg is not an image" in line and "empty.png is empty" in line
+    assert "absent.jpg does not exist: check the path;" in line and "data fetch`" not in line
+
+
+def test_an_image_that_claims_to_be_huge_is_refused_in_one_line(store, tmp_path):
+    Image.new("1", (12_000, 12_000)).save(tmp_path / "huge.png")
+    command = [sys.executable, "-m", "gcaf_lib.cli", "predict", str(tmp_path / "huge.png")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ))
+    assert done.returncode == 2 and "DecompressionBomb" not in done.stderr and "DOS attack" not in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("leave it out, or scale it down")
+    assert len(done.stderr.splitlines()) == 3, "the notice, the model, the error"
+
+
+def test_an_answer_to_a_picture_of_nothing_is_said_to_be_none(trained, tmp_path, capsys):
+    names = [str(tmp_path / f"{name}.png") for name in ("black", "slice")]
+    cv2.imwrite(names[0], np.zeros((200, 200), np.uint8))
+    cv2.imwrite(names[1], np.random.default_rng(0).integers(0, 255, (80, 80), np.uint8))
+    assert cli.main(["predict", trained.key, *names, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["blank"] == names[:1]
+    assert "careful: " in err and "black.png is of one brightness and shows nothing" in err
+    assert "slice.png" not in err
+
+
+def test_what_is_not_installed_is_said_in_a_line(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "filelock", None)
+    monkeypatch.delitem(sys.modules, "gcaf_lib.training.runs", raising=False)
+    monkeypatch.delattr("gcaf_lib.training.runs", raising=False)
+    assert "filelock is not installed: `pip install .`" in fails(["runs"], capsys)
+    assert not cli._expected(ModuleNotFoundError("a bug", name="gcaf_lib.nowhere"))
+
+
+def test_the_example_report_of_the_help_can_be_true(capsys):
+    from gcaf_lib.paper import report_check, report_file
+
+    with pytest.raises(SystemExit):
+        cli.main(["audit", "--help"])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    example = lines[lines.index("class,precision,recall,f1,support") :]
+    assert report_check.check(report_file.parse("\n".join(example))).impossible.empty
+
+
+def test_no_example_names_a_run_that_is_none(capsys):
+    for command in ([], ["predict"], ["external"], ["reproduce"]):
+        with pytest.raises(SystemExit):
+            cli.main([*command, "--help"])
+        assert "3f2a" not in capsys.readouterr().out
+
+
+def test_the_backend_says_nothing_where_it_works(store, tmp_path):
+    """TensorFlow's own words, eight lines around one of answer."""
+    cv2.imwrite(str(tmp_path / "s.png"), np.random.default_rng(0).integers(0, 255, (80, 80), np.uint8))
+    command = [sys.executable, "-m", "gcaf_lib.cli", "predict", str(tmp_path / "s.png")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ))
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 2
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["gcaf", "model"], done.stderr
+
+
+def test_predict_without_weights_says_how_to_make_them(record, tmp_path, capsys, monkeypatch):
+    from gcaf_lib.training import environment, runs, train
+
     image = tmp_path / "slice.png"
     cv2.imwrite(str(image), np.full((80, 80, 3), 90, np.uint8))
     line = fails(["predict", "3f2", str(image), "--cam", str(tmp_path / "cam")], capsys)
     assert "gcaf train --profile demo --seed 7 --weights --set model.fusion=gate" in line
     assert not (tmp_path / "cam").exists(), "what fails leaves no folder behind"
     line = fails(["predict", "3f2", str(image), "--cam", str(image)], capsys)
-    assert line.endswith(f"{image}: Not a directory")
+    assert line.endswith(f"{image}: Not a directory: a part of this path is a file; check it")
+    # in seconds less: the backend is not loaded for weights that are not there
+    monkeypatch.setattr(environment, "open_backend", lambda: pytest.fail("the backend is loaded"))
+    said = fails(["predict", "3f2", str(image)], capsys)
+    with pytest.raises(runs.RunError) as error:
+        train.load_model(record, "ema")
+    assert said == f"gcaf: error: {error.value}", "the same words as where it is loaded"
+    assert runs.changed(record) == train.changed(record)
 
 
 @pytest.fixture
@@ -344,6 +418,9 @@ def test_predict_prints_probabilities_and_writes_overlays(trained, tmp_path, cap
     assert "PHANTOM DATA" in err
     assert sorted(p.name for p in out.iterdir()) == ["slice-2-cam.png", "slice-cam.png"]
     assert cv2.imread(str(out / "slice-cam.png")).shape[2] == 3
+    assert "replaced" not in err
+    assert cli.main(["predict", trained.key, pictures[0], "--cam", str(out)]) == 0
+    assert "slice-cam.png (the file of that name was replaced)" in capsys.readouterr().err
 
     given = tmp_path / "a" / "slice-cam.png"  # a picture that is called as the other one's map would be
     given.write_bytes(Path(pictures[0]).read_bytes())

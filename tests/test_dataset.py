@@ -246,6 +246,22 @@ def test_a_folder_that_is_not_there(tmp_path, monkeypatch):
             use(tmp_path / "nobody")
 
 
+def test_the_check_s_cure_is_one_that_it_takes(root, tmp_path):
+    """`gcaf data check DIR` has no --data; a file is not "not there"."""
+    (tmp_path / "list.csv").write_text("file,part")
+    for place, said in (
+        (tmp_path / "list.csv", "is a file, not a folder"),
+        (tmp_path / "none", "is not there"),
+    ):
+        with pytest.raises(DataError, match=said) as error:
+            check.compare(place)
+        assert "give the folder that holds Training/ and Testing/" in str(error.value)
+        assert "--data" not in str(error.value)
+    (tmp_path / "odd").mkdir()
+    told = check.compare(tmp_path / "odd").text()
+    assert "give the folder that holds" in told and "--data" not in told
+
+
 # --- opening ---
 
 

@@ -12,7 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gcaf_lib.data import groups
+from gcaf_lib.book import datasheet
+from gcaf_lib.data import groups, splits, twins
+from gcaf_lib.data.decode import grey
+from gcaf_lib.settings import CLASSES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "book" / "use_splits.md"
@@ -47,6 +50,45 @@ def test_what_the_columns_promise_holds(table):
     doubt = table[table["label_doubt"].str.startswith("figshare labels")]
     assert set(doubt["class"]) == {"pituitary"} and (doubt["source"] != "unknown").all()
     assert table["part"].value_counts(normalize=True)["test"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_persons_known_to_stand_in_two_groups_are_said(table):
+    """By eye; the splits keep them two, and the page, the datasheet and the constant say the same of it."""
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+    folds = (
+        pd.read_csv(ROOT / "results" / "splits" / "patients-5fold.csv")
+        .set_index("file")
+        .loc[table["file"]]
+        .reset_index()
+    )
+    labels = table["class"].map(CLASSES.index).to_numpy()
+    assert [tuple(pair[:2]) for pair in groups.KNOWN_TWINS] == [(325, 481), (252, 257)]
+    own = {n: table[table["patient"] == n] for pair in groups.KNOWN_TWINS for n in pair[:2]}
+    assert {n: (len(t), t["part"].iloc[0], t["fold"].iloc[0]) for n, t in own.items()} == {
+        325: (31, "train", 3), 481: (22, "train", 1), 252: (15, "test", 2), 257: (1, "train", 2),
+    }  # fmt: skip
+    for fold, parts in ((1, ("train", "test")), (3, ("test", "validation"))):
+        part = splits.of_fold(folds, labels, fold)["part"]
+        assert tuple(part[own[n].index[0]] for n in (325, 481)) == parts
+    assert "Groups 325 and 481 (meningioma, 31 and 22 files;" in page and "53 of 7,023 files" in page
+    assert "15 test files of `part`, 1 training file" in page
+    joined = table["patient"].replace({481: 325, 257: 252})
+    assert joined.nunique() == table["patient"].nunique() - 2
+    said = datasheet.persons_twice(table)
+    assert said == (
+        "groups 325 and 481 (meningioma, 31 and 22 files, similarity 0.61): fold 3 and 1; "
+        "groups 252 and 257 (no tumour, 15 and 1 files, similarity 0.58): part test and train"
+    )
+
+
+def test_how_alike_they_are_is_measured(real_data, table):
+    for left, right, similarity in groups.KNOWN_TWINS:
+        some = table[table["patient"].isin((left, right))].drop_duplicates("sha256").reset_index(drop=True)
+        looks = np.stack([twins.looks(grey(real_data / file)) for file in some["file"]])
+        pairs = twins.compare(looks, 0.5, progress=False)
+        apart = some["patient"][pairs["left"]].to_numpy() != some["patient"][pairs["right"]].to_numpy()
+        assert pairs.loc[apart, "similarity"].max() == pytest.approx(similarity, abs=0.01)
+        assert similarity < twins.DOUBT, "so no bar joined them"
 
 
 def test_croissant_is_valid_and_reads_the_table(table):

@@ -53,8 +53,35 @@ def test_images_from_elsewhere_are_not(real_data, tmp_path):
     ]
     assert len(paths) > 90
     assert known.match(paths, progress=False)["similarity"].max() < known.THRESHOLD
+    _, table = known.table()
+    nearest = max(known._again(path, table)[1] for path in paths)
+    assert nearest < known.AGAIN - 0.02, "0.736 of all 2,197"
+    assert (known.match(paths[:20], progress=False, again=True)["how"] == "").all()
     copied = known.match(sorted((outside / "pmram").rglob("*.jpg"))[::20], progress=False)
     assert (copied["how"] != "").mean() > 0.85  # an "external" set that is made of this one
+
+
+def test_copies_turned_cut_or_inverted_are_found_at_a_second_look(real_data, tmp_path):
+    frame = groups.load()
+    some = frame.iloc[np.random.default_rng(5).choice(len(frame), 8, replace=False)]
+    changes = {
+        "10°": lambda x: cv2.warpAffine(x, cv2.getRotationMatrix2D((x.shape[1] / 2, x.shape[0] / 2), 10, 1), x.shape[::-1]),
+        "a quarter": np.rot90,
+        "inverted": lambda x: 255 - x,
+        "cut by 5 %": lambda x: x[len(x) // 20 : -(len(x) // 20), x.shape[1] // 20 : -(x.shape[1] // 20)],
+    }  # fmt: skip
+    paths = [tmp_path / f"{change}-{n}.png" for change in changes for n in range(len(some))]
+    for path, (change, file) in zip(paths, ((c, f) for c in changes.values() for f in some["file"])):
+        cv2.imwrite(str(path), np.ascontiguousarray(change(grey(real_data / file))))
+    once, again = (known.match(paths, progress=False, again=k) for k in (False, True))
+    share = [(t["how"] == "copy").to_numpy().reshape(4, -1).mean(1) for t in (once, again)]
+    assert share[0][1] == share[0][2] == 0 and share[0][0] < 0.5
+    assert share[1].tolist()[1:3] == [1, 1] and share[1].min() >= 0.75, dict(zip(changes, share[1]))
+    picture, hit = frame.set_index("file")["picture"], (again["how"] != "").to_numpy()
+    true = np.tile(picture[some["file"]].to_numpy(), 4)
+    assert (picture[again["file"][hit]].to_numpy() == true[hit]).all(), "no hit names another picture"
+    assert again.loc[hit, "similarity"].min() >= known.THRESHOLD and known.AGAIN > known.THRESHOLD
+    assert (again[~hit].drop(columns="file") == once[~hit].drop(columns="file")).all(axis=None)
 
 
 def test_phantoms_are_of_no_dataset(phantom_root):

@@ -30,9 +30,9 @@ def drawn(table, seed, share=0.1):
     return pd.DataFrame({"path": name, "split": part}), some
 
 
-def by_hand(some, part):
+def by_hand(some, part, there="train", asked="test"):
     """The same counts, an image at a time."""
-    train = some[part == "train"]
+    train = some[part == there]
     out = {}
     for kind, columns in {
         "bytes": ["sha256"],
@@ -41,7 +41,7 @@ def by_hand(some, part):
     }.items():
         known = [set(train[c]) for c in columns]
         out[kind] = sum(
-            any(row[c] in k for c, k in zip(columns, known)) for _, row in some[part == "test"].iterrows()
+            any(row[c] in k for c, k in zip(columns, known)) for _, row in some[part == asked].iterrows()
         )
     return out
 
@@ -49,8 +49,104 @@ def by_hand(some, part):
 def test_counts_are_those_of_a_look_at_every_image(table):
     for seed in range(10):
         frame, some = drawn(table, seed)
-        counts = leaks.count(leaks.parse(frame.to_csv(index=False))).iloc[-1]
-        assert {k: counts[k] for k in leaks.KINDS} == by_hand(some, frame["split"].to_numpy())
+        part = frame["split"].replace("val", "validation").to_numpy()
+        counts = leaks.counts(leaks.parse(frame.to_csv(index=False)))
+        assert list(counts) == ["test", "validation", "test_in_validation"]
+        for name, parts in leaks.CHECKS.items():
+            last = counts[name].iloc[-1]
+            assert {k: last[k] for k in leaks.KINDS} == by_hand(some, part, *parts), name
+            assert last["images"] == (part == parts[1]).sum()
+
+
+def words(found):
+    return " ".join(leaks.said(leaks.counts(found), found))
+
+
+def split_of(**parts):
+    return "file,part\n" + "".join(f"{file},{part}\n" for part, files in parts.items() for file in files)
+
+
+def test_a_validation_that_leaks_is_no_clean_split(table, tmp_path, capsys):
+    """Early stopping and calibration look at validation: it is asked too, both for training and for the test."""
+    pairs = table[table["picture"].map(table["picture"].value_counts()) == 2].drop_duplicates("patient")
+    twins = [table.loc[table["picture"] == number, "file"].tolist() for number in pairs["picture"].head(4)]
+    (a, b), (c, d), (e, _), (f, _) = twins
+    cases = {
+        "validation": split_of(train=[a, e], val=[b], test=[f]),
+        "test_in_validation": split_of(train=[a], val=[c, e], test=[d, f]),
+    }
+    for leaking, text in cases.items():
+        (tmp_path / "split.csv").write_text(text)
+        assert cli.main(["leaks", str(tmp_path / "split.csv"), "--json"]) == 1
+        told = json.loads(capsys.readouterr().out)
+        assert [name for name in leaks.CHECKS if told[name][-1]["copy"]] == [leaking]
+        assert cli.main(["leaks", str(tmp_path / "split.csv")]) == 1
+        out = capsys.readouterr().out
+        assert "none has a copy, or a slice of a known patient, in training." in out
+        assert {"validation": "1 of 1 validation image (100.0%) has a copy in training, 1 (100.0%) a copy or a slice",
+                "test_in_validation": "1 of 2 test images (50.0%) has a copy in validation"}[leaking] in out  # fmt: skip
+    (tmp_path / "split.csv").write_text(split_of(train=[a], val=[c], test=[e, f]))
+    assert cli.main(["leaks", str(tmp_path / "split.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "Of 1 validation image none has" in out and "Of 2 test images none has" in out
+    assert out.count("in training.") == 2 and "known patient, in validation." in out
+    (tmp_path / "split.csv").write_text(split_of(train=[a], test=[e]))
+    assert cli.main(["leaks", str(tmp_path / "split.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["validation"] == []
+
+
+def test_names_are_known_whatever_their_ending(table):
+    name = table["file"].str.split("/").str[-1].str[:-4]
+    some = pd.DataFrame({"file": table["file"], "part": np.where(np.arange(len(table)) % 2, "train", "test")})
+    counts = leaks.count(leaks.parse(some.to_csv(index=False)))
+    for ending in (".png", "", ".npy", ".TIFF", ".nii.gz"):
+        text = some.assign(file="d\\" + name + ending).to_csv(index=False)
+        pd.testing.assert_frame_equal(leaks.count(leaks.parse(text)), counts)
+    odd = leaks.parse(split_of(train=[some["file"][0]], test=[some["file"][1], name[2] + ".txt"]))
+    assert leaks.unknown(odd) == [name[2] + ".txt"]
+
+
+def test_folders_that_hold_each_other_are_refused(tmp_path):
+    (tmp_path / "data" / "test").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "data" / "test")
+    data = tmp_path / "data"
+    for train, test in (
+        (data, data / "test"),
+        (data / "test", data),
+        (data, tmp_path / "link"),
+        (data, data),
+    ):
+        with pytest.raises(
+            DataError, match=r"lies in .* and would count for both: name the folders that hold"
+        ):
+            leaks.scan(train, test, progress=False)
+
+
+def test_links_to_folders_are_followed(tmp_path):
+    image = cv2.imencode(".png", np.random.default_rng(0).integers(0, 255, (100, 100), np.uint8))[1].tobytes()
+    for place in ("train/a.png", "far/b.png", "test/c.png"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(image)
+    (tmp_path / "test" / "glioma").symlink_to(tmp_path / "far")
+    found = leaks.scan(tmp_path / "train", tmp_path / "test", progress=False)
+    assert leaks.count(found).iloc[-1][["images", "bytes"]].tolist() == [2, 2]
+    (tmp_path / "far" / "up").symlink_to(tmp_path / "test")
+    with pytest.raises(DataError, match="are the same folder: take the link out"):
+        leaks.scan(tmp_path / "train", tmp_path / "test", progress=False)
+
+
+def test_an_output_is_judged_before_the_work(table, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "split.csv"
+    table.head(40)[["file", "part"]].assign(part=["train", "test"] * 20).to_csv(path, index=False)
+    (tmp_path / "old.csv").write_text("somebody's")
+    assert cli.main(["leaks", str(path), "--fix", str(tmp_path / "old.csv")]) == 1
+    assert "old.csv (the file of that name was replaced)" in capsys.readouterr().err
+    assert cli.main(["leaks", str(path), "--fix", str(tmp_path / "new.csv")]) == 1
+    assert "replaced" not in capsys.readouterr().err
+    monkeypatch.setattr(leaks, "read", lambda *_: pytest.fail("the work is done"))
+    for out, told in ((tmp_path, "Is a directory"), (path / "x.csv", "Not a directory")):
+        assert cli.main(["leaks", str(path), "--fix", str(out)]) == 2
+        assert told in capsys.readouterr().err
 
 
 def test_the_committed_splits_leak_what_their_names_say():
@@ -139,11 +235,11 @@ def test_a_part_that_whole_groups_leave_empty_is_said(table, tmp_path, capsys):
     one = table[table["picture"] == table["picture"].value_counts().index[0]].head(3)
     path, out = tmp_path / "split.csv", tmp_path / "out.csv"
     one[["file"]].assign(part=["train", "train", "test"]).to_csv(path, index=False)
-    assert cli.main(["leaks", str(path), "--fix", str(out)]) == 1
+    assert cli.main(["leaks", str(path), "--fix", str(out)]) == 2
     said = capsys.readouterr()
     assert "groups whole   train 3, test 0" in said.out
-    assert "the groups leave no file for test" in said.err
-    assert set(pd.read_csv(out)["part"]) == {"train"}
+    assert "out.csv was not written: kept whole, the groups leave no file for test" in said.err
+    assert not out.exists()
 
 
 def test_whatever_the_files_of_a_folder_are_called(tmp_path):
@@ -162,9 +258,14 @@ def test_whatever_the_files_of_a_folder_are_called(tmp_path):
     counts = leaks.count(found)
     assert counts.iloc[-1][["images", "bytes"]].tolist() == [2, 2]
     assert found.attrs["aside"] == [str(tmp_path / "test" / "readme")]
-    assert "Passed over: 1 files that are no images" in leaks.sentence(counts, found)
+    assert "Passed over as no images: 1 file (the first: " in words(found)
     (tmp_path / "test" / "broken.png").write_text("no image")
     with pytest.raises(DataError, match=r"broken\.png is not an image"):
+        leaks.scan(tmp_path / "train", tmp_path / "test", progress=False)
+    (tmp_path / "test" / "empty.jpg").write_text("")
+    with pytest.raises(
+        DataError, match=r"2 of 5 files can't be used: \S+broken\.png is not .*\S+empty\.jpg is empty"
+    ):
         leaks.scan(tmp_path / "train", tmp_path / "test", progress=False)
 
 
@@ -174,16 +275,17 @@ def test_whatever_the_files_of_a_folder_are_called(tmp_path):
         ("", "it is empty"),
         ("file,part", "no row below"),
         ("a,b\n1,2", "no column is called part"),
+        ("file,Fold\nx.jpg,2", "of folds, write test for one and train for the others"),
         ("part,b\ntest,2", "no column is called file"),
         ("file,part\nx.jpg,half", "line 2: part `half` is none of train"),
         ("file,part\nx.jpg", "line 2 has 1 cells"),
-        ("file,part\nx.jpg,test\ny.jpg,train", "none of the 2 files is of the Brain Tumor MRI Dataset"),
+        ("file,part\nx.jpg,test\ny.jpg,train", "of 2 files none is of the Brain Tumor MRI Dataset"),
         ("file,part\nTe-gl_0010.jpg,test\nTe-gl_0011.jpg,test", "no file is in part train"),
         (
             "file,part\nTe-gl_0010.jpg,train\nx.jpg,test\ny.jpg,test",
-            "none of the 2 files in part test is of the",
+            "of 2 files for test none is of the",
         ),
-        ("file,part\nTe-gl_0010.jpg,test\nx.jpg,train", "none of the 1 files in part train is of the"),
+        ("file,part\nTe-gl_0010.jpg,test\nx.jpg,train", "of 1 file for training none is of the"),
     ],
 )
 def test_what_is_no_split_is_named(text, said):
@@ -197,13 +299,27 @@ def test_files_of_elsewhere_are_said(table):
     found = leaks.parse(f"file,part\n{head[0]},test\n{head[1]},train\nelsewhere.png,test\n")
     assert leaks.unknown(found) == ["elsewhere.png"]
     counts = leaks.count(found)
-    assert "elsewhere.png" in leaks.sentence(counts, found)
-    assert counts.set_index("class").loc["not of this dataset", "images"] == 1
+    assert "elsewhere.png" in words(found)
+    assert counts.set_index("class").loc["not recognised", "images"] == 1
     # whoever is unknown is not said to be none of training's
     apart = leaks.parse(f"file,part\n{_alone(table)},test\n{head[1]},train\nelsewhere.png,test\n")
-    said = leaks.sentence(leaks.count(apart), apart)
-    assert "none of 1 test images of the dataset is known to training" in said
-    assert "1 files are not of the" in said and "whether these are copies is not known" in said
+    said = words(apart)
+    assert said.startswith(
+        "Of the 1 test image recognised none has a copy, or a slice of a known patient, in training."
+    )
+    assert (
+        "Not recognised as images of the Brain Tumor MRI Dataset: 1 file (the first: elsewhere.png)" in said
+    )
+    assert "Whether such are copies is not known." in said
+
+
+def test_test_images_of_which_nothing_is_known_are_said_beside_a_clean_answer(table, tmp_path, capsys):
+    path = tmp_path / "split.csv"
+    path.write_text(
+        split_of(train=[table["file"][1]], test=[_alone(table), *(f"{n}.png" for n in range(40))])
+    )
+    assert cli.main(["leaks", str(path)]) == 0
+    assert "careful: not recognised: 40 of 41 test images" in capsys.readouterr().err
 
 
 def _alone(table) -> str:
@@ -216,9 +332,7 @@ def test_of_folders_of_other_images_nothing_is_said(tmp_path):
         (tmp_path / side).mkdir()
         noise = np.random.default_rng(seed).integers(0, 255, (120, 90), np.uint8)
         cv2.imwrite(str(tmp_path / side / "slice.png"), noise)
-    with pytest.raises(
-        DataError, match="none of the 1 files in part train is of the Brain Tumor MRI Dataset"
-    ):
+    with pytest.raises(DataError, match="of 1 file for training none is of the Brain Tumor MRI Dataset"):
         leaks.scan(tmp_path / "train", tmp_path / "test", progress=False)
 
 

@@ -85,6 +85,51 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
     assert error.value.filename == str(tmp_path) and not list(tmp_path.parent.glob(".part-*"))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe with a name is Unix's")
+def test_a_device_or_pipe_is_refused_and_stays(tmp_path, monkeypatch):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match="a device or pipe, which a file would replace") as error:
+            machine.write_text(path, "x")
+        assert error.value.filename == str(path)
+    assert pipe.is_fifo() and link.is_symlink() and sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+    # the folder of devices, a link in it as /dev/stdout is: to a plain file
+    monkeypatch.setattr(machine.os, "devnull", str(tmp_path / "dev" / "null"))
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "out.txt").write_text("kept")
+    (tmp_path / "dev" / "stdout").symlink_to(tmp_path / "out.txt")
+    with pytest.raises(OSError, match="a device or pipe"):
+        machine.write_text(tmp_path / "dev" / "stdout", "x")
+    assert (tmp_path / "dev" / "stdout").is_symlink() and (tmp_path / "out.txt").read_text() == "kept"
+
+
+def test_a_place_that_takes_no_file_is_said_beforehand(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    machine.demand_place(tmp_path / "new" / "folder" / "table.csv")
+    machine.demand_place(tmp_path / "file")
+    assert os.listdir(tmp_path) == ["file"], "nothing is made"
+    with pytest.raises(NotADirectoryError) as error:
+        machine.demand_place(tmp_path / "file" / "table.csv")
+    assert error.value.filename == str(tmp_path / "file" / "table.csv")
+    monkeypatch.setattr(machine.os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(PermissionError):
+        machine.demand_place(tmp_path / "table.csv")
+
+
+def test_what_native_code_says_is_held_back_and_shown_where_it_fails(capfd):
+    with machine.hushed():
+        os.write(2, b"chatter\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+    with pytest.raises(ZeroDivisionError), machine.hushed():
+        os.write(2, b"why it failed\n")
+        1 / 0  # noqa: B018
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "why it failed\nafter\n"
+
+
 def test_text_that_somebody_gave_is_read_or_refused_by_name(tmp_path):
     class Odd(ValueError):
         pass

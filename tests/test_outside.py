@@ -283,6 +283,6 @@ def test_a_run_without_weights_is_said_before_copies_are_looked_for(record, tmp_
 
     picture(tmp_path / "set" / "glioma" / "1.png", 1)
     runs.weights_path(record.key, "ema").unlink()
-    monkeypatch.setattr(outside, "find_copies", lambda *_: pytest.fail("minutes are spent"))
+    monkeypatch.setattr(outside, "find_copies", lambda *_, **__: pytest.fail("minutes are spent"))
     assert cli.main(["external", str(tmp_path / "set"), "--run", "3f2a"]) == 2
     assert "Make them: gcaf train" in capsys.readouterr().err

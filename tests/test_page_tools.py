@@ -233,19 +233,29 @@ def test_a_hundred_splits_are_counted_as_in_python(page, address):
     for seed in range(100):
         frame, _ = drawn_split(table, seed)
         frame.loc[0, "path"] = "elsewhere.png"
+        if seed % 5 == 4:  # a split without validation
+            frame = frame[frame["split"] != "val"]
+        if seed % 3 == 2:  # names of converted images
+            frame["path"] = frame["path"].str.replace(".jpg", (".png", "", ".npy")[seed % 9 // 3])
         if seed % 4 == 3:  # a column of other hashes does not hide the names
             frame["hash"] = [hashlib.md5(name.encode()).hexdigest() for name in frame["path"]]
         text = frame.to_csv(index=False, sep=",;\t"[seed % 3])
-        ask = "(rows => [gcafSplit.count(rows), gcafSplit.unknown(rows)])(gcafSplit.parse(%s))"
-        counts, unknown = page.run(ask % json.dumps(text))
+        ask = (
+            "(rows => [gcafSplit.counts(rows), gcafSplit.unknown(rows), gcafSplit.said(gcafSplit.counts(rows), rows)])"
+            "(gcafSplit.parse(%s))"
+        )
+        counts, unknown, said = page.run(ask % json.dumps(text))
         ours = leaks.parse(text)
-        assert counts == leaks.count(ours).to_dict("records")
+        found = leaks.counts(ours)
+        assert counts == {name: frame.to_dict("records") for name, frame in found.items()}
+        assert len(counts) == (1 if seed % 5 == 4 else 3)
         assert unknown == leaks.unknown(ours)
+        assert [text for text, _ in said] == leaks.said(found, ours)
 
 
 def test_wrong_splits_are_named_alike(page, address):
     page.open(address + "split.html")
-    for text in ["", "file,part", "a,b\n1,2", "part,b\ntest,2", "file,part\nx.jpg,half", "file,part\nx.jpg",
+    for text in ["", "file,part", "a,b\n1,2", "file,Fold\nx.jpg,2", "part,b\ntest,2", "file,part\nx.jpg,half", "file,part\nx.jpg",
                  "file,part\nx.jpg,test\ny.jpg,train", "file,part\nTe-gl_0010.jpg,test",
                  "file,part\nTe-gl_0010.jpg,train\nx.jpg,test\ny.jpg,test",
                  "file,part\nTe-gl_0010.jpg,test\nx.jpg,train"]:  # fmt: skip

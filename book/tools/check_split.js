@@ -6,7 +6,13 @@ const gcafSplit = (() => {
   const PART_OF = new Map(Object.entries(PARTS).flatMap(([part, all]) => all.split(' ').map(a => [a, part])));
   const FILES = ['sha256', 'hash', 'sha', 'file', 'filename', 'file_name', 'image', 'path', 'filepath', 'name', 'img', 'id'];
   const COLUMNS = ['part', 'split', 'set', 'subset', 'partition', 'phase'];
-  const KINDS = ['bytes', 'copy', 'patient'], ELSEWHERE = 'not of this dataset', LARGEST = 50e6;
+  const KINDS = ['bytes', 'copy', 'patient'], UNKNOWN = 'not recognised', LARGEST = 50e6;
+  const PLACES = {train: 'training', validation: 'validation', test: 'test'};
+  const CHECKS = {test: ['train', 'test'], validation: ['train', 'validation'], test_in_validation: ['validation', 'test']};
+  const ENDING = /\.(jpg|jpeg|jpe|png|bmp|tiff?|webp|gif|avif|jp2|p[gpn]m|dcm|dicom|ima|nii|nii\.gz|np[yz])$/;
+  const many = (n, thing) => `${n.toLocaleString('en')} ${thing}${n === 1 ? '' : 's'}`, tenths = (n, of) => Math.floor((2000 * n + of) / (2 * of));
+  const share = (n, of) => `${Math.floor(tenths(n, of) / 10)}.${tenths(n, of) % 10}%`;
+  const stem = name => name.toLowerCase().replaceAll('\\', '/').split('/').at(-1).replace(ENDING, '');
   const fail = text => { throw new Error(text) };
   let known;
   function groups() {  // by file name and by hash: [hash, class, picture, patient]
@@ -14,7 +20,7 @@ const gcafSplit = (() => {
       known = {names: new Map(), hashes: new Map()};
       for (const line of gcafGroups.files.split('\n')) {
         const [name, hash, label, picture, patient] = line.split(' '), row = [hash, gcafGroups.classes[label], picture, patient];
-        known.names.set(name.toLowerCase(), row); known.hashes.set(hash, row);
+        known.names.set(stem(name), row); known.hashes.set(hash, row);
       }
     }
     return known;
@@ -22,7 +28,7 @@ const gcafSplit = (() => {
   function find(name) {
     const {names, hashes} = groups(), low = name.toLowerCase();
     if (/^[0-9a-f]{64}$/.test(low) && hashes.has(low.slice(0, 12))) return hashes.get(low.slice(0, 12));
-    return names.get(low.replaceAll('\\', '/').split('/').at(-1)) || null;
+    return names.get(stem(name)) || null;
   }
   function parse(text) {  // rows of {name, part, known}
     const lines = text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/), first = lines.find(l => l.trim());
@@ -31,7 +37,7 @@ const gcafSplit = (() => {
     const rows = lines.map((l, k) => [k + 1, gcafCells(l, mark)]).filter(([, row]) => row.some(c => c.trim())), head = rows[0][1];
     const plain = head.map(h => h.trim().toLowerCase().replace(/[\s\-]+/g, '_')), at = list => list.filter(x => plain.includes(x)).map(x => plain.indexOf(x));
     const part = at(COLUMNS)[0] ?? -1, named = at(FILES);
-    if (part < 0 || !named.length) fail(`no column is called ${part < 0 ? 'part (train, validation, test)' : 'file (or sha256)'}: the first line reads \`${head.join(',').slice(0, 80)}\``);
+    if (part < 0 || !named.length) fail(`no column is called ${part < 0 ? 'part (train, validation, test)' : 'file (or sha256)'}: the first line reads \`${head.join(',').slice(0, 80)}\`${plain.includes('fold') ? '; of folds, write test for one and train for the others' : ''}`);
     const files = rows.slice(1), hits = named.map(k => files.filter(([, row]) => row[k] && find(row[k].trim())).length);
     const best = named[hits.indexOf(Math.max(...hits))];
     const out = files.map(([line, row]) => {
@@ -42,28 +48,46 @@ const gcafSplit = (() => {
       return {name, part: told, known: find(name)};
     });
     if (!out.length) fail('there is no row below the first line');
-    if (!out.some(r => r.known)) fail(`none of the ${out.length.toLocaleString('en')} files is of the Brain Tumor MRI Dataset (the first is \`${out[0].name.slice(0, 60)}\`): give names as Kaggle ships them, or SHA-256`);
+    if (!out.some(r => r.known)) fail(`of ${many(out.length, 'file')} none is of the Brain Tumor MRI Dataset (the first is \`${out[0].name.slice(0, 60)}\`): give names as Kaggle ships them, or SHA-256`);
     for (const name of ['train', 'test']) if (!out.some(r => r.part === name)) fail(`no file is in part ${name}: nothing can leak`);
     for (const name of ['train', 'test']) {
       const own = out.filter(r => r.part === name);
-      if (!own.some(r => r.known)) fail(`none of the ${own.length.toLocaleString('en')} files in part ${name} is of the Brain Tumor MRI Dataset (the first is \`${own[0].name.slice(-60)}\`): what is a copy of what is known of that dataset alone`);
+      if (!own.some(r => r.known)) fail(`of ${many(own.length, 'file')} for ${PLACES[name]} none is of the Brain Tumor MRI Dataset (the first is \`${own[0].name.slice(-60)}\`): copies can be told only among its images, so check that these are the right ones`);
     }
     return out;
   }
-  function count(rows) {  // per class, at last all: images, and of these with the same bytes, a copy, the patient in training
-    const train = [0, 2, 3].map(i => new Set(rows.filter(r => r.part === 'train' && r.known).map(r => r.known[i]))), by = new Map();
-    for (const r of rows.filter(r => r.part === 'test')) {
-      const name = r.known ? r.known[1] : ELSEWHERE;
+  function count(rows, there = 'train', asked = 'test') {  // per class, at last all: images asked, and of these with the same bytes, a copy, the patient there
+    const left = [0, 2, 3].map(i => new Set(rows.filter(r => r.part === there && r.known).map(r => r.known[i]))), by = new Map();
+    for (const r of rows.filter(r => r.part === asked)) {
+      const name = r.known ? r.known[1] : UNKNOWN;
       if (!by.has(name)) by.set(name, {class: name, images: 0, bytes: 0, copy: 0, patient: 0});
       const line = by.get(name); let before = false;
       line.images++;
-      KINDS.forEach((kind, k) => { before ||= Boolean(r.known) && train[k].has(r.known[[0, 2, 3][k]]); line[kind] += before });
+      KINDS.forEach((kind, k) => { before ||= Boolean(r.known) && left[k].has(r.known[[0, 2, 3][k]]); line[kind] += before });
     }
     const lines = [...by.values()].sort((a, b) => a.class < b.class ? -1 : 1), all = {class: 'all', images: 0, bytes: 0, copy: 0, patient: 0};
     for (const line of lines) for (const key of ['images', ...KINDS]) all[key] += line[key];
     return [...lines, all];
   }
-  return {parse, count, unknown: rows => rows.filter(r => !r.known).map(r => r.name), LARGEST};
+  const unknown = rows => rows.filter(r => !r.known).map(r => r.name);
+  function counts(rows) {  // of each of CHECKS whose parts the split has
+    const there = new Set(rows.map(r => r.part));
+    return Object.fromEntries(Object.entries(CHECKS).filter(([, parts]) => parts.every(p => there.has(p))).map(([name, parts]) => [name, count(rows, ...parts)]));
+  }
+  function sentence(all, rows, there, asked, rest) {  // of the last line of a count; none where it is of no image that is recognised
+    if (all.patient) return `${all.copy.toLocaleString('en')} of ${many(all.images, `${asked} image`)} (${share(all.copy, all.images)}) ${all.copy === 1 ? 'has' : 'have'} `
+      + `a copy in ${PLACES[there]}, ${all.patient.toLocaleString('en')} (${share(all.patient, all.images)}) a copy or a slice of the same patient.`;
+    const judged = part => rows.filter(r => r.part === part && r.known).length;
+    if (!judged(there) || !judged(asked)) return '';
+    const images = many(judged(asked), `${asked} image`);
+    return `${rest ? `Of the ${images} recognised` : `Of ${images}`} none has a copy, or a slice of a known patient, in ${PLACES[there]}.`;
+  }
+  function said(found, rows) {  // [text, whether it is of something known] of what the counts say
+    const rest = unknown(rows), out = Object.entries(found).map(([name, lines]) => [sentence(lines.at(-1), rows, ...CHECKS[name], rest.length > 0), lines.at(-1).patient > 0]);
+    if (rest.length) out.push([`Not recognised as images of the Brain Tumor MRI Dataset: ${many(rest.length, 'file')} (the first: ${rest[0]}). Whether such are copies is not known.`, null]);
+    return out.filter(([text]) => text);
+  }
+  return {parse, count, counts, said, unknown, LARGEST};
 })();
 
 if (typeof document !== 'undefined') document.addEventListener('DOMContentLoaded', () => {
@@ -71,17 +95,13 @@ if (typeof document !== 'undefined') document.addEventListener('DOMContentLoaded
   if (!box) return;
   const field = box.querySelector('input[type=file]'), drop = box.querySelector('.gcaf-drop'), answer = box.querySelector('[role=status]');
   const make = (tag, text, style) => { const e = document.createElement(tag); e.textContent = text; if (style) e.className = style; return e };
-  const share = (n, of) => `${n.toLocaleString('en')} of ${of.toLocaleString('en')} (${(100 * n / of).toFixed(1)}\u00a0%)`;
   function show(rows) {
-    const lines = gcafSplit.count(rows), all = lines.at(-1), rest = gcafSplit.unknown(rows), out = [];
-    out.push(all.patient
-      ? make('p', `${share(all.copy, all.images)} test images have a copy in training, ${share(all.patient, all.images)} a copy or a slice of the same patient.`, 'gcaf-answer gcaf-bad')
-      : make('p', `No copy, and no slice of a known patient, stands on both sides: none of ${rows.filter(r => r.part === 'test' && r.known).length.toLocaleString('en')} test images${rest.length ? ' of the dataset' : ''} is known to training.`, 'gcaf-answer gcaf-good'));
-    if (rest.length) out.push(make('p', `${rest.length.toLocaleString('en')} files are not of the Brain Tumor MRI Dataset (the first: ${rest[0]}): whether these are copies is not known.`));
+    const found = gcafSplit.counts(rows), lines = found.test;
+    const out = gcafSplit.said(found, rows).map(([text, bad]) => make('p', text, bad === null ? '' : `gcaf-answer gcaf-${bad ? 'bad' : 'good'}`));
     const frame = make('div', '', 'gcaf-scroll'), table = document.createElement('table'), head = table.createTHead().insertRow(), body = table.createTBody();
     frame.tabIndex = 0; frame.setAttribute('role', 'group'); frame.setAttribute('aria-label', 'test images by class');
     table.createCaption().textContent = 'Test images, and how many of them training knows: each column holds the one before';
-    for (const text of ['class', 'test images', 'same bytes', 'a copy', 'same patient']) { const th = make('th', text); th.scope = 'col'; head.append(th) }
+    for (const text of ['class', 'test images', 'same bytes', 'a copy', 'a copy or same patient']) { const th = make('th', text); th.scope = 'col'; head.append(th) }
     for (const line of lines) {
       const tr = body.insertRow(), th = make('th', line.class); th.scope = 'row';
       tr.append(th, ...['images', 'bytes', 'copy', 'patient'].map(k => make('td', line[k].toLocaleString('en'))));

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from gcaf_lib.book.chapter import write_computed
-from gcaf_lib.data import exposure, splits
+from gcaf_lib.data import exposure, groups, splits
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import tables
 from gcaf_lib.display.style import CLASS_NAMES
@@ -27,7 +27,8 @@ CAPTIONS = {
     "outside": "Sizes and colour modes (P: palette, L: grey) of the files, and their volume.",
     "defects": "Known defects, counted by this project (chapter 16 shows them).",
     "splits": "The committed splits of this project (results/splits); groups may not straddle parts. How much of the "
-    "test part training knows is measured by a copy detector that played no part in making the splits (chapter 17).",
+    "test part training knows is measured by a copy detector that played no part in making the splits (chapter 17). The column of slices "
+    "counts test images whose own patient is known; `gcaf leaks` counts copies, and what is joined with them, along with these.",
 }
 
 
@@ -94,8 +95,8 @@ def split_counts(data: Dataset, facts: dataset_audit.Audit) -> pd.DataFrame:
 def defects(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
     """Known defects with their size."""
     copies, wrong = dataset_audit.copies(frame), dataset_audit.mislabelled(facts)
-    groups = dataset_audit.group_list(frame, facts)
-    across, families = (t[(t["training"] > 0) & (t["testing"] > 0)] for t in (copies, groups))
+    kin = dataset_audit.group_list(frame, facts)
+    across, families = (t[(t["training"] > 0) & (t["testing"] > 0)] for t in (copies, kin))
     healthy = (frame["label"] == CLASSES.index("notumor")).sum()
     names = ", ".join(f"`{Path(file).stem}`" for file in wrong["file"])
     pictures = (f"{n:,} {name}" for name, _, n in facts.pictures.itertuples(index=False))
@@ -109,8 +110,24 @@ def defects(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
         "Labels that the archive contradicts": f"{len(wrong)} (meningiomas in the pituitary folder: {names})",
         "Tumour files of unknown patients": f"{len(frame) - healthy - len(facts.slices):,}",
         "Tumour-free files of unknown patients": f"{healthy:,} (all)",
+        "Persons who by eye stand in two groups": persons_twice(groups.load()),
     }
     return pd.DataFrame(found.items(), columns=["Defect", "How much"])
+
+
+def persons_twice(table: pd.DataFrame) -> str:
+    """`groups.KNOWN_TWINS` in words: how many files, how alike, and which parts or folds they are parted by."""
+    out = []
+    for left, right, similarity in groups.KNOWN_TWINS:
+        pair = [table[table["patient"] == number] for number in (left, right)]
+        at = {column: [str(own[column].iloc[0]) for own in pair] for column in ("part", "fold")}
+        where = [f"{column} {a} and {b}" for column, (a, b) in at.items() if a != b]
+        name = CLASS_NAMES[pair[0]["class"].iloc[0]].lower()
+        files = " and ".join(f"{len(own):,}" for own in pair)
+        out.append(
+            f"groups {left} and {right} ({name}, {files} files, similarity {similarity:.2f}): {', '.join(where)}"
+        )
+    return "; ".join(out)
 
 
 def text() -> dict[str, str]:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from gcaf_lib.data.dataset import CURE, FOLDERS, DataError, listing, published_index, scan
+from gcaf_lib.data.dataset import CURE as ELSEWHERE
+from gcaf_lib.data.dataset import FOLDERS, DataError, listing, published_index, scan
 from gcaf_lib.settings import CLASSES
 from gcaf_lib.terminal import visible
 
+CURE = "run `gcaf data fetch`, or give the folder that holds Training/ and Testing/"
 _RELEASES = {  # number of files → a known relative of the dataset
     7200: "the later re-release with 7,200 images (version 2 on Kaggle); the paper's is version 1, with 7,023",
     3264: "the SARTAJ collection (3,264 images), one of the sources",
@@ -74,11 +76,12 @@ def compare(root: str | Path, published: pd.DataFrame | None = None) -> Report:
     root = Path(root)
     published = published_index() if published is None else published
     if not root.is_dir():
-        raise DataError(f"the folder {root} is not there: check the path, or {CURE}")
+        fault = "is a file, not a folder" if root.exists() else "is not there"
+        raise DataError(f"{root} {fault}: check the path, or {CURE}")
     try:
         files = [name for name, _, _ in listing(root)]
     except DataError as error:
-        return Report(str(root), _layout(root), problems=[str(error)])
+        return Report(str(root), _layout(root), problems=[str(error).replace(ELSEWHERE, CURE)])
     odd = [name for name in files if name != name.encode("utf-8", "replace").decode()]
     files = [name for name in files if name not in odd]
     frame, problems = scan(root, files)

@@ -14,6 +14,8 @@ from tqdm import tqdm
 from gcaf_lib.data.dataset import DataError, Dataset
 from gcaf_lib.machine import cores
 
+NAMED = 20  # faults in one line
+
 
 def paths(dataset: Dataset, need: str) -> list[Path]:
     """Every file of dataset.frame; need: who needs images (`thumbnails need the`), for the `DataError` where none are here."""
@@ -27,6 +29,25 @@ def each(work: Callable, things: Collection, bar: str | None = None, progress: b
     with ThreadPoolExecutor(cores()) as pool:
         quiet = None if bar and progress else True
         return list(tqdm(pool.map(work, things), bar, len(things), disable=quiet))
+
+
+def readable(work: Callable, things: Collection, bar: str | None = None, progress: bool = True) -> list[Any]:
+    """`each`, but whatever raises `DataError` is named at once: whoever gave a thousand files mends them together."""
+
+    def tried(thing: Any) -> Any:
+        try:
+            return work(thing)
+        except DataError as error:
+            return error
+
+    found = each(tried, things, bar, progress)
+    bad = [str(one) for one in found if isinstance(one, DataError)]
+    if len(bad) > 1:
+        more = f"; and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
+        raise DataError(f"{len(bad):,} of {len(found):,} files can't be used: {'; '.join(bad[:NAMED])}{more}")
+    if bad:
+        raise DataError(bad[0])
+    return found
 
 
 def masks(phantoms: Dataset) -> dict[int, np.ndarray]:

@@ -3,6 +3,7 @@
     table = read("split.csv")              # file (or sha256) and part, of this dataset in anybody's split
     table = scan("train/", "test/")        # two folders, recognised by content
     count(table)                           # per class: test images with the same bytes, a copy, the patient in training
+    counts(table)                          # the same, and of validation in training, of test in validation
     mend(table)                            # parts with groups whole, sizes as near as the groups allow
 
 Who is a copy or a slice of whom stands in `data.groups`; each kind holds the one before: the same bytes are a copy,
@@ -14,18 +15,28 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import groups, known, listed, outside
-from gcaf_lib.data.dataset import CLUTTER, DataError, inspect, read_bytes
+from gcaf_lib.data.dataset import DataError, inspect, read_bytes
 from gcaf_lib.machine import read_text, write_table, write_text
+from gcaf_lib.terminal import many
 
 PARTS = ("train", "validation", "test")
+PLACES = {"train": "training", "validation": "validation", "test": "test"}
 KINDS = {"bytes": "sha256", "copy": "picture", "patient": "patient"}  # what is shared → the column that tells
-HEADS = ("same bytes", "a copy", "same patient")
+HEADS = ("same bytes", "a copy", "a copy or same patient")
+CHECKS = {  # the part that is known → the part that is asked
+    "test": ("train", "test"),
+    "validation": ("train", "validation"),
+    "test_in_validation": ("validation", "test"),
+}
+UNKNOWN = "not recognised"
 LARGEST = 50_000_000  # bytes of a split's file
 _WANTED = "give the training folder and the test folder, or a CSV of file names and parts in UTF-8"
 _PARTS = {
@@ -37,6 +48,10 @@ _PART_OF = {alias: part for part, aliases in _PARTS.items() for alias in aliases
 _FILES = ("file", "filename", "file_name", "image", "path", "filepath", "name", "img", "id")
 _HASHES = ("sha256", "hash", "sha")
 _COLUMNS = ("part", "split", "set", "subset", "partition", "phase")
+# of images and arrays: who has converted them keeps the rest of the name
+_ENDING = re.compile(
+    r"\.(jpg|jpeg|jpe|png|bmp|tiff?|webp|gif|avif|jp2|p[gpn]m|dcm|dicom|ima|nii|nii\.gz|np[yz])$"
+)
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -63,7 +78,12 @@ def parse(text: str) -> pd.DataFrame:
     part, named = listed.column(head, _COLUMNS), listed.columns(head, (*_HASHES, *_FILES))
     if part is None or not named:
         lack = "part (train, validation, test)" if part is None else "file (or sha256)"
-        raise DataError(f"no column is called {lack}: the first line reads `{','.join(head)[:80]}`")
+        folds = (
+            "; of folds, write test for one and train for the others"
+            if listed.columns(head, ("fold",))
+            else ""
+        )
+        raise DataError(f"no column is called {lack}: the first line reads `{','.join(head)[:80]}`{folds}")
     out = []
     for line, row in rows:
         if len(row) <= max(part, *named):
@@ -80,7 +100,7 @@ def parse(text: str) -> pd.DataFrame:
     table = pd.DataFrame({"row": head, "name": names[best], "part": told}).join(found[best])
     if not table["class"].notna().any():
         raise DataError(
-            f"none of the {len(table):,} files is of the Brain Tumor MRI Dataset (the first is "
+            f"of {many(len(table), 'file')} none is of the Brain Tumor MRI Dataset (the first is "
             f"`{table['name'][0][:60]}`): give names as Kaggle ships them, or SHA-256"
         )
     for name in ("train", "test"):
@@ -97,29 +117,34 @@ def _demand_known(table: pd.DataFrame) -> None:
         own = table[table["part"] == name]
         if not own["class"].notna().any():
             raise DataError(
-                f"none of the {len(own):,} files in part {name} is of the Brain Tumor MRI Dataset (the first is "
-                f"`{own['name'].iloc[0][-60:]}`): what is a copy of what is known of that dataset alone"
+                f"of {many(len(own), 'file')} for {PLACES[name]} none is of the Brain Tumor MRI Dataset (the first is "
+                f"`{own['name'].iloc[0][-60:]}`): copies can be told only among its images, so check that these are the right ones"
             )
 
 
 def _known(names: pd.Series) -> pd.DataFrame:
-    """Columns of `groups` for names or hashes, NaN where one is not of the dataset."""
+    """Columns of `groups` for names (whatever an image's ending) or hashes, NaN where one is not of the dataset."""
     frame = groups.load().drop(columns="part")
     by_hash = frame.drop_duplicates("sha256").set_index("sha256", drop=False)
-    by_name = frame.set_index(frame["file"].str.rsplit("/", n=1).str[-1].str.lower())
-    last = names.str.replace("\\", "/").str.rsplit("/", n=1).str[-1].str.lower()
+    by_name = frame.set_index(_stem(frame["file"]))
+    last = _stem(names.str.replace("\\", "/"))
     hashes = names.str.lower().isin(by_hash.index)
     found = by_name.reindex(last).reset_index(drop=True)
     found[hashes.to_numpy()] = by_hash.reindex(names[hashes].str.lower()).to_numpy()
     return found
 
 
-def scan(train: str | Path, test: str | Path, progress: bool = True) -> pd.DataFrame:
-    """The same table of two folders' images, recognised by content (`known.match`), at any depth.
+def _stem(names: pd.Series) -> pd.Series:
+    return names.str.rsplit("/", n=1).str[-1].str.lower().str.replace(_ENDING, "", regex=True)
 
-    Images that are not of the dataset have no class; only their bytes are compared. Files that are no images are
+
+def scan(train: str | Path, test: str | Path, progress: bool = True) -> pd.DataFrame:
+    """The same table of two folders' images, recognised by content (`known.match`, which looks again), at any depth.
+
+    Links to folders are followed. Images that are not of the dataset have no class; only their bytes are compared. Files that are no images are
     passed over and listed in `attrs["aside"]`.
     """
+    _demand_apart(Path(train), Path(test))
     paths, parts, aside = [], [], []
     for part, folder in (("train", Path(train)), ("test", Path(test))):
         if not folder.is_dir():
@@ -128,7 +153,7 @@ def scan(train: str | Path, test: str | Path, progress: bool = True) -> pd.DataF
         if not own:
             raise DataError(f"{folder} holds no images: check the path")
         paths, parts, aside = paths + own, parts + [part] * len(own), aside + rest
-    found = known.match(paths, progress=progress)
+    found = known.match(paths, progress=progress, again=True)
     frame = groups.load().set_index("file", drop=False).drop(columns="sha256")
     about = frame.reindex(found["file"].replace("", np.nan)).reset_index(drop=True).drop(columns="part")
     # the bytes are the image's own: a copy that was encoded anew shares them with no published file
@@ -140,14 +165,21 @@ def scan(train: str | Path, test: str | Path, progress: bool = True) -> pd.DataF
     return out
 
 
+def _demand_apart(train: Path, test: Path) -> None:
+    """Raise `DataError` where one folder lies in the other: its images would count for both parts."""
+    for inner, outer in ((test, train), (train, test)):
+        if os.path.realpath(outer) in (own := os.path.realpath(inner), *map(str, Path(own).parents)):
+            raise DataError(
+                f"{inner} lies in {outer}, and would count for both: name the folders that hold the parts"
+            )
+
+
 def _images(folder: Path) -> tuple[list[Path], list[Path]]:
     """The folder's images, at any depth and whatever they are called, and its other files; hidden ones don't count."""
     own, rest = [], []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.startswith(".") and not CLUTTER.fullmatch(path.name):
-            known.demand_text(path)
-            (own if outside.is_image(path) or _image_by_bytes(path) else rest).append(path)
-    return own, rest
+    for path in (path for _, files in outside.walk(folder) for path in files if path.is_file()):
+        (own if outside.is_image(path) or _image_by_bytes(path) else rest).append(path)
+    return sorted(own), sorted(rest)
 
 
 def _image_by_bytes(path: Path) -> bool:
@@ -158,21 +190,27 @@ def _image_by_bytes(path: Path) -> bool:
     return True
 
 
-def shared(table: pd.DataFrame) -> pd.DataFrame:
-    """Of each test image: whether training holds the same bytes, a copy, the same patient: bool columns `KINDS`."""
-    train, test = table[table["part"] == "train"], table[table["part"] == "test"]
-    found = {kind: test[column].isin(train[column].dropna()) for kind, column in KINDS.items()}
+def shared(table: pd.DataFrame, there: str = "train", asked: str = "test") -> pd.DataFrame:
+    """Of each image of part `asked`: whether `there` holds the same bytes, a copy, the same patient: bool columns `KINDS`."""
+    left, right = table[table["part"] == there], table[table["part"] == asked]
+    found = {kind: right[column].isin(left[column].dropna()) for kind, column in KINDS.items()}
     return pd.DataFrame(found).cummax(axis=1)  # each kind holds the one before
 
 
-def count(table: pd.DataFrame) -> pd.DataFrame:
-    """class (at last "all"), images, and of these with the same bytes, a copy, the same patient in training."""
-    found = shared(table)
-    name = table.loc[found.index, "class"].fillna("not of this dataset").rename("class")
+def count(table: pd.DataFrame, there: str = "train", asked: str = "test") -> pd.DataFrame:
+    """class (at last "all"), images of part `asked`, and of these with the same bytes, a copy, the same patient `there`."""
+    found = shared(table, there, asked)
+    name = table.loc[found.index, "class"].fillna(UNKNOWN).rename("class")
     each = found.groupby(name).sum().astype(int)
     each.insert(0, "images", name.value_counts().reindex(each.index))
     each.loc["all"] = each.sum()
     return each.rename_axis("class").reset_index()
+
+
+def counts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """`count` of each of `CHECKS` whose parts the split has: early stopping on a leaking validation leaks too."""
+    there = set(table["part"])
+    return {name: count(table, *parts) for name, parts in CHECKS.items() if there.issuperset(parts)}
 
 
 def sizes(table: pd.DataFrame, parts: pd.Series | np.ndarray) -> dict[str, int]:
@@ -185,24 +223,40 @@ def unknown(table: pd.DataFrame) -> list[str]:
     return table.loc[table["class"].isna(), "name"].tolist()
 
 
-def sentence(counts: pd.DataFrame, table: pd.DataFrame) -> str:
-    """What the counts say, in a sentence or two."""
-    whole, rest = counts.iloc[-1], unknown(table)
-    of = f"of {whole['images']:,} test images"
-    if not whole["patient"]:
-        judged = ((table["part"] == "test") & table["class"].notna()).sum()
-        which = f"{judged:,} test images" + (" of the dataset" if rest else "")
-        text = f"No copy, and no slice of a known patient, stands on both sides: none of {which} is known to training."
-    else:
-        text = (
-            f"{whole['copy']:,} {of} ({whole['copy'] / whole['images']:.1%}) have a copy in training, "
-            f"{whole['patient']:,} ({whole['patient'] / whole['images']:.1%}) a copy or a slice of the same patient."
-        )
+def said(found: dict[str, pd.DataFrame], table: pd.DataFrame) -> list[str]:
+    """What `counts` say, a sentence or two each."""
+    rest = unknown(table)
+    out = [_said(frame.iloc[-1], table, *CHECKS[name], bool(rest)) for name, frame in found.items()]
     if rest:
-        text += f" {len(rest):,} files are not of the Brain Tumor MRI Dataset (the first: {rest[0]}): whether these are copies is not known."
+        out.append(
+            f"Not recognised as images of the Brain Tumor MRI Dataset: {many(len(rest), 'file')} (the first: {rest[0]}). "
+            "Whether such are copies is not known."
+        )
     if aside := table.attrs["aside"]:
-        text += f" Passed over: {len(aside):,} files that are no images (the first: {aside[0]})."
-    return text
+        out.append(f"Passed over as no images: {many(len(aside), 'file')} (the first: {aside[0]}).")
+    return [text for text in out if text]
+
+
+def _share(number: int, of: int) -> str:
+    """Per cent with one decimal, halves upwards, by whole numbers: the page's script rounds alike."""
+    tenths = (2000 * number + of) // (2 * of)
+    return f"{tenths // 10}.{tenths % 10}%"
+
+
+def _said(whole: pd.Series, table: pd.DataFrame, there: str, asked: str, rest: bool) -> str:
+    """A sentence of the last line of a `count`; none where it is of no image that is recognised."""
+    if whole["patient"]:
+        copy, patient = (_share(int(whole[kind]), int(whole["images"])) for kind in ("copy", "patient"))
+        return (
+            f"{whole['copy']:,} of {many(whole['images'], f'{asked} image')} ({copy}) {'has' if whole['copy'] == 1 else 'have'} "
+            f"a copy in {PLACES[there]}, {whole['patient']:,} ({patient}) a copy or a slice of the same patient."
+        )
+    judged = table.loc[table["class"].notna(), "part"].value_counts()
+    if not {there, asked} <= set(judged.index):
+        return ""
+    images = many(judged[asked], f"{asked} image")
+    which = f"Of the {images} recognised none" if rest else f"Of {images} none"
+    return f"{which} has a copy, or a slice of a known patient, in {PLACES[there]}."
 
 
 def mend(table: pd.DataFrame, seed: int = 0) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,25 +76,34 @@ def read(place: str | Path, plane: str = "axial", at: int | None = None) -> pd.D
     return _listed(place, plane, at)
 
 
-def _folder(place: Path) -> pd.DataFrame:
-    rows, aside, nameless, seen = [], [], {}, {}
-    for folder, inner, files in os.walk(place, onerror=_cannot, followlinks=True):
+def walk(place: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Each folder from `place` on and its files, sorted; links to folders are followed, what is hidden or clutter left out.
+
+    Raises `DataError` for a folder that is come upon twice, can't be listed, or a name that is no UTF-8.
+    """
+    seen: dict[str, str] = {}
+    for folder, inner, names in os.walk(place, onerror=_cannot, followlinks=True):
         if (first := seen.setdefault(os.path.realpath(folder), folder)) != folder:
             raise DataError(f"{folder} and {first} are the same folder: take the link out")
         inner[:] = sorted(name for name in inner if not name.startswith((".", "__MACOSX")))
+        files = [Path(folder, n) for n in sorted(names) if not n.startswith(".") and not CLUTTER.fullmatch(n)]
+        for path in files:
+            known.demand_text(path)
+        yield folder, files
+
+
+def _folder(place: Path) -> pd.DataFrame:
+    rows, aside, nameless = [], [], {}
+    for folder, files in walk(place):
         parts = Path(folder).relative_to(place).parts
         at = next((n for n, part in enumerate(parts) if class_of(part)), None)
         label = class_of(parts[at]) if at is not None else class_of(place.resolve().name)
         below = [p for p in parts[0 if at is None else at + 1 :] if not _NO_CASE.fullmatch(p)]
-        for name in sorted(files):
-            path = Path(folder, name)
-            if name.startswith(".") or CLUTTER.fullmatch(name):
-                continue
-            known.demand_text(path)
+        for path in files:
             if not is_image(path):
                 aside.append(str(path))
             elif label is None:
-                nameless.setdefault("/".join(parts) or ".", name)
+                nameless.setdefault("/".join(parts) or ".", path.name)
             else:
                 rows.append((str(path), label, folder if below else str(path)))
     if nameless:
@@ -176,9 +185,13 @@ def _row(place: Path, line: int, row: list[str], found: dict, width: int, chosen
     return image, label, said["case"] or str(path)
 
 
-def find_copies(table: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
-    """`table` with what `known.match` finds: copy_of (a published file, or ""), its class, how, similarity."""
-    found = known.match(table["path"], progress=progress)
+def find_copies(table: pd.DataFrame, progress: bool = True, again: bool = False) -> pd.DataFrame:
+    """`table` with what `known.match` finds: copy_of (a published file, or ""), its class, how, similarity.
+
+    again: also of images that were turned by some degrees, cut or inverted on purpose. The committed tables of
+    `evaluation.elsewhere` were made without.
+    """
+    found = known.match(table["path"], progress=progress, again=again)
     return table.assign(
         copy_of=found["file"].to_numpy(),
         copy_class=found["file"].map(groups.load().set_index("file")["class"]).fillna("").to_numpy(),

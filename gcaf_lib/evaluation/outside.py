@@ -23,7 +23,7 @@ from gcaf_lib.data.dataset import DataError
 from gcaf_lib.evaluation import clustered
 from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.machine import cores
-from gcaf_lib.training import runs
+from gcaf_lib.training import environment, runs
 
 RECALL = ("class", "images", "cases", "right", "recall", "low", "high", "confidence", "confidence_wrong")
 BLOCK = 256  # images held at a time: 39 MB at 224 pixels
@@ -58,10 +58,13 @@ class Scored:
 
 def demand(records: Sequence[runs.Record], which: str = "ema") -> None:
     """Raise `RunError` for a run without a classifier or without sound weights here, before minutes are spent."""
+    for record in records:
+        record.demand_classifier()
+        runs.demand_weights(record, which)
+    environment.open_backend()
     from gcaf_lib.training import train
 
     for record in records:
-        record.demand_classifier()
         train.load_model(record, which)
 
 

@@ -34,6 +34,14 @@ TRAINING_CODE = (
 VERSIONED = ("keras", "tensorflow", "jax", "keras-cv", "numpy", "opencv-python-headless", "scikit-learn")
 
 
+def open_backend() -> None:
+    """Import the backend and let it look for devices, its native code's chatter held back (GCAF_DEBUG: shown)."""
+    with contextlib.nullcontext() if os.environ.get("GCAF_DEBUG") else machine.hushed():
+        from gcaf_lib.model import backend
+
+        backend.accelerators()
+
+
 @cache
 def fingerprint(parts: tuple[str, ...] = TRAINING_CODE) -> str:
     """12 hex digits over the library's source below `parts`, as it was when this process first asked.

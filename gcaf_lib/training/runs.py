@@ -339,6 +339,40 @@ def resolve(name: str) -> Record:
     raise RunError(f"no run {name!r} in {runs_dir()}; `gcaf runs` lists what is there")
 
 
+def demand_weights(record: Record, which: str) -> None:
+    """Raise `RunError` where a record's weights are not on this machine, without the backend's seconds.
+
+    Whether those that are there are the record's is for `train.load_model` to say.
+    """
+    path = weights_path(record.key, which)
+    if not path.is_file():
+        sets = " ".join(f"--set {name}={value}" for name, value in changed(record).items())
+        raise RunError(
+            f"the weights of run {record.key}: there are none on this machine; records carry none ({path}). "
+            f"Make them: gcaf train --profile {record.info['profile']} --seed {record.seed} --weights {sets}".rstrip()
+        )
+
+
+def changed(record: Record) -> dict[str, str]:
+    """Settings in which a record differs from its profile, as `--set` takes them.
+
+    `train.changed`, which needs the backend and is part of every record's fingerprint; a test holds them equal.
+    """
+    from gcaf_lib.settings import load as profile
+
+    try:
+        base = profile(record.info["profile"]).to_dict()
+    except SettingsError:
+        base = Settings().to_dict()
+    chosen = record.settings.to_dict()
+    return {
+        f"{room}.{name}": ",".join(value) if isinstance(value, list) else str(value)
+        for room, part in chosen.items()
+        for name, value in part.items()
+        if base[room][name] != value
+    }
+
+
 def write(
     info: dict[str, Any],
     history: pd.DataFrame,
