@@ -311,10 +311,11 @@ def audit(args: argparse.Namespace) -> int:
     from gcaf_lib.book import contradictions
     from gcaf_lib.paper import registry
 
+    replaced = _output(args.out, [])
     frame = registry.registry()
     print(as_json(frame.to_dict("records")) if args.json else registry.text(frame))
     for path in contradictions.write(frame, Path(args.out) if args.out else None):
-        _aside(f"wrote {visible(path)}")
+        _wrote(path, replaced)
     return 1 if args.strict and len(registry.errors(frame)) else 0
 
 
@@ -368,7 +369,7 @@ def leaks(args: argparse.Namespace) -> int:
         print(as_json({**answer, "unknown": room.unknown(table), "passed_over": table.attrs["aside"]}))
     else:
         print(_table(counts["test"].values.tolist(), ["class", "test images", *room.HEADS]))
-        print(lines("\n".join(room.said(counts, table))))
+        print("\n".join(map(visible, room.said(counts, table))))
         print(f"the split      {_sizes(sizes)}\ngroups whole   {_sizes(mended)}")
     lost = int(((table["part"] == "test") & table["class"].isna()).sum())
     if lost:

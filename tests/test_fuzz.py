@@ -187,7 +187,7 @@ def table(rng: random.Random, place: Path) -> None:
     )
     if rng.random() < 0.5:
         found = leaks.read(path)
-        leaks.count(found)
+        leaks.said(leaks.counts(found), found)
     else:
         report_check.check(report_file.read(path))
 
