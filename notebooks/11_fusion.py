@@ -73,7 +73,8 @@ chapter.strip(ablation.runs(main, records, norm, strict))
 # and so for $W_K^b$, $W_Q^b$ and $W_K^a$: whatever the learning rate, loss or data, they end training where chance put them at the start.
 #
 # The same by measurement: each fusion is given what comes out of the backbones for some images. The gradient is that of a random weighted
-# sum of the fused vector: a weight that doesn't move it is moved by no loss. `gcaf-token`, whose attention starts switched off (chapter 4), has α > 0 here.
+# sum of the fused vector: a weight that doesn't move it is moved by no loss. `gcaf-token`, whose attention starts switched off (chapter 4), has α > 0
+# here.
 
 # %%
 settings = chapter.settings.replace({"model.fusion": "gcaf"})
@@ -162,8 +163,9 @@ Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fu
 #
 # ## The same on patient-disjoint folds
 #
-# All this is on the paper's random split, where recognising pictures is worth a great deal (chapter 17). A variant that wins there need not win on new patients.
-# So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its patient, where known.
+# All this is on the paper's random split, where recognising pictures is worth a great deal (chapter 17). A variant that wins there need not win on
+# new patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its
+# patient, where known.
 
 # %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-4", strict)

@@ -103,7 +103,8 @@ tables.show(
 # The average is computed alongside training and never fed back. In stage 1, runs of one seed with and without EMA therefore pass through the same
 # weights, step by step, until a learning-rate reduction or early stopping, which follow the validation loss of the *reported* weights. They differ in
 # which epoch is kept: the one with the lowest validation loss of the reported weights, which for the lagging average comes later. Stage 2 starts from
-# the raw weights of that epoch. The effect of EMA thus has two parts: which epochs are kept, and whether raw or averaged weights are handed over at the end.
+# the raw weights of that epoch. The effect of EMA thus has two parts: which epochs are kept, and whether raw or averaged weights are handed over at
+# the end.
 
 # %%
 Markdown(mixup_ema.course_text(mixup_ema.same_course(found)))
@@ -111,8 +112,8 @@ Markdown(mixup_ema.course_text(mixup_ema.same_course(found)))
 # %% [markdown]
 # ## The effect of each factor
 #
-# Each line is a difference between combinations, on the same seeds and the same test images; its interval comes from resampling patients, the same
-# draws for all combinations. The *interaction* is the effect of EMA with Mixup minus its effect without.
+# Each line is a difference between combinations, on the same seeds and the same test images; its interval comes from resampling patients and from the
+# spread over seeds, the same draws for all combinations. The *interaction* is the effect of EMA with Mixup minus its effect without.
 
 # %%
 effects = mixup_ema.effects(found, chapter.dataset)
@@ -135,7 +136,8 @@ Markdown(mixup_ema.verdict(effects, frame))
 # Two things should be kept apart. *Mixup* changes what is learnt: its soft targets can change confidence as well as accuracy, and the calibration
 # error may move either way, depending on which side of accuracy the confidence was (chapter 9). *EMA* changes which of the visited weights are handed
 # over, and with few steps hands over an average that still contains its start. A calibration error can therefore move although the probabilities have
-# not become better, which is why the negative log-likelihood stands beside it: it is a proper score, whose expectation is best for the true probabilities.
+# not become better, which is why the negative log-likelihood stands beside it: it is a proper score, whose expectation is best for the true
+# probabilities.
 
 # %% [markdown]
 # ## The same on patient-disjoint folds

@@ -46,10 +46,11 @@ chapter.strip(ablation.runs(main, found, strict))
 # %% [markdown]
 # ## Identical conditions
 #
-# The paper says that all baselines were re-implemented under identical conditions, and no more. Here identical means: the same images and split, preprocessing, augmentation, Mixup, loss,
-# stages, epochs, learning rates, moving average and batch; the same share of each backbone's layers set free in stage 2. What differs is the backbone, and that a single backbone needs no fusion: its averaged
-# feature map goes through dropout to the classifier. Two names leave something open: *DenseNet* is read as DenseNet121, *CNN with Attention* as ResNet50 with a convolutional
-# block attention module (CBAM) on its last feature map.
+# The paper says that all baselines were re-implemented under identical conditions, and no more. Here identical means: the same images and split,
+# preprocessing, augmentation, Mixup, loss, stages, epochs, learning rates, moving average and batch; the same share of each backbone's layers set
+# free in stage 2. What differs is the backbone, and that a single backbone needs no fusion: its averaged feature map goes through dropout to the
+# classifier. Two names leave something open: *DenseNet* is read as DenseNet121, *CNN with Attention* as ResNet50 with a convolutional block attention
+# module (CBAM) on its last feature map.
 #
 # Identical is not the same as fair. One learning rate and one number of epochs suit one architecture better than another; the paper tuned them for
 # the proposed one (Section 5.8) and does not say that it tuned them for the others.
@@ -106,12 +107,13 @@ Markdown(ablation.says(honest, "gcaf sweep table-6-patients", theirs=not chapter
 # %% [markdown]
 # ## What each costs
 #
-# Parameters are all weights, also those that never train. Computation is counted from the layers: a convolution with a $k_h \times k_w$ filter from $C$ to $C'$ channels on $h \times w$ places needs
+# Parameters are all weights, also those that never train. Computation is counted from the layers: a convolution with a $k_h \times k_w$ filter from
+# $C$ to $C'$ channels on $h \times w$ places needs
 #
 # $$h\,w \cdot k_h\,k_w \cdot C\,C' \quad \text{multiply-adds, a depthwise one } h\,w \cdot k_h\,k_w \cdot C, \text{ a dense layer } C\,C',$$
 #
-# and **one multiply-add is two FLOPs**. Papers that write "FLOPs" for multiply-adds print half of what stands here. Element-wise work (normalisation, activations, pooling) is left out, as is
-# usual. The counts are of one image through the model in use, not of training.
+# and **one multiply-add is two FLOPs**. Papers that write "FLOPs" for multiply-adds print half of what stands here. Element-wise work (normalisation,
+# activations, pooling) is left out, as is usual. The counts are of one image through the model in use, not of training.
 
 # %%
 costs = comparison.costs(chapter.profile, chapter.overrides)

@@ -46,7 +46,7 @@ chapter.strip(ablation.runs(main, records, strict))
 # %% [markdown]
 # ## The picture
 #
-# One panel per setting. The pale band is the 95 % interval of the default setting, with patients resampled. A dot outside the band differs visibly;
+# One panel per setting. The pale band is the 95 % interval of the default setting. A dot outside the band differs visibly;
 # for one inside, the paired differences below say whether it does.
 
 # %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the measured accuracy against the value, with its interval, the paper's figures as open diamonds, and the interval of the default setting as a pale band across all panels."}, "figure": {"name": "fig-table-8", "caption": "Table 8 as a picture: test accuracy against the value of one setting. A value without a run has no dot; the paper gives no figures for the focal α."}}
@@ -141,8 +141,8 @@ tables.show(
 #
 # $$\Delta w = -\eta\, \frac{\alpha\, \hat m}{\sqrt{\alpha^2\, \hat v} + \epsilon} \;\approx\; -\eta\, \frac{\hat m}{\sqrt{\hat v}} .$$
 #
-# Only Adam's own $\epsilon = 10^{-7}$, which is there to avoid a division by zero, sees the difference. The comparisons of validation losses that stop a stage or
-# reduce its rate do not see it either: they ask which is smaller. Adam on the same gradients, times 0.25, 0.5 and 0.75:
+# Only Adam's own $\epsilon = 10^{-7}$, which is there to avoid a division by zero, sees the difference. The comparisons of validation losses that
+# stop a stage or reduce its rate do not see it either: they ask which is smaller. Adam on the same gradients, times 0.25, 0.5 and 0.75:
 
 # %%
 paths = [sensitivity.adam_walk(alpha) for alpha in (0.25, 0.5, 0.75)]

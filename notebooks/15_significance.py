@@ -62,8 +62,8 @@ Markdown(published_gaps.claim(lines))
 #
 # $$t = \frac{\bar d}{s\,\sqrt{1/J}}, \qquad t_{\mathrm{corrected}} = \frac{\bar d}{s\,\sqrt{1/J + n_{\mathrm{test}}/n_{\mathrm{train}}}} .$$
 #
-# The first grows without bound in $J$: with enough runs any difference but 0, however small, is significant. The second does not. McNemar looks only at images
-# that one model alone has right. None of the four sees that a random split shares patients between training and test (chapter 17).
+# The first grows without bound in $J$: with enough runs any difference but 0, however small, is significant. The second does not. McNemar looks only
+# at images that one model alone has right. None of the four sees that a random split shares patients between training and test (chapter 17).
 #
 # ## The tests on the runs
 #
@@ -159,8 +159,8 @@ Markdown(published_gaps.images_text(counts, shares))
 # %% [markdown]
 # ## What the paper's p-values can mean, and what they can't
 #
-# A gap $\bar d$ over $J$ runs has p < 0.05 in the paired t-test exactly if the differences scatter by less than $s = \bar d \sqrt J / t_{0.975,\,J-1}$. So the claim
-# can be read backwards, as a statement about the spread that the paper does not print:
+# A gap $\bar d$ over $J$ runs has p < 0.05 in the paired t-test exactly if the differences scatter by less than $s = \bar d \sqrt J /
+# t_{0.975,\,J-1}$. So the claim can be read backwards, as a statement about the spread that the paper does not print:
 
 # %%
 needed = published_gaps.needed(lines, runs, ratio)
@@ -175,16 +175,16 @@ tables.show(
 Markdown(published_gaps.backwards(lines, runs, ratio))
 
 # %% [markdown]
-# So, if only the seed varied, the claim can be true as a statement about *seeds on one split*: that is all that a paired t-test over repeated trainings speaks of. It is then
-# no statement about new images, since the test images are the same in every repetition. In either case it is none about new patients, since patients stand on
-# both sides of a random split; and the more often one repeats, the smaller the gap that it calls significant. What would carry the paper's conclusion is a test over patients
-# *and* trainings, on splits without shared patients.
+# So, if only the seed varied, the claim can be true as a statement about *seeds on one split*: that is all that a paired t-test over repeated
+# trainings speaks of. It is then no statement about new images, since the test images are the same in every repetition. In either case it is none
+# about new patients, since patients stand on both sides of a random split; and the more often one repeats, the smaller the gap that it calls
+# significant. What would carry the paper's conclusion is a test over patients *and* trainings, on splits without shared patients.
 #
 # ## A test over patients
 #
-# Five folds keep every known patient on one side and test every image once. The predictions of a row's five models are put together and compared with the proposed model's on
-# the same images, ten times as many as the random split tests. The t-tests need a second seed of all folds; McNemar and the permutation by patient do not, but speak of
-# these trained models. So the proposed model is set beside itself, too, one seed against another.
+# Five folds keep every known patient on one side and test every image once. The predictions of a row's five models are put together and compared with
+# the proposed model's on the same images, ten times as many as the random split tests. The t-tests need a second seed of all folds; McNemar and the
+# permutation by patient do not, but speak of these trained models. So the proposed model is set beside itself, too, one seed against another.
 
 # %%
 pooled = {

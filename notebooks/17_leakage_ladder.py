@@ -53,7 +53,7 @@ chapter.strip(ablation.runs(records, imagenet, three))
 # The heavy line is the proposed model. A second heavy line, where drawn, is the same model with larger networks and images, started from ImageNet
 # weights (chapter 25); it is dotted across splits on which it was not run. The thin ones are *floors*: methods without a network. 1-NN looks for the
 # most similar training image, pixel by pixel, and repeats its label; it knows nothing of tumours. Vertical bars are 95 % intervals, with patients
-# resampled as clusters.
+# resampled as clusters, and add the spread over seeds where there are two or more.
 
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test may share less and less, from the random split on. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
 clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)

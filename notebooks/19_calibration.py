@@ -53,8 +53,8 @@ overlap.split_note(chapter)
 # *Equal width* and *equal mass* say how confidences are binned; *class-wise* asks of every class's probability, not only of the
 # highest. Brier score and log-likelihood are proper: they are least for the true probabilities and need no bins. *Confidence −
 # accuracy* carries the sign that the calibration errors lose: above 0 the model claims too much. The temperature is fitted on
-# **validation** only. Intervals resample whole patient groups, and are of the mean over the seeds; those of the calibration errors
-# are bias-corrected.
+# **validation** only. Intervals resample whole patient groups, add the spread over seeds where there are two or more, and are of the mean over the
+# seeds; those of the calibration errors are bias-corrected.
 
 # %%
 clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
@@ -118,7 +118,8 @@ Markdown(findings.temperature_cost(runs, grid, by_part["test"]))
 # %% [markdown]
 # ## Do temperature and calibration carry over to new patients?
 #
-# A validation part that shares patients with training tells little of new ones. On patient-disjoint folds no patient is in two of the three parts (chapter 17):
+# A validation part that shares patients with training tells little of new ones. On patient-disjoint folds no patient is in two of the three parts
+# (chapter 17):
 
 # %%
 moved = findings.calibration_table(states)

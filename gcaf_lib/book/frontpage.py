@@ -104,8 +104,8 @@ def levels_note(known: pd.DataFrame | None) -> str:
     """Why the levels of Tables 4, 5, 6 and 8 have no verdict, by the example of 1-NN; known: of `_floors`."""
     text = (
         "What these tables claim is a *difference* between the proposed model and each other row, so that is what the verdict "
-        "is about: both judged on the same images, patients resampled, seeds averaged: those that all rows of the table have, so that none is "
-        "compared by its luckier trainings, and the proposed model's level there may be of fewer seeds than above. Levels have none."
+        "is about: both judged on the same images, patients resampled, and averaged over the seeds that all rows of the table share, so that no row "
+        "profits from luckier trainings. The proposed model's level there may therefore rest on fewer seeds than above. Levels get no verdict."
     )
     if known is None:
         return text

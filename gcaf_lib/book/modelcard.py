@@ -73,7 +73,7 @@ def text(frame: pd.DataFrame, profile: str) -> str:
         + tables.numbered(
             performance(frame),
             "tab-card-performance",
-            f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95 % interval of the cluster "
-            f"bootstrap over patients, and how often it was trained. {scorecard.BESIDE}",
+            f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95 % interval, and how often it was "
+            f"trained. {scorecard.BESIDE}",
         )
     )
