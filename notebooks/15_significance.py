@@ -159,8 +159,8 @@ Markdown(published_gaps.images_text(counts, shares))
 # %% [markdown]
 # ## What the paper's p-values can mean, and what they can't
 #
-# A gap $\bar d$ over $J$ runs has p < 0.05 in the paired t-test exactly if the differences scatter by less than $s = \bar d \sqrt J /
-# t_{0.975,\,J-1}$. So the claim can be read backwards, as a statement about the spread that the paper does not print:
+# A gap $\bar d$ over $J$ runs has p < 0.05 in the paired t-test exactly if the differences scatter by less than
+# $s = \bar d \sqrt J / t_{0.975,\,J-1}$. So the claim can be read backwards, as a statement about the spread that the paper does not print:
 
 # %%
 needed = published_gaps.needed(lines, runs, ratio)
