@@ -140,7 +140,7 @@ tables.show(
     ablation.table(frame, "Fusion", fusion.NAMES),
     name="tab-fusion",
     caption="Fusion variants on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, and the accuracy's "
-    "95 % cluster-bootstrap interval over patients and trainings.",
+    "95 % cluster-bootstrap interval over patients and, from two seeds on, trainings.",
     data=frame,
 )
 
@@ -194,7 +194,7 @@ normed = ablation.measure("projection-norm", norm, chapter.dataset, proposed, ma
 tables.show(
     ablation.table(normed, "Projection", theirs=False),
     name="tab-projection-norm",
-    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over the n seeds that both have, 95 % interval of the accuracy over patients and trainings.",
+    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over the n seeds that both have, 95 % interval of the accuracy over patients and, from two seeds on, trainings.",
     data=normed,
 )
 

@@ -46,8 +46,7 @@ chapter.strip(ablation.runs(main, records, strict))
 # %% [markdown]
 # ## The picture
 #
-# One panel per setting. The pale band is the 95 % interval of the default setting. A dot outside the band differs visibly;
-# for one inside, the paired differences below say whether it does.
+# One panel per setting. The pale band is the 95 % interval of the default setting; whether a value differs from it the paired differences below say.
 
 # %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the measured accuracy against the value, with its interval, the paper's figures as open diamonds, and the interval of the default setting as a pale band across all panels."}, "figure": {"name": "fig-table-8", "caption": "Table 8 as a picture: test accuracy against the value of one setting. A value without a run has no dot; the paper gives no figures for the focal α."}}
 metrics, made = ("accuracy", "macro_f1", "ece"), chapter.made
@@ -64,7 +63,7 @@ tables.show(
     sensitivity.table(frame, records),
     name="tab-sensitivity",
     caption="One setting changed at a time, on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, "
-    "and 95 % cluster-bootstrap intervals over patients and trainings.",
+    "and 95 % cluster-bootstrap intervals over patients and, from two seeds on, trainings.",
     data=frame,
 )
 

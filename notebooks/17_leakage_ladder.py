@@ -93,7 +93,7 @@ Markdown(ladder.copies_left(shares))
 tables.show(
     ladder.wide(frame),
     name="tab-ladder-accuracy",
-    caption="Accuracy in percent with its 95 % cluster-bootstrap interval over patients and trainings. `patients`: five patient-disjoint folds. *By "
+    caption="Accuracy in percent with its 95 % cluster-bootstrap interval over patients and, from two seeds on, trainings. `patients`: five patient-disjoint folds. *By "
     "picture*: each picture counts once, however many copies of it are tested.",
     data=frame,
 )
@@ -102,7 +102,7 @@ tables.show(
 tables.show(
     ladder.wide(frame, "macro_f1"),
     name="tab-ladder-f1",
-    caption="Macro-F1 in percent with its 95 % cluster-bootstrap interval over patients and trainings, by image and by picture. `patients`: five patient-disjoint folds.",
+    caption="Macro-F1 in percent with its 95 % cluster-bootstrap interval over patients and, from two seeds on, trainings, by image and by picture. `patients`: five patient-disjoint folds.",
     data=frame,
 )
 

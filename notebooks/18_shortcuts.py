@@ -108,7 +108,7 @@ tables.show(
     shortcuts.wide_with_without(compared, gaps),
     name="tab-with-without",
     caption="Accuracy in percent of the model with and without the hint, and the difference in points, paired by seed and image, each "
-    "with its 95 % cluster-bootstrap interval over patients and trainings. With *the no-tumour class* both are judged on the tumour images alone. *By "
+    "with its 95 % cluster-bootstrap interval over patients and, from two seeds on, trainings. With *the no-tumour class* both are judged on the tumour images alone. *By "
     "picture*: copies of a picture count as one.",
     data=compared,
 )

@@ -82,7 +82,7 @@ tables.show(
     transfer.compared_text(frame),
     name="tab-transfer",
     caption="The miniatures and the networks with ImageNet weights on the same test images, and the difference, paired by seed and fold, each with "
-    "its 95 % cluster-bootstrap interval over patients and trainings. *By picture*: copies of a picture count as one.",
+    "its 95 % cluster-bootstrap interval over patients and, from two seeds on, trainings. *By picture*: copies of a picture count as one.",
     data=frame,
 )
 
@@ -104,7 +104,7 @@ alone = transfer.tumours([small.get("patients", []), apart], three, chapter.data
 tables.show(
     transfer.tumours_text(alone),
     name="tab-transfer-tumours",
-    caption="Accuracy on the three tumour classes on patient-disjoint folds, with 95 % intervals over patients and trainings. The first line is as reported, on "
+    caption="Accuracy on the three tumour classes on patient-disjoint folds, with 95 % intervals over patients and, from two seeds on, trainings. The first line is as reported, on "
     "the figshare slices alone.",
     data=alone,
 )
@@ -171,7 +171,7 @@ Markdown(transfer.grown(size))
 # %% [markdown]
 # Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on patient-disjoint folds. Here both networks have
 # been trained on these classes before they are fused, which networks with ImageNet weights have not; so this says nothing of what Table 4 would be
-# with ImageNet weights. Where two rows give the same answers, the interval has no width; that does not show that the methods are equal.
+# with ImageNet weights. Where two rows give the same answers, the interval allows for few that could have differed; that does not show that the methods are equal.
 
 # %%
 Markdown(transfer.before_fusion(full, chapter.dataset))

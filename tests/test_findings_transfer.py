@@ -66,7 +66,8 @@ def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
     assert line(frame, "patients")["picture"] == pytest.approx(0.2), "each image is its own picture"
     assert np.isnan(line(frame, "paper")["picture"])
     same = transfer.compare(model(SMALL), model(SMALL, "b"), None)
-    assert (same[["difference", "difference_low", "difference_high"]] == 0).all().all()
+    assert (same["difference"] == 0).all() and (same["difference_low"] == -same["difference_high"]).all()
+    assert line(same, "paper")["difference_high"] == pytest.approx(1.96**2 / 2**0.5 / 100, rel=1e-3)
     assert (
         "Where there is one seed, the interval does not include the variation between seeds"
         in transfer.bought(frame)

@@ -326,7 +326,9 @@ def test_which_runs_failures_are_of():
     record = SimpleNamespace(settings=load("cpu"))
     assert "1 run on the `paper` split, as there is none" in failures.used(cases, [record], worth())
     apart = SimpleNamespace(settings=load("cpu", {"data.protocol": "patients", "data.fold": 0}))
-    assert failures.used(cases, [apart], worth(), worth(0.8)).endswith("as clusters; by picture 20.0%).")
+    assert failures.used(cases, [apart], worth(), worth(0.8)).endswith(
+        "from two seeds on, trainings; by picture 20.0%)."
+    )
     text = failures.used(cases, [apart, apart], worth())
     assert (
         "2 runs on patient-disjoint folds. 1 of 2 answers on 2 images are wrong: 10.0% (5.0% to 15.0%" in text

@@ -113,10 +113,15 @@ def test_what_equals_the_proposed_differs_by_exactly_nothing():
     frame = ablation.measure("table-4", found, None, main)
     for row, same in ((experiments.PROPOSED, True), ("gcaf-split", False)):
         part = frame[frame["row"] == row]
-        zero = part[["difference", "difference_sd", "difference_low", "difference_high"]].to_numpy()
-        assert (zero == 0).all() and (part["pairs"] == 3).all() and (part["reference"] == same).all()
+        assert (part[["difference", "difference_sd"]] == 0).all(axis=None) and (part["pairs"] == 3).all()
+        # the very runs differ by nothing, for certain; other runs with the same answers on so few images need not
+        ends = part.set_index("metric").loc["accuracy", ["difference_low", "difference_high"]].tolist()
+        assert (ends == [0, 0]) == same and ends[0] == -ends[1] and (part["reference"] == same).all()
         assert not any(ablation.separated(r) for _, r in part.iterrows())
-    assert ablation.difference_text(of(frame, "gcaf-split")) == "0.00 (0.00 to 0.00)"
+    assert (
+        ablation.difference_text(of(frame, "gcaf-split"))
+        == f"0.00 (−{100 * ends[1]:.2f} to +{100 * ends[1]:.2f})"
+    )
     assert ablation.difference_text(of(frame, experiments.PROPOSED)) == ablation.PROPOSED
 
 
@@ -143,10 +148,11 @@ def test_values_agree_with_the_scorecard_and_with_the_bootstrap_of_differences()
     assert ablation.separated(line) and line["difference_high"] < 0
     single = ablation.measure("table-4", {"gcaf-split": other[:1]}, None, main)
     right = [(r.probabilities().argmax(1) == LABELS).astype(float) for r in (other[0], main[0])]
-    wanted = clustered.mean(right[0] - right[1], GROUPS[:N], worth.DRAWS)
+    plain = clustered.mean_draws(right[0] - right[1], GROUPS[:N], worth.DRAWS)
+    wanted = worth.summed("accuracy", worth.Sample(np.array([-12 / N]), plain), least=-np.inf, answer=1 / N)
     line = of(single, "gcaf-split")
     found_ = tuple(line[["difference", "difference_low", "difference_high"]])
-    assert found_ == pytest.approx(tuple(wanted), abs=0.005)
+    assert found_ == pytest.approx((wanted.value, wanted.low, wanted.high), abs=0.005)
     assert line["pairs"] == line["n"] == 1 and np.isnan(line["sd"]) and np.isnan(line["difference_sd"])
 
 
@@ -314,7 +320,7 @@ def test_what_the_differences_say():
     said = ablation.says(near, names=names)
     told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"
     assert (
-        f"`concat`. Only where ours is also distinguishable from 0 does that support the claim: {told}."
+        f"`concat`. Only where ours, of two seeds or more, is also distinguishable from 0 does that support the claim: {told}."
         in said
     )
     assert "paper" not in ablation.says(near, theirs=False)

@@ -405,7 +405,7 @@ def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
     assert needed.loc["VGG19", "Runs needed, paired t"] == comparing.runs_needed(0.0083, 0.012)
     assert needed.loc["With EMA Only", "Runs needed, paired t"] == comparing.runs_needed(0.0072, 0.004)
     text = significance.spread_text(spread, 3)
-    assert "Tables 4, 5, 8): the paired differences scatter by 0.40 points, pooled" in text
+    assert "Tables 4, 5; used for 8 too): the paired differences scatter by 0.40 points, pooled" in text
     assert "(Table 6): the paired differences scatter by 1.20 points, √2 times" in text
     shares = pd.DataFrame(
         {"place": ["Table 4", "Table 5", "Table 6"], "row": list("abc"), "share": [0.8, 0.6, 0.5]}
@@ -553,10 +553,13 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
         ]
     )
     said = mixup_ema.verdict(frame, rows).splitlines()
-    assert "accuracy −2.00 points, worse, the interval excludes 0 (the paper's +1.35 lies above" in said[0]
-    assert "the ECE −0.0200, better, the interval excludes 0 (the paper's −0.011" in said[0]
+    assert (
+        "accuracy −2.00 points, worse, the interval excludes 0 (one seed; the paper's +1.35 lies above"
+        in said[0]
+    )
+    assert "the ECE −0.0200, better, the interval excludes 0 (one seed; the paper's −0.011" in said[0]
     assert "the NLL +0.0200, worse" in said[0]
-    assert "accuracy +0.40 points, not distinguishable from 0, by picture −0.89, worse" in said[1]
+    assert "accuracy +0.40 points, not distinguishable from 0 (one seed), by picture −0.89, worse" in said[1]
     assert said[2].endswith("not both trained on this split under this profile.")
     assert (
         "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"

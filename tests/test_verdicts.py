@@ -91,3 +91,24 @@ def test_styles():
         "impossible",
         "open",
     ]
+
+
+def test_what_chance_adds_leaves_a_calibration_error_undecided_and_reproduces_nothing():
+    """0.0441 less 0.0056 is 0.0385: above 0.037 by less than as much again."""
+    assert verdicts.level(0.0441, 0.017, 0.037, made=THEIRS, lift=0.0056) == verdicts.CHANCE
+    assert verdicts.level(0.0490, 0.017, 0.037, made=THEIRS, lift=0.0056) == verdicts.ABOVE
+    assert verdicts.level(0.0400, 0.017, 0.037, made=THEIRS, lift=0.0056) == verdicts.REPRODUCED
+    assert verdicts.level(0.0180, 0.017, 0.037, made=OURS, lift=0.0056) == verdicts.CHANCE
+    assert verdicts.level(0.0100, 0.017, 0.037, made=OURS, lift=0.0056) == verdicts.BELOW
+    assert verdicts.style(verdicts.CHANCE) == "open"
+
+
+def test_one_seed_is_said_in_both_halves_and_reproduces_nothing():
+    assert verdicts.level(0.5, 0.4, 0.6, made=THEIRS, seeds=1) == "inside our interval of one seed"
+    assert (
+        verdicts.difference(-0.02, -0.03, -0.01, made=THEIRS, seeds=1)
+        == "inside our interval; ours, of one seed, is distinguishable from 0"
+    )
+    assert (
+        verdicts.difference(NONE, -0.01, 0.01, seeds=1) == "ours, of one seed, is not distinguishable from 0"
+    )

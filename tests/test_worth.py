@@ -290,6 +290,14 @@ def test_a_difference_is_paired():
     runs = [Run(0), Run(1)]
     none = worth.difference(runs, runs, GROUPS, ["accuracy", "ece", "macro_auc"], draws=200)
     assert all(one[:2] == (0, 0) and one.n == 2 and one[3:5] == (0, 0) for one in none.values())
+
+    class Again(Run):
+        key = property(lambda run: f"again {run.seed}")
+
+    twice = worth.difference([Again(0), Again(1)], runs, GROUPS, ["accuracy"], draws=200)["accuracy"]
+    assert twice.value == 0 and twice.high == -twice.low > 0, (
+        "other runs with the same answers, on so few images"
+    )
     better = [Run(0, skill=4.0), Run(1, skill=4.0)]
     gap = worth.difference(better, runs, GROUPS, ["accuracy"], draws=500)["accuracy"]
     each = [b.probabilities().argmax(1) == b.labels() for b in better]

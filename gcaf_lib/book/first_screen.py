@@ -103,7 +103,7 @@ def found(
         )
     if full is not None:
         said.append(
-            f"the paper's own networks, pretrained on the training part instead, {full.accuracy['paper']:.1%} and, on a single split, {_apart(full)} ({_seeds(full)})"
+            f"the paper's own networks, pretrained on the training part instead of ImageNet, {full.accuracy['paper']:.1%} and, on a single split, {_apart(full)} ({_seeds(full)})"
         )
     if said:
         text += f" Trained here, on the two: {'; '.join(said)}."
@@ -131,7 +131,7 @@ def meaning(published: float, random: tuple[float, float]) -> str:
     elif published < low:
         reach = "The published accuracy is below what the look-up reaches on such a split: remembering pictures would be enough for it"
     else:
-        reach = f"The published accuracy is within reach of remembering pictures on such a split ({low:.1%} to {high:.1%})"
+        reach = f"The published accuracy is within reach of remembering pictures on such a split (the look-up's interval is {low:.1%} to {high:.1%})"
     return f"**What it means.** {reach}. It says little about patients not seen in training."
 
 

@@ -76,8 +76,8 @@ def front(frame: pd.DataFrame, profile: str) -> str:
         + tables.numbered(
             summary(frame, HEADLINE),
             "tab-scorecard",
-            f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95 % interval over "
-            f"patients, and on each split its own verdict: where the published figure lies. {scorecard.BESIDE}",
+            f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95 % interval, "
+            f"and on each split its own verdict: where the published figure lies. {scorecard.BESIDE}",
             data=told.dropna(axis=1, how="all").reset_index(drop=True),
         )
     )
@@ -104,7 +104,7 @@ def levels_note(known: pd.DataFrame | None) -> str:
     """Why the levels of Tables 4, 5, 6 and 8 have no verdict, by the example of 1-NN; known: of `_floors`."""
     text = (
         "What these tables claim is a *difference* between the proposed model and each other row, so that is what the verdict "
-        "is about: both judged on the same images, patients resampled, and averaged over the seeds that all rows of the table share, so that no row "
+        "is about: both judged on the same images, and averaged over the seeds that all rows of the table share, so that no row "
         "profits from luckier trainings. The proposed model's level there may therefore rest on fewer seeds than above. Levels get no verdict."
     )
     if known is None:

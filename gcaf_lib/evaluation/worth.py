@@ -153,7 +153,24 @@ def difference(
         if not np.array_equal(*tested):
             raise ValueError("two runs to be compared have different test images; compare runs of one split")
     a, b = (samples(seeds, groups, names, pictures=pictures, draws=draws) for seeds in both)
-    return {name: summed(name, a[name] - b[name], least=-np.inf) for name in names}
+    same = (
+        [r.key for r in pair[0]] == [r.key for r in pair[1]]
+        and which[0] == which[1]
+        and scaled[0] == scaled[1]
+    )
+    one = 0.0 if same else answer(both[0], pictures)  # the same answers differ by nothing, for certain
+    return {
+        name: summed(name, a[name] - b[name], least=-np.inf, answer=one if name in BY_PICTURE else 0.0)
+        for name in names
+    }
+
+
+def answer(seeds: Sequence[Sequence[Answers]], pictures: np.ndarray | None = None) -> float:
+    """By how much one answer moves a seed's accuracy: 1 over the images, or pictures (N,), tested; 0 without seeds."""
+    if not seeds:
+        return 0.0
+    rows = np.concatenate([part.rows for part in seeds[0]])
+    return 1 / len(np.unique(rows if pictures is None else np.asarray(pictures)[rows]))
 
 
 def grouped(records: Sequence[Any]) -> bool:
@@ -217,10 +234,13 @@ def samples(
     return {name: kept[name] for name in names}
 
 
-def summed(metric: str, sample: Sample, level: float = 0.95, least: float = 0.0) -> Worth:
+def summed(
+    metric: str, sample: Sample, level: float = 0.95, least: float = 0.0, answer: float = 0.0
+) -> Worth:
     """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference).
 
-    A share's interval ends at 1.
+    A share's interval ends at 0 and 1. answer: by how much one answer moves a difference (1/n): a handful of answers
+    given otherwise is allowed for (`_widened`).
     """
     values = sample.values[~np.isnan(sample.values)]
     value = float(values.mean()) if len(values) else np.nan
@@ -228,37 +248,51 @@ def summed(metric: str, sample: Sample, level: float = 0.95, least: float = 0.0)
     binned = metric in weighted.BINNED
     lift = float(pd.Series(sample.draws).mean()) - value if binned else 0.0
     one = (clustered.basic if binned else clustered.interval)(value, sample.draws, level)
-    low, high = _widened(
-        one.low, one.high, value - lift, sample.draws, sd**2 / max(len(values), 1), len(values), level
-    )
+    training = sd**2 / max(len(values), 1)
+    low, high = _widened(one.low, one.high, value - lift, sample.draws, training, len(values), level, answer)
     if binned:
         low, high = max(least, low), max(least, high)
-    elif np.isfinite(least) and metric not in ("nll", "brier") and one.high <= 1:
-        high = min(high, 1.0)
+    elif np.isfinite(least) and metric not in ("nll", "brier", "excess"):
+        low, high = max(low, min(one.low, 0.0)), min(high, 1.0)
     return Worth(value, sd, len(values), float(low), float(high), lift)
 
 
 def _widened(
-    low: float, high: float, centre: float, draws: np.ndarray, training: float, seeds: int, level: float
+    low: float,
+    high: float,
+    centre: float,
+    draws: np.ndarray,
+    training: float,
+    seeds: int,
+    level: float,
+    answer: float,
 ) -> tuple[float, float]:
     """An interval over patients, [low, high] about `centre`, widened by what another training would add.
 
-        V = V_p + s²/S,  half ∝ t(ν) √V,  ν = (S − 1) (V / (s²/S))²
+        V = V_p + s²/S + (z²/2)/n²,  half ∝ t(ν) √V,  ν = (S − 1) (V / (s²/S))²
 
     V_p: variance of the draws, of the mean over seeds; training: s²/S of the S seeds' values (NaN: one seed, nothing is
     known of it). t: Student's quantile, degrees of freedom by Satterthwaite (1946), since so few seeds tell their own
-    spread badly. What trainings err on differently is in both terms, as in Owen's bootstrap of crossed factors (2007):
-    taking it out once would leave the interval too short (`tests/test_coverage.py`).
+    spread badly. What trainings err on differently is in both terms, as in Owen's bootstrap of crossed factors (2007),
+    which errs on the wide side. answer, 1/n: a bootstrap of a handful of answers given otherwise is too sure of them, or
+    has no width; z²/2 such answers are added, as Agresti and Min (2005) do, and the interval holds what a symmetric one
+    does. So 5 answers to none are not distinguishable from 0 and 6 to none are, as in McNemar's exact test.
     """
-    if not training > 0 or np.isnan(low):
+    if np.isnan(low):
         return low, high
-    patients = float(np.nanvar(draws, ddof=1))
-    half = stats.t.ppf((1 + level) / 2, (seeds - 1) * (1 + patients / training) ** 2)
-    half *= np.sqrt(patients + training)
-    if patients < 1e-18:  # every image was answered alike: no interval to widen
-        return centre - half, centre + half
-    wider = half / (stats.norm.ppf((1 + level) / 2) * np.sqrt(patients))
-    return centre - wider * (centre - low), centre + wider * (high - centre)
+    z = stats.norm.ppf((1 + level) / 2)
+    patients, few = float(np.nanvar(draws, ddof=1)), z**2 / 2 * answer**2
+    spread = training if training > 0 else 0.0
+    whole = patients + spread + few
+    if whole == patients:
+        return low, high
+    factor = stats.t.ppf((1 + level) / 2, (seeds - 1) * (whole / spread) ** 2) if spread else z
+    half = factor * np.sqrt(whole)
+    wider = half / (z * np.sqrt(patients)) if patients > 1e-18 else 1.0
+    ends = centre - wider * (centre - low), centre + wider * (high - centre)
+    if not few and patients > 1e-18:
+        return ends
+    return min(ends[0], centre - half), max(ends[1], centre + half)
 
 
 def pictures(dataset: Dataset) -> np.ndarray:

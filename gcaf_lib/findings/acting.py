@@ -88,11 +88,17 @@ def thresholds_said(frame: pd.DataFrame) -> str:
     """Whether thresholds fixed on validation keep what they promise, split by split."""
     said = []
     for name, part in frame.groupby("split", sort=False):
-        missed = part[~(part["accuracy"] >= part["goal"])]
+        missed, goals = part[~(part["accuracy"] >= part["goal"])], part["goal"]
         silent = int(part["silent"].sum())
         said.append(
             f"- {name}: on the answers given, {len(part) - len(missed)} of the {len(part)} wanted accuracies {words.verb(len(part) - len(missed))} reached"
             + (f", {' and '.join(f'{goal:.0%}' for goal in missed['goal'])} not" if len(missed) else "")
+            + f"; the whole interval lies at or above the goal for {(part['low'] >= goals).sum()}"
+            + (
+                f"; by picture {(part['picture'] >= goals).sum()} are reached"
+                if part["picture"].notna().any()
+                else ""
+            )
             + (f"; {words.plural(silent, 'threshold')} let no test image through" if silent else "")
             + "."
         )

@@ -120,7 +120,7 @@ def used(cases: pd.DataFrame, records: Sequence[Any], right: Worth, copied: Wort
         f"Used here: {words.plural(len(records), 'run')} {'on patient-disjoint folds' if split == 'patients' else where}. "
         f"{int(cases['wrong'].sum()):,} of {len(cases):,} answers on "
         f"{cases['row'].nunique():,} images are wrong: {1 - right.value:.1%} ({1 - right.high:.1%} to "
-        f"{1 - right.low:.1%}, patients resampled as clusters{'' if copied is None else f'; by picture {1 - copied.value:.1%}'})."
+        f"{1 - right.low:.1%}, {words.OVER}{'' if copied is None else f'; by picture {1 - copied.value:.1%}'})."
     )
 
 

@@ -64,12 +64,19 @@ CONTRASTS: dict[str, tuple[Part, ...]] = {
 }
 
 
-def _mixed(metric: str, parts: Sequence[tuple[float, Mapping[str, worth.Sample]]]) -> worth.Worth:
-    """The weighted sum of a metric's samples over the same seeds and the same draws; nothing where none was drawn."""
+def _mixed(
+    metric: str, parts: Sequence[tuple[float, Mapping[str, worth.Sample]]], answer: float
+) -> worth.Worth:
+    """The weighted sum of a metric's samples over the same seeds and the same draws; nothing where none was drawn.
+
+    answer: by how much one answer moves an accuracy.
+    """
     if metric not in parts[0][1]:
         return ablation.NONE
     both = (np.sum([weight * drawn[metric][k] for weight, drawn in parts], axis=0) for k in range(2))
-    return worth.summed(metric, worth.Sample(*both), least=-np.inf)
+    return worth.summed(
+        metric, worth.Sample(*both), least=-np.inf, answer=answer if metric in worth.BY_PICTURE else 0.0
+    )
 
 
 def _published(parts: Sequence[Part], metric: str) -> float:
@@ -94,9 +101,12 @@ def effects(
     lifted = {} if not any(map(worth.grouped, found.values())) else {"lift": 0.0}
     by = {cell: folds.by_seed(ablation.whole(found.get(label, ()))) for cell, label in cells().items()}
 
+    def runs(cell: Cell, seeds: Sequence[int]) -> list[Any]:
+        return [record for seed in seeds for record in by[cell][seed]]
+
     def drawn(cell: Cell, seeds: Sequence[int], which: str, copied: bool) -> dict[str, worth.Sample]:
         """Metric to sample of a cell's runs; copied: each picture weighing 1, where that is asked of a split."""
-        records = [record for seed in seeds for record in by[cell][seed]]
+        records = runs(cell, seeds)
         if not records or (copied and not worth.grouped(records)):
             return {}
         chosen = [m for m in metrics if not copied or m in worth.BY_PICTURE]
@@ -109,11 +119,15 @@ def effects(
             [(weight, drawn(cell, seeds, which, copied)) for weight, cell, which in parts]
             for copied in (False, True)
         )
+        first = worth.of_records(runs(parts[0][1], seeds[:1])) if seeds else []
+        one, each = (
+            worth.answer(first, copies) for copies in (None, worth.pictures(dataset) if lifted else None)
+        )
         lines += [
             {"contrast": contrast, "metric": metric, "published": _published(parts, metric)}
-            | _mixed(metric, plain)._asdict()
+            | _mixed(metric, plain, one)._asdict()
             | lifted
-            | ablation.held(_mixed(metric, by_picture), "picture")
+            | ablation.held(_mixed(metric, by_picture, each), "picture")
             for metric in metrics
         ]
     return pd.DataFrame(lines, columns=COLUMNS)
@@ -284,9 +298,12 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     scale, decimals, _ = ablation.shown(name)
     value = words.signed(scale * line["value"], decimals)
     text = f"{name} {value}{' points' if scale == 100 else ''}, {_told(line, good)}"
+    aside = ["one seed"] if line["n"] == 1 else []
     if np.isfinite(line["published"]):
         theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)
-        text += f" (the paper's {theirs} lies {verdicts.level(line['published'] - line['lift'], line['low'], line['high'], seeds=line['n'])})"
+        place = verdicts.level(line["published"] - line["lift"], line["low"], line["high"])
+        aside.append(f"the paper's {theirs} lies {place}")
+    text += f" ({'; '.join(aside)})" if aside else ""
     if np.isfinite(line["picture"]):
         copied = ablation.read(line, "picture")
         text += f", by picture {words.signed(scale * copied.value, decimals)}, {_told(copied, good)}"

@@ -22,7 +22,7 @@ from gcaf_lib.paper import published as paper
 def measured(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     """Metrics of the test part over seeds: index metric, columns mean, sd, n, low, high, lift (fractions).
 
-    The interval is the cluster bootstrap's over patient groups (`evaluation.worth`).
+    Intervals are `evaluation.worth`'s, over patients and, from two seeds on, trainings.
     """
     return pd.DataFrame.from_dict(worth.row(records, splits.clusters(dataset)), orient="index").rename(
         columns={"value": "mean"}

@@ -30,7 +30,7 @@ MAIN_PLACES = ("Abstract", "§5.4", "§5.5", "Table 7")
 PROTOCOLS = ("paper", "patients")
 
 BESIDE = (  # what a table of scores, grouped ones among them, says under itself
-    "*By picture*: copies of a picture count as one. Intervals are over patients and, from two seeds on, over trainings; not in them is that the published figure was "
+    "*By picture*: copies of a picture count as one. Intervals are over patients and, from two seeds on, over trainings; they do not include that the published figure was "
     "itself measured once, on its own test images. Chance inflates any ECE: its interval is for the true error, and the measured value can lie above it; what "
     "chance adds on the random split is subtracted from the published ECE before it is judged. The ECE of a fold is taken at the random split's number of test images."
 )

@@ -160,7 +160,7 @@ def calibration(frame: pd.DataFrame) -> str:
         return "Nothing is said of the ECE: no other value has been trained on this split."
     hit = part[ablation.separated(part)]
     return (
-        f"The ECE changes (interval excluding 0) for {ablation.listed(hit)}; smaller is better."
+        f"The ECE changes (interval excluding 0{', one seed' if (hit['pairs'] == 1).all() else ''}) for {ablation.listed(hit)}; smaller is better."
         if len(hit)
         else "No value changes the ECE with an interval that excludes 0."
     )

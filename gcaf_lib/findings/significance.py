@@ -261,7 +261,11 @@ def spread_text(spread: pd.DataFrame, runs: int) -> str:
     """What `spreads` says, as a list; empty where nothing was measured. runs: of the proposed model."""
     out = []
     for kind, line in spread[spread["source"] != ""].iterrows():
-        places = ", ".join(place.removeprefix("Table ") for place in KINDS[kind])
+        own, more = (
+            ", ".join(place.removeprefix("Table ") for place in KINDS[kind] if (place in PLACES) == measured)
+            for measured in (True, False)
+        )
+        places = f"{own}{f'; used for {more} too' if more else ''}"
         where = {
             "pairs": "pooled over the rows with two seeds or more (all are compared with the same runs of the proposed model, so it counts as "
             f"{words.plural(line['df'], 'degree')} of freedom, those of a single row)",

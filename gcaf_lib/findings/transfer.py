@@ -175,7 +175,7 @@ def bought(frame: pd.DataFrame) -> str:
         )
     once = (known["seeds"] == 1).any()
     return (
-        "The networks with ImageNet weights minus the miniatures, on the same images (95 % interval, patients resampled as clusters):\n\n"
+        f"The networks with ImageNet weights minus the miniatures, on the same images (95 % interval {words.OVER}):\n\n"
         + "\n".join(said)
         + (f"\n\n{words.ONE_SEED}" if once else "")
     )
@@ -308,6 +308,7 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
     if not found:
         return ""
     word = words.change(found["accuracy"], "a fall", "a rise", verdicts.UNDECIDED)
+    word += " (one seed)" if found["accuracy"].n == 1 else ""
     return f" With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {words.points(found['accuracy'])}, {word}."
 
 

@@ -15,6 +15,7 @@ VERDICT = (  # what the last column of `performance.beside_published` means
     "Verdict: where the published figure lies, its rounding allowed for; *can't be true*: no set of predictions gives it together "
     "with the other published figures (chapter 22)."
 )
+OVER = "over patients and, from two seeds on, trainings"  # what an interval of `worth` is
 UNSEEN = "no difference that these images and patients can resolve"
 ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
 

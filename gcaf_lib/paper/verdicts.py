@@ -14,8 +14,7 @@ REPRODUCED, IMPOSSIBLE, OPEN = "reproduced", "can't be true", "not measured"
 INSIDE, ABOVE, BELOW = "inside our interval", "above our interval", "below our interval"
 APART, UNDECIDED = "distinguishable from 0", "not distinguishable from 0"
 ONCE = " of one seed"  # behind a word: the interval does not know what another training would give
-FEW = "too few answers differ to say"
-_ROUNDING = 1e-9  # of a difference of two means
+CHANCE = "undecided, within what chance adds"
 _CLAIMED = ("paper", "paper")  # the profile and the protocol of which the paper speaks
 
 
@@ -32,18 +31,17 @@ def level(
 
     made: (profile, protocol) of the interval. lift: by how much chance raises such a figure, a calibration error, above
     the truth that the interval is of (`worth.Worth`; on the split that the figure is of). It is taken off, and as the
-    bootstrap finds some three fifths of it only (a simulation, `tests/test_coverage.py`), as much again on either side
-    decides nothing. seeds: trainings behind the interval; of one alone the word says so. NaN ends: `OPEN`.
+    bootstrap finds some three fifths of it only (a simulation, `tests/test_coverage.py`), a figure outside by less than as
+    much again is undecided (`CHANCE`). seeds: trainings behind the interval; of one alone the word says so. NaN ends: `OPEN`.
     """
     if not (np.isfinite(low) and np.isfinite(high)):
         return OPEN
     once = ONCE if seeds == 1 else ""
     if lift:
-        published, half_step = max(0.0, published - lift), half_step + lift
-    if published > high + half_step:
-        return ABOVE + once
-    if published < low - half_step:
-        return BELOW + once
+        published = max(0.0, published - lift)
+    beyond = max(published - high, low - published) - half_step
+    if beyond > 0:
+        return CHANCE if beyond <= lift else (ABOVE if published > high else BELOW) + once
     return REPRODUCED if tuple(made) == _CLAIMED and not once else INSIDE + once
 
 
@@ -58,24 +56,26 @@ def difference(
     """The verdict on a difference between two rows: where the published one lies, and is ours distinguishable from 0?
 
     An interval that holds both 0 and the published difference decides nothing, so it reproduces nothing. NaN for
-    `published` (the paper has no such row): only the second half. An interval without a width, or that ends at 0
-    itself, is of so few images answered otherwise that no resampling sees both signs: it decides nothing (`FEW`).
+    `published` (the paper has no such row): only the second half. seeds: see `level`.
     """
     if not (np.isfinite(low) and np.isfinite(high)):
         return OPEN
-    if high - low < _ROUNDING or min(abs(low), abs(high)) < _ROUNDING:
-        return FEW
     told = APART if low > 0 or high < 0 else UNDECIDED
+    ours = f"ours{f',{ONCE},' if seeds == 1 else ''} is {told}"
     if not np.isfinite(published):
-        return f"ours is {told}"
-    where = level(published, low, high, half_step, made, seeds=seeds)
+        return ours
+    where = level(published, low, high, half_step, made)
     if where == REPRODUCED:
-        return REPRODUCED if told == APART else f"{INSIDE}; ours is {told}"
-    return f"{where}; ours is {told}"
+        if told == APART and seeds > 1:
+            return REPRODUCED
+        where = INSIDE
+    return f"{where}; {ours}"
 
 
 def style(word: str) -> str:
     """The verdict's class in the style sheet: inside, outside, impossible or open."""
     if word == IMPOSSIBLE:
         return "impossible"
-    return "open" if word in (OPEN, FEW) else "inside" if word.startswith((REPRODUCED, INSIDE)) else "outside"
+    return (
+        "open" if word in (OPEN, CHANCE) else "inside" if word.startswith((REPRODUCED, INSIDE)) else "outside"
+    )
