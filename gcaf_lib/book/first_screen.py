@@ -103,7 +103,7 @@ def found(
         )
     if full is not None:
         said.append(
-            f"the paper's own networks, pretrained on the training part instead of ImageNet, {full.accuracy['paper']:.1%} and, on a single split, {_apart(full)} ({_seeds(full)})"
+            f"the paper's own networks, pretrained on the training part instead of ImageNet, {full.accuracy['paper']:.1%} and, on a single split, {_apart(full, True)} ({_seeds(full)})"
         )
     if said:
         text += f" Trained here, on the two: {'; '.join(said)}."
@@ -117,10 +117,11 @@ def _seeds(score: pd.DataFrame) -> str:
     return words.plural(score.loc[["paper", "patients"], "seeds"].min(), "seed")
 
 
-def _apart(score: pd.DataFrame) -> str:
-    """`66.0%, by picture 65.1%`: accuracy on patient-disjoint folds."""
+def _apart(score: pd.DataFrame, ends: bool = False) -> str:
+    """`66.0%, by picture 65.1%`: accuracy on patient-disjoint folds; ends: with its interval, where it is of few patients."""
     one = score.loc["patients"]
-    return words.beside(f"{one.accuracy:.1%}", one.picture, "{:.1%}".format)
+    text = f"{one.accuracy:.1%}" + (f" ({one.low:.1%} to {one.high:.1%})" if ends else "")
+    return words.beside(text, one.picture, "{:.1%}".format)
 
 
 def meaning(published: float, random: tuple[float, float]) -> str:
