@@ -31,7 +31,13 @@ def test_the_finding_counts_pictures_and_patients():
 
     def scores(paper, patients, by_picture):
         return pd.DataFrame(
-            {"accuracy": [paper, patients], "picture": [0.99, by_picture], "seeds": [2, 1]},
+            {
+                "accuracy": [paper, patients],
+                "picture": [0.99, by_picture],
+                "seeds": [2, 1],
+                "low": 0.8,
+                "high": 0.95,
+            },
             index=["paper", "patients"],
         )
 
