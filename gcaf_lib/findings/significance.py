@@ -351,7 +351,7 @@ def itself_text(frame: pd.DataFrame) -> str:
     """What the control says, whatever it finds; frame: of `itself`."""
     if frame.empty:
         return (
-            "The proposed model has one seed of all folds, so it can't be set beside itself, and how much of these differences is "
+            "The proposed model has fewer than two seeds of all folds, so it can't be set beside itself, and how much of these differences is "
             "another training's chance is not known: `gcaf sweep patients --seeds 2` trains a second."
         )
     pairs = "; ".join(
