@@ -253,7 +253,7 @@ def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray) -> str:
         "No calibration error of a finite sample is 0: a *perfectly* calibrated model with the first seed's probabilities would show "
         f"an ECE of {ideal.mean():.4f} (95 % of draws {low:.4f} to {high:.4f}) on as many images. "
         "The bootstrap adds the same upward bias once more, so plain percentiles would sit too high; the intervals of calibration errors here are *basic* "
-        "bootstrap intervals, which remove it. They are for the true error, so the measured value, which is biased upwards, may lie above its interval. In "
+        "bootstrap intervals, which take that out. They are for the true error, so the measured value, which is biased upwards, may lie above its interval. In "
         "simulations (`tests/test_coverage.py`) those of one seed hold the truth in some 85 to 90 of 100 cases in place of 95, near 0 in some 65: there, trust the "
         "comparison with a perfectly calibrated model, which takes images as independent."
     )
