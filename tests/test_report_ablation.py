@@ -318,6 +318,8 @@ def test_what_the_differences_say():
     )  # −2.89
     near = ablation.measure("table-4", {"Feature Concatenation": runs(24)}, None, runs(20), ("accuracy",))
     said = ablation.says(near, names=names)
+    assert "About one interval in twenty excludes" in said
+    assert "with two seeds up to one in eight, excludes" in ablation.says(near.assign(pairs=2))
     told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"
     assert (
         f"`concat`. Only where ours, of two seeds or more, is also distinguishable from 0 does that support the claim: {told}."

@@ -306,7 +306,8 @@ def says(
             f"{text} Trained with one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
             "twenty excludes 0 where two methods are equal (chapter 15 sets the proposed model beside itself)."
         )
-    return text + " About one interval in twenty excludes 0 where the true difference is 0."
+    two = ", with two seeds up to one in eight," if (run["pairs"] == 2).any() else ""
+    return f"{text} About one interval in twenty{two} excludes 0 where the true difference is 0."
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
