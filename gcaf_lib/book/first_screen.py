@@ -87,28 +87,26 @@ def found(
     known = table[table["source"] != "unknown"]
     copied = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_copy"]
     text = (
-        f"**Found.** The {len(table):,} files show about {table['picture'].nunique():,} different pictures; the {len(known):,} whose patient is "
-        f"known are slices of some {known['patient'].nunique():,} patients. Under a random split {copied:.0%} of the test images have a copy in training, and a "
-        f"look-up that learns nothing is right on {look_up.accuracy['paper']:.1%}; where no known patient is in both training and test, on "
+        f"**Found.** The {len(table):,} files show about {table['picture'].nunique():,} different pictures; the {len(known):,} of known "
+        f"patients are slices of some {known['patient'].nunique():,}. Under a random split {copied:.0%} of the test images have a copy in training, and a "
+        f"look-up that learns nothing is right on {look_up.accuracy['paper']:.1%}; with no known patient in both parts, on "
         f"{_apart(look_up)}."
     )
     said = []
     if model is not None:
-        said.append(
-            f"a miniature of the model {model.accuracy['paper']:.1%} and {_apart(model)} ({_seeds(model)})"
-        )
+        said.append(f"a miniature {model.accuracy['paper']:.1%} and {_apart(model)} ({_seeds(model)})")
     if imagenet is not None:
         said.append(
             f"larger networks from ImageNet weights {imagenet.accuracy['paper']:.1%} and {_apart(imagenet)} ({_seeds(imagenet)})"
         )
     if full is not None:
         said.append(
-            f"the paper's own networks, pretrained on the training part instead of ImageNet, {full.accuracy['paper']:.1%} and, on a single split, {_apart(full, True)} ({_seeds(full)})"
+            f"the paper's own, without ImageNet, {full.accuracy['paper']:.1%} and {_apart(full)} (a single split, {_seeds(full)})"
         )
     if said:
         text += f" Trained here, on the two: {'; '.join(said)}."
     if np.isfinite(look_up.picture["patients"]):
-        text += " *By picture*, copies of a picture count as one."
+        text += " *By picture*, copies count as one."
     return text
 
 
@@ -117,11 +115,10 @@ def _seeds(score: pd.DataFrame) -> str:
     return words.plural(score.loc[["paper", "patients"], "seeds"].min(), "seed")
 
 
-def _apart(score: pd.DataFrame, ends: bool = False) -> str:
-    """`66.0%, by picture 65.1%`: accuracy on patient-disjoint folds; ends: with its interval, where it is of few patients."""
+def _apart(score: pd.DataFrame) -> str:
+    """`66.0%, by picture 65.1%`: accuracy on patient-disjoint folds."""
     one = score.loc["patients"]
-    text = f"{one.accuracy:.1%}" + (f" ({one.low:.1%} to {one.high:.1%})" if ends else "")
-    return words.beside(text, one.picture, "{:.1%}".format)
+    return words.beside(f"{one.accuracy:.1%}", one.picture, "{:.1%}".format)
 
 
 def meaning(published: float, random: tuple[float, float]) -> str:
@@ -132,7 +129,7 @@ def meaning(published: float, random: tuple[float, float]) -> str:
     elif published < low:
         reach = "The published accuracy is below what the look-up reaches on such a split: remembering pictures would be enough for it"
     else:
-        reach = f"The published accuracy is within reach of remembering pictures on such a split (the look-up's interval is {low:.1%} to {high:.1%})"
+        reach = f"The published accuracy is within the look-up's interval on such a split ({low:.1%} to {high:.1%})"
     return f"**What it means.** {reach}. It says little about patients not seen in training."
 
 
