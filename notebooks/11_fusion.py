@@ -133,11 +133,11 @@ Markdown(fusion.sizes_said(full))
 # %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval beside the paper's figure as an open diamond. Right: the difference from the proposed fusion with its interval and a line at zero. Variants without a run are marked as not trained yet."}, "figure": {"name": "fig-table-4", "caption": "Table 4 as a picture: accuracy (left), and accuracy minus that of the proposed fusion on the same test images (right)."}}
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
 # the paper's figures are of patients' images: they have no place beside phantoms in a picture
-rows.dots(frame, names=fusion.NAMES, published=not chapter.phantoms)
+rows.dots(frame, names=ablation.FUSION_NAMES, published=not chapter.phantoms)
 
 # %%
 tables.show(
-    ablation.table(frame, "Fusion", fusion.NAMES),
+    ablation.table(frame, "Fusion", ablation.FUSION_NAMES),
     name="tab-fusion",
     caption="Fusion variants on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, and the accuracy's "
     "95 % cluster-bootstrap interval over patients and, from two seeds on, trainings.",
@@ -146,7 +146,7 @@ tables.show(
 
 # %%
 tables.show(
-    ablation.gaps(frame, first="Fusion", names=fusion.NAMES),
+    ablation.gaps(frame, first="Fusion", names=ablation.FUSION_NAMES),
     name="tab-fusion-gaps",
     caption="Accuracy minus that of the proposed fusion, in points, on the same test images and seeds, with its 95 % interval; the verdict says where the published "
     "difference lies.",
@@ -154,7 +154,7 @@ tables.show(
 )
 
 # %%
-says = ablation.says(frame, "gcaf sweep table-4", fusion.NAMES, theirs=not chapter.phantoms)
+says = ablation.says(frame, "gcaf sweep table-4", ablation.FUSION_NAMES, theirs=not chapter.phantoms)
 Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)]))
 
 # %% [markdown]
@@ -169,11 +169,11 @@ Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fu
 
 # %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-4", strict)
-rows.dots(honest, names=fusion.NAMES, published=False)
+rows.dots(honest, names=ablation.FUSION_NAMES, published=False)
 
 # %%
 tables.show(
-    ablation.gaps(honest, first="Fusion", names=fusion.NAMES),
+    ablation.gaps(honest, first="Fusion", names=ablation.FUSION_NAMES),
     name="tab-fusion-patients",
     caption="Fusion variants over all five patient-disjoint folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the "
     "verdict is on this split.",
@@ -181,7 +181,9 @@ tables.show(
 )
 
 # %%
-Markdown(ablation.says(honest, "gcaf sweep table-4-patients", fusion.NAMES, theirs=not chapter.phantoms))
+Markdown(
+    ablation.says(honest, "gcaf sweep table-4-patients", ablation.FUSION_NAMES, theirs=not chapter.phantoms)
+)
 
 # %% [markdown]
 # ## A LayerNorm behind the projections

@@ -141,7 +141,7 @@ Markdown(ablation.says(counts, "gcaf sweep transfer --profile transfer"))
 
 # %%
 honest = ablation.apart(other, "table-4", strict)
-Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer", ablation.FUSIONS))
+Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer", ablation.FUSION_NAMES))
 
 # %% [markdown]
 # ## The paper's own networks, without ImageNet
@@ -184,12 +184,12 @@ fusions = {
 }
 for split, frame in fusions.items():
     tables.show(
-        ablation.gaps(frame, first="Fusion", names=ablation.FUSIONS),
+        ablation.gaps(frame, first="Fusion", names=ablation.FUSION_NAMES),
         name=f"tab-full-size-{split}",
         caption=f"Fusion strategies with the paper's own networks, without ImageNet: protocol {split}, 80/10/10.",
         data=frame,
     )
-    display(Markdown(ablation.says(frame, f"{command} --set data.protocol={split}", ablation.FUSIONS)))
+    display(Markdown(ablation.says(frame, f"{command} --set data.protocol={split}", ablation.FUSION_NAMES)))
 
 # %% [markdown]
 # ## The price

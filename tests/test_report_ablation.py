@@ -305,7 +305,7 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
 
 
 def test_what_the_differences_say():
-    names = {row: f"`{name}`" for row, name in fusion.NAMES.items()}
+    names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
     nothing = ablation.measure("table-4", {}, None, runs(6), ("accuracy",))
     assert "nothing is compared. `gcaf x`" in ablation.says(nothing, "gcaf x")
     found = {"Feature Concatenation": runs(40), "gcaf-split": twins(20), "gcaf-token": runs(1)}
@@ -342,7 +342,7 @@ def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
 
 
 def test_equal_functions_repairs_and_the_norm():
-    rows = {name: row for row, name in fusion.NAMES.items()}
+    rows = {name: row for row, name in ablation.FUSION_NAMES.items()}
     assert "not both trained" in fusion.equal_functions({rows["cross"]: runs(6)}, None)
     equal = fusion.equal_functions({rows["cross"]: runs(6), rows["concat"]: runs(6)}, None)
     assert "+1.84 points in the paper; here 0.00 (0.00 to 0.00), not distinguishable from 0" in equal

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gcaf_lib.settings import Settings
+from gcaf_lib.terminal import many
 from gcaf_lib.training import environment, reproduce
 
 # cli.py is left out: no chapter can see it.
@@ -109,7 +110,7 @@ def render(info: dict[str, Any]) -> str:
     brief = [
         f"profile <b>{_text(info['profile'])}</b>",
         data,
-        f"{_count(n, 'run')}, {_count(len(info['seeds']), 'seed')}" if n else "no trained model",
+        f"{many(n, 'run')}, {many(len(info['seeds']), 'seed')}" if n else "no trained model",
         f"commit <code>{_text((info['commit'] or 'unknown')[:7])}</code>{' + changes' if info['dirty'] else ''}",
         DURATION,
     ]
@@ -158,10 +159,6 @@ def span(seconds: float) -> str:
     return f"about {seconds / 3600:.1f} h"
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" + ("" if n == 1 else "s")
-
-
 def _text(value: Any) -> str:
     return html.escape(str(value))
 
@@ -171,7 +168,7 @@ def _commit(commit: str | None, dirty: bool) -> str:
 
 
 def _processors(made: dict[str, Any]) -> str:
-    return f"{made['device']}, {_count(made['threads'], 'thread')}" if made.get("threads") else made["device"]
+    return f"{made['device']}, {many(made['threads'], 'thread')}" if made.get("threads") else made["device"]
 
 
 def _device(info: dict[str, Any]) -> str:
@@ -186,12 +183,12 @@ def _older(info: dict[str, Any], n: int) -> str:
     for code, runs in info["reproduced"].items():
         mine = info["same_code"][code]
         said.append(
-            f"{mine} of {_count(n, 'run')} {'was' if mine == 1 else 'were'} trained by code {code}; {len(runs)} of that code's runs "
+            f"{mine} of {many(n, 'run')} {'was' if mine == 1 else 'were'} trained by code {code}; {len(runs)} of that code's runs "
             f"({', '.join(runs)}), retrained with today's code ({now}), came out bit for bit the same (gcaf reproduce)"
         )
     if older:
         said.append(
-            f"{older} of {_count(n, 'run')} {'was' if older == 1 else 'were'} trained by an earlier version of the training code (now {now}); their "
+            f"{older} of {many(n, 'run')} {'was' if older == 1 else 'were'} trained by an earlier version of the training code (now {now}); their "
             "numbers are shown as they were recorded"
         )
     if info["otherwise"]:

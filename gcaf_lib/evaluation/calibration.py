@@ -185,6 +185,17 @@ def selective(labels, probs) -> Selective:
     return Selective(kept / len(score), right[last] / kept, score[last], float(risk.mean()))
 
 
+def acted_on(labels, probs, positive, thresholds=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thresholds (T,) on a probability (default: 0.01 to 0.99), whether each sample is of the positive classes (n,), and
+    whether one acts on it from each threshold on (T,n). `positive`: see `net_benefit`."""
+    labels, probs = checked(labels, probs)
+    t = np.atleast_1d(np.linspace(0.01, 0.99, 99) if thresholds is None else thresholds).astype(np.float64)
+    if not ((t > 0) & (t < 1)).all():
+        raise ValueError("decision thresholds must lie strictly between 0 and 1")
+    chosen = classes_of(positive, probs.shape[1])
+    return t, np.isin(labels, chosen), probs[:, chosen].sum(1)[None, :] >= t[:, None]
+
+
 def net_benefit(labels, probs, positive, thresholds=None) -> pd.DataFrame:
     """Decision curve of one class, or a set of classes, against the rest (Vickers & Elkin 2006).
 
@@ -192,13 +203,7 @@ def net_benefit(labels, probs, positive, thresholds=None) -> pd.DataFrame:
     positive classes is at least t; `all` acts on every sample, `none` (0) on no sample. Columns threshold,
     model, all, none. `positive` is a class number or a list of them (say, the three tumours).
     """
-    labels, probs = checked(labels, probs)
-    t = np.atleast_1d(np.linspace(0.01, 0.99, 99) if thresholds is None else thresholds).astype(np.float64)
-    if not ((t > 0) & (t < 1)).all():
-        raise ValueError("decision thresholds must lie strictly between 0 and 1")
-    chosen = classes_of(positive, probs.shape[1])
-    truth, score = np.isin(labels, chosen), probs[:, chosen].sum(1)
-    acts = score[None, :] >= t[:, None]
+    t, truth, acts = acted_on(labels, probs, positive, thresholds)
     odds = t / (1 - t)
     model = (acts & truth).mean(1) - (acts & ~truth).mean(1) * odds
     everyone = truth.mean() - (1 - truth.mean()) * odds

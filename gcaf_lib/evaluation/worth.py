@@ -159,10 +159,7 @@ def difference(
         and scaled[0] == scaled[1]
     )
     one = 0.0 if same else answer(both[0], pictures)  # the same answers differ by nothing, for certain
-    return {
-        name: summed(name, a[name] - b[name], least=-np.inf, answer=one if name in BY_PICTURE else 0.0)
-        for name in names
-    }
+    return {name: summed(name, a[name] - b[name], least=-np.inf, answer=one) for name in names}
 
 
 def answer(seeds: Sequence[Sequence[Answers]], pictures: np.ndarray | None = None) -> float:
@@ -240,8 +237,9 @@ def summed(
     """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference).
 
     A share's interval ends at 0 and 1. answer: by how much one answer moves a difference (1/n): a handful of answers
-    given otherwise is allowed for (`_widened`).
+    given otherwise is allowed for in metrics of `BY_PICTURE` (`_widened`).
     """
+    answer = answer if metric in BY_PICTURE else 0.0
     values = sample.values[~np.isnan(sample.values)]
     value = float(values.mean()) if len(values) else np.nan
     sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan

@@ -33,7 +33,7 @@ COLUMNS = [
 ]  # fmt: skip
 PROPOSED = "the proposed model"  # in the place of its difference to itself
 # Table 4's rows to their fusions, as the settings name them
-FUSIONS = {
+FUSION_NAMES = {
     row.label: row.overrides.get("model.fusion", "gcaf") for row in experiments.experiment("table-4").rows
 }
 _PLACES = {name: place for place, name in TABLES.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -33,17 +34,13 @@ def agreement(maps: Sequence[np.ndarray], record: Any, clusters: np.ndarray) -> 
     if len(maps) < 2:
         return {}
     labels, groups = record.labels(), clusters[record.rows()]
-    pairs = [localisation.correlation(maps[i], maps[j]) for i in range(len(maps)) for j in range(i)]
-    each = weighted.mean_of_known(np.stack(pairs, axis=1))
+    seeds = list(itertools.combinations(maps, 2))
+    each = weighted.mean_of_known(np.stack([localisation.correlation(*two) for two in seeds], axis=1))
     out = {}
     for k, word in [*enumerate(record.settings.data.classes), (None, "all")]:
         at = labels == k if k is not None else np.full(len(labels), True)
         if at.any():
-            others = [
-                localisation.unlike(maps[j][at], maps[i][at], groups[at], labels[at])
-                for i in range(len(maps))
-                for j in range(i)
-            ]
+            others = [localisation.unlike(a[at], b[at], groups[at], labels[at]) for a, b in seeds]
             other = Interval(*np.mean(others, axis=0))
             out[word] = Agreement(
                 clustered.mean(each[at], groups[at]), other, int((~np.isnan(each[at])).sum())

@@ -209,7 +209,6 @@ def sizes_said(full: pd.DataFrame) -> str:
 
 # --- what the runs of Table 4 say ---
 
-NAMES = ablation.FUSIONS
 CAVEAT = {
     "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
     "patients.",
@@ -220,7 +219,7 @@ CAVEAT = {
 
 def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """`cross` minus `concat`, which compute the same functions: measured on the same images, and in the paper."""
-    rows = {name: row for row, name in NAMES.items()}
+    rows = {name: row for row, name in ablation.FUSION_NAMES.items()}
     pair = rows["cross"], rows["concat"]
     gap = worth.difference(*(found.get(row, ()) for row in pair), splits.clusters(dataset))
     theirs = np.subtract(*(paper.published("Table 4", row, "accuracy") for row in pair))
@@ -235,16 +234,16 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
 def repaired(frame: pd.DataFrame) -> str:
     """Whether attention that can learn is measured to be better than the literal reading; frame: of `ablation.measure`."""
     part = ablation.others(frame)
-    part = part[part["row"].map(NAMES).isin(REPAIRS) & (part["pairs"] > 0)]
+    part = part[part["row"].map(ablation.FUSION_NAMES).isin(REPAIRS) & (part["pairs"] > 0)]
     if part.empty:
         return "No fusion whose attention can learn has been trained on this split."
     better = ablation.sides(part)[1]
     if better.empty:
-        tried = ", ".join(f"`{NAMES[row]}`" for row in part["row"])
+        tried = ", ".join(f"`{ablation.FUSION_NAMES[row]}`" for row in part["row"])
         return f"Attention that can learn ({tried}) is not shown to be better than the literal reading, in which it can't."
     once = " (trained with one seed, so another may reverse it)" if (better["pairs"] == 1).all() else ""
     return (
-        f"Attention that can learn is better than the literal reading, with an interval that excludes 0, in {ablation.listed(better, NAMES)}{once}, of "
+        f"Attention that can learn is better than the literal reading, with an interval that excludes 0, in {ablation.listed(better, ablation.FUSION_NAMES)}{once}, of "
         f"{words.plural(len(part), 'variant')}."
     )
 

@@ -74,9 +74,7 @@ def _mixed(
     if metric not in parts[0][1]:
         return ablation.NONE
     both = (np.sum([weight * drawn[metric][k] for weight, drawn in parts], axis=0) for k in range(2))
-    return worth.summed(
-        metric, worth.Sample(*both), least=-np.inf, answer=answer if metric in worth.BY_PICTURE else 0.0
-    )
+    return worth.summed(metric, worth.Sample(*both), least=-np.inf, answer=answer)
 
 
 def _published(parts: Sequence[Part], metric: str) -> float:
@@ -273,9 +271,8 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
         own = cells()[True, True]
         for metric, name, best in (("accuracy", "accuracy", "max"), ("ece", "ECE", "min")):
             part = trained[trained["metric"] == metric].set_index("row")
-            printed = part["mean"].round(
-                4
-            )  # as the tables print it: rows that are equal there share the place
+            # as the tables print it: rows that are equal there share the place
+            printed = part["mean"].round(4)
             top = list(printed.index[printed == getattr(printed, best)()])
             tie = ", equal to the digits printed" if len(top) > 1 else ""
             out.append(

@@ -70,15 +70,16 @@ def tests(
 
 def _by_picture(records, reference, groups, pictures, n: int) -> tuple[float, float]:
     """Difference with each picture weighing 1, and the p of its permutation by patient; NaN where that is not asked."""
-    found = worth.by_picture(records, groups, pictures, (METRIC,), against=reference) if records else {}
-    if not found:
+    first, second = method(records), method(reference)
+    seeds = comparing.shared(first, second)
+    if not seeds or not worth.grouped(records):
         return np.nan, np.nan
-    a, b = method(records), method(reference)
-    seeds = comparing.shared(a, b)
-    rows = a[seeds[0]].rows
+    rows = first[seeds[0]].rows
     weight = worth.picture_weights(rows, pictures)
-    first, second = (weight * np.mean([one[s].right for s in seeds], axis=0) for one in (a, b))
-    return found[METRIC].value, intervals.cluster_permutation(first, second, groups[rows], n).p
+    weight = weight / weight.mean()
+    hits = (np.mean([one[s].right for s in seeds], axis=0) for one in (first, second))
+    test = intervals.cluster_permutation(*(weight * hit for hit in hits), groups[rows], n)
+    return test.difference, test.p
 
 
 def tests_text(frame: pd.DataFrame) -> pd.DataFrame:

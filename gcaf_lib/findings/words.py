@@ -10,6 +10,7 @@ import pandas as pd
 
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation.worth import Worth
+from gcaf_lib.terminal import many
 
 VERDICT = (  # what the last column of `performance.beside_published` means
     "Verdict: where the published figure lies, its rounding allowed for; *can't be true*: no set of predictions gives it together "
@@ -71,9 +72,9 @@ def some(names: Sequence[str]) -> str:
     return f"{len(names)} ({', '.join(names)})" if names else "none"
 
 
-def plural(count: int, word: str) -> str:
-    """`1 seed`, `3 seeds`."""
-    return f"{count:.0f} {word}{'' if count == 1 else 's'}"
+def plural(count: float, word: str) -> str:
+    """`1 seed`, `2,000 seeds`; a count that went through a table is a float."""
+    return many(int(count), word)
 
 
 def verb(count: int) -> str:
