@@ -113,7 +113,7 @@ Markdown(ladder.by_picture(frame) + "\n\n" + ladder.runs(frame, lowest))
 # ## What it means for the paper's claim
 #
 # The paper describes its split as stratified and random over images, names no patients, and reports one test part. Its accuracy can therefore be
-# reproduced on such a split and still say little about new patients: a score on that split mixes skill and memory in unknown proportions. This is not
+# right, be found again by others on such a split, and still say little about new patients: a score there mixes skill and memory in unknown proportions. This is not
 # a flaw of the proposed fusion, and it does not show that the fusion is worthless. It means that a *ranking* of methods by tenths of a point on this
 # split (Tables 4, 5, 6 and 8) cannot carry the conclusion drawn from it as long as recognising pictures moves the score by more than that: see the
 # fall of 1-NN above.

@@ -1,5 +1,6 @@
 """The chapters' two forms and Jupytext itself: whatever a reader's Jupyter does, both stay as they were."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -81,6 +82,17 @@ def test_a_caption_with_a_bootstrap_interval_says_who_is_drawn():
     assert not [one for one in found if "patient" not in one[1].replace("patient-disjoint", "")]
 
 
+def executed() -> dict[str, list[dict]]:
+    """What the committed pages show, by page: each output by its types."""
+    pages = {
+        path.name: json.loads(path.read_text("utf-8")) for path in (ROOT / "book/notebooks").glob("*.ipynb")
+    }
+    return {
+        name: [out.get("data", {}) for cell in page["cells"] for out in cell.get("outputs", [])]
+        for name, page in sorted(pages.items())
+    }
+
+
 def strings(svg: str) -> list[str]:
     """What matplotlib wrote into a picture whose letters are outlines: a comment each."""
     return re.findall(r"<!-- (.*?) -->", svg)
@@ -90,11 +102,29 @@ def test_no_committed_picture_says_nan():
     """A tick or a number that could not be computed is a fault of ours, wherever it stands."""
     assert strings("<g><!-- nan --></g><!-- 0.5 -->") == ["nan", "0.5"]
     seen = 0
-    for page in sorted((ROOT / "book" / "notebooks").glob("*.ipynb")):
-        for cell in jupytext.read(page).cells:
-            for out in cell.get("outputs", []):
-                told = strings("".join(out.get("data", {}).get("image/svg+xml", "")))
-                seen += len(told)
-                wrong = [word for word in told if re.search(r"\b(nan|inf)\b(?!\.)", word)]
-                assert not wrong, f"{page.name}: {wrong} in the picture of {cell.source[:80]!r}"
+    for name, outputs in executed().items():
+        for data in outputs:
+            told = strings("".join(data.get("image/svg+xml", "")))
+            seen += len(told)
+            wrong = [word for word in told if re.search(r"\b(nan|inf)\b(?!\.)", word)]
+            assert not wrong, f"{name}: {wrong} in the picture that begins {told[:8]}"
     assert seen > 1000
+
+
+def prose() -> dict[str, str]:
+    """What the book says: its chapters as they were written, their words as they were made, and its other pages."""
+    said = {path.name: path.read_text("utf-8") for path in [*CHAPTERS, *(ROOT / "book").glob("*.md")]}
+    for name, outputs in executed().items():
+        said[name] = "\n".join("".join(data.get("text/markdown", "")) for data in outputs)
+    return said
+
+
+def test_no_page_gives_a_miniature_the_word_reproduced():
+    """As test_agreement asks of the built pages, where the scorecard alone may say whose word it is."""
+    said = prose()
+    assert len(said) > 2 * len(CHAPTERS) and all(map(str.strip, said.values()))
+    said["scorecard.md"] = said["scorecard.md"].replace("the word *reproduced* is kept for", "")
+    found = {
+        name: re.findall(r".{0,60}\breproduced\b(?!\.csv).{0,60}", text, re.I) for name, text in said.items()
+    }
+    assert {name: near for name, near in found.items() if near} == {}

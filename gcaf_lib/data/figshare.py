@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import h5py
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -140,6 +139,8 @@ def _unzip(archive: zipfile.ZipFile, name: str, nested: bool) -> Iterator[tuple[
 
 def read_slice(content: bytes, name: str) -> tuple[dict, np.ndarray, np.ndarray | None]:
     """({pid, label}, image (H,W), border (n,2) or None) of one MATLAB v7.3 file; `DataError` names a bad one."""
+    import h5py  # a quarter of a second, which every chapter would wait for and none needs
+
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             data = file["cjdata"]
