@@ -152,7 +152,7 @@ def main() -> None:
         print(f"{name:28s} {value:9.3f} ms a step   {first / value:6.2f} x")
     cost = loop_cost(found)
     if cost:
-        print(f"the host's loop costs        {cost[0]:9.3f} ms a step, {100 * cost[1]:.0f} %")
+        print(f"the host's loop costs        {cost[0]:9.3f} ms a step, {100 * cost[1]:.0f}%")
 
 
 if __name__ == "__main__":

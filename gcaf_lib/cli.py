@@ -54,7 +54,7 @@ CURES = {
 }
 LIMIT = """\
 copies are recognised by content. Those that were turned by more than some 10 degrees, sheared, or cut or moved by
-more than 5 % may not be: they count among the images of which nothing is known."""
+more than 5% may not be: they count among the images of which nothing is known."""
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
@@ -234,9 +234,9 @@ def build_parser() -> argparse.ArgumentParser:
             "  gcaf audit --strict      this paper's own numbers, against each other and the data\n\n"
             "a CSV of a paper's table (every figure with the decimals it was printed with):\n"
             "  class,precision,recall,f1,support\n"
-            "  glioma,93.2 %,91.0 %,92.1 %,300\n"
-            "  meningioma,91.4 %,,92.4 %,306\n"
-            "  accuracy,,,92.2 %,"
+            "  glioma,93.2%,91.0%,92.1%,300\n"
+            "  meningioma,91.4%,,92.4%,306\n"
+            "  accuracy,,,92.2%,"
         ),
     )
     _place_of(audit_, "report", "REPORT", "text, CSV or JSON; - for standard input", nargs="?")

@@ -452,7 +452,7 @@ def _print_external(table, counts, scored) -> None:
             ]
             for _, row in found.recall.iterrows()
         ]
-        heads = ["class", "images", "cases", "recall %", "95 % interval", "sure", "sure if wrong"]
+        heads = ["class", "images", "cases", "recall %", "95% interval", "sure", "sure if wrong"]
         print(_table(rows, [*heads, *(f"-> {name}" for name in found.confusion)]))
 
 

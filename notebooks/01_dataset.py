@@ -21,7 +21,7 @@
 # **Takes:** seconds; nothing is trained.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]

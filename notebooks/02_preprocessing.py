@@ -22,7 +22,7 @@
 # **Takes:** seconds; nothing is trained.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.clahe_clip": 4}
 
 # %% tags=["hide-input"]

@@ -21,7 +21,7 @@
 # **Takes:** seconds; nothing is trained.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"training.mixup": 0.4}
 
 # %% tags=["hide-input"]

@@ -21,7 +21,7 @@
 # **Takes:** under a minute; models are built, none is trained, and neither images nor weights are needed.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]

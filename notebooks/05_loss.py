@@ -21,7 +21,7 @@
 # **Takes:** under a minute; nothing of the model is trained, and no images are needed.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"loss.gamma": 3}
 
 # %% tags=["hide-input"]

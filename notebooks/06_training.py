@@ -21,7 +21,7 @@
 # **Takes:** seconds where the runs are on record; under the `demo` profile, which trains here, a few minutes the first time.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"training.ema": 0.99}
 
 # %% tags=["hide-input"]

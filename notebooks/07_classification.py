@@ -22,7 +22,7 @@
 # **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
@@ -77,7 +77,7 @@ tables.show(
     performance.beside_published(known, paper.find("§5.4"), chapter.made),
     name="tab-headline",
     caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and "
-    f"the 95 % interval of that mean (cluster bootstrap over patients, widened by the spread over trainings). {words.VERDICT}",
+    f"the 95% interval of that mean (cluster bootstrap over patients, widened by the spread over trainings). {words.VERDICT}",
 )
 
 # %% [markdown]
@@ -102,7 +102,7 @@ Markdown(performance.confused(runs))
 tables.show(
     performance.accuracy_intervals(runs, chapter.dataset),
     name="tab-accuracy-intervals",
-    caption="Accuracy of each seed on the test part with two 95 % intervals.",
+    caption="Accuracy of each seed on the test part with two 95% intervals.",
 )
 
 # %%

@@ -21,7 +21,7 @@
 # **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
@@ -70,7 +70,7 @@ tables.show(
     performance.beside_published(known, paper.find("§5.5"), chapter.made),
     name="tab-areas",
     caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
-    f"seeds, and the 95 % interval of that mean (cluster bootstrap over patients, widened by the spread over trainings). {words.VERDICT}",
+    f"seeds, and the 95% interval of that mean (cluster bootstrap over patients, widened by the spread over trainings). {words.VERDICT}",
 )
 
 # %%

@@ -21,7 +21,7 @@
 # **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"loss.reading": "per-class"}
 
 # %% tags=["hide-input"]
@@ -58,7 +58,7 @@ known = performance.measured(runs, chapter.dataset)
 tables.show(
     performance.beside_published(known, paper.find("Table 7"), chapter.made),
     name="tab-reliability",
-    caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95 % interval "
+    caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95% interval "
     f"of that mean (cluster bootstrap over patients, widened by the spread over trainings; that of the ECE bias-corrected). {words.VERDICT}",
 )
 
@@ -76,7 +76,7 @@ Markdown(findings.chance(known.loc["ece", "mean"], chance) + " " + findings.exce
 # ## The reliability diagram, before and after temperature scaling
 #
 # Points on the diagonal are confidences one can take at their word. Lines through the points are Wilson's
-# 95 % intervals, bars below are counts: most answers stand in the last bin, and a bin with a few images
+# 95% intervals, bars below are counts: most answers stand in the last bin, and a bin with a few images
 # tells little. Temperature scaling divides the logits by one number $T$, fitted on **validation**
 # only; it changes no answer, only how sure they are.
 

@@ -22,7 +22,7 @@
 # time. The images are needed. Weights are not: the maps come from the run record.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]

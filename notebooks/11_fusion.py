@@ -24,7 +24,7 @@
 # one question has to be settled: what do the four rows compare?
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
@@ -140,7 +140,7 @@ tables.show(
     ablation.table(frame, "Fusion", ablation.FUSION_NAMES),
     name="tab-fusion",
     caption="Fusion variants on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, and the accuracy's "
-    "95 % cluster-bootstrap interval over patients and, from two seeds on, trainings.",
+    "95% cluster-bootstrap interval over patients and, from two seeds on, trainings.",
     data=frame,
 )
 
@@ -148,7 +148,7 @@ tables.show(
 tables.show(
     ablation.gaps(frame, first="Fusion", names=ablation.FUSION_NAMES),
     name="tab-fusion-gaps",
-    caption="Accuracy minus that of the proposed fusion, in points, on the same test images and seeds, with its 95 % interval; the verdict says where the published "
+    caption="Accuracy minus that of the proposed fusion, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published "
     "difference lies.",
     data=frame,
 )
@@ -175,7 +175,7 @@ rows.dots(honest, names=ablation.FUSION_NAMES, published=False)
 tables.show(
     ablation.gaps(honest, first="Fusion", names=ablation.FUSION_NAMES),
     name="tab-fusion-patients",
-    caption="Fusion variants over all five patient-disjoint folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the "
+    caption="Fusion variants over all five patient-disjoint folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95% interval, and by picture (copies count as one); the "
     "verdict is on this split.",
     data=honest,
 )
@@ -196,7 +196,7 @@ normed = ablation.measure("projection-norm", norm, chapter.dataset, proposed, ma
 tables.show(
     ablation.table(normed, "Projection", theirs=False),
     name="tab-projection-norm",
-    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over the n seeds that both have, 95 % interval of the accuracy over patients and, from two seeds on, trainings.",
+    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over the n seeds that both have, 95% interval of the accuracy over patients and, from two seeds on, trainings.",
     data=normed,
 )
 

@@ -24,7 +24,7 @@
 # every run here keeps its predictions with raw *and* with averaged weights, the four rows hold six models.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"training.ema": 0.99}
 
 # %% tags=["hide-input"]
@@ -72,7 +72,7 @@ frame = ablation.measure(
 tables.show(
     ablation.table(frame, "Training", names),
     name="tab-table-5",
-    caption="Table 5 measured, with the weights that are reported (averaged where EMA is on): mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, 95 % cluster-bootstrap "
+    caption="Table 5 measured, with the weights that are reported (averaged where EMA is on): mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, 95% cluster-bootstrap "
     "intervals over patients and, from two seeds on, trainings (the ECE's are corrected for its upward bias on a finite test part). Smaller is better for ECE and negative log-likelihood.",
     data=frame,
 )
@@ -81,11 +81,11 @@ tables.show(
 tables.show(
     ablation.gaps(frame, first="Training", names=names),
     name="tab-table-5-gaps",
-    caption="Accuracy minus that of the proposed training, in points, on the same test images and seeds, with its 95 % interval; the verdict says where the published difference lies.",
+    caption="Accuracy minus that of the proposed training, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published difference lies.",
     data=frame,
 )
 
-# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines. Combinations that have not been trained are missing."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup, for runs without EMA, and for raw and averaged weights of the runs with it. Bars are 95 % intervals over patients and, from two seeds on, trainings."}}
+# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines. Combinations that have not been trained are missing."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup, for runs without EMA, and for raw and averaged weights of the runs with it. Bars are 95% intervals over patients and, from two seeds on, trainings."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
 factorial.by_mixup(mixup_ema.design(found, chapter.dataset, published=not chapter.phantoms))
 
@@ -120,7 +120,7 @@ effects = mixup_ema.effects(found, chapter.dataset)
 tables.show(
     mixup_ema.effects_text(effects),
     name="tab-factors",
-    caption="Effect of Mixup and of EMA with 95 % cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have.",
+    caption="Effect of Mixup and of EMA with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have.",
     data=effects,
 )
 
@@ -150,7 +150,7 @@ rows.dots(honest, names=names, published=False)
 tables.show(
     ablation.gaps(honest, first="Training", names=names),
     name="tab-table-5-patients",
-    caption="Table 5 over all five patient-disjoint folds: accuracy minus that of the proposed training, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the verdict is on "
+    caption="Table 5 over all five patient-disjoint folds: accuracy minus that of the proposed training, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on "
     "this split.",
     data=honest,
 )
@@ -167,7 +167,7 @@ apart = mixup_ema.effects(strict, chapter.dataset)
 tables.show(
     mixup_ema.effects_text(apart),
     name="tab-factors-patients",
-    caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95 % cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures, which are of its random split.",
+    caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures, which are of its random split.",
     data=apart,
 )
 Markdown(f"{mixup_ema.verdict(apart, honest)}\n\n{mixup_ema.CAVEAT.get(profile, '')}")

@@ -24,7 +24,7 @@
 # needs more computation (Section 6). Both can be counted.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
@@ -67,7 +67,7 @@ frame = ablation.measure("table-6", found, chapter.dataset, main.get(paper.PROPO
 tables.show(
     ablation.table(frame, "Method"),
     name="tab-table-6",
-    caption="Table 6 measured: mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, 95 % cluster-bootstrap intervals over patients and, from two seeds on, trainings.",
+    caption="Table 6 measured: mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings.",
     data=frame,
 )
 
@@ -75,11 +75,11 @@ tables.show(
 tables.show(
     ablation.gaps(frame, first="Method"),
     name="tab-table-6-gaps",
-    caption="Accuracy minus that of the proposed model, in points, on the same test images and seeds, with its 95 % interval; the verdict says where the published difference lies.",
+    caption="Accuracy minus that of the proposed model, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published difference lies.",
     data=frame,
 )
 
-# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds; methods without a run say so."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy, and difference from the proposed model on the same test images and seeds, with 95 % intervals over patients and, from two seeds on, trainings."}}
+# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds; methods without a run say so."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy, and difference from the proposed model on the same test images and seeds, with 95% intervals over patients and, from two seeds on, trainings."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
 rows.dots(frame, published=not chapter.phantoms)
 
@@ -97,7 +97,7 @@ rows.dots(honest, published=False)
 tables.show(
     ablation.gaps(honest, first="Method"),
     name="tab-table-6-patients",
-    caption="Table 6 over all five patient-disjoint folds: accuracy minus that of the proposed model, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the verdict is on this split.",
+    caption="Table 6 over all five patient-disjoint folds: accuracy minus that of the proposed model, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on this split.",
     data=honest,
 )
 
@@ -128,7 +128,7 @@ tables.show(
 # %%
 Markdown(comparison.time_note(found))
 
-# %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95 % intervals over patients and, from two seeds on, trainings."}}
+# %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95% intervals over patients and, from two seeds on, trainings."}}
 measured = comparison.measured_over_costs(frame, costs)
 over_costs(measured, comparison.OWN, OURS)
 

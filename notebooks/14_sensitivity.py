@@ -25,7 +25,7 @@
 # accuracy. Two questions: does the accuracy move by more than chance, and is what moves it the thing that was named?
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
@@ -46,7 +46,7 @@ chapter.strip(ablation.runs(main, records, strict))
 # %% [markdown]
 # ## The picture
 #
-# One panel per setting. The pale band is the 95 % interval of the default setting; whether a value differs from it the paired differences below say.
+# One panel per setting. The pale band is the 95% interval of the default setting; whether a value differs from it the paired differences below say.
 
 # %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the measured accuracy against the value, with its interval, the paper's figures as open diamonds, and the interval of the default setting as a pale band across all panels."}, "figure": {"name": "fig-table-8", "caption": "Table 8 as a picture: test accuracy against the value of one setting. A value without a run has no dot; the paper gives no figures for the focal α."}}
 metrics, made = ("accuracy", "macro_f1", "ece"), chapter.made
@@ -63,7 +63,7 @@ tables.show(
     sensitivity.table(frame, records),
     name="tab-sensitivity",
     caption="One setting changed at a time, on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, "
-    "and 95 % cluster-bootstrap intervals over patients and, from two seeds on, trainings.",
+    "and 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings.",
     data=frame,
 )
 
@@ -71,7 +71,7 @@ tables.show(
 tables.show(
     ablation.gaps(frame, first="Setting"),
     name="tab-sensitivity-gaps",
-    caption="Accuracy minus that of the default, in points, on the same test images and seeds, with its 95 % interval; the verdict says where the published difference lies.",
+    caption="Accuracy minus that of the default, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published difference lies.",
     data=frame,
 )
 
@@ -103,7 +103,7 @@ rows.dots(honest, published=False)
 tables.show(
     ablation.gaps(honest, first="Setting"),
     name="tab-table-8-patients",
-    caption="Table 8 over all five patient-disjoint folds: accuracy minus that of the default, in points, on the same images, with its 95 % interval, and by picture (copies count as one); the verdict is on this split.",
+    caption="Table 8 over all five patient-disjoint folds: accuracy minus that of the default, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on this split.",
     data=honest,
 )
 

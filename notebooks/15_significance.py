@@ -24,7 +24,7 @@
 # same runs several questions, then turns round and asks what so many runs, on so many images, could have found at all.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
@@ -83,7 +83,7 @@ tables.show(
 )
 
 # %%
-Markdown("Significant at 5 % after Holm's adjustment:\n\n" + significance.verdict(tests))
+Markdown("Significant at 5% after Holm's adjustment:\n\n" + significance.verdict(tests))
 
 # %% [markdown]
 # Table 4 also compares ROC-AUC. DeLong's test does so on one run of each, one class against the rest, images taken as independent:
@@ -118,7 +118,7 @@ Markdown("\n\n".join(said))
 # The power of a test is the chance that it finds a difference that is there. For the paired t-test it follows from the number of
 # runs and the spread of the differences.
 
-# %% mystnb={"image": {"alt": "Power of the paired t-test rising with the true difference of accuracy, one curve each for three, five and ten runs, the more runs the steeper; where a spread was measured, the paper's gaps are marked below, one line a table."}, "figure": {"name": "fig-power", "caption": "Power of the paired t-test at 5 % for three, five and ten runs at the spread measured here. The spread is that of rows with the proposed model's backbones; the shade is what its uncertainty does to the curve of five runs. Diamonds below are the paper's gaps in the tables of such rows."}}
+# %% mystnb={"image": {"alt": "Power of the paired t-test rising with the true difference of accuracy, one curve each for three, five and ten runs, the more runs the steeper; where a spread was measured, the paper's gaps are marked below, one line a table."}, "figure": {"name": "fig-power", "caption": "Power of the paired t-test at 5% for three, five and ten runs at the spread measured here. The spread is that of rows with the proposed model's backbones; the shade is what its uncertainty does to the curve of five runs. Diamonds below are the paper's gaps in the tables of such rows."}}
 runs = (3, 5, 10)
 # the paper's gaps are of patients' images: they have no place beside the spread of phantoms
 lines = significance.with_spread(lines, None if chapter.phantoms else spread)
@@ -167,7 +167,7 @@ needed = published_gaps.needed(lines, runs, ratio)
 tables.show(
     needed,
     name="tab-needed",
-    caption="For each of the paper's gaps the largest standard deviation of the paired differences (points) with which it is significant at 5 %, by the number of runs; where a "
+    caption="For each of the paper's gaps the largest standard deviation of the paired differences (points) with which it is significant at 5%, by the number of runs; where a "
     "spread was measured here (of the rows of Table 6 another than of the rest), the runs that it would take.",
 )
 

@@ -23,7 +23,7 @@
 # The paper counts images. Which of them show the same picture, where do they come from, how many patients do they show, are the labels right?
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]

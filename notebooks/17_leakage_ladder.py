@@ -25,7 +25,7 @@
 # more. Forbidding identical files alone takes next to nothing away: copies that were saved anew stay (the table of what is shared, below).
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
@@ -52,7 +52,7 @@ chapter.strip(ablation.runs(records, imagenet, three))
 #
 # The heavy line is the proposed model. A second heavy line, where drawn, is the same model with larger networks and images, started from ImageNet
 # weights (chapter 25); it is dotted across splits on which it was not run. The thin ones are *floors*: methods without a network. 1-NN looks for the
-# most similar training image, pixel by pixel, and repeats its label; it knows nothing of tumours. Vertical bars are 95 % intervals, with patients
+# most similar training image, pixel by pixel, and repeats its label; it knows nothing of tumours. Vertical bars are 95% intervals, with patients
 # resampled as clusters, and add the spread over seeds where there are two or more.
 
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test may share less and less, from the random split on. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
@@ -93,7 +93,7 @@ Markdown(ladder.copies_left(shares))
 tables.show(
     ladder.wide(frame),
     name="tab-ladder-accuracy",
-    caption="Accuracy in percent with its 95 % cluster-bootstrap interval over patients and, from two seeds on, trainings. `patients`: five patient-disjoint folds. *By "
+    caption="Accuracy in percent with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings. `patients`: five patient-disjoint folds. *By "
     "picture*: each picture counts once, however many copies of it are tested.",
     data=frame,
 )
@@ -102,7 +102,7 @@ tables.show(
 tables.show(
     ladder.wide(frame, "macro_f1"),
     name="tab-ladder-f1",
-    caption="Macro-F1 in percent with its 95 % cluster-bootstrap interval over patients and, from two seeds on, trainings, by image and by picture. `patients`: five patient-disjoint folds.",
+    caption="Macro-F1 in percent with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings, by image and by picture. `patients`: five patient-disjoint folds.",
     data=frame,
 )
 
@@ -137,6 +137,6 @@ ours = ladder.beside_others(frame, hints.read(chapter.dataset), scores)
 tables.show(
     pd.concat([table, ours.set_axis(table.columns, axis=1)], ignore_index=True),
     name="tab-literature",
-    caption="Accuracy on patient-disjoint folds: as reported on the three classes of the figshare slices, and measured here with 95 % intervals "
+    caption="Accuracy on patient-disjoint folds: as reported on the three classes of the figshare slices, and measured here with 95% intervals "
     "(of phantoms, which can't be compared with the others, under the profile `demo`). *By picture*: copies of a picture count as one.",
 )

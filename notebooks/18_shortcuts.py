@@ -25,7 +25,7 @@
 # see how far it comes; take the hint away and see what the model loses.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
@@ -51,7 +51,7 @@ chapter.strip(ablation.runs(main, by_split, changed))
 # Three floors see no tumour at all. *File size and mode*: width, height, aspect and colour mode of the file, not one pixel. *Image
 # border*: grey values of the outermost sixteenth on every side. *Tumour masked out*: a thumbnail in which the tumour's
 # box is filled; every image gets three such holes, placed alike for all classes, so that the hole itself says nothing
-# (tumours of unknown place stay visible: about 6 % of the real ones). Guessing the most frequent class is the
+# (tumours of unknown place stay visible: about 6% of the real ones). Guessing the most frequent class is the
 # yardstick.
 
 # %%
@@ -60,7 +60,7 @@ labels = chapter.dataset.frame["label"]
 tables.show(
     shortcuts.hint_table(lowest, tracks, labels),
     name="tab-hints",
-    caption="Accuracy in percent, with 95 % cluster-bootstrap intervals over patients, of logistic regression on what is not the tumour; in the "
+    caption="Accuracy in percent, with 95% cluster-bootstrap intervals over patients, of logistic regression on what is not the tumour; in the "
     "last column the share of the most frequent class. *By picture*: copies of a picture count as one.",
     data=tracks,
 )
@@ -87,7 +87,7 @@ again = tracks[tracks["track"] == "canonical"]
 tables.show(
     shortcuts.re_encoded(lowest, again, labels),
     name="tab-canonical",
-    caption="Accuracy in percent (four classes) of floors before and after re-encoding, with 95 % intervals; *by picture* copies of a picture count as one. After it all files have one size, so the "
+    caption="Accuracy in percent (four classes) of floors before and after re-encoding, with 95% intervals; *by picture* copies of a picture count as one. After it all files have one size, so the "
     "first floor can only guess the most frequent class.",
     data=again,
 )
@@ -108,7 +108,7 @@ tables.show(
     shortcuts.wide_with_without(compared, gaps),
     name="tab-with-without",
     caption="Accuracy in percent of the model with and without the hint, and the difference in points, paired by seed and image, each "
-    "with its 95 % cluster-bootstrap interval over patients and, from two seeds on, trainings. With *the no-tumour class* both are judged on the tumour images alone. *By "
+    "with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings. With *the no-tumour class* both are judged on the tumour images alone. *By "
     "picture*: copies of a picture count as one.",
     data=compared,
 )

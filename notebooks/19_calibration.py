@@ -25,7 +25,7 @@
 # what the ingredients change, and whether a reader who lets the model decline cases, or acts on its probabilities, gains by it.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"loss.reading": "per-class"}
 
 # %% tags=["hide-input"]
@@ -65,7 +65,7 @@ known = findings.calibration_table(
 tables.show(
     findings.wide_calibration(known),
     name="tab-calibration-intervals",
-    caption=f"Calibration on the test part with averaged weights, {len(runs)} seed{'s' if len(runs) > 1 else ''}: value and 95 % "
+    caption=f"Calibration on the test part with averaged weights, {len(runs)} seed{'s' if len(runs) > 1 else ''}: value and 95% "
     "cluster-bootstrap interval over patient groups and, from two seeds on, trainings.",
     data=known,
 )
@@ -81,7 +81,7 @@ Markdown(findings.scaling(by_scaling, confidence.perfect_ece(probs)))
 # The paper gives an ECE without its bins. The same probabilities give other errors with other bins, and more bins find more
 # of what is only chance: the band is where a perfectly calibrated model would lie.
 
-# %% mystnb={"image": {"alt": "Two panels, equal width and equal mass: calibration error of the first seed against the number of bins, with the band of a perfectly calibrated model."}, "figure": {"name": "fig-bins", "caption": "ECE of the first seed by number and kind of bins, and the middle 95 % of what a perfectly calibrated model shows by chance."}}
+# %% mystnb={"image": {"alt": "Two panels, equal width and equal mass: calibration error of the first seed against the number of bins, with the band of a perfectly calibrated model."}, "figure": {"name": "fig-bins", "caption": "ECE of the first seed by number and kind of bins, and the middle 95% of what a perfectly calibrated model shows by chance."}}
 sweep = findings.bins_sweep(labels, probs)
 decisions.bins_sweep(sweep)
 
@@ -94,7 +94,7 @@ Markdown(findings.bins(sweep))
 # One-vs-rest: among the images to which the model gives a class with some probability, how often is it that class? Most
 # stand at 0 and 1; what lies between is the doubtful part.
 
-# %% mystnb={"image": {"alt": "One reliability diagram a class: share of images of the class against the probability given to it, with counts of images below."}, "figure": {"name": "fig-class-reliability", "caption": "Reliability of each class's probability (one-vs-rest, ten bins of equal width, all seeds together), with 95 % intervals (cluster bootstrap over patients, all seeds' answers to a patient's images drawn together; of no width where all of a bin agree) and the number of answers in each bin."}}
+# %% mystnb={"image": {"alt": "One reliability diagram a class: share of images of the class against the probability given to it, with counts of images below."}, "figure": {"name": "fig-class-reliability", "caption": "Reliability of each class's probability (one-vs-rest, ten bins of equal width, all seeds together), with 95% intervals (cluster bootstrap over patients, all seeds' answers to a patient's images drawn together; of no width where all of a bin agree) and the number of answers in each bin."}}
 all_labels, all_probs, all_rows = findings.predictions(runs)
 patients = clusters[all_rows]
 bins = {}
@@ -126,7 +126,7 @@ moved = findings.calibration_table(states)
 tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
-    caption="Calibration on the random split and on patient-disjoint folds: value and 95 % cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors "
+    caption="Calibration on the random split and on patient-disjoint folds: value and 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors "
     "on patient-disjoint folds are means over the folds, each at the random split's number of test images.",
     data=moved,
 )
@@ -135,7 +135,7 @@ Markdown(findings.carries_over(states))
 # %% [markdown]
 # ## What Mixup, averaging, smoothing and the loss change
 #
-# One row per setting; rows without a run say so. Behind the comma the difference from the proposed setting on the same seeds, with its 95 % interval:
+# One row per setting; rows without a run say so. Behind the comma the difference from the proposed setting on the same seeds, with its 95% interval:
 # that is the noise of the *test part*. Where there is one seed, the interval does not include the variation between seeds. Smaller is better.
 
 # %%
@@ -143,7 +143,7 @@ tables.show(
     findings.effects(tested, runs, clusters),
     name="tab-effects",
     caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind the comma the difference "
-    "from the proposed setting with its 95 % cluster-bootstrap interval over patient groups and, from two seeds on, trainings.",
+    "from the proposed setting with its 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings.",
 )
 Markdown(findings.ingredients(tested, runs, clusters))
 
@@ -153,7 +153,7 @@ Markdown(findings.ingredients(tested, runs, clusters))
 # Let the model answer only where it is surest. If confidence means anything, accuracy rises as it answers less. The threshold
 # for a wanted accuracy must be fixed beforehand, here on validation; what it then keeps on test, and how right that is:
 
-# %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95 % cluster-bootstrap bands over patient groups, mean over the seeds; the folds of a seed are ranked together, by the confidences of five models."}}
+# %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95% cluster-bootstrap bands over patient groups, mean over the seeds; the folds of a seed are ranked together, by the confidences of five models."}}
 coverage = np.linspace(0.05, 1, 39)
 by_split = {"random split": runs, "patient-disjoint": apart}
 curves = {name: acting.selective(r, clusters, coverage) for name, r in by_split.items() if r}
@@ -167,7 +167,7 @@ tables.show(
     acting.thresholds_text(fixed),
     name="tab-selective",
     caption="Thresholds on the confidence fixed on each run's validation for a wanted accuracy (mean ± standard deviation over runs: seeds, or folds "
-    "of seeds), and what they keep on test: the answers of all runs together, with a 95 % interval over patients; *by picture* copies count as one.",
+    "of seeds), and what they keep on test: the answers of all runs together, with a 95% interval over patients; *by picture* copies count as one.",
     data=fixed,
 )
 Markdown(acting.thresholds_said(fixed))
@@ -175,7 +175,7 @@ Markdown(acting.thresholds_said(fixed))
 # %% [markdown]
 # ## Acting on a probability
 #
-# Net benefit counts right actions minus wrong ones at the exchange rate that a threshold implies: who acts from 10 % on holds a missed
+# Net benefit counts right actions minus wrong ones at the exchange rate that a threshold implies: who acts from 10% on holds a missed
 # tumour to be nine times as bad as a needless action. A model is of use where its line is above both acting on all and on none. In
 # this collection the share of images with a tumour is far above any clinic's, and the curves hold for that share only.
 

@@ -24,7 +24,7 @@
 # somebody shows that such maps point at what decides. So the instrument is tested first.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]
@@ -64,7 +64,7 @@ control_charts.control_bars(verdicts)
 tables.show(
     explanations.control_table(verdicts),
     name="tab-control",
-    caption="The control: mean over seeds (worst to best seed). *Near*: within 7 % of the picture's side. *Untrained*: the same map of "
+    caption="The control: mean over seeds (worst to best seed). *Near*: within 7% of the picture's side. *Untrained*: the same map of "
     f"untrained models. A map passes if its maximum lies on the mark in at least {control.ENOUGH:.0%} of the pictures with every seed, and with untrained models in at most {control.LEAK:.0%}.",
     data=verdicts,
 )
@@ -78,14 +78,14 @@ maps = explanations.gather(main, apart, chapter.dataset, verdicts, clusters)
 Markdown(explanations.what(maps, verdicts, chapter.phantoms))
 
 # %% [markdown]
-# - **Pointing game**: is the map's maximum inside the tumour? *With tolerance*: inside it or within 7 % of the image's side.
+# - **Pointing game**: is the map's maximum inside the tumour? *With tolerance*: inside it or within 7% of the image's side.
 # - **Energy inside**: the share of the map's sum that lies in the tumour. A flat map scores the tumour's own share of the image.
 # - **IoU at matched area**: the IoU of the tumour and the map's highest cells, as many cells as the tumour has.
 #
 # The yardsticks: a Gaussian bump in the centre; random cells; the image's edges; and *the usual place*, the mean tumour mask of training images of
 # the named class. The last knows the class, not the image: a map that looks at *this* tumour must beat it. All maps are of the class the model named.
 
-# %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95 % cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
+# %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95% cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
 scores, shown = maps.scores, maps.shown
 overall = borders.scores(scores)
 map_scores.by_measure(overall)
@@ -94,7 +94,7 @@ map_scores.by_measure(overall)
 tables.show(
     borders.wide(overall),
     name="tab-localisation",
-    caption="Maps against tumour borders: mean and 95 % cluster-bootstrap interval over patient groups. Images are counted once per run.",
+    caption="Maps against tumour borders: mean and 95% cluster-bootstrap interval over patient groups. Images are counted once per run.",
     data=overall,
 )
 
@@ -120,12 +120,12 @@ Markdown(explanations.black(maps, small, clusters))
 #
 # Large tumours are easy to hit, and pituitary ones lie in one place: averages hide both. And a wrong answer's map should lie elsewhere.
 
-# %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95 % cluster-bootstrap intervals over patient groups."}}
+# %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95% cluster-bootstrap intervals over patient groups."}}
 named = scores.assign(map=scores["map"].astype(str))
 compared = (shown, tumours.PLACE, tumours.CENTRE)
 map_scores.by_group(borders.scores(named, "class"), "class", "tolerant", compared)
 
-# %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95 % cluster-bootstrap intervals over patient groups. A flat map scores the tumour's share of the image."}}
+# %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95% cluster-bootstrap intervals over patient groups. A flat map scores the tumour's share of the image."}}
 map_scores.by_group(explanations.by_size(named), "size", maps=compared)
 
 # %%
@@ -134,7 +134,7 @@ tables.show(
     explanations.cells_table(both),
     name="tab-localisation-cells",
     caption=f"By class and third of the tumour's size (thirds of all tumours here: up to {' and '.join(map('{:.2%}'.format, borders.edges(scores)))} of the image): "
-    "mean and 95 % cluster-bootstrap interval over patient groups.",
+    "mean and 95% cluster-bootstrap interval over patient groups.",
     data=both,
 )
 
@@ -143,7 +143,7 @@ outcome = explanations.by_answer(named[named["map"] == shown])
 tables.show(
     borders.wide(outcome, "right"),
     name="tab-localisation-outcome",
-    caption="By whether the answer was right: mean and 95 % cluster-bootstrap interval over patient groups.",
+    caption="By whether the answer was right: mean and 95% cluster-bootstrap interval over patient groups.",
     data=outcome,
 )
 
@@ -159,7 +159,7 @@ agreed = agreement.agreement(own, main[0], clusters)
 tables.show(
     agreement.agreement_table(agreed),
     name="tab-consistency",
-    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95 % cluster-bootstrap intervals over patient groups, and of different patients.",
+    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95% cluster-bootstrap intervals over patient groups, and of different patients.",
 )
 Markdown(agreement.seeds_words(agreed, main[0].settings))
 
@@ -172,7 +172,7 @@ Markdown(agreement.seeds_words(agreed, main[0].settings))
 # depends on what was learnt. Maps are of the class that the trained model named. The second check trains from nothing, stage 0 too, on **shuffled
 # labels**. The yardstick of both: how alike the trained maps of *different patients* are, over all pairs.
 
-# %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95 % cluster-bootstrap interval over patient groups; dotted, in each map's colour, trained maps of different patients."}}
+# %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95% cluster-bootstrap interval over patient groups; dotted, in each map's colour, trained maps of different patients."}}
 check = sanity.read(main, chapter.dataset)
 map_scores.cascade(check)
 

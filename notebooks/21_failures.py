@@ -24,7 +24,7 @@
 # are used, which together hold every image once; elsewhere the test part of the split in use.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]
@@ -93,7 +93,7 @@ sources = failures.rates(tumour, "source", [*dataset_audit.SOURCES, "phantom"])
 tables.show(
     failures.rates_text(sources, "Source"),
     name="tab-error-source",
-    caption="Wrong answers on tumour images by source, with 95 % cluster-bootstrap intervals over patient groups.",
+    caption="Wrong answers on tumour images by source, with 95% cluster-bootstrap intervals over patient groups.",
     data=sources,
 )
 Markdown(failures.copies_said(failures.copies(cases)))
@@ -101,7 +101,7 @@ Markdown(failures.copies_said(failures.copies(cases)))
 # %% [markdown]
 # ## By the size of the tumour
 
-# %% mystnb={"image": {"alt": "Error rate by fifth of the tumour's size, with intervals."}, "figure": {"name": "fig-error-size", "caption": "Wrong answers by the tumour's share of the image, in fifths of the tumours with a known border, with 95 % cluster-bootstrap intervals over patient groups."}}
+# %% mystnb={"image": {"alt": "Error rate by fifth of the tumour's size, with intervals."}, "figure": {"name": "fig-error-size", "caption": "Wrong answers by the tumour's share of the image, in fifths of the tumours with a known border, with 95% cluster-bootstrap intervals over patient groups."}}
 error_rates.error_rates(failures.by_size(tumour), "the tumour's share of the image")
 
 # %%
@@ -121,7 +121,7 @@ Markdown(failures.sizes_said(within))
 # from the front or from above nearly are, heads seen from the side are not. The lowest third holds most of the side views; this is
 # a stand-in, not the view.
 
-# %% mystnb={"image": {"alt": "Error rate on tumour images by third of the picture's mirror symmetry, with intervals."}, "figure": {"name": "fig-error-view", "caption": "Wrong answers on tumour images by thirds of mirror symmetry (the lowest: mostly views from the side), with 95 % cluster-bootstrap intervals over patient groups."}}
+# %% mystnb={"image": {"alt": "Error rate on tumour images by third of the picture's mirror symmetry, with intervals."}, "figure": {"name": "fig-error-view", "caption": "Wrong answers on tumour images by thirds of mirror symmetry (the lowest: mostly views from the side), with 95% cluster-bootstrap intervals over patient groups."}}
 error_rates.error_rates(failures.by_view(tumour), "mirror symmetry of the picture")
 
 # %% [markdown]

@@ -25,7 +25,7 @@
 # fewer still. This chapter explains the test, applies it, and ends with every check in one table.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
@@ -148,7 +148,7 @@ Markdown(audit.explained(mine, implied, "recall of benign"))
 # The tables of ablations and comparisons give one accuracy per row, no spread and no number of runs. An accuracy of a single run is $k/N$; a mean over
 # $r$ runs is $k/(rN)$, a finer grid. The smallest $r$ that fits is a lower bound for the number of runs, if the figure is a mean at all.
 
-# %% mystnb={"image": {"alt": "Published accuracies of the rows of Tables 4, 5, 6 and 8 as circles beside the shaded 95 percent interval of the main result; hollow circles are values that a single run cannot give."}, "figure": {"name": "fig-rivals", "caption": "The rows that the proposed setting is compared with. Shaded: Wilson 95 % interval of the main result on the test images, taken as independent."}}
+# %% mystnb={"image": {"alt": "Published accuracies of the rows of Tables 4, 5, 6 and 8 as circles beside the shaded 95 percent interval of the main result; hollow circles are values that a single run cannot give."}, "figure": {"name": "fig-rivals", "caption": "The rows that the proposed setting is compared with. Shaded: Wilson 95% interval of the main result on the test images, taken as independent."}}
 rivals, interval = attainable.rows(), audit.main_interval()
 attainable.rivals(rivals, 100 * interval.low, 100 * interval.high)
 

@@ -27,7 +27,7 @@
 # images: `gcaf external`.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
@@ -72,7 +72,7 @@ Markdown(elsewhere.copies_said(copies))
 # ## What the model says there
 #
 # Recall by class and set, for every model on record, whatever this page's profile. There is deliberately no overall accuracy: each set holds only
-# some classes, so a pooled figure would reflect the mixture. Intervals (95 %) resample cases as clusters: patients, volumes or, for Radiopaedia,
+# some classes, so a pooled figure would reflect the mixture. Intervals (95%) resample cases as clusters: patients, volumes or, for Radiopaedia,
 # clusters of similar slices, since patients are not identified there. Beside it stands what the same model scores on its own test images: *at home*.
 
 # %%
@@ -80,11 +80,11 @@ recall = made.read("recall")
 tables.show(
     elsewhere.recall_table(recall),
     name="tab-recall-elsewhere",
-    caption="Recall in percent with 95 % intervals over cases; a single case has none. The nearest neighbour takes the class of the most similar thumbnail in this dataset.",
+    caption="Recall in percent with 95% intervals over cases; a single case has none. The nearest neighbour takes the class of the most similar thumbnail in this dataset.",
     data=recall,
 )
 
-# %% mystnb={"image": {"alt": "A row for each class and outside set: a dot for recall there with its interval, a diamond for recall of the same class at home, joined by a line."}, "figure": {"name": "fig-recall-elsewhere", "caption": "Recall elsewhere (dot, bar: 95 % interval) and at home (diamond, thin line: 95 % interval), of the model named below."}}
+# %% mystnb={"image": {"alt": "A row for each class and outside set: a dot for recall there with its interval, a diamond for recall of the same class at home, joined by a line."}, "figure": {"name": "fig-recall-elsewhere", "caption": "Recall elsewhere (dot, bar: 95% interval) and at home (diamond, thin line: 95% interval), of the model named below."}}
 model = next(iter(elsewhere.models(recall)), "")
 levels = elsewhere.levels(recall, model)
 outside.recall(levels)
@@ -107,7 +107,7 @@ tables.show(
 #
 # Whoever uses a model sees the probability of its answer, not the truth. If it is lower where the model is wrong, it is a warning.
 
-# %% mystnb={"image": {"alt": "A row for each class, at home and in each outside set: a dot for recall with its interval, a diamond for the mean probability of the answer."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How often the model is right (dot, bar: 95 % interval) and how sure it is (diamond). A diamond right of the bar: it claims more than it holds."}}
+# %% mystnb={"image": {"alt": "A row for each class, at home and in each outside set: a dot for recall with its interval, a diamond for the mean probability of the answer."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How often the model is right (dot, bar: 95% interval) and how sure it is (diamond). A diamond right of the bar: it claims more than it holds."}}
 own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
 outside.sureness(own)
 

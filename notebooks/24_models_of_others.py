@@ -29,7 +29,7 @@
 # trained and tested on, not against those who share them.
 
 # %% tags=["parameters"]
-profile = "cpu"  # or "demo", "paper"
+profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
@@ -57,7 +57,7 @@ tables.show(
 # ## At home
 #
 # Kaggle ships the dataset as Training and Testing, and whoever publishes a model for it usually reports the accuracy on Testing. Intervals
-# (95 %) draw patients, as far as they are known.
+# (95%) draw patients, as far as they are known.
 
 # %%
 answers, exposed = made.read(), made.exposed()
@@ -65,7 +65,7 @@ names = peers.models(answers)
 tables.show(
     peers.home_table(answers),
     name="tab-peers-home",
-    caption="Kaggle's Testing part: accuracy and recall by class in percent, with 95 % intervals over patients.",
+    caption="Kaggle's Testing part: accuracy and recall by class in percent, with 95% intervals over patients.",
 )
 Markdown("\n\n".join(peers.home_said(answers, name) for name in names))
 
@@ -85,11 +85,11 @@ found = peers.places(recall, [*names, *elsewhere.models(own)])
 tables.show(
     peers.places_table(found),
     name="tab-peers-elsewhere",
-    caption="Recall in percent by class and set, with 95 % intervals over cases; a single case has none.",
+    caption="Recall in percent by class and set, with 95% intervals over cases; a single case has none.",
     data=found,
 )
 
-# %% mystnb={"image": {"alt": "A row for each class and set, at home first: a mark for each model at its recall, with its interval. At home the marks are on the right, elsewhere they are spread."}, "figure": {"name": "fig-peers-recall", "caption": "Recall at home (grey rows) and elsewhere, a mark a model; bars: 95 % intervals over cases."}}
+# %% mystnb={"image": {"alt": "A row for each class and set, at home first: a mark for each model at its recall, with its interval. At home the marks are on the right, elsewhere they are spread."}, "figure": {"name": "fig-peers-recall", "caption": "Recall at home (grey rows) and elsewhere, a mark a model; bars: 95% intervals over cases."}}
 pictures.recall(found)
 
 # %%
@@ -110,7 +110,7 @@ Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name i
 # Many images of Testing show a picture that Training holds too (chapter 16). Does a model that trained on it do better on these? The plain
 # contrast seems to say so, and it is a trap.
 
-# %% mystnb={"image": {"alt": "Left: for each package the share classified correctly with and without a copy in Training, far apart over all images, within each class closer or with bars that overlap. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95 % intervals over patients; right: the classes that the two kinds are made of."}}
+# %% mystnb={"image": {"alt": "Left: for each package the share classified correctly with and without a copy in Training, far apart over all images, within each class closer or with bars that overlap. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95% intervals over patients; right: the classes that the two kinds are made of."}}
 home = {name: peers.at_home(answers, name) for name in names}
 pictures.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(exposed))
 

@@ -56,7 +56,7 @@ chapter.strip(ablation.runs(small, large, dict(enumerate(three)), strict, causes
 # training part; the others never see these classes before stage 1. So a difference below is between two *recipes*. How much of it is due to ImageNet
 # can be seen only from the same networks without it (*Which part matters*, below).
 #
-# The share of layers that stage 2 sets free is the paper's, 20 %. Size, width, epochs, stage 2's rate and the moving average are not: they
+# The share of layers that stage 2 sets free is the paper's, 20%. Size, width, epochs, stage 2's rate and the moving average are not: they
 # were chosen for two cores. Over so few steps an average of Table 3's $\beta = 0.999$ would still be half the start of stage 1, which
 # is drawn at random; the profile has $\beta = 0.99$, within the range that Section 4.6 gives. That was set after two trainings with 0.999 had
 # shown validation accuracies of the average below those of the raw weights; they were stopped before a test image was judged, and are not on record.
@@ -82,11 +82,11 @@ tables.show(
     transfer.compared_text(frame),
     name="tab-transfer",
     caption="The miniatures and the networks with ImageNet weights on the same test images, and the difference, paired by seed and fold, each with "
-    "its 95 % cluster-bootstrap interval over patients and, from two seeds on, trainings. *By picture*: copies of a picture count as one.",
+    "its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings. *By picture*: copies of a picture count as one.",
     data=frame,
 )
 
-# %% mystnb={"image": {"alt": "Accuracy and the recall of each class, for the miniatures and for the networks with ImageNet weights, one panel a split, with intervals; a split that has not been run on both sides is left out."}, "figure": {"name": "fig-transfer", "caption": "Accuracy and recall by class with 95 % intervals: squares the miniatures, circles the networks with ImageNet weights. Strokes: by picture, copies of a picture counting as one. The table has the intervals of the differences."}}
+# %% mystnb={"image": {"alt": "Accuracy and the recall of each class, for the miniatures and for the networks with ImageNet weights, one panel a split, with intervals; a split that has not been run on both sides is left out."}, "figure": {"name": "fig-transfer", "caption": "Accuracy and recall by class with 95% intervals: squares the miniatures, circles the networks with ImageNet weights. Strokes: by picture, copies of a picture counting as one. The table has the intervals of the differences."}}
 split_ladder.with_without(transfer.by_class(frame), transfer.SIDES, transfer.SHARE)
 
 # %%
@@ -104,7 +104,7 @@ alone = transfer.tumours([small.get("patients", []), apart], three, chapter.data
 tables.show(
     transfer.tumours_text(alone),
     name="tab-transfer-tumours",
-    caption="Accuracy on the three tumour classes on patient-disjoint folds, with 95 % intervals over patients and, from two seeds on, trainings. The first line is as reported, on "
+    caption="Accuracy on the three tumour classes on patient-disjoint folds, with 95% intervals over patients and, from two seeds on, trainings. The first line is as reported, on "
     "the figshare slices alone.",
     data=alone,
 )
@@ -162,7 +162,7 @@ size = transfer.compare(little, own, chapter.dataset, transfer.FULL)
 tables.show(
     transfer.compared_text(size, transfer.FULL),
     name="tab-full-size",
-    caption="The proposed model as miniatures and with the paper's own networks, neither of which has seen ImageNet, on the same test images, with 95 % "
+    caption="The proposed model as miniatures and with the paper's own networks, neither of which has seen ImageNet, on the same test images, with 95% "
     "intervals over patients. *By picture*: copies of a picture count as one.",
     data=size,
 )

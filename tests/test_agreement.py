@@ -108,7 +108,7 @@ def columns(pages: Pages, page: str, name: str, rows: dict[str, str], heads: dic
 
 
 def interval(pages: Pages, what: str, where: str, cell: str, split: str = "paper") -> None:
-    """The column `95 % interval` on the random split."""
+    """The column `95% interval` on the random split."""
     ends = re.match(rf"{NUMBER} to {NUMBER}", cell)
     for end, text in zip(("low", "high"), ends.groups() if ends else ()):
         pages.found[what, split, end].append(printed(where, text))
@@ -138,7 +138,7 @@ def levels(pages: Pages) -> None:
             columns(pages, page, name, METRICS, two)
     cards = [card.get_text(" ", strip=True) for card in pages.soup("index").select(".gcaf-lead > div")]
     for split, text in zip(("paper", "patients"), cards[1:]):
-        found = re.match(rf"{NUMBER} %.*: {NUMBER} to {NUMBER} %(?:.*by picture {NUMBER} %)?", text)
+        found = re.match(rf"{NUMBER}%.*: {NUMBER} to {NUMBER}%(?:.*by picture {NUMBER}%)?", text)
         for end, number in zip(ENDS, found.groups() if found else ()):
             if number:
                 pages.found["accuracy", split, end].append(printed("index, first lines", number))
@@ -159,7 +159,7 @@ def levels(pages: Pages) -> None:
         for row in pages.table(f"notebooks/{page}", name):
             if (metric := METRICS.get(row["Metric"])) is not None:
                 pages.add(metric, "paper", f"{page}#{name}", row["Measured"])
-                interval(pages, metric, f"{page}#{name}", row["95 % interval"])
+                interval(pages, metric, f"{page}#{name}", row["95% interval"])
     for page, name, heads in (
         ("19_calibration", "tab-calibration-intervals", {"as trained": "paper"}),
         (
@@ -195,7 +195,7 @@ def levels(pages: Pages) -> None:
         for head in row:
             if head in METRICS:
                 pages.add(METRICS[head], split, f"{page}#{name}", row[head])
-        interval(pages, "accuracy", f"{page}#{name}", row["95 % interval"], split)
+        interval(pages, "accuracy", f"{page}#{name}", row["95% interval"], split)
 
 
 def chance(pages: Pages) -> None:
@@ -207,7 +207,7 @@ def chance(pages: Pages) -> None:
         ("19_calibration", "would show an ECE of"),
     ):
         text = " ".join(pages.soup(f"notebooks/{page}").get_text(" ").split())
-        found = re.search(rf"{before} {NUMBER}[^(]*\(95 % of draws (?:from )?{NUMBER} to {NUMBER}", text)
+        found = re.search(rf"{before} {NUMBER}[^(]*\(95% of draws (?:from )?{NUMBER} to {NUMBER}", text)
         assert found, f"{page} says nothing of chance"
         for end, number in zip(ENDS, found.groups()):
             pages.found["ECE by chance", "paper", end].append(printed(page, number))

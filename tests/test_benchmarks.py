@@ -399,9 +399,9 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         ours, torch = step[name]["ours"], step[name]["torch-compile"]
         less.append(1 - (torch[whole] / 1.25 - ours[products]) / (torch[whole] - torch[products]))
     for share, stage in zip(less, ("EfficientNetV2-S", "ConvNeXt-Tiny", "stage 1", "stage 2")):
-        assert f"{share:.0%}".replace("%", " %") in page and stage in page
+        assert f"{share:.0%}" in page and stage in page
     parts = [one["ours"][products] / one["ours"][whole] for one in step.values()]
-    assert f"{100 * min(parts):.0f} to {100 * max(parts):.0f} % of a step" in page
+    assert f"{100 * min(parts):.0f} to {100 * max(parts):.0f}% of a step" in page
     before, now = json.loads((kept / "main_run-cpu.json").read_text())["seconds"].values()
     spent = [one["user"] + one["system"] for one in (before, now)]
     epochs = [sum(one["stages"].values()) for one in (before, now)]
@@ -427,8 +427,8 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     spared = {stage: one["no preparation"] for stage, one in ratios.items()}
     assert {stage for stage, (_, low, _) in spared.items() if low > most} == {"1", "0 efficientnetv2-s"}
     for stage, said in (
-        ("1", "{:.0f} % faster in stage 1 (+{:.0f} to +{:.0f})"),
-        ("0 efficientnetv2-s", "{:.0f} % in stage 0 of EfficientNetV2-S (+{:.0f} to +{:.0f})"),
+        ("1", "{:.0f}% faster in stage 1 (+{:.0f} to +{:.0f})"),
+        ("0 efficientnetv2-s", "{:.0f}% in stage 0 of EfficientNetV2-S (+{:.0f} to +{:.0f})"),
     ):
         assert said.format(*(100 * (one - 1) for one in spared[stage])) in page
     slow = (
@@ -469,17 +469,16 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     fused = [ratios[stage]["element-wise by XLA"] for stage in "12"]
     assert min(low for _, low, _ in fused) > max(high for *_, high in own)
     assert (
-        "gains {:.0f} % in stage 1 and {:.0f} % in stage 2".format(*(100 * (m - 1) for m, *_ in fused))
-        in page
+        "gains {:.0f}% in stage 1 and {:.0f}% in stage 2".format(*(100 * (m - 1) for m, *_ in fused)) in page
     )
     part = step["1"]["ours"][products] / step["1"]["ours"][whole]
     with open(kept / "throughput-cpu.csv", encoding="utf-8", newline="") as file:
         rows = {(r["contender"], r["stage"]): r for r in csv.DictReader(file)}
     peak = float(rows["ours", "1"]["fraction_of_peak"])
-    assert f"take {100 * part:.0f} % of a step" in page
-    assert f"from {100 * peak:.0f} to some {100 * peak / (peak + 1 - part):.0f} %" in page
+    assert f"take {100 * part:.0f}% of a step" in page
+    assert f"from {100 * peak:.0f} to some {100 * peak / (peak + 1 - part):.0f}%" in page
     assert 0 < (peak / 0.5 - part) / (1 - part) < 0.1 and "less than a tenth" in page
-    assert f"to {100 * (peak / 0.5 - peak) / (1 - part):.0f} % with them at the peak" in page
+    assert f"to {100 * (peak / 0.5 - peak) / (1 - part):.0f}% with them at the peak" in page
     jax, tensorflow = (
         json.loads((kept / f"host_loop-{name}.json").read_text())["ms_a_step"]["images on the device"]
         for name in ("jax", "tensorflow")
@@ -487,4 +486,4 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     assert f"JAX takes {jax / tensorflow:.1f} times" in page
     shares = json.loads((kept / "operations-cpu-jax.json").read_text())["shares"].values()
     fused = [one["ynn_fusion"] for one in shares]
-    assert f"{100 * min(fused):.0f} to {100 * max(fused):.0f} % of its operations' time" in page
+    assert f"{100 * min(fused):.0f} to {100 * max(fused):.0f}% of its operations' time" in page

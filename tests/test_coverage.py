@@ -53,7 +53,7 @@ def held(one: worth.Worth, value: float) -> bool:
 @pytest.mark.parametrize(("seeds", "training"), [(1, 0.0), (3, 0.0), (3, 0.2), (2, 0.2)])
 def test_an_interval_of_the_accuracy_holds_the_truth_over_patients_and_trainings(seeds, training):
     """With one seed there is no spread to know of: there the trainings of the simulation are alike. Clusters as uneven
-    as these leave percentiles a little short of their 95 %."""
+    as these leave percentiles a little short of their 95%."""
     value, rng = truth(training), np.random.default_rng(1)
     found = [worth.summed("accuracy", sample(right(rng, seeds, training))) for _ in range(REPEATS)]
     assert np.mean([held(one, value) for one in found]) > 0.87

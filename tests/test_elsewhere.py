@@ -58,7 +58,7 @@ def test_a_fall_is_one_where_intervals_are_apart():
     )
     said = elsewhere.gap_said(fall, APART)
     assert (
-        "RSNA-BraTS, 40.0 (30.0 to 50.0) % in place of 90.0 (85.0 to 95.0) %; 60.0 % are classified as meningioma."
+        "RSNA-BraTS, 40.0 (30.0 to 50.0)% in place of 90.0 (85.0 to 95.0)%; 60.0% are classified as meningioma."
         in said
     )
     assert "roughly" not in said
@@ -67,9 +67,9 @@ def test_a_fall_is_one_where_intervals_are_apart():
         rough, APART
     )
     moved = fall.assign(notumor=31, meningioma=29)
-    assert "; 31.0 % are classified as no tumour." in elsewhere.gap_said(moved, APART)
+    assert "; 31.0% are classified as no tumour." in elsewhere.gap_said(moved, APART)
     split = fall.assign(notumor=29, meningioma=31)
-    assert "; 31.0 % are classified as meningioma." in elsewhere.gap_said(split, APART)
+    assert "; 31.0% are classified as meningioma." in elsewhere.gap_said(split, APART)
     touching = frame(HOME, line(APART, "rsna", "glioma", 0.7, 0.5, 0.86))
     assert "In 0 of 1 its recall elsewhere lies below" in elsewhere.gap_said(touching, APART)
     rise = frame(HOME, line(APART, "rsna", "glioma", 0.99, 0.96, 1.0))

@@ -136,15 +136,15 @@ def test_subject_is_the_best_map_that_passes_and_runs_keep():
 def test_words_name_what_fails():
     text = explanations.control_words(both(pointing=0.1))
     assert (
-        "1 of 2 maps pass: Sensitivity, whole model (90 %)" in text
+        "1 of 2 maps pass: Sensitivity, whole model (90%)" in text
         and "**1 fail**" in text
-        and "10 % to 10 %" in text
+        and "10% to 10%" in text
     )
-    assert "at most 2 %; chance is 3 %" in text and "paper's reading" not in text
-    assert "both backbones: **fails** (10 %)" in explanations.control_words(
+    assert "at most 2%; chance is 3%" in text and "paper's reading" not in text
+    assert "both backbones: **fails** (10%)" in explanations.control_words(
         both(pointing=0.1, map=tumours.FUSED)
     )
-    assert "both backbones: **passes** (80 %)" in explanations.control_words(both(map=tumours.FUSED))
+    assert "both backbones: **passes** (80%)" in explanations.control_words(both(map=tumours.FUSED))
     assert "**None of 2 maps passes.**" in explanations.control_words(both(0.1, pointing=0.1))
     assert "Of 1 nothing can be said" in explanations.control_words(both(alone=0.5))
     assert "too few" in explanations.control_words(both(accuracy=0.5))

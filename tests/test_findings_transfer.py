@@ -46,8 +46,8 @@ def model(right, key=""):
     return {"paper": [run(right, key=key)], "patients": [run(right, fold, key=key) for fold in range(5)]}
 
 
-SMALL = EVERY % 10 > 2  # 70 %
-LARGE = EVERY % 10 > 0  # 90 %, right wherever the other is
+SMALL = EVERY % 10 > 2  # 70%
+LARGE = EVERY % 10 > 0  # 90%, right wherever the other is
 
 
 def line(frame, protocol, metric="accuracy"):
@@ -110,8 +110,8 @@ def test_where_it_changes_more_turns_on_the_intervals(random, apart, said):
 def test_both_levels_stand_beside_each_other():
     small = model(SMALL) | {"paper": [run(LARGE)]}
     text = transfer.fallen(transfer.compare(small, model(LARGE), None))
-    assert re.search(r"miniatures: 90.0 \(.*\) % on the random split, 70.0 \(", text)
-    assert re.search(r"ImageNet weights: 90.0 \(.*\) % on the random split, 90.0 \(", text)
+    assert re.search(r"miniatures: 90.0 \(.*\)% on the random split, 70.0 \(", text)
+    assert re.search(r"ImageNet weights: 90.0 \(.*\)% on the random split, 90.0 \(", text)
 
 
 def test_tumours_are_judged_alone():
@@ -183,7 +183,7 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     assert "lies above the interval" in transfer.grown(worse)
     everywhere = transfer.compare(single, {"paper": [run(EVERY >= 0)]}, None, transfer.FULL)
     assert "lies below the interval" in transfer.grown(everywhere)
-    near = transfer.compare(single, {"paper": [run(EVERY % 20 > 0)]}, None, transfer.FULL)  # 95 %
+    near = transfer.compare(single, {"paper": [run(EVERY % 20 > 0)]}, None, transfer.FULL)  # 95%
     assert "lies inside the interval" in transfer.grown(near)
     assert "no run on record" in transfer.grown(transfer.compare({}, {}, None, transfer.FULL))
 
@@ -200,23 +200,23 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
     }
     said = transfer.before_fusion({"patients": rows}, None)
     first, second, third, last = said.split("; ")
-    assert first.endswith("- patient-disjoint, seed 0: fused as proposed 90.0 %")
+    assert first.endswith("- patient-disjoint, seed 0: fused as proposed 90.0%")
     assert (
         second
-        == "efficientnetv2-s alone, after stage 0, 90.0 %: the fused model minus this backbone 0.0 points (0.0 to 0.0)"
+        == "efficientnetv2-s alone, after stage 0, 90.0%: the fused model minus this backbone 0.0 points (0.0 to 0.0)"
     )
     assert third.startswith(
-        "convnext-tiny alone, after stage 0, 70.0 %: the fused model minus this backbone +20.0 points (+1"
+        "convnext-tiny alone, after stage 0, 70.0%: the fused model minus this backbone +20.0 points (+1"
     )
     assert last == "2 other fusions give another answer on 0 to 20 of the 100 images"
     one = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)], "other": [run(SMALL)]}}, None)
     assert one.endswith("1 other fusion gives another answer on 20 of the 100 images")
     alone["convnext-tiny"] = [run(SMALL, seed=1)]  # one stage 0 for all seeds
     shared = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
-    assert shared.endswith("convnext-tiny alone, after stage 0, 70.0 %") and shared.count("minus") == 1
+    assert shared.endswith("convnext-tiny alone, after stage 0, 70.0%") and shared.count("minus") == 1
     alone.clear()
     only = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
-    assert only.endswith("- random split, seed 0: fused as proposed 90.0 %")
+    assert only.endswith("- random split, seed 0: fused as proposed 90.0%")
     assert transfer.before_fusion({}, None) == "" == transfer.before_fusion({"paper": {}}, None)
 
 

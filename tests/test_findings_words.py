@@ -144,7 +144,7 @@ def test_class_weights_matter_from_one_half_more(top, said):
 def test_a_constant_alpha_under_adam(adam, said):
     frame = pd.DataFrame({"optimiser": ["Adam", "gradient descent"], "alpha": 0.25, "moved": [adam, 0.7]})
     text = loss.constant_alpha_said(frame)
-    assert said in text and "descent by up to 70 %" in text
+    assert said in text and "descent by up to 70%" in text
 
 
 # --- chapters 6 to 12: what training and its records say ---
@@ -186,8 +186,8 @@ def test_what_mixup_leaves_of_a_training_accuracy():
     even = np.abs(rng.beta(0.2, 0.2, 1_000_000) - 0.5) < 0.1
     share = 100 * even.mean() * (1 - ((counts / counts.sum()) ** 2).sum())
     text = training.ceiling()
-    said, cost = (float(n) for n in re.findall(r"(\d\.\d) (?:% of the pairs|points)", text))
-    assert text.startswith("A training accuracy of 98 to 99 % is near") and (said, cost) == (
+    said, cost = (float(n) for n in re.findall(r"(\d\.\d)(?:% of the pairs| points)", text))
+    assert text.startswith("A training accuracy of 98 to 99% is near") and (said, cost) == (
         pytest.approx(share, abs=0.1),
         pytest.approx(share / 2, abs=0.1),
     )
@@ -218,7 +218,7 @@ def test_what_learns_and_what_the_rows_compare():
 def test_widest_maps():
     frame = pd.DataFrame({"Glioma": [0.18, 0.22], "No tumour": [0.48, 0.52], "Meningioma": [0.1, 0.1]})
     text = predictions.spreads_said(frame)
-    assert "Widest are the maps of no tumour (50.0 %), narrowest those of meningioma (10.0 %)" in text
+    assert "Widest are the maps of no tumour (50.0%), narrowest those of meningioma (10.0%)" in text
     assert "in this order the runs agree with the paper" in text
     assert "the runs don't agree" in predictions.spreads_said(
         frame + {"Glioma": 0.4, "No tumour": 0, "Meningioma": 0}
@@ -237,7 +237,7 @@ def test_the_widest_maps_tie_within_the_larger_spread(gap, tie):
     assert (
         ("as wide within the spread of the seeds" in text) == tie == ("is not what these runs show" in text)
     )
-    assert ("the runs agree" in text) != tie and ("pituitary (30.0 %) are the narrowest" in text) == tie
+    assert ("the runs agree" in text) != tie and ("pituitary (30.0%) are the narrowest" in text) == tie
     wide = pd.DataFrame({"Glioma": glioma, "Pituitary": glioma, "No tumour": free - 0.3})
     assert "the runs don't agree" in predictions.spreads_said(wide), "tumours tie among themselves"
 

@@ -150,7 +150,7 @@ def test_every_known_tumour_is_masked_and_the_input_untouched():
 
 
 def test_masking_itself_is_no_shortcut():
-    """On images that carry nothing of the class, the holes must not tell it (chance is 25 %)."""
+    """On images that carry nothing of the class, the holes must not tell it (chance is 25%)."""
     labels = np.arange(2000) % 4
     known = made_up_boxes(labels, np.random.default_rng(0))
     train, test = np.arange(1200), np.arange(1200, 2000)

@@ -155,7 +155,7 @@ def test_pairs_found_by_another_program_stand_on_one_side_of_every_split():
 
 
 def test_real_pictures_cut_at_random_are_found(dataset):
-    """Positive control: of 40 pictures each cut to a random 60 to 85 % of its sides, half of them mirrored, nearly all."""
+    """Positive control: of 40 pictures each cut to a random 60 to 85% of its sides, half of them mirrored, nearly all."""
     rng = np.random.default_rng(0)
     free = np.flatnonzero(dataset.frame["label"] == CLASSES.index("notumor"))
     images = [

@@ -68,7 +68,7 @@ def test_copies_turned_cut_or_inverted_are_found_at_a_second_look(real_data, tmp
         "10°": lambda x: cv2.warpAffine(x, cv2.getRotationMatrix2D((x.shape[1] / 2, x.shape[0] / 2), 10, 1), x.shape[::-1]),
         "a quarter": np.rot90,
         "inverted": lambda x: 255 - x,
-        "cut by 5 %": lambda x: x[len(x) // 20 : -(len(x) // 20), x.shape[1] // 20 : -(x.shape[1] // 20)],
+        "cut by 5%": lambda x: x[len(x) // 20 : -(len(x) // 20), x.shape[1] // 20 : -(x.shape[1] // 20)],
     }  # fmt: skip
     paths = [tmp_path / f"{change}-{n}.png" for change in changes for n in range(len(some))]
     for path, (change, file) in zip(paths, ((c, f) for c in changes.values() for f in some["file"])):

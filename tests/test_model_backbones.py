@@ -74,7 +74,7 @@ def test_the_others_are_those_of_keras(key):
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["efficientnetv2-s", "convnext-tiny"])
 def test_same_order_of_layers_as_keras(key):
-    """The top 20 % of the layers is a matter of their order: with weights, it is Keras's."""
+    """The top 20% of the layers is a matter of their order: with weights, it is Keras's."""
     theirs = [la.name for la in backbones._leaves(source_of(key)) if la.weights]
     found = [la.name for la in classifier.parts(ours(key))["backbones"][key] if la.weights]
     assert [n.removeprefix(f"{key}_") for n in found][:-1] == [

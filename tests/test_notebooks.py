@@ -128,3 +128,9 @@ def test_no_page_gives_a_miniature_the_word_reproduced():
         name: re.findall(r".{0,60}\breproduced\b(?!\.csv).{0,60}", text, re.I) for name, text in said.items()
     }
     assert {name: near for name, near in found.items() if near} == {}
+
+
+def test_a_percent_sign_stands_at_its_number():
+    """One way on all pages, and the one that no line is broken at."""
+    found = {name: re.findall(r".{0,40}\d[ \u00a0]%(?!\w).{0,20}", text) for name, text in prose().items()}
+    assert {name: near for name, near in found.items() if near} == {}

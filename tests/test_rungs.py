@@ -30,7 +30,7 @@ def floor_table(**scores) -> pd.DataFrame:
 
 
 def frame(**levels) -> pd.DataFrame:
-    """1-NN at 96 % and 74 %; the model at `levels` protocol: (value, low, high)."""
+    """1-NN at 96% and 74%; the model at `levels` protocol: (value, low, high)."""
     lines = [(NEAR, "floor", "paper", 0.96, 0.94, 0.98), (NEAR, "floor", "patients", 0.74, 0.71, 0.77)]
     lines += [(ladder.MODEL, "model", p, *three) for p, three in levels.items()]
     out = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
@@ -142,7 +142,7 @@ def test_chance_and_sign_of_a_calibration_error():
     assert "underconfident" in findings.excess(Worth(-0.02, 0, 3, -0.03, -0.01), 0.0441)
     assert "overconfident" in findings.excess(Worth(0.02, 0, 3, 0.01, 0.03), 0.0441)
     text = findings.excess(Worth(0.02, 0, 3, -0.01, 0.03), 0.0441)
-    assert "2.0 points above accuracy (95 % interval of the difference −1.0 to +3.0 points)" in text
+    assert "2.0 points above accuracy (95% interval of the difference −1.0 to +3.0 points)" in text
     assert "can't be told. The paper" in text
 
 

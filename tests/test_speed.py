@@ -77,7 +77,7 @@ def test_page_names_machine_what_is_missing_and_how_to_measure_it(tmp_path):
     assert "1 x Some GPU; python 3.12.1, keras 3.15.1, jax 0.10, torch 2.14.1" in said
     assert "Not measured: PyTorch and timm, eager (timm can't be imported)." in said
     assert "has not been measured yet" in said and "--profile paper" in said
-    assert "takes 25 % of a step less" in said
+    assert "takes 25% of a step less" in said
     assert "1.50 times as long as 2 workers (1 round, " in said and "20 ms on a finished run" in said
 
 
@@ -140,8 +140,8 @@ def test_what_one_change_gains_is_said_where_every_round_says_so(tmp_path):
     frame = speed.suspects(ratios, meaning).set_index("Done otherwise")
     assert frame.loc["folded", "Stage 1"] == "1.10 (1.05 to 1.20)" and frame.loc["slow", "Stage 1"] == "–"
     said = speed.gains(ratios, meaning, {"1": 1.8, "2": 2.0})
-    assert "rounded otherwise: folded (stage 1 +10 %)." in said
-    assert "could spare: no update (stage 1 +20 %)." in said
+    assert "rounded otherwise: folded (stage 1 +10%)." in said
+    assert "could spare: no update (stage 1 +20%)." in said
     # 1.5 was not faster in every round, and leaving something out is no gain
     assert "stage 1 1.10 (asked for: 1.80); stage 2 1.00 (asked for: 2.00)" in said
     # what the library is to itself in some round is no gain of anything

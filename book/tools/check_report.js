@@ -344,7 +344,7 @@ const gcafReport = (() => {
     const moved = (s, move) => { const out = s.slice(); for (const [i, d] of move) out[i] += d; return out };
     function seek(figures, start, steps) {
       let seed = 1, here = Array.from(start || guess(figures)), best = here, now = wrong(figures, here), least = now;
-      const draw = () => { seed = (seed * 1103515245 + 12345) % 2147483648; return allMoves[seed % allMoves.length] };
+      const draw = () => { seed = (seed * 1103515245 + 12345)% 2147483648; return allMoves[seed % allMoves.length] };
       for (let step = 0; step < steps && least > 0; step++) {
         let found = null, value_ = Infinity;
         for (const move of allMoves) {

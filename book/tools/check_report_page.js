@@ -11,7 +11,7 @@ document.addEventListener('DOMContentLoaded', () => {
     if (cut < 0) return word(metric);
     return ['macro', 'weighted'].includes(head) ? `${head} ${word(tail)}` : `${word(head)} of ${tail}`;
   }
-  const print = (v, f) => v.toFixed(f.decimals) + (f.percent ? '\u00a0%' : '');
+  const print = (v, f) => v.toFixed(f.decimals) + (f.percent ? '%' : '');
   const span = e => e.least === e.most ? `${e.least}` : `${e.least} to ${e.most}`;
   function reason(line) {
     const text = line.conflicts.length ? `contradicts ${line.conflicts.map(name).join(', ')}`

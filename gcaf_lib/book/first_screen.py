@@ -56,7 +56,7 @@ A report, a split, or the groups for your training.
 
 def title() -> str:
     """The book's title: the claim as a question."""
-    return f"# What is an accuracy of {_claim():.2f}&nbsp;% worth?\n"
+    return f"# What is an accuracy of {_claim():.2f}% worth?\n"
 
 
 def _claim() -> float:
@@ -67,7 +67,7 @@ def claimed() -> str:
     """What the paper says, in a sentence."""
     return (
         "**Claimed.** Basha and Yalla report that two convolutional networks joined by *gated cross-attention fusion* "
-        f"distinguish glioma, meningioma, pituitary tumour and no tumour in MR images with {_claim():.2f} % accuracy."
+        f"distinguish glioma, meningioma, pituitary tumour and no tumour in MR images with {_claim():.2f}% accuracy."
     )
 
 

@@ -57,16 +57,16 @@ def write(
 def front(frame: pd.DataFrame, profile: str) -> str:
     """The scorecard in short: three numbers, a sentence on how they were made, six rows."""
     claim = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
-    cards = [(f"{100 * claim:.2f} %", "accuracy, as published")]
+    cards = [(f"{100 * claim:.2f}%", "accuracy, as published")]
     places = {"paper": "on the paper's random split", "patients": "with no known patient in two parts"}
     run = frame[(frame.place == "Abstract") & (frame.metric == "accuracy") & (frame.n > 0)]
     for protocol, where in places.items():
         value, said, found = "not yet run", f"accuracy, measured here {where}", run[run.protocol == protocol]
         if len(found):
             row = found.iloc[0]
-            value = f"{100 * row.measured:.2f} %"
-            said += f": {100 * row.low:.1f} to {100 * row.high:.1f} %, {repeats(row)}"
-            said = words.beside(said, row.picture, lambda v: f"{100 * v:.2f} %")
+            value = f"{100 * row.measured:.2f}%"
+            said += f": {100 * row.low:.1f} to {100 * row.high:.1f}%, {repeats(row)}"
+            said = words.beside(said, row.picture, lambda v: f"{100 * v:.2f}%")
         cards.append((value, said))
     told = frame[frame.place.isin([place for place, _ in HEADLINE])]
     blocks = "".join(f"<div><b>{value}</b><span>{said}</span></div>" for value, said in cards)
@@ -76,7 +76,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
         + tables.numbered(
             summary(frame, HEADLINE),
             "tab-scorecard",
-            f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95 % interval, "
+            f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95% interval, "
             f"and on each split its own verdict: where the published figure lies. {scorecard.BESIDE}",
             data=told.dropna(axis=1, how="all").reset_index(drop=True),
         )
@@ -114,7 +114,7 @@ def levels_note(known: pd.DataFrame | None) -> str:
     held = sum(floor.low <= f.fraction <= floor.high for f in told)
     return (
         f"{text} A published level inside an interval proves nothing: 1-NN, a look-up that learns nothing, is right on "
-        f"{floor.accuracy:.1%} of the random split's test images ({100 * floor.low:.1f} to {100 * floor.high:.1f} %), an interval that "
+        f"{floor.accuracy:.1%} of the random split's test images ({100 * floor.low:.1f} to {100 * floor.high:.1f}%), an interval that "
         f"holds {held} of the {len(told)} accuracies of these tables."
     )
 
@@ -171,7 +171,7 @@ def _word(verdict: str) -> str:
 def _level(row: pd.Series) -> tuple[str, str]:
     """The published level, and the one measured here."""
     shown = functools.partial(_show, row.metric)
-    theirs = shown(row.published) + (" %" if _percent(row.metric) else "")
+    theirs = shown(row.published) + ("%" if _percent(row.metric) else "")
     return theirs, modelcard.measured(row, shown) if row.n else ABSENT
 
 

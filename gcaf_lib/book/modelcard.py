@@ -36,7 +36,7 @@ def settings(profile: str) -> pd.DataFrame:
 
 
 def performance(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean ± sd (n) and 95 % interval of the main metrics under both protocols."""
+    """Mean ± sd (n) and 95% interval of the main metrics under both protocols."""
     rows = []
     for place, metric in METRICS:
         part = frame[(frame["place"] == place) & (frame["metric"] == metric) & (frame["n"] > 0)]
@@ -73,7 +73,7 @@ def text(frame: pd.DataFrame, profile: str) -> str:
         + tables.numbered(
             performance(frame),
             "tab-card-performance",
-            f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95 % interval, and how often it was "
+            f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95% interval, and how often it was "
             f"trained. {scorecard.BESIDE}",
         )
     )

@@ -136,7 +136,7 @@ def _host_loop_text(found: dict[str, dict[str, Any]]) -> str:
             takes, than = ("takes", "less") if cost[0] > 0 else ("saves nothing: it takes", "more")
             said.append(
                 f"On {one['machine']['device']} under `{one['asked']['profile']}`, batch {one['asked']['batch']}, an epoch inside one "
-                f"`lax.scan` {takes} {100 * abs(cost[1]):.0f} % of a step {than} than the fastest way that Keras's trainer has."
+                f"`lax.scan` {takes} {100 * abs(cost[1]):.0f}% of a step {than} than the fastest way that Keras's trainer has."
             )
     table = tables.numbered(
         host_loop(found),
@@ -258,7 +258,7 @@ def gains(ratios: dict[str, dict[str, list[float]]], meaning: dict[str, str], as
     def listed(names: list[str]) -> str:
         found = {n: [(s, one[n]) for s in ratios if n in (one := _faster(ratios, s, names))] for n in names}
         said = [
-            f"{name} (stage {', '.join(f'{stage} {words.signed(100 * (m - 1), 0)} %' for stage, m in some)})"
+            f"{name} (stage {', '.join(f'{stage} {words.signed(100 * (m - 1), 0)}%' for stage, m in some)})"
             for name, some in found.items()
             if some
         ]

@@ -32,8 +32,8 @@ from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.terminal import arguments
 
 SIDE = 40
-# Of `alike`. On the real images it finds a copy of 99.0 % of the tumour-free files that the splits' descriptor gives
-# one, and of 99.97 % of the tumour files; of pairs that are no copies 20 reach it, all neighbouring slices of one patient.
+# Of `alike`. On the real images it finds a copy of 99.0% of the tumour-free files that the splits' descriptor gives
+# one, and of 99.97% of the tumour files; of pairs that are no copies 20 reach it, all neighbouring slices of one patient.
 THRESHOLD = 0.97
 WIDE = 384  # pixels of the longer side, for keypoints
 INLIERS, AGREE = 30, 0.5  # of one alignment: keypoints that it carries over, correlation of edges afterwards

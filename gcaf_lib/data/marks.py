@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 SIDE = 64
-RADIUS = 6.0  # pixels: the disc takes 2.8 % of the picture
+RADIUS = 6.0  # pixels: the disc takes 2.8% of the picture
 CLASSES = 4
 
 

@@ -59,7 +59,7 @@ def canonical(rgb: np.ndarray) -> np.ndarray:
 
     Removes what tells the classes' sources apart without showing a tumour: image size, aspect,
     margins, colour mode and compression. The head is the bounding box of the largest component above
-    Otsu's threshold, grown by 2 %. Not in the paper.
+    Otsu's threshold, grown by 2%. Not in the paper.
     """
     grey = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     short = min(grey.shape)

@@ -1,6 +1,6 @@
 """Splits: the leakage ladder. Which file trains, validates and tests under each protocol.
 
-    official       Kaggle's Training/Testing; validation is 10 % of Training, stratified
+    official       Kaggle's Training/Testing; validation is 10% of Training, stratified
     paper          stratified random 80/10/10 with the counts of Table 2
     bytes          80/10/10; identical files stay together
     twins          80/10/10; copies of one picture stay together, whatever was done to them

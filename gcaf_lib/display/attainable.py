@@ -95,6 +95,6 @@ def rivals(frame: pd.DataFrame, low: float, high: float) -> Drawing:
     ax.set(xlim=(frame["accuracy"].min() - 1, high + 0.3), ylim=(heights[-1] + 1, 0.5))
     ax.set_xlabel("published accuracy (%)")
     quiet(ax, "x")
-    marks = [("s", style.OURS, "main result, 95 % interval"), ("o", style.PAPER, "k of the test images")]
+    marks = [("s", style.OURS, "main result, 95% interval"), ("o", style.PAPER, "k of the test images")]
     legend_below(fig, [*marks, ("o", style.PAPER, "not k of the test images", "none")])
     return fig

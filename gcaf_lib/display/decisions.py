@@ -17,7 +17,7 @@ def bins_sweep(frame: pd.DataFrame) -> Drawing:
     """An estimator's value by its number of bins: columns kind, bins, value, low, high (of chance alone)."""
     fig, axes = panels(frame["kind"].nunique(), 3.0, sharey=True)
     for ax, (kind, part) in zip(axes, frame.groupby("kind", sort=False)):
-        bins, chance = part["bins"], "perfect model, 95 %"
+        bins, chance = part["bins"], "perfect model, 95%"
         ax.fill_between(bins, part["low"], part["high"], color=style.MUTED, alpha=0.25, label=chance)
         ax.plot(bins, part["value"], "o-", color=style.OURS, label="measured")
         ax.set(title=kind, xlabel="bins", xscale="log")

@@ -94,7 +94,7 @@ def architecture() -> Drawing:
     for x, w, title, note in (
         (599, 168, "Focal loss", "smoothed labels · Eqs 14, 15"),
         (422, 146, "Stage 1", "backbones frozen · Eq 16"),
-        (258, 146, "Stage 2", "top 20 % trained · Eq 17"),
+        (258, 146, "Stage 2", "top 20% trained · Eq 17"),
         (94, 146, "EMA of weights", "β = 0.999 · Eq 18"),
     ):
         c.box(x, 366, w, 48, title, note, colour=MUTED)

@@ -16,7 +16,7 @@ def concentration(shares: pd.DataFrame) -> Drawing | Note:
     if shares.empty:
         return Note("There is no error on these images, so nothing concentrates.")
     fig, (ax,) = panels(1, 3.1)
-    x, chance = shares["groups"], "the same errors, dealt at random to images (95 %)"
+    x, chance = shares["groups"], "the same errors, dealt at random to images (95%)"
     ax.fill_between(x, shares["low"], shares["high"], color=style.MUTED, alpha=0.35, lw=0, label=chance)
     ax.plot(x, shares["errors"], color=style.OURS, label="measured")
     ax.set(xlabel="share of the patient groups, those with most errors first", ylabel="share of all errors")

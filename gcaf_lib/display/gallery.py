@@ -72,13 +72,13 @@ function tile(n){
   p.setAttribute('fill','none');p.setAttribute('stroke','#00d7ff');p.setAttribute('stroke-width','1.6');
   p.setAttribute('vector-effect','non-scaling-stroke');svg.append(p);pic.append(svg)}
  const right=c.t===c.a,words=names[c.t]+(right?', named right':', named '+names[c.a]);
- pic.setAttribute('role','img');pic.setAttribute('aria-label','Image: '+words+', '+c.p[c.a]+' %'+(c.m?', with its map':'')+(c.b?' and the tumour border':''));
+ pic.setAttribute('role','img');pic.setAttribute('aria-label','Image: '+words+', '+c.p[c.a]+'%'+(c.m?', with its map':'')+(c.b?' and the tumour border':''));
  const cap=el('div','cap');cap.append(el('b','',names[c.t]+(right?' \\u2713':' \\u2192 '+names[c.a])));
  const probs=el('div','probs');
  c.p.forEach((v,k)=>{const i=el('i');i.style.width=v+'%';i.style.background=D.colours[k];const hold=el('span');hold.append(i);
-  probs.append(el('span','',letters[k]),hold,el('span','',v+' %'))});
+  probs.append(el('span','',letters[k]),hold,el('span','',v+'%'))});
  cap.append(probs);
- cap.append(el('span','',[c.f,c.e===null?'':'inside: '+c.e+' %',c.w].filter(Boolean).join(' \\u00b7 ')));
+ cap.append(el('span','',[c.f,c.e===null?'':'inside: '+c.e+'%',c.w].filter(Boolean).join(' \\u00b7 ')));
  li.append(pic,cap);return li}
 function draw(){list.replaceChildren(...hits.slice(0,shown).map(tile));more.hidden=hits.length<=shown;
  note.textContent=hits.length+' of '+cases.length+' cases'+(hits.length>shown?', first '+shown+' shown':'')}

@@ -30,7 +30,7 @@ MAP_NAMES = {
 
 MEASURE_NAMES = {
     "pointing": "Pointing game",
-    "tolerant": "Pointing, 7 % tolerance",
+    "tolerant": "Pointing, 7% tolerance",
     "energy": "Energy inside",
     "iou": "IoU at matched area",
 }

@@ -24,7 +24,7 @@ NO_RUN = Note("No run has been scored on images from elsewhere yet.")
 
 @styled
 def recall(levels: pd.DataFrame) -> Drawing | Note:
-    """Recall elsewhere (class colour, 95 % interval over cases) and of the same class at home (open diamond, thin line).
+    """Recall elsewhere (class colour, 95% interval over cases) and of the same class at home (open diamond, thin line).
 
     levels: class, set, recall, low, high, home, home_low, home_high, a row a set and class, of one model.
     """
@@ -34,7 +34,7 @@ def recall(levels: pd.DataFrame) -> Drawing | Note:
 
 @styled
 def sureness(levels: pd.DataFrame) -> Drawing | Note:
-    """How often the model is right (class colour, 95 % interval) and how sure it is (open diamond), at home and elsewhere.
+    """How often the model is right (class colour, 95% interval) and how sure it is (open diamond), at home and elsewhere.
 
     levels: class, set, recall, low, high, confidence, a row a set and class, of one model; its home first in a class.
     """

@@ -15,7 +15,7 @@ from gcaf_lib.evaluation.elsewhere import HOME
 
 @styled
 def recall(found: pd.DataFrame) -> Drawing | Note:
-    """A row a class and set, at home first: each model's recall (a mark of its own) with its 95 % interval.
+    """A row a class and set, at home first: each model's recall (a mark of its own) with its 95% interval.
 
     found: class, set, model, recall, low, high, in the order of the rows.
     """

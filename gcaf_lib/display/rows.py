@@ -60,7 +60,7 @@ def dots(
         left.xaxis.set_major_formatter(percent_label)
     for ax in (left, right):
         ax.xaxis.set_major_locator(MaxNLocator(5))
-    marks = [("o", style.OURS, "measured, 95 % interval")]
+    marks = [("o", style.OURS, "measured, 95% interval")]
     marks += [("|", style.INK, "by picture")] if part["picture"].notna().any() else []
     legend_below(fig, marks + ([("D", style.PAPER, "the paper's figure", "none")] if published else []))
     return fig

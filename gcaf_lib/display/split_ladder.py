@@ -131,7 +131,7 @@ def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
         ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=colour, lw=1, alpha=0.5)
     marks = [("s", style.MUTED, "floors: accuracy without a network"), ("_", style.INK, "by picture")]
     if (frame["kind"] == "model").any():
-        model = [("o", style.OURS, "accuracy, 95 % interval"), ("o", style.OURS, "macro-F1", style.SURFACE)]
+        model = [("o", style.OURS, "accuracy, 95% interval"), ("o", style.OURS, "macro-F1", style.SURFACE)]
         marks = model + marks
         for text in ax.texts:  # room for the open circle before the names at the right
             if text.get_position()[0] > len(place) - 1:

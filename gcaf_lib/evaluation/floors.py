@@ -109,7 +109,7 @@ def mask_out(thumbs: np.ndarray, labels: np.ndarray, known: np.ndarray, seed: in
     middle). So every image gets one box of each tumour class: its own tumour's box where it is known,
     and for the other classes (all three, if it is unknown or there is no tumour) the box of
     a random image of that class. The holes are then distributed alike for all classes. Tumours of
-    unknown place may stay visible (`known` (N,4) NaN: about 6 % of the tumour images).
+    unknown place may stay visible (`known` (N,4) NaN: about 6% of the tumour images).
     """
     rng = np.random.default_rng(seed)
     out = thumbs.astype(np.float32)
@@ -177,7 +177,7 @@ def measure(
 ) -> pd.DataFrame:
     """Floors on one protocol: `COLUMNS`. For `patients-5fold` of all folds' answers together; sd: over the folds.
 
-    clusters: (N,) patient groups, which all intervals (95 %) resample. pictures: (N,) `worth.pictures`; in
+    clusters: (N,) patient groups, which all intervals (95%) resample. pictures: (N,) `worth.pictures`; in
     the columns `picture…` each counts as one, however many copies are tested. classes: those in use (leave notumor
     out for the three-class track). labels: (N,) what is to be told apart, if not the class. Macro-F1 is the
     mean over the labels that occur in the task.

@@ -32,7 +32,7 @@ class Interval(NamedTuple):
 
 
 class Test(NamedTuple):
-    """A two-sided test of `difference` (first minus second) being 0, with its 95 % interval."""
+    """A two-sided test of `difference` (first minus second) being 0, with its 95% interval."""
 
     difference: float
     statistic: float
@@ -45,7 +45,7 @@ class Test(NamedTuple):
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson's interval of a proportion: 673 of 703 gives 94.0 to 97.0 %."""
+    """Wilson's interval of a proportion: 673 of 703 gives 94.0 to 97.0%."""
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"{successes} of {n} is no proportion")
     low, high = proportion_confint(successes, n, 1 - level_of(level), method="wilson")

@@ -134,7 +134,7 @@ def recall(told: pd.DataFrame) -> pd.DataFrame:
 
 
 def share(right: np.ndarray, cases: Sequence[Any]) -> Interval:
-    """Share of `right` (bool) with a 95 % interval by drawing cases, all images of one together.
+    """Share of `right` (bool) with a 95% interval by drawing cases, all images of one together.
 
     One case has no interval (NaN). Where all are right, or none, every draw is the same and would claim certainty:
     then Wilson's interval, of as many trials as there are cases.

@@ -45,7 +45,7 @@ _SAMPLES: dict[str, dict[str, Sample]] = {}  # of this process: a row is in its 
 
 
 class Worth(NamedTuple):
-    """Mean over seeds, sample standard deviation over them (NaN for one), their number, 95 % interval over patients and,
+    """Mean over seeds, sample standard deviation over them (NaN for one), their number, 95% interval over patients and,
     with two seeds or more, trainings.
 
     lift: by how much chance raises a calibration error measured so above the truth, which its interval is of, as the

@@ -226,7 +226,7 @@ def table(
             level = level if r["n"] else "–" if k else naming.ABSENT
             line[head] = words.beside(level + printed, scale * r["picture"], f"{{:.{decimals}f}}".format)
             if not k:
-                line["95 % interval"] = words.ends(r["low"], r["high"], decimals, scale)
+                line["95% interval"] = words.ends(r["low"], r["high"], decimals, scale)
         lines.append(line)
     return pd.DataFrame(lines)
 

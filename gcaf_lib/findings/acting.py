@@ -134,7 +134,7 @@ def _actions(classes: Sequence[str]) -> dict[str, Any]:
 
 def beats(records: Sequence[Any], clusters: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     """what, share, sure: at what share of the thresholds from 0.01 to 0.99 the model's net benefit is above that of acting
-    on all and on none, and where the 95 % interval over patients of both differences is, too."""
+    on all and on none, and where the 95% interval over patients of both differences is, too."""
     labels, probs, rows = predictions(records)
     lines = []
     for what, positive in _actions(classes).items():
@@ -156,6 +156,6 @@ def decision(found: Mapping[str, pd.DataFrame]) -> str:
         for split, frame in found.items()
     ]
     return (
-        "Share of the thresholds from 0.01 to 0.99 at which the model beats both, and in brackets with a 95 % interval over "
+        "Share of the thresholds from 0.01 to 0.99 at which the model beats both, and in brackets with a 95% interval over "
         "patients that lies above 0:\n\n" + "\n".join(said)
     )

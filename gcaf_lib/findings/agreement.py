@@ -153,7 +153,7 @@ def sanity_table(check: pd.DataFrame | None, map: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Replaced": part["replaced"],
-            "Correlation (95 % interval)": words.spans(part, "correlation", 3),
+            "Correlation (95% interval)": words.spans(part, "correlation", 3),
             "Rank correlation": part["rank"].astype(float).round(3),
             "Empty maps (%)": (100 * part["empty"].astype(float)).round(1),
             "Right answers (%)": (100 * part["accuracy"].astype(float)).round(1),

@@ -32,8 +32,8 @@ def missing_recall(low: float, high: float, top: float) -> str:
     n = paper.supports()["pituitary"]
     count = f"{round(low * n)}" + ("" if low == high else f" to {round(high * n)}")
     return (
-        f"The recall of pituitary tumours is not published, but the rest fixes it: {count} of {n}, {100 * low:.2f} %, against "
-        f"{top:.2f} % for no tumour. "
+        f"The recall of pituitary tumours is not published, but the rest fixes it: {count} of {n}, {100 * low:.2f}%, against "
+        f"{top:.2f}% for no tumour. "
     ) + (
         "That is more than the recall of the images without a tumour, which the text calls the highest."
         if 100 * low > top
@@ -105,7 +105,7 @@ def explained(verdicts: pd.DataFrame, implied: tuple[float, float], what: str) -
 
 
 def main_interval() -> intervals.Interval:
-    """Wilson's 95 % interval of the published accuracy on its test images, taken as independent."""
+    """Wilson's 95% interval of the published accuracy on its test images, taken as independent."""
     return intervals.wilson(*checks.main_count())
 
 
@@ -123,8 +123,8 @@ def rivals_said(rivals: pd.DataFrame, interval: intervals.Interval, fewest: int 
     )
     return (
         f"{(rivals['runs'] != 1).sum()} of {len(rivals)} rows cannot be single runs on {total} images. {means}"
-        f"{rivals['accuracy'].between(low, high).sum()} of {len(rivals)} rows lie inside the 95 % interval of the main result, "
-        f"{low:.1f} to {high:.1f} %, which a new sample of {total} images alone could explain. The interval takes images as "
+        f"{rivals['accuracy'].between(low, high).sum()} of {len(rivals)} rows lie inside the 95% interval of the main result, "
+        f"{low:.1f} to {high:.1f}%, which a new sample of {total} images alone could explain. The interval takes images as "
         "independent; slices of one patient are not, so one that resamples patients would be wider. A paired comparison can show smaller "
         "differences between rows on the same images, but for that one needs the predictions."
     )

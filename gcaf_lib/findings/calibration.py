@@ -148,7 +148,7 @@ def carries_over(states: Mapping[str, Mapping[str, worth.Worth]]) -> str:
 
 
 def bins_sweep(labels: np.ndarray, probs: np.ndarray) -> pd.DataFrame:
-    """kind, bins, value, low, high: ECE by number and kind of bins, and the middle 95 % of what a perfectly
+    """kind, bins, value, low, high: ECE by number and kind of bins, and the middle 95% of what a perfectly
     calibrated model with these probabilities shows."""
     hits, lines = confidence.perfect_labels(probs, 2000) == probs.argmax(1), []
     for kind, mass in (("equal width", False), ("equal mass", True)):
@@ -195,7 +195,7 @@ def chance(own: float, draws: np.ndarray) -> str:
     low, high = np.quantile(draws, [0.025, 0.975])
     found = "which a perfectly calibrated model could show" if own <= high else "more than chance explains"
     return (
-        f"By chance alone that would be {np.mean(draws):.4f} on average (95 % of draws from {low:.4f} to {high:.4f}); "
+        f"By chance alone that would be {np.mean(draws):.4f} on average (95% of draws from {low:.4f} to {high:.4f}); "
         f"measured is {own:.4f}, {found}."
     )
 
@@ -210,7 +210,7 @@ def excess(one: worth.Worth, published: float) -> str:
     )
     return (
         f"On average over the test part, confidence is {100 * abs(one.value):.1f} points {'above' if one.value > 0 else 'below'} accuracy "
-        f"(95 % interval of the difference {words.signed(100 * one.low, 1)} to {words.signed(100 * one.high, 1)} points): {told}. "
+        f"(95% interval of the difference {words.signed(100 * one.low, 1)} to {words.signed(100 * one.high, 1)} points): {told}. "
         f"The paper's {published:.4f} comes without a sign, so on which side its model errs is not known."
     )
 
@@ -251,7 +251,7 @@ def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray) -> str:
     return (
         "Scaling minus as trained, on the same draws: " + "; ".join(lines) + ". "
         "No calibration error of a finite sample is 0: a *perfectly* calibrated model with the first seed's probabilities would show "
-        f"an ECE of {ideal.mean():.4f} (95 % of draws {low:.4f} to {high:.4f}) on as many images. "
+        f"an ECE of {ideal.mean():.4f} (95% of draws {low:.4f} to {high:.4f}) on as many images. "
         "The bootstrap adds the same upward bias once more, so plain percentiles would sit too high; the intervals of calibration errors here are *basic* "
         "bootstrap intervals, which take that out. They are for the true error, so the measured value, which is biased upwards, may lie above its interval. In "
         "simulations (`tests/test_coverage.py`) those of one seed hold the truth in some 85 to 90 of 100 cases in place of 95, near 0 in some 65: there, trust the "

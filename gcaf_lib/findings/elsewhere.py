@@ -147,7 +147,7 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
         other = told.drop(worst["class"]).idxmax()
         text += (
             f" The largest fall: {CLASS_NAMES[worst['class']].lower()} in {set_name(worst['set'])}, "
-            f"{recall_band(worst)} % in place of {home_band(worst)} %; {words.percent(told[other])} % are "
+            f"{recall_band(worst)}% in place of {home_band(worst)}%; {words.percent(told[other])}% are "
             f"classified as {CLASS_NAMES[other].lower()}."
         )
     few = own[own["home_cases"] < FEW].drop_duplicates("class")

@@ -45,8 +45,8 @@ def control_table(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def share(value: float) -> str:
-    """`82 %`; a dash where there is no value."""
-    return "–" if not np.isfinite(value) else f"{100 * value:.0f} %"
+    """`82%`; a dash where there is no value."""
+    return "–" if not np.isfinite(value) else f"{100 * value:.0f}%"
 
 
 def stored_name(key: tuple[str, str, str]) -> str | None:
@@ -299,7 +299,7 @@ def rivals_table(rivals: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     columns = {
         "Measure": frame["measure"].map(names.MEASURE_NAMES),
         "Against": frame["rival"],
-        "Map minus rival (95 % interval)": spans(frame, "difference", 3),
+        "Map minus rival (95% interval)": spans(frame, "difference", 3),
         "Verdict": np.select(told, ["map better", "map worse"], "no detectable difference"),
     }
     return pd.DataFrame(columns)

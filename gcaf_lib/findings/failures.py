@@ -61,7 +61,7 @@ def thirds(values: pd.Series, words: Sequence[str] = SHARES) -> pd.Series:
 def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300, seed: int = 0) -> pd.DataFrame:
     """groups, errors, low, high: share of all errors in the share of groups with most of them.
 
-    low and high: 95 % of draws in which as many errors fall on images at random, whatever their patient.
+    low and high: 95% of draws in which as many errors fall on images at random, whatever their patient.
     Groups without errors count as well. Without any error the frame has no rows.
     """
     wrong, code = np.asarray(wrong, float), pd.factorize(np.asarray(groups))[0]
@@ -292,5 +292,5 @@ def mislabelled_said(bad: pd.DataFrame, cases: pd.DataFrame, classes: Sequence[s
     hits = (judged["predicted"].map(lambda k: classes[k]) == truth).sum()
     return (
         f"In {hits} of {len(judged)} answers on these files the model sides with the archive against the label it is scored by. "
-        "Too few images to move any score; enough to say that a score of 100 % would be an error."
+        "Too few images to move any score; enough to say that a score of 100% would be an error."
     )

@@ -180,8 +180,8 @@ def compared(off: Mapping[str, float]) -> str:
         f"`gcaf` with and without queries and keys: {word['gcaf']} (largest difference {off['gcaf']:.0e} of the largest value). "
         f"`cross` and the `concat` made from it: {word['cross']} ({off['cross']:.0e}).\n\n"
         "So, under the literal reading, Table 4 compares a linear fusion, a gated one, the linear one again with more weights, and a gated "
-        f"one with value maps. The step from {concat:g} % to {cross:g} %, for which the paper gives the credit to attention, is a step "
-        f"between two forms of one family of functions; the step from {gate:g} % to {best:g} % adds value maps and a second gate, "
+        f"one with value maps. The step from {concat:g}% to {cross:g}%, for which the paper gives the credit to attention, is a step "
+        f"between two forms of one family of functions; the step from {gate:g}% to {best:g}% adds value maps and a second gate, "
         "not attention. The gains have another cause: optimisation (the same function written with more weights trains differently), "
         "the choice of epoch or settings, chance, or a reading of the equations that the text does not give."
     )

@@ -299,7 +299,7 @@ def runs(frame: pd.DataFrame, floors: pd.DataFrame) -> str:
         + (f"With ImageNet weights: {beside}. " if beside else "")
         + "A score of several seeds is their mean; of several folds, that of all folds' answers together; the interval draws all "
         "answers to a patient's images together. A single patient-disjoint split (80/10/10) is too small to tell much: there "
-        f"mirror-aware 1-NN has {both(single)} %."
+        f"mirror-aware 1-NN has {both(single)}%."
     )
 
 
@@ -312,7 +312,7 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
             + PAPER_NETWORKS.get(profile, "")
         )
     b, near = score.loc[(MODEL, "patients")], score.loc[(FLOOR_NAMES["1nn-mirror"], "patients")]
-    text = f"On patient-disjoint folds the model measured here has {words.band(b.accuracy, b.low, b.high)} %{_copied(b)}"
+    text = f"On patient-disjoint folds the model measured here has {words.band(b.accuracy, b.low, b.high)}%{_copied(b)}"
     if published is not None:
         text += f"; the published {published:.2%}, of another split and another model, lies {words.where(published, b.low, b.high)} that interval"
     gap = 100 * (b.accuracy - near.accuracy)
@@ -326,7 +326,7 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
     if (IMAGENET, "patients") in score.index:
         c = score.loc[(IMAGENET, "patients")]
         text += (
-            f" With larger networks, images and ImageNet weights (chapter 25) it is {words.band(c.accuracy, c.low, c.high)} %"
+            f" With larger networks, images and ImageNet weights (chapter 25) it is {words.band(c.accuracy, c.low, c.high)}%"
             f"{_copied(c)}, {_over(c, near)} that look-up."
         )
     return text + PAPER_NETWORKS.get(profile, "")

@@ -209,8 +209,8 @@ def constant_alpha_said(frame: pd.DataFrame) -> str:
     """Whether Adam cancels a constant α; frame: `constant_alpha`."""
     most = frame.groupby("optimiser")["moved"].max().mul(100).round(2)
     return (
-        f"With Adam the choice of a constant α changes the final weights by at most {most['Adam']:g} % of the distance they moved; with "
-        f"gradient descent by up to {most['gradient descent']:g} %. "
+        f"With Adam the choice of a constant α changes the final weights by at most {most['Adam']:g}% of the distance they moved; with "
+        f"gradient descent by up to {most['gradient descent']:g}%. "
     ) + (
         "Under Adam, which the paper uses, tuning a constant α is close to tuning nothing."
         if most["Adam"] < 5

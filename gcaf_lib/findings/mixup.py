@@ -28,7 +28,7 @@ def dominance(alphas: Sequence[float]) -> pd.DataFrame:
         mean = beta(alpha + 1, alpha).sf(0.5)  # E max(λ, 1 - λ): λ times the density is Beta(α + 1, α)
         cells = [f"{share:.1%}", f"{(larger > 0.9).mean():.1%}", f"{mean:.3f}", f"{larger.mean():.3f}"]
         lines.append([f"{alpha:g}", *cells])
-    heads = ["α", "one image over 90 %", "drawn", "larger weight, mean", "mean drawn"]
+    heads = ["α", "one image over 90%", "drawn", "larger weight, mean", "mean drawn"]
     return pd.DataFrame(lines, columns=heads)
 
 

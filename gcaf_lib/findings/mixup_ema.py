@@ -346,6 +346,6 @@ def leaves() -> str:
     )
     return (
         f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}), {stages}. The start of stage 1 is a fusion and a classifier "
-        "drawn at random; that of stage 2 is where stage 1 ended. To keep 1 % or less of the start after stage 2, $\\beta$ may be "
+        "drawn at random; that of stage 2 is where stage 1 ended. To keep 1% or less of the start after stage 2, $\\beta$ may be "
         f"at most {0.01 ** (1 / (epochs[1] * steps - 1)):.4f}, within the range that the paper gives."
     )

@@ -138,7 +138,7 @@ def departure_said(bend: float) -> str:
     two = paper.published("Table 4", "Cross-Attention (No Gating)", "accuracy")
     return (
         f"Departure from linearity, $f(x + y) - f(x) - f(y) + f(0)$, relative to the largest value: {bend:.0e}, so `cross` is "
-        f"{'linear, up to rounding' if bend < fusion.ROUNDING else 'not linear'}. The paper reports {one:g} % for concatenation and {two:g} % "
+        f"{'linear, up to rounding' if bend < fusion.ROUNDING else 'not linear'}. The paper reports {one:g}% for concatenation and {two:g}% "
         f"for cross-attention without gates, a gain of {two - one:.2f} points. Under the literal reading attention can't be its cause: "
         "what remains is that the same functions, written with more weights, train differently, a different test set, chance, or a "
         "reading that the text does not give."

@@ -59,8 +59,8 @@ def home_said(answers: pd.DataFrame, model: str) -> str:
     recalls = {c: _right(here).value for c, here in part.groupby("class")}
     least = min(recalls, key=recalls.get)
     return (
-        f"*{model}* is right on {words.band(*_right(part))} % of {len(part):,} images, and least often on "
-        f"{CLASS_NAMES[least].lower()}: {words.percent(recalls[least])} %."
+        f"*{model}* is right on {words.band(*_right(part))}% of {len(part):,} images, and least often on "
+        f"{CLASS_NAMES[least].lower()}: {words.percent(recalls[least])}%."
     )
 
 
@@ -164,14 +164,14 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
         return f"*{model}* was asked of no class that has images of both kinds."
     found, levels = trap(home), trap_levels(home).set_index(["class", "copied"])["value"]
     pairs = [
-        f"{CLASS_NAMES[c].lower()} {words.percent(levels[c, True])} and {words.percent(levels[c, False])} %"
+        f"{CLASS_NAMES[c].lower()} {words.percent(levels[c, True])} and {words.percent(levels[c, False])}%"
         for c in both
     ]
     more = "a difference that the classes' mixture doesn't explain"
     left = words.change(found.within, more, more, "a difference that these images neither show nor rule out")
     return (
-        f"*{model}* is right on {words.percent(found.with_copy.value)} % of the {found.copied:,} images with a copy in Training and on "
-        f"{words.percent(found.without.value)} % of the {found.alone:,} without one: {words.points(found.crude)}. Within a class, with "
+        f"*{model}* is right on {words.percent(found.with_copy.value)}% of the {found.copied:,} images with a copy in Training and on "
+        f"{words.percent(found.without.value)}% of the {found.alone:,} without one: {words.points(found.crude)}. Within a class, with "
         f"a copy and without: {', '.join(pairs)}; pooled within classes {words.points(found.within)}: {left}."
     )
 

@@ -47,7 +47,7 @@ def beside_published(
             "Metric": names.metric_name(f.metric) + unit,
             "The paper": f"{f.value:.{f.decimals}f}",
             "Measured": words.mean_sd(row["mean"], row["sd"], decimals, scale),
-            "95 % interval": words.ends(row["low"], row["high"], decimals, scale),
+            "95% interval": words.ends(row["low"], row["high"], decimals, scale),
             "Verdict": verdicts.IMPOSSIBLE if (f.place, f.row, f.metric) in wrong else verdict,
         }
         lines.append(line)
@@ -114,7 +114,7 @@ def accuracy_intervals(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
         grouped = worth.row([r], groups, ["accuracy"])["accuracy"]
         both = (words.ends(one.low, one.high, 2, 100) for one in (plain, grouped))
         lines.append((str(r.seed), right, of, f"{100 * plain.value:.2f}", *both))
-    heads = ["Seed", "Right", "Of", "Accuracy (%)", "Wilson 95 %", "Cluster bootstrap 95 %"]
+    heads = ["Seed", "Right", "Of", "Accuracy (%)", "Wilson 95%", "Cluster bootstrap 95%"]
     return pd.DataFrame(lines, columns=heads)
 
 
@@ -168,11 +168,11 @@ def published_headline(mean: pd.DataFrame) -> str:
     best = paper.published("§5.4", metric="recall_notumor")
     ours = mean.loc[[c for c in supports if c in mean.index], "recall"].idxmax()
     return (
-        f"The paper's {accuracy.value:.{accuracy.decimals}f} % can only be {right} right answers of {n}. Wilson's interval of that single "
-        f"result is {100 * interval.low:.1f} to {100 * interval.high:.1f} %: the accuracy of that model on ever more images of this kind may lie "
-        f"anywhere in it. With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f} %"
-        + (f" to {100 * high:.2f} %" if high - low > 5e-5 else "")
-        + f", which is {'above' if 100 * low > best else 'not above'} the {best:.2f} % of the no-tumour class that the paper calls the highest. "
+        f"The paper's {accuracy.value:.{accuracy.decimals}f}% can only be {right} right answers of {n}. Wilson's interval of that single "
+        f"result is {100 * interval.low:.1f} to {100 * interval.high:.1f}%: the accuracy of that model on ever more images of this kind may lie "
+        f"anywhere in it. With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f}%"
+        + (f" to {100 * high:.2f}%" if high - low > 5e-5 else "")
+        + f", which is {'above' if 100 * low > best else 'not above'} the {best:.2f}% of the no-tumour class that the paper calls the highest. "
         f"Here the highest recall is that of {CLASS_NAMES[ours].lower()}. Whether the published figures can all be true together is asked in chapter 22."
     )
 

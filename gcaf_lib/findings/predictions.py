@@ -93,7 +93,7 @@ def spreads_said(frame: pd.DataFrame) -> str:
     The two widest are a tie where their means are closer than the larger of their standard deviations over runs.
     """
     order, free = frame.mean().sort_values(ascending=False), CLASS_NAMES["notumor"]
-    said = [f"{name.lower()} ({100 * mean:.1f} %)" for name, mean in order.items()]
+    said = [f"{name.lower()} ({100 * mean:.1f}%)" for name, mean in order.items()]
     first = order.head(2)
     if free in first and len(first) == 2 and first.iloc[0] - first.iloc[1] < frame[first.index].std().max():
         text = f"The maps of {said[0]} are the widest on average, but those of {said[1]} are as wide within the spread of the seeds"

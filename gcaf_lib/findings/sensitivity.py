@@ -30,9 +30,9 @@ def published_span() -> str:
     low, high = 100 * wilson.low, 100 * wilson.high
     others = sum(v < best for v in values)
     return (
-        f"Table 8 goes from {min(values):.2f} to {best:.2f} %: {best - min(values):.2f} points, "
-        f"{(best - min(values)) / 100 * images:.1f} of {images} test images. Wilson's 95 % interval of {right} right of {images} goes from "
-        f"{low:.2f} to {high:.2f} % and holds {sum(low <= v <= high for v in values)} of the {len(told)} figures: so far does one draw of {images} "
+        f"Table 8 goes from {min(values):.2f} to {best:.2f}%: {best - min(values):.2f} points, "
+        f"{(best - min(values)) / 100 * images:.1f} of {images} test images. Wilson's 95% interval of {right} right of {images} goes from "
+        f"{low:.2f} to {high:.2f}% and holds {sum(low <= v <= high for v in values)} of the {len(told)} figures: so far does one draw of {images} "
         "test images leave a single model's true accuracy open. The interval takes images as independent, which slices of one patient are not; one that resamples patients would be wider. "
         "A comparison on the *same* images can show smaller differences, but for it one must know how the settings' errors overlap, and over how many runs each "
         f"figure is a mean; the paper says neither.\n\nAll {others} other figures are below the default. Had no setting any effect, and had the default not been "

@@ -162,7 +162,7 @@ def taken_away(gaps: Mapping[tuple[str, str], Gap | None]) -> str:
         lines.append(f"{name}, {split}{told}")
     ones = [gap for gap in gaps.values() if gap and gap[0].n == 1]
     return (
-        "What changes when the hint is taken away, on the same test images (95 % interval of the difference "
+        "What changes when the hint is taken away, on the same test images (95% interval of the difference "
         f"{words.OVER}):\n\n"
         + "\n".join(f"- {line}" for line in lines)
         + "\n\nA fall means that the model used the hint, or something that went with it: re-encoding also removes detail and the head's "

@@ -205,7 +205,7 @@ def spreads(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
     Rows with the proposed model's backbones share stage 0 with it seed by seed, rows with others share nothing: the two
     kinds scatter differently. frame: of `tests`; own: sd of the proposed model's accuracy over its `runs` runs. source:
     "pairs", pooled over the rows of that kind with two seeds or more; "runs", √2 · own, as if runs of one seed had nothing
-    in common; "", one run only. low, high: 95 % interval of sd.
+    in common; "", one run only. low, high: 95% interval of sd.
     """
     lines = {}
     for kind, places in KINDS.items():
@@ -276,7 +276,7 @@ def spread_text(spread: pd.DataFrame, runs: int) -> str:
         rows = f"Rows with the {kind}" if kind == SAME else f"Rows with {kind}"
         out.append(
             f"- {rows} (Table{'s' if len(KINDS[kind]) > 1 else ''} {places}): the paired differences scatter by {100 * line['sd']:.2f} points, {where}. "
-            f"95 % interval of that: {100 * line['low']:.2f} to {100 * line['high']:.2f}."
+            f"95% interval of that: {100 * line['low']:.2f} to {100 * line['high']:.2f}."
         )
     return "\n".join(out)
 

@@ -199,8 +199,8 @@ def convergence(records: Sequence[Any]) -> str:
     claim = {f.metric: f.value for f in paper.find("§5.3")}
     gain = [f["val_accuracy_raw"].iloc[-1] - f["val_accuracy_raw"].iloc[0] for f in frames if len(f) > 1]
     text = (
-        f"The paper reads {claim['training accuracy (low)']:.0f} to {claim['training accuracy (high)']:.0f} % training and "
-        f"{claim['validation accuracy (low)']:.0f} to {claim['validation accuracy (high)']:.0f} % validation accuracy off its Figure 9. "
+        f"The paper reads {claim['training accuracy (low)']:.0f} to {claim['training accuracy (high)']:.0f}% training and "
+        f"{claim['validation accuracy (low)']:.0f} to {claim['validation accuracy (high)']:.0f}% validation accuracy off its Figure 9. "
         f"Here the percentages are {train} and {val}, the latter with raw weights. "
     )
     if not gain:
@@ -219,8 +219,8 @@ def ceiling() -> str:
     law = beta_law(alpha, alpha)
     share = (law.cdf(0.6) - law.cdf(0.4)) * (1 - ((counts / counts.sum()) ** 2).sum())
     return (
-        f"A training accuracy of {low:.0f} to {high:.0f} % is near the ceiling *under Mixup*. With the paper's α and class counts, "
-        f"{100 * share:.1f} % of the pairs are of two classes with λ between 0.4 and 0.6; there even a very good network will often miss "
+        f"A training accuracy of {low:.0f} to {high:.0f}% is near the ceiling *under Mixup*. With the paper's α and class counts, "
+        f"{100 * share:.1f}% of the pairs are of two classes with λ between 0.4 and 0.6; there even a very good network will often miss "
         f"which share is larger, and guessing would cost {50 * share:.1f} points. The paper doesn't say whether its training curve was "
         "measured on mixed or on plain images."
     )

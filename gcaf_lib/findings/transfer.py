@@ -175,7 +175,7 @@ def bought(frame: pd.DataFrame) -> str:
         )
     once = (known["seeds"] == 1).any()
     return (
-        f"The networks with ImageNet weights minus the miniatures, on the same images (95 % interval {words.OVER}):\n\n"
+        f"The networks with ImageNet weights minus the miniatures, on the same images (95% interval {words.OVER}):\n\n"
         + "\n".join(said)
         + (f"\n\n{words.ONE_SEED}" if once else "")
     )
@@ -232,7 +232,7 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
 
 
 def _right(record: Any) -> str:
-    return f"{words.percent(record.right().mean())} %"
+    return f"{words.percent(record.right().mean())}%"
 
 
 def fallen(frame: pd.DataFrame) -> str:
@@ -242,8 +242,8 @@ def fallen(frame: pd.DataFrame) -> str:
         return ""
     a, b = (known.loc[(p, "accuracy")] for p in ("paper", "patients"))
     said = [
-        f"{name}: {words.band(*(a[f'{side}_{one}'] for one in SCORE[:3]))} % on the random split, "
-        f"{words.band(*(b[f'{side}_{one}'] for one in SCORE[:3]))} % on patient-disjoint folds"
+        f"{name}: {words.band(*(a[f'{side}_{one}'] for one in SCORE[:3]))}% on the random split, "
+        f"{words.band(*(b[f'{side}_{one}'] for one in SCORE[:3]))}% on patient-disjoint folds"
         for side, name in zip(SIDES, ("The miniatures", "The networks with ImageNet weights"))
     ]
     return f"{'. '.join(said)}."

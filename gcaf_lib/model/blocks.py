@@ -3,7 +3,7 @@
 Keras keeps its generic `EfficientNetV2(...)`, `EfficientNet(...)` and `ConvNeXt(...)` constructors
 private (keras.src). Rather than import from there, the blocks are written out here; they serve the
 miniatures and the two full backbones that Keras can't give flat and un-normalised: its
-ConvNeXt-Tiny nests four Sequential models (which hides layers from Grad-CAM and from the "top 20 %
+ConvNeXt-Tiny nests four Sequential models (which hides layers from Grad-CAM and from the "top 20%
 of the layers"), and its EfficientNet-B0 welds a normalisation with weights of its own to the
 network. Tests hold both to keras.applications, weight for weight and feature for feature.
 """

@@ -2,7 +2,7 @@
 
 EfficientNet without squeeze-and-excitation, with ReLU6 for swish, its stem, its top and the repeats of its first
 and last stage unscaled. The ImageNet weights of the paper's own backbones stand on a server of Keras's alone;
-those of Lite0 and Lite2 (75.1 and 77.6 % top-1) can be had wherever packages can: extra `transfer`.
+those of Lite0 and Lite2 (75.1 and 77.6% top-1) can be had wherever packages can: extra `transfer`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which figures of a classification report can be true together: the GRIM test for confusion matrices.
 
-A published recall of 94.44 % on 162 images is 153/162 and nothing else. Every figure of a report on N
+A published recall of 94.44% on 162 images is 153/162 and nothing else. Every figure of a report on N
 images with support n_c of each class c is a function of integers only: the true positives t_c and the
 times p_c that the class was predicted. `check` searches these integers (`confusions`). Rounding half up and
 half to even are both accepted. The idea: Brown & Heathers 2017 (means of integers).

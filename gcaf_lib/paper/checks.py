@@ -46,7 +46,7 @@ def name(metric: str) -> str:
 
 def shown(figure: paper.Figure) -> str:
     """A figure as printed, with its unit."""
-    return f"{figure.value:.{figure.decimals}f}" + (" %" if figure.unit == "%" else "")
+    return f"{figure.value:.{figure.decimals}f}" + ("%" if figure.unit == "%" else "")
 
 
 def reported(figures: Sequence[paper.Figure]) -> list[Reported]:
@@ -56,7 +56,7 @@ def reported(figures: Sequence[paper.Figure]) -> list[Reported]:
 
 def _nearest(row: dict, f: paper.Figure) -> str:
     """The attainable values on both sides of a figure, at its own decimals."""
-    unit = " %" if f.unit == "%" else ""
+    unit = "%" if f.unit == "%" else ""
     low, high = (f"{row[side]:.{f.decimals}f}{unit}" for side in ("below", "above"))
     if np.isfinite(row["below"]) and np.isfinite(row["above"]):
         return f"the nearest values are {low} and {high}"
@@ -168,7 +168,7 @@ def highest_recall() -> Iterator[Finding]:
         low, high = attainability.implied(supports, known(), f"recall_{c}")
         least = "" if round(low * supports[c]) == round(high * supports[c]) else "at least "
         text = f"accuracy and the other recalls leave {least}{round(low * supports[c])} of {supports[c]} for "
-        text += f"{paper.CLASS_LABELS[c].lower()}: {100 * low:.2f} %"
+        text += f"{paper.CLASS_LABELS[c].lower()}: {100 * low:.2f}%"
         wrong = low * 100 > top.value
         yield Finding(
             top.place,

@@ -88,7 +88,7 @@ def sampling() -> Iterator[Finding]:
     yield Finding(
         "§5.4",
         f"accuracy is {shown(main())}, without an interval",
-        f"{right} of {n}: 95 % Wilson interval {low:.1f} to {high:.1f} %, if images were independent",
+        f"{right} of {n}: 95% Wilson interval {low:.1f} to {high:.1f}%, if images were independent",
         OPEN,
         "cluster bootstrap over patients",
     )

@@ -48,7 +48,7 @@ def published(place: str | None = None, overlap: Mapping[str, float] | None = No
 def counts(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> pd.DataFrame:
     """Per table and in all: how many of the paper's gaps McNemar finds whatever the overlap, at chance's, at best.
 
-    wilson: rows outside the 95 % Wilson interval of the headline accuracy alone.
+    wilson: rows outside the 95% Wilson interval of the headline accuracy alone.
     """
     top, n, right = headline()
     interval = intervals.wilson(right, n)
@@ -111,7 +111,7 @@ def claim(lines: pd.DataFrame) -> str:
 
 
 def _detected(lines: pd.DataFrame, runs: int, sd: str = "sd") -> tuple[int, str]:
-    """How many gaps so many runs find with a power of 80 %, and from how many points on, kind by kind."""
+    """How many gaps so many runs find with a power of 80%, and from how many points on, kind by kind."""
     least = lines[sd].map({value: intervals.detectable(value, runs) for value in lines[sd].unique()})
     parts = [
         f"{100 * points:.2f} points in Table{'s' if part['place'].nunique() > 1 else ''} "
@@ -122,17 +122,17 @@ def _detected(lines: pd.DataFrame, runs: int, sd: str = "sd") -> tuple[int, str]
 
 
 def power_text(lines: pd.DataFrame, runs: Sequence[int]) -> str:
-    """What so many runs find with a power of 80 %, at each gap's spread (`sd`; NaN: none measured) and its upper end."""
+    """What so many runs find with a power of 80%, at each gap's spread (`sd`; NaN: none measured) and its upper end."""
     if not (lines["sd"] > 0).all():
         least = "; ".join(f"{intervals.detectable(1.0, n):.2f} with {n} runs" for n in runs)
-        return f"In multiples of the standard deviation of the differences, 80 % power needs {least}."
+        return f"In multiples of the standard deviation of the differences, 80% power needs {least}."
     said = []
     for n in runs:
         hits, points = _detected(lines, n)
         said.append(f"with {n} runs {hits} of the paper's {len(lines)} (those from {points} on)")
     middle = runs[len(runs) // 2]
     return (
-        f"Gaps found with a power of at least 80 %: {'; '.join(said)}. At the upper end of the spreads' intervals {middle} runs find "
+        f"Gaps found with a power of at least 80%: {'; '.join(said)}. At the upper end of the spreads' intervals {middle} runs find "
         f"{_detected(lines, middle, 'sd_high')[0]}. All this is about seeds: the test images, the other kind of chance, are not in this test."
     )
 
@@ -145,7 +145,7 @@ def images_text(counted: pd.DataFrame, shares: pd.DataFrame) -> str:
     needs, best = comparing.smallest_gap(right, n), comparing.smallest_gap(right, n, 1.0)
     said = (
         f"On {n} images, against {right} right, a rival whose errors are independent must have {needs} fewer images right ({100 * needs / n:.2f} points) for a "
-        f"significant difference at 5 %; in the most favourable case, where it makes every error of the proposed model, {best} ({100 * best / n:.2f} points). Of the "
+        f"significant difference at 5%; in the most favourable case, where it makes every error of the proposed model, {best} ({100 * best / n:.2f} points). Of the "
         f"paper's {whole['gaps']} gaps {whole['always']} ({whole['always'] / whole['gaps']:.0%}) are significant whatever the overlap, {whole['independent']} if errors "
         f"are independent, and {whole['gaps'] - whole['best']} are not significant at any overlap (mid-p)."
     )

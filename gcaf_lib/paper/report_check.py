@@ -132,7 +132,7 @@ def reason(row: pd.Series) -> str:
 
 def printed(value: float, decimals: int, percent: bool) -> str:
     """A value as the report would print it."""
-    return f"{value:.{decimals}f}{' %' if percent else ''}"
+    return f"{value:.{decimals}f}{'%' if percent else ''}"
 
 
 def check(report: Report) -> Answer:
