@@ -116,7 +116,8 @@ def test_order_of_the_samples_does_not_matter(seed):
     order = rng.permutation(40)
     for f in (cal.ece, cal.classwise_ece, cal.brier, lambda a, b: cal.ece(a, b, 5, True)):
         assert f(labels, probs) == pytest.approx(f(labels[order], probs[order]))
-    assert cal.selective(labels, probs).aurc == pytest.approx(cal.selective(labels[order], probs[order]).aurc)
+    for one, other in zip(cal.selective(labels, probs), cal.selective(labels[order], probs[order])):
+        assert one == pytest.approx(other)
 
 
 def test_selective_prediction_by_hand():
@@ -124,9 +125,9 @@ def test_selective_prediction_by_hand():
     curve = cal.selective(labels, probs)
     assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1]
     assert curve.accuracy.tolist() == pytest.approx([1, 1, 2 / 3, 3 / 4])
-    assert curve.aurc == pytest.approx((0 + 0 + 1 / 3 + 1 / 4) / 4)
+    assert curve.threshold.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6])
     tied = cal.selective(*two([0.7] * 4, [1, 0, 1, 0]))
-    assert tied.coverage.tolist() == [1] and tied.aurc == pytest.approx(0.5)
+    assert tied.coverage.tolist() == [1] and tied.accuracy.tolist() == [0.5]
 
 
 def test_net_benefit_by_hand_and_its_limits():

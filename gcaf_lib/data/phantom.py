@@ -173,17 +173,6 @@ def _scan(patient: Patient, depth: float, rng: np.random.Generator) -> tuple[np.
     return np.clip(image * 235, 0, 255).astype(np.uint8), mask
 
 
-def slice_(class_name: str, rng: np.random.Generator, size: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
-    """One slice of a new patient: grey uint8 (size,size) and its lesion mask, bool (size,size).
-
-    class_name: of `settings.CLASSES`. The same state of `rng` gives the same slice. Not in the paper.
-    """
-    if class_name not in CLASSES:
-        raise ValueError(f"class {class_name!r} is not one of {', '.join(CLASSES)}")
-    image, mask = _scan(_patient(class_name, rng), rng.uniform(-1, 1), rng)
-    return _fit(image, (size, size)), _fit(mask.astype(np.uint8), (size, size), mask=True).astype(bool)
-
-
 def _fit(image: np.ndarray, shape: tuple[int, int], mask: bool = False) -> np.ndarray:
     """Resize to (height, width)."""
     if image.shape[:2] == shape:

@@ -159,30 +159,26 @@ def scale(probs, t: float) -> np.ndarray:
 
 
 class Selective(NamedTuple):
-    """Selective prediction: coverage (n,) rising to 1, accuracy (n,) on what is kept, and the mean risk."""
+    """Selective prediction: coverage (n,) rising to 1, accuracy (n,) on what is kept, and its threshold."""
 
     coverage: np.ndarray
     accuracy: np.ndarray
     threshold: np.ndarray
-    aurc: float
 
 
 def selective(labels, probs) -> Selective:
     """Accuracy on the most confident share of the samples, for every share (coverage).
 
     `threshold` is the confidence of the least confident sample kept. Samples of equal confidence are kept or
-    declined together; points stand at the ends of such ties. `aurc` is the mean of 1 − accuracy over all n
-    coverages (Geifman & El-Yaniv 2017), ties at their expected value.
+    declined together; points stand at the ends of such ties (Geifman & El-Yaniv 2017).
     """
     labels, probs = checked(labels, probs)
     score, hit = probs.max(1), (probs.argmax(1) == labels).astype(float)
     order = np.argsort(-score, kind="stable")
     score, hit = score[order], hit[order]
     last = np.r_[np.flatnonzero(np.diff(score)), len(score) - 1]
-    right = np.interp(np.arange(1, len(score) + 1), np.r_[0, last + 1], np.r_[0, np.cumsum(hit)[last]])
     kept = last + 1
-    risk = 1 - right / np.arange(1, len(score) + 1)
-    return Selective(kept / len(score), right[last] / kept, score[last], float(risk.mean()))
+    return Selective(kept / len(score), np.cumsum(hit)[last] / kept, score[last])
 
 
 def acted_on(labels, probs, positive, thresholds=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -21,7 +21,6 @@ from gcaf_lib.training import experiments
 
 PLACES = {place: name for place, name in ablation.TABLES.items() if place != "Table 8"}  # what §5.7 may mean
 NAMES = {"t": "Paired t", "corrected": "Corrected t", "mcnemar": "McNemar", "permutation": "Permutation"}
-METRIC = "accuracy"
 ROUNDING = 1e-9  # of a difference of two means that are equal
 ALONE = "Only this row right : only the proposed right (lowest seed)"
 
