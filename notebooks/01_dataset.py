@@ -41,7 +41,8 @@ chapter.strip()
 # %% [markdown]
 # ## Four classes, three sources
 #
-# The images come from three older collections that were put together and published again. The paper
+# The images come from three older collections that were put together and published again (figshare, SARTAJ and Br35H;
+# the [datasheet](/datasheet.md) has what is known of them). The paper
 # splits them at random into training, validation and test parts, each class in the same ratio.
 
 # %%
@@ -67,8 +68,8 @@ Markdown(dataset.counts_said(beside))
 # %% [markdown]
 # ## What the images look like
 #
-# The images differ in size, orientation and contrast; those without a tumour come from a different
-# collection from the rest, and a network can learn to recognise the collection without looking at any tumour.
+# The images differ in size, orientation and contrast; most of those without a tumour come
+# from another collection (Br35H) than the rest, and a network can learn to recognise the collection without looking at any tumour.
 
 # %% mystnb={"image": {"alt": "Grid of magnetic resonance images, one row of samples for each of the four classes."}, "figure": {"name": "fig-samples", "caption": "Samples of each class at their own proportions, as the files are (the paper's Figure 7)."}}
 picked = frame.groupby("label", group_keys=False).sample(5, random_state=0).sort_values(["label", "file"])

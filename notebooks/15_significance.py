@@ -168,7 +168,7 @@ tables.show(
     needed,
     name="tab-needed",
     caption="For each of the paper's gaps the largest standard deviation of the paired differences (points) with which it is significant at 5%, by the number of runs; where a "
-    "spread was measured here (of the rows of Table 6 another than of the rest), the runs that it would take.",
+    "spread was measured here (of the rows of Table 6 another than of the rest), the runs from which the gap, measured exactly as printed, has p < 0.05.",
 )
 
 # %%
@@ -192,12 +192,13 @@ pooled = {
     for place, rows in apart.items()
 }
 own = next(iter(pooled.values()))[ablation.proposed("table-4")[0]]
+# 0.0: no ratio of test to training part, so the corrected t is the plain one
 strict = significance.tests(pooled, own, groups, 0.0, pictures=worth.pictures(chapter.dataset))
 tables.show(
     significance.tests_text(strict),
     name="tab-tests-patients",
     caption="Tables 4, 5 and 6 on patient-disjoint folds: accuracy over all five folds minus that of the proposed model, in points, and p-values; in brackets "
-    "Holm's. n: seeds, each of five trainings. *By picture*: copies of a picture count as one. Images of unknown patients are groups of their own.",
+    "Holm's. n: seeds, each of five trainings. *By picture*: copies of a picture count as one. Where the patient is unknown, the copies of a picture are one group.",
     data=strict,
 )
 

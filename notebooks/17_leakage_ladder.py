@@ -41,7 +41,7 @@ from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("17_leakage_ladder", profile, overrides)
-chapter.records("ladder-ends", train=chapter.phantoms)
+chapter.records("ladder-ends", train=chapter.phantoms)  # of phantoms both ends are trained here
 records = ladder.ladder_records(chapter)
 imagenet = ladder.imagenet_records(chapter)
 three = ladder.three_classes(chapter)
@@ -52,8 +52,12 @@ chapter.strip(ablation.runs(records, imagenet, three))
 #
 # The heavy line is the proposed model. A second heavy line, where drawn, is the same model with larger networks and images, started from ImageNet
 # weights (chapter 25); it is dotted across splits on which it was not run. The thin ones are *floors*: methods without a network. 1-NN looks for the
-# most similar training image, pixel by pixel, and repeats its label; it knows nothing of tumours. Vertical bars are 95% intervals, with patients
-# resampled as clusters, and add the spread over seeds where there are two or more.
+# most similar training image, pixel by pixel, and repeats its label; it knows nothing of tumours. The others are logistic regressions on hints: on the
+# file's size and mode, on the outer frame of the image, and on the image with its tumour masked out (chapter 18). Vertical bars are 95% intervals, with
+# patients resampled as clusters, and add the spread over seeds where there are two or more.
+#
+# In tables the splits have short names: `official` is Kaggle's own; `paper` random, as the paper's; `bytes` shares no identical files, `twins` no copies,
+# `patients` neither copies nor known patients.
 
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test may share less and less, from the random split on. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
 clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
@@ -93,7 +97,7 @@ Markdown(ladder.copies_left(shares))
 tables.show(
     ladder.wide(frame),
     name="tab-ladder-accuracy",
-    caption="Accuracy in percent with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings. `patients`: five patient-disjoint folds. *By "
+    caption="Accuracy in percent with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings. *By "
     "picture*: each picture counts once, however many copies of it are tested.",
     data=frame,
 )
@@ -102,7 +106,7 @@ tables.show(
 tables.show(
     ladder.wide(frame, "macro_f1"),
     name="tab-ladder-f1",
-    caption="Macro-F1 in percent with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings, by image and by picture. `patients`: five patient-disjoint folds.",
+    caption="Macro-F1 in percent with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings, by image and by picture.",
     data=frame,
 )
 

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # 19. Calibration, with intervals
 #
-# **Reproduces:** the calibration column of Table 7, and tests what the paper says of calibration (Sections 4.5, 5.6 and 5.7):
+# **Reproduces:** the row ECE of Table 7, and tests what the paper says of calibration (Sections 4.5, 5.6 and 5.7):
 # that Mixup, label smoothing and the averaged weights improve it.
 # **Takes:** seconds to a minute where the runs are on record; under the `demo` profile a few minutes the first time.
 #
@@ -136,7 +136,7 @@ Markdown(findings.carries_over(states))
 # ## What Mixup, averaging, smoothing and the loss change
 #
 # One row per setting; rows without a run say so. Behind the comma the difference from the proposed setting on the same seeds, with its 95% interval:
-# that is the noise of the *test part*. Where there is one seed, the interval does not include the variation between seeds. Smaller is better.
+# that is the chance of the test patients and, from two seeds on, of training. Of calibration errors, Brier score and log-likelihood less is better.
 
 # %%
 tables.show(
@@ -156,10 +156,10 @@ Markdown(findings.ingredients(tested, runs, clusters))
 # %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95% cluster-bootstrap bands over patient groups, mean over the seeds; the folds of a seed are ranked together, by the confidences of five models."}}
 coverage = np.linspace(0.05, 1, 39)
 by_split = {"random split": runs, "patient-disjoint": apart}
-curves = {name: acting.selective(r, clusters, coverage) for name, r in by_split.items() if r}
+answered = {name: acting.selective(r, clusters, coverage) for name, r in by_split.items() if r}
 if apart:
-    curves["patient-disjoint, by picture"] = acting.selective(apart, clusters, coverage, pictures=pictures)
-decisions.selective(curves)
+    answered["patient-disjoint, by picture"] = acting.selective(apart, clusters, coverage, pictures=pictures)
+decisions.selective(answered)
 
 # %%
 fixed = acting.thresholds(by_split, clusters, pictures)
@@ -180,8 +180,7 @@ Markdown(acting.thresholds_said(fixed))
 # this collection the share of images with a tumour is far above any clinic's, and the curves hold for that share only.
 
 # %% mystnb={"image": {"alt": "Decision curves for any tumour and for each tumour class: net benefit of the model, of acting on all and of acting on none, against the threshold."}, "figure": {"name": "fig-decision", "caption": "Decision curves on the test part of the random split, which shares pictures and patients with training, all seeds together: any tumour against none, and each tumour class against the rest."}}
-curves = acting.decision_curves(all_labels, all_probs, classes)
-decisions.net_benefit(curves)
+decisions.net_benefit(acting.decision_curves(all_labels, all_probs, classes))
 
 # %%
 found = {split: acting.beats(some, clusters, classes) for split, some in by_split.items() if some}

@@ -47,9 +47,10 @@ chapter.strip([*main, *apart])
 # ## The instrument, tested
 #
 # Nothing but one small coloured mark at a random place gives away the class of these pictures. **A map that doesn't point at the mark is no evidence
-# about anything**; and the map of an untrained model must not point at it. A backbone's map (miniatures, trained as in all runs) is judged only
-# where that backbone *alone* learnt the marks. Methods: Grad-CAM, HiResCAM and LayerCAM on each backbone's last map, before and after its final
-# norm; their mean over backbones (`fused`, the paper's figure); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
+# about anything**; and the map of an untrained model must not point at it. The models are miniatures, trained in the order of all runs but briefly:
+# stage 0, two epochs of stage 1, no stage 2. A backbone's map is judged only where that backbone *alone* learnt the marks. Methods: Grad-CAM, HiResCAM
+# and LayerCAM (see the [glossary](/glossary.md)) on each backbone's last map, before and after its final norm; their mean over backbones (*Model, both
+# backbones*; the paper's figure); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
 
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
 verdicts = control.judged(control.read())
@@ -64,8 +65,8 @@ control_charts.control_bars(verdicts)
 tables.show(
     explanations.control_table(verdicts),
     name="tab-control",
-    caption="The control: mean over seeds (worst to best seed). *Near*: within 7% of the picture's side. *Untrained*: the same map of "
-    f"untrained models. A map passes if its maximum lies on the mark in at least {control.ENOUGH:.0%} of the pictures with every seed, and with untrained models in at most {control.LEAK:.0%}.",
+    caption=f"The control: mean over {len(control.SEEDS)} seeds (worst to best) of {control.SIZES['test']} pictures each, of occlusion {control.OCCLUDED}. *Near*: within 7% of the "
+    "picture's side. *Untrained*: the same map of untrained models, all without LayerNorm, by which both kinds are judged. A map passes if its maximum lies on the mark in at least {control.ENOUGH:.0%} of the pictures with every seed, and with untrained models in at most {control.LEAK:.0%}.",
     data=verdicts,
 )
 Markdown(explanations.control_words(verdicts))
@@ -118,7 +119,8 @@ Markdown(explanations.black(maps, small, clusters))
 # %% [markdown]
 # ## By class, by size, by answer
 #
-# Large tumours are easy to hit, and pituitary ones lie in one place: averages hide both. And a wrong answer's map should lie elsewhere.
+# Large tumours are easy to hit, and pituitary ones lie in one place: averages hide both. And a wrong answer's map should lie
+# elsewhere: the last table sets right beside wrong answers, whose difference is not tested.
 
 # %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95% cluster-bootstrap intervals over patient groups."}}
 named = scores.assign(map=scores["map"].astype(str))
@@ -137,6 +139,7 @@ tables.show(
     "mean and 95% cluster-bootstrap interval over patient groups.",
     data=both,
 )
+Markdown(explanations.cells_words(named, shown, compared[1:], [CLASS_NAMES[c] for c in classes]))
 
 # %%
 outcome = explanations.by_answer(named[named["map"] == shown])
@@ -193,7 +196,7 @@ Markdown(agreement.sanity_words(check, {r.key for r in main}))
 # %%
 tiles, cases = explanations.tiles(maps, chapter.dataset, small)
 
-# %% mystnb={"image": {"alt": "For each tumour class the right answer whose map lies most, middling and least inside the tumour, under the map, with the border where known."}, "figure": {"name": "fig-best-worst", "caption": "Right answers with the map most, middling and least inside the tumour, one of each class: image and map, with the border where it is at hand."}}
+# %% mystnb={"image": {"alt": "For each tumour class the right answer whose map lies most, middling and least inside the tumour, under the map, with the border where known."}, "figure": {"name": "fig-best-worst", "caption": "Right answers with the map most, middling and least inside the tumour, one of each tumour class: image and map, with the border where it is at hand."}}
 overlays.gradcam_rows(**explanations.best_and_worst(tiles, classes))
 
 # %%

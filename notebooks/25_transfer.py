@@ -54,7 +54,7 @@ chapter.strip(ablation.runs(small, large, dict(enumerate(three)), strict, causes
 # Each run with ImageNet weights is compared with the miniature of the same seed, split and fold, on the same test images. More than the weights
 # differs; the table lists it. The networks are larger and see larger images, and have other epochs and rates. The miniatures have a stage 0 on the
 # training part; the others never see these classes before stage 1. So a difference below is between two *recipes*. How much of it is due to ImageNet
-# can be seen only from the same networks without it (*Which part matters*, below).
+# can be seen only from the same networks without it (*Which part matters*, below, once those are trained).
 #
 # The share of layers that stage 2 sets free is the paper's, 20%. Size, width, epochs, stage 2's rate and the moving average are not: they
 # were chosen for two cores. Over so few steps an average of Table 3's $\beta = 0.999$ would still be half the start of stage 1, which
@@ -123,7 +123,7 @@ tables.show(
     "Validation figures are of plain images, training figures of augmented and mixed ones.",
 )
 
-# %% mystnb={"image": {"alt": "Two panels, stage 1 and stage 2 with ImageNet weights on patient-disjoint folds: validation accuracy by epoch with raw weights as a solid and with averaged weights as a dashed line."}, "figure": {"name": "fig-transfer-stages", "caption": "Validation accuracy by epoch with ImageNet weights and patient-disjoint, raw and averaged weights, mean and standard deviation over the runs."}}
+# %% mystnb={"image": {"alt": "Two panels, stage 1 and stage 2 with ImageNet weights on patient-disjoint folds: validation accuracy by epoch with raw weights as a solid and with averaged weights as a dashed line."}, "figure": {"name": "fig-transfer-stages", "caption": "Validation accuracy by epoch of the runs with ImageNet weights on patient-disjoint folds, with raw and with averaged weights: mean and standard deviation over the runs, one a fold and seed."}}
 curves.ema_curves([run.history for run in apart])
 
 # %% [markdown]
@@ -137,16 +137,22 @@ counts = ablation.measure("transfer", causes, chapter.dataset, apart)
 Markdown(ablation.says(counts, "gcaf sweep transfer --profile transfer"))
 
 # %% [markdown]
-# ## Is the proposed fusion better there?
+# ## Is the proposed fusion better with ImageNet weights?
 
 # %%
 honest = ablation.apart(other, "table-4", strict)
+tables.show(
+    ablation.gaps(honest, first="Fusion", names=ablation.FUSION_NAMES),
+    name="tab-transfer-fusion",
+    caption="Fusion strategies with ImageNet weights on patient-disjoint folds: accuracy minus that of the proposed fusion, in points, with its 95% interval.",
+    data=honest,
+)
 Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer", ablation.FUSION_NAMES))
 
 # %% [markdown]
 # ## The paper's own networks, without ImageNet
 #
-# EfficientNetV2-S and ConvNeXt-Tiny at 224 pixels with Table 3's rates and average and at most its epochs, on a GPU (the strip names it; float32,
+# EfficientNetV2-S and ConvNeXt-Tiny at 224 pixels with Table 3's rates and average and at most its epochs, on a GPU (the box *Provenance* at the head names it; float32,
 # whose products XLA may round to TF32 there). What they lack is ImageNet: each network starts at random and gets a stage 0 on the training part,
 # 20 epochs of plain classification. Stages 1 and 2 end after eight epochs without a better validation loss; of every stage the epoch with the lowest
 # is kept. On each split there is one such stage 0, which all rows start from. Of the patient-disjoint splits it is the single one (80/10/10), whose
@@ -169,7 +175,7 @@ tables.show(
 Markdown(transfer.grown(size))
 
 # %% [markdown]
-# Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on patient-disjoint folds. Here both networks have
+# Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on the single patient-disjoint split. Here both networks have
 # been trained on these classes before they are fused, which networks with ImageNet weights have not; so this says nothing of what Table 4 would be
 # with ImageNet weights. Where two rows give the same answers, the interval allows for few that could have differed; that does not show that the methods are equal.
 
@@ -186,7 +192,7 @@ for split, frame in fusions.items():
     tables.show(
         ablation.gaps(frame, first="Fusion", names=ablation.FUSION_NAMES),
         name=f"tab-full-size-{split}",
-        caption=f"Fusion strategies with the paper's own networks, without ImageNet: protocol {split}, 80/10/10.",
+        caption=f"Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the proposed fusion, in points, with its 95% interval; split `{split}`, 80/10/10.",
         data=frame,
     )
     display(Markdown(ablation.says(frame, f"{command} --set data.protocol={split}", ablation.FUSION_NAMES)))

@@ -145,13 +145,15 @@ def levels(pages: Pages) -> None:
     said = pages.soup("notebooks/17_leakage_ladder").get_text(" ")
     rungs = {name: re.search(rf"\b{name}: (\d+ seeds?)", said) for name in ("paper", "patients")}
     rungs = {name: at_n(pages, name, found[1]) for name, found in rungs.items() if found}
-    ladder = {"Proposed model": "accuracy"}, rungs
-    columns(pages, "notebooks/17_leakage_ladder", "tab-ladder-accuracy", *ladder)
-    columns(pages, "notebooks/17_leakage_ladder", "tab-ladder-f1", {"Proposed model": "macro_f1"}, ladder[1])
+    heads = {name.replace("patients", "patients (five folds)"): split for name, split in rungs.items()}
+    columns(
+        pages, "notebooks/17_leakage_ladder", "tab-ladder-accuracy", {"Proposed model": "accuracy"}, heads
+    )
+    columns(pages, "notebooks/17_leakage_ladder", "tab-ladder-f1", {"Proposed model": "macro_f1"}, heads)
     for name, metric in (("tab-ladder-accuracy", "accuracy"), ("tab-ladder-f1", "macro_f1")):
         for row in pages.table("notebooks/17_leakage_ladder", name):
             if row["Method"] == "Proposed model" and (
-                number := re.match(NUMBER, row["patients, by picture"])
+                number := re.match(NUMBER, row["patients (five folds), by picture"])
             ):
                 where = f"notebooks/17_leakage_ladder#{name}"
                 pages.found[metric, rungs["patients"], "picture"].append(printed(where, number[1]))

@@ -304,3 +304,24 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
     level = agreement.agreement(usual, record, np.arange(40))["all"]
     assert agreement.apart(level.same, level.other) == "level"
     assert agreement.agreement([own], record, np.arange(40)) == {}
+
+
+def test_in_which_cells_the_map_beats_its_yardsticks():
+    """Above only where it beats both; below where it loses to one."""
+    rng, lines = np.random.default_rng(0), []
+    levels = {  # class, size: the map, the place, the centre
+        ("Glioma", "small"): (0.5, 0.3, 0.2),
+        ("Glioma", "large"): (0.5, 0.3, 0.5),
+        ("Pituitary", "small"): (0.1, 0.3, 0.1),
+    }
+    for (name, size), three in levels.items():
+        for row in range(40):
+            for map, level in zip(("x", "place", "centre"), three):
+                value = level + rng.normal(0, 0.01)
+                scores = dict.fromkeys(tumours.MEASURES, value)
+                lines.append(
+                    {"run": "r", "row": row, "group": row, "map": map, "class": name, "size": size, **scores}
+                )
+    frame = pd.DataFrame(lines)
+    said = explanations.cells_words(frame, "x", ("place", "centre"), ["Glioma", "Meningioma", "Pituitary"])
+    assert "above both yardsticks in 1 (small Glioma); below at least one in 1 (small Pituitary)." in said

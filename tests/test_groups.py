@@ -70,8 +70,11 @@ def test_persons_known_to_stand_in_two_groups_are_said(table):
     for fold, parts in ((1, ("train", "test")), (3, ("test", "validation"))):
         part = splits.of_fold(folds, labels, fold)["part"]
         assert tuple(part[own[n].index[0]] for n in (325, 481)) == parts
-    assert "Groups 325 and 481 (meningioma, 31 and 22 files;" in page and "53 of 7,023 files" in page
-    assert "15 test files of `part`, 1 training file" in page
+    assert (
+        "325 and 481, whom figshare numbers as two patients | meningioma | 31 and 22 | 3 and 1 | both in training |"
+        in page
+    )
+    assert "252 and 257 | no tumour | 15 and 1 | both 2 | test and training |" in page
     joined = table["patient"].replace({481: 325, 257: 252})
     assert joined.nunique() == table["patient"].nunique() - 2
     said = datasheet.persons_twice(table)

@@ -311,18 +311,19 @@ def test_what_the_differences_say():
     found = {"Feature Concatenation": runs(40), "gcaf-split": twins(20), "gcaf-token": runs(1)}
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",), ("cpu", "paper"))
     text = ablation.says(frame, names=names)
-    assert "(points): `concat` −16.67 (" in text and "Better: `gcaf-token` +15.83 (" in text
+    assert "(in points): `concat` −16.67 (" in text and "Better: `gcaf-token` +15.83 (" in text
     assert "Not distinguishable from it: `gcaf-split`." in text and "with one seed" not in text
     assert (
         "The paper prints one of these differences; it lies inside our interval for: none." in text
     )  # −2.89
     near = ablation.measure("table-4", {"Feature Concatenation": runs(24)}, None, runs(20), ("accuracy",))
     said = ablation.says(near, names=names)
-    assert "About one interval in twenty excludes" in said
+    assert "About one interval in twenty excludes" in ablation.says(near.assign(pairs=4))
     assert "with two seeds up to one in eight, excludes" in ablation.says(near.assign(pairs=2))
+    assert "with three one in twelve, excludes" in ablation.says(near.assign(pairs=3))
     told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"
     assert (
-        f"`concat`. Only where ours, of two seeds or more, is also distinguishable from 0 does that support the claim: {told}."
+        f"`concat`. That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {told}."
         in said
     )
     assert "paper" not in ablation.says(near, theirs=False)

@@ -451,7 +451,7 @@ def test_the_proposed_model_beside_itself():
     text = significance.itself_text(other)
     assert (
         "seed 0 minus seed 1 +65.00 points" in text
-        and "In 2 of 3 the test calls the method different" in text
+        and "In 2 of 3 that test calls the method different" in text
     )
     assert "gcaf sweep patients --seeds 2" in significance.itself_text(
         significance.itself([record(0, 30)], groups)
@@ -670,10 +670,10 @@ def test_what_so_many_runs_and_images_can_find():
     unknown = published_gaps.power_text(lines.assign(sd=np.nan), runs)
     assert unknown.startswith("In multiples of the standard deviation") and "3.26 with 3 runs" in unknown
     found = published_gaps.power_text(lines.assign(sd=1e-6, sd_high=1e-5), runs)
-    assert found.count(" 20 of the paper's 20 (those") == 3 and "5 runs find 20." in found
+    assert found.count(" 20 of the paper's 20 (those") == 3 and "5 runs find 20 of them." in found
     assert found.count("0.00 points in Tables 4, 5, 6, 8 on") == 3, "one spread, one threshold"
     none = published_gaps.power_text(lines.assign(sd=1.0, sd_high=2.0), runs)
-    assert none.count(" 0 of the paper's 20") == 3 and "5 runs find 0." in none
+    assert none.count(" none of the paper's 20") == 3 and "5 runs find none of them." in none
     apart = lines.assign(sd=np.where(lines["place"] == "Table 6", 0.012, 0.004), sd_high=0.1)
     found = published_gaps.power_text(apart, runs)
     least = [100 * intervals.detectable(sd, 5) for sd in (0.004, 0.012)]

@@ -41,8 +41,8 @@ def test_floors_and_model_stand_on_one_scale():
     out = ladder.rows({}, floor_table(), np.arange(10), np.arange(10))
     assert out["protocol"].tolist() == list(PROTOCOLS)
     table = ladder.wide(out)
-    assert list(table) == ["Method", "official", "paper", "bytes", "twins", "twins, by picture", "patients",
-                           "patients, by picture"]  # fmt: skip
+    assert list(table) == ["Method", "official", "paper", "bytes", "twins", "twins, by picture", "patients (five folds)",
+                           "patients (five folds), by picture"]  # fmt: skip
     assert table.iloc[0]["paper"] == "90.0 (70.0 to 95.0)"
     assert table.iloc[0]["twins, by picture"] == "50.0 (40.0 to 60.0)"
     assert ladder.wide(out, "macro_f1").iloc[0]["paper"] == "80.0 (60.0 to 90.0)"
@@ -74,7 +74,7 @@ def test_the_ladders_words_turn_on_its_numbers():
     )
     assert copied.count(", by picture 70.0%") == 2 and "by picture" not in apart
     alone = ladder.falls(frame(), None)
-    assert "patients (all five folds). Its line" in alone
+    assert "patients (five folds). Its line" in alone
     assert "The paper" not in alone and "The model goes" not in alone
 
 
@@ -212,7 +212,7 @@ def test_a_threshold_is_judged_on_the_answers_given_not_on_the_mean_of_its_runs(
     )
     assert text["Reached by"][0] == "1 of 2 runs"
     assert (
-        "on the answers given, 0 of the 3 wanted accuracies are reached, 95% and 98% and 99% not; the whole interval lies at or above the goal for 0; by picture 0 are reached."
+        "on the answers given, 0 of the 3 wanted accuracies are reached, 95% and 98% and 99% not; the whole interval lies at or above the goal for none of them; by picture none is reached."
         in acting.thresholds_said(found.reset_index())
     )
     never = confident(0, [True] * 4, [0.95] * 4, [False] * 4)

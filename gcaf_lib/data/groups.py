@@ -31,7 +31,7 @@ COLUMNS = {
     "picture": "Number of the picture: files with the same number are copies of each other (identical, re-encoded, "
     "turned, mirrored, brightened, re-cropped)",
     "patient": "Number of the group that may not straddle training and test: copies, and slices of one patient where "
-    "the patient is known. Not a count of patients: those of one with a source other than unknown are patients",
+    "the patient is known. Not a count of patients: groups with a file of known source are patients, the others pictures with their copies",
     "source": "figshare: a slice of that collection as it stands; figshare mirrored: turned left to right; unknown",
     "label_doubt": "Why the label may be wrong, by figshare's own label or to a layman's eye; empty for most files",
     "redundant_with": "First file with the same bytes; empty for the first one itself and for files without such",

@@ -282,8 +282,9 @@ def says(
     count = (
         f"{len(run)} of {len(part)} other rows {'has' if len(run) == 1 else 'have'} been trained.{missing}"
     )
+    points = " (in points)" if len(below) + len(above) else ""
     text = (
-        f"{count} Worse than the proposed model, with an interval that excludes 0 (points): {listed(below, names)}. "
+        f"{count} Worse than the proposed model, with an interval that excludes 0{points}: {listed(below, names)}. "
         f"Better: {listed(above, names)}. Not distinguishable from it: {_named(undecided, names)}."
     )
     text += _by_picture(run, names)
@@ -298,7 +299,7 @@ def says(
         )
         text += f": {_named(inside, names)}."
         if len(inside):
-            text += f" Only where ours, of two seeds or more, is also distinguishable from 0 does that support the claim: {_named(told, names)}."
+            text += f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {_named(told, names)}."
     one = int((run["pairs"] == 1).sum())
     if one:
         alone = "all" if one == len(run) else str(one)
@@ -306,8 +307,10 @@ def says(
             f"{text} Trained with one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
             "twenty excludes 0 where two methods are equal (chapter 15 sets the proposed model beside itself)."
         )
-    two = ", with two seeds up to one in eight," if (run["pairs"] == 2).any() else ""
-    return f"{text} About one interval in twenty{two} excludes 0 where the true difference is 0."
+    few = {2: ", with two seeds up to one in eight,", 3: ", with three one in twelve,"}.get(
+        int(run["pairs"].min()), ""
+    )
+    return f"{text} About one interval in twenty{few} excludes 0 where the true difference is 0."
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:

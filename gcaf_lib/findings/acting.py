@@ -83,13 +83,14 @@ def thresholds_said(frame: pd.DataFrame) -> str:
     said = []
     for name, part in frame.groupby("split", sort=False):
         missed, goals = part[~(part["accuracy"] >= part["goal"])], part["goal"]
+        safe, copied = int((part["low"] >= goals).sum()), int((part["picture"] >= goals).sum())
         silent = int(part["silent"].sum())
         said.append(
             f"- {name}: on the answers given, {len(part) - len(missed)} of the {len(part)} wanted accuracies {words.verb(len(part) - len(missed))} reached"
             + (f", {' and '.join(f'{goal:.0%}' for goal in missed['goal'])} not" if len(missed) else "")
-            + f"; the whole interval lies at or above the goal for {(part['low'] >= goals).sum()}"
+            + f"; the whole interval lies at or above the goal for {safe or 'none of them'}"
             + (
-                f"; by picture {(part['picture'] >= goals).sum()} are reached"
+                f"; by picture {copied or 'none'} {words.verb(max(1, copied))} reached"
                 if part["picture"].notna().any()
                 else ""
             )

@@ -109,7 +109,7 @@ def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
     level = "not shown to differ from what maps of different patients share on average"
     untrained = {
         "below": f"less {common}, so it passes",
-        "level": f"{level} (the intervals overlap)",
+        "level": f"{level} (the intervals overlap), so it does not pass: this check does not show that the map depends on what was learnt",
         "above": f"more {common}: it shows part of the picture, trained or not",
     }
     shuffled = {
@@ -121,10 +121,10 @@ def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
     for row in sanity_rows(check).itertuples():
         text += f"- **{names.map_name(row.map)}** (different patients: {span(row.other)}): "
         text += f"untrained {span(row.untrained)}, {untrained[apart(row.untrained, row.other)]}"
-        text += f"; by rank {row.ranks[1]:.3f} against {row.ranks[0]:.3f}. "
+        text += f"; by rank {words.number(row.ranks[1], 3)} against {words.number(row.ranks[0], 3)}. "
         if apart(row.logits, row.other) == "above":
             text += (
-                f"With the classifier's weights alone replaced ({row.right:.1%} right) it is still {row.logits.value:.3f}: much of this map does not "
+                f"With the classifier's weights alone replaced ({row.right:.1%} right) it is still {words.number(row.logits.value, 3)}: much of this map does not "
                 "hang on what the classifier has learnt. "
             )
         if row.shuffled is not None:
@@ -143,7 +143,10 @@ def sanity_caption(check: pd.DataFrame | None, map: str) -> str:
     if check is None:
         return "Weight randomisation: not computed."
     first = check.iloc[0]
-    return f"{names.map_name(_checked(check, map))}: {first['n']:.0f} test images of run {first['run']} after each step."
+    return (
+        f"{names.map_name(_checked(check, map))}: mean correlation with the trained model's map of the same image, over {first['n']:.0f} test images of run "
+        f"{first['run']}, after each step; *shuffled labels* is a model trained on those."
+    )
 
 
 def sanity_table(check: pd.DataFrame | None, map: str) -> pd.DataFrame:
@@ -154,9 +157,9 @@ def sanity_table(check: pd.DataFrame | None, map: str) -> pd.DataFrame:
         {
             "Replaced": part["replaced"],
             "Correlation (95% interval)": words.spans(part, "correlation", 3),
-            "Rank correlation": part["rank"].astype(float).round(3),
-            "Empty maps (%)": (100 * part["empty"].astype(float)).round(1),
-            "Right answers (%)": (100 * part["accuracy"].astype(float)).round(1),
+            "Rank correlation": [words.number(v, 3) for v in part["rank"]],
+            "Empty maps (%)": [words.number(100 * v, 1) for v in part["empty"]],
+            "Right answers (%)": [words.number(100 * v, 1) for v in part["accuracy"]],
         }
     ).reset_index(drop=True)
 

@@ -280,9 +280,16 @@ def new_patients(
     random: Mapping[str, worth.Worth], apart: Mapping[str, worth.Worth], scaled: Mapping[str, worth.Worth]
 ) -> str:
     """Confidence minus accuracy and ECE on the random split, on patient-disjoint folds, and there after scaling."""
-    a, b = random["excess"], apart["excess"]
+    a, b, c = random["excess"], apart["excess"], scaled["excess"]
     return (
-        f"On the random split confidence minus accuracy is {words.shift(a, 3)}; on patient-disjoint folds {words.shift(b, 3)}"
+        words.change(
+            c,
+            "No: scaled by a temperature of its own validation part, the model is less sure on new patients than it is right",
+            "No: even scaled by a temperature of its own validation part, the model is surer on new patients than it is right",
+            "As far as can be told here, yes: scaled by a temperature of its own validation part, the model is on new patients as sure as it is right",
+        )
+        + f" (confidence minus accuracy {words.shift(c, 3)}). "
+        f"As trained, on the random split confidence minus accuracy is {words.shift(a, 3)}; on patient-disjoint folds {words.shift(b, 3)}"
         + (
             ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "
             if b.low > 0 and a.value < b.low
@@ -310,7 +317,7 @@ def ingredient(what: str, gaps: Mapping[str, worth.Worth]) -> str:
         return f"- **{what}**: no pair of runs on this split shows it yet."
     said = [
         f"{name.upper()} {words.shift(one)[:-1]}; "
-        f"{words.change(one, 'better', 'worse', 'no difference beyond the test part’s noise')})"
+        f"{words.change(one, 'better', 'worse', 'no difference beyond chance')})"
         for name, one in gaps.items()
     ]
     return f"- **{what}**, {words.plural(next(iter(gaps.values())).n, 'seed')}: " + ", ".join(said) + "."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,7 +116,7 @@ def blind_words(judged: pd.DataFrame) -> str:
     named = sorted({names.control_name(r.map, r.method, r.place) for r in over.itertuples()})
     return (
         text
-        + f": {'; '.join(named)} respond to what stands out in the picture even when untrained, and fail for that reason."
+        + f". On more than {control.LEAK:.0%}, which no map that passes may: {'; '.join(named)}, which respond to what stands out even when untrained."
     )
 
 
@@ -132,7 +133,15 @@ def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
             "**None of the maps that these runs keep passes the control. The tables below say where such maps lie; "
             "nothing is concluded from them about what the model looks at.**"
         )
+    passing = judged[(judged["projection_norm"] == norm) & (judged["verdict"] == control.PASSES)]
+    unkept = [
+        names.control_name(*key)
+        for key in passing[["map", "method", "place"]].to_numpy()
+        if stored_name(tuple(key)) not in kept
+    ]
     text = f"What follows about tumours rests on one map that passes: **{names.map_name(chosen)}**. "
+    if unkept:
+        text += f"Of those that pass, run records do not keep {' and '.join(unkept)}. "
     if chosen != tumours.FUSED and len(paper):
         text += f"The paper's reading, Grad-CAM on the last maps, stands beside it ({paper['verdict'].iloc[0]} here)."
     return text
@@ -258,7 +267,7 @@ def gallery_caption(found: Sequence[gallery.Case], known: pd.DataFrame, seed: in
     part = "test part" if known["run"].nunique() == 1 else "test parts"
     drawn = any(tile.border is not None for tile in found)
     return (
-        f"{len(found)} cases: {(~known['right']).sum()} wrong answers of {len(known):,} on the {part} of seed {seed}, and right answers with "
+        f"{len(found):,} cases: {(~known['right']).sum():,} wrong answers of {len(known):,} on the {part} of seed {seed}, and right answers with "
         "the map most, middling and least inside the tumour. "
         + ("Borders in light blue." if drawn else "Borders are not drawn: the figshare data is not at hand.")
     )
@@ -270,7 +279,8 @@ def source_words(
     """Which runs' maps, on which images, against whose borders. apart: the runs keep patients apart."""
     folds, seeds = len({r.settings.data.fold for r in runs}), len({r.seed for r in runs})
     seen = scores.drop_duplicates("row")
-    sides = sorted({"{} × {}".format(*m.shape[1:]) for m in tumours.backbone_maps(runs[0]).values()})
+    shapes = {m.shape[1:] for m in tumours.backbone_maps(runs[0]).values()}
+    finest = max(h * w for h, w in shapes)
     where = (
         f"on patient-disjoint folds ({folds} of {splits.FOLDS} folds, {plural(seeds, 'seed')})"
         if apart
@@ -287,7 +297,8 @@ def source_words(
         f"Maps of {plural(len(runs), 'run')} {where}, on {len(seen):,} test images of {seen['group'].nunique():,} patient "
         f"groups whose tumour border is known: {drawn}. Half of these tumours take less than "
         f"{seen['area'].median():.1%} of the image; maps and borders meet on {tumours.SIDE} × {tumours.SIDE} cells, the "
-        f"maps themselves have {' and '.join(sides)}."
+        f"maps themselves have {' and '.join(f'{h} × {w}' for h, w in sorted(shapes))}. {(seen['area'] < 1 / finest).mean():.0%} of these tumours are smaller than one cell of a "
+        "map, which bounds what *energy inside* and *IoU* can reach; the yardsticks of the centre and of the usual place are drawn on the finer cells."
     )
 
 
@@ -320,6 +331,24 @@ def cells(scores: pd.DataFrame, maps: Sequence[str], classes: Sequence[str]) -> 
     rank = {v: k for k, v in enumerate([*(f"{c}, {s}" for c in classes for s in borders.TERCILES), *maps])}
     both = borders.scores(part, "cell")
     return both.sort_values(["cell", "map"], key=lambda column: column.map(rank))
+
+
+def cells_words(scores: pd.DataFrame, shown: str, rivals: Sequence[str], classes: Sequence[str]) -> str:
+    """In which classes and sizes the shown map has more energy inside the tumour than every rival, and where less than one."""
+    sides: dict[str, list[str]] = {"above": [], "below": []}
+    for name, size in itertools.product(classes, borders.TERCILES):
+        part = scores[(scores["class"] == name) & (scores["size"] == size)]
+        if part.empty:
+            continue
+        found = [borders.against(part, shown, rival).set_index("measure").loc["energy"] for rival in rivals]
+        if all(d.low > 0 for d in found):
+            sides["above"].append(f"{size} {name}")
+        elif any(d.high < 0 for d in found):
+            sides["below"].append(f"{size} {name}")
+    return (
+        f"*Energy inside*, on the same images and without an adjustment for so many comparisons: above both yardsticks in {some(sides['above'])}; below at least one "
+        f"in {some(sides['below'])}. An average over the cells hides that."
+    )
 
 
 def cases(runs: Sequence[Any], scores: pd.DataFrame, dataset: Any) -> pd.DataFrame:

@@ -132,7 +132,7 @@ def wide(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
         for names, word in ((SCORES, ""), (BY_PICTURE, ", by picture")):
             if names is SCORES or protocol in splits.GROUPED:
                 cells = part[list(names[metric])].to_numpy(float)
-                out[protocol + word] = dict(zip(part.index, (words.band(*row) for row in cells)))
+                out[_rung(protocol) + word] = dict(zip(part.index, (words.band(*row) for row in cells)))
     table = pd.DataFrame(out, list(dict.fromkeys(frame["method"])), dtype=object).fillna("no run yet")
     return table.rename_axis("Method").reset_index()
 
@@ -234,7 +234,7 @@ def _over(one: Any, other: Any) -> str:
 
 def _rung(protocol: str) -> str:
     """On patient-disjoint folds this page is about all five folds: a run of the single split, which the scorecard has, is none."""
-    return f"{protocol} (all five folds)" if protocol == "patients" else protocol
+    return "patients (five folds)" if protocol == "patients" else protocol
 
 
 def _copied(line: Any) -> str:
@@ -243,21 +243,28 @@ def _copied(line: Any) -> str:
 
 
 def by_picture(frame: pd.DataFrame) -> str:
-    """What weighing each picture 1 changes on patient-disjoint folds, for the model where it was run and for 1-NN."""
-    said = []
-    for method, name in ((MODEL, "the model"), (FLOOR_NAMES["1nn-mirror"], "mirror-aware 1-NN")):
-        found = frame[(frame["method"] == method) & (frame["protocol"] == "patients")]
-        if len(found) and np.isfinite(found.iloc[0]["picture"]):
-            r = found.iloc[0]
-            said.append(
-                f"{name} is right on {r.accuracy:.1%} of the files and {r.picture:.1%} of the pictures "
-                f"({r.picture_low:.1%} to {r.picture_high:.1%})"
-            )
+    """What weighing each picture 1 changes where copies are kept together, for the model where it was run and for 1-NN."""
+    known = frame[frame["picture"].notna()].set_index(["protocol", "method"])
+    said = {}
+    for protocol, where in {"patients": "On patient-disjoint folds", "twins": "On `twins`"}.items():
+        found = [
+            f"{name} is right on {r.accuracy:.1%} of the files and {r.picture:.1%} of the pictures ({r.picture_low:.1%} to {r.picture_high:.1%})"
+            for method, name in ((MODEL, "the model"), (FLOOR_NAMES["1nn-mirror"], "mirror-aware 1-NN"))
+            if (protocol, method) in known.index
+            for r in [known.loc[(protocol, method)]]
+        ]
+        if found:
+            said[protocol] = f" {where} {'; '.join(found)}."
     if not said:
         return "No score by picture is known here."
+    if "twins" in said:
+        said["twins"] += (
+            " There the copies of a picture are all in one part, and a picture with many of them can fill much of a small test part: the two "
+            "scores may lie far apart."
+        )
     return (
         "*By picture*: a picture that the dataset holds many times is one picture, so each counts as one, with the share of its "
-        "copies answered rightly. On patient-disjoint folds " + "; ".join(said) + "."
+        "copies answered rightly." + "".join(said.values())
     )
 
 

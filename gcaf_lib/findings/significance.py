@@ -360,12 +360,12 @@ def itself_text(frame: pd.DataFrame) -> str:
     )
     hits = int((frame["p"] < comparing.ALPHA).sum())
     told = (
-        f"In {hits} of {len(frame)} the test calls the method different from itself. It speaks of two trained models and not of two methods: "
+        f"In {hits} of {len(frame)} that test calls the method different from itself. It speaks of two trained models and not of two methods: "
         "where a row was trained once, it can't show that one method is worse than another."
         if hits
         else "The test does not call the method different from itself in these; it still speaks of trained models, and not of methods."
     )
-    return f"**The control:** the proposed model beside itself, by the same test: {pairs}. {told}"
+    return f"**The control:** the proposed model beside itself, by the permutation by patient, without an adjustment: {pairs}. {told}"
 
 
 CAVEAT = {

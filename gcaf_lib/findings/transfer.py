@@ -51,7 +51,7 @@ def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[An
     for protocol, split in folds.NAMES.items():
         counts = [words.plural(len(side.get(protocol, ())), "run") for side in (small, large)]
         said.append(f"{split}: {counts[0]} of the miniatures, {counts[1]} with ImageNet weights")
-    return f"On record: {'; '.join(said)}. A patient-disjoint run is one of five folds."
+    return f"On record: {'; '.join(said)}. A patient-disjoint run is one of five folds. Compared are the seeds that both sides have, so the miniatures' figures below may differ from chapter 17's, which are means over all their seeds."
 
 
 def full_size(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, dict[str, list[Any]]]]:

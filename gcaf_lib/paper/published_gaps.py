@@ -129,11 +129,11 @@ def power_text(lines: pd.DataFrame, runs: Sequence[int]) -> str:
     said = []
     for n in runs:
         hits, points = _detected(lines, n)
-        said.append(f"with {n} runs {hits} of the paper's {len(lines)} (those from {points} on)")
+        said.append(f"with {n} runs {hits or 'none'} of the paper's {len(lines)} (those from {points} on)")
     middle = runs[len(runs) // 2]
     return (
         f"Gaps found with a power of at least 80%: {'; '.join(said)}. At the upper end of the spreads' intervals {middle} runs find "
-        f"{_detected(lines, middle, 'sd_high')[0]}. All this is about seeds: the test images, the other kind of chance, are not in this test."
+        f"{_detected(lines, middle, 'sd_high')[0] or 'none'} of them. All this is about seeds: the test images, the other kind of chance, are not in this test."
     )
 
 
@@ -192,7 +192,7 @@ def backwards(lines: pd.DataFrame, runs: Sequence[int], test_to_train: float) ->
             for gap, sd in zip(lines["gap"], lines["sd"])
         )
         said.append(
-            f"At the spreads measured here Table 6 takes {_or_more(first)}, all four tables {_or_more(every)}. With the corrected test {never} of the {len(lines)} gaps "
+            f"At the spreads measured here, for every printed gap to have p < 0.05 if it is measured exactly as printed (which is a power of about one half), Table 6 takes {_or_more(first)}, all four tables {_or_more(every)}. With the corrected test {never} of the {len(lines)} gaps "
             f"{'is' if never == 1 else 'are'} out of reach of any number of runs; its allowance for other splits is a rule of thumb, since these are seeds on one split."
         )
     fewest = claims.common_runs()
