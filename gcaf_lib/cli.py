@@ -193,7 +193,7 @@ def build_parser() -> argparse.ArgumentParser:
         predict_,
         "--cam",
         "OUT",
-        "write Grad-CAM overlays (PNG) into this folder: the paper's maps, which fail a test (chapter 20)",
+        "write Grad-CAM overlays (PNG) into this folder: of the last maps, which fail a test here (chapter 20)",
     )
     _flag(predict_, "--raw", "the raw weights in place of the EMA weights")
 

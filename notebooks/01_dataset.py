@@ -43,7 +43,7 @@ chapter.strip()
 #
 # The images come from three older collections that were put together and published again (figshare, SARTAJ and Br35H;
 # the [datasheet](/datasheet.md) has what is known of them). The paper
-# splits them at random into training, validation and test parts, each class in the same ratio.
+# splits them into training, validation and test parts, each class in the same ratio; how else it doesn't say, so here the split is random over images.
 
 # %%
 frame = chapter.dataset.frame

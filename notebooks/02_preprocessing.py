@@ -50,8 +50,8 @@ chapter.strip()
 #
 # $$X_i^{v'} = \mathrm{CLAHE}(X_i^{v};\, \alpha,\, \tau) \tag{1}$$
 #
-# Neither $\alpha$ nor $\tau$ is given in the paper (the profile says what is used here), nor whether the image is equalised before or
-# after it is resized. Here it is equalised at the file's own resolution, and the result resized, with area averages where it shrinks. An
+# Neither $\alpha$ nor $\tau$ is given in the paper (the profile says what is used here). As in the paper the image is equalised
+# first, at the file's own resolution, and the result resized, with area averages where it shrinks. An
 # MR slice is grey: its value *is* its grey level, and hue and saturation matter only for the few files that carry colour.
 
 # %%

@@ -113,7 +113,7 @@ diagrams.fusion_module()
 # %% [markdown]
 # ## A softmax over one key
 #
-# Read as written, $Q_a$ and $K_b$ are vectors, so their product is **one** number, whose softmax is 1, whatever the number. Then
+# $Q_a$ and $K_b$ are vectors. In the usual form of attention each is one token, so their product is **one** number, whose softmax is 1. Then
 #
 # $$c_{a \leftarrow b} = 1 \cdot V_b = W_V^b\, b$$
 #
@@ -151,7 +151,7 @@ mechanisms.dead_weights(findings.dead_counts(found))
 tables.show(
     findings.dead_table(found),
     name="tab-dead-weights",
-    caption="The literal reading (gcaf, d = 64), weight by weight: largest absolute gradient, and whether it is zero everywhere but for rounding.",
+    caption="The reconstruction (`gcaf`, d = 64), weight by weight: largest absolute gradient, and whether it is zero everywhere but for rounding.",
 )
 Markdown(findings.dead_said(found, models["paper"].get_layer("fusion")))
 
@@ -167,7 +167,8 @@ x, y = rng.normal(size=(2, 2, 16, 64)).astype("float32")
 Markdown(findings.departure_said(findings.departure(lambda v: np.asarray(layer(list(v))), x, y)))
 
 # %% [markdown]
-# Chapter 11 compares all variants, trained. The literal reading stays the default, because it is what the equations say.
+# Chapter 11 compares all variants, trained. The reconstruction stays the default: it is the usual form of attention, on the vectors that Equations 7 and 8
+# name. Equations 9 to 13 may say otherwise. With the *entries* of a vector as tokens, for one, the softmax would run over $d$ numbers and not be constant.
 #
 # ## What stage 2 trains
 #

@@ -135,7 +135,7 @@ mechanisms.lines(panels, "probability at the minimum", steps=["target-probabilit
 # ## The paper's claim, tested
 #
 # The paper says of smoothing in this loss that it helps to keep the model from giving all probability to a single
-# class. Against each reading, at each value of ε that the paper names:
+# class. Against each reading, at each value of ε that Table 3 and Section 5.2 name:
 
 # %%
 claims = findings.claim(gamma, eps)
@@ -176,7 +176,8 @@ Markdown(findings.balance_said(alpha))
 #
 # ## A constant α is a matter of units
 #
-# The paper's text tunes a *constant* α between 0.25 and 0.75. A constant multiplies the loss and nothing else, so its
+# The paper tunes a number α between 0.25 and 0.75 (Section 5.8). Algorithm 1 writes $\alpha_k$, one for each class; how a number makes them, an
+# exponent or shares of majority and minority, is not said. As one constant for all classes it multiplies the loss and nothing else, so its
 # minimisers are the same. Its gradients are multiplied too, and Adam divides each gradient by its own recent size:
 # but for the small constant in that division (Keras: $10^{-7}$) the steps are the same. Plain gradient
 # descent would take steps α times as long. A linear classifier on random data shows both:

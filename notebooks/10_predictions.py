@@ -72,7 +72,7 @@ Markdown(predictions.confidences(runs))
 # the mean gradient of that class's logit and keeps what is positive. The map is as coarse as the
 # feature map and is enlarged to the image. There are two backbones, so there are two maps; the fusion
 # joins pooled vectors and has no map of its own, and what is called *fused* here is the mean of both maps, each
-# scaled to a maximum of 1. The paper shows one map per image and doesn't say from which layer. **What such a map can prove is
+# scaled to a maximum of 1. The paper doesn't say from which layer its maps are. **What such a map can prove is
 # tested first in chapter 20**, on pictures whose answer is known: read that before you read anything into these.
 #
 # The columns show one right answer of each class, then the two most confident mistakes, if there are any. The

@@ -58,7 +58,8 @@ chapter.strip(ablation.runs(main, records, norm, strict))
 # | `gcaf-split` | as `gcaf`, each vector cut into eight tokens that attend to the other's eight | – |
 # | `gcaf-token` | attention between all places of the two maps before they are averaged, then the gates | – |
 #
-# The first four are Table 4, by Equations 7 to 13 as they stand (9 to 13: a reconstruction); the others repair what comes next.
+# The first four are Table 4, by Equations 7 and 8 and our reconstruction of 9 to 13, which are missing from the text (chapter 4); the others repair
+# what comes next. All that is said of attention here is of this reconstruction.
 #
 # ## Attention over one key is no attention
 #
@@ -107,7 +108,7 @@ Markdown(fusion.learns(found))
 Markdown(fusion.compared(fusion.without_keys(given, width)))
 
 # %% [markdown]
-# The default stays the literal reading, because it is what the equations say; the three repairs show whether attention that *can* learn would help.
+# The default stays the reconstruction, the usual form of attention; the three repairs show whether attention that *can* learn would help.
 #
 # ## What each head costs
 
@@ -187,7 +188,7 @@ Markdown(
 # %% [markdown]
 # ## A LayerNorm behind the projections
 #
-# The paper projects the averaged maps and says no more. An earlier state of this book normalised the result (LayerNorm), so that a logit did not depend
+# The paper names no projection of the averaged maps; one is supplied here, and nothing behind it (chapter 4). An earlier state of this book normalised the result (LayerNorm), so that a logit did not depend
 # on its length, while class activation maps take a logit for a sum over places (chapter 20 tests both). It is off by default; its effect on accuracy:
 
 # %%

@@ -46,7 +46,7 @@ chapter.strip(ablation.runs(main, found, strict))
 # %% [markdown]
 # ## Identical conditions
 #
-# The paper says that all baselines were re-implemented under identical conditions, and no more. Here identical means: the same images and split,
+# The paper says that all baselines were re-implemented with identical preprocessing, augmentation and training. Here identical means: the same images and split,
 # preprocessing, augmentation, Mixup, loss, stages, epochs, learning rates, moving average and batch; the same share of each backbone's layers set
 # free in stage 2. What differs is the backbone, and that a single backbone needs no fusion: its averaged feature map goes through dropout to the
 # classifier. Two names leave something open: *DenseNet* is read as DenseNet121, *CNN with Attention* as ResNet50 with a convolutional block attention

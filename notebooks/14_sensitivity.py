@@ -131,8 +131,8 @@ tables.show(
 # %% [markdown]
 # ## A constant α does nothing
 #
-# Section 5.8 varies the class-balancing factor from one constant to another and finds that lower values neglect the minority classes. A
-# constant can't: it multiplies the whole loss, whatever the class,
+# Section 5.8 varies the class-balancing factor α from one number to another and finds that lower values neglect the minority classes. Algorithm 1 writes
+# $\alpha_k$, one for each class, and does not say how such a number makes them. If it is one constant for all classes, it can't: it multiplies the whole loss, whatever the class,
 #
 # $$\mathcal L_{\alpha} = \alpha\, \mathcal L_1 , \qquad \nabla \mathcal L_{\alpha} = \alpha\, \nabla \mathcal L_1 ,$$
 #

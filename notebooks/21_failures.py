@@ -17,7 +17,8 @@
 # %% [markdown]
 # # 21. Where it fails
 #
-# **Reproduces:** nothing; the paper counts its errors in a confusion matrix (Figure 10) and looks no closer.
+# **Reproduces:** nothing; the paper counts its errors in a confusion matrix (Figure 10) and explains in words why glioma
+# and meningioma are confused.
 # **Takes:** seconds where the runs are on record; under the `demo` profile a few minutes the first time. The images are needed.
 #
 # An accuracy says how often a model errs, not on whom. Where there are runs on patient-disjoint folds (chapter 17), their test parts
@@ -89,14 +90,15 @@ Markdown(failures.patients_said(by_group, concentration))
 # origin; images without a tumour come from elsewhere altogether (chapter 16). The rows compare tumour images only.
 
 # %%
-sources = failures.rates(tumour, "source", [*dataset_audit.SOURCES, "phantom"])
+sources = failures.by_source(tumour, classes)
 tables.show(
-    failures.rates_text(sources, "Source"),
+    failures.by_source_text(sources),
     name="tab-error-source",
-    caption="Wrong answers on tumour images by source, with 95% cluster-bootstrap intervals over patient groups.",
+    caption="Wrong answers on tumour images by class and source, and how often the answer was *no tumour*, with 95% cluster-bootstrap intervals over patient groups.",
     data=sources,
 )
-Markdown(failures.copies_said(failures.copies(cases)))
+said = failures.sources_said(sources, tumour, classes), failures.copies_said(failures.copies(cases))
+Markdown("\n\n".join(said))
 
 # %% [markdown]
 # ## By the size of the tumour

@@ -42,8 +42,11 @@ def test_it_finds_what_cannot_be_true(every):
 
 def test_it_finds_the_contradictions(every):
     found = "\n".join(rows(every, checks.CONTRADICTION)["claim"])
-    for words in ("label smoothing ε", "class balance α", "by hand", "is the highest", "macro ROC-AUC"):
+    for words in ("label smoothing ε", "class balance α", "by hand", "is the highest"):
         assert words in found
+    assert "averaged curve" in every[every["claim"].str.contains("macro ROC-AUC is 0.9967")]["check"].iloc[0]
+    mcc = every[every["claim"].str.startswith("MCC is")]["check"]
+    assert mcc.str.contains("contradicts accuracy: MCC is never below a positive κ").any()
     highest = every[every["claim"].str.contains("highest")]["check"].item()
     assert "171 of 176" in highest and "97.16%" in highest
     data = rows(every, checks.DATA)
@@ -111,9 +114,9 @@ def test_macro_check_allows_every_true_mean(kind, places, monkeypatch):
             1.0,
             0.9971,
             "the mean weighted by class size would fit, but is no macro mean",
-            checks.CONTRADICTION,
+            checks.OPEN,
         ),
-        (1.0, 0.9900, "the mean weighted by class size would not fit either", checks.CONTRADICTION),
+        (1.0, 0.9900, "the mean weighted by class size would not fit either", checks.OPEN),
     ],
 )
 def test_a_macro_mean_that_is_no_mean_says_whether_the_weighted_one_fits(
@@ -131,7 +134,7 @@ def test_a_macro_mean_that_is_no_mean_says_whether_the_weighted_one_fits(
     monkeypatch.setattr(paper, "find", find)
     found = next(checks.averages())
     assert found.check.startswith("the unweighted mean of the four classes lies between")
-    assert found.check.endswith(said) and found.verdict == verdict
+    assert said in found.check and found.verdict == verdict
 
 
 def test_a_consistent_report_passes(monkeypatch):

@@ -136,7 +136,7 @@ def test_subject_is_the_best_map_that_passes_and_runs_keep():
 def test_words_name_what_fails():
     text = explanations.control_words(both(pointing=0.1))
     assert (
-        "1 of 2 maps pass: Sensitivity, whole model (90%)" in text
+        "1 of 2 maps passes: Sensitivity, whole model (90%)" in text
         and "**1 fail**" in text
         and "10% to 10%" in text
     )

@@ -90,7 +90,7 @@ def test_dead_weights_exact_rounded_and_repaired():
     traced = pd.concat([weights("gcaf", True, 1e-7), found[found["variant"] != "gcaf"]])
     assert "(a trace of rounding: 1e-07" in model.dead_said(traced, full)
     assert "none of the repairs" in model.dead_said(all_(True), full)
-    assert "literal reading: none" in model.dead_said(all_(False), full)
+    assert "Dead in the reconstruction: none" in model.dead_said(all_(False), full)
     counted = model.dead_counts(found)
     assert counted.loc["gcaf"].tolist() == [8, 4] and counted.loc["concat"].tolist() == [0, 0]
     assert model.dead_table(found)["Dead"].tolist() == [True, False]

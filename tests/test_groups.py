@@ -13,9 +13,8 @@ import pandas as pd
 import pytest
 
 from gcaf_lib.book import datasheet
-from gcaf_lib.data import groups, splits, twins
+from gcaf_lib.data import groups, twins
 from gcaf_lib.data.decode import grey
-from gcaf_lib.settings import CLASSES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "book" / "use_splits.md"
@@ -53,45 +52,40 @@ def test_what_the_columns_promise_holds(table):
 
 
 def test_persons_known_to_stand_in_two_groups_are_said(table):
-    """By eye; the splits keep them two, and the page, the datasheet and the constant say the same of it."""
+    """By eye; the splits keep their groups apart, and the page and the datasheet say the same of it."""
+    twice = groups.persons()
+    assert not twice["group"].duplicated().any() and set(twice["group"]) <= set(table["patient"])
+    assert twice.groupby("person")["group"].agg(["min", "size"]).eval("min == person and size > 1").all()
+    assert table.groupby("patient")["person"].nunique().max() == 1
+    joined = table[table["person"].isin(twice["person"])]
+    assert (table["person"] != table["patient"]).sum() == (joined["person"] != joined["patient"]).sum() > 0
+    assert joined.groupby("person")["class"].nunique().max() == 1, "a person has one diagnosis here"
+    parted = {
+        column: joined.groupby("person").filter(lambda own, column=column: own[column].nunique() > 1)
+        for column in ("fold", "part")
+    }
     page = " ".join(PAGE.read_text(encoding="utf-8").split())
-    folds = (
-        pd.read_csv(ROOT / "results" / "splits" / "patients-5fold.csv")
-        .set_index("file")
-        .loc[table["file"]]
-        .reset_index()
-    )
-    labels = table["class"].map(CLASSES.index).to_numpy()
-    assert [tuple(pair[:2]) for pair in groups.KNOWN_TWINS] == [(325, 481), (252, 257)]
-    own = {n: table[table["patient"] == n] for pair in groups.KNOWN_TWINS for n in pair[:2]}
-    assert {n: (len(t), t["part"].iloc[0], t["fold"].iloc[0]) for n, t in own.items()} == {
-        325: (31, "train", 3), 481: (22, "train", 1), 252: (15, "test", 2), 257: (1, "train", 2),
-    }  # fmt: skip
-    for fold, parts in ((1, ("train", "test")), (3, ("test", "validation"))):
-        part = splits.of_fold(folds, labels, fold)["part"]
-        assert tuple(part[own[n].index[0]] for n in (325, 481)) == parts
+    assert twice["person"].nunique() == 12 and page.count("Twelve persons stand in two groups or more") == 1
+    folds, parts = ((own["person"].nunique(), len(own)) for own in parted.values())
     assert (
-        "325 and 481, whom figshare numbers as two patients | meningioma | 31 and 22 | 3 and 1 | both in training |"
+        f"{folds[0]} of them ({folds[1]} files) stand in two folds or more, {parts[0]} ({parts[1]} files) in two parts"
         in page
     )
-    assert "252 and 257 | no tumour | 15 and 1 | both 2 | test and training |" in page
-    joined = table["patient"].replace({481: 325, 257: 252})
-    assert joined.nunique() == table["patient"].nunique() - 2
-    said = datasheet.persons_twice(table)
-    assert said == (
-        "groups 325 and 481 (meningioma, 31 and 22 files, similarity 0.61): fold 3 and 1; "
-        "groups 252 and 257 (no tumour, 15 and 1 files, similarity 0.58): part test and train"
+    assert datasheet.persons_twice(table) == (
+        f"12 ({len(twice)} groups, {len(joined)} files); {folds[0]} of them in two folds or more ({folds[1]} files); "
+        f"{parts[0]} of them in two parts of `part` or more ({parts[1]} files)"
     )
 
 
-def test_how_alike_they_are_is_measured(real_data, table):
-    for left, right, similarity in groups.KNOWN_TWINS:
+def test_no_bar_joined_those_persons(real_data, table):
+    """Two of them measured: they look less alike than any pair that the groups are made of."""
+    for left, right, similarity in ((325, 481, 0.61), (252, 257, 0.58)):
         some = table[table["patient"].isin((left, right))].drop_duplicates("sha256").reset_index(drop=True)
         looks = np.stack([twins.looks(grey(real_data / file)) for file in some["file"]])
         pairs = twins.compare(looks, 0.5, progress=False)
         apart = some["patient"][pairs["left"]].to_numpy() != some["patient"][pairs["right"]].to_numpy()
         assert pairs.loc[apart, "similarity"].max() == pytest.approx(similarity, abs=0.01)
-        assert similarity < twins.DOUBT, "so no bar joined them"
+        assert similarity < twins.DOUBT
 
 
 def test_croissant_is_valid_and_reads_the_table(table):

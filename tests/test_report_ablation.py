@@ -351,7 +351,7 @@ def test_equal_functions_repairs_and_the_norm():
         {rows["cross"]: runs(6), rows["concat"]: runs(40)}, None
     )
     for errors, said in (
-        (1, "is better than the literal reading, with an interval that excludes 0, in gcaf-split"),
+        (1, "is better than the reconstruction, with an interval that excludes 0, in gcaf-split"),
         (20, "is not shown to be better"),
         (40, "is not shown"),
     ):
@@ -460,7 +460,7 @@ def given():
 
 
 @pytest.mark.parametrize("scale", [1, 1e-2])
-def test_only_queries_and_keys_of_the_literal_reading_are_dead(given, scale):
+def test_only_queries_and_keys_of_the_reconstruction_are_dead(given, scale):
     """Whatever the vectors' lengths: noise through an untrained network leaves short ones, and of unlike lengths."""
     streams, settings = given
     width, (a, b) = settings.model.width, streams["vectors"]
@@ -489,7 +489,7 @@ def test_sizes_are_those_of_built_models(given):
         assert classifier.parameters(model)["head"] == sizes.loc[name, "head"]
 
 
-def test_the_literal_reading_is_what_the_chapter_says(given):
+def test_the_reconstruction_is_what_the_chapter_says(given):
     streams, settings = given
     width, (a, b) = settings.model.width, [v / v.std() for v in streams["vectors"]]
     layer, _ = fusion.build("gcaf", width, streams)

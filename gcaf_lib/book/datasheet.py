@@ -110,24 +110,19 @@ def defects(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
         "Labels that the archive contradicts": f"{len(wrong)} (meningiomas in the pituitary folder: {names})",
         "Tumour files of unknown patients": f"{len(frame) - healthy - len(facts.slices):,}",
         "Tumour-free files of unknown patients": f"{healthy:,} (all)",
-        "Persons who by eye stand in two groups": persons_twice(groups.load()),
+        "Persons who by eye stand in two groups or more": persons_twice(groups.load()),
     }
     return pd.DataFrame(found.items(), columns=["Defect", "How much"])
 
 
 def persons_twice(table: pd.DataFrame) -> str:
-    """`groups.KNOWN_TWINS` in words: how many files, how alike, and which parts or folds they are parted by."""
-    out = []
-    for left, right, similarity in groups.KNOWN_TWINS:
-        pair = [table[table["patient"] == number] for number in (left, right)]
-        at = {column: [str(own[column].iloc[0]) for own in pair] for column in ("part", "fold")}
-        where = [f"{column} {a} and {b}" for column, (a, b) in at.items() if a != b]
-        name = CLASS_NAMES[pair[0]["class"].iloc[0]].lower()
-        files = " and ".join(f"{len(own):,}" for own in pair)
-        out.append(
-            f"groups {left} and {right} ({name}, {files} files, similarity {similarity:.2f}): {', '.join(where)}"
-        )
-    return "; ".join(out)
+    """How many persons of `groups.persons` stand in two folds or two parts, and in how many files."""
+    twice = table[table["person"].isin(groups.persons()["person"])]
+    told = [f"{twice['person'].nunique()} ({twice['patient'].nunique()} groups, {len(twice):,} files)"]
+    for column, places in (("fold", "folds"), ("part", "parts of `part`")):
+        parted = twice.groupby("person").filter(lambda own, column=column: own[column].nunique() > 1)
+        told.append(f"{parted['person'].nunique()} of them in two {places} or more ({len(parted):,} files)")
+    return "; ".join(told)
 
 
 def text() -> dict[str, str]:

@@ -15,7 +15,7 @@ from gcaf_lib.terminal import visible
 
 CURE = "run `gcaf data fetch`, or give the folder that holds Training/ and Testing/"
 _RELEASES = {  # number of files → a known relative of the dataset
-    7200: "the later re-release with 7,200 images (version 2 on Kaggle); the paper's is version 1, with 7,023",
+    7200: "the later re-release with 7,200 images (version 2 on Kaggle); version 1 has the paper's 7,023",
     3264: "the SARTAJ collection (3,264 images), one of the sources",
     3064: "the figshare collection (3,064 slices), one of the sources",
     3000: "the Br35H collection (3,000 images), one of the sources",

@@ -31,7 +31,7 @@ from tqdm import tqdm
 from gcaf_lib.data.dataset import FOLDERS, published_index
 from gcaf_lib.settings import CLASSES, cache_dir
 
-# Version 1 holds the 7,023 files of the paper; later ones are a re-release with other files.
+# Version 1 has as many files, class by class, as the paper: 7,023; later ones are a re-release with other files.
 KAGGLE = "masoudnickparvar/brain-tumor-mri-dataset/versions/1"
 KAGGLE_PAGE = "https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset"
 FIGSHARE_DOI = "10.6084/m9.figshare.1512427.v5"
@@ -331,7 +331,7 @@ def fetch_dataset(
         raise FetchError(
             f"{len(missing)} of {len(wanted)} files are missing or not the published ones, e.g. {missing[0]}: "
             f"this is another variant of the dataset{told}. "
-            f"The paper's is version 1 of {KAGGLE_PAGE}"
+            f"The one with the paper's counts is version 1 of {KAGGLE_PAGE}"
         )
     return destination
 

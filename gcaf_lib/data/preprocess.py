@@ -48,7 +48,7 @@ def resize(rgb: np.ndarray, size: int) -> np.ndarray:
     """Square uint8 (size,size[,3]) (Eq 1): area averages down, bicubic up; the aspect is not kept.
 
     Area averages are used only if neither side grows (elsewhere they would be nearest neighbours).
-    The paper says "resized to 224×224" and nothing of the interpolation.
+    The paper gives 224 by 224 pixels and nothing of the interpolation.
     """
     shrinks = rgb.shape[0] >= size and rgb.shape[1] >= size
     return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)

@@ -149,7 +149,7 @@ def by_eye() -> pd.DataFrame:
 
 
 def candidates() -> pd.DataFrame:
-    """file, seen: pictures of the tumour-free folder that look to a layman as if something were there."""
+    """file, kind (seen, CT, no scan), seen: pictures of the tumour-free folder to look at again, by eye and not a radiologist's."""
     return pd.read_csv(Path(splits.__file__).with_name("candidates.csv"))
 
 

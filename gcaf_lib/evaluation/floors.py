@@ -191,7 +191,7 @@ def measure(
         right, f1, right1, f11 = (
             worth.summed(*one)
             for weights in (None, pictures)
-            for one in worth.samples([folds], clusters, worth.BY_PICTURE, pictures=weights).items()
+            for one in worth.samples([folds], clusters, worth.OF_ALL, pictures=weights).items()
         )
         each = [np.mean(fold.probs.argmax(1) == fold.labels) for fold in folds]
         sd = np.std(each, ddof=1) if len(each) > 1 else np.nan

@@ -47,7 +47,7 @@ def fused(maps: Mapping[str, np.ndarray], size: int | tuple[int, int]) -> np.nda
     """The fused model's map (n, height, width): mean of the backbones' upsampled maps, maximum 1 again.
 
     The fused model has no feature map of its own (its fusion works on vectors), so the backbones' maps,
-    each scaled to 1, weigh the same. The paper shows one map an image and doesn't say which.
+    each scaled to 1, weigh the same. The paper doesn't say which map it shows.
     """
     if not maps:
         raise ValueError("no maps to fuse: give at least one backbone's")

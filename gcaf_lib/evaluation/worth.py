@@ -34,13 +34,20 @@ from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.evaluation import calibration, clustered, weighted
 from gcaf_lib.evaluation.folds import by_seed
-from gcaf_lib.settings import DataSettings
+from gcaf_lib.settings import CLASSES, DataSettings
 
 DRAWS = 2000
 SEED = 0
 BLOCK = 1_000_000  # weights at a time: 8 MB, and some times that for the sums of a calibration error
 SUBSETS = 100  # of a fold, for a calibration error at the random split's number of images
-BY_PICTURE = ("accuracy", "macro_f1")  # scores that copies of one picture, all right or all wrong, can carry
+OF_ALL = (
+    "accuracy",
+    "macro_f1",
+)  # scores of all answers, in which one answer more or less can be allowed for
+BY_PICTURE = (
+    *OF_ALL,
+    *(f"recall_{name}" for name in CLASSES),
+)  # that copies of one picture, all right or all wrong, can carry
 _SAMPLES: dict[str, dict[str, Sample]] = {}  # of this process: a row is in its level and in many differences
 
 
@@ -237,9 +244,9 @@ def summed(
     """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference).
 
     A share's interval ends at 0 and 1. answer: by how much one answer moves a difference (1/n): a handful of answers
-    given otherwise is allowed for in metrics of `BY_PICTURE` (`_widened`).
+    given otherwise is allowed for in metrics of `OF_ALL` (`_widened`).
     """
-    answer = answer if metric in BY_PICTURE else 0.0
+    answer = answer if metric in OF_ALL else 0.0
     values = sample.values[~np.isnan(sample.values)]
     value = float(values.mean()) if len(values) else np.nan
     sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan

@@ -133,6 +133,14 @@ def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
     return text
 
 
+def doubt(check: pd.DataFrame | None, map: str | None) -> str:
+    """Where the map that is spoken of does not pass the check with untrained weights: what that leaves open; else nothing."""
+    rows = [] if check is None else [row for row in sanity_rows(check).itertuples() if row.map == map]
+    if all(apart(row.untrained, row.other) == "below" for row in rows):
+        return ""
+    return " It does not pass the check with untrained weights (*Sanity*, below): what follows says where this map lies, not that training put it there."
+
+
 def _checked(check: pd.DataFrame, map: str) -> str:
     """The map that is spoken of where the check has it, else the mean over backbones."""
     return map if map in set(check["map"]) else tumours.FUSED

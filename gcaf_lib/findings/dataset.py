@@ -10,6 +10,7 @@ import pandas as pd
 
 from gcaf_lib.data import figshare, keypoints, splits, twins
 from gcaf_lib.evaluation import dataset_audit
+from gcaf_lib.findings import words
 from gcaf_lib.settings import CLASSES, DataSettings
 
 BARS = {
@@ -143,7 +144,7 @@ def labels_said(facts: dataset_audit.Audit, phantoms: bool) -> str:
 
 
 def candidates(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
-    """file, seen, copies: candidates for wrong labels among the tumour-free files, with the number of their copies."""
+    """file, kind, seen, copies: tumour-free files to look at again (`dataset_audit.candidates`), with the number of their copies."""
     table = dataset_audit.candidates()
     group = facts.twins.set_index("file")["group"]
     sizes = facts.twins["group"].value_counts()
@@ -152,12 +153,23 @@ def candidates(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
 
 
 def candidates_said(table: pd.DataFrame) -> str:
-    """How many files the candidates stand for."""
+    """How many files the candidates stand for, kind by kind."""
     if table.empty:
         return "The phantoms have none."
+    told = {
+        "CT": "look like CT, not MR",
+        "no scan": "is no scan",
+        "seen": "show something that a layman notices",
+    }
+    counts = [
+        f"{len(part)} {'picture' if len(part) == 1 else 'pictures'} ({words.plural(part['copies'].sum(), 'file')}) {what}"
+        for kind, what in told.items()
+        if len(part := table[table["kind"] == kind])
+    ]
     return (
-        f"{len(table)} pictures of {table['copies'].sum()} files. **No radiologist has seen them**: they are what a layman "
-        "notices when he looks through all tumour-free pictures, and some may be harmless. They stay as they are labelled."
+        f"{'; '.join(counts)}. **No radiologist has seen them**: this is what shows when all tumour-free pictures are looked through, and a radiologist may find "
+        "more, or take some off. *No tumour* does not mean healthy here: widened ventricles and bright spots in the white matter of older brains, which many more pictures "
+        "show, are not listed. All stay as they are labelled."
     )
 
 

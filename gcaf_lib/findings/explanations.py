@@ -86,7 +86,7 @@ def control_words(judged: pd.DataFrame) -> str:
                 f"{names.control_name(r.map, r.method, r.place)} ({share(r.pointing)})"
                 for r in passing.itertuples()
             ]
-            text += f"{len(passing)} of {plural(len(part), 'map')} pass: {'; '.join(named)}. "
+            text += f"{len(passing)} of {plural(len(part), 'map')} {'passes' if len(passing) == 1 else 'pass'}: {'; '.join(named)}. "
         else:
             text += f"**None of {plural(len(part), 'map')} passes.** "
         if len(failing := by[control.FAILS]):

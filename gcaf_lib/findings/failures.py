@@ -232,6 +232,51 @@ def sizes_said(within: pd.DataFrame) -> str:
     return f"Within the classes (comparing intervals, a cautious test): {'; '.join(said)}."
 
 
+def by_source(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """`rates` by source within each class, with the column class and how often the answer is *no tumour*: none, none_low, none_high."""
+    order, found = [*dataset_audit.SOURCES, "phantom"], []
+    for label, part in tumour.groupby("label"):
+        none = rates(part.assign(wrong=_called_none(part, classes)), "source", order)
+        none = none.rename(columns={"mean": "none", "low": "none_low", "high": "none_high"})
+        own = rates(part, "source", order).assign(**{"class": CLASS_NAMES[classes[label]]})
+        found.append(own.merge(none[["label", "none", "none_low", "none_high"]], on="label"))
+    return pd.concat(found, ignore_index=True)
+
+
+def _called_none(cases: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
+    return cases["predicted"].map(lambda k: classes[k] == "notumor").astype(float)
+
+
+def by_source_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`by_source` for readers."""
+    none = frame[["none", "none_low", "none_high"]].set_axis(["mean", "low", "high"], axis=1)
+    return rates_text(frame, "Source").assign(**{"Named no tumour (%)": words.spans(none, "mean", 1, 100)})
+
+
+def sources_said(frame: pd.DataFrame, tumour: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Whether tumours of unknown origin are taken for *no tumour* more often than the archive's; frame: `by_source`."""
+    archive, other = dataset_audit.SOURCES[0], dataset_audit.SOURCES[-1]
+    said = []
+    for name, part in frame.groupby("class", sort=False):
+        by = part.set_index("label")
+        if not {archive, other} <= set(by.index):
+            continue
+        a, b = by.loc[archive], by.loc[other]
+        if b.none_low > a.none_high or b.none_high < a.none_low:
+            said.append(
+                f"{name.lower()}: {words.percent(b.none)}% of the answers on files of unknown origin are *no tumour* ({words.percent(b.none_low)} to "
+                f"{words.percent(b.none_high)}), and {words.percent(a.none)}% on the archive's ({words.percent(a.none_low)} to {words.percent(a.none_high)})"
+            )
+    if not said:
+        return "In no class is *no tumour* named more or less often on files of one source than on the archive's, as far as these intervals show."
+    none = tumour[_called_none(tumour, classes) == 1]
+    return (
+        f"Compared within the classes, because the sources hold other classes: {'; '.join(said)}. {(none['source'] == other).sum():,} of all {len(none):,} tumours named *no tumour* "
+        f"are of unknown origin, which {(tumour['source'] == other).mean():.0%} of these answers are. The images without a tumour are not the archive's either: a model that takes where a "
+        "file comes from for a sign of health would answer like this. Source, sequence and contrast agent go together here, so which of them it goes by can't be told."
+    )
+
+
 def by_view(tumour: pd.DataFrame) -> pd.DataFrame:
     """`rates` by thirds of the picture's mirror symmetry."""
     return rates(tumour.assign(view=thirds(tumour["symmetry"])), "view", SHARES)

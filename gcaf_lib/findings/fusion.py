@@ -1,4 +1,4 @@
-"""Chapter 11: the fusions of Table 4 opened up, that is, gradients of their weights, their sizes, and what the literal reading equals."""
+"""Chapter 11: the fusions of Table 4 opened up, that is, gradients of their weights, their sizes, and what the reconstruction equals."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def without_keys(given: Mapping[str, Sequence[Any]], width: int) -> dict[str, fl
 
 
 def compared(off: Mapping[str, float]) -> str:
-    """What the four rows of Table 4 compare under the literal reading; off: `without_keys`."""
+    """What the four rows of Table 4 compare as reconstructed; off: `without_keys`."""
     rows = paper.table(4)["Fusion Strategy"]
     concat, gate, cross, best = (paper.published("Table 4", row, "accuracy") for row in rows)
     word = {
@@ -179,11 +179,11 @@ def compared(off: Mapping[str, float]) -> str:
     return (
         f"`gcaf` with and without queries and keys: {word['gcaf']} (largest difference {off['gcaf']:.0e} of the largest value). "
         f"`cross` and the `concat` made from it: {word['cross']} ({off['cross']:.0e}).\n\n"
-        "So, under the literal reading, Table 4 compares a linear fusion, a gated one, the linear one again with more weights, and a gated "
+        "So, if the reconstruction is right, Table 4 compares a linear fusion, a gated one, the linear one again with more weights, and a gated "
         f"one with value maps. The step from {concat:g}% to {cross:g}%, for which the paper gives the credit to attention, is a step "
         f"between two forms of one family of functions; the step from {gate:g}% to {best:g}% adds value maps and a second gate, "
         "not attention. The gains have another cause: optimisation (the same function written with more weights trains differently), "
-        "the choice of epoch or settings, chance, or a reading of the equations that the text does not give."
+        "the choice of epoch or settings, chance, or Equations 9 to 13, which may be other than reconstructed here."
     )
 
 
@@ -232,7 +232,7 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
 
 
 def repaired(frame: pd.DataFrame) -> str:
-    """Whether attention that can learn is measured to be better than the literal reading; frame: of `ablation.measure`."""
+    """Whether attention that can learn is measured to be better than the reconstruction; frame: of `ablation.measure`."""
     part = ablation.others(frame)
     part = part[part["row"].map(ablation.FUSION_NAMES).isin(REPAIRS) & (part["pairs"] > 0)]
     if part.empty:
@@ -240,10 +240,10 @@ def repaired(frame: pd.DataFrame) -> str:
     better = ablation.sides(part)[1]
     if better.empty:
         tried = ", ".join(f"`{ablation.FUSION_NAMES[row]}`" for row in part["row"])
-        return f"Attention that can learn ({tried}) is not shown to be better than the literal reading, in which it can't."
+        return f"Attention that can learn ({tried}) is not shown to be better than the reconstruction, in which it can't."
     once = " (trained with one seed, so another may reverse it)" if (better["pairs"] == 1).all() else ""
     return (
-        f"Attention that can learn is better than the literal reading, with an interval that excludes 0, in {ablation.listed(better, ablation.FUSION_NAMES)}{once}, of "
+        f"Attention that can learn is better than the reconstruction, with an interval that excludes 0, in {ablation.listed(better, ablation.FUSION_NAMES)}{once}, of "
         f"{words.plural(len(part), 'variant')}."
     )
 

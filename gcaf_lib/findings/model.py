@@ -100,19 +100,19 @@ def dead_counts(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def dead_table(found: pd.DataFrame) -> pd.DataFrame:
-    """The literal reading's weights among `gradients`, for readers."""
+    """The reconstruction's weights among `gradients`, for readers."""
     heads = {"weight": "Weight", "size": "Numbers", "largest": "Largest gradient", "dead": "Dead"}
     return found.loc[found["variant"] == "gcaf", list(heads)].rename(columns=heads).reset_index(drop=True)
 
 
 def dead_said(found: pd.DataFrame, full: Any) -> str:
-    """Which weights of the literal reading are dead, how many at full size (`full`: that fusion layer), and where none is."""
-    literal, lost = found[found["variant"] == "gcaf"], set(found.loc[found["dead"], "variant"])
-    zero = literal[literal["dead"]]
-    trace = zero["largest"].max() / literal["largest"].max() if len(zero) else 0
+    """Which weights of the reconstruction are dead, how many at full size (`full`: that fusion layer), and where none is."""
+    own, lost = found[found["variant"] == "gcaf"], set(found.loc[found["dead"], "variant"])
+    zero = own[own["dead"]]
+    trace = zero["largest"].max() / own["largest"].max() if len(zero) else 0
     count = sum(int(np.prod(w.shape)) for w in full.trainable_weights if "query" in w.path or "key" in w.path)
     return (
-        f"Dead in the literal reading: {_code(sorted(zero['weight'].str.split('/').str[0])) or 'none'} "
+        f"Dead in the reconstruction: {_code(sorted(zero['weight'].str.split('/').str[0])) or 'none'} "
         + (
             f"(a trace of rounding: {trace:.0e} of the largest gradient)"
             if trace
@@ -139,9 +139,9 @@ def departure_said(bend: float) -> str:
     return (
         f"Departure from linearity, $f(x + y) - f(x) - f(y) + f(0)$, relative to the largest value: {bend:.0e}, so `cross` is "
         f"{'linear, up to rounding' if bend < fusion.ROUNDING else 'not linear'}. The paper reports {one:g}% for concatenation and {two:g}% "
-        f"for cross-attention without gates, a gain of {two - one:.2f} points. Under the literal reading attention can't be its cause: "
-        "what remains is that the same functions, written with more weights, train differently, a different test set, chance, or a "
-        "reading that the text does not give."
+        f"for cross-attention without gates, a gain of {two - one:.2f} points. If Equations 9 and 10 are as reconstructed, attention can't be its cause: "
+        "what remains is that the same functions, written with more weights, train differently, a different test set, chance, or "
+        "equations other than these."
     )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import folds, tumours, worth
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, ladder, words
+from gcaf_lib.findings import ablation, ladder, predictions, words
 from gcaf_lib.settings import CLASSES
 
 Gap = tuple[worth.Worth, worth.Worth | None]  # a difference, and the same by picture
@@ -138,9 +138,9 @@ def hints(
         + f"With the tumour masked out {blind.accuracy:.1%} of all images are still right on patient-disjoint folds "
         f"({blind.low:.1%} to {blind.high:.1%}). "
         + (
-            "Part of that is legitimate: the place tells which tumour to expect."
+            "Part of that may be legitimate: the place tells which tumour to expect."
             if unmasked is None
-            else "Part of that is legitimate: plane and position say which tumour to expect, and what a tumour does to the brain outside its box "
+            else "Part of that may be legitimate: the slice's level and the anatomy in it say which tumour to expect, and what a tumour does to the brain outside its box "
             "(oedema, a shifted midline) stays visible. Little of it can be the tumour itself: "
             + (
                 f"about {unmasked:.0%} of the tumours are not masked (see above)."
@@ -148,6 +148,37 @@ def hints(
                 else "all of them are masked."
             )
         )
+    )
+
+
+def answer_gone(
+    whole: Mapping[str, Sequence[Any]], changed: Mapping[str, Sequence[Any]], dataset: Any
+) -> str:
+    """How much of what the no-tumour class costs is that its name can be answered: with the class and without it, on the
+    tumour images of which the four-class model says *no tumour*, and on the others."""
+    said = []
+    for protocol, split in folds.NAMES.items():
+        sides = whole.get(protocol, []), changed.get(f"{protocol}, three classes", [])
+        four, three = (
+            [predictions.answers(r, dataset).assign(seed=r.seed) for r in side]
+            for side in worth.paired(*map(ablation.whole, sides))
+        )
+        if not four:
+            continue
+        both = pd.concat(four).merge(pd.concat(three), on=["seed", "row"], suffixes=("", "_three"))
+        gone = both["predicted"] == CLASSES.index("notumor")
+        before, after = both.loc[~gone, ["right", "right_three"]].mean()
+        said.append(
+            f"{split}: of {words.plural(len(both), 'answer')} on tumour images {gone.sum():,} are *no tumour*, and without that class "
+            f"{both.loc[gone, 'right_three'].sum():,} of these are right ({100 * both.loc[gone, 'right_three'].sum() / len(both):+.1f} points); on the others the accuracy "
+            f"goes from {before:.1%} to {after:.1%}"
+        )
+    if not said:
+        return ""
+    return (
+        "To take the no-tumour class away also takes an answer away that is always wrong on these images, so a rise is no sign of a hint that was used: "
+        + "; ".join(said)
+        + "."
     )
 
 

