@@ -17,7 +17,8 @@
 # %% [markdown]
 # # 23. Elsewhere
 #
-# **Reproduces:** nothing; it does what Section 6 asks for next, "validation using a multi-center dataset".
+# **Reproduces:** nothing. Section 6 says that the model "needs further multi-center analysis for generalization", Section 7 that "further evaluation
+# using a multi-center dataset is required"; what follows is a small step there, with public images.
 # **Takes:** seconds; committed records are read, no image and no weight is needed.
 #
 # A model that is right on images of its own collection may know the collection. So it is asked here about images of other
@@ -69,11 +70,31 @@ Markdown(elsewhere.copies_said(copies))
 # %% [markdown]
 # Counts are lower bounds: what was changed beyond recognition is not found. Sets with copies are left out of everything that follows.
 #
+# ## What the sets hold
+#
+# A class of this dataset is not the same thing everywhere. What the manifest says of each set, in images (sequences and planes as its publisher has
+# them, not checked; "not stated" where the manifest doesn't say):
+
+# %%
+about, seen = made.read("about"), made.read("seen")
+tables.show(
+    elsewhere.about_table(about),
+    name="tab-about-elsewhere",
+    caption="Images of each class and set by diagnosis, sequence and plane, as the manifest states them.",
+    data=about,
+)
+Markdown(f"{elsewhere.about_said(about)} {elsewhere.seen_said(seen, about)}")
+
+# %% [markdown]
+# The look was judged once, without a radiologist. No column says where in the head a tumour lies; most images of ependymoma and some of
+# astrocytoma show it, by their look, in the posterior fossa (cerebellum and brain stem).
+#
 # ## What the model says there
 #
 # Recall by class and set, for every model on record, whatever this page's profile. There is deliberately no overall accuracy: each set holds only
 # some classes, so a pooled figure would reflect the mixture. Intervals (95%) resample cases as clusters: patients, volumes or, for Radiopaedia,
 # clusters of similar slices, since patients are not identified there. Beside it stands what the same model scores on its own test images: *at home*.
+# Intervals are not adjusted for the number of comparisons on this page: among so many, some can be apart by chance.
 
 # %%
 recall = made.read("recall")
@@ -83,6 +104,7 @@ tables.show(
     caption="Recall in percent with 95% intervals over cases; a single case has none. The nearest neighbour takes the class of the most similar thumbnail in this dataset.",
     data=recall,
 )
+Markdown(elsewhere.trainings_said(recall))
 
 # %% mystnb={"image": {"alt": "A row for each class and outside set: a dot for recall there with its interval, a diamond for recall of the same class at home, joined by a line."}, "figure": {"name": "fig-recall-elsewhere", "caption": "Recall elsewhere (dot, bar: 95% interval) and at home (diamond, thin line: 95% interval), of the model named below."}}
 model = next(iter(elsewhere.models(recall)), "")
@@ -90,7 +112,7 @@ levels = elsewhere.levels(recall, model)
 outside.recall(levels)
 
 # %%
-Markdown(elsewhere.gap_said(recall, model))
+Markdown(f"{elsewhere.gap_said(recall, model)} {elsewhere.rest_said(recall, seen, model, made.read('rest'))}")
 
 # %% [markdown]
 # What it takes them for:
@@ -118,9 +140,11 @@ Markdown(elsewhere.sure_said(recall, model))
 # ## Class and source are one
 #
 # All pituitary tumours of Tiantan are coronal and from one hospital, all gliomas and meningiomas of Radiopaedia and RSNA-BraTS axial and from others,
-# all healthy heads from London. A model that knew planes and scanners alone could do well here or badly. Two controls: IXI's healthy heads were cut
-# in three planes, so that the effect of the plane can be separated from that of the tumour; and the nearest neighbour, which knows similarity and
-# nothing else.
+# all healthy heads from London. A model that knew planes and scanners alone could do well here or badly. So could one that knew the contrast agent:
+# at home more than nine in ten tumour images are figshare slices, all T1 after contrast agent, while the tumour-free class mixes sequences; IXI is
+# plain T1. And the view: of 80 images of each class at home, drawn at random and looked at, 4 without a tumour are seen from the side (sagittal),
+# of each tumour class 19 to 24. Two controls: IXI's healthy heads were cut in three planes, so that no tumour, scanner or sequence
+# differs between these slices; and the nearest neighbour, which knows similarity and nothing else.
 
 # %%
 tables.show(
@@ -139,6 +163,6 @@ Markdown(elsewhere.neighbour_said(recall, model))
 # These are small public collections, chosen because they are public; nobody drew them from the patients of a hospital. Their labels are
 # those of their publishers, some taken from folder names. Images were made smaller and grey before they were scored.
 # In RSNA-BraTS every head lacks its skull (each case was looked at), which an image of a glioma at home hardly ever does.
-# MedPix mixes sequences and planes, its files carry watermarks, and some are of the spine or CT; a class with few cases says little, whatever its
-# percentage. Whether a fall comes from the scanner, the sequence, the plane, the choice of cases or the tumours themselves, these sets can't tell
-# apart. And a recall that holds up here is no evidence that it holds up in a clinic.
+# MedPix mixes sequences and planes, its files carry watermarks, and some are CT or of the neck; a class with few cases says little, whatever its
+# percentage. Whether a fall comes from the scanner, the contrast agent, the sequence, the plane, the choice of cases or the tumours themselves, these
+# sets can't tell apart. And a recall that holds up here is no evidence that it holds up in a clinic.

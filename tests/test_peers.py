@@ -444,10 +444,19 @@ def test_places_stand_by_class_at_home_first():
     assert mixed["Images"].tolist()[0] == "7 to 10", "models are asked of different images at home"
     assert shown["n"].tolist()[1] == "–" and shown["m"].tolist()[1].startswith("30.0 (")
     said = elsewhere.gap_said(both, "m")
-    assert "fall: glioma in RSNA-BraTS, 30.0 (10.0 to 60.0)% in place of 80.0 (50.0 to 100.0)%" in said
+    assert (
+        "fall: glioma in RSNA-BraTS, 30.0 (10.0 to 60.0)% (10 images of 10 cases) in place of 80.0 (50.0 to 100.0)%"
+        in said
+    )
     assert "random split" not in said
     assert "svg" in pictures.recall(found).svg() and "svg" in pictures.sureness(found).svg()
     assert isinstance(pictures.recall(found[:0]), Note) and isinstance(pictures.sureness(found[:0]), Note)
+
+
+def test_images_are_left_out_by_set_and_file():
+    table = pd.DataFrame({"set": ["home", "medpix", "medpix"], "file": ["a", "a", "b"], "answer": "glioma"})
+    left = peers.without(table, pd.DataFrame({"set": ["medpix"], "file": ["a"]}))
+    assert left.index.tolist() == [0, 2] and peers.without(table, left[:0]).equals(table)
 
 
 @pytest.mark.parametrize("models", [1, 2, 3, 4, 6])

@@ -6,7 +6,10 @@ copies.csv: a row a set and class: images, cases, copies, of these of Kaggle's T
 the random split trains on, `nearest` (the highest similarity among those that are no copies). recall.csv: a row a model,
 set, plane (or "all") and class. A model is all the runs given of one profile and split, or the nearest neighbour among
 all this dataset's images; its set "home" is its own test images. Intervals draw cases, a case with the answers of all runs.
-Rows of models that are not made anew stay.
+Rows of models that are not made anew stay. about.csv: images by set, class, diagnosis, sequence and plane, as the manifest
+says (a set with copies is left out). seen.csv is no command's: images that are no MR image of a brain by their look, with
+the file's name in the manifest and, as in `peers`, the first 12 digits of its SHA-256. rest.csv: recall.csv's rows of the
+sets of seen.csv without these images, of the model that travels with the package.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import folds
 from gcaf_lib.evaluation import outside as scoring
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
-from gcaf_lib.training import runs
+from gcaf_lib.training import environment, runs
 
 COPIES = (
     "set",
@@ -37,12 +40,13 @@ COPIES = (
     "other_class",
     "nearest",
 )
+ABOUT = ("set", "class", "diagnosis", "sequence", "plane", "images")
 RECALL = ("model", "profile", "split", "runs", "set", "plane", *scoring.RECALL, *CLASSES)
 NEIGHBOUR, HOME = "nearest neighbour", "home"
 
 
 def read(name: str) -> pd.DataFrame:
-    """`copies` or `recall` as committed. Raises `DataError` that says how to make them."""
+    """`copies`, `recall`, `about`, `seen` or `rest` as committed. Raises `DataError` that says how to make them."""
     numbers = ("low", "high", "confidence_wrong", "nearest")  # empty where there are none
     made_by = "gcaf_lib.evaluation.elsewhere DIR --run RUN"
     empty = {"keep_default_na": False, "na_values": dict.fromkeys(numbers, "")}
@@ -72,6 +76,21 @@ def copies(table: pd.DataFrame) -> pd.DataFrame:
     out["cases"] = table.groupby(by, sort=False)["case"].nunique()
     out["nearest"] = table["similarity"].where(table["copy_of"] == "").groupby(by, sort=False).max()
     return out.reset_index()[list(COPIES)]
+
+
+def about(table: pd.DataFrame, place: Path) -> pd.DataFrame:
+    """`ABOUT` of `images`' table with copy_of: what DIR/manifest.csv says its images show; empty where it says nothing.
+
+    diagnosis: its column, or else the folder that Radiopaedia's images come from.
+    """
+    told = pd.read_csv(place / "manifest.csv", keep_default_na=False, dtype=str)
+    told = told.reindex(columns=["diagnosis", "sequence", "source_path"], fill_value="")
+    folder = told["source_path"].str.extract(r"^data/([^/]+) T1C\+/")[0].fillna("")
+    told["diagnosis"] = told["diagnosis"].where(told["diagnosis"] != "", folder)
+    inside = table[table["copy_of"] != ""]["set"].unique()
+    rows = table.assign(diagnosis=told["diagnosis"], sequence=told["sequence"])
+    rows = rows[~rows["set"].isin(inside)]
+    return rows.groupby(list(ABOUT[:-1]), sort=False).size().reset_index(name="images")
 
 
 def told_at_home(record: runs.Record) -> pd.DataFrame:
@@ -152,8 +171,25 @@ def recall(
     return pd.concat(out, ignore_index=True)
 
 
+def rest(table: pd.DataFrame, place: Path, seen: pd.DataFrame) -> pd.DataFrame:
+    """`RECALL` of the model that travels with the package on the sets of `seen` without its images, whole sets."""
+    environment.open_backend()
+    from gcaf_lib.training import loop, shipped
+
+    odd = {str(place / name) for name in seen["name"]}
+    own = table[table["set"].isin(set(seen["set"])) & ~table["path"].astype(str).isin(odd)]
+    one = shipped.read()
+    chosen = one.settings.data
+    ready = np.stack([medical.prepared(path, chosen) for path in own["path"]])
+    p = loop.probabilities(one.model(), ready, np.arange(len(own)), 64)
+    told = own.assign(answer=np.array(chosen.classes)[p.argmax(1)], confidence=p.max(1))
+    profile, split = one.info["profile"], folds.NAMES.get(chosen.protocol, chosen.protocol)
+    found = rows(told, model=f"{profile}, {split}", profile=profile, split=split, runs=one.key)
+    return found[found["plane"] == "all"].reset_index(drop=True)
+
+
 def write(name: str, made: pd.DataFrame) -> Path:
-    """Write `copies`, or those models of `recall` that were made, beside the others that stand there."""
+    """Write `copies`, `about`, `rest`, or those models of `recall` that were made, beside the others that stand there."""
     path = results_dir() / "external" / f"{name}.csv"
     if name == "recall" and path.is_file():
         stands = pd.read_csv(path)
@@ -162,7 +198,9 @@ def write(name: str, made: pd.DataFrame) -> Path:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(description="Write results/external/copies.csv and recall.csv.")
+    parser = argparse.ArgumentParser(
+        description="Write results/external/copies.csv, about.csv, recall.csv and rest.csv."
+    )
     parser.add_argument("place", type=Path, metavar="DIR", help="holds manifest.csv")
     parser.add_argument("--run", dest="runs", action="append", default=[], metavar="RUN", help="repeatable")
     args = parser.parse_args()
@@ -170,7 +208,9 @@ def _main() -> None:
         records, dataset = [runs.resolve(name) for name in args.runs], open_dataset(DataSettings())
         table = outside.find_copies(images(args.place))
         print(write("copies", copies(table)))
+        print(write("about", about(table, args.place)))
         print(write("recall", recall(records, table, dataset)))
+        print(write("rest", rest(table, args.place, read("seen"))))
     except (ValueError, OSError, RuntimeError) as error:  # each with one line that names the cure
         parser.exit(2, f"elsewhere: error: {error}\n")
 

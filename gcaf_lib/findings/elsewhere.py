@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from gcaf_lib.data.known import THRESHOLD
+from gcaf_lib.data.medical import PLANES
 from gcaf_lib.display.outside import SET_NAMES
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds
@@ -13,6 +14,21 @@ from gcaf_lib.findings import words
 from gcaf_lib.settings import CLASSES
 
 FEW = 10  # cases: a recall of fewer says little, and no sentence is built on it
+SEEN = {"CT": "CT", "neck": "of the neck"}  # what images are by their look
+DIAGNOSES = {"Astrocitoma": "astrocytoma", "Ependimoma": "ependymoma"}  # others are spelt alike
+SEQUENCES = {
+    "T1C+": "T1 with contrast agent",
+    "T1C+ or T1": "T1, contrast agent not stated",
+    "MR": "not stated",
+    "MR - T1W - noncontrast": "T1",
+    "MR - T1W w/Gadolinium": "T1 with contrast agent",
+    "MR - T2 weighted": "T2",
+    "MR - FLAIR": "FLAIR",
+    "MR - DWI Diffusion Weighted": "DWI",
+    "MR - ADC Map (App Diff Coeff)": "ADC",
+    "MR T2* gradient,GRE,MPGR,SWAN,SWI": "T2*",
+}
+_CONTRAST, _OPEN = ("T1C+", "MR - T1W w/Gadolinium"), ("T1C+ or T1", "MR")
 _ORDER = {name: n for n, name in enumerate(CLASSES)}
 
 
@@ -74,6 +90,53 @@ def copies_said(copies: pd.DataFrame) -> str:
     return " ".join(lines)
 
 
+# --- what the sets hold ---
+
+
+def about_table(about: pd.DataFrame) -> pd.DataFrame:
+    """A reader's table of `elsewhere.about`: a row a class and set, with images by diagnosis, sequence and plane."""
+    names = {
+        "Diagnoses": about["diagnosis"].map(lambda d: DIAGNOSES.get(d, d.lower()) or "not stated"),
+        "Sequences": about["sequence"].map(lambda s: SEQUENCES.get(s, s)),
+        "Planes": about["plane"].where(about["plane"].isin(PLANES), "not stated"),
+    }
+    told, rows = about.assign(**names), []
+    for label in CLASSES:
+        for where, part in told[told["class"] == label].groupby("set", sort=False):
+            row = {"Class": CLASS_NAMES[label], "Set": set_name(where), "Images": part["images"].sum()}
+            rows.append(row | {head: _counts(part, head) for head in names})
+    return pd.DataFrame(rows)
+
+
+def _counts(part: pd.DataFrame, head: str) -> str:
+    """`T2 13, FLAIR 2`: images by what `head` says, the most first; of one alone its name."""
+    counts = part.groupby(head, sort=False)["images"].sum().sort_values(ascending=False, kind="stable")
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())
+
+
+def about_said(about: pd.DataFrame) -> str:
+    """Which classes of a set hold several diagnoses, and for how many images a contrast agent is stated."""
+    lines = []
+    for (where, label), part in about[about["diagnosis"] != ""].groupby(["set", "class"], sort=False):
+        if part["diagnosis"].nunique() > 1:
+            named = part.assign(diagnosis=part["diagnosis"].map(lambda d: DIAGNOSES.get(d, d.lower())))
+            lines.append(
+                f"What counts as {CLASS_NAMES[label].lower()} in {set_name(where)}, in images: {_counts(named, 'diagnosis')}. The names "
+                "are the publisher’s folders, put under one class for this test."
+            )
+    tumour = about[about["class"] != "notumor"]
+    given, left = (tumour[tumour["sequence"].isin(names)]["images"].sum() for names in (_CONTRAST, _OPEN))
+    healthy = about[about["class"] == "notumor"]
+    with_agent = healthy[healthy["sequence"].isin(_CONTRAST)]["images"].sum()
+    lines.append(
+        f"A contrast agent is stated for {given:,} of {tumour['images'].sum():,} tumour images, and left open for {left:,}; of "
+        f"images without a tumour it is stated for {with_agent:,} of {healthy['images'].sum():,}."
+    )
+    return " ".join(lines)
+
+
 # --- recall ---
 
 
@@ -85,9 +148,10 @@ def models(recall: pd.DataFrame) -> list[str]:
 
 
 def levels(recall: pd.DataFrame, model: str) -> pd.DataFrame:
-    """One model's rows by class and set, whole sets, and `home`, `home_low`, `home_high`, `home_cases`: the same class at home."""
+    """One model's rows by class and set, whole sets, and `home`, `home_low`, `home_high`, `home_images`, `home_cases`:
+    the same class at home."""
     own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
-    home = own[own["set"] == HOME].set_index("class")[["recall", "low", "high", "cases"]]
+    home = own[own["set"] == HOME].set_index("class")[["recall", "low", "high", "images", "cases"]]
     out = own[own["set"] != HOME].join(
         home.add_prefix("home_").rename(columns={"home_recall": "home"}), on="class"
     )
@@ -136,62 +200,131 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
     own = own[(own["cases"] >= FEW) & own["home"].notna()]
     if own.empty:
         return "No run has been scored at home and elsewhere yet."
-    below, above = own[own["high"] < own["home_low"]], own[own["low"] > own["home_high"]]
-    worst = own.loc[(own["recall"] - own["home"]).idxmin()]
+    below, above = _apart(own)
     text = (
         f"The model *{model}* has {words.plural(len(own), 'pair')} of a class and a set with {FEW} cases or more. In "
-        f"{len(below)} of {len(own)} its recall elsewhere lies below that at home, with non-overlapping intervals; in {len(above)} above."
+        f"{below} of {len(own)} its recall elsewhere lies below that at home, with non-overlapping intervals; in {above} above."
     )
-    if worst["recall"] < worst["home"]:
-        told = worst[list(CLASSES)].astype(float) / worst[list(CLASSES)].sum()
-        other = told.drop(worst["class"]).idxmax()
-        text += (
-            f" The largest fall: {CLASS_NAMES[worst['class']].lower()} in {set_name(worst['set'])}, "
-            f"{recall_band(worst)}% in place of {home_band(worst)}%; {words.percent(told[other])}% are "
-            f"classified as {CLASS_NAMES[other].lower()}."
-        )
-    few = own[own["home_cases"] < FEW].drop_duplicates("class")
-    if len(few):
+    known = own[own["home_cases"] >= FEW]
+    if len(few := own[own["home_cases"] < FEW].drop_duplicates("class")):
         cases = [f"{CLASS_NAMES[r['class']].lower()} {r['home_cases']:.0f}" for _, r in few.iterrows()]
-        text += f" At home too some classes have fewer cases than {FEW} ({', '.join(cases)}): recall at home is known only roughly for these."
+        below, above = _apart(known)
+        text += (
+            f" At home some classes have fewer cases than {FEW} ({', '.join(cases)}): recall at home is known only roughly for these, "
+            f"and an interval of so few cases tends to be too narrow. With {FEW} cases or more on both sides there "
+            f"{words.verb(len(known))} {words.plural(len(known), 'pair')}: {below} below, {above} above."
+        )
+    if fall := _fall(own):
+        text += f" The largest fall: {fall}"
+    if len(few) and (fall := _fall(known)) and fall not in text:
+        text += f" With {FEW} cases or more on both sides the largest: {fall}"
     if folds.NAMES["paper"] in model:
         text += " Its home is the random split, where training knows most test images or their patients: chapter 17."
     return text
 
 
-def sure_said(recall: pd.DataFrame, model: str) -> str:
-    """Whether a model is sure when it is wrong, elsewhere and at home."""
-    own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
-    own = own.assign(wrong=own["images"] - own["right"])
-    home, there = own[own["set"] == HOME], own[own["set"] != HOME]
-    if not home["wrong"].sum() or not there["wrong"].sum():
-        return "It was never wrong at one of the two places, so there is nothing to compare."
-    wrong = [_mean(part["confidence_wrong"], part["wrong"]) for part in (home, there)]
-    whole = [_mean(part["confidence"], part["images"]) for part in (home, there)]
-    over = there[there["cases"] >= FEW]
-    more = int((over["confidence"] > over["high"]).sum())
-    same = over["class"].map(home.set_index("class")["confidence_wrong"])
-    both = same.notna() & over["confidence_wrong"].notna()
-    surer = int((over["confidence_wrong"] >= same)[both].sum())
+def _apart(own: pd.DataFrame) -> tuple[int, int]:
+    """In how many rows of `levels` the interval lies below that at home, and above it."""
+    return int((own["high"] < own["home_low"]).sum()), int((own["low"] > own["home_high"]).sum())
+
+
+def _fall(own: pd.DataFrame) -> str:
+    """The largest fall among rows of `levels`, with intervals, images and cases on both sides; nothing where there is none."""
+    if own.empty or (own["recall"] >= own["home"]).all():
+        return ""
+    worst = own.loc[(own["recall"] - own["home"]).idxmin()]
+    told = worst[list(CLASSES)].astype(float) / worst[list(CLASSES)].sum()
+    other = told.drop(worst["class"]).idxmax()
     return (
-        f"The mean confidence of its answers is {whole[1]:.2f} elsewhere and {whole[0]:.2f} at home; that of its wrong answers alone "
-        f"{wrong[1]:.2f} and {wrong[0]:.2f}. "
-        + (
-            "So a wrong answer elsewhere looks no less sure than one at home. "
-            if wrong[1] >= wrong[0]
-            else "So a wrong answer looks a little less sure elsewhere than at home. "
-            if wrong[1] > wrong[0] - 0.1
-            else "So a wrong answer looks less sure elsewhere than at home. "
-        )
-        + f"Its wrong answers are no less confident than those on the same class at home in {surer} of "
-        f"{words.plural(int(both.sum()), 'pair')} of class and set. In {more} of {words.plural(len(over), 'pair')} with {FEW} cases or "
-        "more its mean confidence lies above the interval of its recall."
+        f"{CLASS_NAMES[worst['class']].lower()} in {set_name(worst['set'])}, {recall_band(worst)}% "
+        f"({_of(worst['images'], worst['cases'])}) in place of {home_band(worst)}% ({_of(worst['home_images'], worst['home_cases'])}); "
+        f"elsewhere {words.percent(told[other])}% are classified as {CLASS_NAMES[other].lower()}."
     )
 
 
-def _mean(values: pd.Series, weights: pd.Series) -> float:
-    """Weighted mean; what has no weight may have no value."""
-    return float((values * weights)[weights > 0].sum() / weights.sum())
+def _of(images: float, cases: float) -> str:
+    return f"{words.plural(images, 'image')} of {words.plural(cases, 'case')}"
+
+
+def seen_said(seen: pd.DataFrame, about: pd.DataFrame) -> str:
+    """Which images are no MR image of a brain by their look (`elsewhere.read("seen")`), of how many."""
+    images, lines = about.groupby(["set", "class"])["images"].sum(), []
+    for where, odd in seen.groupby("set", sort=False):
+        kinds = [
+            f"of {images[where, label]:,} {CLASS_NAMES[label].lower()} images "
+            + " and ".join(f"{n} {SEEN.get(kind, kind)}" for kind, n in part["seen"].value_counts().items())
+            for label, part in odd.groupby("class", sort=False)
+        ]
+        lines.append(
+            f"Labels of {set_name(where)} call every image MR, but by their look some are no MR image of a brain: {'; '.join(kinds)}."
+        )
+    return " ".join(lines)
+
+
+def rest_said(recall: pd.DataFrame, seen: pd.DataFrame, model: str, rest: pd.DataFrame | None = None) -> str:
+    """A model's recall without the images of `seen`, of sets with enough cases.
+
+    rest: `elsewhere.RECALL` without these images; of a model that it lacks, the two values between which that recall lies.
+    """
+    own, lines = levels(recall, model).set_index(["set", "class"]), []
+    left = levels(recall[:0] if rest is None else rest, model).set_index(["set", "class"])
+    for key, odd in seen.groupby(["set", "class"], sort=False):
+        if key not in own.index or own.loc[key, "cases"] < FEW:
+            continue
+        row, k = own.loc[key], len(odd)
+        text = (
+            f"Without the {words.plural(k, 'image')} of {CLASS_NAMES[key[1]].lower()} in {set_name(key[0])} that by their look are no "
+            "MR images of a brain, its recall there "
+        )
+        if key in left.index:
+            one = left.loc[key]
+            lines.append(f"{text}is {recall_band(one)}% ({_of(one['images'], one['cases'])}).")
+            continue
+        n = row["images"] - k
+        low, high = (words.percent(v / n) for v in (max(row["right"] - k, 0), min(row["right"], n)))
+        lines.append(f"{text}is between {low} and {high}%, whatever it answered to these.")
+    return " ".join(lines)
+
+
+def trainings_said(recall: pd.DataFrame) -> str:
+    """How many trainings the models are, and that intervals hold no variation between them."""
+    own = recall[recall["model"] != NEIGHBOUR].drop_duplicates("model")
+    if own.empty:
+        return "No run has been scored at home and elsewhere yet."
+    counts = {row["model"]: len(row["runs"].split()) for _, row in own.iterrows()}
+    if set(counts.values()) == {1}:
+        return "Each model is a single training (one seed): what another seed would change is not in these intervals."
+    each = ", ".join(f"*{name}* {words.plural(n, 'training')}" for name, n in counts.items())
+    return f"The models are {each}. Intervals draw cases, not trainings: what another seed would change is not in them."
+
+
+def sure_said(recall: pd.DataFrame, model: str) -> str:
+    """How sure a model is when it is wrong, class by class, at home and in each set with enough cases."""
+    own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
+    own = own.assign(wrong=own["images"] - own["right"])
+    home, over = own[own["set"] == HOME], own[(own["set"] != HOME) & (own["cases"] >= FEW)]
+    same = over["class"].map(home.set_index("class")["confidence_wrong"])
+    both = over[same.notna() & over["confidence_wrong"].notna()]
+    if both.empty:
+        return "It was never wrong on one class both at home and elsewhere, so there is nothing to compare."
+    surer = int((over["confidence_wrong"] >= same).sum())
+    more = int((over["confidence"] > over["high"]).sum())
+    each = []
+    for label in [c for c in CLASSES if c in set(both["class"])]:
+        rows = pd.concat([part[part["class"] == label] for part in (home, both)])
+        each.append(f"{CLASS_NAMES[label].lower()} " + ", ".join(_wrong(row) for _, row in rows.iterrows()))
+    return (
+        f"The mean confidence of its wrong answers, class by class (in brackets how many are wrong): {'; '.join(each)}. In {surer} of "
+        f"{words.plural(len(both), 'pair')} of a class and a set with {FEW} cases or more it is no lower than on the same class at "
+        f"home. In {more} of {words.plural(len(over), 'pair')} the mean confidence of all answers lies above the interval of the recall. "
+        "These means have no interval."
+    )
+
+
+def _wrong(row: pd.Series) -> str:
+    """`0.69 at home (41)`: the mean confidence of a row's wrong answers, and how many there are."""
+    where = "at home" if row["set"] == HOME else f"in {set_name(row['set'])}"
+    return f"{row['confidence_wrong']:.2f} {where} ({row['wrong']:,.0f})"
 
 
 # --- class and source ---
@@ -212,7 +345,7 @@ def planes_table(recall: pd.DataFrame, key: str = "ixi") -> pd.DataFrame:
 
 
 def planes_said(recall: pd.DataFrame, model: str) -> str:
-    """Whether coronal images of healthy heads are classified as pituitary more than axial ones, as a shortcut would have it."""
+    """How often coronal and axial slices of healthy heads are classified as pituitary, and recall of no tumour by plane."""
     own = recall[(recall["model"] == model) & (recall["set"] == "ixi")].set_index("plane")
     if not {"coronal", "axial"} <= set(own.index):
         return "This model has not been scored by plane."
@@ -220,21 +353,25 @@ def planes_said(recall: pd.DataFrame, model: str) -> str:
     planes = own.drop("all", errors="ignore")
     each = ", ".join(f"{v:.1%} {plane}" for plane, v in planes["recall"].items())
     lower = " and ".join(planes.index[planes["high"] < own.loc["axial", "low"]])
-    effect = (
-        f": {lower} lower than axial, with non-overlapping intervals, so the plane alone changes the answer"
-    )
-    recalls = f"Its recall of no tumour is {each}{effect if lower else ''}."
+    recalls = f"Its recall of no tumour is {each}."
+    if lower:
+        recalls = (
+            f"{recalls[:-1]}: {lower} lower than axial, with non-overlapping intervals. All are cut from the same scans, so patient, "
+            "scanner and sequence are not the reason. But slices of another plane show other anatomy too (face and neck) at other "
+            "levels: the answer depends on which slice is shown, and this comparison can’t say whether on its plane."
+        )
     text = (
         f"The model *{model}* classifies {share['coronal']:.1%} of the coronal slices of healthy heads as pituitary and "
         f"{share['axial']:.1%} of the axial ones. "
     )
-    if share["coronal"] > 2 * share["axial"] and share["coronal"] > 0.2:
-        return text + (
-            "So the plane alone calls for that answer often, and recall on a set of coronal pituitary tumours is in part recall "
-            f"of the plane. {recalls}"
-        )
-    seldom = "seldom calls" if share["coronal"] <= 0.2 else "calls no more than others"
-    return f"{text}So the coronal plane alone {seldom} for that answer here. {recalls}"
+    if share["coronal"] <= 0.2:
+        return f"{text}So it seldom gives that answer to coronal slices without a tumour. {recalls}"
+    if share["coronal"] <= 2 * share["axial"]:
+        return f"{text}So coronal slices get that answer no more than twice as often as axial ones. {recalls}"
+    return text + (
+        "So coronal slices of heads without a tumour often get that answer, and recall on a set of coronal pituitary tumours may in "
+        f"part be recall of the view. {recalls}"
+    )
 
 
 def neighbour_said(recall: pd.DataFrame, model: str) -> str:

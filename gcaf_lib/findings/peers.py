@@ -75,6 +75,12 @@ def places(recall: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return own.loc[keys.index].reset_index(drop=True)
 
 
+def without(answers: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
+    """The answers but for those to the images of `seen` (set, file)."""
+    odd = pd.MultiIndex.from_frame(seen[["set", "file"]])
+    return answers[~pd.MultiIndex.from_frame(answers[["set", "file"]]).isin(odd)]
+
+
 def places_table(found: pd.DataFrame) -> pd.DataFrame:
     """A reader's table of `places`: a row a class and set with its images and cases, a column a model; a dash where it was
     not asked. At home models are asked of different images: from the fewest to the most."""
