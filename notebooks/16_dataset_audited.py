@@ -130,9 +130,9 @@ copies.file_pairs(folder, odd, folders["left"] + " or " + folders["right"] + "?"
 # %% [markdown]
 # ## Something seen where nothing should be
 #
-# No archive speaks for the tumour-free files. Some of them look as if something were there, and some are not MRI.
+# No archive speaks for the tumour-free files. Some of them look as if something were there, and some, as some meningiomas, are not MRI.
 
-# %% mystnb={"image": {"alt": "Small brain images from the tumour-free folder in which a layman notices a bright or dark area, a ring, or that the picture is a CT scan."}, "figure": {"name": "fig-candidates", "caption": "Tumour-free files to look at again, in the order of the table below: something seen, CT, no scan. No radiologist has judged them."}}
+# %% mystnb={"image": {"alt": "Small brain images, most from the tumour-free folder, in which a layman notices a bright or dark area, a ring, or that the picture is a CT scan."}, "figure": {"name": "fig-candidates", "caption": "Files to look at again, in the order of the table below: something seen, CT, no scan. No radiologist has judged them."}}
 doubt = dataset.candidates(frame, facts)
 copies.file_rows(folder, [doubt["file"][k : k + 6] for k in range(0, len(doubt), 6)])
 
@@ -142,7 +142,7 @@ tables.show(
         columns={"file": "File", "seen": "What a layman sees", "copies": "Files of the picture"}
     ),
     name="tab-candidates",
-    caption="Tumour-free files to look at again, by eye: candidates for wrong labels, CT, and what is no scan.",
+    caption="Files to look at again, by eye: candidates for wrong labels among the tumour-free, CT, and what is no scan.",
 )
 Markdown(dataset.candidates_said(doubt))
 

@@ -128,4 +128,5 @@ Markdown("\n\n".join([shortcuts.taken_away(gaps), shortcuts.answer_gone(whole, c
 # question that the file itself helps to answer (is there a tumour?) with the harder one of
 # telling three tumours apart. Reporting the three tumour classes by themselves, on patient-disjoint folds, keeps the two questions apart (chapter 17
 # does so beside the numbers of others). It does not remove every hint: among the tumours the file's form and the border still help (the first table).
-# The intervals of this chapter are not adjusted for the number of comparisons.
+# Chapter 21 looks from
+# the other side: what is answered on tumours that did not come from the archive. The intervals of this chapter are not adjusted for their number.

@@ -149,7 +149,7 @@ def by_eye() -> pd.DataFrame:
 
 
 def candidates() -> pd.DataFrame:
-    """file, kind (seen, CT, no scan), seen: pictures of the tumour-free folder to look at again, by eye and not a radiologist's."""
+    """file, kind (seen, CT, no scan), seen: pictures of no known patient to look at again, by eye and not a radiologist's."""
     return pd.read_csv(Path(splits.__file__).with_name("candidates.csv"))
 
 

@@ -144,7 +144,7 @@ def labels_said(facts: dataset_audit.Audit, phantoms: bool) -> str:
 
 
 def candidates(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
-    """file, kind, seen, copies: tumour-free files to look at again (`dataset_audit.candidates`), with the number of their copies."""
+    """file, kind, seen, copies: files to look at again (`dataset_audit.candidates`), with the number of their copies."""
     table = dataset_audit.candidates()
     group = facts.twins.set_index("file")["group"]
     sizes = facts.twins["group"].value_counts()
@@ -167,7 +167,7 @@ def candidates_said(table: pd.DataFrame) -> str:
         if len(part := table[table["kind"] == kind])
     ]
     return (
-        f"{'; '.join(counts)}. **No radiologist has seen them**: this is what shows when all tumour-free pictures are looked through, and a radiologist may find "
+        f"{'; '.join(counts)}. **No radiologist has seen them**: this is what shows when all pictures of no known patient are looked through, and a radiologist may find "
         "more, or take some off. *No tumour* does not mean healthy here: widened ventricles and bright spots in the white matter of older brains, which many more pictures "
         "show, are not listed. All stay as they are labelled."
     )
