@@ -129,4 +129,5 @@ Markdown("\n\n".join([shortcuts.taken_away(gaps), shortcuts.answer_gone(whole, c
 # telling three tumours apart. Reporting the three tumour classes by themselves, on patient-disjoint folds, keeps the two questions apart (chapter 17
 # does so beside the numbers of others). It does not remove every hint: among the tumours the file's form and the border still help (the first table).
 # Chapter 21 looks from
-# the other side: what is answered on tumours that did not come from the archive. The intervals of this chapter are not adjusted for their number.
+# the other side: what is answered on tumours that did not come from the archive. The intervals on this
+# page are not adjusted for the number of comparisons.

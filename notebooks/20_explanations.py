@@ -68,7 +68,8 @@ tables.show(
     explanations.control_table(verdicts),
     name="tab-control",
     caption=f"The control: mean over {len(control.SEEDS)} seeds (worst to best) of {control.SIZES['test']} pictures each, of occlusion {control.OCCLUDED}. *Near*: within 7% of the "
-    "picture's side. *Untrained*: the same map of untrained models, all without LayerNorm, by which both kinds are judged. A map passes if its maximum lies on the mark in at least {control.ENOUGH:.0%} of the pictures with every seed, and with untrained models in at most {control.LEAK:.0%}.",
+    "picture's side. *Untrained*: the same map of untrained models, all without LayerNorm, by which both kinds are judged. A map "
+    f"passes if its maximum lies on the mark in at least {control.ENOUGH:.0%} of the pictures with every seed, and with untrained models in at most {control.LEAK:.0%}.",
     data=verdicts,
 )
 Markdown(explanations.control_words(verdicts))

@@ -324,4 +324,4 @@ def test_in_which_cells_the_map_beats_its_yardsticks():
                 )
     frame = pd.DataFrame(lines)
     said = explanations.cells_words(frame, "x", ("place", "centre"), ["Glioma", "Meningioma", "Pituitary"])
-    assert "above both yardsticks in 1 (small Glioma); below at least one in 1 (small Pituitary)." in said
+    assert "above both yardsticks in 1 (small glioma); below at least one in 1 (small pituitary)." in said

@@ -134,3 +134,10 @@ def test_a_percent_sign_stands_at_its_number():
     """One way on all pages, and the one that no line is broken at."""
     found = {name: re.findall(r".{0,40}\d[ \u00a0]%(?!\w).{0,20}", text) for name, text in prose().items()}
     assert {name: near for name, near in found.items() if near} == {}
+
+
+def test_no_sentence_lost_its_f():
+    """Braces of a string that was never formatted stand in no page's words."""
+    made = {name: text for name, text in prose().items() if name.endswith(".ipynb")}
+    found = {name: re.findall(r"\{[a-z_]+[.(\[][^{}\n]{1,60}\}", text) for name, text in made.items()}
+    assert {name: near for name, near in found.items() if near} == {}

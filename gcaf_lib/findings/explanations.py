@@ -334,20 +334,21 @@ def cells(scores: pd.DataFrame, maps: Sequence[str], classes: Sequence[str]) -> 
 
 
 def cells_words(scores: pd.DataFrame, shown: str, rivals: Sequence[str], classes: Sequence[str]) -> str:
-    """In which classes and sizes the shown map has more energy inside the tumour than every rival, and where less than one."""
+    """In which classes and sizes the shown map points into the tumour more often than every rival, and where less than one."""
     sides: dict[str, list[str]] = {"above": [], "below": []}
     for name, size in itertools.product(classes, borders.TERCILES):
         part = scores[(scores["class"] == name) & (scores["size"] == size)]
         if part.empty:
             continue
-        found = [borders.against(part, shown, rival).set_index("measure").loc["energy"] for rival in rivals]
+        found = [borders.against(part, shown, rival).set_index("measure").loc["pointing"] for rival in rivals]
         if all(d.low > 0 for d in found):
-            sides["above"].append(f"{size} {name}")
+            sides["above"].append(f"{size} {name.lower()}")
         elif any(d.high < 0 for d in found):
-            sides["below"].append(f"{size} {name}")
+            sides["below"].append(f"{size} {name.lower()}")
     return (
-        f"*Energy inside*, on the same images and without an adjustment for so many comparisons: above both yardsticks in {some(sides['above'])}; below at least one "
-        f"in {some(sides['below'])}. An average over the cells hides that."
+        f"*Pointing game*, on the same images and without an adjustment for so many comparisons: above both yardsticks in {some(sides['above'])}; below at least one "
+        f"in {some(sides['below'])}."
+        + (" An average over the cells hides that." if all(sides.values()) else "")
     )
 
 
