@@ -13,10 +13,16 @@ import pytest
 from gcaf_lib import cli
 from gcaf_lib.book import checklist, contradictions, frontpage, modelcard
 from gcaf_lib.book.chapter import checkout
+from gcaf_lib.data import splits
+from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import attainable
+from gcaf_lib.evaluation import elsewhere
 from gcaf_lib.findings import scorecard
 from gcaf_lib.paper import attainability, checks, claims, registry
 from gcaf_lib.paper import published as paper
+from gcaf_lib.settings import CLASSES
+from gcaf_lib.training import runs as recorded
+from gcaf_lib.training import shipped
 
 
 @pytest.fixture(scope="module")
@@ -283,3 +289,41 @@ def test_model_card_says_what_was_run_and_what_was_not():
     assert table.loc["Accuracy", "Random split"] == "0.9571 ± 0.0031 (0.9400 to 0.9700; n = 3)"
     assert table.loc["Accuracy", "Patient-disjoint"] == "not trained yet" == table.loc["ECE", "Random split"]
     assert "tab-card-performance" in modelcard.text(frame, "demo")
+
+
+def test_model_card_gives_the_travelling_models_own_scores():
+    """At home as the record has them, elsewhere as results/external has them; without either it says so or keeps silent."""
+    record = recorded.resolve(shipped.read().key)
+    home = modelcard.own_home(record)
+    right = record.probabilities().argmax(1) == record.labels()
+    groups = splits.clusters(open_dataset(record.settings.data, need_images=False))[record.rows()]
+    rows = {
+        line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ")
+        for line in home.splitlines()
+        if line[:2] == "| "
+    }
+    cells = rows["Accuracy"]
+    assert cells[1:3] == [f"{len(right)}", f"{len(set(groups))}"] and cells[3].startswith(
+        f"{100 * right.mean():.1f} ("
+    )
+    for k, name in enumerate(CLASSES):
+        of, cells = record.labels() == k, rows[modelcard.metric_name(f"recall_{name}")]
+        assert cells[1:3] == [f"{of.sum()}", f"{len(set(groups[of]))}"]
+        assert cells[3].startswith(f"{100 * right[of].mean():.1f} (") and cells[4] == "–"
+    recall = elsewhere.read("recall")
+    own = recall[
+        (recall["runs"] == record.key) & (recall["plane"] == "all") & (recall["set"] != elsewhere.HOME)
+    ]
+    page = modelcard.own_elsewhere(recall, record.key)
+    assert len(own) and all(f"| {100 * value:.1f} (" in page for value in own["recall"])
+    assert page.count("\n| ") == len(own) + 1
+    assert "was not scored" in modelcard.own_elsewhere(recall, "another run")
+    assert modelcard.own().endswith(f"half precision.\n\n{home}\n{page}\n")
+
+
+def test_model_card_without_the_record_has_no_scores_of_it(monkeypatch):
+    def missing(name):
+        raise recorded.RunError("no such run")
+
+    monkeypatch.setattr(recorded, "resolve", missing)
+    assert modelcard.own() == ""

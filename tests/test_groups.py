@@ -165,3 +165,46 @@ def test_pytorchs_example_runs(stand_in, monkeypatch, table):
     pytest.importorskip("torch", reason="PyTorch is no dependency of this project")
     images, labels = next(iter(run("PyTorch", stand_in, monkeypatch)["train"]))
     assert tuple(images.shape) == (32, 3, 224, 224) and set(labels.tolist()) <= set(range(4))
+
+
+def written(*path):
+    """A page's or a chapter's words, on one line."""
+    text = ROOT.joinpath(*path).read_text(encoding="utf-8")
+    return " ".join(text.replace("\n# ", " ").split())
+
+
+def test_patients_are_counted_as_the_archive_does_and_as_we_join_them(table, figshare_tables):
+    """The datasheet and chapter 16 give both counts."""
+    archive = pd.read_csv(figshare_tables / "patients.csv", dtype=str)
+    numbers = archive.groupby("group")["pid"].nunique()
+    joined = numbers[numbers > 1]
+    assert (archive["pid"].nunique(), len(numbers), len(joined), joined.sum()) == (233, 209, 18, 42)
+    assert set(archive.loc[archive["group"].isin(joined.index), "label"]) == {"glioma"}
+    assert table.loc[table["source"] != "unknown", "patient"].nunique() == 209
+    page, chapter = written("book", "datasheet.md"), written("notebooks", "16_dataset_audited.py")
+    assert "233 patient numbers" in page and "233 patient numbers" in chapter
+    assert (
+        "joins 42 numbers, all of gliomas, into 18 groups and leaves 209. That they are one person is an assumption"
+        in page
+    )
+    assert (
+        "42 numbers, all of gliomas, become 18 patients, and 209 are left. That is an assumption." in chapter
+    )
+
+
+def test_the_datasheet_counts_the_pictures_that_were_looked_at(table):
+    page, own = written("book", "datasheet.md"), table[table["source"] == "unknown"]
+    pictures = own.groupby("class")["picture"].nunique()
+    for name, words in {
+        "notumor": "Without a tumour",
+        "meningioma": "Meningiomas",
+        "pituitary": "Pituitary tumours",
+    }.items():
+        assert f"{words} ({pictures[name]} pictures)" in page
+    assert set(pictures.index) == {"notumor", "meningioma", "pituitary"}
+
+
+def test_the_datasheet_points_to_the_candidates_of_chapter_16(table):
+    seen = table["label_doubt"].ne("") & ~table["label_doubt"].str.startswith("figshare")
+    row = next(line for line in datasheet.text()["defects"].splitlines() if "layman" in line)
+    assert f"| {table.loc[seen, 'picture'].nunique()} pictures, {seen.sum()} files (chapter 16 lists" in row

@@ -203,13 +203,16 @@ def test_the_note_on_levels_counts_what_1nn_holds():
 def test_front_page_from_the_frame(frame, tmp_path, monkeypatch):
     # the first screen has its own test
     monkeypatch.setattr("gcaf_lib.training.listing.found", lambda *_: iter(()))
+    monkeypatch.setattr(modelcard, "own", lambda: "ITS OWN SCORES")  # real ones need the real groups
     files = frontpage.write("cpu", tmp_path / "book", tmp_path / "results", frame)
-    front, full, table, *_ = (p.read_text() for p in files)
+    front, full, table, card, *_ = (p.read_text() for p in files)
+    assert "ITS OWN SCORES" in card
     assert "95.73%" in front and "n = 3" in front and ":name: tab-scorecard" in front
     assert "in-domain" in front and "PHANTOM" not in front
     assert full.count("~~~{table}") == len(set(frame.place)) + len(ablation.TABLES)
     assert table.splitlines()[0] == ",".join(scorecard.COLUMNS)
     empty = frame.assign(n=0, pairs=0, measured=np.nan, verdict="not measured")
     assert "not yet run" in frontpage.front(empty, "cpu")
-    demo = frontpage.write("demo", tmp_path / "d", tmp_path / "r", empty)[0].read_text()
-    assert "PHANTOM DATA" in demo
+    demo = frontpage.write("demo", tmp_path / "d", tmp_path / "r", empty)
+    assert "ITS OWN SCORES" not in demo[3].read_text()
+    assert "PHANTOM DATA" in demo[0].read_text()

@@ -17,6 +17,7 @@ from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import dataset_audit
+from gcaf_lib.findings import dataset as said
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 from gcaf_lib.terminal import arguments
 
@@ -98,6 +99,7 @@ def defects(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
     kin = dataset_audit.group_list(frame, facts)
     across, families = (t[(t["training"] > 0) & (t["testing"] > 0)] for t in (copies, kin))
     healthy = (frame["label"] == CLASSES.index("notumor")).sum()
+    doubt = said.candidates(frame, facts)
     names = ", ".join(f"`{Path(file).stem}`" for file in wrong["file"])
     pictures = (f"{n:,} {name}" for name, _, n in facts.pictures.itertuples(index=False))
     found = {
@@ -108,6 +110,8 @@ def defects(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
         "Different pictures, copies counted once": "; ".join(pictures),
         "Mirrored left to right": f"{facts.slices['mirrored'].sum():,} files (sides are not to be trusted)",
         "Labels that the archive contradicts": f"{len(wrong)} (meningiomas in the pituitary folder: {names})",
+        "Pictures in which a layman sees something unlabelled, or that look like no MRI": f"{len(doubt)} pictures, {doubt['copies'].sum()} files "
+        "(chapter 16 lists these candidates; no radiologist has judged them)",
         "Tumour files of unknown patients": f"{len(frame) - healthy - len(facts.slices):,}",
         "Tumour-free files of unknown patients": f"{healthy:,} (all)",
         "Persons who by eye stand in two groups or more": persons_twice(groups.load()),

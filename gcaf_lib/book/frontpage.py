@@ -40,13 +40,14 @@ def write(
     if frame is None:
         frame = scorecard.scorecard(profile, data, impossible=registry.impossible())
     results = results or _settings.results_dir()
+    travels = modelcard.own() if chosen.data.source == "mri" else ""  # its scores are of the real images
     banner = provenance.PHANTOM_BANNER + "\n\n" if chosen.data.source == "phantom" else ""
     csv = frame.to_csv(columns=scorecard.COLUMNS, index=False, float_format="%.5f", lineterminator="\n")
     out = {
         book / "_generated" / "scorecard.md": banner + front(frame, profile),
         book / "_generated" / "scorecard_full.md": banner + full(frame, profile, _floors(chosen, results)),
         results / "scorecard.csv": csv,
-        book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile),
+        book / "_generated" / "model_card.md": banner + modelcard.text(frame, profile, travels),
     }
     for path, text in out.items():
         write_text(path, text)

@@ -1,4 +1,5 @@
-"""The computed part of the model card: what was trained, and what it scored, from the scorecard's frame."""
+"""The computed part of the model card: what was trained, and what it scored, from the scorecard's frame and, of the model that
+travels with the package, from its own record."""
 
 from __future__ import annotations
 
@@ -8,11 +9,15 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
+from gcaf_lib.data import splits
+from gcaf_lib.data.dataset import DataError, open_dataset
 from gcaf_lib.display import names, tables
 from gcaf_lib.display.names import metric_name
-from gcaf_lib.evaluation import folds
-from gcaf_lib.findings import scorecard, words
-from gcaf_lib.training import shipped
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import elsewhere as made
+from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.findings import elsewhere, scorecard, words
+from gcaf_lib.training import runs, shipped
 
 METRICS = (
     ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("§5.4", "recall_glioma"),
@@ -65,15 +70,81 @@ def travelling() -> str:
     )
 
 
-def text(frame: pd.DataFrame, profile: str) -> str:
-    """MyST text: the model that travels, and both tables."""
-    return travelling() + (
-        tables.numbered(settings(profile), "tab-card-settings", f"The model of profile `{profile}`.")
-        + "\n"
-        + tables.numbered(
-            performance(frame),
-            "tab-card-performance",
-            f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95% interval, and how often it was "
-            f"trained. {scorecard.BESIDE}",
+def own() -> str:
+    """MyST text: what the record of the model that travels scored, at home and elsewhere; "" where the record is not at hand."""
+    try:
+        record = runs.resolve(shipped.read().key)
+        recall = made.read("recall")
+    except (runs.RunError, DataError):
+        return ""
+    said = "Its own scores are those of its record, made before the weights were shortened to half precision.\n\n"
+    return said + own_home(record) + "\n" + own_elsewhere(recall, record.key) + "\n"
+
+
+def own_home(record: runs.Record) -> str:
+    """A run's scores on its own test part, with how many images and patient groups each rests on."""
+    data = open_dataset(record.settings.data, need_images=False)
+    groups, pictures = splits.clusters(data), worth.pictures(data)
+    classes, labels, tested = record.settings.data.classes, record.labels(), groups[record.rows()]
+    scores = worth.row([record], groups, [*worth.BY_PICTURE, *(f"recall_{name}" for name in classes)])
+    copied = worth.by_picture([record], groups, pictures)
+    rows = []
+    for metric, one in scores.items():
+        of = np.array([metric in (*worth.BY_PICTURE, f"recall_{classes[k]}") for k in labels])
+        row = {"Metric": metric_name(metric), "Images": int(of.sum()), "Groups": len(np.unique(tested[of]))}
+        row["By image"] = words.band(*_ends(one))
+        row["By picture"] = words.band(*_ends(copied[metric])) if metric in copied else "–"
+        rows.append(row)
+    return tables.numbered(
+        pd.DataFrame(rows),
+        "tab-card-own",
+        f"The model that travels, run `{record.key}`, on the test part of its own split, in percent, with 95% intervals over groups. "
+        "Groups: patients where they are known, else a picture with its copies; few groups make a rough figure, whatever the number of images. "
+        "It was trained once: the interval does not include the variation between trainings. Chapter 23's intervals "
+        "draw the groups of one class alone, and differ a little.",
+    )
+
+
+def _ends(one: worth.Worth) -> tuple[float, float, float]:
+    return one.value, one.low, one.high
+
+
+def own_elsewhere(recall: pd.DataFrame, key: str) -> str:
+    """A run's recall on images from elsewhere, from `elsewhere.read("recall")`; key: of the run."""
+    called = recall.loc[recall["runs"] == key, "model"].unique()
+    if not len(called):
+        return "This run was not scored on images from elsewhere; chapter 23 says which models were.\n"
+    levels = elsewhere.levels(recall, called[0])
+    table = pd.DataFrame(
+        {
+            "Class": levels["class"].map(CLASS_NAMES),
+            "Set": levels["set"].map(elsewhere.set_name),
+            "Images": levels["images"],
+            "Cases": levels["cases"],
+            "Recall": [elsewhere.recall_band(row) for _, row in levels.iterrows()],
+        }
+    )
+    return tables.numbered(
+        table,
+        "tab-card-elsewhere",
+        f"The same run on images from elsewhere: recall in percent, with 95% intervals over cases. Chapter 23, where it is called *{called[0]}*, "
+        "tells what the sets are and why there is no overall accuracy.",
+    )
+
+
+def text(frame: pd.DataFrame, profile: str, travels: str = "") -> str:
+    """MyST text: the model that travels with its scores (travels: of `own`), and the profile's two tables."""
+    return (
+        travelling()
+        + travels
+        + (
+            tables.numbered(settings(profile), "tab-card-settings", f"The model of profile `{profile}`.")
+            + "\n"
+            + tables.numbered(
+                performance(frame),
+                "tab-card-performance",
+                f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95% interval, and how often it was "
+                f"trained. {scorecard.BESIDE}",
+            )
         )
     )

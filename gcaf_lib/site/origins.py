@@ -33,6 +33,8 @@ ELSEWHERE = {
     "tab-speed-suspects": "book/speed.py:suspects",
     "tab-card-settings": "book/modelcard.py:settings",
     "tab-card-performance": "book/modelcard.py:performance",
+    "tab-card-own": "book/modelcard.py:own_home",
+    "tab-card-elsewhere": "book/modelcard.py:own_elsewhere",
     "tab-datasheet-counts": "book/datasheet.py:counts",
     "tab-datasheet-sources": "book/datasheet.py:source_counts",
     "tab-datasheet-outside": "book/datasheet.py:outside",
