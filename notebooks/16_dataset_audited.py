@@ -117,7 +117,7 @@ tables.show(
 # %% [markdown]
 # ## Labels that contradict each other
 #
-# Copies of one picture belong in one class's folder. Otherwise a label is wrong, and the archive, which labels each patient, tells which one.
+# Copies of one picture belong in one class's folder. Otherwise a label is wrong; the archive, which labels each patient, says which one, and may err itself.
 
 # %%
 Markdown(dataset.labels_said(facts, chapter.phantoms))
@@ -149,7 +149,7 @@ Markdown(dataset.candidates_said(doubt))
 # %% [markdown]
 # ## Class by source
 #
-# Whatever differs between collections (scanner, sequence, cropping, format) goes with the class, and may be learnt instead of the tumour.
+# Whatever differs between collections (scanner, sequence, contrast agent, view, cropping, format) goes with the class, and may be learnt instead of the tumour.
 
 # %% mystnb={"image": {"alt": "One bar a class, split into shares by source: the figshare archive, a second copy of it, and unknown."}, "figure": {"name": "fig-sources", "caption": "Files of each class by source: from the figshare archive, a second copy of one of its slices, unknown. For phantoms all are unknown."}}
 by_source = dataset_audit.sources(frame, facts)

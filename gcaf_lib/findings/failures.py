@@ -337,5 +337,5 @@ def mislabelled_said(bad: pd.DataFrame, cases: pd.DataFrame, classes: Sequence[s
     hits = (judged["predicted"].map(lambda k: classes[k]) == truth).sum()
     return (
         f"In {hits} of {len(judged)} answers on these files the model sides with the archive against the label it is scored by. "
-        "Too few images to move any score; enough to say that a score of 100% would be an error."
+        "Too few images to move any score; where the archive is right, a score of 100% would be an error."
     )

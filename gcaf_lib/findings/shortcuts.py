@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
+from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds, tumours, worth
 from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, ladder, predictions, words
@@ -106,16 +107,17 @@ def re_encoded(floors: pd.DataFrame, again: pd.DataFrame, labels: pd.Series) -> 
     return pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"])
 
 
-def unmasked(dataset: Any) -> float | None:
-    """Share of the tumours whose border is not known, so that no mask hides them; None of phantoms."""
+def unmasked(dataset: Any) -> pd.Series | None:
+    """Share of the tumours whose border is not known, so that no mask hides them: of all, and by class; None of phantoms."""
     if dataset.banner:
         return None
-    tumour = dataset.frame["label"].to_numpy() != CLASSES.index("notumor")
-    return float(tumours.read_images(dataset)["area"][tumour].isna().mean())
+    names = dataset.frame["label"].map(dict(enumerate(CLASSES)))
+    open_ = tumours.read_images(dataset)["area"].isna().set_axis(names.index)[names != "notumor"]
+    return pd.concat([pd.Series({"all": open_.mean()}), open_.groupby(names).mean()])
 
 
 def hints(
-    floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series, unmasked: float | None = None
+    floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series, unmasked: pd.Series | None = None
 ) -> str:
     """What size alone tells of tumour or not and of four classes, and what is left with the tumour masked out.
 
@@ -143,8 +145,12 @@ def hints(
             else "Part of that may be legitimate: the slice's level and the anatomy in it say which tumour to expect, and what a tumour does to the brain outside its box "
             "(oedema, a shifted midline) stays visible. Little of it can be the tumour itself: "
             + (
-                f"about {unmasked:.0%} of the tumours are not masked (see above)."
-                if unmasked
+                f"about {unmasked['all']:.0%} of the tumours are not masked ("
+                + ", ".join(
+                    f"{CLASS_NAMES[name].lower()} {share:.0%}" for name, share in unmasked.drop("all").items()
+                )
+                + ")."
+                if unmasked["all"]
                 else "all of them are masked."
             )
         )
