@@ -289,8 +289,10 @@ def test_what_the_files_form_tells(presence, said):
     )
     assert said in shortcuts.hints(floors, tracks, labels)
     assert "oedema" not in shortcuts.hints(floors, tracks, labels), "phantoms have none"
-    assert "itself: about 6% of the tumours are not masked" in shortcuts.hints(floors, tracks, labels, 0.06)
-    assert "itself: all of them are masked." in shortcuts.hints(floors, tracks, labels, 0.0)
+    shares = pd.Series({"all": 0.06, "glioma": 0.0, "meningioma": 0.16})
+    text = shortcuts.hints(floors, tracks, labels, shares)
+    assert "itself: about 6% of the tumours are not masked (glioma 0%, meningioma 16%)." in text
+    assert "itself: all of them are masked." in shortcuts.hints(floors, tracks, labels, 0 * shares)
 
 
 def test_calibration_carries_over_only_where_it_was_measured():
