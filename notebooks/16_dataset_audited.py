@@ -130,7 +130,7 @@ copies.file_pairs(folder, odd, folders["left"] + " or " + folders["right"] + "?"
 # %% [markdown]
 # ## Something seen where nothing should be
 #
-# No archive speaks for the tumour-free files. Some of them look as if something were there, and some, as some meningiomas, are not MRI.
+# No archive speaks for the tumour-free files. Some of them look as if something were there, and some, as some meningiomas, look like CT.
 
 # %% mystnb={"image": {"alt": "Small brain images, most from the tumour-free folder, in which a layman notices a bright or dark area, a ring, or that the picture is a CT scan."}, "figure": {"name": "fig-candidates", "caption": "Files to look at again, in the order of the table below: something seen, CT, no scan. No radiologist has judged them."}}
 doubt = dataset.candidates(frame, facts)

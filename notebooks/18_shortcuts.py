@@ -119,7 +119,11 @@ tables.show(
 split_ladder.with_without(compared)
 
 # %%
-Markdown("\n\n".join([shortcuts.taken_away(gaps), shortcuts.answer_gone(whole, changed, chapter.dataset)]))
+Markdown(
+    "\n\n".join(
+        [shortcuts.taken_away(gaps), shortcuts.answer_gone(whole, changed, chapter.dataset, pictures)]
+    )
+)
 
 # %% [markdown]
 # ## What this means

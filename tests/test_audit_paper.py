@@ -309,7 +309,7 @@ def test_model_card_gives_the_travelling_models_own_scores():
     for k, name in enumerate(CLASSES):
         of, cells = record.labels() == k, rows[modelcard.metric_name(f"recall_{name}")]
         assert cells[1:3] == [f"{of.sum()}", f"{len(set(groups[of]))}"]
-        assert cells[3].startswith(f"{100 * right[of].mean():.1f} (") and cells[4] == "–"
+        assert cells[3].startswith(f"{100 * right[of].mean():.1f} (") and cells[4][0].isdigit()
     recall = elsewhere.read("recall")
     own = recall[
         (recall["runs"] == record.key) & (recall["plane"] == "all") & (recall["set"] != elsewhere.HOME)

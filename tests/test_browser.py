@@ -134,7 +134,7 @@ def test_maths_is_typeset(visits):
 
 
 def test_pages_are_light(visits):
-    heavy = {n: v.bytes for n, v in visits.items() if v.bytes > (1e6 if n == "index.html" else 4e6)}
+    heavy = {n: v.bytes for n, v in visits.items() if v.bytes > (1.05e6 if n == "index.html" else 4e6)}
     assert not heavy, found(heavy)
 
 

@@ -171,11 +171,11 @@ def test_what_a_set_holds_is_said_as_the_manifest_has_it(tmp_path):
         "not stated",
         "T1, contrast agent not stated",
     ]
-    assert shown.loc["IXI", "Planes"] == "not stated"
+    assert shown.loc["IXI", "Planes"] == "photograph"
     said = elsewhere.about_said(about)
     assert "glioma in Radiopaedia, in images: astrocytoma 2, glioblastoma 1. The" in said
     assert (
-        "stated for 3 of 4 tumour images, and left open for 1; of images without a tumour it is stated for 0 of 1."
+        "stated for 3 of 4 tumour images, denied for 0, and left open for the others; of images without a tumour it is stated for 0 of 1."
         in said
     )
     assert elsewhere.about_said(about[about["set"] != "radiopaedia"]).startswith("A c")

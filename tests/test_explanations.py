@@ -306,6 +306,16 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
     assert agreement.agreement([own], record, np.arange(40)) == {}
 
 
+def test_a_map_that_keeps_its_looks_without_training_is_doubted():
+    rows = [(name, step, "x", v, v - 0.01, v + 0.01, v, 0.0, 1.0) for name, untrained in (("kept", 0.6), ("lost", 0.1))
+            for step, v in ((0, 1.0), (1, 0.9), (2, untrained), (sanity.OTHER, 0.6))]  # fmt: skip
+    check = pd.DataFrame(
+        rows, columns=["map", "step", "replaced", "correlation", "low", "high", "rank", "empty", "accuracy"]
+    )
+    assert "It does not pass" in agreement.doubt(check, "kept") and agreement.doubt(check, "lost") == ""
+    assert agreement.doubt(None, "kept") == agreement.doubt(check, None) == ""
+
+
 def test_in_which_cells_the_map_beats_its_yardsticks():
     """Above only where it beats both; below where it loses to one."""
     rng, lines = np.random.default_rng(0), []
@@ -318,7 +328,7 @@ def test_in_which_cells_the_map_beats_its_yardsticks():
         for row in range(40):
             for map, level in zip(("x", "place", "centre"), three):
                 value = level + rng.normal(0, 0.01)
-                scores = dict.fromkeys(tumours.MEASURES, value)
+                scores = dict.fromkeys(tumours.MEASURES, 1 - value) | {"pointing": value}
                 lines.append(
                     {"run": "r", "row": row, "group": row, "map": map, "class": name, "size": size, **scores}
                 )

@@ -318,9 +318,9 @@ def test_what_the_differences_say():
     )  # −2.89
     near = ablation.measure("table-4", {"Feature Concatenation": runs(24)}, None, runs(20), ("accuracy",))
     said = ablation.says(near, names=names)
-    assert "About one interval in twenty excludes" in ablation.says(near.assign(pairs=4))
-    assert "with two seeds up to one in eight, excludes" in ablation.says(near.assign(pairs=2))
-    assert "with three one in twelve, excludes" in ablation.says(near.assign(pairs=3))
+    assert "excludes it: about one interval in twenty." in ablation.says(near.assign(pairs=4))
+    assert "excludes it: with two seeds up to one interval in eight." in ablation.says(near.assign(pairs=2))
+    assert "excludes it: with three seeds about one in twelve." in ablation.says(near.assign(pairs=3))
     told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"
     assert (
         f"`concat`. That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {told}."

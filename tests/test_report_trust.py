@@ -399,6 +399,50 @@ def test_copies_by_hand():
     assert pairs["same"].tolist() == [1, 0] and pairs["both"].tolist() == [1, 0]
 
 
+def of_sources(**none: float) -> pd.DataFrame:
+    """Answers on 40 meningiomas of each source, one a patient; none: the share of each source that is called healthy."""
+    lines = []
+    for number, (source, share) in enumerate(none.items()):
+        for k in range(40):
+            named = CLASSES.index("notumor") if k < 40 * share else CLASSES.index("meningioma")
+            lines.append(
+                {
+                    "label": CLASSES.index("meningioma"),
+                    "predicted": named,
+                    "source": source,
+                    "group": 100 * number + k,
+                }
+            )
+    return pd.DataFrame(lines).assign(wrong=lambda t: (t["label"] != t["predicted"]).astype(float))
+
+
+@pytest.mark.parametrize(
+    ("archive", "other", "told", "sign"),
+    [(0.0, 0.5, True, True), (0.5, 0.0, True, False), (0.5, 0.5, False, False)],
+)
+def test_tumours_taken_for_healthy_are_compared_by_source(archive, other, told, sign):
+    """The conclusion needs the direction, and says nothing where intervals meet."""
+    tumour = of_sources(figshare=archive, unknown=other)
+    frame = failures.by_source(tumour, CLASSES)
+    assert frame.set_index("label")["none"].to_dict() == {"figshare": archive, "unknown": other}
+    text = failures.sources_said(frame, tumour, CLASSES)
+    assert ("meningioma: " in text) == told and ("sign of health" in text) == sign
+    if told:
+        count = round(40 * other)
+        assert (
+            f"Of the 20 answers *no tumour* on tumour images {count} fall on files of unknown origin, on which 50% of"
+            in text
+        )
+
+
+def test_sources_that_cannot_be_compared_are_not():
+    only = of_sources(unknown=0.5)
+    assert failures.sources_said(failures.by_source(only, CLASSES), only, CLASSES) == ""
+    assert failures.by_source(only[:0], CLASSES).empty
+    both = of_sources(figshare=0, unknown=0)
+    assert failures.sources_said(failures.by_source(both, CLASSES[:2]), both, CLASSES[:2]) == ""
+
+
 def test_cases_of_phantoms(phantoms, record):
     from gcaf_lib.evaluation import dataset_audit
 

@@ -261,6 +261,13 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
     lifted = {"excess": Worth(0, 0, 1, 0, 0), "ece": Worth(0.04, 0, 1, 0.02, 0.03, 0.013)}
     said = findings.new_patients(at(0, 0, 0), lifted, lifted | {"ece": Worth(0.01, 0, 1, 0, 0.02, 0.02)})
     assert "it is 0.030 on the random split and 0.027 on the folds (0.000 scaled)" in said
+    for scaled, first in (
+        (at(-0.04, -0.06, -0.03), "No: scaled"),
+        (at(0.04, 0.03, 0.06), "No: even scaled"),
+        (at(0, -0.1, 0.1), "As far as"),
+    ):
+        said = findings.new_patients(at(0.5, 0.4, 0.6), at(0, 0, 0), scaled)
+        assert said.startswith(first) and f"accuracy {words.shift(scaled['excess'], 3)}). As trained" in said
     text = findings.scaling({"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}, np.array([0.02, 0.02]))
     assert "no detectable change" in text and "ECE of 0.0200" in text
 
@@ -365,3 +372,62 @@ def test_this_books_rows_beside_others():
     assert table.iloc[3]["Accuracy (%)"] == "90.0 (70.0 to 95.0), by picture 50.0"
     assert table.iloc[2]["Accuracy (%)"] == "86.0 (84.0 to 88.0)"
     assert table.iloc[2]["Source"] == "this book, 1 seed, 5 of 5 folds"
+
+
+def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(monkeypatch):
+    """Of 75 tumour images ten are called healthy, six of them rightly told without that class; of the others one more is wrong."""
+    monkeypatch.setattr(splits, "FOLDS", 1)
+    labels = np.arange(100) % 4
+    tumour = np.flatnonzero(labels != CLASSES.index("notumor"))
+    said = labels.copy()
+    said[tumour[:10]] = CLASSES.index("notumor")
+    names = [name for name in CLASSES if name != "notumor"]
+    three = np.array([names.index(CLASSES[k]) for k in labels[tumour]])
+    wrong = np.isin(np.arange(75), [*range(6, 10), 20])
+
+    def made(fold, rows, labels, said, classes):
+        protocol = "patients" if fold == 0 else "paper"
+        return Told(
+            seed=0, key="x", settings=SimpleNamespace(data=SimpleNamespace(fold=fold, classes=classes, protocol=protocol)),
+            rows=lambda part="test": rows, labels=lambda part="test": labels,
+            probabilities=lambda part="test", which="ema": np.eye(len(classes))[said],
+        )  # fmt: skip
+
+    four = {
+        p: [made(f, np.arange(100), labels, said, CLASSES)] for p, f in (("paper", None), ("patients", 0))
+    }
+    less = {
+        f"{p}, three classes": [made(f, tumour, three, np.where(wrong, (three + 1) % 3, three), names)]
+        for p, f in (("paper", None), ("patients", 0))
+    }
+    dataset = SimpleNamespace(frame=pd.DataFrame({"file": [f"{i}.jpg" for i in range(100)]}))
+    text = shortcuts.answer_gone(four, less, dataset, np.arange(100)).splitlines()
+    part = "+8.0 points by it, and on the others from 100.0% to 98.5%"
+    assert (
+        text[2]
+        == f"- random split: of 75 answers on tumour images 10 are *no tumour*, and without that class 6 of these are right; {part}"
+    )
+    assert text[3].endswith(f"{part}; by picture {part}")
+    copies = np.where(
+        np.isin(np.arange(100), tumour[10:]), 99, np.arange(100)
+    )  # the others are copies of one picture
+    weighed = shortcuts.answer_gone(four, less, dataset, copies).splitlines()[3]
+    assert weighed.endswith(
+        f"by picture {600 / 11:+.1f} points by it, and on the others from 100.0% to 98.5%"
+    )
+    assert shortcuts.answer_gone({}, less, dataset, copies) == ""
+
+
+def test_persons_parted_are_taken_off(monkeypatch):
+    """The accuracy without the files of a person whose groups stand in two folds, and of nobody else."""
+    monkeypatch.setattr(splits, "FOLDS", 1)
+    table = pd.DataFrame({"file": list("abcdef"), "person": [1, 1, 2, 2, 3, 4], "fold": [0, 1, 2, 2, 0, 1]})
+    monkeypatch.setattr(ladder.groups, "load", lambda: table)
+    dataset = SimpleNamespace(frame=pd.DataFrame({"file": list("fedcba")}), banner=None)
+    one = Told(
+        seed=0, settings=SimpleNamespace(data=SimpleNamespace(fold=0)), rows=lambda part="test": np.arange(6),
+        labels=lambda part="test": np.zeros(6, int), probabilities=lambda *a, **k: np.eye(2)[[0, 0, 0, 1, 1, 1]],
+    )  # fmt: skip
+    text = ladder.persons_parted([one], dataset)
+    assert "without their 2 files" in text and "75.00% in place of 50.00% (mean over 1 seed)" in text
+    assert ladder.persons_parted([], dataset) == ""

@@ -112,7 +112,7 @@ def defects(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
         "Labels that the archive contradicts": f"{len(wrong)} (meningiomas in the pituitary folder: {names})",
         "Pictures in which a layman sees something unlabelled, or that look like no MRI": f"{len(doubt)} pictures, {doubt['copies'].sum()} files "
         "(chapter 16 lists these candidates; no radiologist has judged them)",
-        "Tumour files of unknown patients": f"{len(frame) - healthy - len(facts.slices):,}",
+        "Tumour files of unknown source": f"{len(frame) - healthy - len(facts.slices):,}",
         "Tumour-free files of unknown patients": f"{healthy:,} (all)",
         "Persons who by eye stand in two groups or more": persons_twice(groups.load()),
     }

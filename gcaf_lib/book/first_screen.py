@@ -101,10 +101,10 @@ def found(
         )
     if full is not None:
         said.append(
-            f"the paper's own, without ImageNet, {full.accuracy['paper']:.1%} and {_apart(full)} (this on a single split, {_seeds(full)})"
+            f"the paper's own, without ImageNet, {full.accuracy['paper']:.1%} and {_apart(full)} (a single split, {_seeds(full)})"
         )
     if said:
-        text += f" Trained here, on these two splits: {'; '.join(said)}."
+        text += f" Trained on the two splits: {'; '.join(said)}."
     if np.isfinite(look_up.picture["patients"]):
         text += " *By picture*, copies count as one."
     return text

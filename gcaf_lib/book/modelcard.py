@@ -86,11 +86,11 @@ def own_home(record: runs.Record) -> str:
     data = open_dataset(record.settings.data, need_images=False)
     groups, pictures = splits.clusters(data), worth.pictures(data)
     classes, labels, tested = record.settings.data.classes, record.labels(), groups[record.rows()]
-    scores = worth.row([record], groups, [*worth.BY_PICTURE, *(f"recall_{name}" for name in classes)])
+    scores = worth.row([record], groups, [*worth.OF_ALL, *(f"recall_{name}" for name in classes)])
     copied = worth.by_picture([record], groups, pictures)
     rows = []
     for metric, one in scores.items():
-        of = np.array([metric in (*worth.BY_PICTURE, f"recall_{classes[k]}") for k in labels])
+        of = np.array([metric in (*worth.OF_ALL, f"recall_{classes[k]}") for k in labels])
         row = {"Metric": metric_name(metric), "Images": int(of.sum()), "Groups": len(np.unique(tested[of]))}
         row["By image"] = words.band(*_ends(one))
         row["By picture"] = words.band(*_ends(copied[metric])) if metric in copied else "–"

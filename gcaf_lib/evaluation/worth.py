@@ -196,8 +196,10 @@ def by_picture(
     Empty without records, and on a split that lets copies stand in two parts: there copies are no reason to count
     less. pictures (N,): `worth.pictures`. against: runs to take off (`difference` in place of `row`). options: theirs.
     """
-    chosen = [name for name in names if name in BY_PICTURE]
-    if not chosen or not grouped(records):
+    if not grouped(records):
+        return {}
+    known = (*OF_ALL, *(f"recall_{name}" for name in records[0].settings.data.classes))
+    if not (chosen := [name for name in names if name in BY_PICTURE and name in known]):
         return {}
     options |= {"pictures": pictures}
     if against is None:

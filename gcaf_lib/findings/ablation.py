@@ -307,10 +307,12 @@ def says(
             f"{text} Trained with one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
             "twenty excludes 0 where two methods are equal (chapter 15 sets the proposed model beside itself)."
         )
-    few = {2: ", with two seeds up to one in eight,", 3: ", with three one in twelve,"}.get(
-        int(run["pairs"].min()), ""
-    )
-    return f"{text} About one interval in twenty{few} excludes 0 where the true difference is 0."
+    rates = {2: "with two seeds up to one interval in eight", 3: "with three seeds about one in twelve"}
+    known = [
+        rates.get(count, "about one interval in twenty") for count in sorted(set(run["pairs"].astype(int)))
+    ]
+    rate = "; ".join(dict.fromkeys(known))
+    return f"{text} Where the true difference is 0, an interval still excludes it: {rate}."
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:

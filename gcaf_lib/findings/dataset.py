@@ -157,12 +157,12 @@ def candidates_said(table: pd.DataFrame) -> str:
     if table.empty:
         return "The phantoms have none."
     told = {
-        "CT": "look like CT, not MR",
-        "no scan": "is no scan",
-        "seen": "show something that a layman notices",
+        "CT": ("looks like CT, not MR", "look like CT, not MR"),
+        "no scan": ("is no scan", "are no scans"),
+        "seen": ("shows something that a layman notices", "show something that a layman notices"),
     }
     counts = [
-        f"{len(part)} {'picture' if len(part) == 1 else 'pictures'} ({words.plural(part['copies'].sum(), 'file')}) {what}"
+        f"{words.plural(len(part), 'picture')} ({words.plural(part['copies'].sum(), 'file')}) {what[len(part) > 1]}"
         for kind, what in told.items()
         if len(part := table[table["kind"] == kind])
     ]

@@ -28,7 +28,7 @@ SEQUENCES = {
     "MR - ADC Map (App Diff Coeff)": "ADC",
     "MR T2* gradient,GRE,MPGR,SWAN,SWI": "T2*",
 }
-_CONTRAST, _OPEN = ("T1C+", "MR - T1W w/Gadolinium"), ("T1C+ or T1", "MR")
+_CONTRAST, _PLAIN = ("T1C+", "MR - T1W w/Gadolinium"), ("MR - T1W - noncontrast",)
 _ORDER = {name: n for n, name in enumerate(CLASSES)}
 
 
@@ -98,7 +98,7 @@ def about_table(about: pd.DataFrame) -> pd.DataFrame:
     names = {
         "Diagnoses": about["diagnosis"].map(lambda d: DIAGNOSES.get(d, d.lower()) or "not stated"),
         "Sequences": about["sequence"].map(lambda s: SEQUENCES.get(s, s)),
-        "Planes": about["plane"].where(about["plane"].isin(PLANES), "not stated"),
+        "Planes": about["plane"].where(about["plane"].isin([*PLANES, "photograph"]), "not stated"),
     }
     told, rows = about.assign(**names), []
     for label in CLASSES:
@@ -127,11 +127,11 @@ def about_said(about: pd.DataFrame) -> str:
                 "are the publisher’s folders, put under one class for this test."
             )
     tumour = about[about["class"] != "notumor"]
-    given, left = (tumour[tumour["sequence"].isin(names)]["images"].sum() for names in (_CONTRAST, _OPEN))
+    given, without = (tumour[tumour["sequence"].isin(names)]["images"].sum() for names in (_CONTRAST, _PLAIN))
     healthy = about[about["class"] == "notumor"]
     with_agent = healthy[healthy["sequence"].isin(_CONTRAST)]["images"].sum()
     lines.append(
-        f"A contrast agent is stated for {given:,} of {tumour['images'].sum():,} tumour images, and left open for {left:,}; of "
+        f"A contrast agent is stated for {given:,} of {tumour['images'].sum():,} tumour images, denied for {without:,}, and left open for the others; of "
         f"images without a tumour it is stated for {with_agent:,} of {healthy['images'].sum():,}."
     )
     return " ".join(lines)

@@ -240,7 +240,8 @@ def by_source(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
         none = none.rename(columns={"mean": "none", "low": "none_low", "high": "none_high"})
         own = rates(part, "source", order).assign(**{"class": CLASS_NAMES[classes[label]]})
         found.append(own.merge(none[["label", "none", "none_low", "none_high"]], on="label"))
-    return pd.concat(found, ignore_index=True)
+    columns = ["class", "label", "mean", "low", "high", "none", "none_low", "none_high", "n", "groups"]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
 
 
 def _called_none(cases: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
@@ -256,24 +257,35 @@ def by_source_text(frame: pd.DataFrame) -> pd.DataFrame:
 def sources_said(frame: pd.DataFrame, tumour: pd.DataFrame, classes: Sequence[str]) -> str:
     """Whether tumours of unknown origin are taken for *no tumour* more often than the archive's; frame: `by_source`."""
     archive, other = dataset_audit.SOURCES[0], dataset_audit.SOURCES[-1]
-    said = []
+    said, compared, more = [], 0, False
     for name, part in frame.groupby("class", sort=False):
         by = part.set_index("label")
         if not {archive, other} <= set(by.index):
             continue
         a, b = by.loc[archive], by.loc[other]
+        compared += 1
+        more |= b.none_low > a.none_high
         if b.none_low > a.none_high or b.none_high < a.none_low:
             said.append(
                 f"{name.lower()}: {words.percent(b.none)}% of the answers on files of unknown origin are *no tumour* ({words.percent(b.none_low)} to "
                 f"{words.percent(b.none_high)}), and {words.percent(a.none)}% on the archive's ({words.percent(a.none_low)} to {words.percent(a.none_high)})"
             )
+    if not compared or "notumor" not in classes:
+        return ""
     if not said:
         return "In no class is *no tumour* named more or less often on files of one source than on the archive's, as far as these intervals show."
     none = tumour[_called_none(tumour, classes) == 1]
+    text = (
+        f"Compared within the classes, because the sources hold other classes: {'; '.join(said)}. Of the {len(none):,} answers *no tumour* on tumour images "
+        f"{(none['source'] == other).sum():,} fall on files of unknown origin, on which {(tumour['source'] == other).mean():.0%} of all answers on tumour images are."
+    )
+    if not more:
+        return text
     return (
-        f"Compared within the classes, because the sources hold other classes: {'; '.join(said)}. {(none['source'] == other).sum():,} of all {len(none):,} tumours named *no tumour* "
-        f"are of unknown origin, which {(tumour['source'] == other).mean():.0%} of these answers are. The images without a tumour are not the archive's either: a model that takes where a "
-        "file comes from for a sign of health would answer like this. Source, sequence and contrast agent go together here, so which of them it goes by can't be told."
+        text
+        + " The images without a tumour are not the archive's either: a model that takes where a file comes from for a sign of health would answer like this. By eye most "
+        "meningiomas of unknown origin look like T1 with contrast agent, as the archive's are ([datasheet](/datasheet.md)), so sequence and agent alone do not explain it; what "
+        "does is not known."
     )
 
 

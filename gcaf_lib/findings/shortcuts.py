@@ -158,34 +158,47 @@ def hints(
 
 
 def answer_gone(
-    whole: Mapping[str, Sequence[Any]], changed: Mapping[str, Sequence[Any]], dataset: Any
+    whole: Mapping[str, Sequence[Any]],
+    changed: Mapping[str, Sequence[Any]],
+    dataset: Any,
+    pictures: np.ndarray,
 ) -> str:
     """How much of what the no-tumour class costs is that its name can be answered: with the class and without it, on the
-    tumour images of which the four-class model says *no tumour*, and on the others."""
+    tumour images of which the four-class model says *no tumour*, and on the others; by picture too where copies are kept together."""
     said = []
     for protocol, split in folds.NAMES.items():
         sides = whole.get(protocol, []), changed.get(f"{protocol}, three classes", [])
-        four, three = (
-            [predictions.answers(r, dataset).assign(seed=r.seed) for r in side]
-            for side in worth.paired(*map(ablation.whole, sides))
-        )
-        if not four:
+        four_, three_ = worth.paired(*map(ablation.whole, sides))
+        if not four_:
             continue
+        four, three = (
+            [predictions.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four_, three_)
+        )
         both = pd.concat(four).merge(pd.concat(three), on=["seed", "row"], suffixes=("", "_three"))
         gone = both["predicted"] == CLASSES.index("notumor")
-        before, after = both.loc[~gone, ["right", "right_three"]].mean()
-        said.append(
+        copies = both.groupby(["seed", pictures[both["row"]]])["row"].transform("size")
+        text = (
             f"{split}: of {words.plural(len(both), 'answer')} on tumour images {gone.sum():,} are *no tumour*, and without that class "
-            f"{both.loc[gone, 'right_three'].sum():,} of these are right ({100 * both.loc[gone, 'right_three'].sum() / len(both):+.1f} points); on the others the accuracy "
-            f"goes from {before:.1%} to {after:.1%}"
+            f"{both.loc[gone, 'right_three'].sum():,} of these are right; {_parted(both, gone, 1 + 0 * copies)}"
+        )
+        said.append(
+            text + (f"; by picture {_parted(both, gone, 1 / copies)}" if worth.grouped(four_) else "")
         )
     if not said:
         return ""
     return (
-        "To take the no-tumour class away also takes an answer away that is always wrong on these images, so a rise is no sign of a hint that was used: "
-        + "; ".join(said)
-        + "."
+        "To take the no-tumour class away also takes an answer away that is always wrong on these images, so that its difference is of two parts:\n\n- "
+        + "\n- ".join(said)
     )
+
+
+def _parted(both: pd.DataFrame, gone: pd.Series, weight: pd.Series) -> str:
+    """What the answer that is gone gives, in points, and the accuracy on the other images with and without the class."""
+    given = 100 * np.average(gone & both["right_three"], weights=weight)
+    before, after = (
+        np.average(both.loc[~gone, name], weights=weight[~gone]) for name in ("right", "right_three")
+    )
+    return f"{given:+.1f} points by it, and on the others from {before:.1%} to {after:.1%}"
 
 
 def taken_away(gaps: Mapping[tuple[str, str], Gap | None]) -> str:

@@ -159,7 +159,7 @@ def _kappa_alone() -> str:
 def _mcc_alone() -> str:
     """MCC by κ: both are (p_o − p_e) over a denominator, MCC's √((1 − Σp²)(1 − Σn²)) ≤ 1 − p_e, κ's."""
     right, _ = main_count()
-    return f"MCC is never below a positive κ, and with {right} right κ is at least {kappa(right)[0]:.4f}"
+    return f"MCC is never below a positive κ, and with {right} right κ is at least {np.floor(1e4 * kappa(right)[0]) / 1e4:.4f}"
 
 
 def known() -> list[Reported]:
