@@ -68,7 +68,7 @@ def image_rows(
 ) -> Drawing:
     """Images (H,W[,3]) of any size, a line each of `rows`; a line's name at its left, an image's title over it."""
     columns = max(len(row) for row in rows)
-    side = 128 if sum(map(len, rows)) <= 24 else 96  # a page of many is still to be light
+    side = 128 if sum(map(len, rows)) <= 24 else 80  # a page of many is still to be light
     fig, axes = grid(len(rows), columns, len(rows) * (style.WIDTH / columns + (0.16 if titles else 0)))
     fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     for line, images, name, heads in itertools.zip_longest(axes, rows, names, titles, fillvalue=""):
