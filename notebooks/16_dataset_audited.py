@@ -134,7 +134,7 @@ copies.file_pairs(folder, odd, folders["left"] + " or " + folders["right"] + "?"
 
 # %% mystnb={"image": {"alt": "Small brain images, most from the tumour-free folder, in which a layman notices a bright or dark area, a ring, or that the picture is a CT scan."}, "figure": {"name": "fig-candidates", "caption": "Files to look at again, in the order of the table below: something seen, CT, no scan. No radiologist has judged them."}}
 doubt = dataset.candidates(frame, facts)
-copies.file_rows(folder, [doubt["file"][k : k + 6] for k in range(0, len(doubt), 6)])
+copies.file_rows(folder, [doubt["file"][k : k + 8] for k in range(0, len(doubt), 8)])
 
 # %%
 tables.show(

@@ -68,12 +68,11 @@ def image_rows(
 ) -> Drawing:
     """Images (H,W[,3]) of any size, a line each of `rows`; a line's name at its left, an image's title over it."""
     columns = max(len(row) for row in rows)
-    side = 128 if sum(map(len, rows)) <= 24 else 80  # a page of many is still to be light
     fig, axes = grid(len(rows), columns, len(rows) * (style.WIDTH / columns + (0.16 if titles else 0)))
     fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     for line, images, name, heads in itertools.zip_longest(axes, rows, names, titles, fillvalue=""):
         for ax, image, head in itertools.zip_longest(line, images, heads):
-            small = None if image is None else cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+            small = None if image is None else cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA)
             tile(ax, small)
             ax.set_title(head or "", fontsize=6.5, fontweight="normal", pad=2)
         line[0].set_ylabel(name, fontsize=8)
