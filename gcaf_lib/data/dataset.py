@@ -1,7 +1,8 @@
 """The dataset: where it is, what is in it, and its hash.
 
 The images are those of the Brain Tumor MRI Dataset (Kaggle: masoudnickparvar/brain-tumor-mri-dataset,
-version 1, CC0): its counts are those of the paper, whose reference 25 names another page. Training/ and Testing/, each with one folder per class.
+version 1, CC0): its counts are those of the paper, whose reference 25 names another page. Training/ and
+Testing/, each with one folder per class.
 manifest.csv lists its 7,023 files; `python -m gcaf_lib.data.dataset --write-manifest DIR` writes it
 anew from a folder that holds the published files.
 """

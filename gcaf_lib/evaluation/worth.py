@@ -40,14 +40,10 @@ DRAWS = 2000
 SEED = 0
 BLOCK = 1_000_000  # weights at a time: 8 MB, and some times that for the sums of a calibration error
 SUBSETS = 100  # of a fold, for a calibration error at the random split's number of images
-OF_ALL = (
-    "accuracy",
-    "macro_f1",
-)  # scores of all answers, in which one answer more or less can be allowed for
-BY_PICTURE = (
-    *OF_ALL,
-    *(f"recall_{name}" for name in CLASSES),
-)  # that copies of one picture, all right or all wrong, can carry
+# scores of all answers, in which one answer more or less can be allowed for
+OF_ALL = ("accuracy", "macro_f1")
+# scores that copies of one picture, all right or all wrong, can carry
+BY_PICTURE = (*OF_ALL, *(f"recall_{name}" for name in CLASSES))
 _SAMPLES: dict[str, dict[str, Sample]] = {}  # of this process: a row is in its level and in many differences
 
 
