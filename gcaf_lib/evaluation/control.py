@@ -1,12 +1,13 @@
 """Do the maps point at what decided? A control in which that is known (`gcaf_lib.data.marks`).
 
 Nothing but one small mark tells the class, so a model that is right has looked at it, and a map that does
-not point there is no evidence about anything. The model is trained in the order of every run, but
-briefly (`TRAINING`): stage 0 of each backbone alone as long as it needs, then the fused model on them, without stage 2. Every method and layer is scored against the mark, beside a
-random map. A backbone's map is judged where that backbone alone is right nearly always (`RIGHT`): a map of
-one that has learnt nothing shows nothing of the method. The negative control is an untrained model, whose
-maps must not point at the mark. (A model trained on shuffled labels is none here: it has nothing else to go
-by than the mark, and may well look at it.)
+not point there is not accepted as evidence. The model is trained in the order of every run, but briefly
+(`TRAINING`): stage 0 of each backbone alone as long as it needs, then the fused model on them, without
+stage 2. Every method and layer is scored against the mark, beside a random map. A backbone's map is judged
+where that backbone alone is right nearly always (`RIGHT`): a map of one that has learnt nothing shows
+nothing of the method. The negative control is an untrained model, whose maps must not point at the mark. (A
+model trained on shuffled labels is none here: it has nothing else to go by than the mark, and may well look
+at it.) Neither a pass nor a failure carries over by itself to grey tumours or to larger networks.
 
 The scores are committed as `results/control.csv`; make them again (trains miniatures, about an hour on two
 cores; needs no data):
