@@ -370,7 +370,8 @@ def leaks(args: argparse.Namespace) -> int:
     else:
         print(_table(counts["test"].values.tolist(), ["class", "test images", *room.HEADS]))
         print("\n".join(map(visible, room.said(counts, table))))
-        print(f"the split      {_sizes(sizes)}\ngroups whole   {_sizes(mended)}")
+        moved = many(int((parts != table["part"]).sum()), "file")
+        print(f"the split      {_sizes(sizes)}\ngroups whole   {_sizes(mended)}: {moved} in another part")
     lost = int(((table["part"] == "test") & table["class"].isna()).sum())
     if lost:
         whole = many(int(counts["test"]["images"].iloc[-1]), "test image")
@@ -386,7 +387,7 @@ def leaks(args: argparse.Namespace) -> int:
         text = Path(args.split[0]).read_text(encoding="utf-8-sig") if len(args.split) == 1 else None
         room.write_mended(Path(args.fix), table, parts, text)
         _wrote(args.fix, replaced)
-    return 1 if any(frame["patient"].iloc[-1] for frame in counts.values()) else 0
+    return 1 if any(frame["person"].iloc[-1] for frame in counts.values()) else 0
 
 
 def external(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import chromium
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as sk
 from test_leaks import drawn as drawn_split
@@ -239,7 +240,11 @@ def test_a_hundred_splits_are_counted_as_in_python(page, address):
             frame["path"] = frame["path"].str.replace(".jpg", (".png", "", ".npy")[seed % 9 // 3])
         if seed % 4 == 3:  # a column of other hashes does not hide the names
             frame["hash"] = [hashlib.md5(name.encode()).hexdigest() for name in frame["path"]]
-        text = frame.to_csv(index=False, sep=",;\t"[seed % 3])
+        if seed % 7 == 6:  # cells with line ends, files listed twice, as Excel writes it
+            frame = pd.concat([frame.assign(note='two\nlines, "quoted"'), frame.head(3)])
+        text = "sep=;\r\n" * (seed % 21 == 13) + frame.to_csv(
+            index=False, sep=",;\t"[seed % 3], lineterminator="\n\r\n"[seed % 2 : seed % 2 + 1 + seed % 2]
+        )
         ask = (
             "(rows => [gcafSplit.counts(rows), gcafSplit.unknown(rows), gcafSplit.said(gcafSplit.counts(rows), rows)])"
             "(gcafSplit.parse(%s))"
@@ -257,7 +262,8 @@ def test_wrong_splits_are_named_alike(page, address):
     page.open(address + "split.html")
     for text in ["", "file,part", "a,b\n1,2", "file,Fold\nx.jpg,2", "part,b\ntest,2", "file,part\nx.jpg,half", "file,part\nx.jpg",
                  "file,part\nx.jpg,test\ny.jpg,train", "file,part\nTe-gl_0010.jpg,test",
-                 "file,part\nTe-gl_0010.jpg,train\nx.jpg,test\ny.jpg,test",
+                 "file,part\nTe-gl_0010.jpg,train\nx.jpg,test\ny.jpg,test", "sep=;\n", "sep=;\na;b\n1;2",
+                 'file,part\nTe-gl_0010.jpg,"train\nTe-gl_0011.jpg,test\n', 'file,part\n"a\nb,test\n',
                  "file,part\nTe-gl_0010.jpg,test\nx.jpg,train"]:  # fmt: skip
         with pytest.raises(DataError) as error:
             leaks.parse(text)
@@ -287,6 +293,12 @@ def test_the_split_page_takes_a_file_and_sends_nothing(page, address, tmp_path):
     page.call("DOM.setFileInputFiles", files=[str(tmp_path / "mine.csv")], nodeId=node["nodeId"])
     page.until("document.querySelector('[role=status]').textContent.includes('have a copy in training')")
     assert page.run("document.documentElement.scrollWidth") <= 375
+    page.run("""(() => { const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array([0xff, 0xfe, 0x61, 0])], 'wide.csv'));
+      document.querySelector('.gcaf-drop').dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true})) })()""")
+    page.until(
+        "document.querySelector('[role=status]').textContent.includes('wide.csv: it is not text in UTF-8')"
+    )
     drop(page, "bad.csv", "file,part\nx.jpg,half")
     page.until("document.querySelector('[role=status]').textContent.includes('bad.csv: line 2: part `half`')")
     assert page.run("document.querySelector('input').getAttribute('aria-invalid')") == "true"

@@ -1,13 +1,21 @@
-/* The cells of one line of CSV, quotes doubled inside quotes: what both tools read tables with. */
+/* CSV as Python's csv module reads it: quotes doubled inside quotes, line ends too. What both tools read tables with. */
 'use strict';
-const gcafCells = (line, mark) => {
-  const out = []; let text = '', quoted = false;
-  for (let i = 0; i < line.length; i++) {
-    const c = line[i];
-    if (quoted) { if (c !== '"') text += c; else if (line[i + 1] === '"') { text += c; i++ } else quoted = false }
-    else if (c === '"' && !text) quoted = true;
-    else if (c === mark) { out.push(text); text = '' }
-    else text += c;
+const gcafRows = (text, mark) => {  // [number of the row's last line, cells] of each row
+  const all = text.replace(/\r\n?/g, '\n').replace(/\n$/, ''), out = [];
+  let row = [], cell = '', quoted = false, line = 1;
+  for (let i = 0; i <= all.length; i++) {
+    const c = all[i];
+    if (quoted && c !== undefined) {
+      if (c !== '"') { cell += c; line += c === '\n' } else if (all[i + 1] === '"') { cell += c; i++ } else quoted = false;
+    } else if (c === '\n' || c === undefined) {
+      out.push([line++, [...row, cell]]); row = []; cell = ''; quoted = false;
+    } else if (c === '"' && !cell) quoted = true;
+    else if (c === mark) { row.push(cell); cell = '' }
+    else cell += c;
   }
-  return [...out, text];
+  return out;
 };
+const gcafText = bytes => {
+  try { return new TextDecoder('utf-8', {fatal: true}).decode(bytes) } catch { throw new Error('it is not text in UTF-8: save it as UTF-8') }
+};
+const gcafCells = (line, mark) => gcafRows(line, mark)[0][1];

@@ -2,12 +2,12 @@
 
     table = read("split.csv")              # file (or sha256) and part, of this dataset in anybody's split
     table = scan("train/", "test/")        # two folders, recognised by content
-    count(table)                           # per class: test images with the same bytes, a copy, the patient in training
+    count(table)                           # per class: test images with the same bytes, a copy, the patient, the person in training
     counts(table)                          # the same, and of validation in training, of test in validation
-    mend(table)                            # parts with groups whole, sizes as near as the groups allow
+    mend(table)                            # parts with groups whole, and sizes nearly kept
 
 Who is a copy or a slice of whom stands in `data.groups`; each kind holds the one before: the same bytes are a copy,
-and copies are of one patient.
+copies are of one patient, and a person may be two patients (`groups.persons`, told by eye).
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from gcaf_lib.terminal import many
 
 PARTS = ("train", "validation", "test")
 PLACES = {"train": "training", "validation": "validation", "test": "test"}
-KINDS = {"bytes": "sha256", "copy": "picture", "patient": "patient"}  # what is shared → the column that tells
-HEADS = ("same bytes", "a copy", "a copy or same patient")
+# what is shared → the column that tells
+KINDS = {"bytes": "sha256", "copy": "picture", "patient": "patient", "person": "person"}
+HEADS = ("same bytes", "a copy", "a copy or same patient", "or same person, by eye")
 CHECKS = {  # the part that is known → the part that is asked
     "test": ("train", "test"),
     "validation": ("train", "validation"),
@@ -45,12 +46,15 @@ _PARTS = {
     "test": "test testing te holdout",
 }
 _PART_OF = {alias: part for part, aliases in _PARTS.items() for alias in aliases.split()}
-_FILES = ("file", "filename", "file_name", "image", "path", "filepath", "name", "img", "id")
-_HASHES = ("sha256", "hash", "sha")
+_FILES = (
+    "file", "filename", "file_name", "image", "path", "filepath", "name", "img", "id", "files", "filenames", "images", "paths",
+    "filepaths", "file_path", "image_path", "image_name", "image_id", "img_path", "img_name",
+)  # fmt: skip
+_HASHES = ("sha256", "hash", "sha", "sha_256")
 _COLUMNS = ("part", "split", "set", "subset", "partition", "phase")
 # of images and arrays: who has converted them keeps the rest of the name
 _ENDING = re.compile(
-    r"\.(jpg|jpeg|jpe|png|bmp|tiff?|webp|gif|avif|jp2|p[gpn]m|dcm|dicom|ima|nii|nii\.gz|np[yz])$"
+    r"(\.(jpg|jpeg|jpe|png|bmp|tiff?|webp|gif|avif|jp2|p[gpn]m|dcm|dicom|ima|nii|nii\.gz|np[yz]))+$"
 )
 
 
@@ -77,7 +81,11 @@ def parse(text: str) -> pd.DataFrame:
     (_, head), *rows = lines
     part, named = listed.column(head, _COLUMNS), listed.columns(head, (*_HASHES, *_FILES))
     if part is None or not named:
-        lack = "part (train, validation, test)" if part is None else "file (or sha256)"
+        lack = (
+            "part (or split, set, subset, partition, phase)"
+            if part is None
+            else "file (or filename, path, image, name, id, sha256)"
+        )
         folds = (
             "; of folds, write test for one and train for the others"
             if listed.columns(head, ("fold",))
@@ -90,7 +98,7 @@ def parse(text: str) -> pd.DataFrame:
             raise DataError(f"line {line} has {len(row)} cells, the first line {len(head)}")
         told = _PART_OF.get(row[part].strip().lower())
         if told is None:
-            raise DataError(f"line {line}: part `{row[part][:40]}` is none of {', '.join(PARTS)}")
+            raise DataError(f"line {line}: part `{row[part].strip()[:40]}` is none of {', '.join(PARTS)}")
         out.append((line, told, *(row[at].strip() for at in named)))
     if not out:
         raise DataError("there is no row below the first line")
@@ -191,14 +199,14 @@ def _image_by_bytes(path: Path) -> bool:
 
 
 def shared(table: pd.DataFrame, there: str = "train", asked: str = "test") -> pd.DataFrame:
-    """Of each image of part `asked`: whether `there` holds the same bytes, a copy, the same patient: bool columns `KINDS`."""
+    """Of each image of part `asked`: whether `there` holds the same bytes, a copy, the patient, the person: bool columns `KINDS`."""
     left, right = table[table["part"] == there], table[table["part"] == asked]
     found = {kind: right[column].isin(left[column].dropna()) for kind, column in KINDS.items()}
     return pd.DataFrame(found).cummax(axis=1)  # each kind holds the one before
 
 
 def count(table: pd.DataFrame, there: str = "train", asked: str = "test") -> pd.DataFrame:
-    """class (at last "all"), images of part `asked`, and of these with the same bytes, a copy, the same patient `there`."""
+    """class (at last "all"), images of part `asked`, and of these with each of `KINDS` `there`."""
     found = shared(table, there, asked)
     name = table.loc[found.index, "class"].fillna(UNKNOWN).rename("class")
     each = found.groupby(name).sum().astype(int)
@@ -227,6 +235,13 @@ def said(found: dict[str, pd.DataFrame], table: pd.DataFrame) -> list[str]:
     """What `counts` say, a sentence or two each."""
     rest = unknown(table)
     out = [_said(frame.iloc[-1], table, *CHECKS[name], bool(rest)) for name, frame in found.items()]
+    twice = table[table.duplicated("name", keep=False)]
+    if len(twice):
+        parts = twice.groupby("name", sort=False)["part"].nunique()
+        out.append(
+            f"Listed more than once, and counted each time: {many(len(parts), 'file')} (the first: {parts.index[0]}), "
+            f"{(parts > 1).sum():,} of them in two parts."
+        )
     if rest:
         out.append(
             f"Not recognised as images of the Brain Tumor MRI Dataset: {many(len(rest), 'file')} (the first: {rest[0]}). "
@@ -245,43 +260,54 @@ def _share(number: int, of: int) -> str:
 
 def _said(whole: pd.Series, table: pd.DataFrame, there: str, asked: str, rest: bool) -> str:
     """A sentence of the last line of a `count`; none where it is of no image that is recognised."""
+    copy, patient, person = (
+        f"{whole[kind]:,} ({_share(int(whole[kind]), int(whole['images']))})" for kind in list(KINDS)[1:]
+    )
+    more = whole["person"] > whole["patient"]
     if whole["patient"]:
-        copy, patient = (_share(int(whole[kind]), int(whole["images"])) for kind in ("copy", "patient"))
+        number, share = copy.split(" ")
         return (
-            f"{whole['copy']:,} of {many(whole['images'], f'{asked} image')} ({copy}) {'has' if whole['copy'] == 1 else 'have'} "
-            f"a copy in {PLACES[there]}, {whole['patient']:,} ({patient}) a copy or a slice of the same patient."
+            f"{number} of {many(whole['images'], f'{asked} image')} {share} {'has' if whole['copy'] == 1 else 'have'} "
+            f"a copy in {PLACES[there]}, {patient} a copy or a slice of the same patient"
+            + (f", {person} with persons told by eye." if more else ".")
         )
     judged = table.loc[table["class"].notna(), "part"].value_counts()
     if not {there, asked} <= set(judged.index):
         return ""
     images = many(judged[asked], f"{asked} image")
     which = f"Of the {images} recognised none" if rest else f"Of {images} none"
-    return f"{which} has a copy, or a slice of a known patient, in {PLACES[there]}."
+    eye = f"; {person} {'shows' if whole['person'] == 1 else 'show'} a person who by eye is there too"
+    return f"{which} has a copy, or a slice of a known patient, in {PLACES[there]}{eye if more else ''}."
 
 
 def mend(table: pd.DataFrame, seed: int = 0) -> np.ndarray:
-    """Parts (N,) with no group in two of them: the given sizes, by class, as near as the groups allow.
+    """Parts (N,) with no person in two of them: of the given sizes, by class, as nearly as moves of single groups bring them there.
 
-    The largest groups go first, each where it makes the least (files too many or too few)², relative to what that
-    part should hold of the class; equal ones in an order drawn by the seed. Then groups change places as long as that
-    comes nearer. Images that are not of the dataset stay where they are, those of the same bytes (of a CSV: the same
-    name) where the first of them is.
+    A group (`person`) that is whole stays where it is. Of the others the largest go first, each where it makes the least
+    (files too many or too few)², relative to what that part should hold of the class; equal ones in an order drawn by
+    the seed. Then groups change places as long as that comes nearer. Images that are not of the dataset stay where they
+    are, those of the same bytes (of a CSV: the same name) where the first of them is.
     """
     key = table["sha256"].fillna(table["name"])
     parts = table.groupby(key)["part"].transform("first")
     own = table[table["class"].notna()]
-    wanted, groups_ = (pd.crosstab(own[name], own["class"]) for name in ("part", "patient"))
+    if own.empty:
+        return parts.to_numpy(object)
+    wanted, groups_ = (pd.crosstab(own[name], own["class"]) for name in ("part", "person"))
     goal, order = wanted.to_numpy(float), np.random.default_rng(seed).permutation(len(groups_))
-    sizes = groups_.to_numpy()[order]
-    order, sizes = (x[np.argsort(-sizes.sum(1), kind="stable")] for x in (order, sizes))
-    have, at = np.zeros_like(goal), np.zeros(len(sizes), int)
-    for number, size in enumerate(sizes):
+    sizes, stands = (
+        frame.to_numpy()[order] for frame in (groups_, pd.crosstab(own["person"], own["part"]) > 0)
+    )
+    whole, at = stands.sum(1) == 1, stands.argmax(1)
+    have = np.stack([sizes[whole & (at == part)].sum(0) for part in range(len(goal))]).astype(float)
+    for number in sorted(np.flatnonzero(~whole), key=lambda k: -sizes[k].sum()):
+        size = sizes[number]
         cost = (size * (2 * (have - goal) + size) / np.maximum(goal, 1)).sum(1)
         at[number] = cost.argmin()
         have[at[number]] += size
     _settle(at, have, sizes, goal)
     chosen = dict(zip(groups_.index[order], wanted.index[at]))
-    return parts.where(table["class"].isna(), table["patient"].map(chosen)).to_numpy(object)
+    return parts.where(table["class"].isna(), table["person"].map(chosen)).to_numpy(object)
 
 
 def _settle(at: np.ndarray, have: np.ndarray, sizes: np.ndarray, goal: np.ndarray) -> None:

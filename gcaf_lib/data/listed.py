@@ -15,13 +15,14 @@ from gcaf_lib.data.dataset import DataError
 def rows(text: str) -> list[tuple[int, list[str]]]:
     """(line number, cells) of each line that isn't blank, the first the head's; cells parted by comma, semicolon or tab.
 
-    Raises `DataError` that names the line where it is no CSV.
+    A first line `sep=;`, as Excel has it, is passed over. Raises `DataError` that names the line where it is no CSV.
     """
     reader = csv.reader(io.StringIO(text, newline=None), delimiter=mark(text))
     try:
-        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        out = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise DataError(f"line {reader.line_num}: {error}") from None
+    return out[1:] if out and out[0][1] == ["sep=", ""] else out
 
 
 def mark(text: str) -> str:

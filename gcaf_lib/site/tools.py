@@ -17,12 +17,13 @@ FOLDER, GROUPS = "tools", "groups.js"
 
 
 def script() -> str:
-    """`gcafGroups`: a line a file (name, first 12 digits of its hash, class number, picture, patient)."""
+    """`gcafGroups`: a line a file (name, first 12 digits of its hash, class number, picture, patient, person if another)."""
     table = groups.load()
     name = table["file"].str.rsplit("/", n=1).str[-1]
     label = table["class"].map(CLASSES.index)
-    columns = (name, table["sha256"].str[:12], label, table["picture"], table["patient"])
-    lines = "\n".join(" ".join(map(str, row)) for row in zip(*columns))
+    person = table["person"].astype(str).where(table["person"] != table["patient"], "")
+    columns = (name, table["sha256"].str[:12], label, table["picture"], table["patient"], person)
+    lines = "\n".join(" ".join(map(str, row)).rstrip() for row in zip(*columns))
     return f"const gcafGroups = {json.dumps({'classes': list(CLASSES), 'files': lines})};\n"
 
 
