@@ -9,7 +9,7 @@ each file names its machine and versions. `write()` renews book/_generated/speed
 from __future__ import annotations
 
 import json
-import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,12 @@ def read(name: str, place: Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 def machine(found: dict[str, Any]) -> str:
-    """Device and versions in words, as a benchmark's file has them."""
+    """Device and versions in words, as a benchmark's file has them, and whether its code is in no commit."""
     known = found["versions"] | found.get("torch", {})
     named = ["python", "keras", found["backend"], *sorted(found.get("torch", {}))]
     versions = ", ".join(f"{name} {known[name]}" for name in dict.fromkeys(named) if known.get(name))
-    return f"{found['device']}; {versions}"
+    dirty = "; the code then was in no commit as it stood" if found.get("dirty") else ""
+    return f"{found['device']}; {versions}{dirty}"
 
 
 def _cell(row: dict[str, Any], form: str, value: str, *ends: str) -> str:
@@ -94,10 +95,17 @@ def _throughput_text(stem: str, found: dict[str, Any]) -> str:
         "*of ours*: the ratio to this library's speed within a round.",
         data=pd.DataFrame(rows),
     )
+    products = [
+        one["matmul_flops"] / 1e12 for one in found.get("measurements", []) if one.get("matmul_flops")
+    ]
+    span = products and (
+        f" (between {min(products):.3g} and {max(products):.3g} in single processes: so far the machine's own speed varied)"
+    )
     return (
         f"Measured on {machine(found['machine'])}; {fixed}. Large matrix products ran at "
-        f"{found['peak_flops'] / 1e12:.3g} TFLOP/s (the faster framework's median), the denominator of the last column. Preprocessing takes {plan['decode_ms']:.2g} ms an "
-        f"image on one thread: once in this library, in every epoch in the plain way.{missing}\n\n{table}"
+        f"{found['peak_flops'] / 1e12:.3g} TFLOP/s{span or ''}, the denominator of the last column: the highest of the frameworks' medians in this table, "
+        f"so that shares of two tables do not compare. Preprocessing takes {plan['decode_ms']:.2g} ms an "
+        f"image: once in this library, in every epoch in the plain way.{missing}\n\n{table}"
     )
 
 
@@ -208,7 +216,7 @@ def _beside_text(stem: str, found: dict[str, Any]) -> str:
     machine_ = machine(found["machine"] | {"torch": found["torch"]})
     caption = "Milliseconds of a training step by kind of work, one thread."
     return (
-        f"With one thread operations follow one another, and their times add up to the step's. Recorded so on {machine_}; "
+        f"With one thread operations follow one another, so that kinds of work add up to a step (the medians, each taken by itself, within 0.6 ms). Recorded so on {machine_}; "
         f"`{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. A step here less one of "
         f"compiled PyTorch, whose compiler writes several element-wise operations as one loop: {'; '.join(said)}.\n\n"
         + tables.numbered(shown, f"tab-speed-{stem}", caption, data=frame)
@@ -228,80 +236,65 @@ def suspects(ratios: dict[str, dict[str, list[float]]], meaning: dict[str, str])
     return pd.DataFrame(rows)
 
 
-AGAIN = "as it is, again"  # the change that changes nothing
+AS_IT_IS, AGAIN = "as it is", "as it is, again"  # the library, and the change that changes nothing
 
 
-def noise(ratios: dict[str, dict[str, list[float]]]) -> tuple[float, float]:
-    """Lowest and highest ratio of the library to itself, over all stages and rounds; (1, 1) where that was not measured."""
-    own = [found[AGAIN] for found in ratios.values() if AGAIN in found]
-    return min((low for _, low, _ in own), default=1.0), max((high for *_, high in own), default=1.0)
+def noise(speeds: dict[str, dict[str, dict[str, Any]]]) -> tuple[float, float]:
+    """Lowest and highest ratio of one process of the unchanged library to the one before it, within any stage and round.
 
-
-def _faster(ratios: dict[str, dict[str, list[float]]], stage: str, names: list[str]) -> dict[str, float]:
-    """Median ratio of those of `names` that were faster in every round of a stage than the library is to itself in any."""
-    found, (_, most) = ratios[stage], noise(ratios)
-    return {name: found[name][0] for name in names if name in found and found[name][1] > most}
-
-
-def gains(ratios: dict[str, dict[str, list[float]]], meaning: dict[str, str], asked: dict[str, float]) -> str:
-    """In words: what was faster in every round, and what it would come to beside what is asked for.
-
-    ratios: stage to change to median, lowest and highest; meaning: of each change; asked: stage to the factor that 1.25
-    times compiled PyTorch's speed would be.
+    speeds: stage to change to round to images a second, of the changed process or of (unchanged, changed); (1, 1) where
+    no round has two unchanged ones.
     """
+    own: dict[tuple[str, str], list[float]] = {}
+    for stage, changes in speeds.items():
+        for name, rounds in changes.items():
+            for turn, value in rounds.items():
+                pair = value if isinstance(value, list) else [value]
+                same = pair if name in (AS_IT_IS, AGAIN) else pair[: len(pair) - 1]
+                own.setdefault((stage, turn), []).extend(same)
+    ratios = [b / a for found in own.values() for a, b in pairwise(found)]
+    return min(ratios, default=1.0), max(ratios, default=1.0)
+
+
+def gains(found: dict[str, Any]) -> str:
+    """In words: how far measurements of the unchanged library differ, and what was faster than that in every round."""
+    ratios, meaning = found["ratios"], found["meaning"]
     bounds = [
         name for name, about in meaning.items() if about.startswith("left out") or "no deterministic" in about
     ]
     forms = [name for name in meaning if name not in (*bounds, AGAIN)]
-    low, high = noise(ratios)
+    low, high = noise(found["images_per_second"])
 
     def listed(names: list[str]) -> str:
-        found = {n: [(s, one[n]) for s in ratios if n in (one := _faster(ratios, s, names))] for n in names}
-        said = [
-            f"{name} (stage {', '.join(f'{stage} {words.signed(100 * (m - 1), 0)}%' for stage, m in some)})"
-            for name, some in found.items()
-            if some
-        ]
+        said = []
+        for name in names:
+            some = [
+                f"stage {stage} {words.signed(100 * (one[name][0] - 1), 0)}%"
+                for stage, one in ratios.items()
+                if name in one and one[name][1] > high
+            ]
+            said += [f"{name} ({', '.join(some)})"] if some else []
         return "; ".join(said) or "nothing"
 
-    together = "; ".join(
-        f"stage {stage} {math.prod(_faster(ratios, stage, forms).values()):.2f} (asked for: {factor:.2f})"
-        for stage, factor in asked.items()
-        if stage in ratios
-    )
     return (
-        f"Two measurements of the unchanged library differ by a factor of {low:.2f} to {high:.2f} in these rounds, so a ratio within that tells nothing. "
+        f"A process of the unchanged library ran at {low:.2f} to {high:.2f} times the speed of the one before it in the same round, so a ratio within that tells nothing. "
         f"Faster than that in every round, with nothing left out, though perhaps rounded otherwise: {listed(forms)}. "
         f"Faster because something is left out, which bounds what a faster form of it could spare: {listed(bounds)}."
-        + (
-            f" If the gains of all that leaves nothing out multiplied, although some exclude each other: {together}; asked for is "
-            "1.25 times the speed of compiled PyTorch in the first table."
-            if together
-            else ""
-        )
     )
 
 
-def _suspects_text(stem: str, found: dict[str, Any], speeds: dict[str, Any]) -> str:
+def _suspects_text(stem: str, found: dict[str, Any]) -> str:
     asked, meaning = found["asked"], found["meaning"]
-    backend = found["machine"]["backend"]  # what is asked for was measured with TensorFlow
-    beside = speeds.get(f"throughput-{asked['profile']}") if backend == "tensorflow" else None
-    if beside and beside["machine"]["device"] != found["machine"]["device"]:
-        beside = None  # PyTorch was measured on another machine
-    rows = beside["table"] if beside else []
-    compiled = {
-        row["stage"]: row["ratio"] for row in rows if row["contender"] == "torch-compile" and row["ratio"]
-    }
     missing = "".join(f" Not measured: {name} ({why})." for name, why in found["missing"].items())
     table = tables.numbered(
         suspects(found["ratios"], {n: m for n, m in meaning.items() if n not in found["missing"]}),
         f"tab-speed-{stem}",
-        f"One thing changed at a time with {BACKENDS[backend]}, each in a process of its own: speed against the library as it is, median of {asked['rounds']} rounds (lowest to highest).",
+        f"One thing changed at a time with {BACKENDS[found['machine']['backend']]}, each in a process of its own: speed against the library as it is, median of {asked['rounds']} rounds (lowest to highest).",
         data=pd.DataFrame(found["ratios"]).T.rename_axis("stage").reset_index(),
     )
     return (
         f"Measured on {machine(found['machine'])}; `{asked['profile']}`, {asked['steps']} steps after five. "
-        f"{gains(found['ratios'], meaning, {stage: 1.25 * ratio for stage, ratio in compiled.items()})}{missing}\n\n{table}"
+        f"{gains(found)}{missing}\n\n{table}"
     )
 
 
@@ -322,7 +315,7 @@ def text(place: Path | None = None) -> str:
         parts += ["## Beside compiled PyTorch, kind by kind\n", _beside_text(stem, found)]
     if suspected := read("suspects", place):
         parts.append("## One thing changed at a time\n")
-        parts += [_suspects_text(stem, found, speeds) for stem, found in suspected.items()]
+        parts += [_suspects_text(stem, found) for stem, found in suspected.items()]
     if loops:
         parts += ["## The loop over steps\n", _host_loop_text(loops)]
     if sweeps:
