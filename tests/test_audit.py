@@ -36,6 +36,10 @@ def test_copies_and_examples():
     assert dataset_audit.examples(frame, facts)["kind"].tolist() == ["identical", "both"]
     assert dataset_audit.families(frame, facts) == [names]
     assert dataset_audit.contradictions(facts).to_numpy().tolist() == [[names[2], names[0]]]
+    assert dataset_audit.divided(facts)["file"].tolist() == names
+    assert dataset.labels_said(facts, True).startswith(
+        "Copies contradict each other in 1 picture (3 files) in the folders of two classes."
+    )
     group = dataset_audit.group_list(frame, facts).iloc[0]
     assert (group["files"], group["identical"], group["classes"]) == (3, 2, "glioma, pituitary")
 
@@ -101,6 +105,7 @@ def test_committed_audit_agrees_with_manifest_and_splits(facts):
     data = dataset_audit.published()
     assert len(facts.slices) == 4750 and facts.slices["mirrored"].sum() == 3064
     assert len(dataset_audit.mislabelled(facts)) == 4 and len(dataset_audit.contradictions(facts)) == 4
+    assert dataset_audit.divided(facts)["group"].value_counts().tolist() == [2] * 4
     group = splits.read("twins", data)[0].set_index("file")["group"]
     assert (facts.twins.set_index("file")["group"] == group[facts.twins["file"]]).all()
     alone = group[~group.index.isin(facts.twins["file"])]

@@ -140,8 +140,23 @@ def test_tumours_are_judged_alone():
     )
     none = transfer.beside_reported(transfer.tumours([[], small[:4]], [[], []], None))
     assert none == "None of these has been trained on all five folds yet."
-    assert transfer.fewer_classes([], large, None) == ""
-    fewer = transfer.fewer_classes(model(SMALL, "t")["patients"], large, None)
+    dataset = SimpleNamespace(frame=pd.DataFrame({"file": EVERY}))
+    assert transfer.fewer_classes([], large, dataset) == ""
+    three = []
+    for record in model(SMALL, "t")["patients"]:  # they hold no image of the class
+        kept = record.labels() != CLASSES.index("notumor")
+        rows, labels, probs = record.rows()[kept], record.labels()[kept], record.probabilities()[kept]
+        changed = {
+            "rows": lambda part="test", x=rows: x,
+            "labels": lambda part="test", x=labels: x,
+            "probabilities": lambda part="test", which="ema", x=probs: x,
+        }
+        three.append(Told(**(vars(record) | changed)))
+    fewer = transfer.fewer_classes(three, large, dataset)
+    assert "of 75 answers on tumour images 0 are *no tumour*" in fewer
+    other = model(EVERY % 10 < 7, "f")["patients"]  # which says *no tumour* of meningiomas
+    told = "of 75 answers on tumour images 15 are *no tumour*, and without that class 15 of these are right; +20.0 points by it"
+    assert told in transfer.fewer_classes(three, other, dataset)
     assert f"−{100 * (LARGE[tumour].mean() - SMALL[tumour].mean()):.1f} points" in fewer and "a fall" in fewer
 
 

@@ -232,10 +232,10 @@ def test_the_strip_is_true_of_several_codes_at_once(tmp_path, monkeypatch):
         info = {"key": str(number), "provenance": {"fingerprint": code}}
         records.append(SimpleNamespace(folder=tmp_path / str(number), seed=0, info=info))
     info = provenance.facts("demo", load("demo"), None, records, None)
-    same = "bit for bit the same (gcaf reproduce)"
+    same = "from the stage 0 at hand, came out bit for bit the same (gcaf reproduce)"
     assert provenance._older(info, len(info["records"])) == (
-        f"1 of 6 runs was trained by code also; 1 of that code's runs (c), retrained with today's code ({now}), came out {same}; "
-        f"2 of 6 runs were trained by code same; 2 of that code's runs (a, b), retrained with today's code ({now}), came out {same}; "
+        f"1 of 6 runs was trained by code also; 1 of that code's runs (c), retrained with today's code ({now}) {same}; "
+        f"2 of 6 runs were trained by code same; 2 of that code's runs (a, b), retrained with today's code ({now}) {same}; "
         f"2 of 6 runs were trained by an earlier version of the training code (now {now}); their numbers are shown as they "
         "were recorded; retrained with today's code, run e came out differently (gcaf reproduce)"
     )

@@ -184,7 +184,7 @@ def _older(info: dict[str, Any], n: int) -> str:
         mine = info["same_code"][code]
         said.append(
             f"{mine} of {many(n, 'run')} {'was' if mine == 1 else 'were'} trained by code {code}; {len(runs)} of that code's runs "
-            f"({', '.join(runs)}), retrained with today's code ({now}), came out bit for bit the same (gcaf reproduce)"
+            f"({', '.join(runs)}), retrained with today's code ({now}) from the stage 0 at hand, came out bit for bit the same (gcaf reproduce)"
         )
     if older:
         said.append(

@@ -296,12 +296,17 @@ def families(frame: pd.DataFrame, audit: Audit, count: int = 4) -> list[list[str
     return [table.loc[table["group"] == group, "file"].tolist() for group in sizes.index[:count]]
 
 
+def divided(audit: Audit) -> pd.DataFrame:
+    """group, file: the copies of each picture that stands in the folders of two classes or more."""
+    label = audit.twins["file"].str.split("/").str[1]
+    return audit.twins[label.groupby(audit.twins["group"]).transform("nunique") > 1]
+
+
 def contradictions(audit: Audit) -> pd.DataFrame:
     """left, right: pairs of twins that stand in folders of different classes; left is the rarer class of its group."""
-    table = audit.twins.assign(here=audit.twins["file"].str.split("/").str[1])
-    divided = table.groupby("group")["here"].transform("nunique") > 1
+    table = divided(audit)
     rows = []
-    for _, part in table[divided].groupby("group"):
+    for _, part in table.assign(here=table["file"].str.split("/").str[1]).groupby("group"):
         rarer = part["here"].value_counts().index[-1]
         rest = part.loc[part["here"] != rarer, "file"].iloc[0]
         rows += [(file, rest) for file in part.loc[part["here"] == rarer, "file"]]

@@ -129,7 +129,7 @@ def _joined_in_error(seen: pd.DataFrame, facts: dataset_audit.Audit) -> str:
 
 def labels_said(facts: dataset_audit.Audit, phantoms: bool) -> str:
     """Files whose label another copy, or the archive, contradicts."""
-    wrong, odd = dataset_audit.mislabelled(facts), dataset_audit.contradictions(facts)
+    wrong, odd = dataset_audit.mislabelled(facts), dataset_audit.divided(facts)
     if phantoms:
         told = "The phantoms carry no label errors. "
     elif len(wrong):
@@ -138,7 +138,7 @@ def labels_said(facts: dataset_audit.Audit, phantoms: bool) -> str:
     else:
         told = "No file contradicts the archive. "
     return (
-        f"{len(odd)} files have a copy in another class's folder. {told}"
+        f"Copies contradict each other in {words.plural(odd['group'].nunique(), 'picture')} ({words.plural(len(odd), 'file')}) in the folders of two classes. {told}"
         "The labels are used as published, so that results stay comparable."
     )
 
@@ -191,6 +191,8 @@ def patients_said(frame: pd.DataFrame, facts: dataset_audit.Audit, known: np.nda
     """Of how few patients a single test part is, and of which files (known (N,) bool) no patient is known."""
     parts = facts.patients[(facts.patients["protocol"] == "patients") & (facts.patients["part"] == "test")]
     few = parts[parts["patients"] > 0].sort_values("patients").iloc[0]
+    picture = frame["file"].map(facts.twins.set_index("file")["group"])  # a copy's patient is the picture's
+    known = known | picture.isin(picture[known].dropna()).to_numpy()
     unknown = frame.loc[~known, "label"].map(dict(enumerate(CLASSES))).value_counts()
     said = (
         f"The test part of a single 80/10/10 split has {few['patients']} patients of {few['class']}: too few for a "

@@ -168,28 +168,27 @@ def answer_gone(
     said = []
     for protocol, split in folds.NAMES.items():
         sides = whole.get(protocol, []), changed.get(f"{protocol}, three classes", [])
-        four_, three_ = worth.paired(*map(ablation.whole, sides))
-        if not four_:
-            continue
-        four, three = (
-            [predictions.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four_, three_)
-        )
-        both = pd.concat(four).merge(pd.concat(three), on=["seed", "row"], suffixes=("", "_three"))
-        gone = both["predicted"] == CLASSES.index("notumor")
-        copies = both.groupby(["seed", pictures[both["row"]]])["row"].transform("size")
-        text = (
-            f"{split}: of {words.plural(len(both), 'answer')} on tumour images {gone.sum():,} are *no tumour*, and without that class "
-            f"{both.loc[gone, 'right_three'].sum():,} of these are right; {_parted(both, gone, 1 + 0 * copies)}"
-        )
-        said.append(
-            text + (f"; by picture {_parted(both, gone, 1 / copies)}" if worth.grouped(four_) else "")
-        )
+        four, three = worth.paired(*map(ablation.whole, sides))
+        said += [f"{split}: {gone(four, three, dataset, pictures)}"] if four else []
     if not said:
         return ""
     return (
         "To take the no-tumour class away also takes an answer away that is always wrong on these images, so that its difference is of two parts:\n\n- "
         + "\n- ".join(said)
     )
+
+
+def gone(four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.ndarray) -> str:
+    """`answer_gone` of runs on one split, paired by seed."""
+    sides = ([predictions.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three))
+    both = pd.merge(*map(pd.concat, sides), on=["seed", "row"], suffixes=("", "_three"))
+    lost = both["predicted"] == CLASSES.index("notumor")
+    copies = both.groupby(["seed", pictures[both["row"]]])["row"].transform("size")
+    text = (
+        f"of {words.plural(len(both), 'answer')} on tumour images {lost.sum():,} are *no tumour*, and without that class "
+        f"{both.loc[lost, 'right_three'].sum():,} of these are right; {_parted(both, lost, 1 + 0 * copies)}"
+    )
+    return text + (f"; by picture {_parted(both, lost, 1 / copies)}" if worth.grouped(four) else "")
 
 
 def _parted(both: pd.DataFrame, gone: pd.Series, weight: pd.Series) -> str:

@@ -15,7 +15,7 @@ from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs, folds, worth
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, comparison, ladder, training, words
+from gcaf_lib.findings import ablation, comparison, ladder, shortcuts, training, words
 from gcaf_lib.paper import literature, verdicts
 from gcaf_lib.settings import CLASSES
 from gcaf_lib.training import experiments
@@ -294,7 +294,8 @@ def beside_reported(frame: pd.DataFrame) -> str:
         each = [f"{where} that of *{model}*" for model, where in zip(known["model"], places)]
         lies = ", ".join(each).replace("that of", "the interval of", 1)
     table = known_groups.load()
-    unknown = ((table["source"] == "unknown") & (table["class"] != "notumor")).sum()
+    traced = table.loc[table["source"] != "unknown", "patient"]
+    unknown = (~table["patient"].isin(traced) & (table["class"] != "notumor")).sum()
     return (
         f"The reported {reported:.2%} lies {lies}. It was measured on other images: the slices of one archive, each once, with the tumour's outline given to "
         f"the method. Here {unknown} tumour images are of unknown patients, and no outline is given."
@@ -309,7 +310,10 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
         return ""
     word = words.change(found["accuracy"], "a fall", "a rise", verdicts.UNDECIDED)
     word += " (one seed)" if found["accuracy"].n == 1 else ""
-    return f" With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {words.points(found['accuracy'])}, {word}."
+    return (
+        f" With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {words.points(found['accuracy'])}, {word}. "
+        f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.gone(*reversed(pair), dataset, worth.pictures(dataset))}."
+    )
 
 
 def price(small: Sequence[Any], large: Sequence[Any]) -> pd.DataFrame:
