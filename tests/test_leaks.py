@@ -201,6 +201,34 @@ def test_what_is_whole_stays_where_it_is(table):
     assert (parts != straddling["part"]).sum() <= 30, "one group astray does not stir 7,023 files"
 
 
+def test_a_foreign_file_in_two_parts_is_in_two_parts(table):
+    found = leaks.parse(
+        split_of(train=[table["file"][0], "my/x.png"], test=[table["file"][3000], "my/x.png"])
+    )
+    assert leaks.count(found).iloc[-1][["bytes", "copy", "person"]].tolist() == [1, 1, 1]
+
+
+def test_shares_round_half_upwards():
+    assert [leaks._share(*x) for x in ((1, 8), (1, 16), (1, 2000), (1, 2001))] == [
+        "12.5%",
+        "6.3%",
+        "0.1%",
+        "0.0%",
+    ]
+
+
+def test_a_mended_split_keeps_the_words_of_what_stays(table):
+    files = table["file"].iloc[[0, 1500, 3000, 4500]].tolist()
+    text = f"file,part\n{files[0]},TRAIN\n{files[1]},train\n{files[2]},test\n{files[3]},Test\n"
+    found = leaks.parse(text)
+    assert leaks.rewritten(text, found, found["part"].to_numpy()) == text
+
+
+def test_hashes_are_known_in_any_case(table):
+    text = f"sha256,part\n{table['sha256'][0].upper()},train\n{table['sha256'][3000]},test\n"
+    assert leaks.unknown(leaks.parse(text)) == []
+
+
 def test_files_listed_twice_are_said(table):
     a, b, c = _alone(table), *table["file"].iloc[[0, 1]]
     assert "more than once" not in words(leaks.parse(split_of(train=[a], test=[b])))

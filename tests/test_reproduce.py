@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -115,6 +117,23 @@ def test_an_array_of_another_shape_or_without_partner_differs(made):
         for pair in ((made, other), (other, made)):
             found = reproduce.differences(*pair).set_index("array")
             assert not found.loc[row, "identical"] and np.isnan(found.loc[row, "largest_difference"])
+
+
+def test_two_processes_lose_no_note(made, monkeypatch, tmp_path):
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
+    table = pd.DataFrame([("a", 1, True, 0.0)], columns=["array", "size", "identical", "largest_difference"])
+    read = reproduce.read
+
+    def slowly(path):
+        found = read(path)
+        time.sleep(0.05)
+        return found
+
+    monkeypatch.setattr(reproduce, "read", slowly)
+    records = [dataclasses.replace(made, info=made.info | {"key": f"k{n}"}) for n in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda record: reproduce.note(record, reproduce.Outcome(table, 0, 0.5, 0.5)), records))
+    assert {f"k{n}" for n in range(6)} <= set(read()["run"])
 
 
 def test_a_note_replaces_the_one_of_the_same_code_device_threads_and_stage_0(made, monkeypatch):

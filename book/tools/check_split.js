@@ -62,13 +62,14 @@ const gcafSplit = (() => {
     return out;
   }
   function count(rows, there = 'train', asked = 'test') {  // per class, at last all: images asked, and of these with the same bytes, a copy, the patient there
-    const left = Object.values(KINDS).map(i => new Set(rows.filter(r => r.part === there && r.known).map(r => r.known[i]))), by = new Map();
+    const of = (r, at) => r.known ? r.known[at] : at ? undefined : r.name;  // a file that is not known is itself all the same
+    const left = Object.values(KINDS).map(at => new Set(rows.filter(r => r.part === there).map(r => of(r, at)).filter(x => x !== undefined))), by = new Map();
     for (const r of rows.filter(r => r.part === asked)) {
       const name = r.known ? r.known[1] : UNKNOWN;
       if (!by.has(name)) by.set(name, {class: name, images: 0, bytes: 0, copy: 0, patient: 0, person: 0});
       const line = by.get(name); let before = false;
       line.images++;
-      Object.entries(KINDS).forEach(([kind, at], k) => { before ||= Boolean(r.known) && left[k].has(r.known[at]); line[kind] += before });
+      Object.entries(KINDS).forEach(([kind, at], k) => { before ||= left[k].has(of(r, at)); line[kind] += before });
     }
     const lines = [...by.values()].sort((a, b) => a.class < b.class ? -1 : 1), all = {class: 'all', images: 0, bytes: 0, copy: 0, patient: 0, person: 0};
     for (const line of lines) for (const key of ['images', ...Object.keys(KINDS)]) all[key] += line[key];

@@ -160,11 +160,12 @@ def note(record: runs.Record, outcome: Outcome) -> Path:
         "images": len(record.labels()),
     }
     path = results_dir() / "reproduced.csv"
-    known = read(path)
-    same = (known["run"] == line["run"]) & (known["fingerprint"] == line["fingerprint"])
-    for name in ("backend", "device", "threads", "stage0"):
-        same &= known[name] == str(line[name])
-    write_table(path, pd.DataFrame([*known[~same].to_dict("records"), line], columns=list(COLUMNS)))
+    with runs.lock("reproduced"):  # of two processes none loses the other's line
+        known = read(path)
+        same = (known["run"] == line["run"]) & (known["fingerprint"] == line["fingerprint"])
+        for name in ("backend", "device", "threads", "stage0"):
+            same &= known[name] == str(line[name])
+        write_table(path, pd.DataFrame([*known[~same].to_dict("records"), line], columns=list(COLUMNS)))
     return path
 
 
