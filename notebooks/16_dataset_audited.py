@@ -95,7 +95,7 @@ Markdown(dataset.bars_said(facts))
 # %% [markdown]
 # Pairs drawn at random from just above and just below the thresholds show what they decide.
 
-# %% mystnb={"image": {"alt": "Pairs of brain images drawn at random beside the thresholds; over each its similarity. Above the lower threshold pairs show one slice, elsewhere similar slices."}, "figure": {"name": "fig-around", "caption": "Pairs of files just above and just below each threshold, two images per pair, drawn at random; over the left one the side and the similarity."}}
+# %% mystnb={"image": {"alt": "Pairs of brain images drawn at random beside the thresholds; over each the threshold, the side of it and the similarity. Above the thresholds nearly all show one slice, below most show similar ones."}, "figure": {"name": "fig-around", "caption": "Pairs of files just above and just below each threshold, two images per pair, drawn at random; over the left one the side and the similarity, over the right one which threshold."}}
 files, words = dataset.beside_bars(facts)
 copies.file_rows(folder, files, titles=words)
 
@@ -132,7 +132,7 @@ copies.file_pairs(folder, odd, folders["left"] + " or " + folders["right"] + "?"
 #
 # No archive speaks for the tumour-free files. Some of them look as if something were there, and some, as some meningiomas, look like CT.
 
-# %% mystnb={"image": {"alt": "Small brain images, most from the tumour-free folder, in which a layman notices a bright or dark area, a ring, or that the picture is a CT scan."}, "figure": {"name": "fig-candidates", "caption": "Files to look at again, in the order of the table below: something seen, CT, no scan. No radiologist has judged them."}}
+# %% mystnb={"image": {"alt": "Small brain images, most from the tumour-free folder, in which a layman notices a bright or dark area, a ring, or that the picture is a CT scan."}, "figure": {"name": "fig-candidates", "caption": "Files to look at again, in the order of the table below, which says why. No radiologist has judged them."}}
 doubt = dataset.candidates(frame, facts)
 copies.file_rows(folder, [doubt["file"][k : k + 8] for k in range(0, len(doubt), 8)])
 

@@ -75,7 +75,7 @@ Markdown(shortcuts.hints(lowest, tracks, labels, shortcuts.unmasked(chapter.data
 # what scanner, sequence and contrast agent did to the grey values: every slice of the figshare archive was taken with a contrast agent, the
 # images without a tumour are mixed, and they differ in view, too. In this dataset these go with the class and can't be told from it.
 
-# %% mystnb={"image": {"alt": "Two rows of brain images: above as the files are, with different margins and proportions, below re-encoded: cropped to the head on a black square."}, "figure": {"name": "fig-canonical", "caption": "One image of each class as the file is (left) and re-encoded (right)."}}
+# %% mystnb={"image": {"alt": "Four pairs of brain images, one a class: left as the file is, with its margins and proportions, right cropped to the head on a black square."}, "figure": {"name": "fig-canonical", "caption": "One image of each class as the file is (left) and re-encoded (right)."}}
 picked = chapter.dataset.frame.groupby("label").sample(1, random_state=2)
 before = [decode(chapter.dataset.root / file) for file in picked["file"]]
 copies.image_pairs(

@@ -94,13 +94,13 @@ Markdown(findings.bins(sweep))
 # One-vs-rest: among the images to which the model gives a class with some probability, how often is it that class? Most
 # stand at 0 and 1; what lies between is the doubtful part.
 
-# %% mystnb={"image": {"alt": "One reliability diagram a class: share of images of the class against the probability given to it, with counts of images below."}, "figure": {"name": "fig-class-reliability", "caption": "Reliability of each class's probability (one-vs-rest, ten bins of equal width, all seeds together), with 95% intervals (cluster bootstrap over patients, all seeds' answers to a patient's images drawn together; of no width where all of a bin agree) and the number of answers in each bin."}}
+# %% mystnb={"image": {"alt": "One reliability diagram a class: share of images of the class against the probability given to it, with counts of images below."}, "figure": {"name": "fig-class-reliability", "caption": "Orange: distance from the diagonal; counts on a logarithmic scale above 10. Reliability of each class's probability (one-vs-rest, ten bins of equal width, all seeds together), with 95% intervals (cluster bootstrap over patients, all seeds' answers to a patient's images drawn together; of no width where all of a bin agree) and the number of answers in each bin."}}
 all_labels, all_probs, all_rows = findings.predictions(runs)
 patients = clusters[all_rows]
 bins = {}
 for k, name in enumerate(classes):
     bins[CLASS_NAMES[name]] = confidence.one_vs_rest(all_labels, all_probs, k, patients, 10, equal_mass=False)
-curves.reliability(bins)
+curves.reliability(bins, axes_names=("probability of the class", "share of the class"))
 
 # %% [markdown]
 # ## The temperature

@@ -103,7 +103,7 @@ Markdown("\n\n".join(said))
 # %% [markdown]
 # ## By the size of the tumour
 
-# %% mystnb={"image": {"alt": "Error rate by fifth of the tumour's size, with intervals."}, "figure": {"name": "fig-error-size", "caption": "Wrong answers by the tumour's share of the image, in fifths of the tumours with a known border, with 95% cluster-bootstrap intervals over patient groups."}}
+# %% mystnb={"image": {"alt": "Error rate by fifth of the tumour's size, with intervals."}, "figure": {"name": "fig-error-size", "caption": "Wrong answers by the tumour's share of the image, in fifths of the tumours with a known border, with 95% cluster-bootstrap intervals over patient groups; n counts answers, one a run and image."}}
 error_rates.error_rates(failures.by_size(tumour), "the tumour's share of the image")
 
 # %%
@@ -123,7 +123,7 @@ Markdown(failures.sizes_said(within))
 # from the front or from above nearly are, heads seen from the side are not. The lowest third holds most of the side views; this is
 # a stand-in, not the view.
 
-# %% mystnb={"image": {"alt": "Error rate on tumour images by third of the picture's mirror symmetry, with intervals."}, "figure": {"name": "fig-error-view", "caption": "Wrong answers on tumour images by thirds of mirror symmetry (the lowest: mostly views from the side), with 95% cluster-bootstrap intervals over patient groups."}}
+# %% mystnb={"image": {"alt": "Error rate on tumour images by third of the picture's mirror symmetry, with intervals."}, "figure": {"name": "fig-error-view", "caption": "Wrong answers on tumour images by thirds of mirror symmetry (the lowest: mostly views from the side), with 95% cluster-bootstrap intervals over patient groups; n counts answers, one a run and image."}}
 error_rates.error_rates(failures.by_view(tumour), "mirror symmetry of the picture")
 
 # %% [markdown]
@@ -150,8 +150,9 @@ Markdown(failures.surest_said(wrong, bad))
 # Some files stand in a folder that contradicts the archive they come from (chapter 16). Whoever counts answers against the folder
 # counts a model that sees the truth as wrong there.
 
-# %% mystnb={"image": {"alt": "The mislabelled files with bars of the four class probabilities as the model gave them, or a note that there are none."}, "figure": {"name": "fig-mislabelled", "caption": "Files whose folder contradicts the archive, with the probabilities of the runs in whose test part they stand (the first of several)."}}
-pictures.predictions(cases[cases["file"].isin(bad["file"])].drop_duplicates("file"), dataset.root, classes)
+# %% mystnb={"image": {"alt": "The mislabelled files, each with the model's answer above, the folder's name below, and bars of the four class probabilities as the model gave them."}, "figure": {"name": "fig-mislabelled", "caption": "Files whose folder contradicts the archive (the table below says what the archive has), with the answer and the probabilities of the run in whose test part they stand (the first of several)."}}
+odd = cases[cases["file"].isin(bad["file"])].drop_duplicates("file")
+pictures.predictions(odd, dataset.root, classes, against="folder")
 
 # %%
 tables.show(

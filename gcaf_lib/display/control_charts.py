@@ -10,7 +10,18 @@ from matplotlib.ticker import PercentFormatter
 
 from gcaf_lib.display.names import control_name
 from gcaf_lib.display.overlays import gradcam_rows
-from gcaf_lib.display.style import ACCENT, MUTED, OURS, Drawing, down, panels, quiet, styled
+from gcaf_lib.display.style import (
+    ACCENT,
+    INK,
+    MUTED,
+    OURS,
+    Drawing,
+    down,
+    legend_below,
+    panels,
+    quiet,
+    styled,
+)
 from gcaf_lib.evaluation import control, tumours
 
 
@@ -24,14 +35,15 @@ def control_bars(judged: pd.DataFrame) -> Drawing:
         colours = part["verdict"].map({control.PASSES: OURS, control.FAILS: ACCENT}).fillna(MUTED)
         colours[part["map"] == tumours.RANDOM] = MUTED
         ax.barh(y, part["pointing"], color=colours, height=0.7)
-        ax.hlines(y, part["low"], part["high"], color="black", lw=1)
+        ax.hlines(y, part["low"], part["high"], color=INK, lw=1)
         ax.axvline(part["chance"].mean(), color=MUTED, ls=":", lw=1)
         ax.axvline(control.ENOUGH, color=MUTED, ls="--", lw=0.8)
         down(ax, [control_name(*key) for key in part[["map", "method", "place"]].to_numpy()], fontsize=7)
         ax.set(xlim=(0, 1), xlabel="points at the mark")
-        ax.set_title("with LayerNorm behind the projection" if norm else "as built")
+        ax.set_title("with LayerNorm" if norm else "as built")
         ax.xaxis.set_major_formatter(PercentFormatter(1, 0))
         quiet(ax, "x")
+    legend_below(fig, [("s", OURS, "passes"), ("s", ACCENT, "fails"), ("s", MUTED, "not judged")])
     return fig
 
 

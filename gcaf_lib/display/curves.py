@@ -56,8 +56,12 @@ def _enlarged(
 
 
 @styled
-def reliability(bins: Mapping[str, pd.DataFrame], ece: Mapping[str, float] | None = None) -> Drawing:
-    """Reliability diagrams with the number of images in each bin below.
+def reliability(
+    bins: Mapping[str, pd.DataFrame],
+    ece: Mapping[str, float] | None = None,
+    axes_names: tuple[str, str] = ("confidence", "accuracy"),
+) -> Drawing:
+    """Reliability diagrams with the number of images in each bin below, on a scale that is logarithmic above 10.
 
     `bins`: title to frame, with low, high, count, confidence, accuracy, accuracy_low and accuracy_high.
     """
@@ -77,10 +81,10 @@ def reliability(bins: Mapping[str, pd.DataFrame], ece: Mapping[str, float] | Non
         low.bar(frame["low"], frame["count"], frame["high"] - frame["low"], align="edge", color=style.OURS,
                 alpha=0.6, edgecolor=style.SURFACE, linewidth=0.8)  # fmt: skip
         low.set_yscale("symlog", linthresh=10)
-        low.set(ylim=(0, most * 1.6), xlabel="confidence")
+        low.set(ylim=(0, most * 1.6), xlabel=axes_names[0])
         quiet(top, "both")
         quiet(low, "y")
-    axes[0, 0].set_ylabel("accuracy")
+    axes[0, 0].set_ylabel(axes_names[1])
     axes[1, 0].set_ylabel("images")
     return fig
 

@@ -33,7 +33,7 @@ def error_rates(frame: pd.DataFrame, xlabel: str) -> Drawing:
     """Error rate by a category, a line of dots with intervals: columns label, mean, low, high, n."""
     fig, (ax,) = panels(1, 2.7)
     x = np.arange(len(frame))
-    ax.vlines(x, frame["low"], frame["high"], color=style.OURS, lw=4, alpha=0.35)
+    ax.vlines(x, frame["low"], frame["high"], color=style.OURS, lw=4, alpha=0.6)
     ax.plot(x, frame["mean"], "o", color=style.OURS)
     ax.set_xticks(x, [f"{label}\nn = {n:,}" for label, n in zip(frame["label"], frame["n"])])
     ax.set(xlabel=xlabel, ylabel="wrong answers", xlim=(-0.5, len(frame) - 0.5))

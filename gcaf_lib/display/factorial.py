@@ -19,16 +19,18 @@ def by_mixup(frame: pd.DataFrame) -> Drawing:
         for name, (colour, mark, shift) in zip(names, _LOOK):
             part = frame[(frame["metric"] == metric) & (frame["series"] == name)]
             run = part[part["value"].notna()]
-            ax.vlines(run["mixup"] + shift, run["low"], run["high"], color=colour, lw=3, alpha=0.35)
+            ax.vlines(run["mixup"] + shift, run["low"], run["high"], color=colour, lw=3, alpha=0.6)
             ax.plot(run["mixup"] + shift, run["value"], marker=mark, ls="-", lw=1.2, color=colour, ms=6)
             if part["published"].notna().any():
-                ax.plot(part["mixup"] + 2.4 * shift, part["published"], ":", color=PAPER, lw=1, marker=mark,
+                ax.plot(part["mixup"] + 1.6 * shift, part["published"], ":", color=PAPER, lw=1, marker=mark,
                         mfc="none", mec=PAPER, mew=1.4, ms=7)  # fmt: skip
         ax.set_xticks([0, 1], ["without Mixup", "with Mixup"])
         ax.set(title=title, xlim=(-0.5, 1.5))
         quiet(ax, "y")
     marks = [(mark, colour, name) for name, (colour, mark, _) in zip(names, _LOOK)]
-    if frame["published"].notna().any():
-        marks.append(("D", PAPER, "the paper's (open)", "none"))
+    printed = set(frame.loc[frame["published"].notna(), "series"])
+    marks += [
+        (m, PAPER, f"the paper, {name}", "none") for name, (_, m, _) in zip(names, _LOOK) if name in printed
+    ]
     legend_below(fig, marks)
     return fig

@@ -78,7 +78,7 @@ def cascade(frame: pd.DataFrame | None) -> Drawing | Note:
     fig, (ax,) = panels(1, 3.4)
     for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), style.LINES):
         part = part.sort_values("step")
-        ax.vlines(part["step"], part["low"], part["high"], color=colour, lw=3, alpha=0.35)
+        ax.vlines(part["step"], part["low"], part["high"], color=colour, lw=3, alpha=0.6)
         ax.plot(part["step"], part["correlation"], "o" + dash, color=colour, label=names.map_name(name))
         if name in other.index:
             ax.axhline(other.loc[name, "correlation"], color=colour, lw=1.1, ls=":")

@@ -51,7 +51,7 @@ def _pairs(levels: pd.DataFrame, other: str, label: str, one_name: str, other_na
     for y, row in enumerate(levels.to_dict("records")):
         colour = style.CLASS_COLOURS[row["class"]]
         ax.plot([row["recall"], row[other]], [y, y], color=style.GRID, lw=1.4, zorder=1)
-        ax.hlines(y, row["low"], row["high"], color=colour, lw=5, alpha=0.3)
+        ax.hlines(y, row["low"], row["high"], color=colour, lw=5, alpha=0.6)
         if f"{other}_low" in row:
             ax.hlines(y, row[f"{other}_low"], row[f"{other}_high"], color=style.INK, lw=1.1, zorder=2)
         ax.plot(row["recall"], y, "o", color=colour, ms=8)

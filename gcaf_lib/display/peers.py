@@ -29,7 +29,7 @@ def recall(found: pd.DataFrame) -> Drawing | Note:
         n = names.index(row["model"])
         y = keys.index((row["class"], row["set"])) + 0.22 * (n - (len(names) - 1) / 2)
         colour = style.CLASS_COLOURS[row["class"]]
-        ax.hlines(y, row["low"], row["high"], color=colour, lw=4, alpha=0.3)
+        ax.hlines(y, row["low"], row["high"], color=colour, lw=4, alpha=0.6)
         ax.plot(row["recall"], y, marks[row["model"]], color=colour, ms=5.5)
     for y, (_, where) in enumerate(keys):
         if where == HOME:
@@ -59,21 +59,29 @@ def sureness(found: pd.DataFrame) -> Drawing | Note:
         for row in part.to_dict("records"):
             colour = style.CLASS_COLOURS[row["class"]]
             face = colour if row["set"] == HOME else style.SURFACE
-            ax.plot(row["confidence"], row["recall"], "o", mec=colour, mew=1.5, mfc=face, ms=7)
+            ax.plot(
+                row["confidence"],
+                row["recall"],
+                style.CLASS_MARKERS[row["class"]],
+                mec=colour,
+                mew=1.5,
+                mfc=face,
+                ms=7,
+            )
         ax.set_title(name, fontsize=9)
-        ax.set(xlim=(0.4, 1.02), ylim=(-0.02, 1.04), xticks=[0.5, 0.75, 1])
+        ax.set(xlim=(0.4, 1.02), ylim=(-0.02, 1.04), xticks=[0.4, 0.6, 0.8, 1])
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(percent_label)
         ax.set_xlabel("mean probability of the answer" if n + 2 >= len(groups) else "")
         ax.set_ylabel("" if n % 2 else "recall")
     marks = [("o", style.INK, "at home"), ("o", style.INK, "elsewhere", style.SURFACE)]
-    legend_below(fig, [*_squares(dict.fromkeys(found["class"]), "o"), *marks])
+    legend_below(fig, [*_classes(dict.fromkeys(found["class"]), style.CLASS_MARKERS), *marks])
     return fig
 
 
-def _squares(classes: Iterable[str], marker: str = "s") -> list[tuple[str, str, str]]:
-    """The classes in a legend: their colours and names."""
-    return [(marker, style.CLASS_COLOURS[c], style.CLASS_NAMES[c]) for c in classes]
+def _classes(found: Iterable[str], marks: Mapping[str, str] | None = None) -> list[tuple[str, str, str]]:
+    """The classes in a legend: their marks (squares, where none are given), colours and names."""
+    return [((marks or {}).get(c, "s"), style.CLASS_COLOURS[c], style.CLASS_NAMES[c]) for c in found]
 
 
 @styled
@@ -93,7 +101,7 @@ def trap(levels: Mapping[str, pd.DataFrame], mixture: pd.DataFrame) -> Drawing |
             left.plot(pair["value"], [y] * len(pair), color=style.GRID, lw=1.4, zorder=1)
             for row in pair.to_dict("records"):
                 at, face = y + (-0.14 if row["copied"] else 0.14), colour if row["copied"] else style.SURFACE
-                left.hlines(at, row["low"], row["high"], color=colour, lw=3, alpha=0.3)
+                left.hlines(at, row["low"], row["high"], color=colour, lw=3, alpha=0.6)
                 left.plot(row["value"], at, "o", mfc=face, mec=colour, mew=1.5, ms=6, zorder=3)
             ticks.append(f"{name}: all" if label == "all" else style.CLASS_NAMES[label])
     down(left, ticks)
@@ -102,7 +110,7 @@ def trap(levels: Mapping[str, pd.DataFrame], mixture: pd.DataFrame) -> Drawing |
     quiet(left, "x")
     _stacks(right, mixture)
     marks = [("o", style.INK, "a copy in Training"), ("o", style.INK, "none", style.SURFACE)]
-    legend_below(fig, [*marks, *_squares(mixture)])
+    legend_below(fig, [*marks, *_classes(mixture)])
     return fig
 
 

@@ -99,8 +99,12 @@ def predictions_grid(
     labels: np.ndarray,
     classes: Sequence[str] = CLASSES,
     columns: int = 4,
+    against: str = "truth",
 ) -> Drawing:
-    """Images with class-wise confidence (Figure 12); a wrong prediction says so in words."""
+    """Images with class-wise confidence (Figure 12); a wrong prediction says so in words.
+
+    against: whose word the labels are; where it is not the truth, the answer and that word stand side by side.
+    """
     probabilities, labels = np.asarray(probabilities), np.asarray(labels)
     rows = -(-len(images) // columns)
     fig, axes = grid(rows * 2, columns, rows * (style.WIDTH / columns + 0.95), height_ratios=[3, 1] * rows)
@@ -110,10 +114,11 @@ def predictions_grid(
     for k, (top, low, image) in enumerate(zip(tops, lows, images)):
         tile(top, image)
         guess, truth = int(probabilities[k].argmax()), int(labels[k])
-        wrong = "" if guess == truth else "wrong: "
-        top.set_title(f"{wrong}{_name(classes, guess)}", fontsize=8)
-        if wrong:
-            top.set_xlabel(f"truth: {_name(classes, truth)}", fontsize=7.5)
+        wrong = guess != truth
+        head = "model: " if against != "truth" else "wrong: " if wrong else ""
+        top.set_title(f"{head}{_name(classes, guess)}", fontsize=8)
+        if wrong or against != "truth":
+            top.set_xlabel(f"{against}: {_name(classes, truth)}", fontsize=7.5)
         y = np.arange(len(classes))
         low.barh(
             y, probabilities[k], color=[style.CLASS_COLOURS.get(c, style.OURS) for c in classes], height=0.72
@@ -129,13 +134,15 @@ def predictions_grid(
     return fig
 
 
-def predictions(frame: pd.DataFrame, root: Path, classes: Sequence[str] = CLASSES) -> Drawing | Note:
+def predictions(
+    frame: pd.DataFrame, root: Path, classes: Sequence[str] = CLASSES, against: str = "truth"
+) -> Drawing | Note:
     """`predictions_grid` of a frame's rows: file (below `root`), label, and p_<class> of each class."""
     if frame.empty:
         return Note("There is no such image.")
     images = open_files(root, frame["file"])
     probabilities = frame[[f"p_{c}" for c in classes]].to_numpy()
-    return predictions_grid(images, probabilities, frame["label"].to_numpy(), classes)
+    return predictions_grid(images, probabilities, frame["label"].to_numpy(), classes, against=against)
 
 
 @styled

@@ -35,7 +35,7 @@ def dots(
         scale = 100 if ax is right and metric in naming.SHARES else 1
         run = rows[rows[value].notna()]
         y = run.index + shift
-        ax.hlines(y, scale * run[low], scale * run[high], color=style.OURS, lw=3, alpha=0.35)
+        ax.hlines(y, scale * run[low], scale * run[high], color=style.OURS, lw=3, alpha=0.6)
         ax.plot(scale * run[value], y, "o", color=style.OURS, ms=6)
         ax.plot(scale * run[copied], y, "|", color=style.INK, ms=11, mew=1.4)
         if published:

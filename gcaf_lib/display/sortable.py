@@ -76,7 +76,7 @@ def browse(frame: pd.DataFrame, name: str, caption: str, lists: tuple[str, ...] 
     are there to read. Raises `ValueError` when the text is over `LIMIT` bytes.
     """
     columns = [{"name": column, **_kind(frame[column], column in lists)} for column in frame]
-    rows = frame.to_dict("split")["data"]
+    rows = frame.replace("`", "", regex=True).to_dict("split")["data"]  # no Markdown is read here
     data = json.dumps({"columns": columns, "rows": rows}, separators=(",", ":"), ensure_ascii=False)
     data = data.replace("</", "<\\/")  # nothing in the data may end the script
     heads = "".join(

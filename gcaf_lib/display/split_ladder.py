@@ -56,12 +56,12 @@ def by_split(
         shift = 0 if heavy else 0.035 * (floors.index(method) - (len(floors) - 1) / 2)
         colour, x = colours.get(method, style.MUTED), part["x"] + shift
         width, strength = (2.8, 1) if heavy else (1.1, 0.7)
-        ax.vlines(x, part["low"], part["high"], color=colour, lw=5 if heavy else 1.6, alpha=0.3)
+        ax.vlines(x, part["low"], part["high"], color=colour, lw=5 if heavy else 1.6, alpha=0.6)
         points = list(zip(part["x"], x, part["accuracy"]))
         for (rung, a, start), (after, b, end) in itertools.pairwise(points):
             dash = "-" if after - rung == 1 else (0, (1, 2))  # dots pass rungs that were not run
             ax.plot([a, b], [start, end], ls=dash, color=colour, lw=width, alpha=strength)
-        ax.plot(x, part["accuracy"], "o" if heavy else _FLOOR_MARKS[len(ends) % 5], color=colour,
+        ax.plot(x, part["accuracy"], "o" if heavy else _FLOOR_MARKS[floors.index(method)], color=colour,
                 ms=7 if heavy else 4.5)  # fmt: skip
         if "picture" in part:
             copied = part["picture"].where(part["protocol"].isin(splits.GROUPED))
@@ -129,7 +129,7 @@ def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
         part = part.assign(x=part["protocol"].map(place) + 0.09).sort_values("x")
         ax.plot(part["x"], part["macro_f1"], "o", color=colour, mfc=style.SURFACE, mew=1.3, ms=5, zorder=4)
         ax.vlines(part["x"], part["f1_low"], part["f1_high"], color=colour, lw=1, alpha=0.5)
-    marks = [("s", style.MUTED, "floors: accuracy without a network"), ("_", style.INK, "by picture")]
+    marks = [("", style.MUTED, "thin, grey: accuracy without a network"), ("_", style.INK, "by picture")]
     if (frame["kind"] == "model").any():
         model = [("o", style.OURS, "accuracy, 95% interval"), ("o", style.OURS, "macro-F1", style.SURFACE)]
         marks = model + marks
@@ -157,7 +157,7 @@ def with_without(
         for label, colour, mark, shift in zip(labels, (style.MUTED, style.OURS), "so", (-0.14, 0.14)):
             chosen = part[part["label"] == label]
             y = np.array([names.index(n) for n in chosen["name"]]) + shift
-            ax.hlines(y, chosen["low"], chosen["high"], color=colour, lw=3, alpha=0.35)
+            ax.hlines(y, chosen["low"], chosen["high"], color=colour, lw=3, alpha=0.6)
             ax.plot(chosen[score], y, mark, color=colour, ms=6)
             if protocol != folds.NAMES["paper"]:
                 ax.plot(chosen["picture"], y, "|", color=style.INK, ms=11, mew=1.4)
