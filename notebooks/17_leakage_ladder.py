@@ -107,8 +107,8 @@ tables.show(
 tables.show(
     ladder.wide(frame, scores=ladder.BY_PICTURE),
     name="tab-ladder-accuracy-picture",
-    caption="Accuracy by picture, in percent, with its 95% cluster-bootstrap interval as above: each picture counts once, however many "
-    "copies of it are tested.",
+    caption="Accuracy by picture, in percent, with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings: "
+    "each picture counts once, however many copies of it are tested.",
     data=frame,
 )
 
@@ -124,7 +124,7 @@ tables.show(
 tables.show(
     ladder.wide(frame, "macro_f1", ladder.BY_PICTURE),
     name="tab-ladder-f1-picture",
-    caption="Macro-F1 by picture, in percent, with its 95% cluster-bootstrap interval as above.",
+    caption="Macro-F1 by picture, in percent, with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings.",
     data=frame,
 )
 
