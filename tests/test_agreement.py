@@ -150,10 +150,10 @@ def levels(pages: Pages) -> None:
         pages, "notebooks/17_leakage_ladder", "tab-ladder-accuracy", {"Proposed model": "accuracy"}, heads
     )
     columns(pages, "notebooks/17_leakage_ladder", "tab-ladder-f1", {"Proposed model": "macro_f1"}, heads)
-    for name, metric in (("tab-ladder-accuracy", "accuracy"), ("tab-ladder-f1", "macro_f1")):
+    for name, metric in (("tab-ladder-accuracy-picture", "accuracy"), ("tab-ladder-f1-picture", "macro_f1")):
         for row in pages.table("notebooks/17_leakage_ladder", name):
             if row["Method"] == "Proposed model" and (
-                number := re.match(NUMBER, row["patients (five folds), by picture"])
+                number := re.match(NUMBER, row["patients (five folds)"])
             ):
                 where = f"notebooks/17_leakage_ladder#{name}"
                 pages.found[metric, rungs["patients"], "picture"].append(printed(where, number[1]))

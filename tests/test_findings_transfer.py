@@ -302,12 +302,9 @@ def test_two_models_stand_on_one_ladder():
     assert named == ["floor", ladder.MODEL, ladder.IMAGENET]
     height = {text.get_text(): text.get_position()[1] for text in ax.texts}
     assert height["95.0%"] > 0 > height["90.0%"], "the lower model's number stands below its point"
-    falls = ladder.falls(
-        frame.replace({"method": {"floor": ladder.FLOOR_NAMES["1nn-mirror"]}}).assign(
-            picture=np.nan, seeds=2
-        ),
-        None,
-    )
+    floors = [frame.replace({"method": {"floor": name}}) for name in ladder.LOOK_UPS]
+    both = pd.concat([floors[0], floors[1][floors[1]["kind"] == "floor"]], ignore_index=True)
+    falls = ladder.falls(both.assign(picture=0.9, picture_low=0.8, picture_high=0.95, seeds=2), None)
     assert "With ImageNet weights (chapter 25) it goes from 95.0%" in falls
     assert "No run of the model under this profile yet on: official, bytes." in falls
 

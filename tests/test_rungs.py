@@ -29,22 +29,27 @@ def floor_table(**scores) -> pd.DataFrame:
     return pd.DataFrame([one | {"protocol": p} | scores for p in splits.MANIFESTS])
 
 
+PLAIN = ladder.FLOOR_NAMES["1nn"]
+
+
 def frame(**levels) -> pd.DataFrame:
-    """1-NN at 96% and 74%; the model at `levels` protocol: (value, low, high)."""
+    """Look-ups at 96% and 95%, then 74% and 75%; the model at `levels` protocol: (value, low, high). By picture the same."""
     lines = [(NEAR, "floor", "paper", 0.96, 0.94, 0.98), (NEAR, "floor", "patients", 0.74, 0.71, 0.77)]
+    lines += [(PLAIN, "floor", "paper", 0.95, 0.93, 0.97), (PLAIN, "floor", "patients", 0.75, 0.72, 0.78)]
     lines += [(ladder.MODEL, "model", p, *three) for p, three in levels.items()]
     out = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
-    return out.assign(seeds=1, folds=5, images=7023, picture=np.nan)
+    copied = dict(zip(ladder.BY_PICTURE["accuracy"], (out["accuracy"], out["low"], out["high"])))
+    return out.assign(seeds=1, folds=5, images=7023, **copied)
 
 
 def test_floors_and_model_stand_on_one_scale():
     out = ladder.rows({}, floor_table(), np.arange(10), np.arange(10))
     assert out["protocol"].tolist() == list(PROTOCOLS)
     table = ladder.wide(out)
-    assert list(table) == ["Method", "official", "paper", "bytes", "twins", "twins, by picture", "patients (five folds)",
-                           "patients (five folds), by picture"]  # fmt: skip
+    assert list(table) == ["Method", "official", "paper", "bytes", "twins", "patients (five folds)"]
     assert table.iloc[0]["paper"] == "90.0 (70.0 to 95.0)"
-    assert table.iloc[0]["twins, by picture"] == "50.0 (40.0 to 60.0)"
+    by_picture = ladder.wide(out, scores=ladder.BY_PICTURE)
+    assert list(by_picture) == list(table) and (by_picture.iloc[0, 1:] == "50.0 (40.0 to 60.0)").all()
     assert ladder.wide(out, "macro_f1").iloc[0]["paper"] == "80.0 (60.0 to 90.0)"
 
 
@@ -58,42 +63,117 @@ def test_patients_are_the_five_folds():
 
 
 def test_the_ladders_words_turn_on_its_numbers():
-    apart = ladder.falls(frame(paper=(0.94, 0.92, 0.96), patients=(0.86, 0.84, 0.88)), 0.9573)
-    assert "22.0 points of its score" in apart and "lies inside that interval" in apart
-    assert "8.0 points less (1 seed), and the intervals do not overlap" in apart
-    assert "it is 12.0 points above 1-NN; on the random split it is 2.0 points below it." in apart
-    same = ladder.falls(frame(paper=(0.96, 0.92, 0.97), patients=(0.74, 0.72, 0.76)), 0.9573)
-    assert "it is level with 1-NN; on the random split it is level with it." in same
-    assert "yet on: official, bytes, twins." in apart
-    touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
-    assert "but the intervals overlap" in touching and "lies above that interval" in touching
-    better = ladder.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
-    assert "6.0 points more (1 seed), and the intervals do not overlap" in better and "lies below" in better
-    copied = ladder.falls(
-        frame(paper=(0.94, 0.92, 0.96), patients=(0.86, 0.84, 0.88)).assign(picture=0.7), 0.9573
+    levels = {"paper": (0.94, 0.92, 0.96), "patients": (0.86, 0.84, 0.88)}
+    apart = ladder.falls(frame(**levels), 0.9573)
+    assert (
+        f"{PLAIN} goes from 95.0% (93.0% to 97.0%, by picture 95.0%) to 75.0% (72.0% to 78.0%, by picture 75.0%): −20.0 points"
+        in apart
     )
-    assert copied.count(", by picture 70.0%") == 2 and "by picture" not in apart
+    assert (
+        "−22.0 points, by picture −22.0. The paper's 95.73% lies inside the interval of the better one"
+        in apart
+    )
+    assert "−8.0 points, by picture −8.0 (1 seed), and the intervals do not overlap" in apart
+    assert (
+        "its distance to the better look-up is +11.0 points, by picture +11.0; on the random split −2.0 points, by picture −2.0."
+        in apart
+    )
+    assert "yet on: official, bytes, twins." in apart and "due to" not in apart
+    same = ladder.falls(frame(paper=(0.96, 0.92, 0.97), patients=(0.75, 0.72, 0.76)), 0.9573)
+    assert "is 0.0 points, by picture 0.0; on the random split 0.0 points, by picture 0.0." in same
+    touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
+    assert "but the intervals overlap" in touching and "lies above the interval" in touching
+    better = ladder.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
+    assert (
+        "+6.0 points, by picture +6.0 (1 seed), and the intervals do not overlap" in better
+        and "lies below" in better
+    )
     alone = ladder.falls(frame(), None)
     assert "patients (five folds). Its line" in alone
     assert "The paper" not in alone and "The model goes" not in alone
 
 
+def test_the_better_look_up_is_asked_split_by_split_by_file_and_by_picture():
+    known = frame()
+    assert (
+        ladder.look_up(known, "paper").accuracy == 0.96 and ladder.look_up(known, "patients").accuracy == 0.75
+    )
+    known.loc[
+        (known["method"] == NEAR) & (known["protocol"] == "patients"), list(ladder.BY_PICTURE["accuracy"])
+    ] = (0.8, 0.7, 0.9)
+    line = ladder.look_up(known, "patients")
+    assert (line.accuracy, line.high, line.picture, line.picture_high) == (0.75, 0.78, 0.8, 0.9)
+
+
+def test_look_ups_have_fallen_only_where_each_ones_intervals_are_apart():
+    known = frame()
+    assert ladder.fallen(known) == pytest.approx((20, 22))
+    plain = (known["method"] == PLAIN) & (known["protocol"] == "patients")
+    for high, told in ((0.929, True), (0.93, False), (0.99, False)):
+        known.loc[plain, "high"] = high
+        assert (ladder.fallen(known) is not None) == told
+    known.loc[plain, ["accuracy", "low", "high"]] = (0.99, 0.98, 1.0)
+    assert ladder.fallen(known) is None, "a rise is no fall"
+
+
 @pytest.mark.parametrize(
     "level, said",
     [
-        (
-            (0.86, 0.771, 0.88),
-            "12.0 points above mirror-aware 1-NN: it has learnt something that carries over",
-        ),
-        ((0.86, 0.77, 0.88), "better, but the intervals overlap"),
-        ((0.74, 0.70, 0.78), "level with mirror-aware 1-NN: no better than repeating"),
-        ((0.73, 0.70, 0.78), "1.0 points below mirror-aware 1-NN: no better than repeating"),
+        ((0.86, 0.781, 0.88), "is +11.0 points, by picture +11.0: it has learnt something that carries over"),
+        ((0.86, 0.78, 0.88), "+11.0: the intervals meet, by file or by picture."),
+        ((0.74, 0.70, 0.78), "−1.0: the intervals meet"),
+        ((0.71, 0.70, 0.72), "−4.0: the intervals meet"),
+        ((0.71, 0.70, 0.719), "−4.0: worse than repeating the label"),
     ],
 )
 def test_the_ladders_end(level, said):
     text = ladder.end(frame(patients=level), 0.9573, "cpu")
     assert said in text and "lies above that interval" in text and "miniature networks" in text
     assert "nothing is concluded" in ladder.end(frame(), 0.9573, "paper")
+
+
+def test_the_ladders_end_says_only_what_both_ways_to_count_say():
+    known = frame(patients=(0.86, 0.84, 0.88))
+    model = known["method"] == ladder.MODEL
+    for low, said in ((0.781, "it has learnt"), (0.78, "the intervals meet")):
+        known.loc[model, "picture_low"] = low
+        assert said in ladder.end(known, None, "paper")
+
+
+def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monkeypatch):
+    """Of images 50 to 99 the single split's run has ten more right than the fold's; the fold's other answers, all wrong, play no part."""
+    monkeypatch.setattr(splits, "FOLDS", 1)
+    rows, base = np.arange(100), np.arange(100) % 5 > 0
+    fold = run(0, 0, base & (rows >= 50))
+    right = np.where(rows % 5 == 0, True, base)[50:]
+    single = run(0, None, np.ones(100, bool))
+    half = {"rows": rows[50:], "labels": single.labels()[50:]}
+    said = np.where(right, half["labels"], (half["labels"] + 1) % 4)
+    single.rows, single.labels = (lambda part="test", own=own: own for own in half.values())
+    single.probabilities = lambda part="test", which="ema": np.eye(4)[said]
+    own, other, gap = ladder.control([fold, run(1, 0, base)], [single], rows)
+    assert (
+        (own.value, other.value, gap.n) == (1.0, 0.8, 1) and gap.value == pytest.approx(0.2) and gap.low > 0
+    )
+    assert ladder.control([run(1, 0, base)], [single], rows) == ladder.control([], [single], rows) == []
+    parts = {"paper": [80], "patients": [79], splits.FIVEFOLD: [70, 72]}
+    monkeypatch.setattr(ladder, "_trained", lambda _, protocol: " to ".join(map(str, parts[protocol])))
+    text = ladder.training_parts(None, [own, other, gap], [own, other, gap._replace(low=-0.1)])
+    assert "Training has 80 images on the random split and 70 to 72 on a fold" in text
+    assert "on the single split `patients` training has 79." in text and "(1 seed)" in text
+    assert "With the larger part: +20.0 points" in text and ": more right, by picture +20.0 points" in text
+    assert text.endswith(f": {words.UNSEEN}.")
+    less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
+    assert ": fewer right, by picture" in ladder.training_parts(None, [own, other, less], [own, other, less])
+    assert "A control would be" in ladder.training_parts(None, [], [])
+
+
+def test_sizes_of_training_parts_are_the_splits(monkeypatch):
+    parts = [np.array(["train"] * n + ["test"] * (2000 - n)) for n in (1001, 1000, 1003)]
+    monkeypatch.setattr(
+        ladder.exposure, "parts", lambda protocol, dataset: parts[:2] if protocol == "x" else parts[2:]
+    )
+    assert ladder._trained(None, "x") == "1,000 to 1,001" and ladder._trained(None, "y") == "1,003"
 
 
 def test_where_counts_the_ends_as_inside():
@@ -128,11 +208,14 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
 
 
 def test_scores_by_picture_are_said_where_they_are_known():
-    assert ladder.by_picture(frame(patients=(0.86, 0.84, 0.88))) == "No score by picture is known here."
+    assert (
+        ladder.by_picture(frame(patients=(0.86, 0.84, 0.88)).assign(picture=np.nan))
+        == "No score by picture is known here."
+    )
     known = frame(patients=(0.86, 0.84, 0.88)).assign(picture=0.8, picture_low=0.7, picture_high=0.9)
     text = ladder.by_picture(known)
     assert "the model is right on 86.0% of the files and 80.0% of the pictures (70.0% to 90.0%)" in text
-    assert "1-NN is right on 74.0%" in text
+    assert f"{PLAIN} is right on 75.0% of the files" in text and f"{NEAR} is right on 74.0%" in text
 
 
 def test_chance_and_sign_of_a_calibration_error():
@@ -275,11 +358,11 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
 def shares(copy: float, patient: float) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            (p, c, 100, copy if c != "glioma" else copy / 2, patient)
+            (p, c, 100, copy if c != "glioma" else copy / 2, patient, copy + patient)
             for p in splits.MANIFESTS
             for c in ("all", *CLASSES)
         ],
-        columns=["protocol", "class", "images", "with_copy", "with_patient"],
+        columns=["protocol", "class", "images", "with_copy", "with_patient", "with_either"],
     )
 
 
@@ -288,6 +371,33 @@ def test_exposure_is_shown_split_by_split():
     assert table["Split"].tolist() == list(splits.MANIFESTS)
     first = table.iloc[0]
     assert (first["A copy"], first["A copy, glioma"], first["Same patient"]) == ("50.0%", "25.0%", "25.0%")
+    assert first["A copy or the same patient"] == "75.0%"
+
+
+def test_either_a_copy_or_the_patient_is_counted_by_the_groups_over_all_folds(monkeypatch):
+    """Of five images two are tested in each of two folds: all but image 3 have their group in the other's training part."""
+    parts = {
+        "paper": ["test test train train validation".split()],
+        "folds": ["test test train train train".split(), "train train test test train".split()],
+    }
+    monkeypatch.setattr(
+        ladder.exposure, "parts", lambda protocol, _: [np.array(part) for part in parts[protocol]]
+    )
+    lines = [(p, c) for p in parts for c in ("glioma", "meningioma", "all")]
+    monkeypatch.setattr(ladder.exposure, "read", lambda _: pd.DataFrame(lines, columns=["protocol", "class"]))
+    monkeypatch.setattr(ladder.splits, "clusters", lambda _: np.array([7, 1, 7, 3, 1]))
+    labels = [CLASSES.index(c) for c in ("glioma", "meningioma", "glioma", "glioma", "meningioma")]
+    found = ladder.exposed(SimpleNamespace(frame=pd.DataFrame({"label": labels})))
+    table = found.set_index(["protocol", "class"])["with_either"]
+    assert table["paper"].to_dict() == {"glioma": 1.0, "meningioma": 0.0, "all": 0.5}, (
+        "validation is no training"
+    )
+    assert table["folds"].to_dict() == {"glioma": pytest.approx(2 / 3), "meningioma": 1.0, "all": 0.75}
+
+
+def test_how_many_others_report_is_counted():
+    assert "the table holds 1 result of others" in ladder.reported(pd.DataFrame({"Method": ["x"]}))
+    assert "the table holds 2 results of others" in ladder.reported(pd.DataFrame({"Method": ["x", "y"]}))
 
 
 def test_exposure_of_grouped_splits_is_said_as_a_finding():
@@ -360,8 +470,11 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
 
 def test_this_books_rows_beside_others():
     tracks = floor_table().assign(track="three classes")
-    none = ladder.beside_others(frame(), tracks, {ladder.MODEL: None})
-    assert none.iloc[0]["Accuracy (%)"] == "no run yet under this profile" and len(none) == 2
+    none = ladder.beside_others(
+        frame(), pd.concat([tracks, tracks.assign(floor="1nn")]), {ladder.MODEL: None}
+    )
+    assert none.iloc[0]["Accuracy (%)"] == "no run yet under this profile"
+    assert none["Method"][1:].tolist() == [f"{name}, three classes, here" for name in (NEAR, PLAIN)]
     three = {"accuracy": 0.85, "low": 0.8, "high": 0.9, "picture": 0.812, "seeds": 2, "folds": 1}
     scores = {ladder.MODEL: three, ladder.IMAGENET: None}
     table = ladder.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, scores)
@@ -370,7 +483,7 @@ def test_this_books_rows_beside_others():
     assert table.iloc[1]["Method"] == "With ImageNet weights, three classes, here"
     assert table.iloc[3]["Method"] == "1-NN, mirror-aware, three classes, here"
     assert table.iloc[3]["Accuracy (%)"] == "90.0 (70.0 to 95.0), by picture 50.0"
-    assert table.iloc[2]["Accuracy (%)"] == "86.0 (84.0 to 88.0)"
+    assert table.iloc[2]["Accuracy (%)"] == "86.0 (84.0 to 88.0), by picture 86.0"
     assert table.iloc[2]["Source"] == "this book, 1 seed, 5 of 5 folds"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import groups, splits
+from gcaf_lib.data import exposure, groups, splits
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.findings import ablation, words
@@ -24,6 +25,7 @@ FLOOR_NAMES = {
     "border": "image border",
     "masked": "tumour masked out",
 }
+LOOK_UPS = (FLOOR_NAMES["1nn"], FLOOR_NAMES["1nn-mirror"])
 
 
 def ladder_records(chapter: Any) -> dict[str, list[Any]]:
@@ -43,6 +45,12 @@ def whole(records: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     """Those of the seeds that have all folds of their split."""
     found = {protocol: ablation.whole(group) for protocol, group in records.items()}
     return {protocol: group for protocol, group in found.items() if group}
+
+
+def single_records(chapter: Any) -> list[Any]:
+    """Runs of the proposed model on the single split `patients`, whose training part is larger than a fold's."""
+    found = chapter.under(chapter.profile, {"data.protocol": "patients"}).records()
+    return [one for group in found.values() for one in group]
 
 
 def three_classes(chapter: Any) -> dict[str, list[Any]]:
@@ -121,31 +129,47 @@ def rows(
     return pd.concat([pd.DataFrame(rows), out], ignore_index=True).reindex(columns=columns)
 
 
-def wide(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
-    """A reader's table of `rows`: methods down, protocols across, `band`s in the cells.
-
-    Beside each split that keeps copies together (`splits.GROUPED`) stands the score that weighs each picture 1.
-    """
+def wide(
+    frame: pd.DataFrame, metric: str = "accuracy", scores: Mapping[str, Sequence[str]] = SCORES
+) -> pd.DataFrame:
+    """A reader's table of `rows`: methods down, protocols across, `band`s in the cells; scores: `SCORES` or `BY_PICTURE`."""
     out = {}
     for protocol in PROTOCOLS:
         part = frame[frame["protocol"] == protocol].set_index("method")
-        for names, word in ((SCORES, ""), (BY_PICTURE, ", by picture")):
-            if names is SCORES or protocol in splits.GROUPED:
-                cells = part[list(names[metric])].to_numpy(float)
-                out[_rung(protocol) + word] = dict(zip(part.index, (words.band(*row) for row in cells)))
+        cells = part[list(scores[metric])].to_numpy(float)
+        out[_rung(protocol)] = dict(zip(part.index, (words.band(*row) for row in cells)))
     table = pd.DataFrame(out, list(dict.fromkeys(frame["method"])), dtype=object).fillna("no run yet")
     return table.rename_axis("Method").reset_index()
 
 
+def exposed(dataset: Any) -> pd.DataFrame:
+    """`data.exposure.read`, and with_either: share of the test images with a copy or a slice of the same patient in training.
+
+    with_either is by the groups of the split `patients`, so on that split it is 0 by construction.
+    """
+    shares, clusters = exposure.read(dataset), splits.clusters(dataset)
+    names = np.array(CLASSES)[dataset.frame["label"].to_numpy(int)]
+    seen = []
+    for protocol in shares["protocol"].unique():
+        for part in exposure.parts(protocol, dataset):
+            test, known = part == "test", clusters[part == "train"]
+            one = {"protocol": protocol, "class": names[test], "with_either": np.isin(clusters[test], known)}
+            seen.append(pd.DataFrame(one))
+    table = pd.concat(seen)
+    both = pd.concat([table, table.assign(**{"class": "all"})])
+    return shares.join(both.groupby(["protocol", "class"])["with_either"].mean(), on=["protocol", "class"])
+
+
 def wide_exposure(shares: pd.DataFrame) -> pd.DataFrame:
-    """A reader's table of `data.exposure.read`: splits down; test images, share with a copy (of all and by class) and with
-    another slice of the same patient in training."""
+    """A reader's table of `exposed`: splits down; test images, share with a copy (of all and by class), with a slice of the
+    same patient, and with either in training."""
     whole = shares[shares["class"] == "all"].set_index("protocol")
     out = pd.DataFrame({"Test images": whole["images"], "A copy": whole["with_copy"].map("{:.1%}".format)})
     for name in CLASSES:
         own = shares[shares["class"] == name].set_index("protocol")["with_copy"]
         out[f"A copy, {CLASS_NAMES[name].lower()}"] = own.map("{:.1%}".format)
     out["Same patient"] = whole["with_patient"].map("{:.1%}".format)
+    out["A copy or the same patient"] = whole["with_either"].map("{:.1%}".format)
     return out.reindex([p for p in splits.MANIFESTS if p in out.index]).rename_axis("Split").reset_index()
 
 
@@ -175,7 +199,7 @@ def beside_others(
     lines += [
         (FLOOR_NAMES[r.floor] + ", three classes, here", "image", both(r), "this book, 5 folds")
         for r in floors.itertuples()
-        if r.floor in ("1nn-mirror", "masked")
+        if r.floor in ("1nn", "1nn-mirror", "masked")
     ]
     return pd.DataFrame(lines, columns=["Method", "Sees", "Accuracy (%)", "Source"])
 
@@ -189,33 +213,42 @@ PAPER_NETWORKS = {
 }
 
 
-def falls(frame: pd.DataFrame, published: float | None) -> str:
-    """What falls from the random split to patient-disjoint folds, from `rows`. published: the paper's accuracy, or None."""
-    score = frame.set_index(["method", "protocol"])
-    near = FLOOR_NAMES["1nn-mirror"]
-    random, apart = score.loc[(near, "paper")], score.loc[(near, "patients")]
-    text = (
-        f"On the random split 1-NN, without a network, is right on {random.accuracy:.1%} of the test images (interval "
-        f"{random.low:.1%} to {random.high:.1%}). "
+def look_up(frame: pd.DataFrame, protocol: str) -> pd.Series:
+    """Accuracy on a split of the better of `LOOK_UPS`: by file and by picture, each of the one that is better so."""
+    own = frame[frame["method"].isin(LOOK_UPS) & (frame["protocol"] == protocol)]
+    return pd.concat(
+        [
+            own.loc[own[three[0]].idxmax(), list(three)]
+            for three in (SCORES["accuracy"], BY_PICTURE["accuracy"])
+        ]
     )
+
+
+def falls(frame: pd.DataFrame, published: float | None) -> str:
+    """What changes from the random split to patient-disjoint folds, from `rows`. published: the paper's accuracy, or None."""
+    score = frame.set_index(["method", "protocol"])
+    near = {protocol: look_up(frame, protocol) for protocol in ("paper", "patients")}
+    said = [_goes(name, score.loc[(name, "paper")], score.loc[(name, "patients")]) for name in LOOK_UPS]
+    text = f"Two look-ups, without a network, from the random split to patient-disjoint folds: {'; '.join(said)}. "
     if published is not None:
-        text += f"The paper's {published:.2%} lies {words.where(published, random.low, random.high)} that interval. "
+        text += (
+            f"The paper's {published:.2%} lies {words.where(published, near['paper'].low, near['paper'].high)} the interval of "
+            "the better one on the random split. "
+        )
     text += (
-        f"On patient-disjoint folds it is right on {apart.accuracy:.1%} ({apart.low:.1%} to {apart.high:.1%}{_copied(apart)}): "
-        f"{100 * (random.accuracy - apart.accuracy):.1f} points of its score are due to pictures and patients that training "
-        "has seen, and to a small extent to the smaller training parts of the five folds."
+        "The two splits differ in what training has seen of the pictures and patients tested, in the images tested, and in how many "
+        "images training has."
     )
     lines = [text]
     for method, name in ((MODEL, "The model"), (IMAGENET, "With ImageNet weights (chapter 25) it")):
         if not {(method, "paper"), (method, "patients")} <= set(score.index):
             continue
         a, b = score.loc[(method, "paper")], score.loc[(method, "patients")]
-        drop, apart_ = 100 * (a.accuracy - b.accuracy), "and the intervals do not overlap"
+        apart = "and the intervals do not overlap"
         lines.append(
-            f"{name} goes from {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}) to {b.accuracy:.1%} ({b.low:.1%} to "
-            f"{b.high:.1%}{_copied(b)}), {abs(drop):.1f} points {'less' if drop > 0 else 'more'} ({words.plural(a.seeds, 'seed')}), "
-            f"{words.beside_interval(a, b, apart_, apart_, 'but the intervals overlap')}. On patient-disjoint folds it is {_over(b, apart)} 1-NN; on the random split it is "
-            f"{_over(a, random)} it."
+            f"{_goes(name, a, b)} ({words.plural(a.seeds, 'seed')}), "
+            f"{words.beside_interval(a, b, apart, apart, 'but the intervals overlap')}. On patient-disjoint folds "
+            f"its distance to the better look-up is {_gap(b, near['patients'])}; on the random split {_gap(a, near['paper'])}."
         )
     missing = [p for p in PROTOCOLS if (MODEL, p) not in score.index]
     if missing:
@@ -225,11 +258,79 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
     return "\n\n".join(lines)
 
 
-def _over(one: Any, other: Any) -> str:
-    """`14.2 points above`, `2.7 points below` or `level with`: where the accuracy of a line lies beside another's."""
-    gap = 100 * (one.accuracy - other.accuracy)
-    text = f"{abs(gap):.1f}"
-    return f"{text} points {'above' if gap > 0 else 'below'}" if float(text) else "level with"
+def fallen(frame: pd.DataFrame) -> tuple[float, float] | None:
+    """The least and the most (points) that a look-up loses from the random split to patient-disjoint folds; None where an
+    interval there does not lie below the one here."""
+    score = frame.set_index(["method", "protocol"])
+    pairs = [(score.loc[(name, "paper")], score.loc[(name, "patients")]) for name in LOOK_UPS]
+    drops = [100 * (a.accuracy - b.accuracy) for a, b in pairs]
+    return (min(drops), max(drops)) if all(b.high < a.low for a, b in pairs) else None
+
+
+def _goes(name: str, a: Any, b: Any) -> str:
+    """`1-NN goes from 95.3% (93.4% to 97.0%, by picture 94.7%) to 73.4% (…): −21.9 points, by picture −20.8`."""
+    one, other = (f"{x.accuracy:.1%} ({x.low:.1%} to {x.high:.1%}{_copied(x)})" for x in (a, b))
+    return f"{name} goes from {one} to {other}: {_gap(b, a)}"
+
+
+def _gap(one: Any, other: Any) -> str:
+    """`+14.2 points, by picture +8.6`: accuracy of a line less another's."""
+    text = f"{words.signed(100 * (one.accuracy - other.accuracy), 1)} points"
+    return words.beside(text, one.picture - other.picture, lambda gap: words.signed(100 * gap, 1))
+
+
+def control(
+    folded: Sequence[Any], single: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray | None = None
+) -> list[worth.Worth]:
+    """Accuracy on the test images of the single split `patients`, trained there (`single`) and on folds that test them, and
+    the first minus the second, paired, of the seeds that both have; nothing where they have none in common."""
+    sides = [{one.seed: one for one in folds.pool(side)} for side in (single, ablation.whole(folded))]
+    seeds = sorted(sides[0].keys() & sides[1].keys())
+    if not seeds:
+        return []
+    tested = sides[0][seeds[0]].rows()
+    own, other = ([[_only(side[seed], tested)] for seed in seeds] for side in sides)
+    a, b = (
+        worth.samples(side, clusters, ["accuracy"], pictures=pictures)["accuracy"] for side in (own, other)
+    )
+    gap = worth.summed("accuracy", a - b, least=-np.inf, answer=worth.answer(own, pictures))
+    return [worth.summed("accuracy", a), worth.summed("accuracy", b), gap]
+
+
+def _only(one: folds.Pooled, tested: np.ndarray) -> worth.Answers:
+    """The answers to the images `tested` (rows of the dataset)."""
+    kept = np.isin(one.rows(), tested)
+    return worth.Answers(
+        one.rows()[kept], one.labels()[kept], one.probabilities()[kept], one.settings.data.classes
+    )
+
+
+def training_parts(dataset: Any, levels: Sequence[worth.Worth], copied: Sequence[worth.Worth]) -> str:
+    """How many images training has on the two splits, and what a larger part changes. levels, copied: `control`, by picture."""
+    random, single, fold = (_trained(dataset, p) for p in ("paper", "patients", splits.FIVEFOLD))
+    text = (
+        f"Training has {random} images on the random split and {fold} on a fold; how much of the "
+        "differences above is due to that, these runs don't tell."
+    )
+    if not levels:
+        return f"{text} A control would be the single split `patients`, with {single}: it was not run with the folds' seeds."
+    (own, other, gap), (own1, other1, gap1) = levels, copied
+    said = words.judged(gap, gap1, "fewer right", "more right", words.UNSEEN)
+    return (
+        f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*_ends(own))}%, "
+        f"by picture {words.percent(own1.value)}%; on the same images the models of the folds are right on {words.band(*_ends(other))}%, "
+        f"by picture {words.percent(other1.value)}% ({words.plural(own.n, 'seed')}). With the larger part: {said}."
+    )
+
+
+def _ends(one: worth.Worth) -> tuple[float, float, float]:
+    return one.value, one.low, one.high
+
+
+def _trained(dataset: Any, protocol: str) -> str:
+    """`4,915 to 4,917`: images in the training part of a split, from the fewest to the most of its folds."""
+    counts = [int((part == "train").sum()) for part in exposure.parts(protocol, dataset)]
+    return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
 
 
 def _rung(protocol: str) -> str:
@@ -243,13 +344,13 @@ def _copied(line: Any) -> str:
 
 
 def by_picture(frame: pd.DataFrame) -> str:
-    """What weighing each picture 1 changes where copies are kept together, for the model where it was run and for 1-NN."""
+    """What weighing each picture 1 changes where copies are kept together, for the model where it was run and for the look-ups."""
     known = frame[frame["picture"].notna()].set_index(["protocol", "method"])
     said = {}
     for protocol, where in {"patients": "On patient-disjoint folds", "twins": "On `twins`"}.items():
         found = [
             f"{name} is right on {r.accuracy:.1%} of the files and {r.picture:.1%} of the pictures ({r.picture_low:.1%} to {r.picture_high:.1%})"
-            for method, name in ((MODEL, "the model"), (FLOOR_NAMES["1nn-mirror"], "mirror-aware 1-NN"))
+            for method, name in zip((MODEL, *LOOK_UPS), ("the model", *LOOK_UPS))
             if (protocol, method) in known.index
             for r in [known.loc[(protocol, method)]]
         ]
@@ -333,22 +434,41 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
             "Without runs over the five folds of `patients` nothing is concluded about the model itself."
             + PAPER_NETWORKS.get(profile, "")
         )
-    b, near = score.loc[(MODEL, "patients")], score.loc[(FLOOR_NAMES["1nn-mirror"], "patients")]
+    b, near = score.loc[(MODEL, "patients")], look_up(frame, "patients")
     text = f"On patient-disjoint folds the model measured here has {words.band(b.accuracy, b.low, b.high)}%{_copied(b)}"
     if published is not None:
         text += f"; the published {published:.2%}, of another split and another model, lies {words.where(published, b.low, b.high)} that interval"
-    gap = 100 * (b.accuracy - near.accuracy)
-    text += f". That is {_over(b, near)} mirror-aware 1-NN: " + (
-        "it has learnt something that carries over to new patients, of the tumour or of the shortcuts of chapter 18."
-        if b.low > near.high
-        else "better, but the intervals overlap, so the difference may be chance."
-        if gap > 0
-        else "no better than repeating the label of the nearest picture."
-    )
+    text += f". Beside the better look-up that is {_gap(b, near)}: {_learnt(b, near)}"
     if (IMAGENET, "patients") in score.index:
         c = score.loc[(IMAGENET, "patients")]
         text += (
             f" With larger networks, images and ImageNet weights (chapter 25) it is {words.band(c.accuracy, c.low, c.high)}%"
-            f"{_copied(c)}, {_over(c, near)} that look-up."
+            f"{_copied(c)}, beside that look-up {_gap(c, near)}."
         )
     return text + PAPER_NETWORKS.get(profile, "")
+
+
+def _learnt(one: Any, near: Any) -> str:
+    """What the model's intervals beside the look-up's say: the same by file and by picture, or nothing."""
+    level = (
+        "the intervals meet, by file or by picture. Both were asked of the same images, and only their paired difference, which is "
+        "not on record, would tell whether one is better."
+    )
+    found = {
+        words.beside_interval(
+            *(SimpleNamespace(low=line[low], high=line[high]) for line in (one, near)),
+            "worse than repeating the label of the nearest picture.",
+            "it has learnt something that carries over to new patients, of the tumour or of the shortcuts of chapter 18.",
+            level,
+        )
+        for _, low, high in (SCORES["accuracy"], BY_PICTURE["accuracy"])
+    }
+    return found.pop() if len(found) == 1 else level
+
+
+def reported(others: pd.DataFrame) -> str:
+    """How many results of others (`literature.table`) stand in the table beside this book's."""
+    return (
+        f"On the figshare slices alone (three tumour classes, no image without tumour) the table holds {words.plural(len(others), 'result')} "
+        "of others on patient-disjoint folds: only what was read in the source itself."
+    )
