@@ -329,6 +329,47 @@ def test_what_the_differences_say():
     assert "paper" not in ablation.says(near, theirs=False)
 
 
+def test_intervals_are_adjusted_for_the_rows_that_are_compared():
+    rows = ["Feature Concatenation", "gcaf-split"]
+    found = {rows[0]: runs(40), rows[1]: twins(20), experiments.PROPOSED: runs(20)}
+    frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
+    line = of(frame, rows[0])
+    wide = worth.difference(runs(40), runs(20), GROUPS, level=0.975)["accuracy"]  # two rows: its own is none
+    assert (line["adjusted_low"], line["adjusted_high"]) == (wide.low, wide.high)
+    assert wide.low < line["difference_low"] and np.isnan(line["picture_adjusted_low"])
+    apart = ablation.measure("table-4", {rows[0]: folds_of(40), rows[1]: folds_of(20)}, None, folds_of(6))
+    copied = worth.by_picture(folds_of(40), GROUPS, PICTURES, ["accuracy"], against=folds_of(6), level=0.975)
+    assert of(apart, rows[0])["picture_adjusted_high"] == copied["accuracy"].high
+
+
+def test_what_is_left_after_the_adjustment():
+    rows = ["Feature Concatenation", "Gated Fusion (No Attention)"]
+    found = dict(zip(rows, (runs(24), runs(26))))
+    frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
+
+    def said(high, adjusted, count=2, **more):
+        ends = {"difference": -0.02, "difference_low": -0.03, "difference_high": high, "adjusted_low": -0.04}
+        verdict = "inside our interval"
+        return ablation.says(
+            frame.assign(**ends, adjusted_high=adjusted, verdict=verdict, **more).iloc[:count]
+        )
+
+    both = ", ".join(rows)
+    adjusted = "These intervals are not adjusted for the number of rows. At 97.5%, Bonferroni's adjustment for 2 rows, they exclude 0"
+    claim = "is also distinguishable from 0:"
+    left = said(-0.01, [-0.001, 0.001] + [0.0] * (len(frame) - 2))
+    assert f"{adjusted} for {rows[0]}, no longer for {rows[1]}. Chapter 15 adjusts its tests by Holm." in left
+    assert f"{claim} after the adjustment {rows[0]}; only without it {rows[1]}." in left
+    assert f"{adjusted} for none, no longer for {both}. Chapter" in said(-0.01, 0.001)
+    level = said(0.01, 0.02)
+    assert "adjusted" not in level and f"{claim} none." in level
+    copied = {"picture_difference": -0.02, "picture_difference_low": -0.03, "picture_difference_high": -0.01}
+    copied |= {"picture_adjusted_low": -0.04, "picture_adjusted_high": -0.001}
+    assert f"{adjusted} by picture for {both}, no longer for none. Chapter" in said(0.01, 0.02, **copied)
+    alone = said(-0.01, -0.001, 1)  # one row: nothing to adjust for
+    assert "adjust" not in alone and f"{claim} {rows[0]}." in alone
+
+
 def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
     found = {"Feature Concatenation": runs(40), experiments.PROPOSED: runs(20)}
     for made in (("cpu", "paper"), ("paper", "paper")):
