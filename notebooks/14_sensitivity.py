@@ -89,7 +89,7 @@ says = ablation.says(frame, "gcaf sweep table-8", theirs=not chapter.phantoms)
 about = (
     "Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5). "
 )
-calibrated = about + sensitivity.calibration(frame)
+calibrated = about + sensitivity.calibration(frame, records)
 Markdown("\n\n".join([says, sensitivity.moved(frame), sensitivity.chosen(frame, records), calibrated]))
 
 # %% [markdown]

@@ -358,14 +358,16 @@ def test_what_is_left_after_the_adjustment():
     adjusted = "These intervals are not adjusted for the number of rows. At 97.5%, Bonferroni's adjustment for 2 rows, they exclude 0"
     claim = "is also distinguishable from 0:"
     left = said(-0.01, [-0.001, 0.001] + [0.0] * (len(frame) - 2))
-    assert f"{adjusted} for {rows[0]}, no longer for {rows[1]}. Chapter 15 adjusts its tests by Holm." in left
+    assert (
+        f"{adjusted} for {rows[0]} and no longer for {rows[1]}. Chapter 15 adjusts its tests by Holm." in left
+    )
     assert f"{claim} after the adjustment {rows[0]}; only without it {rows[1]}." in left
-    assert f"{adjusted} for none, no longer for {both}. Chapter" in said(-0.01, 0.001)
+    assert f"{adjusted} for none and no longer for {both}. Chapter" in said(-0.01, 0.001)
     level = said(0.01, 0.02)
     assert "adjusted" not in level and f"{claim} none." in level
     copied = {"picture_difference": -0.02, "picture_difference_low": -0.03, "picture_difference_high": -0.01}
     copied |= {"picture_adjusted_low": -0.04, "picture_adjusted_high": -0.001}
-    assert f"{adjusted} by picture for {both}, no longer for none. Chapter" in said(0.01, 0.02, **copied)
+    assert f"{adjusted} by picture for {both} and no longer for none. Chapter" in said(0.01, 0.02, **copied)
     alone = said(-0.01, -0.001, 1)  # one row: nothing to adjust for
     assert "adjust" not in alone and f"{claim} {rows[0]}." in alone
 
@@ -427,6 +429,11 @@ def test_cheaper_baselines_and_their_inputs():
     )
     alone = ablation.measure("table-6", {"VGG19": runs(40)}, None, runs(20), ("accuracy",))
     assert comparison.cheaper(alone, spent).endswith("On this split all of them are shown to be worse.")
+    # worse by picture alone is worse, too, and better by picture is not
+    for low, high, word in ((-0.03, -0.01, "all of them are"), (0.01, 0.03, "not"), (-0.01, 0.0, "not")):
+        ends = {"picture_difference_low": low, "picture_difference_high": high}
+        copied = frame.assign(picture_difference=(low + high) / 2, **ends)
+        assert f"On this split {word} shown to be worse" in comparison.cheaper(copied, spent)
     both = comparison.cheaper(frame, spent, alone)
     assert both.startswith(said) and both.endswith(
         "On patient-disjoint folds all of them are shown to be worse."
@@ -439,11 +446,47 @@ def test_cheaper_baselines_and_their_inputs():
     assert "VGG19 start from ImageNet weights" in comparison.native_note(["VGG19"])
 
 
+def test_the_ece_by_value():
+    rows = ["Batch Size = 16", "Batch Size = 64"]
+    found = {rows[0]: runs(8), rows[1]: twins(20), ablation.proposed("table-8")[0]: runs(20)}
+    frame = ablation.measure("table-8", found, None, runs(20), ("ece",))
+    ends = {"difference": -0.02, "difference_low": -0.03, "adjusted_low": -0.04, "adjusted_high": -0.001}
+
+    def said(high=-0.01, pairs=3):
+        made = frame.assign(difference_high=high, **ends)
+        made.loc[frame["pairs"] > 0, "pairs"] = pairs
+        return sensitivity.calibration(made, found)
+
+    assert said(0.01) == "No value changes the ECE with an interval that excludes 0."
+    both = "; ".join(f"{row} −0.0200 (−0.0300 to −0.0100)" for row in rows)
+    text = said()
+    assert text.startswith(
+        f"The ECE changes (interval excluding 0; compared seed by seed: 0, 1, 2) for {both}; smaller"
+    )
+    assert (
+        f"At 97.5%, Bonferroni's adjustment for 2 rows, they exclude 0 for {', '.join(rows)} and no longer for none."
+        in text
+    )
+    assert "with three seeds about one in twelve. The rates are simulated for accuracies" in text
+    assert "with two seeds up to one interval in eight." in said(pairs=2) and "one seed" not in said(pairs=2)
+    once = said(pairs=1)
+    assert once.count("(one seed)") == 2 and "Trained with one seed: all of them;" in once
+    trained = frame.index[(frame["pairs"] > 0) & ~frame["reference"].astype(bool)]
+    mixed = frame.assign(difference_high=-0.01, **ends)
+    mixed.loc[trained[0], "pairs"] = 1
+    text = sensitivity.calibration(mixed, found)
+    assert (
+        f"{rows[0]} −0.0200 (−0.0300 to −0.0100) (one seed); {rows[1]} −0.0200 (−0.0300 to −0.0100); smaller"
+        in text
+    )
+    assert "Trained with one seed: 1 of them;" in text
+
+
 def test_sentences_on_the_settings():
     name = "Batch Size = 16"
     nothing = ablation.measure("table-8", {}, None, runs(20))
     assert sensitivity.moved(nothing) == "" and "Nothing can be chosen" in sensitivity.chosen(nothing, {})
-    assert sensitivity.calibration(nothing).startswith("Nothing is said")
+    assert sensitivity.calibration(nothing, {}).startswith("Nothing is said")
     assert sensitivity.constants({}, []).startswith("No two constants")
     default = ablation.proposed("table-8")[0]
     found = {name: runs(8), default: runs(20)}
@@ -452,9 +495,14 @@ def test_sentences_on_the_settings():
         sensitivity.moved(frame)
         == "- Batch Size: 10.00 points between the best value (16) and the worst (32); the paper has 0.91"
     )
-    assert sensitivity.chosen(frame, found).endswith(f"keep the default in 0 of 1 settings, and take {name}.")
-    same = {name: twins(20), default: runs(20)}
-    assert sensitivity.chosen(frame, same).endswith("keep the default in 1 of 1 settings.")
+    places = "strictly best in {} of 1 settings, tied for best in {}, beaten in {}"
+    assert sensitivity.chosen(frame, found).endswith(places.format(0, 0, f"1: by {name}."))
+    assert sensitivity.chosen(frame, {name: twins(20), default: runs(20)}).endswith(places.format(0, 1, "0."))
+    assert sensitivity.chosen(frame, {name: runs(20), default: runs(8)}).endswith(places.format(1, 0, "0."))
+    level = {name: runs(8), "Batch Size = 64": twins(8), default: runs(20)}
+    assert f"beaten in 1: by {name} or Batch Size = 64." in sensitivity.chosen(frame, level)
+    del level[default]
+    assert sensitivity.chosen(frame, level).startswith("Nothing can be chosen by the validation part")
     constants = {f"Focal α = {a}": twins(e) for a, e in ((0.25, 20), (0.5, 20))}
     alike = sensitivity.constants(constants, [])
     assert "give no test image a different class" in alike and alike.endswith(

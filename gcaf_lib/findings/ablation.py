@@ -306,7 +306,7 @@ def says(
         f"{count} Worse than the proposed model, with an interval that excludes 0{points}: {listed(below, names)}. "
         f"Better: {listed(above, names)}. Not distinguishable from it: {_named(undecided, names)}."
     )
-    text += _by_picture(run, names) + _after_adjustment(run, names)
+    text += _by_picture(run, names) + after_adjustment(run, names)
     printed = run[run["published_difference"].notna()]
     if theirs and len(printed):
         inside = printed[printed["verdict"].str.startswith((verdicts.REPRODUCED, verdicts.INSIDE))]
@@ -319,11 +319,16 @@ def says(
         text += f": {_named(inside, names)}."
         if len(inside):
             text += f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {_claimed(told, len(run), names)}."
+    return text + by_chance(run)
+
+
+def by_chance(run: pd.DataFrame) -> str:
+    """How often an interval excludes 0 where the true difference is 0, by the seeds that the lines of a table have."""
     one = int((run["pairs"] == 1).sum())
     if one:
         alone = "all" if one == len(run) else str(one)
         return (
-            f"{text} Trained with one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
+            f" Trained with one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
             "twenty excludes 0 where two methods are equal (chapter 15 sets the proposed model beside itself)."
         )
     rates = {2: "with two seeds up to one interval in eight", 3: "with three seeds about one in twelve"}
@@ -331,7 +336,7 @@ def says(
         rates.get(count, "about one interval in twenty") for count in sorted(set(run["pairs"].astype(int)))
     ]
     rate = "; ".join(dict.fromkeys(known))
-    return f"{text} Where the true difference is 0, an interval still excludes it: {rate}."
+    return f" Where the true difference is 0, an interval still excludes it: {rate}."
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
@@ -349,7 +354,7 @@ def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
     )
 
 
-def _after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
+def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:
     """Which rows stay distinguishable once the intervals are adjusted for their number; empty where there is nothing to adjust."""
     said = []
     for word, name, wide in (
@@ -359,7 +364,9 @@ def _after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None) -> str
         told = run[separated(run, name)]
         kept = separated(told, wide)
         if len(told):
-            said.append(f"{word}for {_named(told[kept], names)}, no longer for {_named(told[~kept], names)}")
+            said.append(
+                f"{word}for {_named(told[kept], names)} and no longer for {_named(told[~kept], names)}"
+            )
     if len(run) == 1 or not said:
         return ""
     return (
