@@ -304,6 +304,36 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     assert "with one seed" not in text and "with one seed: all of them" in ablation.says(once)
 
 
+def test_what_all_seeds_of_the_proposed_model_would_change():
+    row, own = "Feature Concatenation", experiments.PROPOSED
+
+    def said(errors, count=1):
+        """With seeds 0, 1, … of so many errors; rows have the first `count` of them."""
+        known = {own: [r for seed, wrong in enumerate(errors) for r in folds_of(wrong, seed)]}
+        seeds = [r for seed in range(count) for r in folds_of(40, seed)]
+        found = ablation.equal_seeds({row: seeds, own: known[own]})
+        return ablation.compared_with("table-4", found, known, None)
+
+    text = said((24, 12, 12))
+    assert text.startswith(
+        "Compared is the proposed model's seed 0, 80.0%; over its 3 seeds it scores 86.7%: "
+        "against that each difference would change by −6.7 points, by picture by −"
+    )
+    shifted = said((12, 24))
+    weight = np.r_[np.full(30, 1 / 30), np.ones(90)] / 91
+    one, other = (
+        weight @ (r.probabilities().argmax(1) == LABELS)
+        for r in (Run(errors=12, seed=0), Run(errors=24, seed=1))
+    )
+    assert shifted.endswith(f", by picture by {words.signed(100 * (one - other) / 2, 1)}.")
+    assert "seed 0, 90.0%; over its 2 seeds it scores 85.0%" in shifted and "change by +5.0 points" in shifted
+    assert "the proposed model's seeds 0, 1, 80.0%; over its 3 seeds" in said((24, 24, 12), 2)
+    assert said((24, 12), 2) == "" and said((24, 12), 0) == ""
+    assert ablation.compared_with("table-4", {}, {own: folds_of(6)}, None) == ""
+    level = ablation.compared_with("table-4", {own: folds_of(6)}, {own: folds_of(6) + folds_of(6, 1)}, None)
+    assert "each difference would change by 0.0 points" in level
+
+
 def test_what_the_differences_say():
     names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
     nothing = ablation.measure("table-4", {}, None, runs(6), ("accuracy",))

@@ -178,6 +178,32 @@ def apart(
     return frame[frame["row"].isin(rows)].reset_index(drop=True)
 
 
+def compared_with(
+    experiment: str, found: Mapping[str, Sequence[Any]], known: Mapping[str, Sequence[Any]], dataset: Any
+) -> str:
+    """Which seeds of the proposed model the rows of `apart` are compared with, and what all its seeds would change; empty
+    where all are compared.
+
+    found: of `apart_records`; known: runs of the experiment "patients".
+    """
+    used = whole(found.get(proposed(experiment)[0], ()))
+    every = whole([r for group in known.values() for r in group])
+    if not used or _same(every, used):
+        return ""
+    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    one, all_ = (worth.row(some, groups, ["accuracy"])["accuracy"] for some in (used, every))
+    copied, all_copied = (
+        worth.by_picture(some, groups, pictures, ["accuracy"])["accuracy"] for some in (used, every)
+    )
+    seeds = sorted({r.seed for r in used})
+    changes = (words.signed(100 * (a.value - b.value), 1) for a, b in ((one, all_), (copied, all_copied)))
+    return (
+        f"Compared is the proposed model's seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}, {one.value:.1%}; over its "
+        f"{words.plural(all_.n, 'seed')} it scores {all_.value:.1%}: against that each difference would change by "
+        f"{' points, by picture by '.join(changes)}."
+    )
+
+
 def runs(*found: Mapping[str, Sequence[Any]]) -> list[Any]:
     """The run records of several tables ({row: records}), each once: what a chapter's strip names."""
     return list({r.key: r for table_ in found for group in table_.values() for r in group}.values())
