@@ -388,16 +388,14 @@ def test_what_is_left_after_the_adjustment():
     adjusted = "These intervals are not adjusted for the number of rows. At 97.5%, Bonferroni's adjustment for 2 rows, they exclude 0"
     claim = "is also distinguishable from 0:"
     left = said(-0.01, [-0.001, 0.001] + [0.0] * (len(frame) - 2))
-    assert (
-        f"{adjusted} for {rows[0]} and no longer for {rows[1]}. Chapter 15 adjusts its tests by Holm." in left
-    )
+    assert f"{adjusted} for {rows[0]} (no longer: {rows[1]}). Chapter 15 adjusts its tests by Holm." in left
     assert f"{claim} after the adjustment {rows[0]}; only without it {rows[1]}." in left
-    assert f"{adjusted} for none and no longer for {both}. Chapter" in said(-0.01, 0.001)
+    assert f"{adjusted} for none (no longer: {both}). Chapter" in said(-0.01, 0.001)
     level = said(0.01, 0.02)
     assert "adjusted" not in level and f"{claim} none." in level
     copied = {"picture_difference": -0.02, "picture_difference_low": -0.03, "picture_difference_high": -0.01}
     copied |= {"picture_adjusted_low": -0.04, "picture_adjusted_high": -0.001}
-    assert f"{adjusted} by picture for {both} and no longer for none. Chapter" in said(0.01, 0.02, **copied)
+    assert f"{adjusted} by picture for {both} (no longer: none). Chapter" in said(0.01, 0.02, **copied)
     alone = said(-0.01, -0.001, 1)  # one row: nothing to adjust for
     assert "adjust" not in alone and f"{claim} {rows[0]}." in alone
 
@@ -494,7 +492,7 @@ def test_the_ece_by_value():
         f"The ECE changes (interval excluding 0; compared seed by seed: 0, 1, 2) for {both}; smaller"
     )
     assert (
-        f"At 97.5%, Bonferroni's adjustment for 2 rows, they exclude 0 for {', '.join(rows)} and no longer for none."
+        f"At 97.5%, Bonferroni's adjustment for 2 rows, they exclude 0 for {', '.join(rows)} (no longer: none)."
         in text
     )
     assert "with three seeds about one in twelve. The rates are simulated for accuracies" in text

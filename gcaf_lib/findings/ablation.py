@@ -390,9 +390,7 @@ def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) 
         told = run[separated(run, name)]
         kept = separated(told, wide)
         if len(told):
-            said.append(
-                f"{word}for {_named(told[kept], names)} and no longer for {_named(told[~kept], names)}"
-            )
+            said.append(f"{word}for {_named(told[kept], names)} (no longer: {_named(told[~kept], names)})")
     if len(run) == 1 or not said:
         return ""
     return (
