@@ -41,7 +41,8 @@ chapter = open_chapter("11_fusion", profile, overrides)
 records, norm = (ablation.table_records(chapter, name) for name in ("table-4", "projection-norm"))
 main, strict = chapter.records("main"), ablation.apart_records(chapter, "table-4")
 proposed, made = main.get(paper.PROPOSED, []), chapter.made
-chapter.strip(ablation.runs(main, records, norm, strict))
+patients = chapter.records("patients")
+chapter.strip(ablation.runs(main, records, norm, strict, patients))
 
 # %% [markdown]
 # ## Seven ways to join two vectors
@@ -181,9 +182,11 @@ tables.show(
 )
 
 # %%
-Markdown(
-    ablation.says(honest, "gcaf sweep table-4-patients", ablation.FUSION_NAMES, theirs=not chapter.phantoms)
+beside = ablation.compared_with("table-4", strict, patients, chapter.dataset)
+says = ablation.says(
+    honest, "gcaf sweep table-4-patients", ablation.FUSION_NAMES, theirs=not chapter.phantoms
 )
+Markdown(f"{beside}\n\n{says}")
 
 # %% [markdown]
 # ## A LayerNorm behind the projections

@@ -39,7 +39,8 @@ from gcaf_lib.paper import published as paper
 chapter = open_chapter("12_mixup_ema", profile, overrides)
 main, found = chapter.records("main"), ablation.table_records(chapter, "table-5")
 strict = ablation.apart_records(chapter, "table-5")
-chapter.strip(ablation.runs(main, found, strict))
+patients = chapter.records("patients")
+chapter.strip(ablation.runs(main, found, strict, patients))
 
 # %% [markdown]
 # ## What a moving average still holds of its start
@@ -156,7 +157,9 @@ tables.show(
 )
 
 # %%
-Markdown(ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms))
+beside = ablation.compared_with("table-5", strict, patients, chapter.dataset)
+says = ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms)
+Markdown(f"{beside}\n\n{says}")
 
 # %% [markdown]
 # The factors, and the claim's three parts, on this split. The calibration error of each fold is computed on as many images as the random split tests

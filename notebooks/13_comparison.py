@@ -41,7 +41,8 @@ from gcaf_lib.training import experiments
 chapter = open_chapter("13_comparison", profile, overrides)
 main, found = chapter.records("main"), ablation.table_records(chapter, "table-6")
 strict = ablation.apart_records(chapter, "table-6")
-chapter.strip(ablation.runs(main, found, strict))
+patients = chapter.records("patients")
+chapter.strip(ablation.runs(main, found, strict, patients))
 
 # %% [markdown]
 # ## Identical conditions
@@ -102,7 +103,9 @@ tables.show(
 )
 
 # %%
-Markdown(ablation.says(honest, "gcaf sweep table-6-patients", theirs=not chapter.phantoms))
+beside = ablation.compared_with("table-6", strict, patients, chapter.dataset)
+says = ablation.says(honest, "gcaf sweep table-6-patients", theirs=not chapter.phantoms)
+Markdown(f"{beside}\n\n{says}")
 
 # %% [markdown]
 # ## What each costs

@@ -41,7 +41,8 @@ from gcaf_lib.paper import published as paper
 chapter = open_chapter("14_sensitivity", profile, overrides)
 main, records = chapter.records("main"), ablation.table_records(chapter, "table-8")
 default, strict = main.get(paper.PROPOSED, []), ablation.apart_records(chapter, "table-8")
-chapter.strip(ablation.runs(main, records, strict))
+patients = chapter.records("patients")
+chapter.strip(ablation.runs(main, records, strict, patients))
 
 # %% [markdown]
 # ## The picture
@@ -89,7 +90,7 @@ says = ablation.says(frame, "gcaf sweep table-8", theirs=not chapter.phantoms)
 about = (
     "Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5). "
 )
-calibrated = about + sensitivity.calibration(frame)
+calibrated = about + sensitivity.calibration(frame, records)
 Markdown("\n\n".join([says, sensitivity.moved(frame), sensitivity.chosen(frame, records), calibrated]))
 
 # %% [markdown]
@@ -108,7 +109,9 @@ tables.show(
 )
 
 # %%
-Markdown(ablation.says(honest, "gcaf sweep table-8-patients", theirs=not chapter.phantoms))
+beside = ablation.compared_with("table-8", strict, patients, chapter.dataset)
+says = ablation.says(honest, "gcaf sweep table-8-patients", theirs=not chapter.phantoms)
+Markdown(f"{beside}\n\n{says}")
 
 # %% [markdown]
 # ## What the batch size changes besides the batch

@@ -204,7 +204,7 @@ tables.show(
 
 # %%
 reference = folds.pool(next(iter(chapter.records("patients").values()), ()), splits.FOLDS)
-control = significance.itself(reference, groups)
+control = significance.itself(reference, groups, worth.pictures(chapter.dataset))
 said = (
     significance.by_patient(strict),
     significance.itself_text(control),

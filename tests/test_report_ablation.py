@@ -304,6 +304,36 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     assert "with one seed" not in text and "with one seed: all of them" in ablation.says(once)
 
 
+def test_what_all_seeds_of_the_proposed_model_would_change():
+    row, own = "Feature Concatenation", experiments.PROPOSED
+
+    def said(errors, count=1):
+        """With seeds 0, 1, … of so many errors; rows have the first `count` of them."""
+        known = {own: [r for seed, wrong in enumerate(errors) for r in folds_of(wrong, seed)]}
+        seeds = [r for seed in range(count) for r in folds_of(40, seed)]
+        found = ablation.equal_seeds({row: seeds, own: known[own]})
+        return ablation.compared_with("table-4", found, known, None)
+
+    text = said((24, 12, 12))
+    assert text.startswith(
+        "Compared is the proposed model's seed 0, 80.0%; over its 3 seeds it scores 86.7%: "
+        "against that each difference would change by −6.7 points, by picture by −"
+    )
+    shifted = said((12, 24))
+    weight = np.r_[np.full(30, 1 / 30), np.ones(90)] / 91
+    one, other = (
+        weight @ (r.probabilities().argmax(1) == LABELS)
+        for r in (Run(errors=12, seed=0), Run(errors=24, seed=1))
+    )
+    assert shifted.endswith(f", by picture by {words.signed(100 * (one - other) / 2, 1)}.")
+    assert "seed 0, 90.0%; over its 2 seeds it scores 85.0%" in shifted and "change by +5.0 points" in shifted
+    assert "the proposed model's seeds 0, 1, 80.0%; over its 3 seeds" in said((24, 24, 12), 2)
+    assert said((24, 12), 2) == "" and said((24, 12), 0) == ""
+    assert ablation.compared_with("table-4", {}, {own: folds_of(6)}, None) == ""
+    level = ablation.compared_with("table-4", {own: folds_of(6)}, {own: folds_of(6) + folds_of(6, 1)}, None)
+    assert "each difference would change by 0.0 points" in level
+
+
 def test_what_the_differences_say():
     names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
     nothing = ablation.measure("table-4", {}, None, runs(6), ("accuracy",))
@@ -327,6 +357,47 @@ def test_what_the_differences_say():
         in said
     )
     assert "paper" not in ablation.says(near, theirs=False)
+
+
+def test_intervals_are_adjusted_for_the_rows_that_are_compared():
+    rows = ["Feature Concatenation", "gcaf-split"]
+    found = {rows[0]: runs(40), rows[1]: twins(20), experiments.PROPOSED: runs(20)}
+    frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
+    line = of(frame, rows[0])
+    wide = worth.difference(runs(40), runs(20), GROUPS, level=0.975)["accuracy"]  # two rows: its own is none
+    assert (line["adjusted_low"], line["adjusted_high"]) == (wide.low, wide.high)
+    assert wide.low < line["difference_low"] and np.isnan(line["picture_adjusted_low"])
+    apart = ablation.measure("table-4", {rows[0]: folds_of(40), rows[1]: folds_of(20)}, None, folds_of(6))
+    copied = worth.by_picture(folds_of(40), GROUPS, PICTURES, ["accuracy"], against=folds_of(6), level=0.975)
+    assert of(apart, rows[0])["picture_adjusted_high"] == copied["accuracy"].high
+
+
+def test_what_is_left_after_the_adjustment():
+    rows = ["Feature Concatenation", "Gated Fusion (No Attention)"]
+    found = dict(zip(rows, (runs(24), runs(26))))
+    frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
+
+    def said(high, adjusted, count=2, **more):
+        ends = {"difference": -0.02, "difference_low": -0.03, "difference_high": high, "adjusted_low": -0.04}
+        verdict = "inside our interval"
+        return ablation.says(
+            frame.assign(**ends, adjusted_high=adjusted, verdict=verdict, **more).iloc[:count]
+        )
+
+    both = ", ".join(rows)
+    adjusted = "These intervals are not adjusted for the number of rows. At 97.5%, Bonferroni's adjustment for 2 rows, they exclude 0"
+    claim = "is also distinguishable from 0:"
+    left = said(-0.01, [-0.001, 0.001] + [0.0] * (len(frame) - 2))
+    assert f"{adjusted} for {rows[0]} (no longer: {rows[1]}). Chapter 15 adjusts its tests by Holm." in left
+    assert f"{claim} after the adjustment {rows[0]}; only without it {rows[1]}." in left
+    assert f"{adjusted} for none (no longer: {both}). Chapter" in said(-0.01, 0.001)
+    level = said(0.01, 0.02)
+    assert "adjusted" not in level and f"{claim} none." in level
+    copied = {"picture_difference": -0.02, "picture_difference_low": -0.03, "picture_difference_high": -0.01}
+    copied |= {"picture_adjusted_low": -0.04, "picture_adjusted_high": -0.001}
+    assert f"{adjusted} by picture for {both} (no longer: none). Chapter" in said(0.01, 0.02, **copied)
+    alone = said(-0.01, -0.001, 1)  # one row: nothing to adjust for
+    assert "adjust" not in alone and f"{claim} {rows[0]}." in alone
 
 
 def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
@@ -386,6 +457,11 @@ def test_cheaper_baselines_and_their_inputs():
     )
     alone = ablation.measure("table-6", {"VGG19": runs(40)}, None, runs(20), ("accuracy",))
     assert comparison.cheaper(alone, spent).endswith("On this split all of them are shown to be worse.")
+    # worse by picture alone is worse, too, and better by picture is not
+    for low, high, word in ((-0.03, -0.01, "all of them are"), (0.01, 0.03, "not"), (-0.01, 0.0, "not")):
+        ends = {"picture_difference_low": low, "picture_difference_high": high}
+        copied = frame.assign(picture_difference=(low + high) / 2, **ends)
+        assert f"On this split {word} shown to be worse" in comparison.cheaper(copied, spent)
     both = comparison.cheaper(frame, spent, alone)
     assert both.startswith(said) and both.endswith(
         "On patient-disjoint folds all of them are shown to be worse."
@@ -398,11 +474,47 @@ def test_cheaper_baselines_and_their_inputs():
     assert "VGG19 start from ImageNet weights" in comparison.native_note(["VGG19"])
 
 
+def test_the_ece_by_value():
+    rows = ["Batch Size = 16", "Batch Size = 64"]
+    found = {rows[0]: runs(8), rows[1]: twins(20), ablation.proposed("table-8")[0]: runs(20)}
+    frame = ablation.measure("table-8", found, None, runs(20), ("ece",))
+    ends = {"difference": -0.02, "difference_low": -0.03, "adjusted_low": -0.04, "adjusted_high": -0.001}
+
+    def said(high=-0.01, pairs=3):
+        made = frame.assign(difference_high=high, **ends)
+        made.loc[frame["pairs"] > 0, "pairs"] = pairs
+        return sensitivity.calibration(made, found)
+
+    assert said(0.01) == "No value changes the ECE with an interval that excludes 0."
+    both = "; ".join(f"{row} −0.0200 (−0.0300 to −0.0100)" for row in rows)
+    text = said()
+    assert text.startswith(
+        f"The ECE changes (interval excluding 0; compared seed by seed: 0, 1, 2) for {both}; smaller"
+    )
+    assert (
+        f"At 97.5%, Bonferroni's adjustment for 2 rows, they exclude 0 for {', '.join(rows)} (no longer: none)."
+        in text
+    )
+    assert "with three seeds about one in twelve. The rates are simulated for accuracies" in text
+    assert "with two seeds up to one interval in eight." in said(pairs=2) and "one seed" not in said(pairs=2)
+    once = said(pairs=1)
+    assert once.count("(one seed)") == 2 and "Trained with one seed: all of them;" in once
+    trained = frame.index[(frame["pairs"] > 0) & ~frame["reference"].astype(bool)]
+    mixed = frame.assign(difference_high=-0.01, **ends)
+    mixed.loc[trained[0], "pairs"] = 1
+    text = sensitivity.calibration(mixed, found)
+    assert (
+        f"{rows[0]} −0.0200 (−0.0300 to −0.0100) (one seed); {rows[1]} −0.0200 (−0.0300 to −0.0100); smaller"
+        in text
+    )
+    assert "Trained with one seed: 1 of them;" in text
+
+
 def test_sentences_on_the_settings():
     name = "Batch Size = 16"
     nothing = ablation.measure("table-8", {}, None, runs(20))
     assert sensitivity.moved(nothing) == "" and "Nothing can be chosen" in sensitivity.chosen(nothing, {})
-    assert sensitivity.calibration(nothing).startswith("Nothing is said")
+    assert sensitivity.calibration(nothing, {}).startswith("Nothing is said")
     assert sensitivity.constants({}, []).startswith("No two constants")
     default = ablation.proposed("table-8")[0]
     found = {name: runs(8), default: runs(20)}
@@ -411,9 +523,14 @@ def test_sentences_on_the_settings():
         sensitivity.moved(frame)
         == "- Batch Size: 10.00 points between the best value (16) and the worst (32); the paper has 0.91"
     )
-    assert sensitivity.chosen(frame, found).endswith(f"keep the default in 0 of 1 settings, and take {name}.")
-    same = {name: twins(20), default: runs(20)}
-    assert sensitivity.chosen(frame, same).endswith("keep the default in 1 of 1 settings.")
+    places = "strictly best in {} of 1 settings, tied for best in {}, beaten in {}"
+    assert sensitivity.chosen(frame, found).endswith(places.format(0, 0, f"1: by {name}."))
+    assert sensitivity.chosen(frame, {name: twins(20), default: runs(20)}).endswith(places.format(0, 1, "0."))
+    assert sensitivity.chosen(frame, {name: runs(20), default: runs(8)}).endswith(places.format(1, 0, "0."))
+    level = {name: runs(8), "Batch Size = 64": twins(8), default: runs(20)}
+    assert f"beaten in 1: by {name} or Batch Size = 64." in sensitivity.chosen(frame, level)
+    del level[default]
+    assert sensitivity.chosen(frame, level).startswith("Nothing can be chosen by the validation part")
     constants = {f"Focal α = {a}": twins(e) for a, e in ((0.25, 20), (0.5, 20))}
     alike = sensitivity.constants(constants, [])
     assert "give no test image a different class" in alike and alike.endswith(

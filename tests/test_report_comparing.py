@@ -439,11 +439,11 @@ def test_the_proposed_model_beside_itself():
     """Two trainings that err on other patients altogether are "different"; the same answers are not."""
     from gcaf_lib.findings import significance
 
-    groups = np.arange(1000) // 2
-    same = significance.itself([record(0, 30), record(1, 30)], groups, 199)
+    groups, pictures = np.arange(1000) // 2, np.arange(1000)
+    same = significance.itself([record(0, 30), record(1, 30)], groups, pictures, 199)
     assert same["p"].tolist() == [1.0] and same["difference"].tolist() == [0.0]
     assert "does not call the method different" in significance.itself_text(same)
-    other = significance.itself([record(0, 38), record(1, 12), record(2, 12)], groups, 199)
+    other = significance.itself([record(0, 38), record(1, 12), record(2, 12)], groups, pictures, 199)
     assert (
         other[["first", "second"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 2]]
         and other["p"].iloc[0] < 0.05
@@ -451,10 +451,27 @@ def test_the_proposed_model_beside_itself():
     text = significance.itself_text(other)
     assert (
         "seed 0 minus seed 1 +65.00 points" in text
-        and "In 2 of 3 that test calls the method different" in text
+        and "In 2 of 3, by picture in 2, that test calls the method different" in text
     )
+    assert (
+        "differ by up to 65.00 points, by picture 65.00: an effect of one seed that is no larger is not"
+        in text
+    )
+    lines = other.assign(p=0.5, picture=[-0.0121, -0.0194, 0.01], picture_p=[0.06, 0.004, 0.0001])
+    text = significance.itself_text(lines)
+    assert (
+        "p = 0.500, by picture −1.21, p = 0.060; seed 0 minus seed 2" in text
+        and "p = 0.500, by picture −1.94, p = 0.004; seed 1" in text
+    )
+    assert "by picture +1.00, p < 0.001. In 0 of 3, by picture in 2, that test" in text
+    assert "up to 65.00 points, by picture 1.94: an effect" in text
+    assert "does not call" in significance.itself_text(lines.assign(picture_p=0.05))
+    # a picture of many copies weighs as much as one of one: the first 20 of the 40 images are one picture
+    copies = np.maximum(np.arange(1000), 24)
+    weighed = significance.itself([record(0, 40), record(1, 20)], groups, copies, 199).iloc[0]
+    assert weighed["difference"] == pytest.approx(20 / 40) and weighed["picture"] == pytest.approx(20 / 21)
     assert "gcaf sweep patients --seeds 2" in significance.itself_text(
-        significance.itself([record(0, 30)], groups)
+        significance.itself([record(0, 30)], groups, pictures)
     )
 
 
@@ -559,7 +576,10 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     )
     assert "the ECE −0.0200, better, the interval excludes 0 (one seed; the paper's −0.011" in said[0]
     assert "the NLL +0.0200, worse" in said[0]
-    assert "accuracy +0.40 points, not distinguishable from 0 (one seed), by picture −0.89, worse" in said[1]
+    copied = "by picture −0.89, worse, the interval excludes 0"
+    assert f"accuracy +0.40 points, not distinguishable from 0 (one seed), {copied} (one seed);" in said[1]
+    more = mixup_ema.verdict(frame.assign(n=frame["n"] * 2), rows).splitlines()
+    assert f"accuracy +0.40 points, not distinguishable from 0, {copied};" in more[1]
     assert said[2].endswith("not both trained on this split under this profile.")
     assert (
         "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"

@@ -139,13 +139,14 @@ def difference(
     which: tuple[str, str] = ("ema", "ema"),
     scaled: tuple[bool, bool] = (False, False),
     draws: int = DRAWS,
+    level: float = 0.95,
 ) -> dict[str, Worth]:
     """Metric to `Worth` of first minus second, paired: the seeds (and folds) that both have, on the same images.
 
     sd: of the paired differences over seeds; n: seeds compared, and an empty dictionary where there is none. The same
     patients are drawn for both. keep: as in `row` (a four-class model beside a three-class one is judged on the
-    latter's classes). which, scaled: of first and second. Raises `ValueError` where a pair of runs was tested on
-    different images.
+    latter's classes). which, scaled: of first and second. level: of the interval. Raises `ValueError` where a pair of
+    runs was tested on different images.
     """
     pair = paired(first, second)
     if not pair[0]:
@@ -162,7 +163,7 @@ def difference(
         and scaled[0] == scaled[1]
     )
     one = 0.0 if same else answer(both[0], pictures)  # the same answers differ by nothing, for certain
-    return {name: summed(name, a[name] - b[name], least=-np.inf, answer=one) for name in names}
+    return {name: summed(name, a[name] - b[name], level, least=-np.inf, answer=one) for name in names}
 
 
 def answer(seeds: Sequence[Sequence[Answers]], pictures: np.ndarray | None = None) -> float:

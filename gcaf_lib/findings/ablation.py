@@ -16,7 +16,7 @@ import pandas as pd
 from gcaf_lib import settings
 from gcaf_lib.data import splits
 from gcaf_lib.display import names as naming
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import comparing, folds, worth
 from gcaf_lib.findings import words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
@@ -26,10 +26,11 @@ TABLES = {"Table 4": "table-4", "Table 5": "table-5", "Table 6": "table-6", "Tab
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece")
 ENDS = ("", "_low", "_high")  # behind a name: its value, and the ends of its interval
 PICTURE = [f"{name}{end}" for name in ("picture", "picture_difference") for end in ENDS]
+ADJUSTED = [f"{name}{end}" for name in ("adjusted", "picture_adjusted") for end in ENDS[1:]]
 COLUMNS = [
     "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "folds", "low", "high", "difference",
-    "difference_sd", "difference_low", "difference_high", "pairs", *PICTURE, "reference", "published_difference",
-    "step", "verdict",
+    "difference_sd", "difference_low", "difference_high", "pairs", *PICTURE, *ADJUSTED, "reference",
+    "published_difference", "step", "verdict",
 ]  # fmt: skip
 PROPOSED = "the proposed model"  # in the place of its difference to itself
 # Table 4's rows to their fusions, as the settings name them
@@ -72,7 +73,8 @@ def measure(
     without. difference: row minus reference, over the `pairs` seeds that both have. reference: whether the row is
     the proposed model itself. published_difference: the paper's figure minus its own for the proposed setting in
     the same table, known to within `step`. picture…: level and difference with each picture weighing 1
-    (`worth.by_picture`). verdict: on the difference. Raises `ValueError` where rows are of
+    (`worth.by_picture`). adjusted…, picture_adjusted…: ends of the difference's interval, adjusted by Bonferroni for the
+    rows that are compared (`adjusted_level`). verdict: on the difference. Raises `ValueError` where rows are of
     different seeds, or a row and the reference were judged on different test images.
     """
     seeds = _seeds(found)
@@ -80,20 +82,26 @@ def measure(
         raise ValueError(f"{experiment}: rows of different seeds ({seeds}): give equal_seeds(found)")
     groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
     base, own_rows = whole(reference), proposed(experiment)
+    pairs = [worth.paired(whole(group), base) for group in found.values()]
+    strict = adjusted_level(sum(bool(ours) and not _same(ours, base) for ours, _ in pairs))
     theirs = published(experiment, own_rows[0]) if own_rows else {}
     lines = []
     for label in dict.fromkeys(row.label for row in experiments.experiment(experiment).rows):
         known = list(found.get(label, ()))
         records, figures = whole(known), published(experiment, label)
-        shared = {r.key for r in records} <= {r.key for r in base}
-        own = shared if records and base else label in own_rows
+        own = _same(records, base) if records and base else label in own_rows
         levels = worth.row(records, groups, metrics) if records else {}
-        differences = worth.difference(records, base, groups, metrics) if records and base else {}
         copies = worth.by_picture(records, groups, pictures, metrics)
-        changes = worth.by_picture(records, groups, pictures, metrics, against=base) if differences else {}
+        differences, wide = (
+            worth.difference(records, base, groups, metrics, level=one) for one in (0.95, strict)
+        )
+        changes, wider = (
+            worth.by_picture(records, groups, pictures, metrics, against=base, level=one)
+            for one in (0.95, strict)
+        )
         for metric in metrics:
-            level, gap, copied, change = (
-                one.get(metric, NONE) for one in (levels, differences, copies, changes)
+            level, gap, copied, change, *adjusted = (
+                one.get(metric, NONE) for one in (levels, differences, copies, changes, wide, wider)
             )
             figure, other = figures.get(metric), theirs.get(metric)
             both = figure and other
@@ -110,6 +118,7 @@ def measure(
                 "pairs": gap.n,
                 **held(copied, "picture"),
                 **held(change, "picture_difference"),
+                **dict(zip(ADJUSTED, (end for one in adjusted for end in (one.low, one.high)))),
                 "reference": own,
                 "published_difference": figure.fraction - other.fraction if both else np.nan,
                 "step": figure.half_step + other.half_step if both else np.nan,
@@ -119,6 +128,16 @@ def measure(
 
 
 NONE = worth.Worth(np.nan, np.nan, 0, np.nan, np.nan)
+
+
+def adjusted_level(rows: int) -> float:
+    """Level of each row's interval with which all rows together are at 95%, by Bonferroni."""
+    return 1 - comparing.ALPHA / max(1, rows)
+
+
+def _same(records: Sequence[Any], base: Sequence[Any]) -> bool:
+    """Whether all runs are among those of `base`."""
+    return {r.key for r in records} <= {r.key for r in base}
 
 
 def read(line: Mapping[str, Any], name: str) -> worth.Worth:
@@ -157,6 +176,32 @@ def apart(
     )
     rows = {row.label for row in experiments.experiment(f"{experiment}-patients").rows}
     return frame[frame["row"].isin(rows)].reset_index(drop=True)
+
+
+def compared_with(
+    experiment: str, found: Mapping[str, Sequence[Any]], known: Mapping[str, Sequence[Any]], dataset: Any
+) -> str:
+    """Which seeds of the proposed model the rows of `apart` are compared with, and what all its seeds would change; empty
+    where all are compared.
+
+    found: of `apart_records`; known: runs of the experiment "patients".
+    """
+    used = whole(found.get(proposed(experiment)[0], ()))
+    every = whole([r for group in known.values() for r in group])
+    if not used or _same(every, used):
+        return ""
+    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    one, all_ = (worth.row(some, groups, ["accuracy"])["accuracy"] for some in (used, every))
+    copied, all_copied = (
+        worth.by_picture(some, groups, pictures, ["accuracy"])["accuracy"] for some in (used, every)
+    )
+    seeds = sorted({r.seed for r in used})
+    changes = (words.signed(100 * (a.value - b.value), 1) for a, b in ((one, all_), (copied, all_copied)))
+    return (
+        f"Compared is the proposed model's seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}, {one.value:.1%}; over its "
+        f"{words.plural(all_.n, 'seed')} it scores {all_.value:.1%}: against that each difference would change by "
+        f"{' points, by picture by '.join(changes)}."
+    )
 
 
 def runs(*found: Mapping[str, Sequence[Any]]) -> list[Any]:
@@ -287,7 +332,7 @@ def says(
         f"{count} Worse than the proposed model, with an interval that excludes 0{points}: {listed(below, names)}. "
         f"Better: {listed(above, names)}. Not distinguishable from it: {_named(undecided, names)}."
     )
-    text += _by_picture(run, names)
+    text += _by_picture(run, names) + after_adjustment(run, names)
     printed = run[run["published_difference"].notna()]
     if theirs and len(printed):
         inside = printed[printed["verdict"].str.startswith((verdicts.REPRODUCED, verdicts.INSIDE))]
@@ -299,12 +344,17 @@ def says(
         )
         text += f": {_named(inside, names)}."
         if len(inside):
-            text += f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {_named(told, names)}."
+            text += f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {_claimed(told, len(run), names)}."
+    return text + by_chance(run)
+
+
+def by_chance(run: pd.DataFrame) -> str:
+    """How often an interval excludes 0 where the true difference is 0, by the seeds that the lines of a table have."""
     one = int((run["pairs"] == 1).sum())
     if one:
         alone = "all" if one == len(run) else str(one)
         return (
-            f"{text} Trained with one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
+            f" Trained with one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
             "twenty excludes 0 where two methods are equal (chapter 15 sets the proposed model beside itself)."
         )
     rates = {2: "with two seeds up to one interval in eight", 3: "with three seeds about one in twelve"}
@@ -312,13 +362,13 @@ def says(
         rates.get(count, "about one interval in twenty") for count in sorted(set(run["pairs"].astype(int)))
     ]
     rate = "; ".join(dict.fromkeys(known))
-    return f"{text} Where the true difference is 0, an interval still excludes it: {rate}."
+    return f" Where the true difference is 0, an interval still excludes it: {rate}."
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
     """Which rows are distinguishable from the proposed model with each picture weighted equally; empty where no picture is known."""
     known = run[run["picture_difference_low"].notna()]
-    told = known[(known["picture_difference_low"] > 0) | (known["picture_difference_high"] < 0)]
+    told = known[separated(known, "picture_difference")]
     said = [
         f"{(names or {}).get(r['row'], r['row'])} {words.shift(read(r, 'picture_difference'), 2, 100)}"
         for _, r in told.iterrows()
@@ -328,6 +378,33 @@ def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
         if len(known)
         else ""
     )
+
+
+def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:
+    """Which rows stay distinguishable once the intervals are adjusted for their number; empty where there is nothing to adjust."""
+    said = []
+    for word, name, wide in (
+        ("", "difference", "adjusted"),
+        ("by picture ", "picture_difference", "picture_adjusted"),
+    ):
+        told = run[separated(run, name)]
+        kept = separated(told, wide)
+        if len(told):
+            said.append(f"{word}for {_named(told[kept], names)} (no longer: {_named(told[~kept], names)})")
+    if len(run) == 1 or not said:
+        return ""
+    return (
+        f" These intervals are not adjusted for the number of rows. At {100 * adjusted_level(len(run)):.4g}%, Bonferroni's adjustment for "
+        f"{len(run)} rows, they exclude 0 {'; '.join(said)}. Chapter 15 adjusts its tests by Holm."
+    )
+
+
+def _claimed(told: pd.DataFrame, rows: int, names: Mapping[str, str] | None) -> str:
+    """Rows that are distinguishable after the adjustment for the number of rows, and those that are only without it."""
+    if told.empty or rows == 1:
+        return _named(told, names)
+    kept = separated(told, "adjusted")
+    return f"after the adjustment {_named(told[kept], names)}; only without it {_named(told[~kept], names)}"
 
 
 def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:
@@ -340,9 +417,12 @@ def _named(part: pd.DataFrame, names: Mapping[str, str] | None) -> str:
     return ", ".join((names or {}).get(row, row) for row in part["row"]) or "none"
 
 
-def separated(lines: Any) -> Any:
-    """Whether the interval of the difference to the proposed model excludes 0: of a line, or of each of a frame."""
-    return (lines["pairs"] > 0) & ((lines["difference_low"] > 0) | (lines["difference_high"] < 0))
+def separated(lines: Any, name: str = "difference") -> Any:
+    """Whether an interval of the difference to the proposed model excludes 0: of a line, or of each of a frame.
+
+    name: of the interval's columns ("picture_difference", "adjusted", "picture_adjusted").
+    """
+    return (lines["pairs"] > 0) & ((lines[f"{name}_low"] > 0) | (lines[f"{name}_high"] < 0))
 
 
 def sides(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

@@ -142,8 +142,9 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
 
 
 def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: float) -> str:
-    """Those of `rows` that the differences of `part` do not tell to be worse than the proposed model."""
-    worse = set(ablation.sides(part)[0]["row"])
+    """Those of `rows` that the differences of `part` do not tell to be worse than the proposed model, by image or by picture."""
+    copied = ablation.separated(part, "picture_difference") & (part["picture_difference"] < 0)
+    worse = {*ablation.sides(part)[0]["row"], *part.loc[copied, "row"]}
     equal = [row for row in rows if row not in worse]
     gaps = ablation.listed(part[part["row"].isin(equal)])
     if not equal:

@@ -295,7 +295,8 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     scale, decimals, _ = ablation.shown(name)
     value = words.signed(scale * line["value"], decimals)
     text = f"{name} {value}{' points' if scale == 100 else ''}, {_told(line, good)}"
-    aside = ["one seed"] if line["n"] == 1 else []
+    once = ["one seed"] if line["n"] == 1 else []
+    aside = [*once]
     if np.isfinite(line["published"]):
         theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)
         place = verdicts.level(line["published"] - line["lift"], line["low"], line["high"])
@@ -304,6 +305,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     if np.isfinite(line["picture"]):
         copied = ablation.read(line, "picture")
         text += f", by picture {words.signed(scale * copied.value, decimals)}, {_told(copied, good)}"
+        text += f" ({once[0]})" if once else ""
     return text
 
 

@@ -74,11 +74,16 @@ def _by_picture(records, reference, groups, pictures, n: int) -> tuple[float, fl
     if not seeds or not worth.grouped(records):
         return np.nan, np.nan
     rows = first[seeds[0]].rows
-    weight = worth.picture_weights(rows, pictures)
-    weight = weight / weight.mean()
+    weight = _weights(rows, pictures)
     hits = (np.mean([one[s].right for s in seeds], axis=0) for one in (first, second))
     test = intervals.cluster_permutation(*(weight * hit for hit in hits), groups[rows], n)
     return test.difference, test.p
+
+
+def _weights(rows: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """Weights (n,) of tested rows, 1 in the mean, with which each picture weighs the same."""
+    weight = worth.picture_weights(rows, pictures)
+    return weight / weight.mean()
 
 
 def tests_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -333,18 +338,28 @@ def by_patient(frame: pd.DataFrame) -> str:
     return "\n".join(f"- {line}" for line in out)
 
 
-def itself(records: Sequence[Any], groups: np.ndarray, n: int = 9999) -> pd.DataFrame:
-    """The control: the proposed model against itself, every two of its seeds: first, second, difference, p, groups.
+def itself(records: Sequence[Any], groups: np.ndarray, pictures: np.ndarray, n: int = 9999) -> pd.DataFrame:
+    """The control: the proposed model against itself, every two of its seeds: first, second, difference, p, picture,
+    picture_p.
 
-    The same permutation by patient as `tests` does with a row. Two trainings of one method are not two methods, so
-    how small p is here tells what a small p between rows is worth. records: pooled over folds, one a seed.
+    The same permutations by patient as `tests` does with a row, of images and with each picture weighing 1 (pictures
+    (N,): `worth.pictures`). Two trainings of one method are not two methods, so how small p is here tells what a small p
+    between rows is worth. records: pooled over folds, one a seed.
     """
     runs, lines = method(records), []
     for a, b in itertools.combinations(sorted(runs), 2):
-        right = runs[a].right.astype(float), runs[b].right.astype(float)
-        test = intervals.cluster_permutation(*right, groups[runs[a].rows], n)
-        lines.append((a, b, test.difference, test.p, test.n))
-    return pd.DataFrame(lines, columns=["first", "second", "difference", "p", "groups"])
+        rows = runs[a].rows
+        tests_ = [
+            intervals.cluster_permutation(weight * runs[a].right, weight * runs[b].right, groups[rows], n)
+            for weight in (np.ones(len(rows)), _weights(rows, pictures))
+        ]
+        lines.append((a, b, *(value for test in tests_ for value in (test.difference, test.p))))
+    return pd.DataFrame(lines, columns=["first", "second", "difference", "p", "picture", "picture_p"])
+
+
+def _p(value: float) -> str:
+    """`p = 0.031`, or `p < 0.001`."""
+    return f"p {'' if value < 0.0005 else '= '}{p_text(value)}"
 
 
 def itself_text(frame: pd.DataFrame) -> str:
@@ -355,17 +370,21 @@ def itself_text(frame: pd.DataFrame) -> str:
             "another training's chance is not known: `gcaf sweep patients --seeds 2` trains a second."
         )
     pairs = "; ".join(
-        f"seed {r.first} minus seed {r.second} {_points(r.difference)} points, p {'' if r.p < 0.0005 else '= '}{p_text(r.p)}"
+        f"seed {r.first} minus seed {r.second} {_points(r.difference)} points, {_p(r.p)}, by picture {_points(r.picture)}, {_p(r.picture_p)}"
         for r in frame.itertuples()
     )
-    hits = int((frame["p"] < comparing.ALPHA).sum())
+    hits, copied = (int((frame[name] < comparing.ALPHA).sum()) for name in ("p", "picture_p"))
     told = (
-        f"In {hits} of {len(frame)} that test calls the method different from itself. It speaks of two trained models and not of two methods: "
-        "where a row was trained once, it can't show that one method is worse than another."
-        if hits
+        f"In {hits} of {len(frame)}, by picture in {copied}, that test calls the method different from itself. It speaks of two trained models "
+        "and not of two methods: where a row was trained once, it can't show that one method is worse than another."
+        if hits or copied
         else "The test does not call the method different from itself in these; it still speaks of trained models, and not of methods."
     )
-    return f"**The control:** the proposed model beside itself, by the permutation by patient, without an adjustment: {pairs}. {told}"
+    most = (f"{100 * frame[name].abs().max():.2f}" for name in ("difference", "picture"))
+    return (
+        f"**The control:** the proposed model beside itself, by the permutation by patient, without an adjustment: {pairs}. {told} Two of its seeds "
+        f"differ by up to {' points, by picture '.join(most)}: an effect of one seed that is no larger is not told from the method's own spread."
+    )
 
 
 CAVEAT = {
