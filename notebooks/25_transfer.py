@@ -90,7 +90,8 @@ tables.show(
 split_ladder.with_without(transfer.by_class(frame), transfer.SIDES, transfer.SHARE)
 
 # %%
-Markdown(transfer.bought(frame) + "\n\n" + transfer.fallen(frame))
+rest = transfer.seeds_left(small, large, chapter.dataset)
+Markdown("\n\n".join([transfer.bought(frame), rest, transfer.fallen(frame)]))
 
 # %% [markdown]
 # ## The three tumour classes

@@ -114,6 +114,18 @@ def test_both_levels_stand_beside_each_other():
     assert re.search(r"ImageNet weights: 90.0 \(.*\)% on the random split, 90.0 \(", text)
 
 
+def test_the_seeds_that_are_not_compared_are_told():
+    more = model(SMALL, "s") | {
+        "patients": [run(r, f, seed=s, key="s") for s, r in enumerate((SMALL, LARGE)) for f in range(5)]
+    }
+    text = transfer.seeds_left(more, model(LARGE, "l"), None)
+    assert (
+        "seed 0, 70.0%; over its 2 seeds it scores 80.0%: against that each difference would change by −10.0 points"
+        in text
+    )
+    assert transfer.seeds_left(model(SMALL, "s"), model(LARGE, "l"), None) == ""
+
+
 def test_tumours_are_judged_alone():
     tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
     right = SMALL | ~tumour

@@ -249,6 +249,13 @@ def fallen(frame: pd.DataFrame) -> str:
     return f"{'. '.join(said)}."
 
 
+def seeds_left(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], dataset: Any) -> str:
+    """`ablation.compared_with` of the miniatures on patient-disjoint folds: which of their seeds are compared here."""
+    sides = (ablation.whole(side.get("patients", [])) for side in (small, large))
+    used = {ablation.proposed("table-4")[0]: worth.paired(*sides)[0]}
+    return ablation.compared_with("table-4", used, {"patients": small.get("patients", [])}, dataset)
+
+
 def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], dataset: Any) -> pd.DataFrame:
     """model, and accuracy on the three tumour classes on patient-disjoint folds (`ladder.COLUMNS`), seeds, folds, images.
 
