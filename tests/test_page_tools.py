@@ -164,6 +164,15 @@ def test_marks_units_and_names_are_read_alike(page, address):
         assert ignored == list(report.ignored)
 
 
+def test_errors_that_large_reports_imply_are_those_of_python(page, address):
+    page.open(address + "report.html")
+    for f1s in ((0.98, 0.97, 0.99), (0.25, 0.5, 0.3)):
+        text = "class,f1,support\n" + "\n".join(f"{c},{f1:.2f},{2000}" for c, f1 in zip("abc", f1s))
+        ours = report_check.check(report_file.parse(text)).errors
+        assert [line["errors"] for line in page.run(ASK % json.dumps([text]))] == [ours.values.tolist()]
+        assert ours["most"].iloc[-1] < 6000
+
+
 def test_classes_called_like_figures_are_read_alike(page, address):
     page.open(address + "report.html")
     labels = np.repeat([0, 1, 2], (30, 40, 25))

@@ -389,11 +389,12 @@ const gcafReport = (() => {
       for (const [limit] of EFFORTS) { const listed = listing(figures, limit); if (listed && listed.complete) return !listed.states.length }
       return false;
     }
-    function right(figures) {  // least and most true positives of each class, then of all
+    function right(figures) {  // least and most true positives of each class, then of all; F1 is between 2t/(N + t) and 2t/(n + t)
       const low = Array(k + 1).fill(0), high = [...n, total];
-      for (const f of figures) if (['recall', 'accuracy'].includes(f.kind)) {
+      for (const f of figures) {
         const c = at(f) < 0 ? k : at(f), size = c === k ? total : n[c], [a, b, scale] = ends(f);
-        low[c] = Math.max(low[c], ceil(a * size, scale)); high[c] = Math.min(high[c], floor(b * size, scale));
+        if (['recall', 'accuracy'].includes(f.kind)) { low[c] = Math.max(low[c], ceil(a * size, scale)); high[c] = Math.min(high[c], floor(b * size, scale)) }
+        else if (f.kind === 'f1') { low[c] = Math.max(low[c], ceil(a * size, 2 * scale - a)); high[c] = Math.min(high[c], floor(b * total, 2 * scale - b)) }
       }
       for (let twice = 0; twice < 2; twice++) {
         const lows = sum(low.slice(0, k)), highs = sum(high.slice(0, k)), [a, b] = [low.slice(), high.slice()];

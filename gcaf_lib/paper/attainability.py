@@ -33,14 +33,15 @@ class Proportion(NamedTuple):
 def proportion(value: float, decimals: int, n: int, percent: bool = False, runs: int = 1) -> Proportion:
     """The plain GRIM test: can `value` be k/n, rounded, or the mean of `runs` such proportions?
 
-    `below` and `above` are the nearest proportions not above and not below the printed value (unrounded).
+    `below` and `above` are the nearest proportions not above and not below the printed value (unrounded; NaN
+    where there is none).
     """
-    low, high, scale = Reported("", value, decimals, percent).ends
     total, unit = n * runs, 100 if percent else 1
-    first = -(-low * total // scale)  # smallest k with k/total ≥ low/scale
+    fits = _counts(value, decimals, total, percent)
     k = value / unit * total
-    below, above = int(np.floor(k + 1e-9)), int(np.ceil(k - 1e-9))
-    return Proportion(first <= high * total // scale, below / total * unit, min(above, total) / total * unit)
+    below = min(int(np.floor(k + 1e-9)), total) / total * unit if k > -1e-9 else np.nan
+    above = max(int(np.ceil(k - 1e-9)), 0) / total * unit if k < total + 1e-9 else np.nan
+    return Proportion(bool(fits), below, above)
 
 
 def fewest_runs(value: float, decimals: int, n: int, percent: bool = False, limit: int = 100) -> int | None:
@@ -50,8 +51,14 @@ def fewest_runs(value: float, decimals: int, n: int, percent: bool = False, limi
 
 def counts(value: float, decimals: int, n: int, percent: bool = False) -> list[int]:
     """Every count k for which k/n rounds to `value`."""
+    return list(_counts(value, decimals, n, percent))
+
+
+def _counts(value: float, decimals: int, n: int, percent: bool) -> range:
+    if n < 1:
+        raise ValueError(f"a proportion of {n} samples: give at least one sample and one run")
     low, high, scale = Reported("", value, decimals, percent).ends
-    return list(range(max(0, -(-low * n // scale)), min(n, high * n // scale) + 1))
+    return range(max(0, -(-low * n // scale)), min(n, high * n // scale) + 1)
 
 
 def decide(
