@@ -136,6 +136,41 @@ def test_verdicts_are_those_of_brute_force(supports, listed, monkeypatch):
                 assert at.implied(dict(zip("abc", supports)), figures, m) == pytest.approx(expected)
 
 
+def test_the_nearest_values_by_programming_are_those_of_brute_force():
+    supports, rng = {"a": 3, "b": 4, "c": 3}, np.random.default_rng(3)
+    problem, every = at.Problem(supports), tables(supports.values())
+    told = values(problem, every)
+    metrics = [m for m in told if m not in confusions.JOINT]
+    for _ in range(25):
+        given = str(rng.choice(metrics))
+        asked = str(rng.choice([m for m in metrics if not m.startswith("precision")]))  # that may be 0/0
+        f = R(given, round(float(rng.choice(told[given])), 2), 2)
+        here, beyond = (
+            told[asked][np.abs(told[given] - f.value) <= 0.005 + 1e-9],
+            float(rng.uniform(0.1, 0.9)),
+        )
+        for sign, side in ((-1, here[here < beyond]), (1, here[here > beyond])):
+            nearest = sign * min(sign * side, default=np.nan)
+            assert problem.extreme([f], asked, sign, beyond) == pytest.approx(nearest, nan_ok=True)
+
+
+def test_no_value_is_called_the_nearest_that_is_not_shown_to_be(monkeypatch):
+    monkeypatch.setattr(confusions, "PATIENCE", 3)
+    problem = at.Problem({"a": 300, "b": 306, "c": 405, "d": 300})
+    near = np.array([[296, 4, 0, 0], [71, 164, 0, 71], [0, 0, 405, 0], [0, 0, 4, 296]])
+    (known,) = problem.value("kappa", near.diagonal()[None], near.sum(0)[None])
+    found = problem.extreme([], "kappa", -1, 0.84654321)
+    assert np.isnan(found) or known <= found < 0.84654321  # HiGHS's own gap left it at 0.84645979
+
+
+def test_what_takes_too_long_is_not_decided(monkeypatch):
+    monkeypatch.setattr(confusions, "PATIENCE", 1.5)
+    problem = at.Problem({"a": 5000, "b": 4000, "c": 3000})
+    figures = [R("kappa", 0.84654321, 8)]  # millions of tables come near it
+    assert at.decide(problem, figures) == (None, None) and not at.refuted(problem, figures)
+    assert problem.left < 1.5
+
+
 @pytest.mark.parametrize("listed", [True, False])
 def test_errors_are_those_of_brute_force(listed, monkeypatch):
     if not listed:

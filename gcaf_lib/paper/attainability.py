@@ -64,7 +64,7 @@ def _counts(value: float, decimals: int, n: int, percent: bool) -> range:
 def decide(
     problem: Problem, figures: Sequence[Reported], near: np.ndarray | None = None
 ) -> tuple[bool | None, np.ndarray | None]:
-    """Whether all figures can be true together (None: too many tables to decide), and a state (2K,) that shows it.
+    """Whether all figures can be true together (None: too many tables to decide in time), and a state (2K,) that shows it.
 
     near: a state that makes most of them true, to look around first.
     """
@@ -78,10 +78,10 @@ def decide(
         if found is not None:
             return True, found
     linear = problem.linear(figures)
-    point = problem.solve(linear)
+    sure, point = problem.solve(linear)
     if point is None:
-        return False, None
-    return (True, point[:-1].astype(int)) if len(linear) == len(figures) else (None, None)
+        return (False if sure else None), None
+    return (True, point[:-1]) if len(linear) == len(figures) else (None, None)
 
 
 def refuted(problem: Problem, figures: Sequence[Reported]) -> bool:
@@ -90,7 +90,8 @@ def refuted(problem: Problem, figures: Sequence[Reported]) -> bool:
         listed = problem.listing(figures, limit)
         if listed is not None and (listed.complete or len(listed.t)):
             return not len(listed.t)
-    return problem.solve(problem.linear(figures)) is None
+    sure, point = problem.solve(problem.linear(figures))
+    return sure and point is None
 
 
 def _true(problem: Problem, state: np.ndarray, f: Reported) -> bool:
@@ -125,7 +126,8 @@ def check(supports: Mapping[str, int], figures: Iterable[Reported]) -> pd.DataFr
     macro_f1, weighted_precision, weighted_f1.
 
     One row a figure: metric, published, attainable (True, False, or None where it can't be decided), below
-    and above (the nearest attainable values, in the printed unit; NaN if there is none on that side), alone
+    and above (the nearest attainable values, in the printed unit; NaN if there is none on that side or none is
+    known to be the nearest), alone
     (attainable with nothing but the supports given), conflicts (other figures, all true
     together, that rule it out; none of them can be left out as far as that can be decided). Figures are taken in the order accuracy, recalls, precisions, F1s, kappa,
     averages, MCC; each is judged beside those accepted before it. A report of a real confusion matrix never
@@ -164,7 +166,7 @@ def implied(supports: Mapping[str, int], figures: Iterable[Reported], metric: st
     """Smallest and largest value (a fraction) that `metric` can have where all figures are true.
 
     (NaN, NaN) where the figures can't be true together, or where too little is known to list the tables and
-    the metric is an average or the MCC. The paper's accuracy and three recalls imply the fourth recall.
+    the metric is an average or the MCC; NaN for an end that is not found in time. The paper's accuracy and three recalls imply the fourth recall.
     """
     problem, figures = Problem(supports), list(figures)
     kind = problem.kind(metric)[0]

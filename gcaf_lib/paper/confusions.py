@@ -10,7 +10,7 @@ predicted. A matrix with these margins exists if and only if
 
     listing    class by class, a branch cut as soon as a sum can't be met any more: complete, or cut at LIMIT
     seek       the least disagreement by steps from a good guess: shows a matrix, can't rule one out
-    solve      integer programming (`programming`) over figures that are ratios of linear forms: rules out
+    solve      integer programming (`programming`) over figures that are ratios of linear forms: rules out, unless time is up
 
 `paper.attainability` asks the questions.
 """
@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gcaf_lib.paper.programming import Programming
+from gcaf_lib.paper.programming import PATIENCE, Programming
 
 LIMIT = 100_000  # states kept in one step of a listing
 STEPS = 60  # of a thorough search
@@ -71,6 +71,7 @@ class Problem(Programming):
     def __init__(self, supports: Mapping[str, int]):
         self.classes, self.n = list(supports), np.array(list(supports.values()), np.int64)
         self.k, self.total = len(self.n), int(self.n.sum())
+        self.left = PATIENCE
         if self.k < 2 or (self.n < 1).any():
             raise ValueError(f"supports {dict(supports)}: give at least two classes, each with samples")
 
