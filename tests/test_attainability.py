@@ -82,6 +82,16 @@ def test_proportions():
             assert at.proportion(v / 10**d, d, n).attainable >= (v / 10**d in attainable)
 
 
+def test_no_count_gives_a_proportion_outside_zero_and_one():
+    assert at.proportion(1.5, 1, 10)[:2] == (False, 1.0) and np.isnan(at.proportion(1.5, 1, 10).above)
+    assert at.proportion(-50, 0, 10, percent=True)[::2] == (False, 0.0)
+    assert np.isnan(at.proportion(-0.5, 1, 10).below) and at.counts(1.5, 1, 10) == []
+    assert at.fewest_runs(1.5, 1, 10) is None
+    for ask in (at.proportion, at.counts, at.fewest_runs):
+        with pytest.raises(ValueError, match="0 samples: give at least one"):
+            ask(0.5, 1, 0)
+
+
 def tables(supports):
     """Every confusion matrix with these supports."""
     k = len(supports)
@@ -124,6 +134,69 @@ def test_verdicts_are_those_of_brute_force(supports, listed, monkeypatch):
             for m in metrics:
                 expected = every[m][true].min(), every[m][true].max()
                 assert at.implied(dict(zip("abc", supports)), figures, m) == pytest.approx(expected)
+
+
+def test_the_nearest_values_by_programming_are_those_of_brute_force():
+    supports, rng = {"a": 3, "b": 4, "c": 3}, np.random.default_rng(3)
+    problem, every = at.Problem(supports), tables(supports.values())
+    told = values(problem, every)
+    metrics = [m for m in told if m not in confusions.JOINT]
+    for _ in range(25):
+        given = str(rng.choice(metrics))
+        asked = str(rng.choice([m for m in metrics if not m.startswith("precision")]))  # that may be 0/0
+        f = R(given, round(float(rng.choice(told[given])), 2), 2)
+        here, beyond = (
+            told[asked][np.abs(told[given] - f.value) <= 0.005 + 1e-9],
+            float(rng.uniform(0.1, 0.9)),
+        )
+        for sign, side in ((-1, here[here < beyond]), (1, here[here > beyond])):
+            nearest = sign * min(sign * side, default=np.nan)
+            assert problem.extreme([f], asked, sign, beyond) == pytest.approx(nearest, nan_ok=True)
+
+
+def test_no_value_is_called_the_nearest_that_is_not_shown_to_be(monkeypatch):
+    monkeypatch.setattr(confusions, "PATIENCE", 3)
+    problem = at.Problem({"a": 300, "b": 306, "c": 405, "d": 300})
+    near = np.array([[296, 4, 0, 0], [71, 164, 0, 71], [0, 0, 405, 0], [0, 0, 4, 296]])
+    (known,) = problem.value("kappa", near.diagonal()[None], near.sum(0)[None])
+    found = problem.extreme([], "kappa", -1, 0.84654321)
+    assert np.isnan(found) or known <= found < 0.84654321  # HiGHS's own gap left it at 0.84645979
+
+
+def test_what_takes_too_long_is_not_decided(monkeypatch):
+    monkeypatch.setattr(confusions, "PATIENCE", 1.5)
+    problem = at.Problem({"a": 5000, "b": 4000, "c": 3000})
+    figures = [R("kappa", 0.84654321, 8)]  # millions of tables come near it
+    assert at.decide(problem, figures) == (None, None) and not at.refuted(problem, figures)
+    assert problem.left < 1.5
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_errors_are_those_of_brute_force(listed, monkeypatch):
+    if not listed:
+        monkeypatch.setattr(confusions, "LIMIT", 0)  # what each figure leaves: never narrower than the truth
+    supports, rng = {"a": 3, "b": 4, "c": 3}, np.random.default_rng(0)
+    every = tables(supports.values())
+    told, t = values(at.Problem(supports), every), every.diagonal(axis1=1, axis2=2)
+    wrong = np.column_stack([[3, 4, 3] - t, 10 - t.sum(1)])
+    for _ in range(50):
+        chosen, truth = rng.choice(list(told), 3, replace=False), rng.integers(len(every))
+        figures = [R(str(m), round(float(told[m][truth]), 2), 2) for m in chosen]
+        fits = np.all([np.abs(told[f.metric] - f.value) <= 0.005 + 1e-9 for f in figures], 0)
+        found = at.errors(supports, figures)
+        least, most = wrong[fits].min(0), wrong[fits].max(0)
+        assert found["support"].tolist() == [3, 4, 3, 10]
+        if listed:
+            assert found["least"].tolist() == least.tolist() and found["most"].tolist() == most.tolist()
+        assert (found["least"] <= least).all() and (most <= found["most"]).all(), figures
+
+
+def test_an_f1_limits_the_errors_where_tables_are_too_many():
+    figures = [R(f"f1_{c}", v, 2) for c, v in zip("abc", (0.98, 0.97, 0.99))]
+    found = at.errors({"a": 2000, "b": 1000, "c": 1000}, figures).values.tolist()
+    assert found == [["a", 2000, 0, 97], ["b", 1000, 0, 67], ["c", 1000, 0, 29], ["all", 4000, 0, 193]]
+    (line, *_) = at.errors({"a": 10, "b": 4000, "c": 4000}, [R("f1_b", 0.25, 2)]).values.tolist()[1:]
+    assert line[2] == 4000 - int(0.255 * 8010 / (2 - 0.255))  # t is 1170 at most: 2t/(N + t) ≤ 0.255
 
 
 @pytest.mark.parametrize("supports", [(5, 4), (2, 3, 2)])

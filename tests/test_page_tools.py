@@ -127,6 +127,9 @@ def test_a_thousand_reports_are_judged_as_in_python(page, address):
 WRONG = ["hello\nworld", "class,recall,support\na,0.9,10\nb,x,10", "class,recall,support\na,0.9,10", "[1]",
          "class,recall,support\na,0.9,10\nb,940,10", "class,recall,support\na,0.9,10\na,0.8,10\nb,1,3",
          "class,recall,support\na,0.9,10\na,0.9,10\nb,1,3",
+         "class,recall,support\na,0.9,1.000\nb,0.9,250", "class;recall;support\na;0,9;1,000\nb;0,9;250",
+         "class,recall,support\na,90.0%,10\nb,90.0%,10\nmacro avg,0.90,20", "class,recall,support\na,100,10\nb,0.9,10",
+         '{"supports": {"a": 100, "a": 30, "b": 9}, "figures": {"accuracy": 0.9}}',
          "class,f1,support\na,0.9,10\nb,0.8,10\nmicro avg,0.7,20", "class,recall,support\na,0.9,10,7\nb,1,3"]  # fmt: skip
 
 
@@ -139,6 +142,35 @@ def test_wrong_reports_are_named_alike(page, address):
         with pytest.raises(report_file.ReportError) as error:
             report_file.parse(text)
         assert str(error.value).replace(":", ";")[:40] == theirs.replace(":", ";")[:40]
+
+
+ALIKE = [
+    "class;recall;support\na;0,9;1.000\nb;0,8;2.000\nALL;0,83;3.000",
+    "class;recall;support\na;0.9;1,000\nb;0.8;10.0",
+    "class,recall,support\na,90.0,200\nb,0.5%,200\nc,0.0,200",
+    '{"supports": {"a": 9, "score_1": 9}, "figures": {"f1_score_a": 0.9, "F1-score of score_1": 0.90, "f1_score": 0.8}}',
+    '{"supports": {"a": 9, "score_1": 9}, "figures": {"f1_score_1": 0.9, "Positive predictive value of a": NaN}}',
+    '{"a": {"recall": 0.5, "precision": NaN, "support": 4}, "b \\"x\\": 1": {"recall": 0.25, "support": 8}}',
+]  # fmt: skip
+
+
+def test_marks_units_and_names_are_read_alike(page, address):
+    page.open(address + "report.html")
+    ask = "%s.map(gcafReport.parse).map(r => [r.classes, r.n, r.figures.map(f => [f.metric, f.value, f.percent]), r.total, r.ignored])"
+    for text, (classes, n, figures, total, ignored) in zip(ALIKE, page.run(ask % json.dumps(ALIKE))):
+        report = report_file.parse(text)
+        assert dict(zip(classes, n)) == report.supports and total == report.total
+        assert figures == [[f.metric, f.value, f.percent] for f in report.figures]
+        assert ignored == list(report.ignored)
+
+
+def test_errors_that_large_reports_imply_are_those_of_python(page, address):
+    page.open(address + "report.html")
+    for f1s in ((0.98, 0.97, 0.99), (0.25, 0.5, 0.3)):
+        text = "class,f1,support\n" + "\n".join(f"{c},{f1:.2f},{2000}" for c, f1 in zip("abc", f1s))
+        ours = report_check.check(report_file.parse(text)).errors
+        assert [line["errors"] for line in page.run(ASK % json.dumps([text]))] == [ours.values.tolist()]
+        assert ours["most"].iloc[-1] < 6000
 
 
 def test_classes_called_like_figures_are_read_alike(page, address):

@@ -247,6 +247,13 @@ def test_figures_that_were_cut_off_are_told_from_impossible_ones():
         ("class,recall,support\na,0.9,10\na,0.8,10\nb,1,3", "recall of a stands there twice"),
         ("class,recall,support\na,0.9,10\na,0.9,10\nb,1,3", "class a stands there twice: give each class one row"),
         ("class,recall,support\na,0.9,10,7\nb,1,3", "row 2 (a) has 4 cells"),
+        ("class,recall,support\na,0.9,1.000\nb,0.9,250", "support of a: '1.000' is no clear number of images"),
+        ("class,recall,support\na,0.9,1.234\nb,0.9,250", "write it without a dot or comma"),
+        ("class;recall;support\na;0,9;1,000\nb;0,9;250", "'1,000' is no clear number of images"),
+        ("class,recall,support\na,90.0%,10\nb,90.0%,10\nmacro avg,0.90,20",
+         "macro avg: 0.90 reads as a fraction, but 90.0% (recall of b) is in percent: write % behind every percent"),
+        ("class,recall,support\na,100,10\nb,0.9,10", "recall of b: 0.9 reads as a fraction, but 100 (recall of a)"),
+        ('{"supports": {"a": 100, "a": 30, "b": 9}, "figures": {"accuracy": 0.9}}', "`a` stands twice in one JSON"),
         ("class,recall,support\na,,10\nb,,10", "no figures to check"),
         ("class,f1,support\na,0.9,10\nb,0.8,10\nmicro avg,0.7,20", "only reports with one answer an image"),
         ("{", "line 1: not JSON"),
@@ -260,6 +267,42 @@ def test_what_is_no_report_is_named(text, said):
     with pytest.raises(report_file.ReportError) as error:
         report_file.parse(text)
     assert said in str(error.value)
+
+
+def test_thousands_marks_are_read_beside_the_figures_decimal_marks():
+    point, comma = (
+        "class;recall;support\na;0.9;1,000\nb;0.8;10.0",
+        "class;recall;support\na;0,9;1.000\nb;0,8;10",
+    )
+    for text in (point, comma, comma.replace("1.000", "1 000")):
+        assert report_file.parse(text).supports == {"a": 1000, "b": 10}
+    rows = "a;0,9;1.000\nb;0,8;2.000\nALL;0,83;3.000"
+    report = report_file.parse(f"class;recall;support\n{rows}")
+    assert report.supports == {"a": 1000, "b": 2000} and report.total == 3000
+
+
+def test_a_percentage_below_one_is_read_where_it_says_so():
+    report = report_file.parse("class,recall,support\na,90.0,200\nb,0.5%,200\nc,0.0,200")
+    assert [(f.value, f.percent) for f in report.figures] == [(90, True), (0.5, True), (0, True)]
+
+
+def test_a_class_is_told_from_the_words_of_its_metric():
+    supports = '{"supports": {"a": 10, "b": 10, "%s": 10}, "figures": {"%s": 0.9}}'
+    for name in ("f1_score_a", "F1-score of a", "f1 measure of a", "f1_a", "F-Score a", "F1score_a"):
+        assert [f.metric for f in report_file.parse(supports % ("c", name)).figures] == ["f1_a"], name
+    assert (
+        report_file.parse(supports % ("c", "Positive predictive value of a")).figures[0][0] == "precision_a"
+    )
+    assert report_file.parse(supports % ("score_1", "f1_score_1")).figures[0][0] == "f1_score_1"
+    with_accuracy = (supports % ("c", "accuracy")).replace("0.9}", '0.9, "f1_score": 0.9}')
+    assert report_file.parse(with_accuracy).ignored == ("f1_score",)
+
+
+def test_an_undefined_precision_is_none_in_json_as_in_text():
+    labels, predicted = np.repeat([0, 1, 2], (20, 20, 2)), np.repeat([0, 1, 0, 1], (19, 21, 1, 1))
+    tree = sk.classification_report(labels, predicted, output_dict=True, zero_division=np.nan)
+    told = {f.metric for f in report_file.parse(json.dumps(tree)).figures}
+    assert "NaN" in json.dumps(tree) and "precision_2" not in told and "recall_2" in told
 
 
 def test_what_can_not_be_checked_is_said():

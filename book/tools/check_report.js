@@ -20,6 +20,8 @@ const gcafReport = (() => {
     class: 'class label name category', metric: 'metric measure', value: 'value score figure',
   };
   const KNOWN = new Map(Object.entries(NAMES).flatMap(([name, all]) => all.split(' ').map(a => [a, name])));
+  const WORDS = [...KNOWN].filter(([, name]) => [...PER_CLASS, 'support'].includes(name)).sort((a, b) => b[0].length - a[0].length)
+    .map(([alias, name]) => [new RegExp(`^\\s*${alias.replaceAll('_', '[-_ ]')}(?:_| of | )(.+)$`, 'i'), name]);  // the longest first
   const EMPTY = ['', '-', '–', '—', 'nan', 'na', 'n/a', 'none', 'null'];
   const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
   const empty = text => EMPTY.includes(text.trim().toLowerCase());
@@ -41,9 +43,9 @@ const gcafReport = (() => {
     const cut = name.indexOf('_'), head = name.slice(0, cut), tail = name.slice(cut + 1);
     return cut > 0 && AVERAGES.includes(head) && KNOWN.has(tail) ? KNOWN.get(`${head}_${KNOWN.get(tail)}`) || null : null;
   }
-  function ofClass(text) {
-    const found = /^\s*([A-Za-z1]+)(?:_| of | )(.+)$/.exec(text), head = found && KNOWN.get(plain(found[1]));
-    return [...PER_CLASS, 'support'].includes(head) ? [head, found[2].trim()] : null;
+  function ofClass(text, classes = []) {  // f1_score_a is the F1-score of a, unless there is a class score_a and no a
+    const pairs = WORDS.map(([word, name]) => [name, word.exec(text)]).filter(([, found]) => found).map(([name, found]) => [name, found[1].trim()]);
+    return pairs.find(pair => classes.includes(pair[1])) || pairs[0] || null;
   }
   const isValue = word => EMPTY.includes(word.toLowerCase()) || word === '%' || NUMBER.test(word.replace(/%+$/, '').replaceAll(',', '.'));
   function split(text) {
@@ -84,7 +86,7 @@ const gcafReport = (() => {
     if (!overall && ![...AVERAGES, 'total', 'all', 'overall'].includes(head)) return true;
     if (AVERAGES.includes(head) || (head !== 'all' && !overall) || head.includes('accuracy')) return false;
     const figures = told.filter(([m]) => m !== 'support').map(([, v]) => v), support = new Map(told).get('support') || '';
-    const sizes = rows.map(([n, t]) => [n, (new Map(t).get('support') || '').replace(/\.0*$/, '')]), size = support.replace(/\.0*$/, '');
+    const sizes = rows.map(([n, t]) => [n, digits(new Map(t).get('support') || '')]), size = digits(support);
     const totals = sizes.filter(([n, s]) => AVERAGES.includes(rowName(n)) && s).map(([, s]) => s);
     const others = sizes.filter(([n, s]) => n !== name && !AVERAGES.includes(rowName(n)) && !plain(n).includes('accuracy') && /^\d+$/.test(s));
     const part = size && !figures.includes(support) && ![...totals, `${sum(others.map(([, s]) => Number(s)))}`].includes(size);
@@ -113,9 +115,10 @@ const gcafReport = (() => {
   }
   function fromList(rows) {
     const out = [], ignored = [];
+    const classes = rows.map(([metric, of]) => of ? [metricName(metric), of] : ofClass(metric)).filter(pair => pair && pair[0] === 'support').map(pair => pair[1]);
     for (const [metric, of, text] of rows) {
       if (empty(text)) continue;
-      const name = metricName(metric), pair = of ? [name, of] : ofClass(metric);
+      const name = metricName(metric), pair = of ? [name, of] : name ? null : ofClass(metric, classes);
       if (name && !of && ![...PER_CLASS, 'support', 'class', 'metric', 'value'].includes(name)) out.push({place: metric, metric: name, of: null, text});
       else if (name === 'support' && !of) out.push({place: metric, metric: 'total', of: null, text});
       else if (pair && [...PER_CLASS, 'support'].includes(pair[0])) out.push({place: `${pair[0]} of ${pair[1]}`, metric: pair[0], of: pair[1], text});
@@ -124,9 +127,16 @@ const gcafReport = (() => {
     return [out, ignored];
   }
   function fromJson(text) {
-    let tree;  // every number stays as it is printed: 0.940 says more than 0.94
-    try { tree = JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g, (m, s) => s || `"${m}"`)) }
-    catch { fail('not JSON: a bracket, quote or comma is missing somewhere') }
+    let tree, twice, key = 0;  // every number stays as it is printed: 0.940 says more than 0.94; names are numbered, so none is lost
+    try {
+      tree = JSON.parse(text.replace(/"((?:[^"\\]|\\.)*"\s*:)|("(?:[^"\\]|\\.)*")|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|NaN|-?Infinity/g, (m, name, s) => name ? `"${key++} ${name}` : s || `"${m}"`), (_, v) => {
+        if (!v || typeof v !== 'object' || Array.isArray(v)) return v;
+        const pairs = Object.entries(v).map(([name, one]) => [name.replace(/^\d+ /, ''), one]), names = pairs.map(pair => pair[0]);
+        twice ??= names.find((name, i) => names.indexOf(name) < i);
+        return Object.fromEntries(pairs);
+      });
+    } catch { fail('not JSON: a bracket, quote or comma is missing somewhere') }
+    if (twice !== undefined) fail(`\`${twice}\` stands twice in one JSON object: give each name once`);
     const object = x => x && typeof x === 'object' && !Array.isArray(x);
     const written = v => v === null ? '' : typeof v === 'string' ? v : fail(`${JSON.stringify(v).slice(0, 40)} stands where a number should`);
     if (!object(tree) || !Object.keys(tree).length) fail('JSON has to be an object: {"supports": {…}, "figures": {…}}, or scikit-learn\'s');
@@ -150,10 +160,12 @@ const gcafReport = (() => {
     const decimals = Math.min(Math.max((digits.split('.')[1] || '').length - Number(power || 0), 0), DECIMALS);
     return [Number(Number(text).toFixed(decimals)), decimals];
   }
-  function whole(cell) {
-    let text = cell.text.trim();
-    if (/^\d{1,3}([, ]\d{3})+$/.test(text)) text = text.replace(/[, ]/g, '');
-    text = text.replace(/\.0*$/, '');
+  function digits(text) {  // of a whole number, without thousands marks or the zeros behind a decimal point
+    return /^\d{1,3}([., ]\d{3})+$/.test(text.trim()) ? text.trim().replace(/[., ]/g, '') : text.trim().replace(/\.0*$/, '');
+  }
+  function whole(cell, mark) {  // mark: the decimal mark of the report's figures is no thousands mark
+    if (new RegExp(`^\\d{1,3}([${mark}]\\d{3})+$`).test(cell.text.trim())) fail(`${cell.place}: '${cell.text}' is no clear number of images: write it without a dot or comma`);
+    const text = digits(cell.text);
     if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 1e7) fail(`${cell.place}: '${cell.text}' is not a number of images (a whole number from 1)`);
     return Number(text);
   }
@@ -165,14 +177,14 @@ const gcafReport = (() => {
       if (!seen.has(key)) seen.set(key, c.text);
       if (seen.get(key) !== c.text && !['total', 'accuracy'].includes(c.metric)) fail(`${c.place} stands there twice: ${seen.get(key)} and ${c.text}`);
     }
-    const sizes = all.filter(c => c.metric === 'support'), supports = new Map(sizes.map(c => [c.of, whole(c)]));
+    const told = all.filter(c => !['support', 'total'].includes(c.metric)), mark = told.some(c => c.text.includes(',')) ? ',' : '.';
+    const sizes = all.filter(c => c.metric === 'support'), supports = new Map(sizes.map(c => [c.of, whole(c, mark)]));
     const again = sizes.find((c, k) => sizes.slice(0, k).some(one => one.of === c.of));
     if (again) fail(`class ${again.of} stands there twice: give each class one row, under a name of its own`);
-    const told = all.filter(c => !['support', 'total'].includes(c.metric));
     const bare = unique(told.filter(c => c.of !== null && !supports.has(c.of)).map(c => c.of));
     if (bare.length || supports.size < 2) fail(`the support ${bare.length ? `of ${bare.join(', ')} ` : ''}is missing: the number of test images of every class is needed`);
     if (!told.length) fail('there are supports, but no figures to check');
-    const column = c => c.metric.split('_').at(-1), percent = new Set(told.filter(c => c.text.includes('%') || Math.abs(number(c)[0]) > 1).map(column));
+    const column = c => c.metric.split('_').at(-1), percent = new Map(told.filter(c => c.text.includes('%') || Math.abs(number(c)[0]) > 1).map(c => [column(c), c]));
     const figures = new Map();
     for (const c of told) {
       const [value, decimals] = number(c), top = percent.has(column(c)) ? 100 : 1, least = ['kappa', 'mcc'].includes(c.metric) ? -top : 0;
@@ -180,7 +192,11 @@ const gcafReport = (() => {
       const f = {metric: c.of === null ? c.metric : `${c.metric}_${c.of}`, kind: c.metric, of: c.of, value, decimals, percent: top === 100};
       figures.set(JSON.stringify(f), f);
     }
-    const totals = unique(all.filter(c => c.metric === 'total').map(whole));
+    for (const c of told) {  // only now: a figure out of range is named first
+      const other = percent.get(column(c)), size = Math.abs(number(c)[0]);
+      if (other && !c.text.includes('%') && size > 0 && size <= 1) fail(`${c.place}: ${c.text} reads as a fraction, but ${other.text} (${other.place}) is in percent: write % behind every percent, or give fractions alone`);
+    }
+    const totals = unique(all.filter(c => c.metric === 'total').map(c => whole(c, mark)));
     if (totals.length > 1) fail(`the rows of averages name different numbers of images: [${totals.sort((a, b) => a - b).join(', ')}]`);
     return {classes: [...supports.keys()], n: [...supports.values()], figures: [...figures.values()], total: totals[0] ?? null, ignored: unique(ignored)};
   }
@@ -373,11 +389,12 @@ const gcafReport = (() => {
       for (const [limit] of EFFORTS) { const listed = listing(figures, limit); if (listed && listed.complete) return !listed.states.length }
       return false;
     }
-    function right(figures) {  // least and most true positives of each class, then of all
+    function right(figures) {  // least and most true positives of each class, then of all; F1 is between 2t/(N + t) and 2t/(n + t)
       const low = Array(k + 1).fill(0), high = [...n, total];
-      for (const f of figures) if (['recall', 'accuracy'].includes(f.kind)) {
+      for (const f of figures) {
         const c = at(f) < 0 ? k : at(f), size = c === k ? total : n[c], [a, b, scale] = ends(f);
-        low[c] = Math.max(low[c], ceil(a * size, scale)); high[c] = Math.min(high[c], floor(b * size, scale));
+        if (['recall', 'accuracy'].includes(f.kind)) { low[c] = Math.max(low[c], ceil(a * size, scale)); high[c] = Math.min(high[c], floor(b * size, scale)) }
+        else if (f.kind === 'f1') { low[c] = Math.max(low[c], ceil(a * size, 2 * scale - a)); high[c] = Math.min(high[c], floor(b * total, 2 * scale - b)) }
       }
       for (let twice = 0; twice < 2; twice++) {
         const lows = sum(low.slice(0, k)), highs = sum(high.slice(0, k)), [a, b] = [low.slice(), high.slice()];

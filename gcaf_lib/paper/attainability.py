@@ -33,14 +33,15 @@ class Proportion(NamedTuple):
 def proportion(value: float, decimals: int, n: int, percent: bool = False, runs: int = 1) -> Proportion:
     """The plain GRIM test: can `value` be k/n, rounded, or the mean of `runs` such proportions?
 
-    `below` and `above` are the nearest proportions not above and not below the printed value (unrounded).
+    `below` and `above` are the nearest proportions not above and not below the printed value (unrounded; NaN
+    where there is none).
     """
-    low, high, scale = Reported("", value, decimals, percent).ends
     total, unit = n * runs, 100 if percent else 1
-    first = -(-low * total // scale)  # smallest k with k/total ≥ low/scale
+    fits = _counts(value, decimals, total, percent)
     k = value / unit * total
-    below, above = int(np.floor(k + 1e-9)), int(np.ceil(k - 1e-9))
-    return Proportion(first <= high * total // scale, below / total * unit, min(above, total) / total * unit)
+    below = min(int(np.floor(k + 1e-9)), total) / total * unit if k > -1e-9 else np.nan
+    above = max(int(np.ceil(k - 1e-9)), 0) / total * unit if k < total + 1e-9 else np.nan
+    return Proportion(bool(fits), below, above)
 
 
 def fewest_runs(value: float, decimals: int, n: int, percent: bool = False, limit: int = 100) -> int | None:
@@ -50,14 +51,20 @@ def fewest_runs(value: float, decimals: int, n: int, percent: bool = False, limi
 
 def counts(value: float, decimals: int, n: int, percent: bool = False) -> list[int]:
     """Every count k for which k/n rounds to `value`."""
+    return list(_counts(value, decimals, n, percent))
+
+
+def _counts(value: float, decimals: int, n: int, percent: bool) -> range:
+    if n < 1:
+        raise ValueError(f"a proportion of {n} samples: give at least one sample and one run")
     low, high, scale = Reported("", value, decimals, percent).ends
-    return list(range(max(0, -(-low * n // scale)), min(n, high * n // scale) + 1))
+    return range(max(0, -(-low * n // scale)), min(n, high * n // scale) + 1)
 
 
 def decide(
     problem: Problem, figures: Sequence[Reported], near: np.ndarray | None = None
 ) -> tuple[bool | None, np.ndarray | None]:
-    """Whether all figures can be true together (None: too many tables to decide), and a state (2K,) that shows it.
+    """Whether all figures can be true together (None: too many tables to decide in time), and a state (2K,) that shows it.
 
     near: a state that makes most of them true, to look around first.
     """
@@ -71,10 +78,10 @@ def decide(
         if found is not None:
             return True, found
     linear = problem.linear(figures)
-    point = problem.solve(linear)
+    sure, point = problem.solve(linear)
     if point is None:
-        return False, None
-    return (True, point[:-1].astype(int)) if len(linear) == len(figures) else (None, None)
+        return (False if sure else None), None
+    return (True, point[:-1]) if len(linear) == len(figures) else (None, None)
 
 
 def refuted(problem: Problem, figures: Sequence[Reported]) -> bool:
@@ -83,7 +90,8 @@ def refuted(problem: Problem, figures: Sequence[Reported]) -> bool:
         listed = problem.listing(figures, limit)
         if listed is not None and (listed.complete or len(listed.t)):
             return not len(listed.t)
-    return problem.solve(problem.linear(figures)) is None
+    sure, point = problem.solve(problem.linear(figures))
+    return sure and point is None
 
 
 def _true(problem: Problem, state: np.ndarray, f: Reported) -> bool:
@@ -118,7 +126,8 @@ def check(supports: Mapping[str, int], figures: Iterable[Reported]) -> pd.DataFr
     macro_f1, weighted_precision, weighted_f1.
 
     One row a figure: metric, published, attainable (True, False, or None where it can't be decided), below
-    and above (the nearest attainable values, in the printed unit; NaN if there is none on that side), alone
+    and above (the nearest attainable values, in the printed unit; NaN if there is none on that side or none is
+    known to be the nearest), alone
     (attainable with nothing but the supports given), conflicts (other figures, all true
     together, that rule it out; none of them can be left out as far as that can be decided). Figures are taken in the order accuracy, recalls, precisions, F1s, kappa,
     averages, MCC; each is judged beside those accepted before it. A report of a real confusion matrix never
@@ -157,7 +166,7 @@ def implied(supports: Mapping[str, int], figures: Iterable[Reported], metric: st
     """Smallest and largest value (a fraction) that `metric` can have where all figures are true.
 
     (NaN, NaN) where the figures can't be true together, or where too little is known to list the tables and
-    the metric is an average or the MCC. The paper's accuracy and three recalls imply the fourth recall.
+    the metric is an average or the MCC; NaN for an end that is not found in time. The paper's accuracy and three recalls imply the fourth recall.
     """
     problem, figures = Problem(supports), list(figures)
     kind = problem.kind(metric)[0]

@@ -10,7 +10,7 @@ predicted. A matrix with these margins exists if and only if
 
     listing    class by class, a branch cut as soon as a sum can't be met any more: complete, or cut at LIMIT
     seek       the least disagreement by steps from a good guess: shows a matrix, can't rule one out
-    solve      integer programming (`programming`) over figures that are ratios of linear forms: rules out
+    solve      integer programming (`programming`) over figures that are ratios of linear forms: rules out, unless time is up
 
 `paper.attainability` asks the questions.
 """
@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gcaf_lib.paper.programming import Programming
+from gcaf_lib.paper.programming import PATIENCE, Programming
 
 LIMIT = 100_000  # states kept in one step of a listing
 STEPS = 60  # of a thorough search
@@ -71,6 +71,7 @@ class Problem(Programming):
     def __init__(self, supports: Mapping[str, int]):
         self.classes, self.n = list(supports), np.array(list(supports.values()), np.int64)
         self.k, self.total = len(self.n), int(self.n.sum())
+        self.left = PATIENCE
         if self.k < 2 or (self.n < 1).any():
             raise ValueError(f"supports {dict(supports)}: give at least two classes, each with samples")
 
@@ -259,15 +260,21 @@ class Problem(Programming):
         return Listing(t, p, complete)
 
     def right(self, figures: Sequence[Reported]) -> tuple[np.ndarray, np.ndarray]:
-        """Least and most true positives of each class, then of all (K+1,), by each class's own figures and the accuracy."""
+        """Least and most true positives of each class, then of all (K+1,), by each class's own recalls and F1s and the accuracy.
+
+        F1 = 2t/(n + p) with t ≤ p ≤ t + N − n, so it lies between 2t/(N + t) and 2t/(n + t).
+        """
         low, high = np.zeros(self.k + 1, np.int64), np.r_[self.n, self.total]
         for f in figures:
             kind, c = self.kind(f.metric)
+            at, (a, b, scale) = self.k if c is None else c, f.ends
+            size = self.total if c is None else int(self.n[c])
             if kind in ("recall", "accuracy"):
-                at, (a, b, scale) = self.k if c is None else c, f.ends
-                size = self.total if c is None else int(self.n[c])
                 low[at] = max(low[at], -(-a * size // scale))
                 high[at] = min(high[at], b * size // scale)
+            elif kind == "f1":
+                low[at] = max(low[at], -(-a * size // (2 * scale - a)))
+                high[at] = min(high[at], b * self.total // (2 * scale - b))
         for _ in range(2):  # what the others leave of the sum, and the sum of all
             rest_low, rest_high = low[:-1].sum() - low[:-1], high[:-1].sum() - high[:-1]
             low[:-1] = np.maximum(low[:-1], low[-1] - rest_high)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
+
+PATIENCE = 30.0  # seconds of a problem's programs together: each gets a third of what is left
+LEAST = 0.1  # seconds that each gets even then
+OPTIMAL, INFEASIBLE = 0, 2  # SciPy's status
 
 
 class Programming:
@@ -16,6 +21,8 @@ class Programming:
     k: int
     total: int
     kind: Any
+    holds: Any
+    left: float  # of `PATIENCE`
 
     def _ratio(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """Numerator and denominator over (t, p, 1)."""
@@ -45,10 +52,15 @@ class Programming:
                 rows.append(top - 0.5 * eye[-1])  # 0/0 counts as 0
         return np.array([r / np.abs(r[:-1]).max() for r in rows])
 
-    def solve(self, figures: Sequence[Any], aim=None, extra: Sequence[np.ndarray] = ()) -> np.ndarray | None:
-        """A point (t, p, 1) that makes all figures true, the one with the least `aim`; None if there is none."""
-        rows = np.vstack([self._rows(figures), *extra])
-        k = self.k
+    def solve(
+        self, figures: Sequence[Any], aim=None, extra: Sequence[np.ndarray] = ()
+    ) -> tuple[bool, np.ndarray | None]:
+        """Whether the answer is sure, and a point (t, p, 1) that makes all figures true, the one with the least `aim`.
+
+        No point: none was found. Not sure: time was up (`PATIENCE`), or what was found makes the figures true within
+        HiGHS's tolerance only.
+        """
+        rows, k, start = np.vstack([self._rows(figures), *extra]), self.k, time.monotonic()
         result = milp(
             np.zeros(2 * k) if aim is None else aim[:-1],
             integrality=np.ones(2 * k),
@@ -57,22 +69,30 @@ class Programming:
                 LinearConstraint(rows[:, :-1], lb=-rows[:, -1]),
                 LinearConstraint(np.r_[np.zeros(k), np.ones(k)], self.total, self.total),
             ],
+            options={"mip_rel_gap": 0, "time_limit": max(self.left / 3, LEAST)},
         )
-        return None if result.x is None else np.r_[np.rint(result.x), 1]
+        self.left -= time.monotonic() - start
+        if result.x is None:
+            return result.status == INFEASIBLE, None
+        point = np.r_[np.rint(result.x), 1].astype(np.int64)
+        true = all(self.holds(f, point[None, :k], point[None, k:-1])[0] for f in figures)
+        return result.status == OPTIMAL and true, point if true else None
 
     def extreme(self, figures: Sequence[Any], metric: str, sign: int, beyond: float) -> float:
-        """The metric's attainable value nearest to `beyond` on the side of `sign`; NaN if there is none.
+        """The metric's attainable value nearest to `beyond` on the side of `sign`.
 
+        NaN if there is none, if a precision may be 0/0, or if time is up before it is shown that none is nearer.
         Dinkelbach's method: a linear-fractional aim as a few linear ones.
         """
         top, bottom = self._ratio(metric)
         side = sign * (top - beyond * bottom)
         side = (side / np.abs(side[:-1]).max())[None]
-        x = self.solve(figures, None, side)
-        while x is not None and bottom @ x > 0:
+        nearest = sign * np.inf
+        sure, x = self.solve(figures, None, side)
+        while sure and x is not None and bottom @ x > 0:
             ratio = (top @ x) / (bottom @ x)
-            better = self.solve(figures, sign * (top - ratio * bottom), side)
-            if better is None or sign * ((top - ratio * bottom) @ better) > -1e-6:
-                return float(ratio)
-            x = better
+            if sign * (ratio - nearest) >= 0:  # HiGHS's tolerance may take it to the other side
+                return float(nearest) if sign * (nearest - beyond) > -1e-12 else float("nan")
+            nearest = ratio
+            sure, x = self.solve(figures, sign * (top - ratio * bottom), side)
         return float("nan")

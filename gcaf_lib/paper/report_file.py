@@ -14,6 +14,7 @@ import csv
 import difflib
 import json
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,11 @@ _NAMES = {
     "value": "value score figure",
 }
 _KNOWN = {alias: name for name, aliases in _NAMES.items() for alias in aliases.split()}
+_WORDS = [  # of figures that a class has, the longest first
+    (alias.replace("_", "[-_ ]"), _KNOWN[alias])
+    for alias in sorted(_KNOWN, key=len, reverse=True)
+    if _KNOWN[alias] in (*PER_CLASS, "support")
+]
 _OVERALL = ("accuracy", "kappa", "mcc")
 _AVERAGES = ("macro", "weighted", "micro", "samples")
 _SUMS = ("total", "all", "overall")
@@ -109,11 +115,14 @@ def metric_name(text: str) -> str | None:
     return None
 
 
-def _of_class(text: str) -> tuple[str, str] | None:
-    """("recall", "glioma") of "recall_glioma" or "Recall of glioma", or None."""
-    found = re.fullmatch(r"\s*([A-Za-z1]+)(?:_| of | )(.+)", text)
-    head = _KNOWN.get(_plain(found[1])) if found else None
-    return (head, found[2].strip()) if head in (*PER_CLASS, "support") else None
+def _of_class(text: str, classes: Container[str] = ()) -> tuple[str, str] | None:
+    """("recall", "glioma") of "recall_glioma" or "Recall of glioma", or None.
+
+    "f1_score_a" is the F1-score of `a`, unless `classes` has a `score_a` and no `a`.
+    """
+    found = [(name, re.fullmatch(rf"\s*{word}(?:_| of | )(.+)", text, re.I)) for word, name in _WORDS]
+    pairs = [(name, match[1].strip()) for name, match in found if match]
+    return next((pair for pair in pairs if pair[1] in classes), pairs[0] if pairs else None)
 
 
 def _split(text: str) -> list[list[str]]:
@@ -212,7 +221,7 @@ def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, s
     if plain in _AVERAGES or (plain != "all" and not overall) or "accuracy" in plain:
         return False
     figures = {v for m, v in told.items() if m != "support"}
-    sizes = {n: re.sub(r"\.0*$", "", v.get("support", "")) for n, v in rows}
+    sizes = {n: _digits(v.get("support", "")) for n, v in rows}
     totals = {size for n, size in sizes.items() if _row(n) in _AVERAGES and size}
     others = [n for n in sizes if n != name and _row(n) not in _AVERAGES and "accuracy" not in _plain(n)]
     rest = sum(int(sizes[n]) for n in others if sizes[n].isdecimal())
@@ -225,9 +234,11 @@ def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, s
 def _from_list(rows: list[tuple[str, str, str]]) -> tuple[list[_Cell], list[str]]:
     """Cells of rows (metric, class or "", text)."""
     cells, ignored = [], []
+    pairs = [(metric_name(metric), of) if of else _of_class(metric) for metric, of, _ in rows]
+    classes = {pair[1] for pair in pairs if pair and pair[0] == "support"}
     for metric, of, text in rows:
-        pair = (metric_name(metric), of) if of else _of_class(metric)
         name = metric_name(metric)
+        pair = (name, of) if of else None if name else _of_class(metric, classes)
         if text.strip().lower() in _EMPTY:
             continue
         if name and not of and name not in (*PER_CLASS, "support", "class", "metric", "value"):
@@ -244,7 +255,9 @@ def _from_list(rows: list[tuple[str, str, str]]) -> tuple[list[_Cell], list[str]
 
 def _from_json(text: str) -> tuple[list[_Cell], list[str]]:
     try:
-        tree = json.loads(text, parse_float=str, parse_int=str)
+        tree = json.loads(
+            text, parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_named_once
+        )
     except json.JSONDecodeError as error:
         raise ReportError(f"line {error.lineno}: not JSON ({error.msg})") from error
     except RecursionError:
@@ -267,6 +280,14 @@ def _from_json(text: str) -> tuple[list[_Cell], list[str]]:
     return _from_rows(rows, ignored)
 
 
+def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object whose names are all different."""
+    names = [name for name, _ in pairs]
+    if again := [name for k, name in enumerate(names) if name in names[:k]]:
+        raise ReportError(f"`{again[0]}` stands twice in one JSON object: give each name once")
+    return dict(pairs)
+
+
 def _text(value: object) -> str:
     if isinstance(value, str) or value is None:
         return value or ""
@@ -277,7 +298,8 @@ def _text(value: object) -> str:
 
 
 def _report(cells: list[_Cell], ignored: list[str]) -> Report:
-    """Figures with their units. A column is in percent where any of its figures is above 1, or says so."""
+    """Figures with their units. A column is in percent where any of its figures is above 1, or says so; then a
+    figure of 1 or less has to say so itself."""
     seen = {}
     free = ("total", "accuracy")  # weighted recall and micro averages are the accuracy by other names
     for cell in cells:
@@ -286,21 +308,29 @@ def _report(cells: list[_Cell], ignored: list[str]) -> Report:
                 f"{cell.place} stands there twice: {seen[cell.metric, cell.of]} and {cell.text}"
             )
     sizes = [c for c in cells if c.metric == "support"]
-    supports = {c.of: _count(c) for c in sizes}
+    told = [c for c in cells if c.metric not in ("support", "total")]
+    mark = "," if any("," in c.text for c in told) else "."
+    supports = {c.of: _count(c, mark) for c in sizes}
     if again := [c.of for k, c in enumerate(sizes) if c.of in [one.of for one in sizes[:k]]]:
         raise ReportError(
             f"class {again[0]} stands there twice: give each class one row, under a name of its own"
         )
-    told = [c for c in cells if c.metric not in ("support", "total")]
     bare = [name for name in dict.fromkeys(c.of for c in told if c.of) if name not in supports]
     if bare or len(supports) < 2:
         lack = f"of {', '.join(bare)} " if bare else ""
         raise ReportError(f"the support {lack}is missing: the number of test images of every class is needed")
     if not told:
         raise ReportError("there are supports, but no figures to check")
-    percent = {_column(c) for c in told if "%" in c.text or abs(_number(c)[0]) > 1}
+    percent = {_column(c): c for c in told if "%" in c.text or abs(_number(c)[0]) > 1}
     figures = [_figure(c, _column(c) in percent) for c in told]
-    totals = {_count(c) for c in cells if c.metric == "total"}
+    for cell, f in zip(told, figures):
+        other = percent.get(_column(cell))
+        if other and "%" not in cell.text and 0 < abs(f.value) <= 1:
+            raise ReportError(
+                f"{cell.place}: {cell.text} reads as a fraction, but {other.text} ({other.place}) is in percent: "
+                "write % behind every percent, or give fractions alone"
+            )
+    totals = {_count(c, mark) for c in cells if c.metric == "total"}
     if len(totals) > 1:
         raise ReportError(f"the rows of averages name different numbers of images: {sorted(totals)}")
     kept = list(dict.fromkeys(figures))
@@ -335,10 +365,20 @@ def _figure(cell: _Cell, percent: bool) -> Reported:
     return Reported(metric, value, decimals, percent)
 
 
-def _count(cell: _Cell) -> int:
-    text = cell.text.strip()
-    text = re.sub(r"(?<=\d)[, ](?=\d{3}\b)", "", text) if re.fullmatch(r"\d{1,3}([, ]\d{3})+", text) else text
-    text = re.sub(r"\.0*$", "", text)
+def _digits(text: str) -> str:
+    """A whole number's digits, without thousands marks or the zeros behind a decimal point."""
+    text = text.strip()
+    thousands = re.fullmatch(r"\d{1,3}(?:[., ]\d{3})+", text)
+    return re.sub(r"[., ]", "", text) if thousands else re.sub(r"\.0*$", "", text)
+
+
+def _count(cell: _Cell, mark: str) -> int:
+    """Images in a support's cell; `mark`, the decimal mark of the report's figures, is no thousands mark."""
+    if re.fullmatch(rf"\s*\d{{1,3}}(?:[{mark}]\d{{3}})+\s*", cell.text):
+        raise ReportError(
+            f"{cell.place}: {cell.text!r} is no clear number of images: write it without a dot or comma"
+        )
+    text = _digits(cell.text)
     if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
         raise ReportError(f"{cell.place}: {cell.text!r} is not a number of images (a whole number from 1)")
     return int(text)
