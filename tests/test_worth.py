@@ -195,6 +195,10 @@ def test_there_is_no_interval_without_patients():
         worth.row([Run(0)], None, ["accuracy"])
     with pytest.raises(ValueError, match="no runs"):
         worth.row([], GROUPS, ["accuracy"])
+    with pytest.raises(ValueError, match="no runs"):
+        worth.row([], GROUPS)
+    with pytest.raises(ValueError, match="99 groups, and row 99 was tested"):
+        worth.row([Run(0)], GROUPS[:99], ["accuracy"])
 
 
 # --- classes, pictures, pairs ---
