@@ -42,6 +42,15 @@ def test_ece_by_hand():
 
 def test_a_score_on_an_edge_belongs_to_the_bin_below():
     assert cal.bin_numbers(np.array([0, 0.25, 0.26, 0.5, 0.75, 1]), 4, False).tolist() == [0, 0, 1, 1, 2, 3]
+    for bins in (10, 15, 20, 50, 100):
+        edges = np.arange(bins + 1) / bins
+        assert cal.bin_numbers(edges, bins, False).tolist() == [0, *range(bins)], bins
+    written = np.array([0.07, 0.14, 0.28, 0.55, 0.56])
+    assert cal.bin_numbers(written, 100, False).tolist() == [6, 13, 27, 54, 55]
+    score = np.r_[np.random.default_rng(0).random(10_000), np.arange(1001) / 1000]
+    for bins in (10, 15, 20):
+        plain = np.clip(np.ceil(score * bins).astype(int) - 1, 0, bins - 1)
+        assert (cal.bin_numbers(score, bins, False) == plain).all(), bins
 
 
 def test_ece_agrees_with_scikit_learns_bins():
