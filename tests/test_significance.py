@@ -104,6 +104,9 @@ def test_t_tests():
     assert percent.difference == pytest.approx(0.3) and np.isnan([percent.p, percent.low, percent.high]).all()
     with pytest.raises(ValueError, match="two pairs"):
         intervals.nadeau_bengio([1], [2], 0)
+    for ratio in (-0.5, np.nan, np.inf):
+        with pytest.raises(ValueError, match="test_to_train"):
+            intervals.nadeau_bengio(a, b, ratio)
 
 
 def test_mcnemar_against_published_values():
@@ -176,3 +179,13 @@ def test_power_is_the_noncentral_t():
     least = intervals.detectable(sd, n)
     assert intervals.power(least, sd, n)[0] == pytest.approx(0.8, abs=1e-6)
     assert intervals.detectable(sd, 10) < least
+    for none in (0.04, 0.05, 1.0, np.nan):
+        with pytest.raises(ValueError, match="between alpha"):
+            intervals.detectable(1.0, 5, power=none)
+
+
+def test_power_without_any_spread_is_the_limit_of_a_small_one():
+    small, none = (intervals.power([0.1, 0, np.nan], sd, 3, alpha=0.05) for sd in (1e-5, 0.0))
+    assert none == pytest.approx([1, 0.05, np.nan], nan_ok=True) and none == pytest.approx(small, nan_ok=True)
+    with pytest.raises(ValueError, match="at least 0"):
+        intervals.power([0.1], -1.0, 3)
