@@ -113,5 +113,8 @@ def test_correlation_of_maps_image_by_image():
     assert loc.correlation(base, other) == pytest.approx([1, 1, 1, -1, -1, -1])
     blank = np.where(np.arange(6)[:, None, None] == 0, 0, base)
     assert np.isnan(loc.correlation(base, blank)[0]) and loc.correlation(base, blank)[1:] == pytest.approx(1)
+    assert loc.correlation(base * 1e-8, other * 1e-8) == pytest.approx([1, 1, 1, -1, -1, -1])
+    even = np.full(base.shape, 1 / 3) + 1e-15 * base  # constant but for rounding
+    assert np.isnan(loc.correlation(even, base * 1e6)).all()
     with pytest.raises(ValueError, match="correlated"):
         loc.correlation(base, base[:2])
