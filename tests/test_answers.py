@@ -42,6 +42,12 @@ NONSENSE = {
     "a row is NaN": (LABELS, NAN, "finite"),
     "infinite": (LABELS, np.where(np.isnan(NAN), np.inf, NAN), "finite"),
     "negative": (LABELS, PROBS - 0.2, "not negative"),
+    "above 1 and below 0": (
+        LABELS,
+        PROBS + 0.5 * np.eye(4)[LABELS] - 0.5 * np.eye(4)[(LABELS + 1) % 4],
+        "not negative",
+    ),
+    "sums of 1.01": (LABELS, PROBS * 1.01, "sum to 1"),
     "sums of 2": (LABELS, PROBS * 2, "sum to 1"),
     "logits": (LABELS, np.log(PROBS), "not negative"),
     "one column": (LABELS, PROBS[:, 0], r"probs \(6,\)"),

@@ -107,6 +107,17 @@ def test_temperature_is_recovered_and_agrees_with_scikit_learn():
     assert np.allclose(ours, second.predict_proba(x), atol=1e-3)
 
 
+def test_a_temperature_that_nothing_decides_is_at_the_edge():
+    """Equal probabilities are equal at every temperature: what minimises there is no fit."""
+    flat = cal.temperature([0, 1, 1], np.full((3, 2), 0.5))
+    assert flat == pytest.approx(1 / cal.EDGE) and cal.at_edge(flat)
+    right, wrong = (cal.temperature(*two([0.9] * 4, [hit] * 4)) for hit in (1, 0))
+    assert (right, wrong) == pytest.approx((1 / cal.EDGE, cal.EDGE), rel=1e-12)
+    for t in (np.inf, np.nan, -1.0, 0.0):
+        with pytest.raises(ValueError, match="above 0"):
+            cal.scale([[0.5, 0.5]], t)
+
+
 @given(st.integers(0, 10**6), st.floats(0.05, 20))
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_scaling_keeps_the_decision(seed, t):

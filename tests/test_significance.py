@@ -158,10 +158,23 @@ def test_cluster_permutation_is_exact_where_it_can_be():
     assert got.p == pytest.approx(2 / 64) and got.difference == 1 and got.n == 6
     assert intervals.cluster_permutation(np.ones(30), np.zeros(30), IMAGES).p < 0.001  # wrongly independent
     assert intervals.cluster_permutation(np.ones(4), np.ones(4), IMAGES).p == 1
+    # one group alone differs: swapped or not, the difference is as large
+    one = intervals.cluster_permutation([1, 1, 0, 1], [0, 0, 0, 1], ["a", "a", "b", "c"])
+    assert one[:3] == (0.5, 0.5, 1.0) and np.isnan(one[3:5]).all() and one.n == 3
     # on independent right/wrong samples it is McNemar's exact test
     first, second = np.array([1] * 3 + [0] * 9), np.array([0] * 3 + [1] * 9)
     exact = intervals.mcnemar(first, second).exact
     assert intervals.cluster_permutation(first, second, IMAGES).p == pytest.approx(exact)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_samples_without_a_name_of_their_group_are_one_group(missing):
+    first, second = [1, 1, 1, 0, 1, 1], [0, 0, 0, 0, 0, 0]
+    named, nameless = (
+        intervals.cluster_permutation(first, second, np.array(["a", "b", "b", "c", one, one], object))
+        for one in ("d", missing)
+    )
+    assert nameless[:3] == named[:3] == (5 / 6, 5 / 6, 2 / 8) and nameless.n == named.n == 4
 
 
 def test_holm():
