@@ -218,6 +218,24 @@ def test_a_range_that_was_not_asked_for_is_refused(server, tmp_path):
         get(server, tmp_path / "file.zip")
 
 
+@pytest.mark.parametrize(
+    "sent", ["bytes 1-{end}/{all}", "bytes 0-{end}/{all}", "bytes 1000-{end}", "", "items 4000-"]
+)
+def test_another_range_than_was_asked_for_is_never_appended(server, tmp_path, monkeypatch, sent):
+    part = tmp_path / "file.zip.part"
+    part.write_bytes(BODY[:4000])
+    told = sent.format(end=len(BODY) - 1, all=len(BODY))
+    plain = Handler.send_header
+    monkeypatch.setattr(
+        Handler,
+        "send_header",
+        lambda self, name, value: plain(self, name, told if name == "Content-Range" else value),
+    )
+    with pytest.raises(FetchError, match="another range than was asked for"):
+        get(server, tmp_path / "file.zip", attempts=2, checksum=None)
+    assert part.read_bytes() == BODY[:4000] and beside(tmp_path) == [part.name]
+
+
 # --- archives ---
 
 
@@ -364,6 +382,24 @@ def test_the_root_is_the_folder_that_holds_the_class_folders(published, tmp_path
     (place / beside / "Training" / "glioma").mkdir(parents=True)
     (place / beside / "Training" / "glioma" / "._a.jpg").write_bytes(b"clutter")
     assert fetch.fetch_dataset(tmp_path / "out", archive=place, wanted=wanted) == tmp_path / "out"
+
+
+def test_of_roots_that_hold_as_much_the_outer_one_counts(tmp_path):
+    for place in ("b", "b/inner", "b/inner/most"):
+        path = tmp_path / place / "Training" / "glioma" / "a.jpg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"a")
+    assert fetch._root(tmp_path / "b") == tmp_path / "b" == fetch._root(tmp_path)
+    path = tmp_path / "b" / "inner" / "Testing" / "glioma" / "a.jpg"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"a")
+    assert fetch._root(tmp_path) == tmp_path / "b" / "inner"
+    assert fetch._root(path.parent) == path.parent, "where none holds any"
+    for place in ("c/deep", "d/deep", "flat", "e/deep", "f/deep"):  # in whatever order they are come upon
+        path = tmp_path / "beside" / place / "Training" / "glioma" / "a.jpg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"a")
+    assert fetch._root(tmp_path / "beside") == tmp_path / "beside" / "flat"
 
 
 def test_a_cure_names_no_folder_that_is_gone(published, tmp_path):
