@@ -395,11 +395,15 @@ def test_of_roots_that_hold_as_much_the_outer_one_counts(tmp_path):
     path.write_bytes(b"a")
     assert fetch._root(tmp_path) == tmp_path / "b" / "inner"
     assert fetch._root(path.parent) == path.parent, "where none holds any"
-    for place in ("c/deep", "d/deep", "flat", "e/deep", "f/deep"):  # in whatever order they are come upon
-        path = tmp_path / "beside" / place / "Training" / "glioma" / "a.jpg"
+    several = tmp_path / "several"
+    for name in "abcd":
+        (several / name).mkdir(parents=True)
+    *others, last = several.iterdir()  # the outer one is come upon last
+    for place in (last, *(other / "deep" for other in others)):
+        path = place / "Training" / "glioma" / "a.jpg"
         path.parent.mkdir(parents=True)
         path.write_bytes(b"a")
-    assert fetch._root(tmp_path / "beside") == tmp_path / "beside" / "flat"
+    assert fetch._root(several) == last
 
 
 def test_a_cure_names_no_folder_that_is_gone(published, tmp_path):
