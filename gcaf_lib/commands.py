@@ -134,12 +134,12 @@ def predict(args: argparse.Namespace) -> int:
         )
     if args.json:
         print(as_json(found.to_dict()))
-        return 0
-    rows = [
-        [name, found.classes[p.argmax()], *(f"{value:.3f}" for value in p)]
-        for name, p in zip(found.images, found.probabilities)
-    ]
-    print(_table(rows, ["image", "class", *found.classes]))
+    else:
+        rows = [
+            [name, found.classes[p.argmax()], *(f"{value:.3f}" for value in p)]
+            for name, p in zip(found.images, found.probabilities)
+        ]
+        print(_table(rows, ["image", "class", *found.classes]))
     for path in found.overlays:
         _wrote(path, path in found.replaced)
     if found.overlays:

@@ -11,6 +11,7 @@ import platform
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NUMBERS = itertools.count()
+LEFT = 3600  # seconds after which a file that nobody writes to is taken for what a killed process left
 
 
 def cores() -> int:
@@ -124,12 +126,20 @@ def _give_back(kept: int, held: BinaryIO, shown: bool) -> None:
         os.write(2, held.read())
 
 
+def _old(path: Path) -> bool:
+    """Whether a file is there and was last written more than `LEFT` ago."""
+    with contextlib.suppress(OSError):  # taken meanwhile by another process
+        return time.time() - path.stat().st_mtime > LEFT
+    return False
+
+
 @contextlib.contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
     """A file written whole or not at all: the block writes the path it is given, which then becomes `path`.
 
     The folder is made. The path given is hidden and ends as `path` does, as some writers insist on an ending;
-    what killed processes of this machine left in the folder is removed. Raises as `demand_place` does.
+    what killed processes of this machine left in the folder an hour ago or more is removed: a container of the
+    same host name counts its processes by itself, and what it writes now stays. Raises as `demand_place` does.
     """
     path = Path(path)
     demand_place(path)
@@ -137,7 +147,7 @@ def whole(path: str | Path) -> Iterator[Path]:
     here = f".part-{hashlib.sha256(platform.node().encode()).hexdigest()[:6]}-"
     for left in path.parent.glob(f"{here}*"):
         owner = left.name.removeprefix(here).partition("-")[0]
-        if owner.isdecimal() and gone(int(owner)):
+        if owner.isdecimal() and gone(int(owner)) and _old(left):
             left.unlink(missing_ok=True)
     part = path.with_name(f"{here}{os.getpid()}-{next(_NUMBERS)}-{path.name[-24:]}")
     try:

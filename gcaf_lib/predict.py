@@ -33,7 +33,7 @@ class Classified:
     blank: tuple[str, ...] = field(default=())  # images of one brightness, whose answer means nothing
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON: the run, and one entry an image."""
+        """Plain JSON: the run, one entry an image, and the files of `overlays`, in the order of the images."""
         answers = [
             {
                 "image": name,
@@ -43,7 +43,7 @@ class Classified:
             for name, p in zip(self.images, self.probabilities)
         ]
         about = {"run": self.run, "weights": self.weights, "note": self.banner, "blank": list(self.blank)}
-        return {**about, "images": answers}
+        return {**about, "images": answers, "overlays": [str(path) for path in self.overlays]}
 
 
 def classify(

@@ -42,6 +42,12 @@ NONSENSE = {
     "a row is NaN": (LABELS, NAN, "finite"),
     "infinite": (LABELS, np.where(np.isnan(NAN), np.inf, NAN), "finite"),
     "negative": (LABELS, PROBS - 0.2, "not negative"),
+    "above 1 and below 0": (
+        LABELS,
+        PROBS + 0.5 * np.eye(4)[LABELS] - 0.5 * np.eye(4)[(LABELS + 1) % 4],
+        "not negative",
+    ),
+    "sums of 1.01": (LABELS, PROBS * 1.01, "sum to 1"),
     "sums of 2": (LABELS, PROBS * 2, "sum to 1"),
     "logits": (LABELS, np.log(PROBS), "not negative"),
     "one column": (LABELS, PROBS[:, 0], r"probs \(6,\)"),
@@ -125,7 +131,7 @@ def test_a_number_of_bins_is_a_whole_number_from_1(measure, bins):
         measure(LABELS, PROBS, bins=bins)
 
 
-@pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan, "x", None])
+@pytest.mark.parametrize("level", [0, True, 95, -0.5, np.nan, "x", None])
 def test_a_level_lies_between_0_and_1(level):
     ways = (
         lambda level: calibration.reliability(LABELS, PROBS, level=level),
@@ -137,6 +143,21 @@ def test_a_level_lies_between_0_and_1(level):
         way(0.9)
         with pytest.raises(ValueError, match="level"):
             way(level)
+
+
+def test_the_level_of_draws_may_be_all_of_them():
+    draws = np.array([0.4, 0.5, 0.7])
+    for level in (1, 1.0, np.int64(1), np.float32(1)):
+        assert clustered.interval(0.5, draws, level)[1:] == (0.4, 0.7)
+    for way in (
+        lambda level: intervals.wilson(1, 2, level),
+        lambda level: calibration.reliability(LABELS, PROBS, level=level),
+    ):
+        with pytest.raises(ValueError, match="level"):
+            way(1)
+    for level in (True, 2, 0, "1"):
+        with pytest.raises(ValueError, match="level"):
+            clustered.interval(0.5, draws, level)
 
 
 @pytest.mark.parametrize("positive", [4, -1, [0, 7], [], 1.5, "glioma", None, True])

@@ -212,6 +212,11 @@ def test_browser_needs_no_network_and_escapes():
     page = sortable.browse(frame, "tab-x", "Two & more", ("names",))
     assert not re.search(r"https?:|src=|@import|fetch\(", page)
     assert page.count("</script>") == 1 and "Two &amp; more" in page
+    opened = sortable.browse(frame.assign(what="<!--<script>"), "tab-x", "", ("names",))
+    assert (
+        opened.count("<!--") == 0 and opened.count("<script>") == 1 and "\\u003c!--\\u003cscript>" in opened
+    )
+    assert "p < 0.05" in sortable.browse(frame.assign(what="p < 0.05"), "tab-x", "").partition("DATA=")[2]
     assert page.count('aria-sort="none"') == 3 and 'role="status"' in page
     with pytest.raises(ValueError, match="too many"):
         sortable.browse(pd.DataFrame({"x": ["y" * 100] * 20_000}), "big", "")

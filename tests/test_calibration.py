@@ -42,6 +42,15 @@ def test_ece_by_hand():
 
 def test_a_score_on_an_edge_belongs_to_the_bin_below():
     assert cal.bin_numbers(np.array([0, 0.25, 0.26, 0.5, 0.75, 1]), 4, False).tolist() == [0, 0, 1, 1, 2, 3]
+    for bins in (10, 15, 20, 50, 100):
+        edges = np.arange(bins + 1) / bins
+        assert cal.bin_numbers(edges, bins, False).tolist() == [0, *range(bins)], bins
+    written = np.array([0.07, 0.14, 0.28, 0.55, 0.56])
+    assert cal.bin_numbers(written, 100, False).tolist() == [6, 13, 27, 54, 55]
+    score = np.r_[np.random.default_rng(0).random(10_000), np.arange(1001) / 1000]
+    for bins in (10, 15, 20):
+        plain = np.clip(np.ceil(score * bins).astype(int) - 1, 0, bins - 1)
+        assert (cal.bin_numbers(score, bins, False) == plain).all(), bins
 
 
 def test_ece_agrees_with_scikit_learns_bins():
@@ -96,6 +105,17 @@ def test_temperature_is_recovered_and_agrees_with_scikit_learn():
     second = CalibratedClassifierCV(FrozenEstimator(model), method="temperature").fit(x, y)
     ours = cal.scale(model.predict_proba(x), cal.temperature(y, model.predict_proba(x)))
     assert np.allclose(ours, second.predict_proba(x), atol=1e-3)
+
+
+def test_a_temperature_that_nothing_decides_is_at_the_edge():
+    """Equal probabilities are equal at every temperature: what minimises there is no fit."""
+    flat = cal.temperature([0, 1, 1], np.full((3, 2), 0.5))
+    assert flat == pytest.approx(1 / cal.EDGE) and cal.at_edge(flat)
+    right, wrong = (cal.temperature(*two([0.9] * 4, [hit] * 4)) for hit in (1, 0))
+    assert (right, wrong) == pytest.approx((1 / cal.EDGE, cal.EDGE), rel=1e-12)
+    for t in (np.inf, np.nan, -1.0, 0.0):
+        with pytest.raises(ValueError, match="above 0"):
+            cal.scale([[0.5, 0.5]], t)
 
 
 @given(st.integers(0, 10**6), st.floats(0.05, 20))

@@ -422,6 +422,11 @@ def test_predict_prints_probabilities_and_writes_overlays(trained, tmp_path, cap
     assert cli.main(["predict", trained.key, pictures[0], "--cam", str(out)]) == 0
     assert "slice-cam.png (the file of that name was replaced)" in capsys.readouterr().err
 
+    assert cli.main(["predict", trained.key, *pictures, "--cam", str(out), "--json"]) == 0
+    told, err = capsys.readouterr()
+    assert json.loads(told)["overlays"] == [str(out / "slice-cam.png"), str(out / "slice-2-cam.png")]
+    assert err.count("(the file of that name was replaced)") == 2
+
     given = tmp_path / "a" / "slice-cam.png"  # a picture that is called as the other one's map would be
     given.write_bytes(Path(pictures[0]).read_bytes())
     assert cli.main(["predict", trained.key, pictures[0], str(given), "--cam", str(tmp_path / "a")]) == 2
@@ -430,6 +435,7 @@ def test_predict_prints_probabilities_and_writes_overlays(trained, tmp_path, cap
 
     assert cli.main(["predict", str(trained.folder), pictures[0], "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
+    assert answer["overlays"] == []
     assert answer["run"] == trained.key and answer["weights"] == "ema"
     assert abs(sum(answer["images"][0]["probabilities"].values()) - 1) < 1e-4
 

@@ -39,6 +39,22 @@ def test_nothing_but_the_mark_tells_the_class():
     assert np.ptp(many.images[~many.masks].astype(int), axis=1).max() == 0  # and no colour elsewhere
 
 
+def test_pictures_are_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
+    control.keep({"a": np.arange(3)})
+    with pytest.raises(ZeroDivisionError):
+        control.keep({"a": np.zeros(3), "b": Broken()})
+    assert control.shown(tmp_path)["a"].tolist() == [0, 1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["control.npz"]
+
+
+class Broken:
+    """No array: whoever writes it is interrupted there."""
+
+    def __array__(self, *_, **__):
+        raise ZeroDivisionError
+
+
 def tiny(seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
     la = keras.layers

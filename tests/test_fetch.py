@@ -6,7 +6,9 @@ import os
 import shutil
 import stat
 import threading
+import time
 import zipfile
+from concurrent import futures
 
 import numpy as np
 import pandas as pd
@@ -83,6 +85,11 @@ def get(server, target, **more):
     return fetch.download(server.url, target, **{"checksum": SHA, "pause": 0.0, "progress": False, **more})
 
 
+def beside(folder):
+    """What is in a folder, but for the lock that a download leaves."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".file.zip.lock")
+
+
 # --- one file ---
 
 
@@ -91,7 +98,26 @@ def test_download_whole_and_not_again(server, tmp_path):
     assert target.read_bytes() == BODY
     get(server, target)
     assert len(server.asked) == 1
-    assert [p.name for p in target.parent.iterdir()] == ["file.zip"]
+    assert beside(target.parent) == ["file.zip"]
+
+
+def test_who_fetches_the_same_at_once_waits_and_takes_it(server, tmp_path, monkeypatch):
+    plain, inside, most = fetch._continue, [], []
+
+    def slow(*args):
+        inside.append(args)
+        time.sleep(0.1)  # for the other one to come
+        most.append(len(inside))
+        try:
+            return plain(*args)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(fetch, "_continue", slow)
+    with futures.ThreadPoolExecutor() as pool:
+        got = [one.result() for one in [pool.submit(get, server, tmp_path / "file.zip") for _ in range(3)]]
+    assert set(got) == {tmp_path / "file.zip"} and got[0].read_bytes() == BODY
+    assert most == [1] and len(server.asked) == 1 and beside(tmp_path) == ["file.zip"]
 
 
 def test_cut_connections_are_resumed_where_they_stopped(server, tmp_path):
@@ -126,7 +152,7 @@ def test_wrong_checksum_leaves_nothing(server, tmp_path):
     server.body = BODY[:-1] + b"!"
     with pytest.raises(FetchError, match="does not have the published sha256"):
         get(server, tmp_path / "file.zip")
-    assert list(tmp_path.iterdir()) == [] and len(server.asked) == 1
+    assert beside(tmp_path) == [] and len(server.asked) == 1
 
 
 @pytest.mark.parametrize(("status", "tries"), [(404, 1), (503, 3)])
@@ -170,7 +196,7 @@ def test_what_is_no_file_is_refused_and_what_was_downloaded_stays(server, tmp_pa
     ):
         get(server, tmp_path / "file.zip", checksum=checksum)
     assert part.read_bytes() == BODY[:1000] and len(server.asked) <= 2
-    assert [p.name for p in tmp_path.iterdir()] == [part.name]
+    assert beside(tmp_path) == [part.name]
     for name in change:
         delattr(server, name)
     assert get(server, tmp_path / "file.zip").read_bytes() == BODY
@@ -183,13 +209,31 @@ def test_another_file_takes_nothing_of_what_was_downloaded(server, tmp_path, ran
     server.body, server.ranges_supported = b"PK" + bytes(500), ranges
     with pytest.raises(FetchError, match="does not have the published sha256"):
         get(server, tmp_path / "file.zip")
-    assert part.read_bytes() == BODY[:1000] and [p.name for p in tmp_path.iterdir()] == [part.name]
+    assert part.read_bytes() == BODY[:1000] and beside(tmp_path) == [part.name]
 
 
 def test_a_range_that_was_not_asked_for_is_refused(server, tmp_path):
     server.status = 416
     with pytest.raises(FetchError, match="416"):
         get(server, tmp_path / "file.zip")
+
+
+@pytest.mark.parametrize(
+    "sent", ["bytes 1-{end}/{all}", "bytes 0-{end}/{all}", "bytes 1000-{end}", "", "items 4000-"]
+)
+def test_another_range_than_was_asked_for_is_never_appended(server, tmp_path, monkeypatch, sent):
+    part = tmp_path / "file.zip.part"
+    part.write_bytes(BODY[:4000])
+    told = sent.format(end=len(BODY) - 1, all=len(BODY))
+    plain = Handler.send_header
+    monkeypatch.setattr(
+        Handler,
+        "send_header",
+        lambda self, name, value: plain(self, name, told if name == "Content-Range" else value),
+    )
+    with pytest.raises(FetchError, match="another range than was asked for"):
+        get(server, tmp_path / "file.zip", attempts=2, checksum=None)
+    assert part.read_bytes() == BODY[:4000] and beside(tmp_path) == [part.name]
 
 
 # --- archives ---
@@ -209,6 +253,9 @@ def test_unpack_whole(tmp_path):
     folder = fetch.unpack(archive, tmp_path / "out")
     assert (folder / "Training/x/1.jpg").read_bytes() == b"one"
     assert (folder / "Testing/2.jpg").read_bytes() == b"two"
+    (tmp_path / "plain").mkdir()
+    assert folder.stat().st_mode == (tmp_path / "plain").stat().st_mode, "as the umask has it"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip", "out", "plain"]
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/etc/evil", "..\\evil", "C:\\evil", "C:evil"])
@@ -302,6 +349,21 @@ def test_dataset_is_copied_verified_and_repaired(published, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "kaggle"]
 
 
+def test_the_dataset_is_copied_by_several_at_once(published, tmp_path, monkeypatch):
+    source, wanted = published
+    plain, ready = shutil.copyfile, threading.Barrier(2)
+
+    def together(*args):
+        plain(*args)
+        ready.wait(timeout=10)  # each has written its copy before one is put in place
+
+    monkeypatch.setattr(fetch.shutil, "copyfile", together)
+    with futures.ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(fetch.fetch_dataset, tmp_path / "data", source, wanted, never) for _ in range(2)]
+        assert {job.result() for job in jobs} == {tmp_path / "data"}
+    assert fetch.absent(tmp_path / "data", wanted) == []
+
+
 def test_dataset_from_a_zip_fetched_by_hand(published, tmp_path):
     source, wanted = published
     archive = bundle(
@@ -320,6 +382,28 @@ def test_the_root_is_the_folder_that_holds_the_class_folders(published, tmp_path
     (place / beside / "Training" / "glioma").mkdir(parents=True)
     (place / beside / "Training" / "glioma" / "._a.jpg").write_bytes(b"clutter")
     assert fetch.fetch_dataset(tmp_path / "out", archive=place, wanted=wanted) == tmp_path / "out"
+
+
+def test_of_roots_that_hold_as_much_the_outer_one_counts(tmp_path):
+    for place in ("b", "b/inner", "b/inner/most"):
+        path = tmp_path / place / "Training" / "glioma" / "a.jpg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"a")
+    assert fetch._root(tmp_path / "b") == tmp_path / "b" == fetch._root(tmp_path)
+    path = tmp_path / "b" / "inner" / "Testing" / "glioma" / "a.jpg"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"a")
+    assert fetch._root(tmp_path) == tmp_path / "b" / "inner"
+    assert fetch._root(path.parent) == path.parent, "where none holds any"
+    several = tmp_path / "several"
+    for name in "abcd":
+        (several / name).mkdir(parents=True)
+    *others, last = several.iterdir()  # the outer one is come upon last
+    for place in (last, *(other / "deep" for other in others)):
+        path = place / "Training" / "glioma" / "a.jpg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"a")
+    assert fetch._root(several) == last
 
 
 def test_a_cure_names_no_folder_that_is_gone(published, tmp_path):

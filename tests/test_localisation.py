@@ -28,6 +28,10 @@ def test_polygons_cover_their_area():
     assert (loc.rasterise(str(box), 50) == loc.rasterise(box, 50)).all()
     assert loc.rasterise(disc, 32).mean() == pytest.approx(np.pi * 0.04, rel=0.05)
     assert loc.rasterise(0.5 + (disc - 0.5) / 40, 9).sum() == 1  # smaller than a pixel, and not lost
+    # five sixteenths of the next pixel are less than half of it, on every side alike
+    low, high = 1.6875 / 8, 4.3125 / 8
+    part = loc.rasterise([[low, low], [high, low], [high, high], [low, high]], 8)
+    assert [part.any(axis).nonzero()[0].tolist() for axis in (0, 1)] == [[2, 3]] * 2
     assert not loc.rasterise("", 8).any() and not loc.rasterise([], 8).any()
     for wrong in ("[[0.1, 0.2], [0.3", [[0, 0], [1, 1]], [[0, 0, 0]] * 4, [[0, np.nan]] * 3):
         with pytest.raises(ValueError, match="tumour border"):
@@ -52,6 +56,8 @@ def test_measures_by_hand():
     wide = [np.pad(a, ((0, 0), (0, 0), (0, 10))) for a in (near, mask)]  # of the longer side: 20 pixels
     assert loc.pointing(*wide, tolerance=0.05)[0] == 1 and loc.pointing(*wide, tolerance=0.045)[0] == 0
     empty = np.zeros_like(mask)
+    for nowhere in (np.zeros_like(perfect), -perfect):  # points nowhere, and so not at a part of the tumour
+        assert loc.pointing(nowhere, mask).tolist() == [0] == loc.pointing(nowhere, mask, 0.1).tolist()
     assert all(np.isnan(f(perfect, empty)[0]) for f in (loc.pointing, loc.energy, loc.matched_iou))
 
 
@@ -113,5 +119,8 @@ def test_correlation_of_maps_image_by_image():
     assert loc.correlation(base, other) == pytest.approx([1, 1, 1, -1, -1, -1])
     blank = np.where(np.arange(6)[:, None, None] == 0, 0, base)
     assert np.isnan(loc.correlation(base, blank)[0]) and loc.correlation(base, blank)[1:] == pytest.approx(1)
+    assert loc.correlation(base * 1e-8, other * 1e-8) == pytest.approx([1, 1, 1, -1, -1, -1])
+    even = np.full(base.shape, 1 / 3) + 1e-15 * base  # constant but for rounding
+    assert np.isnan(loc.correlation(even, base * 1e6)).all()
     with pytest.raises(ValueError, match="correlated"):
         loc.correlation(base, base[:2])

@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -167,12 +168,15 @@ def test_what_killed_processes_left_is_removed_and_what_others_write_is_not(tmp_
     with machine.whole(tmp_path / "a.txt") as part:
         part.write_text("a")
         parts = [part.name.replace(f"-{os.getpid()}-", f"-{n}-") for n in (111, 222)]
+        parts.append(part.name.replace(f"-{os.getpid()}-", "-111-").replace("a.txt", "now.txt"))
         for name in parts:
             (tmp_path / name).write_text("left")
+        for name in parts[:2]:
+            os.utime(tmp_path / name, (time.time() - 4000,) * 2)
         monkeypatch.setattr(machine, "gone", lambda process: process == 111)
         machine.write_text(tmp_path / "b.txt", "b")
         assert part.is_file(), "one that is being written"
-    assert sorted(os.listdir(tmp_path)) == sorted([parts[1], "a.txt", "b.txt"])
+    assert sorted(os.listdir(tmp_path)) == sorted([*parts[1:], "a.txt", "b.txt"])
 
 
 def test_many_threads_write_one_file(tmp_path):

@@ -80,12 +80,15 @@ def test_perfect_and_constant_predictions():
     assert flat["macro_ap"] == pytest.approx(0.25) and flat["ece"] == pytest.approx(0.05)
 
 
-def test_absent_class_is_nan_and_left_out_of_the_means():
+def test_absent_class_is_nan_and_left_out_of_the_means_or_counts_as_0():
     labels, probs = sample(60)
     keep = labels != 3
     got = metrics.summary(labels[keep], probs[keep])
     assert np.isnan(got["auc_pituitary"]) and np.isnan(got["ap_pituitary"])
     assert got["macro_auc"] == pytest.approx(np.mean([got[f"auc_{c}"] for c in metrics.CLASSES[:3]]))
+    for name in ("precision", "recall", "f1"):  # 0, and counted
+        assert got[f"{name}_pituitary"] == 0
+        assert got[f"macro_{name}"] == pytest.approx(np.mean([got[f"{name}_{c}"] for c in metrics.CLASSES]))
     single = metrics.summary(np.zeros(5, int), np.eye(4)[np.zeros(5, int)])
     assert np.isnan(single["kappa"]) and single["accuracy"] == 1 and np.isnan(single["macro_auc"])
 

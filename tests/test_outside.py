@@ -34,7 +34,13 @@ def picture(path, seed=0):
         ("healthy", "notumor"),
         ("4_pituitary-tumours", "pituitary"),
         ("brain_menin", "meningioma"),
+        ("Normal Brain", "notumor"),
+        ("Glioma Brain", "glioma"),
+        ("tumor glioma", "glioma"),
+        ("no_tumor_brain", "notumor"),
+        ("Brain Tumors: meningioma, brain tumour", "meningioma"),
         ("tumor", None),
+        ("brain tumors", None),
         ("", None),
         ("brain", None),
         ("gliosis", None),
@@ -66,6 +72,14 @@ def test_a_folder_as_people_have_it(tmp_path):
     assert outside.read(tmp_path / "glioma_tumor")["class"].unique().tolist() == ["glioma"]
     picture(tmp_path / "glioma_tumor" / "pituitary" / "c.jpg")  # the outermost folder that names a class
     assert outside.read(tmp_path).set_index("path")["class"].eq("pituitary").sum() == 0
+
+
+def test_a_scanner_s_name_is_no_ending(tmp_path):
+    names = {"1.2.840.113619.2.5.1762583153.1": True, "IM1": True, "1.2.840.txt": False, "notes.7": False}
+    for name, _ in names.items():
+        (tmp_path / name).write_bytes(bytes(128) + (b"text" if name == "notes.7" else b"DICM"))
+    assert {name: outside.is_image(tmp_path / name) for name in names} == names
+    assert not outside.is_image(tmp_path / "gone.1")
 
 
 def test_what_is_no_set_of_images_is_named(tmp_path):

@@ -238,6 +238,8 @@ def test_a_killed_run_leaves_no_cache_that_is_believed(phantoms, cache):
         child.send_signal(signal.SIGKILL)
         child.wait()
     assert [p.name.startswith(".part-") for p in cache.iterdir()] == [True]
+    for part in cache.iterdir():
+        os.utime(part, (time.time() - 4000,) * 2)  # an hour later
     out = preprocess.images(phantoms, SMALL)
     path = phantoms.root / phantoms.frame["file"][95]
     assert np.array_equal(out[95], preprocess.preprocess(path, SMALL))

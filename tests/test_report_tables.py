@@ -32,6 +32,17 @@ def test_markdown_puts_numbers_right_and_words_left():
     assert lines[2] == "| r | 1,234 | x\\|y | 1.0 ± 0.1 |"
 
 
+def test_every_kind_of_nothing_is_a_dash():
+    for nothing in (None, np.nan, np.float32("nan"), pd.NA, pd.NaT):
+        assert tables.number(nothing) == "–"
+    assert (tables.number(True), tables.number("nan"), tables.number(np.float32(0.5), 1)) == (
+        "yes",
+        "nan",
+        "0.5",
+    )
+    assert tables.number([1, None]) == "[1, None]"
+
+
 def test_markup_escapes():
     assert "<td>&lt;b&gt;</td>" in tables.markup(pd.DataFrame({"a": ["<b>"]}))
 

@@ -104,6 +104,9 @@ def test_t_tests():
     assert percent.difference == pytest.approx(0.3) and np.isnan([percent.p, percent.low, percent.high]).all()
     with pytest.raises(ValueError, match="two pairs"):
         intervals.nadeau_bengio([1], [2], 0)
+    for ratio in (-0.5, np.nan, np.inf):
+        with pytest.raises(ValueError, match="test_to_train"):
+            intervals.nadeau_bengio(a, b, ratio)
 
 
 def test_mcnemar_against_published_values():
@@ -155,10 +158,23 @@ def test_cluster_permutation_is_exact_where_it_can_be():
     assert got.p == pytest.approx(2 / 64) and got.difference == 1 and got.n == 6
     assert intervals.cluster_permutation(np.ones(30), np.zeros(30), IMAGES).p < 0.001  # wrongly independent
     assert intervals.cluster_permutation(np.ones(4), np.ones(4), IMAGES).p == 1
+    # one group alone differs: swapped or not, the difference is as large
+    one = intervals.cluster_permutation([1, 1, 0, 1], [0, 0, 0, 1], ["a", "a", "b", "c"])
+    assert one[:3] == (0.5, 0.5, 1.0) and np.isnan(one[3:5]).all() and one.n == 3
     # on independent right/wrong samples it is McNemar's exact test
     first, second = np.array([1] * 3 + [0] * 9), np.array([0] * 3 + [1] * 9)
     exact = intervals.mcnemar(first, second).exact
     assert intervals.cluster_permutation(first, second, IMAGES).p == pytest.approx(exact)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_samples_without_a_name_of_their_group_are_one_group(missing):
+    first, second = [1, 1, 1, 0, 1, 1], [0, 0, 0, 0, 0, 0]
+    named, nameless = (
+        intervals.cluster_permutation(first, second, np.array(["a", "b", "b", "c", one, one], object))
+        for one in ("d", missing)
+    )
+    assert nameless[:3] == named[:3] == (5 / 6, 5 / 6, 2 / 8) and nameless.n == named.n == 4
 
 
 def test_holm():
@@ -176,3 +192,13 @@ def test_power_is_the_noncentral_t():
     least = intervals.detectable(sd, n)
     assert intervals.power(least, sd, n)[0] == pytest.approx(0.8, abs=1e-6)
     assert intervals.detectable(sd, 10) < least
+    for none in (0.04, 0.05, 1.0, np.nan):
+        with pytest.raises(ValueError, match="between alpha"):
+            intervals.detectable(1.0, 5, power=none)
+
+
+def test_power_without_any_spread_is_the_limit_of_a_small_one():
+    small, none = (intervals.power([0.1, 0, np.nan], sd, 3, alpha=0.05) for sd in (1e-5, 0.0))
+    assert none == pytest.approx([1, 0.05, np.nan], nan_ok=True) and none == pytest.approx(small, nan_ok=True)
+    with pytest.raises(ValueError, match="at least 0"):
+        intervals.power([0.1], -1.0, 3)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 
 from gcaf_lib.data import splits
@@ -195,6 +196,10 @@ def test_there_is_no_interval_without_patients():
         worth.row([Run(0)], None, ["accuracy"])
     with pytest.raises(ValueError, match="no runs"):
         worth.row([], GROUPS, ["accuracy"])
+    with pytest.raises(ValueError, match="no runs"):
+        worth.row([], GROUPS)
+    with pytest.raises(ValueError, match="99 groups, and row 99 was tested"):
+        worth.row([Run(0)], GROUPS[:99], ["accuracy"])
 
 
 # --- classes, pictures, pairs ---
@@ -307,6 +312,73 @@ def test_a_difference_is_paired():
     assert 0 < gap.low < gap.value < gap.high
     back = worth.difference(runs, better, GROUPS, ["accuracy"], draws=500)["accuracy"]
     assert (back.value, back.low, back.high) == pytest.approx((-gap.value, -gap.high, -gap.low))
+
+
+def test_a_handful_of_answers_given_otherwise_is_allowed_for():
+    """Two hundred images of patients of their own, five or six answered otherwise: Agresti and Min's z²/2 more, by hand."""
+    z = 1.959963984540054
+    draws = np.zeros(50)  # a bootstrap that knows of no width
+    half = z * np.sqrt(z**2 / 2) / 200
+    low, high = worth._widened(0.0, 0.0, 0.0, draws, np.nan, 1, 0.95, 1 / 200)
+    assert (low, high) == pytest.approx((-half, half))
+    for few, apart in ((5, False), (6, True)):  # as in McNemar's exact test
+        changed = np.arange(200) < few
+        rows = np.arange(200)
+        both = [
+            [[worth.Answers(rows, np.zeros(200, int), np.eye(2)[one.astype(int)], ("a", "b"))]]
+            for one in (np.zeros(200, bool), changed)
+        ]
+        right, wrong = (worth.samples(s, rows, ["accuracy"])["accuracy"] for s in both)
+        one = worth.summed("accuracy", right - wrong, least=-np.inf, answer=worth.answer(both[0]))
+        assert (one.low > 0) == apart, few
+
+
+def test_only_a_handful_of_answers_makes_an_interval_hold_the_symmetric_one():
+    """Without it an interval askew about its centre is stretched about it, and stays askew."""
+    draws = np.linspace(0.2, 0.5, 401) ** 2
+    low, high, centre, training = 0.05, 0.2, 0.15, 1e-4
+    patients = draws.var(ddof=1)
+    freedom = 2 * ((patients + training) / training) ** 2
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(patients + training)
+    wider = half / (stats.norm.ppf(0.975) * np.sqrt(patients))
+    got = worth._widened(low, high, centre, draws, training, 3, 0.95, 0.0)
+    assert got == pytest.approx((centre - wider * 0.1, centre + wider * 0.05))
+    assert centre - half < got[0] and got[1] < centre + half, "a case that tells"
+    more = worth._widened(low, high, centre, draws, training, 3, 0.95, 1e-6)
+    assert more == pytest.approx((centre - half, centre + half), rel=1e-4)
+
+
+def test_an_interval_of_a_score_below_0_keeps_its_percentiles_and_is_widened_no_further_than_0():
+    """κ and MCC go below 0: what the patients alone say stands, the rest is cut at 0, and every share ends at 1."""
+    below = worth.Sample(np.array([-0.1, -0.2, 0.3]), np.linspace(-0.15, 0.15, 101))
+    one = worth.summed("kappa", below)
+    assert one.low == pytest.approx(np.quantile(below.draws, 0.025)) and one.low < 0
+    above = worth.Sample(np.array([0.02, 0.1, 0.6]), np.linspace(0.1, 0.4, 101))
+    assert worth.summed("kappa", above).low == 0
+    assert (
+        worth.summed("kappa", worth.Sample(np.array([0.5, 0.9, 1.0]), np.linspace(0.7, 0.9, 101))).high == 1
+    )
+
+
+def test_probabilities_are_divided_by_their_sums():
+    run = Run(0)
+    plain = run.probabilities()
+    off = plain.astype(float) * np.linspace(0.9995, 1.0005, len(plain))[:, None]
+    run.probabilities = lambda part="test", which="ema": off
+    got = worth.answers(run)
+    assert got.probs.sum(1) == pytest.approx(1, abs=1e-12) and got.probs == pytest.approx(plain, abs=1e-6)
+    tumours = worth.answers(run, keep=TUMOURS)
+    assert tumours.probs.sum(1) == pytest.approx(1, abs=1e-12)
+
+
+def test_one_answer_is_one_of_the_images_or_pictures_tested():
+    rows = np.array([0, 2, 3, 7])
+    one = worth.Answers(rows, np.zeros(4, int), np.full((4, 2), 0.5), ("a", "b"))
+    pictures = np.array([5, 5, 5, 6, 6, 7, 7, 6])
+    assert worth.answer([[one]]) == worth.answer([[one], [one]]) == 1 / 4
+    assert worth.answer([[one]], pictures) == 1 / 2 and worth.answer([[one]], list(pictures)) == 1 / 2
+    assert worth.answer([[one, one._replace(rows=np.array([5]))]], pictures) == 1 / 3
+    assert worth.answer([]) == 0
 
 
 def test_a_difference_of_calibration_errors_ends_at_no_0():

@@ -26,8 +26,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import requests
+from filelock import FileLock
 from tqdm import tqdm
 
+from gcaf_lib import machine
 from gcaf_lib.data.dataset import FOLDERS, published_index
 from gcaf_lib.settings import CLASSES, cache_dir
 
@@ -67,13 +69,24 @@ def download(
     """Fetch `url` into the file `target`; what an earlier call left in `<target>.part` is continued.
 
     checksum: "sha256:<hex>" or "md5:<hex>". A cut connection is resumed up to `attempts` times,
-    after `pause` seconds, twice as long each time.
+    after `pause` seconds, twice as long each time. Where another process fetches the same, this one waits for it,
+    at the lock `.<target>.lock`, and with a checksum takes what it got.
     Raises `FetchError` when the server cannot be reached, answers with what is no file (another status than
     200 or 206, a web page, nothing), or the checksum differs; `target` is written whole or not at all.
     """
     if checksum and _holds(target, checksum):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f".{target.name}.lock")):
+        if checksum and _holds(target, checksum):
+            return target
+        return _download(url, target, checksum, attempts, pause, progress)
+
+
+def _download(
+    url: str, target: Path, checksum: str | None, attempts: int, pause: float, progress: bool
+) -> Path:
+    """`download`, alone: one process at a time holds the lock of `target`."""
     part = target.with_name(target.name + ".part")
     failure, anew = None, False
     for attempt in range(attempts):
@@ -186,8 +199,12 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
     """
     limits = limits or Limits()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    outer = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
+        temporary = (
+            outer / "unpacked"
+        )  # with the rights that a new folder has here: the outer one is its owner's alone
+        temporary.mkdir()
         with zipfile.ZipFile(archive) as file:
             if len(file.infolist()) > limits.files:
                 raise FetchError(
@@ -235,7 +252,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
     except OSError as error:  # a name that this system can't have, no room, no permission
         raise FetchError(f"{archive} cannot be unpacked here ({_short(error)})") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(outer, ignore_errors=True)
     return folder
 
 
@@ -320,11 +337,8 @@ def fetch_dataset(
         table = wanted.set_index("file")["sha256"]
         for name in tqdm(missing, "images", disable=None):
             if _holds(root / name, f"sha256:{table[name]}"):
-                target = destination / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                part = target.with_name(f".{target.name}.part")
-                shutil.copyfile(root / name, part)
-                os.replace(part, target)
+                with machine.whole(destination / name) as part:
+                    shutil.copyfile(root / name, part)
     if missing := absent(destination, wanted):
         # what was unpacked for the moment is gone again
         told = f"; `gcaf data check {root}` says which" if root.exists() else ""

@@ -47,11 +47,11 @@ _NO_CASE = re.compile(r"(train|test|val|valid|training|testing|validation|images
 def class_of(name: str) -> str | None:
     """The class that a folder or label means, of `CLASSES`; None where it is none of them.
 
-    Case, spaces, marks and digits don't count, nor do the words brain and tumour: `No Tumor`, `glioma_tumor`,
-    `2_Pituitary`.
+    Case, spaces, marks and digits don't count, nor do the words brain and tumour before or after it: `No Tumor`,
+    `glioma_tumor`, `2_Pituitary`, `Normal Brain`.
     """
     plain = re.sub(r"[^a-z]", "", name.lower())
-    return _CLASS_OF.get(re.sub(r"^brain|tumou?rs?$", "", plain))
+    return _CLASS_OF.get(re.sub(r"^(brain|tumou?rs?)+|(brain|tumou?rs?)+$", "", plain))
 
 
 def read(place: str | Path, plane: str = "axial", at: int | None = None) -> pd.DataFrame:
@@ -116,8 +116,9 @@ def _folder(place: Path) -> pd.DataFrame:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is an image by its name; one without any ending, as scanners name them, by its bytes."""
-    if path.suffix or not path.is_file():
+    """Whether a file is an image by its name; one without an ending, or ending in a number, as scanners name them, by its bytes."""
+    by_name = path.suffix and not path.suffix[1:].isdigit()
+    if by_name or not path.is_file():
         return path.name.lower().endswith(SUFFIXES)
     with path.open("rb") as file:
         return medical.kind(file.read(352)) == "DICOM"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 
 import pandas as pd
 
@@ -78,7 +79,7 @@ def browse(frame: pd.DataFrame, name: str, caption: str, lists: tuple[str, ...] 
     columns = [{"name": column, **_kind(frame[column], column in lists)} for column in frame]
     rows = frame.replace("`", "", regex=True).to_dict("split")["data"]  # no Markdown is read here
     data = json.dumps({"columns": columns, "rows": rows}, separators=(",", ":"), ensure_ascii=False)
-    data = data.replace("</", "<\\/")  # nothing in the data may end the script
+    data = re.sub("<(?=[!/a-zA-Z])", r"\\u003c", data)  # nothing in the data may end the script, or open one
     heads = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{html.escape(c)}</button></th>'
         for c in frame

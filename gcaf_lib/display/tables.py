@@ -49,7 +49,7 @@ def mean_sd(values: Sequence[float], decimals: int = 2, scale: float = 1) -> str
 
 def number(value: Any, decimals: int | None = None) -> str:
     """A cell's text: thousands separated, missing as a dash, a true minus, floats at `decimals` or 4 digits."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return "–"
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"

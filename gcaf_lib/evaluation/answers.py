@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 
 
@@ -65,7 +67,8 @@ def bins_of(number) -> int:
 
 def level_of(level, of_draws: bool = False) -> float:
     """A confidence level, between 0 and 1 (of draws also 1: all of them); raises `ValueError` where it is none."""
-    if not (isinstance(level, float | np.floating) and (0 < level < 1 or (of_draws and level == 1))):
+    number = isinstance(level, Real) and not isinstance(level, bool)
+    if not (number and (0 < level < 1 or (of_draws and level == 1))):
         raise ValueError(f"level={level!r}: give a share between 0 and 1, such as 0.95")
     return float(level)
 

@@ -37,7 +37,7 @@ def bin_numbers(score: np.ndarray, bins: int, equal_mass: bool) -> np.ndarray:
         # equal scores belong together, or the result would depend on the order of the samples
         value, first = np.unique(score[order], return_index=True)
         return out[order][first][np.searchsorted(value, score)]
-    return np.clip(np.ceil(score * bins).astype(np.int64) - 1, 0, bins - 1)
+    return np.searchsorted(np.arange(1, bins) / bins, score)  # score * bins may be rounded over an edge
 
 
 def _gap(hit: np.ndarray, score: np.ndarray, bins: int, equal_mass: bool) -> float:

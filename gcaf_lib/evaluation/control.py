@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gcaf_lib import machine
 from gcaf_lib.data import committed, marks
 from gcaf_lib.evaluation import heatmaps, localisation, tumours
 from gcaf_lib.settings import Settings, digest, load, results_dir
@@ -221,6 +222,12 @@ def shown(place: Path | None = None) -> dict[str, np.ndarray]:
         return dict(stored)
 
 
+def keep(pictures: Mapping[str, np.ndarray]) -> None:
+    """Write what `shown` reads, whole or not at all."""
+    with machine.whole(results_dir() / "control.npz") as part:
+        np.savez_compressed(part, **pictures)
+
+
 if __name__ == "__main__":
     arguments(__doc__)
     done = []
@@ -228,6 +235,6 @@ if __name__ == "__main__":
         for (kind, norm), seed in itertools.product(KINDS, SEEDS):
             done.append(run(kind, norm, seed))
             print(done[-1].table.to_string(index=False), flush=True)
-    np.savez_compressed(results_dir() / "control.npz", **done[0].shown)
+    keep(done[0].shown)
     table = pd.concat([one.table for one in done], ignore_index=True)
     print(committed.write("control.csv", table, "%.3g"))

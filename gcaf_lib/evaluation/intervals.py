@@ -21,6 +21,9 @@ from statsmodels.stats.proportion import proportion_confint
 from gcaf_lib.evaluation.answers import level_of, one_class, pairs
 
 IMAGES = "images"  # in place of groups: each sample is a group of its own
+LARGEST = (
+    1e3  # differences that a power is worked out for, in standard deviations: any larger has the same power
+)
 
 
 class Interval(NamedTuple):
@@ -70,7 +73,10 @@ def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train
     by that of the training part (703/5618 for the paper's split); 0 gives the plain paired t. Source: Nadeau
     & Bengio 2003. Where all differences are equal but not 0, a spread of 0 cannot be believed (accuracies are
     counts of images: three runs may each be one image apart), so p and the interval are NaN; p is 1 if all are 0.
+    Raises `ValueError` for fewer than two pairs, or a ratio that is none.
     """
+    if not 0 <= test_to_train < np.inf:
+        raise ValueError(f"test_to_train={test_to_train}: give test images over training images, from 0")
     first, second = pairs(first, second)
     d = first - second
     if len(d) < 2:
@@ -184,8 +190,14 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 
 def power(differences, sd: float, seeds: int, alpha: float = 0.05) -> np.ndarray:
-    """Power of the two-sided paired t-test to find each true difference; sd is that of the differences."""
-    return _power(np.abs(np.atleast_1d(np.asarray(differences, np.float64))) / sd, seeds, alpha)
+    """Power of the two-sided paired t-test to find each true difference; sd is that of the differences.
+
+    Where sd is 0 it is the limit for a small one: 1, or alpha for a difference of 0. Raises `ValueError` below 0.
+    """
+    if sd < 0:
+        raise ValueError(f"sd={sd}: a standard deviation is at least 0")
+    sizes = np.abs(np.atleast_1d(np.asarray(differences, np.float64)))
+    return _power(np.minimum(sizes / max(sd, 1e-200), LARGEST), seeds, alpha)
 
 
 def _power(effect, seeds: int, alpha: float):
@@ -197,5 +209,10 @@ def _power(effect, seeds: int, alpha: float):
 
 
 def detectable(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:
-    """Smallest true difference that `seeds` paired runs find with this power; sd is of the differences."""
-    return sd * float(optimize.brentq(lambda d: _power(d, seeds, alpha) - power, 1e-9, 1e3, xtol=1e-12))
+    """Smallest true difference that `seeds` paired runs find with this power; sd is of the differences.
+
+    Raises `ValueError` for a power that every difference has (up to alpha), or none.
+    """
+    if not alpha < power < 1:
+        raise ValueError(f"power={power}: give a share between alpha ({alpha}) and 1")
+    return sd * float(optimize.brentq(lambda d: _power(d, seeds, alpha) - power, 1e-9, LARGEST, xtol=1e-12))

@@ -159,8 +159,10 @@ def correlation(first, second) -> np.ndarray:
     if a.shape != b.shape:
         raise ValueError(f"maps of shapes {np.shape(first)} and {np.shape(second)} can't be correlated")
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
-    spread = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    return np.divide((a * b).sum(1), spread, out=np.full(len(a), np.nan), where=spread > _EPS)
+    squares = (a**2).sum(1), (b**2).sum(1)
+    varied = np.minimum(*squares) > _EPS**2
+    spread = np.sqrt(squares[0] * squares[1])
+    return np.divide((a * b).sum(1), spread, out=np.full(len(a), np.nan), where=varied)
 
 
 def unlike(first, second, groups, labels=None) -> Interval:

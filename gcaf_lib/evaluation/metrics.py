@@ -2,7 +2,8 @@
 
 Throughout, `labels` is (n,) int in 0..K-1 and `probs` is (n, K) float, rows that sum to 1. The predicted
 class is the most probable one (the first of equals). K is the width of `probs`; a class without samples
-gets NaN where its metric is undefined (AUC, average precision), and macro means run over the others.
+has no AUC and no average precision (NaN), and their macro means run over the others; its precision, recall and F1
+count as 0, in the macro means too.
 """
 
 from __future__ import annotations

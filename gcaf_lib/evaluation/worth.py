@@ -121,7 +121,8 @@ def row(
     without records or groups.
     """
     seeds = of_records(records, keep, which, scaled)
-    names = metrics(records[0].settings.data.classes) if names is None else names
+    if names is None:
+        names = metrics(seeds[0][0].classes if seeds else CLASSES)
     return {
         name: summed(name, sample)
         for name, sample in samples(seeds, groups, names, pictures=pictures, draws=draws).items()
@@ -223,6 +224,10 @@ def samples(
     if not len(seeds):
         raise ValueError("no runs: nothing to take a mean of")
     tested = np.unique(np.concatenate([part.rows for parts in seeds for part in parts]))
+    if len(groups) <= tested.max(initial=-1):
+        raise ValueError(
+            f"{len(groups)} groups, and row {tested[-1]} was tested: give one for each image of the dataset"
+        )
     code = np.full(len(groups), -1)
     code[tested], known = pd.factorize(np.asarray(groups)[tested], use_na_sentinel=False)
     kept = _SAMPLES.setdefault(joblib.hash((seeds, code, pictures, draws)), {})
