@@ -66,11 +66,11 @@ chapter.strip(ablation.runs(main, records, norm, strict, patients))
 #
 # $Q_a$ and $K_b$ are vectors, so $s = Q_a \cdot K_b / \sqrt d$ is one number, and the softmax runs over that one number:
 #
-# $$p = \mathrm{softmax}(s) = \frac{e^{s}}{e^{s}} = 1 \quad \text{for every } s, \qquad \text{hence} \quad c_{a \leftarrow b} = 1 \cdot V_b = W_V^b\, b .$$
+# $$\begin{gathered} p = \mathrm{softmax}(s) = \frac{e^{s}}{e^{s}} = 1 \text{ for every } s, \\ \text{hence } c_{a \leftarrow b} = 1 \cdot V_b = W_V^b\, b . \end{gathered}$$
 #
 # A constant has no slope. For any loss $\mathcal L$, any image and any state of the weights
 #
-# $$\frac{\partial \mathcal L}{\partial W_Q^a} = \frac{\partial \mathcal L}{\partial p} \cdot \frac{\partial p}{\partial s} \cdot \frac{\partial s}{\partial W_Q^a} = 0, \qquad \text{because} \quad \frac{\partial p}{\partial s} = p\,(1 - p) = 0,$$
+# $$\begin{gathered} \frac{\partial \mathcal L}{\partial W_Q^a} = \frac{\partial \mathcal L}{\partial p} \cdot \frac{\partial p}{\partial s} \cdot \frac{\partial s}{\partial W_Q^a} = 0, \\ \text{because } \frac{\partial p}{\partial s} = p\,(1 - p) = 0, \end{gathered}$$
 #
 # and so for $W_K^b$, $W_Q^b$ and $W_K^a$: whatever the learning rate, loss or data, they end training where chance put them at the start.
 #

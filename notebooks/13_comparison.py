@@ -113,7 +113,7 @@ Markdown(f"{beside}\n\n{says}")
 # Parameters are all weights, also those that never train. Computation is counted from the layers: a convolution with a $k_h \times k_w$ filter from
 # $C$ to $C'$ channels on $h \times w$ places needs
 #
-# $$h\,w \cdot k_h\,k_w \cdot C\,C' \quad \text{multiply-adds, a depthwise one } h\,w \cdot k_h\,k_w \cdot C, \text{ a dense layer } C\,C',$$
+# $$\begin{gathered} h\,w \cdot k_h\,k_w \cdot C\,C' \text{ multiply-adds,} \\ \text{a depthwise one } h\,w \cdot k_h\,k_w \cdot C, \text{ a dense layer } C\,C', \end{gathered}$$
 #
 # and **one multiply-add is two FLOPs**. Papers that write "FLOPs" for multiply-adds print half of what stands here. Element-wise work (normalisation,
 # activations, pooling) is left out, as is usual. The counts are of one image through the model in use, not of training.

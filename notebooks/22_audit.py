@@ -70,14 +70,14 @@ Markdown(audit.missing_recall(low, high, paper.published("§5.4", metric="recall
 # $N$ in all,
 #
 # $$
-# \text{recall}_c = \frac{t_c}{n_c}, \qquad \text{precision}_c = \frac{t_c}{p_c}, \qquad F_{1,c} = \frac{2\,t_c}{n_c + p_c},
-# \qquad \kappa = \frac{N \sum t_c - \sum n_c\,p_c}{N^2 - \sum n_c\,p_c}.
+# \begin{gathered} \text{recall}_c = \frac{t_c}{n_c}, \quad \text{precision}_c = \frac{t_c}{p_c}, \\ F_{1,c} = \frac{2\,t_c}{n_c + p_c},
+# \quad \kappa = \frac{N \sum t_c - \sum n_c\,p_c}{N^2 - \sum n_c\,p_c}. \end{gathered}
 # $$
 #
 # A matrix with these margins exists exactly when
 #
 # $$
-# 0 \le t_c \le n_c, \qquad t_c \le p_c, \qquad \sum p_c = N, \qquad (n_c - t_c) + (p_c - t_c) \le N - \sum t_c .
+# \begin{gathered} 0 \le t_c \le n_c, \quad t_c \le p_c, \quad \sum p_c = N, \\ (n_c - t_c) + (p_c - t_c) \le N - \sum t_c . \end{gathered}
 # $$
 #
 # The last condition says that the errors made *on* a class and those made *into* it are different errors. So the question concerns only a few

@@ -68,7 +68,13 @@ def by_split(
             ax.plot(x, copied, "_", color=colour, ms=16 if heavy else 10, mew=1.5, zorder=5)
         if heavy:
             for px, value, protocol in zip(x, part["accuracy"], part["protocol"]):
-                below = value < models.loc[models["protocol"] == protocol, "accuracy"].max()
+                rung = frame[frame["protocol"] == protocol]  # a number has no room below a mark that is near
+                below = (
+                    value
+                    < rung["accuracy"]
+                    .where(rung["kind"].eq("model") | (rung["accuracy"] < value + 0.06))
+                    .max()
+                )
                 ax.annotate(f"{value:.1%}", (px, value), (0, -17 if below else 10), textcoords="offset points",
                             ha="center", color=colour, fontweight="bold", fontsize=9, bbox=_PLATE, zorder=6)  # fmt: skip
         ends.append((float(part["accuracy"].iloc[-1]), method, colour, heavy))

@@ -390,7 +390,8 @@ def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) 
         told = run[separated(run, name)]
         kept = separated(told, wide)
         if len(told):
-            said.append(f"{word}for {_named(told[kept], names)} (no longer: {_named(told[~kept], names)})")
+            lost = "" if kept.all() else f" (no longer: {_named(told[~kept], names)})"
+            said.append(f"{word}for {_named(told[kept], names)}{lost}")
     if len(run) == 1 or not said:
         return ""
     return (
