@@ -155,7 +155,7 @@ def levels(pages: Pages) -> None:
             if row["Method"] == "Proposed model" and (
                 number := re.match(NUMBER, row["patients (five folds)"])
             ):
-                where = f"notebooks/17_leakage_ladder#{name}"
+                where = f"notebooks/17_leakage_ladder#{name.removesuffix('-picture')}"  # the table above it
                 pages.found[metric, rungs["patients"], "picture"].append(printed(where, number[1]))
     for page, name in (("07_classification", "tab-headline"), ("09_reliability", "tab-reliability")):
         for row in pages.table(f"notebooks/{page}", name):

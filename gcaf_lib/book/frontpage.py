@@ -67,6 +67,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
             row = found.iloc[0]
             value = f"{100 * row.measured:.2f}%"
             said += f": {100 * row.low:.1f} to {100 * row.high:.1f}%, {repeats(row)}"
+            said = words.beside(said, row.picture, lambda v: f"{100 * v:.2f}%")
         cards.append((value, said))
     told = frame[frame.place.isin([place for place, _ in HEADLINE])]
     blocks = "".join(f"<div><b>{value}</b><span>{said}</span></div>" for value, said in cards)
