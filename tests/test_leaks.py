@@ -234,8 +234,8 @@ def test_files_listed_twice_are_said(table):
     assert "more than once" not in words(leaks.parse(split_of(train=[a], test=[b])))
     said = words(leaks.parse(split_of(train=[a, c, "x.png"], test=[b, b, "x.png"])))
     assert (
-        f"Listed more than once, and counted each time: 2 files (the first: {'x.png'}), 1 of them in two parts."
-        in said.replace(b, "x.png")
+        "Listed more than once, and counted each time: 2 files (the first: x.png), 1 of them in two parts."
+        in said
     )
 
 

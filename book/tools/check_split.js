@@ -93,7 +93,7 @@ const gcafSplit = (() => {
   function said(found, rows) {  // [text, whether it is of something known] of what the counts say
     const rest = unknown(rows), out = Object.entries(found).map(([name, lines]) => [sentence(lines.at(-1), rows, ...CHECKS[name], rest.length > 0), lines.at(-1).person > 0]);
     const parts = new Map();  // of files that are listed more than once
-    for (const r of rows) parts.set(r.name, [...parts.get(r.name) ?? [], r.part]);
+    for (const r of rows) (parts.get(r.name) ?? parts.set(r.name, []).get(r.name)).push(r.part);
     const twice = [...parts].filter(([, p]) => p.length > 1);
     if (twice.length) out.push([`Listed more than once, and counted each time: ${many(twice.length, 'file')} (the first: ${twice[0][0]}), ${twice.filter(([, p]) => new Set(p).size > 1).length.toLocaleString('en')} of them in two parts.`, null]);
     if (rest.length) out.push([`Not recognised as images of the Brain Tumor MRI Dataset: ${many(rest.length, 'file')} (the first: ${rest[0]}). Whether such are copies is not known.`, null]);
