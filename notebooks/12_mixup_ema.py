@@ -73,7 +73,7 @@ frame = ablation.measure(
 tables.show(
     ablation.table(frame, "Training", names),
     name="tab-table-5",
-    caption="Table 5 measured, with the weights that are reported (averaged where EMA is on): mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, 95% cluster-bootstrap "
+    caption="The paper's Table 5 measured, with the weights that are reported (averaged where EMA is on): mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, 95% cluster-bootstrap "
     "intervals over patients and, from two seeds on, trainings (the ECE's are corrected for its upward bias on a finite test part). Smaller is better for ECE and negative log-likelihood.",
     data=frame,
 )
@@ -143,7 +143,7 @@ Markdown(mixup_ema.verdict(effects, frame))
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "The paper's Table 5 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
 rows.dots(honest, names=names, published=False)
 
@@ -151,7 +151,7 @@ rows.dots(honest, names=names, published=False)
 tables.show(
     ablation.gaps(honest, first="Training", names=names),
     name="tab-table-5-patients",
-    caption="Table 5 over all five patient-disjoint folds: accuracy minus that of the proposed training, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on "
+    caption="The paper's Table 5 over all five patient-disjoint folds: accuracy minus that of the proposed training, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on "
     "this split.",
     data=honest,
 )

@@ -68,7 +68,7 @@ frame = ablation.measure("table-6", found, chapter.dataset, main.get(paper.PROPO
 tables.show(
     ablation.table(frame, "Method"),
     name="tab-table-6",
-    caption="Table 6 measured: mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings.",
+    caption="The paper's Table 6 measured: mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings.",
     data=frame,
 )
 
@@ -90,7 +90,7 @@ Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms)
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed model with its interval and a line at zero."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed model on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed model with its interval and a line at zero."}, "figure": {"name": "fig-table-6-patients", "caption": "The paper's Table 6 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed model on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-6", strict)
 rows.dots(honest, published=False)
 
@@ -98,7 +98,7 @@ rows.dots(honest, published=False)
 tables.show(
     ablation.gaps(honest, first="Method"),
     name="tab-table-6-patients",
-    caption="Table 6 over all five patient-disjoint folds: accuracy minus that of the proposed model, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on this split.",
+    caption="The paper's Table 6 over all five patient-disjoint folds: accuracy minus that of the proposed model, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on this split.",
     data=honest,
 )
 

@@ -49,7 +49,7 @@ chapter.strip(ablation.runs(main, records, strict, patients))
 #
 # One panel per setting. The pale band is the 95% interval of the default setting; whether a value differs from it the paired differences below say.
 
-# %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the measured accuracy against the value, with its interval, the paper's figures as open diamonds, and the interval of the default setting as a pale band across all panels."}, "figure": {"name": "fig-table-8", "caption": "Table 8 as a picture: test accuracy against the value of one setting. A value without a run has no dot; the paper gives no figures for the focal α."}}
+# %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the measured accuracy against the value, with its interval, the paper's figures as open diamonds, and the interval of the default setting as a pale band across all panels."}, "figure": {"name": "fig-table-8", "caption": "The paper's Table 8 as a picture: test accuracy against the value of one setting. A value without a run has no dot; the paper gives no figures for the focal α."}}
 metrics, made = ("accuracy", "macro_f1", "ece"), chapter.made
 frame = ablation.measure("table-8", records, chapter.dataset, default, metrics, made)
 charts.sensitivity(*sensitivity.panels(frame, published=not chapter.phantoms))
@@ -96,7 +96,7 @@ Markdown("\n\n".join([says, sensitivity.moved(frame), sensitivity.chosen(frame, 
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the default with its interval and a line at zero."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the default on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the default with its interval and a line at zero."}, "figure": {"name": "fig-table-8-patients", "caption": "The paper's Table 8 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the default on the same images (right). Strokes: by picture, copies counting as one."}}
 honest = ablation.apart(chapter, "table-8", strict, metrics)
 rows.dots(honest, published=False)
 
@@ -104,7 +104,7 @@ rows.dots(honest, published=False)
 tables.show(
     ablation.gaps(honest, first="Setting"),
     name="tab-table-8-patients",
-    caption="Table 8 over all five patient-disjoint folds: accuracy minus that of the default, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on this split.",
+    caption="The paper's Table 8 over all five patient-disjoint folds: accuracy minus that of the default, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on this split.",
     data=honest,
 )
 

@@ -40,7 +40,7 @@ from gcaf_lib.paper import published_gaps
 
 chapter = open_chapter("15_significance", profile, overrides)
 main = chapter.records("main").get(paper.PROPOSED, [])
-found = {place: ablation.table_records(chapter, name) for place, name in significance.PLACES.items()}
+found = {place: ablation.table_records(chapter, name) for place, name in ablation.TABLES.items()}
 apart = {place: ablation.apart_records(chapter, name) for place, name in significance.PLACES.items()}
 chapter.strip(ablation.runs({paper.PROPOSED: main}, *found.values(), *apart.values()))
 
@@ -108,7 +108,7 @@ Markdown(significance.auc_verdict(aucs))
 
 # %%
 chance = significance.chances(main, groups)
-spread = significance.spreads(tests, chance["seeds"], len(main))
+spread = significance.spreads(significance.scatter(found, main), chance["seeds"], len(main))
 said = significance.chances_text(chance, main), significance.spread_text(spread, len(main))
 Markdown("\n\n".join(said))
 
@@ -168,7 +168,7 @@ tables.show(
     needed,
     name="tab-needed",
     caption="For each of the paper's gaps the largest standard deviation of the paired differences (points) with which it is significant at 5%, by the number of runs; where a "
-    "spread was measured here (of the rows of Table 6 another than of the rest), the runs from which the gap, measured exactly as printed, has p < 0.05.",
+    "spread was measured here (Tables 6 and 8 have their own), the runs from which the gap, measured exactly as printed, has p < 0.05.",
 )
 
 # %%
@@ -197,7 +197,7 @@ strict = significance.tests(pooled, own, groups, 0.0, pictures=worth.pictures(ch
 tables.show(
     significance.tests_text(strict),
     name="tab-tests-patients",
-    caption="Tables 4, 5 and 6 on patient-disjoint folds: accuracy over all five folds minus that of the proposed model, in points, and p-values; in brackets "
+    caption="The paper's Tables 4, 5 and 6 on patient-disjoint folds: accuracy over all five folds minus that of the proposed model, in points, and p-values; in brackets "
     "Holm's. n: seeds, each of five trainings. *By picture*: copies of a picture count as one. Where the patient is unknown, the copies of a picture are one group.",
     data=strict,
 )

@@ -84,7 +84,7 @@ copies.file_pairs(folder, pairs, words)
 # Among tumour-free files the peak at the right is copies, with hardly a pair between it and the lower threshold. Among tumour files, neighbouring
 # slices of one known patient (kept together by `patients` anyway) reach up to the higher threshold and a little beyond. So two files of unknown
 # patients are joined from the lower threshold on, all others from the higher; keypoints either agree or not. The archive's slice numbers allow an
-# independent test: every second copy is found, and of 3,064 different slices three, neighbours of one patient, are wrongly taken for one picture.
+# independent test: no second copy is missed, and of 3,064 different slices three, neighbours of one patient, are wrongly taken for one picture.
 
 # %% mystnb={"image": {"alt": "Histograms of similarities on a logarithmic scale, each with a dashed line at its threshold: a peak of copies at the right of it; for tumour files neighbouring slices to its left."}, "figure": {"name": "fig-similarity", "caption": "Similarities of pairs of files, and, for the real images, of each file's thumbnail with its nearest figshare slice (symmetric logarithmic scale). Dashed: the threshold."}}
 copies.similarities(facts.similarity, dataset.BARS)

@@ -130,7 +130,7 @@ curves.ema_curves([run.history for run in apart])
 # %% [markdown]
 # ## Which part matters
 #
-# Two further recipes, one run per fold each, and each differing from the runs above in one thing. The first has a stage 0 on the training part in
+# Two further recipes would tell, each differing from the runs above in one thing. The first has a stage 0 on the training part in
 # place of ImageNet weights. The second sets all layers free in stage 2, except batch normalisation, in place of the top fifth. Neither is tuned.
 
 # %%

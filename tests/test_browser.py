@@ -52,6 +52,18 @@ UNLINKED = """
 }).map(e => e.id)
 """
 
+# Of each captioned table: wider than its frame?, does its caption say so?, how far a row's name moves if it is scrolled.
+SCROLLED = """
+[...document.querySelectorAll('.pst-scrollable-table-container:has(td)')].filter(e => e.clientWidth).map(e => {
+  const caption = e.querySelector('caption'), cell = e.querySelector('tbody :is(td, th)');
+  const left = () => cell.getBoundingClientRect().left - e.getBoundingClientRect().left;
+  const before = left(), wide = e.scrollWidth > e.clientWidth + 1;
+  const says = !caption || getComputedStyle(caption, '::after').content.includes('to the right');
+  e.scrollLeft = e.scrollWidth;
+  return {id: e.querySelector('table').id, wide, says: wide ? says : caption && says, moved: left() - before};
+})
+"""
+
 
 @dataclass
 class Visit:
@@ -197,6 +209,20 @@ def test_nothing_scrolls_sideways_on_a_phone(page, address, visits):
         if width > PHONE[0]:
             problems[name] = [width, *page.run(WIDE)]
     assert not problems, found(problems)
+
+
+def test_a_wide_table_on_a_phone_says_so_and_keeps_its_rows_names_in_sight(page, address, visits):
+    """Of every table that is wider than its frame, scrolled to its end; a table that fits says nothing."""
+    page.resize(*PHONE)
+    problems, wide = {}, 0
+    for name in PAGES:
+        page.open(address + name)
+        seen = page.run(SCROLLED)
+        wide += sum(one["wide"] for one in seen)
+        if wrong := [one for one in seen if one["wide"] and (not one["says"] or abs(one["moved"]) > 1)]:
+            problems[name] = wrong
+        assert all(one["wide"] or not one["says"] for one in seen), name
+    assert wide and not problems, found(problems)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

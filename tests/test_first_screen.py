@@ -11,6 +11,11 @@ from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.paper import published as paper
 
 
+def scores(accuracy, picture):
+    """Accuracy on the random split and on patient-disjoint folds, by file and by picture."""
+    return pd.DataFrame({"accuracy": accuracy, "picture": picture}, index=["paper", "patients"])
+
+
 @pytest.mark.parametrize(
     ("published", "said"),
     [
@@ -22,11 +27,14 @@ from gcaf_lib.paper import published as paper
     ],
 )
 def test_the_claim_is_placed_beside_the_look_up(published, said):
-    text = first_screen.meaning(published, (0.94, 0.97), (21.9, 24.8))
+    look_ups = [scores((0.95, 0.731), (0.94, 0.732)), scores((0.96, 0.712), (0.95, 0.71))]
+    text = first_screen.meaning(published, (0.94, 0.97), look_ups)
     assert said in text and text.endswith(
-        "It says little about new patients: there look-ups lose 22 to 25 points."
+        "It says little about new patients: there look-ups lose 22 to 25 points (by picture 21 to 24)."
     )
-    level = first_screen.meaning(published, (0.94, 0.97), None)
+    both = first_screen.meaning(published, (0.94, 0.97), look_ups, [scores((0.94, 0.86), (0.93, 0.825))])
+    assert both == text[:-1] + ", trained networks 8 points (by picture 10)."
+    level = first_screen.meaning(published, (0.94, 0.97), ())
     assert said in level and level.endswith("What it says about new patients, the look-ups don't tell.")
 
 
@@ -67,6 +75,11 @@ def test_the_finding_counts_pictures_and_patients():
         "larger networks from ImageNet 90.0% and 80.0% (99.0% and 50.0%), 1 seed; the paper's own, without ImageNet, "
         "98.0% and 90.0% (99.0% and 89.0%), 1 seed (the second 80.0% to 95.0%, 703 images)."
     )
+    own = scores(0.98, 0.9, 0.89)
+    own.loc[first_screen.SAME] = own.loc["patients"]
+    own.loc[first_screen.SAME, "accuracy"] = 0.845
+    beside = first_screen.found(table, shares, look_ups, None, None, own)
+    assert beside.endswith("703 images, on which a miniature has 84.5%).")
 
 
 def test_it_is_written_in_the_order_of_the_argument(tmp_path):

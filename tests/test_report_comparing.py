@@ -380,7 +380,37 @@ def test_one_seed_and_several():
     assert same["source"] == "runs" and same["sd"] == pytest.approx(2**0.5 * 0.01)
     assert significance.same_start(main)
     alone = significance.spreads(frame.reset_index().assign(sd=np.nan), 0.02, 2)
-    assert (alone["source"] == "runs").all() and alone["sd"].tolist() == pytest.approx([2**0.5 * 0.02] * 2)
+    assert (alone["source"] == "runs").all() and alone["sd"].tolist() == pytest.approx([2**0.5 * 0.02] * 3)
+
+
+def test_every_kind_of_row_has_its_own_spread_and_only_printed_rows_count():
+    """The batch size scatters as it does, not as a fusion; the focal α, of which the paper prints nothing, counts nowhere."""
+    from gcaf_lib.findings import significance
+
+    main = [record(s, 30) for s in (0, 1, 2)]
+    found = {
+        "Table 4": {"Feature Concatenation": [record(s, 30 + s) for s in (0, 1, 2)]},
+        "Table 8": {
+            "Batch Size = 16": [record(s, 30 + 4 * s) for s in (0, 1, 2)],
+            "Focal γ = 1": [record(s, 30) for s in (0, 1, 2)],
+            "Focal α = 0.5": [record(s, 30 - 9 * s) for s in (0, 1, 2)],
+            "Mixup α = 0.1": [record(0, 33)],
+        },
+    }
+    frame = significance.scatter(found, main).set_index("row")
+    assert "Focal α = 0.5" not in frame.index and frame.loc["Mixup α = 0.1", "seeds"] == 1
+    assert frame.loc["Feature Concatenation", "sd"] == pytest.approx(1 / 40)
+    assert frame.loc["Batch Size = 16", "sd"] == pytest.approx(4 / 40)
+    spread = significance.spreads(frame.reset_index(), 0.01, 3)
+    assert spread.loc[significance.SAME, "sd"] == pytest.approx(1 / 40)
+    setting = spread.loc[significance.SETTING]
+    assert setting["sd"] == pytest.approx((((4 / 40) ** 2 + 0) / 2) ** 0.5)
+    assert (setting["narrow"], setting["wide"]) == pytest.approx((0, 4 / 40))
+    text = significance.spread_text(spread, 3)
+    assert "one setting changed (Table 8)" in text and "row by row 0.00 to 10.00)" in text
+    shares = significance.overlaps(found, main)
+    assert shares["place"].tolist() == ["Table 4", *["Table 8"] * 3]
+    assert "Focal α = 0.5" not in set(shares["row"])
 
 
 def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
@@ -390,28 +420,35 @@ def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
 
     spread = pd.DataFrame(
         {
-            "sd": [0.004, 0.012],
-            "high": [0.01, 0.03],
-            "low": [0.001, 0.002],
+            "sd": [0.004, 0.006, 0.012],
+            "high": [0.01, 0.02, 0.03],
+            "low": [0.001, 0.001, 0.002],
+            "narrow": 0.003,
+            "wide": 0.005,
             "df": 2,
-            "source": ["pairs", "runs"],
+            "source": ["pairs", "pairs", "runs"],
         },
-        index=[significance.SAME, significance.OTHER],
+        index=[significance.SAME, significance.SETTING, significance.OTHER],
     )
     lines = significance.with_spread(published_gaps.published(), spread)
     by = lines.groupby("place")[["sd", "sd_high"]].first()
-    assert by.loc["Table 6"].tolist() == [0.012, 0.03] and by.loc["Table 8"].tolist() == [0.004, 0.01]
+    assert by.loc["Table 6"].tolist() == [0.012, 0.03] and by.loc["Table 8"].tolist() == [0.006, 0.02]
     needed = published_gaps.needed(lines, (3, 5), 0.125).set_index("Row")
     assert needed.loc["VGG19", "Runs needed, paired t"] == comparing.runs_needed(0.0083, 0.012)
     assert needed.loc["With EMA Only", "Runs needed, paired t"] == comparing.runs_needed(0.0072, 0.004)
     text = significance.spread_text(spread, 3)
-    assert "Tables 4, 5; used for 8 too): the paired differences scatter by 0.40 points, pooled" in text
+    assert "Tables 4, 5): the paired differences scatter by 0.40 points, pooled" in text
+    assert "(Table 8): the paired differences scatter by 0.60 points, pooled" in text
     assert "(Table 6): the paired differences scatter by 1.20 points, √2 times" in text
     shares = pd.DataFrame(
-        {"place": ["Table 4", "Table 5", "Table 6"], "row": list("abc"), "share": [0.8, 0.6, 0.5]}
+        {
+            "place": ["Table 4", "Table 5", "Table 6", "Table 8"],
+            "row": list("abcd"),
+            "share": [0.8, 0.6, 0.5, 0.9],
+        }
     )
     means = significance.mean_overlap(shares)
-    assert means == pytest.approx({"Table 4": 0.7, "Table 5": 0.7, "Table 8": 0.7, "Table 6": 0.5})
+    assert means == pytest.approx({"Table 4": 0.7, "Table 5": 0.7, "Table 8": 0.9, "Table 6": 0.5})
     ranges = published_gaps.published(overlap=means)
     wrong = 703 - 673
     for row, share in (("VGG19", 0.5), ("With EMA Only", 0.7)):

@@ -66,26 +66,29 @@ def test_the_ladders_words_turn_on_its_numbers():
     levels = {"paper": (0.94, 0.92, 0.96), "patients": (0.86, 0.84, 0.88)}
     apart = ladder.falls(frame(**levels), 0.9573)
     assert (
-        f"{PLAIN} goes from 95.0% (93.0% to 97.0%, by picture 95.0%) to 75.0% (72.0% to 78.0%, by picture 75.0%): −20.0 points"
+        f"{PLAIN} goes from 95.0% (93.0% to 97.0%, by picture 95.0%) to 75.0% (72.0% to 78.0%, by picture 75.0%): −20.0 points (−23.6 to −16.4), by picture −20.0 (−23.6 to −16.4)"
         in apart
     )
     assert (
-        "−22.0 points, by picture −22.0. The paper's 95.73% lies inside the interval of the better one"
+        "−22.0 points (−25.6 to −18.4), by picture −22.0 (−25.6 to −18.4). The paper's 95.73% lies inside the interval of the better one"
         in apart
     )
-    assert "−8.0 points, by picture −8.0 (1 seed), and the intervals do not overlap" in apart
+    assert "−8.0 points (−10.8 to −5.2), by picture −8.0 (−10.8 to −5.2) (1 seed)." in apart
     assert (
-        "its distance to the better look-up is +11.0 points, by picture +11.0; on the random split −2.0 points, by picture −2.0."
+        "its distance to the better look-up is +11.0 points (+7.4 to +14.6), by picture +11.0 (+7.4 to +14.6); on the random split −2.0 points (−4.8 to +0.8), by picture −2.0 (−4.8 to +0.8)."
         in apart
     )
     assert "yet on: official, bytes, twins." in apart and "due to" not in apart
     same = ladder.falls(frame(paper=(0.96, 0.92, 0.97), patients=(0.75, 0.72, 0.76)), 0.9573)
-    assert "is 0.0 points, by picture 0.0; on the random split 0.0 points, by picture 0.0." in same
+    assert (
+        "is 0.0 points (−4.2 to +3.2), by picture 0.0 (" in same
+        and "on the random split 0.0 points (" in same
+    )
     touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
-    assert "but the intervals overlap" in touching and "lies above the interval" in touching
+    assert "lies above the interval" in touching
     better = ladder.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
     assert (
-        "+6.0 points, by picture +6.0 (1 seed), and the intervals do not overlap" in better
+        "+6.0 points (+3.8 to +8.2), by picture +6.0 (+3.8 to +8.2) (1 seed)." in better
         and "lies below" in better
     )
     alone = ladder.falls(frame(), None)
@@ -119,11 +122,11 @@ def test_look_ups_have_fallen_only_where_each_ones_intervals_are_apart():
 @pytest.mark.parametrize(
     "level, said",
     [
-        ((0.86, 0.781, 0.88), "is +11.0 points, by picture +11.0: it has learnt something that carries over"),
-        ((0.86, 0.78, 0.88), "+11.0: the intervals meet, by file or by picture."),
-        ((0.74, 0.70, 0.78), "−1.0: the intervals meet"),
-        ((0.71, 0.70, 0.72), "−4.0: the intervals meet"),
-        ((0.71, 0.70, 0.719), "−4.0: worse than repeating the label"),
+        ((0.86, 0.781, 0.88), "+11.0 (+2.6 to +14.6): it has learnt something that carries over"),
+        ((0.86, 0.78, 0.88), "+14.6): the intervals meet, by file or by picture."),
+        ((0.74, 0.70, 0.78), "+4.0): the intervals meet"),
+        ((0.71, 0.70, 0.72), "−0.8): the intervals meet"),
+        ((0.71, 0.70, 0.719), "−0.9): worse than repeating the label"),
     ],
 )
 def test_the_ladders_end(level, said):

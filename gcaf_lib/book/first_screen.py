@@ -28,6 +28,7 @@ from gcaf_lib.training import experiments
 PICTURES = {"ladder.svg": (WIDTH, 2.2), "ladder-narrow.svg": (3.6, 3.2)}
 LOOK_UP = ladder.FLOOR_NAMES["1nn-mirror"]
 METHODS = (ladder.MODEL, ladder.IMAGENET, LOOK_UP)  # that are drawn
+SAME = "miniature"  # in `full_size`: on the images of the split `patients`
 DOORS = """
 ::::{grid} 1 3 3 3
 :gutter: 2
@@ -104,7 +105,8 @@ def found(
         apart = full.loc["patients"]
         said.append(
             f"the paper's own, without ImageNet, {_pair(full)}, {_seeds(full)} (the second {apart.low:.1%} to "
-            f"{apart.high:.1%}, {apart.images:,.0f} images)"
+            f"{apart.high:.1%}, {apart.images:,.0f} images"
+            + (f", on which a miniature has {full.loc[SAME].accuracy:.1%})" if SAME in full.index else ")")
         )
     if said:
         text += f" Trained on each (in brackets: copies as one): {'; '.join(said)}."
@@ -125,8 +127,24 @@ def _pair(score: pd.DataFrame) -> str:
     return f"{files} ({copied})"
 
 
-def meaning(published: float, random: tuple[float, float], fallen: tuple[float, float] | None) -> str:
-    """What follows for the claim; random: interval of the better look-up's accuracy on the random split; fallen: `ladder.fallen`."""
+def lost(scores: Sequence[pd.DataFrame]) -> str:
+    """`22 to 25 points (by picture 21 to 24)`: the least and the most that methods lose from `paper` to `patients`."""
+    file, picture = (
+        " to ".join(dict.fromkeys(f"{100 * drop:.0f}" for drop in (min(drops), max(drops))))
+        for name in ("accuracy", "picture")
+        for drops in [[score.loc["paper", name] - score.loc["patients", name] for score in scores]]
+    )
+    return f"{file} points (by picture {picture})"
+
+
+def meaning(
+    published: float,
+    random: tuple[float, float],
+    look_ups: Sequence[pd.DataFrame],
+    trained: Sequence[pd.DataFrame] = (),
+) -> str:
+    """What follows for the claim; random: interval of the better look-up's accuracy on the random split; look_ups: those
+    that have fallen with patients apart, none if not all have; trained: models, as in `found`."""
     low, high = random
     if published > high:
         reach = "The published accuracy is above what a look-up reaches on such a split, but the split can't tell by how much"
@@ -137,20 +155,24 @@ def meaning(published: float, random: tuple[float, float], fallen: tuple[float, 
             f"The published accuracy is within a look-up's interval on such a split ({low:.1%} to {high:.1%})"
         )
     new = (
-        f"It says little about new patients: there look-ups lose {fallen[0]:.0f} to {fallen[1]:.0f} points."
-        if fallen
+        f"It says little about new patients: there look-ups lose {lost(look_ups)}"
+        + (f", trained networks {lost(trained)}." if trained else ".")
+        if look_ups
         else "What it says about new patients, the look-ups don't tell."
     )
     return f"**What it means.** {reach}. {new}"
 
 
 def full_size(chapter: Chapter) -> pd.DataFrame | None:
-    """`ladder.pooled` of the paper's own networks on `paper` and on the single split `patients`; None where one lacks."""
-    _, tables = transfer.full_size(chapter)
+    """`ladder.pooled` of the paper's own networks on `paper` and on the single split `patients`; None where one lacks. `SAME`:
+    the miniature on that split's images, by the same seeds."""
+    small, tables = transfer.full_size(chapter)
     groups, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
     known = {protocol: table.get(experiments.PROPOSED) for protocol, table in tables.items()}
     if not known or not all(known.values()):
         return None
+    _, beside = worth.paired(known["patients"], small.get("patients", []))
+    known |= {SAME: beside} if beside else {}
     return pd.DataFrame({p: ladder.pooled(records, groups, pictures) for p, records in known.items()}).T
 
 
@@ -195,13 +217,18 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         for names in (ladder.LOOK_UPS, (ladder.MODEL, ladder.IMAGENET))
     )
     both = [one if {"paper", "patients"} <= set(one.index) else None for one in models]
-    claim = _claim() / 100
+    claim, full = _claim() / 100, full_size(chapter)
     parts = [
         title(),
         claimed() + "\n",
-        found(groups.load(), ladder.exposed(data), look_ups, *both, full_size(chapter)) + "\n",
+        found(groups.load(), ladder.exposed(data), look_ups, *both, full) + "\n",
         f"[{' '.join(f'![{described(frame, claim)}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
-        meaning(claim, tuple(ladder.look_up(frame, "paper")[["low", "high"]]), ladder.fallen(frame)),
+        meaning(
+            claim,
+            tuple(ladder.look_up(frame, "paper")[["low", "high"]]),
+            look_ups if ladder.fallen(frame) else (),
+            [one for one in (*both, full) if one is not None],
+        ),
         DOORS,
     ]
     for picture in pictures:

@@ -263,15 +263,13 @@ def _share(number: int, of: int) -> str:
 
 def _said(whole: pd.Series, table: pd.DataFrame, there: str, asked: str, rest: bool) -> str:
     """A sentence of the last line of a `count`; none where it is of no image that is recognised."""
-    copy, patient, person = (
-        f"{whole[kind]:,} ({_share(int(whole[kind]), int(whole['images']))})" for kind in list(KINDS)[1:]
-    )
-    more = whole["person"] > whole["patient"]
+    share = {kind: f"({_share(int(whole[kind]), int(whole['images']))})" for kind in KINDS}
+    more, person = whole["person"] > whole["patient"], f"{whole['person']:,} {share['person']}"
     if whole["patient"]:
-        number, share = copy.split(" ")
         return (
-            f"{number} of {many(whole['images'], f'{asked} image')} {share} {'has' if whole['copy'] == 1 else 'have'} "
-            f"a copy in {PLACES[there]}, {patient} a copy or a slice of the same patient"
+            f"{whole['copy']:,} of {many(whole['images'], f'{asked} image')} {share['copy']} "
+            f"{'has' if whole['copy'] == 1 else 'have'} a copy in {PLACES[there]}, "
+            f"{whole['patient']:,} {share['patient']} a copy or a slice of the same patient"
             + (f", {person} with persons told by eye." if more else ".")
         )
     judged = table.loc[table["class"].notna(), "part"].value_counts()

@@ -58,16 +58,9 @@ def sureness(found: pd.DataFrame) -> Drawing | Note:
         ax.text(0.415, 0.02, "surer than right", color=style.MUTED, fontsize=8, zorder=1)
         for row in part.to_dict("records"):
             colour = style.CLASS_COLOURS[row["class"]]
+            at, mark = (row["confidence"], row["recall"]), style.CLASS_MARKERS[row["class"]]
             face = colour if row["set"] == HOME else style.SURFACE
-            ax.plot(
-                row["confidence"],
-                row["recall"],
-                style.CLASS_MARKERS[row["class"]],
-                mec=colour,
-                mew=1.5,
-                mfc=face,
-                ms=7,
-            )
+            ax.plot(*at, mark, mec=colour, mew=1.5, mfc=face, ms=7)
         ax.set_title(name, fontsize=9)
         ax.set(xlim=(0.4, 1.02), ylim=(-0.02, 1.04), xticks=[0.4, 0.6, 0.8, 1])
         for axis in (ax.xaxis, ax.yaxis):

@@ -50,7 +50,9 @@ def shared(first: Method, second: Method) -> list[int]:
     return seeds
 
 
-def compare(first: Method, second: Method, groups, test_to_train: float = 0.0, n: int = 9999) -> dict:
+def compare(
+    first: Method, second: Method, groups, test_to_train: float = 0.0, n: int = intervals.PERMUTATIONS
+) -> dict:
     """All tests of first against second (see the module's first lines); without a common seed, only seeds = 0.
 
     Over seeds: difference, sd (of the paired differences), t_p and corrected_p with t_low … corrected_high. On
@@ -93,7 +95,11 @@ def compare(first: Method, second: Method, groups, test_to_train: float = 0.0, n
 
 
 def table(
-    reference: Method, rivals: Mapping[str, Method], groups, test_to_train: float = 0.0, n: int = 9999
+    reference: Method,
+    rivals: Mapping[str, Method],
+    groups,
+    test_to_train: float = 0.0,
+    n: int = intervals.PERMUTATIONS,
 ) -> pd.DataFrame:
     """`compare` of each rival with the reference, one row each, and Holm's adjusted p-values over the rows."""
     rows = {name: compare(rival, reference, groups, test_to_train, n) for name, rival in rivals.items()}

@@ -62,7 +62,7 @@ def pictures_said(frame: pd.DataFrame, facts: dataset_audit.Audit) -> str:
     said = f"The {len(frame):,} files are **{table['pictures']['all']:,} pictures**. "
     if share[fewest] > 1:
         said += (
-            f"Most of the repetition is in {fewest}: {table['files'][fewest]:,} files, {table['pictures'][fewest]:,} "
+            f"A picture is repeated most often in {fewest}: {table['files'][fewest]:,} files, {table['pictures'][fewest]:,} "
             f"pictures, {share[fewest]:.1f} files to a picture. "
         )
     counted = ", ".join(f"{turn[name]:,} {name}" for name in twins.TURNS[1:] if name in turn)
@@ -89,7 +89,7 @@ def bars_said(facts: dataset_audit.Audit) -> str:
         last = nearest[(total > 0) & (nearest.right <= figshare.SAME_SLICE)]["right"].max()
         said.append(
             f"The nearest slice of a file is either a copy (correlation of thumbnails at least "
-            f"{facts.slices['similarity'].min():.4f}: {len(facts.slices):,} files) or not: no file lies between "
+            f"{np.floor(1e4 * facts.slices['similarity'].min()) / 1e4:.4f}: {len(facts.slices):,} files) or not: no file lies between "
             f"{last:.2f} and {figshare.SAME_SLICE:g}."
         )
     return " ".join(said)
@@ -167,7 +167,7 @@ def candidates_said(table: pd.DataFrame) -> str:
         if len(part := table[table["kind"] == kind])
     ]
     return (
-        f"{'; '.join(counts)}. **No radiologist has seen them**: this is what shows when all pictures of no known patient are looked through, and a radiologist may find "
+        f"{'; '.join(counts)}, each counted once: some that look like CT show something, too. **No radiologist has seen them**: this is what shows when all pictures of no known patient are looked through, and a radiologist may find "
         "more, or take some off. *No tumour* does not mean healthy here: widened ventricles and bright spots in the white matter of older brains, which many more pictures "
         "show, are not listed. All stay as they are labelled."
     )
@@ -192,7 +192,7 @@ def patients_said(frame: pd.DataFrame, facts: dataset_audit.Audit, known: np.nda
     parts = facts.patients[(facts.patients["protocol"] == "patients") & (facts.patients["part"] == "test")]
     few = parts[parts["patients"] > 0].sort_values("patients").iloc[0]
     picture = frame["file"].map(facts.twins.set_index("file")["group"])  # a copy's patient is the picture's
-    known = known | picture.isin(picture[known].dropna()).to_numpy()
+    own, known = known, known | picture.isin(picture[known].dropna()).to_numpy()
     unknown = frame.loc[~known, "label"].map(dict(enumerate(CLASSES))).value_counts()
     said = (
         f"The test part of a single 80/10/10 split has {few['patients']} patients of {few['class']}: too few for a "
@@ -203,7 +203,9 @@ def patients_said(frame: pd.DataFrame, facts: dataset_audit.Audit, known: np.nda
         return said + "Every phantom's patient is known."
     names = ", ".join(f"{n:,} {name} files" for name, n in unknown.items())
     return (
-        f"{said}No patient is known of {names}; different pictures among these may still be of one patient, so even this "
+        f"{said}No patient is known of {names}"
+        + (f" (of {by_copy} more only by a copy of theirs)" if (by_copy := (known & ~own).sum()) else "")
+        + "; different pictures among these may still be of one patient, so even this "
         "split is optimistic for them."
     )
 

@@ -266,6 +266,8 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
             f"{factor}: "
             + ("not both trained on this split under this profile." if none else "; ".join(said) + ".")
         )
+    if (effects_["n"] > 0).any():
+        out.append("None of these intervals is adjusted for their number.")
     trained = rows[rows["n"] > 0]
     if trained["row"].nunique() > 1:
         own = cells()[True, True]
@@ -295,17 +297,17 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     scale, decimals, _ = ablation.shown(name)
     value = words.signed(scale * line["value"], decimals)
     text = f"{name} {value}{' points' if scale == 100 else ''}, {_told(line, good)}"
-    once = ["one seed"] if line["n"] == 1 else []
-    aside = [*once]
+    once = " (one seed)" if line["n"] == 1 else ""
     if np.isfinite(line["published"]):
         theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)
         place = verdicts.level(line["published"] - line["lift"], line["low"], line["high"])
-        aside.append(f"the paper's {theirs} lies {place}")
-    text += f" ({'; '.join(aside)})" if aside else ""
+        text += f" ({'one seed; ' if once else ''}the paper's {theirs} lies {place})"
+    else:
+        text += once
     if np.isfinite(line["picture"]):
         copied = ablation.read(line, "picture")
         text += f", by picture {words.signed(scale * copied.value, decimals)}, {_told(copied, good)}"
-        text += f" ({once[0]})" if once else ""
+        text += once
     return text
 
 

@@ -6,7 +6,7 @@ Differences are row minus the proposed model, as in `findings.ablation`; reader'
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def tests(
     reference: Sequence[Any],
     groups: np.ndarray,
     test_to_train: float,
-    n: int = 9999,
+    n: int = intervals.PERMUTATIONS,
     pictures: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """`comparing.table` of every rival of Tables 4, 5 and 6 with the proposed model, and what the paper prints.
@@ -185,8 +185,8 @@ def same_start(records: Sequence[Any]) -> bool:
     return len({str(sorted(r.info["weights"].items())) for r in records}) == 1
 
 
-SAME, OTHER = "same backbones", "other backbones"
-KINDS = {SAME: ("Table 4", "Table 5", "Table 8"), OTHER: ("Table 6",)}  # do a table's rows share stage 0?
+SAME, SETTING, OTHER = "same backbones", "same network, one setting changed", "other backbones"
+KINDS = {SAME: ("Table 4", "Table 5"), SETTING: ("Table 8",), OTHER: ("Table 6",)}  # whose rows scatter alike
 
 
 def chances(reference: Sequence[Any], groups: np.ndarray) -> dict[str, float]:
@@ -203,13 +203,33 @@ def chances(reference: Sequence[Any], groups: np.ndarray) -> dict[str, float]:
     }
 
 
-def spreads(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
-    """How far paired differences scatter over seeds, one line of `KINDS` each: sd (fraction), df, source, low, high.
+def printed_rivals(found: Mapping[str, Mapping[str, Sequence[Any]]]) -> Iterator[tuple[str, str, dict]]:
+    """Place, row and runs (`method`) of every rival that the paper's Tables 4, 5, 6 and 8 print an accuracy of."""
+    for place, name in ablation.TABLES.items():
+        printed = set(published_gaps.published(place)["row"])
+        for row, runs in rivals(name, found.get(place, {})).items():
+            if row.replace(" = ", " ") in printed:
+                yield place, row, runs
 
-    Rows with the proposed model's backbones share stage 0 with it seed by seed, rows with others share nothing: the two
-    kinds scatter differently. frame: of `tests`; own: sd of the proposed model's accuracy over its `runs` runs. source:
-    "pairs", pooled over the rows of that kind with two seeds or more; "runs", √2 · own, as if runs of one seed had nothing
-    in common; "", one run only. low, high: 95% interval of sd.
+
+def scatter(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequence[Any]) -> pd.DataFrame:
+    """place, row, seeds, sd: how far each printed row's accuracy minus the proposed model's scatters over common seeds."""
+    base, lines = method(reference), []
+    for place, row, runs in printed_rivals(found):
+        gaps = [runs[s].right.mean() - base[s].right.mean() for s in comparing.shared(runs, base)]
+        lines.append((place, row, len(gaps), np.std(gaps, ddof=1) if len(gaps) > 1 else np.nan))
+    return pd.DataFrame(lines, columns=["place", "row", "seeds", "sd"])
+
+
+def spreads(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
+    """How far paired differences scatter over seeds, one line of `KINDS` each: sd (fraction), df, source, low, high, and
+    narrow and wide, the least and the most of one row.
+
+    Rows with the proposed model's backbones share stage 0 with it seed by seed, rows with others share nothing, and a
+    setting such as the batch size changes the training more than a fusion does: each kind has a spread of its own. frame:
+    of `scatter`; own: sd of the proposed model's accuracy over its `runs` runs. source: "pairs", pooled over the rows of
+    that kind with two seeds or more; "runs", √2 · own, as if runs of one seed had nothing in common; "", one run only.
+    low, high: 95% interval of sd.
     """
     lines = {}
     for kind, places in KINDS.items():
@@ -225,6 +245,7 @@ def spreads(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
             sd, df, source = np.nan, 0, ""
         low, high = comparing.sd_interval(sd, df) if df else (np.nan, np.nan)
         lines[kind] = {"sd": float(sd), "df": df, "source": source, "low": low, "high": high}
+        lines[kind] |= {"narrow": part["sd"].min(), "wide": part["sd"].max()}
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
@@ -266,20 +287,15 @@ def spread_text(spread: pd.DataFrame, runs: int) -> str:
     """What `spreads` says, as a list; empty where nothing was measured. runs: of the proposed model."""
     out = []
     for kind, line in spread[spread["source"] != ""].iterrows():
-        own, more = (
-            ", ".join(place.removeprefix("Table ") for place in KINDS[kind] if (place in PLACES) == measured)
-            for measured in (True, False)
-        )
-        places = f"{own}{f'; used for {more} too' if more else ''}"
+        places = ", ".join(place.removeprefix("Table ") for place in KINDS[kind])
         where = {
             "pairs": "pooled over the rows with two seeds or more (all are compared with the same runs of the proposed model, so it counts as "
-            f"{words.plural(line['df'], 'degree')} of freedom, those of a single row)",
+            f"{words.plural(line['df'], 'degree')} of freedom, those of a single row; row by row {100 * line['narrow']:.2f} to {100 * line['wide']:.2f})",
             "runs": f"√2 times the standard deviation of the proposed model's own {runs} seeds, that is, as if two runs of one seed had nothing in "
             "common, because no row has a second seed",
         }[line["source"]]
-        rows = f"Rows with the {kind}" if kind == SAME else f"Rows with {kind}"
         out.append(
-            f"- {rows} (Table{'s' if len(KINDS[kind]) > 1 else ''} {places}): the paired differences scatter by {100 * line['sd']:.2f} points, {where}. "
+            f"- {kind.capitalize()} (Table{'s' if len(KINDS[kind]) > 1 else ''} {places}): the paired differences scatter by {100 * line['sd']:.2f} points, {where}. "
             f"95% interval of that: {100 * line['low']:.2f} to {100 * line['high']:.2f}."
         )
     return "\n".join(out)
@@ -287,13 +303,13 @@ def spread_text(spread: pd.DataFrame, runs: int) -> str:
 
 def overlaps(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequence[Any]) -> pd.DataFrame:
     """place, row, share: of the proposed model's errors how many each trained row makes as well."""
-    base, lines = method(reference), []
-    for place, name in PLACES.items():
-        for row, runs in rivals(name, found.get(place, {})).items():
-            share = comparing.overlap(base, runs) if comparing.shared(base, runs) else np.nan
-            lines.append((place, row, share))
-    frame = pd.DataFrame(lines, columns=["place", "row", "share"])
-    return frame[frame["share"].notna()].reset_index(drop=True)
+    base = method(reference)
+    lines = [
+        (place, row, comparing.overlap(base, runs))
+        for place, row, runs in printed_rivals(found)
+        if comparing.shared(base, runs)
+    ]
+    return pd.DataFrame(lines, columns=["place", "row", "share"]).dropna(ignore_index=True)
 
 
 def mean_overlap(shares: pd.DataFrame) -> dict[str, float]:
@@ -338,7 +354,9 @@ def by_patient(frame: pd.DataFrame) -> str:
     return "\n".join(f"- {line}" for line in out)
 
 
-def itself(records: Sequence[Any], groups: np.ndarray, pictures: np.ndarray, n: int = 9999) -> pd.DataFrame:
+def itself(
+    records: Sequence[Any], groups: np.ndarray, pictures: np.ndarray, n: int = intervals.PERMUTATIONS
+) -> pd.DataFrame:
     """The control: the proposed model against itself, every two of its seeds: first, second, difference, p, picture,
     picture_p.
 

@@ -79,8 +79,8 @@ def compare(
 
     small, large: records of the proposed model by protocol (`ladder.ladder_records`); sides: what they are called, in
     the columns `<side>_value`, `_low`, `_high`, `_picture` too, which `CHANGE` follows. Compared are the seeds that both
-    have, with all folds of the split; where there is none, seeds is 0. images, groups: tested, and the patient groups that
-    intervals draw from. Fractions; picture…:
+    have, with all folds of the split; where there is none, seeds is 0. images, groups: tested (of a recall, of its class),
+    and their patient groups. Fractions; picture…:
     each picture weighing 1, where copies are kept together.
     """
     groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
@@ -93,9 +93,10 @@ def compare(
         for side, records in zip(sides, (second, first)):
             found = worth.row(records, groups, wanted) if records else {}
             levels[side] = found, worth.by_picture(records, groups, pictures, wanted)
-        tested = np.unique(np.concatenate([r.rows() for r in first])) if first else np.array([], int)
-        sizes = {"images": len(tested), "groups": len(np.unique(groups[tested]))}
+        tested = pd.Series(dict(pair for r in first for pair in zip(r.rows(), _classes(r))), dtype=object)
         for metric in wanted:
+            rows = (tested[tested == metric.removeprefix("recall_")] if metric in RECALLS else tested).index
+            sizes = {"images": len(rows), "groups": len(np.unique(groups[rows.astype(int)]))}
             gap, picture = (some.get(metric, ablation.NONE) for some in (gaps, copied))
             line = {"protocol": protocol, "metric": metric, "seeds": gap.n, **sizes}
             line |= ablation.held(gap, "difference") | ablation.held(picture, "picture")
@@ -106,6 +107,11 @@ def compare(
             lines.append(line)
     levels = [f"{side}_{one}" for side in sides for one in SCORE]
     return pd.DataFrame(lines, columns=["protocol", "metric", *levels, *CHANGE])
+
+
+def _classes(record: Any) -> np.ndarray:
+    """The name of each tested image's class."""
+    return np.array(record.settings.data.classes)[record.labels()]
 
 
 def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.DataFrame:

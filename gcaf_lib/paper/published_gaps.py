@@ -114,11 +114,11 @@ def _detected(lines: pd.DataFrame, runs: int, sd: str = "sd") -> tuple[int, str]
     """How many gaps so many runs find with a power of 80%, and from how many points on, kind by kind."""
     least = lines[sd].map({value: intervals.detectable(value, runs) for value in lines[sd].unique()})
     parts = [
-        f"{100 * points:.2f} points in Table{'s' if part['place'].nunique() > 1 else ''} "
-        + ", ".join(place.removeprefix("Table ") for place in part["place"].unique())
+        f"{100 * points:.2f} in Table{'s' if part['place'].nunique() > 1 else ''} "
+        + " and ".join(place.removeprefix("Table ") for place in part["place"].unique())
         for points, part in lines.groupby(least, sort=True)
     ]
-    return int((lines["gap"] >= least).sum()), " and ".join(parts)
+    return int((lines["gap"] >= least).sum()), ", ".join(parts)
 
 
 def power_text(lines: pd.DataFrame, runs: Sequence[int]) -> str:
@@ -129,7 +129,9 @@ def power_text(lines: pd.DataFrame, runs: Sequence[int]) -> str:
     said = []
     for n in runs:
         hits, points = _detected(lines, n)
-        said.append(f"with {n} runs {hits or 'none'} of the paper's {len(lines)} (those from {points} on)")
+        said.append(
+            f"with {n} runs {hits or 'none'} of the paper's {len(lines)} (those from so many points on: {points})"
+        )
     middle = runs[len(runs) // 2]
     return (
         f"Gaps found with a power of at least 80%: {'; '.join(said)}. At the upper end of the spreads' intervals {middle} runs find "
