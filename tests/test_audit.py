@@ -159,7 +159,7 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
         twins=facts.twins[:0],
         pictures=facts.pictures.assign(files=facts.pictures["pictures"]),
     )
-    assert "Most of the repetition" not in dataset.pictures_said(frame, once)
+    assert "A picture is repeated most often in" not in dataset.pictures_said(frame, once)
     seen = dataset.looked_at(facts)
     said, joined = (
         dataset.eye_said(seen, facts),
@@ -175,6 +175,11 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
     known = np.ones(len(frame), bool)
     assert "Every phantom" in dataset.patients_said(frame, facts, known)
     assert "2,000 notumor files" in dataset.patients_said(frame, facts, (frame["label"] != 2).to_numpy())
+    sizes = frame["file"].map(facts.twins.set_index("file")["group"])
+    copied = sizes.duplicated(keep=False) & (frame["label"] == 0)
+    less = (frame["label"] != 2).to_numpy() & (frame.index != copied.idxmax())
+    assert "(of 1 more only by a copy of theirs)" in dataset.patients_said(frame, facts, less)
+    assert "each counted once" in dataset.candidates_said(dataset.candidates(frame, facts))
     shares = pd.Series([0.9, 0.95, 0.1, 0.9], index=CLASSES)
     assert "nearly answers" in dataset.sizes_said(shares, "512×512")
     assert "a hint" in dataset.sizes_said(shares * 0 + 0.5, "512×512")

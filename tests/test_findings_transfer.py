@@ -61,6 +61,8 @@ def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
         assert (one["miniatures_value"], one["ImageNet_value"]) == (0.7, 0.9)
         assert one["difference"] == pytest.approx(0.2) and one["difference_low"] > 0 and one["images"] == 100
     glioma = EVERY // 5 % 4 == CLASSES.index("glioma")
+    recall = line(frame, "paper", "recall_glioma")
+    assert recall["images"] == recall["groups"] == glioma.sum(), "a recall rests on its class's images alone"
     gain = LARGE[glioma].mean() - SMALL[glioma].mean()
     assert line(frame, "patients", "recall_glioma")["difference"] == pytest.approx(gain)
     assert line(frame, "patients")["picture"] == pytest.approx(0.2), "each image is its own picture"

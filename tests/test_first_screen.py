@@ -32,7 +32,7 @@ def test_the_claim_is_placed_beside_the_look_up(published, said):
     assert said in text and text.endswith(
         "It says little about new patients: there look-ups lose 22 to 25 points (by picture 21 to 24)."
     )
-    both = first_screen.meaning(published, (0.94, 0.97), look_ups, [scores((0.94, 0.86), (0.93, 0.825))])
+    both = first_screen.meaning(published, (0.94, 0.97), look_ups, [scores((0.94, 0.86), (0.93, 0.826))])
     assert both == text[:-1] + ", trained networks 8 points (by picture 10)."
     level = first_screen.meaning(published, (0.94, 0.97), ())
     assert said in level and level.endswith("What it says about new patients, the look-ups don't tell.")

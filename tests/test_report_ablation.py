@@ -301,7 +301,7 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     assert text.startswith(
         "1 of 6 other rows has been trained. `gcaf sweep table-4-patients` trains what is missing."
     )
-    assert "with one seed" not in text and "with one seed: all of them" in ablation.says(once)
+    assert "by one seed" not in text and "by one seed: all of them" in ablation.says(once)
 
 
 def test_what_all_seeds_of_the_proposed_model_would_change():
@@ -495,7 +495,7 @@ def test_the_ece_by_value():
     assert "with three seeds about one in twelve. The rates are simulated for accuracies" in text
     assert "with two seeds up to one interval in eight." in said(pairs=2) and "one seed" not in said(pairs=2)
     once = said(pairs=1)
-    assert once.count("(one seed)") == 2 and "Trained with one seed: all of them;" in once
+    assert once.count("(one seed)") == 2 and "Compared by one seed: all of them;" in once
     trained = frame.index[(frame["pairs"] > 0) & ~frame["reference"].astype(bool)]
     mixed = frame.assign(difference_high=-0.01, **ends)
     mixed.loc[trained[0], "pairs"] = 1
@@ -504,7 +504,27 @@ def test_the_ece_by_value():
         f"{rows[0]} −0.0200 (−0.0300 to −0.0100) (one seed); {rows[1]} −0.0200 (−0.0300 to −0.0100); smaller"
         in text
     )
-    assert "Trained with one seed: 1 of them;" in text
+    assert "Compared by one seed: 1 of them;" in text
+
+
+def test_ends_that_other_draws_might_put_on_the_other_side_of_0_are_named():
+    frame = ablation.measure("table-5", {}, None, [])
+    lines = frame[frame["metric"] == "accuracy"].assign(pairs=1)
+    lines[["difference_low", "difference_high"]] = -0.1, -0.05
+    lines[["picture_difference_low", "picture_difference_high"]] = np.nan
+    assert ablation._borderline(lines, None) == ""
+    first, second = lines.index[:2]
+    for low, high, near in (
+        (0.0001, 0.015, True),
+        (-0.0001, 0.015, True),
+        (-0.015, -0.0004, True),
+        (0.0006, 0.015, False),
+    ):
+        lines.loc[first, ["difference_low", "difference_high"]] = low, high
+        assert (lines.loc[first, "row"] in ablation._borderline(lines, None)) == near, (low, high)
+    lines.loc[second, ["picture_difference_low", "picture_difference_high"]] = -0.0001, 0.03
+    said = ablation._borderline(lines, None)
+    assert said.endswith(f"might tell otherwise: by picture {lines.loc[second, 'row']}.")
 
 
 def test_sentences_on_the_settings():
@@ -521,11 +541,16 @@ def test_sentences_on_the_settings():
         == "- Batch Size: 10.00 points between the best value (16) and the worst (32); the paper has 0.91"
     )
     places = "strictly best in {} of 1 settings, tied for best in {}, beaten in {}"
-    assert sensitivity.chosen(frame, found).endswith(places.format(0, 0, f"1: by {name}."))
-    assert sensitivity.chosen(frame, {name: twins(20), default: runs(20)}).endswith(places.format(0, 1, "0."))
-    assert sensitivity.chosen(frame, {name: runs(20), default: runs(8)}).endswith(places.format(1, 0, "0."))
+    rest = " None of these differences is tested."
+    assert sensitivity.chosen(frame, found).endswith(places.format(0, 0, f"1: most by {name}.") + rest)
+    assert sensitivity.chosen(frame, {name: twins(20), default: runs(20)}).endswith(
+        places.format(0, 1, "0.") + rest
+    )
+    assert sensitivity.chosen(frame, {name: runs(20), default: runs(8)}).endswith(
+        places.format(1, 0, "0.") + rest
+    )
     level = {name: runs(8), "Batch Size = 64": twins(8), default: runs(20)}
-    assert f"beaten in 1: by {name} or Batch Size = 64." in sensitivity.chosen(frame, level)
+    assert f"beaten in 1: most by {name} or Batch Size = 64." in sensitivity.chosen(frame, level)
     del level[default]
     assert sensitivity.chosen(frame, level).startswith("Nothing can be chosen by the validation part")
     constants = {f"Focal α = {a}": twins(e) for a, e in ((0.25, 20), (0.5, 20))}
@@ -546,7 +571,10 @@ def test_sentences_on_the_settings():
     assert drawn["value"].notna().all(), "the ticks of a panel are its setting's values"
     assert band == tuple(of(frame, default)[["low", "high"]]) and "Batch size" in set(drawn["parameter"])
     assert sensitivity.panels(frame, published=False)[0]["published"].isna().all()
-    assert sensitivity.panels(nothing)[1] is None and "13 of the 13 figures" in sensitivity.published_span()
+    assert (
+        sensitivity.panels(nothing)[1] is None
+        and "10 of the 10 different figures" in sensitivity.published_span()
+    )
 
 
 @pytest.mark.parametrize("found", [{}, {experiments.PROPOSED: runs(6, 1)}, {"gcaf-split": runs(18)}])

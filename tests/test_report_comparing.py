@@ -620,11 +620,12 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     assert said[2].endswith("not both trained on this split under this profile.")
     assert (
         "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"
-        in said[4]
+        in said[5]
     )
+    assert said[4] == "- None of these intervals is adjusted for their number."
     assert (
         "Best ECE of the 3 trained rows, distinguishable or not: Proposed Model (n = 1), as the paper has it."
-        in said[5]
+        in said[6]
     )
 
 
@@ -728,13 +729,15 @@ def test_what_so_many_runs_and_images_can_find():
     assert unknown.startswith("In multiples of the standard deviation") and "3.26 with 3 runs" in unknown
     found = published_gaps.power_text(lines.assign(sd=1e-6, sd_high=1e-5), runs)
     assert found.count(" 20 of the paper's 20 (those") == 3 and "5 runs find 20 of them." in found
-    assert found.count("0.00 points in Tables 4, 5, 6, 8 on") == 3, "one spread, one threshold"
+    assert found.count("so many points on: 0.00 in Tables 4 and 5 and 6 and 8)") == 3, (
+        "one spread, one threshold"
+    )
     none = published_gaps.power_text(lines.assign(sd=1.0, sd_high=2.0), runs)
     assert none.count(" none of the paper's 20") == 3 and "5 runs find none of them." in none
     apart = lines.assign(sd=np.where(lines["place"] == "Table 6", 0.012, 0.004), sd_high=0.1)
     found = published_gaps.power_text(apart, runs)
     least = [100 * intervals.detectable(sd, 5) for sd in (0.004, 0.012)]
-    assert f"{least[0]:.2f} points in Tables 4, 5, 8 and {least[1]:.2f} points in Table 6 on" in found
+    assert f"{least[0]:.2f} in Tables 4 and 5 and 8, {least[1]:.2f} in Table 6)" in found
     none = pd.DataFrame(columns=["place", "row", "share"])
     assert "runs behind this page" not in published_gaps.images_text(published_gaps.counts(lines), none)
     shares = pd.DataFrame(

@@ -122,7 +122,7 @@ def test_look_ups_have_fallen_only_where_each_ones_intervals_are_apart():
 @pytest.mark.parametrize(
     "level, said",
     [
-        ((0.86, 0.781, 0.88), "+11.0 (+2.6 to +14.6): it has learnt something that carries over"),
+        ((0.86, 0.781, 0.88), "+14.6): it has learnt something that carries over"),
         ((0.86, 0.78, 0.88), "+14.6): the intervals meet, by file or by picture."),
         ((0.74, 0.70, 0.78), "+4.0): the intervals meet"),
         ((0.71, 0.70, 0.72), "−0.8): the intervals meet"),
