@@ -58,7 +58,8 @@ def test_the_finding_counts_pictures_and_patients():
     look_ups = [scores(0.9, 0.65), scores(0.95, 0.6)]
     text = first_screen.found(table, shares, look_ups)
     assert f"{len(table):,} files show about {table['picture'].nunique():,} pictures" in text
-    known = table[table["source"] != "unknown"]
+    known = table[table["picture"].isin(table.loc[table["source"] != "unknown", "picture"])]
+    assert "the 4,754 of known patients" in text, "of four files the patient is known by a copy"
     assert f"slices of some {known['patient'].nunique()}." in text
     assert "70% of the test images have a copy or their known patient in training" in text
     assert text.endswith(

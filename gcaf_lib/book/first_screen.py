@@ -85,7 +85,8 @@ def found(
     table: `groups.load`; shares: `ladder.exposed`; look_ups, model, imagenet, full (the paper's own networks): accuracy and
     picture (the same by picture) on `paper` and `patients` (None: not run on both).
     """
-    known = table[table["source"] != "unknown"]
+    found_there = table.loc[table["source"] != "unknown", "picture"]
+    known = table[table["picture"].isin(found_there)]  # a copy's patient is its picture's
     seen = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_either"]
     random, apart = (
         " and ".join(f"{score.accuracy[protocol]:.1%}" for score in look_ups)
