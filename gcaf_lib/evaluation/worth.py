@@ -117,7 +117,7 @@ def row(
     names: metrics of `metrics.summary` and `weighted.MORE` (default: all of the former). keep: judge only images of
     these classes, macro means over them alone. pictures (N,): weigh each picture 1, however many copies of it are
     tested (`worth.pictures`). which: `ema` or `raw` weights. scaled: after temperature scaling on validation.
-    Fractions, not percent. Seeds with fewer folds than others are left out (`folds.by_seed`). Raises `ValueError`
+    Fractions, not percent. Seeds with fewer or other folds than most are left out (`folds.by_seed`). Raises `ValueError`
     without records or groups.
     """
     seeds = of_records(records, keep, which, scaled)
