@@ -101,7 +101,7 @@ def chapters(args: argparse.Namespace) -> int:
 
     out = Path(args.out) if args.out else None
     if args.stale:
-        found = runner.stale(out)
+        found = runner.stale(out, only=args.only)
     else:
         found = runner.run_chapters(args.profile, args.only, out, workers=args.workers)
     for item in found:
@@ -384,8 +384,7 @@ def leaks(args: argparse.Namespace) -> int:
                 f"{args.fix} was not written: kept whole, the groups leave no file for {', '.join(empty)}: "
                 "give a split of more groups"
             )
-        text = Path(args.split[0]).read_text(encoding="utf-8-sig") if len(args.split) == 1 else None
-        room.write_mended(Path(args.fix), table, parts, text)
+        room.write_mended(Path(args.fix), table, parts, table.attrs.get("text"))
         _wrote(args.fix, replaced)
     return 1 if any(frame["person"].iloc[-1] for frame in counts.values()) else 0
 
@@ -414,13 +413,13 @@ def external(args: argparse.Namespace) -> int:
     counts, copies = outside.count_copies(table), table[table["copy_of"] != ""]
     scored = scoring.score(records, table, which) if records and len(copies) < len(table) else []
     if args.csv:
-        listed = outside.report(table, scored)
-        listed = listed.assign(path=listed["path"].map(visible), case=listed["case"].map(visible))
-        write_table(args.csv, listed)
+        report = outside.report(table, scored)
+        report = report.assign(path=report["path"].map(visible), case=report["case"].map(visible))
+        write_table(args.csv, report)
         _wrote(args.csv, replaced)
     if args.json:
-        listed = outside.report(copies).drop(columns="case").to_dict("records")
-        answer = {"images": counts.to_dict("records"), "aside": table.attrs["aside"], "copies": listed}
+        report = outside.report(copies).drop(columns="case").to_dict("records")
+        answer = {"images": counts.to_dict("records"), "aside": table.attrs["aside"], "copies": report}
         print(as_json({**answer, "runs": [found.to_dict() for found in scored]}))
     else:
         _print_external(table, counts, scored)

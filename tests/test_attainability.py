@@ -199,6 +199,26 @@ def test_an_f1_limits_the_errors_where_tables_are_too_many():
     assert line[2] == 4000 - int(0.255 * 8010 / (2 - 0.255))  # t is 1170 at most: 2t/(N + t) ≤ 0.255
 
 
+def test_there_are_no_errors_of_figures_that_contradict_each_other_where_tables_are_too_many():
+    figures = [R("accuracy", 0.5, 4), R("recall_a", 1.0, 4), R("recall_b", 1.0, 4)]  # leaves −1500 right of c
+    assert at.errors({"a": 3000, "b": 3000, "c": 3000}, figures).empty
+    assert len(at.errors({"a": 3000, "b": 3000, "c": 3000}, figures[:2])) == 4
+
+
+def test_figures_of_many_decimals_on_many_images_are_counted_without_overflow():
+    """8,123,456 of 9,000,000 are 90.26062222…%, cut off: in units of that figure beyond 64 bits."""
+    supports, recall = {"a": 9_000_000, "b": 9_000_000}, R("recall_a", 90.26062222, 8, True, True)
+    assert at.check(supports, [recall])["attainable"].tolist() == [True]
+    right = R("accuracy", 90.26062222, 8, True, True)
+    assert at.check(supports, [right, R("kappa", 0.8052, 4)])["attainable"].tolist() == [True, True]
+    problem, t, p = at.Problem({"a": 9_000_000, "b": 1000}), 8_123_456, 8_124_000
+    for kind, top, below in (("precision_a", t, p), ("f1_a", 2 * t, 9_000_000 + p)):
+        told = R(kind, top * 10**10 // below / 10**8, 8, True, True)
+        assert problem._pairs(0, [recall, told], 100_000).tolist() == [[t, p]], kind
+    none = R("precision_a", 0.0, 8, True, True)  # a true positive is a precision above 0
+    assert problem._pairs(0, [recall, none], 100_000).shape == (0, 2)
+
+
 @pytest.mark.parametrize("supports", [(5, 4), (2, 3, 2)])
 def test_kappa_range_is_that_of_brute_force(supports):
     every = tables(supports)

@@ -444,6 +444,42 @@ def test_chapters_names_the_chapters_there_are(store, capsys):
     assert "no chapter '99'" in fails(["chapters", "--profile", "demo", "--only", "99"], capsys)
 
 
+@pytest.mark.parametrize(
+    "text", ['{"cells": [', '{"cells": []}', "[]", '{"metadata": {"gcaf": {"chapter": ""}}}']
+)
+def test_chapters_names_a_page_that_cannot_be_read_as_stale(store, tmp_path, capsys, text):
+    (tmp_path / "nb").mkdir()
+    (tmp_path / "nb" / "01_dataset.ipynb").write_text(text)
+    assert cli.main(["chapters", "--stale", "--out", str(tmp_path / "nb")]) == 1
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("01_dataset: can't be read (") and second.endswith(": never executed")
+
+
+def test_chapters_that_may_be_stale_are_chosen_by_name(store, tmp_path, capsys):
+    asked = ["chapters", "--stale", "--out", str(tmp_path), "--only"]
+    assert "no chapter 'x'" in fails([*asked, "x"], capsys)
+    assert cli.main([*asked, "02"]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("02_") and line.endswith(": never executed")
+
+
+def test_leaks_mends_the_text_that_it_judged(store, tmp_path, capsys, monkeypatch):
+    from gcaf_lib.data import groups, leaks
+
+    table = groups.load().drop_duplicates("person")["file"]
+    path, out, plain = tmp_path / "split.csv", tmp_path / "out.csv", leaks.mend
+    text = f"file,part\n{table.iloc[0]},train\n{table.iloc[1]},test\n"
+    path.write_text(text)
+
+    def meanwhile(*args):
+        path.write_text("file,part\nother.jpg,test\nanother.jpg,train\n")
+        return plain(*args)
+
+    monkeypatch.setattr(leaks, "mend", meanwhile)
+    assert cli.main(["leaks", str(path), "--fix", str(out)]) == 0
+    assert out.read_text() == text
+
+
 def test_data_check_of_a_path_that_is_not_there(store, tmp_path, capsys):
     pytest.importorskip("gcaf_lib.data.check")
     assert "nowhere" in fails(["data", "check", str(tmp_path / "nowhere")], capsys)

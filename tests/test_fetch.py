@@ -142,6 +142,24 @@ def test_server_without_ranges_starts_over(server, tmp_path):
     assert get(server, tmp_path / "file.zip").read_bytes() == BODY
 
 
+def test_what_was_begun_anew_and_cut_is_not_kept_beside_what_is_here(server, tmp_path):
+    server.ranges_supported, server.cut, server.cuts = False, 400_000, 1
+    (tmp_path / "file.zip.part").write_bytes(b"half of something")
+    with pytest.raises(FetchError, match="run the same command again to resume"):
+        get(server, tmp_path / "file.zip", attempts=1)
+    assert beside(tmp_path) == ["file.zip.part"]
+
+
+def test_without_a_checksum_what_has_nothing_behind_it_is_fetched_anew_or_said(server, tmp_path):
+    (tmp_path / "file.zip.part").write_bytes(BODY)
+    with pytest.raises(
+        FetchError, match=r"no more than .*file\.zip\.part holds, and without a checksum nothing tells"
+    ):
+        get(server, tmp_path / "file.zip", checksum=None, attempts=1)
+    assert beside(tmp_path) == ["file.zip.part"]
+    assert get(server, tmp_path / "file.zip", checksum=None, attempts=2).read_bytes() == BODY
+
+
 @pytest.mark.parametrize("stale", [b"x" * 1000, b"x" * (len(BODY) + 5)])
 def test_stale_part_of_another_file_is_thrown_away(server, tmp_path, stale):
     (tmp_path / "file.zip.part").write_bytes(stale)
@@ -404,6 +422,13 @@ def test_of_roots_that_hold_as_much_the_outer_one_counts(tmp_path):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"a")
     assert fetch._root(several) == last
+
+
+def test_the_root_is_told_by_all_classes(tmp_path):
+    for name in ("a/Training/glioma", "deep/b/Training/glioma", "deep/b/Training/pituitary"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.jpg").write_bytes(b"a")
+    assert fetch._root(tmp_path) == tmp_path / "deep" / "b"
 
 
 def test_a_cure_names_no_folder_that_is_gone(published, tmp_path):

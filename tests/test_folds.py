@@ -59,6 +59,16 @@ def test_a_seed_with_fewer_folds_and_a_run_without_a_fold_are_left_out():
     assert [r.fold for r in one.parts] == [2]
 
 
+def test_seeds_of_as_many_but_other_folds_are_left_out():
+    def of(**chosen):
+        runs = [Run(seed=int(seed[1:]), fold=fold) for seed, own in chosen.items() for fold in own]
+        return {seed: [r.fold for r in parts] for seed, parts in folds.by_seed(runs).items()}
+
+    assert of(s0=[0, 1], s1=[0, 2], s2=[0, 2]) == {1: [0, 2], 2: [0, 2]}
+    assert of(s0=[0, 1], s1=[0, 2]) == {0: [0, 1]}
+    assert of(s0=[0], s1=[0], s2=[1, 3]) == {2: [1, 3]}
+
+
 def test_the_pooled_accuracy_is_the_share_of_all_images():
     runs = [Run(seed=seed, fold=fold) for seed in (0, 1) for fold in range(5)]
     mean, sd, n, *_ = worth.row(runs, np.arange(IMAGES) // 2, ["accuracy"], draws=20)["accuracy"]

@@ -119,6 +119,24 @@ def test_an_array_of_another_shape_or_without_partner_differs(made):
             assert not found.loc[row, "identical"] and np.isnan(found.loc[row, "largest_difference"])
 
 
+def test_gaps_and_words_of_a_history_are_compared(made):
+    def told(first, second):
+        both = [dataclasses.replace(made), dataclasses.replace(made)]
+        for record, column in zip(both, (first, second)):
+            record.__dict__["history"] = pd.DataFrame({"seconds": [1.0, 2.0], "x": column})
+        found = reproduce.differences(*both).set_index("array").loc["history: x"]
+        return found["identical"], found["largest_difference"]
+
+    assert told([0.5, np.nan], [0.5, np.nan]) == (True, 0)
+    identical, gap = told([0.5, np.nan], [0.5, 0.25])
+    assert not identical and np.isnan(gap)
+    one, other = ["stage 1", "stage 2"], ["".join(["stage ", n]) for n in "12"]  # equal, not the same objects
+    for kind in (object, "str"):
+        assert told(pd.Series(one, dtype=kind), pd.Series(other, dtype=kind)) == (True, 0)
+        identical, gap = told(pd.Series(one, dtype=kind), pd.Series(one[::-1], dtype=kind))
+        assert not identical and np.isnan(gap)
+
+
 def test_two_processes_lose_no_note(made, monkeypatch, tmp_path):
     monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
     table = pd.DataFrame([("a", 1, True, 0.0)], columns=["array", "size", "identical", "largest_difference"])

@@ -119,6 +119,8 @@ def test_t_tests():
     assert corrected.statistic == pytest.approx(ours.statistic / np.sqrt(1 + 5 * 703 / 5618))
     assert corrected.p > ours.p
     assert intervals.nadeau_bengio([1, 2], [1, 2], 0).p == 1
+    rounded = intervals.nadeau_bengio([0.3] * 3, [0.1 + 0.2] * 3, 0.1)  # the same but for rounding
+    assert (rounded.difference, rounded.p, rounded.low, rounded.high) == (0, 1, 0, 0)
     same = intervals.nadeau_bengio([2, 3, 4], [1, 2, 3], 0)  # no spread: no test, and no significance
     assert same.difference == 1 and np.isnan([same.p, same.low, same.high]).all()
     percent = intervals.nadeau_bengio(
@@ -168,6 +170,8 @@ def test_delong_against_brute_force():
     gap = np.array([1, -1, 0])
     assert got.z == pytest.approx((got.auc[0] - got.auc[1]) / np.sqrt(gap @ got.covariance @ gap))
     assert intervals.delong(truth, scores[0], scores[0])[2:] == (0, 1)
+    apart = intervals.delong(truth, truth, np.zeros(70))  # AUCs 1 and 0.5 without variance: no test
+    assert apart.auc.tolist() == [1, 0.5] and not apart.covariance.any() and np.isnan(apart[2:]).all()
     single = intervals.delong(truth, scores[0])
     assert single.covariance.shape == (1, 1) and np.isnan(single.p)
     with pytest.raises(ValueError, match="two of each"):
@@ -218,6 +222,10 @@ def test_power_is_the_noncentral_t():
     for none in (0.04, 0.05, 1.0, np.nan):
         with pytest.raises(ValueError, match="between alpha"):
             intervals.detectable(1.0, 5, power=none)
+    with pytest.raises(ValueError, match="at least 0"):
+        intervals.detectable(-1, 3)
+    with pytest.raises(ValueError, match="two pairs of runs, not 1"):
+        intervals.detectable(0.01, 1)
 
 
 def test_power_without_any_spread_is_the_limit_of_a_small_one():

@@ -295,6 +295,12 @@ def test_a_difference_is_paired():
     runs = [Run(0), Run(1)]
     none = worth.difference(runs, runs, GROUPS, ["accuracy", "ece", "macro_auc"], draws=200)
     assert all(one[:2] == (0, 0) and one.n == 2 and one[3:5] == (0, 0) for one in none.values())
+    assert worth.difference(runs, runs[::-1], GROUPS, draws=200)["accuracy"] == none["accuracy"]
+    # the same runs, judged otherwise: not the same answers, though all are alike here
+    alike = [Run(0, skill=50.0), Run(1, skill=50.0)]
+    for judged in ({"which": ("ema", "raw")}, {"scaled": (False, True)}):
+        one = worth.difference(alike, alike, GROUPS, draws=200, **judged)["accuracy"]
+        assert one.value == 0 and one.high == -one.low > 0, judged
 
     class Again(Run):
         key = property(lambda run: f"again {run.seed}")
@@ -348,16 +354,22 @@ def test_only_a_handful_of_answers_makes_an_interval_hold_the_symmetric_one():
     assert more == pytest.approx((centre - half, centre + half), rel=1e-4)
 
 
-def test_an_interval_of_a_score_below_0_keeps_its_percentiles_and_is_widened_no_further_than_0():
-    """κ and MCC go below 0: what the patients alone say stands, the rest is cut at 0, and every share ends at 1."""
-    below = worth.Sample(np.array([-0.1, -0.2, 0.3]), np.linspace(-0.15, 0.15, 101))
-    one = worth.summed("kappa", below)
-    assert one.low == pytest.approx(np.quantile(below.draws, 0.025)) and one.low < 0
-    above = worth.Sample(np.array([0.02, 0.1, 0.6]), np.linspace(0.1, 0.4, 101))
-    assert worth.summed("kappa", above).low == 0
-    assert (
-        worth.summed("kappa", worth.Sample(np.array([0.5, 0.9, 1.0]), np.linspace(0.7, 0.9, 101))).high == 1
-    )
+@pytest.mark.parametrize(
+    ("name", "least"), [("kappa", -1), ("mcc", -1), ("accuracy", 0), ("recall_glioma", 0)]
+)
+def test_an_interval_is_widened_as_far_as_the_score_reaches(name, least):
+    """κ and MCC begin at −1, shares at 0; all end at 1."""
+
+    def ends(values, low, high):
+        sample = worth.Sample(np.array(values), np.linspace(low, high, 101))
+        return worth.summed(name, sample)[3:5], worth.summed(name, sample, least=-np.inf)[3:5]
+
+    cut, whole = ends([0.02, 0.1, 0.6], 0.1, 0.4)
+    assert -1 < whole[0] < 0 and cut[0] == max(whole[0], least)
+    cut, whole = ends([-0.9, -0.2, 0.6], -0.9, 0.4)
+    assert whole[0] < -1 and cut[0] == least
+    cut, whole = ends([0.5, 0.9, 1.0], 0.7, 0.9)
+    assert whole[1] > 1 and cut[1] == 1
 
 
 def test_probabilities_are_divided_by_their_sums():

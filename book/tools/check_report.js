@@ -414,6 +414,7 @@ const gcafReport = (() => {
           for (let c = 0; c <= k; c++) { const t = c < k ? s[c] : all; if (c < k) all += t; low[c] = Math.min(low[c], t); high[c] = Math.max(high[c], t) }
         }
       }
+      if (low.some((t, c) => t > high[c])) return [];
       return [...n, total].map((size, c) => ({class: classes[c] ?? 'all', support: size, least: size - high[c], most: size - low[c]}));
     }
     function around(accepted, f) {  // the nearest values beside the others; null: not searched, NaN: none on that side

@@ -115,19 +115,24 @@ def run_chapters(
     return [Path(output) / f"{source.stem}.ipynb" for source in chosen]
 
 
-def stale(output: Path | None = None, folder: Path | None = None) -> list[Stale]:
-    """Executed pages that are missing or were made from other cells, code, settings or records."""
+def stale(
+    output: Path | None = None, folder: Path | None = None, only: list[str] | None = None
+) -> list[Stale]:
+    """Executed pages that are missing or were made from other cells, code, settings or records. only: as in `run_chapters`."""
     folder = folder or root() / "notebooks"
     output = output or root() / "book" / "notebooks"
     library = provenance.fingerprint_library()
     found = []
-    for source in notebooks.sources(folder):
+    for source in _choose(notebooks.sources(folder), only):
         page = output / f"{source.stem}.ipynb"
         if not page.is_file():
             found.append(Stale(source.stem, "never executed"))
             continue
-        info = json.loads(page.read_text(encoding="utf-8"))["metadata"].get("gcaf", {})
-        found += [Stale(source.stem, reason) for reason in _differences(info, source, library)]
+        try:
+            info = json.loads(page.read_text(encoding="utf-8"))["metadata"].get("gcaf", {})
+            found += [Stale(source.stem, reason) for reason in _differences(info, source, library)]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # half a file, or no notebook
+            found.append(Stale(source.stem, f"can't be read ({type(error).__name__}: {error})"))
     return found
 
 

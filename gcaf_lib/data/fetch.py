@@ -115,6 +115,11 @@ def _download(
         break
     if failure is not None:
         raise FetchError(f"{url} cannot be fetched ({_short(failure)}); run the same command again to resume")
+    if checksum is None:
+        raise FetchError(
+            f"{url} has no more than {part} holds, and without a checksum nothing tells that this is all of it; "
+            "with two attempts or more it is fetched anew"
+        )
     raise FetchError(f"{url} does not have the published {checksum}; it was not kept")
 
 

@@ -115,7 +115,7 @@ def parse(text: str) -> pd.DataFrame:
         if not (table["part"] == name).any():
             raise DataError(f"no file is in part {name}: nothing can leak")
     _demand_known(table)
-    table.attrs["aside"] = []
+    table.attrs |= {"aside": [], "text": text}  # who mends the split mends the text that was judged
     return table
 
 

@@ -55,19 +55,21 @@ def by_seed(records: Sequence[Any]) -> dict[int, list[Any]]:
     """Records by seed, in ascending order of seeds and folds: those whose test parts belong together.
 
     Where any seed was run in folds, runs without a fold are left out, whose test images are among theirs; so are
-    seeds that have fewer folds than another, because they test on fewer images. Raises `ValueError`
+    seeds that have fewer folds than another, because they test on fewer images. Of equally many but different folds
+    those that most seeds have are taken, else those of the first seed. Raises `ValueError`
     where a seed has two runs of one fold: they are of different settings.
     """
     seeds: dict[int, list[Any]] = {}
     folded = [r for r in records if r.settings.data.fold is not None]
     for record in sorted(folded or records, key=lambda r: (r.seed, r.settings.data.fold or 0)):
         seeds.setdefault(record.seed, []).append(record)
+    numbers = {seed: {r.settings.data.fold for r in parts} for seed, parts in seeds.items()}
     for seed, parts in seeds.items():
-        numbers = [r.settings.data.fold for r in parts]
-        if len(set(numbers)) < len(numbers):
+        if len(numbers[seed]) < len(parts):
             raise ValueError(f"seed {seed}: two runs of one fold; give the runs of one setting")
-    most = max(map(len, seeds.values()), default=0)
-    return {seed: parts for seed, parts in seeds.items() if len(parts) == most}
+    each = list(numbers.values())
+    most = max(each, key=lambda one: (len(one), each.count(one)), default=set())
+    return {seed: parts for seed, parts in seeds.items() if numbers[seed] == most}
 
 
 def pool(records: Sequence[Any], least: int = 1) -> list[Pooled]:

@@ -97,9 +97,11 @@ def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train
     j, mean = len(d), float(d.mean())
     se = float(np.sqrt((1 / j + test_to_train) * d.var(ddof=1)))
     # a difference carries the rounding of what it was taken of
-    if se <= 8 * np.finfo(float).eps * max(np.abs(first).max(), np.abs(second).max()):
-        p, end = (1.0, 0.0) if mean == 0 else (np.nan, np.nan)
-        return Test(mean, np.nan, p, end, end, j)
+    rounding = 8 * np.finfo(float).eps * max(np.abs(first).max(), np.abs(second).max())
+    if se <= rounding:
+        if abs(mean) <= rounding:
+            return Test(0.0, np.nan, 1.0, 0.0, 0.0, j)
+        return Test(mean, np.nan, np.nan, np.nan, np.nan, j)
     half = float(stats.t.ppf(0.975, j - 1)) * se
     return Test(mean, mean / se, float(2 * stats.t.sf(abs(mean / se), j - 1)), mean - half, mean + half, j)
 
@@ -224,8 +226,13 @@ def _power(effect, seeds: int, alpha: float):
 def detectable(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:
     """Smallest true difference that `seeds` paired runs find with this power; sd is of the differences.
 
-    Raises `ValueError` for a power that every difference has (up to alpha), or none.
+    Raises `ValueError` for a power that every difference has (up to alpha), or none, for fewer than two runs and for an
+    sd below 0.
     """
+    if sd < 0:
+        raise ValueError(f"sd={sd}: a standard deviation is at least 0")
+    if seeds < 2:
+        raise ValueError(f"a paired t-test needs at least two pairs of runs, not {seeds}")
     if not alpha < power < 1:
         raise ValueError(f"power={power}: give a share between alpha ({alpha}) and 1")
     return sd * float(optimize.brentq(lambda d: _power(d, seeds, alpha) - power, 1e-9, LARGEST, xtol=1e-12))

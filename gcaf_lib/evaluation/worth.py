@@ -117,7 +117,7 @@ def row(
     names: metrics of `metrics.summary` and `weighted.MORE` (default: all of the former). keep: judge only images of
     these classes, macro means over them alone. pictures (N,): weigh each picture 1, however many copies of it are
     tested (`worth.pictures`). which: `ema` or `raw` weights. scaled: after temperature scaling on validation.
-    Fractions, not percent. Seeds with fewer folds than others are left out (`folds.by_seed`). Raises `ValueError`
+    Fractions, not percent. Seeds with fewer or other folds than most are left out (`folds.by_seed`). Raises `ValueError`
     without records or groups.
     """
     seeds = of_records(records, keep, which, scaled)
@@ -159,7 +159,7 @@ def difference(
             raise ValueError("two runs to be compared have different test images; compare runs of one split")
     a, b = (samples(seeds, groups, names, pictures=pictures, draws=draws) for seeds in both)
     same = (
-        [r.key for r in pair[0]] == [r.key for r in pair[1]]
+        sorted(r.key for r in pair[0]) == sorted(r.key for r in pair[1])
         and which[0] == which[1]
         and scaled[0] == scaled[1]
     )
@@ -249,7 +249,7 @@ def summed(
 ) -> Worth:
     """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference).
 
-    A share's interval ends at 0 and 1. answer: by how much one answer moves a difference (1/n): a handful of answers
+    A share's interval ends at 0 and 1, one of κ or MCC at −1 and 1. answer: by how much one answer moves a difference (1/n): a handful of answers
     given otherwise is allowed for in metrics of `OF_ALL` (`_widened`).
     """
     answer = answer if metric in OF_ALL else 0.0
@@ -264,7 +264,7 @@ def summed(
     if binned:
         low, high = max(least, low), max(least, high)
     elif np.isfinite(least) and metric not in ("nll", "brier", "excess"):
-        low, high = max(low, min(one.low, 0.0)), min(high, 1.0)
+        low, high = max(low, -1.0 if metric in ("kappa", "mcc") else 0.0), min(high, 1.0)
     return Worth(value, sd, len(values), float(low), float(high), lift)
 
 

@@ -193,7 +193,7 @@ def errors(supports: Mapping[str, int], figures: Iterable[Reported]) -> pd.DataF
         low, high = (t.min(0), t.max(0)) if len(t) else (None, None)
     else:
         low, high = problem.right(figures)
-    if low is None:
+    if low is None or (low > high).any():
         return pd.DataFrame(columns=["class", "support", "least", "most"])
     sizes = np.r_[problem.n, problem.total]
     return pd.DataFrame(

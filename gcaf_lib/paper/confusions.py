@@ -57,6 +57,12 @@ class Reported(NamedTuple):
         return PARTS * shown - (PARTS - 1) * down, PARTS * shown + (PARTS - 1) * up, PARTS * scale
 
 
+def _within(ends: tuple[int, int, int], n: int) -> tuple[int, int]:
+    """Least and most k of n for which k/n lies between the `Reported.ends`; whole numbers of Python, which don't overflow."""
+    low, high, scale = ends
+    return max(0, -(-low * n // scale)), min(n, high * n // scale)
+
+
 class Listing(NamedTuple):
     """States t, p (m,K) that make all figures true, and whether these are all there are."""
 
@@ -135,10 +141,10 @@ class Problem(Programming):
                 low, _, scale = f.ends
                 most = self.total + (-low * self.total // scale)
         own = [(kind, f.ends) for f in figures for kind, i in [self.kind(f.metric)] if i == c]
-        t = np.arange(max(0, n - most), n + 1)
-        for kind, (low, high, scale) in own:
-            if kind == "recall":
-                t = t[(low * n <= scale * t) & (scale * t <= high * n)]
+        spans = [(max(0, n - most), n), *(_within(ends, n) for kind, ends in own if kind == "recall")]
+        t = np.arange(max(a for a, _ in spans), min(b for _, b in spans) + 1)
+        if any(2 * scale * n > 2**62 for _, (_, _, scale) in own):
+            t = t.astype(object)  # whole numbers of Python: those of NumPy would overflow
         first, last = t.copy(), np.minimum(t + self.total - n, 2 * t + most - n)
         for kind, (low, high, scale) in own:
             if kind != "recall":
@@ -146,6 +152,8 @@ class Problem(Programming):
                 first = np.maximum(first, -(-times * scale * t // high) - offset)
                 if low > 0:
                     last = np.where(t > 0, np.minimum(last, times * scale * t // low - offset), -1)
+        t, last = t.astype(np.int64), last.astype(np.int64)
+        first = np.minimum(first, self.total + 1).astype(np.int64)
         width = np.maximum(last - first + 1, 0)
         if width.sum() > limit:
             return None
@@ -193,11 +201,8 @@ class Problem(Programming):
 
     def _kappa_fits(self, figures: Sequence[Reported]) -> bool:
         """Whether some number of right answers leaves room for kappa: an error moves Σ n_c p_c by max n − min n at most."""
-        right = np.arange(self.total + 1)
-        for f in figures:
-            if f.metric == "accuracy":
-                low, high, scale = f.ends
-                right = right[(low * self.total <= scale * right) & (scale * right <= high * self.total)]
+        spans = [(0, self.total), *(_within(f.ends, self.total) for f in figures if f.metric == "accuracy")]
+        right = np.arange(max(a for a, _ in spans), min(b for _, b in spans) + 1)
         moved = float(self.n.max() - self.n.min()) * (self.total - right)
         ends = [np.minimum((self.n**2).sum() + sign * moved, self.n.max() * self.total) for sign in (1, -1)]
         least, most = ((self.total * right - x) / (self.total**2 - x) for x in ends)

@@ -122,8 +122,8 @@ def reproduce(
 def differences(first: runs.Record, second: runs.Record) -> pd.DataFrame:
     """One row an array of the two records: array, size, identical, largest_difference.
 
-    The history's seconds are left out. An array that only one of them has, or of another shape, differs
-    by NaN.
+    The history's seconds are left out. An array that only one of them has, of another shape, or of other words,
+    differs by NaN.
     """
     one, two = _arrays(first), _arrays(second)
     rows = []
@@ -132,8 +132,16 @@ def differences(first: runs.Record, second: runs.Record) -> pd.DataFrame:
         if a is None or b is None or a.shape != b.shape:
             rows.append((name, 0 if a is None else a.size, False, np.nan))
             continue
-        same = a.dtype == b.dtype and a.tobytes() == b.tobytes()
-        gap = np.abs(a.astype(np.float64) - b.astype(np.float64)).max() if a.size else 0.0
+        # bytes of objects are where they lie, not what they say
+        same = a.dtype == b.dtype and (
+            a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
+        )
+        if same or not a.size:
+            gap = 0.0  # NaN beside NaN included
+        elif {a.dtype.kind, b.dtype.kind} <= set("bfiu"):
+            gap = np.abs(a.astype(np.float64) - b.astype(np.float64)).max()
+        else:
+            gap = np.nan  # words differ by no number
         rows.append((name, a.size, same, float(gap)))
     return pd.DataFrame(rows, columns=["array", "size", "identical", "largest_difference"])
 
