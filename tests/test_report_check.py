@@ -179,6 +179,44 @@ def test_rows_of_the_whole_are_no_classes(row):
     assert list(report.supports) == ["a", "b"] and report.total == 30
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Average", "avg / total", "Mean", "avg", "Total / Average", "Unweighted average", "Balanced accuracy",
+     "All classes", "Sum", "Total images", "Accuracy (weighted)"],
+)  # fmt: skip
+def test_a_row_that_does_not_say_how_it_was_averaged_is_not_checked_and_no_class(name):
+    head, rows = "class,recall,support\n", "a,0.9,10\nb,0.8,30\n"
+    report = report_file.parse(f"{head}{rows}{name},0.1,40")
+    assert report.supports == {"a": 10, "b": 30} and report.total == 40
+    assert report.ignored == (f"recall of {name}",)
+    assert f"recall of {name}" in report_check.check(report).text()
+    for form in (
+        f"metric,class,value\nsupport,a,10\nsupport,b,30\nsupport,{name},40\nrecall,a,0.9\nrecall,{name},0.1",
+        json.dumps(
+            {"supports": {"a": 10, "b": 30, name: 40}, "figures": {"recall_a": 0.9, f"recall of {name}": 0.1}}
+        ),
+    ):
+        report = report_file.parse(form)
+        assert (list(report.supports), report.total, len(report.figures)) == (["a", "b"], 40, 1)
+    # the mean of the supports is no sum that is wrong
+    report = report_file.parse(f"{head}{rows}{name},0.1,20")
+    assert report.total is None and report.ignored == (f"recall of {name}", f"support of {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("Average (macro)", "macro_recall"), ("Mean, weighted", "accuracy")]
+)
+def test_a_row_that_says_how_it_was_averaged_is_checked(name, metric):
+    report = report_file.parse(f"class;recall;support\na;0.9;10\nb;0.8;30\n{name};0.85;40")
+    assert [f.metric for f in report.figures] == ["recall_a", "recall_b", metric] and report.total == 40
+
+
+def test_names_that_hold_another_word_or_a_number_too_are_of_classes():
+    rows = "ALL L1,0.9,10\nALL 2,0.8,30\nMean (é) b,0.8,30\navgé,0.7,70\nclass 0,0.7,9"
+    report = report_file.parse(f"class,recall,support\n{rows}")
+    assert list(report.supports) == ["ALL L1", "ALL 2", "Mean (é) b", "avgé", "class 0"]
+
+
 def test_a_class_whose_figures_are_all_the_same_is_known_by_its_support():
     head, rest = "class,precision,recall,f1,support\n", "SCC,0.80,0.80,0.80,40\nmacro avg,0.85,0.85,0.85,70"
     assert report_file.parse(f"{head}MCC,0.90,0.90,0.90,30\n{rest}").supports == {"MCC": 30, "SCC": 40}

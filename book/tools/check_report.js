@@ -7,6 +7,7 @@ const gcafReport = (() => {
   const EFFORTS = [[10000, 15], [LIMIT, STEPS]];
   const PER_CLASS = ['recall', 'precision', 'f1'], OVERALL = ['accuracy', 'kappa', 'mcc'];
   const AVERAGES = ['macro', 'weighted', 'micro', 'samples'];
+  const SUMS = 'avg average averaged mean total sum all classes overall unweighted balanced macro weighted micro accuracy images samples'.split(' ');
   const JOINT = ['macro_recall', 'macro_precision', 'macro_f1', 'weighted_precision', 'weighted_f1', 'mcc'];
   const ORDER = ['accuracy', 'recall', 'precision', 'f1', 'kappa', ...JOINT];
   const NAMES = {
@@ -80,15 +81,24 @@ const gcafReport = (() => {
     const ignored = head.filter((h, k) => k !== first && !known.some(x => x[1] === k) && h);
     return fromRows(body.map(row => [row[first], known.map(([name, k]) => [name, row[k]])]), ignored);
   }
-  const rowName = name => plain(name).replace(/_?(avg|average|averaged)$/, '');
+  function rowOf(name) {  // what a row is of that is no class's: one of AVERAGES, 'all' (a disease too) or 'sum'; '' for any other name
+    const words = unique(plain(name).match(/\p{L}+/gu) || []);
+    if (/^samples(_(avg|average|averaged))?$/.test(plain(name))) return 'samples';
+    if (!words.length || !words.every(w => SUMS.includes(w))) return '';
+    if (words.join() === 'all') return 'all';
+    // a weighted accuracy is no average of precisions, whatever column it stands in
+    return ['micro', 'macro', 'weighted'].find(mean => words.includes(mean) && !words.includes('accuracy')) || 'sum';
+  }
+  const ofWhole = name => !['', 'all'].includes(rowOf(name));
+  const ofRow = (row, m) => m === 'support' ? 'total' : metricName(`${row}_${m}`);  // null: it is not said how classes were averaged
   function isClass(name, told, rows) {  // MCC, ACC and ALL are diseases too: figures that differ, or a support that is not that of all
-    const overall = OVERALL.includes(metricName(name)), head = rowName(name);
-    if (!overall && ![...AVERAGES, 'total', 'all', 'overall'].includes(head)) return true;
-    if (AVERAGES.includes(head) || (head !== 'all' && !overall) || head.includes('accuracy')) return false;
+    const overall = OVERALL.includes(metricName(name));
+    if (ofWhole(name)) return false;
+    if (!overall && !rowOf(name)) return true;
     const figures = told.filter(([m]) => m !== 'support').map(([, v]) => v), support = new Map(told).get('support') || '';
     const sizes = rows.map(([n, t]) => [n, digits(new Map(t).get('support') || '')]), size = digits(support);
-    const totals = sizes.filter(([n, s]) => AVERAGES.includes(rowName(n)) && s).map(([, s]) => s);
-    const others = sizes.filter(([n, s]) => n !== name && !AVERAGES.includes(rowName(n)) && !plain(n).includes('accuracy') && /^\d+$/.test(s));
+    const totals = sizes.filter(([n, s]) => ofWhole(n) && s && !OVERALL.includes(metricName(n))).map(([, s]) => s);
+    const others = sizes.filter(([n, s]) => n !== name && !ofWhole(n) && /^\d+$/.test(s));
     const part = size && !figures.includes(support) && ![...totals, `${sum(others.map(([, s]) => Number(s)))}`].includes(size);
     if (overall) return unique(figures).length > 1 || (told.length > 2 && part);
     return figures.length && part && (totals.length || (name === name.toUpperCase() && name !== name.toLowerCase()));
@@ -97,16 +107,16 @@ const gcafReport = (() => {
     const out = [], add = (place, metric, of, text) => out.push({place, metric, of, text});
     rows = rows.map(([name, values]) => [name, [...new Map(values)].filter(([, v]) => !empty(v))]);
     for (const [name, told] of rows) {
-      const head = rowName(name), overall = metricName(name);
+      const row = rowOf(name), overall = metricName(name);
       if (isClass(name, told, rows)) told.forEach(([m, v]) => add(`${m} of ${name}`, m, name, v));
       else if (OVERALL.includes(overall)) {
         const figure = told.filter(([m]) => m !== 'support').map(([, v]) => v);
         unique(figure).forEach(v => add(name, overall, null, v));
         told.filter(([m, v]) => m === 'support' && !figure.includes(v)).forEach(([, v]) => add(name, 'total', null, v));
       } else {
-        if (['micro', 'samples'].includes(head)) fail(`row \`${name}\`: its classes are not all there are, or an image has several; only reports with one answer an image, over all classes, can be checked`);
+        if (['micro', 'samples'].includes(row)) fail(`row \`${name}\`: its classes are not all there are, or an image has several; only reports with one answer an image, over all classes, can be checked`);
         for (const [m, v] of told) {
-          const metric = m === 'support' ? 'total' : metricName(`${head}_${m}`);
+          const metric = ofRow(row, m);
           if (metric) add(name, metric, null, v); else ignored.push(`${m} of ${name}`);
         }
       }
@@ -121,7 +131,10 @@ const gcafReport = (() => {
       const name = metricName(metric), pair = of ? [name, of] : name ? null : ofClass(metric, classes);
       if (name && !of && ![...PER_CLASS, 'support', 'class', 'metric', 'value'].includes(name)) out.push({place: metric, metric: name, of: null, text});
       else if (name === 'support' && !of) out.push({place: metric, metric: 'total', of: null, text});
-      else if (pair && [...PER_CLASS, 'support'].includes(pair[0])) out.push({place: `${pair[0]} of ${pair[1]}`, metric: pair[0], of: pair[1], text});
+      else if (pair && [...PER_CLASS, 'support'].includes(pair[0]) && ofWhole(pair[1])) {
+        const place = `${pair[0]} of ${pair[1]}`, figure = ofRow(rowOf(pair[1]), pair[0]);
+        if (figure) out.push({place, metric: figure, of: null, text}); else ignored.push(place);
+      } else if (pair && [...PER_CLASS, 'support'].includes(pair[0])) out.push({place: `${pair[0]} of ${pair[1]}`, metric: pair[0], of: pair[1], text});
       else ignored.push(metric);
     }
     return [out, ignored];
@@ -196,7 +209,10 @@ const gcafReport = (() => {
       const other = percent.get(column(c)), size = Math.abs(number(c)[0]);
       if (other && !c.text.includes('%') && size > 0 && size <= 1) fail(`${c.place}: ${c.text} reads as a fraction, but ${other.text} (${other.place}) is in percent: write % behind every percent, or give fractions alone`);
     }
-    const totals = unique(all.filter(c => c.metric === 'total').map(c => whole(c, mark)));
+    const mean = sum([...supports.values()]) / supports.size;  // a row of averages may give the supports' mean too, where others give their sum
+    const means = all.filter(c => c.metric === 'total' && NUMBER.test(digits(c.text)) && Math.abs(Number(digits(c.text)) - mean) < 1);
+    ignored.push(...means.map(c => `support of ${c.place}`));
+    const totals = unique(all.filter(c => c.metric === 'total' && !means.includes(c)).map(c => whole(c, mark)));
     if (totals.length > 1) fail(`the rows of averages name different numbers of images: [${totals.sort((a, b) => a - b).join(', ')}]`);
     return {classes: [...supports.keys()], n: [...supports.values()], figures: [...figures.values()], total: totals[0] ?? null, ignored: unique(ignored)};
   }

@@ -46,7 +46,10 @@ _WORDS = [  # of figures that a class has, the longest first
 ]
 _OVERALL = ("accuracy", "kappa", "mcc")
 _AVERAGES = ("macro", "weighted", "micro", "samples")
-_SUMS = ("total", "all", "overall")
+_SUMS = set(  # a row whose name holds these words alone is of the whole
+    "avg average averaged mean total sum all classes overall unweighted balanced macro weighted micro accuracy "
+    "images samples".split()
+)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
 _EMPTY = ("", "-", "–", "—", "nan", "na", "n/a", "none", "null")
 
@@ -184,7 +187,7 @@ def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tu
     cells = []
     rows = [(n, {m: v for m, v in told.items() if v.strip().lower() not in _EMPTY}) for n, told in rows]
     for name, told in rows:
-        plain = _row(name)
+        row = _row(name)
         if _is_class(name, told, rows):
             cells += [_Cell(f"{m} of {name}", m, name, v) for m, v in told.items()]
         elif metric_name(name) in _OVERALL:
@@ -193,21 +196,36 @@ def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tu
             if told.get("support", "") not in figure:
                 cells += [_Cell(name, "total", None, v) for m, v in told.items() if m == "support"]
         else:
-            if plain in ("micro", "samples"):
+            if row in ("micro", "samples"):
                 raise ReportError(
                     f"row `{name}`: its classes are not all there are, or an image has several; "
                     "only reports with one answer an image, over all classes, can be checked"
                 )
             for m, v in told.items():
-                metric = "total" if m == "support" else metric_name(f"{plain}_{m}")
+                metric = _of_row(row, m)
                 cells += [_Cell(name, metric, None, v)] if metric else []
                 ignored += [] if metric else [f"{m} of {name}"]
     return cells, ignored
 
 
 def _row(name: str) -> str:
-    """The name of a row without "average"."""
-    return re.sub(r"_?(avg|average|averaged)$", "", _plain(name))
+    """What a row is of that is no class's: one of `_AVERAGES`, "all" (a disease too) or "sum"; "" for any other name."""
+    plain = _plain(name)
+    words = set(re.findall(r"[^\W\d_]+", plain))
+    if re.fullmatch(r"samples(_(avg|average|averaged))?", plain):
+        return "samples"
+    if not words or not words <= _SUMS:
+        return ""
+    if words == {"all"}:
+        return "all"
+    # a weighted accuracy is no average of precisions, whatever column it stands in
+    said = [mean for mean in ("micro", "macro", "weighted") if mean in words and "accuracy" not in words]
+    return said[0] if said else "sum"
+
+
+def _of_row(row: str, metric: str) -> str | None:
+    """The figure that a row of the whole has in a metric's column; None where it is not said how classes were averaged."""
+    return "total" if metric == "support" else metric_name(f"{row}_{metric}")
 
 
 def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, str]]]) -> bool:
@@ -215,15 +233,16 @@ def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, s
 
     Such a row is a class's if its figures differ, or its support is not that of all classes.
     """
-    overall, plain = metric_name(name) in _OVERALL, _row(name)
-    if not overall and plain not in (*_AVERAGES, *_SUMS):
-        return True
-    if plain in _AVERAGES or (plain != "all" and not overall) or "accuracy" in plain:
+    overall, row = metric_name(name) in _OVERALL, _row(name)
+    if row not in ("", "all"):
         return False
+    if not overall and not row:
+        return True
     figures = {v for m, v in told.items() if m != "support"}
     sizes = {n: _digits(v.get("support", "")) for n, v in rows}
-    totals = {size for n, size in sizes.items() if _row(n) in _AVERAGES and size}
-    others = [n for n in sizes if n != name and _row(n) not in _AVERAGES and "accuracy" not in _plain(n)]
+    whole = [n for n in sizes if _row(n) not in ("", "all")]
+    totals = {sizes[n] for n in whole if sizes[n] and metric_name(n) not in _OVERALL}
+    others = [n for n in sizes if n != name and n not in whole]
     rest = sum(int(sizes[n]) for n in others if sizes[n].isdecimal())
     part = bool(sizes[name]) and told["support"] not in figures and sizes[name] not in {*totals, str(rest)}
     if overall:
@@ -245,6 +264,10 @@ def _from_list(rows: list[tuple[str, str, str]]) -> tuple[list[_Cell], list[str]
             cells.append(_Cell(metric, name, None, text))
         elif name == "support" and not of:
             cells.append(_Cell(metric, "total", None, text))
+        elif pair and pair[0] in (*PER_CLASS, "support") and (row := _row(pair[1])) not in ("", "all"):
+            place, figure = f"{pair[0]} of {pair[1]}", _of_row(row, pair[0])
+            cells += [_Cell(place, figure, None, text)] if figure else []
+            ignored += [] if figure else [place]
         elif pair and pair[0] in (*PER_CLASS, "support"):
             cells.append(_Cell(f"{pair[0]} of {pair[1]}", *pair, text))
         else:
@@ -330,7 +353,9 @@ def _report(cells: list[_Cell], ignored: list[str]) -> Report:
                 f"{cell.place}: {cell.text} reads as a fraction, but {other.text} ({other.place}) is in percent: "
                 "write % behind every percent, or give fractions alone"
             )
-    totals = {_count(c, mark) for c in cells if c.metric == "total"}
+    means = [c for c in cells if c.metric == "total" and _is_mean(c.text, supports)]
+    ignored = [*ignored, *(f"support of {c.place}" for c in means)]
+    totals = {_count(c, mark) for c in cells if c.metric == "total" and c not in means}
     if len(totals) > 1:
         raise ReportError(f"the rows of averages name different numbers of images: {sorted(totals)}")
     kept = list(dict.fromkeys(figures))
@@ -370,6 +395,12 @@ def _digits(text: str) -> str:
     text = text.strip()
     thousands = re.fullmatch(r"\d{1,3}(?:[., ]\d{3})+", text)
     return re.sub(r"[., ]", "", text) if thousands else re.sub(r"\.0*$", "", text)
+
+
+def _is_mean(text: str, supports: dict[str, int]) -> bool:
+    """Whether a row of averages gives the mean of the supports too, where others give their sum."""
+    mean, digits = sum(supports.values()) / len(supports), _digits(text)
+    return bool(_NUMBER.fullmatch(digits)) and abs(float(digits) - mean) < 1
 
 
 def _count(cell: _Cell, mark: str) -> int:
