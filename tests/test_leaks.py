@@ -301,6 +301,19 @@ def test_of_several_columns_that_of_most_files_is_taken(table):
     pd.testing.assert_frame_equal(leaks.count(leaks.parse(few.to_csv(index=False))), names)
 
 
+def test_files_without_a_name_are_not_one_file(table):
+    """Blank cells of the column that is taken: the row's next name counts, and they are no copies of each other."""
+    a, b = table.loc[~table["patient"].duplicated(keep=False), ["file", "sha256"]].to_numpy()[:2]
+    rows = [(a[0], a[1], "train"), ("x.png", "", "train"), (b[0], b[1], "test"), ("y.png", "", "test")]
+    text = "file,sha256,part\n" + "\n".join(map(",".join, rows))
+    found = leaks.parse(text)
+    assert found["name"].tolist() == [a[1], "x.png", b[1], "y.png"]
+    assert leaks.count(found).iloc[-1][["images", "bytes"]].tolist() == [2, 0]
+    assert leaks.mend(found).tolist() == ["train", "train", "test", "test"]
+    # one that is of the dataset after all
+    assert leaks.count(leaks.parse(text.replace("y.png", a[0]))).iloc[-1]["bytes"] == 1
+
+
 def test_a_split_is_not_written_over_itself(table, tmp_path, capsys):
     path = tmp_path / "split.csv"
     text = table.head(40)[["file", "part"]].to_csv(index=False)
@@ -369,6 +382,8 @@ def test_whatever_the_files_of_a_folder_are_called(tmp_path):
         ("part,b\ntest,2", "no column is called file"),
         ("file,part\nx.jpg,half", "line 2: part `half` is none of train"),
         ("file,part\nx.jpg", "line 2 has 1 cells"),
+        ("file,sha256,part\nTe-gl_0010.jpg,,train\n , ,test", "line 3 names no file"),
+        (",,\n,,\n", "it is empty"),
         ("file,part\nx.jpg,test\ny.jpg,train", "of 2 files none is of the Brain Tumor MRI Dataset"),
         ("file,part\nTe-gl_0010.jpg,test\nTe-gl_0011.jpg,test", "no file is in part train"),
         (

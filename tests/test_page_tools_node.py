@@ -72,7 +72,15 @@ def test_odd_reports_are_read_alike(tmp_path):
 
 
 ONE, OTHER = "Te-gl_0010.jpg", "Te-gl_0011.jpg"
-SPLITS = [f"file,part\n{ONE},train\n{OTHER},test\n"]
+SHA = "0" * 64
+SPLITS = [
+    f"file,part\n{ONE},train\n{OTHER},test\n",
+    f"file,sha256,part\n{ONE},,train\nx.png,,train\n{OTHER},,test\ny.png, ,test\n",
+    f"file,sha256,id,part\n{ONE},{SHA},,train\n,,x,train\n{OTHER},,,test\n,{SHA},,test\n",
+    f"file,sha256,part\n{ONE},,train\n,,test\n",
+    f"part,file\ntrain,{ONE}\ntest,\n",
+    *(",,\n,,\n", ";;\n", "\t\n\n", "sep=;\n;;\n", "sep=;\n", "\n", ""),
+]
 
 
 def test_odd_splits_are_read_alike(tmp_path):
