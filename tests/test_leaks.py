@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib import cli
-from gcaf_lib.data import groups, leaks
+from gcaf_lib.data import groups, leaks, outside
 from gcaf_lib.data.dataset import DataError
 
 SPLITS = groups.PATH.parents[2] / "results" / "splits"
@@ -312,6 +312,14 @@ def test_files_without_a_name_are_not_one_file(table):
     assert leaks.mend(found).tolist() == ["train", "train", "test", "test"]
     # one that is of the dataset after all
     assert leaks.count(leaks.parse(text.replace("y.png", a[0]))).iloc[-1]["bytes"] == 1
+
+
+def test_a_slice_of_thousands_of_digits_is_refused(tmp_path):
+    """Python turns no text of more than 4,300 digits into a number."""
+    (tmp_path / "x.jpg").write_bytes(b"")
+    (tmp_path / "other.csv").write_text(f"file,class,slice\nx.jpg,glioma,{'1' * 5000}\n")
+    with pytest.raises(DataError, match=r"line 2: slice '1{40}' is no whole number from 0"):
+        outside.read(tmp_path / "other.csv")
 
 
 def test_a_split_is_not_written_over_itself(table, tmp_path, capsys):

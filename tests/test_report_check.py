@@ -26,6 +26,9 @@ weighted avg       0.67      0.60      0.59         5
 """
 
 
+LONG = "1" * 5000  # digits: Python makes no number of more than 4,300
+
+
 def drawn(rng, largest=220, classes=6):
     """Labels and predictions of a random confusion matrix."""
     k = int(rng.integers(2, classes))
@@ -298,6 +301,22 @@ def test_figures_that_were_cut_off_are_told_from_impossible_ones():
         ("[1]", "has to be an object"),
         ('{"supports": [1], "figures": {}}', "have to be objects"),
         ('{"a": {"recall": [1], "support": 4}}', "stands where a number should"),
+        ("class,recall,sensitivity,support\na,0.9,0.8,10\nb,0.9,0.9,10",
+         "two columns are the recall: recall and sensitivity; give one of them"),
+        ("class,recall,n,n\na,0.9,9,10\nb,0.9,9,10", "two columns are the support: n and n"),
+        ("metric,value,score\nsupport_a,9,9\nsupport_b,9,9\naccuracy,0.9,0.8", "two columns are the value"),
+        ('{"a": {"recall": 0.9, "TPR": 0.8, "n": 4}, "b": {"n": 4}}', "two columns are the recall: recall and TPR"),
+        ("----", "nothing in it"),
+        ("|---|---|\n\n==", "nothing in it"),
+        (",,\n,,", "nothing in it"),
+        ("class,recall,support\n,0.9,\nb,0.8,10\nc,0.8,10", "the support of a row without a name is missing"),
+        (f"class,recall,support\na,0.9,{LONG}\nb,0.8,10", f"support of a: '{'1' * 40}' is not a number of images"),
+        (f"class,recall,support\nALL,0.9,9\nb,0.8,{LONG}", f"support of b: '{'1' * 40}' is not a number of images"),
+        (f"class,recall,support\na,9e{LONG},10\nb,0.8,10", "1' is not a number"),
+        (f"class,recall,support\na,{LONG},10\nb,0.8,10", f"{'1' * 40} is not between 0 and 100"),
+        ("class,recall,support\na,0.9,١٠\nb,0.8,10", "support of a: '١٠' is not a number of images"),
+        ("class,recall,support\na,٠.٩,10\nb,0.8,10", "recall of a: '٠.٩' is not a number"),
+        ('{"supports": {"a": 4, "b": 4}, "figures": {"recall_a": 01}}', "line 1: not JSON"),
         ("class,f1,support\na,0.9,10\nb,0.8,10\nmacro avg,,19\nweighted avg,,20", "different numbers of images"),
     ],
 )  # fmt: skip
@@ -305,6 +324,13 @@ def test_what_is_no_report_is_named(text, said):
     with pytest.raises(report_file.ReportError) as error:
         report_file.parse(text)
     assert said in str(error.value)
+
+
+def test_quotes_may_hold_line_ends_and_rules():
+    text = 'class,"recall\n(%)",support\n----\n"a\n---\nx",90,10\nb,80,10'
+    for form in (text, text.replace("\n", "\r\n"), text.replace(",", "\t")):
+        report = report_file.parse(form)
+        assert report.supports == {"a\n---\nx": 10, "b": 10} and report.figures[0].percent
 
 
 def test_thousands_marks_are_read_beside_the_figures_decimal_marks():

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import json
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,12 @@ _SUMS = set(  # a row whose name holds these words alone is of the whole
     "avg average averaged mean total sum all classes overall unweighted balanced macro weighted micro accuracy "
     "images samples".split()
 )
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
+# of ASCII's digits, as the page's script has them; a whole number of more than nine is no number of images
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]{1,9})?", re.I)
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_RULE = re.compile(r"[\s|:+=\-]*")
 _EMPTY = ("", "-", "–", "—", "nan", "na", "n/a", "none", "null")
+_NOTHING = "there is nothing in it: give supports and figures of a classification report"
 
 
 class ReportError(ValueError):
@@ -91,7 +96,7 @@ def read(path: str | Path) -> Report:
 def parse(text: str) -> Report:
     """The report in a text; raises `ReportError`."""
     if not text.strip():
-        raise ReportError("there is nothing in it: give supports and figures of a classification report")
+        raise ReportError(_NOTHING)
     cells, ignored = _from_json(text) if text.lstrip()[0] in "{[" else _from_table(text)
     return _report(cells, ignored)
 
@@ -118,6 +123,16 @@ def metric_name(text: str) -> str | None:
     return None
 
 
+def _demand_once(names: Iterable[str], of: Container[str]) -> None:
+    """Raise `ReportError` where two columns have one metric, of those asked for: one would be lost."""
+    seen = {}
+    for name in names:
+        metric = metric_name(name)
+        if metric in of and metric in seen:
+            raise ReportError(f"two columns are the {metric}: {seen[metric]} and {name}; give one of them")
+        seen[metric] = name
+
+
 def _of_class(text: str, classes: Container[str] = ()) -> tuple[str, str] | None:
     """("recall", "glioma") of "recall_glioma" or "Recall of glioma", or None.
 
@@ -130,13 +145,14 @@ def _of_class(text: str, classes: Container[str] = ()) -> tuple[str, str] | None
 
 def _split(text: str) -> list[list[str]]:
     """Rows of cells, without empty lines and rules; whitespace-aligned text is split by what it ends with."""
-    lines = [line.rstrip() for line in text.splitlines() if not re.fullmatch(r"[\s|:+=\-]*", line)]
+    lines = [line.rstrip() for line in text.splitlines() if not _RULE.fullmatch(line)]
     if all("|" in line for line in lines):
         return [[c.strip(" *`") for c in line.strip().strip("|").split("|")] for line in lines]
     for mark in ("\t", ";", ","):
         if mark in lines[0]:
+            reader = csv.reader(io.StringIO(text, newline=None), delimiter=mark)  # quotes may hold line ends
             try:
-                return [[c.strip() for c in row] for row in csv.reader(lines, delimiter=mark)]
+                return [[c.strip() for c in row] for row in reader if not _RULE.fullmatch("".join(row))]
             except csv.Error as error:
                 raise ReportError(f"it can't be split into cells at {mark!r} ({error})") from None
     head = lines[0].split()
@@ -159,6 +175,8 @@ def _is_value(word: str) -> bool:
 
 def _from_table(text: str) -> tuple[list[_Cell], list[str]]:
     rows = _split(text)
+    if not rows:
+        raise ReportError(_NOTHING)
     head, body = rows[0], rows[1:]
     columns = [metric_name(name) for name in head]
     for number, row in enumerate(body, 2):
@@ -168,10 +186,12 @@ def _from_table(text: str) -> tuple[list[_Cell], list[str]]:
             )
         row += [""] * (len(head) - len(row))
     if "metric" in columns and "value" in columns:
+        _demand_once(head, ("metric", "value"))
         metric, value = columns.index("metric"), columns.index("value")
         of = columns.index("class") if "class" in columns else None
         return _from_list([(row[metric], "" if of is None else row[of], row[value]) for row in body])
     first = columns.index("class") if "class" in columns else 0
+    _demand_once([h for k, h in enumerate(head) if k != first], (*PER_CLASS, "support"))
     known = {k: name for k, name in enumerate(columns) if k != first and name in (*PER_CLASS, "support")}
     if not known:
         raise ReportError(
@@ -243,7 +263,7 @@ def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, s
     whole = [n for n in sizes if _row(n) not in ("", "all")]
     totals = {sizes[n] for n in whole if sizes[n] and metric_name(n) not in _OVERALL}
     others = [n for n in sizes if n != name and n not in whole]
-    rest = sum(int(sizes[n]) for n in others if sizes[n].isdecimal())
+    rest = sum(int(sizes[n]) for n in others if _WHOLE.fullmatch(sizes[n]))
     part = bool(sizes[name]) and told["support"] not in figures and sizes[name] not in {*totals, str(rest)}
     if overall:
         return len(figures) > 1 or (len(told) > 2 and part)
@@ -295,6 +315,7 @@ def _from_json(text: str) -> tuple[list[_Cell], list[str]]:
     rows, ignored = [], []
     for name, value in tree.items():
         if isinstance(value, dict):
+            _demand_once(value, (*PER_CLASS, "support"))
             named = {metric_name(m): _text(v) for m, v in value.items()}
             ignored += [f"{m} of {name}" for m in value if metric_name(m) not in (*PER_CLASS, "support")]
             rows.append((name, {m: v for m, v in named.items() if m in (*PER_CLASS, "support")}))
@@ -314,7 +335,7 @@ def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _text(value: object) -> str:
     if isinstance(value, str) or value is None:
         return value or ""
-    raise ReportError(f"{json.dumps(value)[:40]} stands where a number should")
+    raise ReportError(f"{json.dumps(value, separators=(',', ':'))[:40]} stands where a number should")
 
 
 # --- numbers ---
@@ -338,9 +359,9 @@ def _report(cells: list[_Cell], ignored: list[str]) -> Report:
         raise ReportError(
             f"class {again[0]} stands there twice: give each class one row, under a name of its own"
         )
-    bare = [name for name in dict.fromkeys(c.of for c in told if c.of) if name not in supports]
+    bare = [name for name in dict.fromkeys(c.of for c in told if c.of is not None) if name not in supports]
     if bare or len(supports) < 2:
-        lack = f"of {', '.join(bare)} " if bare else ""
+        lack = f"of {', '.join(name or 'a row without a name' for name in bare)} " if bare else ""
         raise ReportError(f"the support {lack}is missing: the number of test images of every class is needed")
     if not told:
         raise ReportError("there are supports, but no figures to check")
@@ -373,7 +394,7 @@ def _number(cell: _Cell) -> tuple[float, int]:
     if "," in text and "." not in text:
         text = text.replace(",", ".")
     if not _NUMBER.fullmatch(text):
-        raise ReportError(f"{cell.place}: {cell.text!r} is not a number")
+        raise ReportError(f"{cell.place}: {cell.text[:40]!r} is not a number")
     digits, _, power = text.lower().partition("e")
     decimals = len(digits.partition(".")[2]) - int(power or 0)
     decimals = min(max(decimals, 0), DECIMALS)
@@ -386,14 +407,14 @@ def _figure(cell: _Cell, percent: bool) -> Reported:
     top = 100 if percent else 1
     least = -top if cell.metric in ("kappa", "mcc") else 0
     if not least <= value <= top:
-        raise ReportError(f"{cell.place}: {cell.text} is not between {least} and {top}")
+        raise ReportError(f"{cell.place}: {cell.text[:40]} is not between {least} and {top}")
     return Reported(metric, value, decimals, percent)
 
 
 def _digits(text: str) -> str:
     """A whole number's digits, without thousands marks or the zeros behind a decimal point."""
     text = text.strip()
-    thousands = re.fullmatch(r"\d{1,3}(?:[., ]\d{3})+", text)
+    thousands = re.fullmatch(r"[0-9]{1,3}(?:[., ][0-9]{3})+", text)
     return re.sub(r"[., ]", "", text) if thousands else re.sub(r"\.0*$", "", text)
 
 
@@ -405,11 +426,13 @@ def _is_mean(text: str, supports: dict[str, int]) -> bool:
 
 def _count(cell: _Cell, mark: str) -> int:
     """Images in a support's cell; `mark`, the decimal mark of the report's figures, is no thousands mark."""
-    if re.fullmatch(rf"\s*\d{{1,3}}(?:[{mark}]\d{{3}})+\s*", cell.text):
+    if re.fullmatch(rf"\s*[0-9]{{1,3}}(?:[{mark}][0-9]{{3}})+\s*", cell.text):
         raise ReportError(
-            f"{cell.place}: {cell.text!r} is no clear number of images: write it without a dot or comma"
+            f"{cell.place}: {cell.text[:40]!r} is no clear number of images: write it without a dot or comma"
         )
     text = _digits(cell.text)
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
-        raise ReportError(f"{cell.place}: {cell.text!r} is not a number of images (a whole number from 1)")
+    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= 10_000_000:
+        raise ReportError(
+            f"{cell.place}: {cell.text[:40]!r} is not a number of images (a whole number from 1)"
+        )
     return int(text)
