@@ -115,6 +115,7 @@ SPLITS = [
     f"file,sha256,id,part\n{ONE},{SHA},,train\n,,x,train\n{OTHER},,,test\n,{SHA},,test\n",
     f"file,sha256,part\n{ONE},,train\n,,test\n",
     f"part,file\ntrain,{ONE}\ntest,\n",
+    f"file,part,note\n{ONE},train,x; y; z; u; v; w\n{OTHER},test,x; y; z; u; v; w\n",
     *(",,\n,,\n", ";;\n", "\t\n\n", "sep=;\n;;\n", "sep=;\n", "\n", ""),
 ]
 

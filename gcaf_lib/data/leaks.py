@@ -290,9 +290,9 @@ def _said(whole: pd.Series, table: pd.DataFrame, there: str, asked: str, rest: b
 def mend(table: pd.DataFrame, seed: int = 0) -> np.ndarray:
     """Parts (N,) with no person in two of them: of the given sizes, by class, as nearly as moves of single groups bring them there.
 
-    A group (`person`) that is whole stays where it is. Of the others the largest go first, each where it makes the least
+    A group (`person`) that is whole stays where it is, unless the sizes ask for it at the end. Of the others the largest go first, each where it makes the least
     (files too many or too few)², relative to what that part should hold of the class; equal ones in an order drawn by
-    the seed. Then groups change places as long as that comes nearer. Images that are not of the dataset stay where they
+    the seed. Then groups, whole ones too, change places as long as that comes nearer. Images that are not of the dataset stay where they
     are, those of the same bytes (of a CSV: the same name) where the first of them is.
     """
     key = table["sha256"].fillna(table["name"])
