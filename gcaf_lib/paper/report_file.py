@@ -259,12 +259,14 @@ def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, s
     if not overall and not row:
         return True
     figures = {v for m, v in told.items() if m != "support"}
-    sizes = {n: _digits(v.get("support", "")) for n, v in rows}
-    whole = [n for n in sizes if _row(n) not in ("", "all")]
-    totals = {sizes[n] for n in whole if sizes[n] and metric_name(n) not in _OVERALL}
-    others = [n for n in sizes if n != name and n not in whole]
-    rest = sum(int(sizes[n]) for n in others if _WHOLE.fullmatch(sizes[n]))
-    part = bool(sizes[name]) and told["support"] not in figures and sizes[name] not in {*totals, str(rest)}
+    sizes = [(n, _digits(v.get("support", ""))) for n, v in rows]  # a name may stand there twice
+    whole = [(n, s) for n, s in sizes if _row(n) not in ("", "all")]
+    totals = {s for n, s in whole if s and metric_name(n) not in _OVERALL}
+    others = [s for n, s in sizes if n != name and (n, s) not in whole]
+    rest = sum(int(s) for s in others if _WHOLE.fullmatch(s))
+    support = told.get("support", "")
+    size = _digits(support)
+    part = bool(size) and support not in figures and size not in {*totals, str(rest)}
     if overall:
         return len(figures) > 1 or (len(told) > 2 and part)
     return bool(figures) and part and (bool(totals) or name.isupper())
