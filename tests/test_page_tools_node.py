@@ -53,7 +53,7 @@ REPORTS = [
     "metric,value,score\nsupport_a,3,3\nsupport_b,3,3\naccuracy,0.5,0.6", "class,label,recall,n\na,0,0.9,9\nb,1,0.8,9",
     # nothing but rules or separators
     "----", "|---|---|", "==\n\n+--+", ",,\n,,\n", ";;;", "\t\t\n\t", " ", "----\nclass,recall,n\n---\na,0.9,9\n-,-,-\nb,0.8,9\n,,",
-    f"{HEAD}\nMCC,0.9,10\nMCC,,10\nMCC,0.8,\nb,0.9,10", f"{HEAD}\nkappa,0.9,\nkappa,,10\nb,0.9,10",
+    f"{HEAD}\nMCC,0.9,\nMCC,0.8,10\nb,0.9,10", f"{HEAD}\nkappa,0.9,\nkappa,,10\nb,0.9,10",
     # a row without a name
     f"{HEAD}\n,0.9,\nb,0.8,10\nc,0.8,10", f"{HEAD}\n,0.9,10\nb,0.8,10", '{"": {"recall": 0.9}, "b": {"support": 4}, "c": {"support": 4}}',
     # numbers of thousands of digits, and of other digits than ASCII's

@@ -307,7 +307,7 @@ def test_figures_that_were_cut_off_are_told_from_impossible_ones():
         ("metric,value,score\nsupport_a,9,9\nsupport_b,9,9\naccuracy,0.9,0.8", "two columns are the value"),
         ('{"a": {"recall": 0.9, "TPR": 0.8, "n": 4}, "b": {"n": 4}}', "two columns are the recall: recall and TPR"),
         ("----", "nothing in it"),
-        ("class,recall,support\nMCC,0.9,10\nMCC,,10\nMCC,0.8,\nb,0.9,10", "stands there twice"),
+        ("class,recall,support\nMCC,0.9,\nMCC,0.8,10\nb,0.9,10", "stands there twice"),
         ("|---|---|\n\n==", "nothing in it"),
         (",,\n,,", "nothing in it"),
         ("class,recall,support\n,0.9,\nb,0.8,10\nc,0.8,10", "the support of a row without a name is missing"),
