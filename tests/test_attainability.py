@@ -1,13 +1,14 @@
 """Attainability: the paper's impossible figures, brute force on small tables, and no false alarm."""
 
 import itertools
+import types
 
 import numpy as np
 import pytest
 from sklearn import metrics as sk
 
 from gcaf_lib.paper import attainability as at
-from gcaf_lib.paper import confusions
+from gcaf_lib.paper import confusions, programming
 from gcaf_lib.paper import published as paper
 
 R = at.Reported
@@ -161,6 +162,33 @@ def test_no_value_is_called_the_nearest_that_is_not_shown_to_be(monkeypatch):
     (known,) = problem.value("kappa", near.diagonal()[None], near.sum(0)[None])
     found = problem.extreme([], "kappa", -1, 0.84654321)
     assert np.isnan(found) or known <= found < 0.84654321  # HiGHS's own gap left it at 0.84645979
+
+
+def test_an_average_that_no_search_settles_is_not_decided(monkeypatch):
+    """Integer programming knows nothing of averages: a point that it finds shows the other figures alone."""
+    monkeypatch.setattr(at.Problem, "listing", lambda *_: None)
+    monkeypatch.setattr(at.Problem, "seek", lambda *_: None)
+    problem, accuracy = at.Problem({"a": 10, "b": 10}), R("accuracy", 0.9, 1)
+    assert at.decide(problem, [accuracy, R("macro_f1", 0.1, 1)]) == (None, None)
+    assert at.decide(problem, [accuracy])[0] is True
+
+
+def test_a_point_that_is_not_shown_to_be_the_best_is_not_sure(monkeypatch):
+    found = types.SimpleNamespace(x=np.array([9.0, 9, 10, 10]), status=1)  # time was up
+    monkeypatch.setattr(programming, "milp", lambda *_, **__: found)
+    problem, figures = at.Problem({"a": 10, "b": 10}), [R("accuracy", 0.9, 1)]
+    sure, point = problem.solve(figures)
+    assert not sure and point.tolist() == [9, 9, 10, 10, 1]
+    found.status = programming.OPTIMAL
+    assert problem.solve(figures)[0]
+
+
+def test_a_true_value_in_the_last_thousandth_of_what_was_cut_off_is_called_impossible():
+    """As `check` says: recalls of 9,999 in 10,000 are an accuracy of 0.9999, cut to 0; of 9,990 in 10,000 of 0.9990."""
+    supports = {"a": 10_000, "b": 10_000}
+    for recall, fits in ((0.9999, False), (0.999, True)):
+        recalls = [R("recall_a", recall, 4), R("recall_b", recall, 4)]
+        assert at.decide(at.Problem(supports), [*recalls, R("accuracy", 0, 0, cut=True)])[0] is fits
 
 
 def test_what_takes_too_long_is_not_decided(monkeypatch):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib import cli
-from gcaf_lib.data import groups, leaks
+from gcaf_lib.data import groups, leaks, outside
 from gcaf_lib.data.dataset import DataError
 
 SPLITS = groups.PATH.parents[2] / "results" / "splits"
@@ -278,6 +278,66 @@ def test_groups_change_places_where_one_after_the_other_misses_the_sizes():
     assert [sizes[at == part].sum() for part in (0, 1)] == [6, 6]
 
 
+def persons(*told):
+    """A split of files as `leaks.parse` gives it: (person, class, part, files)."""
+    rows = [row[:3] for row in told for _ in range(row[3])]
+    name = [f"{number}.jpg" for number in range(len(rows))]
+    return pd.DataFrame(rows, columns=["person", "class", "part"]).assign(name=name, sha256=name)
+
+
+def test_the_largest_group_is_placed_first(monkeypatch):
+    """6 files are wanted for train and 4 for test; were the small groups first, no room would be left for the large one."""
+    monkeypatch.setattr(leaks, "_settle", lambda *_: None)
+    astray = persons(
+        *((9, "glioma", "train", 4), (9, "glioma", "test", 2)),
+        *((person, "glioma", part, 1) for person in (1, 2) for part in ("train", "test")),
+    )
+    for seed in range(5):
+        parts = pd.Series(leaks.mend(astray, seed))
+        assert parts.groupby(astray["person"]).unique().map(list).to_dict() == {
+            9: ["train"],
+            1: ["test"],
+            2: ["test"],
+        }
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_files_too_many_or_too_few_are_relative_to_what_a_part_should_hold(settled, monkeypatch):
+    """In train the group is 2 gliomas and 2 meningiomas too many, in test 3 gliomas: more files, but of the large class."""
+    if not settled:
+        monkeypatch.setattr(leaks, "_settle", lambda *_: None)
+    astray = persons(
+        *((1, "glioma", "train", 20), (1, "meningioma", "train", 2)),
+        *((2, "glioma", "test", 10), (2, "meningioma", "test", 2)),
+        *((3, "glioma", "train", 3), (3, "glioma", "test", 2), (3, "meningioma", "test", 2)),
+    )
+    parts = pd.Series(leaks.mend(astray))
+    assert parts.groupby(astray["person"]).unique().map(list).to_dict() == {
+        1: ["train"],
+        2: ["test"],
+        3: ["test"],
+    }
+
+
+def test_a_whole_group_moves_where_the_sizes_ask_for_it():
+    """Two files astray leave a part two short; a group of two that was whole makes up for them."""
+    astray = persons(
+        *((1, "glioma", "train", 6), (1, "glioma", "test", 2)),
+        *((person, "glioma", "train", 2) for person in (2, 3)),
+        *((4, "glioma", "test", 2),),
+    )
+    parts = pd.Series(leaks.mend(astray))
+    assert parts.value_counts().to_dict() == {"train": 10, "test": 4}
+    assert sorted(parts[astray["person"].isin([2, 3])]) == ["test"] * 2 + ["train"] * 2
+
+
+def test_cells_are_parted_as_in_the_first_line(table):
+    """Notes below may hold more semicolons than there are commas."""
+    a, b = table["file"].iloc[:2]
+    found = leaks.parse(f"file,part,note\n{a},train,x; y; z; u; v; w\n{b},test,x; y; z; u; v; w\n")
+    assert found["part"].tolist() == ["train", "test"]
+
+
 def test_images_of_elsewhere_stay_where_they_are(tmp_path):
     rng = np.random.default_rng(0)
     for side, numbers in (("train", (0, 1, 2)), ("test", (2, 3))):
@@ -299,6 +359,27 @@ def test_of_several_columns_that_of_most_files_is_taken(table):
         pd.testing.assert_frame_equal(leaks.count(leaks.parse(text)), names)
     few = some.assign(sha256=some["sha256"].where(np.arange(len(some)) < 5, "none"))
     pd.testing.assert_frame_equal(leaks.count(leaks.parse(few.to_csv(index=False))), names)
+
+
+def test_files_without_a_name_are_not_one_file(table):
+    """Blank cells of the column that is taken: the row's next name counts, and they are no copies of each other."""
+    a, b = table.loc[~table["patient"].duplicated(keep=False), ["file", "sha256"]].to_numpy()[:2]
+    rows = [(a[0], a[1], "train"), ("x.png", "", "train"), (b[0], b[1], "test"), ("y.png", "", "test")]
+    text = "file,sha256,part\n" + "\n".join(map(",".join, rows))
+    found = leaks.parse(text)
+    assert found["name"].tolist() == [a[1], "x.png", b[1], "y.png"]
+    assert leaks.count(found).iloc[-1][["images", "bytes"]].tolist() == [2, 0]
+    assert leaks.mend(found).tolist() == ["train", "train", "test", "test"]
+    # one that is of the dataset after all
+    assert leaks.count(leaks.parse(text.replace("y.png", a[0]))).iloc[-1]["bytes"] == 1
+
+
+def test_a_slice_of_thousands_of_digits_is_refused(tmp_path):
+    """Python turns no text of more than 4,300 digits into a number."""
+    (tmp_path / "x.jpg").write_bytes(b"")
+    (tmp_path / "other.csv").write_text(f"file,class,slice\nx.jpg,glioma,{'1' * 5000}\n")
+    with pytest.raises(DataError, match=r"line 2: slice '1{40}' is no whole number from 0"):
+        outside.read(tmp_path / "other.csv")
 
 
 def test_a_split_is_not_written_over_itself(table, tmp_path, capsys):
@@ -369,6 +450,8 @@ def test_whatever_the_files_of_a_folder_are_called(tmp_path):
         ("part,b\ntest,2", "no column is called file"),
         ("file,part\nx.jpg,half", "line 2: part `half` is none of train"),
         ("file,part\nx.jpg", "line 2 has 1 cells"),
+        ("file,sha256,part\nTe-gl_0010.jpg,,train\n , ,test", "line 3 names no file"),
+        (",,\n,,\n", "it is empty"),
         ("file,part\nx.jpg,test\ny.jpg,train", "of 2 files none is of the Brain Tumor MRI Dataset"),
         ("file,part\nTe-gl_0010.jpg,test\nTe-gl_0011.jpg,test", "no file is in part train"),
         (
@@ -440,6 +523,8 @@ def test_folders_are_recognised_by_content(real_data, table, tmp_path):
             if number == 0:
                 target.write_bytes((real_data / name).read_bytes())
             else:  # another size, another code
+                if (number, side) == (1, "test"):  # turned: found by the second look alone
+                    image = cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE)
                 cv2.imwrite(str(target), cv2.resize(image, (150, 150), interpolation=cv2.INTER_AREA))
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (200, 200), np.uint8)

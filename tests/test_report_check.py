@@ -26,6 +26,9 @@ weighted avg       0.67      0.60      0.59         5
 """
 
 
+LONG = "1" * 5000  # digits: Python makes no number of more than 4,300
+
+
 def drawn(rng, largest=220, classes=6):
     """Labels and predictions of a random confusion matrix."""
     k = int(rng.integers(2, classes))
@@ -179,6 +182,44 @@ def test_rows_of_the_whole_are_no_classes(row):
     assert list(report.supports) == ["a", "b"] and report.total == 30
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Average", "avg / total", "Mean", "avg", "Total / Average", "Unweighted average", "Balanced accuracy",
+     "All classes", "Sum", "Total images", "Accuracy (weighted)"],
+)  # fmt: skip
+def test_a_row_that_does_not_say_how_it_was_averaged_is_not_checked_and_no_class(name):
+    head, rows = "class,recall,support\n", "a,0.9,10\nb,0.8,30\n"
+    report = report_file.parse(f"{head}{rows}{name},0.1,40")
+    assert report.supports == {"a": 10, "b": 30} and report.total == 40
+    assert report.ignored == (f"recall of {name}",)
+    assert f"recall of {name}" in report_check.check(report).text()
+    for form in (
+        f"metric,class,value\nsupport,a,10\nsupport,b,30\nsupport,{name},40\nrecall,a,0.9\nrecall,{name},0.1",
+        json.dumps(
+            {"supports": {"a": 10, "b": 30, name: 40}, "figures": {"recall_a": 0.9, f"recall of {name}": 0.1}}
+        ),
+    ):
+        report = report_file.parse(form)
+        assert (list(report.supports), report.total, len(report.figures)) == (["a", "b"], 40, 1)
+    # the mean of the supports is no sum that is wrong
+    report = report_file.parse(f"{head}{rows}{name},0.1,20")
+    assert report.total is None and report.ignored == (f"recall of {name}", f"support of {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("Average (macro)", "macro_recall"), ("Mean, weighted", "accuracy")]
+)
+def test_a_row_that_says_how_it_was_averaged_is_checked(name, metric):
+    report = report_file.parse(f"class;recall;support\na;0.9;10\nb;0.8;30\n{name};0.85;40")
+    assert [f.metric for f in report.figures] == ["recall_a", "recall_b", metric] and report.total == 40
+
+
+def test_names_that_hold_another_word_or_a_number_too_are_of_classes():
+    rows = "ALL L1,0.9,10\nALL 2,0.8,30\nMean (é) b,0.8,30\navgé,0.7,70\nclass 0,0.7,9"
+    report = report_file.parse(f"class,recall,support\n{rows}")
+    assert list(report.supports) == ["ALL L1", "ALL 2", "Mean (é) b", "avgé", "class 0"]
+
+
 def test_a_class_whose_figures_are_all_the_same_is_known_by_its_support():
     head, rest = "class,precision,recall,f1,support\n", "SCC,0.80,0.80,0.80,40\nmacro avg,0.85,0.85,0.85,70"
     assert report_file.parse(f"{head}MCC,0.90,0.90,0.90,30\n{rest}").supports == {"MCC": 30, "SCC": 40}
@@ -260,6 +301,23 @@ def test_figures_that_were_cut_off_are_told_from_impossible_ones():
         ("[1]", "has to be an object"),
         ('{"supports": [1], "figures": {}}', "have to be objects"),
         ('{"a": {"recall": [1], "support": 4}}', "stands where a number should"),
+        ("class,recall,sensitivity,support\na,0.9,0.8,10\nb,0.9,0.9,10",
+         "two columns are the recall: recall and sensitivity; give one of them"),
+        ("class,recall,n,n\na,0.9,9,10\nb,0.9,9,10", "two columns are the support: n and n"),
+        ("metric,value,score\nsupport_a,9,9\nsupport_b,9,9\naccuracy,0.9,0.8", "two columns are the value"),
+        ('{"a": {"recall": 0.9, "TPR": 0.8, "n": 4}, "b": {"n": 4}}', "two columns are the recall: recall and TPR"),
+        ("----", "nothing in it"),
+        ("class,recall,support\nMCC,0.9,\nMCC,0.8,10\nb,0.9,10", "stands there twice"),
+        ("|---|---|\n\n==", "nothing in it"),
+        (",,\n,,", "nothing in it"),
+        ("class,recall,support\n,0.9,\nb,0.8,10\nc,0.8,10", "the support of a row without a name is missing"),
+        (f"class,recall,support\na,0.9,{LONG}\nb,0.8,10", f"support of a: '{'1' * 40}' is not a number of images"),
+        (f"class,recall,support\nALL,0.9,9\nb,0.8,{LONG}", f"support of b: '{'1' * 40}' is not a number of images"),
+        (f"class,recall,support\na,9e{LONG},10\nb,0.8,10", "1' is not a number"),
+        (f"class,recall,support\na,{LONG},10\nb,0.8,10", f"{'1' * 40} is not between 0 and 100"),
+        ("class,recall,support\na,0.9,١٠\nb,0.8,10", "support of a: '١٠' is not a number of images"),
+        ("class,recall,support\na,٠.٩,10\nb,0.8,10", "recall of a: '٠.٩' is not a number"),
+        ('{"supports": {"a": 4, "b": 4}, "figures": {"recall_a": 01}}', "line 1: not JSON"),
         ("class,f1,support\na,0.9,10\nb,0.8,10\nmacro avg,,19\nweighted avg,,20", "different numbers of images"),
     ],
 )  # fmt: skip
@@ -267,6 +325,13 @@ def test_what_is_no_report_is_named(text, said):
     with pytest.raises(report_file.ReportError) as error:
         report_file.parse(text)
     assert said in str(error.value)
+
+
+def test_quotes_may_hold_line_ends_and_rules():
+    text = 'class,"recall\n(%)",support\n----\n"a\n---\nx",90,10\nb,80,10'
+    for form in (text, text.replace("\n", "\r\n"), text.replace(",", "\t")):
+        report = report_file.parse(form)
+        assert report.supports == {"a\n---\nx": 10, "b": 10} and report.figures[0].percent
 
 
 def test_thousands_marks_are_read_beside_the_figures_decimal_marks():

@@ -18,4 +18,3 @@ const gcafRows = (text, mark) => {  // [number of the row's last line, cells] of
 const gcafText = bytes => {
   try { return new TextDecoder('utf-8', {fatal: true}).decode(bytes) } catch { throw new Error('it is not text in UTF-8: save it as UTF-8') }
 };
-const gcafCells = (line, mark) => gcafRows(line, mark)[0][1];

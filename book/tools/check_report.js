@@ -7,6 +7,7 @@ const gcafReport = (() => {
   const EFFORTS = [[10000, 15], [LIMIT, STEPS]];
   const PER_CLASS = ['recall', 'precision', 'f1'], OVERALL = ['accuracy', 'kappa', 'mcc'];
   const AVERAGES = ['macro', 'weighted', 'micro', 'samples'];
+  const SUMS = 'avg average averaged mean total sum all classes overall unweighted balanced macro weighted micro accuracy images samples'.split(' ');
   const JOINT = ['macro_recall', 'macro_precision', 'macro_f1', 'weighted_precision', 'weighted_f1', 'mcc'];
   const ORDER = ['accuracy', 'recall', 'precision', 'f1', 'kappa', ...JOINT];
   const NAMES = {
@@ -23,7 +24,8 @@ const gcafReport = (() => {
   const WORDS = [...KNOWN].filter(([, name]) => [...PER_CLASS, 'support'].includes(name)).sort((a, b) => b[0].length - a[0].length)
     .map(([alias, name]) => [new RegExp(`^\\s*${alias.replaceAll('_', '[-_ ]')}(?:_| of | )(.+)$`, 'i'), name]);  // the longest first
   const EMPTY = ['', '-', '–', '—', 'nan', 'na', 'n/a', 'none', 'null'];
-  const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+  const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,9})?$/i, WHOLE = /^\d{1,9}$/, RULE = /^[\s|:+=\-]*$/;
+  const NOTHING = 'there is nothing in it: give supports and figures of a classification report';
   const empty = text => EMPTY.includes(text.trim().toLowerCase());
   const fail = text => { throw new Error(text) };
   const sum = list => list.reduce((a, b) => a + b, 0);
@@ -49,11 +51,13 @@ const gcafReport = (() => {
   }
   const isValue = word => EMPTY.includes(word.toLowerCase()) || word === '%' || NUMBER.test(word.replace(/%+$/, '').replaceAll(',', '.'));
   function split(text) {
-    const lines = text.split(/\r\n|\n|\r/).map(l => l.trimEnd()).filter(l => l.trim() && !/^[\s|:+=\-]+$/.test(l));
+    const lines = text.split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/).map(l => l.trimEnd()).filter(l => !RULE.test(l));  // as Python's splitlines
     if (lines.every(l => l.includes('|'))) {
       return lines.map(l => l.trim().replace(/^\|+|\|+$/g, '').split('|').map(c => c.replace(/^[ *`]+|[ *`]+$/g, '')));
     }
-    for (const mark of ['\t', ';', ',']) if (lines[0].includes(mark)) return lines.map(l => gcafCells(l, mark).map(c => c.trim()));
+    for (const mark of ['\t', ';', ',']) if (lines[0].includes(mark)) {  // quotes may hold line ends
+      return gcafRows(text, mark).filter(([, row]) => !RULE.test(row.join(''))).map(([, row]) => row.map(c => c.trim()));
+    }
     const head = lines[0].trim().split(/\s+/), rows = [KNOWN.get(plain(head[0])) === 'class' ? head : ['', ...head]];
     for (const line of lines.slice(1)) {
       const words = line.trim().split(/\s+/);
@@ -66,47 +70,68 @@ const gcafReport = (() => {
     }
     return rows;
   }
+  function demandOnce(names, of) {  // where two columns have one metric, of those asked for, one would be lost
+    const seen = new Map();
+    for (const name of names) {
+      const metric = metricName(name);
+      if (of.includes(metric) && seen.has(metric)) fail(`two columns are the ${metric}: ${seen.get(metric)} and ${name}; give one of them`);
+      seen.set(metric, name);
+    }
+  }
   function fromTable(text) {
-    const [head, ...body] = split(text), columns = head.map(metricName);
+    const rows = split(text);
+    if (!rows.length) fail(NOTHING);
+    const [head, ...body] = rows, columns = head.map(metricName);
     body.forEach((row, k) => {
       if (row.length > head.length) fail(`row ${k + 2} (${row[0]}) has ${row.length} cells, but the first row names ${head.length}`);
       while (row.length < head.length) row.push('');
     });
     const [m, v, c] = ['metric', 'value', 'class'].map(name => columns.indexOf(name));
+    if (m >= 0 && v >= 0) demandOnce(head, ['metric', 'value']);
     if (m >= 0 && v >= 0) return fromList(body.map(r => [r[m], c < 0 ? '' : r[c], r[v]]));
     const first = Math.max(c, 0);
+    demandOnce(head.filter((_, k) => k !== first), [...PER_CLASS, 'support']);
     const known = columns.map((name, k) => [name, k]).filter(([name, k]) => k !== first && [...PER_CLASS, 'support'].includes(name));
     if (!known.length) fail('the first row names no metric: it should read like `class, precision, recall, f1, support` or `metric, value`');
     const ignored = head.filter((h, k) => k !== first && !known.some(x => x[1] === k) && h);
     return fromRows(body.map(row => [row[first], known.map(([name, k]) => [name, row[k]])]), ignored);
   }
-  const rowName = name => plain(name).replace(/_?(avg|average|averaged)$/, '');
+  function rowOf(name) {  // what a row is of that is no class's: one of AVERAGES, 'all' (a disease too) or 'sum'; '' for any other name
+    const words = unique(plain(name).match(/\p{L}+/gu) || []);
+    if (/^samples(_(avg|average|averaged))?$/.test(plain(name))) return 'samples';
+    if (!words.length || !words.every(w => SUMS.includes(w))) return '';
+    if (words.join() === 'all') return 'all';
+    // a weighted accuracy is no average of precisions, whatever column it stands in
+    return ['micro', 'macro', 'weighted'].find(mean => words.includes(mean) && !words.includes('accuracy')) || 'sum';
+  }
+  const ofWhole = name => !['', 'all'].includes(rowOf(name));
+  const ofRow = (row, m) => m === 'support' ? 'total' : metricName(`${row}_${m}`);  // null: it is not said how classes were averaged
   function isClass(name, told, rows) {  // MCC, ACC and ALL are diseases too: figures that differ, or a support that is not that of all
-    const overall = OVERALL.includes(metricName(name)), head = rowName(name);
-    if (!overall && ![...AVERAGES, 'total', 'all', 'overall'].includes(head)) return true;
-    if (AVERAGES.includes(head) || (head !== 'all' && !overall) || head.includes('accuracy')) return false;
+    const overall = OVERALL.includes(metricName(name));
+    if (ofWhole(name)) return false;
+    if (!overall && !rowOf(name)) return true;
     const figures = told.filter(([m]) => m !== 'support').map(([, v]) => v), support = new Map(told).get('support') || '';
     const sizes = rows.map(([n, t]) => [n, digits(new Map(t).get('support') || '')]), size = digits(support);
-    const totals = sizes.filter(([n, s]) => AVERAGES.includes(rowName(n)) && s).map(([, s]) => s);
-    const others = sizes.filter(([n, s]) => n !== name && !AVERAGES.includes(rowName(n)) && !plain(n).includes('accuracy') && /^\d+$/.test(s));
+    const totals = sizes.filter(([n, s]) => ofWhole(n) && s && !OVERALL.includes(metricName(n))).map(([, s]) => s);
+    const others = sizes.filter(([n, s]) => n !== name && !ofWhole(n) && WHOLE.test(s));
     const part = size && !figures.includes(support) && ![...totals, `${sum(others.map(([, s]) => Number(s)))}`].includes(size);
     if (overall) return unique(figures).length > 1 || (told.length > 2 && part);
     return figures.length && part && (totals.length || (name === name.toUpperCase() && name !== name.toLowerCase()));
   }
   function fromRows(rows, ignored) {
     const out = [], add = (place, metric, of, text) => out.push({place, metric, of, text});
-    rows = rows.map(([name, values]) => [name, [...new Map(values)].filter(([, v]) => !empty(v))]);
+    rows = rows.map(([name, values]) => [name, values.filter(([, v]) => !empty(v))]);
     for (const [name, told] of rows) {
-      const head = rowName(name), overall = metricName(name);
+      const row = rowOf(name), overall = metricName(name);
       if (isClass(name, told, rows)) told.forEach(([m, v]) => add(`${m} of ${name}`, m, name, v));
       else if (OVERALL.includes(overall)) {
         const figure = told.filter(([m]) => m !== 'support').map(([, v]) => v);
         unique(figure).forEach(v => add(name, overall, null, v));
         told.filter(([m, v]) => m === 'support' && !figure.includes(v)).forEach(([, v]) => add(name, 'total', null, v));
       } else {
-        if (['micro', 'samples'].includes(head)) fail(`row \`${name}\`: its classes are not all there are, or an image has several; only reports with one answer an image, over all classes, can be checked`);
+        if (['micro', 'samples'].includes(row)) fail(`row \`${name}\`: its classes are not all there are, or an image has several; only reports with one answer an image, over all classes, can be checked`);
         for (const [m, v] of told) {
-          const metric = m === 'support' ? 'total' : metricName(`${head}_${m}`);
+          const metric = ofRow(row, m);
           if (metric) add(name, metric, null, v); else ignored.push(`${m} of ${name}`);
         }
       }
@@ -121,7 +146,10 @@ const gcafReport = (() => {
       const name = metricName(metric), pair = of ? [name, of] : name ? null : ofClass(metric, classes);
       if (name && !of && ![...PER_CLASS, 'support', 'class', 'metric', 'value'].includes(name)) out.push({place: metric, metric: name, of: null, text});
       else if (name === 'support' && !of) out.push({place: metric, metric: 'total', of: null, text});
-      else if (pair && [...PER_CLASS, 'support'].includes(pair[0])) out.push({place: `${pair[0]} of ${pair[1]}`, metric: pair[0], of: pair[1], text});
+      else if (pair && [...PER_CLASS, 'support'].includes(pair[0]) && ofWhole(pair[1])) {
+        const place = `${pair[0]} of ${pair[1]}`, figure = ofRow(rowOf(pair[1]), pair[0]);
+        if (figure) out.push({place, metric: figure, of: null, text}); else ignored.push(place);
+      } else if (pair && [...PER_CLASS, 'support'].includes(pair[0])) out.push({place: `${pair[0]} of ${pair[1]}`, metric: pair[0], of: pair[1], text});
       else ignored.push(metric);
     }
     return [out, ignored];
@@ -129,33 +157,34 @@ const gcafReport = (() => {
   function fromJson(text) {
     let tree, twice, key = 0;  // every number stays as it is printed: 0.940 says more than 0.94; names are numbered, so none is lost
     try {
-      tree = JSON.parse(text.replace(/"((?:[^"\\]|\\.)*"\s*:)|("(?:[^"\\]|\\.)*")|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|NaN|-?Infinity/g, (m, name, s) => name ? `"${key++} ${name}` : s || `"${m}"`), (_, v) => {
+      tree = JSON.parse(text.replace(/"((?:[^"\\]|\\.)*"\s*:)|("(?:[^"\\]|\\.)*")|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|NaN|-?Infinity/g, (m, name, s) => name ? `"${key++} ${name}` : s || `"${m}"`), (_, v) => {
         if (!v || typeof v !== 'object' || Array.isArray(v)) return v;
         const pairs = Object.entries(v).map(([name, one]) => [name.replace(/^\d+ /, ''), one]), names = pairs.map(pair => pair[0]);
         twice ??= names.find((name, i) => names.indexOf(name) < i);
-        return Object.fromEntries(pairs);
+        return new Map(pairs);  // an object would put a class called 1 before one called 2
       });
     } catch { fail('not JSON: a bracket, quote or comma is missing somewhere') }
     if (twice !== undefined) fail(`\`${twice}\` stands twice in one JSON object: give each name once`);
-    const object = x => x && typeof x === 'object' && !Array.isArray(x);
-    const written = v => v === null ? '' : typeof v === 'string' ? v : fail(`${JSON.stringify(v).slice(0, 40)} stands where a number should`);
-    if (!object(tree) || !Object.keys(tree).length) fail('JSON has to be an object: {"supports": {…}, "figures": {…}}, or scikit-learn\'s');
-    if (Object.keys(tree).every(k => ['supports', 'figures'].includes(k))) {
-      if (!Object.values(tree).every(object)) fail('`supports` and `figures` have to be objects: a name and a number each');
-      return fromList([...Object.entries(tree.supports || {}).map(([k, v]) => ['support', k, written(v)]),
-        ...Object.entries(tree.figures || {}).map(([k, v]) => [k, '', written(v)])]);
+    const object = x => x instanceof Map, plainly = v => JSON.stringify(v, (_, x) => object(x) ? Object.fromEntries(x) : x);
+    const written = v => v === null ? '' : typeof v === 'string' ? v : fail(`${plainly(v).slice(0, 40)} stands where a number should`);
+    if (!object(tree) || !tree.size) fail('JSON has to be an object: {"supports": {…}, "figures": {…}}, or scikit-learn\'s');
+    if ([...tree.keys()].every(k => ['supports', 'figures'].includes(k))) {
+      if (![...tree.values()].every(object)) fail('`supports` and `figures` have to be objects: a name and a number each');
+      return fromList([...[...tree.get('supports') || []].map(([k, v]) => ['support', k, written(v)]),
+        ...[...tree.get('figures') || []].map(([k, v]) => [k, '', written(v)])]);
     }
     const ignored = [], kept = [...PER_CLASS, 'support'];
-    return fromRows(Object.entries(tree).map(([name, value]) => {
+    return fromRows([...tree].map(([name, value]) => {
       if (!object(value)) return [name, [['f1', written(value)]]];
-      ignored.push(...Object.keys(value).filter(m => !kept.includes(metricName(m))).map(m => `${m} of ${name}`));
-      return [name, Object.entries(value).map(([m, v]) => [metricName(m), written(v)]).filter(([m]) => kept.includes(m))];
+      demandOnce(value.keys(), kept);
+      ignored.push(...[...value.keys()].filter(m => !kept.includes(metricName(m))).map(m => `${m} of ${name}`));
+      return [name, [...value].map(([m, v]) => [metricName(m), written(v)]).filter(([m]) => kept.includes(m))];
     }), ignored);
   }
   function number(cell) {
     let text = cell.text.replaceAll('%', '').replace('−', '-').trim();
     if (text.includes(',') && !text.includes('.')) text = text.replaceAll(',', '.');
-    if (!NUMBER.test(text)) fail(`${cell.place}: '${cell.text}' is not a number`);
+    if (!NUMBER.test(text)) fail(`${cell.place}: '${cell.text.slice(0, 40)}' is not a number`);
     const [digits, power] = text.toLowerCase().split('e');
     const decimals = Math.min(Math.max((digits.split('.')[1] || '').length - Number(power || 0), 0), DECIMALS);
     return [Number(Number(text).toFixed(decimals)), decimals];
@@ -164,13 +193,13 @@ const gcafReport = (() => {
     return /^\d{1,3}([., ]\d{3})+$/.test(text.trim()) ? text.trim().replace(/[., ]/g, '') : text.trim().replace(/\.0*$/, '');
   }
   function whole(cell, mark) {  // mark: the decimal mark of the report's figures is no thousands mark
-    if (new RegExp(`^\\d{1,3}([${mark}]\\d{3})+$`).test(cell.text.trim())) fail(`${cell.place}: '${cell.text}' is no clear number of images: write it without a dot or comma`);
+    if (new RegExp(`^\\d{1,3}([${mark}]\\d{3})+$`).test(cell.text.trim())) fail(`${cell.place}: '${cell.text.slice(0, 40)}' is no clear number of images: write it without a dot or comma`);
     const text = digits(cell.text);
-    if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 1e7) fail(`${cell.place}: '${cell.text}' is not a number of images (a whole number from 1)`);
+    if (!WHOLE.test(text) || Number(text) < 1 || Number(text) > 1e7) fail(`${cell.place}: '${cell.text.slice(0, 40)}' is not a number of images (a whole number from 1)`);
     return Number(text);
   }
   function parse(text) {
-    if (!text.trim()) fail('there is nothing in it: give supports and figures of a classification report');
+    if (!text.trim()) fail(NOTHING);
     const [all, ignored] = '{['.includes(text.trimStart()[0]) ? fromJson(text) : fromTable(text), seen = new Map();
     for (const c of all) {
       const key = JSON.stringify([c.metric, c.of]);
@@ -182,13 +211,13 @@ const gcafReport = (() => {
     const again = sizes.find((c, k) => sizes.slice(0, k).some(one => one.of === c.of));
     if (again) fail(`class ${again.of} stands there twice: give each class one row, under a name of its own`);
     const bare = unique(told.filter(c => c.of !== null && !supports.has(c.of)).map(c => c.of));
-    if (bare.length || supports.size < 2) fail(`the support ${bare.length ? `of ${bare.join(', ')} ` : ''}is missing: the number of test images of every class is needed`);
+    if (bare.length || supports.size < 2) fail(`the support ${bare.length ? `of ${bare.map(name => name || 'a row without a name').join(', ')} ` : ''}is missing: the number of test images of every class is needed`);
     if (!told.length) fail('there are supports, but no figures to check');
     const column = c => c.metric.split('_').at(-1), percent = new Map(told.filter(c => c.text.includes('%') || Math.abs(number(c)[0]) > 1).map(c => [column(c), c]));
     const figures = new Map();
     for (const c of told) {
       const [value, decimals] = number(c), top = percent.has(column(c)) ? 100 : 1, least = ['kappa', 'mcc'].includes(c.metric) ? -top : 0;
-      if (!(value >= least && value <= top)) fail(`${c.place}: ${c.text} is not between ${least} and ${top}`);
+      if (!(value >= least && value <= top)) fail(`${c.place}: ${c.text.slice(0, 40)} is not between ${least} and ${top}`);
       const f = {metric: c.of === null ? c.metric : `${c.metric}_${c.of}`, kind: c.metric, of: c.of, value, decimals, percent: top === 100};
       figures.set(JSON.stringify(f), f);
     }
@@ -196,7 +225,10 @@ const gcafReport = (() => {
       const other = percent.get(column(c)), size = Math.abs(number(c)[0]);
       if (other && !c.text.includes('%') && size > 0 && size <= 1) fail(`${c.place}: ${c.text} reads as a fraction, but ${other.text} (${other.place}) is in percent: write % behind every percent, or give fractions alone`);
     }
-    const totals = unique(all.filter(c => c.metric === 'total').map(c => whole(c, mark)));
+    const mean = sum([...supports.values()]) / supports.size;  // a row of averages may give the supports' mean too, where others give their sum
+    const means = all.filter(c => c.metric === 'total' && NUMBER.test(digits(c.text)) && Math.abs(Number(digits(c.text)) - mean) < 1);
+    ignored.push(...means.map(c => `support of ${c.place}`));
+    const totals = unique(all.filter(c => c.metric === 'total' && !means.includes(c)).map(c => whole(c, mark)));
     if (totals.length > 1) fail(`the rows of averages name different numbers of images: [${totals.sort((a, b) => a - b).join(', ')}]`);
     return {classes: [...supports.keys()], n: [...supports.values()], figures: [...figures.values()], total: totals[0] ?? null, ignored: unique(ignored)};
   }

@@ -37,7 +37,7 @@ const gcafSplit = (() => {
     if (first === undefined) fail('it is empty: give a CSV of file names and parts');
     const mark = [',', ';', '\t'].reduce((best, m) => first.split(m).length > first.split(best).length ? m : best);
     let rows = gcafRows(all, mark).filter(([, row]) => row.some(c => c.trim()));
-    if (rows[0][1].length === 2 && rows[0][1].join('') === 'sep=') rows = rows.slice(1);
+    if (rows[0]?.[1].length === 2 && rows[0][1].join('') === 'sep=') rows = rows.slice(1);
     if (!rows.length) fail('it is empty: give a CSV of file names and parts');
     const head = rows[0][1];
     const plain = head.map(h => h.trim().toLowerCase().replace(/[\s\-]+/g, '_')), at = list => list.filter(x => plain.includes(x)).map(x => plain.indexOf(x));
@@ -49,7 +49,8 @@ const gcafSplit = (() => {
       if (row.length <= Math.max(part, ...named)) fail(`line ${line} has ${row.length} cells, the first line ${head.length}`);
       const told = PART_OF.get(row[part].trim().toLowerCase());
       if (!told) fail(`line ${line}: part \`${row[part].trim().slice(0, 40)}\` is none of train, validation, test`);
-      const name = row[best].trim();
+      const name = [best, ...named].map(k => row[k].trim()).find(cell => cell);  // files without a name would all be the same one
+      if (!name) fail(`line ${line} names no file`);
       return {name, part: told, known: find(name)};
     });
     if (!out.length) fail('there is no row below the first line');

@@ -62,8 +62,8 @@ def read(path: str | Path) -> pd.DataFrame:
     """A split's CSV beside what is known of its files: row (of the CSV), name, part, and the columns of `groups`.
 
     One column names the file (its path, or the end of it) or its SHA-256, another the part: train, validation or
-    test, in any usual spelling; where several name files, that in which most are of the dataset. Files that are not
-    keep their row, without a class.
+    test, in any usual spelling; where several name files, that in which most are of the dataset, and the next where it
+    is empty. Files that are not keep their row, without a class.
     Raises `DataError` that names the line and what is wrong with it.
     """
     text = read_text(path, LARGEST, DataError, _WANTED)
@@ -99,13 +99,19 @@ def parse(text: str) -> pd.DataFrame:
         told = _PART_OF.get(row[part].strip().lower())
         if told is None:
             raise DataError(f"line {line}: part `{row[part].strip()[:40]}` is none of {', '.join(PARTS)}")
-        out.append((line, told, *(row[at].strip() for at in named)))
+        cells = [row[at].strip() for at in named]
+        if not any(cells):
+            raise DataError(f"line {line} names no file")
+        out.append((line, told, *cells))
     if not out:
         raise DataError("there is no row below the first line")
     head, told, *names = map(pd.Series, zip(*out))
     found = [_known(column) for column in names]
     best = max(range(len(found)), key=lambda k: found[k]["class"].notna().sum())
-    table = pd.DataFrame({"row": head, "name": names[best], "part": told}).join(found[best])
+    name = names[best]
+    for other in names:  # files without a name would all be the same one
+        name = name.where(name != "", other)
+    table = pd.DataFrame({"row": head, "name": name, "part": told}).join(_known(name))
     if not table["class"].notna().any():
         raise DataError(
             f"of {many(len(table), 'file')} none is of the Brain Tumor MRI Dataset (the first is "
@@ -284,9 +290,9 @@ def _said(whole: pd.Series, table: pd.DataFrame, there: str, asked: str, rest: b
 def mend(table: pd.DataFrame, seed: int = 0) -> np.ndarray:
     """Parts (N,) with no person in two of them: of the given sizes, by class, as nearly as moves of single groups bring them there.
 
-    A group (`person`) that is whole stays where it is. Of the others the largest go first, each where it makes the least
+    A group (`person`) that is whole stays where it is, unless the sizes ask for it at the end. Of the others the largest go first, each where it makes the least
     (files too many or too few)², relative to what that part should hold of the class; equal ones in an order drawn by
-    the seed. Then groups change places as long as that comes nearer. Images that are not of the dataset stay where they
+    the seed. Then groups, whole ones too, change places as long as that comes nearer. Images that are not of the dataset stay where they
     are, those of the same bytes (of a CSV: the same name) where the first of them is.
     """
     key = table["sha256"].fillna(table["name"])

@@ -179,7 +179,7 @@ def _row(place: Path, line: int, row: list[str], found: dict, width: int, chosen
         raise DataError(f"{where}: class {said['class'][:40]!r} is none of {', '.join(CLASSES)}")
     if not path.is_file():
         raise DataError(f"{where}: {path} is not there (names count from the CSV's folder)")
-    if said["slice"] and not said["slice"].isdecimal():
+    if said["slice"] and not re.fullmatch(r"[0-9]{1,9}", said["slice"]):
         raise DataError(f"{where}: slice {said['slice'][:40]!r} is no whole number from 0")
     at = int(said["slice"]) if said["slice"] else chosen[1]
     image = medical.view(str(path), said["plane"].lower() or chosen[0], at)

@@ -130,8 +130,9 @@ def check(supports: Mapping[str, int], figures: Iterable[Reported]) -> pd.DataFr
     known to be the nearest), alone
     (attainable with nothing but the supports given), conflicts (other figures, all true
     together, that rule it out; none of them can be left out as far as that can be decided). Figures are taken in the order accuracy, recalls, precisions, F1s, kappa,
-    averages, MCC; each is judged beside those accepted before it. A report of a real confusion matrix never
-    gets a False.
+    averages, MCC; each is judged beside those accepted before it. A report of a real confusion matrix, rounded,
+    never gets a False. One that was cut off (`Reported.cut`) may: of its last unit the last thousandth is left out,
+    so that no value that is cut to the next figure counts, and a true value there is called impossible.
     """
     problem, figures = Problem(supports), list(figures)
     for f in figures:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import json
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,9 +47,16 @@ _WORDS = [  # of figures that a class has, the longest first
 ]
 _OVERALL = ("accuracy", "kappa", "mcc")
 _AVERAGES = ("macro", "weighted", "micro", "samples")
-_SUMS = ("total", "all", "overall")
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
+_SUMS = set(  # a row whose name holds these words alone is of the whole
+    "avg average averaged mean total sum all classes overall unweighted balanced macro weighted micro accuracy "
+    "images samples".split()
+)
+# of ASCII's digits, as the page's script has them; a whole number of more than nine is no number of images
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]{1,9})?", re.I)
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_RULE = re.compile(r"[\s|:+=\-]*")
 _EMPTY = ("", "-", "–", "—", "nan", "na", "n/a", "none", "null")
+_NOTHING = "there is nothing in it: give supports and figures of a classification report"
 
 
 class ReportError(ValueError):
@@ -88,7 +96,7 @@ def read(path: str | Path) -> Report:
 def parse(text: str) -> Report:
     """The report in a text; raises `ReportError`."""
     if not text.strip():
-        raise ReportError("there is nothing in it: give supports and figures of a classification report")
+        raise ReportError(_NOTHING)
     cells, ignored = _from_json(text) if text.lstrip()[0] in "{[" else _from_table(text)
     return _report(cells, ignored)
 
@@ -115,6 +123,16 @@ def metric_name(text: str) -> str | None:
     return None
 
 
+def _demand_once(names: Iterable[str], of: Container[str]) -> None:
+    """Raise `ReportError` where two columns have one metric, of those asked for: one would be lost."""
+    seen = {}
+    for name in names:
+        metric = metric_name(name)
+        if metric in of and metric in seen:
+            raise ReportError(f"two columns are the {metric}: {seen[metric]} and {name}; give one of them")
+        seen[metric] = name
+
+
 def _of_class(text: str, classes: Container[str] = ()) -> tuple[str, str] | None:
     """("recall", "glioma") of "recall_glioma" or "Recall of glioma", or None.
 
@@ -127,13 +145,14 @@ def _of_class(text: str, classes: Container[str] = ()) -> tuple[str, str] | None
 
 def _split(text: str) -> list[list[str]]:
     """Rows of cells, without empty lines and rules; whitespace-aligned text is split by what it ends with."""
-    lines = [line.rstrip() for line in text.splitlines() if not re.fullmatch(r"[\s|:+=\-]*", line)]
+    lines = [line.rstrip() for line in text.splitlines() if not _RULE.fullmatch(line)]
     if all("|" in line for line in lines):
         return [[c.strip(" *`") for c in line.strip().strip("|").split("|")] for line in lines]
     for mark in ("\t", ";", ","):
         if mark in lines[0]:
+            reader = csv.reader(io.StringIO(text, newline=None), delimiter=mark)  # quotes may hold line ends
             try:
-                return [[c.strip() for c in row] for row in csv.reader(lines, delimiter=mark)]
+                return [[c.strip() for c in row] for row in reader if not _RULE.fullmatch("".join(row))]
             except csv.Error as error:
                 raise ReportError(f"it can't be split into cells at {mark!r} ({error})") from None
     head = lines[0].split()
@@ -156,6 +175,8 @@ def _is_value(word: str) -> bool:
 
 def _from_table(text: str) -> tuple[list[_Cell], list[str]]:
     rows = _split(text)
+    if not rows:
+        raise ReportError(_NOTHING)
     head, body = rows[0], rows[1:]
     columns = [metric_name(name) for name in head]
     for number, row in enumerate(body, 2):
@@ -165,10 +186,12 @@ def _from_table(text: str) -> tuple[list[_Cell], list[str]]:
             )
         row += [""] * (len(head) - len(row))
     if "metric" in columns and "value" in columns:
+        _demand_once(head, ("metric", "value"))
         metric, value = columns.index("metric"), columns.index("value")
         of = columns.index("class") if "class" in columns else None
         return _from_list([(row[metric], "" if of is None else row[of], row[value]) for row in body])
     first = columns.index("class") if "class" in columns else 0
+    _demand_once([h for k, h in enumerate(head) if k != first], (*PER_CLASS, "support"))
     known = {k: name for k, name in enumerate(columns) if k != first and name in (*PER_CLASS, "support")}
     if not known:
         raise ReportError(
@@ -184,7 +207,7 @@ def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tu
     cells = []
     rows = [(n, {m: v for m, v in told.items() if v.strip().lower() not in _EMPTY}) for n, told in rows]
     for name, told in rows:
-        plain = _row(name)
+        row = _row(name)
         if _is_class(name, told, rows):
             cells += [_Cell(f"{m} of {name}", m, name, v) for m, v in told.items()]
         elif metric_name(name) in _OVERALL:
@@ -193,21 +216,36 @@ def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tu
             if told.get("support", "") not in figure:
                 cells += [_Cell(name, "total", None, v) for m, v in told.items() if m == "support"]
         else:
-            if plain in ("micro", "samples"):
+            if row in ("micro", "samples"):
                 raise ReportError(
                     f"row `{name}`: its classes are not all there are, or an image has several; "
                     "only reports with one answer an image, over all classes, can be checked"
                 )
             for m, v in told.items():
-                metric = "total" if m == "support" else metric_name(f"{plain}_{m}")
+                metric = _of_row(row, m)
                 cells += [_Cell(name, metric, None, v)] if metric else []
                 ignored += [] if metric else [f"{m} of {name}"]
     return cells, ignored
 
 
 def _row(name: str) -> str:
-    """The name of a row without "average"."""
-    return re.sub(r"_?(avg|average|averaged)$", "", _plain(name))
+    """What a row is of that is no class's: one of `_AVERAGES`, "all" (a disease too) or "sum"; "" for any other name."""
+    plain = _plain(name)
+    words = set(re.findall(r"[^\W\d_]+", plain))
+    if re.fullmatch(r"samples(_(avg|average|averaged))?", plain):
+        return "samples"
+    if not words or not words <= _SUMS:
+        return ""
+    if words == {"all"}:
+        return "all"
+    # a weighted accuracy is no average of precisions, whatever column it stands in
+    said = [mean for mean in ("micro", "macro", "weighted") if mean in words and "accuracy" not in words]
+    return said[0] if said else "sum"
+
+
+def _of_row(row: str, metric: str) -> str | None:
+    """The figure that a row of the whole has in a metric's column; None where it is not said how classes were averaged."""
+    return "total" if metric == "support" else metric_name(f"{row}_{metric}")
 
 
 def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, str]]]) -> bool:
@@ -215,17 +253,20 @@ def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, s
 
     Such a row is a class's if its figures differ, or its support is not that of all classes.
     """
-    overall, plain = metric_name(name) in _OVERALL, _row(name)
-    if not overall and plain not in (*_AVERAGES, *_SUMS):
-        return True
-    if plain in _AVERAGES or (plain != "all" and not overall) or "accuracy" in plain:
+    overall, row = metric_name(name) in _OVERALL, _row(name)
+    if row not in ("", "all"):
         return False
+    if not overall and not row:
+        return True
     figures = {v for m, v in told.items() if m != "support"}
-    sizes = {n: _digits(v.get("support", "")) for n, v in rows}
-    totals = {size for n, size in sizes.items() if _row(n) in _AVERAGES and size}
-    others = [n for n in sizes if n != name and _row(n) not in _AVERAGES and "accuracy" not in _plain(n)]
-    rest = sum(int(sizes[n]) for n in others if sizes[n].isdecimal())
-    part = bool(sizes[name]) and told["support"] not in figures and sizes[name] not in {*totals, str(rest)}
+    sizes = [(n, _digits(v.get("support", ""))) for n, v in rows]  # a name may stand there twice
+    whole = [(n, s) for n, s in sizes if _row(n) not in ("", "all")]
+    totals = {s for n, s in whole if s and metric_name(n) not in _OVERALL}
+    others = [s for n, s in sizes if n != name and (n, s) not in whole]
+    rest = sum(int(s) for s in others if _WHOLE.fullmatch(s))
+    support = told.get("support", "")
+    size = _digits(support)
+    part = bool(size) and support not in figures and size not in {*totals, str(rest)}
     if overall:
         return len(figures) > 1 or (len(told) > 2 and part)
     return bool(figures) and part and (bool(totals) or name.isupper())
@@ -245,6 +286,10 @@ def _from_list(rows: list[tuple[str, str, str]]) -> tuple[list[_Cell], list[str]
             cells.append(_Cell(metric, name, None, text))
         elif name == "support" and not of:
             cells.append(_Cell(metric, "total", None, text))
+        elif pair and pair[0] in (*PER_CLASS, "support") and (row := _row(pair[1])) not in ("", "all"):
+            place, figure = f"{pair[0]} of {pair[1]}", _of_row(row, pair[0])
+            cells += [_Cell(place, figure, None, text)] if figure else []
+            ignored += [] if figure else [place]
         elif pair and pair[0] in (*PER_CLASS, "support"):
             cells.append(_Cell(f"{pair[0]} of {pair[1]}", *pair, text))
         else:
@@ -272,6 +317,7 @@ def _from_json(text: str) -> tuple[list[_Cell], list[str]]:
     rows, ignored = [], []
     for name, value in tree.items():
         if isinstance(value, dict):
+            _demand_once(value, (*PER_CLASS, "support"))
             named = {metric_name(m): _text(v) for m, v in value.items()}
             ignored += [f"{m} of {name}" for m in value if metric_name(m) not in (*PER_CLASS, "support")]
             rows.append((name, {m: v for m, v in named.items() if m in (*PER_CLASS, "support")}))
@@ -291,7 +337,7 @@ def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _text(value: object) -> str:
     if isinstance(value, str) or value is None:
         return value or ""
-    raise ReportError(f"{json.dumps(value)[:40]} stands where a number should")
+    raise ReportError(f"{json.dumps(value, separators=(',', ':'))[:40]} stands where a number should")
 
 
 # --- numbers ---
@@ -315,9 +361,9 @@ def _report(cells: list[_Cell], ignored: list[str]) -> Report:
         raise ReportError(
             f"class {again[0]} stands there twice: give each class one row, under a name of its own"
         )
-    bare = [name for name in dict.fromkeys(c.of for c in told if c.of) if name not in supports]
+    bare = [name for name in dict.fromkeys(c.of for c in told if c.of is not None) if name not in supports]
     if bare or len(supports) < 2:
-        lack = f"of {', '.join(bare)} " if bare else ""
+        lack = f"of {', '.join(name or 'a row without a name' for name in bare)} " if bare else ""
         raise ReportError(f"the support {lack}is missing: the number of test images of every class is needed")
     if not told:
         raise ReportError("there are supports, but no figures to check")
@@ -330,7 +376,9 @@ def _report(cells: list[_Cell], ignored: list[str]) -> Report:
                 f"{cell.place}: {cell.text} reads as a fraction, but {other.text} ({other.place}) is in percent: "
                 "write % behind every percent, or give fractions alone"
             )
-    totals = {_count(c, mark) for c in cells if c.metric == "total"}
+    means = [c for c in cells if c.metric == "total" and _is_mean(c.text, supports)]
+    ignored = [*ignored, *(f"support of {c.place}" for c in means)]
+    totals = {_count(c, mark) for c in cells if c.metric == "total" and c not in means}
     if len(totals) > 1:
         raise ReportError(f"the rows of averages name different numbers of images: {sorted(totals)}")
     kept = list(dict.fromkeys(figures))
@@ -348,7 +396,7 @@ def _number(cell: _Cell) -> tuple[float, int]:
     if "," in text and "." not in text:
         text = text.replace(",", ".")
     if not _NUMBER.fullmatch(text):
-        raise ReportError(f"{cell.place}: {cell.text!r} is not a number")
+        raise ReportError(f"{cell.place}: {cell.text[:40]!r} is not a number")
     digits, _, power = text.lower().partition("e")
     decimals = len(digits.partition(".")[2]) - int(power or 0)
     decimals = min(max(decimals, 0), DECIMALS)
@@ -361,24 +409,32 @@ def _figure(cell: _Cell, percent: bool) -> Reported:
     top = 100 if percent else 1
     least = -top if cell.metric in ("kappa", "mcc") else 0
     if not least <= value <= top:
-        raise ReportError(f"{cell.place}: {cell.text} is not between {least} and {top}")
+        raise ReportError(f"{cell.place}: {cell.text[:40]} is not between {least} and {top}")
     return Reported(metric, value, decimals, percent)
 
 
 def _digits(text: str) -> str:
     """A whole number's digits, without thousands marks or the zeros behind a decimal point."""
     text = text.strip()
-    thousands = re.fullmatch(r"\d{1,3}(?:[., ]\d{3})+", text)
+    thousands = re.fullmatch(r"[0-9]{1,3}(?:[., ][0-9]{3})+", text)
     return re.sub(r"[., ]", "", text) if thousands else re.sub(r"\.0*$", "", text)
+
+
+def _is_mean(text: str, supports: dict[str, int]) -> bool:
+    """Whether a row of averages gives the mean of the supports too, where others give their sum."""
+    mean, digits = sum(supports.values()) / len(supports), _digits(text)
+    return bool(_NUMBER.fullmatch(digits)) and abs(float(digits) - mean) < 1
 
 
 def _count(cell: _Cell, mark: str) -> int:
     """Images in a support's cell; `mark`, the decimal mark of the report's figures, is no thousands mark."""
-    if re.fullmatch(rf"\s*\d{{1,3}}(?:[{mark}]\d{{3}})+\s*", cell.text):
+    if re.fullmatch(rf"\s*[0-9]{{1,3}}(?:[{mark}][0-9]{{3}})+\s*", cell.text):
         raise ReportError(
-            f"{cell.place}: {cell.text!r} is no clear number of images: write it without a dot or comma"
+            f"{cell.place}: {cell.text[:40]!r} is no clear number of images: write it without a dot or comma"
         )
     text = _digits(cell.text)
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
-        raise ReportError(f"{cell.place}: {cell.text!r} is not a number of images (a whole number from 1)")
+    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= 10_000_000:
+        raise ReportError(
+            f"{cell.place}: {cell.text[:40]!r} is not a number of images (a whole number from 1)"
+        )
     return int(text)
