@@ -82,7 +82,7 @@ tables.show(
     transfer.compared_text(frame),
     name="tab-transfer",
     caption="The miniatures and the networks with ImageNet weights on the same test images, and the difference, paired by seed and fold, each with "
-    "its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings. *By picture*: copies of a picture count as one.",
+    "its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings. *By picture*: copies of a picture count as one. Images of a recall: those of its class.",
     data=frame,
 )
 
@@ -170,7 +170,7 @@ tables.show(
     transfer.compared_text(size, transfer.FULL),
     name="tab-full-size",
     caption="The proposed model as miniatures and with the paper's own networks, neither of which has seen ImageNet, on the same test images, with 95% "
-    "intervals over patients. *By picture*: copies of a picture count as one.",
+    "intervals over patients. *By picture*: copies of a picture count as one. Images of a recall: those of its class.",
     data=size,
 )
 Markdown(transfer.grown(size))

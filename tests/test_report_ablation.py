@@ -327,7 +327,7 @@ def test_what_all_seeds_of_the_proposed_model_would_change():
     )
     assert shifted.endswith(f", by picture by {words.signed(100 * (one - other) / 2, 1)}.")
     assert "seed 0, 90.0%; over its 2 seeds it scores 85.0%" in shifted and "change by +5.0 points" in shifted
-    assert "the proposed model's seeds 0, 1, 80.0%; over its 3 seeds" in said((24, 24, 12), 2)
+    assert "Compared are the proposed model's seeds 0 and 1, 80.0%; over its 3 seeds" in said((24, 24, 12), 2)
     assert said((24, 12), 2) == "" and said((24, 12), 0) == ""
     assert ablation.compared_with("table-4", {}, {own: folds_of(6)}, None) == ""
     level = ablation.compared_with("table-4", {own: folds_of(6)}, {own: folds_of(6) + folds_of(6, 1)}, None)

@@ -198,7 +198,7 @@ def compared_with(
     seeds = sorted({r.seed for r in used})
     changes = (words.signed(100 * (a.value - b.value), 1) for a, b in ((one, all_), (copied, all_copied)))
     return (
-        f"Compared is the proposed model's seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}, {one.value:.1%}; over its "
+        f"Compared {words.verb(len(seeds))} the proposed model's seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}, {one.value:.1%}; over its "
         f"{words.plural(all_.n, 'seed')} it scores {all_.value:.1%}: against that each difference would change by "
         f"{' points, by picture by '.join(changes)}."
     )
