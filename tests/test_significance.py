@@ -99,6 +99,16 @@ def test_the_difference_of_two_intervals():
     assert wider.low == normal.low and wider.high == pytest.approx(4 + 32**0.5)
 
 
+@pytest.mark.parametrize("size", [2, 5, 9, 13])
+def test_cluster_permutation_is_scipys_where_all_swaps_are_tried(size):
+    rng = np.random.default_rng(size)
+    gaps = rng.integers(1, 4, size) * rng.choice([-1.0, 1.0], size)
+    theirs = stats.permutation_test(
+        (gaps,), lambda x, axis: x.sum(axis), permutation_type="samples", vectorized=True
+    )
+    assert intervals.cluster_permutation(gaps, 0 * gaps, IMAGES).p == pytest.approx(theirs.pvalue)
+
+
 def test_a_p_near_the_limit_is_not_a_matter_of_the_draw():
     """Of 56 samples that tell, 36 for one: the exact p is the binomial's. By 9,999 draws a p came out as 0.047 and as 0.059."""
     first, second = np.repeat([1.0, 0.0], [36, 20]), np.repeat([0.0, 1.0], [36, 20])
