@@ -5,6 +5,8 @@ The site is the one in GCAF_SITE, else _build/html (`make book`). `make test-sit
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 from dataclasses import dataclass, field
@@ -12,7 +14,12 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import chromium
+import numpy as np
 import pytest
+from PIL import Image
+from seaborn.utils import relative_luminance
+
+from gcaf_lib.display import style
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = Path(os.environ.get("GCAF_SITE") or ROOT / "_build" / "html").resolve()
@@ -62,6 +69,21 @@ SCROLLED = """
   e.scrollLeft = e.scrollWidth;
   return {id: e.querySelector('table').id, wide, says: wide ? says : caption && says, moved: left() - before};
 })
+"""
+
+# Of each text in a drawing: its box, its fill and what it says; and the drawing is left without them. A text's plate is a
+# patch, and stays.
+TEXTS = """
+[...document.querySelectorAll('g[id^=text_]')].map(group => {
+  const letters = [...group.querySelectorAll('use, path')].filter(e => !e.closest('[id^=patch_], defs'));
+  if (!letters.length) return null;
+  const boxes = letters.map(e => e.getBoundingClientRect()), fill = getComputedStyle(letters[0]).fill;
+  letters.forEach(e => e.style.visibility = 'hidden');
+  const said = [...group.childNodes].filter(n => n.nodeType === Node.COMMENT_NODE).map(n => n.data.trim()).join();
+  return {said, fill: fill.match(/[\\d.]+/g).slice(0, 3).map(Number),
+    box: [Math.min(...boxes.map(b => b.left)), Math.min(...boxes.map(b => b.top)),
+      Math.max(...boxes.map(b => b.right)), Math.max(...boxes.map(b => b.bottom))]};
+}).filter(Boolean)
 """
 
 
@@ -250,6 +272,37 @@ def test_axe_finds_no_serious_violation(page, address, visits, theme):
                 .map(n => n.target.join(' ') + ' ' + n.html.slice(0, 120) + ' ' + (n.any[0]?.message || '')).join(' | ')))"""
         )
     assert not any(problems.values()), found(problems)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_letters_of_drawings_can_be_read(page, address, theme):
+    """4.5 : 1 to what lies behind, as WCAG asks; a half of a text's box may be behind lines that cross it."""
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+    problems, seen = {}, 0
+    for path in sorted((SITE / "_images").glob("*.svg")):
+        width, height = style.size(path.read_text(encoding="utf-8"))
+        page.resize(width + 2, height + 2)
+        page.open(f"{address}_images/{path.name}")
+        texts = page.run(TEXTS)
+        seen += len(texts)
+        page.run(
+            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )  # painted without
+        shot = base64.b64decode(page.call("Page.captureScreenshot", format="png")["data"])
+        shot = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
+        ratios = [(t["said"], str(t["fill"]), round(_contrast(t, shot), 2)) for t in texts]
+        problems[path.name] = [one for one in ratios if one[2] < 4.5]
+    page.call("Emulation.setEmulatedMedia", features=[])
+    assert seen > 100 and not any(problems.values()), found(problems)
+
+
+def _contrast(text: dict, shot: np.ndarray) -> float:
+    """The least contrast of a text (`TEXTS`) to the middle half, by luminance, of the pixels in its box."""
+    left, top, right, bottom = text["box"]
+    pixels = shot[max(int(top), 0) : int(bottom) + 1, max(int(left), 0) : int(right) + 1].reshape(-1, 3) / 255
+    behind = np.quantile(relative_luminance(pixels), [0.25, 0.75])
+    own = relative_luminance([channel / 255 for channel in text["fill"]])
+    return float(((np.maximum(behind, own) + 0.05) / (np.minimum(behind, own) + 0.05)).min())
 
 
 def test_the_finding_stands_in_one_screen(page, address, visits):

@@ -573,7 +573,7 @@ def test_sentences_on_the_settings():
     assert sensitivity.panels(frame, published=False)[0]["published"].isna().all()
     assert (
         sensitivity.panels(nothing)[1] is None
-        and "10 of the 10 different figures" in sensitivity.published_span()
+        and "10 of the 10 settings' figures" in sensitivity.published_span()
     )
 
 

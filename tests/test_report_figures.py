@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex, to_rgba_array
 
 from gcaf_lib.display import charts, curves, diagrams, pictures, split_ladder, style
 from gcaf_lib.evaluation import calibration, metrics
@@ -127,7 +128,22 @@ def test_colours_stand_out_on_both_papers():
             assert _contrast(colour, paper) >= 3, (colour, paper)
     for k, paper in enumerate(style._THEMES["surface"]):
         assert _contrast(style._THEMES["ink"][k], paper) >= 7
-        assert _contrast(style._THEMES["muted"][k], paper) >= 4.5
+        for name in style._THEMES.keys() - {"ink", "grid", "surface"}:  # what words are written in
+            assert _contrast(style._THEMES[name][k], paper) >= 4.5, name
+
+
+def test_letters_on_colours_that_no_theme_changes_are_black_or_white_and_can_be_read(predicted):
+    """Ink is light on a dark page: on a cell that stays pale it would be gone."""
+    shades = [style.SEQUENTIAL(share) for share in np.linspace(0, 1, 101)]
+    for colour in (*map(to_hex, shades), *style.CLASS_COLOURS.values(), style.OURS):
+        assert _contrast(style.readable_on(colour), colour) >= 4.5, colour
+    figure = every_figure(predicted)["confusion"]()
+    figure.svg()  # cells get their colours when they are drawn
+    (ax,) = figure.axes
+    cells = to_rgba_array(ax.collections[0].get_facecolors())[:, :3]
+    for number, text in enumerate(ax.texts):  # a count and a share each cell
+        assert _contrast(to_hex(text.get_color()), to_hex(cells[number // 2])) >= 4.5, text.get_text()
+        assert to_hex(text.get_color()) not in {light for light, _ in style._THEMES.values()}
 
 
 # Machado, Oliveira & Fernandes 2009, severity 1: protan-, deuter- and tritanopia, on linear RGB.

@@ -57,7 +57,7 @@ def number_lines(lines: Sequence[Gap]) -> Drawing:
             ax.text((low + high) / 2, 0.6, label, ha="center", color=style.INK, fontsize=8)
         ax.plot(line.published, 0, "D", mfc="none", mec=style.PAPER, mew=1.8, ms=9, zorder=5)
         digits = 2 if line.half > 0.001 else 4
-        ax.text(line.published, -0.62, f"{line.published:.{digits}f}", ha="center", va="top", color=style.PAPER,
+        ax.text(line.published, -0.62, f"{line.published:.{digits}f}", ha="center", va="top", color=style.letters(style.PAPER),
                 fontsize=8.5, fontweight="bold")  # fmt: skip
         ax.set_ylim(-1.25, 1.1)
         ax.set_yticks([])

@@ -62,8 +62,12 @@ def _stacked(ax, counts: pd.DataFrame, lengths: pd.DataFrame, least: float) -> n
         ax.barh(rows, values, 0.66, left, color=colours, alpha=shade, edgecolor=style.SURFACE, linewidth=1.2)
         for row, (value, start, count) in enumerate(zip(values, left, counts[column])):
             if value > least:
-                ax.text(start + value / 2, row, f"{count:,}", ha="center", va="center", fontsize=7.5,
-                        color="#ffffff" if shade == 1 else style.INK)  # fmt: skip
+                ink = (
+                    style.readable_on(colours[row]) if shade == 1 else style.INK
+                )  # the pale let the page through
+                ax.text(
+                    start + value / 2, row, f"{count:,}", ha="center", va="center", fontsize=7.5, color=ink
+                )
         left = left + values
     ax.set_yticks(rows, [style.CLASS_NAMES.get(name, str(name)) for name in counts.index])
     ax.invert_yaxis()
@@ -109,7 +113,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] = CLASSES) -> Drawing:
     seaborn.heatmap(share, ax=ax, cmap=style.SEQUENTIAL, vmin=0, vmax=1, square=True, cbar=False,
                     linewidths=2, linecolor=style.SURFACE, xticklabels=names, yticklabels=names)  # fmt: skip
     for (i, j), n in np.ndenumerate(matrix):
-        colour = "#ffffff" if share[i, j] > 0.5 else style.INK
+        colour = style.readable_on(style.SEQUENTIAL(share[i, j]))
         ax.text(j + 0.5, i + 0.44, f"{n:,}", ha="center", va="center", color=colour, fontsize=10.5)
         ax.text(j + 0.5, i + 0.7, f"{share[i, j]:.1%}", ha="center", va="center", color=colour, fontsize=7)
     ax.set(xlabel="predicted", ylabel="true")

@@ -120,13 +120,12 @@ def predictions_grid(
         if wrong or against != "truth":
             top.set_xlabel(f"{against}: {_name(classes, truth)}", fontsize=7.5)
         y = np.arange(len(classes))
-        low.barh(
-            y, probabilities[k], color=[style.CLASS_COLOURS.get(c, style.OURS) for c in classes], height=0.72
-        )
+        colours = [style.CLASS_COLOURS.get(c, style.OURS) for c in classes]
+        low.barh(y, probabilities[k], color=colours, height=0.72)
         for j, value in enumerate(probabilities[k]):
             inside = value > 0.6
             low.text(value - 0.03 if inside else value + 0.03, j, f"{value:.2f}", va="center", fontsize=6,
-                     ha="right" if inside else "left", color="#ffffff" if inside else style.INK)  # fmt: skip
+                     ha="right" if inside else "left", color=style.readable_on(colours[j]) if inside else style.INK)  # fmt: skip
         down(low, [_name(classes, j) if k % columns == 0 else "" for j in y], fontsize=6.5)
         low.set(xlim=(0, 1), xticks=[])
         low.spines[:].set_visible(False)

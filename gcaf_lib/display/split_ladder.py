@@ -76,7 +76,7 @@ def by_split(
                     .max()
                 )
                 ax.annotate(f"{value:.1%}", (px, value), (0, -17 if below else 10), textcoords="offset points",
-                            ha="center", color=colour, fontweight="bold", fontsize=9, bbox=_PLATE, zorder=6)  # fmt: skip
+                            ha="center", color=style.letters(colour), fontweight="bold", fontsize=9, bbox=_PLATE, zorder=6)  # fmt: skip
         ends.append((float(part["accuracy"].iloc[-1]), method, colour, heavy))
     if published is not None and "paper" in place:
         ax.plot(place["paper"], published, "D", mfc="none", mec=style.PAPER, mew=1.8, ms=9, zorder=5)
@@ -84,17 +84,18 @@ def by_split(
         rung = models.loc[models["protocol"] == "paper", "accuracy"]
         foot, shift = (max(published, *rung), 23) if len(rung) > 1 else (published, -19)
         ax.annotate(f"the paper: {published:.1%}", (place["paper"], foot), (0, shift),
-                    textcoords="offset points", ha="center", color=style.PAPER, fontsize=8, fontweight="bold",
+                    textcoords="offset points", ha="center", color=style.letters(style.PAPER), fontsize=8, fontweight="bold",
                     bbox=_PLATE, zorder=6)  # fmt: skip
     low, high = ax.get_ylim()
     high = min(1.0, high) + (0.08 if len(colours) > 1 else 0.04)
     if named_inside:
         lines = [Line2D([], [], color=c, lw=2.8 if heavy else 1.1) for *_, c, heavy in ends]
-        ax.legend(lines, [method for _, method, *_ in ends], loc="lower left", labelcolor="linecolor")
+        inks = [style.letters(c) for *_, c, _ in ends]
+        ax.legend(lines, [method for _, method, *_ in ends], loc="lower left", labelcolor=inks)
     beside = [] if named_inside else sorted(ends, key=lambda e: e[0])
     heights = _apart([e[0] for e in beside], (high - low) * 0.25 / size[1])
     for y, (_, method, colour, heavy) in zip(heights, beside):
-        ax.text(len(order) - 1 + 0.16, y, method, color=colour if heavy else style.INK, va="center",
+        ax.text(len(order) - 1 + 0.16, y, method, color=style.letters(colour) if heavy else style.INK, va="center",
                 fontsize=9.5 if heavy else 8, fontweight="bold" if heavy else "normal")  # fmt: skip
     ax.set_xlim(-0.45, len(order) - 1 + (0.45 if named_inside else 1.35))
     ax.set_ylim(low, high)

@@ -47,6 +47,13 @@ _THEMES = {
     "muted": (MUTED, "#9daab9"),
     "grid": (GRID, "#333d49"),
     "surface": (SURFACE, "#14181e"),
+    "ours": ("#17657f", "#62b6d1"),
+    "accent": ("#a84a00", "#f0914a"),
+    "paper": ("#7d5900", "#d8a830"),
+}
+# Letters in a series' colour: what is enough for a line is too pale for them on a light page or too dark on a dark one.
+_LETTERS = {
+    colour: _THEMES[name][0] for name, colour in (("ours", OURS), ("accent", ACCENT), ("paper", PAPER))
 }
 
 # From the surface to deep blue; on a dark page the light end still reads as "none".
@@ -196,6 +203,22 @@ def class_legend(fig: Drawing, classes: Sequence[str]) -> None:
     """The classes' colours below the whole figure."""
     handles = [Patch(color=CLASS_COLOURS.get(c, OURS), label=CLASS_NAMES.get(c, c)) for c in classes]
     fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def letters(colour: str) -> str:
+    """The colour in which letters name a series of this colour: that of the theme, or itself where the theme has none."""
+    return _LETTERS.get(colour, colour)
+
+
+def readable_on(colour: Any) -> str:
+    """Black or white, whichever has more contrast to a colour that is the same on light and dark pages; never `INK`,
+    which is exchanged on a dark page while the colour below it stays.
+    """
+    import seaborn
+
+    return (
+        "#000000" if seaborn.utils.relative_luminance(colour) > 0.179 else "#ffffff"
+    )  # equal: (L + 0.05)² = 0.05 · 1.05
 
 
 def legend_below(fig: Drawing, marks: Sequence[tuple[str, ...]], columns: int | None = None) -> None:

@@ -45,6 +45,12 @@ def published(place: str | None = None, overlap: Mapping[str, float] | None = No
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
+def levels(place: str | None = None) -> list[float]:
+    """Published accuracies (fractions) of Tables 4, 5, 6 and 8 or of one place: the proposed model's once, then each rival's."""
+    top, *_ = headline()
+    return [top, *(top - published(place)["gap"])]
+
+
 def counts(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> pd.DataFrame:
     """Per table and in all: how many of the paper's gaps McNemar finds whatever the overlap, at chance's, at best.
 
