@@ -1,4 +1,4 @@
-"""Colab: install the library without touching what Colab brings, above all its TensorFlow."""
+"""Colab: install the library without touching what Colab holds or has loaded, above all its TensorFlow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MODULES = {"scikit-learn": "sklearn", "opencv-python-headless": "cv2", "pyyaml"
 def plan(
     requirements: list[str], version: Callable[[str], str | None], loaded: Callable[[str], bool]
 ) -> tuple[list[str], list[str], list[str]]:
-    """What to install, what must stay at its version, and which kept packages are older than asked for.
+    """What to install, what must stay at its version, and which kept packages are of another than asked for.
 
     `version` gives an installed distribution's version or None, `loaded` tells whether a module is
     already in this kernel, where another version can't replace it without a restart.

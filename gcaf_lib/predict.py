@@ -57,9 +57,11 @@ def classify(
     record: a main run, or the model that travels with the package; files: image paths, or views of medical files
     (`data.medical.View`); which: `ema` or `raw` weights; cam: a folder for one Grad-CAM picture an image: the map of
     each backbone, and of both, for the class predicted.
-    Raises `DataError` naming all files that are no images, `RunError` where the run has no classifier or its weights are
-    not on this machine.
+    Raises `DataError` naming the files that are no images (of very many the first), `RunError` where the run has no classifier
+    or its weights are not on this machine, `NotADirectoryError` where cam is a file, `ValueError` where no file is given.
     """
+    if not len(files):
+        raise ValueError("no image is given: give one path or more")
     if not isinstance(record, Shipped):
         record.demand_classifier()
     elif which != "ema":
@@ -127,7 +129,9 @@ def _names(folder: Path, files: Sequence[str | Path]) -> list[Path]:
     """One file name an image, numbered where two images are called alike (or but for upper and lower case)."""
     out: dict[str, Path] = {}
     for file in files:
-        stem = Path(file).stem[:120]  # whose name fits, fits with its number too
+        stem = os.fsdecode(
+            os.fsencode(Path(file).stem)[:200]
+        )  # whose name fits, fits with its number too: 255 bytes
         names = (f"{stem}{number}-cam.png" for number in ("", *(f"-{n}" for n in range(2, len(files) + 2))))
         name = next(name for name in names if name.casefold() not in out)
         out[name.casefold()] = folder / name

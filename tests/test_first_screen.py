@@ -34,6 +34,9 @@ def test_the_claim_is_placed_beside_the_look_up(published, said):
     )
     both = first_screen.meaning(published, (0.94, 0.97), look_ups, [scores((0.94, 0.86), (0.93, 0.826))])
     assert both == text[:-1] + ", trained networks 8 points (by picture 10)."
+    up = first_screen.meaning(published, (0.94, 0.97), look_ups, [scores((0.94, 0.86), (0.93, 0.94))])
+    assert up == text[:-1] + ", not all trained networks do.", "a rise by picture is no loss"
+    assert first_screen.lost([scores((0.94, 0.93), (0.94, 0.92))]) == "1 point (by picture 2)"
     level = first_screen.meaning(published, (0.94, 0.97), ())
     assert said in level and level.endswith("What it says about new patients, the look-ups don't tell.")
 

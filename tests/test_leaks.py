@@ -374,6 +374,18 @@ def test_files_without_a_name_are_not_one_file(table):
     assert leaks.count(leaks.parse(text.replace("y.png", a[0]))).iloc[-1]["bytes"] == 1
 
 
+def test_a_quote_that_never_closes_loses_no_row_in_silence(table):
+    a, b, c = table["file"][:3]
+    whole = f'file,part\n"{a}",train\n"{b}",test\n{c},test'
+    assert (
+        len(leaks.parse(whole)) == len(leaks.parse(f"{whole}\n")) == len(leaks.parse(f"{whole}\r\n\r\n")) == 3
+    )
+    with pytest.raises(DataError, match="line 3: a quote opens here and is never closed"):
+        leaks.parse(whole.replace(f'{b}"', b))
+    with pytest.raises(DataError, match="line 1: a quote"):
+        leaks.parse('"file,part')
+
+
 def test_a_slice_of_thousands_of_digits_is_refused(tmp_path):
     """Python turns no text of more than 4,300 digits into a number."""
     (tmp_path / "x.jpg").write_bytes(b"")
@@ -443,7 +455,7 @@ def test_whatever_the_files_of_a_folder_are_called(tmp_path):
             "no column is called part (or split, set, subset, partition, phase): the first line reads `a,b`",
         ),
         (
-            'file,part\nTe-gl_0010.jpg,"train\nTe-gl_0011.jpg,test',
+            'file,part\nTe-gl_0010.jpg,"train\nTe-gl_0011.jpg,test"',
             "line 3: part `train\nTe-gl_0011.jpg,test` is none of",
         ),
         ("file,Fold\nx.jpg,2", "of folds, write test for one and train for the others"),

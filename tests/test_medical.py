@@ -7,6 +7,7 @@ import threading
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -50,6 +51,13 @@ RAMP = np.tile(np.arange(64, dtype=np.uint16) * 10, (32, 1))  # 0 to 630
 def nifti(path, volume, affine):
     nibabel.Nifti1Image(volume, affine).to_filename(path)
     return path
+
+
+def test_a_view_of_an_image_file_is_the_image(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (40, 50), np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    for look in (medical.pixels, medical.grey):
+        assert np.array_equal(look(medical.View(str(tmp_path / "a.png"))), picture)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")

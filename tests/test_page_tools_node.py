@@ -56,6 +56,8 @@ REPORTS = [
     f"{HEAD}\nMCC,0.9,\nMCC,0.8,10\nb,0.9,10", f"{HEAD}\nkappa,0.9,\nkappa,,10\nb,0.9,10",
     # a row without a name
     f"{HEAD}\n,0.9,\nb,0.8,10\nc,0.8,10", f"{HEAD}\n,0.9,10\nb,0.8,10", '{"": {"recall": 0.9}, "b": {"support": 4}, "c": {"support": 4}}',
+    # a quote that never closes
+    f'{HEAD}\n"a,0.9,10\nb,0.8,10', f'"{HEAD}\na,0.9,10\nb,0.8,10', f'{HEAD}\n"a, b",0.9,10\nb,0.8,"10', f'{HEAD}\na,0.9,10\n"b\nc",0.8,10',
     # numbers of thousands of digits, and of other digits than ASCII's
     f"{HEAD}\na,0.9,{LONG}\nb,0.8,10", f"{HEAD}\na,0.9e{LONG},10\nb,0.8,10", f"{HEAD}\nALL,0.9,10\nb,0.9,{LONG}",
     f"{HEAD}\na,0.{LONG},10\nb,0.8,10", f"{HEAD}\na,{LONG},10\nb,0.8,10", f"{HEAD}\na,0.9,10\nb,0.8,10\nMean,0.8,{LONG}",
@@ -117,6 +119,13 @@ SPLITS = [
     f"file,sha256,part\n{ONE},,train\n,,test\n",
     f"part,file\ntrain,{ONE}\ntest,\n",
     f"file,part,note\n{ONE},train,x; y; z; u; v; w\n{OTHER},test,x; y; z; u; v; w\n",
+    f'part,file\ntrain,{ONE}\ntest,"{OTHER}\ntest,{ONE}\n',
+    f'"file,part\n{ONE},train\n',
+    'file,part\n"',
+    '"',
+    '"a"\n"',
+    f'file,part,note\n{ONE},train,"two\nlines"\n"{OTHER}"  ,test,"a "" b"\n',
+    f'file,part\n{ONE},train\n\n\n"{OTHER},test\n\n',
     *(",,\n,,\n", ";;\n", "\t\n\n", "sep=;\n;;\n", "sep=;\n", "\n", ""),
 ]
 

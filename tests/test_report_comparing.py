@@ -105,11 +105,15 @@ def test_delong_of_each_class():
     assert (found["first"] >= found["second"]).all() and len(found) == 4
     direct = intervals.delong(first.labels == 2, first.probs[:, 2], second.probs[:, 2])
     assert found["p"][2] == pytest.approx(direct.p)
+    with pytest.raises(ValueError, match="different test images"):
+        comparing.aucs(first, second._replace(rows=second.rows[::-1]))
 
 
 def test_pooled_sd_and_its_interval():
     assert comparing.pooled_sd([3.0, 4.0, np.nan], [3, 3, 1]) == (pytest.approx(np.sqrt(12.5)), 4)
     assert comparing.pooled_sd([np.nan], [1])[1] == 0
+    with pytest.raises(ValueError, match="level=95"):
+        comparing.sd_interval(1.0, 2, 95)
     low, high = comparing.sd_interval(1.0, 2)
     # n = 3: the factors of every table of statistics, 0.521 and 6.285
     assert low == pytest.approx(0.5207, abs=1e-4) and high == pytest.approx(6.2847, abs=1e-4)
@@ -162,6 +166,9 @@ def test_smallest_gap():
             assert (comparing.mid_p(30 + images - both, 30 - both) < 0.05) == significant
     assert comparing.smallest_gap(673, 703, 1.0) == 5  # 2 · 2⁻⁵ − 2⁻⁵ = 0.031
     assert comparing.smallest_gap(1, 2, 0.0) is None
+    # 60 and 76 errors among 100 images have at least 36 in common, 60 and 75 at least 35: no fewer can be assumed
+    assert comparing.smallest_gap(40, 100, 0.0) == comparing.smallest_gap(40, 100, 0.2) == 16
+    assert comparing.mid_p(76 - 36, 60 - 36) < 0.05 < comparing.mid_p(75 - 35, 60 - 35)
 
 
 def test_overlap_counts_the_first_methods_errors():

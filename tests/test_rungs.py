@@ -70,7 +70,7 @@ def test_the_ladders_words_turn_on_its_numbers():
         in apart
     )
     assert (
-        "−22.0 points (−25.6 to −18.4), by picture −22.0 (−25.6 to −18.4). The paper's 95.73% lies inside the interval of the better one"
+        "−22.0 points (−25.6 to −18.4), by picture −22.0 points (−25.6 to −18.4). The paper's 95.73% lies inside the interval of the better one"
         in apart
     )
     assert "−8.0 points (−10.8 to −5.2), by picture −8.0 (−10.8 to −5.2) (1 seed)." in apart

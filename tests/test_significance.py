@@ -204,6 +204,22 @@ def test_cluster_permutation_is_exact_where_it_can_be():
     assert intervals.cluster_permutation(first, second, IMAGES).p == pytest.approx(exact)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "groups"),
+    [
+        (
+            [0.2, 0.4, 0] * 10,
+            [0, 0, 0.6] * 10,
+            np.repeat(range(10), 3),
+        ),  # every group's sum is 1.1e-16, not 0
+        ([0.1, 0.2, 0, 0.1, 0.2, 0], [0, 0, 0.3, 0, 0, 0.3], IMAGES),  # the sum of all is, and swaps are less
+        (0.7 * np.array([-2 / 3, -1 / 5, 1 / 2, 1 / 5, 1 / 6]), np.zeros(5), IMAGES),
+    ],
+)
+def test_what_is_equal_but_for_rounding_is_equal(first, second, groups):
+    assert intervals.cluster_permutation(first, second, groups).p == 1
+
+
 @pytest.mark.parametrize("missing", [None, np.nan])
 def test_samples_without_a_name_of_their_group_are_one_group(missing):
     first, second = [1, 1, 1, 0, 1, 1], [0, 0, 0, 0, 0, 0]
@@ -243,3 +259,7 @@ def test_power_without_any_spread_is_the_limit_of_a_small_one():
     assert none == pytest.approx([1, 0.05, np.nan], nan_ok=True) and none == pytest.approx(small, nan_ok=True)
     with pytest.raises(ValueError, match="at least 0"):
         intervals.power([0.1], -1.0, 3)
+    with pytest.raises(ValueError, match="two pairs of runs, not 1"):
+        intervals.power([0.1], 1.0, 1)
+    with pytest.raises(ValueError, match="sd=nan"):
+        intervals.detectable(np.nan, 3)

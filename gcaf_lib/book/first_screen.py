@@ -135,7 +135,13 @@ def lost(scores: Sequence[pd.DataFrame]) -> str:
         for name in ("accuracy", "picture")
         for drops in [[score.loc["paper", name] - score.loc["patients", name] for score in scores]]
     )
-    return f"{file} points (by picture {picture})"
+    return f"{file} point{'s' * (file != '1')} (by picture {picture})"
+
+
+def _trained(scores: Sequence[pd.DataFrame]) -> str:
+    kinds = ("accuracy", "picture")
+    fallen = all(score.loc["paper", kind] > score.loc["patients", kind] for score in scores for kind in kinds)
+    return f"trained networks {lost(scores)}" if fallen else "not all trained networks do"
 
 
 def meaning(
@@ -157,7 +163,7 @@ def meaning(
         )
     new = (
         f"It says little about new patients: there look-ups lose {lost(look_ups)}"
-        + (f", trained networks {lost(trained)}." if trained else ".")
+        + (f", {_trained(trained)}." if trained else ".")
         if look_ups
         else "What it says about new patients, the look-ups don't tell."
     )

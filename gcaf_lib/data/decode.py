@@ -20,7 +20,7 @@ def decode(path: str | Path) -> np.ndarray:
     an MRI slice), CMYK is converted by Pillow (it knows of Adobe's inverted inks). Whole numbers of more
     than 8 bits, grey or colour, are divided by the largest value that their used bits can hold: scanners write
     12 bits into 16, which the nominal range would turn black. Where there are values below 0, the darkest becomes
-    black. Floats up to 1 are shares of white, with larger ones they are taken for whole numbers. EXIF rotation is
+    black. Floats from -1 to 1 are shares of white, with larger ones they are taken for whole numbers. EXIF rotation is
     applied, as viewers do (no published file has any). Raises `DataError` for a file that is damaged, or of a depth
     that can't be read; see `dataset.inspect` for what else is refused.
     """
@@ -46,7 +46,7 @@ def grey(path: str | Path) -> np.ndarray:
 
 
 def pixels(path: str | Path) -> np.ndarray:
-    """Like `decode`, but a grey image stays uint8 (H,W): one channel instead of three alike."""
+    """Like `decode`, but a grey image without transparency stays uint8 (H,W): one channel instead of three alike."""
     data = read_bytes(path)
     head = inspect(data, path)
     _demand_whole(data, head, path)

@@ -68,7 +68,7 @@ def download(
 ) -> Path:
     """Fetch `url` into the file `target`; what an earlier call left in `<target>.part` is continued.
 
-    checksum: "sha256:<hex>" or "md5:<hex>". A cut connection is resumed up to `attempts` times,
+    checksum: "sha256:<hex>" or "md5:<hex>", in lower case. `attempts` connections are tried, each resuming what the last one left,
     after `pause` seconds, twice as long each time. Where another process fetches the same, this one waits for it,
     at the lock `.<target>.lock`, and with a checksum takes what it got.
     Raises `FetchError` when the server cannot be reached, answers with what is no file (another status than
@@ -199,7 +199,7 @@ def _short(error: Exception) -> str:
 def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
     """Unpack a zip file into the new folder `folder`, whole or not at all.
 
-    Raises `FetchError` for paths that leave the folder (../, absolute, drives), links, encrypted
+    Raises `FetchError` for paths that leave the folder (../, absolute, drives: any colon), links, encrypted
     members, and for more files, bytes or compression than `limits` allow, whatever its headers claim.
     """
     limits = limits or Limits()
@@ -311,7 +311,8 @@ def fetch_dataset(
     wanted: pd.DataFrame | None = None,
     kaggle: Callable[[str], str] = _kaggle,
 ) -> Path:
-    """Put the published images into `destination` (the cache folder); files already right are kept.
+    """Put the published images into `destination` (the cache folder); files already right are kept, others of their names
+    are replaced: a folder of published images is repaired.
 
     archive: a zip file or folder that the user downloaded by hand, in place of Kaggle. wanted: file
     and sha256 (the committed manifest). Raises `FetchError` when Kaggle cannot be reached or

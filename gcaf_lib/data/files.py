@@ -32,7 +32,7 @@ def each(work: Callable, things: Collection, bar: str | None = None, progress: b
 
 
 def readable(work: Callable, things: Collection, bar: str | None = None, progress: bool = True) -> list[Any]:
-    """`each`, but whatever raises `DataError` is named at once: whoever gave a thousand files mends them together."""
+    """`each`, but what raises `DataError` is named at once, the first `NAMED`: who gave many files mends them together."""
 
     def tried(thing: Any) -> Any:
         try:
@@ -51,10 +51,17 @@ def readable(work: Callable, things: Collection, bar: str | None = None, progres
 
 
 def masks(phantoms: Dataset) -> dict[int, np.ndarray]:
-    """Row of phantoms.frame to the mask of its lesion, uint8 (H,W) of 0 and 255, of those that have one."""
+    """Row of phantoms.frame to the mask of its lesion, uint8 (H,W) of 0 and 255, of those that have one.
+
+    Raises `DataError` for a mask that can't be read.
+    """
     out = {}
     for row, name in enumerate(phantoms.frame["file"]):
         path = Path(phantoms.root, "masks", f"{Path(name).stem}.png")  # none for no-tumour
-        if path.is_file() and (mask := cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)).any():
+        if not path.is_file():
+            continue
+        if (mask := cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) is None:
+            raise DataError(f"{path} is damaged: write the phantoms again into another folder")
+        if mask.any():
             out[row] = mask
     return out

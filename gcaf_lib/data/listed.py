@@ -15,14 +15,27 @@ from gcaf_lib.data.dataset import DataError
 def rows(text: str) -> list[tuple[int, list[str]]]:
     """(line number, cells) of each line that isn't blank, the first the head's; cells parted by comma, semicolon or tab.
 
-    A first line `sep=;`, as Excel has it, is passed over. Raises `DataError` that names the line where it is no CSV.
+    A first line `sep=;`, as Excel has it, is passed over. Raises as `cells`.
     """
-    reader = csv.reader(io.StringIO(text, newline=None), delimiter=mark(text))
+    out = [(line, row) for line, row in cells(text, mark(text)) if any(cell.strip() for cell in row)]
+    return out[1:] if out and out[0][1] == ["sep=", ""] else out
+
+
+def cells(text: str, mark: str) -> list[tuple[int, list[str]]]:
+    """(number of the last line, cells) of each row of a CSV; quotes may hold line ends.
+
+    Raises `DataError` that names the line where it is no CSV, or from which on a quote is open to the end: all that
+    follows would be one cell, and its rows lost without a word.
+    """
+    end = "the end"  # a row of its own, unless a quote is open
+    reader = csv.reader(io.StringIO(f"{text}\n{end}", newline=None), delimiter=mark)
     try:
-        out = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        *out, last = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise DataError(f"line {reader.line_num}: {error}") from None
-    return out[1:] if out and out[0][1] == ["sep=", ""] else out
+    if last[1] != [end]:
+        raise DataError(f"line {out[-1][0] + 1 if out else 1}: a quote opens here and is never closed")
+    return out
 
 
 def mark(text: str) -> str:

@@ -29,7 +29,7 @@ class Marks(NamedTuple):
 
 
 def make(n: int, seed: int = 0) -> Marks:
-    """`n` pictures, as many of each class; the same for the same (n, seed)."""
+    """`n` pictures (from 1), as many of each class but for one; the same for the same (n, seed)."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(n) % CLASSES)
     centres = rng.uniform(RADIUS, SIDE - RADIUS, (n, 2, 1))

@@ -4,8 +4,8 @@
     pixels(View("scan.nii.gz", "coronal", 80))
     prepared(view("slice.dcm"), settings)                # Eq 1, as `preprocess.preprocess`
 
-What is asked for a picture here takes a path or a `View`, and leaves image files to `decode` and `preprocess`. Of a header only what decoding needs is read (`NEEDED`): no name, date or place is read, shown or written, and no
-message quotes what a header says.
+What is asked for a picture here takes a path or a `View`, and leaves image files to `decode` and `preprocess`. Of a DICOM header only what decoding needs is read (`NEEDED`): no name, date or place. nibabel reads a NIfTI header whole, its
+free text too. Nothing of either is shown or written, and no message quotes what a header says.
 """
 
 from __future__ import annotations
@@ -100,13 +100,14 @@ def pixels(image: str | Path | View) -> np.ndarray:
 
     DICOM: rescale slope and intercept (or table), then the first window (or table), MONOCHROME1 turned to bright on
     dark. NIfTI: a slice as radiologists look at it (the patient's right at the left, front or head up), in square pixels.
-    Where the file gives no window, its lowest value becomes black and the `WHITE` percentile white.
+    Where a DICOM file gives no window, and of each NIfTI slice, the lowest value becomes black and the `WHITE` percentile white.
     Raises `DataError` that names the file and the cure.
     """
-    one = image if isinstance(image, View) else view(image)
-    if not isinstance(one, View):
+    found = view(os.fspath(image))
+    if not isinstance(found, View):
         intact.demand(image)
         return decode.pixels(image)
+    one = image if isinstance(image, View) else found
     data = read_bytes(one)
     out = _dicom(data, one) if kind(data) == "DICOM" else _nifti(data, one)
     if min(out.shape[:2]) < MIN_SIDE:

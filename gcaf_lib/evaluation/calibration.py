@@ -159,7 +159,7 @@ def scale(probs, t: float) -> np.ndarray:
 
 
 class Selective(NamedTuple):
-    """Selective prediction: coverage (n,) rising to 1, accuracy (n,) on what is kept, and its threshold."""
+    """Selective prediction: coverage rising to 1, accuracy on what is kept, and its threshold; one of each a distinct confidence."""
 
     coverage: np.ndarray
     accuracy: np.ndarray

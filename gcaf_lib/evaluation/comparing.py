@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from gcaf_lib.evaluation import intervals
+from gcaf_lib.evaluation.answers import level_of
 from gcaf_lib.evaluation.metrics import class_names
 
 TESTS = ("t", "corrected", "mcnemar", "permutation")  # columns <test>_p and, over a table, <test>_holm
@@ -101,7 +102,7 @@ def table(
     test_to_train: float = 0.0,
     n: int = intervals.PERMUTATIONS,
 ) -> pd.DataFrame:
-    """`compare` of each rival with the reference, one row each, and Holm's adjusted p-values over the rows."""
+    """`compare` of each rival (one or more) with the reference, one row each, and Holm's adjusted p-values over the rows."""
     rows = {name: compare(rival, reference, groups, test_to_train, n) for name, rival in rivals.items()}
     frame = pd.DataFrame([{"row": name, **found} for name, found in rows.items()])
     for test in TESTS:
@@ -110,7 +111,11 @@ def table(
 
 
 def aucs(first: Run, second: Run, classes: Sequence[str] | None = None) -> pd.DataFrame:
-    """DeLong's test of each class's one-vs-rest AUC of two runs: class, first, second, p."""
+    """DeLong's test of each class's one-vs-rest AUC of two runs on the same images: class, first, second, p.
+
+    Raises `ValueError` where the images are others, or a class has fewer than two of them or all but one.
+    """
+    shared({0: first}, {0: second})
     lines = []
     for c, name in enumerate(class_names(classes, first.probs.shape[1])):
         test = intervals.delong(first.labels == c, first.probs[:, c], second.probs[:, c])
@@ -133,7 +138,8 @@ def pooled_sd(sds: Sequence[float], runs: Sequence[int]) -> tuple[float, int]:
 
 
 def sd_interval(sd: float, df: int, level: float = 0.95) -> tuple[float, float]:
-    """Interval of a standard deviation, normal theory: sd · √(df/χ²)."""
+    """Interval of a standard deviation, normal theory: sd · √(df/χ²); NaN where df is 0."""
+    level = level_of(level)
     low, high = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], df)
     return sd * float(np.sqrt(df / low)), sd * float(np.sqrt(df / high))
 
@@ -148,7 +154,7 @@ def largest_sd(gap: float, runs: int, alpha: float = ALPHA) -> float:
 def runs_needed(
     gap: float, sd: float, test_to_train: float = 0.0, alpha: float = ALPHA, limit: int = 10_000
 ) -> int | None:
-    """Fewest runs with which a measured mean gap and this sd of differences have p < alpha; None: never.
+    """Fewest runs with which a measured mean gap and this sd of differences have p < alpha; None: more than `limit`, or never.
 
     With test_to_train above 0 the corrected t-test is asked, which no number of runs satisfies where the gap
     is too small for the one test set.
@@ -187,11 +193,13 @@ def separable(right_first: int, right_second: int, n: int) -> tuple[float, float
 def smallest_gap(right_first: int, n: int, overlap: float | None = None, alpha: float = ALPHA) -> int | None:
     """Fewest images by which a rival must be worse for mid-p < alpha; None where even the worst is not.
 
-    overlap: share of the first method's errors that the rival makes as well (None: independent errors).
+    overlap: share of the first method's errors that the rival makes as well (None: independent errors); no fewer are common
+    than n images leave room for.
     """
     wrong = n - right_first
     for gap in range(1, right_first + 1):
-        both = round(wrong * (wrong + gap) / n) if overlap is None else round(overlap * wrong)
+        least, chance, most = common_errors(wrong, wrong + gap, n)
+        both = chance if overlap is None else min(max(round(overlap * wrong), least), most)
         if mid_p(wrong + gap - both, wrong - both) < alpha:
             return gap
     return None

@@ -1,10 +1,10 @@
 """Intervals and tests: what a difference between two numbers of a table is worth.
 
-SciPy and statsmodels do what they can do. Own code: the Nadeau-Bengio correction, McNemar's mid-p and DeLong's
+SciPy and statsmodels do what they can do. Own code: the Nadeau-Bengio correction, McNemar's mid-p, MOVER and DeLong's
 covariance, which neither has, and the permutation by groups, which takes SciPy ten times as long. The bootstrap over patients is `worth`'s and `clustered`'s.
 
-`groups` is (n,) any hashable: samples of one patient (or one group of twins) share a group and are swapped
-together. Who holds images for independent says so: `IMAGES`.
+`groups` is (n,) numbers or texts: samples of one patient (or one group of twins) share a group and are swapped
+together; NaN is a group too. Who holds images for independent says so: `IMAGES`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from gcaf_lib.evaluation.answers import level_of, one_class, pairs
 IMAGES = "images"  # in place of groups: each sample is a group of its own
 PERMUTATIONS = 99_999  # drawn: a p of 0.05 is then known to ± 0.0014
 _BLOCK = 4096  # of them at a time
-LARGEST = (
-    1e3  # differences that a power is worked out for, in standard deviations: any larger has the same power
-)
+# differences that a power is worked out for, in standard deviations: any larger has the same power, of two runs too at an
+# alpha of 0.01
+LARGEST = 1e3
 
 
 class Interval(NamedTuple):
@@ -144,7 +144,8 @@ def cluster_permutation(first, second, groups=None, n: int = PERMUTATIONS, seed:
     d = first - second
     code, g = _groups(groups, len(d))
     sums = np.bincount(code, weights=d, minlength=g)
-    sums = sums[sums != 0]  # groups without a difference change nothing
+    rounding = 1e-12 * np.abs(d).sum()
+    sums = sums[np.abs(sums) > rounding]  # groups without a difference change nothing
     if not len(sums):
         return Test(0.0, 0.0, 1.0, np.nan, np.nan, g)
     if len(sums) == 1:  # swapped or not, the difference is as large
@@ -156,13 +157,14 @@ def cluster_permutation(first, second, groups=None, n: int = PERMUTATIONS, seed:
         sizes = [min(_BLOCK, n - start) for start in range(0, n, _BLOCK)]
         flips = (rng.integers(0, 2, (size, len(sums)), np.int8) for size in sizes)
     # whichever groups are swapped, a sum as large but for its rounding counts
-    hits = sum((abs(total - 2 * (swapped @ sums)) >= (1 - 1e-9) * abs(total)).sum() for swapped in flips)
+    hits = sum((abs(total - 2 * (swapped @ sums)) >= abs(total) - rounding).sum() for swapped in flips)
     p = hits / 2 ** len(sums) if exact else (hits + 1) / (n + 1)
     return Test(float(d.mean()), float(total / len(d)), float(p), np.nan, np.nan, g)
 
 
 class DeLong(NamedTuple):
-    """AUCs (m,), their covariance (m, m), and the test of the first against the second (NaN if m is 1)."""
+    """AUCs (m,), their covariance (m, m), and the test of the first against the second: NaN if m is 1, or if the two
+    differ and their difference has no variance."""
 
     auc: np.ndarray
     covariance: np.ndarray
@@ -208,12 +210,18 @@ def holm(p: Sequence[float]) -> np.ndarray:
 def power(differences, sd: float, seeds: int, alpha: float = 0.05) -> np.ndarray:
     """Power of the two-sided paired t-test to find each true difference; sd is that of the differences.
 
-    Where sd is 0 it is the limit for a small one: 1, or alpha for a difference of 0. Raises `ValueError` below 0.
+    Where sd is 0 it is the limit for a small one: 1, or alpha for a difference of 0. Raises as `detectable`.
     """
-    if sd < 0:
-        raise ValueError(f"sd={sd}: a standard deviation is at least 0")
+    _demand_runs(sd, seeds)
     sizes = np.abs(np.atleast_1d(np.asarray(differences, np.float64)))
     return _power(np.minimum(sizes / max(sd, 1e-200), LARGEST), seeds, alpha)
+
+
+def _demand_runs(sd: float, seeds: int) -> None:
+    if not sd >= 0:
+        raise ValueError(f"sd={sd}: a standard deviation is at least 0")
+    if seeds < 2:
+        raise ValueError(f"a paired t-test needs at least two pairs of runs, not {seeds}")
 
 
 def _power(effect, seeds: int, alpha: float):
@@ -228,12 +236,9 @@ def detectable(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -
     """Smallest true difference that `seeds` paired runs find with this power; sd is of the differences.
 
     Raises `ValueError` for a power that every difference has (up to alpha), or none, for fewer than two runs and for an
-    sd below 0.
+    sd that is none.
     """
-    if sd < 0:
-        raise ValueError(f"sd={sd}: a standard deviation is at least 0")
-    if seeds < 2:
-        raise ValueError(f"a paired t-test needs at least two pairs of runs, not {seeds}")
+    _demand_runs(sd, seeds)
     if not alpha < power < 1:
         raise ValueError(f"power={power}: give a share between alpha ({alpha}) and 1")
     return sd * float(optimize.brentq(lambda d: _power(d, seeds, alpha) - power, 1e-9, LARGEST, xtol=1e-12))

@@ -145,7 +145,8 @@ def summary(labels, probs, classes: Sequence[str] | None = None) -> dict[str, fl
 
 
 def _agreement(labels, predicted, k: int) -> dict[str, float]:
-    """Cohen's kappa and the Matthews correlation; both are 0/0 where a single class occurs: NaN."""
+    """Cohen's kappa and the Matthews correlation; both are 0/0 where a single class occurs: NaN. The correlation of one answer
+    to images of several classes, 0/0 too, is 0, as in scikit-learn."""
     if len(np.union1d(labels, predicted)) == 1:
         return {"kappa": np.nan, "mcc": np.nan}
     kappa = sk.cohen_kappa_score(labels, predicted, labels=range(k))

@@ -186,7 +186,7 @@ def same_start(records: Sequence[Any]) -> bool:
 
 
 SAME, SETTING, OTHER = "same backbones", "same network, one setting changed", "other backbones"
-KINDS = {SAME: ("Table 4", "Table 5"), SETTING: ("Table 8",), OTHER: ("Table 6",)}  # whose rows scatter alike
+KINDS = {SAME: ("Table 4", "Table 5"), SETTING: ("Table 8",), OTHER: ("Table 6",)}  # pooled
 
 
 def chances(reference: Sequence[Any], groups: np.ndarray) -> dict[str, float]:
@@ -225,8 +225,8 @@ def spreads(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
     """How far paired differences scatter over seeds, one line of `KINDS` each: sd (fraction), df, source, low, high, and
     narrow and wide, the least and the most of one row.
 
-    Rows with the proposed model's backbones share stage 0 with it seed by seed, rows with others share nothing, and a
-    setting such as the batch size changes the training more than a fusion does: each kind has a spread of its own. frame:
+    Rows with the proposed model's backbones share stage 0 with it seed by seed, rows with others share nothing, and settings
+    scatter by what is set (narrow, wide): each kind has a pooled spread of its own. frame:
     of `scatter`; own: sd of the proposed model's accuracy over its `runs` runs. source: "pairs", pooled over the rows of
     that kind with two seeds or more; "runs", √2 · own, as if runs of one seed had nothing in common; "", one run only.
     low, high: 95% interval of sd.

@@ -97,7 +97,7 @@ def needed(frame: pd.DataFrame, runs: Sequence[int], test_to_train: float) -> pd
             corrected = comparing.runs_needed(r.gap, r.sd, test_to_train)
             line["sd here"] = f"{100 * r.sd:.2f}"
             line["Runs needed, paired t"] = plain or "> 10,000"
-            line["Runs needed, corrected t"] = corrected or "no number is enough"
+            line["Runs needed, corrected t"] = corrected or "> 10,000, if any"
         lines.append(line)
     return pd.DataFrame(lines)
 

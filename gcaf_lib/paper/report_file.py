@@ -10,15 +10,15 @@ keeps the decimals that it was printed with: 0.940 says more than 0.94.
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import json
 import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gcaf_lib.data import listed
+from gcaf_lib.data.dataset import DataError
 from gcaf_lib.machine import read_text
 from gcaf_lib.paper.confusions import JOINT, Reported
 
@@ -150,11 +150,11 @@ def _split(text: str) -> list[list[str]]:
         return [[c.strip(" *`") for c in line.strip().strip("|").split("|")] for line in lines]
     for mark in ("\t", ";", ","):
         if mark in lines[0]:
-            reader = csv.reader(io.StringIO(text, newline=None), delimiter=mark)  # quotes may hold line ends
             try:
-                return [[c.strip() for c in row] for row in reader if not _RULE.fullmatch("".join(row))]
-            except csv.Error as error:
-                raise ReportError(f"it can't be split into cells at {mark!r} ({error})") from None
+                rows = [row for _, row in listed.cells(text, mark)]
+            except DataError as error:
+                raise ReportError(str(error)) from None
+            return [[c.strip() for c in row] for row in rows if not _RULE.fullmatch("".join(row))]
     head = lines[0].split()
     rows = [head if _KNOWN.get(_plain(head[0])) == "class" else ["", *head]]
     for line in lines[1:]:
