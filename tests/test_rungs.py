@@ -73,22 +73,22 @@ def test_the_ladders_words_turn_on_its_numbers():
         "−22.0 points (−25.6 to −18.4), by picture −22.0 points (−25.6 to −18.4). The paper's 95.73% lies inside the interval of the better one"
         in apart
     )
-    assert "−8.0 points (−10.8 to −5.2), by picture −8.0 (−10.8 to −5.2) (1 seed)." in apart
+    assert "−8.0 points (−10.8 to −5.2), by picture −8.0 points (−10.8 to −5.2) (1 seed)." in apart
     assert (
-        "its distance to the better look-up is +11.0 points (+7.4 to +14.6), by picture +11.0 (+7.4 to +14.6); on the random split −2.0 points (−4.8 to +0.8), by picture −2.0 (−4.8 to +0.8)."
+        "its distance to the better look-up is +11.0 points (+7.4 to +14.6), by picture +11.0 points (+7.4 to +14.6); on the random split −2.0 points (−4.8 to +0.8), by picture −2.0 points (−4.8 to +0.8)."
         in apart
     )
     assert "yet on: official, bytes, twins." in apart and "due to" not in apart
     same = ladder.falls(frame(paper=(0.96, 0.92, 0.97), patients=(0.75, 0.72, 0.76)), 0.9573)
     assert (
-        "is 0.0 points (−4.2 to +3.2), by picture 0.0 (" in same
+        "is 0.0 points (−4.2 to +3.2), by picture 0.0 points (" in same
         and "on the random split 0.0 points (" in same
     )
     touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
     assert "lies above the interval" in touching
     better = ladder.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
     assert (
-        "+6.0 points (+3.8 to +8.2), by picture +6.0 (+3.8 to +8.2) (1 seed)." in better
+        "+6.0 points (+3.8 to +8.2), by picture +6.0 points (+3.8 to +8.2) (1 seed)." in better
         and "lies below" in better
     )
     alone = ladder.falls(frame(), None)
