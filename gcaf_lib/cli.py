@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -300,16 +301,14 @@ def _place(text: str) -> str:
     return os.path.expanduser(text)
 
 
-def _natural(text: str) -> int:
-    if not text.isdecimal() or len(text) > 10 or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**31 - 1}")
-    return int(text)
+def _natural(text: str, least: int = 0) -> int:
+    digits = text.lstrip("0") or text[-1:]  # int() takes no thousands of them
+    if not text.isdecimal() or len(digits) > 10 or not least <= int(digits) < 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {2**31 - 1}")
+    return int(digits)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or len(text) > 10 or not 1 <= int(text) < 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {2**31 - 1}")
-    return int(text)
+_positive = functools.partial(_natural, least=1)
 
 
 def _number(command: argparse.ArgumentParser, name: str, help: str, kind=_positive, default=None) -> None:

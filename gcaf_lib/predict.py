@@ -129,9 +129,8 @@ def _names(folder: Path, files: Sequence[str | Path]) -> list[Path]:
     """One file name an image, numbered where two images are called alike (or but for upper and lower case)."""
     out: dict[str, Path] = {}
     for file in files:
-        stem = os.fsdecode(
-            os.fsencode(Path(file).stem)[:200]
-        )  # whose name fits, fits with its number too: 255 bytes
+        # whose name fits into 255 bytes, fits with its number too; a letter that is cut in two is left out
+        stem = os.fsencode(Path(file).stem)[:180].decode(errors="ignore")
         names = (f"{stem}{number}-cam.png" for number in ("", *(f"-{n}" for n in range(2, len(files) + 2))))
         name = next(name for name in names if name.casefold() not in out)
         out[name.casefold()] = folder / name

@@ -4,12 +4,12 @@ const gcafRows = (text, mark) => {  // [number of the row's last line, cells] of
   const all = text.replace(/\r\n?/g, '\n').replace(/\n$/, ''), out = [];
   let row = [], cell = '', quoted = false, line = 1;
   for (let i = 0; i <= all.length; i++) {
-    if (quoted && i === all.length) throw new Error(`line ${out.length ? out.at(-1)[0] + 1 : 1}: a quote opens here and is never closed`);
     const c = all[i];
-    if (quoted) {
+    if (quoted && c !== undefined) {
       if (c !== '"') { cell += c; line += c === '\n' } else if (all[i + 1] === '"') { cell += c; i++ } else quoted = false;
-    } else if (c === '\n' || c === undefined) {
-      out.push([line++, [...row, cell]]); row = []; cell = ''; quoted = false;
+    } else if (quoted) throw new Error(`line ${out.length ? out.at(-1)[0] + 1 : 1}: a quote opens here and is never closed`);
+    else if (c === '\n' || c === undefined) {
+      out.push([line++, [...row, cell]]); row = []; cell = '';
     } else if (c === '"' && !cell) quoted = true;
     else if (c === mark) { row.push(cell); cell = '' }
     else cell += c;
