@@ -375,3 +375,12 @@ def test_committed_runs_of_one_split_start_from_the_stage_0_on_record():
     assert begun and made
     other = {key for key, w in begun if w["source"] == "in-domain" and made.get(w["stage0"]) != w["sha256"]}
     assert not other, f"started from weights that are not those of their stage-0 record: {sorted(other)}"
+
+
+def test_committed_records_keep_maps_only_where_a_chapter_shows_them():
+    store = Path(__file__).resolve().parents[1] / "results" / "runs"
+    kept = [json.loads((path.parent / "record.json").read_text()) for path in store.glob("*/maps.npz")]
+    assert kept
+    shown = [experiments.maps_shown(settings.Settings.from_dict(r["settings"]), r["profile"]) for r in kept]
+    unread = [r["key"] for r, page in zip(kept, shown) if not page]
+    assert not unread, f"maps that no page reads: {sorted(unread)}"

@@ -221,14 +221,15 @@ def native(name: str, profile: str, base: dict[str, Any] | None = None) -> list[
     return list(dict.fromkeys(label for label, one in rows if one.model.normalisation == "native"))
 
 
-def of_proposed(chosen: Settings, profile: str) -> bool:
-    """Whether settings are the profile's own but for the data: runs of the proposed model, whose maps chapters show.
+def maps_shown(chosen: Settings, profile: str) -> bool:
+    """Whether chapters show heat maps of such a run: the proposed model's, on the paper's split or with patients apart.
 
-    None is so under `transfer`: no page of the book shows its maps, which take a third of the training's time.
+    Maps are most of a record's bytes and take a fifth of a run's time, under `transfer` (whose maps no page
+    shows) a third.
     """
-    own = settings_.load(profile)
-    same = (chosen.model, chosen.loss, chosen.training) == (own.model, own.loss, own.training)
-    return same and profile != "transfer"
+    own, split = settings_.load(profile), chosen.data
+    proposed = replace(own, data=replace(own.data, protocol=split.protocol, fold=split.fold))
+    return profile != "transfer" and split.protocol in ("paper", "patients") and chosen == proposed
 
 
 def experiment(name: str) -> Experiment:

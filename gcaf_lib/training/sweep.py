@@ -95,7 +95,7 @@ def plan(
         for label, settings, seed, key in walk(name, profile, seeds, base, keys):
             if rows and label not in rows:
                 continue
-            said, maps = f"{name}: {label}, seed {seed}", experiments.of_proposed(settings, profile)
+            said, maps = f"{name}: {label}, seed {seed}", experiments.maps_shown(settings, profile)
             job = Job(key, settings, seed, profile, data, None, said, maps)
             lines.append((name, label, seed, key, _state(key, current), job))
     return pd.DataFrame(lines, columns=["experiment", "label", "seed", "key", "state", "job"])
