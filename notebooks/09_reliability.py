@@ -59,7 +59,8 @@ tables.show(
     performance.beside_published(known, paper.find("Table 7"), chapter.made),
     name="tab-reliability",
     caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95% interval "
-    f"of that mean (cluster bootstrap over patients, widened by the spread over trainings; that of the ECE bias-corrected). {words.VERDICT}",
+    f"of that mean (cluster bootstrap over patients, widened by the spread over trainings; that of the ECE bias-corrected). {words.VERDICT} "
+    f"{performance.lifted(known, chapter.made)}",
 )
 
 # %% [markdown]

@@ -103,7 +103,7 @@ tables.show(
 # %% [markdown]
 # The average is computed alongside training and never fed back. In stage 1, runs of one seed with and without EMA therefore pass through the same
 # weights, step by step, until a learning-rate reduction or early stopping, which follow the validation loss of the *reported* weights. They differ in
-# which epoch is kept: the one with the lowest validation loss of the reported weights, which for the lagging average comes later. Stage 2 starts from
+# which epoch is kept: the one with the lowest validation loss of the reported weights, which for the lagging average can be another. Stage 2 starts from
 # the raw weights of that epoch. The effect of EMA thus has two parts: which epochs are kept, and whether raw or averaged weights are handed over at
 # the end.
 

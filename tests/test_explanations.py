@@ -84,7 +84,10 @@ def table(**changes) -> pd.DataFrame:
     base = dict(kind=control.TRAINED, projection_norm=False, seed=0, accuracy=1.0, map="convnext-tiny", alone=1.0,
                 method="grad-cam", place="after", n=100, chance=0.03, pointing=0.8, tolerant=0.9, energy=0.3)  # fmt: skip
     rows = [base | changes, base | {"seed": 1} | changes]
-    rows.append(base | {"kind": control.UNTRAINED, "pointing": changes.get("blind", 0.02), "accuracy": 0.25})
+    same = {name: changes[name] for name in ("map", "method", "place") if name in changes}
+    rows.append(
+        base | same | {"kind": control.UNTRAINED, "pointing": changes.get("blind", 0.02), "accuracy": 0.25}
+    )
     return pd.DataFrame(rows)[list(control.COLUMNS)]
 
 
@@ -104,6 +107,11 @@ def table(**changes) -> pd.DataFrame:
 def test_verdict_turns_where_it_should(changes, verdict):
     one = control.judged(table(**changes))
     assert one["verdict"].tolist() == [verdict] and one["seeds"].tolist() == [2]
+
+
+def test_without_its_negative_control_a_map_passes_nothing():
+    trained = table()[lambda t: t["kind"] == control.TRAINED]
+    assert control.judged(trained)["verdict"].tolist() == [control.SILENT]
 
 
 def test_the_worst_seed_decides():

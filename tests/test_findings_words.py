@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib.display import tables
-from gcaf_lib.evaluation.intervals import Interval
+from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.findings import (
     audit,
@@ -375,6 +375,19 @@ def test_size_within_a_class(small, large, said):
     assert said in failures.sizes_said(frame)
 
 
+def test_one_patient_or_no_error_claims_no_certainty():
+    cases = answers(
+        *[(0, 0, k, 0.9) for k in (0, 1, 0, 1)], *[(g, 1, 1, 0.9) for g in (1, 2) for _ in range(3)]
+    )
+    rates = failures.rates(cases, "label", [0, 1]).set_index("label")
+    assert np.isnan(rates.loc[0, ["low", "high"]].astype(float)).all(), "one patient has no interval"
+    assert tuple(rates.loc[1, ["mean", "low", "high"]]) == wilson(0, 2), "none wrong of two patients"
+    text = failures.rates_text(failures.rates(cases, "label", [0, 1]), "Class")["Wrong (%)"].tolist()
+    assert text[0] == "50.0" and text[1].startswith("0.0 (0.0 to ")
+    same = failures.by_size_within(cases.assign(area=0.1), CLASSES)
+    assert failures.sizes_said(same) == "", "tumours of one size are neither small nor large"
+
+
 def test_the_surest_mistakes_and_the_wrong_folders():
     cases = answers((0, 0, 1, 0.95), (1, 0, 1, 0.5), (2, 0, 0, 0.99))
     wrong = failures.surest(cases)
@@ -384,7 +397,8 @@ def test_the_surest_mistakes_and_the_wrong_folders():
     assert "; 1 of these are among the mislabelled" in failures.surest_said(wrong, bad)
     assert failures.mislabelled_said(bad.head(0), cases, CLASSES).startswith("No file")
     assert "None of them" in failures.mislabelled_said(bad.assign(file="x.jpg"), cases, CLASSES)
-    assert "In 1 of 1 answers" in failures.mislabelled_said(bad, cases, CLASSES)
+    text = failures.mislabelled_said(bad, cases, CLASSES)
+    assert "In 1 of 1 answers" in text and "They are 33.33% of all answers here" in text
     table = failures.mislabelled_table(pd.concat([bad, bad.assign(file="x.jpg")]), cases, CLASSES)
     assert table["The model, tested on it"].tolist() == ["Meningioma", "not in a test part here"]
 

@@ -268,7 +268,16 @@ def record(rng: random.Random, place: Path) -> None:
     if rng.random() < 0.15:
         arrays.pop(rng.choice(list(arrays)))
     if rng.random() < 0.15:
-        arrays[rng.choice(list(PREDICTIONS))] = rng.choice((np.array("x"), np.arange(3), np.array(["a"] * 4)))
+        arrays[rng.choice(list(PREDICTIONS))] = rng.choice(
+            (
+                np.array("x"),
+                np.arange(3),
+                np.array(["a"] * 4),
+                np.arange(4),
+                np.zeros((4, 1)),
+                np.zeros((4, 2, 2)),
+            )
+        )
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     (folder / "predictions.npz").write_bytes(damaged(file.getvalue(), rng))
@@ -280,6 +289,7 @@ def record(rng: random.Random, place: Path) -> None:
         and len(found.labels()) >= 0
         and len(found.rows("test")) >= 0
     )
+    assert found.right().shape == found.rows().shape
     assert isinstance(found.key, str) and isinstance(found.seed, int)
 
 

@@ -194,14 +194,14 @@ def test_no_answer_is_written_over_what_was_read(tmp_path, monkeypatch, capsys):
 def test_intervals_are_over_cases():
     right = np.repeat([True, False, True, True], 25)
     cases = np.repeat(["a", "b", "c", "d"], 25)
-    value, low, high = scoring.share(right, cases)
+    value, low, high = clustered.share(right, cases)
     assert value == 0.75 and (low, high) == clustered.mean(right, cases)[1:]
     by_image = intervals.wilson(75, 100)
     assert high - low > 2 * (by_image.high - by_image.low), "100 slices of 4 cases are no 100 images"
-    assert np.isnan(scoring.share(right[:25], cases[:25])[1:]).all(), "one case has no interval"
-    all_right = scoring.share(np.ones(50), cases[:50])
+    assert np.isnan(clustered.share(right[:25], cases[:25])[1:]).all(), "one case has no interval"
+    all_right = clustered.share(np.ones(50), cases[:50])
     assert all_right == intervals.wilson(2, 2) and all_right.low < 0.5
-    assert scoring.share(np.zeros(50), cases[:50]) == intervals.wilson(0, 2)
+    assert clustered.share(np.zeros(50), cases[:50]) == intervals.wilson(0, 2)
 
 
 def demo_record(store, classes="glioma,meningioma,notumor,pituitary"):

@@ -42,9 +42,11 @@ AVERAGES = [
         "Average (macro),0.85,40", "Unweighted average,0.85,40", "Balanced accuracy,0.85,40", "All classes,0.85,40",
         "Sum,,40", "Weighted mean,0.825,40", "Accuracy (weighted),0.8,40", "Total images,,40", "ALL 2,0.7,12", "all,0.8,40",
         "micro average,0.8,40", "Mean,0.85,20.0", "Mean,0.85,many", "Average (é),0.85,40", "avgé,0.85,40", "samples avg,0.8,40",
+        "Average¹,0.85,40", "Average ②,0.85,40", "Average Ⅳ,0.85,40",
     )
 ]  # fmt: skip
 LONG = "1" * 5000
+NOTE = "x" * 140_000  # longer than a cell of Python's csv may be, unless it is told
 REPORTS = [
     *AVERAGES,
     # two columns of one metric
@@ -63,6 +65,9 @@ REPORTS = [
     f"{HEAD}\na,0.{LONG},10\nb,0.8,10", f"{HEAD}\na,{LONG},10\nb,0.8,10", f"{HEAD}\na,0.9,10\nb,0.8,10\nMean,0.8,{LONG}",
     f'{{"supports": {{"a": {LONG}, "b": 4}}, "figures": {{"recall_a": 0.5}}}}', f"{HEAD}\na,0.9,1234567890\nb,0.8,10",
     f"{HEAD}\na,0.9,١٠\nb,0.8,10", f"{HEAD}\na,٠.٩,10\nb,0.8,10", f"{HEAD}\na,0.9,１０\nb,0.8,10",
+    # ties in decimal and in binary, notes of any length, blanks that only one of the two languages knows
+    f"{HEAD}\na,0.15,8\nb,0.5,8", f"{HEAD}\na,0.001953125,512\nb,0.5,8", f"{HEAD},note\na,0.9,10,{NOTE}\nb,0.8,10,",
+    f"\ufeff{HEAD}\n\ufeffa,0.9,10\n\x1fb\x85,0.8,10\nmine\ufeff,0.8,\x1c", '{"a": {"recall": ["é"], "support": 4}}',
     # line ends in quotes, and those that are not \\n
     f'{HEAD}\n"a\nx",0.9,10\nb,0.8,10', f'{HEAD}\r\n"a\r\n\r\n---\r\nx",0.9,10\r\nb,0.8,10', 'class,"recall\n(%)",n\na,90,10\nb,80,10',
     f'{HEAD}\n"a ""x"", y",0.9,10\nb,0.8,10', f'{HEAD}\na,0.9,10\nb,0.8,10\n"c', "class  recall  n\x0ca  0.9  10\u2028b  0.8  10",
@@ -126,6 +131,8 @@ SPLITS = [
     '"a"\n"',
     f'file,part,note\n{ONE},train,"two\nlines"\n"{OTHER}"  ,test,"a "" b"\n',
     f'file,part\n{ONE},train\n\n\n"{OTHER},test\n\n',
+    f"file,part,note\n{ONE},train,{NOTE}\n{OTHER},test,\n",
+    f"\ufefffile,part\n\ufeff{ONE},train\n\x1f{OTHER},test\x85\n",
     *(",,\n,,\n", ";;\n", "\t\n\n", "sep=;\n;;\n", "sep=;\n", "\n", ""),
 ]
 

@@ -1,5 +1,7 @@
 """Comparisons of methods, what they can show, and costs of models: closed forms and invariants."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -519,6 +521,40 @@ def test_the_proposed_model_beside_itself():
     )
 
 
+def test_a_contrast_is_judged_by_its_interval_and_by_the_paper_s_digits(alone):
+    from gcaf_lib.findings import mixup_ema
+
+    line = {
+        "n": 2,
+        "value": 0.001,
+        "low": -0.012,
+        "high": -0.002,
+        "published": -0.0015,
+        "lift": 0.0,
+        "step": 0.001,
+        "picture": np.nan,
+    }
+    text = mixup_ema._word(pd.Series(line), "the ECE", -1)
+    assert "better, the interval excludes 0" in text, "the interval says which way, not the value"
+    assert "lies inside" in text, "the digits printed allow −0.0025"
+    assert "lies above" in mixup_ema._word(pd.Series(line | {"step": 0.0}), "the ECE", -1)
+    steps = mixup_ema.effects({}, data(), ("accuracy", "ece")).set_index(["contrast", "metric"])["step"]
+    assert steps["EMA, with Mixup", "ece"] == pytest.approx(0.001), "two figures of three decimals"
+    assert steps["Interaction", "ece"] == pytest.approx(0.002), "four"
+    assert steps["EMA, mean of both", "ece"] == pytest.approx(0.001), "four, each halved"
+
+
+def test_a_bound_is_cut_and_not_rounded():
+    from gcaf_lib.findings import mixup_ema
+
+    text = mixup_ema.leaves()
+    beta = float(re.search(r"at most (0\.\d+)", text)[1])
+    steps = int(re.findall(r"(\d+) epochs of (\d+) steps", text)[1][0]) * int(
+        re.findall(r"epochs of (\d+)", text)[1]
+    )
+    assert beta ** (steps - 1) <= 0.01 < (beta + 1e-4) ** (steps - 1)
+
+
 def test_effects_are_differences_of_the_cells(alone):
     from gcaf_lib.findings import mixup_ema
 
@@ -588,8 +624,19 @@ def test_effects_over_folds_are_of_seeds_that_have_them_all(alone, monkeypatch):
 
 
 def effect(value, low, high, picture=(np.nan, np.nan, np.nan), published=np.nan, n=1):
-    columns = ("value", "low", "high", "picture", "picture_low", "picture_high", "published", "n", "lift")
-    return dict(zip(columns, (value, low, high, *picture, published, n, 0.0)))
+    columns = (
+        "value",
+        "low",
+        "high",
+        "picture",
+        "picture_low",
+        "picture_high",
+        "published",
+        "n",
+        "lift",
+        "step",
+    )
+    return dict(zip(columns, (value, low, high, *picture, published, n, 0.0, 0.0)))
 
 
 def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
@@ -694,6 +741,7 @@ def test_spreads_in_words():
     text = significance.chances_text(known, runs)
     assert "is 5.0 times the scatter over seeds" in text
     assert "times the scatter" not in significance.chances_text(known | {"seeds": 0.0}, runs)
+    assert "correlation above ½" in text, "a difference scatters more than a model whose errors are its own"
     assert ("All seeds start from the same backbone weights" in text) == significance.same_start(runs)
 
 
@@ -725,6 +773,7 @@ def test_auc_and_patient_verdicts():
     once = significance.by_patient(strict[strict["seeds"] == 1])
     assert "these trained models, one training of each: 0 of 2" in once
     assert "`gcaf sweep table-4-patients` does it" in significance.by_patient(strict.assign(seeds=0))
+    assert "by picture" not in significance.by_patient(strict.assign(picture_holm=np.nan)), "not asked"
 
 
 def test_what_so_many_runs_and_images_can_find():
@@ -751,8 +800,16 @@ def test_what_so_many_runs_and_images_can_find():
         {"place": ["Table 4", "Table 5", "Table 6"], "row": list("abc"), "share": [0.5, 0.7, 0.4]}
     )
     seen = published_gaps.images_text(published_gaps.counts(lines), shares)
-    assert "60% with the same backbones (n = 2 rows, 50% to 70%), at which" in seen
-    assert "40% with others (n = 1 rows, 40% to 40%)" in seen
+    assert "60% with the same backbones (2 rows: 50% to 70%), at which" in seen
+    assert "40% with others (1 row: 40% to 40%)" in seen
+    part = published_gaps.counts(published_gaps.published(overlap={"Table 4": 0.5}))
+    table, known = published_gaps.counts_text(part, overlap=True), part.set_index("place")["at_overlap"]
+    cells = table.set_index("Table")["… at the overlap measured here"].to_dict()
+    assert cells["Table 5"] == cells["Table 6"] == "–" and cells["Table 4"] == str(known["Table 4"])
+    assert cells["all"] == f"{known['all']} of {part['measured'].iloc[-1]}"
+    assert f" {part['measured'].iloc[-1]} gaps, each at its table's overlap" in published_gaps.images_text(
+        part, shares
+    )
     assert "spreads measured here" not in published_gaps.backwards(lines.assign(sd=np.nan), runs, 0.125)
     said = published_gaps.backwards(lines.assign(sd=0.0047), runs, 0.125)
     assert "Table 6 takes 4 runs or more, all four tables 6 runs or more" in said

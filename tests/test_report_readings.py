@@ -14,6 +14,7 @@ from gcaf_lib.evaluation import calibration, confidence
 from gcaf_lib.findings import overlap, performance, training
 from gcaf_lib.paper import published as paper
 from gcaf_lib.training import runs
+from tests.told import Told
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,7 +48,7 @@ def record(tmp_path, monkeypatch):
         (
             0.653,
             0.67,
-            "703 test images, 65.3% have a copy in the training part (as counted in chapter 17), and 67.0% another slice of the same "
+            "703 test images, 65.3% have a copy in the training part (by chapter 17's own search), and 67.0% another slice of the same "
             "patient there: the figures",
         ),
         (
@@ -55,7 +56,7 @@ def record(tmp_path, monkeypatch):
             0.5,
             "none has a copy in the training part that chapter 17's search finds, and 50.0% have another slice",
         ),
-        (0.1, 0.0, "10.0% have a copy in the training part (as counted in chapter 17): the figures"),
+        (0.1, 0.0, "10.0% have a copy in the training part (by chapter 17's own search): the figures"),
         (0.0, 0.0, "none has a copy in the training part that chapter 17's search finds; what such sharing"),
     ],
 )
@@ -130,6 +131,17 @@ def test_place_of_a_published_figure():
     assert line["Verdict"] == "above our interval" and line["Measured"] == "90.00 ± 1.00"
 
 
+def test_chance_is_taken_off_a_figure_on_its_own_split_alone():
+    """The paper's figures are of a random split; what chance adds to those of another split says nothing of them."""
+    figure = paper.Figure("Table 7", "x", "ece", 0.0441, 4, "")
+    known = pd.DataFrame(
+        {"mean": 0.03, "sd": 0.001, "n": 3, "low": 0.0, "high": 0.035, "lift": 0.01}, index=["ece"]
+    )
+    for split, verdict in (("paper", "inside our interval"), ("patients", "above our interval")):
+        assert performance.beside_published(known, [figure], ("cpu", split)).iloc[0]["Verdict"] == verdict
+        assert ("0.0100, is subtracted" in performance.lifted(known, ("cpu", split))) == (split == "paper")
+
+
 def test_what_cannot_be_true_is_called_so_as_on_the_scorecard():
     """Whatever interval it lies in, and only in the place where it stands."""
     known = pd.DataFrame(
@@ -187,14 +199,32 @@ def test_who_is_confused_and_by_whom(record):
     text = performance.confused([record])
     assert "Summed over 1 seed, 5 of 40 answers are wrong." in text and "This is a single run" in text
     assert (
-        "pituitary and glioma (5 answers, 100% of the wrong ones), where the paper names glioma and" in text
+        "confused: glioma with pituitary (5 answers, 100% of the wrong ones), where the paper names glioma with m"
+        in text
     )
     both = performance.confused([record, record])
-    assert "Of 40 test images 5 were wrong at least once and 5 with every seed" in both
+    assert "Of 40 test images 5 were wrong at least once and 5 with every seed; as many errors" in both
+    assert "would leave 0.6 wrong with every seed" in both, "40 · (5 / 40)²"
     perfect = SimpleNamespace(
         labels=record.labels, settings=record.settings, probabilities=lambda *_: np.eye(4)[record.labels()]
     )
     assert performance.confused([perfect]) == "Summed over 1 seed, 0 of 40 answers are wrong."
+
+
+def test_pairs_confused_equally_often_are_all_named(record):
+    """And only one that is alone at the top can be the paper's."""
+    labels = np.array([0, 1, 2, 3, 3])
+    for named, said in (
+        ([1, 1, 0, 3, 3], "pairs most often confused: glioma with meningioma and glioma with no tumor (1 answer each, 50%"),
+        ([1, 1, 2, 3, 3], "pair most often confused: glioma with meningioma (1 answer, 100% of the wrong ones), as in the paper"),
+    ):  # fmt: skip
+        told = Told(
+            labels=lambda *_: labels,
+            probabilities=lambda *_, named=named: np.eye(4)[named],
+            settings=record.settings,
+        )
+        text = performance.confused([told]).replace("tumour", "tumor")
+        assert said in text and ("as in the paper" in text) == ("pair most" in text), text
 
 
 def test_the_papers_headline_and_the_hardest_class(record):

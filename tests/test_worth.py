@@ -355,10 +355,11 @@ def test_only_a_handful_of_answers_makes_an_interval_hold_the_symmetric_one():
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("kappa", -1), ("mcc", -1), ("accuracy", 0), ("recall_glioma", 0)]
+    ("name", "least"),
+    [("kappa", -1), ("mcc", -1), ("accuracy", 0), ("recall_glioma", 0), ("nll", 0), ("brier", 0)],
 )
 def test_an_interval_is_widened_as_far_as_the_score_reaches(name, least):
-    """κ and MCC begin at −1, shares at 0; all end at 1."""
+    """κ and MCC begin at −1, shares, the NLL and the Brier score at 0; all but the last two end at 1."""
 
     def ends(values, low, high):
         sample = worth.Sample(np.array(values), np.linspace(low, high, 101))
@@ -369,7 +370,7 @@ def test_an_interval_is_widened_as_far_as_the_score_reaches(name, least):
     cut, whole = ends([-0.9, -0.2, 0.6], -0.9, 0.4)
     assert whole[0] < -1 and cut[0] == least
     cut, whole = ends([0.5, 0.9, 1.0], 0.7, 0.9)
-    assert whole[1] > 1 and cut[1] == 1
+    assert whole[1] > 1 and cut[1] == (whole[1] if name in ("nll", "brier") else 1)
 
 
 def test_probabilities_are_divided_by_their_sums():

@@ -1,6 +1,7 @@
 /* Check a report: which figures of a classification report can be true together. Plain script, nothing is fetched or sent.
    The same questions, names and answers as gcaf_lib/paper (report_file.py reads, confusions.py lists, attainability.py
-   judges); tests/test_page_tools.py holds both to one answer. What needs integer programming there stays undecided here. */
+   judges); tests/test_page_tools.py holds both to one answer. What needs integer programming there stays undecided here, and
+   of a word that is no figure's it does not say which it resembles. */
 'use strict';
 const gcafReport = (() => {
   const LIMIT = 100000, STEPS = 60, SLACK = 1e-12, DECIMALS = 8;
@@ -198,7 +199,8 @@ const gcafReport = (() => {
     if (!WHOLE.test(text) || Number(text) < 1 || Number(text) > 1e7) fail(`${cell.place}: '${cell.text.slice(0, 40)}' is not a number of images (a whole number from 1)`);
     return Number(text);
   }
-  function parse(text) {
+  function parse(given) {
+    const text = gcafPlain(given);
     if (!text.trim()) fail(NOTHING);
     const [all, ignored] = '{['.includes(text.trimStart()[0]) ? fromJson(text) : fromTable(text), seen = new Map();
     for (const c of all) {

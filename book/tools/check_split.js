@@ -33,7 +33,7 @@ const gcafSplit = (() => {
     return names.get(stem(name)) || null;
   }
   function parse(text) {  // rows of {name, part, known}
-    const all = text.replace(/^\ufeff/, ''), first = all.split(/[\r\n]/).find(l => l.trim());
+    const all = gcafPlain(text), first = all.split(/[\r\n]/).find(l => l.trim());
     if (first === undefined) fail('it is empty: give a CSV of file names and parts');
     const mark = [',', ';', '\t'].reduce((best, m) => first.split(m).length > first.split(best).length ? m : best);
     let rows = gcafRows(all, mark).filter(([, row]) => row.some(c => c.trim()));

@@ -75,7 +75,7 @@ def read(path: str | Path) -> pd.DataFrame:
 
 def parse(text: str) -> pd.DataFrame:
     """`read` of a text."""
-    lines = listed.rows(text)
+    lines = listed.rows(listed.plain(text))
     if not lines:
         raise DataError("it is empty: give a CSV of file names and parts")
     (_, head), *rows = lines

@@ -12,6 +12,11 @@ from pathlib import Path
 from gcaf_lib.data.dataset import DataError
 
 
+def plain(text: str) -> str:
+    """A text without byte-order marks, and with a space for what Python takes for a blank and a browser doesn't."""
+    return re.sub("[\x1c-\x1f\x85]", " ", text.replace("\ufeff", ""))
+
+
 def rows(text: str) -> list[tuple[int, list[str]]]:
     """(line number, cells) of each line that isn't blank, the first the head's; cells parted by comma, semicolon or tab.
 
@@ -28,6 +33,9 @@ def cells(text: str, mark: str) -> list[tuple[int, list[str]]]:
     follows would be one cell, and its rows lost without a word.
     """
     end = "the end"  # a row of its own, unless a quote is open
+    csv.field_size_limit(
+        max(csv.field_size_limit(), len(text) + len(end) + 1)
+    )  # a note may be as long as the text
     reader = csv.reader(io.StringIO(f"{text}\n{end}", newline=None), delimiter=mark)
     try:
         *out, last = [(reader.line_num, row) for row in reader]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation.answers import level_of
-from gcaf_lib.evaluation.intervals import Interval
+from gcaf_lib.evaluation.intervals import Interval, wilson
 
 DRAWS = 2000
 
@@ -61,6 +61,19 @@ def mean(values, groups, n: int = DRAWS, seed: int = 0, level: float = 0.95) -> 
     return interval(float(np.nanmean(values)), mean_draws(values, groups, n, seed), level)
 
 
+def share(right, groups) -> Interval:
+    """Share of `right` (rows,), bool, with a 95% interval by drawing groups, all rows of one together.
+
+    One group has no interval (NaN). Where all are right, or none, every draw is the same and would claim certainty:
+    then Wilson's interval, of as many trials as there are groups.
+    """
+    right, n = np.asarray(right, float), pd.Series(np.asarray(groups)).nunique()
+    value = float(right.mean())
+    if n < 2:
+        return Interval(value, np.nan, np.nan)
+    return wilson(round(value) * n, n) if value in (0, 1) else mean(right, groups)
+
+
 def interval(value: float, sample: np.ndarray, level: float = 0.95) -> Interval:
     """`value` with the percentile interval of a bootstrap sample (NaN draws left out)."""
     level = level_of(level, of_draws=True)
@@ -83,12 +96,19 @@ def basic(value: float, sample: np.ndarray, level: float = 0.95, least: float = 
     return Interval(value, max(least, 2 * value - one.high), max(least, 2 * value - one.low))
 
 
-def by(frame: pd.DataFrame, keys: list[str], value: str, groups: str = "group", **options) -> pd.DataFrame:
-    """`mean` of a column in every cell of `keys`: keys, mean, low, high, n (rows), groups (clusters)."""
+def by(
+    frame: pd.DataFrame,
+    keys: list[str],
+    value: str,
+    groups: str = "group",
+    kind: Callable[..., Interval] = mean,
+    **options,
+) -> pd.DataFrame:
+    """`mean` (or `share`) of a column in every cell of `keys`: keys, mean, low, high, n (rows), groups (clusters)."""
     lines = []
     for key, part in frame.groupby(keys, sort=False, observed=True):
         part = part[part[value].notna()]
-        one = mean(part[value], part[groups], **options)
+        one = kind(part[value], part[groups], **options)
         key = key if isinstance(key, tuple) else (key,)
         lines.append((*key, *one, len(part), part[groups].nunique()))
     return pd.DataFrame(lines, columns=[*keys, "mean", "low", "high", "n", "groups"])

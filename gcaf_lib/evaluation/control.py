@@ -193,8 +193,8 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
 
     low, high: pointing with the worst and the best seed; blind: how often the same map of untrained models
     points at the mark (mean over seeds), whatever the projection. verdict: `says nothing` where a model,
-    or the backbone alone whose map it is, is not right on `RIGHT`; else `passes` where low is at least
-    `ENOUGH` and blind at most `LEAK`; else `fails`.
+    or the backbone alone whose map it is, is not right on `RIGHT`, or no untrained model was measured; else `passes`
+    where low is at least `ENOUGH` and blind at most `LEAK`; else `fails`.
     """
     keys = ["map", "method", "place"]
     trained = table["kind"] == TRAINED
@@ -203,9 +203,9 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     for (norm, *key), part in table[trained].groupby(["projection_norm", *keys], sort=False):
         able = part[["accuracy", "alone"]].min(axis=None)
         low, high, leak = part["pointing"].min(), part["pointing"].max(), float(blind.get(tuple(key), np.nan))
-        found = low >= ENOUGH and not leak > LEAK
+        found = low >= ENOUGH and leak <= LEAK
         means = part[["accuracy", "alone", "chance", *SCORES]].mean()
-        verdict = SILENT if able < RIGHT else PASSES if found else FAILS
+        verdict = SILENT if able < RIGHT or np.isnan(leak) else PASSES if found else FAILS
         lines.append((norm, *key, *means, low, high, leak, len(part), int(part["n"].sum()), verdict))
     columns = ["accuracy", "alone", "chance", *SCORES, "low", "high", "blind", "seeds", "n", "verdict"]
     return pd.DataFrame(lines, columns=["projection_norm", *keys, *columns])

@@ -21,7 +21,6 @@ from tqdm import tqdm
 from gcaf_lib.data import medical, preprocess
 from gcaf_lib.data.dataset import DataError
 from gcaf_lib.evaluation import clustered
-from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.machine import cores
 from gcaf_lib.training import environment, runs
 
@@ -124,26 +123,13 @@ def recall(told: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, part in told.groupby("class"):
         right = (part["answer"] == name).to_numpy()
-        value, low, high = share(right, part["case"])
+        value, low, high = clustered.share(right, part["case"])
         wrong = part.loc[~right, "confidence"].mean()
         rows.append(
             (name, len(part), part["case"].nunique(), int(right.sum()), value, low, high,
              part["confidence"].mean(), wrong)
         )  # fmt: skip
     return pd.DataFrame(rows, columns=list(RECALL))
-
-
-def share(right: np.ndarray, cases: Sequence[Any]) -> Interval:
-    """Share of `right` (bool) with a 95% interval by drawing cases, all images of one together.
-
-    One case has no interval (NaN). Where all are right, or none, every draw is the same and would claim certainty:
-    then Wilson's interval, of as many trials as there are cases.
-    """
-    right, n = np.asarray(right, float), pd.Series(np.asarray(cases)).nunique()
-    value = float(right.mean())
-    if n < 2:
-        return Interval(value, np.nan, np.nan)
-    return wilson(round(value) * n, n) if value in (0, 1) else clustered.mean(right, cases)
 
 
 def confusion(told: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

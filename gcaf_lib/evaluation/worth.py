@@ -249,7 +249,7 @@ def summed(
 ) -> Worth:
     """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference).
 
-    A share's interval ends at 0 and 1, one of κ or MCC at −1 and 1. answer: by how much one answer moves a difference (1/n): a handful of answers
+    A share's interval ends at 0 and 1, one of κ or MCC at −1 and 1, one of NLL or the Brier score at 0. answer: by how much one answer moves a difference (1/n): a handful of answers
     given otherwise is allowed for in metrics of `OF_ALL` (`_widened`).
     """
     answer = answer if metric in OF_ALL else 0.0
@@ -263,8 +263,9 @@ def summed(
     low, high = _widened(one.low, one.high, value - lift, sample.draws, training, len(values), level, answer)
     if binned:
         low, high = max(least, low), max(least, high)
-    elif np.isfinite(least) and metric not in ("nll", "brier", "excess"):
-        low, high = max(low, -1.0 if metric in ("kappa", "mcc") else 0.0), min(high, 1.0)
+    elif np.isfinite(least) and metric != "excess":
+        low = max(low, -1.0 if metric in ("kappa", "mcc") else 0.0)
+        high = high if metric in ("nll", "brier") else min(high, 1.0)
     return Worth(value, sd, len(values), float(low), float(high), lift)
 
 

@@ -449,7 +449,7 @@ def separated(lines: Any, name: str = "difference") -> Any:
 def sides(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Lines whose interval lies below 0, above it, and those that hold it; lines without a run are in none."""
     run = frame[frame["pairs"] > 0]
-    told, below = separated(run), run["difference"] < 0
+    told, below = separated(run), run["difference_high"] < 0
     return run[told & below], run[told & ~below], run[~told]
 
 

@@ -46,7 +46,11 @@ def sources(dataset: Any, facts: dataset_audit.Audit) -> np.ndarray:
 def rates(frame: pd.DataFrame, column: str, order: Sequence[Any]) -> pd.DataFrame:
     """label, mean, low, high, n, groups of the error rate by a column, patient groups drawn whole."""
     known = frame[frame[column].notna()]
-    out = clustered.by(known, [column], "wrong").rename(columns={column: "label"}).set_index("label")
+    out = (
+        clustered.by(known, [column], "wrong", kind=clustered.share)
+        .rename(columns={column: "label"})
+        .set_index("label")
+    )
     return out.reindex([label for label in order if label in out.index]).reset_index()
 
 
@@ -189,10 +193,11 @@ def copies_said(pairs: pd.DataFrame) -> str:
     """How often two copies of one picture get the same answer; pairs: `copies`."""
     if pairs.empty:
         return "No run judged two copies of one picture."
-    same = clustered.mean(pairs["same"], pairs["group"])
+    same = clustered.share(pairs["same"], pairs["group"])
+    ends = f" ({same.low:.1%} to {same.high:.1%})" if np.isfinite(same.low) else ""
     return (
         f"**One picture, two files.** Pairs of copies (identical, nearly identical or mirrored) that one run judged: {len(pairs):,}. "
-        f"The model gives both the same answer in {same.value:.1%} ({same.low:.1%} to {same.high:.1%}): where it doesn't, "
+        f"The model gives both the same answer in {same.value:.1%}{ends}: where it doesn't, "
         "the mirror, the size or the compression of a file has changed its mind, or what little two nearly identical slices differ in."
     )
 
@@ -217,10 +222,13 @@ def by_size_within(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame
 
 
 def sizes_said(within: pd.DataFrame) -> str:
-    """In which classes small or large tumours fail more often; within: `by_size_within`."""
+    """In which classes small or large tumours fail more often ("": all of one size); within: `by_size_within`."""
     said = []
     for name, part in within.groupby("class", sort=False):
-        small, large = (part.set_index("label").loc[borders.TERCILES[k]] for k in (0, 2))
+        third = part.set_index("label")
+        if not {borders.TERCILES[0], borders.TERCILES[2]} <= set(third.index):
+            continue  # tumours of one size
+        small, large = (third.loc[borders.TERCILES[k]] for k in (0, 2))
         word = words.beside_interval(
             small,
             large,
@@ -229,6 +237,8 @@ def sizes_said(within: pd.DataFrame) -> str:
             "no detectable difference between small and large",
         )
         said.append(f"{name.lower()}: {word}")
+    if not said:
+        return ""
     return f"Within the classes (comparing intervals, a cautious test): {'; '.join(said)}."
 
 
@@ -349,5 +359,5 @@ def mislabelled_said(bad: pd.DataFrame, cases: pd.DataFrame, classes: Sequence[s
     hits = (judged["predicted"].map(lambda k: classes[k]) == truth).sum()
     return (
         f"In {hits} of {len(judged)} answers on these files the model sides with the archive against the label it is scored by. "
-        "Too few images to move any score; where the archive is right, a score of 100% would be an error."
+        f"They are {len(judged) / len(cases):.2%} of all answers here, and move no score by more than that; where the archive is right, a score of 100% would be an error."
     )

@@ -204,7 +204,7 @@ def beside_others(
     return pd.DataFrame(lines, columns=["Method", "Sees", "Accuracy (%)", "Source"])
 
 
-# --- chapter 18: the same model with and without a hint ---
+# --- memory: look-up, falls and the control ---
 
 PAPER_NETWORKS = {
     "demo": " These are phantoms: they show the mechanism, not its size in patients.",

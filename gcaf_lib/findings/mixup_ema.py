@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ COLUMNS = [
     "lift",
     *ablation.PICTURE[:3],
     "published",
+    "step",
 ]
 Cell = tuple[bool, bool]  # (Mixup, EMA)
 
@@ -77,12 +79,17 @@ def _mixed(
     return worth.summed(metric, worth.Sample(*both), least=-np.inf, answer=answer)
 
 
-def _published(parts: Sequence[Part], metric: str) -> float:
-    """The paper's own contrast, of averaged weights; NaN where it has no such figure."""
+def _published(parts: Sequence[Part], metric: str) -> dict[str, float]:
+    """The paper's own contrast, of averaged weights, and by how much its rounding can move it (step); NaN where it has no
+    such figure."""
     figures = [paper.find(PLACE, cells()[cell], metric) for _, cell, _ in parts]
     if not all(figures) or any(which == "raw" for *_, which in parts):
-        return np.nan
-    return sum(weight * figure[0].fraction for (weight, *_), figure in zip(parts, figures))
+        return {"published": np.nan, "step": np.nan}
+    weighed = [(weight, figure[0]) for (weight, *_), figure in zip(parts, figures)]
+    return {
+        "published": sum(weight * figure.fraction for weight, figure in weighed),
+        "step": sum(abs(weight) * figure.half_step for weight, figure in weighed),
+    }
 
 
 def effects(
@@ -122,7 +129,8 @@ def effects(
             worth.answer(first, copies) for copies in (None, worth.pictures(dataset) if lifted else None)
         )
         lines += [
-            {"contrast": contrast, "metric": metric, "published": _published(parts, metric)}
+            {"contrast": contrast, "metric": metric}
+            | _published(parts, metric)
             | _mixed(metric, plain, one)._asdict()
             | lifted
             | ablation.held(_mixed(metric, by_picture, each), "picture")
@@ -288,7 +296,7 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
 def _told(one: Any, good: int) -> str:
     if one.low <= 0 <= one.high:
         return verdicts.UNDECIDED
-    return f"{'better' if np.sign(one.value) == good else 'worse'}, the interval excludes 0"
+    return f"{'better' if (one.low > 0) == (good > 0) else 'worse'}, the interval excludes 0"
 
 
 def _word(line: pd.Series, name: str, good: int) -> str:
@@ -300,7 +308,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     once = " (one seed)" if line["n"] == 1 else ""
     if np.isfinite(line["published"]):
         theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)
-        place = verdicts.level(line["published"] - line["lift"], line["low"], line["high"])
+        place = verdicts.level(line["published"] - line["lift"], line["low"], line["high"], line["step"])
         text += f" ({'one seed; ' if once else ''}the paper's {theirs} lies {place})"
     else:
         text += once
@@ -344,6 +352,7 @@ def leaves() -> str:
     names = ("ema", "batch_size", "stage1_epochs", "stage2_epochs")
     beta, batch, *epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)
     steps = int(paper.published("Table 2", "Total", "training") // batch)
+    most = math.floor(1e4 * 0.01 ** (1 / (epochs[1] * steps - 1))) / 1e4
     stages = "; ".join(
         f"stage {k}: {n:.0f} epochs of {steps} steps leave {training.remaining(beta, int(n) * steps):.1%} of the start"
         for k, n in enumerate(epochs, 1)
@@ -351,5 +360,5 @@ def leaves() -> str:
     return (
         f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}), {stages}. The start of stage 1 is a fusion and a classifier "
         "drawn at random; that of stage 2 is where stage 1 ended. To keep 1% or less of the start after stage 2, $\\beta$ may be "
-        f"at most {0.01 ** (1 / (epochs[1] * steps - 1)):.4f}, within the range that the paper gives."
+        f"at most {most:.4f}, within the range that the paper gives."
     )

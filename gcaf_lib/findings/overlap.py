@@ -32,7 +32,7 @@ def split_text(found: pd.Series, protocol: str) -> str:
     if not found["with_copy"]:
         text += "none has a copy in the training part that chapter 17's search finds"
     else:
-        text += f"{found['with_copy']:.1%} have a copy in the training part (as counted in chapter 17)"
+        text += f"{found['with_copy']:.1%} have a copy in the training part (by chapter 17's own search)"
     if found["with_patient"]:
         more = "" if found["with_copy"] else "have "
         text += f", and {found['with_patient']:.1%} {more}another slice of the same patient there"

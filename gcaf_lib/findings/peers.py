@@ -11,7 +11,6 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered
 from gcaf_lib.evaluation.elsewhere import HOME
 from gcaf_lib.evaluation.intervals import Interval, wilson
-from gcaf_lib.evaluation.outside import share
 from gcaf_lib.evaluation.peers import PACKAGES
 from gcaf_lib.findings import words
 from gcaf_lib.findings.elsewhere import recall_band, set_name
@@ -36,7 +35,7 @@ def models(answers: pd.DataFrame) -> list[str]:
 
 
 def _right(part: pd.DataFrame) -> Interval:
-    return share((part["answer"] == part["class"]).to_numpy(), part["case"])
+    return clustered.share((part["answer"] == part["class"]).to_numpy(), part["case"])
 
 
 def _cell(part: pd.DataFrame) -> str:

@@ -275,7 +275,9 @@ def chances_text(chance: Mapping[str, float], reference: Sequence[Any]) -> str:
         said.append(
             f"The scatter over patients, which the t-test over seeds does not see, is {times:.1f} times the scatter over seeds, which it sees."
         )
-    said.append("In a *difference* both are smaller, as far as the two models err on the same images.")
+    said.append(
+        "A *difference* of two models scatters less than one of them only where the two err together (a correlation above ½), and more where they don't."
+    )
     if same_start(reference):
         said.append(
             "All seeds start from the same backbone weights, so that even the training's chance is only partly in it."
@@ -339,6 +341,8 @@ def by_patient(frame: pd.DataFrame) -> str:
             continue
         said = []
         for words_, test, value in (("", "permutation", "difference"), ("by picture ", "picture", "picture")):
+            if known[f"{test}_holm"].isna().all():
+                continue  # not asked
             hit = known[known[f"{test}_holm"] < comparing.ALPHA]
             worse, better = hit[hit[value] < 0]["row"], hit[hit[value] > 0]["row"]
             said.append(

@@ -15,6 +15,7 @@ import pandas as pd
 from gcaf_lib.evaluation import comparing, intervals
 from gcaf_lib.paper import claims
 from gcaf_lib.paper import published as paper
+from gcaf_lib.terminal import many
 
 COLUMNS = ["place", "row", "gap", "images", "least", "independent", "most", "at_overlap"]
 
@@ -54,7 +55,7 @@ def levels(place: str | None = None) -> list[float]:
 def counts(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> pd.DataFrame:
     """Per table and in all: how many of the paper's gaps McNemar finds whatever the overlap, at chance's, at best.
 
-    wilson: rows outside the 95% Wilson interval of the headline accuracy alone.
+    wilson: rows outside the 95% Wilson interval of the headline accuracy alone; measured: gaps of tables with an overlap.
     """
     top, n, right = headline()
     interval = intervals.wilson(right, n)
@@ -64,6 +65,7 @@ def counts(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> pd.DataFrame:
         line: dict[str, Any] = {"place": place, "gaps": len(part)}
         line["wilson"] = int((top - part["gap"] < interval.low).sum())
         line |= {name: int((part[column] < alpha).sum()) for column, name in columns.items()}
+        line["measured"] = int(part["at_overlap"].notna().sum())
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -80,7 +82,11 @@ def counts_text(frame: pd.DataFrame, overlap: bool = False) -> pd.DataFrame:
         "best": "… at the most favourable overlap",
     }
     kept = [c for c in heads if heads[c]]
-    return frame[kept].rename(columns=heads)
+    told = [
+        "–" if not r.measured else f"{r.at_overlap}" + (f" of {r.measured}" if r.measured < r.gaps else "")
+        for r in frame.itertuples()
+    ]
+    return frame.assign(at_overlap=told)[kept].rename(columns=heads)
 
 
 def needed(frame: pd.DataFrame, runs: Sequence[int], test_to_train: float) -> pd.DataFrame:
@@ -160,13 +166,14 @@ def images_text(counted: pd.DataFrame, shares: pd.DataFrame) -> str:
     if len(shares):
         other = shares["place"] == "Table 6"
         kinds = [
-            f"{part['share'].mean():.0%} {where} (n = {len(part)} rows, {part['share'].min():.0%} to {part['share'].max():.0%}), at which "
+            f"{part['share'].mean():.0%} {where} ({many(len(part), 'row')}: {part['share'].min():.0%} to {part['share'].max():.0%}), at which "
             f"{comparing.smallest_gap(right, n, part['share'].mean())} images are needed"
             for where, part in (("with the same backbones", shares[~other]), ("with others", shares[other]))
             if len(part)
         ]
+        which = "Each gap" if whole["measured"] == whole["gaps"] else f"{whole['measured']} gaps, each"
         said += (
-            f" In the runs behind this page a rival makes, of the proposed model's errors, on average {'; '.join(kinds)}. Each gap at its table's overlap: "
+            f" In the runs behind this page a rival makes, of the proposed model's errors, on average {'; '.join(kinds)}. {which} at its table's overlap: "
             f"{whole['at_overlap']} are significant."
         )
     return said + (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gcaf_lib.paper import attainability
+from gcaf_lib.paper import attainability, report_file
 from gcaf_lib.paper.report_file import Report
 
 _WORDS = {"accuracy": "accuracy", "kappa": "Cohen's kappa", "mcc": "MCC", "f1": "F1"}
@@ -132,7 +132,7 @@ def reason(row: pd.Series) -> str:
 
 def printed(value: float, decimals: int, percent: bool) -> str:
     """A value as the report would print it."""
-    return f"{value:.{decimals}f}{'%' if percent else ''}"
+    return f"{report_file.rounded(value, decimals):.{decimals}f}{'%' if percent else ''}"
 
 
 def check(report: Report) -> Answer:

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 from gcaf_lib.data import listed
@@ -95,6 +96,7 @@ def read(path: str | Path) -> Report:
 
 def parse(text: str) -> Report:
     """The report in a text; raises `ReportError`."""
+    text = listed.plain(text)
     if not text.strip():
         raise ReportError(_NOTHING)
     cells, ignored = _from_json(text) if text.lstrip()[0] in "{[" else _from_table(text)
@@ -230,9 +232,9 @@ def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tu
 
 def _row(name: str) -> str:
     """What a row is of that is no class's: one of `_AVERAGES`, "all" (a disease too) or "sum"; "" for any other name."""
-    plain = _plain(name)
-    words = set(re.findall(r"[^\W\d_]+", plain))
-    if re.fullmatch(r"samples(_(avg|average|averaged))?", plain):
+    named = _plain(name)
+    words = set("".join(c if c.isalpha() else " " for c in named).split())  # a footnote's ¹ is no letter
+    if re.fullmatch(r"samples(_(avg|average|averaged))?", named):
         return "samples"
     if not words or not words <= _SUMS:
         return ""
@@ -337,7 +339,9 @@ def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _text(value: object) -> str:
     if isinstance(value, str) or value is None:
         return value or ""
-    raise ReportError(f"{json.dumps(value, separators=(',', ':'))[:40]} stands where a number should")
+    raise ReportError(
+        f"{json.dumps(value, separators=(',', ':'), ensure_ascii=False)[:40]} stands where a number should"
+    )
 
 
 # --- numbers ---
@@ -400,7 +404,14 @@ def _number(cell: _Cell) -> tuple[float, int]:
     digits, _, power = text.lower().partition("e")
     decimals = len(digits.partition(".")[2]) - int(power or 0)
     decimals = min(max(decimals, 0), DECIMALS)
-    return round(float(text), decimals), decimals
+    return rounded(float(text), decimals), decimals
+
+
+def rounded(value: float, decimals: int) -> float:
+    """A figure to so many decimals, a tie upwards, as people round and as the page's `toFixed` does."""
+    if not abs(value) < 1e15:
+        return value
+    return float(Decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
 
 
 def _figure(cell: _Cell, percent: bool) -> Reported:

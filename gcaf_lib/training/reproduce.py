@@ -104,6 +104,7 @@ def reproduce(
             f"run {record.key} can't be made again: these settings, images and split now have the key {today}. "
             "Check the images (`gcaf data check`), the folder results/splits and the files that model.weights names"
         )
+    _arrays(record), record.right()  # what can't be compared is said before hours are spent
     with beside_store(own_stage0):
         again = train.get(
             record.settings, record.seed, profile=record.info["profile"], work=work, progress=progress,
@@ -147,7 +148,7 @@ def differences(first: runs.Record, second: runs.Record) -> pd.DataFrame:
 
 
 def _arrays(record: runs.Record) -> dict[str, np.ndarray]:
-    history = record.history.drop(columns="seconds")
+    history = record.history.drop(columns="seconds", errors="ignore")
     out = {f"history: {name}": history[name].to_numpy() for name in history}
     out |= {f"predictions: {name}": value for name, value in record.predictions.items()}
     return out | {f"maps: {name}": value for name, value in (record.maps or {}).items()}

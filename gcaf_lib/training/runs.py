@@ -214,7 +214,8 @@ class Record:
     def _of(self, part: str, what: str) -> np.ndarray:
         """An array of the predictions; raises `RunError` where there is none such, or not one for each image."""
         found, images = (self.predictions.get(f"{part}_{name}") for name in (what, "rows"))
-        sound = found is not None and found.ndim > 0 and found.dtype.kind in "iuf"
+        axes = 1 if what in ("rows", "labels") else 2
+        sound = found is not None and found.ndim == axes and found.dtype.kind in "iuf"
         if not sound or (images is not None and images.size != len(found)):
             raise RunError(_unread(self.folder / "predictions.npz", f"no sound {what} of part {part}"))
         return found
