@@ -103,11 +103,9 @@ def pixels(image: str | Path | View) -> np.ndarray:
     Where a DICOM file gives no window, and of each NIfTI slice, the lowest value becomes black and the `WHITE` percentile white.
     Raises `DataError` that names the file and the cure.
     """
-    found = view(os.fspath(image))
-    if not isinstance(found, View):
-        intact.demand(image)
+    one = _medical(image)
+    if one is None:
         return decode.pixels(image)
-    one = image if isinstance(image, View) else found
     data = read_bytes(one)
     out = _dicom(data, one) if kind(data) == "DICOM" else _nifti(data, one)
     if min(out.shape[:2]) < MIN_SIDE:
@@ -117,10 +115,18 @@ def pixels(image: str | Path | View) -> np.ndarray:
     return out
 
 
+def _medical(image: str | Path | View) -> View | None:
+    """The view of a medical file that is meant; None of another image, which must be whole (`intact.demand`)."""
+    found = view(os.fspath(image))
+    if not isinstance(found, View):
+        intact.demand(image)
+        return None
+    return image if isinstance(image, View) else found
+
+
 def grey(image: str | Path | View) -> np.ndarray:
     """uint8 (H,W) as copies are looked for in: of a medical file `pixels`, of others `decode.grey`."""
-    if not isinstance(view(os.fspath(image)), View):
-        intact.demand(image)
+    if _medical(image) is None:
         return decode.grey(image)
     out = pixels(image)
     return out if out.ndim == 2 else cv2.cvtColor(out, cv2.COLOR_RGB2GRAY)

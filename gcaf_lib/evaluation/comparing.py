@@ -146,8 +146,7 @@ def sd_interval(sd: float, df: int, level: float = 0.95) -> tuple[float, float]:
 
 def largest_sd(gap: float, runs: int, alpha: float = ALPHA) -> float:
     """Largest sd of the paired differences with which a mean gap over `runs` runs has p < alpha in a paired t."""
-    if runs < 2:
-        raise ValueError("a paired t-test needs at least two pairs of runs")
+    intervals.demand_pairs(runs)
     return abs(gap) * float(np.sqrt(runs) / stats.t.ppf(1 - alpha / 2, runs - 1))
 
 

@@ -80,6 +80,12 @@ def _groups(groups, n: int) -> tuple[np.ndarray, int]:
     return code, len(names)
 
 
+def demand_pairs(runs: int) -> None:
+    """Raise `ValueError` where so many pairs of runs are too few for a paired t-test."""
+    if runs < 2:
+        raise ValueError(f"a paired t-test needs at least two pairs of runs, not {runs}")
+
+
 def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train: float) -> Test:
     """Corrected resampled t-test: t = d̄ / √((1/J + n_test/n_train) s²), J − 1 degrees of freedom.
 
@@ -93,8 +99,7 @@ def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train
         raise ValueError(f"test_to_train={test_to_train}: give test images over training images, from 0")
     first, second = pairs(first, second)
     d = first - second
-    if len(d) < 2:
-        raise ValueError(f"a paired t-test needs at least two pairs of runs, not {d.size}")
+    demand_pairs(len(d))
     j, mean = len(d), float(d.mean())
     se = float(np.sqrt((1 / j + test_to_train) * d.var(ddof=1)))
     # a difference carries the rounding of what it was taken of
@@ -220,8 +225,7 @@ def power(differences, sd: float, seeds: int, alpha: float = 0.05) -> np.ndarray
 def _demand_runs(sd: float, seeds: int) -> None:
     if not sd >= 0:
         raise ValueError(f"sd={sd}: a standard deviation is at least 0")
-    if seeds < 2:
-        raise ValueError(f"a paired t-test needs at least two pairs of runs, not {seeds}")
+    demand_pairs(seeds)
 
 
 def _power(effect, seeds: int, alpha: float):
