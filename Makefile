@@ -124,7 +124,7 @@ wheel: $(STAMP) ## build the package as a wheel into dist/
 lock: ## renew constraints.txt from a fresh environment (needs a network)
 	rm -rf _build/lock
 	$(MAKE) env VENV=_build/lock CONSTRAINTS=
-	_build/lock/bin/python -m pip freeze --exclude-editable | LC_ALL=C sort -f > constraints.new
+	set -o pipefail; _build/lock/bin/python -m pip freeze --exclude-editable | LC_ALL=C sort -f > constraints.new
 	mv constraints.new constraints.txt
 	rm -rf _build/lock
 

@@ -171,8 +171,8 @@ Markdown(training.moving(runs[0].info["parameters"]))
 # %% [markdown]
 # ## What the moving average averages
 #
-# Equation 18 forgets its start at the rate $\beta^t$: where a stage is short, a good part of the
-# average is still the *start* of that stage, for stage 1 a fusion and a classifier drawn at random.
+# Equation 18 forgets its start at the rate $\beta^{t-1}$, for Keras begins the average with the weights after the first step: where a stage is
+# short, a good part of the average is still the *start* of that stage, for stage 1 a fusion and a classifier one step from random ones.
 # It lags behind wherever the weights are still on their way.
 
 # %% mystnb={"image": {"alt": "Two panels, stage 1 and stage 2: validation accuracy by epoch with raw weights as a solid and with averaged weights as a dashed line."}, "figure": {"name": "fig-ema", "caption": "Validation accuracy by epoch with raw and with averaged (EMA) weights, mean and standard deviation over seeds."}}

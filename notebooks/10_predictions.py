@@ -31,7 +31,6 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import overlays, pictures, tables
-from gcaf_lib.evaluation import heatmaps
 from gcaf_lib.findings import overlap, predictions
 
 chapter = open_chapter("10_predictions", profile, overrides, need_images=True)
@@ -83,14 +82,13 @@ Markdown(predictions.confidences(runs))
 shown = pd.concat([drawn.drop_duplicates("label"), mistakes.head(2)])
 images, titles = overlays.open_files(folder, shown["file"]), predictions.titles(shown, classes)
 cams = predictions.cams(runs[0], shown)
-fused = heatmaps.fused(cams, 64)
 borders = overlays.outlines(chapter.dataset, shown["row"].tolist())
 
 # %% mystnb={"image": {"alt": "Columns of test images with the image, the fused Grad-CAM map and both overlaid; tumour outlines where known."}, "figure": {"name": "fig-gradcam", "caption": "Grad-CAM of the fused model, first seed (the paper's Figure 13): image, map, and both overlaid, with the tumour's outline where it is known. Titles are the predicted classes."}}
-pictures.gradcam_grid(images, fused, titles, borders)
+pictures.gradcam_grid(images, cams.get("fused"), titles, borders)
 
 # %% mystnb={"image": {"alt": "The same test images under the Grad-CAM map of each backbone and under the fused map, one row each."}, "figure": {"name": "fig-gradcam-backbones", "caption": "The same images under the map of each backbone and under their mean."}}
-overlays.gradcam_rows(images, {**cams, "fused": fused}, titles, borders)
+overlays.gradcam_rows(images, cams, titles, borders)
 
 # %% [markdown]
 # ## How wide the maps spread

@@ -48,7 +48,7 @@ chapter.strip(ablation.runs(main, by_split, changed))
 # %% [markdown]
 # ## Only the hint
 #
-# Three floors see no tumour at all. *File size and mode*: width, height, aspect and colour mode of the file, not one pixel. *Image
+# Three floors are kept from the tumour. *File size and mode*: width, height, aspect and colour mode of the file, not one pixel. *Image
 # border*: grey values of the outermost sixteenth on every side. *Tumour masked out*: a thumbnail in which the tumour's
 # box is filled; every image gets three such holes, placed alike for all classes, so that the hole itself says nothing
 # (tumours of unknown place stay visible: about 6% of the real ones). Guessing the most frequent class is the
@@ -98,7 +98,7 @@ tables.show(
 # ## The same model with and without
 #
 # The proposed model, trained again on re-encoded images, and on the three tumour classes alone: there the no-tumour
-# images, which come from other collections, are neither trained on nor asked for. The three-class model is compared
+# images, which by the Kaggle page's author come from another collection, are neither trained on nor asked for. The three-class model is compared
 # with the four-class model judged on the same images, those with a tumour. Runs are paired by seed and by fold, and what
 # counts is the *difference* on the same images: intervals of two models on the same images say little side by side.
 
@@ -128,7 +128,7 @@ Markdown(
 # %% [markdown]
 # ## What this means
 #
-# In the real dataset the no-tumour images come from collections of their own. A four-class accuracy therefore mixes a
+# By the Kaggle page's author the no-tumour images come from a collection of their own, and none is the archive's. A four-class accuracy therefore mixes a
 # question that the file itself helps to answer (is there a tumour?) with the harder one of
 # telling three tumours apart. Reporting the three tumour classes by themselves, on patient-disjoint folds, keeps the two questions apart (chapter 17
 # does so beside the numbers of others). It does not remove every hint: among the tumours the file's form and the border still help (the first table).

@@ -66,7 +66,7 @@ tables.show(
     findings.wide_calibration(known),
     name="tab-calibration-intervals",
     caption=f"Calibration on the test part with averaged weights, {len(runs)} seed{'s' if len(runs) > 1 else ''}: value and 95% "
-    "cluster-bootstrap interval over patient groups and, from two seeds on, trainings.",
+    "cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins.",
     data=known,
 )
 
@@ -127,7 +127,7 @@ tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
     caption="Calibration on the random split and on patient-disjoint folds: value and 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors "
-    "on patient-disjoint folds are means over the folds, each at the random split's number of test images.",
+    "are in fifteen bins, and on patient-disjoint folds means over the folds, each at the random split's number of test images.",
     data=moved,
 )
 Markdown(findings.carries_over(states))
@@ -143,7 +143,7 @@ tables.show(
     findings.effects(tested, runs, clusters),
     name="tab-effects",
     caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind the comma the difference "
-    "from the proposed setting with its 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings.",
+    "from the proposed setting with its 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins.",
 )
 Markdown(findings.ingredients(tested, runs, clusters))
 

@@ -52,7 +52,7 @@ chapter.strip([*main, *apart])
 # carries over by itself to grey tumours, or to the paper's networks at 224 pixels. The models are miniatures, trained in the order of all runs but briefly:
 # stage 0, two epochs of stage 1, no stage 2. A backbone's map is judged only where that backbone *alone* learnt the marks. Methods: Grad-CAM, HiResCAM
 # and LayerCAM (see the [glossary](/glossary.md)) on each backbone's last map, before and after its final norm; their mean over backbones (*Model, both
-# backbones*; the paper's figure); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
+# backbones*; so the paper's figure is usually read, which names neither layer nor mean); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
 
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
 verdicts = control.judged(control.read())

@@ -131,14 +131,14 @@ error_rates.error_rates(failures.by_view(tumour), "mirror symmetry of the pictur
 #
 # These are the ones that a threshold on the confidence is least likely to catch. One answer per image, most confident first.
 
-# %% mystnb={"image": {"alt": "Up to eight misclassified test images with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-surest-mistakes", "caption": "The wrong answers with the highest confidence over all runs used here, surest first, at most eight, with the probability of each class."}}
+# %% mystnb={"image": {"alt": "Up to eight misclassified test images with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-surest-mistakes", "caption": "The wrong answers with the highest confidence over all runs used here, surest first, one a picture and at most eight, with the probability of each class."}}
 wrong = failures.surest(cases)
-pictures.predictions(wrong.head(8), dataset.root, classes)
+pictures.predictions(failures.pictured(wrong), dataset.root, classes)
 
 # %%
 bad = dataset_audit.mislabelled(facts)
 tables.show(
-    failures.surest_table(wrong.head(8), classes),
+    failures.surest_table(failures.pictured(wrong), classes),
     name="tab-surest-mistakes",
     caption="The same mistakes, with their files.",
 )

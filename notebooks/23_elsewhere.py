@@ -91,9 +91,9 @@ Markdown(f"{elsewhere.about_said(about)} {elsewhere.seen_said(seen, about)}")
 #
 # ## What the model says there
 #
-# Recall by class and set, for every model on record, whatever this page's profile. There is deliberately no overall accuracy: each set holds only
+# Recall by class and set, for every model whose answers there are on record, whatever this page's profile. There is deliberately no overall accuracy: each set holds only
 # some classes, so a pooled figure would reflect the mixture. Intervals (95%) resample cases as clusters: patients, volumes or, for Radiopaedia,
-# clusters of similar slices, since patients are not identified there. Beside it stands what the same model scores on its own test images: *at home*.
+# clusters of similar slices, since patients are not identified there. Beside it stands what the same model scores on its own test images: *at home*, with patients of the class drawn (the model card draws all patients).
 # Intervals are not adjusted for the number of comparisons on this page: among so many, some can be apart by chance.
 
 # %%

@@ -111,7 +111,12 @@ def test_verdict_turns_where_it_should(changes, verdict):
 
 def test_without_its_negative_control_a_map_passes_nothing():
     trained = table()[lambda t: t["kind"] == control.TRAINED]
-    assert control.judged(trained)["verdict"].tolist() == [control.SILENT]
+    judged = control.judged(trained)
+    assert judged["verdict"].tolist() == [control.SILENT]
+    text = explanations.control_words(judged)
+    assert "no untrained model was measured" in text and "did not learn" not in text
+    text = explanations.control_words(control.judged(table(alone=control.RIGHT - 0.01)))
+    assert "did not learn" in text and "no untrained model" not in text
 
 
 def test_the_worst_seed_decides():
@@ -148,7 +153,7 @@ def test_words_name_what_fails():
         and "**1 fail**" in text
         and "10% to 10%" in text
     )
-    assert "at most 2%; chance is 3%" in text and "paper's reading" not in text
+    assert "at most 2%; chance is 3%" in text and "usual reading" not in text
     assert "both backbones: **fails** (10%)" in explanations.control_words(
         both(pointing=0.1, map=tumours.FUSED)
     )

@@ -159,6 +159,18 @@ def test_the_committed_splits_leak_what_their_names_say():
     assert 0 < counts["bytes"] < counts["copy"] < counts["patient"] < counts["images"]
 
 
+def test_a_mended_split_loses_no_row_and_keeps_its_line_ends():
+    """Marks of byte order and blanks on lines of their own, Excel's first line, and line ends of Windows."""
+    one, other = "Te-gl_0010.jpg", "Te-gl_0011.jpg"
+    text = f"\ufeff\ufefffile,part\n\ufeff,\n{one},train\n\ufeff\n{other},test\n"
+    table = leaks.parse(text)
+    again = leaks.parse(leaks.rewritten(table.attrs["text"], table, np.array(["test", "train"])))
+    assert again["name"].tolist() == [one, other] and again["part"].tolist() == ["test", "train"]
+    excel = f"sep=;\r\nfile;part\r\n{one};train\r\n{other};test\r\n"
+    table = leaks.parse(excel)
+    assert leaks.rewritten(table.attrs["text"], table, table["part"].to_numpy()) == excel
+
+
 def test_persons_told_by_eye_are_said_of_our_own_split_too(table, tmp_path, capsys):
     """By hand: files of the test part whose person, but not whose patient, is in training."""
     path = SPLITS / "patients.csv"

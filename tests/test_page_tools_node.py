@@ -68,6 +68,9 @@ REPORTS = [
     # ties in decimal and in binary, notes of any length, blanks that only one of the two languages knows
     f"{HEAD}\na,0.15,8\nb,0.5,8", f"{HEAD}\na,0.001953125,512\nb,0.5,8", f"{HEAD},note\na,0.9,10,{NOTE}\nb,0.8,10,",
     f"\ufeff{HEAD}\n\ufeffa,0.9,10\n\x1fb\x85,0.8,10\nmine\ufeff,0.8,\x1c", '{"a": {"recall": ["é"], "support": 4}}',
+    # letters of more than one UTF-16 unit, half a pair, a long s
+    f"{HEAD}\na,{'😀' * 45},10\nb,0.8,10", f"{HEAD}\na,0.9,{'😀' * 45}\nb,0.8,10", '{"a": {"recall": ["\\ud800"], "support": 4}}',
+    "metric,value\nſupport_a,3\nsupport_b,3\naccuracy,0.5",
     # line ends in quotes, and those that are not \\n
     f'{HEAD}\n"a\nx",0.9,10\nb,0.8,10', f'{HEAD}\r\n"a\r\n\r\n---\r\nx",0.9,10\r\nb,0.8,10', 'class,"recall\n(%)",n\na,90,10\nb,80,10',
     f'{HEAD}\n"a ""x"", y",0.9,10\nb,0.8,10', f'{HEAD}\na,0.9,10\nb,0.8,10\n"c', "class  recall  n\x0ca  0.9  10\u2028b  0.8  10",
@@ -132,6 +135,9 @@ SPLITS = [
     f'file,part,note\n{ONE},train,"two\nlines"\n"{OTHER}"  ,test,"a "" b"\n',
     f'file,part\n{ONE},train\n\n\n"{OTHER},test\n\n',
     f"file,part,note\n{ONE},train,{NOTE}\n{OTHER},test,\n",
+    f"a\x0bb;file;part\nx;{ONE};train\ny;{OTHER};test\n",
+    f"file,part\n{ONE},{'😀' * 45}\n",
+    f"{'😀' * 90},x\n",
     f"\ufefffile,part\n\ufeff{ONE},train\n\x1f{OTHER},test\x85\n",
     *(",,\n,,\n", ";;\n", "\t\n\n", "sep=;\n;;\n", "sep=;\n", "\n", ""),
 ]

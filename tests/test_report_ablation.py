@@ -163,6 +163,13 @@ def test_only_shared_seeds_are_compared():
     assert ablation.difference_text(of(alone, "gcaf-split")) == "–"
 
 
+def test_a_row_is_on_the_side_of_its_interval():
+    """A corrected interval of an ECE need not hold the value."""
+    line = {"pairs": 2, "difference": 0.001, "difference_low": -0.012, "difference_high": -0.002}
+    below, above, level = ablation.sides(pd.DataFrame([line]))
+    assert (len(below), len(above), len(level)) == (1, 0, 0)
+
+
 def test_every_row_with_a_run_is_below_above_or_undecided():
     found = {"Feature Concatenation": runs(40), "gcaf-split": runs(20), "gcaf-token": runs(1)}
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))

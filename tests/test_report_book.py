@@ -306,6 +306,13 @@ def test_sync_writes_once_and_check_writes_nothing(checkout):
     assert runner.sync(folder) == []
 
 
+def test_pages_follow_all_code_that_a_chapter_can_see():
+    """All rooms beside the wings, but those that only a shell, or a notebook before the library is there, sees."""
+    rooms = {path.name for path in environment.PACKAGE.glob("*.py")} - {"__init__.py"}
+    unseen = {"cli.py", "commands.py", "predict.py", "colab.py"}
+    assert rooms - unseen == {name for name in provenance.LIBRARY_CODE if name.endswith(".py")}
+
+
 def test_library_fingerprint_ignores_words_only(tmp_path, monkeypatch):
     for room in (*provenance.LIBRARY_CODE, *environment.TRAINING_CODE):
         target = tmp_path / room

@@ -253,6 +253,11 @@ def test_supports_that_do_not_add_up_are_found():
     )
 
 
+def test_what_is_near_is_printed_as_people_round():
+    assert [report_check.printed(v, 2, False) for v in (0.125, 0.375, -0.125)] == ["0.13", "0.38", "-0.13"]
+    assert report_check.printed(62.5, 0, True) == "63%" and report_check.printed(2, 0, False) == "2"
+
+
 def test_figures_that_were_cut_off_are_told_from_impossible_ones():
     text = "metric,value\nsupport_a,3\nsupport_b,3\nrecall_a,0.66\nrecall_b,0.333\naccuracy,0.5"
     answer = report_check.check(report_file.parse(text))

@@ -13,6 +13,7 @@ from gcaf_lib.display import curves, overlays
 from gcaf_lib.evaluation import calibration, confidence
 from gcaf_lib.findings import overlap, performance, training
 from gcaf_lib.paper import published as paper
+from gcaf_lib.paper import verdicts
 from gcaf_lib.training import runs
 from tests.told import Told
 
@@ -131,15 +132,20 @@ def test_place_of_a_published_figure():
     assert line["Verdict"] == "above our interval" and line["Measured"] == "90.00 ± 1.00"
 
 
-def test_chance_is_taken_off_a_figure_on_its_own_split_alone():
-    """The paper's figures are of a random split; what chance adds to those of another split says nothing of them."""
+def test_what_chance_adds_is_taken_off_the_ece_as_the_scorecard_does():
+    """It is the random split's, whichever split the interval is of; the runs' own says nothing of the paper's figure."""
     figure = paper.Figure("Table 7", "x", "ece", 0.0441, 4, "")
     known = pd.DataFrame(
-        {"mean": 0.03, "sd": 0.001, "n": 3, "low": 0.0, "high": 0.035, "lift": 0.01}, index=["ece"]
+        {"mean": 0.03, "sd": 0.001, "n": 3, "low": 0.0, "high": 0.035, "lift": 0.5}, index=["ece"]
     )
-    for split, verdict in (("paper", "inside our interval"), ("patients", "above our interval")):
-        assert performance.beside_published(known, [figure], ("cpu", split)).iloc[0]["Verdict"] == verdict
-        assert ("0.0100, is subtracted" in performance.lifted(known, ("cpu", split))) == (split == "paper")
+    for lift, verdict in ((0.01, "inside our interval"), (0.0, "above our interval")):
+        for split in ("paper", "patients"):
+            told = performance.beside_published(known, [figure], ("cpu", split), lift).iloc[0]["Verdict"]
+            assert (
+                told
+                == verdict
+                == verdicts.level(0.0441, 0.0, 0.035, figure.half_step, ("cpu", split), lift, 3)
+            )
 
 
 def test_what_cannot_be_true_is_called_so_as_on_the_scorecard():

@@ -17,7 +17,16 @@ from sklearn.metrics import roc_auc_score
 
 from gcaf_lib.data import dataset as datasets
 from gcaf_lib.display import decisions, error_rates, gallery, map_scores
-from gcaf_lib.evaluation import calibration, clustered, confidence, localisation, sanity, tumours, weighted
+from gcaf_lib.evaluation import (
+    calibration,
+    clustered,
+    confidence,
+    dataset_audit,
+    localisation,
+    sanity,
+    tumours,
+    weighted,
+)
 from gcaf_lib.findings import borders, failures
 from gcaf_lib.findings import calibration as findings
 from gcaf_lib.machine import write_table
@@ -422,9 +431,9 @@ def of_sources(**none: float) -> pd.DataFrame:
 )
 def test_tumours_taken_for_healthy_are_compared_by_source(archive, other, told, sign):
     """The conclusion needs the direction, and says nothing where intervals meet."""
-    tumour = of_sources(figshare=archive, unknown=other)
+    tumour = of_sources(**{dataset_audit.SOURCES[0]: archive, "unknown": other})
     frame = failures.by_source(tumour, CLASSES)
-    assert frame.set_index("label")["none"].to_dict() == {"figshare": archive, "unknown": other}
+    assert frame.set_index("label")["none"].to_dict() == {dataset_audit.SOURCES[0]: archive, "unknown": other}
     text = failures.sources_said(frame, tumour, CLASSES)
     assert ("meningioma: " in text) == told and ("sign of health" in text) == sign
     if told:
@@ -444,8 +453,6 @@ def test_sources_that_cannot_be_compared_are_not():
 
 
 def test_cases_of_phantoms(phantoms, record):
-    from gcaf_lib.evaluation import dataset_audit
-
     facts = dataset_audit.read(phantoms)
     cases = failures.cases([record], phantoms, tumours.read_images(phantoms), facts, np.arange(96))
     assert cases["wrong"].sum() == len(range(0, 96, 5)) and set(cases["source"]) == {"phantom"}

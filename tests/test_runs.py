@@ -222,6 +222,19 @@ def test_a_record_that_cannot_be_used_is_named_and_left_aside(kind):
     assert runs.find("abc").key == "abc" and runs.find("never made") is None
 
 
+@pytest.mark.parametrize("name", ["test_labels", "test_rows", "test_ema"])
+def test_arrays_of_another_shape_are_damage_and_no_score(name):
+    """Labels (n, 1) beside answers (n,) would be compared each with each."""
+    arrays = _predictions() | {"test_labels": np.zeros(3, np.int8)}
+    history = pd.DataFrame({"stage": [1], "epoch": [1], "loss": [0.5]})
+    sound = runs.write(INFO, history, arrays)
+    assert sound.right().shape == sound.rows().shape == (3,)
+    other = arrays[name][..., None] if arrays[name].ndim == 1 else arrays[name][:, 0]
+    damaged = runs.write({**INFO, "key": "other"}, history, arrays | {name: other})
+    with pytest.raises(runs.RunError, match=f"no sound {name[5:]} of part test"):
+        damaged.right(), damaged.rows()
+
+
 def test_many_unusable_records_are_one_warning():
     for number in range(5):
         _store(f"old{number}", json.dumps({**GOOD, "schema": 1}))

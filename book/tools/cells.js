@@ -1,6 +1,7 @@
 /* CSV as Python's csv module reads it: quotes doubled inside quotes, line ends too. What both tools read tables with. */
 'use strict';
 const gcafPlain = text => text.replaceAll('\ufeff', '').replace(/[\x1c-\x1f\x85]/g, ' ');  // blanks that are none in Python, or here
+const gcafCut = (text, most) => [...text].slice(0, most).join('');  // whole characters, as Python counts them
 const gcafRows = (text, mark) => {  // [number of the row's last line, cells] of each row; what a quote swallowed is an error
   const all = text.replace(/\r\n?/g, '\n').replace(/\n$/, ''), out = [];
   let row = [], cell = '', quoted = false, line = 1;

@@ -23,7 +23,7 @@ const gcafReport = (() => {
   };
   const KNOWN = new Map(Object.entries(NAMES).flatMap(([name, all]) => all.split(' ').map(a => [a, name])));
   const WORDS = [...KNOWN].filter(([, name]) => [...PER_CLASS, 'support'].includes(name)).sort((a, b) => b[0].length - a[0].length)
-    .map(([alias, name]) => [new RegExp(`^\\s*${alias.replaceAll('_', '[-_ ]')}(?:_| of | )(.+)$`, 'i'), name]);  // the longest first
+    .map(([alias, name]) => [new RegExp(`^\\s*${alias.replaceAll('_', '[-_ ]')}(?:_| of | )(.+)$`, 'iu'), name]);  // the longest first
   const EMPTY = ['', '-', '–', '—', 'nan', 'na', 'n/a', 'none', 'null'];
   const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,9})?$/i, WHOLE = /^\d{1,9}$/, RULE = /^[\s|:+=\-]*$/;
   const NOTHING = 'there is nothing in it: give supports and figures of a classification report';
@@ -167,7 +167,7 @@ const gcafReport = (() => {
     } catch { fail('not JSON: a bracket, quote or comma is missing somewhere') }
     if (twice !== undefined) fail(`\`${twice}\` stands twice in one JSON object: give each name once`);
     const object = x => x instanceof Map, plainly = v => JSON.stringify(v, (_, x) => object(x) ? Object.fromEntries(x) : x);
-    const written = v => v === null ? '' : typeof v === 'string' ? v : fail(`${plainly(v).slice(0, 40)} stands where a number should`);
+    const written = v => v === null ? '' : typeof v === 'string' ? v : fail(`${gcafCut(plainly(v), 40)} stands where a number should`);
     if (!object(tree) || !tree.size) fail('JSON has to be an object: {"supports": {…}, "figures": {…}}, or scikit-learn\'s');
     if ([...tree.keys()].every(k => ['supports', 'figures'].includes(k))) {
       if (![...tree.values()].every(object)) fail('`supports` and `figures` have to be objects: a name and a number each');
@@ -185,7 +185,7 @@ const gcafReport = (() => {
   function number(cell) {
     let text = cell.text.replaceAll('%', '').replace('−', '-').trim();
     if (text.includes(',') && !text.includes('.')) text = text.replaceAll(',', '.');
-    if (!NUMBER.test(text)) fail(`${cell.place}: '${cell.text.slice(0, 40)}' is not a number`);
+    if (!NUMBER.test(text)) fail(`${cell.place}: '${gcafCut(cell.text, 40)}' is not a number`);
     const [digits, power] = text.toLowerCase().split('e');
     const decimals = Math.min(Math.max((digits.split('.')[1] || '').length - Number(power || 0), 0), DECIMALS);
     return [Number(Number(text).toFixed(decimals)), decimals];
@@ -194,9 +194,9 @@ const gcafReport = (() => {
     return /^\d{1,3}([., ]\d{3})+$/.test(text.trim()) ? text.trim().replace(/[., ]/g, '') : text.trim().replace(/\.0*$/, '');
   }
   function whole(cell, mark) {  // mark: the decimal mark of the report's figures is no thousands mark
-    if (new RegExp(`^\\d{1,3}([${mark}]\\d{3})+$`).test(cell.text.trim())) fail(`${cell.place}: '${cell.text.slice(0, 40)}' is no clear number of images: write it without a dot or comma`);
+    if (new RegExp(`^\\d{1,3}([${mark}]\\d{3})+$`).test(cell.text.trim())) fail(`${cell.place}: '${gcafCut(cell.text, 40)}' is no clear number of images: write it without a dot or comma`);
     const text = digits(cell.text);
-    if (!WHOLE.test(text) || Number(text) < 1 || Number(text) > 1e7) fail(`${cell.place}: '${cell.text.slice(0, 40)}' is not a number of images (a whole number from 1)`);
+    if (!WHOLE.test(text) || Number(text) < 1 || Number(text) > 1e7) fail(`${cell.place}: '${gcafCut(cell.text, 40)}' is not a number of images (a whole number from 1)`);
     return Number(text);
   }
   function parse(given) {
@@ -219,7 +219,7 @@ const gcafReport = (() => {
     const figures = new Map();
     for (const c of told) {
       const [value, decimals] = number(c), top = percent.has(column(c)) ? 100 : 1, least = ['kappa', 'mcc'].includes(c.metric) ? -top : 0;
-      if (!(value >= least && value <= top)) fail(`${c.place}: ${c.text.slice(0, 40)} is not between ${least} and ${top}`);
+      if (!(value >= least && value <= top)) fail(`${c.place}: ${gcafCut(c.text, 40)} is not between ${least} and ${top}`);
       const f = {metric: c.of === null ? c.metric : `${c.metric}_${c.of}`, kind: c.metric, of: c.of, value, decimals, percent: top === 100};
       figures.set(JSON.stringify(f), f);
     }

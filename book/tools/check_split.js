@@ -42,19 +42,19 @@ const gcafSplit = (() => {
     const head = rows[0][1];
     const plain = head.map(h => h.trim().toLowerCase().replace(/[\s\-]+/g, '_')), at = list => list.filter(x => plain.includes(x)).map(x => plain.indexOf(x));
     const part = at(COLUMNS)[0] ?? -1, named = at(FILES);
-    if (part < 0 || !named.length) fail(`no column is called ${part < 0 ? 'part (or split, set, subset, partition, phase)' : 'file (or filename, path, image, name, id, sha256)'}: the first line reads \`${head.join(',').slice(0, 80)}\`${plain.includes('fold') ? '; of folds, write test for one and train for the others' : ''}`);
+    if (part < 0 || !named.length) fail(`no column is called ${part < 0 ? 'part (or split, set, subset, partition, phase)' : 'file (or filename, path, image, name, id, sha256)'}: the first line reads \`${gcafCut(head.join(','), 80)}\`${plain.includes('fold') ? '; of folds, write test for one and train for the others' : ''}`);
     const files = rows.slice(1), hits = named.map(k => files.filter(([, row]) => row[k] && find(row[k].trim())).length);
     const best = named[hits.indexOf(Math.max(...hits))];
     const out = files.map(([line, row]) => {
       if (row.length <= Math.max(part, ...named)) fail(`line ${line} has ${row.length} cells, the first line ${head.length}`);
       const told = PART_OF.get(row[part].trim().toLowerCase());
-      if (!told) fail(`line ${line}: part \`${row[part].trim().slice(0, 40)}\` is none of train, validation, test`);
+      if (!told) fail(`line ${line}: part \`${gcafCut(row[part].trim(), 40)}\` is none of train, validation, test`);
       const name = [best, ...named].map(k => row[k].trim()).find(cell => cell);  // files without a name would all be the same one
       if (!name) fail(`line ${line} names no file`);
       return {name, part: told, known: find(name)};
     });
     if (!out.length) fail('there is no row below the first line');
-    if (!out.some(r => r.known)) fail(`of ${many(out.length, 'file')} none is of the Brain Tumor MRI Dataset (the first is \`${out[0].name.slice(0, 60)}\`): give names as Kaggle ships them, or SHA-256`);
+    if (!out.some(r => r.known)) fail(`of ${many(out.length, 'file')} none is of the Brain Tumor MRI Dataset (the first is \`${gcafCut(out[0].name, 60)}\`): give names as Kaggle ships them, or SHA-256`);
     for (const name of ['train', 'test']) if (!out.some(r => r.part === name)) fail(`no file is in part ${name}: nothing can leak`);
     for (const name of ['train', 'test']) {
       const own = out.filter(r => r.part === name);

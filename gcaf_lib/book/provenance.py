@@ -26,6 +26,7 @@ from gcaf_lib.training import environment, reproduce
 LIBRARY_CODE = (
     "machine.py",
     "settings.py",
+    "terminal.py",
     "data",
     "model",
     "training",

@@ -75,7 +75,8 @@ def read(path: str | Path) -> pd.DataFrame:
 
 def parse(text: str) -> pd.DataFrame:
     """`read` of a text."""
-    lines = listed.rows(listed.plain(text))
+    text = listed.plain(text)
+    lines = listed.rows(text)
     if not lines:
         raise DataError("it is empty: give a CSV of file names and parts")
     (_, head), *rows = lines
@@ -355,12 +356,14 @@ def write_mended(path: Path, table: pd.DataFrame, parts: np.ndarray, text: str |
 
 
 def rewritten(text: str, table: pd.DataFrame, parts: np.ndarray) -> str:
-    """The split's own CSV with other parts, in its own words for them; all its other cells as they were."""
+    """The split's own CSV with other parts, in its own words for them; all its other cells, and its line ends, as they were."""
     (_, head), *rows = listed.rows(text)
+    excel, ends = re.match(r"sep=.[\r\n]+", text), "\r\n" if "\r\n" in text else "\n"
     at = listed.column(head, _COLUMNS)
     words = {part: row[at] for (_, row), part in zip(reversed(rows), table["part"][::-1])}
     out = io.StringIO()
-    writer = csv.writer(out, delimiter=listed.mark(text), lineterminator="\n")
+    out.write(excel[0] if excel else "")
+    writer = csv.writer(out, delimiter=listed.mark(text), lineterminator=ends)
     writer.writerow(head)
     for (_, row), old, new in zip(rows, table["part"], parts):
         writer.writerow([*row[:at], row[at] if old == new else words[new], *row[at + 1 :]])

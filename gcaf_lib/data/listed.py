@@ -48,7 +48,7 @@ def cells(text: str, mark: str) -> list[tuple[int, list[str]]]:
 
 def mark(text: str) -> str:
     """What parts the cells: comma, semicolon or tab, by the first line that isn't blank."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next((line for line in re.split("[\r\n]", text) if line.strip()), "")
     return max(",;\t", key=first.count)
 
 

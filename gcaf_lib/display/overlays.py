@@ -11,7 +11,7 @@ import numpy as np
 
 from gcaf_lib.data.preprocess import decode
 from gcaf_lib.display import style
-from gcaf_lib.display.style import INK, WIDTH, Drawing, Note, grid, styled
+from gcaf_lib.display.style import INK, NO_MAPS, WIDTH, Drawing, Note, grid, styled
 from gcaf_lib.evaluation import heatmaps
 
 OUTLINE = "#00d7ff"
@@ -70,6 +70,8 @@ def gradcam_rows(
     n, rows = len(images), len(maps) + 1
     if not n:
         return Note("There is none to show.")
+    if not maps:
+        return NO_MAPS
     fig, axes = grid(rows, n, rows * WIDTH / n + 0.35)
     for k, image in enumerate(map(reduced, images)):
         pictures = [image, *(heatmaps.overlay(image, kind[k], colours=style.HEAT) for kind in maps.values())]

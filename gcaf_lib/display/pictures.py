@@ -12,7 +12,7 @@ import pandas as pd
 
 from gcaf_lib.display import style
 from gcaf_lib.display.overlays import open_files, reduced, tile
-from gcaf_lib.display.style import Drawing, Note, down, grid, panels, styled
+from gcaf_lib.display.style import NO_MAPS, Drawing, Note, down, grid, panels, styled
 from gcaf_lib.settings import CLASSES
 
 
@@ -147,17 +147,19 @@ def predictions(
 @styled
 def gradcam_grid(
     images: Sequence[np.ndarray],
-    maps: Sequence[np.ndarray],
+    maps: Sequence[np.ndarray] | None,
     titles: Sequence[str],
     borders: Sequence[np.ndarray | None] | None = None,
 ) -> Drawing:
     """Image, Grad-CAM map and overlay (Figure 13), one column an example.
 
-    `maps` (h, w) in 0..1 of any size; `borders` (m, 2) x, y in fractions of the image: the tumour's
+    `maps` (h, w) in 0..1 of any size, None where the run keeps none; `borders` (m, 2) x, y in fractions of the image: the tumour's
     outline, drawn where it is known.
     """
     import cv2
 
+    if maps is None:
+        return NO_MAPS
     fig, axes = grid(3, len(images), 3 * style.WIDTH / len(images) + 0.5)
     # reduced first, so that image, map and outline share one pixel grid
     for k, (image, heat) in enumerate(zip(map(reduced, images), maps)):

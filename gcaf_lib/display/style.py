@@ -182,6 +182,12 @@ class Note(str):
         return str(self)
 
 
+NO_MAPS = Note(
+    "This run keeps no heat maps: sweeps keep them of the proposed model on the splits whose maps the published book shows. `gcaf train` keeps those "
+    "of any run that it trains (with GCAF_RESULTS set to another folder, where there is a record already)."
+)
+
+
 def quiet(ax, axis: str) -> None:
     """Grid lines along one axis only; ticks without marks where the grid reads them."""
     ax.grid(True, axis=axis, color=GRID)

@@ -62,13 +62,15 @@ def mean(values, groups, n: int = DRAWS, seed: int = 0, level: float = 0.95) -> 
 
 
 def share(right, groups) -> Interval:
-    """Share of `right` (rows,), bool, with a 95% interval by drawing groups, all rows of one together.
+    """Share of `right` (rows,), bool (NaN: not asked), with a 95% interval by drawing groups, all rows of one together.
 
-    One group has no interval (NaN). Where all are right, or none, every draw is the same and would claim certainty:
+    One group has no interval (NaN), none has no share either. Where all are right, or none, every draw is the same and would claim certainty:
     then Wilson's interval, of as many trials as there are groups.
     """
-    right, n = np.asarray(right, float), pd.Series(np.asarray(groups)).nunique()
-    value = float(right.mean())
+    right = np.asarray(right, float)
+    asked = ~np.isnan(right)
+    n = pd.Series(np.asarray(groups)[asked]).nunique()
+    value = float(right[asked].mean()) if n else np.nan
     if n < 2:
         return Interval(value, np.nan, np.nan)
     return wilson(round(value) * n, n) if value in (0, 1) else mean(right, groups)

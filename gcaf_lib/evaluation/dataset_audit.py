@@ -29,7 +29,7 @@ from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.terminal import arguments
 
 MODULE = "gcaf_lib.evaluation.dataset_audit"  # run by itself it makes what is committed
-SOURCES = ("figshare", "figshare, second copy", "unknown")
+SOURCES = ("figshare (mirrored)", "figshare, second copy (as it stands)", "unknown")
 AROUND = 8  # pairs on each side of a threshold
 BARS = {"patients unknown": twins.DOUBT, "patients known": twins.THRESHOLD, "re-cropped": keypoints.THRESHOLD}
 NEAR = {

@@ -1,7 +1,7 @@
 """What a row of a table is worth: each metric's mean over seeds, its spread, its interval over patients and trainings.
 
 Every page that shows a number of some runs asks `row`, or `difference` for two rows: the same runs then give the
-same digits everywhere.
+same digits everywhere. (Recalls beside those of other datasets are the exception: they draw the cases of one class, as there is no more there.)
 
 Seeds test the same images. Folds of one seed test different images, each once. A metric that is a mean over images
 or comes of one confusion matrix (accuracy, recall, F1, κ, Brier …) is taken of all folds' answers together, seed by

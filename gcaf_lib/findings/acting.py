@@ -42,7 +42,7 @@ def thresholds(
             parts.append(pd.DataFrame(part | {"weight": worth.picture_weights(r.rows(), pictures)}))
         told = pd.concat(parts)
         given = told[told["kept"]]
-        answered = clustered.mean(told["right"].astype(float).where(told["kept"]), told["group"])
+        answered = clustered.share(told["right"].astype(float).where(told["kept"]), told["group"])
         copied = worth.grouped(records) and len(given)
         line = {
             "split": name,

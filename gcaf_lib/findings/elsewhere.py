@@ -85,7 +85,7 @@ def copies_said(copies: pd.DataFrame) -> str:
         nearest = copies[copies["set"].isin(clean.index)]["nearest"].max()
         lines.append(
             f"In {', '.join(names)} the test finds none: of {clean['images'].sum():,} images the one most alike reaches a "
-            f"similarity of {nearest:.2f}; a copy is what reaches {THRESHOLD:.2f}."
+            f"similarity of {nearest:.3f}; a copy is what reaches {THRESHOLD:.2f}."
         )
     return " ".join(lines)
 

@@ -12,11 +12,12 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import gallery, names, overlays
-from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.display.style import CLASS_NAMES, NO_MAPS
 from gcaf_lib.evaluation import clustered, control, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.findings import borders, predictions
 from gcaf_lib.findings.words import change, plural, signed, some, spans
+from gcaf_lib.training.runs import RunError
 
 BLACK = 16  # of 255: darker is no tissue
 VERDICTS = (control.PASSES, control.FAILS, control.SILENT)
@@ -92,10 +93,14 @@ def control_words(judged: pd.DataFrame) -> str:
         if len(failing := by[control.FAILS]):
             worst, best = failing["pointing"].min(), failing["pointing"].max()
             text += f"**{len(failing)} fail**: they point at the mark on {share(worst)} to {share(best)}. "
-        if len(silent := by[control.SILENT]):
-            text += f"Of {len(silent)} nothing can be said: the backbone alone, or the model, did not learn the marks. "
+        silent = by[control.SILENT]
+        alone = silent["blind"].isna()
+        if len(unlearnt := silent[~alone]):
+            text += f"Of {len(unlearnt)} nothing can be said: the backbone alone, or the model, did not learn the marks. "
+        if len(silent[alone]):
+            text += f"Of {alone.sum()} nothing can be said: no untrained model was measured beside them. "
         for row in _papers(part).itertuples():
-            text += f"The paper's reading, Grad-CAM on the last maps, both backbones: **{row.verdict}** ({share(row.pointing)}). "
+            text += f"The usual reading of the paper's figure, Grad-CAM on the last maps, both backbones: **{row.verdict}** ({share(row.pointing)}). "
     return text + blind_words(real)
 
 
@@ -143,7 +148,7 @@ def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
     if unkept:
         text += f"Of those that pass, run records do not keep {' and '.join(unkept)}. "
     if chosen != tumours.FUSED and len(paper):
-        text += f"The paper's reading, Grad-CAM on the last maps, stands beside it ({paper['verdict'].iloc[0]} here)."
+        text += f"The usual reading of the paper's figure, Grad-CAM on the last maps, stands beside it ({paper['verdict'].iloc[0]} here)."
     return text
 
 
@@ -176,6 +181,8 @@ def gather(
     images, candidates = tumours.read_images(dataset), apart or main
     found = tumours.read(candidates, dataset)
     runs = [r for r in candidates if r.key in set(found["run"])]
+    if not runs:
+        raise RunError(f"this chapter is about heat maps, and none of its runs keeps any. {NO_MAPS}")
     known = [*tumours.backbone_maps(runs[0]), tumours.FUSED, *tumours.whole_maps(runs[0])]
     kept = {}
     for r in (*runs, *main):
@@ -295,8 +302,8 @@ def source_words(
     )
     return (
         f"Maps of {plural(len(runs), 'run')} {where}, on {len(seen):,} test images of {seen['group'].nunique():,} patient "
-        f"groups whose tumour border is known: {drawn}. Half of these tumours take less than "
-        f"{seen['area'].median():.1%} of the image; maps and borders meet on {tumours.SIDE} × {tumours.SIDE} cells, the "
+        f"groups whose tumour border is known: {drawn}. Files whose border can't be trusted are left out. Half of these tumours take at most "
+        f"{np.ceil(1e3 * seen['area'].median()) / 10:.1f}% of the image; maps and borders meet on {tumours.SIDE} × {tumours.SIDE} cells, the "
         f"maps themselves have {' and '.join(f'{h} × {w}' for h, w in sorted(shapes))}. {(seen['area'] < 1 / finest).mean():.0%} of these tumours are smaller than one cell of a "
         "map, which bounds what *energy inside* and *IoU* can reach; the yardsticks of the centre and of the usual place are drawn on the finer cells."
     )

@@ -86,8 +86,7 @@ def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300, seed: int = 
 def copies(frame: pd.DataFrame) -> pd.DataFrame:
     """Pairs of copies of one picture that one run judged: run, twin, group, same (answer), both (answers right).
 
-    Copies are identical, near-identical or mirrored files: what differs between them is no medicine. Within a
-    set of copies the first is paired with each other one.
+    What differs between copies is no medicine. Within a set of copies the first is paired with each other one.
     """
     first = frame.drop_duplicates(["run", "twin"])
     pairs = first.merge(frame.drop(first.index), on=["run", "twin"], suffixes=("_first", ""))
@@ -196,9 +195,10 @@ def copies_said(pairs: pd.DataFrame) -> str:
     same = clustered.share(pairs["same"], pairs["group"])
     ends = f" ({same.low:.1%} to {same.high:.1%})" if np.isfinite(same.low) else ""
     return (
-        f"**One picture, two files.** Pairs of copies (identical, nearly identical or mirrored) that one run judged: {len(pairs):,}. "
+        f"**One picture, two files.** The first file of each picture beside each other copy of it (turned, brightened or cut out anew ones included) that the same "
+        f"run judged: {words.plural(len(pairs), 'pair')}. "
         f"The model gives both the same answer in {same.value:.1%}{ends}: where it doesn't, "
-        "the mirror, the size or the compression of a file has changed its mind, or what little two nearly identical slices differ in."
+        "what changed its mind is how a file shows the picture, or what little two nearly identical slices differ in."
     )
 
 
@@ -229,12 +229,17 @@ def sizes_said(within: pd.DataFrame) -> str:
         if not {borders.TERCILES[0], borders.TERCILES[2]} <= set(third.index):
             continue  # tumours of one size
         small, large = (third.loc[borders.TERCILES[k]] for k in (0, 2))
-        word = words.beside_interval(
-            small,
-            large,
-            "large ones fail more often",
-            "small ones fail more often",
-            "no detectable difference between small and large",
+        known = np.isfinite([small["low"], large["low"]]).all()
+        word = (
+            "can't be told, of one patient"
+            if not known
+            else words.beside_interval(
+                small,
+                large,
+                "large ones fail more often",
+                "small ones fail more often",
+                "no detectable difference between small and large",
+            )
         )
         said.append(f"{name.lower()}: {word}")
     if not said:
@@ -310,6 +315,11 @@ def surest(cases: pd.DataFrame) -> pd.DataFrame:
     return wrong.drop_duplicates("row")
 
 
+def pictured(wrong: pd.DataFrame, most: int = 8) -> pd.DataFrame:
+    """The first of `surest`, one a picture: its copies would show it again."""
+    return wrong.drop_duplicates("twin").head(most)
+
+
 def surest_table(top: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Some of `surest` for readers."""
     names = np.array([CLASS_NAMES[c] for c in classes])
@@ -318,7 +328,7 @@ def surest_table(top: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
             "File": top["file"],
             "True class": names[top["label"]],
             "Named": names[top["predicted"]],
-            "Confidence": top["confidence"].round(3),
+            "Confidence": [f"{c:.3f}" if c < 0.9995 else "> 0.999" for c in top["confidence"]],
             "Source": top["source"],
         }
     ).reset_index(drop=True)
@@ -327,7 +337,10 @@ def surest_table(top: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 def surest_said(wrong: pd.DataFrame, mislabelled: pd.DataFrame) -> str:
     """How many mistakes were sure ones, and how many of those stand in the wrong folder; wrong: `surest`."""
     sure = wrong[wrong["confidence"] > 0.9]
-    text = f"{len(sure):,} of the {len(wrong):,} misclassified images were given a wrong answer with a confidence above 0.9 by at least one run"
+    text = (
+        f"{len(sure):,} of the {len(wrong):,} misclassified images ({words.plural(sure['twin'].nunique(), 'picture')}) were given a wrong answer with a "
+        "confidence above 0.9 by at least one run"
+    )
     if mislabelled.empty:
         return text + "."
     both = sure["file"].isin(mislabelled["file"]).sum()
@@ -359,5 +372,5 @@ def mislabelled_said(bad: pd.DataFrame, cases: pd.DataFrame, classes: Sequence[s
     hits = (judged["predicted"].map(lambda k: classes[k]) == truth).sum()
     return (
         f"In {hits} of {len(judged)} answers on these files the model sides with the archive against the label it is scored by. "
-        f"They are {len(judged) / len(cases):.2%} of all answers here, and move no score by more than that; where the archive is right, a score of 100% would be an error."
+        f"They are {len(judged) / len(cases):.2%} of all answers here and can move the accuracy by no more than that, a class's recall by more; where the archive is right, a score of 100% would be an error."
     )

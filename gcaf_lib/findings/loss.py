@@ -79,9 +79,12 @@ def turns(p: np.ndarray, slopes: Mapping[str, np.ndarray]) -> str:
     """At which probability each loss begins to ask for less confidence, as a list."""
     lines = []
     for name, slope in slopes.items():
-        at = p[np.flatnonzero((slope[:-1] < 0) & (slope[1:] >= 0))]
+        at = np.flatnonzero((slope[:-1] < 0) & (slope[1:] >= 0))[:1]
+        zero = p[at] - slope[at] * (p[at + 1] - p[at]) / (slope[at + 1] - slope[at]) if len(at) else at
         where = (
-            f"turns at p = {at[0]:.3f}" if len(at) else "never turns: more confidence always lowers the loss"
+            f"turns at p = {zero[0]:.3f}"
+            if len(zero)
+            else "never turns: more confidence always lowers the loss"
         )
         lines.append(f"- **{name}**: {where}.")
     return "\n".join(lines)

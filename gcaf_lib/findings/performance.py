@@ -32,18 +32,19 @@ def measured(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
 
 
 def beside_published(
-    known: pd.DataFrame, figures: Sequence[paper.Figure], made: Sequence[str] = ()
+    known: pd.DataFrame, figures: Sequence[paper.Figure], made: Sequence[str] = (), lift: float = 0.0
 ) -> pd.DataFrame:
     """One row a published figure: the paper's, ours (mean ± sd), the interval, and the scorecard's verdict.
 
-    made: (profile, protocol) of `known`.
+    made: (profile, protocol) of `known`; lift: what chance adds to the paper's ECE, as here on the random split, whose
+    figures the paper's are (`worth.Worth`).
     """
     lines, wrong = [], registry.impossible()
     for f in (f for f in figures if f.metric in known.index):
         row = known.loc[f.metric]
         scale, decimals, unit = (100, 2, " (%)") if f.unit == "%" else (1, 4, "")
-        lift = _lift(row, made)
-        verdict = verdicts.level(f.fraction, row["low"], row["high"], f.half_step, made, lift, row["n"])
+        added = lift if f.metric == "ece" else 0.0
+        verdict = verdicts.level(f.fraction, row["low"], row["high"], f.half_step, made, added, row["n"])
         line = {
             "Metric": names.metric_name(f.metric) + unit,
             "The paper": f"{f.value:.{f.decimals}f}",
@@ -53,19 +54,6 @@ def beside_published(
         }
         lines.append(line)
     return pd.DataFrame(lines)
-
-
-def _lift(row: pd.Series, made: Sequence[str]) -> float:
-    """What chance adds to a published figure: what it adds here on the split of the paper's figures, 0 from another's."""
-    return row["lift"] if tuple(made)[1:] == ("paper",) else 0.0
-
-
-def lifted(known: pd.DataFrame, made: Sequence[str]) -> str:
-    """What is taken off the published ECE before `beside_published` judges it; "" where nothing is."""
-    lift = _lift(known.loc["ece"], made)
-    if not lift:
-        return ""
-    return f"What the bootstrap finds that chance adds to an ECE here, {lift:.4f}, is subtracted from the published ECE before it is judged."
 
 
 def hardest(known: pd.DataFrame, classes: Sequence[str]) -> str:

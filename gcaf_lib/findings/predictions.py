@@ -10,7 +10,7 @@ import pandas as pd
 
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import backbone_name
-from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.display.style import CLASS_NAMES, NO_MAPS
 from gcaf_lib.evaluation import heatmaps, tumours
 
 SURE = 0.9
@@ -60,9 +60,12 @@ def confidences(records: Sequence[Any]) -> str:
 
 
 def cams(record: Any, answers: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The run's Grad-CAM maps (n, h, w) of some of its `answers`, by backbone."""
+    """The run's Grad-CAM maps (n, h, w) of some of its `answers`, by backbone, and "fused"; none where it keeps none."""
+    if record.maps is None:
+        return {}
     at = pd.Index(record.maps["rows"]).get_indexer(answers["row"])  # maps of the whole test part are kept
-    return {backbone_name(name): maps for name, maps in tumours.backbone_maps(record, at).items()}
+    own = {backbone_name(name): maps for name, maps in tumours.backbone_maps(record, at).items()}
+    return own | {"fused": heatmaps.fused(own, 64)}
 
 
 def titles(answers: pd.DataFrame, classes: Sequence[str]) -> list[str]:
@@ -72,9 +75,10 @@ def titles(answers: pd.DataFrame, classes: Sequence[str]) -> list[str]:
 
 
 def spreads(records: Sequence[Any]) -> pd.DataFrame:
-    """Share of the image in which the fused map exceeds half its maximum: a line a run, a column a predicted class."""
+    """Share of the image in which the fused map exceeds half its maximum: a line a run that keeps maps, a column a
+    predicted class."""
     lines = []
-    for r in records:
+    for r in (r for r in records if r.maps is not None):
         wide = pd.Series((heatmaps.fused(tumours.backbone_maps(r), 32) > 0.5).mean((1, 2)))
         lines.append(wide.groupby(r.maps["target"]).mean())
     frame = pd.DataFrame(lines).reset_index(drop=True).sort_index(axis=1)
@@ -90,8 +94,10 @@ def spreads_text(frame: pd.DataFrame) -> pd.DataFrame:
 def spreads_said(frame: pd.DataFrame) -> str:
     """Whether maps of images without a tumour are the widest, as the paper says; frame: `spreads`.
 
-    The two widest are a tie where their means are closer than the larger of their standard deviations over runs.
+    No column: no run keeps maps. The two widest are a tie where their means are closer than the larger of their standard deviations over runs.
     """
+    if frame.empty:
+        return NO_MAPS
     order, free = frame.mean().sort_values(ascending=False), CLASS_NAMES["notumor"]
     said = [f"{name.lower()} ({100 * mean:.1f}%)" for name, mean in order.items()]
     first = order.head(2)

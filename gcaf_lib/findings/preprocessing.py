@@ -66,7 +66,7 @@ def normalisations(explicit: np.ndarray, native: Mapping[str, np.ndarray]) -> st
             f"- **{name}**: Equation 2 is its native normalisation; the largest difference is {gap:.1g}."
             if gap < 1e-4
             else f"- **{name}**: natively from {words.number(own.min())} to {words.number(own.max())}; under Equation 2 from {words.number(explicit.min())} to "
-            f"{words.number(explicit.max())}, {ratio:.2f} times as wide."
+            f"{words.number(explicit.max())}, with {ratio:.2f} times the standard deviation."
         )
     return "\n".join(lines)
 

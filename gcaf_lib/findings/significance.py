@@ -276,7 +276,7 @@ def chances_text(chance: Mapping[str, float], reference: Sequence[Any]) -> str:
             f"The scatter over patients, which the t-test over seeds does not see, is {times:.1f} times the scatter over seeds, which it sees."
         )
     said.append(
-        "A *difference* of two models scatters less than one of them only where the two err together (a correlation above ½), and more where they don't."
+        "A *difference* of two models that scatter alike scatters less than one of them only where the two err together (a correlation above ½), and more where they don't."
     )
     if same_start(reference):
         said.append(

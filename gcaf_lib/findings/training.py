@@ -217,9 +217,10 @@ def ceiling() -> str:
     alpha = paper.published("Table 3", metric="training.mixup")
     counts = np.array([paper.published("Table 2", c, "training") for c in paper.CLASS_LABELS.values()])
     law = beta_law(alpha, alpha)
-    share = (law.cdf(0.6) - law.cdf(0.4)) * (1 - ((counts / counts.sum()) ** 2).sum())
+    others = 1 - 1 / paper.published("Table 3", metric="training.batch_size")  # an image may meet itself
+    share = (law.cdf(0.6) - law.cdf(0.4)) * others * (1 - ((counts / counts.sum()) ** 2).sum())
     return (
-        f"A training accuracy of {low:.0f} to {high:.0f}% is near the ceiling *under Mixup*. With the paper's α and class counts, "
+        f"A training accuracy of {low:.0f} to {high:.0f}% is near the ceiling *under Mixup*. With the paper's α, class counts and batches, "
         f"{100 * share:.1f}% of the pairs are of two classes with λ between 0.4 and 0.6; there even a very good network will often miss "
         f"which share is larger, and guessing would cost {50 * share:.1f} points. The paper doesn't say whether its training curve was "
         "measured on mixed or on plain images."

@@ -152,14 +152,14 @@ def kappa(right: int) -> tuple[float, float]:
 def _kappa_alone() -> str:
     """κ over every matrix with the published number right, and with one fewer."""
     right, _ = main_count()
-    parts = ("{} right give {:.4f} to {:.4f}".format(k, *kappa(k)) for k in (right - 1, right))
+    parts = ("{} right give {:.5f} to {:.5f}".format(k, *kappa(k)) for k in (right - 1, right))
     return ", ".join(parts) + " wherever the errors stand"
 
 
 def _mcc_alone() -> str:
     """MCC by κ: both are (p_o − p_e) over a denominator, MCC's √((1 − Σp²)(1 − Σn²)) ≤ 1 − p_e, κ's."""
     right, _ = main_count()
-    return f"MCC is never below a positive κ, and with {right} right κ is at least {np.floor(1e4 * kappa(right)[0]) / 1e4:.4f}"
+    return f"MCC is never below a positive κ, and with {right} right κ is at least {np.floor(1e5 * kappa(right)[0]) / 1e5:.5f}"
 
 
 def known() -> list[Reported]:

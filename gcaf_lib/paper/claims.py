@@ -203,7 +203,7 @@ def dataset() -> Iterator[Finding]:
         yield Finding(said.place, said.says, f"not checked: {error}", OPEN, said.default)
         return
     sources = dataset_audit.sources(data.frame, facts)
-    archive = sources[["figshare", "figshare, second copy"]].sum(axis=1)
+    archive = sources[list(dataset_audit.SOURCES[:2])].sum(axis=1)
     healthy = CLASSES.index("notumor")
     yield Finding(
         said.place,

@@ -270,7 +270,7 @@ SAID = (
     Said("search", "§5.2", "by hand", "none: the settings are taken from Table 3"),
     Said("search", "§5.8", "grid search", "none: the settings are taken from Table 3"),
     Said("highest recall", "§5.4", "notumor", "the measured one"),
-    Said("modality", "§5.1", "every image T1-weighted, contrast-enhanced", "mixed; no-tumour images are not"),
+    Said("modality", "§5.1", "every image T1-weighted, contrast-enhanced", "mixed, by eye"),
     Said("rounding of macro_auc", "§5.5", "0.9967", "compared at the printed decimals"),
     Said("rounding of macro_auc", "Table 4", "0.997", "compared at the printed decimals"),
 )

@@ -339,9 +339,13 @@ def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _text(value: object) -> str:
     if isinstance(value, str) or value is None:
         return value or ""
-    raise ReportError(
-        f"{json.dumps(value, separators=(',', ':'), ensure_ascii=False)[:40]} stands where a number should"
-    )
+    raise ReportError(f"{_json(value)[:40]} stands where a number should")
+
+
+def _json(value: object) -> str:
+    """As a browser writes it: letters as they are, half a surrogate pair by its number."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 # --- numbers ---
@@ -408,7 +412,7 @@ def _number(cell: _Cell) -> tuple[float, int]:
 
 
 def rounded(value: float, decimals: int) -> float:
-    """A figure to so many decimals, a tie upwards, as people round and as the page's `toFixed` does."""
+    """A figure to so many decimals, a tie away from 0, as people round and as the page's `toFixed` does."""
     if not abs(value) < 1e15:
         return value
     return float(Decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))

@@ -222,7 +222,7 @@ def native(name: str, profile: str, base: dict[str, Any] | None = None) -> list[
 
 
 def maps_shown(chosen: Settings, profile: str) -> bool:
-    """Whether chapters show heat maps of such a run: the proposed model's, on the paper's split or with patients apart.
+    """Whether committed pages show heat maps of such a run: the proposed model's, on the paper's split or with patients apart.
 
     Maps are most of a record's bytes and take a fifth of a run's time, under `transfer` (whose maps no page
     shows) a third.
