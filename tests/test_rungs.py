@@ -305,11 +305,14 @@ def test_a_threshold_is_judged_on_the_answers_given_not_on_the_mean_of_its_runs(
     mute = acting.thresholds({"x": [never]}, np.arange(4), np.arange(4))
     assert (mute["silent"] == 1).all() and mute["accuracy"].isna().all() and (mute["coverage"] == 0).all()
     assert "3 thresholds let no test image through" in acting.thresholds_said(mute)
-    good = acting.thresholds({"x": [one]}, np.arange(200), np.arange(200))
+    alone = acting.thresholds({"x": [one]}, np.arange(200), np.arange(200))
     assert (
-        "3 of the 3 wanted accuracies are reached; the whole interval lies at or above the goal for 3; by picture 3 are reached."
-        in acting.thresholds_said(good)
-    )
+        "3 of the 3 wanted accuracies are reached; the whole interval lies at or above the goal for none of them; by picture 3 are reached."
+        in acting.thresholds_said(alone)
+    ), "one answer of one patient has no interval"
+    sure = confident(0, [True] * 2000, [0.95] * 2000, validation)
+    good = acting.thresholds({"x": [sure]}, np.arange(2000), np.arange(2000))
+    assert "the whole interval lies at or above the goal for 3;" in acting.thresholds_said(good)
 
 
 def test_net_benefit_is_of_use_only_where_its_interval_says_so():
