@@ -129,7 +129,7 @@ error_rates.error_rates(failures.by_view(tumour), "mirror symmetry of the pictur
 # %% [markdown]
 # ## The most confident mistakes
 #
-# These are the ones that a threshold on the confidence is least likely to catch. One answer per image, most confident first.
+# These are the ones that a threshold on the confidence is least likely to catch. One answer per picture, most confident first.
 
 # %% mystnb={"image": {"alt": "Up to eight misclassified test images with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-surest-mistakes", "caption": "The wrong answers with the highest confidence over all runs used here, surest first, one a picture and at most eight, with the probability of each class."}}
 wrong = failures.surest(cases)
