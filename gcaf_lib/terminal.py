@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import decimal
 import json
 import math
 import os
@@ -52,6 +53,13 @@ def lines(text: str) -> str:
 def many(number: int, thing: str) -> str:
     """`1 file`, `2,000 files`: a number and what is counted."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def cut(value: float, decimals: int, up: bool = False) -> str:
+    """`0.9132` of 0.91329: a number rounded down, or up, so that *at least*, or *at most*, is true of what is read."""
+    way = decimal.ROUND_CEILING if up else decimal.ROUND_FLOOR
+    exact = decimal.Decimal(repr(float(value)))
+    return f"{exact.quantize(decimal.Decimal(1).scaleb(-decimals), way):f}"
 
 
 def as_json(tree: Any) -> str:

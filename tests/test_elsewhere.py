@@ -179,6 +179,9 @@ def test_what_a_set_holds_is_said_as_the_manifest_has_it(tmp_path):
         in said
     )
     assert elsewhere.about_said(about[about["set"] != "radiopaedia"]).startswith("A c")
+    whole = (tmp_path / "manifest.csv").read_text().splitlines()
+    (tmp_path / "manifest.csv").write_text("\n".join([*whole[:2], ",,,,", "", *whole[2:]]))
+    assert made.about(table, tmp_path).equals(about), "blank lines don't count"
     manifest.assign(diagnosis="low grade").to_csv(tmp_path / "manifest.csv", index=False)
     assert set(made.about(table, tmp_path)["diagnosis"]) == {"low grade"}
 
@@ -277,7 +280,7 @@ def test_copies_said():
     row = {"cases": 9, "testing": 0, "other_class": 0}
     table = pd.DataFrame(
         [
-            {"set": "pmram", "class": "glioma", "images": 10, "copies": 8, "training": 6, "random_train": 7, "nearest": 0.74},
+            {"set": "pmram", "class": "glioma", "images": 10, "copies": 8, "training": 6, "random_train": 7, "nearest": 0.7468},
             {"set": "pmram", "class": "pituitary", "images": 10, "copies": 10, "training": 9, "random_train": 9, "nearest": np.nan},
             {"set": "rsna", "class": "glioma", "images": 30, "copies": 0, "training": 0, "random_train": 0, "nearest": 0.61},
         ]
@@ -291,7 +294,7 @@ def test_copies_said():
     assert "0.61" in said
     clean = elsewhere.copies_said(table[table["set"] == "rsna"])
     assert "copies of images" not in clean
-    assert elsewhere.copies_table(table)["Nearest other"].tolist() == ["0.74", "–", "0.61"]
+    assert elsewhere.copies_table(table)["Nearest other"].tolist() == ["0.747", "–", "0.610"]
 
 
 @pytest.mark.parametrize(

@@ -150,8 +150,8 @@ def test_words_name_what_fails():
     text = explanations.control_words(both(pointing=0.1))
     assert (
         "1 of 2 maps passes: Sensitivity, whole model (90%)" in text
-        and "**1 fail**" in text
-        and "10% to 10%" in text
+        and "**1 fails**" in text
+        and "pointing at the mark on 10%." in text
     )
     assert "at most 2%; chance is 3%" in text and "usual reading" not in text
     assert "both backbones: **fails** (10%)" in explanations.control_words(
@@ -316,6 +316,8 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
     usual = [maps_of_classes(labels, 0.2, seed) for seed in (1, 2)]  # nothing but the class's place in common
     level = agreement.agreement(usual, record, np.arange(40))["all"]
     assert agreement.apart(level.same, level.other) == "level"
+    none = agreement.agreement(usual, record, np.zeros(40, int))
+    assert "of so few patients nothing can be said" in agreement.seeds_words(none, load("cpu"))
     assert agreement.agreement([own], record, np.arange(40)) == {}
 
 

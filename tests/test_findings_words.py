@@ -90,7 +90,9 @@ def test_dead_weights_exact_rounded_and_repaired():
     traced = pd.concat([weights("gcaf", True, 1e-7), found[found["variant"] != "gcaf"]])
     assert "(a trace of rounding: 1e-07" in model.dead_said(traced, full)
     assert "none of the repairs" in model.dead_said(all_(True), full)
-    assert "Dead in the reconstruction: none" in model.dead_said(all_(False), full)
+    assert model.dead_said(all_(False), full) == "Dead in the reconstruction: none of its weights."
+    full.trainable_weights.append(SimpleNamespace(path="fusion/key_a/kernel", shape=(2, 2)))
+    assert "4 of the fusion's 8 weights" in model.dead_said(found, full), "the key's are alive"
     counted = model.dead_counts(found)
     assert counted.loc["gcaf"].tolist() == [8, 4] and counted.loc["concat"].tolist() == [0, 0]
     assert model.dead_table(found)["Dead"].tolist() == [True, False]
@@ -236,6 +238,8 @@ def test_widest_maps():
     one = predictions.spreads_said(frame.head(1) + {"Glioma": 0.299, "No tumour": 0, "Meningioma": 0})
     assert "the runs agree" in one, "a single run has no spread"
     assert "the runs agree" in predictions.spreads_said(frame[["No tumour"]]), "nothing to tie with"
+    tumours = predictions.spreads_said(frame[["Glioma", "Meningioma"]])
+    assert "can't be checked" in tumours and "agree" not in tumours
 
 
 @pytest.mark.parametrize(("gap", "tie"), [(0.029, True), (-0.029, True), (0.031, False)])

@@ -202,6 +202,12 @@ def test_intervals_are_over_cases():
     all_right = clustered.share(np.ones(50), cases[:50])
     assert all_right == intervals.wilson(2, 2) and all_right.low < 0.5
     assert clustered.share(np.zeros(50), cases[:50]) == intervals.wilson(0, 2)
+    halves = clustered.share([1, 0] * 4, np.repeat([0, 1, 2, 3], 2))
+    assert halves == pytest.approx(intervals.wilson(2, 4)), (
+        "four patients of the same share: draws are all alike"
+    )
+    unnamed = clustered.share([1, 1, 0], ["a", np.nan, np.nan])
+    assert np.isfinite(unnamed.low), "without a name is a group, too"
 
 
 def demo_record(store, classes="glioma,meningioma,notumor,pituitary"):

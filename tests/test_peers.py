@@ -300,6 +300,11 @@ def test_a_command_that_died_goes_on(asked, fake, tmp_path, monkeypatch):
     before = path.read_bytes()
     made.record(asked, made.Package(**{**vars(package), "load": None}), b"")
     assert path.read_bytes() == before, "nothing is left to ask, so no model is loaded"
+    made.record(asked.iloc[:1], dying, b"")
+    fewer = pd.read_csv(path, keep_default_na=False, dtype=str)
+    assert sorted(fewer["file"]) == sorted(rows["file"]), "what isn't asked today stays"
+    made.record(asked.iloc[:0], dying, b"")
+    assert len(pd.read_csv(path)) == len(rows), "not even of none"
 
 
 def test_an_image_that_is_none_is_named(tmp_path):
@@ -424,6 +429,8 @@ def test_home_and_the_least_known_class():
         said.startswith("*m* is right on 95.0 (")
         and "of 100 images, and least often on glioma: 75.0%" in said
     )
+    tied = peers.home_said(answers(("glioma", True, 15, 5), ("pituitary", True, 15, 5)), "m")
+    assert tied.endswith("least often on glioma and pituitary: 75.0%.")
     row = peers.home_table(table).iloc[0]
     assert row["Images"] == 100 and row["Glioma"].startswith("75.0 (") and row["Meningioma"] == "–"
 
@@ -486,6 +493,8 @@ def test_the_mixture_and_its_picture():
         "Glioma makes up 100% of the images without a copy and 20% of those with one; no tumour 80%" in said
     )
     assert said.endswith("no tumour 80% of those with a copy and 0% of those without.")
+    assert peers.mixture_said(table[table["picture"]]) == "All of the images have a copy in Training."
+    assert peers.mixture_said(table[~table["picture"]]).startswith("None of the images")
     levels = peers.trap_levels(peers.at_home(table, "m"))
     assert levels[["class", "copied", "images"]].to_numpy().tolist() == [
         ["all", True, 100], ["all", False, 80], ["glioma", True, 20], ["glioma", False, 80], ["notumor", True, 80]

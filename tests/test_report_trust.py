@@ -22,6 +22,7 @@ from gcaf_lib.evaluation import (
     clustered,
     confidence,
     dataset_audit,
+    intervals,
     localisation,
     sanity,
     tumours,
@@ -74,6 +75,10 @@ def test_one_group_has_no_spread_and_nan_is_left_out():
     draws = clustered.mean_draws([1.0, np.nan, 3.0], ["a", "a", "a"], 50)
     assert np.all(draws == 2)
     assert np.isnan(clustered.mean([np.nan], ["a"]).value)
+    assert clustered.mean([0.1, 0.2, np.nan], ["a", "a", "b"])[1:] == pytest.approx(
+        (np.nan, np.nan), nan_ok=True
+    ), "one patient has no interval"
+    assert clustered.means(np.zeros((0, 2)), []) == pytest.approx(np.full((2, 3), np.nan), nan_ok=True)
 
 
 def test_a_cell_counts_the_rows_and_groups_that_have_a_value():
@@ -155,6 +160,11 @@ def test_one_vs_rest_by_hand():
     assert frame["count"].tolist() == [2, 2]
     assert frame["accuracy"].tolist() == [0.5, 0.5]
     np.testing.assert_allclose(frame["confidence"], [0.3, 0.9])
+    sure = confidence.one_vs_rest([1, 1, 0, 0], probs, 1, np.arange(4), bins=2, equal_mass=False)
+    ends = sure[["accuracy_low", "accuracy_high"]].to_numpy().tolist()
+    assert ends == [list(intervals.wilson(0, 2)[1:]), list(intervals.wilson(2, 2)[1:])], (
+        "two images prove little"
+    )
     two = confidence.one_vs_rest([1, 0], probs[:2], 1, np.arange(2), bins=2, equal_mass=False)
     assert two["count"].tolist() == [0, 2]
 

@@ -225,10 +225,11 @@ def test_chance_and_sign_of_a_calibration_error():
     draws = np.linspace(0.01, 0.03, 1001)
     assert "could show" in findings.chance(np.quantile(draws, 0.975), draws)
     assert "more than chance" in findings.chance(0.0296, draws)
+    assert "less than a perfectly calibrated model" in findings.chance(0.0, draws)
     assert "underconfident" in findings.excess(Worth(-0.02, 0, 3, -0.03, -0.01), 0.0441)
     assert "overconfident" in findings.excess(Worth(0.02, 0, 3, 0.01, 0.03), 0.0441)
     text = findings.excess(Worth(0.02, 0, 3, -0.01, 0.03), 0.0441)
-    assert "2.0 points above accuracy (95% interval of the difference −1.0 to +3.0 points)" in text
+    assert "confidence minus accuracy is, with its 95% interval, +2.0 points (−1.0 to +3.0): whether" in text
     assert "can't be told. The paper" in text
 
 
@@ -305,6 +306,9 @@ def test_a_threshold_is_judged_on_the_answers_given_not_on_the_mean_of_its_runs(
     mute = acting.thresholds({"x": [never]}, np.arange(4), np.arange(4))
     assert (mute["silent"] == 1).all() and mute["accuracy"].isna().all() and (mute["coverage"] == 0).all()
     assert "3 thresholds let no test image through" in acting.thresholds_said(mute)
+    assert acting.thresholds_text(mute)["Threshold"].tolist() == ["–"] * 3
+    mixed = acting.thresholds({"x": [never, many]}, np.arange(200), np.arange(200))
+    assert mixed["threshold"].tolist() == pytest.approx([0.8] * 3), "of the runs that have one"
     alone = acting.thresholds({"x": [one]}, np.arange(200), np.arange(200))
     assert (
         "3 of the 3 wanted accuracies are reached; the whole interval lies at or above the goal for none of them; by picture 3 are reached."
@@ -535,6 +539,10 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
         f"by picture {600 / 11:+.1f} points by it, and on the others from 100.0% to 98.5%"
     )
     assert shortcuts.answer_gone({}, less, dataset, copies) == ""
+    both = pd.DataFrame({"right": [False] * 4, "right_three": [True, False] * 2})
+    assert shortcuts._parted(both, pd.Series([True] * 4), pd.Series([1.0] * 4)) == (
+        "+50.0 points by it, and there are no others"
+    )
 
 
 def test_persons_parted_are_taken_off(monkeypatch):

@@ -59,6 +59,16 @@ def gcaf_audit() -> bytes:
     return _KEPT[0]
 
 
+def test_a_bound_is_cut_so_that_it_stays_true():
+    assert terminal.cut(0.91329, 4) == "0.9132" and terminal.cut(0.91321, 4, up=True) == "0.9133"
+    assert terminal.cut(0.9973, 4) == terminal.cut(0.9973, 4, up=True) == "0.9973", (
+        "not by a float's last bit"
+    )
+    assert (
+        terminal.cut(2, 1) == "2.0" and terminal.cut(-0.05, 1) == "-0.1" and terminal.cut(1e-7, 2) == "0.00"
+    )
+
+
 def test_json_is_valid_in_any_encoding():
     plain, wide = gcaf("settings", "--json", **PLAIN), gcaf("settings", "--json", PYTHONIOENCODING="utf-8")
     assert json.loads(plain.stdout.decode("ascii")) == json.loads(wide.stdout.decode("utf-8"))

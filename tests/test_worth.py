@@ -305,10 +305,12 @@ def test_a_difference_is_paired():
     class Again(Run):
         key = property(lambda run: f"again {run.seed}")
 
-    twice = worth.difference([Again(0), Again(1)], runs, GROUPS, ["accuracy"], draws=200)["accuracy"]
-    assert twice.value == 0 and twice.high == -twice.low > 0, (
+    recall = f"recall_{CLASSES[0]}"
+    twice = worth.difference([Again(0), Again(1)], runs, GROUPS, ["accuracy", recall], draws=200)
+    assert all(one.value == 0 and one.high == -one.low > 0 for one in twice.values()), (
         "other runs with the same answers, on so few images"
     )
+    assert twice[recall].high > 2 * twice["accuracy"].high, "of fewer images still"
     better = [Run(0, skill=4.0), Run(1, skill=4.0)]
     gap = worth.difference(better, runs, GROUPS, ["accuracy"], draws=500)["accuracy"]
     each = [b.probabilities().argmax(1) == b.labels() for b in better]
@@ -392,6 +394,11 @@ def test_one_answer_is_one_of_the_images_or_pictures_tested():
     assert worth.answer([[one]], pictures) == 1 / 2 and worth.answer([[one]], list(pictures)) == 1 / 2
     assert worth.answer([[one, one._replace(rows=np.array([5]))]], pictures) == 1 / 3
     assert worth.answer([]) == 0
+    mixed = [[one._replace(labels=np.array([0, 0, 0, 1]))]]
+    assert worth.answer(mixed, metric="macro_f1") == 1 / 4 and worth.answer(mixed, metric="ece") == 0
+    assert worth.answer(mixed, metric="recall_a") == 1 / 3 and worth.answer(mixed, metric="recall_b") == 1
+    assert worth.answer(mixed, pictures, "recall_a") == 1 / 2, "two files of one picture"
+    assert worth.answer([[one]], metric="recall_b") == 0, "none of the class was tested"
 
 
 def test_a_difference_of_calibration_errors_ends_at_no_0():

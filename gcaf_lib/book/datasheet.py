@@ -40,8 +40,7 @@ def counts(frame: pd.DataFrame) -> pd.DataFrame:
 
 def source_counts(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
     """Files of each class by source, and the patients known of the class."""
-    heads = list(dataset_audit.SOURCES)
-    return _with_totals(dataset_audit.sources(frame, facts).set_axis(heads, axis=1))
+    return _with_totals(dataset_audit.sources(frame, facts))
 
 
 def _with_totals(table: pd.DataFrame) -> pd.DataFrame:

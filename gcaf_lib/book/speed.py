@@ -9,7 +9,6 @@ each file names its machine and versions. `write()` renews book/_generated/speed
 from __future__ import annotations
 
 import json
-import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from gcaf_lib.book.chapter import write_computed
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
 from gcaf_lib.findings import words
-from gcaf_lib.terminal import arguments
+from gcaf_lib.terminal import arguments, cut
 
 CONTENDERS = {
     "ours": "this library",
@@ -200,15 +199,15 @@ def beside(milliseconds: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame
     return pd.DataFrame(lines, columns=["Stage", "Kind", "This library", "PyTorch, compiled", "Difference"])
 
 
-def _rest(milliseconds: dict[str, dict[str, dict[str, float]]]) -> float:
-    """By how much the kinds of a step, at most, add up to more or less than the step, rounded up to 0.1 ms."""
+def _rest(milliseconds: dict[str, dict[str, dict[str, float]]]) -> str:
+    """By how many ms the kinds of a step, at most, add up to more or less than the step."""
     whole = "the whole step"
     gaps = [
         abs(kinds[whole] - sum(value for name, value in kinds.items() if name != whole))
         for sides in milliseconds.values()
         for kinds in sides.values()
     ]
-    return math.ceil(10 * max(gaps)) / 10
+    return cut(max(gaps), 1, up=True)
 
 
 def _beside_text(stem: str, found: dict[str, Any]) -> str:
@@ -228,7 +227,7 @@ def _beside_text(stem: str, found: dict[str, Any]) -> str:
     machine_ = machine(found["machine"] | {"torch": found["torch"]})
     caption = "Milliseconds of a training step by kind of work, one thread."
     return (
-        f"With one thread operations follow one another, so that kinds of work add up to a step (the medians, each taken by itself, within {_rest(found['milliseconds']):.1f} ms). Recorded so on {machine_}; "
+        f"With one thread operations follow one another, so that kinds of work add up to a step (the medians, each taken by itself, within {_rest(found['milliseconds'])} ms). Recorded so on {machine_}; "
         f"`{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. A step here less one of "
         f"compiled PyTorch, whose compiler writes several element-wise operations as one loop: {'; '.join(said)}.\n\n"
         + tables.numbered(shown, f"tab-speed-{stem}", caption, data=frame)

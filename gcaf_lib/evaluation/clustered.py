@@ -54,26 +54,50 @@ def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
 
 
 def mean(values, groups, n: int = DRAWS, seed: int = 0, level: float = 0.95) -> Interval:
-    """The mean of `values` (rows,) with its percentile interval; NaN throughout where there is no value."""
+    """The mean of `values` (rows,) with its percentile interval; NaN where there is no value, or but one group's."""
+    return means(np.asarray(values, np.float64)[:, None], groups, n, seed, level)[0]
+
+
+def means(values, groups, n: int = DRAWS, seed: int = 0, level: float = 0.95) -> list[Interval]:
+    """`mean` of each column of `values` (rows, m), on the same draws."""
     values = np.asarray(values, np.float64)
-    if not len(values) or np.isnan(values).all():
-        return Interval(np.nan, np.nan, np.nan)
-    return interval(float(np.nanmean(values)), mean_draws(values, groups, n, seed), level)
+    if not len(values):
+        return [Interval(np.nan, np.nan, np.nan)] * values.shape[1]
+    drawn = mean_draws(values, groups, n, seed)
+    out = []
+    for column, sample in zip(values.T, drawn.T):
+        known = ~np.isnan(column)
+        value = float(column[known].mean()) if known.any() else np.nan
+        several = number_of(np.asarray(groups)[known]) > 1
+        out.append(interval(value, sample, level) if several else Interval(value, np.nan, np.nan))
+    return out
+
+
+def number_of(groups) -> int:
+    """How many different groups there are; NaN is one, too."""
+    return pd.Series(np.asarray(groups)).nunique(dropna=False)
 
 
 def share(right, groups) -> Interval:
     """Share of `right` (rows,), bool (NaN: not asked), with a 95% interval by drawing groups, all rows of one together.
 
-    One group has no interval (NaN), none has no share either. Where all are right, or none, every draw is the same and would claim certainty:
-    then Wilson's interval, of as many trials as there are groups.
+    One group has no interval (NaN), none has no share either; see `believed` for others.
     """
     right = np.asarray(right, float)
     asked = ~np.isnan(right)
-    n = pd.Series(np.asarray(groups)[asked]).nunique()
-    value = float(right[asked].mean()) if n else np.nan
-    if n < 2:
-        return Interval(value, np.nan, np.nan)
-    return wilson(round(value) * n, n) if value in (0, 1) else mean(right, groups)
+    return believed(mean(right, groups), np.asarray(groups)[asked])
+
+
+def believed(one: Interval, groups, level: float = 0.95) -> Interval:
+    """A share with its bootstrap interval, or with Wilson's of as many trials as there are groups.
+
+    Where all are right, none is, or all groups have the same share, every draw is the same and would claim certainty.
+    groups: of the rows that were asked.
+    """
+    if not one.high - one.low < 1e-12:  # NaN: of one group, or none
+        return one
+    n = number_of(groups)
+    return Interval(one.value, *wilson(one.value * n, n, level)[1:])
 
 
 def interval(value: float, sample: np.ndarray, level: float = 0.95) -> Interval:
@@ -112,7 +136,7 @@ def by(
         part = part[part[value].notna()]
         one = kind(part[value], part[groups], **options)
         key = key if isinstance(key, tuple) else (key,)
-        lines.append((*key, *one, len(part), part[groups].nunique()))
+        lines.append((*key, *one, len(part), number_of(part[groups])))
     return pd.DataFrame(lines, columns=[*keys, "mean", "low", "high", "n", "groups"])
 
 

@@ -29,7 +29,7 @@ def one_vs_rest(
     """Bins of one class's probability against how often the class is true: columns of `calibration.reliability`.
 
     groups (n,): patient of each answer. The interval is the cluster bootstrap's: an image that several seeds answered
-    is drawn with its patient, not counted once for each. It has no width where all of a bin are, or are not, of the class.
+    is drawn with its patient, not counted once for each; `clustered.believed` where all of a bin are of the class, or none.
     """
     labels, probs = checked(labels, probs)
     (positive,) = classes_of(positive, probs.shape[1])
@@ -39,7 +39,8 @@ def one_vs_rest(
     draws = clustered.mean_draws(inside, groups)
 
     def drawn(b: int, right: int, n: int) -> tuple[float, float]:
-        return clustered.interval(right / n, draws[:, b], level)[1:]
+        one = clustered.interval(right / n, draws[:, b], level)
+        return clustered.believed(one, np.asarray(groups)[number == b], level)[1:]
 
     return calibration.bin_table(score, truth, number, bins, equal_mass, drawn)
 

@@ -144,7 +144,7 @@ def around_table(
 
 
 def by_eye() -> pd.DataFrame:
-    """left, right, same (yes, no): pairs of `around_table` as the authors saw them. They are not radiologists."""
+    """left, right, same (yes, no, unsure): pairs of `around_table` as the authors saw them. They are not radiologists."""
     return pd.read_csv(Path(splits.__file__).with_name("by_eye.csv"))
 
 

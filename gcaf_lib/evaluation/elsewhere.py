@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import committed, groups, medical, outside, splits, thumbnails
+from gcaf_lib.data import committed, groups, listed, medical, outside, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import folds
 from gcaf_lib.evaluation import outside as scoring
@@ -55,13 +55,18 @@ def read(name: str) -> pd.DataFrame:
 
 def images(place: Path) -> pd.DataFrame:
     """`outside.read` of DIR/manifest.csv, with set and plane."""
-    table = outside.read(place / "manifest.csv")
-    listed = pd.read_csv(place / "manifest.csv", keep_default_na=False)
-    if missing := sorted({"set", "plane"} - set(listed)):
+    table, told = outside.read(place / "manifest.csv"), _manifest(place)
+    if missing := sorted({"set", "plane"} - set(told)):
         raise DataError(
             f"{place / 'manifest.csv'} has no column {' and '.join(missing)}: say it of each image"
         )
-    return table.assign(set=listed["set"], plane=listed["plane"])
+    return table.assign(set=told["set"], plane=told["plane"])
+
+
+def _manifest(place: Path) -> pd.DataFrame:
+    """All columns of DIR/manifest.csv as text, in the rows of `outside.read`, which has checked it: blank lines don't count."""
+    (_, head), *lines = listed.rows((place / "manifest.csv").read_text(encoding="utf-8-sig"))
+    return pd.DataFrame([row for _, row in lines], columns=head)
 
 
 def copies(table: pd.DataFrame) -> pd.DataFrame:
@@ -83,8 +88,7 @@ def about(table: pd.DataFrame, place: Path) -> pd.DataFrame:
 
     diagnosis: its column, or else the folder that Radiopaedia's images come from.
     """
-    told = pd.read_csv(place / "manifest.csv", keep_default_na=False, dtype=str)
-    told = told.reindex(columns=["diagnosis", "sequence", "source_path"], fill_value="")
+    told = _manifest(place).reindex(columns=["diagnosis", "sequence", "source_path"], fill_value="")
     folder = told["source_path"].str.extract(r"^data/([^/]+) T1C\+/")[0].fillna("")
     told["diagnosis"] = told["diagnosis"].where(told["diagnosis"] != "", folder)
     inside = table[table["copy_of"] != ""]["set"].unique()

@@ -49,8 +49,8 @@ class Test(NamedTuple):
     __test__ = False  # not a test case, whatever its name suggests to pytest
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson's interval of a proportion: 673 of 703 gives 94.0 to 97.0%."""
+def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
+    """Wilson's interval of a proportion: 673 of 703 gives 94.0 to 97.0%. successes: a share times n may be a fraction."""
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"{successes} of {n} is no proportion")
     low, high = proportion_confint(successes, n, 1 - level_of(level), method="wilson")

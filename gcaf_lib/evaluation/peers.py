@@ -207,26 +207,33 @@ def told(table: pd.DataFrame, package: Package, model: Model) -> Iterator[pd.Dat
 def record(table: pd.DataFrame, package: Package, weights: bytes) -> Path:
     """Ask a model for what is not in its record yet, which is written every few blocks."""
     path = results_dir() / "external" / f"{package.name}.csv"
-    answers = _read(path)[ANSWER] if path.is_file() else pd.DataFrame(columns=ANSWER)
-    known = pd.MultiIndex.from_frame(answers[KEY])
-    asked = table[~pd.MultiIndex.from_frame(table[KEY]).isin(known)].drop_duplicates(KEY)
+    stands = _read(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
+    asked = _without(table, stands).drop_duplicates(KEY)
     asked = asked.sample(frac=1, random_state=0).sort_values("set", key=lambda s: s != HOME, kind="stable")
-    parts, model = [answers], package.load(weights) if len(asked) else None
+    parts, model = [], package.load(weights) if len(asked) else None
     with tqdm(total=len(asked), desc=package.name, unit="img", disable=None) as bar:
         for n, part in enumerate(told(asked, package, model), 1):
             parts.append(part[ANSWER])
             bar.update(len(part))
             if n % KEEP == 0:
-                _write(path, table, parts)
-    _write(path, table, parts)
+                _write(path, table, parts, stands)
+    _write(path, table, parts, stands)
     return path
 
 
-def _write(path: Path, table: pd.DataFrame, parts: Sequence[pd.DataFrame]) -> None:
-    """What has been told so far, in the order of `table`; files of the same bytes have one answer."""
-    answers = pd.concat([part for part in parts if len(part)]).drop_duplicates(KEY)
+def _without(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table whose image (`KEY`) the other does not name."""
+    return table[~pd.MultiIndex.from_frame(table[KEY]).isin(pd.MultiIndex.from_frame(other[KEY]))]
+
+
+def _write(path: Path, table: pd.DataFrame, parts: Sequence[pd.DataFrame], stands: pd.DataFrame) -> None:
+    """What has been told so far, in the order of `table`, then what `stands` of images that are not asked today.
+
+    Files of the same bytes have one answer.
+    """
+    answers = pd.concat([stands[ANSWER], *parts]).drop_duplicates(KEY)
     rows = table.merge(answers, on=KEY)[list(COLUMNS)]
-    write_table(path, rows)
+    write_table(path, pd.concat([rows, _without(stands, table)]))
 
 
 # --- what is recorded ---

@@ -40,8 +40,7 @@ DRAWS = 2000
 SEED = 0
 BLOCK = 1_000_000  # weights at a time: 8 MB, and some times that for the sums of a calibration error
 SUBSETS = 100  # of a fold, for a calibration error at the random split's number of images
-# scores of all answers, in which one answer more or less can be allowed for
-OF_ALL = ("accuracy", "macro_f1")
+OF_ALL = ("accuracy", "macro_f1")  # scores of all answers, of whatever class
 # scores that copies of one picture, all right or all wrong, can carry
 BY_PICTURE = (*OF_ALL, *(f"recall_{name}" for name in CLASSES))
 _SAMPLES: dict[str, dict[str, Sample]] = {}  # of this process: a row is in its level and in many differences
@@ -163,16 +162,27 @@ def difference(
         and which[0] == which[1]
         and scaled[0] == scaled[1]
     )
-    one = 0.0 if same else answer(both[0], pictures)  # the same answers differ by nothing, for certain
-    return {name: summed(name, a[name] - b[name], level, least=-np.inf, answer=one) for name in names}
+    seeds = [] if same else both[0]  # the same answers differ by nothing, for certain
+    return {
+        name: summed(name, a[name] - b[name], level, least=-np.inf, answer=answer(seeds, pictures, name))
+        for name in names
+    }
 
 
-def answer(seeds: Sequence[Sequence[Answers]], pictures: np.ndarray | None = None) -> float:
-    """By how much one answer moves a seed's accuracy: 1 over the images, or pictures (N,), tested; 0 without seeds."""
-    if not seeds:
+def answer(
+    seeds: Sequence[Sequence[Answers]], pictures: np.ndarray | None = None, metric: str = "accuracy"
+) -> float:
+    """By how much one answer moves a seed's accuracy or macro-F1: 1 over the images, or pictures (N,), tested.
+
+    A class's recall: 1 over those of the class. 0 without seeds, and of other metrics, for which none is allowed.
+    """
+    if not seeds or not (metric in OF_ALL or metric.startswith("recall_")):
         return 0.0
-    rows = np.concatenate([part.rows for part in seeds[0]])
-    return 1 / len(np.unique(rows if pictures is None else np.asarray(pictures)[rows]))
+    rows, labels = (np.concatenate(column) for column in list(zip(*seeds[0]))[:2])
+    if metric not in OF_ALL:
+        rows = rows[labels == list(seeds[0][0].classes).index(metric.removeprefix("recall_"))]
+    tested = len(np.unique(rows if pictures is None else np.asarray(pictures)[rows]))
+    return 1 / tested if tested else 0.0
 
 
 def grouped(records: Sequence[Any]) -> bool:
@@ -249,10 +259,9 @@ def summed(
 ) -> Worth:
     """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference).
 
-    A share's interval ends at 0 and 1, one of κ or MCC at −1 and 1, one of NLL or the Brier score at 0. answer: by how much one answer moves a difference (1/n): a handful of answers
-    given otherwise is allowed for in metrics of `OF_ALL` (`_widened`).
+    A share's interval ends at 0 and 1, one of κ or MCC at −1 and 1, one of NLL or the Brier score at 0. answer: by how
+    much one answer moves a difference (`answer`): a handful of answers given otherwise is allowed for (`_widened`).
     """
-    answer = answer if metric in OF_ALL else 0.0
     values = sample.values[~np.isnan(sample.values)]
     value = float(values.mean()) if len(values) else np.nan
     sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan

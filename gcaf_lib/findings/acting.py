@@ -24,7 +24,7 @@ def thresholds(
 ) -> pd.DataFrame:
     """Thresholds on the confidence fixed on each run's validation for a wanted accuracy, and what they keep on test.
 
-    One line a split and goal: split, goal, threshold (mean over runs), sd; coverage, accuracy, low, high of all runs'
+    One line a split and goal: split, goal, threshold (mean over runs that have one), sd; coverage, accuracy, low, high of all runs'
     answers together (a run that answers little counts little; interval over patients), picture (each picture weighing 1,
     where copies are kept together); reached: runs whose own accuracy is the wanted one or more; runs; silent: runs that
     answer nothing. clusters, pictures (N,): `splits.clusters`, `worth.pictures`.
@@ -40,15 +40,15 @@ def thresholds(
             own.append(confidence.kept(r.labels(), r.probabilities(), cut).accuracy)
             part = {"kept": r.probabilities().max(1) >= cut, "right": r.right(), "group": clusters[r.rows()]}
             parts.append(pd.DataFrame(part | {"weight": worth.picture_weights(r.rows(), pictures)}))
-        told = pd.concat(parts)
+        told, found = pd.concat(parts), [cut for cut in cuts if np.isfinite(cut)]
         given = told[told["kept"]]
         answered = clustered.share(told["right"].astype(float).where(told["kept"]), told["group"])
         copied = worth.grouped(records) and len(given)
         line = {
             "split": name,
             "goal": goal,
-            "threshold": np.mean(cuts),
-            "sd": np.std(cuts, ddof=1) if len(cuts) > 1 else np.nan,
+            "threshold": np.mean(found) if found else np.nan,
+            "sd": np.std(found, ddof=1) if len(found) > 1 else np.nan,
             "coverage": told["kept"].mean(),
             **dict(zip(("accuracy", "low", "high"), answered)),
             "picture": np.average(given["right"], weights=given["weight"]) if copied else np.nan,

@@ -71,6 +71,7 @@ def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
             "above": "seeds agree on more than the place that is usual for the class.",
             "level": "no more than on any other patient of the class, as far as the intervals tell.",
             "below": "less than on other patients of the class.",
+            "unknown": "of so few patients nothing can be said.",
         }[apart(same, other)]
     )
     if settings.model.weights == "in-domain" and settings.training.stage0_seed == "shared":
@@ -111,11 +112,13 @@ def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
         "below": f"less {common}, so it passes",
         "level": f"{level} (the intervals overlap), so it does not pass: this check does not show that the map depends on what was learnt",
         "above": f"more {common}: it shows part of the picture, trained or not",
+        "unknown": UNKNOWN,
     }
     shuffled = {
         "below": f"less {common}",
         "level": level,
         "above": f"more {common}: part of the map does not come from the labels",
+        "unknown": UNKNOWN,
     }
     text = "" if check["run"].iloc[0] in runs else OTHER_RUN
     for row in sanity_rows(check).itertuples():
@@ -178,8 +181,11 @@ def span(one: Interval) -> str:
 
 
 def apart(first: Interval, second: Interval) -> str:
-    """`above`, `below` or `level`: where the interval of `first` lies beside that of `second`."""
+    """`above`, `below` or `level`: where the interval of `first` lies beside that of `second`; `unknown` where one has none."""
+    if np.isnan([*first, *second]).any():
+        return "unknown"
     return words.beside_interval(first, second, "below", "above", "level")
 
 
+UNKNOWN = "on so few patients that nothing can be said"
 OTHER_RUN = "The weights of this page's runs are not on this machine: shown is the committed check, of another run.\n\n"

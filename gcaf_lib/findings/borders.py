@@ -45,10 +45,8 @@ def scores(frame: pd.DataFrame, by: str | None = None, n: int = 2000) -> pd.Data
     lines = []
     keys = ["map"] if by is None else ["map", by]
     for key, part in frame.groupby(keys, sort=False, observed=True):
-        sample = clustered.mean_draws(part[list(tumours.MEASURES)], part["group"], n)
-        for k, name in enumerate(tumours.MEASURES):
-            one = clustered.interval(float(part[name].mean()), sample[:, k])
-            lines.append((*key, name, *one, len(part)))
+        found = clustered.means(part[list(tumours.MEASURES)], part["group"], n)
+        lines += [(*key, name, *one, len(part)) for name, one in zip(tumours.MEASURES, found)]
     return pd.DataFrame(lines, columns=[*keys, "measure", "mean", "low", "high", "n"])
 
 
@@ -57,11 +55,8 @@ def against(frame: pd.DataFrame, first: str, second: str, n: int = 2000) -> pd.D
     index = ["run", "row"]
     a, b = (frame[frame["map"] == m].set_index(index).sort_index() for m in (first, second))
     d = a[list(tumours.MEASURES)] - b[list(tumours.MEASURES)]
-    sample = clustered.mean_draws(d, a["group"].to_numpy(), n)
-    lines = [
-        (name, *clustered.interval(float(d[name].mean()), sample[:, k]))
-        for k, name in enumerate(tumours.MEASURES)
-    ]
+    found = clustered.means(d, a["group"], n)
+    lines = [(name, *one) for name, one in zip(tumours.MEASURES, found)]
     return pd.DataFrame(lines, columns=["measure", "difference", "low", "high"])
 
 

@@ -193,10 +193,15 @@ def temperature_cost(records: Sequence[Any], grid: np.ndarray, on_test: Sequence
 def chance(own: float, draws: np.ndarray) -> str:
     """A measured ECE beside those of a perfectly calibrated model, `draws` (n,)."""
     low, high = np.quantile(draws, [0.025, 0.975])
-    found = "which a perfectly calibrated model could show" if own <= high else "more than chance explains"
+    found = words.where(own, low, high)
+    told = {
+        "inside": "which a perfectly calibrated model could show",
+        "above": "more than chance explains",
+        "below": "less than a perfectly calibrated model nearly ever shows",
+    }
     return (
         f"By chance alone that would be {np.mean(draws):.4f} on average (95% of draws from {low:.4f} to {high:.4f}); "
-        f"measured is {own:.4f}, {found}."
+        f"measured is {own:.4f}, {told[found]}."
     )
 
 
@@ -209,8 +214,7 @@ def excess(one: worth.Worth, published: float) -> str:
         "whether the model claims too much or too little can't be told",
     )
     return (
-        f"On average over the test part, confidence is {100 * abs(one.value):.1f} points {'above' if one.value > 0 else 'below'} accuracy "
-        f"(95% interval of the difference {words.signed(100 * one.low, 1)} to {words.signed(100 * one.high, 1)} points): {told}. "
+        f"On average over the test part, confidence minus accuracy is, with its 95% interval, {words.points(one)}: {told}. "
         f"The paper's {published:.4f} comes without a sign, so on which side its model errs is not known."
     )
 
@@ -228,10 +232,11 @@ def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal
             f"In {edge} of {len(found)} runs the search ended at its edge (1/{calibration.EDGE} or {calibration.EDGE}): "
             "there no temperature fits, and the number is the edge's. "
         )
-    text += (
-        f"A temperature {'below' if t < 1 else 'above'} 1 says that the model is {'underconfident' if t < 1 else 'overconfident'}: scaling "
-        f"makes its answers {'surer' if t < 1 else 'less sure'}. Chapter 19 asks which ingredient does it. "
-    )
+    if t != 1:
+        text += (
+            f"A temperature {'below' if t < 1 else 'above'} 1 says that the model is {'underconfident' if t < 1 else 'overconfident'}: scaling "
+            f"makes its answers {'surer' if t < 1 else 'less sure'}. Chapter 19 asks which ingredient does it. "
+        )
     if literal:
         text += (
             "Label smoothing needs care here: under the literal reading of Equation 14, which is in use, the loss is least at full "

@@ -12,6 +12,7 @@ from gcaf_lib.data import figshare, keypoints, splits, twins
 from gcaf_lib.evaluation import dataset_audit
 from gcaf_lib.findings import words
 from gcaf_lib.settings import CLASSES, DataSettings
+from gcaf_lib.terminal import cut
 
 BARS = {
     "notumor": twins.DOUBT,
@@ -89,8 +90,8 @@ def bars_said(facts: dataset_audit.Audit) -> str:
         last = nearest[(total > 0) & (nearest.right <= figshare.SAME_SLICE)]["right"].max()
         said.append(
             f"The nearest slice of a file is either a copy (correlation of thumbnails at least "
-            f"{np.floor(1e4 * facts.slices['similarity'].min()) / 1e4:.4f}: {len(facts.slices):,} files) or not: no file lies between "
-            f"{last:.2f} and {figshare.SAME_SLICE:g}."
+            f"{cut(facts.slices['similarity'].min(), 4)}: {len(facts.slices):,} files) or not: no file lies between "
+            f"{cut(last, 2, up=True)} and {figshare.SAME_SLICE:g}."
         )
     return " ".join(said)
 
@@ -178,7 +179,7 @@ def sizes_said(shares: pd.Series, common: str) -> str:
     tumours = shares.drop("notumor")
     gap = tumours.min() - shares["notumor"]
     return (
-        f"At least {tumours.min():.1%} of each tumour class but {shares['notumor']:.1%} of the images without a "
+        f"At least {cut(100 * tumours.min(), 1)}% of each tumour class but {shares['notumor']:.1%} of the images without a "
         f"tumour are {common}. "
     ) + (
         "The size of the file nearly answers whether there is a tumour; chapter 18 measures how far that goes."
@@ -195,13 +196,13 @@ def patients_said(frame: pd.DataFrame, facts: dataset_audit.Audit, known: np.nda
     own, known = known, known | picture.isin(picture[known].dropna()).to_numpy()
     unknown = frame.loc[~known, "label"].map(dict(enumerate(CLASSES))).value_counts()
     said = (
-        f"The test part of a single 80/10/10 split has {few['patients']} patients of {few['class']}: too few for a "
+        f"The test part of a single 80/10/10 split has {words.plural(few['patients'], 'patient')} of {few['class']}: too few for a "
         "narrow interval. That is why results on patient-disjoint folds are given over five folds, in which each image is "
         "tested once. "
     )
     if unknown.empty:
         return said + "Every phantom's patient is known."
-    names = ", ".join(f"{n:,} {name} files" for name, n in unknown.items())
+    names = ", ".join(words.plural(n, f"{name} file") for name, n in unknown.items())
     return (
         f"{said}No patient is known of {names}"
         + (f" (of {by_copy} more only by a copy of theirs)" if (by_copy := (known & ~own).sum()) else "")

@@ -61,7 +61,7 @@ def copies_table(copies: pd.DataFrame) -> pd.DataFrame:
         "nearest": "Nearest other",
     }
     names = pd.DataFrame({"Set": copies["set"].map(set_name), "Class": copies["class"].map(CLASS_NAMES)})
-    nearest = copies["nearest"].map(lambda v: f"{v:.2f}" if v == v else "–")
+    nearest = copies["nearest"].map(lambda v: words.number(v, 3))  # a copy is what reaches `THRESHOLD`
     return pd.concat([names, copies.assign(nearest=nearest)[list(heads)].rename(columns=heads)], axis=1)
 
 
@@ -269,7 +269,7 @@ def rest_said(recall: pd.DataFrame, seen: pd.DataFrame, model: str, rest: pd.Dat
     own, lines = levels(recall, model).set_index(["set", "class"]), []
     left = levels(recall[:0] if rest is None else rest, model).set_index(["set", "class"])
     for key, odd in seen.groupby(["set", "class"], sort=False):
-        if key not in own.index or own.loc[key, "cases"] < FEW:
+        if key not in own.index or own.loc[key, "cases"] < FEW or len(odd) >= own.loc[key, "images"]:
             continue
         row, k = own.loc[key], len(odd)
         text = (

@@ -17,6 +17,7 @@ from gcaf_lib.evaluation import clustered, control, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.findings import borders, predictions
 from gcaf_lib.findings.words import change, plural, signed, some, spans
+from gcaf_lib.terminal import cut
 from gcaf_lib.training.runs import RunError
 
 BLACK = 16  # of 255: darker is no tissue
@@ -91,14 +92,16 @@ def control_words(judged: pd.DataFrame) -> str:
         else:
             text += f"**None of {plural(len(part), 'map')} passes.** "
         if len(failing := by[control.FAILS]):
-            worst, best = failing["pointing"].min(), failing["pointing"].max()
-            text += f"**{len(failing)} fail**: they point at the mark on {share(worst)} to {share(best)}. "
+            ends = dict.fromkeys(map(share, (failing["pointing"].min(), failing["pointing"].max())))
+            text += f"**{len(failing)} {'fails' if len(failing) == 1 else 'fail'}**, pointing at the mark on {' to '.join(ends)}. "
         silent = by[control.SILENT]
-        alone = silent["blind"].isna()
-        if len(unlearnt := silent[~alone]):
+        unmeasured = silent["blind"].isna()
+        if len(unlearnt := silent[~unmeasured]):
             text += f"Of {len(unlearnt)} nothing can be said: the backbone alone, or the model, did not learn the marks. "
-        if len(silent[alone]):
-            text += f"Of {alone.sum()} nothing can be said: no untrained model was measured beside them. "
+        if unmeasured.any():
+            text += (
+                f"Of {unmeasured.sum()} nothing can be said: no untrained model was measured beside them. "
+            )
         for row in _papers(part).itertuples():
             text += f"The usual reading of the paper's figure, Grad-CAM on the last maps, both backbones: **{row.verdict}** ({share(row.pointing)}). "
     return text + blind_words(real)
@@ -303,7 +306,7 @@ def source_words(
     return (
         f"Maps of {plural(len(runs), 'run')} {where}, on {len(seen):,} test images of {seen['group'].nunique():,} patient "
         f"groups whose tumour border is known: {drawn}. Files whose border can't be trusted are left out. Half of these tumours take at most "
-        f"{np.ceil(1e3 * seen['area'].median()) / 10:.1f}% of the image; maps and borders meet on {tumours.SIDE} × {tumours.SIDE} cells, the "
+        f"{cut(100 * seen['area'].median(), 1, up=True)}% of the image; maps and borders meet on {tumours.SIDE} × {tumours.SIDE} cells, the "
         f"maps themselves have {' and '.join(f'{h} × {w}' for h, w in sorted(shapes))}. {(seen['area'] < 1 / finest).mean():.0%} of these tumours are smaller than one cell of a "
         "map, which bounds what *energy inside* and *IoU* can reach; the yardsticks of the centre and of the usual place are drawn on the finer cells."
     )

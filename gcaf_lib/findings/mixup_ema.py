@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from gcaf_lib.evaluation.metrics import summary
 from gcaf_lib.findings import ablation, training, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
+from gcaf_lib.terminal import cut
 from gcaf_lib.training import experiments
 
 PLACE, EXPERIMENT = "Table 5", "table-5"
@@ -71,7 +71,7 @@ def _mixed(
 ) -> worth.Worth:
     """The weighted sum of a metric's samples over the same seeds and the same draws; nothing where none was drawn.
 
-    answer: by how much one answer moves an accuracy.
+    answer: by how much one answer moves it.
     """
     if metric not in parts[0][1]:
         return ablation.NONE
@@ -125,15 +125,13 @@ def effects(
             for copied in (False, True)
         )
         first = worth.of_records(runs(parts[0][1], seeds[:1])) if seeds else []
-        one, each = (
-            worth.answer(first, copies) for copies in (None, worth.pictures(dataset) if lifted else None)
-        )
+        copies = worth.pictures(dataset) if lifted else None
         lines += [
             {"contrast": contrast, "metric": metric}
             | _published(parts, metric)
-            | _mixed(metric, plain, one)._asdict()
+            | _mixed(metric, plain, worth.answer(first, metric=metric))._asdict()
             | lifted
-            | ablation.held(_mixed(metric, by_picture, each), "picture")
+            | ablation.held(_mixed(metric, by_picture, worth.answer(first, copies, metric)), "picture")
             for metric in metrics
         ]
     return pd.DataFrame(lines, columns=COLUMNS)
@@ -352,13 +350,13 @@ def leaves() -> str:
     names = ("ema", "batch_size", "stage1_epochs", "stage2_epochs")
     beta, batch, *epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)
     steps = int(paper.published("Table 2", "Total", "training") // batch)
-    most = math.floor(1e4 * 0.01 ** (1 / (epochs[1] * steps - 1))) / 1e4
+    most = cut(0.01 ** (1 / (epochs[1] * steps - 1)), 4)
     stages = "; ".join(
         f"stage {k}: {n:.0f} epochs of {steps} steps leave {training.remaining(beta, int(n) * steps):.1%} of the start"
         for k, n in enumerate(epochs, 1)
     )
     return (
         f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}), {stages}. The start of stage 1 is a fusion and a classifier "
-        "drawn at random; that of stage 2 is where stage 1 ended. To keep 1% or less of the start after stage 2, $\\beta$ may be "
-        f"at most {most:.4f}, within the range that the paper gives."
+        "one step from random ones; that of stage 2 is where stage 1 ended. To keep 1% or less of the start after stage 2, $\\beta$ may be "
+        f"at most {most}, within the range that the paper gives."
     )

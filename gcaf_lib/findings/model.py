@@ -108,11 +108,13 @@ def dead_table(found: pd.DataFrame) -> pd.DataFrame:
 def dead_said(found: pd.DataFrame, full: Any) -> str:
     """Which weights of the reconstruction are dead, how many at full size (`full`: that fusion layer), and where none is."""
     own, lost = found[found["variant"] == "gcaf"], set(found.loc[found["dead"], "variant"])
-    zero = own[own["dead"]]
-    trace = zero["largest"].max() / own["largest"].max() if len(zero) else 0
-    count = sum(int(np.prod(w.shape)) for w in full.trainable_weights if "query" in w.path or "key" in w.path)
+    if (zero := own[own["dead"]]).empty:
+        return "Dead in the reconstruction: none of its weights."
+    trace = zero["largest"].max() / own["largest"].max()
+    dead = set(zero["weight"].str.split("/").str[0])
+    count = sum(int(np.prod(w.shape)) for w in full.trainable_weights if dead & set(w.path.split("/")))
     return (
-        f"Dead in the reconstruction: {_code(sorted(zero['weight'].str.split('/').str[0])) or 'none'} "
+        f"Dead in the reconstruction: {_code(sorted(dead))} "
         + (
             f"(a trace of rounding: {trace:.0e} of the largest gradient)"
             if trace

@@ -56,10 +56,10 @@ def home_said(answers: pd.DataFrame, model: str) -> str:
     """A package's accuracy on Kaggle's Testing part, and the class that it knows least."""
     part = at_home(answers, model)
     recalls = {c: _right(here).value for c, here in part.groupby("class")}
-    least = min(recalls, key=recalls.get)
+    least = [CLASS_NAMES[c].lower() for c, value in recalls.items() if value == min(recalls.values())]
     return (
         f"*{model}* is right on {words.band(*_right(part))}% of {len(part):,} images, and least often on "
-        f"{CLASS_NAMES[least].lower()}: {words.percent(recalls[least])}%."
+        f"{' and '.join(least)}: {words.percent(min(recalls.values()))}%."
     )
 
 
@@ -183,7 +183,14 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
 
 def mixture_said(exposed: pd.DataFrame) -> str:
     """Of what classes the images with and without a copy in Training are."""
-    shares = mixture(exposed).pipe(lambda counts: counts.div(counts.sum(axis=1), axis=0))
+    counts = mixture(exposed)
+    if (kinds := counts.sum(axis=1)).eq(0).any():
+        return (
+            "All of the images have a copy in Training."
+            if kinds[True]
+            else "None of the images has a copy in Training."
+        )
+    shares = counts.div(kinds, axis=0)
     most = [shares.loc[copied].idxmax() for copied in (True, False)]
     return (
         f"{CLASS_NAMES[most[1]]} makes up {shares.loc[False, most[1]]:.0%} of the images without a copy and "
@@ -200,7 +207,7 @@ def alone_said(exposed: pd.DataFrame) -> str:
     n = alone["group"].nunique()
     kinds = " and ".join(CLASS_NAMES[c].lower() for c in CLASSES if c in set(alone["class"]))
     return (
-        f"Of the {len(exposed):,} images {len(alone)} have, as far as the groups know, neither their picture nor their patient in "
+        f"Of the {len(exposed):,} images {len(alone)} {'has' if len(alone) == 1 else 'have'}, as far as the groups know, neither their picture nor their patient in "
         f"Training: {words.plural(n, 'case')}, all of {kinds}. A model that is right on every one of them has an interval from "
         f"{wilson(n, n).low:.0%} to 100%: Kaggle's own split can't tell how well any model does on new patients."
     )

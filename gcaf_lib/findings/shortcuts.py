@@ -194,6 +194,8 @@ def gone(four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.n
 def _parted(both: pd.DataFrame, gone: pd.Series, weight: pd.Series) -> str:
     """What the answer that is gone gives, in points, and the accuracy on the other images with and without the class."""
     given = 100 * np.average(gone & both["right_three"], weights=weight)
+    if gone.all():
+        return f"{given:+.1f} points by it, and there are no others"
     before, after = (
         np.average(both.loc[~gone, name], weights=weight[~gone]) for name in ("right", "right_three")
     )

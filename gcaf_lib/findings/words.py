@@ -96,9 +96,9 @@ def spans(frame: pd.DataFrame, value: str, decimals: int = 4, scale: float = 1) 
 
 
 def mean_sd(mean: float, sd: float, decimals: int, scale: float = 1) -> str:
-    """`95.71 ± 0.31`; the mean alone where there is no spread."""
+    """`95.71 ± 0.31`; the mean alone where there is no spread, a dash where there is none."""
     spread = f" ± {scale * sd:.{decimals}f}" if np.isfinite(sd) else ""
-    return f"{scale * mean:.{decimals}f}{spread}"
+    return f"{number(scale * mean, decimals)}{spread}"
 
 
 def ends(low: float, high: float, decimals: int, scale: float = 1) -> str:

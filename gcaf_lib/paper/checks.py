@@ -16,6 +16,7 @@ from gcaf_lib.paper import attainability
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper.attainability import Reported
 from gcaf_lib.settings import CLASSES
+from gcaf_lib.terminal import cut
 
 HOLDS, IMPOSSIBLE, CONTRADICTION = "holds", "can't be true", "contradiction"
 DATA, RUNS, INSIDE, OPEN = "contradicted by the data", "not one run", "inside the sampling error", "open"
@@ -159,7 +160,7 @@ def _kappa_alone() -> str:
 def _mcc_alone() -> str:
     """MCC by κ: both are (p_o − p_e) over a denominator, MCC's √((1 − Σp²)(1 − Σn²)) ≤ 1 − p_e, κ's."""
     right, _ = main_count()
-    return f"MCC is never below a positive κ, and with {right} right κ is at least {np.floor(1e5 * kappa(right)[0]) / 1e5:.5f}"
+    return f"MCC is never below a positive κ, and with {right} right κ is at least {cut(kappa(right)[0], 5)}"
 
 
 def known() -> list[Reported]:
