@@ -55,11 +55,11 @@ def many(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def cut(value: float, decimals: int, up: bool = False) -> str:
-    """`0.9132` of 0.91329: a number rounded down, or up, so that *at least*, or *at most*, is true of what is read."""
+def cut(value: float, decimals: int, up: bool = False, scale: int = 1) -> str:
+    """`0.9132` of 0.91329: a number, times `scale`, rounded down, or up: *at least*, or *at most*, is true of what is read."""
     way = decimal.ROUND_CEILING if up else decimal.ROUND_FLOOR
-    exact = decimal.Decimal(repr(float(value)))
-    return f"{exact.quantize(decimal.Decimal(1).scaleb(-decimals), way):f}"
+    exact = scale * decimal.Decimal(repr(float(value)))  # 100 * 0.29 is 28.999999999999996
+    return f"{exact.quantize(decimal.Decimal(1).scaleb(-decimals), way) + 0:f}"
 
 
 def as_json(tree: Any) -> str:

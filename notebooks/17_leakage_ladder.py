@@ -85,7 +85,8 @@ tables.show(
     ladder.wide_exposure(shares),
     name="tab-exposure",
     caption="Share of the test images of which the training part holds a copy (of all, and class by class), any slice of the "
-    "same known patient, or, by the groups of `patients`, either of the two. `patients` is the single 80/10/10 split, `patients-5fold` the five folds together.",
+    "same known patient, or, by the groups of `patients`, either of the two. `patients` is the single 80/10/10 split, `patients-5fold` the five folds together. "
+    "In `official` training is Kaggle's Training less the validation part, which is taken from it.",
     data=shares,
 )
 

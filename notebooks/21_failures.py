@@ -97,7 +97,7 @@ tables.show(
     caption="Wrong answers on tumour images by class and source, and how often the answer was *no tumour*, with 95% cluster-bootstrap intervals over patient groups.",
     data=sources,
 )
-said = failures.sources_said(sources, tumour, classes), failures.copies_said(failures.copies(cases))
+said = failures.sources_said(tumour, classes), failures.copies_said(failures.copies(cases))
 Markdown("\n\n".join(said))
 
 # %% [markdown]

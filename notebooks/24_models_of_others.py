@@ -110,7 +110,8 @@ Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name i
 # %% [markdown]
 # ## A trap: images with a copy in Training
 #
-# Many images of Testing show a picture that Training holds too (chapter 16). Does a model that trained on it do better on these? The plain
+# Many images of Testing show a picture that Training holds too (chapter 16; Training is Kaggle's whole folder here, of which the rung `official` of
+# chapter 17 keeps a part for validation). Does a model that trained on it do better on these? The plain
 # contrast seems to say so, and it is a trap.
 
 # %% mystnb={"image": {"alt": "Left: for each package the share classified correctly with and without a copy in Training, far apart over all images, within each class closer or with bars that overlap. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95% intervals over patients; right: the classes that the two kinds are made of."}}

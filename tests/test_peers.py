@@ -495,6 +495,7 @@ def test_the_mixture_and_its_picture():
     assert said.endswith("no tumour 80% of those with a copy and 0% of those without.")
     assert peers.mixture_said(table[table["picture"]]) == "All of the images have a copy in Training."
     assert peers.mixture_said(table[~table["picture"]]).startswith("None of the images")
+    assert peers.mixture_said(table[:0]) == ""
     levels = peers.trap_levels(peers.at_home(table, "m"))
     assert levels[["class", "copied", "images"]].to_numpy().tolist() == [
         ["all", True, 100], ["all", False, 80], ["glioma", True, 20], ["glioma", False, 80], ["notumor", True, 80]

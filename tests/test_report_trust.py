@@ -165,6 +165,8 @@ def test_one_vs_rest_by_hand():
     assert ends == [list(intervals.wilson(0, 2)[1:]), list(intervals.wilson(2, 2)[1:])], (
         "two images prove little"
     )
+    alone = confidence.one_vs_rest([1, 1, 0, 0], probs, 1, np.zeros(4), bins=2, equal_mass=False)
+    assert alone[["accuracy_low", "accuracy_high"]].isna().all(axis=None), "one patient has no interval"
     two = confidence.one_vs_rest([1, 0], probs[:2], 1, np.arange(2), bins=2, equal_mass=False)
     assert two["count"].tolist() == [0, 2]
 
@@ -444,7 +446,7 @@ def test_tumours_taken_for_healthy_are_compared_by_source(archive, other, told, 
     tumour = of_sources(**{dataset_audit.SOURCES[0]: archive, "unknown": other})
     frame = failures.by_source(tumour, CLASSES)
     assert frame.set_index("label")["none"].to_dict() == {dataset_audit.SOURCES[0]: archive, "unknown": other}
-    text = failures.sources_said(frame, tumour, CLASSES)
+    text = failures.sources_said(tumour, CLASSES)
     assert ("meningioma: " in text) == told and ("sign of health" in text) == sign
     if told:
         count = round(40 * other)
@@ -456,10 +458,18 @@ def test_tumours_taken_for_healthy_are_compared_by_source(archive, other, told, 
 
 def test_sources_that_cannot_be_compared_are_not():
     only = of_sources(unknown=0.5)
-    assert failures.sources_said(failures.by_source(only, CLASSES), only, CLASSES) == ""
+    assert failures.sources_said(only, CLASSES) == ""
     assert failures.by_source(only[:0], CLASSES).empty
     both = of_sources(figshare=0, unknown=0)
-    assert failures.sources_said(failures.by_source(both, CLASSES[:2]), both, CLASSES[:2]) == ""
+    assert failures.sources_said(both, CLASSES[:2]) == ""
+
+
+def test_the_archive_is_both_its_copies():
+    mirrored, second, _ = dataset_audit.SOURCES
+    text = failures.sources_said(of_sources(**{mirrored: 0.0, second: 0.2, "unknown": 0.9}), CLASSES)
+    assert (
+        "90.0% of the answers on files of unknown origin" in text and "and 10.0% on the archive's (" in text
+    )
 
 
 def test_cases_of_phantoms(phantoms, record):

@@ -67,6 +67,10 @@ def test_a_bound_is_cut_so_that_it_stays_true():
     assert (
         terminal.cut(2, 1) == "2.0" and terminal.cut(-0.05, 1) == "-0.1" and terminal.cut(1e-7, 2) == "0.00"
     )
+    assert [terminal.cut(x, 1, scale=100) for x in (0.29, 0.57)] == ["29.0", "57.0"], (
+        "100 * 0.29 is less than 29"
+    )
+    assert terminal.cut(0.07, 1, up=True, scale=100) == "7.0" and terminal.cut(-0.001, 2, up=True) == "0.00"
 
 
 def test_json_is_valid_in_any_encoding():

@@ -207,7 +207,7 @@ def _rest(milliseconds: dict[str, dict[str, dict[str, float]]]) -> str:
         for sides in milliseconds.values()
         for kinds in sides.values()
     ]
-    return cut(max(gaps), 1, up=True)
+    return cut(round(max(gaps), 9), 1, up=True)
 
 
 def _beside_text(stem: str, found: dict[str, Any]) -> str:

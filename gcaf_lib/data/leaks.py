@@ -356,7 +356,7 @@ def write_mended(path: Path, table: pd.DataFrame, parts: np.ndarray, text: str |
 
 
 def rewritten(text: str, table: pd.DataFrame, parts: np.ndarray) -> str:
-    """The split's own CSV with other parts, in its own words for them; all its other cells, and its line ends, as they were."""
+    """The split's own CSV with other parts, in its own words for them; all its other cells as they were read, line ends all as its first CR LF has them, if any."""
     (_, head), *rows = listed.rows(text)
     excel, ends = re.match(r"sep=.[\r\n]+", text), "\r\n" if "\r\n" in text else "\n"
     at = listed.column(head, _COLUMNS)

@@ -81,7 +81,7 @@ def number_of(groups) -> int:
 def share(right, groups) -> Interval:
     """Share of `right` (rows,), bool (NaN: not asked), with a 95% interval by drawing groups, all rows of one together.
 
-    One group has no interval (NaN), none has no share either; see `believed` for others.
+    Nothing asked has no share (NaN); see `believed` for the interval.
     """
     right = np.asarray(right, float)
     asked = ~np.isnan(right)
@@ -89,14 +89,15 @@ def share(right, groups) -> Interval:
 
 
 def believed(one: Interval, groups, level: float = 0.95) -> Interval:
-    """A share with its bootstrap interval, or with Wilson's of as many trials as there are groups.
+    """A share with its bootstrap interval, or with Wilson's of as many trials as there are groups; of one group with none (NaN).
 
     Where all are right, none is, or all groups have the same share, every draw is the same and would claim certainty.
     groups: of the rows that were asked.
     """
-    if not one.high - one.low < 1e-12:  # NaN: of one group, or none
+    if (n := number_of(groups)) < 2:
+        return Interval(one.value, np.nan, np.nan)
+    if one.high - one.low > 1e-12:
         return one
-    n = number_of(groups)
     return Interval(one.value, *wilson(one.value * n, n, level)[1:])
 
 

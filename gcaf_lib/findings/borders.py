@@ -14,6 +14,7 @@ from gcaf_lib.evaluation import clustered, tumours
 from gcaf_lib.findings import predictions, words
 
 TERCILES = ("small", "middle", "large")
+SHARES = ("pointing", "tolerant")  # measures that are yes or no of each image
 
 
 def judged(
@@ -46,6 +47,9 @@ def scores(frame: pd.DataFrame, by: str | None = None, n: int = 2000) -> pd.Data
     keys = ["map"] if by is None else ["map", by]
     for key, part in frame.groupby(keys, sort=False, observed=True):
         found = clustered.means(part[list(tumours.MEASURES)], part["group"], n)
+        for k, name in enumerate(tumours.MEASURES):
+            if name in SHARES:
+                found[k] = clustered.believed(found[k], part.loc[part[name].notna(), "group"])
         lines += [(*key, name, *one, len(part)) for name, one in zip(tumours.MEASURES, found)]
     return pd.DataFrame(lines, columns=[*keys, "measure", "mean", "low", "high", "n"])
 

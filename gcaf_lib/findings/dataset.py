@@ -179,7 +179,7 @@ def sizes_said(shares: pd.Series, common: str) -> str:
     tumours = shares.drop("notumor")
     gap = tumours.min() - shares["notumor"]
     return (
-        f"At least {cut(100 * tumours.min(), 1)}% of each tumour class but {shares['notumor']:.1%} of the images without a "
+        f"At least {cut(tumours.min(), 1, scale=100)}% of each tumour class but {shares['notumor']:.1%} of the images without a "
         f"tumour are {common}. "
     ) + (
         "The size of the file nearly answers whether there is a tumour; chapter 18 measures how far that goes."
@@ -252,7 +252,7 @@ def outside(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 def outside_text(table: pd.DataFrame) -> pd.DataFrame:
     """`outside` for readers."""
     shares = [c for c in table if c != "Different sizes"]
-    return table.assign(**{c: table[c].map("{:.1%}".format) for c in shares}).reset_index()
+    return table.assign(**{c: table[c].map("{:.2%}".format) for c in shares}).reset_index()
 
 
 def patient_known(frame: pd.DataFrame, facts: dataset_audit.Audit, phantoms: bool) -> pd.Series:

@@ -306,7 +306,7 @@ def source_words(
     return (
         f"Maps of {plural(len(runs), 'run')} {where}, on {len(seen):,} test images of {seen['group'].nunique():,} patient "
         f"groups whose tumour border is known: {drawn}. Files whose border can't be trusted are left out. Half of these tumours take at most "
-        f"{cut(100 * seen['area'].median(), 1, up=True)}% of the image; maps and borders meet on {tumours.SIDE} × {tumours.SIDE} cells, the "
+        f"{cut(seen['area'].median(), 1, up=True, scale=100)}% of the image; maps and borders meet on {tumours.SIDE} × {tumours.SIDE} cells, the "
         f"maps themselves have {' and '.join(f'{h} × {w}' for h, w in sorted(shapes))}. {(seen['area'] < 1 / finest).mean():.0%} of these tumours are smaller than one cell of a "
         "map, which bounds what *energy inside* and *IoU* can reach; the yardsticks of the centre and of the usual place are drawn on the finer cells."
     )

@@ -269,21 +269,21 @@ def by_source_text(frame: pd.DataFrame) -> pd.DataFrame:
     return rates_text(frame, "Source").assign(**{"Named no tumour (%)": words.spans(none, "mean", 1, 100)})
 
 
-def sources_said(frame: pd.DataFrame, tumour: pd.DataFrame, classes: Sequence[str]) -> str:
-    """Whether tumours of unknown origin are taken for *no tumour* more often than the archive's; frame: `by_source`."""
-    archive, other = dataset_audit.SOURCES[0], dataset_audit.SOURCES[-1]
+def sources_said(tumour: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Whether tumours of unknown origin are taken for *no tumour* more often than the archive's, mirrored or not."""
+    other = dataset_audit.SOURCES[-1]
     said, compared, more = [], 0, False
-    for name, part in frame.groupby("class", sort=False):
-        by = part.set_index("label")
-        if not {archive, other} <= set(by.index):
+    for label, part in tumour.groupby("label"):
+        unknown, called = part["source"] == other, _called_none(part, classes)
+        if unknown.all() or not unknown.any():
             continue
-        a, b = by.loc[archive], by.loc[other]
+        a, b = (clustered.share(called[side], part.loc[side, "group"]) for side in (~unknown, unknown))
         compared += 1
-        more |= b.none_low > a.none_high
-        if b.none_low > a.none_high or b.none_high < a.none_low:
+        more |= b.low > a.high
+        if b.low > a.high or b.high < a.low:
             said.append(
-                f"{name.lower()}: {words.percent(b.none)}% of the answers on files of unknown origin are *no tumour* ({words.percent(b.none_low)} to "
-                f"{words.percent(b.none_high)}), and {words.percent(a.none)}% on the archive's ({words.percent(a.none_low)} to {words.percent(a.none_high)})"
+                f"{CLASS_NAMES[classes[label]].lower()}: {words.percent(b.value)}% of the answers on files of unknown origin are *no tumour* ({words.percent(b.low)} to "
+                f"{words.percent(b.high)}), and {words.percent(a.value)}% on the archive's ({words.percent(a.low)} to {words.percent(a.high)})"
             )
     if not compared or "notumor" not in classes:
         return ""
@@ -338,7 +338,7 @@ def surest_said(wrong: pd.DataFrame, mislabelled: pd.DataFrame) -> str:
     """How many mistakes were sure ones, and how many of those stand in the wrong folder; wrong: `surest`."""
     sure = wrong[wrong["confidence"] > 0.9]
     text = (
-        f"{len(sure):,} of the {len(wrong):,} misclassified images ({words.plural(sure['twin'].nunique(), 'picture')}) were given a wrong answer with a "
+        f"{len(sure):,} of the {words.plural(len(wrong), 'misclassified image')} ({words.plural(sure['twin'].nunique(), 'picture')}) {'was' if len(sure) == 1 else 'were'} given a wrong answer with a "
         "confidence above 0.9 by at least one run"
     )
     if mislabelled.empty:

@@ -292,7 +292,7 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
 
 
 def _told(one: Any, good: int) -> str:
-    if one.low <= 0 <= one.high:
+    if not (one.low > 0 or one.high < 0):
         return verdicts.UNDECIDED
     return f"{'better' if (one.low > 0) == (good > 0) else 'worse'}, the interval excludes 0"
 

@@ -183,6 +183,8 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
 
 def mixture_said(exposed: pd.DataFrame) -> str:
     """Of what classes the images with and without a copy in Training are."""
+    if exposed.empty:
+        return ""
     counts = mixture(exposed)
     if (kinds := counts.sum(axis=1)).eq(0).any():
         return (

@@ -99,6 +99,8 @@ def spreads_said(frame: pd.DataFrame) -> str:
     if frame.empty:
         return NO_MAPS
     order, free = frame.mean().sort_values(ascending=False), CLASS_NAMES["notumor"]
+    if len(order) == 1:
+        return f"All answers are {order.index[0].lower()}: there is no order of classes to compare with the paper's. "
     said = [f"{name.lower()} ({100 * mean:.1f}%)" for name, mean in order.items()]
     first = order.head(2)
     if free in first and len(first) == 2 and first.iloc[0] - first.iloc[1] < frame[first.index].std().max():

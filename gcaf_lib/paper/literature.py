@@ -23,7 +23,7 @@ class Reported(NamedTuple):
 
 PATIENT_LEVEL = (
     Reported(
-        "Bag of words on the augmented tumour region",
+        "Bag of words on the augmented tumour region, split into rings",
         0.9128,
         "image and tumour region",
         "Cheng et al. 2015, PLoS ONE 10(10), e0140381",
