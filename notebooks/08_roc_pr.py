@@ -79,13 +79,13 @@ Markdown(performance.areas(known, labels, classes))
 # %% [markdown]
 # ## One look at the paper's own means
 #
-# The macro mean must be the mean of the four areas printed beside it, up to rounding. The same check stands among those of
+# The macro mean should be the mean of the four areas printed beside it, up to rounding. The same check stands among those of
 # chapter 22:
 
 # %%
 Markdown("\n".join(f"- {f.claim}; {f.check}: **{f.verdict}**." for f in checks.averages()))
 
 # %% [markdown]
-# A macro ROC-AUC that is a hair off the mean of its classes can come from averaging the curves on a
-# coarse grid of false positive rates and taking the area afterwards. The curves here are averaged on every
+# A macro ROC-AUC that is a hair above the mean of its classes can come from averaging curves of one value at each false
+# positive rate, joined by straight lines: each rise then adds a sliver to the area. The curves here are averaged on every
 # step of every class, so that the area of the mean curve is the mean of the areas.

