@@ -20,8 +20,8 @@
 # **Reproduces:** Figure 13 and the claims of Section 5.9: the maps highlight the tumour, and agree across seeds.
 # **Takes:** up to a minute where the runs are on record, a few the first time under `demo`. Needs the images, but no weights or borders.
 #
-# A few maps that cover a tumour prove little: tumours lie near the middle, as many maps do. One that misses it proves little too, until
-# somebody shows that such maps point at what decides. So the instrument is tested first.
+# A few maps that cover a tumour prove little: tumours lie near the middle, as many maps do. One that misses it proves little too, until somebody shows that such maps
+# point at what decides. So the instrument is tested first.
 
 # %% tags=["parameters"]
 profile = "cpu"  # demo, cpu, transfer or paper
@@ -32,10 +32,10 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import preprocess, splits
-from gcaf_lib.display import control_charts, gallery, map_scores, names, overlays, tables
+from gcaf_lib.display import control_charts, gallery, map_scores, names, overlays, painting, tables
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import control, sanity, tumours
-from gcaf_lib.findings import agreement, borders, explanations
+from gcaf_lib.evaluation import control, interventions, sanity, tumours
+from gcaf_lib.findings import agreement, borders, explanations, painted
 
 chapter = open_chapter("20_explanations", profile, overrides, need_images=True)
 main = chapter.records("main", train=True)["Proposed Method"]
@@ -46,13 +46,13 @@ chapter.strip([*main, *apart])
 # %% [markdown]
 # ## The instrument, tested
 #
-# Nothing but one small coloured mark at a random place gives away the class of these pictures. **A map that doesn't point at the mark is not
-# accepted as evidence here**; and the map of an untrained model must not point at it. Where the line is drawn (half of the pictures) is our choice; the
-# column *or near it* shows maps that miss by little. And this is coloured discs on texture under miniature networks: neither a pass nor a failure
-# carries over by itself to grey tumours, or to the paper's networks at 224 pixels. The models are miniatures, trained in the order of all runs but briefly:
-# stage 0, two epochs of stage 1, no stage 2. A backbone's map is judged only where that backbone *alone* learnt the marks. Methods: Grad-CAM, HiResCAM
-# and LayerCAM (see the [glossary](/glossary.md)) on each backbone's last map, before and after its final norm; their mean over backbones (*Model, both
-# backbones*; so the paper's figure is usually read, which names neither layer nor mean); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
+# Nothing but one small coloured mark at a random place gives away the class of these pictures. **A map that doesn't point at the mark is not accepted as evidence
+# here**; and the map of an untrained model must not point at it. Where the line is drawn (half of the pictures) is our choice; the column *or near it* shows maps that
+# miss by little. And this is coloured discs on texture under miniature networks: neither a pass nor a failure carries over by itself to grey tumours, or to the
+# paper's networks at 224 pixels. The models are miniatures, trained in the order of all runs but briefly: stage 0, two epochs of stage 1, no stage 2. A backbone's map
+# is judged only where that backbone *alone* learnt the marks. Methods: Grad-CAM, HiResCAM and LayerCAM (see the [glossary](/glossary.md)) on each backbone's last map,
+# before and after its final norm; their mean over backbones (*Model, both backbones*; so the paper's figure is usually read, which names neither layer nor mean); and
+# two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
 
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
 verdicts = control.judged(control.read())
@@ -87,13 +87,12 @@ Markdown(explanations.what(maps, verdicts, chapter.phantoms) + agreement.doubt(c
 # - **Energy inside**: the share of the map's sum that lies in the tumour. A flat map scores the tumour's own share of the image.
 # - **IoU at matched area**: the IoU of the tumour and the map's highest cells, as many cells as the tumour has.
 #
-# The yardsticks: a Gaussian bump in the centre; random cells; the image's edges; and *the usual place*, the mean tumour mask of training images of
-# the named class. The last knows the class, not the image: a map that looks at *this* tumour must beat it. All maps are of the class the model named,
-# on test images (Section 5.9 speaks of training and validation samples).
+# The yardsticks: a Gaussian bump in the centre; random cells; the image's edges; and *the usual place*, the mean tumour mask of training images of the named class.
+# The last knows the class, not the image: a map that looks at *this* tumour must beat it. All maps are of the class the model named, on test images (Section 5.9
+# speaks of training and validation samples).
 
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95% cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
-scores, shown = maps.scores, maps.shown
-overall = borders.scores(scores)
+scores, shown, overall = maps.scores, maps.shown, borders.scores(maps.scores)
 map_scores.by_measure(overall)
 
 # %%
@@ -156,11 +155,44 @@ tables.show(
 )
 
 # %% [markdown]
+# ## What if the tumour were not there?
+#
+# A map says where something lies that the model may have used. An intervention takes it away and asks again. Each test image with a known border is shown, as the
+# model sees it, with the tumour *painted over* from its surroundings, or *alone*, the rest of the head in one colour; beside each the same shape at random places of
+# the head that don't touch the tumour: what painting does by itself. Images without a tumour borrow a border, and there both should do alike; models of the marks from
+# above, which can have gone by nothing else, are the positive control.
+
+# %% mystnb={"image": {"alt": "A tumour of each class in five pictures: as it is, painted over, as much painted over elsewhere, alone, and as much elsewhere alone."}, "figure": {"name": "fig-painted", "caption": "What the models were asked: the tumour of middle size of each class."}}
+painting.pictures(painted.examples(chapter.dataset, chapter.settings.data, maps.images, small))
+
+# %% mystnb={"image": {"alt": "By class, two panels: share of answers that change when the tumour, or as much elsewhere, is painted over; share of right answers to the tumour, or as much elsewhere, alone; with intervals."}, "figure": {"name": "fig-interventions", "caption": "Left: answers that change when the tumour, or as much elsewhere, is painted over. Right: right answers when all of the head but the tumour, or as much elsewhere, is painted in one colour. Bars: 95% cluster-bootstrap intervals over patient groups (of the control, over pictures)."}}
+asked = painted.told(interventions.read(maps.runs, chapter.dataset), classes, clusters)
+painting.effects(painted.changed(asked), painted.alone(asked))
+
+# %%
+tables.show(
+    painted.painted_table(asked),
+    name="tab-painted",
+    caption="Percent of the images whose answer changes, and the true class's probability, when the tumour (of the control the mark; of no tumour a borrowed border) "
+    f"is painted over, or as much at {interventions.PLACES} other places: means and 95% cluster-bootstrap intervals over patient groups, of the control over pictures.",
+    data=asked,
+)
+Markdown(painted.painted_words(asked, maps.runs, chapter.phantoms))
+
+# %%
+tables.show(
+    painted.alone_table(asked),
+    name="tab-alone",
+    caption="Percent of right answers as it is, to the tumour alone and to as much elsewhere alone, the rest of the head in its mean colour; intervals as above.",
+)
+Markdown(painted.alone_words(asked))
+
+# %% [markdown]
 # ## Agreement across seeds
 #
-# The paper says that maps are consistent over training seeds, whose number it does not give, most of all for pituitary
-# tumours and no tumour. On the random split, where seeds share test images: the correlation between two seeds'
-# maps of an image, over all pairs, beside that between *different patients* of one class: maps that all mark the usual place agree without looking.
+# The paper says that maps are consistent over training seeds, whose number it does not give, most of all for pituitary tumours and no tumour. On the random split,
+# where seeds share test images: the correlation between two seeds' maps of an image, over all pairs, beside that between *different patients* of one class: maps that
+# all mark the usual place agree without looking.
 
 # %%
 own = [maps.kept[r.key][shown] for r in main if r.key in maps.kept]
@@ -175,11 +207,10 @@ Markdown(agreement.seeds_words(agreed, main[0].settings))
 # %% [markdown]
 # ## Sanity: does the map need what was learnt?
 #
-# Untrained weights replace the trained from the top down, the backbones quarter by quarter. A map that explains the model must change; one that stays
-# is a picture of the image (Adebayo et al. 2018). The verdict is on the last step, without a trained weight, by overlap of intervals, which is
-# lenient; earlier steps show how far down a map
-# depends on what was learnt. Maps are of the class that the trained model named. The second check trains from nothing, stage 0 too, on **shuffled
-# labels**. The yardstick of both: how alike the trained maps of *different patients* are, over all pairs.
+# Untrained weights replace the trained from the top down, the backbones quarter by quarter. A map that explains the model must change; one that stays is a picture of
+# the image (Adebayo et al. 2018). The verdict is on the last step, without a trained weight, by overlap of intervals, which is lenient; earlier steps show how far
+# down a map depends on what was learnt. Maps are of the class that the trained model named. The second check trains from nothing, stage 0 too, on **shuffled labels**.
+# The yardstick of both: how alike the trained maps of *different patients* are, over all pairs.
 
 # %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95% cluster-bootstrap interval over patient groups; dotted, in each map's colour, trained maps of different patients."}}
 map_scores.cascade(check)

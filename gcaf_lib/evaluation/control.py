@@ -145,8 +145,35 @@ def run(kind: str, norm: bool, seed: int, sizes: dict[str, int] | None = None) -
     accuracy: of the model on the test pictures; alone: of the backbone after its stage 0. Models are the
     demo profile's miniatures. What is trained lands in the store in use.
     """
+    from gcaf_lib.training import loop
+
+    model, alone, unseen = trained(kind, norm, seed, sizes)
+    answers = loop.probabilities(model, unseen.images, np.arange(len(unseen.images))).argmax(1)
+    found = explain(model, unseen.images)
+    about = dict(
+        kind=kind, projection_norm=norm, seed=seed, accuracy=float((answers == unseen.labels).mean())
+    )
+    table = scores(found, unseen.masks)
+    table = table.assign(**about, alone=table["map"].map(alone))[list(COLUMNS)]
+    first = [int(np.flatnonzero(unseen.labels == k)[0]) for k in range(marks.CLASSES)]
+    shown = {
+        " ".join(key).strip(): maps[first].astype(np.float16)
+        for key, maps in found.items()
+        if key[0] not in (tumours.FUSED, tumours.RANDOM)
+    }
+    return Outcome(table, {"images": unseen.images[first], "masks": unseen.masks[first], **shown})
+
+
+def trained(
+    kind: str, norm: bool, seed: int, sizes: dict[str, int] | None = None
+) -> tuple[Any, dict[str, float], marks.Marks]:
+    """A model trained on the marks, or untrained; of each of its backbones alone the share of right answers; and the
+    test pictures, which it has not seen.
+
+    What is trained lands in the store in use.
+    """
     from gcaf_lib.model import classifier
-    from gcaf_lib.training import loop, train
+    from gcaf_lib.training import train
 
     changes = {f"training.{name}": value for name, value in TRAINING.items()}
     s = load("demo", {**changes, "model.projection_norm": norm})
@@ -158,20 +185,8 @@ def run(kind: str, norm: bool, seed: int, sizes: dict[str, int] | None = None) -
             alone = _stage0(s, seed, data, Path(folder))
             s = s.replace({"model.weights": folder})
             model = train.load_model(train.get(s, seed, work=data, progress=False))
-    test = data.part("test")
-    right = loop.probabilities(model, data.images, test.rows).argmax(1) == test.labels
-    unseen = marks.Marks(*(part[test.rows] for part in data.pictures))
-    found = explain(model, unseen.images)
-    about = dict(kind=kind, projection_norm=norm, seed=seed, accuracy=float(right.mean()))
-    table = scores(found, unseen.masks)
-    table = table.assign(**about, alone=table["map"].map(alone))[list(COLUMNS)]
-    first = [int(np.flatnonzero(unseen.labels == k)[0]) for k in range(marks.CLASSES)]
-    shown = {
-        " ".join(key).strip(): maps[first].astype(np.float16)
-        for key, maps in found.items()
-        if key[0] not in (tumours.FUSED, tumours.RANDOM)
-    }
-    return Outcome(table, {"images": unseen.images[first], "masks": unseen.masks[first], **shown})
+    test = data.part("test").rows
+    return model, alone, marks.Marks(*(part[test] for part in data.pictures))
 
 
 def _stage0(settings: Settings, seed: int, data: Work, folder: Path) -> dict[str, float]:

@@ -1,0 +1,227 @@
+"""Chapter 20: what the answer does when the tumour is painted over, or all but it (`evaluation.interventions`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.display import overlays
+from gcaf_lib.display.style import CLASS_NAMES
+from gcaf_lib.evaluation import clustered, control, interventions, localisation
+from gcaf_lib.evaluation.intervals import Interval
+from gcaf_lib.evaluation.interventions import ALONE, ALONE_ELSEWHERE, PAINTED, PAINTED_ELSEWHERE, WHOLE
+from gcaf_lib.findings.words import ONE_SEED, band, change, percent, plural, points, shift
+from gcaf_lib.settings import DataSettings
+
+CONTROL, TUMOURS, HEALTHY = "Marks (control)", "All tumours", CLASS_NAMES["notumor"]
+SHARES = ("changed", "right", "healthy")
+VALUES = (*SHARES, "probability", "moved")
+
+
+def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> pd.DataFrame:
+    """One line a run, image and kind: class, group, and means over places of `VALUES`; table: `interventions.read`'s.
+
+    changed: another answer than to the whole image; healthy: the answer *no tumour*; probability: of the true class.
+    clusters: the patient group of each row of the dataset; of the control each picture is its own.
+    """
+    marks = table["run"].str.startswith(interventions.MARKS).to_numpy(bool)
+    whole = table[table["kind"] == WHOLE].set_index(["run", "row"])["answer"]
+    first = whole.reindex(pd.MultiIndex.from_frame(table[["run", "row"]])).to_numpy()
+    names, rows = np.array([CLASS_NAMES[c] for c in classes]), table["row"].to_numpy(int)
+    label, answer = (names[table[column].to_numpy(int)] for column in ("label", "answer"))
+    order = dict.fromkeys([CONTROL, *names])
+    out = table.assign(
+        changed=table["answer"].to_numpy() != first,
+        right=label == answer,
+        healthy=(answer == HEALTHY) & ~marks,
+        group=np.where(
+            marks, table["run"] + " " + table["row"].astype(str), clusters[np.where(marks, 0, rows)]
+        ),
+    )
+    out["class"] = pd.Categorical(np.where(marks, CONTROL, label), list(order))
+    keys = ["class", "run", "row", "group", "kind"]
+    return out.groupby(keys, sort=False, observed=True)[list(VALUES)].mean().reset_index()
+
+
+def effects(asked: pd.DataFrame, value: str, first: str, second: str) -> pd.DataFrame:
+    """By class (the index): whole, first, second, difference (`Interval`s of `value`), images, groups; asked: `told`.
+
+    first, second: kinds of picture, compared image by image; intervals draw patient groups. The control stands first,
+    all tumours last.
+    """
+    wide = asked.pivot(index=["class", "run", "row", "group"], columns="kind", values=value)
+    wide = wide.reindex(columns=[WHOLE, first, second]).reset_index()
+    parts = dict(iter(wide.groupby("class", observed=True)))
+    parts[TUMOURS] = wide[~wide["class"].isin([CONTROL, HEALTHY])]
+    lines = {}
+    for name, part in parts.items():
+        columns = [part[WHOLE], part[first], part[second], part[first] - part[second]]
+        found = clustered.means(np.column_stack(columns), part["group"])
+        if value in SHARES:
+            found[:3] = [clustered.believed(one, part["group"]) for one in found[:3]]
+        lines[name] = (*found, len(part), clustered.number_of(part["group"]))
+    columns = ["whole", "first", "second", "difference", "images", "groups"]
+    return pd.DataFrame.from_dict({k: v for k, v in lines.items() if v[-1]}, orient="index", columns=columns)
+
+
+def changed(asked: pd.DataFrame) -> pd.DataFrame:
+    """`effects` of painting over on whether the answer changes."""
+    return effects(asked, "changed", PAINTED, PAINTED_ELSEWHERE)
+
+
+def alone(asked: pd.DataFrame) -> pd.DataFrame:
+    """`effects` of leaving alone on whether the answer is right."""
+    return effects(asked, "right", ALONE, ALONE_ELSEWHERE)
+
+
+def painted_table(asked: pd.DataFrame) -> pd.DataFrame:
+    """A reader's table of the tumour painted over beside as much elsewhere."""
+    answer, sure = changed(asked), effects(asked, "probability", PAINTED, PAINTED_ELSEWHERE)
+    return pd.DataFrame(
+        {
+            "Class": answer.index,
+            "Images (groups)": [f"{i:,} ({g:,})" for i, g in answer[["images", "groups"]].to_numpy()],
+            "Answer changed: tumour": [band(*one) for one in answer["first"]],
+            "Elsewhere": [band(*one) for one in answer["second"]],
+            "Difference, points": [_shift(one) for one in answer["difference"]],
+            "True class's probability": [f"{one.value:.2f}" for one in sure["whole"]],
+            "Its change, tumour minus elsewhere": [shift(one, 2) for one in sure["difference"]],
+        }
+    )
+
+
+def alone_table(asked: pd.DataFrame) -> pd.DataFrame:
+    """A reader's table of right answers as it is, and with all of the head painted but the tumour, or as much elsewhere."""
+    right = alone(asked)
+    columns = {"Right as it is": "whole", "Tumour alone": "first", "Elsewhere alone": "second"}
+    told_ = {title: [band(*one) for one in right[name]] for title, name in columns.items()}
+    return pd.DataFrame(
+        {"Class": right.index, **told_, "Difference, points": [_shift(one) for one in right["difference"]]}
+    )
+
+
+def _shift(one: Interval) -> str:
+    return points(one).replace(" points", "")
+
+
+def painted_words(asked: pd.DataFrame, runs: Sequence[Any], phantoms: bool = False) -> str:
+    """What painting over says: of the instrument first, then class by class, and what it leaves open."""
+    known = [r for r in runs if r.key in set(asked["run"])]
+    if not known:
+        return "**Nothing was asked of these runs: neither is it on record, nor are their weights and the borders on this machine.**"
+    answer = changed(asked)
+    healthy, moved = (effects(asked, v, PAINTED, PAINTED_ELSEWHERE) for v in ("healthy", "moved"))
+    text = (
+        _instrument(answer)
+        + f" Asked: {plural(len(known), 'run')} ({plural(len({r.seed for r in known}), 'seed')})."
+    )
+    if len({r.seed for r in known}) == 1:
+        text += f" {ONE_SEED}"
+    if passed(answer):
+        text += f"\n\n{_by_class(answer)}"
+        if TUMOURS in answer.index:
+            text += _remains(answer.loc[TUMOURS, "first"], healthy.loc[TUMOURS, "first"])
+        if HEALTHY in answer.index:
+            text += _without(answer.loc[HEALTHY, "difference"])
+    grey = [
+        f"{name.lower()} {one['first'].value:.0f} and {one.second.value:.0f}" for name, one in _tumours(moved)
+    ]
+    text += (
+        f" Painting over changes the pixels themselves by unlike amounts, in the tumour and elsewhere (mean grey values of 255: {', '.join(grey)}): "
+        "a part of a difference may be that."
+    )
+    return text + (" These are phantoms: the page shows the method, not a finding." if phantoms else "")
+
+
+def _tumours(table: pd.DataFrame) -> list[tuple[str, pd.Series]]:
+    return [(name, one) for name, one in table.iterrows() if name not in (CONTROL, HEALTHY, TUMOURS)]
+
+
+def passed(answer: pd.DataFrame) -> bool | None:
+    """Whether painting the mark over changes the control's answers, and painting elsewhere doesn't; None: not asked."""
+    if CONTROL not in answer.index:
+        return None
+    first, second = (answer.loc[CONTROL, name].value for name in ("first", "second"))
+    return first >= control.ENOUGH and second <= control.LEAK
+
+
+def _instrument(answer: pd.DataFrame) -> str:
+    verdict = passed(answer)
+    if verdict is None:
+        return "**No positive control is on record: nothing is concluded.**"
+    first, second = (percent(answer.loc[CONTROL, name].value) for name in ("first", "second"))
+    return (
+        f"Models of the marks change their answer on {first}% of the pictures when the mark is painted over, and on {second}% when as "
+        f"much is elsewhere: {'the instrument finds what decides' if verdict else '**it does not find what decides, and nothing is concluded**'}."
+    )
+
+
+def _by_class(answer: pd.DataFrame) -> str:
+    said = [
+        f"of {name.lower()} {percent(one['first'].value)}% ("
+        + change(one.difference, "less than", "more than", "not detectably more than")
+        + f" elsewhere: {percent(one.second.value)}%)"
+        for name, one in _tumours(answer)
+    ]
+    return f"With the tumour painted over the answer changes on {', '.join(said)}. "
+
+
+def _remains(answer: Interval, healthy: Interval) -> str:
+    return (
+        f"**Of all tumour images {percent(1 - answer.value)}% keep their answer without the tumour, and {percent(healthy.value)}% are then called "
+        "*no tumour*.** What keeps it lies outside the border: surroundings that the tumour has changed, or the view and the source, "
+        "which tell classes apart in chapters 17 and 18 without any tumour. "
+    )
+
+
+def _without(difference: Interval) -> str:
+    told_ = change(difference, "less often", "more often", "not detectably more often")
+    return f"The negative control: where there is no tumour, a border borrowed from another image changes the answer {told_} than elsewhere ({points(difference)}). "
+
+
+def alone_words(asked: pd.DataFrame) -> str:
+    """What tumours say by themselves: in which classes they are named rightly more often than what lies elsewhere."""
+    right = alone(asked)
+    said = [
+        f"{name.lower()} {percent(one['first'].value)}% ("
+        + change(one.difference, "less than", "more than", "not detectably more than")
+        + f" of as much elsewhere: {percent(one.second.value)}%)"
+        for name, one in _tumours(right)
+    ]
+    if not said:
+        return ""
+    text = f"Named rightly by the tumour alone, in a head of one colour: {', '.join(said)}. "
+    if CONTROL in right.index:
+        text = f"Of marks alone, {percent(right.loc[CONTROL, 'first'].value)}% are named rightly. {text}"
+    return (
+        text
+        + "Such a head is like no picture in training. The class that a model names it whatever stands in it is right for that class: so *elsewhere* stands beside."
+    )
+
+
+def examples(
+    dataset: Any, data: DataSettings, images: pd.DataFrame, small: np.ndarray
+) -> dict[str, dict[str, np.ndarray]]:
+    """Class to kind to picture, of the tumour of middle size of each class; empty where borders are not at hand.
+
+    images: `tumours.read_images`; small: all preprocessed images (N, S, S, 3).
+    """
+    label, area = dataset.frame["label"].to_numpy(int), images["area"].to_numpy()
+    rows = {}
+    for k, name in enumerate(data.classes):
+        known = np.flatnonzero((label == k) & np.isfinite(area))
+        if len(known):
+            rows[name] = known[np.argsort(area[known], kind="stable")[len(known) // 2]]
+    out = {}
+    for (name, row), border in zip(rows.items(), overlays.outlines(dataset, list(rows.values()))):
+        if border is None:
+            return {}
+        mask = interventions.grown(localisation.rasterise(border, data.image_size)[None])[0]
+        image = np.asarray(small[row])
+        where = interventions.head(image)
+        others = interventions.elsewhere(mask, where, np.random.default_rng(row), 1)
+        out[CLASS_NAMES[name]] = {k: p for k, _, p in interventions.variants(image, mask, where, others)}
+    return out
