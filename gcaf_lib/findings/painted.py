@@ -116,7 +116,7 @@ def painted_words(asked: pd.DataFrame, runs: Sequence[Any], phantoms: bool = Fal
     healthy, moved = (effects(asked, v, PAINTED, PAINTED_ELSEWHERE) for v in ("healthy", "moved"))
     text = (
         _instrument(answer)
-        + f" Asked: {plural(len(known), 'run')} ({plural(len({r.seed for r in known}), 'seed')})."
+        + f" Asked: {plural(len(known), 'run')} ({plural(len({r.seed for r in known}), 'seed')}), {_faithful(asked, known)}."
     )
     if len({r.seed for r in known}) == 1:
         text += f" {ONE_SEED}"
@@ -134,6 +134,18 @@ def painted_words(asked: pd.DataFrame, runs: Sequence[Any], phantoms: bool = Fal
         "a part of a difference may be that."
     )
     return text + (" These are phantoms: the page shows the method, not a finding." if phantoms else "")
+
+
+def _faithful(asked: pd.DataFrame, runs: Sequence[Any]) -> str:
+    """Whether the models that were asked are those on record: they may have been trained again."""
+    whole = asked[asked["kind"] == WHOLE].set_index(["run", "row"])["right"]
+    recorded = pd.concat(
+        [pd.Series(r.right(), pd.MultiIndex.from_product([[r.key], r.rows()])) for r in runs]
+    )
+    told_ = whole[whole.index.isin(recorded.index)].astype(bool)
+    other = int((told_ != recorded.reindex(told_.index).astype(bool)).sum())
+    text = "whose answers to whole images are right or wrong as on record"
+    return text + (f" but for {other:,} of {len(told_):,}" if other else "")
 
 
 def _tumours(table: pd.DataFrame) -> list[tuple[str, pd.Series]]:
