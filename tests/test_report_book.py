@@ -12,6 +12,7 @@ import nbformat
 import pytest
 
 from gcaf_lib.book import notebooks, provenance, runner
+from gcaf_lib.data import committed
 from gcaf_lib.settings import SettingsError, load
 from gcaf_lib.training import environment
 
@@ -134,6 +135,33 @@ def test_a_chapter_is_executed_tidied_and_fresh_until_something_changes(checkout
     assert "gcaf_lib has changed" in str(runner.stale(**where)[0])
 
 
+def test_a_committed_table_that_changes_comes_or_goes_makes_pages_stale(checkout, monkeypatch):
+    results = checkout / "results"
+    (results / "splits").mkdir(parents=True)
+    for name in ("floors.csv", "splits/paper.csv", "scorecard.csv"):
+        (results / name).write_text("a,b\n1,2\n")
+    monkeypatch.setattr(committed.splits, "folder", lambda: results / "splits")
+    source = checkout / "notebooks" / "01_one.py"
+    known = committed.digests()
+    assert {"results/floors.csv", "results/splits/paper.csv", "gcaf_lib/data/groups.csv"} < set(known)
+    info = {
+        "chapter": provenance.fingerprint_chapter(source),
+        "library": "x",
+        "settings": load("demo").hash(),
+        "profile": "demo",
+        "records": {},
+        "tables": known,
+    }
+    (results / "floors.csv").write_bytes(b"a,b\r\n1,2\r\n")  # another system's line ends
+    (results / "scorecard.csv").write_text("what chapters write\n")
+    assert list(runner._differences(info, source, "x")) == []
+    (results / "floors.csv").write_text("a,b\n1,3\n")
+    (results / "splits" / "paper.csv").rename(results / "splits" / "new.csv")
+    assert list(runner._differences(info, source, "x")) == [
+        "committed tables have changed since: results/floors.csv, results/splits/new.csv, results/splits/paper.csv"
+    ]
+
+
 def test_a_page_without_execution_is_stale(checkout):
     found = runner.stale(checkout / "nowhere", checkout / "notebooks")
     assert [str(s) for s in found] == ["01_one: never executed"]
@@ -150,6 +178,7 @@ def test_records_that_change_or_go_make_a_page_stale(checkout):
         "settings": load("demo").hash(),
         "profile": "demo",
         "records": {"aaaa": provenance.record_digest(folder)},
+        "tables": committed.digests(),
     }
     assert list(runner._differences(info, source, "x")) == []
     (folder / "record.json").write_text('{"other": 1}')

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gcaf_lib.data import committed
 from gcaf_lib.settings import Settings
 from gcaf_lib.terminal import many
 from gcaf_lib.training import environment, reproduce
@@ -91,6 +92,7 @@ def facts(
         "backend": _backend(),
         "versions": environment.versions(),
         "records": {r.info["key"]: record_digest(r.folder) for r in records},
+        "tables": committed.digests(),
         "seeds": sorted({int(r.seed) for r in records}),
         "devices": sorted({_processors(p) for p in trained if p.get("device")}),
         "run_backends": sorted({p["backend"] for p in trained if p.get("backend")}),

@@ -28,6 +28,7 @@ from gcaf_lib import settings as _settings
 from gcaf_lib.book import notebooks, provenance
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
+from gcaf_lib.data import committed
 from gcaf_lib.machine import variables, write_text
 
 # begun first, so that at the end no core is left alone with one
@@ -118,7 +119,7 @@ def run_chapters(
 def stale(
     output: Path | None = None, folder: Path | None = None, only: list[str] | None = None
 ) -> list[Stale]:
-    """Executed pages that are missing or were made from other cells, code, settings or records. only: as in `run_chapters`."""
+    """Executed pages that are missing or were made from other cells, code, settings, tables or records. only: as in `run_chapters`."""
     folder = folder or root() / "notebooks"
     output = output or root() / "book" / "notebooks"
     library = provenance.fingerprint_library()
@@ -146,6 +147,9 @@ def _differences(info: dict[str, Any], source: Path, library: str) -> Iterator[s
         yield f"gcaf_lib has changed since ({info['library']}, now {library})"
     if info["settings"] != _settings.load(info["profile"]).hash():
         yield f"the settings of profile {info['profile']} have changed since"
+    if info["tables"] != (now := committed.digests()):
+        names = sorted(name for name in info["tables"] | now if info["tables"].get(name) != now.get(name))
+        yield f"committed tables have changed since: {', '.join(names)}"
     runs = _settings.results_dir() / "runs"
     for key, digest in info["records"].items():
         if not (runs / key / "record.json").is_file():

@@ -5,6 +5,7 @@ They are read from the results folder that holds the splits, and written into th
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,32 @@ from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import DataError
 from gcaf_lib.machine import write_table
 from gcaf_lib.settings import results_dir
+
+WRITTEN = ("scorecard.csv", "audit.csv", "reproduced.csv")  # by chapters themselves, and beside them
+PACKAGE = Path(__file__).parent  # whose tables come with the code
+
+
+def digests(place: Path | None = None) -> dict[str, str]:
+    """File name to 12 hex digits of every table that a page may rest on besides run records, whatever its line ends.
+
+    Those of `place` or below results/, manifests of splits included, and those of this package. What chapters write is left out.
+    """
+    results = place or splits.folder().parent
+    known = {
+        f"{prefix}{path.relative_to(folder).as_posix()}": path
+        for prefix, folder in (("results/", results), ("gcaf_lib/data/", PACKAGE))
+        for pattern in ("*.csv", "*.npz", "splits/*.csv", "external/*.csv")
+        for path in sorted(folder.glob(pattern))
+        if path.name not in WRITTEN
+    }
+    return {name: _digest(path) for name, path in known.items()}
+
+
+def _digest(path: Path) -> str:
+    content = path.read_bytes()
+    if path.suffix == ".csv":
+        content = content.replace(b"\r\n", b"\n")
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def find(name: str, module: str, place: Path | None = None) -> Path:
