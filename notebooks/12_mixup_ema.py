@@ -82,7 +82,8 @@ tables.show(
 tables.show(
     ablation.gaps(frame, first="Training", names=names),
     name="tab-table-5-gaps",
-    caption="Accuracy minus that of the proposed training, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published difference lies.",
+    caption="Accuracy minus that of the proposed training, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published "
+    f"difference lies.{ablation.rests(frame)}",
     data=frame,
 )
 
@@ -153,14 +154,14 @@ tables.show(
     ablation.gaps(honest, first="Training", names=names),
     name="tab-table-5-patients",
     caption="The paper's Table 5 over all five patient-disjoint folds: accuracy minus that of the proposed training, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on "
-    "this split.",
+    f"this split.{ablation.rests(honest)}",
     data=honest,
 )
 
 # %%
 beside = ablation.compared_with("table-5", strict, patients, chapter.dataset)
 says = ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms)
-Markdown(f"{beside}\n\n{says}")
+Markdown(f"{mixup_ema.asked(honest, not chapter.phantoms)}\n\n{beside}\n\n{says}")
 
 # %% [markdown]
 # The factors, and the claim's three parts, on this split. The calibration error of each fold is computed on as many images as the random split tests
