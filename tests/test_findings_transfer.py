@@ -84,7 +84,7 @@ def test_four_folds_are_not_compared_with_five():
     assert line(frame, "patients")["seeds"] == 0 and line(frame, "paper")["seeds"] == 1
     text = transfer.compared_text(frame).set_index(["Split", "Metric"])
     row = text.loc[("patient-disjoint", "Accuracy (%)")]
-    assert row["ImageNet"] == "no pair of runs" and row["Seeds"] == "none" and row["Difference"] == "–"
+    assert row["ImageNet"] == "no pair of runs" and row["Compared"] == "none" and row["Difference"] == "–"
     assert text.loc[("random split", "Accuracy (%)"), "Difference"].startswith("+20.0 (+")
     assert "- patient-disjoint: not trained with all its folds" in transfer.bought(frame)
     assert transfer.fallen(frame) == "" and "the interval of the difference" not in transfer.bought(frame)
@@ -137,6 +137,7 @@ def test_tumours_are_judged_alone():
     assert frame.loc["ImageNet, four classes", "accuracy"] == pytest.approx(LARGE[tumour].mean())
     assert (frame["images"].dropna() == 75).all()
     text = transfer.tumours_text(frame.reset_index())
+    assert text["Of"].iloc[1] == "one seed of 5 folds, 75 images (75 pictures, 75 patient groups)"
     assert text["Accuracy (%)"].iloc[0] == "91.28" and text["Accuracy (%)"].iloc[3] == "not trained yet"
     both = transfer.beside_reported(frame.reset_index())
     assert (
@@ -202,13 +203,16 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     text = transfer.compared_text(frame, transfer.FULL)
     assert text.loc[0, "Full-size"].startswith("90.0 (") and text.loc[0, "Miniatures"].startswith("70.0 (")
     said = transfer.grown(frame)
-    assert "random split +20.0" in said and said.count(": a gain (1 seed, 100 images)") == 2
+    assert "- random split +20.0" in said and said.count(": a gain; one run") == 2
+    assert "a gain; one run, 100 images (100 pictures, 100 patient groups)\n" in said
     assert "The paper's 95.73% lies" in said and "nan" not in said
     assert "patient-disjoint +20.0 points (+" in said and "by picture" not in said
     folds = transfer.grown(transfer.compare(model(SMALL), model(LARGE), None, transfer.FULL))
     assert folds.count(", by picture +20.0 points (+") == 1, "of the split that keeps copies together"
     worse = transfer.compare(single, {"paper": [run(~LARGE)]}, None, transfer.FULL)
-    assert "a loss (1 seed" in transfer.grown(worse) and "patient-disjoint" not in transfer.grown(worse)
+    assert "a loss; one run, 100 images" in transfer.grown(
+        worse
+    ) and "patient-disjoint" not in transfer.grown(worse)
     assert "lies above the interval" in transfer.grown(worse)
     everywhere = transfer.compare(single, {"paper": [run(EVERY >= 0)]}, None, transfer.FULL)
     assert "lies below the interval" in transfer.grown(everywhere)

@@ -443,7 +443,7 @@ def test_no_question_is_answered_without_runs():
 
 
 @pytest.mark.parametrize(
-    ("alone", "which"), [((40, 30), "both"), ((40, 20), "one of the two only"), ((20, 10), "neither")]
+    ("alone", "which"), [((40, 30), "both"), ((40, 21), "one of the two only"), ((21, 19), "neither")]
 )
 def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, which):
     starts = {"efficientnetv2-s": folds_of(alone[0]), "convnext-tiny": folds_of(alone[1])}

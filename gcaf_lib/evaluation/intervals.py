@@ -237,7 +237,7 @@ def _power(effect, seeds: int, alpha: float):
 
 
 def visible(low, high, power: float = 0.8, level: float = 0.95):
-    """From which true difference on an interval as wide as [low, high] excludes 0 with this power (numbers or arrays).
+    """From which true difference on an interval as wide as [low, high] excludes 0 with this power (numbers, arrays or columns).
 
         half · (1 + z_power / z_(1+level)/2)
 
@@ -245,7 +245,7 @@ def visible(low, high, power: float = 0.8, level: float = 0.95):
     wider than its scatter: of that it is rather too large.
     """
     z = stats.norm.ppf((1 + level_of(level)) / 2)
-    return (np.asarray(high, float) - np.asarray(low, float)) / 2 * (1 + stats.norm.ppf(power) / z)
+    return (high - low) / 2 * (1 + stats.norm.ppf(power) / z)
 
 
 def detectable(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:

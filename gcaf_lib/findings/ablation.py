@@ -375,7 +375,7 @@ def could_show(run: pd.DataFrame, names: Mapping[str, str] | None = None, theirs
     said = []
     for word, name in (("", "difference"), ("by picture ", "picture_difference")):
         known = run[run[f"{name}_low"].notna()]
-        least = visible(known, name)
+        least = visible(known, name).to_numpy(float)
         if len(known):
             ends = dict.fromkeys((least.argmin(), least.argmax()))
             points = [f"{100 * least[k]:.2f} ({_named(known.iloc[[k]], names)})" for k in ends]

@@ -30,8 +30,8 @@ SHARE = "accuracy or recall"
 CHANGE = [
     *(f"{name}{end}" for name in ("difference", "picture") for end in ablation.ENDS),
     "seeds",
-    "images",
-    "groups",
+    "folds",
+    *ablation.SIZES,
 ]
 
 
@@ -79,8 +79,8 @@ def compare(
 
     small, large: records of the proposed model by protocol (`ladder.ladder_records`); sides: what they are called, in
     the columns `<side>_value`, `_low`, `_high`, `_picture` too, which `CHANGE` follows. Compared are the seeds that both
-    have, with all folds of the split; where there is none, seeds is 0. images, groups: tested (of a recall, of its class),
-    and their patient groups. Fractions; picture…:
+    have, with all folds of the split; where there is none, seeds is 0. folds, and images, pictures,
+    groups: tested (`worth.sizes`; of a recall, of its class). Fractions; picture…:
     each picture weighing 1, where copies are kept together.
     """
     groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
@@ -96,7 +96,7 @@ def compare(
         tested = pd.Series(dict(pair for r in first for pair in zip(r.rows(), _classes(r))), dtype=object)
         for metric in wanted:
             rows = (tested[tested == metric.removeprefix("recall_")] if metric in RECALLS else tested).index
-            sizes = {"images": len(rows), "groups": len(np.unique(groups[rows.astype(int)]))}
+            sizes = {"folds": ablation.folds_known(first), **worth.sizes(rows, groups, pictures)}
             gap, picture = (some.get(metric, ablation.NONE) for some in (gaps, copied))
             line = {"protocol": protocol, "metric": metric, "seeds": gap.n, **sizes}
             line |= ablation.held(gap, "difference") | ablation.held(picture, "picture")
@@ -127,9 +127,7 @@ def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.Dat
             line[_head(side)] = words.beside(text, picture, number)
         change = words.shift(ablation.read(r, "difference"), decimals, scale) if r["seeds"] else "–"
         line["Difference"] = words.beside(change, scale * r["picture"], signed)
-        lines.append(
-            line | {"Seeds": r["seeds"] or "none", "Images (groups)": f"{r['images']:,} ({r['groups']:,})"}
-        )
+        lines.append(line | {"Compared": words.rests(r | {"n": r["seeds"]}) if r["seeds"] else "none"})
     return pd.DataFrame(lines)
 
 
@@ -194,13 +192,13 @@ def grown(frame: pd.DataFrame) -> str:
         return "The paper's own networks have no run on record here."
     said = []
     for protocol, line in known.iterrows():
-        counts = f"{words.plural(int(line['seeds']), 'seed')}, {line['images']:,} images"
-        said.append(f"{folds.NAMES[protocol]} {_told(line)} ({counts})")
-    text = f"Full size minus miniatures in accuracy, on the same images: {'; '.join(said)}."
+        counts = words.rests(line.to_dict() | {"n": line["seeds"], "protocol": protocol})
+        said.append(f"{folds.NAMES[protocol]} {_told(line)}; {counts}")
+    text = "Full size minus miniatures in accuracy, on the same images:\n\n- " + "\n- ".join(said) + "\n\n"
     if "paper" in known.index:
         claim = ablation.published("table-4", experiments.PROPOSED)["accuracy"].fraction
         low, high = (known.loc["paper", f"full-size_{end}"] for end in ("low", "high"))
-        text += f" The paper's {claim:.2%} lies {words.where(claim, low, high)} the interval of the full-size networks on the random split."
+        text += f"The paper's {claim:.2%} lies {words.where(claim, low, high)} the interval of the full-size networks on the random split."
     return text
 
 
@@ -234,7 +232,7 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
                 gives = f"give{'s' if len(differ) == 1 else ''} another answer on {counts} of the {len(answers)} images"
                 text += f"; {fusions} {gives}"
             said.append(text)
-    return "Accuracy on the test images:\n\n" + "\n".join(said) if said else ""
+    return "Accuracy on the test images, of one run each:\n\n" + "\n".join(said) if said else ""
 
 
 def _right(record: Any) -> str:
@@ -263,7 +261,7 @@ def seeds_left(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[
 
 
 def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], dataset: Any) -> pd.DataFrame:
-    """model, and accuracy on the three tumour classes on patient-disjoint folds (`ladder.COLUMNS`), seeds, folds, images.
+    """model, and accuracy on the three tumour classes on patient-disjoint folds (`ladder.COLUMNS`), seeds, folds, `ablation.SIZES`.
 
     four, three: records of the miniatures and of the networks with ImageNet weights that were trained on four classes, and
     on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
@@ -278,20 +276,17 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
         kept = ablation.whole(records)
         lines.append({"model": model, **(ladder.pooled(kept, groups, pictures, TUMOURS) if kept else {})})
     scores = [*ladder.SCORES["accuracy"], *ladder.BY_PICTURE["accuracy"]]
-    return pd.DataFrame(lines).reindex(columns=["model", *scores, "seeds", "folds", "images"])
+    return pd.DataFrame(lines).reindex(columns=["model", *scores, "seeds", "folds", *ablation.SIZES])
 
 
 def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
     """`tumours` for readers, below what others report."""
-    lines = [
-        (f"{r.method} ({r.source})", f"{100 * r.accuracy:.2f}", "–", "–") for r in literature.PATIENT_LEVEL
-    ]
+    lines = [(f"{r.method} ({r.source})", f"{100 * r.accuracy:.2f}", "–") for r in literature.PATIENT_LEVEL]
     for r in frame.itertuples():
         done = np.isfinite(r.accuracy)
         text = words.beside(words.band(r.accuracy, r.low, r.high), r.picture) if done else names.ABSENT
-        counts = (f"{r.seeds:.0f}", f"{r.images:,.0f}") if done else ("–", "–")
-        lines.append((r.model, text, *counts))
-    return pd.DataFrame(lines, columns=["Model", "Accuracy (%)", "Seeds", "Images"])
+        lines.append((r.model, text, words.rests(r._asdict() | {"n": r.seeds}) if done else "–"))
+    return pd.DataFrame(lines, columns=["Model", "Accuracy (%)", "Of"])
 
 
 def beside_reported(frame: pd.DataFrame) -> str:

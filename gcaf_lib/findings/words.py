@@ -82,7 +82,7 @@ def rests(line: Any) -> str:
 
     line: n (or pairs), folds, and what `worth.sizes` counts. Without folds: `5 seeds, …`, `one run, …`.
     """
-    text = names.runs_text({"n": line["pairs"] if "pairs" in line else line["n"], "folds": line["folds"]})
+    text = names.runs_text({**line, "n": line["pairs"] if "pairs" in line else line["n"]})
     return (
         f"{text + ' seeds' if text.isdigit() else text}, {plural(line['images'], 'image')} "
         f"({plural(line['pictures'], 'picture')}, {plural(line['groups'], 'patient group')})"
