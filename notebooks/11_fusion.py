@@ -199,7 +199,8 @@ normed = ablation.measure("projection-norm", norm, chapter.dataset, proposed, ma
 tables.show(
     ablation.table(normed, "Projection", theirs=False),
     name="tab-projection-norm",
-    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over the n seeds that both have, 95% interval of the accuracy over patients and, from two seeds on, trainings.",
+    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over the n seeds that both have, 95% interval of the accuracy over patients and, from two seeds on, trainings."
+    f"{ablation.rests(normed)}",
     data=normed,
 )
 

@@ -122,7 +122,8 @@ effects = mixup_ema.effects(found, chapter.dataset)
 tables.show(
     mixup_ema.effects_text(effects),
     name="tab-factors",
-    caption="Effect of Mixup and of EMA with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have. The ECE's intervals are corrected for its upward bias on a finite test part.",
+    caption="Effect of Mixup and of EMA with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have. The ECE's intervals are corrected for its upward bias on a finite test part."
+    f"{ablation.rests(frame)}",
     data=effects,
 )
 
@@ -172,7 +173,8 @@ apart = mixup_ema.effects(strict, chapter.dataset)
 tables.show(
     mixup_ema.effects_text(apart),
     name="tab-factors-patients",
-    caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures, which are of its random split.",
+    caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures, which are of its random split."
+    f"{ablation.rests(honest)}",
     data=apart,
 )
 Markdown(f"{mixup_ema.verdict(apart, honest)}\n\n{mixup_ema.CAVEAT.get(profile, '')}")

@@ -138,6 +138,13 @@ counts = ablation.measure("transfer", causes, chapter.dataset, apart)
 Markdown(ablation.says(counts, "gcaf sweep transfer --profile transfer"))
 
 # %% [markdown]
+# Why the three tumour classes are not told apart more often, as far as it is known:
+
+# %%
+full_scale = chapter.under("paper").settings
+Markdown(transfer.not_more(alone, apart, frame, counts, other.settings, full_scale))
+
+# %% [markdown]
 # ## Is the proposed fusion better with ImageNet weights?
 
 # %%

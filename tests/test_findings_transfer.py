@@ -344,3 +344,46 @@ def test_without_a_run_each_table_has_a_line():
         training.stages([]),
     )
     assert all(len(table) and len(table.columns) for table in shown)
+
+
+def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
+    tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
+    frame = transfer.compare(model(SMALL), model(LARGE), None)
+    causes = ablation.measure("transfer", {}, None)
+    kept = pd.DataFrame(
+        {"stage": [1, 2], "epochs": [4, 8], "best_epoch": [4, 8], "accuracy": 0.9, "val_accuracy": 0.8}
+    )
+    monkeypatch.setattr(training, "kept", lambda record: kept)
+    settings = load("transfer"), load("paper")
+
+    def said(right, counts=causes, beside=frame, seeds=1):
+        runs = [run(right | ~tumour, fold, seed, "t") for seed in range(seeds) for fold in range(5)]
+        alone = transfer.tumours([[], []], [[], runs], None)
+        return transfer.not_more(alone, runs, beside, counts, *settings)
+
+    text = said(EVERY % 10 > 2)
+    assert (
+        "the model is right on 80.0% (" in text
+        and "less than the reported 91.28%. What the runs tell: " in text
+    )
+    assert "90.0% of the random split and 90.0% of the folds" in text
+    assert "training answers 90.0%" in text and "validation 80.0%" in text
+    assert "the one kept in 5 of 5 runs, where more epochs might" in text and "It is one seed" in text
+    what, guess = text.split("\n\n")
+    assert (
+        "is a guess" in guess
+        and "160 pixels in place of 224" in guess
+        and "no more than 20% of the layers" in guess
+    )
+    assert "guess" not in what, "what is computed is said first, and what is not is called a guess"
+    kept["best_epoch"] = 7
+    assert "kept in 0 of 5 runs." in said(EVERY % 10 > 2) and "might have gone" not in said(EVERY % 10 > 2)
+    assert "the mean over 2 seeds" in said(EVERY % 10 > 2, seeds=2)
+    tried = causes.assign(pairs=1)
+    assert "layers set free in stage 2" not in said(EVERY % 10 > 2, tried) and "measured above" in said(
+        SMALL, tried
+    )
+    assert "random split" not in said(SMALL, beside=frame.assign(seeds=0))
+    assert "is not above that interval" in said(EVERY % 10 > 0)  # about nine in ten
+    none = transfer.tumours([[], []], [[], []], None)
+    assert "nothing to explain" in transfer.not_more(none, [], frame, causes, *settings)
