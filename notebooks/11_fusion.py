@@ -151,7 +151,7 @@ tables.show(
     ablation.gaps(frame, first="Fusion", names=ablation.FUSION_NAMES),
     name="tab-fusion-gaps",
     caption="Accuracy minus that of the proposed fusion, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published "
-    "difference lies.",
+    f"difference lies.{ablation.rests(frame)}",
     data=frame,
 )
 
@@ -177,7 +177,7 @@ tables.show(
     ablation.gaps(honest, first="Fusion", names=ablation.FUSION_NAMES),
     name="tab-fusion-patients",
     caption="Fusion variants over all five patient-disjoint folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95% interval, and by picture (copies count as one); the "
-    "verdict is on this split.",
+    f"verdict is on this split.{ablation.rests(honest)}",
     data=honest,
 )
 
@@ -186,7 +186,7 @@ beside = ablation.compared_with("table-4", strict, patients, chapter.dataset)
 says = ablation.says(
     honest, "gcaf sweep table-4-patients", ablation.FUSION_NAMES, theirs=not chapter.phantoms
 )
-Markdown(f"{beside}\n\n{says}")
+Markdown(f"{fusion.asked(honest, not chapter.phantoms)}\n\n{beside}\n\n{says}")
 
 # %% [markdown]
 # ## A LayerNorm behind the projections
@@ -199,7 +199,8 @@ normed = ablation.measure("projection-norm", norm, chapter.dataset, proposed, ma
 tables.show(
     ablation.table(normed, "Projection", theirs=False),
     name="tab-projection-norm",
-    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over the n seeds that both have, 95% interval of the accuracy over patients and, from two seeds on, trainings.",
+    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over the n seeds that both have, 95% interval of the accuracy over patients and, from two seeds on, trainings."
+    f"{ablation.rests(normed)}",
     data=normed,
 )
 

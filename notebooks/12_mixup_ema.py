@@ -82,7 +82,8 @@ tables.show(
 tables.show(
     ablation.gaps(frame, first="Training", names=names),
     name="tab-table-5-gaps",
-    caption="Accuracy minus that of the proposed training, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published difference lies.",
+    caption="Accuracy minus that of the proposed training, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published "
+    f"difference lies.{ablation.rests(frame)}",
     data=frame,
 )
 
@@ -121,7 +122,8 @@ effects = mixup_ema.effects(found, chapter.dataset)
 tables.show(
     mixup_ema.effects_text(effects),
     name="tab-factors",
-    caption="Effect of Mixup and of EMA with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have. The ECE's intervals are corrected for its upward bias on a finite test part.",
+    caption="Effect of Mixup and of EMA with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have. The ECE's intervals are corrected for its upward bias on a finite test part."
+    f"{ablation.rests(frame)}",
     data=effects,
 )
 
@@ -153,14 +155,14 @@ tables.show(
     ablation.gaps(honest, first="Training", names=names),
     name="tab-table-5-patients",
     caption="The paper's Table 5 over all five patient-disjoint folds: accuracy minus that of the proposed training, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on "
-    "this split.",
+    f"this split.{ablation.rests(honest)}",
     data=honest,
 )
 
 # %%
 beside = ablation.compared_with("table-5", strict, patients, chapter.dataset)
 says = ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms)
-Markdown(f"{beside}\n\n{says}")
+Markdown(f"{mixup_ema.asked(honest, not chapter.phantoms)}\n\n{beside}\n\n{says}")
 
 # %% [markdown]
 # The factors, and the claim's three parts, on this split. The calibration error of each fold is computed on as many images as the random split tests
@@ -171,7 +173,8 @@ apart = mixup_ema.effects(strict, chapter.dataset)
 tables.show(
     mixup_ema.effects_text(apart),
     name="tab-factors-patients",
-    caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures, which are of its random split.",
+    caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures, which are of its random split."
+    f"{ablation.rests(honest)}",
     data=apart,
 )
 Markdown(f"{mixup_ema.verdict(apart, honest)}\n\n{mixup_ema.CAVEAT.get(profile, '')}")

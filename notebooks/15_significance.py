@@ -41,7 +41,7 @@ from gcaf_lib.paper import published_gaps
 chapter = open_chapter("15_significance", profile, overrides)
 main = chapter.records("main").get(paper.PROPOSED, [])
 found = {place: ablation.table_records(chapter, name) for place, name in ablation.TABLES.items()}
-apart = {place: ablation.apart_records(chapter, name) for place, name in significance.PLACES.items()}
+apart = {place: ablation.apart_records(chapter, name) for place, name in ablation.TABLES.items()}
 chapter.strip(ablation.runs({paper.PROPOSED: main}, *found.values(), *apart.values()))
 
 # %%
@@ -78,7 +78,7 @@ tables.show(
     significance.tests_text(tests),
     name="tab-tests",
     caption="Accuracy minus that of the proposed model, in points, and p-values; in brackets adjusted by Holm over the rows of the same table that could be tested. n: seeds that "
-    "both were trained with. No adjustment runs across tables or tests.",
+    "both were trained with. No adjustment runs across tables or tests. The last table of this page counts the images, pictures and patient groups that each rests on.",
     data=tests,
 )
 
@@ -198,9 +198,25 @@ tables.show(
     significance.tests_text(strict).drop(columns=significance.NAMES["corrected"]),
     name="tab-tests-patients",
     caption="The paper's Tables 4, 5 and 6 on patient-disjoint folds: accuracy over all five folds minus that of the proposed model, in points, and p-values; in brackets "
-    "Holm's. n: seeds, each of five trainings. *By picture*: copies of a picture count as one. Where the patient is unknown, the copies of a picture are one group.",
+    "Holm's. n: seeds, each of five trainings. *By picture*: copies of a picture count as one. Where the patient is unknown, the copies of a picture are one group. The next table counts images, pictures and groups.",
     data=strict,
 )
+
+# %% [markdown]
+# And what could such comparisons have shown? By the interval of each row's difference, which holds the scatter over patients and, from two seeds
+# on, over trainings:
+
+# %%
+frames = significance.frames(chapter, found, main, apart)
+seen = significance.could_show(frames)
+tables.show(
+    significance.could_show_text(seen),
+    name="tab-could-show",
+    caption="What the comparisons of each table rest on, and the true difference in accuracy from which on a row's 95% interval excludes 0 with a power of 80%, for the "
+    "narrowest and the widest of the table; of the paper's gaps how many are as large as their row's. Not adjusted for the number of rows.",
+    data=seen,
+)
+Markdown(significance.could_show_said(seen))
 
 # %%
 reference = folds.pool(next(iter(chapter.records("patients").values()), ()), splits.FOLDS)

@@ -138,6 +138,13 @@ counts = ablation.measure("transfer", causes, chapter.dataset, apart)
 Markdown(ablation.says(counts, "gcaf sweep transfer --profile transfer"))
 
 # %% [markdown]
+# Why the three tumour classes are not told apart more often, as far as it is known:
+
+# %%
+full_scale = chapter.under("paper").settings
+Markdown(transfer.not_more(alone, apart, frame, counts, other.settings, full_scale))
+
+# %% [markdown]
 # ## Is the proposed fusion better with ImageNet weights?
 
 # %%
@@ -145,7 +152,7 @@ honest = ablation.apart(other, "table-4", strict)
 tables.show(
     ablation.gaps(honest, first="Fusion", names=ablation.FUSION_NAMES),
     name="tab-transfer-fusion",
-    caption="Fusion strategies with ImageNet weights on patient-disjoint folds: accuracy minus that of the proposed fusion, in points, with its 95% interval.",
+    caption=f"Fusion strategies with ImageNet weights on patient-disjoint folds: accuracy minus that of the proposed fusion, in points, with its 95% interval.{ablation.rests(honest)}",
     data=honest,
 )
 Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer", ablation.FUSION_NAMES))
@@ -193,7 +200,7 @@ for split, frame in fusions.items():
     tables.show(
         ablation.gaps(frame, first="Fusion", names=ablation.FUSION_NAMES),
         name=f"tab-full-size-{split}",
-        caption=f"Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the proposed fusion, in points, with its 95% interval; split `{split}`, 80/10/10.",
+        caption=f"Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the proposed fusion, in points, with its 95% interval; split `{split}`, 80/10/10.{ablation.rests(frame)}",
         data=frame,
     )
     display(Markdown(ablation.says(frame, f"{command} --set data.protocol={split}", ablation.FUSION_NAMES)))

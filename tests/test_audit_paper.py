@@ -302,6 +302,7 @@ def test_model_card_gives_the_travelling_models_own_scores():
         for line in home.splitlines()
         if line[:2] == "| "
     }
+    assert "One run: the interval does not include" in home
     cells = rows["Accuracy"]
     assert cells[1:3] == [f"{len(right)}", f"{len(set(groups))}"] and cells[3].startswith(
         f"{100 * right.mean():.1f} ("

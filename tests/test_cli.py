@@ -1,11 +1,14 @@
 """The command line: what it understands, what it prints, and how it fails."""
 
 import ast
+import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import cv2
@@ -496,3 +499,22 @@ def test_the_installed_command_is_this_one(store):
         pytest.skip("gcaf is not installed in this environment (make env installs it)")
     done = subprocess.run([command, "runs"], capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 0 and "no run records" in done.stderr
+
+
+def test_every_command_of_the_model_card_is_understood():
+    """What the card says trains larger weights: each line parses, and names settings, an extra and a module that exist."""
+    from gcaf_lib.settings import load
+
+    card = (ROOT / "book" / "model_card.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", card, re.DOTALL)
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    trained = [cli.build_parser().parse_args(line[1:]) for line in lines if line[0] == "gcaf"]
+    profiles = [load(one.profile, commands._overrides(one.set)) for one in trained if one.command == "train"]
+    assert {one.model.scale for one in profiles} == {"mini", "full"} and len(profiles) > 2
+    assert {one.data.protocol for one in profiles} == {"patients"}, (
+        "only there does a score speak of new patients"
+    )
+    shipped_ = next(line for line in lines if line[:2] == ["python", "-m"])
+    assert importlib.util.find_spec(shipped_[2]) and shipped_[3:] == ["RUN"]
+    extra = next(line[-1] for line in lines if line[0] == "pip").strip(".[]")
+    assert extra in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

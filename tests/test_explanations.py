@@ -277,9 +277,9 @@ def test_sanity_words_turn_on_each_maps_own_yardstick():
     assert len(agreement.sanity_table(two, tumours.FUSED)) == 5
     assert agreement.sanity_table(two, "no such map").equals(agreement.sanity_table(two, tumours.FUSED))
     assert agreement.sanity_table(None, "x").empty and agreement.sanity_words(None, {"abc"}) == ""
-    assert "not computed" in agreement.sanity_caption(None, "x") and "run abc" in agreement.sanity_caption(
-        two, "x"
-    )
+    assert "not computed" in agreement.sanity_caption(
+        None, "x"
+    ) and "of one run, abc, after" in agreement.sanity_caption(two, "x")
 
 
 def test_every_map_that_a_record_keeps_is_read_by_its_kind():

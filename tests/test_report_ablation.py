@@ -8,7 +8,17 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import charts, names, rows
 from gcaf_lib.evaluation import clustered, worth
-from gcaf_lib.findings import ablation, calibration, comparison, fusion, scorecard, sensitivity, words
+from gcaf_lib.findings import (
+    ablation,
+    calibration,
+    comparison,
+    fusion,
+    mixup_ema,
+    scorecard,
+    sensitivity,
+    training,
+    words,
+)
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
 from gcaf_lib.training import experiments
@@ -364,6 +374,96 @@ def test_what_the_differences_say():
         in said
     )
     assert "paper" not in ablation.says(near, theirs=False)
+
+
+def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
+    rows = ["Feature Concatenation", "Gated Fusion (No Attention)"]
+    once = ablation.measure("table-4", {rows[0]: folds_of(40)}, None, folds_of(6), ("accuracy",))
+    # of 120 images, in threes of a group, the first thirty are copies of one picture
+    assert ablation.rests(once) == (
+        " Compared: one seed of 5 folds, 120 images (91 pictures, 40 patient groups)."
+    )
+    assert ablation.rests(ablation.measure("table-4", {}, None, runs(6), ("accuracy",))) == ""
+    assert once["images"].tolist()[1:] == [0] * (len(once) - 1), "what is not trained rests on nothing"
+    frame = ablation.measure("table-4", dict(zip(rows, (runs(24), runs(26)))), None, runs(20), ("accuracy",))
+    assert ablation.rests(frame) == " Compared: 3 seeds, 120 images (91 pictures, 40 patient groups)."
+    assert ablation.rests(frame.assign(pairs=1)).startswith(" Compared: one run, 120 images")
+
+    def said(low, high, **more):
+        ends = {"difference_low": low, "difference_high": high}
+        return ablation.could_show(frame.head(2).assign(**ends, **more))
+
+    # half a width of 2 points, times 1 + 0.84/1.96, is 2.86 points; the paper's are −2.89 and −1.61
+    text = said(-0.02, 0.02)
+    assert (
+        " with a power of 80% from 2.86 (Feature Concatenation) points on. The paper's is as large for 1 of 2: Feature"
+        in text
+    )
+    assert "for 0 of 2: none." in said(-0.0205, 0.0205) and "another training's" not in text
+    assert "from 0.71 (Gated Fusion (No Attention)) to 2.86 (Feature" in said([-0.02, 0.0], [0.02, 0.01])
+    assert "for 2 of 2: " in said([-0.02, 0.0], [0.02, 0.01])
+    assert "; where there is one seed, another training's chance comes on top" in said(-0.02, 0.02, pairs=1)
+    copied = said(-0.02, 0.02, picture_difference_low=-0.01, picture_difference_high=0.01)
+    assert "points on, by picture from 1.43 (Feature" in copied and "picture" not in text
+    assert "paper" not in ablation.could_show(frame.head(2), theirs=False)
+
+
+@pytest.mark.parametrize(
+    ("ends", "copied", "pairs", "said"),
+    [
+        ((-0.03, -0.01), None, 3, "Yes. `concat` minus proposed: −2.0 points (−3.0 to −1.0); 3 seeds, 120"),
+        ((-0.03, 0.0), None, 3, "Not shown. "),
+        ((0.001, 0.03), None, 3, "No, it is worse. "),
+        ((-0.03, -0.01), None, 1, "Yes (one training of each; another may reverse it). "),
+        ((-0.03, -0.01), (-0.02, 0.01), 2, "By image yes, by picture not shown. "),
+        ((-0.03, -0.01), (-0.02, -0.01), 2, "Yes. "),
+    ],
+)
+def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
+    found = {"Feature Concatenation": runs(24)}
+    frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",)).assign(pairs=pairs)
+    frame = frame.assign(difference=-0.02, difference_low=ends[0], difference_high=ends[1])
+    if copied:
+        ends = dict(zip(("picture_difference_low", "picture_difference_high"), copied))
+        frame = frame.assign(picture_difference=-0.005, **ends)
+    names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
+    text = ablation.answer(frame, "Feature Concatenation", "Is it?", names)
+    assert text.startswith(f"**Is it?** {said}")
+    least = 100 * float(ablation.visible(frame.iloc[0]))
+    assert f"one would see a true difference of {least:.2f} points or more" in text
+    assert text.endswith("; the paper's is −2.89.") and ("or more, by picture" in text) == bool(copied)
+    assert "paper" not in ablation.answer(frame, "Feature Concatenation", "Is it?", names, theirs=False)
+
+
+def test_no_question_is_answered_without_runs():
+    frame = ablation.measure("table-4", {}, None, runs(6), ("accuracy",))
+    assert "shared?** Not measured" in fusion.asked(frame)
+    frame = ablation.measure("table-5", {}, None, runs(6), ("accuracy",))
+    assert "Not measured" in mixup_ema.asked(frame)
+
+
+@pytest.mark.parametrize(
+    ("alone", "which"), [((40, 30), "both"), ((40, 21), "one of the two only"), ((21, 19), "neither")]
+)
+def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, which):
+    starts = {"efficientnetv2-s": folds_of(alone[0]), "convnext-tiny": folds_of(alone[1])}
+    monkeypatch.setattr(training, "stage0_records", lambda records: starts if records else {})
+    chosen = dict(experiments.experiment("table-6").settings("cpu"))
+    found = {"VGG19": folds_of(60), "DenseNet": folds_of(21)}
+    own = folds_of(20)
+    frame = ablation.measure("table-6", found, None, own, ("accuracy",))
+    text = comparison.asked(frame, own, None, chosen)
+    assert (
+        "Of 2 single networks the proposed model is shown to be better than 1 (VGG19), by picture than 1 (VGG19)"
+        in text
+    )
+    assert "worse than none. That rests on one seed of 5 folds, 120 images" in text and "may reverse" in text
+    assert "None of these is one of the proposed model's own two" in text
+    assert f"So it is shown to be better than {which}." in text and "Chapter 25 does the same" in text
+    none = comparison.asked(frame.assign(pairs=0), [], None, chosen)
+    assert "No single network has been trained on these folds." in none and "Chapter 25 sets" in none
+    half = chosen | {"VGG19": load("cpu", {"model.backbones": ("convnext-tiny",), "model.fusion": "none"})}
+    assert comparison.asked(frame, own, None, half).endswith("One of its own backbones alone is VGG19.")
 
 
 def test_intervals_are_adjusted_for_the_rows_that_are_compared():

@@ -163,7 +163,9 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     monkeypatch.setattr(ladder, "_trained", lambda _, protocol: " to ".join(map(str, parts[protocol])))
     text = ladder.training_parts(None, [own, other, gap], [own, other, gap._replace(low=-0.1)])
     assert "Training has 80 images on the random split and 70 to 72 on a fold" in text
-    assert "on the single split `patients` training has 79." in text and "(1 seed)" in text
+    assert (
+        "on the single split `patients` training has 79." in text and "(one run of the single split)" in text
+    )
     assert "With the larger part: +20.0 points" in text and ": more right, by picture +20.0 points" in text
     assert text.endswith(f": {words.UNSEEN}.")
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
@@ -455,7 +457,8 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     assert level.loc["taken away", "high"] > level.loc["as it is", "low"], "the levels overlap"
     assert gaps["the no-tumour class", "random split"] is None
     table = shortcuts.wide_with_without(compared, gaps)
-    assert table["Difference"].iloc[0].startswith("−10.0 (") and (table["Seeds"] == "–").sum() == 2
+    assert table["Difference"].iloc[0].startswith("−10.0 (") and (table["Compared"] == "–").sum() == 2
+    assert table["Compared"].iloc[0] == "one run, 100 images (50 pictures, 100 patient groups)"
     by_picture = table.set_index("Split").loc["patient-disjoint"].iloc[0]
     share = np.mean(base[:51])
     assert by_picture["With it"].endswith(f"by picture {100 * (share + base[51:].sum()) / 50:.1f}")

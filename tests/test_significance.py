@@ -263,3 +263,18 @@ def test_power_without_any_spread_is_the_limit_of_a_small_one():
         intervals.power([0.1], 1.0, 1)
     with pytest.raises(ValueError, match="sd=nan"):
         intervals.detectable(np.nan, 3)
+
+
+def test_what_an_interval_could_have_shown_is_found_so_often():
+    """Estimates that scatter normally, each with its 95% interval: four in five exclude 0 at that true difference."""
+    sd = 0.01
+    least = float(intervals.visible(-1.96 * sd, 1.96 * sd))
+    assert least == pytest.approx((1.96 + 0.8416) * sd, rel=1e-4)
+    drawn = np.random.default_rng(0).normal(least, sd, 20_000)
+    assert (np.abs(drawn) > 1.96 * sd).mean() == pytest.approx(0.8, abs=0.01)
+    assert intervals.visible(np.array([0.0, 0.1]), np.array([0.0, 0.2])).tolist() == pytest.approx(
+        [0, 0.0715], rel=1e-3
+    )
+    assert intervals.visible(-1, 1, 0.9) > intervals.visible(-1, 1, 0.8) and np.isnan(
+        intervals.visible(np.nan, 1)
+    )

@@ -100,7 +100,7 @@ def own_home(record: runs.Record) -> str:
         "tab-card-own",
         f"The model that travels, run `{record.key}`, on the test part of its own split, in percent, with 95% intervals over groups. "
         "Groups: patients where they are known, else a picture with its copies; few groups make a rough figure, whatever the number of images. "
-        "It was trained once: the interval does not include the variation between trainings. Chapter 23's intervals "
+        "One run: the interval does not include the variation between trainings. Chapter 23's intervals "
         "draw the groups of one class alone; with few groups the two lie points apart, and neither is to be relied on.",
     )
 

@@ -236,6 +236,18 @@ def _power(effect, seeds: int, alpha: float):
     return np.clip(stats.nct.sf(edge, seeds - 1, centre) + far, 0, 1)
 
 
+def visible(low, high, power: float = 0.8, level: float = 0.95):
+    """From which true difference on an interval as wide as [low, high] excludes 0 with this power (numbers, arrays or columns).
+
+        half · (1 + z_power / z_(1+level)/2)
+
+    half: of its width. Of an estimate that scatters about the truth normally. An interval that takes Student's t for few seeds is
+    wider than its scatter: of that it is rather too large.
+    """
+    z = stats.norm.ppf((1 + level_of(level)) / 2)
+    return (high - low) / 2 * (1 + stats.norm.ppf(power) / z)
+
+
 def detectable(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:
     """Smallest true difference that `seeds` paired runs find with this power; sd is of the differences.
 

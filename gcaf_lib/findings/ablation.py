@@ -16,7 +16,7 @@ import pandas as pd
 from gcaf_lib import settings
 from gcaf_lib.data import splits
 from gcaf_lib.display import names as naming
-from gcaf_lib.evaluation import comparing, folds, worth
+from gcaf_lib.evaluation import comparing, folds, intervals, worth
 from gcaf_lib.findings import words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
@@ -27,9 +27,10 @@ METRICS = ("accuracy", "macro_f1", "macro_auc", "ece")
 ENDS = ("", "_low", "_high")  # behind a name: its value, and the ends of its interval
 PICTURE = [f"{name}{end}" for name in ("picture", "picture_difference") for end in ENDS]
 ADJUSTED = [f"{name}{end}" for name in ("adjusted", "picture_adjusted") for end in ENDS[1:]]
+SIZES = ("images", "pictures", "groups")
 COLUMNS = [
     "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "folds", "low", "high", "difference",
-    "difference_sd", "difference_low", "difference_high", "pairs", *PICTURE, *ADJUSTED, "reference",
+    "difference_sd", "difference_low", "difference_high", "pairs", *SIZES, *PICTURE, *ADJUSTED, "reference",
     "published_difference", "step", "verdict",
 ]  # fmt: skip
 PROPOSED = "the proposed model"  # in the place of its difference to itself
@@ -73,7 +74,7 @@ def measure(
     without. difference: row minus reference, over the `pairs` seeds that both have. reference: whether the row is
     the proposed model itself. published_difference: the paper's figure minus its own for the proposed setting in
     the same table, known to within `step`. picture…: level and difference with each picture weighing 1
-    (`worth.by_picture`). adjusted…, picture_adjusted…: ends of the difference's interval, adjusted by Bonferroni for the
+    (`worth.by_picture`). images, pictures, groups: what the pairs are compared on (`worth.sizes`). adjusted…, picture_adjusted…: ends of the difference's interval, adjusted by Bonferroni for the
     rows that are compared (`adjusted_level`). verdict: on the difference. Raises `ValueError` where rows are of
     different seeds, or a row and the reference were judged on different test images.
     """
@@ -90,6 +91,8 @@ def measure(
         known = list(found.get(label, ()))
         records, figures = whole(known), published(experiment, label)
         own = _same(records, base) if records and base else label in own_rows
+        tested = [r.rows() for r in worth.paired(records, base)[0]]
+        sizes = worth.sizes(np.concatenate(tested) if tested else [], groups, pictures)
         levels = worth.row(records, groups, metrics) if records else {}
         copies = worth.by_picture(records, groups, pictures, metrics)
         differences, wide = (
@@ -116,6 +119,7 @@ def measure(
                 **held(gap, "difference"),
                 "difference_sd": gap.sd,
                 "pairs": gap.n,
+                **sizes,
                 **held(copied, "picture"),
                 **held(change, "picture_difference"),
                 **dict(zip(ADJUSTED, (end for one in adjusted for end in (one.low, one.high)))),
@@ -345,7 +349,73 @@ def says(
         text += f": {_named(inside, names)}."
         if len(inside):
             text += f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {_claimed(told, len(run), names)}."
-    return text + by_chance(run)
+    return text + could_show(run, names, theirs) + by_chance(run)
+
+
+def rests(frame: pd.DataFrame) -> str:
+    """` Compared: 2 seeds of 5 folds, 7,023 images (…).`: what a table's differences rest on, behind its caption; "" where
+    nothing is compared. frame: of `measure`, whose rows have the same seeds."""
+    run = others(frame)
+    run = run[run["pairs"] > 0]
+    return f" Compared: {words.rests(run.iloc[0])}." if len(run) else ""
+
+
+def visible(lines: Any, name: str = "difference") -> Any:
+    """From which true difference on a row's is told from 0 with a power of 80%, by its interval (`intervals.visible`): of a
+    line, or of each of a frame. name: as in `separated`."""
+    return intervals.visible(lines[f"{name}_low"], lines[f"{name}_high"])
+
+
+def could_show(run: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True) -> str:
+    """From which true difference on the intervals of a table exclude 0 with a power of 80%, the narrowest and the widest of
+    them, and which of the paper's are as large.
+
+    run: lines with pairs; theirs: whether to speak of the paper's differences.
+    """
+    said = []
+    for word, name in (("", "difference"), ("by picture ", "picture_difference")):
+        known = run[run[f"{name}_low"].notna()]
+        least = visible(known, name).to_numpy(float)
+        if len(known):
+            ends = dict.fromkeys((least.argmin(), least.argmax()))
+            points = [f"{100 * least[k]:.2f} ({_named(known.iloc[[k]], names)})" for k in ends]
+            said.append(f"{word}from {' to '.join(points)} points on")
+    text = f" By its 95% interval a true difference is told from 0 with a power of 80% {', '.join(said)}"
+    if (run["pairs"] == 1).any():
+        text += "; where there is one seed, another training's chance comes on top"
+    printed = run[run["published_difference"].notna()]
+    if theirs and len(printed):
+        large = printed[printed["published_difference"].abs() >= visible(printed)]
+        text += f". The paper's is as large for {len(large)} of {len(printed)}: {_named(large, names)}"
+    return text + "."
+
+
+def answer(
+    frame: pd.DataFrame, row: str, question: str, names: Mapping[str, str] | None = None, theirs: bool = True
+) -> str:
+    """A question whether the proposed model is better than a row of `measure`, put and answered by the interval, with what the
+    answer rests on and what could have been seen."""
+    line = others(frame).set_index("row", drop=False).loc[row]
+    if not line["pairs"]:
+        return f"**{question}** Not measured: that row has not been trained on this split."
+    gaps = {"by image": read(line, "difference"), "by picture": read(line, "picture_difference")}
+    known = {word: one for word, one in gaps.items() if np.isfinite(one.value)}
+    told = {word: words.change(one, "yes", "no, it is worse", "not shown") for word, one in known.items()}
+    said = list(dict.fromkeys(told.values()))
+    said = said[0] if len(said) == 1 else ", ".join(f"{word} {one}" for word, one in told.items())
+    once = " (one training of each; another may reverse it)" if line["pairs"] == 1 else ""
+    shown = [
+        f"{100 * float(visible(line, name)):.2f}"
+        for name in ("difference", "picture_difference")[: len(known)]
+    ]
+    text = (
+        f"**{question}** {said[0].upper()}{said[1:]}{once}. {(names or {}).get(row, row)} minus proposed: "
+        f"{words.points(*known.values())}; {words.rests(line)}. With a power of 80% one would see a true difference of "
+        f"{' points or more, by picture '.join(shown)}{' points or more' * (len(shown) == 1)}"
+    )
+    if theirs and np.isfinite(line["published_difference"]):
+        text += f"; the paper's is {words.signed(100 * line['published_difference'])}"
+    return text + "."
 
 
 def by_chance(run: pd.DataFrame) -> str:

@@ -155,8 +155,8 @@ def sanity_caption(check: pd.DataFrame | None, map: str) -> str:
         return "Weight randomisation: not computed."
     first = check.iloc[0]
     return (
-        f"{names.map_name(_checked(check, map))}: mean correlation with the trained model's map of the same image, over {first['n']:.0f} test images of run "
-        f"{first['run']}, after each step; *shuffled labels* is a model trained on those."
+        f"{names.map_name(_checked(check, map))}: mean correlation with the trained model's map of the same image, over {first['n']:.0f} test images of one "
+        f"run, {first['run']}, after each step; *shuffled labels* is a model trained on those."
     )
 
 

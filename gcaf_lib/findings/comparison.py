@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs as _costs
-from gcaf_lib.findings import ablation
+from gcaf_lib.evaluation import intervals, worth
+from gcaf_lib.findings import ablation, words
+from gcaf_lib.findings import training as stages
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
@@ -139,6 +142,55 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
             else "On patient-disjoint folds none of them has been trained."
         )
     return " ".join(said)
+
+
+def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping[str, Any]) -> str:
+    """Whether two backbones are better than one where no patient is shared: than those of Table 6, and than each of its own.
+
+    frame: of `ablation.apart`; own: runs of the proposed model on the folds; chosen: row to its settings
+    (`experiments.Experiment.settings`). Its own backbones alone are those of stage 0, where the runs have one.
+    """
+    part = ablation.others(frame)
+    run = part[part["pairs"] > 0]
+    worse, better, _ = ablation.sides(run)
+    copied = ablation.separated(run, "picture_difference") & (run["picture_difference"] < 0)
+    text = "**Are two backbones better than one where no patient is shared?** "
+    if len(run):
+        once = "; another training may reverse such a difference" if (run["pairs"] == 1).any() else ""
+        text += (
+            f"Of {words.plural(len(run), 'single network')} the proposed model is shown to be better than {words.some(list(worse['row']))}, by picture than "
+            f"{words.some(list(run.loc[copied, 'row']))}; worse than {words.some(list(better['row']))}. That rests on {words.rests(run.iloc[0])}{once}."
+        )
+    else:
+        text += "No single network has been trained on these folds."
+    inside = set(chosen[OWN].model.backbones)
+    alone = [row for row, one in chosen.items() if row != OWN and set(one.model.backbones) <= inside]
+    if alone:
+        return f"{text} One of its own backbones alone is {', '.join(alone)}."
+    text += " None of these is one of the proposed model's own two, so they don't tell what the second adds to the first."
+    return text + _halves(ablation.whole(own), dataset)
+
+
+def _halves(own: Sequence[Any], dataset: Any) -> str:
+    """The fused model minus each of its own backbones as stage 0 left it, and whether it is shown to be better than both."""
+    groups, pictures, said, told = splits.clusters(dataset), worth.pictures(dataset), [], []
+    for key, alone in stages.stage0_records(own).items():
+        gap = worth.difference(own, alone, groups).get("accuracy")
+        if gap is None:  # runs that share a stage 0 of another seed
+            continue
+        copied = worth.by_picture(own, groups, pictures, ("accuracy",), against=alone).get("accuracy")
+        told.append(all(one.low > 0 for one in (gap, copied) if one))
+        least = 100 * float(intervals.visible(gap.low, gap.high))
+        name = names.backbone_name(key, alone[0])
+        said.append(f"{name} {words.points(gap, copied)}, where {least:.1f} or more would be seen")
+    if not said:
+        return " Chapter 25 sets the paper's own networks beside their two halves."
+    which = "both" if all(told) else "one of the two only" if any(told) else "neither"
+    return (
+        f" Stage 0 trained each of them alone: the fused model minus {'; minus '.join(said)} with a power of 80% ({words.plural(gap.n, 'seed')}). So it is shown to be better than "
+        f"{which}. Stages 1 and 2 trained the fused model further, so that even a gain need not be the second "
+        "network's. Chapter 25 does the same with the paper's own networks."
+    )
 
 
 def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: float) -> str:

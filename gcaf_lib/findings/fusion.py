@@ -217,6 +217,13 @@ CAVEAT = {
 }
 
 
+def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
+    """Whether the proposed fusion is better than concatenation where no patient is shared; frame: of `ablation.apart`."""
+    row = next(row for row, name in ablation.FUSION_NAMES.items() if name == "concat")
+    question = "Is the proposed fusion better than concatenation where no patient is shared?"
+    return ablation.answer(frame, row, question, ablation.FUSION_NAMES, theirs)
+
+
 def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """`cross` minus `concat`, which compute the same functions: measured on the same images, and in the paper."""
     rows = {name: row for row, name in ablation.FUSION_NAMES.items()}

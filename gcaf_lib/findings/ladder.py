@@ -97,7 +97,11 @@ def pooled(
                 out |= dict(zip(three, (found[metric].value, found[metric].low, found[metric].high)))
     answers = worth.of_records(records, keep)
     rows = np.concatenate([fold.rows for one in answers for fold in one])
-    return out | {"seeds": len(answers), "folds": len(answers[0]), "images": len(np.unique(rows))}
+    return out | {
+        "seeds": len(answers),
+        "folds": len(answers[0]),
+        **worth.sizes(rows, clusters, clusters if pictures is None else pictures),
+    }
 
 
 def rows(
@@ -321,7 +325,7 @@ def training_parts(dataset: Any, levels: Sequence[worth.Worth], copied: Sequence
     return (
         f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*_ends(own))}%, "
         f"by picture {words.percent(own1.value)}%; on the same images the models of the folds are right on {words.band(*_ends(other))}%, "
-        f"by picture {words.percent(other1.value)}% ({words.plural(own.n, 'seed')}). With the larger part: {said}."
+        f"by picture {words.percent(other1.value)}% ({'one run' if own.n == 1 else words.plural(own.n, 'seed')} of the single split). With the larger part: {said}."
     )
 
 

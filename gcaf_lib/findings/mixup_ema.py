@@ -317,6 +317,12 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     return text
 
 
+def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
+    """Whether Mixup is better than none where no patient is shared, EMA on both times; frame: of `ablation.apart`."""
+    question = "Is Mixup better than none where no patient is shared (both with EMA)?"
+    return ablation.answer(frame, cells()[EMA], question, theirs=theirs)
+
+
 def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = True) -> pd.DataFrame:
     """series, mixup, metric, value, low, high, published: accuracy (percent) and ECE of the four combinations, those with
     EMA by raw weights as well. NaN: not run, or (also without `published`) no figure of the paper."""

@@ -47,7 +47,7 @@ def with_without(
                 if change and label == "taken away":
                     score["change"] = change["accuracy"].value
                 cells.append({"protocol": split, "name": name, "label": label, **score})
-    columns = ["protocol", "name", "label", *ladder.COLUMNS, "change", "seeds", "folds", "images"]
+    columns = ["protocol", "name", "label", *ladder.COLUMNS, "change", "seeds", "folds", *ablation.SIZES]
     return pd.DataFrame(cells).reindex(columns=columns), gaps
 
 
@@ -57,13 +57,16 @@ def wide_with_without(compared: pd.DataFrame, gaps: Mapping[tuple[str, str], Gap
     for (name, split), gap in gaps.items():
         part = compared[(compared["name"] == name) & (compared["protocol"] == split)].set_index("label")
         with_, without = part.loc["as it is"], part.loc["taken away"]
-        cells = ("no pair of runs", "no pair of runs", "–", "–", "–")
+        cells = ("no pair of runs", "no pair of runs", "–", "–")
         if gap is not None:
             change = words.shift(gap[0], 1, 100)
             change = words.beside(change, without.change, lambda v: words.signed(100 * v, 1))
-            cells = *map(ladder.both, (with_, without)), change, str(gap[0].n), f"{with_.images:.0f}"
+            # one part is a split without folds
+            basis = {"n": with_.seeds, "folds": with_.folds if with_.folds > 1 else 0}
+            basis |= with_[list(ablation.SIZES)].to_dict()
+            cells = *map(ladder.both, (with_, without)), change, words.rests(basis)
         lines.append((name, split, *cells))
-    heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Seeds", "Images"]
+    heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Compared"]
     return pd.DataFrame(lines, columns=heads)
 
 

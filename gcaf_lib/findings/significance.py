@@ -14,7 +14,7 @@ import pandas as pd
 
 from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import clustered, comparing, intervals, worth
+from gcaf_lib.evaluation import clustered, comparing, folds, intervals, worth
 from gcaf_lib.findings import ablation, words
 from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
@@ -356,6 +356,102 @@ def by_patient(frame: pd.DataFrame) -> str:
             + (f" Not trained: {missing}." if missing else "")
         )
     return "\n".join(f"- {line}" for line in out)
+
+
+def frames(
+    chapter: Any,
+    found: Mapping[str, Mapping[str, Sequence[Any]]],
+    main: Sequence[Any],
+    apart: Mapping[str, Mapping[str, Sequence[Any]]],
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """Split to table to `ablation.measure` in accuracy: on the page's split (found, with `main`) and on five folds (apart)."""
+    own = folds.NAMES.get(chapter.made[1], chapter.made[1])
+    metrics = ["accuracy"]
+    return {
+        own: {
+            place: ablation.measure(name, found[place], chapter.dataset, main, metrics, chapter.made)
+            for place, name in ablation.TABLES.items()
+        },
+        "five patient-disjoint folds": {
+            place: ablation.apart(chapter, name, apart[place], metrics)
+            for place, name in ablation.TABLES.items()
+        },
+    }
+
+
+def could_show(frames: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
+    """What the comparisons of each split and table rest on, and which true differences they could have shown.
+
+    frames: split to table ("Table 4") to `ablation.measure`'s. split, place, pairs, folds, `ablation.SIZES`; least, most: of its rows
+    the true difference from which on the interval excludes 0 with a power of 80% (`ablation.visible`), picture_least, picture_most;
+    gaps: the paper's differences of trained rows, as_large: those that are as large as their row's.
+    """
+    lines = []
+    for (split, tables_), place in itertools.product(frames.items(), ablation.TABLES):
+        run = ablation.others(tables_[place])
+        run = run[run["pairs"] > 0]
+        line = {"split": split, "place": place, "pairs": 0}
+        if len(run):
+            line |= run.iloc[0][["pairs", "folds", *ablation.SIZES]].to_dict()
+        for word, name in (("", "difference"), ("picture_", "picture_difference")):
+            needed = ablation.visible(run, name)
+            line |= {f"{word}least": needed.min(), f"{word}most": needed.max()}
+        gaps = run["published_difference"].abs()
+        line |= {"gaps": int(gaps.notna().sum()), "as_large": int((gaps >= ablation.visible(run)).sum())}
+        lines.append(line)
+    columns = [
+        "split",
+        "place",
+        "pairs",
+        "folds",
+        *ablation.SIZES,
+        "least",
+        "most",
+        "picture_least",
+        "picture_most",
+        "gaps",
+        "as_large",
+    ]
+    return pd.DataFrame(lines).reindex(columns=columns)
+
+
+def could_show_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`could_show` for readers, in points."""
+
+    def points(low: float, high: float) -> str:
+        return f"{100 * low:.2f} to {100 * high:.2f}" if np.isfinite(low) else "–"
+
+    return pd.DataFrame(
+        {
+            "Split": r.split,
+            "Table": r.place.removeprefix("Table "),
+            "Compared": words.rests(r._asdict()) if r.pairs else names.ABSENT,
+            "Seen from (points)": points(r.least, r.most),
+            "By picture": points(r.picture_least, r.picture_most),
+            "The paper's as large": f"{r.as_large} of {r.gaps}",
+        }
+        for r in frame.itertuples()
+    )
+
+
+def could_show_said(frame: pd.DataFrame) -> str:
+    """How many of the paper's gaps each split's comparisons could have shown; frame: of `could_show`."""
+    known = frame[frame["pairs"] > 0]
+    if known.empty:
+        return "No row but the proposed model's has been trained, so there is no interval to tell from."
+    said = [
+        f"{split} {part['as_large'].sum()} of {part['gaps'].sum()}"
+        for split, part in known.groupby("split", sort=False)
+    ]
+    once = (
+        " Where there is one seed, another training's chance comes on top, and fewer could."
+        if (known["pairs"] == 1).any()
+        else ""
+    )
+    return (
+        f"Of the paper's gaps, these are as large as what their row's comparison would have shown with a power of 80%: {'; '.join(said)}. Where a smaller one is not "
+        f"distinguishable from 0 here, that is no sign that it isn't there.{once}"
+    )
 
 
 def itself(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.display import tables
+from gcaf_lib.display import names, tables
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.terminal import many
 
@@ -75,6 +75,18 @@ def some(names: Sequence[str]) -> str:
 def plural(count: float, word: str) -> str:
     """`1 seed`, `2,000 seeds`; a count that went through a table is a float."""
     return many(int(count), word)
+
+
+def rests(line: Any) -> str:
+    """`2 seeds of 5 folds, 7,023 images (3,900 pictures, 1,500 patient groups)`: what a comparison rests on.
+
+    line: n (or pairs), folds, and what `worth.sizes` counts. Without folds: `5 seeds, …`, `one run, …`.
+    """
+    text = names.runs_text({**line, "n": line["pairs"] if "pairs" in line else line["n"]})
+    return (
+        f"{text + ' seeds' if text.isdigit() else text}, {plural(line['images'], 'image')} "
+        f"({plural(line['pictures'], 'picture')}, {plural(line['groups'], 'patient group')})"
+    )
 
 
 def verb(count: int) -> str:
