@@ -12,6 +12,7 @@ from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs as _costs
 from gcaf_lib.findings import ablation
+from gcaf_lib.findings.training import stage0_records
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
@@ -31,28 +32,38 @@ def costs(profile: str, overrides: Mapping[str, Any] | None = None) -> pd.DataFr
 
 
 def training(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """One line a trained row: row, n, seconds (stages 1 and 2, mean), low, high, epochs (mean), devices."""
+    """One line a trained row: row, n, seconds (stages 1 and 2, mean), low, high, epochs (mean), devices, and stage0:
+    the seconds of the stage 0 of all its backbones (mean; NaN: there is none, or not on record)."""
     lines = []
     for row, records in found.items():
-        seconds, epochs = (
-            [sum(stage[what] for stage in r.info["stages"]) for r in records]
-            for what in ("seconds", "epochs")
-        )
+        seconds, epochs = ([_sum(r, what) for r in records] for what in ("seconds", "epochs"))
         devices = ", ".join(sorted({r.info["provenance"]["device"] for r in records}))
         spent = np.mean(seconds), min(seconds), max(seconds), np.mean(epochs)
-        lines.append((row, len(records), *spent, devices))
-    return pd.DataFrame(lines, columns=["row", "n", "seconds", "low", "high", "epochs", "devices"])
+        lines.append((row, len(records), *spent, devices, np.mean([_before(r) for r in records])))
+    return pd.DataFrame(lines, columns=["row", "n", "seconds", "low", "high", "epochs", "devices", "stage0"])
+
+
+def _sum(record: Any, what: str) -> float:
+    return sum(stage[what] for stage in record.info["stages"])
+
+
+def _before(record: Any) -> float:
+    """Seconds of the stage 0 of all backbones of a run; NaN where one has none on record."""
+    found = stage0_records([record])
+    known = found and found.keys() == record.info["weights"].keys()
+    return sum(_sum(own, "seconds") for (own,) in found.values()) if known else np.nan
 
 
 def costs_text(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
     """`costs` and `training` for readers."""
     known, lines = spent.set_index("row"), []
     for r in frame.itertuples():
-        seconds, n, devices = names.ABSENT, 0, "–"
+        seconds, before, n, devices = names.ABSENT, "–", 0, "–"
         if r.row in known.index:
             k = known.loc[r.row]
             n, devices = int(k["n"]), k["devices"]
             seconds = f"{k['seconds']:,.0f}" + (f" ({k['low']:,.0f} to {k['high']:,.0f})" if n > 1 else "")
+            before = f"{k['stage0']:,.0f}" if np.isfinite(k["stage0"]) else "–"
         line = {
             "Method": r.row,
             "Image": f"{r.size}×{r.size}",
@@ -60,6 +71,7 @@ def costs_text(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
             "Multiply-adds": amount(r.macs),
             "FLOPs": amount(r.flops),
             "Training (s)": seconds,
+            "Stage 0 (s)": before,
             "n": n,
             "On": devices,
         }
@@ -79,7 +91,10 @@ def time_note(found: Mapping[str, Sequence[Any]]) -> str:
         "have shared it with more work. They include every epoch with its validation, for raw and averaged weights."
     )
     if any(w["source"] == "in-domain" for r in records for w in r.info["weights"].values()):
-        text += " The backbones' own pre-training (stage 0), once for all runs of a split, comes on top; a model of two backbones needs two of them."
+        text += (
+            " The backbones' own pre-training comes on top: under *Stage 0*, the mean over the same runs, for a model of two backbones the sum of both. "
+            "Runs that start from the same weights share it, those of other tables too."
+        )
     return text
 
 
