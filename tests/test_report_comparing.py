@@ -345,14 +345,18 @@ def test_a_stage_0_counts_once_a_run_and_backbone(monkeypatch):
     from gcaf_lib.findings import comparison
     from gcaf_lib.training import runs
 
-    told = [Told(key=key, info={"stages": [{"seconds": s}]}) for key, s in (("a", 30), ("b", 40), ("c", 1000))]
+    told = [
+        Told(key=key, info={"stages": [{"seconds": s}]}) for key, s in (("a", 30), ("b", 40), ("c", 1000))
+    ]
     monkeypatch.setattr(runs, "find", {one.key: one for one in told}.get)
     found = {"two": [record(0), record(1)], "lost": [record(0)]}
     for row, names in (("two", "ab"), ("two", "bc"), ("lost", "ax")):
         run = found[row][names == "bc"]
         run.info["weights"] = {k: {"source": "in-domain", "stage0": name} for k, name in zip("xy", names)}
     spent = comparison.training(found)
-    costs = pd.DataFrame({"row": ["two", "lost", "never"], "size": 64, "parameters": 1, "macs": 1, "flops": 2})
+    costs = pd.DataFrame(
+        {"row": ["two", "lost", "never"], "size": 64, "parameters": 1, "macs": 1, "flops": 2}
+    )
     text = comparison.costs_text(costs, spent)
     assert text["Stage 0 (s)"].tolist() == ["555", "–", "–"] and text["Training (s)"][0] == "12 (12 to 12)"
     assert "the mean over the same runs" in comparison.time_note(found)

@@ -357,12 +357,7 @@ def by_chance(run: pd.DataFrame) -> str:
             f" Compared by one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
             "twenty excludes 0 where two methods are equal (chapter 15 sets the proposed model beside itself)."
         )
-    rates = {2: "with two seeds up to one interval in eight", 3: "with three seeds about one in twelve"}
-    known = [
-        rates.get(count, "about one interval in twenty") for count in sorted(set(run["pairs"].astype(int)))
-    ]
-    rate = "; ".join(dict.fromkeys(known))
-    return f" Where the true difference is 0, an interval still excludes it: {rate}."
+    return " Where the true difference is 0, about one interval in twenty still excludes it."
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:

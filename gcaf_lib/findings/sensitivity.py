@@ -178,7 +178,7 @@ def calibration(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     ]
     return (
         f"The ECE changes (interval excluding 0; compared seed by seed: {seeds}) for {'; '.join(said)}; smaller is better."
-        f"{ablation.after_adjustment(run)}{ablation.by_chance(run)} The rates are simulated for accuracies, not for the ECE."
+        f"{ablation.after_adjustment(run)}{ablation.by_chance(run)} How often that is, is simulated for accuracies, not for the ECE."
     )
 
 
