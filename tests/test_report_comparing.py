@@ -369,7 +369,7 @@ def test_a_stage_0_counts_once_a_run_and_backbone(monkeypatch):
         (
             (),
             (),
-            "is among the most expensive: no baseline has more parameters; no baseline needs more computation",
+            "is among the most expensive: no baseline has more parameters (VGG19 counted without its dense layers); no baseline needs more computation",
         ),
         ((0,), (0, 1), "most expensive: {0} has more parameters; {0}, {1} need more computation"),
         (
@@ -387,6 +387,31 @@ def test_how_dear_the_papers_model_is_among_its_rivals(weights, work, said):
     full = pd.DataFrame({"row": [*rows, comparison.OWN], "parameters": 10, "flops": 10})
     full.loc[list(weights), "parameters"], full.loc[list(work), "flops"] = 20, 20
     assert len(rows) == 5 and said.format(*rows) in comparison.full_verdict(full)
+
+
+def test_gaps_that_no_whole_number_of_images_gives_are_not_said_to_be_one(monkeypatch):
+    from types import SimpleNamespace
+
+    from gcaf_lib.findings import comparison
+    from gcaf_lib.paper import published as paper
+    from gcaf_lib.paper import published_gaps
+
+    rows = list(published_gaps.published(comparison.PLACE)["row"])
+    full = pd.DataFrame({"row": [*rows, comparison.OWN], "parameters": 10, "flops": 10})
+    said = comparison.full_verdict(full)
+    near = ("VGG19", "DenseNet", "CNN with Attention")  # 95.73 less 94.90, 94.40 and 94.21% of 703
+    assert "On 703 test images these gaps come to 5.8, 9.3, 10.7 images; no whole number" in said
+    assert f"of right answers gives the accuracy of {', '.join(near)} (chapter 22). Chapter 15" in said
+    find = paper.find
+    whole = {"VGG19": 667, "DenseNet": 664, "CNN with Attention": 663}
+
+    def found(place, row=None, metric=None):
+        if row not in whole:
+            return find(place, row, metric)
+        return [SimpleNamespace(row=row, value=round(whole[row] / 7.03, 2), decimals=2)]
+
+    monkeypatch.setattr(paper, "find", found)
+    assert "10.7 images. Chapter 15" in comparison.full_verdict(full)
 
 
 def test_one_seed_and_several():

@@ -198,11 +198,11 @@ def _device(info: dict[str, Any]) -> str:
 def _older(info: dict[str, Any], n: int) -> str:
     """Which code trained the runs, and what is known of another than today's: what it made again, or nothing."""
     older, now, said = info["older_code"], info["training"], []
-    for code, runs in info["reproduced"].items():
+    for code, made in info["reproduced"].items():
         mine = info["same_code"][code]
         said.append(
-            f"{mine} of {many(n, 'run')} {'was' if mine == 1 else 'were'} trained by code {code}; {len(runs)} of that code's runs "
-            f"({', '.join(runs)}), retrained with today's code ({now}) from the stage 0 at hand, came out bit for bit the same (gcaf reproduce)"
+            f"{mine} of {many(n, 'run')} {'was' if mine == 1 else 'were'} trained by code {code}; {len(made)} of that code's runs "
+            f"({', '.join(made)}), retrained with today's code ({now}) from the stage 0 at hand, came out bit for bit the same (gcaf reproduce)"
         )
     if older:
         said.append(

@@ -13,8 +13,8 @@ from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs as _costs
 from gcaf_lib.findings import ablation
 from gcaf_lib.findings.training import stage0_records
+from gcaf_lib.paper import attainability, published_gaps
 from gcaf_lib.paper import published as paper
-from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
 
 EXPERIMENT = "table-6"
@@ -191,9 +191,18 @@ def full_verdict(full: pd.DataFrame) -> str:
     own, others = cost.loc[OWN], cost.drop(index=OWN)
     more = {column: list(others.index[others[column] > own[column]]) for column in ("parameters", "flops")}
     heavy = max(map(len, more.values())) < len(others) / 2
-    said = f"{_who(more['parameters'], 'has', 'have')} more parameters; {_who(more['flops'], 'needs', 'need')} more computation"
+    bare = "" if "VGG19" in more["parameters"] else " (VGG19 counted without its dense layers)"
+    said = f"{_who(more['parameters'], 'has', 'have')} more parameters{bare}; {_who(more['flops'], 'needs', 'need')} more computation"
     lines = published_gaps.published(PLACE).set_index("row")
-    near = lines["gap"].sort_values().index[:3]
+    near, n = lines["gap"].sort_values().index[:3], published_gaps.headline()[1]
+    figures = [paper.find(PLACE, row, "accuracy")[0] for row in near]
+    images = ", ".join(f"{n * lines.loc[row, 'gap']:.1f}" for row in near)
+    none = [f.row for f in figures if not attainability.counts(f.value, f.decimals, n, True)]
+    broken = (
+        f"; no whole number of right answers gives the accuracy of {', '.join(none)} (chapter 22)"
+        if none
+        else ""
+    )
     return (
         f"The proposed model is {'among the most expensive' if heavy else 'not among the most expensive'}: {said}. Its nearest rivals in the paper's own table are "
         + "; ".join(
@@ -201,7 +210,7 @@ def full_verdict(full: pd.DataFrame) -> str:
             f"{cost.loc[row, 'flops'] / own['flops']:.0%} of the computation"
             for row in near
         )
-        + f". On {published_gaps.headline()[1]} test images these gaps are {', '.join(str(lines.loc[row, 'images']) for row in near)} images; chapter 15 asks what such gaps are worth."
+        + f". On {n} test images these gaps come to {images} images{broken}. Chapter 15 asks what such gaps are worth."
     )
 
 
