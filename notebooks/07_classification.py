@@ -61,7 +61,7 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "Three panels, precision, recall and F1, one point for each class, with the paper's figures as open diamonds."}, "figure": {"name": "fig-report", "caption": "Classification report (the paper's Figure 10a): mean over the seeds as points, the paper's figures as open diamonds."}}
 charts.classification_report(
-    mean, {key: value / 100 for key, value in published.items() if key[0] in classes}
+    mean, {key: figure.fraction for key, figure in published.items() if key[0] in classes}
 )
 
 # %% [markdown]

@@ -476,6 +476,11 @@ def test_cheaper_baselines_and_their_inputs():
     nothing = ablation.measure("table-6", {}, None, runs(20), ("accuracy",))
     assert comparison.cheaper(nothing, spent).startswith("No baseline has been trained")
     assert comparison.cheaper(frame, spent, nothing).endswith("folds none of them has been trained.")
+    once = ablation.measure("table-6", {"ResNet50": twins(20, 1)}, None, runs(20, 1), ("accuracy",))
+    assert f"ResNet50 {ablation.difference_text(of(once, 'ResNet50'))} (one seed); down to" in (
+        comparison.cheaper(frame, spent, once)
+    )
+    assert "one seed" not in said
     assert "none starts from ImageNet" in comparison.native_note([])
     assert "VGG19 start from ImageNet weights" in comparison.native_note(["VGG19"])
 
@@ -528,9 +533,10 @@ def test_ends_that_other_draws_might_put_on_the_other_side_of_0_are_named():
     ):
         lines.loc[first, ["difference_low", "difference_high"]] = low, high
         assert (lines.loc[first, "row"] in ablation._borderline(lines, None)) == near, (low, high)
-    lines.loc[second, ["picture_difference_low", "picture_difference_high"]] = -0.0001, 0.03
+    copied = ["picture_difference", "picture_difference_low", "picture_difference_high"]
+    lines.loc[second, copied] = 0.0169, -0.0002, 0.0341
     said = ablation._borderline(lines, None)
-    assert said.endswith(f"might tell otherwise: by picture {lines.loc[second, 'row']}.")
+    assert said.endswith(f"otherwise: by picture {lines.loc[second, 'row']} +1.69 (−0.02 to +3.41).")
 
 
 def test_sentences_on_the_settings():

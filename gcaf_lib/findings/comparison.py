@@ -161,7 +161,7 @@ def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: fl
     copied = ablation.separated(part, "picture_difference") & (part["picture_difference"] < 0)
     worse = {*ablation.sides(part)[0]["row"], *part.loc[copied, "row"]}
     equal = [row for row in rows if row not in worse]
-    gaps = ablation.listed(part[part["row"].isin(equal)])
+    gaps = ablation.listed(part[part["row"].isin(equal)], seeds=True)
     if not equal:
         return "all of them are shown to be worse"
     return f"not shown to be worse (points): {gaps}; down to {amount(cost[equal].min())} FLOPs an image against {amount(own)}"

@@ -83,26 +83,27 @@ def class_report(records: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def class_report_text(mean: pd.DataFrame, sd: pd.DataFrame, published: dict) -> pd.DataFrame:
     """The report in percent, `mean ± sd`, the paper's figure in square brackets where it gives one."""
+    printed = {key: f" [{f.value:.{f.decimals}f}]" for key, f in published.items()}
     lines = {}
     for row in [r for r in mean.index if r in CLASS_NAMES or r == "macro avg"]:
         cells = {}
         for kind in ("precision", "recall", "f1"):
             text = words.mean_sd(mean.loc[row, kind], sd.loc[row, kind], 2, 100)
-            theirs = f" [{published[row, kind]:.2f}]" if (row, kind) in published else ""
+            theirs = printed.get((row, kind), "")
             cells[f"{kind.capitalize()} (%)"] = text + theirs
         lines[CLASS_NAMES.get(row, "Macro mean")] = cells | {"Images": round(mean.loc[row, "support"])}
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("Class")
 
 
-def published_report() -> dict[tuple[str, str], float]:
-    """The paper's classification report in percent: (class or "macro avg", precision | recall | f1) to value."""
+def published_report() -> dict[tuple[str, str], paper.Figure]:
+    """The paper's classification report: (class or "macro avg", precision | recall | f1) to figure."""
     out = {}
     for f in paper.find("§5.4"):
         kind, _, name = f.metric.partition("_")
         if kind in ("precision", "recall", "f1"):
-            out[name, kind] = f.value
+            out[name, kind] = f
         elif f.metric == "macro_f1":
-            out["macro avg", "f1"] = f.value
+            out["macro avg", "f1"] = f
     return out
 
 
