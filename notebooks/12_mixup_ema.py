@@ -86,7 +86,7 @@ tables.show(
     data=frame,
 )
 
-# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines. Combinations that have not been trained are missing."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup, for runs without EMA, and for raw and averaged weights of the runs with it. Bars are 95% intervals over patients and, from two seeds on, trainings."}}
+# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines. Combinations that have not been trained are missing."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup, for runs without EMA, and for raw and averaged weights of the runs with it. Bars are 95% intervals over patients and, from two seeds on, trainings; those of the calibration error are corrected for its upward bias on a finite test part."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
 factorial.by_mixup(mixup_ema.design(found, chapter.dataset, published=not chapter.phantoms))
 
@@ -171,7 +171,8 @@ apart = mixup_ema.effects(strict, chapter.dataset)
 tables.show(
     mixup_ema.effects_text(apart),
     name="tab-factors-patients",
-    caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures, which are of its random split.",
+    caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures, which are of its random split."
+    " The ECE's intervals are corrected for its upward bias on a finite test part.",
     data=apart,
 )
 Markdown(f"{mixup_ema.verdict(apart, honest)}\n\n{mixup_ema.CAVEAT.get(profile, '')}")

@@ -635,6 +635,11 @@ def test_effects_are_differences_of_the_cells(alone):
     left = mixup_ema.remains({"Proposed Model": found["Proposed Model"]}, 3200)
     assert list(left["Steps"]) == ["200", "100"]
     assert left["Start remaining (%)"][0] == f"{100 * 0.999**199:.1f}"
+    late = record(1)
+    late.info["stages"][0]["best_epoch"] = 1
+    both = mixup_ema.remains({"Proposed Model": [*found["Proposed Model"], late]}, 3200).iloc[0]
+    assert both["Steps"] == "100 to 200"  # the largest share is left after the fewest steps
+    assert both["Start remaining (%)"] == f"{100 * 0.999**99:.1f} to {100 * 0.999**199:.1f}"
     assert list(mixup_ema.weights(found, ("accuracy",))["Weights"]) == [
         "raw",
         "raw",
@@ -724,7 +729,7 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
         "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"
         in said[5]
     )
-    assert said[4] == "- None of these intervals is adjusted for their number."
+    assert said[4].startswith("- None of these intervals is adjusted for their number. Chapter 15 sets each")
     assert (
         "Best ECE of the 3 trained rows, distinguishable or not: Proposed Model (n = 1), as the paper has it."
         in said[6]
@@ -742,6 +747,9 @@ def test_published_effects_are_the_papers_differences(alone):
     gap = value["With EMA Only"] - value["Without Mixup & EMA"]
     assert 100 * frame.loc[("EMA, without Mixup", "accuracy"), "published"] == pytest.approx(gap)
     assert np.isnan(frame.loc[("Interaction", "nll"), "published"])
+    text = mixup_ema.effects_text(frame.reset_index()).set_index("Effect of")["Accuracy (points)"]
+    mean = {factor: text[f"{factor}, mean of both"].partition("[")[2] for factor in ("Mixup", "EMA")}
+    assert mean == {"Mixup": "+1.04]", "EMA": "+1.23]"}, "1.035 and 1.225: one rule for both"
 
 
 def test_the_papers_gaps_and_their_counts():
