@@ -102,7 +102,7 @@ Markdown(performance.confused(runs))
 tables.show(
     performance.accuracy_intervals(runs, chapter.dataset),
     name="tab-accuracy-intervals",
-    caption="Accuracy of each seed on the test part with two 95% intervals.",
+    caption="Accuracy of each seed on the test part with two 95% intervals, neither of which includes other trainings.",
 )
 
 # %%

@@ -144,7 +144,7 @@ Markdown(mixup_ema.verdict(effects, frame))
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "The paper's Table 5 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "The paper's Table 5 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one. Bars: 95% intervals over patients and, from two seeds on, trainings; at the right edge the number of seeds."}}
 honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
 rows.dots(honest, names=names, published=False)
 
