@@ -57,9 +57,13 @@ def home_said(answers: pd.DataFrame, model: str) -> str:
     part = at_home(answers, model)
     recalls = {c: _right(here).value for c, here in part.groupby("class")}
     least = [CLASS_NAMES[c].lower() for c, value in recalls.items() if value == min(recalls.values())]
+    *first, last = least
+    on = f"least often on {', '.join(first)}{' and ' * bool(first)}{last}"
+    if len(least) == len(recalls):
+        on = "equally often on each class"
     return (
-        f"*{model}* is right on {words.band(*_right(part))}% of {len(part):,} images, and least often on "
-        f"{' and '.join(least)}: {words.percent(min(recalls.values()))}%."
+        f"*{model}* is right on {words.band(*_right(part))}% of {len(part):,} images, and {on}: "
+        f"{words.percent(min(recalls.values()))}%."
     )
 
 

@@ -22,7 +22,9 @@ ONE_SEED = "Where there is one seed, the interval does not include the variation
 
 
 def where(value: float, low: float, high: float) -> str:
-    """Where a value lies beside an interval, ends included: inside, above or below."""
+    """Where a value lies beside an interval, ends included: inside, above or below, if all three are known."""
+    if np.isnan([value, low, high]).any():
+        return "in an unknown place beside"
     return "inside" if low <= value <= high else "above" if value > high else "below"
 
 
