@@ -325,7 +325,7 @@ def says(
         return f"No row but the proposed model's has been trained on this split, so nothing is compared.{missing}"
     below, above, undecided = sides(run)
     count = (
-        f"{len(run)} of {len(part)} other rows {'has' if len(run) == 1 else 'have'} been trained.{missing}"
+        f"{len(run)} of {len(part)} other rows {words.verb(len(run), 'has', 'have')} been trained.{missing}"
     )
     points = " (in points)" if len(below) + len(above) else ""
     text = (

@@ -213,7 +213,7 @@ def alone_said(exposed: pd.DataFrame) -> str:
     n = alone["group"].nunique()
     kinds = " and ".join(CLASS_NAMES[c].lower() for c in CLASSES if c in set(alone["class"]))
     return (
-        f"Of the {len(exposed):,} images {len(alone)} {'has' if len(alone) == 1 else 'have'}, as far as the groups know, neither their picture nor their patient in "
+        f"Of the {len(exposed):,} images {len(alone)} {words.verb(len(alone), 'has', 'have')}, as far as the groups know, neither their picture nor their patient in "
         f"Training: {words.plural(n, 'case')}, all of {kinds}. A model that is right on every one of them has an interval from "
         f"{wilson(n, n).low:.0%} to 100%: Kaggle's own split can't tell how well any model does on new patients."
     )

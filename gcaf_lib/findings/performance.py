@@ -158,7 +158,7 @@ def confused(records: Sequence[Any]) -> str:
     ever, often = int((image["wrong"] > 0).sum()), int((image["wrong"] == len(records)).sum())
     chance = len(image) * np.prod([1 - r.right().mean() for r in records])
     return (
-        f"{text} Of {len(image):,} test images {ever:,} {'was' if ever == 1 else 'were'} wrong at least once and {often:,} with every seed; as many errors of each seed on "
+        f"{text} Of {len(image):,} test images {ever:,} {words.verb(ever, 'was', 'were')} wrong at least once and {often:,} with every seed; as many errors of each seed on "
         f"images drawn at random would leave {chance:.1f} wrong with every seed. Which of the others are hard and which unlucky can't be told from {seeds}."
     )
 

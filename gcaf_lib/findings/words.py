@@ -79,9 +79,9 @@ def plural(count: float, word: str) -> str:
     return many(int(count), word)
 
 
-def verb(count: int) -> str:
-    """`is` of one, `are` of others."""
-    return "is" if count == 1 else "are"
+def verb(count: int, one: str = "is", several: str = "are") -> str:
+    """`is` of one, `are` of others; or what else is said of one and of several (`has`, `have`)."""
+    return one if count == 1 else several
 
 
 def span(value: float, low: float, high: float, decimals: int = 4) -> str:
