@@ -61,7 +61,7 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "Three panels, precision, recall and F1, one point for each class, with the paper's figures as open diamonds."}, "figure": {"name": "fig-report", "caption": "Classification report (the paper's Figure 10a): mean over the seeds as points, the paper's figures as open diamonds."}}
 charts.classification_report(
-    mean, {key: value / 100 for key, value in published.items() if key[0] in classes}
+    mean, {key: figure.fraction for key, figure in published.items() if key[0] in classes}
 )
 
 # %% [markdown]
@@ -102,7 +102,7 @@ Markdown(performance.confused(runs))
 tables.show(
     performance.accuracy_intervals(runs, chapter.dataset),
     name="tab-accuracy-intervals",
-    caption="Accuracy of each seed on the test part with two 95% intervals.",
+    caption="Accuracy of each seed on the test part with two 95% intervals, neither of which includes other trainings.",
 )
 
 # %%

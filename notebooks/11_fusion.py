@@ -18,7 +18,7 @@
 # # 11. Fusion
 #
 # **Reproduces:** Table 4 (fusion strategies), and adds three variants to its four.
-# **Takes:** seconds from the run records; one small model is built to look at its gradients, nothing is trained.
+# **Takes:** a minute or two from the run records; one small model is built to look at its gradients, nothing is trained.
 #
 # Table 4 is the paper's evidence for its fusion: four ways to join the two backbones, the proposed one with the best figures. Before the numbers,
 # one question has to be settled: what do the four rows compare?
@@ -168,7 +168,7 @@ Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fu
 # new patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its
 # patient, where known.
 
-# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4-patients", "caption": "The paper's Table 4 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed fusion with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-4-patients", "caption": "The paper's Table 4 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one. Bars: 95% intervals over patients and, from two seeds on, trainings; at the right edge the number of seeds."}}
 honest = ablation.apart(chapter, "table-4", strict)
 rows.dots(honest, names=ablation.FUSION_NAMES, published=False)
 

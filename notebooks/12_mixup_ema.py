@@ -87,7 +87,7 @@ tables.show(
     data=frame,
 )
 
-# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines. Combinations that have not been trained are missing."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup, for runs without EMA, and for raw and averaged weights of the runs with it. Bars are 95% intervals over patients and, from two seeds on, trainings."}}
+# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines. Combinations that have not been trained are missing."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup, for runs without EMA, and for raw and averaged weights of the runs with it. Bars are 95% intervals over patients and, from two seeds on, trainings; those of the calibration error are corrected for its upward bias on a finite test part."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
 factorial.by_mixup(mixup_ema.design(found, chapter.dataset, published=not chapter.phantoms))
 
@@ -146,7 +146,7 @@ Markdown(mixup_ema.verdict(effects, frame))
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed training with its interval and a line at zero."}, "figure": {"name": "fig-table-5-patients", "caption": "The paper's Table 5 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "The paper's Table 5 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one. Bars: 95% intervals over patients and, from two seeds on, trainings; at the right edge the number of seeds."}}
 honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
 rows.dots(honest, names=names, published=False)
 
@@ -174,7 +174,7 @@ tables.show(
     mixup_ema.effects_text(apart),
     name="tab-factors-patients",
     caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures, which are of its random split."
-    f"{ablation.rests(honest)}",
+    f" The ECE's intervals are corrected for its upward bias on a finite test part.{ablation.rests(honest)}",
     data=apart,
 )
 Markdown(f"{mixup_ema.verdict(apart, honest)}\n\n{mixup_ema.CAVEAT.get(profile, '')}")

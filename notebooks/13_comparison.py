@@ -18,7 +18,7 @@
 # # 13. Comparison
 #
 # **Reproduces:** Table 6 (five single-backbone baselines and the proposed model), with what each of them costs.
-# **Takes:** half a minute: full-size networks are laid out, without their weights, to count what they compute. Nothing is trained.
+# **Takes:** a minute or two: full-size networks are laid out, without their weights, to count what they compute. Nothing is trained.
 #
 # Table 6 gives accuracy and macro-F1, and no cost. Elsewhere the paper calls its model computationally inexpensive (Section 2), and says that it
 # needs more computation (Section 6). Both can be counted.
@@ -91,7 +91,7 @@ Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms)
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed model with its interval and a line at zero."}, "figure": {"name": "fig-table-6-patients", "caption": "The paper's Table 6 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed model on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed model with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-6-patients", "caption": "The paper's Table 6 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed model on the same images (right). Strokes: by picture, copies counting as one. Bars: 95% intervals over patients and, from two seeds on, trainings; at the right edge the number of seeds."}}
 honest = ablation.apart(chapter, "table-6", strict)
 rows.dots(honest, published=False)
 

@@ -97,7 +97,7 @@ Markdown("\n\n".join([says, sensitivity.moved(frame), sensitivity.chosen(frame, 
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the default with its interval and a line at zero."}, "figure": {"name": "fig-table-8-patients", "caption": "The paper's Table 8 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the default on the same images (right). Strokes: by picture, copies counting as one."}}
+# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the default with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-8-patients", "caption": "The paper's Table 8 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the default on the same images (right). Strokes: by picture, copies counting as one. Bars: 95% intervals over patients and, from two seeds on, trainings; at the right edge the number of seeds."}}
 honest = ablation.apart(chapter, "table-8", strict, metrics)
 rows.dots(honest, published=False)
 

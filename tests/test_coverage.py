@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from gcaf_lib.evaluation import clustered, intervals, worth
 from tests.test_worth import simulated
@@ -71,10 +72,10 @@ def test_over_patients_alone_it_would_not():
 
 @pytest.mark.parametrize(
     ("seeds", "training", "most"),
-    [(1, 0.0, 0.1), (2, 0.0, 0.1), (3, 0.0, 0.1), (2, 0.4, 0.17), (3, 0.4, 0.12)],
+    [(1, 0.0, 0.1), (2, 0.0, 0.1), (3, 0.0, 0.1), (2, 0.4, 0.1), (3, 0.4, 0.1)],
 )
 def test_how_often_a_true_difference_of_0_is_excluded(seeds, training, most):
-    """About one in twenty where trainings scatter little; two seeds tell their own spread roughly."""
+    """About one in twenty, whether trainings scatter little or much."""
     rng, told = np.random.default_rng(2), []
     for _ in range(REPEATS):
         # the same patients are hard for both: half of the answers are those of one model
@@ -138,12 +139,14 @@ def test_the_bootstrap_finds_some_three_fifths_of_what_chance_adds_to_a_calibrat
     assert 0 < lift < bias and 0.4 < lift / bias < 1
 
 
+FIVE = np.sqrt(2) * np.arange(-2, 3)  # five seeds whose mean has a variance of 1
+
+
 def test_a_widened_interval_by_hand():
-    """Draws of variance 1, and seeds whose mean has another 1: T = 1, V = 2, ν = (V/T)² = 4, t = 2.776."""
+    """Draws of variance 1, and seeds whose mean has another 1: T = 1, V = 2, ν = 4 (V/T)² = 16, t = 2.120."""
     draws = np.random.default_rng(7).standard_normal(20_001)
-    both = worth.Sample(np.array([-1.0, 1.0]), draws)
-    one = worth.summed("excess", both, least=-np.inf)
-    assert (one.low, one.high) == pytest.approx((-2.776 * 2**0.5, 2.776 * 2**0.5), rel=0.03)
+    one = worth.summed("excess", worth.Sample(FIVE, draws), least=-np.inf)
+    assert (one.low, one.high) == pytest.approx((-2.120 * 2**0.5, 2.120 * 2**0.5), rel=0.03)
     for values in ([0.0], [0.0, 0.0]):  # one seed, or two that agree: over patients alone
         alone = worth.summed("excess", worth.Sample(np.array(values), draws), least=-np.inf)
         assert (alone.low, alone.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
@@ -151,12 +154,29 @@ def test_a_widened_interval_by_hand():
     assert worth.summed("excess", still, least=-np.inf).high == pytest.approx(12.706, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("values", "level", "half"),
+    # Satterthwaite's alone: 2.776 √2 = 3.93 of two seeds, 2.921 √2 = 4.13 of five, 2.120 √2 = 3.00
+    [((-1.0, 1.0), 0.95, 12.706), (FIVE, 0.99, 4.604), (FIVE, 0.95, 2.120 * 2**0.5)],
+)
+def test_patients_never_narrow_what_trainings_alone_leave_open(values, level, half):
+    """The same draws of variance 1 beside T = 1: at least Student's t of the seeds, times s/√S."""
+    draws = np.random.default_rng(7).standard_normal(20_001)
+    for scale in (1, 0.3, 1e-3):
+        both = worth.Sample(np.array(values), scale * draws)
+        one = worth.summed("excess", both, level, least=-np.inf)
+        alone = stats.t.ppf((1 + level) / 2, len(values) - 1)
+        assert min(-one.low, one.high) >= alone * (1 - 1e-9), scale
+        if scale == 1:
+            assert (one.low, one.high) == pytest.approx((-half, half), rel=0.03)
+
+
 def test_a_calibration_error_is_widened_about_what_chance_has_not_lifted():
-    draws = 0.05 + 0.01 * np.random.default_rng(7).standard_normal(20_001)
-    one = worth.summed("ece", worth.Sample(np.array([0.03, 0.05]), draws))
+    draws = 0.06 + 0.01 * np.random.default_rng(7).standard_normal(20_001)
+    one = worth.summed("ece", worth.Sample(0.04 + 0.01 * FIVE, draws))
     plain = clustered.basic(0.04, draws)
-    assert one.lift == pytest.approx(0.01, abs=1e-3) and one.high > plain.high and one.low == 0
-    assert one.high - 0.03 == pytest.approx(2.776 * 0.01 * 2**0.5, rel=0.03)
+    assert one.lift == pytest.approx(0.02, abs=1e-3) and one.high > plain.high and one.low == 0
+    assert one.high - 0.02 == pytest.approx(2.120 * 0.01 * 2**0.5, rel=0.03)
 
 
 def test_a_share_does_not_go_beyond_1_and_a_difference_may():

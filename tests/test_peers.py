@@ -429,8 +429,13 @@ def test_home_and_the_least_known_class():
         said.startswith("*m* is right on 95.0 (")
         and "of 100 images, and least often on glioma: 75.0%" in said
     )
-    tied = peers.home_said(answers(("glioma", True, 15, 5), ("pituitary", True, 15, 5)), "m")
-    assert tied.endswith("least often on glioma and pituitary: 75.0%.")
+    low = [(name, True, 15, 5) for name in ("glioma", "meningioma", "notumor")]
+    for tied, named in ((2, "glioma and meningioma"), (3, "glioma, meningioma and no tumour")):
+        said = peers.home_said(answers(*low[:tied], ("pituitary", True, 20, 0)), "m")
+        assert said.endswith(f"least often on {named}: 75.0%.")
+    for wrong, share in ((0, "100.0"), (5, "75.0")):
+        all_ = [(name, True, 20 - wrong, wrong) for name in ("glioma", "meningioma", "pituitary")]
+        assert peers.home_said(answers(*all_), "m").endswith(f"and equally often on each class: {share}%.")
     row = peers.home_table(table).iloc[0]
     assert row["Images"] == 100 and row["Glioma"].startswith("75.0 (") and row["Meningioma"] == "–"
 

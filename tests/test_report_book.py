@@ -14,7 +14,7 @@ import pytest
 from gcaf_lib.book import notebooks, provenance, runner
 from gcaf_lib.data import committed
 from gcaf_lib.settings import SettingsError, load
-from gcaf_lib.training import environment
+from gcaf_lib.training import environment, runs
 
 HEADER = """# ---
 # jupyter:
@@ -399,6 +399,21 @@ def test_the_strip_says_where_the_runs_are_older_than_the_code(tmp_path):
     fresh = strip(data, records[:1])
     assert "gcaf-older" not in fresh
     assert "in-domain" in fresh and "0123456789ab" in fresh
+
+
+def test_the_strip_counts_each_stage_0_once_and_apart(tmp_path, monkeypatch):
+    """Two runs share one of three; what a run's own clock says (61 s) may leave out an interrupted part of its stages."""
+    sizes = {"s": 1200, "t": 600, "u": 5400}
+    known = {key: SimpleNamespace(info={"stages": [{"seconds": size}]}) for key, size in sizes.items()}
+    monkeypatch.setattr(runs, "find", known.get)
+    records = [record(key, "old", tmp_path) for key in "ab"]
+    for one, starts in zip(records, ("su", "tu")):
+        one.info["stages"] = [{"seconds": 200}, {"seconds": 400}]
+        one.info["weights"] = {name: {"stage0": name} for name in starts}
+    assert "<dd>about 20 min; the stage 0 that the runs started from about 2.0 h</dd>" in strip(None, records)
+    for one in records:
+        one.info["weights"] = {"x": {"source": "imagenet"}}
+    assert "<dd>about 20 min</dd>" in strip(None, records)
 
 
 @pytest.mark.parametrize(

@@ -340,13 +340,36 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
     assert comparison.training({}).empty and "no times" in comparison.time_note({})
 
 
+def test_a_stage_0_counts_once_a_run_and_backbone(monkeypatch):
+    """Trained per seed: the mean over runs of both backbones' seconds; a dash where one is not on record."""
+    from gcaf_lib.findings import comparison
+    from gcaf_lib.training import runs
+
+    told = [
+        Told(key=key, info={"stages": [{"seconds": s}]}) for key, s in (("a", 30), ("b", 40), ("c", 1000))
+    ]
+    monkeypatch.setattr(runs, "find", {one.key: one for one in told}.get)
+    found = {"two": [record(0), record(1)], "lost": [record(0)]}
+    for row, names in (("two", "ab"), ("two", "bc"), ("lost", "ax")):
+        run = found[row][names == "bc"]
+        run.info["weights"] = {k: {"source": "in-domain", "stage0": name} for k, name in zip("xy", names)}
+    spent = comparison.training(found)
+    costs = pd.DataFrame(
+        {"row": ["two", "lost", "never"], "size": 64, "parameters": 1, "macs": 1, "flops": 2}
+    )
+    text = comparison.costs_text(costs, spent)
+    assert text["Stage 0 (s)"].tolist() == ["555", "–", "–"] and text["Training (s)"][0] == "12 (12 to 12)"
+    assert "the mean over the same runs" in comparison.time_note(found)
+    assert "once for all" not in comparison.time_note(found)
+
+
 @pytest.mark.parametrize(
     ("weights", "work", "said"),
     [
         (
             (),
             (),
-            "is among the most expensive: no baseline has more parameters; no baseline needs more computation",
+            "is among the most expensive: no baseline has more parameters (VGG19 counted without its dense layers); no baseline needs more computation",
         ),
         ((0,), (0, 1), "most expensive: {0} has more parameters; {0}, {1} need more computation"),
         (
@@ -364,6 +387,31 @@ def test_how_dear_the_papers_model_is_among_its_rivals(weights, work, said):
     full = pd.DataFrame({"row": [*rows, comparison.OWN], "parameters": 10, "flops": 10})
     full.loc[list(weights), "parameters"], full.loc[list(work), "flops"] = 20, 20
     assert len(rows) == 5 and said.format(*rows) in comparison.full_verdict(full)
+
+
+def test_gaps_that_no_whole_number_of_images_gives_are_not_said_to_be_one(monkeypatch):
+    from types import SimpleNamespace
+
+    from gcaf_lib.findings import comparison
+    from gcaf_lib.paper import published as paper
+    from gcaf_lib.paper import published_gaps
+
+    rows = list(published_gaps.published(comparison.PLACE)["row"])
+    full = pd.DataFrame({"row": [*rows, comparison.OWN], "parameters": 10, "flops": 10})
+    said = comparison.full_verdict(full)
+    near = ("VGG19", "DenseNet", "CNN with Attention")  # 95.73 less 94.90, 94.40 and 94.21% of 703
+    assert "On 703 test images these gaps come to 5.8, 9.3, 10.7 images; no whole number" in said
+    assert f"of right answers gives the accuracy of {', '.join(near)} (chapter 22). Chapter 15" in said
+    find = paper.find
+    whole = {"VGG19": 667, "DenseNet": 664, "CNN with Attention": 663}
+
+    def found(place, row=None, metric=None):
+        if row not in whole:
+            return find(place, row, metric)
+        return [SimpleNamespace(row=row, value=round(whole[row] / 7.03, 2), decimals=2)]
+
+    monkeypatch.setattr(paper, "find", found)
+    assert "10.7 images. Chapter 15" in comparison.full_verdict(full)
 
 
 def test_one_seed_and_several():
@@ -587,6 +635,11 @@ def test_effects_are_differences_of_the_cells(alone):
     left = mixup_ema.remains({"Proposed Model": found["Proposed Model"]}, 3200)
     assert list(left["Steps"]) == ["200", "100"]
     assert left["Start remaining (%)"][0] == f"{100 * 0.999**199:.1f}"
+    late = record(1)
+    late.info["stages"][0]["best_epoch"] = 1
+    both = mixup_ema.remains({"Proposed Model": [*found["Proposed Model"], late]}, 3200).iloc[0]
+    assert both["Steps"] == "100 to 200"  # the largest share is left after the fewest steps
+    assert both["Start remaining (%)"] == f"{100 * 0.999**99:.1f} to {100 * 0.999**199:.1f}"
     assert list(mixup_ema.weights(found, ("accuracy",))["Weights"]) == [
         "raw",
         "raw",
@@ -676,7 +729,7 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
         "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"
         in said[5]
     )
-    assert said[4] == "- None of these intervals is adjusted for their number."
+    assert said[4].startswith("- None of these intervals is adjusted for their number. Chapter 15 sets each")
     assert (
         "Best ECE of the 3 trained rows, distinguishable or not: Proposed Model (n = 1), as the paper has it."
         in said[6]
@@ -694,6 +747,9 @@ def test_published_effects_are_the_papers_differences(alone):
     gap = value["With EMA Only"] - value["Without Mixup & EMA"]
     assert 100 * frame.loc[("EMA, without Mixup", "accuracy"), "published"] == pytest.approx(gap)
     assert np.isnan(frame.loc[("Interaction", "nll"), "published"])
+    text = mixup_ema.effects_text(frame.reset_index()).set_index("Effect of")["Accuracy (points)"]
+    mean = {factor: text[f"{factor}, mean of both"].partition("[")[2] for factor in ("Mixup", "EMA")}
+    assert mean == {"Mixup": "+1.04]", "EMA": "+1.23]"}, "1.035 and 1.225: one rule for both"
 
 
 def test_the_papers_gaps_and_their_counts():

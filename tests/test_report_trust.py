@@ -285,6 +285,14 @@ def test_judged_scores_compare_the_same_images(phantoms, record):
     assert frame.drop_duplicates("row")["size"].value_counts().min() >= len(frame["row"].unique()) // 3 - 1
     d = borders.against(frame, tumours.FUSED, tumours.CENTRE, 200).set_index("measure")
     assert (d["low"] > 0).all(), "the lesion itself beats the centre"
+    twice = pd.concat([frame, frame[frame["map"] == tumours.FUSED].assign(map="twice")])
+    same = borders.against(twice, "twice", tumours.FUSED, 50)
+    assert (same["difference"] == 0).all() and same[["low", "high"]].isna().all(axis=None), (
+        "no width, no interval"
+    )
+    flat = borders.scores(frame.assign(**dict.fromkeys(tumours.MEASURES, 1.0)), n=50).set_index("measure")
+    assert (flat.loc[list(borders.SHARES), "low"] < 0.99).all(), "Wilson's of as many trials as patients"
+    assert flat.drop(index=list(borders.SHARES))[["low", "high"]].isna().all(axis=None)
     table = borders.wide(borders.scores(frame, n=100))
     assert table["Images"].nunique() == 1 and "Model, both backbones" in table["Map"].tolist()
     assert map_scores.by_measure(borders.scores(frame, n=100)).svg().startswith("<svg")

@@ -183,6 +183,8 @@ def test_sizes_of_training_parts_are_the_splits(monkeypatch):
 
 def test_where_counts_the_ends_as_inside():
     assert [words.where(v, 1, 2) for v in (0.9, 1, 2, 2.1)] == ["below", "inside", "inside", "above"]
+    for unknown in ((np.nan, 1, 2), (1, np.nan, np.nan)):
+        assert words.where(*unknown) == "in an unknown place beside"
 
 
 def test_a_change_is_named_only_where_the_interval_says_so():

@@ -311,7 +311,8 @@ def test_a_difference_is_paired():
         "other runs with the same answers, on so few images"
     )
     assert twice[recall].high > 2 * twice["accuracy"].high, "of fewer images still"
-    better = [Run(0, skill=4.0), Run(1, skill=4.0)]
+    runs = [Run(seed) for seed in range(4)]  # two tell too little of their spread
+    better = [Run(seed, skill=4.0) for seed in range(4)]
     gap = worth.difference(better, runs, GROUPS, ["accuracy"], draws=500)["accuracy"]
     each = [b.probabilities().argmax(1) == b.labels() for b in better]
     other = [b.probabilities().argmax(1) == b.labels() for b in runs]

@@ -21,7 +21,7 @@ from typing import Any
 from gcaf_lib.data import committed
 from gcaf_lib.settings import Settings
 from gcaf_lib.terminal import many
-from gcaf_lib.training import environment, reproduce
+from gcaf_lib.training import environment, reproduce, runs
 
 # cli.py is left out: no chapter can see it.
 LIBRARY_CODE = (
@@ -98,7 +98,8 @@ def facts(
         "run_backends": sorted({p["backend"] for p in trained if p.get("backend")}),
         "run_commits": sorted({p["commit"] for p in trained if p.get("commit")}),
         "run_dirty": any(p.get("dirty") for p in trained),
-        "run_seconds": round(sum(p.get("seconds") or 0 for p in trained)),
+        "run_seconds": _seconds(records),
+        "stage0_seconds": _seconds(_begun(records)),
         "older_code": sum(code != now and code not in again for code in codes),
         "same_code": {code: sum(c == code for c in codes) for code in sorted(set(codes) & set(again))},
         "reproduced": {code: again[code] for code in sorted(set(codes) & set(again))},
@@ -132,7 +133,7 @@ def render(info: dict[str, Any]) -> str:
             ("Runs", f"{n} ({', '.join(sorted(info['records']))})"),
             ("Seeds", f"{', '.join(map(str, info['seeds']))} (n = {len(info['seeds'])})"),
             ("Trained at", ", ".join(c[:7] for c in info["run_commits"]) or "unknown commit"),
-            ("Training took", span(info["run_seconds"])),
+            ("Training took", _took(info["run_seconds"], info["stage0_seconds"])),
             ("Code of the runs", _older(info, n)),
         ]
     body = "".join(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in rows)
@@ -162,6 +163,22 @@ def span(seconds: float) -> str:
     return f"about {seconds / 3600:.1f} h"
 
 
+def _seconds(records: list[Any]) -> int:
+    """What the stages of runs took: of a run that was interrupted all of it, where its own clock began anew."""
+    return round(sum(stage["seconds"] for r in records for stage in r.info.get("stages", ())))
+
+
+def _begun(records: list[Any]) -> list[Any]:
+    """The stage 0 on record that these runs took their backbones from, each once."""
+    keys = {w.get("stage0") for r in records for w in r.info.get("weights", {}).values()} - {None}
+    return [found for key in sorted(keys) if (found := runs.find(key))]
+
+
+def _took(seconds: int, before: int) -> str:
+    """`about 2 h; the stage 0 that the runs started from about 5 h`: it is trained once for all runs that start alike."""
+    return span(seconds) + (f"; the stage 0 that the runs started from {span(before)}" if before else "")
+
+
 def _text(value: Any) -> str:
     return html.escape(str(value))
 
@@ -183,11 +200,11 @@ def _device(info: dict[str, Any]) -> str:
 def _older(info: dict[str, Any], n: int) -> str:
     """Which code trained the runs, and what is known of another than today's: what it made again, or nothing."""
     older, now, said = info["older_code"], info["training"], []
-    for code, runs in info["reproduced"].items():
+    for code, made in info["reproduced"].items():
         mine = info["same_code"][code]
         said.append(
-            f"{mine} of {many(n, 'run')} {'was' if mine == 1 else 'were'} trained by code {code}; {len(runs)} of that code's runs "
-            f"({', '.join(runs)}), retrained with today's code ({now}) from the stage 0 at hand, came out bit for bit the same (gcaf reproduce)"
+            f"{mine} of {many(n, 'run')} {'was' if mine == 1 else 'were'} trained by code {code}; {len(made)} of that code's runs "
+            f"({', '.join(made)}), retrained with today's code ({now}) from the stage 0 at hand, came out bit for bit the same (gcaf reproduce)"
         )
     if older:
         said.append(

@@ -101,6 +101,11 @@ def believed(one: Interval, groups, level: float = 0.95) -> Interval:
     return Interval(one.value, *wilson(one.value * n, n, level)[1:])
 
 
+def of_unlike(one: Interval) -> Interval:
+    """A mean with its bootstrap interval, or with none (NaN) where all draws are alike: nothing is known of its spread then."""
+    return one if one.high - one.low > 1e-12 else Interval(one.value, np.nan, np.nan)
+
+
 def interval(value: float, sample: np.ndarray, level: float = 0.95) -> Interval:
     """`value` with the percentile interval of a bootstrap sample (NaN draws left out)."""
     level = level_of(level, of_draws=True)

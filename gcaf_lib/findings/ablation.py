@@ -329,7 +329,7 @@ def says(
         return f"No row but the proposed model's has been trained on this split, so nothing is compared.{missing}"
     below, above, undecided = sides(run)
     count = (
-        f"{len(run)} of {len(part)} other rows {'has' if len(run) == 1 else 'have'} been trained.{missing}"
+        f"{len(run)} of {len(part)} other rows {words.verb(len(run), 'has', 'have')} been trained.{missing}"
     )
     points = " (in points)" if len(below) + len(above) else ""
     text = (
@@ -427,27 +427,27 @@ def by_chance(run: pd.DataFrame) -> str:
             f" Compared by one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
             "twenty excludes 0 where two methods are equal (chapter 15 sets the proposed model beside itself)."
         )
-    rates = {2: "with two seeds up to one interval in eight", 3: "with three seeds about one in twelve"}
-    known = [
-        rates.get(count, "about one interval in twenty") for count in sorted(set(run["pairs"].astype(int)))
-    ]
-    rate = "; ".join(dict.fromkeys(known))
-    return f" Where the true difference is 0, an interval still excludes it: {rate}."
+    return " Where the true difference is 0, about one interval in twenty still excludes it."
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
     """Which rows are distinguishable from the proposed model with each picture weighted equally; empty where no picture is known."""
     known = run[run["picture_difference_low"].notna()]
     told = known[separated(known, "picture_difference")]
-    said = [
-        f"{(names or {}).get(r['row'], r['row'])} {words.shift(read(r, 'picture_difference'), 2, 100)}"
-        for _, r in told.iterrows()
-    ]
     return (
-        f" With each picture weighted equally, however many copies it has, distinguishable from it: {'; '.join(said) or 'none'}."
+        f" With each picture weighted equally, however many copies it has, distinguishable from it: {_shifts(told, 'picture_difference', names)}."
         if len(known)
         else ""
     )
+
+
+def _shifts(part: pd.DataFrame, name: str, names: Mapping[str, str] | None) -> str:
+    """`concat −1.2 (−2.0 to −0.4); gate …`: one of the two differences of these rows with its interval, or `none`."""
+    said = [
+        f"{(names or {}).get(r['row'], r['row'])} {words.shift(read(r, name), 2, 100)}"
+        for _, r in part.iterrows()
+    ]
+    return "; ".join(said) or "none"
 
 
 # Of an interval's width, from 0: a percentile limit of 2,000 draws of a normal has a standard error of 0.06 of its standard
@@ -462,7 +462,7 @@ def _borderline(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
         ends = run[[f"{name}_low", f"{name}_high"]]
         near = run[ends.abs().min(axis=1) < NEAR * (ends.iloc[:, 1] - ends.iloc[:, 0])]
         if len(near):
-            said.append(word + _named(near, names))
+            said.append(word + _shifts(near, name, names))
     return (
         f" An end of these intervals is so near 0 that other draws might tell otherwise: {'; '.join(said)}."
         if said
@@ -498,9 +498,15 @@ def _claimed(told: pd.DataFrame, rows: int, names: Mapping[str, str] | None) -> 
     return f"after the adjustment {_named(told[kept], names)}; only without it {_named(told[~kept], names)}"
 
 
-def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:
-    """`concat −1.2 (…); gate …`: the rows of a part of `measure`'s frame with their differences, or `none`."""
-    known = [(names or {}).get(r["row"], r["row"]) + " " + difference_text(r) for _, r in part.iterrows()]
+def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None, seeds: bool = False) -> str:
+    """`concat −1.2 (…); gate …`: the rows of a part of `measure`'s frame with their differences, or `none`.
+
+    seeds: whether to say behind a row that it is compared by one seed.
+    """
+    known = [
+        f"{(names or {}).get(r['row'], r['row'])} {difference_text(r)}{' (one seed)' * (seeds and r['pairs'] == 1)}"
+        for _, r in part.iterrows()
+    ]
     return "; ".join(known) or "none"
 
 

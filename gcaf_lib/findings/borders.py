@@ -48,19 +48,24 @@ def scores(frame: pd.DataFrame, by: str | None = None, n: int = 2000) -> pd.Data
     for key, part in frame.groupby(keys, sort=False, observed=True):
         found = clustered.means(part[list(tumours.MEASURES)], part["group"], n)
         for k, name in enumerate(tumours.MEASURES):
-            if name in SHARES:
-                found[k] = clustered.believed(found[k], part.loc[part[name].notna(), "group"])
+            asked = part.loc[part[name].notna(), "group"]
+            found[k] = (
+                clustered.believed(found[k], asked) if name in SHARES else clustered.of_unlike(found[k])
+            )
         lines += [(*key, name, *one, len(part)) for name, one in zip(tumours.MEASURES, found)]
     return pd.DataFrame(lines, columns=[*keys, "measure", "mean", "low", "high", "n"])
 
 
 def against(frame: pd.DataFrame, first: str, second: str, n: int = 2000) -> pd.DataFrame:
-    """measure, difference, low, high of map `first` minus map `second`, image by image, patients drawn whole."""
+    """measure, difference, low, high of map `first` minus map `second`, image by image, patients drawn whole.
+
+    No interval (NaN) where all images have the same difference.
+    """
     index = ["run", "row"]
     a, b = (frame[frame["map"] == m].set_index(index).sort_index() for m in (first, second))
     d = a[list(tumours.MEASURES)] - b[list(tumours.MEASURES)]
     found = clustered.means(d, a["group"], n)
-    lines = [(name, *one) for name, one in zip(tumours.MEASURES, found)]
+    lines = [(name, *clustered.of_unlike(one)) for name, one in zip(tumours.MEASURES, found)]
     return pd.DataFrame(lines, columns=["measure", "difference", "low", "high"])
 
 

@@ -15,8 +15,8 @@ from gcaf_lib.evaluation import costs as _costs
 from gcaf_lib.evaluation import intervals, worth
 from gcaf_lib.findings import ablation, words
 from gcaf_lib.findings import training as stages
+from gcaf_lib.paper import attainability, published_gaps
 from gcaf_lib.paper import published as paper
-from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
 
 EXPERIMENT = "table-6"
@@ -34,28 +34,38 @@ def costs(profile: str, overrides: Mapping[str, Any] | None = None) -> pd.DataFr
 
 
 def training(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """One line a trained row: row, n, seconds (stages 1 and 2, mean), low, high, epochs (mean), devices."""
+    """One line a trained row: row, n, seconds (stages 1 and 2, mean), low, high, epochs (mean), devices, and stage0:
+    the seconds of the stage 0 of all its backbones (mean; NaN: there is none, or not on record)."""
     lines = []
     for row, records in found.items():
-        seconds, epochs = (
-            [sum(stage[what] for stage in r.info["stages"]) for r in records]
-            for what in ("seconds", "epochs")
-        )
+        seconds, epochs = ([_sum(r, what) for r in records] for what in ("seconds", "epochs"))
         devices = ", ".join(sorted({r.info["provenance"]["device"] for r in records}))
         spent = np.mean(seconds), min(seconds), max(seconds), np.mean(epochs)
-        lines.append((row, len(records), *spent, devices))
-    return pd.DataFrame(lines, columns=["row", "n", "seconds", "low", "high", "epochs", "devices"])
+        lines.append((row, len(records), *spent, devices, np.mean([_before(r) for r in records])))
+    return pd.DataFrame(lines, columns=["row", "n", "seconds", "low", "high", "epochs", "devices", "stage0"])
+
+
+def _sum(record: Any, what: str) -> float:
+    return sum(stage[what] for stage in record.info["stages"])
+
+
+def _before(record: Any) -> float:
+    """Seconds of the stage 0 of all backbones of a run; NaN where one has none on record."""
+    found = stages.stage0_records([record])
+    known = found and found.keys() == record.info["weights"].keys()
+    return sum(_sum(own, "seconds") for (own,) in found.values()) if known else np.nan
 
 
 def costs_text(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
     """`costs` and `training` for readers."""
     known, lines = spent.set_index("row"), []
     for r in frame.itertuples():
-        seconds, n, devices = names.ABSENT, 0, "–"
+        seconds, before, n, devices = names.ABSENT, "–", 0, "–"
         if r.row in known.index:
             k = known.loc[r.row]
             n, devices = int(k["n"]), k["devices"]
             seconds = f"{k['seconds']:,.0f}" + (f" ({k['low']:,.0f} to {k['high']:,.0f})" if n > 1 else "")
+            before = f"{k['stage0']:,.0f}" if np.isfinite(k["stage0"]) else "–"
         line = {
             "Method": r.row,
             "Image": f"{r.size}×{r.size}",
@@ -63,6 +73,7 @@ def costs_text(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
             "Multiply-adds": amount(r.macs),
             "FLOPs": amount(r.flops),
             "Training (s)": seconds,
+            "Stage 0 (s)": before,
             "n": n,
             "On": devices,
         }
@@ -82,7 +93,10 @@ def time_note(found: Mapping[str, Sequence[Any]]) -> str:
         "have shared it with more work. They include every epoch with its validation, for raw and averaged weights."
     )
     if any(w["source"] == "in-domain" for r in records for w in r.info["weights"].values()):
-        text += " The backbones' own pre-training (stage 0), once for all runs of a split, comes on top; a model of two backbones needs two of them."
+        text += (
+            " The backbones' own pre-training comes on top: under *Stage 0*, the mean over the same runs, for a model of two backbones the sum of both. "
+            "Runs that start from the same weights share it, those of other tables too."
+        )
     return text
 
 
@@ -198,7 +212,7 @@ def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: fl
     copied = ablation.separated(part, "picture_difference") & (part["picture_difference"] < 0)
     worse = {*ablation.sides(part)[0]["row"], *part.loc[copied, "row"]}
     equal = [row for row in rows if row not in worse]
-    gaps = ablation.listed(part[part["row"].isin(equal)])
+    gaps = ablation.listed(part[part["row"].isin(equal)], seeds=True)
     if not equal:
         return "all of them are shown to be worse"
     return f"not shown to be worse (points): {gaps}; down to {amount(cost[equal].min())} FLOPs an image against {amount(own)}"
@@ -228,9 +242,18 @@ def full_verdict(full: pd.DataFrame) -> str:
     own, others = cost.loc[OWN], cost.drop(index=OWN)
     more = {column: list(others.index[others[column] > own[column]]) for column in ("parameters", "flops")}
     heavy = max(map(len, more.values())) < len(others) / 2
-    said = f"{_who(more['parameters'], 'has', 'have')} more parameters; {_who(more['flops'], 'needs', 'need')} more computation"
+    bare = "" if "VGG19" in more["parameters"] else " (VGG19 counted without its dense layers)"
+    said = f"{_who(more['parameters'], 'has', 'have')} more parameters{bare}; {_who(more['flops'], 'needs', 'need')} more computation"
     lines = published_gaps.published(PLACE).set_index("row")
-    near = lines["gap"].sort_values().index[:3]
+    near, n = lines["gap"].sort_values().index[:3], published_gaps.headline()[1]
+    figures = [paper.find(PLACE, row, "accuracy")[0] for row in near]
+    images = ", ".join(f"{n * lines.loc[row, 'gap']:.1f}" for row in near)
+    none = [f.row for f in figures if not attainability.counts(f.value, f.decimals, n, True)]
+    broken = (
+        f"; no whole number of right answers gives the accuracy of {', '.join(none)} (chapter 22)"
+        if none
+        else ""
+    )
     return (
         f"The proposed model is {'among the most expensive' if heavy else 'not among the most expensive'}: {said}. Its nearest rivals in the paper's own table are "
         + "; ".join(
@@ -238,7 +261,7 @@ def full_verdict(full: pd.DataFrame) -> str:
             f"{cost.loc[row, 'flops'] / own['flops']:.0%} of the computation"
             for row in near
         )
-        + f". On {published_gaps.headline()[1]} test images these gaps are {', '.join(str(lines.loc[row, 'images']) for row in near)} images; chapter 15 asks what such gaps are worth."
+        + f". On {n} test images these gaps come to {images} images{broken}. Chapter 15 asks what such gaps are worth."
     )
 
 

@@ -338,7 +338,7 @@ def surest_said(wrong: pd.DataFrame, mislabelled: pd.DataFrame) -> str:
     """How many mistakes were sure ones, and how many of those stand in the wrong folder; wrong: `surest`."""
     sure = wrong[wrong["confidence"] > 0.9]
     text = (
-        f"{len(sure):,} of the {words.plural(len(wrong), 'misclassified image')} ({words.plural(sure['twin'].nunique(), 'picture')}) {'was' if len(sure) == 1 else 'were'} given a wrong answer with a "
+        f"{len(sure):,} of the {words.plural(len(wrong), 'misclassified image')} ({words.plural(sure['twin'].nunique(), 'picture')}) {words.verb(len(sure), 'was', 'were')} given a wrong answer with a "
         "confidence above 0.9 by at least one run"
     )
     if mislabelled.empty:

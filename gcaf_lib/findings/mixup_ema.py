@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,14 @@ def _published(parts: Sequence[Part], metric: str) -> dict[str, float]:
     }
 
 
+def _theirs(contrast: float, scale: float) -> str:
+    """The paper's contrast in the digits of its figures. A mean of two differences may end in a half of the last one: that
+    goes away from 0, whichever side of it a float lies."""
+    decimals = 2 if scale == 100 else 3
+    exact = Decimal(str(round(scale * contrast, 9)))
+    return words.signed(float(exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)), decimals)
+
+
 def effects(
     found: Mapping[str, Sequence[Any]], dataset: Any, metrics: Sequence[str] = METRICS
 ) -> pd.DataFrame:
@@ -148,7 +157,7 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
             if r["n"] and np.isfinite(r["picture"]):
                 text += f", by picture {words.shift(ablation.read(r, 'picture'), decimals, scale)}"
             if np.isfinite(r["published"]):
-                text += f" [{words.signed(r['published'] * scale, 2 if scale == 100 else 3)}]"
+                text += f" [{_theirs(r['published'], scale)}]"
             line[names.metric_name(r["metric"]) + (" (points)" if scale == 100 else "")] = text
         lines.append(line)
     return pd.DataFrame(lines)
@@ -242,7 +251,7 @@ def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
         chosen = records[0].settings.training
         for stage, part in pd.concat([training.kept(r) for r in records]).groupby("stage"):
             ends, left = training.average_left(chosen, sorted(part["best_epoch"]), images)
-            cells = _span(ends, 0), _span([100 * share for share in left[::-1]], 1)
+            cells = _span(ends, 0), _span([100 * share for share in left], 1)  # fewest steps, largest share
             lines.append((row, int(stage), len(records), f"{chosen.ema:g}", *cells))
     heads = ["Row", "Stage", "n", "β", "Steps", "Start remaining (%)"]
     return pd.DataFrame(lines or [(names.ABSENT, *"–" * 5)], columns=heads)
@@ -273,7 +282,10 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
             + ("not both trained on this split under this profile." if none else "; ".join(said) + ".")
         )
     if (effects_["n"] > 0).any():
-        out.append("None of these intervals is adjusted for their number.")
+        out.append(
+            "None of these intervals is adjusted for their number. Chapter 15 sets each row beside the proposed model by a permutation over "
+            "patients, adjusted by Holm; that knows nothing of other trainings, so it may find what these intervals leave open."
+        )
     trained = rows[rows["n"] > 0]
     if trained["row"].nunique() > 1:
         own = cells()[True, True]
@@ -305,7 +317,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     text = f"{name} {value}{' points' if scale == 100 else ''}, {_told(line, good)}"
     once = " (one seed)" if line["n"] == 1 else ""
     if np.isfinite(line["published"]):
-        theirs = words.signed(scale * line["published"], 2 if scale == 100 else 3)
+        theirs = _theirs(line["published"], scale)
         place = verdicts.level(line["published"] - line["lift"], line["low"], line["high"], line["step"])
         text += f" ({'one seed; ' if once else ''}the paper's {theirs} lies {place})"
     else:

@@ -57,9 +57,13 @@ def home_said(answers: pd.DataFrame, model: str) -> str:
     part = at_home(answers, model)
     recalls = {c: _right(here).value for c, here in part.groupby("class")}
     least = [CLASS_NAMES[c].lower() for c, value in recalls.items() if value == min(recalls.values())]
+    *first, last = least
+    on = f"least often on {', '.join(first)}{' and ' * bool(first)}{last}"
+    if len(least) == len(recalls):
+        on = "equally often on each class"
     return (
-        f"*{model}* is right on {words.band(*_right(part))}% of {len(part):,} images, and least often on "
-        f"{' and '.join(least)}: {words.percent(min(recalls.values()))}%."
+        f"*{model}* is right on {words.band(*_right(part))}% of {len(part):,} images, and {on}: "
+        f"{words.percent(min(recalls.values()))}%."
     )
 
 
@@ -209,7 +213,7 @@ def alone_said(exposed: pd.DataFrame) -> str:
     n = alone["group"].nunique()
     kinds = " and ".join(CLASS_NAMES[c].lower() for c in CLASSES if c in set(alone["class"]))
     return (
-        f"Of the {len(exposed):,} images {len(alone)} {'has' if len(alone) == 1 else 'have'}, as far as the groups know, neither their picture nor their patient in "
+        f"Of the {len(exposed):,} images {len(alone)} {words.verb(len(alone), 'has', 'have')}, as far as the groups know, neither their picture nor their patient in "
         f"Training: {words.plural(n, 'case')}, all of {kinds}. A model that is right on every one of them has an interval from "
         f"{wilson(n, n).low:.0%} to 100%: Kaggle's own split can't tell how well any model does on new patients."
     )

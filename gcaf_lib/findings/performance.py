@@ -83,26 +83,27 @@ def class_report(records: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def class_report_text(mean: pd.DataFrame, sd: pd.DataFrame, published: dict) -> pd.DataFrame:
     """The report in percent, `mean ± sd`, the paper's figure in square brackets where it gives one."""
+    printed = {key: f" [{f.value:.{f.decimals}f}]" for key, f in published.items()}
     lines = {}
     for row in [r for r in mean.index if r in CLASS_NAMES or r == "macro avg"]:
         cells = {}
         for kind in ("precision", "recall", "f1"):
             text = words.mean_sd(mean.loc[row, kind], sd.loc[row, kind], 2, 100)
-            theirs = f" [{published[row, kind]:.2f}]" if (row, kind) in published else ""
+            theirs = printed.get((row, kind), "")
             cells[f"{kind.capitalize()} (%)"] = text + theirs
         lines[CLASS_NAMES.get(row, "Macro mean")] = cells | {"Images": round(mean.loc[row, "support"])}
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("Class")
 
 
-def published_report() -> dict[tuple[str, str], float]:
-    """The paper's classification report in percent: (class or "macro avg", precision | recall | f1) to value."""
+def published_report() -> dict[tuple[str, str], paper.Figure]:
+    """The paper's classification report: (class or "macro avg", precision | recall | f1) to figure."""
     out = {}
     for f in paper.find("§5.4"):
         kind, _, name = f.metric.partition("_")
         if kind in ("precision", "recall", "f1"):
-            out[name, kind] = f.value
+            out[name, kind] = f
         elif f.metric == "macro_f1":
-            out["macro avg", "f1"] = f.value
+            out["macro avg", "f1"] = f
     return out
 
 
@@ -157,7 +158,7 @@ def confused(records: Sequence[Any]) -> str:
     ever, often = int((image["wrong"] > 0).sum()), int((image["wrong"] == len(records)).sum())
     chance = len(image) * np.prod([1 - r.right().mean() for r in records])
     return (
-        f"{text} Of {len(image):,} test images {ever:,} {'was' if ever == 1 else 'were'} wrong at least once and {often:,} with every seed; as many errors of each seed on "
+        f"{text} Of {len(image):,} test images {ever:,} {words.verb(ever, 'was', 'were')} wrong at least once and {often:,} with every seed; as many errors of each seed on "
         f"images drawn at random would leave {chance:.1f} wrong with every seed. Which of the others are hard and which unlucky can't be told from {seeds}."
     )
 
@@ -177,7 +178,7 @@ def published_headline(mean: pd.DataFrame) -> str:
     return (
         f"The paper's {accuracy.value:.{accuracy.decimals}f}% can only be {right} right answers of {n}. Wilson's interval of that single "
         f"result is {100 * interval.low:.1f} to {100 * interval.high:.1f}%: the accuracy of that model on ever more images of this kind may lie "
-        f"anywhere in it. With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f}%"
+        f"anywhere in it if those are independent. Images of one patient are not: where some show one, it is wider, by how much the paper doesn't tell. With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f}%"
         + (f" to {100 * high:.2f}%" if high - low > 5e-5 else "")
         + f", which is {'above' if 100 * low > best else 'not above'} the {best:.2f}% of the no-tumour class that the paper calls the highest. "
         f"Here the highest recall is that of {CLASS_NAMES[ours].lower()}. Whether the published figures can all be true together is asked in chapter 22."

@@ -172,13 +172,9 @@ def calibration(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     if hit.empty:
         return "No value changes the ECE with an interval that excludes 0."
     seeds = ", ".join(map(str, sorted({r.seed for r in ablation.runs(found)})))
-    said = [
-        ablation.listed(run.loc[[i]]) + (" (one seed)" if pairs == 1 else "")
-        for i, pairs in hit["pairs"].items()
-    ]
     return (
-        f"The ECE changes (interval excluding 0; compared seed by seed: {seeds}) for {'; '.join(said)}; smaller is better."
-        f"{ablation.after_adjustment(run)}{ablation.by_chance(run)} The rates are simulated for accuracies, not for the ECE."
+        f"The ECE changes (interval excluding 0; compared seed by seed: {seeds}) for {ablation.listed(hit, seeds=True)}; smaller is better."
+        f"{ablation.after_adjustment(run)}{ablation.by_chance(run)} How often that is, is simulated for accuracies, not for the ECE."
     )
 
 

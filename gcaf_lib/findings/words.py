@@ -22,7 +22,9 @@ ONE_SEED = "Where there is one seed, the interval does not include the variation
 
 
 def where(value: float, low: float, high: float) -> str:
-    """Where a value lies beside an interval, ends included: inside, above or below."""
+    """Where a value lies beside an interval, ends included: inside, above or below, if all three are known."""
+    if np.isnan([value, low, high]).any():
+        return "in an unknown place beside"
     return "inside" if low <= value <= high else "above" if value > high else "below"
 
 
@@ -89,9 +91,9 @@ def rests(line: Any) -> str:
     )
 
 
-def verb(count: int) -> str:
-    """`is` of one, `are` of others."""
-    return "is" if count == 1 else "are"
+def verb(count: int, one: str = "is", several: str = "are") -> str:
+    """`is` of one, `are` of others; or what else is said of one and of several (`has`, `have`)."""
+    return one if count == 1 else several
 
 
 def span(value: float, low: float, high: float, decimals: int = 4) -> str:
