@@ -168,18 +168,47 @@ def test_what_averaging_moved(hits, said):
     )
 
 
-@pytest.mark.parametrize(
-    ("stages", "end", "said"),
-    [(1, 0.75, ""), (2, 0.75, "rose by 5.00"), (2, 0.65, "fell by 5.00"), (2, 0.7, "changed by 0.00")],
-)
-def test_convergence_with_and_without_a_second_stage(stages, end, said):
-    rows = pd.DataFrame({"stage": [1, 2], "accuracy": [0.8, 0.9], "val_accuracy_raw": [0.7, end]}).head(
-        stages
-    )
+def converged(stages: int, averaged: float, raw: float) -> SimpleNamespace:
+    """A run of one epoch a stage, whose two validation accuracies move by so much in the second."""
+    columns = {
+        "stage": [1, 2],
+        "accuracy": [0.8, 0.9],
+        "val_accuracy": [0.7, 0.7 + averaged],
+        "val_accuracy_raw": [0.7, 0.7 + raw],
+    }
     info = {"stages": [{"stage": k, "best_epoch": 1} for k in range(1, stages + 1)]}
-    text = training.convergence([SimpleNamespace(history=rows, info=info)])
-    assert f"{rows['accuracy'].iloc[-1]:.0%}".rstrip("%") in text and said in text
-    assert ("the raw validation accuracy" in text) == (stages == 2)
+    return SimpleNamespace(history=pd.DataFrame(columns).head(stages), info=info)
+
+
+def test_convergence_with_and_without_a_second_stage():
+    text = training.convergence([converged(1, 0, 0)])
+    assert "percentages are 80.00 (n = 1) and 70.00" in text and "stage 2" not in text
+    text = training.convergence([converged(2, -0.05, 0.05)])
+    assert "percentages are 90.00 (n = 1) and 75.00" in text
+    assert (
+        "over 1 seed (Student's t; none for one seed): with averaged weights −5.00, neither a rise nor a fall can be told; "
+        "with raw weights +5.00, neither a rise" in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("middle", "said"),
+    [
+        (0.025, "+2.50 (+0.02 to +4.98), a rise"),
+        (0.0248, "+2.48 (0.00 to +4.96), neither a rise nor a fall"),
+        (-0.025, "−2.50 (−4.98 to −0.02), a fall"),
+        (-0.0248, "−2.48 (−4.96 to 0.00), neither"),
+    ],
+)
+def test_stage_2_moved_accuracy_only_where_the_seeds_tell_it(middle, said):
+    """Of three seeds, sd 0.01, the half width of Student's 95% interval is 4.303 × 0.01 / √3 = 0.0248."""
+    seeds = middle + np.array([-0.01, 0, 0.01])
+    one, other = (
+        training.convergence([converged(2, **{name: v, rest: 0}) for v in seeds])
+        for name, rest in (("averaged", "raw"), ("raw", "averaged"))
+    )
+    assert f"with averaged weights {said}" in one and "with raw weights 0.00 (0.00 to 0.00), neither" in one
+    assert f"with raw weights {said}" in other and "averaged weights' loss" in other
 
 
 def test_what_mixup_leaves_of_a_training_accuracy():

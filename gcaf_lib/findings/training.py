@@ -11,6 +11,7 @@ from scipy.stats import beta as beta_law
 
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import ABSENT, backbone_name
+from gcaf_lib.findings import words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import Settings, TrainingSettings, names
 from gcaf_lib.training import runs
@@ -197,18 +198,25 @@ def convergence(records: Sequence[Any]) -> str:
         for name in ("accuracy", "val_accuracy_raw")
     )
     claim = {f.metric: f.value for f in paper.find("§5.3")}
-    gain = [f["val_accuracy_raw"].iloc[-1] - f["val_accuracy_raw"].iloc[0] for f in frames if len(f) > 1]
     text = (
         f"The paper reads {claim['training accuracy (low)']:.0f} to {claim['training accuracy (high)']:.0f}% training and "
         f"{claim['validation accuracy (low)']:.0f} to {claim['validation accuracy (high)']:.0f}% validation accuracy off its Figure 9. "
         f"Here the percentages are {train} and {val}, the latter with raw weights. "
     )
-    if not gain:
+    both = [f for f in frames if len(f) > 1]
+    if not both:
         return text
-    moved = np.mean(gain)
-    word = "rose" if moved > 0 else "fell" if moved < 0 else "changed"
-    size = tables.mean_sd(np.negative(gain) if moved < 0 else gain, scale=100)
-    return f"{text}From the kept epoch of stage 1 to that of stage 2 the raw validation accuracy {word} by {size} points."
+    moved = []
+    for name, weights in (("val_accuracy", "averaged"), ("val_accuracy_raw", "raw")):
+        one = words.over_runs([f[name].iloc[-1] - f[name].iloc[0] for f in both])
+        told = words.change(one, "a fall", "a rise", "neither a rise nor a fall can be told")
+        size = words.shift(one, 2, 100) if np.isfinite(one.low) else words.signed(100 * one.value)
+        moved.append(f"with {weights} weights {size}, {told}")
+    return (
+        f"{text}From the kept epoch of stage 1 to that of stage 2 validation accuracy moved, in points with a 95% interval over "
+        f"{words.plural(len(both), 'seed')} (Student's t; none for one seed): {'; '.join(moved)}. Both epochs are chosen by the averaged weights' loss, "
+        "and these weights are reported; raw ones may have been better at another epoch, so their change is partly one of which epochs are compared."
+    )
 
 
 def ceiling() -> str:
@@ -243,7 +251,7 @@ def average(records: Sequence[Any]) -> str:
     raw, averaged = (100 * np.array([r.right(which=w).mean() for r in records]) for w in ("raw", "ema"))
     return (
         f"Half of the start is forgotten after {np.log(0.5) / np.log(beta):,.0f} steps with the paper's $\\beta = {beta:g}$. By its own "
-        f"settings stage 2 has {steps:,} steps, after which {remaining(beta, steps):.1%} of the average is still the weights it began with. "
+        f"settings, an epoch's last partial batch dropped as here, stage 2 has {steps:,} steps, after which {remaining(beta, steps):.1%} of the average is still the weights it began with. "
         f"On the test part the raw weights score (in percent) {tables.mean_sd(raw)}, the averaged ones {tables.mean_sd(averaged)}; averaged "
         f"minus raw, seed by seed: {tables.mean_sd(averaged - raw)} points. Every run record holds the predictions of both; the following "
         "chapters report the averaged weights, as the paper does, unless they say otherwise."

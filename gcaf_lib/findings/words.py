@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import names, tables
+from gcaf_lib.evaluation import intervals
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.terminal import many
 
@@ -31,6 +32,14 @@ def where(value: float, low: float, high: float) -> str:
 def change(one: Worth, lower: str, higher: str, same: str) -> str:
     """One of three words by whether a difference's interval lies below 0, above 0, or holds it."""
     return lower if one.high < 0 else higher if one.low > 0 else same
+
+
+def over_runs(values: Sequence[float]) -> intervals.Interval:
+    """Mean of one value a run and its 95% interval over runs, Student's t; NaN where one run, or no spread at all, tells none."""
+    if len(values) < 2:
+        return intervals.Interval(float(np.mean(values)), np.nan, np.nan)
+    found = intervals.nadeau_bengio(values, np.zeros(len(values)), 0)
+    return intervals.Interval(found.difference, found.low, found.high)
 
 
 def number(value: float, decimals: int = 2) -> str:
