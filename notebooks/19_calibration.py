@@ -73,7 +73,7 @@ tables.show(
 # %%
 labels, probs, _ = findings.predictions(runs[:1])
 by_scaling = worth.difference(runs, runs, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
-Markdown(findings.scaling(by_scaling, confidence.perfect_ece(probs)))
+Markdown(findings.scaling(by_scaling, confidence.perfect_ece(probs), len(found["Proposed Method"])))
 
 # %% [markdown]
 # ## The number depends on the bins
@@ -86,7 +86,7 @@ sweep = findings.bins_sweep(labels, probs)
 decisions.bins_sweep(sweep)
 
 # %%
-Markdown(findings.bins(sweep))
+Markdown(findings.bins(sweep, states["random split"]["excess"]))
 
 # %% [markdown]
 # ## Class by class

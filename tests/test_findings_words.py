@@ -265,7 +265,9 @@ def test_widest_maps():
         frame + {"Glioma": 0.4, "No tumour": 0, "Meningioma": 0}
     )
     one = predictions.spreads_said(frame.head(1) + {"Glioma": 0.299, "No tumour": 0, "Meningioma": 0})
-    assert "the runs agree" in one, "a single run has no spread"
+    assert "this is one run, and no order of classes can be told" in one and "agree" not in one
+    thin = predictions.spreads_said(frame.assign(Meningioma=[0.1, np.nan]))
+    assert "this is one run" in thin, "of one class one run alone has maps"
     assert "no order of classes" in predictions.spreads_said(frame[["No tumour"]])
     tumours = predictions.spreads_said(frame[["Glioma", "Meningioma"]])
     assert "can't be checked" in tumours and "agree" not in tumours

@@ -227,9 +227,12 @@ def test_scores_by_picture_are_said_where_they_are_known():
 
 def test_chance_and_sign_of_a_calibration_error():
     draws = np.linspace(0.01, 0.03, 1001)
-    assert "could show" in findings.chance(np.quantile(draws, 0.975), draws)
-    assert "more than chance" in findings.chance(0.0296, draws)
-    assert "less than a perfectly calibrated model" in findings.chance(0.0, draws)
+    one = draws[None]
+    assert "which a perfectly calibrated model could show." in findings.chance(
+        [np.quantile(draws, 0.975)], one
+    )
+    assert "more than chance" in findings.chance([0.0296], one)
+    assert findings.chance([0.0], one).endswith("less than a perfectly calibrated model nearly ever shows.")
     assert "underconfident" in findings.excess(Worth(-0.02, 0, 3, -0.03, -0.01), 0.0441)
     assert "overconfident" in findings.excess(Worth(0.02, 0, 3, 0.01, 0.03), 0.0441)
     text = findings.excess(Worth(0.02, 0, 3, -0.01, 0.03), 0.0441)
@@ -237,16 +240,41 @@ def test_chance_and_sign_of_a_calibration_error():
     assert "can't be told. The paper" in text
 
 
+def test_the_mean_of_several_models_has_a_narrower_band_than_each():
+    """Two models whose luck cancels: their mean is 0.02 in every draw, each alone lies between 0.01 and 0.03."""
+    draws = np.stack([np.linspace(0.01, 0.03, 1001), np.linspace(0.03, 0.01, 1001)])
+    high = np.quantile(draws[0], 0.975)
+    text = findings.chance([high, high + 1e-6], draws)
+    assert (
+        "would be 0.0200 on average (95% of draws from 0.0200 to 0.0200), for the mean of 2 perfectly" in text
+    )
+    assert "is 0.0295, more than chance explains. One by one, 1 of the 2 lie above the band" in text
+    assert text.endswith("(for the first seed from 0.0105 to 0.0295).")
+    assert "which the mean of 2 perfectly calibrated models could show. One by one, 0 of" in findings.chance(
+        [0.015, 0.025], draws
+    )
+    assert "0.0150, less than the mean of 2 perfectly" in findings.chance([0.015, 0.015], draws)
+
+
 def test_the_temperatures_words():
     gap = Worth(-0.01, 0, 3, -0.02, -0.005)
     low = findings.temperature([0.9], gap, 0.02, True)
-    assert "underconfident: scaling makes its answers surer" in low and ": lower." in low
+    assert "confident, and" not in low and "interval of T" not in low and ": lower." in low, "one seed"
+    for middle, said in (  # of three seeds, sd 0.1: the half width of Student's 95% interval is 0.2484
+        (
+            0.751,
+            "0.50 to 1.00, lies below 1: the model is underconfident, and scaling makes its answers surer",
+        ),
+        (0.752, "0.50 to 1.00, lies on both sides of 1: these temperatures alone don't tell"),
+        (1.248, "1.00 to 1.50, lies on both sides of 1"),
+        (
+            1.249,
+            "1.00 to 1.50, lies above 1: the model is overconfident, and scaling makes its answers less sure",
+        ),
+    ):
+        assert said in findings.temperature(middle + np.array([-0.1, 0, 0.1]), gap, 0.02, True), middle
     other = findings.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)
-    assert (
-        "overconfident: scaling makes its answers less sure" in other
-        and "no difference" in other
-        and "Equation 14" not in other
-    )
+    assert "overconfident" not in other and "no difference" in other and "Equation 14" not in other
     assert "edge" not in other
     ended = findings.temperature([1.2, 50.0, 0.02], gap, 0.02, False)
     assert "In 2 of 3 runs the search ended at its edge (1/50 or 50): there no temperature fits" in ended
@@ -254,10 +282,14 @@ def test_the_temperatures_words():
 
 def test_bins_ingredients_and_decisions():
     sweep = pd.DataFrame({"value": [0.02, 0.04], "high": [0.03, 0.03]})
-    assert "depends on the bins" in findings.bins(sweep)
-    assert "is real" in findings.bins(sweep.assign(high=0.01)) and "None of them" in findings.bins(
-        sweep.assign(high=0.04)
-    )
+    off = Worth(-0.02, 0, 3, -0.03, -0.001)
+    text = findings.bins(sweep, off)
+    assert "Whether this ECE exceeds chance depends on the bins" in text
+    assert "it is −0.0200 (−0.0300 to −0.0010), below 0 whatever the bins." in text
+    assert "not distinguishable from 0." in findings.bins(sweep, off._replace(high=0.0))
+    assert "above 0 whatever" in findings.bins(sweep, Worth(0.02, 0, 3, 0.01, 0.03))
+    assert "is real" in findings.bins(sweep.assign(high=0.01), off)
+    assert "None of them" in findings.bins(sweep.assign(high=0.04), off)
     assert findings.ingredient("Mixup", {}).endswith("no pair of runs on this split shows it yet.")
     line = findings.ingredient(
         "Mixup", {"ece": Worth(-0.01, 0, 2, -0.02, -0.001), "nll": Worth(0.1, 0, 2, -0.1, 0.2)}
@@ -365,8 +397,11 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
     ):
         said = findings.new_patients(at(0.5, 0.4, 0.6), at(0, 0, 0), scaled)
         assert said.startswith(first) and f"accuracy {words.shift(scaled['excess'], 3)}). As trained" in said
-    text = findings.scaling({"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}, np.array([0.02, 0.02]))
+    gaps = {"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}
+    text = findings.scaling(gaps, np.array([0.02, 0.02]), 4)
     assert "no detectable change" in text and "ECE of 0.0200" in text
+    assert "These are the 3 seeds that both splits have. Chapter 9 takes all 4 of the random split" in text
+    assert "hapter 9" not in findings.scaling(gaps, np.array([0.02, 0.02]), 3)
 
 
 def shares(copy: float, patient: float) -> pd.DataFrame:

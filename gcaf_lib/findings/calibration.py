@@ -190,18 +190,26 @@ def temperature_cost(records: Sequence[Any], grid: np.ndarray, on_test: Sequence
     )
 
 
-def chance(own: float, draws: np.ndarray) -> str:
-    """A measured ECE beside those of a perfectly calibrated model, `draws` (n,)."""
-    low, high = np.quantile(draws, [0.025, 0.975])
-    found = words.where(own, low, high)
+def chance(own: Sequence[float], draws: np.ndarray) -> str:
+    """Measured ECEs (S,) of runs beside those of perfectly calibrated models, `draws` (S, n): their mean, and each by itself."""
+    mean, runs = np.mean(draws, axis=0), len(own)
+    low, high = np.quantile(mean, [0.025, 0.975])
+    who = "a perfectly calibrated model" if runs == 1 else f"the mean of {runs} perfectly calibrated models"
     told = {
-        "inside": "which a perfectly calibrated model could show",
+        "inside": f"which {who} could show",
         "above": "more than chance explains",
-        "below": "less than a perfectly calibrated model nearly ever shows",
+        "below": f"less than {who} nearly ever shows",
     }
+    text = (
+        f"By chance alone that would be {mean.mean():.4f} on average (95% of draws from {low:.4f} to {high:.4f}), for {who}; "
+        f"measured is {np.mean(own):.4f}, {told[words.where(float(np.mean(own)), low, high)]}."
+    )
+    if runs == 1:
+        return text
+    lows, highs = np.quantile(draws, [0.025, 0.975], axis=1)
     return (
-        f"By chance alone that would be {np.mean(draws):.4f} on average (95% of draws from {low:.4f} to {high:.4f}); "
-        f"measured is {own:.4f}, {told[found]}."
+        f"{text} One by one, {int((np.asarray(own) > highs).sum())} of the {runs} lie above the band of a single such model "
+        f"(for the first seed from {lows[0]:.4f} to {highs[0]:.4f})."
     )
 
 
@@ -221,7 +229,6 @@ def excess(one: worth.Worth, published: float) -> str:
 
 def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal: bool) -> str:
     """Fitted temperatures, what they say of the model, and what scaling does to the ECE. literal: whether the loss is Equation 14's letter."""
-    t = float(np.mean(found))
     text = (
         f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
         f"{words.shift(gap)}, leaving {scaled:.4f}: "
@@ -232,11 +239,15 @@ def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal
             f"In {edge} of {len(found)} runs the search ended at its edge (1/{calibration.EDGE} or {calibration.EDGE}): "
             "there no temperature fits, and the number is the edge's. "
         )
-    if t != 1:
-        text += (
-            f"A temperature {'below' if t < 1 else 'above'} 1 says that the model is {'underconfident' if t < 1 else 'overconfident'}: scaling "
-            f"makes its answers {'surer' if t < 1 else 'less sure'}. Chapter 19 asks which ingredient does it. "
+    off = words.over_runs(np.subtract(found, 1))  # whether T differs from 1
+    if np.isfinite(off.low):
+        told = words.change(
+            off,
+            "below 1: the model is underconfident, and scaling makes its answers surer. Chapter 19 asks which ingredient does it. ",
+            "above 1: the model is overconfident, and scaling makes its answers less sure. Chapter 19 asks which ingredient does it. ",
+            "on both sides of 1: these temperatures alone don't tell whether the model claims too much or too little. ",
         )
+        text += f"The 95% interval of T over the seeds, {1 + off.low:.2f} to {1 + off.high:.2f}, lies {told}"
     if literal:
         text += (
             "Label smoothing needs care here: under the literal reading of Equation 14, which is in use, the loss is least at full "
@@ -245,16 +256,23 @@ def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal
     return text
 
 
-def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray) -> str:
-    """What one temperature changes, and how large an ECE (`ideal` (n,): draws) is by chance alone."""
+def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray, seeds: int) -> str:
+    """What one temperature changes, and how large an ECE (`ideal` (n,): draws) is by chance alone; seeds: those of chapter 9."""
     low, high = np.quantile(ideal, [0.025, 0.975])
     lines = [
         f"{NAMES[name].split(',')[0]} {words.shift(one)}: "
         f"{words.change(one, 'lower', 'higher', 'no detectable change')}"
         for name, one in gaps.items()
     ]
+    own = next(iter(gaps.values())).n
+    fewer = (
+        f"These are the {words.plural(own, 'seed')} that both splits have. Chapter 9 takes all {seeds} of the random split; "
+        "where its verdict on the ECE is another one, it rests on more seeds. "
+        if own < seeds
+        else ""
+    )
     return (
-        "Scaling minus as trained, on the same draws: " + "; ".join(lines) + ". "
+        "Scaling minus as trained, on the same draws: " + "; ".join(lines) + f". {fewer}"
         "No calibration error of a finite sample is 0: a *perfectly* calibrated model with the first seed's probabilities would show "
         f"an ECE of {ideal.mean():.4f} (95% of draws {low:.4f} to {high:.4f}) on as many images. "
         "The bootstrap adds the same upward bias once more, so plain percentiles would sit too high; the intervals of calibration errors here are *basic* "
@@ -264,8 +282,8 @@ def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray) -> str:
     )
 
 
-def bins(sweep: pd.DataFrame) -> str:
-    """How far the ECE depends on its bins, from `bins_sweep`."""
+def bins(sweep: pd.DataFrame, off: worth.Worth) -> str:
+    """How far the ECE depends on its bins, from `bins_sweep`, and what confidence minus accuracy (`off`) says without any."""
     above = int((sweep["value"] > sweep["high"]).sum())
     return (
         f"From {sweep['value'].min():.4f} to {sweep['value'].max():.4f}, for one model on one test part; {above} of the "
@@ -273,9 +291,13 @@ def bins(sweep: pd.DataFrame) -> str:
         + (
             "The miscalibration is real, whatever the bins. "
             if above == len(sweep)
-            else "Whether the model is miscalibrated at all depends on the bins one chooses. "
+            else "Whether this ECE exceeds chance depends on the bins one chooses. "
             if above
             else "None of them shows a miscalibration that chance doesn't explain. "
+        )
+        + f"Confidence minus accuracy needs no bins: over all seeds above it is {words.shift(off)}, "
+        + words.change(
+            off, "below 0 whatever the bins. ", "above 0 whatever the bins. ", "not distinguishable from 0. "
         )
         + "An ECE without its bins and its sample size can't be compared with another paper's."
     )

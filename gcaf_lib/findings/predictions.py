@@ -107,6 +107,8 @@ def spreads_said(frame: pd.DataFrame) -> str:
         text = f"The maps of {said[0]} are the widest on average, but those of {said[1]} are as wide within the spread of the seeds"
         text += f"; those of {said[-1]} are the narrowest. " if len(said) > 2 else ". "
         text += "That maps are concentrated wherever there is a tumour is not what these runs show. "
+    elif frame.count().min() < 2:
+        text = f"Widest are the maps of {said[0]}, narrowest those of {said[-1]}; this is one run, and no order of classes can be told from it. "
     elif free not in order:
         text = f"Widest are the maps of {said[0]}, narrowest those of {said[-1]}: without maps of images without a tumour the paper's order can't be checked. "
     else:
