@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from gcaf_lib.data import figshare, keypoints, splits, thumbnails, twins
 from gcaf_lib.data.dataset import DataError, Dataset, data_hash, published_index
@@ -246,6 +247,15 @@ def test_paper_counts_are_tenths_rounded_both_ways(size):
     assert train + validation + test == size
     assert abs(10 * test - size) <= 5 and abs(10 * validation - size) <= 5
     assert test - validation == (1 if size % 10 == 5 else 0)
+
+
+def test_two_stratified_calls_give_table_2_too():
+    """So the rounding of `paper_counts` is no finding of ours."""
+    sizes = [sum(counts) for counts in TABLE2.values()]
+    labels = np.repeat(range(4), sizes)
+    train, rest = train_test_split(labels, test_size=0.2, stratify=labels, random_state=0)
+    parts = train, *train_test_split(rest, test_size=0.5, stratify=rest, random_state=0)
+    assert list(zip(*(np.bincount(part) for part in parts))) == list(TABLE2.values())
 
 
 @pytest.mark.parametrize("protocol", splits.MANIFESTS)
