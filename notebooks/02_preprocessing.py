@@ -50,8 +50,8 @@ chapter.strip()
 #
 # $$X_i^{v'} = \mathrm{CLAHE}(X_i^{v};\, \alpha,\, \tau) \tag{1}$$
 #
-# Neither $\alpha$ nor $\tau$ is given in the paper (the profile says what is used here). As in the paper the image is equalised
-# first, at the file's own resolution, and the result resized, with area averages where it shrinks. An
+# Neither $\alpha$ nor $\tau$ is given in the paper (the settings say what is used here). As in the paper the image is equalised
+# first; at which resolution the paper doesn't say. Here it is the file's own, and the result is resized, with area averages where it shrinks. An
 # MR slice is grey: its value *is* its grey level, and hue and saturation matter only for the few files that carry colour.
 
 # %%
@@ -106,14 +106,15 @@ tables.show(
 )
 
 # %% [markdown]
-# The clip limit is the knob that decides how strong this is. At a limit of 1 the
-# histogram is clipped almost flat and the image hardly changes; with a high limit, texture that is
-# mostly noise begins to look like anatomy. The paper reports no run with another limit, or without CLAHE.
+# The clip limit is the knob that decides how strong this is; a high one brings out noise as well as anatomy. The
+# paper reports no run with another limit, or without CLAHE.
 
 # %% mystnb={"image": {"alt": "The same slice with CLAHE at clip limits 1, 2, 4, 8 and 16: contrast and noise grow from left to right."}, "figure": {"name": "fig-clahe-clip", "caption": "The same slice with other clip limits; the number of tiles stays."}}
-pictures.preprocessing_steps(
-    {f"clip {clip}": clahe(original, clip, data.clahe_tiles) for clip in (1, 2, 4, 8, 16)}
-)
+limits = (1, 2, 4, 8, 16)
+pictures.preprocessing_steps({f"clip {clip}": clahe(original, clip, data.clahe_tiles) for clip in limits})
+
+# %%
+Markdown(preprocessing.clips_said(original, limits, data.clahe_tiles))
 
 # %% [markdown]
 # ## Normalisation
@@ -191,8 +192,9 @@ pictures.augmentation_grid(preprocess(path, shown), np.asarray(views).round().as
 # where the dataset holds a slice in one part and its mirrored twin in another, training with flips
 # has seen that twin too, up to a small change of brightness and contrast. Chapters 16 and 17 count such copies.
 #
-# The paper writes augmentation after normalisation, $X^{\mathrm{aug}} = \mathcal{T}(X')$. Here it comes before,
-# on 0 to 255, the range for which the layers are made. Both orders are the same up to one thing: flips
+# The paper gives two orders (§4.1): "the augmented image is resized" and normalised, and $X^{\mathrm{aug}} = \mathcal{T}(X')$,
+# augmentation after normalisation. Here it comes after resizing and before normalisation, on 0 to 255, the range
+# for which the layers are made. Before or after normalisation is the same up to one thing: flips
 # and shifts commute with a fixed scaling of each channel, but clipping at black and white happens here
 # and not there. How much it touches:
 
