@@ -43,7 +43,7 @@ chapter.strip()
 #
 # The model, and the three families of earlier methods beside which the paper sets its fusion:
 
-# %% mystnb={"image": {"alt": "Diagram: an image passes CLAHE, augmentation, Mixup and normalisation into EfficientNetV2-S and ConvNeXt-Tiny; their pooled features meet in gated cross-attention fusion and a classifier; below, the focal loss, two training stages and the moving average of the weights."}, "figure": {"name": "fig-architecture", "caption": "The model and its training (the paper's Figure 1)."}}
+# %% mystnb={"image": {"alt": "Diagram: an image passes CLAHE and resizing, augmentation, Mixup and normalisation into EfficientNetV2-S and ConvNeXt-Tiny; their pooled features meet in gated cross-attention fusion and a classifier; below, the focal loss, two training stages and the moving average of the weights."}, "figure": {"name": "fig-architecture", "caption": "The model and its training, at full size under every profile (the paper's Figure 1)."}}
 diagrams.architecture()
 
 # %%
@@ -70,8 +70,8 @@ tables.show(
 # $$a = W_a f_1 + \beta_a, \qquad b = W_b f_2 + \beta_b, \qquad a, b \in \mathbb{R}^d \tag{6a}$$
 #
 # A layer normalisation behind it, as in earlier versions of this book, is a setting (`model.projection_norm`), off in every profile; chapter 11
-# shows what it changes. The profile `paper` has the published architectures, `cpu` and `demo` miniatures of the same two families of blocks,
-# which train on two cores at 64 pixels. Building all of them takes seconds and downloads nothing.
+# shows what it changes. The profile `paper` has the published architectures, `transfer` two smaller EfficientNets with ImageNet weights, `cpu` and
+# `demo` miniatures of the paper's two families of blocks, which train on two cores. Building all of them takes seconds and downloads nothing.
 
 # %%
 models = {name: findings.built(settings.load(name)) for name in settings.PROFILES}

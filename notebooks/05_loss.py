@@ -95,7 +95,7 @@ p = np.concatenate([np.linspace(0.2, 0.98, 300), 1 - np.geomspace(0.02, 1e-4, 30
 losses, gradients, minima = findings.along(p, gamma, eps)
 curves.loss_curves(p, losses, minima)
 
-# %% mystnb={"image": {"alt": "Slopes of the three losses. Cross-entropy and per-class cross zero and turn upward close to a probability of one; target-probability stays below zero throughout."}, "figure": {"name": "fig-loss-slopes", "caption": "Slope of the same curves. Below zero the loss asks for more confidence, above zero for less; triangles mark where it turns."}}
+# %% mystnb={"image": {"alt": "Slopes of the three losses. Cross-entropy and per-class cross zero before a probability of one, per-class first; target-probability stays below zero throughout."}, "figure": {"name": "fig-loss-slopes", "caption": "Slope of the same curves. Below zero the loss asks for more confidence, above zero for less; triangles mark where it turns."}}
 mechanisms.slopes(p, gradients, limit=1.0)
 
 # %%
@@ -148,8 +148,8 @@ Markdown(findings.claim_said(claims))
 
 # %% [markdown]
 # This is about where the loss leads, not about where a few epochs of training stop: a network may stay far from
-# the minimiser, and the weights' moving average and dropout act as well. Hence both readings are trained, and the
-# chapters on reliability and on the paper's ablations measure the calibration that results.
+# the minimiser, and the weights' moving average and dropout act as well. Hence both readings are trained, and
+# chapter 19 measures the calibration that results.
 #
 # ## Class weights
 #

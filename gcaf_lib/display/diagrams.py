@@ -68,7 +68,7 @@ def architecture() -> Drawing:
     c.zone(8, 8, 692, 104, "1  Input")
     for x, title, note in (
         (78, "MR image", "any size"),
-        (214, "CLAHE", "on V of HSV · Eq 1"),
+        (214, "CLAHE, resize", "on V of HSV · Eq 1"),
         (350, "Augment", "flips, brightness, contrast"),
         (486, "Mixup", "λ ~ Beta(α, α) · Eq 3"),
         (622, "Normalise", "ImageNet · Eq 2"),
@@ -81,8 +81,8 @@ def architecture() -> Drawing:
     c.path((40, 172), (40, 250), (64, 250))
     c.box(138, 172, 148, 56, "EfficientNetV2-S", "F₁  7 × 7 × 1280 · Eq 4", colour=OURS)
     c.box(138, 250, 148, 56, "ConvNeXt-Tiny", "F₂  7 × 7 × 768 · Eq 5", colour=ACCENT)
-    c.box(302, 172, 120, 48, "GAP, project", "a ∈ ℝᵈ · Eq 6", colour=OURS)
-    c.box(302, 250, 120, 48, "GAP, project", "b ∈ ℝᵈ · Eq 6", colour=ACCENT)
+    c.box(302, 172, 120, 48, "GAP, project", "a ∈ ℝᵈ · Eqs 6, 6a", colour=OURS)
+    c.box(302, 250, 120, 48, "GAP, project", "b ∈ ℝᵈ · Eqs 6, 6a", colour=ACCENT)
     words = ("Gated cross-\nattention fusion", "a asks b, b asks a;\ngates weigh the answers")
     c.box(468, 211, 144, 96, *words, PAPER, "strong")
     c.box(622, 211, 108, 62, "Classifier", "dropout, dense 4,\nsoftmax", colour=MUTED)
@@ -119,16 +119,16 @@ def fusion_module() -> Drawing:
         c.box(166, y + 44, 116, 66, "key, value", pair, theirs)
         answer = f"$\\mathrm{{softmax}}(q_{me} \\cdot k_{other} / \\sqrt{{d}})\\, v_{other}$"
         c.box(314, y + 5, 132, 62, "attention", answer, MUTED)
-        gate = f"$g_{me} = \\sigma(W_g [{me}; {seen}] + \\beta)$"
-        c.box(462, y + 5, 116, 62, "gate", gate, PAPER, "strong")
+        gate = f"$g_{me} = \\sigma(W_g^{me} [{me}; {seen}] + \\beta_g^{me})$"
+        c.box(462, y + 5, 132, 62, "gate", gate, PAPER, "strong")
         mix = f"$g_{me} \\odot {me} + (1 - g_{me}) \\odot {seen}$"
         c.box(610, y + 5, 132, 62, "mix", mix, mine, "strong")
         c.arrow((76, y - 34), (107, y - 34), mine)
         c.arrow((76, y + 44), (107, y + 44), theirs)
         c.arrow((224, y - 34), (247, y - 12), mine)
         c.arrow((224, y + 44), (247, y + 22), theirs)
-        c.arrow((380, y + 5), (403, y + 5))
-        c.arrow((520, y + 5), (543, y + 5), PAPER)
+        c.arrow((380, y + 5), (395, y + 5))
+        c.arrow((528, y + 5), (543, y + 5), PAPER)
         # the vector itself also goes to its gate and into the mix
         c.path((48, y - 54), (48, y - 74), (462, y - 74), (462, y - 27), colour=mine)
         c.path((462, y - 74), (610, y - 74), (610, y - 27), colour=mine)
