@@ -42,8 +42,8 @@ overlap.split_note(chapter)
 # ## The settings
 #
 # Table 3 of the paper, and beside it what this page was trained with. A row that differs does so
-# because of the profile: `paper` keeps every row, `cpu` and `demo` use smaller images, miniature
-# backbones of the same two families and fewer epochs.
+# because of the profile (or the overrides above). Backbones are no row of it: `cpu` and `demo` have miniatures of the
+# same two families, `transfer` two smaller networks of the EfficientNet family.
 
 # %%
 tables.show(
@@ -51,6 +51,7 @@ tables.show(
     name="tab-hyperparameters",
     caption="The paper's Table 3 beside the settings in use.",
 )
+Markdown(training.profiles_said())
 
 # %% [markdown]
 # Two rows of this table are contradicted elsewhere in the paper. We follow Table 3 in both. For smoothing the sensitivity analysis
@@ -64,8 +65,9 @@ tables.show(
 )
 
 # %% [markdown]
-# Other choices are left open. Early stopping and a learning-rate schedule are said to be used, but the paper does not say which
-# schedule, nor with what patience. These are ours, but for the share of layers that stage 2 trains (§4.6); each is a setting:
+# Other choices stand outside Table 3. The paper names both backbones and ImageNet weights (Algorithm 1, step 1) and the share of
+# layers that stage 2 trains (§4.6). The rest is left open: early stopping and a learning-rate schedule are said to be used, but
+# not which schedule, nor with what patience. What is left open is ours; each is a setting:
 
 # %%
 left_open = """model.scale model.weights model.width model.projection_norm model.dropout loss.reading training.stage0_seed
@@ -76,6 +78,7 @@ tables.show(
     name="tab-settings-open",
     caption="Settings that Table 3 doesn't give.",
 )
+Markdown(training.patience_said(chapter.settings.training))
 
 # %% [markdown]
 # ## The procedure
@@ -102,8 +105,9 @@ tables.show(
 # algorithm computes it on mixed ones, and we follow the algorithm. The algorithm itself neither
 # updates nor returns the average of Equation 18, which the text around it calls for: we keep one.
 # Nothing says whether the average starts anew in stage 2: ours does, since the backbone's weights
-# only join it there. And nothing says which epoch's weights are reported: we keep the epoch with
-# the lowest validation loss of each stage.
+# only join it there. And step 19 returns the *final* parameters, where early stopping could mean those of an earlier epoch: we
+# keep the epoch of each stage in which the *averaged* weights have the lowest validation loss. Stage 2 starts from the *raw*
+# weights of that epoch, which need not be the raw weights' best.
 
 # %% [markdown]
 # ## Stage 0: where the backbones start

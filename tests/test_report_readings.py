@@ -81,6 +81,7 @@ def test_table_3_is_the_same_under_the_paper_profile():
 def test_tables_of_training(record):
     assert training.stages([record])["Epoch kept"].tolist() == ["2", "2"]
     table = training.ema([record], images=320)
+    assert table["Start remaining (%)"].tolist() == [f"{100 * 0.95**19:.1f} (n = 1)"] * 2
     assert table["Steps up to the kept epoch"].tolist() == ["20", "20"]
     assert table["EMA − raw on validation (points)"].tolist() == ["−20.00 (n = 1)"] * 2
     assert training.unfrozen_layers(record)["layer"].tolist() == ["x", "y"]

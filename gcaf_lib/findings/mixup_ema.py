@@ -374,7 +374,7 @@ def leaves() -> str:
         for k, n in enumerate(epochs, 1)
     )
     return (
-        f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}), {stages}. The start of stage 1 is a fusion and a classifier "
+        f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}; an epoch's last partial batch dropped, as here), {stages}. The start of stage 1 is a fusion and a classifier "
         "one step from random ones; that of stage 2 is where stage 1 ended. To keep 1% or less of the start after stage 2, $\\beta$ may be "
         f"at most {most}, within the range that the paper gives."
     )

@@ -13,7 +13,7 @@ from gcaf_lib.display import tables
 from gcaf_lib.display.names import ABSENT, backbone_name
 from gcaf_lib.findings import words
 from gcaf_lib.paper import published as paper
-from gcaf_lib.settings import Settings, TrainingSettings, names
+from gcaf_lib.settings import PROFILES, Settings, TrainingSettings, load, names
 from gcaf_lib.training import runs
 
 _WORDS = {"Class Balance Factor": ("loss.balance",)}  # printed as a word: no figure stands for it
@@ -52,6 +52,35 @@ def unstated(settings: Settings, wanted: Sequence[str]) -> pd.DataFrame:
     known = names()
     lines = [(name, _printed(_value(settings, name)), known[name].metadata["help"]) for name in wanted]
     return pd.DataFrame(lines, columns=["Setting", "In use", "What it is"])
+
+
+def profiles_said() -> str:
+    """Where each profile leaves Table 3, a list."""
+    lines = []
+    for name in PROFILES:
+        beside = beside_table_3(load(name))
+        off = [f"{r.Parameter} {r[3]}" for r in beside[beside["Compared"] == "differs"].itertuples()]
+        lines.append(f"- `{name}`: {'; '.join(off) or 'every row is the same'}.")
+    return "Rows in which the profiles differ from the paper:\n\n" + "\n".join(lines)
+
+
+def patience_said(chosen: TrainingSettings) -> str:
+    """In which stages early stopping and the lower rate can change anything: they wait that long after the first epoch."""
+    epochs = (chosen.stage1_epochs, chosen.stage2_epochs)
+    where = {
+        (): "in neither stage",
+        (1,): "in stage 1 alone",
+        (2,): "in stage 2 alone",
+        (1, 2): "in both stages",
+    }
+    stop, rate = (
+        where[tuple(stage for stage, n in enumerate(epochs, 1) if n > wait + 1)]
+        for wait in (chosen.stop_patience, chosen.plateau_patience)
+    )
+    return (
+        f"With {epochs[0]} epochs in stage 1 and {epochs[1]} in stage 2, early stopping (`stop_patience` {chosen.stop_patience}) can act {stop}, "
+        f"a lower rate (`plateau_patience` {chosen.plateau_patience}) {rate}."
+    )
 
 
 def differing(first: Settings, second: Settings) -> pd.DataFrame:
@@ -127,7 +156,7 @@ def ema(records: Sequence[Any], images: int) -> pd.DataFrame:
     for stage, part in pd.concat([kept(r) for r in records]).groupby("stage"):
         ends, left = average_left(records[0].settings.training, part["best_epoch"], images)
         gain = tables.mean_sd(part["val_accuracy"] - part["val_accuracy_raw"], scale=100)
-        lines.append((int(stage), _span(ends), f"{100 * np.mean(left):.1f}", gain))
+        lines.append((int(stage), _span(ends), tables.mean_sd(left, 1, 100), gain))
     heads = ["Stage", "Steps up to the kept epoch", "Start remaining (%)"]
     return pd.DataFrame(lines, columns=[*heads, "EMA − raw on validation (points)"])
 
