@@ -31,6 +31,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import overlays, pictures, tables
+from gcaf_lib.evaluation import control
 from gcaf_lib.findings import overlap, predictions
 
 chapter = open_chapter("10_predictions", profile, overrides, need_images=True)
@@ -89,6 +90,9 @@ pictures.gradcam_grid(images, cams.get("fused"), titles, borders)
 
 # %% mystnb={"image": {"alt": "The same test images under the Grad-CAM map of each backbone and under the fused map, one row each."}, "figure": {"name": "fig-gradcam-backbones", "caption": "The same images under the map of each backbone and under their mean."}}
 overlays.gradcam_rows(images, cams, titles, borders)
+
+# %%
+Markdown(predictions.control_said(control.judged(control.read()), runs[0].settings.model.projection_norm))
 
 # %% [markdown]
 # ## How wide the maps spread

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib.display import overlays, pictures, tables
+from gcaf_lib.evaluation import control
 from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.findings import (
@@ -27,7 +28,8 @@ from gcaf_lib.findings import (
 )
 from gcaf_lib.paper import checks
 from gcaf_lib.paper import published as paper
-from gcaf_lib.settings import CLASSES, load
+from gcaf_lib.settings import CLASSES, PROFILES, TrainingSettings, load
+from gcaf_lib.training.loop import Patience
 from tests.told import Told
 
 # --- chapters 2 to 5: what the method does by itself ---
@@ -52,6 +54,23 @@ def test_where_clipping_touches(share, said):
     assert said in preprocessing.clipped([layer], images)
     flip = type("Flip", (), {"name": "flip", "__call__": lambda self, x, training: 1 / 0})()
     assert "0.0% of the values" in preprocessing.clipped([flip], images)
+
+
+def test_how_far_clip_limits_move_the_heads_grey_levels(monkeypatch):
+    """Background that moves a lot doesn't count, and a fall counts like a rise."""
+    image = np.zeros((10, 10, 3), np.uint8)
+    image[5:] = 100
+    image[9] = 120
+
+    def moved(rgb, limit, tiles):
+        out = rgb.astype(int) + tiles * int(limit)
+        out[9] -= 2 * tiles * int(limit)
+        out[:5] = 250
+        return out.astype(np.uint8)
+
+    monkeypatch.setattr(preprocessing, "clahe", moved)
+    text = preprocessing.clips_said(image, (1, 4), 5)
+    assert "by clip limit: 5.0 at 1, 20.0 at 4." in text and text.endswith("the lowest moves 25%.")
 
 
 def test_soft_labels_need_mixup_and_other_classes():
@@ -157,6 +176,49 @@ def test_where_backbones_start():
     assert "`in-domain` weights: no stage 0" in training.start({}, load("cpu"))
 
 
+def test_profiles_beside_table_3():
+    lines = training.profiles_said().splitlines()[2:]
+    assert [line.split("`")[1] for line in lines] == list(PROFILES)
+    assert "- `demo`: Input Size 64×64; EMA Decay 0.95; Epochs (Stage-1 / Stage-2) 6 / 3." in lines
+    assert lines[-1] == "- `paper`: every row is the same."
+    assert "Learning Rate (Stage-2) 0.0001; EMA Decay 0.99" in lines[-2] and "EMA" not in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "said"),
+    [
+        (
+            (9, 5),
+            "`stop_patience` 8) can act in neither stage, a lower rate (`plateau_patience` 4) in stage 1",
+        ),
+        ((10, 6), "`stop_patience` 8) can act in stage 1 alone, a lower rate (`plateau_patience` 4) in both"),
+        (
+            (5, 10),
+            "`stop_patience` 8) can act in stage 2 alone, a lower rate (`plateau_patience` 4) in stage 2",
+        ),
+        ((10, 10), "8) can act in both stages"),
+    ],
+)
+def test_patience_acts_where_epochs_follow_it(epochs, said):
+    """The first epoch is always the best so far; after 8 more a stage stops, which changes something if a tenth was to come."""
+    chosen = TrainingSettings(stage1_epochs=epochs[0], stage2_epochs=epochs[1])
+    text = training.patience_said(chosen)
+    assert said in text and f"With {epochs[0]} epochs in stage 1 and {epochs[1]} in stage 2" in text
+    ends, cuts = [], []
+    for n in epochs:
+        watch = Patience()
+        course = [watch.update(1.0, epoch, chosen) for epoch in range(n)]
+        ends.append(any(stop for _, stop, _ in course[:-1]))
+        cuts.append(any(reduce for *_, reduce in course[:-1]))
+    told = {
+        (0, 0): "in neither stage",
+        (1, 0): "in stage 1 alone",
+        (0, 1): "in stage 2 alone",
+        (1, 1): "in both",
+    }
+    assert f"can act {told[tuple(ends)]}" in text and f"4) {told[tuple(cuts)]}" in text
+
+
 @pytest.mark.parametrize(("hits", "said"), [((5, 5), ": 0.00"), ((4, 5), ": 10.00"), ((5, 4), ": −10.00")])
 def test_what_averaging_moved(hits, said):
     def probabilities(part, which):
@@ -256,6 +318,29 @@ def test_a_run_without_maps_is_said_to_keep_none():
         assert "keeps no heat maps" in drawing
 
 
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (control.PASSES, "on 24% of the pictures: they pass."),
+        (control.FAILS, "**they fail, so nothing"),
+        (control.SILENT, "says nothing of them, so nothing is concluded"),
+    ],
+)
+def test_chapter_10_says_what_the_control_found(verdict, said):
+    judged = pd.DataFrame(
+        {
+            "projection_norm": [False, True, False],
+            "map": ["fused", "fused", "whole"],
+            "method": ["grad-cam", "grad-cam", "occlusion"],
+            "place": ["after", "after", ""],
+            "pointing": [0.24, 0.9, 0.9],
+            "verdict": [verdict, "other", control.PASSES],
+        }
+    )
+    assert said in predictions.control_said(judged, False)
+    assert "not run for models like these" in predictions.control_said(judged[1:], False)
+
+
 def test_widest_maps():
     frame = pd.DataFrame({"Glioma": [0.18, 0.22], "No tumour": [0.48, 0.52], "Meningioma": [0.1, 0.1]})
     text = predictions.spreads_said(frame)
@@ -289,7 +374,7 @@ def test_the_widest_maps_tie_within_the_larger_spread(gap, tie):
 
 @pytest.mark.parametrize(
     ("differ", "said"),
-    [(0, "No count differs."), (1, "1 of 20 counts differs."), (2, "2 of 20 counts differ.")],
+    [(1, "1 of 20 counts differs."), (2, "2 of 20 counts differ.")],
 )
 def test_counts_beside_the_papers(differ, said):
     counts = pd.DataFrame(
@@ -298,6 +383,8 @@ def test_counts_beside_the_papers(differ, said):
         ["training", "validation", "testing"],
     )
     table = tables.beside_published(counts, paper.table(2))
+    same = dataset.counts_said(table)
+    assert same.startswith("No count differs. Of the classes' totals") and "agree by construction" in same
     table.iloc[:differ, 0] = "9 (8)"
     assert dataset.counts_said(table) == said
 

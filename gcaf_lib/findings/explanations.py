@@ -102,12 +102,12 @@ def control_words(judged: pd.DataFrame) -> str:
             text += (
                 f"Of {unmeasured.sum()} nothing can be said: no untrained model was measured beside them. "
             )
-        for row in _papers(part).itertuples():
+        for row in papers(part).itertuples():
             text += f"The usual reading of the paper's figure, Grad-CAM on the last maps, both backbones: **{row.verdict}** ({share(row.pointing)}). "
     return text + blind_words(real)
 
 
-def _papers(judged: pd.DataFrame) -> pd.DataFrame:
+def papers(judged: pd.DataFrame) -> pd.DataFrame:
     """The paper's reading among some maps of the control: Grad-CAM on the last maps, both backbones."""
     return judged[(judged[["map", "method", "place"]] == [tumours.FUSED, *PAPER]).all(axis=1)]
 
@@ -131,7 +131,7 @@ def blind_words(judged: pd.DataFrame) -> str:
 def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
     """On which of the runs' maps this chapter's conclusions rest, if on any."""
     chosen = subject(judged, norm, kept)
-    paper = _papers(judged[judged["projection_norm"] == norm])
+    paper = papers(judged[judged["projection_norm"] == norm])
     if not (judged["projection_norm"] == norm).any():
         return (
             "**The control was not run for models like these runs': no conclusion about tumours is drawn.**"

@@ -11,7 +11,8 @@ import pandas as pd
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import backbone_name
 from gcaf_lib.display.style import CLASS_NAMES, NO_MAPS
-from gcaf_lib.evaluation import heatmaps, tumours
+from gcaf_lib.evaluation import control, heatmaps, tumours
+from gcaf_lib.findings import explanations
 
 SURE = 0.9
 
@@ -115,6 +116,23 @@ def spreads_said(frame: pd.DataFrame) -> str:
         agree = "agree" if order.index[0] == free else "don't agree"
         text = f"Widest are the maps of {said[0]}, narrowest those of {said[-1]}: in this order the runs {agree} with the paper. "
     return (
-        f"{text}Whether the maps point at the tumour is a matter of measurement, not of a few pictures: chapter 20 takes the recovered "
-        "borders of all test images and compares the maps with baselines that see nothing of the image, such as one at its centre."
+        f"{text}Whether the maps point at the tumour is a matter of measurement, not of a few pictures: chapter 20 takes the test images "
+        "with a known border, on patient-disjoint folds, and compares maps with baselines that see nothing of the image, such as one at its centre."
+    )
+
+
+def control_said(judged: pd.DataFrame, norm: bool) -> str:
+    """What chapter 20's control says of these maps (judged: `control.judged`; norm: whether the runs have LayerNorm)."""
+    own = explanations.papers(judged[judged["projection_norm"] == norm])
+    if own.empty:
+        return "Chapter 20's control was not run for models like these: what these maps show is not known."
+    verdict, pointing = own["verdict"].item(), own["pointing"].item()
+    told = {
+        control.PASSES: "they pass",
+        control.FAILS: "**they fail, so nothing about the tumour is concluded from them**",
+        control.SILENT: "it says nothing of them, so nothing is concluded from them",
+    }
+    return (
+        "On pictures whose answer is known (chapter 20's control, a training of its own, of miniatures) fused maps of this kind "
+        f"point at the mark on {pointing:.0%} of the pictures: {told[verdict]}."
     )
