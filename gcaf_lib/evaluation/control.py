@@ -54,6 +54,10 @@ RIGHT = 0.95  # share of right answers from which maps can be judged
 ENOUGH = 0.5  # share of pictures on which a map that passes points at the mark, with every seed
 LEAK = 0.1  # and a model that has learnt nothing at most on this share
 PASSES, FAILS, SILENT = "passes", "fails", "says nothing"
+PAPER = (
+    "grad-cam",
+    "after",
+)  # method and place: the usual reading of the paper's figure, which names neither
 WHOLE = "whole"  # the map of a method that needs no layer
 TRAINED, UNTRAINED = "trained", "untrained"
 KINDS = ((TRAINED, False), (TRAINED, True), (UNTRAINED, False))  # kind, LayerNorm behind the projection
@@ -224,6 +228,11 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
         lines.append((norm, *key, *means, low, high, leak, len(part), int(part["n"].sum()), verdict))
     columns = ["accuracy", "alone", "chance", *SCORES, "low", "high", "blind", "seeds", "n", "verdict"]
     return pd.DataFrame(lines, columns=["projection_norm", *keys, *columns])
+
+
+def papers(judged: pd.DataFrame) -> pd.DataFrame:
+    """The paper's reading among some maps of `judged`: Grad-CAM on the last maps, both backbones."""
+    return judged[(judged[["map", "method", "place"]] == [tumours.FUSED, *PAPER]).all(axis=1)]
 
 
 def read(place: Path | None = None) -> pd.DataFrame:

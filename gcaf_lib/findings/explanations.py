@@ -22,7 +22,6 @@ from gcaf_lib.training.runs import RunError
 
 BLACK = 16  # of 255: darker is no tissue
 VERDICTS = (control.PASSES, control.FAILS, control.SILENT)
-PAPER = ("grad-cam", "after")  # the usual reading of the paper's figure
 
 
 # --- the control ---
@@ -57,7 +56,7 @@ def stored_name(key: tuple[str, str, str]) -> str | None:
     map, method, place = key
     if map == control.WHOLE:
         return method
-    return map if (method, place) == PAPER else None
+    return map if (method, place) == control.PAPER else None
 
 
 def subject(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str | None:
@@ -102,14 +101,9 @@ def control_words(judged: pd.DataFrame) -> str:
             text += (
                 f"Of {unmeasured.sum()} nothing can be said: no untrained model was measured beside them. "
             )
-        for row in papers(part).itertuples():
+        for row in control.papers(part).itertuples():
             text += f"The usual reading of the paper's figure, Grad-CAM on the last maps, both backbones: **{row.verdict}** ({share(row.pointing)}). "
     return text + blind_words(real)
-
-
-def papers(judged: pd.DataFrame) -> pd.DataFrame:
-    """The paper's reading among some maps of the control: Grad-CAM on the last maps, both backbones."""
-    return judged[(judged[["map", "method", "place"]] == [tumours.FUSED, *PAPER]).all(axis=1)]
 
 
 def blind_words(judged: pd.DataFrame) -> str:
@@ -131,7 +125,7 @@ def blind_words(judged: pd.DataFrame) -> str:
 def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
     """On which of the runs' maps this chapter's conclusions rest, if on any."""
     chosen = subject(judged, norm, kept)
-    paper = papers(judged[judged["projection_norm"] == norm])
+    paper = control.papers(judged[judged["projection_norm"] == norm])
     if not (judged["projection_norm"] == norm).any():
         return (
             "**The control was not run for models like these runs': no conclusion about tumours is drawn.**"

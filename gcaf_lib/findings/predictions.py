@@ -12,7 +12,6 @@ from gcaf_lib.display import tables
 from gcaf_lib.display.names import backbone_name
 from gcaf_lib.display.style import CLASS_NAMES, NO_MAPS
 from gcaf_lib.evaluation import control, heatmaps, tumours
-from gcaf_lib.findings import explanations
 
 SURE = 0.9
 
@@ -123,7 +122,7 @@ def spreads_said(frame: pd.DataFrame) -> str:
 
 def control_said(judged: pd.DataFrame, norm: bool) -> str:
     """What chapter 20's control says of these maps (judged: `control.judged`; norm: whether the runs have LayerNorm)."""
-    own = explanations.papers(judged[judged["projection_norm"] == norm])
+    own = control.papers(judged[judged["projection_norm"] == norm])
     if own.empty:
         return "Chapter 20's control was not run for models like these: what these maps show is not known."
     verdict, pointing = own["verdict"].item(), own["pointing"].item()
