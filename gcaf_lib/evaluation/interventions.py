@@ -4,7 +4,7 @@ A map says where something lies that the model may have used; an intervention ta
 On the preprocessed image, as the model sees it, the tumour (its mask, grown by a pixel in 64) is
 
     painted over     filled from its surroundings (Bertalmío et al. 2001, by OpenCV)
-    alone            kept, the rest of the head painted in its mean colour
+    alone            kept, the rest of the head painted in its mean colour (the tumour left out of the mean)
 
 and beside either stands the same with the same shape at random places in the head that don't touch the tumour: what
 filling or cutting out does by itself. An image without a tumour borrows the mask of another test image at its own
@@ -87,10 +87,10 @@ def painted(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return cv2.inpaint(image, mask.astype(np.uint8), 3, cv2.INPAINT_NS)
 
 
-def alone(image: np.ndarray, mask: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """The image (S, S, 3) uint8 with the head `where` (S, S) in its mean colour, but for the mask (S, S)."""
+def alone(image: np.ndarray, mask: np.ndarray, where: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """The image (S, S, 3) uint8 with the head `where` (S, S) in one colour (3,), but for the mask (S, S)."""
     out = image.copy()
-    out[where & ~mask] = np.rint(image[where].mean(0))
+    out[where & ~mask] = colour
     return out
 
 
@@ -100,8 +100,9 @@ def variants(
     """(kind, number of the place, picture) of an image, its tumour's mask, its head, and the same shape elsewhere."""
     out = [(WHOLE, 0, image), (PAINTED, 0, painted(image, mask))]
     out += [(PAINTED_ELSEWHERE, k, painted(image, other)) for k, other in enumerate(others)]
-    out.append((ALONE, 0, alone(image, mask, where)))
-    return out + [(ALONE_ELSEWHERE, k, alone(image, other, where)) for k, other in enumerate(others)]
+    colour = np.rint(image[where & ~mask].mean(0))  # without the tumour, which else could be told by it
+    out.append((ALONE, 0, alone(image, mask, where, colour)))
+    return out + [(ALONE_ELSEWHERE, k, alone(image, other, where, colour)) for k, other in enumerate(others)]
 
 
 def borrowed(mask: np.ndarray, where: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.data import marks
 from gcaf_lib.display import overlays
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, control, interventions, localisation
@@ -27,7 +28,7 @@ def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> p
     changed: another answer than to the whole image; healthy: the answer *no tumour*; probability: of the true class.
     clusters: the patient group of each row of the dataset; of the control each picture is its own.
     """
-    marks = table["run"].str.startswith(interventions.MARKS).to_numpy(bool)
+    marked = table["run"].str.startswith(interventions.MARKS).to_numpy(bool)
     whole = table[table["kind"] == WHOLE].set_index(["run", "row"])["answer"]
     first = whole.reindex(pd.MultiIndex.from_frame(table[["run", "row"]])).to_numpy()
     names, rows = np.array([CLASS_NAMES[c] for c in classes]), table["row"].to_numpy(int)
@@ -36,12 +37,12 @@ def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> p
     out = table.assign(
         changed=table["answer"].to_numpy() != first,
         right=label == answer,
-        healthy=(answer == HEALTHY) & ~marks,
+        healthy=(answer == HEALTHY) & ~marked,
         group=np.where(
-            marks, table["run"] + " " + table["row"].astype(str), clusters[np.where(marks, 0, rows)]
+            marked, table["run"] + " " + table["row"].astype(str), clusters[np.where(marked, 0, rows)]
         ),
     )
-    out["class"] = pd.Categorical(np.where(marks, CONTROL, label), list(order))
+    out["class"] = pd.Categorical(np.where(marked, CONTROL, label), list(order))
     keys = ["class", "run", "row", "group", "kind"]
     return out.groupby(keys, sort=False, observed=True)[list(VALUES)].mean().reset_index()
 
@@ -166,16 +167,17 @@ def _instrument(answer: pd.DataFrame) -> str:
         return "**No positive control is on record: nothing is concluded.**"
     first, second = (percent(answer.loc[CONTROL, name].value) for name in ("first", "second"))
     return (
-        f"Models of the marks change their answer on {first}% of the pictures when the mark is painted over, and on {second}% when as "
-        f"much is elsewhere: {'the instrument finds what decides' if verdict else '**it does not find what decides, and nothing is concluded**'}."
+        f"Models of the marks change their answer on {first}% of the pictures when the mark is painted over (guessing would on "
+        f"{percent(1 - 1 / marks.CLASSES)}%), and on {second}% when as much is elsewhere: "
+        f"{'the instrument finds what decides' if verdict else '**it does not find what decides, and nothing is concluded**'}."
     )
 
 
 def _by_class(answer: pd.DataFrame) -> str:
     said = [
-        f"of {name.lower()} {percent(one['first'].value)}% ("
+        f"{percent(one['first'].value)}% of the images of {name.lower()} ("
         + change(one.difference, "less than", "more than", "not detectably more than")
-        + f" elsewhere: {percent(one.second.value)}%)"
+        + f" with as much elsewhere: {percent(one.second.value)}%)"
         for name, one in _tumours(answer)
     ]
     return f"With the tumour painted over the answer changes on {', '.join(said)}. "
@@ -184,14 +186,19 @@ def _by_class(answer: pd.DataFrame) -> str:
 def _remains(answer: Interval, healthy: Interval) -> str:
     return (
         f"**Of all tumour images {percent(1 - answer.value)}% keep their answer without the tumour, and {percent(healthy.value)}% are then called "
-        "*no tumour*.** What keeps it lies outside the border: surroundings that the tumour has changed, or the view and the source, "
-        "which tell classes apart in chapters 17 and 18 without any tumour. "
+        "*no tumour*.** For an answer that stays, what lies outside the border is enough: surroundings that the tumour has changed, or the view and the "
+        "source of the picture, which tell classes apart in chapter 18 without any tumour. "
     )
 
 
 def _without(difference: Interval) -> str:
-    told_ = change(difference, "less often", "more often", "not detectably more often")
-    return f"The negative control: where there is no tumour, a border borrowed from another image changes the answer {told_} than elsewhere ({points(difference)}). "
+    told_ = change(
+        difference,
+        "less often than elsewhere ({}), which is the place's doing",
+        "more often than elsewhere ({}), which is the place's doing and may be so above",
+        "not detectably more often than elsewhere ({})",
+    )
+    return f"The negative control: where there is no tumour, painting over a border borrowed from another image changes the answer {told_.format(points(difference))}."
 
 
 def alone_words(asked: pd.DataFrame) -> str:
