@@ -175,7 +175,6 @@ tables.show(
     name="tab-painted",
     caption="Percent of the images whose answer changes, and the true class's probability, when the tumour (of the control the mark; of no tumour a borrowed border) "
     f"is painted over, or as much at {interventions.PLACES} other places: means and 95% cluster-bootstrap intervals over patient groups, of the control over pictures.",
-    data=asked,
 )
 Markdown(painted.painted_words(asked, maps.runs, chapter.phantoms))
 

@@ -147,8 +147,9 @@ def _differences(info: dict[str, Any], source: Path, library: str) -> Iterator[s
         yield f"gcaf_lib has changed since ({info['library']}, now {library})"
     if info["settings"] != _settings.load(info["profile"]).hash():
         yield f"the settings of profile {info['profile']} have changed since"
-    if info["tables"] != (now := committed.digests()):
-        names = sorted(name for name in info["tables"] | now if info["tables"].get(name) != now.get(name))
+    then, now = info.get("tables", {}), committed.digests()
+    if then != now:
+        names = sorted(name for name in then | now if then.get(name) != now.get(name))
         yield f"committed tables have changed since: {', '.join(names)}"
     runs = _settings.results_dir() / "runs"
     for key, digest in info["records"].items():
