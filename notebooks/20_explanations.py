@@ -157,10 +157,10 @@ tables.show(
 # %% [markdown]
 # ## What if the tumour were not there?
 #
-# A map says where something lies that the model may have used. An intervention takes it away and asks again. Each test image with a known border is shown, as the
+# A map says where something lies that the model may have used. An intervention takes it away and asks again. Test images with a known border, and room elsewhere, are shown, as the
 # model sees it, with the tumour *painted over* from its surroundings, or *alone*, the rest of the head in one colour; beside each the same shape at random places of
 # the head that don't touch the tumour: what painting does by itself. Images without a tumour borrow a border, and there both should do alike; models of the marks from
-# above, which can have gone by nothing else, are the positive control.
+# above, that can have gone by nothing else are the positive control.
 
 # %% mystnb={"image": {"alt": "A tumour of each class in five pictures: as it is, painted over, as much painted over elsewhere, alone, and as much elsewhere alone."}, "figure": {"name": "fig-painted", "caption": "What the models were asked: the tumour of middle size of each class."}}
 painting.pictures(painted.examples(chapter.dataset, chapter.settings.data, maps.images, small))
@@ -173,7 +173,7 @@ painting.effects(painted.changed(asked), painted.alone(asked))
 tables.show(
     painted.painted_table(asked),
     name="tab-painted",
-    caption="Percent of the images whose answer changes, and the true class's probability, when the tumour (of the control the mark; of no tumour a borrowed border) "
+    caption="Percent of right answers, and of changed ones, and the true class's probability, when the tumour (of the control the mark; of no tumour a borrowed border) "
     f"is painted over, or as much at {interventions.PLACES} other places: means and 95% cluster-bootstrap intervals over patient groups, of the control over pictures.",
 )
 Markdown(painted.painted_words(asked, maps.runs, chapter.phantoms))

@@ -359,30 +359,31 @@ def test_words_rest_on_the_control():
     tumour = answers("a", 0, 60, painted=0.3)
     good = painted.painted_words(framed(tumour, MARKED), RUN)
     assert (
-        "the instrument finds what decides" in good
-        and "70.0% of the images of glioma (more than with as much elsewhere: 0.0%)" in good
+        "the removal works" in good
+        and "glioma 30.0% (fewer than with as much elsewhere: 100.0%; as it is 100.0%)" in good
     )
-    assert "30.0% keep their answer" in good
+    assert "Of the 60 tumour images answered rightly, 30.0% are still" in good
     for marks in (
         answers("marks 0", 1, 50, painted=0.6),
         answers("marks 0", 1, 50, painted=0, painted_elsewhere=0.8),
     ):
         bad = painted.painted_words(framed(tumour, marks), RUN)
-        assert "nothing is concluded" in bad and "keep their answer" not in bad
+        assert "nothing is concluded" in bad and "are still answered" not in bad
     none = painted.painted_words(framed(tumour), RUN)
-    assert "No positive control" in none and "keep their answer" not in none
+    assert "No positive control" in none and "are still answered" not in none
     assert "Nothing was asked" in painted.painted_words(framed(MARKED), RUN)
 
 
 def test_words_turn_with_the_difference():
     less = painted.painted_words(framed(answers("a", 0, 60, painted_elsewhere=0.3), MARKED), RUN)
     same = painted.painted_words(framed(answers("a", 0, 60, painted=0.5, painted_elsewhere=0.5), MARKED), RUN)
-    assert "(less than with as much elsewhere: 70.0%)" in less
-    assert "(not detectably more than with as much elsewhere: 50.0%)" in same
+    assert "(more than with as much elsewhere: 30.0%;" in less
+    assert "(not detectably other than with as much elsewhere: 50.0%;" in same
     healthy = CLASSES.index("notumor")
-    null = painted.painted_words(framed(answers("a", healthy, 60), MARKED), RUN)
+    tumour = answers("a", 0, 20)
+    null = painted.painted_words(framed(tumour, answers("a", healthy, 60), MARKED), RUN)
     assert "changes the answer not detectably more often than elsewhere" in null
-    place = painted.painted_words(framed(answers("a", healthy, 60, painted=0.5), MARKED), RUN)
+    place = painted.painted_words(framed(tumour, answers("a", healthy, 60, painted=0.5), MARKED), RUN)
     assert "changes the answer more often than elsewhere (+50.0 points" in place
 
 

@@ -79,17 +79,20 @@ def alone(asked: pd.DataFrame) -> pd.DataFrame:
 
 
 def painted_table(asked: pd.DataFrame) -> pd.DataFrame:
-    """A reader's table of the tumour painted over beside as much elsewhere."""
-    answer, sure = changed(asked), effects(asked, "probability", PAINTED, PAINTED_ELSEWHERE)
+    """A reader's table of the tumour painted over beside as much elsewhere: right answers, changed ones, and the probability."""
+    right, answer, sure = (
+        effects(asked, v, PAINTED, PAINTED_ELSEWHERE) for v in ("right", "changed", "probability")
+    )
+    columns = {"Right as it is": "whole", "Tumour painted over": "first", "Elsewhere painted over": "second"}
+    told_ = {title: [band(*one) for one in right[name]] for title, name in columns.items()}
     return pd.DataFrame(
         {
-            "Class": answer.index,
-            "Images (groups)": [f"{i:,} ({g:,})" for i, g in answer[["images", "groups"]].to_numpy()],
-            "Answer changed: tumour": [band(*one) for one in answer["first"]],
-            "Elsewhere": [band(*one) for one in answer["second"]],
-            "Difference, points": [_shift(one) for one in answer["difference"]],
-            "True class's probability": [f"{one.value:.2f}" for one in sure["whole"]],
-            "Its change, tumour minus elsewhere": [shift(one, 2) for one in sure["difference"]],
+            "Class": right.index,
+            "Images (groups)": [f"{i:,} ({g:,})" for i, g in right[["images", "groups"]].to_numpy()],
+            **told_,
+            "Difference, points": [_shift(one) for one in right["difference"]],
+            "Answer changed, tumour minus elsewhere": [_shift(one) for one in answer["difference"]],
+            "True class's probability, the same": [shift(one, 2) for one in sure["difference"]],
         }
     )
 
@@ -114,27 +117,29 @@ def painted_words(asked: pd.DataFrame, runs: Sequence[Any], phantoms: bool = Fal
     if not known:
         return "**Nothing was asked of these runs: neither is it on record, nor are their weights and the borders on this machine.**"
     answer = changed(asked)
-    healthy, moved = (effects(asked, v, PAINTED, PAINTED_ELSEWHERE) for v in ("healthy", "moved"))
-    text = (
-        _instrument(answer)
-        + f" Asked: {plural(len(known), 'run')} ({plural(len({r.seed for r in known}), 'seed')}), {_faithful(asked, known)}."
+    right, healthy, moved = (
+        effects(asked, v, PAINTED, PAINTED_ELSEWHERE) for v in ("right", "healthy", "moved")
     )
-    if len({r.seed for r in known}) == 1:
+    seeds = len({r.seed for r in known})
+    text = f"{_instrument(answer)} Asked: {plural(len(known), 'run')} ({plural(seeds, 'seed')}), {_faithful(asked, known)}."
+    if seeds == 1:
         text += f" {ONE_SEED}"
-    if passed(answer):
-        text += f"\n\n{_by_class(answer)}"
-        if TUMOURS in answer.index:
-            text += _remains(answer.loc[TUMOURS, "first"], healthy.loc[TUMOURS, "first"])
+    if passed(answer) and TUMOURS in answer.index:
+        text += f"\n\n{_by_class(right)}{_remains(asked, healthy.loc[TUMOURS])}{_doubts(moved)}"
         if HEALTHY in answer.index:
             text += _without(answer.loc[HEALTHY, "difference"])
+    return text + (" These are phantoms: the page shows the method, not a finding." if phantoms else "")
+
+
+def _doubts(moved: pd.DataFrame) -> str:
     grey = [
         f"{name.lower()} {one['first'].value:.0f} and {one.second.value:.0f}" for name, one in _tumours(moved)
     ]
-    text += (
-        f" Painting over changes the pixels themselves by unlike amounts, in the tumour and elsewhere (mean grey values of 255: {', '.join(grey)}): "
-        "a part of a difference may be that."
+    return (
+        "Painting is itself a change: it moves pixels more in the tumour than elsewhere (mean grey values of 255: "
+        f"{', '.join(grey)}), fills from a rim that equalising has darkened round bright tumours, and *elsewhere* is anywhere in the head, skull and face "
+        "included. How much of a difference that is, is not measured here. "
     )
-    return text + (" These are phantoms: the page shows the method, not a finding." if phantoms else "")
 
 
 def _faithful(asked: pd.DataFrame, runs: Sequence[Any]) -> str:
@@ -169,36 +174,45 @@ def _instrument(answer: pd.DataFrame) -> str:
     return (
         f"Models of the marks change their answer on {first}% of the pictures when the mark is painted over (guessing would on "
         f"{percent(1 - 1 / marks.CLASSES)}%), and on {second}% when as much is elsewhere: "
-        f"{'the instrument finds what decides' if verdict else '**it does not find what decides, and nothing is concluded**'}."
+        f"{'the removal works, on coloured marks in smooth texture' if verdict else '**the removal does not work, and nothing is concluded**'}."
     )
 
 
-def _by_class(answer: pd.DataFrame) -> str:
+def _by_class(right: pd.DataFrame) -> str:
     said = [
-        f"{percent(one['first'].value)}% of the images of {name.lower()} ("
-        + change(one.difference, "less than", "more than", "not detectably more than")
-        + f" with as much elsewhere: {percent(one.second.value)}%)"
-        for name, one in _tumours(answer)
+        f"{name.lower()} {percent(one['first'].value)}% ("
+        + change(one.difference, "fewer than", "more than", "not detectably other than")
+        + f" with as much elsewhere: {percent(one.second.value)}%; as it is {percent(one.whole.value)}%)"
+        for name, one in _tumours(right)
     ]
-    return f"With the tumour painted over the answer changes on {', '.join(said)}. "
+    return f"Right answers with the tumour painted over: {', '.join(said)}. "
 
 
-def _remains(answer: Interval, healthy: Interval) -> str:
+def _remains(asked: pd.DataFrame, healthy: pd.Series) -> str:
+    wide = asked[~asked["class"].isin([CONTROL, HEALTHY])].pivot(
+        index=["run", "row"], columns="kind", values="right"
+    )
+    known = wide[wide[WHOLE] > 0]
+    if known.empty:
+        return ""
     return (
-        f"**Of all tumour images {percent(1 - answer.value)}% keep their answer without the tumour, and {percent(healthy.value)}% are then called "
-        "*no tumour*.** For an answer that stays, what lies outside the border is enough: surroundings that the tumour has changed, or the view and the "
-        "source of the picture, which tell classes apart in chapter 18 without any tumour. "
+        f"**Of the {len(known):,} tumour images answered rightly, {percent(known[PAINTED].mean())}% are still answered rightly without the tumour**; "
+        f"{percent(healthy['first'].value)}% of all tumour images are then called *no tumour*, as they are {percent(healthy['whole'].value)}%. An answer that stays "
+        "needs no tumour: surroundings that it has changed, the view or the source of the picture (chapter 18), or a class that is named where little is seen, may be enough. "
     )
 
 
 def _without(difference: Interval) -> str:
     told_ = change(
         difference,
-        "less often than elsewhere ({}), which is the place's doing",
-        "more often than elsewhere ({}), which is the place's doing and may be so above",
-        "not detectably more often than elsewhere ({})",
+        "less often than elsewhere",
+        "more often than elsewhere",
+        "not detectably more often than elsewhere",
     )
-    return f"The negative control: where there is no tumour, painting over a border borrowed from another image changes the answer {told_.format(points(difference))}."
+    return (
+        f"The negative control: where there is no tumour, painting over a border borrowed from another image changes the answer {told_} ({points(difference)}), "
+        "so that a difference no larger than that says nothing of a tumour."
+    )
 
 
 def alone_words(asked: pd.DataFrame) -> str:
@@ -210,7 +224,7 @@ def alone_words(asked: pd.DataFrame) -> str:
         + f" of as much elsewhere: {percent(one.second.value)}%)"
         for name, one in _tumours(right)
     ]
-    if not said:
+    if not said or not passed(changed(asked)):
         return ""
     text = f"Named rightly by the tumour alone, in a head of one colour: {', '.join(said)}. "
     if CONTROL in right.index:
