@@ -186,6 +186,14 @@ def test_pixels_that_have_moved_are_counted_where_something_was_painted_over():
     assert moved[iv.WHOLE] != moved[iv.WHOLE] and moved[iv.ALONE] != moved[iv.ALONE]
 
 
+def test_a_mask_is_grown_before_it_is_painted():
+    """What shines just outside the border goes, too."""
+    image, mask = picture(100)
+    image[iv.grown(mask[None])[0] & ~mask] = 255
+    out = iv.of_model(Sees(lambda one: (one > 220).any()), image[None], np.array([1]), mask[None])
+    assert rates(out, 1)[iv.PAINTED] == 0 and rates(out, 1)[iv.WHOLE] == 1
+
+
 def test_images_without_room_elsewhere_are_left_out_and_the_rest_is_asked():
     image, mask = picture()
     out = iv.of_model(Sees(np.any), np.stack([image, image]), np.array([1, 1]), np.stack([HEAD, mask]))

@@ -137,8 +137,9 @@ def test_a_chapter_is_executed_tidied_and_fresh_until_something_changes(checkout
 
 def test_a_committed_table_that_changes_comes_or_goes_makes_pages_stale(checkout, monkeypatch):
     results = checkout / "results"
-    (results / "splits").mkdir(parents=True)
-    for name in ("floors.csv", "splits/paper.csv", "scorecard.csv"):
+    for folder in ("splits", "external"):
+        (results / folder).mkdir(parents=True)
+    for name in ("floors.csv", "splits/paper.csv", "external/about.csv", "control.npz", "scorecard.csv"):
         (results / name).write_text("a,b\n1,2\n")
     monkeypatch.setattr(committed.splits, "folder", lambda: results / "splits")
     source = checkout / "notebooks" / "01_one.py"
@@ -156,9 +157,12 @@ def test_a_committed_table_that_changes_comes_or_goes_makes_pages_stale(checkout
     (results / "scorecard.csv").write_text("what chapters write\n")
     assert list(runner._differences(info, source, "x")) == []
     (results / "floors.csv").write_text("a,b\n1,3\n")
+    (results / "external" / "about.csv").write_text("another\n")
+    (results / "control.npz").write_bytes(b"another")
     (results / "splits" / "paper.csv").rename(results / "splits" / "new.csv")
     assert list(runner._differences(info, source, "x")) == [
-        "committed tables have changed since: results/floors.csv, results/splits/new.csv, results/splits/paper.csv"
+        "committed tables have changed since: results/control.npz, results/external/about.csv, results/floors.csv, "
+        "results/splits/new.csv, results/splits/paper.csv"
     ]
 
 

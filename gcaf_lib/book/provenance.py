@@ -1,8 +1,8 @@
 """Where a page comes from: the strip on every chapter, and the fingerprints that tell when it is stale.
 
 Two kinds of staleness, kept apart. A *page* is stale when the chapter's cells, the library, the
-profile's settings or the run records it read have changed since it was executed: a test fails, and
-re-executing costs seconds. A *run record* is stale when the code that trained it has changed: it
+profile's settings, a committed table or a run record it read has changed since it was executed: a
+test fails, and re-executing costs seconds. A *run record* is stale when the code that trained it has changed: it
 is expensive, so the strip says so and nothing fails.
 """
 
