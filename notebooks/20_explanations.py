@@ -157,34 +157,35 @@ tables.show(
 # %% [markdown]
 # ## What if the tumour were not there?
 #
-# A map says where something lies that the model may have used. An intervention takes it away and asks again. Test images with a known border, and room elsewhere, are shown, as the
-# model sees it, with the tumour *painted over* from its surroundings, or *alone*, the rest of the head in one colour; beside each the same shape at random places of
-# the head that don't touch the tumour: what painting does by itself. Images without a tumour borrow a border, and there both should do alike; models of the marks from
-# above, that can have gone by nothing else are the positive control.
+# A map says where something lies that the model may have used. An intervention takes it away and asks again. Test images with a known border, and room elsewhere, are
+# shown with the tumour *painted* over from its surroundings, *flat* in the mean colour of the rest of the head (a second fill, for what the first one does by itself), or
+# *alone*, all else in that colour; beside each the same shape at random places inside the head, off the tumour: what painting does by itself. Two controls: images
+# without a tumour borrow a border, and there both places should do alike; models of the marks from above can have gone by nothing else.
 
-# %% mystnb={"image": {"alt": "A tumour of each class in five pictures: as it is, painted over, as much painted over elsewhere, alone, and as much elsewhere alone."}, "figure": {"name": "fig-painted", "caption": "What the models were asked: the tumour of middle size of each class."}}
+# %% mystnb={"image": {"alt": "A tumour of each class in seven pictures: as it is; painted over from its surroundings, flat in one colour, and alone; each beside as much elsewhere."}, "figure": {"name": "fig-painted", "caption": "What the models were asked: the tumour of middle size of each class."}}
 painting.pictures(painted.examples(chapter.dataset, chapter.settings.data, maps.images, small))
 
 # %% mystnb={"image": {"alt": "By class, two panels: share of answers that change when the tumour, or as much elsewhere, is painted over; share of right answers to the tumour, or as much elsewhere, alone; with intervals."}, "figure": {"name": "fig-interventions", "caption": "Left: answers that change when the tumour, or as much elsewhere, is painted over. Right: right answers when all of the head but the tumour, or as much elsewhere, is painted in one colour. Bars: 95% cluster-bootstrap intervals over patient groups (of the control, over pictures)."}}
 asked = painted.told(interventions.read(maps.runs, chapter.dataset), classes, clusters)
-painting.effects(painted.changed(asked), painted.alone(asked))
+found = painted.measured(asked)
+painting.effects(found["painted", "changed"], found["alone", "right"])
 
 # %%
 tables.show(
-    painted.painted_table(asked),
+    painted.painted_table(found),
     name="tab-painted",
     caption="Percent of right answers, and of changed ones, and the true class's probability, when the tumour (of the control the mark; of no tumour a borrowed border) "
-    f"is painted over, or as much at {interventions.PLACES} other places: means and 95% cluster-bootstrap intervals over patient groups, of the control over pictures.",
+    f"is painted over, or as much at {interventions.PLACES} other places: means (an image counts once a run) and 95% cluster-bootstrap intervals over patient groups, of the control over pictures.",
 )
-Markdown(painted.painted_words(asked, maps.runs, chapter.phantoms))
+Markdown(painted.painted_words(found, asked, maps.runs, maps.images, chapter.phantoms))
 
 # %%
 tables.show(
-    painted.alone_table(asked),
+    painted.alone_table(found),
     name="tab-alone",
     caption="Percent of right answers as it is, to the tumour alone and to as much elsewhere alone, the rest of the head in its mean colour; intervals as above.",
 )
-Markdown(painted.alone_words(asked))
+Markdown(painted.alone_words(found))
 
 # %% [markdown]
 # ## Agreement across seeds

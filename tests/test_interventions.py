@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gcaf_lib.data import splits
+from gcaf_lib.data import preprocess, splits
 from gcaf_lib.data.dataset import DataError, open_dataset
 from gcaf_lib.display import painting
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import interventions as iv
 from gcaf_lib.evaluation import tumours
 from gcaf_lib.findings import painted
-from gcaf_lib.settings import CLASSES, load, results_dir
+from gcaf_lib.settings import CLASSES, DataSettings, load, results_dir
 from gcaf_lib.training import runs
 
 SIDE = 64
@@ -37,20 +37,16 @@ def picture(bright: int = 255, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 # --- pictures ---
 
 
-def test_grown_is_a_pixel_larger_on_every_side():
-    one = np.zeros((2, SIDE, SIDE), bool)
-    one[0, 10, 20] = True
-    assert [tuple(at) for at in np.argwhere(iv.grown(one)[0])] == [
-        (9, 20),
-        (10, 19),
-        (10, 20),
-        (10, 21),
-        (11, 20),
-    ]
-    assert not iv.grown(one)[1].any()
-    large = np.zeros((1, 224, 224), bool)
-    large[0, 100, 100] = True
-    assert np.ptp(np.argwhere(iv.grown(large)[0]), axis=0).tolist() == [8, 8]  # four pixels of 224 a side
+def test_grown_is_larger_on_every_side_or_smaller():
+    one = np.zeros((SIDE, SIDE), bool)
+    one[10, 20] = True
+    assert [tuple(at) for at in np.argwhere(iv.grown(one, 1))] == [(9, 20), (10, 19), (10, 20), (10, 21), (11, 20)]  # fmt: skip
+    assert np.ptp(np.argwhere(iv.grown(one)), axis=0).tolist() == [4, 4]  # two pixels a side
+    assert (iv.grown(iv.grown(one), -2) == one).all()
+    assert not iv.grown(np.zeros_like(one)).any()
+    large = np.zeros((224, 224), bool)
+    large[100, 100] = True
+    assert np.ptp(np.argwhere(iv.grown(large)), axis=0).tolist() == [14, 14]  # seven pixels of 224 a side
 
 
 def test_head_is_what_is_not_air_with_its_dark_inside():
@@ -65,8 +61,9 @@ def test_elsewhere_keeps_the_shape_in_the_head_and_off_the_mask():
         mask = picture(seed=seed)[1]
         others = iv.elsewhere(mask, HEAD, np.random.default_rng(seed), 40)
         assert len(others) == 40 and len(np.unique(others, axis=0)) > 20
-        assert not (others & mask).any()
-        assert ((others & HEAD).sum((1, 2)) >= iv.INSIDE * mask.sum() - 0.5).all()
+        assert not (others & iv.grown(mask, 1)).any()
+        inner = np.hypot(y - 32, x - 32) < 26 - 4
+        assert ((others & inner).sum((1, 2)) >= (iv.INSIDE - 0.06) * mask.sum()).all()
         corner = np.argwhere(mask).min(0)
         for other in others:
             shift = tuple(np.argwhere(other).min(0) - corner)
@@ -87,23 +84,48 @@ def test_painting_changes_the_mask_alone_and_fills_it_from_around():
     assert (iv.painted(flat, mask) == 77).all()
 
 
-def test_alone_keeps_the_mask_and_the_air():
+def test_flat_is_one_colour_in_the_mask_alone():
     image, mask = picture()
-    out = iv.alone(image, mask, HEAD, np.array([90, 80, 70]))
-    kept = mask | ~HEAD
-    assert (out[kept] == image[kept]).all()
-    assert (out[~kept] == [90, 80, 70]).all()
+    out = iv.flat(image, mask, np.array([90, 80, 70]))
+    assert (out[~mask] == image[~mask]).all()
+    assert (out[mask] == [90, 80, 70]).all()
     assert (image == picture()[0]).all()
+
+
+def test_step_is_how_much_brighter_the_place_is_than_the_head_around_it():
+    flat = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[30:34, 30:34] = True
+    flat[mask] = 130
+    assert iv.step(flat, mask, HEAD) == 30
+    flat[iv.grown(mask, 1) & ~mask] = 0  # the rim itself isn't asked
+    assert iv.step(flat, mask, HEAD) == 30
+    flat[~iv.grown(mask, 4)] = 0  # nor what lies further
+    assert iv.step(flat, mask, HEAD) == 30
+    flat[:, :32] = 0
+    assert iv.step(flat, mask, HEAD) == pytest.approx(65 - 50, abs=5)
+    assert np.isnan(iv.step(flat, mask, mask))
 
 
 def test_variants_are_each_kind_once_and_elsewhere_as_often_as_there_are_places():
     image, mask = picture()
     others = iv.elsewhere(mask, HEAD, np.random.default_rng(0))
     found = iv.variants(image, mask, HEAD, others)
-    assert pd.Series([kind for kind, _, _ in found]).value_counts().to_dict() == {
-        iv.WHOLE: 1, iv.PAINTED: 1, iv.ALONE: 1, iv.PAINTED_ELSEWHERE: iv.PLACES, iv.ALONE_ELSEWHERE: iv.PLACES
-    }  # fmt: skip
-    assert (found[0][2] == image).all()
+    counts = {iv.WHOLE: 1} | dict.fromkeys(iv.KINDS, 1) | {iv.beside(k): iv.PLACES for k in iv.KINDS}
+    assert pd.Series([kind for kind, _, _ in found]).value_counts().to_dict() == counts
+    made = {(kind, place): picture for kind, place, picture in found}
+    assert (made[iv.WHOLE, 0] == image).all()
+    places = {("", 0): mask, (" elsewhere", 0): others[0], (" elsewhere", 1): others[1]}
+    for (suffix, k), place in places.items():
+        for kind in (iv.PAINTED, iv.FLAT):
+            changed = (made[kind + suffix, k] != image).any(2)
+            assert not changed[~place].any() and changed[place].mean() > 0.8
+        alone = made[iv.ALONE + suffix, k]
+        kept = place | ~HEAD
+        assert (alone[kept] == image[kept]).all()
+        assert len(np.unique(alone[~kept])) == 1
+        if k == 0 and not suffix:
+            assert (made[iv.FLAT, 0][mask] == alone[~kept][0]).all()  # one colour for both
 
 
 def test_the_tumour_does_not_colour_the_head_in_which_something_else_stands_alone():
@@ -113,7 +135,7 @@ def test_the_tumour_does_not_colour_the_head_in_which_something_else_stands_alon
         image, mask = picture(bright)
         others = iv.elsewhere(mask, HEAD, np.random.default_rng(0))
         seen.append(
-            [p for kind, _, p in iv.variants(image, mask, HEAD, others) if kind == iv.ALONE_ELSEWHERE]
+            [p for kind, _, p in iv.variants(image, mask, HEAD, others) if kind == iv.beside(iv.ALONE)]
         )
     assert (np.array(seen) == np.array(seen[0])).all()
 
@@ -165,7 +187,8 @@ def test_a_model_that_goes_by_the_mark_is_found():
     """Positive control: only the wedge is bright."""
     out = asked(lambda image: (image > 220).any())
     assert rates(out, 1) == {
-        iv.WHOLE: 1, iv.PAINTED: 0, iv.PAINTED_ELSEWHERE: 1, iv.ALONE: 1, iv.ALONE_ELSEWHERE: 0
+        iv.WHOLE: 1, iv.PAINTED: 0, iv.FLAT: 0, iv.ALONE: 1,
+        iv.beside(iv.PAINTED): 1, iv.beside(iv.FLAT): 1, iv.beside(iv.ALONE): 0,
     }  # fmt: skip
     assert set(rates(out, 0).values()) == {0}
     right = out["answer"] == out["label"]
@@ -179,17 +202,47 @@ def test_a_model_that_goes_by_the_air_is_found():
     assert set(out["answer"]) == {0, 1}
 
 
-def test_pixels_that_have_moved_are_counted_where_something_was_painted_over():
+def test_steps_are_of_the_place_that_was_painted_over():
     out = asked(lambda image: True)
-    moved = out[out["label"] == 1].groupby("kind")["moved"].mean()
-    assert moved[iv.PAINTED] > 80 > 30 > moved[iv.PAINTED_ELSEWHERE] > 0
-    assert moved[iv.WHOLE] != moved[iv.WHOLE] and moved[iv.ALONE] != moved[iv.ALONE]
+    steps = out[out["label"] == 1].groupby("kind")["step"].mean()
+    assert steps[iv.WHOLE] > 60  # a bright wedge, with what it is grown by
+    assert abs(steps[[iv.PAINTED, iv.beside(iv.PAINTED), iv.FLAT, iv.beside(iv.FLAT)]]).max() < 12
+    assert steps[[iv.ALONE, iv.beside(iv.ALONE)]].isna().all()
+    image, mask = picture()
+    image[:, :32] = np.where(HEAD[:, :32, None], 200, 0)  # half of the head is bright
+    mask[:] = False
+    mask[30:34, 24:30], image[30:34, 24:30] = True, 0
+    out = iv.of_model(Sees(np.any), image[None], np.array([1]), mask[None])
+    steps = out.groupby("kind")["step"].mean()
+    assert steps[iv.WHOLE] < -20 and steps[iv.FLAT] < -20 < steps[iv.PAINTED]
+
+
+def test_masks_are_borrowed_from_several():
+    """Images without a tumour do not all get the same border, or the one of the first."""
+    made = [picture(seed=k) for k in range(8)]
+    images, masks = (np.stack(part) for part in zip(*made))
+    masks[4:] = False
+    shown = []
+
+    def keep(image):
+        shown.append(image)
+        return True
+
+    iv.of_model(Sees(keep), images, (np.arange(8) < 4).astype(int), masks)
+    each = len(shown) // 8
+    flats = [
+        shown[each * k + 1 + 1 + iv.PLACES] for k in range(4, 8)
+    ]  # whole, painted and elsewhere go before
+    places = [(one != image).any(2) for one, image in zip(flats, images[4:])]
+    assert len({place.tobytes() for place in places}) > 1
+    grown = [iv.grown(mask) for mask in masks[:4]]
+    assert all(any((place <= mask).all() for mask in grown) for place in places)
 
 
 def test_a_mask_is_grown_before_it_is_painted():
     """What shines just outside the border goes, too."""
     image, mask = picture(100)
-    image[iv.grown(mask[None])[0] & ~mask] = 255
+    image[iv.grown(mask) & ~mask] = 255
     out = iv.of_model(Sees(lambda one: (one > 220).any()), image[None], np.array([1]), mask[None])
     assert rates(out, 1)[iv.PAINTED] == 0 and rates(out, 1)[iv.WHOLE] == 1
 
@@ -237,7 +290,7 @@ class Four:
 
 def test_read_takes_what_is_committed_with_the_control_and_asks_only_otherwise(demo, tmp_path, monkeypatch):
     record, _ = demo
-    line = dict(row=0, label=0, kind=iv.WHOLE, place=0, answer=0, probability=0.5, moved=np.nan)
+    line = dict(row=0, label=0, kind=iv.WHOLE, place=0, answer=0, probability=0.5, step=np.nan)
     table = pd.DataFrame([{"run": name, **line} for name in ("a", "b", "marks 0")])
     table.to_csv(tmp_path / "interventions.csv", index=False)
     dataset = SimpleNamespace(banner=None, root=None)
@@ -284,27 +337,41 @@ def test_committed_answers_to_whole_images_are_the_records_own():
 def test_committed_table_asks_every_kind_of_every_image():
     table = committed()
     counts = table.groupby(["run", "row"])["kind"].value_counts().unstack()
-    assert (counts[[iv.WHOLE, iv.PAINTED, iv.ALONE]] == 1).all(axis=None)
-    assert (counts[[iv.PAINTED_ELSEWHERE, iv.ALONE_ELSEWHERE]] == iv.PLACES).all(axis=None)
+    assert (counts[[iv.WHOLE, *iv.KINDS]] == 1).all(axis=None)
+    assert (counts[[iv.beside(kind) for kind in iv.KINDS]] == iv.PLACES).all(axis=None)
     real = table[~table["run"].str.startswith(iv.MARKS)].drop_duplicates("row")
-    borders = pd.read_csv(results_dir() / "tumours.csv")["area"].notna()
+    area = pd.read_csv(results_dir() / "tumours.csv")["area"]
     tumour = real["label"] != CLASSES.index("notumor")
-    assert borders[real.loc[tumour, "row"]].all()
-    assert tumour.sum() > 0.98 * borders.sum()
+    assert area[real.loc[tumour, "row"]].notna().all()
     assert (~tumour).sum() > 0.98 * 2000
+
+
+def test_images_that_were_not_asked_have_no_room_elsewhere(real_dataset, figshare_tables):
+    """Of the border's shape, grown, no place inside the head."""
+    known = tumours.masks(real_dataset, SIDE, figshare_tables)
+    left = sorted(set(known) - set(committed()["row"][~committed()["run"].str.startswith(iv.MARKS)]))
+    assert 0 < len(left) < 0.03 * len(known)
+    room = dict.fromkeys(left, 0) | dict.fromkeys(sorted(set(known) - set(left))[::40], iv.PLACES)
+    for row, count in room.items():
+        file = real_dataset.root / real_dataset.frame["file"][row]
+        image = preprocess.preprocess(file, DataSettings(image_size=SIDE))
+        places = iv.elsewhere(iv.grown(known[row]), iv.head(image), np.random.default_rng(0))
+        assert len(places) == count, row
 
 
 # --- what is said ---
 
+ASKED = (iv.WHOLE, *(kind for one in iv.KINDS for kind in (one, iv.beside(one))))
 
-def answers(name: str, label: int, count: int, **right: float) -> pd.DataFrame:
-    """`COLUMNS` of `count` images: the share of each kind that is answered with the class, the rest with the next class."""
+
+def answers(name: str, label: int, count: int, other: int | None = None, **right: float) -> pd.DataFrame:
+    """`COLUMNS` of `count` images: the share of each kind that is answered with the class, the rest with another (the next) class."""
     lines = []
-    for kind in (iv.WHOLE, iv.PAINTED, iv.PAINTED_ELSEWHERE, iv.ALONE, iv.ALONE_ELSEWHERE):
+    for kind in ASKED:
         share = right.get(kind.replace(" ", "_"), 1.0)
         for row in range(count):
             hit = row < round(share * count)
-            answer = label if hit else (label + 1) % 4
+            answer = label if hit else (label + 1) % 4 if other is None else other
             lines.append((name, 100 * label + row, label, kind, 0, answer, 0.9 if hit else 0.1, 20.0))
     return pd.DataFrame(lines, columns=list(iv.COLUMNS))
 
@@ -313,124 +380,242 @@ def framed(*parts: pd.DataFrame) -> pd.DataFrame:
     return painted.told(pd.concat(parts, ignore_index=True), CLASSES, np.arange(1000) // 2)
 
 
-MARKED = answers("marks 0", 1, 50, painted=0.0, alone_elsewhere=0.0)
+GLIOMA, MENINGIOMA, NOTUMOR, PITUITARY = range(4)
+MARKED = answers("marks 0", 1, 60, painted=0.25, flat=0.25, alone_elsewhere=0.25)
+BARE = answers("a", NOTUMOR, 60)
 
 
 def run(key: str, seed: int = 0, right: tuple[int, ...] = ()) -> SimpleNamespace:
-    """A record that was right on rows 0 to 999, but for these."""
+    """A record that was right on rows 0 to 999, but for these; a hundred of each class, by `answers`' rows."""
     rows = np.arange(1000)
-    return SimpleNamespace(key=key, seed=seed, rows=lambda: rows, right=lambda: ~np.isin(rows, right))
+    return SimpleNamespace(
+        key=key, seed=seed, rows=lambda: rows, right=lambda: ~np.isin(rows, right), labels=lambda: rows // 100
+    )
 
 
 RUN = [run("a")]
+IMAGES = pd.DataFrame({"area": np.where(np.arange(1000) // 100 == 2, np.nan, 0.01)})
+
+
+def words(*parts: pd.DataFrame, runs=RUN, **options) -> str:
+    asked = framed(*parts)
+    return painted.painted_words(painted.measured(asked), asked, runs, IMAGES, **options)
+
+
+def alone_words(*parts: pd.DataFrame) -> str:
+    return painted.alone_words(painted.measured(framed(*parts)))
 
 
 def test_effects_are_shares_of_images_and_their_difference():
-    found = painted.changed(framed(answers("a", 0, 40, painted=0.25, painted_elsewhere=0.9), MARKED))
+    frame = framed(answers("a", GLIOMA, 40, painted=0.25, painted_elsewhere=0.9), MARKED)
+    found = painted.effects(frame, "changed", iv.PAINTED)
     assert list(found.index) == [painted.CONTROL, "Glioma", painted.TUMOURS]
     glioma = found.loc["Glioma"]
-    assert [round(glioma[k].value, 6) for k in ("whole", "first", "second", "difference")] == [
-        0,
-        0.75,
-        0.1,
-        0.65,
-    ]
+    shares = [round(glioma[k].value, 6) for k in painted.PARTS]
+    assert shares == [0, 0.75, 0.1, 0.65]
     assert glioma["images"] == 40 and glioma["groups"] == 20
     assert glioma["difference"].low < 0.65 < glioma["difference"].high
-    assert found.loc[painted.CONTROL, "groups"] == 50  # of the control each picture is its own
+    assert found.loc[painted.CONTROL, "groups"] == 60  # of the control each picture is its own
     assert found.loc[painted.TUMOURS, "first"] == glioma["first"]
+    assert np.isnan(
+        found["beyond"].map(lambda one: one.value).astype(float)
+    ).all()  # nothing without a tumour
+
+
+def test_intervals_of_effects_are_those_of_the_mean_over_groups():
+    """Beside the closed form: the standard error of a mean of group means, all of one size."""
+    rng = np.random.default_rng(0)
+    table = answers("a", GLIOMA, 100)
+    hit = np.repeat(rng.random(50) < 0.5, 2)  # both images of a group alike
+    table.loc[table["kind"] == iv.PAINTED, "answer"] = np.where(hit, GLIOMA, MENINGIOMA)
+    one = painted.effects(framed(table), "changed", iv.PAINTED).loc["Glioma", "difference"]
+    share = 1 - hit.mean()
+    error = np.sqrt(share * (1 - share) / 50)
+    assert one.value == pytest.approx(share)
+    assert (one.high - one.low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.08)
+
+
+def test_beyond_is_the_difference_of_differences_against_no_tumour():
+    frame = framed(
+        answers("a", GLIOMA, 60, painted=0.5, painted_elsewhere=0.9),
+        answers("a", NOTUMOR, 40, painted=0.7, painted_elsewhere=0.8),
+        MARKED,
+    )
+    found = painted.effects(frame, "changed", iv.PAINTED)
+    beyond = found.loc["Glioma", "beyond"]
+    assert beyond.value == pytest.approx(0.4 - 0.1)
+    assert found.loc[painted.TUMOURS, "beyond"] == beyond
+    assert np.isnan(found.loc[painted.HEALTHY, "beyond"].value)
+    assert np.isnan(found.loc[painted.CONTROL, "beyond"].value)
+    widths = [one.high - one.low for one in (beyond, *found.loc[["Glioma", painted.HEALTHY], "difference"])]
+    assert widths[0] == pytest.approx(np.hypot(*widths[1:]), rel=0.1)  # groups apart: variances add
 
 
 def test_effects_weigh_places_within_an_image():
-    table = answers("a", 0, 10)
-    extra = table[table["kind"] == iv.PAINTED_ELSEWHERE].assign(place=1, answer=1)
-    found = painted.changed(framed(table, extra))
+    table = answers("a", GLIOMA, 10)
+    extra = table[table["kind"] == iv.beside(iv.PAINTED)].assign(place=1, answer=1)
+    found = painted.effects(framed(table, extra), "changed", iv.PAINTED)
     assert found.loc["Glioma", "second"].value == 0.5 and found.loc["Glioma", "images"] == 10
 
 
+def test_nothing_is_known_of_the_spread_of_like_values():
+    found = painted.effects(framed(answers("a", GLIOMA, 20, painted=0), BARE), "changed", iv.PAINTED)
+    glioma = found.loc["Glioma"]
+    assert glioma["first"].low < 1 and glioma["second"].high > 0  # of as many trials as groups
+    assert np.isnan(glioma["difference"].low) and np.isnan(glioma["beyond"].low)
+    assert "none**" not in words(answers("a", GLIOMA, 20, painted=0.5, flat=0.5), BARE, MARKED)
+    assert "either fill: none" in words(answers("a", GLIOMA, 20, painted=0, flat=0), BARE, MARKED)
+
+
+def test_a_kind_that_was_not_asked_has_no_effect():
+    table = answers("a", GLIOMA, 20, painted=0.5)
+    found = painted.measured(framed(table[~table["kind"].str.startswith(iv.FLAT)], MARKED))
+    assert np.isnan(found[iv.FLAT, "changed"].loc["Glioma", "first"].value)
+    assert found[iv.PAINTED, "changed"].loc["Glioma", "first"].value == 0.5
+    painted.painted_table(found)
+
+
 def test_all_tumours_leave_no_tumour_and_the_control_out():
-    healthy = answers("a", CLASSES.index("notumor"), 30, painted=0.5)
-    found = painted.changed(framed(answers("a", 0, 20), healthy, MARKED))
+    healthy = answers("a", NOTUMOR, 30, painted=0.5)
+    found = painted.effects(framed(answers("a", GLIOMA, 20), healthy, MARKED), "changed", iv.PAINTED)
     assert found.loc[painted.TUMOURS, "images"] == 20 and found.loc[painted.HEALTHY, "first"].value == 0.5
-    assert painted.TUMOURS not in painted.changed(framed(healthy)).index
+    assert painted.TUMOURS not in painted.effects(framed(healthy), "changed", iv.PAINTED).index
 
 
-def test_healthy_is_the_answer_no_tumour_of_runs_alone():
-    label = CLASSES.index("notumor") - 1  # the next class is no tumour
-    frame = framed(answers("a", label, 20, painted=0.4), answers("marks 0", label, 20, painted=0.0))
-    found = painted.effects(frame, "healthy", iv.PAINTED, iv.PAINTED_ELSEWHERE)
-    assert found.loc[painted.TUMOURS, "first"].value == pytest.approx(0.6)
-    assert found.loc[painted.CONTROL, "first"].value == 0
-
-
-def test_words_rest_on_the_control():
-    tumour = answers("a", 0, 60, painted=0.3)
-    good = painted.painted_words(framed(tumour, MARKED), RUN)
-    assert (
-        "the removal works" in good
-        and "glioma 30.0% (fewer than with as much elsewhere: 100.0%; as it is 100.0%)" in good
+def test_the_answer_no_tumour_is_counted_of_runs_alone():
+    frame = framed(
+        answers("a", MENINGIOMA, 20, painted=0.4, painted_elsewhere=0.9),  # the next class is no tumour
+        answers("a", NOTUMOR, 20),
+        answers("marks 0", MENINGIOMA, 20, painted=0.0),
     )
-    assert "Of the 60 tumour images answered rightly, 30.0% are still" in good
-    for marks in (
-        answers("marks 0", 1, 50, painted=0.6),
-        answers("marks 0", 1, 50, painted=0, painted_elsewhere=0.8),
-    ):
-        bad = painted.painted_words(framed(tumour, marks), RUN)
-        assert "nothing is concluded" in bad and "are still answered" not in bad
-    none = painted.painted_words(framed(tumour), RUN)
-    assert "No positive control" in none and "are still answered" not in none
-    assert "Nothing was asked" in painted.painted_words(framed(MARKED), RUN)
+    found = painted.effects(frame, painted.HEALTHY, iv.PAINTED)
+    line = found.loc["Meningioma"]
+    assert [one.value for one in line[["whole", "first", "second"]]] == pytest.approx([0, 0.6, 0.1])
+    assert found.loc[painted.HEALTHY, "first"].value == 1
+    assert np.isnan(found.loc[painted.CONTROL, "first"].value)
+
+
+def test_words_rest_on_the_positive_control_by_both_fills():
+    tumour = answers("a", GLIOMA, 60, painted=0.3, flat=0.3)
+    good = words(tumour, MARKED, BARE)
+    assert (
+        "1 model of the marks: without the mark 25.0% of their answers are right (flat: 25.0%; guessing: 25.0%), "
+        "without as much elsewhere 100.0% (flat: 100.0%): the removal works" in good
+    )
+    assert "glioma 30.0% (fewer than elsewhere: 100.0%; as it is 100.0%)" in good
+    assert "Of the 60 tumour images answered rightly, 30.0% (" in good and ") are still" in good
+    fine = dict(painted=0.25, flat=0.25)
+    for wrong in (
+        dict(painted=0.4), dict(flat=0.4), dict(painted_elsewhere=0.9), dict(flat_elsewhere=0.9)
+    ):  # fmt: skip
+        bad = words(tumour, answers("marks 0", 1, 60, **(fine | wrong)), BARE)
+        assert "nothing is concluded" in bad and "still answered" not in bad and "either fill" not in bad
+    none = words(tumour, BARE)
+    assert "No positive control" in none and "still answered" not in none
+    assert "Nothing was asked" in words(MARKED)
 
 
 def test_words_turn_with_the_difference():
-    less = painted.painted_words(framed(answers("a", 0, 60, painted_elsewhere=0.3), MARKED), RUN)
-    same = painted.painted_words(framed(answers("a", 0, 60, painted=0.5, painted_elsewhere=0.5), MARKED), RUN)
-    assert "(more than with as much elsewhere: 30.0%;" in less
-    assert "(not detectably other than with as much elsewhere: 50.0%;" in same
-    healthy = CLASSES.index("notumor")
-    tumour = answers("a", 0, 20)
-    null = painted.painted_words(framed(tumour, answers("a", healthy, 60), MARKED), RUN)
-    assert "changes the answer not detectably more often than elsewhere" in null
-    place = painted.painted_words(framed(tumour, answers("a", healthy, 60, painted=0.5), MARKED), RUN)
-    assert "changes the answer more often than elsewhere (+50.0 points" in place
+    less = words(answers("a", GLIOMA, 60, painted_elsewhere=0.3), MARKED, BARE)
+    same = words(answers("a", GLIOMA, 60, painted=0.5, painted_elsewhere=0.5), MARKED, BARE)
+    assert "(more than elsewhere: 30.0%;" in less
+    assert "(not detectably other than elsewhere: 50.0%;" in same
+
+
+def test_a_class_changes_for_its_tumour_only_beyond_no_tumour_and_by_either_fill():
+    hangs = "**Classes in which painting the tumour over changes more answers, beyond both controls and by either fill: "
+    glioma = answers("a", GLIOMA, 60, painted=0.5, flat=0.5)
+    text = words(glioma, answers("a", MENINGIOMA, 60), MARKED, BARE)
+    assert hangs + "1 (glioma).**" in text
+    assert "glioma +50.0 points (" in text and "(+0.0 points" not in text
+    one_fill = answers("a", GLIOMA, 60, painted=0.5)
+    assert hangs + "none.**" in words(one_fill, MARKED, BARE)
+    other_fill = answers("a", GLIOMA, 60, flat=0.5)
+    assert hangs + "none.**" in words(other_fill, MARKED, BARE)
+    as_without = answers("a", NOTUMOR, 60, painted=0.5, flat=0.5)  # a place does it, not a tumour
+    text = words(glioma, MARKED, as_without)
+    assert hangs + "none.**" in text and "borrowed border (+50.0 points (" in text
+    elsewhere = answers("a", GLIOMA, 60, painted=0.5, flat=0.5, painted_elsewhere=0.5, flat_elsewhere=0.5)
+    assert hangs + "none.**" in words(elsewhere, MARKED, BARE)
+    assert "nothing is said by class" in words(glioma, MARKED)
+
+
+def test_words_tell_the_spread_over_runs():
+    text = words(
+        answers("a", GLIOMA, 20, painted=0.9), answers("b", GLIOMA, 20, painted=0.4), BARE, MARKED,
+        runs=[run("a"), run("b", 1)],
+    )  # fmt: skip
+    assert "(changed on 10.0% to 60.0% over runs)" in text
+    assert "over runs" not in words(answers("a", GLIOMA, 20, painted=0.9), BARE, MARKED)
+
+
+def test_words_tell_where_changed_answers_go():
+    text = words(
+        answers("a", MENINGIOMA, 20, GLIOMA, whole=0.9, painted=0.5, alone_elsewhere=0),
+        answers("a", PITUITARY, 20, NOTUMOR, painted=0.25, alone_elsewhere=0.5),
+        answers("a", GLIOMA, 20), BARE, MARKED,
+    )  # fmt: skip
+    assert (
+        "most of them: of 8 of meningioma 100.0% to glioma, of 15 of pituitary 100.0% to no tumour." in text
+    )
+    # answers to a piece that is no tumour: glioma 40 of 120, pituitary 10, no tumour 70
+    assert "is named no tumour in 58.3%" in text
+    assert painted.goes(framed(MARKED)) == ""
+
+
+def test_words_tell_how_the_fill_stands_out():
+    table = answers("a", GLIOMA, 20)
+    steps = {iv.WHOLE: 51, iv.PAINTED: -8, iv.beside(iv.PAINTED): 2, iv.FLAT: 7, iv.beside(iv.FLAT): 1}
+    table["step"] = table["kind"].map(steps)
+    text = words(table, BARE, MARKED)
+    assert (
+        "as it is: glioma +51; after it (in brackets elsewhere), painted: glioma −8 (+2); flat: glioma +7 (+1)."
+        in text
+    )
 
 
 def test_words_name_the_runs_and_that_phantoms_are_none():
-    text = painted.painted_words(framed(answers("a", 0, 20), MARKED), RUN, phantoms=True)
+    text = words(answers("a", GLIOMA, 20), MARKED, phantoms=True)
     assert (
-        "Asked: 1 run (1 seed), whose answers to whole images are right or wrong as on record." in text
+        "Asked: 1 run (1 seed), whose answers to whole images are right or wrong as on record; "
+        "of the test images 20 of 900 with a border and 0 of 100 without a tumour, the others having no room elsewhere."
+        in text
         and "variation between seeds" in text
         and "phantoms" in text
     )
     two = [*RUN, run("b", 1, (3, 500)), run("unasked", 2)]
-    text = painted.painted_words(framed(answers("a", 0, 20), answers("b", 0, 20), MARKED), two)
+    text = words(answers("a", GLIOMA, 20), answers("b", GLIOMA, 20), MARKED, runs=two)
     assert (
-        "Asked: 2 runs (2 seeds), whose answers to whole images are right or wrong as on record but for 1 of 40."
-        in text
+        "Asked: 2 runs (2 seeds), whose answers to whole images are right or wrong as on record but for 1 of 40; "
+        "of the test images 40 of 1,800" in text
     )
     assert "variation between seeds" not in text
 
 
 def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
     parts = [
-        answers("a", 0, 60, alone=1, alone_elsewhere=1),
-        answers("a", 1, 60, alone=0.6, alone_elsewhere=0.1),
-        MARKED,
+        answers("a", GLIOMA, 60, alone=1, alone_elsewhere=1),
+        answers("a", MENINGIOMA, 60, alone=0.6, alone_elsewhere=0.1),
+        BARE,
     ]
-    text = painted.alone_words(framed(*parts))
-    assert "Of marks alone, 100.0% are named rightly" in text
-    assert "glioma 100.0% (not detectably more than" in text and "meningioma 60.0% (more than" in text
-    assert painted.alone_words(framed(MARKED)) == ""
+    text = alone_words(*parts, MARKED)
+    assert "Of marks alone, 100.0% are named rightly, of as much elsewhere 25.0%" in text
+    assert "glioma 100.0% (0.0 points (– to –) beside as much elsewhere: no difference shown beyond" in text
+    assert "meningioma 60.0% (+50.0 points (" in text and "elsewhere: more beyond no tumour)" in text
+    for wrong in (dict(alone=0.9, alone_elsewhere=0.25), dict(alone_elsewhere=0.5)):
+        bad = alone_words(*parts, answers("marks 0", 1, 60, **wrong))
+        assert "nothing is concluded" in bad and "glioma" not in bad
+    assert alone_words(*parts) == "" == alone_words(MARKED)
 
 
 def test_tables_and_pictures_of_nothing_and_of_something():
-    frame = framed(answers("a", 0, 20, painted=0.5), MARKED)
-    assert list(painted.painted_table(frame)["Class"]) == [painted.CONTROL, "Glioma", painted.TUMOURS]
-    assert painted.alone_table(frame)["Tumour alone"].str.contains("100.0").all()
-    assert len(painting.effects(painted.changed(frame), painted.alone(frame)).axes) == 2
-    empty = framed(MARKED.iloc[:0])
+    found = painted.measured(framed(answers("a", GLIOMA, 20, painted=0.5), MARKED))
+    assert list(painted.painted_table(found)["Class"]) == [painted.CONTROL, "Glioma", painted.TUMOURS]
+    assert painted.alone_table(found)["Tumour alone"].str.contains("100.0").all()
+    assert len(painting.effects(found[iv.PAINTED, "changed"], found[iv.ALONE, "right"]).axes) == 2
+    empty = painted.measured(framed(MARKED.iloc[:0]))
     assert painted.painted_table(empty).empty and painted.alone_table(empty).empty
-    assert isinstance(painting.effects(painted.changed(empty), painted.alone(empty)), Note)
+    assert isinstance(painting.effects(empty[iv.PAINTED, "changed"], empty[iv.ALONE, "right"]), Note)
     assert isinstance(painting.pictures({}), Note)
 
 
@@ -440,7 +625,7 @@ def test_examples_are_of_every_class_with_borders(demo):
     small = np.zeros((len(dataset.frame), data.image_size, data.image_size, 3), np.uint8) + 90
     found = painted.examples(dataset, data, tumours.read_images(dataset), small)
     assert set(found) == {"Glioma", "Meningioma", "Pituitary"}
-    assert all(len(kinds) == 5 for kinds in found.values())
-    assert len(painting.pictures(found).axes) == 15
+    assert all(len(kinds) == 7 for kinds in found.values())
+    assert len(painting.pictures(found).axes) == 21
     nowhere = SimpleNamespace(frame=dataset.frame, root=None, banner=None)
     assert painted.examples(nowhere, data, tumours.read_images(dataset), small) == {}

@@ -1,14 +1,15 @@
 """Does the answer hang on the tumour? It is painted over, and so is as much of the head elsewhere.
 
 A map says where something lies that the model may have used; an intervention takes it away and asks again.
-On the preprocessed image, as the model sees it, the tumour (its mask, grown by a pixel in 64) is
+On the preprocessed image, as the model sees it, the tumour (its mask, grown by two pixels in 64) is
 
-    painted over     filled from its surroundings (Bertalmío et al. 2001, by OpenCV)
-    alone            kept, the rest of the head painted in its mean colour (the tumour left out of the mean)
+    painted    filled from its surroundings (Bertalmío et al. 2001, by OpenCV)
+    flat       painted in the mean colour of the rest of the head: what one fill does by itself, the other need not
+    alone      kept, and the rest of the head painted in that colour
 
-and beside either stands the same with the same shape at random places in the head that don't touch the tumour: what
-filling or cutting out does by itself. An image without a tumour borrows the mask of another test image at its own
-place: nothing is there to be taken away, so that the two kinds of place should do alike.
+and beside each stands the same with the same shape elsewhere: at random places inside the head, off its rim and off the
+tumour's, which is what painting does by itself. An image without a tumour borrows the mask of another test image at its
+own place: nothing is there to be taken away, so that the two kinds of place should do alike.
 
 What each model answered is committed as `results/interventions.csv`: the runs with patients apart, and as a positive
 control models of the marks (`evaluation.control`), which can have gone by nothing but the mark. Make it again (needs
@@ -36,22 +37,37 @@ from gcaf_lib.terminal import arguments
 from gcaf_lib.training import listing, reproduce, runs
 
 MODULE = "gcaf_lib.evaluation.interventions"  # run by itself it makes what is committed
-WHOLE, PAINTED, ALONE = "whole", "painted", "alone"
-PAINTED_ELSEWHERE, ALONE_ELSEWHERE = "painted elsewhere", "alone elsewhere"
+WHOLE, PAINTED, FLAT, ALONE = "whole", "painted", "flat", "alone"
+KINDS = (PAINTED, FLAT, ALONE)  # what is done to the tumour, and `elsewhere` to as much of the head
 PLACES = 2  # elsewhere, whose answers are kept one by one
 INSIDE = 0.95  # share of a place that must lie in the head
-COLUMNS = ("run", "row", "label", "kind", "place", "answer", "probability", "moved")
+GROWN, RIM, GAP, NEAR = (
+    2,
+    4,
+    1,
+    3,
+)  # pixels in 64: masks grow, places keep off the head's rim and the mask, a ring is wide
+COLUMNS = ("run", "row", "label", "kind", "place", "answer", "probability", "step")
 MARKS = "marks"  # in the column `run`, with the seed: a model of the positive control
 
 
 # --- pictures ---
 
 
-def grown(masks: np.ndarray) -> np.ndarray:
-    """Masks (n, S, S) bool, larger by a pixel in 64 on every side: a border's own pixels hold some tumour, too."""
-    reach = max(1, round(masks.shape[1] / 64))
+def beside(kind: str) -> str:
+    """Name of a kind of picture that is asked elsewhere."""
+    return f"{kind} elsewhere"
+
+
+def grown(mask: np.ndarray, pixels: int = GROWN) -> np.ndarray:
+    """Mask (S, S) bool, larger by `pixels` in 64 on every side, or smaller (below 0).
+
+    A border's own pixels hold some tumour, and equalising darkens those around a bright one.
+    """
+    reach = max(1, round(abs(pixels) * len(mask) / 64))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
-    return np.stack([cv2.dilate(mask.astype(np.uint8), kernel) for mask in masks]).astype(bool)
+    change = cv2.dilate if pixels > 0 else cv2.erode
+    return change(mask.astype(np.uint8), kernel).astype(bool)
 
 
 def head(image: np.ndarray) -> np.ndarray:
@@ -66,14 +82,15 @@ def head(image: np.ndarray) -> np.ndarray:
 def elsewhere(
     mask: np.ndarray, where: np.ndarray, rng: np.random.Generator, count: int = PLACES
 ) -> np.ndarray:
-    """The mask (S, S) bool moved to random places that it doesn't touch, (count, S, S); (0, S, S) where there is none.
+    """The mask (S, S) bool moved to random places `GAP` from it, (count, S, S); (0, S, S) where there is none.
 
-    At least `INSIDE` of it lies in `where` (S, S) bool. The places may touch each other.
+    At least `INSIDE` of it lies in `where` (S, S) bool, `RIM` from its edge. The places may touch each other.
     """
     top, left, height, width = cv2.boundingRect(mask.astype(np.uint8).T)  # of the transpose: rows first
     shape = mask[top : top + height, left : left + width].astype(np.float32)
     in_head, on_mask = (
-        cv2.matchTemplate(one.astype(np.float32), shape, cv2.TM_CCORR) for one in (where, mask)
+        cv2.matchTemplate(one.astype(np.float32), shape, cv2.TM_CCORR)
+        for one in (grown(where, -RIM), grown(mask, GAP))
     )
     corners = np.argwhere((in_head >= INSIDE * shape.sum() - 0.5) & (on_mask < 0.5))
     out = np.zeros((count if len(corners) else 0, *mask.shape), bool)
@@ -87,22 +104,37 @@ def painted(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return cv2.inpaint(image, mask.astype(np.uint8), 3, cv2.INPAINT_NS)
 
 
-def alone(image: np.ndarray, mask: np.ndarray, where: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """The image (S, S, 3) uint8 with the head `where` (S, S) in one colour (3,), but for the mask (S, S)."""
+def flat(image: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """The image (S, S, 3) uint8 with the mask (S, S) in one colour (3,)."""
     out = image.copy()
-    out[where & ~mask] = colour
+    out[mask] = colour
     return out
+
+
+def step(image: np.ndarray, mask: np.ndarray, where: np.ndarray) -> float:
+    """How much brighter the mask (S, S) is than the head `where` around it, in grey values of the image (S, S, 3) uint8.
+
+    Around: `NEAR` wide, `GAP` from the mask. NaN where there is nothing around.
+    """
+    ring = grown(mask, GAP + NEAR) & ~grown(mask, GAP) & where
+    return float(image[mask].mean() - image[ring].mean()) if ring.any() else np.nan
 
 
 def variants(
     image: np.ndarray, mask: np.ndarray, where: np.ndarray, others: Sequence[np.ndarray]
 ) -> list[tuple[str, int, np.ndarray]]:
     """(kind, number of the place, picture) of an image, its tumour's mask, its head, and the same shape elsewhere."""
-    out = [(WHOLE, 0, image), (PAINTED, 0, painted(image, mask))]
-    out += [(PAINTED_ELSEWHERE, k, painted(image, other)) for k, other in enumerate(others)]
     colour = np.rint(image[where & ~mask].mean(0))  # without the tumour, which else could be told by it
-    out.append((ALONE, 0, alone(image, mask, where, colour)))
-    return out + [(ALONE_ELSEWHERE, k, alone(image, other, where, colour)) for k, other in enumerate(others)]
+    make = {
+        PAINTED: lambda place: painted(image, place),
+        FLAT: lambda place: flat(image, place, colour),
+        ALONE: lambda place: flat(image, where & ~place, colour),
+    }
+    out = [(WHOLE, 0, image)]
+    for kind in KINDS:
+        out.append((kind, 0, make[kind](mask)))
+        out += [(beside(kind), k, make[kind](other)) for k, other in enumerate(others)]
+    return out
 
 
 def borrowed(mask: np.ndarray, where: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -119,27 +151,26 @@ def borrowed(mask: np.ndarray, where: np.ndarray, known: np.ndarray, rng: np.ran
 def of_model(
     model: Any, images: np.ndarray, labels: np.ndarray, masks: np.ndarray, seed: int = 0
 ) -> pd.DataFrame:
-    """row (of `images`), label, kind, place, answer, probability (of the true class), moved: a line a picture asked.
+    """row (of `images`), label, kind, place, answer, probability (of the true class), step: a line a picture asked.
 
-    images (n, S, S, 3) uint8; labels (n,); masks (n, S, S) bool, empty ones are `borrowed`. moved: by how many grey
-    values the pixels painted over have changed, in the mean. Images without a place elsewhere are left out.
+    images (n, S, S, 3) uint8; labels (n,); masks (n, S, S) bool, empty ones are `borrowed`. step: `step` of the place,
+    whole or painted over. Images without a place elsewhere are left out.
     """
     from gcaf_lib.training.loop import probabilities
 
     rng, asked, pictures = np.random.default_rng(seed), [], []
-    masks = np.array(masks, bool)
-    own = masks.any((1, 2))
-    masks[own] = grown(masks[own])
+    masks = np.stack([grown(mask) for mask in masks])
+    known = masks[masks.any((1, 2))]
     for row, image in enumerate(images):
         where = head(image)
-        mask = borrowed(masks[row], where, masks[own], rng)
+        mask = borrowed(masks[row], where, known, rng)
         others = elsewhere(mask, where, rng) if mask.any() else ()
         for kind, place, picture in variants(image, mask, where, others) if len(others) else ():
-            over = kind in (PAINTED, PAINTED_ELSEWHERE)
-            change = np.abs(picture.astype(int) - image).mean(2).sum() / mask.sum() if over else np.nan
-            asked.append((row, labels[row], kind, place, change))
+            at = mask if kind in (WHOLE, *KINDS) else others[place]
+            found = np.nan if ALONE in kind else step(picture, at, where)
+            asked.append((row, labels[row], kind, place, found))
             pictures.append(picture)
-    out = pd.DataFrame(asked, columns=["row", "label", "kind", "place", "moved"])
+    out = pd.DataFrame(asked, columns=["row", "label", "kind", "place", "step"])
     if len(out):
         told = probabilities(model, np.stack(pictures), np.arange(len(pictures)))
         out["answer"], out["probability"] = told.argmax(1), told[np.arange(len(out)), out["label"]]
