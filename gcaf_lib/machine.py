@@ -178,6 +178,14 @@ def read_text(path: str | Path, most: int, error: type[Exception], wanted: str) 
         raise error(f"{path} is not text in UTF-8 (byte {odd.start}): {wanted}") from odd
 
 
+def file_digest(path: str | Path) -> str:
+    """12 hex digits over a file's content; of text (csv, json) whatever line ends a checkout gave it."""
+    content = Path(path).read_bytes()
+    if Path(path).suffix in (".csv", ".json"):
+        content = content.replace(b"\r\n", b"\n")
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
 def write_text(path: str | Path, text: str) -> None:
     """A text file in UTF-8, its line ends as they are in `text`, whole or not at all."""
     with whole(path) as part:

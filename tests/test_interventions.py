@@ -600,7 +600,7 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
     ]
     text = alone_words(*parts, MARKED)
     assert "Of marks alone, 100.0% are named rightly, of as much elsewhere 25.0%" in text
-    assert "glioma 100.0% (0.0 points (– to –) beside as much elsewhere: no difference shown beyond" in text
+    assert "glioma 100.0% (0.0 points beside as much elsewhere: no difference shown beyond" in text
     assert "meningioma 60.0% (+50.0 points (" in text and "elsewhere: more beyond no tumour)" in text
     for wrong in (dict(alone=0.9, alone_elsewhere=0.25), dict(alone_elsewhere=0.5)):
         bad = alone_words(*parts, answers("marks 0", 1, 60, **wrong))

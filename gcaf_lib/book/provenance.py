@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gcaf_lib import machine
 from gcaf_lib.data import committed
 from gcaf_lib.settings import Settings
 from gcaf_lib.terminal import many
@@ -59,8 +60,7 @@ def fingerprint_library() -> str:
 
 def record_digest(folder: Path) -> str:
     """12 hex digits over a run record's `record.json`, whatever line ends a checkout gave it."""
-    text = (folder / "record.json").read_text(encoding="utf-8")
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return machine.file_digest(folder / "record.json")
 
 
 def facts(

@@ -5,7 +5,6 @@ They are read from the results folder that holds the splits, and written into th
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import DataError
-from gcaf_lib.machine import write_table
+from gcaf_lib.machine import file_digest, write_table
 from gcaf_lib.settings import results_dir
 
-WRITTEN = ("scorecard.csv", "audit.csv", "reproduced.csv")  # by chapters themselves, and beside them
+WRITTEN = ("scorecard.csv", "audit.csv")  # by chapters themselves
 PACKAGE = Path(__file__).parent  # whose tables come with the code
 
 
@@ -33,14 +32,7 @@ def digests(place: Path | None = None) -> dict[str, str]:
         for path in sorted(folder.glob(pattern))
         if path.name not in WRITTEN
     }
-    return {name: _digest(path) for name, path in known.items()}
-
-
-def _digest(path: Path) -> str:
-    content = path.read_bytes()
-    if path.suffix == ".csv":
-        content = content.replace(b"\r\n", b"\n")
-    return hashlib.sha256(content).hexdigest()[:12]
+    return {name: file_digest(path) for name, path in known.items()}
 
 
 def find(name: str, module: str, place: Path | None = None) -> Path:

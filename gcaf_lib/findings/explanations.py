@@ -16,7 +16,7 @@ from gcaf_lib.display.style import CLASS_NAMES, NO_MAPS
 from gcaf_lib.evaluation import clustered, control, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.findings import borders, predictions
-from gcaf_lib.findings.words import change, plural, signed, some, spans
+from gcaf_lib.findings.words import change, plural, shift, some, spans, verb
 from gcaf_lib.terminal import cut
 from gcaf_lib.training.runs import RunError
 
@@ -92,7 +92,7 @@ def control_words(judged: pd.DataFrame) -> str:
             text += f"**None of {plural(len(part), 'map')} passes.** "
         if len(failing := by[control.FAILS]):
             ends = dict.fromkeys(map(share, (failing["pointing"].min(), failing["pointing"].max())))
-            text += f"**{len(failing)} {'fails' if len(failing) == 1 else 'fail'}**, pointing at the mark on {' to '.join(ends)}. "
+            text += f"**{len(failing)} {verb(len(failing), 'fails', 'fail')}**, pointing at the mark on {' to '.join(ends)}. "
         silent = by[control.SILENT]
         unmeasured = silent["blind"].isna()
         if len(unlearnt := silent[~unmeasured]):
@@ -391,13 +391,13 @@ def tumour_words(
 def _rival(rival: str, frame: pd.DataFrame) -> str:
     d = frame.set_index("measure")
     point = d.loc["pointing"]
-    difference, low, high = (signed(v, 3) for v in (point.difference, point.low, point.high))
-    verb = change(point, "loses to", "beats", "is not distinguishable from")
+    difference = shift(Interval(*point[["difference", "low", "high"]]), 3)
+    told = change(point, "loses to", "beats", "is not distinguishable from")
     better, worse = (
         [_lowered(names.MEASURE_NAMES[m]) for m in d.index[side]] for side in (d["low"] > 0, d["high"] < 0)
     )
     return (
-        f"**In the pointing game the map {verb} {rival}** ({difference}, {low} to {high}); "
+        f"**In the pointing game the map {told} {rival}**, {difference}; "
         f"of {len(d)} measures it is better in {some(better)} and worse in {some(worse)}. "
     )
 

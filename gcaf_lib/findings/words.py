@@ -63,14 +63,14 @@ def judged(one: Worth, copied: Worth | None, lower: str, higher: str, same: str)
 
 def points(one: Worth, copied: Worth | None = None) -> str:
     """`−1.3 points (−2.6 to +0.1)` of a difference in fractions, and the same by picture where that is given."""
-    value, _, interval = shift(one, 1, 100).partition(" ")
-    return f"{value} points {interval}" + (f", by picture {points(copied)}" if copied else "")
+    value, *interval = shift(one, 1, 100).split(" ", 1)
+    return " ".join([value, "points", *interval]) + (f", by picture {points(copied)}" if copied else "")
 
 
 def shift(one: Any, decimals: int = 4, scale: float = 1) -> str:
-    """`+0.0123 (+0.0101 to +0.0150)`: a difference (value, low, high) with its interval, times `scale`."""
+    """`+0.0123 (+0.0101 to +0.0150)`: a difference (value, low, high) with its interval if it has one, times `scale`."""
     value, low, high = (signed(scale * v, decimals) for v in (one.value, one.low, one.high))
-    return f"{value} ({low} to {high})"
+    return value + (f" ({low} to {high})" if np.isfinite(one.low) else "")
 
 
 def beside_interval(one: Any, other: Any, below: str, above: str, level: str) -> str:
