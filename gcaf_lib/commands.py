@@ -119,10 +119,13 @@ def predict(args: argparse.Namespace) -> int:
 
     names = list(args.images)
     if args.record and not _names_a_file(args.record):
-        record = store.resolve(args.record)
+        record, travels = store.resolve(args.record), shipped.read()
+        if record.key == travels.key and not store.weights_path(record.key, "ema").is_file():
+            record = travels
     else:
         names[:0] = filter(None, [args.record])
         record = shipped.read()
+    if isinstance(record, shipped.Shipped):
         _aside(f"model: run {record.key}, which travels with the package: {record.words()}")
     images = [medical.view(name, args.plane, args.slice) for name in names]
     found = room.classify(record, images, "raw" if args.raw else "ema", args.cam)

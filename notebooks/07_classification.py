@@ -43,8 +43,8 @@ overlap.split_note(chapter)
 # %% [markdown]
 # ## The report, class by class
 #
-# Precision is the share of the images given an answer that belong to that class, recall the share of a
-# class's images that are given it, F1 their harmonic mean. Averages are over the seeds; the test images
+# Precision: of the images that the model calls a class, the share that belong to it. Recall: of a class's
+# images, the share that the model calls so. F1 is their harmonic mean. Averages are over the seeds; the test images
 # are the same for every seed, so the standard deviation reflects the randomness of *training*, not the
 # choice of test images, which the intervals further down cover.
 

@@ -160,7 +160,7 @@ says = ablation.says(frame, "gcaf sweep table-4", ablation.FUSION_NAMES, theirs=
 Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)]))
 
 # %% [markdown]
-# The intervals hold both kinds of chance, test patients and, from two seeds on, training; *sd over seeds* shows the second alone. Chapter 15 tests with a correction for the number of differences, and asks which of them this many seeds could detect at all.
+# The intervals hold both kinds of chance, test patients and, from two seeds on, training (and are never narrower than one over trainings alone); *sd over seeds* shows the second alone. Chapter 15 tests with a correction for the number of differences, and asks which of them this many seeds could detect at all.
 #
 # ## The same on patient-disjoint folds
 #

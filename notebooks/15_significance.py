@@ -212,8 +212,9 @@ seen = significance.could_show(frames)
 tables.show(
     significance.could_show_text(seen),
     name="tab-could-show",
-    caption="What the comparisons of each table rest on, and the true difference in accuracy from which on a row's 95% interval excludes 0 with a power of 80%, for the "
-    "narrowest and the widest of the table; of the paper's gaps how many are as large as their row's. Not adjusted for the number of rows.",
+    caption="What the comparisons of each table rest on, and how large a true difference in accuracy must be for a 95% interval of the width that the table's have "
+    "(root mean square) to exclude 0 four times in five; and how many of the paper's gaps are as large. Tables of one seed leave other trainings out and seem to see more. "
+    "Not adjusted for the number of rows.",
     data=seen,
 )
 Markdown(significance.could_show_said(seen))

@@ -120,7 +120,7 @@ Markdown(failures.sizes_said(within))
 # ## By the view
 #
 # Neither the files nor the archive say from which side a slice is seen. What can be computed is how *mirror-symmetric* a picture is: heads seen
-# from the front or from above nearly are, heads seen from the side are not. The lowest third holds most of the side views; this is
+# from the front or from above nearly are, heads seen from the side are not. The lowest third should hold most of the side views; this is
 # a stand-in, not the view.
 
 # %% mystnb={"image": {"alt": "Error rate on tumour images by third of the picture's mirror symmetry, with intervals."}, "figure": {"name": "fig-error-view", "caption": "Wrong answers on tumour images by thirds of mirror symmetry (the lowest: mostly views from the side), with 95% cluster-bootstrap intervals over patient groups; n counts answers, one a run and image."}}

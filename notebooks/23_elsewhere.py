@@ -142,8 +142,8 @@ Markdown(elsewhere.sure_said(recall, model))
 # All pituitary tumours of Tiantan are coronal and from one hospital, all gliomas and meningiomas of Radiopaedia and RSNA-BraTS axial and from others,
 # all healthy heads from London. A model that knew planes and scanners alone could do well here or badly. So could one that knew the contrast agent:
 # at home more than nine in ten tumour images are figshare slices, all T1 after contrast agent, while the tumour-free class mixes sequences; IXI is
-# plain T1. And the view: of 80 images of each class at home, drawn at random and looked at, 4 without a tumour are seen from the side (sagittal),
-# of each tumour class 19 to 24. Two controls: IXI's healthy heads were cut in three planes, so that no tumour, scanner or sequence
+# plain T1. And the view: of 80 images of each class at home, drawn at random and looked at once (no list was kept), 4 without a tumour were seen from the side
+# (sagittal), of each tumour class 19 to 24. Two controls: IXI's healthy heads were cut in three planes, so that no tumour, scanner or sequence
 # differs between these slices; and the nearest neighbour, which knows similarity and nothing else.
 
 # %%

@@ -887,22 +887,25 @@ def test_what_the_comparisons_of_a_table_could_have_shown():
         ]  # fmt: skip
         return pd.DataFrame([{"row": "own", "metric": "accuracy", "reference": True, "pairs": 2}, *lines])
 
-    # times 1.43: seen from 1.43 and 2.86 points on, by picture from 4.29
-    known = frame((0.01, 0.03, -0.0142), (0.02, 0.03, -0.0286), (0.02, 0.03, np.nan))
+    # times 1.43: root mean square of 1.43, 2.86 and 2.86 points, by picture 4.29
+    known = frame((0.01, 0.03, -0.0247), (0.02, 0.03, -0.0248), (0.02, 0.03, np.nan))
     none = frame((np.nan, np.nan, -0.02), pairs=0)
     split = dict.fromkeys(ablation.TABLES, none) | {"Table 4": known}
     seen = significance.could_show({"here": split})
     text = significance.could_show_text(seen).set_index("Table")
     assert text.loc["4"].tolist() == [
-        "here", "2 seeds of 5 folds, 7,000 images (3,000 pictures, 600 patient groups)", "1.43 to 2.86", "4.29 to 4.29", "1 of 2"
+        "here", "2 seeds of 5 folds, 7,000 images (3,000 pictures, 600 patient groups)", "2.48", "4.29", "1 of 2"
     ]  # fmt: skip
     assert (
         text.loc["8", "Compared"] == "not trained yet" and text.loc["8", "The paper's as large"] == "0 of 0"
     )
     said = significance.could_show_said(seen)
-    assert "with a power of 80%: here 1 of 2." in said and "one seed" not in said
+    assert "with a power of 80%: here 1 of 2." in said and "Left out" not in said
     once = significance.could_show({"here": split | {"Table 5": frame((0.01, 0.01, 0.05), pairs=1)}})
-    assert "here 2 of 3." in significance.could_show_said(once)
-    assert "another training's chance comes on top" in significance.could_show_said(once)
+    assert "here 1 of 2." in significance.could_show_said(once)
+    assert (
+        "Left out, because one seed knows nothing of another training's chance: 1 (Table 5) on here."
+        in significance.could_show_said(once)
+    )
     nothing = significance.could_show({"here": dict.fromkeys(ablation.TABLES, none)})
     assert "no interval" in significance.could_show_said(nothing)

@@ -234,7 +234,7 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
             claim,
             tuple(ladder.look_up(frame, "paper")[["low", "high"]]),
             look_ups if ladder.fallen(frame) else (),
-            [one for one in (*both, full) if one is not None],
+            [one for one in both if one is not None],  # `full` is on another split of new patients
         ),
         DOORS,
     ]

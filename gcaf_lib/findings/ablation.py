@@ -366,26 +366,29 @@ def visible(lines: Any, name: str = "difference") -> Any:
     return intervals.visible(lines[f"{name}_low"], lines[f"{name}_high"])
 
 
+def pooled(run: pd.DataFrame, name: str = "difference") -> float:
+    """`visible` for a whole table, its root mean square over rows: a row's own spread over few trainings is mostly chance."""
+    known = visible(run, name).dropna()
+    return float(np.sqrt((known**2).mean())) if len(known) else np.nan
+
+
 def could_show(run: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True) -> str:
-    """From which true difference on the intervals of a table exclude 0 with a power of 80%, the narrowest and the widest of
-    them, and which of the paper's are as large.
+    """From which true difference on the intervals of a table exclude 0 with a power of 80% (`pooled`), and which of the
+    paper's are as large.
 
     run: lines with pairs; theirs: whether to speak of the paper's differences.
     """
-    said = []
-    for word, name in (("", "difference"), ("by picture ", "picture_difference")):
-        known = run[run[f"{name}_low"].notna()]
-        least = visible(known, name).to_numpy(float)
-        if len(known):
-            ends = dict.fromkeys((least.argmin(), least.argmax()))
-            points = [f"{100 * least[k]:.2f} ({_named(known.iloc[[k]], names)})" for k in ends]
-            said.append(f"{word}from {' to '.join(points)} points on")
-    text = f" By its 95% interval a true difference is told from 0 with a power of 80% {', '.join(said)}"
+    named = {"": pooled(run), "by picture ": pooled(run, "picture_difference")}
+    said = [f"{word}from {100 * value:.2f} points on" for word, value in named.items() if np.isfinite(value)]
+    text = (
+        " By 95% intervals of the width that this table's have (root mean square) a true difference is told from 0 with a power of "
+        f"80% {', '.join(said)}"
+    )
     if (run["pairs"] == 1).any():
         text += "; where there is one seed, another training's chance comes on top"
     printed = run[run["published_difference"].notna()]
     if theirs and len(printed):
-        large = printed[printed["published_difference"].abs() >= visible(printed)]
+        large = printed[printed["published_difference"].abs() >= pooled(run)]
         text += f". The paper's is as large for {len(large)} of {len(printed)}: {_named(large, names)}"
     return text + "."
 
@@ -400,7 +403,10 @@ def answer(
         return f"**{question}** Not measured: that row has not been trained on this split."
     gaps = {"by image": read(line, "difference"), "by picture": read(line, "picture_difference")}
     known = {word: one for word, one in gaps.items() if np.isfinite(one.value)}
-    told = {word: words.change(one, "yes", "no, it is worse", "not shown") for word, one in known.items()}
+    answers = ("yes", "no, it is worse", "not shown")
+    if line["pairs"] == 1:
+        answers = ("as trained once it is better", "as trained once it is worse", "not shown")
+    told = {word: words.change(one, *answers) for word, one in known.items()}
     said = list(dict.fromkeys(told.values()))
     said = said[0] if len(said) == 1 else ", ".join(f"{word} {one}" for word, one in told.items())
     once = " (one training of each; another may reverse it)" if line["pairs"] == 1 else ""

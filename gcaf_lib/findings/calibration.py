@@ -112,7 +112,7 @@ def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters
         ("Mixup, with averaging", "Proposed Model", "With EMA Only"),
         ("Mixup, without averaging", "With Mixup Only", "Without Mixup & EMA"),
         ("The per-class reading instead of the literal one", "Loss: per-class", "Loss: target-probability"),
-        ("Ten times the smoothing", "Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01"),
+        ("Label smoothing 0.1 for 0.01", "Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01"),
     ):
         lines.append(ingredient(what, worth.difference(rows[first], rows[second], clusters, asked)))
     return "\n".join(lines)

@@ -171,9 +171,13 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
     """What the contrast with and without a copy looks like, and what is left of it within classes."""
     if not (both := both_kinds(home)):
         return f"*{model}* was asked of no class that has images of both kinds."
-    found, levels = trap(home), trap_levels(home).set_index(["class", "copied"])["value"]
+    found, levels = trap(home), trap_levels(home).set_index(["class", "copied"])
     pairs = [
-        f"{CLASS_NAMES[c].lower()} {words.percent(levels[c, True])} and {words.percent(levels[c, False])}%"
+        f"{CLASS_NAMES[c].lower()} "
+        + " and ".join(
+            f"{words.percent(one.value)}% of {one.images:,}"
+            for one in (levels.loc[(c, True)], levels.loc[(c, False)])
+        )
         for c in both
     ]
     more = "a difference that the classes' mixture doesn't explain"

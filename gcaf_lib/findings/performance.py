@@ -176,7 +176,7 @@ def published_headline(mean: pd.DataFrame) -> str:
     best = paper.published("§5.4", metric="recall_notumor")
     ours = mean.loc[[c for c in supports if c in mean.index], "recall"].idxmax()
     return (
-        f"The paper's {accuracy.value:.{accuracy.decimals}f}% can only be {right} right answers of {n}. Wilson's interval of that single "
+        f"The paper's {accuracy.value:.{accuracy.decimals}f}%, if of one run, can only be {right} right answers of {n}. Wilson's interval of that single "
         f"result is {100 * interval.low:.1f} to {100 * interval.high:.1f}%: the accuracy of that model on ever more images of this kind may lie "
         f"anywhere in it if those are independent. Images of one patient are not: where some show one, it is wider, by how much the paper doesn't tell. With the three recalls it gives, the fourth follows: pituitary {100 * low:.2f}%"
         + (f" to {100 * high:.2f}%" if high - low > 5e-5 else "")

@@ -219,7 +219,7 @@ def taken_away(gaps: Mapping[tuple[str, str], Gap | None]) -> str:
         "What changes when the hint is taken away, on the same test images (95% interval of the difference "
         f"{words.OVER}):\n\n"
         + "\n".join(f"- {line}" for line in lines)
-        + "\n\nA fall means that the model used the hint, or something that went with it: re-encoding also removes detail and the head's "
+        + "\n\nA fall can mean that the model used the hint, or something that went with it: re-encoding also removes detail and the head's "
         "position and size in the frame, and each model has its own stage 0. No fall does not mean that the model could not use it: with "
         "copies in training (chapter 17) it has an easier way to be right."
         + (f" {words.ONE_SEED}" if ones else "")

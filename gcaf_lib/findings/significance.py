@@ -382,9 +382,9 @@ def frames(
 def could_show(frames: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
     """What the comparisons of each split and table rest on, and which true differences they could have shown.
 
-    frames: split to table ("Table 4") to `ablation.measure`'s. split, place, pairs, folds, `ablation.SIZES`; least, most: of its rows
-    the true difference from which on the interval excludes 0 with a power of 80% (`ablation.visible`), picture_least, picture_most;
-    gaps: the paper's differences of trained rows, as_large: those that are as large as their row's.
+    frames: split to table ("Table 4") to `ablation.measure`'s. split, place, pairs, folds, `ablation.SIZES`; visible: the true
+    difference from which on its intervals exclude 0 with a power of 80% (`ablation.pooled`), picture_visible; gaps: the paper's
+    differences of trained rows, as_large: those that are as large.
     """
     lines = []
     for (split, tables_), place in itertools.product(frames.items(), ablation.TABLES):
@@ -393,41 +393,26 @@ def could_show(frames: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame
         line = {"split": split, "place": place, "pairs": 0}
         if len(run):
             line |= run.iloc[0][["pairs", "folds", *ablation.SIZES]].to_dict()
-        for word, name in (("", "difference"), ("picture_", "picture_difference")):
-            needed = ablation.visible(run, name)
-            line |= {f"{word}least": needed.min(), f"{word}most": needed.max()}
+        line |= {
+            "visible": ablation.pooled(run),
+            "picture_visible": ablation.pooled(run, "picture_difference"),
+        }
         gaps = run["published_difference"].abs()
-        line |= {"gaps": int(gaps.notna().sum()), "as_large": int((gaps >= ablation.visible(run)).sum())}
+        line |= {"gaps": int(gaps.notna().sum()), "as_large": int((gaps >= line["visible"]).sum())}
         lines.append(line)
-    columns = [
-        "split",
-        "place",
-        "pairs",
-        "folds",
-        *ablation.SIZES,
-        "least",
-        "most",
-        "picture_least",
-        "picture_most",
-        "gaps",
-        "as_large",
-    ]
-    return pd.DataFrame(lines).reindex(columns=columns)
+    seen = ["visible", "picture_visible", "gaps", "as_large"]
+    return pd.DataFrame(lines).reindex(columns=["split", "place", "pairs", "folds", *ablation.SIZES, *seen])
 
 
 def could_show_text(frame: pd.DataFrame) -> pd.DataFrame:
     """`could_show` for readers, in points."""
-
-    def points(low: float, high: float) -> str:
-        return f"{100 * low:.2f} to {100 * high:.2f}" if np.isfinite(low) else "–"
-
     return pd.DataFrame(
         {
             "Split": r.split,
             "Table": r.place.removeprefix("Table "),
             "Compared": words.rests(r._asdict()) if r.pairs else names.ABSENT,
-            "Seen from (points)": points(r.least, r.most),
-            "By picture": points(r.picture_least, r.picture_most),
+            "Seen from (points)": words.number(100 * r.visible),
+            "By picture": words.number(100 * r.picture_visible),
             "The paper's as large": f"{r.as_large} of {r.gaps}",
         }
         for r in frame.itertuples()
@@ -436,21 +421,24 @@ def could_show_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 def could_show_said(frame: pd.DataFrame) -> str:
     """How many of the paper's gaps each split's comparisons could have shown; frame: of `could_show`."""
-    known = frame[frame["pairs"] > 0]
+    known, once = frame[frame["pairs"] > 1], frame[frame["pairs"] == 1]
     if known.empty:
-        return "No row but the proposed model's has been trained, so there is no interval to tell from."
+        return "No row but the proposed model's has been trained twice, so there is no interval over trainings to tell from."
     said = [
         f"{split} {part['as_large'].sum()} of {part['gaps'].sum()}"
         for split, part in known.groupby("split", sort=False)
     ]
-    once = (
-        " Where there is one seed, another training's chance comes on top, and fewer could."
-        if (known["pairs"] == 1).any()
-        else ""
+    alone = "; ".join(
+        f"{words.some(list(part['place']))} on {split}" for split, part in once.groupby("split", sort=False)
     )
     return (
-        f"Of the paper's gaps, these are as large as what their row's comparison would have shown with a power of 80%: {'; '.join(said)}. Where a smaller one is not "
-        f"distinguishable from 0 here, that is no sign that it isn't there.{once}"
+        f"Of the paper's gaps, these are as large as what their table's comparisons would have shown with a power of 80%: {'; '.join(said)}. Where a smaller one is not "
+        "distinguishable from 0 here, that is no sign that it isn't there."
+        + (
+            f" Left out, because one seed knows nothing of another training's chance: {alone}."
+            if alone
+            else ""
+        )
     )
 
 
@@ -501,7 +489,8 @@ def itself_text(frame: pd.DataFrame) -> str:
     most = (f"{100 * frame[name].abs().max():.2f}" for name in ("difference", "picture"))
     return (
         f"**The control:** the proposed model beside itself, by the permutation by patient, without an adjustment: {pairs}. {told} Two of its seeds "
-        f"differ by up to {' points, by picture '.join(most)}: an effect of one seed that is no larger is not told from the method's own spread."
+        f"differ by up to {' points, by picture '.join(most)}: an effect of one seed that is no larger is not told from the method's own spread. "
+        "(Rows of Tables 4, 5 and 8 start from the same stage 0 as the proposed model of that seed, two seeds of one method do not: for those rows this is strict.)"
     )
 
 

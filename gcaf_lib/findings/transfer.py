@@ -198,7 +198,8 @@ def grown(frame: pd.DataFrame) -> str:
     if "paper" in known.index:
         claim = ablation.published("table-4", experiments.PROPOSED)["accuracy"].fraction
         low, high = (known.loc["paper", f"full-size_{end}"] for end in ("low", "high"))
-        text += f"The paper's {claim:.2%} lies {words.where(claim, low, high)} the interval of the full-size networks on the random split."
+        once = ", of one seed" if known.loc["paper", "seeds"] == 1 else ""
+        text += f"The paper's {claim:.2%} lies {words.where(claim, low, high)} the interval of the full-size networks on the random split{once}."
     return text
 
 

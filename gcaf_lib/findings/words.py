@@ -14,7 +14,7 @@ from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.terminal import many
 
 VERDICT = (  # what the last column of `performance.beside_published` means
-    "Verdict: where the published figure lies, its rounding allowed for; *can't be true*: no set of predictions gives it together "
+    "Verdict: where the published figure lies, its rounding allowed for; *can't be true*: no single set of predictions gives it together "
     "with the other published figures (chapter 22)."
 )
 OVER = "over patients and, from two seeds on, trainings"  # what an interval of `worth` is

@@ -208,9 +208,7 @@ def averages() -> Iterator[Finding]:
             text += "; the mean weighted by class size would "
             text += "fit, but is no macro mean" if fits else "not fit either"
             if kind == "auc":
-                text += (
-                    "; the area under an averaged curve, which is called macro too, can be more (chapter 8)"
-                )
+                text += "; the area under an averaged curve, which is called macro too, can be more"
         yield Finding(
             "§5.5",
             f"{name(f.metric)} is {shown(f)}",
