@@ -170,7 +170,7 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
     copied = ablation.separated(run, "picture_difference") & (run["picture_difference"] < 0)
     text = "**Are two backbones better than one where no patient is shared?** "
     if len(run):
-        once = (run["pairs"] == 1).any()
+        once = bool((run["pairs"] == 1).any())
         how = "as trained once is" if once else "is shown to be"
         text += (
             f"Of {words.plural(len(run), 'single network')} the proposed model {how} better than {words.some(list(worse['row']))}, by picture than "
