@@ -43,6 +43,8 @@ def test_grown_is_larger_on_every_side_or_smaller():
     assert [tuple(at) for at in np.argwhere(iv.grown(one, 1))] == [(9, 20), (10, 19), (10, 20), (10, 21), (11, 20)]  # fmt: skip
     assert np.ptp(np.argwhere(iv.grown(one)), axis=0).tolist() == [4, 4]  # two pixels a side
     assert (iv.grown(iv.grown(one), -2) == one).all()
+    assert not iv.grown(np.ones_like(one), -4)[[3, -4]].any(), "nothing lies beyond the image"
+    assert iv.grown(np.ones_like(one), -4)[4:-4, 4:-4].all()
     assert not iv.grown(np.zeros_like(one)).any()
     large = np.zeros((224, 224), bool)
     large[100, 100] = True
@@ -143,13 +145,14 @@ def test_the_tumour_does_not_colour_the_head_in_which_something_else_stands_alon
 def test_borrowed_masks_lie_in_the_head():
     known = np.stack([picture(seed=s)[1] for s in range(4)])
     outside = np.roll(known[:1], 30, 1)
-    empty, rng = np.zeros_like(HEAD), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     every = np.concatenate([outside, known])
-    for _ in range(20):
-        one = iv.borrowed(empty, HEAD, every, rng)
-        assert (one & HEAD).sum() >= iv.INSIDE * one.sum() and one.any()
-    assert (iv.borrowed(known[2], HEAD, every, rng) == known[2]).all()
-    assert not iv.borrowed(empty, HEAD, outside, rng).any()
+    drawn = {iv.borrowed(HEAD, every, rng) for _ in range(40)}
+    assert drawn == {1, 2, 3, 4}
+    assert iv.borrowed(HEAD, outside, rng) is None
+    most = np.zeros((1, SIDE, SIDE), bool)
+    most[0, 30, 5:15] = True  # eight of ten in the head
+    assert 0.7 < (most & HEAD).sum() / most.sum() < 0.9 and iv.borrowed(HEAD, most, rng) is None
 
 
 # --- models of which it is known what they go by ---
@@ -239,6 +242,14 @@ def test_masks_are_borrowed_from_several():
     assert all(any((place <= mask).all() for mask in grown) for place in places)
 
 
+def test_borders_are_named_by_the_class_they_are_of():
+    made = [picture(seed=k) for k in range(6)]
+    images, masks = (np.stack(part) for part in zip(*made))
+    masks[4:] = False
+    out = iv.of_model(Sees(np.any), images, np.array([1, 1, 1, 1, 0, 0]), masks)
+    assert (out["border"] == 1).all() and set(out["label"]) == {0, 1}
+
+
 def test_a_mask_is_grown_before_it_is_painted():
     """What shines just outside the border goes, too."""
     image, mask = picture(100)
@@ -290,7 +301,7 @@ class Four:
 
 def test_read_takes_what_is_committed_with_the_control_and_asks_only_otherwise(demo, tmp_path, monkeypatch):
     record, _ = demo
-    line = dict(row=0, label=0, kind=iv.WHOLE, place=0, answer=0, probability=0.5, step=np.nan)
+    line = dict(row=0, label=0, border=0, kind=iv.WHOLE, place=0, answer=0, probability=0.5, step=np.nan)
     table = pd.DataFrame([{"run": name, **line} for name in ("a", "b", "marks 0")])
     table.to_csv(tmp_path / "interventions.csv", index=False)
     dataset = SimpleNamespace(banner=None, root=None)
@@ -364,15 +375,18 @@ def test_images_that_were_not_asked_have_no_room_elsewhere(real_dataset, figshar
 ASKED = (iv.WHOLE, *(kind for one in iv.KINDS for kind in (one, iv.beside(one))))
 
 
-def answers(name: str, label: int, count: int, other: int | None = None, **right: float) -> pd.DataFrame:
+def answers(
+    name: str, label: int, count: int, other: int | None = None, border: int | None = None, **right: float
+) -> pd.DataFrame:
     """`COLUMNS` of `count` images: the share of each kind that is answered with the class, the rest with another (the next) class."""
+    border = (0 if label == 2 else label) if border is None else border
     lines = []
     for kind in ASKED:
         share = right.get(kind.replace(" ", "_"), 1.0)
         for row in range(count):
             hit = row < round(share * count)
             answer = label if hit else (label + 1) % 4 if other is None else other
-            lines.append((name, 100 * label + row, label, kind, 0, answer, 0.9 if hit else 0.1, 20.0))
+            lines.append((name, 100 * label + row, label, border, kind, 0, answer, 0.9 if hit else 0.1, 20.0))
     return pd.DataFrame(lines, columns=list(iv.COLUMNS))
 
 
@@ -502,24 +516,25 @@ def test_words_rest_on_the_positive_control_by_both_fills():
         "1 model of the marks: without the mark 25.0% of their answers are right (flat: 25.0%; guessing: 25.0%), "
         "without as much elsewhere 100.0% (flat: 100.0%): the removal works" in good
     )
-    assert "glioma 30.0% (fewer than elsewhere: 100.0%; as it is 100.0%)" in good
-    assert "Of the 60 tumour images answered rightly, 30.0% (" in good and ") are still" in good
+    assert "still right with the tumour painted over: glioma 30.0% (" in good
+    assert "), flat 30.0%, elsewhere 100.0%, of 60.**" in good
     fine = dict(painted=0.25, flat=0.25)
     for wrong in (
         dict(painted=0.4), dict(flat=0.4), dict(painted_elsewhere=0.9), dict(flat_elsewhere=0.9)
     ):  # fmt: skip
         bad = words(tumour, answers("marks 0", 1, 60, **(fine | wrong)), BARE)
-        assert "nothing is concluded" in bad and "still answered" not in bad and "either fill" not in bad
+        assert "nothing is concluded" in bad and "still right" not in bad and "either fill" not in bad
     none = words(tumour, BARE)
-    assert "No positive control" in none and "still answered" not in none
+    assert "No positive control" in none and "still right" not in none
     assert "Nothing was asked" in words(MARKED)
 
 
-def test_words_turn_with_the_difference():
-    less = words(answers("a", GLIOMA, 60, painted_elsewhere=0.3), MARKED, BARE)
-    same = words(answers("a", GLIOMA, 60, painted=0.5, painted_elsewhere=0.5), MARKED, BARE)
-    assert "(more than elsewhere: 30.0%;" in less
-    assert "(not detectably other than elsewhere: 50.0%;" in same
+def test_words_tell_what_is_still_right_of_what_was_right():
+    """Answers that were wrong as it is do not count, and what is called no tumour is so with the tumour painted over."""
+    table = answers("a", MENINGIOMA, 60, whole=0.5, painted=0.75, flat=0.25, painted_elsewhere=0.1)
+    text = words(table, MARKED, BARE)
+    assert "meningioma 100.0% (" in text and "flat 50.0%, elsewhere 20.0%, of 30.**" in text
+    assert "25.0% of all tumour images are then called *no tumour*; as they are, 50.0%." in text
 
 
 def test_a_class_changes_for_its_tumour_only_beyond_no_tumour_and_by_either_fill():
@@ -534,7 +549,15 @@ def test_a_class_changes_for_its_tumour_only_beyond_no_tumour_and_by_either_fill
     assert hangs + "none.**" in words(other_fill, MARKED, BARE)
     as_without = answers("a", NOTUMOR, 60, painted=0.5, flat=0.5)  # a place does it, not a tumour
     text = words(glioma, MARKED, as_without)
-    assert hangs + "none.**" in text and "borrowed border (+50.0 points (" in text
+    assert hangs + "none.**" in text and "of all classes +50.0 points (" in text
+    other_border = answers("a", NOTUMOR, 60, border=MENINGIOMA, painted=0.5, flat=0.5)
+    text = words(glioma, MARKED, BARE, other_border.assign(row=other_border["row"] + 60))
+    assert hangs + "1 (glioma).**" in text, "borders of other classes are no control of this one"
+    few = answers("a", GLIOMA, 60, painted=1 - 2 / 60, flat=1 - 2 / 60)  # 3.3 points more, from 0 to 8
+    assert hangs + "none.**" in words(few, MARKED, BARE)
+    healing = answers("a", NOTUMOR, 60, painted_elsewhere=0.5, flat_elsewhere=0.5)  # less at the border
+    same = answers("a", GLIOMA, 60, painted=0.5, flat=0.5, painted_elsewhere=0.5, flat_elsewhere=0.5)
+    assert hangs + "none.**" in words(same, MARKED, healing)
     elsewhere = answers("a", GLIOMA, 60, painted=0.5, flat=0.5, painted_elsewhere=0.5, flat_elsewhere=0.5)
     assert hangs + "none.**" in words(elsewhere, MARKED, BARE)
     assert "nothing is said by class" in words(glioma, MARKED)
@@ -545,21 +568,26 @@ def test_words_tell_the_spread_over_runs():
         answers("a", GLIOMA, 20, painted=0.9), answers("b", GLIOMA, 20, painted=0.4), BARE, MARKED,
         runs=[run("a"), run("b", 1)],
     )  # fmt: skip
-    assert "(changed on 10.0% to 60.0% over runs)" in text
-    assert "over runs" not in words(answers("a", GLIOMA, 20, painted=0.9), BARE, MARKED)
+    assert "(before either is subtracted, painted: 10.0% to 60.0% over runs)" in text
+    assert "before either" not in words(answers("a", GLIOMA, 20, painted=0.9), BARE, MARKED)
 
 
-def test_words_tell_where_changed_answers_go():
+def test_words_tell_where_right_answers_turn_to():
+    wrong = answers(
+        "a", GLIOMA, 20, MENINGIOMA, whole=0.5, painted=0.5
+    )  # ten wrong ones turn to another wrong class
+    wrong.loc[(wrong["kind"] == iv.PAINTED) & (wrong["answer"] == MENINGIOMA), "answer"] = PITUITARY
     text = words(
-        answers("a", MENINGIOMA, 20, GLIOMA, whole=0.9, painted=0.5, alone_elsewhere=0),
+        answers("a", MENINGIOMA, 20, GLIOMA, whole=0.9, painted=0.5, flat=0.8, alone_elsewhere=0),
         answers("a", PITUITARY, 20, NOTUMOR, painted=0.25, alone_elsewhere=0.5),
-        answers("a", GLIOMA, 20), BARE, MARKED,
+        wrong, BARE, MARKED,
     )  # fmt: skip
     assert (
-        "most of them: of 8 of meningioma 100.0% to glioma, of 15 of pituitary 100.0% to no tumour." in text
+        "most of them: meningioma, painted, 100.0% of 8 to glioma; meningioma, flat, 100.0% of 2 to glioma; "
+        "pituitary, painted, 100.0% of 15 to no tumour." in text
     )
     # answers to a piece that is no tumour: glioma 40 of 120, pituitary 10, no tumour 70
-    assert "is named no tumour in 58.3%" in text
+    assert "is named no tumour in 58.3% (58.3% to 58.3% over runs)" in text
     assert painted.goes(framed(MARKED)) == ""
 
 
@@ -578,7 +606,7 @@ def test_words_name_the_runs_and_that_phantoms_are_none():
     text = words(answers("a", GLIOMA, 20), MARKED, phantoms=True)
     assert (
         "Asked: 1 run (1 seed), whose answers to whole images are right or wrong as on record; "
-        "of the test images 20 of 900 with a border and 0 of 100 without a tumour, the others having no room elsewhere."
+        "of the test images with a border or without a tumour 20 of 100 glioma, 0 of 100 meningioma, 0 of 100 no tumour, 0 of 100 pituitary, the others having no room elsewhere."
         in text
         and "variation between seeds" in text
         and "phantoms" in text
@@ -587,7 +615,7 @@ def test_words_name_the_runs_and_that_phantoms_are_none():
     text = words(answers("a", GLIOMA, 20), answers("b", GLIOMA, 20), MARKED, runs=two)
     assert (
         "Asked: 2 runs (2 seeds), whose answers to whole images are right or wrong as on record but for 1 of 40; "
-        "of the test images 40 of 1,800" in text
+        "of the test images with a border or without a tumour 40 of 200 glioma" in text
     )
     assert "variation between seeds" not in text
 
@@ -597,11 +625,17 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
         answers("a", GLIOMA, 60, alone=1, alone_elsewhere=1),
         answers("a", MENINGIOMA, 60, alone=0.6, alone_elsewhere=0.1),
         BARE,
+        answers("a", NOTUMOR, 30, border=MENINGIOMA).assign(row=lambda t: t["row"] + 60),
     ]
     text = alone_words(*parts, MARKED)
     assert "Of marks alone, 100.0% are named rightly, of as much elsewhere 25.0%" in text
-    assert "glioma 100.0% (0.0 points beside as much elsewhere: no difference shown beyond" in text
-    assert "meningioma 60.0% (+50.0 points (" in text and "elsewhere: more beyond no tumour)" in text
+    assert (
+        "glioma 100.0% (0.0 points beside as much elsewhere, 0.0 points beyond no tumour: no difference shown)"
+        in text
+    )
+    assert "meningioma 60.0% (+50.0 points (" in text and "beyond no tumour: more)" in text
+    bare = answers("a", NOTUMOR, 60, border=MENINGIOMA, alone=0.6, alone_elsewhere=0.1)
+    assert "beyond no tumour: more)" not in alone_words(*parts[:2], bare, MARKED)
     for wrong in (dict(alone=0.9, alone_elsewhere=0.25), dict(alone_elsewhere=0.5)):
         bad = alone_words(*parts, answers("marks 0", 1, 60, **wrong))
         assert "nothing is concluded" in bad and "glioma" not in bad

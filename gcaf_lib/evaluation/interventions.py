@@ -47,7 +47,7 @@ GROWN, RIM, GAP, NEAR = (
     1,
     3,
 )  # pixels in 64: masks grow, places keep off the head's rim and the mask, a ring is wide
-COLUMNS = ("run", "row", "label", "kind", "place", "answer", "probability", "step")
+COLUMNS = ("run", "row", "label", "border", "kind", "place", "answer", "probability", "step")
 MARKS = "marks"  # in the column `run`, with the seed: a model of the positive control
 
 
@@ -67,7 +67,8 @@ def grown(mask: np.ndarray, pixels: int = GROWN) -> np.ndarray:
     reach = max(1, round(abs(pixels) * len(mask) / 64))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     change = cv2.dilate if pixels > 0 else cv2.erode
-    return change(mask.astype(np.uint8), kernel).astype(bool)
+    # nothing lies beyond the image: a head that it cuts has its rim there
+    return change(mask.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0).astype(bool)
 
 
 def head(image: np.ndarray) -> np.ndarray:
@@ -137,12 +138,10 @@ def variants(
     return out
 
 
-def borrowed(mask: np.ndarray, where: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The mask, or where it is empty one of `known` (n, S, S), drawn of those that lie in the head; empty if none does."""
-    if mask.any():
-        return mask
+def borrowed(where: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> int | None:
+    """Which of the masks `known` (n, S, S) an image borrows: drawn of those that lie in its head; None if none does."""
     inside = (known & where).sum((1, 2)) >= INSIDE * known.sum((1, 2))
-    return known[rng.choice(np.flatnonzero(inside))] if inside.any() else mask
+    return int(rng.choice(np.flatnonzero(inside))) if inside.any() else None
 
 
 # --- answers ---
@@ -151,26 +150,29 @@ def borrowed(mask: np.ndarray, where: np.ndarray, known: np.ndarray, rng: np.ran
 def of_model(
     model: Any, images: np.ndarray, labels: np.ndarray, masks: np.ndarray, seed: int = 0
 ) -> pd.DataFrame:
-    """row (of `images`), label, kind, place, answer, probability (of the true class), step: a line a picture asked.
+    """row (of `images`), label, border, kind, place, answer, probability (of the true class), step: a line a picture asked.
 
-    images (n, S, S, 3) uint8; labels (n,); masks (n, S, S) bool, empty ones are `borrowed`. step: `step` of the place,
-    whole or painted over. Images without a place elsewhere are left out.
+    images (n, S, S, 3) uint8; labels (n,); masks (n, S, S) bool, empty ones are `borrowed`. border: label of the image
+    whose mask it is; step: `step` of the place, whole or painted over. Images without a place elsewhere are left out.
     """
     from gcaf_lib.training.loop import probabilities
 
     rng, asked, pictures = np.random.default_rng(seed), [], []
     masks = np.stack([grown(mask) for mask in masks])
-    known = masks[masks.any((1, 2))]
+    known = np.flatnonzero(masks.any((1, 2)))
     for row, image in enumerate(images):
-        where = head(image)
-        mask = borrowed(masks[row], where, known, rng)
+        where, lender = head(image), row
+        if not masks[row].any():
+            drawn = borrowed(where, masks[known], rng)
+            lender = row if drawn is None else known[drawn]
+        mask = masks[lender]
         others = elsewhere(mask, where, rng) if mask.any() else ()
         for kind, place, picture in variants(image, mask, where, others) if len(others) else ():
             at = mask if kind in (WHOLE, *KINDS) else others[place]
             found = np.nan if ALONE in kind else step(picture, at, where)
-            asked.append((row, labels[row], kind, place, found))
+            asked.append((row, labels[row], labels[lender], kind, place, found))
             pictures.append(picture)
-    out = pd.DataFrame(asked, columns=["row", "label", "kind", "place", "step"])
+    out = pd.DataFrame(asked, columns=["row", "label", "border", "kind", "place", "step"])
     if len(out):
         told = probabilities(model, np.stack(pictures), np.arange(len(pictures)))
         out["answer"], out["probability"] = told.argmax(1), told[np.arange(len(out)), out["label"]]

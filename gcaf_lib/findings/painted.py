@@ -27,8 +27,9 @@ Effects = Mapping[tuple[str, str], pd.DataFrame]  # kind of picture and value to
 
 
 def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> pd.DataFrame:
-    """One line a run, image and kind: class, group, and means over places of `VALUES`; table: `interventions.read`'s.
+    """One line a run, image and kind: class, border (class of its mask), group, and means over places of `VALUES`.
 
+    table: `interventions.read`'s.
     changed: another answer than to the whole image; a class's name: that answer (of the control NaN, whose classes
     are others); probability: of the true class. clusters: the patient group of each row of the dataset; of the control
     each picture is its own.
@@ -47,7 +48,8 @@ def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> p
     )
     order = list(dict.fromkeys([CONTROL, *names]))
     out["class"] = pd.Categorical(np.where(marked, CONTROL, label), order)
-    keys = ["class", "run", "row", "group", "kind"]
+    out["border"] = names[table["border"].to_numpy(int)]
+    keys = ["class", "border", "run", "row", "group", "kind"]
     return out.groupby(keys, sort=False, observed=True)[list(VALUES)].mean().reset_index()
 
 
@@ -55,10 +57,10 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
     """By class (the index): whole, first, second, difference, beyond (`Interval`s of `value`), images, groups; asked: `told`.
 
     first, second: of the tumour in this kind of picture, and of as much elsewhere; difference: theirs, image by image;
-    beyond: by how much it is larger than that of images without a tumour, the negative control. Intervals draw patient
-    groups. The positive control stands first, all tumours last.
+    beyond: by how much it is larger than that of images without a tumour that borrow a border of this class, the negative
+    control. Intervals draw patient groups. The positive control stands first, all tumours last.
     """
-    wide = asked.pivot(index=["class", "run", "row", "group"], columns="kind", values=value)
+    wide = asked.pivot(index=["class", "border", "run", "row", "group"], columns="kind", values=value)
     wide = wide.reindex(columns=[WHOLE, kind, beside(kind)]).reset_index()
     columns = wide[[WHOLE, kind, beside(kind)]].to_numpy(float)
     columns = np.column_stack([columns, columns[:, 1] - columns[:, 2]])
@@ -67,9 +69,16 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
     members = {name: here for name, here in members.items() if here.any()}
     if not members:
         return pd.DataFrame(columns=[*PARTS, "beyond", "images", "groups"])
-    each = np.stack([np.where(here[:, None], columns, np.nan) for here in members.values()], 1)
+    bare = (wide["class"] == HEALTHY).to_numpy()
+    lent = {
+        name: bare & ((name == TUMOURS) | (wide["border"] == name).to_numpy()) for name in members
+    }  # the negative control of each
+    each = np.stack(
+        [np.where(here[:, None], columns, np.nan) for here in (*members.values(), *lent.values())], 1
+    )
     draws = clustered.mean_draws(each.reshape(len(wide), -1), wide["group"])
-    draws = dict(zip(members, draws.reshape(len(draws), len(members), len(PARTS)).swapaxes(0, 1)))
+    draws = draws.reshape(len(draws), 2, len(members), len(PARTS)).transpose(1, 2, 0, 3)
+    draws, control_draws = (dict(zip(members, part)) for part in draws)
     lines = {}
     for name, here in members.items():
         found = [
@@ -77,10 +86,10 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
             for part, values, sample in zip(PARTS, columns[here].T, draws[name].T)
         ]
         beyond = Interval(np.nan, np.nan, np.nan)
-        if HEALTHY in members and name not in (HEALTHY, CONTROL):
-            bare = columns[members[HEALTHY], -1].mean()
-            sample = draws[name][:, -1] - draws[HEALTHY][:, -1]
-            beyond = clustered.of_unlike(clustered.interval(found[-1].value - bare, sample))
+        if lent[name].any() and name not in (HEALTHY, CONTROL):
+            sample = draws[name][:, -1] - control_draws[name][:, -1]
+            value_ = found[-1].value - columns[lent[name], -1].mean()
+            beyond = clustered.of_unlike(clustered.interval(value_, sample))
         lines[name] = (*found, beyond, here.sum(), clustered.number_of(wide["group"][here]))
     return pd.DataFrame.from_dict(lines, orient="index", columns=[*PARTS, "beyond", "images", "groups"])
 
@@ -156,7 +165,7 @@ def painted_words(
     if seeds == 1:
         text += f" {ONE_SEED}"
     if passed(found) and TUMOURS in found[PAINTED, "right"].index:
-        said = [_beyond(found, asked), _remains(found, asked), goes(asked), _fill(found)]
+        said = [_fill(found), _beyond(found, asked), _remains(found, asked), goes(asked)]
         text += "\n\n" + "\n\n".join(one for one in said if one)
     return text + (" These are phantoms: the page shows the method, not a finding." if phantoms else "")
 
@@ -213,16 +222,13 @@ def _faithful(asked: pd.DataFrame, runs: Sequence[Any]) -> str:
 def _left_out(asked: pd.DataFrame, runs: Sequence[Any], images: pd.DataFrame) -> str:
     """How many of the test images with a border, or without a tumour, could be asked."""
     known = np.isfinite(images["area"].to_numpy())
-    counts = {
-        "with a border": (sum(known[r.rows()].sum() for r in runs), ~asked["class"].isin([CONTROL, HEALTHY])),
-        "without a tumour": (
-            sum((r.labels() == splits.CLASSES.index("notumor")).sum() for r in runs),
-            asked["class"] == HEALTHY,
-        ),
-    }
-    whole = asked["kind"] == WHOLE
-    said = [f"{(here & whole).sum():,} of {n:,} {name}" for name, (n, here) in counts.items()]
-    return f"of the test images {' and '.join(said)}, the others having no room elsewhere"
+    whole = asked[asked["kind"] == WHOLE]
+    said = []
+    for label, name in enumerate(CLASS_NAMES[c] for c in splits.CLASSES):
+        here = name == HEALTHY
+        count = sum(((r.labels() == label) & (here | known[r.rows()])).sum() for r in runs)
+        said.append(f"{(whole['class'] == name).sum():,} of {count:,} {name.lower()}")
+    return f"of the test images with a border or without a tumour {', '.join(said)}, the others having no room elsewhere"
 
 
 def _tumours(table: pd.DataFrame) -> list[tuple[str, pd.Series]]:
@@ -238,67 +244,66 @@ def _beyond(found: Effects, asked: pd.DataFrame) -> str:
     more, said = [], []
     for name, one in _tumours(answer):
         second = other.loc[name, "beyond"]
-        if one.beyond.low > 0 and second.low > 0:
+        if all(gap.low > 0 for gap in (one.difference, one.beyond, other.loc[name, "difference"], second)):
             more.append(name.lower())
         said.append(f"{name.lower()} {points(one.beyond)}, flat {points(second)}{_over_runs(asked, name)}")
     return (
-        f"Answers that change when the tumour is painted over, less those when as much elsewhere is, less the same of images "
-        f"without a tumour and a borrowed border ({points(bare)}, the negative control): {'; '.join(said)}. "
+        "Answers that change when the tumour is painted over, less those when as much elsewhere is, less the same of images without a "
+        f"tumour and a border borrowed from that class (of all classes {points(bare)}, the negative control): {'; '.join(said)}. "
         f"**Classes in which painting the tumour over changes more answers, beyond both controls and by either fill: {some(more)}.**"
     )
 
 
 def _over_runs(asked: pd.DataFrame, name: str) -> str:
-    """` (changed on 24.1% to 47.0% over runs)` of a class with the tumour painted over."""
+    """How often answers change over runs, of a class with the tumour painted over."""
     part = asked[(asked["class"] == name) & (asked["kind"] == PAINTED)]
     each = part.groupby("run")["changed"].mean()
-    return (
-        f" (changed on {percent(each.min())}% to {percent(each.max())}% over runs)" if len(each) > 1 else ""
-    )
+    ends_ = f"{percent(each.min())}% to {percent(each.max())}%"
+    return f" (before either is subtracted, painted: {ends_} over runs)" if len(each) > 1 else ""
 
 
 def _remains(found: Effects, asked: pd.DataFrame) -> str:
-    wide = asked[~asked["class"].isin([CONTROL, HEALTHY])].pivot(
-        index=["run", "row", "group"], columns="kind", values="right"
-    )
-    known, right = wide[wide[WHOLE] > 0], found[PAINTED, "right"]
-    if known.empty:
+    """By class, of the answers that are right: how many still are by either fill, and with as much elsewhere painted."""
+    wide = asked.pivot(index=["class", "run", "row", "group"], columns="kind", values="right").reset_index()
+    known = wide[(wide[WHOLE] > 0) & ~wide["class"].isin([CONTROL, HEALTHY])]
+    each = []
+    for name, part in known.groupby("class", observed=True):
+        one = clustered.share(part[PAINTED], part["group"])
+        each.append(
+            f"{name.lower()} {percent(one.value)}% ({ends(one.low, one.high, 1, 100)}), flat {percent(part[FLAT].mean())}%, "
+            f"elsewhere {percent(part[beside(PAINTED)].mean())}%, of {len(part):,}"
+        )
+    if not each:
         return ""
-    groups = known.index.get_level_values("group")
-    stays, flat = (clustered.share(known[kind], groups) for kind in (PAINTED, FLAT))
-    each = [
-        f"{name.lower()} {percent(one['first'].value)}% ("
-        + change(one.difference, "fewer than", "more than", "not detectably other than")
-        + f" elsewhere: {percent(one.second.value)}%; as it is {percent(one.whole.value)}%)"
-        for name, one in _tumours(right)
-    ]
     healthy = found[PAINTED, HEALTHY].loc[TUMOURS]
     return (
-        f"Right answers with the tumour painted over: {', '.join(each)}. "
-        f"**Of the {len(known):,} tumour images answered rightly, {percent(stays.value)}% ({ends(stays.low, stays.high, 1, 100)}) are still answered rightly without the tumour** (flat: {percent(flat.value)}%); "
-        f"{percent(healthy['first'].value)}% of all tumour images are then called *no tumour*, as they are {percent(healthy['whole'].value)}%. An answer that stays "
-        "needs no tumour: surroundings that it has changed, the view or the source of the picture (chapter 18), or a class that is named where little is seen, may be enough."
+        f"**Of the right answers these are still right with the tumour painted over: {'; '.join(each)}.** "
+        f"{percent(healthy['first'].value)}% of all tumour images are then called *no tumour*; as they are, {percent(healthy['whole'].value)}%. An answer that stays "
+        "needs no tumour to be seen: surroundings that it has changed, the trace that painting leaves of its place and size, the view or the source of "
+        "the picture (chapter 18), or a class that is named by default, may be enough."
     )
 
 
 def goes(asked: pd.DataFrame) -> str:
-    """Which class right answers turn to, and which is named when next to nothing of the head is seen."""
+    """Which class right answers turn to, by either fill, and which is named when next to nothing of the head is seen."""
     whole = asked[(asked["kind"] == WHOLE) & (asked["right"] > 0)]
-    turned = asked[(asked["kind"] == PAINTED) & (asked["changed"] > 0)].merge(whole[["run", "row"]])
+    turned = asked[asked["kind"].isin([PAINTED, FLAT]) & (asked["changed"] > 0)].merge(whole[["run", "row"]])
     said = []
-    for name, part in turned.groupby("class", observed=True):
+    for (name, kind), part in turned.groupby(["class", "kind"], observed=True, sort=False):
         if name not in (CONTROL, HEALTHY):
             most = part[list(NAMES)].mean().sort_values()
             said.append(
-                f"of {len(part):,} of {name.lower()} {percent(most.iloc[-1])}% to {most.index[-1].lower()}"
+                f"{name.lower()}, {kind}, {percent(most.iloc[-1])}% of {len(part):,} to {most.index[-1].lower()}"
             )
-    blind = asked[(asked["kind"] == beside(ALONE)) & (asked["class"] != CONTROL)][list(NAMES)].mean()
-    if not said or blind.isna().all():
+    blind = asked[(asked["kind"] == beside(ALONE)) & (asked["class"] != CONTROL)]
+    if not said or blind.empty:
         return ""
+    name = blind[list(NAMES)].mean().idxmax()
+    each = blind.groupby("run")[name].mean()
     return (
-        f"Where right answers turn to when the tumour is painted over, most of them: {', '.join(said)}. A head of one colour but for a piece that is no tumour is named "
-        f"{blind.idxmax().lower()} in {percent(blind.max())}%: what is named where little is seen loses little by painting, so that a class "
-        "whose answers stay may be that one."
+        f"Where right answers turn to, most of them: {'; '.join(said)}. A head of one colour but for a piece that is no tumour, of which the outline and "
+        f"the air stay, is named {name.lower()} in {percent(blind[name].mean())}% ({percent(each.min())}% to {percent(each.max())}% over runs): a class that is named "
+        "when little is seen loses little by painting."
     )
 
 
@@ -325,9 +330,9 @@ def alone_words(found: Effects) -> str:
     """What tumours say by themselves: in which classes they are named rightly more often than what lies elsewhere."""
     right = found[ALONE, "right"]
     said = [
-        f"{name.lower()} {percent(one['first'].value)}% ({points(one.difference)} beside as much elsewhere: "
+        f"{name.lower()} {percent(one['first'].value)}% ({points(one.difference)} beside as much elsewhere, {points(one.beyond)} beyond no tumour: "
         + change(one.beyond, "less", "more", "no difference shown")
-        + " beyond no tumour)"
+        + ")"
         for name, one in _tumours(right)
     ]
     if not said or CONTROL not in right.index:
