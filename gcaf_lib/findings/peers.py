@@ -175,7 +175,7 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
     pairs = [
         f"{CLASS_NAMES[c].lower()} "
         + " and ".join(
-            f"{words.percent(one.value)}% of {one.images:,}"
+            f"{words.percent(one.value)}% of {int(one.images):,}"
             for one in (levels.loc[(c, True)], levels.loc[(c, False)])
         )
         for c in both
