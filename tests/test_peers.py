@@ -395,7 +395,7 @@ def test_a_contrast_that_is_the_mixture_alone():
         in said
     )
     assert (
-        "glioma 80.0% of 20 and 80.0% of 60; pooled within classes" in said
+        "glioma 80.0% of 20 and 80.0% of 80; pooled within classes" in said
         and ": a difference that these images neither show nor rule out" in said
     )
 
