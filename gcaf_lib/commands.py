@@ -119,9 +119,10 @@ def predict(args: argparse.Namespace) -> int:
 
     names = list(args.images)
     if args.record and not _names_a_file(args.record):
-        record, travels = store.resolve(args.record), shipped.read()
-        if record.key == travels.key and not store.weights_path(record.key, "ema").is_file():
-            record = travels
+        record = store.resolve(args.record)
+        if not args.raw and not store.weights_path(record.key, "ema").is_file():
+            travels = shipped.read()
+            record = travels if record.key == travels.key else record
     else:
         names[:0] = filter(None, [args.record])
         record = shipped.read()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcaf_lib import predict
+from gcaf_lib import cli, predict
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.data.files import paths
 from gcaf_lib.settings import load
@@ -92,3 +92,14 @@ def test_predict_needs_no_run(tmp_path):
     assert answer["run"] == shipped.read().key and len(answer["images"]) == 1
     assert sum(answer["images"][0]["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     assert f"run {answer['run']}" in done.stderr, "it says which model answers"
+
+
+def test_the_run_that_travels_needs_no_weights_when_it_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
+    image, key = tmp_path / "slice.png", shipped.read().key
+    Image.fromarray(np.zeros((90, 80), np.uint8)).save(image)
+    assert cli.main(["predict", key, str(image), "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["run"] == key and f"run {key}, which travels" in told.err
+    assert cli.main(["predict", key, str(image), "--raw"]) == 2
+    assert f"the weights of run {key}: there are none" in capsys.readouterr().err, "raw ones don't travel"
