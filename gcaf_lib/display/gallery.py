@@ -19,7 +19,9 @@ import numpy as np
 
 from gcaf_lib.display.style import CLASS_COLOURS, CLASS_NAMES
 
-LIMIT = 3_000_000  # bytes of the whole gallery
+LIMIT = (
+    1_400_000  # bytes of the whole gallery: a page with all its drawings holds 4 MB (tests/test_browser.py)
+)
 COLUMNS = 24  # images a line of the sheet
 SHOWN = 24  # cases a step
 DIGITS = "0123456789abcdef"
