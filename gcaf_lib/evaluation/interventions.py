@@ -41,12 +41,9 @@ WHOLE, PAINTED, FLAT, ALONE = "whole", "painted", "flat", "alone"
 KINDS = (PAINTED, FLAT, ALONE)  # what is done to the tumour, and `elsewhere` to as much of the head
 PLACES = 2  # elsewhere, whose answers are kept one by one
 INSIDE = 0.95  # share of a place that must lie in the head
-GROWN, RIM, GAP, NEAR = (
-    2,
-    4,
-    1,
-    3,
-)  # pixels in 64: masks grow, places keep off the head's rim and the mask, a ring is wide
+GROWN = 2  # pixels in 64 that masks grow
+RIM, GAP = 4, 1  # that a place elsewhere keeps off the head's rim, and off the mask
+NEAR = 3  # that the ring around a place is wide
 COLUMNS = ("run", "row", "label", "border", "kind", "place", "answer", "probability", "step")
 MARKS = "marks"  # in the column `run`, with the seed: a model of the positive control
 
@@ -94,8 +91,10 @@ def elsewhere(
         for one in (grown(where, -RIM), grown(mask, GAP))
     )
     corners = np.argwhere((in_head >= INSIDE * shape.sum() - 0.5) & (on_mask < 0.5))
-    out = np.zeros((count if len(corners) else 0, *mask.shape), bool)
-    for one, (y, x) in zip(out, corners[rng.integers(len(corners), size=len(out))] if len(out) else ()):
+    if not len(corners):
+        return np.zeros((0, *mask.shape), bool)
+    out = np.zeros((count, *mask.shape), bool)
+    for one, (y, x) in zip(out, corners[rng.integers(len(corners), size=count)]):
         one[y : y + height, x : x + width] = shape > 0
     return out
 
@@ -159,12 +158,13 @@ def of_model(
 
     rng, asked, pictures = np.random.default_rng(seed), [], []
     masks = np.stack([grown(mask) for mask in masks])
-    known = np.flatnonzero(masks.any((1, 2)))
+    lenders = np.flatnonzero(masks.any((1, 2)))
+    lent = masks[lenders]
     for row, image in enumerate(images):
         where, lender = head(image), row
         if not masks[row].any():
-            drawn = borrowed(where, masks[known], rng)
-            lender = row if drawn is None else known[drawn]
+            drawn = borrowed(where, lent, rng)
+            lender = row if drawn is None else lenders[drawn]
         mask = masks[lender]
         others = elsewhere(mask, where, rng) if mask.any() else ()
         for kind, place, picture in variants(image, mask, where, others) if len(others) else ():

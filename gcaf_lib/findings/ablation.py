@@ -403,13 +403,13 @@ def answer(
         return f"**{question}** Not measured: that row has not been trained on this split."
     gaps = {"by image": read(line, "difference"), "by picture": read(line, "picture_difference")}
     known = {word: one for word, one in gaps.items() if np.isfinite(one.value)}
-    answers = ("yes", "no, it is worse", "not shown")
+    answers, once = ("yes", "no, it is worse", "not shown"), ""
     if line["pairs"] == 1:
         answers = ("as trained once it is better", "as trained once it is worse", "not shown")
+        once = " (one training of each; another may reverse it)"
     told = {word: words.change(one, *answers) for word, one in known.items()}
     said = list(dict.fromkeys(told.values()))
     said = said[0] if len(said) == 1 else ", ".join(f"{word} {one}" for word, one in told.items())
-    once = " (one training of each; another may reverse it)" if line["pairs"] == 1 else ""
     shown = [
         f"{100 * float(visible(line, name)):.2f}"
         for name in ("difference", "picture_difference")[: len(known)]

@@ -170,12 +170,12 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
     copied = ablation.separated(run, "picture_difference") & (run["picture_difference"] < 0)
     text = "**Are two backbones better than one where no patient is shared?** "
     if len(run):
-        once = bool((run["pairs"] == 1).any())
+        once = (run["pairs"] == 1).any()
         how = "as trained once is" if once else "is shown to be"
         text += (
             f"Of {words.plural(len(run), 'single network')} the proposed model {how} better than {words.some(list(worse['row']))}, by picture than "
             f"{words.some(list(run.loc[copied, 'row']))}; worse than {words.some(list(better['row']))}, before any adjustment for so many comparisons (chapter 15). "
-            f"That rests on {words.rests(run.iloc[0])}{'; it speaks of these trained models, and another training may reverse it' * once}."
+            f"That rests on {words.rests(run.iloc[0])}{'; it speaks of these trained models, and another training may reverse it' if once else ''}."
         )
     else:
         text += "No single network has been trained on these folds."

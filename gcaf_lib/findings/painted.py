@@ -29,10 +29,9 @@ Effects = Mapping[tuple[str, str], pd.DataFrame]  # kind of picture and value to
 def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> pd.DataFrame:
     """One line a run, image and kind: class, border (class of its mask), group, and means over places of `VALUES`.
 
-    table: `interventions.read`'s.
-    changed: another answer than to the whole image; a class's name: that answer (of the control NaN, whose classes
-    are others); probability: of the true class. clusters: the patient group of each row of the dataset; of the control
-    each picture is its own.
+    table: `interventions.read`'s; clusters: the patient group of each row of the dataset (of the control each picture is
+    its own). changed: another answer than to the whole image; a class's name: that answer (of the control NaN, whose
+    classes are others); probability: of the true class.
     """
     marked = table["run"].str.startswith(interventions.MARKS).to_numpy(bool)
     whole = table[table["kind"] == WHOLE].set_index(["run", "row"])["answer"]
@@ -69,27 +68,25 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
     members = {name: here for name, here in members.items() if here.any()}
     if not members:
         return pd.DataFrame(columns=[*PARTS, "beyond", "images", "groups"])
-    bare = (wide["class"] == HEALTHY).to_numpy()
-    lent = {
-        name: bare & ((name == TUMOURS) | (wide["border"] == name).to_numpy()) for name in members
-    }  # the negative control of each
-    each = np.stack(
-        [np.where(here[:, None], columns, np.nan) for here in (*members.values(), *lent.values())], 1
-    )
-    draws = clustered.mean_draws(each.reshape(len(wide), -1), wide["group"])
-    draws = draws.reshape(len(draws), 2, len(members), len(PARTS)).transpose(1, 2, 0, 3)
-    draws, control_draws = (dict(zip(members, part)) for part in draws)
+    bare = (
+        wide["class"] == HEALTHY
+    ).to_numpy()  # the negative control: of each class those that borrow of it
+    lent = [bare & ((name == TUMOURS) | (wide["border"] == name).to_numpy()) for name in members]
+    own = [np.where(here[:, None], columns, np.nan) for here in members.values()]
+    controls = [np.where(here, columns[:, -1], np.nan) for here in lent]
+    draws = clustered.mean_draws(np.column_stack([*own, *controls]), wide["group"])
+    control_draws = draws[:, -len(lent) :].T
+    draws = draws[:, : -len(lent)].reshape(len(draws), len(members), len(PARTS)).transpose(1, 2, 0)
     lines = {}
-    for name, here in members.items():
+    for (name, here), there, samples, control_sample in zip(members.items(), lent, draws, control_draws):
         found = [
             _interval(values, sample, wide["group"][here], value in SHARES and part != "difference")
-            for part, values, sample in zip(PARTS, columns[here].T, draws[name].T)
+            for part, values, sample in zip(PARTS, columns[here].T, samples)
         ]
         beyond = Interval(np.nan, np.nan, np.nan)
-        if lent[name].any() and name not in (HEALTHY, CONTROL):
-            sample = draws[name][:, -1] - control_draws[name][:, -1]
-            value_ = found[-1].value - columns[lent[name], -1].mean()
-            beyond = clustered.of_unlike(clustered.interval(value_, sample))
+        if there.any():
+            gap = found[-1].value - columns[there, -1].mean()
+            beyond = clustered.of_unlike(clustered.interval(gap, samples[-1] - control_sample))
         lines[name] = (*found, beyond, here.sum(), clustered.number_of(wide["group"][here]))
     return pd.DataFrame.from_dict(lines, orient="index", columns=[*PARTS, "beyond", "images", "groups"])
 
@@ -246,7 +243,10 @@ def _beyond(found: Effects, asked: pd.DataFrame) -> str:
         second = other.loc[name, "beyond"]
         if all(gap.low > 0 for gap in (one.difference, one.beyond, other.loc[name, "difference"], second)):
             more.append(name.lower())
-        said.append(f"{name.lower()} {points(one.beyond)}, flat {points(second)}{_over_runs(asked, name)}")
+        part = asked[(asked["class"] == name) & (asked["kind"] == PAINTED)]
+        before = f" (before either is subtracted, painted: {_over_runs(part, 'changed')})"
+        several = part["run"].nunique() > 1
+        said.append(f"{name.lower()} {points(one.beyond)}, flat {points(second)}{before * several}")
     return (
         "Answers that change when the tumour is painted over, less those when as much elsewhere is, less the same of images without a "
         f"tumour and a border borrowed from that class (of all classes {points(bare)}, the negative control): {'; '.join(said)}. "
@@ -254,12 +254,10 @@ def _beyond(found: Effects, asked: pd.DataFrame) -> str:
     )
 
 
-def _over_runs(asked: pd.DataFrame, name: str) -> str:
-    """How often answers change over runs, of a class with the tumour painted over."""
-    part = asked[(asked["class"] == name) & (asked["kind"] == PAINTED)]
-    each = part.groupby("run")["changed"].mean()
-    ends_ = f"{percent(each.min())}% to {percent(each.max())}%"
-    return f" (before either is subtracted, painted: {ends_} over runs)" if len(each) > 1 else ""
+def _over_runs(part: pd.DataFrame, value: str) -> str:
+    """`22.3% to 45.3% over runs`: the least and the largest share of a run."""
+    each = part.groupby("run")[value].mean()
+    return f"{percent(each.min())}% to {percent(each.max())}% over runs"
 
 
 def _remains(found: Effects, asked: pd.DataFrame) -> str:
@@ -299,10 +297,9 @@ def goes(asked: pd.DataFrame) -> str:
     if not said or blind.empty:
         return ""
     name = blind[list(NAMES)].mean().idxmax()
-    each = blind.groupby("run")[name].mean()
     return (
         f"Where right answers turn to, most of them: {'; '.join(said)}. A head of one colour but for a piece that is no tumour, of which the outline and "
-        f"the air stay, is named {name.lower()} in {percent(blind[name].mean())}% ({percent(each.min())}% to {percent(each.max())}% over runs): a class that is named "
+        f"the air stay, is named {name.lower()} in {percent(blind[name].mean())}% ({_over_runs(blind, name)}): a class that is named "
         "when little is seen loses little by painting."
     )
 
