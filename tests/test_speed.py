@@ -131,6 +131,26 @@ def test_the_lead_of_a_stage_is_the_sum_of_its_kinds(tmp_path):
     assert "torch 2.14.1" in said
 
 
+def test_the_chapters_time_is_the_sum_of_its_kinds(tmp_path):
+    from benchmarks import chapters
+
+    clock = {"imports": 4.0, "resampling": 5.0, "figures": 1.0, "all": 12.0}
+    slow = chapters.split(clock, whole=15.0)
+    assert slow == {"start": 3.0, "imports": 4.0, "resampling": 5.0, "figures": 1.0, "the rest": 2.0}
+    assert tuple(slow) == chapters.KINDS
+    quick = chapters.split({**clock, "resampling": 0.0, "all": 7.0}, whole=10.0)
+    frame = speed.chapters({"01_quick": quick, "02_slow": slow}).set_index("Chapter")
+    assert frame["whole"].to_dict() == {"02_slow": 15.0, "01_quick": 10.0, "all": 25.0}
+    one = {
+        "asked": {"profile": "cpu"},
+        "seconds": {"01_quick": quick, "02_slow": slow},
+        "machine": MACHINE,
+    }
+    said = speed.text(place(tmp_path, chapters__cpu=one))
+    assert "25 s in all (start 24%, imports 32%, resampling 20%, figures 8%, the rest 16%)" in said
+    assert "imports alone are 7.0 s a chapter" in said and "| 02_slow |" in said
+
+
 def test_what_one_change_gains_is_said_where_every_round_says_so(tmp_path):
     ratios = {
         "1": {"folded": [1.1, 1.05, 1.2], "fused": [1.5, 0.99, 1.6], "no update": [1.2, 1.01, 1.3]},

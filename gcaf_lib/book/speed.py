@@ -309,6 +309,34 @@ def _suspects_text(stem: str, found: dict[str, Any]) -> str:
     )
 
 
+def chapters(seconds: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """One row a chapter, the slowest first, and their sum: seconds by kind of work."""
+    table = pd.DataFrame(seconds).T
+    table = table.assign(whole=table.sum(axis=1)).sort_values("whole", ascending=False, kind="stable")
+    return pd.concat([table, table.sum().rename("all").to_frame().T]).rename_axis("Chapter").reset_index()
+
+
+def _chapters_text(found: dict[str, dict[str, Any]]) -> str:
+    said = []
+    for stem, one in found.items():
+        frame = chapters(one["seconds"])
+        total = frame.iloc[-1].drop("Chapter").astype(float)
+        shares = ", ".join(f"{name} {v / total['whole']:.0%}" for name, v in total.drop("whole").items())
+        each = (total["start"] + total["imports"]) / len(one["seconds"])
+        shown = frame.assign(**{name: frame[name].map("{:.1f}".format) for name in total.index})
+        said += [
+            f"Recorded on {machine(one['machine'])}, one chapter after another: {total['whole']:.0f} s in all ({shares}). The kernel's start and "
+            f"imports alone are {each:.1f} s a chapter.",
+            tables.numbered(
+                shown,
+                f"tab-speed-{stem}",
+                f"Seconds of the chapters of `{one['asked']['profile']}`, made from the committed records, by kind of work.",
+                data=frame,
+            ),
+        ]
+    return "\n\n".join(said)
+
+
 def text(place: Path | None = None) -> str:
     """MyST text of the page's computed part; what has not been measured is named with its command."""
     speeds, profiled, loops, sweeps = (
@@ -329,6 +357,8 @@ def text(place: Path | None = None) -> str:
         parts += [_suspects_text(stem, found) for stem, found in suspected.items()]
     if loops:
         parts += ["## The loop over steps\n", _host_loop_text(loops)]
+    if executed := read("chapters", place):
+        parts += ["## The chapters\n", _chapters_text(executed)]
     if sweeps:
         parts += ["## Several runs at once\n", _sweep_text(sweeps)]
     return "\n".join(parts)
