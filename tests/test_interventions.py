@@ -430,7 +430,7 @@ def test_effects_are_shares_of_images_and_their_difference():
     assert glioma["images"] == 40 and glioma["groups"] == 20
     assert glioma["difference"].low < 0.65 < glioma["difference"].high
     assert found.loc[painted.CONTROL, "groups"] == 60  # of the control each picture is its own
-    assert found.loc[painted.TUMOURS, "first"] == glioma["first"]
+    assert found.loc[painted.TUMOURS, "tumour"] == glioma["tumour"]
     assert np.isnan(
         found["beyond"].map(lambda one: one.value).astype(float)
     ).all()  # nothing without a tumour
@@ -469,13 +469,13 @@ def test_effects_weigh_places_within_an_image():
     table = answers("a", GLIOMA, 10)
     extra = table[table["kind"] == iv.beside(iv.PAINTED)].assign(place=1, answer=1)
     found = painted.effects(framed(table, extra), "changed", iv.PAINTED)
-    assert found.loc["Glioma", "second"].value == 0.5 and found.loc["Glioma", "images"] == 10
+    assert found.loc["Glioma", "elsewhere"].value == 0.5 and found.loc["Glioma", "images"] == 10
 
 
 def test_nothing_is_known_of_the_spread_of_like_values():
     found = painted.effects(framed(answers("a", GLIOMA, 20, painted=0), BARE), "changed", iv.PAINTED)
     glioma = found.loc["Glioma"]
-    assert glioma["first"].low < 1 and glioma["second"].high > 0  # of as many trials as groups
+    assert glioma["tumour"].low < 1 and glioma["elsewhere"].high > 0  # of as many trials as groups
     assert np.isnan(glioma["difference"].low) and np.isnan(glioma["beyond"].low)
     assert "none**" not in words(answers("a", GLIOMA, 20, painted=0.5, flat=0.5), BARE, MARKED)
     assert "either fill: none" in words(answers("a", GLIOMA, 20, painted=0, flat=0), BARE, MARKED)
@@ -484,15 +484,15 @@ def test_nothing_is_known_of_the_spread_of_like_values():
 def test_a_kind_that_was_not_asked_has_no_effect():
     table = answers("a", GLIOMA, 20, painted=0.5)
     found = painted.measured(framed(table[~table["kind"].str.startswith(iv.FLAT)], MARKED))
-    assert np.isnan(found[iv.FLAT, "changed"].loc["Glioma", "first"].value)
-    assert found[iv.PAINTED, "changed"].loc["Glioma", "first"].value == 0.5
+    assert np.isnan(found[iv.FLAT, "changed"].loc["Glioma", "tumour"].value)
+    assert found[iv.PAINTED, "changed"].loc["Glioma", "tumour"].value == 0.5
     painted.painted_table(found)
 
 
 def test_all_tumours_leave_no_tumour_and_the_control_out():
     healthy = answers("a", NOTUMOR, 30, painted=0.5)
     found = painted.effects(framed(answers("a", GLIOMA, 20), healthy, MARKED), "changed", iv.PAINTED)
-    assert found.loc[painted.TUMOURS, "images"] == 20 and found.loc[painted.HEALTHY, "first"].value == 0.5
+    assert found.loc[painted.TUMOURS, "images"] == 20 and found.loc[painted.HEALTHY, "tumour"].value == 0.5
     assert painted.TUMOURS not in painted.effects(framed(healthy), "changed", iv.PAINTED).index
 
 
@@ -504,9 +504,9 @@ def test_the_answer_no_tumour_is_counted_of_runs_alone():
     )
     found = painted.effects(frame, painted.HEALTHY, iv.PAINTED)
     line = found.loc["Meningioma"]
-    assert [one.value for one in line[["whole", "first", "second"]]] == pytest.approx([0, 0.6, 0.1])
-    assert found.loc[painted.HEALTHY, "first"].value == 1
-    assert np.isnan(found.loc[painted.CONTROL, "first"].value)
+    assert [one.value for one in line[["whole", "tumour", "elsewhere"]]] == pytest.approx([0, 0.6, 0.1])
+    assert found.loc[painted.HEALTHY, "tumour"].value == 1
+    assert np.isnan(found.loc[painted.CONTROL, "tumour"].value)
 
 
 def test_words_rest_on_the_positive_control_by_both_fills():

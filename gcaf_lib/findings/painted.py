@@ -21,7 +21,7 @@ CONTROL, TUMOURS, HEALTHY = "Marks (control)", "All tumours", CLASS_NAMES["notum
 NAMES = tuple(CLASS_NAMES.values())
 SHARES = ("changed", "right", *NAMES)
 VALUES = (*SHARES, "probability", "step")
-PARTS = ("whole", "first", "second", "difference")
+PARTS = ("whole", "tumour", "elsewhere", "difference")
 
 Effects = Mapping[tuple[str, str], pd.DataFrame]  # kind of picture and value to `effects`
 
@@ -35,12 +35,12 @@ def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> p
     """
     marked = table["run"].str.startswith(interventions.MARKS).to_numpy(bool)
     whole = table[table["kind"] == WHOLE].set_index(["run", "row"])["answer"]
-    first = whole.reindex(pd.MultiIndex.from_frame(table[["run", "row"]])).to_numpy()
+    before = whole.reindex(pd.MultiIndex.from_frame(table[["run", "row"]])).to_numpy()
     names, rows = np.array([CLASS_NAMES[c] for c in classes]), table["row"].to_numpy(int)
     label, answer = (names[table[column].to_numpy(int)] for column in ("label", "answer"))
     alone = table["run"] + " " + table["row"].astype(str)
     out = table.assign(
-        changed=table["answer"].to_numpy() != first,
+        changed=table["answer"].to_numpy() != before,
         right=label == answer,
         group=np.where(marked, alone, clusters[np.where(marked, 0, rows)]),
         **{name: np.where(marked, np.nan, answer == name) for name in NAMES},
@@ -53,9 +53,9 @@ def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> p
 
 
 def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
-    """By class (the index): whole, first, second, difference, beyond (`Interval`s of `value`), images, groups; asked: `told`.
+    """By class (the index): whole, tumour, elsewhere, difference, beyond (`Interval`s of `value`), images, groups; asked: `told`.
 
-    first, second: of the tumour in this kind of picture, and of as much elsewhere; difference: theirs, image by image;
+    tumour, elsewhere: of the tumour in this kind of picture, and of as much elsewhere; difference: theirs, image by image;
     beyond: by how much it is larger than that of images without a tumour that borrow a border of this class, the negative
     control. Intervals draw patient groups. The positive control stands first, all tumours last.
     """
@@ -172,7 +172,7 @@ def passed(found: Effects) -> bool | None:
     both = [found[kind, "right"] for kind in (PAINTED, FLAT)]
     if any(CONTROL not in one.index for one in both):
         return None
-    return all(_guesses(one.loc[CONTROL, "first"]) and _knows(one.loc[CONTROL, "second"]) for one in both)
+    return all(_guesses(one.loc[CONTROL, "tumour"]) and _knows(one.loc[CONTROL, "elsewhere"]) for one in both)
 
 
 def _guesses(right: Interval) -> bool:
@@ -190,7 +190,7 @@ def _instrument(found: Effects, asked: pd.DataFrame) -> str:
     shares = [
         percent(found[kind, "right"].loc[CONTROL, name].value)
         for kind in (PAINTED, FLAT)
-        for name in ("first", "second")
+        for name in ("tumour", "elsewhere")
     ]
     models = asked.loc[asked["class"] == CONTROL, "run"].nunique()
     return (
@@ -240,13 +240,13 @@ def _beyond(found: Effects, asked: pd.DataFrame) -> str:
     bare = answer.loc[HEALTHY, "difference"]
     more, said = [], []
     for name, one in _tumours(answer):
-        second = other.loc[name, "beyond"]
-        if all(gap.low > 0 for gap in (one.difference, one.beyond, other.loc[name, "difference"], second)):
+        flat = other.loc[name, "beyond"]
+        if all(gap.low > 0 for gap in (one.difference, one.beyond, other.loc[name, "difference"], flat)):
             more.append(name.lower())
         part = asked[(asked["class"] == name) & (asked["kind"] == PAINTED)]
         before = f" (before either is subtracted, painted: {_over_runs(part, 'changed')})"
         several = part["run"].nunique() > 1
-        said.append(f"{name.lower()} {points(one.beyond)}, flat {points(second)}{before * several}")
+        said.append(f"{name.lower()} {points(one.beyond)}, flat {points(flat)}{before * several}")
     return (
         "Answers that change when the tumour is painted over, less those when as much elsewhere is, less the same of images without a "
         f"tumour and a border borrowed from that class (of all classes {points(bare)}, the negative control): {'; '.join(said)}. "
@@ -276,7 +276,7 @@ def _remains(found: Effects, asked: pd.DataFrame) -> str:
     healthy = found[PAINTED, HEALTHY].loc[TUMOURS]
     return (
         f"**Of the right answers these are still right with the tumour painted over: {'; '.join(each)}.** "
-        f"{percent(healthy['first'].value)}% of all tumour images are then called *no tumour*; as they are, {percent(healthy['whole'].value)}%. An answer that stays "
+        f"{percent(healthy.tumour.value)}% of all tumour images are then called *no tumour*; as they are, {percent(healthy.whole.value)}%. An answer that stays "
         "needs no tumour to be seen: surroundings that it has changed, the trace that painting leaves of its place and size, the view or the source of "
         "the picture (chapter 18), or a class that is named by default, may be enough."
     )
@@ -320,14 +320,14 @@ def _fill(found: Effects) -> str:
 
 
 def _step(one: pd.Series) -> str:
-    return f"{signed(one['first'].value, 0)} ({signed(one.second.value, 0)})"
+    return f"{signed(one.tumour.value, 0)} ({signed(one.elsewhere.value, 0)})"
 
 
 def alone_words(found: Effects) -> str:
     """What tumours say by themselves: in which classes they are named rightly more often than what lies elsewhere."""
     right = found[ALONE, "right"]
     said = [
-        f"{name.lower()} {percent(one['first'].value)}% ({points(one.difference)} beside as much elsewhere, {points(one.beyond)} beyond no tumour: "
+        f"{name.lower()} {percent(one.tumour.value)}% ({points(one.difference)} beside as much elsewhere, {points(one.beyond)} beyond no tumour: "
         + change(one.beyond, "less", "more", "no difference shown")
         + ")"
         for name, one in _tumours(right)
@@ -335,8 +335,8 @@ def alone_words(found: Effects) -> str:
     if not said or CONTROL not in right.index:
         return ""
     marked = right.loc[CONTROL]
-    text = f"Of marks alone, {percent(marked['first'].value)}% are named rightly, of as much elsewhere {percent(marked.second.value)}%"
-    if not (_knows(marked["first"]) and _guesses(marked.second)):
+    text = f"Of marks alone, {percent(marked.tumour.value)}% are named rightly, of as much elsewhere {percent(marked.elsewhere.value)}%"
+    if not (_knows(marked.tumour) and _guesses(marked.elsewhere)):
         return f"{text}: **cutting out does not work, and nothing is concluded.**"
     return (
         f"{text}. Named rightly by the tumour alone, in a head of one colour: {', '.join(said)}. Such a head is like no picture in training. "
