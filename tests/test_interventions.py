@@ -10,8 +10,8 @@ from gcaf_lib.data import preprocess, splits
 from gcaf_lib.data.dataset import DataError, open_dataset
 from gcaf_lib.display import painting
 from gcaf_lib.display.style import Note
+from gcaf_lib.evaluation import clustered, tumours
 from gcaf_lib.evaluation import interventions as iv
-from gcaf_lib.evaluation import tumours
 from gcaf_lib.findings import painted
 from gcaf_lib.settings import CLASSES, DataSettings, load, results_dir
 from gcaf_lib.training import runs
@@ -447,6 +447,21 @@ def test_intervals_of_effects_are_those_of_the_mean_over_groups():
     error = np.sqrt(share * (1 - share) / 50)
     assert one.value == pytest.approx(share)
     assert (one.high - one.low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.08)
+
+
+def test_all_that_is_measured_draws_the_groups_once_and_as_each_by_itself(monkeypatch):
+    frame = framed(answers("a", GLIOMA, 40, painted=0.25, painted_elsewhere=0.9, flat=0.5), MARKED, BARE)
+    drawn, calls = clustered.drawn, []
+
+    def counted(*args):
+        calls.append(args)
+        return drawn(*args)
+
+    monkeypatch.setattr(clustered, "drawn", counted)
+    found = painted.measured(frame)
+    assert len(calls) == 1
+    for kind, value in ((iv.PAINTED, "changed"), (iv.FLAT, "right"), (iv.ALONE, "right")):
+        pd.testing.assert_frame_equal(found[kind, value], painted.effects(frame, value, kind))
 
 
 def test_beyond_is_the_difference_of_differences_against_no_tumour():

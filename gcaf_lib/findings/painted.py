@@ -52,12 +52,13 @@ def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> p
     return out.groupby(keys, sort=False, observed=True)[list(VALUES)].mean().reset_index()
 
 
-def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
+def effects(asked: pd.DataFrame, value: str, kind: str, times: np.ndarray | None = None) -> pd.DataFrame:
     """By class (the index): whole, tumour, elsewhere, difference, beyond (`Interval`s of `value`), images, groups; asked: `told`.
 
     tumour, elsewhere: of the tumour in this kind of picture, and of as much elsewhere; difference: theirs, image by image;
     beyond: by how much it is larger than that of images without a tumour that borrow a border of this class, the negative
-    control. Intervals draw patient groups. The positive control stands first, all tumours last.
+    control. Intervals draw patient groups (times: as `clustered.mean_draws` takes them). The positive control stands first,
+    all tumours last.
     """
     wide = asked.pivot(index=["class", "border", "run", "row", "group"], columns="kind", values=value)
     wide = wide.reindex(columns=[WHOLE, kind, beside(kind)]).reset_index()
@@ -74,7 +75,7 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
     lent = [bare & ((name == TUMOURS) | (wide["border"] == name).to_numpy()) for name in members]
     own = [np.where(here[:, None], columns, np.nan) for here in members.values()]
     controls = [np.where(here, columns[:, -1], np.nan) for here in lent]
-    draws = clustered.mean_draws(np.column_stack([*own, *controls]), wide["group"])
+    draws = clustered.mean_draws(np.column_stack([*own, *controls]), wide["group"], times=times)
     control_draws = draws[:, -len(lent) :].T
     draws = draws[:, : -len(lent)].reshape(len(draws), len(members), len(PARTS)).transpose(1, 2, 0)
     lines = {}
@@ -101,7 +102,9 @@ def measured(asked: pd.DataFrame) -> Effects:
     """`effects` of all that the page says something of."""
     wanted = [(PAINTED, v) for v in ("changed", "right", "probability", "step", HEALTHY)]
     wanted += [(FLAT, v) for v in ("changed", "right", "step")] + [(ALONE, "right")]
-    return {(kind, value): effects(asked, value, kind) for kind, value in wanted}
+    groups = clustered.number_of(asked["group"])
+    times = next(clustered.drawn(groups)) if groups else None  # drawing takes longer than all the rest
+    return {(kind, value): effects(asked, value, kind, times) for kind, value in wanted}
 
 
 # --- tables ---
