@@ -531,6 +531,12 @@ def test_words_rest_on_the_positive_control_by_both_fills():
         "1 model of the marks: without the mark 25.0% of their answers are right (flat: 25.0%; guessing: 25.0%), "
         "without as much elsewhere 100.0% (flat: 100.0%): the removal works" in good
     )
+    one = "(without the mark right or wrong alike in {}% of them): this is one control, not three."
+    assert one.format("100.0") in good
+    other = answers(
+        "marks 0", 1, 60, painted=0.25, flat=0.2, alone_elsewhere=0.25
+    )  # three of sixty otherwise
+    assert one.format("95.0") in words(tumour, other, BARE)
     assert "still right with the tumour painted over: glioma 30.0% (" in good
     assert "), flat 30.0%, elsewhere 100.0%, of 60.**" in good
     fine = dict(painted=0.25, flat=0.25)
@@ -539,6 +545,7 @@ def test_words_rest_on_the_positive_control_by_both_fills():
     ):  # fmt: skip
         bad = words(tumour, answers("marks 0", 1, 60, **(fine | wrong)), BARE)
         assert "nothing is concluded" in bad and "still right" not in bad and "either fill" not in bad
+        assert "one control" not in bad
     none = words(tumour, BARE)
     assert "No positive control" in none and "still right" not in none
     assert "Nothing was asked" in words(MARKED)
@@ -556,7 +563,10 @@ def test_a_class_changes_for_its_tumour_only_beyond_no_tumour_and_by_either_fill
     hangs = "**Classes in which painting the tumour over changes more answers, beyond both controls and by either fill: "
     glioma = answers("a", GLIOMA, 60, painted=0.5, flat=0.5)
     text = words(glioma, answers("a", MENINGIOMA, 60), MARKED, BARE)
-    assert hangs + "1 (glioma).**" in text
+    looked = "This looks at {} intervals of 95% (both differences, by both fills, of {} of the classes), "
+    assert hangs + "1 (glioma).** " + looked.format(8, 2) in text
+    assert "only where all 4 of its own lie above 0" in text
+    assert looked.format(4, 1) in words(glioma, MARKED, BARE)
     assert "glioma +50.0 points (" in text and "(+0.0 points" not in text
     one_fill = answers("a", GLIOMA, 60, painted=0.5)
     assert hangs + "none.**" in words(one_fill, MARKED, BARE)
@@ -615,13 +625,15 @@ def test_words_tell_how_the_fill_stands_out():
         "as it is: glioma +51; after it (in brackets elsewhere), painted: glioma −8 (+2); flat: glioma +7 (+1)."
         in text
     )
+    assert "not the tissue around the tumour" in text and "a limit of all differences here" in text
 
 
 def test_words_name_the_runs_and_that_phantoms_are_none():
     text = words(answers("a", GLIOMA, 20), MARKED, phantoms=True)
     assert (
         "Asked: 1 run (1 seed), whose answers to whole images are right or wrong as on record; "
-        "of the test images with a border or without a tumour 20 of 100 glioma, 0 of 100 meningioma, 0 of 100 no tumour, 0 of 100 pituitary, the others having no room elsewhere."
+        "of the test images with a border or without a tumour 20 of 100 glioma, 0 of 100 meningioma, 0 of 100 no tumour, 0 of 100 pituitary, the others having no room elsewhere "
+        "(tumours left out take up 1.0% of the image in the median, those asked 1.0%)."
         in text
         and "variation between seeds" in text
         and "phantoms" in text
@@ -633,6 +645,23 @@ def test_words_name_the_runs_and_that_phantoms_are_none():
         "of the test images with a border or without a tumour 40 of 200 glioma" in text
     )
     assert "variation between seeds" not in text
+
+
+def test_words_tell_how_large_the_tumours_are_that_were_not_asked():
+    rows, asked = np.arange(1000), framed(answers("a", GLIOMA, 20), MARKED)
+    found = painted.measured(asked)
+    area = np.where(rows // 100 == NOTUMOR, np.nan, np.where(rows < 20, 0.02, 0.07))
+
+    def text(area, record=RUN[0]) -> str:
+        return painted.painted_words(found, asked, [record], pd.DataFrame({"area": area}))
+
+    left = "no room elsewhere (tumours left out take up {}% of the image in the median, those asked 2.0%{})."
+    assert left.format("7.0", ": of large tumours less is known") in text(area)
+    assert left.format("1.0", "") in text(np.where(rows < 20, area, area / 7))
+    few = SimpleNamespace(key="a", seed=0, **{k: lambda v=v: v[:20] for k, v in (
+        ("rows", rows), ("labels", rows // 100), ("right", rows >= 0)
+    )})  # fmt: skip
+    assert "20 of 20 glioma" in text(area, few) and "no room elsewhere. " in text(area, few)
 
 
 def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
@@ -649,6 +678,7 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
         in text
     )
     assert "meningioma 60.0% (+50.0 points (" in text and "beyond no tumour: more)" in text
+    assert "rests on its interval beyond no tumour (2 of 95%, not corrected for their number)" in text
     bare = answers("a", NOTUMOR, 60, border=MENINGIOMA, alone=0.6, alone_elsewhere=0.1)
     assert "beyond no tumour: more)" not in alone_words(*parts[:2], bare, MARKED)
     for wrong in (dict(alone=0.9, alone_elsewhere=0.25), dict(alone_elsewhere=0.5)):

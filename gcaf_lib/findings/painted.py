@@ -103,7 +103,7 @@ def measured(asked: pd.DataFrame) -> Effects:
     wanted = [(PAINTED, v) for v in ("changed", "right", "probability", "step", HEALTHY)]
     wanted += [(FLAT, v) for v in ("changed", "right", "step")] + [(ALONE, "right")]
     groups = clustered.number_of(asked["group"])
-    times = next(clustered.drawn(groups)) if groups else None  # drawing takes longer than all the rest
+    times = next(clustered.drawn(groups)) if groups else None  # drawing is half of the work
     return {(kind, value): effects(asked, value, kind, times) for kind, value in wanted}
 
 
@@ -195,12 +195,15 @@ def _instrument(found: Effects, asked: pd.DataFrame) -> str:
         for kind in (PAINTED, FLAT)
         for name in ("tumour", "elsewhere")
     ]
-    models = asked.loc[asked["class"] == CONTROL, "run"].nunique()
+    marked = asked[asked["class"] == CONTROL].pivot(index=["run", "row"], columns="kind", values="right")
+    models = marked.index.get_level_values("run").nunique()
+    alike = marked[[PAINTED, FLAT, beside(ALONE)]].nunique(axis=1) == 1
     return (
         f"{plural(models, 'model')} of the marks: without the mark {shares[0]}% of their answers are right (flat: {shares[2]}%; "
         f"guessing: {percent(1 / marks.CLASSES)}%), without as much elsewhere {shares[1]}% (flat: {shares[3]}%): "
         + (
-            "the removal works, on coloured marks in smooth texture."
+            "the removal works, on coloured marks in smooth texture. Both fills, and *alone* below, are asked of the same models and "
+            f"pictures (without the mark right or wrong alike in {percent(alike.mean())}% of them): this is one control, not three."
             if verdict
             else "**the removal does not work, and nothing is concluded**."
         )
@@ -220,15 +223,24 @@ def _faithful(asked: pd.DataFrame, runs: Sequence[Any]) -> str:
 
 
 def _left_out(asked: pd.DataFrame, runs: Sequence[Any], images: pd.DataFrame) -> str:
-    """How many of the test images with a border, or without a tumour, could be asked."""
-    known = np.isfinite(images["area"].to_numpy())
+    """How many of the test images with a border, or without a tumour, could be asked; how large the tumours of the others are."""
+    area = images["area"].to_numpy()
+    known = np.isfinite(area)
     whole = asked[asked["kind"] == WHOLE]
     said = []
     for label, name in enumerate(CLASS_NAMES[c] for c in splits.CLASSES):
         here = name == HEALTHY
         count = sum(((r.labels() == label) & (here | known[r.rows()])).sum() for r in runs)
         said.append(f"{(whole['class'] == name).sum():,} of {count:,} {name.lower()}")
-    return f"of the test images with a border or without a tumour {', '.join(said)}, the others having no room elsewhere"
+    text = f"of the test images with a border or without a tumour {', '.join(said)}, the others having no room elsewhere"
+    of = [pd.Series(area[r.rows()], pd.MultiIndex.from_product([[r.key], r.rows()])) for r in runs]
+    tumour = pd.concat(of).dropna()
+    shown = tumour.index.isin(whole.set_index(["run", "row"]).index)
+    if shown.all() or not shown.any():
+        return text
+    left, kept = tumour[~shown].median(), tumour[shown].median()
+    text += f" (tumours left out take up {percent(left)}% of the image in the median, those asked {percent(kept)}%"
+    return f"{text}: of large tumours less is known)" if left > kept else f"{text})"
 
 
 def _tumours(table: pd.DataFrame) -> list[tuple[str, pd.Series]]:
@@ -241,10 +253,11 @@ def _beyond(found: Effects, asked: pd.DataFrame) -> str:
     if HEALTHY not in answer.index:
         return "No image without a tumour was asked, which is the negative control: nothing is said by class."
     bare = answer.loc[HEALTHY, "difference"]
-    more, said = [], []
+    more, said, looked = [], [], []
     for name, one in _tumours(answer):
         flat = other.loc[name, "beyond"]
-        if all(gap.low > 0 for gap in (one.difference, one.beyond, other.loc[name, "difference"], flat)):
+        looked.append([one.difference, one.beyond, other.loc[name, "difference"], flat])
+        if all(gap.low > 0 for gap in looked[-1]):
             more.append(name.lower())
         part = asked[(asked["class"] == name) & (asked["kind"] == PAINTED)]
         before = f" (before either is subtracted, painted: {_over_runs(part, 'changed')})"
@@ -253,7 +266,9 @@ def _beyond(found: Effects, asked: pd.DataFrame) -> str:
     return (
         "Answers that change when the tumour is painted over, less those when as much elsewhere is, less the same of images without a "
         f"tumour and a border borrowed from that class (of all classes {points(bare)}, the negative control): {'; '.join(said)}. "
-        f"**Classes in which painting the tumour over changes more answers, beyond both controls and by either fill: {some(more)}.**"
+        f"**Classes in which painting the tumour over changes more answers, beyond both controls and by either fill: {some(more)}.** "
+        f"This looks at {sum(map(len, looked))} intervals of 95% (both differences, by both fills, of {len(looked)} of the classes), not corrected for their number; "
+        f"a class is named only where all {len(looked[0])} of its own lie above 0. No verdict here rests on the tables' other intervals."
     )
 
 
@@ -318,7 +333,9 @@ def _fill(found: Effects) -> str:
     )
     return (
         f"Painting is itself a change. By how many grey values (of 255) the place is brighter than the head around it, as it is: {before}; "
-        f"after it (in brackets elsewhere), {'; '.join(said)}. *Elsewhere* is off the head's rim, but not the same tissue."
+        f"after it (in brackets elsewhere), {'; '.join(said)}. *Elsewhere* is off the head's rim, but not the tissue around the "
+        "tumour, which painting can do other things to. Images without a tumour, painted at a borrowed border, allow for the place, but not for what a tumour has "
+        "done to its surroundings: a limit of all differences here."
     )
 
 
@@ -342,7 +359,8 @@ def alone_words(found: Effects) -> str:
     if not (_knows(marked.tumour) and _guesses(marked.elsewhere)):
         return f"{text}: **cutting out does not work, and nothing is concluded.**"
     return (
-        f"{text}. Named rightly by the tumour alone, in a head of one colour: {', '.join(said)}. Such a head is like no picture in training. "
+        f"{text}. Named rightly by the tumour alone, in a head of one colour: {', '.join(said)}. What is said of a class rests on its interval "
+        f"beyond no tumour ({len(said)} of 95%, not corrected for their number). Such a head is like no picture in training. "
         "The class that a model names it whatever stands in it is right for that class: so *elsewhere* stands beside."
     )
 
