@@ -690,12 +690,31 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
 def test_tables_and_pictures_of_nothing_and_of_something():
     found = painted.measured(framed(answers("a", GLIOMA, 20, painted=0.5), MARKED))
     assert list(painted.painted_table(found)["Class"]) == [painted.CONTROL, "Glioma", painted.TUMOURS]
+    assert painted.painted_table(found).shape[1] == 10 and len(painted.RIGHT) == 4  # a phone holds no more
+    assert painted.painted_table(found)[painted.RIGHT].iloc[1, 2].startswith("50.0 (")
     assert painted.alone_table(found)["Tumour alone"].str.contains("100.0").all()
     assert len(painting.effects(found[iv.PAINTED, "changed"], found[iv.ALONE, "right"]).axes) == 2
     empty = painted.measured(framed(MARKED.iloc[:0]))
-    assert painted.painted_table(empty).empty and painted.alone_table(empty).empty
+    assert painted.painted_table(empty)[painted.RIGHT].empty and painted.alone_table(empty).empty
+    assert painted.changed_table(empty).empty
     assert isinstance(painting.effects(empty[iv.PAINTED, "changed"], empty[iv.ALONE, "right"]), Note)
     assert isinstance(painting.pictures({}), Note)
+
+
+def test_changed_table_holds_both_differences_by_both_fills():
+    table = painted.changed_table(
+        painted.measured(
+            framed(
+                answers("a", GLIOMA, 60, painted=0.5, painted_elsewhere=0.9, flat=0.4),
+                answers("a", NOTUMOR, 60, painted=0.8, flat=0.7),
+            )
+        )
+    ).set_index("Class, fill")
+    assert list(table.index) == [f"{name}, {kind}" for name in ("Glioma", "No tumour", "All tumours") for kind in (iv.PAINTED, iv.FLAT)]  # fmt: skip
+    cells = table.map(lambda cell: cell.split(" (")[0])
+    assert cells.loc["Glioma, painted"].tolist() == ["+40.0", "+20.0"]
+    assert cells.loc["Glioma, flat"].tolist() == ["+60.0", "+30.0"]
+    assert cells.loc["No tumour, flat"].tolist() == ["+30.0", "–"]
 
 
 def test_examples_are_of_every_class_with_borders(demo):

@@ -22,6 +22,7 @@ NAMES = tuple(CLASS_NAMES.values())
 SHARES = ("changed", "right", *NAMES)
 VALUES = (*SHARES, "probability", "step")
 PARTS = ("whole", "tumour", "elsewhere", "difference")
+RIGHT = ["Class", "Right as it is", "Tumour painted over", "Elsewhere painted over"]
 
 Effects = Mapping[tuple[str, str], pd.DataFrame]  # kind of picture and value to `effects`
 
@@ -111,13 +112,16 @@ def measured(asked: pd.DataFrame) -> Effects:
 
 
 def painted_table(found: Effects) -> pd.DataFrame:
-    """A reader's table of the tumour painted over beside as much elsewhere: right answers, changed ones, and the probability."""
+    """A reader's table of the tumour painted over beside as much elsewhere: right answers, changed ones, and the probability.
+
+    Ten columns, for a file: a page shows `RIGHT` of them, and `changed_table`.
+    """
     right, answer, sure = (found[PAINTED, value] for value in ("right", "changed", "probability"))
     return pd.DataFrame(
         {
             "Class": right.index,
             "Images (groups)": [f"{i:,} ({g:,})" for i, g in right[["images", "groups"]].to_numpy()],
-            **_bands(right, "Right as it is", "Tumour painted over", "Elsewhere painted over"),
+            **_bands(right, *RIGHT[1:]),
             "Difference, points": _shifts(right["difference"]),
             "Answer changed, tumour minus elsewhere": _shifts(answer["difference"]),
             "The same beyond no tumour": _shifts(answer["beyond"]),
@@ -125,6 +129,17 @@ def painted_table(found: Effects) -> pd.DataFrame:
             "True class's probability, tumour minus elsewhere": [shift(one, 2) for one in sure["difference"]],
         }
     )
+
+
+def changed_table(found: Effects) -> pd.DataFrame:
+    """A reader's table of the differences on which `_beyond` rests, a line a class and fill."""
+    classes, gaps = found[PAINTED, "changed"].index, ["difference", "beyond"]
+    lines = [
+        (f"{name}, {kind}", *_shifts(found[kind, "changed"].loc[name, gaps]))
+        for name in classes
+        for kind in (PAINTED, FLAT)
+    ]
+    return pd.DataFrame(lines, columns=["Class, fill", "Tumour minus elsewhere", "Beyond no tumour"])
 
 
 def alone_table(found: Effects) -> pd.DataFrame:
