@@ -294,6 +294,22 @@ def test_compute_asks_of_every_image_with_a_border_and_of_those_without_a_tumour
     assert (out["label"].to_numpy() == dataset.frame["label"].to_numpy(int)[out["row"]]).all()
 
 
+def test_compute_draws_places_by_the_seed_of_the_run(demo, monkeypatch):
+    record, dataset = demo
+    monkeypatch.setattr("gcaf_lib.training.train.load_model", lambda record: Four())
+    seeds = []
+
+    def asked(model, images, labels, masks, seed=0):
+        seeds.append(seed)
+        return pd.DataFrame({"row": [0]}).reindex(columns=iv.COLUMNS[1:])
+
+    monkeypatch.setattr(iv, "of_model", asked)
+    known = tumours.masks(dataset, record.settings.data.image_size)
+    for seed in (3, 5):
+        iv.compute(SimpleNamespace(**{**vars(record), "seed": seed}), dataset, known)
+    assert seeds == [3, 5]
+
+
 class Four:
     def predict_on_batch(self, batch):
         return np.tile([0.0, 1.0, 2.0, 3.0], (len(batch), 1)).astype(np.float32)
@@ -727,3 +743,20 @@ def test_examples_are_of_every_class_with_borders(demo):
     assert len(painting.pictures(found).axes) == 21
     nowhere = SimpleNamespace(frame=dataset.frame, root=None, banner=None)
     assert painted.examples(nowhere, data, tumours.read_images(dataset), small) == {}
+
+
+def test_examples_are_the_tumours_of_middle_size(demo):
+    record, dataset = demo
+    data, label = record.settings.data, dataset.frame["label"].to_numpy(int)
+    small = np.zeros((len(label), data.image_size, data.image_size, 3), np.uint8) + 90
+    small[:, 0, 0, 0], small[:, 0, 0, 1] = np.divmod(np.arange(len(label)), 256)  # which picture it is
+    area, middle = tumours.read_images(dataset)["area"].to_numpy(copy=True), {}
+    for k in (GLIOMA, MENINGIOMA, PITUITARY):
+        rows = np.flatnonzero((label == k) & np.isfinite(area))
+        area[rows[3:]] = np.nan
+        area[rows[:3]] = np.roll([0.1, 0.2, 0.9], k)
+        middle[CLASSES[k]] = rows[(1 + k) % 3]
+    assert len(set(middle.values())) == 3
+    found = painted.examples(dataset, data, pd.DataFrame({"area": area}), small)
+    shown = {name: pictures[iv.WHOLE][0, 0].astype(int) @ [256, 1, 0] for name, pictures in found.items()}
+    assert shown == {name.capitalize(): row for name, row in middle.items()}
