@@ -67,8 +67,7 @@ control_charts.control_bars(verdicts)
 tables.show(
     explanations.control_table(verdicts),
     name="tab-control",
-    caption=f"The control: mean over {len(control.SEEDS)} seeds (worst to best) of {control.SIZES['test']} pictures each, of occlusion {control.OCCLUDED}. *Near*: within 7% of the "
-    "picture's side. *Untrained*: the same map of untrained models, all without LayerNorm, by which both kinds are judged. A map "
+    caption=f"The control: mean over {len(control.SEEDS)} seeds (worst to best) of {control.SIZES['test']} pictures each, of occlusion {control.OCCLUDED}. *Near*: within 7% of the picture's side. *Untrained*: the same map of untrained models, all without LayerNorm, by which both kinds are judged. A map "
     f"passes if its maximum lies on the mark in at least {control.ENOUGH:.0%} of the pictures with every seed, and with untrained models in at most {control.LEAK:.0%}.",
     data=verdicts,
 )
@@ -165,18 +164,20 @@ tables.show(
 # %% mystnb={"image": {"alt": "A tumour of each class in seven pictures: as it is; painted over from its surroundings, flat in one colour, and alone; each beside as much elsewhere."}, "figure": {"name": "fig-painted", "caption": "What the models were asked: the tumour of middle size of each class."}}
 painting.pictures(painted.examples(chapter.dataset, chapter.settings.data, maps.images, small))
 
-# %% mystnb={"image": {"alt": "By class, two panels: share of answers that change when the tumour, or as much elsewhere, is painted over; share of right answers to the tumour, or as much elsewhere, alone; with intervals."}, "figure": {"name": "fig-interventions", "caption": "Left: answers that change when the tumour, or as much elsewhere, is painted over. Right: right answers when all of the head but the tumour, or as much elsewhere, is painted in one colour. Bars: 95% cluster-bootstrap intervals over patient groups (of the control, over pictures)."}}
+# %% mystnb={"image": {"alt": "By class, two panels: share of answers that change when the tumour, or as much elsewhere, is painted over; share of right answers to the tumour, or as much elsewhere, alone; with intervals."}, "figure": {"name": "fig-interventions", "caption": "Left: answers that change when the tumour, or as much elsewhere, is painted over. Right: right answers when all of the head but the tumour, or as much elsewhere, is painted in one colour. Bars: 95% intervals, as in the tables below."}}
 asked = painted.told(interventions.read(maps.runs, chapter.dataset), classes, clusters)
 found = painted.measured(asked)
 painting.effects(found["painted", "changed"], found["alone", "right"])
 
 # %%
+table = painted.painted_table(found)
 tables.show(
-    painted.painted_table(found),
+    table[painted.RIGHT],
     name="tab-painted",
-    caption="Percent of right answers, and of changed ones, and the true class's probability, when the tumour (of the control the mark; of no tumour a borrowed border) "
-    f"is painted over, or as much at {interventions.PLACES} other places: means (an image counts once a run) and 95% cluster-bootstrap intervals over patient groups, of the control over pictures.",
+    caption=f"Percent of right answers as it is, with the tumour (of the control the mark; of no tumour a borrowed border) painted over, and with as much at {interventions.PLACES} other places: means (an image counts once a run) and 95% intervals: cluster bootstrap over patient groups, of the control over pictures; where all draws are alike, as at 100%, Wilson's of as many trials as groups. The CSV also holds how many images and groups, and the differences.",
+    data=table,
 )
+tables.show(painted.changed_table(found), "tab-changed", "Answers changed, in points; intervals as above.")
 Markdown(painted.painted_words(found, asked, maps.runs, maps.images, chapter.phantoms))
 
 # %%
@@ -236,5 +237,4 @@ tiles, cases = explanations.tiles(maps, chapter.dataset, small)
 overlays.gradcam_rows(**explanations.best_and_worst(tiles, classes))
 
 # %%
-caption = explanations.gallery_caption(tiles, cases, maps.runs[0].seed)
-gallery.show(tiles, classes, "gallery-cases", caption)
+gallery.show(tiles, classes, "gallery-cases", explanations.gallery_caption(tiles, cases, maps.runs[0].seed))

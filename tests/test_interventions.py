@@ -10,8 +10,8 @@ from gcaf_lib.data import preprocess, splits
 from gcaf_lib.data.dataset import DataError, open_dataset
 from gcaf_lib.display import painting
 from gcaf_lib.display.style import Note
+from gcaf_lib.evaluation import clustered, tumours
 from gcaf_lib.evaluation import interventions as iv
-from gcaf_lib.evaluation import tumours
 from gcaf_lib.findings import painted
 from gcaf_lib.settings import CLASSES, DataSettings, load, results_dir
 from gcaf_lib.training import runs
@@ -294,6 +294,22 @@ def test_compute_asks_of_every_image_with_a_border_and_of_those_without_a_tumour
     assert (out["label"].to_numpy() == dataset.frame["label"].to_numpy(int)[out["row"]]).all()
 
 
+def test_compute_draws_places_by_the_seed_of_the_run(demo, monkeypatch):
+    record, dataset = demo
+    monkeypatch.setattr("gcaf_lib.training.train.load_model", lambda record: Four())
+    seeds = []
+
+    def asked(model, images, labels, masks, seed=0):
+        seeds.append(seed)
+        return pd.DataFrame({"row": [0]}).reindex(columns=iv.COLUMNS[1:])
+
+    monkeypatch.setattr(iv, "of_model", asked)
+    known = tumours.masks(dataset, record.settings.data.image_size)
+    for seed in (3, 5):
+        iv.compute(SimpleNamespace(**{**vars(record), "seed": seed}), dataset, known)
+    assert seeds == [3, 5]
+
+
 class Four:
     def predict_on_batch(self, batch):
         return np.tile([0.0, 1.0, 2.0, 3.0], (len(batch), 1)).astype(np.float32)
@@ -430,7 +446,7 @@ def test_effects_are_shares_of_images_and_their_difference():
     assert glioma["images"] == 40 and glioma["groups"] == 20
     assert glioma["difference"].low < 0.65 < glioma["difference"].high
     assert found.loc[painted.CONTROL, "groups"] == 60  # of the control each picture is its own
-    assert found.loc[painted.TUMOURS, "first"] == glioma["first"]
+    assert found.loc[painted.TUMOURS, "tumour"] == glioma["tumour"]
     assert np.isnan(
         found["beyond"].map(lambda one: one.value).astype(float)
     ).all()  # nothing without a tumour
@@ -447,6 +463,21 @@ def test_intervals_of_effects_are_those_of_the_mean_over_groups():
     error = np.sqrt(share * (1 - share) / 50)
     assert one.value == pytest.approx(share)
     assert (one.high - one.low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.08)
+
+
+def test_all_that_is_measured_draws_the_groups_once_and_as_each_by_itself(monkeypatch):
+    frame = framed(answers("a", GLIOMA, 40, painted=0.25, painted_elsewhere=0.9, flat=0.5), MARKED, BARE)
+    drawn, calls = clustered.drawn, []
+
+    def counted(*args):
+        calls.append(args)
+        return drawn(*args)
+
+    monkeypatch.setattr(clustered, "drawn", counted)
+    found = painted.measured(frame)
+    assert len(calls) == 1
+    for kind, value in ((iv.PAINTED, "changed"), (iv.FLAT, "right"), (iv.ALONE, "right")):
+        pd.testing.assert_frame_equal(found[kind, value], painted.effects(frame, value, kind))
 
 
 def test_beyond_is_the_difference_of_differences_against_no_tumour():
@@ -469,13 +500,13 @@ def test_effects_weigh_places_within_an_image():
     table = answers("a", GLIOMA, 10)
     extra = table[table["kind"] == iv.beside(iv.PAINTED)].assign(place=1, answer=1)
     found = painted.effects(framed(table, extra), "changed", iv.PAINTED)
-    assert found.loc["Glioma", "second"].value == 0.5 and found.loc["Glioma", "images"] == 10
+    assert found.loc["Glioma", "elsewhere"].value == 0.5 and found.loc["Glioma", "images"] == 10
 
 
 def test_nothing_is_known_of_the_spread_of_like_values():
     found = painted.effects(framed(answers("a", GLIOMA, 20, painted=0), BARE), "changed", iv.PAINTED)
     glioma = found.loc["Glioma"]
-    assert glioma["first"].low < 1 and glioma["second"].high > 0  # of as many trials as groups
+    assert glioma["tumour"].low < 1 and glioma["elsewhere"].high > 0  # of as many trials as groups
     assert np.isnan(glioma["difference"].low) and np.isnan(glioma["beyond"].low)
     assert "none**" not in words(answers("a", GLIOMA, 20, painted=0.5, flat=0.5), BARE, MARKED)
     assert "either fill: none" in words(answers("a", GLIOMA, 20, painted=0, flat=0), BARE, MARKED)
@@ -484,15 +515,15 @@ def test_nothing_is_known_of_the_spread_of_like_values():
 def test_a_kind_that_was_not_asked_has_no_effect():
     table = answers("a", GLIOMA, 20, painted=0.5)
     found = painted.measured(framed(table[~table["kind"].str.startswith(iv.FLAT)], MARKED))
-    assert np.isnan(found[iv.FLAT, "changed"].loc["Glioma", "first"].value)
-    assert found[iv.PAINTED, "changed"].loc["Glioma", "first"].value == 0.5
+    assert np.isnan(found[iv.FLAT, "changed"].loc["Glioma", "tumour"].value)
+    assert found[iv.PAINTED, "changed"].loc["Glioma", "tumour"].value == 0.5
     painted.painted_table(found)
 
 
 def test_all_tumours_leave_no_tumour_and_the_control_out():
     healthy = answers("a", NOTUMOR, 30, painted=0.5)
     found = painted.effects(framed(answers("a", GLIOMA, 20), healthy, MARKED), "changed", iv.PAINTED)
-    assert found.loc[painted.TUMOURS, "images"] == 20 and found.loc[painted.HEALTHY, "first"].value == 0.5
+    assert found.loc[painted.TUMOURS, "images"] == 20 and found.loc[painted.HEALTHY, "tumour"].value == 0.5
     assert painted.TUMOURS not in painted.effects(framed(healthy), "changed", iv.PAINTED).index
 
 
@@ -504,9 +535,9 @@ def test_the_answer_no_tumour_is_counted_of_runs_alone():
     )
     found = painted.effects(frame, painted.HEALTHY, iv.PAINTED)
     line = found.loc["Meningioma"]
-    assert [one.value for one in line[["whole", "first", "second"]]] == pytest.approx([0, 0.6, 0.1])
-    assert found.loc[painted.HEALTHY, "first"].value == 1
-    assert np.isnan(found.loc[painted.CONTROL, "first"].value)
+    assert [one.value for one in line[["whole", "tumour", "elsewhere"]]] == pytest.approx([0, 0.6, 0.1])
+    assert found.loc[painted.HEALTHY, "tumour"].value == 1
+    assert np.isnan(found.loc[painted.CONTROL, "tumour"].value)
 
 
 def test_words_rest_on_the_positive_control_by_both_fills():
@@ -516,6 +547,12 @@ def test_words_rest_on_the_positive_control_by_both_fills():
         "1 model of the marks: without the mark 25.0% of their answers are right (flat: 25.0%; guessing: 25.0%), "
         "without as much elsewhere 100.0% (flat: 100.0%): the removal works" in good
     )
+    one = "(without the mark right or wrong alike in {}% of them): this is one control, not three."
+    assert one.format("100.0") in good
+    other = answers(
+        "marks 0", 1, 60, painted=0.25, flat=0.2, alone_elsewhere=0.25
+    )  # three of sixty otherwise
+    assert one.format("95.0") in words(tumour, other, BARE)
     assert "still right with the tumour painted over: glioma 30.0% (" in good
     assert "), flat 30.0%, elsewhere 100.0%, of 60.**" in good
     fine = dict(painted=0.25, flat=0.25)
@@ -524,6 +561,7 @@ def test_words_rest_on_the_positive_control_by_both_fills():
     ):  # fmt: skip
         bad = words(tumour, answers("marks 0", 1, 60, **(fine | wrong)), BARE)
         assert "nothing is concluded" in bad and "still right" not in bad and "either fill" not in bad
+        assert "one control" not in bad
     none = words(tumour, BARE)
     assert "No positive control" in none and "still right" not in none
     assert "Nothing was asked" in words(MARKED)
@@ -541,7 +579,10 @@ def test_a_class_changes_for_its_tumour_only_beyond_no_tumour_and_by_either_fill
     hangs = "**Classes in which painting the tumour over changes more answers, beyond both controls and by either fill: "
     glioma = answers("a", GLIOMA, 60, painted=0.5, flat=0.5)
     text = words(glioma, answers("a", MENINGIOMA, 60), MARKED, BARE)
-    assert hangs + "1 (glioma).**" in text
+    looked = "This looks at {} intervals of 95% (both differences, by both fills, of {} of the classes), "
+    assert hangs + "1 (glioma).** " + looked.format(8, 2) in text
+    assert "only where all 4 of its own lie above 0" in text
+    assert looked.format(4, 1) in words(glioma, MARKED, BARE)
     assert "glioma +50.0 points (" in text and "(+0.0 points" not in text
     one_fill = answers("a", GLIOMA, 60, painted=0.5)
     assert hangs + "none.**" in words(one_fill, MARKED, BARE)
@@ -600,13 +641,15 @@ def test_words_tell_how_the_fill_stands_out():
         "as it is: glioma +51; after it (in brackets elsewhere), painted: glioma −8 (+2); flat: glioma +7 (+1)."
         in text
     )
+    assert "not the tissue around the tumour" in text and "a limit of all differences here" in text
 
 
 def test_words_name_the_runs_and_that_phantoms_are_none():
     text = words(answers("a", GLIOMA, 20), MARKED, phantoms=True)
     assert (
         "Asked: 1 run (1 seed), whose answers to whole images are right or wrong as on record; "
-        "of the test images with a border or without a tumour 20 of 100 glioma, 0 of 100 meningioma, 0 of 100 no tumour, 0 of 100 pituitary, the others having no room elsewhere."
+        "of the test images with a border or without a tumour 20 of 100 glioma, 0 of 100 meningioma, 0 of 100 no tumour, 0 of 100 pituitary, the others having no room elsewhere "
+        "(tumours left out take up 1.0% of the image in the median, those asked 1.0%)."
         in text
         and "variation between seeds" in text
         and "phantoms" in text
@@ -618,6 +661,23 @@ def test_words_name_the_runs_and_that_phantoms_are_none():
         "of the test images with a border or without a tumour 40 of 200 glioma" in text
     )
     assert "variation between seeds" not in text
+
+
+def test_words_tell_how_large_the_tumours_are_that_were_not_asked():
+    rows, asked = np.arange(1000), framed(answers("a", GLIOMA, 20), MARKED)
+    found = painted.measured(asked)
+    area = np.where(rows // 100 == NOTUMOR, np.nan, np.where(rows < 20, 0.02, 0.07))
+
+    def text(area, record=RUN[0]) -> str:
+        return painted.painted_words(found, asked, [record], pd.DataFrame({"area": area}))
+
+    left = "no room elsewhere (tumours left out take up {}% of the image in the median, those asked 2.0%{})."
+    assert left.format("7.0", ": of large tumours less is known") in text(area)
+    assert left.format("1.0", "") in text(np.where(rows < 20, area, area / 7))
+    few = SimpleNamespace(key="a", seed=0, **{k: lambda v=v: v[:20] for k, v in (
+        ("rows", rows), ("labels", rows // 100), ("right", rows >= 0)
+    )})  # fmt: skip
+    assert "20 of 20 glioma" in text(area, few) and "no room elsewhere. " in text(area, few)
 
 
 def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
@@ -634,6 +694,7 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
         in text
     )
     assert "meningioma 60.0% (+50.0 points (" in text and "beyond no tumour: more)" in text
+    assert "rests on its interval beyond no tumour (2 of 95%, not corrected for their number)" in text
     bare = answers("a", NOTUMOR, 60, border=MENINGIOMA, alone=0.6, alone_elsewhere=0.1)
     assert "beyond no tumour: more)" not in alone_words(*parts[:2], bare, MARKED)
     for wrong in (dict(alone=0.9, alone_elsewhere=0.25), dict(alone_elsewhere=0.5)):
@@ -645,12 +706,31 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
 def test_tables_and_pictures_of_nothing_and_of_something():
     found = painted.measured(framed(answers("a", GLIOMA, 20, painted=0.5), MARKED))
     assert list(painted.painted_table(found)["Class"]) == [painted.CONTROL, "Glioma", painted.TUMOURS]
+    assert painted.painted_table(found).shape[1] == 10 and len(painted.RIGHT) == 4  # a phone holds no more
+    assert painted.painted_table(found)[painted.RIGHT].iloc[1, 2].startswith("50.0 (")
     assert painted.alone_table(found)["Tumour alone"].str.contains("100.0").all()
     assert len(painting.effects(found[iv.PAINTED, "changed"], found[iv.ALONE, "right"]).axes) == 2
     empty = painted.measured(framed(MARKED.iloc[:0]))
-    assert painted.painted_table(empty).empty and painted.alone_table(empty).empty
+    assert painted.painted_table(empty)[painted.RIGHT].empty and painted.alone_table(empty).empty
+    assert painted.changed_table(empty).empty
     assert isinstance(painting.effects(empty[iv.PAINTED, "changed"], empty[iv.ALONE, "right"]), Note)
     assert isinstance(painting.pictures({}), Note)
+
+
+def test_changed_table_holds_both_differences_by_both_fills():
+    table = painted.changed_table(
+        painted.measured(
+            framed(
+                answers("a", GLIOMA, 60, painted=0.5, painted_elsewhere=0.9, flat=0.4),
+                answers("a", NOTUMOR, 60, painted=0.8, flat=0.7),
+            )
+        )
+    ).set_index("Class, fill")
+    assert list(table.index) == [f"{name}, {kind}" for name in ("Glioma", "No tumour", "All tumours") for kind in (iv.PAINTED, iv.FLAT)]  # fmt: skip
+    cells = table.map(lambda cell: cell.split(" (")[0])
+    assert cells.loc["Glioma, painted"].tolist() == ["+40.0", "+20.0"]
+    assert cells.loc["Glioma, flat"].tolist() == ["+60.0", "+30.0"]
+    assert cells.loc["No tumour, flat"].tolist() == ["+30.0", "–"]
 
 
 def test_examples_are_of_every_class_with_borders(demo):
@@ -663,3 +743,20 @@ def test_examples_are_of_every_class_with_borders(demo):
     assert len(painting.pictures(found).axes) == 21
     nowhere = SimpleNamespace(frame=dataset.frame, root=None, banner=None)
     assert painted.examples(nowhere, data, tumours.read_images(dataset), small) == {}
+
+
+def test_examples_are_the_tumours_of_middle_size(demo):
+    record, dataset = demo
+    data, label = record.settings.data, dataset.frame["label"].to_numpy(int)
+    small = np.zeros((len(label), data.image_size, data.image_size, 3), np.uint8) + 90
+    small[:, 0, 0, 0], small[:, 0, 0, 1] = np.divmod(np.arange(len(label)), 256)  # which picture it is
+    area, middle = tumours.read_images(dataset)["area"].to_numpy(copy=True), {}
+    for k in (GLIOMA, MENINGIOMA, PITUITARY):
+        rows = np.flatnonzero((label == k) & np.isfinite(area))
+        area[rows[3:]] = np.nan
+        area[rows[:3]] = np.roll([0.1, 0.2, 0.9], k)
+        middle[CLASSES[k]] = rows[(1 + k) % 3]
+    assert len(set(middle.values())) == 3
+    found = painted.examples(dataset, data, pd.DataFrame({"area": area}), small)
+    shown = {name: pictures[iv.WHOLE][0, 0].astype(int) @ [256, 1, 0] for name, pictures in found.items()}
+    assert shown == {name.capitalize(): row for name, row in middle.items()}

@@ -42,8 +42,8 @@ def effects(changed: pd.DataFrame, right: pd.DataFrame) -> Drawing | Note:
     for ax, table, title in zip(axes, (changed, right), titles):
         y = np.arange(len(table))
         for name, label, colour, mark, shift in (
-            ("first", "the tumour (the mark)", style.OURS, "o", -0.13),
-            ("second", "as much elsewhere", style.MUTED, "s", 0.13),
+            ("tumour", "the tumour (the mark)", style.OURS, "o", -0.13),
+            ("elsewhere", "as much elsewhere", style.MUTED, "s", 0.13),
         ):
             value, low, high = np.array([tuple(one) for one in table[name]], float).T
             ax.hlines(y + shift, low, high, color=colour, lw=3, alpha=0.5)

@@ -32,11 +32,12 @@ def weights(groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     return next(drawn(len(names), n, seed))[:, code]
 
 
-def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
+def mean_draws(values, groups, n: int = DRAWS, seed: int = 0, times: np.ndarray | None = None) -> np.ndarray:
     """Means of `values` (rows, m), or (rows,), on n bootstrap samples: (n, m), or (n,).
 
     NaN is left out of its column's mean; a draw without any value is NaN. Rows of one group need not
-    stand together, and each group is drawn with all its rows, of whatever seed or fold.
+    stand together, and each group is drawn with all its rows, of whatever seed or fold. times: `drawn`'s (n, groups),
+    groups as they come first, for several tables of the same groups.
     """
     values = np.asarray(values, np.float64)
     table = values[:, None] if values.ndim == 1 else values
@@ -47,7 +48,7 @@ def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     total, count = np.zeros((len(names), table.shape[1])), np.zeros((len(names), table.shape[1]))
     np.add.at(total, code, np.where(known, table, 0))
     np.add.at(count, code, known)
-    times = next(drawn(len(names), n, seed))
+    times = next(drawn(len(names), n, seed)) if times is None else times
     top, bottom = times @ total, times @ count
     out = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
     return out[:, 0] if values.ndim == 1 else out

@@ -21,7 +21,8 @@ CONTROL, TUMOURS, HEALTHY = "Marks (control)", "All tumours", CLASS_NAMES["notum
 NAMES = tuple(CLASS_NAMES.values())
 SHARES = ("changed", "right", *NAMES)
 VALUES = (*SHARES, "probability", "step")
-PARTS = ("whole", "first", "second", "difference")
+PARTS = ("whole", "tumour", "elsewhere", "difference")
+RIGHT = ["Class", "Right as it is", "Tumour painted over", "Elsewhere painted over"]
 
 Effects = Mapping[tuple[str, str], pd.DataFrame]  # kind of picture and value to `effects`
 
@@ -35,12 +36,12 @@ def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> p
     """
     marked = table["run"].str.startswith(interventions.MARKS).to_numpy(bool)
     whole = table[table["kind"] == WHOLE].set_index(["run", "row"])["answer"]
-    first = whole.reindex(pd.MultiIndex.from_frame(table[["run", "row"]])).to_numpy()
+    before = whole.reindex(pd.MultiIndex.from_frame(table[["run", "row"]])).to_numpy()
     names, rows = np.array([CLASS_NAMES[c] for c in classes]), table["row"].to_numpy(int)
     label, answer = (names[table[column].to_numpy(int)] for column in ("label", "answer"))
     alone = table["run"] + " " + table["row"].astype(str)
     out = table.assign(
-        changed=table["answer"].to_numpy() != first,
+        changed=table["answer"].to_numpy() != before,
         right=label == answer,
         group=np.where(marked, alone, clusters[np.where(marked, 0, rows)]),
         **{name: np.where(marked, np.nan, answer == name) for name in NAMES},
@@ -52,12 +53,13 @@ def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> p
     return out.groupby(keys, sort=False, observed=True)[list(VALUES)].mean().reset_index()
 
 
-def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
-    """By class (the index): whole, first, second, difference, beyond (`Interval`s of `value`), images, groups; asked: `told`.
+def effects(asked: pd.DataFrame, value: str, kind: str, times: np.ndarray | None = None) -> pd.DataFrame:
+    """By class (the index): whole, tumour, elsewhere, difference, beyond (`Interval`s of `value`), images, groups; asked: `told`.
 
-    first, second: of the tumour in this kind of picture, and of as much elsewhere; difference: theirs, image by image;
+    tumour, elsewhere: of the tumour in this kind of picture, and of as much elsewhere; difference: theirs, image by image;
     beyond: by how much it is larger than that of images without a tumour that borrow a border of this class, the negative
-    control. Intervals draw patient groups. The positive control stands first, all tumours last.
+    control. Intervals draw patient groups (times: as `clustered.mean_draws` takes them). The positive control stands first,
+    all tumours last.
     """
     wide = asked.pivot(index=["class", "border", "run", "row", "group"], columns="kind", values=value)
     wide = wide.reindex(columns=[WHOLE, kind, beside(kind)]).reset_index()
@@ -74,7 +76,7 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
     lent = [bare & ((name == TUMOURS) | (wide["border"] == name).to_numpy()) for name in members]
     own = [np.where(here[:, None], columns, np.nan) for here in members.values()]
     controls = [np.where(here, columns[:, -1], np.nan) for here in lent]
-    draws = clustered.mean_draws(np.column_stack([*own, *controls]), wide["group"])
+    draws = clustered.mean_draws(np.column_stack([*own, *controls]), wide["group"], times=times)
     control_draws = draws[:, -len(lent) :].T
     draws = draws[:, : -len(lent)].reshape(len(draws), len(members), len(PARTS)).transpose(1, 2, 0)
     lines = {}
@@ -101,20 +103,25 @@ def measured(asked: pd.DataFrame) -> Effects:
     """`effects` of all that the page says something of."""
     wanted = [(PAINTED, v) for v in ("changed", "right", "probability", "step", HEALTHY)]
     wanted += [(FLAT, v) for v in ("changed", "right", "step")] + [(ALONE, "right")]
-    return {(kind, value): effects(asked, value, kind) for kind, value in wanted}
+    groups = clustered.number_of(asked["group"])
+    times = next(clustered.drawn(groups)) if groups else None  # drawing is half of the work
+    return {(kind, value): effects(asked, value, kind, times) for kind, value in wanted}
 
 
 # --- tables ---
 
 
 def painted_table(found: Effects) -> pd.DataFrame:
-    """A reader's table of the tumour painted over beside as much elsewhere: right answers, changed ones, and the probability."""
+    """A reader's table of the tumour painted over beside as much elsewhere: right answers, changed ones, and the probability.
+
+    Ten columns, for a file: a page shows `RIGHT` of them, and `changed_table`.
+    """
     right, answer, sure = (found[PAINTED, value] for value in ("right", "changed", "probability"))
     return pd.DataFrame(
         {
             "Class": right.index,
             "Images (groups)": [f"{i:,} ({g:,})" for i, g in right[["images", "groups"]].to_numpy()],
-            **_bands(right, "Right as it is", "Tumour painted over", "Elsewhere painted over"),
+            **_bands(right, *RIGHT[1:]),
             "Difference, points": _shifts(right["difference"]),
             "Answer changed, tumour minus elsewhere": _shifts(answer["difference"]),
             "The same beyond no tumour": _shifts(answer["beyond"]),
@@ -122,6 +129,17 @@ def painted_table(found: Effects) -> pd.DataFrame:
             "True class's probability, tumour minus elsewhere": [shift(one, 2) for one in sure["difference"]],
         }
     )
+
+
+def changed_table(found: Effects) -> pd.DataFrame:
+    """A reader's table of the differences on which `_beyond` rests, a line a class and fill."""
+    classes, gaps = found[PAINTED, "changed"].index, ["difference", "beyond"]
+    lines = [
+        (f"{name}, {kind}", *_shifts(found[kind, "changed"].loc[name, gaps]))
+        for name in classes
+        for kind in (PAINTED, FLAT)
+    ]
+    return pd.DataFrame(lines, columns=["Class, fill", "Tumour minus elsewhere", "Beyond no tumour"])
 
 
 def alone_table(found: Effects) -> pd.DataFrame:
@@ -172,7 +190,7 @@ def passed(found: Effects) -> bool | None:
     both = [found[kind, "right"] for kind in (PAINTED, FLAT)]
     if any(CONTROL not in one.index for one in both):
         return None
-    return all(_guesses(one.loc[CONTROL, "first"]) and _knows(one.loc[CONTROL, "second"]) for one in both)
+    return all(_guesses(one.loc[CONTROL, "tumour"]) and _knows(one.loc[CONTROL, "elsewhere"]) for one in both)
 
 
 def _guesses(right: Interval) -> bool:
@@ -190,14 +208,17 @@ def _instrument(found: Effects, asked: pd.DataFrame) -> str:
     shares = [
         percent(found[kind, "right"].loc[CONTROL, name].value)
         for kind in (PAINTED, FLAT)
-        for name in ("first", "second")
+        for name in ("tumour", "elsewhere")
     ]
-    models = asked.loc[asked["class"] == CONTROL, "run"].nunique()
+    marked = asked[asked["class"] == CONTROL].pivot(index=["run", "row"], columns="kind", values="right")
+    models = marked.index.get_level_values("run").nunique()
+    alike = marked[[PAINTED, FLAT, beside(ALONE)]].nunique(axis=1) == 1
     return (
         f"{plural(models, 'model')} of the marks: without the mark {shares[0]}% of their answers are right (flat: {shares[2]}%; "
         f"guessing: {percent(1 / marks.CLASSES)}%), without as much elsewhere {shares[1]}% (flat: {shares[3]}%): "
         + (
-            "the removal works, on coloured marks in smooth texture."
+            "the removal works, on coloured marks in smooth texture. Both fills, and *alone* below, are asked of the same models and "
+            f"pictures (without the mark right or wrong alike in {percent(alike.mean())}% of them): this is one control, not three."
             if verdict
             else "**the removal does not work, and nothing is concluded**."
         )
@@ -217,15 +238,24 @@ def _faithful(asked: pd.DataFrame, runs: Sequence[Any]) -> str:
 
 
 def _left_out(asked: pd.DataFrame, runs: Sequence[Any], images: pd.DataFrame) -> str:
-    """How many of the test images with a border, or without a tumour, could be asked."""
-    known = np.isfinite(images["area"].to_numpy())
+    """How many of the test images with a border, or without a tumour, could be asked; how large the tumours of the others are."""
+    area = images["area"].to_numpy()
+    known = np.isfinite(area)
     whole = asked[asked["kind"] == WHOLE]
     said = []
     for label, name in enumerate(CLASS_NAMES[c] for c in splits.CLASSES):
         here = name == HEALTHY
         count = sum(((r.labels() == label) & (here | known[r.rows()])).sum() for r in runs)
         said.append(f"{(whole['class'] == name).sum():,} of {count:,} {name.lower()}")
-    return f"of the test images with a border or without a tumour {', '.join(said)}, the others having no room elsewhere"
+    text = f"of the test images with a border or without a tumour {', '.join(said)}, the others having no room elsewhere"
+    of = [pd.Series(area[r.rows()], pd.MultiIndex.from_product([[r.key], r.rows()])) for r in runs]
+    tumour = pd.concat(of).dropna()
+    shown = tumour.index.isin(whole.set_index(["run", "row"]).index)
+    if shown.all() or not shown.any():
+        return text
+    left, kept = tumour[~shown].median(), tumour[shown].median()
+    text += f" (tumours left out take up {percent(left)}% of the image in the median, those asked {percent(kept)}%"
+    return f"{text}: of large tumours less is known)" if left > kept else f"{text})"
 
 
 def _tumours(table: pd.DataFrame) -> list[tuple[str, pd.Series]]:
@@ -238,19 +268,22 @@ def _beyond(found: Effects, asked: pd.DataFrame) -> str:
     if HEALTHY not in answer.index:
         return "No image without a tumour was asked, which is the negative control: nothing is said by class."
     bare = answer.loc[HEALTHY, "difference"]
-    more, said = [], []
+    more, said, looked = [], [], []
     for name, one in _tumours(answer):
-        second = other.loc[name, "beyond"]
-        if all(gap.low > 0 for gap in (one.difference, one.beyond, other.loc[name, "difference"], second)):
+        flat = other.loc[name, "beyond"]
+        looked.append([one.difference, one.beyond, other.loc[name, "difference"], flat])
+        if all(gap.low > 0 for gap in looked[-1]):
             more.append(name.lower())
         part = asked[(asked["class"] == name) & (asked["kind"] == PAINTED)]
         before = f" (before either is subtracted, painted: {_over_runs(part, 'changed')})"
         several = part["run"].nunique() > 1
-        said.append(f"{name.lower()} {points(one.beyond)}, flat {points(second)}{before * several}")
+        said.append(f"{name.lower()} {points(one.beyond)}, flat {points(flat)}{before * several}")
     return (
         "Answers that change when the tumour is painted over, less those when as much elsewhere is, less the same of images without a "
         f"tumour and a border borrowed from that class (of all classes {points(bare)}, the negative control): {'; '.join(said)}. "
-        f"**Classes in which painting the tumour over changes more answers, beyond both controls and by either fill: {some(more)}.**"
+        f"**Classes in which painting the tumour over changes more answers, beyond both controls and by either fill: {some(more)}.** "
+        f"This looks at {sum(map(len, looked))} intervals of 95% (both differences, by both fills, of {len(looked)} of the classes), not corrected for their number; "
+        f"a class is named only where all {len(looked[0])} of its own lie above 0. No verdict here rests on the tables' other intervals."
     )
 
 
@@ -276,7 +309,7 @@ def _remains(found: Effects, asked: pd.DataFrame) -> str:
     healthy = found[PAINTED, HEALTHY].loc[TUMOURS]
     return (
         f"**Of the right answers these are still right with the tumour painted over: {'; '.join(each)}.** "
-        f"{percent(healthy['first'].value)}% of all tumour images are then called *no tumour*; as they are, {percent(healthy['whole'].value)}%. An answer that stays "
+        f"{percent(healthy.tumour.value)}% of all tumour images are then called *no tumour*; as they are, {percent(healthy.whole.value)}%. An answer that stays "
         "needs no tumour to be seen: surroundings that it has changed, the trace that painting leaves of its place and size, the view or the source of "
         "the picture (chapter 18), or a class that is named by default, may be enough."
     )
@@ -315,19 +348,21 @@ def _fill(found: Effects) -> str:
     )
     return (
         f"Painting is itself a change. By how many grey values (of 255) the place is brighter than the head around it, as it is: {before}; "
-        f"after it (in brackets elsewhere), {'; '.join(said)}. *Elsewhere* is off the head's rim, but not the same tissue."
+        f"after it (in brackets elsewhere), {'; '.join(said)}. *Elsewhere* is off the head's rim, but not the tissue around the "
+        "tumour, which painting can do other things to. Images without a tumour, painted at a borrowed border, allow for the place, but not for what a tumour has "
+        "done to its surroundings: a limit of all differences here."
     )
 
 
 def _step(one: pd.Series) -> str:
-    return f"{signed(one['first'].value, 0)} ({signed(one.second.value, 0)})"
+    return f"{signed(one.tumour.value, 0)} ({signed(one.elsewhere.value, 0)})"
 
 
 def alone_words(found: Effects) -> str:
     """What tumours say by themselves: in which classes they are named rightly more often than what lies elsewhere."""
     right = found[ALONE, "right"]
     said = [
-        f"{name.lower()} {percent(one['first'].value)}% ({points(one.difference)} beside as much elsewhere, {points(one.beyond)} beyond no tumour: "
+        f"{name.lower()} {percent(one.tumour.value)}% ({points(one.difference)} beside as much elsewhere, {points(one.beyond)} beyond no tumour: "
         + change(one.beyond, "less", "more", "no difference shown")
         + ")"
         for name, one in _tumours(right)
@@ -335,11 +370,12 @@ def alone_words(found: Effects) -> str:
     if not said or CONTROL not in right.index:
         return ""
     marked = right.loc[CONTROL]
-    text = f"Of marks alone, {percent(marked['first'].value)}% are named rightly, of as much elsewhere {percent(marked.second.value)}%"
-    if not (_knows(marked["first"]) and _guesses(marked.second)):
+    text = f"Of marks alone, {percent(marked.tumour.value)}% are named rightly, of as much elsewhere {percent(marked.elsewhere.value)}%"
+    if not (_knows(marked.tumour) and _guesses(marked.elsewhere)):
         return f"{text}: **cutting out does not work, and nothing is concluded.**"
     return (
-        f"{text}. Named rightly by the tumour alone, in a head of one colour: {', '.join(said)}. Such a head is like no picture in training. "
+        f"{text}. Named rightly by the tumour alone, in a head of one colour: {', '.join(said)}. What is said of a class rests on its interval "
+        f"beyond no tumour ({len(said)} of 95%, not corrected for their number). Such a head is like no picture in training. "
         "The class that a model names it whatever stands in it is right for that class: so *elsewhere* stands beside."
     )
 
