@@ -54,7 +54,8 @@ chapter.strip(ablation.runs(records, imagenet, three, {"single": single}))
 # weights (chapter 25); it is dotted across splits on which it was not run. The thin ones are *floors*: methods without a network. 1-NN looks for the
 # most similar training image, pixel by pixel, and repeats its label; it knows nothing of tumours. The others are logistic regressions on hints: on the
 # file's size and mode, on the outer frame of the image, and on the image with its tumour masked out (chapter 18). Vertical bars are 95% intervals, with
-# patients resampled as clusters, and add the spread over seeds where there are two or more.
+# patients resampled as clusters, and add the spread over seeds where there are two or more. Each point of the model is a mean over all seeds run on its split,
+# so some splits have more seeds than others: *The numbers* counts them.
 #
 # In tables the splits have short names: `official` is Kaggle's own; `paper` random, as the paper's; `bytes` shares no identical files, `twins` no copies,
 # `patients` neither copies nor known patients.

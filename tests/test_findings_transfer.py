@@ -184,9 +184,11 @@ def test_whole_seeds_alone_stand_on_the_ladder():
     assert level[ladder.MODEL, "patients"] == 0.7 and level[ladder.IMAGENET, "paper"] == 0.9
     assert (ladder.IMAGENET, "patients") not in level.index
     more = model(SMALL) | {"paper": [run(SMALL), run(LARGE, seed=1)]}
-    equal = ladder.rows(more, floors, EVERY, EVERY, {"paper": [run(LARGE, seed=s) for s in (0, 1)]})
-    level = equal.set_index(["method", "protocol"])
-    assert level.loc[(ladder.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.7, 1], "as its other rung"
+    more["patients"] += [run(LARGE, fold, seed=1) for fold in range(4)]
+    own = ladder.rows(more, floors, EVERY, EVERY, {"paper": [run(LARGE, seed=s) for s in (0, 1)]})
+    level = own.set_index(["method", "protocol"])
+    assert level.loc[(ladder.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.8, 2], "all its own seeds"
+    assert level.loc[(ladder.MODEL, "patients"), ["accuracy", "seeds"]].tolist() == [0.7, 1], "in all folds"
     assert level.loc[(ladder.IMAGENET, "paper"), "seeds"] == 2
 
 

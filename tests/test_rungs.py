@@ -74,6 +74,9 @@ def test_the_ladders_words_turn_on_its_numbers():
         in apart
     )
     assert "−8.0 points (−10.8 to −5.2), by picture −8.0 points (−10.8 to −5.2) (1 seed)." in apart
+    more = frame(**levels)
+    more.loc[more["protocol"] == "paper", "seeds"] = 5
+    assert "to −5.2) (5 seeds on the random split, 1 on the folds)." in ladder.falls(more, 0.9573)
     assert (
         "its distance to the better look-up is +11.0 points (+7.4 to +14.6), by picture +11.0 points (+7.4 to +14.6); on the random split −2.0 points (−4.8 to +0.8), by picture −2.0 points (−4.8 to +0.8)."
         in apart

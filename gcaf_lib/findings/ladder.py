@@ -111,8 +111,8 @@ def rows(
     pictures: np.ndarray,
     imagenet: Mapping[str, list[Any]] | None = None,
 ) -> pd.DataFrame:
-    """method, kind, protocol, and `pooled`'s columns: floors on every rung, the model where it has records, of the seeds
-    that all its rungs have.
+    """method, kind, protocol, and `pooled`'s columns: floors on every rung, the model where it has records, on each rung of all
+    seeds run there (in all folds), as on other pages.
 
     imagenet: of `imagenet_records`. On `patients` the floors are those of the five folds, as the model's runs are.
     """
@@ -126,7 +126,7 @@ def rows(
     rows = [
         {"method": method, "kind": "model", "protocol": protocol, **pooled(group, clusters, pictures)}
         for method, known in ((MODEL, records), (IMAGENET, imagenet or {}))
-        for protocol, group in ablation.equal_seeds(known).items()
+        for protocol, group in known.items()
         if group
     ]
     columns = ["method", "kind", "protocol", *COLUMNS, "seeds", "folds", "images"]
@@ -249,7 +249,7 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
             continue
         a, b = score.loc[(method, "paper")], score.loc[(method, "patients")]
         lines.append(
-            f"{_goes(name, a, b)} ({words.plural(a.seeds, 'seed')}). On patient-disjoint folds "
+            f"{_goes(name, a, b)} ({_seeds(a, b)}). On patient-disjoint folds "
             f"its distance to the better look-up is {_gap(b, near['patients'])}; on the random split {_gap(a, near['paper'])}."
         )
     lines.append(
@@ -268,6 +268,12 @@ def fallen(frame: pd.DataFrame) -> bool:
     """Whether every look-up's interval on patient-disjoint folds lies below its interval on the random split."""
     score = frame.set_index(["method", "protocol"])
     return all(score.high[name, "patients"] < score.low[name, "paper"] for name in LOOK_UPS)
+
+
+def _seeds(a: Any, b: Any) -> str:
+    """`3 seeds`, or `5 seeds on the random split, 3 on the folds`."""
+    one = words.plural(a.seeds, "seed")
+    return one if a.seeds == b.seeds else f"{one} on the random split, {b.seeds:.0f} on the folds"
 
 
 def _goes(name: str, a: Any, b: Any) -> str:
