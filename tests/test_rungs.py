@@ -265,6 +265,17 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
     )
 
 
+def test_what_re_encoding_changes_for_the_look_ups_is_told_split_by_split():
+    before = pd.concat([floor_table(floor=name) for name in floors.LOOK_UPS])
+    text = shortcuts.look_ups_too(before, before.assign(accuracy=0.85, picture=0.45)).splitlines()
+    assert f"- {PLAIN}, random split: from 90.0% to 85.0%" in text, "there copies are no reason to count less"
+    assert (
+        f"- {NEAR}, patient-disjoint, 5 folds: from 90.0% to 85.0%, by picture from 50.0% to 45.0%"
+        == text[-1]
+    )
+    assert len(text) == 6
+
+
 def test_scores_by_picture_are_said_where_they_are_known():
     assert (
         ladder.by_picture(frame(patients=(0.86, 0.84, 0.88)).assign(picture=np.nan))
