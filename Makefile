@@ -98,7 +98,7 @@ sync: $(STAMP) ## write the clean notebooks from their .py sources, and the READ
 splits: $(STAMP) ## recompute results/splits from the images
 	$(GCAF) splits $(ARGS)
 
-floors: $(STAMP) ## recompute results/floors.csv from the images
+floors: $(STAMP) ## recompute results/floors.csv and floors_answers.npz from the images
 	$(GCAF) floors $(ARGS)
 
 lint: $(STAMP) ## ruff, rules and format

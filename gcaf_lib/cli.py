@@ -222,10 +222,10 @@ def build_parser() -> argparse.ArgumentParser:
         "floors",
         "recompute the floors: scores without a network",
         [images],
-        "gcaf floors --out /tmp/floors.csv",
+        "gcaf floors --out /tmp/floors",
     )
     _place_of(floors_, "--figshare", "DIR", "folder of patients.csv and twins.csv")
-    _place_of(floors_, "--out", "FILE", "where to (default: results/floors.csv)")
+    _place_of(floors_, "--out", "DIR", "where to write floors.csv and floors_answers.npz (default: results)")
     audit_ = add(
         "audit",
         "which figures of a classification report can't be true, alone or together (of this paper, if none is given: "

@@ -298,13 +298,15 @@ def splits(args: argparse.Namespace) -> int:
 
 
 def floors(args: argparse.Namespace) -> int:
-    """Write the floors' table."""
+    """Write the floors' table and the look-ups' answers."""
     from gcaf_lib.data import dataset
     from gcaf_lib.evaluation import floors as room
     from gcaf_lib.settings import DataSettings
 
-    table = room.table(dataset.open_dataset(DataSettings(), args.data), args.figshare)
-    print(visible(room.write(table, Path(args.out) if args.out else None)))
+    images = dataset.open_dataset(DataSettings(), args.data)
+    seen = room.features(images, args.figshare)
+    for path in room.make(seen, images, Path(args.out) if args.out else None):
+        print(visible(path))
     return 0
 
 

@@ -54,7 +54,8 @@ chapter.strip(ablation.runs(records, imagenet, three, {"single": single}))
 # weights (chapter 25); it is dotted across splits on which it was not run. The thin ones are *floors*: methods without a network. 1-NN looks for the
 # most similar training image, pixel by pixel, and repeats its label; it knows nothing of tumours. The others are logistic regressions on hints: on the
 # file's size and mode, on the outer frame of the image, and on the image with its tumour masked out (chapter 18). Vertical bars are 95% intervals, with
-# patients resampled as clusters, and add the spread over seeds where there are two or more.
+# patients resampled as clusters, and add the spread over seeds where there are two or more. Each point of the model is a mean over all seeds run on its split,
+# so some splits have more seeds than others: *The numbers* counts them.
 #
 # In tables the splits have short names: `official` is Kaggle's own; `paper` random, as the paper's; `bytes` shares no identical files, `twins` no copies,
 # `patients` neither copies nor known patients.
@@ -62,7 +63,7 @@ chapter.strip(ablation.runs(records, imagenet, three, {"single": single}))
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test may share less and less, from the random split on. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
 clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
 lowest = floors.read(chapter.dataset)
-frame = ladder.rows(records, lowest, clusters, pictures, imagenet)
+frame = ladder.rows(records, lowest, clusters, pictures, imagenet, floors.read_answers(chapter.dataset))
 # the paper's figure is of patients' images: it has no place beside phantoms
 published = None if chapter.phantoms else paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
 split_ladder.ladder(frame, published)
@@ -126,6 +127,15 @@ tables.show(
     ladder.wide(frame, "macro_f1", ladder.BY_PICTURE),
     name="tab-ladder-f1-picture",
     caption="Macro-F1 by picture, in percent, with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings.",
+    data=frame,
+)
+
+# %%
+tables.show(
+    ladder.distances(frame),
+    name="tab-ladder-distance",
+    caption="Accuracy of the model, over all seeds run on a split, minus that of the better look-up (of the two 1-NN the one that is right more often there), in "
+    "points: on the same images, with 95% cluster-bootstrap intervals of the difference over patients and, from two seeds on, trainings.",
     data=frame,
 )
 

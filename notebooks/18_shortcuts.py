@@ -121,7 +121,11 @@ split_ladder.with_without(compared)
 # %%
 Markdown(
     "\n\n".join(
-        [shortcuts.taken_away(gaps), shortcuts.answer_gone(whole, changed, chapter.dataset, pictures)]
+        [
+            shortcuts.taken_away(gaps),
+            shortcuts.look_ups_too(lowest, again),
+            shortcuts.answer_gone(whole, changed, chapter.dataset, pictures),
+        ]
     )
 )
 

@@ -117,7 +117,7 @@ def interval(pages: Pages, what: str, where: str, cell: str, split: str = "paper
 def at_n(pages: Pages, split: str, text: str) -> str:
     """A split's name for scores of so many seeds (`2 seeds`, `one run`): its own where the headline has as many.
 
-    Rows, rungs and splits that are compared are of the seeds that all have, which may be fewer than the model's own.
+    Rows and splits that are compared are of the seeds that all have, which may be fewer than the model's own.
     """
     card = pages.soup("index").select(".gcaf-lead > div")[1 + (split == "patients")].get_text(" ", strip=True)
     own, here = (re.search(r"n = (\d+)|\b(\d+|one) (?:seed|run)|^(\d+)$", one) for one in (card, text))

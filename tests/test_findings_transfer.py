@@ -184,9 +184,11 @@ def test_whole_seeds_alone_stand_on_the_ladder():
     assert level[ladder.MODEL, "patients"] == 0.7 and level[ladder.IMAGENET, "paper"] == 0.9
     assert (ladder.IMAGENET, "patients") not in level.index
     more = model(SMALL) | {"paper": [run(SMALL), run(LARGE, seed=1)]}
-    equal = ladder.rows(more, floors, EVERY, EVERY, {"paper": [run(LARGE, seed=s) for s in (0, 1)]})
-    level = equal.set_index(["method", "protocol"])
-    assert level.loc[(ladder.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.7, 1], "as its other rung"
+    more["patients"] += [run(LARGE, fold, seed=1) for fold in range(4)]
+    own = ladder.rows(more, floors, EVERY, EVERY, {"paper": [run(LARGE, seed=s) for s in (0, 1)]})
+    level = own.set_index(["method", "protocol"])
+    assert level.loc[(ladder.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.8, 2], "all its own seeds"
+    assert level.loc[(ladder.MODEL, "patients"), ["accuracy", "seeds"]].tolist() == [0.7, 1], "in all folds"
     assert level.loc[(ladder.IMAGENET, "paper"), "seeds"] == 2
 
 
@@ -322,7 +324,8 @@ def test_two_models_stand_on_one_ladder():
     assert height["95.0%"] > 0 > height["90.0%"], "the lower model's number stands below its point"
     floors = [frame.replace({"method": {"floor": name}}) for name in ladder.LOOK_UPS]
     both = pd.concat([floors[0], floors[1][floors[1]["kind"] == "floor"]], ignore_index=True)
-    falls = ladder.falls(both.assign(picture=0.9, picture_low=0.8, picture_high=0.95, seeds=2), None)
+    apart = dict.fromkeys([*ladder.AHEAD[0], *ladder.AHEAD[1]], 0.05)
+    falls = ladder.falls(both.assign(picture=0.9, picture_low=0.8, picture_high=0.95, seeds=2, **apart), None)
     assert "With ImageNet weights (chapter 25) it goes from 95.0%" in falls
     assert "No run of the model under this profile yet on: official, bytes." in falls
 

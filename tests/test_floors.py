@@ -1,5 +1,7 @@
 """Floors: each sees what it says and nothing else; the committed table follows from the images."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -7,9 +9,10 @@ import pytest
 from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
+from gcaf_lib import settings
 from gcaf_lib.data import splits, thumbnails
-from gcaf_lib.data.dataset import Dataset, data_hash
-from gcaf_lib.evaluation import floors, hints
+from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset
+from gcaf_lib.evaluation import floors, hints, worth
 from gcaf_lib.settings import DataSettings, results_dir
 
 
@@ -172,16 +175,51 @@ def test_masking_itself_is_no_shortcut():
 def test_floors_on_phantoms(phantom_root, tmp_path, monkeypatch):
     monkeypatch.setenv("GCAF_CACHE", str(tmp_path))
     dataset = phantoms(phantom_root)
-    table = floors.table(dataset)
+    seen_ = floors.features(dataset)
+    table = floors.over_protocols(seen_, dataset)
     assert tuple(table.columns) == floors.COLUMNS
     assert len(table) == len(floors.FLOORS) * len(splits.MANIFESTS)
     assert outside(table).empty
-    again = floors.table(dataset, protocols=("patients",))
+    again = floors.over_protocols(floors.features(dataset), dataset, ("patients",))
     mine = table[table["protocol"] == "patients"].reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, again)
-    path = floors.write(table, tmp_path / "out")
+    path, kept = floors.make(seen_, dataset, tmp_path / "out")
     pd.testing.assert_frame_equal(pd.read_csv(path), table, atol=1e-5, check_dtype=False)
-    assert [p.name for p in path.parent.iterdir()] == ["floors.csv"]
+    assert {p.name for p in path.parent.iterdir()} == {path.name, kept.name} == {"floors.csv", floors.ANSWERS}
+
+
+def test_the_look_ups_answers_are_those_that_the_table_scores(phantom_root, tmp_path, monkeypatch):
+    """Read back they are what was computed; others, or of another table, are refused with the cure."""
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path))
+    dataset = phantoms(phantom_root)
+    own = floors.read_answers(dataset)
+    real = replace(dataset, banner=None)  # read from files, as the real images' are
+    seen_ = floors.features(dataset)
+    table, said = floors.over_protocols(seen_, dataset), floors.look_ups(seen_, dataset)
+    floors.write(table, tmp_path)
+    with pytest.raises(DataError, match=r"floors_answers\.npz is missing: `python -m"):
+        floors.read_answers(real, tmp_path)
+    floors.keep(said, tmp_path)
+    found = floors.read_answers(real, tmp_path)
+    score = table.set_index(["floor", "protocol"])
+    assert set(found) == set(own) == {(f, p) for f in floors.LOOK_UPS for p in splits.MANIFESTS}
+    for name, one in found.items():
+        assert all(np.array_equal(a, b) for a, b in zip(one[:3], own[name][:3]))
+        right = one.probs.argmax(1) == one.labels
+        assert len(right) == score.loc[name, "n"] and right.mean() == pytest.approx(
+            score.loc[name, "accuracy"]
+        )
+    first = next(iter(said))
+    other = said[first].copy()
+    right = np.flatnonzero(other == dataset.frame["label"])[0]
+    other[right] = (other[right] + 1) % 4  # one answer
+    for wrong in ({first: other}, {first: said[first][:-1]}):
+        floors.keep(said | wrong, tmp_path)
+        with pytest.raises(DataError, match=r"does not belong to floors\.csv beside it: `python -m"):
+            floors.read_answers(real, tmp_path)
+    floors.keep({name: one for name, one in said.items() if name != first}, tmp_path)
+    with pytest.raises(DataError, match="does not belong"):
+        floors.read_answers(real, tmp_path)
 
 
 def phantoms(phantom_root) -> Dataset:
@@ -300,6 +338,22 @@ def test_every_committed_interval_holds_its_own_estimate(name):
     assert len(table) and outside(table).empty
     wrong = table.assign(f1_high=table["macro_f1"] * 0.75)  # as when three classes were averaged over four
     assert len(outside(wrong)) == len(table)
+
+
+def test_committed_answers_are_those_of_the_committed_table(committed):
+    """Of every image tested, by the labels and parts of the published files, and few kB."""
+    chosen = settings.load("cpu")
+    dataset = open_dataset(chosen.data, need_images=False)
+    found = floors.read_answers(dataset)
+    score = committed.set_index(["floor", "protocol"])
+    for (floor, protocol), one in found.items():
+        own = score.loc[(floor, protocol)]
+        assert len(one.rows) == own["n"]
+        sample = worth.samples([[one]], splits.clusters(dataset), worth.OF_ALL, draws=2)
+        assert [sample[m].values[0] for m in worth.OF_ALL] == pytest.approx(
+            [own["accuracy"], own["macro_f1"]], abs=1e-5
+        )
+    assert (results_dir() / floors.ANSWERS).stat().st_size < 20_000
 
 
 def test_leakage_ladder_falls(committed):

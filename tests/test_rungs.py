@@ -39,7 +39,8 @@ def frame(**levels) -> pd.DataFrame:
     lines += [(ladder.MODEL, "model", p, *three) for p, three in levels.items()]
     out = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
     copied = dict(zip(ladder.BY_PICTURE["accuracy"], (out["accuracy"], out["low"], out["high"])))
-    return out.assign(seeds=1, folds=5, images=7023, **copied)
+    apart = {name: value for three in ladder.AHEAD for name, value in zip(three, (0.05, 0.01, 0.09))}
+    return out.assign(seeds=1, folds=5, images=7023, **copied, **apart)
 
 
 def test_floors_and_model_stand_on_one_scale():
@@ -74,14 +75,20 @@ def test_the_ladders_words_turn_on_its_numbers():
         in apart
     )
     assert "−8.0 points (−10.8 to −5.2), by picture −8.0 points (−10.8 to −5.2) (1 seed)." in apart
+    more = frame(**levels)
+    more.loc[more["protocol"] == "paper", "seeds"] = 5
+    assert "to −5.2) (5 seeds on the random split, 1 on the folds)." in ladder.falls(more, 0.9573)
+    more.loc[more["protocol"] == "paper", ladder.AHEAD[0]] = (-0.02, -0.03, 0.01)
     assert (
-        "its distance to the better look-up is +11.0 points (+7.4 to +14.6), by picture +11.0 points (+7.4 to +14.6); on the random split −2.0 points (−4.8 to +0.8), by picture −2.0 points (−4.8 to +0.8)."
-        in apart
+        "its distance to the better look-up is +5.0 points (+1.0 to +9.0), by picture +5.0 points (+1.0 to +9.0); on the random split −2.0 points (−3.0 to +1.0), by picture +5.0 points (+1.0 to +9.0)."
+        in ladder.falls(more, 0.9573)
     )
+    assert "they had no image and no patient in common" in apart and "its interval is over patients" in apart
     assert "yet on: official, bytes, twins." in apart and "due to" not in apart
-    same = ladder.falls(frame(paper=(0.96, 0.92, 0.97), patients=(0.75, 0.72, 0.76)), 0.9573)
+    more[[*ladder.AHEAD[0], *ladder.AHEAD[1]]] = (0.0, -0.04, 0.03) * 2
+    same = ladder.falls(more, 0.9573)
     assert (
-        "is 0.0 points (−4.2 to +3.2), by picture 0.0 points (" in same
+        "is 0.0 points (−4.0 to +3.0), by picture 0.0 points (" in same
         and "on the random split 0.0 points (" in same
     )
     touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
@@ -93,7 +100,7 @@ def test_the_ladders_words_turn_on_its_numbers():
     )
     alone = ladder.falls(frame(), None)
     assert "patients (five folds). Its line" in alone
-    assert "The paper" not in alone and "The model goes" not in alone
+    assert "The paper" not in alone and "The model goes" not in alone and "A distance" not in alone
 
 
 def test_the_better_look_up_is_asked_split_by_split_by_file_and_by_picture():
@@ -119,28 +126,72 @@ def test_look_ups_have_fallen_only_where_each_ones_intervals_are_apart():
     assert not ladder.fallen(known), "a rise is no fall"
 
 
+LEARNT, WORSE, OPEN = (
+    "it has learnt something that carries over",
+    "worse than repeating the label",
+    "does not tell",
+)
+
+
 @pytest.mark.parametrize(
-    "level, said",
+    "file, picture, said",
     [
-        ((0.86, 0.781, 0.88), "+14.6): it has learnt something that carries over"),
-        ((0.86, 0.78, 0.88), "+14.6): the intervals meet, by file or by picture."),
-        ((0.74, 0.70, 0.78), "+4.0): the intervals meet"),
-        ((0.71, 0.70, 0.72), "−0.8): the intervals meet"),
-        ((0.71, 0.70, 0.719), "−0.9): worse than repeating the label"),
+        ((0.1, 1e-9, 0.2), (0.1, 1e-9, 0.2), LEARNT),
+        ((0.1, 0.0, 0.2), (0.1, 1e-9, 0.2), OPEN),
+        ((0.1, 1e-9, 0.2), (0.1, 0.0, 0.2), OPEN),
+        ((-0.1, -0.2, 0.0), (-0.1, -0.2, 0.0), OPEN),
+        ((-0.1, -0.2, -1e-9), (-0.1, -0.2, 0.0), OPEN),
+        ((-0.1, -0.2, -1e-9), (-0.1, -0.2, -1e-9), WORSE),
+        ((0.1, 1e-9, 0.2), (-0.1, -0.2, -1e-9), OPEN),
     ],
 )
-def test_the_ladders_end(level, said):
-    text = ladder.end(frame(patients=level), 0.9573, "cpu")
-    assert said in text and "lies above that interval" in text and "miniature networks" in text
-    assert "nothing is concluded" in ladder.end(frame(), 0.9573, "paper")
-
-
-def test_the_ladders_end_says_only_what_both_ways_to_count_say():
+def test_the_ladders_end_says_only_what_both_ways_to_count_say(file, picture, said):
     known = frame(patients=(0.86, 0.84, 0.88))
-    model = known["method"] == ladder.MODEL
-    for low, said in ((0.781, "it has learnt"), (0.78, "the intervals meet")):
-        known.loc[model, "picture_low"] = low
-        assert said in ladder.end(known, None, "paper")
+    known.loc[known["method"] == ladder.MODEL, [*ladder.AHEAD[0], *ladder.AHEAD[1]]] = (*file, *picture)
+    text = ladder.end(known, 0.9573, "cpu")
+    one, other = (f"{words.signed(100 * gap[0], 1)} points (" for gap in (file, picture))
+    assert f"on the same images, that is {one}" in text and f", by picture {other}" in text
+    assert "lies above that interval" in text
+    assert [one in text for one in (LEARNT, WORSE, OPEN)] == [one == said for one in (LEARNT, WORSE, OPEN)]
+    assert "miniature networks" in text and "nothing is concluded" in ladder.end(frame(), 0.9573, "paper")
+
+
+def test_the_distance_to_the_better_look_up_is_of_the_same_images(monkeypatch):
+    """Positive and negative control: twenty images more are found whatever the levels' intervals, nothing in the same answers."""
+    monkeypatch.setattr(splits, "FOLDS", 1)
+    every, base = np.arange(100), np.arange(100) % 5 > 0
+
+    def told(right):
+        labels = every % 4
+        return worth.Answers(every, labels, np.eye(4)[np.where(right, labels, (labels + 1) % 4)], CLASSES)
+
+    worse, best = told(base & (every % 3 > 0)), told(base)
+    said = {("1nn", "paper"): worse, ("1nn-mirror", "paper"): best, ("1nn", splits.FIVEFOLD): best}
+    pictures = np.maximum(every, 50)
+    records = {
+        "paper": [run(0, None, every >= 0), run(1, None, every >= 0)],
+        "twins": [run(0, None, base)],
+        "patients": [run(0, 0, base)],
+    }
+    found = ladder.rows(records, floor_table(), every, pictures, said=said)
+    line = found[found["kind"] == "model"].set_index("protocol")
+    more, same = line.loc["paper"], line.loc["patients"]
+    assert more["ahead"] == pytest.approx(0.2) and more["ahead_low"] > 0, "of the better of the two"
+    share = 1 - (np.mean(base[:51]) + base[51:].sum()) / 50
+    assert more["picture_ahead"] == pytest.approx(share) and share != pytest.approx(0.2)
+    assert same["ahead"] == 0 and same["ahead_low"] == -same["ahead_high"] < 0
+    assert np.isnan(line.loc["twins", "ahead"]), "no look-up's answers there"
+    table = ladder.distances(found)
+    assert table["Split"].tolist() == ["paper", "twins", "patients (five folds)"]
+    assert table["Seeds"].tolist() == ["2", "1", "1"] and table.iloc[1, 3:].tolist() == ["–", "–"]
+    assert table.iloc[0, 3].startswith("+20.0 (+") and table.iloc[2, 3].startswith("0.0 (−")
+    assert len(ladder.distances(found[found["kind"] == "floor"])) == 1
+    few = {
+        name: one._replace(rows=one.rows[1:], labels=one.labels[1:], probs=one.probs[1:])
+        for name, one in said.items()
+    }
+    with pytest.raises(ValueError, match="different test images"):
+        ladder.rows(records, floor_table(), every, pictures, said=few)
 
 
 def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monkeypatch):
@@ -212,6 +263,17 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
     assert "Where there is one seed" not in shortcuts.taken_away(
         {("form", "x"): (Worth(0.1, 0.1, 2, 0.05, 0.2), None)}
     )
+
+
+def test_what_re_encoding_changes_for_the_look_ups_is_told_split_by_split():
+    before = pd.concat([floor_table(floor=name) for name in floors.LOOK_UPS])
+    text = shortcuts.look_ups_too(before, before.assign(accuracy=0.85, picture=0.45)).splitlines()
+    assert f"- {PLAIN}, random split: from 90.0% to 85.0%" in text, "there copies are no reason to count less"
+    assert (
+        f"- {NEAR}, patient-disjoint, 5 folds: from 90.0% to 85.0%, by picture from 50.0% to 45.0%"
+        == text[-1]
+    )
+    assert len(text) == 6
 
 
 def test_scores_by_picture_are_said_where_they_are_known():

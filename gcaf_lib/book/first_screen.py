@@ -115,8 +115,9 @@ def found(
 
 
 def _seeds(score: pd.DataFrame) -> str:
-    """`2 seeds`: of the split that has fewer."""
-    return words.plural(score.loc[["paper", "patients"], "seeds"].min(), "seed")
+    """`5 and 3 seeds`: of the random split and of patient-disjoint folds; `2 seeds` where both have as many."""
+    *first, last = dict.fromkeys(score.loc[["paper", "patients"], "seeds"])
+    return "".join(f"{count:.0f} and " for count in first) + words.plural(last, "seed")
 
 
 def _pair(score: pd.DataFrame) -> str:

@@ -6,11 +6,14 @@
     border      logistic regression on grey-value statistics of the image's outer frame
     masked      PCA and logistic regression on the image with its tumour masked out (`mask_out`)
 
-All are fitted on the train part alone and scored on the test part.
+All are fitted on the train part alone and scored on the test part. What the two look-ups answer to each image is kept too
+(`results/floors_answers.npz`), so that a model can be paired with them.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +26,15 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from gcaf_lib.data import committed, exposure, figshare, files, splits, thumbnails
-from gcaf_lib.data.dataset import Dataset
+from gcaf_lib.data.dataset import DataError, Dataset
 from gcaf_lib.evaluation import worth
-from gcaf_lib.settings import CLASSES
+from gcaf_lib.machine import whole
+from gcaf_lib.settings import CLASSES, results_dir
 
-FLOORS = ("1nn", "1nn-mirror", "size", "border", "masked")
+MODULE = "gcaf_lib.evaluation.hints"  # run by itself it makes what is committed
+LOOK_UPS = ("1nn", "1nn-mirror")  # whose answers are kept image by image
+FLOORS = (*LOOK_UPS, "size", "border", "masked")
+ANSWERS = "floors_answers.npz"
 COLUMNS = ("floor", "protocol", "accuracy", "macro_f1", "low", "high", "n", "sd", "f1_low", "f1_high",
            "picture", "picture_low", "picture_high", "picture_f1", "picture_f1_low", "picture_f1_high")  # fmt: skip
 FRAME = 4  # pixels of a 64-pixel thumbnail: the outer sixteenth on every side
@@ -149,7 +156,7 @@ def predict(
     floor: str, seen: Features, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int = 0
 ) -> np.ndarray:
     """Predicted labels of the rows `test` by a floor fitted on the rows `train`."""
-    if floor in ("1nn", "1nn-mirror"):
+    if floor in LOOK_UPS:
         known = seen.plain[train]
         best = seen.plain[test] @ known.T
         if floor == "1nn-mirror":
@@ -213,13 +220,6 @@ def _answers(
     return worth.Answers(test, truth, np.eye(len(own))[said], [str(name) for name in own])
 
 
-def table(
-    dataset: Dataset, figshare_path: str | Path | None = None, protocols: tuple[str, ...] = splits.MANIFESTS
-) -> pd.DataFrame:
-    """All floors on all protocols (`COLUMNS`); under three minutes on two cores for the real dataset."""
-    return over_protocols(features(dataset, figshare_path), dataset, protocols)
-
-
 def over_protocols(
     seen: Features, dataset: Dataset, protocols: tuple[str, ...] = splits.MANIFESTS
 ) -> pd.DataFrame:
@@ -229,13 +229,73 @@ def over_protocols(
     return pd.concat([measure(name, seen, dataset, *groups) for name in bar], ignore_index=True)
 
 
+def look_ups(
+    seen: Features, dataset: Dataset, protocols: tuple[str, ...] = splits.MANIFESTS
+) -> dict[str, np.ndarray]:
+    """`floor protocol` to the label (N,) that one of `LOOK_UPS` gives each file, int8: of all folds, −1 for what is not tested."""
+    labels, out = dataset.frame["label"].to_numpy(int), {}
+    for protocol, floor in itertools.product(protocols, LOOK_UPS):
+        said = out[f"{floor} {protocol}"] = np.full(len(labels), -1, np.int8)
+        for part in exposure.parts(protocol, dataset):
+            train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
+            said[test] = predict(floor, seen, labels, train, test)
+    return out
+
+
 def read(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
     """All floors on all protocols: the committed table; that of phantoms is computed on the spot."""
     if dataset.banner:
         return over_protocols(features(dataset), dataset)
-    return committed.read("floors.csv", "gcaf_lib.evaluation.hints", place)
+    return committed.read("floors.csv", MODULE, place)
+
+
+def read_answers(dataset: Dataset, place: Path | None = None) -> dict[tuple[str, str], worth.Answers]:
+    """(floor, protocol) to the answers of `LOOK_UPS`, all folds' together: the committed ones; those of phantoms are
+    computed on the spot.
+
+    Raises `DataError` with the cure where they are not those that floors.csv scores.
+    """
+    labels = dataset.frame["label"].to_numpy(int)
+    if dataset.banner:
+        said = look_ups(features(dataset), dataset)
+    else:
+        path = committed.find(ANSWERS, MODULE, place)
+        with np.load(path) as stored:
+            said = dict(stored)
+        score = read(dataset, place).set_index(["floor", "protocol"])["accuracy"]
+        if not all(
+            _scored(said.get(" ".join(name)), labels, score[name]) for name in score.loc[[*LOOK_UPS]].index
+        ):
+            raise DataError(
+                f"{path} does not belong to floors.csv beside it: `python -m {MODULE}` makes both"
+            )
+    out = {}
+    for name, one in said.items():
+        rows, known = np.flatnonzero(one >= 0), np.eye(len(CLASSES))
+        out[tuple(name.split())] = worth.Answers(rows, labels[rows], known[one[rows]], CLASSES)
+    return out
+
+
+def _scored(said: np.ndarray | None, labels: np.ndarray, accuracy: float) -> bool:
+    """Whether the answers (N,) are right as often as the table says, to its five decimals."""
+    if said is None or said.shape != labels.shape:
+        return False
+    return abs(np.mean((said == labels)[said >= 0]) - accuracy) < 1e-5
 
 
 def write(frame: pd.DataFrame, place: Path | None = None) -> Path:
     """Write floors.csv whole, five decimals, into `place` or the results folder; return its path."""
     return committed.write("floors.csv", frame, "%.5f", place)
+
+
+def keep(said: Mapping[str, np.ndarray], place: Path | None = None) -> Path:
+    """Write what `read_answers` reads, of `look_ups`, whole or not at all; return its path."""
+    path = (place or results_dir()) / ANSWERS
+    with whole(path) as part:
+        np.savez_compressed(part, **said)
+    return path
+
+
+def make(seen: Features, dataset: Dataset, place: Path | None = None) -> tuple[Path, Path]:
+    """Compute and write both, which takes minutes for the real dataset; return their paths."""
+    return write(over_protocols(seen, dataset), place), keep(look_ups(seen, dataset), place)

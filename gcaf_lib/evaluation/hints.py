@@ -7,7 +7,7 @@ Tracks, each on the paper's random split and over five patient-disjoint folds:
     canonical       files re-encoded alike (`preprocess.canonical`): pixels and border
 
 The table of the real dataset is committed as `results/shortcuts.csv`. Make it, and `results/floors.csv`
-with it, again (needs images and figshare data; minutes):
+and the look-ups' answers with it, again (needs images and figshare data; minutes):
 
     python -m gcaf_lib.evaluation.hints
 """
@@ -62,12 +62,12 @@ def read(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
     """All tracks: the committed table; that of phantoms is computed on the spot."""
     if dataset.banner:
         return table(dataset, floors.features(dataset))
-    return committed.read("shortcuts.csv", "gcaf_lib.evaluation.hints", place)
+    return committed.read("shortcuts.csv", floors.MODULE, place)
 
 
 if __name__ == "__main__":
     arguments(__doc__)
     dataset = open_dataset(DataSettings())
     seen = floors.features(dataset)
-    print(floors.write(floors.over_protocols(seen, dataset)))
+    print(*floors.make(seen, dataset), sep="\n")
     print(committed.write("shortcuts.csv", table(dataset, seen), "%.5f"))

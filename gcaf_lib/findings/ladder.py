@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -67,6 +66,8 @@ BY_PICTURE = {
     "macro_f1": ("picture_f1", "picture_f1_low", "picture_f1_high"),
 }
 COLUMNS = [name for scores in (SCORES, BY_PICTURE) for three in scores.values() for name in three]
+# accuracy minus that of the better look-up on the same images, in pairs: by file, by picture
+AHEAD = (("ahead", "ahead_low", "ahead_high"), ("picture_ahead", "picture_ahead_low", "picture_ahead_high"))
 
 
 TOGETHER = (*splits.GROUPED, splits.FIVEFOLD, folds.NAMES["patients"])  # splits that keep copies together
@@ -110,11 +111,13 @@ def rows(
     clusters: np.ndarray,
     pictures: np.ndarray,
     imagenet: Mapping[str, list[Any]] | None = None,
+    said: Mapping[tuple[str, str], worth.Answers] | None = None,
 ) -> pd.DataFrame:
-    """method, kind, protocol, and `pooled`'s columns: floors on every rung, the model where it has records, of the seeds
-    that all its rungs have.
+    """method, kind, protocol, and `pooled`'s columns: floors on every rung, the model where it has records, on each rung of all
+    seeds run there (in all folds), as on other pages; of the model also `AHEAD`.
 
-    imagenet: of `imagenet_records`. On `patients` the floors are those of the five folds, as the model's runs are.
+    imagenet: of `imagenet_records`; said: of `floors.read_answers` (without it `AHEAD` is unknown). On `patients` the floors
+    are those of the five folds, as the model's runs are.
     """
     kept = floors[floors["protocol"] != "patients"].replace({"protocol": {splits.FIVEFOLD: "patients"}})
     out = kept.assign(
@@ -125,12 +128,42 @@ def rows(
     )
     rows = [
         {"method": method, "kind": "model", "protocol": protocol, **pooled(group, clusters, pictures)}
+        | ahead(group, protocol, said or {}, clusters, pictures)
         for method, known in ((MODEL, records), (IMAGENET, imagenet or {}))
-        for protocol, group in ablation.equal_seeds(known).items()
+        for protocol, group in known.items()
         if group
     ]
-    columns = ["method", "kind", "protocol", *COLUMNS, "seeds", "folds", "images"]
+    columns = ["method", "kind", "protocol", *COLUMNS, *AHEAD[0], *AHEAD[1], "seeds", "folds", "images"]
     return pd.concat([pd.DataFrame(rows), out], ignore_index=True).reindex(columns=columns)
+
+
+def ahead(
+    records: Sequence[Any],
+    protocol: str,
+    said: Mapping[tuple[str, str], worth.Answers],
+    clusters: np.ndarray,
+    pictures: np.ndarray,
+) -> dict[str, float]:
+    """`AHEAD` of some runs on a split, beside the better of the look-ups whose answers there are known; else nothing."""
+    own, place = worth.of_records(records), splits.FIVEFOLD if protocol == "patients" else protocol
+    tested, out = np.concatenate([part.rows for part in own[0]]), {}
+    others = [[[_only(one, tested)]] for (_, split), one in said.items() if split == place]
+    for names, weights in zip(AHEAD, (None, pictures)) if others else ():
+        gaps = [_minus(own, other, clusters, weights) for other in others]
+        out |= dict(zip(names, _ends(min(gaps, key=lambda gap: gap.value))))
+    return out
+
+
+def distances(frame: pd.DataFrame) -> pd.DataFrame:
+    """A reader's table of `AHEAD` in `rows`: a line a model and split, with its seeds."""
+    order = {protocol: k for k, protocol in enumerate(PROTOCOLS)}
+    models = frame[frame["kind"] == "model"]
+    lines = [
+        (r.method, _rung(r.protocol), f"{r.seeds:.0f}", *(words.shift(gap, 1, 100) for gap in _aheads(r)))
+        for _, r in models.sort_values("protocol", key=lambda one: one.map(order), kind="stable").iterrows()
+    ]
+    heads = ["Model", "Split", "Seeds", "Minus the better look-up", "By picture"]
+    return pd.DataFrame(lines or [("no run yet", *"––––")], columns=heads)
 
 
 def wide(
@@ -249,13 +282,17 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
             continue
         a, b = score.loc[(method, "paper")], score.loc[(method, "patients")]
         lines.append(
-            f"{_goes(name, a, b)} ({words.plural(a.seeds, 'seed')}). On patient-disjoint folds "
-            f"its distance to the better look-up is {_gap(b, near['patients'])}; on the random split {_gap(a, near['paper'])}."
+            f"{_goes(name, a, b)} ({_seeds(a, b)}). On patient-disjoint folds "
+            f"its distance to the better look-up is {words.points(*_aheads(b))}; on the random split {words.points(*_aheads(a))}."
         )
     lines.append(
-        "In brackets behind a difference is an interval put together from those of its two sides as if they had no image and no patient in "
-        "common (Zou and Donner 2008). They have, so it is rather too wide."
+        "In brackets behind a change from split to split is an interval put together from those of its two sides as if they had no image and no "
+        "patient in common (Zou and Donner 2008). They have, so it is rather too wide."
     )
+    if len(lines) > 2:  # a model
+        lines[-1] += (
+            f" A distance to a look-up is of answers to the same images, in pairs; its interval is {words.OVER}."
+        )
     missing = [p for p in PROTOCOLS if (MODEL, p) not in score.index]
     if missing:
         lines.append(
@@ -268,6 +305,12 @@ def fallen(frame: pd.DataFrame) -> bool:
     """Whether every look-up's interval on patient-disjoint folds lies below its interval on the random split."""
     score = frame.set_index(["method", "protocol"])
     return all(score.high[name, "patients"] < score.low[name, "paper"] for name in LOOK_UPS)
+
+
+def _seeds(a: Any, b: Any) -> str:
+    """`3 seeds`, or `5 seeds on the random split, 3 on the folds`."""
+    one = words.plural(a.seeds, "seed")
+    return one if a.seeds == b.seeds else f"{one} on the random split, {b.seeds:.0f} on the folds"
 
 
 def _goes(name: str, a: Any, b: Any) -> str:
@@ -285,6 +328,11 @@ def _gap(one: Any, other: Any) -> str:
     return words.points(file, picture if np.isfinite(picture.value) else None)
 
 
+def _aheads(line: Any) -> list[intervals.Interval]:
+    """`AHEAD` of a line of `rows`: by file and by picture."""
+    return [intervals.Interval(*line[list(three)]) for three in AHEAD]
+
+
 def control(
     folded: Sequence[Any], single: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray | None = None
 ) -> list[worth.Worth]:
@@ -295,20 +343,34 @@ def control(
     if not seeds:
         return []
     tested = sides[0][seeds[0]].rows()
-    own, other = ([[_only(side[seed], tested)] for seed in seeds] for side in sides)
-    a, b = (
-        worth.samples(side, clusters, ["accuracy"], pictures=pictures)["accuracy"] for side in (own, other)
-    )
-    gap = worth.summed("accuracy", a - b, least=-np.inf, answer=worth.answer(own, pictures))
-    return [worth.summed("accuracy", a), worth.summed("accuracy", b), gap]
+    own, other = ([[_only(worth.answers(side[seed]), tested)] for seed in seeds] for side in sides)
+    levels = [worth.summed("accuracy", _sample(side, clusters, pictures)) for side in (own, other)]
+    return [*levels, _minus(own, other, clusters, pictures)]
 
 
-def _only(one: folds.Pooled, tested: np.ndarray) -> worth.Answers:
-    """The answers to the images `tested` (rows of the dataset)."""
-    kept = np.isin(one.rows(), tested)
-    return worth.Answers(
-        one.rows()[kept], one.labels()[kept], one.probabilities()[kept], one.settings.data.classes
-    )
+def _sample(
+    seeds: Sequence[Sequence[worth.Answers]], clusters: np.ndarray, pictures: np.ndarray | None
+) -> worth.Sample:
+    return worth.samples(seeds, clusters, ["accuracy"], pictures=pictures)["accuracy"]
+
+
+def _minus(
+    own: Sequence[Sequence[worth.Answers]],
+    other: Sequence[Sequence[worth.Answers]],
+    clusters: np.ndarray,
+    pictures: np.ndarray | None,
+) -> worth.Worth:
+    """Accuracy of `own` minus that of `other` on the same images: seed by seed, or each seed minus the only one."""
+    gap = _sample(own, clusters, pictures) - _sample(other, clusters, pictures)
+    return worth.summed("accuracy", gap, least=-np.inf, answer=worth.answer(own, pictures))
+
+
+def _only(one: worth.Answers, tested: np.ndarray) -> worth.Answers:
+    """The answers to the images `tested` (rows of the dataset). Raises `ValueError` where one was not tested."""
+    kept = np.isin(one.rows, tested)
+    if kept.sum() != len(tested):
+        raise ValueError("two sides to be compared have different test images; compare runs of one split")
+    return one._replace(rows=one.rows[kept], labels=one.labels[kept], probs=one.probs[kept])
 
 
 def training_parts(dataset: Any, levels: Sequence[worth.Worth], copied: Sequence[worth.Worth]) -> str:
@@ -440,34 +502,33 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
             "Without runs over the five folds of `patients` nothing is concluded about the model itself."
             + PAPER_NETWORKS.get(profile, "")
         )
-    b, near = score.loc[(MODEL, "patients")], look_up(frame, "patients")
+    b = score.loc[(MODEL, "patients")]
     text = f"On patient-disjoint folds the model measured here has {words.band(b.accuracy, b.low, b.high)}%{_copied(b)}"
     if published is not None:
         text += f"; the published {published:.2%}, of another split and another model, lies {words.where(published, b.low, b.high)} that interval"
-    text += f". Beside the better look-up that is {_gap(b, near)}: {_learnt(b, near)}"
+    text += (
+        f". Beside the better look-up, on the same images, that is {words.points(*_aheads(b))}: {_learnt(b)}"
+    )
     if (IMAGENET, "patients") in score.index:
         c = score.loc[(IMAGENET, "patients")]
         text += (
             f" With larger networks, images and ImageNet weights (chapter 25) it is {words.band(c.accuracy, c.low, c.high)}%"
-            f"{_copied(c)}, beside that look-up {_gap(c, near)}."
+            f"{_copied(c)}, beside the better look-up {words.points(*_aheads(c))}."
         )
     return text + PAPER_NETWORKS.get(profile, "")
 
 
-def _learnt(one: Any, near: Any) -> str:
-    """What the model's intervals beside the look-up's say: the same by file and by picture, or nothing."""
-    level = (
-        "the intervals meet, by file or by picture. Both were asked of the same images, and only their paired difference, which is "
-        "not on record, would tell whether one is better."
-    )
+def _learnt(line: Any) -> str:
+    """What the distance to the better look-up says: the same by file and by picture, or nothing."""
+    level = "by file and by picture together this does not tell whether one is better."
     found = {
-        words.beside_interval(
-            *(SimpleNamespace(low=line[low], high=line[high]) for line in (one, near)),
+        words.change(
+            gap,
             "worse than repeating the label of the nearest picture.",
             "it has learnt something that carries over to new patients, of the tumour or of the shortcuts of chapter 18.",
             level,
         )
-        for _, low, high in (SCORES["accuracy"], BY_PICTURE["accuracy"])
+        for gap in _aheads(line)
     }
     return found.pop() if len(found) == 1 else level
 

@@ -12,6 +12,7 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds, tumours, worth
+from gcaf_lib.evaluation.floors import LOOK_UPS
 from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, ladder, predictions, words
 from gcaf_lib.settings import CLASSES
@@ -203,6 +204,20 @@ def _parted(both: pd.DataFrame, gone: pd.Series, weight: pd.Series) -> str:
         np.average(both.loc[~gone, name], weights=weight[~gone]) for name in ("right", "right_three")
     )
     return f"{given:+.1f} points by it, and on the others from {before:.1%} to {after:.1%}"
+
+
+def look_ups_too(floors: pd.DataFrame, again: pd.DataFrame) -> str:
+    """What re-encoding changes for the look-ups; again: the track "canonical"."""
+    said = []
+    for floor, (key, name) in itertools.product(LOOK_UPS, SPLITS.items()):
+        before, after = _pick(floors, floor, key), _pick(again, floor, key)
+        text = f"{ladder.FLOOR_NAMES[floor]}, {name}: from {before.accuracy:.1%} to {after.accuracy:.1%}"
+        copied = f", by picture from {before.picture:.1%} to {after.picture:.1%}"
+        said.append(text + copied * (key in ladder.TOGETHER))
+    return (
+        "To stand beside it, what re-encoding changes for the look-ups of chapter 17, which learn nothing:\n\n- "
+        + "\n- ".join(said)
+    )
 
 
 def taken_away(gaps: Mapping[tuple[str, str], Gap | None]) -> str:
