@@ -536,6 +536,16 @@ def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
         ]
 
 
+def test_what_the_paper_says_otherwise_of_its_choice(monkeypatch):
+    assert sensitivity.chosen_otherwise() == (
+        " The paper contradicts itself on what that part chose: label smoothing ε = 0.1 in Section 5.2, 0.05 in Section 5.8; "
+        "the default here is Table 3's (chapter 22)."
+    )
+    later = sensitivity.paper.find("§5.8", sensitivity.paper.PROPOSED)
+    monkeypatch.setattr(sensitivity.paper, "find", lambda *_: later)
+    assert sensitivity.chosen_otherwise() == ""
+
+
 def test_equal_functions_repairs_and_the_norm():
     rows = {name: row for row, name in ablation.FUSION_NAMES.items()}
     assert "not both trained" in fusion.equal_functions({rows["cross"]: runs(6)}, None)
@@ -673,7 +683,7 @@ def test_sentences_on_the_settings():
         == "- Batch Size: 10.00 points between the best value (16) and the worst (32); the paper has 0.91"
     )
     places = "strictly best in {} of 1 settings, tied for best in {}, beaten in {}"
-    rest = " None of these differences is tested."
+    rest = f" None of these differences is tested.{sensitivity.chosen_otherwise()}"
     assert sensitivity.chosen(frame, found).endswith(places.format(0, 0, f"1: most by {name}.") + rest)
     assert sensitivity.chosen(frame, {name: twins(20), default: runs(20)}).endswith(
         places.format(0, 1, "0.") + rest
