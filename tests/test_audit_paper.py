@@ -17,7 +17,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import attainable
 from gcaf_lib.evaluation import elsewhere
-from gcaf_lib.findings import scorecard
+from gcaf_lib.findings import audit, scorecard
 from gcaf_lib.paper import attainability, checks, claims, registry
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
@@ -53,6 +53,9 @@ def test_it_finds_the_contradictions(every):
     assert "averaged curve" in every[every["claim"].str.contains("macro ROC-AUC is 0.9967")]["check"].iloc[0]
     mcc = every[every["claim"].str.startswith("MCC is")]["check"]
     assert mcc.str.contains("contradicts accuracy: MCC is never below a positive κ").any()
+    table = checks.judged()
+    assert table.set_index("metric")["conflicts"]["mcc"] == "accuracy", "one reason on every page"
+    assert "contradicts accuracy: MCC" in mcc.iloc[0] and "fail by one" in audit.report_said(table)
     highest = every[every["claim"].str.contains("highest")]["check"].item()
     assert "171 of 176" in highest and "97.16%" in highest
     data = rows(every, checks.DATA)
