@@ -129,7 +129,13 @@ def predict(args: argparse.Namespace) -> int:
     if isinstance(record, shipped.Shipped):
         _aside(f"model: run {record.key}, which travels with the package: {record.words()}")
     images = [medical.view(name, args.plane, args.slice) for name in names]
-    found = room.classify(record, images, "raw" if args.raw else "ema", args.cam)
+    which = "raw" if args.raw else "ema"
+
+    def loading() -> None:
+        if not args.json:
+            _aside("loading the model: some seconds …")
+
+    found = room.classify(record, images, which, args.cam, loading)
     if found.banner:
         _aside(found.banner)
     for name in found.blank:
@@ -299,6 +305,7 @@ def splits(args: argparse.Namespace) -> int:
 
 def floors(args: argparse.Namespace) -> int:
     """Write the floors' table."""
+    _output(args.out, [])
     from gcaf_lib.data import dataset
     from gcaf_lib.evaluation import floors as room
     from gcaf_lib.settings import DataSettings
