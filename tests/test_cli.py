@@ -138,7 +138,10 @@ def test_wrong_arguments_exit_with_2_and_a_usage_line(argv, capsys):
             ["--set", "training.stage1_epochs=0", "--set", "training.stage2_epochs=0"],
             "error: training.stage1_epochs and training.stage2_epochs are both 0",
         ),
-        (["--set", "stage1_epochs"], "error: --set stage1_epochs: write"),
+        (
+            ["--set", "stage1_epochs=1", "--set", "stage1_epochs=2"],
+            "error: --set stage1_epochs is given twice",
+        ),
         (["--set", "fusion=gate"], "error: unknown setting 'fusion'; did you mean 'model.fusion'?"),
         (["--set", "training.batch_size=0"], "from 1 to"),
         (["--set", "training.batch_size=many"], "not a valid int"),
