@@ -10,6 +10,7 @@ import argparse
 import errno
 import functools
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -371,7 +372,20 @@ def _message(error: Exception) -> str:
         cure = CURES.get(error.errno, "")
         said = f"{error.strerror}: {cure}" if cure and error.filename else error.strerror
         return f"{terminal.visible(error.filename)}: {said}" if error.filename else said
-    return terminal.visible(" ".join(str(error).split()))
+    return terminal.visible(_with_rooms(error, " ".join(str(error).split())))
+
+
+def _with_rooms(error: Exception, text: str) -> str:
+    """The settings that a message names, as --set wants them: a concern that refuses a value (`fusion='nope'`) knows
+    only its own field."""
+    from gcaf_lib.settings import SettingsError, names
+
+    if not isinstance(error, SettingsError):
+        return text
+    full = {name.partition(".")[2]: name for name in names()}
+    # what the user wrote stays: behind --set, in quotes, or with its concern
+    field = rf"(?<!--set )(?<![\w.'\"])({'|'.join(full)})(?==|(?<=_epochs) )"
+    return re.sub(field, lambda found: full[found[1]], text)
 
 
 if __name__ == "__main__":

@@ -129,7 +129,13 @@ def predict(args: argparse.Namespace) -> int:
     if isinstance(record, shipped.Shipped):
         _aside(f"model: run {record.key}, which travels with the package: {record.words()}")
     images = [medical.view(name, args.plane, args.slice) for name in names]
-    found = room.classify(record, images, "raw" if args.raw else "ema", args.cam)
+    which = "raw" if args.raw else "ema"
+
+    def loading() -> None:
+        if not args.json:
+            _aside("loading the model: some seconds …")
+
+    found = room.classify(record, images, which, args.cam, loading)
     if found.banner:
         _aside(found.banner)
     for name in found.blank:

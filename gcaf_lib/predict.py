@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,14 @@ def classify(
     files: Sequence[str | Path],
     which: str = "ema",
     cam: str | Path | None = None,
+    loading: Callable[[], object] = lambda: None,
 ) -> Classified:
     """Class probabilities of image files, prepared as the run's own images were (Eqs 1, 2).
 
     record: a main run, or the model that travels with the package; files: image paths, or views of medical files
     (`data.medical.View`); which: `ema` or `raw` weights; cam: a folder for one Grad-CAM picture an image: the map of
-    each backbone, and of both, for the class predicted.
+    each backbone, and of both, for the class predicted; loading: called before the backend and the model are loaded, which
+    takes seconds, once images and weights are known to be there.
     Raises `DataError` naming the files that are no images (of very many the first), `RunError` where the run has no classifier
     or its weights are not on this machine, `NotADirectoryError` where cam is a file, `ValueError` where no file is given.
     """
@@ -82,6 +84,7 @@ def classify(
         listed.demand_spared(path, files)
     if isinstance(record, runs.Record):
         runs.demand_weights(record, which)
+    loading()
     environment.open_backend()
     from gcaf_lib.training import loop, train
 
@@ -118,10 +121,12 @@ def classify(
 
 def _there(file: Any) -> Any:
     """The file, or `DataError`: to fetch the dataset, as `dataset.read_bytes` says, is no cure for somebody's own image."""
-    if not os.path.exists(file):
-        from gcaf_lib.data.dataset import DataError
+    from gcaf_lib.data.dataset import DataError
 
+    if not os.path.exists(file):
         raise DataError(f"{file} does not exist: check the path")
+    if os.path.isdir(file):
+        raise DataError(f"{file} is a folder: give the images in it, one by one or as {Path(file) / '*.jpg'}")
     return file
 
 

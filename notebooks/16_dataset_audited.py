@@ -30,6 +30,7 @@ overrides = {}  # such as {"data.protocol": "twins"}
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.data import splits
 from gcaf_lib.display import charts, copies, sortable, tables
 from gcaf_lib.evaluation import dataset_audit
 from gcaf_lib.findings import dataset
@@ -191,7 +192,8 @@ tables.show(
 
 # %%
 known = dataset.patient_known(frame, facts, chapter.phantoms)
-Markdown(dataset.patients_said(frame, facts, known.to_numpy()))
+resampled = dataset.groups_said(splits.clusters(chapter.dataset), known.to_numpy())
+Markdown(f"{dataset.patients_said(frame, facts, known.to_numpy())}\n\n{resampled}")
 
 # %% [markdown]
 # ## Every family of copies

@@ -83,10 +83,11 @@ Markdown(audit.missing_recall(low, high, paper.published("§5.4", metric="recall
 # The last condition says that the errors made *on* a class and those made *into* it are different errors. So the question concerns only a few
 # integers, and it can be answered completely: `attainability.check` lists all $(t, p)$ that agree with the figures, or, where there are too many,
 # searches them by integer programming. It takes figures one by one in a fixed order (accuracy, recalls, precisions, F1, κ, averages, MCC) and names,
-# for one that does not fit, others that rule it out and of which it could drop none. Arithmetic cannot say which of the two sides is wrong.
+# for one that does not fit, others that rule it out and of which it could drop none; there may be other such sets, and for the MCC a shorter one is
+# put in its place. Arithmetic cannot say which of the two sides is wrong.
 
 # %%
-verdicts = attainability.check(supports, checks.reported(paper.report()))
+verdicts = checks.judged()
 tables.show(
     audit.report_table(verdicts),
     name="tab-attainable",

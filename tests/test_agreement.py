@@ -29,7 +29,7 @@ pytestmark = [
 
 NUMBER = r"([+−-]?\d+(?:\.\d+)?)"
 CELL = re.compile(
-    rf"{NUMBER}(?: ± [\d.]+)?(?: \[[\d.]+\])?(?: \({NUMBER} to {NUMBER})?(?:.*by picture {NUMBER})?"
+    rf"{NUMBER}%?(?: ± [\d.]+%?)?(?: \[[\d.]+\])?(?: \({NUMBER}%? to {NUMBER})?(?:.*by picture {NUMBER})?"
 )
 ENDS = ("value", "low", "high", "picture")
 SPLITS = {"Random split": "paper", "Patient-disjoint": "patients", "paper": "paper", "patients": "patients"}

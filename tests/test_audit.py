@@ -38,7 +38,7 @@ def test_copies_and_examples():
     assert dataset_audit.contradictions(facts).to_numpy().tolist() == [[names[2], names[0]]]
     assert dataset_audit.divided(facts)["file"].tolist() == names
     assert dataset.labels_said(facts, True).startswith(
-        "Copies contradict each other in 1 picture (3 files) in the folders of two classes."
+        "Of 1 picture (3 files) there are copies in the folders of two classes, so one of its labels is wrong."
     )
     group = dataset_audit.group_list(frame, facts).iloc[0]
     assert (group["files"], group["identical"], group["classes"]) == (3, 2, "glioma, pituitary")
@@ -179,6 +179,17 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
     copied = sizes.duplicated(keep=False) & (frame["label"] == 0)
     less = (frame["label"] != 2).to_numpy() & (frame.index != copied.idxmax())
     assert "(of 1 more only by a copy of theirs)" in dataset.patients_said(frame, facts, less)
+    groups = splits.clusters(dataset_audit.published())
+    told = dataset.groups_said(groups, dataset.patient_known(frame, facts, False).to_numpy())
+    assert "Of 628 groups in all 209 hold a known patient; 419 (2,269 files) are one picture" in told
+    told = dataset.groups_said(np.array([0, 0, 1]), np.array([True, False, False]))
+    assert "Of 2 groups in all 1 holds a known patient; 1 (1 file) is one picture" in told
+    assert dataset.groups_said(groups, known).endswith(" 628 groups in all 628 hold a known patient.")
+    alike = dataset_audit.replace(facts, twins=facts.twins[:0])
+    assert dataset.labels_said(alike, False).startswith(
+        "No picture has copies in the folders of two classes. By"
+    )
+    assert "4 pictures (8 files) there are copies" in dataset.labels_said(facts, False)
     assert "each counted once" in dataset.candidates_said(dataset.candidates(frame, facts))
     shares = pd.Series([0.9, 0.95, 0.1, 0.9], index=CLASSES)
     assert "nearly answers" in dataset.sizes_said(shares, "512×512")

@@ -17,7 +17,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import attainable
 from gcaf_lib.evaluation import elsewhere
-from gcaf_lib.findings import scorecard
+from gcaf_lib.findings import audit, scorecard
 from gcaf_lib.paper import attainability, checks, claims, registry
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
@@ -53,6 +53,9 @@ def test_it_finds_the_contradictions(every):
     assert "averaged curve" in every[every["claim"].str.contains("macro ROC-AUC is 0.9967")]["check"].iloc[0]
     mcc = every[every["claim"].str.startswith("MCC is")]["check"]
     assert mcc.str.contains("contradicts accuracy: MCC is never below a positive κ").any()
+    table = checks.judged()
+    assert table.set_index("metric")["conflicts"]["mcc"] == "accuracy", "one reason on every page"
+    assert "contradicts accuracy: MCC" in mcc.iloc[0] and "fail by one" in audit.report_said(table)
     highest = every[every["claim"].str.contains("highest")]["check"].item()
     assert "171 of 176" in highest and "97.16%" in highest
     data = rows(every, checks.DATA)
@@ -286,7 +289,7 @@ def test_model_card_says_what_was_run_and_what_was_not():
         columns=["place", "metric", "protocol", "measured", "sd", "n", "folds", "low", "high", "picture"],
     )
     table = modelcard.performance(frame).set_index("Metric")
-    assert table.loc["Accuracy", "Random split"] == "0.9571 ± 0.0031 (0.9400 to 0.9700; n = 3)"
+    assert table.loc["Accuracy", "Random split"] == "95.71% ± 0.31% (94.00% to 97.00%; n = 3)"
     assert table.loc["Accuracy", "Patient-disjoint"] == "not trained yet" == table.loc["ECE", "Random split"]
     assert "tab-card-performance" in modelcard.text(frame, "demo")
 
@@ -305,18 +308,19 @@ def test_model_card_gives_the_travelling_models_own_scores():
     assert "One run: the interval does not include" in home
     cells = rows["Accuracy"]
     assert cells[1:3] == [f"{len(right)}", f"{len(set(groups))}"] and cells[3].startswith(
-        f"{100 * right.mean():.1f} ("
+        f"{100 * right.mean():.1f}% ("
     )
     for k, name in enumerate(CLASSES):
         of, cells = record.labels() == k, rows[modelcard.metric_name(f"recall_{name}")]
         assert cells[1:3] == [f"{of.sum()}", f"{len(set(groups[of]))}"]
-        assert cells[3].startswith(f"{100 * right[of].mean():.1f} (") and cells[4][0].isdigit()
+        assert re.fullmatch(rf"{100 * right[of].mean():.1f}% \([\d.]+% to [\d.]+%\)", cells[3])
+        assert cells[4][0].isdigit()
     recall = elsewhere.read("recall")
     own = recall[
         (recall["runs"] == record.key) & (recall["plane"] == "all") & (recall["set"] != elsewhere.HOME)
     ]
     page = modelcard.own_elsewhere(recall, record.key)
-    assert len(own) and all(f"| {100 * value:.1f} (" in page for value in own["recall"])
+    assert len(own) and all(f"| {100 * value:.1f}% (" in page for value in own["recall"])
     assert page.count("\n| ") == len(own) + 1
     assert "was not scored" in modelcard.own_elsewhere(recall, "another run")
     assert modelcard.own().endswith(f"half precision.\n\n{home}\n{page}\n")

@@ -128,6 +128,21 @@ def test_wrong_arguments_exit_with_2_and_a_usage_line(argv, capsys):
         (["--profile", "nowhere.yaml"], "path of a YAML file"),
         (["--set", "model.fuson=gate"], "did you mean 'model.fusion'"),
         (["--set", "model.fusion=gat"], "did you mean 'gate'"),
+        (["--set", "model.fusion=gat"], "error: model.fusion='gat' is not one of"),
+        (["--set", "model.fusion=width=3"], "error: model.fusion='width=3' is not"),
+        (["--set", "model.backbones=vgg19"], "one backbone goes with model.fusion='none'"),
+        (["--set", "data.classes=glioma"], "error: data.classes=glioma: give two"),
+        (["--set", "loss.balance=x"], "error: loss.balance='x': give"),
+        (["--set", "training.stage0_epochs=0"], "error: training.stage0_epochs=0 with model.weights="),
+        (
+            ["--set", "training.stage1_epochs=0", "--set", "training.stage2_epochs=0"],
+            "error: training.stage1_epochs and training.stage2_epochs are both 0",
+        ),
+        (
+            ["--set", "stage1_epochs=1", "--set", "stage1_epochs=2"],
+            "error: --set stage1_epochs is given twice",
+        ),
+        (["--set", "fusion=gate"], "error: unknown setting 'fusion'; did you mean 'model.fusion'?"),
         (["--set", "training.batch_size=0"], "from 1 to"),
         (["--set", "training.batch_size=many"], "not a valid int"),
         (["--set", "model.fusion"], "name=value"),
@@ -139,17 +154,33 @@ def test_wrong_settings_fail_in_one_line_with_the_cure(argv, cure, store, capsys
     assert cure in fails(["train", *argv], capsys)
 
 
+def test_a_refused_choice_is_named_as_set_wants_it(store, capsys):
+    from gcaf_lib.settings import names
+
+    for name, field in names().items():
+        if field.metadata["choices"]:
+            for command in (["train"], ["sweep", "table-4", "--status"]):
+                line = fails([*command, "--set", f"{name}=nope"], capsys)
+                assert line.startswith(f"gcaf: error: {name}='nope' is not one of"), line
+
+
+def test_what_can_t_be_written_is_said_before_the_work(store, tmp_path, capsys):
+    assert "Is a directory: give the name of a file" in fails(["floors", "--out", str(tmp_path)], capsys)
+
+
 def test_sweep_wants_a_known_table_and_a_scheduler_for_dask(store, capsys):
     assert "go together" in fails(["sweep", "--engine", "dask"], capsys)
     assert "table-4" in fails(["sweep", "tabel-4", "--profile", "demo"], capsys)
 
 
-def test_an_image_that_is_not_there_is_named_whatever_model_answers(store, capsys):
+def test_an_image_that_is_not_there_is_named_whatever_model_answers(store, tmp_path, capsys):
     assert cli.main(["predict", "run-without-image"]) == 2
     assert "gcaf: error: run-without-image does not exist" in capsys.readouterr().err
     assert cli.main(["predict", "nosuch.jpg", "b.jpg"]) == 2
     assert "nosuch.jpg does not exist: check the path; b.jpg does not exist" in capsys.readouterr().err
     assert "no run 'nosuch'" in fails(["predict", "nosuch", "b.jpg"], capsys)
+    assert cli.main(["predict", str(tmp_path)]) == 2
+    assert f"{tmp_path} is a folder: give the images in it" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback(store, monkeypatch):
@@ -335,7 +366,7 @@ def test_an_answer_to_a_picture_of_nothing_is_said_to_be_none(trained, tmp_path,
     cv2.imwrite(names[1], np.random.default_rng(0).integers(0, 255, (80, 80), np.uint8))
     assert cli.main(["predict", trained.key, *names, "--json"]) == 0
     out, err = capsys.readouterr()
-    assert json.loads(out)["blank"] == names[:1]
+    assert json.loads(out)["blank"] == names[:1] and "loading" not in err
     assert "careful: " in err and "black.png is of one brightness and shows nothing" in err
     assert "slice.png" not in err
 
@@ -371,7 +402,8 @@ def test_the_backend_says_nothing_where_it_works(store, tmp_path):
     command = [sys.executable, "-m", "gcaf_lib.cli", "predict", str(tmp_path / "s.png")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ))
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 2
-    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["gcaf", "model"], done.stderr
+    told = [line.split(":")[0] for line in done.stderr.splitlines()]
+    assert told == ["gcaf", "model", "loading the model"], done.stderr
 
 
 def test_predict_without_weights_says_how_to_make_them(record, tmp_path, capsys, monkeypatch):

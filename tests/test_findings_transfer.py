@@ -121,9 +121,9 @@ def test_the_seeds_that_are_not_compared_are_told():
         "patients": [run(r, f, seed=s, key="s") for s, r in enumerate((SMALL, LARGE)) for f in range(5)]
     }
     text = transfer.seeds_left(more, model(LARGE, "l"), None)
+    assert "seed 0, 70.0%: the one that all rows compared here have on all 5 folds" in text
     assert (
-        "seed 0, 70.0%; over its 2 seeds it scores 80.0%: against that each difference would change by −10.0 points"
-        in text
+        "Over its 2 seeds it scores 80.0%: against that each difference would change by −10.0 points" in text
     )
     assert transfer.seeds_left(model(SMALL, "s"), model(LARGE, "l"), None) == ""
 

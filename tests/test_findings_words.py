@@ -571,6 +571,13 @@ def test_a_report_that_holds_or_does_not():
         "the report is consistent."
     )
     assert checks.name(name) in audit.report_said(verdicts(far))
+    one = "Cohen's κ and the MCC fail by one argument"
+    for printed, reason, expected in (
+        (0.9418, "accuracy", True), (0.9418, "macro_f1", False), (0.9410, "accuracy", False)
+    ):  # fmt: skip
+        mcc = ("mcc", printed, False, np.nan, 0.9430, reason)
+        assert (one in audit.report_said(verdicts(far, mcc))) == expected
+    assert one not in audit.report_said(verdicts(far))
 
 
 def test_any_report_explained():

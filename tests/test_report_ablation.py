@@ -333,7 +333,8 @@ def test_what_all_seeds_of_the_proposed_model_would_change():
 
     text = said((24, 12, 12))
     assert text.startswith(
-        "Compared is the proposed model's seed 0, 80.0%; over its 3 seeds it scores 86.7%: "
+        "Compared is the proposed model's seed 0, 80.0%: the one that all rows compared here have on all 5 folds (other tables' rows "
+        "may have other seeds). Over its 3 seeds it scores 86.7%: "
         "against that each difference would change by −6.7 points, by picture by −"
     )
     shifted = said((12, 24))
@@ -343,8 +344,9 @@ def test_what_all_seeds_of_the_proposed_model_would_change():
         for r in (Run(errors=12, seed=0), Run(errors=24, seed=1))
     )
     assert shifted.endswith(f", by picture by {words.signed(100 * (one - other) / 2, 1)}.")
-    assert "seed 0, 90.0%; over its 2 seeds it scores 85.0%" in shifted and "change by +5.0 points" in shifted
-    assert "Compared are the proposed model's seeds 0 and 1, 80.0%; over its 3 seeds" in said((24, 24, 12), 2)
+    assert "seed 0, 90.0%: " in shifted and "Over its 2 seeds it scores 85.0%" in shifted
+    assert "change by +5.0 points" in shifted
+    assert "Compared are the proposed model's seeds 0 and 1, 80.0%: those that all" in said((24, 24, 12), 2)
     assert said((24, 12), 2) == "" and said((24, 12), 0) == ""
     assert ablation.compared_with("table-4", {}, {own: folds_of(6)}, None) == ""
     level = ablation.compared_with("table-4", {own: folds_of(6)}, {own: folds_of(6) + folds_of(6, 1)}, None)
@@ -418,7 +420,12 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
             "As trained once it is better (one training of each; another may reverse it). ",
         ),
         ((0.001, 0.03), None, 1, "As trained once it is worse (one"),
-        ((-0.03, -0.01), (-0.02, 0.01), 2, "By image yes, by picture not shown. "),
+        (
+            (-0.03, -0.01),
+            (-0.02, 0.01),
+            2,
+            "Counting each image: yes. Counting each picture once: not shown. ",
+        ),
         ((-0.03, -0.01), (-0.02, -0.01), 2, "Yes. "),
     ],
 )
@@ -498,17 +505,20 @@ def test_what_is_left_after_the_adjustment():
         )
 
     both = ", ".join(rows)
-    adjusted = "These intervals are not adjusted for the number of rows. At 97.5%, Bonferroni's adjustment for 2 rows, they exclude 0"
+    adjusted = "These intervals are not adjusted for the number of rows. At 97.5%, Bonferroni's adjustment for 2 rows,"
     claim = "is also distinguishable from 0:"
     left = said(-0.01, [-0.001, 0.001] + [0.0] * (len(frame) - 2))
-    assert f"{adjusted} for {rows[0]} (no longer: {rows[1]}). Chapter 15 adjusts its tests by Holm." in left
+    some = f"the interval still excludes 0 for {rows[0]}, but no longer for {rows[1]}"
+    assert f"{adjusted} {some}. Chapter 15 adjusts its tests by Holm." in left
     assert f"{claim} after the adjustment {rows[0]}; only without it {rows[1]}." in left
-    assert f"{adjusted} for none (no longer: {both}). Chapter" in said(-0.01, 0.001)
+    assert f"{adjusted} the interval no longer excludes 0 for {both}. Chapter" in said(-0.01, 0.001)
     level = said(0.01, 0.02)
     assert "adjusted" not in level and f"{claim} none." in level
     copied = {"picture_difference": -0.02, "picture_difference_low": -0.03, "picture_difference_high": -0.01}
     copied |= {"picture_adjusted_low": -0.04, "picture_adjusted_high": -0.001}
-    assert f"{adjusted} by picture for {both}. Chapter" in said(0.01, 0.02, **copied)
+    alike = f"by picture the interval still excludes 0 for {both}. Chapter"
+    assert f"{adjusted} {alike}" in said(0.01, 0.02, **copied)
+    assert f"{adjusted} the interval no longer excludes 0 for {both}; {alike}" in said(-0.01, 0.001, **copied)
     alone = said(-0.01, -0.001, 1)  # one row: nothing to adjust for
     assert "adjust" not in alone and f"{claim} {rows[0]}." in alone
 
@@ -524,6 +534,16 @@ def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
             "not measured",
             "not measured",
         ]
+
+
+def test_what_the_paper_says_otherwise_of_its_choice(monkeypatch):
+    assert sensitivity.chosen_otherwise() == (
+        " The paper contradicts itself on what that part chose: label smoothing ε = 0.1 in Section 5.2, 0.05 in Section 5.8; "
+        "the default here is Table 3's (chapter 22)."
+    )
+    later = sensitivity.paper.find("§5.8", sensitivity.paper.PROPOSED)
+    monkeypatch.setattr(sensitivity.paper, "find", lambda *_: later)
+    assert sensitivity.chosen_otherwise() == ""
 
 
 def test_equal_functions_repairs_and_the_norm():
@@ -609,7 +629,10 @@ def test_the_ece_by_value():
     assert text.startswith(
         f"The ECE changes (interval excluding 0; compared seed by seed: 0, 1, 2) for {both}; smaller"
     )
-    assert f"At 97.5%, Bonferroni's adjustment for 2 rows, they exclude 0 for {', '.join(rows)}." in text
+    assert (
+        f"At 97.5%, Bonferroni's adjustment for 2 rows, the interval still excludes 0 for {', '.join(rows)}."
+        in text
+    )
     assert "one interval in twenty still excludes it. How often that is, is simulated for accuracies" in text
     assert "one seed" not in said(pairs=2)
     once = said(pairs=1)
@@ -660,7 +683,7 @@ def test_sentences_on_the_settings():
         == "- Batch Size: 10.00 points between the best value (16) and the worst (32); the paper has 0.91"
     )
     places = "strictly best in {} of 1 settings, tied for best in {}, beaten in {}"
-    rest = " None of these differences is tested."
+    rest = f" None of these differences is tested.{sensitivity.chosen_otherwise()}"
     assert sensitivity.chosen(frame, found).endswith(places.format(0, 0, f"1: most by {name}.") + rest)
     assert sensitivity.chosen(frame, {name: twins(20), default: runs(20)}).endswith(
         places.format(0, 1, "0.") + rest

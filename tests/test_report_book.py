@@ -397,7 +397,7 @@ def test_the_strip_says_where_the_runs_are_older_than_the_code(tmp_path):
     data = SimpleNamespace(hash="0123456789ab", banner=None)
     markup = strip(data, records)
     assert "1 of 2 runs was trained by an earlier version" in markup and 'class="gcaf-older"' in markup
-    assert "2 runs, 2 seeds" in markup and "1, 2 (n = 2)" in markup and "1 x GPU (jax)" in markup
+    assert "2 runs read, 2 seeds" in markup and "1, 2 (n = 2)" in markup and "1 x GPU (jax)" in markup
     assert "PHANTOM" not in markup
     assert strip(data, [*records, *records]) == markup, "a run counts once"
     fresh = strip(data, records[:1])

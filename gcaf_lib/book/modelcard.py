@@ -41,14 +41,15 @@ def settings(profile: str) -> pd.DataFrame:
 
 
 def performance(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean ± sd (n) and 95% interval of the main metrics under both protocols."""
+    """Mean ± sd (n) and 95% interval of the main metrics under both protocols, percentages as in `own_home`."""
     rows = []
     for place, metric in METRICS:
         part = frame[(frame["place"] == place) & (frame["metric"] == metric) & (frame["n"] > 0)]
         cells = {}
         for protocol, split in folds.NAMES.items():
             found = part[part["protocol"] == protocol]
-            cell = measured(found.iloc[0], "{:.4f}".format) if len(found) else names.ABSENT
+            shown = ("{:.2%}" if metric in worth.BY_PICTURE else "{:.4f}").format
+            cell = measured(found.iloc[0], shown) if len(found) else names.ABSENT
             cells[split.capitalize()] = cell
         rows.append({"Metric": metric_name(metric), **cells})
     return pd.DataFrame(rows)
@@ -92,13 +93,13 @@ def own_home(record: runs.Record) -> str:
     for metric, one in scores.items():
         of = np.array([metric in (*worth.OF_ALL, f"recall_{classes[k]}") for k in labels])
         row = {"Metric": metric_name(metric), "Images": int(of.sum()), "Groups": len(np.unique(tested[of]))}
-        row["By image"] = words.band(*_ends(one))
-        row["By picture"] = words.band(*_ends(copied[metric])) if metric in copied else "–"
+        row["By image"] = _band(*_ends(one))
+        row["By picture"] = _band(*_ends(copied[metric])) if metric in copied else "–"
         rows.append(row)
     return tables.numbered(
         pd.DataFrame(rows),
         "tab-card-own",
-        f"The model that travels, run `{record.key}`, on the test part of its own split, in percent, with 95% intervals over groups. "
+        f"The model that travels, run `{record.key}`, on the test part of its own split, with 95% intervals over groups. "
         "Groups: patients where they are known, else a picture with its copies; few groups make a rough figure, whatever the number of images. "
         "One run: the interval does not include the variation between trainings. Chapter 23's intervals "
         "draw the groups of one class alone; with few groups the two lie points apart, and neither is to be relied on.",
@@ -107,6 +108,11 @@ def own_home(record: runs.Record) -> str:
 
 def _ends(one: worth.Worth) -> tuple[float, float, float]:
     return one.value, one.low, one.high
+
+
+def _band(value: float, low: float, high: float) -> str:
+    """`84.5% (77.6% to 91.0%)`; without an interval where there is none."""
+    return f"{value:.1%}" + (f" ({low:.1%} to {high:.1%})" if np.isfinite(low) else "")
 
 
 def own_elsewhere(recall: pd.DataFrame, key: str) -> str:
@@ -121,13 +127,13 @@ def own_elsewhere(recall: pd.DataFrame, key: str) -> str:
             "Set": levels["set"].map(elsewhere.set_name),
             "Images": levels["images"],
             "Cases": levels["cases"],
-            "Recall": [elsewhere.recall_band(row) for _, row in levels.iterrows()],
+            "Recall": [_band(*ends) for ends in levels[["recall", "low", "high"]].to_numpy()],
         }
     )
     return tables.numbered(
         table,
         "tab-card-elsewhere",
-        f"The same run on images from elsewhere: recall in percent, with 95% intervals over cases. Chapter 23, where it is called *{called[0]}*, "
+        f"The same run on images from elsewhere: recall with 95% intervals over cases. Chapter 23, where it is called *{called[0]}*, "
         "tells what the sets are and why there is no overall accuracy.",
     )
 

@@ -114,7 +114,7 @@ def render(info: dict[str, Any]) -> str:
     brief = [
         f"profile <b>{_text(info['profile'])}</b>",
         data,
-        f"{many(n, 'run')}, {many(len(info['seeds']), 'seed')}" if n else "no trained model",
+        f"{many(n, 'run')} read, {many(len(info['seeds']), 'seed')}" if n else "no trained model",
         f"commit <code>{_text((info['commit'] or 'unknown')[:7])}</code>{' + changes' if info['dirty'] else ''}",
         DURATION,
     ]
@@ -130,7 +130,8 @@ def render(info: dict[str, Any]) -> str:
     ]
     if n:
         rows += [
-            ("Runs", f"{n} ({', '.join(sorted(info['records']))})"),
+            # all that the page reads: a table that compares rows uses only the seeds that all rows have
+            ("Runs", f"{n} read ({', '.join(sorted(info['records']))})"),
             ("Seeds", f"{', '.join(map(str, info['seeds']))} (n = {len(info['seeds'])})"),
             ("Trained at", ", ".join(c[:7] for c in info["run_commits"]) or "unknown commit"),
             ("Training took", _took(info["run_seconds"], info["stage0_seconds"])),

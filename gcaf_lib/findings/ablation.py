@@ -185,8 +185,8 @@ def apart(
 def compared_with(
     experiment: str, found: Mapping[str, Sequence[Any]], known: Mapping[str, Sequence[Any]], dataset: Any
 ) -> str:
-    """Which seeds of the proposed model the rows of `apart` are compared with, and what all its seeds would change; empty
-    where all are compared.
+    """Which seeds of the proposed model the rows of `apart` are compared with and why these, and what all its seeds would
+    change; empty where all are compared.
 
     found: of `apart_records`; known: runs of the experiment "patients".
     """
@@ -202,7 +202,8 @@ def compared_with(
     seeds = sorted({r.seed for r in used})
     changes = (words.signed(100 * (a.value - b.value), 1) for a, b in ((one, all_), (copied, all_copied)))
     return (
-        f"Compared {words.verb(len(seeds))} the proposed model's seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}, {one.value:.1%}; over its "
+        f"Compared {words.verb(len(seeds))} the proposed model's seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}, {one.value:.1%}: "
+        f"{words.verb(len(seeds), 'the one', 'those')} that all rows compared here have on all {splits.FOLDS} folds (other tables' rows may have other seeds). Over its "
         f"{words.plural(all_.n, 'seed')} it scores {all_.value:.1%}: against that each difference would change by "
         f"{' points, by picture by '.join(changes)}."
     )
@@ -401,7 +402,10 @@ def answer(
     line = others(frame).set_index("row", drop=False).loc[row]
     if not line["pairs"]:
         return f"**{question}** Not measured: that row has not been trained on this split."
-    gaps = {"by image": read(line, "difference"), "by picture": read(line, "picture_difference")}
+    gaps = {
+        "Counting each image": read(line, "difference"),
+        "Counting each picture once": read(line, "picture_difference"),
+    }
     known = {word: one for word, one in gaps.items() if np.isfinite(one.value)}
     answers, once = ("yes", "no, it is worse", "not shown"), ""
     if line["pairs"] == 1:
@@ -409,7 +413,7 @@ def answer(
         once = " (one training of each; another may reverse it)"
     told = {word: words.change(one, *answers) for word, one in known.items()}
     said = list(dict.fromkeys(told.values()))
-    said = said[0] if len(said) == 1 else ", ".join(f"{word} {one}" for word, one in told.items())
+    said = said[0] if len(said) == 1 else ". ".join(f"{word}: {one}" for word, one in told.items())
     shown = [
         f"{100 * float(visible(line, name)):.2f}"
         for name in ("difference", "picture_difference")[: len(known)]
@@ -485,14 +489,15 @@ def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) 
     ):
         told = run[separated(run, name)]
         kept = separated(told, wide)
+        still, lost = _named(told[kept], names), _named(told[~kept], names)
         if len(told):
-            lost = "" if kept.all() else f" (no longer: {_named(told[~kept], names)})"
-            said.append(f"{word}for {_named(told[kept], names)}{lost}")
+            ends = f"still excludes 0 for {still}" + ("" if kept.all() else f", but no longer for {lost}")
+            said.append(f"{word}the interval {ends if kept.any() else f'no longer excludes 0 for {lost}'}")
     if len(run) == 1 or not said:
         return ""
     return (
         f" These intervals are not adjusted for the number of rows. At {100 * adjusted_level(len(run)):.4g}%, Bonferroni's adjustment for "
-        f"{len(run)} rows, they exclude 0 {'; '.join(said)}. Chapter 15 adjusts its tests by Holm."
+        f"{len(run)} rows, {'; '.join(said)}. Chapter 15 adjusts its tests by Holm."
     )
 
 

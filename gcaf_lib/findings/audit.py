@@ -66,9 +66,17 @@ def report_said(verdicts: pd.DataFrame) -> str:
     if wrong.empty:
         return f"0 of {len(verdicts)} figures cannot be true: the report is consistent."
     units = wrong["metric"].map({f.metric: 10.0**-f.decimals for f in paper.report()})
+    known = wrong.set_index("metric")
+    shared = (
+        " Cohen's κ and the MCC fail by one argument: with the published accuracy κ is above both figures, and the MCC is never below a positive κ."
+        if {"kappa", "mcc"} <= {*known.index}
+        and known.conflicts["mcc"] == "accuracy"
+        and known.published["kappa"] <= known.published["mcc"]
+        else ""
+    )
     near = wrong[["below", "above"]].sub(wrong["published"], axis=0).abs().min(axis=1) / units
     return (
-        f"{len(wrong)} of {len(verdicts)} figures cannot be true: {', '.join(map(checks.name, wrong['metric']))}. "
+        f"{len(wrong)} of {len(verdicts)} figures cannot be true: {', '.join(map(checks.name, wrong['metric']))}.{shared} "
         + (
             f"Beside the other figures, the nearest possible values are at least {near.min():.0f} units of the last printed decimal away, so "
             "truncating instead of rounding would not explain it."

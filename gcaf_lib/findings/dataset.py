@@ -141,10 +141,14 @@ def labels_said(facts: dataset_audit.Audit, phantoms: bool) -> str:
         told = f"By the archive {len(wrong)} files are in the wrong folder: {names}. "
     else:
         told = "No file contradicts the archive. "
-    return (
-        f"Copies contradict each other in {words.plural(odd['group'].nunique(), 'picture')} ({words.plural(len(odd), 'file')}) in the folders of two classes. {told}"
-        "The labels are used as published, so that results stay comparable."
+    pictures = odd["group"].nunique()
+    split = (
+        f"Of {words.plural(pictures, 'picture')} ({words.plural(len(odd), 'file')}) there are copies in the folders of two classes, so "
+        f"{words.verb(pictures, 'one of its labels is', 'a label of each is')} wrong"
+        if pictures
+        else "No picture has copies in the folders of two classes"
     )
+    return f"{split}. {told}The labels are used as published, so that results stay comparable."
 
 
 def candidates(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
@@ -211,6 +215,22 @@ def patients_said(frame: pd.DataFrame, facts: dataset_audit.Audit, known: np.nda
         + (f" (of {by_copy} more only by a copy of theirs)" if (by_copy := (known & ~own).sum()) else "")
         + "; different pictures among these may still be of one patient, so even this "
         "split is optimistic for them."
+    )
+
+
+def groups_said(groups: np.ndarray, known: np.ndarray) -> str:
+    """What intervals over patients resample, and how much of it is no known patient.
+
+    groups (N,): `splits.clusters`; known (N,) bool: `patient_known`.
+    """
+    count, own = len(np.unique(groups)), len(np.unique(groups[known]))
+    said = f"Intervals over patients, on all pages, resample groups of files. Of {words.plural(count, 'group')} in all {own:,} {words.verb(own, 'holds', 'hold')} a known patient"
+    if count == own:
+        return f"{said}."
+    files = (~np.isin(groups, groups[known])).sum()
+    return (
+        f"{said}; {count - own:,} ({words.plural(files, 'file')}) {words.verb(count - own)} one picture with its copies, whose patient is not known. "
+        "Several of these may be of one patient: as far as they are, such intervals are too narrow."
     )
 
 

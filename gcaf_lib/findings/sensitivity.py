@@ -86,8 +86,8 @@ def _at(mean: pd.Series, value: float) -> str:
 
 
 def chosen(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
-    """In how many settings the default is strictly best, tied for best, or beaten by the validation part, by which Section
-    5.8 chose.
+    """In how many settings the default is strictly best, tied for best, or beaten by the validation part, by which Sections
+    5.2 and 5.8 chose, and where these differ in what.
 
     Means over the seeds that all trained values of a setting have; a setting without its default is left out.
     """
@@ -108,6 +108,25 @@ def chosen(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     return (
         f"By the validation part, by which Section 5.8 says that it chose, the default is strictly best in {strictly} of {len(first)} settings, "
         f"tied for best in {len(first) - strictly - len(better)}, beaten in {len(better)}{': most by ' + ', '.join(better) if better else ''}. None of these differences is tested."
+        f"{chosen_otherwise()}"
+    )
+
+
+def chosen_otherwise() -> str:
+    """Where Section 5.2 names another value as best by the validation part than Section 5.8; "" where the two agree."""
+    values = {
+        place: {f.metric: f.value for f in paper.find(place, paper.PROPOSED)} for place in ("§5.2", "§5.8")
+    }
+    names = {"loss.gamma": "focal γ", "loss.balance": "focal α", "loss.smoothing": "label smoothing ε"}
+    differ = [
+        f"{name} = {values['§5.2'][key]:g} in Section 5.2, {values['§5.8'][key]:g} in Section 5.8"
+        for key, name in names.items()
+        if values["§5.2"][key] != values["§5.8"][key]
+    ]
+    return (
+        f" The paper contradicts itself on what that part chose: {'; '.join(differ)}; the default here is Table 3's (chapter 22)."
+        if differ
+        else ""
     )
 
 

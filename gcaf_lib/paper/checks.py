@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from gcaf_lib.paper import attainability
 from gcaf_lib.paper import published as paper
@@ -111,8 +112,19 @@ def table_2() -> Iterator[Finding]:
 def attained() -> tuple[list[paper.Figure], dict[str, dict]]:
     """The figures of the main result's report and, by metric, `attainability.check`'s rows."""
     figures = paper.report()
+    return figures, {row["metric"]: row for row in judged().to_dict("records")}
+
+
+def judged() -> pd.DataFrame:
+    """`attainability.check` of the report; where κ's bound rules the MCC out, the accuracy alone is what it contradicts.
+
+    The check drops figures one by one and never meets that shorter reason: it finds others that rule the MCC out as well.
+    """
+    figures = paper.report()
     frame = attainability.check(paper.supports(), reported(figures))
-    return figures, {row["metric"]: row for row in frame.to_dict("records")}
+    shorter = [f.metric for f in figures if _below_kappa(f)]
+    frame.loc[frame["metric"].isin(shorter), "conflicts"] = "accuracy"
+    return frame
 
 
 def report(found: tuple[list[paper.Figure], dict[str, dict]]) -> Iterator[Finding]:
@@ -136,10 +148,10 @@ def report(found: tuple[list[paper.Figure], dict[str, dict]]) -> Iterator[Findin
             text = "no confusion matrix with Table 2's test part gives it"
             if row["conflicts"]:
                 text = f"contradicts {', '.join(map(name, row['conflicts'].split(', ')))}"
-            if f.metric == "mcc" and f.fraction + f.half_step < kappa(main_count()[0])[0]:
-                text = f"contradicts {name('accuracy')}: {_mcc_alone()}"
+            if f.metric == "kappa":
+                text += f": {_kappa_alone()}"
             else:
-                text += ": " + (_kappa_alone() if f.metric == "kappa" else _nearest(row, f))
+                text += f": {_mcc_alone() if _below_kappa(f) else _nearest(row, f)}"
             yield Finding(f.place, claim, text, IMPOSSIBLE, _MEASURED)
 
 
@@ -155,6 +167,11 @@ def _kappa_alone() -> str:
     right, _ = main_count()
     parts = ("{} right give {:.5f} to {:.5f}".format(k, *kappa(k)) for k in (right - 1, right))
     return ", ".join(parts) + " wherever the errors stand"
+
+
+def _below_kappa(f: paper.Figure) -> bool:
+    """Whether a figure is an MCC below the least κ that the published accuracy leaves."""
+    return f.metric == "mcc" and f.fraction + f.half_step < kappa(main_count()[0])[0]
 
 
 def _mcc_alone() -> str:
