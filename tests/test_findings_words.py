@@ -257,9 +257,9 @@ def test_convergence_with_and_without_a_second_stage():
     ("middle", "said"),
     [
         (0.025, "+2.50 (+0.02 to +4.98), a rise"),
-        (0.0248, "+2.48 (0.00 to +4.96), neither a rise nor a fall"),
+        (0.0248, "+2.48 (−0.004 to +4.96), neither a rise nor a fall"),
         (-0.025, "−2.50 (−4.98 to −0.02), a fall"),
-        (-0.0248, "−2.48 (−4.96 to 0.00), neither"),
+        (-0.0248, "−2.48 (−4.96 to +0.004), neither"),
     ],
 )
 def test_stage_2_moved_accuracy_only_where_the_seeds_tell_it(middle, said):
