@@ -274,7 +274,11 @@ def test_the_temperatures_words():
     ):
         assert said in findings.temperature(middle + np.array([-0.1, 0, 0.1]), gap, 0.02, True), middle
     other = findings.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)
-    assert "overconfident" not in other and "no difference" in other and "Equation 14" not in other
+    assert (
+        "overconfident" not in other
+        and "0.0200: not distinguishable from 0. " in other
+        and "Equation 14" not in other
+    )
     assert "edge" not in other
     ended = findings.temperature([1.2, 50.0, 0.02], gap, 0.02, False)
     assert "In 2 of 3 runs the search ended at its edge (1/50 or 50): there no temperature fits" in ended
@@ -294,10 +298,19 @@ def test_bins_ingredients_and_decisions():
     line = findings.ingredient(
         "Mixup", {"ece": Worth(-0.01, 0, 2, -0.02, -0.001), "nll": Worth(0.1, 0, 2, -0.1, 0.2)}
     )
-    assert (
-        line.startswith("- **Mixup**, 2 seeds: ECE −0.0100 (−0.0200 to −0.0010; better), NLL")
-        and "no difference" in line
-    )
+    assert line.startswith(
+        "- **Mixup**, 2 seeds: ECE −0.0100 (−0.0200 to −0.0010; better), NLL"
+    ) and line.endswith("not distinguishable from 0).")
+
+
+def test_how_many_intervals_would_exclude_0_by_chance():
+    none, below, above = (Worth(0, 0, 2, *ends) for ends in ((-1, 0), (-2, -1), (1, 2)))
+    assert words.by_chance([]) == words.by_chance([none._replace(low=np.nan)]) == ""
+    text = words.by_chance([none] * 30 + [below])
+    assert text.startswith("31 intervals of differences, not adjusted for their number; 1 excludes 0, and")
+    assert text.endswith("about 1.6 would by chance alone (one in twenty).")
+    once = words.by_chance([none, below, above._replace(n=1)])
+    assert "2 exclude 0" in once and once.endswith("(one in twenty, and more where there is one seed).")
 
 
 def confident(first: int, right: list[bool], sure: list[float], validation: list[bool]) -> Told:
@@ -399,7 +412,7 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
         assert said.startswith(first) and f"accuracy {words.shift(scaled['excess'], 3)}). As trained" in said
     gaps = {"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}
     text = findings.scaling(gaps, np.array([0.02, 0.02]), 4)
-    assert "no detectable change" in text and "ECE of 0.0200" in text
+    assert "+0.0010): not distinguishable from 0." in text and "ECE of 0.0200" in text
     assert "These are the 3 seeds that both splits have. Chapter 9 takes all 4 of the random split" in text
     assert "hapter 9" not in findings.scaling(gaps, np.array([0.02, 0.02]), 3)
 

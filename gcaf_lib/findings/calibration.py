@@ -11,6 +11,7 @@ import pandas as pd
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation import calibration, confidence, worth
 from gcaf_lib.findings import ablation, words
+from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
 
 NAMES = {
@@ -58,21 +59,31 @@ _TESTED = {"table-5": "", "loss": "", "table-8": ("Mixup", "Focal γ", "Label")}
 
 
 def tested(chapter: Any) -> dict[str, list[Any]]:
-    """Records by setting of Mixup, EMA, loss and smoothing, in the experiments' order; none for what wasn't run."""
+    """Records by setting of Mixup, EMA, loss and smoothing, in the experiments' order; none for what wasn't run.
+
+    At equal n experiment by experiment, as in their own chapters: a table with fewer seeds takes none from the others.
+    """
     found: dict[str, list[Any]] = {}
     for name, starts in _TESTED.items():
         records = chapter.records(name)
-        for row in experiments.experiment(name).rows:
-            if row.label.startswith(starts):
-                found.setdefault(_LABELS.get(row.label, row.label), records.get(row.label, []))
-    return ablation.equal_seeds(found)
+        rows = [row.label for row in experiments.experiment(name).rows if row.label.startswith(starts)]
+        equal = ablation.equal_seeds({row: records.get(row, []) for row in rows})
+        found |= {_LABELS.get(row, row): equal[row] for row in rows}
+    return found
+
+
+EFFECTS = ("ece", "classwise", "brier", "nll")
+
+
+def _own(records: Sequence[Any], against: Sequence[Any]) -> bool:
+    return {r.key for r in records} <= {r.key for r in against}
 
 
 def effects(
     rows: Mapping[str, Sequence[Any]],
     against: Sequence[Any],
     clusters: np.ndarray,
-    names: Sequence[str] = ("ece", "classwise", "brier", "nll"),
+    names: Sequence[str] = EFFECTS,
 ) -> pd.DataFrame:
     """One row a setting: seeds, T, accuracy, and measures as value with the difference's interval against `against`.
 
@@ -92,11 +103,10 @@ def effects(
             "Accuracy": f"{mine['accuracy'].value:.4f}",
             "Conf. − acc.": words.signed(mine["excess"].value, 4),
         }
-        reference = {r.key for r in records} <= {r.key for r in against}
-        gaps = {} if reference else worth.difference(records, against, clusters, names)
+        gaps = None if _own(records, against) else worth.difference(records, against, clusters, names)
         for name in names:
-            text = f"{mine[name].value:.4f}" + (" (reference)" if reference else "")
-            if name in gaps:
+            text = f"{mine[name].value:.4f}" + (" (reference)" if gaps is None else "")
+            if gaps:
                 text += f", {words.shift(gaps[name])}"
             line[NAMES[name].replace(", equal width", "")] = text
         lines.append(line)
@@ -104,18 +114,25 @@ def effects(
 
 
 def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters: np.ndarray) -> str:
-    """What averaging, Mixup, the loss's reading and smoothing change by themselves; rows: `tested`."""
+    """What averaging, Mixup, the loss's reading and smoothing change by themselves, and how many intervals `effects` and this
+    show. Each pair is compared on the seeds that both have.
+
+    rows, runs: as `effects` has them.
+    """
     asked = ("ece", "nll")
     averaged = worth.difference(runs, runs, clusters, asked, which=("ema", "raw"))
-    lines = [ingredient("Averaged instead of raw weights, same runs", averaged)]
+    told = {"Averaged instead of raw weights, same runs": averaged}
     for what, first, second in (
         ("Mixup, with averaging", "Proposed Model", "With EMA Only"),
         ("Mixup, without averaging", "With Mixup Only", "Without Mixup & EMA"),
         ("The per-class reading instead of the literal one", "Loss: per-class", "Loss: target-probability"),
         ("Label smoothing 0.1 for 0.01", "Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01"),
     ):
-        lines.append(ingredient(what, worth.difference(rows[first], rows[second], clusters, asked)))
-    return "\n".join(lines)
+        told[what] = worth.difference(rows[first], rows[second], clusters, asked)
+    table = [worth.difference(one, runs, clusters, EFFECTS) for one in rows.values() if not _own(one, runs)]
+    counted = words.by_chance([one for gaps in (*table, *told.values()) for one in gaps.values()])
+    lines = [ingredient(what, gaps) for what, gaps in told.items()]
+    return "\n".join(lines) + (f"\n\nThe table and this list show {counted}" if counted else "")
 
 
 def beside_patients(
@@ -232,7 +249,7 @@ def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal
     text = (
         f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
         f"{words.shift(gap)}, leaving {scaled:.4f}: "
-        f"{words.change(gap, 'lower', 'higher', 'no difference that this test part shows')}. "
+        f"{words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}. "
     )
     if edge := sum(calibration.at_edge(one) for one in found):
         text += (
@@ -261,7 +278,7 @@ def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray, seeds: int) -> s
     low, high = np.quantile(ideal, [0.025, 0.975])
     lines = [
         f"{NAMES[name].split(',')[0]} {words.shift(one)}: "
-        f"{words.change(one, 'lower', 'higher', 'no detectable change')}"
+        f"{words.change(one, 'lower', 'higher', verdicts.UNDECIDED)}"
         for name, one in gaps.items()
     ]
     own = next(iter(gaps.values())).n
@@ -297,7 +314,7 @@ def bins(sweep: pd.DataFrame, off: worth.Worth) -> str:
         )
         + f"Confidence minus accuracy needs no bins: over all seeds above it is {words.shift(off)}, "
         + words.change(
-            off, "below 0 whatever the bins. ", "above 0 whatever the bins. ", "not distinguishable from 0. "
+            off, "below 0 whatever the bins. ", "above 0 whatever the bins. ", f"{verdicts.UNDECIDED}. "
         )
         + "An ECE without its bins and its sample size can't be compared with another paper's."
     )
@@ -343,8 +360,7 @@ def ingredient(what: str, gaps: Mapping[str, worth.Worth]) -> str:
     if not gaps:
         return f"- **{what}**: no pair of runs on this split shows it yet."
     said = [
-        f"{name.upper()} {words.shift(one)[:-1]}; "
-        f"{words.change(one, 'better', 'worse', 'no difference beyond chance')})"
+        f"{name.upper()} {words.shift(one)[:-1]}; {words.change(one, 'better', 'worse', verdicts.UNDECIDED)})"
         for name, one in gaps.items()
     ]
     return f"- **{what}**, {words.plural(next(iter(gaps.values())).n, 'seed')}: " + ", ".join(said) + "."

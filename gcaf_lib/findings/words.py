@@ -34,6 +34,19 @@ def change(one: Worth, lower: str, higher: str, same: str) -> str:
     return lower if one.high < 0 else higher if one.low > 0 else same
 
 
+def by_chance(found: Sequence[Any]) -> str:
+    """How many of several differences' intervals (low, high, n) exclude 0, and how many would by chance alone; "" of none."""
+    known = [one for one in found if np.isfinite(one.low)]
+    if not known:
+        return ""
+    apart = sum(one.low > 0 or one.high < 0 for one in known)
+    more = ", and more where there is one seed" if any(one.n == 1 for one in known) else ""
+    return (
+        f"{plural(len(known), 'interval')} of differences, not adjusted for their number; {apart} {verb(apart, 'excludes', 'exclude')} 0, and "
+        f"were all true differences 0, about {number(len(known) / 20, 1)} would by chance alone (one in twenty{more})."
+    )
+
+
 def over_runs(values: Sequence[float]) -> intervals.Interval:
     """Mean of one value a run and its 95% interval over runs, Student's t; NaN where one run, or no spread at all, tells none."""
     if len(values) < 2:
