@@ -127,10 +127,10 @@ tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
     caption="Calibration on the random split and on patient-disjoint folds: value and 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors "
-    "are in fifteen bins, and on patient-disjoint folds means over the folds, each at the random split's number of test images.",
+    "are in fifteen bins, and on patient-disjoint folds means over the folds, each at the random split's number of test images. By picture: copies count as one.",
     data=moved,
 )
-Markdown(findings.carries_over(states))
+Markdown(findings.carries_over(states, runs, apart, clusters))
 
 # %% [markdown]
 # ## What Mixup, averaging, smoothing and the loss change

@@ -16,14 +16,17 @@ from gcaf_lib.training import experiments
 
 NAMES = {
     "accuracy": "Accuracy",
-    "picture": "Accuracy, by picture",
+    "picture_accuracy": "Accuracy, by picture",
     "excess": "Confidence − accuracy",
+    "picture_excess": "Confidence − accuracy, by picture",
     "ece": "ECE, equal width",
     "mass": "ECE, equal mass",
     "classwise": "Class-wise ECE, equal width",
     "classwise_mass": "Class-wise ECE, equal mass",
     "brier": "Brier score",
+    "picture_brier": "Brier score, by picture",
     "nll": "Negative log-likelihood",
+    "picture_nll": "Negative log-likelihood, by picture",
 }
 
 
@@ -139,7 +142,7 @@ def beside_patients(
     runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
 ) -> dict[str, dict[str, worth.Worth]]:
     """`confidence.MEASURES` as trained and scaled, on the random split and, where run, on patient-disjoint folds; there also
-    `picture`: accuracy with each picture weighing 1. runs, apart: of the same seeds (`ablation.equal_seeds`)."""
+    `picture_…`: what is a mean over images, with each picture weighing 1. runs, apart: of the same seeds (`ablation.equal_seeds`)."""
     splits = {"random split": runs}
     if apart:
         splits[f"patient-disjoint ({len({r.settings.data.fold for r in apart})} folds)"] = apart
@@ -147,21 +150,28 @@ def beside_patients(
     for name, records in splits.items():
         for state, scaled in ((name, False), (f"{name.partition(' (')[0]}, scaled", True)):
             states[state] = worth.row(records, clusters, confidence.MEASURES, scaled=scaled)
-            copied = worth.by_picture(records, clusters, pictures, ("accuracy",), scaled=scaled)
-            if copied:
-                states[state]["picture"] = copied["accuracy"]
+            if worth.grouped(records):
+                means = [m for m in confidence.MEASURES if not worth.per_fold(m)]
+                copied = worth.row(records, clusters, means, pictures=pictures, scaled=scaled)
+                states[state] |= {f"picture_{m}": one for m, one in copied.items()}
     return states
 
 
-def carries_over(states: Mapping[str, Mapping[str, worth.Worth]]) -> str:
-    """Whether calibration carries over to new patients; states: `beside_patients`."""
+def carries_over(
+    states: Mapping[str, Mapping[str, worth.Worth]],
+    runs: Sequence[Any],
+    apart: Sequence[Any],
+    clusters: np.ndarray,
+) -> str:
+    """Whether calibration carries over to new patients; states: `beside_patients` of the runs."""
     if "patient-disjoint, scaled" not in states:
         return (
             "There is no run over the five patient-disjoint folds under this profile yet, so nothing is said here about new "
             "patients. (A single split of them, where one was run, stands on the scorecard.)"
         )
-    random, _, apart, scaled = states.values()
-    return new_patients(random, apart, scaled)
+    random, _, strict, scaled = states.values()
+    gap = worth.difference(apart, apart, clusters, ("nll",), scaled=(True, False))["nll"]
+    return new_patients(random, strict, scaled, (fitted(runs), fitted(apart)), gap)
 
 
 def bins_sweep(labels: np.ndarray, probs: np.ndarray) -> pd.DataFrame:
@@ -321,23 +331,32 @@ def bins(sweep: pd.DataFrame, off: worth.Worth) -> str:
 
 
 def new_patients(
-    random: Mapping[str, worth.Worth], apart: Mapping[str, worth.Worth], scaled: Mapping[str, worth.Worth]
+    random: Mapping[str, worth.Worth],
+    apart: Mapping[str, worth.Worth],
+    scaled: Mapping[str, worth.Worth],
+    fits: tuple[Sequence[float], Sequence[float]],
+    gap: worth.Worth,
 ) -> str:
-    """Confidence minus accuracy and ECE on the random split, on patient-disjoint folds, and there after scaling."""
+    """Confidence minus accuracy and ECE on the random split, on patient-disjoint folds, and there after scaling.
+
+    fits: temperatures of the random split's runs and of the folds; gap: NLL on the folds, scaled minus as trained.
+    """
     a, b, c = random["excess"], apart["excess"], scaled["excess"]
+    ranges = [" to ".join(dict.fromkeys(f"{t:.2f}" for t in (min(some), max(some)))) for some in fits]
     return (
         words.change(
             c,
-            "No: scaled by a temperature of its own validation part, the model is less sure on new patients than it is right",
-            "No: even scaled by a temperature of its own validation part, the model is surer on new patients than it is right",
-            "As far as can be told here, yes: scaled by a temperature of its own validation part, the model is on new patients as sure as it is right",
+            "The temperature does not: scaled by that of its own validation part, the model is less sure on new patients than it is right",
+            "The temperature does not: even scaled by that of its own validation part, the model is surer on new patients than it is right",
+            "As far as can be told here, the temperature does: scaled by that of its own validation part, the model is on new patients as sure as it is right",
         )
-        + f" (confidence minus accuracy {words.shift(c, 3)}). "
+        + f" (confidence minus accuracy {words.shift(c, 3)}). Fitted are {ranges[0]} on the random split and {ranges[1]} on the folds. On new patients scaling "
+        f"changes the NLL by {words.shift(gap)}, {words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}. "
         f"As trained, on the random split confidence minus accuracy is {words.shift(a, 3)}; on patient-disjoint folds {words.shift(b, 3)}"
         + (
             ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "
             if b.low > 0 and a.value < b.low
-            else ". "
+            else f", {words.change(b, 'below 0', 'above 0', verdicts.UNDECIDED)}. "
         )
         + f"The ECE is {_ece(random)} on the random split and {_ece(apart)} as the mean of the folds; after scaling by a temperature fitted on validation "
         f"patients, who are neither in training nor in test, it is {_ece(scaled)}. Each fold's ECE is taken at the random split's number of test images, because the "
