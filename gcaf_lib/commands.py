@@ -290,6 +290,7 @@ def data_fetch(args: argparse.Namespace) -> int:
 
 def splits(args: argparse.Namespace) -> int:
     """Write every protocol's manifest."""
+    _folder(args.out)
     from gcaf_lib.data import dataset
     from gcaf_lib.data import splits as room
     from gcaf_lib.settings import DataSettings
@@ -305,6 +306,7 @@ def splits(args: argparse.Namespace) -> int:
 
 def floors(args: argparse.Namespace) -> int:
     """Write the floors' table and the look-ups' answers."""
+    _folder(args.out)
     from gcaf_lib.data import dataset
     from gcaf_lib.evaluation import floors as room
     from gcaf_lib.settings import DataSettings
@@ -505,6 +507,12 @@ def _output(path: str | None, given: Sequence[str]) -> bool:
     demand_place(path)
     listed.demand_spared(path, given)
     return os.path.exists(path)
+
+
+def _folder(path: str | None) -> None:
+    """Raises, before minutes are spent, where no files can be written below a folder of this name."""
+    if path is not None:
+        demand_place(Path(path) / "any")
 
 
 def _wrote(path: str | Path, replaced: bool) -> None:

@@ -43,8 +43,8 @@ from gcaf_lib.findings import calibration as findings
 chapter = open_chapter("19_calibration", profile, overrides)
 found = chapter.records("main", train=True) | {"patients": chapter.records("ladder").get("patients", [])}
 runs, apart = ablation.equal_seeds(found).values()  # compared at equal n
-tested, classes = findings.tested(chapter), chapter.settings.data.classes
-chapter.strip([*runs, *apart, *(r for group in tested.values() for r in group)])
+main, tested, classes = found["Proposed Method"], findings.tested(chapter), chapter.settings.data.classes
+chapter.strip([*main, *apart, *(r for group in tested.values() for r in group)])
 overlap.split_note(chapter)
 
 # %% [markdown]
@@ -73,7 +73,7 @@ tables.show(
 # %%
 labels, probs, _ = findings.predictions(runs[:1])
 by_scaling = worth.difference(runs, runs, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
-Markdown(findings.scaling(by_scaling, confidence.perfect_ece(probs), len(found["Proposed Method"])))
+Markdown(findings.scaling(by_scaling, confidence.perfect_ece(probs), len(main)))
 
 # %% [markdown]
 # ## The number depends on the bins
@@ -127,25 +127,25 @@ tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
     caption="Calibration on the random split and on patient-disjoint folds: value and 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors "
-    "are in fifteen bins, and on patient-disjoint folds means over the folds, each at the random split's number of test images.",
+    "are in fifteen bins, and on patient-disjoint folds means over the folds, each at the random split's number of test images. By picture: copies count as one.",
     data=moved,
 )
-Markdown(findings.carries_over(states))
+Markdown(findings.carries_over(states, runs, apart, clusters))
 
 # %% [markdown]
 # ## What Mixup, averaging, smoothing and the loss change
 #
-# One row per setting; rows without a run say so. Behind the comma the difference from the proposed setting on the same seeds, with its 95% interval:
+# One row per setting; rows without a run say so. Behind the comma the difference from the proposed setting on the row's seeds, with its 95% interval:
 # that is the chance of the test patients and, from two seeds on, of training. Of calibration errors, Brier score and log-likelihood less is better.
 
 # %%
 tables.show(
-    findings.effects(tested, runs, clusters),
+    findings.effects(tested, main, clusters),
     name="tab-effects",
     caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind the comma the difference "
     "from the proposed setting with its 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins.",
 )
-Markdown(findings.ingredients(tested, runs, clusters))
+Markdown(findings.ingredients(tested, main, clusters))
 
 # %% [markdown]
 # ## Declining the doubtful cases

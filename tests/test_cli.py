@@ -164,8 +164,10 @@ def test_a_refused_choice_is_named_as_set_wants_it(store, capsys):
                 assert line.startswith(f"gcaf: error: {name}='nope' is not one of"), line
 
 
-def test_what_can_t_be_written_is_said_before_the_work(store, tmp_path, capsys):
-    assert "Is a directory: give the name of a file" in fails(["floors", "--out", str(tmp_path)], capsys)
+@pytest.mark.parametrize("command", ["floors", "splits"])
+def test_a_folder_that_is_a_file_is_refused_before_the_work(store, tmp_path, capsys, command):
+    (tmp_path / "taken").write_text("")
+    assert "Not a directory" in fails([command, "--out", str(tmp_path / "taken")], capsys)
 
 
 def test_sweep_wants_a_known_table_and_a_scheduler_for_dask(store, capsys):

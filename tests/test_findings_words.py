@@ -257,9 +257,9 @@ def test_convergence_with_and_without_a_second_stage():
     ("middle", "said"),
     [
         (0.025, "+2.50 (+0.02 to +4.98), a rise"),
-        (0.0248, "+2.48 (0.00 to +4.96), neither a rise nor a fall"),
+        (0.0248, "+2.48 (−0.004 to +4.96), neither a rise nor a fall"),
         (-0.025, "−2.50 (−4.98 to −0.02), a fall"),
-        (-0.0248, "−2.48 (−4.96 to 0.00), neither"),
+        (-0.0248, "−2.48 (−4.96 to +0.004), neither"),
     ],
 )
 def test_stage_2_moved_accuracy_only_where_the_seeds_tell_it(middle, said):
@@ -429,18 +429,50 @@ def test_what_the_files_form_tells(presence, said):
 
 def test_calibration_carries_over_only_where_it_was_measured():
     assert "no run over the five patient-disjoint folds" in calibration.carries_over(
-        {"random split": {}, "random split, scaled": {}}
+        {"random split": {}, "random split, scaled": {}}, [], [], np.zeros(0)
     )
 
 
 def test_accuracy_by_picture_is_a_row_of_the_states_that_have_it():
     states = {
         "random split": {"accuracy": worth(), "ece": worth()},
-        "patient-disjoint": {"accuracy": worth(), "ece": worth(), "picture": worth(0.8)},
+        "patient-disjoint": {"accuracy": worth(), "ece": worth(), "picture_accuracy": worth(0.8)},
     }
     table = calibration.wide_calibration(calibration.calibration_table(states), 2)
     assert table["Measure"].tolist() == ["Accuracy", "Accuracy, by picture", "ECE, equal width"]
     assert table.iloc[1].tolist()[1:] == ["–", "0.80 (0.85 to 0.95)"]
+
+
+def test_on_grouped_folds_every_mean_over_images_stands_by_picture_too():
+    """Of two pictures, one of three copies that are wrong, one of one that is right: 1/4 of the images, 1/2 of the pictures."""
+    probs = np.array([[0.2, 0.8]] * 3 + [[0.8, 0.2]])
+
+    def run(protocol, fold=None):
+        chosen = SimpleNamespace(classes=("glioma", "notumor"), fold=fold, protocol=protocol)
+        return Told(labels=lambda part="test": np.zeros(4, int), probabilities=lambda part="test", which="ema": probs, rows=lambda part="test": np.arange(4),
+                    settings=SimpleNamespace(data=chosen), seed=0, key=protocol)  # fmt: skip
+
+    states = calibration.beside_patients(
+        [run("paper")], [run("patients", 0)], np.arange(4), np.array([0, 0, 0, 1])
+    )
+    plain, _, apart, _ = states.values()
+    assert not any(name.startswith("picture") for name in plain)
+    for name, of_images in (
+        ("accuracy", 0.25),
+        ("excess", 0.55),
+        ("brier", 0.98),
+        ("nll", -(3 * np.log(0.2) + np.log(0.8)) / 4),
+    ):
+        of_pictures = {
+            "accuracy": 0.5,
+            "excess": 0.3,
+            "brier": 0.68,
+            "nll": -(np.log(0.2) + np.log(0.8)) / 2,
+        }[name]
+        assert apart[name].value == pytest.approx(of_images), name
+        assert apart[f"picture_{name}"].value == pytest.approx(of_pictures), name
+    table = calibration.wide_calibration(calibration.calibration_table(states))
+    assert table["Measure"].str.endswith(", by picture").sum() == 4
 
 
 def worth(value=0.9, low=0.85, high=0.95):

@@ -674,6 +674,10 @@ def test_effects_over_folds_are_of_seeds_that_have_them_all(alone, monkeypatch):
     text = mixup_ema.effects_text(frame.reset_index()).set_index("Effect of")["Accuracy (points)"]
     assert text["EMA, without Mixup"].count(words.signed(100 * one["value"])) == 2
     assert frame.loc[["Mixup, with EMA", "Averaged − raw weights, same runs, with Mixup"], "n"].eq(0).all()
+    frame = mixup_ema.effects(found, data(), ("nll", "ece")).set_index(["contrast", "metric"])
+    nll, ece = (frame.loc["EMA, without Mixup", name] for name in ("nll", "ece"))
+    assert nll["picture"] == pytest.approx(nll["value"]), "a mean over images can be one over pictures"
+    assert np.isfinite(ece["value"]) and np.isnan(ece["picture"])
 
 
 def effect(value, low, high, picture=(np.nan, np.nan, np.nan), published=np.nan, n=1):
@@ -729,7 +733,10 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
         "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"
         in said[5]
     )
-    assert said[4].startswith("- None of these intervals is adjusted for their number. Chapter 15 sets each")
+    assert said[4].startswith(
+        "- The table of effects shows 5 intervals of differences, not adjusted for their number; 4 exclude 0, and"
+    )
+    assert "(one in twenty, and more where there is one seed). Chapter 15 sets each" in said[4]
     assert (
         "Best ECE of the 3 trained rows, distinguishable or not: Proposed Model (n = 1), as the paper has it."
         in said[6]

@@ -568,3 +568,13 @@ def test_effects_keep_rows_without_a_run(answers):
     table = findings.effects({"base": [base], "soft": [soft], "none": []}, [base], np.arange(200))
     assert table["Seeds"].tolist() == ["1", "1", "no run yet"]
     assert "(reference)" in table["ECE"][0] and "to" in table["ECE"][1] and table["ECE"][2] == "–"
+    rows = {
+        "Proposed Model": [base],
+        "With EMA Only": [soft],
+        "With Mixup Only": [],
+        "Without Mixup & EMA": [],
+    }
+    rows |= {"Loss: per-class": [soft], "Loss: target-probability": [base]}
+    rows |= {"Label Smoothing ε = 0.1": [], "Label Smoothing ε = 0.01": []}
+    text = findings.ingredients(rows, [base], np.arange(200))
+    assert "The table and this list show 14 intervals of differences" in text, "8 in the table, 6 in the list"

@@ -336,7 +336,11 @@ def test_the_temperatures_words():
     ):
         assert said in findings.temperature(middle + np.array([-0.1, 0, 0.1]), gap, 0.02, True), middle
     other = findings.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)
-    assert "overconfident" not in other and "no difference" in other and "Equation 14" not in other
+    assert (
+        "overconfident" not in other
+        and "0.0200: not distinguishable from 0. " in other
+        and "Equation 14" not in other
+    )
     assert "edge" not in other
     ended = findings.temperature([1.2, 50.0, 0.02], gap, 0.02, False)
     assert "In 2 of 3 runs the search ended at its edge (1/50 or 50): there no temperature fits" in ended
@@ -356,10 +360,19 @@ def test_bins_ingredients_and_decisions():
     line = findings.ingredient(
         "Mixup", {"ece": Worth(-0.01, 0, 2, -0.02, -0.001), "nll": Worth(0.1, 0, 2, -0.1, 0.2)}
     )
-    assert (
-        line.startswith("- **Mixup**, 2 seeds: ECE −0.0100 (−0.0200 to −0.0010; better), NLL")
-        and "no difference" in line
-    )
+    assert line.startswith(
+        "- **Mixup**, 2 seeds: ECE −0.0100 (−0.0200 to −0.0010; better), NLL"
+    ) and line.endswith("not distinguishable from 0).")
+
+
+def test_how_many_intervals_would_exclude_0_by_chance():
+    none, below, above = (Worth(0, 0, 2, *ends) for ends in ((-1, 0), (-2, -1), (1, 2)))
+    assert words.by_chance([]) == words.by_chance([none._replace(low=np.nan)]) == ""
+    text = words.by_chance([none] * 30 + [below])
+    assert text.startswith("31 intervals of differences, not adjusted for their number; 1 excludes 0, and")
+    assert text.endswith("about 1.6 would by chance alone (one in twenty).")
+    once = words.by_chance([none, below, above._replace(n=1)])
+    assert "2 exclude 0" in once and once.endswith("(one in twenty, and more where there is one seed).")
 
 
 def confident(first: int, right: list[bool], sure: list[float], validation: list[bool]) -> Told:
@@ -445,23 +458,34 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
     def at(excess, low, high):
         return {"excess": Worth(excess, 0, 1, low, high), "ece": Worth(0.03, 0, 1, 0.02, 0.04)}
 
-    assert "surer than it is right" in findings.new_patients(
-        at(-0.02, -0.03, -0.01), at(0.02, 0.01, 0.03), at(0, 0, 0)
+    def told(*states, ends=(-0.005, 0.019)):
+        gap = Worth(0.008, 0, 3, *ends)
+        return findings.new_patients(*states, ([0.72, 0.85], [1.73, 1.04, 1.2]), gap)
+
+    assert "surer than it is right" in told(at(-0.02, -0.03, -0.01), at(0.02, 0.01, 0.03), at(0, 0, 0))
+    level = told(at(-0.02, -0.03, -0.01), at(0.02, 0.0, 0.03), at(0, 0, 0))
+    assert (
+        "surer" not in level
+        and "folds +0.020 (0.000 to +0.030), not distinguishable from 0. The ECE" in level
     )
-    assert "surer" not in findings.new_patients(at(-0.02, -0.03, -0.01), at(0.02, 0.0, 0.03), at(0, 0, 0))
+    assert "Fitted are 0.72 to 0.85 on the random split and 1.04 to 1.73 on the folds. " in level
+    assert "the NLL by +0.0080 (−0.0050 to +0.0190), not distinguishable from 0. As trained" in level
+    for ends, word in (((0.001, 0.02), "higher"), ((-0.02, -0.001), "lower")):
+        assert f"), {word}. As trained" in told(at(0, 0, 0), at(-0.1, -0.2, -0.01), at(0, 0, 0), ends=ends)
+    assert "), below 0. The ECE" in told(at(0, 0, 0), at(-0.1, -0.2, -0.01), at(0, 0, 0))
     lifted = {"excess": Worth(0, 0, 1, 0, 0), "ece": Worth(0.04, 0, 1, 0.02, 0.03, 0.013)}
-    said = findings.new_patients(at(0, 0, 0), lifted, lifted | {"ece": Worth(0.01, 0, 1, 0, 0.02, 0.02)})
+    said = told(at(0, 0, 0), lifted, lifted | {"ece": Worth(0.01, 0, 1, 0, 0.02, 0.02)})
     assert "it is 0.030 on the random split and 0.027 on the folds (0.000 scaled)" in said
     for scaled, first in (
-        (at(-0.04, -0.06, -0.03), "No: scaled"),
-        (at(0.04, 0.03, 0.06), "No: even scaled"),
-        (at(0, -0.1, 0.1), "As far as"),
+        (at(-0.04, -0.06, -0.03), "The temperature does not: scaled"),
+        (at(0.04, 0.03, 0.06), "The temperature does not: even scaled"),
+        (at(0, -0.1, 0.1), "As far as can be told here, the temperature does: scaled"),
     ):
-        said = findings.new_patients(at(0.5, 0.4, 0.6), at(0, 0, 0), scaled)
-        assert said.startswith(first) and f"accuracy {words.shift(scaled['excess'], 3)}). As trained" in said
+        said = told(at(0.5, 0.4, 0.6), at(0, 0, 0), scaled)
+        assert said.startswith(first) and f"accuracy {words.shift(scaled['excess'], 3)}). Fitted are" in said
     gaps = {"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}
     text = findings.scaling(gaps, np.array([0.02, 0.02]), 4)
-    assert "no detectable change" in text and "ECE of 0.0200" in text
+    assert "+0.0010): not distinguishable from 0." in text and "ECE of 0.0200" in text
     assert "These are the 3 seeds that both splits have. Chapter 9 takes all 4 of the random split" in text
     assert "hapter 9" not in findings.scaling(gaps, np.array([0.02, 0.02]), 3)
 

@@ -186,8 +186,10 @@ def _gap(row: pd.Series) -> tuple[str, str]:
     def shown(value: float) -> str:
         return words.signed(scale * value, decimals)
 
-    ends = f"{shown(row.difference_low)} to {shown(row.difference_high)}"
-    text = f"{shown(row.difference)} ({ends}; {repeats(row)})" if row.pairs else ABSENT
+    ends = (
+        words.end(scale * end, decimals, words.signed) for end in (row.difference_low, row.difference_high)
+    )
+    text = f"{shown(row.difference)} ({' to '.join(ends)}; {repeats(row)})" if row.pairs else ABSENT
     return shown(row.published_difference), words.beside(text, row.picture_difference, shown)
 
 

@@ -48,7 +48,7 @@ def mean_sd(values: Sequence[float], decimals: int = 2, scale: float = 1) -> str
 
 
 def number(value: Any, decimals: int | None = None) -> str:
-    """A cell's text: thousands separated, missing as a dash, a true minus, floats at `decimals` or 4 digits."""
+    """A cell's text: thousands separated, missing as a dash, a true minus (none before what rounds to 0), floats at `decimals` or 4 digits."""
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return "–"
     if isinstance(value, (bool, np.bool_)):
@@ -57,7 +57,8 @@ def number(value: Any, decimals: int | None = None) -> str:
         return f"{value:,}"
     if isinstance(value, (float, np.floating)):
         text = f"{value:.{decimals}f}" if decimals is not None else f"{value:.4g}"
-        return text.replace("-", "−", 1) if text.startswith("-") else text
+        sign = "−" if text.startswith("-") and text.strip("-0.") else ""  # what rounds to 0 has none
+        return sign + text.removeprefix("-")
     return str(value)
 
 

@@ -11,18 +11,22 @@ import pandas as pd
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation import calibration, confidence, worth
 from gcaf_lib.findings import ablation, words
+from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
 
 NAMES = {
     "accuracy": "Accuracy",
-    "picture": "Accuracy, by picture",
+    "picture_accuracy": "Accuracy, by picture",
     "excess": "Confidence − accuracy",
+    "picture_excess": "Confidence − accuracy, by picture",
     "ece": "ECE, equal width",
     "mass": "ECE, equal mass",
     "classwise": "Class-wise ECE, equal width",
     "classwise_mass": "Class-wise ECE, equal mass",
     "brier": "Brier score",
+    "picture_brier": "Brier score, by picture",
     "nll": "Negative log-likelihood",
+    "picture_nll": "Negative log-likelihood, by picture",
 }
 
 
@@ -58,21 +62,31 @@ _TESTED = {"table-5": "", "loss": "", "table-8": ("Mixup", "Focal γ", "Label")}
 
 
 def tested(chapter: Any) -> dict[str, list[Any]]:
-    """Records by setting of Mixup, EMA, loss and smoothing, in the experiments' order; none for what wasn't run."""
+    """Records by setting of Mixup, EMA, loss and smoothing, in the experiments' order; none for what wasn't run.
+
+    At equal n experiment by experiment, as in their own chapters: a table with fewer seeds takes none from the others.
+    """
     found: dict[str, list[Any]] = {}
     for name, starts in _TESTED.items():
         records = chapter.records(name)
-        for row in experiments.experiment(name).rows:
-            if row.label.startswith(starts):
-                found.setdefault(_LABELS.get(row.label, row.label), records.get(row.label, []))
-    return ablation.equal_seeds(found)
+        rows = [row.label for row in experiments.experiment(name).rows if row.label.startswith(starts)]
+        equal = ablation.equal_seeds({row: records.get(row, []) for row in rows})
+        found |= {_LABELS.get(row, row): equal[row] for row in rows}
+    return found
+
+
+EFFECTS = ("ece", "classwise", "brier", "nll")
+
+
+def _own(records: Sequence[Any], against: Sequence[Any]) -> bool:
+    return {r.key for r in records} <= {r.key for r in against}
 
 
 def effects(
     rows: Mapping[str, Sequence[Any]],
     against: Sequence[Any],
     clusters: np.ndarray,
-    names: Sequence[str] = ("ece", "classwise", "brier", "nll"),
+    names: Sequence[str] = EFFECTS,
 ) -> pd.DataFrame:
     """One row a setting: seeds, T, accuracy, and measures as value with the difference's interval against `against`.
 
@@ -92,11 +106,10 @@ def effects(
             "Accuracy": f"{mine['accuracy'].value:.4f}",
             "Conf. − acc.": words.signed(mine["excess"].value, 4),
         }
-        reference = {r.key for r in records} <= {r.key for r in against}
-        gaps = {} if reference else worth.difference(records, against, clusters, names)
+        gaps = None if _own(records, against) else worth.difference(records, against, clusters, names)
         for name in names:
-            text = f"{mine[name].value:.4f}" + (" (reference)" if reference else "")
-            if name in gaps:
+            text = f"{mine[name].value:.4f}" + (" (reference)" if gaps is None else "")
+            if gaps:
                 text += f", {words.shift(gaps[name])}"
             line[NAMES[name].replace(", equal width", "")] = text
         lines.append(line)
@@ -104,25 +117,32 @@ def effects(
 
 
 def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters: np.ndarray) -> str:
-    """What averaging, Mixup, the loss's reading and smoothing change by themselves; rows: `tested`."""
+    """What averaging, Mixup, the loss's reading and smoothing change by themselves, and how many intervals `effects` and this
+    show. Each pair is compared on the seeds that both have.
+
+    rows, runs: as `effects` has them.
+    """
     asked = ("ece", "nll")
     averaged = worth.difference(runs, runs, clusters, asked, which=("ema", "raw"))
-    lines = [ingredient("Averaged instead of raw weights, same runs", averaged)]
+    told = {"Averaged instead of raw weights, same runs": averaged}
     for what, first, second in (
         ("Mixup, with averaging", "Proposed Model", "With EMA Only"),
         ("Mixup, without averaging", "With Mixup Only", "Without Mixup & EMA"),
         ("The per-class reading instead of the literal one", "Loss: per-class", "Loss: target-probability"),
         ("Label smoothing 0.1 for 0.01", "Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01"),
     ):
-        lines.append(ingredient(what, worth.difference(rows[first], rows[second], clusters, asked)))
-    return "\n".join(lines)
+        told[what] = worth.difference(rows[first], rows[second], clusters, asked)
+    table = [worth.difference(one, runs, clusters, EFFECTS) for one in rows.values() if not _own(one, runs)]
+    counted = words.by_chance([one for gaps in (*table, *told.values()) for one in gaps.values()])
+    lines = [ingredient(what, gaps) for what, gaps in told.items()]
+    return "\n".join(lines) + (f"\n\nThe table and this list show {counted}" if counted else "")
 
 
 def beside_patients(
     runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
 ) -> dict[str, dict[str, worth.Worth]]:
     """`confidence.MEASURES` as trained and scaled, on the random split and, where run, on patient-disjoint folds; there also
-    `picture`: accuracy with each picture weighing 1. runs, apart: of the same seeds (`ablation.equal_seeds`)."""
+    `picture_…`: what is a mean over images, with each picture weighing 1. runs, apart: of the same seeds (`ablation.equal_seeds`)."""
     splits = {"random split": runs}
     if apart:
         splits[f"patient-disjoint ({len({r.settings.data.fold for r in apart})} folds)"] = apart
@@ -130,21 +150,28 @@ def beside_patients(
     for name, records in splits.items():
         for state, scaled in ((name, False), (f"{name.partition(' (')[0]}, scaled", True)):
             states[state] = worth.row(records, clusters, confidence.MEASURES, scaled=scaled)
-            copied = worth.by_picture(records, clusters, pictures, ("accuracy",), scaled=scaled)
-            if copied:
-                states[state]["picture"] = copied["accuracy"]
+            if worth.grouped(records):
+                means = [m for m in confidence.MEASURES if not worth.per_fold(m)]
+                copied = worth.row(records, clusters, means, pictures=pictures, scaled=scaled)
+                states[state] |= {f"picture_{m}": one for m, one in copied.items()}
     return states
 
 
-def carries_over(states: Mapping[str, Mapping[str, worth.Worth]]) -> str:
-    """Whether calibration carries over to new patients; states: `beside_patients`."""
+def carries_over(
+    states: Mapping[str, Mapping[str, worth.Worth]],
+    runs: Sequence[Any],
+    apart: Sequence[Any],
+    clusters: np.ndarray,
+) -> str:
+    """Whether calibration carries over to new patients; states: `beside_patients` of the runs."""
     if "patient-disjoint, scaled" not in states:
         return (
             "There is no run over the five patient-disjoint folds under this profile yet, so nothing is said here about new "
             "patients. (A single split of them, where one was run, stands on the scorecard.)"
         )
-    random, _, apart, scaled = states.values()
-    return new_patients(random, apart, scaled)
+    random, _, strict, scaled = states.values()
+    gap = worth.difference(apart, apart, clusters, ("nll",), scaled=(True, False))["nll"]
+    return new_patients(random, strict, scaled, (fitted(runs), fitted(apart)), gap)
 
 
 def bins_sweep(labels: np.ndarray, probs: np.ndarray) -> pd.DataFrame:
@@ -232,7 +259,7 @@ def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal
     text = (
         f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
         f"{words.shift(gap)}, leaving {scaled:.4f}: "
-        f"{words.change(gap, 'lower', 'higher', 'no difference that this test part shows')}. "
+        f"{words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}. "
     )
     if edge := sum(calibration.at_edge(one) for one in found):
         text += (
@@ -261,7 +288,7 @@ def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray, seeds: int) -> s
     low, high = np.quantile(ideal, [0.025, 0.975])
     lines = [
         f"{NAMES[name].split(',')[0]} {words.shift(one)}: "
-        f"{words.change(one, 'lower', 'higher', 'no detectable change')}"
+        f"{words.change(one, 'lower', 'higher', verdicts.UNDECIDED)}"
         for name, one in gaps.items()
     ]
     own = next(iter(gaps.values())).n
@@ -297,30 +324,39 @@ def bins(sweep: pd.DataFrame, off: worth.Worth) -> str:
         )
         + f"Confidence minus accuracy needs no bins: over all seeds above it is {words.shift(off)}, "
         + words.change(
-            off, "below 0 whatever the bins. ", "above 0 whatever the bins. ", "not distinguishable from 0. "
+            off, "below 0 whatever the bins. ", "above 0 whatever the bins. ", f"{verdicts.UNDECIDED}. "
         )
         + "An ECE without its bins and its sample size can't be compared with another paper's."
     )
 
 
 def new_patients(
-    random: Mapping[str, worth.Worth], apart: Mapping[str, worth.Worth], scaled: Mapping[str, worth.Worth]
+    random: Mapping[str, worth.Worth],
+    apart: Mapping[str, worth.Worth],
+    scaled: Mapping[str, worth.Worth],
+    fits: tuple[Sequence[float], Sequence[float]],
+    gap: worth.Worth,
 ) -> str:
-    """Confidence minus accuracy and ECE on the random split, on patient-disjoint folds, and there after scaling."""
+    """Confidence minus accuracy and ECE on the random split, on patient-disjoint folds, and there after scaling.
+
+    fits: temperatures of the random split's runs and of the folds; gap: NLL on the folds, scaled minus as trained.
+    """
     a, b, c = random["excess"], apart["excess"], scaled["excess"]
+    ranges = [" to ".join(dict.fromkeys(f"{t:.2f}" for t in (min(some), max(some)))) for some in fits]
     return (
         words.change(
             c,
-            "No: scaled by a temperature of its own validation part, the model is less sure on new patients than it is right",
-            "No: even scaled by a temperature of its own validation part, the model is surer on new patients than it is right",
-            "As far as can be told here, yes: scaled by a temperature of its own validation part, the model is on new patients as sure as it is right",
+            "The temperature does not: scaled by that of its own validation part, the model is less sure on new patients than it is right",
+            "The temperature does not: even scaled by that of its own validation part, the model is surer on new patients than it is right",
+            "As far as can be told here, the temperature does: scaled by that of its own validation part, the model is on new patients as sure as it is right",
         )
-        + f" (confidence minus accuracy {words.shift(c, 3)}). "
+        + f" (confidence minus accuracy {words.shift(c, 3)}). Fitted are {ranges[0]} on the random split and {ranges[1]} on the folds. On new patients scaling "
+        f"changes the NLL by {words.shift(gap)}, {words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}. "
         f"As trained, on the random split confidence minus accuracy is {words.shift(a, 3)}; on patient-disjoint folds {words.shift(b, 3)}"
         + (
             ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "
             if b.low > 0 and a.value < b.low
-            else ". "
+            else f", {words.change(b, 'below 0', 'above 0', verdicts.UNDECIDED)}. "
         )
         + f"The ECE is {_ece(random)} on the random split and {_ece(apart)} as the mean of the folds; after scaling by a temperature fitted on validation "
         f"patients, who are neither in training nor in test, it is {_ece(scaled)}. Each fold's ECE is taken at the random split's number of test images, because the "
@@ -343,8 +379,7 @@ def ingredient(what: str, gaps: Mapping[str, worth.Worth]) -> str:
     if not gaps:
         return f"- **{what}**: no pair of runs on this split shows it yet."
     said = [
-        f"{name.upper()} {words.shift(one)[:-1]}; "
-        f"{words.change(one, 'better', 'worse', 'no difference beyond chance')})"
+        f"{name.upper()} {words.shift(one)[:-1]}; {words.change(one, 'better', 'worse', verdicts.UNDECIDED)})"
         for name, one in gaps.items()
     ]
     return f"- **{what}**, {words.plural(next(iter(gaps.values())).n, 'seed')}: " + ", ".join(said) + "."

@@ -123,7 +123,7 @@ def effects(
         records = runs(cell, seeds)
         if not records or (copied and not worth.grouped(records)):
             return {}
-        chosen = [m for m in metrics if not copied or m in worth.BY_PICTURE]
+        chosen = [m for m in metrics if not (copied and worth.per_fold(m))]
         answers = worth.of_records(records, which=which)
         return worth.samples(answers, groups, chosen, pictures=worth.pictures(dataset) if copied else None)
 
@@ -281,9 +281,10 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
             f"{factor}: "
             + ("not both trained on this split under this profile." if none else "; ".join(said) + ".")
         )
-    if (effects_["n"] > 0).any():
+    copied = effects_.assign(low=effects_["picture_low"], high=effects_["picture_high"])
+    if counted := words.by_chance([*effects_.itertuples(), *copied.itertuples()]):
         out.append(
-            "None of these intervals is adjusted for their number. Chapter 15 sets each row beside the proposed model by a permutation over "
+            f"The table of effects shows {counted} Chapter 15 sets each row beside the proposed model by a permutation over "
             "patients, adjusted by Holm; that knows nothing of other trainings, so it may find what these intervals leave open."
         )
     trained = rows[rows["n"] > 0]

@@ -34,6 +34,19 @@ def change(one: Worth, lower: str, higher: str, same: str) -> str:
     return lower if one.high < 0 else higher if one.low > 0 else same
 
 
+def by_chance(found: Sequence[Any]) -> str:
+    """How many of several differences' intervals (low, high, n) exclude 0, and how many would by chance alone; "" of none."""
+    known = [one for one in found if np.isfinite(one.low)]
+    if not known:
+        return ""
+    apart = sum(one.low > 0 or one.high < 0 for one in known)
+    more = ", and more where there is one seed" if any(one.n == 1 for one in known) else ""
+    return (
+        f"{plural(len(known), 'interval')} of differences, not adjusted for their number; {apart} {verb(apart, 'excludes', 'exclude')} 0, and "
+        f"were all true differences 0, about {number(len(known) / 20, 1)} would by chance alone (one in twenty{more})."
+    )
+
+
 def over_runs(values: Sequence[float]) -> intervals.Interval:
     """Mean of one value a run and its 95% interval over runs, Student's t; NaN where one run, or no spread at all, tells none."""
     if len(values) < 2:
@@ -50,9 +63,17 @@ def number(value: float, decimals: int = 2) -> str:
 def signed(value: float, decimals: int = 2) -> str:
     """A number with its sign, a true minus, and no sign for what rounds to 0 or isn't there."""
     text = number(value, decimals)
-    if text == "–":
-        return text
-    return text.lstrip("−") if not text.strip("−0.") else text if value < 0 else f"+{text}"
+    return f"+{text}" if value > 0 and text.strip("0.") else text
+
+
+def end(value: float, decimals: int, show: Callable[[float, int], str] = number) -> str:
+    """An end of an interval, in more digits where it would else read 0: whether the interval holds 0 is what it is read for.
+
+    Below a millionth it is 0 up to rounding. show: `number` or `signed`.
+    """
+    while abs(value) >= 1e-6 and not show(value, decimals).strip("+−0."):
+        decimals += 1
+    return show(value, decimals)
 
 
 def judged(one: Worth, copied: Worth | None, lower: str, higher: str, same: str) -> str:
@@ -69,8 +90,8 @@ def points(one: Worth, copied: Worth | None = None) -> str:
 
 def shift(one: Any, decimals: int = 4, scale: float = 1) -> str:
     """`+0.0123 (+0.0101 to +0.0150)`: a difference (value, low, high) with its interval if it has one, times `scale`."""
-    value, low, high = (signed(scale * v, decimals) for v in (one.value, one.low, one.high))
-    return value + (f" ({low} to {high})" if np.isfinite(one.low) else "")
+    low, high = (end(scale * v, decimals, signed) for v in (one.low, one.high))
+    return signed(scale * one.value, decimals) + (f" ({low} to {high})" if np.isfinite(one.low) else "")
 
 
 def beside_interval(one: Any, other: Any, below: str, above: str, level: str) -> str:
@@ -109,8 +130,7 @@ def span(value: float, low: float, high: float, decimals: int = 4) -> str:
     """`0.0123 (0.0101 to 0.0150)`; a dash where there is no value."""
     if not np.isfinite(value):
         return "–"
-    one, *ends = (number(v, decimals) for v in (value, low, high))
-    return one + (f" ({' to '.join(ends)})" if np.isfinite(low) else "")
+    return number(value, decimals) + (f" ({ends(low, high, decimals)})" if np.isfinite(low) else "")
 
 
 def spans(frame: pd.DataFrame, value: str, decimals: int = 4, scale: float = 1) -> list[str]:
@@ -126,12 +146,12 @@ def mean_sd(mean: float, sd: float, decimals: int, scale: float = 1) -> str:
 
 def ends(low: float, high: float, decimals: int, scale: float = 1) -> str:
     """`94.02 to 97.01`: an interval without its value; a dash where there is none."""
-    return f"{scale * low:.{decimals}f} to {scale * high:.{decimals}f}" if np.isfinite(low) else "–"
+    return f"{end(scale * low, decimals)} to {end(scale * high, decimals)}" if np.isfinite(low) else "–"
 
 
 def band(value: float, low: float, high: float) -> str:
     """`95.7 (94.0 to 97.0)` in percent; `95.7` where there is no interval."""
-    return percent(value) + (f" ({percent(low)} to {percent(high)})" if np.isfinite(low) else "")
+    return percent(value) + (f" ({ends(low, high, 1, 100)})" if np.isfinite(low) else "")
 
 
 def percent(value: float) -> str:
