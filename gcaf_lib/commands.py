@@ -17,6 +17,7 @@ from gcaf_lib.machine import demand_place, variables, write_table
 from gcaf_lib.terminal import as_json, lines, many, visible
 
 WEIGHTS = ("ema", "raw", "backbone")
+LOADING = "loading the model: some seconds …"
 NOTICE = "gcaf: a research reproduction, not a medical device: not for diagnosis."
 
 
@@ -133,7 +134,7 @@ def predict(args: argparse.Namespace) -> int:
 
     def loading() -> None:
         if not args.json:
-            _aside("loading the model: some seconds …")
+            _aside(LOADING)
 
     found = room.classify(record, images, which, args.cam, loading)
     if found.banner:

@@ -65,7 +65,7 @@ def fails(argv, capsys) -> str:
     """Run a command that must fail with status 2 and one line; return the line."""
     assert cli.main(argv) == 2
     out, err = capsys.readouterr()
-    lines = [line for line in err.splitlines() if line != commands.NOTICE]
+    lines = [line for line in err.splitlines() if line not in (commands.NOTICE, commands.LOADING)]
     assert out == "" and len(lines) == 1 and lines[0].startswith("gcaf: error: ")
     return lines[0]
 
