@@ -57,7 +57,8 @@ def measure(source: Path, profile: str) -> dict[str, float]:
     book.cells = [nbformat.v4.new_code_cell(CLOCK), *book.cells, nbformat.v4.new_code_cell(REPORT)]
     start = time.perf_counter()
     with runner._kernel():
-        NotebookClient(book, timeout=None, resources={"metadata": {"path": str(runner.root())}}).execute()
+        place = {"metadata": {"path": str(runner.root())}}
+        NotebookClient(book, timeout=None, resources=place, shutdown_kernel="immediate").execute()
     whole = time.perf_counter() - start
     printed = [out["text"] for out in book.cells[-1].outputs if out.get("name") == "stdout"]
     return split(json.loads("".join(printed)), whole)

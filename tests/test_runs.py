@@ -143,6 +143,17 @@ def test_record_round_trip_and_never_rewritten():
         runs.resolve("zz")
 
 
+@pytest.mark.parametrize("profile", settings.PROFILES)
+def test_settings_of_a_record_are_those_it_was_trained_with(profile, tmp_path):
+    own = load(profile, {"training.batch_size": 7, "data.classes": "glioma,pituitary", "loss.gamma": 0})
+    tree = json.loads(json.dumps(own.to_dict()))
+    assert runs.Record(tmp_path, {**INFO, "settings": tree}).settings == own
+    for room, name in (("training", "bach_size"), ("nowhere", "fold")):
+        other = {**tree, room: {**tree.get(room, {}), name: 1}}
+        with pytest.raises(runs.RunError, match="damaged: its settings can't be read"):
+            _ = runs.Record(tmp_path, {**INFO, "settings": other}).settings
+
+
 def test_interrupted_write_leaves_nothing(monkeypatch):
     def fail(*args, **kwargs):
         raise OSError(28, "No space left on device")

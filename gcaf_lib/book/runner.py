@@ -253,8 +253,9 @@ def _papermill(clean: Path, executed: Path, parameters: dict[str, Any], cwd: Pat
     """
     import papermill
 
-    # an interrupted kernel start should not hang a build for ever
+    # an interrupted kernel start should not hang a build for ever; a kernel that may tidy up takes one to three seconds to end
     options = {"kernel_name": "python3", "progress_bar": False, "cwd": cwd, "start_timeout": 120}
+    options["shutdown_kernel"] = "immediate"
     for attempt in (1, 2):
         try:
             papermill.execute_notebook(clean, executed, parameters=parameters, **options)

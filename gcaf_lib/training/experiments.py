@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from gcaf_lib import settings as settings_
 from gcaf_lib.settings import Settings, SettingsError
 
 SEEDS = {"demo": 1, "cpu": 5, "transfer": 3, "paper": 5}
+
+
+_shipped = cache(settings_.load)  # one file for hundreds of rows; somebody's own may change meanwhile
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Row:
 
     def settings(self, profile: str, base: dict[str, Any] | None = None) -> Settings:
         """The row's settings under a profile, with `base` overrides beneath its own."""
-        chosen = settings_.load(profile, {**(base or {}), **self.overrides})
+        start = _shipped(profile) if profile in settings_.PROFILES else settings_.load(profile)
+        chosen = start.replace({**(base or {}), **self.overrides})
         return chosen.replace(self.imagenet) if chosen.model.weights == "imagenet" else chosen
 
 

@@ -143,6 +143,11 @@ def weights_path(run_key: str, which: str) -> Path:
     return cache_dir() / "weights" / run_key / f"{which}.weights.h5"
 
 
+def _flat(tree: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """`{"data": {"fold": 1}}` as `{"data.fold": 1}`."""
+    return {f"{room}.{name}": value for room, part in tree.items() for name, value in part.items()}
+
+
 @dataclass(frozen=True)
 class Record:
     """One finished run. Arrays are read on first use and are plain NumPy."""
@@ -166,7 +171,10 @@ class Record:
     @cached_property
     def settings(self) -> Settings:
         try:
-            return Settings.from_dict(self.info["settings"])
+            # what is the default needs no parsing, which is most of the work where hundreds of records are read
+            plain = _flat(Settings().to_dict())
+            told = _flat(self.info["settings"])
+            return Settings().replace({k: v for k, v in told.items() if k not in plain or plain[k] != v})
         except (SettingsError, AttributeError) as error:
             raise RunError(
                 f"{self.folder / 'record.json'} is damaged: its settings can't be read ({error})"
