@@ -330,6 +330,22 @@ def test_two_models_stand_on_one_ladder():
     assert "No run of the model under this profile yet on: official, bytes." in falls
 
 
+@pytest.mark.parametrize("gap", [0.015, 0.035, 0.06, -0.035])
+def test_no_number_lies_over_a_stroke_by_picture(gap):
+    lines = [(ladder.MODEL, "model", p, 0.86, 0.84, 0.88, 0.86 - gap) for p in ("twins", "patients")]
+    lines += [(ladder.IMAGENET, "model", "patients", 0.885, 0.87, 0.9, 0.885 - gap)]
+    lines += [("floor", "floor", p, 0.4, 0.38, 0.42, np.nan) for p in ("twins", "patients")]
+    frame = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high", "picture"])
+    for size in ((4.0, 4.6), (8.0, 4.0)):
+        ax = split_ladder.by_split(frame, size=size, named_inside=True).axes[0]
+        ax.figure.canvas.draw()
+        strokes = [one for one in ax.lines if one.get_marker() == "_" and one.get_markersize() == 16]
+        points = np.concatenate([ax.transData.transform(one.get_xydata()) for one in strokes])
+        numbers = [one.get_window_extent() for one in ax.texts if one.get_text().endswith("%")]
+        assert len(numbers) == 3 and len(points) == 3
+        assert not [(x, y) for x, y in points for box in numbers if box.contains(x, y)]
+
+
 def test_scores_of_two_sides_are_drawn_for_the_splits_that_have_them():
     frame = transfer.by_class(transfer.compare(model(SMALL), model(LARGE), None))
     drawn = split_ladder.with_without(frame, transfer.SIDES, transfer.SHARE)

@@ -67,7 +67,8 @@ def by_split(
             copied = part["picture"].where(part["protocol"].isin(splits.GROUPED))
             ax.plot(x, copied, "_", color=colour, ms=16 if heavy else 10, mew=1.5, zorder=5)
         if heavy:
-            for px, value, protocol in zip(x, part["accuracy"], part["protocol"]):
+            strokes = copied if "picture" in part else [np.nan] * len(part)
+            for px, value, protocol, stroke in zip(x, part["accuracy"], part["protocol"], strokes):
                 rung = frame[frame["protocol"] == protocol]  # a number has no room below a mark that is near
                 below = (
                     value
@@ -75,7 +76,9 @@ def by_split(
                     .where(rung["kind"].eq("model") | (rung["accuracy"] < value + 0.06))
                     .max()
                 )
-                ax.annotate(f"{value:.1%}", (px, value), (0, -17 if below else 10), textcoords="offset points",
+                near = value - 0.07 < stroke < value if below else value < stroke < value + 0.07
+                foot = stroke if near else value  # beyond the stroke by picture, not over it
+                ax.annotate(f"{value:.1%}", (px, foot), (0, -17 if below else 10), textcoords="offset points",
                             ha="center", color=style.letters(colour), fontweight="bold", fontsize=9, bbox=_PLATE, zorder=6)  # fmt: skip
         ends.append((float(part["accuracy"].iloc[-1]), method, colour, heavy))
     if published is not None and "paper" in place:
