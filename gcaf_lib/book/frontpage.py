@@ -106,7 +106,8 @@ def levels_note(known: pd.DataFrame | None) -> str:
     text = (
         "What these tables claim is a *difference* between the proposed model and each other row, so that is what the verdict "
         "is about: both judged on the same images, and averaged over the seeds that all rows of the table share, so that no row "
-        "profits from luckier trainings. The proposed model's level there may therefore rest on fewer seeds than above. Levels get no verdict."
+        "profits from luckier trainings. The proposed model's level there may therefore rest on fewer seeds than above, and in one table on others than in the next: "
+        "its level then differs between tables by the chance of training. Levels get no verdict."
     )
     if known is None:
         return text
@@ -139,6 +140,11 @@ def full(frame: pd.DataFrame, profile: str, floors: pd.DataFrame | None = None) 
                 "not adjusted for the number of rows: chapters 11 to 14 judge by picture and adjusted, too."
             )
             rivals = chosen[chosen.verdict != "–"].reset_index(drop=True)
+            rested = [
+                f"{folds.NAMES[protocol]}, {words.rests(own.iloc[0])}"
+                for protocol, own in rivals[rivals["pairs"] > 0].groupby("protocol", sort=False)
+            ]
+            caption += f" Compared: {'; '.join(rested)}." if rested else ""
             text = tables.numbered(_each(rivals, _gap), f"{name}-differences", caption, data=rivals)
         else:
             caption = f"{title}: published and measured, with a verdict for each split."

@@ -23,7 +23,7 @@ from gcaf_lib.training import experiments, runs
 
 COLUMNS = [
     "place", "row", "metric", "published", "measured", "sd", "n", "folds", "low", "high", "published_difference",
-    "difference", "difference_low", "difference_high", "pairs", *ablation.PICTURE, "profile", "protocol", "weights",
+    "difference", "difference_low", "difference_high", "pairs", *ablation.SIZES, *ablation.PICTURE, "profile", "protocol", "weights",
     "verdict",
 ]  # fmt: skip
 MAIN_PLACES = ("Abstract", "§5.4", "§5.5", "Table 7")

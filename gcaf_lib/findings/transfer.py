@@ -325,9 +325,12 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
     )
 
 
+PRICED = ["n", "seconds", "low", "high", "epochs", "devices"]  # columns of `comparison.training`
+
+
 def price(small: Sequence[Any], large: Sequence[Any]) -> pd.DataFrame:
-    """One line a side: size (pixels), parameters, macs and flops of one image, n runs, seconds of stages 1 and 2, devices,
-    and the seconds of its stage 0 (0 where it has none)."""
+    """One line a side: size (pixels), parameters, macs and flops of one image, n runs, seconds of stages 1 and 2 (mean, and low
+    to high), devices, and the seconds of its stage 0 (0 where it has none)."""
     lines = []
     for side, records in zip(SIDES, (small, large)):
         if not records:
@@ -337,9 +340,22 @@ def price(small: Sequence[Any], large: Sequence[Any]) -> pd.DataFrame:
         starts = [r for found in training.stage0_records(records).values() for r in found]
         before = sum(stage["seconds"] for r in starts for stage in r.info["stages"]) / len(records)
         lines.append({"side": side, "size": chosen.data.image_size, **costs.of_settings(chosen),
-                      **spent[["n", "seconds", "epochs", "devices"]], "stage0": before})  # fmt: skip
-    columns = ["side", "size", "parameters", "macs", "flops", "n", "seconds", "epochs", "devices", "stage0"]
+                      **spent[PRICED], "stage0": before})  # fmt: skip
+    columns = ["side", "size", "parameters", "macs", "flops", *PRICED, "stage0"]
     return pd.DataFrame(lines, columns=columns)
+
+
+def price_words(frame: pd.DataFrame) -> str:
+    """What ImageNet networks cost beside miniatures, and how far seconds compare; "" where one side has no run. frame: of `price`."""
+    if len(frame) < 2:
+        return ""
+    small, large = frame.iloc[0], frame.iloc[1]
+    more, weights = (large[name] / small[name] for name in ("macs", "parameters"))
+    return (
+        f"For one image the networks with ImageNet weights take {more:.3g} times the multiply-adds of the miniatures, with {weights:.3g} times the parameters; they need "
+        f"no stage 0. Their stages 1 and 2 took {large['seconds'] / small['seconds']:.2g} times as long in the mean. Seconds are of unlike machines and loads (the runs "
+        f"of one row differ by a factor of up to {max(small['high'] / small['low'], large['high'] / large['low']):.2g}), so only the multiply-adds compare."
+    )
 
 
 def price_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -353,7 +369,7 @@ def price_text(frame: pd.DataFrame) -> pd.DataFrame:
             "Parameters": f"{r.parameters:,}",
             "Multiply-adds": amount(r.macs),
             "Stage 0 (s)": f"{r.stage0:,.0f}" if r.stage0 else "–",
-            "Stages 1 and 2 (s)": f"{r.seconds:,.0f}",
+            "Stages 1 and 2 (s)": f"{r.seconds:,.0f} ({r.low:,.0f} to {r.high:,.0f})",
             "Runs": r.n,
             "On": r.devices,
         }

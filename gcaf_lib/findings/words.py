@@ -116,8 +116,8 @@ def rests(line: Any) -> str:
     """
     text = names.runs_text({**line, "n": line["pairs"] if "pairs" in line else line["n"]})
     return (
-        f"{text + ' seeds' if text.isdigit() else text}, {plural(line['images'], 'image')} "
-        f"({plural(line['pictures'], 'picture')}, {plural(line['groups'], 'patient group')})"
+        f"{text + ' seeds' if text.isdigit() else text}, {plural(int(line['images']), 'image')} "
+        f"({plural(int(line['pictures']), 'picture')}, {plural(int(line['groups']), 'patient group')})"
     )
 
 
