@@ -22,7 +22,6 @@ TINY = {
     "training.stage1_epochs": 1,
     "training.stage2_epochs": 1,
 }
-MOVED = 0.01  # of a probability, by half precision
 
 
 @pytest.fixture(scope="module")
