@@ -44,7 +44,7 @@ def test_half_precision_answers_as_the_run(made, monkeypatch):
     assert (found.key, found.settings) == (record.key, record.settings)
     images = train.task(record.settings).images
     p = loop.probabilities(found.model(), images, record.rows())
-    assert np.abs(p - record.probabilities()).max() < MOVED
+    assert np.abs(p - record.probabilities()).max() < shipped.MOVED
     assert not np.array_equal(p.astype("float32"), record.probabilities()), "half precision rounds"
 
 
@@ -76,7 +76,7 @@ def test_the_package_s_model_answers_as_its_record(real_data):
     record = runs.find(found.key)
     files = np.array(paths(open_dataset(record.settings.data, real_data), "the test needs"))[record.rows()]
     p = predict.classify(found, list(files)).probabilities
-    assert np.abs(p - record.probabilities()).max() < MOVED
+    assert np.abs(p - record.probabilities()).max() < shipped.MOVED
 
 
 def test_predict_needs_no_run(tmp_path):
