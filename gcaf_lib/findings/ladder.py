@@ -512,7 +512,7 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
     if (IMAGENET, "patients") in score.index:
         c = score.loc[(IMAGENET, "patients")]
         text += (
-            f" With larger networks, images and ImageNet weights (chapter 25) it is {words.band(c.accuracy, c.low, c.high)}%"
+            f" With small networks with ImageNet weights and larger images (chapter 25) it is {words.band(c.accuracy, c.low, c.high)}%"
             f"{_copied(c)}, beside the better look-up {words.points(*_aheads(c))}."
         )
     return text + PAPER_NETWORKS.get(profile, "")
