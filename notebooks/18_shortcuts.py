@@ -123,7 +123,7 @@ Markdown(
     "\n\n".join(
         [
             shortcuts.taken_away(gaps),
-            shortcuts.look_ups_too(lowest, again),
+            shortcuts.look_ups_too(lowest, again, gaps),
             shortcuts.answer_gone(whole, changed, chapter.dataset, pictures),
         ]
     )
