@@ -135,7 +135,8 @@ tables.show(
     ladder.distances(frame),
     name="tab-ladder-distance",
     caption="Accuracy of the model, over all seeds run on a split, minus that of the better look-up (of the two 1-NN the one that is right more often there), in "
-    "points: on the same images, with 95% cluster-bootstrap intervals of the difference over patients and, from two seeds on, trainings.",
+    "points: on the same images, with 95% cluster-bootstrap intervals of the difference over patients and, from two seeds on, trainings. "
+    "Why the last two columns can lie far apart on `twins` is said below.",
     data=frame,
 )
 

@@ -183,8 +183,12 @@ def test_the_distance_to_the_better_look_up_is_of_the_same_images(monkeypatch):
     assert np.isnan(line.loc["twins", "ahead"]), "no look-up's answers there"
     table = ladder.distances(found)
     assert table["Split"].tolist() == ["paper", "twins", "patients (five folds)"]
-    assert table["Seeds"].tolist() == ["2", "1", "1"] and table.iloc[1, 3:].tolist() == ["–", "–"]
-    assert table.iloc[0, 3].startswith("+20.0 (+") and table.iloc[2, 3].startswith("0.0 (−")
+    size = "100 images (50 pictures, 100 patient groups)"
+    assert table["Compared"].tolist() == [f"2 seeds, {size}", *[f"one run, {size}"] * 2]
+    assert table["Look-up"].tolist() == [NEAR, "–", PLAIN] and table.iloc[1, 3:].tolist() == ["–"] * 3
+    assert table.iloc[0, 4].startswith("+20.0 (+") and table.iloc[2, 4].startswith("0.0 (−")
+    apart = ladder.distances(found.assign(picture_look_up=PLAIN))
+    assert apart["Look-up"].tolist()[0] == f"{NEAR}; by picture {PLAIN}"
     assert len(ladder.distances(found[found["kind"] == "floor"])) == 1
     few = {
         name: one._replace(rows=one.rows[1:], labels=one.labels[1:], probs=one.probs[1:])
@@ -303,12 +307,12 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
         assert len(text) == 6, "no fall"
     else:
         assert f"the fall of the model (−7.0 points, by picture −8.0) is {said} " in text[-1]
-        assert "(at most −5.0 points, by picture −6.0)" in text[-1] and text[-1].startswith(
+        assert "(down to −5.0 points, by picture −6.0)" in text[-1] and text[-1].startswith(
             "Patient-disjoint: "
         )
     plain = shortcuts.look_ups_too(before, after, {("the file's form", "random split"): (gap[0], None)})
     assert plain.splitlines()[-1].startswith("Random split: ") == (file < 0) and (
-        "at most −5.0 points)" in plain
+        "down to −5.0 points)" in plain
     ) == (file < 0)
     other = {("the no-tumour class", "patient-disjoint"): gap, ("the file's form", "patient-disjoint"): None}
     assert len(shortcuts.look_ups_too(before, after, other).splitlines()) == 6

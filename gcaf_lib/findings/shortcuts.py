@@ -258,9 +258,9 @@ def look_ups_too(
         told.append(
             f"{split[0].upper()}{split[1:]}: the fall of the model ({_moved(*(one.value for one in gap))}) is "
             + (
-                f"larger than that of either look-up (at most {_moved(*most)}): something learnt may be in it."
+                f"larger than that of either look-up (down to {_moved(*most)}): something learnt may be in it."
                 if more
-                else f"not clearly larger than that of the look-ups (at most {_moved(*most)}), so it is no sign of a learnt shortcut."
+                else f"not clearly larger than that of the look-ups (down to {_moved(*most)}), so it is no sign of a learnt shortcut."
             )
         )
     return (
