@@ -101,7 +101,9 @@ def found(
     if model is not None:
         said.append(f"a miniature {_pair(model)}, {_seeds(model)}")
     if imagenet is not None:
-        said.append(f"small networks with ImageNet weights, larger than the miniature, {_pair(imagenet)}, {_seeds(imagenet)}")
+        said.append(
+            f"small networks with ImageNet weights, larger than the miniature, {_pair(imagenet)}, {_seeds(imagenet)}"
+        )
     if full is not None:
         apart = full.loc["patients"]
         said.append(
