@@ -50,8 +50,8 @@ chapter.strip(ablation.runs(records, imagenet, three, {"single": single}))
 # %% [markdown]
 # ## The picture
 #
-# The heavy line is the proposed model. A second heavy line, where drawn, is the same model with larger networks and images, started from ImageNet
-# weights (chapter 25); it is dotted across splits on which it was not run. The thin ones are *floors*: methods without a network. 1-NN looks for the
+# The heavy line is the proposed model. A second heavy line, where drawn, is the same model on larger images, with small networks with ImageNet
+# weights (chapter 25): larger than the miniatures, smaller than the paper's; it is dotted across splits on which it was not run. The thin ones are *floors*: methods without a network. 1-NN looks for the
 # most similar training image, pixel by pixel, and repeats its label; it knows nothing of tumours. The others are logistic regressions on hints: on the
 # file's size and mode, on the outer frame of the image, and on the image with its tumour masked out (chapter 18). Vertical bars are 95% intervals, with
 # patients resampled as clusters, and add the spread over seeds where there are two or more. Each point of the model is a mean over all seeds run on its split,
@@ -135,7 +135,8 @@ tables.show(
     ladder.distances(frame),
     name="tab-ladder-distance",
     caption="Accuracy of the model, over all seeds run on a split, minus that of the better look-up (of the two 1-NN the one that is right more often there), in "
-    "points: on the same images, with 95% cluster-bootstrap intervals of the difference over patients and, from two seeds on, trainings.",
+    "points: on the same images, with 95% cluster-bootstrap intervals of the difference over patients and, from two seeds on, trainings. "
+    "Why the last two columns can lie far apart on `twins` is said below.",
     data=frame,
 )
 

@@ -56,15 +56,15 @@ chapter.strip(ablation.runs(main, by_split, changed))
 
 # %%
 lowest, tracks = floors.read(chapter.dataset), hints.read(chapter.dataset)
-labels = chapter.dataset.frame["label"]
+labels, pictures = chapter.dataset.frame["label"], worth.pictures(chapter.dataset)
 tables.show(
-    shortcuts.hint_table(lowest, tracks, labels),
+    shortcuts.hint_table(lowest, tracks, labels, pictures),
     name="tab-hints",
     caption="Accuracy in percent, with 95% cluster-bootstrap intervals over patients, of logistic regression on what is not the tumour; in the "
-    "last column the share of the most frequent class. *By picture*: copies of a picture count as one.",
+    "last column the share of the most frequent class. *By picture*: copies of a picture count as one, in the last column too.",
     data=tracks,
 )
-Markdown(shortcuts.hints(lowest, tracks, labels, shortcuts.unmasked(chapter.dataset)))
+Markdown(shortcuts.hints(lowest, tracks, labels, pictures, shortcuts.unmasked(chapter.dataset)))
 
 # %% [markdown]
 # ## The hint taken away: one encoding for all
@@ -87,7 +87,7 @@ copies.image_pairs(
 # %%
 again = tracks[tracks["track"] == "canonical"]
 tables.show(
-    shortcuts.re_encoded(lowest, again, labels),
+    shortcuts.re_encoded(lowest, again, labels, pictures),
     name="tab-canonical",
     caption="Accuracy in percent (four classes) of floors before and after re-encoding, with 95% intervals; *by picture* copies of a picture count as one. After it all files have one size, so the "
     "first floor can only guess the most frequent class.",
@@ -103,7 +103,7 @@ tables.show(
 # counts is the *difference* on the same images: intervals of two models on the same images say little side by side.
 
 # %%
-clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
+clusters = splits.clusters(chapter.dataset)
 whole = {"paper": [r for group in main.values() for r in group], "patients": by_split.get("patients", [])}
 compared, gaps = shortcuts.with_without(whole, changed, clusters, pictures)
 tables.show(
@@ -123,7 +123,7 @@ Markdown(
     "\n\n".join(
         [
             shortcuts.taken_away(gaps),
-            shortcuts.look_ups_too(lowest, again),
+            shortcuts.look_ups_too(lowest, again, gaps),
             shortcuts.answer_gone(whole, changed, chapter.dataset, pictures),
         ]
     )

@@ -1,5 +1,6 @@
 """Sentences of the chapters at their turning points: below, above, undecided, and where nothing was run."""
 
+import itertools
 import re
 from types import SimpleNamespace
 
@@ -404,6 +405,9 @@ def floor(name, value, protocol="paper", **more):
         "accuracy": value,
         "low": value - 0.02,
         "high": value + 0.02,
+        "picture": value,
+        "picture_low": value - 0.02,
+        "picture_high": value + 0.02,
         **more,
     }
 
@@ -414,17 +418,43 @@ def floor(name, value, protocol="paper", **more):
 )
 def test_what_the_files_form_tells(presence, said):
     floors = pd.DataFrame([floor("size", 0.5), floor("masked", 0.6, "patients-5fold")])
-    tracks = pd.DataFrame([floor("size", presence, track="tumour or not")])
-    labels = pd.Series([0] * 25 + [1] * 25 + [2] * 25 + [3] * 25)
+    folds = [floor(name, presence, "patients-5fold", track="tumour or not") for name in ("size", "border")]
+    tracks = pd.DataFrame([floor("size", presence, track="tumour or not"), *folds])
+    labels, pictures = pd.Series([0] * 25 + [1] * 25 + [2] * 25 + [3] * 25), np.arange(100)
     assert shortcuts.always(labels) == pytest.approx(
         {"four classes": 0.25, "tumour or not": 0.75, "three classes": 1 / 3}
     )
-    assert said in shortcuts.hints(floors, tracks, labels)
-    assert "oedema" not in shortcuts.hints(floors, tracks, labels), "phantoms have none"
+    assert said in shortcuts.hints(floors, tracks, labels, pictures)
+    assert "oedema" not in shortcuts.hints(floors, tracks, labels, pictures), "phantoms have none"
     shares = pd.Series({"all": 0.06, "glioma": 0.0, "meningioma": 0.16})
-    text = shortcuts.hints(floors, tracks, labels, shares)
+    text = shortcuts.hints(floors, tracks, labels, pictures, shares)
     assert "itself: about 6% of the tumours are not masked (glioma 0%, meningioma 16%)." in text
-    assert "itself: all of them are masked." in shortcuts.hints(floors, tracks, labels, 0 * shares)
+    assert "itself: all of them are masked." in shortcuts.hints(floors, tracks, labels, pictures, 0 * shares)
+
+
+@pytest.mark.parametrize(
+    ("border", "said"), [(0.96, "more"), (0.95, "not distinguishable from it"), (0.91, "less")]
+)
+def test_a_score_by_picture_stands_beside_a_yardstick_by_picture(border, said):
+    """No tumour: 20 copies of each of 3 pictures, beside 47 pictures of tumours; so always saying *tumour* gives 94%, not 44%."""
+    labels = pd.Series([2] * 60 + [0] * 24 + [1] * 23)
+    pictures = np.concatenate([np.arange(60) % 3, np.arange(60, 107)])
+    both = {"four classes": 24 / 50, "tumour or not": 47 / 50, "three classes": 24 / 47}
+    assert shortcuts.always(labels, pictures) == pytest.approx(both)
+    given = list(itertools.product(("size", "border", "masked", "1nn-mirror"), ("paper", "patients-5fold")))
+    floors = pd.DataFrame([floor(name, 0.5, key) for name, key in given])
+    tracks = pd.concat([floors.assign(track=name) for name in ("tumour or not", "three classes")])
+    table = shortcuts.hint_table(floors, tracks, labels, pictures)
+    assert table["Always the same"].tolist()[2:5] == ["56.1, by picture 48.0", *["56.1, by picture 94.0"] * 2]
+    again = shortcuts.re_encoded(floors, floors[floors["floor"] != "size"], labels, pictures)
+    assert again["Re-encoded alike"].tolist()[:2] == ["56.1 (all alike)", "56.1, by picture 48.0 (all alike)"]
+    told = pd.DataFrame([floor("size", 0.97, "patients-5fold"), floor("border", border, "patients-5fold")])
+    text = shortcuts._by_picture(told.assign(picture_low=told["picture"] - 0.011), 0.94)
+    assert (
+        "always saying the same gives 94.0%" in text
+        and "file size and mode 97.0% (95.9% to 99.0%): more;" in text
+    )
+    assert f": {said}. " in text
 
 
 def test_calibration_carries_over_only_where_it_was_measured():

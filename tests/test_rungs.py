@@ -183,8 +183,12 @@ def test_the_distance_to_the_better_look_up_is_of_the_same_images(monkeypatch):
     assert np.isnan(line.loc["twins", "ahead"]), "no look-up's answers there"
     table = ladder.distances(found)
     assert table["Split"].tolist() == ["paper", "twins", "patients (five folds)"]
-    assert table["Seeds"].tolist() == ["2", "1", "1"] and table.iloc[1, 3:].tolist() == ["–", "–"]
-    assert table.iloc[0, 3].startswith("+20.0 (+") and table.iloc[2, 3].startswith("0.0 (−")
+    size = "100 images (50 pictures, 100 patient groups)"
+    assert table["Compared"].tolist() == [f"2 seeds, {size}", *[f"one run, {size}"] * 2]
+    assert table["Look-up"].tolist() == [NEAR, "–", PLAIN] and table.iloc[1, 3:].tolist() == ["–"] * 3
+    assert table.iloc[0, 4].startswith("+20.0 (+") and table.iloc[2, 4].startswith("0.0 (−")
+    apart = ladder.distances(found.assign(picture_look_up=PLAIN))
+    assert apart["Look-up"].tolist()[0] == f"{NEAR}; by picture {PLAIN}"
     assert len(ladder.distances(found[found["kind"] == "floor"])) == 1
     few = {
         name: one._replace(rows=one.rows[1:], labels=one.labels[1:], probs=one.probs[1:])
@@ -267,13 +271,51 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
 
 def test_what_re_encoding_changes_for_the_look_ups_is_told_split_by_split():
     before = pd.concat([floor_table(floor=name) for name in floors.LOOK_UPS])
-    text = shortcuts.look_ups_too(before, before.assign(accuracy=0.85, picture=0.45)).splitlines()
-    assert f"- {PLAIN}, random split: from 90.0% to 85.0%" in text, "there copies are no reason to count less"
-    assert (
-        f"- {NEAR}, patient-disjoint, 5 folds: from 90.0% to 85.0%, by picture from 50.0% to 45.0%"
-        == text[-1]
+    after = before.assign(accuracy=0.85, picture=0.45)
+    text = shortcuts.look_ups_too(before, after, {}).splitlines()
+    one = f"- {PLAIN}, random split, 10 images: −5.0 points; in percent from 90.0 (70.0 to 95.0) to 85.0 (70.0 to 95.0)"
+    assert one in text, "there copies are no reason to count less"
+    assert text[-1] == (
+        f"- {NEAR}, patient-disjoint, 5 folds, 10 images: −5.0 points, by picture −5.0; in percent from 90.0 (70.0 to 95.0), "
+        "by picture 50.0 to 85.0 (70.0 to 95.0), by picture 45.0"
     )
     assert len(text) == 6
+
+
+@pytest.mark.parametrize(
+    ("file", "picture", "said"),
+    [
+        (-0.051, -0.061, "larger than that of either"),
+        (-0.05, -0.061, "not clearly larger"),
+        (-0.051, -0.06, "not clearly larger"),
+        (-0.001, 0.0, "not clearly larger"),
+        (0.0, 0.0, None),
+    ],
+)
+def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, said):
+    """The look-ups lose 5 and 3 points, by picture 6 and 4; file, picture: upper ends of the model's change."""
+    before = pd.concat([floor_table(floor=name) for name in floors.LOOK_UPS])
+    after = pd.concat(
+        [
+            floor_table(floor=name, accuracy=0.9 - lost, picture=0.49 - lost)
+            for name, lost in zip(floors.LOOK_UPS, (0.05, 0.03))
+        ]
+    )
+    gap = (Worth(-0.07, np.nan, 1, -0.09, file), Worth(-0.08, np.nan, 1, -0.09, picture))
+    text = shortcuts.look_ups_too(before, after, {("the file's form", "patient-disjoint"): gap}).splitlines()
+    if said is None:
+        assert len(text) == 6, "no fall"
+    else:
+        assert f"the fall of the model (−7.0 points, by picture −8.0) is {said} " in text[-1]
+        assert "(down to −5.0 points, by picture −6.0)" in text[-1] and text[-1].startswith(
+            "Patient-disjoint: "
+        )
+    plain = shortcuts.look_ups_too(before, after, {("the file's form", "random split"): (gap[0], None)})
+    assert plain.splitlines()[-1].startswith("Random split: ") == (file < 0) and (
+        "down to −5.0 points)" in plain
+    ) == (file < 0)
+    other = {("the no-tumour class", "patient-disjoint"): gap, ("the file's form", "patient-disjoint"): None}
+    assert len(shortcuts.look_ups_too(before, after, other).splitlines()) == 6
 
 
 def test_scores_by_picture_are_said_where_they_are_known():

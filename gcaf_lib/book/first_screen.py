@@ -101,7 +101,9 @@ def found(
     if model is not None:
         said.append(f"a miniature {_pair(model)}, {_seeds(model)}")
     if imagenet is not None:
-        said.append(f"larger networks from ImageNet {_pair(imagenet)}, {_seeds(imagenet)}")
+        said.append(
+            f"small networks with ImageNet weights, larger than the miniature, {_pair(imagenet)}, {_seeds(imagenet)}"
+        )
     if full is not None:
         apart = full.loc["patients"]
         said.append(
@@ -139,10 +141,17 @@ def lost(scores: Sequence[pd.DataFrame]) -> str:
     return f"{file} point{'s' * (file != '1')} (by picture {picture})"
 
 
-def _trained(scores: Sequence[pd.DataFrame]) -> str:
-    kinds = ("accuracy", "picture")
-    fallen = all(score.loc["paper", kind] > score.loc["patients", kind] for score in scores for kind in kinds)
-    return f"trained networks {lost(scores)}" if fallen else "not all trained networks do"
+def _trained(folds: Sequence[pd.DataFrame], full: pd.DataFrame | None) -> str:
+    """What trained networks lose, those of the folds apart from the paper's own, which tested fewer patients."""
+    own, kinds = [] if full is None else [full], ("accuracy", "picture")
+    if not all(
+        one.loc["paper", kind] > one.loc["patients", kind] for one in (*folds, *own) for kind in kinds
+    ):
+        return ", not all trained networks do"
+    text = f", networks trained on the five folds {lost(folds)}" if folds else ""
+    for one in own:
+        text += f", the paper's own, on one split of {one.loc['patients'].images:,.0f} images, {lost(own)}"
+    return text
 
 
 def meaning(
@@ -150,9 +159,11 @@ def meaning(
     random: tuple[float, float],
     look_ups: Sequence[pd.DataFrame],
     trained: Sequence[pd.DataFrame] = (),
+    full: pd.DataFrame | None = None,
 ) -> str:
     """What follows for the claim; random: interval of the better look-up's accuracy on the random split; look_ups: those
-    that have fallen with patients apart, none if not all have; trained: models, as in `found`."""
+    that have fallen with patients apart, none if not all have; trained: models of the
+    five folds; full: as in `found`."""
     low, high = random
     if published > high:
         reach = "The published accuracy is above what a look-up reaches on such a split, but the split can't tell by how much"
@@ -163,8 +174,7 @@ def meaning(
             f"The published accuracy is within a look-up's interval on such a split ({low:.1%} to {high:.1%})"
         )
     new = (
-        f"It says little about new patients: there look-ups lose {lost(look_ups)}"
-        + (f", {_trained(trained)}." if trained else ".")
+        f"It says little about new patients: there look-ups lose {lost(look_ups)}{_trained(trained, full)}."
         if look_ups
         else "What it says about new patients, the look-ups don't tell."
     )
@@ -235,7 +245,8 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
             claim,
             tuple(ladder.look_up(frame, "paper")[["low", "high"]]),
             look_ups if ladder.fallen(frame) else (),
-            [one for one in both if one is not None],  # `full` is on another split of new patients
+            [one for one in both if one is not None],
+            full,
         ),
         DOORS,
     ]

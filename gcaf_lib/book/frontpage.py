@@ -26,7 +26,7 @@ HEADLINE = [
 PROFILE_WORDS = {
     "demo": "synthetic phantoms and miniature networks",
     "cpu": "the real images and miniature networks",
-    "transfer": "the real images and two networks with ImageNet weights",
+    "transfer": "the real images and two small networks with ImageNet weights",
     "paper": "the real images and the paper's networks",
 }
 

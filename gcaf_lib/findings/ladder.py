@@ -68,6 +68,7 @@ BY_PICTURE = {
 COLUMNS = [name for scores in (SCORES, BY_PICTURE) for three in scores.values() for name in three]
 # accuracy minus that of the better look-up on the same images, in pairs: by file, by picture
 AHEAD = (("ahead", "ahead_low", "ahead_high"), ("picture_ahead", "picture_ahead_low", "picture_ahead_high"))
+BETTER = ("look_up", "picture_look_up")  # the look-up that `AHEAD` is beside
 
 
 TOGETHER = (*splits.GROUPED, splits.FIVEFOLD, folds.NAMES["patients"])  # splits that keep copies together
@@ -114,7 +115,7 @@ def rows(
     said: Mapping[tuple[str, str], worth.Answers] | None = None,
 ) -> pd.DataFrame:
     """method, kind, protocol, and `pooled`'s columns: floors on every rung, the model where it has records, on each rung of all
-    seeds run there (in all folds), as on other pages; of the model also `AHEAD`.
+    seeds run there (in all folds), as on other pages; of the model also `AHEAD` and `BETTER`.
 
     imagenet: of `imagenet_records`; said: of `floors.read_answers` (without it `AHEAD` is unknown). On `patients` the floors
     are those of the five folds, as the model's runs are.
@@ -133,7 +134,8 @@ def rows(
         for protocol, group in known.items()
         if group
     ]
-    columns = ["method", "kind", "protocol", *COLUMNS, *AHEAD[0], *AHEAD[1], "seeds", "folds", "images"]
+    basis = ["seeds", "folds", *ablation.SIZES]
+    columns = ["method", "kind", "protocol", *COLUMNS, *AHEAD[0], *AHEAD[1], *BETTER, *basis]
     return pd.concat([pd.DataFrame(rows), out], ignore_index=True).reindex(columns=columns)
 
 
@@ -143,27 +145,32 @@ def ahead(
     said: Mapping[tuple[str, str], worth.Answers],
     clusters: np.ndarray,
     pictures: np.ndarray,
-) -> dict[str, float]:
-    """`AHEAD` of some runs on a split, beside the better of the look-ups whose answers there are known; else nothing."""
+) -> dict[str, float | str]:
+    """`AHEAD` and `BETTER` of some runs on a split, beside the better of the look-ups whose answers there are known; else nothing."""
     own, place = worth.of_records(records), splits.FIVEFOLD if protocol == "patients" else protocol
     tested, out = np.concatenate([part.rows for part in own[0]]), {}
-    others = [[[_only(one, tested)]] for (_, split), one in said.items() if split == place]
-    for names, weights in zip(AHEAD, (None, pictures)) if others else ():
-        gaps = [_minus(own, other, clusters, weights) for other in others]
-        out |= dict(zip(names, _ends(min(gaps, key=lambda gap: gap.value))))
+    others = {floor: [[_only(one, tested)]] for (floor, split), one in said.items() if split == place}
+    for names, better, weights in zip(AHEAD, BETTER, (None, pictures)) if others else ():
+        gaps = {floor: _minus(own, other, clusters, weights) for floor, other in others.items()}
+        least = min(gaps, key=lambda floor: gaps[floor].value)
+        out |= dict(zip(names, _ends(gaps[least]))) | {better: FLOOR_NAMES[least]}
     return out
 
 
 def distances(frame: pd.DataFrame) -> pd.DataFrame:
-    """A reader's table of `AHEAD` in `rows`: a line a model and split, with its seeds."""
+    """A reader's table of `AHEAD` in `rows`: a line a model and split, with what it rests on and the look-up."""
     order = {protocol: k for k, protocol in enumerate(PROTOCOLS)}
     models = frame[frame["kind"] == "model"]
-    lines = [
-        (r.method, _rung(r.protocol), f"{r.seeds:.0f}", *(words.shift(gap, 1, 100) for gap in _aheads(r)))
-        for _, r in models.sort_values("protocol", key=lambda one: one.map(order), kind="stable").iterrows()
-    ]
-    heads = ["Model", "Split", "Seeds", "Minus the better look-up", "By picture"]
-    return pd.DataFrame(lines or [("no run yet", *"––––")], columns=heads)
+    lines = []
+    for _, r in models.sort_values("protocol", key=lambda one: one.map(order), kind="stable").iterrows():
+        # one part is a split without folds
+        basis = {"n": r.seeds, "folds": r.folds if r.folds > 1 else 0} | r[list(ablation.SIZES)].to_dict()
+        file, picture = (r[name] if isinstance(r[name], str) else "–" for name in BETTER)
+        look_up = file if file == picture else f"{file}; by picture {picture}"
+        gaps = (words.shift(gap, 1, 100) for gap in _aheads(r))
+        lines.append((r.method, _rung(r.protocol), words.rests(basis), look_up, *gaps))
+    heads = ["Model", "Split", "Compared", "Look-up", "Minus it", "By picture"]
+    return pd.DataFrame(lines or [("no run yet", *"–––––")], columns=heads)
 
 
 def wide(
@@ -512,7 +519,7 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
     if (IMAGENET, "patients") in score.index:
         c = score.loc[(IMAGENET, "patients")]
         text += (
-            f" With larger networks, images and ImageNet weights (chapter 25) it is {words.band(c.accuracy, c.low, c.high)}%"
+            f" With small networks with ImageNet weights and larger images (chapter 25) it is {words.band(c.accuracy, c.low, c.high)}%"
             f"{_copied(c)}, beside the better look-up {words.points(*_aheads(c))}."
         )
     return text + PAPER_NETWORKS.get(profile, "")

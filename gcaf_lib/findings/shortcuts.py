@@ -78,17 +78,25 @@ def _pick(rows: pd.DataFrame, floor: str, protocol: str = "paper") -> Any:
     return next(rows[(rows["floor"] == floor) & (rows["protocol"] == protocol)].itertuples(), None)
 
 
-def always(labels: pd.Series) -> dict[str, float]:
-    """What saying always the same would give: four classes, tumour or not, three tumour classes."""
+def always(labels: pd.Series, pictures: np.ndarray | None = None) -> dict[str, float]:
+    """What saying always the same would give: four classes, tumour or not, three tumour classes. pictures (N,): each weighs 1."""
     tumour = labels != CLASSES.index("notumor")
     shares = {"four classes": labels, "tumour or not": tumour, "three classes": labels[tumour]}
-    return {task: one.value_counts(normalize=True).iloc[0] for task, one in shares.items()}
+    weights = pd.Series(1.0, labels.index)
+    if pictures is not None:
+        weights[:] = worth.picture_weights(np.arange(len(labels)), pictures)
+    return {
+        task: weights[one.index].groupby(one).sum().max() / weights[one.index].sum()
+        for task, one in shares.items()
+    }
 
 
-def hint_table(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+def hint_table(
+    floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series, pictures: np.ndarray
+) -> pd.DataFrame:
     """What logistic regression makes of the file's form, the border, and the image without its tumour; of `hints.read`."""
     alone = ("size", "border", "masked")
-    chance, lines = always(labels), []
+    chance, copied, lines = always(labels), always(labels, pictures), []
     for task, rows, asked in (
         ("four classes", floors, alone),
         ("tumour or not", tracks[tracks["track"] == "tumour or not"], alone[:2]),
@@ -97,16 +105,20 @@ def hint_table(floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series) ->
         for floor in asked:
             line = {"Task": task.replace("three", "three tumour"), "Sees": ladder.FLOOR_NAMES[floor]}
             line |= {name.capitalize(): ladder.both(_pick(rows, floor, key)) for key, name in SPLITS.items()}
-            lines.append(line | {"Always the same": f"{100 * chance[task]:.1f}"})
+            lines.append(line | {"Always the same": words.beside(words.percent(chance[task]), copied[task])})
     return pd.DataFrame(lines)
 
 
-def re_encoded(floors: pd.DataFrame, again: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+def re_encoded(
+    floors: pd.DataFrame, again: pd.DataFrame, labels: pd.Series, pictures: np.ndarray
+) -> pd.DataFrame:
     """Floors before and after all files were encoded alike; again: the track "canonical"."""
-    alike, lines = f"{100 * always(labels)['four classes']:.1f} (all alike)", []
+    file, picture = (always(labels, one)["four classes"] for one in (None, pictures))
+    lines = []
     for floor, (key, name) in itertools.product(("size", "border", "1nn-mirror"), SPLITS.items()):
         before, after = _pick(floors, floor, key), _pick(again, floor, key)
-        cells = ladder.both(before), ladder.both(after) if after else alike
+        alike = words.beside(words.percent(file), picture if key in ladder.TOGETHER else np.nan)
+        cells = ladder.both(before), ladder.both(after) if after else f"{alike} (all alike)"
         lines.append((ladder.FLOOR_NAMES[floor], name, *cells))
     return pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"])
 
@@ -121,14 +133,19 @@ def unmasked(dataset: Any) -> pd.Series | None:
 
 
 def hints(
-    floors: pd.DataFrame, tracks: pd.DataFrame, labels: pd.Series, unmasked: pd.Series | None = None
+    floors: pd.DataFrame,
+    tracks: pd.DataFrame,
+    labels: pd.Series,
+    pictures: np.ndarray,
+    unmasked: pd.Series | None = None,
 ) -> str:
-    """What size alone tells of tumour or not and of four classes, and what is left with the tumour masked out.
+    """What size alone tells of tumour or not and of four classes, what size and border tell of it by picture, and what is left
+    with the tumour masked out.
 
     unmasked: of `unmasked`.
     """
-    presence = _pick(tracks[tracks["track"] == "tumour or not"], "size")
-    most = always(labels)["tumour or not"]
+    told = tracks[tracks["track"] == "tumour or not"]
+    presence, most = _pick(told, "size"), always(labels)["tumour or not"]
     four, blind = _pick(floors, "size"), _pick(floors, "masked", splits.FIVEFOLD)
     return (
         f"From the file's size and mode alone, without opening the image, {presence.accuracy:.1%} of the random split's test files "
@@ -141,6 +158,7 @@ def hints(
             if presence.low > most
             else "That is no more than always saying the same. "
         )
+        + _by_picture(told, always(labels, pictures)["tumour or not"])
         + f"With the tumour masked out {blind.accuracy:.1%} of all images are still right on patient-disjoint folds "
         f"({blind.low:.1%} to {blind.high:.1%}). "
         + (
@@ -159,6 +177,16 @@ def hints(
             )
         )
     )
+
+
+def _by_picture(told: pd.DataFrame, most: float) -> str:
+    """How far size and border tell tumour or not by picture, beside always saying the same; told: that track."""
+    said = []
+    for line in (_pick(told, floor, splits.FIVEFOLD) for floor in ("size", "border")):
+        low, high = line.picture_low, line.picture_high
+        word = "more" if low > most else "less" if high < most else "not distinguishable from it"
+        said.append(f"{ladder.FLOOR_NAMES[line.floor]} {line.picture:.1%} ({low:.1%} to {high:.1%}): {word}")
+    return f"By picture (copies count as one) always saying the same gives {most:.1%}, and on patient-disjoint folds {'; '.join(said)}. "
 
 
 def answer_gone(
@@ -206,18 +234,46 @@ def _parted(both: pd.DataFrame, gone: pd.Series, weight: pd.Series) -> str:
     return f"{given:+.1f} points by it, and on the others from {before:.1%} to {after:.1%}"
 
 
-def look_ups_too(floors: pd.DataFrame, again: pd.DataFrame) -> str:
-    """What re-encoding changes for the look-ups; again: the track "canonical"."""
-    said = []
-    for floor, (key, name) in itertools.product(LOOK_UPS, SPLITS.items()):
-        before, after = _pick(floors, floor, key), _pick(again, floor, key)
-        text = f"{ladder.FLOOR_NAMES[floor]}, {name}: from {before.accuracy:.1%} to {after.accuracy:.1%}"
-        copied = f", by picture from {before.picture:.1%} to {after.picture:.1%}"
-        said.append(text + copied * (key in ladder.TOGETHER))
+def look_ups_too(
+    floors: pd.DataFrame, again: pd.DataFrame, gaps: Mapping[tuple[str, str], Gap | None]
+) -> str:
+    """What re-encoding changes for the look-ups, and whether the model loses more; again: the track "canonical"; gaps: of
+    `with_without`."""
+    said, told = [], []
+    for (key, name), split in zip(SPLITS.items(), folds.NAMES.values()):
+        changes = []
+        for floor in LOOK_UPS:
+            before, after = _pick(floors, floor, key), _pick(again, floor, key)
+            copied = after.picture - before.picture if key in ladder.TOGETHER else np.nan
+            changes.append((after.accuracy - before.accuracy, copied))
+            said.append(
+                f"{ladder.FLOOR_NAMES[floor]}, {name}, {words.plural(after.n, 'image')}: {_moved(*changes[-1])}; in percent "
+                f"from {ladder.both(before)} to {ladder.both(after)}"
+            )
+        gap = [one for one in gaps.get(("the file's form", split)) or () if one]
+        if not any(one.high < 0 for one in gap):
+            continue
+        most = [min(column) for column in zip(*changes)]
+        more = all(one.high < least for one, least in zip(gap, most))
+        told.append(
+            f"{split[0].upper()}{split[1:]}: the fall of the model ({_moved(*(one.value for one in gap))}) is "
+            + (
+                f"larger than that of either look-up (down to {_moved(*most)}): something learnt may be in it."
+                if more
+                else f"not clearly larger than that of the look-ups (down to {_moved(*most)}), so it is no sign of a learnt shortcut."
+            )
+        )
     return (
-        "To stand beside it, what re-encoding changes for the look-ups of chapter 17, which learn nothing:\n\n- "
+        "To stand beside it, what re-encoding changes for the look-ups of chapter 17, which learn nothing (95% intervals of the "
+        "levels; of the change none is on record):\n\n- "
         + "\n- ".join(said)
+        + "".join(f"\n\n{one}" for one in told)
     )
+
+
+def _moved(file: float, picture: float = np.nan) -> str:
+    """`−4.6 points, by picture −4.7`: a change of accuracy."""
+    return words.beside(f"{words.signed(100 * file, 1)} points", picture, lambda v: words.signed(100 * v, 1))
 
 
 def taken_away(gaps: Mapping[tuple[str, str], Gap | None]) -> str:
