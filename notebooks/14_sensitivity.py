@@ -57,7 +57,7 @@ charts.sensitivity(*sensitivity.panels(frame, published=not chapter.phantoms))
 # %% [markdown]
 # ## The table
 #
-# Section 5.8 says that the settings were chosen by their accuracy on the validation part, so that part stands beside the test part here.
+# Sections 5.2 and 5.8 say that settings were chosen by their accuracy on the validation part, so that part stands beside the test part here.
 
 # %%
 tables.show(

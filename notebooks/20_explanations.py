@@ -174,18 +174,14 @@ table = painted.painted_table(found)
 tables.show(
     table[painted.RIGHT],
     name="tab-painted",
-    caption=f"Percent of right answers as it is, with the tumour (of the control the mark; of no tumour a borrowed border) painted over, and with as much at {interventions.PLACES} other places: means (an image counts once a run) and 95% intervals: cluster bootstrap over patient groups, of the control over pictures; where all draws are alike, as at 100%, Wilson's of as many trials as groups. The CSV also holds how many images and groups, and the differences.",
+    caption=f"Percent of right answers as it is, with the tumour (of the control the mark; of no tumour a borrowed border) painted over, and with as much at {interventions.PLACES} other places: means (an image counts once a run) and 95% intervals: cluster bootstrap over patient groups, of the control over pictures; where all draws are alike, as at 100%, Wilson's of as many trials as groups. {painted.rests(found, asked, maps.runs)} The CSV also holds the differences.",
     data=table,
 )
-tables.show(painted.changed_table(found), "tab-changed", "Answers changed, in points; intervals as above.")
+tables.show(painted.changed_table(found), "tab-changed", painted.CHANGED)
 Markdown(painted.painted_words(found, asked, maps.runs, maps.images, chapter.phantoms))
 
 # %%
-tables.show(
-    painted.alone_table(found),
-    name="tab-alone",
-    caption="Percent of right answers as it is, to the tumour alone and to as much elsewhere alone, the rest of the head in its mean colour; intervals as above.",
-)
+tables.show(painted.alone_table(found), "tab-alone", painted.CUT_OUT)
 Markdown(painted.alone_words(found))
 
 # %% [markdown]

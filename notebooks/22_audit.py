@@ -159,7 +159,8 @@ Markdown(audit.rivals_said(rivals, interval, registry.common_runs()))
 # %% [markdown]
 # ## The registry
 #
-# Every check, with what this project does about it. *Can't be true*: no single set of predictions gives it. *Contradiction*: two places of the paper differ.
+# Every check, with what this project does about it. *Can't be true*: no single set of predictions gives it, by itself or beside other figures.
+# *Contradiction*: two places of the paper differ.
 # *Contradicted by the data*: the published files say otherwise. *Not one run*: at best a mean. *Inside the sampling error*: most of the table's gaps
 # could be due to the choice of test images. *Open*: the paper does not say enough. `gcaf audit` prints this table and writes `results/audit.csv`;
 # with `--strict` it fails where there is a contradiction.

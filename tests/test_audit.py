@@ -181,6 +181,7 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
     assert "(of 1 more only by a copy of theirs)" in dataset.patients_said(frame, facts, less)
     groups = splits.clusters(dataset_audit.published())
     told = dataset.groups_said(groups, dataset.patient_known(frame, facts, False).to_numpy())
+    assert "resample groups of files (on images from elsewhere cases, chapter 23). Of 628" in told
     assert "Of 628 groups in all 209 hold a known patient; 419 (2,269 files) are one picture" in told
     told = dataset.groups_said(np.array([0, 0, 1]), np.array([True, False, False]))
     assert "Of 2 groups in all 1 holds a known patient; 1 (1 file) is one picture" in told

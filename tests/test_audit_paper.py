@@ -43,7 +43,8 @@ def test_it_finds_what_cannot_be_true(every):
         "MCC",
     ]
     assert "93.94% and 94.51%" in wrong["check"].iloc[0]
-    assert "672 right give 0.94087 to 0.94125, 673 right give 0.94279 to 0.94314" in wrong["check"].iloc[2]
+    assert "672 right give 0.94087 to 0.94125, 673 right give 0.94278 to 0.94314" in wrong["check"].iloc[2]
+    assert "with 673 right κ is at least 0.94278" in wrong["check"].iloc[3], "one number in both rows"
 
 
 def test_it_finds_the_contradictions(every):
@@ -287,11 +288,12 @@ def test_model_card_says_what_was_run_and_what_was_not():
     frame = pd.DataFrame(
         [("Abstract", "accuracy", "paper", 0.9571, 0.0031, 3, 0, 0.94, 0.97, np.nan)],
         columns=["place", "metric", "protocol", "measured", "sd", "n", "folds", "low", "high", "picture"],
-    )
+    ).assign(pairs=3, images=703, pictures=480, groups=291)
     table = modelcard.performance(frame).set_index("Metric")
     assert table.loc["Accuracy", "Random split"] == "95.71% ± 0.31% (94.00% to 97.00%; n = 3)"
     assert table.loc["Accuracy", "Patient-disjoint"] == "not trained yet" == table.loc["ECE", "Random split"]
-    assert "tab-card-performance" in modelcard.text(frame, "demo")
+    card = modelcard.text(frame, "demo")
+    assert "tab-card-performance" in card and "703 images (480 pictures, 291 patient groups). " in card
 
 
 def test_model_card_gives_the_travelling_models_own_scores():

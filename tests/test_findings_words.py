@@ -633,12 +633,20 @@ def test_a_report_that_holds_or_does_not():
         "the report is consistent."
     )
     assert checks.name(name) in audit.report_said(verdicts(far))
+    alone = ("f1_pituitary", 0.971, False, 0.9688, 0.9716, "")
+    assert audit.report_said(verdicts(alone, far)).startswith(
+        "2 of 2 figures cannot be true; by Table 2's test images alone: F1 of pituitary; beside others, of which either side may be wrong: Cohen's κ. "
+    )
+    assert "beside others" not in audit.report_said(verdicts(alone))
+    assert "images alone" not in audit.report_said(verdicts(far))
     one = "Cohen's κ and the MCC fail by one argument"
     for printed, reason, expected in (
         (0.9418, "accuracy", True), (0.9418, "macro_f1", False), (0.9410, "accuracy", False)
     ):  # fmt: skip
         mcc = ("mcc", printed, False, np.nan, 0.9430, reason)
         assert (one in audit.report_said(verdicts(far, mcc))) == expected
+        for kappa, told in ((far, False), ((*far[:-1], ""), expected)):
+            assert ("κ fails without the accuracy, too." in audit.report_said(verdicts(kappa, mcc))) == told
     assert one not in audit.report_said(verdicts(far))
 
 

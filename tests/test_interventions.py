@@ -554,7 +554,7 @@ def test_words_rest_on_the_positive_control_by_both_fills():
     )  # three of sixty otherwise
     assert one.format("95.0") in words(tumour, other, BARE)
     assert "still right with the tumour painted over: glioma 30.0% (" in good
-    assert "), flat 30.0%, elsewhere 100.0%, of 60.**" in good
+    assert "; elsewhere 100.0%), flat 30.0% (elsewhere 100.0%), of 60.**" in good
     fine = dict(painted=0.25, flat=0.25)
     for wrong in (
         dict(painted=0.4), dict(flat=0.4), dict(painted_elsewhere=0.9), dict(flat_elsewhere=0.9)
@@ -569,9 +569,13 @@ def test_words_rest_on_the_positive_control_by_both_fills():
 
 def test_words_tell_what_is_still_right_of_what_was_right():
     """Answers that were wrong as it is do not count, and what is called no tumour is so with the tumour painted over."""
-    table = answers("a", MENINGIOMA, 60, whole=0.5, painted=0.75, flat=0.25, painted_elsewhere=0.1)
+    table = answers(
+        "a", MENINGIOMA, 60, whole=0.5, painted=0.75, flat=0.25, painted_elsewhere=0.1, flat_elsewhere=0.4
+    )
     text = words(table, MARKED, BARE)
-    assert "meningioma 100.0% (" in text and "flat 50.0%, elsewhere 20.0%, of 30.**" in text
+    assert (
+        "meningioma 100.0% (" in text and "; elsewhere 20.0%), flat 50.0% (elsewhere 80.0%), of 30.**" in text
+    )
     assert "25.0% of all tumour images are then called *no tumour*; as they are, 50.0%." in text
 
 
@@ -590,7 +594,12 @@ def test_a_class_changes_for_its_tumour_only_beyond_no_tumour_and_by_either_fill
     assert hangs + "none.**" in words(other_fill, MARKED, BARE)
     as_without = answers("a", NOTUMOR, 60, painted=0.5, flat=0.5)  # a place does it, not a tumour
     text = words(glioma, MARKED, as_without)
-    assert hangs + "none.**" in text and "of all classes +50.0 points (" in text
+    assert hangs + "none.**" in text
+    assert text.count("of all classes painted +50.0 points (") == text.count("; flat +50.0 points (") == 1
+    assert text.count("), not nil") == 2
+    by_flat = words(glioma, MARKED, answers("a", NOTUMOR, 60, flat=0.5))
+    assert "of all classes painted 0.0 points" in by_flat and by_flat.count(", not told from 0; flat") == 1
+    assert by_flat.count("), not nil): glioma") == 1
     other_border = answers("a", NOTUMOR, 60, border=MENINGIOMA, painted=0.5, flat=0.5)
     text = words(glioma, MARKED, BARE, other_border.assign(row=other_border["row"] + 60))
     assert hangs + "1 (glioma).**" in text, "borders of other classes are no control of this one"
@@ -694,9 +703,13 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
         in text
     )
     assert "meningioma 60.0% (+50.0 points (" in text and "beyond no tumour: more)" in text
+    assert "borrowed place minus elsewhere 0.0 points, not told from 0. Named" in text
     assert "rests on its interval beyond no tumour (2 of 95%, not corrected for their number)" in text
     bare = answers("a", NOTUMOR, 60, border=MENINGIOMA, alone=0.6, alone_elsewhere=0.1)
     assert "beyond no tumour: more)" not in alone_words(*parts[:2], bare, MARKED)
+    assert "), not nil. Named" in alone_words(
+        *parts[:2], bare.assign(answer=bare["answer"].where(bare["kind"] != iv.ALONE, NOTUMOR)), MARKED
+    )
     for wrong in (dict(alone=0.9, alone_elsewhere=0.25), dict(alone_elsewhere=0.5)):
         bad = alone_words(*parts, answers("marks 0", 1, 60, **wrong))
         assert "nothing is concluded" in bad and "glioma" not in bad
@@ -704,11 +717,17 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
 
 
 def test_tables_and_pictures_of_nothing_and_of_something():
-    found = painted.measured(framed(answers("a", GLIOMA, 20, painted=0.5), MARKED))
+    asked = framed(answers("a", GLIOMA, 20, painted=0.5), MARKED)
+    found = painted.measured(asked)
+    told = painted.rests(found, asked, [run("a"), run("unasked", 2)])
+    assert told == (
+        f"Asked of 1 run (1 seed): {painted.CONTROL} 60 images (60 groups), Glioma 20 images (10 groups)."
+    )
     assert list(painted.painted_table(found)["Class"]) == [painted.CONTROL, "Glioma", painted.TUMOURS]
     assert painted.painted_table(found).shape[1] == 10 and len(painted.RIGHT) == 4  # a phone holds no more
     assert painted.painted_table(found)[painted.RIGHT].iloc[1, 2].startswith("50.0 (")
-    assert painted.alone_table(found)["Tumour alone"].str.contains("100.0").all()
+    alone = painted.alone_table(found)
+    assert alone["Tumour alone"].str.contains("100.0").all() and list(alone[painted.GAPS[1]]) == ["–"] * 3
     assert len(painting.effects(found[iv.PAINTED, "changed"], found[iv.ALONE, "right"]).axes) == 2
     empty = painted.measured(framed(MARKED.iloc[:0]))
     assert painted.painted_table(empty)[painted.RIGHT].empty and painted.alone_table(empty).empty

@@ -575,9 +575,14 @@ def test_what_the_paper_says_otherwise_of_its_choice(monkeypatch):
         " The paper contradicts itself on what that part chose: label smoothing ε = 0.1 in Section 5.2, 0.05 in Section 5.8; "
         "the default here is Table 3's (chapter 22)."
     )
+    balance = " Of focal α the default is Table 3's, inverse-frequency, which neither section chose (they have 0.5): "
+    assert sensitivity._balance().startswith(balance)
     later = sensitivity.paper.find("§5.8", sensitivity.paper.PROPOSED)
     monkeypatch.setattr(sensitivity.paper, "find", lambda *_: later)
     assert sensitivity.chosen_otherwise() == ""
+    chose = [s._replace(says="inverse-frequency") if s.place == "§5.8" else s for s in sensitivity.paper.SAID]
+    monkeypatch.setattr(sensitivity.paper, "SAID", tuple(chose))
+    assert sensitivity._balance() == ""
 
 
 def test_equal_functions_repairs_and_the_norm():
@@ -727,6 +732,8 @@ def test_sentences_on_the_settings():
     )
     level = {name: runs(8), "Batch Size = 64": twins(8), default: runs(20)}
     assert f"beaten in 1: most by {name} or Batch Size = 64." in sensitivity.chosen(frame, level)
+    balance = {"Focal α = 0.5": runs(8), "Focal α = inverse-frequency": runs(20)}
+    assert sensitivity.chosen(frame, balance).endswith(sensitivity._balance())
     del level[default]
     assert sensitivity.chosen(frame, level).startswith("Nothing can be chosen by the validation part")
     constants = {f"Focal α = {a}": twins(e) for a, e in ((0.25, 20), (0.5, 20))}

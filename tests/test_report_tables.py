@@ -161,6 +161,16 @@ def test_each_split_has_its_own_verdict(frame):
     assert "above our interval" in line["Verdict, patient-disjoint"]
 
 
+def test_the_card_says_what_it_rests_on_and_nothing_of_published_figures(frame):
+    card = modelcard.text(frame, "cpu")
+    assert (
+        "trained. Random split: 3 seeds, 120 images (60 pictures, 30 patient groups); patient-disjoint: one run of a single split, "
+        "120 images (60 pictures, 30 patient groups). *By picture*" in card
+    )
+    assert "published" not in card and "published ECE" in frontpage.front(frame, "cpu")
+    assert "trained. *By picture*" in modelcard.text(frame.assign(n=0), "cpu")
+
+
 def test_every_grouped_score_stands_beside_the_one_by_picture(frame):
     """In the scorecard, in the model card and on the front page's cards: accuracy, macro-F1 and recalls on patient-disjoint folds, and nothing else."""
     known = frame[frame.picture.notna()]

@@ -61,28 +61,34 @@ def report_table(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def report_said(verdicts: pd.DataFrame) -> str:
-    """Which published figures can't be true, and whether cutting off digits would explain it."""
+    """Which published figures can't be true, by themselves or beside others, and whether cutting off digits would explain it."""
     wrong = verdicts[verdicts["attainable"].eq(False)]
     if wrong.empty:
         return f"0 of {len(verdicts)} figures cannot be true: the report is consistent."
     units = wrong["metric"].map({f.metric: 10.0**-f.decimals for f in paper.report()})
     known = wrong.set_index("metric")
     shared = (
-        " Cohen's κ and the MCC fail by one argument: with the published accuracy κ is above both figures, and the MCC is never below a positive κ."
+        " Cohen's κ and the MCC fail by one argument: with the published accuracy κ is above both figures, and the MCC is never below a positive κ"
+        + ("." if known.conflicts["kappa"] else "; κ fails without the accuracy, too.")
         if {"kappa", "mcc"} <= {*known.index}
         and known.conflicts["mcc"] == "accuracy"
         and known.published["kappa"] <= known.published["mcc"]
         else ""
     )
-    near = wrong[["below", "above"]].sub(wrong["published"], axis=0).abs().min(axis=1) / units
-    return (
-        f"{len(wrong)} of {len(verdicts)} figures cannot be true: {', '.join(map(checks.name, wrong['metric']))}.{shared} "
-        + (
-            f"Beside the other figures, the nearest possible values are at least {near.min():.0f} units of the last printed decimal away, so "
-            "truncating instead of rounding would not explain it."
-            if near.min() > 1
-            else "Truncating instead of rounding might explain some of it."
+    said = [
+        f"{how}: {', '.join(map(checks.name, part['metric']))}"
+        for how, part in (
+            ("by Table 2's test images alone", wrong[wrong["conflicts"] == ""]),
+            ("beside others, of which either side may be wrong", wrong[wrong["conflicts"] != ""]),
         )
+        if len(part)
+    ]
+    near = wrong[["below", "above"]].sub(wrong["published"], axis=0).abs().min(axis=1) / units
+    return f"{len(wrong)} of {len(verdicts)} figures cannot be true; {'; '.join(said)}.{shared} " + (
+        f"Beside the other figures, the nearest possible values are at least {near.min():.0f} units of the last printed decimal away, so "
+        "truncating instead of rounding would not explain it."
+        if near.min() > 1
+        else "Truncating instead of rounding might explain some of it."
     )
 
 

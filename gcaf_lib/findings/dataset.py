@@ -224,7 +224,7 @@ def groups_said(groups: np.ndarray, known: np.ndarray) -> str:
     groups (N,): `splits.clusters`; known (N,) bool: `patient_known`.
     """
     count, own = len(np.unique(groups)), len(np.unique(groups[known]))
-    said = f"Intervals over patients, on all pages, resample groups of files. Of {words.plural(count, 'group')} in all {own:,} {words.verb(own, 'holds', 'hold')} a known patient"
+    said = f"Intervals over patients on these images resample groups of files (on images from elsewhere cases, chapter 23). Of {words.plural(count, 'group')} in all {own:,} {words.verb(own, 'holds', 'hold')} a known patient"
     if count == own:
         return f"{said}."
     files = (~np.isin(groups, groups[known])).sum()

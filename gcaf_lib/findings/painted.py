@@ -22,6 +22,16 @@ NAMES = tuple(CLASS_NAMES.values())
 SHARES = ("changed", "right", *NAMES)
 VALUES = (*SHARES, "probability", "step")
 PARTS = ("whole", "tumour", "elsewhere", "difference")
+GAPS = ["Tumour minus elsewhere", "Beyond no tumour"]
+_CAPTION = (
+    "{}, in points. *Tumour minus elsewhere*: that share {} less that with as much elsewhere. *Beyond no tumour*: less the same difference "
+    "of images without a tumour that borrow a border of the class. Images, groups and intervals as above."
+)
+CHANGED = _CAPTION.format("Answers changed", "with the tumour painted over")
+CUT_OUT = _CAPTION.format(
+    "Percent of right answers to the tumour alone and to as much elsewhere alone, the rest of the head in its mean colour; differences",
+    "by the tumour alone",
+)
 RIGHT = ["Class", "Right as it is", "Tumour painted over", "Elsewhere painted over"]
 
 Effects = Mapping[tuple[str, str], pd.DataFrame]  # kind of picture and value to `effects`
@@ -139,23 +149,34 @@ def changed_table(found: Effects) -> pd.DataFrame:
         for name in classes
         for kind in (PAINTED, FLAT)
     ]
-    return pd.DataFrame(lines, columns=["Class, fill", "Tumour minus elsewhere", "Beyond no tumour"])
+    return pd.DataFrame(lines, columns=["Class, fill", *GAPS])
 
 
 def alone_table(found: Effects) -> pd.DataFrame:
-    """A reader's table of right answers as it is, and with all of the head painted but the tumour, or as much elsewhere."""
+    """A reader's table of right answers with all of the head painted but the tumour, or as much elsewhere, and both differences.
+
+    How many are right as it is stands in `painted_table`.
+    """
     right = found[ALONE, "right"]
     return pd.DataFrame(
         {
             "Class": right.index,
-            **_bands(right, "Right as it is", "Tumour alone", "Elsewhere alone"),
-            "Difference, points": _shifts(right["difference"]),
+            **_bands(right, "Tumour alone", "Elsewhere alone", parts=PARTS[1:]),
+            **dict(zip(GAPS, map(_shifts, (right["difference"], right["beyond"])))),
         }
     )
 
 
-def _bands(table: pd.DataFrame, *titles: str) -> dict[str, list[str]]:
-    return {title: [band(*one) for one in table[name]] for title, name in zip(titles, PARTS)}
+def rests(found: Effects, asked: pd.DataFrame, runs: Sequence[Any]) -> str:
+    """A caption's `Asked of 5 runs (1 seed): Glioma 1,540 images (88 groups), …`; an image counts once a run."""
+    known = [r for r in runs if r.key in set(asked["run"])]
+    sizes = found[PAINTED, "right"][["images", "groups"]].drop(TUMOURS, errors="ignore")
+    each = [f"{name} {plural(i, 'image')} ({plural(g, 'group')})" for name, i, g in sizes.itertuples()]
+    return f"Asked of {plural(len(known), 'run')} ({plural(len({r.seed for r in known}), 'seed')}): {', '.join(each)}."
+
+
+def _bands(table: pd.DataFrame, *titles: str, parts: Sequence[str] = PARTS) -> dict[str, list[str]]:
+    return {title: [band(*one) for one in table[name]] for title, name in zip(titles, parts)}
 
 
 def _shifts(ones: Sequence[Interval]) -> list[str]:
@@ -267,7 +288,7 @@ def _beyond(found: Effects, asked: pd.DataFrame) -> str:
     answer, other = found[PAINTED, "changed"], found[FLAT, "changed"]
     if HEALTHY not in answer.index:
         return "No image without a tumour was asked, which is the negative control: nothing is said by class."
-    bare = answer.loc[HEALTHY, "difference"]
+    bare = "; ".join(f"{kind} {_bare(found[kind, 'changed'])}" for kind in (PAINTED, FLAT))
     more, said, looked = [], [], []
     for name, one in _tumours(answer):
         flat = other.loc[name, "beyond"]
@@ -280,11 +301,17 @@ def _beyond(found: Effects, asked: pd.DataFrame) -> str:
         said.append(f"{name.lower()} {points(one.beyond)}, flat {points(flat)}{before * several}")
     return (
         "Answers that change when the tumour is painted over, less those when as much elsewhere is, less the same of images without a "
-        f"tumour and a border borrowed from that class (of all classes {points(bare)}, the negative control): {'; '.join(said)}. "
+        f"tumour and a border borrowed from that class (the negative control, which both places should change alike; of all classes {bare}): {'; '.join(said)}. "
         f"**Classes in which painting the tumour over changes more answers, beyond both controls and by either fill: {some(more)}.** "
         f"This looks at {sum(map(len, looked))} intervals of 95% (both differences, by both fills, of {len(looked)} of the classes), not corrected for their number; "
         f"a class is named only where all {len(looked[0])} of its own lie above 0. No verdict here rests on the tables' other intervals."
     )
+
+
+def _bare(table: pd.DataFrame) -> str:
+    """What images without a tumour show at a borrowed border, and whether that is off the 0 that a control should have."""
+    one = table.loc[HEALTHY, "difference"]
+    return f"{points(one)}, {change(one, 'not nil', 'not nil', 'not told from 0')}"
 
 
 def _over_runs(part: pd.DataFrame, value: str) -> str:
@@ -301,8 +328,9 @@ def _remains(found: Effects, asked: pd.DataFrame) -> str:
     for name, part in known.groupby("class", observed=True):
         one = clustered.share(part[PAINTED], part["group"])
         each.append(
-            f"{name.lower()} {percent(one.value)}% ({ends(one.low, one.high, 1, 100)}), flat {percent(part[FLAT].mean())}%, "
-            f"elsewhere {percent(part[beside(PAINTED)].mean())}%, of {len(part):,}"
+            f"{name.lower()} {percent(one.value)}% ({ends(one.low, one.high, 1, 100)}; "
+            f"elsewhere {percent(part[beside(PAINTED)].mean())}%), flat {percent(part[FLAT].mean())}% "
+            f"(elsewhere {percent(part[beside(FLAT)].mean())}%), of {len(part):,}"
         )
     if not each:
         return ""
@@ -373,6 +401,8 @@ def alone_words(found: Effects) -> str:
     text = f"Of marks alone, {percent(marked.tumour.value)}% are named rightly, of as much elsewhere {percent(marked.elsewhere.value)}%"
     if not (_knows(marked.tumour) and _guesses(marked.elsewhere)):
         return f"{text}: **cutting out does not work, and nothing is concluded.**"
+    if HEALTHY in right.index:
+        text += f"; of images without a tumour, the negative control, by a borrowed place minus elsewhere {_bare(right)}"
     return (
         f"{text}. Named rightly by the tumour alone, in a head of one colour: {', '.join(said)}. What is said of a class rests on its interval "
         f"beyond no tumour ({len(said)} of 95%, not corrected for their number). Such a head is like no picture in training. "

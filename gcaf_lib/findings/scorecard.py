@@ -15,7 +15,7 @@ import pandas as pd
 
 from gcaf_lib import settings as _settings
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import metrics, worth
+from gcaf_lib.evaluation import folds, metrics, worth
 from gcaf_lib.findings import ablation
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
@@ -29,10 +29,14 @@ COLUMNS = [
 MAIN_PLACES = ("Abstract", "§5.4", "§5.5", "Table 7")
 PROTOCOLS = ("paper", "patients")
 
-BESIDE = (  # what a table of scores, grouped ones among them, says under itself
-    "*By picture*: copies of a picture count as one. Intervals are over patients and, from two seeds on, over trainings; they do not include that the published figure was "
-    "itself measured once, on its own test images. Chance inflates any ECE: its interval is for the true error, and the measured value can lie above it; what "
-    "chance adds on the random split is subtracted from the published ECE before it is judged. The ECE of a fold is taken at the random split's number of test images."
+_SAID = (
+    "*By picture*: copies of a picture count as one. Intervals are over patients and, from two seeds on, over trainings{}. Chance inflates any ECE: its "
+    "interval is for the true error, and the measured value can lie above it{}. The ECE of a fold is taken at the random split's number of test images."
+)
+SCORES = _SAID.format("", "")  # what a table of scores, grouped ones among them, says under itself
+BESIDE = _SAID.format(  # and one that judges published figures by them
+    "; they do not include that the published figure was itself measured once, on its own test images",
+    "; what chance adds on the random split is subtracted from the published ECE before it is judged",
 )
 
 
@@ -69,7 +73,10 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
     # chance has lifted the published figures as a random test part does, whichever interval they are held to
     claimed = _proposed(profile, PROTOCOLS[0], ours)[1] or found
     lifts = measure(claimed, dataset) if claimed else {}
-    copied = worth.by_picture(found, splits.clusters(dataset), worth.pictures(dataset))
+    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    copied = worth.by_picture(found, groups, pictures)
+    tested = [r.rows() for r in folds.pool(found)]
+    sizes = worth.sizes(np.concatenate(tested) if tested else [], groups, pictures)
     for figure in _figures(MAIN_PLACES):
         value, picture = (one.get(figure.metric, ablation.NONE) for one in (known, copied))
         lift = lifts.get(figure.metric, ablation.NONE).lift
@@ -82,6 +89,7 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
             **dict(zip(("measured", "sd", "n", "low", "high"), value)),
             **ablation.held(picture, "picture"),
             "folds": ablation.folds_known(found),
+            **sizes,
             "protocol": protocol,
             "weights": main.model.weights,
             "verdict": verdicts.level(*told),

@@ -163,9 +163,10 @@ def kappa(right: int) -> tuple[float, float]:
 
 
 def _kappa_alone() -> str:
-    """κ over every matrix with the published number right, and with one fewer."""
+    """κ over every matrix with the published number right, and with one fewer; ends rounded outwards, as `_mcc_alone` does."""
     right, _ = main_count()
-    parts = ("{} right give {:.5f} to {:.5f}".format(k, *kappa(k)) for k in (right - 1, right))
+    ends = ((k, *kappa(k)) for k in (right - 1, right))
+    parts = (f"{k} right give {cut(low, 5)} to {cut(high, 5, up=True)}" for k, low, high in ends)
     return ", ".join(parts) + " wherever the errors stand"
 
 

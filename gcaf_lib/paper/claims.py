@@ -166,7 +166,7 @@ def selection() -> Iterator[Finding]:
     if fits["validation"]:
         also = f"; {fits['validation'][0]} of {sizes['validation']} validation images would print the same"
     yield Finding(
-        "§5.8",
+        "§5.2, §5.8",
         "settings were chosen by validation accuracy",
         f"{len(chosen)} rows of Table 8 show {shown(top)}, the test accuracy ({fits['testing'][0]} of "
         f"{sizes['testing']}){also}",
