@@ -107,9 +107,9 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
         for part in (
             "# What is",
             "**Claimed.",
-            "**Found.",
             "ladder.svg",
             "ladder-narrow.svg",
+            "**Found.",
             "**What it means.",
             "Read",
             "Rerun",

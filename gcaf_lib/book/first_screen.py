@@ -239,8 +239,8 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
     parts = [
         title(),
         claimed() + "\n",
-        found(groups.load(), ladder.exposed(data), look_ups, *both, full) + "\n",
         f"[{' '.join(f'![{described(frame, claim)}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
+        found(groups.load(), ladder.exposed(data), look_ups, *both, full) + "\n",
         meaning(
             claim,
             tuple(ladder.look_up(frame, "paper")[["low", "high"]]),
