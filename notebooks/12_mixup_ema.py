@@ -177,4 +177,6 @@ tables.show(
     f" The ECE's intervals are corrected for its upward bias on a finite test part.{ablation.rests(honest)}",
     data=apart,
 )
-Markdown(f"{mixup_ema.verdict(apart, honest)}\n\n{mixup_ema.CAVEAT.get(profile, '')}")
+control = mixup_ema.itself([r for group in patients.values() for r in group], chapter.dataset)
+said = f"{mixup_ema.verdict(apart, honest)}\n{mixup_ema.itself_text(control)}"
+Markdown(f"{said}\n\n{mixup_ema.CAVEAT.get(profile, '')}")

@@ -66,7 +66,7 @@ tables.show(
     findings.wide_calibration(known),
     name="tab-calibration-intervals",
     caption=f"Calibration on the test part with averaged weights, {len(runs)} seed{'s' if len(runs) > 1 else ''}: value and 95% "
-    "cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins.",
+    "cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins. Scaled: the fitted temperatures held fixed.",
     data=known,
 )
 
@@ -118,8 +118,8 @@ Markdown(findings.temperature_cost(runs, grid, by_part["test"]))
 # %% [markdown]
 # ## Do temperature and calibration carry over to new patients?
 #
-# A validation part that shares patients with training tells little of new ones. On patient-disjoint folds no patient is in two of the three parts
-# (chapter 17):
+# A validation part that shares patients with training tells little of new ones. On patient-disjoint folds no known patient is in two of the three
+# parts (chapter 17). *Scaled* is by each run's own temperature:
 
 # %%
 moved = findings.calibration_table(states)
@@ -127,7 +127,8 @@ tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
     caption="Calibration on the random split and on patient-disjoint folds: value and 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors "
-    "are in fifteen bins, and on patient-disjoint folds means over the folds, each at the random split's number of test images. By picture: copies count as one.",
+    "are in fifteen bins, and on patient-disjoint folds means over the folds, each at the random split's number of test images. Scaled: the fitted temperatures held fixed, which "
+    "makes the intervals too narrow. By picture: copies count as one; not on the random split, whose training has copies of test images (its accuracy by picture: chapter 17).",
     data=moved,
 )
 Markdown(findings.carries_over(states, runs, apart, clusters))

@@ -486,6 +486,23 @@ def test_no_question_is_answered_without_runs():
     assert "Not measured" in mixup_ema.asked(frame)
 
 
+def test_the_proposed_model_stands_beside_itself_by_the_intervals_of_one_seed():
+    frame = mixup_ema.itself([*folds_of(20), *folds_of(60, 1), *folds_of(20, 2), *folds_of(1, 3, 4)], None)
+    assert len(frame) == 3 * 4 and frame["metric"].value_counts().tolist() == [6, 6], (
+        "a seed of 4 folds is left out"
+    )
+    first = frame[(frame["metric"] == "accuracy") & ~frame["by_picture"]]
+    gap = 40 / N
+    assert first["value"].tolist() == pytest.approx([gap, 0, -gap]) and first["low"].iloc[0] > 0
+    text = mixup_ema.itself_text(frame)
+    apart = ((frame["low"] > 0) | (frame["high"] < 0)).sum()
+    assert 0 < apart < 12 and f"by the same intervals: {apart} of 12 of accuracy and NLL exclude 0" in text
+    assert f"of up to {100 * gap:.2f} points (by picture " in text
+    assert "0 of 12 of accuracy and NLL exclude 0" in mixup_ema.itself_text(frame.assign(low=-1.0, high=1.0))
+    for some in ([], folds_of(20)):
+        assert "No two seeds of the proposed model" in mixup_ema.itself_text(mixup_ema.itself(some, None))
+
+
 @pytest.mark.parametrize(
     ("alone", "which"), [((40, 30), "both"), ((40, 21), "one of the two only"), ((21, 19), "neither")]
 )

@@ -734,9 +734,10 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
         in said[5]
     )
     assert said[4].startswith(
-        "- The table of effects shows 5 intervals of differences, not adjusted for their number; 4 exclude 0, and"
+        "- The table of effects shows 5 intervals of differences, not adjusted for their number; 4 exclude 0. Of"
     )
-    assert "(one in twenty, and more where there is one seed). Chapter 15 sets each" in said[4]
+    assert "Of calibration errors: 1, of which 1 excludes 0;" in said[4] and "one in twenty)" not in said[4]
+    assert "of which 3 exclude 0; far more" in said[4] and "another training" in said[4]
     assert (
         "Best ECE of the 3 trained rows, distinguishable or not: Proposed Model (n = 1), as the paper has it."
         in said[6]

@@ -408,13 +408,20 @@ def test_bins_ingredients_and_decisions():
 
 
 def test_how_many_intervals_would_exclude_0_by_chance():
-    none, below, above = (Worth(0, 0, 2, *ends) for ends in ((-1, 0), (-2, -1), (1, 2)))
-    assert words.by_chance([]) == words.by_chance([none._replace(low=np.nan)]) == ""
+    none, below, above = (("nll", Worth(0, 0, 2, *ends)) for ends in ((-1, 0), (-2, -1), (1, 2)))
+    unknown = ("nll", none[1]._replace(low=np.nan))
+    assert words.by_chance([]) == words.by_chance([unknown]) == ""
     text = words.by_chance([none] * 30 + [below])
-    assert text.startswith("31 intervals of differences, not adjusted for their number; 1 excludes 0, and")
-    assert text.endswith("about 1.6 would by chance alone (one in twenty).")
-    once = words.by_chance([none, below, above._replace(n=1)])
-    assert "2 exclude 0" in once and once.endswith("(one in twenty, and more where there is one seed).")
+    assert text.startswith("31 intervals of differences, not adjusted for their number; 1 excludes 0. Of two")
+    assert text.endswith("more: 31, of which 1 excludes 0; were all true differences 0, about 1.6 would by chance alone (one in twenty).")  # fmt: skip
+    once = ("accuracy", above[1]._replace(n=1))
+    text = words.by_chance([once, once])
+    assert "2 exclude 0. Of one seed: 2, of which 2 exclude 0; far more than one in twenty would" in text
+    assert "by chance alone (one" not in text, "no number of chance where it isn't known"
+    text = words.by_chance([none, below, once, ("ece", above[1]), ("classwise", none[1]), ("ece", once[1])])
+    assert "number; 4 exclude 0. Of calibration errors: 3, of which 2 exclude 0; how often chance" in text
+    assert "Of one seed: 1 other, of which 1 excludes 0;" in text
+    assert "Of two seeds or more: 2 others, of which 1 excludes 0; were all" in text and "about 0.1" in text
 
 
 def confident(first: int, right: list[bool], sure: list[float], validation: list[bool]) -> Told:
@@ -500,9 +507,9 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
     def at(excess, low, high):
         return {"excess": Worth(excess, 0, 1, low, high), "ece": Worth(0.03, 0, 1, 0.02, 0.04)}
 
-    def told(*states, ends=(-0.005, 0.019)):
-        gap = Worth(0.008, 0, 3, *ends)
-        return findings.new_patients(*states, ([0.72, 0.85], [1.73, 1.04, 1.2]), gap)
+    def told(*states, ends=(-0.005, 0.019), moved=(-0.01, 0.04)):
+        gap, other = Worth(0.008, 0, 3, *ends), Worth(0.021, 0, 3, *moved)
+        return findings.new_patients(*states, ([0.72, 0.85], [1.73, 1.04, 1.2]), gap, (other, gap))
 
     assert "surer than it is right" in told(at(-0.02, -0.03, -0.01), at(0.02, 0.01, 0.03), at(0, 0, 0))
     level = told(at(-0.02, -0.03, -0.01), at(0.02, 0.0, 0.03), at(0, 0, 0))
@@ -519,17 +526,64 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
     said = told(at(0, 0, 0), lifted, lifted | {"ece": Worth(0.01, 0, 1, 0, 0.02, 0.02)})
     assert "it is 0.030 on the random split and 0.027 on the folds (0.000 scaled)" in said
     for scaled, first in (
-        (at(-0.04, -0.06, -0.03), "The temperature does not: scaled"),
-        (at(0.04, 0.03, 0.06), "The temperature does not: even scaled"),
-        (at(0, -0.1, 0.1), "As far as can be told here, the temperature does: scaled"),
+        (at(-0.04, -0.06, -0.03), "Scaled by that of its own validation part, the model is less sure"),
+        (at(0.04, 0.03, 0.06), "Even scaled by that of its own validation part, the model is surer"),
+        (
+            at(0, -0.1, 0.1),
+            "Scaled by that of its own validation part, the model is on the test folds as sure",
+        ),
     ):
         said = told(at(0.5, 0.4, 0.6), at(0, 0, 0), scaled)
-        assert said.startswith(first) and f"accuracy {words.shift(scaled['excess'], 3)}). Fitted are" in said
+        assert f"). {first}" in said and "new patients" not in said.partition("validation part")[2]
+        assert f"accuracy {words.shift(scaled['excess'], 3)}). Fitted are" in said
+    for ends, first in (
+        (
+            (0.01, 0.04),
+            "The random split's temperature does not carry over: scaled by it, the model is surer",
+        ),
+        (
+            (-0.04, -0.01),
+            "The random split's temperature does not carry over: scaled by it, the model is less",
+        ),
+        ((-0.01, 0.04), "As far as can be told here, the random split's temperature carries over: scaled"),
+    ):
+        said = told(at(0, 0, 0), at(0, 0, 0), at(0, 0, 0), moved=ends)
+        assert said.startswith(first) and "(mean 0.78; confidence minus accuracy +0.021" in said
     gaps = {"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}
     text = findings.scaling(gaps, np.array([0.02, 0.02]), 4)
     assert "+0.0010): not distinguishable from 0." in text and "ECE of 0.0200" in text
     assert "These are the 3 seeds that both splits have. Chapter 9 takes all 4 of the random split" in text
     assert "hapter 9" not in findings.scaling(gaps, np.array([0.02, 0.02]), 3)
+
+
+def test_what_a_temperature_of_a_fold_rests_on():
+    def run(right, checked):
+        probs = {"test": np.where(right, 0.9, 0.2), "validation": np.where(checked, 0.9, 0.2)}
+        rows = {"test": np.arange(4) + 4 * run.count, "validation": (np.arange(4) + 2) % 8}
+        run.count += 1
+        return Told(labels=lambda part="test": np.zeros(4, int), rows=lambda part="test": rows[part], right=lambda: np.array(right), seed=0,
+                    probabilities=lambda part="test", which="ema": np.column_stack([probs[part], 1 - probs[part]]),
+                    settings=SimpleNamespace(data=SimpleNamespace(classes=("glioma", "notumor"), fold=run.count - 1, protocol="patients")))  # fmt: skip
+
+    run.count = 0
+    right, wrong = [True] * 4, [True, False, False, False]
+    records, groups = [run(right, wrong), run(wrong, right)], np.arange(8) // 4
+    found = findings.validation_parts(records, groups)
+    assert found["images"] == [4, 4] and found["groups"] == [2, 2] and found["lower"] == 1
+    assert (found["parts"], found["total"], found["distinct"]) == (1, 4, 4)
+    # rows 2 to 5: two right of the first run, of the second one right and one wrong
+    assert (found["same"], found["other"]) == (0.75, 0.5) and found["right"] == found["test"] == 5 / 8
+    assert [findings.validation_parts([one], groups)["lower"] for one in records] == [1, 0]
+    text = findings.validation_said(found)
+    assert "fitted on 4 images of 2 groups only" in text and "In 1 of 2 runs" in text
+    assert "(62.5% against 62.5% on average); when tested, those images score 75.0%, all others 50.0%" in text
+    # a temperature of 1 changes nothing, a high one makes every answer less sure
+    same, none = findings.by_one_temperature(records, groups, 1.0)
+    assert none.value == pytest.approx(0) and same.value == pytest.approx((5 * 0.9 + 3 * 0.8) / 8 - 5 / 8)
+    flat, gap = findings.by_one_temperature(records, groups, 1e6)
+    assert flat.value == pytest.approx(0.5 - 5 / 8, abs=1e-4)
+    sure = np.array([0.9] * 5 + [0.2] * 3)
+    assert gap.value == pytest.approx(np.log(2) + np.log(sure).mean(), abs=1e-4)
 
 
 def shares(copy: float, patient: float) -> pd.DataFrame:

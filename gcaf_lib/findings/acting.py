@@ -25,9 +25,8 @@ def thresholds(
     """Thresholds on the confidence fixed on each run's validation for a wanted accuracy, and what they keep on test.
 
     One line a split and goal: split, goal, threshold (mean over runs that have one), sd; coverage, accuracy, low, high of all runs'
-    answers together (a run that answers little counts little; interval over patients), picture (each picture weighing 1,
-    where copies are kept together); reached: runs whose own accuracy is the wanted one or more; runs; silent: runs that
-    answer nothing. clusters, pictures (N,): `splits.clusters`, `worth.pictures`.
+    answers together (a run that answers little counts little; interval over patients), picture (each picture weighing 1);
+    reached: runs whose own accuracy is the wanted one or more; runs; silent: runs that answer nothing. clusters, pictures (N,): `splits.clusters`, `worth.pictures`.
     """
     lines = []
     for (name, records), goal in itertools.product(by_split.items(), GOALS):
@@ -43,7 +42,6 @@ def thresholds(
         told, found = pd.concat(parts), [cut for cut in cuts if np.isfinite(cut)]
         given = told[told["kept"]]
         answered = clustered.share(told["right"].astype(float).where(told["kept"]), told["group"])
-        copied = worth.grouped(records) and len(given)
         line = {
             "split": name,
             "goal": goal,
@@ -51,7 +49,7 @@ def thresholds(
             "sd": np.std(found, ddof=1) if len(found) > 1 else np.nan,
             "coverage": told["kept"].mean(),
             **dict(zip(("accuracy", "low", "high"), answered)),
-            "picture": np.average(given["right"], weights=given["weight"]) if copied else np.nan,
+            "picture": np.average(given["right"], weights=given["weight"]) if len(given) else np.nan,
             "reached": int(np.sum(np.array(own) >= goal)),
             "runs": len(records),
             "silent": int(np.isnan(own).sum()),

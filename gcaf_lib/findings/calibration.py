@@ -118,13 +118,13 @@ def effects(
 
 def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters: np.ndarray) -> str:
     """What averaging, Mixup, the loss's reading and smoothing change by themselves, and how many intervals `effects` and this
-    show. Each pair is compared on the seeds that both have.
+    show, each contrast counted once. Each pair is compared on the seeds that both have.
 
     rows, runs: as `effects` has them.
     """
     asked = ("ece", "nll")
     averaged = worth.difference(runs, runs, clusters, asked, which=("ema", "raw"))
-    told = {"Averaged instead of raw weights, same runs": averaged}
+    told, more = {"Averaged instead of raw weights, same runs": averaged}, [averaged]
     for what, first, second in (
         ("Mixup, with averaging", "Proposed Model", "With EMA Only"),
         ("Mixup, without averaging", "With Mixup Only", "Without Mixup & EMA"),
@@ -132,8 +132,11 @@ def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters
         ("Label smoothing 0.1 for 0.01", "Label Smoothing ε = 0.1", "Label Smoothing ε = 0.01"),
     ):
         told[what] = worth.difference(rows[first], rows[second], clusters, asked)
+        # a pair with the proposed setting is a row of the table, maybe with the other sign
+        if not (_own(rows[first], runs) or _own(rows[second], runs)):
+            more.append(told[what])
     table = [worth.difference(one, runs, clusters, EFFECTS) for one in rows.values() if not _own(one, runs)]
-    counted = words.by_chance([one for gaps in (*table, *told.values()) for one in gaps.values()])
+    counted = words.by_chance(pair for gaps in (*table, *more) for pair in gaps.items())
     lines = [ingredient(what, gaps) for what, gaps in told.items()]
     return "\n".join(lines) + (f"\n\nThe table and this list show {counted}" if counted else "")
 
@@ -171,7 +174,63 @@ def carries_over(
         )
     random, _, strict, scaled = states.values()
     gap = worth.difference(apart, apart, clusters, ("nll",), scaled=(True, False))["nll"]
-    return new_patients(random, strict, scaled, (fitted(runs), fitted(apart)), gap)
+    own, theirs = fitted(runs), fitted(apart)
+    moved = by_one_temperature(apart, clusters, float(np.mean(own)))
+    said = new_patients(random, strict, scaled, (own, theirs), gap, moved)
+    return f"{said}\n\n{validation_said(validation_parts(apart, clusters))}"
+
+
+def by_one_temperature(
+    records: Sequence[Any], clusters: np.ndarray, t: float
+) -> tuple[worth.Worth, worth.Worth]:
+    """Confidence minus accuracy of the test answers scaled by a temperature from elsewhere, and by how much it changes the NLL."""
+    trained = worth.of_records(records)
+    scaled = [[one._replace(probs=calibration.scale(one.probs, t)) for one in parts] for parts in trained]
+    before, after = (worth.samples(seeds, clusters, ("excess", "nll")) for seeds in (trained, scaled))
+    gap = worth.summed("nll", after["nll"] - before["nll"], least=-np.inf)
+    return worth.summed("excess", after["excess"]), gap
+
+
+def validation_parts(records: Sequence[Any], clusters: np.ndarray) -> dict[str, Any]:
+    """What the folds' temperatures are fitted on: images and groups of each run's validation part; of the different parts their number,
+    images (total) and distinct images; mean accuracy there (right) and on test (test), in how many runs it is lower there; and when
+    tested those images' accuracy (same) and the others' (other)."""
+    parts = [np.sort(r.rows("validation")) for r in records]
+    different = {part.tobytes(): part for part in parts}.values()
+    right = [np.mean(r.probabilities("validation").argmax(1) == r.labels("validation")) for r in records]
+    tests = [r.right() for r in records]
+    inside = np.isin(np.concatenate([r.rows() for r in records]), np.concatenate(parts))
+    tested = np.concatenate(tests)
+    return {
+        "images": [len(part) for part in parts],
+        "groups": [len(np.unique(clusters[part])) for part in parts],
+        "distinct": len(np.unique(np.concatenate(parts))),
+        "parts": len(different),
+        "total": sum(map(len, different)),
+        "lower": int(np.sum(np.array(right) < [one.mean() for one in tests])),
+        "right": float(np.mean(right)),
+        "test": float(np.mean([one.mean() for one in tests])),
+        "same": float(tested[inside].mean()) if inside.any() else np.nan,
+        "other": float(tested[~inside].mean()) if not inside.all() else np.nan,
+    }
+
+
+def validation_said(found: Mapping[str, Any]) -> str:
+    """How much such temperatures can be trusted; found: of `validation_parts`."""
+    images, groups = (_range(found[name], "{:,}") for name in ("images", "groups"))
+    runs = len(found["images"])
+    return (
+        "Validation patients are as new to a model as its test patients: newness does not explain why a temperature fits the ones better than the others. "
+        f"Each is fitted on {images} images of {groups} groups only, and the {found['parts']} different parts have {found['distinct']:,} distinct images in all, of {found['total']:,} were they apart. In "
+        f"{found['lower']} of {runs} runs the model is right less often on its validation part than on test ({found['right']:.1%} against {found['test']:.1%} on "
+        f"average); when tested, those images score {words.percent(found['same'])}%, all others {words.percent(found['other'])}%. *Scaled* holds the temperatures "
+        "fixed: the bootstrap draws test patients only, so intervals after scaling are too narrow."
+    )
+
+
+def _range(values: Sequence[float], form: str = "{:.2f}") -> str:
+    """`1.04 to 1.73`, or the one where both ends read alike."""
+    return " to ".join(dict.fromkeys(form.format(one) for one in (min(values), max(values))))
 
 
 def bins_sweep(labels: np.ndarray, probs: np.ndarray) -> pd.DataFrame:
@@ -336,21 +395,30 @@ def new_patients(
     scaled: Mapping[str, worth.Worth],
     fits: tuple[Sequence[float], Sequence[float]],
     gap: worth.Worth,
+    moved: tuple[worth.Worth, worth.Worth],
 ) -> str:
     """Confidence minus accuracy and ECE on the random split, on patient-disjoint folds, and there after scaling.
 
-    fits: temperatures of the random split's runs and of the folds; gap: NLL on the folds, scaled minus as trained.
+    fits: temperatures of the random split's runs and of the folds; gap: NLL on the folds, scaled minus as trained; moved:
+    `by_one_temperature` of the folds with the random split's mean.
     """
     a, b, c = random["excess"], apart["excess"], scaled["excess"]
-    ranges = [" to ".join(dict.fromkeys(f"{t:.2f}" for t in (min(some), max(some)))) for some in fits]
+    ranges = [_range(some) for some in fits]
     return (
         words.change(
-            c,
-            "The temperature does not: scaled by that of its own validation part, the model is less sure on new patients than it is right",
-            "The temperature does not: even scaled by that of its own validation part, the model is surer on new patients than it is right",
-            "As far as can be told here, the temperature does: scaled by that of its own validation part, the model is on new patients as sure as it is right",
+            moved[0],
+            "The random split's temperature does not carry over: scaled by it, the model is less sure on new patients than it is right",
+            "The random split's temperature does not carry over: scaled by it, the model is surer on new patients than it is right",
+            "As far as can be told here, the random split's temperature carries over: scaled by it, the model is on new patients as sure as it is right",
         )
-        + f" (confidence minus accuracy {words.shift(c, 3)}). Fitted are {ranges[0]} on the random split and {ranges[1]} on the folds. On new patients scaling "
+        + f" (mean {np.mean(fits[0]):.2f}; confidence minus accuracy {words.shift(moved[0], 3)}; the NLL changes by {words.shift(moved[1])}). "
+        + words.change(
+            c,
+            "Scaled by that of its own validation part, the model is less sure on the test folds than it is right",
+            "Even scaled by that of its own validation part, the model is surer on the test folds than it is right",
+            "Scaled by that of its own validation part, the model is on the test folds as sure as it is right, as far as can be told here",
+        )
+        + f" (confidence minus accuracy {words.shift(c, 3)}). Fitted are {ranges[0]} on the random split and {ranges[1]} on the folds. There scaling "
         f"changes the NLL by {words.shift(gap)}, {words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}. "
         f"As trained, on the random split confidence minus accuracy is {words.shift(a, 3)}; on patient-disjoint folds {words.shift(b, 3)}"
         + (
@@ -359,7 +427,7 @@ def new_patients(
             else f", {words.change(b, 'below 0', 'above 0', verdicts.UNDECIDED)}. "
         )
         + f"The ECE is {_ece(random)} on the random split and {_ece(apart)} as the mean of the folds; after scaling by a temperature fitted on validation "
-        f"patients, who are neither in training nor in test, it is {_ece(scaled)}. Each fold's ECE is taken at the random split's number of test images, because the "
+        f"patients, none of them known to be in training or test, it is {_ece(scaled)}. Each fold's ECE is taken at the random split's number of test images, because the "
         "ECE shrinks by chance alone as images are added. As many images of a fold are of fewer patients, which lifts its ECE further: less what the "
         f"bootstrap finds that chance adds, it is {_unlifted(random):.3f} on the random split and {_unlifted(apart):.3f} on the folds ({_unlifted(scaled):.3f} scaled)."
     )

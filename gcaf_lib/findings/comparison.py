@@ -159,7 +159,7 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
 
 
 def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping[str, Any]) -> str:
-    """Whether two backbones are better than one where no patient is shared: than those of Table 6, and than each of its own.
+    """Whether two backbones are better than one where no known patient is shared: than those of Table 6, and than each of its own.
 
     frame: of `ablation.apart`; own: runs of the proposed model on the folds; chosen: row to its settings
     (`experiments.Experiment.settings`). Its own backbones alone are those of stage 0, where the runs have one.
@@ -168,7 +168,7 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
     run = part[part["pairs"] > 0]
     worse, better, _ = ablation.sides(run)
     copied = ablation.separated(run, "picture_difference") & (run["picture_difference"] < 0)
-    text = "**Are two backbones better than one where no patient is shared?** "
+    text = "**Are two backbones better than one where no known patient is shared?** "
     if len(run):
         once = (run["pairs"] == 1).any()
         how = "as trained once is" if once else "is shown to be"

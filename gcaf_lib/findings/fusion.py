@@ -218,9 +218,9 @@ CAVEAT = {
 
 
 def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
-    """Whether the proposed fusion is better than concatenation where no patient is shared; frame: of `ablation.apart`."""
+    """Whether the proposed fusion is better than concatenation where no known patient is shared; frame: of `ablation.apart`."""
     row = next(row for row, name in ablation.FUSION_NAMES.items() if name == "concat")
-    question = "Is the proposed fusion better than concatenation where no patient is shared?"
+    question = "Is the proposed fusion better than concatenation where no known patient is shared?"
     return ablation.answer(frame, row, question, ablation.FUSION_NAMES, theirs)
 
 

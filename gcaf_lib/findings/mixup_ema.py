@@ -282,7 +282,7 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
             + ("not both trained on this split under this profile." if none else "; ".join(said) + ".")
         )
     copied = effects_.assign(low=effects_["picture_low"], high=effects_["picture_high"])
-    if counted := words.by_chance([*effects_.itertuples(), *copied.itertuples()]):
+    if counted := words.by_chance((r.metric, r) for part in (effects_, copied) for r in part.itertuples()):
         out.append(
             f"The table of effects shows {counted} Chapter 15 sets each row beside the proposed model by a permutation over "
             "patients, adjusted by Holm; that knows nothing of other trainings, so it may find what these intervals leave open."
@@ -330,9 +330,45 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     return text
 
 
+def itself(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
+    """metric, by_picture, value, low, high: the proposed model beside itself on the folds, every two of its seeds, with the
+    intervals over patients that `effects` has for one seed.
+
+    Chapter 15 does the same by a permutation, for the accuracy. records: all its runs over the folds.
+    """
+    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    by, lines = folds.by_seed(ablation.whole(records)), []
+    for copied, metric in itertools.product((False, True), ("accuracy", "nll")):
+        weighed = pictures if copied else None
+        drawn = {
+            seed: worth.samples(worth.of_records(part), groups, ("accuracy", "nll"), pictures=weighed)
+            for seed, part in by.items()
+        }
+        for a, b in itertools.combinations(by, 2):
+            answer = worth.answer(worth.of_records(by[a]), weighed, metric)
+            one = _mixed(metric, [(1, drawn[a]), (-1, drawn[b])], answer)
+            lines.append((metric, copied, one.value, one.low, one.high))
+    return pd.DataFrame(lines, columns=["metric", "by_picture", "value", "low", "high"])
+
+
+def itself_text(frame: pd.DataFrame) -> str:
+    """How much two seeds of one method differ, and how often an interval of one seed takes that for more than 0; frame: of `itself`."""
+    if frame.empty:
+        return "- No two seeds of the proposed model on all folds: how much of this is another training's chance is not known."
+    apart = int(((frame["low"] > 0) | (frame["high"] < 0)).sum())
+    most = frame["value"].abs().groupby([frame["metric"], frame["by_picture"]]).max()
+    return (
+        f"- The control: the proposed model beside itself, every two of its seeds, by the same intervals: {apart} of {len(frame)} of accuracy and NLL "
+        f"{words.verb(apart, 'excludes', 'exclude')} 0, for differences of up to {100 * most['accuracy', False]:.2f} points (by picture "
+        f"{100 * most['accuracy', True]:.2f}) and of {most['nll', False]:.3f} of NLL ({most['nll', True]:.3f}). An effect of one seed that is no larger "
+        "is not told from the method's own spread, whatever its interval. (Rows of one seed start from the same stage 0, two seeds do not: for the rows "
+        "this is strict. Chapter 15 has the same by another test.)"
+    )
+
+
 def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
-    """Whether Mixup is better than none where no patient is shared, EMA on both times; frame: of `ablation.apart`."""
-    question = "Is Mixup better than none where no patient is shared (both with EMA)?"
+    """Whether Mixup is better than none where no known patient is shared, EMA on both times; frame: of `ablation.apart`."""
+    question = "Is Mixup better than none where no known patient is shared (both with EMA)?"
     return ablation.answer(frame, cells()[EMA], question, theirs=theirs)
 
 

@@ -158,7 +158,7 @@ def _told(line: pd.Series) -> str:
 
 
 def bought(frame: pd.DataFrame) -> str:
-    """What ImageNet's weights change on each split, and whether that is more where no patient is shared."""
+    """What ImageNet's weights change on each split, and whether that is more where no known patient is shared."""
     known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
     said, gains = [], {}
     for protocol, split in folds.NAMES.items():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import names, tables
-from gcaf_lib.evaluation import intervals
+from gcaf_lib.evaluation import intervals, worth
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.terminal import many
 
@@ -34,17 +34,41 @@ def change(one: Worth, lower: str, higher: str, same: str) -> str:
     return lower if one.high < 0 else higher if one.low > 0 else same
 
 
-def by_chance(found: Sequence[Any]) -> str:
-    """How many of several differences' intervals (low, high, n) exclude 0, and how many would by chance alone; "" of none."""
-    known = [one for one in found if np.isfinite(one.low)]
+def by_chance(found: Iterable[tuple[str, Any]]) -> str:
+    """How many of several differences' intervals exclude 0, and how many would by chance alone, where that is known; "" of none.
+
+    found: metric and interval (low, high, n). Known it is (`tests/test_coverage.py`) of two seeds or more, but not of calibration errors.
+    """
+    known = [(metric, one) for metric, one in found if np.isfinite(one.low)]
     if not known:
         return ""
-    apart = sum(one.low > 0 or one.high < 0 for one in known)
-    more = ", and more where there is one seed" if any(one.n == 1 for one in known) else ""
-    return (
-        f"{plural(len(known), 'interval')} of differences, not adjusted for their number; {apart} {verb(apart, 'excludes', 'exclude')} 0, and "
-        f"were all true differences 0, about {number(len(known) / 20, 1)} would by chance alone (one in twenty{more})."
-    )
+    errors = [one for metric, one in known if worth.per_fold(metric)]
+    once, several = [], []
+    for metric, one in known:
+        if not worth.per_fold(metric):
+            (once if one.n == 1 else several).append(one)
+
+    def apart(some: Sequence[Any]) -> str:
+        found = sum(one.low > 0 or one.high < 0 for one in some)
+        return f"{found} {verb(found, 'excludes', 'exclude')} 0"
+
+    def count(some: Sequence[Any]) -> str:
+        return plural(len(some), "other") if errors else str(len(some))
+
+    text = f"{plural(len(known), 'interval')} of differences, not adjusted for their number; {apart([one for _, one in known])}."
+    if errors:
+        text += f" Of calibration errors: {len(errors)}, of which {apart(errors)}; how often chance alone does that is not simulated."
+    if once:
+        text += (
+            f" Of one seed: {count(once)}, of which {apart(once)}; far more than one in twenty would where two "
+            "methods are equal, since another training may reverse such a difference."
+        )
+    if several:
+        text += (
+            f" Of two seeds or more: {count(several)}, of which {apart(several)}; were all true differences 0, about "
+            f"{number(len(several) / 20, 1)} would by chance alone (one in twenty)."
+        )
+    return text
 
 
 def over_runs(values: Sequence[float]) -> intervals.Interval:
