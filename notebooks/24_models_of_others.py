@@ -132,7 +132,7 @@ Markdown(peers.mixture_said(exposed))
 Markdown(peers.alone_said(exposed))
 
 # %% [markdown]
-# That is why chapter 17 retrains on splits that keep patients apart, instead of sorting the test images of a split that doesn't.
+# That is why chapter 17 retrains on splits that keep known patients apart, instead of sorting the test images of a split that doesn't.
 #
 # ## What can't be said
 #

@@ -474,6 +474,9 @@ def test_a_threshold_is_judged_on_the_answers_given_not_on_the_mean_of_its_runs(
         "3 of the 3 wanted accuracies are reached; the whole interval lies at or above the goal for none of them; by picture 3 are reached."
         in acting.thresholds_said(alone)
     ), "one answer of one patient has no interval"
+    one.settings.data.protocol = "paper"  # there copies on both sides are a reason to look at pictures, too
+    random = acting.thresholds({"x": [one]}, np.arange(200), np.arange(200))
+    assert (random["picture"] == 1).all(), "by picture on the random split, too"
     sure = confident(0, [True] * 2000, [0.95] * 2000, validation)
     good = acting.thresholds({"x": [sure]}, np.arange(2000), np.arange(2000))
     assert "the whole interval lies at or above the goal for 3;" in acting.thresholds_said(good)

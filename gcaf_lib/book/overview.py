@@ -15,7 +15,7 @@ RUNGS = (
     ("random", "as in the paper"),
     ("files apart", "no file twice"),
     ("twins apart", "no slice twice"),
-    ("patient-disjoint", "no patient twice"),
+    ("patient-disjoint", "no known patient twice"),
 )
 
 
