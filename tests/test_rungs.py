@@ -578,7 +578,10 @@ def test_what_a_temperature_of_a_fold_rests_on():
     assert (found["same"], found["other"]) == (0.75, 0.5) and found["right"] == found["test"] == 5 / 8
     assert [findings.validation_parts([one], groups)["lower"] for one in records] == [1, 0]
     text = findings.validation_said(found)
-    assert "fitted on 4 images of 2 groups only" in text and "In 1 of 2 runs" in text
+    assert (
+        "of 2 groups only, and the 1 different part has 4 distinct images" in text
+        and "In 1 of 2 runs" in text
+    )
     assert "(62.5% against 62.5% on average); when tested, those images score 75.0%, all others 50.0%" in text
     # a temperature of 1 changes nothing, a high one makes every answer less sure
     same, none = findings.by_one_temperature(records, groups, 1.0)

@@ -221,7 +221,7 @@ def validation_said(found: Mapping[str, Any]) -> str:
     runs = len(found["images"])
     return (
         "Validation patients are as new to a model as its test patients: newness does not explain why a temperature fits the ones better than the others. "
-        f"Each is fitted on {images} images of {groups} groups only, and the {found['parts']} different parts have {found['distinct']:,} distinct images in all, of {found['total']:,} were they apart. In "
+        f"Each is fitted on {images} images of {groups} groups only, and the {words.plural(found['parts'], 'different part')} {words.verb(found['parts'], 'has', 'have')} {found['distinct']:,} distinct images in all, of {found['total']:,} were they apart. In "
         f"{found['lower']} of {runs} runs the model is right less often on its validation part than on test ({found['right']:.1%} against {found['test']:.1%} on "
         f"average); when tested, those images score {words.percent(found['same'])}%, all others {words.percent(found['other'])}%. *Scaled* holds the temperatures "
         "fixed: the bootstrap draws test patients only, so intervals after scaling are too narrow."
