@@ -418,12 +418,11 @@ def answer(
         f"{100 * float(visible(line, name)):.2f}"
         for name in ("difference", "picture_difference")[: len(known)]
     ]
+    alone = ", by patients alone: another training's chance comes on top" if line["pairs"] == 1 else ""
     text = (
         f"**{question}** {said[0].upper()}{said[1:]}{once}. {(names or {}).get(row, row)} minus proposed: "
         f"{words.points(*known.values())}; {words.rests(line)}. With a power of 80% one would see a true difference of "
-        f"{' points or more, by picture '.join(shown)}{' points or more' * (len(shown) == 1)}"
-        + ", by patients alone: another training's chance comes on top"
-        * (line["pairs"] == 1)
+        f"{' points or more, by picture '.join(shown)}{' points or more' * (len(shown) == 1)}" + alone
     )
     if theirs and np.isfinite(line["published_difference"]):
         text += f"; the paper's is {words.signed(100 * line['published_difference'])}"
