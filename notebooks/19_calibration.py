@@ -140,11 +140,13 @@ Markdown(findings.carries_over(states, runs, apart, clusters))
 # that is the chance of the test patients and, from two seeds on, of training. Of calibration errors, Brier score and log-likelihood less is better.
 
 # %%
+sizes = worth.sizes(all_rows, clusters, pictures)
 tables.show(
     findings.effects(tested, main, clusters),
     name="tab-effects",
     caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind the comma the difference "
-    "from the proposed setting with its 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins.",
+    "from the proposed setting with its 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins. "
+    f"All on the same {sizes['images']} images ({sizes['pictures']} pictures, {sizes['groups']} patient groups).",
 )
 Markdown(findings.ingredients(tested, main, clusters))
 
