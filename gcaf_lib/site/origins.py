@@ -31,6 +31,7 @@ ELSEWHERE = {
     "tab-speed-operations": "book/speed.py:operations",
     "tab-speed-beside": "book/speed.py:beside",
     "tab-speed-suspects": "book/speed.py:suspects",
+    "tab-speed-chapters": "book/speed.py:chapters",
     "tab-card-settings": "book/modelcard.py:settings",
     "tab-card-performance": "book/modelcard.py:performance",
     "tab-card-own": "book/modelcard.py:own_home",
