@@ -20,7 +20,7 @@ import numpy as np
 from gcaf_lib.display.style import CLASS_COLOURS, CLASS_NAMES
 
 LIMIT = (
-    1_300_000  # bytes of the whole gallery: a page with all its drawings holds 4 MB (tests/test_browser.py)
+    1_200_000  # bytes of the whole gallery: a page with all its drawings holds 4 MB (tests/test_browser.py)
 )
 COLUMNS = 24  # images a line of the sheet
 SHOWN = 24  # cases a step
