@@ -325,7 +325,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
         text += once
     if np.isfinite(line["picture"]):
         copied = ablation.read(line, "picture")
-        text += f", by picture {words.signed(scale * copied.value, decimals)}, {_told(copied, good)}"
+        text += f", by picture {words.shift(copied, decimals, scale)}, {_told(copied, good)}"
         text += once
     return text
 
