@@ -724,7 +724,7 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     )
     assert "the ECE −0.0200, better, the interval excludes 0 (one seed; the paper's −0.011" in said[0]
     assert "the NLL +0.0200, worse" in said[0]
-    copied = "by picture −0.89, worse, the interval excludes 0"
+    copied = "by picture −0.89 (−1.56 to −0.18), worse, the interval excludes 0"
     assert f"accuracy +0.40 points, not distinguishable from 0 (one seed), {copied} (one seed);" in said[1]
     more = mixup_ema.verdict(frame.assign(n=frame["n"] * 2), rows).splitlines()
     assert f"accuracy +0.40 points, not distinguishable from 0, {copied};" in more[1]
