@@ -291,11 +291,11 @@ def data_fetch(args: argparse.Namespace) -> int:
 
 def splits(args: argparse.Namespace) -> int:
     """Write every protocol's manifest."""
-    _folder(args.out)
     from gcaf_lib.data import dataset
     from gcaf_lib.data import splits as room
     from gcaf_lib.settings import DataSettings
 
+    _output(args.out and os.path.join(args.out, f"{room.MANIFESTS[0]}.csv"), [])
     images = dataset.open_dataset(DataSettings(), args.data)
     keys = room.group_keys(images, args.figshare)
     for protocol in room.MANIFESTS:
@@ -307,7 +307,7 @@ def splits(args: argparse.Namespace) -> int:
 
 def floors(args: argparse.Namespace) -> int:
     """Write the floors' table and the look-ups' answers."""
-    _folder(args.out)
+    _output(args.out and os.path.join(args.out, "floors.csv"), [])
     from gcaf_lib.data import dataset
     from gcaf_lib.evaluation import floors as room
     from gcaf_lib.settings import DataSettings
@@ -508,12 +508,6 @@ def _output(path: str | None, given: Sequence[str]) -> bool:
     demand_place(path)
     listed.demand_spared(path, given)
     return os.path.exists(path)
-
-
-def _folder(path: str | None) -> None:
-    """Raises, before minutes are spent, where no files can be written below a folder of this name."""
-    if path is not None:
-        demand_place(Path(path) / "any")
 
 
 def _wrote(path: str | Path, replaced: bool) -> None:
