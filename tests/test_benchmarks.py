@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import figures
+from benchmarks import figures, suite
 from benchmarks.throughput import child, contest, summary
 from gcaf_lib.book import speed
 
@@ -387,6 +387,30 @@ def test_a_suspect_is_measured_where_it_occurs_and_its_ratio_is_taken_within_a_r
     # every suspect is a change of the process's environment, or one that the process makes itself
     by_variables = {n for n, one in suspects.SUSPECTS.items() if one.variables or n in suspects.ALLOCATORS}
     assert by_variables ^ set(otherwise.CHANGES) == {*suspects.SUSPECTS, "as it is"}
+
+
+def test_the_suite_s_seconds_are_its_tests_and_its_files(tmp_path, capsys):
+    told = tmp_path / "test_little.py"
+    told.write_text(
+        "import pytest, time\n\n@pytest.fixture\ndef slow():\n    time.sleep(0.2)\n\n"
+        "@pytest.mark.parametrize('n', [1, 2])\ndef test_two(n, slow): pass\n\ndef test_wrong(): assert False\n"
+    )
+    kept = tmp_path / "suite-x.json"
+    given = ["--workers", "1", "--out", str(kept), "--", str(told), "-p", "no:cacheprovider"]
+    assert suite.main(given) == 1, "a failed test is told, and the figures are kept all the same"
+    found = json.loads(kept.read_text())
+    assert found["counted"] == {"tests": 3, "failures": 1, "errors": 0, "skipped": 0}
+    two, wrong = (
+        next(v for name, v in found["longest"].items() if name.endswith(end)) for end in ("two", "wrong")
+    )
+    assert two >= 0.4 > wrong, "both parameters, with what was set up for them"
+    assert sum(found["files"].values()) == pytest.approx(two + wrong) and found["clock"] > two
+    frame = speed.suite(found)
+    assert frame["Test"].tolist()[0].endswith(": two") and frame["Test"].tolist()[-2:] == [
+        "all others",
+        "all",
+    ]
+    assert frame["Seconds"].iloc[:-1].sum() == pytest.approx(frame["Seconds"].iloc[-1])
 
 
 def test_what_the_speed_page_says_in_words_is_in_the_figures():

@@ -337,6 +337,34 @@ def _chapters_text(found: dict[str, dict[str, Any]]) -> str:
     return "\n\n".join(said)
 
 
+def suite(found: dict[str, Any]) -> pd.DataFrame:
+    """One row a test, the longest first, then all others and their sum: seconds, set-up included."""
+    longest, whole = found["longest"], sum(found["files"].values())
+    rows = [*longest.items(), ("all others", whole - sum(longest.values())), ("all", whole)]
+    return pd.DataFrame(
+        [(name.replace("::test_", ": ").replace("_", " "), value) for name, value in rows],
+        columns=["Test", "Seconds"],
+    )
+
+
+def _suite_text(found: dict[str, dict[str, Any]]) -> str:
+    said = []
+    for stem, one in found.items():
+        frame, counted = suite(one), one["counted"]
+        broken = counted["failures"] + counted["errors"]
+        said += [
+            f"Recorded on {machine(one['machine'])}: {counted['tests']:,} tests ({broken} failed, {counted['skipped']} skipped) in "
+            f"{one['clock'] / 60:.1f} minutes by the clock with {one['asked']['workers']} processes, {one['processor'] / 60:.1f} minutes of processor time.",
+            tables.numbered(
+                frame.assign(Seconds=frame["Seconds"].map("{:.0f}".format)),
+                f"tab-speed-{stem}",
+                "The longest tests. What is set up once for many tests counts for the first of them.",
+                data=frame,
+            ),
+        ]
+    return "\n\n".join(said)
+
+
 def text(place: Path | None = None) -> str:
     """MyST text of the page's computed part; what has not been measured is named with its command."""
     speeds, profiled, loops, sweeps = (
@@ -359,6 +387,8 @@ def text(place: Path | None = None) -> str:
         parts += ["## The loop over steps\n", _host_loop_text(loops)]
     if executed := read("chapters", place):
         parts += ["## The chapters\n", _chapters_text(executed)]
+    if tested := read("suite", place):
+        parts += ["## The suite\n", _suite_text(tested)]
     if sweeps:
         parts += ["## Several runs at once\n", _sweep_text(sweeps)]
     return "\n".join(parts)

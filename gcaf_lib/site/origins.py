@@ -32,6 +32,7 @@ ELSEWHERE = {
     "tab-speed-beside": "book/speed.py:beside",
     "tab-speed-suspects": "book/speed.py:suspects",
     "tab-speed-chapters": "book/speed.py:chapters",
+    "tab-speed-suite": "book/speed.py:suite",
     "tab-card-settings": "book/modelcard.py:settings",
     "tab-card-performance": "book/modelcard.py:performance",
     "tab-card-own": "book/modelcard.py:own_home",
