@@ -447,7 +447,9 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
     ("ends", "copied", "pairs", "said"),
     [
         ((-0.03, -0.01), None, 3, "Yes. `concat` minus proposed: −2.0 points (−3.0 to −1.0); 3 seeds, 120"),
-        ((-0.03, 0.0), None, 3, "Not shown. "),
+        ((-0.03, 0.001), None, 3, "Not shown. "),
+        ((-0.03, 0.0), None, 3, "Not shown, by an end so near 0 that other draws might tell otherwise. "),
+        ((-0.03, -0.0005), None, 3, "Yes, by an end so near 0 that other draws might tell otherwise. "),
         ((0.001, 0.03), None, 3, "No, it is worse. "),
         (
             (-0.03, -0.01),

@@ -414,7 +414,7 @@ def answer(
     if line["pairs"] == 1:
         answers = ("as trained once it is better", "as trained once it is worse", "not shown")
         once = " (one training of each; another may reverse it)"
-    said = _counted({word: words.change(one, *answers) for word, one in known.items()})
+    said = _counted({word: words.change(one, *answers) + warned(one) for word, one in known.items()})
     shown = [
         f"{100 * float(visible(line, name)):.2f}"
         for name in ("difference", "picture_difference")[: len(known)]
@@ -530,14 +530,23 @@ def _shifts(part: pd.DataFrame, name: str, names: Mapping[str, str] | None) -> s
 NEAR = 0.03
 
 
+def near(low: Any, high: Any) -> Any:
+    """Whether an end of an interval, or of each of several, is so near 0 that other draws might put it on the other side."""
+    return np.minimum(np.abs(low), np.abs(high)) < NEAR * (high - low)
+
+
+def warned(one: Any) -> str:
+    """What stands behind a word that an end `near` 0 decides, and "" behind others."""
+    return ", by an end so near 0 that other draws might tell otherwise" * bool(near(one.low, one.high))
+
+
 def _borderline(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
-    """Which rows have an interval with an end so near 0 that other draws might put it on the other side."""
+    """Which rows have an interval with an end `near` 0."""
     said = []
     for word, name in (("", "difference"), ("by picture ", "picture_difference")):
-        ends = run[[f"{name}_low", f"{name}_high"]]
-        near = run[ends.abs().min(axis=1) < NEAR * (ends.iloc[:, 1] - ends.iloc[:, 0])]
-        if len(near):
-            said.append(word + _shifts(near, name, names))
+        close = run[near(run[f"{name}_low"], run[f"{name}_high"])]
+        if len(close):
+            said.append(word + _shifts(close, name, names))
     return (
         f" An end of these intervals is so near 0 that other draws might tell otherwise: {'; '.join(said)}."
         if said
