@@ -453,29 +453,29 @@ def ranking(
     where = "survive where no known patient is shared" if run["folds"].any() else "hold on this split"
     question = question or f"Does the paper's ranking {where}?"
     once = " (as trained once)" * bool((run["pairs"] == 1).any())
-    told, places, taus, seen, large, tested = {}, [], [], [], [], False
+    told, places, taus, seen, large = {}, [], [], [], []
     # figures that are equal, or counts of images, are equal whatever their floats
     printed = np.round([0.0, *run["published_difference"]], 9)
     for word, (name, wide) in COUNTED.items():
         if run[name].isna().any():
             continue
         told[word] = _first(run, name, wide, once, names)
-        tested |= separated(run, name).any()
         measured, least = np.round([0.0, *run[name]], 9), pooled(compared, name)
         places.append(f"{1 + (measured > 0).sum()}{' (shared)' * bool((measured[1:] == 0).any())}")
         taus.append(words.signed(stats.kendalltau(printed, measured).statistic))
         seen.append(f"{100 * least:.2f}")
-        large.append(int((run["published_difference"].abs() >= least).sum()))
-    place, tau, count = (", by picture ".join(map(str, one)) for one in (places, taus, large))
-    order = "The order of the other rows is not tested: it" if tested else "The whole order"
+        large.append(f"{(run['published_difference'].abs() >= least).sum()} of {len(run)}")
+    place, tau, count = (", by picture ".join(one) for one in (places, taus, large))
+    known = any(not said.startswith("neither") for said in told.values())
+    order = "The order of the other rows is not tested: it" if known else "The whole order"
     alone = ", if another training's chance is left out" * bool(once)
-    again = "; another training may reverse it" * bool(once)
-    nothing = "none is so large, so that they would rather not be seen"
+    again = "; another training may tell otherwise" * bool(once)
+    nothing = all(one.startswith("0") for one in large)
+    there = "none, so that its differences would rather not be seen" if nothing else count
     return (
         f"**{question}** {_counted(told)}. The paper puts the proposed model first of {len(run) + 1} rows, these runs at place {place}; Kendall's τ "
         f"between the two orders is {tau}. {order} may be chance, and τ with it. This rests on {words.rests(run.iloc[0])}{again}. With a power of 80% one "
-        f"sees true differences from {' points on, by picture from '.join(seen)} points on{alone}; of the paper's {len(run)} "
-        f"{f'so large are {count}' if any(large) else nothing}."
+        f"sees true differences from {' points on, by picture from '.join(seen)} points on{alone}; as large in the paper: {there}."
     )
 
 
