@@ -157,7 +157,10 @@ tables.show(
 
 # %%
 says = ablation.says(frame, "gcaf sweep table-4", ablation.FUSION_NAMES, theirs=not chapter.phantoms)
-Markdown("\n\n".join([says, fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)]))
+ranked = ablation.ranking(frame, names=ablation.FUSION_NAMES, theirs=not chapter.phantoms)
+Markdown(
+    "\n\n".join([ranked, says, fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)])
+)
 
 # %% [markdown]
 # The intervals hold both kinds of chance, test patients and, from two seeds on, training (and are never narrower than one over trainings alone); *sd over seeds* shows the second alone. Chapter 15 tests with a correction for the number of differences, and asks which of them this many seeds could detect at all.
@@ -186,7 +189,8 @@ beside = ablation.compared_with("table-4", strict, patients, chapter.dataset)
 says = ablation.says(
     honest, "gcaf sweep table-4-patients", ablation.FUSION_NAMES, theirs=not chapter.phantoms
 )
-Markdown(f"{fusion.asked(honest, not chapter.phantoms)}\n\n{beside}\n\n{says}")
+ranked = ablation.ranking(honest, names=ablation.FUSION_NAMES, theirs=not chapter.phantoms)
+Markdown("\n\n".join([ranked, fusion.asked(honest, not chapter.phantoms), beside, says]))
 
 # %% [markdown]
 # ## A LayerNorm behind the projections

@@ -134,7 +134,8 @@ tables.show(
 # (this alone in words, Section 5.6) are best on both.
 
 # %%
-Markdown(mixup_ema.verdict(effects, frame))
+ranked = ablation.ranking(frame, names=names, theirs=not chapter.phantoms)
+Markdown(f"{ranked}\n\n{mixup_ema.verdict(effects, frame)}")
 
 # %% [markdown]
 # Two things should be kept apart. *Mixup* changes what is learnt: its soft targets can change confidence as well as accuracy, and the calibration
@@ -162,7 +163,8 @@ tables.show(
 # %%
 beside = ablation.compared_with("table-5", strict, patients, chapter.dataset)
 says = ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms)
-Markdown(f"{mixup_ema.asked(honest, not chapter.phantoms)}\n\n{beside}\n\n{says}")
+ranked = ablation.ranking(honest, names=names, theirs=not chapter.phantoms)
+Markdown("\n\n".join([ranked, mixup_ema.asked(honest, not chapter.phantoms), beside, says]))
 
 # %% [markdown]
 # The factors, and the claim's three parts, on this split. The calibration error of each fold is computed on as many images as the random split tests

@@ -86,7 +86,8 @@ tables.show(
 rows.dots(frame, published=not chapter.phantoms)
 
 # %%
-Markdown(ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms))
+says = ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms)
+Markdown(f"{ablation.ranking(frame, theirs=not chapter.phantoms)}\n\n{says}")
 
 # %% [markdown]
 # ## The same on patient-disjoint folds
@@ -110,7 +111,7 @@ says = ablation.says(honest, "gcaf sweep table-6-patients", theirs=not chapter.p
 chosen = dict(experiments.experiment("table-6").settings(profile, overrides))
 known = [r for group in patients.values() for r in group]
 asked = comparison.asked(honest, known, chapter.dataset, chosen)
-Markdown(f"{asked}\n\n{beside}\n\n{says}")
+Markdown("\n\n".join([ablation.ranking(honest, theirs=not chapter.phantoms), asked, beside, says]))
 
 # %% [markdown]
 # ## What each costs

@@ -92,7 +92,10 @@ about = (
     "Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5). "
 )
 calibrated = about + sensitivity.calibration(frame, records)
-Markdown("\n\n".join([says, sensitivity.moved(frame), sensitivity.chosen(frame, records), calibrated]))
+ranked = ablation.ranking(frame, theirs=not chapter.phantoms)
+Markdown(
+    "\n\n".join([ranked, says, sensitivity.moved(frame), sensitivity.chosen(frame, records), calibrated])
+)
 
 # %% [markdown]
 # ## The same on patient-disjoint folds
@@ -113,7 +116,8 @@ tables.show(
 # %%
 beside = ablation.compared_with("table-8", strict, patients, chapter.dataset)
 says = ablation.says(honest, "gcaf sweep table-8-patients", theirs=not chapter.phantoms)
-Markdown(f"{beside}\n\n{says}")
+asked = "Does changing a setting cost accuracy, as the paper says, where no known patient is shared?"
+Markdown("\n\n".join([ablation.ranking(honest, asked, theirs=not chapter.phantoms), beside, says]))
 
 # %% [markdown]
 # ## What the batch size changes besides the batch

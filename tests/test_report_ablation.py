@@ -1,5 +1,7 @@
 """Rows of an ablation (Tables 4 and 8): closed forms, absent rows, the paper's figures where they belong."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -445,7 +447,9 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
     ("ends", "copied", "pairs", "said"),
     [
         ((-0.03, -0.01), None, 3, "Yes. `concat` minus proposed: −2.0 points (−3.0 to −1.0); 3 seeds, 120"),
-        ((-0.03, 0.0), None, 3, "Not shown. "),
+        ((-0.03, 0.001), None, 3, "Not shown. "),
+        ((-0.03, 0.0), None, 3, "Not shown, by an end so near 0 that other draws might tell otherwise. "),
+        ((-0.03, -0.0005), None, 3, "Yes, by an end so near 0 that other draws might tell otherwise. "),
         ((0.001, 0.03), None, 3, "No, it is worse. "),
         (
             (-0.03, -0.01),
@@ -477,6 +481,98 @@ def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
     assert f"one would see a true difference of {least:.2f} points or more" in text
     assert text.endswith("; the paper's is −2.89.") and ("or more, by picture" in text) == bool(copied)
     assert "paper" not in ablation.answer(frame, "Feature Concatenation", "Is it?", names, theirs=False)
+
+
+PRINTED = ["Feature Concatenation", "Gated Fusion (No Attention)", "Cross-Attention (No Gating)"]
+
+
+@functools.cache
+def printed_rows():
+    found = {row: runs(21 + k) for k, row in enumerate([*PRINTED, "gcaf-split"])}
+    return ablation.measure("table-4", found, None, runs(20), ("accuracy",)).set_index("row", drop=False)
+
+
+def ranked(*differences, copied=(), pairs=3, half=0.004, adjusted=None, **more):
+    """`ablation.ranking` of Table 4's printed rows (concat, gate, cross; the paper's −2.89, −1.61, −1.05), `half` an interval."""
+    rows, frame = PRINTED, printed_rows()
+    frame = frame.assign(pairs=frame["pairs"].clip(upper=pairs))
+    for (name, wide), values in zip(ablation.COUNTED.values(), (differences, copied)):
+        for row, value in zip(rows, values):
+            frame.loc[row, [name, f"{name}_low", f"{name}_high"]] = value, value - half, value + half
+            far = adjusted or half
+            frame.loc[row, [f"{wide}_low", f"{wide}_high"]] = value - far, value + far
+    for row in rows[len(differences) :]:
+        frame.loc[row, "pairs"] = 0
+    frame.loc["gcaf-split", ["difference_low", "difference_high"]] = -half, half
+    names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
+    return ablation.ranking(frame.reset_index(drop=True), names=names, **more)
+
+
+ADJUSTED = "after the adjustment for the number of rows"
+NEITHER = f"Neither confirmed nor refuted, no difference from the proposed model excludes 0 {ADJUSTED}."
+
+
+@pytest.mark.parametrize(
+    ("given", "more", "said"),
+    [
+        # all the intervals say so: no adjustment
+        ((-0.029, -0.016, -0.005), {"adjusted": 0.1}, "Yes, as to its first place, the proposed model is better than each of the 3 other rows."),
+        ((-0.029, -0.016, -0.004), {}, f"In part, the proposed model is better than `concat`, `gate` {ADJUSTED}, not told"),
+        ((-0.029, -0.016, -0.004), {"adjusted": 0.017}, f"In part, the proposed model is better than `concat` {ADJUSTED}, not told"),
+        ((-0.029, -0.016, -0.004), {"adjusted": 0.03}, NEITHER),
+        ((-0.003, -0.002, 0.001), {}, NEITHER),
+        ((-0.029, -0.016, 0.005), {}, f"No, `cross` is better than the proposed model {ADJUSTED}."),
+        ((0.006, -0.016, 0.005), {}, f"No, `concat`, `cross` are better than the proposed model {ADJUSTED}."),
+        ((0.001, 0.002, 0.005), {"adjusted": 0.006}, NEITHER),
+        ((-0.029, -0.016, -0.005), {"pairs": 1}, "Yes (as trained once), as to its first place,"),
+        ((0.001, 0.002, 0.005), {"pairs": 1}, "No (as trained once), `cross`"),
+        ((0.001, 0.002, 0.003), {"pairs": 1}, NEITHER),
+        ((-0.029, -0.016, -0.005), {"copied": (0.0, 0.0, 0.005)}, "Counting each image: yes, as to its first place, the proposed model is better than each of the 3 other rows. Counting each picture once: no, `cross`"),
+    ],
+)  # fmt: skip
+def test_whether_the_papers_ranking_survives(given, more, said):
+    text = ranked(*given, **more)
+    assert text.startswith(f"**Does the paper's ranking hold on this split?** {said}")
+    for word in ("another training's chance is left out", "groups); another training may tell otherwise."):
+        assert (word in text) == (more.get("pairs") == 1)
+    tested = said != NEITHER
+    assert ("The order of the other rows is not tested: it may be chance" in text) == tested
+    assert ("The whole order may be chance, and τ with it." in text) != tested
+
+
+def test_the_order_of_rows_and_what_could_be_seen_of_it():
+    same = ranked(-0.029, -0.016, -0.005)
+    first = "The paper puts the proposed model first of 4 rows, these runs at place "
+    assert f"{first}1; Kendall's τ between the two orders is +1.00." in same
+    assert "This rests on 3 seeds, 120 images" in same
+    # three of six pairs turned round; three, one of six level: τ-b is (2 − 3) / √(6 · 5)
+    assert f"{first}3; Kendall's τ between the two orders is 0.00." in ranked(-0.001, 0.002, 0.001)
+    assert f"{first}2 (shared); Kendall's τ between the two orders is −0.18." in ranked(0.001, -0.001, 0.0)
+    assert f"{first}4; Kendall's τ between the two orders is −1.00." in ranked(0.003, 0.002, 0.001)
+    copied = ranked(-0.029, -0.016, -0.005, copied=(0.003, 0.002, 0.001))
+    assert f"{first}1, by picture 4; Kendall's τ between the two orders is +1.00, by picture −1.00." in copied
+    # half a width of 1.2 points, times 1 + 0.84/1.96, is 1.72 points; the paper's are −2.89, −1.61 and −1.05
+    assert "from 1.72 points on; as large in the paper: 1 of 3." in ranked(0.0, 0.0, 0.0, half=0.012)
+    small = ranked(0.0, 0.0, 0.0, half=0.03, pairs=1)
+    assert (
+        "is left out; as large in the paper: none, so that its differences would rather not be seen." in small
+    )
+    assert "is –." in small, "all level: there is no order"
+    two = ranked(-0.029, -0.016)
+    assert "first of 3 rows" in two and "each of the 2 other rows" in two
+    assert ranked(-0.029) == ranked() == ranked(-0.029, -0.016, -0.005, theirs=False) == ""
+    for place, name in ablation.TABLES.items():
+        figures = ablation.measure(name, {}, None, metrics=("accuracy",))
+        assert (ablation.others(figures)["published_difference"].dropna() < 0).all(), place
+
+
+def test_the_ranking_on_folds_asks_whether_it_survives():
+    rows = ("Feature Concatenation", "Gated Fusion (No Attention)")
+    frame = ablation.measure("table-4", {row: folds_of(60) for row in rows}, None, folds_of(6), ("accuracy",))
+    text = ablation.ranking(frame)
+    assert text.startswith("**Does the paper's ranking survive where no known patient is shared?** ")
+    assert "This rests on one seed of 5 folds, 120 images" in text and ", by picture 1; Kendall's" in text
+    assert ablation.ranking(frame, "Is it?").startswith("**Is it?** ")
 
 
 def test_no_question_is_answered_without_runs():

@@ -586,6 +586,15 @@ def test_a_contrast_is_judged_by_its_interval_and_by_the_paper_s_digits(alone):
     assert "better, the interval excludes 0" in text, "the interval says which way, not the value"
     assert "lies inside" in text, "the digits printed allow −0.0025"
     assert "lies above" in mixup_ema._word(pd.Series(line | {"step": 0.0}), "the ECE", -1)
+    near = ", by an end so near 0 that other draws might tell otherwise (the paper's"
+    for low, high, told in (
+        (-0.01, -0.0002, f"better, the interval excludes 0{near}"),  # 0.0002 is less than 3% of the width
+        (-0.01, -0.0004, "better, the interval excludes 0 (the paper's"),
+        (-0.01, 0.0002, f"not distinguishable from 0{near}"),
+        (-0.01, 0.0004, "not distinguishable from 0 (the paper's"),
+    ):
+        text = mixup_ema._word(pd.Series(line | {"low": low, "high": high}), "the ECE", -1)
+        assert f"), {told}" in text
     steps = mixup_ema.effects({}, data(), ("accuracy", "ece")).set_index(["contrast", "metric"])["step"]
     assert steps["EMA, with Mixup", "ece"] == pytest.approx(0.001), "two figures of three decimals"
     assert steps["Interaction", "ece"] == pytest.approx(0.002), "four"
@@ -719,15 +728,19 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     )
     said = mixup_ema.verdict(frame, rows).splitlines()
     assert (
-        "accuracy −2.00 points, worse, the interval excludes 0 (one seed; the paper's +1.35 lies above"
+        "accuracy −2.00 points (−3.00 to −1.00), worse, the interval excludes 0 (one seed; the paper's +1.35 lies above"
         in said[0]
     )
-    assert "the ECE −0.0200, better, the interval excludes 0 (one seed; the paper's −0.011" in said[0]
-    assert "the NLL +0.0200, worse" in said[0]
+    assert (
+        "the ECE −0.0200 (−0.0300 to −0.0100), better, the interval excludes 0 (one seed; the paper's −0.011"
+        in said[0]
+    )
+    assert "the NLL +0.0200 (+0.0100 to +0.0300), worse" in said[0]
     copied = "by picture −0.89 (−1.56 to −0.18), worse, the interval excludes 0"
-    assert f"accuracy +0.40 points, not distinguishable from 0 (one seed), {copied} (one seed);" in said[1]
+    own = "accuracy +0.40 points (−1.00 to +2.00), not distinguishable from 0"
+    assert f"{own} (one seed), {copied} (one seed);" in said[1]
     more = mixup_ema.verdict(frame.assign(n=frame["n"] * 2), rows).splitlines()
-    assert f"accuracy +0.40 points, not distinguishable from 0, {copied};" in more[1]
+    assert f"{own}, {copied};" in more[1]
     assert said[2].endswith("not both trained on this split under this profile.")
     assert (
         "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"

@@ -198,7 +198,7 @@ def test_every_grouped_score_stands_beside_the_one_by_picture(frame):
         and "by picture 100.00" in full.split(":name: tab-score-abstract")[1]
     )
     gap = frontpage._gap(pd.Series({"metric": "accuracy", "published_difference": 0.01, "difference": 0.01, "difference_low": 0,
-                                    "difference_high": 0.02, "pairs": 1, "n": 1, "folds": 5, "picture_difference": -0.005}))  # fmt: skip
+                                    "difference_high": 0.02, "pairs": 1, "n": 2, "folds": 5, "picture_difference": -0.005}))  # fmt: skip
     assert gap[1] == "+1.00 (0.00 to +2.00; one seed of 5 folds), by picture −0.50"
 
 

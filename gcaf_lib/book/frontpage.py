@@ -195,7 +195,8 @@ def _gap(row: pd.Series) -> tuple[str, str]:
     ends = (
         words.end(scale * end, decimals, words.signed) for end in (row.difference_low, row.difference_high)
     )
-    text = f"{shown(row.difference)} ({' to '.join(ends)}; {repeats(row)})" if row.pairs else ABSENT
+    compared = repeats({**row, "n": row.pairs})
+    text = f"{shown(row.difference)} ({' to '.join(ends)}; {compared})" if row.pairs else ABSENT
     return shown(row.published_difference), words.beside(text, row.picture_difference, shown)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from gcaf_lib import settings
 from gcaf_lib.data import splits
@@ -27,6 +28,11 @@ METRICS = ("accuracy", "macro_f1", "macro_auc", "ece")
 ENDS = ("", "_low", "_high")  # behind a name: its value, and the ends of its interval
 PICTURE = [f"{name}{end}" for name in ("picture", "picture_difference") for end in ENDS]
 ADJUSTED = [f"{name}{end}" for name in ("adjusted", "picture_adjusted") for end in ENDS[1:]]
+# two ways to count: columns of the difference, and of the ends of its adjusted interval
+COUNTED = {
+    "Counting each image": ("difference", "adjusted"),
+    "Counting each picture once": ("picture_difference", "picture_adjusted"),
+}
 SIZES = ("images", "pictures", "groups")
 COLUMNS = [
     "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "folds", "low", "high", "difference",
@@ -402,31 +408,89 @@ def answer(
     line = others(frame).set_index("row", drop=False).loc[row]
     if not line["pairs"]:
         return f"**{question}** Not measured: that row has not been trained on this split."
-    gaps = {
-        "Counting each image": read(line, "difference"),
-        "Counting each picture once": read(line, "picture_difference"),
-    }
+    gaps = {word: read(line, name) for word, (name, _) in COUNTED.items()}
     known = {word: one for word, one in gaps.items() if np.isfinite(one.value)}
     answers, once = ("yes", "no, it is worse", "not shown"), ""
     if line["pairs"] == 1:
         answers = ("as trained once it is better", "as trained once it is worse", "not shown")
         once = " (one training of each; another may reverse it)"
-    told = {word: words.change(one, *answers) for word, one in known.items()}
-    said = list(dict.fromkeys(told.values()))
-    said = said[0] if len(said) == 1 else ". ".join(f"{word}: {one}" for word, one in told.items())
+    said = _counted({word: words.change(one, *answers) + warned(one) for word, one in known.items()})
     shown = [
         f"{100 * float(visible(line, name)):.2f}"
         for name in ("difference", "picture_difference")[: len(known)]
     ]
     alone = ", by patients alone: another training's chance comes on top" if line["pairs"] == 1 else ""
     text = (
-        f"**{question}** {said[0].upper()}{said[1:]}{once}. {(names or {}).get(row, row)} minus proposed: "
+        f"**{question}** {said}{once}. {(names or {}).get(row, row)} minus proposed: "
         f"{words.points(*known.values())}; {words.rests(line)}. With a power of 80% one would see a true difference of "
         f"{' points or more, by picture '.join(shown)}{' points or more' * (len(shown) == 1)}" + alone
     )
     if theirs and np.isfinite(line["published_difference"]):
         text += f"; the paper's is {words.signed(100 * line['published_difference'])}"
     return text + "."
+
+
+def _counted(told: Mapping[str, str]) -> str:
+    """What is told by each way to count, as one sentence where all say the same."""
+    said = list(dict.fromkeys(told.values()))
+    text = said[0] if len(said) == 1 else ". ".join(f"{word}: {one}" for word, one in told.items())
+    return text[0].upper() + text[1:]
+
+
+def ranking(
+    frame: pd.DataFrame, question: str = "", names: Mapping[str, str] | None = None, theirs: bool = True
+) -> str:
+    """Whether the paper's ranking of a table's rows, in which the proposed model is first, is measured too; "" of fewer than two
+    other rows that are both trained and in the paper, and without `theirs`.
+
+    frame: of `measure`. First place is judged by the intervals of the differences; the order of the others is told, not tested.
+    """
+    compared = others(frame)
+    compared = compared[compared["pairs"] > 0]
+    run = compared[compared["published_difference"].notna()]
+    if len(run) < 2 or not theirs:
+        return ""
+    where = "survive where no known patient is shared" if run["folds"].any() else "hold on this split"
+    question = question or f"Does the paper's ranking {where}?"
+    once = " (as trained once)" * bool((run["pairs"] == 1).any())
+    told, places, taus, seen, large = {}, [], [], [], []
+    # figures that are equal, or counts of images, are equal whatever their floats
+    printed = np.round([0.0, *run["published_difference"]], 9)
+    for word, (name, wide) in COUNTED.items():
+        if run[name].isna().any():
+            continue
+        told[word] = _first(run, name, wide, once, names)
+        measured, least = np.round([0.0, *run[name]], 9), pooled(compared, name)
+        places.append(f"{1 + (measured > 0).sum()}{' (shared)' * bool((measured[1:] == 0).any())}")
+        taus.append(words.signed(stats.kendalltau(printed, measured).statistic))
+        seen.append(f"{100 * least:.2f}")
+        large.append(f"{(run['published_difference'].abs() >= least).sum()} of {len(run)}")
+    place, tau, count = (", by picture ".join(one) for one in (places, taus, large))
+    known = any(not said.startswith("neither") for said in told.values())
+    order = "The order of the other rows is not tested: it" if known else "The whole order"
+    alone = ", if another training's chance is left out" * bool(once)
+    again = "; another training may tell otherwise" * bool(once)
+    nothing = all(one.startswith("0") for one in large)
+    there = "none, so that its differences would rather not be seen" if nothing else count
+    return (
+        f"**{question}** {_counted(told)}. The paper puts the proposed model first of {len(run) + 1} rows, these runs at place {place}; Kendall's τ "
+        f"between the two orders is {tau}. {order} may be chance, and τ with it. This rests on {words.rests(run.iloc[0])}{again}. With a power of 80% one "
+        f"sees true differences from {' points on, by picture from '.join(seen)} points on{alone}; as large in the paper: {there}."
+    )
+
+
+def _first(run: pd.DataFrame, name: str, wide: str, once: str, names: Mapping[str, str] | None) -> str:
+    """Whether the proposed model is first of these rows; name, wide: as in `COUNTED`."""
+    below, kept = run[f"{name}_high"] < 0, separated(run, wide)
+    adjusted = "after the adjustment for the number of rows"
+    # that all say so needs no adjustment for their number, that some do needs it
+    if below.all():
+        return f"yes{once}, as to its first place, the proposed model is better than each of the {len(run)} other rows"
+    if (kept & ~below).any():
+        return f"no{once}, {_named(run[kept & ~below], names)} {words.verb((kept & ~below).sum())} better than the proposed model {adjusted}"
+    if kept.any():
+        return f"in part{once}, the proposed model is better than {_named(run[kept], names)} {adjusted}, not told to be better than the rest"
+    return f"neither confirmed nor refuted, no difference from the proposed model excludes 0 {adjusted}"
 
 
 def by_chance(run: pd.DataFrame) -> str:
@@ -466,14 +530,23 @@ def _shifts(part: pd.DataFrame, name: str, names: Mapping[str, str] | None) -> s
 NEAR = 0.03
 
 
+def near(low: Any, high: Any) -> Any:
+    """Whether an end of an interval, or of each of several, is so near 0 that other draws might put it on the other side."""
+    return np.minimum(np.abs(low), np.abs(high)) < NEAR * (high - low)
+
+
+def warned(one: Any) -> str:
+    """What stands behind a word that an end `near` 0 decides, and "" behind others."""
+    return ", by an end so near 0 that other draws might tell otherwise" * bool(near(one.low, one.high))
+
+
 def _borderline(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
-    """Which rows have an interval with an end so near 0 that other draws might put it on the other side."""
+    """Which rows have an interval with an end `near` 0."""
     said = []
     for word, name in (("", "difference"), ("by picture ", "picture_difference")):
-        ends = run[[f"{name}_low", f"{name}_high"]]
-        near = run[ends.abs().min(axis=1) < NEAR * (ends.iloc[:, 1] - ends.iloc[:, 0])]
-        if len(near):
-            said.append(word + _shifts(near, name, names))
+        close = run[near(run[f"{name}_low"], run[f"{name}_high"])]
+        if len(close):
+            said.append(word + _shifts(close, name, names))
     return (
         f" An end of these intervals is so near 0 that other draws might tell otherwise: {'; '.join(said)}."
         if said

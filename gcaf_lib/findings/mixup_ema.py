@@ -305,17 +305,17 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
 
 
 def _told(one: Any, good: int) -> str:
-    if not (one.low > 0 or one.high < 0):
-        return verdicts.UNDECIDED
-    return f"{'better' if (one.low > 0) == (good > 0) else 'worse'}, the interval excludes 0"
+    told = f"{'better' if (one.low > 0) == (good > 0) else 'worse'}, the interval excludes 0"
+    told = told if one.low > 0 or one.high < 0 else verdicts.UNDECIDED
+    return told + ablation.warned(one)
 
 
 def _word(line: pd.Series, name: str, good: int) -> str:
     if not line["n"]:
         return f"{name}: no runs"
     scale, decimals, _ = ablation.shown(name)
-    value = words.signed(scale * line["value"], decimals)
-    text = f"{name} {value}{' points' if scale == 100 else ''}, {_told(line, good)}"
+    value, *interval = words.shift(line, decimals, scale).split(" ", 1)
+    text = f"{' '.join([name, value, *['points'] * (scale == 100), *interval])}, {_told(line, good)}"
     once = " (one seed)" if line["n"] == 1 else ""
     if np.isfinite(line["published"]):
         theirs = _theirs(line["published"], scale)
