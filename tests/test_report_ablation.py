@@ -471,6 +471,7 @@ def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
     found = {"Feature Concatenation": runs(24)}
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",)).assign(pairs=pairs)
     frame = frame.assign(difference=-0.02, difference_low=ends[0], difference_high=ends[1])
+    frame = frame.assign(adjusted_low=ends[0], adjusted_high=ends[1])
     if copied:
         ends = dict(zip(("picture_difference_low", "picture_difference_high"), copied))
         frame = frame.assign(picture_difference=-0.005, **ends)
@@ -481,6 +482,14 @@ def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
     assert f"one would see a true difference of {least:.2f} points or more" in text
     assert text.endswith("; the paper's is −2.89.") and ("or more, by picture" in text) == bool(copied)
     assert "paper" not in ablation.answer(frame, "Feature Concatenation", "Is it?", names, theirs=False)
+    wider = ablation.answer(frame.assign(adjusted_low=-1, adjusted_high=1), "Feature Concatenation", "Is it?")
+    lost = " before the adjustment for the number of rows, not after it"
+    assert lost not in text and wider.count(lost) == (not ends_hold_0(frame))
+
+
+def ends_hold_0(frame) -> bool:
+    line = frame.set_index("row").loc["Feature Concatenation"]
+    return line["difference_low"] <= 0 <= line["difference_high"]
 
 
 PRINTED = ["Feature Concatenation", "Gated Fusion (No Attention)", "Cross-Attention (No Gating)"]

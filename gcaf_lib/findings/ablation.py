@@ -414,7 +414,12 @@ def answer(
     if line["pairs"] == 1:
         answers = ("as trained once it is better", "as trained once it is worse", "not shown")
         once = " (one training of each; another may reverse it)"
-    said = _counted({word: words.change(one, *answers) + warned(one) for word, one in known.items()})
+    lost = {  # told by its own interval, and no longer by the one that is wider for the table's other rows
+        word: " before the adjustment for the number of rows, not after it"
+        * bool(separated(line, name) and line[f"{wide}_low"] <= 0 <= line[f"{wide}_high"])
+        for word, (name, wide) in COUNTED.items()
+    }
+    said = _counted({w: words.change(one, *answers) + lost[w] + warned(one) for w, one in known.items()})
     shown = [
         f"{100 * float(visible(line, name)):.2f}"
         for name in ("difference", "picture_difference")[: len(known)]
