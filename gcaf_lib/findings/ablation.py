@@ -350,7 +350,7 @@ def says(
         text += f": {_named(inside, names)}."
         if len(inside):
             text += f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {_claimed(told, len(run), names)}."
-    return text + could_show(run, names, theirs) + by_chance(run)
+    return text + could_show(run, names, theirs) + false_alarms(run)
 
 
 def rests(frame: pd.DataFrame) -> str:
@@ -429,7 +429,7 @@ def answer(
     return text + "."
 
 
-def by_chance(run: pd.DataFrame) -> str:
+def false_alarms(run: pd.DataFrame) -> str:
     """How often an interval excludes 0 where the true difference is 0, by the seeds that the lines of a table have."""
     one = int((run["pairs"] == 1).sum())
     if one:
