@@ -319,7 +319,7 @@ def test_missing_kernel_is_said_with_its_cure(monkeypatch):
 
 def test_environment_is_as_before_after_a_run():
     before = dict(os.environ)
-    with runner._kernel():
+    with runner.kernel():
         assert os.environ["JUPYTER_PATH"] != before.get("JUPYTER_PATH")
     assert dict(os.environ) == before
 
