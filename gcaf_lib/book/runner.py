@@ -25,14 +25,12 @@ from typing import Any
 import nbformat
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.book import notebooks, provenance
+from gcaf_lib.book import notebooks, provenance, speed
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
 from gcaf_lib.data import committed
 from gcaf_lib.machine import variables, write_text
 
-# begun first, so that at the end no core is left alone with one
-LONGEST = ("11_fusion", "13_comparison", "25_transfer", "04_model", "20_explanations", "05_loss")
 FRONT_PAGE = "front page"
 
 
@@ -98,8 +96,9 @@ def run_chapters(
     if not overrides:
         trainers = workers if settings.model.scale == "mini" else 1
         _train(chosen, profile, settings.data.source == "phantom", trainers, progress)
-    queue = sorted(chosen, key=lambda source: source.stem not in LONGEST)
-    jobs = [joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in queue]
+    jobs = [
+        joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in longest_first(chosen)
+    ]
     if not only:
         jobs.insert(0, joblib.delayed(_front_page)(profile, Path(output).parent))
     pool = joblib.Parallel(min(workers, len(jobs)), return_as="generator_unordered")
@@ -171,6 +170,12 @@ def choose(all_sources: list[Path], only: list[str] | None) -> list[Path]:
             raise BookError(f"no chapter {word!r}; there are: {', '.join(s.stem for s in all_sources)}")
         chosen += hits
     return [s for s in all_sources if s in chosen]
+
+
+def longest_first(sources: list[Path]) -> list[Path]:
+    """Chapters by the seconds that `benchmarks.chapters` has on record, so that at the end no core is left alone with a long one."""
+    took = speed.read("chapters").get("chapters-cpu", {"seconds": {}})["seconds"]
+    return sorted(sources, key=lambda source: -sum(took.get(source.stem, {}).values()))
 
 
 def _experiments(sources: list[Path], phantoms: bool = False) -> list[str]:
