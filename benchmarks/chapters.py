@@ -56,7 +56,7 @@ def measure(source: Path, profile: str) -> dict[str, float]:
             cell.source += f"\nprofile = {profile!r}"
     book.cells = [nbformat.v4.new_code_cell(CLOCK), *book.cells, nbformat.v4.new_code_cell(REPORT)]
     start = time.perf_counter()
-    with runner._kernel():
+    with runner.kernel():
         place = {"metadata": {"path": str(runner.root())}}
         NotebookClient(book, timeout=None, resources=place, shutdown_kernel="immediate").execute()
     whole = time.perf_counter() - start
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     settings.load(args.profile)  # a wrong name fails here
     found = {}
-    for source in runner._choose(notebooks.sources(runner.root() / "notebooks"), args.only):
+    for source in runner.choose(notebooks.sources(runner.root() / "notebooks"), args.only):
         found[source.stem] = one = measure(source, args.profile)
         print(source.stem, *(f"{kind} {seconds:.1f}" for kind, seconds in one.items()), sep="  ", flush=True)
     figures.keep(args, {"seconds": found})

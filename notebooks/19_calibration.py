@@ -109,11 +109,11 @@ curves.reliability(bins, axes_names=("probability of the class", "share of the c
 
 # %% mystnb={"image": {"alt": "Negative log-likelihood against the temperature on validation and on test, a line a seed, with the fitted temperatures."}, "figure": {"name": "fig-temperature", "caption": "Negative log-likelihood against the temperature, on the part where it is fitted and on the part where it is used."}}
 grid = np.geomspace(0.2, 5, 61)
-by_part = findings.by_temperature(runs, grid)
-decisions.temperatures(grid, by_part, findings.fitted(runs))
+by_part, fitted = findings.by_temperature(runs, grid), findings.fitted(runs)
+decisions.temperatures(grid, by_part, fitted)
 
 # %%
-Markdown(findings.temperature_cost(runs, grid, by_part["test"]))
+Markdown(findings.temperature_cost(runs, fitted, grid, by_part["test"]))
 
 # %% [markdown]
 # ## Do temperature and calibration carry over to new patients?
@@ -131,7 +131,7 @@ tables.show(
     "makes the intervals too narrow. By picture: copies count as one; not on the random split, whose training has copies of test images (its accuracy by picture: chapter 17).",
     data=moved,
 )
-Markdown(findings.carries_over(states, runs, apart, clusters))
+Markdown(findings.carries_over(states, fitted, apart, clusters))
 
 # %% [markdown]
 # ## What Mixup, averaging, smoothing and the loss change
@@ -140,15 +140,16 @@ Markdown(findings.carries_over(states, runs, apart, clusters))
 # that is the chance of the test patients and, from two seeds on, of training. Of calibration errors, Brier score and log-likelihood less is better.
 
 # %%
+gaps = findings.differences(tested, main, clusters)
 sizes = worth.sizes(all_rows, clusters, pictures)
 tables.show(
-    findings.effects(tested, main, clusters),
+    findings.effects(tested, clusters, gaps),
     name="tab-effects",
     caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind the comma the difference "
     "from the proposed setting with its 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins. "
     f"All on the same {sizes['images']} images ({sizes['pictures']} pictures, {sizes['groups']} patient groups).",
 )
-Markdown(findings.ingredients(tested, main, clusters))
+Markdown(findings.ingredients(tested, main, clusters, gaps))
 
 # %% [markdown]
 # ## Declining the doubtful cases

@@ -47,6 +47,24 @@ def test_fingerprint_is_of_the_named_parts():
     assert environment.fingerprint(("model",)) != environment.fingerprint(("training/loop.py",))
 
 
+def test_a_fingerprint_is_remembered_for_these_very_characters(monkeypatch, tmp_path):
+    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(environment, "PACKAGE", tmp_path)
+    asked = environment.fingerprint.__wrapped__
+    (tmp_path / "one.py").write_text("x = 1\n")
+    first = asked(("one.py",))
+    (memo,) = (tmp_path / "cache" / "code").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(environment, "_code", lambda source: 1 / 0)
+        assert asked(("one.py",)) == first == memo.read_text()
+    memo.write_text("half")
+    assert asked(("one.py",)) == first == memo.read_text(), "what can't be read is computed again"
+    (tmp_path / "one.py").write_text("x = 1  # reworded\n")
+    assert asked(("one.py",)) == first
+    (tmp_path / "one.py").write_text("x = 2\n")
+    assert asked(("one.py",)) != first
+
+
 def test_description_names_commit_backend_versions_and_device():
     found = environment.describe()
     assert found["backend"] in ("tensorflow", "jax")

@@ -474,6 +474,7 @@ def test_all_that_is_measured_draws_the_groups_once_and_as_each_by_itself(monkey
         return drawn(*args)
 
     monkeypatch.setattr(clustered, "drawn", counted)
+    clustered._times.cache_clear()
     found = painted.measured(frame)
     assert len(calls) == 1
     for kind, value in ((iv.PAINTED, "changed"), (iv.FLAT, "right"), (iv.ALONE, "right")):

@@ -518,7 +518,7 @@ def ranked(*differences, copied=(), pairs=3, half=0.004, adjusted=None, **more):
 
 
 ADJUSTED = "after the adjustment for the number of rows"
-NEITHER = f"Neither confirmed nor refuted, no difference from the proposed model excludes 0 {ADJUSTED}."
+NEITHER = f"Neither confirmed nor refuted, no interval of a difference from the proposed model excludes 0 {ADJUSTED}."
 
 
 @pytest.mark.parametrize(
@@ -561,11 +561,9 @@ def test_the_order_of_rows_and_what_could_be_seen_of_it():
     copied = ranked(-0.029, -0.016, -0.005, copied=(0.003, 0.002, 0.001))
     assert f"{first}1, by picture 4; Kendall's τ between the two orders is +1.00, by picture −1.00." in copied
     # half a width of 1.2 points, times 1 + 0.84/1.96, is 1.72 points; the paper's are −2.89, −1.61 and −1.05
-    assert "from 1.72 points on; as large in the paper: 1 of 3." in ranked(0.0, 0.0, 0.0, half=0.012)
+    assert "from 1.72 points on; the paper's are as large for 1 of 3." in ranked(0.0, 0.0, 0.0, half=0.012)
     small = ranked(0.0, 0.0, 0.0, half=0.03, pairs=1)
-    assert (
-        "is left out; as large in the paper: none, so that its differences would rather not be seen." in small
-    )
+    assert "is left out; the paper's are as large for 0 of 3, by picture 0 of 3." in small
     assert "is –." in small, "all level: there is no order"
     two = ranked(-0.029, -0.016)
     assert "first of 3 rows" in two and "each of the 2 other rows" in two

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from gcaf_lib.book import notebooks, provenance, runner
+from gcaf_lib.book import notebooks, provenance, runner, speed
 from gcaf_lib.data import committed
 from gcaf_lib.settings import SettingsError, load
 from gcaf_lib.training import environment, runs
@@ -298,8 +298,15 @@ def test_every_request_for_training_is_seen():
     assert runner._experiments(sources, phantoms=True) == ["ladder-ends", "main"]
 
 
-def test_the_longest_chapters_are_chapters():
-    assert set(runner.LONGEST) <= {s.stem for s in notebooks.sources(runner.root() / "notebooks")}
+def test_the_longest_chapters_begin_first(monkeypatch):
+    sources = notebooks.sources(runner.root() / "notebooks")
+    seconds = {s.stem: {"imports": 1.0, "figures": float(i)} for i, s in enumerate(sources[1:])}
+    monkeypatch.setattr(speed, "read", lambda name: {"chapters-cpu": {"seconds": seconds}})
+    assert runner.longest_first(sources) == [*sources[:0:-1], sources[0]], "one not on record comes last"
+    monkeypatch.setattr(speed, "read", lambda name: {})
+    assert runner.longest_first(sources) == sources
+    monkeypatch.undo()
+    assert set(speed.read("chapters")["chapters-cpu"]["seconds"]) <= {s.stem for s in sources}
 
 
 def test_wrong_requests_fail_before_anything_runs(checkout):
@@ -319,7 +326,7 @@ def test_missing_kernel_is_said_with_its_cure(monkeypatch):
 
 def test_environment_is_as_before_after_a_run():
     before = dict(os.environ)
-    with runner._kernel():
+    with runner.kernel():
         assert os.environ["JUPYTER_PATH"] != before.get("JUPYTER_PATH")
     assert dict(os.environ) == before
 

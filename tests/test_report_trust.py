@@ -565,7 +565,8 @@ def test_effects_keep_rows_without_a_run(answers):
                                probabilities=lambda part="test", which="ema": p)  # fmt: skip
 
     base, soft = run("a", probs), run("b", calibration.scale(probs, 3))
-    table = findings.effects({"base": [base], "soft": [soft], "none": []}, [base], np.arange(200))
+    rows, groups = {"base": [base], "soft": [soft], "none": []}, np.arange(200)
+    table = findings.effects(rows, groups, findings.differences(rows, [base], groups))
     assert table["Seeds"].tolist() == ["1", "1", "no run yet"]
     assert "(reference)" in table["ECE"][0] and "to" in table["ECE"][1] and table["ECE"][2] == "–"
     rows = {
@@ -576,6 +577,6 @@ def test_effects_keep_rows_without_a_run(answers):
     }
     rows |= {"Loss: per-class": [soft], "Loss: target-probability": [base]}
     rows |= {"Label Smoothing ε = 0.1": [], "Label Smoothing ε = 0.01": []}
-    text = findings.ingredients(rows, [base], np.arange(200))
+    text = findings.ingredients(rows, [base], groups, findings.differences(rows, [base], groups))
     # 8 in the table; of the list's 6 only the 2 of averaging, since the table has the other pairs with the sign turned
     assert "The table and this list show 10 intervals of differences" in text

@@ -10,7 +10,7 @@ from typing import Any
 from gcaf_lib import settings as _settings
 from gcaf_lib.book import provenance
 from gcaf_lib.machine import write_text
-from gcaf_lib.training import experiments
+from gcaf_lib.training import experiments, listing, runs
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Chapter:
     overrides: dict[str, Any] = field(default_factory=dict)
     source: Path | None = None
     _records: list[Any] = field(default_factory=list, repr=False)
+    _keys: listing.Keys = field(default_factory=listing.Keys, repr=False)  # one for all that is asked here
 
     @property
     def phantoms(self) -> bool:
@@ -45,16 +46,14 @@ class Chapter:
         Runs that were never made are left out; with `train` each row's first seed is trained where it is
         missing. More seeds are a sweep's work, not a page's. Reading records needs no Keras and no images.
         """
-        from gcaf_lib.training import listing, runs
-
-        wanted = listing.walk(experiment, self.profile, 1, self.overrides) if train else ()
+        wanted = listing.walk(experiment, self.profile, 1, self.overrides, self._keys) if train else ()
         for _, chosen, seed, key in wanted:
             if runs.find(key) is None:
                 from gcaf_lib.training.train import get
 
                 get(chosen, seed, profile=self.profile)
         found: dict[str, list[Any]] = {}
-        for label, record in listing.found(experiment, self.profile, self.overrides):
+        for label, record in listing.found(experiment, self.profile, self.overrides, self._keys):
             found.setdefault(label, []).append(record)
         return found
 

@@ -25,14 +25,12 @@ from typing import Any
 import nbformat
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.book import notebooks, provenance
+from gcaf_lib.book import notebooks, provenance, speed
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
 from gcaf_lib.data import committed
 from gcaf_lib.machine import variables, write_text
 
-# begun first, so that at the end no core is left alone with one
-LONGEST = ("11_fusion", "13_comparison", "25_transfer", "04_model", "20_explanations", "05_loss")
 FRONT_PAGE = "front page"
 
 
@@ -93,13 +91,14 @@ def run_chapters(
     folder = folder or root() / "notebooks"
     if output is None:
         output = root() / ("_build/demo/book/notebooks" if profile == "demo" else "book/notebooks")
-    chosen = _choose(notebooks.sources(folder), only)
+    chosen = choose(notebooks.sources(folder), only)
     workers = workers or joblib.cpu_count()
     if not overrides:
         trainers = workers if settings.model.scale == "mini" else 1
         _train(chosen, profile, settings.data.source == "phantom", trainers, progress)
-    queue = sorted(chosen, key=lambda source: source.stem not in LONGEST)
-    jobs = [joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in queue]
+    jobs = [
+        joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in longest_first(chosen)
+    ]
     if not only:
         jobs.insert(0, joblib.delayed(_front_page)(profile, Path(output).parent))
     pool = joblib.Parallel(min(workers, len(jobs)), return_as="generator_unordered")
@@ -124,7 +123,7 @@ def stale(
     output = output or root() / "book" / "notebooks"
     library = provenance.fingerprint_library()
     found = []
-    for source in _choose(notebooks.sources(folder), only):
+    for source in choose(notebooks.sources(folder), only):
         page = output / f"{source.stem}.ipynb"
         if not page.is_file():
             found.append(Stale(source.stem, "never executed"))
@@ -159,7 +158,8 @@ def _differences(info: dict[str, Any], source: Path, library: str) -> Iterator[s
             yield f"run record {key} has changed since"
 
 
-def _choose(all_sources: list[Path], only: list[str] | None) -> list[Path]:
+def choose(all_sources: list[Path], only: list[str] | None) -> list[Path]:
+    """Those of the chapters' sources that `only` names, as in `run_chapters`, in their order; `BookError` where it names none."""
     if not only:
         return all_sources
     chosen = []
@@ -170,6 +170,12 @@ def _choose(all_sources: list[Path], only: list[str] | None) -> list[Path]:
             raise BookError(f"no chapter {word!r}; there are: {', '.join(s.stem for s in all_sources)}")
         chosen += hits
     return [s for s in all_sources if s in chosen]
+
+
+def longest_first(sources: list[Path]) -> list[Path]:
+    """Chapters by the seconds that `benchmarks.chapters` has on record, so that at the end no core is left alone with a long one."""
+    took = speed.read("chapters").get("chapters-cpu", {"seconds": {}})["seconds"]
+    return sorted(sources, key=lambda source: -sum(took.get(source.stem, {}).values()))
 
 
 def _experiments(sources: list[Path], phantoms: bool = False) -> list[str]:
@@ -190,7 +196,7 @@ def _attempt(source: Path, profile: str, output: Path, overrides: dict[str, Any]
     """Execute one chapter: (name, seconds, how it failed, if it did)."""
     started, failure = time.perf_counter(), ""
     try:
-        with _kernel():
+        with kernel():
             _execute(source, profile, output, overrides)
     except ChapterError as error:
         failure = str(error)
@@ -220,7 +226,7 @@ def _need(*modules: str) -> None:
 
 
 @contextmanager
-def _kernel() -> Iterator[None]:
+def kernel() -> Iterator[None]:
     """Make "python3" mean this very interpreter while chapters run; nothing is installed.
 
     Without it a kernel of the same name that another environment left in the user's folder would
@@ -253,9 +259,13 @@ def _papermill(clean: Path, executed: Path, parameters: dict[str, Any], cwd: Pat
     """
     import papermill
 
-    # an interrupted kernel start should not hang a build for ever; a kernel that may tidy up takes one to three seconds to end
-    options = {"kernel_name": "python3", "progress_bar": False, "cwd": cwd, "start_timeout": 120}
-    options["shutdown_kernel"] = "immediate"
+    options = {
+        "kernel_name": "python3",
+        "progress_bar": False,
+        "cwd": cwd,
+        "start_timeout": 120,  # an interrupted kernel start should not hang a build for ever
+        "shutdown_kernel": "immediate",  # one that may tidy up takes one to three seconds to end
+    }
     for attempt in (1, 2):
         try:
             papermill.execute_notebook(clean, executed, parameters=parameters, **options)

@@ -6,10 +6,12 @@ localisation score, a correlation, right or wrong).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from gcaf_lib.evaluation.answers import level_of
 from gcaf_lib.evaluation.intervals import Interval, wilson
@@ -26,18 +28,25 @@ def drawn(groups: int, n: int = DRAWS, seed: int = 0, block: int | None = None) 
         yield rng.multinomial(groups, np.full(groups, 1 / groups), size=min(block, n - start))
 
 
+@functools.lru_cache(maxsize=8)
+def _times(groups: int, n: int, seed: int) -> np.ndarray:
+    """`drawn` in one block, (n, groups): drawing is half of the work, and pages ask often of the same groups."""
+    times = next(drawn(groups, n, seed))
+    times.flags.writeable = False  # who asks next is given the same
+    return times
+
+
 def weights(groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     """How often each row was drawn, (n, rows): the same groups and seed give the same draws."""
     code, names = pd.factorize(np.asarray(groups), use_na_sentinel=False)
-    return next(drawn(len(names), n, seed))[:, code]
+    return _times(len(names), n, seed)[:, code]
 
 
-def mean_draws(values, groups, n: int = DRAWS, seed: int = 0, times: np.ndarray | None = None) -> np.ndarray:
+def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     """Means of `values` (rows, m), or (rows,), on n bootstrap samples: (n, m), or (n,).
 
     NaN is left out of its column's mean; a draw without any value is NaN. Rows of one group need not
-    stand together, and each group is drawn with all its rows, of whatever seed or fold. times: `drawn`'s (n, groups),
-    groups as they come first, for several tables of the same groups.
+    stand together, and each group is drawn with all its rows, of whatever seed or fold.
     """
     values = np.asarray(values, np.float64)
     table = values[:, None] if values.ndim == 1 else values
@@ -45,11 +54,9 @@ def mean_draws(values, groups, n: int = DRAWS, seed: int = 0, times: np.ndarray 
         raise ValueError(f"{len(groups)} groups for {len(table)} rows")
     code, names = pd.factorize(np.asarray(groups), use_na_sentinel=False)
     known = ~np.isnan(table)
-    total, count = np.zeros((len(names), table.shape[1])), np.zeros((len(names), table.shape[1]))
-    np.add.at(total, code, np.where(known, table, 0))
-    np.add.at(count, code, known)
-    times = next(drawn(len(names), n, seed)) if times is None else times
-    top, bottom = times @ total, times @ count
+    member = sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))), (len(names), len(code)))
+    times = _times(len(names), n, seed)
+    top, bottom = (times @ (member @ part) for part in (np.where(known, table, 0), known.astype(float)))
     out = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
     return out[:, 0] if values.ndim == 1 else out
 

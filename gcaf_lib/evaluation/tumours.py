@@ -170,6 +170,12 @@ def read_images(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
     return table
 
 
+def runs_of(table: pd.DataFrame, records: Sequence[Any]) -> list[Any]:
+    """Those of the records of which a table (column run) has lines."""
+    known = set(table["run"].unique())
+    return [r for r in records if r.key in known]
+
+
 def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
     """Scores (`COLUMNS`) of these runs and of the baselines on the same images.
 
@@ -182,7 +188,8 @@ def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) ->
         table = committed.read("localisation.csv", MODULE, place)
     except DataError:
         table = pd.DataFrame(columns=list(COLUMNS))
-    new = [r for r in records if r.maps is not None and r.key not in set(table["run"])]
+    known = {r.key for r in runs_of(table, records)}
+    new = [r for r in records if r.maps is not None and r.key not in known]
     if new:
         try:
             fresh = compute(new, dataset, baselines=not (table["run"] == NO_RUN).any())

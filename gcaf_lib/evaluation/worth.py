@@ -22,10 +22,11 @@ is over patients alone: who shows such a row says that it was trained once.
 from __future__ import annotations
 
 import functools
+import hashlib
+import pickle
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 import pandas as pd
 from scipy import sparse, stats
@@ -240,7 +241,8 @@ def samples(
         )
     code = np.full(len(groups), -1)
     code[tested], known = pd.factorize(np.asarray(groups)[tested], use_na_sentinel=False)
-    kept = _SAMPLES.setdefault(joblib.hash((seeds, code, pictures, draws)), {})
+    known_by = hashlib.sha256(pickle.dumps((seeds, code, pictures, draws))).hexdigest()
+    kept = _SAMPLES.setdefault(known_by, {})
     if missing := [name for name in names if name not in kept]:
         ready = [_Seed(parts, code, missing, pictures) for parts in seeds]
         times = _times(len(known), draws)

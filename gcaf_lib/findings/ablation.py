@@ -356,7 +356,7 @@ def says(
         text += f": {_named(inside, names)}."
         if len(inside):
             text += f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {_claimed(told, len(run), names)}."
-    return text + could_show(run, names, theirs) + by_chance(run)
+    return text + could_show(run, names, theirs) + false_alarms(run)
 
 
 def rests(frame: pd.DataFrame) -> str:
@@ -475,12 +475,10 @@ def ranking(
     order = "The order of the other rows is not tested: it" if known else "The whole order"
     alone = ", if another training's chance is left out" * bool(once)
     again = "; another training may tell otherwise" * bool(once)
-    nothing = all(one.startswith("0") for one in large)
-    there = "none, so that its differences would rather not be seen" if nothing else count
     return (
         f"**{question}** {_counted(told)}. The paper puts the proposed model first of {len(run) + 1} rows, these runs at place {place}; Kendall's τ "
         f"between the two orders is {tau}. {order} may be chance, and τ with it. This rests on {words.rests(run.iloc[0])}{again}. With a power of 80% one "
-        f"sees true differences from {' points on, by picture from '.join(seen)} points on{alone}; as large in the paper: {there}."
+        f"sees true differences from {' points on, by picture from '.join(seen)} points on{alone}; the paper's are as large for {count}."
     )
 
 
@@ -495,10 +493,10 @@ def _first(run: pd.DataFrame, name: str, wide: str, once: str, names: Mapping[st
         return f"no{once}, {_named(run[kept & ~below], names)} {words.verb((kept & ~below).sum())} better than the proposed model {adjusted}"
     if kept.any():
         return f"in part{once}, the proposed model is better than {_named(run[kept], names)} {adjusted}, not told to be better than the rest"
-    return f"neither confirmed nor refuted, no difference from the proposed model excludes 0 {adjusted}"
+    return f"neither confirmed nor refuted, no interval of a difference from the proposed model excludes 0 {adjusted}"
 
 
-def by_chance(run: pd.DataFrame) -> str:
+def false_alarms(run: pd.DataFrame) -> str:
     """How often an interval excludes 0 where the true difference is 0, by the seeds that the lines of a table have."""
     one = int((run["pairs"] == 1).sum())
     if one:

@@ -82,23 +82,35 @@ def _own(records: Sequence[Any], against: Sequence[Any]) -> bool:
     return {r.key for r in records} <= {r.key for r in against}
 
 
+def differences(
+    rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters: np.ndarray
+) -> dict[str, dict[str, worth.Worth]]:
+    """Setting to its differences (`EFFECTS`) from `runs`, on the seeds (and folds) that both have, both drawn on the same samples.
+
+    rows: label to records. A setting without a record, or whose records are among `runs`, is left out.
+    """
+    return {
+        label: worth.difference(records, runs, clusters, EFFECTS)
+        for label, records in rows.items()
+        if not _own(records, runs)
+    }
+
+
 def effects(
     rows: Mapping[str, Sequence[Any]],
-    against: Sequence[Any],
     clusters: np.ndarray,
-    names: Sequence[str] = EFFECTS,
+    found: Mapping[str, Mapping[str, worth.Worth]],
 ) -> pd.DataFrame:
-    """One row a setting: seeds, T, accuracy, and measures as value with the difference's interval against `against`.
+    """One row a setting: seeds, T, accuracy, and measures as value with the difference's interval; found: `differences` of the rows.
 
-    rows: label to records; a setting without a record says so. The difference is taken on the seeds (and folds)
-    that both have, both drawn on the same samples.
+    A setting without a record says so.
     """
     lines = []
     for label, records in rows.items():
         if not records:
             lines.append({"Setting": label, "Seeds": "no run yet"})
             continue
-        mine = worth.row(records, clusters, ("accuracy", "excess", *names))
+        mine = worth.row(records, clusters, ("accuracy", "excess", *EFFECTS))
         line = {
             "Setting": label,
             "Seeds": str(mine["accuracy"].n),
@@ -106,21 +118,25 @@ def effects(
             "Accuracy": f"{mine['accuracy'].value:.4f}",
             "Conf. − acc.": words.signed(mine["excess"].value, 4),
         }
-        gaps = None if _own(records, against) else worth.difference(records, against, clusters, names)
-        for name in names:
-            text = f"{mine[name].value:.4f}" + (" (reference)" if gaps is None else "")
-            if gaps:
-                text += f", {words.shift(gaps[name])}"
+        for name in EFFECTS:
+            text = f"{mine[name].value:.4f}" + (" (reference)" if label not in found else "")
+            if found.get(label):
+                text += f", {words.shift(found[label][name])}"
             line[NAMES[name].replace(", equal width", "")] = text
         lines.append(line)
     return pd.DataFrame(lines).fillna("–")
 
 
-def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters: np.ndarray) -> str:
+def ingredients(
+    rows: Mapping[str, Sequence[Any]],
+    runs: Sequence[Any],
+    clusters: np.ndarray,
+    found: Mapping[str, Mapping[str, worth.Worth]],
+) -> str:
     """What averaging, Mixup, the loss's reading and smoothing change by themselves, and how many intervals `effects` and this
     show, each contrast counted once. Each pair is compared on the seeds that both have.
 
-    rows, runs: as `effects` has them.
+    found: `differences` of the rows to these runs.
     """
     asked = ("ece", "nll")
     averaged = worth.difference(runs, runs, clusters, asked, which=("ema", "raw"))
@@ -133,11 +149,10 @@ def ingredients(rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters
     ):
         told[what] = worth.difference(rows[first], rows[second], clusters, asked)
         # a pair with the proposed setting is a row of the table, maybe with the other sign
-        if not (_own(rows[first], runs) or _own(rows[second], runs)):
+        if first in found and second in found:
             more.append(told[what])
-    table = [worth.difference(one, runs, clusters, EFFECTS) for one in rows.values() if not _own(one, runs)]
-    counted = words.by_chance(pair for gaps in (*table, *more) for pair in gaps.items())
-    lines = [ingredient(what, gaps) for what, gaps in told.items()]
+    counted = words.by_chance(pair for one in (*found.values(), *more) for pair in one.items())
+    lines = [ingredient(what, one) for what, one in told.items()]
     return "\n".join(lines) + (f"\n\nThe table and this list show {counted}" if counted else "")
 
 
@@ -162,11 +177,11 @@ def beside_patients(
 
 def carries_over(
     states: Mapping[str, Mapping[str, worth.Worth]],
-    runs: Sequence[Any],
+    own: Sequence[float],
     apart: Sequence[Any],
     clusters: np.ndarray,
 ) -> str:
-    """Whether calibration carries over to new patients; states: `beside_patients` of the runs."""
+    """Whether calibration carries over to new patients; states: `beside_patients` of the runs; own: `fitted` on the random split."""
     if "patient-disjoint, scaled" not in states:
         return (
             "There is no run over the five patient-disjoint folds under this profile yet, so nothing is said here about new "
@@ -174,9 +189,8 @@ def carries_over(
         )
     random, _, strict, scaled = states.values()
     gap = worth.difference(apart, apart, clusters, ("nll",), scaled=(True, False))["nll"]
-    own, theirs = fitted(runs), fitted(apart)
     moved = by_one_temperature(apart, clusters, float(np.mean(own)))
-    said = new_patients(random, strict, scaled, (own, theirs), gap, moved)
+    said = new_patients(random, strict, scaled, (own, fitted(apart)), gap, moved)
     return f"{said}\n\n{validation_said(validation_parts(apart, clusters))}"
 
 
@@ -265,9 +279,10 @@ def _nll(record: Any, t: float, part: str = "test") -> float:
     return calibration.nll(record.labels(part), calibration.scale(record.probabilities(part), t))
 
 
-def temperature_cost(records: Sequence[Any], grid: np.ndarray, on_test: Sequence[np.ndarray]) -> str:
-    """What it costs on test that the temperature was fitted on validation; on_test: `by_temperature`'s curves."""
-    found = fitted(records)
+def temperature_cost(
+    records: Sequence[Any], found: Sequence[float], grid: np.ndarray, on_test: Sequence[np.ndarray]
+) -> str:
+    """What it costs on test that the temperature was fitted on validation; found: `fitted`; on_test: `by_temperature`'s curves."""
     costs = [_nll(r, t) - curve.min() for r, t, curve in zip(records, found, on_test)]
     return (
         f"Fitted: {tables.mean_sd(found)}. Best on test, which nobody may use: "

@@ -177,7 +177,7 @@ def gather(
     """The runs on patient-disjoint folds, or those of the random split, with the scores of their maps; verdicts: `control.judged`."""
     images, candidates = tumours.read_images(dataset), apart or main
     found = tumours.read(candidates, dataset)
-    runs = [r for r in candidates if r.key in set(found["run"])]
+    runs = tumours.runs_of(found, candidates)
     if not runs:
         raise RunError(f"this chapter is about heat maps, and none of its runs keeps any. {NO_MAPS}")
     known = [*tumours.backbone_maps(runs[0]), tumours.FUSED, *tumours.whole_maps(runs[0])]

@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.data import marks, splits
 from gcaf_lib.display import overlays
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import clustered, control, interventions, localisation
+from gcaf_lib.evaluation import clustered, control, interventions, localisation, tumours
 from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.evaluation.interventions import ALONE, FLAT, PAINTED, WHOLE, beside
 from gcaf_lib.findings.words import ONE_SEED, band, change, ends, percent, plural, points, shift, signed, some
@@ -63,13 +63,12 @@ def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> p
     return out.groupby(keys, sort=False, observed=True)[list(VALUES)].mean().reset_index()
 
 
-def effects(asked: pd.DataFrame, value: str, kind: str, times: np.ndarray | None = None) -> pd.DataFrame:
+def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
     """By class (the index): whole, tumour, elsewhere, difference, beyond (`Interval`s of `value`), images, groups; asked: `told`.
 
     tumour, elsewhere: of the tumour in this kind of picture, and of as much elsewhere; difference: theirs, image by image;
     beyond: by how much it is larger than that of images without a tumour that borrow a border of this class, the negative
-    control. Intervals draw patient groups (times: as `clustered.mean_draws` takes them). The positive control stands first,
-    all tumours last.
+    control. Intervals draw patient groups. The positive control stands first, all tumours last.
     """
     wide = asked.pivot(index=["class", "border", "run", "row", "group"], columns="kind", values=value)
     wide = wide.reindex(columns=[WHOLE, kind, beside(kind)]).reset_index()
@@ -86,7 +85,7 @@ def effects(asked: pd.DataFrame, value: str, kind: str, times: np.ndarray | None
     lent = [bare & ((name == TUMOURS) | (wide["border"] == name).to_numpy()) for name in members]
     own = [np.where(here[:, None], columns, np.nan) for here in members.values()]
     controls = [np.where(here, columns[:, -1], np.nan) for here in lent]
-    draws = clustered.mean_draws(np.column_stack([*own, *controls]), wide["group"], times=times)
+    draws = clustered.mean_draws(np.column_stack([*own, *controls]), wide["group"])
     control_draws = draws[:, -len(lent) :].T
     draws = draws[:, : -len(lent)].reshape(len(draws), len(members), len(PARTS)).transpose(1, 2, 0)
     lines = {}
@@ -113,9 +112,7 @@ def measured(asked: pd.DataFrame) -> Effects:
     """`effects` of all that the page says something of."""
     wanted = [(PAINTED, v) for v in ("changed", "right", "probability", "step", HEALTHY)]
     wanted += [(FLAT, v) for v in ("changed", "right", "step")] + [(ALONE, "right")]
-    groups = clustered.number_of(asked["group"])
-    times = next(clustered.drawn(groups)) if groups else None  # drawing is half of the work
-    return {(kind, value): effects(asked, value, kind, times) for kind, value in wanted}
+    return {(kind, value): effects(asked, value, kind) for kind, value in wanted}
 
 
 # --- tables ---
@@ -169,7 +166,7 @@ def alone_table(found: Effects) -> pd.DataFrame:
 
 def rests(found: Effects, asked: pd.DataFrame, runs: Sequence[Any]) -> str:
     """A caption's `Asked of 5 runs (1 seed): Glioma 1,540 images (88 groups), …`; an image counts once a run."""
-    known = [r for r in runs if r.key in set(asked["run"])]
+    known = tumours.runs_of(asked, runs)
     sizes = found[PAINTED, "right"][["images", "groups"]].drop(TUMOURS, errors="ignore")
     each = [f"{name} {plural(i, 'image')} ({plural(g, 'group')})" for name, i, g in sizes.itertuples()]
     return f"Asked of {plural(len(known), 'run')} ({plural(len({r.seed for r in known}), 'seed')}): {', '.join(each)}."
@@ -193,7 +190,7 @@ def painted_words(
 
     images: `tumours.read_images`, which know of which images there is a border.
     """
-    known = [r for r in runs if r.key in set(asked["run"])]
+    known = tumours.runs_of(asked, runs)
     if not known:
         return "**Nothing was asked of these runs: neither is it on record, nor are their weights and the borders on this machine.**"
     seeds = len({r.seed for r in known})

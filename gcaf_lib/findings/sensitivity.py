@@ -203,7 +203,7 @@ def calibration(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     seeds = ", ".join(map(str, sorted({r.seed for r in ablation.runs(found)})))
     return (
         f"The ECE changes (interval excluding 0; compared seed by seed: {seeds}) for {ablation.listed(hit, seeds=True)}; smaller is better."
-        f"{ablation.after_adjustment(run)}{ablation.by_chance(run)} How often that is, is simulated for accuracies, not for the ECE."
+        f"{ablation.after_adjustment(run)}{ablation.false_alarms(run)} How often that is, is simulated for accuracies, not for the ECE."
     )
 
 

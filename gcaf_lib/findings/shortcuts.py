@@ -183,9 +183,11 @@ def _by_picture(told: pd.DataFrame, most: float) -> str:
     """How far size and border tell tumour or not by picture, beside always saying the same; told: that track."""
     said = []
     for line in (_pick(told, floor, splits.FIVEFOLD) for floor in ("size", "border")):
-        low, high = line.picture_low, line.picture_high
-        word = "more" if low > most else "less" if high < most else "not distinguishable from it"
-        said.append(f"{ladder.FLOOR_NAMES[line.floor]} {line.picture:.1%} ({low:.1%} to {high:.1%}): {word}")
+        one = ablation.read(line._asdict(), "picture")
+        word = words.change(one, "less", "more", "not distinguishable from it", than=most)
+        said.append(
+            f"{ladder.FLOOR_NAMES[line.floor]} {one.value:.1%} ({one.low:.1%} to {one.high:.1%}): {word}"
+        )
     return f"By picture (copies count as one) always saying the same gives {most:.1%}, and on patient-disjoint folds {'; '.join(said)}. "
 
 

@@ -29,9 +29,9 @@ def where(value: float, low: float, high: float) -> str:
     return "inside" if low <= value <= high else "above" if value > high else "below"
 
 
-def change(one: Worth, lower: str, higher: str, same: str) -> str:
-    """One of three words by whether a difference's interval lies below 0, above 0, or holds it."""
-    return lower if one.high < 0 else higher if one.low > 0 else same
+def change(one: Any, lower: str, higher: str, same: str, than: float = 0.0) -> str:
+    """One of three words by whether an interval (low, high) lies below `than`, above it, or holds it; of a difference: 0."""
+    return lower if one.high < than else higher if one.low > than else same
 
 
 def by_chance(found: Iterable[tuple[str, Any]]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gcaf_lib import machine
+from gcaf_lib.settings import cache_dir, digest
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # What stands between a file of the dataset and a record: a change elsewhere can't make a record stale.
@@ -49,13 +50,22 @@ def fingerprint(parts: tuple[str, ...] = TRAINING_CODE) -> str:
     A process goes on with the code that it began with, whatever is edited meanwhile: so do its records. Taken without docstrings and comments: a reworded one does not make a record look stale, any
     change of code does.
     """
+    paths = [PACKAGE / part for part in parts]
+    files = [file for path in paths for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
+    sources = [(file.relative_to(PACKAGE).as_posix(), file.read_text(encoding="utf-8")) for file in files]
+    # reading all syntax takes a second, in each chapter's kernel; what is remembered holds for these very characters
+    memo = cache_dir() / "code" / digest([Path(__file__).read_text(encoding="utf-8"), sources])
+    with contextlib.suppress(OSError, ValueError):
+        if re.fullmatch("[0-9a-f]{12}", known := memo.read_text(encoding="utf-8")):
+            return known
     total = hashlib.sha256()
-    for part in parts:
-        path = PACKAGE / part
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            total.update(file.relative_to(PACKAGE).as_posix().encode())
-            total.update(_code(file.read_text(encoding="utf-8")).encode())
-    return total.hexdigest()[:12]
+    for name, source in sources:
+        total.update(name.encode())
+        total.update(_code(source).encode())
+    found = total.hexdigest()[:12]
+    with contextlib.suppress(OSError):  # a cache that can't be written costs a second each time, nothing else
+        machine.write_text(memo, found)
+    return found
 
 
 def _documented(tree: ast.Module) -> Iterator[ast.stmt]:
