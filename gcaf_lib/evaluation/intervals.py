@@ -1,7 +1,7 @@
 """Intervals and tests: what a difference between two numbers of a table is worth.
 
 SciPy and statsmodels do what they can do. Own code: the Nadeau-Bengio correction, McNemar's mid-p, MOVER and DeLong's
-covariance, which neither has, the permutation by groups, which takes SciPy ten times as long, and Holm's adjustment, before which statsmodels collects all garbage. The bootstrap over patients is `worth`'s and `clustered`'s.
+covariance, which neither has, and the permutation by groups, which takes SciPy ten times as long. The bootstrap over patients is `worth`'s and `clustered`'s.
 
 `groups` is (n,) numbers or texts: samples of one patient (or one group of twins) share a group and are swapped
 together; NaN is a group too. Who holds images for independent says so: `IMAGES`.
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from gcaf_lib.evaluation.answers import level_of, one_class, pairs
@@ -205,8 +206,9 @@ def delong(truth, *scores) -> DeLong:
 def holm(p: Sequence[float]) -> np.ndarray:
     """Holm's adjusted p-values of one table, in the order given; NaN stays NaN and doesn't count."""
     p = np.asarray(p, np.float64)
-    out, order = np.full(p.shape, np.nan), np.argsort(p)[: np.sum(~np.isnan(p))]  # NaN stands last
-    out[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    out, known = np.full(p.shape, np.nan), ~np.isnan(p)
+    if known.any():
+        out[known] = multipletests(p[known], method="holm")[1]
     return out
 
 
