@@ -22,11 +22,10 @@ is over patients alone: who shows such a row says that it was trained once.
 from __future__ import annotations
 
 import functools
-import hashlib
-import pickle
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 import pandas as pd
 from scipy import sparse, stats
@@ -241,8 +240,7 @@ def samples(
         )
     code = np.full(len(groups), -1)
     code[tested], known = pd.factorize(np.asarray(groups)[tested], use_na_sentinel=False)
-    known_by = hashlib.sha256(pickle.dumps((seeds, code, pictures, draws))).hexdigest()
-    kept = _SAMPLES.setdefault(known_by, {})
+    kept = _SAMPLES.setdefault(joblib.hash((seeds, code, pictures, draws)), {})
     if missing := [name for name in names if name not in kept]:
         ready = [_Seed(parts, code, missing, pictures) for parts in seeds]
         times = _times(len(known), draws)
