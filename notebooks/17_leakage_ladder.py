@@ -70,7 +70,8 @@ split_ladder.ladder(frame, published)
 
 # %%
 levels = [ladder.control(records.get("patients", []), single, clusters, one) for one in (None, pictures)]
-Markdown(ladder.falls(frame, published) + "\n\n" + ladder.training_parts(chapter.dataset, *levels))
+tested = worth.sizes(single[0].rows() if single else [], clusters, pictures)
+Markdown(ladder.falls(frame, published) + "\n\n" + ladder.training_parts(chapter.dataset, *levels, tested))
 
 # %% [markdown]
 # ## What training knows of the test part

@@ -151,7 +151,7 @@ def ahead(
     tested, out = np.concatenate([part.rows for part in own[0]]), {}
     others = {floor: [[_only(one, tested)]] for (floor, split), one in said.items() if split == place}
     for names, better, weights in zip(AHEAD, BETTER, (None, pictures)) if others else ():
-        gaps = {floor: _minus(own, other, clusters, weights) for floor, other in others.items()}
+        gaps = {floor: minus(own, other, clusters, weights) for floor, other in others.items()}
         least = min(gaps, key=lambda floor: gaps[floor].value)
         out |= dict(zip(names, _ends(gaps[least]))) | {better: FLOOR_NAMES[least]}
     return out
@@ -352,7 +352,7 @@ def control(
     tested = sides[0][seeds[0]].rows()
     own, other = ([[_only(worth.answers(side[seed]), tested)] for seed in seeds] for side in sides)
     levels = [worth.summed("accuracy", _sample(side, clusters, pictures)) for side in (own, other)]
-    return [*levels, _minus(own, other, clusters, pictures)]
+    return [*levels, minus(own, other, clusters, pictures)]
 
 
 def _sample(
@@ -361,7 +361,7 @@ def _sample(
     return worth.samples(seeds, clusters, ["accuracy"], pictures=pictures)["accuracy"]
 
 
-def _minus(
+def minus(
     own: Sequence[Sequence[worth.Answers]],
     other: Sequence[Sequence[worth.Answers]],
     clusters: np.ndarray,
@@ -380,8 +380,11 @@ def _only(one: worth.Answers, tested: np.ndarray) -> worth.Answers:
     return one._replace(rows=one.rows[kept], labels=one.labels[kept], probs=one.probs[kept])
 
 
-def training_parts(dataset: Any, levels: Sequence[worth.Worth], copied: Sequence[worth.Worth]) -> str:
-    """How many images training has on the two splits, and what a larger part changes. levels, copied: `control`, by picture."""
+def training_parts(
+    dataset: Any, levels: Sequence[worth.Worth], copied: Sequence[worth.Worth], sizes: Mapping[str, int]
+) -> str:
+    """How many images training has on the two splits, and what a larger part changes. levels, copied: `control`, by picture;
+    sizes: `worth.sizes` of its test images."""
     random, single, fold = (_trained(dataset, p) for p in ("paper", "patients", splits.FIVEFOLD))
     text = (
         f"Training has {random} images on the random split and {fold} on a fold; how much of the "
@@ -394,7 +397,7 @@ def training_parts(dataset: Any, levels: Sequence[worth.Worth], copied: Sequence
     return (
         f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*_ends(own))}%, "
         f"by picture {words.percent(own1.value)}%; on the same images the models of the folds are right on {words.band(*_ends(other))}%, "
-        f"by picture {words.percent(other1.value)}% ({'one run' if own.n == 1 else words.plural(own.n, 'seed')} of the single split). With the larger part: {said}."
+        f"by picture {words.percent(other1.value)}%; {words.rests({'n': own.n, 'folds': 0, 'protocol': 'patients', **sizes})}. With the larger part: {said}."
     )
 
 
