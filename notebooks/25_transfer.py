@@ -34,9 +34,7 @@ overrides = {}
 from IPython.display import Markdown, display
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.data import splits
 from gcaf_lib.display import curves, split_ladder, tables
-from gcaf_lib.evaluation import worth
 from gcaf_lib.findings import ablation, ladder, training, transfer
 
 chapter = open_chapter("25_transfer", profile, overrides)
@@ -112,8 +110,7 @@ tables.show(
     "the figshare slices alone.",
     data=alone,
 )
-groups, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
-slices = ladder.same_slices(dict(zip(("miniatures", "ImageNet"), three)), chapter.dataset, groups, pictures)
+slices = transfer.same_slices(three, chapter.dataset)
 fewer = transfer.fewer_classes(three[1], apart, chapter.dataset)
 Markdown("\n\n".join([transfer.beside_reported(alone), slices, fewer]))
 

@@ -197,6 +197,8 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
         {"small": model(few)["patients"], "large": model(all_)["patients"]}, None, EVERY, EVERY
     )
     share = all_[masks["all their files"]].mean()
+    sides = transfer.same_slices([model(few)["patients"], model(all_)["patients"]], None)
+    assert sides.replace(*transfer.SIDES[:1], "small").replace(transfer.SIDES[1], "large") == more
     assert ", large 100.0 (" in more and f", large {100 * share:.1f} (" in more
     assert "lies above 3 of these 4 intervals." in more and "choice of images" not in more
     assert ladder.same_slices({"small": model(few)["patients"][:4]}, None, EVERY, EVERY) == ""

@@ -310,6 +310,13 @@ def beside_reported(frame: pd.DataFrame) -> str:
     return f"The reported {reported:.2%} lies {lies}. The method was given the tumour's outline. Here {unknown} tumour images are of unknown patients, and no outline is given."
 
 
+def same_slices(three: Sequence[Sequence[Any]], dataset: Any) -> str:
+    """`ladder.same_slices` of both sides' three-class runs."""
+    return ladder.same_slices(
+        dict(zip(SIDES, three)), dataset, splits.clusters(dataset), worth.pictures(dataset)
+    )
+
+
 def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> str:
     """What leaving the no-tumour class out of training changes on the tumour images, with ImageNet weights."""
     pair, groups, pictures = (
