@@ -70,7 +70,8 @@ split_ladder.ladder(frame, published)
 
 # %%
 levels = [ladder.control(records.get("patients", []), single, clusters, one) for one in (None, pictures)]
-Markdown(ladder.falls(frame, published) + "\n\n" + ladder.training_parts(chapter.dataset, *levels))
+tested = worth.sizes(single[0].rows() if single else [], clusters, pictures)
+Markdown(ladder.falls(frame, published) + "\n\n" + ladder.training_parts(chapter.dataset, *levels, tested))
 
 # %% [markdown]
 # ## What training knows of the test part
@@ -161,12 +162,13 @@ Markdown(ladder.end(frame, published, profile))
 # %% [markdown]
 # ## Beside what others report
 #
-# What others measured is not of the same images: this dataset holds many slices twice, and a few hundred tumour images of unknown
-# patients. Accuracies are in percent.
+# What others measured is not of all these images: this dataset holds many slices twice, and a few hundred tumour images of unknown
+# patients. So the archive's slices stand by themselves, too. Accuracies are in percent.
 
 # %%
 table = literature.table()
-Markdown(ladder.reported(table))
+slices = "" if chapter.phantoms else ladder.same_slices(three, chapter.dataset, clusters, pictures)
+Markdown(f"{ladder.reported(table)}\n\n{slices}")
 
 # %%
 scores = {model: ladder.pooled(runs, clusters, pictures) if runs else None for model, runs in three.items()}

@@ -119,11 +119,13 @@ tables.show(
 split_ladder.with_without(compared)
 
 # %%
+seeds = shortcuts.by_seed(whole, changed, clusters, pictures)
 Markdown(
     "\n\n".join(
         [
             shortcuts.taken_away(gaps),
-            shortcuts.look_ups_too(lowest, again, gaps),
+            shortcuts.other_seeds(seeds),
+            shortcuts.look_ups_too(lowest, again, gaps, seeds),
             shortcuts.answer_gone(whole, changed, chapter.dataset, pictures),
         ]
     )

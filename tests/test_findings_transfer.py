@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.data import splits
+from gcaf_lib.data import figshare, groups, splits
 from gcaf_lib.display import names, split_ladder
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.findings import ablation, ladder, training, transfer
-from gcaf_lib.settings import CLASSES, load
+from gcaf_lib.settings import CLASSES, load, results_dir
 from gcaf_lib.training import experiments
 from tests.told import Told
 
@@ -74,6 +74,8 @@ def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
         "Where there is one seed, the interval does not include the variation between seeds"
         in transfer.bought(frame)
     )
+    assert "recipe with ImageNet weights as a whole" in transfer.bought(frame)
+    assert "no run differs in the weights alone" in transfer.bought(frame)
     assert "a gain" in transfer.bought(frame) and "no difference" in transfer.bought(same)
     assert "a loss" in transfer.bought(transfer.compare(model(LARGE), model(SMALL), None))
 
@@ -141,13 +143,14 @@ def test_tumours_are_judged_alone():
     assert text["Accuracy (%)"].iloc[0] == "91.28" and text["Accuracy (%)"].iloc[3] == "not trained yet"
     both = transfer.beside_reported(frame.reset_index())
     assert (
-        "above the interval of *Miniatures, four classes*, inside that of *ImageNet, four classes*. It was"
+        "above the interval of *Miniatures, four classes*, inside that of *ImageNet, four classes*. The"
         in both
     )
     one = frame.reset_index().dropna(subset="accuracy").head(1)
-    assert "lies above the interval of *Miniatures, four classes*. It" in transfer.beside_reported(one)
+    assert "lies above the interval of *Miniatures, four classes*. The" in transfer.beside_reported(one)
     alike = transfer.beside_reported(pd.concat([one, one.assign(model="m")]))
-    assert "The reported 91.28% lies above the intervals of all 2. It was" in alike
+    assert "The reported 91.28% lies above the intervals of all 2. The" in alike
+    assert "other images" not in alike
     again = small + [run(LARGE, fold, seed=1) for fold in range(5)]
     equal = transfer.tumours([again, large], [[], []], None)
     assert equal["seeds"].dropna().tolist() == [1, 1] and equal["accuracy"][0] == pytest.approx(
@@ -172,7 +175,41 @@ def test_tumours_are_judged_alone():
     other = model(EVERY % 10 < 7, "f")["patients"]  # which says *no tumour* of meningiomas
     told = "of 75 answers on tumour images 15 are *no tumour*, and without that class 15 of these are right; +20.0 points by it"
     assert told in transfer.fewer_classes(three, other, dataset)
-    assert f"−{100 * (LARGE[tumour].mean() - SMALL[tumour].mean()):.1f} points" in fewer and "a fall" in fewer
+    fall = f"−{100 * (LARGE[tumour].mean() - SMALL[tumour].mean()):.1f} points"
+    assert f"on the same tumour images: {fall} (" in fewer and f": a fall, by picture {fall} (" in fewer
+    assert ": a fall (one seed). " in fewer
+
+
+def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkeypatch):
+    """Right on three in five of the tumours' files, on all the first half's: one file a slice there, a second one of some behind."""
+    tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
+    masks = {"each slice once": tumour & (EVERY < 50), "all their files": tumour & (EVERY < 80)}
+    monkeypatch.setattr(ladder, "archive", lambda dataset: masks)
+    few, all_ = (EVERY % 5 > 1) | ~tumour, (EVERY < 50) | ~tumour
+    said = ladder.same_slices({"small": model(few)["patients"]}, None, EVERY, EVERY)
+    once, files = (line for line in said.splitlines() if line.startswith("- "))
+    assert once.startswith("- each slice once: small 60.0 (") and "; one seed of 5 folds, " in once
+    count = masks["each slice once"].sum()
+    assert once.endswith(f", {count} images ({count} pictures, {count} patient groups)")
+    assert files.startswith("- all their files: small 60.0 (")
+    assert said.endswith("lies above all 2 intervals, so the choice of images does not explain the distance.")
+    more = ladder.same_slices(
+        {"small": model(few)["patients"], "large": model(all_)["patients"]}, None, EVERY, EVERY
+    )
+    share = all_[masks["all their files"]].mean()
+    sides = transfer.same_slices([model(few)["patients"], model(all_)["patients"]], None)
+    assert sides.replace(*transfer.SIDES[:1], "small").replace(transfer.SIDES[1], "large") == more
+    assert ", large 100.0 (" in more and f", large {100 * share:.1f} (" in more
+    assert "lies above 3 of these 4 intervals." in more and "choice of images" not in more
+    assert ladder.same_slices({"small": model(few)["patients"][:4]}, None, EVERY, EVERY) == ""
+
+
+def test_the_archives_slices_stand_once_each_in_the_dataset():
+    files = groups.load()["file"]
+    found = ladder.archive(SimpleNamespace(frame=pd.DataFrame({"file": files})))
+    once, all_ = found.values()
+    assert once.sum() == figshare.COUNT and (once <= all_).all()
+    assert set(files[all_]) == set(pd.read_csv(results_dir() / "slices.csv")["file"])
 
 
 def test_whole_seeds_alone_stand_on_the_ladder():
@@ -378,7 +415,7 @@ def test_without_a_run_each_table_has_a_line():
 
 def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
     tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
-    frame = transfer.compare(model(SMALL), model(LARGE), None)
+    four = transfer.on_tumours(model(LARGE), None)
     causes = ablation.measure("transfer", {}, None)
     kept = pd.DataFrame(
         {"stage": [1, 2], "epochs": [4, 8], "best_epoch": [4, 8], "accuracy": 0.9, "val_accuracy": 0.8}
@@ -386,7 +423,7 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
     monkeypatch.setattr(training, "kept", lambda record: kept)
     settings = load("transfer"), load("paper")
 
-    def said(right, counts=causes, beside=frame, seeds=1):
+    def said(right, counts=causes, beside=four, seeds=1):
         runs = [run(right | ~tumour, fold, seed, "t") for seed in range(seeds) for fold in range(5)]
         alone = transfer.tumours([[], []], [[], runs], None)
         return transfer.not_more(alone, runs, beside, counts, *settings)
@@ -394,10 +431,20 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
     text = said(EVERY % 10 > 2)
     assert (
         "the model is right on 80.0% (" in text
-        and "less than the reported 91.28%. What the runs tell: " in text
+        and "and so does the reported 91.28%. What the runs tell: " in text
     )
-    assert "90.0% of the random split and 90.0% of the folds" in text
-    assert "training answers 90.0%" in text and "validation 80.0%" in text
+    assert (
+        "by picture 80.0%) of the tumour images with patients apart. The goal set for it, above 93%, is not reached: 93% lies above"
+        in text
+    )
+    share = f"{100 * LARGE[tumour].mean():.1f}"
+    assert f"in percent, on {share} (" in text and f"tumour images (1 seed) and on {share} (" in text
+    assert f", by picture {share} of the folds' (1 seed); the two intervals meet" in text
+    apart = four | {
+        "patients": four["patients"].replace(four["patients"]["high"], four["paper"]["low"] - 0.01)
+    }
+    assert "(1 seed): where copies and patients are shared, the same" in said(EVERY % 10 > 2, beside=apart)
+    assert "three classes, training answers 90.0%" in text and "validation 80.0%" in text
     assert "the one kept in 5 of 5 runs, where more epochs might" in text and "It is one seed" in text
     what, guess = text.split("\n\n")
     assert (
@@ -413,7 +460,12 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
     assert "layers set free in stage 2" not in said(EVERY % 10 > 2, tried) and "measured above" in said(
         SMALL, tried
     )
-    assert "random split" not in said(SMALL, beside=frame.assign(seeds=0))
-    assert "is not above that interval" in said(EVERY % 10 > 0)  # about nine in ten
+    assert "random split" not in said(SMALL, beside={"paper": four["paper"]})
+    near = said(~np.isin(EVERY, np.flatnonzero(tumour)[:7]))  # 68 of 75
+    assert (
+        "is not reached: 93% lies inside that interval; the reported 91.28% is not above that interval"
+        in near
+    )
+    assert "is reached: 93% lies" in said(EVERY % 100 > 0)
     none = transfer.tumours([[], []], [[], []], None)
-    assert "nothing to explain" in transfer.not_more(none, [], frame, causes, *settings)
+    assert "nothing to explain" in transfer.not_more(none, [], four, causes, *settings)

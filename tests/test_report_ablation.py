@@ -615,13 +615,25 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     chosen = dict(experiments.experiment("table-6").settings("cpu"))
     found = {"VGG19": folds_of(60), "DenseNet": folds_of(21)}
     own = folds_of(20)
-    frame = ablation.measure("table-6", found, None, own, ("accuracy",))
+    frame = ablation.measure("table-6", found, None, own, ("accuracy", "macro_f1"))
     text = comparison.asked(frame, own, None, chosen)
     assert (
         "Of 2 single networks the proposed model as trained once is better than 1 (VGG19), by picture than 1 (VGG19)"
         in text
     )
-    assert "worse than none, before any adjustment" in text and "may reverse" in text
+    level = "; worse than none, by picture than none; in macro-F1 worse than none, by picture than none; before any adjustment"
+    assert level in text and "may reverse" in text
+    other = (frame["row"] == "DenseNet") & (frame["metric"] == "macro_f1")
+    turned = frame.copy()
+    turned.loc[other, [f"picture_difference{end}" for end in ablation.ENDS]] = 0.0182, 0.0007, 0.0354
+    said = comparison.asked(turned, own, None, chosen)
+    assert "worse than none, by picture than 1 (DenseNet +0.0182 (+0.0007 to +0.0354)); before" in said
+    turned.loc[other, "metric"] = "accuracy"  # beside the row's own line of accuracy
+    said = comparison.asked(turned, own, None, chosen)
+    assert (
+        "; worse than none, by picture than 1 (DenseNet +1.8 (+0.1 to +3.5)); in macro-F1 worse than none"
+        in said
+    )
     assert "That rests on one seed of 5 folds, 120 images" in text
     twice = comparison.asked(frame.assign(pairs=2), own, None, chosen)
     assert "the proposed model is shown to be better than 1 (VGG19)" in twice and "may reverse" not in twice

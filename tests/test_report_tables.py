@@ -14,7 +14,7 @@ from gcaf_lib.book import frontpage, modelcard
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation import worth
-from gcaf_lib.findings import ablation, scorecard
+from gcaf_lib.findings import ablation, scorecard, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
 
@@ -198,7 +198,8 @@ def test_every_grouped_score_stands_beside_the_one_by_picture(frame):
         and "by picture 100.00" in full.split(":name: tab-score-abstract")[1]
     )
     gap = frontpage._gap(pd.Series({"metric": "accuracy", "published_difference": 0.01, "difference": 0.01, "difference_low": 0,
-                                    "difference_high": 0.02, "pairs": 1, "n": 2, "folds": 5, "picture_difference": -0.005}))  # fmt: skip
+                                    "difference_high": 0.02, "pairs": 1, "n": 2, "folds": 5, "picture_difference": -0.005,
+                                    "picture_difference_low": -0.02, "picture_difference_high": 0.01}))  # fmt: skip
     assert gap[1] == "+1.00 (0.00 to +2.00; one seed of 5 folds), by picture −0.50"
 
 
@@ -209,6 +210,50 @@ def test_tables_show_levels_without_a_verdict_and_differences_with_one(frame):
         levels, gaps = (full.split(f":name: {n}\n")[1].split("~~~")[0] for n in (name, f"{name}-differences"))
         assert "Verdict" not in levels and "Verdict, patient-disjoint" in gaps
     assert "| Feature Concatenation | Accuracy | −2.89 | not trained yet |" in gaps_of(full, "table-4")
+
+
+@pytest.mark.parametrize(
+    ("file", "picture", "told"),
+    [
+        ((-0.01, 0.02), (0.001, 0.04), "lies above 0"),
+        ((-0.01, 0.02), (-0.04, -0.001), "lies below 0"),
+        ((0.001, 0.02), (-0.001, 0.04), "holds 0"),
+        ((0.001, 0.02), (-0.04, -0.001), "lies below 0"),
+        ((0.001, 0.02), (0.001, 0.04), None),
+        ((-0.01, 0.02), (-0.01, 0.04), None),
+    ],
+)
+def test_an_interval_by_picture_that_says_otherwise_is_printed_and_leaves_the_row_undecided(
+    file, picture, told
+):
+    ends = {
+        f"{name}_{end}": v
+        for name, two in (("difference", file), ("picture_difference", picture))
+        for end, v in zip(("low", "high"), two)
+    }
+    line = {"row": "Rival", "metric": "macro_f1", "protocol": "patients", "published_difference": 0.01, "difference": 0.01,
+            "picture_difference": 0.02, "pairs": 1, "n": 1, "folds": 5, "verdict": "inside our interval"}  # fmt: skip
+    row = frontpage._each(pd.DataFrame([line | ends]), frontpage._gap).iloc[0]
+    cell, verdict = row["Patient-disjoint"], row["Verdict, patient-disjoint"]
+    ends = " to ".join(words.signed(one, 4) for one in picture)
+    if told:
+        assert cell.endswith(f", by picture +0.0200 ({ends}), which {told}")
+        assert f">inside our interval; by picture our interval {told}: undecided<" in verdict
+    else:
+        assert cell.endswith(", by picture +0.0200") and ">inside our interval<" in verdict
+    level = frontpage._word(pd.Series({"verdict": "inside our interval"}))
+    assert ">inside our interval<" in level, "a level has no difference"
+
+
+def test_the_scorecards_tables_of_differences_name_what_the_chapters_judge(frame):
+    told = gaps_of(frontpage.full(frame, "cpu"), "table-6")
+    caption = (
+        frontpage.full(frame, "cpu").split(":name: tab-score-table-6-differences")[0].rsplit("~~~", 1)[1]
+    )
+    assert "where the interval by picture says otherwise it is printed, and the row is undecided" in caption
+    assert (
+        "Of accuracy chapters 11 to 14 say what the adjustment leaves" in caption and "| Macro F1 |" in told
+    )
 
 
 def gaps_of(full, table):

@@ -216,16 +216,19 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     assert ladder.control([run(1, 0, base)], [single], rows) == ladder.control([], [single], rows) == []
     parts = {"paper": [80], "patients": [79], splits.FIVEFOLD: [70, 72]}
     monkeypatch.setattr(ladder, "_trained", lambda _, protocol: " to ".join(map(str, parts[protocol])))
-    text = ladder.training_parts(None, [own, other, gap], [own, other, gap._replace(low=-0.1)])
+    sizes = {"images": 50, "pictures": 40, "groups": 30}
+    text = ladder.training_parts(None, [own, other, gap], [own, other, gap._replace(low=-0.1)], sizes)
     assert "Training has 80 images on the random split and 70 to 72 on a fold" in text
     assert (
-        "on the single split `patients` training has 79." in text and "(one run of the single split)" in text
+        "on the single split `patients` training has 79." in text
+        and "; one run of a single split, 50 images (40 pictures, 30 patient groups). With" in text
     )
     assert "With the larger part: +20.0 points" in text and ": more right, by picture +20.0 points" in text
     assert text.endswith(f": {words.UNSEEN}.")
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
-    assert ": fewer right, by picture" in ladder.training_parts(None, [own, other, less], [own, other, less])
-    assert "A control would be" in ladder.training_parts(None, [], [])
+    worse = [own, other, less]
+    assert ": fewer right, by picture" in ladder.training_parts(None, worse, worse, sizes)
+    assert "A control would be" in ladder.training_parts(None, [], [], {})
 
 
 def test_sizes_of_training_parts_are_the_splits(monkeypatch):
@@ -272,7 +275,7 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
 def test_what_re_encoding_changes_for_the_look_ups_is_told_split_by_split():
     before = pd.concat([floor_table(floor=name) for name in floors.LOOK_UPS])
     after = before.assign(accuracy=0.85, picture=0.45)
-    text = shortcuts.look_ups_too(before, after, {}).splitlines()
+    text = shortcuts.look_ups_too(before, after, {}, {}).splitlines()
     one = f"- {PLAIN}, random split, 10 images: −5.0 points; in percent from 90.0 (70.0 to 95.0) to 85.0 (70.0 to 95.0)"
     assert one in text, "there copies are no reason to count less"
     assert text[-1] == (
@@ -285,10 +288,10 @@ def test_what_re_encoding_changes_for_the_look_ups_is_told_split_by_split():
 @pytest.mark.parametrize(
     ("file", "picture", "said"),
     [
-        (-0.051, -0.061, "larger than that of either"),
-        (-0.05, -0.061, "not clearly larger"),
-        (-0.051, -0.06, "not clearly larger"),
-        (-0.001, 0.0, "not clearly larger"),
+        (-0.051, -0.061, "larger than"),
+        (-0.05, -0.061, "not told apart from"),
+        (-0.051, -0.06, "not told apart from"),
+        (-0.001, 0.0, "not told apart from"),
         (0.0, 0.0, None),
     ],
 )
@@ -302,20 +305,29 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
         ]
     )
     gap = (Worth(-0.07, np.nan, 1, -0.09, file), Worth(-0.08, np.nan, 1, -0.09, picture))
-    text = shortcuts.look_ups_too(before, after, {("the file's form", "patient-disjoint"): gap}).splitlines()
+    key = "the file's form", "patient-disjoint"
+    text = shortcuts.look_ups_too(before, after, {key: gap}, {}).splitlines()
     if said is None:
         assert len(text) == 6, "no fall"
     else:
-        assert f"the fall of the model (−7.0 points, by picture −8.0) is {said} " in text[-1]
-        assert "(down to −5.0 points, by picture −6.0)" in text[-1] and text[-1].startswith(
-            "Patient-disjoint: "
+        assert (
+            f"the fall of the model (−7.0 points, by picture −8.0) is {said} that of the look-ups" in text[-1]
         )
-    plain = shortcuts.look_ups_too(before, after, {("the file's form", "random split"): (gap[0], None)})
+        assert (
+            "(down to −5.0 points, by picture −6.0), which has no interval, so that nothing tests" in text[-1]
+        )
+        assert text[-1].startswith("Patient-disjoint: ") and "no sign" not in text[-1]
+        assert ("Nor would an equal fall show" in text[-1]) == (said != "larger than")
+    plain = shortcuts.look_ups_too(before, after, {("the file's form", "random split"): (gap[0], None)}, {})
     assert plain.splitlines()[-1].startswith("Random split: ") == (file < 0) and (
         "down to −5.0 points)" in plain
     ) == (file < 0)
     other = {("the no-tumour class", "patient-disjoint"): gap, ("the file's form", "patient-disjoint"): None}
-    assert len(shortcuts.look_ups_too(before, after, other).splitlines()) == 6
+    assert len(shortcuts.look_ups_too(before, after, other, {}).splitlines()) == 6
+    mean = tuple(one._replace(value=one.value - 0.01) for one in gap)
+    beside = shortcuts.look_ups_too(before, after, {key: gap}, {key: ({0: gap, 1: gap, 2: gap}, mean)})
+    told = "(−8.0 points, by picture −9.0, against the mean of its 3 seeds)"
+    assert (told in beside) == (said is not None)
 
 
 def test_scores_by_picture_are_said_where_they_are_known():
@@ -704,6 +716,36 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
         worth.difference(whole["paper"], changed["paper, canonical encoding"], np.arange(100))["accuracy"].low
         > 0
     )
+
+
+def test_one_seed_without_a_hint_is_set_beside_all_seeds_with_it(monkeypatch):
+    """Against seed 0 ten images more are right, against seed 1 ten fewer: by itself the first would be a rise."""
+    monkeypatch.setattr(splits, "FOLDS", 1)
+    rows, every = np.arange(100), np.arange(100)
+    base = rows % 5 > 0
+    seeds = [run(0, 0, base & (rows % 10 != 1)), run(1, 0, base | (rows % 10 == 0))]
+    changed = {"patients, canonical encoding": [run(0, 0, base)]}
+    found = shortcuts.by_seed({"patients": seeds}, changed, every, every)
+    assert list(found) == [("the file's form", "patient-disjoint")]
+    each, (mean, copied) = found["the file's form", "patient-disjoint"]
+    assert [round(each[seed][0].value, 3) for seed in (0, 1)] == [0.1, -0.1]
+    assert mean.value == pytest.approx(0) == copied.value and mean.n == 2 and mean.low < 0 < mean.high
+    text = shortcuts.other_seeds(found)
+    assert "against seed 0 +10.0 points, by picture +10.0; seed 1 −10.0 points, by picture −10.0; " in text
+    assert "the mean of all 2 0.0 points (" in text
+    assert "; the sign turns with the seed, by file and by picture\n" in text
+    level = {"patients": [seeds[0], run(1, 0, base & (rows % 10 != 2))]}
+    both = shortcuts.by_seed(level, changed, every, every)
+    assert "the sign turns" not in shortcuts.other_seeds(both)
+    random = (
+        {"paper": [run(0, None, base), run(1, None, base)]},
+        {"paper, canonical encoding": [run(0, None, base)]},
+    )
+    assert "by picture" not in shortcuts.other_seeds(shortcuts.by_seed(*random, every, every))
+    again = {"patients, canonical encoding": [run(0, 0, base), run(1, 0, base)]}
+    assert shortcuts.by_seed({"patients": seeds}, again, every, every) == {}, "paired seed by seed"
+    assert shortcuts.by_seed({"patients": seeds[:1]}, changed, every, every) == {}
+    assert shortcuts.other_seeds({}) == ""
 
 
 def test_this_books_rows_beside_others():

@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gcaf_lib import settings as _settings
@@ -137,7 +138,8 @@ def full(frame: pd.DataFrame, profile: str, floors: pd.DataFrame | None = None) 
             parts.append(tables.numbered(_each(chosen, _level, verdict=False), name, caption, data=data))
             caption = (
                 f"{title}: each row minus the proposed model, published and measured, with a verdict for each split. Verdicts are by file, and "
-                "not adjusted for the number of rows: chapters 11 to 14 judge by picture and adjusted, too."
+                "not adjusted for the number of rows; where the interval by picture says otherwise it is printed, and the row is undecided. Of accuracy "
+                "chapters 11 to 14 say what the adjustment leaves, by file and by picture."
             )
             rivals = chosen[chosen.verdict != "–"].reset_index(drop=True)
             rested = [
@@ -169,13 +171,27 @@ def _each(frame: pd.DataFrame, cell: Any, row: bool = True, verdict: bool = True
             found = part[part.protocol == protocol]
             line[split.capitalize()] = cell(found.iloc[0])[1] if len(found) else "–"
             if verdict:
-                line[f"Verdict, {split}"] = _word(found.verdict.iloc[0]) if len(found) else "–"
+                line[f"Verdict, {split}"] = _word(found.iloc[0]) if len(found) else "–"
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def _word(verdict: str) -> str:
-    return f'<span class="gcaf-verdict-{verdicts.style(verdict)}">{verdict}</span>'
+def _word(row: pd.Series) -> str:
+    """A row's verdict, which is by file, and what the interval by picture says otherwise."""
+    other = _otherwise(row)
+    said = row.verdict + (f"; by picture our interval {other}: undecided" if other else "")
+    return f'<span class="gcaf-verdict-{verdicts.style(row.verdict)}">{said}</span>'
+
+
+def _otherwise(row: pd.Series) -> str:
+    """Where the interval of a difference by picture lies beside 0, if that by file lies elsewhere; else ""."""
+    if not row.get("pairs", 0) > 0 or not np.isfinite(row.get("picture_difference", np.nan)):
+        return ""
+    file, picture = (
+        words.change(ablation.read(row, name), "lies below 0", "lies above 0", "holds 0")
+        for name in ("difference", "picture_difference")
+    )
+    return "" if file == picture else picture
 
 
 def _level(row: pd.Series) -> tuple[str, str]:
@@ -192,12 +208,17 @@ def _gap(row: pd.Series) -> tuple[str, str]:
     def shown(value: float) -> str:
         return words.signed(scale * value, decimals)
 
-    ends = (
-        words.end(scale * end, decimals, words.signed) for end in (row.difference_low, row.difference_high)
-    )
+    def ends(name: str) -> str:
+        return " to ".join(
+            words.end(scale * row[f"{name}_{end}"], decimals, words.signed) for end in ("low", "high")
+        )
+
     compared = repeats({**row, "n": row.pairs})
-    text = f"{shown(row.difference)} ({' to '.join(ends)}; {compared})" if row.pairs else ABSENT
-    return shown(row.published_difference), words.beside(text, row.picture_difference, shown)
+    text = f"{shown(row.difference)} ({ends('difference')}; {compared})" if row.pairs else ABSENT
+    text = words.beside(text, row.picture_difference, shown)
+    other = _otherwise(row)
+    text += f" ({ends('picture_difference')}), which {other}" if other else ""
+    return shown(row.published_difference), text
 
 
 def _percent(metric: str) -> bool:

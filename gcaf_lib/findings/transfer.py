@@ -27,6 +27,7 @@ METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
 RECALLS = tuple(f"recall_{name}" for name in CLASSES)
 SCORE = ("value", "low", "high", "picture")
 SHARE = "accuracy or recall"
+GOAL = 0.93  # three classes, patients apart: what this project was to exceed
 CHANGE = [
     *(f"{name}{end}" for name in ("difference", "picture") for end in ablation.ENDS),
     "seeds",
@@ -158,7 +159,7 @@ def _told(line: pd.Series) -> str:
 
 
 def bought(frame: pd.DataFrame) -> str:
-    """What ImageNet's weights change on each split, and whether that is more where no known patient is shared."""
+    """What the recipe with ImageNet weights changes on each split, and whether that is more where no known patient is shared."""
     known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
     said, gains = [], {}
     for protocol, split in folds.NAMES.items():
@@ -179,7 +180,8 @@ def bought(frame: pd.DataFrame) -> str:
         )
     once = (known["seeds"] == 1).any()
     return (
-        f"The networks with ImageNet weights minus the miniatures, on the same images (95% interval {words.OVER}):\n\n"
+        "The recipe with ImageNet weights as a whole (larger networks and images, other epochs and rates) minus the miniatures', on the same images "
+        f"(95% interval {words.OVER}); no run differs in the weights alone:\n\n"
         + "\n".join(said)
         + (f"\n\n{words.ONE_SEED}" if once else "")
     )
@@ -305,23 +307,32 @@ def beside_reported(frame: pd.DataFrame) -> str:
     table = known_groups.load()
     traced = table.loc[table["source"] != "unknown", "patient"]
     unknown = (~table["patient"].isin(traced) & (table["class"] != "notumor")).sum()
-    return (
-        f"The reported {reported:.2%} lies {lies}. It was measured on other images: the slices of one archive, each once, with the tumour's outline given to "
-        f"the method. Here {unknown} tumour images are of unknown patients, and no outline is given."
+    return f"The reported {reported:.2%} lies {lies}. The method was given the tumour's outline. Here {unknown} tumour images are of unknown patients, and no outline is given."
+
+
+def same_slices(three: Sequence[Sequence[Any]], dataset: Any) -> str:
+    """`ladder.same_slices` of both sides' three-class runs."""
+    return ladder.same_slices(
+        dict(zip(SIDES, three)), dataset, splits.clusters(dataset), worth.pictures(dataset)
     )
 
 
 def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> str:
     """What leaving the no-tumour class out of training changes on the tumour images, with ImageNet weights."""
-    pair = worth.paired(ablation.whole(three), ablation.whole(four))
-    found = worth.difference(*pair, splits.clusters(dataset), keep=TUMOURS) if pair[0] else {}
+    pair, groups, pictures = (
+        worth.paired(ablation.whole(three), ablation.whole(four)),
+        splits.clusters(dataset),
+        worth.pictures(dataset),
+    )
+    found = worth.difference(*pair, groups, keep=TUMOURS) if pair[0] else {}
     if not found:
         return ""
-    word = words.change(found["accuracy"], "a fall", "a rise", verdicts.UNDECIDED)
-    word += " (one seed)" if found["accuracy"].n == 1 else ""
+    copied = worth.by_picture(pair[0], groups, pictures, ("accuracy",), against=pair[1], keep=TUMOURS)
+    said = words.judged(found["accuracy"], copied.get("accuracy"), "a fall", "a rise", verdicts.UNDECIDED)
+    said += " (one seed)" if found["accuracy"].n == 1 else ""
     return (
-        f" With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {words.points(found['accuracy'])}, {word}. "
-        f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.gone(*reversed(pair), dataset, worth.pictures(dataset))}."
+        f"With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {said}. "
+        f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.gone(*reversed(pair), dataset, pictures)}."
     )
 
 
@@ -377,42 +388,57 @@ def price_text(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def on_tumours(large: Mapping[str, Sequence[Any]], dataset: Any) -> dict[str, pd.Series]:
+    """Protocol to `ladder.pooled` of four-class runs on tumour images alone, of the seeds that have all folds."""
+    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    known = {protocol: ablation.whole(large.get(protocol, ())) for protocol in folds.NAMES}
+    return {
+        protocol: pd.Series(ladder.pooled(own, groups, pictures, TUMOURS) | {"protocol": protocol})
+        for protocol, own in known.items()
+        if own
+    }
+
+
 def not_more(
     alone: pd.DataFrame,
-    apart: Sequence[Any],
-    frame: pd.DataFrame,
+    three: Sequence[Any],
+    four: Mapping[str, worth.Worth],
     counts: pd.DataFrame,
     chosen: Any,
     theirs: Any,
 ) -> str:
     """Why the three-class accuracy with ImageNet weights is not higher: what the runs tell, and what is a guess, called one.
 
-    alone: of `tumours`; apart: runs with ImageNet weights on patient-disjoint folds; frame: of `compare`; counts:
+    alone: of `tumours`; three: the runs with ImageNet weights that were trained on three classes; four: of `on_tumours`; counts:
     `ablation.measure("transfer", …)`; chosen, theirs: settings of the profiles `transfer` and `paper`.
     """
     best, reported = alone.iloc[-1], literature.PATIENT_LEVEL[0].accuracy
     if not np.isfinite(best["accuracy"]):
         return "Three classes with ImageNet weights have not been trained on all five folds, so there is nothing to explain."
-    three = "{:.1%} ({:.1%} to {:.1%})".format(*best[["accuracy", "low", "high"]])
-    text = (
-        f"Trained on three classes with ImageNet weights, the model is right on {three} of the tumour images"
+    level = "{:.1%} ({:.1%} to {:.1%}, by picture {:.1%})".format(
+        *best[["accuracy", "low", "high", "picture"]]
     )
+    text = (
+        f"Trained on three classes with ImageNet weights, the model is right on {level} of the tumour images"
+    )
+    goal = "reached" if best["accuracy"] > GOAL else "not reached"
+    text += f" with patients apart. The goal set for it, above {GOAL:.0%}, is {goal}: {GOAL:.0%} lies {words.where(GOAL, best['low'], best['high'])} that interval"
     if reported <= best["high"]:
         return f"{text}; the reported {reported:.2%} is not above that interval, so no shortfall is shown."
-    known = frame[(frame["metric"] == "accuracy") & (frame["seeds"] > 0)].set_index("protocol")[
-        "ImageNet_value"
-    ]
     said = []
-    if set(folds.NAMES) <= set(known.index):
+    if set(folds.NAMES) <= set(four):
+        random, apart = (four[p] for p in ("paper", "patients"))
+        more = "where copies and patients are shared, the same networks get further at the same image size"
         said.append(
-            f"the same recipe, on four classes, is right on {known['paper']:.1%} of the random split and {known['patients']:.1%} of the folds: where copies and "
-            "patients are shared, the same networks get further at the same image size"
+            f"the same recipe, trained on four classes and judged on the same three, is right, in percent, on {ladder.both(random)} of the random split's "
+            f"tumour images ({words.plural(random.seeds, 'seed')}) and on {ladder.both(apart)} of the folds' ({words.plural(apart.seeds, 'seed')})"
+            + words.beside_interval(apart, random, f": {more}", "", "; the two intervals meet")
         )
-    last = pd.concat([training.kept(r) for r in apart]).query("stage == 2") if len(apart) else pd.DataFrame()
+    last = pd.concat([training.kept(r) for r in three]).query("stage == 2") if len(three) else pd.DataFrame()
     if len(last):
         end = int((last["best_epoch"] == last["epochs"]).sum())
         said.append(
-            f"at the kept epoch of stage 2, four classes, training answers {last['accuracy'].mean():.1%} of its augmented and mixed images and validation "
+            f"at the kept epoch of stage 2, three classes, training answers {last['accuracy'].mean():.1%} of its augmented and mixed images and validation "
             f"{last['val_accuracy'].mean():.1%} of plain images of other patients; the last epoch was the one kept in {end} of {words.plural(len(last), 'run')}"
             + (", where more epochs might have gone further" if end else "")
         )
@@ -432,7 +458,7 @@ def not_more(
         else f" It is the mean over {best['seeds']:.0f} seeds."
     )
     return (
-        f"{text}, less than the reported {reported:.2%}. {'What the runs tell' if said else 'The runs tell nothing of it'}"
+        f"{text}, and so does the reported {reported:.2%}. {'What the runs tell' if said else 'The runs tell nothing of it'}"
         + (": " + "; ".join(said) if said else "")
         + f".{once} The reported figure used the tumour's outline, which the model is not given; how much that is worth is not measured here.\n\n"
         f"What could be the cause besides is a guess, since no run here differs from these in that alone: {'; '.join(guesses)}."
