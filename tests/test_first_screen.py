@@ -1,7 +1,11 @@
 """The first screen: the finding in computed words, at their turning points, and nothing of patients beside phantoms."""
 
+import itertools
+
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.transforms import Bbox
 
 from gcaf_lib import settings
 from gcaf_lib.book import first_screen
@@ -97,6 +101,46 @@ def test_the_finding_counts_pictures_and_patients():
     assert beside.endswith("703 images, on which a miniature has 84.5%).")
 
 
+def readable(frame):
+    """No number of the drawing lies over another or over a mark, a bar or a stroke; none is read as another's."""
+    for size in first_screen.PICTURES.values():
+        ax = first_screen.drawn(frame, 0.9573, size).axes[0]
+        ax.figure.draw_without_rendering()
+        texts = {text.get_text(): text.get_window_extent() for text in ax.texts}
+        texts |= {text.get_text(): text.get_window_extent() for text in ax.get_legend().get_texts()}
+        scores = frame.set_index(["method", "protocol"])["accuracy"]
+        look_up, model = first_screen.LOOK_UP, first_screen.ladder.MODEL
+        wanted = f"1-NN: {scores[look_up, 'paper']:.1%}", f"{scores[look_up, 'patients']:.1%}"
+        assert set(wanted) <= set(texts), "the look-up has its numbers"
+        assert not [(a, b) for a, b in itertools.combinations(texts, 2) if texts[a].overlaps(texts[b])]
+        dot, marks = ax.figure.dpi / 72, []
+        for line in ax.lines:
+            if len(line.get_xydata()) and line.get_marker() != "None":
+                wide = line.get_markersize() / 2 * dot
+                high = wide if line.get_marker() != "_" else 0.75 * dot
+                for x, y in ax.transData.transform(line.get_xydata()):
+                    if np.isfinite(y):
+                        marks.append(Bbox([[x - wide, y - high], [x + wide, y + high]]))
+        for bars in ax.collections:
+            wide = bars.get_linewidth()[0] / 2 * dot
+            for (x, low), (_, high) in map(ax.transData.transform, bars.get_segments()):
+                marks.append(Bbox([[x - wide, low], [x + wide, high]]))
+        assert len(marks) > 20
+        assert not [(name, mark) for name, box in texts.items() for mark in marks if box.overlaps(mark)]
+        squares, discs, diamond = ([line for line in ax.lines if line.get_marker() == kind] for kind in "soD")
+        across = [dict(zip(*reversed(line.get_xydata().T))) for line in (*squares, *discs, *diamond)]
+        assert len({round(x, 2) for one in across for x in one.values() if 0.3 < x < 1.5}) == 4, (
+            "four marks of the paper's split stand apart"
+        )
+        stroke = scores.index.get_loc((model, "patients"))
+        foot = ax.transData.transform((0, frame["picture"].iloc[stroke]))[1]
+        assert texts[f"{scores[model, 'patients']:.1%}"].y1 > foot, "not below the stroke, as if its label"
+        figure = ax.figure.bbox
+        assert all(
+            figure.x0 <= box.x0 and box.x1 <= figure.x1 and box.y1 <= figure.y1 for box in texts.values()
+        )
+
+
 def test_it_is_written_in_the_order_of_the_argument(tmp_path):
     chosen = settings.load("cpu")
     data = open_dataset(chosen.data, need_images=False)
@@ -129,9 +173,13 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
     assert said in text and said.count(" from ") == len(first_screen.METHODS)
     own = frame[frame["method"] == first_screen.ladder.IMAGENET].set_index("protocol")["accuracy"]
     assert (
-        f"from {own['paper']:.1%} (random (the paper's)) to {own['patients']:.1%} (no patients shared)"
+        f"from {own['paper']:.1%} (random (the paper's)) to {own['patients']:.1%} (no known patient shared)"
         in said
     )
+    assert first_screen.caption(frame) in text and "Dotted: " in first_screen.caption(frame)
+    whole = frame[frame["method"] != first_screen.ladder.IMAGENET]
+    assert "Dotted" not in first_screen.caption(whole) and "Bars" in first_screen.caption(whole)
+    readable(frame)
     for drawing in (picture, narrow):
         assert drawing.read_text().startswith("<svg") and drawing.stat().st_size < 100_000
     css = (checkout() / "book" / "_static" / "gcaf.css").read_text()

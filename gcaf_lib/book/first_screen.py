@@ -214,6 +214,14 @@ def described(frame: pd.DataFrame, published: float) -> str:
     return f"Accuracy, split by split: {'; '.join(lines)}. A diamond: the paper's {published:.1%}. Dashes: by picture."
 
 
+def caption(frame: pd.DataFrame) -> str:
+    """What the drawing's marks are, in a line below it."""
+    shown = frame[frame["method"].isin(METHODS)]
+    rungs = shown.groupby("method")["protocol"].nunique()
+    dots = " Dotted: passes splits that were not run." if rungs.min() < rungs.max() else ""
+    return f"<small>Bars: 95% intervals. Dashes: by picture, copies counted as one.{dots}</small>\n"
+
+
 def drawn(frame: pd.DataFrame, published: float, size: tuple[float, float]) -> Drawing:
     """The ladder of the models and the look-up, `size` inches: low enough for the first screen."""
     shown = frame[frame["method"].isin(METHODS)]
@@ -240,6 +248,7 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         title(),
         claimed() + "\n",
         f"[{' '.join(f'![{described(frame, claim)}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
+        caption(frame),
         found(groups.load(), ladder.exposed(data), look_ups, *both, full) + "\n",
         meaning(
             claim,
