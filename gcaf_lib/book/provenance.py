@@ -235,7 +235,7 @@ def _older(info: dict[str, Any], n: int) -> str:
         begun = " and its own stage 0" if all(one["stage0"] for one in near.values()) else ""
         said.append(
             f"{len(near)} of {many(n, 'run')} ({', '.join(near)}), retrained with today's code{begun} on "
-            f"{' and '.join(sorted({one['where'] for one in near.values()}))}, came out not bit for bit the same, with {changed:,} of "
+            f"{' and on '.join(sorted({one['where'] for one in near.values()}))}, came out not bit for bit the same, with {changed:,} of "
             f"{many(images, 'test answer')} changed (gcaf reproduce)"
         )
     if info["otherwise"]:
