@@ -32,8 +32,8 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, tables
 from gcaf_lib.evaluation import calibration, confidence, worth
+from gcaf_lib.findings import ablation, overlap, performance, words
 from gcaf_lib.findings import calibration as findings
-from gcaf_lib.findings import overlap, performance, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("09_reliability", profile, overrides)
@@ -61,7 +61,7 @@ tables.show(
     performance.beside_published(known, paper.find("Table 7"), chapter.made, lift),
     name="tab-reliability",
     caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95% interval "
-    f"of that mean (cluster bootstrap over patients, widened by the spread over trainings; that of the ECE bias-corrected). {words.VERDICT} "
+    f"of that mean (cluster bootstrap over patients, widened by the spread over trainings; that of the ECE bias-corrected, so that its value may lie above it). {words.VERDICT} "
     f"Of the published ECE {lift:.4f} is taken off before it is judged: what chance adds to one on the random split, as the bootstrap finds it.",
 )
 
@@ -104,14 +104,20 @@ tables.show(
     performance.calibrations(runs),
     name="tab-calibration",
     caption="Calibration on the test part with raw and averaged (EMA) weights, as trained and after temperature "
-    "scaling fitted on validation: mean ± standard deviation over the seeds. Smaller is better.",
+    f"scaling fitted on validation: mean ± standard deviation over {words.plural(len(runs), 'seed')}. Smaller is better.",
 )
 
 # %%
 gap = worth.difference(runs, runs, clusters, ["ece"], scaled=(True, False))["ece"]
 after = worth.row(runs, clusters, ["ece"], scaled=True)["ece"].value
 literal = chapter.settings.loss.reading == "target-probability"
-Markdown(findings.temperature(findings.fitted(runs), gap, after, literal))
+folds = chapter.records("ladder").get("patients", [])
+common = ablation.equal_seeds({"random": runs, "folds": folds})["random"]  # as chapter 19 takes them
+fewer = None
+if 0 < len(common) < len(runs):
+    fewer = worth.difference(common, common, clusters, ["ece"], scaled=(True, False))["ece"]
+rest = words.rested(runs, clusters, worth.pictures(chapter.dataset))
+Markdown(findings.temperature(findings.fitted(runs), gap, after, literal, rest, fewer))
 
 # %% [markdown]
 # ## Raw and averaged weights

@@ -37,7 +37,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import curves, decisions, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import confidence, worth
-from gcaf_lib.findings import ablation, acting, overlap
+from gcaf_lib.findings import ablation, acting, overlap, words
 from gcaf_lib.findings import calibration as findings
 
 chapter = open_chapter("19_calibration", profile, overrides)
@@ -65,8 +65,8 @@ known = findings.calibration_table(
 tables.show(
     findings.wide_calibration(known),
     name="tab-calibration-intervals",
-    caption=f"Calibration on the test part with averaged weights, {len(runs)} seed{'s' if len(runs) > 1 else ''}: value and 95% "
-    "cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins. Scaled: the fitted temperatures held fixed.",
+    caption=f"Calibration on the test part with averaged weights, {words.rested(runs, clusters, pictures)}: value and 95% cluster-bootstrap interval "
+    f"over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins. {findings.corrected(known)} Scaled: the fitted temperatures held fixed.",
     data=known,
 )
 
@@ -127,11 +127,11 @@ tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
     caption="Calibration on the random split and on patient-disjoint folds: value and 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors "
-    "are in fifteen bins, and on patient-disjoint folds means over the folds, each at the random split's number of test images. Scaled: the fitted temperatures held fixed, which "
+    f"are in fifteen bins, and on patient-disjoint folds means over the folds, each at the random split's number of test images. {findings.corrected(moved)} Scaled: the fitted temperatures held fixed, which "
     "makes the intervals too narrow. By picture: copies count as one; not on the random split, whose training has copies of test images (its accuracy by picture: chapter 17).",
     data=moved,
 )
-Markdown(findings.carries_over(states, fitted, apart, clusters))
+Markdown(findings.carries_over(states, fitted, apart, clusters, pictures))
 
 # %% [markdown]
 # ## What Mixup, averaging, smoothing and the loss change

@@ -34,13 +34,14 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import preprocess, splits
 from gcaf_lib.display import control_charts, gallery, map_scores, names, overlays, painting, tables
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import control, interventions, sanity, tumours
-from gcaf_lib.findings import agreement, borders, explanations, painted
+from gcaf_lib.evaluation import control, interventions, sanity, tumours, worth
+from gcaf_lib.findings import agreement, borders, explanations, painted, words
 
 chapter = open_chapter("20_explanations", profile, overrides, need_images=True)
 main = chapter.records("main", train=True)["Proposed Method"]
 apart = [r for r in chapter.records("ladder").get("patients", []) if r.maps is not None]
 classes, clusters = chapter.settings.data.classes, splits.clusters(chapter.dataset)
+pictures = worth.pictures(chapter.dataset)
 chapter.strip([*main, *apart])
 
 # %% [markdown]
@@ -92,13 +93,14 @@ Markdown(explanations.what(maps, verdicts, chapter.phantoms) + agreement.doubt(c
 
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95% cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
 scores, shown, overall = maps.scores, maps.shown, borders.scores(maps.scores)
+rested = words.rested(maps.runs, clusters, pictures, scores["row"])
 map_scores.by_measure(overall)
 
 # %%
 tables.show(
     borders.wide(overall),
     name="tab-localisation",
-    caption="Maps against tumour borders: mean and 95% cluster-bootstrap interval over patient groups. Images are counted once per run.",
+    caption=f"Maps against tumour borders: mean and 95% cluster-bootstrap interval over patient groups. Images are counted once per run: {rested}.",
     data=overall,
 )
 
@@ -107,7 +109,7 @@ rivals = {other: borders.against(scores, shown, other) for other in (tumours.CEN
 tables.show(
     explanations.rivals_table(rivals),
     name="tab-against-prior",
-    caption=f"{names.map_name(shown)}, minus a map that doesn't know the image, on the same images.",
+    caption=f"{names.map_name(shown)}, minus a map that doesn't know the image, on the same {rested}, by file.",
 )
 hit = overall.set_index(["map", "measure"])["mean"]
 Markdown(explanations.tumour_words(maps.chosen, rivals, hit, chapter.phantoms))
@@ -174,7 +176,7 @@ table = painted.painted_table(found)
 tables.show(
     table[painted.RIGHT],
     name="tab-painted",
-    caption=f"Percent of right answers as it is, with the tumour (of the control the mark; of no tumour a borrowed border) painted over, and with as much at {interventions.PLACES} other places: means (an image counts once a run) and 95% intervals: cluster bootstrap over patient groups, of the control over pictures; where all draws are alike, as at 100%, Wilson's of as many trials as groups. {painted.rests(found, asked, maps.runs)} The CSV also holds the differences.",
+    caption=f"Percent of right answers as it is, with the tumour (of the control the mark; of no tumour a borrowed border) painted over, and with as much at {interventions.PLACES} other places: means (an image counts once a run) and 95% intervals: cluster bootstrap over patient groups, of the control over pictures; where all draws are alike, as at 100%, Wilson's of as many trials as groups. {painted.rests(found, asked, maps.runs, pictures)} The CSV also holds the differences.",
     data=table,
 )
 tables.show(painted.changed_table(found), "tab-changed", painted.CHANGED)

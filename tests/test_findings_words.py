@@ -459,7 +459,7 @@ def test_a_score_by_picture_stands_beside_a_yardstick_by_picture(border, said):
 
 def test_calibration_carries_over_only_where_it_was_measured():
     assert "no run over the five patient-disjoint folds" in calibration.carries_over(
-        {"random split": {}, "random split, scaled": {}}, [], [], np.zeros(0)
+        {"random split": {}, "random split, scaled": {}}, [], [], np.zeros(0), np.zeros(0)
     )
 
 

@@ -1,7 +1,11 @@
 """The first screen: the finding in computed words, at their turning points, and nothing of patients beside phantoms."""
 
+import itertools
+
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.transforms import Bbox
 
 from gcaf_lib import settings
 from gcaf_lib.book import first_screen
@@ -34,11 +38,13 @@ def test_the_claim_is_placed_beside_the_look_up(published, said):
     )
     both = first_screen.meaning(published, (0.94, 0.97), look_ups, [scores((0.94, 0.86), (0.93, 0.826))])
     assert both == text[:-1] + ", networks trained on the five folds 8 points (by picture 10)."
-    own = scores((0.977, 0.901), (0.972, 0.89)).assign(images=703)
+    own = scores((0.977, 0.901), (0.972, 0.89)).assign(images=703, groups=63, seeds=1)
     apart = first_screen.meaning(
         published, (0.94, 0.97), look_ups, [scores((0.94, 0.86), (0.93, 0.826))], own
     )
-    alone = ", the paper's own, on one split of 703 images, 8 points (by picture 8)."
+    alone = (
+        ", the paper's own (1 seed, one split of 703 images of 63 patient groups) 8 points (by picture 8)."
+    )
     assert apart == both[:-1] + alone, "in no range with the folds'"
     assert first_screen.meaning(published, (0.94, 0.97), look_ups, (), own) == text[:-1] + alone
     risen = first_screen.meaning(published, (0.94, 0.97), look_ups, [], own.assign(picture=[0.9, 0.91]))
@@ -53,48 +59,87 @@ def test_the_claim_is_placed_beside_the_look_up(published, said):
 def test_the_finding_counts_pictures_and_patients():
     table = groups.load()
     shares = pd.DataFrame({"protocol": ["paper"], "class": ["all"], "with_copy": [0.5], "with_either": [0.7]})
+    text = first_screen.found(table, shares)
+    assert f"{len(table):,} files show about {table['picture'].nunique():,} pictures" in text
+    assert "the 4,754 of known patients (4,750 from the figshare collection, 4 known by a copy)" in text
+    known = table[table["picture"].isin(table.loc[table["source"] != "unknown", "picture"])]
+    assert f"slices of some {known['patient'].nunique()}." in text
+    assert "70% of the test images have a copy or their known patient in training" in text
+    fewer = first_screen.found(table[table["source"] != "unknown"], shares)
+    assert "the 4,750 of known patients (4,750 from the figshare collection, 0 known by a copy)" in fewer
 
-    def scores(paper, patients, by_picture=0.5):
-        return pd.DataFrame(
-            {
-                "accuracy": [paper, patients],
-                "picture": [0.99, by_picture],
-                "seeds": [2, 1],
-                "low": [0.7, 0.8],
-                "high": [0.9, 0.95],
-                "images": [7023, 703],
-            },
-            index=["paper", "patients"],
+
+def test_each_accuracy_stands_with_its_interval_its_seeds_and_what_was_tested():
+    def scores(random, apart, seeds=(2, 1)):
+        lines = [(x, x - 0.02, x + 0.01, x - 0.01, x - 0.04, x + 0.01) for x in (random, apart)]
+        columns = ["accuracy", "low", "high", "picture", "picture_low", "picture_high"]
+        return pd.DataFrame(lines, ["paper", "patients"], columns).assign(
+            seeds=seeds, images=[703, 7023], groups=[291, 628]
         )
 
     look_ups = [scores(0.9, 0.65), scores(0.95, 0.6)]
-    text = first_screen.found(table, shares, look_ups)
-    assert f"{len(table):,} files show about {table['picture'].nunique():,} pictures" in text
-    known = table[table["picture"].isin(table.loc[table["source"] != "unknown", "picture"])]
-    assert "the 4,754 of known patients" in text, "of four files the patient is known by a copy"
-    assert f"slices of some {known['patient'].nunique()}." in text
-    assert "70% of the test images have a copy or their known patient in training" in text
-    assert text.endswith(
-        "two look-ups that learn nothing reach 90.0% and 95.0%; with known patients apart, 65.0% and 60.0%."
+    text = first_screen.scored(look_ups)
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(rows) == 3 and "Tested" not in text, "without a network nothing is known of groups"
+    assert rows[1] == (
+        "| look-up: 1-NN on pixels | 90.0% (88.0% to 91.0%), by picture 89.0% | 65.0% (63.0% to 66.0%), by picture 64.0% "
+        "| −25.0 points (−27.2 to −22.8), by picture −25.0 points (−28.6 to −21.4) |"
     )
-    both = first_screen.found(table, shares, look_ups, scores(0.8, 0.7, 0.65))
+    own = scores(0.98, 0.9, (1, 1)).assign(images=703, groups=[291, 63])
+    full = first_screen.scored(look_ups, scores(0.8, 0.7), scores(0.9, 0.8, (1, 1)), own)
+    assert "| a miniature, 2 and 1 seed | 80.0% (78.0% to 81.0%)" in full
+    assert "| small networks with ImageNet weights, larger than the miniature, 1 seed | 90.0%" in full
+    assert "| the paper's own, without ImageNet, 1 seed; one split | 98.0%" in full
+    assert full.rstrip().endswith(
+        "Tested: 703 images of 291 patient groups on the random split; 7,023 images of 628 patient groups on the five folds; "
+        "703 images of 63 patient groups on the one split.</small>"
+    )
+    own.loc[first_screen.SAME] = own.loc["patients"].replace(0.9, 0.845)
+    beside = first_screen.scored(look_ups, None, None, own)
     assert (
-        both
-        == text
-        + " Trained on each (in brackets: copies as one): a miniature 80.0% and 70.0% (99.0% and 65.0%), 2 and 1 seed."
+        "| a miniature on that one split, 1 seed | – | 84.5% (88.0% to 91.0%), by picture 89.0% | – |"
+        in beside
     )
-    alike = first_screen.found(table, shares, look_ups, scores(0.8, 0.7).assign(seeds=2.0))
-    assert alike.endswith("50.0%), 2 seeds.")
-    full = first_screen.found(table, shares, look_ups, None, scores(0.9, 0.8), scores(0.98, 0.9, 0.89))
-    assert full.endswith(
-        "small networks with ImageNet weights, larger than the miniature, 90.0% and 80.0% (99.0% and 50.0%), 2 and 1 seed; the paper's own, without ImageNet, "
-        "98.0% and 90.0% (99.0% and 89.0%), 2 and 1 seed (the second 80.0% to 95.0%, 703 images)."
-    )
-    own = scores(0.98, 0.9, 0.89)
-    own.loc[first_screen.SAME] = own.loc["patients"]
-    own.loc[first_screen.SAME, "accuracy"] = 0.845
-    beside = first_screen.found(table, shares, look_ups, None, None, own)
-    assert beside.endswith("703 images, on which a miniature has 84.5%).")
+
+
+def readable(frame):
+    """No number of the drawing lies over another or over a mark, a bar or a stroke; none is read as another's."""
+    for size in first_screen.PICTURES.values():
+        ax = first_screen.drawn(frame, 0.9573, size).axes[0]
+        ax.figure.draw_without_rendering()
+        texts = {text.get_text(): text.get_window_extent() for text in ax.texts}
+        texts |= {text.get_text(): text.get_window_extent() for text in ax.get_legend().get_texts()}
+        scores = frame.set_index(["method", "protocol"])["accuracy"]
+        look_up, model = first_screen.LOOK_UP, first_screen.ladder.MODEL
+        wanted = f"1-NN: {scores[look_up, 'paper']:.1%}", f"{scores[look_up, 'patients']:.1%}"
+        assert set(wanted) <= set(texts), "the look-up has its numbers"
+        assert not [(a, b) for a, b in itertools.combinations(texts, 2) if texts[a].overlaps(texts[b])]
+        dot, marks = ax.figure.dpi / 72, []
+        for line in ax.lines:
+            if len(line.get_xydata()) and line.get_marker() != "None":
+                wide = line.get_markersize() / 2 * dot
+                high = wide if line.get_marker() != "_" else 0.75 * dot
+                for x, y in ax.transData.transform(line.get_xydata()):
+                    if np.isfinite(y):
+                        marks.append(Bbox([[x - wide, y - high], [x + wide, y + high]]))
+        for bars in ax.collections:
+            wide = bars.get_linewidth()[0] / 2 * dot
+            for (x, low), (_, high) in map(ax.transData.transform, bars.get_segments()):
+                marks.append(Bbox([[x - wide, low], [x + wide, high]]))
+        assert len(marks) > 20
+        assert not [(name, mark) for name, box in texts.items() for mark in marks if box.overlaps(mark)]
+        squares, discs, diamond = ([line for line in ax.lines if line.get_marker() == kind] for kind in "soD")
+        across = [dict(zip(*reversed(line.get_xydata().T))) for line in (*squares, *discs, *diamond)]
+        assert len({round(x, 2) for one in across for x in one.values() if 0.3 < x < 1.5}) == 4, (
+            "four marks of the paper's split stand apart"
+        )
+        stroke = scores.index.get_loc((model, "patients"))
+        foot = ax.transData.transform((0, frame["picture"].iloc[stroke]))[1]
+        assert texts[f"{scores[model, 'patients']:.1%}"].y1 > foot, "not below the stroke, as if its label"
+        figure = ax.figure.bbox
+        assert all(
+            figure.x0 <= box.x0 and box.x1 <= figure.x1 and box.y1 <= figure.y1 for box in texts.values()
+        )
 
 
 def test_it_is_written_in_the_order_of_the_argument(tmp_path):
@@ -110,6 +155,7 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
             "ladder.svg",
             "ladder-narrow.svg",
             "**Found.",
+            "| look-up: ",
             "**What it means.",
             "Read",
             "Rerun",
@@ -129,9 +175,13 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
     assert said in text and said.count(" from ") == len(first_screen.METHODS)
     own = frame[frame["method"] == first_screen.ladder.IMAGENET].set_index("protocol")["accuracy"]
     assert (
-        f"from {own['paper']:.1%} (random (the paper's)) to {own['patients']:.1%} (no patients shared)"
+        f"from {own['paper']:.1%} (random (the paper's)) to {own['patients']:.1%} (no known patient shared)"
         in said
     )
+    assert first_screen.caption(frame) in text and "Dotted: " in first_screen.caption(frame)
+    whole = frame[frame["method"] != first_screen.ladder.IMAGENET]
+    assert "Dotted" not in first_screen.caption(whole) and "Bars" in first_screen.caption(whole)
+    readable(frame)
     for drawing in (picture, narrow):
         assert drawing.read_text().startswith("<svg") and drawing.stat().st_size < 100_000
     css = (checkout() / "book" / "_static" / "gcaf.css").read_text()

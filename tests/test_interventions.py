@@ -720,9 +720,10 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
 def test_tables_and_pictures_of_nothing_and_of_something():
     asked = framed(answers("a", GLIOMA, 20, painted=0.5), MARKED)
     found = painted.measured(asked)
-    told = painted.rests(found, asked, [run("a"), run("unasked", 2)])
+    pictures = np.arange(asked["row"].max() + 1) // 4
+    told = painted.rests(found, asked, [run("a"), run("unasked", 2)], pictures)
     assert told == (
-        f"Asked of 1 run (1 seed): {painted.CONTROL} 60 images (60 groups), Glioma 20 images (10 groups)."
+        f"Asked of 1 run (1 seed): {painted.CONTROL} 60 images (60 groups), Glioma 20 images (5 pictures, 10 groups)."
     )
     assert list(painted.painted_table(found)["Class"]) == [painted.CONTROL, "Glioma", painted.TUMOURS]
     assert painted.painted_table(found).shape[1] == 10 and len(painted.RIGHT) == 4  # a phone holds no more

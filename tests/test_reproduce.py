@@ -279,6 +279,33 @@ def test_the_strip_is_true_of_several_codes_at_once(tmp_path, monkeypatch):
     assert json.loads(json.dumps(info)) == info, "it goes into the notebook's metadata"
 
 
+def test_the_strip_tells_of_runs_read_that_came_out_otherwise_elsewhere(tmp_path, monkeypatch):
+    """Where a device gives nobody's bits, such a run says nothing of its code; of the page that reads it, it does."""
+    monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
+    now = environment.fingerprint()
+    elsewhere = {"identical": "False", "device": "4 CPU cores"}
+    table = [
+        line("a", "old", now), line("b", "old", now, **elsewhere), line("c", now, now, **elsewhere),
+        line("d", "old", now, **elsewhere), line("d", "old", now), line("e", "old", "another", **elsewhere),
+        line("unread", "old", now, **elsewhere),
+    ]  # fmt: skip
+    (tmp_path / "reproduced.csv").write_text("\n".join([HEAD, *table]))
+    records = []
+    for key in "abcde":
+        (tmp_path / key).mkdir()
+        (tmp_path / key / "record.json").write_text("{}")
+        info = {"key": key, "provenance": {"fingerprint": now if key == "c" else "old"}}
+        records.append(SimpleNamespace(folder=tmp_path / key, seed=0, info=info))
+    info = provenance.facts("demo", load("demo"), None, records, None)
+    assert provenance._older(info, 5).endswith(
+        "; 2 of 5 runs (b, c), retrained with today's code and its own stage 0 on 4 CPU cores, 1 thread, came out not bit for bit "
+        "the same, with 0 of 8 test answers changed (gcaf reproduce)"
+    )
+    assert info["older_code"] == 0 and json.loads(json.dumps(info)) == info
+    alone = provenance.facts("demo", load("demo"), None, records[:1], None)
+    assert "not bit for bit" not in provenance._older(alone, 1)
+
+
 def test_a_run_made_again_prepares_its_images_itself(tmp_path, monkeypatch):
     """Taken from the cache, they would be those of the code that made the record."""
     monkeypatch.setenv("GCAF_CACHE", str(tmp_path))

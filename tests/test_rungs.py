@@ -389,6 +389,13 @@ def test_the_temperatures_words():
         ),
     ):
         assert said in findings.temperature(middle + np.array([-0.1, 0, 0.1]), gap, 0.02, True), middle
+    held = findings.temperature([0.9], gap, 0.02, True, "5 seeds, 703 images", gap._replace(n=2, high=0.001))
+    assert (
+        ": lower (5 seeds, 703 images). Of the 2 seeds that chapter 19 takes, the change is −0.0100" in held
+    )
+    assert "not distinguishable from 0: the verdict hangs on which trainings one has. Intervals" in held
+    assert "lower, too. " in findings.temperature([0.9], gap, 0.02, True, "", gap)
+    assert "chapter 19 takes" not in low
     other = findings.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)
     assert (
         "overconfident" not in other
@@ -524,7 +531,8 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
 
     def told(*states, ends=(-0.005, 0.019), moved=(-0.01, 0.04)):
         gap, other = Worth(0.008, 0, 3, *ends), Worth(0.021, 0, 3, *moved)
-        return findings.new_patients(*states, ([0.72, 0.85], [1.73, 1.04, 1.2]), gap, (other, gap))
+        copied = other._replace(value=0.041), gap._replace(value=0.026)
+        return findings.new_patients(*states, ([0.72, 0.85], [1.73, 1.04, 1.2]), gap, (other, gap), copied)
 
     assert "surer than it is right" in told(at(-0.02, -0.03, -0.01), at(0.02, 0.01, 0.03), at(0, 0, 0))
     level = told(at(-0.02, -0.03, -0.01), at(0.02, 0.0, 0.03), at(0, 0, 0))
@@ -563,12 +571,30 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
         ((-0.01, 0.04), "As far as can be told here, the random split's temperature carries over: scaled"),
     ):
         said = told(at(0, 0, 0), at(0, 0, 0), at(0, 0, 0), moved=ends)
-        assert said.startswith(first) and "(mean 0.78; confidence minus accuracy +0.021" in said
+        assert said.startswith(first) and (
+            "(one for all runs, 0.78, the mean of those fitted there; confidence minus accuracy +0.021"
+            in said
+        )
+        assert "), by picture +0.041 (" in said and "; the NLL changes by +0.0080" in said
+        assert "), by picture +0.0260 (−0.0050 to +0.0190)). " in said
     gaps = {"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}
     text = findings.scaling(gaps, np.array([0.02, 0.02]), 4)
     assert "+0.0010): not distinguishable from 0." in text and "ECE of 0.0200" in text
     assert "These are the 3 seeds that both splits have. Chapter 9 takes all 4 of the random split" in text
     assert "hapter 9" not in findings.scaling(gaps, np.array([0.02, 0.02]), 3)
+
+
+def test_a_value_above_its_own_interval_is_told_of():
+    lines = [
+        ("ece", 0.06, 0.04, 0.05),
+        ("mass", 0.06, 0.04, 0.06),
+        ("brier", 0.3, 0.1, 0.2),
+        ("ece", *[np.nan] * 3),
+    ]
+    frame = pd.DataFrame(lines, columns=["measure", "value", "low", "high"])
+    assert findings.corrected(frame).endswith("may lie above its own, as 1 of 2 here does.")
+    assert findings.corrected(frame[1:]).endswith("may lie above its own.")
+    assert findings.corrected(frame.assign(high=0.05)).endswith("as 2 of 2 here do.")
 
 
 def test_what_a_temperature_of_a_fold_rests_on():
@@ -594,7 +620,27 @@ def test_what_a_temperature_of_a_fold_rests_on():
         "of 2 groups only, and the 1 different part has 4 distinct images" in text
         and "In 1 of 2 runs" in text
     )
-    assert "(62.5% against 62.5% on average); when tested, those images score 75.0%, all others 50.0%" in text
+    assert "(62.5% against 62.5% on average): these are no 2 trials, as the parts share images. When" in text
+    # of each group one image is inside and its neighbour not: (3/4 − 1/2), by each group alone (1 − 1) and (1/2 − 0)
+    gap = found["apart"]
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.25, 0, 0.5))
+    assert "score 75.0%, all others 50.0%: +25.0 points (0.0 to +50.0) over patients, not disting" in text
+    told = [
+        findings.validation_said(found | {"apart": Worth(x, 0, 1, x - 0.1, x + 0.1)}) for x in (0.2, -0.2)
+    ]
+    assert "over patients, higher. *Scaled*" in told[0] and "over patients, lower. *Scaled*" in told[1]
+    alone = findings.validation_said(findings.validation_parts(records[:1], groups))
+    assert "In 1 of 1 runs" in alone and "trials" not in alone
+    assert words.rested(records, groups, np.arange(8) // 2, np.array([0, 1, 1])) == (
+        "one seed of 2 folds, 2 images (1 picture, 1 patient group)"
+    )
+    assert words.rested(records, groups, np.arange(8) // 2) == (
+        "one seed of 2 folds, 8 images (4 pictures, 2 patient groups)"
+    )
+    # copies count as one: rows 0 to 3 are one picture, right and sure; the others are one each, of whom one is right
+    copies = np.array([0, 0, 0, 0, 1, 2, 3, 4])
+    once = findings.by_one_temperature(records, groups, 1.0, copies)[0]
+    assert once.value == pytest.approx((2 * 0.9 + 3 * 0.8) / 5 - 2 / 5)
     # a temperature of 1 changes nothing, a high one makes every answer less sure
     same, none = findings.by_one_temperature(records, groups, 1.0)
     assert none.value == pytest.approx(0) and same.value == pytest.approx((5 * 0.9 + 3 * 0.8) / 8 - 5 / 8)

@@ -15,7 +15,7 @@ from gcaf_lib import settings
 from gcaf_lib.book.chapter import Chapter
 from gcaf_lib.data import groups, splits
 from gcaf_lib.data.dataset import Dataset
-from gcaf_lib.display import split_ladder
+from gcaf_lib.display import split_ladder, tables
 from gcaf_lib.display.style import WIDTH, Drawing
 from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.findings import ladder, transfer, words
@@ -72,63 +72,67 @@ def claimed() -> str:
     )
 
 
-def found(
-    table: pd.DataFrame,
-    shares: pd.DataFrame,
+def found(table: pd.DataFrame, shares: pd.DataFrame) -> str:
+    """What the files are, and how much of the test training knows; table: `groups.load`, shares: `ladder.exposed`."""
+    own = table["source"] != "unknown"
+    known = table[table["picture"].isin(table.loc[own, "picture"])]  # a copy's patient is its picture's
+    seen = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_either"]
+    return (
+        f"**Found.** The {len(table):,} files show about {table['picture'].nunique():,} pictures; the {len(known):,} of known patients "
+        f"({own.sum():,} from the figshare collection, {len(known) - own.sum():,} known by a copy) are "
+        f"slices of some {known['patient'].nunique():,}. Under a random split {seen:.0%} of the test images have a copy or their known patient "
+        "in training. Two look-ups, which learn nothing, and networks trained on each split, are right on:"
+    )
+
+
+def scored(
     look_ups: Sequence[pd.DataFrame],
     model: pd.DataFrame | None = None,
     imagenet: pd.DataFrame | None = None,
     full: pd.DataFrame | None = None,
 ) -> str:
-    """What the files are, how much of the test training knows, and what look-ups score.
+    """Accuracy on `paper` and on `patients` and the change, with intervals, and what it rests on: a table and its note.
 
-    table: `groups.load`; shares: `ladder.exposed`; look_ups, model, imagenet, full (the paper's own networks): accuracy and
-    picture (the same by picture) on `paper` and `patients` (None: not run on both).
+    Each a frame of `ladder.rows` by protocol; model, imagenet, full (`full_size`): None where not run on both.
     """
-    found_there = table.loc[table["source"] != "unknown", "picture"]
-    known = table[table["picture"].isin(found_there)]  # a copy's patient is its picture's
-    seen = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_either"]
-    random, apart = (
-        " and ".join(f"{score.accuracy[protocol]:.1%}" for score in look_ups)
-        for protocol in ("paper", "patients")
-    )
-    text = (
-        f"**Found.** The {len(table):,} files show about {table['picture'].nunique():,} pictures; the {len(known):,} of known patients are "
-        f"slices of some {known['patient'].nunique():,}. Under a random split {seen:.0%} of the test images have a copy or their known patient "
-        f"in training, and two look-ups that learn nothing reach {random}; with known patients apart, {apart}."
-    )
-    said = []
-    if model is not None:
-        said.append(f"a miniature {_pair(model)}, {_seeds(model)}")
-    if imagenet is not None:
-        said.append(
-            f"small networks with ImageNet weights, larger than the miniature, {_pair(imagenet)}, {_seeds(imagenet)}"
+    rows = {"look-up: " + name: one for name, one in zip(ladder.LOOK_UPS, look_ups)}
+    rows |= {} if model is None else {f"a miniature, {_seeds(model)}": model}
+    larger = "small networks with ImageNet weights, larger than the miniature"
+    rows |= {} if imagenet is None else {f"{larger}, {_seeds(imagenet)}": imagenet}
+    rows |= {} if full is None else {f"the paper's own, without ImageNet, {_seeds(full)}; one split": full}
+    lines = []
+    for name, score in rows.items():
+        a, b = score.loc["paper"], score.loc["patients"]
+        lines.append([name, _right(a), _right(b), ladder.gap(b, a)])
+    if full is not None and SAME in full.index:
+        lines.append([f"a miniature on that one split, {_seeds(full)}", "–", _right(full.loc[SAME]), "–"])
+    cells = pd.DataFrame(lines, columns=["", "Random split", "Known patients apart", "Change"])
+    tested = [
+        f"{part.images:,.0f} images of {words.plural(part.groups, 'patient group')} {where}"
+        for one, places in (
+            (imagenet if model is None else model, (("paper", "on the random split"), ("patients", "on the five folds"))),
+            (full, (("patients", "on the one split"),)),
         )
-    if full is not None:
-        apart = full.loc["patients"]
-        said.append(
-            f"the paper's own, without ImageNet, {_pair(full)}, {_seeds(full)} (the second {apart.low:.1%} to "
-            f"{apart.high:.1%}, {apart.images:,.0f} images"
-            + (f", on which a miniature has {full.loc[SAME].accuracy:.1%})" if SAME in full.index else ")")
-        )
-    if said:
-        text += f" Trained on each (in brackets: copies as one): {'; '.join(said)}."
-    return text
+        if one is not None
+        for part, where in ((one.loc[protocol], where) for protocol, where in places)
+    ]  # fmt: skip
+    note = (
+        f"In brackets 95% intervals {words.OVER}; that of a change is put together from its two sides' (chapter 17). "
+        "By picture: copies counted as one."
+    )
+    note += f" Tested: {'; '.join(tested)}." if tested else ""
+    return f"{tables.markdown(cells)}\n\n<small>{note}</small>\n"
+
+
+def _right(one: pd.Series) -> str:
+    """`94.5% (92.3% to 96.3%), by picture 93.3%`."""
+    return f"{one.accuracy:.1%} ({one.low:.1%} to {one.high:.1%}), by picture {one.picture:.1%}"
 
 
 def _seeds(score: pd.DataFrame) -> str:
     """`5 and 3 seeds`: of the random split and of patient-disjoint folds; `2 seeds` where both have as many."""
     *first, last = dict.fromkeys(score.loc[["paper", "patients"], "seeds"])
     return "".join(f"{count:.0f} and " for count in first) + words.plural(last, "seed")
-
-
-def _pair(score: pd.DataFrame) -> str:
-    """`94.1% and 85.9% (92.9% and 82.5%)`: accuracy on the random split and on patient-disjoint folds, and by picture."""
-    files, copied = (
-        " and ".join(f"{value:.1%}" for value in score.loc[["paper", "patients"], name])
-        for name in ("accuracy", "picture")
-    )
-    return f"{files} ({copied})"
 
 
 def lost(scores: Sequence[pd.DataFrame]) -> str:
@@ -150,7 +154,11 @@ def _trained(folds: Sequence[pd.DataFrame], full: pd.DataFrame | None) -> str:
         return ", not all trained networks do"
     text = f", networks trained on the five folds {lost(folds)}" if folds else ""
     for one in own:
-        text += f", the paper's own, on one split of {one.loc['patients'].images:,.0f} images, {lost(own)}"
+        apart = one.loc["patients"]
+        text += (
+            f", the paper's own ({_seeds(one)}, one split of {apart.images:,.0f} images of "
+            f"{words.plural(apart.groups, 'patient group')}) {lost(own)}"
+        )
     return text
 
 
@@ -163,7 +171,7 @@ def meaning(
 ) -> str:
     """What follows for the claim; random: interval of the better look-up's accuracy on the random split; look_ups: those
     that have fallen with patients apart, none if not all have; trained: models of the
-    five folds; full: as in `found`."""
+    five folds; full: as in `scored`."""
     low, high = random
     if published > high:
         reach = "The published accuracy is above what a look-up reaches on such a split, but the split can't tell by how much"
@@ -214,6 +222,14 @@ def described(frame: pd.DataFrame, published: float) -> str:
     return f"Accuracy, split by split: {'; '.join(lines)}. A diamond: the paper's {published:.1%}. Dashes: by picture."
 
 
+def caption(frame: pd.DataFrame) -> str:
+    """What the drawing's marks are, in a line below it."""
+    shown = frame[frame["method"].isin(METHODS)]
+    rungs = shown.groupby("method")["protocol"].nunique()
+    dots = " Dotted: passes splits that were not run." if rungs.min() < rungs.max() else ""
+    return f"<small>Bars: 95% intervals. Dashes: by picture, copies counted as one.{dots}</small>\n"
+
+
 def drawn(frame: pd.DataFrame, published: float, size: tuple[float, float]) -> Drawing:
     """The ladder of the models and the look-up, `size` inches: low enough for the first screen."""
     shown = frame[frame["method"].isin(METHODS)]
@@ -240,7 +256,9 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         title(),
         claimed() + "\n",
         f"[{' '.join(f'![{described(frame, claim)}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
-        found(groups.load(), ladder.exposed(data), look_ups, *both, full) + "\n",
+        caption(frame),
+        found(groups.load(), ladder.exposed(data)) + "\n",
+        scored(look_ups, *both, full),
         meaning(
             claim,
             tuple(ladder.look_up(frame, "paper")[["low", "high"]]),

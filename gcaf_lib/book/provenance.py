@@ -103,7 +103,25 @@ def facts(
         "older_code": sum(code != now and code not in again for code in codes),
         "same_code": {code: sum(c == code for c in codes) for code in sorted(set(codes) & set(again))},
         "reproduced": {code: again[code] for code in sorted(set(codes) & set(again))},
+        "nearly": _nearly([r.info["key"] for r in records], now, otherwise),
         "otherwise": sorted(run for code in set(codes) & set(otherwise) for run in otherwise[code]),
+    }
+
+
+def _nearly(keys: list[str], now: str, otherwise: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
+    """Of the runs read: those that today's code made again and not bit for bit, by run, but for those that speak against their code."""
+    table = reproduce.read()
+    counted = {run for found in otherwise.values() for run in found}
+    table = table[table["run"].isin(keys) & (table["fingerprint"] == now) & ~table["run"].isin(counted)]
+    same = set(table["run"][table["identical"]])
+    return {
+        row.run: {
+            "changed": int(row.changed_answers),
+            "images": int(row.images),
+            "where": f"{row.device}, {many(int(row.threads), 'thread')}",
+            "stage0": row.stage0 == "again",
+        }
+        for row in table[~table["run"].isin(same)].sort_values("run").itertuples()
     }
 
 
@@ -211,6 +229,14 @@ def _older(info: dict[str, Any], n: int) -> str:
         said.append(
             f"{older} of {many(n, 'run')} {'was' if older == 1 else 'were'} trained by an earlier version of the training code (now {now}); their "
             "numbers are shown as they were recorded"
+        )
+    if near := info["nearly"]:
+        changed, images = (sum(one[name] for one in near.values()) for name in ("changed", "images"))
+        begun = " and its own stage 0" if all(one["stage0"] for one in near.values()) else ""
+        said.append(
+            f"{len(near)} of {many(n, 'run')} ({', '.join(near)}), retrained with today's code{begun} on "
+            f"{' and on '.join(sorted({one['where'] for one in near.values()}))}, came out not bit for bit the same, with {changed:,} of "
+            f"{many(images, 'test answer')} changed (gcaf reproduce)"
         )
     if info["otherwise"]:
         said.append(

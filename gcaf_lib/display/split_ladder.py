@@ -16,6 +16,7 @@ from gcaf_lib.display.style import Drawing, Note, down, legend_below, panels, pe
 from gcaf_lib.evaluation import folds
 
 NARROW = 5  # inches: below it the names of splits are broken at every word
+_SLOT = 0.21  # of a split's width: from mark to mark where they stand side by side
 _FLOOR_MARKS = ("s", "^", "v", "D", "P")
 
 _PLATE = {"boxstyle": "square,pad=0.12", "fc": style.SURFACE, "ec": "none", "alpha": 0.8}  # lines pass behind
@@ -25,7 +26,7 @@ PROTOCOL_NAMES = {
     "paper": "random\n(the paper's)",
     "bytes": "no identical\nfiles shared",
     "twins": "no copies\nshared",
-    "patients": "no patients\nshared",
+    "patients": "no known\npatient shared",
 }
 
 
@@ -41,19 +42,26 @@ def by_split(
     `frame`: method, protocol, accuracy, low, high (0..1), kind ("model" or "floor") and, where known, picture (the
     accuracy that weighs each picture 1: dashes, on splits that keep copies together). Models are drawn heavy,
     floors light; `published` is the paper's figure, where it was measured; `size` is in inches. Methods are named beside
-    their last point, or, where there are few and little room, in a corner that they leave free (`named_inside`).
+    their last point, or, where there are few and little room, in a corner that they leave free (`named_inside`): then their
+    marks stand side by side, the paper's at the left, and floors have numbers on the paper's split and the last.
     """
     order = [p for p in PROTOCOL_NAMES if p in set(frame["protocol"])]
     place = {p: i for i, p in enumerate(order)}
     fig = style.drawing(*size)
     ax = fig.subplots()
     ends = []
-    colours, models = _heavy(frame), frame[frame["kind"] == "model"]
+    colours = _heavy(frame)
     floors = [m for m, part in frame.groupby("method", sort=False) if (part["kind"] == "floor").all()]
+    beside = [*floors, *colours]
+    # what stands above the paper's split
+    stack = [] if published is None else [(published, "the paper", style.PAPER)]
     for method, part in frame.groupby("method", sort=False):
         part = part.assign(x=part["protocol"].map(place)).dropna(subset=["x"]).sort_values("x")
         heavy = (part["kind"] == "model").any()
-        shift = 0 if heavy else 0.035 * (floors.index(method) - (len(floors) - 1) / 2)
+        if named_inside:
+            shift = _SLOT * (beside.index(method) - (len(beside) - 1) / 2)
+        else:
+            shift = 0 if heavy else 0.035 * (floors.index(method) - (len(floors) - 1) / 2)
         colour, x = colours.get(method, style.MUTED), part["x"] + shift
         width, strength = (2.8, 1) if heavy else (1.1, 0.7)
         ax.vlines(x, part["low"], part["high"], color=colour, lw=5 if heavy else 1.6, alpha=0.6)
@@ -65,39 +73,60 @@ def by_split(
                 ms=7 if heavy else 4.5)  # fmt: skip
         if "picture" in part:
             copied = part["picture"].where(part["protocol"].isin(splits.GROUPED))
-            ax.plot(x, copied, "_", color=colour, ms=16 if heavy else 10, mew=1.5, zorder=5)
-        if heavy:
-            strokes = copied if "picture" in part else [np.nan] * len(part)
-            for px, value, protocol, stroke in zip(x, part["accuracy"], part["protocol"], strokes):
-                rung = frame[frame["protocol"] == protocol]  # a number has no room below a mark that is near
-                below = (
-                    value
-                    < rung["accuracy"]
-                    .where(rung["kind"].eq("model") | (rung["accuracy"] < value + 0.06))
-                    .max()
-                )
-                near = value - 0.07 < stroke < value if below else value < stroke < value + 0.07
-                foot = stroke if near else value  # beyond the stroke by picture, not over it
-                ax.annotate(f"{value:.1%}", (px, foot), (0, -17 if below else 10), textcoords="offset points",
-                            ha="center", color=style.letters(colour), fontweight="bold", fontsize=9, bbox=_PLATE, zorder=6)  # fmt: skip
+            long = (12 if named_inside else 16) if heavy else 10
+            ax.plot(x, copied, "_", color=colour, ms=long, mew=1.5, zorder=5)
+        strokes = copied if "picture" in part else [np.nan] * len(part)
+        for px, value, top, protocol, stroke in zip(
+            x, part["accuracy"], part["high"], part["protocol"], strokes
+        ):
+            rung = frame[frame["protocol"] == protocol]  # a number has no room below a mark that is near
+            below = (
+                value
+                < rung["accuracy"].where(rung["kind"].eq("model") | (rung["accuracy"] < value + 0.06)).max()
+            )
+            if not (heavy or (named_inside and protocol in ("paper", order[-1]))):
+                continue
+            if named_inside and protocol == "paper" and not (heavy and below):
+                stack.append((value, "" if heavy else method.split(",")[0], colour))
+                continue
+            said = {"color": style.letters(colour), "fontweight": "bold", "fontsize": 9 if heavy else 8}
+            # below the stroke by picture it would be read as the stroke's
+            if not heavy or (below and value - 0.07 < stroke < value):
+                ax.annotate(f"{value:.1%}", (px, value), (-9 if named_inside else -11, -8), textcoords="offset points",
+                            ha="right", va="center", bbox=_PLATE, zorder=6, **said)  # fmt: skip
+                continue
+            # over the bar, and not over the stroke
+            foot = value if below else max(top, stroke) if value < stroke < value + 0.07 else top
+            ax.annotate(f"{value:.1%}", (px, foot), (0, -17 if below else 6), textcoords="offset points",
+                        ha="center", bbox=_PLATE, zorder=6, **said)  # fmt: skip
         ends.append((float(part["accuracy"].iloc[-1]), method, colour, heavy))
-    if published is not None and "paper" in place:
-        ax.plot(place["paper"], published, "D", mfc="none", mec=style.PAPER, mew=1.8, ms=9, zorder=5)
+    if "paper" in place:
+        rung = frame[frame["protocol"] == "paper"]
+        if published is not None:
+            x = place["paper"] - (_SLOT * (len(beside) + 1) / 2 if named_inside else 0)
+            ax.plot(x, published, "D", mfc=style.SURFACE if named_inside else "none", mec=style.PAPER, mew=1.8,
+                    ms=7 if named_inside else 9, zorder=5)  # fmt: skip
         # between two models' numbers there is no room: above both
-        rung = models.loc[models["protocol"] == "paper", "accuracy"]
-        foot, shift = (max(published, *rung), 23) if len(rung) > 1 else (published, -19)
-        ax.annotate(f"the paper: {published:.1%}", (place["paper"], foot), (0, shift),
-                    textcoords="offset points", ha="center", color=style.letters(style.PAPER), fontsize=8, fontweight="bold",
-                    bbox=_PLATE, zorder=6)  # fmt: skip
+        models = rung.loc[rung["kind"] == "model", "accuracy"]
+        if named_inside:
+            foot, shift = rung["high"].max(), 4
+        else:
+            foot, shift = (max(published or 0, *models), 23) if len(models) > 1 else (published, -19)
+        for i, (value, name, colour) in enumerate(sorted(stack)):
+            ax.annotate(f"{name}: {value:.1%}".removeprefix(": "), (place["paper"], foot), (0, shift + 11 * i),
+                        textcoords="offset points", ha="center", color=style.letters(colour), fontsize=8, fontweight="bold",
+                        bbox=_PLATE, zorder=6)  # fmt: skip
     low, high = ax.get_ylim()
     high = min(1.0, high) + (0.08 if len(colours) > 1 else 0.04)
+    if named_inside and stack:  # 72 points an inch, of which the drawing has some three quarters
+        high = max(high, 1.0 + (high - low) * (9 + 11 * len(stack)) / (54 * size[1]))
     if named_inside:
         lines = [Line2D([], [], color=c, lw=2.8 if heavy else 1.1) for *_, c, heavy in ends]
         inks = [style.letters(c) for *_, c, _ in ends]
         ax.legend(lines, [method for _, method, *_ in ends], loc="lower left", labelcolor=inks)
-    beside = [] if named_inside else sorted(ends, key=lambda e: e[0])
-    heights = _apart([e[0] for e in beside], (high - low) * 0.25 / size[1])
-    for y, (_, method, colour, heavy) in zip(heights, beside):
+    named = [] if named_inside else sorted(ends, key=lambda e: e[0])
+    heights = _apart([e[0] for e in named], (high - low) * 0.25 / size[1])
+    for y, (_, method, colour, heavy) in zip(heights, named):
         ax.text(len(order) - 1 + 0.16, y, method, color=style.letters(colour) if heavy else style.INK, va="center",
                 fontsize=9.5 if heavy else 8, fontweight="bold" if heavy else "normal")  # fmt: skip
     ax.set_xlim(-0.45, len(order) - 1 + (0.45 if named_inside else 1.35))

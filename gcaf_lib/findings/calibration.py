@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import tables
-from gcaf_lib.evaluation import calibration, confidence, worth
+from gcaf_lib.evaluation import calibration, clustered, confidence, worth
 from gcaf_lib.findings import ablation, words
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
@@ -47,6 +47,16 @@ def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.Dat
         for state, found in states.items()
     ]
     return pd.DataFrame(lines, columns=["measure", "state", "value", "low", "high"])
+
+
+def corrected(frame: pd.DataFrame) -> str:
+    """A caption's clause on calibration errors that lie above their own interval; frame: of `calibration_table`."""
+    errors = frame[frame["measure"].map(worth.per_fold)].dropna()
+    above = int((errors["value"] > errors["high"]).sum())
+    return (
+        "Their intervals are corrected for the upward bias of such errors and are of the true one: a measured value may lie above its own"
+        + (f", as {above} of {len(errors)} here {words.verb(above, 'does', 'do')}." if above else ".")
+    )
 
 
 def wide_calibration(frame: pd.DataFrame, decimals: int = 4) -> pd.DataFrame:
@@ -180,6 +190,7 @@ def carries_over(
     own: Sequence[float],
     apart: Sequence[Any],
     clusters: np.ndarray,
+    pictures: np.ndarray,
 ) -> str:
     """Whether calibration carries over to new patients; states: `beside_patients` of the runs; own: `fitted` on the random split."""
     if "patient-disjoint, scaled" not in states:
@@ -189,18 +200,23 @@ def carries_over(
         )
     random, _, strict, scaled = states.values()
     gap = worth.difference(apart, apart, clusters, ("nll",), scaled=(True, False))["nll"]
-    moved = by_one_temperature(apart, clusters, float(np.mean(own)))
-    said = new_patients(random, strict, scaled, (own, fitted(apart)), gap, moved)
+    moved, copied = (
+        by_one_temperature(apart, clusters, float(np.mean(own)), weights) for weights in (None, pictures)
+    )
+    said = new_patients(random, strict, scaled, (own, fitted(apart)), gap, moved, copied)
+    said += f" What is said of the folds rests on {words.rested(apart, clusters, pictures)}."
     return f"{said}\n\n{validation_said(validation_parts(apart, clusters))}"
 
 
 def by_one_temperature(
-    records: Sequence[Any], clusters: np.ndarray, t: float
+    records: Sequence[Any], clusters: np.ndarray, t: float, pictures: np.ndarray | None = None
 ) -> tuple[worth.Worth, worth.Worth]:
-    """Confidence minus accuracy of the test answers scaled by a temperature from elsewhere, and by how much it changes the NLL."""
+    """Confidence minus accuracy of the test answers scaled by a temperature from elsewhere, and by how much it changes the NLL;
+    pictures: to weigh each picture 1."""
     trained = worth.of_records(records)
     scaled = [[one._replace(probs=calibration.scale(one.probs, t)) for one in parts] for parts in trained]
-    before, after = (worth.samples(seeds, clusters, ("excess", "nll")) for seeds in (trained, scaled))
+    asked = ("excess", "nll")
+    before, after = (worth.samples(one, clusters, asked, pictures=pictures) for one in (trained, scaled))
     gap = worth.summed("nll", after["nll"] - before["nll"], least=-np.inf)
     return worth.summed("excess", after["excess"]), gap
 
@@ -208,13 +224,16 @@ def by_one_temperature(
 def validation_parts(records: Sequence[Any], clusters: np.ndarray) -> dict[str, Any]:
     """What the folds' temperatures are fitted on: images and groups of each run's validation part; of the different parts their number,
     images (total) and distinct images; mean accuracy there (right) and on test (test), in how many runs it is lower there; and when
-    tested those images' accuracy (same) and the others' (other)."""
+    tested those images' accuracy (same) and the others' (other), and the first minus the second, over patients (apart)."""
     parts = [np.sort(r.rows("validation")) for r in records]
     different = {part.tobytes(): part for part in parts}.values()
     right = [np.mean(r.probabilities("validation").argmax(1) == r.labels("validation")) for r in records]
     tests = [r.right() for r in records]
-    inside = np.isin(np.concatenate([r.rows() for r in records]), np.concatenate(parts))
-    tested = np.concatenate(tests)
+    rows, tested = (np.concatenate(one) for one in ([r.rows() for r in records], tests))
+    inside = np.isin(rows, np.concatenate(parts))
+    sides = np.column_stack([np.where(which, tested, np.nan) for which in (inside, ~inside)])
+    same, other = (one.value for one in clustered.means(sides, clusters[rows]))
+    draws = np.subtract(*clustered.mean_draws(sides, clusters[rows]).T)
     return {
         "images": [len(part) for part in parts],
         "groups": [len(np.unique(clusters[part])) for part in parts],
@@ -224,20 +243,23 @@ def validation_parts(records: Sequence[Any], clusters: np.ndarray) -> dict[str, 
         "lower": int(np.sum(np.array(right) < [one.mean() for one in tests])),
         "right": float(np.mean(right)),
         "test": float(np.mean([one.mean() for one in tests])),
-        "same": float(tested[inside].mean()) if inside.any() else np.nan,
-        "other": float(tested[~inside].mean()) if not inside.all() else np.nan,
+        "same": same,
+        "other": other,
+        "apart": clustered.interval(same - other, draws),
     }
 
 
 def validation_said(found: Mapping[str, Any]) -> str:
     """How much such temperatures can be trusted; found: of `validation_parts`."""
     images, groups = (_range(found[name], "{:,}") for name in ("images", "groups"))
-    runs = len(found["images"])
+    runs, gap = len(found["images"]), found["apart"]
+    trials = f": these are no {runs} trials, as the parts share images" if runs > 1 else ""
     return (
         "Validation patients are as new to a model as its test patients: newness does not explain why a temperature fits the ones better than the others. "
         f"Each is fitted on {images} images of {groups} groups only, and the {words.plural(found['parts'], 'different part')} {words.verb(found['parts'], 'has', 'have')} {found['distinct']:,} distinct images in all, of {found['total']:,} were they apart. In "
         f"{found['lower']} of {runs} runs the model is right less often on its validation part than on test ({found['right']:.1%} against {found['test']:.1%} on "
-        f"average); when tested, those images score {words.percent(found['same'])}%, all others {words.percent(found['other'])}%. *Scaled* holds the temperatures "
+        f"average){trials}. When tested, those images score {words.percent(found['same'])}%, all others {words.percent(found['other'])}%: "
+        f"{words.points(gap)} over patients, {words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}. *Scaled* holds the temperatures "
         "fixed: the bootstrap draws test patients only, so intervals after scaling are too narrow."
     )
 
@@ -328,12 +350,30 @@ def excess(one: worth.Worth, published: float) -> str:
     )
 
 
-def temperature(found: Sequence[float], gap: worth.Worth, scaled: float, literal: bool) -> str:
-    """Fitted temperatures, what they say of the model, and what scaling does to the ECE. literal: whether the loss is Equation 14's letter."""
+def temperature(
+    found: Sequence[float],
+    gap: worth.Worth,
+    scaled: float,
+    literal: bool,
+    rest: str = "",
+    fewer: worth.Worth | None = None,
+) -> str:
+    """Fitted temperatures, what they say of the model, and what scaling does to the ECE. literal: whether the loss is Equation 14's letter;
+    rest: `words.rested` of the runs; fewer: the same change of the seeds that chapter 19 takes, where these are fewer."""
     text = (
         f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
         f"{words.shift(gap)}, leaving {scaled:.4f}: "
-        f"{words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}. "
+        f"{words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}" + (f" ({rest})" if rest else "") + ". "
+    )
+    if fewer:
+        one, all_ = (words.change(some, "lower", "higher", verdicts.UNDECIDED) for some in (fewer, gap))
+        text += (
+            f"Of the {words.plural(fewer.n, 'seed')} that chapter 19 takes, the change is {words.shift(fewer)}, {one}"
+            + (": the verdict hangs on which trainings one has. " if one != all_ else ", too. ")
+        )
+    text += (
+        "Intervals of calibration errors hold the truth less often than in 95 of 100 cases (chapter 19 tells how often): a verdict near an "
+        "end is weak. "
     )
     if edge := sum(calibration.at_edge(one) for one in found):
         text += (
@@ -411,11 +451,12 @@ def new_patients(
     fits: tuple[Sequence[float], Sequence[float]],
     gap: worth.Worth,
     moved: tuple[worth.Worth, worth.Worth],
+    copied: tuple[worth.Worth, worth.Worth],
 ) -> str:
     """Confidence minus accuracy and ECE on the random split, on patient-disjoint folds, and there after scaling.
 
     fits: temperatures of the random split's runs and of the folds; gap: NLL on the folds, scaled minus as trained; moved:
-    `by_one_temperature` of the folds with the random split's mean.
+    `by_one_temperature` of the folds with the random split's mean; copied: the same by picture.
     """
     a, b, c = random["excess"], apart["excess"], scaled["excess"]
     ranges = [_range(some) for some in fits]
@@ -426,7 +467,8 @@ def new_patients(
             "The random split's temperature does not carry over: scaled by it, the model is surer on new patients than it is right",
             "As far as can be told here, the random split's temperature carries over: scaled by it, the model is on new patients as sure as it is right",
         )
-        + f" (mean {np.mean(fits[0]):.2f}; confidence minus accuracy {words.shift(moved[0], 3)}; the NLL changes by {words.shift(moved[1])}). "
+        + f" (one for all runs, {np.mean(fits[0]):.2f}, the mean of those fitted there; confidence minus accuracy {words.shift(moved[0], 3)}, by picture "
+        f"{words.shift(copied[0], 3)}; the NLL changes by {words.shift(moved[1])}, by picture {words.shift(copied[1])}). "
         + words.change(
             c,
             "Scaled by that of its own validation part, the model is less sure on the test folds than it is right",

@@ -325,10 +325,10 @@ def _seeds(a: Any, b: Any) -> str:
 def _goes(name: str, a: Any, b: Any) -> str:
     """`1-NN goes from 95.3% (93.4% to 97.0%, by picture 94.7%) to 73.4% (…): −21.9 points, by picture −20.8`."""
     one, other = (f"{x.accuracy:.1%} ({x.low:.1%} to {x.high:.1%}{_copied(x)})" for x in (a, b))
-    return f"{name} goes from {one} to {other}: {_gap(b, a)}"
+    return f"{name} goes from {one} to {other}: {gap(b, a)}"
 
 
-def _gap(one: Any, other: Any) -> str:
+def gap(one: Any, other: Any) -> str:
     """`+14.2 points (+11.0 to +17.5), by picture +8.6 points (+4.2 to +12.9)`: accuracy of a line less another's (`intervals.minus`)."""
     file, picture = (
         intervals.minus(*(intervals.Interval(*side[list(three)]) for side in (one, other)))

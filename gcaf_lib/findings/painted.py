@@ -164,11 +164,19 @@ def alone_table(found: Effects) -> pd.DataFrame:
     )
 
 
-def rests(found: Effects, asked: pd.DataFrame, runs: Sequence[Any]) -> str:
-    """A caption's `Asked of 5 runs (1 seed): Glioma 1,540 images (88 groups), …`; an image counts once a run."""
+def rests(found: Effects, asked: pd.DataFrame, runs: Sequence[Any], pictures: np.ndarray) -> str:
+    """A caption's `Asked of 5 runs (1 seed): Glioma 1,540 images (1,360 pictures, 88 groups), …`; an image counts once a run.
+
+    pictures (N,): `worth.pictures`; of the control each image is its own.
+    """
     known = tumours.runs_of(asked, runs)
     sizes = found[PAINTED, "right"][["images", "groups"]].drop(TUMOURS, errors="ignore")
-    each = [f"{name} {plural(i, 'image')} ({plural(g, 'group')})" for name, i, g in sizes.itertuples()]
+    rows = asked[asked["class"] != CONTROL].groupby("class", observed=True)["row"]
+    shown = {name: f"{plural(len(np.unique(pictures[own])), 'picture')}, " for name, own in rows}
+    each = [
+        f"{name} {plural(i, 'image')} ({shown.get(name, '')}{plural(g, 'group')})"
+        for name, i, g in sizes.itertuples()
+    ]
     return f"Asked of {plural(len(known), 'run')} ({plural(len({r.seed for r in known}), 'seed')}): {', '.join(each)}."
 
 

@@ -145,6 +145,18 @@ def rests(line: Any) -> str:
     )
 
 
+def rested(
+    records: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray, rows: np.ndarray | None = None
+) -> str:
+    """`rests` of the test parts of some runs; rows: of the dataset, where only these of their images were asked."""
+    counts = {
+        "n": len({r.seed for r in records}),
+        "folds": len({r.settings.data.fold for r in records} - {None}),
+    }
+    rows = np.concatenate([r.rows() for r in records]) if rows is None else rows
+    return rests(counts | worth.sizes(rows, clusters, pictures))
+
+
 def verb(count: int, one: str = "is", several: str = "are") -> str:
     """`is` of one, `are` of others; or what else is said of one and of several (`has`, `have`)."""
     return one if count == 1 else several
