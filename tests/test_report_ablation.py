@@ -563,7 +563,7 @@ def test_the_order_of_rows_and_what_could_be_seen_of_it():
     # half a width of 1.2 points, times 1 + 0.84/1.96, is 1.72 points; the paper's are −2.89, −1.61 and −1.05
     assert "from 1.72 points on; the paper's are as large for 1 of 3." in ranked(0.0, 0.0, 0.0, half=0.012)
     small = ranked(0.0, 0.0, 0.0, half=0.03, pairs=1)
-    assert "is left out; the paper's are as large for 0 of 3, by picture 0 of 3." in small
+    assert "is left out; the paper's are as large for 0 of 3." in small
     assert "is –." in small, "all level: there is no order"
     two = ranked(-0.029, -0.016)
     assert "first of 3 rows" in two and "each of the 2 other rows" in two
