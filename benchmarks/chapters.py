@@ -3,14 +3,16 @@
     python -m benchmarks.chapters [--profile cpu] [--only 07 11] [--out results/benchmarks/chapters-cpu.json]
 
 Each chapter is executed from the committed records as `gcaf chapters` does it, but one at a time, in a kernel whose clock runs
-where the work is done: *start* until the kernel answers and *imports* of any module are paid by every chapter; *resampling* is
-the intervals over patients (`worth.samples`), *figures* their drawing; *the rest* is everything else (reading records,
-networks that are built or asked, tables). `gcaf chapters` has a chapter on every core. An idle machine, please.
+where the work is done: *start* until the kernel answers and *imports* of any module are paid by every chapter; *records* are
+found and read; *resampling* is the intervals over patients and the permutations of them; *networks* are layers that are built
+or asked; *figures* are written; *the rest* is everything else (reading images, instruments, tables, gradients). The front page,
+which `gcaf chapters` makes beside them, is the last row. `gcaf chapters` has a chapter on every core. An idle machine, please.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -22,12 +24,16 @@ from benchmarks import figures
 from gcaf_lib import settings
 from gcaf_lib.book import notebooks, runner
 
-KINDS = ("start", "imports", "resampling", "figures", "the rest")
+KINDS = ("start", "imports", "records", "resampling", "networks", "figures", "the rest")
 # executed in the kernel before and after the chapter's cells; work within other work counts for the outer one
 CLOCK = """
-import builtins, functools, json, time
-_spent, _busy, _begun = {"imports": 0.0, "resampling": 0.0, "figures": 0.0}, [], time.perf_counter()
-def _timed(kind, function):
+import builtins, functools, json, sys, time
+_spent = dict.fromkeys(("imports", "records", "resampling", "networks", "figures"), 0.0)
+_busy, _begun, _import, _waiting = [], time.perf_counter(), builtins.__import__, [True]
+def _timed(kind, place, *names):
+    for name in names:
+        setattr(place, name, _counted(kind, getattr(place, name)))
+def _counted(kind, function):
     @functools.wraps(function)
     def run(*given, **named):
         if _busy:
@@ -38,23 +44,47 @@ def _timed(kind, function):
         finally:
             _busy.pop(); _spent[kind] += time.perf_counter() - start
     return run
-builtins.__import__ = _timed("imports", builtins.__import__)
+@functools.wraps(_import)
+def _importing(*given, **named):
+    found = _import(*given, **named)
+    if _waiting and not _busy and "keras" in sys.modules:  # most chapters build no network, and import no Keras
+        _waiting.clear()
+        _timed("networks", sys.modules["keras"].layers.Layer, "__call__")
+    return found
+builtins.__import__ = _counted("imports", _import)
 from matplotlib.figure import Figure
-from gcaf_lib.evaluation import worth
-Figure.savefig, worth.samples = _timed("figures", Figure.savefig), _timed("resampling", worth.samples)
+from gcaf_lib.book.chapter import Chapter
+from gcaf_lib.evaluation import clustered, intervals, worth
+builtins.__import__ = _counted("imports", _importing)
+_timed("figures", Figure, "savefig")
+_timed("records", Chapter, "records", "strip")
+_timed("resampling", worth, "samples"), _timed("resampling", clustered, "mean_draws")
+_timed("resampling", intervals, "cluster_permutation")
 """
 REPORT = "print(json.dumps(_spent | {'all': time.perf_counter() - _begun}))"
 
 
 def measure(source: Path, profile: str) -> dict[str, float]:
     """Seconds of one chapter, by kind of work."""
-    from nbclient import NotebookClient
-
     book = notebooks.plain_notebook(source)
     for cell in book.cells:
         if "parameters" in cell.metadata.get("tags", []):
             cell.source += f"\nprofile = {profile!r}"
-    book.cells = [nbformat.v4.new_code_cell(CLOCK), *book.cells, nbformat.v4.new_code_cell(REPORT)]
+    return spent([cell.source for cell in book.cells if cell.cell_type == "code"])
+
+
+def front_page(profile: str) -> dict[str, float]:
+    """Seconds of the front page's computed parts, written anew where they are, by kind of work."""
+    book = runner.root() / "book"
+    write = f"from pathlib import Path\nfrom gcaf_lib.book import frontpage\nfrontpage.write({profile!r}, Path({str(book)!r}))"
+    return spent([write])
+
+
+def spent(cells: list[str]) -> dict[str, float]:
+    """Seconds of code cells in a kernel of their own, by kind of work."""
+    from nbclient import NotebookClient
+
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in (CLOCK, *cells, REPORT)])
     start = time.perf_counter()
     with runner.kernel():
         place = {"metadata": {"path": str(runner.root())}}
@@ -82,10 +112,14 @@ def main(arguments: list[str] | None = None) -> int:
     figures.add_out(parser)
     args = parser.parse_args(arguments)
     settings.load(args.profile)  # a wrong name fails here
+    chosen = runner.choose(notebooks.sources(runner.root() / "notebooks"), args.only)
+    jobs = {source.stem: functools.partial(measure, source, args.profile) for source in chosen}
+    if not args.only:
+        jobs[runner.FRONT_PAGE] = functools.partial(front_page, args.profile)
     found = {}
-    for source in runner.choose(notebooks.sources(runner.root() / "notebooks"), args.only):
-        found[source.stem] = one = measure(source, args.profile)
-        print(source.stem, *(f"{kind} {seconds:.1f}" for kind, seconds in one.items()), sep="  ", flush=True)
+    for name, job in jobs.items():
+        found[name] = one = job()
+        print(name, *(f"{kind} {seconds:.1f}" for kind, seconds in one.items()), sep="  ", flush=True)
     figures.keep(args, {"seconds": found})
     return 0
 
