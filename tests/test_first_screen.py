@@ -81,25 +81,19 @@ def test_each_accuracy_stands_with_its_interval_its_seeds_and_what_was_tested():
     text = first_screen.scored(look_ups)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(rows) == 3 and "Tested" not in text, "without a network nothing is known of groups"
-    assert rows[1] == (
-        "| look-up: 1-NN on pixels | 90.0% (88.0% to 91.0%), by picture 89.0% | 65.0% (63.0% to 66.0%), by picture 64.0% "
-        "| −25.0 points (−27.2 to −22.8), by picture −25.0 points (−28.6 to −21.4) |"
-    )
+    assert rows[1] == ("| Look-up: 1-NN on pixels | 90.0 / 89.0 | 65.0 / 64.0 | −25.0 (−27.2 to −22.8) |")
     own = scores(0.98, 0.9, (1, 1)).assign(images=703, groups=[291, 63])
     full = first_screen.scored(look_ups, scores(0.8, 0.7), scores(0.9, 0.8, (1, 1)), own)
-    assert "| a miniature, 2 and 1 seed | 80.0% (78.0% to 81.0%)" in full
-    assert "| small networks with ImageNet weights, larger than the miniature, 1 seed | 90.0%" in full
-    assert "| the paper's own, without ImageNet, 1 seed; one split | 98.0%" in full
+    assert "| Miniature, 2 and 1 seed | 80.0 / 79.0 | 70.0 / 69.0 |" in full
+    assert "| Larger, ImageNet weights, 1 seed | 90.0 / 89.0 |" in full
+    assert "| The paper's own, no ImageNet weights, 1 seed | 98.0 / 97.0 |" in full
     assert full.rstrip().endswith(
         "Tested: 703 images of 291 patient groups on the random split; 7,023 images of 628 patient groups on the five folds; "
         "703 images of 63 patient groups on the one split.</small>"
     )
     own.loc[first_screen.SAME] = own.loc["patients"].replace(0.9, 0.845)
     beside = first_screen.scored(look_ups, None, None, own)
-    assert (
-        "| a miniature on that one split, 1 seed | – | 84.5% (88.0% to 91.0%), by picture 89.0% | – |"
-        in beside
-    )
+    assert "on the one split. There a miniature has 84.5 / 89.0 (1 seed).</small>" in beside
 
 
 def readable(frame):
@@ -155,7 +149,7 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
             "ladder.svg",
             "ladder-narrow.svg",
             "**Found.",
-            "| look-up: ",
+            "| Look-up: ",
             "**What it means.",
             "Read",
             "Rerun",

@@ -91,22 +91,19 @@ def scored(
     imagenet: pd.DataFrame | None = None,
     full: pd.DataFrame | None = None,
 ) -> str:
-    """Accuracy on `paper` and on `patients` and the change, with intervals, and what it rests on: a table and its note.
+    """Accuracy on `paper` and on `patients`, the change with its interval, and what it rests on: a table and its note.
 
     Each a frame of `ladder.rows` by protocol; model, imagenet, full (`full_size`): None where not run on both.
     """
-    rows = {"look-up: " + name: one for name, one in zip(ladder.LOOK_UPS, look_ups)}
-    rows |= {} if model is None else {f"a miniature, {_seeds(model)}": model}
-    larger = "small networks with ImageNet weights, larger than the miniature"
-    rows |= {} if imagenet is None else {f"{larger}, {_seeds(imagenet)}": imagenet}
-    rows |= {} if full is None else {f"the paper's own, without ImageNet, {_seeds(full)}; one split": full}
+    rows = {f"Look-up: {name}": one for name, one in zip(ladder.LOOK_UPS, look_ups)}
+    rows |= {} if model is None else {f"Miniature, {_seeds(model)}": model}
+    rows |= {} if imagenet is None else {f"Larger, ImageNet weights, {_seeds(imagenet)}": imagenet}
+    rows |= {} if full is None else {f"The paper's own, no ImageNet weights, {_seeds(full)}": full}
     lines = []
     for name, score in rows.items():
         a, b = score.loc["paper"], score.loc["patients"]
-        lines.append([name, _right(a), _right(b), ladder.gap(b, a)])
-    if full is not None and SAME in full.index:
-        lines.append([f"a miniature on that one split, {_seeds(full)}", "–", _right(full.loc[SAME]), "–"])
-    cells = pd.DataFrame(lines, columns=["", "Random split", "Known patients apart", "Change"])
+        lines.append([name, _right(a), _right(b), words.shift(ladder.gaps(b, a)[0], 1, 100)])
+    cells = pd.DataFrame(lines, columns=["", "Random split", "Patients apart", "Change"])
     tested = [
         f"{part.images:,.0f} images of {words.plural(part.groups, 'patient group')} {where}"
         for one, places in (
@@ -117,16 +114,18 @@ def scored(
         for part, where in ((one.loc[protocol], where) for protocol, where in places)
     ]  # fmt: skip
     note = (
-        f"In brackets 95% intervals {words.OVER}; that of a change is put together from its two sides' (chapter 17). "
-        "By picture: copies counted as one."
+        "Accuracy in percent / by picture, copies counted as one; patients apart: known ones. Change in points by file, with its 95% interval "
+        f"{words.OVER} (chapter 17)."
     )
     note += f" Tested: {'; '.join(tested)}." if tested else ""
+    if full is not None and SAME in full.index:
+        note += f" There a miniature has {_right(full.loc[SAME])} ({_seeds(full)})."
     return f"{tables.markdown(cells)}\n\n<small>{note}</small>\n"
 
 
 def _right(one: pd.Series) -> str:
-    """`94.5% (92.3% to 96.3%), by picture 93.3%`."""
-    return f"{one.accuracy:.1%} ({one.low:.1%} to {one.high:.1%}), by picture {one.picture:.1%}"
+    """`94.5 / 93.3`: percent by file and by picture."""
+    return f"{100 * one.accuracy:.1f} / {100 * one.picture:.1f}"
 
 
 def _seeds(score: pd.DataFrame) -> str:

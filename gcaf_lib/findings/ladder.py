@@ -325,16 +325,21 @@ def _seeds(a: Any, b: Any) -> str:
 def _goes(name: str, a: Any, b: Any) -> str:
     """`1-NN goes from 95.3% (93.4% to 97.0%, by picture 94.7%) to 73.4% (…): −21.9 points, by picture −20.8`."""
     one, other = (f"{x.accuracy:.1%} ({x.low:.1%} to {x.high:.1%}{_copied(x)})" for x in (a, b))
-    return f"{name} goes from {one} to {other}: {gap(b, a)}"
+    return f"{name} goes from {one} to {other}: {_gap(b, a)}"
 
 
-def gap(one: Any, other: Any) -> str:
+def _gap(one: Any, other: Any) -> str:
     """`+14.2 points (+11.0 to +17.5), by picture +8.6 points (+4.2 to +12.9)`: accuracy of a line less another's (`intervals.minus`)."""
-    file, picture = (
+    file, picture = gaps(one, other)
+    return words.points(file, picture if np.isfinite(picture.value) else None)
+
+
+def gaps(one: Any, other: Any) -> list[intervals.Interval]:
+    """Accuracy of a line less another's by file and by picture, from the intervals of both."""
+    return [
         intervals.minus(*(intervals.Interval(*side[list(three)]) for side in (one, other)))
         for three in (SCORES["accuracy"], BY_PICTURE["accuracy"])
-    )
-    return words.points(file, picture if np.isfinite(picture.value) else None)
+    ]
 
 
 def _aheads(line: Any) -> list[intervals.Interval]:
