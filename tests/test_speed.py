@@ -148,7 +148,10 @@ def test_the_chapters_time_is_the_sum_of_its_kinds(tmp_path):
         "machine": MACHINE,
     }
     said = speed.text(place(tmp_path, chapters__cpu=one))
-    assert "25 s in all (start 24%, imports 32%, records 0%, resampling 20%, networks 0%, figures 8%, the rest 16%)" in said
+    assert (
+        "25 s in all (start 24%, imports 32%, records 0%, resampling 20%, networks 0%, figures 8%, the rest 16%)"
+        in said
+    )
     assert "imports alone are 7.0 s a chapter" in said and "| 02_slow |" in said
 
 
