@@ -777,8 +777,21 @@ def test_one_seed_without_a_hint_is_set_beside_all_seeds_with_it(monkeypatch):
     assert [round(each[seed][0].value, 3) for seed in (0, 1)] == [0.1, -0.1]
     assert mean.value == pytest.approx(0) == copied.value and mean.n == 2 and mean.low < 0 < mean.high
     text = shortcuts.other_seeds(found)
-    assert "against seed 0 +10.0 points, by picture +10.0; seed 1 −10.0 points, by picture −10.0; " in text
-    assert "the mean of all 2 0.0 points (" in text
+    assert "against seed 0 +10.0 points" not in text.split("Against each:")[0]
+    assert (
+        "patient-disjoint: seed 0 +10.0 points, by picture +10.0; seed 1 −10.0 points, by picture −10.0; "
+        in text
+    )
+    compared, gaps = shortcuts.with_without({"patients": seeds}, changed, every, every)
+    assert gaps["the file's form", "patient-disjoint"] == found["the file's form", "patient-disjoint"][1], (
+        "no one seed"
+    )
+    table = shortcuts.wide_with_without(compared, gaps).set_index("Split").loc["patient-disjoint"].iloc[0]
+    assert table["With it"].startswith("80.0 (") and table["Difference"].startswith("0.0 (")
+    assert table["Compared"].startswith("one seed against the mean of 2 seeds, 100 images")
+    told = shortcuts.taken_away(gaps, found)
+    assert "the file's form, patient-disjoint, one seed against the mean of 2 seeds: 0.0 points (" in told
+    assert "the mean of" not in shortcuts.taken_away(gaps)
     assert "; the sign turns with the seed, by file and by picture\n" in text
     level = {"patients": [seeds[0], run(1, 0, base & (rows % 10 != 2))]}
     both = shortcuts.by_seed(level, changed, every, every)
@@ -792,6 +805,19 @@ def test_one_seed_without_a_hint_is_set_beside_all_seeds_with_it(monkeypatch):
     assert shortcuts.by_seed({"patients": seeds}, again, every, every) == {}, "paired seed by seed"
     assert shortcuts.by_seed({"patients": seeds[:1]}, changed, every, every) == {}
     assert shortcuts.other_seeds({}) == ""
+
+
+def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):
+    tumour, healthy = 0, CLASSES.index("notumor")
+    dataset = SimpleNamespace(frame=pd.DataFrame({"label": [tumour, tumour, healthy, tumour]}))
+    parts = {"paper": [["test", "test", "test", "train"]], splits.FIVEFOLD: [["test", "test", "train", "train"], ["train", "train", "test", "test"]]}  # fmt: skip
+    monkeypatch.setattr(shortcuts.exposure, "parts", lambda protocol, _: map(np.array, parts[protocol]))
+    monkeypatch.setattr(splits, "clusters", lambda _: np.array([0, 0, 1, 2]))
+    monkeypatch.setattr(worth, "pictures", lambda _: np.array([0, 1, 2, 2]))
+    assert shortcuts.tested(dataset) == (
+        "random split, 3 images (3 pictures, 2 patient groups); of them with a tumour 2 images (2 pictures, 1 patient group); "
+        "patient-disjoint, 5 folds, 4 images (3 pictures, 3 patient groups); of them with a tumour 3 images (3 pictures, 2 patient groups)"
+    )
 
 
 def test_this_books_rows_beside_others():
@@ -844,7 +870,7 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
     part = "+8.0 points by it, and on the others from 100.0% to 98.5%"
     assert (
         text[2]
-        == f"- random split: of 75 answers on tumour images 10 are *no tumour*, and without that class 6 of these are right; {part}"
+        == f"- random split: of 75 answers (1 seed) on tumour images 10 are *no tumour*, and without that class 6 of these are right; {part}"
     )
     assert text[3].endswith(f"{part}; by picture {part}")
     copies = np.where(
@@ -855,6 +881,16 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
         f"by picture {600 / 11:+.1f} points by it, and on the others from 100.0% to 98.5%"
     )
     assert shortcuts.answer_gone({}, less, dataset, copies) == ""
+    right = made(0, np.arange(100), labels, labels, CLASSES)  # another seed, which never says no tumour
+    right.seed = 1
+    several = {"patients": [*four["patients"], right]}
+    text = shortcuts.answer_gone(several, less, dataset, copies)
+    assert "of 150 answers (2 seeds) on tumour images 10 are *no tumour*" in text, (
+        "each beside the one of three classes"
+    )
+    assert "+4.0 points by it, and on the others from 100.0% to 95.7%; by picture" in text, (
+        "6 of 140 are wrong now"
+    )
     both = pd.DataFrame({"right": [False] * 4, "right_three": [True, False] * 2})
     assert shortcuts._parted(both, pd.Series([True] * 4), pd.Series([1.0] * 4)) == (
         "+50.0 points by it, and there are no others"
