@@ -609,12 +609,12 @@ def test_what_a_temperature_of_a_fold_rests_on():
     run.count = 0
     right, wrong = [True] * 4, [True, False, False, False]
     records, groups = [run(right, wrong), run(wrong, right)], np.arange(8) // 4
-    found = findings.validation_parts(records, groups)
+    found = findings.validation_parts(records, groups, np.arange(8))
     assert found["images"] == [4, 4] and found["groups"] == [2, 2] and found["lower"] == 1
     assert (found["parts"], found["total"], found["distinct"]) == (1, 4, 4)
     # rows 2 to 5: two right of the first run, of the second one right and one wrong
     assert (found["same"], found["other"]) == (0.75, 0.5) and found["right"] == found["test"] == 5 / 8
-    assert [findings.validation_parts([one], groups)["lower"] for one in records] == [1, 0]
+    assert [findings.validation_parts([one], groups, groups)["lower"] for one in records] == [1, 0]
     text = findings.validation_said(found)
     assert (
         "of 2 groups only, and the 1 different part has 4 distinct images" in text
@@ -622,14 +622,19 @@ def test_what_a_temperature_of_a_fold_rests_on():
     )
     assert "(62.5% against 62.5% on average): these are no 2 trials, as the parts share images. When" in text
     # of each group one image is inside and its neighbour not: (3/4 − 1/2), by each group alone (1 − 1) and (1/2 − 0)
-    gap = found["apart"]
-    assert (gap.value, gap.low, gap.high) == pytest.approx((0.25, 0, 0.5))
-    assert "score 75.0%, all others 50.0%: +25.0 points (0.0 to +50.0) over patients, not disting" in text
+    gap, alike = found["apart"]
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.25, 0, 0.5)) == tuple(alike)
+    said = "+25.0 points (0.0 to +50.0): not distinguishable from 0"
+    assert f"score 75.00%, all others 50.00%: over patients {said}, by picture {said}. *Scaled*" in text
+    # rows 0 and 1, and 4 and 5, are copies: of a half each inside (2, 3; 4, 5) or outside (0, 1; 6, 7)
+    copied = findings.validation_parts(records, groups, np.array([0, 0, 2, 3, 4, 4, 6, 7]))["apart"][1]
+    assert copied.value == pytest.approx(2.5 / 3 - 1 / 3)
     told = [
-        findings.validation_said(found | {"apart": Worth(x, 0, 1, x - 0.1, x + 0.1)}) for x in (0.2, -0.2)
+        findings.validation_said(found | {"apart": [Worth(x, 0, 1, x - 0.1, x + 0.1)] * 2})
+        for x in (0.2, -0.2)
     ]
-    assert "over patients, higher. *Scaled*" in told[0] and "over patients, lower. *Scaled*" in told[1]
-    alone = findings.validation_said(findings.validation_parts(records[:1], groups))
+    assert told[0].count(": higher") == 2 == told[1].count(": lower")
+    alone = findings.validation_said(findings.validation_parts(records[:1], groups, groups))
     assert "In 1 of 1 runs" in alone and "trials" not in alone
     assert words.rested(records, groups, np.arange(8) // 2, np.array([0, 1, 1])) == (
         "one seed of 2 folds, 2 images (1 picture, 1 patient group)"
