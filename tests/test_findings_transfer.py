@@ -247,6 +247,8 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     assert "The paper's 95.73% lies" in said and "nan" not in said
     assert "patient-disjoint +20.0 points (+" in said and "by picture" not in said
     folds = transfer.grown(transfer.compare(model(SMALL), model(LARGE), None, transfer.FULL))
+    assert transfer.once(frame).startswith(" The paper's own networks have one run: ")
+    assert not transfer.once(frame.assign(seeds=2)), "only where it is so"
     assert folds.count(", by picture +20.0 points (+") == 1, "of the split that keeps copies together"
     worse = transfer.compare(single, {"paper": [run(~LARGE)]}, None, transfer.FULL)
     assert "a loss; one run, 100 images" in transfer.grown(

@@ -169,6 +169,12 @@ def test_the_card_says_what_it_rests_on_and_nothing_of_published_figures(frame):
     )
     assert "published" not in card and "published ECE" in frontpage.front(frame, "cpu")
     assert "trained. *By picture*" in modelcard.text(frame.assign(n=0), "cpu")
+    front = frontpage.front(frame, "cpu")
+    assert (
+        "Random split: 3 seeds, 120 images (60 pictures, 30 patient groups); patient-disjoint: one run of a single split"
+        in front
+    )
+    assert "patient groups" not in frontpage.front(frame.assign(n=0), "cpu")
 
 
 def test_every_grouped_score_stands_beside_the_one_by_picture(frame):

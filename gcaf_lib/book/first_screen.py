@@ -99,13 +99,15 @@ def scored(
     rows |= {} if model is None else {f"a miniature, {_seeds(model)}": model}
     larger = "small networks with ImageNet weights, larger than the miniature"
     rows |= {} if imagenet is None else {f"{larger}, {_seeds(imagenet)}": imagenet}
-    rows |= {} if full is None else {f"the paper's own, without ImageNet, {_seeds(full)}; one split": full}
+    once = full is not None and (full["seeds"] == 1).all()
+    runs = "" if full is None else "one run" if once else _seeds(full)
+    rows |= {} if full is None else {f"the paper's own, without ImageNet, {runs}; one split": full}
     lines = []
     for name, score in rows.items():
         a, b = score.loc["paper"], score.loc["patients"]
         lines.append([name, _right(a), _right(b), ladder.gap(b, a)])
     if full is not None and SAME in full.index:
-        lines.append([f"a miniature on that one split, {_seeds(full)}", "–", _right(full.loc[SAME]), "–"])
+        lines.append([f"a miniature on that one split, {runs}", "–", _right(full.loc[SAME]), "–"])
     cells = pd.DataFrame(lines, columns=["", "Random split", "Known patients apart", "Change"])
     tested = [
         f"{part.images:,.0f} images of {words.plural(part.groups, 'patient group')} {where}"
@@ -120,6 +122,7 @@ def scored(
         f"In brackets 95% intervals {words.OVER}; that of a change is put together from its two sides' (chapter 17). "
         "By picture: copies counted as one."
     )
+    note += f" {words.ONE_RUN}" if once else ""
     note += f" Tested: {'; '.join(tested)}." if tested else ""
     return f"{tables.markdown(cells)}\n\n<small>{note}</small>\n"
 
@@ -136,13 +139,13 @@ def _seeds(score: pd.DataFrame) -> str:
 
 
 def lost(scores: Sequence[pd.DataFrame]) -> str:
-    """`22 to 25 points (by picture 21 to 24)`: the least and the most that methods lose from `paper` to `patients`."""
+    """`21.9 to 24.8 points (by picture 20.8 to 24.0)`: the least and the most that methods lose from `paper` to `patients`."""
     file, picture = (
-        " to ".join(dict.fromkeys(f"{100 * drop:.0f}" for drop in (min(drops), max(drops))))
+        " to ".join(dict.fromkeys(f"{100 * drop:.1f}" for drop in (min(drops), max(drops))))
         for name in ("accuracy", "picture")
         for drops in [[score.loc["paper", name] - score.loc["patients", name] for score in scores]]
     )
-    return f"{file} point{'s' * (file != '1')} (by picture {picture})"
+    return f"{file} points (by picture {picture})"
 
 
 def _trained(folds: Sequence[pd.DataFrame], full: pd.DataFrame | None) -> str:

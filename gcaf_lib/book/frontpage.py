@@ -79,7 +79,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
             summary(frame, HEADLINE),
             "tab-scorecard",
             f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95% interval, "
-            f"and on each split its own verdict: where the published figure lies, or that no single set of predictions gives it, by itself or beside other published figures (*can't be true*, chapter 22). {scorecard.BESIDE}",
+            f"and on each split its own verdict: where the published figure lies, or that no single set of predictions gives it, by itself or beside other published figures (*can't be true*, chapter 22). {scorecard.BESIDE}{modelcard.tested(frame)}",
             data=told.dropna(axis=1, how="all").reset_index(drop=True),
         )
     )

@@ -19,6 +19,9 @@ VERDICT = (  # what the last column of `performance.beside_published` means
 )
 OVER = "over patients and, from two seeds on, trainings"  # what an interval of `worth` is
 UNSEEN = "no difference that these images and patients can resolve"
+ONE_RUN = (  # of tables with the paper's own networks
+    "The paper's own networks have one run: GPU time sufficed for no more. The miniature beside them is the run of the same seed, so that both sides have equally many."
+)
 ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
 
 
