@@ -728,7 +728,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     fallen = base & (np.arange(100) % 10 != 1)
     whole = {"paper": [run(0, None, base), run(1, None, np.ones(100, bool))], "patients": [run(0, 0, base)]}
     changed = {
-        "paper, canonical encoding": [run(0, None, fallen)],
+        "paper, canonical encoding": [run(0, None, fallen), run(2, None, base)],
         "patients, canonical encoding": [run(0, 0, base)],
     }
     pictures = np.maximum(np.arange(100), 50)  # the first half are copies of one, of which 40 in 51 are right
@@ -741,7 +741,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     assert same[:2] == (0, pytest.approx(np.nan, nan_ok=True)) and same[3:5] == (0, 0)
     level = compared[(compared["name"] == "the file's form") & (compared["protocol"] == "random split")]
     level = level.set_index("label")
-    assert level.loc["as it is", "accuracy"] == pytest.approx(0.8), "seed 1 has no partner"
+    assert level.loc["as it is", "accuracy"] == pytest.approx(0.8), "seeds 1 and 2 have no partner"
     assert level.loc["taken away", "high"] > level.loc["as it is", "low"], "the levels overlap"
     assert gaps["the no-tumour class", "random split"] is None
     table = shortcuts.wide_with_without(compared, gaps)
