@@ -57,10 +57,11 @@ overlap.split_note(chapter)
 known, clusters = performance.measured(runs, chapter.dataset), splits.clusters(chapter.dataset)
 random = chapter.records("ladder").get("paper", runs)
 lift = worth.row(random, clusters, ["ece"])["ece"].lift
+rest = words.rested(runs, clusters, worth.pictures(chapter.dataset))
 tables.show(
     performance.beside_published(known, paper.find("Table 7"), chapter.made, lift),
     name="tab-reliability",
-    caption="The paper's Table 7 and ours: mean ± standard deviation over the seeds, and the 95% interval "
+    caption=f"The paper's Table 7 and ours, {rest}: mean ± standard deviation over the seeds, and the 95% interval "
     f"of that mean (cluster bootstrap over patients, widened by the spread over trainings; that of the ECE bias-corrected, so that its value may lie above it). {words.VERDICT} "
     f"Of the published ECE {lift:.4f} is taken off before it is judged: what chance adds to one on the random split, as the bootstrap finds it.",
 )
@@ -116,7 +117,6 @@ common = ablation.equal_seeds({"random": runs, "folds": folds})["random"]  # as 
 fewer = None
 if 0 < len(common) < len(runs):
     fewer = worth.difference(common, common, clusters, ["ece"], scaled=(True, False))["ece"]
-rest = words.rested(runs, clusters, worth.pictures(chapter.dataset))
 Markdown(findings.temperature(findings.fitted(runs), gap, after, literal, rest, fewer))
 
 # %% [markdown]

@@ -167,11 +167,12 @@ decisions.selective(answered)
 
 # %%
 fixed = acting.thresholds(by_split, clusters, pictures)
+rested = [f"{name}, {words.rested(some, clusters, pictures)}" for name, some in by_split.items() if some]
 tables.show(
     acting.thresholds_text(fixed),
     name="tab-selective",
     caption="Thresholds on the confidence fixed on each run's validation for a wanted accuracy (mean ± standard deviation over runs: seeds, or folds "
-    "of seeds), and what they keep on test: the answers of all runs together, with a 95% interval over patients; *by picture* copies count as one.",
+    f"of seeds), and what they keep on test: the answers of all runs together, with a 95% interval over patients; *by picture* copies count as one. Tested: {'; '.join(rested)}.",
     data=fixed,
 )
 Markdown(acting.thresholds_said(fixed))

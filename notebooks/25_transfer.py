@@ -183,7 +183,7 @@ tables.show(
     transfer.compared_text(size, transfer.FULL),
     name="tab-full-size",
     caption="The proposed model as miniatures and with the paper's own networks, neither of which has seen ImageNet, on the same test images, with 95% "
-    "intervals over patients. *By picture*: copies of a picture count as one. Images of a recall: those of its class.",
+    f"intervals over patients. *By picture*: copies of a picture count as one. Images of a recall: those of its class.{transfer.once(size)}",
     data=size,
 )
 Markdown(transfer.grown(size))

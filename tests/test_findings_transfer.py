@@ -171,9 +171,9 @@ def test_tumours_are_judged_alone():
         }
         three.append(Told(**(vars(record) | changed)))
     fewer = transfer.fewer_classes(three, large, dataset)
-    assert "of 75 answers on tumour images 0 are *no tumour*" in fewer
+    assert "of 75 answers (1 seed) on tumour images 0 are *no tumour*" in fewer
     other = model(EVERY % 10 < 7, "f")["patients"]  # which says *no tumour* of meningiomas
-    told = "of 75 answers on tumour images 15 are *no tumour*, and without that class 15 of these are right; +20.0 points by it"
+    told = "of 75 answers (1 seed) on tumour images 15 are *no tumour*, and without that class 15 of these are right; +20.0 points by it"
     assert told in transfer.fewer_classes(three, other, dataset)
     fall = f"−{100 * (LARGE[tumour].mean() - SMALL[tumour].mean()):.1f} points"
     assert f"on the same tumour images: {fall} (" in fewer and f": a fall, by picture {fall} (" in fewer
@@ -247,6 +247,8 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     assert "The paper's 95.73% lies" in said and "nan" not in said
     assert "patient-disjoint +20.0 points (+" in said and "by picture" not in said
     folds = transfer.grown(transfer.compare(model(SMALL), model(LARGE), None, transfer.FULL))
+    assert transfer.once(frame).startswith(" The paper's own networks have one run: ")
+    assert not transfer.once(frame.assign(seeds=2)), "only where it is so"
     assert folds.count(", by picture +20.0 points (+") == 1, "of the split that keeps copies together"
     worse = transfer.compare(single, {"paper": [run(~LARGE)]}, None, transfer.FULL)
     assert "a loss; one run, 100 images" in transfer.grown(

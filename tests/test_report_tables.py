@@ -169,6 +169,12 @@ def test_the_card_says_what_it_rests_on_and_nothing_of_published_figures(frame):
     )
     assert "published" not in card and "published ECE" in frontpage.front(frame, "cpu")
     assert "trained. *By picture*" in modelcard.text(frame.assign(n=0), "cpu")
+    front = frontpage.front(frame, "cpu")
+    assert (
+        "Random split: 3 seeds, 120 images (60 pictures, 30 patient groups); patient-disjoint: one run of a single split"
+        in front
+    )
+    assert "patient groups" not in frontpage.front(frame.assign(n=0), "cpu")
 
 
 def test_every_grouped_score_stands_beside_the_one_by_picture(frame):
@@ -197,7 +203,7 @@ def test_every_grouped_score_stands_beside_the_one_by_picture(frame):
         and "a single split, by picture 100.00%</span>" in front
         and "by picture 100.00" in full.split(":name: tab-score-abstract")[1]
     )
-    gap = frontpage._gap(pd.Series({"metric": "accuracy", "published_difference": 0.01, "difference": 0.01, "difference_low": 0,
+    gap = frontpage._gap(pd.Series({"metric": "accuracy", "published_difference": 0.01, "step": 0, "difference": 0.01, "difference_low": 0,
                                     "difference_high": 0.02, "pairs": 1, "n": 2, "folds": 5, "picture_difference": -0.005,
                                     "picture_difference_low": -0.02, "picture_difference_high": 0.01}))  # fmt: skip
     assert gap[1] == "+1.00 (0.00 to +2.00; one seed of 5 folds), by picture −0.50"
@@ -216,9 +222,13 @@ def test_tables_show_levels_without_a_verdict_and_differences_with_one(frame):
     ("file", "picture", "told"),
     [
         ((-0.01, 0.02), (0.001, 0.04), "lies above 0"),
-        ((-0.01, 0.02), (-0.04, -0.001), "lies below 0"),
+        ((-0.01, 0.02), (-0.04, -0.001), "lies below 0 and lies below the published figure"),
+        ((-0.04, -0.001), (-0.01, 0.01), "holds 0 and holds the published figure"),
         ((0.001, 0.02), (-0.001, 0.04), "holds 0"),
-        ((0.001, 0.02), (-0.04, -0.001), "lies below 0"),
+        ((-0.01, 0.0098), (-0.01, 0.02), "holds the published figure"),
+        ((-0.01, 0.02), (-0.01, 0.0098), "lies below the published figure"),
+        ((0.001, 0.02), (0.0102, 0.04), "lies above the published figure"),
+        ((0.001, 0.02), (0.01005, 0.04), None),  # within the figure's rounding
         ((0.001, 0.02), (0.001, 0.04), None),
         ((-0.01, 0.02), (-0.01, 0.04), None),
     ],
@@ -231,11 +241,11 @@ def test_an_interval_by_picture_that_says_otherwise_is_printed_and_leaves_the_ro
         for name, two in (("difference", file), ("picture_difference", picture))
         for end, v in zip(("low", "high"), two)
     }
-    line = {"row": "Rival", "metric": "macro_f1", "protocol": "patients", "published_difference": 0.01, "difference": 0.01,
+    line = {"row": "Rival", "metric": "macro_f1", "protocol": "patients", "published_difference": 0.01, "step": 0.0001, "difference": 0.01,
             "picture_difference": 0.02, "pairs": 1, "n": 1, "folds": 5, "verdict": "inside our interval"}  # fmt: skip
     row = frontpage._each(pd.DataFrame([line | ends]), frontpage._gap).iloc[0]
     cell, verdict = row["Patient-disjoint"], row["Verdict, patient-disjoint"]
-    ends = " to ".join(words.signed(one, 4) for one in picture)
+    ends = " to ".join(words.end(one, 4, words.signed) for one in picture)
     if told:
         assert cell.endswith(f", by picture +0.0200 ({ends}), which {told}")
         assert f">inside our interval; by picture our interval {told}: undecided<" in verdict
@@ -250,7 +260,10 @@ def test_the_scorecards_tables_of_differences_name_what_the_chapters_judge(frame
     caption = (
         frontpage.full(frame, "cpu").split(":name: tab-score-table-6-differences")[0].rsplit("~~~", 1)[1]
     )
-    assert "where the interval by picture says otherwise it is printed, and the row is undecided" in caption
+    assert (
+        "where the interval by picture says otherwise, of 0 or of the published figure, it is printed"
+        in caption
+    )
     assert (
         "Of accuracy chapters 11 to 14 say what the adjustment leaves" in caption and "| Macro F1 |" in told
     )

@@ -609,12 +609,12 @@ def test_what_a_temperature_of_a_fold_rests_on():
     run.count = 0
     right, wrong = [True] * 4, [True, False, False, False]
     records, groups = [run(right, wrong), run(wrong, right)], np.arange(8) // 4
-    found = findings.validation_parts(records, groups)
+    found = findings.validation_parts(records, groups, np.arange(8))
     assert found["images"] == [4, 4] and found["groups"] == [2, 2] and found["lower"] == 1
     assert (found["parts"], found["total"], found["distinct"]) == (1, 4, 4)
     # rows 2 to 5: two right of the first run, of the second one right and one wrong
     assert (found["same"], found["other"]) == (0.75, 0.5) and found["right"] == found["test"] == 5 / 8
-    assert [findings.validation_parts([one], groups)["lower"] for one in records] == [1, 0]
+    assert [findings.validation_parts([one], groups, groups)["lower"] for one in records] == [1, 0]
     text = findings.validation_said(found)
     assert (
         "of 2 groups only, and the 1 different part has 4 distinct images" in text
@@ -622,14 +622,19 @@ def test_what_a_temperature_of_a_fold_rests_on():
     )
     assert "(62.5% against 62.5% on average): these are no 2 trials, as the parts share images. When" in text
     # of each group one image is inside and its neighbour not: (3/4 − 1/2), by each group alone (1 − 1) and (1/2 − 0)
-    gap = found["apart"]
-    assert (gap.value, gap.low, gap.high) == pytest.approx((0.25, 0, 0.5))
-    assert "score 75.0%, all others 50.0%: +25.0 points (0.0 to +50.0) over patients, not disting" in text
+    gap, alike = found["apart"]
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.25, 0, 0.5)) == tuple(alike)
+    said = "+25.0 points (0.0 to +50.0): not distinguishable from 0"
+    assert f"score 75.00%, all others 50.00%: over patients {said}, by picture {said}. *Scaled*" in text
+    # rows 0 and 1, and 4 and 5, are copies: of a half each inside (2, 3; 4, 5) or outside (0, 1; 6, 7)
+    copied = findings.validation_parts(records, groups, np.array([0, 0, 2, 3, 4, 4, 6, 7]))["apart"][1]
+    assert copied.value == pytest.approx(2.5 / 3 - 1 / 3)
     told = [
-        findings.validation_said(found | {"apart": Worth(x, 0, 1, x - 0.1, x + 0.1)}) for x in (0.2, -0.2)
+        findings.validation_said(found | {"apart": [Worth(x, 0, 1, x - 0.1, x + 0.1)] * 2})
+        for x in (0.2, -0.2)
     ]
-    assert "over patients, higher. *Scaled*" in told[0] and "over patients, lower. *Scaled*" in told[1]
-    alone = findings.validation_said(findings.validation_parts(records[:1], groups))
+    assert told[0].count(": higher") == 2 == told[1].count(": lower")
+    alone = findings.validation_said(findings.validation_parts(records[:1], groups, groups))
     assert "In 1 of 1 runs" in alone and "trials" not in alone
     assert words.rested(records, groups, np.arange(8) // 2, np.array([0, 1, 1])) == (
         "one seed of 2 folds, 2 images (1 picture, 1 patient group)"
@@ -723,7 +728,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     fallen = base & (np.arange(100) % 10 != 1)
     whole = {"paper": [run(0, None, base), run(1, None, np.ones(100, bool))], "patients": [run(0, 0, base)]}
     changed = {
-        "paper, canonical encoding": [run(0, None, fallen)],
+        "paper, canonical encoding": [run(0, None, fallen), run(2, None, base)],
         "patients, canonical encoding": [run(0, 0, base)],
     }
     pictures = np.maximum(np.arange(100), 50)  # the first half are copies of one, of which 40 in 51 are right
@@ -736,7 +741,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     assert same[:2] == (0, pytest.approx(np.nan, nan_ok=True)) and same[3:5] == (0, 0)
     level = compared[(compared["name"] == "the file's form") & (compared["protocol"] == "random split")]
     level = level.set_index("label")
-    assert level.loc["as it is", "accuracy"] == pytest.approx(0.8), "seed 1 has no partner"
+    assert level.loc["as it is", "accuracy"] == pytest.approx(0.8), "seeds 1 and 2 have no partner"
     assert level.loc["taken away", "high"] > level.loc["as it is", "low"], "the levels overlap"
     assert gaps["the no-tumour class", "random split"] is None
     table = shortcuts.wide_with_without(compared, gaps)
@@ -777,8 +782,21 @@ def test_one_seed_without_a_hint_is_set_beside_all_seeds_with_it(monkeypatch):
     assert [round(each[seed][0].value, 3) for seed in (0, 1)] == [0.1, -0.1]
     assert mean.value == pytest.approx(0) == copied.value and mean.n == 2 and mean.low < 0 < mean.high
     text = shortcuts.other_seeds(found)
-    assert "against seed 0 +10.0 points, by picture +10.0; seed 1 −10.0 points, by picture −10.0; " in text
-    assert "the mean of all 2 0.0 points (" in text
+    assert "against seed 0 +10.0 points" not in text.split("Against each:")[0]
+    assert (
+        "patient-disjoint: seed 0 +10.0 points, by picture +10.0; seed 1 −10.0 points, by picture −10.0; "
+        in text
+    )
+    compared, gaps = shortcuts.with_without({"patients": seeds}, changed, every, every)
+    assert gaps["the file's form", "patient-disjoint"] == found["the file's form", "patient-disjoint"][1], (
+        "no one seed"
+    )
+    table = shortcuts.wide_with_without(compared, gaps).set_index("Split").loc["patient-disjoint"].iloc[0]
+    assert table["With it"].startswith("80.0 (") and table["Difference"].startswith("0.0 (")
+    assert table["Compared"].startswith("one seed against the mean of 2 seeds, 100 images")
+    told = shortcuts.taken_away(gaps, found)
+    assert "the file's form, patient-disjoint, one seed against the mean of 2 seeds: 0.0 points (" in told
+    assert "the mean of" not in shortcuts.taken_away(gaps)
     assert "; the sign turns with the seed, by file and by picture\n" in text
     level = {"patients": [seeds[0], run(1, 0, base & (rows % 10 != 2))]}
     both = shortcuts.by_seed(level, changed, every, every)
@@ -792,6 +810,19 @@ def test_one_seed_without_a_hint_is_set_beside_all_seeds_with_it(monkeypatch):
     assert shortcuts.by_seed({"patients": seeds}, again, every, every) == {}, "paired seed by seed"
     assert shortcuts.by_seed({"patients": seeds[:1]}, changed, every, every) == {}
     assert shortcuts.other_seeds({}) == ""
+
+
+def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):
+    tumour, healthy = 0, CLASSES.index("notumor")
+    dataset = SimpleNamespace(frame=pd.DataFrame({"label": [tumour, tumour, healthy, tumour]}))
+    parts = {"paper": [["test", "test", "test", "train"]], splits.FIVEFOLD: [["test", "test", "train", "train"], ["train", "train", "test", "test"]]}  # fmt: skip
+    monkeypatch.setattr(shortcuts.exposure, "parts", lambda protocol, _: map(np.array, parts[protocol]))
+    monkeypatch.setattr(splits, "clusters", lambda _: np.array([0, 0, 1, 2]))
+    monkeypatch.setattr(worth, "pictures", lambda _: np.array([0, 1, 2, 2]))
+    assert shortcuts.tested(dataset) == (
+        "random split, 3 images (3 pictures, 2 patient groups); of them with a tumour 2 images (2 pictures, 1 patient group); "
+        "patient-disjoint, 5 folds, 4 images (3 pictures, 3 patient groups); of them with a tumour 3 images (3 pictures, 2 patient groups)"
+    )
 
 
 def test_this_books_rows_beside_others():
@@ -844,7 +875,7 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
     part = "+8.0 points by it, and on the others from 100.0% to 98.5%"
     assert (
         text[2]
-        == f"- random split: of 75 answers on tumour images 10 are *no tumour*, and without that class 6 of these are right; {part}"
+        == f"- random split: of 75 answers (1 seed) on tumour images 10 are *no tumour*, and without that class 6 of these are right; {part}"
     )
     assert text[3].endswith(f"{part}; by picture {part}")
     copies = np.where(
@@ -855,6 +886,16 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
         f"by picture {600 / 11:+.1f} points by it, and on the others from 100.0% to 98.5%"
     )
     assert shortcuts.answer_gone({}, less, dataset, copies) == ""
+    right = made(0, np.arange(100), labels, labels, CLASSES)  # another seed, which never says no tumour
+    right.seed = 1
+    several = {"patients": [*four["patients"], right]}
+    text = shortcuts.answer_gone(several, less, dataset, copies)
+    assert "of 150 answers (2 seeds) on tumour images 10 are *no tumour*" in text, (
+        "each beside the one of three classes"
+    )
+    assert "+4.0 points by it, and on the others from 100.0% to 95.7%; by picture" in text, (
+        "6 of 140 are wrong now"
+    )
     both = pd.DataFrame({"right": [False] * 4, "right_three": [True, False] * 2})
     assert shortcuts._parted(both, pd.Series([True] * 4), pd.Series([1.0] * 4)) == (
         "+50.0 points by it, and there are no others"

@@ -117,6 +117,8 @@ def scored(
         "Accuracy in percent / by picture, copies counted as one; patients apart: known ones. Change in points by file, with its 95% interval "
         f"{words.OVER} (chapter 17)."
     )
+    if full is not None and (full["seeds"] == 1).all():
+        note += f" {words.ONE_RUN}"
     note += f" Tested: {'; '.join(tested)}." if tested else ""
     if full is not None and SAME in full.index:
         note += f" There a miniature has {_right(full.loc[SAME])} ({_seeds(full)})."
@@ -135,13 +137,13 @@ def _seeds(score: pd.DataFrame) -> str:
 
 
 def lost(scores: Sequence[pd.DataFrame]) -> str:
-    """`22 to 25 points (by picture 21 to 24)`: the least and the most that methods lose from `paper` to `patients`."""
+    """`21.9 to 24.8 points (by picture 20.8 to 24.0)`: the least and the most that methods lose from `paper` to `patients`."""
     file, picture = (
-        " to ".join(dict.fromkeys(f"{100 * drop:.0f}" for drop in (min(drops), max(drops))))
+        " to ".join(dict.fromkeys(f"{100 * drop:.1f}" for drop in (min(drops), max(drops))))
         for name in ("accuracy", "picture")
         for drops in [[score.loc["paper", name] - score.loc["patients", name] for score in scores]]
     )
-    return f"{file} point{'s' * (file != '1')} (by picture {picture})"
+    return f"{file} points (by picture {picture})"
 
 
 def _trained(folds: Sequence[pd.DataFrame], full: pd.DataFrame | None) -> str:

@@ -79,7 +79,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
             summary(frame, HEADLINE),
             "tab-scorecard",
             f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95% interval, "
-            f"and on each split its own verdict: where the published figure lies, or that no single set of predictions gives it, by itself or beside other published figures (*can't be true*, chapter 22). {scorecard.BESIDE}",
+            f"and on each split its own verdict: where the published figure lies, or that no single set of predictions gives it, by itself or beside other published figures (*can't be true*, chapter 22). {scorecard.BESIDE}{modelcard.tested(frame)}",
             data=told.dropna(axis=1, how="all").reset_index(drop=True),
         )
     )
@@ -138,7 +138,7 @@ def full(frame: pd.DataFrame, profile: str, floors: pd.DataFrame | None = None) 
             parts.append(tables.numbered(_each(chosen, _level, verdict=False), name, caption, data=data))
             caption = (
                 f"{title}: each row minus the proposed model, published and measured, with a verdict for each split. Verdicts are by file, and "
-                "not adjusted for the number of rows; where the interval by picture says otherwise it is printed, and the row is undecided. Of accuracy "
+                "not adjusted for the number of rows; where the interval by picture says otherwise, of 0 or of the published figure, it is printed, and the row is undecided. Of accuracy "
                 "chapters 11 to 14 say what the adjustment leaves, by file and by picture."
             )
             rivals = chosen[chosen.verdict != "–"].reset_index(drop=True)
@@ -184,14 +184,25 @@ def _word(row: pd.Series) -> str:
 
 
 def _otherwise(row: pd.Series) -> str:
-    """Where the interval of a difference by picture lies beside 0, if that by file lies elsewhere; else ""."""
+    """Where the interval of a difference by picture lies beside 0, and beside the published difference, if that by file
+    lies elsewhere; else ""."""
     if not row.get("pairs", 0) > 0 or not np.isfinite(row.get("picture_difference", np.nan)):
         return ""
-    file, picture = (
-        words.change(ablation.read(row, name), "lies below 0", "lies above 0", "holds 0")
-        for name in ("difference", "picture_difference")
-    )
-    return "" if file == picture else picture
+    both = [ablation.read(row, name) for name in ("difference", "picture_difference")]
+    said = []
+    for target, name, step in ((0, "0", 0), (row.published_difference, "the published figure", row.step)):
+        file, picture = (
+            words.change(
+                one._replace(low=one.low - step, high=one.high + step),
+                "lies below",
+                "lies above",
+                "holds",
+                target,
+            )
+            for one in both
+        )
+        said += [f"{picture} {name}"] if file != picture else []
+    return " and ".join(said)
 
 
 def _level(row: pd.Series) -> tuple[str, str]:

@@ -55,7 +55,7 @@ def performance(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _tested(frame: pd.DataFrame) -> str:
+def tested(frame: pd.DataFrame) -> str:
     """` Random split: 5 seeds, 703 images (…); patient-disjoint: ….`: what `performance` rests on; "" of nothing."""
     run = frame[(frame["place"] == METRICS[0][0]) & (frame["n"] > 0)].drop(columns="pairs")
     lines = run.drop_duplicates("protocol").set_index("protocol", drop=False)
@@ -158,7 +158,7 @@ def text(frame: pd.DataFrame, profile: str, travels: str = "") -> str:
                 performance(frame),
                 "tab-card-performance",
                 f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95% interval, and how often it was "
-                f"trained.{_tested(frame)} {scorecard.SCORES}",
+                f"trained.{tested(frame)} {scorecard.SCORES}",
             )
         )
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import tables
-from gcaf_lib.evaluation import calibration, clustered, confidence, worth
+from gcaf_lib.evaluation import calibration, clustered, confidence, intervals, worth
 from gcaf_lib.findings import ablation, words
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
@@ -205,7 +205,7 @@ def carries_over(
     )
     said = new_patients(random, strict, scaled, (own, fitted(apart)), gap, moved, copied)
     said += f" What is said of the folds rests on {words.rested(apart, clusters, pictures)}."
-    return f"{said}\n\n{validation_said(validation_parts(apart, clusters))}"
+    return f"{said}\n\n{validation_said(validation_parts(apart, clusters, pictures))}"
 
 
 def by_one_temperature(
@@ -221,19 +221,18 @@ def by_one_temperature(
     return worth.summed("excess", after["excess"]), gap
 
 
-def validation_parts(records: Sequence[Any], clusters: np.ndarray) -> dict[str, Any]:
+def validation_parts(records: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray) -> dict[str, Any]:
     """What the folds' temperatures are fitted on: images and groups of each run's validation part; of the different parts their number,
     images (total) and distinct images; mean accuracy there (right) and on test (test), in how many runs it is lower there; and when
-    tested those images' accuracy (same) and the others' (other), and the first minus the second, over patients (apart)."""
+    tested those images' accuracy (same) and the others' (other), and the first minus the second, over patients, by file and by picture (apart)."""
     parts = [np.sort(r.rows("validation")) for r in records]
     different = {part.tobytes(): part for part in parts}.values()
     right = [np.mean(r.probabilities("validation").argmax(1) == r.labels("validation")) for r in records]
     tests = [r.right() for r in records]
     rows, tested = (np.concatenate(one) for one in ([r.rows() for r in records], tests))
     inside = np.isin(rows, np.concatenate(parts))
-    sides = np.column_stack([np.where(which, tested, np.nan) for which in (inside, ~inside)])
-    same, other = (one.value for one in clustered.means(sides, clusters[rows]))
-    draws = np.subtract(*clustered.mean_draws(sides, clusters[rows]).T)
+    copied = np.concatenate([worth.picture_weights(r.rows(), pictures) for r in records])
+    (same, other), apart = _sides(tested, inside, np.ones(len(rows)), clusters[rows])
     return {
         "images": [len(part) for part in parts],
         "groups": [len(np.unique(clusters[part])) for part in parts],
@@ -245,21 +244,33 @@ def validation_parts(records: Sequence[Any], clusters: np.ndarray) -> dict[str, 
         "test": float(np.mean([one.mean() for one in tests])),
         "same": same,
         "other": other,
-        "apart": clustered.interval(same - other, draws),
+        "apart": (apart, _sides(tested, inside, copied, clusters[rows])[1]),
     }
+
+
+def _sides(
+    right: np.ndarray, inside: np.ndarray, weight: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, intervals.Interval]:
+    """Weighted shares of right answers inside and outside, and the first minus the second over groups."""
+    parts = [np.where(which, one, np.nan) for one in (right * weight, weight) for which in (inside, ~inside)]
+    drawn = clustered.mean_draws(np.column_stack(parts), groups)
+    shares = np.divide(*np.split(np.nanmean(parts, axis=1), 2))
+    return shares, clustered.interval(
+        -np.diff(shares)[0], drawn[:, 0] / drawn[:, 2] - drawn[:, 1] / drawn[:, 3]
+    )
 
 
 def validation_said(found: Mapping[str, Any]) -> str:
     """How much such temperatures can be trusted; found: of `validation_parts`."""
     images, groups = (_range(found[name], "{:,}") for name in ("images", "groups"))
-    runs, gap = len(found["images"]), found["apart"]
+    runs, (gap, copied) = len(found["images"]), found["apart"]
     trials = f": these are no {runs} trials, as the parts share images" if runs > 1 else ""
     return (
         "Validation patients are as new to a model as its test patients: newness does not explain why a temperature fits the ones better than the others. "
         f"Each is fitted on {images} images of {groups} groups only, and the {words.plural(found['parts'], 'different part')} {words.verb(found['parts'], 'has', 'have')} {found['distinct']:,} distinct images in all, of {found['total']:,} were they apart. In "
         f"{found['lower']} of {runs} runs the model is right less often on its validation part than on test ({found['right']:.1%} against {found['test']:.1%} on "
-        f"average){trials}. When tested, those images score {words.percent(found['same'])}%, all others {words.percent(found['other'])}%: "
-        f"{words.points(gap)} over patients, {words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}. *Scaled* holds the temperatures "
+        f"average){trials}. When tested, those images score {100 * found['same']:.2f}%, all others {100 * found['other']:.2f}%: over patients "
+        f"{words.judged(gap, copied, 'lower', 'higher', verdicts.UNDECIDED)}. *Scaled* holds the temperatures "
         "fixed: the bootstrap draws test patients only, so intervals after scaling are too narrow."
     )
 

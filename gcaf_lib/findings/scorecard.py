@@ -22,7 +22,7 @@ from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments, runs
 
 COLUMNS = [
-    "place", "row", "metric", "published", "measured", "sd", "n", "folds", "low", "high", "published_difference",
+    "place", "row", "metric", "published", "measured", "sd", "n", "folds", "low", "high", "published_difference", "step",
     "difference", "difference_low", "difference_high", "pairs", *ablation.SIZES, *ablation.PICTURE, "profile", "protocol", "weights",
     "verdict",
 ]  # fmt: skip
@@ -47,7 +47,7 @@ def scorecard(
     impossible: Iterable[tuple[str, str, str]] = (),
     protocols: tuple[str, ...] = PROTOCOLS,
 ) -> pd.DataFrame:
-    """One row (`COLUMNS`) a published figure and protocol; figures as fractions; folds: 0 for a split without;
+    """One row (`COLUMNS`) a published figure and protocol; figures as fractions; folds: 0 for a split without; step: as in `ablation.measure`;
     picture…: each picture weighing 1 (`worth.by_picture`).
 
     `records`: run records (default: all of the store); those of other settings or data are ignored.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import splits
+from gcaf_lib.data import exposure, splits
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds, tumours, worth
 from gcaf_lib.evaluation.floors import LOOK_UPS
@@ -31,25 +31,38 @@ def with_without(
     and paired differences, by image and by picture.
 
     whole: records as it is, by protocol; changed: records of the experiment "shortcuts", by row. Levels and
-    differences are of the runs whose seed and fold both have; the differences (without minus with; None where no pair
-    was run) are on the same images.
+    differences are of the runs whose seed and fold both have, and where one seed was trained without and several with, of it
+    and the mean of these (`by_seed`); the differences (without minus with; None where no pair was run) are on the same images.
     """
-    cells, gaps = [], {}
+    cells, gaps, means = [], {}, by_seed(whole, changed, clusters, pictures)
     for protocol, split in folds.NAMES.items():
         for name, row in HINTS.items():
             keep = TUMOURS if row == "three classes" else None
             sides = whole.get(protocol, []), changed.get(f"{protocol}, {row}", [])
-            pair = worth.paired(*map(ablation.whole, sides))
-            found = worth.difference(pair[1], pair[0], clusters, keep=keep)
-            change = worth.by_picture(pair[1], clusters, pictures, ("accuracy",), against=pair[0], keep=keep)
-            gaps[name, split] = (found["accuracy"], change.get("accuracy")) if found else None
+            pair = _pair(sides)
+            if (name, split) in means:
+                gap = means[name, split][1]
+            else:
+                found = worth.difference(pair[1], pair[0], clusters, keep=keep)
+                change = worth.by_picture(
+                    pair[1], clusters, pictures, ("accuracy",), against=pair[0], keep=keep
+                )
+                gap = (found["accuracy"], change.get("accuracy")) if found else None
+            gaps[name, split] = gap
             for label, records in zip(("as it is", "taken away"), pair):
                 score = ladder.pooled(records, clusters, pictures, keep) if records else {}
-                if change and label == "taken away":
-                    score["change"] = change["accuracy"].value
+                if gap and gap[1] and label == "taken away":
+                    score["change"] = gap[1].value
                 cells.append({"protocol": split, "name": name, "label": label, **score})
     columns = ["protocol", "name", "label", *ladder.COLUMNS, "change", "seeds", "folds", *ablation.SIZES]
     return pd.DataFrame(cells).reindex(columns=columns), gaps
+
+
+def _pair(sides: Sequence[Sequence[Any]]) -> tuple[list[Any], list[Any]]:
+    """Whole seeds with a hint and without, seed by seed; where one stands against several (`by_seed`), all."""
+    with_, without = map(ablation.whole, sides)
+    lone = len({r.seed for r in without}) == 1 < len({r.seed for r in with_})
+    return (with_, without) if lone else worth.paired(with_, without)
 
 
 def by_seed(
@@ -79,25 +92,24 @@ def by_seed(
 
 
 def other_seeds(found: Mapping[tuple[str, str], tuple[Mapping[int, Gap], Gap]]) -> str:
-    """What the differences of one seed would be against the other seeds of the model as it is, and whether their sign turns;
-    "" where there is none. found: of `by_seed`."""
+    """What the differences are against each seed of the model as it is, and whether their sign turns; "" where there is none.
+    found: of `by_seed`."""
     lines = []
-    for (name, split), (each, mean) in found.items():
+    for (name, split), (each, _) in found.items():
         against = "; ".join(f"seed {seed} {_moved(*_values(gap))}" for seed, gap in each.items())
         columns = zip(("by file", "by picture"), zip(*map(_values, each.values())))
         turns = [how for how, values in columns if min(values) < 0 < max(values)]
         lines.append(
-            f"- {name}, {split}: against {against}; against the mean of all {len(each)} "
-            + words.judged(*mean, "a fall", "a rise", words.UNSEEN)
+            f"- {name}, {split}: {against}"
             + (f"; the sign turns with the seed, {' and '.join(turns)}" if turns else "")
         )
     if not lines:
         return ""
     return (
-        "Without the hint one seed was trained there, with it several. The seed of the same number is the one compared above, but each model "
-        "has its own stage 0, so it is no nearer than the others:\n\n"
+        "Where one seed was trained without the hint and several with it, it stands above against the mean of these: each model has its own "
+        "stage 0, so that the seed of the same number is no nearer than the others. Against each:\n\n"
         + "\n".join(lines)
-        + "\n\nThe interval against the mean holds how the seeds with the hint vary, not how those without it would."
+        + "\n\nThe interval of the mean holds how the seeds with the hint vary, not how those without it would."
     )
 
 
@@ -118,7 +130,8 @@ def wide_with_without(compared: pd.DataFrame, gaps: Mapping[tuple[str, str], Gap
             # one part is a split without folds
             basis = {"n": with_.seeds, "folds": with_.folds if with_.folds > 1 else 0}
             basis |= with_[list(ablation.SIZES)].to_dict()
-            cells = *map(ladder.both, (with_, without)), change, words.rests(basis)
+            one = "one seed against the mean of " if without.seeds < with_.seeds else ""
+            cells = *map(ladder.both, (with_, without)), change, one + words.rests(basis)
         lines.append((name, split, *cells))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Compared"]
     return pd.DataFrame(lines, columns=heads)
@@ -142,6 +155,20 @@ def always(labels: pd.Series, pictures: np.ndarray | None = None) -> dict[str, f
         task: weights[one.index].groupby(one).sum().max() / weights[one.index].sum()
         for task, one in shares.items()
     }
+
+
+def tested(dataset: Any) -> str:
+    """How many images, pictures and patients `hint_table` is of, on each split and with a tumour alone."""
+    clusters, pictures, said = splits.clusters(dataset), worth.pictures(dataset), []
+    tumour = dataset.frame["label"].to_numpy(int) != CLASSES.index("notumor")
+    for protocol, split in SPLITS.items():
+        asked = np.any([part == "test" for part in exposure.parts(protocol, dataset)], axis=0)
+        every, ill = (
+            words.counted(worth.sizes(np.flatnonzero(one), clusters, pictures))
+            for one in (asked, asked & tumour)
+        )
+        said.append(f"{split}, {every}; of them with a tumour {ill}")
+    return "; ".join(said)
 
 
 def hint_table(
@@ -255,7 +282,7 @@ def answer_gone(
     said = []
     for protocol, split in folds.NAMES.items():
         sides = whole.get(protocol, []), changed.get(f"{protocol}, three classes", [])
-        four, three = worth.paired(*map(ablation.whole, sides))
+        four, three = _pair(sides)
         said += [f"{split}: {gone(four, three, dataset, pictures)}"] if four else []
     if not said:
         return ""
@@ -266,13 +293,15 @@ def answer_gone(
 
 
 def gone(four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.ndarray) -> str:
-    """`answer_gone` of runs on one split, paired by seed."""
-    sides = ([predictions.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three))
-    both = pd.merge(*map(pd.concat, sides), on=["seed", "row"], suffixes=("", "_three"))
+    """`answer_gone` of runs on one split, paired by seed, or one seed of three classes beside each of four."""
+    sides = [[predictions.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three)]
+    seeds, keys = len({r.seed for r in four}), ["seed", "row"]
+    keys = keys if len({r.seed for r in three}) == seeds else ["row"]
+    both = pd.merge(*map(pd.concat, sides), on=keys, suffixes=("", "_three"))
     lost = both["predicted"] == CLASSES.index("notumor")
     copies = both.groupby(["seed", pictures[both["row"]]])["row"].transform("size")
     text = (
-        f"of {words.plural(len(both), 'answer')} on tumour images {lost.sum():,} are *no tumour*, and without that class "
+        f"of {words.plural(len(both), 'answer')} ({words.plural(seeds, 'seed')}) on tumour images {lost.sum():,} are *no tumour*, and without that class "
         f"{both.loc[lost, 'right_three'].sum():,} of these are right; {_parted(both, lost, 1 + 0 * copies)}"
     )
     return text + (f"; by picture {_parted(both, lost, 1 / copies)}" if worth.grouped(four) else "")
@@ -338,14 +367,17 @@ def _moved(file: float, picture: float = np.nan) -> str:
     return words.beside(f"{words.signed(100 * file, 1)} points", picture, lambda v: words.signed(100 * v, 1))
 
 
-def taken_away(gaps: Mapping[tuple[str, str], Gap | None]) -> str:
-    """(what, split) to the paired difference without minus with the hint, as a list; None: not both run."""
+def taken_away(
+    gaps: Mapping[tuple[str, str], Gap | None], seeds: Mapping[tuple[str, str], Any] | None = None
+) -> str:
+    """(what, split) to the difference without minus with the hint, as a list; None: not both run. seeds: of `by_seed`."""
     lines = []
     for (name, split), gap in gaps.items():
         told = ": no pair of runs under this profile, so nothing is said"
         if gap is not None:
             said = words.judged(*gap, "a fall", "a rise", words.UNSEEN)
-            told = f", {words.plural(gap[0].n, 'seed')}: {said}"
+            one = "one seed against the mean of " if (name, split) in (seeds or {}) else ""
+            told = f", {one}{words.plural(gap[0].n, 'seed')}: {said}"
         lines.append(f"{name}, {split}{told}")
     ones = [gap for gap in gaps.values() if gap and gap[0].n == 1]
     return (

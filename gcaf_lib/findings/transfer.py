@@ -132,6 +132,11 @@ def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.Dat
     return pd.DataFrame(lines)
 
 
+def once(frame: pd.DataFrame) -> str:
+    """Why a table of `compare` has one run a side, where it has."""
+    return f" {words.ONE_RUN}" if frame["seeds"].max() == 1 else ""
+
+
 def _head(side: str) -> str:
     """A side's name at the head of a column or row."""
     return side[0].upper() + side[1:]

@@ -19,6 +19,9 @@ VERDICT = (  # what the last column of `performance.beside_published` means
 )
 OVER = "over patients and, from two seeds on, trainings"  # what an interval of `worth` is
 UNSEEN = "no difference that these images and patients can resolve"
+ONE_RUN = (  # of tables with the paper's own networks
+    "The paper's own networks have one run: GPU time sufficed for no more. The miniature beside them is the run of the same seed, so that both sides have equally many."
+)
 ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
 
 
@@ -139,10 +142,16 @@ def rests(line: Any) -> str:
     line: n (or pairs), folds, and what `worth.sizes` counts. Without folds: `5 seeds, …`, `one run, …`.
     """
     text = names.runs_text({**line, "n": line["pairs"] if "pairs" in line else line["n"]})
-    return (
-        f"{text + ' seeds' if text.isdigit() else text}, {plural(int(line['images']), 'image')} "
-        f"({plural(int(line['pictures']), 'picture')}, {plural(int(line['groups']), 'patient group')})"
+    return f"{text + ' seeds' if text.isdigit() else text}, {counted(line)}"
+
+
+def counted(line: Any) -> str:
+    """`703 images (577 pictures, 291 patient groups)` of what `worth.sizes` counts."""
+    images, pictures, groups = (
+        plural(line[name], word)
+        for name, word in (("images", "image"), ("pictures", "picture"), ("groups", "patient group"))
     )
+    return f"{images} ({pictures}, {groups})"
 
 
 def rested(
