@@ -179,8 +179,8 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
             for word, (name, _) in zip(("", "by picture "), ways)
         }
         text += (
-            f"Adjusted for the number of rows, the proposed model{once} is better than {', by picture than '.join(dict.fromkeys(kept))} of "
-            f"{words.plural(len(run), 'single network')}. Without that adjustment: than {', by picture than '.join(dict.fromkeys(plain))}."
+            f"Adjusted for the number of rows, the proposed model{once} is better than {', by picture than '.join(kept)} of "
+            f"{words.plural(len(run), 'single network')}. Without that adjustment: than {', by picture than '.join(plain)}."
         )
         if any(above.values()):
             text += f" Above it by value: {'; '.join(word + said for word, said in above.items() if said)}."
