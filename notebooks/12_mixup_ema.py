@@ -180,5 +180,5 @@ tables.show(
     data=apart,
 )
 control = mixup_ema.itself([r for group in patients.values() for r in group], chapter.dataset)
-said = f"{mixup_ema.verdict(apart, honest)}\n{mixup_ema.itself_text(control)}"
+said = f"{mixup_ema.verdict(apart, honest)}\n{mixup_ema.itself_text(control, honest)}"
 Markdown(f"{said}\n\n{mixup_ema.CAVEAT.get(profile, '')}")

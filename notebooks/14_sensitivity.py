@@ -87,12 +87,12 @@ Markdown(sensitivity.published_span())
 # ## How far ours move
 
 # %%
-says = ablation.says(frame, "gcaf sweep table-8", theirs=not chapter.phantoms)
+says = ablation.says(frame, "gcaf sweep table-8", theirs=not chapter.phantoms, own=ablation.DEFAULT)
 about = (
     "Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5). "
 )
 calibrated = about + sensitivity.calibration(frame, records)
-ranked = ablation.ranking(frame, theirs=not chapter.phantoms)
+ranked = ablation.ranking(frame, theirs=not chapter.phantoms, own=ablation.DEFAULT)
 Markdown(
     "\n\n".join([ranked, says, sensitivity.moved(frame), sensitivity.chosen(frame, records), calibrated])
 )
@@ -115,9 +115,10 @@ tables.show(
 
 # %%
 beside = ablation.compared_with("table-8", strict, patients, chapter.dataset)
-says = ablation.says(honest, "gcaf sweep table-8-patients", theirs=not chapter.phantoms)
-asked = "Does changing a setting cost accuracy, as the paper says, where no known patient is shared?"
-Markdown("\n\n".join([ablation.ranking(honest, asked, theirs=not chapter.phantoms), beside, says]))
+command, theirs = "gcaf sweep table-8-patients", not chapter.phantoms
+says = ablation.says(honest, command, theirs=theirs, own=ablation.DEFAULT)
+ranked = ablation.ranking(honest, theirs=theirs, own=ablation.DEFAULT)
+Markdown("\n\n".join([ranked, beside, says]))
 
 # %% [markdown]
 # ## What the batch size changes besides the batch

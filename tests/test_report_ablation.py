@@ -389,6 +389,9 @@ def test_what_all_seeds_of_the_proposed_model_would_change():
     assert "each difference would change by 0.0 points" in level
 
 
+NO_CLAIM = "None of these has two seeds or more and is distinguishable from 0, so none supports the claim."
+
+
 def test_what_the_differences_say():
     names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
     nothing = ablation.measure("table-4", {}, None, runs(6), ("accuracy",))
@@ -408,9 +411,38 @@ def test_what_the_differences_say():
     told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"
     assert (
         f"`concat`. That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {told}."
-        in said
-    )
+        if told != "none"
+        else f"`concat`. {NO_CLAIM}"
+    ) in said
     assert "paper" not in ablation.says(near, theirs=False)
+    assert "Worse than the default, with" in ablation.says(near, own=ablation.DEFAULT)
+
+
+def test_the_papers_differences_are_told_by_image_and_by_picture():
+    """Of the same row, with the paper's −2.89 inside one interval, both or none; told from 0 by one, both or none."""
+    name = "Feature Concatenation"
+    frame = ablation.measure(
+        "table-4", {name: folds_of(24) + folds_of(24, 1)}, None, folds_of(20) + folds_of(20, 1), ("accuracy",)
+    )
+    frame = frame[frame["row"] == name]
+
+    def said(one, two, **more):
+        ends = dict(zip(("difference_low", "difference_high", "picture_difference_low"), (*one, two[0])))
+        text = ablation.says(frame.assign(**ends, picture_difference_high=two[1], **more))
+        return text.partition("interval for: ")[2].partition(" By 95%")[0]
+
+    claim = " That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: "
+    inside, level, far = (-0.03, -0.01), (-0.03, 0.01), (-0.02, 0.01)
+    assert said(inside, inside) == f"{name}.{claim}{name}."
+    assert said(inside, inside, pairs=1) == f"{name}. {NO_CLAIM}"
+    assert said(inside, level) == f"{name}.{claim}{name}; by picture: none."
+    assert said(level, level) == f"{name}. {NO_CLAIM}"
+    assert said(far, inside) == f"none; by picture: {name}.{claim}none; by picture: {name}."
+    assert said(level, far) == f"{name}; by picture: none. {NO_CLAIM}"
+    assert said(far, far) == "none."
+    # its rounding allowed for: two figures to 0.01 are known to within 0.01 points together
+    for low, high, place in ((-0.02881, 0, 0), (-0.02879, 0, -1), (-0.05, -0.02899, 0), (-0.05, -0.02901, 1)):
+        assert ablation.beside_paper(frame.assign(difference_low=low, difference_high=high)) == place
 
 
 def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
@@ -517,8 +549,8 @@ def ranked(*differences, copied=(), pairs=3, half=0.004, adjusted=None, **more):
     return ablation.ranking(frame.reset_index(drop=True), names=names, **more)
 
 
-ADJUSTED = "after the adjustment for the number of rows"
-NEITHER = f"Neither confirmed nor refuted, no interval of a difference from the proposed model excludes 0 {ADJUSTED}."
+ADJUSTED = "adjusted for the number of rows"
+OPEN = f"Not decided ({ADJUSTED}, the intervals of all 3 differences hold 0)."
 
 
 @pytest.mark.parametrize(
@@ -526,60 +558,63 @@ NEITHER = f"Neither confirmed nor refuted, no interval of a difference from the 
     [
         # all the intervals say so: no adjustment
         ((-0.029, -0.016, -0.005), {"adjusted": 0.1}, "Yes, as to its first place, the proposed model is better than each of the 3 other rows."),
-        ((-0.029, -0.016, -0.004), {}, f"In part, the proposed model is better than `concat`, `gate` {ADJUSTED}, not told"),
-        ((-0.029, -0.016, -0.004), {"adjusted": 0.017}, f"In part, the proposed model is better than `concat` {ADJUSTED}, not told"),
-        ((-0.029, -0.016, -0.004), {"adjusted": 0.03}, NEITHER),
-        ((-0.003, -0.002, 0.001), {}, NEITHER),
-        ((-0.029, -0.016, 0.005), {}, f"No, `cross` is better than the proposed model {ADJUSTED}."),
-        ((0.006, -0.016, 0.005), {}, f"No, `concat`, `cross` are better than the proposed model {ADJUSTED}."),
-        ((0.001, 0.002, 0.005), {"adjusted": 0.006}, NEITHER),
+        ((-0.029, -0.016, -0.004), {}, f"In part, the proposed model is better than `concat`, `gate`, not told so of the rest ({ADJUSTED})."),
+        ((-0.029, -0.016, -0.004), {"adjusted": 0.017}, f"In part, the proposed model is better than `concat`, not told so of the rest ({ADJUSTED})."),
+        ((-0.029, -0.016, -0.004), {"adjusted": 0.03}, OPEN),
+        ((-0.003, -0.002, 0.001), {}, OPEN),
+        ((-0.029, -0.016, 0.005), {}, f"No, `cross` is better than the proposed model ({ADJUSTED})."),
+        ((0.006, -0.016, 0.005), {}, f"No, `concat`, `cross` are better than the proposed model ({ADJUSTED})."),
+        ((0.001, 0.002, 0.005), {"adjusted": 0.006}, OPEN),
         ((-0.029, -0.016, -0.005), {"pairs": 1}, "Yes (as trained once), as to its first place,"),
         ((0.001, 0.002, 0.005), {"pairs": 1}, "No (as trained once), `cross`"),
-        ((0.001, 0.002, 0.003), {"pairs": 1}, NEITHER),
+        ((0.001, 0.002, 0.003), {"pairs": 1}, OPEN),
         ((-0.029, -0.016, -0.005), {"copied": (0.0, 0.0, 0.005)}, "Counting each image: yes, as to its first place, the proposed model is better than each of the 3 other rows. Counting each picture once: no, `cross`"),
     ],
 )  # fmt: skip
 def test_whether_the_papers_ranking_survives(given, more, said):
     text = ranked(*given, **more)
-    assert text.startswith(f"**Does the paper's ranking hold on this split?** {said}")
-    for word in ("another training's chance is left out", "groups); another training may tell otherwise."):
-        assert (word in text) == (more.get("pairs") == 1)
-    tested = said != NEITHER
-    assert ("The order of the other rows is not tested: it may be chance" in text) == tested
-    assert ("The whole order may be chance, and τ with it." in text) != tested
+    assert text.startswith(f"**Does the paper's ranking by accuracy hold on this split?** {said}")
+    assert ("excluded (as trained once) for" in text) == (more.get("pairs") == 1)
+    setting = ranked(*given, **more, own=ablation.DEFAULT)
+    assert setting.startswith(
+        "**Is the paper's default the best of its settings by accuracy on this split?**"
+    )
+    assert "proposed model" not in setting and "first place" not in setting
 
 
-def test_the_order_of_rows_and_what_could_be_seen_of_it():
-    same = ranked(-0.029, -0.016, -0.005)
-    first = "The paper puts the proposed model first of 4 rows, these runs at place "
-    assert f"{first}1; Kendall's τ between the two orders is +1.00." in same
-    assert "This rests on 3 seeds, 120 images" in same
-    # three of six pairs turned round; three, one of six level: τ-b is (2 − 3) / √(6 · 5)
-    assert f"{first}3; Kendall's τ between the two orders is 0.00." in ranked(-0.001, 0.002, 0.001)
-    assert f"{first}2 (shared); Kendall's τ between the two orders is −0.18." in ranked(0.001, -0.001, 0.0)
-    assert f"{first}4; Kendall's τ between the two orders is −1.00." in ranked(0.003, 0.002, 0.001)
-    copied = ranked(-0.029, -0.016, -0.005, copied=(0.003, 0.002, 0.001))
-    assert f"{first}1, by picture 4; Kendall's τ between the two orders is +1.00, by picture −1.00." in copied
-    # half a width of 1.2 points, times 1 + 0.84/1.96, is 1.72 points; the paper's are −2.89, −1.61 and −1.05
-    assert "from 1.72 points on; the paper's are as large for 1 of 3." in ranked(0.0, 0.0, 0.0, half=0.012)
-    small = ranked(0.0, 0.0, 0.0, half=0.03, pairs=1)
-    assert "is left out; the paper's are as large for 0 of 3." in small
-    assert "is –." in small, "all level: there is no order"
+def test_which_leads_are_excluded_and_how_near_the_next_row_is():
+    same = ranked(-0.029, -0.016, -0.0105)
+    assert (
+        "excluded for 0 of 3, each by its own interval. Below the proposed model by value alone: 3 of 3 rows; "
+        in same
+    )
+    assert "the nearest is 1.05 points away. This rests on 3 seeds, 120 images" in same
+    # the paper's −2.89, −1.61 and −1.05: below an interval of ± 0.4 about −1 only the first, ± 0.4 about 0 all
+    for differences, half, count in (((-0.01, -0.013, -0.01), 0.004, 1), ((0.0, 0.0, 0.0), 0.004, 3),
+                                     ((0.0, 0.0, 0.0), 0.012, 2), ((0.0, 0.0, 0.0), 0.03, 0)):  # fmt: skip
+        assert f"are excluded for {count} of 3, each" in ranked(*differences, half=half)
+    # an interval on the other side: the lead is larger than the paper's, which excludes no lead
+    assert "are excluded for 0 of 3, each" in ranked(-0.05, -0.05, -0.05)
+    copied = ranked(-0.029, -0.016, -0.0105, copied=(0.003, 0.002, -0.00004))
+    assert "excluded for 0 of 3, by picture 3, each" in copied
+    assert "3 of 3 rows, by picture 1; the nearest is 1.05 points away, by picture 0.004." in copied
+    alike = ranked(-0.029, -0.016, -0.0105, copied=(-0.029, -0.016, -0.0105))
+    assert alike == same, "by picture is told where it differs"
+    assert "by value alone: 1 of 3 rows; the nearest is 0.00 points" in ranked(0.001, -0.001, -1e-12)
     two = ranked(-0.029, -0.016)
-    assert "first of 3 rows" in two and "each of the 2 other rows" in two
+    assert "of 2 rows; the" in two and "each of the 2 other rows" in two
     assert ranked(-0.029) == ranked() == ranked(-0.029, -0.016, -0.005, theirs=False) == ""
     for place, name in ablation.TABLES.items():
         figures = ablation.measure(name, {}, None, metrics=("accuracy",))
         assert (ablation.others(figures)["published_difference"].dropna() < 0).all(), place
 
 
-def test_the_ranking_on_folds_asks_whether_it_survives():
+def test_the_ranking_on_folds_is_of_patients_not_shared():
     rows = ("Feature Concatenation", "Gated Fusion (No Attention)")
     frame = ablation.measure("table-4", {row: folds_of(60) for row in rows}, None, folds_of(6), ("accuracy",))
     text = ablation.ranking(frame)
-    assert text.startswith("**Does the paper's ranking survive where no known patient is shared?** ")
-    assert "This rests on one seed of 5 folds, 120 images" in text and ", by picture 1; Kendall's" in text
-    assert ablation.ranking(frame, "Is it?").startswith("**Is it?** ")
+    assert text.startswith("**Does the paper's ranking by accuracy hold where no known patient is shared?** ")
+    assert "This rests on one seed of 5 folds, 120 images" in text and "points away, by picture" in text
 
 
 def test_no_question_is_answered_without_runs():
@@ -597,13 +632,25 @@ def test_the_proposed_model_stands_beside_itself_by_the_intervals_of_one_seed():
     first = frame[(frame["metric"] == "accuracy") & ~frame["by_picture"]]
     gap = 40 / N
     assert first["value"].tolist() == pytest.approx([gap, 0, -gap]) and first["low"].iloc[0] > 0
-    text = mixup_ema.itself_text(frame)
+    rows = pd.DataFrame(
+        {"row": ["a", "b"], "metric": "accuracy", "reference": [False, True], "pairs": [1, 2]}
+    )
+    text = mixup_ema.itself_text(frame, rows)
     apart = ((frame["low"] > 0) | (frame["high"] < 0)).sum()
     assert 0 < apart < 12 and f"by the same intervals: {apart} of 12 of accuracy and NLL exclude 0" in text
     assert f"of up to {100 * gap:.2f} points (by picture " in text
-    assert "0 of 12 of accuracy and NLL exclude 0" in mixup_ema.itself_text(frame.assign(low=-1.0, high=1.0))
+    assert "0 of 12 of accuracy and NLL exclude 0" in mixup_ema.itself_text(
+        frame.assign(low=-1.0, high=1.0), rows
+    )
+    several = mixup_ema.itself_text(frame, rows.assign(pairs=2))
+    assert "An effect of one seed" in text and "single seeds" not in text
+    assert "An effect of one seed" not in several and several.endswith(
+        "This is of single seeds; the effects above are means over more, and their intervals allow for another training."
+    )
     for some in ([], folds_of(20)):
-        assert "No two seeds of the proposed model" in mixup_ema.itself_text(mixup_ema.itself(some, None))
+        assert "No two seeds of the proposed model" in mixup_ema.itself_text(
+            mixup_ema.itself(some, None), rows
+        )
 
 
 @pytest.mark.parametrize(
@@ -617,26 +664,36 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     own = folds_of(20)
     frame = ablation.measure("table-6", found, None, own, ("accuracy", "macro_f1"))
     text = comparison.asked(frame, own, None, chosen)
+    better = "Adjusted for the number of rows, the proposed model{} is better than 1 (VGG19), by picture than 1 (VGG19) of 2 single networks. "
+    plain = "Without that adjustment: than 1, by picture than 1. "
     assert (
-        "Of 2 single networks the proposed model as trained once is better than 1 (VGG19), by picture than 1 (VGG19)"
+        f"shared?** {better.format(', as trained once,')}{plain}That rests on one seed of 5 folds, 120 images"
         in text
     )
-    level = "; worse than none, by picture than none; in macro-F1 worse than none, by picture than none; before any adjustment"
-    assert level in text and "may reverse" in text
-    other = (frame["row"] == "DenseNet") & (frame["metric"] == "macro_f1")
+    assert "another training may reverse it." in text and "Above it" not in text
+    other, first = frame["row"] == "DenseNet", frame["row"] == "VGG19"
+    score = other & (frame["metric"] == "macro_f1")
     turned = frame.copy()
-    turned.loc[other, [f"picture_difference{end}" for end in ablation.ENDS]] = 0.0182, 0.0007, 0.0354
-    said = comparison.asked(turned, own, None, chosen)
-    assert "worse than none, by picture than 1 (DenseNet +0.0182 (+0.0007 to +0.0354)); before" in said
-    turned.loc[other, "metric"] = "accuracy"  # beside the row's own line of accuracy
+    turned.loc[score, [f"picture_difference{end}" for end in ablation.ENDS]] = 0.0182, 0.0007, 0.0354
     said = comparison.asked(turned, own, None, chosen)
     assert (
-        "; worse than none, by picture than 1 (DenseNet +1.8 (+0.1 to +3.5)); in macro-F1 worse than none"
+        "than 1, by picture than 1. Above it by value: in macro-F1 by picture DenseNet +0.0182 (+0.0007 to +0.0354). That"
         in said
     )
-    assert "That rests on one seed of 5 folds, 120 images" in text
+    level = other & (frame["metric"] == "accuracy")
+    turned.loc[level, [f"difference{end}" for end in ablation.ENDS]] = 0.018, -0.001, 0.035
+    said = comparison.asked(turned, own, None, chosen)
+    assert (
+        "Above it by value: DenseNet +1.80 (−0.10 to +3.50); in macro-F1 by picture DenseNet +0.0182" in said
+    )
+    lost = frame.copy()
+    lost.loc[first, "adjusted_high"] = 0.001
+    said = comparison.asked(lost, own, None, chosen)
+    assert "is better than none, by picture than 1 (VGG19) of 2 single networks. " + plain in said
+    lost.loc[first, "picture_difference_high"] = 0.001
+    assert "Without that adjustment: than 1, by picture than 0. " in comparison.asked(lost, own, None, chosen)
     twice = comparison.asked(frame.assign(pairs=2), own, None, chosen)
-    assert "the proposed model is shown to be better than 1 (VGG19)" in twice and "may reverse" not in twice
+    assert "the proposed model is better than 1 (VGG19), by" in twice and "may reverse" not in twice
     assert "None of these is one of the proposed model's own two" in text
     assert f"So it is shown to be better than {which}." in text and "Chapter 25 does the same" in text
     none = comparison.asked(frame.assign(pairs=0), [], None, chosen)
@@ -679,7 +736,7 @@ def test_what_is_left_after_the_adjustment():
     assert f"{claim} after the adjustment {rows[0]}; only without it {rows[1]}." in left
     assert f"{adjusted} the interval no longer excludes 0 for {both}. Chapter" in said(-0.01, 0.001)
     level = said(0.01, 0.02)
-    assert "adjusted" not in level and f"{claim} none." in level
+    assert "adjusted" not in level and NO_CLAIM in level
     copied = {"picture_difference": -0.02, "picture_difference_low": -0.03, "picture_difference_high": -0.01}
     copied |= {"picture_adjusted_low": -0.04, "picture_adjusted_high": -0.001}
     alike = f"by picture the interval still excludes 0 for {both}. Chapter"

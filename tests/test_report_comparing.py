@@ -721,7 +721,7 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     levels = {"Without Mixup & EMA": (0.9, 0.03), "With EMA Only": (0.8, 0.05), "Proposed Model": (0.7, 0.02)}
     rows = pd.DataFrame(
         [
-            {"row": row, "metric": metric, "mean": mean, "n": 1}
+            {"row": row, "metric": metric, "mean": mean, "picture": np.nan, "n": 1, "folds": 0}
             for row, pair in levels.items()
             for metric, mean in zip(("accuracy", "ece"), pair)
         ]
@@ -743,7 +743,7 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     assert f"{own}, {copied};" in more[1]
     assert said[2].endswith("not both trained on this split under this profile.")
     assert (
-        "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (n = 1); the paper"
+        "Best accuracy of the 3 trained rows, distinguishable or not: Without Mixup & EMA (one run); the paper"
         in said[5]
     )
     assert said[4].startswith(
@@ -752,9 +752,35 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     assert "Of calibration errors: 1, of which 1 excludes 0;" in said[4] and "one in twenty)" not in said[4]
     assert "of which 3 exclude 0; far more" in said[4] and "another training" in said[4]
     assert (
-        "Best ECE of the 3 trained rows, distinguishable or not: Proposed Model (n = 1), as the paper has it."
+        "Best ECE of the 3 trained rows, distinguishable or not: Proposed Model (one run), as the paper has it."
         in said[6]
     )
+
+
+@pytest.mark.parametrize(
+    ("copied", "said"),
+    [
+        ((0.9, 0.8, 0.7), "Without Mixup & EMA (2 seeds of 5 folds); the paper has Proposed Model."),
+        ((0.7, 0.8, 0.9), "Without Mixup & EMA, by picture Proposed Model (2 seeds of 5 folds); the paper has"),
+        ((0.9, 0.90001, 0.7), "Without Mixup & EMA, by picture Without Mixup & EMA and With EMA Only, equal to the digits printed (2"),
+    ],
+)  # fmt: skip
+def test_the_best_row_is_told_by_image_and_by_picture(alone, copied, said):
+    from gcaf_lib.findings import mixup_ema
+
+    names, frame = ("Without Mixup & EMA", "With EMA Only", "Proposed Model"), mixup_ema.effects({}, data())
+    rows = [
+        {"row": row, "metric": metric, "mean": mean, "picture": picture, "n": 2, "folds": 5}
+        for row, mean, copy in zip(names, (0.9, 0.8, 0.7), copied)
+        for metric, picture in (("accuracy", copy), ("ece", np.nan))
+    ]
+    text = mixup_ema.verdict(frame, pd.DataFrame(rows)).splitlines()
+    assert text[-2].startswith(f"- Best accuracy of the 3 trained rows, distinguishable or not: {said}")
+    assert text[-1].endswith("not: Proposed Model (2 seeds of 5 folds), as the paper has it."), (
+        "no ECE by picture"
+    )
+    both = mixup_ema.verdict(frame, pd.DataFrame(rows).assign(mean=[3, 1, 2, 1, 4, 0]))
+    assert both.splitlines()[-2].endswith(", as the paper has it.") == (copied[2] == 0.9)
 
 
 def test_published_effects_are_the_papers_differences(alone):

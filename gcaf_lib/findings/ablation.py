@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from gcaf_lib import settings
 from gcaf_lib.data import splits
@@ -40,6 +39,7 @@ COLUMNS = [
     "published_difference", "step", "verdict",
 ]  # fmt: skip
 PROPOSED = "the proposed model"  # in the place of its difference to itself
+DEFAULT = "the default"  # the same where rows are settings (Table 8)
 # Table 4's rows to their fusions, as the settings name them
 FUSION_NAMES = {
     row.label: row.overrides.get("model.fusion", "gcaf") for row in experiments.experiment("table-4").rows
@@ -324,10 +324,12 @@ def says(
     command: str = "",
     names: Mapping[str, str] | None = None,
     theirs: bool = True,
+    own: str = PROPOSED,
 ) -> str:
     """What the differences of `measure` in accuracy say, whatever the outcome: below, above, undecided; the paper's; the seeds.
 
-    command: what trains the rows that are missing. theirs: whether to speak of the paper's differences.
+    command: what trains the rows that are missing. theirs: whether to speak of the paper's differences. own: what the
+    proposed model is called (`DEFAULT` where the rows are settings).
     """
     part = others(frame)
     run = part[part["pairs"] > 0]
@@ -340,22 +342,32 @@ def says(
     )
     points = " (in points)" if len(below) + len(above) else ""
     text = (
-        f"{count} Worse than the proposed model, with an interval that excludes 0{points}: {listed(below, names)}. "
+        f"{count} Worse than {own}, with an interval that excludes 0{points}: {listed(below, names)}. "
         f"Better: {listed(above, names)}. Not distinguishable from it: {_named(undecided, names)}."
     )
     text += _by_picture(run, names) + _borderline(run, names) + after_adjustment(run, names)
     printed = run[run["published_difference"].notna()]
     if theirs and len(printed):
-        inside = printed[printed["verdict"].str.startswith((verdicts.REPRODUCED, verdicts.INSIDE))]
-        told = inside[separated(inside) & (inside["pairs"] > 1)]
+        listed_, claims = [], []
+        for name, wide in COUNTED.values():
+            if printed[name].notna().all():
+                inside = printed[beside_paper(printed, name) == 0]
+                told = inside[separated(inside, name) & (inside["pairs"] > 1)]
+                listed_.append(_named(inside, names))
+                claims.append(_claimed(told, len(run), names, wide))
+        within, claimed = ("; by picture: ".join(dict.fromkeys(some)) for some in (listed_, claims))
         text += (
             " The paper prints one of these differences; it lies inside our interval for"
             if len(printed) == 1
             else f" Of the paper's {len(printed)} differences, these lie inside our interval"
         )
-        text += f": {_named(inside, names)}."
-        if len(inside):
-            text += f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {_claimed(told, len(run), names)}."
+        text += f": {within}."
+        if within != "none":
+            text += (
+                " None of these has two seeds or more and is distinguishable from 0, so none supports the claim."
+                if claimed == "none"
+                else f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {claimed}."
+            )
     return text + could_show(run, names, theirs) + false_alarms(run)
 
 
@@ -442,58 +454,72 @@ def _counted(told: Mapping[str, str]) -> str:
     return text[0].upper() + text[1:]
 
 
+def beside_paper(lines: pd.DataFrame, name: str = "difference") -> np.ndarray:
+    """Where the paper's difference lies beside an interval of each line, its rounding allowed for: −1 below, 0 inside, 1 above.
+
+    name: as in `separated`. −1: the proposed model's lead is smaller than the paper's.
+    """
+    theirs, step = lines["published_difference"], lines["step"]
+    above = (theirs - step > lines[f"{name}_high"]).astype(int)
+    return (above - (theirs + step < lines[f"{name}_low"])).to_numpy()
+
+
 def ranking(
-    frame: pd.DataFrame, question: str = "", names: Mapping[str, str] | None = None, theirs: bool = True
+    frame: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True, own: str = PROPOSED
 ) -> str:
     """Whether the paper's ranking of a table's rows, in which the proposed model is first, is measured too; "" of fewer than two
     other rows that are both trained and in the paper, and without `theirs`.
 
-    frame: of `measure`. First place is judged by the intervals of the differences; the order of the others is told, not tested.
+    frame: of `measure`. First place is judged by the intervals of the differences; the order of the others is not asked. own: as in
+    `says`; the paper ranks no setting among those of another kind, so there the question is of the default alone.
     """
-    compared = others(frame)
-    compared = compared[compared["pairs"] > 0]
-    run = compared[compared["published_difference"].notna()]
+    run = others(frame)
+    run = run[(run["pairs"] > 0) & run["published_difference"].notna()]
     if len(run) < 2 or not theirs:
         return ""
-    where = "survive where no known patient is shared" if run["folds"].any() else "hold on this split"
-    question = question or f"Does the paper's ranking {where}?"
+    ask = "Does the paper's ranking by accuracy hold"
+    if own == DEFAULT:
+        ask = "Is the paper's default the best of its settings by accuracy"
+    where = "where no known patient is shared" if run["folds"].any() else "on this split"
     once = " (as trained once)" * bool((run["pairs"] == 1).any())
-    told, places, taus, seen, large = {}, [], [], [], []
-    # figures that are equal, or counts of images, are equal whatever their floats
-    printed = np.round([0.0, *run["published_difference"]], 9)
+    told, excluded, below, nearest = {}, [], [], []
     for word, (name, wide) in COUNTED.items():
         if run[name].isna().any():
             continue
-        told[word] = _first(run, name, wide, once, names)
-        measured, least = np.round([0.0, *run[name]], 9), pooled(compared, name)
-        places.append(f"{1 + (measured > 0).sum()}{' (shared)' * bool((measured[1:] == 0).any())}")
-        taus.append(words.signed(stats.kendalltau(printed, measured).statistic))
-        seen.append(f"{100 * least:.2f}")
-        large.append(f"{(run['published_difference'].abs() >= least).sum()} of {len(run)}")
-    place, tau, count = (", by picture ".join(one) for one in (places, taus, large))
-    known = any(not said.startswith("neither") for said in told.values())
-    order = "The order of the other rows is not tested: it" if known else "The whole order"
-    alone = ", if another training's chance is left out" * bool(once)
-    again = "; another training may tell otherwise" * bool(once)
+        told[word] = _first(run, name, wide, once, own, names)
+        excluded.append(str((beside_paper(run, name) < 0).sum()))
+        gap = run[name].round(9)  # counts of images: equal ones are equal whatever their floats
+        below.append(str((gap < 0).sum()))
+        nearest.append(words.end(100 * gap.abs().min(), 2))
+
+    def both(values: Sequence[str], unit: str) -> str:
+        first, *other = dict.fromkeys(values)
+        return f"{first} {unit}" + "".join(f", by picture {value}" for value in other)
+
     return (
-        f"**{question}** {_counted(told)}. The paper puts the proposed model first of {len(run) + 1} rows, these runs at place {place}; Kendall's τ "
-        f"between the two orders is {tau}. {order} may be chance, and τ with it. This rests on {words.rests(run.iloc[0])}{again}. With a power of 80% one "
-        f"sees true differences from {' points on, by picture from '.join(seen)} points on{alone}; the paper's are as large for {count}."
+        f"**{ask} {where}?** {_counted(told)}. Leads as large as the paper's are excluded{once} for {both(excluded, f'of {len(run)}')}, each by its "
+        f"own interval. Below {own} by value alone: {both(below, f'of {len(run)} rows')}; the nearest is {both(nearest, 'points away')}. "
+        f"This rests on {words.rests(run.iloc[0])}."
     )
 
 
-def _first(run: pd.DataFrame, name: str, wide: str, once: str, names: Mapping[str, str] | None) -> str:
-    """Whether the proposed model is first of these rows; name, wide: as in `COUNTED`."""
+def _first(
+    run: pd.DataFrame, name: str, wide: str, once: str, own: str, names: Mapping[str, str] | None
+) -> str:
+    """Whether the proposed model, called `own`, is first of these rows; name, wide: as in `COUNTED`."""
     below, kept = run[f"{name}_high"] < 0, separated(run, wide)
-    adjusted = "after the adjustment for the number of rows"
+    adjusted = "adjusted for the number of rows"
     # that all say so needs no adjustment for their number, that some do needs it
     if below.all():
-        return f"yes{once}, as to its first place, the proposed model is better than each of the {len(run)} other rows"
-    if (kept & ~below).any():
-        return f"no{once}, {_named(run[kept & ~below], names)} {words.verb((kept & ~below).sum())} better than the proposed model {adjusted}"
+        place = ", as to its first place" * (own == PROPOSED)
+        return f"yes{once}{place}, {own} is better than each of the {len(run)} other rows"
+    if (ahead := kept & ~below).any():
+        return (
+            f"no{once}, {_named(run[ahead], names)} {words.verb(ahead.sum())} better than {own} ({adjusted})"
+        )
     if kept.any():
-        return f"in part{once}, the proposed model is better than {_named(run[kept], names)} {adjusted}, not told to be better than the rest"
-    return f"neither confirmed nor refuted, no interval of a difference from the proposed model excludes 0 {adjusted}"
+        return f"in part{once}, {own} is better than {_named(run[kept], names)}, not told so of the rest ({adjusted})"
+    return f"not decided ({adjusted}, the intervals of all {len(run)} differences hold 0)"
 
 
 def false_alarms(run: pd.DataFrame) -> str:
@@ -578,11 +604,12 @@ def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) 
     )
 
 
-def _claimed(told: pd.DataFrame, rows: int, names: Mapping[str, str] | None) -> str:
-    """Rows that are distinguishable after the adjustment for the number of rows, and those that are only without it."""
+def _claimed(told: pd.DataFrame, rows: int, names: Mapping[str, str] | None, wide: str) -> str:
+    """Rows that are distinguishable after the adjustment for the number of rows, and those that are only without it; wide: as in
+    `COUNTED`."""
     if told.empty or rows == 1:
         return _named(told, names)
-    kept = separated(told, "adjusted")
+    kept = separated(told, wide)
     return f"after the adjustment {_named(told[kept], names)}; only without it {_named(told[~kept], names)}"
 
 

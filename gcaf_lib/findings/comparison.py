@@ -167,17 +167,25 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
     part = ablation.others(frame)
     run = part[part["pairs"] > 0]
     scores = ablation.others(frame, "macro_f1")
-    worse, better, _ = ablation.sides(run)
-    copied = ablation.separated(run, "picture_difference") & (run["picture_difference"] < 0)
     text = "**Are two backbones better than one where no known patient is shared?** "
     if len(run):
-        once = (run["pairs"] == 1).any()
-        how = "as trained once is" if once else "is shown to be"
+        once = ", as trained once," * bool((run["pairs"] == 1).any())
+        ways = ablation.COUNTED.values()
+        kept = [words.some(_behind(run, wide)) for _, wide in ways]
+        plain = [str(len(_behind(run, name))) for name, _ in ways]
+        above = {
+            f"{metric}{word}": _ahead(part, name)
+            for metric, part in (("", run), ("in macro-F1 ", scores))
+            for word, (name, _) in zip(("", "by picture "), ways)
+        }
         text += (
-            f"Of {words.plural(len(run), 'single network')} the proposed model {how} better than {words.some(list(worse['row']))}, by picture than "
-            f"{words.some(list(run.loc[copied, 'row']))}; worse than {words.some(list(better['row']))}, by picture than {_ahead(run, 'picture_difference')}; in macro-F1 worse than "
-            f"{_ahead(scores, 'difference')}, by picture than {_ahead(scores, 'picture_difference')}; before any adjustment for so many comparisons (chapter 15). "
-            f"That rests on {words.rests(run.iloc[0])}{'; it speaks of these trained models, and another training may reverse it' if once else ''}."
+            f"Adjusted for the number of rows, the proposed model{once} is better than {', by picture than '.join(kept)} of "
+            f"{words.plural(len(run), 'single network')}. Without that adjustment: than {', by picture than '.join(plain)}."
+        )
+        if any(above.values()):
+            text += f" Above it by value: {'; '.join(word + said for word, said in above.items() if said)}."
+        text += (
+            f" That rests on {words.rests(run.iloc[0])}{'; another training may reverse it' * bool(once)}."
         )
     else:
         text += "No single network has been trained on these folds."
@@ -189,12 +197,17 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
     return text + _halves(ablation.whole(own), dataset)
 
 
+def _behind(run: pd.DataFrame, name: str) -> list[str]:
+    """The rows that are worse than the proposed model by an interval that excludes 0; name: as in `ablation.separated`."""
+    return list(run.loc[run[f"{name}_high"] < 0, "row"])
+
+
 def _ahead(lines: pd.DataFrame, name: str) -> str:
-    """The rows that are better than the proposed model by an interval that excludes 0, with it; name: as in `ablation.separated`."""
-    told = lines[ablation.separated(lines, name) & (lines[name] > 0)].to_dict("records")
-    by = [(100, 1) if line["metric"] == "accuracy" else (1, 4) for line in told]
-    return words.some(
-        [f"{line['row']} {words.shift(ablation.read(line, name), d, s)}" for line, (s, d) in zip(told, by)]
+    """The rows with a better value than the proposed model's, with the difference and its interval; "" where there is none."""
+    above = lines[(lines["pairs"] > 0) & (lines[name] > 0)].to_dict("records")
+    by = [(100, 2) if line["metric"] == "accuracy" else (1, 4) for line in above]
+    return ", ".join(
+        f"{line['row']} {words.shift(ablation.read(line, name), d, s)}" for line, (s, d) in zip(above, by)
     )
 
 

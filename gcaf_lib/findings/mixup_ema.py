@@ -292,16 +292,23 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
         own = cells()[True, True]
         for metric, name, best in (("accuracy", "accuracy", "max"), ("ece", "ECE", "min")):
             part = trained[trained["metric"] == metric].set_index("row")
-            # as the tables print it: rows that are equal there share the place
-            printed = part["mean"].round(4)
-            top = list(printed.index[printed == getattr(printed, best)()])
-            tie = ", equal to the digits printed" if len(top) > 1 else ""
+            tops = [_top(part[column], best) for column in ("mean", "picture") if part[column].notna().all()]
+            said = ", by picture ".join(
+                dict.fromkeys(
+                    " and ".join(top) + ", equal to the digits printed" * (len(top) > 1) for top in tops
+                )
+            )
             out.append(
-                f"Best {name} of the {len(part)} trained rows, distinguishable or not: {' and '.join(top)}{tie} "
-                f"(n = {part['n'].min()})"
-                + (", as the paper has it." if top == [own] else f"; the paper has {own}.")
+                f"Best {name} of the {len(part)} trained rows, distinguishable or not: {said} ({names.repeats(part.iloc[0])})"
+                + (", as the paper has it." if tops.count([own]) == len(tops) else f"; the paper has {own}.")
             )
     return "\n".join(f"- {line}" for line in out)
+
+
+def _top(values: pd.Series, best: str) -> list[str]:
+    """The rows with the best value as the tables print it: those that are equal there share the place. best: max or min."""
+    printed = values.round(4)
+    return list(printed.index[printed == getattr(printed, best)()])
 
 
 def _told(one: Any, good: int) -> str:
@@ -351,18 +358,25 @@ def itself(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["metric", "by_picture", "value", "low", "high"])
 
 
-def itself_text(frame: pd.DataFrame) -> str:
-    """How much two seeds of one method differ, and how often an interval of one seed takes that for more than 0; frame: of `itself`."""
+def itself_text(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """How much two seeds of one method differ, and how often an interval of one seed takes that for more than 0.
+
+    frame: of `itself`; rows: of `ablation.measure`, whose effects stand above.
+    """
     if frame.empty:
         return "- No two seeds of the proposed model on all folds: how much of this is another training's chance is not known."
     apart = int(((frame["low"] > 0) | (frame["high"] < 0)).sum())
     most = frame["value"].abs().groupby([frame["metric"], frame["by_picture"]]).max()
+    single = (
+        "An effect of one seed that is no larger is not told from the method's own spread, whatever its interval. (Rows of one seed start from the "
+        "same stage 0, two seeds do not: for the rows this is strict. Chapter 15 has the same by another test.)"
+        if (ablation.others(rows)["pairs"] == 1).any()
+        else "This is of single seeds; the effects above are means over more, and their intervals allow for another training."
+    )
     return (
         f"- The control: the proposed model beside itself, every two of its seeds, by the same intervals: {apart} of {len(frame)} of accuracy and NLL "
         f"{words.verb(apart, 'excludes', 'exclude')} 0, for differences of up to {100 * most['accuracy', False]:.2f} points (by picture "
-        f"{100 * most['accuracy', True]:.2f}) and of {most['nll', False]:.3f} of NLL ({most['nll', True]:.3f}). An effect of one seed that is no larger "
-        "is not told from the method's own spread, whatever its interval. (Rows of one seed start from the same stage 0, two seeds do not: for the rows "
-        "this is strict. Chapter 15 has the same by another test.)"
+        f"{100 * most['accuracy', True]:.2f}) and of {most['nll', False]:.3f} of NLL ({most['nll', True]:.3f}). {single}"
     )
 
 
