@@ -407,7 +407,9 @@ def test_what_the_differences_say():
     near = ablation.measure("table-4", {"Feature Concatenation": runs(24)}, None, runs(20), ("accuracy",))
     said = ablation.says(near, names=names)
     for seeds in (2, 3, 4):  # simulated in tests/test_coverage.py
-        assert " about one interval in twenty still excludes it." in ablation.says(near.assign(pairs=seeds))
+        said_so = ablation.says(near.assign(pairs=seeds))
+        assert " about one interval in twenty still excludes it." in said_so
+        assert ("Of two trainings an interval reaches at least 6.4 times" in said_so) == (seeds == 2)
     told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"
     assert (
         f"`concat`. That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {told}."

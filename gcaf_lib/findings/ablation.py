@@ -531,7 +531,13 @@ def false_alarms(run: pd.DataFrame) -> str:
             f" Compared by one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
             "twenty excludes 0 where two methods are equal (chapter 15 sets the proposed model beside itself)."
         )
-    return " Where the true difference is 0, about one interval in twenty still excludes it."
+    text = " Where the true difference is 0, about one interval in twenty still excludes it."
+    if (run["pairs"] == 2).any():  # half the distance of two is the standard error of their mean
+        text += (
+            f" Of two trainings an interval reaches at least {stats.t.ppf(0.975, 1) / 2:.1f} times as far to either side as their differences lie apart "
+            "(Student's t, one degree of freedom): short where the two happen to agree, so that its width tells little; a third would tell more."
+        )
+    return text
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
