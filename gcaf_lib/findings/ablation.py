@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from gcaf_lib import settings
 from gcaf_lib.data import splits
