@@ -440,9 +440,19 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         in page
     )
     assert (
-        0.25 < sum(parts) / len(parts) * epochs[1] / epochs[0] < 0.4
-        and "some third of what an epoch took" in page
+        "they take {:.0f} to {:.0f}% of what an epoch took".format(
+            *(100 * part * epochs[1] / epochs[0] for part in (min(parts), max(parts)))
+        )
+        in page
     )
+    suite_ = json.loads((kept / "suite-cpu.json").read_text())
+    assert f"has {suite_['clock'] / 60:.1f} minutes by the clock" in page
+    chapters = json.loads((kept / "chapters-cpu.json").read_text())["seconds"].values()
+    paid, all_ = (
+        sum(sum(one[k] for k in kinds or one) for one in chapters) for kinds in (("start", "imports"), ())
+    )
+    assert 0.3 < paid / all_ < 0.36 and "imports, costs a third of the time" in page
+    assert round(all_ / 120) == 4 and "in four minutes at best" in page
     ratios = json.loads((kept / "suspects-cpu.json").read_text())["ratios"]
     forms = [one[name] for one in ratios.values() for name in one if name.startswith("7×7")]
     own = [one["as it is, again"] for one in ratios.values()]

@@ -32,6 +32,12 @@ GROUPS = np.arange(N + 1) // 3
 PICTURES = np.maximum(np.arange(N + 1), 29)  # the first class is one picture
 
 
+@functools.cache
+def chosen(fold=None):
+    """Settings, which are read a thousand times: of the random split, or of a fold."""
+    return load("cpu", {} if fold is None else {"data.protocol": "patients", "data.fold": fold})
+
+
 class Run(Told):
     """What an ablation needs of a run record: `errors` answers are wrong, moved by the seed."""
 
@@ -43,7 +49,7 @@ class Run(Told):
 
     @property
     def settings(self):
-        return load("cpu")
+        return chosen()
 
     def labels(self, part="test"):
         return LABELS
@@ -286,7 +292,7 @@ class Fold(Run):
 
     @property
     def settings(self):
-        return load("cpu", {"data.protocol": "patients", "data.fold": self.fold})
+        return chosen(self.fold)
 
     def labels(self, part="test"):
         return super().labels()[self.fold :: 5]
