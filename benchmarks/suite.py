@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,21 +23,14 @@ from benchmarks import figures
 LONGEST = 15
 
 
-def seconds(report: Path) -> dict[str, float]:
-    """Test → its seconds, set-up included, of a report in JUnit's form. Tests' parameters are added up."""
-    spent: dict[str, float] = {}
-    for case in ElementTree.parse(report).iter("testcase"):
-        name = f"{case.get('classname', '').removeprefix('tests.')}::{case.get('name', '').split('[')[0]}"
-        spent[name] = spent.get(name, 0.0) + float(case.get("time", 0))
-    return spent
-
-
-def by_file(spent: dict[str, float]) -> dict[str, float]:
-    """File of tests → seconds, the longest first."""
-    files: dict[str, float] = {}
-    for name, value in spent.items():
-        files[name.split("::")[0]] = files.get(name.split("::")[0], 0.0) + value
-    return dict(sorted(files.items(), key=lambda item: -item[1]))
+def seconds(suite: ElementTree.Element) -> tuple[Counter[str], Counter[str]]:
+    """Seconds, set-up included, of each file of tests and of each test (its parameters added up), of a suite in JUnit's form."""
+    files, tests = Counter(), Counter()
+    for case in suite.iter("testcase"):
+        file, spent = case.get("classname", "").removeprefix("tests."), float(case.get("time", 0))
+        files[file] += spent
+        tests[f"{file}::{case.get('name', '').split('[')[0]}"] += spent
+    return files, tests
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,10 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
         clock, after = time.perf_counter() - start, os.times()
         if rc > 1:  # 1: some tests failed, the others have their time
             return rc
-        suite, spent = ElementTree.parse(report).find("testsuite"), seconds(report)
+        suite = ElementTree.parse(report).find("testsuite")
+    files, tests = seconds(suite)
     counted = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
     processor = sum(after[2:4]) - sum(before[2:4])  # of children, and theirs
-    longest = dict(sorted(spent.items(), key=lambda item: -item[1])[:LONGEST])
+    longest = dict(tests.most_common(LONGEST))
     for name, value in longest.items():
         print(f"{value:7.1f} s  {name}")
     figures.keep(
@@ -72,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
             "counted": counted,
             "clock": clock,
             "processor": processor,
-            "files": by_file(spent),
+            "files": dict(files.most_common()),
             "longest": longest,
         },
     )
