@@ -196,6 +196,12 @@ def without_determinism() -> None:
     backend.deterministic = lambda: None
 
 
+def after_generator() -> None:
+    """One batch from a generator operation, as Keras's adapter of a PyDataset has it; the stage itself is fed as ever."""
+    one = tf.data.Dataset.from_generator(lambda: iter([0.0]), output_signature=tf.TensorSpec((), tf.float32))
+    assert [float(x) for x in one] == [0]
+
+
 def whole_by_xla() -> None:
     """XLA compiles the step as one program; Keras allows that only where operations need not be deterministic."""
     without_determinism()
@@ -223,6 +229,7 @@ CHANGES: dict[str, Callable[[], None]] = {
     "no preparation": without_preparation,
     "no determinism": without_determinism,
     "whole step by XLA": whole_by_xla,
+    "after a generator": after_generator,
 }
 
 
