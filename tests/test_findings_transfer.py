@@ -186,22 +186,20 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
     masks = {"each slice once": tumour & (EVERY < 50), "all their files": tumour & (EVERY < 80)}
     monkeypatch.setattr(ladder, "archive", lambda dataset: masks)
     few, all_ = (EVERY % 5 > 1) | ~tumour, (EVERY < 50) | ~tumour
-    said = ladder.same_slices({"small": model(few)["patients"]}, None, EVERY, EVERY)
+    dataset = SimpleNamespace(banner=None)
+    said = ladder.same_slices({"small": model(few)["patients"]}, dataset)
     once, files = (line for line in said.splitlines() if line.startswith("- "))
     assert once.startswith("- each slice once: small 60.0 (") and "; one seed of 5 folds, " in once
     count = masks["each slice once"].sum()
     assert once.endswith(f", {count} images ({count} pictures, {count} patient groups)")
     assert files.startswith("- all their files: small 60.0 (")
     assert said.endswith("lies above all 2 intervals, so the choice of images does not explain the distance.")
-    more = ladder.same_slices(
-        {"small": model(few)["patients"], "large": model(all_)["patients"]}, None, EVERY, EVERY
-    )
-    share = all_[masks["all their files"]].mean()
-    sides = transfer.same_slices([model(few)["patients"], model(all_)["patients"]], None)
-    assert sides.replace(*transfer.SIDES[:1], "small").replace(transfer.SIDES[1], "large") == more
+    two = {"small": model(few)["patients"], "large": model(all_)["patients"]}
+    more, share = ladder.same_slices(two, dataset), all_[masks["all their files"]].mean()
     assert ", large 100.0 (" in more and f", large {100 * share:.1f} (" in more
     assert "lies above 3 of these 4 intervals." in more and "choice of images" not in more
-    assert ladder.same_slices({"small": model(few)["patients"][:4]}, None, EVERY, EVERY) == ""
+    assert ladder.same_slices({"small": model(few)["patients"][:4]}, dataset) == ""
+    assert ladder.same_slices(two, SimpleNamespace(banner="phantoms")) == ""
 
 
 def test_the_archives_slices_stand_once_each_in_the_dataset():
