@@ -222,9 +222,5 @@ Markdown(significance.could_show_said(seen))
 # %%
 reference = folds.pool(next(iter(chapter.records("patients").values()), ()), splits.FOLDS)
 control = significance.itself(reference, groups, worth.pictures(chapter.dataset))
-said = (
-    significance.by_patient(strict),
-    significance.itself_text(control),
-    significance.CAVEAT.get(profile, ""),
-)
+said = significance.by_patient(strict), significance.itself_text(control), significance.caveat(profile)
 Markdown("\n\n".join(said))

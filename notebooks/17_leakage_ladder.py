@@ -167,8 +167,7 @@ Markdown(ladder.end(frame, published, profile))
 
 # %%
 table = literature.table()
-slices = "" if chapter.phantoms else ladder.same_slices(three, chapter.dataset, clusters, pictures)
-Markdown(f"{ladder.reported(table)}\n\n{slices}")
+Markdown(f"{ladder.reported(table)}\n\n{ladder.same_slices(three, chapter.dataset)}")
 
 # %%
 scores = {model: ladder.pooled(runs, clusters, pictures) if runs else None for model, runs in three.items()}

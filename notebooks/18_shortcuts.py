@@ -105,9 +105,9 @@ tables.show(
 # %%
 clusters = splits.clusters(chapter.dataset)
 whole = {"paper": [r for group in main.values() for r in group], "patients": by_split.get("patients", [])}
-compared, gaps = shortcuts.with_without(whole, changed, clusters, pictures)
+compared, changes = shortcuts.with_without(whole, changed, clusters, pictures)
 tables.show(
-    shortcuts.wide_with_without(compared, gaps),
+    shortcuts.wide_with_without(compared, changes),
     name="tab-with-without",
     caption="Accuracy in percent of the model with and without the hint, and the difference in points, paired by image and, where both have several, by seed, each "
     "with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings. With *the no-tumour class* both are judged on the tumour images alone. *By "
@@ -119,17 +119,13 @@ tables.show(
 split_ladder.with_without(compared)
 
 # %%
-seeds = shortcuts.by_seed(whole, changed, clusters, pictures)
-Markdown(
-    "\n\n".join(
-        [
-            shortcuts.taken_away(gaps, seeds),
-            shortcuts.other_seeds(seeds),
-            shortcuts.look_ups_too(lowest, again, gaps, seeds),
-            shortcuts.answer_gone(whole, changed, chapter.dataset, pictures),
-        ]
-    )
-)
+said = [
+    shortcuts.taken_away(changes),
+    shortcuts.other_seeds(changes),
+    shortcuts.look_ups_too(lowest, again, changes),
+    shortcuts.answer_gone(whole, changed, chapter.dataset, pictures),
+]
+Markdown("\n\n".join(said))
 
 # %% [markdown]
 # ## What this means

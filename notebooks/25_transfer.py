@@ -110,7 +110,7 @@ tables.show(
     "the figshare slices alone.",
     data=alone,
 )
-slices = transfer.same_slices(three, chapter.dataset)
+slices = ladder.same_slices(dict(zip(transfer.SIDES, three)), chapter.dataset)
 fewer = transfer.fewer_classes(three[1], apart, chapter.dataset)
 Markdown("\n\n".join([transfer.beside_reported(alone), slices, fewer]))
 

@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import conftest
@@ -139,11 +140,46 @@ CHAPTERS = sorted((PACKAGE.parent / "notebooks").glob("[0-9][0-9]_*.py"))
 LINES, CELL = 240, 15
 
 
-def wordy(cell: str) -> bool:
-    """Whether a cell chooses between sentences: a condition inside what it gives to `Markdown` or `print`."""
-    calls = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Call)]
-    said = [c for c in calls if isinstance(c.func, ast.Name) and c.func.id in ("Markdown", "print")]
-    return any(isinstance(node, ast.IfExp) for call in said for node in ast.walk(call))
+def texts(node: ast.AST) -> Iterator[ast.AST]:
+    """What a text is put together from: nothing inside a call, but for what a string joins or formats."""
+    yield node
+    whose = getattr(getattr(node, "func", None), "value", None)
+    if not isinstance(node, ast.Call) or isinstance(whose, ast.Constant | ast.JoinedStr):
+        for child in ast.iter_child_nodes(node):
+            yield from texts(child)
+
+
+def chooses(node: ast.AST, chosen: set[str]) -> bool:
+    """Whether a text hangs on a condition, on what a dictionary has, or on a name of `chosen`."""
+    return any(
+        isinstance(one, ast.IfExp | ast.BoolOp)
+        or (isinstance(one, ast.Name) and one.id in chosen)
+        or (isinstance(one, ast.Call) and getattr(one.func, "attr", "") == "get")
+        for one in texts(node)
+    )
+
+
+def wordy(code: str) -> list[str]:
+    """Where cells choose between sentences: in what they give to `Markdown` or `print` or as a caption, or in what they made of it before."""
+    nodes = [node for node in ast.walk(ast.parse(code)) if hasattr(node, "lineno")]
+    inside = {id(node) for one in nodes if isinstance(one, ast.If) for node in ast.walk(one)}
+    chosen: set[str] = set()
+    found = []
+    for node in sorted(nodes, key=lambda one: one.lineno):
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.NamedExpr):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+            if chooses(node.value, chosen) or id(node) in inside:
+                chosen |= names
+            elif not isinstance(node, ast.AugAssign):
+                chosen -= names
+        elif isinstance(node, ast.Call):
+            says = getattr(node.func, "id", "") in ("Markdown", "print")
+            said = [*(node.args if says else ()), *(k.value for k in node.keywords if k.arg == "caption")]
+            conditions = [one for text in said for one in ast.walk(text) if isinstance(one, ast.IfExp)]
+            if conditions or (says and id(node) in inside) or any(chooses(one, chosen) for one in said):
+                found.append(ast.unparse(node))
+    return found
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -157,12 +193,43 @@ def test_a_chapter_asks_and_shows(path):
         assert "hide-input" not in head or "open_chapter(" in body, (
             f"hidden, and does not open the chapter:\n{body}"
         )
-        assert not wordy(body), f"chooses between sentences:\n{body}"
+    assert wordy("\n".join(body for _, body in code)) == [], "chooses between sentences"
 
 
-def test_a_cell_that_chooses_is_seen():
-    assert wordy('Markdown(f"it is {x}" + ("" if x else "."))') and wordy("print(f\"{'a' if x else 'b'}\")")
-    assert not wordy("shown = None if x else 1\nMarkdown(findings.said(shown))")
+@pytest.mark.parametrize(
+    "code",
+    [
+        'Markdown(f"it is {x}" + ("" if x else "."))',
+        "print(f\"{'a' if x else 'b'}\")",
+        'Markdown(said("a" if x else "b"))',
+        'Markdown(findings.CAVEAT.get(profile, ""))',
+        'Markdown("\\n\\n".join([findings.said(x), findings.CAVEAT.get(profile, "")]))',
+        'slices = "" if x else findings.said(x)\nMarkdown(f"{text} {slices}")',
+        'said = (findings.said(x), findings.CAVEAT.get(profile, ""))\nMarkdown(" ".join(said))',
+        'a = x and "so"\nb = f"{a}."\nMarkdown(b)',
+        'if x:\n    said = "a"\nelse:\n    said = "b"\nMarkdown(said)',
+        'if x:\n    display(Markdown("a"))',
+        'said = "a"\nsaid += " b" if x else ""\nsaid += "."\nMarkdown(said)',
+        'once = "" if x else " Once."\ntables.show(frame, caption=f"All.{once}")',
+        '(a, b), c = x if y else z\nMarkdown(a)',
+    ],
+)  # fmt: skip
+def test_a_cell_that_chooses_is_seen(code):
+    assert wordy(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "shown = None if x else 1\nMarkdown(findings.said(shown))",
+        'runs = chapter.records().get("main", [])\nMarkdown(findings.said(runs))',
+        'said = "a" if x else "b"\nsaid = findings.said(said)\nMarkdown(said)',
+        'Markdown("\\n\\n".join(findings.said(x) for x in frames.values()))',
+        'tables.show(frame, caption=f"All.{findings.once(frame)}")',
+    ],
+)
+def test_a_cell_that_asks_and_shows_is_none(code):
+    assert not wordy(code)
 
 
 def test_the_files_of_tests_that_are_begun_first_are_there():

@@ -186,22 +186,20 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
     masks = {"each slice once": tumour & (EVERY < 50), "all their files": tumour & (EVERY < 80)}
     monkeypatch.setattr(ladder, "archive", lambda dataset: masks)
     few, all_ = (EVERY % 5 > 1) | ~tumour, (EVERY < 50) | ~tumour
-    said = ladder.same_slices({"small": model(few)["patients"]}, None, EVERY, EVERY)
+    dataset = SimpleNamespace(banner=None)
+    said = ladder.same_slices({"small": model(few)["patients"]}, dataset)
     once, files = (line for line in said.splitlines() if line.startswith("- "))
     assert once.startswith("- each slice once: small 60.0 (") and "; one seed of 5 folds, " in once
     count = masks["each slice once"].sum()
     assert once.endswith(f", {count} images ({count} pictures, {count} patient groups)")
     assert files.startswith("- all their files: small 60.0 (")
     assert said.endswith("lies above all 2 intervals, so the choice of images does not explain the distance.")
-    more = ladder.same_slices(
-        {"small": model(few)["patients"], "large": model(all_)["patients"]}, None, EVERY, EVERY
-    )
-    share = all_[masks["all their files"]].mean()
-    sides = transfer.same_slices([model(few)["patients"], model(all_)["patients"]], None)
-    assert sides.replace(*transfer.SIDES[:1], "small").replace(transfer.SIDES[1], "large") == more
+    two = {"small": model(few)["patients"], "large": model(all_)["patients"]}
+    more, share = ladder.same_slices(two, dataset), all_[masks["all their files"]].mean()
     assert ", large 100.0 (" in more and f", large {100 * share:.1f} (" in more
     assert "lies above 3 of these 4 intervals." in more and "choice of images" not in more
-    assert ladder.same_slices({"small": model(few)["patients"][:4]}, None, EVERY, EVERY) == ""
+    assert ladder.same_slices({"small": model(few)["patients"][:4]}, dataset) == ""
+    assert ladder.same_slices(two, SimpleNamespace(banner="phantoms")) == ""
 
 
 def test_the_archives_slices_stand_once_each_in_the_dataset():
@@ -352,7 +350,7 @@ def test_two_models_stand_on_one_ladder():
     lines += [(ladder.MODEL, "model", p, 0.9, 0.8, 0.95) for p in ("paper", "twins", "patients")]
     lines += [(ladder.IMAGENET, "model", p, 0.95, 0.9, 0.97) for p in ("paper", "patients")]
     frame = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
-    ax = split_ladder.by_split(frame, 0.9573, named_inside=True).axes[0]
+    ax = split_ladder.emblem(frame.assign(picture=np.nan), 0.9573, (8.0, 4.0)).axes[0]
     heavy = [one for one in ax.lines if one.get_linewidth() > 2]
     assert [one.get_linestyle() for one in heavy] == ["-", "-", "--"], "dots pass the rung that was not run"
     assert max(ax.get_yticks()) <= 1.0001
@@ -373,16 +371,18 @@ def test_two_models_stand_on_one_ladder():
 def test_no_number_lies_over_a_stroke_by_picture(gap):
     lines = [(ladder.MODEL, "model", p, 0.86, 0.84, 0.88, 0.86 - gap) for p in ("twins", "patients")]
     lines += [(ladder.IMAGENET, "model", "patients", 0.885, 0.87, 0.9, 0.885 - gap)]
-    lines += [("floor", "floor", p, 0.4, 0.38, 0.42, np.nan) for p in ("twins", "patients")]
+    lines += [("floor", "floor", p, 0.4, 0.38, 0.42, np.nan) for p in ("paper", "twins", "patients")]
     frame = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high", "picture"])
     for size in ((4.0, 4.6), (8.0, 4.0)):
-        ax = split_ladder.by_split(frame, size=size, named_inside=True).axes[0]
+        ax = split_ladder.emblem(frame, 0.9573, size).axes[0]
         ax.figure.draw_without_rendering()
         strokes = [one for one in ax.lines if one.get_marker() == "_" and one.get_markersize() > 10]
         points = np.concatenate([ax.transData.transform(one.get_xydata()) for one in strokes])
         half = strokes[0].get_markersize() / 2 * ax.figure.dpi / 72
         numbers = [one.get_window_extent() for one in ax.texts if one.get_text().endswith("%")]
-        assert len(numbers) == 4 and len(points) == 3, "the look-up has its number on the last split"
+        assert len(numbers) == 6 and len(points) == 3, (
+            "the look-up has its number on the first split and the last"
+        )
         ends = [(x + side, y) for x, y in points for side in (-half, 0, half)]
         assert not [(x, y) for x, y in ends for box in numbers if box.contains(x, y)]
 

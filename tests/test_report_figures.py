@@ -41,11 +41,22 @@ def history(seed: int) -> pd.DataFrame:
 
 def ladder_frame() -> pd.DataFrame:
     rows = [
-        (method, protocol, value, value - 0.02, value + 0.01, kind)
+        (method, protocol, *3 * (value, value - 0.02, value + 0.01), kind)
         for method, kind, start in (("model", "model", 0.97), ("nearest neighbour", "floor", 0.98))
         for protocol, value in zip(PROTOCOLS, np.linspace(start, start - 0.2, 5))
     ]
-    return pd.DataFrame(rows, columns=["method", "protocol", "accuracy", "low", "high", "kind"])
+    scores = [
+        "accuracy",
+        "low",
+        "high",
+        "macro_f1",
+        "f1_low",
+        "f1_high",
+        "picture",
+        "picture_low",
+        "picture_high",
+    ]
+    return pd.DataFrame(rows, columns=["method", "protocol", *scores, "kind"])
 
 
 def every_figure(predicted):
@@ -70,7 +81,7 @@ def every_figure(predicted):
         "pr": lambda: curves.pr_curves(metrics.precision_recall(labels, probs)),
         "reliability": lambda: curves.reliability({"": calibration.reliability(labels, probs)}, {"": 0.04}),
         "sensitivity": lambda: charts.sensitivity(sensitivity),
-        "ladder": lambda: split_ladder.by_split(ladder_frame(), 0.9573),
+        "ladder": lambda: split_ladder.ladder(ladder_frame(), 0.9573),
         "loss curves": lambda: curves.loss_curves(p, {"one": -np.log(p)}, {"one": 0.9}),
         "loss minimisers": lambda: curves.loss_minimisers({"one": [1, 0, 0, 0]}, [0.97, 0.01, 0.01, 0.01]),
         "samples": lambda: pictures.sample_grid([image, image[:20], image], [0, 0, 3]),

@@ -253,29 +253,28 @@ def test_a_change_is_named_only_where_the_interval_says_so():
 
 
 def test_what_is_taken_away_is_told_by_the_paired_difference():
-    gaps = {
-        ("form", "random split"): (Worth(-0.05, np.nan, 1, -0.07, -0.03), None),
-        ("form", "patient-disjoint"): (
-            Worth(-0.05, 0.01, 3, -0.11, 0.01),
-            Worth(-0.06, 0.01, 3, -0.12, -0.01),
+    changes = {
+        ("form", "random split"): shortcuts.Change(Worth(-0.05, np.nan, 1, -0.07, -0.03)),
+        ("form", "patient-disjoint"): shortcuts.Change(
+            Worth(-0.05, 0.01, 3, -0.11, 0.01), Worth(-0.06, 0.01, 3, -0.12, -0.01)
         ),
         ("class", "patient-disjoint"): None,
     }
-    text = shortcuts.taken_away(gaps)
+    text = shortcuts.taken_away(changes)
     assert "form, random split, 1 seed: −5.0 points (−7.0 to −3.0): a fall\n" in text
     apart = "form, patient-disjoint, 3 seeds: −5.0 points (−11.0 to +1.0): no difference that these images and patients can resolve, "
     assert apart + "by picture −6.0 points (−12.0 to −1.0): a fall\n" in text
     assert "class, patient-disjoint: no pair of runs" in text and "Where there is one seed" in text
     assert "variation between seeds" in text and "over patients and, from two seeds on, trainings" in text
     assert "Where there is one seed" not in shortcuts.taken_away(
-        {("form", "x"): (Worth(0.1, 0.1, 2, 0.05, 0.2), None)}
+        {("form", "x"): shortcuts.Change(Worth(0.1, 0.1, 2, 0.05, 0.2))}
     )
 
 
 def test_what_re_encoding_changes_for_the_look_ups_is_told_split_by_split():
     before = pd.concat([floor_table(floor=name) for name in floors.LOOK_UPS])
     after = before.assign(accuracy=0.85, picture=0.45)
-    text = shortcuts.look_ups_too(before, after, {}, {}).splitlines()
+    text = shortcuts.look_ups_too(before, after, {}).splitlines()
     one = f"- {PLAIN}, random split, 10 images: −5.0 points; in percent from 90.0 (70.0 to 95.0) to 85.0 (70.0 to 95.0)"
     assert one in text, "there copies are no reason to count less"
     assert text[-1] == (
@@ -304,9 +303,9 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
             for name, lost in zip(floors.LOOK_UPS, (0.05, 0.03))
         ]
     )
-    gap = (Worth(-0.07, np.nan, 1, -0.09, file), Worth(-0.08, np.nan, 1, -0.09, picture))
-    key = "the file's form", "patient-disjoint"
-    text = shortcuts.look_ups_too(before, after, {key: gap}, {}).splitlines()
+    one = Worth(-0.07, np.nan, 1, -0.09, file), Worth(-0.08, np.nan, 1, -0.09, picture)
+    change, key = shortcuts.Change(*one), ("the file's form", "patient-disjoint")
+    text = shortcuts.look_ups_too(before, after, {key: change}).splitlines()
     if said is None:
         assert len(text) == 6, "no fall"
     else:
@@ -318,14 +317,15 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
         )
         assert text[-1].startswith("Patient-disjoint: ") and "no sign" not in text[-1]
         assert ("Nor would an equal fall show" in text[-1]) == (said != "larger than")
-    plain = shortcuts.look_ups_too(before, after, {("the file's form", "random split"): (gap[0], None)}, {})
+    by_file = {("the file's form", "random split"): shortcuts.Change(change.file)}
+    plain = shortcuts.look_ups_too(before, after, by_file)
     assert plain.splitlines()[-1].startswith("Random split: ") == (file < 0) and (
         "down to −5.0 points)" in plain
     ) == (file < 0)
-    other = {("the no-tumour class", "patient-disjoint"): gap, ("the file's form", "patient-disjoint"): None}
-    assert len(shortcuts.look_ups_too(before, after, other, {}).splitlines()) == 6
-    mean = tuple(one._replace(value=one.value - 0.01) for one in gap)
-    beside = shortcuts.look_ups_too(before, after, {key: gap}, {key: ({0: gap, 1: gap, 2: gap}, mean)})
+    other = {("the no-tumour class", "patient-disjoint"): change, key: None}
+    assert len(shortcuts.look_ups_too(before, after, other).splitlines()) == 6
+    mean = shortcuts.Change(*(w._replace(value=w.value - 0.01) for w in one), dict.fromkeys(range(3), change))
+    beside = shortcuts.look_ups_too(before, after, {key: mean})
     told = "(−8.0 points, by picture −9.0, against the mean of its 3 seeds)"
     assert (told in beside) == (said is not None)
 
@@ -732,9 +732,9 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
         "patients, canonical encoding": [run(0, 0, base)],
     }
     pictures = np.maximum(np.arange(100), 50)  # the first half are copies of one, of which 40 in 51 are right
-    compared, gaps = shortcuts.with_without(whole, changed, np.arange(100), pictures)
+    compared, changes = shortcuts.with_without(whole, changed, np.arange(100), pictures)
     (fall, none), (same, alike) = (
-        gaps["the file's form", split] for split in ("random split", "patient-disjoint")
+        changes["the file's form", split][:2] for split in ("random split", "patient-disjoint")
     )
     assert none is None and alike[3:5] == (0, 0), "by picture only where copies stay together"
     assert fall.value == pytest.approx(-0.1) and fall.n == 1 and fall.high < 0
@@ -743,8 +743,8 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     level = level.set_index("label")
     assert level.loc["as it is", "accuracy"] == pytest.approx(0.8), "seeds 1 and 2 have no partner"
     assert level.loc["taken away", "high"] > level.loc["as it is", "low"], "the levels overlap"
-    assert gaps["the no-tumour class", "random split"] is None
-    table = shortcuts.wide_with_without(compared, gaps)
+    assert changes["the no-tumour class", "random split"] is None
+    table = shortcuts.wide_with_without(compared, changes)
     assert table["Difference"].iloc[0].startswith("−10.0 (") and (table["Compared"] == "–").sum() == 2
     assert table["Compared"].iloc[0] == "one run, 100 images (50 pictures, 100 patient groups)"
     by_picture = table.set_index("Split").loc["patient-disjoint"].iloc[0]
@@ -776,40 +776,38 @@ def test_one_seed_without_a_hint_is_set_beside_all_seeds_with_it(monkeypatch):
     base = rows % 5 > 0
     seeds = [run(0, 0, base & (rows % 10 != 1)), run(1, 0, base | (rows % 10 == 0))]
     changed = {"patients, canonical encoding": [run(0, 0, base)]}
-    found = shortcuts.by_seed({"patients": seeds}, changed, every, every)
-    assert list(found) == [("the file's form", "patient-disjoint")]
-    each, (mean, copied) = found["the file's form", "patient-disjoint"]
-    assert [round(each[seed][0].value, 3) for seed in (0, 1)] == [0.1, -0.1]
+
+    def differences(whole, changed=changed):
+        return shortcuts.with_without(whole, changed, every, every)
+
+    compared, changes = differences({"patients": seeds})
+    assert [key for key, one in changes.items() if one] == [("the file's form", "patient-disjoint")]
+    mean, copied, each = changes["the file's form", "patient-disjoint"]
+    assert [round(each[seed].file.value, 3) for seed in (0, 1)] == [0.1, -0.1]
     assert mean.value == pytest.approx(0) == copied.value and mean.n == 2 and mean.low < 0 < mean.high
-    text = shortcuts.other_seeds(found)
+    text = shortcuts.other_seeds(changes)
     assert "against seed 0 +10.0 points" not in text.split("Against each:")[0]
     assert (
         "patient-disjoint: seed 0 +10.0 points, by picture +10.0; seed 1 −10.0 points, by picture −10.0; "
         in text
     )
-    compared, gaps = shortcuts.with_without({"patients": seeds}, changed, every, every)
-    assert gaps["the file's form", "patient-disjoint"] == found["the file's form", "patient-disjoint"][1], (
-        "no one seed"
-    )
-    table = shortcuts.wide_with_without(compared, gaps).set_index("Split").loc["patient-disjoint"].iloc[0]
+    table = shortcuts.wide_with_without(compared, changes).set_index("Split").loc["patient-disjoint"].iloc[0]
     assert table["With it"].startswith("80.0 (") and table["Difference"].startswith("0.0 (")
     assert table["Compared"].startswith("one seed against the mean of 2 seeds, 100 images")
-    told = shortcuts.taken_away(gaps, found)
+    told = shortcuts.taken_away(changes)
     assert "the file's form, patient-disjoint, one seed against the mean of 2 seeds: 0.0 points (" in told
-    assert "the mean of" not in shortcuts.taken_away(gaps)
     assert "; the sign turns with the seed, by file and by picture\n" in text
     level = {"patients": [seeds[0], run(1, 0, base & (rows % 10 != 2))]}
-    both = shortcuts.by_seed(level, changed, every, every)
-    assert "the sign turns" not in shortcuts.other_seeds(both)
+    assert "seed 1 " in (both := shortcuts.other_seeds(differences(level)[1]))
+    assert "the sign turns" not in both
     random = (
         {"paper": [run(0, None, base), run(1, None, base)]},
         {"paper, canonical encoding": [run(0, None, base)]},
     )
-    assert "by picture" not in shortcuts.other_seeds(shortcuts.by_seed(*random, every, every))
+    assert "by picture" not in shortcuts.other_seeds(differences(*random)[1])
     again = {"patients, canonical encoding": [run(0, 0, base), run(1, 0, base)]}
-    assert shortcuts.by_seed({"patients": seeds}, again, every, every) == {}, "paired seed by seed"
-    assert shortcuts.by_seed({"patients": seeds[:1]}, changed, every, every) == {}
-    assert shortcuts.other_seeds({}) == ""
+    for by_seed in (differences({"patients": seeds}, again)[1], differences({"patients": seeds[:1]})[1]):
+        assert "the mean of" not in shortcuts.taken_away(by_seed) and shortcuts.other_seeds(by_seed) == ""
 
 
 def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):

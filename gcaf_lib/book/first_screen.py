@@ -234,7 +234,7 @@ def caption(frame: pd.DataFrame) -> str:
 def drawn(frame: pd.DataFrame, published: float, size: tuple[float, float]) -> Drawing:
     """The ladder of the models and the look-up, `size` inches: low enough for the first screen."""
     shown = frame[frame["method"].isin(METHODS)]
-    return split_ladder.by_split(shown, published, size=size, named_inside=True)
+    return split_ladder.emblem(shown, published, size)
 
 
 def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Path]:

@@ -42,10 +42,10 @@ def imagenet_records(chapter: Any) -> dict[str, list[Any]]:
     return whole(ladder_records(chapter.under(TRANSFER)))
 
 
-def whole(records: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """Those of the seeds that have all folds of their split."""
-    found = {protocol: ablation.whole(group) for protocol, group in records.items()}
-    return {protocol: group for protocol, group in found.items() if group}
+def whole(records: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Those of the seeds that have all folds of their split, where there are any; by whatever name they stand."""
+    kept = {name: ablation.whole(group) for name, group in records.items()}
+    return {name: group for name, group in kept.items() if group}
 
 
 def single_records(chapter: Any) -> list[Any]:
@@ -568,20 +568,17 @@ def archive(dataset: Any) -> dict[str, np.ndarray]:
     return {name: source.isin(which).to_numpy() for name, which in ARCHIVE.items()}
 
 
-def same_slices(
-    models: Mapping[str, Sequence[Any]], dataset: Any, clusters: np.ndarray, pictures: np.ndarray
-) -> str:
+def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """What models of the three tumour classes score on the very slices that the reported figure is of, and where that lies.
 
-    models: name to records on patient-disjoint folds. "" where none has all folds.
+    models: name to records on patient-disjoint folds. "" where none has all folds, and of phantoms.
     """
-    known = {
-        name: worth.of_records(ablation.whole(own), TUMOURS)
-        for name, own in models.items()
-        if ablation.whole(own)
-    }
+    known = {name: worth.of_records(own, TUMOURS) for name, own in whole(models).items()}
+    if dataset.banner or not known:
+        return ""
+    clusters, pictures = splits.clusters(dataset), worth.pictures(dataset)
     reported, said, places = literature.PATIENT_LEVEL[0].accuracy, [], []
-    for name, wanted in archive(dataset).items() if known else ():
+    for name, wanted in archive(dataset).items():
         scores = []
         for model, seeds in known.items():
             parts = [[_only(one, one.rows[wanted[one.rows]]) for one in seed] for seed in seeds]
@@ -591,8 +588,6 @@ def same_slices(
         basis = {"n": len(parts), "folds": len(parts[0])}
         rested = words.rests(basis | worth.sizes(np.flatnonzero(wanted), clusters, pictures))
         said.append(f"{name}: {', '.join(scores)}; {rested}")
-    if not said:
-        return ""
     above, count = places.count("above"), len(places)
     return (
         f"All slices of the archive that the reported {reported:.2%} is of are in this dataset. On these alone, trained on three classes:\n\n- "

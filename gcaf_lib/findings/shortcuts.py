@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,25 @@ from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, ladder, predictions, words
 from gcaf_lib.settings import CLASSES
 
-Gap = tuple[worth.Worth, worth.Worth | None]  # a difference, and the same by picture
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
+
+
+class Change(NamedTuple):
+    """Accuracy without a hint minus with it, by file and, where copies are kept together, by picture. each: where one seed
+    without it stands against several with it, the same against each of these, and `file` and `picture` against their mean."""
+
+    file: worth.Worth
+    picture: worth.Worth | None = None
+    each: Mapping[int, Change] = {}
+
+    def values(self) -> list[float]:
+        """By file and, where known, by picture."""
+        return [one.value for one in (self.file, self.picture) if one]
+
+
+Changes = Mapping[
+    tuple[str, str], Change | None
+]  # what is taken away and split to `Change`; None: not both run
 
 
 def with_without(
@@ -26,78 +43,70 @@ def with_without(
     changed: Mapping[str, Sequence[Any]],
     clusters: np.ndarray,
     pictures: np.ndarray,
-) -> tuple[pd.DataFrame, dict[tuple[str, str], Gap | None]]:
+) -> tuple[pd.DataFrame, Changes]:
     """Each hint on each split: levels and change by picture (protocol, name, label, `ladder.COLUMNS`, change, n, images),
-    and paired differences, by image and by picture.
+    and the differences, on the same images.
 
-    whole: records as it is, by protocol; changed: records of the experiment "shortcuts", by row. Levels and
-    differences are of the runs whose seed and fold both have, and where one seed was trained without and several with, of it
-    and the mean of these (`by_seed`); the differences (without minus with; None where no pair was run) are on the same images.
+    whole: records as it is, by protocol; changed: records of the experiment "shortcuts", by row. Both are of the runs whose
+    seed and fold both sides have, and where one seed was trained without and several with, of it and the mean of these.
     """
-    cells, gaps, means = [], {}, by_seed(whole, changed, clusters, pictures)
-    for protocol, split in folds.NAMES.items():
-        for name, row in HINTS.items():
-            keep = TUMOURS if row == "three classes" else None
-            sides = whole.get(protocol, []), changed.get(f"{protocol}, {row}", [])
-            pair = _pair(sides)
-            if (name, split) in means:
-                gap = means[name, split][1]
-            else:
-                found = worth.difference(pair[1], pair[0], clusters, keep=keep)
-                change = worth.by_picture(
-                    pair[1], clusters, pictures, ("accuracy",), against=pair[0], keep=keep
-                )
-                gap = (found["accuracy"], change.get("accuracy")) if found else None
-            gaps[name, split] = gap
-            for label, records in zip(("as it is", "taken away"), pair):
-                score = ladder.pooled(records, clusters, pictures, keep) if records else {}
-                if gap and gap[1] and label == "taken away":
-                    score["change"] = gap[1].value
-                cells.append({"protocol": split, "name": name, "label": label, **score})
-    columns = ["protocol", "name", "label", *ladder.COLUMNS, "change", "seeds", "folds", *ablation.SIZES]
-    return pd.DataFrame(cells).reindex(columns=columns), gaps
-
-
-def _pair(sides: Sequence[Sequence[Any]]) -> tuple[list[Any], list[Any]]:
-    """Whole seeds with a hint and without, seed by seed; where one stands against several (`by_seed`), all."""
-    with_, without = map(ablation.whole, sides)
-    lone = len({r.seed for r in without}) == 1 < len({r.seed for r in with_})
-    return (with_, without) if lone else worth.paired(with_, without)
-
-
-def by_seed(
-    whole: Mapping[str, Sequence[Any]],
-    changed: Mapping[str, Sequence[Any]],
-    clusters: np.ndarray,
-    pictures: np.ndarray,
-) -> dict[tuple[str, str], tuple[dict[int, Gap], Gap]]:
-    """Where one seed was trained without a hint and several with it: the difference to each of these, and to their mean.
-
-    By what was taken away and split, as in `with_without`. A model without the hint has its own stage 0, so no seed
-    of the other is nearer to it than the rest.
-    """
-    found = {}
+    cells, changes = [], {}
     for (protocol, split), (name, row) in itertools.product(folds.NAMES.items(), HINTS.items()):
         keep = TUMOURS if row == "three classes" else None
-        sides = changed.get(f"{protocol}, {row}", []), whole.get(protocol, [])
-        one, several = (worth.of_records(ablation.whole(side), keep) for side in sides)
-        if len(one) != 1 or len(several) < 2:
-            continue
-        weights = (None, pictures) if worth.grouped(sides[1]) else (None,)
-        groups = [[seed] for seed in several] + [several]
-        gaps = [tuple(ladder.minus(one, some, clusters, w) for w in weights) for some in groups]
-        *each, mean = [(*gap, None)[:2] for gap in gaps]
-        found[name, split] = dict(zip(folds.by_seed(ablation.whole(sides[1])), each)), mean
-    return found
+        pair = _pair(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
+        change = changes[name, split] = _change(*pair, clusters, pictures, keep)
+        for label, records in zip(("as it is", "taken away"), pair):
+            score = ladder.pooled(records, clusters, pictures, keep) if records else {}
+            if change and change.picture and label == "taken away":
+                score["change"] = change.picture.value
+            cells.append({"protocol": split, "name": name, "label": label, **score})
+    columns = ["protocol", "name", "label", *ladder.COLUMNS, "change", "seeds", "folds", *ablation.SIZES]
+    return pd.DataFrame(cells).reindex(columns=columns), changes
 
 
-def other_seeds(found: Mapping[tuple[str, str], tuple[Mapping[int, Gap], Gap]]) -> str:
-    """What the differences are against each seed of the model as it is, and whether their sign turns; "" where there is none.
-    found: of `by_seed`."""
+def _one_against_several(with_: Sequence[Any], without: Sequence[Any]) -> bool:
+    """Whether there is one seed without a hint and several with it. A model without it has its own stage 0, so no seed of the
+    other is nearer to it than the rest."""
+    return len({r.seed for r in without}) == 1 < len({r.seed for r in with_})
+
+
+def _pair(with_: Sequence[Any], without: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Whole seeds with a hint and without, seed by seed; where one stands against several, all."""
+    sides = ablation.whole(with_), ablation.whole(without)
+    return sides if _one_against_several(*sides) else worth.paired(*sides)
+
+
+def _change(
+    with_: Sequence[Any],
+    without: Sequence[Any],
+    clusters: np.ndarray,
+    pictures: np.ndarray,
+    keep: Sequence[str] | None,
+) -> Change | None:
+    """`Change` of a `_pair`, on images of the classes `keep`."""
+    if not _one_against_several(with_, without):
+        found = worth.difference(without, with_, clusters, keep=keep)
+        options = {"against": with_, "keep": keep}
+        copied = worth.by_picture(without, clusters, pictures, ("accuracy",), **options)
+        return Change(found["accuracy"], copied.get("accuracy")) if found else None
+    one, several = (worth.of_records(side, keep) for side in (without, with_))
+    weights = (None, pictures) if worth.grouped(with_) else (None,)
+
+    def against(seeds: Sequence[Any]) -> Change:
+        return Change(*(ladder.minus(one, seeds, clusters, weight) for weight in weights))
+
+    each = zip(folds.by_seed(with_), several)
+    return against(several)._replace(each={seed: against([parts]) for seed, parts in each})
+
+
+def other_seeds(changes: Changes) -> str:
+    """What the differences are against each seed of the model as it is, and whether their sign turns; "" where there is none."""
     lines = []
-    for (name, split), (each, _) in found.items():
-        against = "; ".join(f"seed {seed} {_moved(*_values(gap))}" for seed, gap in each.items())
-        columns = zip(("by file", "by picture"), zip(*map(_values, each.values())))
+    for (name, split), change in changes.items():
+        if not (change and change.each):
+            continue
+        against = "; ".join(f"seed {seed} {_moved(*one.values())}" for seed, one in change.each.items())
+        columns = zip(("by file", "by picture"), zip(*(one.values() for one in change.each.values())))
         turns = [how for how, values in columns if min(values) < 0 < max(values)]
         lines.append(
             f"- {name}, {split}: {against}"
@@ -113,25 +122,21 @@ def other_seeds(found: Mapping[tuple[str, str], tuple[Mapping[int, Gap], Gap]]) 
     )
 
 
-def _values(gap: Gap) -> list[float]:
-    return [one.value for one in gap if one]
-
-
-def wide_with_without(compared: pd.DataFrame, gaps: Mapping[tuple[str, str], Gap | None]) -> pd.DataFrame:
+def wide_with_without(compared: pd.DataFrame, changes: Changes) -> pd.DataFrame:
     """A reader's table of `with_without`."""
     lines = []
-    for (name, split), gap in gaps.items():
+    for (name, split), change in changes.items():
         part = compared[(compared["name"] == name) & (compared["protocol"] == split)].set_index("label")
         with_, without = part.loc["as it is"], part.loc["taken away"]
         cells = ("no pair of runs", "no pair of runs", "–", "–")
-        if gap is not None:
-            change = words.shift(gap[0], 1, 100)
-            change = words.beside(change, without.change, lambda v: words.signed(100 * v, 1))
+        if change is not None:
+            moved = words.shift(change.file, 1, 100)
+            moved = words.beside(moved, without.change, lambda v: words.signed(100 * v, 1))
             # one part is a split without folds
             basis = {"n": with_.seeds, "folds": with_.folds if with_.folds > 1 else 0}
             basis |= with_[list(ablation.SIZES)].to_dict()
-            one = "one seed against the mean of " if without.seeds < with_.seeds else ""
-            cells = *map(ladder.both, (with_, without)), change, one + words.rests(basis)
+            one = "one seed against the mean of " if change.each else ""
+            cells = *map(ladder.both, (with_, without)), moved, one + words.rests(basis)
         lines.append((name, split, *cells))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Compared"]
     return pd.DataFrame(lines, columns=heads)
@@ -281,8 +286,7 @@ def answer_gone(
     tumour images of which the four-class model says *no tumour*, and on the others; by picture too where copies are kept together."""
     said = []
     for protocol, split in folds.NAMES.items():
-        sides = whole.get(protocol, []), changed.get(f"{protocol}, three classes", [])
-        four, three = _pair(sides)
+        four, three = _pair(whole.get(protocol, []), changed.get(f"{protocol}, three classes", []))
         said += [f"{split}: {gone(four, three, dataset, pictures)}"] if four else []
     if not said:
         return ""
@@ -295,8 +299,8 @@ def answer_gone(
 def gone(four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.ndarray) -> str:
     """`answer_gone` of runs on one split, paired by seed, or one seed of three classes beside each of four."""
     sides = [[predictions.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three)]
-    seeds, keys = len({r.seed for r in four}), ["seed", "row"]
-    keys = keys if len({r.seed for r in three}) == seeds else ["row"]
+    seeds = len({r.seed for r in four})
+    keys = ["row"] if _one_against_several(four, three) else ["seed", "row"]
     both = pd.merge(*map(pd.concat, sides), on=keys, suffixes=("", "_three"))
     lost = both["predicted"] == CLASSES.index("notumor")
     copies = both.groupby(["seed", pictures[both["row"]]])["row"].transform("size")
@@ -318,34 +322,29 @@ def _parted(both: pd.DataFrame, gone: pd.Series, weight: pd.Series) -> str:
     return f"{given:+.1f} points by it, and on the others from {before:.1%} to {after:.1%}"
 
 
-def look_ups_too(
-    floors: pd.DataFrame,
-    again: pd.DataFrame,
-    gaps: Mapping[tuple[str, str], Gap | None],
-    seeds: Mapping[tuple[str, str], tuple[Mapping[int, Gap], Gap]],
-) -> str:
-    """What re-encoding changes for the look-ups, and whether the model loses more; again: the track "canonical"; gaps: of
-    `with_without`; seeds: of `by_seed`, whose mean takes the place of one pair."""
+def look_ups_too(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) -> str:
+    """What re-encoding changes for the look-ups, and whether the model loses more; again: the track "canonical"; changes: of
+    `with_without`."""
     said, told = [], []
     for (key, name), split in zip(SPLITS.items(), folds.NAMES.values()):
-        changes = []
+        theirs = []
         for floor in LOOK_UPS:
             before, after = _pick(floors, floor, key), _pick(again, floor, key)
             copied = after.picture - before.picture if key in ladder.TOGETHER else np.nan
-            changes.append((after.accuracy - before.accuracy, copied))
+            theirs.append((after.accuracy - before.accuracy, copied))
             said.append(
-                f"{ladder.FLOOR_NAMES[floor]}, {name}, {words.plural(after.n, 'image')}: {_moved(*changes[-1])}; in percent "
+                f"{ladder.FLOOR_NAMES[floor]}, {name}, {words.plural(after.n, 'image')}: {_moved(*theirs[-1])}; in percent "
                 f"from {ladder.both(before)} to {ladder.both(after)}"
             )
-        key = "the file's form", split
-        gap = [one for one in (seeds[key][1] if key in seeds else gaps.get(key) or ()) if one]
-        if not any(one.high < 0 for one in gap):
+        change = changes.get(("the file's form", split))
+        own = [one for one in (change.file, change.picture) if one] if change else []
+        if not any(one.high < 0 for one in own):
             continue
-        most = [min(column) for column in zip(*changes)]
-        more = all(one.high < least for one, least in zip(gap, most))
-        mean = f", against the mean of its {len(seeds[key][0])} seeds" if key in seeds else ""
+        most = [min(column) for column in zip(*theirs)]
+        more = all(one.high < least for one, least in zip(own, most))
+        mean = f", against the mean of its {len(change.each)} seeds" if change.each else ""
         told.append(
-            f"{split[0].upper()}{split[1:]}: the fall of the model ({_moved(*_values(gap))}{mean}) is "
+            f"{split[0].upper()}{split[1:]}: the fall of the model ({_moved(*change.values())}{mean}) is "
             + ("larger than" if more else "not told apart from")
             + f" that of the look-ups (down to {_moved(*most)}), which has no interval, so that nothing tests one against the other. "
             + (
@@ -367,19 +366,17 @@ def _moved(file: float, picture: float = np.nan) -> str:
     return words.beside(f"{words.signed(100 * file, 1)} points", picture, lambda v: words.signed(100 * v, 1))
 
 
-def taken_away(
-    gaps: Mapping[tuple[str, str], Gap | None], seeds: Mapping[tuple[str, str], Any] | None = None
-) -> str:
-    """(what, split) to the difference without minus with the hint, as a list; None: not both run. seeds: of `by_seed`."""
+def taken_away(changes: Changes) -> str:
+    """The differences of `with_without` as a list."""
     lines = []
-    for (name, split), gap in gaps.items():
+    for (name, split), change in changes.items():
         told = ": no pair of runs under this profile, so nothing is said"
-        if gap is not None:
-            said = words.judged(*gap, "a fall", "a rise", words.UNSEEN)
-            one = "one seed against the mean of " if (name, split) in (seeds or {}) else ""
-            told = f", {one}{words.plural(gap[0].n, 'seed')}: {said}"
+        if change is not None:
+            said = words.judged(change.file, change.picture, "a fall", "a rise", words.UNSEEN)
+            one = "one seed against the mean of " if change.each else ""
+            told = f", {one}{words.plural(change.file.n, 'seed')}: {said}"
         lines.append(f"{name}, {split}{told}")
-    ones = [gap for gap in gaps.values() if gap and gap[0].n == 1]
+    once = any(change and change.file.n == 1 for change in changes.values())
     return (
         "What changes when the hint is taken away, on the same test images (95% interval of the difference "
         f"{words.OVER}):\n\n"
@@ -387,5 +384,5 @@ def taken_away(
         + "\n\nA fall can mean that the model used the hint, or something that went with it: re-encoding also removes detail and the head's "
         "position and size in the frame, and each model has its own stage 0. No fall does not mean that the model could not use it: with "
         "copies in training (chapter 17) it has an easier way to be right."
-        + (f" {words.ONE_SEED}" if ones else "")
+        + (f" {words.ONE_SEED}" if once else "")
     )

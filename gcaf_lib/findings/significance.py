@@ -494,9 +494,12 @@ def itself_text(frame: pd.DataFrame) -> str:
     )
 
 
-CAVEAT = {
-    "demo": "These are phantoms and miniature networks: the p-values above say nothing of patients. What is computed from the paper's own "
-    "figures holds all the same.",
-    "cpu": "These are miniature networks on small images: their gaps and spreads need not be those of the full networks. What is computed "
-    "from the paper's own figures holds all the same.",
-}
+def caveat(profile: str) -> str:
+    """What a profile's runs are too small to say; "" where nothing of the kind is known of it."""
+    said = {
+        "demo": "These are phantoms and miniature networks: the p-values above say nothing of patients.",
+        "cpu": "These are miniature networks on small images: their gaps and spreads need not be those of the full networks.",
+    }
+    if profile not in said:
+        return ""
+    return f"{said[profile]} What is computed from the paper's own figures holds all the same."

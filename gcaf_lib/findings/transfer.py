@@ -315,29 +315,19 @@ def beside_reported(frame: pd.DataFrame) -> str:
     return f"The reported {reported:.2%} lies {lies}. The method was given the tumour's outline. Here {unknown} tumour images are of unknown patients, and no outline is given."
 
 
-def same_slices(three: Sequence[Sequence[Any]], dataset: Any) -> str:
-    """`ladder.same_slices` of both sides' three-class runs."""
-    return ladder.same_slices(
-        dict(zip(SIDES, three)), dataset, splits.clusters(dataset), worth.pictures(dataset)
-    )
-
-
 def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> str:
     """What leaving the no-tumour class out of training changes on the tumour images, with ImageNet weights."""
-    pair, groups, pictures = (
-        worth.paired(ablation.whole(three), ablation.whole(four)),
-        splits.clusters(dataset),
-        worth.pictures(dataset),
-    )
-    found = worth.difference(*pair, groups, keep=TUMOURS) if pair[0] else {}
-    if not found:
+    three, four = worth.paired(ablation.whole(three), ablation.whole(four))
+    if not three:
         return ""
-    copied = worth.by_picture(pair[0], groups, pictures, ("accuracy",), against=pair[1], keep=TUMOURS)
-    said = words.judged(found["accuracy"], copied.get("accuracy"), "a fall", "a rise", verdicts.UNDECIDED)
-    said += " (one seed)" if found["accuracy"].n == 1 else ""
+    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    change = worth.difference(three, four, groups, keep=TUMOURS)["accuracy"]
+    copied = worth.by_picture(three, groups, pictures, ("accuracy",), against=four, keep=TUMOURS)
+    said = words.judged(change, copied.get("accuracy"), "a fall", "a rise", verdicts.UNDECIDED)
+    said += " (one seed)" if change.n == 1 else ""
     return (
         f"With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {said}. "
-        f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.gone(*reversed(pair), dataset, pictures)}."
+        f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.gone(four, three, dataset, pictures)}."
     )
 
 
