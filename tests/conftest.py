@@ -19,7 +19,7 @@ from gcaf_lib.settings import cache_dir
 # files of minutes, longest first: begun at the end, one would keep a single worker busy while the others wait
 LONG = (
     "test_training", "test_shipped", "test_twins", "test_reproduce", "test_sweep", "test_scale", "test_audit",
-    "test_model_classifier", "test_paper_profile", "test_report_book",
+    "test_model_classifier", "test_paper_profile", "test_book",
 )  # fmt: skip
 
 

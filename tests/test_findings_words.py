@@ -4,10 +4,12 @@ import itertools
 import re
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from gcaf_lib.data import preprocess, twins
 from gcaf_lib.display import overlays, pictures, tables
 from gcaf_lib.evaluation import control
 from gcaf_lib.evaluation.intervals import Interval, wilson
@@ -21,15 +23,17 @@ from gcaf_lib.findings import (
     loss,
     mixup,
     model,
+    performance,
     predictions,
     preprocessing,
     sensitivity,
     shortcuts,
+    significance,
     training,
 )
 from gcaf_lib.paper import checks
 from gcaf_lib.paper import published as paper
-from gcaf_lib.settings import CLASSES, PROFILES, TrainingSettings, load
+from gcaf_lib.settings import CLASSES, PROFILES, DataSettings, TrainingSettings, load
 from gcaf_lib.training.loop import Patience
 from tests.told import Told
 
@@ -57,6 +61,20 @@ def test_where_clipping_touches(share, said):
     assert "0.0% of the values" in preprocessing.clipped([flip], images)
 
 
+def test_the_steps_by_hand_give_the_pixels_of_training_or_not(tmp_path):
+    data, image = DataSettings(image_size=32), np.zeros((48, 64, 3), np.uint8)
+    image[8:40, 16:48] = np.arange(0, 256, 8, dtype=np.uint8)[:, None, None]
+    cv2.imwrite(str(tmp_path / "slice.png"), image)
+    by_hand = preprocess.clahe(image, data.clahe_clip, data.clahe_tiles)
+    text = preprocessing.same_pixels(by_hand, tmp_path / "slice.png", data)
+    assert text == (
+        f"Clip limit {data.clahe_clip:g}, {data.clahe_tiles} × {data.clahe_tiles} tiles, 64 × 48 pixels to 32 × 32; the same pixels as "
+        "`preprocess`: **yes**."
+    )
+    by_hand[20:30, 20:30] ^= 1  # the last bit of some pixels
+    assert preprocessing.same_pixels(by_hand, tmp_path / "slice.png", data).endswith("`preprocess`: **no**.")
+
+
 def test_how_far_clip_limits_move_the_heads_grey_levels(monkeypatch):
     """Background that moves a lot doesn't count, and a fall counts like a rise."""
     image = np.zeros((10, 10, 3), np.uint8)
@@ -81,6 +99,16 @@ def test_soft_labels_need_mixup_and_other_classes():
     assert "in 48% of the pairs" in mixup.soft(
         0.2, 32, pd.Series([0, 1])
     )  # a half, but an image may meet itself
+
+
+def test_whose_the_weights_are():
+    """Backbones of other profiles have no weights in a column, and what is no weight counts for nothing."""
+    size = pd.Series({"input": "224×224×3", "F₁, vgg-a": "7×7×8", "width d": 512, "weights, vgg-a": 1500, "weights, vgg-b": 300,
+                      "weights, mini-c": np.nan, "weights, projections": 60, "weights, fusion": 100, "weights, classifier": 40,
+                      "weights, whole model": 2000})  # fmt: skip
+    text = model.shares(size)
+    assert "the two backbones hold 1,800 of 2,000 weights (90.0%). The fusion" in text
+    assert "has 100 (5.0%)." in text
 
 
 def test_dead_weights_exact_rounded_and_repaired():
@@ -274,6 +302,13 @@ def test_stage_2_moved_accuracy_only_where_the_seeds_tell_it(middle, said):
     assert f"with raw weights {said}" in other and "averaged weights' loss" in other
 
 
+def test_what_share_of_the_weights_stage_2_moves():
+    text = training.moving({"total": 20_000, "trainable": 5_010, "head": 1_234})
+    assert text == (
+        "Of 20,000 weights in all, 5,010 (25.1%) move in stage 2; projections, fusion and classifier hold 1,234 of them."
+    )
+
+
 def test_what_mixup_leaves_of_a_training_accuracy():
     """Half of the pairs that are nearly even is what guessing among them costs; drawn, not integrated. One in a batch of 32 meets itself."""
     rng, counts = np.random.default_rng(0), np.array([1297, 1316, 1600, 1405])
@@ -307,6 +342,43 @@ def test_what_learns_and_what_the_rows_compare():
     assert "`gcaf` with and without queries and keys: not the same" in fusion.compared(
         {"gcaf": 0.1, "cross": 1e-7}
     )
+
+
+def test_areas_are_told_beside_what_no_skill_would_give():
+    areas = {f"{kind}_{name}": 0.9 for kind in ("auc", "ap") for name in CLASSES} | {"ap_pituitary": 0.8}
+    labels = np.repeat(np.arange(4), [1, 2, 3, 4])
+    text = performance.areas(pd.DataFrame({"mean": areas}), labels, CLASSES)
+    assert "By average precision the hardest class here is pituitary (0.8000)" in text
+    assert "equal to the share of the class (0.10 to 0.40 here), against 0.5" in text
+    alone = performance.areas(pd.DataFrame({"mean": areas}), np.zeros(5, int), CLASSES)
+    assert "(0.00 to 1.00 here)" in alone, "a class without images has a share, too"
+
+
+def sure_of(*confidences: float, right: int) -> Told:
+    """A run that answers the second of two classes with these confidences, of which the first `right` are right."""
+    probs = np.array([(1 - c, c) for c in confidences])
+    labels = (np.arange(len(probs)) < right).astype(int)
+    return Told(labels=lambda part="test": labels, probabilities=lambda part="test", which="ema": probs)
+
+
+def test_how_sure_right_and_wrong_answers_are():
+    """A confidence of 0.9 is not above 0.9; without a wrong answer there is no confidence of wrong ones."""
+    text = predictions.confidences([sure_of(0.6, 0.8, 0.95, 0.9, 0.7, right=2)])
+    assert text == (
+        "Mean confidence of right answers: 0.700 (n = 1); of wrong ones: 0.850 (n = 1). Wrong answers per seed: 3.0 (n = 1), of which "
+        "with a confidence above 0.9: 1.0 (n = 1)."
+    )
+    none = sure_of(0.6, 0.8, right=2)
+    assert "of wrong ones: –. Wrong answers per seed: 0.0 (n = 1), of which" in predictions.confidences(
+        [none]
+    )
+    both = predictions.confidences([sure_of(0.6, 0.8, 0.95, right=2), none])
+    assert "of wrong ones: 0.950 (n = 1). Wrong answers per seed: 0.5 ± 0.7 (n = 2)" in both
+
+
+def test_a_wrong_answer_says_so_over_its_picture():
+    frame = pd.DataFrame({"predicted": [2, 0], "right": [True, False]})
+    assert predictions.titles(frame, CLASSES) == ["No tumour", "wrong:\nGlioma"]
 
 
 def test_a_run_without_maps_is_said_to_keep_none():
@@ -388,6 +460,61 @@ def test_counts_beside_the_papers(differ, said):
     assert same.startswith("No count differs. Of the classes' totals") and "agree by construction" in same
     table.iloc[:differ, 0] = "9 (8)"
     assert dataset.counts_said(table) == said
+
+
+def similarities(*rows) -> pd.DataFrame:
+    """Lines of the audit's `similarity`: kind, left and right end, pairs as they are and mirrored."""
+    frame = pd.DataFrame(rows, columns=["kind", "left", "right", *twins.TURNS[:2]])
+    return frame.reindex(columns=["kind", "left", "right", *twins.TURNS], fill_value=0)
+
+
+def test_how_empty_the_histograms_are_at_their_thresholds():
+    """Turned pairs count, pairs below the threshold don't; the bin that begins 0.05 above it is no longer near."""
+    low, high = dataset.BARS["notumor"], dataset.BARS["tumour"]
+    bins = [
+        ("notumor", low - 0.01, low, 5, 5),
+        ("notumor", low, low + 0.01, 1, 2),
+        ("notumor", low + 0.04, low + 0.05, 4, 0),
+        ("notumor", low + 0.05, low + 0.06, 10, 20),
+        ("tumour", high, high + 0.01, 0, 0),
+    ]
+    facts = SimpleNamespace(
+        similarity=similarities(*bins), slices=pd.DataFrame({"similarity": [0.98765, 0.99]})
+    )
+    text = dataset.bars_said(facts)
+    assert text == f"Of 37 pairs of tumour-free files at {low:g} or more, 7 lie below {low + 0.05:g}.", (
+        "no tumours"
+    )
+    bar = dataset.BARS["slices"]
+    bins += [("slices", 0.5, 0.505, 3, 0), ("slices", 0.61, 0.615, 1, 0), ("slices", 0.7, 0.705, 0, 0), ("slices", bar, 1.0, 2, 0)]  # fmt: skip
+    facts.similarity = similarities(*bins, ("tumour", high - 0.01, high, 7, 0))
+    text = dataset.bars_said(facts)
+    assert f"Of 0 pairs of tumour files at {high:g} or more, 0 lie below {high + 0.05:g}." in text
+    assert text.endswith(
+        f"(correlation of thumbnails at least 0.9876: 2 files) or not: no file lies between 0.62 and {bar:g}."
+    )
+
+
+def test_pairs_stand_beside_the_thresholds_they_were_drawn_at():
+    around = pd.DataFrame(
+        [("notumor", side, f"{side}{k}", f"{side}{k}'", 0.9 - k / 100) for side in ("above", "below") for k in range(4)],
+        columns=["kind", "side", "left", "right", "similarity"],
+    )  # fmt: skip
+    files, words = dataset.beside_bars(SimpleNamespace(around=around), each=2)
+    assert files == [["above0", "above0'", "above1", "above1'"], ["below0", "below0'", "below1", "below1'"]]
+    assert words[1] == ["below: 0.900", "notumor", "below: 0.890", "notumor"]
+
+
+def test_what_the_files_sizes_and_modes_are_by_class():
+    frame = pd.DataFrame({"label": [0, 0, 1, 2, 3], "width": [5, 5, 5, 6, 7], "height": [5, 5, 5, 5, 5],
+                          "mode": ["L", "RGB", "L", "L", "L"]})  # fmt: skip
+    table, common = dataset.outside(frame)
+    assert common == "5×5" and table[common].tolist() == [1, 1, 0, 0] and table["Different sizes"].eq(1).all()
+    assert table.loc["glioma", ["mode L", "mode RGB"]].tolist() == [0.5, 0.5]
+    text = dataset.outside_text(table)
+    assert (
+        text[common].tolist() == ["100.00%", "100.00%", "0.00%", "0.00%"] and text["Different sizes"][0] == 1
+    )
 
 
 def test_what_adam_makes_of_a_constant_and_of_class_weights():
@@ -660,6 +787,15 @@ def test_any_report_explained():
     )
     assert audit.explained(wrong.head(0), (np.nan, np.nan), "x") == "All figures can be true together."
     assert audit.explained(wrong, (0.9, 0.9), "x").endswith("a x of 0.900.")
+
+
+@pytest.mark.parametrize(
+    ("p", "said"), [(0.00049, "< 0.001"), (0.0005, "0.001"), (0.0312, "0.031"), (1, "1.000"), (np.nan, "–")]
+)
+def test_a_small_p_is_a_bound_and_none_a_dash(p, said):
+    assert significance.p_text(p) == said
+    pair = significance.p_pair(p, 0.5)
+    assert pair == ("–" if np.isnan(p) else f"{said} (0.500)")
 
 
 def test_rival_rows_and_their_runs():

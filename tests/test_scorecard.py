@@ -1,9 +1,7 @@
-"""Tables and the scorecard: what stands in a cell, and what the verdict says."""
+"""The scorecard, the front page and the model card that are made of it: what stands in a cell, and what the verdict says."""
 
 from __future__ import annotations
 
-import base64
-import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,62 +10,10 @@ import pytest
 
 from gcaf_lib.book import frontpage, modelcard
 from gcaf_lib.data import splits
-from gcaf_lib.display import tables
 from gcaf_lib.evaluation import worth
 from gcaf_lib.findings import ablation, scorecard, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
-
-
-def test_mean_sd_says_n():
-    assert tables.mean_sd([0.95, 0.97], scale=100) == "96.00 ± 1.41 (n = 2)"
-    assert tables.mean_sd([0.95, np.nan, None], decimals=3) == "0.950 (n = 1)"
-    assert tables.mean_sd([]) == "–"
-
-
-def test_markdown_puts_numbers_right_and_words_left():
-    frame = pd.DataFrame({"a": [1234, 5], "b": ["x|y", "z"], "c": ["1.0 ± 0.1", "–"]}, index=["r", "s"])
-    lines = tables.markdown(frame).splitlines()
-    assert lines[1] == "|:--|--:|:--|--:|"
-    assert lines[2] == "| r | 1,234 | x\\|y | 1.0 ± 0.1 |"
-
-
-def test_every_kind_of_nothing_is_a_dash():
-    for nothing in (None, np.nan, np.float32("nan"), pd.NA, pd.NaT):
-        assert tables.number(nothing) == "–"
-    assert (tables.number(True), tables.number("nan"), tables.number(np.float32(0.5), 1)) == (
-        "yes",
-        "nan",
-        "0.5",
-    )
-    assert tables.number([1, None]) == "[1, None]"
-
-
-def test_markup_escapes():
-    assert "<td>&lt;b&gt;</td>" in tables.markup(pd.DataFrame({"a": ["<b>"]}))
-
-
-def test_download_holds_the_data():
-    frame = pd.DataFrame({"a": [1.5, 2]})
-    data = re.search(r"base64,([^\"]+)", tables.download(frame, "name")).group(1)
-    assert base64.b64decode(data).decode() == "a\n1.5\n2.0\n"
-    with pytest.raises(ValueError, match="too many"):
-        tables.download(pd.DataFrame({"a": np.zeros(100_000)}), "big")
-
-
-def test_class_counts_match_table_2():
-    theirs = paper.table(2)
-    parts, labels = [], []
-    for k in range(4):
-        for part, column in zip(tables.PARTS, ("Training", "Validation", "Testing")):
-            n = int(theirs[column][k])
-            parts += [part] * n
-            labels += [k] * n
-    table = tables.beside_published(tables.class_counts(labels, parts), theirs)
-    assert table.loc["Total"].tolist() == ["5,618", "702", "703", "7,023"]
-    parts[0] = "test"
-    table = tables.beside_published(tables.class_counts(labels, parts), theirs)
-    assert table.loc["Glioma"].tolist() == ["1,296 (1,297)", "162", "163 (162)", "1,621"]
 
 
 class Run(SimpleNamespace):
@@ -274,8 +220,8 @@ def gaps_of(full, table):
 
 
 def test_the_note_on_levels_counts_what_1nn_holds():
-    rows = pd.MultiIndex.from_tuples([("1nn-mirror", "paper")])
     """Of different rows: the proposed model's own accuracy stands seven times in these tables, and is one figure."""
+    rows = pd.MultiIndex.from_tuples([("1nn-mirror", "paper")])
     every = {
         (place, f.row): f.fraction for place in ablation.TABLES for f in paper.find(place, metric="accuracy")
     }
