@@ -91,8 +91,8 @@ tables.show(
 split_ladder.with_without(transfer.by_class(frame), transfer.SIDES, transfer.SHARE)
 
 # %%
-rest = transfer.seeds_left(small, large, chapter.dataset)
-Markdown("\n\n".join([transfer.bought(frame), rest, transfer.fallen(frame)]))
+single = transfer.one_trained(small, large, chapter.dataset)
+Markdown("\n\n".join([transfer.bought(frame, single), transfer.fallen(frame)]))
 
 # %% [markdown]
 # ## The three tumour classes

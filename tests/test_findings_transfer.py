@@ -12,7 +12,7 @@ from gcaf_lib.data import figshare, groups, splits
 from gcaf_lib.display import names, split_ladder
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import folds, worth
-from gcaf_lib.findings import ablation, ladder, training, transfer
+from gcaf_lib.findings import ablation, ladder, training, transfer, words
 from gcaf_lib.settings import CLASSES, load, results_dir
 from gcaf_lib.training import experiments
 from tests.told import Told
@@ -72,12 +72,12 @@ def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
     assert line(same, "paper")["difference_high"] == pytest.approx(1.96**2 / 2**0.5 / 100, rel=1e-3)
     assert (
         "Where there is one seed, the interval does not include the variation between seeds"
-        in transfer.bought(frame)
+        in transfer.bought(frame, {})
     )
-    assert "recipe with ImageNet weights as a whole" in transfer.bought(frame)
-    assert "no run differs in the weights alone" in transfer.bought(frame)
-    assert "a gain" in transfer.bought(frame) and "no difference" in transfer.bought(same)
-    assert "a loss" in transfer.bought(transfer.compare(model(LARGE), model(SMALL), None))
+    assert "recipe with ImageNet weights as a whole" in transfer.bought(frame, {})
+    assert "no run differs in the weights alone" in transfer.bought(frame, {})
+    assert "a gain" in transfer.bought(frame, {}) and "no difference" in transfer.bought(same, {})
+    assert "a loss" in transfer.bought(transfer.compare(model(LARGE), model(SMALL), None), {})
 
 
 def test_four_folds_are_not_compared_with_five():
@@ -88,8 +88,8 @@ def test_four_folds_are_not_compared_with_five():
     row = text.loc[("patient-disjoint", "Accuracy (%)")]
     assert row["ImageNet"] == "no pair of runs" and row["Compared"] == "none" and row["Difference"] == "–"
     assert text.loc[("random split", "Accuracy (%)"), "Difference"].startswith("+20.0 (+")
-    assert "- patient-disjoint: not trained with all its folds" in transfer.bought(frame)
-    assert transfer.fallen(frame) == "" and "the interval of the difference" not in transfer.bought(frame)
+    assert "- patient-disjoint: not trained with all its folds" in transfer.bought(frame, {})
+    assert transfer.fallen(frame) == "" and "the interval of the difference" not in transfer.bought(frame, {})
     assert set(transfer.by_class(frame)["protocol"]) == {"random split"}
 
 
@@ -105,7 +105,7 @@ def test_where_it_changes_more_turns_on_the_intervals(random, apart, said):
     frame = transfer.compare(model(SMALL), model(LARGE), None).set_index(["protocol", "metric"])
     for protocol, three in (("paper", random), ("patients", apart)):
         frame.loc[(protocol, "accuracy"), ["difference", "difference_low", "difference_high"]] = three
-    text = transfer.bought(frame.reset_index())
+    text = transfer.bought(frame.reset_index(), {})
     assert (
         f"on patient-disjoint folds {said} that on the random split, where at most 30.0 points could" in text
     )
@@ -118,16 +118,32 @@ def test_both_levels_stand_beside_each_other():
     assert re.search(r"ImageNet weights: 90.0 \(.*\)% on the random split, 90.0 \(", text)
 
 
-def test_the_seeds_that_are_not_compared_are_told():
+def test_one_training_of_the_recipe_stands_against_the_mean_of_all_miniatures_and_against_each():
     more = model(SMALL, "s") | {
         "patients": [run(r, f, seed=s, key="s") for s, r in enumerate((SMALL, LARGE)) for f in range(5)]
     }
-    text = transfer.seeds_left(more, model(LARGE, "l"), None)
-    assert "seed 0, 70.0%: the one that all rows compared here have on all 5 folds" in text
+    large = model(LARGE, "l")
+    single = transfer.one_trained(more, large, None)
+    assert list(single) == ["patients"] and single["patients"].file.value == pytest.approx(0.1)
+    frame = transfer.compare(more, large, None)
+    text = transfer.bought(frame, single)
+    assert line(frame, "patients")["difference"] == pytest.approx(0.2), "the table pairs seed by seed"
+    assert "- patient-disjoint, one seed against the mean of 2: accuracy +10.0 points" in text
     assert (
-        "Over its 2 seeds it scores 80.0%: against that each difference would change by −10.0 points" in text
+        "Against each: seed 0 +20.0 points, by picture +20.0; seed 1 0.0 points, by picture 0.0; the table"
+        in text
     )
-    assert transfer.seeds_left(model(SMALL, "s"), model(LARGE, "l"), None) == ""
+    assert words.ONE_SEED in text, "the random split has one of both"
+    assert words.ONE_SEED not in transfer.bought(frame[frame["protocol"] == "patients"], single)
+    assert transfer.one_trained(model(SMALL, "s"), large, None) == {}
+
+
+def test_a_difference_that_is_not_told_names_the_trainings_that_its_interval_allows_for():
+    frame = transfer.compare(model(SMALL), model(SMALL, "b"), None)
+    assert "these images and patients can resolve" in transfer.bought(frame, {})
+    both = [run(SMALL, seed=seed) for seed in (0, 1)]
+    several = transfer.compare({"paper": both}, {"paper": both}, None)
+    assert "these images, patients and trainings can resolve" in transfer.bought(several, {})
 
 
 def test_tumours_are_judged_alone():

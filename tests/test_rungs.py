@@ -224,7 +224,7 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
         and "; one run of a single split, 50 images (40 pictures, 30 patient groups). With" in text
     )
     assert "With the larger part: +20.0 points" in text and ": more right, by picture +20.0 points" in text
-    assert text.endswith(f": {words.UNSEEN}.")
+    assert text.endswith(f": {words.unseen(1)}.")
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
     worse = [own, other, less]
     assert ": fewer right, by picture" in ladder.training_parts(None, worse, worse, sizes)

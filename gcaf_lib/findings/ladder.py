@@ -400,7 +400,7 @@ def training_parts(
     if not levels:
         return f"{text} A control would be the single split `patients`, with {single}: it was not run with the folds' seeds."
     (own, other, gap), (own1, other1, gap1) = levels, copied
-    said = words.judged(gap, gap1, "fewer right", "more right", words.UNSEEN)
+    said = words.judged(gap, gap1, "fewer right", "more right")
     return (
         f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*_ends(own))}%, "
         f"by picture {words.percent(own1.value)}%; on the same images the models of the folds are right on {words.band(*_ends(other))}%, "

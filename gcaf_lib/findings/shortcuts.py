@@ -54,7 +54,7 @@ def with_without(
     for (protocol, split), (name, row) in itertools.product(folds.NAMES.items(), HINTS.items()):
         keep = TUMOURS if row == "three classes" else None
         pair = _pair(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
-        change = changes[name, split] = _change(*pair, clusters, pictures, keep)
+        change = changes[name, split] = change_of(*pair, clusters, pictures, keep)
         for label, records in zip(("as it is", "taken away"), pair):
             score = ladder.pooled(records, clusters, pictures, keep) if records else {}
             if change and change.picture and label == "taken away":
@@ -64,7 +64,7 @@ def with_without(
     return pd.DataFrame(cells).reindex(columns=columns), changes
 
 
-def _one_against_several(with_: Sequence[Any], without: Sequence[Any]) -> bool:
+def one_against_several(with_: Sequence[Any], without: Sequence[Any]) -> bool:
     """Whether there is one seed without a hint and several with it. A model without it has its own stage 0, so no seed of the
     other is nearer to it than the rest."""
     return len({r.seed for r in without}) == 1 < len({r.seed for r in with_})
@@ -73,18 +73,18 @@ def _one_against_several(with_: Sequence[Any], without: Sequence[Any]) -> bool:
 def _pair(with_: Sequence[Any], without: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Whole seeds with a hint and without, seed by seed; where one stands against several, all."""
     sides = ablation.whole(with_), ablation.whole(without)
-    return sides if _one_against_several(*sides) else worth.paired(*sides)
+    return sides if one_against_several(*sides) else worth.paired(*sides)
 
 
-def _change(
+def change_of(
     with_: Sequence[Any],
     without: Sequence[Any],
     clusters: np.ndarray,
     pictures: np.ndarray,
-    keep: Sequence[str] | None,
+    keep: Sequence[str] | None = None,
 ) -> Change | None:
     """`Change` of a `_pair`, on images of the classes `keep`."""
-    if not _one_against_several(with_, without):
+    if not one_against_several(with_, without):
         found = worth.difference(without, with_, clusters, keep=keep)
         options = {"against": with_, "keep": keep}
         copied = worth.by_picture(without, clusters, pictures, ("accuracy",), **options)
@@ -99,13 +99,18 @@ def _change(
     return against(several)._replace(each={seed: against([parts]) for seed, parts in each})
 
 
+def against_each(change: Change) -> str:
+    """`seed 0 −4.6 points, by picture −4.7; seed 1 …`: one seed's difference from each seed of the other side."""
+    return "; ".join(f"seed {seed} {_moved(*one.values())}" for seed, one in change.each.items())
+
+
 def other_seeds(changes: Changes) -> str:
     """What the differences are against each seed of the model as it is, and whether their sign turns; "" where there is none."""
     lines = []
     for (name, split), change in changes.items():
         if not (change and change.each):
             continue
-        against = "; ".join(f"seed {seed} {_moved(*one.values())}" for seed, one in change.each.items())
+        against = against_each(change)
         columns = zip(("by file", "by picture"), zip(*(one.values() for one in change.each.values())))
         turns = [how for how, values in columns if min(values) < 0 < max(values)]
         lines.append(
@@ -300,7 +305,7 @@ def gone(four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.n
     """`answer_gone` of runs on one split, paired by seed, or one seed of three classes beside each of four."""
     sides = [[predictions.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three)]
     seeds = len({r.seed for r in four})
-    keys = ["row"] if _one_against_several(four, three) else ["seed", "row"]
+    keys = ["row"] if one_against_several(four, three) else ["seed", "row"]
     both = pd.merge(*map(pd.concat, sides), on=keys, suffixes=("", "_three"))
     lost = both["predicted"] == CLASSES.index("notumor")
     copies = both.groupby(["seed", pictures[both["row"]]])["row"].transform("size")
@@ -372,7 +377,7 @@ def taken_away(changes: Changes) -> str:
     for (name, split), change in changes.items():
         told = ": no pair of runs under this profile, so nothing is said"
         if change is not None:
-            said = words.judged(change.file, change.picture, "a fall", "a rise", words.UNSEEN)
+            said = words.judged(change.file, change.picture, "a fall", "a rise")
             one = "one seed against the mean of " if change.each else ""
             told = f", {one}{words.plural(change.file.n, 'seed')}: {said}"
         lines.append(f"{name}, {split}{told}")

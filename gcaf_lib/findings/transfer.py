@@ -16,7 +16,7 @@ from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs, folds, worth
 from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, comparison, ladder, shortcuts, training, words
-from gcaf_lib.paper import literature, verdicts
+from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES
 from gcaf_lib.training import experiments
 
@@ -157,24 +157,57 @@ def by_class(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["protocol", "name", "label", SHARE, *SCORE[1:]])
 
 
-def _told(line: pd.Series) -> str:
-    """A line's difference in accuracy, by picture too where copies are kept together, and which of three words it is."""
-    copied = ablation.read(line, "picture") if np.isfinite(line["picture"]) else None
-    return words.judged(ablation.read(line, "difference"), copied, "a loss", "a gain", words.UNSEEN)
+def _change(line: pd.Series) -> shortcuts.Change:
+    """A line's difference in accuracy, by picture too where copies are kept together."""
+    file, picture = (
+        ablation.read(line, name)._replace(n=int(line["seeds"])) for name in ("difference", "picture")
+    )
+    return shortcuts.Change(file, picture if np.isfinite(picture.value) else None)
 
 
-def bought(frame: pd.DataFrame) -> str:
-    """What the recipe with ImageNet weights changes on each split, and whether that is more where no known patient is shared."""
+def _told(change: shortcuts.Change) -> str:
+    """A difference, by picture too where it has that, and which of three words it is."""
+    return words.judged(change.file, change.picture, "a loss", "a gain")
+
+
+def one_trained(
+    small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], dataset: Any
+) -> dict[str, shortcuts.Change]:
+    """By protocol on which ImageNet's recipe has one seed and the miniatures several: accuracy minus that of their mean, and of each."""
+    groups, pictures, changes = splits.clusters(dataset), worth.pictures(dataset), {}
+    for protocol in folds.NAMES:
+        sides = [ablation.whole(side.get(protocol, ())) for side in (small, large)]
+        if shortcuts.one_against_several(*sides):
+            changes[protocol] = shortcuts.change_of(*sides, groups, pictures)
+    return changes
+
+
+def bought(frame: pd.DataFrame, single: Mapping[str, shortcuts.Change]) -> str:
+    """What the recipe with ImageNet weights changes on each split, and whether that is more where no known patient is shared.
+
+    frame: `compare`; single: `one_trained`.
+    """
     known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
-    said, gains = [], {}
+    said, gains, each = [], {}, ""
     for protocol, split in folds.NAMES.items():
         if (protocol, "accuracy") not in known.index:
             said.append(f"- {split}: not trained with all its folds, on both sides, so nothing is said")
             continue
         line = known.loc[(protocol, "accuracy")]
-        gains[protocol] = ablation.read(line, "difference")
+        change = single.get(protocol, _change(line))
+        gains[protocol] = change.file
+        counts = words.plural(int(line["seeds"]), "seed")
+        if change.each:
+            counts = f"one seed against the mean of {len(change.each)}"
+            each = (
+                f"On the {split} split the recipe was trained once. It has no stage 0, so that no seed of the miniatures is nearer to it than the "
+                f"others. Against each: {shortcuts.against_each(change)}; the table has the seed of the same number. The "
+                "interval of the mean holds how the miniatures' seeds vary, not how the recipe's would."
+            )
         ece = ablation.read(known.loc[(protocol, "ece")], "difference")
-        said.append(f"- {split}: accuracy {_told(line)}; ECE {words.shift(ece)}")
+        said.append(
+            f"- {split}, {counts}: accuracy {_told(change)}; ECE (pairs of the table) {words.shift(ece)}"
+        )
     if len(gains) == len(folds.NAMES):
         random, apart = (gains[p] for p in ("paper", "patients"))
         where = words.beside_interval(apart, random, "lies below", "lies above", "overlaps")
@@ -183,11 +216,12 @@ def bought(frame: pd.DataFrame) -> str:
             f"- the interval of the difference on patient-disjoint folds {where} that on the random split, where at most "
             f"{100 * room:.1f} points could be gained"
         )
-    once = (known["seeds"] == 1).any()
+    once = any(line["seeds"] == 1 and protocol not in single for (protocol, _), line in known.iterrows())
     return (
         "The recipe with ImageNet weights as a whole (larger networks and images, other epochs and rates) minus the miniatures', on the same images "
         f"(95% interval {words.OVER}); no run differs in the weights alone:\n\n"
         + "\n".join(said)
+        + (f"\n\n{each}" if each else "")
         + (f"\n\n{words.ONE_SEED}" if once else "")
     )
 
@@ -200,7 +234,7 @@ def grown(frame: pd.DataFrame) -> str:
     said = []
     for protocol, line in known.iterrows():
         counts = words.rests(line.to_dict() | {"n": line["seeds"], "protocol": protocol})
-        said.append(f"{folds.NAMES[protocol]} {_told(line)}; {counts}")
+        said.append(f"{folds.NAMES[protocol]} {_told(_change(line))}; {counts}")
     text = "Full size minus miniatures in accuracy, on the same images:\n\n- " + "\n- ".join(said) + "\n\n"
     if "paper" in known.index:
         claim = ablation.published("table-4", experiments.PROPOSED)["accuracy"].fraction
@@ -261,13 +295,6 @@ def fallen(frame: pd.DataFrame) -> str:
     return f"{'. '.join(said)}."
 
 
-def seeds_left(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], dataset: Any) -> str:
-    """`ablation.compared_with` of the miniatures on patient-disjoint folds: which of their seeds are compared here."""
-    sides = (ablation.whole(side.get("patients", [])) for side in (small, large))
-    used = {ablation.proposed("table-4")[0]: worth.paired(*sides)[0]}
-    return ablation.compared_with("table-4", used, {"patients": small.get("patients", [])}, dataset)
-
-
 def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], dataset: Any) -> pd.DataFrame:
     """model, and accuracy on the three tumour classes on patient-disjoint folds (`ladder.COLUMNS`), seeds, folds, `ablation.SIZES`.
 
@@ -323,7 +350,7 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
     groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
     change = worth.difference(three, four, groups, keep=TUMOURS)["accuracy"]
     copied = worth.by_picture(three, groups, pictures, ("accuracy",), against=four, keep=TUMOURS)
-    said = words.judged(change, copied.get("accuracy"), "a fall", "a rise", verdicts.UNDECIDED)
+    said = words.judged(change, copied.get("accuracy"), "a fall", "a rise")
     said += " (one seed)" if change.n == 1 else ""
     return (
         f"With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {said}. "

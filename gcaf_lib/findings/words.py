@@ -18,7 +18,6 @@ VERDICT = (  # what the last column of `performance.beside_published` means
     "with the other published figures (chapter 22)."
 )
 OVER = "over patients and, from two seeds on, trainings"  # what an interval of `worth` is
-UNSEEN = "no difference that these images and patients can resolve"
 ONE_RUN = (  # of tables with the paper's own networks
     "The paper's own networks have one run: GPU time sufficed for no more. The miniature beside them is the run of the same seed, so that both sides have equally many."
 )
@@ -103,10 +102,20 @@ def end(value: float, decimals: int, show: Callable[[float, int], str] = number)
     return show(value, decimals)
 
 
-def judged(one: Worth, copied: Worth | None, lower: str, higher: str, same: str) -> str:
-    """`−1.3 points (−2.6 to −0.1): a fall, by picture …: a fall`: `points` and `change` of a difference, each by itself."""
-    text = f"{points(one)}: {change(one, lower, higher, same)}"
-    return text + (f", by picture {points(copied)}: {change(copied, lower, higher, same)}" if copied else "")
+def unseen(trainings: int) -> str:
+    """What an interval that holds 0 tells, by what it allows for: patients and, from two seeds on, trainings."""
+    return f"no difference that these {'images, patients and trainings' if trainings > 1 else 'images and patients'} can resolve"
+
+
+def judged(one: Worth, copied: Worth | None, lower: str, higher: str, same: str = "") -> str:
+    """`−1.3 points (−2.6 to −0.1): a fall, by picture …: a fall`: `points` and `change` of a difference, each by itself; same:
+    of one that holds 0 (else `unseen`)."""
+    said = (
+        f"{points(some)}: {change(some, lower, higher, same or unseen(some.n))}"
+        for some in (one, copied)
+        if some
+    )
+    return ", by picture ".join(said)
 
 
 def points(one: Worth, copied: Worth | None = None) -> str:
