@@ -54,12 +54,15 @@ def single_records(chapter: Any) -> list[Any]:
     return [one for group in found.values() for one in group]
 
 
+def three_class_records(chapter: Any) -> list[Any]:
+    """Runs of the proposed model on the three tumour classes, on patient-disjoint folds."""
+    return chapter.records("shortcuts").get("patients, three classes", [])
+
+
 def three_classes(chapter: Any) -> dict[str, list[Any]]:
-    """Model to its records of the three tumour classes on patient-disjoint folds, of `chapter` and of the profile `transfer`."""
+    """Model to its `three_class_records`, of `chapter` and of the profile `transfer`."""
     sides = {MODEL: chapter} | ({IMAGENET: chapter.under(TRANSFER)} if imagenet_records(chapter) else {})
-    return {
-        name: side.records("shortcuts").get("patients, three classes", []) for name, side in sides.items()
-    }
+    return {name: three_class_records(side) for name, side in sides.items()}
 
 
 SCORES = {"accuracy": ("accuracy", "low", "high"), "macro_f1": ("macro_f1", "f1_low", "f1_high")}
@@ -227,7 +230,7 @@ def _made(line: Any) -> str:
 def beside_others(
     frame: pd.DataFrame, tracks: pd.DataFrame, three: Mapping[str, Mapping[str, float] | None]
 ) -> pd.DataFrame:
-    """Method, what it sees, accuracy, source: this book's scores on patient-disjoint folds, to stand below others'.
+    """`literature.table`, and below what others report this book's scores on patient-disjoint folds.
 
     frame: `rows`; tracks: `hints.table`; three: `MODEL` and, where it is to be shown, `IMAGENET` to `pooled` of their
     three-class runs, or None.
@@ -247,7 +250,8 @@ def beside_others(
         for r in floors.itertuples()
         if r.floor in ("1nn", "1nn-mirror", "masked")
     ]
-    return pd.DataFrame(lines, columns=["Method", "Sees", "Accuracy (%)", "Source"])
+    others = literature.table()
+    return pd.concat([others, pd.DataFrame(lines, columns=others.columns)], ignore_index=True)
 
 
 # --- memory: look-up, falls and the control ---

@@ -21,6 +21,7 @@ from gcaf_lib.settings import CLASSES
 from gcaf_lib.training import experiments
 
 SIDES = ("miniatures", "ImageNet")
+PROFILES = ("cpu", ladder.TRANSFER)  # of `SIDES`
 FULL = ("miniatures", "full-size")
 STAGE_0 = {"model.weights": "in-domain"}  # in place of ImageNet's, for the paper's own networks
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
@@ -37,11 +38,17 @@ CHANGE = [
 
 
 def sides(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    """Records of the proposed model by protocol, under `cpu` and under `transfer`, whatever the page's profile; none beside
-    phantoms."""
+    """Records of the proposed model by protocol, under each of `PROFILES`, whatever the page's; none beside phantoms."""
     if chapter.phantoms:
         return {}, {}
-    return tuple(ladder.ladder_records(chapter.under(profile)) for profile in ("cpu", ladder.TRANSFER))
+    return tuple(ladder.ladder_records(chapter.under(profile)) for profile in PROFILES)
+
+
+def three_classes(chapter: Any) -> tuple[list[Any], list[Any]]:
+    """`sides`, trained on the three tumour classes, on patient-disjoint folds."""
+    if chapter.phantoms:
+        return [], []
+    return tuple(ladder.three_class_records(chapter.under(profile)) for profile in PROFILES)
 
 
 def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], phantoms: bool) -> str:
