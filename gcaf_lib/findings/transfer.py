@@ -95,7 +95,7 @@ def compare(
     wanted = [*METRICS, *RECALLS]
     for protocol in folds.NAMES:
         first, second = worth.paired(*(ablation.whole(side.get(protocol, ())) for side in (large, small)))
-        gaps = worth.difference(first, second, groups, wanted) if first else {}
+        changes = worth.difference(first, second, groups, wanted) if first else {}
         copied = worth.by_picture(first, groups, pictures, wanted, against=second)
         levels = {}
         for side, records in zip(sides, (second, first)):
@@ -105,9 +105,9 @@ def compare(
         for metric in wanted:
             rows = (tested[tested == metric.removeprefix("recall_")] if metric in RECALLS else tested).index
             sizes = {"folds": ablation.folds_known(first), **worth.sizes(rows, groups, pictures)}
-            gap, picture = (some.get(metric, ablation.NONE) for some in (gaps, copied))
-            line = {"protocol": protocol, "metric": metric, "seeds": gap.n, **sizes}
-            line |= ablation.held(gap, "difference") | ablation.held(picture, "picture")
+            change, picture = (some.get(metric, ablation.NONE) for some in (changes, copied))
+            line = {"protocol": protocol, "metric": metric, "seeds": change.n, **sizes}
+            line |= ablation.held(change, "difference") | ablation.held(picture, "picture")
             for side, (found, beside) in levels.items():
                 level, own = (some.get(metric, ablation.NONE) for some in (found, beside))
                 three = (level.value, level.low, level.high)
