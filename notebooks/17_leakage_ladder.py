@@ -29,7 +29,6 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
-import pandas as pd
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
@@ -43,8 +42,7 @@ from gcaf_lib.paper import published as paper
 chapter = open_chapter("17_leakage_ladder", profile, overrides)
 chapter.records("ladder-ends", train=chapter.phantoms)  # of phantoms both ends are trained here
 records, imagenet = ladder.ladder_records(chapter), ladder.imagenet_records(chapter)
-three = ladder.three_classes(chapter)
-single = ladder.single_records(chapter)
+three, single = ladder.three_classes(chapter), ladder.single_records(chapter)
 chapter.strip(ablation.runs(records, imagenet, three, {"single": single}))
 
 # %% [markdown]
@@ -166,14 +164,12 @@ Markdown(ladder.end(frame, published, profile))
 # patients. So the archive's slices stand by themselves, too. Accuracies are in percent.
 
 # %%
-table = literature.table()
-Markdown(f"{ladder.reported(table)}\n\n{ladder.same_slices(three, chapter.dataset)}")
+Markdown(f"{ladder.reported(literature.table())}\n\n{ladder.same_slices(three, chapter.dataset)}")
 
 # %%
 scores = {model: ladder.pooled(runs, clusters, pictures) if runs else None for model, runs in three.items()}
-ours = ladder.beside_others(frame, hints.read(chapter.dataset), scores)
 tables.show(
-    pd.concat([table, ours.set_axis(table.columns, axis=1)], ignore_index=True),
+    ladder.beside_others(frame, hints.read(chapter.dataset), scores),
     name="tab-literature",
     caption="Accuracy on patient-disjoint folds: as reported on the three classes of the figshare slices, and measured here with 95% intervals "
     "(of phantoms, which can't be compared with the others, under the profile `demo`). *By picture*: copies of a picture count as one.",

@@ -112,7 +112,9 @@ levels = elsewhere.levels(recall, model)
 outside.recall(levels)
 
 # %%
-Markdown(f"{elsewhere.gap_said(recall, model)} {elsewhere.rest_said(recall, seen, model, made.read('rest'))}")
+Markdown(
+    f"{elsewhere.beside_home(recall, model)} {elsewhere.rest_said(recall, seen, model, made.read('rest'))}"
+)
 
 # %% [markdown]
 # What it takes them for:

@@ -95,7 +95,9 @@ pictures.recall(found)
 # %%
 seen = outside.read("seen")
 rest = made.recall(peers.without(answers, seen))
-said = [(elsewhere.gap_said(recall, name), elsewhere.rest_said(recall, seen, name, rest)) for name in names]
+said = [
+    (elsewhere.beside_home(recall, name), elsewhere.rest_said(recall, seen, name, rest)) for name in names
+]
 Markdown("\n\n".join(" ".join(both) for both in said))
 
 # %% [markdown]

@@ -40,10 +40,7 @@ from gcaf_lib.findings import ablation, ladder, training, transfer
 chapter = open_chapter("25_transfer", profile, overrides)
 other = chapter.under(ladder.TRANSFER)
 small, large = transfer.sides(chapter)
-three = [
-    side.records("shortcuts").get("patients, three classes", []) if large else []
-    for side in (chapter.under("cpu"), other)
-]
+three = transfer.three_classes(chapter)
 strict = ablation.apart_records(other, "table-4") if large else {}
 causes = ablation.table_records(other, "transfer") if large else {}
 little, full = transfer.full_size(chapter)

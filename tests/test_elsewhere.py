@@ -55,43 +55,43 @@ def test_a_fall_is_one_where_intervals_are_apart():
     fall = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5))
     assert (
         "In 1 of 1 its recall elsewhere lies below that at home, with non-overlapping"
-        in elsewhere.gap_said(fall, APART)
+        in elsewhere.beside_home(fall, APART)
     )
-    said = elsewhere.gap_said(fall, APART)
+    said = elsewhere.beside_home(fall, APART)
     assert (
         "RSNA-BraTS, 40.0 (30.0 to 50.0)% (100 images of 20 cases) in place of 90.0 (85.0 to 95.0)% (100 images of 200 cases); "
         "elsewhere 60.0% are classified as meningioma." in said
     )
     assert "roughly" not in said and "both sides" not in said
     rough = fall.assign(cases=[elsewhere.FEW - 1, 20])
-    said = elsewhere.gap_said(rough, APART)
+    said = elsewhere.beside_home(rough, APART)
     assert "fewer cases than 10 (glioma 9): recall at home is known only roughly" in said
     assert "on both sides there are 0 pairs: 0 below, 0 above." in said and "the largest:" not in said
     known = [
         line(APART, "home", "meningioma", 0.9, 0.85, 0.95),
         line(APART, "rsna", "meningioma", 0.8, 0.7, 0.84),
     ]
-    said = elsewhere.gap_said(pd.concat([rough, frame(*known)]), APART)
+    said = elsewhere.beside_home(pd.concat([rough, frame(*known)]), APART)
     assert "on both sides there is 1 pair: 1 below, 0 above." in said
     assert (
         "The largest fall: glioma" in said
         and "on both sides the largest: meningioma in RSNA-BraTS, 80.0" in said
     )
-    said = elsewhere.gap_said(pd.concat([fall, frame(known[0] | {"cases": 9}, known[1])]), APART)
+    said = elsewhere.beside_home(pd.concat([fall, frame(known[0] | {"cases": 9}, known[1])]), APART)
     assert said.count("40.0 (30.0 to 50.0)%") == 1, "the largest fall is not told twice"
     moved = fall.assign(notumor=31, meningioma=29)
-    assert "; elsewhere 31.0% are classified as no tumour." in elsewhere.gap_said(moved, APART)
+    assert "; elsewhere 31.0% are classified as no tumour." in elsewhere.beside_home(moved, APART)
     split = fall.assign(notumor=29, meningioma=31)
-    assert "; elsewhere 31.0% are classified as meningioma." in elsewhere.gap_said(split, APART)
+    assert "; elsewhere 31.0% are classified as meningioma." in elsewhere.beside_home(split, APART)
     touching = frame(HOME, line(APART, "rsna", "glioma", 0.7, 0.5, 0.86))
-    assert "In 0 of 1 its recall elsewhere lies below" in elsewhere.gap_said(touching, APART)
+    assert "In 0 of 1 its recall elsewhere lies below" in elsewhere.beside_home(touching, APART)
     rise = frame(HOME, line(APART, "rsna", "glioma", 0.99, 0.96, 1.0))
-    said = elsewhere.gap_said(rise, APART)
+    said = elsewhere.beside_home(rise, APART)
     assert "in 1 above" in said and "largest fall" not in said and "chapter 17" not in said
     few = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5, cases=elsewhere.FEW - 1))
-    assert elsewhere.gap_said(few, APART).startswith("No run")
+    assert elsewhere.beside_home(few, APART).startswith("No run")
     other = fall.assign(model=RANDOM, split="random split")
-    assert "chapter 17" in elsewhere.gap_said(other, RANDOM)
+    assert "chapter 17" in elsewhere.beside_home(other, RANDOM)
 
 
 @pytest.mark.parametrize(("there", "surer"), [(0.71, 1), (0.7, 1), (0.69, 0)])

@@ -340,7 +340,7 @@ def test_the_papers_own_networks_are_read_where_a_stage_0_stands_in_for_imagenet
 def test_a_page_of_phantoms_has_no_line_of_patients():
     phantoms = open_chapter("25_transfer", "demo")
     assert ladder.imagenet_records(phantoms) == {} and list(ladder.three_classes(phantoms)) == [ladder.MODEL]
-    assert transfer.sides(phantoms) == ({}, {})
+    assert transfer.sides(phantoms) == ({}, {}) and transfer.three_classes(phantoms) == ([], [])
     assert ladder.imagenet_records(open_chapter("25_transfer", ladder.TRANSFER)) == {}
     other = phantoms.under(ladder.TRANSFER)
     assert other.profile == "transfer" and not other.phantoms and phantoms.phantoms

@@ -825,14 +825,15 @@ def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):
 
 def test_this_books_rows_beside_others():
     tracks = floor_table().assign(track="three classes")
-    none = ladder.beside_others(
-        frame(), pd.concat([tracks, tracks.assign(floor="1nn")]), {ladder.MODEL: None}
-    )
+    both, others = pd.concat([tracks, tracks.assign(floor="1nn")]), ladder.literature.table()
+    none = ladder.beside_others(frame(), both, {ladder.MODEL: None})
+    assert none.iloc[: len(others)].equals(others)
+    none = none.iloc[len(others) :]
     assert none.iloc[0]["Accuracy (%)"] == "no run yet under this profile"
     assert none["Method"][1:].tolist() == [f"{name}, three classes, here" for name in (NEAR, PLAIN)]
     three = {"accuracy": 0.85, "low": 0.8, "high": 0.9, "picture": 0.812, "seeds": 2, "folds": 1}
     scores = {ladder.MODEL: three, ladder.IMAGENET: None}
-    table = ladder.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, scores)
+    table = ladder.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, scores).iloc[len(others) :]
     assert table.iloc[0]["Source"] == "this book, 2 seeds, 1 of 5 folds"
     assert table.iloc[0]["Accuracy (%)"] == "85.0 (80.0 to 90.0), by picture 81.2"
     assert table.iloc[1]["Method"] == "With ImageNet weights, three classes, here"

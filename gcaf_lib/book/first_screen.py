@@ -102,7 +102,7 @@ def scored(
     lines = []
     for name, score in rows.items():
         a, b = score.loc["paper"], score.loc["patients"]
-        lines.append([name, _right(a), _right(b), words.shift(ladder.gaps(b, a)[0], 1, 100)])
+        lines.append([name, _right(a), _right(b), words.shift(ladder.changes(b, a)[0], 1, 100)])
     cells = pd.DataFrame(lines, columns=["", "Random split", "Patients apart", "Change"])
     tested = [
         f"{part.images:,.0f} images of {words.plural(part.groups, 'patient group')} {where}"
@@ -226,8 +226,8 @@ def described(frame: pd.DataFrame, published: float) -> str:
 def caption(frame: pd.DataFrame) -> str:
     """What the drawing's marks are, in a line below it."""
     shown = frame[frame["method"].isin(METHODS)]
-    rungs = shown.groupby("method")["protocol"].nunique()
-    dots = " Dotted: passes splits that were not run." if rungs.min() < rungs.max() else ""
+    drawn_on = shown.groupby("method")["protocol"].nunique()
+    dots = " Dotted: passes splits that were not run." if drawn_on.min() < drawn_on.max() else ""
     return f"<small>Bars: 95% intervals. Dashes: by picture, copies counted as one.{dots}</small>\n"
 
 

@@ -32,11 +32,11 @@ PROTOCOL_NAMES = {
 }
 
 
-def _apart(values: Sequence[float], gap: float) -> list[float]:
-    """Sorted positions moved as little as needed to be `gap` apart: labels that don't overlap."""
+def _spaced(values: Sequence[float], room: float) -> list[float]:
+    """Sorted positions moved as little as needed to be `room` apart: labels that don't overlap."""
     out: list[float] = []
     for value in values:
-        out.append(value if not out else max(value, out[-1] + gap))
+        out.append(value if not out else max(value, out[-1] + room))
     shift = (sum(out) - sum(values)) / max(len(out), 1)
     return [v - shift for v in out]
 
@@ -122,9 +122,9 @@ def _say(ax: Axes, text: str, colour: str, fontsize: float = 8, ha: str = "cente
 def _lower(frame: pd.DataFrame, point: Any) -> bool:
     """Whether a model's number has its room below the mark: another model's is above it, or a floor's so near that it
     would be in the way."""
-    rung = frame[frame["protocol"] == point.protocol]
-    near = rung["kind"].eq("model") | (rung["accuracy"] < point.accuracy + 0.06)
-    return point.accuracy < rung.loc[near, "accuracy"].max()
+    split = frame[frame["protocol"] == point.protocol]
+    near = split["kind"].eq("model") | (split["accuracy"] < point.accuracy + 0.06)
+    return point.accuracy < split.loc[near, "accuracy"].max()
 
 
 def _number(ax: Axes, line: _Line, point: Any, lower: bool, away: float) -> None:
@@ -159,15 +159,15 @@ def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
     if published is not None:
         place = order.index("paper")
         ax.plot(place, published, "D", mfc="none", mec=style.PAPER, mew=1.8, ms=9, zorder=5)
-        rung = frame[frame["method"].isin(models) & (frame["protocol"] == "paper")]["accuracy"]
+        here = frame[frame["method"].isin(models) & (frame["protocol"] == "paper")]["accuracy"]
         # between two models' numbers there is no room: above both
-        foot, shift = (max(published, rung.max()), 23) if len(rung) > 1 else (published, -19)
+        foot, shift = (max(published, here.max()), 23) if len(here) > 1 else (published, -19)
         _say(ax, f"the paper: {published:.1%}", style.PAPER, xy=(place, foot), xytext=(0, shift))
     room = 0.14 if models else 0  # for the open circle before the names
     low, high = _limits(ax, lines)
     _finish(ax, [PROTOCOL_NAMES[p] for p in order], 1.35 + room, low, high)
     last = sorted(((line.points["accuracy"].iloc[-1], line) for line in lines), key=lambda one: one[0])
-    heights = _apart([value for value, _ in last], (high - low) * 0.25 / 4.0)
+    heights = _spaced([value for value, _ in last], (high - low) * 0.25 / 4.0)
     for y, (_, line) in zip(heights, last):
         ax.text(len(order) - 1 + 0.16 + room, y, line.method, color=style.letters(line.colour) if line.model else style.INK,
                 va="center", fontsize=9.5 if line.model else 8, fontweight="bold" if line.model else "normal")  # fmt: skip

@@ -143,8 +143,8 @@ def about_said(about: pd.DataFrame) -> str:
 def models(recall: pd.DataFrame) -> list[str]:
     """Names of the trained models in `elsewhere.recall`: those on patient-disjoint folds first, then by name."""
     own = recall[recall["model"] != NEIGHBOUR].drop_duplicates("model")
-    apart = own["split"] != folds.NAMES["patients"]
-    return own.assign(apart=apart).sort_values(["apart", "model"])["model"].tolist()
+    shared = own["split"] != folds.NAMES["patients"]
+    return own.assign(shared=shared).sort_values(["shared", "model"])["model"].tolist()
 
 
 def levels(recall: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -194,13 +194,13 @@ def confusion_table(recall: pd.DataFrame, model: str) -> pd.DataFrame:
     return pd.concat([names, shares.add_prefix("As ")], axis=1)
 
 
-def gap_said(recall: pd.DataFrame, model: str) -> str:
+def beside_home(recall: pd.DataFrame, model: str) -> str:
     """How recall elsewhere stands to recall at home, of sets with enough cases."""
     own = levels(recall, model)
     own = own[(own["cases"] >= FEW) & own["home"].notna()]
     if own.empty:
         return "No run has been scored at home and elsewhere yet."
-    below, above = _apart(own)
+    below, above = _off_home(own)
     text = (
         f"The model *{model}* has {words.plural(len(own), 'pair')} of a class and a set with {FEW} cases or more. In "
         f"{below} of {len(own)} its recall elsewhere lies below that at home, with non-overlapping intervals; in {above} above."
@@ -208,7 +208,7 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
     known = own[own["home_cases"] >= FEW]
     if len(few := own[own["home_cases"] < FEW].drop_duplicates("class")):
         cases = [f"{CLASS_NAMES[r['class']].lower()} {r['home_cases']:.0f}" for _, r in few.iterrows()]
-        below, above = _apart(known)
+        below, above = _off_home(known)
         text += (
             f" At home some classes have fewer cases than {FEW} ({', '.join(cases)}): recall at home is known only roughly for these, "
             f"and an interval of so few cases tends to be too narrow. With {FEW} cases or more on both sides there "
@@ -223,7 +223,7 @@ def gap_said(recall: pd.DataFrame, model: str) -> str:
     return text
 
 
-def _apart(own: pd.DataFrame) -> tuple[int, int]:
+def _off_home(own: pd.DataFrame) -> tuple[int, int]:
     """In how many rows of `levels` the interval lies below that at home, and above it."""
     return int((own["high"] < own["home_low"]).sum()), int((own["low"] > own["home_high"]).sum())
 
@@ -387,11 +387,11 @@ def neighbour_said(recall: pd.DataFrame, model: str) -> str:
     return (
         "The nearest neighbour compares thumbnails and knows nothing of tumours. Of "
         f"{words.plural(len(both), 'pair')} of a class and a set with {FEW} cases or more its recall is, with non-overlapping intervals, "
-        f"{_pairs(behind, 'below the model’s')}, {_pairs(ahead, 'above it')}; {_pairs(level, 'neither')}."
+        f"{_named(behind, 'below the model’s')}, {_named(ahead, 'above it')}; {_named(level, 'neither')}."
     )
 
 
-def _pairs(which: pd.Series, word: str) -> str:
+def _named(which: pd.Series, word: str) -> str:
     """`below in 2 (glioma in Radiopaedia, ...)`, of a mask whose index is class and set."""
     names = [f"{CLASS_NAMES[c].lower()} in {set_name(s)}" for c, s in which.index[which]]
     return f"{word} in {len(names)}" + (f" ({', '.join(names)})" if names else "")

@@ -54,11 +54,11 @@ def rates(frame: pd.DataFrame, column: str, order: Sequence[Any]) -> pd.DataFram
     return out.reindex([label for label in order if label in out.index]).reset_index()
 
 
-def thirds(values: pd.Series, words: Sequence[str] = SHARES) -> pd.Series:
-    """Which third each value lies in, in words; NaN stays unknown (None)."""
+def thirds(values: pd.Series, names: Sequence[str] = SHARES) -> pd.Series:
+    """Which third each value lies in, by name; NaN stays unknown (None)."""
     edges = np.nanquantile(values, [1 / 3, 2 / 3])
     number = np.searchsorted(edges, values.to_numpy(float))
-    out = pd.Series(np.asarray(words, dtype=object)[np.minimum(number, 2)], index=values.index)
+    out = pd.Series(np.asarray(names, dtype=object)[np.minimum(number, 2)], index=values.index)
     return out.where(values.notna(), None)
 
 

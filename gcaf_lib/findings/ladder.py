@@ -54,12 +54,15 @@ def single_records(chapter: Any) -> list[Any]:
     return [one for group in found.values() for one in group]
 
 
+def three_class_records(chapter: Any) -> list[Any]:
+    """Runs of the proposed model on the three tumour classes, on patient-disjoint folds."""
+    return chapter.records("shortcuts").get("patients, three classes", [])
+
+
 def three_classes(chapter: Any) -> dict[str, list[Any]]:
-    """Model to its records of the three tumour classes on patient-disjoint folds, of `chapter` and of the profile `transfer`."""
+    """Model to its `three_class_records`, of `chapter` and of the profile `transfer`."""
     sides = {MODEL: chapter} | ({IMAGENET: chapter.under(TRANSFER)} if imagenet_records(chapter) else {})
-    return {
-        name: side.records("shortcuts").get("patients, three classes", []) for name, side in sides.items()
-    }
+    return {name: three_class_records(side) for name, side in sides.items()}
 
 
 SCORES = {"accuracy": ("accuracy", "low", "high"), "macro_f1": ("macro_f1", "f1_low", "f1_high")}
@@ -68,7 +71,7 @@ BY_PICTURE = {
     "macro_f1": ("picture_f1", "picture_f1_low", "picture_f1_high"),
 }
 COLUMNS = [name for scores in (SCORES, BY_PICTURE) for three in scores.values() for name in three]
-# accuracy minus that of the better look-up on the same images, in pairs: by file, by picture
+# accuracy minus that of the better look-up on the same images: by file, by picture
 AHEAD = (("ahead", "ahead_low", "ahead_high"), ("picture_ahead", "picture_ahead_low", "picture_ahead_high"))
 BETTER = ("look_up", "picture_look_up")  # the look-up that `AHEAD` is beside
 
@@ -116,7 +119,7 @@ def rows(
     imagenet: Mapping[str, list[Any]] | None = None,
     said: Mapping[tuple[str, str], worth.Answers] | None = None,
 ) -> pd.DataFrame:
-    """method, kind, protocol, and `pooled`'s columns: floors on every rung, the model where it has records, on each rung of all
+    """method, kind, protocol, and `pooled`'s columns: floors on every split, the model where it has records, on each split of all
     seeds run there (in all folds), as on other pages; of the model also `AHEAD` and `BETTER`.
 
     imagenet: of `imagenet_records`; said: of `floors.read_answers` (without it `AHEAD` is unknown). On `patients` the floors
@@ -153,9 +156,9 @@ def ahead(
     tested, out = np.concatenate([part.rows for part in own[0]]), {}
     others = {floor: [[_only(one, tested)]] for (floor, split), one in said.items() if split == place}
     for names, better, weights in zip(AHEAD, BETTER, (None, pictures)) if others else ():
-        gaps = {floor: minus(own, other, clusters, weights) for floor, other in others.items()}
-        least = min(gaps, key=lambda floor: gaps[floor].value)
-        out |= dict(zip(names, _ends(gaps[least]))) | {better: FLOOR_NAMES[least]}
+        leads = {floor: minus(own, other, clusters, weights) for floor, other in others.items()}
+        least = min(leads, key=lambda floor: leads[floor].value)
+        out |= dict(zip(names, _ends(leads[least]))) | {better: FLOOR_NAMES[least]}
     return out
 
 
@@ -169,8 +172,8 @@ def distances(frame: pd.DataFrame) -> pd.DataFrame:
         basis = {"n": r.seeds, "folds": r.folds if r.folds > 1 else 0} | r[list(ablation.SIZES)].to_dict()
         file, picture = (r[name] if isinstance(r[name], str) else "–" for name in BETTER)
         look_up = file if file == picture else f"{file}; by picture {picture}"
-        gaps = (words.shift(gap, 1, 100) for gap in _aheads(r))
-        lines.append((r.method, _rung(r.protocol), words.rests(basis), look_up, *gaps))
+        leads = (words.shift(lead, 1, 100) for lead in _leads(r))
+        lines.append((r.method, _split(r.protocol), words.rests(basis), look_up, *leads))
     heads = ["Model", "Split", "Compared", "Look-up", "Minus it", "By picture"]
     return pd.DataFrame(lines or [("no run yet", *"–––––")], columns=heads)
 
@@ -183,7 +186,7 @@ def wide(
     for protocol in PROTOCOLS:
         part = frame[frame["protocol"] == protocol].set_index("method")
         cells = part[list(scores[metric])].to_numpy(float)
-        out[_rung(protocol)] = dict(zip(part.index, (words.band(*row) for row in cells)))
+        out[_split(protocol)] = dict(zip(part.index, (words.band(*row) for row in cells)))
     table = pd.DataFrame(out, list(dict.fromkeys(frame["method"])), dtype=object).fillna("no run yet")
     return table.rename_axis("Method").reset_index()
 
@@ -227,7 +230,7 @@ def _made(line: Any) -> str:
 def beside_others(
     frame: pd.DataFrame, tracks: pd.DataFrame, three: Mapping[str, Mapping[str, float] | None]
 ) -> pd.DataFrame:
-    """Method, what it sees, accuracy, source: this book's scores on patient-disjoint folds, to stand below others'.
+    """`literature.table`, and below what others report this book's scores on patient-disjoint folds.
 
     frame: `rows`; tracks: `hints.table`; three: `MODEL` and, where it is to be shown, `IMAGENET` to `pooled` of their
     three-class runs, or None.
@@ -247,7 +250,8 @@ def beside_others(
         for r in floors.itertuples()
         if r.floor in ("1nn", "1nn-mirror", "masked")
     ]
-    return pd.DataFrame(lines, columns=["Method", "Sees", "Accuracy (%)", "Source"])
+    others = literature.table()
+    return pd.concat([others, pd.DataFrame(lines, columns=others.columns)], ignore_index=True)
 
 
 # --- memory: look-up, falls and the control ---
@@ -292,7 +296,7 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
         a, b = score.loc[(method, "paper")], score.loc[(method, "patients")]
         lines.append(
             f"{_goes(name, a, b)} ({_seeds(a, b)}). On patient-disjoint folds "
-            f"its distance to the better look-up is {words.points(*_aheads(b))}; on the random split {words.points(*_aheads(a))}."
+            f"its distance to the better look-up is {words.points(*_leads(b))}; on the random split {words.points(*_leads(a))}."
         )
     lines.append(
         "In brackets behind a change from split to split is an interval put together from those of its two sides as if they had no image and no "
@@ -305,7 +309,7 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
     missing = [p for p in PROTOCOLS if (MODEL, p) not in score.index]
     if missing:
         lines.append(
-            f"No run of the model under this profile yet on: {', '.join(map(_rung, missing))}. Its line leaves them out."
+            f"No run of the model under this profile yet on: {', '.join(map(_split, missing))}. Its line leaves them out."
         )
     return "\n\n".join(lines)
 
@@ -325,16 +329,11 @@ def _seeds(a: Any, b: Any) -> str:
 def _goes(name: str, a: Any, b: Any) -> str:
     """`1-NN goes from 95.3% (93.4% to 97.0%, by picture 94.7%) to 73.4% (…): −21.9 points, by picture −20.8`."""
     one, other = (f"{x.accuracy:.1%} ({x.low:.1%} to {x.high:.1%}{_copied(x)})" for x in (a, b))
-    return f"{name} goes from {one} to {other}: {_gap(b, a)}"
+    file, picture = changes(b, a)
+    return f"{name} goes from {one} to {other}: {words.points(file, picture if np.isfinite(picture.value) else None)}"
 
 
-def _gap(one: Any, other: Any) -> str:
-    """`+14.2 points (+11.0 to +17.5), by picture +8.6 points (+4.2 to +12.9)`: accuracy of a line less another's (`intervals.minus`)."""
-    file, picture = gaps(one, other)
-    return words.points(file, picture if np.isfinite(picture.value) else None)
-
-
-def gaps(one: Any, other: Any) -> list[intervals.Interval]:
+def changes(one: Any, other: Any) -> list[intervals.Interval]:
     """Accuracy of a line less another's by file and by picture, from the intervals of both."""
     return [
         intervals.minus(*(intervals.Interval(*side[list(three)]) for side in (one, other)))
@@ -342,7 +341,7 @@ def gaps(one: Any, other: Any) -> list[intervals.Interval]:
     ]
 
 
-def _aheads(line: Any) -> list[intervals.Interval]:
+def _leads(line: Any) -> list[intervals.Interval]:
     """`AHEAD` of a line of `rows`: by file and by picture."""
     return [intervals.Interval(*line[list(three)]) for three in AHEAD]
 
@@ -375,8 +374,8 @@ def minus(
     pictures: np.ndarray | None,
 ) -> worth.Worth:
     """Accuracy of `own` minus that of `other` on the same images: seed by seed, or each seed minus the only one."""
-    gap = _sample(own, clusters, pictures) - _sample(other, clusters, pictures)
-    return worth.summed("accuracy", gap, least=-np.inf, answer=worth.answer(own, pictures))
+    difference = _sample(own, clusters, pictures) - _sample(other, clusters, pictures)
+    return worth.summed("accuracy", difference, least=-np.inf, answer=worth.answer(own, pictures))
 
 
 def _only(one: worth.Answers, tested: np.ndarray) -> worth.Answers:
@@ -399,8 +398,8 @@ def training_parts(
     )
     if not levels:
         return f"{text} A control would be the single split `patients`, with {single}: it was not run with the folds' seeds."
-    (own, other, gap), (own1, other1, gap1) = levels, copied
-    said = words.judged(gap, gap1, "fewer right", "more right")
+    (own, other, change), (own1, other1, change1) = levels, copied
+    said = words.judged(change, change1, "fewer right", "more right")
     return (
         f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*_ends(own))}%, "
         f"by picture {words.percent(own1.value)}%; on the same images the models of the folds are right on {words.band(*_ends(other))}%, "
@@ -418,7 +417,7 @@ def _trained(dataset: Any, protocol: str) -> str:
     return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
 
 
-def _rung(protocol: str) -> str:
+def _split(protocol: str) -> str:
     """On patient-disjoint folds this page is about all five folds: a run of the single split, which the scorecard has, is none."""
     return "patients (five folds)" if protocol == "patients" else protocol
 
@@ -491,7 +490,7 @@ def copies_left(shares: pd.DataFrame) -> str:
 
 
 def runs(frame: pd.DataFrame, floors: pd.DataFrame) -> str:
-    """Seeds, folds and images behind the model's rungs, and how wide a single patient-disjoint split would be."""
+    """Seeds, folds and images behind the model's line, and how wide a single patient-disjoint split would be."""
     runs, beside = (
         "; ".join(
             f"{r.protocol}: {words.plural(r.seeds, 'seed')}"
@@ -524,13 +523,13 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
     if published is not None:
         text += f"; the published {published:.2%}, of another split and another model, lies {words.where(published, b.low, b.high)} that interval"
     text += (
-        f". Beside the better look-up, on the same images, that is {words.points(*_aheads(b))}: {_learnt(b)}"
+        f". Beside the better look-up, on the same images, that is {words.points(*_leads(b))}: {_learnt(b)}"
     )
     if (IMAGENET, "patients") in score.index:
         c = score.loc[(IMAGENET, "patients")]
         text += (
             f" With small networks with ImageNet weights and larger images (chapter 25) it is {words.band(c.accuracy, c.low, c.high)}%"
-            f"{_copied(c)}, beside the better look-up {words.points(*_aheads(c))}."
+            f"{_copied(c)}, beside the better look-up {words.points(*_leads(c))}."
         )
     return text + PAPER_NETWORKS.get(profile, "")
 
@@ -540,12 +539,12 @@ def _learnt(line: Any) -> str:
     level = "by file and by picture together this does not tell whether one is better."
     found = {
         words.change(
-            gap,
+            lead,
             "worse than repeating the label of the nearest picture.",
             "it has learnt something that carries over to new patients, of the tumour or of the shortcuts of chapter 18.",
             level,
         )
-        for gap in _aheads(line)
+        for lead in _leads(line)
     }
     return found.pop() if len(found) == 1 else level
 

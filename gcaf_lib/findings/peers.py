@@ -172,7 +172,7 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
     if not (both := both_kinds(home)):
         return f"*{model}* was asked of no class that has images of both kinds."
     found, levels = trap(home), trap_levels(home).set_index(["class", "copied"])
-    pairs = [
+    each = [
         f"{CLASS_NAMES[c].lower()} "
         + " and ".join(
             f"{words.percent(one.value)}% of {int(one.images):,}"
@@ -185,7 +185,7 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
     return (
         f"*{model}* is right on {words.percent(found.with_copy.value)}% of the {found.copied:,} images with a copy in Training and on "
         f"{words.percent(found.without.value)}% of the {found.alone:,} without one: {words.points(found.crude)}. Within a class, with "
-        f"a copy and without: {', '.join(pairs)}; pooled within classes {words.points(found.within)}: {left}."
+        f"a copy and without: {', '.join(each)}; pooled within classes {words.points(found.within)}: {left}."
     )
 
 

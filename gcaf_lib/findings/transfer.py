@@ -21,6 +21,7 @@ from gcaf_lib.settings import CLASSES
 from gcaf_lib.training import experiments
 
 SIDES = ("miniatures", "ImageNet")
+PROFILES = ("cpu", ladder.TRANSFER)  # of `SIDES`
 FULL = ("miniatures", "full-size")
 STAGE_0 = {"model.weights": "in-domain"}  # in place of ImageNet's, for the paper's own networks
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
@@ -37,11 +38,17 @@ CHANGE = [
 
 
 def sides(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    """Records of the proposed model by protocol, under `cpu` and under `transfer`, whatever the page's profile; none beside
-    phantoms."""
+    """Records of the proposed model by protocol, under each of `PROFILES`, whatever the page's; none beside phantoms."""
     if chapter.phantoms:
         return {}, {}
-    return tuple(ladder.ladder_records(chapter.under(profile)) for profile in ("cpu", ladder.TRANSFER))
+    return tuple(ladder.ladder_records(chapter.under(profile)) for profile in PROFILES)
+
+
+def three_classes(chapter: Any) -> tuple[list[Any], list[Any]]:
+    """`sides`, trained on the three tumour classes, on patient-disjoint folds."""
+    if chapter.phantoms:
+        return [], []
+    return tuple(ladder.three_class_records(chapter.under(profile)) for profile in PROFILES)
 
 
 def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], phantoms: bool) -> str:
@@ -88,7 +95,7 @@ def compare(
     wanted = [*METRICS, *RECALLS]
     for protocol in folds.NAMES:
         first, second = worth.paired(*(ablation.whole(side.get(protocol, ())) for side in (large, small)))
-        gaps = worth.difference(first, second, groups, wanted) if first else {}
+        changes = worth.difference(first, second, groups, wanted) if first else {}
         copied = worth.by_picture(first, groups, pictures, wanted, against=second)
         levels = {}
         for side, records in zip(sides, (second, first)):
@@ -98,9 +105,9 @@ def compare(
         for metric in wanted:
             rows = (tested[tested == metric.removeprefix("recall_")] if metric in RECALLS else tested).index
             sizes = {"folds": ablation.folds_known(first), **worth.sizes(rows, groups, pictures)}
-            gap, picture = (some.get(metric, ablation.NONE) for some in (gaps, copied))
-            line = {"protocol": protocol, "metric": metric, "seeds": gap.n, **sizes}
-            line |= ablation.held(gap, "difference") | ablation.held(picture, "picture")
+            change, picture = (some.get(metric, ablation.NONE) for some in (changes, copied))
+            line = {"protocol": protocol, "metric": metric, "seeds": change.n, **sizes}
+            line |= ablation.held(change, "difference") | ablation.held(picture, "picture")
             for side, (found, beside) in levels.items():
                 level, own = (some.get(metric, ablation.NONE) for some in (found, beside))
                 three = (level.value, level.low, level.high)
