@@ -105,7 +105,7 @@ tables.show(
     performance.calibrations(runs),
     name="tab-calibration",
     caption="Calibration on the test part with raw and averaged (EMA) weights, as trained and after temperature "
-    f"scaling fitted on validation: mean ± standard deviation over {words.plural(len(runs), 'seed')}. Smaller is better.",
+    f"scaling fitted on validation, {rest}: mean ± standard deviation over the seeds. Smaller is better.",
 )
 
 # %%
@@ -129,7 +129,7 @@ Markdown(findings.temperature(findings.fitted(runs), gap, after, literal, rest, 
 tables.show(
     performance.raw_beside_ema(runs, ("accuracy", "macro_f1", "kappa", "mcc", "ece", "brier", "nll")),
     name="tab-raw-ema",
-    caption="The test part with raw and with averaged weights of the same runs: mean ± standard deviation over "
+    caption=f"The test part with raw and with averaged weights of the same runs, {rest}: mean ± standard deviation over "
     "the seeds.",
 )
 

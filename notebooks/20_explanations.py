@@ -136,22 +136,22 @@ map_scores.by_group(borders.scores(named, "class"), "class", "tolerant", compare
 map_scores.by_group(explanations.by_size(named), "size", maps=compared)
 
 # %%
-both = explanations.cells(named, compared, [CLASS_NAMES[c] for c in classes])
+both = explanations.cells(named, compared, [CLASS_NAMES[c] for c in classes], pictures)
 tables.show(
     explanations.cells_table(both),
     name="tab-localisation-cells",
     caption=f"By class and third of the tumour's size (thirds of all tumours here: up to {' and '.join(map('{:.2%}'.format, borders.edges(scores)))} of the image): "
-    "mean and 95% cluster-bootstrap interval over patient groups.",
+    "mean and 95% cluster-bootstrap interval over patient groups. An image counts once a run.",
     data=both,
 )
 Markdown(explanations.cells_words(named, shown, compared[1:], [CLASS_NAMES[c] for c in classes]))
 
 # %%
-outcome = explanations.by_answer(named[named["map"] == shown])
+outcome = explanations.by_answer(named[named["map"] == shown], pictures)
 tables.show(
-    borders.wide(outcome, "right"),
+    explanations.counted(outcome, "right"),
     name="tab-localisation-outcome",
-    caption="By whether the answer was right: mean and 95% cluster-bootstrap interval over patient groups.",
+    caption="By whether the answer was right: mean and 95% cluster-bootstrap interval over patient groups. An image counts once a run.",
     data=outcome,
 )
 
@@ -194,12 +194,13 @@ Markdown(painted.alone_words(found))
 # all mark the usual place agree without looking.
 
 # %%
-own = [maps.kept[r.key][shown] for r in main if r.key in maps.kept]
+seeds = [r for r in main if r.key in maps.kept]
+own = [maps.kept[r.key][shown] for r in seeds]
 agreed = agreement.agreement(own, main[0], clusters)
 tables.show(
     agreement.agreement_table(agreed),
     name="tab-consistency",
-    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95% cluster-bootstrap intervals over patient groups, and of different patients.",
+    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95% cluster-bootstrap intervals over patient groups, and of different patients; {words.rested(seeds, clusters, pictures)}.",
 )
 Markdown(agreement.seeds_words(agreed, main[0].settings))
 
