@@ -85,7 +85,7 @@ Markdown(findings.chance(own, chance) + " " + findings.excess(excess, published)
 # tells little. Temperature scaling divides the logits by one number $T$, fitted on **validation**
 # only; it changes no answer, only how sure they are.
 
-# %% mystnb={"image": {"alt": "Two reliability diagrams, accuracy against confidence with counts of images below, before and after temperature scaling."}, "figure": {"name": "fig-reliability", "caption": "Orange: distance from the diagonal; counts on a logarithmic scale above 10. Reliability of the first seed with averaged weights on the test part, as trained and after temperature scaling fitted on validation; number of images in each bin below."}}
+# %% mystnb={"image": {"alt": "Two reliability diagrams, accuracy against confidence with counts of images below, before and after temperature scaling."}, "figure": {"name": "fig-reliability", "caption": "Reliability of the first seed with averaged weights on the test part, as trained and after temperature scaling. Orange: distance from the diagonal. Below: images in each bin, on a logarithmic scale above 10."}}
 run = runs[0]
 t = calibration.temperature(run.labels("validation"), run.probabilities("validation"))
 shown = {"As trained": run.probabilities(), f"T = {t:.2f}": calibration.scale(run.probabilities(), t)}

@@ -132,7 +132,7 @@ Markdown(fusion.sizes_said(full))
 # On the left the accuracy of each variant, on the right its difference from the proposed one. The intervals on the left are wide because they
 # include the choice of test patients. Judge by those on the right: the paper claims a difference, and what is hard for both models cancels out there.
 
-# %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval, the paper's figure as an open diamond. Right: the difference from the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4", "caption": "The paper's Table 4 as a picture: accuracy (left), and accuracy minus that of the proposed fusion on the same test images (right)."}}
+# %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval, the paper's figure as an open diamond. Right: the difference from the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4", "caption": "The paper's Table 4 as a picture: accuracy (left), and minus that of the proposed fusion on the same images (right)."}}
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
 # the paper's figures are of patients' images: they have no place beside phantoms
 names, theirs = ablation.FUSION_NAMES, not chapter.phantoms
@@ -162,7 +162,7 @@ Markdown(ablation.told(frame, *answers, command="gcaf sweep table-4", names=name
 # new patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its
 # patient, where known.
 
-# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed fusion with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy (left), and minus that of the proposed fusion (right), with 95% intervals over patients and, from two seeds on, trainings. Strokes: copies counted as one picture."}}
+# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed fusion with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy (left), and minus that of the proposed fusion (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 honest = ablation.apart(chapter, "table-4", strict)
 rows.dots(honest, names=names, published=False)
 

@@ -81,7 +81,7 @@ tables.show(
 gaps = ablation.gaps(frame, "Training", names)
 tables.show(gaps, "tab-table-5-gaps", ablation.gaps_caption(frame), data=frame)
 
-# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup. Bars: 95% intervals over patients and, from two seeds on, trainings; those of the calibration error are corrected for its upward bias on a finite test part."}}
+# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup: lines for runs without a moving average and for the averaged and raw weights of runs with it; the paper's figures as open marks."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup. Bars: 95% intervals over patients and, from two seeds on, trainings; those of the calibration error corrected for its upward bias."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
 factorial.by_mixup(mixup_ema.design(found, chapter.dataset, published=theirs))
 
@@ -140,7 +140,7 @@ Markdown(f"{ablation.ranking(frame, names, theirs)}\n\n{mixup_ema.verdict(effect
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy (left), and minus that of the proposed training (right), with 95% intervals over patients and, from two seeds on, trainings. Strokes: copies counted as one picture."}}
+# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy (left), and minus that of the proposed training (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
 rows.dots(honest, names=names, published=False)
 

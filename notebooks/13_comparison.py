@@ -76,7 +76,7 @@ tables.show(
 gaps = ablation.gaps(frame, "Method")
 tables.show(gaps, "tab-table-6-gaps", ablation.gaps_caption(frame), data=frame)
 
-# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy, and difference from the proposed model on the same test images and seeds, with 95% intervals over patients and, from two seeds on, trainings."}}
+# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy (left), and minus that of the proposed model on the same images (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
 rows.dots(frame, published=theirs)
 
@@ -86,7 +86,7 @@ Markdown(ablation.told(frame, command="gcaf sweep table-6", theirs=theirs))
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed model with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy (left), and minus that of the proposed model (right), with 95% intervals over patients and, from two seeds on, trainings. Strokes: copies counted as one picture."}}
+# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed model with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy (left), and minus that of the proposed model (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 honest = ablation.apart(chapter, "table-6", strict)
 rows.dots(honest, published=False)
 

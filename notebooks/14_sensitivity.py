@@ -49,7 +49,7 @@ chapter.strip(ablation.runs(main, records, strict, patients))
 #
 # One panel per setting. The pale band is the 95% interval of the default setting; whether a value differs from it the paired differences below say.
 
-# %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the measured accuracy against the value, with its interval, the paper's figures as open diamonds, and the default's interval as a pale band."}, "figure": {"name": "fig-table-8", "caption": "The paper's Table 8 as a picture: test accuracy against the value of one setting. A value without a run has no dot; the paper gives no figures for the focal α."}}
+# %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the accuracy against the value, with its interval, the paper's figures as open diamonds, and the default's interval as a band."}, "figure": {"name": "fig-table-8", "caption": "The paper's Table 8 as a picture: test accuracy against the value of one setting. The paper gives no figures for the focal α."}}
 metrics, theirs = ("accuracy", "macro_f1", "ece"), not chapter.phantoms
 frame = ablation.measure("table-8", records, chapter.dataset, default, metrics, chapter.made)
 charts.sensitivity(*sensitivity.panels(frame, published=theirs))
@@ -94,7 +94,7 @@ Markdown(sensitivity.calibration(frame, records))
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the default with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 on patient-disjoint folds: accuracy (left), and minus that of the default (right), with 95% intervals over patients and, from two seeds on, trainings. Strokes: copies counted as one picture."}}
+# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the default with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 on patient-disjoint folds: accuracy (left), and minus that of the default (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 honest = ablation.apart(chapter, "table-8", strict, metrics)
 rows.dots(honest, published=False)
 

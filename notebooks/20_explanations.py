@@ -61,7 +61,7 @@ last = [(key, "grad-cam", "after") for key in chapter.settings.model.backbones i
 whole = [(control.WHOLE, method, "") for method in ("sensitivity", "occlusion")]
 control_charts.control_maps(control.shown(), [*last, *whole])
 
-# %% mystnb={"image": {"alt": "Bars: share of the control's pictures on which each method's map points at the mark, without and with LayerNorm, with a line at chance and one at a half."}, "figure": {"name": "fig-control", "caption": "Share of the control's pictures on which the map's maximum falls on the mark: mean over seeds, thin lines from the worst to the best seed. Dotted: chance, the mark's share of the picture. Dashed: what a map must reach with every seed to pass. Grey: the random map, and maps of which the control says nothing."}}
+# %% mystnb={"image": {"alt": "Bars: share of the control's pictures on which each method's map points at the mark, without and with LayerNorm, with a line at chance and one at a half."}, "figure": {"name": "fig-control", "caption": "Share of the control's pictures on which the map's maximum falls on the mark: mean over seeds, thin lines from the worst to the best seed. Dotted: chance, the mark's share of the picture. Dashed: what a map must reach with every seed. Grey: the random map, and maps of which the control says nothing."}}
 control_charts.control_bars(verdicts)
 
 # %%
@@ -176,7 +176,7 @@ table = painted.painted_table(found)
 tables.show(
     table[painted.RIGHT],
     name="tab-painted",
-    caption=f"Percent of right answers as it is, with the tumour (of the control the mark; of no tumour a borrowed border) painted over, and with as much at {interventions.PLACES} other places: means (an image counts once a run) and 95% intervals: cluster bootstrap over patient groups, of the control over pictures; where all draws are alike, as at 100%, Wilson's of as many trials as groups. {painted.rests(found, asked, maps.runs, pictures)} The CSV also holds the differences.",
+    caption=f"{painted.OVER} {painted.rests(found, asked, maps.runs, pictures)}",
     data=table,
 )
 tables.show(painted.changed_table(found), "tab-changed", painted.CHANGED)
