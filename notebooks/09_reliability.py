@@ -85,7 +85,7 @@ Markdown(findings.chance(own, chance) + " " + findings.excess(excess, published)
 # tells little. Temperature scaling divides the logits by one number $T$, fitted on **validation**
 # only; it changes no answer, only how sure they are.
 
-# %% mystnb={"image": {"alt": "Two reliability diagrams, accuracy against confidence with counts of images below, before and after temperature scaling."}, "figure": {"name": "fig-reliability", "caption": "Orange: distance from the diagonal; counts on a logarithmic scale above 10. Reliability of the first seed with averaged weights on the test part, as trained and after temperature scaling fitted on validation; number of images in each bin below."}}
+# %% mystnb={"image": {"alt": "Two reliability diagrams, accuracy against confidence with counts of images below, before and after temperature scaling."}, "figure": {"name": "fig-reliability", "caption": "Reliability of the first seed with averaged weights on the test part, as trained and after temperature scaling. Orange: distance from the diagonal. Below: images in each bin, on a logarithmic scale above 10."}}
 run = runs[0]
 t = calibration.temperature(run.labels("validation"), run.probabilities("validation"))
 shown = {"As trained": run.probabilities(), f"T = {t:.2f}": calibration.scale(run.probabilities(), t)}
@@ -105,7 +105,7 @@ tables.show(
     performance.calibrations(runs),
     name="tab-calibration",
     caption="Calibration on the test part with raw and averaged (EMA) weights, as trained and after temperature "
-    f"scaling fitted on validation: mean ± standard deviation over {words.plural(len(runs), 'seed')}. Smaller is better.",
+    f"scaling fitted on validation, {rest}: mean ± standard deviation over the seeds. Smaller is better.",
 )
 
 # %%
@@ -129,7 +129,7 @@ Markdown(findings.temperature(findings.fitted(runs), gap, after, literal, rest, 
 tables.show(
     performance.raw_beside_ema(runs, ("accuracy", "macro_f1", "kappa", "mcc", "ece", "brier", "nll")),
     name="tab-raw-ema",
-    caption="The test part with raw and with averaged weights of the same runs: mean ± standard deviation over "
+    caption=f"The test part with raw and with averaged weights of the same runs, {rest}: mean ± standard deviation over "
     "the seeds.",
 )
 

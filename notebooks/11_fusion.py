@@ -132,14 +132,15 @@ Markdown(fusion.sizes_said(full))
 # On the left the accuracy of each variant, on the right its difference from the proposed one. The intervals on the left are wide because they
 # include the choice of test patients. Judge by those on the right: the paper claims a difference, and what is hard for both models cancels out there.
 
-# %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval beside the paper's figure as an open diamond. Right: the difference from the proposed fusion with its interval and a line at zero. Variants without a run are marked as not trained yet."}, "figure": {"name": "fig-table-4", "caption": "The paper's Table 4 as a picture: accuracy (left), and accuracy minus that of the proposed fusion on the same test images (right)."}}
+# %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval, the paper's figure as an open diamond. Right: the difference from the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4", "caption": "The paper's Table 4 as a picture: accuracy (left), and minus that of the proposed fusion on the same images (right)."}}
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
-# the paper's figures are of patients' images: they have no place beside phantoms in a picture
-rows.dots(frame, names=ablation.FUSION_NAMES, published=not chapter.phantoms)
+# the paper's figures are of patients' images: they have no place beside phantoms
+names, theirs = ablation.FUSION_NAMES, not chapter.phantoms
+rows.dots(frame, names=names, published=theirs)
 
 # %%
 tables.show(
-    ablation.table(frame, "Fusion", ablation.FUSION_NAMES),
+    ablation.table(frame, "Fusion", names),
     name="tab-fusion",
     caption="Fusion variants on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, and the accuracy's "
     "95% cluster-bootstrap interval over patients and, from two seeds on, trainings.",
@@ -147,20 +148,10 @@ tables.show(
 )
 
 # %%
-tables.show(
-    ablation.gaps(frame, first="Fusion", names=ablation.FUSION_NAMES),
-    name="tab-fusion-gaps",
-    caption="Accuracy minus that of the proposed fusion, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published "
-    f"difference lies.{ablation.rests(frame)}",
-    data=frame,
-)
-
-# %%
-says = ablation.says(frame, "gcaf sweep table-4", ablation.FUSION_NAMES, theirs=not chapter.phantoms)
-ranked = ablation.ranking(frame, names=ablation.FUSION_NAMES, theirs=not chapter.phantoms)
-Markdown(
-    "\n\n".join([ranked, says, fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)])
-)
+gaps = ablation.gaps(frame, "Fusion", names)
+tables.show(gaps, "tab-fusion-gaps", ablation.gaps_caption(frame), data=frame)
+answers = fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)
+Markdown(ablation.told(frame, *answers, command="gcaf sweep table-4", names=names, theirs=theirs))
 
 # %% [markdown]
 # The intervals hold both kinds of chance, test patients and, from two seeds on, training (and are never narrower than one over trainings alone); *sd over seeds* shows the second alone. Chapter 15 tests with a correction for the number of differences, and asks which of them this many seeds could detect at all.
@@ -171,26 +162,16 @@ Markdown(
 # new patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its
 # patient, where known.
 
-# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed fusion with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-4-patients", "caption": "The paper's Table 4 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed fusion on the same images (right). Strokes: by picture, copies counting as one. Bars: 95% intervals over patients and, from two seeds on, trainings; at the right edge the number of seeds."}}
+# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed fusion with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy (left), and minus that of the proposed fusion (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 honest = ablation.apart(chapter, "table-4", strict)
-rows.dots(honest, names=ablation.FUSION_NAMES, published=False)
+rows.dots(honest, names=names, published=False)
 
 # %%
-tables.show(
-    ablation.gaps(honest, first="Fusion", names=ablation.FUSION_NAMES),
-    name="tab-fusion-patients",
-    caption="Fusion variants over all five patient-disjoint folds: accuracy minus that of the proposed fusion, in points, on the same images, with its 95% interval, and by picture (copies count as one); the "
-    f"verdict is on this split.{ablation.rests(honest)}",
-    data=honest,
-)
-
-# %%
-beside = ablation.compared_with("table-4", strict, patients, chapter.dataset)
-says = ablation.says(
-    honest, "gcaf sweep table-4-patients", ablation.FUSION_NAMES, theirs=not chapter.phantoms
-)
-ranked = ablation.ranking(honest, names=ablation.FUSION_NAMES, theirs=not chapter.phantoms)
-Markdown("\n\n".join([ranked, fusion.asked(honest, not chapter.phantoms), beside, says]))
+gaps = ablation.gaps(honest, "Fusion", names)
+tables.show(gaps, "tab-fusion-patients", ablation.gaps_caption(honest), data=honest)
+seeds = ablation.compared_with("table-4", strict, patients, chapter.dataset)
+answers, command = (fusion.asked(honest, theirs), seeds), "gcaf sweep table-4-patients"
+Markdown(ablation.told(honest, *answers, command=command, names=names, theirs=theirs))
 
 # %% [markdown]
 # ## A LayerNorm behind the projections
@@ -209,4 +190,4 @@ tables.show(
 )
 
 # %%
-Markdown(f"{fusion.norm_cost(normed)}\n\n{fusion.CAVEAT.get(profile, '')}")
+Markdown(f"{fusion.norm_cost(normed)}\n\n{fusion.caveat(profile)}")

@@ -65,8 +65,7 @@ tables.show(
 # ## The four rows
 
 # %%
-names = {"Proposed Model": "Mixup and EMA (proposed)"}
-made = chapter.made
+names, theirs, made = {"Proposed Model": "Mixup and EMA (proposed)"}, not chapter.phantoms, chapter.made
 frame = ablation.measure(
     "table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), mixup_ema.METRICS, made
 )
@@ -79,17 +78,12 @@ tables.show(
 )
 
 # %%
-tables.show(
-    ablation.gaps(frame, first="Training", names=names),
-    name="tab-table-5-gaps",
-    caption="Accuracy minus that of the proposed training, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published "
-    f"difference lies.{ablation.rests(frame)}",
-    data=frame,
-)
+gaps = ablation.gaps(frame, "Training", names)
+tables.show(gaps, "tab-table-5-gaps", ablation.gaps_caption(frame), data=frame)
 
-# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup on the horizontal axis: one line for runs without a moving average, one for the averaged and one for the raw weights of runs with it; the paper's figures as open marks on dotted lines. Combinations that have not been trained are missing."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup, for runs without EMA, and for raw and averaged weights of the runs with it. Bars are 95% intervals over patients and, from two seeds on, trainings; those of the calibration error are corrected for its upward bias on a finite test part."}}
+# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup: lines for runs without a moving average and for the averaged and raw weights of runs with it; the paper's figures as open marks."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup. Bars: 95% intervals over patients and, from two seeds on, trainings; those of the calibration error corrected for its upward bias."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
-factorial.by_mixup(mixup_ema.design(found, chapter.dataset, published=not chapter.phantoms))
+factorial.by_mixup(mixup_ema.design(found, chapter.dataset, published=theirs))
 
 # %% [markdown]
 # ## Raw and averaged weights side by side
@@ -134,8 +128,7 @@ tables.show(
 # (this alone in words, Section 5.6) are best on both.
 
 # %%
-ranked = ablation.ranking(frame, names=names, theirs=not chapter.phantoms)
-Markdown(f"{ranked}\n\n{mixup_ema.verdict(effects, frame)}")
+Markdown(f"{ablation.ranking(frame, names, theirs)}\n\n{mixup_ema.verdict(effects, frame)}")
 
 # %% [markdown]
 # Two things should be kept apart. *Mixup* changes what is learnt: its soft targets can change confidence as well as accuracy, and the calibration
@@ -147,24 +140,16 @@ Markdown(f"{ranked}\n\n{mixup_ema.verdict(effects, frame)}")
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "The paper's Table 5 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed training on the same images (right). Strokes: by picture, copies counting as one. Bars: 95% intervals over patients and, from two seeds on, trainings; at the right edge the number of seeds."}}
+# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy (left), and minus that of the proposed training (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
 rows.dots(honest, names=names, published=False)
 
 # %%
-tables.show(
-    ablation.gaps(honest, first="Training", names=names),
-    name="tab-table-5-patients",
-    caption="The paper's Table 5 over all five patient-disjoint folds: accuracy minus that of the proposed training, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on "
-    f"this split.{ablation.rests(honest)}",
-    data=honest,
-)
-
-# %%
-beside = ablation.compared_with("table-5", strict, patients, chapter.dataset)
-says = ablation.says(honest, "gcaf sweep table-5-patients", names, theirs=not chapter.phantoms)
-ranked = ablation.ranking(honest, names=names, theirs=not chapter.phantoms)
-Markdown("\n\n".join([ranked, mixup_ema.asked(honest, not chapter.phantoms), beside, says]))
+gaps = ablation.gaps(honest, "Training", names)
+tables.show(gaps, "tab-table-5-patients", ablation.gaps_caption(honest), data=honest)
+seeds = ablation.compared_with("table-5", strict, patients, chapter.dataset)
+answers, command = (mixup_ema.asked(honest, theirs), seeds), "gcaf sweep table-5-patients"
+Markdown(ablation.told(honest, *answers, command=command, names=names, theirs=theirs))
 
 # %% [markdown]
 # The factors, and the claim's three parts, on this split. The calibration error of each fold is computed on as many images as the random split tests
@@ -179,6 +164,6 @@ tables.show(
     f" The ECE's intervals are corrected for its upward bias on a finite test part.{ablation.rests(honest)}",
     data=apart,
 )
-control = mixup_ema.itself([r for group in patients.values() for r in group], chapter.dataset)
+control = mixup_ema.itself(ablation.runs(patients), chapter.dataset)
 said = f"{mixup_ema.verdict(apart, honest)}\n{mixup_ema.itself_text(control, honest)}"
-Markdown(f"{said}\n\n{mixup_ema.CAVEAT.get(profile, '')}")
+Markdown(f"{said}\n\n{mixup_ema.caveat(profile)}")

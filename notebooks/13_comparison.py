@@ -63,7 +63,7 @@ chapter.strip(ablation.runs(main, found, strict, patients))
 Markdown(comparison.native_note(experiments.native("table-6", profile, overrides)))
 
 # %%
-made = chapter.made
+made, theirs = chapter.made, not chapter.phantoms
 frame = ablation.measure("table-6", found, chapter.dataset, main.get(paper.PROPOSED, []), made=made)
 tables.show(
     ablation.table(frame, "Method"),
@@ -73,45 +73,30 @@ tables.show(
 )
 
 # %%
-tables.show(
-    ablation.gaps(frame, first="Method"),
-    name="tab-table-6-gaps",
-    caption="Accuracy minus that of the proposed model, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published difference lies."
-    f"{ablation.rests(frame)}",
-    data=frame,
-)
+gaps = ablation.gaps(frame, "Method")
+tables.show(gaps, "tab-table-6-gaps", ablation.gaps_caption(frame), data=frame)
 
-# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds; methods without a run say so."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy, and difference from the proposed model on the same test images and seeds, with 95% intervals over patients and, from two seeds on, trainings."}}
+# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy (left), and minus that of the proposed model on the same images (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 # the paper's figures are of patients' images: they have no place beside phantoms
-rows.dots(frame, published=not chapter.phantoms)
+rows.dots(frame, published=theirs)
 
 # %%
-says = ablation.says(frame, "gcaf sweep table-6", theirs=not chapter.phantoms)
-Markdown(f"{ablation.ranking(frame, theirs=not chapter.phantoms)}\n\n{says}")
+Markdown(ablation.told(frame, command="gcaf sweep table-6", theirs=theirs))
 
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the proposed model with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-6-patients", "caption": "The paper's Table 6 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the proposed model on the same images (right). Strokes: by picture, copies counting as one. Bars: 95% intervals over patients and, from two seeds on, trainings; at the right edge the number of seeds."}}
+# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed model with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy (left), and minus that of the proposed model (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 honest = ablation.apart(chapter, "table-6", strict)
 rows.dots(honest, published=False)
 
 # %%
-tables.show(
-    ablation.gaps(honest, first="Method"),
-    name="tab-table-6-patients",
-    caption="The paper's Table 6 over all five patient-disjoint folds: accuracy minus that of the proposed model, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on this split."
-    f"{ablation.rests(honest)}",
-    data=honest,
-)
-
-# %%
-beside = ablation.compared_with("table-6", strict, patients, chapter.dataset)
-says = ablation.says(honest, "gcaf sweep table-6-patients", theirs=not chapter.phantoms)
+gaps = ablation.gaps(honest, "Method")
+tables.show(gaps, "tab-table-6-patients", ablation.gaps_caption(honest), data=honest)
 chosen = dict(experiments.experiment("table-6").settings(profile, overrides))
-known = [r for group in patients.values() for r in group]
-asked = comparison.asked(honest, known, chapter.dataset, chosen)
-Markdown("\n\n".join([ablation.ranking(honest, theirs=not chapter.phantoms), asked, beside, says]))
+asked = comparison.asked(honest, ablation.runs(patients), chapter.dataset, chosen)
+seeds = ablation.compared_with("table-6", strict, patients, chapter.dataset)
+Markdown(ablation.told(honest, asked, seeds, command="gcaf sweep table-6-patients", theirs=theirs))
 
 # %% [markdown]
 # ## What each costs
@@ -167,6 +152,4 @@ over_costs(comparison.published_over_costs(full), comparison.OWN, PAPER)
 Markdown(comparison.full_verdict(full))
 
 # %%
-Markdown(
-    f"{comparison.CAVEAT.get(profile, '')} Whether a lead on this split means skill or memory is the question of chapter 17."
-)
+Markdown(comparison.caveat(profile))

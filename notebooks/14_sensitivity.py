@@ -49,10 +49,10 @@ chapter.strip(ablation.runs(main, records, strict, patients))
 #
 # One panel per setting. The pale band is the 95% interval of the default setting; whether a value differs from it the paired differences below say.
 
-# %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the measured accuracy against the value, with its interval, the paper's figures as open diamonds, and the interval of the default setting as a pale band across all panels."}, "figure": {"name": "fig-table-8", "caption": "The paper's Table 8 as a picture: test accuracy against the value of one setting. A value without a run has no dot; the paper gives no figures for the focal α."}}
-metrics, made = ("accuracy", "macro_f1", "ece"), chapter.made
-frame = ablation.measure("table-8", records, chapter.dataset, default, metrics, made)
-charts.sensitivity(*sensitivity.panels(frame, published=not chapter.phantoms))
+# %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the accuracy against the value, with its interval, the paper's figures as open diamonds, and the default's interval as a band."}, "figure": {"name": "fig-table-8", "caption": "The paper's Table 8 as a picture: test accuracy against the value of one setting. The paper gives no figures for the focal α."}}
+metrics, theirs = ("accuracy", "macro_f1", "ece"), not chapter.phantoms
+frame = ablation.measure("table-8", records, chapter.dataset, default, metrics, chapter.made)
+charts.sensitivity(*sensitivity.panels(frame, published=theirs))
 
 # %% [markdown]
 # ## The table
@@ -69,13 +69,8 @@ tables.show(
 )
 
 # %%
-tables.show(
-    ablation.gaps(frame, first="Setting"),
-    name="tab-sensitivity-gaps",
-    caption="Accuracy minus that of the default, in points, on the same test images and seeds, with its 95% interval; the verdict says where the published difference lies."
-    f"{ablation.rests(frame)}",
-    data=frame,
-)
+gaps = ablation.gaps(frame, "Setting")
+tables.show(gaps, "tab-sensitivity-gaps", ablation.gaps_caption(frame), data=frame)
 
 # %% [markdown]
 # ## How far the paper's figures move
@@ -87,38 +82,27 @@ Markdown(sensitivity.published_span())
 # ## How far ours move
 
 # %%
-says = ablation.says(frame, "gcaf sweep table-8", theirs=not chapter.phantoms, own=ablation.DEFAULT)
-about = (
-    "Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5). "
-)
-calibrated = about + sensitivity.calibration(frame, records)
-ranked = ablation.ranking(frame, theirs=not chapter.phantoms, own=ablation.DEFAULT)
-Markdown(
-    "\n\n".join([ranked, says, sensitivity.moved(frame), sensitivity.chosen(frame, records), calibrated])
-)
+answers = sensitivity.moved(frame), sensitivity.chosen(frame, records)
+Markdown(ablation.told(frame, *answers, command="gcaf sweep table-8", theirs=theirs))
+
+# %% [markdown]
+# Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5).
+
+# %%
+Markdown(sensitivity.calibration(frame, records))
 
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy over all five folds with its interval. Right: the difference from the default with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-8-patients", "caption": "The paper's Table 8 on patient-disjoint folds: accuracy over all five folds (left), and accuracy minus that of the default on the same images (right). Strokes: by picture, copies counting as one. Bars: 95% intervals over patients and, from two seeds on, trainings; at the right edge the number of seeds."}}
+# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the default with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 on patient-disjoint folds: accuracy (left), and minus that of the default (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 honest = ablation.apart(chapter, "table-8", strict, metrics)
 rows.dots(honest, published=False)
 
 # %%
-tables.show(
-    ablation.gaps(honest, first="Setting"),
-    name="tab-table-8-patients",
-    caption="The paper's Table 8 over all five patient-disjoint folds: accuracy minus that of the default, in points, on the same images, with its 95% interval, and by picture (copies count as one); the verdict is on this split."
-    f"{ablation.rests(honest)}",
-    data=honest,
-)
-
-# %%
-beside = ablation.compared_with("table-8", strict, patients, chapter.dataset)
-command, theirs = "gcaf sweep table-8-patients", not chapter.phantoms
-says = ablation.says(honest, command, theirs=theirs, own=ablation.DEFAULT)
-ranked = ablation.ranking(honest, theirs=theirs, own=ablation.DEFAULT)
-Markdown("\n\n".join([ranked, beside, says]))
+gaps = ablation.gaps(honest, "Setting")
+tables.show(gaps, "tab-table-8-patients", ablation.gaps_caption(honest), data=honest)
+seeds = ablation.compared_with("table-8", strict, patients, chapter.dataset)
+Markdown(ablation.told(honest, seeds, command="gcaf sweep table-8-patients", theirs=theirs))
 
 # %% [markdown]
 # ## What the batch size changes besides the batch
@@ -164,4 +148,4 @@ Markdown(f"{sensitivity.walks_said(paths, counts)}\n\n{sensitivity.constants(rec
 # constant; the choice that can matter is between any constant and inverse frequency, which is the default here.
 
 # %%
-Markdown(sensitivity.CAVEAT.get(profile, ""))
+Markdown(sensitivity.caveat(profile))

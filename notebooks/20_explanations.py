@@ -61,7 +61,7 @@ last = [(key, "grad-cam", "after") for key in chapter.settings.model.backbones i
 whole = [(control.WHOLE, method, "") for method in ("sensitivity", "occlusion")]
 control_charts.control_maps(control.shown(), [*last, *whole])
 
-# %% mystnb={"image": {"alt": "Bars: share of the control's pictures on which each method's map points at the mark, without and with LayerNorm, with a line at chance and one at a half."}, "figure": {"name": "fig-control", "caption": "Share of the control's pictures on which the map's maximum falls on the mark: mean over seeds, thin lines from the worst to the best seed. Dotted: chance, the mark's share of the picture. Dashed: what a map must reach with every seed to pass. Grey: the random map, and maps of which the control says nothing."}}
+# %% mystnb={"image": {"alt": "Bars: share of the control's pictures on which each method's map points at the mark, without and with LayerNorm, with a line at chance and one at a half."}, "figure": {"name": "fig-control", "caption": "Share of the control's pictures on which the map's maximum falls on the mark: mean over seeds, thin lines from the worst to the best seed. Dotted: chance, the mark's share of the picture. Dashed: what a map must reach with every seed. Grey: the random map, and maps of which the control says nothing."}}
 control_charts.control_bars(verdicts)
 
 # %%
@@ -136,22 +136,22 @@ map_scores.by_group(borders.scores(named, "class"), "class", "tolerant", compare
 map_scores.by_group(explanations.by_size(named), "size", maps=compared)
 
 # %%
-both = explanations.cells(named, compared, [CLASS_NAMES[c] for c in classes])
+both = explanations.cells(named, compared, [CLASS_NAMES[c] for c in classes], pictures)
 tables.show(
     explanations.cells_table(both),
     name="tab-localisation-cells",
     caption=f"By class and third of the tumour's size (thirds of all tumours here: up to {' and '.join(map('{:.2%}'.format, borders.edges(scores)))} of the image): "
-    "mean and 95% cluster-bootstrap interval over patient groups.",
+    "mean and 95% cluster-bootstrap interval over patient groups. An image counts once a run.",
     data=both,
 )
 Markdown(explanations.cells_words(named, shown, compared[1:], [CLASS_NAMES[c] for c in classes]))
 
 # %%
-outcome = explanations.by_answer(named[named["map"] == shown])
+outcome = explanations.by_answer(named[named["map"] == shown], pictures)
 tables.show(
-    borders.wide(outcome, "right"),
+    explanations.counted(outcome, "right"),
     name="tab-localisation-outcome",
-    caption="By whether the answer was right: mean and 95% cluster-bootstrap interval over patient groups.",
+    caption="By whether the answer was right: mean and 95% cluster-bootstrap interval over patient groups. An image counts once a run.",
     data=outcome,
 )
 
@@ -176,7 +176,7 @@ table = painted.painted_table(found)
 tables.show(
     table[painted.RIGHT],
     name="tab-painted",
-    caption=f"Percent of right answers as it is, with the tumour (of the control the mark; of no tumour a borrowed border) painted over, and with as much at {interventions.PLACES} other places: means (an image counts once a run) and 95% intervals: cluster bootstrap over patient groups, of the control over pictures; where all draws are alike, as at 100%, Wilson's of as many trials as groups. {painted.rests(found, asked, maps.runs, pictures)} The CSV also holds the differences.",
+    caption=f"{painted.OVER} {painted.rests(found, asked, maps.runs, pictures)}",
     data=table,
 )
 tables.show(painted.changed_table(found), "tab-changed", painted.CHANGED)
@@ -194,12 +194,13 @@ Markdown(painted.alone_words(found))
 # all mark the usual place agree without looking.
 
 # %%
-own = [maps.kept[r.key][shown] for r in main if r.key in maps.kept]
+seeds = [r for r in main if r.key in maps.kept]
+own = [maps.kept[r.key][shown] for r in seeds]
 agreed = agreement.agreement(own, main[0], clusters)
 tables.show(
     agreement.agreement_table(agreed),
     name="tab-consistency",
-    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95% cluster-bootstrap intervals over patient groups, and of different patients.",
+    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95% cluster-bootstrap intervals over patient groups, and of different patients; {words.rested(seeds, clusters, pictures)}.",
 )
 Markdown(agreement.seeds_words(agreed, main[0].settings))
 

@@ -8,7 +8,7 @@ from gcaf_lib.display import control_charts
 from gcaf_lib.evaluation import control, sanity, tumours
 from gcaf_lib.evaluation import localisation as loc
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.findings import agreement, explanations
+from gcaf_lib.findings import agreement, explanations, words
 from gcaf_lib.settings import load
 
 # --- the yardstick: pairs drawn at random ---
@@ -350,3 +350,29 @@ def test_in_which_cells_the_map_beats_its_yardsticks():
     frame = pd.DataFrame(lines)
     said = explanations.cells_words(frame, "x", ("place", "centre"), ["Glioma", "Meningioma", "Pituitary"])
     assert "above both yardsticks in 1 (small glioma); below at least one in 1 (small pituitary)." in said
+
+
+def scored(**columns) -> pd.DataFrame:
+    """Six images of three patients under one map: row 5 is another file of row 4's picture, and row 0 was asked of two runs."""
+    rows = [0, 0, 1, 2, 3, 4, 5]
+    lines = {"run": ["r", "s", *"rrrrr"], "row": rows, "group": [0, 0, 0, 1, 1, 2, 2], "map": tumours.CENTRE}
+    return pd.DataFrame(lines | dict.fromkeys(tumours.MEASURES, 0.5) | columns)
+
+
+def test_a_table_of_maps_says_of_how_many_pictures_and_patients_each_line_is():
+    pictures, count = np.array([0, 1, 2, 3, 4, 4]), "Images (pictures, groups)"
+    answers = scored(right=[True, True, True, True, False, False, False])
+    found = explanations.by_answer(answers, pictures)
+    table = explanations.counted(found, "right").set_index("Answer")[count]
+    assert table.to_dict() == {"right": "4 (3, 2)", "wrong": "3 (2, 2)"}
+    many = found.assign(n=1234, pictures=1100)
+    assert explanations.counted(many, "right")[count].tolist() == ["1,234 (1,100, 2)"] * 2
+    known = scored(**{"class": ["Glioma"] * 3 + ["Pituitary"] * 4, "size": ["large"] * 5 + ["small"] * 2})
+    both = explanations.cells(known, (tumours.CENTRE,), ("Pituitary", "Glioma"), pictures)
+    table = explanations.cells_table(both)
+    assert list(table)[:2] == ["Class, size", "Map"] and list(table)[-1] == count
+    assert list(zip(table["Class, size"], table[count])) == [
+        ("Pituitary, small", "2 (1, 1)"), ("Pituitary, large", "2 (2, 1)"), ("Glioma, large", "3 (2, 1)")
+    ]  # fmt: skip
+    assert {"pictures", "groups"} <= set(both), "in the file, too"
+    assert words.rested([], pictures, pictures) == "none, 0 images (0 pictures, 0 patient groups)"

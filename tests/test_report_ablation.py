@@ -342,19 +342,25 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     line = of(frame, "Feature Concatenation")
     assert line["picture"] == pytest.approx(weight @ right) and line["picture_low"] < line["picture_high"]
     assert line["picture_difference"] == pytest.approx(weight @ (right - ours)) != line["difference"]
-    shown = f"by picture {words.signed(100 * line['picture_difference'])}"
-    assert ablation.gaps(frame).set_index("Row").loc["Feature Concatenation", "Measured"].endswith(shown)
-    assert shown in ablation.says(frame)
-    both = f"{words.signed(100 * line['picture_difference'])} ({words.signed(100 * line['picture_difference_low'])} to"
+    both = [
+        f"{words.signed(100 * line[name])} ({words.signed(100 * line[f'{name}_low'])} to {words.signed(100 * line[f'{name}_high'])})"
+        for name in ("difference", "picture_difference")
+    ]
+    cells = ablation.gaps(frame).set_index("Row")
+    assert cells.loc[line["row"], ["Measured", "By picture"]].tolist() == both
+    assert cells.loc["gcaf-split", ["Measured", "By picture"]].tolist() == [names.ABSENT, "–"]
+    assert "By picture" not in ablation.gaps(plain), "asked of grouped splits only"
+    assert ablation.difference_text(line) == ", by picture ".join(both)
     assert line["picture_difference_high"] < 0
     assert (
-        f"weighted equally, however many copies it has, distinguishable from it: Feature Concatenation {both}"
+        f"weighted equally, however many copies it has, distinguishable from it: Feature Concatenation {both[1]}"
         in ablation.says(frame)
     )
-    assert (
-        f"by picture {100 * line['picture']:.2f}"
-        in ablation.table(frame).set_index("Row").loc[line["row"], "Accuracy (%)"]
-    )
+    level = ablation.table(frame).set_index("Row").loc[line["row"]]
+    assert f"by picture {100 * line['picture']:.2f}" in level["Accuracy (%)"]
+    ends = f", by picture {100 * line['picture_low']:.2f} to {100 * line['picture_high']:.2f}"
+    assert level["95% interval"].endswith(ends)
+    assert "picture" not in str(ablation.table(plain).to_dict())
     assert plain[ablation.PICTURE].isna().all(axis=None) and "picture" not in ablation.says(plain)
     text = ablation.says(frame, "gcaf sweep table-4-patients")
     assert text.startswith(
@@ -423,7 +429,55 @@ def test_what_the_differences_say():
         else f"`concat`. {NO_CLAIM}"
     ) in said
     assert "paper" not in ablation.says(near, theirs=False)
-    assert "Worse than the default, with" in ablation.says(near, own=ablation.DEFAULT)
+
+
+def test_every_sentence_of_settings_names_their_default():
+    """Chapter 14's rows are settings: whatever it prints of their differences, with runs or without."""
+    own, *rows = ablation.proposed("table-8")[0], "Batch Size = 16", "Batch Size = 64"
+    assert ablation.called({"row": own}) == ablation.DEFAULT and ablation.called({"row": "VGG19"}) == (
+        ablation.PROPOSED
+    )
+    found = dict(zip((own, *rows), (folds_of(20), folds_of(40), folds_of(1))))
+    frame = ablation.measure("table-8", found, None, found[own], ("accuracy", "ece"), ("cpu", "patients"))
+    nothing = ablation.measure("table-8", {}, None, found[own], ("accuracy", "ece"))
+    known = {own: [*folds_of(20), *folds_of(12, 1)]}
+    seeds = ablation.compared_with("table-8", found, known, None)
+    assert seeds.startswith("Compared is the default's seed 0, ")
+    text = ablation.told(frame, seeds, sensitivity.moved(frame), sensitivity.calibration(frame, found))
+    assert "Worse than the default, with" in text and "chapter 15 sets the default beside itself" in text
+    assert "is better than the default (after" in text and "Below the default by value" in text
+    said = [text, ablation.told(nothing), ablation.gaps_caption(frame), sensitivity.chosen(frame, found)]
+    assert said[1].startswith("No row but the default's has been trained")
+    assert said[2].startswith("Accuracy minus that of the default, in points")
+    said += [ablation.difference_text(line) for _, line in frame.iterrows()]
+    assert ablation.DEFAULT in said and not [one for one in said if "proposed" in one]
+    methods = frame.assign(row=frame["row"].str.replace(" = ", " "))
+    assert "Worse than the proposed model" in ablation.told(methods)
+
+
+def test_what_stands_over_the_differences():
+    row = "Feature Concatenation"
+    given = "Accuracy minus that of the proposed model, in points, on the same test images and seeds"
+    plain = ablation.measure("table-4", {row: runs(24)}, None, runs(20), ("accuracy",))
+    one = ", with its 95% interval; the verdict says where the published difference lies."
+    assert ablation.gaps_caption(plain) == f"{given}{one}{ablation.rests(plain)}"
+    apart = ablation.measure("table-4", {row: folds_of(24)}, None, folds_of(20), ("accuracy",))
+    text = ablation.gaps_caption(apart)
+    assert text.startswith(f"{given}: over all 5 patient-disjoint folds, with 95% intervals, and by picture")
+    assert text.endswith(f"the verdict is on this split.{ablation.rests(apart)}")
+    nothing = ablation.measure("table-4", {}, None, (), ("accuracy",))
+    assert ablation.gaps_caption(nothing) == given + one
+
+
+def test_all_that_stands_under_a_table_is_told_once():
+    found = dict(zip(PRINTED, map(runs, (24, 26, 28))))
+    frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
+    ranked_, *answers, says = ablation.told(frame, "An answer.", "", command="gcaf x").split("\n\n")
+    assert ranked_ == ablation.ranking(frame) and answers == ["An answer."], "what is empty leaves no gap"
+    assert says == ablation.says(frame, "gcaf x") and "`gcaf x` trains" in says
+    names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
+    quiet = ablation.told(frame, names=names, theirs=False)
+    assert quiet == ablation.says(frame, names=names, theirs=False) and "paper" not in quiet
 
 
 def test_the_papers_differences_are_told_by_image_and_by_picture():
@@ -435,9 +489,10 @@ def test_the_papers_differences_are_told_by_image_and_by_picture():
     frame = frame[frame["row"] == name]
 
     def said(one, two, **more):
-        ends = dict(zip(("difference_low", "difference_high", "picture_difference_low"), (*one, two[0])))
-        text = ablation.says(frame.assign(**ends, picture_difference_high=two[1], **more))
-        return text.partition("interval for: ")[2].partition(" By 95%")[0]
+        ends = {f"{name}_{end}": value for names, interval in zip(ablation.COUNTED.values(), (one, two))
+                for name in names for end, value in zip(("low", "high"), interval)}  # fmt: skip
+        text = ablation.says(frame.assign(**ends, **more))
+        return text.partition("interval for: ")[2].partition(" By each row")[0]
 
     claim = " That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: "
     inside, level, far = (-0.03, -0.01), (-0.03, 0.01), (-0.02, 0.01)
@@ -471,15 +526,19 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
         return ablation.could_show(frame.head(2).assign(**ends, **more))
 
     # half a width of 2 points, times 1 + 0.84/1.96, is 2.86 points; the paper's are −2.89 and −1.61
-    text = said(-0.02, 0.02)
-    assert " with a power of 80% from 2.86 points on. The paper's is as large for 1 of 2: Feature" in text
+    text, large = said(-0.02, 0.02), "The paper's is as large as its row's for"
+    assert f" with a power of 80% from 2.86 points on. {large} 1 of 2: Feature" in text
     assert "for 0 of 2: none." in said(-0.0205, 0.0205) and "another training's" not in text
-    # the root mean square of 2.86 and 0.71
-    assert "from 2.08 points on" in said([-0.02, 0.0], [0.02, 0.01])
-    assert "for 2 of 2: " in said([-0.011, 0.0], [0.011, 0.01])
+    # rows of unlike widths, each by its own: the paper's is beside its row's
+    assert f"from 1.44 to 2.86 points on. {large} 2 of 2" in said([-0.02, 0], [0.02, 0.0202])
+    wide = f"from 1.42 to 2.86 points on (the widest interval: {rows[0]}). {large} 2 of 2"
+    assert wide in said([-0.02, 0], [0.02, 0.0198])
+    other = f"from 0.71 to 2.86 points on (the widest interval: {rows[1]}). {large} 1 of 2: {rows[0]}."
+    assert other in said([0, -0.02], [0.01, 0.02])
     assert "; where there is one seed, another training's chance comes on top" in said(-0.02, 0.02, pairs=1)
-    copied = said(-0.02, 0.02, picture_difference_low=-0.01, picture_difference_high=0.01)
-    assert "points on, by picture from 1.43 points on" in copied and "picture" not in text
+    copied = said(-0.02, 0.02, picture_difference_low=[-0.01, -0.05], picture_difference_high=[0.01, 0.05])
+    assert f"points on, by picture from 1.43 to 7.15 points on (the widest interval: {rows[1]})." in copied
+    assert "picture" not in text
     assert "paper" not in ablation.could_show(frame.head(2), theirs=False)
 
 
@@ -523,7 +582,7 @@ def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
     assert text.endswith("; the paper's is −2.89.") and ("or more, by picture" in text) == bool(copied)
     assert "paper" not in ablation.answer(frame, "Feature Concatenation", "Is it?", names, theirs=False)
     wider = ablation.answer(frame.assign(adjusted_low=-1, adjusted_high=1), "Feature Concatenation", "Is it?")
-    lost = " before the adjustment for the number of rows, not after it"
+    lost = ", only before the adjustment for the number of rows"
     assert lost not in text and wider.count(lost) == (not ends_hold_0(frame))
 
 
@@ -541,8 +600,9 @@ def printed_rows():
     return ablation.measure("table-4", found, None, runs(20), ("accuracy",)).set_index("row", drop=False)
 
 
-def ranked(*differences, copied=(), pairs=3, half=0.004, adjusted=None, **more):
-    """`ablation.ranking` of Table 4's printed rows (concat, gate, cross; the paper's −2.89, −1.61, −1.05), `half` an interval."""
+def ranked(*differences, copied=(), pairs=3, half=0.004, adjusted=None, setting="", **more):
+    """`ablation.ranking` of Table 4's printed rows (concat, gate, cross; the paper's −2.89, −1.61, −1.05), `half` an interval;
+    setting: before each row's name."""
     rows, frame = PRINTED, printed_rows()
     frame = frame.assign(pairs=frame["pairs"].clip(upper=pairs))
     for (name, wide), values in zip(ablation.COUNTED.values(), (differences, copied)):
@@ -554,10 +614,11 @@ def ranked(*differences, copied=(), pairs=3, half=0.004, adjusted=None, **more):
         frame.loc[row, "pairs"] = 0
     frame.loc["gcaf-split", ["difference_low", "difference_high"]] = -half, half
     names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
-    return ablation.ranking(frame.reset_index(drop=True), names=names, **more)
+    frame = frame.reset_index(drop=True)
+    return ablation.ranking(frame.assign(row=setting + frame["row"]), names=names, **more)
 
 
-ADJUSTED = "adjusted for the number of rows"
+ADJUSTED = f"after {ablation.ADJUSTMENT}"
 OPEN = f"Not decided ({ADJUSTED}, the intervals of all 3 differences hold 0)."
 
 
@@ -583,7 +644,7 @@ def test_whether_the_papers_ranking_survives(given, more, said):
     text = ranked(*given, **more)
     assert text.startswith(f"**Does the paper's ranking by accuracy hold on this split?** {said}")
     assert ("excluded (as trained once) for" in text) == (more.get("pairs") == 1)
-    setting = ranked(*given, **more, own=ablation.DEFAULT)
+    setting = ranked(*given, **more, setting="Fusion = ")
     assert setting.startswith(
         "**Is the paper's default the best of its settings by accuracy on this split?**"
     )
@@ -672,8 +733,8 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     own = folds_of(20)
     frame = ablation.measure("table-6", found, None, own, ("accuracy", "macro_f1"))
     text = comparison.asked(frame, own, None, chosen)
-    better = "Adjusted for the number of rows, the proposed model{} is better than 1 (VGG19), by picture than 1 (VGG19) of 2 single networks. "
-    plain = "Without that adjustment: than 1, by picture than 1. "
+    better = "After the adjustment for the number of rows the proposed model{} is better than 1 (VGG19), by picture than 1 (VGG19) of 2 single networks; "
+    plain = "before it than 1, by picture than 1. "
     assert (
         f"shared?** {better.format(', as trained once,')}{plain}That rests on one seed of 5 folds, 120 images"
         in text
@@ -697,9 +758,9 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     lost = frame.copy()
     lost.loc[first, "adjusted_high"] = 0.001
     said = comparison.asked(lost, own, None, chosen)
-    assert "is better than none, by picture than 1 (VGG19) of 2 single networks. " + plain in said
+    assert "is better than none, by picture than 1 (VGG19) of 2 single networks; " + plain in said
     lost.loc[first, "picture_difference_high"] = 0.001
-    assert "Without that adjustment: than 1, by picture than 0. " in comparison.asked(lost, own, None, chosen)
+    assert "before it than 1, by picture than 0. " in comparison.asked(lost, own, None, chosen)
     twice = comparison.asked(frame.assign(pairs=2), own, None, chosen)
     assert "the proposed model is better than 1 (VGG19), by" in twice and "may reverse" not in twice
     assert "None of these is one of the proposed model's own two" in text
@@ -736,22 +797,24 @@ def test_what_is_left_after_the_adjustment():
         )
 
     both = ", ".join(rows)
-    adjusted = "These intervals are not adjusted for the number of rows. At 97.5%, Bonferroni's adjustment for 2 rows,"
-    claim = "is also distinguishable from 0:"
+    adjusted = (
+        "After the adjustment for the number of rows (Bonferroni: 2 intervals at 97.5%), these exclude 0:"
+    )
+    claim = "is also distinguishable from 0"
     left = said(-0.01, [-0.001, 0.001] + [0.0] * (len(frame) - 2))
-    some = f"the interval still excludes 0 for {rows[0]}, but no longer for {rows[1]}"
+    some = f"{rows[0]} (only before it: {rows[1]})"
     assert f"{adjusted} {some}. Chapter 15 adjusts its tests by Holm." in left
-    assert f"{claim} after the adjustment {rows[0]}; only without it {rows[1]}." in left
-    assert f"{adjusted} the interval no longer excludes 0 for {both}. Chapter" in said(-0.01, 0.001)
+    assert f"{claim} after the adjustment for the number of rows: {some}." in left
+    assert f"{adjusted} none (only before it: {both}). Chapter" in said(-0.01, 0.001)
     level = said(0.01, 0.02)
-    assert "adjusted" not in level and NO_CLAIM in level
+    assert "adjust" not in level and NO_CLAIM in level
     copied = {"picture_difference": -0.02, "picture_difference_low": -0.03, "picture_difference_high": -0.01}
     copied |= {"picture_adjusted_low": -0.04, "picture_adjusted_high": -0.001}
-    alike = f"by picture the interval still excludes 0 for {both}. Chapter"
+    alike = f"by picture {both}. Chapter"
     assert f"{adjusted} {alike}" in said(0.01, 0.02, **copied)
-    assert f"{adjusted} the interval no longer excludes 0 for {both}; {alike}" in said(-0.01, 0.001, **copied)
+    assert f"{adjusted} none (only before it: {both}); {alike}" in said(-0.01, 0.001, **copied)
     alone = said(-0.01, -0.001, 1)  # one row: nothing to adjust for
-    assert "adjust" not in alone and f"{claim} {rows[0]}." in alone
+    assert "adjust" not in alone and f"{claim}: {rows[0]}." in alone
 
 
 def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
@@ -808,7 +871,7 @@ def test_equal_functions_repairs_and_the_norm():
         (-0.01, 0.01, "not distinguishable from 0"),
     ):
         made = line.assign(pairs=1, difference=(low + high) / 2, difference_low=low, difference_high=high,
-                           picture_difference=np.nan)  # fmt: skip
+                           **dict.fromkeys(ablation.PICTURE, np.nan))  # fmt: skip
         assert f"{side}" in fusion.norm_cost(made) and "one run of each" in fusion.norm_cost(made)
 
 
@@ -866,7 +929,7 @@ def test_the_ece_by_value():
         f"The ECE changes (interval excluding 0; compared seed by seed: 0, 1, 2) for {both}; smaller"
     )
     assert (
-        f"At 97.5%, Bonferroni's adjustment for 2 rows, the interval still excludes 0 for {', '.join(rows)}."
+        f"After {ablation.ADJUSTMENT} (Bonferroni: 2 intervals at 97.5%), these exclude 0: {', '.join(rows)}."
         in text
     )
     assert "one interval in twenty still excludes it. How often that is, is simulated for accuracies" in text
@@ -1022,3 +1085,15 @@ def test_the_reconstruction_is_what_the_chapter_says(given):
     kernel = np.random.default_rng(1).normal(size=(2 * width, 4))
     folded = np.concatenate([a, b], -1) @ fusion.as_concatenation(layer, kernel)
     np.testing.assert_allclose(np.asarray(layer([a, b])) @ kernel, folded, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("room", "cpu"), [(fusion, "The algebra"), (mixup_ema, "to smooth"), (sensitivity, "holds at any size"), (comparison, "(stage 0)")]
+)  # fmt: skip
+def test_what_a_profile_can_not_say(room, cpu):
+    """Of phantoms and of miniatures a room says so, of other profiles it does not."""
+    demo, small, paper_ = map(room.caveat, ("demo", "cpu", "paper"))
+    assert "phantoms" in demo and cpu in small and "phantoms" not in small
+    on = "Whether a lead on this split means skill or memory is the question of chapter 17."
+    assert paper_ == (on if room is comparison else "")
+    assert (demo.endswith(f". {on}") and small.endswith(f". {on}")) == (room is comparison)

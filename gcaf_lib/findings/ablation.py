@@ -33,14 +33,15 @@ COUNTED = {
     "Counting each image": ("difference", "adjusted"),
     "Counting each picture once": ("picture_difference", "picture_adjusted"),
 }
+WAYS = dict(zip(("", "by picture "), COUNTED.values()))  # the same inside a sentence
 SIZES = ("images", "pictures", "groups")
 COLUMNS = [
     "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "folds", "low", "high", "difference",
     "difference_sd", "difference_low", "difference_high", "pairs", *SIZES, *PICTURE, *ADJUSTED, "reference",
     "published_difference", "step", "verdict",
 ]  # fmt: skip
-PROPOSED = "the proposed model"  # in the place of its difference to itself
-DEFAULT = "the default"  # the same where rows are settings (Table 8)
+PROPOSED, DEFAULT = "the proposed model", "the default"  # what rows are compared with, as `called`
+ADJUSTMENT = "the adjustment for the number of rows"  # by Bonferroni (`adjusted_level`)
 # Table 4's rows to their fusions, as the settings name them
 FUSION_NAMES = {
     row.label: row.overrides.get("model.fusion", "gcaf") for row in experiments.experiment("table-4").rows
@@ -61,6 +62,11 @@ def proposed(experiment: str) -> list[str]:
     return [
         label for label, chosen in experiments.experiment(experiment).settings("paper") if chosen == default
     ]
+
+
+def called(lines: Any) -> str:
+    """What the reference of a line, or of each of a frame, is called: where rows are settings (`name = value`) it is their default."""
+    return DEFAULT if any(" = " in row for row in np.atleast_1d(lines["row"])) else PROPOSED
 
 
 def measure(
@@ -192,7 +198,7 @@ def apart(
 def compared_with(
     experiment: str, found: Mapping[str, Sequence[Any]], known: Mapping[str, Sequence[Any]], dataset: Any
 ) -> str:
-    """Which seeds of the proposed model the rows of `apart` are compared with and why these, and what all its seeds would
+    """Which seeds of the reference the rows of `apart` are compared with and why these, and what all its seeds would
     change; empty where all are compared.
 
     found: of `apart_records`; known: runs of the experiment "patients".
@@ -209,7 +215,7 @@ def compared_with(
     seeds = sorted({r.seed for r in used})
     changes = (words.signed(100 * (a.value - b.value), 1) for a, b in ((one, all_), (copied, all_copied)))
     return (
-        f"Compared {words.verb(len(seeds))} the proposed model's seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}, {one.value:.1%}: "
+        f"Compared {words.verb(len(seeds))} {called({'row': proposed(experiment)})}'s seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}, {one.value:.1%}: "
         f"{words.verb(len(seeds), 'the one', 'those')} that all rows compared here have on all {splits.FOLDS} folds (other tables' rows may have other seeds). Over its "
         f"{words.plural(all_.n, 'seed')} it scores {all_.value:.1%}: against that each difference would change by "
         f"{' points, by picture by '.join(changes)}."
@@ -283,36 +289,55 @@ def table(
             level = level if r["n"] else "–" if k else naming.ABSENT
             line[head] = words.beside(level + printed, scale * r["picture"], f"{{:.{decimals}f}}".format)
             if not k:
+                copied = words.ends(r["picture_low"], r["picture_high"], decimals, scale)
                 line["95% interval"] = words.ends(r["low"], r["high"], decimals, scale)
+                line["95% interval"] += f", by picture {copied}" * (copied != "–")
         lines.append(line)
     return pd.DataFrame(lines)
 
 
 def difference_text(line: pd.Series) -> str:
-    """`−0.57 (−1.99 to +0.85)`: the difference to the proposed model with its interval; on a grouped split by picture too."""
+    """`−0.57 (−1.99 to +0.85)`: the difference to the reference with its interval; on a grouped split by picture too."""
     if not line["pairs"]:
         return "–"
     if line["reference"]:
-        return PROPOSED
+        return called(line)
     scale, decimals, _ = shown(line["metric"])
-    text = words.shift(read(line, "difference"), decimals, scale)
-    return words.beside(text, line["picture_difference"], lambda v: words.signed(v * scale, decimals))
+    both = (words.shift(read(line, name), decimals, scale) for name, _ in WAYS.values())
+    return ", ".join(f"{word}{text}" for word, text in zip(WAYS, both) if text != "–")
 
 
 def gaps(frame: pd.DataFrame, first: str = "Row", names: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """One line a row but the proposed: in accuracy the paper's difference to the proposed, ours, the verdict on it."""
+    """One line a row but the proposed: in accuracy the paper's difference to the proposed, ours (on a grouped split by picture
+    too), the verdict on it."""
     lines = [
         {
             first: (names or {}).get(r["row"], r["row"]),
             "The paper (points)": words.signed(100 * r["published_difference"]),
-            "Measured": difference_text(r) if r["pairs"] else naming.ABSENT,
+            "Measured": words.shift(read(r, "difference"), 2, 100) if r["pairs"] else naming.ABSENT,
+            "By picture": words.shift(read(r, "picture_difference"), 2, 100),
             "sd over seeds": f"{100 * r['difference_sd']:.2f}" if r["pairs"] > 1 else "–",
             "n": naming.runs_text(r),
             "Verdict": r["verdict"],
         }
         for _, r in others(frame).iterrows()
     ]
-    return pd.DataFrame(lines)
+    table_ = pd.DataFrame(lines)
+    return table_ if frame["picture_difference"].notna().any() else table_.drop(columns="By picture")
+
+
+def gaps_caption(frame: pd.DataFrame) -> str:
+    """What stands over `gaps`: minus what, of which images, what its verdict is on, and what is compared."""
+    text = f"Accuracy minus that of {called(frame)}, in points, on the same test images and seeds"
+    return (
+        text
+        + (
+            f": over all {splits.FOLDS} patient-disjoint folds, with 95% intervals, and by picture (copies count as one); the verdict is on this split."
+            if frame["folds"].any()
+            else ", with its 95% interval; the verdict says where the published difference lies."
+        )
+        + rests(frame)
+    )
 
 
 def others(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
@@ -325,26 +350,24 @@ def says(
     command: str = "",
     names: Mapping[str, str] | None = None,
     theirs: bool = True,
-    own: str = PROPOSED,
 ) -> str:
     """What the differences of `measure` in accuracy say, whatever the outcome: below, above, undecided; the paper's; the seeds.
 
-    command: what trains the rows that are missing. theirs: whether to speak of the paper's differences. own: what the
-    proposed model is called (`DEFAULT` where the rows are settings).
+    command: what trains the rows that are missing. theirs: whether to speak of the paper's differences.
     """
-    part = others(frame)
+    part, own = others(frame), called(frame)
     run = part[part["pairs"] > 0]
     missing = f" `{command}` trains what is missing." if command and len(run) < len(part) else ""
     if run.empty:
-        return f"No row but the proposed model's has been trained on this split, so nothing is compared.{missing}"
+        return f"No row but {own}'s has been trained on this split, so nothing is compared.{missing}"
     below, above, undecided = sides(run)
     count = (
         f"{len(run)} of {len(part)} other rows {words.verb(len(run), 'has', 'have')} been trained.{missing}"
     )
     points = " (in points)" if len(below) + len(above) else ""
     text = (
-        f"{count} Worse than {own}, with an interval that excludes 0{points}: {listed(below, names)}. "
-        f"Better: {listed(above, names)}. Not distinguishable from it: {_named(undecided, names)}."
+        f"{count} Worse than {own}, with an interval that excludes 0{points}: {_shifts(below, 'difference', names)}. "
+        f"Better: {_shifts(above, 'difference', names)}. Not distinguishable from it: {_named(undecided, names)}."
     )
     text += _by_picture(run, names) + _borderline(run, names) + after_adjustment(run, names)
     printed = run[run["published_difference"].notna()]
@@ -355,7 +378,7 @@ def says(
                 inside = printed[beside_paper(printed, name) == 0]
                 told = inside[separated(inside, name) & (inside["pairs"] > 1)]
                 listed_.append(_named(inside, names))
-                claims.append(_claimed(told, len(run), names, wide))
+                claims.append(left(told, name, wide, names))
         within, claimed = ("; by picture: ".join(dict.fromkeys(some)) for some in (listed_, claims))
         text += (
             " The paper prints one of these differences; it lies inside our interval for"
@@ -367,9 +390,21 @@ def says(
             text += (
                 " None of these has two seeds or more and is distinguishable from 0, so none supports the claim."
                 if claimed == "none"
-                else f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {claimed}."
+                else f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0{f' after {ADJUSTMENT}' * (len(run) > 1)}: {claimed}."
             )
     return text + could_show(run, names, theirs) + false_alarms(run)
+
+
+def told(
+    frame: pd.DataFrame,
+    *answers: str,
+    command: str = "",
+    names: Mapping[str, str] | None = None,
+    theirs: bool = True,
+) -> str:
+    """All that stands under a table: its `ranking`, the answers to what else is asked of it, and what it `says`."""
+    said = (ranking(frame, names, theirs), *answers, says(frame, command, names, theirs))
+    return "\n\n".join(filter(None, said))
 
 
 def rests(frame: pd.DataFrame) -> str:
@@ -393,23 +428,28 @@ def pooled(run: pd.DataFrame, name: str = "difference") -> float:
 
 
 def could_show(run: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True) -> str:
-    """From which true difference on the intervals of a table exclude 0 with a power of 80% (`pooled`), and which of the
-    paper's are as large.
+    """From which true difference on each row's own interval excludes 0 with a power of 80% (`visible`), and for which rows the
+    paper's is as large.
 
     run: lines with pairs; theirs: whether to speak of the paper's differences.
     """
-    named = {"": pooled(run), "by picture ": pooled(run, "picture_difference")}
-    said = [f"{word}from {100 * value:.2f} points on" for word, value in named.items() if np.isfinite(value)]
+    seen = {word: (100 * visible(run, name)).dropna().sort_values() for word, (name, _) in WAYS.items()}
+    said = []
+    for word, least in seen.items():
+        if len(least):  # one number for rows of unlike widths would be true of none
+            ends = " to ".join(dict.fromkeys(f"{value:.2f}" for value in least.iloc[[0, -1]]))
+            wide = bool(least.iloc[-1] > 2 * least.iloc[0])
+            widest = f" (the widest interval: {_named(run.loc[least.index[-1:]], names)})" * wide
+            said.append(f"{word}from {ends} points on{widest}")
     text = (
-        " By 95% intervals of the width that this table's have (root mean square) a true difference is told from 0 with a power of "
-        f"80% {', '.join(said)}"
+        f" By each row's own interval a true difference is told from 0 with a power of 80% {', '.join(said)}"
     )
     if (run["pairs"] == 1).any():
         text += "; where there is one seed, another training's chance comes on top"
     printed = run[run["published_difference"].notna()]
     if theirs and len(printed):
-        large = printed[printed["published_difference"].abs() >= pooled(run)]
-        text += f". The paper's is as large for {len(large)} of {len(printed)}: {_named(large, names)}"
+        large = printed[100 * printed["published_difference"].abs() >= seen[""].reindex(printed.index)]
+        text += f". The paper's is as large as its row's for {len(large)} of {len(printed)}: {_named(large, names)}"
     return text + "."
 
 
@@ -427,12 +467,8 @@ def answer(
     if line["pairs"] == 1:
         answers = ("as trained once it is better", "as trained once it is worse", "not shown")
         once = " (one training of each; another may reverse it)"
-    lost = {  # told by its own interval, and no longer by the one that is wider for the table's other rows
-        word: " before the adjustment for the number of rows, not after it"
-        * bool(separated(line, name) and line[f"{wide}_low"] <= 0 <= line[f"{wide}_high"])
-        for word, (name, wide) in COUNTED.items()
-    }
-    said = _counted({w: words.change(one, *answers) + lost[w] + warned(one) for w, one in known.items()})
+    before = {word: f", only before {ADJUSTMENT}" * bool(lost(line, *two)) for word, two in COUNTED.items()}
+    said = _counted({w: words.change(one, *answers) + before[w] + warned(one) for w, one in known.items()})
     shown = [
         f"{100 * float(visible(line, name)):.2f}"
         for name in ("difference", "picture_difference")[: len(known)]
@@ -465,16 +501,14 @@ def beside_paper(lines: pd.DataFrame, name: str = "difference") -> np.ndarray:
     return (above - (theirs + step < lines[f"{name}_low"])).to_numpy()
 
 
-def ranking(
-    frame: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True, own: str = PROPOSED
-) -> str:
+def ranking(frame: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True) -> str:
     """Whether the paper's ranking of a table's rows, in which the proposed model is first, is measured too; "" of fewer than two
     other rows that are both trained and in the paper, and without `theirs`.
 
-    frame: of `measure`. First place is judged by the intervals of the differences; the order of the others is not asked. own: as in
-    `says`; the paper ranks no setting among those of another kind, so there the question is of the default alone.
+    frame: of `measure`. First place is judged by the intervals of the differences; the order of the others is not asked. The paper
+    ranks no setting among those of another kind, so of settings the question is of the default alone.
     """
-    run = others(frame)
+    run, own = others(frame), called(frame)
     run = run[(run["pairs"] > 0) & run["published_difference"].notna()]
     if len(run) < 2 or not theirs:
         return ""
@@ -487,7 +521,7 @@ def ranking(
     for word, (name, wide) in COUNTED.items():
         if run[name].isna().any():
             continue
-        told[word] = _first(run, name, wide, once, own, names)
+        told[word] = _first(run, name, wide, once, names)
         excluded.append(str((beside_paper(run, name) < 0).sum()))
         gap = run[name].round(9)  # counts of images: equal ones are equal whatever their floats
         below.append(str((gap < 0).sum()))
@@ -504,23 +538,19 @@ def ranking(
     )
 
 
-def _first(
-    run: pd.DataFrame, name: str, wide: str, once: str, own: str, names: Mapping[str, str] | None
-) -> str:
-    """Whether the proposed model, called `own`, is first of these rows; name, wide: as in `COUNTED`."""
-    below, kept = run[f"{name}_high"] < 0, separated(run, wide)
-    adjusted = "adjusted for the number of rows"
+def _first(run: pd.DataFrame, name: str, wide: str, once: str, names: Mapping[str, str] | None) -> str:
+    """Whether the reference is first of these rows; name, wide: as in `COUNTED`."""
+    below, kept, own = run[f"{name}_high"] < 0, separated(run, wide), called(run)
     # that all say so needs no adjustment for their number, that some do needs it
     if below.all():
         place = ", as to its first place" * (own == PROPOSED)
         return f"yes{once}{place}, {own} is better than each of the {len(run)} other rows"
     if (ahead := kept & ~below).any():
-        return (
-            f"no{once}, {_named(run[ahead], names)} {words.verb(ahead.sum())} better than {own} ({adjusted})"
-        )
+        better = f"{_named(run[ahead], names)} {words.verb(ahead.sum())} better than {own}"
+        return f"no{once}, {better} (after {ADJUSTMENT})"
     if kept.any():
-        return f"in part{once}, {own} is better than {_named(run[kept], names)}, not told so of the rest ({adjusted})"
-    return f"not decided ({adjusted}, the intervals of all {len(run)} differences hold 0)"
+        return f"in part{once}, {own} is better than {_named(run[kept], names)}, not told so of the rest (after {ADJUSTMENT})"
+    return f"not decided (after {ADJUSTMENT}, the intervals of all {len(run)} differences hold 0)"
 
 
 def false_alarms(run: pd.DataFrame) -> str:
@@ -530,7 +560,7 @@ def false_alarms(run: pd.DataFrame) -> str:
         alone = "all" if one == len(run) else str(one)
         return (
             f" Compared by one seed: {alone} of them; another seed may reverse such a difference, and far more than one such interval in "
-            "twenty excludes 0 where two methods are equal (chapter 15 sets the proposed model beside itself)."
+            f"twenty excludes 0 where two methods are equal (chapter 15 sets {called(run)} beside itself)."
         )
     text = " Where the true difference is 0, about one interval in twenty still excludes it."
     if (run["pairs"] == 2).any():  # half the distance of two is the standard error of their mean
@@ -542,7 +572,7 @@ def false_alarms(run: pd.DataFrame) -> str:
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
-    """Which rows are distinguishable from the proposed model with each picture weighted equally; empty where no picture is known."""
+    """Which rows are distinguishable from the reference with each picture weighted equally; empty where no picture is known."""
     known = run[run["picture_difference_low"].notna()]
     told = known[separated(known, "picture_difference")]
     return (
@@ -579,7 +609,7 @@ def warned(one: Any) -> str:
 def _borderline(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
     """Which rows have an interval with an end `near` 0."""
     said = []
-    for word, name in (("", "difference"), ("by picture ", "picture_difference")):
+    for word, (name, _) in WAYS.items():
         close = run[near(run[f"{name}_low"], run[f"{name}_high"])]
         if len(close):
             said.append(word + _shifts(close, name, names))
@@ -592,32 +622,28 @@ def _borderline(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
 
 def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) -> str:
     """Which rows stay distinguishable once the intervals are adjusted for their number; empty where there is nothing to adjust."""
-    said = []
-    for word, name, wide in (
-        ("", "difference", "adjusted"),
-        ("by picture ", "picture_difference", "picture_adjusted"),
-    ):
-        told = run[separated(run, name)]
-        kept = separated(told, wide)
-        still, lost = _named(told[kept], names), _named(told[~kept], names)
-        if len(told):
-            ends = f"still excludes 0 for {still}" + ("" if kept.all() else f", but no longer for {lost}")
-            said.append(f"{word}the interval {ends if kept.any() else f'no longer excludes 0 for {lost}'}")
+    told = {word: (run[separated(run, name)], name, wide) for word, (name, wide) in WAYS.items()}
+    said = [word + left(*some, names) for word, some in told.items() if len(some[0])]
     if len(run) == 1 or not said:
         return ""
     return (
-        f" These intervals are not adjusted for the number of rows. At {100 * adjusted_level(len(run)):.4g}%, Bonferroni's adjustment for "
-        f"{len(run)} rows, {'; '.join(said)}. Chapter 15 adjusts its tests by Holm."
+        f" After {ADJUSTMENT} (Bonferroni: {len(run)} intervals at {100 * adjusted_level(len(run)):.4g}%), these exclude 0: {'; '.join(said)}. "
+        "Chapter 15 adjusts its tests by Holm."
     )
 
 
-def _claimed(told: pd.DataFrame, rows: int, names: Mapping[str, str] | None, wide: str) -> str:
-    """Rows that are distinguishable after the adjustment for the number of rows, and those that are only without it; wide: as in
-    `COUNTED`."""
-    if told.empty or rows == 1:
-        return _named(told, names)
-    kept = separated(told, wide)
-    return f"after the adjustment {_named(told[kept], names)}; only without it {_named(told[~kept], names)}"
+def left(told: pd.DataFrame, name: str, wide: str, names: Mapping[str, str] | None = None) -> str:
+    """`concat, gate (only before it: cross)`: rows whose interval excludes 0 after the adjustment for their number, and those
+    whose does only before. name, wide: as in `COUNTED`."""
+    gone = lost(told, name, wide)
+    return _named(told[~gone], names) + (
+        f" (only before it: {_named(told[gone], names)})" if gone.any() else ""
+    )
+
+
+def lost(lines: Any, name: str, wide: str) -> Any:
+    """Whether an interval, of a line or of each of a frame, excludes 0 only before the adjustment; name, wide: as in `COUNTED`."""
+    return separated(lines, name) & (lines[f"{wide}_low"] <= 0) & (lines[f"{wide}_high"] >= 0)
 
 
 def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None, seeds: bool = False) -> str:
@@ -637,17 +663,17 @@ def _named(part: pd.DataFrame, names: Mapping[str, str] | None) -> str:
 
 
 def separated(lines: Any, name: str = "difference") -> Any:
-    """Whether an interval of the difference to the proposed model excludes 0: of a line, or of each of a frame.
+    """Whether an interval of the difference to the reference excludes 0: of a line, or of each of a frame.
 
     name: of the interval's columns ("picture_difference", "adjusted", "picture_adjusted").
     """
     return (lines["pairs"] > 0) & ((lines[f"{name}_low"] > 0) | (lines[f"{name}_high"] < 0))
 
 
-def sides(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Lines whose interval lies below 0, above it, and those that hold it; lines without a run are in none."""
+def sides(frame: pd.DataFrame, name: str = "difference") -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Lines whose interval lies below 0, above it, and those that hold it; lines without a run are in none. name: as in `separated`."""
     run = frame[frame["pairs"] > 0]
-    told, below = separated(run), run["difference_high"] < 0
+    told, below = separated(run, name), run[f"{name}_high"] < 0
     return run[told & below], run[told & ~below], run[~told]
 
 

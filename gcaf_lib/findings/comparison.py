@@ -171,16 +171,15 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
     if len(run):
         once = ", as trained once," * bool((run["pairs"] == 1).any())
         ways = ablation.COUNTED.values()
-        kept = [words.some(_behind(run, wide)) for _, wide in ways]
-        plain = [str(len(_behind(run, name))) for name, _ in ways]
+        kept, plain = ([list(ablation.sides(run, two[k])[0]["row"]) for two in ways] for k in (1, 0))
         above = {
             f"{metric}{word}": _ahead(part, name)
             for metric, part in (("", run), ("in macro-F1 ", scores))
             for word, (name, _) in zip(("", "by picture "), ways)
         }
         text += (
-            f"Adjusted for the number of rows, the proposed model{once} is better than {', by picture than '.join(kept)} of "
-            f"{words.plural(len(run), 'single network')}. Without that adjustment: than {', by picture than '.join(plain)}."
+            f"After {ablation.ADJUSTMENT} the proposed model{once} is better than {', by picture than '.join(map(words.some, kept))} of "
+            f"{words.plural(len(run), 'single network')}; before it than {', by picture than '.join(str(len(rows)) for rows in plain)}."
         )
         if any(above.values()):
             text += f" Above it by value: {'; '.join(word + said for word, said in above.items() if said)}."
@@ -195,11 +194,6 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
         return f"{text} One of its own backbones alone is {', '.join(alone)}."
     text += " None of these is one of the proposed model's own two, so they don't tell what the second adds to the first."
     return text + _halves(ablation.whole(own), dataset)
-
-
-def _behind(run: pd.DataFrame, name: str) -> list[str]:
-    """The rows that are worse than the proposed model by an interval that excludes 0; name: as in `ablation.separated`."""
-    return list(run.loc[run[f"{name}_high"] < 0, "row"])
 
 
 def _ahead(lines: pd.DataFrame, name: str) -> str:
@@ -235,8 +229,7 @@ def _halves(own: Sequence[Any], dataset: Any) -> str:
 
 def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: float) -> str:
     """Those of `rows` that the differences of `part` do not tell to be worse than the proposed model, by image or by picture."""
-    copied = ablation.separated(part, "picture_difference") & (part["picture_difference"] < 0)
-    worse = {*ablation.sides(part)[0]["row"], *part.loc[copied, "row"]}
+    worse = {row for name, _ in ablation.WAYS.values() for row in ablation.sides(part, name)[0]["row"]}
     equal = [row for row in rows if row not in worse]
     gaps = ablation.listed(part[part["row"].isin(equal)], seeds=True)
     if not equal:
@@ -296,8 +289,12 @@ def _who(rows: Sequence[str], one: str, several: str) -> str:
     return f"{', '.join(rows) or 'no baseline'} {one if len(rows) < 2 else several}"
 
 
-CAVEAT = {
-    "demo": "The measured part of this page is of phantoms and miniature networks: it says nothing of patients.",
-    "cpu": "The measured part of this page is of miniature networks on small images, whose order need not be that of the full ones; each "
-    "started from a backbone trained on the same training part (stage 0), where the paper started from ImageNet.",
-}
+def caveat(profile: str) -> str:
+    """What a page under this profile can't say of the paper's networks, and where its question goes on."""
+    said = {
+        "demo": "The measured part of this page is of phantoms and miniature networks: it says nothing of patients.",
+        "cpu": "The measured part of this page is of miniature networks on small images, whose order need not be that of the full ones; each "
+        "started from a backbone trained on the same training part (stage 0), where the paper started from ImageNet.",
+    }
+    asks = "Whether a lead on this split means skill or memory is the question of chapter 17."
+    return f"{said.get(profile, '')} {asks}".lstrip()

@@ -216,15 +216,31 @@ def by_size(scores: pd.DataFrame) -> pd.DataFrame:
     return found.sort_values("size", key=lambda sizes: sizes.map(borders.TERCILES.index), kind="stable")
 
 
-def by_answer(scores: pd.DataFrame) -> pd.DataFrame:
-    """`borders.scores` by whether the answer was right."""
-    return borders.scores(scores.assign(right=np.where(scores["right"], "right", "wrong")), "right")
+def by_answer(scores: pd.DataFrame, pictures: np.ndarray) -> pd.DataFrame:
+    """`sized` by whether the answer was right."""
+    return sized(scores.assign(right=np.where(scores["right"], "right", "wrong")), "right", pictures)
+
+
+def sized(scores: pd.DataFrame, by: str, pictures: np.ndarray) -> pd.DataFrame:
+    """`borders.scores`, and of how many pictures and patient groups each line is; pictures (N,): `worth.pictures`."""
+    parts = scores.groupby(by, observed=True)
+    counts = parts.agg(
+        pictures=("row", lambda rows: len(np.unique(pictures[rows]))), groups=("group", "nunique")
+    )
+    return borders.scores(scores, by).join(counts, on=by)
+
+
+def counted(found: pd.DataFrame, by: str) -> pd.DataFrame:
+    """`borders.wide` of `sized`, with its pictures and patient groups beside its images."""
+    lines = found.loc[found["measure"] == "iou", ["n", "pictures", "groups"]]
+    counts = {"Images (pictures, groups)": [f"{n:,} ({p:,}, {g:,})" for n, p, g in lines.to_numpy()]}
+    return borders.wide(found, by).drop(columns="Images").assign(**counts)
 
 
 def cells_table(both: pd.DataFrame) -> pd.DataFrame:
     """`cells` for readers."""
-    table = borders.wide(both, "cell").rename(columns={"cell": "Class, size"})
-    return table[["Class, size", "Map", *names.MEASURE_NAMES.values(), "Images"]]
+    table = counted(both, "cell").rename(columns={"cell": "Class, size"})
+    return table[["Class, size", *(column for column in table if column != "Class, size")]]
 
 
 def tiles(maps: Maps, dataset: Any, small: np.ndarray) -> tuple[list[gallery.Case], pd.DataFrame]:
@@ -328,12 +344,14 @@ def on_black(maps: np.ndarray, images: np.ndarray) -> np.ndarray:
     return np.column_stack([inside, dark.mean((1, 2))])
 
 
-def cells(scores: pd.DataFrame, maps: Sequence[str], classes: Sequence[str]) -> pd.DataFrame:
-    """`borders.scores` of these maps by class and third of the size, in their order."""
+def cells(
+    scores: pd.DataFrame, maps: Sequence[str], classes: Sequence[str], pictures: np.ndarray
+) -> pd.DataFrame:
+    """`sized` of these maps by class and third of the size, in their order."""
     part = scores[scores["map"].isin(maps)]
     part = part.assign(cell=part["class"] + ", " + part["size"].astype(str))
     rank = {v: k for k, v in enumerate([*(f"{c}, {s}" for c in classes for s in borders.TERCILES), *maps])}
-    both = borders.scores(part, "cell")
+    both = sized(part, "cell", pictures)
     return both.sort_values(["cell", "map"], key=lambda column: column.map(rank))
 
 

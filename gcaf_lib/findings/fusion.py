@@ -209,12 +209,16 @@ def sizes_said(full: pd.DataFrame) -> str:
 
 # --- what the runs of Table 4 say ---
 
-CAVEAT = {
-    "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
-    "patients.",
-    "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights "
-    "are the same at any size; the differences need not be.",
-}
+
+def caveat(profile: str) -> str:
+    """What a page under this profile can't say of the paper's networks; "" of a profile without such words."""
+    said = {
+        "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
+        "patients.",
+        "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights "
+        "are the same at any size; the differences need not be.",
+    }
+    return said.get(profile, "")
 
 
 def asked(frame: pd.DataFrame, theirs: bool = True) -> str:

@@ -406,12 +406,15 @@ def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = T
     return pd.DataFrame(lines, columns=["series", "mixup", "metric", "value", "low", "high", "published"])
 
 
-CAVEAT = {
-    "demo": "These are phantoms and miniature networks, with a moving average that forgets faster than the paper's: they show the "
-    "mechanism, not its size in patients.",
-    "cpu": "These are miniature networks whose stages are shorter than the paper's and start from backbones that already know these "
-    "classes: there is less to regularise, and the average has less to smooth and more of its start in it.",
-}
+def caveat(profile: str) -> str:
+    """What a page under this profile can't say of the paper's networks; "" of a profile without such words."""
+    said = {
+        "demo": "These are phantoms and miniature networks, with a moving average that forgets faster than the paper's: they show the "
+        "mechanism, not its size in patients.",
+        "cpu": "These are miniature networks whose stages are shorter than the paper's and start from backbones that already know these "
+        "classes: there is less to regularise, and the average has less to smooth and more of its start in it.",
+    }
+    return said.get(profile, "")
 
 
 def leaves() -> str:

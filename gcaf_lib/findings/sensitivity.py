@@ -207,11 +207,14 @@ def calibration(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     )
 
 
-CAVEAT = {
-    "demo": "These are phantoms and miniature networks trained for minutes: the page shows the method.",
-    "cpu": "These are miniature networks on small images, trained for fewer epochs than Table 3 asks; which settings matter may differ at "
-    "full size. The arithmetic of the paper's figures, of the batch size and of α holds at any size.",
-}
+def caveat(profile: str) -> str:
+    """What a page under this profile can't say of the paper's networks; "" of a profile without such words."""
+    said = {
+        "demo": "These are phantoms and miniature networks trained for minutes: the page shows the method.",
+        "cpu": "These are miniature networks on small images, trained for fewer epochs than Table 3 asks; which settings matter may differ at "
+        "full size. The arithmetic of the paper's figures, of the batch size and of α holds at any size.",
+    }
+    return said.get(profile, "")
 
 
 def table(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

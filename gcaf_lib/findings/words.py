@@ -171,7 +171,7 @@ def rested(
         "n": len({r.seed for r in records}),
         "folds": len({r.settings.data.fold for r in records} - {None}),
     }
-    rows = np.concatenate([r.rows() for r in records]) if rows is None else rows
+    rows = np.concatenate([[], *(r.rows() for r in records)]) if rows is None else rows
     return rests(counts | worth.sizes(rows, clusters, pictures))
 
 
