@@ -67,9 +67,13 @@ published = None if chapter.phantoms else paper.published("Abstract", paper.PROP
 split_ladder.ladder(frame, published)
 
 # %%
+same = [ladder.at_equal_seeds(some, clusters, pictures) for some in (records, imagenet)]
 levels = [ladder.control(records.get("patients", []), single, clusters, one) for one in (None, pictures)]
 tested = worth.sizes(single[0].rows() if single else [], clusters, pictures)
-Markdown(ladder.falls(frame, published) + "\n\n" + ladder.training_parts(chapter.dataset, *levels, tested))
+equal = dict(zip((ladder.MODEL, ladder.IMAGENET), same))
+Markdown(
+    ladder.falls(frame, published, equal) + "\n\n" + ladder.training_parts(chapter.dataset, *levels, tested)
+)
 
 # %% [markdown]
 # ## What training knows of the test part

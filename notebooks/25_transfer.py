@@ -183,7 +183,7 @@ tables.show(
     f"intervals over patients. *By picture*: copies of a picture count as one. Images of a recall: those of its class.{transfer.once(size)}",
     data=size,
 )
-Markdown(transfer.grown(size))
+Markdown("\n\n".join([transfer.grown(size), transfer.fallen_full(own, chapter.dataset)]))
 
 # %% [markdown]
 # Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on the single patient-disjoint split. Here both networks have

@@ -249,6 +249,16 @@ def test_a_row_that_is_run_once_a_fold_is_one_row():
     assert len(frame) == 2 and "1 of 2 other rows has been trained." in ablation.says(frame)
 
 
+def test_a_fall_is_taken_of_as_many_seeds_on_both_splits_too():
+    found = {"paper": [run(LARGE), run(~LARGE, seed=1)], "patients": model(SMALL)["patients"]}
+    same = ladder.at_equal_seeds(found, EVERY, EVERY)
+    assert list(same["accuracy"]) == pytest.approx([0.9, 0.7]) and list(same["seeds"]) == [1, 1]
+    assert ladder.at_equal_seeds(found | {"paper": [run(LARGE)]}, EVERY, EVERY) is None, "they are all"
+    assert ladder.at_equal_seeds({"paper": [run(LARGE)]}, EVERY, EVERY) is None
+    part = found | {"patients": [run(SMALL, fold) for fold in range(4)]}
+    assert ladder.at_equal_seeds(part, EVERY, EVERY) is None, "a seed without all folds is none"
+
+
 def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     single = {"paper": [run(SMALL)], "patients": [run(SMALL)]}  # one split of each kind, without folds
     frame = transfer.compare(single, {name: [run(LARGE, key="f")] for name in single}, None, transfer.FULL)
@@ -260,6 +270,13 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     assert "a gain; one run, 100 images (100 pictures, 100 patient groups)\n" in said
     assert "The paper's 95.73% lies" in said and "nan" not in said
     assert "patient-disjoint +20.0 points (+" in said and "by picture" not in said
+    splits_ = {"paper": [run(LARGE)], "patients": [run(SMALL)]}
+    assert (
+        "change by −20.0 points (−" in (lost := transfer.fallen_full(splits_, None))
+        and ", by picture −20.0" in lost
+    )
+    assert "(1 seed; 100 patient groups tested on the second)" in lost
+    assert transfer.fallen_full({"paper": [run(LARGE)]}, None) == ""
     folds = transfer.grown(transfer.compare(model(SMALL), model(LARGE), None, transfer.FULL))
     assert transfer.once(frame).startswith(" The paper's own networks have one run: ")
     assert not transfer.once(frame.assign(seeds=2)), "only where it is so"

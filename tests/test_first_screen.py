@@ -50,6 +50,14 @@ def test_the_claim_is_placed_beside_the_look_up(published, said):
     assert risen == text[:-1] + ", not all trained networks do."
     up = first_screen.meaning(published, (0.94, 0.97), look_ups, [scores((0.94, 0.86), (0.93, 0.94))])
     assert up == text[:-1] + ", not all trained networks do.", "a rise by picture is no loss"
+    equal = first_screen.meaning(
+        published,
+        (0.94, 0.97),
+        look_ups,
+        [scores((0.94, 0.86), (0.93, 0.826))],
+        equal=[scores((0.94, 0.859), (0.93, 0.825))],
+    )
+    assert equal == both[:-1] + ", of as many seeds on both splits 8.1 points (by picture 10.5)."
     assert first_screen.lost([scores((0.94, 0.93), (0.94, 0.92))]) == "1.0 points (by picture 2.0)"
     level = first_screen.meaning(published, (0.94, 0.97), ())
     assert said in level and level.endswith("What it says about new patients, the look-ups don't tell.")
@@ -165,7 +173,7 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
     )
     assert f"{paper.published('Abstract', paper.PROPOSED, 'accuracy'):.2f}" in text
     # the picture in words names every line that is drawn, with its ends
-    frame = first_screen.rows(Chapter("x", "cpu", chosen, data, (), settings.results_dir()))
+    frame, _ = first_screen.rows(Chapter("x", "cpu", chosen, data, (), settings.results_dir()))
     said = first_screen.described(frame, 0.9573)
     assert said in text and said.count(" from ") == len(first_screen.METHODS)
     own = frame[frame["method"] == first_screen.ladder.IMAGENET].set_index("protocol")["accuracy"]

@@ -93,6 +93,14 @@ def test_the_ladders_words_turn_on_its_numbers():
     )
     touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
     assert "lies above the interval" in touching
+    same = (
+        ladder.rows({}, floor_table(), np.arange(10), np.arange(10))
+        .set_index(["method", "protocol"])
+        .loc[PLAIN]
+    )
+    equal = ladder.falls(frame(**levels), 0.9573, {ladder.MODEL: same.assign(seeds=3), ladder.IMAGENET: None})
+    assert "(1 seed). Of the seeds that both have (3): −20.0 points (−23.6 to −16.4), by picture" in equal
+    assert "that both have" not in apart
     better = ladder.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
     assert (
         "+6.0 points (+3.8 to +8.2), by picture +6.0 points (+3.8 to +8.2) (1 seed)." in better
@@ -214,6 +222,10 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
         (own.value, other.value, gap.n) == (1.0, 0.8, 1) and gap.value == pytest.approx(0.2) and gap.low > 0
     )
     assert ladder.control([run(1, 0, base)], [single], rows) == ladder.control([], [single], rows) == []
+    # of one seed there, the folds' other seeds are no farther away: against the mean of all, and against each
+    _, mean, both, *each = ladder.control([fold, run(1, 0, np.ones(100, bool))], [single], rows)
+    assert (mean.value, mean.n, both.value) == (pytest.approx(0.9), 2, pytest.approx(0.1))
+    assert [one.value for one in each] == [pytest.approx(0.2), 0]
     parts = {"paper": [80], "patients": [79], splits.FIVEFOLD: [70, 72]}
     monkeypatch.setattr(ladder, "_trained", lambda _, protocol: " to ".join(map(str, parts[protocol])))
     sizes = {"images": 50, "pictures": 40, "groups": 30}
@@ -225,6 +237,11 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     )
     assert "With the larger part: +20.0 points" in text and ": more right, by picture +20.0 points" in text
     assert text.endswith(f": {words.unseen(1)}.")
+    against = ladder.training_parts(None, *[[own, mean, both, *each]] * 2, sizes)
+    assert "the models of the folds (2 seeds) are right on 90.0" in against
+    assert against.endswith(
+        "That is against the mean of the folds' 2 seeds; against each: +20.0, 0.0 points."
+    )
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
     worse = [own, other, less]
     assert ": fewer right, by picture" in ladder.training_parts(None, worse, worse, sizes)

@@ -115,7 +115,7 @@ def scored(
     ]  # fmt: skip
     note = (
         "Accuracy in percent / by picture, copies counted as one; patients apart: known ones. Change in points by file, with its 95% interval "
-        f"{words.OVER} (chapter 17)."
+        f"{words.OVER} (chapter 17; of the paper's own networks chapter 25)."
     )
     if full is not None and (full["seeds"] == 1).all():
         note += f" {words.ONE_RUN}"
@@ -146,7 +146,9 @@ def lost(scores: Sequence[pd.DataFrame]) -> str:
     return f"{file} points (by picture {picture})"
 
 
-def _trained(folds: Sequence[pd.DataFrame], full: pd.DataFrame | None) -> str:
+def _trained(
+    folds: Sequence[pd.DataFrame], full: pd.DataFrame | None, equal: Sequence[pd.DataFrame] = ()
+) -> str:
     """What trained networks lose, those of the folds apart from the paper's own, which tested fewer patients."""
     own, kinds = [] if full is None else [full], ("accuracy", "picture")
     if not all(
@@ -154,6 +156,7 @@ def _trained(folds: Sequence[pd.DataFrame], full: pd.DataFrame | None) -> str:
     ):
         return ", not all trained networks do"
     text = f", networks trained on the five folds {lost(folds)}" if folds else ""
+    text += f", of as many seeds on both splits {lost(equal)}" if equal else ""
     for one in own:
         apart = one.loc["patients"]
         text += (
@@ -169,10 +172,11 @@ def meaning(
     look_ups: Sequence[pd.DataFrame],
     trained: Sequence[pd.DataFrame] = (),
     full: pd.DataFrame | None = None,
+    equal: Sequence[pd.DataFrame] = (),
 ) -> str:
     """What follows for the claim; random: interval of the better look-up's accuracy on the random split; look_ups: those
     that have fallen with patients apart, none if not all have; trained: models of the
-    five folds; full: as in `scored`."""
+    five folds, and equal (all of them): of the seeds that both splits have; full: as in `scored`."""
     low, high = random
     if published > high:
         reach = "The published accuracy is above what a look-up reaches on such a split, but the split can't tell by how much"
@@ -183,7 +187,7 @@ def meaning(
             f"The published accuracy is within a look-up's interval on such a split ({low:.1%} to {high:.1%})"
         )
     new = (
-        f"It says little about new patients: there look-ups lose {lost(look_ups)}{_trained(trained, full)}."
+        f"It says little about new patients: there look-ups lose {lost(look_ups)}{_trained(trained, full, equal)}."
         if look_ups
         else "What it says about new patients, the look-ups don't tell."
     )
@@ -203,11 +207,14 @@ def full_size(chapter: Chapter) -> pd.DataFrame | None:
     return pd.DataFrame({p: ladder.pooled(records, groups, pictures) for p, records in known.items()}).T
 
 
-def rows(chapter: Chapter) -> pd.DataFrame:
-    """`ladder.rows` of this profile's records, those of `transfer` beside them, and the floors."""
-    data = chapter.dataset
-    records, imagenet = ladder.ladder_records(chapter), ladder.imagenet_records(chapter)
-    return ladder.rows(records, floors.read(data), splits.clusters(data), worth.pictures(data), imagenet)
+def rows(chapter: Chapter) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """`ladder.rows` of this profile's records, those of `transfer` beside them, and the floors; and `ladder.at_equal_seeds`, where
+    a model has more seeds on one of both splits."""
+    data, models = chapter.dataset, (ladder.ladder_records(chapter), ladder.imagenet_records(chapter))
+    groups, pictures = splits.clusters(data), worth.pictures(data)
+    equal = [ladder.at_equal_seeds(one, groups, pictures) for one in models]
+    frame = ladder.rows(models[0], floors.read(data), groups, pictures, models[1])
+    return frame, [one for one in equal if one is not None]
 
 
 def described(frame: pd.DataFrame, published: float) -> str:
@@ -246,7 +253,7 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         write_text(page, "\n".join([title(), claimed() + "\n", said, DOORS]))
         return [page]
     chapter = Chapter("first_screen", profile, settings.load(profile), data, (), settings.results_dir())
-    frame = rows(chapter)
+    frame, equal = rows(chapter)
     look_ups, models = (
         [frame[frame["method"] == name].set_index("protocol") for name in names]
         for names in (ladder.LOOK_UPS, (ladder.MODEL, ladder.IMAGENET))
@@ -266,6 +273,7 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
             look_ups if ladder.fallen(frame) else (),
             [one for one in both if one is not None],
             full,
+            equal,
         ),
         DOORS,
     ]

@@ -274,8 +274,24 @@ def look_up(frame: pd.DataFrame, protocol: str) -> pd.Series:
     )
 
 
-def falls(frame: pd.DataFrame, published: float | None) -> str:
-    """What changes from the random split to patient-disjoint folds, from `rows`. published: the paper's accuracy, or None."""
+def at_equal_seeds(
+    records: Mapping[str, Sequence[Any]], clusters: np.ndarray, pictures: np.ndarray
+) -> pd.DataFrame | None:
+    """`pooled` on `paper` and on `patients`, of the seeds that both have; None where these are all of them, or none."""
+    sides = {protocol: ablation.whole(records.get(protocol, ())) for protocol in ("paper", "patients")}
+    seeds = [{r.seed for r in side} for side in sides.values()]
+    common = set.intersection(*seeds)
+    if not common or seeds[0] == seeds[1]:
+        return None
+    kept = {protocol: [r for r in side if r.seed in common] for protocol, side in sides.items()}
+    return pd.DataFrame({protocol: pooled(side, clusters, pictures) for protocol, side in kept.items()}).T
+
+
+def falls(
+    frame: pd.DataFrame, published: float | None, equal: Mapping[str, pd.DataFrame | None] | None = None
+) -> str:
+    """What changes from the random split to patient-disjoint folds, from `rows`. published: the paper's accuracy, or None;
+    equal: a model's `at_equal_seeds`."""
     score = frame.set_index(["method", "protocol"])
     near = {protocol: look_up(frame, protocol) for protocol in ("paper", "patients")}
     said = [_goes(name, score.loc[(name, "paper")], score.loc[(name, "patients")]) for name in LOOK_UPS]
@@ -294,8 +310,14 @@ def falls(frame: pd.DataFrame, published: float | None) -> str:
         if not {(method, "paper"), (method, "patients")} <= set(score.index):
             continue
         a, b = score.loc[(method, "paper")], score.loc[(method, "patients")]
+        same = (equal or {}).get(method)
+        kept = (
+            ""
+            if same is None
+            else f" Of the seeds that both have ({same.loc['paper', 'seeds']:.0f}): {changed(same.loc['paper'], same.loc['patients'])}."
+        )
         lines.append(
-            f"{_goes(name, a, b)} ({_seeds(a, b)}). On patient-disjoint folds "
+            f"{_goes(name, a, b)} ({_seeds(a, b)}).{kept} On patient-disjoint folds "
             f"its distance to the better look-up is {words.points(*_leads(b))}; on the random split {words.points(*_leads(a))}."
         )
     lines.append(
@@ -329,8 +351,13 @@ def _seeds(a: Any, b: Any) -> str:
 def _goes(name: str, a: Any, b: Any) -> str:
     """`1-NN goes from 95.3% (93.4% to 97.0%, by picture 94.7%) to 73.4% (…): −21.9 points, by picture −20.8`."""
     one, other = (f"{x.accuracy:.1%} ({x.low:.1%} to {x.high:.1%}{_copied(x)})" for x in (a, b))
+    return f"{name} goes from {one} to {other}: {changed(a, b)}"
+
+
+def changed(a: Any, b: Any) -> str:
+    """`−21.9 points (−25.9 to −18.1), by picture −20.8 points (…)`: from one line to another, of `pooled`'s columns."""
     file, picture = changes(b, a)
-    return f"{name} goes from {one} to {other}: {words.points(file, picture if np.isfinite(picture.value) else None)}"
+    return words.points(file, picture if np.isfinite(picture.value) else None)
 
 
 def changes(one: Any, other: Any) -> list[intervals.Interval]:
@@ -350,15 +377,20 @@ def control(
     folded: Sequence[Any], single: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray | None = None
 ) -> list[worth.Worth]:
     """Accuracy on the test images of the single split `patients`, trained there (`single`) and on folds that test them, and
-    the first minus the second, paired, of the seeds that both have; nothing where they have none in common."""
+    the first minus the second on the same images, of the seeds that both have. Where that is one, of all that the folds have
+    (each has its own stage 0, so none is nearer), and behind it the same against each. Nothing where none is in common."""
     sides = [{one.seed: one for one in folds.pool(side)} for side in (single, ablation.whole(folded))]
-    seeds = sorted(sides[0].keys() & sides[1].keys())
-    if not seeds:
+    common = sorted(sides[0].keys() & sides[1].keys())
+    if not common:
         return []
-    tested = sides[0][seeds[0]].rows()
-    own, other = ([[_only(worth.answers(side[seed]), tested)] for seed in seeds] for side in sides)
+    tested = sides[0][common[0]].rows()
+    seeds = (common, common if len(common) > 1 else sorted(sides[1]))
+    own, other = (
+        [[_only(worth.answers(side[seed]), tested)] for seed in some] for side, some in zip(sides, seeds)
+    )
     levels = [worth.summed("accuracy", _sample(side, clusters, pictures)) for side in (own, other)]
-    return [*levels, minus(own, other, clusters, pictures)]
+    each = other if len(own) < len(other) else []
+    return [*levels, *(minus(own, some, clusters, pictures) for some in (other, *([one] for one in each)))]
 
 
 def _sample(
@@ -398,11 +430,14 @@ def training_parts(
     )
     if not levels:
         return f"{text} A control would be the single split `patients`, with {single}: it was not run with the folds' seeds."
-    (own, other, change), (own1, other1, change1) = levels, copied
+    (own, other, change, *each), (own1, other1, change1, *_) = levels, copied
     said = words.judged(change, change1, "fewer right", "more right")
+    if each:
+        against = ", ".join(words.signed(100 * one.value, 1) for one in each)
+        said += f". That is against the mean of the folds' {len(each)} seeds; against each: {against} points"
     return (
         f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*_ends(own))}%, "
-        f"by picture {words.percent(own1.value)}%; on the same images the models of the folds are right on {words.band(*_ends(other))}%, "
+        f"by picture {words.percent(own1.value)}%; on the same images the models of the folds ({words.plural(other.n, 'seed')}) are right on {words.band(*_ends(other))}%, "
         f"by picture {words.percent(other1.value)}%; {words.rests({'n': own.n, 'folds': 0, 'protocol': 'patients', **sizes})}. With the larger part: {said}."
     )
 

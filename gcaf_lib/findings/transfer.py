@@ -251,6 +251,19 @@ def grown(frame: pd.DataFrame) -> str:
     return text
 
 
+def fallen_full(own: Mapping[str, Sequence[Any]], dataset: Any) -> str:
+    """What the paper's own networks lose from the random split to the single patient-disjoint one; "" where one was not run."""
+    if not all(own.get(protocol) for protocol in folds.NAMES):
+        return ""
+    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    a, b = (pd.Series(ladder.pooled(own[protocol], groups, pictures)) for protocol in ("paper", "patients"))
+    return (
+        f"From the random split to the patient-disjoint one the full-size networks change by {ladder.changed(a, b)} "
+        f"({words.plural(min(a.seeds, b.seeds), 'seed')}; {words.plural(int(b.groups), 'patient group')} tested on the second). In brackets is an interval put together from those of "
+        "both sides, as in chapter 17."
+    )
+
+
 def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any) -> str:
     """How often each network of a stage 0 is right alone, what fusing adds to it, and how many answers other fusions change.
 
