@@ -427,6 +427,24 @@ def test_the_strip_counts_each_stage_0_once_and_apart(tmp_path, monkeypatch):
     assert "<dd>about 20 min</dd>" in strip(None, records)
 
 
+def test_the_strip_says_what_is_not_known_of_commit_and_device(tmp_path):
+    said = strip(None, [])
+    assert (
+        "CPU cores; nothing was trained</dd>" in said and "no trained model" in said and "none read" in said
+    )
+    made = {"device": "a CPU", "backend": "jax"}
+    known = [record(key, "old", tmp_path) for key in "ab"]
+    for one, threads in zip(known, ({"threads": 1}, {"threads": 2})):
+        one.info["provenance"] = made | threads
+    text = strip(None, known)
+    assert "trained on a CPU, 1 thread, a CPU, 2 threads (jax)" in text and "unknown commit" in text
+    info = provenance.facts("cpu", load("cpu"), None, [], None)
+    dirty = provenance.render(info | {"commit": "c" * 40, "dirty": True})
+    assert f"{'c' * 40}, with changes that are not committed" in dirty and "</code> + changes" in dirty
+    clean = provenance.render(info | {"commit": None, "dirty": False})
+    assert "<dd>unknown</dd>" in clean and "changes" not in clean
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(1, "under 5 s"), (11.2, "about 15 s"), (200, "about 3 min"), (7000, "about 1.9 h")],

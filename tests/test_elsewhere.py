@@ -51,6 +51,16 @@ def frame(*lines):
 HOME = line(APART, "home", "glioma", 0.9, 0.85, 0.95, cases=200)
 
 
+def test_a_set_and_a_recall_are_told_for_people():
+    assert elsewhere.set_name("rsna") == "RSNA-BraTS" and elsewhere.set_name("hospital") == "hospital"
+    row = pd.Series(
+        {"recall": 0.4, "low": 0.3, "high": 0.5, "home": 0.9, "home_low": 0.85, "home_high": 0.95}
+    )
+    assert elsewhere.recall_band(row) == "40.0 (30.0 to 50.0)"
+    assert elsewhere.home_band(row) == "90.0 (85.0 to 95.0)"
+    assert elsewhere.recall_band(row.replace({0.3: np.nan, 0.5: np.nan})) == "40.0", "a single case has none"
+
+
 def test_a_fall_is_one_where_intervals_are_apart():
     fall = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5))
     assert (

@@ -21,6 +21,13 @@ def scores(accuracy, picture):
     return pd.DataFrame({"accuracy": accuracy, "picture": picture}, index=["paper", "patients"])
 
 
+def test_the_title_asks_of_the_figure_that_is_claimed(monkeypatch):
+    assert first_screen.title() == "# What is an accuracy of 95.73% worth?\n"
+    assert first_screen.claimed().endswith("in MR images with 95.73% accuracy.")
+    monkeypatch.setattr(first_screen, "_claim", lambda: 90.0)
+    assert "of 90.00% worth" in first_screen.title() and "with 90.00% accuracy" in first_screen.claimed()
+
+
 @pytest.mark.parametrize(
     ("published", "said"),
     [

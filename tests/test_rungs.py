@@ -931,3 +931,24 @@ def test_persons_parted_are_taken_off(monkeypatch):
     text = ladder.persons_parted([one], dataset)
     assert "without their 2 files" in text and "75.00% in place of 50.00% (mean over 1 seed)" in text
     assert ladder.persons_parted([], dataset) == ""
+
+
+def test_a_level_has_its_score_by_picture_where_copies_are_together():
+    line = SimpleNamespace(accuracy=0.859, low=0.84, high=0.876, picture=0.864, protocol="twins")
+    assert ladder.both(line) == "85.9 (84.0 to 87.6), by picture 86.4"
+    line.protocol = "bytes"
+    assert ladder.both(line) == "85.9 (84.0 to 87.6)"
+
+
+def test_the_runs_behind_each_split_are_counted():
+    level = (0.9, 0.88, 0.92)
+    none = ladder.runs(frame(), floor_table())
+    assert none.startswith("The model has not been run under this profile. A score of several seeds")
+    assert none.endswith("mirror-aware 1-NN has 90.0 (70.0 to 95.0), by picture 50.0%.")
+    own = frame(paper=level, patients=level)
+    text = ladder.runs(own.assign(seeds=2), floor_table())
+    counts = "paper: 2 seeds, 7,023 test images; patients: 2 seeds on 5 of 5 folds, 7,023 test images. "
+    assert text.startswith(f"Runs of the model: {counts}A score") and "ImageNet" not in text
+    larger = own[own["method"] == ladder.MODEL].assign(method=ladder.IMAGENET, seeds=2)
+    beside = ladder.runs(pd.concat([own, larger]), floor_table())
+    assert f"test images. With ImageNet weights: {counts}A score" in beside
