@@ -93,11 +93,7 @@ def test_the_ladders_words_turn_on_its_numbers():
     )
     touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
     assert "lies above the interval" in touching
-    same = (
-        ladder.rows({}, floor_table(), np.arange(10), np.arange(10))
-        .set_index(["method", "protocol"])
-        .loc[PLAIN]
-    )
+    same = frame().set_index(["method", "protocol"]).loc[PLAIN]
     equal = ladder.falls(frame(**levels), 0.9573, {ladder.MODEL: same.assign(seeds=3), ladder.IMAGENET: None})
     assert "(1 seed). Of the seeds that both have (3): −20.0 points (−23.6 to −16.4), by picture" in equal
     assert "that both have" not in apart
@@ -217,7 +213,7 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     said = np.where(right, half["labels"], (half["labels"] + 1) % 4)
     single.rows, single.labels = (lambda part="test", own=own: own for own in half.values())
     single.probabilities = lambda part="test", which="ema": np.eye(4)[said]
-    own, other, gap = ladder.control([fold, run(1, 0, base)], [single], rows)
+    own, other, gap = ladder.control([fold], [single], rows)
     assert (
         (own.value, other.value, gap.n) == (1.0, 0.8, 1) and gap.value == pytest.approx(0.2) and gap.low > 0
     )
@@ -279,7 +275,7 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
     }
     text = shortcuts.taken_away(changes)
     assert "form, random split, 1 seed: −5.0 points (−7.0 to −3.0): a fall\n" in text
-    apart = "form, patient-disjoint, 3 seeds: −5.0 points (−11.0 to +1.0): no difference that these images and patients can resolve, "
+    apart = "form, patient-disjoint, 3 seeds: −5.0 points (−11.0 to +1.0): no difference that these images, patients and trainings can resolve, "
     assert apart + "by picture −6.0 points (−12.0 to −1.0): a fall\n" in text
     assert "class, patient-disjoint: no pair of runs" in text and "Where there is one seed" in text
     assert "variation between seeds" in text and "over patients and, from two seeds on, trainings" in text

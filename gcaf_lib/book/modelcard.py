@@ -75,7 +75,7 @@ def travelling() -> str:
     one = shipped.read()
     return (
         f"One model travels with the package and answers `gcaf predict slice.jpg`: run `{one.key}` ({one.words()}), its averaged weights "
-        f"in half precision, which may move a probability by less than {shipped.MOVED:g} (held by a test); `{shipped.PATH.name}`, SHA-256 `{runs.sha256(shipped.PATH)}`. Chapter 23 tells what it is worth at home and elsewhere.\n\n"
+        f"in half precision, which may move a probability by less than {shipped.MOVED:g} (a test holds that where the images are at hand); `{shipped.PATH.name}`, SHA-256 `{runs.sha256(shipped.PATH)}`. Chapter 23 tells what it is worth at home and elsewhere.\n\n"
     )
 
 

@@ -31,7 +31,7 @@ PROTOCOLS = ("paper", "patients")
 
 _SAID = (
     "*By picture*: copies of a picture count as one. Intervals are over patients and, from two seeds on, over trainings{}. Chance inflates any ECE: its "
-    "interval is for the true error, and the measured value can lie above it{}. The ECE of a fold is taken at the random split's number of test images."
+    "interval is for the true error, and the measured value can lie above it{}. Of five folds, ROC-AUC and ECE are means over the folds, each fold's ECE at the random split's number of test images."
 )
 SCORES = _SAID.format("", "")  # what a table of scores, grouped ones among them, says under itself
 BESIDE = _SAID.format(  # and one that judges published figures by them
