@@ -492,7 +492,7 @@ def test_the_papers_differences_are_told_by_image_and_by_picture():
         ends = {f"{name}_{end}": value for names, interval in zip(ablation.COUNTED.values(), (one, two))
                 for name in names for end, value in zip(("low", "high"), interval)}  # fmt: skip
         text = ablation.says(frame.assign(**ends, **more))
-        return text.partition("interval for: ")[2].partition(" By each row")[0]
+        return text.partition("interval for: ")[2].partition(" By its row")[0]
 
     claim = " That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: "
     inside, level, far = (-0.03, -0.01), (-0.03, 0.01), (-0.02, 0.01)

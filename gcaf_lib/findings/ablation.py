@@ -328,16 +328,10 @@ def gaps(frame: pd.DataFrame, first: str = "Row", names: Mapping[str, str] | Non
 
 def gaps_caption(frame: pd.DataFrame) -> str:
     """What stands over `gaps`: minus what, of which images, what its verdict is on, and what is compared."""
-    text = f"Accuracy minus that of {called(frame)}, in points, on the same test images and seeds"
-    return (
-        text
-        + (
-            f": over all {splits.FOLDS} patient-disjoint folds, with 95% intervals, and by picture (copies count as one); the verdict is on this split."
-            if frame["folds"].any()
-            else ", with its 95% interval; the verdict says where the published difference lies."
-        )
-        + rests(frame)
-    )
+    how = ", with its 95% interval; the verdict says where the published difference lies."
+    if frame["folds"].any():
+        how = f": over all {splits.FOLDS} patient-disjoint folds, with 95% intervals, and by picture (copies count as one); the verdict is on this split."
+    return f"Accuracy minus that of {called(frame)}, in points, on the same test images and seeds{how}{rests(frame)}"
 
 
 def others(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
@@ -441,9 +435,7 @@ def could_show(run: pd.DataFrame, names: Mapping[str, str] | None = None, theirs
             wide = bool(least.iloc[-1] > 2 * least.iloc[0])
             widest = f" (the widest interval: {_named(run.loc[least.index[-1:]], names)})" * wide
             said.append(f"{word}from {ends} points on{widest}")
-    text = (
-        f" By each row's own interval a true difference is told from 0 with a power of 80% {', '.join(said)}"
-    )
+    text = f" By its row's interval a true difference is told from 0 with a power of 80% {', '.join(said)}"
     if (run["pairs"] == 1).any():
         text += "; where there is one seed, another training's chance comes on top"
     printed = run[run["published_difference"].notna()]
@@ -636,9 +628,8 @@ def left(told: pd.DataFrame, name: str, wide: str, names: Mapping[str, str] | No
     """`concat, gate (only before it: cross)`: rows whose interval excludes 0 after the adjustment for their number, and those
     whose does only before. name, wide: as in `COUNTED`."""
     gone = lost(told, name, wide)
-    return _named(told[~gone], names) + (
-        f" (only before it: {_named(told[gone], names)})" if gone.any() else ""
-    )
+    before = f" (only before it: {_named(told[gone], names)})" if gone.any() else ""
+    return _named(told[~gone], names) + before
 
 
 def lost(lines: Any, name: str, wide: str) -> Any:

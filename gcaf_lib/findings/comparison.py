@@ -170,12 +170,12 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
     text = "**Are two backbones better than one where no known patient is shared?** "
     if len(run):
         once = ", as trained once," * bool((run["pairs"] == 1).any())
-        ways = ablation.COUNTED.values()
-        kept, plain = ([list(ablation.sides(run, two[k])[0]["row"]) for two in ways] for k in (1, 0))
+        ways = ablation.WAYS
+        kept, plain = ([list(ablation.sides(run, two[k])[0]["row"]) for two in ways.values()] for k in (1, 0))
         above = {
             f"{metric}{word}": _ahead(part, name)
             for metric, part in (("", run), ("in macro-F1 ", scores))
-            for word, (name, _) in zip(("", "by picture "), ways)
+            for word, (name, _) in ways.items()
         }
         text += (
             f"After {ablation.ADJUSTMENT} the proposed model{once} is better than {', by picture than '.join(map(words.some, kept))} of "
