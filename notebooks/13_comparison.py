@@ -96,7 +96,9 @@ tables.show(gaps, "tab-table-6-patients", ablation.gaps_caption(honest), data=ho
 chosen = dict(experiments.experiment("table-6").settings(profile, overrides))
 asked = comparison.asked(honest, ablation.runs(patients), chapter.dataset, chosen)
 seeds = ablation.compared_with("table-6", strict, patients, chapter.dataset)
-Markdown(ablation.told(honest, asked, seeds, command="gcaf sweep table-6-patients", theirs=theirs))
+earlier = comparison.before_stages(strict, chapter.dataset)
+told = ablation.told(honest, asked, seeds, command="gcaf sweep table-6-patients", theirs=theirs)
+Markdown(f"{told}\n\n{earlier}")
 
 # %% [markdown]
 # ## What each costs

@@ -1,6 +1,7 @@
 """Rows of an ablation (Tables 4 and 8): closed forms, absent rows, the paper's figures where they belong."""
 
 import functools
+import re
 
 import numpy as np
 import pandas as pd
@@ -769,6 +770,27 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     assert "No single network has been trained on these folds." in none and "Chapter 25 sets" in none
     half = chosen | {"VGG19": load("cpu", {"model.backbones": ("convnext-tiny",), "model.fusion": "none"})}
     assert comparison.asked(frame, own, None, half).endswith("One of its own backbones alone is VGG19.")
+
+
+def test_a_single_network_is_compared_as_its_stage_0_left_it_too(monkeypatch):
+    """folds_of(k) has k of 120 answers wrong: stages 1 and 2 spoilt the first network, which was the better one before."""
+    spoilt, steady, own = folds_of(40), folds_of(60), folds_of(30)
+    starts = {id(spoilt[0]): folds_of(6), id(steady[0]): folds_of(60), id(own[0]): folds_of(1)}
+    monkeypatch.setattr(training, "stage0_records", lambda records: {"one": starts[id(records[0])]})
+    found = {"DenseNet": spoilt, "VGG19": steady, comparison.OWN: own}
+    text = comparison.before_stages(found, None)
+    first, second = re.findall(r"^- .*$", text, re.M)
+    assert (
+        first.startswith("- DenseNet, 1 seed: −20.0 points (")
+        and "; stages 1 and 2 changed it by −28.3 points (" in first
+    )
+    assert second.startswith("- VGG19, 1 seed: +25.0 points (+") and "changed it by 0.0 points (" in second
+    assert text.endswith(": 1 (DenseNet), by picture 1 (DenseNet).")
+    assert comparison.before_stages({comparison.OWN: own}, None) == ""
+    starts[id(spoilt[0])] = []
+    assert "DenseNet" not in comparison.before_stages(
+        found, None
+    ) and ": none, by picture none." in comparison.before_stages(found, None)
 
 
 def test_intervals_are_adjusted_for_the_rows_that_are_compared():
