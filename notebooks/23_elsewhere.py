@@ -132,8 +132,7 @@ tables.show(
 # Whoever uses a model sees the probability of its answer, not the truth. If it is lower where the model is wrong, it is a warning.
 
 # %% mystnb={"image": {"alt": "A row for each class, at home and in each outside set: a dot for recall with its interval, a diamond for the mean probability of the answer."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How often the model is right (dot, bar: 95% interval) and how sure it is (diamond). A diamond right of the bar: it claims more than it holds."}}
-own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
-outside.sureness(own)
+outside.sureness(elsewhere.whole_sets(recall, model))
 
 # %%
 Markdown(elsewhere.sure_said(recall, model))

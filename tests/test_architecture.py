@@ -144,7 +144,7 @@ def texts(node: ast.AST) -> Iterator[ast.AST]:
     """What a text is put together from: nothing inside a call, but for what a string joins or formats."""
     yield node
     whose = getattr(getattr(node, "func", None), "value", None)
-    if not isinstance(node, ast.Call) or isinstance(whose, ast.Constant | ast.JoinedStr):
+    if not isinstance(node, ast.Call) or isinstance(whose, ast.Constant):
         for child in ast.iter_child_nodes(node):
             yield from texts(child)
 

@@ -133,7 +133,7 @@ def test_recall_without_what_is_no_mr_image_of_a_brain():
     for right, low, high in ((2, "0.0", "28.6"), (5, "28.6", "71.4"), (9, "85.7", "100.0")):
         row = line(APART, "medpix", "glioma", right / 10, 0, 1, images=10, cases=elsewhere.FEW)
         table = frame(HOME, row, few)
-        said = elsewhere.rest_said(table, seen, APART)
+        said = elsewhere.rest_said(table, seen, APART, table[:0])
         assert (
             "Without the 3 images of glioma in MedPix that" in said
             and f"between {low} and {high}%, whatever" in said
@@ -146,7 +146,7 @@ def test_recall_without_what_is_no_mr_image_of_a_brain():
     assert elsewhere.rest_said(table, seen, APART, exact.assign(model=RANDOM)) == said, (
         "another model's says nothing"
     )
-    assert elsewhere.rest_said(frame(HOME), seen, APART) == ""
+    assert elsewhere.rest_said(frame(HOME), seen, APART, table[:0]) == ""
 
 
 def test_trainings_are_counted():

@@ -425,7 +425,7 @@ def test_copies_by_hand():
     frame = pd.DataFrame({"run": "a", "twin": [1, 1, 1, 2], "group": [7, 7, 7, 8], "predicted": [0, 0, 1, 2],
                           "right": [True, True, False, True]})  # fmt: skip
     pairs = failures.copies(frame)
-    assert pairs["same"].tolist() == [1, 0] and pairs["both"].tolist() == [1, 0]
+    assert pairs["same"].tolist() == [1, 0]
 
 
 def of_sources(**none: float) -> pd.DataFrame:

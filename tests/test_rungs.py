@@ -344,10 +344,7 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
 
 
 def test_scores_by_picture_are_said_where_they_are_known():
-    assert (
-        ladder.by_picture(frame(patients=(0.86, 0.84, 0.88)).assign(picture=np.nan))
-        == "No score by picture is known here."
-    )
+    assert ladder.by_picture(frame().assign(picture=np.nan)).endswith("copies answered rightly.")
     known = frame(patients=(0.86, 0.84, 0.88)).assign(picture=0.8, picture_low=0.7, picture_high=0.9)
     text = ladder.by_picture(known)
     assert "the model is right on 86.0% of the files and 80.0% of the pictures (70.0% to 90.0%)" in text
@@ -948,3 +945,10 @@ def test_the_runs_behind_each_split_are_counted():
     larger = own[own["method"] == ladder.MODEL].assign(method=ladder.IMAGENET, seeds=2)
     beside = ladder.runs(pd.concat([own, larger]), floor_table())
     assert f"test images. With ImageNet weights: {counts}A score" in beside
+
+
+def test_what_a_line_rests_on_names_folds_where_there_are_several():
+    line = SimpleNamespace(seeds=1, folds=5, images=100, pictures=50, groups=20)
+    assert ladder.rests(line) == "one seed of 5 folds, 100 images (50 pictures, 20 patient groups)"
+    line.folds = 1
+    assert ladder.rests(line) == "one run, 100 images (50 pictures, 20 patient groups)"

@@ -666,7 +666,6 @@ def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
         np.array(found["macro_f1"])[[0, 3, 4]]
     )
     assert (score["seeds"], score["folds"], score["images"]) == (2, 5, IMAGES)
-    assert np.isnan(ladder.pooled(FOLDED, GROUPS)["picture"])
 
 
 @pytest.mark.parametrize("folds", [1, 2, 5])

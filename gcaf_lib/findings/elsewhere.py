@@ -147,10 +147,15 @@ def models(recall: pd.DataFrame) -> list[str]:
     return own.assign(shared=shared).sort_values(["shared", "model"])["model"].tolist()
 
 
+def whole_sets(recall: pd.DataFrame, model: str) -> pd.DataFrame:
+    """One model's rows by class, at home and in each set, of all planes together."""
+    return recall[(recall["model"] == model) & (recall["plane"] == "all")]
+
+
 def levels(recall: pd.DataFrame, model: str) -> pd.DataFrame:
     """One model's rows by class and set, whole sets, and `home`, `home_low`, `home_high`, `home_images`, `home_cases`:
     the same class at home."""
-    own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
+    own = whole_sets(recall, model)
     home = own[own["set"] == HOME].set_index("class")[["recall", "low", "high", "images", "cases"]]
     out = own[own["set"] != HOME].join(
         home.add_prefix("home_").rename(columns={"home_recall": "home"}), on="class"
@@ -261,13 +266,13 @@ def seen_said(seen: pd.DataFrame, about: pd.DataFrame) -> str:
     return " ".join(lines)
 
 
-def rest_said(recall: pd.DataFrame, seen: pd.DataFrame, model: str, rest: pd.DataFrame | None = None) -> str:
+def rest_said(recall: pd.DataFrame, seen: pd.DataFrame, model: str, rest: pd.DataFrame) -> str:
     """A model's recall without the images of `seen`, of sets with enough cases.
 
     rest: `elsewhere.RECALL` without these images; of a model that it lacks, the two values between which that recall lies.
     """
     own, lines = levels(recall, model).set_index(["set", "class"]), []
-    left = levels(recall[:0] if rest is None else rest, model).set_index(["set", "class"])
+    left = levels(rest, model).set_index(["set", "class"])
     for key, odd in seen.groupby(["set", "class"], sort=False):
         if key not in own.index or own.loc[key, "cases"] < FEW or len(odd) >= own.loc[key, "images"]:
             continue
@@ -300,7 +305,7 @@ def trainings_said(recall: pd.DataFrame) -> str:
 
 def sure_said(recall: pd.DataFrame, model: str) -> str:
     """How sure a model is when it is wrong, class by class, at home and in each set with enough cases."""
-    own = recall[(recall["model"] == model) & (recall["plane"] == "all")]
+    own = whole_sets(recall, model)
     own = own.assign(wrong=own["images"] - own["right"])
     home, over = own[own["set"] == HOME], own[(own["set"] != HOME) & (own["cases"] >= FEW)]
     same = over["class"].map(home.set_index("class")["confidence_wrong"])
@@ -330,9 +335,9 @@ def _wrong(row: pd.Series) -> str:
 # --- class and source ---
 
 
-def planes_table(recall: pd.DataFrame, key: str = "ixi") -> pd.DataFrame:
-    """Of one set by plane, a row a model and plane: recall, and the share classified as pituitary."""
-    own = recall[(recall["set"] == key) & (recall["plane"] != "all")]
+def planes_table(recall: pd.DataFrame) -> pd.DataFrame:
+    """Of IXI's healthy heads by plane, a row a model and plane: recall, and the share classified as pituitary."""
+    own = recall[(recall["set"] == "ixi") & (recall["plane"] != "all")]
     return pd.DataFrame(
         {
             "Model": own["model"],

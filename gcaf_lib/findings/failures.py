@@ -84,15 +84,14 @@ def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300, seed: int = 
 
 
 def copies(frame: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of copies of one picture that one run judged: run, twin, group, same (answer), both (answers right).
+    """Pairs of copies of one picture that one run judged: run, twin, group, same (answer).
 
     What differs between copies is no medicine. Within a set of copies the first is paired with each other one.
     """
     first = frame.drop_duplicates(["run", "twin"])
     pairs = first.merge(frame.drop(first.index), on=["run", "twin"], suffixes=("_first", ""))
-    same, both = pairs["predicted"] == pairs["predicted_first"], pairs["right"] & pairs["right_first"]
-    told = {"group": pairs["group_first"], "same": same.astype(float), "both": both.astype(float)}
-    return pairs[["run", "twin"]].assign(**told)
+    same = (pairs["predicted"] == pairs["predicted_first"]).astype(float)
+    return pairs[["run", "twin"]].assign(group=pairs["group_first"], same=same)
 
 
 def confusions(frame: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

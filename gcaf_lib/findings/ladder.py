@@ -88,27 +88,32 @@ def both(line: Any) -> str:
 def pooled(
     records: Sequence[Any],
     clusters: np.ndarray,
-    pictures: np.ndarray | None = None,
+    pictures: np.ndarray,
     keep: Sequence[str] | None = None,
 ) -> dict[str, float | int]:
     """`COLUMNS` (accuracy and macro-F1 with intervals, by image and by picture), seeds, folds, images of some runs.
 
     What `worth.row` says, so that the digits are the scorecard's. clusters (N,): patient groups. pictures (N,):
-    `worth.pictures`, for the columns `picture…` (NaN without). keep: only test images of these classes are judged.
+    `worth.pictures`. keep: only test images of these classes are judged.
     """
-    out: dict[str, float | int] = dict.fromkeys(COLUMNS, np.nan)
+    out: dict[str, float | int] = {}
     for names, weights in ((SCORES, None), (BY_PICTURE, pictures)):
-        if names is SCORES or pictures is not None:
-            found = worth.row(records, clusters, list(names), keep=keep, pictures=weights)
-            for metric, three in names.items():
-                out |= dict(zip(three, (found[metric].value, found[metric].low, found[metric].high)))
+        levels = worth.row(records, clusters, list(names), keep=keep, pictures=weights)
+        for metric, three in names.items():
+            out |= dict(zip(three, _ends(levels[metric])))
     answers = worth.of_records(records, keep)
     rows = np.concatenate([fold.rows for one in answers for fold in one])
     return out | {
         "seeds": len(answers),
         "folds": len(answers[0]),
-        **worth.sizes(rows, clusters, clusters if pictures is None else pictures),
+        **worth.sizes(rows, clusters, pictures),
     }
+
+
+def rests(line: Any) -> str:
+    """`words.rests` of a line with `pooled`'s columns, on which one part is a split without folds."""
+    basis = {"n": line.seeds, "folds": line.folds if line.folds > 1 else 0}
+    return words.rests(basis | {name: getattr(line, name) for name in ablation.SIZES})
 
 
 def rows(
@@ -168,12 +173,10 @@ def distances(frame: pd.DataFrame) -> pd.DataFrame:
     models = frame[frame["kind"] == "model"]
     lines = []
     for _, r in models.sort_values("protocol", key=lambda one: one.map(order), kind="stable").iterrows():
-        # one part is a split without folds
-        basis = {"n": r.seeds, "folds": r.folds if r.folds > 1 else 0} | r[list(ablation.SIZES)].to_dict()
         file, picture = (r[name] if isinstance(r[name], str) else "–" for name in BETTER)
         look_up = file if file == picture else f"{file}; by picture {picture}"
         leads = (words.shift(lead, 1, 100) for lead in _leads(r))
-        lines.append((r.method, _split(r.protocol), words.rests(basis), look_up, *leads))
+        lines.append((r.method, _split(r.protocol), rests(r), look_up, *leads))
     heads = ["Model", "Split", "Compared", "Look-up", "Minus it", "By picture"]
     return pd.DataFrame(lines or [("no run yet", *"–––––")], columns=heads)
 
@@ -475,8 +478,6 @@ def by_picture(frame: pd.DataFrame) -> str:
         ]
         if found:
             said[protocol] = f" {where} {'; '.join(found)}."
-    if not said:
-        return "No score by picture is known here."
     if "twins" in said:
         said["twins"] += (
             " There the copies of a picture are all in one part, and a picture with many of them can fill much of a small test part: the two "

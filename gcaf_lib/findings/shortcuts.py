@@ -137,11 +137,8 @@ def wide_with_without(compared: pd.DataFrame, changes: Changes) -> pd.DataFrame:
         if change is not None:
             moved = words.shift(change.file, 1, 100)
             moved = words.beside(moved, without.change, lambda v: words.signed(100 * v, 1))
-            # one part is a split without folds
-            basis = {"n": with_.seeds, "folds": with_.folds if with_.folds > 1 else 0}
-            basis |= with_[list(ablation.SIZES)].to_dict()
             one = "one seed against the mean of " if change.each else ""
-            cells = *map(ladder.both, (with_, without)), moved, one + words.rests(basis)
+            cells = *map(ladder.both, (with_, without)), moved, one + ladder.rests(with_)
         lines.append((name, split, *cells))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Compared"]
     return pd.DataFrame(lines, columns=heads)

@@ -340,7 +340,7 @@ def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
     for r in frame.itertuples():
         done = np.isfinite(r.accuracy)
         text = words.beside(words.band(r.accuracy, r.low, r.high), r.picture) if done else names.ABSENT
-        lines.append((r.model, text, words.rests(r._asdict() | {"n": r.seeds}) if done else "–"))
+        lines.append((r.model, text, ladder.rests(r) if done else "–"))
     return pd.DataFrame(lines, columns=["Model", "Accuracy (%)", "Of"])
 
 
