@@ -15,6 +15,7 @@ from gcaf_lib.evaluation import control
 from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.findings import (
+    acting,
     audit,
     calibration,
     dataset,
@@ -588,6 +589,16 @@ def test_calibration_carries_over_only_where_it_was_measured():
     assert "no run over the five patient-disjoint folds" in calibration.carries_over(
         {"random split": {}, "random split, scaled": {}}, [], [], np.zeros(0), np.zeros(0)
     )
+
+
+def test_one_acts_on_any_tumour_only_where_there_are_images_without_one():
+    probs = np.array([[0.9, 0.1], [0.2, 0.8]])
+    both = acting.decision_curves(np.array([0, 1]), probs, ["glioma", "notumor"])
+    assert list(both) == ["Any tumour", "Glioma"] and both["Any tumour"].equals(both["Glioma"])
+    assert list(acting.decision_curves(np.array([0, 1]), probs, ["glioma", "pituitary"])) == [
+        "Glioma",
+        "Pituitary",
+    ]
 
 
 def test_accuracy_by_picture_is_a_row_of_the_states_that_have_it():
