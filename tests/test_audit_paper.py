@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 
@@ -11,9 +12,9 @@ import pandas as pd
 import pytest
 
 from gcaf_lib import cli
-from gcaf_lib.book import checklist, contradictions, frontpage, modelcard
+from gcaf_lib.book import checklist, contradictions, frontpage, modelcard, tool_pages
 from gcaf_lib.book.chapter import checkout
-from gcaf_lib.data import splits
+from gcaf_lib.data import groups, splits
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import attainable
 from gcaf_lib.evaluation import elsewhere
@@ -284,6 +285,23 @@ def test_committed_checklist_is_todays():
     assert page.read_text(encoding="utf-8") == today, "run `python -m gcaf_lib.book.checklist`"
 
 
+def test_committed_examples_of_the_tools_are_todays():
+    """The dictionary of groups.csv names each of its columns; the paper's report can't be true, the wine's can."""
+    folder = checkout() / "book" / "_generated"
+    today = {
+        "groups_columns": tool_pages.columns(),
+        "report_example_paper": tool_pages.example(tool_pages.paper_report(), "paper.csv", "example-paper"),
+        "report_example_true": tool_pages.example(tool_pages.true_report(), "wine.txt", "example-true"),
+    }
+    for name, text in today.items():
+        page = (folder / f"{name}.md").read_text(encoding="utf-8")
+        assert page == text, f"{name}: run `python -m gcaf_lib.book.tool_pages`"
+    assert all(f"| `{column}` |" in today["groups_columns"] for column in groups.load().columns)
+    impossible, true = today["report_example_paper"], today["report_example_true"]
+    assert "$ gcaf audit paper.csv" in impossible and "CAN'T BE TRUE" in impossible and 'id="example-paper"' in impossible  # fmt: skip
+    assert "All figures can be true together." in true
+
+
 def test_model_card_says_what_was_run_and_what_was_not():
     frame = pd.DataFrame(
         [("Abstract", "accuracy", "paper", 0.9571, 0.0031, 3, 0, 0.94, 0.97, np.nan)],
@@ -294,6 +312,8 @@ def test_model_card_says_what_was_run_and_what_was_not():
     assert table.loc["Accuracy", "Patient-disjoint"] == "not trained yet" == table.loc["ECE", "Random split"]
     card = modelcard.text(frame, "demo")
     assert "tab-card-performance" in card and "703 images (480 pictures, 291 patient groups). " in card
+    named = f"answers `gcaf predict slice.jpg`: run `{shipped.read().key}` ("
+    assert named in card and f"SHA-256 `{hashlib.sha256(shipped.PATH.read_bytes()).hexdigest()}`" in card
 
 
 def test_model_card_gives_the_travelling_models_own_scores():

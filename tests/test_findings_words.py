@@ -15,6 +15,7 @@ from gcaf_lib.evaluation import control
 from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.findings import (
+    acting,
     audit,
     calibration,
     dataset,
@@ -90,6 +91,66 @@ def test_how_far_clip_limits_move_the_heads_grey_levels(monkeypatch):
     monkeypatch.setattr(preprocessing, "clahe", moved)
     text = preprocessing.clips_said(image, (1, 4), 5)
     assert "by clip limit: 5.0 at 1, 20.0 at 4." in text and text.endswith("the lowest moves 25%.")
+
+
+class Doing:
+    """A layer that adds to every second image, or multiplies; named as Keras's own."""
+
+    __module__ = "keras.layers"
+
+    def __init__(self, name, add=0.0, times=1.0):
+        self.name, self.add, self.times = name, add, times
+
+    def __call__(self, images, training):
+        out = images.copy()
+        out[::2] = images[::2] * self.times + self.add
+        return out
+
+
+def test_what_each_layer_was_seen_to_do():
+    layers = [Doing("flip_x", add=1), Doing("brightness", add=-25.5), Doing("contrast", times=0.5)]
+    table = preprocessing.augmentations(layers)
+    assert table["Layer"].tolist() == ["flip_x", "brightness", "contrast"]
+    assert set(table["Class"]) == {"keras Doing"}
+    assert table["Measured on 2,000 images"].tolist() == [
+        "50.0% of the images flipped",
+        "shifted by −0.100 to 0.000 of the range",
+        "contrast times 0.500 to 1.000",
+    ]
+
+
+def test_how_far_one_image_dominates_a_mixture():
+    """Beta(1, 1) is uniform: the larger weight is above 0.9 in a fifth, 0.75 in the mean; 20,000 draws are close."""
+    row = mixup.dominance([1.0]).iloc[0]
+    assert row[["α", "one image over 90%", "larger weight, mean"]].tolist() == ["1", "20.0%", "0.750"]
+    assert float(row["drawn"].rstrip("%")) == pytest.approx(20, abs=1)
+    assert float(row["mean drawn"]) == pytest.approx(0.75, abs=0.005)
+
+
+def test_which_steps_may_be_swapped_with_mixing():
+    """Linear ones: smoothing, normalisation, and a loss that is linear in the label."""
+    rng = np.random.default_rng(0)
+    images, weights = (
+        rng.integers(0, 256, (4, 32, 32, 3)).astype("float32"),
+        np.array([0.1, 0.3, 0.6, 0.9], "float32"),
+    )
+    labels, chosen = np.eye(4, dtype="float32"), load("cpu").loss
+    table = mixup.swapped(images, images, labels, weights, chosen, rng).set_index("Swapped with mixing")
+    assert table["Commutes"].to_dict() == {
+        "label smoothing": "yes",
+        "normalisation": "yes",
+        "CLAHE": "no",
+        "loss, target-probability": "no",
+        "loss, per-class": "yes",
+    }
+
+
+def test_where_the_two_readings_of_the_loss_are_one():
+    """For hard labels always, with cross-entropy at γ = 0; for smoothed ones the per-class reading alone is."""
+    table = loss.limits(2.0, 0.05, np.random.default_rng(0)).set_index("Compared (γ = 0 unless said)")
+    said = table.map(lambda cell: cell.split()[0])
+    assert set(said["hard labels"]) == {"equal"}
+    assert said["ε = 0.05"].tolist() == ["differ", "equal", "differ", "differ"] and len(table.columns) == 2
 
 
 def test_soft_labels_need_mixup_and_other_classes():
@@ -376,6 +437,15 @@ def test_how_sure_right_and_wrong_answers_are():
     assert "of wrong ones: 0.950 (n = 1). Wrong answers per seed: 0.5 ± 0.7 (n = 2)" in both
 
 
+def test_answers_are_drawn_of_each_class_and_mistakes_by_their_confidence():
+    frame = pd.DataFrame({"label": [0, 0, 0, 1, 1], "right": [True, True, True, True, False],
+                          "confidence": [0.5, 0.6, 0.7, 0.8, 0.9], "p_a": 0.5, "p_b": 0.5})  # fmt: skip
+    frame = pd.concat([frame, frame.tail(1).assign(confidence=0.95)], ignore_index=True)
+    assert predictions.drawn(frame)["label"].tolist() == [0, 0, 1], "two of the first, all of the second"
+    assert predictions.drawn(frame)["right"].all() and predictions.mistakes(frame).index.tolist() == [5, 4]
+    assert predictions.mistakes(frame, 1).index.tolist() == [5] and predictions.mistakes(frame.head(4)).empty
+
+
 def test_a_wrong_answer_says_so_over_its_picture():
     frame = pd.DataFrame({"predicted": [2, 0], "right": [True, False]})
     assert predictions.titles(frame, CLASSES) == ["No tumour", "wrong:\nGlioma"]
@@ -590,6 +660,16 @@ def test_calibration_carries_over_only_where_it_was_measured():
     )
 
 
+def test_one_acts_on_any_tumour_only_where_there_are_images_without_one():
+    probs = np.array([[0.9, 0.1], [0.2, 0.8]])
+    both = acting.decision_curves(np.array([0, 1]), probs, ["glioma", "notumor"])
+    assert list(both) == ["Any tumour", "Glioma"] and both["Any tumour"].equals(both["Glioma"])
+    assert list(acting.decision_curves(np.array([0, 1]), probs, ["glioma", "pituitary"])) == [
+        "Glioma",
+        "Pituitary",
+    ]
+
+
 def test_accuracy_by_picture_is_a_row_of_the_states_that_have_it():
     states = {
         "random split": {"accuracy": worth(), "ece": worth()},
@@ -771,6 +851,41 @@ def test_a_report_that_holds_or_does_not():
         for kappa, told in ((far, False), ((*far[:-1], ""), expected)):
             assert ("κ fails without the accuracy, too." in audit.report_said(verdicts(kappa, mcc))) == told
     assert one not in audit.report_said(verdicts(far))
+
+
+def test_how_many_images_the_accuracy_and_the_recalls_have_right():
+    table = audit.grim()
+    assert table["Published"].tolist() == ["95.73%", "94.44%", "93.94%", "97.00%"]
+    assert table["Images"].tolist() == [703, 162, 165, 200]
+    assert table["Number right"].tolist() == ["673", "153", "155", "194"], (
+        "nearest to each, and no other rounds to it"
+    )
+
+
+def test_what_rules_a_published_figure_out():
+    """Others, the test images alone, or nothing: of a figure that can be, and of one that could not be decided."""
+    found = pd.DataFrame({"metric": [f.metric for f in paper.report()], "attainable": True, "below": 0.5, "above": np.nan, "conflicts": ""})  # fmt: skip
+    found["attainable"] = found["attainable"].astype(object)
+    found.loc[1, ["attainable", "conflicts"]] = [False, "accuracy, recall_glioma"]
+    found.loc[2, "attainable"], found.loc[3, "attainable"] = False, None
+    table = audit.report_table(found)
+    assert table["Ruled out by"].head(5).tolist() == [
+        "–", "accuracy, recall of glioma", "Table 2's test images alone", "–", "–"
+    ]  # fmt: skip
+    assert table["Nearest below, beside the others"][0] == "0.50", "with the decimals of the figure"
+    assert set(table["Nearest above, beside the others"]) == {"–"}
+
+
+def test_a_report_of_scikit_learn_is_rounded_as_papers_print():
+    one = {"precision": 0.123456, "recall": 0.5, "f1-score": 0.98764}
+    told = audit.told({"accuracy": 0.95734, "a": one}, 0.94149, ["a"])
+    assert [(f.metric, f.value, f.decimals, f.percent) for f in told] == [
+        ("accuracy", 95.73, 2, True),
+        ("precision_a", 0.1235, 4, False),
+        ("recall_a", 0.5, 4, False),
+        ("f1_a", 0.9876, 4, False),
+        ("kappa", 0.9415, 4, False),
+    ]
 
 
 def test_any_report_explained():

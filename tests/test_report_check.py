@@ -383,6 +383,39 @@ def test_what_can_not_be_checked_is_said():
     assert report.ignored == ("kapa (did you mean kappa?)",)
 
 
+@pytest.mark.parametrize(
+    ("attainable", "said", "errors"),
+    [
+        ((True, True), "All figures can be true together.", "By these figures 3 to 5 of 30 answers"),
+        ((True, None), "Nothing here is known to be impossible.\nNOT DECIDED (too many tables): MCC", "By these figures"),
+        ((False, True), "CAN'T BE TRUE\n  accuracy 90%: no confusion matrix with", "By the other figures 3 to 5"),
+        ((False, None), "nearest beside the earlier figures that hold: 89%\nNOT DECIDED (too many tables): MCC", "By the other"),
+    ],
+)  # fmt: skip
+def test_the_answer_in_words(attainable, said, errors):
+    """Possible, undecided, impossible, and both; errors of one number or of several; a matrix of all figures or of the others."""
+    figures = pd.DataFrame(
+        {"metric": ["accuracy", "mcc"], "attainable": attainable, "conflicts": "", "below": [0.89, np.nan], "above": np.nan,
+         "decimals": [0, 2], "percent": [True, False], "shown": ["90%", "0.85"]}
+    )  # fmt: skip
+    figures["below"] *= 100
+    wrong = pd.DataFrame(
+        [("a", 10, 2, 2), ("b", 20, 1, 3), ("all", 30, 3, 5)], columns=["class", "support", "least", "most"]
+    )
+    report = report_file.Report(
+        {"a": 10, "b": 20}, [Reported("accuracy", 90, 0, True), Reported("mcc", 0.85, 2)]
+    )
+    matrix = pd.DataFrame([[8, 2], [1, 19]], ["a", "b"], ["a", "b"])
+    text = report_check.Answer(report, figures, wrong, matrix, cut=False).text()
+    assert text.startswith("2 classes, 30 images, 2 figures\n") and said in text and errors in text
+    assert "must have been wrong: a 2 of 10, b 1 to 3 of 20." in text
+    rest = "all figures" if attainable == (True, True) else "the other figures"
+    assert f"A confusion matrix that gives {rest} (rows" in text
+    bare = report_check.Answer(report, figures, wrong.head(0), None, cut=True).text()
+    assert "must have been wrong" not in bare and "matrix that gives" not in bare
+    assert ("had been cut off, not rounded" in bare) == (attainable[0] is False)
+
+
 def test_the_command(tmp_path, capsys, monkeypatch):
     path = tmp_path / "report.txt"
     path.write_text(TEXT, encoding="utf-8")

@@ -101,8 +101,8 @@ def own_home(record: runs.Record) -> str:
     for metric, one in scores.items():
         of = np.array([metric in (*worth.OF_ALL, f"recall_{classes[k]}") for k in labels])
         row = {"Metric": metric_name(metric), "Images": int(of.sum()), "Groups": len(np.unique(tested[of]))}
-        row["By image"] = _band(*_ends(one))
-        row["By picture"] = _band(*_ends(copied[metric])) if metric in copied else "–"
+        for head, found in (("By image", one), ("By picture", copied.get(metric))):
+            row[head] = _band(found.value, found.low, found.high) if found else "–"
         rows.append(row)
     return tables.numbered(
         pd.DataFrame(rows),
@@ -112,10 +112,6 @@ def own_home(record: runs.Record) -> str:
         "One run: the interval does not include the variation between trainings. Chapter 23's intervals "
         "draw the groups of one class alone; with few groups the two lie points apart, and neither is to be relied on.",
     )
-
-
-def _ends(one: worth.Worth) -> tuple[float, float, float]:
-    return one.value, one.low, one.high
 
 
 def _band(value: float, low: float, high: float) -> str:

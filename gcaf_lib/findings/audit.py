@@ -47,7 +47,7 @@ def report_table(verdicts: pd.DataFrame) -> pd.DataFrame:
     for figure, row in zip(paper.report(), verdicts.itertuples()):
         others = ", ".join(map(checks.name, filter(None, row.conflicts.split(", "))))
         near = [tables.number(value, figure.decimals) for value in (row.below, row.above)]
-        ruled_out = others or ("–" if row.attainable else "Table 2's test images alone")
+        ruled_out = others or ("Table 2's test images alone" if row.attainable is False else "–")
         lines.append((checks.name(row.metric), checks.shown(figure), row.attainable, *near, ruled_out))
     heads = [
         "Figure",

@@ -37,7 +37,7 @@ def soft(alpha: float, batch: int, labels: pd.Series) -> str:
     if not alpha:
         return "Mixup is off under these settings."
     other = (1 - 1 / batch) * (1 - (labels.value_counts(normalize=True) ** 2).sum())
-    visible = 2 * beta(alpha, alpha).cdf(0.5) - 2 * beta(alpha, alpha).cdf(0.1)
+    visible = 1 - 2 * beta(alpha, alpha).cdf(0.1)
     return (
         f"Under this page's settings (α = {alpha:g}, batches of {batch}), a partner is of **another class** in {other:.0%} of the pairs, "
         f"and the weaker image has **more than a tenth** of the weight in {visible:.0%}. Both together, that is, a clearly "

@@ -76,7 +76,7 @@ def hardest(known: pd.DataFrame, classes: Sequence[str]) -> str:
 
 def class_report(records: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Precision, recall, F1 and support of each class and their macro mean: (mean, sd) over seeds."""
-    frames = [metrics.report(r.labels(), r.probabilities(), _classes(r)) for r in records]
+    frames = [metrics.report(r.labels(), r.probabilities(), r.settings.data.classes) for r in records]
     rows = pd.concat(frames, keys=range(len(frames))).groupby(level=1, sort=False)
     return rows.mean(), rows.std(ddof=1)
 
@@ -135,7 +135,7 @@ def errors_by_image(records: Sequence[Any]) -> pd.DataFrame:
 
 def confused(records: Sequence[Any]) -> str:
     """Which two classes are confused most often, and whether errors are the images' or the seeds'."""
-    classes = _classes(records[0])
+    classes = records[0].settings.data.classes
     total = sum(metrics.confusion(r.labels(), r.probabilities()) for r in records)
     wrong, seeds = int(total.sum() - np.trace(total)), words.plural(len(records), "seed")
     text = f"Summed over {seeds}, {wrong:,} of {int(total.sum()):,} answers are wrong."
@@ -144,7 +144,7 @@ def confused(records: Sequence[Any]) -> str:
     pairs = {(i, j): int(total[i, j] + total[j, i]) for i in range(len(classes)) for j in range(i)}
     most = max(pairs.values())
     top = [{classes[k] for k in pair} for pair, count in pairs.items() if count == most]
-    said = " and ".join(f"{_pair(names)}" for names in top)
+    said = " and ".join(map(_pair, top))
     text += (
         f" The pair{'s' if len(top) > 1 else ''} most often confused: {said} ({words.plural(most, 'answer')}{' each' if len(top) > 1 else ''}, "
         f"{most / wrong:.0%} of the wrong ones), "
@@ -221,17 +221,14 @@ def raw_beside_ema(records: Sequence[Any], wanted: Sequence[str]) -> pd.DataFram
     """The same metrics of the test part with raw and with EMA weights, and their difference over seeds."""
     raw, averaged = (
         pd.DataFrame(
-            metrics.summary(r.labels(), r.probabilities("test", which), _classes(r)) for r in records
+            metrics.summary(r.labels(), r.probabilities("test", which), r.settings.data.classes)
+            for r in records
         )
         for which in ("raw", "ema")
     )
     columns = {"Raw weights": raw, "EMA weights": averaged, "EMA − raw": averaged - raw}
     cells = {head: [tables.mean_sd(values[m], 4) for m in wanted] for head, values in columns.items()}
     return pd.DataFrame({"Metric": list(map(names.metric_name, wanted)), **cells})
-
-
-def _classes(record: Any) -> tuple[str, ...]:
-    return record.settings.data.classes
 
 
 def areas(known: pd.DataFrame, labels: np.ndarray, classes: Sequence[str]) -> str:

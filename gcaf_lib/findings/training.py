@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,6 @@ from gcaf_lib.training import runs
 _WORDS = {"Class Balance Factor": ("loss.balance",)}  # printed as a word: no figure stands for it
 
 
-def _value(settings: Settings, name: str) -> Any:
-    room, leaf = name.split(".")
-    return getattr(getattr(settings, room), leaf)
-
-
 def _printed(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
@@ -38,7 +34,7 @@ def beside_table_3(settings: Settings) -> pd.DataFrame:
         wanted = [(f.metric, f.value) for f in found] or [
             (name, printed.lower().replace(" ", "-")) for name in _WORDS[parameter]
         ]
-        used = [_value(settings, name) for name, _ in wanted]
+        used = [attrgetter(name)(settings) for name, _ in wanted]
         same = all(value == theirs for value, (_, theirs) in zip(used, wanted))
         shown = " / ".join(_printed(value) for value in used)
         if wanted[0][0] == "data.image_size":
@@ -50,7 +46,7 @@ def beside_table_3(settings: Settings) -> pd.DataFrame:
 def unstated(settings: Settings, wanted: Sequence[str]) -> pd.DataFrame:
     """Settings that the paper leaves open: name, value in use, what it is (the setting's own help)."""
     known = names()
-    lines = [(name, _printed(_value(settings, name)), known[name].metadata["help"]) for name in wanted]
+    lines = [(name, _printed(attrgetter(name)(settings)), known[name].metadata["help"]) for name in wanted]
     return pd.DataFrame(lines, columns=["Setting", "In use", "What it is"])
 
 
@@ -87,7 +83,7 @@ def differing(first: Settings, second: Settings) -> pd.DataFrame:
     """Setting, and its value on both sides, where two models differ; those of stage 0 only where both have one."""
     both = {first.model.weights, second.model.weights} == {"in-domain"}
     asked = [name for name in names() if both or ".stage0_" not in name]
-    values = [(name, *(_printed(_value(one, name)) for one in (first, second))) for name in asked]
+    values = [(name, *(_printed(attrgetter(name)(one)) for one in (first, second))) for name in asked]
     frame = pd.DataFrame(values, columns=["Setting", "Here", "There"])
     return frame[frame["Here"] != frame["There"]].reset_index(drop=True)
 

@@ -23,7 +23,7 @@ HOLDS, IMPOSSIBLE, CONTRADICTION = "holds", "can't be true", "contradiction"
 DATA, RUNS, INSIDE, OPEN = "contradicted by the data", "not one run", "inside the sampling error", "open"
 ERRORS = (IMPOSSIBLE, CONTRADICTION, DATA)  # what `gcaf audit --strict` refuses
 _MEASURED = "measured, with n, sd and interval; the scorecard marks what can't be true"
-_WORDS = {"accuracy": "accuracy", "macro_f1": "macro F1", "macro_auc": "macro ROC-AUC", "macro_ap": "macro AP",
+_WORDS = {"macro_f1": "macro F1", "macro_auc": "macro ROC-AUC", "macro_ap": "macro AP",
           "kappa": "Cohen's κ", "mcc": "MCC", "ece": "ECE"}  # fmt: skip
 _KINDS = {"recall": "recall", "precision": "precision", "f1": "F1", "auc": "ROC-AUC", "ap": "AP"}
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import comparing, intervals
-from gcaf_lib.paper import claims
+from gcaf_lib.paper import checks, claims
 from gcaf_lib.paper import published as paper
 from gcaf_lib.terminal import many
 
@@ -22,9 +22,8 @@ COLUMNS = ["place", "row", "gap", "images", "least", "independent", "most", "at_
 
 def headline() -> tuple[float, int, int]:
     """The proposed model's published accuracy (fraction), the test images, and those it has right."""
-    top = paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
-    n = int(paper.published("§5.1", metric="testing"))
-    return top, n, round(top * n)
+    right, n = checks.main_count()
+    return checks.main().fraction, n, right
 
 
 def published(place: str | None = None, overlap: Mapping[str, float] | None = None) -> pd.DataFrame:

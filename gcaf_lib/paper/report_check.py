@@ -16,7 +16,7 @@ import pandas as pd
 from gcaf_lib.paper import attainability, report_file
 from gcaf_lib.paper.report_file import Report
 
-_WORDS = {"accuracy": "accuracy", "kappa": "Cohen's kappa", "mcc": "MCC", "f1": "F1"}
+_WORDS = {"kappa": "Cohen's kappa", "mcc": "MCC", "f1": "F1"}
 
 NEAREST = "the nearest beside the earlier figures that hold"  # book/tools/check_report_page.js says the same
 UNDEFINED = (
