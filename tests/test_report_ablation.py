@@ -839,6 +839,25 @@ def test_what_is_left_after_the_adjustment():
     assert "adjust" not in alone and f"{claim}: {rows[0]}." in alone
 
 
+def test_left_and_lost_turn_where_an_interval_meets_0():
+    name, wide = two = ablation.COUNTED["Counting each picture once"]
+    ends = (
+        (0.1, 0.2, 0.01, 0.3),
+        (0.1, 0.2, 0.0, 0.3),
+        (-0.2, -0.1, -0.3, 0.0),
+        (-0.1, 0.1, -0.3, 0.3),
+        (0.1, 0.2, 0.01, 0.3),
+    )
+    columns = [f"{one}{end}" for one in two for end in ablation.ENDS[1:]]
+    lines = pd.DataFrame(ends, columns=columns).assign(row=list("abcde"), pairs=[2, 2, 2, 2, 0])
+    assert ablation.lost(lines, name, wide).tolist() == [False, True, True, False, False]
+    assert [list(side["row"]) for side in ablation.sides(lines, name)] == [["c"], ["a", "b"], ["d"]]
+    assert [list(side["row"]) for side in ablation.sides(lines, wide)] == [[], ["a"], ["b", "c", "d"]]
+    assert ablation.left(lines[:3], name, wide, {"a": "A"}) == "A (only before it: b, c)"
+    assert ablation.left(lines[1:2], name, wide) == "none (only before it: b)"
+    assert ablation.left(lines[:1], name, wide) == "a" and ablation.left(lines[:0], name, wide) == "none"
+
+
 def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
     found = {"Feature Concatenation": runs(40), experiments.PROPOSED: runs(20)}
     for made in (("cpu", "paper"), ("paper", "paper")):
