@@ -96,7 +96,7 @@ Markdown(sensitivity.calibration(frame, records))
 
 # %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the default with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 on patient-disjoint folds: accuracy (left), and minus that of the default (right), with 95% intervals over patients and, from two seeds on, trainings."}}
 honest = ablation.apart(chapter, "table-8", strict, metrics)
-rows.dots(honest, published=False)
+rows.dots(honest, published=False, reference="default")
 
 # %%
 gaps = ablation.gaps(honest, "Setting")

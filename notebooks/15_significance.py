@@ -212,8 +212,8 @@ seen = significance.could_show(frames)
 tables.show(
     significance.could_show_text(seen),
     name="tab-could-show",
-    caption="What the comparisons of each table rest on, and how large a true difference in accuracy must be for a 95% interval of the width that the table's have "
-    "(root mean square) to exclude 0 four times in five; and how many of the paper's gaps are as large. Tables of one seed leave other trainings out and seem to see more. "
+    caption="What the comparisons of each table rest on, and how large a true difference in accuracy must be for a 95% interval of the width of its row's "
+    "to exclude 0 four times in five, from the narrowest row to the widest; and how many of the paper's gaps are as large as their row's. Tables of one seed leave other trainings out and seem to see more. "
     "Not adjusted for the number of rows.",
     data=seen,
 )

@@ -943,14 +943,14 @@ def test_what_the_comparisons_of_a_table_could_have_shown():
         ]  # fmt: skip
         return pd.DataFrame([{"row": "own", "metric": "accuracy", "reference": True, "pairs": 2}, *lines])
 
-    # times 1.43: root mean square of 1.43, 2.86 and 2.86 points, by picture 4.29
-    known = frame((0.01, 0.03, -0.0247), (0.02, 0.03, -0.0248), (0.02, 0.03, np.nan))
+    # times 1.43: 1.43, 2.86 and 2.86 points, by picture 4.29; the second gap is as large as the first row's alone
+    known = frame((0.01, 0.03, -0.0144), (0.02, 0.03, -0.0248), (0.02, 0.03, np.nan))
     none = frame((np.nan, np.nan, -0.02), pairs=0)
     split = dict.fromkeys(ablation.TABLES, none) | {"Table 4": known}
     seen = significance.could_show({"here": split})
     text = significance.could_show_text(seen).set_index("Table")
     assert text.loc["4"].tolist() == [
-        "here", "2 seeds of 5 folds, 7,000 images (3,000 pictures, 600 patient groups)", "2.48", "4.29", "1 of 2"
+        "here", "2 seeds of 5 folds, 7,000 images (3,000 pictures, 600 patient groups)", "1.43 to 2.86", "4.29", "1 of 2"
     ]  # fmt: skip
     assert (
         text.loc["8", "Compared"] == "not trained yet" and text.loc["8", "The paper's as large"] == "0 of 0"

@@ -1,4 +1,4 @@
-"""The rows of a table as dots: levels, and differences to the proposed model."""
+"""The rows of a table as dots: levels, and differences from its reference."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def dots(
     metric: str = "accuracy",
     names: Mapping[str, str] | None = None,
     published: bool = True,
+    reference: str = "proposed",
 ) -> Drawing:
-    """Rows of `measure` down; left the metric, right its difference from the proposed model on the same images.
+    """Rows of `measure` down; left the metric, right its difference from that of the reference row on the same images.
 
     The paper's figures are open diamonds, ours dots with their intervals, and strokes where each picture weighs 1.
     Rows without a run say so.
@@ -51,11 +52,11 @@ def dots(
         right.text(1.02, y, text, transform=right.get_yaxis_transform(), va="center", fontsize=7.5,
                    color=style.INK if r["n"] else style.MUTED)  # fmt: skip
         if r["reference"]:
-            right.text(0.0, y, " proposed ", va="center", ha="center", fontsize=7.5, color=style.MUTED,
+            right.text(0.0, y, f" {reference} ", va="center", ha="center", fontsize=7.5, color=style.MUTED,
                        bbox={"boxstyle": "square,pad=0.1", "fc": style.SURFACE, "ec": "none"})  # fmt: skip
     name = naming.metric_name(metric)
     left.set_title(name)
-    right.set_title("Minus the proposed" + (", points" if metric in naming.SHARES else ""))
+    right.set_title(f"Minus the {reference}" + (", points" if metric in naming.SHARES else ""))
     if metric in naming.SHARES:
         left.xaxis.set_major_formatter(percent_label)
     for ax in (left, right):

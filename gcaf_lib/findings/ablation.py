@@ -415,12 +415,6 @@ def visible(lines: Any, name: str = "difference") -> Any:
     return intervals.visible(lines[f"{name}_low"], lines[f"{name}_high"])
 
 
-def pooled(run: pd.DataFrame, name: str = "difference") -> float:
-    """`visible` for a whole table, its root mean square over rows: a row's own spread over few trainings is mostly chance."""
-    known = visible(run, name).dropna()
-    return float(np.sqrt((known**2).mean())) if len(known) else np.nan
-
-
 def could_show(run: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True) -> str:
     """From which true difference on each row's own interval excludes 0 with a power of 80% (`visible`), and for which rows the
     paper's is as large.

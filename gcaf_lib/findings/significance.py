@@ -379,12 +379,15 @@ def frames(
     }
 
 
+SEEN = ("least", "most", "picture_least", "picture_most")
+
+
 def could_show(frames: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
     """What the comparisons of each split and table rest on, and which true differences they could have shown.
 
-    frames: split to table ("Table 4") to `ablation.measure`'s. split, place, pairs, folds, `ablation.SIZES`; visible: the true
-    difference from which on its intervals exclude 0 with a power of 80% (`ablation.pooled`), picture_visible; gaps: the paper's
-    differences of trained rows, as_large: those that are as large.
+    frames: split to table ("Table 4") to `ablation.measure`'s. split, place, pairs, folds, `ablation.SIZES`; least, most: the true
+    difference from which on the narrowest and the widest row's interval excludes 0 with a power of 80% (`ablation.visible`), picture_…;
+    gaps: the paper's differences of trained rows, as_large: those that are as large as their row's.
     """
     lines = []
     for (split, tables_), place in itertools.product(frames.items(), ablation.TABLES):
@@ -393,14 +396,12 @@ def could_show(frames: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame
         line = {"split": split, "place": place, "pairs": 0}
         if len(run):
             line |= run.iloc[0][["pairs", "folds", *ablation.SIZES]].to_dict()
-        line |= {
-            "visible": ablation.pooled(run),
-            "picture_visible": ablation.pooled(run, "picture_difference"),
-        }
+        seen, copied = (ablation.visible(run, name) for name, _ in ablation.WAYS.values())
+        line |= dict(zip(SEEN, (seen.min(), seen.max(), copied.min(), copied.max())))
         gaps = run["published_difference"].abs()
-        line |= {"gaps": int(gaps.notna().sum()), "as_large": int((gaps >= line["visible"]).sum())}
+        line |= {"gaps": int(gaps.notna().sum()), "as_large": int((gaps >= seen).sum())}
         lines.append(line)
-    seen = ["visible", "picture_visible", "gaps", "as_large"]
+    seen = [*SEEN, "gaps", "as_large"]
     return pd.DataFrame(lines).reindex(columns=["split", "place", "pairs", "folds", *ablation.SIZES, *seen])
 
 
@@ -411,12 +412,17 @@ def could_show_text(frame: pd.DataFrame) -> pd.DataFrame:
             "Split": r.split,
             "Table": r.place.removeprefix("Table "),
             "Compared": words.rests(r._asdict()) if r.pairs else names.ABSENT,
-            "Seen from (points)": words.number(100 * r.visible),
-            "By picture": words.number(100 * r.picture_visible),
+            "Seen from (points)": _from(r.least, r.most),
+            "By picture": _from(r.picture_least, r.picture_most),
             "The paper's as large": f"{r.as_large} of {r.gaps}",
         }
         for r in frame.itertuples()
     )
+
+
+def _from(least: float, most: float) -> str:
+    """`1.42 to 8.28` points of two fractions; once where both read alike."""
+    return " to ".join(dict.fromkeys(words.number(100 * one) for one in (least, most)))
 
 
 def could_show_said(frame: pd.DataFrame) -> str:
@@ -432,7 +438,7 @@ def could_show_said(frame: pd.DataFrame) -> str:
         f"{words.some(list(part['place']))} on {split}" for split, part in once.groupby("split", sort=False)
     )
     return (
-        f"Of the paper's gaps, these are as large as what their table's comparisons would have shown with a power of 80%: {'; '.join(said)}. Where a smaller one is not "
+        f"Of the paper's gaps, these are as large as what their row's comparison would have shown with a power of 80%: {'; '.join(said)}. Where a smaller one is not "
         "distinguishable from 0 here, that is no sign that it isn't there."
         + (
             f" Left out, because one seed knows nothing of another training's chance: {alone}."
