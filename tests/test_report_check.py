@@ -408,6 +408,7 @@ def test_the_answer_in_words(attainable, said, errors):
     matrix = pd.DataFrame([[8, 2], [1, 19]], ["a", "b"], ["a", "b"])
     text = report_check.Answer(report, figures, wrong, matrix, cut=False).text()
     assert text.startswith("2 classes, 30 images, 2 figures\n") and said in text and errors in text
+    assert "cut off" not in text
     assert "must have been wrong: a 2 of 10, b 1 to 3 of 20." in text
     rest = "all figures" if attainable == (True, True) else "the other figures"
     assert f"A confusion matrix that gives {rest} (rows" in text
