@@ -48,6 +48,20 @@ def own_cache(tmp_path_factory):
         yield folder
 
 
+@pytest.fixture(scope="session")
+def lend(own_cache):
+    """A function that makes a test's own cache folder, with what the suite has in it: phantoms drawn, the code's fingerprint."""
+
+    def made(cache: Path) -> str:
+        cache.mkdir()
+        for name in ("phantoms", "code"):
+            (own_cache / name).mkdir(exist_ok=True)
+            (cache / name).symlink_to(own_cache / name)
+        return str(cache)
+
+    return made
+
+
 @pytest.fixture(scope="session", autouse=True)
 def absl_logs_to_no_file_of_pytest():
     """absl, which comes with TensorFlow, closes the stream it logs to where logging is set up anew (as each of

@@ -282,8 +282,15 @@ def outcome_of(layer: keras.Layer, start: list, **mode: bool) -> list[np.ndarray
     def run(x, weights):
         return layer.stateless_call(weights, rest, x, **mode)
 
-    _, slopes = gradients.value_and_gradient(lambda given: ops.sum(run(*given)[0] * mix), [x, weights])
-    out, left = run(x, weights)
+    def everything_of(x, weights):
+        _, slopes = gradients.value_and_gradient(lambda given: ops.sum(run(*given)[0] * mix), [x, weights])
+        return *run(x, weights), slopes
+
+    if keras.backend.backend() == "jax":
+        import jax  # one program, as in a training step, where each operation would be one of its own
+
+        everything_of = jax.jit(everything_of)
+    out, left, slopes = everything_of(x, weights)
     return [ops.convert_to_numpy(value) for value in (out, *left, slopes[0], *slopes[1])]
 
 
@@ -409,8 +416,8 @@ def check_changes() -> None:
     assert len({frozenset(operations.items()) for operations, *_ in found.values()}) == len(found)
 
 
-def compile_with_cache(folder: str) -> None:
-    """One stage with the compilation cache; prints what was found there and a hash of the outcome."""
+def compiled_with_cache(folder: str) -> dict:
+    """One stage with the compilation cache: what was found there, and the bytes of the outcome."""
     import jax
 
     events: list[str] = []
@@ -419,27 +426,25 @@ def compile_with_cache(folder: str) -> None:
     used = backend.compilation_cache(Path(folder))
     with tempfile.TemporaryDirectory() as place:
         values = outcome(stage(place, epochs=1).run())
-    print(
-        json.dumps(
-            {
-                "folder": str(used),
-                "hits": events.count("cache_hits"),
-                "misses": events.count("cache_misses"),
-                "outcome": [value.tobytes().hex() for value in values],
-            }
-        )
-    )
+    return {
+        "folder": str(used),
+        "hits": events.count("cache_hits"),
+        "misses": events.count("cache_misses"),
+        "outcome": [value.tobytes().hex() for value in values],
+    }
 
 
-def several(*names: str) -> None:
-    """Checks one after another in one process, which takes longer to start than each; prints what went wrong in each."""
-    wrong = dict.fromkeys(names, "")
+def several(folder: str, *names: str) -> None:
+    """Checks one after another in one process, which takes longer to start than each; prints what went wrong in each,
+    and of one stage before them all, with the compilation cache in `folder`, which serves the others too, its outcome.
+    """
+    first, wrong = compiled_with_cache(folder), dict.fromkeys(names, "")
     for name in names:
         try:
             globals()[name]()
         except Exception:
             wrong[name] = traceback.format_exc()
-    print(json.dumps(wrong))
+    print(json.dumps({"first": first, "wrong": wrong}))
 
 
 if __name__ == "__main__":

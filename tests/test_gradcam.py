@@ -138,7 +138,7 @@ def test_upsampling_fusing_and_overlay():
 
 
 def test_the_other_backend_gives_the_same_maps(tmp_path):
-    """The closed form holds on JAX too: this file's own first test, run in a process of its own."""
+    """The closed form holds on JAX too: this file's own tests of it and of what records keep, in a process of its own."""
     if keras.backend.backend() == "jax":
         pytest.skip("this run is on JAX already")
     pytest.importorskip("jax")
@@ -152,7 +152,7 @@ def test_the_other_backend_gives_the_same_maps(tmp_path):
         "no:cacheprovider",
         __file__,
         "-k",
-        "closed or planted",
+        "closed or planted or readings",
     ]
     env = os.environ | {"KERAS_BACKEND": "jax", "XLA_FLAGS": stages.QUICK}
     run = subprocess.run(command, env=env, capture_output=True, text=True)

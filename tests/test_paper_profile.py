@@ -32,7 +32,10 @@ def test_one_step_of_stage_2_moves_the_top_and_only_the_top(model, tmp_path):
     stage = loop.Stage(
         model, images, part, loop.Part(np.array([2, 3]), labels), number=2, epochs=1, rate=1e-3,
         loss=loss, settings=settings.training, seed=0, checkpoint=tmp_path / "stage2.npz",
-    ).run()  # fmt: skip
+    )  # fmt: skip
+    for half in stage.halves:  # of the validation; the step itself is traced, as it is for users
+        half.run_eagerly = True
+    stage.run()
     stage.assign("raw")
     assert np.isfinite(stage.rows[0]["loss"])
     moved = {
@@ -48,8 +51,12 @@ def test_one_step_of_stage_2_moves_the_top_and_only_the_top(model, tmp_path):
     assert "logits" in moved
 
 
+# Keras's, where nothing is traced
+@pytest.mark.filterwarnings("ignore:The structure of `inputs`:UserWarning")
 def test_grad_cam_at_full_size(model):
     images = np.random.default_rng(1).integers(0, 256, (1, 224, 224, 3)).astype(np.uint8)
+    _, body, _ = gradcam.split(model)
+    body.run_eagerly = True  # of one image: tracing the whole network takes longer than running it
     maps, target, _ = gradcam.maps(model, images)
     assert {k: v.shape for k, v in maps.items()} == {
         "efficientnetv2-s": (1, 7, 7),

@@ -21,6 +21,8 @@ TINY = {
     "data.phantoms": 24,
     "data.image_size": 32,
     "model.width": 16,
+    "model.backbones": ("vgg19",),
+    "model.fusion": "none",
     "training.batch_size": 16,
     "training.stage0_epochs": 1,
     "training.stage1_epochs": 1,

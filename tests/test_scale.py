@@ -16,6 +16,7 @@ from tests import stages
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKS = ["check_layers", "check_other_forms", "check_resident", "check_average"]
+TWO = "--xla_force_host_platform_device_count=2"
 
 
 def alone(*arguments: str, **environment: str) -> str:
@@ -37,14 +38,16 @@ def test_stage(check):
 
 
 @pytest.fixture(scope="module")
-def on_jax() -> dict[str, str]:
-    """What went wrong in each check on JAX, all of them in one process."""
-    return json.loads(alone("several", *CHECKS).splitlines()[-1])
+def on_jax(tmp_path_factory) -> dict:
+    """What `stages.several` says on JAX, of all checks in one process; the folder of the cache it filled."""
+    folder = str(tmp_path_factory.mktemp("xla"))
+    said = alone("several", folder, *CHECKS, "check_parallel", XLA_FLAGS=TWO)
+    return {**json.loads(said.splitlines()[-1]), "folder": folder}
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", [*CHECKS, "check_parallel"])
 def test_stage_on_jax(check, on_jax):
-    assert not on_jax[check], on_jax[check]
+    assert not on_jax["wrong"][check], on_jax["wrong"][check]
 
 
 def test_no_function_of_a_run_calls_python(tmp_path):
@@ -65,20 +68,19 @@ def test_a_whole_run_from_images_on_the_device(name, tmp_path):
     alone("check_run", KERAS_BACKEND=name, GCAF_CACHE=str(tmp_path), GCAF_RESULTS=str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    "check", ["check_parallel", pytest.param("check_parallel_run", marks=pytest.mark.slow)]
-)
-def test_two_devices_share_a_batch(check, tmp_path):
+@pytest.mark.slow
+def test_two_devices_share_a_run(tmp_path):
     alone(
-        check,
-        XLA_FLAGS="--xla_force_host_platform_device_count=2",
+        "check_parallel_run",
+        XLA_FLAGS=TWO,
         GCAF_RESULTS=str(tmp_path / "results"),
         GCAF_CACHE=str(tmp_path / "cache"),
     )
 
 
-def test_the_second_process_compiles_nothing(tmp_path):
-    first, second = (json.loads(alone("compile_with_cache", str(tmp_path))) for _ in range(2))
+def test_the_second_process_compiles_nothing(on_jax):
+    first, said = on_jax["first"], alone("several", on_jax["folder"], XLA_FLAGS=TWO)
+    second = json.loads(said.splitlines()[-1])["first"]
     assert first["misses"] > first["hits"]  # one program may be asked for twice
     assert second["misses"] == 0 < second["hits"]
     assert any(Path(first["folder"]).iterdir())

@@ -17,8 +17,11 @@ from tests import stages
 
 TINY = {
     "data.phantoms": 20,
+    "data.image_size": 32,
+    "model.backbones": ("vgg19",),
+    "model.fusion": "none",
     "model.width": 8,
-    "training.stage0_epochs": 1,
+    "model.weights": "none",
     "training.stage1_epochs": 1,
     "training.stage2_epochs": 1,
 }

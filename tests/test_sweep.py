@@ -14,13 +14,14 @@ from gcaf_lib.training import experiments, runs, sweep
 from tests.test_training import TINY
 
 SMALL = {**TINY, "model.backbones": ("vgg19",), "model.fusion": "none", "training.stage1_epochs": 1}
+SHORT = {**SMALL, "training.stage2_epochs": 0}
 
 
 @pytest.fixture(autouse=True)
-def own_store(monkeypatch, tmp_path):
+def own_store(monkeypatch, tmp_path, lend):
     monkeypatch.setenv("GCAF_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setenv("GCAF_CACHE", str(tmp_path / "cache"))
-    grid = (experiments.Row("one", SMALL), experiments.Row("other", {**SMALL, "loss.gamma": 1}))
+    monkeypatch.setenv("GCAF_CACHE", lend(tmp_path / "cache"))
+    grid = (experiments.Row("one", SHORT), experiments.Row("other", {**SHORT, "loss.gamma": 1}))
     small = experiments.Experiment("small", "two rows", grid, {"demo": 1})
     monkeypatch.setitem(experiments.EXPERIMENTS, "small", small)
 
@@ -332,7 +333,8 @@ def test_a_child_that_is_killed_is_started_once_more_and_its_sweep_goes_on(monke
         return real(command, **options)
 
     monkeypatch.setattr(sweep.subprocess, "run", run)
-    trouble = sweep.run_job(sweep.plan(["small"], "demo")["job"][0].to_json(), threads=1)
+    job = sweep.Job("k", load("demo", {**SHORT, "model.weights": "none"}), 0, "demo")
+    trouble = sweep.run_job(job.to_json(), threads=1)
     assert deaths and trouble is None and len(runs.all_records("main")) == 1
     (log,) = (cache_dir() / "logs").glob("*.log")
     assert log.read_text().count(", attempt") == 2

@@ -364,12 +364,15 @@ def run_job(
 
 
 if __name__ == "__main__":
-    from gcaf_lib.training import train
+    from gcaf_lib.training.task import task
 
     job = Job.from_json(sys.stdin.read())
+    # before the backend is imported, which takes longer than to say that the data are not there
+    work = task(job.settings, job.data, need_images=bool(job.backbone))
+    from gcaf_lib.training import train
+
     if job.backbone:
-        work = train.task(job.settings, job.data)
         train.stage0(job.settings, job.seed, job.backbone, work, job.profile, progress=False)
     else:
-        given = {"profile": job.profile, "data": job.data, "progress": False, "maps": job.maps}
+        given = {"profile": job.profile, "work": work, "progress": False, "maps": job.maps}
         train.get(job.settings, job.seed, **given)
