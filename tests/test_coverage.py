@@ -147,9 +147,11 @@ def test_a_widened_interval_by_hand():
     draws = np.random.default_rng(7).standard_normal(20_001)
     one = worth.summed("excess", worth.Sample(FIVE, draws), least=-np.inf)
     assert (one.low, one.high) == pytest.approx((-2.120 * 2**0.5, 2.120 * 2**0.5), rel=0.03)
+    assert one.error == pytest.approx(2**0.5, rel=0.02)
     for values in ([0.0], [0.0, 0.0]):  # one seed, or two that agree: over patients alone
         alone = worth.summed("excess", worth.Sample(np.array(values), draws), least=-np.inf)
         assert (alone.low, alone.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
+        assert alone.error == pytest.approx(1, rel=0.02)
     still = worth.Sample(np.array([-1.0, 1.0]), np.zeros(5))
     assert worth.summed("excess", still, least=-np.inf).high == pytest.approx(12.706, rel=1e-3)
 

@@ -445,7 +445,10 @@ def test_every_sentence_of_settings_names_their_default():
     seeds = ablation.compared_with("table-8", found, known, None)
     assert seeds.startswith("Compared is the default's seed 0, ")
     text = ablation.told(frame, seeds, sensitivity.moved(frame), sensitivity.calibration(frame, found))
-    assert "Worse than the default, with" in text and "chapter 15 sets the default beside itself" in text
+    assert (
+        "Worse in accuracy than the default, with" in text
+        and "chapter 15 sets the default beside itself" in text
+    )
     assert "is better than the default (after" in text and "Below the default by value" in text
     said = [text, ablation.told(nothing), ablation.gaps_caption(frame), sensitivity.chosen(frame, found)]
     assert said[1].startswith("No row but the default's has been trained")
@@ -453,7 +456,7 @@ def test_every_sentence_of_settings_names_their_default():
     said += [ablation.difference_text(line) for _, line in frame.iterrows()]
     assert ablation.DEFAULT in said and not [one for one in said if "proposed" in one]
     methods = frame.assign(row=frame["row"].str.replace(" = ", " "))
-    assert "Worse than the proposed model" in ablation.told(methods)
+    assert "Worse in accuracy than the proposed model" in ablation.told(methods)
 
 
 def test_what_stands_over_the_differences():
@@ -524,6 +527,7 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
 
     def said(low, high, **more):
         ends = {"difference_low": low, "difference_high": high}
+        ends["difference_error"] = (np.array(high) - np.array(low)) / 2 / 1.96
         return ablation.could_show(frame.head(2).assign(**ends, **more))
 
     # half a width of 2 points, times 1 + 0.84/1.96, is 2.86 points; the paper's are −2.89 and −1.61
@@ -537,7 +541,13 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
     other = f"from 0.71 to 2.86 points on (the widest interval: {rows[1]}). {large} 1 of 2: {rows[0]}."
     assert other in said([0, -0.02], [0.01, 0.02])
     assert "; where there is one seed, another training's chance comes on top" in said(-0.02, 0.02, pairs=1)
-    copied = said(-0.02, 0.02, picture_difference_low=[-0.01, -0.05], picture_difference_high=[0.01, 0.05])
+    copied = said(
+        -0.02,
+        0.02,
+        picture_difference_low=[-0.01, -0.05],
+        picture_difference_high=[0.01, 0.05],
+        picture_difference_error=[0.01 / 1.96, 0.05 / 1.96],
+    )
     assert f"points on, by picture from 1.43 to 7.15 points on (the widest interval: {rows[1]})." in copied
     assert "picture" not in text
     assert "paper" not in ablation.could_show(frame.head(2), theirs=False)
@@ -574,11 +584,16 @@ def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
     frame = frame.assign(adjusted_low=ends[0], adjusted_high=ends[1])
     if copied:
         ends = dict(zip(("picture_difference_low", "picture_difference_high"), copied))
-        frame = frame.assign(picture_difference=-0.005, **ends)
+        frame = frame.assign(picture_difference=-0.005, picture_difference_error=0.004, **ends)
     names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
     text = ablation.answer(frame, "Feature Concatenation", "Is it?", names)
     assert text.startswith(f"**Is it?** {said}")
     least = 100 * float(ablation.visible(frame.iloc[0]))
+    one = worth.difference(runs(24), runs(20), GROUPS)["accuracy"]
+    assert least == pytest.approx(
+        100 * ((frame["difference_high"] - frame["difference_low"]).iloc[0] / 2 + 0.8416 * one.error),
+        rel=1e-3,
+    )
     assert f"one would see a true difference of {least:.2f} points or more" in text
     assert text.endswith("; the paper's is −2.89.") and ("or more, by picture" in text) == bool(copied)
     assert "paper" not in ablation.answer(frame, "Feature Concatenation", "Is it?", names, theirs=False)
@@ -747,7 +762,7 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     turned.loc[score, [f"picture_difference{end}" for end in ablation.ENDS]] = 0.0182, 0.0007, 0.0354
     said = comparison.asked(turned, own, None, chosen)
     assert (
-        "than 1, by picture than 1. Above it by value: in macro-F1 by picture DenseNet +0.0182 (+0.0007 to +0.0354). That"
+        "than 1, by picture than 1. Above it by value: in macro-F1 by picture DenseNet +0.0182 (+0.0007 to +0.0354), an interval that excludes 0 before any adjustment. That"
         in said
     )
     level = other & (frame["metric"] == "accuracy")
@@ -781,11 +796,14 @@ def test_a_single_network_is_compared_as_its_stage_0_left_it_too(monkeypatch):
     text = comparison.before_stages(found, None)
     first, second = re.findall(r"^- .*$", text, re.M)
     assert (
-        first.startswith("- DenseNet, 1 seed: −20.0 points (")
+        first.startswith("- DenseNet: −20.0 points (")
         and "; stages 1 and 2 changed it by −28.3 points (" in first
     )
-    assert second.startswith("- VGG19, 1 seed: +25.0 points (+") and "changed it by 0.0 points (" in second
-    assert text.endswith(": 1 (DenseNet), by picture 1 (DenseNet).")
+    assert second.startswith("- VGG19: +25.0 points (+") and "changed it by 0.0 points (" in second
+    assert (
+        ": 1 (DenseNet), by picture 1 (DenseNet). Of one seed such" in text
+        and "left it (one seed of 5 folds, 120 images (" in text
+    )
     assert comparison.before_stages({comparison.OWN: own}, None) == ""
     starts[id(spoilt[0])] = []
     assert "DenseNet" not in comparison.before_stages(
@@ -1040,7 +1058,7 @@ def test_sentences_on_the_settings():
     constants = {f"Focal α = {a}": twins(e) for a, e in ((0.25, 20), (0.5, 20))}
     alike = sensitivity.constants(constants, [])
     assert "give no test image a different class" in alike and alike.endswith(
-        "one setting under three names."
+        "one setting under three names; where intervals are adjusted for the number of rows, they count as three, which errs on the wide side."
     )
     constants["Focal α = 0.75"] = runs(30)
     assert "give 0.0% to " in sensitivity.constants(constants, [])

@@ -403,7 +403,7 @@ def test_the_temperatures_words():
     assert (
         ": lower (5 seeds, 703 images). Of the 2 seeds that chapter 19 takes, the change is −0.0100" in held
     )
-    assert "not distinguishable from 0: the verdict hangs on which trainings one has. Intervals" in held
+    assert "not distinguishable from 0: the verdict hangs on how many trainings one has. Intervals" in held
     assert "lower, too. " in findings.temperature([0.9], gap, 0.02, True, "", gap)
     assert "chapter 19 takes" not in low
     other = findings.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)

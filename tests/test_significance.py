@@ -268,13 +268,17 @@ def test_power_without_any_spread_is_the_limit_of_a_small_one():
 def test_what_an_interval_could_have_shown_is_found_so_often():
     """Estimates that scatter normally, each with its 95% interval: four in five exclude 0 at that true difference."""
     sd = 0.01
-    least = float(intervals.visible(-1.96 * sd, 1.96 * sd))
+    least = float(intervals.visible(-1.96 * sd, 1.96 * sd, sd))
     assert least == pytest.approx((1.96 + 0.8416) * sd, rel=1e-4)
     drawn = np.random.default_rng(0).normal(least, sd, 20_000)
     assert (np.abs(drawn) > 1.96 * sd).mean() == pytest.approx(0.8, abs=0.01)
-    assert intervals.visible(np.array([0.0, 0.1]), np.array([0.0, 0.2])).tolist() == pytest.approx(
+    ends = np.array([0.0, 0.1]), np.array([0.0, 0.2])
+    assert intervals.visible(*ends, np.array([0, 0.05 / 1.96])).tolist() == pytest.approx(
         [0, 0.0715], rel=1e-3
     )
-    assert intervals.visible(-1, 1, 0.9) > intervals.visible(-1, 1, 0.8) and np.isnan(
-        intervals.visible(np.nan, 1)
-    )
+    assert intervals.visible(-1, 1, 0.5, 0.9) > intervals.visible(-1, 1, 0.5, 0.8)
+    assert np.isnan(intervals.visible(np.nan, 1, 0.5))
+    # Student's t for three trainings: 4.303 standard errors either way, yet the estimate scatters by one
+    wide = float(intervals.visible(-4.303 * sd, 4.303 * sd, sd))
+    drawn += wide - least
+    assert (np.abs(drawn) > 4.303 * sd).mean() == pytest.approx(0.8, abs=0.01)

@@ -236,16 +236,15 @@ def _power(effect, seeds: int, alpha: float):
     return np.clip(stats.nct.sf(edge, seeds - 1, centre) + far, 0, 1)
 
 
-def visible(low, high, power: float = 0.8, level: float = 0.95):
+def visible(low, high, error, power: float = 0.8):
     """From which true difference on an interval as wide as [low, high] excludes 0 with this power (numbers, arrays or columns).
 
-        half · (1 + z_power / z_(1+level)/2)
+        half + z_power · error
 
-    half: of its width. Of an estimate that scatters about the truth normally. An interval that takes Student's t for few seeds is
-    wider than its scatter: of that it is rather too large.
+    half: of its width; error: standard error of an estimate that scatters about the truth normally. With Student's t, as of few
+    seeds, half is a larger multiple of it than 1.96.
     """
-    z = stats.norm.ppf((1 + level_of(level)) / 2)
-    return (high - low) / 2 * (1 + stats.norm.ppf(power) / z)
+    return (high - low) / 2 + stats.norm.ppf(power) * error
 
 
 def detectable(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:

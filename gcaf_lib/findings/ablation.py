@@ -35,9 +35,10 @@ COUNTED = {
 }
 WAYS = dict(zip(("", "by picture "), COUNTED.values()))  # the same inside a sentence
 SIZES = ("images", "pictures", "groups")
+ERRORS = ("difference_error", "picture_difference_error")  # standard errors, of what the intervals allow for
 COLUMNS = [
     "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "folds", "low", "high", "difference",
-    "difference_sd", "difference_low", "difference_high", "pairs", *SIZES, *PICTURE, *ADJUSTED, "reference",
+    "difference_sd", "difference_low", "difference_high", "pairs", *SIZES, *PICTURE, *ADJUSTED, *ERRORS, "reference",
     "published_difference", "step", "verdict",
 ]  # fmt: skip
 PROPOSED, DEFAULT = "the proposed model", "the default"  # what rows are compared with, as `called`
@@ -135,6 +136,7 @@ def measure(
                 **sizes,
                 **held(copied, "picture"),
                 **held(change, "picture_difference"),
+                **dict(zip(ERRORS, (gap.error, change.error))),
                 **dict(zip(ADJUSTED, (end for one in adjusted for end in (one.low, one.high)))),
                 "reference": own,
                 "published_difference": figure.fraction - other.fraction if both else np.nan,
@@ -360,7 +362,7 @@ def says(
     )
     points = " (in points)" if len(below) + len(above) else ""
     text = (
-        f"{count} Worse than {own}, with an interval that excludes 0{points}: {_shifts(below, 'difference', names)}. "
+        f"{count} Worse in accuracy than {own}, with an interval that excludes 0{points}: {_shifts(below, 'difference', names)}. "
         f"Better: {_shifts(above, 'difference', names)}. Not distinguishable from it: {_named(undecided, names)}."
     )
     text += _by_picture(run, names) + _borderline(run, names) + after_adjustment(run, names)
@@ -412,7 +414,7 @@ def rests(frame: pd.DataFrame) -> str:
 def visible(lines: Any, name: str = "difference") -> Any:
     """From which true difference on a row's is told from 0 with a power of 80%, by its interval (`intervals.visible`): of a
     line, or of each of a frame. name: as in `separated`."""
-    return intervals.visible(lines[f"{name}_low"], lines[f"{name}_high"])
+    return intervals.visible(*(lines[f"{name}_{one}"] for one in ("low", "high", "error")))
 
 
 def could_show(run: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True) -> str:

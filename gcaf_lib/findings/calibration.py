@@ -380,7 +380,7 @@ def temperature(
         one, all_ = (words.change(some, "lower", "higher", verdicts.UNDECIDED) for some in (fewer, gap))
         text += (
             f"Of the {words.plural(fewer.n, 'seed')} that chapter 19 takes, the change is {words.shift(fewer)}, {one}"
-            + (": the verdict hangs on which trainings one has. " if one != all_ else ", too. ")
+            + (": the verdict hangs on how many trainings one has. " if one != all_ else ", too. ")
         )
     text += (
         "Intervals of calibration errors hold the truth less often than in 95 of 100 cases (chapter 19 tells how often): a verdict near an "

@@ -201,7 +201,9 @@ def _ahead(lines: pd.DataFrame, name: str) -> str:
     above = lines[(lines["pairs"] > 0) & (lines[name] > 0)].to_dict("records")
     by = [(100, 2) if line["metric"] == "accuracy" else (1, 4) for line in above]
     return ", ".join(
-        f"{line['row']} {words.shift(ablation.read(line, name), d, s)}" for line, (s, d) in zip(above, by)
+        f"{line['row']} {words.shift(ablation.read(line, name), d, s)}"
+        + ", an interval that excludes 0 before any adjustment" * bool(ablation.read(line, name).low > 0)
+        for line, (s, d) in zip(above, by)
     )
 
 
@@ -214,9 +216,13 @@ def _halves(own: Sequence[Any], dataset: Any) -> str:
             continue
         copied = worth.by_picture(own, groups, pictures, ("accuracy",), against=alone).get("accuracy")
         told.append(all(one.low > 0 for one in (gap, copied) if one))
-        least = 100 * float(intervals.visible(gap.low, gap.high))
+        seen = ", by picture ".join(
+            f"{100 * float(intervals.visible(one.low, one.high, one.error)):.1f}"
+            for one in (gap, copied)
+            if one
+        )
         name = names.backbone_name(key, alone[0])
-        said.append(f"{name} {words.points(gap, copied)}, where {least:.1f} or more would be seen")
+        said.append(f"{name} {words.points(gap, copied)}, where {seen} or more would be seen")
     if not said:
         return " Chapter 25 sets the paper's own networks beside their two halves."
     which = "both" if all(told) else "one of the two only" if any(told) else "neither"
@@ -247,8 +253,9 @@ def before_stages(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
         if lead:
             leads[row], went = lead, minus(ablation.whole(records), alone)
             lines.append(
-                f"- {row}, {words.plural(lead[0].n, 'seed')}: {words.points(*lead)}; stages 1 and 2 changed it by {words.points(*went)}"
+                f"- {row}: {words.points(*lead)}; stages 1 and 2 changed it by {words.points(*went)}"
             )
+            basis = words.rested(records, groups, pictures)
     if not lines:
         return ""
     better = (
@@ -256,9 +263,10 @@ def before_stages(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
         for k in range(min(map(len, leads.values())))
     )
     return (
-        "Stages 1 and 2 change a single network too. The proposed model minus each as its stage 0 left it, on the same images (not "
+        f"Stages 1 and 2 change a single network too. The proposed model minus each as its stage 0 left it ({basis}; not "
         "adjusted for their number):\n\n" + "\n".join(lines) + "\n\n"
-        f"So shown to be better than the proposed model before stages 1 and 2: {', by picture '.join(better)}."
+        f"So before its own stages 1 and 2 these are better than the proposed model: {', by picture '.join(better)}. Of one seed such a verdict "
+        "may turn with another."
     )
 
 

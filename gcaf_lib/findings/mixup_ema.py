@@ -383,7 +383,7 @@ def itself_text(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
 def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
     """Whether Mixup is better than none where no known patient is shared, EMA on both times; frame: of `ablation.apart`."""
     question = "Is Mixup better than none where no known patient is shared (both with EMA)?"
-    return ablation.answer(frame, cells()[EMA], question, theirs=theirs)
+    return f"{ablation.answer(frame, cells()[EMA], question, theirs=theirs)} What Mixup changes without EMA stands among the effects below."
 
 
 def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = True) -> pd.DataFrame:

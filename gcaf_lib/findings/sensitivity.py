@@ -177,7 +177,10 @@ def constants(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
         f"{changes if max(ours) else 'no test image a different class'}, and no probability differs by more than {far:.1g}. "
     )
     if max(ours) == 0:
-        return text + "The constants are one setting under three names."
+        return (
+            text
+            + "The constants are one setting under three names; where intervals are adjusted for the number of rows, they count as three, which errs on the wide side."
+        )
     if not plain:
         return text + "Without a second seed of the default there is nothing to measure that by."
     text += f"Two runs of the default with different seeds disagree on {min(plain):.1%} to {max(plain):.1%}. "
