@@ -233,10 +233,11 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     )
     assert "With the larger part: +20.0 points" in text and ": more right, by picture +20.0 points" in text
     assert text.endswith(f": {words.unseen(1)}.")
-    against = ladder.training_parts(None, *[[own, mean, both, *each]] * 2, sizes)
+    levels = [own, mean, both]
+    against = ladder.training_parts(None, [*levels, *each], [*levels, *each[::-1]], sizes)
     assert "the models of the folds (2 seeds) are right on 90.0" in against
     assert against.endswith(
-        "That is against the mean of the folds' 2 seeds; against each: +20.0, 0.0 points."
+        "That is against the mean of the folds' 2 seeds; against each: +20.0, 0.0 points (by picture 0.0, +20.0)."
     )
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
     worse = [own, other, less]

@@ -28,6 +28,7 @@ from gcaf_lib.training import experiments
 PICTURES = {"ladder.svg": (WIDTH, 2.2), "ladder-narrow.svg": (3.6, 3.2)}
 LOOK_UP = ladder.FLOOR_NAMES["1nn-mirror"]
 METHODS = (ladder.MODEL, ladder.IMAGENET, LOOK_UP)  # that are drawn
+ONE_RUN = words.ONE_RUN.partition(". ")[0] + "."  # without the miniature beside them: it has more seeds here
 SAME = "miniature"  # in `full_size`: on the images of the split `patients`
 DOORS = """
 ::::{grid} 1 3 3 3
@@ -118,7 +119,7 @@ def scored(
         f"{words.OVER} (chapter 17; of the paper's own networks chapter 25)."
     )
     if full is not None and (full["seeds"] == 1).all():
-        note += f" {words.ONE_RUN}"
+        note += f" {ONE_RUN}"
     note += f" Tested: {'; '.join(tested)}." if tested else ""
     if full is not None and SAME in full.index:
         note += f" There a miniature has {_right(full.loc[SAME])} ({_seeds(full)})."
@@ -136,14 +137,25 @@ def _seeds(score: pd.DataFrame) -> str:
     return "".join(f"{count:.0f} and " for count in first) + words.plural(last, "seed")
 
 
-def lost(scores: Sequence[pd.DataFrame]) -> str:
-    """`21.9 to 24.8 points (by picture 20.8 to 24.0)`: the least and the most that methods lose from `paper` to `patients`."""
-    file, picture = (
-        " to ".join(dict.fromkeys(f"{100 * drop:.1f}" for drop in (min(drops), max(drops))))
-        for name in ("accuracy", "picture")
-        for drops in [[score.loc["paper", name] - score.loc["patients", name] for score in scores]]
+def lost(scores: Sequence[pd.DataFrame], equal: Sequence[pd.DataFrame] = ()) -> str:
+    """`21.9 to 24.8 points (by picture 20.8 to 24.0)`: the least and the most that methods lose from `paper` to `patients`;
+    equal: the same of as many seeds on both, in the brackets."""
+    drops = [_drops(scores, "{} points (by picture {}")]
+    if equal:
+        seeds = " and ".join(f"{one.loc['paper', 'seeds']:.0f}" for one in equal)
+        drops.append(_drops(equal, f"of as many seeds on both splits, {seeds}: {{}}, by picture {{}}"))
+    return "; ".join(drops) + ")"
+
+
+def _drops(scores: Sequence[pd.DataFrame], text: str) -> str:
+    """`text` with the ranges that `lost` tells, by file and by picture."""
+    return text.format(
+        *(
+            " to ".join(dict.fromkeys(f"{100 * drop:.1f}" for drop in (min(drops), max(drops))))
+            for name in ("accuracy", "picture")
+            for drops in [[score.loc["paper", name] - score.loc["patients", name] for score in scores]]
+        )
     )
-    return f"{file} points (by picture {picture})"
 
 
 def _trained(
@@ -155,8 +167,7 @@ def _trained(
         one.loc["paper", kind] > one.loc["patients", kind] for one in (*folds, *own) for kind in kinds
     ):
         return ", not all trained networks do"
-    text = f", networks trained on the five folds {lost(folds)}" if folds else ""
-    text += f", of as many seeds on both splits {lost(equal)}" if equal else ""
+    text = f", networks trained on the five folds {lost(folds, equal)}" if folds else ""
     for one in own:
         apart = one.loc["patients"]
         text += (

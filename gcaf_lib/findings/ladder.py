@@ -433,11 +433,13 @@ def training_parts(
     )
     if not levels:
         return f"{text} A control would be the single split `patients`, with {single}: it was not run with the folds' seeds."
-    (own, other, change, *each), (own1, other1, change1, *_) = levels, copied
+    (own, other, change, *each), (own1, other1, change1, *each1) = levels, copied
     said = words.judged(change, change1, "fewer right", "more right")
     if each:
-        against = ", ".join(words.signed(100 * one.value, 1) for one in each)
-        said += f". That is against the mean of the folds' {len(each)} seeds; against each: {against} points"
+        against, copies = (
+            ", ".join(words.signed(100 * one.value, 1) for one in some) for some in (each, each1)
+        )
+        said += f". That is against the mean of the folds' {len(each)} seeds; against each: {against} points (by picture {copies})"
     return (
         f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*_ends(own))}%, "
         f"by picture {words.percent(own1.value)}%; on the same images the models of the folds ({words.plural(other.n, 'seed')}) are right on {words.band(*_ends(other))}%, "

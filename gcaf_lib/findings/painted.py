@@ -24,7 +24,7 @@ VALUES = (*SHARES, "probability", "step")
 PARTS = ("whole", "tumour", "elsewhere", "difference")
 GAPS = ["Tumour minus elsewhere", "Beyond no tumour"]
 _CAPTION = (
-    "{}, in points. *Tumour minus elsewhere*: that share {} less that with as much elsewhere. *Beyond no tumour*: less the same difference "
+    "{}, in points. *Tumour minus elsewhere*: {}. *Beyond no tumour*: less the same difference "
     "of images without a tumour that borrow a border of the class. Images, groups and intervals as above."
 )
 OVER = (
@@ -32,10 +32,12 @@ OVER = (
     f"much at {interventions.PLACES} other places: means (an image counts once a run) and 95% intervals: cluster bootstrap over patient "
     "groups, of the control over pictures; where all draws are alike, as at 100%, Wilson's of as many trials as groups."
 )
-CHANGED = _CAPTION.format("Answers changed", "with the tumour painted over")
+CHANGED = _CAPTION.format(
+    "Answers changed", "that share with the tumour painted over less that with as much elsewhere"
+)
 CUT_OUT = _CAPTION.format(
     "Percent of right answers to the tumour alone and to as much elsewhere alone, the rest of the head in its mean colour; differences",
-    "by the tumour alone",
+    "right answers to the tumour alone less those to as much elsewhere alone",
 )
 RIGHT = ["Class", "Right as it is", "Tumour painted over", "Elsewhere painted over"]
 

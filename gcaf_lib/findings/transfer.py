@@ -15,7 +15,7 @@ from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs, folds, worth
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, comparison, ladder, shortcuts, training, words
+from gcaf_lib.findings import ablation, comparison, ladder, scorecard, shortcuts, training, words
 from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES
 from gcaf_lib.training import experiments
@@ -24,6 +24,7 @@ SIDES = ("miniatures", "ImageNet")
 PROFILES = ("cpu", ladder.TRANSFER)  # of `SIDES`
 FULL = ("miniatures", "full-size")
 STAGE_0 = {"model.weights": "in-domain"}  # in place of ImageNet's, for the paper's own networks
+ONE_SPLIT = scorecard.SCORES.partition(" Of five folds")[0]  # under a table of splits without folds
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
 RECALLS = tuple(f"recall_{name}" for name in CLASSES)
 SCORE = ("value", "low", "high", "picture")
@@ -59,7 +60,7 @@ def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[An
     for protocol, split in folds.NAMES.items():
         counts = [words.plural(len(side.get(protocol, ())), "run") for side in (small, large)]
         said.append(f"{split}: {counts[0]} of the miniatures, {counts[1]} with ImageNet weights")
-    return f"On record: {'; '.join(said)}. A patient-disjoint run is one of five folds. Compared are the seeds that both sides have, so the miniatures' figures below may differ from chapter 17's, which are means over all their seeds."
+    return f"On record: {'; '.join(said)}. A patient-disjoint run is one of five folds. The table pairs the seeds that both sides have, so its miniatures' figures may differ from chapter 17's, which are means over all their seeds; below it, where the recipe was trained once and the miniatures several times, the one is set against the mean of all."
 
 
 def full_size(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, dict[str, list[Any]]]]:
@@ -299,20 +300,6 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
 
 def _right(record: Any) -> str:
     return f"{words.percent(record.right().mean())}%"
-
-
-def fallen(frame: pd.DataFrame) -> str:
-    """Each side's accuracy on the random split and on patient-disjoint folds."""
-    known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
-    if {(p, "accuracy") for p in folds.NAMES} - set(known.index):
-        return ""
-    a, b = (known.loc[(p, "accuracy")] for p in ("paper", "patients"))
-    said = [
-        f"{name}: {words.band(*(a[f'{side}_{one}'] for one in SCORE[:3]))}% on the random split, "
-        f"{words.band(*(b[f'{side}_{one}'] for one in SCORE[:3]))}% on patient-disjoint folds"
-        for side, name in zip(SIDES, ("The miniatures", "The networks with ImageNet weights"))
-    ]
-    return f"{'. '.join(said)}."
 
 
 def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], dataset: Any) -> pd.DataFrame:
