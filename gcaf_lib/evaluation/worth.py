@@ -52,7 +52,7 @@ class Worth(NamedTuple):
 
     lift: by how much chance raises a calibration error measured so above the truth, which its interval is of, as the
     bootstrap has it. A value that somebody else measured is lifted too: less the lift it can be held to the interval.
-    error: standard error of the value, of what the interval allows for (√V of `_widened`).
+    error: standard error of the value, over patients and trainings (`_widened`).
     """
 
     value: float
@@ -292,7 +292,7 @@ def _widened(
     level: float,
     answer: float,
 ) -> tuple[float, float, float]:
-    """An interval over patients, [low, high] about `centre`, widened by what another training would add, and its standard error √V.
+    """An interval over patients, [low, high] about `centre`, widened by what another training would add, and √(V_p + s²/S).
 
         V = V_p + s²/S + (z²/2)/n²,  half ∝ t(ν) √V,  ν = (S − 1) (V / (s²/S))²
 
@@ -312,11 +312,11 @@ def _widened(
     patients, few = float(np.nanvar(draws, ddof=1)), z**2 / 2 * answer**2
     spread = training if training > 0 else 0.0
     whole = patients + spread + few
-    error = float(np.sqrt(whole))
+    error = float(np.sqrt(patients + spread))  # the handful is allowed for, but doesn't scatter
     if whole == patients:
         return low, high, error
     factor = stats.t.ppf((1 + level) / 2, (seeds - 1) * (whole / spread) ** 2) if spread else z
-    half = factor * error
+    half = factor * np.sqrt(whole)
     least = stats.t.ppf((1 + level) / 2, seeds - 1) * np.sqrt(spread) if spread else 0.0
     wider = half / (z * np.sqrt(patients)) if patients > 1e-18 else 1.0
     ends = centre - wider * (centre - low), centre + wider * (high - centre)
