@@ -31,12 +31,13 @@ def prepare() -> None:
 
 
 def arguments(doc: str, *names: str) -> list[str]:
-    """What a module run by hand (`python -m …`) was given, a value a name; --help prints its docstring and runs nothing."""
+    """What a module run by hand (`python -m …`) was given, a value a name, a list for `NAME...`; --help prints its docstring and runs nothing."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     for name in names:
-        parser.add_argument(name.lower(), metavar=name)
+        one = name.removesuffix("...")
+        parser.add_argument(one.lower(), metavar=one, nargs=None if one == name else "+")
     return list(vars(parser.parse_args()).values())
 
 

@@ -212,7 +212,7 @@ Markdown(agreement.seeds_words(agreed, main[0].settings))
 # down a map depends on what was learnt. Maps are of the class that the trained model named. The second check trains from nothing, stage 0 too, on **shuffled labels**.
 # The yardstick of both: how alike the trained maps of *different patients* are, over all pairs.
 
-# %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation on one trained run: mean correlation with the trained maps and 95% cluster-bootstrap interval over patient groups; dotted, in each map's colour, trained maps of different patients."}}
+# %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation: mean correlation with the trained maps and 95% interval, over patients and trainings as far as there are several; dotted, in each map's colour, trained maps of different patients."}}
 map_scores.cascade(check)
 
 # %%

@@ -249,7 +249,12 @@ def test_seeds_words(same, words):
 def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15, 0.25)) -> pd.DataFrame:
     rows = [(0, "nothing", (1, 1, 1)), (1, "logits", (0.5, 0.4, 0.6)), (2, "all", untrained)]
     rows += [(sanity.OTHER, "other", other), (sanity.SHUFFLED, "shuffled", shuffled)]
-    lines = [("abc", k, w, "convnext-tiny", *v, v[0], 0.0, 9, 0.5) for k, w, v in rows]
+    sizes = {"n": 2, "images": 9, "pictures": 8, "groups": 7}
+    lines = [
+        {"runs": "abc def", "step": k, "replaced": w, "map": "convnext-tiny", "correlation": value, "low": low, "high": high,
+         "rank": value, "empty": 0.0, "accuracy": 0.5, **sizes}
+        for k, w, (value, low, high) in rows
+    ]  # fmt: skip
     return pd.DataFrame(lines, columns=list(sanity.COLUMNS))
 
 
@@ -260,7 +265,7 @@ def test_sanity_words_turn_on_each_maps_own_yardstick():
         in text
     )
     assert "labels 0.500 (0.400 to 0.600), more than" in text and "does not come from the labels" in text
-    assert "of another run" not in text and "of another run" in agreement.sanity_words(check(), {"xyz"})
+    assert "of other runs" not in text and "of other runs" in agreement.sanity_words(check(), {"xyz"})
     assert "trained or not" in agreement.sanity_words(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
     level = agreement.sanity_words(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
     assert level.count("not shown to differ from what maps of different patients") == 2
@@ -279,7 +284,7 @@ def test_sanity_words_turn_on_each_maps_own_yardstick():
     assert agreement.sanity_table(None, "x").empty and agreement.sanity_words(None, {"abc"}) == ""
     assert "not computed" in agreement.sanity_caption(
         None, "x"
-    ) and "of one run, abc, after" in agreement.sanity_caption(two, "x")
+    ) and "2 seeds, 9 images (8 pictures, 7 patient groups)." in agreement.sanity_caption(two, "x")
 
 
 def test_every_map_that_a_record_keeps_is_read_by_its_kind():

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from gcaf_lib.data import dataset as datasets
@@ -351,7 +352,7 @@ def test_a_page_of_phantoms_checks_fewer_images(tmp_path, monkeypatch):
 
     asked, run = [], SimpleNamespace(key="abc")
     monkeypatch.setattr(runs, "weights_path", lambda *_: Path(__file__))
-    monkeypatch.setattr(sanity, "compute", lambda record, dataset, count: asked.append(count))
+    monkeypatch.setattr(sanity, "compute", lambda records, dataset, count: asked.append(count))
     for banner in ("PHANTOM DATA", ""):
         sanity.read([run], SimpleNamespace(banner=banner, root=tmp_path), tmp_path)
     assert asked == [16, 240]
@@ -397,17 +398,48 @@ def test_the_check_compares_each_step_with_the_trained_maps(phantoms, record, mo
     assert sample.named.tolist() == record.probabilities()[at].argmax(1).tolist()
     monkeypatch.setattr(sanity, "_sample", lambda *_: sample)
     monkeypatch.setattr(train, "load_model", lambda record: classifier.build(s.model, 32, 4, seed=3))
-    table = sanity.compute(run, phantoms)
+    table = sanity.compute([run], phantoms)
     first, last = (table[table["step"] == step] for step in (0, table["step"].max()))
     assert np.allclose(first["correlation"].dropna(), 1) and (last["correlation"] < 0.95).all()
     assert set(table["step"]) == {sanity.OTHER, *range(table["step"].max() + 1)}
+    with pytest.raises(ValueError, match="of one setting"):
+        sanity.compute([run, Told(settings=load("demo"), rows=run.rows, key="xyz")], phantoms)
+
+
+def test_the_checks_of_several_seeds_are_pooled(phantoms, monkeypatch):
+    """Means over runs; the interval is that of patients with one run, and wider by what trainings scatter with more."""
+    from gcaf_lib.evaluation import clustered
+
+    rng, rows = np.random.default_rng(0), np.arange(60)
+    groups = np.arange(60) // 2
+    alike = {key: rng.normal(level, 0.02, 60) for key, level in (("a", 0.2), ("b", 0.5), ("c", 0.5))}
+    sample = sanity._Sample(rows, None, None, None, groups)
+
+    def of_run(record, sample, shuffled):
+        draws = clustered.mean_draws(alike[record.key], sample.groups)
+        yield sanity._Line(0, "nothing", "x", alike[record.key].mean(), draws, 0.1, 0.0, 0.7)
+
+    monkeypatch.setattr(sanity, "_sample", lambda *_: sample)
+    monkeypatch.setattr(sanity, "_of_run", of_run)
+    runs = {key: Told(key=key, settings="one", rows=lambda: rows) for key in alike}
+    alone = sanity.compute([runs["a"]], phantoms).iloc[0]
+    assert tuple(alone[["correlation", "low", "high"]]) == pytest.approx(clustered.mean(alike["a"], groups))
+    assert alone["n"] == 1 and np.isnan(alone["sd"])
+    three = sanity.compute(list(runs.values()), phantoms).iloc[0]
+    means = [alike[key].mean() for key in alike]
+    assert three["runs"] == "a b c" and three["n"] == 3 and three["images"] == 60
+    assert three["correlation"] == pytest.approx(np.mean(means)) and three["sd"] == pytest.approx(
+        np.std(means, ddof=1)
+    )
+    t = stats.t.ppf(0.975, 2) * three["sd"] / np.sqrt(3)  # what three trainings leave open by themselves
+    assert three["high"] - three["correlation"] >= t > 10 * (alone["high"] - alone["low"])
 
 
 def test_a_stored_check_is_read_without_weights(tmp_path, phantoms):
-    frame = pd.DataFrame([("abc", 0, "nothing", "fused", 1, 1, 1, 1, 0, 3, 1)], columns=list(sanity.COLUMNS))
+    frame = pd.DataFrame([{"runs": "abc", "step": 0}], columns=list(sanity.COLUMNS))
     write_table(tmp_path / "sanity.csv", frame)
     bare = datasets.Dataset(None, phantoms.frame, phantoms.hash)
-    assert sanity.read([], bare, tmp_path)["run"].tolist() == ["abc"]
+    assert sanity.read([], bare, tmp_path)["runs"].tolist() == ["abc"]
     assert sanity.read([], bare, tmp_path / "elsewhere") is None
 
 
@@ -539,7 +571,7 @@ def test_every_picture_draws(answers):
     sweep = pd.DataFrame({"kind": "equal width", "bins": [5, 10], "value": 0.1, "low": 0.0, "high": 0.2})
     curve = pd.DataFrame({"coverage": [0.5, 1.0], "value": [1.0, 0.9], "low": [0.9, 0.8], "high": [1.0, 1.0]})
     steps = pd.DataFrame(
-        [("a", k, w, m, 1 - k / 3, 0.1, 0.9, 0.5, 0, 3, 0.5) for k, w in enumerate(("nothing", "logits")) for m in ("x", "fused")],
+        [("a", k, w, m, 1 - k / 3, 0.1, 0.1, 0.9, 0.5, 0, 0.5, 3, 9, 9, 9) for k, w in enumerate(("nothing", "logits")) for m in ("x", "fused")],
         columns=list(sanity.COLUMNS),
     )  # fmt: skip
     rates = pd.DataFrame({"label": ["a", "b"], "mean": [0.1, 0.2], "low": 0.0, "high": 0.3, "n": 5})

@@ -236,3 +236,13 @@ def test_a_module_run_by_hand_explains_itself_and_runs_nothing(name, monkeypatch
         runpy.run_module(name, run_name="__main__")
     text = capsys.readouterr().out
     assert end.value.code == 0 and "usage:" in text and len(text.splitlines()) > 5, text
+
+
+def test_a_module_run_by_hand_takes_one_value_a_name_or_several(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["it", "a", "b", "c"])
+    assert terminal.arguments("What it does.", "FIRST", "RUN...") == ["a", ["b", "c"]]
+    for given in (["it", "a", "b"], ["it"]):  # too many, too few
+        monkeypatch.setattr("sys.argv", given)
+        with pytest.raises(SystemExit, match="2"):
+            terminal.arguments("What it does.", "RUN")
+    assert "RUN" in capsys.readouterr().err

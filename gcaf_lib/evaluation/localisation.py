@@ -166,13 +166,18 @@ def correlation(first, second) -> np.ndarray:
 
 
 def unlike(first, second, groups, labels=None) -> Interval:
-    """The yardstick of agreement: mean correlation of maps (n, h, w) of images of different patients.
+    """The yardstick of agreement, and its interval: mean correlation of maps (n, h, w) of images of different patients.
 
     Map i of `first` is correlated with map j of `second` for every two images whose `groups` (n,) differ
     (and whose `labels` agree, where given): what pairs drawn at random come to, whatever order the images
     stand in. Pairs with a constant map count nowhere. The interval draws patients anew, a pair as often as
     both of its patients together. NaN throughout where there is no pair.
     """
+    return clustered.interval(*unlike_draws(first, second, groups, labels))
+
+
+def unlike_draws(first, second, groups, labels=None) -> tuple[float, np.ndarray]:
+    """Value of `unlike` and its bootstrap draws, (B,)."""
     groups = np.asarray(groups)
     sides = [np.asarray(m, np.float64).reshape(len(m), -1) for m in (first, second)]
     sides = [m - m.mean(1, keepdims=True) for m in sides]
@@ -181,10 +186,10 @@ def unlike(first, second, groups, labels=None) -> Interval:
     if labels is not None:
         pairs &= np.asarray(labels)[:, None] == np.asarray(labels)
     if not pairs.any():
-        return Interval(np.nan, np.nan, np.nan)
+        return np.nan, np.full(clustered.DRAWS, np.nan)
     unit = [m / np.maximum(norm, _EPS)[:, None] for m, norm in zip(sides, norms)]
     alike = np.where(pairs, unit[0] @ unit[1].T, 0)
     drawn = clustered.weights(groups).astype(float)
     sums, counts = (((drawn @ table) * drawn).sum(1) for table in (alike, pairs))
     sample = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
-    return clustered.interval(alike.sum() / pairs.sum(), sample)
+    return float(alike.sum() / pairs.sum()), sample

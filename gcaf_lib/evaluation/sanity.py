@@ -3,11 +3,11 @@
 Weights: they are replaced by untrained ones from the top down, cumulatively: logits, fusion, projections,
 then the backbones' layers quarter by quarter. Labels: the same model is trained from nothing, stage 0
 included, on training and validation labels that were shuffled among their images. A map that stays the
-same in either case shows the picture and not what was learnt. The table of one trained model is
-committed as `results/sanity.csv`, so that the chapter needs no weights. Make it again (needs images, and
-the run's weights in the cache; trains one model, minutes):
+same in either case shows the picture and not what was learnt. The table of several seeds is committed as
+`results/sanity.csv`, so that the chapter needs no weights. Make it again (needs images, and the runs' weights
+in the cache; trains a model for each run, minutes):
 
-    python -m gcaf_lib.evaluation.sanity RUN
+    python -m gcaf_lib.evaluation.sanity RUN [RUN ...]
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 
 from gcaf_lib.data import committed, files, preprocess, splits
 from gcaf_lib.data.dataset import Dataset, open_dataset
-from gcaf_lib.evaluation import clustered, heatmaps, localisation, tumours
+from gcaf_lib.evaluation import clustered, heatmaps, localisation, tumours, weighted, worth
 from gcaf_lib.settings import digest
 from gcaf_lib.terminal import arguments
 from gcaf_lib.training import reproduce, runs
@@ -30,7 +30,10 @@ from gcaf_lib.training import reproduce, runs
 IMAGES = 240  # of the test part
 PHANTOMS = 16  # whose check a page computes while it is made
 QUARTERS = ("top quarter", "upper half", "upper three quarters", "all")
-COLUMNS = ("run", "step", "replaced", "map", "correlation", "low", "high", "rank", "empty", "n", "accuracy")
+COLUMNS = (
+    "runs", "step", "replaced", "map", "correlation", "sd", "low", "high", "rank", "empty", "accuracy",
+    "n", "images", "pictures", "groups",
+)  # fmt: skip
 OTHER, SHUFFLED = -1, -2  # steps that are none of the cascade's
 WORDS = {
     OTHER: "nothing; the map of another patient's image",
@@ -114,8 +117,9 @@ def _ranked(maps: np.ndarray) -> np.ndarray:
 
 
 class _Sample(NamedTuple):
-    """Some of a run's test images: pixels, the classes the run named, true labels, patient groups."""
+    """Some of a run's test images: their rows, pixels, the classes the run named, true labels, patient groups."""
 
+    rows: np.ndarray
     images: np.ndarray
     named: np.ndarray
     labels: np.ndarray
@@ -127,6 +131,7 @@ def _sample(record: Any, dataset: Dataset, count: int, seed: int) -> _Sample:
     at = np.sort(np.random.default_rng(seed).permutation(len(record.rows()))[:count])
     rows = record.rows()[at]
     return _Sample(
+        rows,
         np.asarray(preprocess.images(dataset, record.settings.data)[rows]),
         record.answers()[at],
         record.labels()[at],
@@ -134,38 +139,86 @@ def _sample(record: Any, dataset: Dataset, count: int, seed: int) -> _Sample:
     )
 
 
-def compute(
-    record: Any, dataset: Dataset, count: int = IMAGES, seed: int = 0, shuffled: bool = False
-) -> pd.DataFrame:
-    """The checks on a run with weights in the cache (`COLUMNS`), on `count` test images drawn by `seed`.
+class _Line(NamedTuple):
+    """How alike one run's maps after a step are to its trained ones: mean correlation and its bootstrap draws, of ranks, …"""
 
-    correlation, low, high: mean over images of the Pearson correlation with the trained maps, and its
-    cluster-bootstrap interval; rank: the same of Spearman's; empty: share of all-zero maps (which count
-    in no mean); accuracy: of the model that drew the maps, on these images. Step -1 is the yardstick,
-    the trained maps of different patients' images (`localisation.unlike`); step -2 (`shuffled`: trains a model, minutes) those of a model
-    whose labels were shuffled. Raises `RunError` where the weights are not on this machine, `DataError`
-    where the images are not.
+    step: int
+    replaced: str
+    map: str
+    value: float
+    draws: np.ndarray
+    rank: float
+    empty: float
+    accuracy: float
+
+
+def compute(
+    records: Sequence[Any], dataset: Dataset, count: int = IMAGES, seed: int = 0, shuffled: bool = False
+) -> pd.DataFrame:
+    """The checks (`COLUMNS`) on seeds of one setting with weights in the cache, on `count` test images drawn by `seed`.
+
+    correlation: mean over runs and images of the Pearson correlation with the run's own trained maps; sd: over runs;
+    low, high: 95% interval over patients and, of several runs, trainings (`worth.summed`); rank: the same of Spearman's;
+    empty: share of all-zero maps (which count in no mean); accuracy: of the models that drew the maps, on these images;
+    n: runs. Step -1 is the yardstick, the trained maps of different patients' images (`localisation.unlike`); step -2
+    (`shuffled`: trains a model for each run, minutes) those of a model whose labels were shuffled. Raises `RunError`
+    where weights are not on this machine, `DataError` where the images are not, `ValueError` where runs differ in more
+    than the seed.
     """
+    if len({(r.settings, tuple(r.rows())) for r in records}) != 1:
+        raise ValueError(
+            f"runs of one setting are wanted: {', '.join(r.key for r in records) or 'none given'}"
+        )
+    samples = [_sample(record, dataset, count, seed) for record in records]
+    both = zip(records, samples)
+    lines = pd.DataFrame([line for record, sample in both for line in _of_run(record, sample, shuffled)])
+    sizes = worth.sizes(samples[0].rows, splits.clusters(dataset), worth.pictures(dataset))
+    rows = []
+    for key, part in lines.groupby(["step", "replaced", "map"], sort=False):
+        draws = weighted.mean_of_known(np.stack(part["draws"], axis=1))
+        one = worth.summed("correlation", worth.Sample(part["value"].to_numpy(), draws), least=-np.inf)
+        means = part[["rank", "empty", "accuracy"]].mean()
+        rows.append((*key, one.value, one.sd, one.low, one.high, *means, len(part)))
+    keys = " ".join(record.key for record in records)
+    return pd.DataFrame([(keys, *row, *sizes.values()) for row in rows], columns=list(COLUMNS))
+
+
+def _of_run(record: Any, sample: _Sample, shuffled: bool) -> Iterator[_Line]:
     from gcaf_lib.training.train import classifier_of, load_model
 
-    sample, s = _sample(record, dataset, count, seed), record.settings
     model = load_model(record)
-    untrained = classifier_of(s, record.seed + 1000)
-    lines, first = [], {}
+    untrained = classifier_of(record.settings, record.seed + 1000)
+    first: dict[str, np.ndarray] = {}
     for number, (word, named) in enumerate(cascade(model, untrained, sample.images, sample.named)):
         first = first or named
-        right = _accuracy(model, sample)
-        for name, maps in named.items():
-            agreement = _agreement(first[name], maps, sample.groups)
-            lines.append((record.key, number, word, name, *agreement, right))
+        yield from _lines(number, word, first, named, sample.groups, _accuracy(model, sample))
     for name, maps in first.items():
-        lines.append((record.key, OTHER, WORDS[OTHER], name, *_yardstick(maps, sample.groups), np.nan))
+        value, draws = localisation.unlike_draws(maps, maps, sample.groups)
+        rank, _ = localisation.unlike_draws(_ranked(maps), _ranked(maps), sample.groups)
+        yield _Line(OTHER, WORDS[OTHER], name, value, draws, rank, _empty(maps), np.nan)
     if shuffled:
-        now, right = _trained_on_shuffled(record, sample)
-        for name, maps in now.items():
-            agreement = _agreement(first[name], maps, sample.groups)
-            lines.append((record.key, SHUFFLED, WORDS[SHUFFLED], name, *agreement, right))
-    return pd.DataFrame(lines, columns=list(COLUMNS))
+        named, right = _trained_on_shuffled(record, sample)
+        yield from _lines(SHUFFLED, WORDS[SHUFFLED], first, named, sample.groups, right)
+
+
+def _lines(
+    step: int,
+    word: str,
+    first: dict[str, np.ndarray],
+    now: dict[str, np.ndarray],
+    groups: np.ndarray,
+    right: float,
+) -> Iterator[_Line]:
+    for name, maps in now.items():
+        plain, rank = (of(first[name], maps) for of in (localisation.correlation, rank_correlation))
+        value, spearman = weighted.mean_of_known(np.stack([plain, rank]))
+        several = clustered.number_of(groups[~np.isnan(plain)]) > 1
+        draws = clustered.mean_draws(plain if several else np.full(len(plain), np.nan), groups)
+        yield _Line(step, word, name, value, draws, spearman, _empty(maps), right)
+
+
+def _empty(maps: np.ndarray) -> float:
+    return float((maps.max((1, 2)) <= 0).mean())
 
 
 def _trained_on_shuffled(record: Any, sample: _Sample) -> tuple[dict[str, np.ndarray], float]:
@@ -185,38 +238,21 @@ def _accuracy(model, sample: _Sample) -> float:
     return float((answers == sample.labels).mean())
 
 
-def _yardstick(maps: np.ndarray, groups: np.ndarray) -> tuple:
-    """What `_agreement` says, of maps of images of different patients."""
-    rank = localisation.unlike(_ranked(maps), _ranked(maps), groups)
-    return (*localisation.unlike(maps, maps, groups), rank.value, *_emptiness(maps))
-
-
-def _agreement(first: np.ndarray, now: np.ndarray, groups: np.ndarray) -> tuple:
-    plain, rank = localisation.correlation(first, now), rank_correlation(first, now)
-    value = clustered.mean(plain, groups)
-    spearman = float(np.nanmean(rank)) if not np.isnan(rank).all() else np.nan
-    return (*value, spearman, *_emptiness(now))
-
-
-def _emptiness(maps: np.ndarray) -> tuple[float, int]:
-    return float((maps.max((1, 2)) <= 0).mean()), len(maps)
-
-
 def read(records: Sequence[Any], dataset: Dataset, place: Path | None = None) -> pd.DataFrame | None:
-    """The stored check of one of these runs, else a fresh one of the first that has weights here, else the
-    stored check of whatever run (its `run` tells), else None.
+    """The stored check where it is of some of these runs, else a fresh one of the first that has weights here, else the
+    stored check of whatever runs (`runs` tells), else None.
     """
     path = (place or splits.folder().parent) / "sanity.csv"
-    stored = pd.read_csv(path, dtype={"run": str}) if not dataset.banner and path.is_file() else None
-    if stored is not None and stored["run"].isin([r.key for r in records]).any():
+    stored = pd.read_csv(path, dtype={"runs": str}) if not dataset.banner and path.is_file() else None
+    if stored is not None and set(stored["runs"].iloc[0].split()) & {r.key for r in records}:
         return stored
     for record in records:
         if runs.weights_path(record.key, "ema").is_file() and dataset.root is not None:
-            return compute(record, dataset, PHANTOMS if dataset.banner else IMAGES)
+            return compute([record], dataset, PHANTOMS if dataset.banner else IMAGES)
     return stored
 
 
 if __name__ == "__main__":
-    record = runs.resolve(*arguments(__doc__, "RUN"))
-    dataset = open_dataset(record.settings.data)
-    print(committed.write("sanity.csv", compute(record, dataset, shuffled=True), "%.3g"))
+    records = [runs.resolve(name) for name in arguments(__doc__, "RUN...")[0]]
+    dataset = open_dataset(records[0].settings.data)
+    print(committed.write("sanity.csv", compute(records, dataset, shuffled=True), "%.3g"))

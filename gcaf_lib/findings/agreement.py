@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,10 +99,10 @@ def sanity_rows(check: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["map", "other", "untrained", "logits", "shuffled", "ranks", "right"])
 
 
-def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
+def sanity_words(check: pd.DataFrame | None, runs: Set[str]) -> str:
     """Do maps need what was learnt? Each map against its own yardstick, untrained and with shuffled labels.
 
-    check: `sanity.read`, None where there is none; runs: keys of the page's runs; the check of another is said to be one.
+    check: `sanity.read`, None where there is none; runs: keys of the page's runs; the check of others is said to be one.
     """
     if check is None:
         return ""
@@ -120,7 +120,7 @@ def sanity_words(check: pd.DataFrame | None, runs: Container[str]) -> str:
         "above": f"more {common}: part of the map does not come from the labels",
         "unknown": UNKNOWN,
     }
-    text = "" if check["run"].iloc[0] in runs else OTHER_RUN
+    text = "" if runs & set(check["runs"].iloc[0].split()) else OTHER_RUNS
     for row in sanity_rows(check).itertuples():
         text += f"- **{names.map_name(row.map)}** (different patients: {span(row.other)}): "
         text += f"untrained {span(row.untrained)}, {untrained[apart(row.untrained, row.other)]}"
@@ -153,10 +153,9 @@ def sanity_caption(check: pd.DataFrame | None, map: str) -> str:
     """Whose maps `sanity_table` speaks of."""
     if check is None:
         return "Weight randomisation: not computed."
-    first = check.iloc[0]
     return (
-        f"{names.map_name(_checked(check, map))}: mean correlation with the trained model's map of the same image, over {first['n']:.0f} test images of one "
-        f"run, {first['run']}, after each step; *shuffled labels* is a model trained on those."
+        f"{names.map_name(_checked(check, map))}: mean correlation with the trained model's map of the same image after each step; *shuffled labels* is a model "
+        f"trained on those; {words.rests({**check.iloc[0], 'folds': 0})}."
     )
 
 
@@ -188,4 +187,4 @@ def apart(first: Interval, second: Interval) -> str:
 
 
 UNKNOWN = "on so few patients that nothing can be said"
-OTHER_RUN = "The weights of this page's runs are not on this machine: shown is the committed check, of another run.\n\n"
+OTHER_RUNS = "The weights of this page's runs are not on this machine: shown is the committed check, of other runs.\n\n"
