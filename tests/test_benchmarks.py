@@ -313,6 +313,13 @@ def test_the_process_tells_its_kernels_and_whose_memory_it_has():
     assert otherwise.programs("")["by XLA"] == before + 1
 
 
+def test_a_process_is_seen_to_give_memory_back_after_a_generator():
+    """The instrument's two controls: without the operation what is freed stays, and it does not with it."""
+    code = "from benchmarks import otherwise as o; print(o.allocator()); o.after_generator(); print(o.allocator())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["malloc, keeps", "malloc, gives back"]
+
+
 def test_normalisation_at_rest_folded_into_the_convolution_is_the_same_function(monkeypatch):
     import keras
     import numpy as np
