@@ -31,6 +31,12 @@ KINDS = {
 REPAIRS = ("gcaf-sigmoid", "gcaf-split", "gcaf-token")
 OPENED = 0.1  # gcaf-token's α where its attention is looked at: at α = 0, where it starts, it is shut out by design
 ROUNDING = 1e-5  # a gradient, or a departure from what should be equal, below this share is rounding
+CAVEAT = {  # by profile: what its page can't say of the paper's networks (`words.of_profile`)
+    "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
+    "patients.",
+    "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights "
+    "are the same at any size; the differences need not be.",
+}
 
 
 def streams(model: ModelSettings, image_size: int, images: np.ndarray) -> dict[str, list]:
@@ -208,17 +214,6 @@ def sizes_said(full: pd.DataFrame) -> str:
 
 
 # --- what the runs of Table 4 say ---
-
-
-def caveat(profile: str) -> str:
-    """What a page under this profile can't say of the paper's networks; "" of a profile without such words."""
-    said = {
-        "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
-        "patients.",
-        "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights "
-        "are the same at any size; the differences need not be.",
-    }
-    return said.get(profile, "")
 
 
 def asked(frame: pd.DataFrame, theirs: bool = True) -> str:

@@ -28,6 +28,12 @@ from gcaf_lib.training import experiments
 
 PLACE, EXPERIMENT = "Table 5", "table-5"
 METRICS = ("accuracy", "macro_f1", "ece", "nll")
+CAVEAT = {  # by profile: what its page can't say of the paper's networks (`words.of_profile`)
+    "demo": "These are phantoms and miniature networks, with a moving average that forgets faster than the paper's: they show the "
+    "mechanism, not its size in patients.",
+    "cpu": "These are miniature networks whose stages are shorter than the paper's and start from backbones that already know these "
+    "classes: there is less to regularise, and the average has less to smooth and more of its start in it.",
+}
 COLUMNS = [
     "contrast",
     "metric",
@@ -404,17 +410,6 @@ def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = T
         values = (scale * value for value in (one.value, one.low, one.high, theirs))
         lines.append((word, mixup, metric, *values))
     return pd.DataFrame(lines, columns=["series", "mixup", "metric", "value", "low", "high", "published"])
-
-
-def caveat(profile: str) -> str:
-    """What a page under this profile can't say of the paper's networks; "" of a profile without such words."""
-    said = {
-        "demo": "These are phantoms and miniature networks, with a moving average that forgets faster than the paper's: they show the "
-        "mechanism, not its size in patients.",
-        "cpu": "These are miniature networks whose stages are shorter than the paper's and start from backbones that already know these "
-        "classes: there is less to regularise, and the average has less to smooth and more of its start in it.",
-    }
-    return said.get(profile, "")
 
 
 def leaves() -> str:

@@ -20,6 +20,11 @@ from gcaf_lib.settings import TrainingSettings
 from gcaf_lib.training import experiments
 
 PLACE = "Table 8"
+CAVEAT = {  # by profile: what its page can't say of the paper's networks (`words.of_profile`)
+    "demo": "These are phantoms and miniature networks trained for minutes: the page shows the method.",
+    "cpu": "These are miniature networks on small images, trained for fewer epochs than Table 3 asks; which settings matter may differ at "
+    "full size. The arithmetic of the paper's figures, of the batch size and of α holds at any size.",
+}
 
 
 def published_span() -> str:
@@ -208,16 +213,6 @@ def calibration(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
         f"The ECE changes (interval excluding 0; compared seed by seed: {seeds}) for {ablation.listed(hit, seeds=True)}; smaller is better."
         f"{ablation.after_adjustment(run)}{ablation.false_alarms(run)} How often that is, is simulated for accuracies, not for the ECE."
     )
-
-
-def caveat(profile: str) -> str:
-    """What a page under this profile can't say of the paper's networks; "" of a profile without such words."""
-    said = {
-        "demo": "These are phantoms and miniature networks trained for minutes: the page shows the method.",
-        "cpu": "These are miniature networks on small images, trained for fewer epochs than Table 3 asks; which settings matter may differ at "
-        "full size. The arithmetic of the paper's figures, of the batch size and of α holds at any size.",
-    }
-    return said.get(profile, "")
 
 
 def table(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

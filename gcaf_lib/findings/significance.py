@@ -23,6 +23,11 @@ PLACES = {place: name for place, name in ablation.TABLES.items() if place != "Ta
 NAMES = {"t": "Paired t", "corrected": "Corrected t", "mcnemar": "McNemar", "permutation": "Permutation"}
 ROUNDING = 1e-9  # of a difference of two means that are equal
 ALONE = "Only this row right : only the proposed right (lowest seed)"
+_SAME = "What is computed from the paper's own figures holds all the same."
+CAVEAT = {  # by profile: what its runs are too small to say (`words.of_profile`)
+    "demo": f"These are phantoms and miniature networks: the p-values above say nothing of patients. {_SAME}",
+    "cpu": f"These are miniature networks on small images: their gaps and spreads need not be those of the full networks. {_SAME}",
+}
 
 
 def method(records: Sequence[Any], which: str = "ema") -> dict[int, comparing.Run]:
@@ -498,14 +503,3 @@ def itself_text(frame: pd.DataFrame) -> str:
         f"differ by up to {' points, by picture '.join(most)}: an effect of one seed that is no larger is not told from the method's own spread. "
         "(Rows of Tables 4, 5 and 8 start from the same stage 0 as the proposed model of that seed, two seeds of one method do not: for those rows this is strict.)"
     )
-
-
-def caveat(profile: str) -> str:
-    """What a profile's runs are too small to say; "" where nothing of the kind is known of it."""
-    said = {
-        "demo": "These are phantoms and miniature networks: the p-values above say nothing of patients.",
-        "cpu": "These are miniature networks on small images: their gaps and spreads need not be those of the full networks.",
-    }
-    if profile not in said:
-        return ""
-    return f"{said[profile]} What is computed from the paper's own figures holds all the same."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,11 @@ ONE_RUN = (  # of tables with the paper's own networks
     "The paper's own networks have one run: GPU time sufficed for no more. The miniature beside them is the run of the same seed, so that both sides have equally many."
 )
 ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
+
+
+def of_profile(said: Mapping[str, str], profile: str) -> str:
+    """What is said of a profile alone; "" of one without such words."""
+    return said.get(profile, "")
 
 
 def where(value: float, low: float, high: float) -> str:
