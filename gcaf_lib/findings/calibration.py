@@ -88,10 +88,6 @@ def tested(chapter: Any) -> dict[str, list[Any]]:
 EFFECTS = ("ece", "classwise", "brier", "nll")
 
 
-def _own(records: Sequence[Any], against: Sequence[Any]) -> bool:
-    return {r.key for r in records} <= {r.key for r in against}
-
-
 def differences(
     rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters: np.ndarray
 ) -> dict[str, dict[str, worth.Worth]]:
@@ -99,10 +95,11 @@ def differences(
 
     rows: label to records. A setting without a record, or whose records are among `runs`, is left out.
     """
+    own = {r.key for r in runs}
     return {
         label: worth.difference(records, runs, clusters, EFFECTS)
         for label, records in rows.items()
-        if not _own(records, runs)
+        if not {r.key for r in records} <= own
     }
 
 
@@ -262,7 +259,7 @@ def _sides(
 
 def validation_said(found: Mapping[str, Any]) -> str:
     """How much such temperatures can be trusted; found: of `validation_parts`."""
-    images, groups = (_range(found[name], "{:,}") for name in ("images", "groups"))
+    images, groups = (words.extent(sorted(found[name]), "{:,}".format) for name in ("images", "groups"))
     runs, (gap, copied) = len(found["images"]), found["apart"]
     trials = f": these are no {runs} trials, as the parts share images" if runs > 1 else ""
     return (
@@ -273,11 +270,6 @@ def validation_said(found: Mapping[str, Any]) -> str:
         f"{words.judged(gap, copied, 'lower', 'higher', verdicts.UNDECIDED)}. *Scaled* holds the temperatures "
         "fixed: the bootstrap draws test patients only, so intervals after scaling are too narrow."
     )
-
-
-def _range(values: Sequence[float], form: str = "{:.2f}") -> str:
-    """`1.04 to 1.73`, or the one where both ends read alike."""
-    return " to ".join(dict.fromkeys(form.format(one) for one in (min(values), max(values))))
 
 
 def bins_sweep(labels: np.ndarray, probs: np.ndarray) -> pd.DataFrame:
@@ -470,7 +462,7 @@ def new_patients(
     `by_one_temperature` of the folds with the random split's mean; copied: the same by picture.
     """
     a, b, c = random["excess"], apart["excess"], scaled["excess"]
-    ranges = [_range(some) for some in fits]
+    ranges = [words.extent(sorted(some)) for some in fits]
     return (
         words.change(
             moved[0],

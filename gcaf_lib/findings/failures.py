@@ -62,7 +62,7 @@ def thirds(values: pd.Series, names: Sequence[str] = SHARES) -> pd.Series:
     return out.where(values.notna(), None)
 
 
-def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300, seed: int = 0) -> pd.DataFrame:
+def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300) -> pd.DataFrame:
     """groups, errors, low, high: share of all errors in the share of groups with most of them.
 
     low and high: 95% of draws in which as many errors fall on images at random, whatever their patient.
@@ -76,7 +76,7 @@ def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300, seed: int = 
         count = np.sort(np.bincount(code, weights=values))[::-1]
         return np.r_[0, np.cumsum(count) / count.sum()]
 
-    own, rng = curve(wrong), np.random.default_rng(seed)
+    own, rng = curve(wrong), np.random.default_rng(0)
     chance = np.stack([curve(rng.permutation(wrong)) for _ in range(draws)])
     low, high = np.quantile(chance, [0.025, 0.975], axis=0)
     x = np.arange(len(own)) / (len(own) - 1)
@@ -166,9 +166,9 @@ def patients_said(by_group: pd.DataFrame, shares: pd.DataFrame) -> str:
     )
 
 
-def worst(by_group: pd.DataFrame, classes: Sequence[str], count: int = 10) -> pd.DataFrame:
-    """The patient groups with the most wrong answers, for readers."""
-    top = by_group.sort_values(["wrong", "images"], ascending=False).head(count).reset_index()
+def worst(by_group: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """The ten patient groups with the most wrong answers, for readers."""
+    top = by_group.sort_values(["wrong", "images"], ascending=False).head(10).reset_index()
     return pd.DataFrame(
         {
             "Group": [f"no. {g}" for g in top["group"]],
@@ -314,9 +314,9 @@ def surest(cases: pd.DataFrame) -> pd.DataFrame:
     return wrong.drop_duplicates("row")
 
 
-def pictured(wrong: pd.DataFrame, most: int = 8) -> pd.DataFrame:
-    """The first of `surest`, one a picture: its copies would show it again."""
-    return wrong.drop_duplicates("twin").head(most)
+def pictured(wrong: pd.DataFrame) -> pd.DataFrame:
+    """The first eight of `surest`, one a picture: its copies would show it again."""
+    return wrong.drop_duplicates("twin").head(8)
 
 
 def surest_table(top: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

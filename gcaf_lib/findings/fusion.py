@@ -28,6 +28,7 @@ KINDS = {
     "gate": "gates",
     "other": "tokens and norms",
 }
+ROWS = {name: row for row, name in ablation.FUSION_NAMES.items()}  # fusion to its row of Table 4
 REPAIRS = ("gcaf-sigmoid", "gcaf-split", "gcaf-token")
 OPENED = 0.1  # gcaf-token's α where its attention is looked at: at α = 0, where it starts, it is shut out by design
 ROUNDING = 1e-5  # a gradient, or a departure from what should be equal, below this share is rounding
@@ -218,15 +219,13 @@ def sizes_said(full: pd.DataFrame) -> str:
 
 def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
     """Whether the proposed fusion is better than concatenation where no known patient is shared; frame: of `ablation.apart`."""
-    row = next(row for row, name in ablation.FUSION_NAMES.items() if name == "concat")
     question = "Is the proposed fusion better than concatenation where no known patient is shared?"
-    return ablation.answer(frame, row, question, ablation.FUSION_NAMES, theirs)
+    return ablation.answer(frame, ROWS["concat"], question, ablation.FUSION_NAMES, theirs)
 
 
 def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """`cross` minus `concat`, which compute the same functions: measured on the same images, and in the paper."""
-    rows = {name: row for row, name in ablation.FUSION_NAMES.items()}
-    pair = rows["cross"], rows["concat"]
+    pair = ROWS["cross"], ROWS["concat"]
     gap = worth.difference(*(found.get(row, ()) for row in pair), splits.clusters(dataset))
     theirs = np.subtract(*(paper.published("Table 4", row, "accuracy") for row in pair))
     said = f"`cross` minus `concat`, which compute the same functions: {words.signed(theirs)} points in the paper; here "

@@ -257,15 +257,11 @@ def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
         chosen = records[0].settings.training
         for stage, part in pd.concat([training.kept(r) for r in records]).groupby("stage"):
             ends, left = training.average_left(chosen, sorted(part["best_epoch"]), images)
-            cells = _span(ends, 0), _span([100 * share for share in left], 1)  # fewest steps, largest share
+            # from fewest steps, which leave the largest share, to most
+            cells = words.extent(ends, "{:,}".format), words.extent(left, words.percent)
             lines.append((row, int(stage), len(records), f"{chosen.ema:g}", *cells))
     heads = ["Row", "Stage", "n", "β", "Steps", "Start remaining (%)"]
     return pd.DataFrame(lines or [(names.ABSENT, *"–" * 5)], columns=heads)
-
-
-def _span(values: Sequence[float], decimals: int) -> str:
-    low, high = (f"{v:,.{decimals}f}" for v in (values[0], values[-1]))
-    return low if low == high else f"{low} to {high}"
 
 
 def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
@@ -318,9 +314,9 @@ def _top(values: pd.Series, best: str) -> list[str]:
 
 
 def _told(one: Any, good: int) -> str:
-    told = f"{'better' if (one.low > 0) == (good > 0) else 'worse'}, the interval excludes 0"
-    told = told if one.low > 0 or one.high < 0 else verdicts.UNDECIDED
-    return told + ablation.warned(one)
+    """Whether a difference is to the better; good: 1 where more is, −1 where less is."""
+    lower, higher = (f"{word}, the interval excludes 0" for word in ("worse", "better")[::good])
+    return words.change(one, lower, higher, verdicts.UNDECIDED) + ablation.warned(one)
 
 
 def _word(line: pd.Series, name: str, good: int) -> str:

@@ -222,11 +222,11 @@ def table(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> pd.DataFra
     return out.assign(**{"Validation (%)": part})
 
 
-def adam_walk(alpha: float, steps: int = 200, rate: float = 3e-4) -> np.ndarray:
-    """Where Adam takes a weight vector along a fixed row of gradients times `alpha`."""
+def adam_walk(alpha: float) -> np.ndarray:
+    """Where Adam takes a weight vector in 200 steps along a fixed row of gradients times `alpha`."""
     rng = np.random.default_rng(0)
-    weight, adam = keras.Variable(np.zeros(1000, "float32")), keras.optimizers.Adam(rate)
-    for _ in range(steps):
+    weight, adam = keras.Variable(np.zeros(1000, "float32")), keras.optimizers.Adam(3e-4)
+    for _ in range(200):
         adam.apply([alpha * rng.normal(0.1, 1, 1000).astype("float32")], [weight])
     return keras.ops.convert_to_numpy(weight)
 

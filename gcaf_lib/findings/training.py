@@ -130,8 +130,7 @@ def stages(records: Sequence[Any]) -> pd.DataFrame:
 
 
 def _span(values: Any) -> str:
-    low, high = int(min(values)), int(max(values))
-    return str(low) if low == high else f"{low} to {high}"
+    return words.extent(sorted(values), "{:.0f}".format)
 
 
 def remaining(beta: float, steps: int) -> float:
