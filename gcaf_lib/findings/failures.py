@@ -45,13 +45,19 @@ def sources(dataset: Any, facts: dataset_audit.Audit) -> np.ndarray:
 
 def rates(frame: pd.DataFrame, column: str, order: Sequence[Any]) -> pd.DataFrame:
     """label, mean, low, high, n, groups of the error rate by a column, patient groups drawn whole."""
-    known = frame[frame[column].notna()]
-    out = (
-        clustered.by(known, [column], "wrong", kind=clustered.share)
-        .rename(columns={column: "label"})
-        .set_index("label")
-    )
+    out = clustered.by(frame, [column], "wrong", kind=clustered.share).set_index(column).rename_axis("label")
     return out.reindex([label for label in order if label in out.index]).reset_index()
+
+
+def rates_within(
+    frame: pd.DataFrame, column: str, order: Sequence[Any], classes: Sequence[str]
+) -> pd.DataFrame:
+    """`rates` in each class, with a column class; no row where there is no case."""
+    found = [
+        rates(part, column, order).assign(**{"class": CLASS_NAMES[classes[label]]})
+        for label, part in frame.groupby("label")
+    ]
+    return pd.concat(found, ignore_index=True) if found else rates(frame, column, ()).assign(**{"class": ""})
 
 
 def thirds(values: pd.Series, names: Sequence[str] = SHARES) -> pd.Series:
@@ -213,11 +219,8 @@ def by_size(tumour: pd.DataFrame) -> pd.DataFrame:
 def by_size_within(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """`rates` by thirds of the tumour's size within each class, with a column class."""
     sized = tumour[tumour["area"].notna()]
-    found = []
-    for label, part in sized.groupby("label"):
-        third = part.assign(third=thirds(part["area"], borders.TERCILES))
-        found.append(rates(third, "third", borders.TERCILES).assign(**{"class": CLASS_NAMES[classes[label]]}))
-    return pd.concat(found, ignore_index=True)
+    third = sized.groupby("label")["area"].transform(thirds, borders.TERCILES)
+    return rates_within(sized.assign(third=third), "third", borders.TERCILES, classes)
 
 
 def sizes_said(within: pd.DataFrame) -> str:
@@ -248,14 +251,12 @@ def sizes_said(within: pd.DataFrame) -> str:
 
 def by_source(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """`rates` by source within each class, with the column class and how often the answer is *no tumour*: none, none_low, none_high."""
-    order, found = [*dataset_audit.SOURCES, "phantom"], []
-    for label, part in tumour.groupby("label"):
-        none = rates(part.assign(wrong=_called_none(part, classes)), "source", order)
-        none = none.rename(columns={"mean": "none", "low": "none_low", "high": "none_high"})
-        own = rates(part, "source", order).assign(**{"class": CLASS_NAMES[classes[label]]})
-        found.append(own.merge(none[["label", "none", "none_low", "none_high"]], on="label"))
-    columns = ["class", "label", "mean", "low", "high", "none", "none_low", "none_high", "n", "groups"]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+    order = [*dataset_audit.SOURCES, "phantom"]
+    own, none = (
+        rates_within(tumour.assign(wrong=counted), "source", order, classes)
+        for counted in (tumour["wrong"], _called_none(tumour, classes))
+    )
+    return own.join(none[["mean", "low", "high"]].set_axis(["none", "none_low", "none_high"], axis=1))
 
 
 def _called_none(cases: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
