@@ -339,6 +339,10 @@ def chance(own: Sequence[float], draws: np.ndarray) -> str:
     )
 
 
+def _way(one: worth.Worth) -> str:
+    return words.change(one, "lower", "higher", verdicts.UNDECIDED)
+
+
 def excess(one: worth.Worth, published: float) -> str:
     """Whether confidence lies above accuracy, from `worth.row`'s `excess`, and what the paper's ECE leaves open."""
     told = words.change(
@@ -365,11 +369,10 @@ def temperature(
     rest: `words.rested` of the runs; fewer: the same change of the seeds that chapter 19 takes, where these are fewer."""
     text = (
         f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
-        f"{words.shift(gap)}, leaving {scaled:.4f}: "
-        f"{words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}" + (f" ({rest})" if rest else "") + ". "
+        f"{words.shift(gap)}, leaving {scaled:.4f}: {_way(gap)}" + (f" ({rest})" if rest else "") + ". "
     )
     if fewer:
-        one, all_ = (words.change(some, "lower", "higher", verdicts.UNDECIDED) for some in (fewer, gap))
+        one, all_ = map(_way, (fewer, gap))
         text += (
             f"Of the {words.plural(fewer.n, 'seed')} that chapter 19 takes, the change is {words.shift(fewer)}, {one}"
             + (": the verdict hangs on how many trainings one has. " if one != all_ else ", too. ")
@@ -403,11 +406,7 @@ def temperature(
 def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray, seeds: int) -> str:
     """What one temperature changes, and how large an ECE (`ideal` (n,): draws) is by chance alone; seeds: those of chapter 9."""
     low, high = np.quantile(ideal, [0.025, 0.975])
-    lines = [
-        f"{NAMES[name].split(',')[0]} {words.shift(one)}: "
-        f"{words.change(one, 'lower', 'higher', verdicts.UNDECIDED)}"
-        for name, one in gaps.items()
-    ]
+    lines = [f"{NAMES[name].split(',')[0]} {words.shift(one)}: {_way(one)}" for name, one in gaps.items()]
     own = next(iter(gaps.values())).n
     fewer = (
         f"These are the {words.plural(own, 'seed')} that both splits have. Chapter 9 takes all {seeds} of the random split; "
@@ -479,7 +478,7 @@ def new_patients(
             "Scaled by that of its own validation part, the model is on the test folds as sure as it is right, as far as can be told here",
         )
         + f" (confidence minus accuracy {words.shift(c, 3)}). Fitted are {ranges[0]} on the random split and {ranges[1]} on the folds. There scaling "
-        f"changes the NLL by {words.shift(gap)}, {words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}. "
+        f"changes the NLL by {words.shift(gap)}, {_way(gap)}. "
         f"As trained, on the random split confidence minus accuracy is {words.shift(a, 3)}; on patient-disjoint folds {words.shift(b, 3)}"
         + (
             ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "
