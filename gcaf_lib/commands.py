@@ -323,14 +323,20 @@ def audit(args: argparse.Namespace) -> int:
     """Audit a report of somebody's (exit 1 where a figure can't be true), or this paper: its contradiction registry."""
     if args.report:
         return _audit_report(args)
-    from gcaf_lib.book import contradictions
     from gcaf_lib.paper import registry
+    from gcaf_lib.settings import results_dir
 
     replaced = _output(args.out, [])
     frame = registry.registry()
     print(as_json(frame.to_dict("records")) if args.json else registry.text(frame))
-    for path in contradictions.write(frame, Path(args.out) if args.out else None):
-        _wrote(path, replaced)
+    path = Path(args.out) if args.out else results_dir() / "audit.csv"
+    write_table(path, frame)
+    _wrote(path, replaced)
+    if not args.out:  # else no page is made, whose imports take longer than the audit
+        from gcaf_lib.book import contradictions
+
+        for path in contradictions.write(frame):
+            _wrote(path, False)
     return 1 if args.strict and len(registry.errors(frame)) else 0
 
 

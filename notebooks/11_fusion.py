@@ -34,7 +34,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import rows, tables
-from gcaf_lib.findings import ablation, fusion
+from gcaf_lib.findings import ablation, fusion, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("11_fusion", profile, overrides)
@@ -190,4 +190,4 @@ tables.show(
 )
 
 # %%
-Markdown(f"{fusion.norm_cost(normed)}\n\n{fusion.caveat(profile)}")
+Markdown(f"{fusion.norm_cost(normed)}\n\n{words.of_profile(fusion.CAVEAT, profile)}")

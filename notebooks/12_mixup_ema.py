@@ -33,7 +33,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import factorial, rows, tables
-from gcaf_lib.findings import ablation, mixup_ema
+from gcaf_lib.findings import ablation, mixup_ema, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("12_mixup_ema", profile, overrides)
@@ -166,4 +166,4 @@ tables.show(
 )
 control = mixup_ema.itself(ablation.runs(patients), chapter.dataset)
 said = f"{mixup_ema.verdict(apart, honest)}\n{mixup_ema.itself_text(control, honest)}"
-Markdown(f"{said}\n\n{mixup_ema.caveat(profile)}")
+Markdown(f"{said}\n\n{words.of_profile(mixup_ema.CAVEAT, profile)}")

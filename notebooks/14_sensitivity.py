@@ -35,7 +35,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import charts, rows, tables
-from gcaf_lib.findings import ablation, sensitivity
+from gcaf_lib.findings import ablation, sensitivity, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("14_sensitivity", profile, overrides)
@@ -148,4 +148,4 @@ Markdown(f"{sensitivity.walks_said(paths, counts)}\n\n{sensitivity.constants(rec
 # constant; the choice that can matter is between any constant and inverse frequency, which is the default here.
 
 # %%
-Markdown(sensitivity.caveat(profile))
+Markdown(words.of_profile(sensitivity.CAVEAT, profile))

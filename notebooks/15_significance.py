@@ -34,7 +34,7 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import power, tables
 from gcaf_lib.evaluation import folds, worth
-from gcaf_lib.findings import ablation, significance
+from gcaf_lib.findings import ablation, significance, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import published_gaps
 
@@ -222,5 +222,5 @@ Markdown(significance.could_show_said(seen))
 # %%
 reference = folds.pool(next(iter(chapter.records("patients").values()), ()), splits.FOLDS)
 control = significance.itself(reference, groups, worth.pictures(chapter.dataset))
-said = significance.by_patient(strict), significance.itself_text(control), significance.caveat(profile)
-Markdown("\n\n".join(said))
+caveat = words.of_profile(significance.CAVEAT, profile)
+Markdown("\n\n".join([significance.by_patient(strict), significance.itself_text(control), caveat]))

@@ -36,7 +36,7 @@ from sklearn.metrics import classification_report, cohen_kappa_score
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import attainable, sortable, tables
 from gcaf_lib.findings import audit
-from gcaf_lib.paper import attainability, checks, registry
+from gcaf_lib.paper import attainability, checks, claims, registry
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper.attainability import Reported
 
@@ -154,7 +154,7 @@ rivals, interval = attainable.rows(), audit.main_interval()
 attainable.rivals(rivals, 100 * interval.low, 100 * interval.high)
 
 # %%
-Markdown(audit.rivals_said(rivals, interval, registry.common_runs()))
+Markdown(audit.rivals_said(rivals, interval, claims.common_runs()))
 
 # %% [markdown]
 # ## The registry

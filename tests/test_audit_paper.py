@@ -82,7 +82,7 @@ def test_single_runs_and_means(every):
     several = rows(every, checks.RUNS).set_index("place")["check"]
     assert "Without Mixup & EMA: 93.47% (mean of 8 runs at least)" in several["Table 5"]
     assert "6 of 13 rows are k/703" in several["Table 8"]
-    fewest = registry.common_runs()
+    fewest = claims.common_runs()
     figures = [f for place in claims.TABLES for f in paper.find(place, metric="accuracy")]
     for runs, expected in ((fewest, True), (fewest - 1, False)):
         means = np.arange(runs * n + 1) / (runs * n) * 100

@@ -226,11 +226,7 @@ def test_pairs_confused_equally_often_are_all_named(record):
         ([1, 1, 0, 3, 3], "pairs most often confused: glioma with meningioma and glioma with no tumor (1 answer each, 50%"),
         ([1, 1, 2, 3, 3], "pair most often confused: glioma with meningioma (1 answer, 100% of the wrong ones), as in the paper"),
     ):  # fmt: skip
-        told = Told(
-            labels=lambda *_: labels,
-            probabilities=lambda *_, named=named: np.eye(4)[named],
-            settings=record.settings,
-        )
+        told = Told.of(labels, np.eye(4)[named], settings=record.settings)
         text = performance.confused([told]).replace("tumour", "tumor")
         assert said in text and ("as in the paper" in text) == ("pair most" in text), text
 

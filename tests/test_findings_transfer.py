@@ -34,11 +34,8 @@ def run(right, fold=None, seed=0, key=""):
     data = SimpleNamespace(
         fold=fold, classes=CLASSES, protocol="paper" if fold is None else "patients", image_size=8
     )
-    return Told(
-        seed=seed, key=f"{key}{seed}{fold}", settings=SimpleNamespace(data=data),
-        rows=lambda part="test": rows, labels=lambda part="test": labels,
-        probabilities=lambda part="test", which="ema": np.eye(len(CLASSES))[said],
-    )  # fmt: skip
+    probs, settings = np.eye(len(CLASSES))[said], SimpleNamespace(data=data)
+    return Told.of(labels, probs, rows, seed=seed, key=f"{key}{seed}{fold}", settings=settings)
 
 
 def model(right, key=""):

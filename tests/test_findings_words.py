@@ -419,7 +419,7 @@ def sure_of(*confidences: float, right: int) -> Told:
     """A run that answers the second of two classes with these confidences, of which the first `right` are right."""
     probs = np.array([(1 - c, c) for c in confidences])
     labels = (np.arange(len(probs)) < right).astype(int)
-    return Told(labels=lambda part="test": labels, probabilities=lambda part="test", which="ema": probs)
+    return Told.of(labels, probs)
 
 
 def test_how_sure_right_and_wrong_answers_are():
@@ -684,14 +684,11 @@ def test_on_grouped_folds_every_mean_over_images_stands_by_picture_too():
     """Of two pictures, one of three copies that are wrong, one of one that is right: 1/4 of the images, 1/2 of the pictures."""
     probs = np.array([[0.2, 0.8]] * 3 + [[0.8, 0.2]])
 
-    def run(protocol, fold=None):
-        chosen = SimpleNamespace(classes=("glioma", "notumor"), fold=fold, protocol=protocol)
-        return Told(labels=lambda part="test": np.zeros(4, int), probabilities=lambda part="test", which="ema": probs, rows=lambda part="test": np.arange(4),
-                    settings=SimpleNamespace(data=chosen), seed=0, key=protocol)  # fmt: skip
-
-    states = calibration.beside_patients(
-        [run("paper")], [run("patients", 0)], np.arange(4), np.array([0, 0, 0, 1])
+    random, fold = (
+        Told.of(np.zeros(4, int), probs, fold=fold, classes=("glioma", "notumor"), key=str(fold))
+        for fold in (None, 0)
     )
+    states = calibration.beside_patients([random], [fold], np.arange(4), np.array([0, 0, 0, 1]))
     plain, _, apart, _ = states.values()
     assert not any(name.startswith("picture") for name in plain)
     for name, of_images in (

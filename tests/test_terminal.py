@@ -50,11 +50,11 @@ def gcaf_audit() -> bytes:
     if not _KEPT:
         import tempfile
 
-        from gcaf_lib.book import contradictions
+        from gcaf_lib.machine import write_table
         from gcaf_lib.paper import registry
 
         with tempfile.TemporaryDirectory() as folder:
-            contradictions.write(registry.registry(), Path(folder) / "audit.csv")
+            write_table(Path(folder) / "audit.csv", registry.registry())
             _KEPT.append((Path(folder) / "audit.csv").read_bytes())
     return _KEPT[0]
 

@@ -126,7 +126,7 @@ def main_interval() -> intervals.Interval:
 def rivals_said(rivals: pd.DataFrame, interval: intervals.Interval, fewest: int | None) -> str:
     """How many rival rows are no single runs, and how many lie inside the main result's interval.
 
-    rivals: `attainable.rows`; fewest: runs that all rows must be means of (`registry.common_runs`).
+    rivals: `attainable.rows`; fewest: runs that all rows must be means of (`claims.common_runs`).
     """
     total = sum(paper.supports().values())
     low, high = 100 * interval.low, 100 * interval.high

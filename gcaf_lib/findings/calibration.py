@@ -88,10 +88,6 @@ def tested(chapter: Any) -> dict[str, list[Any]]:
 EFFECTS = ("ece", "classwise", "brier", "nll")
 
 
-def _own(records: Sequence[Any], against: Sequence[Any]) -> bool:
-    return {r.key for r in records} <= {r.key for r in against}
-
-
 def differences(
     rows: Mapping[str, Sequence[Any]], runs: Sequence[Any], clusters: np.ndarray
 ) -> dict[str, dict[str, worth.Worth]]:
@@ -99,10 +95,11 @@ def differences(
 
     rows: label to records. A setting without a record, or whose records are among `runs`, is left out.
     """
+    own = {r.key for r in runs}
     return {
         label: worth.difference(records, runs, clusters, EFFECTS)
         for label, records in rows.items()
-        if not _own(records, runs)
+        if not {r.key for r in records} <= own
     }
 
 
@@ -262,7 +259,7 @@ def _sides(
 
 def validation_said(found: Mapping[str, Any]) -> str:
     """How much such temperatures can be trusted; found: of `validation_parts`."""
-    images, groups = (_range(found[name], "{:,}") for name in ("images", "groups"))
+    images, groups = (words.extent(sorted(found[name]), "{:,}".format) for name in ("images", "groups"))
     runs, (gap, copied) = len(found["images"]), found["apart"]
     trials = f": these are no {runs} trials, as the parts share images" if runs > 1 else ""
     return (
@@ -273,11 +270,6 @@ def validation_said(found: Mapping[str, Any]) -> str:
         f"{words.judged(gap, copied, 'lower', 'higher', verdicts.UNDECIDED)}. *Scaled* holds the temperatures "
         "fixed: the bootstrap draws test patients only, so intervals after scaling are too narrow."
     )
-
-
-def _range(values: Sequence[float], form: str = "{:.2f}") -> str:
-    """`1.04 to 1.73`, or the one where both ends read alike."""
-    return " to ".join(dict.fromkeys(form.format(one) for one in (min(values), max(values))))
 
 
 def bins_sweep(labels: np.ndarray, probs: np.ndarray) -> pd.DataFrame:
@@ -347,6 +339,10 @@ def chance(own: Sequence[float], draws: np.ndarray) -> str:
     )
 
 
+def _way(one: worth.Worth) -> str:
+    return words.change(one, "lower", "higher", verdicts.UNDECIDED)
+
+
 def excess(one: worth.Worth, published: float) -> str:
     """Whether confidence lies above accuracy, from `worth.row`'s `excess`, and what the paper's ECE leaves open."""
     told = words.change(
@@ -373,11 +369,10 @@ def temperature(
     rest: `words.rested` of the runs; fewer: the same change of the seeds that chapter 19 takes, where these are fewer."""
     text = (
         f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
-        f"{words.shift(gap)}, leaving {scaled:.4f}: "
-        f"{words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}" + (f" ({rest})" if rest else "") + ". "
+        f"{words.shift(gap)}, leaving {scaled:.4f}: {_way(gap)}" + (f" ({rest})" if rest else "") + ". "
     )
     if fewer:
-        one, all_ = (words.change(some, "lower", "higher", verdicts.UNDECIDED) for some in (fewer, gap))
+        one, all_ = map(_way, (fewer, gap))
         text += (
             f"Of the {words.plural(fewer.n, 'seed')} that chapter 19 takes, the change is {words.shift(fewer)}, {one}"
             + (": the verdict hangs on how many trainings one has. " if one != all_ else ", too. ")
@@ -411,11 +406,7 @@ def temperature(
 def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray, seeds: int) -> str:
     """What one temperature changes, and how large an ECE (`ideal` (n,): draws) is by chance alone; seeds: those of chapter 9."""
     low, high = np.quantile(ideal, [0.025, 0.975])
-    lines = [
-        f"{NAMES[name].split(',')[0]} {words.shift(one)}: "
-        f"{words.change(one, 'lower', 'higher', verdicts.UNDECIDED)}"
-        for name, one in gaps.items()
-    ]
+    lines = [f"{NAMES[name].split(',')[0]} {words.shift(one)}: {_way(one)}" for name, one in gaps.items()]
     own = next(iter(gaps.values())).n
     fewer = (
         f"These are the {words.plural(own, 'seed')} that both splits have. Chapter 9 takes all {seeds} of the random split; "
@@ -470,7 +461,7 @@ def new_patients(
     `by_one_temperature` of the folds with the random split's mean; copied: the same by picture.
     """
     a, b, c = random["excess"], apart["excess"], scaled["excess"]
-    ranges = [_range(some) for some in fits]
+    ranges = [words.extent(sorted(some)) for some in fits]
     return (
         words.change(
             moved[0],
@@ -487,7 +478,7 @@ def new_patients(
             "Scaled by that of its own validation part, the model is on the test folds as sure as it is right, as far as can be told here",
         )
         + f" (confidence minus accuracy {words.shift(c, 3)}). Fitted are {ranges[0]} on the random split and {ranges[1]} on the folds. There scaling "
-        f"changes the NLL by {words.shift(gap)}, {words.change(gap, 'lower', 'higher', verdicts.UNDECIDED)}. "
+        f"changes the NLL by {words.shift(gap)}, {_way(gap)}. "
         f"As trained, on the random split confidence minus accuracy is {words.shift(a, 3)}; on patient-disjoint folds {words.shift(b, 3)}"
         + (
             ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "

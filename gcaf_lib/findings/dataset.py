@@ -30,7 +30,7 @@ def counts_said(beside: pd.DataFrame) -> str:
             "No count differs. Of the classes' totals that says something. The counts of the parts agree by construction: how parts are "
             "rounded here was chosen to give them, and two stratified calls of scikit-learn's `train_test_split` (a fifth off, then halved) give them, too."
         )
-    return f"{differ} of {beside.size} counts {'differs' if differ == 1 else 'differ'}."
+    return f"{differ} of {beside.size} counts {words.verb(differ, 'differs', 'differ')}."
 
 
 def numbers(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:

@@ -45,13 +45,19 @@ def sources(dataset: Any, facts: dataset_audit.Audit) -> np.ndarray:
 
 def rates(frame: pd.DataFrame, column: str, order: Sequence[Any]) -> pd.DataFrame:
     """label, mean, low, high, n, groups of the error rate by a column, patient groups drawn whole."""
-    known = frame[frame[column].notna()]
-    out = (
-        clustered.by(known, [column], "wrong", kind=clustered.share)
-        .rename(columns={column: "label"})
-        .set_index("label")
-    )
+    out = clustered.by(frame, [column], "wrong", kind=clustered.share).set_index(column).rename_axis("label")
     return out.reindex([label for label in order if label in out.index]).reset_index()
+
+
+def rates_within(
+    frame: pd.DataFrame, column: str, order: Sequence[Any], classes: Sequence[str]
+) -> pd.DataFrame:
+    """`rates` in each class, with a column class; no row where there is no case."""
+    found = [
+        rates(part, column, order).assign(**{"class": CLASS_NAMES[classes[label]]})
+        for label, part in frame.groupby("label")
+    ]
+    return pd.concat(found, ignore_index=True) if found else rates(frame, column, ()).assign(**{"class": ""})
 
 
 def thirds(values: pd.Series, names: Sequence[str] = SHARES) -> pd.Series:
@@ -62,7 +68,7 @@ def thirds(values: pd.Series, names: Sequence[str] = SHARES) -> pd.Series:
     return out.where(values.notna(), None)
 
 
-def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300, seed: int = 0) -> pd.DataFrame:
+def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300) -> pd.DataFrame:
     """groups, errors, low, high: share of all errors in the share of groups with most of them.
 
     low and high: 95% of draws in which as many errors fall on images at random, whatever their patient.
@@ -76,7 +82,7 @@ def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300, seed: int = 
         count = np.sort(np.bincount(code, weights=values))[::-1]
         return np.r_[0, np.cumsum(count) / count.sum()]
 
-    own, rng = curve(wrong), np.random.default_rng(seed)
+    own, rng = curve(wrong), np.random.default_rng(0)
     chance = np.stack([curve(rng.permutation(wrong)) for _ in range(draws)])
     low, high = np.quantile(chance, [0.025, 0.975], axis=0)
     x = np.arange(len(own)) / (len(own) - 1)
@@ -166,9 +172,9 @@ def patients_said(by_group: pd.DataFrame, shares: pd.DataFrame) -> str:
     )
 
 
-def worst(by_group: pd.DataFrame, classes: Sequence[str], count: int = 10) -> pd.DataFrame:
-    """The patient groups with the most wrong answers, for readers."""
-    top = by_group.sort_values(["wrong", "images"], ascending=False).head(count).reset_index()
+def worst(by_group: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """The ten patient groups with the most wrong answers, for readers."""
+    top = by_group.sort_values(["wrong", "images"], ascending=False).head(10).reset_index()
     return pd.DataFrame(
         {
             "Group": [f"no. {g}" for g in top["group"]],
@@ -213,11 +219,8 @@ def by_size(tumour: pd.DataFrame) -> pd.DataFrame:
 def by_size_within(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """`rates` by thirds of the tumour's size within each class, with a column class."""
     sized = tumour[tumour["area"].notna()]
-    found = []
-    for label, part in sized.groupby("label"):
-        third = part.assign(third=thirds(part["area"], borders.TERCILES))
-        found.append(rates(third, "third", borders.TERCILES).assign(**{"class": CLASS_NAMES[classes[label]]}))
-    return pd.concat(found, ignore_index=True)
+    third = sized.groupby("label")["area"].transform(thirds, borders.TERCILES)
+    return rates_within(sized.assign(third=third), "third", borders.TERCILES, classes)
 
 
 def sizes_said(within: pd.DataFrame) -> str:
@@ -248,14 +251,12 @@ def sizes_said(within: pd.DataFrame) -> str:
 
 def by_source(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """`rates` by source within each class, with the column class and how often the answer is *no tumour*: none, none_low, none_high."""
-    order, found = [*dataset_audit.SOURCES, "phantom"], []
-    for label, part in tumour.groupby("label"):
-        none = rates(part.assign(wrong=_called_none(part, classes)), "source", order)
-        none = none.rename(columns={"mean": "none", "low": "none_low", "high": "none_high"})
-        own = rates(part, "source", order).assign(**{"class": CLASS_NAMES[classes[label]]})
-        found.append(own.merge(none[["label", "none", "none_low", "none_high"]], on="label"))
-    columns = ["class", "label", "mean", "low", "high", "none", "none_low", "none_high", "n", "groups"]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+    order = [*dataset_audit.SOURCES, "phantom"]
+    own, none = (
+        rates_within(tumour.assign(wrong=counted), "source", order, classes)
+        for counted in (tumour["wrong"], _called_none(tumour, classes))
+    )
+    return own.join(none[["mean", "low", "high"]].set_axis(["none", "none_low", "none_high"], axis=1))
 
 
 def _called_none(cases: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
@@ -314,9 +315,9 @@ def surest(cases: pd.DataFrame) -> pd.DataFrame:
     return wrong.drop_duplicates("row")
 
 
-def pictured(wrong: pd.DataFrame, most: int = 8) -> pd.DataFrame:
-    """The first of `surest`, one a picture: its copies would show it again."""
-    return wrong.drop_duplicates("twin").head(most)
+def pictured(wrong: pd.DataFrame) -> pd.DataFrame:
+    """The first eight of `surest`, one a picture: its copies would show it again."""
+    return wrong.drop_duplicates("twin").head(8)
 
 
 def surest_table(top: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

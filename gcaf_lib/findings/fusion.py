@@ -28,9 +28,16 @@ KINDS = {
     "gate": "gates",
     "other": "tokens and norms",
 }
+ROWS = {name: row for row, name in ablation.FUSION_NAMES.items()}  # fusion to its row of Table 4
 REPAIRS = ("gcaf-sigmoid", "gcaf-split", "gcaf-token")
 OPENED = 0.1  # gcaf-token's α where its attention is looked at: at α = 0, where it starts, it is shut out by design
 ROUNDING = 1e-5  # a gradient, or a departure from what should be equal, below this share is rounding
+CAVEAT = {  # by profile: what its page can't say of the paper's networks (`words.of_profile`)
+    "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
+    "patients.",
+    "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights "
+    "are the same at any size; the differences need not be.",
+}
 
 
 def streams(model: ModelSettings, image_size: int, images: np.ndarray) -> dict[str, list]:
@@ -210,28 +217,15 @@ def sizes_said(full: pd.DataFrame) -> str:
 # --- what the runs of Table 4 say ---
 
 
-def caveat(profile: str) -> str:
-    """What a page under this profile can't say of the paper's networks; "" of a profile without such words."""
-    said = {
-        "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
-        "patients.",
-        "cpu": "These are miniature networks on small images, started from backbones trained in-domain. The algebra and the dead weights "
-        "are the same at any size; the differences need not be.",
-    }
-    return said.get(profile, "")
-
-
 def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
     """Whether the proposed fusion is better than concatenation where no known patient is shared; frame: of `ablation.apart`."""
-    row = next(row for row, name in ablation.FUSION_NAMES.items() if name == "concat")
     question = "Is the proposed fusion better than concatenation where no known patient is shared?"
-    return ablation.answer(frame, row, question, ablation.FUSION_NAMES, theirs)
+    return ablation.answer(frame, ROWS["concat"], question, ablation.FUSION_NAMES, theirs)
 
 
 def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """`cross` minus `concat`, which compute the same functions: measured on the same images, and in the paper."""
-    rows = {name: row for row, name in ablation.FUSION_NAMES.items()}
-    pair = rows["cross"], rows["concat"]
+    pair = ROWS["cross"], ROWS["concat"]
     gap = worth.difference(*(found.get(row, ()) for row in pair), splits.clusters(dataset))
     theirs = np.subtract(*(paper.published("Table 4", row, "accuracy") for row in pair))
     said = f"`cross` minus `concat`, which compute the same functions: {words.signed(theirs)} points in the paper; here "

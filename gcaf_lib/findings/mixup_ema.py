@@ -28,6 +28,12 @@ from gcaf_lib.training import experiments
 
 PLACE, EXPERIMENT = "Table 5", "table-5"
 METRICS = ("accuracy", "macro_f1", "ece", "nll")
+CAVEAT = {  # by profile: what its page can't say of the paper's networks (`words.of_profile`)
+    "demo": "These are phantoms and miniature networks, with a moving average that forgets faster than the paper's: they show the "
+    "mechanism, not its size in patients.",
+    "cpu": "These are miniature networks whose stages are shorter than the paper's and start from backbones that already know these "
+    "classes: there is less to regularise, and the average has less to smooth and more of its start in it.",
+}
 COLUMNS = [
     "contrast",
     "metric",
@@ -251,15 +257,11 @@ def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
         chosen = records[0].settings.training
         for stage, part in pd.concat([training.kept(r) for r in records]).groupby("stage"):
             ends, left = training.average_left(chosen, sorted(part["best_epoch"]), images)
-            cells = _span(ends, 0), _span([100 * share for share in left], 1)  # fewest steps, largest share
+            # from fewest steps, which leave the largest share, to most
+            cells = words.extent(ends, "{:,}".format), words.extent(left, words.percent)
             lines.append((row, int(stage), len(records), f"{chosen.ema:g}", *cells))
     heads = ["Row", "Stage", "n", "β", "Steps", "Start remaining (%)"]
     return pd.DataFrame(lines or [(names.ABSENT, *"–" * 5)], columns=heads)
-
-
-def _span(values: Sequence[float], decimals: int) -> str:
-    low, high = (f"{v:,.{decimals}f}" for v in (values[0], values[-1]))
-    return low if low == high else f"{low} to {high}"
 
 
 def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
@@ -312,9 +314,9 @@ def _top(values: pd.Series, best: str) -> list[str]:
 
 
 def _told(one: Any, good: int) -> str:
-    told = f"{'better' if (one.low > 0) == (good > 0) else 'worse'}, the interval excludes 0"
-    told = told if one.low > 0 or one.high < 0 else verdicts.UNDECIDED
-    return told + ablation.warned(one)
+    """Whether a difference is to the better; good: 1 where more is, −1 where less is."""
+    lower, higher = (f"{word}, the interval excludes 0" for word in ("worse", "better")[::good])
+    return words.change(one, lower, higher, verdicts.UNDECIDED) + ablation.warned(one)
 
 
 def _word(line: pd.Series, name: str, good: int) -> str:
@@ -404,17 +406,6 @@ def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = T
         values = (scale * value for value in (one.value, one.low, one.high, theirs))
         lines.append((word, mixup, metric, *values))
     return pd.DataFrame(lines, columns=["series", "mixup", "metric", "value", "low", "high", "published"])
-
-
-def caveat(profile: str) -> str:
-    """What a page under this profile can't say of the paper's networks; "" of a profile without such words."""
-    said = {
-        "demo": "These are phantoms and miniature networks, with a moving average that forgets faster than the paper's: they show the "
-        "mechanism, not its size in patients.",
-        "cpu": "These are miniature networks whose stages are shorter than the paper's and start from backbones that already know these "
-        "classes: there is less to regularise, and the average has less to smooth and more of its start in it.",
-    }
-    return said.get(profile, "")
 
 
 def leaves() -> str:

@@ -20,6 +20,11 @@ from gcaf_lib.settings import TrainingSettings
 from gcaf_lib.training import experiments
 
 PLACE = "Table 8"
+CAVEAT = {  # by profile: what its page can't say of the paper's networks (`words.of_profile`)
+    "demo": "These are phantoms and miniature networks trained for minutes: the page shows the method.",
+    "cpu": "These are miniature networks on small images, trained for fewer epochs than Table 3 asks; which settings matter may differ at "
+    "full size. The arithmetic of the paper's figures, of the batch size and of α holds at any size.",
+}
 
 
 def published_span() -> str:
@@ -210,16 +215,6 @@ def calibration(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     )
 
 
-def caveat(profile: str) -> str:
-    """What a page under this profile can't say of the paper's networks; "" of a profile without such words."""
-    said = {
-        "demo": "These are phantoms and miniature networks trained for minutes: the page shows the method.",
-        "cpu": "These are miniature networks on small images, trained for fewer epochs than Table 3 asks; which settings matter may differ at "
-        "full size. The arithmetic of the paper's figures, of the batch size and of α holds at any size.",
-    }
-    return said.get(profile, "")
-
-
 def table(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """`ablation.table` with the accuracy on the validation part, by which the paper says it chose."""
     seen, out = validation(found), ablation.table(frame, first="Setting")
@@ -227,11 +222,11 @@ def table(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> pd.DataFra
     return out.assign(**{"Validation (%)": part})
 
 
-def adam_walk(alpha: float, steps: int = 200, rate: float = 3e-4) -> np.ndarray:
-    """Where Adam takes a weight vector along a fixed row of gradients times `alpha`."""
+def adam_walk(alpha: float) -> np.ndarray:
+    """Where Adam takes a weight vector in 200 steps along a fixed row of gradients times `alpha`."""
     rng = np.random.default_rng(0)
-    weight, adam = keras.Variable(np.zeros(1000, "float32")), keras.optimizers.Adam(rate)
-    for _ in range(steps):
+    weight, adam = keras.Variable(np.zeros(1000, "float32")), keras.optimizers.Adam(3e-4)
+    for _ in range(200):
         adam.apply([alpha * rng.normal(0.1, 1, 1000).astype("float32")], [weight])
     return keras.ops.convert_to_numpy(weight)
 

@@ -23,11 +23,16 @@ PLACES = {place: name for place, name in ablation.TABLES.items() if place != "Ta
 NAMES = {"t": "Paired t", "corrected": "Corrected t", "mcnemar": "McNemar", "permutation": "Permutation"}
 ROUNDING = 1e-9  # of a difference of two means that are equal
 ALONE = "Only this row right : only the proposed right (lowest seed)"
+_SAME = "What is computed from the paper's own figures holds all the same."
+CAVEAT = {  # by profile: what its runs are too small to say (`words.of_profile`)
+    "demo": f"These are phantoms and miniature networks: the p-values above say nothing of patients. {_SAME}",
+    "cpu": f"These are miniature networks on small images: their gaps and spreads need not be those of the full networks. {_SAME}",
+}
 
 
-def method(records: Sequence[Any], which: str = "ema") -> dict[int, comparing.Run]:
+def method(records: Sequence[Any]) -> dict[int, comparing.Run]:
     """Run records of one row as `comparing` takes them, by seed."""
-    return {r.seed: comparing.Run(r.rows(), r.labels(), r.probabilities("test", which)) for r in records}
+    return {r.seed: comparing.Run(r.rows(), r.labels(), r.probabilities()) for r in records}
 
 
 def rivals(experiment: str, found: Mapping[str, Sequence[Any]]) -> dict[str, dict[int, comparing.Run]]:
@@ -54,12 +59,12 @@ def tests(
     """
     base, frames = method(reference), []
     for place, name in PLACES.items():
-        frame = comparing.table(base, rivals(name, found.get(place, {})), groups, test_to_train, n)
+        records = found.get(place, {})
+        frame = comparing.table(base, rivals(name, records), groups, test_to_train, n)
         theirs = published_gaps.published(place).set_index("row")["gap"]
         frame.insert(0, "place", place)
         frame.insert(2, "published", [-theirs.get(row, np.nan) for row in frame["row"]])
-        known = found.get(place, {}) if pictures is not None else {}
-        copied = [_by_picture(known.get(row, ()), reference, groups, pictures, n) for row in frame["row"]]
+        copied = [_by_picture(records.get(row, ()), base, groups, pictures, n) for row in frame["row"]]
         frame.insert(3, "picture", [difference for difference, _ in copied])
         frame["picture_p"] = [p for _, p in copied]
         frame["picture_holm"] = intervals.holm(frame["picture_p"])
@@ -67,11 +72,12 @@ def tests(
     return pd.concat(frames, ignore_index=True)
 
 
-def _by_picture(records, reference, groups, pictures, n: int) -> tuple[float, float]:
-    """Difference with each picture weighing 1, and the p of its permutation by patient; NaN where that is not asked."""
-    first, second = method(records), method(reference)
+def _by_picture(records, second, groups, pictures, n: int) -> tuple[float, float]:
+    """Difference of records and the method `second` with each picture weighing 1, and the p of its permutation by patient;
+    NaN where that is not asked."""
+    first = method(records)
     seeds = comparing.shared(first, second)
-    if not seeds or not worth.grouped(records):
+    if pictures is None or not seeds or not worth.grouped(records):
         return np.nan, np.nan
     rows = first[seeds[0]].rows
     weight = _weights(rows, pictures)
@@ -412,17 +418,12 @@ def could_show_text(frame: pd.DataFrame) -> pd.DataFrame:
             "Split": r.split,
             "Table": r.place.removeprefix("Table "),
             "Compared": words.rests(r._asdict()) if r.pairs else names.ABSENT,
-            "Seen from (points)": _from(r.least, r.most),
-            "By picture": _from(r.picture_least, r.picture_most),
+            "Seen from (points)": words.extent((100 * r.least, 100 * r.most)),
+            "By picture": words.extent((100 * r.picture_least, 100 * r.picture_most)),
             "The paper's as large": f"{r.as_large} of {r.gaps}",
         }
         for r in frame.itertuples()
     )
-
-
-def _from(least: float, most: float) -> str:
-    """`1.42 to 8.28` points of two fractions; once where both read alike."""
-    return " to ".join(dict.fromkeys(words.number(100 * one) for one in (least, most)))
 
 
 def could_show_said(frame: pd.DataFrame) -> str:
@@ -498,14 +499,3 @@ def itself_text(frame: pd.DataFrame) -> str:
         f"differ by up to {' points, by picture '.join(most)}: an effect of one seed that is no larger is not told from the method's own spread. "
         "(Rows of Tables 4, 5 and 8 start from the same stage 0 as the proposed model of that seed, two seeds of one method do not: for those rows this is strict.)"
     )
-
-
-def caveat(profile: str) -> str:
-    """What a profile's runs are too small to say; "" where nothing of the kind is known of it."""
-    said = {
-        "demo": "These are phantoms and miniature networks: the p-values above say nothing of patients.",
-        "cpu": "These are miniature networks on small images: their gaps and spreads need not be those of the full networks.",
-    }
-    if profile not in said:
-        return ""
-    return f"{said[profile]} What is computed from the paper's own figures holds all the same."

@@ -130,8 +130,7 @@ def stages(records: Sequence[Any]) -> pd.DataFrame:
 
 
 def _span(values: Any) -> str:
-    low, high = int(min(values)), int(max(values))
-    return str(low) if low == high else f"{low} to {high}"
+    return words.extent(sorted(values), "{:.0f}".format)
 
 
 def remaining(beta: float, steps: int) -> float:
@@ -235,8 +234,7 @@ def convergence(records: Sequence[Any]) -> str:
     for name, weights in (("val_accuracy", "averaged"), ("val_accuracy_raw", "raw")):
         one = words.over_runs([f[name].iloc[-1] - f[name].iloc[0] for f in both])
         told = words.change(one, "a fall", "a rise", "neither a rise nor a fall can be told")
-        size = words.shift(one, 2, 100) if np.isfinite(one.low) else words.signed(100 * one.value)
-        moved.append(f"with {weights} weights {size}, {told}")
+        moved.append(f"with {weights} weights {words.shift(one, 2, 100)}, {told}")
     return (
         f"{text}From the kept epoch of stage 1 to that of stage 2 validation accuracy moved, in points with a 95% interval over "
         f"{words.plural(len(both), 'seed')} (Student's t; none for one seed): {'; '.join(moved)}. Both epochs are chosen by the averaged weights' loss, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,11 @@ ONE_RUN = (  # of tables with the paper's own networks
     "The paper's own networks have one run: GPU time sufficed for no more. The miniature beside them is the run of the same seed, so that both sides have equally many."
 )
 ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
+
+
+def of_profile(said: Mapping[str, str], profile: str) -> str:
+    """What is said of a profile alone; "" of one without such words."""
+    return said.get(profile, "")
 
 
 def where(value: float, low: float, high: float) -> str:
@@ -203,9 +208,14 @@ def ends(low: float, high: float, decimals: int, scale: float = 1) -> str:
     return f"{end(scale * low, decimals)} to {end(scale * high, decimals)}" if np.isfinite(low) else "–"
 
 
+def extent(ordered: Sequence[float], show: Callable[[float], str] = number) -> str:
+    """`1.04 to 1.73`: the first and the last of some values in order, once where both read alike."""
+    return " to ".join(dict.fromkeys(map(show, (ordered[0], ordered[-1]))))
+
+
 def band(value: float, low: float, high: float) -> str:
     """`95.7 (94.0 to 97.0)` in percent; `95.7` where there is no interval."""
-    return percent(value) + (f" ({ends(low, high, 1, 100)})" if np.isfinite(low) else "")
+    return span(100 * value, 100 * low, 100 * high, 1)
 
 
 def percent(value: float) -> str:

@@ -19,7 +19,6 @@ from gcaf_lib.paper import published as paper
 from gcaf_lib.paper.checks import ERRORS, Finding
 
 COLUMNS = list(Finding._fields)
-common_runs = claims.common_runs
 _attained = functools.cache(checks.attained)
 
 

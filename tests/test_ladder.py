@@ -516,14 +516,11 @@ def test_net_benefit_is_of_use_only_where_its_interval_says_so():
     """A model that knows the class is of use at every threshold; one that says 0.5 of all, at none."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 400)
-    data = SimpleNamespace(classes=("glioma", "notumor"), fold=None, protocol="paper")
-
-    def record(probs):
-        return Told(labels=lambda part="test": labels, probabilities=lambda *a, **k: probs, rows=lambda part="test": np.arange(400),
-                    settings=SimpleNamespace(data=data), seed=0)  # fmt: skip
 
     def beats(probs):
-        return acting.beats([record(probs)], np.arange(400), data.classes).set_index("what").loc["Any tumour"]
+        classes = ("glioma", "notumor")
+        told = acting.beats([Told.of(labels, probs, classes=classes)], np.arange(400), classes)
+        return told.set_index("what").loc["Any tumour"]
 
     knows = beats(np.where(labels[:, None] == [0, 1], 0.995, 0.005))
     assert knows["share"] == knows["sure"] == 1
@@ -722,14 +719,9 @@ def test_exposure_of_grouped_splits_is_said_as_a_finding():
 
 def run(seed, fold, right, classes=CLASSES):
     """A record on rows 0..99 whose answer is right where `right`; a fold is one of the patient-disjoint ones."""
-    protocol = "paper" if fold is None else "patients"
     labels = np.arange(100) % len(classes)
-    said = np.where(right, labels, (labels + 1) % len(classes))
-    return SimpleNamespace(
-        seed=seed, key=f"{seed}{fold}", settings=SimpleNamespace(data=SimpleNamespace(fold=fold, classes=classes, protocol=protocol)),
-        rows=lambda part="test": np.arange(100), labels=lambda part="test": labels,
-        probabilities=lambda part="test", which="ema": np.eye(len(classes))[said],
-    )  # fmt: skip
+    probs = np.eye(len(classes))[np.where(right, labels, (labels + 1) % len(classes))]
+    return Told.of(labels, probs, fold=fold, classes=classes, seed=seed, key=f"{seed}{fold}")
 
 
 def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
@@ -866,12 +858,7 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
     wrong = np.isin(np.arange(75), [*range(6, 10), 20])
 
     def made(fold, rows, labels, said, classes):
-        protocol = "patients" if fold == 0 else "paper"
-        return Told(
-            seed=0, key="x", settings=SimpleNamespace(data=SimpleNamespace(fold=fold, classes=classes, protocol=protocol)),
-            rows=lambda part="test": rows, labels=lambda part="test": labels,
-            probabilities=lambda part="test", which="ema": np.eye(len(classes))[said],
-        )  # fmt: skip
+        return Told.of(labels, np.eye(len(classes))[said], rows, fold, classes, key="x")
 
     four = {
         p: [made(f, np.arange(100), labels, said, CLASSES)] for p, f in (("paper", None), ("patients", 0))
@@ -918,10 +905,7 @@ def test_persons_parted_are_taken_off(monkeypatch):
     table = pd.DataFrame({"file": list("abcdef"), "person": [1, 1, 2, 2, 3, 4], "fold": [0, 1, 2, 2, 0, 1]})
     monkeypatch.setattr(ladder.groups, "load", lambda: table)
     dataset = SimpleNamespace(frame=pd.DataFrame({"file": list("fedcba")}), banner=None)
-    one = Told(
-        seed=0, settings=SimpleNamespace(data=SimpleNamespace(fold=0)), rows=lambda part="test": np.arange(6),
-        labels=lambda part="test": np.zeros(6, int), probabilities=lambda *a, **k: np.eye(2)[[0, 0, 0, 1, 1, 1]],
-    )  # fmt: skip
+    one = Told.of(np.zeros(6, int), np.eye(2)[[0, 0, 0, 1, 1, 1]], fold=0)
     text = ladder.persons_parted([one], dataset)
     assert "without their 2 files" in text and "75.00% in place of 50.00% (mean over 1 seed)" in text
     assert ladder.persons_parted([], dataset) == ""

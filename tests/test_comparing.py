@@ -572,10 +572,12 @@ def test_the_proposed_model_beside_itself():
 def test_of_what_small_runs_speak_is_said_by_profile():
     from gcaf_lib.findings import significance
 
-    demo, cpu = map(significance.caveat, ("demo", "cpu"))
+    demo, cpu, *others = (
+        words.of_profile(significance.CAVEAT, profile) for profile in ("demo", "cpu", "paper", "transfer")
+    )
     assert "These are phantoms" in demo and "phantoms" not in cpu and "miniature networks on small" in cpu
     assert demo.endswith("holds all the same.") and cpu.endswith("holds all the same.")
-    assert significance.caveat("paper") == significance.caveat("transfer") == ""
+    assert others == ["", ""]
 
 
 def test_a_contrast_is_judged_by_its_interval_and_by_the_paper_s_digits(alone):

@@ -61,11 +61,9 @@ def record(phantoms):
     )
     probs = np.full((len(rows), 4), 0.1)
     probs[rows, np.where(rows % 5, labels, (labels + 1) % 4)] = 0.7
-    return Told(
-        key="abc", seed=0, settings=settings,
+    return Told.of(
+        labels, probs, key="abc", settings=settings,
         maps={"rows": rows, "target": labels.astype(np.int8), "cam_one": maps, "cam_two": maps},
-        rows=lambda part="test": rows, labels=lambda part="test": labels,
-        probabilities=lambda part="test", which="ema": probs,
     )  # fmt: skip
 
 
@@ -591,12 +589,8 @@ def test_every_picture_draws(answers):
 
 def test_effects_keep_rows_without_a_run(answers):
     labels, probs = answers
-
-    def run(key, p):
-        return Told(key=key, seed=0, settings=load("cpu"), labels=lambda part="test": labels, rows=lambda part="test": np.arange(200),
-                               probabilities=lambda part="test", which="ema": p)  # fmt: skip
-
-    base, soft = run("a", probs), run("b", calibration.scale(probs, 3))
+    answered = {"a": probs, "b": calibration.scale(probs, 3)}
+    base, soft = (Told.of(labels, p, key=key, settings=load("cpu")) for key, p in answered.items())
     rows, groups = {"base": [base], "soft": [soft], "none": []}, np.arange(200)
     table = findings.effects(rows, groups, findings.differences(rows, [base], groups))
     assert table["Seeds"].tolist() == ["1", "1", "no run yet"]
