@@ -22,8 +22,8 @@ from gcaf_lib.findings import audit, scorecard
 from gcaf_lib.paper import attainability, checks, claims, registry
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
+from gcaf_lib.training import environment, shipped
 from gcaf_lib.training import runs as recorded
-from gcaf_lib.training import shipped
 
 
 @pytest.fixture(scope="module")
@@ -345,7 +345,11 @@ def test_model_card_gives_the_travelling_models_own_scores():
     assert len(own) and all(f"| {100 * value:.1f}% (" in page for value in own["recall"])
     assert page.count("\n| ") == len(own) + 1
     assert "was not scored" in modelcard.own_elsewhere(recall, "another run")
-    assert modelcard.own().endswith(f"half precision.\n\n{home}\n{page}\n")
+    code = modelcard.made_with(record.info["provenance"]["fingerprint"], environment.fingerprint())
+    assert modelcard.own().endswith(f"half precision{code}.\n\n{home}\n{page}\n")
+    assert modelcard.made_with("abc", "abc") == ""
+    assert "(`abc`; today's is `def`)" in modelcard.made_with("abc", "def")
+    assert "(`None`;" not in modelcard.made_with(None, "def")
 
 
 def test_model_card_without_the_record_has_no_scores_of_it(monkeypatch):

@@ -17,7 +17,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import elsewhere as made
 from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.findings import elsewhere, scorecard, words
-from gcaf_lib.training import runs, shipped
+from gcaf_lib.training import environment, runs, shipped
 
 METRICS = (
     ("Abstract", "accuracy"), ("Abstract", "macro_f1"), ("Abstract", "macro_auc"), ("§5.4", "recall_glioma"),
@@ -86,8 +86,19 @@ def own() -> str:
         recall = made.read("recall")
     except (runs.RunError, DataError):
         return ""
-    said = "Its own scores are those of its record, made before the weights were shortened to half precision.\n\n"
-    return said + own_home(record) + "\n" + own_elsewhere(recall, record.key) + "\n"
+    said = "Its own scores are those of its record, made before the weights were shortened to half precision"
+    code = made_with(record.info["provenance"].get("fingerprint"), environment.fingerprint())
+    return f"{said}{code}.\n\n" + own_home(record) + "\n" + own_elsewhere(recall, record.key) + "\n"
+
+
+def made_with(then: str | None, now: str) -> str:
+    """What it means for a training of the same settings that a record's code is not today's (`environment.fingerprint`)."""
+    if then == now:
+        return ""
+    return (
+        f", and with an earlier version of the training code (`{then or 'not recorded'}`; today's is `{now}`), so that a run of the same settings "
+        "trained today need not have its weights bit for bit"
+    )
 
 
 def own_home(record: runs.Record) -> str:
