@@ -109,10 +109,9 @@ def table_2() -> Iterator[Finding]:
 # --- the classification report ---
 
 
-def attained() -> tuple[list[paper.Figure], dict[str, dict]]:
-    """The figures of the main result's report and, by metric, `attainability.check`'s rows."""
-    figures = paper.report()
-    return figures, {row["metric"]: row for row in judged().to_dict("records")}
+def attained() -> dict[str, dict]:
+    """`judged` by metric."""
+    return judged().set_index("metric").to_dict("index")
 
 
 def judged() -> pd.DataFrame:
@@ -127,12 +126,11 @@ def judged() -> pd.DataFrame:
     return frame
 
 
-def report(found: tuple[list[paper.Figure], dict[str, dict]]) -> Iterator[Finding]:
-    """Which figures of Section 5.4 and Table 7 can be true together (the GRIM test)."""
+def report(rows: dict[str, dict]) -> Iterator[Finding]:
+    """Which figures of Section 5.4 and Table 7 can be true together (the GRIM test); rows: `attained`."""
     supports = paper.supports()
     n = sum(supports.values())
-    figures, rows = found
-    for f in figures:
+    for f in paper.report():
         row, claim = rows[f.metric], f"{name(f.metric)} is {shown(f)}"
         if row["attainable"] is None:
             yield Finding(f.place, claim, "too many tables to decide", OPEN, _MEASURED)
@@ -214,8 +212,8 @@ def averages() -> Iterator[Finding]:
     for kind in ("auc", "ap"):
         f = paper.find("§5.5", metric=f"macro_{kind}")[0]
         of = [paper.find("§5.5", metric=f"{kind}_{c}")[0] for c in CLASSES]
-        values, half = np.array([g.value for g in of]), 0.5 * 10.0 ** -of[0].decimals
-        low, high, step = values.mean() - half, values.mean() + half, 0.5 * 10.0**-f.decimals
+        values, half, step = np.array([g.value for g in of]), of[0].half_step, f.half_step
+        low, high = values.mean() - half, values.mean() + half
         # both intervals are open at the end where the other begins: touching is not meeting
         meets = low < f.value + step - 1e-9 and high > f.value - step + 1e-9
         digits = f.decimals + 1

@@ -251,28 +251,23 @@ class Said(NamedTuple):
     default: str
 
 
-# Matters on which the places can be laid side by side. Numbers repeat FIGURES' values (a test holds the
-# two together); topics that are settings carry the setting's dotted name.
-SAID = (
-    Said("loss.smoothing", "Table 3", "0.05", "0.05"),
-    Said("loss.smoothing", "§5.2", "0.1", "0.05"),
-    Said("loss.smoothing", "§5.8", "0.05", "0.05"),
-    Said("loss.balance", "Table 3", "inverse-frequency", "inverse-frequency"),
-    Said("loss.balance", "§5.2", "0.5", "inverse-frequency"),
-    Said("loss.balance", "§5.8", "0.5", "inverse-frequency"),
-    Said("loss.gamma", "Table 3", "2", "2"),
-    Said("loss.gamma", "§5.2", "2", "2"),
-    Said("loss.gamma", "§5.8", "2", "2"),
-    Said("training.batch_size", "Table 3", "32", "32"),
-    Said("training.batch_size", "§5.8", "32", "32"),
-    Said("training.mixup", "Table 3", "0.2", "0.2"),
-    Said("training.mixup", "§5.8", "0.2", "0.2"),
-    Said("search", "§5.2", "by hand", "none: the settings are taken from Table 3"),
-    Said("search", "§5.8", "grid search", "none: the settings are taken from Table 3"),
-    Said("highest recall", "§5.4", "notumor", "the measured one"),
-    Said("modality", "§5.1", "every image T1-weighted, contrast-enhanced", "mixed, by eye"),
-    Said("rounding of macro_auc", "§5.5", "0.9967", "compared at the printed decimals"),
-    Said("rounding of macro_auc", "Table 4", "0.997", "compared at the printed decimals"),
+# Matters on which the places can be laid side by side: topic → what this project does, and what each place says.
+# Numbers repeat FIGURES' values (a test holds the two together); topics that are settings carry the setting's dotted name.
+_SAID = {
+    "loss.smoothing": ("0.05", {"Table 3": "0.05", "§5.2": "0.1", "§5.8": "0.05"}),
+    "loss.balance": ("inverse-frequency", {"Table 3": "inverse-frequency", "§5.2": "0.5", "§5.8": "0.5"}),
+    "loss.gamma": ("2", {"Table 3": "2", "§5.2": "2", "§5.8": "2"}),
+    "training.batch_size": ("32", {"Table 3": "32", "§5.8": "32"}),
+    "training.mixup": ("0.2", {"Table 3": "0.2", "§5.8": "0.2"}),
+    "search": ("none: the settings are taken from Table 3", {"§5.2": "by hand", "§5.8": "grid search"}),
+    "highest recall": ("the measured one", {"§5.4": "notumor"}),
+    "modality": ("mixed, by eye", {"§5.1": "every image T1-weighted, contrast-enhanced"}),
+    "rounding of macro_auc": ("compared at the printed decimals", {"§5.5": "0.9967", "Table 4": "0.997"}),
+}
+SAID = tuple(
+    Said(topic, place, says, default)
+    for topic, (default, places) in _SAID.items()
+    for place, says in places.items()
 )
 
 
