@@ -46,7 +46,8 @@ def proportion(value: float, decimals: int, n: int, percent: bool = False, runs:
 
 def fewest_runs(value: float, decimals: int, n: int, percent: bool = False, limit: int = 100) -> int | None:
     """Smallest number of runs on n samples whose mean can be `value`; None beyond `limit`."""
-    return next((r for r in range(1, limit + 1) if proportion(value, decimals, n, percent, r)[0]), None)
+    fits = (r for r in range(1, limit + 1) if proportion(value, decimals, n, percent, r).attainable)
+    return next(fits, None)
 
 
 def counts(value: float, decimals: int, n: int, percent: bool = False) -> list[int]:

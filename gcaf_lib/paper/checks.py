@@ -58,8 +58,7 @@ def reported(figures: Sequence[paper.Figure]) -> list[Reported]:
 
 def _nearest(row: dict, f: paper.Figure) -> str:
     """The attainable values on both sides of a figure, at its own decimals."""
-    unit = "%" if f.unit == "%" else ""
-    low, high = (f"{row[side]:.{f.decimals}f}{unit}" for side in ("below", "above"))
+    low, high = (shown(f._replace(value=row[side])) for side in ("below", "above"))
     if np.isfinite(row["below"]) and np.isfinite(row["above"]):
         return f"beside the figures before it the nearest values are {low} and {high}"
     return f"beside the figures before it the nearest value is {high if np.isfinite(row['above']) else low}"
@@ -237,7 +236,7 @@ def averages() -> Iterator[Finding]:
 def repeated() -> Iterator[Finding]:
     """A figure of the proposed model that stands in several places must agree at the coarser rounding."""
     for metric in ("accuracy", "macro_f1", "macro_auc", "kappa", "mcc", "ece"):
-        rows = [f for f in paper.find(metric=metric) if f.row in _proposed()]
+        rows = [f for f in paper.find(metric=metric) if f.row in proposed()]
         places = list(dict.fromkeys(f.place for f in rows))
         low = max(f.fraction - f.half_step for f in rows)
         high = min(f.fraction + f.half_step for f in rows)
@@ -251,6 +250,7 @@ def repeated() -> Iterator[Finding]:
         )
 
 
-def _proposed() -> set[str]:
+def proposed() -> set[str]:
+    """Rows, in whichever place, that are of the proposed model."""
     rows = {f.row for f in paper.FIGURES}
     return {r for r in rows if r.startswith("Proposed")} | {f.row for f in paper.find("Table 7")}

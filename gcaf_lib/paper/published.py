@@ -203,43 +203,34 @@ def report() -> list[Figure]:
     return find("§5.4") + [f for f in find("Table 7") if f.metric != "ece"]
 
 
-_HEADS = {"accuracy": "Accuracy (%)", "macro_f1": "Macro F1", "macro_auc": "Macro ROC-AUC", "ece": "ECE ↓"}
-
-
-def _grid(place: str, first: str) -> pd.DataFrame:
-    part = FRAME[FRAME.place == place]
-    wide = part.pivot(index="row", columns="metric", values="value")
-    wide = wide.loc[list(dict.fromkeys(part.row)), list(dict.fromkeys(part.metric))].rename(columns=_HEADS)
-    wide.columns.name = None
-    return wide.rename_axis(first).reset_index()
+_HEADS = {
+    1: "Method, Fusion Type, Attention, Bidirectional, Gating, Calibration",
+    2: f"Class, {', '.join(_PARTS).title()}",
+    3: "Parameter, Symbol, Value",
+    4: "Fusion Strategy, Accuracy (%), Macro F1, Macro ROC-AUC",
+    5: "Training Configuration, Accuracy (%), Macro F1, ECE ↓",
+    6: "Method, Backbone Type, Accuracy (%), Macro F1",
+    7: "Metric, Value",
+    8: "Parameter, Value, Accuracy (%)",
+}
+_ROWS = {
+    1: _TABLE_1,
+    3: [line[:3] for line in _TABLE_3],
+    7: [(row, value) for row, (_, value) in _TABLE_7.items()],
+    8: [(name, *pair) for name, values in _TABLE_8.items() for pair in values.items()],
+    **{
+        number: [(row, *values) for row, values in rows.items()]
+        for number, rows in {2: _TABLE_2, 4: _TABLE_4, 5: _TABLE_5, 6: _TABLE_6}.items()
+    },
+}
 
 
 def table(number: int) -> pd.DataFrame:
     """Table 1 to 8 as the paper lays it out, without its columns of remarks (Description, Interpretation,
     Observation)."""
-    if number == 1:
-        heads = ["Method", "Fusion Type", "Attention", "Bidirectional", "Gating", "Calibration"]
-        return pd.DataFrame(_TABLE_1, columns=heads)
-    if number == 2:
-        return (
-            _grid("Table 2", "Class")
-            .rename(columns=str.capitalize)
-            .astype(dict.fromkeys(map(str.capitalize, _PARTS), int))
-        )
-    if number == 3:
-        return pd.DataFrame([line[:3] for line in _TABLE_3], columns=["Parameter", "Symbol", "Value"])
-    if number in (4, 5, 6):
-        first = ("Fusion Strategy", "Training Configuration", "Method")[number - 4]
-        out = _grid(f"Table {number}", first)
-        if number == 6:
-            out.insert(1, "Backbone Type", [_TABLE_6[row][0] for row in out["Method"]])
-        return out
-    if number == 7:
-        return pd.DataFrame([(r, v) for r, (_, v) in _TABLE_7.items()], columns=["Metric", "Value"])
-    if number == 8:
-        lines = [(p, v, a) for p, values in _TABLE_8.items() for v, a in values.items()]
-        return pd.DataFrame(lines, columns=["Parameter", "Value", "Accuracy (%)"])
-    raise LookupError(f"the paper has Tables 1 to 8, not {number}")
+    if number not in _HEADS:
+        raise LookupError(f"the paper has Tables 1 to 8, not {number}")
+    return pd.DataFrame(_ROWS[number], columns=_HEADS[number].split(", "))
 
 
 class Said(NamedTuple):
