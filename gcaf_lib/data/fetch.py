@@ -246,7 +246,6 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
         zlib.error,
         RuntimeError,
         EOFError,
-        NotImplementedError,
         lzma.LZMAError,
         ValueError,
         FileExistsError,
