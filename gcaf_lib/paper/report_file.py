@@ -289,12 +289,14 @@ def _from_list(rows: list[tuple[str, str, str]]) -> tuple[list[_Cell], list[str]
             cells.append(_Cell(metric, name, None, text))
         elif name == "support" and not of:
             cells.append(_Cell(metric, "total", None, text))
-        elif pair and pair[0] in CELLS and (row := _row(pair[1])) not in ("", "all"):
-            place, figure = f"{pair[0]} of {pair[1]}", _of_row(row, pair[0])
-            cells += [_Cell(place, figure, None, text)] if figure else []
-            ignored += [] if figure else [place]
         elif pair and pair[0] in CELLS:
-            cells.append(_Cell(f"{pair[0]} of {pair[1]}", *pair, text))
+            place, row = f"{pair[0]} of {pair[1]}", _row(pair[1])
+            if row in ("", "all"):
+                cells.append(_Cell(place, *pair, text))
+            elif figure := _of_row(row, pair[0]):
+                cells.append(_Cell(place, figure, None, text))
+            else:
+                ignored.append(place)
         else:
             near = difflib.get_close_matches(_plain(metric), _KNOWN, 1)
             ignored.append(metric + (f" (did you mean {near[0]}?)" if near and not name else ""))
