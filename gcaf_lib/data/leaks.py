@@ -204,9 +204,8 @@ def _image_by_bytes(path: Path) -> bool:
 
 def shared(table: pd.DataFrame, there: str = "train", asked: str = "test") -> pd.DataFrame:
     """Of each image of part `asked`: whether `there` holds the same bytes, a copy, the patient, the person: bool columns `KINDS`."""
-    table = table.assign(
-        sha256=table["sha256"].fillna(table["name"])
-    )  # a file that is not known is itself all the same
+    # a file that is not known is itself all the same
+    table = table.assign(sha256=table["sha256"].fillna(table["name"]))
     left, right = table[table["part"] == there], table[table["part"] == asked]
     found = {kind: right[column].isin(left[column].dropna()) for kind, column in KINDS.items()}
     return pd.DataFrame(found).cummax(axis=1)  # each kind holds the one before

@@ -30,11 +30,8 @@ from gcaf_lib.data import decode, intact, preprocess
 from gcaf_lib.data.dataset import MAX_PIXELS, MIN_SIDE, DataError, read_bytes
 from gcaf_lib.settings import DataSettings
 
-PLANES = {
-    "sagittal": 0,
-    "coronal": 1,
-    "axial": 2,
-}  # the axis that a plane is cut across: right, anterior, superior
+# the axis that a plane is cut across: right, anterior, superior
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 SUFFIXES = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
 NEEDED = """
     Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation PlanarConfiguration
@@ -43,9 +40,8 @@ NEEDED = """
     RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor BluePaletteColorLookupTableDescriptor
     RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData
 """.split()
-WHITE = (
-    99.9  # percentile that becomes white where no window is given: a few bright pixels don't darken the rest
-)
+# percentile that becomes white where no window is given: a few bright pixels don't darken the rest
+WHITE = 99.9
 _ONE = threading.Lock()
 _MAX_VOLUME = 2**31  # bytes of a volume once unpacked
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "PALETTE COLOR")

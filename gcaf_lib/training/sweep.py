@@ -337,9 +337,8 @@ def run_job(
     """
     job = Job.from_json(text)
     env: dict[str, Any] = dict(os.environ, **(settled or {}), GCAF_PROGRESS="0")
-    cache = Path(
-        (settled or {}).get("GCAF_CACHE") or cache_dir()
-    )  # the asker's, where that is another machine
+    # the asker's, where that is another machine
+    cache = Path((settled or {}).get("GCAF_CACHE") or cache_dir())
     log_path = logs(cache) / f"{job.key}.log"
     if threads:
         names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
