@@ -59,9 +59,8 @@ copies are recognised by content, changed ones not always: cut or moved by 5% on
 trial, sheared by 10% nearly all. What is missed counts among the images of which nothing is known."""
 
 
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    """Keep the examples' lines as written, use one column width for every option."""
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26)
+# keeps the examples' lines as written, and has one column width for every option
+_formatter = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=26)
 
 
 # --- parser --------------------------------------------------------------------------------

@@ -53,13 +53,13 @@ def bounds(requires: list[str]) -> list[str]:
     return [f"{need.name}{need.specifier}" for need in here]
 
 
-def set_up(images: bool = False, root: Path = ROOT, run: Callable = subprocess.run) -> None:
+def set_up(images: bool = False, run: Callable = subprocess.run) -> None:
     """Install this checkout and what its requirements lack; run records are read from its results/.
 
     images: the chapter shows images: fetch the dataset where it is not there yet.
     Raises `RuntimeError` with pip's last lines where pip fails.
     """
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     install, hold, old = plan(project["dependencies"], _version, sys.modules.__contains__)
     if install:
         kept = filter(_version, HELD)
@@ -68,7 +68,7 @@ def set_up(images: bool = False, root: Path = ROOT, run: Callable = subprocess.r
             held = Path(folder) / "held.txt"
             held.write_text("\n".join(hold) + "\n", encoding="utf-8")
             _pip(run, "-c", str(held), *install)
-    _pip(run, "--no-deps", "-e", str(root))  # for the command `gcaf`; this kernel reads the checkout itself
+    _pip(run, "--no-deps", "-e", str(ROOT))  # for the command `gcaf`; this kernel reads the checkout itself
     for line in old:
         print(f"kept as Colab has it: {line}")
     importlib.invalidate_caches()

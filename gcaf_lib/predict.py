@@ -95,7 +95,7 @@ def classify(
         raise runs.RunError(
             f"the {which} weights of run {record.key} answer with values that are no numbers: train the run again"
         )
-    overlays, replaced = [], tuple(path for path in pictures if path.exists())
+    replaced = tuple(path for path in pictures if path.exists())
     if folder is not None:
         from gcaf_lib.evaluation import heatmaps
 
@@ -105,7 +105,6 @@ def classify(
         for i, path in enumerate(pictures):
             label = f"{settings.data.classes[int(target[i])]}, p = {probabilities[i, target[i]]:.2f}"
             _draw(path, images[i], {name: maps[i] for name, maps in cams.items()}, label)
-            overlays.append(path)
     return Classified(
         run=record.key,
         weights=which,
@@ -113,7 +112,7 @@ def classify(
         classes=settings.data.classes,
         probabilities=probabilities,
         banner=PHANTOM_NOTE if settings.data.source == "phantom" else None,
-        overlays=tuple(overlays),
+        overlays=tuple(pictures),
         replaced=replaced,
         blank=tuple(str(f) for f, image in zip(files, images) if image.min() == image.max()),
     )

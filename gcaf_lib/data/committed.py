@@ -19,15 +19,14 @@ WRITTEN = ("scorecard.csv", "audit.csv")  # by chapters themselves
 PACKAGE = Path(__file__).parent  # whose tables come with the code
 
 
-def digests(place: Path | None = None) -> dict[str, str]:
+def digests() -> dict[str, str]:
     """File name to 12 hex digits of every table that a page may rest on besides run records, whatever its line ends.
 
-    Those of `place` or below results/, manifests of splits included, and those of this package. What chapters write is left out.
+    Those below results/, manifests of splits included, and those of this package. What chapters write is left out.
     """
-    results = place or splits.folder().parent
     known = {
         f"{prefix}{path.relative_to(folder).as_posix()}": path
-        for prefix, folder in (("results/", results), ("gcaf_lib/data/", PACKAGE))
+        for prefix, folder in (("results/", splits.folder().parent), ("gcaf_lib/data/", PACKAGE))
         for pattern in ("*.csv", "*.npz", "splits/*.csv", "external/*.csv")
         for path in sorted(folder.glob(pattern))
         if path.name not in WRITTEN

@@ -206,10 +206,8 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     outer = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        temporary = (
-            outer / "unpacked"
-        )  # with the rights that a new folder has here: the outer one is its owner's alone
-        temporary.mkdir()
+        temporary = outer / "unpacked"
+        temporary.mkdir()  # with the rights that a new folder has here: the outer one is its owner's alone
         with zipfile.ZipFile(archive) as file:
             if len(file.infolist()) > limits.files:
                 raise FetchError(
@@ -246,7 +244,6 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Path:
         zlib.error,
         RuntimeError,
         EOFError,
-        NotImplementedError,
         lzma.LZMAError,
         ValueError,
         FileExistsError,

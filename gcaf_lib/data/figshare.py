@@ -232,19 +232,17 @@ def _restore(path: Path) -> Slices:
     return Slices(table, arrays["thumbnail"], [cut if len(cut) else None for cut in cuts])
 
 
-def match(
-    frame: pd.DataFrame, thumbs: np.ndarray, slices: Slices, threshold: float = SAME_SLICE
-) -> pd.DataFrame:
+def match(frame: pd.DataFrame, thumbs: np.ndarray, slices: Slices) -> pd.DataFrame:
     """Rows of `frame` that show a figshare slice: file, figshare_id, figshare_class, mirrored (0/1), similarity.
 
     thumbs: uint8 (N,64,64) of the files. Raises `DataError` when the slices stand transposed
     (an archive read without transposing): the matches of turned images would be chance.
     """
     at, flipped, value = thumbnails.nearest(thumbs, slices.thumbnails)
-    hit = value >= threshold
+    hit = value >= SAME_SLICE
     turned = np.ascontiguousarray(slices.thumbnails.transpose(0, 2, 1))
     probe = slice(None, None, max(1, len(thumbs) // 200))
-    if (thumbnails.nearest(thumbs[probe], turned)[2] >= threshold).sum() > hit[probe].sum():
+    if (thumbnails.nearest(thumbs[probe], turned)[2] >= SAME_SLICE).sum() > hit[probe].sum():
         raise DataError(
             "the figshare slices stand transposed: h5py reads MATLAB arrays column-major, transpose them"
         )

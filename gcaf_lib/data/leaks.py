@@ -27,8 +27,8 @@ from gcaf_lib.data.dataset import DataError, inspect, read_bytes
 from gcaf_lib.machine import read_text, write_table, write_text
 from gcaf_lib.terminal import many
 
-PARTS = ("train", "validation", "test")
 PLACES = {"train": "training", "validation": "validation", "test": "test"}
+PARTS = tuple(PLACES)
 # what is shared → the column that tells
 KINDS = {"bytes": "sha256", "copy": "picture", "patient": "patient", "person": "person"}
 HEADS = ("same bytes", "a copy", "a copy or same patient", "or same person, by eye")
@@ -38,7 +38,6 @@ CHECKS = {  # the part that is known → the part that is asked
     "test_in_validation": ("validation", "test"),
 }
 UNKNOWN = "not recognised"
-LARGEST = 50_000_000  # bytes of a split's file
 _WANTED = "give the training folder and the test folder, or a CSV of file names and parts in UTF-8"
 _PARTS = {
     "train": "train training tr",
@@ -53,9 +52,7 @@ _FILES = (
 _HASHES = ("sha256", "hash", "sha", "sha_256")
 _COLUMNS = ("part", "split", "set", "subset", "partition", "phase")
 # of images and arrays: who has converted them keeps the rest of the name
-_ENDING = re.compile(
-    r"(\.(jpg|jpeg|jpe|png|bmp|tiff?|webp|gif|avif|jp2|p[gpn]m|dcm|dicom|ima|nii|nii\.gz|np[yz]))+$"
-)
+_ENDING = re.compile(f"({'|'.join(map(re.escape, (*outside.SUFFIXES, '.npy', '.npz')))})+$")
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -66,7 +63,7 @@ def read(path: str | Path) -> pd.DataFrame:
     is empty. Files that are not keep their row, without a class.
     Raises `DataError` that names the line and what is wrong with it.
     """
-    text = read_text(path, LARGEST, DataError, _WANTED)
+    text = read_text(path, outside.LARGEST, DataError, _WANTED)
     try:
         return parse(text)
     except DataError as error:
@@ -207,9 +204,8 @@ def _image_by_bytes(path: Path) -> bool:
 
 def shared(table: pd.DataFrame, there: str = "train", asked: str = "test") -> pd.DataFrame:
     """Of each image of part `asked`: whether `there` holds the same bytes, a copy, the patient, the person: bool columns `KINDS`."""
-    table = table.assign(
-        sha256=table["sha256"].fillna(table["name"])
-    )  # a file that is not known is itself all the same
+    # a file that is not known is itself all the same
+    table = table.assign(sha256=table["sha256"].fillna(table["name"]))
     left, right = table[table["part"] == there], table[table["part"] == asked]
     found = {kind: right[column].isin(left[column].dropna()) for kind, column in KINDS.items()}
     return pd.DataFrame(found).cummax(axis=1)  # each kind holds the one before

@@ -33,9 +33,8 @@ def cells(text: str, mark: str) -> list[tuple[int, list[str]]]:
     follows would be one cell, and its rows lost without a word.
     """
     end = "the end"  # a row of its own, unless a quote is open
-    csv.field_size_limit(
-        max(csv.field_size_limit(), len(text) + len(end) + 1)
-    )  # a note may be as long as the text
+    # a note may be as long as the text
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + len(end) + 1))
     reader = csv.reader(io.StringIO(f"{text}\n{end}", newline=None), delimiter=mark)
     try:
         *out, last = [(reader.line_num, row) for row in reader]

@@ -17,6 +17,7 @@ import numpy as np
 
 SIDE = 64
 RADIUS = 6.0  # pixels: the disc takes 2.8% of the picture
+STRENGTH = 90  # grey values: of a colour's distance from grey
 CLASSES = 4
 
 
@@ -40,11 +41,11 @@ def make(n: int, seed: int = 0) -> Marks:
     return Marks(np.clip(np.rint(images), 0, 255).astype(np.uint8), labels, masks)
 
 
-def tints(strength: float = 90) -> np.ndarray:
+def tints() -> np.ndarray:
     """What each class's mark adds to red, green and blue (4, 3): sums of nothing, a quarter turn apart."""
     turn = np.arange(CLASSES) * 2 * np.pi / CLASSES
     first, second = np.array([1, -1, 0]) / np.sqrt(2), np.array([1, 1, -2]) / np.sqrt(6)
-    return strength * (np.cos(turn)[:, None] * first + np.sin(turn)[:, None] * second)
+    return STRENGTH * (np.cos(turn)[:, None] * first + np.sin(turn)[:, None] * second)
 
 
 def _texture(n: int, rng: np.random.Generator) -> np.ndarray:

@@ -30,11 +30,8 @@ from gcaf_lib.data import decode, intact, preprocess
 from gcaf_lib.data.dataset import MAX_PIXELS, MIN_SIDE, DataError, read_bytes
 from gcaf_lib.settings import DataSettings
 
-PLANES = {
-    "sagittal": 0,
-    "coronal": 1,
-    "axial": 2,
-}  # the axis that a plane is cut across: right, anterior, superior
+# the axis that a plane is cut across: right, anterior, superior
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 SUFFIXES = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
 NEEDED = """
     Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation PlanarConfiguration
@@ -43,9 +40,8 @@ NEEDED = """
     RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor BluePaletteColorLookupTableDescriptor
     RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData
 """.split()
-WHITE = (
-    99.9  # percentile that becomes white where no window is given: a few bright pixels don't darken the rest
-)
+# percentile that becomes white where no window is given: a few bright pixels don't darken the rest
+WHITE = 99.9
 _ONE = threading.Lock()
 _MAX_VOLUME = 2**31  # bytes of a volume once unpacked
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "PALETTE COLOR")
@@ -72,15 +68,19 @@ class View(os.PathLike):
         return f"{self.path}[{which}]" if which else str(self.path)
 
 
+def _unpacked(data: bytes, most: int) -> bytes:
+    """At most so many bytes of what a gzip file holds; other files' bytes as they are."""
+    return gzip.GzipFile(fileobj=io.BytesIO(data)).read(most) if data[:2] == b"\x1f\x8b" else data
+
+
 def kind(data: bytes) -> str | None:
     """ "DICOM" or "NIfTI" by a file's bytes, or None."""
     if data[128:132] == b"DICM":
         return "DICOM"
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(352)
-        except (OSError, EOFError, ValueError):
-            return None
+    try:
+        data = _unpacked(data, 352)
+    except (OSError, EOFError, ValueError):
+        return None
     return "NIfTI" if data[344:348] == b"n+1\0" or data[4:8] == b"n+2\0" else None
 
 
@@ -247,8 +247,7 @@ def _nifti(data: bytes, view: View) -> np.ndarray:
     if view.plane not in PLANES:
         raise DataError(f"{view.path}: plane {view.plane!r} is none of {', '.join(PLANES)}")
     with _quiet(view, "is a NIfTI file that can't be read: export it again"):
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MAX_VOLUME + 1)
+        data = _unpacked(data, _MAX_VOLUME + 1)
         if len(data) > _MAX_VOLUME:
             raise DataError(f"{view} holds more than {_MAX_VOLUME:,} bytes: cut it down")
         reader = nibabel.Nifti1Image if data[344:348] == b"n+1\0" else nibabel.Nifti2Image

@@ -134,14 +134,12 @@ def pairs(dataset: Dataset, progress: bool = True) -> pd.DataFrame:
     return found
 
 
-def copies(
-    found: pd.DataFrame, known: np.ndarray, threshold: float = THRESHOLD, doubt: float = DOUBT
-) -> pd.DataFrame:
-    """The pairs that count as copies: at `threshold`, or at `doubt` where of neither file the patient is known.
+def copies(found: pd.DataFrame, known: np.ndarray) -> pd.DataFrame:
+    """The pairs that count as copies: at `THRESHOLD`, or at `DOUBT` where of neither file the patient is known.
 
     found: what `compare` gives; known (N,) bool: of which files the patient is known.
     """
-    bar = np.where(known[found["left"]] | known[found["right"]], threshold, doubt)
+    bar = np.where(known[found["left"]] | known[found["right"]], THRESHOLD, DOUBT)
     return found[found["similarity"] >= bar]
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.paper.confusions import JOINT, Problem, Reported
+from gcaf_lib.paper.confusions import JOINT, Problem, Reported, within
 
 _EFFORTS = ((10_000, 15), (None, None))  # states listed and steps of a search: at a glance, then thoroughly
 _ORDER = ("accuracy", "recall", "precision", "f1", "kappa", *JOINT)
@@ -37,7 +37,7 @@ def proportion(value: float, decimals: int, n: int, percent: bool = False, runs:
     where there is none).
     """
     total, unit = n * runs, 100 if percent else 1
-    fits = _counts(value, decimals, total, percent)
+    fits = counts(value, decimals, total, percent)
     k = value / unit * total
     below = min(int(np.floor(k + 1e-9)), total) / total * unit if k > -1e-9 else np.nan
     above = max(int(np.ceil(k - 1e-9)), 0) / total * unit if k < total + 1e-9 else np.nan
@@ -46,19 +46,16 @@ def proportion(value: float, decimals: int, n: int, percent: bool = False, runs:
 
 def fewest_runs(value: float, decimals: int, n: int, percent: bool = False, limit: int = 100) -> int | None:
     """Smallest number of runs on n samples whose mean can be `value`; None beyond `limit`."""
-    return next((r for r in range(1, limit + 1) if proportion(value, decimals, n, percent, r)[0]), None)
+    fits = (r for r in range(1, limit + 1) if proportion(value, decimals, n, percent, r).attainable)
+    return next(fits, None)
 
 
 def counts(value: float, decimals: int, n: int, percent: bool = False) -> list[int]:
     """Every count k for which k/n rounds to `value`."""
-    return list(_counts(value, decimals, n, percent))
-
-
-def _counts(value: float, decimals: int, n: int, percent: bool) -> range:
     if n < 1:
         raise ValueError(f"a proportion of {n} samples: give at least one sample and one run")
-    low, high, scale = Reported("", value, decimals, percent).ends
-    return range(max(0, -(-low * n // scale)), min(n, high * n // scale) + 1)
+    least, most = within(Reported("", value, decimals, percent).ends, n)
+    return list(range(least, most + 1))
 
 
 def decide(

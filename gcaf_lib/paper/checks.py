@@ -58,8 +58,7 @@ def reported(figures: Sequence[paper.Figure]) -> list[Reported]:
 
 def _nearest(row: dict, f: paper.Figure) -> str:
     """The attainable values on both sides of a figure, at its own decimals."""
-    unit = "%" if f.unit == "%" else ""
-    low, high = (f"{row[side]:.{f.decimals}f}{unit}" for side in ("below", "above"))
+    low, high = (shown(f._replace(value=row[side])) for side in ("below", "above"))
     if np.isfinite(row["below"]) and np.isfinite(row["above"]):
         return f"beside the figures before it the nearest values are {low} and {high}"
     return f"beside the figures before it the nearest value is {high if np.isfinite(row['above']) else low}"
@@ -109,10 +108,9 @@ def table_2() -> Iterator[Finding]:
 # --- the classification report ---
 
 
-def attained() -> tuple[list[paper.Figure], dict[str, dict]]:
-    """The figures of the main result's report and, by metric, `attainability.check`'s rows."""
-    figures = paper.report()
-    return figures, {row["metric"]: row for row in judged().to_dict("records")}
+def attained() -> dict[str, dict]:
+    """`judged` by metric."""
+    return judged().set_index("metric").to_dict("index")
 
 
 def judged() -> pd.DataFrame:
@@ -127,12 +125,11 @@ def judged() -> pd.DataFrame:
     return frame
 
 
-def report(found: tuple[list[paper.Figure], dict[str, dict]]) -> Iterator[Finding]:
-    """Which figures of Section 5.4 and Table 7 can be true together (the GRIM test)."""
+def report(rows: dict[str, dict]) -> Iterator[Finding]:
+    """Which figures of Section 5.4 and Table 7 can be true together (the GRIM test); rows: `attained`."""
     supports = paper.supports()
     n = sum(supports.values())
-    figures, rows = found
-    for f in figures:
+    for f in paper.report():
         row, claim = rows[f.metric], f"{name(f.metric)} is {shown(f)}"
         if row["attainable"] is None:
             yield Finding(f.place, claim, "too many tables to decide", OPEN, _MEASURED)
@@ -214,8 +211,8 @@ def averages() -> Iterator[Finding]:
     for kind in ("auc", "ap"):
         f = paper.find("§5.5", metric=f"macro_{kind}")[0]
         of = [paper.find("§5.5", metric=f"{kind}_{c}")[0] for c in CLASSES]
-        values, half = np.array([g.value for g in of]), 0.5 * 10.0 ** -of[0].decimals
-        low, high, step = values.mean() - half, values.mean() + half, 0.5 * 10.0**-f.decimals
+        values, half, step = np.array([g.value for g in of]), of[0].half_step, f.half_step
+        low, high = values.mean() - half, values.mean() + half
         # both intervals are open at the end where the other begins: touching is not meeting
         meets = low < f.value + step - 1e-9 and high > f.value - step + 1e-9
         digits = f.decimals + 1
@@ -239,7 +236,7 @@ def averages() -> Iterator[Finding]:
 def repeated() -> Iterator[Finding]:
     """A figure of the proposed model that stands in several places must agree at the coarser rounding."""
     for metric in ("accuracy", "macro_f1", "macro_auc", "kappa", "mcc", "ece"):
-        rows = [f for f in paper.find(metric=metric) if f.row in _proposed()]
+        rows = [f for f in paper.find(metric=metric) if f.row in proposed()]
         places = list(dict.fromkeys(f.place for f in rows))
         low = max(f.fraction - f.half_step for f in rows)
         high = min(f.fraction + f.half_step for f in rows)
@@ -253,6 +250,7 @@ def repeated() -> Iterator[Finding]:
         )
 
 
-def _proposed() -> set[str]:
+def proposed() -> set[str]:
+    """Rows, in whichever place, that are of the proposed model."""
     rows = {f.row for f in paper.FIGURES}
     return {r for r in rows if r.startswith("Proposed")} | {f.row for f in paper.find("Table 7")}

@@ -28,6 +28,7 @@ LIMIT = 100_000  # states kept in one step of a listing
 STEPS = 60  # of a thorough search
 PARTS = 1000  # of a figure's last unit, where decimals were cut off
 SLACK = 1e-12  # floats: the end of an interval belongs to it
+PER_CLASS = ("recall", "precision", "f1")
 JOINT = ("macro_recall", "macro_precision", "macro_f1", "weighted_precision", "weighted_f1", "mcc")
 
 
@@ -57,10 +58,16 @@ class Reported(NamedTuple):
         return PARTS * shown - (PARTS - 1) * down, PARTS * shown + (PARTS - 1) * up, PARTS * scale
 
 
-def _within(ends: tuple[int, int, int], n: int) -> tuple[int, int]:
+def within(ends: tuple[int, int, int], n: int) -> tuple[int, int]:
     """Least and most k of n for which k/n lies between the `Reported.ends`; whole numbers of Python, which don't overflow."""
     low, high, scale = ends
     return max(0, -(-low * n // scale)), min(n, high * n // scale)
+
+
+def _of_each(t: np.ndarray, p: np.ndarray, n: np.ndarray | int) -> dict[str, np.ndarray]:
+    """`PER_CLASS` of classes of n images: t of them right, p times predicted (precision 0 where never)."""
+    precision = np.divide(t, p, out=np.zeros(t.shape), where=p > 0)
+    return {"recall": t / n, "precision": precision, "f1": 2 * t / (n + p)}
 
 
 class Listing(NamedTuple):
@@ -84,11 +91,11 @@ class Problem(Programming):
     def kind(self, metric: str) -> tuple[str, int | None]:
         """("recall", class number), or (metric, None) for a figure of the whole report."""
         head, _, name = metric.partition("_")
-        if head in ("recall", "precision", "f1") and name in self.classes:
+        if head in PER_CLASS and name in self.classes:
             return head, self.classes.index(name)
         if metric in ("accuracy", "kappa", *JOINT):
             return metric, None
-        known = [f"{m}_<class>" for m in ("recall", "precision", "f1")]
+        known = [f"{m}_<class>" for m in PER_CLASS]
         raise ValueError(
             f"metric {metric!r} is unknown; known: accuracy, kappa, {', '.join([*JOINT, *known])} "
             f"with the classes {', '.join(self.classes)}"
@@ -104,9 +111,7 @@ class Problem(Programming):
 
     def values(self, metrics: Sequence[str], t: np.ndarray, p: np.ndarray) -> list[np.ndarray]:
         """`value` of several metrics."""
-        n, total = self.n, self.total
-        precision = np.divide(t, p, out=np.zeros(t.shape), where=p > 0)
-        each = {"recall": t / n, "precision": precision, "f1": 2 * t / (n + p)}
+        n, total, each = self.n, self.total, _of_each(t, p, self.n)
         right, chance = t.sum(1), p @ n
         out = []
         for kind, c in map(self.kind, metrics):
@@ -138,10 +143,9 @@ class Problem(Programming):
         n, most = int(self.n[c]), self.total  # most: errors in the whole report
         for f in figures:
             if f.metric == "accuracy":
-                low, _, scale = f.ends
-                most = self.total + (-low * self.total // scale)
+                most = self.total - within(f.ends, self.total)[0]
         own = [(kind, f.ends) for f in figures for kind, i in [self.kind(f.metric)] if i == c]
-        spans = [(max(0, n - most), n), *(_within(ends, n) for kind, ends in own if kind == "recall")]
+        spans = [(max(0, n - most), n), *(within(ends, n) for kind, ends in own if kind == "recall")]
         t = np.arange(max(a for a, _ in spans), min(b for _, b in spans) + 1)
         if any(2 * scale * n > 2**62 for _, (_, _, scale) in own):
             t = t.astype(object)  # whole numbers of Python: those of NumPy would overflow
@@ -163,9 +167,7 @@ class Problem(Programming):
     def _shares(self, c: int, pairs: np.ndarray, figures: Sequence[Reported]) -> np.ndarray:
         """What each pair of class c adds to the sums that have to end between `_limits`, (m, S) float."""
         t, p, n, total = pairs[:, 0].astype(float), pairs[:, 1].astype(float), int(self.n[c]), self.total
-        each = {"recall": t / n, "f1": 2 * t / (n + p)}
-        each["precision"] = np.divide(t, p, out=np.zeros(len(t)), where=p > 0)
-        out = [p, t, total * t - n * p, p * p]
+        each, out = _of_each(t, p, n), [p, t, total * t - n * p, p * p]
         for f in figures:
             head, _, name = f.metric.partition("_")
             low, high, scale = f.ends
@@ -201,7 +203,7 @@ class Problem(Programming):
 
     def _kappa_fits(self, figures: Sequence[Reported]) -> bool:
         """Whether some number of right answers leaves room for kappa: an error moves Σ n_c p_c by max n − min n at most."""
-        spans = [(0, self.total), *(_within(f.ends, self.total) for f in figures if f.metric == "accuracy")]
+        spans = [(0, self.total), *(within(f.ends, self.total) for f in figures if f.metric == "accuracy")]
         right = np.arange(max(a for a, _ in spans), min(b for _, b in spans) + 1)
         moved = float(self.n.max() - self.n.min()) * (self.total - right)
         ends = [np.minimum((self.n**2).sum() + sign * moved, self.n.max() * self.total) for sign in (1, -1)]
@@ -275,8 +277,8 @@ class Problem(Programming):
             at, (a, b, scale) = self.k if c is None else c, f.ends
             size = self.total if c is None else int(self.n[c])
             if kind in ("recall", "accuracy"):
-                low[at] = max(low[at], -(-a * size // scale))
-                high[at] = min(high[at], b * size // scale)
+                least, most = within(f.ends, size)
+                low[at], high[at] = max(low[at], least), min(high[at], most)
             elif kind == "f1":
                 low[at] = max(low[at], -(-a * size // (2 * scale - a)))
                 high[at] = min(high[at], b * self.total // (2 * scale - b))

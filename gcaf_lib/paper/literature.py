@@ -34,11 +34,5 @@ PATIENT_LEVEL = (
 
 def table() -> pd.DataFrame:
     """Method, Sees, Accuracy (%), Source of every reported figure, in the order above."""
-    return pd.DataFrame(
-        {
-            "Method": [r.method for r in PATIENT_LEVEL],
-            "Sees": [r.given for r in PATIENT_LEVEL],
-            "Accuracy (%)": [f"{100 * r.accuracy:.2f}" for r in PATIENT_LEVEL],
-            "Source": [r.source for r in PATIENT_LEVEL],
-        }
-    )
+    rows = [(r.method, r.given, f"{100 * r.accuracy:.2f}", r.source) for r in PATIENT_LEVEL]
+    return pd.DataFrame(rows, columns=["Method", "Sees", "Accuracy (%)", "Source"])

@@ -203,43 +203,34 @@ def report() -> list[Figure]:
     return find("§5.4") + [f for f in find("Table 7") if f.metric != "ece"]
 
 
-_HEADS = {"accuracy": "Accuracy (%)", "macro_f1": "Macro F1", "macro_auc": "Macro ROC-AUC", "ece": "ECE ↓"}
-
-
-def _grid(place: str, first: str) -> pd.DataFrame:
-    part = FRAME[FRAME.place == place]
-    wide = part.pivot(index="row", columns="metric", values="value")
-    wide = wide.loc[list(dict.fromkeys(part.row)), list(dict.fromkeys(part.metric))].rename(columns=_HEADS)
-    wide.columns.name = None
-    return wide.rename_axis(first).reset_index()
+_HEADS = {
+    1: "Method, Fusion Type, Attention, Bidirectional, Gating, Calibration",
+    2: f"Class, {', '.join(_PARTS).title()}",
+    3: "Parameter, Symbol, Value",
+    4: "Fusion Strategy, Accuracy (%), Macro F1, Macro ROC-AUC",
+    5: "Training Configuration, Accuracy (%), Macro F1, ECE ↓",
+    6: "Method, Backbone Type, Accuracy (%), Macro F1",
+    7: "Metric, Value",
+    8: "Parameter, Value, Accuracy (%)",
+}
+_ROWS = {
+    1: _TABLE_1,
+    3: [line[:3] for line in _TABLE_3],
+    7: [(row, value) for row, (_, value) in _TABLE_7.items()],
+    8: [(name, *pair) for name, values in _TABLE_8.items() for pair in values.items()],
+    **{
+        number: [(row, *values) for row, values in rows.items()]
+        for number, rows in {2: _TABLE_2, 4: _TABLE_4, 5: _TABLE_5, 6: _TABLE_6}.items()
+    },
+}
 
 
 def table(number: int) -> pd.DataFrame:
     """Table 1 to 8 as the paper lays it out, without its columns of remarks (Description, Interpretation,
     Observation)."""
-    if number == 1:
-        heads = ["Method", "Fusion Type", "Attention", "Bidirectional", "Gating", "Calibration"]
-        return pd.DataFrame(_TABLE_1, columns=heads)
-    if number == 2:
-        return (
-            _grid("Table 2", "Class")
-            .rename(columns=str.capitalize)
-            .astype(dict.fromkeys(map(str.capitalize, _PARTS), int))
-        )
-    if number == 3:
-        return pd.DataFrame([line[:3] for line in _TABLE_3], columns=["Parameter", "Symbol", "Value"])
-    if number in (4, 5, 6):
-        first = ("Fusion Strategy", "Training Configuration", "Method")[number - 4]
-        out = _grid(f"Table {number}", first)
-        if number == 6:
-            out.insert(1, "Backbone Type", [_TABLE_6[row][0] for row in out["Method"]])
-        return out
-    if number == 7:
-        return pd.DataFrame([(r, v) for r, (_, v) in _TABLE_7.items()], columns=["Metric", "Value"])
-    if number == 8:
-        lines = [(p, v, a) for p, values in _TABLE_8.items() for v, a in values.items()]
-        return pd.DataFrame(lines, columns=["Parameter", "Value", "Accuracy (%)"])
-    raise LookupError(f"the paper has Tables 1 to 8, not {number}")
+    if number not in _HEADS:
+        raise LookupError(f"the paper has Tables 1 to 8, not {number}")
+    return pd.DataFrame(_ROWS[number], columns=_HEADS[number].split(", "))
 
 
 class Said(NamedTuple):
@@ -251,28 +242,23 @@ class Said(NamedTuple):
     default: str
 
 
-# Matters on which the places can be laid side by side. Numbers repeat FIGURES' values (a test holds the
-# two together); topics that are settings carry the setting's dotted name.
-SAID = (
-    Said("loss.smoothing", "Table 3", "0.05", "0.05"),
-    Said("loss.smoothing", "§5.2", "0.1", "0.05"),
-    Said("loss.smoothing", "§5.8", "0.05", "0.05"),
-    Said("loss.balance", "Table 3", "inverse-frequency", "inverse-frequency"),
-    Said("loss.balance", "§5.2", "0.5", "inverse-frequency"),
-    Said("loss.balance", "§5.8", "0.5", "inverse-frequency"),
-    Said("loss.gamma", "Table 3", "2", "2"),
-    Said("loss.gamma", "§5.2", "2", "2"),
-    Said("loss.gamma", "§5.8", "2", "2"),
-    Said("training.batch_size", "Table 3", "32", "32"),
-    Said("training.batch_size", "§5.8", "32", "32"),
-    Said("training.mixup", "Table 3", "0.2", "0.2"),
-    Said("training.mixup", "§5.8", "0.2", "0.2"),
-    Said("search", "§5.2", "by hand", "none: the settings are taken from Table 3"),
-    Said("search", "§5.8", "grid search", "none: the settings are taken from Table 3"),
-    Said("highest recall", "§5.4", "notumor", "the measured one"),
-    Said("modality", "§5.1", "every image T1-weighted, contrast-enhanced", "mixed, by eye"),
-    Said("rounding of macro_auc", "§5.5", "0.9967", "compared at the printed decimals"),
-    Said("rounding of macro_auc", "Table 4", "0.997", "compared at the printed decimals"),
+# Matters on which the places can be laid side by side: topic → what this project does, and what each place says.
+# Numbers repeat FIGURES' values (a test holds the two together); topics that are settings carry the setting's dotted name.
+_SAID = {
+    "loss.smoothing": ("0.05", {"Table 3": "0.05", "§5.2": "0.1", "§5.8": "0.05"}),
+    "loss.balance": ("inverse-frequency", {"Table 3": "inverse-frequency", "§5.2": "0.5", "§5.8": "0.5"}),
+    "loss.gamma": ("2", {"Table 3": "2", "§5.2": "2", "§5.8": "2"}),
+    "training.batch_size": ("32", {"Table 3": "32", "§5.8": "32"}),
+    "training.mixup": ("0.2", {"Table 3": "0.2", "§5.8": "0.2"}),
+    "search": ("none: the settings are taken from Table 3", {"§5.2": "by hand", "§5.8": "grid search"}),
+    "highest recall": ("the measured one", {"§5.4": "notumor"}),
+    "modality": ("mixed, by eye", {"§5.1": "every image T1-weighted, contrast-enhanced"}),
+    "rounding of macro_auc": ("compared at the printed decimals", {"§5.5": "0.9967", "Table 4": "0.997"}),
+}
+SAID = tuple(
+    Said(topic, place, says, default)
+    for topic, (default, places) in _SAID.items()
+    for place, says in places.items()
 )
 
 

@@ -181,8 +181,13 @@ def images_text(counted: pd.DataFrame, shares: pd.DataFrame) -> str:
     )
 
 
-def _or_more(runs: int | None) -> str:
-    return "more runs than anybody makes" if runs is None else f"{runs} runs or more"
+def _needs(lines: pd.DataFrame, test_to_train: float = 0.0) -> list[int | None]:
+    """Runs that each gap needs at its own spread (`comparing.runs_needed`)."""
+    return [comparing.runs_needed(r.gap, r.sd, test_to_train) for r in lines.itertuples()]
+
+
+def _or_more(needs: list[int | None]) -> str:
+    return "more runs than anybody makes" if None in needs else f"{max(needs)} runs or more"
 
 
 def backwards(lines: pd.DataFrame, runs: Sequence[int], test_to_train: float) -> str:
@@ -196,17 +201,9 @@ def backwards(lines: pd.DataFrame, runs: Sequence[int], test_to_train: float) ->
         f"more than {100 * comparing.largest_sd(smallest, middle):.2f} with {middle}. One test image is {100 / n:.2f} points."
     ]
     if (lines["sd"] > 0).all():
-        plain = [comparing.runs_needed(gap, sd) for gap, sd in zip(lines["gap"], lines["sd"])]
-        first, every = (
-            None if None in some else max(some)
-            for some in ([n for n, place in zip(plain, lines["place"]) if place == "Table 6"], plain)
-        )
-        never = sum(
-            comparing.runs_needed(gap, sd, test_to_train) is None
-            for gap, sd in zip(lines["gap"], lines["sd"])
-        )
+        never = _needs(lines, test_to_train).count(None)
         said.append(
-            f"At the spreads measured here, for every printed gap to have p < 0.05 if it is measured exactly as printed (which is a power of about one half), Table 6 takes {_or_more(first)}, all four tables {_or_more(every)}. With the corrected test {never} of the {len(lines)} gaps "
+            f"At the spreads measured here, for every printed gap to have p < 0.05 if it is measured exactly as printed (which is a power of about one half), Table 6 takes {_or_more(_needs(rivals))}, all four tables {_or_more(_needs(lines))}. With the corrected test {never} of the {len(lines)} gaps "
             f"{'is' if never == 1 else 'are'} out of reach of any number of runs; its allowance for other splits is a rule of thumb, since these are seeds on one split."
         )
     fewest = claims.common_runs()

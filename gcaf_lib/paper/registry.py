@@ -53,9 +53,8 @@ def errors(frame: pd.DataFrame) -> pd.DataFrame:
 
 def impossible() -> set[tuple[str, str, str]]:
     """(place, row, metric) of every published figure that no confusion matrix gives, wherever it stands."""
-    figures, rows = _attained()
-    wrong = {(f.metric, f.value) for f in figures if rows[f.metric]["attainable"] is False}
-    ours = {paper.PROPOSED, *(f.row for f in paper.find("Table 7"))}
+    rows, ours = _attained(), checks.proposed()
+    wrong = {(f.metric, f.value) for f in paper.report() if rows[f.metric]["attainable"] is False}
     return {
         (f.place, f.row, f.metric) for f in paper.FIGURES if f.row in ours and (f.metric, f.value) in wrong
     }

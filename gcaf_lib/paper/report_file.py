@@ -21,11 +21,11 @@ from pathlib import Path
 from gcaf_lib.data import listed
 from gcaf_lib.data.dataset import DataError
 from gcaf_lib.machine import read_text
-from gcaf_lib.paper.confusions import JOINT, Reported
+from gcaf_lib.paper.confusions import JOINT, PER_CLASS, Reported
 
 DECIMALS = 8  # more are a computer's own, not a paper's
 LARGEST = 1_000_000  # bytes: a report is a page, not a book
-PER_CLASS = ("recall", "precision", "f1")
+CELLS = (*PER_CLASS, "support")  # what a class's row holds
 _NAMES = {
     "recall": "recall sensitivity sens tpr",
     "precision": "precision prec ppv positive_predictive_value",
@@ -44,7 +44,7 @@ _KNOWN = {alias: name for name, aliases in _NAMES.items() for alias in aliases.s
 _WORDS = [  # of figures that a class has, the longest first
     (alias.replace("_", "[-_ ]"), _KNOWN[alias])
     for alias in sorted(_KNOWN, key=len, reverse=True)
-    if _KNOWN[alias] in (*PER_CLASS, "support")
+    if _KNOWN[alias] in CELLS
 ]
 _OVERALL = ("accuracy", "kappa", "mcc")
 _AVERAGES = ("macro", "weighted", "micro", "samples")
@@ -193,8 +193,8 @@ def _from_table(text: str) -> tuple[list[_Cell], list[str]]:
         of = columns.index("class") if "class" in columns else None
         return _from_list([(row[metric], "" if of is None else row[of], row[value]) for row in body])
     first = columns.index("class") if "class" in columns else 0
-    _demand_once([h for k, h in enumerate(head) if k != first], (*PER_CLASS, "support"))
-    known = {k: name for k, name in enumerate(columns) if k != first and name in (*PER_CLASS, "support")}
+    _demand_once([h for k, h in enumerate(head) if k != first], CELLS)
+    known = {k: name for k, name in enumerate(columns) if k != first and name in CELLS}
     if not known:
         raise ReportError(
             "the first row names no metric: it should read like `class, precision, recall, f1, support` "
@@ -215,8 +215,8 @@ def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tu
         elif metric_name(name) in _OVERALL:
             figure = [v for m, v in told.items() if m != "support"]
             cells += [_Cell(name, metric_name(name), None, v) for v in dict.fromkeys(figure)]
-            if told.get("support", "") not in figure:
-                cells += [_Cell(name, "total", None, v) for m, v in told.items() if m == "support"]
+            if "support" in told and told["support"] not in figure:
+                cells.append(_Cell(name, "total", None, told["support"]))
         else:
             if row in ("micro", "samples"):
                 raise ReportError(
@@ -224,9 +224,10 @@ def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tu
                     "only reports with one answer an image, over all classes, can be checked"
                 )
             for m, v in told.items():
-                metric = _of_row(row, m)
-                cells += [_Cell(name, metric, None, v)] if metric else []
-                ignored += [] if metric else [f"{m} of {name}"]
+                if metric := _of_row(row, m):
+                    cells.append(_Cell(name, metric, None, v))
+                else:
+                    ignored.append(f"{m} of {name}")
     return cells, ignored
 
 
@@ -284,16 +285,18 @@ def _from_list(rows: list[tuple[str, str, str]]) -> tuple[list[_Cell], list[str]
         pair = (name, of) if of else None if name else _of_class(metric, classes)
         if text.strip().lower() in _EMPTY:
             continue
-        if name and not of and name not in (*PER_CLASS, "support", "class", "metric", "value"):
+        if name and not of and name not in (*CELLS, "class", "metric", "value"):
             cells.append(_Cell(metric, name, None, text))
         elif name == "support" and not of:
             cells.append(_Cell(metric, "total", None, text))
-        elif pair and pair[0] in (*PER_CLASS, "support") and (row := _row(pair[1])) not in ("", "all"):
-            place, figure = f"{pair[0]} of {pair[1]}", _of_row(row, pair[0])
-            cells += [_Cell(place, figure, None, text)] if figure else []
-            ignored += [] if figure else [place]
-        elif pair and pair[0] in (*PER_CLASS, "support"):
-            cells.append(_Cell(f"{pair[0]} of {pair[1]}", *pair, text))
+        elif pair and pair[0] in CELLS:
+            place, row = f"{pair[0]} of {pair[1]}", _row(pair[1])
+            if row in ("", "all"):
+                cells.append(_Cell(place, *pair, text))
+            elif figure := _of_row(row, pair[0]):
+                cells.append(_Cell(place, figure, None, text))
+            else:
+                ignored.append(place)
         else:
             near = difflib.get_close_matches(_plain(metric), _KNOWN, 1)
             ignored.append(metric + (f" (did you mean {near[0]}?)" if near and not name else ""))
@@ -319,10 +322,10 @@ def _from_json(text: str) -> tuple[list[_Cell], list[str]]:
     rows, ignored = [], []
     for name, value in tree.items():
         if isinstance(value, dict):
-            _demand_once(value, (*PER_CLASS, "support"))
+            _demand_once(value, CELLS)
             named = {metric_name(m): _text(v) for m, v in value.items()}
-            ignored += [f"{m} of {name}" for m in value if metric_name(m) not in (*PER_CLASS, "support")]
-            rows.append((name, {m: v for m, v in named.items() if m in (*PER_CLASS, "support")}))
+            ignored += [f"{m} of {name}" for m in value if metric_name(m) not in CELLS]
+            rows.append((name, {m: v for m, v in named.items() if m in CELLS}))
         else:
             rows.append((name, {"f1": _text(value)}))
     return _from_rows(rows, ignored)

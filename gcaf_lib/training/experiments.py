@@ -101,11 +101,8 @@ PROPOSED = "Proposed Gated Cross-Attention"
 _FEW = {"demo": 1, "cpu": 1, "paper": 5}
 _THREE = {"demo": 1, "cpu": 3, "paper": 5}
 _TABLE_8 = {"demo": 1, "cpu": 3, "paper": 3}
-_STAGE_0 = {
-    "model.weights": "in-domain",
-    "training.stage0_epochs": 8,
-    "training.stage0_rate": 3.0e-3,
-}  # as `cpu`
+# as `cpu`
+_STAGE_0 = {"model.weights": "in-domain", "training.stage0_epochs": 8, "training.stage0_rate": 3.0e-3}
 _FUSIONS = [
     Row("Feature Concatenation", {"model.fusion": "concat"}),
     Row("Gated Fusion (No Attention)", {"model.fusion": "gate"}),

@@ -72,10 +72,9 @@ def beside_store(own_stage0: bool = False) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="gcaf-reproduce-") as folder:
         new = Path(folder) / "cache"
         new.mkdir()
-        for name in SHARED + (() if own_stage0 else ("weights",)):
+        for name in SHARED:
             (cache / name).mkdir(parents=True, exist_ok=True)
-            if name != "weights":
-                (new / name).symlink_to(cache / name, target_is_directory=True)
+            (new / name).symlink_to(cache / name, target_is_directory=True)
         if not own_stage0:  # the finished ones can be read; what is trained here must not land among them
             (new / "weights").mkdir()
             for done in (cache / "weights").glob("*/backbone.weights.h5"):
@@ -84,9 +83,7 @@ def beside_store(own_stage0: bool = False) -> Iterator[None]:
             yield
 
 
-def reproduce(
-    record: runs.Record, data: str | Path | None = None, own_stage0: bool = False, progress: bool = True
-) -> Outcome:
+def reproduce(record: runs.Record, data: str | Path | None = None, own_stage0: bool = False) -> Outcome:
     """Train this run anew, beside the store, and compare.
 
     own_stage0: train the backbones' stage 0 anew too, not only where this machine has no weights of it.
@@ -107,9 +104,12 @@ def reproduce(
     _arrays(record), record.right()  # what can't be compared is said before hours are spent
     with beside_store(own_stage0):
         again = train.get(
-            record.settings, record.seed, profile=record.info["profile"], work=work, progress=progress,
+            record.settings,
+            record.seed,
+            profile=record.info["profile"],
+            work=work,
             maps=record.maps is not None,
-        )  # fmt: skip
+        )
         now, then = (r.answers() for r in (again, record))
         return Outcome(
             differences(record, again),

@@ -246,6 +246,12 @@ def lock_path(run_key: str) -> Path:
     return results_dir() / "locks" / f"{run_key}.lock"
 
 
+def _closed(folder: Path, error: OSError) -> RunError:
+    return RunError(
+        f"the results folder {folder} can't be written ({error.strerror}); give another with GCAF_RESULTS"
+    )
+
+
 def lock(run_key: str) -> FileLock:
     """Held by the one process that trains a run. Raises `RunError` where the store can't be written.
 
@@ -258,9 +264,7 @@ def lock(run_key: str) -> FileLock:
             with tempfile.NamedTemporaryFile(prefix=".tmp-probe-", dir=folder):
                 pass
     except OSError as error:
-        raise RunError(
-            f"the results folder {results_dir()} can't be written ({error.strerror}); give another with GCAF_RESULTS"
-        ) from error
+        raise _closed(results_dir(), error) from error
     return FileLock(place)
 
 
@@ -370,15 +374,14 @@ def changed(record: Record) -> dict[str, str]:
     from gcaf_lib.settings import load as profile
 
     try:
-        base = profile(record.info["profile"]).to_dict()
+        base = profile(record.info["profile"])
     except SettingsError:
-        base = Settings().to_dict()
-    chosen = record.settings.to_dict()
+        base = Settings()
+    told, plain = _flat(record.settings.to_dict()), _flat(base.to_dict())
     return {
-        f"{room}.{name}": ",".join(value) if isinstance(value, list) else str(value)
-        for room, part in chosen.items()
-        for name, value in part.items()
-        if base[room][name] != value
+        name: ",".join(value) if isinstance(value, list) else str(value)
+        for name, value in told.items()
+        if value != plain[name]
     }
 
 
@@ -399,10 +402,7 @@ def write(
             shutil.rmtree(left, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".tmp-{info['key']}-", dir=final.parent))
     except OSError as error:
-        raise RunError(
-            f"the results folder {final.parent} can't be written ({error.strerror}); "
-            "give another with GCAF_RESULTS"
-        ) from error
+        raise _closed(final.parent, error) from error
     try:
         temporary.chmod(0o755)
         history.to_csv(temporary / "history.csv", index=False, float_format="%.6g", lineterminator="\n")

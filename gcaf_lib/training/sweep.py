@@ -7,6 +7,7 @@ its share of the processors is set before its backend starts. Finished runs are 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -117,8 +118,7 @@ def _state(key: str, current: set[str]) -> str:
 
 def starts(jobs: Iterable[Job]) -> dict[str, list[Job]]:
     """Key of each main run to the stage-0 runs that it takes its backbones from (none: it starts otherwise)."""
-    keys: dict[str | None, Keys] = {}
-    found = {}
+    keys, found = functools.cache(Keys), {}
     for job in jobs:
         s = job.settings
         seed = runs.stage0_seed(s, job.seed)
@@ -126,7 +126,7 @@ def starts(jobs: Iterable[Job]) -> dict[str, list[Job]]:
         found[job.key] = [
             replace(
                 job,
-                key=keys.setdefault(job.data, Keys(job.data)).stage0(s, seed, backbone),
+                key=keys(job.data).stage0(s, seed, backbone),
                 seed=seed,
                 backbone=backbone,
                 label=f"stage 0: {backbone} on {where}, seed {seed}",
@@ -337,9 +337,8 @@ def run_job(
     """
     job = Job.from_json(text)
     env: dict[str, Any] = dict(os.environ, **(settled or {}), GCAF_PROGRESS="0")
-    cache = Path(
-        (settled or {}).get("GCAF_CACHE") or cache_dir()
-    )  # the asker's, where that is another machine
+    # the asker's, where that is another machine
+    cache = Path((settled or {}).get("GCAF_CACHE") or cache_dir())
     log_path = logs(cache) / f"{job.key}.log"
     if threads:
         names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
