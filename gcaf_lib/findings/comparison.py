@@ -211,23 +211,19 @@ def _halves(own: Sequence[Any], dataset: Any) -> str:
     """The fused model minus each of its own backbones as stage 0 left it, and whether it is shown to be better than both."""
     groups, pictures, said, told = splits.clusters(dataset), worth.pictures(dataset), [], []
     for key, alone in stages.stage0_records(own).items():
-        gap = worth.difference(own, alone, groups).get("accuracy")
-        if gap is None:  # runs that share a stage 0 of another seed
+        change = worth.change(own, alone, groups, pictures)
+        if change is None:  # runs that share a stage 0 of another seed
             continue
-        copied = worth.by_picture(own, groups, pictures, ("accuracy",), against=alone).get("accuracy")
-        told.append(all(one.low > 0 for one in (gap, copied) if one))
-        seen = ", by picture ".join(
-            f"{100 * float(intervals.visible(one.low, one.high, one.error)):.1f}"
-            for one in (gap, copied)
-            if one
-        )
-        name = names.backbone_name(key, alone[0])
-        said.append(f"{name} {words.points(gap, copied)}, where {seen} or more would be seen")
+        ways, name = change.ways(), names.backbone_name(key, alone[0])
+        told.append(all(one.low > 0 for one in ways))
+        seen = (f"{100 * float(intervals.visible(one.low, one.high, one.error)):.1f}" for one in ways)
+        said.append(f"{name} {words.points(*ways)}, where {', by picture '.join(seen)} or more would be seen")
+        seeds = words.plural(change.file.n, "seed")
     if not said:
         return " Chapter 25 sets the paper's own networks beside their two halves."
     which = "both" if all(told) else "one of the two only" if any(told) else "neither"
     return (
-        f" Stage 0 trained each of them alone: the fused model minus {'; minus '.join(said)} with a power of 80% ({words.plural(gap.n, 'seed')}). So it is shown to be better than "
+        f" Stage 0 trained each of them alone: the fused model minus {'; minus '.join(said)} with a power of 80% ({seeds}). So it is shown to be better than "
         f"{which}. Stages 1 and 2 trained the fused model further, so that even a gain need not be the second "
         "network's. Chapter 25 does the same with the paper's own networks."
     )
@@ -240,20 +236,14 @@ def before_stages(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """
     groups, pictures, lines, leads = splits.clusters(dataset), worth.pictures(dataset), [], {}
     own = ablation.whole(found.get(OWN, ()))
-
-    def minus(some: Sequence[Any], others: Sequence[Any]) -> list[worth.Worth]:
-        some, others = worth.paired(some, others)
-        copied = worth.by_picture(some, groups, pictures, ("accuracy",), against=others)
-        both = (worth.difference(some, others, groups), copied) if some else ()
-        return [one["accuracy"] for one in both if "accuracy" in one]
-
     for row, records in found.items():
         alone = [r for some in stages.stage0_records(records).values() for r in some]
-        lead = minus(own, alone) if row != OWN and len(alone) == len(records) else []
+        known = row != OWN and len(alone) == len(records)
+        lead = worth.change(own, alone, groups, pictures) if known else None
         if lead:
-            leads[row], went = lead, minus(ablation.whole(records), alone)
+            leads[row], went = lead.ways(), worth.change(ablation.whole(records), alone, groups, pictures)
             lines.append(
-                f"- {row}: {words.points(*lead)}; stages 1 and 2 changed it by {words.points(*went)}"
+                f"- {row}: {words.points(*lead.ways())}; stages 1 and 2 changed it by {words.points(*went.ways())}"
             )
             basis = words.rested(records, groups, pictures)
     if not lines:

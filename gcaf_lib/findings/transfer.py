@@ -165,22 +165,22 @@ def by_class(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["protocol", "name", "label", SHARE, *SCORE[1:]])
 
 
-def _change(line: pd.Series) -> shortcuts.Change:
+def _change(line: pd.Series) -> worth.Change:
     """A line's difference in accuracy, by picture too where copies are kept together."""
     file, picture = (
         ablation.read(line, name)._replace(n=int(line["seeds"])) for name in ("difference", "picture")
     )
-    return shortcuts.Change(file, picture if np.isfinite(picture.value) else None)
+    return worth.Change(file, picture if np.isfinite(picture.value) else None)
 
 
-def _told(change: shortcuts.Change) -> str:
+def _told(change: worth.Change) -> str:
     """A difference, by picture too where it has that, and which of three words it is."""
     return words.judged(change.file, change.picture, "a loss", "a gain")
 
 
 def one_trained(
     small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], dataset: Any
-) -> dict[str, shortcuts.Change]:
+) -> dict[str, worth.Change]:
     """By protocol on which ImageNet's recipe has one seed and the miniatures several: accuracy minus that of their mean, and of each."""
     groups, pictures, changes = splits.clusters(dataset), worth.pictures(dataset), {}
     for protocol in folds.NAMES:
@@ -190,7 +190,7 @@ def one_trained(
     return changes
 
 
-def bought(frame: pd.DataFrame, single: Mapping[str, shortcuts.Change]) -> str:
+def bought(frame: pd.DataFrame, single: Mapping[str, worth.Change]) -> str:
     """What the recipe with ImageNet weights changes on each split, and whether that is more where no known patient is shared.
 
     frame: `compare`; single: `one_trained`.
@@ -275,13 +275,10 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
         for own in found.get(experiments.PROPOSED, ()):
             text = f"- {folds.NAMES[protocol]}, seed {own.seed}: fused as proposed {_right(own)}"
             for key, (start,) in training.stage0_records([own]).items():
-                added = worth.difference([own], [start], groups).get("accuracy")
-                copied = worth.by_picture([own], groups, pictures, ("accuracy",), against=[start])
+                added = worth.change([own], [start], groups, pictures)
                 text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}"
                 if added:  # none between two seeds, as where all share one stage 0
-                    text += (
-                        f": the fused model minus this backbone {words.points(added, copied.get('accuracy'))}"
-                    )
+                    text += f": the fused model minus this backbone {words.points(*added.ways())}"
             answers = own.answers()
             differ = [
                 int((one.answers() != answers).sum())
@@ -354,11 +351,10 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
     three, four = worth.paired(ablation.whole(three), ablation.whole(four))
     if not three:
         return ""
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
-    change = worth.difference(three, four, groups, keep=TUMOURS)["accuracy"]
-    copied = worth.by_picture(three, groups, pictures, ("accuracy",), against=four, keep=TUMOURS)
-    said = words.judged(change, copied.get("accuracy"), "a fall", "a rise")
-    said += " (one seed)" if change.n == 1 else ""
+    pictures = worth.pictures(dataset)
+    change = worth.change(three, four, splits.clusters(dataset), pictures, TUMOURS)
+    said = words.judged(change.file, change.picture, "a fall", "a rise")
+    said += " (one seed)" if change.file.n == 1 else ""
     return (
         f"With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {said}. "
         f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.gone(four, three, dataset, pictures)}."
