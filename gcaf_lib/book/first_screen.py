@@ -28,7 +28,6 @@ from gcaf_lib.training import experiments
 PICTURES = {"ladder.svg": (WIDTH, 2.2), "ladder-narrow.svg": (3.6, 3.2)}
 LOOK_UP = ladder.FLOOR_NAMES["1nn-mirror"]
 METHODS = (ladder.MODEL, ladder.IMAGENET, LOOK_UP)  # that are drawn
-ONE_RUN = words.ONE_RUN.partition(". ")[0] + "."  # without the miniature beside them: it has more seeds here
 SAME = "miniature"  # in `full_size`: on the images of the split `patients`
 DOORS = """
 ::::{grid} 1 3 3 3
@@ -119,7 +118,7 @@ def scored(
         f"{words.OVER} (chapter 17; of the paper's own networks chapter 25)."
     )
     if full is not None and (full["seeds"] == 1).all():
-        note += f" {ONE_RUN}"
+        note += f" {words.ONE_RUN}"
     note += f" Tested: {'; '.join(tested)}." if tested else ""
     if full is not None and SAME in full.index:
         note += f" There a miniature has {_right(full.loc[SAME])} ({_seeds(full)})."

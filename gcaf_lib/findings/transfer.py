@@ -142,7 +142,7 @@ def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.Dat
 
 def once(frame: pd.DataFrame) -> str:
     """Why a table of `compare` has one run a side, where it has."""
-    return f" {words.ONE_RUN}" if frame["seeds"].max() == 1 else ""
+    return f" {words.ONE_RUN} {words.SAME_SEED}" if frame["seeds"].max() == 1 else ""
 
 
 def _head(side: str) -> str:
