@@ -110,6 +110,17 @@ def pooled(
     }
 
 
+def levels(
+    found: Mapping[str, Sequence[Any]],
+    clusters: np.ndarray,
+    pictures: np.ndarray,
+    keep: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """`pooled`, a line each, of runs by whatever name they stand; without a run there is no line."""
+    known = {name: pooled(group, clusters, pictures, keep) for name, group in found.items() if group}
+    return pd.DataFrame.from_dict(known, orient="index")
+
+
 def rests(line: Any) -> str:
     """`words.rests` of a line with `pooled`'s columns, on which one part is a split without folds."""
     basis = {"n": line.seeds, "folds": line.folds if line.folds > 1 else 0}
@@ -290,7 +301,7 @@ def at_equal_seeds(
     if not common or seeds[0] == seeds[1]:
         return None
     kept = {protocol: [r for r in side if r.seed in common] for protocol, side in sides.items()}
-    return pd.DataFrame({protocol: pooled(side, clusters, pictures) for protocol, side in kept.items()}).T
+    return levels(kept, clusters, pictures)
 
 
 def falls(

@@ -254,10 +254,10 @@ def grown(frame: pd.DataFrame) -> str:
 
 def fallen_full(own: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """What the paper's own networks lose from the random split to the single patient-disjoint one; "" where one was not run."""
-    if not all(own.get(protocol) for protocol in folds.NAMES):
+    known = ladder.levels(own, splits.clusters(dataset), worth.pictures(dataset))
+    if not set(folds.NAMES) <= set(known.index):
         return ""
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
-    a, b = (pd.Series(ladder.pooled(own[protocol], groups, pictures)) for protocol in ("paper", "patients"))
+    a, b = known.loc["paper"], known.loc["patients"]
     return (
         f"From the random split to the patient-disjoint one the full-size networks change by {ladder.changed(a, b)} "
         f"({words.plural(min(a.seeds, b.seeds), 'seed')}; {words.plural(int(b.groups), 'patient group')} tested on the second). In brackets is an interval put together from those of "
@@ -305,17 +305,16 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
     four, three: records of the miniatures and of the networks with ImageNet weights that were trained on four classes, and
     on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
     """
-    groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
     models = {
         f"{_head(side)}, {word} classes": records
         for word, both in (("four", four), ("three", three))
         for side, records in zip(SIDES, both)
     }
-    for model, records in ablation.equal_seeds(models).items():
-        kept = ablation.whole(records)
-        lines.append({"model": model, **(ladder.pooled(kept, groups, pictures, TUMOURS) if kept else {})})
+    equal, groups = ladder.whole(ablation.equal_seeds(models)), splits.clusters(dataset)
+    found = ladder.levels(equal, groups, worth.pictures(dataset), TUMOURS)
     scores = [*ladder.SCORES["accuracy"], *ladder.BY_PICTURE["accuracy"]]
-    return pd.DataFrame(lines).reindex(columns=["model", *scores, "seeds", "folds", *ablation.SIZES])
+    columns = [*scores, "seeds", "folds", *ablation.SIZES]
+    return found.reindex(models, columns=columns).rename_axis("model").reset_index()
 
 
 def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -415,19 +414,15 @@ def price_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 def on_tumours(large: Mapping[str, Sequence[Any]], dataset: Any) -> dict[str, pd.Series]:
     """Protocol to `ladder.pooled` of four-class runs on tumour images alone, of the seeds that have all folds."""
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
-    known = {protocol: ablation.whole(large.get(protocol, ())) for protocol in folds.NAMES}
-    return {
-        protocol: pd.Series(ladder.pooled(own, groups, pictures, TUMOURS) | {"protocol": protocol})
-        for protocol, own in known.items()
-        if own
-    }
+    known = ladder.whole({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
+    found = ladder.levels(known, splits.clusters(dataset), worth.pictures(dataset), TUMOURS)
+    return dict(found.assign(protocol=found.index).iterrows())
 
 
 def not_more(
     alone: pd.DataFrame,
     three: Sequence[Any],
-    four: Mapping[str, worth.Worth],
+    four: Mapping[str, pd.Series],
     counts: pd.DataFrame,
     chosen: Any,
     theirs: Any,
