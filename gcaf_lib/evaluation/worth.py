@@ -230,9 +230,8 @@ def by_picture(
     if not grouped(records):
         return {}
     known = (*OF_ALL, *(f"recall_{name}" for name in records[0].settings.data.classes))
-    if not (
-        chosen := [name for name in names if name in known]
-    ):  # of `BY_PICTURE`, those of the runs' own classes
+    chosen = [name for name in names if name in known]  # of `BY_PICTURE`, those of the runs' own classes
+    if not chosen:
         return {}
     options |= {"pictures": pictures}
     if against is None:

@@ -20,7 +20,7 @@ from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
 
 EXPERIMENT = "table-6"
-PLACE = next(place for place, name in ablation.TABLES.items() if name == EXPERIMENT)
+PLACE = ablation.PLACES[EXPERIMENT]
 OWN = ablation.proposed(EXPERIMENT)[0]  # the row that is the proposed model
 
 
@@ -135,8 +135,7 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
     spent: of `costs`.
     """
     cost = spent.set_index("row")["flops"]
-    own, part = cost[OWN], ablation.others(frame)
-    part = part[part["pairs"] > 0]
+    own, part = cost[OWN], ablation.compared(frame)
     if part.empty:
         return "No baseline has been trained on this split, so no cost can be set against an accuracy."
     less = part[(cost[part["row"]] < own).to_numpy()]
@@ -147,8 +146,7 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
         f"On this split {_not_worse(part, less['row'], cost, own)}.",
     ]
     if apart is not None:
-        there = ablation.others(apart)
-        there = there[there["pairs"] > 0]
+        there = ablation.compared(apart)
         rows = [row for row in less["row"] if row in set(there["row"])]
         said.append(
             f"On patient-disjoint folds {_not_worse(there, rows, cost, own)}."
@@ -164,9 +162,7 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
     frame: of `ablation.apart`; own: runs of the proposed model on the folds; chosen: row to its settings
     (`experiments.Experiment.settings`). Its own backbones alone are those of stage 0, where the runs have one.
     """
-    part = ablation.others(frame)
-    run = part[part["pairs"] > 0]
-    scores = ablation.others(frame, "macro_f1")
+    run, scores = ablation.compared(frame), ablation.compared(frame, "macro_f1")
     text = "**Are two backbones better than one where no known patient is shared?** "
     if len(run):
         once = ", as trained once," * bool((run["pairs"] == 1).any())
@@ -198,13 +194,12 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
 
 def _ahead(lines: pd.DataFrame, name: str) -> str:
     """The rows with a better value than the proposed model's, with the difference and its interval; "" where there is none."""
-    above = lines[(lines["pairs"] > 0) & (lines[name] > 0)].to_dict("records")
-    by = [(100, 2) if line["metric"] == "accuracy" else (1, 4) for line in above]
-    return ", ".join(
-        f"{line['row']} {words.shift(ablation.read(line, name), d, s)}"
-        + ", an interval that excludes 0 before any adjustment" * bool(ablation.read(line, name).low > 0)
-        for line, (s, d) in zip(above, by)
-    )
+    said = []
+    for line in lines[lines[name] > 0].to_dict("records"):
+        (scale, decimals, _), gap = ablation.shown(line["metric"]), ablation.read(line, name)
+        apart = ", an interval that excludes 0 before any adjustment" * bool(gap.low > 0)
+        said.append(f"{line['row']} {words.shift(gap, decimals, scale)}{apart}")
+    return ", ".join(said)
 
 
 def _halves(own: Sequence[Any], dataset: Any) -> str:
