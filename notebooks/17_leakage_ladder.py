@@ -68,11 +68,11 @@ split_ladder.ladder(frame, published)
 
 # %%
 same = [ladder.at_equal_seeds(some, clusters, pictures) for some in (records, imagenet)]
-levels = [ladder.control(records.get("patients", []), single, clusters, one) for one in (None, pictures)]
+control = ladder.control(records.get("patients", []), single, clusters, pictures)
 tested = worth.sizes(single[0].rows() if single else [], clusters, pictures)
 equal = dict(zip((ladder.MODEL, ladder.IMAGENET), same))
 Markdown(
-    ladder.falls(frame, published, equal) + "\n\n" + ladder.training_parts(chapter.dataset, *levels, tested)
+    ladder.falls(frame, published, equal) + "\n\n" + ladder.training_parts(chapter.dataset, control, tested)
 )
 
 # %% [markdown]

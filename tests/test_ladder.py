@@ -213,19 +213,26 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     said = np.where(right, half["labels"], (half["labels"] + 1) % 4)
     single.rows, single.labels = (lambda part="test", own=own: own for own in half.values())
     single.probabilities = lambda part="test", which="ema": np.eye(4)[said]
-    own, other, gap = ladder.control([fold], [single], rows)
+    copies = np.minimum(rows, 95)  # five of one picture, of which the fold's has one wrong
+    known = ladder.control([fold], [single], rows, copies)
+    (own, own1), (other, other1), (gap, gap1, each) = known
     assert (
         (own.value, other.value, gap.n) == (1.0, 0.8, 1) and gap.value == pytest.approx(0.2) and gap.low > 0
     )
-    assert ladder.control([run(1, 0, base)], [single], rows) == ladder.control([], [single], rows) == []
+    by_picture = [one.value for one in (own1, other1, gap1)]
+    assert by_picture == pytest.approx([1.0, 36.8 / 46, 9.2 / 46]) and each == {}
+    none = ([run(1, 0, base)], [single], rows, copies), ([], [single], rows, copies)
+    assert [ladder.control(*some) for some in none] == [None, None]
     # of one seed there, the folds' other seeds are no farther away: against the mean of all, and against each
-    _, mean, both, *each = ladder.control([fold, run(1, 0, np.ones(100, bool))], [single], rows)
+    several = ladder.control([fold, run(1, 0, np.ones(100, bool))], [single], rows, rows)
+    (_, _), (mean, _), (both, _, each) = several
     assert (mean.value, mean.n, both.value) == (pytest.approx(0.9), 2, pytest.approx(0.1))
-    assert [one.value for one in each] == [pytest.approx(0.2), 0]
+    assert [one.file.value for one in each.values()] == [pytest.approx(0.2), 0] and list(each) == [0, 1]
     parts = {"paper": [80], "patients": [79], splits.FIVEFOLD: [70, 72]}
     monkeypatch.setattr(ladder, "_trained", lambda _, protocol: " to ".join(map(str, parts[protocol])))
     sizes = {"images": 50, "pictures": 40, "groups": 30}
-    text = ladder.training_parts(None, [own, other, gap], [own, other, gap._replace(low=-0.1)], sizes)
+    unsure = worth.Change(gap, gap._replace(low=-0.1))
+    text = ladder.training_parts(None, known._replace(change=unsure), sizes)
     assert "Training has 80 images on the random split and 70 to 72 on a fold" in text
     assert (
         "on the single split `patients` training has 79." in text
@@ -233,16 +240,16 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     )
     assert "With the larger part: +20.0 points" in text and ": more right, by picture +20.0 points" in text
     assert text.endswith(f": {words.unseen(1)}.")
-    levels = [own, mean, both]
-    against = ladder.training_parts(None, [*levels, *each], [*levels, *each[::-1]], sizes)
+    turned = {seed: one._replace(picture=each[1 - seed].file) for seed, one in each.items()}
+    against = ladder.training_parts(None, several._replace(change=worth.Change(both, both, turned)), sizes)
     assert "the models of the folds (2 seeds) are right on 90.0" in against
     assert against.endswith(
         "That is against the mean of the folds' 2 seeds; against each: +20.0, 0.0 points (by picture 0.0, +20.0)."
     )
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
-    worse = [own, other, less]
-    assert ": fewer right, by picture" in ladder.training_parts(None, worse, worse, sizes)
-    assert "A control would be" in ladder.training_parts(None, [], [], {})
+    worse = known._replace(change=worth.Change(less, less))
+    assert ": fewer right, by picture" in ladder.training_parts(None, worse, sizes)
+    assert "A control would be" in ladder.training_parts(None, None, {})
 
 
 def test_sizes_of_training_parts_are_the_splits(monkeypatch):
@@ -268,8 +275,8 @@ def test_a_change_is_named_only_where_the_interval_says_so():
 
 def test_what_is_taken_away_is_told_by_the_paired_difference():
     changes = {
-        ("form", "random split"): shortcuts.Change(Worth(-0.05, np.nan, 1, -0.07, -0.03)),
-        ("form", "patient-disjoint"): shortcuts.Change(
+        ("form", "random split"): worth.Change(Worth(-0.05, np.nan, 1, -0.07, -0.03)),
+        ("form", "patient-disjoint"): worth.Change(
             Worth(-0.05, 0.01, 3, -0.11, 0.01), Worth(-0.06, 0.01, 3, -0.12, -0.01)
         ),
         ("class", "patient-disjoint"): None,
@@ -281,7 +288,7 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
     assert "class, patient-disjoint: no pair of runs" in text and "Where there is one seed" in text
     assert "variation between seeds" in text and "over patients and, from two seeds on, trainings" in text
     assert "Where there is one seed" not in shortcuts.taken_away(
-        {("form", "x"): shortcuts.Change(Worth(0.1, 0.1, 2, 0.05, 0.2))}
+        {("form", "x"): worth.Change(Worth(0.1, 0.1, 2, 0.05, 0.2))}
     )
 
 
@@ -318,7 +325,7 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
         ]
     )
     one = Worth(-0.07, np.nan, 1, -0.09, file), Worth(-0.08, np.nan, 1, -0.09, picture)
-    change, key = shortcuts.Change(*one), ("the file's form", "patient-disjoint")
+    change, key = worth.Change(*one), ("the file's form", "patient-disjoint")
     text = shortcuts.look_ups_too(before, after, {key: change}).splitlines()
     if said is None:
         assert len(text) == 6, "no fall"
@@ -331,14 +338,14 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
         )
         assert text[-1].startswith("Patient-disjoint: ") and "no sign" not in text[-1]
         assert ("Nor would an equal fall show" in text[-1]) == (said != "larger than")
-    by_file = {("the file's form", "random split"): shortcuts.Change(change.file)}
+    by_file = {("the file's form", "random split"): worth.Change(change.file)}
     plain = shortcuts.look_ups_too(before, after, by_file)
     assert plain.splitlines()[-1].startswith("Random split: ") == (file < 0) and (
         "down to −5.0 points)" in plain
     ) == (file < 0)
     other = {("the no-tumour class", "patient-disjoint"): change, key: None}
     assert len(shortcuts.look_ups_too(before, after, other).splitlines()) == 6
-    mean = shortcuts.Change(*(w._replace(value=w.value - 0.01) for w in one), dict.fromkeys(range(3), change))
+    mean = worth.Change(*(w._replace(value=w.value - 0.01) for w in one), dict.fromkeys(range(3), change))
     beside = shortcuts.look_ups_too(before, after, {key: mean})
     told = "(−8.0 points, by picture −9.0, against the mean of its 3 seeds)"
     assert (told in beside) == (said is not None)

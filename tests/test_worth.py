@@ -279,6 +279,19 @@ def test_scores_by_picture_are_of_splits_that_keep_copies_together():
     assert worth.by_picture(FOLDED, GROUPS, pictures, ("ece",)) == {}
 
 
+def test_a_change_is_the_difference_by_file_and_on_splits_that_keep_copies_together_by_picture():
+    pictures, folded = np.arange(IMAGES) // 2, [Run(seed, skill=2.0, protocol="twins") for seed in (0, 1)]
+    better = [Run(seed, skill=4.0, protocol="twins") for seed in (0, 1, 2)]
+    change = worth.change(better, folded, GROUPS, pictures)
+    want = worth.difference(better, folded, GROUPS)["accuracy"]
+    assert change.file == want and change.file.n == 2 and change.each == {}
+    assert change.ways() == [want, worth.by_picture(better, GROUPS, pictures, against=folded)["accuracy"]]
+    assert worth.change([Run(0, skill=4.0)], [Run(0)], GROUPS, pictures).ways()[1:] == []
+    assert worth.change([Run(0)], [Run(1)], GROUPS, pictures) is None
+    kept = worth.change(better, folded, GROUPS, pictures, TUMOURS)
+    assert kept.file == worth.difference(better, folded, GROUPS, keep=TUMOURS)["accuracy"] != want
+
+
 def test_pictures_are_the_groups_of_the_twins_manifest(phantom_root):
     from gcaf_lib.data import dataset as datasets
     from gcaf_lib.data import splits

@@ -17,7 +17,7 @@ from gcaf_lib.data import groups, splits
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import split_ladder, tables
 from gcaf_lib.display.style import WIDTH, Drawing
-from gcaf_lib.evaluation import floors, worth
+from gcaf_lib.evaluation import floors, folds, worth
 from gcaf_lib.findings import ladder, transfer, words
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
@@ -28,7 +28,6 @@ from gcaf_lib.training import experiments
 PICTURES = {"ladder.svg": (WIDTH, 2.2), "ladder-narrow.svg": (3.6, 3.2)}
 LOOK_UP = ladder.FLOOR_NAMES["1nn-mirror"]
 METHODS = (ladder.MODEL, ladder.IMAGENET, LOOK_UP)  # that are drawn
-ONE_RUN = words.ONE_RUN.partition(". ")[0] + "."  # without the miniature beside them: it has more seeds here
 SAME = "miniature"  # in `full_size`: on the images of the split `patients`
 DOORS = """
 ::::{grid} 1 3 3 3
@@ -97,9 +96,12 @@ def scored(
     Each a frame of `ladder.rows` by protocol; model, imagenet, full (`full_size`): None where not run on both.
     """
     rows = {f"Look-up: {name}": one for name, one in zip(ladder.LOOK_UPS, look_ups)}
-    rows |= {} if model is None else {f"Miniature, {_seeds(model)}": model}
-    rows |= {} if imagenet is None else {f"Larger, ImageNet weights, {_seeds(imagenet)}": imagenet}
-    rows |= {} if full is None else {f"The paper's own, no ImageNet weights, {_seeds(full)}": full}
+    trained = {
+        "Miniature": model,
+        "Larger, ImageNet weights": imagenet,
+        "The paper's own, no ImageNet weights": full,
+    }
+    rows |= {f"{name}, {_seeds(one)}": one for name, one in trained.items() if one is not None}
     lines = []
     for name, score in rows.items():
         a, b = score.loc["paper"], score.loc["patients"]
@@ -119,7 +121,7 @@ def scored(
         f"{words.OVER} (chapter 17; of the paper's own networks chapter 25)."
     )
     if full is not None and (full["seeds"] == 1).all():
-        note += f" {ONE_RUN}"
+        note += f" {words.ONE_RUN}"
     note += f" Tested: {'; '.join(tested)}." if tested else ""
     if full is not None and SAME in full.index:
         note += f" There a miniature has {_right(full.loc[SAME])} ({_seeds(full)})."
@@ -159,15 +161,15 @@ def _drops(scores: Sequence[pd.DataFrame], text: str) -> str:
 
 
 def _trained(
-    folds: Sequence[pd.DataFrame], full: pd.DataFrame | None, equal: Sequence[pd.DataFrame] = ()
+    folded: Sequence[pd.DataFrame], full: pd.DataFrame | None, equal: Sequence[pd.DataFrame] = ()
 ) -> str:
     """What trained networks lose, those of the folds apart from the paper's own, which tested fewer patients."""
     own, kinds = [] if full is None else [full], ("accuracy", "picture")
     if not all(
-        one.loc["paper", kind] > one.loc["patients", kind] for one in (*folds, *own) for kind in kinds
+        one.loc["paper", kind] > one.loc["patients", kind] for one in (*folded, *own) for kind in kinds
     ):
         return ", not all trained networks do"
-    text = f", networks trained on the five folds {lost(folds, equal)}" if folds else ""
+    text = f", networks trained on the five folds {lost(folded, equal)}" if folded else ""
     for one in own:
         apart = one.loc["patients"]
         text += (
@@ -206,16 +208,14 @@ def meaning(
 
 
 def full_size(chapter: Chapter) -> pd.DataFrame | None:
-    """`ladder.pooled` of the paper's own networks on `paper` and on the single split `patients`; None where one lacks. `SAME`:
+    """`ladder.levels` of the paper's own networks on `paper` and on the single split `patients`; None where one lacks. `SAME`:
     the miniature on that split's images, by the same seeds."""
     small, tables = transfer.full_size(chapter)
+    own = {protocol: table.get(experiments.PROPOSED, ()) for protocol, table in tables.items()}
+    _, beside = worth.paired(*(side.get("patients", ()) for side in (own, small)))
     groups, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
-    known = {protocol: table.get(experiments.PROPOSED) for protocol, table in tables.items()}
-    if not known or not all(known.values()):
-        return None
-    _, beside = worth.paired(known["patients"], small.get("patients", []))
-    known |= {SAME: beside} if beside else {}
-    return pd.DataFrame({p: ladder.pooled(records, groups, pictures) for p, records in known.items()}).T
+    known = ladder.levels(own | {SAME: beside}, groups, pictures)
+    return known if set(folds.NAMES) <= set(known.index) else None
 
 
 def rows(chapter: Chapter) -> tuple[pd.DataFrame, list[pd.DataFrame]]:

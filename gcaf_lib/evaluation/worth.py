@@ -22,7 +22,7 @@ is over patients alone: who shows such a row says that it was trained once.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import joblib
@@ -78,6 +78,19 @@ class Answers(NamedTuple):
     fold: bool = False
 
 
+class Change(NamedTuple):
+    """A difference in accuracy by file and, where copies are kept together, by picture. each: where one seed stands against
+    several, the same against each of these, and `file` and `picture` against their mean (`against`)."""
+
+    file: Worth
+    picture: Worth | None = None
+    each: Mapping[int, Change] = {}
+
+    def ways(self) -> list[Worth]:
+        """By file and, where known, by picture."""
+        return [one for one in (self.file, self.picture) if one]
+
+
 class Sample(NamedTuple):
     """A metric of a row: values (S,) of each seed, draws (B,) of their mean over bootstrap samples."""
 
@@ -124,10 +137,7 @@ def row(
     seeds = of_records(records, keep, which, scaled)
     if names is None:
         names = metrics(seeds[0][0].classes if seeds else CLASSES)
-    return {
-        name: summed(name, sample)
-        for name, sample in samples(seeds, groups, names, pictures=pictures, draws=draws).items()
-    }
+    return scores(seeds, groups, names, pictures=pictures, draws=draws)
 
 
 def difference(
@@ -158,17 +168,28 @@ def difference(
         tested = [np.sort(np.concatenate([a.rows for a in parts])) for parts in (one, other)]
         if not np.array_equal(*tested):
             raise ValueError("two runs to be compared have different test images; compare runs of one split")
-    a, b = (samples(seeds, groups, names, pictures=pictures, draws=draws) for seeds in both)
     same = (
         sorted(r.key for r in pair[0]) == sorted(r.key for r in pair[1])
         and which[0] == which[1]
         and scaled[0] == scaled[1]
     )
-    seeds = [] if same else both[0]  # the same answers differ by nothing, for certain
-    return {
-        name: summed(name, a[name] - b[name], level, least=-np.inf, answer=answer(seeds, pictures, name))
-        for name in names
-    }
+    return minus(*both, groups, names, pictures=pictures, draws=draws, level=level, same=same)
+
+
+def change(
+    first: Sequence[Any],
+    second: Sequence[Any],
+    groups: np.ndarray,
+    pictures: np.ndarray,
+    keep: Sequence[str] | None = None,
+) -> Change | None:
+    """`Change` of first minus second: `difference` in accuracy, and `by_picture`. None where no run has its pair.
+
+    worth.change(fused, alone, splits.clusters(dataset), worth.pictures(dataset))
+    """
+    found = difference(first, second, groups, keep=keep)
+    copied = by_picture(first, groups, pictures, ("accuracy",), against=second, keep=keep)
+    return Change(found["accuracy"], copied.get("accuracy")) if found else None
 
 
 def answer(
@@ -209,14 +230,61 @@ def by_picture(
     if not grouped(records):
         return {}
     known = (*OF_ALL, *(f"recall_{name}" for name in records[0].settings.data.classes))
-    if not (
-        chosen := [name for name in names if name in known]
-    ):  # of `BY_PICTURE`, those of the runs' own classes
+    chosen = [name for name in names if name in known]  # of `BY_PICTURE`, those of the runs' own classes
+    if not chosen:
         return {}
     options |= {"pictures": pictures}
     if against is None:
         return row(records, groups, chosen, **options)
     return difference(records, against, groups, chosen, **options)
+
+
+def scores(
+    seeds: Sequence[Sequence[Answers]], groups: np.ndarray, names: Sequence[str], **options: Any
+) -> dict[str, Worth]:
+    """`row` of answers, seed by seed, each a list of its folds. options: pictures and draws of `samples`."""
+    return {name: summed(name, sample) for name, sample in samples(seeds, groups, names, **options).items()}
+
+
+def minus(
+    own: Sequence[Sequence[Answers]],
+    other: Sequence[Sequence[Answers]],
+    groups: np.ndarray,
+    names: Sequence[str] = ("accuracy",),
+    *,
+    pictures: np.ndarray | None = None,
+    draws: int = DRAWS,
+    level: float = 0.95,
+    same: bool = False,
+) -> dict[str, Worth]:
+    """`difference` of answers to the same images: seed by seed, or each seed minus the only one.
+
+    same: whether they are the same answers, which differ by nothing, for certain.
+    """
+    a, b = (samples(seeds, groups, names, pictures=pictures, draws=draws) for seeds in (own, other))
+    known = [] if same else own
+    return {
+        name: summed(name, a[name] - b[name], level, least=-np.inf, answer=answer(known, pictures, name))
+        for name in names
+    }
+
+
+def against(
+    own: Mapping[int, Sequence[Answers]],
+    other: Mapping[int, Sequence[Answers]],
+    groups: np.ndarray,
+    pictures: np.ndarray | None = None,
+) -> Change:
+    """`Change` of answers by seed minus others' to the same images: seed by seed, and where `own` is one seed and `other` are
+    several, minus their mean, and each. pictures (N,): to count by picture too."""
+
+    def less(seeds: Sequence[Sequence[Answers]]) -> Change:
+        weights = (None,) if pictures is None else (None, pictures)
+        sides = list(own.values()), seeds
+        return Change(*(minus(*sides, groups, pictures=weight)["accuracy"] for weight in weights))
+
+    several = other if len(own) == 1 < len(other) else {}
+    return less(list(other.values()))._replace(each={seed: less([one]) for seed, one in several.items()})
 
 
 def samples(

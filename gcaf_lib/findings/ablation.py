@@ -47,12 +47,12 @@ ADJUSTMENT = "the adjustment for the number of rows"  # by Bonferroni (`adjusted
 FUSION_NAMES = {
     row.label: row.overrides.get("model.fusion", "gcaf") for row in experiments.experiment("table-4").rows
 }
-_PLACES = {name: place for place, name in TABLES.items()}
+PLACES = {name: place for place, name in TABLES.items()}
 
 
 def published(experiment: str, row: str) -> dict[str, paper.Figure]:
     """The paper's figures of one row of an experiment, by metric; empty where the paper has no such row."""
-    place = _PLACES.get(experiment)
+    place = PLACES.get(experiment)
     found = paper.find(place, row.replace(" = ", " ")) if place else []
     return {figure.metric: figure for figure in found}
 
@@ -341,6 +341,12 @@ def others(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
     return frame[(frame["metric"] == metric) & ~frame["reference"].astype(bool)]
 
 
+def compared(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
+    """Those of `others` that are compared by a seed or more."""
+    part = others(frame, metric)
+    return part[part["pairs"] > 0]
+
+
 def says(
     frame: pd.DataFrame,
     command: str = "",
@@ -351,18 +357,14 @@ def says(
 
     command: what trains the rows that are missing. theirs: whether to speak of the paper's differences.
     """
-    part, own = others(frame), called(frame)
-    run = part[part["pairs"] > 0]
-    missing = f" `{command}` trains what is missing." if command and len(run) < len(part) else ""
+    run, own, count = compared(frame), called(frame), len(others(frame))
+    missing = f" `{command}` trains what is missing." if command and len(run) < count else ""
     if run.empty:
         return f"No row but {own}'s has been trained on this split, so nothing is compared.{missing}"
     below, above, undecided = sides(run)
-    count = (
-        f"{len(run)} of {len(part)} other rows {words.verb(len(run), 'has', 'have')} been trained.{missing}"
-    )
     points = " (in points)" if len(below) + len(above) else ""
     text = (
-        f"{count} Worse in accuracy than {own}, with an interval that excludes 0{points}: {_shifts(below, 'difference', names)}. "
+        f"{len(run)} of {count} other rows {words.verb(len(run), 'has', 'have')} been trained.{missing} Worse in accuracy than {own}, with an interval that excludes 0{points}: {_shifts(below, 'difference', names)}. "
         f"Better: {_shifts(above, 'difference', names)}. Not distinguishable from it: {_named(undecided, names)}."
     )
     text += _by_picture(run, names) + _borderline(run, names) + after_adjustment(run, names)
@@ -406,8 +408,7 @@ def told(
 def rests(frame: pd.DataFrame) -> str:
     """` Compared: 2 seeds of 5 folds, 7,023 images (…).`: what a table's differences rest on, behind its caption; "" where
     nothing is compared. frame: of `measure`, whose rows have the same seeds."""
-    run = others(frame)
-    run = run[run["pairs"] > 0]
+    run = compared(frame)
     return f" Compared: {words.rests(run.iloc[0])}." if len(run) else ""
 
 
@@ -449,18 +450,15 @@ def answer(
     line = others(frame).set_index("row", drop=False).loc[row]
     if not line["pairs"]:
         return f"**{question}** Not measured: that row has not been trained on this split."
-    gaps = {word: read(line, name) for word, (name, _) in COUNTED.items()}
-    known = {word: one for word, one in gaps.items() if np.isfinite(one.value)}
+    ways = {word: two for word, two in COUNTED.items() if np.isfinite(line[two[0]])}
+    known = {word: read(line, name) for word, (name, _) in ways.items()}
     answers, once = ("yes", "no, it is worse", "not shown"), ""
     if line["pairs"] == 1:
         answers = ("as trained once it is better", "as trained once it is worse", "not shown")
         once = " (one training of each; another may reverse it)"
-    before = {word: f", only before {ADJUSTMENT}" * bool(lost(line, *two)) for word, two in COUNTED.items()}
+    before = {word: f", only before {ADJUSTMENT}" * bool(lost(line, *two)) for word, two in ways.items()}
     said = _counted({w: words.change(one, *answers) + before[w] + warned(one) for w, one in known.items()})
-    shown = [
-        f"{100 * float(visible(line, name)):.2f}"
-        for name in ("difference", "picture_difference")[: len(known)]
-    ]
+    shown = [f"{100 * float(visible(line, name)):.2f}" for name, _ in ways.values()]
     alone = ", by patients alone: another training's chance comes on top" if line["pairs"] == 1 else ""
     text = (
         f"**{question}** {said}{once}. {(names or {}).get(row, row)} minus proposed: "
@@ -496,8 +494,8 @@ def ranking(frame: pd.DataFrame, names: Mapping[str, str] | None = None, theirs:
     frame: of `measure`. First place is judged by the intervals of the differences; the order of the others is not asked. The paper
     ranks no setting among those of another kind, so of settings the question is of the default alone.
     """
-    run, own = others(frame), called(frame)
-    run = run[(run["pairs"] > 0) & run["published_difference"].notna()]
+    run, own = compared(frame), called(frame)
+    run = run[run["published_difference"].notna()]
     if len(run) < 2 or not theirs:
         return ""
     ask = "Does the paper's ranking by accuracy hold"

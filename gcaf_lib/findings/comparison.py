@@ -20,7 +20,7 @@ from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
 
 EXPERIMENT = "table-6"
-PLACE = next(place for place, name in ablation.TABLES.items() if name == EXPERIMENT)
+PLACE = ablation.PLACES[EXPERIMENT]
 OWN = ablation.proposed(EXPERIMENT)[0]  # the row that is the proposed model
 
 
@@ -135,8 +135,7 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
     spent: of `costs`.
     """
     cost = spent.set_index("row")["flops"]
-    own, part = cost[OWN], ablation.others(frame)
-    part = part[part["pairs"] > 0]
+    own, part = cost[OWN], ablation.compared(frame)
     if part.empty:
         return "No baseline has been trained on this split, so no cost can be set against an accuracy."
     less = part[(cost[part["row"]] < own).to_numpy()]
@@ -147,8 +146,7 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
         f"On this split {_not_worse(part, less['row'], cost, own)}.",
     ]
     if apart is not None:
-        there = ablation.others(apart)
-        there = there[there["pairs"] > 0]
+        there = ablation.compared(apart)
         rows = [row for row in less["row"] if row in set(there["row"])]
         said.append(
             f"On patient-disjoint folds {_not_worse(there, rows, cost, own)}."
@@ -164,9 +162,7 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
     frame: of `ablation.apart`; own: runs of the proposed model on the folds; chosen: row to its settings
     (`experiments.Experiment.settings`). Its own backbones alone are those of stage 0, where the runs have one.
     """
-    part = ablation.others(frame)
-    run = part[part["pairs"] > 0]
-    scores = ablation.others(frame, "macro_f1")
+    run, scores = ablation.compared(frame), ablation.compared(frame, "macro_f1")
     text = "**Are two backbones better than one where no known patient is shared?** "
     if len(run):
         once = ", as trained once," * bool((run["pairs"] == 1).any())
@@ -198,36 +194,31 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
 
 def _ahead(lines: pd.DataFrame, name: str) -> str:
     """The rows with a better value than the proposed model's, with the difference and its interval; "" where there is none."""
-    above = lines[(lines["pairs"] > 0) & (lines[name] > 0)].to_dict("records")
-    by = [(100, 2) if line["metric"] == "accuracy" else (1, 4) for line in above]
-    return ", ".join(
-        f"{line['row']} {words.shift(ablation.read(line, name), d, s)}"
-        + ", an interval that excludes 0 before any adjustment" * bool(ablation.read(line, name).low > 0)
-        for line, (s, d) in zip(above, by)
-    )
+    said = []
+    for line in lines[lines[name] > 0].to_dict("records"):
+        (scale, decimals, _), gap = ablation.shown(line["metric"]), ablation.read(line, name)
+        apart = ", an interval that excludes 0 before any adjustment" * bool(gap.low > 0)
+        said.append(f"{line['row']} {words.shift(gap, decimals, scale)}{apart}")
+    return ", ".join(said)
 
 
 def _halves(own: Sequence[Any], dataset: Any) -> str:
     """The fused model minus each of its own backbones as stage 0 left it, and whether it is shown to be better than both."""
     groups, pictures, said, told = splits.clusters(dataset), worth.pictures(dataset), [], []
     for key, alone in stages.stage0_records(own).items():
-        gap = worth.difference(own, alone, groups).get("accuracy")
-        if gap is None:  # runs that share a stage 0 of another seed
+        change = worth.change(own, alone, groups, pictures)
+        if change is None:  # runs that share a stage 0 of another seed
             continue
-        copied = worth.by_picture(own, groups, pictures, ("accuracy",), against=alone).get("accuracy")
-        told.append(all(one.low > 0 for one in (gap, copied) if one))
-        seen = ", by picture ".join(
-            f"{100 * float(intervals.visible(one.low, one.high, one.error)):.1f}"
-            for one in (gap, copied)
-            if one
-        )
-        name = names.backbone_name(key, alone[0])
-        said.append(f"{name} {words.points(gap, copied)}, where {seen} or more would be seen")
+        ways, name = change.ways(), names.backbone_name(key, alone[0])
+        told.append(all(one.low > 0 for one in ways))
+        seen = (f"{100 * float(intervals.visible(one.low, one.high, one.error)):.1f}" for one in ways)
+        said.append(f"{name} {words.points(*ways)}, where {', by picture '.join(seen)} or more would be seen")
+        seeds = words.plural(change.file.n, "seed")
     if not said:
         return " Chapter 25 sets the paper's own networks beside their two halves."
     which = "both" if all(told) else "one of the two only" if any(told) else "neither"
     return (
-        f" Stage 0 trained each of them alone: the fused model minus {'; minus '.join(said)} with a power of 80% ({words.plural(gap.n, 'seed')}). So it is shown to be better than "
+        f" Stage 0 trained each of them alone: the fused model minus {'; minus '.join(said)} with a power of 80% ({seeds}). So it is shown to be better than "
         f"{which}. Stages 1 and 2 trained the fused model further, so that even a gain need not be the second "
         "network's. Chapter 25 does the same with the paper's own networks."
     )
@@ -240,20 +231,14 @@ def before_stages(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """
     groups, pictures, lines, leads = splits.clusters(dataset), worth.pictures(dataset), [], {}
     own = ablation.whole(found.get(OWN, ()))
-
-    def minus(some: Sequence[Any], others: Sequence[Any]) -> list[worth.Worth]:
-        some, others = worth.paired(some, others)
-        copied = worth.by_picture(some, groups, pictures, ("accuracy",), against=others)
-        both = (worth.difference(some, others, groups), copied) if some else ()
-        return [one["accuracy"] for one in both if "accuracy" in one]
-
     for row, records in found.items():
         alone = [r for some in stages.stage0_records(records).values() for r in some]
-        lead = minus(own, alone) if row != OWN and len(alone) == len(records) else []
+        known = row != OWN and len(alone) == len(records)
+        lead = worth.change(own, alone, groups, pictures) if known else None
         if lead:
-            leads[row], went = lead, minus(ablation.whole(records), alone)
+            leads[row], went = lead.ways(), worth.change(ablation.whole(records), alone, groups, pictures)
             lines.append(
-                f"- {row}: {words.points(*lead)}; stages 1 and 2 changed it by {words.points(*went)}"
+                f"- {row}: {words.points(*lead.ways())}; stages 1 and 2 changed it by {words.points(*went.ways())}"
             )
             basis = words.rested(records, groups, pictures)
     if not lines:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -97,17 +97,28 @@ def pooled(
     `worth.pictures`. keep: only test images of these classes are judged.
     """
     out: dict[str, float | int] = {}
+    answers = worth.of_records(records, keep)
     for names, weights in ((SCORES, None), (BY_PICTURE, pictures)):
-        levels = worth.row(records, clusters, list(names), keep=keep, pictures=weights)
+        levels = worth.scores(answers, clusters, list(names), pictures=weights)
         for metric, three in names.items():
             out |= dict(zip(three, _ends(levels[metric])))
-    answers = worth.of_records(records, keep)
     rows = np.concatenate([fold.rows for one in answers for fold in one])
     return out | {
         "seeds": len(answers),
         "folds": len(answers[0]),
         **worth.sizes(rows, clusters, pictures),
     }
+
+
+def levels(
+    found: Mapping[str, Sequence[Any]],
+    clusters: np.ndarray,
+    pictures: np.ndarray,
+    keep: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """`pooled`, a line each, of runs by whatever name they stand; without a run there is no line."""
+    known = {name: pooled(group, clusters, pictures, keep) for name, group in found.items() if group}
+    return pd.DataFrame.from_dict(known, orient="index")
 
 
 def rests(line: Any) -> str:
@@ -161,7 +172,10 @@ def ahead(
     tested, out = np.concatenate([part.rows for part in own[0]]), {}
     others = {floor: [[_only(one, tested)]] for (floor, split), one in said.items() if split == place}
     for names, better, weights in zip(AHEAD, BETTER, (None, pictures)) if others else ():
-        leads = {floor: minus(own, other, clusters, weights) for floor, other in others.items()}
+        leads = {
+            floor: worth.minus(own, other, clusters, pictures=weights)["accuracy"]
+            for floor, other in others.items()
+        }
         least = min(leads, key=lambda floor: leads[floor].value)
         out |= dict(zip(names, _ends(leads[least]))) | {better: FLOOR_NAMES[least]}
     return out
@@ -287,7 +301,7 @@ def at_equal_seeds(
     if not common or seeds[0] == seeds[1]:
         return None
     kept = {protocol: [r for r in side if r.seed in common] for protocol, side in sides.items()}
-    return pd.DataFrame({protocol: pooled(side, clusters, pictures) for protocol, side in kept.items()}).T
+    return levels(kept, clusters, pictures)
 
 
 def falls(
@@ -376,41 +390,40 @@ def _leads(line: Any) -> list[intervals.Interval]:
     return [intervals.Interval(*line[list(three)]) for three in AHEAD]
 
 
+class Control(NamedTuple):
+    """Accuracy on the same images by file and by picture, trained on a single split and on folds, and the first minus the second."""
+
+    own: Sequence[worth.Worth]
+    other: Sequence[worth.Worth]
+    change: worth.Change
+
+
 def control(
-    folded: Sequence[Any], single: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray | None = None
-) -> list[worth.Worth]:
-    """Accuracy on the test images of the single split `patients`, trained there (`single`) and on folds that test them, and
-    the first minus the second on the same images, of the seeds that both have. Where that is one, of all that the folds have
-    (each has its own stage 0, so none is nearer), and behind it the same against each. Nothing where none is in common."""
+    folded: Sequence[Any], single: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
+) -> Control | None:
+    """`Control` on the test images of the single split `patients`, trained there (`single`) and on folds that test them, of the
+    seeds that both have. Where that is one, it stands against all that the folds have (each has its own stage 0, so none is
+    nearer). None where none is in common."""
     sides = [{one.seed: one for one in folds.pool(side)} for side in (single, ablation.whole(folded))]
     common = sorted(sides[0].keys() & sides[1].keys())
     if not common:
-        return []
+        return None
     tested = sides[0][common[0]].rows()
     seeds = (common, common if len(common) > 1 else sorted(sides[1]))
-    own, other = (
-        [[_only(worth.answers(side[seed]), tested)] for seed in some] for side, some in zip(sides, seeds)
+    both = [
+        {seed: [_only(worth.answers(side[seed]), tested)] for seed in some}
+        for side, some in zip(sides, seeds)
+    ]
+    levels = (
+        [_accuracy(list(side.values()), clusters, weights) for weights in (None, pictures)] for side in both
     )
-    levels = [worth.summed("accuracy", _sample(side, clusters, pictures)) for side in (own, other)]
-    each = other if len(own) < len(other) else []
-    return [*levels, *(minus(own, some, clusters, pictures) for some in (other, *([one] for one in each)))]
+    return Control(*levels, worth.against(*both, clusters, pictures))
 
 
-def _sample(
-    seeds: Sequence[Sequence[worth.Answers]], clusters: np.ndarray, pictures: np.ndarray | None
-) -> worth.Sample:
-    return worth.samples(seeds, clusters, ["accuracy"], pictures=pictures)["accuracy"]
-
-
-def minus(
-    own: Sequence[Sequence[worth.Answers]],
-    other: Sequence[Sequence[worth.Answers]],
-    clusters: np.ndarray,
-    pictures: np.ndarray | None,
+def _accuracy(
+    seeds: Sequence[Sequence[worth.Answers]], clusters: np.ndarray, pictures: np.ndarray | None = None
 ) -> worth.Worth:
-    """Accuracy of `own` minus that of `other` on the same images: seed by seed, or each seed minus the only one."""
-    difference = _sample(own, clusters, pictures) - _sample(other, clusters, pictures)
-    return worth.summed("accuracy", difference, least=-np.inf, answer=worth.answer(own, pictures))
+    return worth.scores(seeds, clusters, ["accuracy"], pictures=pictures)["accuracy"]
 
 
 def _only(one: worth.Answers, tested: np.ndarray) -> worth.Answers:
@@ -421,25 +434,24 @@ def _only(one: worth.Answers, tested: np.ndarray) -> worth.Answers:
     return one._replace(rows=one.rows[kept], labels=one.labels[kept], probs=one.probs[kept])
 
 
-def training_parts(
-    dataset: Any, levels: Sequence[worth.Worth], copied: Sequence[worth.Worth], sizes: Mapping[str, int]
-) -> str:
-    """How many images training has on the two splits, and what a larger part changes. levels, copied: `control`, by picture;
-    sizes: `worth.sizes` of its test images."""
+def training_parts(dataset: Any, known: Control | None, sizes: Mapping[str, int]) -> str:
+    """How many images training has on the two splits, and what a larger part changes. known: of `control`; sizes: `worth.sizes`
+    of its test images."""
     random, single, fold = (_trained(dataset, p) for p in ("paper", "patients", splits.FIVEFOLD))
     text = (
         f"Training has {random} images on the random split and {fold} on a fold; how much of the "
         "differences above is due to that, these runs don't tell."
     )
-    if not levels:
+    if known is None:
         return f"{text} A control would be the single split `patients`, with {single}: it was not run with the folds' seeds."
-    (own, other, change, *each), (own1, other1, change1, *each1) = levels, copied
-    said = words.judged(change, change1, "fewer right", "more right")
-    if each:
+    (own, own1), (other, other1), change = known
+    said = words.judged(change.file, change.picture, "fewer right", "more right")
+    if change.each:
         against, copies = (
-            ", ".join(words.signed(100 * one.value, 1) for one in some) for some in (each, each1)
+            ", ".join(words.signed(100 * one.value, 1) for one in some)
+            for some in zip(*(one.ways() for one in change.each.values()))
         )
-        said += f". That is against the mean of the folds' {len(each)} seeds; against each: {against} points (by picture {copies})"
+        said += f". That is against the mean of the folds' {len(change.each)} seeds; against each: {against} points (by picture {copies})"
     return (
         f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*_ends(own))}%, "
         f"by picture {words.percent(own1.value)}%; on the same images the models of the folds ({words.plural(other.n, 'seed')}) are right on {words.band(*_ends(other))}%, "
@@ -619,7 +631,7 @@ def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
         scores = []
         for model, seeds in known.items():
             parts = [[_only(one, one.rows[wanted[one.rows]]) for one in seed] for seed in seeds]
-            level = worth.summed("accuracy", _sample(parts, clusters, None))
+            level = _accuracy(parts, clusters)
             scores.append(f"{model} {words.band(*_ends(level))}%")
             places.append(words.where(reported, level.low, level.high))
         basis = {"n": len(parts), "folds": len(parts[0])}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,22 +20,8 @@ from gcaf_lib.settings import CLASSES
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
 
 
-class Change(NamedTuple):
-    """Accuracy without a hint minus with it, by file and, where copies are kept together, by picture. each: where one seed
-    without it stands against several with it, the same against each of these, and `file` and `picture` against their mean."""
-
-    file: worth.Worth
-    picture: worth.Worth | None = None
-    each: Mapping[int, Change] = {}
-
-    def values(self) -> list[float]:
-        """By file and, where known, by picture."""
-        return [one.value for one in (self.file, self.picture) if one]
-
-
-Changes = Mapping[
-    tuple[str, str], Change | None
-]  # what is taken away and split to `Change`; None: not both run
+# what is taken away and split to accuracy without it minus with it; None: not both run
+Changes = Mapping[tuple[str, str], worth.Change | None]
 
 
 def with_without(
@@ -82,26 +68,22 @@ def change_of(
     clusters: np.ndarray,
     pictures: np.ndarray,
     keep: Sequence[str] | None = None,
-) -> Change | None:
-    """`Change` of a `_pair`, on images of the classes `keep`."""
+) -> worth.Change | None:
+    """`worth.Change` of a `_pair`, on images of the classes `keep`."""
     if not one_against_several(with_, without):
-        found = worth.difference(without, with_, clusters, keep=keep)
-        options = {"against": with_, "keep": keep}
-        copied = worth.by_picture(without, clusters, pictures, ("accuracy",), **options)
-        return Change(found["accuracy"], copied.get("accuracy")) if found else None
-    one, several = (worth.of_records(side, keep) for side in (without, with_))
-    weights = (None, pictures) if worth.grouped(with_) else (None,)
-
-    def against(seeds: Sequence[Any]) -> Change:
-        return Change(*(ladder.minus(one, seeds, clusters, weight) for weight in weights))
-
-    each = zip(folds.by_seed(with_), several)
-    return against(several)._replace(each={seed: against([parts]) for seed, parts in each})
+        return worth.change(without, with_, clusters, pictures, keep)
+    sides = (dict(zip(folds.by_seed(side), worth.of_records(side, keep))) for side in (without, with_))
+    return worth.against(*sides, clusters, pictures if worth.grouped(with_) else None)
 
 
-def against_each(change: Change) -> str:
+def against_each(change: worth.Change) -> str:
     """`seed 0 −4.6 points, by picture −4.7; seed 1 …`: one seed's difference from each seed of the other side."""
-    return "; ".join(f"seed {seed} {_moved(*one.values())}" for seed, one in change.each.items())
+    return "; ".join(f"seed {seed} {_moved(*_values(one))}" for seed, one in change.each.items())
+
+
+def _values(change: worth.Change) -> list[float]:
+    """By file and, where known, by picture."""
+    return [one.value for one in change.ways()]
 
 
 def other_seeds(changes: Changes) -> str:
@@ -111,7 +93,7 @@ def other_seeds(changes: Changes) -> str:
         if not (change and change.each):
             continue
         against = against_each(change)
-        columns = zip(("by file", "by picture"), zip(*(one.values() for one in change.each.values())))
+        columns = zip(("by file", "by picture"), zip(*map(_values, change.each.values())))
         turns = [how for how, values in columns if min(values) < 0 < max(values)]
         lines.append(
             f"- {name}, {split}: {against}"
@@ -339,14 +321,14 @@ def look_ups_too(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) ->
                 f"from {ladder.both(before)} to {ladder.both(after)}"
             )
         change = changes.get(("the file's form", split))
-        own = [one for one in (change.file, change.picture) if one] if change else []
+        own = change.ways() if change else []
         if not any(one.high < 0 for one in own):
             continue
         most = [min(column) for column in zip(*theirs)]
         more = all(one.high < least for one, least in zip(own, most))
         mean = f", against the mean of its {len(change.each)} seeds" if change.each else ""
         told.append(
-            f"{split[0].upper()}{split[1:]}: the fall of the model ({_moved(*change.values())}{mean}) is "
+            f"{split[0].upper()}{split[1:]}: the fall of the model ({_moved(*_values(change))}{mean}) is "
             + ("larger than" if more else "not told apart from")
             + f" that of the look-ups (down to {_moved(*most)}), which has no interval, so that nothing tests one against the other. "
             + (

@@ -142,7 +142,7 @@ def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.Dat
 
 def once(frame: pd.DataFrame) -> str:
     """Why a table of `compare` has one run a side, where it has."""
-    return f" {words.ONE_RUN}" if frame["seeds"].max() == 1 else ""
+    return f" {words.ONE_RUN} {words.SAME_SEED}" if frame["seeds"].max() == 1 else ""
 
 
 def _head(side: str) -> str:
@@ -165,22 +165,22 @@ def by_class(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["protocol", "name", "label", SHARE, *SCORE[1:]])
 
 
-def _change(line: pd.Series) -> shortcuts.Change:
+def _change(line: pd.Series) -> worth.Change:
     """A line's difference in accuracy, by picture too where copies are kept together."""
     file, picture = (
         ablation.read(line, name)._replace(n=int(line["seeds"])) for name in ("difference", "picture")
     )
-    return shortcuts.Change(file, picture if np.isfinite(picture.value) else None)
+    return worth.Change(file, picture if np.isfinite(picture.value) else None)
 
 
-def _told(change: shortcuts.Change) -> str:
+def _told(change: worth.Change) -> str:
     """A difference, by picture too where it has that, and which of three words it is."""
     return words.judged(change.file, change.picture, "a loss", "a gain")
 
 
 def one_trained(
     small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], dataset: Any
-) -> dict[str, shortcuts.Change]:
+) -> dict[str, worth.Change]:
     """By protocol on which ImageNet's recipe has one seed and the miniatures several: accuracy minus that of their mean, and of each."""
     groups, pictures, changes = splits.clusters(dataset), worth.pictures(dataset), {}
     for protocol in folds.NAMES:
@@ -190,7 +190,7 @@ def one_trained(
     return changes
 
 
-def bought(frame: pd.DataFrame, single: Mapping[str, shortcuts.Change]) -> str:
+def bought(frame: pd.DataFrame, single: Mapping[str, worth.Change]) -> str:
     """What the recipe with ImageNet weights changes on each split, and whether that is more where no known patient is shared.
 
     frame: `compare`; single: `one_trained`.
@@ -254,10 +254,10 @@ def grown(frame: pd.DataFrame) -> str:
 
 def fallen_full(own: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """What the paper's own networks lose from the random split to the single patient-disjoint one; "" where one was not run."""
-    if not all(own.get(protocol) for protocol in folds.NAMES):
+    known = ladder.levels(own, splits.clusters(dataset), worth.pictures(dataset))
+    if not set(folds.NAMES) <= set(known.index):
         return ""
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
-    a, b = (pd.Series(ladder.pooled(own[protocol], groups, pictures)) for protocol in ("paper", "patients"))
+    a, b = known.loc["paper"], known.loc["patients"]
     return (
         f"From the random split to the patient-disjoint one the full-size networks change by {ladder.changed(a, b)} "
         f"({words.plural(min(a.seeds, b.seeds), 'seed')}; {words.plural(int(b.groups), 'patient group')} tested on the second). In brackets is an interval put together from those of "
@@ -275,13 +275,10 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
         for own in found.get(experiments.PROPOSED, ()):
             text = f"- {folds.NAMES[protocol]}, seed {own.seed}: fused as proposed {_right(own)}"
             for key, (start,) in training.stage0_records([own]).items():
-                added = worth.difference([own], [start], groups).get("accuracy")
-                copied = worth.by_picture([own], groups, pictures, ("accuracy",), against=[start])
+                added = worth.change([own], [start], groups, pictures)
                 text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}"
                 if added:  # none between two seeds, as where all share one stage 0
-                    text += (
-                        f": the fused model minus this backbone {words.points(added, copied.get('accuracy'))}"
-                    )
+                    text += f": the fused model minus this backbone {words.points(*added.ways())}"
             answers = own.answers()
             differ = [
                 int((one.answers() != answers).sum())
@@ -308,17 +305,16 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
     four, three: records of the miniatures and of the networks with ImageNet weights that were trained on four classes, and
     on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
     """
-    groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
     models = {
         f"{_head(side)}, {word} classes": records
         for word, both in (("four", four), ("three", three))
         for side, records in zip(SIDES, both)
     }
-    for model, records in ablation.equal_seeds(models).items():
-        kept = ablation.whole(records)
-        lines.append({"model": model, **(ladder.pooled(kept, groups, pictures, TUMOURS) if kept else {})})
+    equal, groups = ladder.whole(ablation.equal_seeds(models)), splits.clusters(dataset)
+    found = ladder.levels(equal, groups, worth.pictures(dataset), TUMOURS)
     scores = [*ladder.SCORES["accuracy"], *ladder.BY_PICTURE["accuracy"]]
-    return pd.DataFrame(lines).reindex(columns=["model", *scores, "seeds", "folds", *ablation.SIZES])
+    columns = [*scores, "seeds", "folds", *ablation.SIZES]
+    return found.reindex(models, columns=columns).rename_axis("model").reset_index()
 
 
 def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -354,11 +350,10 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
     three, four = worth.paired(ablation.whole(three), ablation.whole(four))
     if not three:
         return ""
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
-    change = worth.difference(three, four, groups, keep=TUMOURS)["accuracy"]
-    copied = worth.by_picture(three, groups, pictures, ("accuracy",), against=four, keep=TUMOURS)
-    said = words.judged(change, copied.get("accuracy"), "a fall", "a rise")
-    said += " (one seed)" if change.n == 1 else ""
+    pictures = worth.pictures(dataset)
+    change = worth.change(three, four, splits.clusters(dataset), pictures, TUMOURS)
+    said = words.judged(change.file, change.picture, "a fall", "a rise")
+    said += " (one seed)" if change.file.n == 1 else ""
     return (
         f"With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {said}. "
         f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.gone(four, three, dataset, pictures)}."
@@ -419,19 +414,15 @@ def price_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 def on_tumours(large: Mapping[str, Sequence[Any]], dataset: Any) -> dict[str, pd.Series]:
     """Protocol to `ladder.pooled` of four-class runs on tumour images alone, of the seeds that have all folds."""
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
-    known = {protocol: ablation.whole(large.get(protocol, ())) for protocol in folds.NAMES}
-    return {
-        protocol: pd.Series(ladder.pooled(own, groups, pictures, TUMOURS) | {"protocol": protocol})
-        for protocol, own in known.items()
-        if own
-    }
+    known = ladder.whole({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
+    found = ladder.levels(known, splits.clusters(dataset), worth.pictures(dataset), TUMOURS)
+    return dict(found.assign(protocol=found.index).iterrows())
 
 
 def not_more(
     alone: pd.DataFrame,
     three: Sequence[Any],
-    four: Mapping[str, worth.Worth],
+    four: Mapping[str, pd.Series],
     counts: pd.DataFrame,
     chosen: Any,
     theirs: Any,

@@ -18,9 +18,8 @@ VERDICT = (  # what the last column of `performance.beside_published` means
     "with the other published figures (chapter 22)."
 )
 OVER = "over patients and, from two seeds on, trainings"  # what an interval of `worth` is
-ONE_RUN = (  # of tables with the paper's own networks
-    "The paper's own networks have one run: GPU time sufficed for no more. The miniature beside them is the run of the same seed, so that both sides have equally many."
-)
+ONE_RUN = "The paper's own networks have one run: GPU time sufficed for no more."
+SAME_SEED = "The miniature beside them is the run of the same seed, so that both sides have equally many."
 ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
 
 
