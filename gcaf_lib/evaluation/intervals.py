@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -236,15 +236,19 @@ def _power(effect, seeds: int, alpha: float):
     return np.clip(stats.nct.sf(edge, seeds - 1, centre) + far, 0, 1)
 
 
-def visible(low, high, error, power: float = 0.8):
-    """From which true difference on an interval as wide as [low, high] excludes 0 with this power (numbers, arrays or columns).
+def visible(low, high, error, freedom=np.inf, power: float = 0.8):
+    """From which true difference δ on such an interval excludes 0 with this power (numbers or arrays).
 
-        half + z_power · error
+        P(T > half / error) = power,  T noncentral t with ν degrees of freedom and centre δ / error
 
-    half: of its width; error: standard error of an estimate that scatters about the truth normally. With Student's t, as of few
-    seeds, half is a larger multiple of it than 1.96.
+    half: of the width of [low, high]; error: standard error of an estimate that scatters about the truth normally; freedom: ν
+    of the scatter that the width was taken from, since another sample's interval is not as wide (infinite: it is, and δ =
+    half + z_power · error). NaN where one of them is; without scatter half.
     """
-    return (high - low) / 2 + stats.norm.ppf(power) * error
+    half, error = (np.asarray(one, float) for one in ((high - low) / 2, error))
+    edge = np.divide(half, error, out=np.full(np.broadcast(half, error).shape, np.nan), where=error > 0)
+    centre = error * special.nctdtrinc(np.minimum(freedom, 1e6), 1 - power, edge)
+    return np.where(error == 0, half, centre)
 
 
 def detectable(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:

@@ -52,7 +52,8 @@ class Worth(NamedTuple):
 
     lift: by how much chance raises a calibration error measured so above the truth, which its interval is of, as the
     bootstrap has it. A value that somebody else measured is lifted too: less the lift it can be held to the interval.
-    error: standard error of the value, over patients and trainings (`_widened`).
+    error: standard error of the value, over patients and trainings; freedom: the degrees of freedom with which its trainings
+    tell it, infinite for patients alone (`_widened`).
     """
 
     value: float
@@ -62,6 +63,7 @@ class Worth(NamedTuple):
     high: float
     lift: float = 0.0
     error: float = np.nan
+    freedom: float = np.inf
 
 
 class Answers(NamedTuple):
@@ -339,7 +341,7 @@ def summed(
     lift = float(pd.Series(sample.draws).mean()) - value if binned else 0.0
     one = (clustered.basic if binned else clustered.interval)(value, sample.draws, level)
     training = sd**2 / max(len(values), 1)
-    low, high, error = _widened(
+    low, high, error, freedom = _widened(
         one.low, one.high, value - lift, sample.draws, training, len(values), level, answer
     )
     if binned:
@@ -347,7 +349,7 @@ def summed(
     elif np.isfinite(least) and metric != "excess":
         low = max(low, -1.0 if metric in ("kappa", "mcc") else 0.0)
         high = high if metric in ("nll", "brier") else min(high, 1.0)
-    return Worth(value, sd, len(values), float(low), float(high), lift, error)
+    return Worth(value, sd, len(values), float(low), float(high), lift, error, freedom)
 
 
 def _widened(
@@ -359,8 +361,9 @@ def _widened(
     seeds: int,
     level: float,
     answer: float,
-) -> tuple[float, float, float]:
-    """An interval over patients, [low, high] about `centre`, widened by what another training would add, and √(V_p + s²/S).
+) -> tuple[float, float, float, float]:
+    """An interval over patients, [low, high] about `centre`, widened by what another training would add, √(V_p + s²/S), and
+    the degrees of freedom of the t that its width is of (infinite where it is of patients alone).
 
         V = V_p + s²/S + (z²/2)/n²,  half ∝ t(ν) √V,  ν = (S − 1) (V / (s²/S))²
 
@@ -375,22 +378,24 @@ def _widened(
     does. So 5 answers to none are not distinguishable from 0 and 6 to none are, as in McNemar's exact test.
     """
     if np.isnan(low):
-        return low, high, np.nan
+        return low, high, np.nan, np.inf
     z = stats.norm.ppf((1 + level) / 2)
     patients, few = float(np.nanvar(draws, ddof=1)), z**2 / 2 * answer**2
     spread = training if training > 0 else 0.0
     whole = patients + spread + few
     error = float(np.sqrt(patients + spread))  # the handful is allowed for, but doesn't scatter
     if whole == patients:
-        return low, high, error
-    factor = stats.t.ppf((1 + level) / 2, (seeds - 1) * (whole / spread) ** 2) if spread else z
-    half = factor * np.sqrt(whole)
+        return low, high, error, np.inf
+    freedom = (seeds - 1) * (whole / spread) ** 2 if spread else np.inf
+    half = stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(whole)
     least = stats.t.ppf((1 + level) / 2, seeds - 1) * np.sqrt(spread) if spread else 0.0
+    if least > half:
+        freedom = float(seeds - 1)
     wider = half / (z * np.sqrt(patients)) if patients > 1e-18 else 1.0
     ends = centre - wider * (centre - low), centre + wider * (high - centre)
     if few or patients <= 1e-18:
         least = max(least, half)
-    return min(ends[0], centre - least), max(ends[1], centre + least), error
+    return min(ends[0], centre - least), max(ends[1], centre + least), error, freedom
 
 
 def pictures(dataset: Dataset) -> np.ndarray:

@@ -35,7 +35,8 @@ COUNTED = {
 }
 WAYS = dict(zip(("", "by picture "), COUNTED.values()))  # the same inside a sentence
 SIZES = ("images", "pictures", "groups")
-ERRORS = ("difference_error", "picture_difference_error")  # standard errors, of what the intervals allow for
+# of what the intervals allow for: standard errors, and the degrees of freedom that tell them
+ERRORS = ("difference_error", "difference_freedom", "picture_difference_error", "picture_difference_freedom")
 COLUMNS = [
     "row", "metric", "published", "decimals", "unit", "mean", "sd", "n", "folds", "low", "high", "difference",
     "difference_sd", "difference_low", "difference_high", "pairs", *SIZES, *PICTURE, *ADJUSTED, *ERRORS, "reference",
@@ -136,7 +137,7 @@ def measure(
                 **sizes,
                 **held(copied, "picture"),
                 **held(change, "picture_difference"),
-                **dict(zip(ERRORS, (gap.error, change.error))),
+                **dict(zip(ERRORS, (gap.error, gap.freedom, change.error, change.freedom))),
                 **dict(zip(ADJUSTED, (end for one in adjusted for end in (one.low, one.high)))),
                 "reference": own,
                 "published_difference": figure.fraction - other.fraction if both else np.nan,
@@ -415,7 +416,8 @@ def rests(frame: pd.DataFrame) -> str:
 def visible(lines: Any, name: str = "difference") -> Any:
     """From which true difference on a row's is told from 0 with a power of 80%, by its interval (`intervals.visible`): of a
     line, or of each of a frame. name: as in `separated`."""
-    return intervals.visible(*(lines[f"{name}_{one}"] for one in ("low", "high", "error")))
+    seen = intervals.visible(*(lines[f"{name}_{one}"] for one in ("low", "high", "error", "freedom")))
+    return pd.Series(seen, lines.index) if isinstance(lines, pd.DataFrame) else seen
 
 
 def could_show(run: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True) -> str:

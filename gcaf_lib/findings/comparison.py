@@ -211,7 +211,9 @@ def _halves(own: Sequence[Any], dataset: Any) -> str:
             continue
         ways, name = change.ways(), names.backbone_name(key, alone[0])
         told.append(all(one.low > 0 for one in ways))
-        seen = (f"{100 * float(intervals.visible(one.low, one.high, one.error)):.1f}" for one in ways)
+        seen = (
+            f"{100 * float(intervals.visible(one.low, one.high, one.error, one.freedom)):.1f}" for one in ways
+        )
         said.append(f"{name} {words.points(*ways)}, where {', by picture '.join(seen)} or more would be seen")
         seeds = words.plural(change.file.n, "seed")
     if not said:
