@@ -27,8 +27,7 @@ def sensitivity(frame: pd.DataFrame, band: tuple[float, float] | None = None) ->
         x, run = np.arange(len(part)), part["measured"].notna()
         if band is not None:
             ax.axhspan(*band, color=style.OURS, alpha=0.12, lw=0)
-        ax.vlines(x[run], part["low"][run], part["high"][run], color=style.OURS, lw=3, alpha=0.6)
-        ax.plot(x[run], part["measured"][run], "o-", color=style.OURS)
+        style.estimates(ax, x[run], part[run], "measured", "o-", colour=style.OURS)
         if part["published"].notna().any():
             ax.plot(x, part["published"], "D:", color=style.PAPER, mfc="none", mew=1.3, lw=1)
         labels = [f"{v:g}" if isinstance(v, (int, float, np.number)) else str(v) for v in part["value"]]

@@ -66,7 +66,8 @@ def gap_ranges(gaps: pd.DataFrame) -> Drawing:
     """McNemar's p of each published gap (`paper.rivals`) from the least to the most favourable overlap of errors."""
     floor, alpha = 1e-6, comparing.ALPHA
     fig, (ax,) = panels(1, 0.22 * len(gaps) + 1.5)
-    heights = style.apart(gaps["place"])
+    rows = [f"{r.row}  ({r.place}, {r.images} images)" for r in gaps.itertuples()]
+    heights = style.apart(ax, gaps["place"], rows, 0.2)
     for y, r in zip(heights, gaps.itertuples()):
         ends = [max(v, floor) for v in (r.most, r.least)]
         ax.hlines(y, *ends, color=style.PAPER, lw=5, alpha=0.3)
@@ -81,9 +82,6 @@ def gap_ranges(gaps: pd.DataFrame) -> Drawing:
     ax.set_xlim(floor / 2, 1.3)
     ax.set_xticks([1e-6, 1e-4, 1e-2, 1], ["≤ 0.000001", "0.0001", "0.01", "1"])
     ax.minorticks_off()
-    ax.set_ylim(heights[-1] + 1, 0.2)
-    ax.set_yticks(heights, [f"{r.row}  ({r.place}, {r.images} images)" for r in gaps.itertuples()])
-    ax.tick_params(axis="y", length=0)
     ax.set_xlabel("McNemar's mid-p on the test images")
     quiet(ax, "x")
     marks = [("s", style.PAPER, "any overlap of errors"), ("o", style.PAPER, "independent errors")]
