@@ -42,6 +42,12 @@ def weights(groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     return _times(len(names), n, seed)[:, code]
 
 
+def ratio(top, bottom, empty: float = np.nan) -> np.ndarray:
+    """top / bottom where bottom is above 0, and `empty` elsewhere."""
+    out = np.full(np.broadcast(top, bottom).shape, empty, float)
+    return np.divide(top, bottom, out=out, where=bottom > 0)
+
+
 def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     """Means of `values` (rows, m), or (rows,), on n bootstrap samples: (n, m), or (n,).
 
@@ -57,7 +63,7 @@ def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     member = sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))), (len(names), len(code)))
     times = _times(len(names), n, seed)
     top, bottom = (times @ (member @ part) for part in (np.where(known, table, 0), known.astype(float)))
-    out = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    out = ratio(top, bottom)
     return out[:, 0] if values.ndim == 1 else out
 
 
@@ -140,17 +146,16 @@ def by(
     frame: pd.DataFrame,
     keys: list[str],
     value: str,
-    groups: str = "group",
     kind: Callable[..., Interval] = mean,
     **options,
 ) -> pd.DataFrame:
-    """`mean` (or `share`) of a column in every cell of `keys`: keys, mean, low, high, n (rows), groups (clusters)."""
+    """`mean` (or `share`) of a column in every cell of `keys`, over the column group: keys, mean, low, high, n (rows), groups (clusters)."""
     lines = []
     for key, part in frame.groupby(keys, sort=False, observed=True):
         part = part[part[value].notna()]
-        one = kind(part[value], part[groups], **options)
+        one = kind(part[value], part["group"], **options)
         key = key if isinstance(key, tuple) else (key,)
-        lines.append((*key, *one, len(part), number_of(part[groups])))
+        lines.append((*key, *one, len(part), number_of(part["group"])))
     return pd.DataFrame(lines, columns=[*keys, "mean", "low", "high", "n", "groups"])
 
 

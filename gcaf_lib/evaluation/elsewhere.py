@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,10 +92,14 @@ def about(table: pd.DataFrame, place: Path) -> pd.DataFrame:
     told = _manifest(place).reindex(columns=["diagnosis", "sequence", "source_path"], fill_value="")
     folder = told["source_path"].str.extract(r"^data/([^/]+) T1C\+/")[0].fillna("")
     told["diagnosis"] = told["diagnosis"].where(told["diagnosis"] != "", folder)
-    inside = table[table["copy_of"] != ""]["set"].unique()
-    rows = table.assign(diagnosis=told["diagnosis"], sequence=told["sequence"])
-    rows = rows[~rows["set"].isin(inside)]
+    rows = _without_copies(table.assign(diagnosis=told["diagnosis"], sequence=told["sequence"]))
     return rows.groupby(list(ABOUT[:-1]), sort=False).size().reset_index(name="images")
+
+
+def _without_copies(table: pd.DataFrame) -> pd.DataFrame:
+    """The sets of a table in which no image is a copy."""
+    inside = table[table["copy_of"] != ""]["set"].unique()
+    return table[~table["set"].isin(inside)]
 
 
 def told_at_home(record: runs.Record) -> pd.DataFrame:
@@ -120,10 +125,11 @@ def told_by_neighbour(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     return table.assign(answer=answer, confidence=alike)
 
 
-def split_of(record: runs.Record) -> str:
-    """A run's split as `folds.NAMES` says it; five folds are patient-disjoint too."""
-    protocol = record.settings.data.protocol
-    return folds.NAMES.get(protocol, protocol)
+def model_of(run: Any) -> dict[str, str]:
+    """What `RECALL` calls the model of a run: by its profile, and its split as `folds.NAMES` says it; five folds are patient-disjoint too."""
+    profile, protocol = run.info["profile"], run.settings.data.protocol
+    split = folds.NAMES.get(protocol, protocol)
+    return {"model": f"{profile}, {split}", "profile": profile, "split": split}
 
 
 def rows(told: pd.DataFrame, **model: object) -> pd.DataFrame:
@@ -153,21 +159,16 @@ def recall(
 
     table: of `outside.find_copies`, with set and plane; a set with copies is left out as a whole.
     """
-    inside = table[table["copy_of"] != ""]["set"].unique()
-    table = table[~table["set"].isin(inside)].reset_index(drop=True)
-    told: dict[tuple[str, str], list] = {}
+    table = _without_copies(table).reset_index(drop=True)
+    told: dict[str, tuple[dict, list, list]] = {}
     for record, found in zip(records, scoring.score(records, table)):
-        model = told.setdefault((record.info["profile"], split_of(record)), [])
-        model.append((record.key, pd.concat([told_at_home(record), found.table], ignore_index=True)))
+        model = model_of(record)
+        _, keys, parts = told.setdefault(model["model"], (model, [], []))
+        keys.append(record.key)
+        parts += [told_at_home(record), found.table]
     out = [
-        rows(
-            pd.concat([one for _, one in model], ignore_index=True),
-            model=f"{profile}, {split}",
-            profile=profile,
-            split=split,
-            runs=" ".join(key for key, _ in model),
-        )
-        for (profile, split), model in told.items()
+        rows(pd.concat(parts, ignore_index=True), **model, runs=" ".join(keys))
+        for model, keys, parts in told.values()
     ]
     if dataset is not None:
         found = told_by_neighbour(table, dataset)
@@ -187,8 +188,7 @@ def rest(table: pd.DataFrame, place: Path, seen: pd.DataFrame) -> pd.DataFrame:
     ready = np.stack([medical.prepared(path, chosen) for path in own["path"]])
     p = loop.probabilities(one.model(), ready, np.arange(len(own)), 64)
     told = own.assign(answer=np.array(chosen.classes)[p.argmax(1)], confidence=p.max(1))
-    profile, split = one.info["profile"], folds.NAMES.get(chosen.protocol, chosen.protocol)
-    found = rows(told, model=f"{profile}, {split}", profile=profile, split=split, runs=one.key)
+    found = rows(told, **model_of(one), runs=one.key)
     return found[found["plane"] == "all"].reset_index(drop=True)
 
 
