@@ -62,9 +62,9 @@ def intensities(before: np.ndarray, after: np.ndarray, ignore_zero: bool = True)
 
 
 @styled
-def augmentation_grid(original: np.ndarray, views: Sequence[np.ndarray], columns: int = 6) -> Drawing:
+def augmentation_grid(original: np.ndarray, views: Sequence[np.ndarray]) -> Drawing:
     """One image and its augmented views (Figure 4)."""
-    tiles = [original, *views]
+    tiles, columns = [original, *views], 6
     rows = -(-len(tiles) // columns)
     fig, axes = grid(rows, columns, rows * style.WIDTH / columns + 0.25)
     for ax, image in itertools.zip_longest(axes.ravel(), tiles):
@@ -98,7 +98,6 @@ def predictions_grid(
     probabilities: np.ndarray,
     labels: np.ndarray,
     classes: Sequence[str] = CLASSES,
-    columns: int = 4,
     against: str = "truth",
 ) -> Drawing:
     """Images with class-wise confidence (Figure 12); a wrong prediction says so in words.
@@ -106,6 +105,7 @@ def predictions_grid(
     against: whose word the labels are; where it is not the truth, the answer and that word stand side by side.
     """
     probabilities, labels = np.asarray(probabilities), np.asarray(labels)
+    columns = 4
     rows = -(-len(images) // columns)
     fig, axes = grid(rows * 2, columns, rows * (style.WIDTH / columns + 0.95), height_ratios=[3, 1] * rows)
     tops, lows = axes[::2].ravel(), axes[1::2].ravel()
