@@ -129,12 +129,12 @@ def classification_report(
     `report`: index class, columns precision, recall, f1 in 0..1 (other rows are ignored).
     `published`: {(class, column): value in 0..1}, drawn as open diamonds.
     """
-    kinds = ["precision", "recall", "f1"]
+    kinds = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
     rows = [c for c in report.index if c in style.CLASS_COLOURS]
-    values = report.loc[rows, kinds].to_numpy(float)
+    values = report.loc[rows, list(kinds)].to_numpy(float)
     low = min([values.min(), *(published or {}).values()])
     fig, axes = panels(3, 2.7, sharey=True)
-    for ax, kind in zip(axes, kinds):
+    for ax, (kind, title) in zip(axes, kinds.items()):
         for y, name in enumerate(rows):
             value = report.loc[name, kind]
             ax.plot([0, value], [y, y], color=style.CLASS_COLOURS[name], lw=2.2, alpha=0.45)
@@ -144,7 +144,7 @@ def classification_report(
             )
             if published and (name, kind) in published:
                 ax.plot(published[name, kind], y, "D", mfc="none", mec=style.PAPER, mew=1.4, ms=7)
-        ax.set_title({"precision": "Precision", "recall": "Recall", "f1": "F1"}[kind])
+        ax.set_title(title)
         ax.set_xlim(max(0, np.floor((low - 0.06) * 20) / 20), 1.02)
         ax.set_ylim(len(rows) - 0.5, -0.6)
         ax.set_yticks(range(len(rows)), [style.CLASS_NAMES[c] for c in rows])

@@ -44,18 +44,16 @@ def preprocessing_steps(steps: dict[str, np.ndarray]) -> Drawing:
 
 
 @styled
-def intensities(before: np.ndarray, after: np.ndarray, ignore_zero: bool = True) -> Drawing:
+def intensities(before: np.ndarray, after: np.ndarray) -> Drawing:
     """Histograms of an image's grey levels before and after CLAHE (Figure 3)."""
     fig, (ax,) = panels(1, 2.6)
     edges = np.arange(0, 257, 4)
     looks = {"before": (before, style.MUTED, "--"), "after": (after, style.OURS, "-")}
     for word, (image, colour, dash) in looks.items():
         values = np.asarray(image).ravel()
-        values = values[values > 0] if ignore_zero else values
         share = np.histogram(values, edges)[0] / max(len(values), 1)
         ax.stairs(share, edges, color=colour, lw=1.8, ls=dash, label=word)
-    what = "share of non-black pixels" if ignore_zero else "share of pixels"
-    ax.set(xlabel="grey level", ylabel=what, xlim=(0, 256))
+    ax.set(xlabel="grey level", ylabel="share of pixels", xlim=(0, 256))
     ax.legend()
     ax.grid(True, axis="y")
     return fig

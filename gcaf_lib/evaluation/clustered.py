@@ -76,14 +76,14 @@ def means(values, groups, n: int = DRAWS, seed: int = 0, level: float = 0.95) ->
     """`mean` of each column of `values` (rows, m), on the same draws."""
     values = np.asarray(values, np.float64)
     if not len(values):
-        return [Interval(np.nan, np.nan, np.nan)] * values.shape[1]
+        return [Interval()] * values.shape[1]
     drawn = mean_draws(values, groups, n, seed)
     out = []
     for column, sample in zip(values.T, drawn.T):
         known = ~np.isnan(column)
         value = float(column[known].mean()) if known.any() else np.nan
         several = number_of(np.asarray(groups)[known]) > 1
-        out.append(interval(value, sample, level) if several else Interval(value, np.nan, np.nan))
+        out.append(interval(value, sample, level) if several else Interval(value))
     return out
 
 
@@ -109,7 +109,7 @@ def believed(one: Interval, groups, level: float = 0.95) -> Interval:
     groups: of the rows that were asked.
     """
     if (n := number_of(groups)) < 2:
-        return Interval(one.value, np.nan, np.nan)
+        return Interval(one.value)
     if one.high - one.low > 1e-12:
         return one
     return Interval(one.value, *wilson(one.value * n, n, level)[1:])
@@ -117,14 +117,14 @@ def believed(one: Interval, groups, level: float = 0.95) -> Interval:
 
 def of_unlike(one: Interval) -> Interval:
     """A mean with its bootstrap interval, or with none (NaN) where all draws are alike: nothing is known of its spread then."""
-    return one if one.high - one.low > 1e-12 else Interval(one.value, np.nan, np.nan)
+    return one if one.high - one.low > 1e-12 else Interval(one.value)
 
 
 def interval(value: float, sample: np.ndarray, level: float = 0.95) -> Interval:
     """`value` with the percentile interval of a bootstrap sample (NaN draws left out)."""
     level = level_of(level, of_draws=True)
     if np.isnan(sample).all():
-        return Interval(value, np.nan, np.nan)
+        return Interval(value)
     low, high = np.nanquantile(sample, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
 

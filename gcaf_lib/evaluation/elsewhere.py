@@ -104,17 +104,14 @@ def _without_copies(table: pd.DataFrame) -> pd.DataFrame:
 
 def told_at_home(record: runs.Record) -> pd.DataFrame:
     """A run's answers to its own test images, as `scoring.Scored.table`; cases are groups of patients."""
-    p, classes = record.probabilities(), np.array(record.settings.data.classes)
+    rows, classes = record.rows(), record.settings.data.classes
     dataset = open_dataset(record.settings.data, need_images=False)
-    return pd.DataFrame(
-        {
-            "path": dataset.frame["file"].to_numpy()[record.rows()],
-            "class": classes[record.labels()],
-            "case": splits.clusters(dataset)[record.rows()],
-            "answer": classes[p.argmax(1)],
-            "confidence": p.max(1),
-        }
-    ).assign(set=HOME, plane="")
+    columns = {
+        "path": dataset.frame["file"].to_numpy()[rows],
+        "class": np.array(classes)[record.labels()],
+        "case": splits.clusters(dataset)[rows],
+    }
+    return scoring.answered(pd.DataFrame(columns), record.probabilities(), classes).assign(set=HOME, plane="")
 
 
 def told_by_neighbour(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
@@ -187,7 +184,7 @@ def rest(table: pd.DataFrame, place: Path, seen: pd.DataFrame) -> pd.DataFrame:
     chosen = one.settings.data
     ready = np.stack([medical.prepared(path, chosen) for path in own["path"]])
     p = loop.probabilities(one.model(), ready, np.arange(len(own)), 64)
-    told = own.assign(answer=np.array(chosen.classes)[p.argmax(1)], confidence=p.max(1))
+    told = scoring.answered(own, p, chosen.classes)
     found = rows(told, **model_of(one), runs=one.key)
     return found[found["plane"] == "all"].reset_index(drop=True)
 

@@ -29,11 +29,11 @@ LARGEST = 1e3
 
 
 class Interval(NamedTuple):
-    """A value with its confidence interval."""
+    """A value with its confidence interval, where it has one."""
 
-    value: float
-    low: float
-    high: float
+    value: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
 
 
 class Test(NamedTuple):

@@ -101,7 +101,7 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
             _interval(values, sample, wide["group"][here], value in SHARES and part != "difference")
             for part, values, sample in zip(PARTS, columns[here].T, samples)
         ]
-        beyond = Interval(np.nan, np.nan, np.nan)
+        beyond = Interval()
         if there.any():
             gap = found[-1].value - columns[there, -1].mean()
             beyond = clustered.of_unlike(clustered.interval(gap, samples[-1] - control_sample))
