@@ -18,7 +18,7 @@ from gcaf_lib.settings import CLASSES, LossSettings
 
 SHARP = 0.999  # a probability above is all of it
 STEPS = 60
-K = len(CLASSES)
+K = len(CLASSES)  # classes of all that is computed here
 
 
 def readings(gamma: float) -> dict[str, tuple[str, float]]:
@@ -175,8 +175,8 @@ def constant_alpha(settings: LossSettings, rate: float, rng: np.random.Generator
     rate: Adam's. The constants are the ends of the range that the paper says was tried.
     """
     x = rng.normal(size=(128, 8)).astype("float32")
-    noise = rng.normal(size=(8, len(CLASSES))), rng.gumbel(size=(128, len(CLASSES)))
-    y = np.eye(len(CLASSES), dtype="float32")[(x @ noise[0] + noise[1]).argmax(1)]
+    noise = rng.normal(size=(8, K)), rng.gumbel(size=(128, K))
+    y = np.eye(K, dtype="float32")[(x @ noise[0] + noise[1]).argmax(1)]
     ends = [f.value for f in paper.find("§5.2", "Range tried") if f.metric.startswith("loss.balance")]
     lines = []
     for name, make in (
