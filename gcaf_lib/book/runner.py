@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,11 +96,10 @@ def run_chapters(
     if not overrides:
         trainers = workers if settings.model.scale == "mini" else 1
         _train(chosen, profile, settings.data.source == "phantom", trainers, progress)
-    jobs = [
-        joblib.delayed(_attempt)(s, profile, Path(output), overrides or {}) for s in longest_first(chosen)
-    ]
+    attempt, given = joblib.delayed(_attempt), (profile, Path(output), overrides or {})
+    jobs = [attempt(source.stem, _execute, source, *given) for source in longest_first(chosen)]
     if not only:
-        jobs.insert(0, joblib.delayed(_front_page)(profile, Path(output).parent))
+        jobs.insert(0, attempt(FRONT_PAGE, _front_page, profile, Path(output).parent))
     pool = joblib.Parallel(min(workers, len(jobs)), return_as="generator_unordered")
     failures: dict[str, str] = {}
     for count, (name, seconds, failure) in enumerate(pool(jobs), 1):
@@ -192,28 +191,26 @@ def _train(sources: list[Path], profile: str, phantoms: bool, workers: int, prog
         sweep(names, profile, 1, workers=workers, progress=progress)
 
 
-def _attempt(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> tuple[str, float, str]:
-    """Execute one chapter: (name, seconds, how it failed, if it did)."""
+def _attempt(name: str, make: Callable[..., None], *given: Any) -> tuple[str, float, str]:
+    """Make a page: (name, seconds, how it failed, if it did)."""
     started, failure = time.perf_counter(), ""
     try:
-        with kernel():
-            _execute(source, profile, output, overrides)
+        make(*given)
     except ChapterError as error:
         failure = str(error)
-    return source.stem, time.perf_counter() - started, failure
+    return name, time.perf_counter() - started, failure
 
 
-def _front_page(profile: str, book: Path) -> tuple[str, float, str]:
-    """Write the front page's computed parts: (name, seconds, how it failed, if it did), as `_attempt`."""
+def _front_page(profile: str, book: Path) -> None:
+    """Write the front page's computed parts."""
     from gcaf_lib.book import frontpage
 
-    started, failure = time.perf_counter(), ""
     try:
         frontpage.write(profile, book)
     except Exception as error:
         log = _log(FRONT_PAGE.replace(" ", "_"), book, traceback.format_exc())
-        failure = f"the {FRONT_PAGE} failed: {type(error).__name__}: {error} (log: {log})"
-    return FRONT_PAGE, time.perf_counter() - started, failure
+        what = f"{type(error).__name__}: {error}"
+        raise ChapterError(f"the {FRONT_PAGE} failed: {what} (log: {log})") from error
 
 
 def _need(*modules: str) -> None:
@@ -276,7 +273,7 @@ def _papermill(clean: Path, executed: Path, parameters: dict[str, Any], cwd: Pat
 
 
 def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]) -> None:
-    with tempfile.TemporaryDirectory(prefix="gcaf-chapter-") as folder:
+    with kernel(), tempfile.TemporaryDirectory(prefix="gcaf-chapter-") as folder:
         given = {"profile": profile, **({"overrides": overrides} if overrides else {})}
         clean, executed = Path(folder) / "in.ipynb", Path(folder) / "out.ipynb"
         plain = notebooks.plain_notebook(source)

@@ -9,6 +9,7 @@ each file names its machine and versions. `write()` renews book/_generated/speed
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -175,19 +176,14 @@ def operations(shares: dict[str, dict[str, float]], least: float = 0.02) -> pd.D
     return large.map("{:.0%}".format).rename_axis("Operation").add_prefix("Stage ").reset_index()
 
 
-def _operations_text(found: dict[str, dict[str, Any]]) -> str:
-    said = []
-    for stem, one in found.items():
-        asked, backend = one["asked"], BACKENDS[one["machine"]["backend"]]
-        said += [
-            f"Recorded on {machine(one['machine'])}; `{asked['profile']}`, {asked['steps']} steps a stage.",
-            tables.numbered(
-                operations(one["shares"]),
-                f"tab-speed-{stem}",
-                f"Where a step's time goes with {backend}: shares of the time of all operations, over all threads.",
-            ),
-        ]
-    return "\n\n".join(said)
+def _operations_text(stem: str, found: dict[str, Any]) -> str:
+    asked, backend = found["asked"], BACKENDS[found["machine"]["backend"]]
+    table = tables.numbered(
+        operations(found["shares"]),
+        f"tab-speed-{stem}",
+        f"Where a step's time goes with {backend}: shares of the time of all operations, over all threads.",
+    )
+    return f"Recorded on {machine(found['machine'])}; `{asked['profile']}`, {asked['steps']} steps a stage.\n\n{table}"
 
 
 def beside(milliseconds: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
@@ -316,25 +312,21 @@ def chapters(seconds: dict[str, dict[str, float]]) -> pd.DataFrame:
     return pd.concat([table, table.sum().rename("all").to_frame().T]).rename_axis("Chapter").reset_index()
 
 
-def _chapters_text(found: dict[str, dict[str, Any]]) -> str:
-    said = []
-    for stem, one in found.items():
-        frame = chapters(one["seconds"])
-        total = frame.iloc[-1].drop("Chapter").astype(float)
-        shares = ", ".join(f"{name} {v / total['whole']:.0%}" for name, v in total.drop("whole").items())
-        each = (total["start"] + total["imports"]) / len(one["seconds"])
-        shown = frame.assign(**{name: frame[name].map("{:.1f}".format) for name in total.index})
-        said += [
-            f"Recorded on {machine(one['machine'])}, one chapter after another: {total['whole']:.0f} s in all ({shares}). The kernel's start and "
-            f"imports alone are {each:.1f} s a chapter.",
-            tables.numbered(
-                shown,
-                f"tab-speed-{stem}",
-                f"Seconds of the chapters of `{one['asked']['profile']}`, made from the committed records, by kind of work.",
-                data=frame,
-            ),
-        ]
-    return "\n\n".join(said)
+def _chapters_text(stem: str, found: dict[str, Any]) -> str:
+    frame = chapters(found["seconds"])
+    total = frame.iloc[-1].drop("Chapter").astype(float)
+    shares = ", ".join(f"{name} {v / total['whole']:.0%}" for name, v in total.drop("whole").items())
+    each = (total["start"] + total["imports"]) / len(found["seconds"])
+    table = tables.numbered(
+        frame.assign(**{name: frame[name].map("{:.1f}".format) for name in total.index}),
+        f"tab-speed-{stem}",
+        f"Seconds of the chapters of `{found['asked']['profile']}`, made from the committed records, by kind of work.",
+        data=frame,
+    )
+    return (
+        f"Recorded on {machine(found['machine'])}, one chapter after another: {total['whole']:.0f} s in all ({shares}). The kernel's start and "
+        f"imports alone are {each:.1f} s a chapter.\n\n{table}"
+    )
 
 
 def suite(found: dict[str, Any]) -> pd.DataFrame:
@@ -347,50 +339,51 @@ def suite(found: dict[str, Any]) -> pd.DataFrame:
     )
 
 
-def _suite_text(found: dict[str, dict[str, Any]]) -> str:
-    said = []
-    for stem, one in found.items():
-        frame, counted = suite(one), one["counted"]
-        broken = counted["failures"] + counted["errors"]
-        said += [
-            f"Recorded on {machine(one['machine'])}: {counted['tests']:,} tests ({broken} failed, {counted['skipped']} skipped) in "
-            f"{one['clock'] / 60:.1f} minutes by the clock with {one['asked']['workers']} processes, {one['processor'] / 60:.1f} minutes of processor time.",
-            tables.numbered(
-                frame.assign(Seconds=frame["Seconds"].map("{:.0f}".format)),
-                f"tab-speed-{stem}",
-                "The longest tests. What is set up once for many tests counts for the first of them.",
-                data=frame,
-            ),
-        ]
-    return "\n\n".join(said)
+def _suite_text(stem: str, found: dict[str, Any]) -> str:
+    frame, counted = suite(found), found["counted"]
+    broken = counted["failures"] + counted["errors"]
+    table = tables.numbered(
+        frame.assign(Seconds=frame["Seconds"].map("{:.0f}".format)),
+        f"tab-speed-{stem}",
+        "The longest tests. What is set up once for many tests counts for the first of them.",
+        data=frame,
+    )
+    return (
+        f"Recorded on {machine(found['machine'])}: {counted['tests']:,} tests ({broken} failed, {counted['skipped']} skipped) in "
+        f"{found['clock'] / 60:.1f} minutes by the clock with {found['asked']['workers']} processes, {found['processor'] / 60:.1f} minutes of processor time."
+        f"\n\n{table}"
+    )
+
+
+def _each(said: Callable[[str, dict[str, Any]], str], apart: str) -> Callable[[dict[str, Any]], str]:
+    """What is said of all files of a benchmark, by what is said of one."""
+    return lambda found: apart.join(said(*one) for one in found.items())
+
+
+# benchmark to its section's head and text, in the order of the page, below the stages
+SECTIONS = {
+    "operations": ("Where the time goes", _each(_operations_text, "\n\n")),
+    "beside": ("Beside compiled PyTorch, kind by kind", _each(_beside_text, "\n")),
+    "suspects": ("One thing changed at a time", _each(_suspects_text, "\n")),
+    "host_loop": ("The loop over steps", _host_loop_text),
+    "chapters": ("The chapters", _each(_chapters_text, "\n\n")),
+    "suite": ("The suite", _each(_suite_text, "\n\n")),
+    "sweep": ("Several runs at once", _sweep_text),
+}
 
 
 def text(place: Path | None = None) -> str:
     """MyST text of the page's computed part; what has not been measured is named with its command."""
-    speeds, profiled, loops, sweeps = (
-        read(name, place) for name in ("throughput", "operations", "host_loop", "sweep")
-    )
-    parts = ["## The stages\n", *(_throughput_text(stem, found) for stem, found in speeds.items())]
+    speeds = read("throughput", place)
+    parts = ["## The stages\n", *(_throughput_text(*one) for one in speeds.items())]
     if not any(found["plan"]["profile"] == "paper" for found in speeds.values()):
         parts.append(
             "How fast the full networks train on a GPU (`paper`) has not been measured yet. On such a machine:\n\n"
             + GPU_COMMANDS
         )
-    if profiled:
-        parts += ["## Where the time goes\n", _operations_text(profiled)]
-    for stem, found in read("beside", place).items():
-        parts += ["## Beside compiled PyTorch, kind by kind\n", _beside_text(stem, found)]
-    if suspected := read("suspects", place):
-        parts.append("## One thing changed at a time\n")
-        parts += [_suspects_text(stem, found) for stem, found in suspected.items()]
-    if loops:
-        parts += ["## The loop over steps\n", _host_loop_text(loops)]
-    if executed := read("chapters", place):
-        parts += ["## The chapters\n", _chapters_text(executed)]
-    if tested := read("suite", place):
-        parts += ["## The suite\n", _suite_text(tested)]
-    if sweeps:
-        parts += ["## Several runs at once\n", _sweep_text(sweeps)]
+    for name, (head, said) in SECTIONS.items():
+        if found := read(name, place):
+            parts += [f"## {head}\n", said(found)]
     return "\n".join(parts)
 
 

@@ -82,7 +82,7 @@ def rows() -> pd.DataFrame:
 def rivals(frame: pd.DataFrame, low: float, high: float) -> Drawing:
     """Accuracies of `rows` beside the interval (%) of the main result; hollow where one run can't give the value."""
     fig, (ax,) = panels(1, 0.21 * len(frame) + 1.4)
-    heights = apart(frame["place"])
+    heights = apart(ax, frame["place"], frame["row"] + "  (" + frame["place"] + ")", 0.5)
     for y, row in zip(heights, frame.itertuples()):
         one = row.runs == 1
         ax.plot(row.accuracy, y, "o", mfc=style.PAPER if one else "none", mec=style.PAPER, mew=1.6, ms=6.5)
@@ -90,10 +90,7 @@ def rivals(frame: pd.DataFrame, low: float, high: float) -> Drawing:
                     textcoords="offset points", fontsize=7.5, color=style.MUTED)  # fmt: skip
     ax.axvspan(low, high, color=style.OURS, alpha=0.16, lw=0)
     ax.axvline(checks.main().value, color=style.OURS, lw=1.6)
-    ax.set_yticks(heights, frame["row"] + "  (" + frame["place"] + ")")
-    ax.tick_params(axis="y", length=0)
-    ax.set(xlim=(frame["accuracy"].min() - 1, high + 0.3), ylim=(heights[-1] + 1, 0.5))
-    ax.set_xlabel("published accuracy (%)")
+    ax.set(xlim=(frame["accuracy"].min() - 1, high + 0.3), xlabel="published accuracy (%)")
     quiet(ax, "x")
     marks = [("s", style.OURS, "main result, 95% interval"), ("o", style.PAPER, "k of the test images")]
     legend_below(fig, [*marks, ("o", style.PAPER, "not k of the test images", "none")])

@@ -27,8 +27,7 @@ def sensitivity(frame: pd.DataFrame, band: tuple[float, float] | None = None) ->
         x, run = np.arange(len(part)), part["measured"].notna()
         if band is not None:
             ax.axhspan(*band, color=style.OURS, alpha=0.12, lw=0)
-        ax.vlines(x[run], part["low"][run], part["high"][run], color=style.OURS, lw=3, alpha=0.6)
-        ax.plot(x[run], part["measured"][run], "o-", color=style.OURS)
+        style.estimates(ax, x[run], part[run], "measured", "o-", colour=style.OURS)
         if part["published"].notna().any():
             ax.plot(x, part["published"], "D:", color=style.PAPER, mfc="none", mew=1.3, lw=1)
         labels = [f"{v:g}" if isinstance(v, (int, float, np.number)) else str(v) for v in part["value"]]
@@ -130,12 +129,12 @@ def classification_report(
     `report`: index class, columns precision, recall, f1 in 0..1 (other rows are ignored).
     `published`: {(class, column): value in 0..1}, drawn as open diamonds.
     """
-    kinds = ["precision", "recall", "f1"]
+    kinds = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
     rows = [c for c in report.index if c in style.CLASS_COLOURS]
-    values = report.loc[rows, kinds].to_numpy(float)
+    values = report.loc[rows, list(kinds)].to_numpy(float)
     low = min([values.min(), *(published or {}).values()])
     fig, axes = panels(3, 2.7, sharey=True)
-    for ax, kind in zip(axes, kinds):
+    for ax, (kind, title) in zip(axes, kinds.items()):
         for y, name in enumerate(rows):
             value = report.loc[name, kind]
             ax.plot([0, value], [y, y], color=style.CLASS_COLOURS[name], lw=2.2, alpha=0.45)
@@ -145,7 +144,7 @@ def classification_report(
             )
             if published and (name, kind) in published:
                 ax.plot(published[name, kind], y, "D", mfc="none", mec=style.PAPER, mew=1.4, ms=7)
-        ax.set_title({"precision": "Precision", "recall": "Recall", "f1": "F1"}[kind])
+        ax.set_title(title)
         ax.set_xlim(max(0, np.floor((low - 0.06) * 20) / 20), 1.02)
         ax.set_ylim(len(rows) - 0.5, -0.6)
         ax.set_yticks(range(len(rows)), [style.CLASS_NAMES[c] for c in rows])

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import PercentFormatter
 
-from gcaf_lib.display.names import control_name
+from gcaf_lib.display.names import control_name, control_names
 from gcaf_lib.display.overlays import gradcam_rows
 from gcaf_lib.display.style import (
     ACCENT,
@@ -19,6 +18,7 @@ from gcaf_lib.display.style import (
     down,
     legend_below,
     panels,
+    percent_label,
     quiet,
     styled,
 )
@@ -38,10 +38,10 @@ def control_bars(judged: pd.DataFrame) -> Drawing:
         ax.hlines(y, part["low"], part["high"], color=INK, lw=1)
         ax.axvline(part["chance"].mean(), color=MUTED, ls=":", lw=1)
         ax.axvline(control.ENOUGH, color=MUTED, ls="--", lw=0.8)
-        down(ax, [control_name(*key) for key in part[["map", "method", "place"]].to_numpy()], fontsize=7)
+        down(ax, control_names(part), fontsize=7)
         ax.set(xlim=(0, 1), xlabel="points at the mark")
         ax.set_title("with LayerNorm" if norm else "as built")
-        ax.xaxis.set_major_formatter(PercentFormatter(1, 0))
+        ax.xaxis.set_major_formatter(percent_label)
         quiet(ax, "x")
     legend_below(fig, [("s", OURS, "passes"), ("s", ACCENT, "fails"), ("s", MUTED, "not judged")])
     return fig

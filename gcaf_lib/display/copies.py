@@ -88,16 +88,16 @@ def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
         "re-cropped": "pictures laid over\neach other",
         "slices": "file and nearest\nfigshare slice",
     }
+    looks = {
+        "as it stands": (["as it is"], style.MUTED, "-"),
+        "mirrored (dashed)": (["left-right"], style.OURS, (0, (4, 1.5))),
+        "upside down or turned (dotted)": (["up-down", "both"], style.ACCENT, (0, (1, 1.2))),
+    }
     fig, axes = panels(frame["kind"].nunique(), 2.9)
     for ax, (kind, part) in zip(axes, frame.groupby("kind", sort=False)):
         edges = np.append(part["left"], part["right"].iloc[-1])
-        upside = part["up-down"] + part["both"]
-        for values, colour, dash in (
-            (part["as it is"], style.MUTED, "-"),
-            (part["left-right"], style.OURS, (0, (4, 1.5))),
-            (upside, style.ACCENT, (0, (1, 1.2))),
-        ):
-            ax.stairs(values, edges, color=colour, lw=1.4, ls=dash)
+        for turns, colour, dash in looks.values():
+            ax.stairs(part[turns].sum(axis=1), edges, color=colour, lw=1.4, ls=dash)
         ax.set_yscale("symlog", linthresh=10)
         ax.set_ylim(0, part[list(TURNS)].to_numpy().max() * 5)
         ax.axvline(bars[kind], color=style.INK, lw=1.2, ls="--")
@@ -108,8 +108,7 @@ def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
         ax.set_xlabel("similarity")
         quiet(ax, "y")
     axes[0].set_ylabel("pairs (slices: files)")
-    words = ("as it stands", "mirrored (dashed)", "upside down or turned (dotted)")
-    legend_below(fig, [("_", c, word) for c, word in zip((style.MUTED, style.OURS, style.ACCENT), words)])
+    legend_below(fig, [("_", colour, word) for word, (_, colour, _) in looks.items()])
     return fig
 
 

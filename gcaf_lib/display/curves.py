@@ -10,9 +10,8 @@ import pandas as pd
 
 from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, Note, drawing, panels, percent_label, quiet, styled
-from gcaf_lib.settings import CLASSES
 
-_SHORT = dict(zip(CLASSES, ("Glioma", "Mening.", "None", "Pituit.")))
+_SHORT = ("Glioma", "Mening.", "None", "Pituit.")  # the classes, in their order
 
 
 @styled
@@ -108,18 +107,16 @@ def loss_curves(
 
 
 @styled
-def loss_minimisers(
-    minima: Mapping[str, np.ndarray], target: np.ndarray, classes: Sequence[str] = CLASSES
-) -> Drawing:
+def loss_minimisers(minima: Mapping[str, np.ndarray], target: np.ndarray) -> Drawing:
     """The probabilities (K,) that minimise each reading of the loss, beside the soft label (K,)."""
     rows = {"soft label": target, **minima}
-    colours = [style.CLASS_COLOURS.get(c, style.OURS) for c in classes]
+    colours = list(style.CLASS_COLOURS.values())
     fig, axes = panels(len(rows), 2.6, sharey=True)
     for ax, (name, values) in zip(axes, rows.items()):
         ax.bar(range(len(values)), values, color=colours, width=0.7, alpha=0.45 if ax is axes[0] else 1)
         for i, v in enumerate(values):
             ax.text(i, v + 0.02, f"{v:.3f}", ha="center", fontsize=7.5)
-        ax.set_xticks(range(len(values)), [_SHORT.get(c, c) for c in classes], fontsize=7)
+        ax.set_xticks(range(len(values)), _SHORT, fontsize=7)
         ax.set(title=name, ylim=(0, 1.12))
         quiet(ax, "y")
     return fig

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import PercentFormatter
 
 from gcaf_lib.display import style
-from gcaf_lib.display.style import Drawing, grid, legend_below, panels, percent_label, quiet, styled
+from gcaf_lib.display.style import Drawing, legend_below, panels, percent_label, quiet, styled
 
 
 @styled
@@ -62,7 +61,7 @@ def selective(curves: Mapping[str, pd.DataFrame]) -> Drawing:
         ax.plot(frame["coverage"], frame["value"], dash, color=colour, label=name)
     ax.set(xlabel="share of the cases answered, surest first", ylabel="accuracy on these", xlim=(0, 1.005))
     ax.set_ylim(top=1.002)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    ax.xaxis.set_major_formatter(percent_label)
     ax.yaxis.set_major_formatter(percent_label)
     ax.legend(loc="lower left")
     quiet(ax, "both")
@@ -72,8 +71,7 @@ def selective(curves: Mapping[str, pd.DataFrame]) -> Drawing:
 @styled
 def net_benefit(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     """Decision curves, a panel each: title to `calibration.net_benefit`'s frame."""
-    rows = -(-len(curves) // 2)
-    fig, axes = grid(rows, 2, 2.5 * rows, sharex=True)
+    fig, axes = style.by_two(len(curves), 2.5, sharex=True)
     for ax, (title, frame) in zip(axes.flat, curves.items()):
         top = max(frame["model"].max(), frame["all"].max())
         ax.plot(frame["threshold"], frame["all"], "--", color=style.MUTED, lw=1.3)
@@ -85,8 +83,6 @@ def net_benefit(curves: Mapping[str, pd.DataFrame]) -> Drawing:
         ax.set_xlabel("probability from which one acts")
     for ax in axes[:, 0]:
         ax.set_ylabel("net benefit")
-    for ax in axes.flat[len(curves) :]:
-        ax.set_axis_off()
     all_or_none = "act on all (dashed) or none (dotted)"
     legend_below(fig, [("_", style.OURS, "act on the model"), ("_", style.MUTED, all_or_none)])
     return fig

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import PercentFormatter
 
 from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, Note, panels, percent_label, quiet, styled
@@ -22,7 +21,7 @@ def concentration(shares: pd.DataFrame) -> Drawing | Note:
     ax.set(xlabel="share of the patient groups, those with most errors first", ylabel="share of all errors")
     ax.set(xlim=(0, 1), ylim=(0, 1.02))
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, 0))
+        axis.set_major_formatter(percent_label)
     ax.legend(loc="lower right")
     quiet(ax, "both")
     return fig
@@ -33,8 +32,7 @@ def error_rates(frame: pd.DataFrame, xlabel: str) -> Drawing:
     """Error rate by a category, a line of dots with intervals: columns label, mean, low, high, n."""
     fig, (ax,) = panels(1, 2.7)
     x = np.arange(len(frame))
-    ax.vlines(x, frame["low"], frame["high"], color=style.OURS, lw=4, alpha=0.6)
-    ax.plot(x, frame["mean"], "o", color=style.OURS)
+    style.estimates(ax, x, frame, "mean", colour=style.OURS, width=4)
     ax.set_xticks(x, [f"{label}\nn = {n:,}" for label, n in zip(frame["label"], frame["n"])])
     ax.set(xlabel=xlabel, ylabel="wrong answers", xlim=(-0.5, len(frame) - 0.5))
     ax.set_ylim(0, max(0.01, 1.1 * np.nanmax(frame[["mean", "high"]].to_numpy())))

@@ -21,13 +21,13 @@ _SHORT = {
 
 
 @styled
-def by_measure(frame: pd.DataFrame, measures: Sequence[str] = tumours.MEASURES) -> Drawing:
+def by_measure(frame: pd.DataFrame) -> Drawing:
     """Mean scores of each map with their intervals, a panel a measure: `borders.scores`."""
     maps = list(dict.fromkeys(frame["map"]))
     y, guesses = np.arange(len(maps)), (tumours.PLACE, tumours.CENTRE, tumours.RANDOM, tumours.EDGE)
     colours = [style.MUTED if m in guesses else style.OURS for m in maps]
-    fig, axes = panels(len(measures), 0.32 * len(maps) + 1.0, sharey=True)
-    for ax, name in zip(axes, measures):
+    fig, axes = panels(len(tumours.MEASURES), 0.32 * len(maps) + 1.0, sharey=True)
+    for ax, name in zip(axes, tumours.MEASURES):
         part = frame[frame["measure"] == name].set_index("map").reindex(maps)
         ax.hlines(y, part["low"], part["high"], color=colours, lw=3, alpha=0.4)
         ax.scatter(part["mean"], y, c=colours, s=[46 if m == tumours.FUSED else 26 for m in maps], zorder=3)
@@ -53,8 +53,8 @@ def by_group(
     for k, (name, mark, (colour, _)) in enumerate(zip(maps, "osD^", style.LINES)):
         part = frame[(frame["map"] == name) & (frame["measure"] == measure)].set_index(column).reindex(values)
         x = np.arange(len(values)) + 0.16 * (k - (len(maps) - 1) / 2)
-        ax.vlines(x, part["low"], part["high"], color=colour, lw=3, alpha=0.4)
-        ax.plot(x, part["mean"], mark, color=colour, label=names.map_name(name), ms=6)
+        look = {"colour": colour, "pale": 0.4, "ms": 6, "label": names.map_name(name)}
+        style.estimates(ax, x, part, "mean", mark, **look)
     ax.set_xticks(range(len(values)), values)
     ax.set(xlim=(-0.5, len(values) - 0.5), ylabel=names.MEASURE_NAMES[measure].lower())
     ax.set_ylim(bottom=0)
@@ -78,8 +78,8 @@ def cascade(frame: pd.DataFrame | None) -> Drawing | Note:
     fig, (ax,) = panels(1, 3.4)
     for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), style.LINES):
         part = part.sort_values("step")
-        ax.vlines(part["step"], part["low"], part["high"], color=colour, lw=3, alpha=0.6)
-        ax.plot(part["step"], part["correlation"], "o" + dash, color=colour, label=names.map_name(name))
+        label = names.map_name(name)
+        style.estimates(ax, part["step"], part, "correlation", "o" + dash, colour=colour, label=label)
         if name in other.index:
             ax.axhline(other.loc[name, "correlation"], color=colour, lw=1.1, ls=":")
     ax.axhline(0, color=style.MUTED, lw=0.7)

@@ -65,14 +65,9 @@ def beta_densities(alphas: Sequence[float]) -> Drawing:
 
 
 @styled
-def mixed_batch(
-    images: Sequence[np.ndarray],
-    labels: np.ndarray,
-    weights: Sequence[float],
-    classes: Sequence[str] = CLASSES,
-    columns: int = 6,
-) -> Drawing:
+def mixed_batch(images: Sequence[np.ndarray], labels: np.ndarray, weights: Sequence[float]) -> Drawing:
     """Mixed training samples (Eq 3): image (H, W, 3) in 0..255, its λ above, its soft label (K,) as a bar below."""
+    columns = 6
     rows = -(-len(images) // columns)
     height = rows * (style.WIDTH / columns + 0.42) + 0.3
     fig, axes = grid(rows * 2, columns, height, height_ratios=[9, 1] * rows)
@@ -82,11 +77,11 @@ def mixed_batch(
         top.imshow(np.clip(image, 0, 255).astype(np.uint8))
         top.set_title(f"λ = {weight:.2f}", fontsize=8)
         start = 0.0
-        for name, share in zip(classes, label):
-            low.barh(0, share, left=start, color=style.CLASS_COLOURS.get(name, style.OURS))
+        for name, share in zip(CLASSES, label):
+            low.barh(0, share, left=start, color=style.CLASS_COLOURS[name])
             start += share
         low.set_xlim(0, 1)
-    style.class_legend(fig, classes)
+    style.class_legend(fig, CLASSES)
     return fig
 
 

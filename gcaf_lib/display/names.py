@@ -58,6 +58,11 @@ def control_name(map: str, method: str, place: str) -> str:
     return f"{map_name(map)}, {METHODS[method]} {place} the norm"
 
 
+def control_names(frame: pd.DataFrame) -> list[str]:
+    """`control_name` of each line of a frame (columns map, method, place)."""
+    return [control_name(*key) for key in frame[control.KEY].to_numpy()]
+
+
 _NAMES = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",

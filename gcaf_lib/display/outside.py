@@ -19,6 +19,13 @@ SET_NAMES = {
     "pmram": "PMRAM",
     HOME: "at home",
 }
+
+
+def set_name(key: str) -> str:
+    """A set's name for people."""
+    return SET_NAMES.get(key, key)
+
+
 NO_RUN = Note("No run has been scored on images from elsewhere yet.")
 
 
@@ -63,7 +70,7 @@ def _pairs(levels: pd.DataFrame, other: str, label: str, one_name: str, other_na
 
 def name_shares(ax, keys: Iterable[tuple[str, str]], label: str) -> None:
     """Rows of (class, set) by their names down an axis, and shares across it."""
-    down(ax, [f"{style.CLASS_NAMES[c]}, {SET_NAMES.get(s, s)}" for c, s in keys])
+    down(ax, [f"{style.CLASS_NAMES[c]}, {set_name(s)}" for c, s in keys])
     ax.set(xlim=(-0.02, 1.02), xlabel=label)
     ax.xaxis.set_major_formatter(percent_label)
     quiet(ax, "x")

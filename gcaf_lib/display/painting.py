@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import PercentFormatter
 
 from gcaf_lib.display import style
 from gcaf_lib.display.overlays import tile
-from gcaf_lib.display.style import Drawing, Note, down, grid, panels, quiet, styled
+from gcaf_lib.display.style import Drawing, Note, down, grid, panels, percent_label, quiet, styled
+from gcaf_lib.evaluation.intervals import Interval
 
 
 @styled
@@ -45,11 +45,11 @@ def effects(changed: pd.DataFrame, right: pd.DataFrame) -> Drawing | Note:
             ("tumour", "the tumour (the mark)", style.OURS, "o", -0.13),
             ("elsewhere", "as much elsewhere", style.MUTED, "s", 0.13),
         ):
-            value, low, high = np.array([tuple(one) for one in table[name]], float).T
-            ax.hlines(y + shift, low, high, color=colour, lw=3, alpha=0.5)
-            ax.plot(value, y + shift, mark, color=colour, ms=6, label=label)
+            found = pd.DataFrame(table[name].tolist(), columns=Interval._fields)
+            look = {"colour": colour, "pale": 0.5, "ms": 6, "label": label}
+            style.estimates(ax, y + shift, found, "value", mark, across=True, **look)
         ax.set(title=title, xlim=(-0.02, 1.02))
-        ax.xaxis.set_major_formatter(PercentFormatter(1, 0))
+        ax.xaxis.set_major_formatter(percent_label)
         quiet(ax, "x")
     down(axes[0], list(changed.index))
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -28,9 +28,8 @@ def recall(found: pd.DataFrame) -> Drawing | Note:
     for row in found.to_dict("records"):
         n = names.index(row["model"])
         y = keys.index((row["class"], row["set"])) + 0.22 * (n - (len(names) - 1) / 2)
-        colour = style.CLASS_COLOURS[row["class"]]
-        ax.hlines(y, row["low"], row["high"], color=colour, lw=4, alpha=0.6)
-        ax.plot(row["recall"], y, marks[row["model"]], color=colour, ms=5.5)
+        look = {"colour": style.CLASS_COLOURS[row["class"]], "width": 4, "ms": 5.5}
+        style.estimates(ax, y, row, "recall", marks[row["model"]], across=True, **look)
     for y, (_, where) in enumerate(keys):
         if where == HOME:
             ax.axhspan(y - 0.5, y + 0.5, color=style.GRID, alpha=0.45, lw=0, zorder=0)
@@ -48,10 +47,7 @@ def sureness(found: pd.DataFrame) -> Drawing | Note:
     if found.empty:
         return NO_RUN
     groups = list(found.groupby("model", sort=False))
-    rows = -(-len(groups) // 2)
-    fig, axes = style.grid(rows, 2, 0.9 + 2.3 * rows, sharey=True)
-    for ax in axes.flat[len(groups) :]:
-        ax.set_axis_off()
+    fig, axes = style.by_two(len(groups), 2.3, 0.9, sharey=True)
     for n, (ax, (name, part)) in enumerate(zip(axes.flat, groups)):
         ax.plot([0, 1], [0, 1], color=style.MUTED, lw=1, zorder=1)
         ax.fill_between([0, 1], [0, 1], -1, color=style.GRID, alpha=0.45, lw=0, zorder=0)

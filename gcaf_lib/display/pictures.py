@@ -44,27 +44,25 @@ def preprocessing_steps(steps: dict[str, np.ndarray]) -> Drawing:
 
 
 @styled
-def intensities(before: np.ndarray, after: np.ndarray, ignore_zero: bool = True) -> Drawing:
+def intensities(before: np.ndarray, after: np.ndarray) -> Drawing:
     """Histograms of an image's grey levels before and after CLAHE (Figure 3)."""
     fig, (ax,) = panels(1, 2.6)
     edges = np.arange(0, 257, 4)
     looks = {"before": (before, style.MUTED, "--"), "after": (after, style.OURS, "-")}
     for word, (image, colour, dash) in looks.items():
         values = np.asarray(image).ravel()
-        values = values[values > 0] if ignore_zero else values
         share = np.histogram(values, edges)[0] / max(len(values), 1)
         ax.stairs(share, edges, color=colour, lw=1.8, ls=dash, label=word)
-    what = "share of non-black pixels" if ignore_zero else "share of pixels"
-    ax.set(xlabel="grey level", ylabel=what, xlim=(0, 256))
+    ax.set(xlabel="grey level", ylabel="share of pixels", xlim=(0, 256))
     ax.legend()
     ax.grid(True, axis="y")
     return fig
 
 
 @styled
-def augmentation_grid(original: np.ndarray, views: Sequence[np.ndarray], columns: int = 6) -> Drawing:
+def augmentation_grid(original: np.ndarray, views: Sequence[np.ndarray]) -> Drawing:
     """One image and its augmented views (Figure 4)."""
-    tiles = [original, *views]
+    tiles, columns = [original, *views], 6
     rows = -(-len(tiles) // columns)
     fig, axes = grid(rows, columns, rows * style.WIDTH / columns + 0.25)
     for ax, image in itertools.zip_longest(axes.ravel(), tiles):
@@ -98,7 +96,6 @@ def predictions_grid(
     probabilities: np.ndarray,
     labels: np.ndarray,
     classes: Sequence[str] = CLASSES,
-    columns: int = 4,
     against: str = "truth",
 ) -> Drawing:
     """Images with class-wise confidence (Figure 12); a wrong prediction says so in words.
@@ -106,6 +103,7 @@ def predictions_grid(
     against: whose word the labels are; where it is not the truth, the answer and that word stand side by side.
     """
     probabilities, labels = np.asarray(probabilities), np.asarray(labels)
+    columns = 4
     rows = -(-len(images) // columns)
     fig, axes = grid(rows * 2, columns, rows * (style.WIDTH / columns + 0.95), height_ratios=[3, 1] * rows)
     tops, lows = axes[::2].ravel(), axes[1::2].ravel()

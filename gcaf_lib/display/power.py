@@ -11,7 +11,7 @@ from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, down, grid, legend_below, panels, percent_label, quiet, styled
 from gcaf_lib.evaluation import comparing, intervals
 
-_LINES = ((style.MUTED, ":"), (style.OURS, "-"), (style.ACCENT, "--"))
+_LINES = ((style.MUTED, ":", "dotted"), (style.OURS, "-", "solid"), (style.ACCENT, "--", "dashed"))
 GOOD = 0.8  # the power that studies are planned for
 
 
@@ -34,7 +34,7 @@ def power_curves(
     fig, axes = grid(len(ratios), 1, 3.2 + 0.24 * len(places), sharex=True, height_ratios=ratios)
     ax, scale = axes[0, 0], 100 if known else 1
     middle = len(runs) // 2
-    for k, (n, (colour, dash)) in enumerate(zip(runs, _LINES)):
+    for k, (n, (colour, dash, _)) in enumerate(zip(runs, _LINES)):
         ax.plot(scale * x, intervals.power(x, unit, n), ls=dash, color=colour, lw=2.2)
         if k == middle and interval is not None and known:
             best, worst = (intervals.power(x, s, n) for s in interval)
@@ -55,8 +55,7 @@ def power_curves(
         quiet(below, "x")
     unit_name = "of accuracy (points)" if known else "(multiples of the sd of differences)"
     axes[-1, 0].set(xlim=(0, scale * top), xlabel=f"true difference {unit_name}")
-    words = ("dotted", "solid", "dashed")
-    marks = [("_", c, f"{n} runs ({word})") for n, (c, _), word in zip(runs, _LINES, words)]
+    marks = [("_", c, f"{n} runs ({word})") for n, (c, _, word) in zip(runs, _LINES)]
     legend_below(fig, marks + ([("D", style.PAPER, "the paper's gaps", "none")] if known else []))
     return fig
 
@@ -66,7 +65,8 @@ def gap_ranges(gaps: pd.DataFrame) -> Drawing:
     """McNemar's p of each published gap (`paper.rivals`) from the least to the most favourable overlap of errors."""
     floor, alpha = 1e-6, comparing.ALPHA
     fig, (ax,) = panels(1, 0.22 * len(gaps) + 1.5)
-    heights = style.apart(gaps["place"])
+    rows = [f"{r.row}  ({r.place}, {r.images} images)" for r in gaps.itertuples()]
+    heights = style.apart(ax, gaps["place"], rows, 0.2)
     for y, r in zip(heights, gaps.itertuples()):
         ends = [max(v, floor) for v in (r.most, r.least)]
         ax.hlines(y, *ends, color=style.PAPER, lw=5, alpha=0.3)
@@ -81,9 +81,6 @@ def gap_ranges(gaps: pd.DataFrame) -> Drawing:
     ax.set_xlim(floor / 2, 1.3)
     ax.set_xticks([1e-6, 1e-4, 1e-2, 1], ["≤ 0.000001", "0.0001", "0.01", "1"])
     ax.minorticks_off()
-    ax.set_ylim(heights[-1] + 1, 0.2)
-    ax.set_yticks(heights, [f"{r.row}  ({r.place}, {r.images} images)" for r in gaps.itertuples()])
-    ax.tick_params(axis="y", length=0)
     ax.set_xlabel("McNemar's mid-p on the test images")
     quiet(ax, "x")
     marks = [("s", style.PAPER, "any overlap of errors"), ("o", style.PAPER, "independent errors")]

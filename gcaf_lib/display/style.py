@@ -144,6 +144,15 @@ def panels(count: int, height: float, **options: Any) -> tuple[Drawing, Any]:
     return fig, axes[0]
 
 
+def by_two(count: int, height: float, extra: float = 0, **options: Any) -> tuple[Drawing, Any]:
+    """`grid` of so many panels, two a line of `height` inches and `extra` for all; the last place stays empty where they are odd."""
+    lines = -(-count // 2)
+    fig, axes = grid(lines, 2, extra + height * lines, **options)
+    for ax in axes.flat[count:]:
+        ax.set_axis_off()
+    return fig, axes
+
+
 def styled(function: Callable[..., Drawing]) -> Callable[..., Drawing]:
     """Decorator: draw with the book's style, whatever the notebook has set."""
 
@@ -194,15 +203,31 @@ def quiet(ax, axis: str) -> None:
     ax.tick_params(axis=axis, length=0)
 
 
+def estimates(
+    ax, at: Any, frame: Any, value: str, mark: str = "o", *,
+    colour: str, across: bool = False, width: float = 3, pale: float = 0.6, **look: Any,
+) -> None:  # fmt: skip
+    """Values over places `at`, or with `across` beside heights, and behind each a pale bar of some width, its interval.
+
+    frame: with columns `value`, low and high, or one row of it. look: of the marks.
+    """
+    (ax.hlines if across else ax.vlines)(at, frame["low"], frame["high"], color=colour, lw=width, alpha=pale)
+    ax.plot(*((frame[value], at) if across else (at, frame[value])), mark, color=colour, **look)
+
+
 def down(ax, names: Sequence[str], **options: Any) -> None:
     """Rows by their names down an axis, the first at the top."""
     ax.set_yticks(range(len(names)), names, **options)
     ax.set_ylim(len(names) - 0.4, -0.6)
 
 
-def apart(groups: pd.Series) -> np.ndarray:
-    """Heights of rows down an axis, one apart and more where another group begins."""
-    return np.where(groups.eq(groups.shift()), 1.0, 1.7).cumsum()
+def apart(ax, groups: pd.Series, names: Sequence[str], top: float) -> np.ndarray:
+    """`down` an axis that begins at `top`, the rows one apart and more where another group begins: their heights."""
+    heights = np.where(groups.eq(groups.shift()), 1.0, 1.7).cumsum()
+    ax.set_yticks(heights, names)
+    ax.set_ylim(heights[-1] + 1, top)
+    ax.tick_params(axis="y", length=0)
+    return heights
 
 
 def class_legend(fig: Drawing, classes: Sequence[str]) -> None:

@@ -42,6 +42,12 @@ def weights(groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     return _times(len(names), n, seed)[:, code]
 
 
+def ratio(top, bottom, empty: float = np.nan) -> np.ndarray:
+    """top / bottom where bottom is above 0, and `empty` elsewhere."""
+    out = np.full(np.broadcast(top, bottom).shape, empty, float)
+    return np.divide(top, bottom, out=out, where=bottom > 0)
+
+
 def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     """Means of `values` (rows, m), or (rows,), on n bootstrap samples: (n, m), or (n,).
 
@@ -57,7 +63,7 @@ def mean_draws(values, groups, n: int = DRAWS, seed: int = 0) -> np.ndarray:
     member = sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))), (len(names), len(code)))
     times = _times(len(names), n, seed)
     top, bottom = (times @ (member @ part) for part in (np.where(known, table, 0), known.astype(float)))
-    out = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    out = ratio(top, bottom)
     return out[:, 0] if values.ndim == 1 else out
 
 
@@ -70,14 +76,14 @@ def means(values, groups, n: int = DRAWS, seed: int = 0, level: float = 0.95) ->
     """`mean` of each column of `values` (rows, m), on the same draws."""
     values = np.asarray(values, np.float64)
     if not len(values):
-        return [Interval(np.nan, np.nan, np.nan)] * values.shape[1]
+        return [Interval()] * values.shape[1]
     drawn = mean_draws(values, groups, n, seed)
     out = []
     for column, sample in zip(values.T, drawn.T):
         known = ~np.isnan(column)
         value = float(column[known].mean()) if known.any() else np.nan
         several = number_of(np.asarray(groups)[known]) > 1
-        out.append(interval(value, sample, level) if several else Interval(value, np.nan, np.nan))
+        out.append(interval(value, sample, level) if several else Interval(value))
     return out
 
 
@@ -103,7 +109,7 @@ def believed(one: Interval, groups, level: float = 0.95) -> Interval:
     groups: of the rows that were asked.
     """
     if (n := number_of(groups)) < 2:
-        return Interval(one.value, np.nan, np.nan)
+        return Interval(one.value)
     if one.high - one.low > 1e-12:
         return one
     return Interval(one.value, *wilson(one.value * n, n, level)[1:])
@@ -111,14 +117,14 @@ def believed(one: Interval, groups, level: float = 0.95) -> Interval:
 
 def of_unlike(one: Interval) -> Interval:
     """A mean with its bootstrap interval, or with none (NaN) where all draws are alike: nothing is known of its spread then."""
-    return one if one.high - one.low > 1e-12 else Interval(one.value, np.nan, np.nan)
+    return one if one.high - one.low > 1e-12 else Interval(one.value)
 
 
 def interval(value: float, sample: np.ndarray, level: float = 0.95) -> Interval:
     """`value` with the percentile interval of a bootstrap sample (NaN draws left out)."""
     level = level_of(level, of_draws=True)
     if np.isnan(sample).all():
-        return Interval(value, np.nan, np.nan)
+        return Interval(value)
     low, high = np.nanquantile(sample, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
 
@@ -140,17 +146,16 @@ def by(
     frame: pd.DataFrame,
     keys: list[str],
     value: str,
-    groups: str = "group",
     kind: Callable[..., Interval] = mean,
     **options,
 ) -> pd.DataFrame:
-    """`mean` (or `share`) of a column in every cell of `keys`: keys, mean, low, high, n (rows), groups (clusters)."""
+    """`mean` (or `share`) of a column in every cell of `keys`, over the column group: keys, mean, low, high, n (rows), groups (clusters)."""
     lines = []
     for key, part in frame.groupby(keys, sort=False, observed=True):
         part = part[part[value].notna()]
-        one = kind(part[value], part[groups], **options)
+        one = kind(part[value], part["group"], **options)
         key = key if isinstance(key, tuple) else (key,)
-        lines.append((*key, *one, len(part), number_of(part[groups])))
+        lines.append((*key, *one, len(part), number_of(part["group"])))
     return pd.DataFrame(lines, columns=[*keys, "mean", "low", "high", "n", "groups"])
 
 

@@ -144,23 +144,21 @@ def sd_interval(sd: float, df: int, level: float = 0.95) -> tuple[float, float]:
     return sd * float(np.sqrt(df / low)), sd * float(np.sqrt(df / high))
 
 
-def largest_sd(gap: float, runs: int, alpha: float = ALPHA) -> float:
-    """Largest sd of the paired differences with which a mean gap over `runs` runs has p < alpha in a paired t."""
+def largest_sd(gap: float, runs: int) -> float:
+    """Largest sd of the paired differences with which a mean gap over `runs` runs has p < `ALPHA` in a paired t."""
     intervals.demand_pairs(runs)
-    return abs(gap) * float(np.sqrt(runs) / stats.t.ppf(1 - alpha / 2, runs - 1))
+    return abs(gap) * float(np.sqrt(runs) / stats.t.ppf(1 - ALPHA / 2, runs - 1))
 
 
-def runs_needed(
-    gap: float, sd: float, test_to_train: float = 0.0, alpha: float = ALPHA, limit: int = 10_000
-) -> int | None:
-    """Fewest runs with which a measured mean gap and this sd of differences have p < alpha; None: more than `limit`, or never.
+def runs_needed(gap: float, sd: float, test_to_train: float = 0.0) -> int | None:
+    """Fewest runs with which a measured mean gap and this sd of differences have p < `ALPHA`; None: more than 10,000, or never.
 
     With test_to_train above 0 the corrected t-test is asked, which no number of runs satisfies where the gap
     is too small for the one test set.
     """
-    n = np.arange(2, limit + 1)
+    n = np.arange(2, 10_001)
     t = abs(gap) / (sd * np.sqrt(1 / n + test_to_train))
-    found = np.flatnonzero(t > stats.t.ppf(1 - alpha / 2, n - 1))
+    found = np.flatnonzero(t > stats.t.ppf(1 - ALPHA / 2, n - 1))
     return int(n[found[0]]) if len(found) else None
 
 
@@ -169,8 +167,7 @@ def runs_needed(
 
 def mid_p(only_first: int, only_second: int) -> float:
     """McNemar's mid-p from the two counts of images that one method alone has right."""
-    counts = [int(only_first), int(only_second)]
-    return intervals.mcnemar(np.repeat([True, False], counts), np.repeat([False, True], counts)).p
+    return intervals.mcnemar_of(only_first, only_second).p
 
 
 def common_errors(wrong_first: int, wrong_second: int, n: int) -> tuple[int, int, int]:
@@ -189,8 +186,8 @@ def separable(right_first: int, right_second: int, n: int) -> tuple[float, float
     return tuple(mid_p(wrong[1] - both, wrong[0] - both) for both in common_errors(*wrong, n))
 
 
-def smallest_gap(right_first: int, n: int, overlap: float | None = None, alpha: float = ALPHA) -> int | None:
-    """Fewest images by which a rival must be worse for mid-p < alpha; None where even the worst is not.
+def smallest_gap(right_first: int, n: int, overlap: float | None = None) -> int | None:
+    """Fewest images by which a rival must be worse for mid-p < `ALPHA`; None where even the worst is not.
 
     overlap: share of the first method's errors that the rival makes as well (None: independent errors); no fewer are common
     than n images leave room for.
@@ -199,7 +196,7 @@ def smallest_gap(right_first: int, n: int, overlap: float | None = None, alpha: 
     for gap in range(1, right_first + 1):
         least, chance, most = common_errors(wrong, wrong + gap, n)
         both = chance if overlap is None else min(max(round(overlap * wrong), least), most)
-        if mid_p(wrong + gap - both, wrong - both) < alpha:
+        if mid_p(wrong + gap - both, wrong - both) < ALPHA:
             return gap
     return None
 

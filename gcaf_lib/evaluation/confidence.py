@@ -24,7 +24,6 @@ def one_vs_rest(
     groups,
     bins: int = calibration.BINS,
     equal_mass: bool = True,
-    level: float = 0.95,
 ) -> pd.DataFrame:
     """Bins of one class's probability against how often the class is true: columns of `calibration.reliability`.
 
@@ -39,8 +38,8 @@ def one_vs_rest(
     draws = clustered.mean_draws(inside, groups)
 
     def drawn(b: int, right: int, n: int) -> tuple[float, float]:
-        one = clustered.interval(right / n, draws[:, b], level)
-        return clustered.believed(one, np.asarray(groups)[number == b], level)[1:]
+        one = clustered.interval(right / n, draws[:, b])
+        return clustered.believed(one, np.asarray(groups)[number == b])[1:]
 
     return calibration.bin_table(score, truth, number, bins, equal_mass, drawn)
 
@@ -63,16 +62,11 @@ def threshold_for(labels, probs, accuracy: float) -> float:
     return float(curve.threshold[good[-1]]) if len(good) else float("inf")
 
 
-def kept(labels, probs, threshold: float, weights=None) -> Kept:
-    """Coverage and accuracy of the answers whose confidence is at least `threshold`; weights (n,): of the answers."""
+def kept(labels, probs, threshold: float) -> Kept:
+    """Coverage and accuracy of the answers whose confidence is at least `threshold`."""
     labels, probs = checked(labels, probs)
-    w = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
     sure, right = probs.max(1) >= threshold, probs.argmax(1) == labels
-    return Kept(
-        threshold,
-        float(w[sure].sum() / w.sum()),
-        float(w[sure & right].sum() / w[sure].sum()) if sure.any() else float("nan"),
-    )
+    return Kept(threshold, float(sure.mean()), float(right[sure].mean()) if sure.any() else float("nan"))
 
 
 def selective_at(labels, probs, coverages: Sequence[float]) -> weighted.Weighted:
@@ -98,20 +92,20 @@ def selective_at(labels, probs, coverages: Sequence[float]) -> weighted.Weighted
     return accuracy
 
 
-def perfect_labels(probs, n: int = 300, seed: int = 0) -> np.ndarray:
+def perfect_labels(probs, n: int = 300) -> np.ndarray:
     """Labels (n, rows) each drawn from its own row of probabilities: what a perfectly calibrated model would meet."""
     edges = probabilities(probs).cumsum(1)
     edges = edges[:, :-1] / edges[:, -1:]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     return np.stack([(rng.random((len(edges), 1)) > edges).sum(1) for _ in range(n)])
 
 
-def perfect_ece(probs, draws: int = 2000, seed: int = 0) -> np.ndarray:
+def perfect_ece(probs, draws: int = 2000) -> np.ndarray:
     """ECE (draws,) that a perfectly calibrated model with these confidences would measure, by chance alone.
 
     Each answer is right with the probability that its confidence states. The plain ECE of a finite sample
     is above 0 even then: this is the yardstick for a measured value.
     """
     score = probabilities(probs).max(1)
-    hit = np.random.default_rng(seed).random((draws, len(score))) < score
+    hit = np.random.default_rng(0).random((draws, len(score))) < score
     return calibration.ece_of_outcomes(hit, score)

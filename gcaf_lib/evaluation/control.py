@@ -61,6 +61,7 @@ PAPER = (
 WHOLE = "whole"  # the map of a method that needs no layer
 TRAINED, UNTRAINED = "trained", "untrained"
 KINDS = ((TRAINED, False), (TRAINED, True), (UNTRAINED, False))  # kind, LayerNorm behind the projection
+KEY = ["map", "method", "place"]  # what names a map
 SCORES = ("pointing", "tolerant", "energy")
 COLUMNS = (
     "kind",
@@ -133,7 +134,7 @@ def scores(found: Mapping[tuple[str, str, str], np.ndarray], masks: np.ndarray) 
     for key, maps in found.items():
         each = localisation.scores(maps, masks[: len(maps)])
         lines.append((*key, len(each), *each[["area", *SCORES]].mean()))
-    return pd.DataFrame(lines, columns=["map", "method", "place", "n", "chance", *SCORES])
+    return pd.DataFrame(lines, columns=[*KEY, "n", "chance", *SCORES])
 
 
 class Outcome(NamedTuple):
@@ -215,11 +216,10 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     or the backbone alone whose map it is, is not right on `RIGHT`, or no untrained model was measured; else `passes`
     where low is at least `ENOUGH` and blind at most `LEAK`; else `fails`.
     """
-    keys = ["map", "method", "place"]
     trained = table["kind"] == TRAINED
-    blind = table[~trained].groupby(keys)["pointing"].mean()
+    blind = table[~trained].groupby(KEY)["pointing"].mean()
     lines = []
-    for (norm, *key), part in table[trained].groupby(["projection_norm", *keys], sort=False):
+    for (norm, *key), part in table[trained].groupby(["projection_norm", *KEY], sort=False):
         able = part[["accuracy", "alone"]].min(axis=None)
         low, high, leak = part["pointing"].min(), part["pointing"].max(), float(blind.get(tuple(key), np.nan))
         found = low >= ENOUGH and leak <= LEAK
@@ -227,12 +227,12 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
         verdict = SILENT if able < RIGHT or np.isnan(leak) else PASSES if found else FAILS
         lines.append((norm, *key, *means, low, high, leak, len(part), int(part["n"].sum()), verdict))
     columns = ["accuracy", "alone", "chance", *SCORES, "low", "high", "blind", "seeds", "n", "verdict"]
-    return pd.DataFrame(lines, columns=["projection_norm", *keys, *columns])
+    return pd.DataFrame(lines, columns=["projection_norm", *KEY, *columns])
 
 
 def papers(judged: pd.DataFrame) -> pd.DataFrame:
     """The paper's reading among some maps of `judged`: Grad-CAM on the last maps, both backbones."""
-    return judged[(judged[["map", "method", "place"]] == [tumours.FUSED, *PAPER]).all(axis=1)]
+    return judged[(judged[KEY] == [tumours.FUSED, *PAPER]).all(axis=1)]
 
 
 def read(place: Path | None = None) -> pd.DataFrame:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from gcaf_lib.settings import Settings
@@ -51,8 +50,7 @@ def _nodes(graph: Any, prefix: str) -> Iterator[tuple[str, str, int]]:
 def count(model: Any) -> dict[str, float]:
     """parameters, macs and flops (2 × macs) of one image of a functional Keras model."""
     macs = int(multiply_adds(model)["macs"].sum())
-    size = sum(int(np.prod(w.shape)) for w in model.weights)
-    return {"parameters": size, "macs": macs, "flops": 2 * macs}
+    return {"parameters": model.count_params(), "macs": macs, "flops": 2 * macs}
 
 
 def of_settings(settings: Settings) -> dict[str, float]:

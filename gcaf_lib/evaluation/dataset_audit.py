@@ -289,11 +289,11 @@ def examples(frame: pd.DataFrame, audit: Audit) -> pd.DataFrame:
     return out[["left", "right", "kind", "similarity"]].reset_index(drop=True)
 
 
-def families(frame: pd.DataFrame, audit: Audit, count: int = 4) -> list[list[str]]:
-    """Files of the `count` largest twin groups, the largest first."""
+def families(frame: pd.DataFrame, audit: Audit) -> list[list[str]]:
+    """Files of the four largest twin groups, the largest first."""
     table = audit.twins.merge(frame[["file"]], on="file")
     sizes = table["group"].value_counts(sort=True)
-    return [table.loc[table["group"] == group, "file"].tolist() for group in sizes.index[:count]]
+    return [table.loc[table["group"] == group, "file"].tolist() for group in sizes.index[:4]]
 
 
 def divided(audit: Audit) -> pd.DataFrame:

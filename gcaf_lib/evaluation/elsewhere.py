@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,25 +92,26 @@ def about(table: pd.DataFrame, place: Path) -> pd.DataFrame:
     told = _manifest(place).reindex(columns=["diagnosis", "sequence", "source_path"], fill_value="")
     folder = told["source_path"].str.extract(r"^data/([^/]+) T1C\+/")[0].fillna("")
     told["diagnosis"] = told["diagnosis"].where(told["diagnosis"] != "", folder)
-    inside = table[table["copy_of"] != ""]["set"].unique()
-    rows = table.assign(diagnosis=told["diagnosis"], sequence=told["sequence"])
-    rows = rows[~rows["set"].isin(inside)]
+    rows = _without_copies(table.assign(diagnosis=told["diagnosis"], sequence=told["sequence"]))
     return rows.groupby(list(ABOUT[:-1]), sort=False).size().reset_index(name="images")
+
+
+def _without_copies(table: pd.DataFrame) -> pd.DataFrame:
+    """The sets of a table in which no image is a copy."""
+    inside = table[table["copy_of"] != ""]["set"].unique()
+    return table[~table["set"].isin(inside)]
 
 
 def told_at_home(record: runs.Record) -> pd.DataFrame:
     """A run's answers to its own test images, as `scoring.Scored.table`; cases are groups of patients."""
-    p, classes = record.probabilities(), np.array(record.settings.data.classes)
+    rows, classes = record.rows(), record.settings.data.classes
     dataset = open_dataset(record.settings.data, need_images=False)
-    return pd.DataFrame(
-        {
-            "path": dataset.frame["file"].to_numpy()[record.rows()],
-            "class": classes[record.labels()],
-            "case": splits.clusters(dataset)[record.rows()],
-            "answer": classes[p.argmax(1)],
-            "confidence": p.max(1),
-        }
-    ).assign(set=HOME, plane="")
+    columns = {
+        "path": dataset.frame["file"].to_numpy()[rows],
+        "class": np.array(classes)[record.labels()],
+        "case": splits.clusters(dataset)[rows],
+    }
+    return scoring.answered(pd.DataFrame(columns), record.probabilities(), classes).assign(set=HOME, plane="")
 
 
 def told_by_neighbour(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
@@ -120,10 +122,11 @@ def told_by_neighbour(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     return table.assign(answer=answer, confidence=alike)
 
 
-def split_of(record: runs.Record) -> str:
-    """A run's split as `folds.NAMES` says it; five folds are patient-disjoint too."""
-    protocol = record.settings.data.protocol
-    return folds.NAMES.get(protocol, protocol)
+def model_of(run: Any) -> dict[str, str]:
+    """What `RECALL` calls the model of a run: by its profile, and its split as `folds.NAMES` says it; five folds are patient-disjoint too."""
+    profile, protocol = run.info["profile"], run.settings.data.protocol
+    split = folds.NAMES.get(protocol, protocol)
+    return {"model": f"{profile}, {split}", "profile": profile, "split": split}
 
 
 def rows(told: pd.DataFrame, **model: object) -> pd.DataFrame:
@@ -153,21 +156,16 @@ def recall(
 
     table: of `outside.find_copies`, with set and plane; a set with copies is left out as a whole.
     """
-    inside = table[table["copy_of"] != ""]["set"].unique()
-    table = table[~table["set"].isin(inside)].reset_index(drop=True)
-    told: dict[tuple[str, str], list] = {}
+    table = _without_copies(table).reset_index(drop=True)
+    told: dict[str, tuple[dict, list, list]] = {}
     for record, found in zip(records, scoring.score(records, table)):
-        model = told.setdefault((record.info["profile"], split_of(record)), [])
-        model.append((record.key, pd.concat([told_at_home(record), found.table], ignore_index=True)))
+        model = model_of(record)
+        _, keys, parts = told.setdefault(model["model"], (model, [], []))
+        keys.append(record.key)
+        parts += [told_at_home(record), found.table]
     out = [
-        rows(
-            pd.concat([one for _, one in model], ignore_index=True),
-            model=f"{profile}, {split}",
-            profile=profile,
-            split=split,
-            runs=" ".join(key for key, _ in model),
-        )
-        for (profile, split), model in told.items()
+        rows(pd.concat(parts, ignore_index=True), **model, runs=" ".join(keys))
+        for model, keys, parts in told.values()
     ]
     if dataset is not None:
         found = told_by_neighbour(table, dataset)
@@ -186,9 +184,8 @@ def rest(table: pd.DataFrame, place: Path, seen: pd.DataFrame) -> pd.DataFrame:
     chosen = one.settings.data
     ready = np.stack([medical.prepared(path, chosen) for path in own["path"]])
     p = loop.probabilities(one.model(), ready, np.arange(len(own)), 64)
-    told = own.assign(answer=np.array(chosen.classes)[p.argmax(1)], confidence=p.max(1))
-    profile, split = one.info["profile"], folds.NAMES.get(chosen.protocol, chosen.protocol)
-    found = rows(told, model=f"{profile}, {split}", profile=profile, split=split, runs=one.key)
+    told = scoring.answered(own, p, chosen.classes)
+    found = rows(told, **model_of(one), runs=one.key)
     return found[found["plane"] == "all"].reset_index(drop=True)
 
 

@@ -109,7 +109,7 @@ def fill(image: np.ndarray, box: np.ndarray) -> None:
     inside[:] = (around.sum() - inside.sum()) / outside if outside else image.mean()
 
 
-def mask_out(thumbs: np.ndarray, labels: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:
+def mask_out(thumbs: np.ndarray, labels: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Thumbnails (N,64,64) without their tumours: three boxes of each, one a tumour class, are filled.
 
     A hole where the tumour was would itself tell the class (pituitary tumours sit in the
@@ -118,7 +118,7 @@ def mask_out(thumbs: np.ndarray, labels: np.ndarray, known: np.ndarray, seed: in
     a random image of that class. The holes are then distributed alike for all classes. Tumours of
     unknown place may stay visible (`known` (N,4) NaN: about 6% of the tumour images).
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     out = thumbs.astype(np.float32)
     have = ~np.isnan(known[:, 0])
     for label in range(len(CLASSES)):
@@ -153,7 +153,7 @@ def features(dataset: Dataset, figshare_path: str | Path | None = None) -> Featu
 
 
 def predict(
-    floor: str, seen: Features, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int = 0
+    floor: str, seen: Features, labels: np.ndarray, train: np.ndarray, test: np.ndarray
 ) -> np.ndarray:
     """Predicted labels of the rows `test` by a floor fitted on the rows `train`."""
     if floor in LOOK_UPS:
@@ -166,7 +166,7 @@ def predict(
     steps = [StandardScaler()]
     if floor == "masked":
         components = min(COMPONENTS, len(train) - 1)
-        steps = [PCA(components, svd_solver="covariance_eigh", random_state=seed), StandardScaler()]
+        steps = [PCA(components, svd_solver="covariance_eigh", random_state=0), StandardScaler()]
     model = make_pipeline(*steps, LogisticRegression(C=1.0, max_iter=2000))
     matrix = getattr(seen, floor)
     return model.fit(matrix[train], labels[train]).predict(matrix[test])
@@ -229,12 +229,10 @@ def over_protocols(
     return pd.concat([measure(name, seen, dataset, *groups) for name in bar], ignore_index=True)
 
 
-def look_ups(
-    seen: Features, dataset: Dataset, protocols: tuple[str, ...] = splits.MANIFESTS
-) -> dict[str, np.ndarray]:
+def look_ups(seen: Features, dataset: Dataset) -> dict[str, np.ndarray]:
     """`floor protocol` to the label (N,) that one of `LOOK_UPS` gives each file, int8: of all folds, −1 for what is not tested."""
     labels, out = dataset.frame["label"].to_numpy(int), {}
-    for protocol, floor in itertools.product(protocols, LOOK_UPS):
+    for protocol, floor in itertools.product(splits.MANIFESTS, LOOK_UPS):
         said = out[f"{floor} {protocol}"] = np.full(len(labels), -1, np.int8)
         for part in exposure.parts(protocol, dataset):
             train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")

@@ -55,16 +55,14 @@ def fused(maps: Mapping[str, np.ndarray], size: int | tuple[int, int]) -> np.nda
     return scaled(mean) if len(mean) else mean
 
 
-def overlay(
-    image: np.ndarray, map: np.ndarray, strength: float = 0.6, colours: str = "inferno"
-) -> np.ndarray:
+def overlay(image: np.ndarray, map: np.ndarray, colours: str = "inferno") -> np.ndarray:
     """uint8 (H, W, 3): one image (H, W[, 3]) in 0..255 under one map (h, w) in 0..1 (Figure 13).
 
-    The map's own value sets its opacity (times `strength`), so that tissue without evidence stays as it is.
+    The map's own value sets its opacity (times 0.6), so that tissue without evidence stays as it is.
     """
     image = np.asarray(image, np.float32)
     image = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
     heat = upsample(np.asarray(map)[None], image.shape[:2])[0]
     colour = matplotlib.colormaps[colours](heat)[..., :3] * 255
-    mixed = image + (colour - image) * (strength * heat[..., None])
+    mixed = image + (colour - image) * (0.6 * heat[..., None])
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)

@@ -29,11 +29,11 @@ LARGEST = 1e3
 
 
 class Interval(NamedTuple):
-    """A value with its confidence interval."""
+    """A value with its confidence interval, where it has one."""
 
-    value: float
-    low: float
-    high: float
+    value: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
 
 
 class Test(NamedTuple):
@@ -131,12 +131,17 @@ def mcnemar(first_right, second_right) -> McNemar:
     if not np.isin(both, (0, 1)).all():
         raise ValueError("a sample is right or wrong: give values of 0 and 1")
     a, b = (one.astype(bool) for one in both)
-    one, two = int((a & ~b).sum()), int((b & ~a).sum())
-    n = one + two
-    exact = min(1.0, 2 * float(stats.binom.cdf(min(one, two), n, 0.5)))
-    middle = float(stats.binom.pmf(one, n, 0.5))
-    # with one == two the two tails overlap in the value seen: half of it counts
-    return McNemar(one, two, 1 - middle / 2 if one == two and n else exact - middle if n else 1.0, exact)
+    return mcnemar_of(int((a & ~b).sum()), int((b & ~a).sum()))
+
+
+def mcnemar_of(only_first: int, only_second: int) -> McNemar:
+    """`mcnemar` from the two counts of samples that one model alone has right."""
+    n, fewer = only_first + only_second, min(only_first, only_second)
+    exact = min(1.0, 2 * float(stats.binom.cdf(fewer, n, 0.5)))
+    middle = float(stats.binom.pmf(only_first, n, 0.5))
+    # of equal counts the two tails overlap in the value seen: half of it counts
+    p = 1.0 if not n else 1 - middle / 2 if only_first == only_second else exact - middle
+    return McNemar(only_first, only_second, p, exact)
 
 
 def cluster_permutation(first, second, groups=None, n: int = PERMUTATIONS, seed: int = 0) -> Test:

@@ -126,10 +126,10 @@ def scores(maps, masks, tolerance: float = 0.067) -> pd.DataFrame:
     )
 
 
-def centre_prior(n: int, size: int, spread: float = 0.25) -> np.ndarray:
-    """Baseline (n, size, size): a Gaussian in the middle of every image, sigma `spread` of its side."""
+def centre_prior(n: int, size: int) -> np.ndarray:
+    """Baseline (n, size, size): a Gaussian in the middle of every image, sigma a quarter of its side."""
     axis = (np.arange(size) + 0.5) / size - 0.5
-    bell = np.exp(-(axis[:, None] ** 2 + axis[None, :] ** 2) / (2 * spread**2))
+    bell = np.exp(-(axis[:, None] ** 2 + axis[None, :] ** 2) / (2 * 0.25**2))
     return np.repeat(scaled(bell[None]), n, axis=0)
 
 
@@ -138,8 +138,8 @@ def random_maps(n: int, size: int, cells: int = 7, seed: int = 0) -> np.ndarray:
     return upsample(np.random.default_rng(seed).random((n, cells, cells)), size)
 
 
-def edge_maps(images, smooth: float = 0.02) -> np.ndarray:
-    """Baseline (n, S, S): edge strength of each image (n, S, S[, 3]), blurred by `smooth` of its side.
+def edge_maps(images) -> np.ndarray:
+    """Baseline (n, S, S): edge strength of each image (n, S, S[, 3]), blurred by a fiftieth of its side.
 
     Sobel gradients of the grey image: what a map scores that follows the picture and no model.
     """
@@ -149,7 +149,7 @@ def edge_maps(images, smooth: float = 0.02) -> np.ndarray:
         grey = np.asarray(image, np.float32)
         grey = grey.mean(2) if grey.ndim == 3 else grey
         strength = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-        out[i] = cv2.GaussianBlur(strength, (0, 0), max(smooth * max(grey.shape), 0.1))
+        out[i] = cv2.GaussianBlur(strength, (0, 0), max(0.02 * max(grey.shape), 0.1))
     return scaled(out) if len(out) else out
 
 
@@ -161,8 +161,7 @@ def correlation(first, second) -> np.ndarray:
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     squares = (a**2).sum(1), (b**2).sum(1)
     varied = np.minimum(*squares) > _EPS**2
-    spread = np.sqrt(squares[0] * squares[1])
-    return np.divide((a * b).sum(1), spread, out=np.full(len(a), np.nan), where=varied)
+    return clustered.ratio((a * b).sum(1), np.where(varied, np.sqrt(squares[0] * squares[1]), 0))
 
 
 def unlike(first, second, groups, labels=None) -> Interval:
@@ -191,5 +190,4 @@ def unlike_draws(first, second, groups, labels=None) -> tuple[float, np.ndarray]
     alike = np.where(pairs, unit[0] @ unit[1].T, 0)
     drawn = clustered.weights(groups).astype(float)
     sums, counts = (((drawn @ table) * drawn).sum(1) for table in (alike, pairs))
-    sample = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
-    return float(alike.sum() / pairs.sum()), sample
+    return float(alike.sum() / pairs.sum()), clustered.ratio(sums, counts)

@@ -64,15 +64,24 @@ def report(labels, probs, classes: Sequence[str] | None = None) -> pd.DataFrame:
     return frame.rename(columns={"f1-score": "f1"}).astype({"support": int})
 
 
-def _one_vs_rest(labels, probs, classes, curve, area) -> dict[str, Curve]:
+def _one_vs_rest(labels, probs, classes, curve, area, mean) -> dict[str, Curve]:
+    """Curves by class, of all cells together (micro), and the `mean` of the classes' curves (macro)."""
     labels, probs = checked(labels, probs)
     truth = np.eye(probs.shape[1], dtype=np.int8)[labels]
+
+    def one(y, s) -> Curve:
+        return Curve(*curve(y, s), float(area(y, s)))
+
     out = {
-        name: Curve(*curve(truth[:, c], probs[:, c]), area(truth[:, c], probs[:, c]))
+        name: one(truth[:, c], probs[:, c])
         for c, name in enumerate(class_names(classes, probs.shape[1]))
         if 0 < truth[:, c].sum() < len(truth)
     }
-    out["micro"] = Curve(*curve(truth.ravel(), probs.ravel()), area(truth.ravel(), probs.ravel()))
+    single = list(out.values())
+    out["micro"] = one(truth.ravel(), probs.ravel())
+    if single:
+        x, y = mean(single)
+        out["macro"] = Curve(x, y, np.full(len(x), np.nan), float(np.mean([c.area for c in single])))
     return out
 
 
@@ -82,16 +91,15 @@ def roc(labels, probs, classes: Sequence[str] | None = None) -> dict[str, Curve]
     Keys are the classes that have both positives and negatives, `micro` (all cells of the one-hot matrix
     pooled) and `macro` (mean of the classes' curves; its area is the mean of their AUCs).
     """
-    out = _one_vs_rest(labels, probs, classes, sk.roc_curve, lambda y, s: float(sk.roc_auc_score(y, s)))
-    single = [c for name, c in out.items() if name != "micro"]
-    if single:
+
+    def mean(single):
         # lower and upper end of every vertical rise, so that the mean is exact: its area is the mean AUC
         x = np.unique(np.concatenate([c.x for c in single]))
         upper = np.mean([np.interp(x, c.x, c.y) for c in single], axis=0)
         lower = np.mean([np.interp(-x, -c.x[::-1], c.y[::-1]) for c in single], axis=0)
-        x, y = np.repeat(x, 2), np.column_stack([lower, upper]).ravel()
-        out["macro"] = Curve(x, y, np.full(len(x), np.nan), float(np.mean([c.area for c in single])))
-    return out
+        return np.repeat(x, 2), np.column_stack([lower, upper]).ravel()
+
+    return _one_vs_rest(labels, probs, classes, sk.roc_curve, sk.roc_auc_score, mean)
 
 
 def precision_recall(labels, probs, classes: Sequence[str] | None = None) -> dict[str, Curve]:
@@ -104,13 +112,11 @@ def precision_recall(labels, probs, classes: Sequence[str] | None = None) -> dic
         precision, recall, threshold = sk.precision_recall_curve(y, s)
         return recall, precision, np.r_[threshold, np.inf]
 
-    out = _one_vs_rest(labels, probs, classes, curve, lambda y, s: float(sk.average_precision_score(y, s)))
-    single = [c for name, c in out.items() if name != "micro"]
-    if single:
+    def mean(single):
         x = np.unique(np.concatenate([c.x for c in single]))[::-1]  # recall falls, as in the single curves
-        y = np.mean([c.y[np.searchsorted(-c.x, -x, side="right") - 1] for c in single], axis=0)
-        out["macro"] = Curve(x, y, np.full(len(x), np.nan), float(np.mean([c.area for c in single])))
-    return out
+        return x, np.mean([c.y[np.searchsorted(-c.x, -x, side="right") - 1] for c in single], axis=0)
+
+    return _one_vs_rest(labels, probs, classes, curve, sk.average_precision_score, mean)
 
 
 def summary(labels, probs, classes: Sequence[str] | None = None) -> dict[str, float]:

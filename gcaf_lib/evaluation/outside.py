@@ -85,7 +85,7 @@ def score(
     out = []
     for record, p in zip(records, probabilities(records, own["path"], which, progress)):
         classes = record.settings.data.classes
-        told = own.assign(answer=np.array(classes)[p.argmax(1)], confidence=p.max(1))
+        told = answered(own, p, classes)
         asked = told["class"].isin(classes)
         left_out = {"copies": int(copy.sum()), "classes": int((~asked).sum())}
         told = told[asked].reset_index(drop=True)
@@ -113,6 +113,11 @@ def probabilities(
                 parts.append(loop.probabilities(model, ready[key], np.arange(len(part)), 64))
             bar.update(len(part))
     return [np.concatenate(parts) for parts in out]
+
+
+def answered(table: pd.DataFrame, p: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """A table of images with what probabilities (n, K) come to: answer, the name of a class, and confidence."""
+    return table.assign(answer=np.array(classes)[p.argmax(1)], confidence=p.max(1))
 
 
 def recall(told: pd.DataFrame) -> pd.DataFrame:

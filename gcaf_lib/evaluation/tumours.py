@@ -24,6 +24,7 @@ import pandas as pd
 from gcaf_lib.data import committed, figshare, files, preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
 from gcaf_lib.evaluation import heatmaps, localisation
+from gcaf_lib.evaluation.clustered import ratio
 from gcaf_lib.settings import DataSettings
 from gcaf_lib.terminal import arguments
 from gcaf_lib.training import listing
@@ -72,7 +73,7 @@ def symmetry(thumbs: np.ndarray) -> np.ndarray:
         halves -= halves.mean(2, keepdims=True)
         spread = np.sqrt((halves**2).sum(2).prod(0))
         both = np.einsum("ni,ni->n", *halves)
-        best = np.fmax(best, np.divide(both, spread, out=np.full(len(both), -1.0), where=spread > 0))
+        best = np.fmax(best, ratio(both, spread, -1))
     return best
 
 

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from gcaf_lib.evaluation import calibration
 from gcaf_lib.evaluation.answers import checked
+from gcaf_lib.evaluation.clustered import ratio
 from gcaf_lib.evaluation.metrics import class_names
 
 Weighted = Callable[[np.ndarray], np.ndarray]
@@ -100,7 +101,7 @@ def _calibration(gaps: Sequence[sparse.csr_array], subsets: np.ndarray) -> Sums:
     def value(sums: np.ndarray) -> np.ndarray:
         within, total = np.split(sums, [sums.shape[1] - len(subsets)], axis=1)
         error = np.abs(within).reshape(len(sums), len(gaps), len(subsets), -1).sum(3).mean(1)
-        return mean_of_known(np.divide(error, total, out=np.full(error.shape, np.nan), where=total > 0))
+        return mean_of_known(ratio(error, total))
 
     return Sums(sparse.hstack([*gaps, sparse.csr_array(subsets.T.astype(float))], format="csr"), value)
 
@@ -108,8 +109,7 @@ def _calibration(gaps: Sequence[sparse.csr_array], subsets: np.ndarray) -> Sums:
 def mean_of_known(columns: np.ndarray) -> np.ndarray:
     """Mean (B,) over the columns of (B, m) that are defined (classes, folds, seeds); NaN where none is."""
     known = ~np.isnan(columns)
-    total = np.where(known, columns, 0).sum(1)
-    return np.divide(total, known.sum(1), out=np.full(len(columns), np.nan), where=known.any(1))
+    return ratio(np.where(known, columns, 0).sum(1), known.sum(1))
 
 
 def _auc(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Weighted:
@@ -123,8 +123,7 @@ def _auc(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Weighted:
     def value(w):
         lost, own = _running(w[:, row[negative]]), w[:, row[truth]]
         won = (own * (lost[:, below] + lost[:, upto])).sum(1) / 2
-        pairs = own.sum(1) * lost[:, -1]
-        return np.divide(won, pairs, out=np.full(len(w), np.nan), where=pairs > 0)
+        return ratio(won, own.sum(1) * lost[:, -1])
 
     return value
 
@@ -138,9 +137,9 @@ def _ap(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Weighted:
     def value(w):
         own, lost = w[:, row[positive]], _running(w[:, row[negative]])
         right, wrong = _running(own)[:, first], lost[:, other]
-        area, total = (own * _ratio(right, right + wrong)).sum(1), own.sum(1)
+        area = (own * ratio(right, right + wrong, 0)).sum(1)
         # as in `metrics`: a class needs positives and negatives
-        return np.divide(area, total, out=np.full(len(w), np.nan), where=(total > 0) & (lost[:, -1] > 0))
+        return ratio(area, np.where(lost[:, -1] > 0, own.sum(1), 0))
 
     return value
 
@@ -150,10 +149,6 @@ def _running(w: np.ndarray) -> np.ndarray:
     out = np.zeros((len(w), w.shape[1] + 1))
     np.cumsum(w, axis=1, out=out[:, 1:])
     return out
-
-
-def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
 
 
 def _from_confusion(c: np.ndarray, name: str, over: Sequence[int]) -> np.ndarray:
@@ -170,7 +165,7 @@ def _from_confusion(c: np.ndarray, name: str, over: Sequence[int]) -> np.ndarray
         if name == "mcc":
             spread = np.sqrt((n**2 - (said**2).sum(1)) * (n**2 - (truth**2).sum(1)))
         one = ((truth + said) > 0).sum(1) == 1  # a single class drawn and said: 0/0
-        return np.where(one, np.nan, _ratio(agreed - chance, spread))
+        return np.where(one, np.nan, ratio(agreed - chance, spread, 0))
     which = name.removeprefix("macro_")
     each = {"precision": (right, said), "recall": (right, truth), "f1": (2 * right, truth + said)}[which]
-    return _ratio(*each)[:, over].mean(1)
+    return ratio(*each, 0)[:, over].mean(1)

@@ -47,12 +47,10 @@ def scores(frame: pd.DataFrame, by: str | None = None, n: int = 2000) -> pd.Data
     keys = ["map"] if by is None else ["map", by]
     for key, part in frame.groupby(keys, sort=False, observed=True):
         found = clustered.means(part[list(tumours.MEASURES)], part["group"], n)
-        for k, name in enumerate(tumours.MEASURES):
+        for name, one in zip(tumours.MEASURES, found):
             asked = part.loc[part[name].notna(), "group"]
-            found[k] = (
-                clustered.believed(found[k], asked) if name in SHARES else clustered.of_unlike(found[k])
-            )
-        lines += [(*key, name, *one, len(part)) for name, one in zip(tumours.MEASURES, found)]
+            one = clustered.believed(one, asked) if name in SHARES else clustered.of_unlike(one)
+            lines.append((*key, name, *one, len(part)))
     return pd.DataFrame(lines, columns=[*keys, "measure", "mean", "low", "high", "n"])
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from gcaf_lib.data.known import THRESHOLD
 from gcaf_lib.data.medical import PLANES
-from gcaf_lib.display.outside import SET_NAMES
+from gcaf_lib.display.outside import set_name
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds
 from gcaf_lib.evaluation.elsewhere import HOME, NEIGHBOUR
@@ -28,13 +28,9 @@ SEQUENCES = {
     "MR - ADC Map (App Diff Coeff)": "ADC",
     "MR T2* gradient,GRE,MPGR,SWAN,SWI": "T2*",
 }
+UNSCORED = "No run has been scored at home and elsewhere yet."
 _CONTRAST, _PLAIN = ("T1C+", "MR - T1W w/Gadolinium"), ("MR - T1W - noncontrast",)
 _ORDER = {name: n for n, name in enumerate(CLASSES)}
-
-
-def set_name(key: str) -> str:
-    """A set's name for people."""
-    return SET_NAMES.get(key, key)
 
 
 def recall_band(row: pd.Series) -> str:
@@ -140,9 +136,14 @@ def about_said(about: pd.DataFrame) -> str:
 # --- recall ---
 
 
+def _trained(recall: pd.DataFrame) -> pd.DataFrame:
+    """A line of each model that was trained."""
+    return recall[recall["model"] != NEIGHBOUR].drop_duplicates("model")
+
+
 def models(recall: pd.DataFrame) -> list[str]:
     """Names of the trained models in `elsewhere.recall`: those on patient-disjoint folds first, then by name."""
-    own = recall[recall["model"] != NEIGHBOUR].drop_duplicates("model")
+    own = _trained(recall)
     shared = own["split"] != folds.NAMES["patients"]
     return own.assign(shared=shared).sort_values(["shared", "model"])["model"].tolist()
 
@@ -204,7 +205,7 @@ def beside_home(recall: pd.DataFrame, model: str) -> str:
     own = levels(recall, model)
     own = own[(own["cases"] >= FEW) & own["home"].notna()]
     if own.empty:
-        return "No run has been scored at home and elsewhere yet."
+        return UNSCORED
     below, above = _off_home(own)
     text = (
         f"The model *{model}* has {words.plural(len(own), 'pair')} of a class and a set with {FEW} cases or more. In "
@@ -293,9 +294,9 @@ def rest_said(recall: pd.DataFrame, seen: pd.DataFrame, model: str, rest: pd.Dat
 
 def trainings_said(recall: pd.DataFrame) -> str:
     """How many trainings the models are, and that intervals hold no variation between them."""
-    own = recall[recall["model"] != NEIGHBOUR].drop_duplicates("model")
+    own = _trained(recall)
     if own.empty:
-        return "No run has been scored at home and elsewhere yet."
+        return UNSCORED
     counts = {row["model"]: len(row["runs"].split()) for _, row in own.iterrows()}
     if set(counts.values()) == {1}:
         return "Each model is a single training (one seed): what another seed would change is not in these intervals."
@@ -344,9 +345,14 @@ def planes_table(recall: pd.DataFrame) -> pd.DataFrame:
             "Plane": own["plane"],
             "Images": own["images"],
             "Recall": [recall_band(row) for _, row in own.iterrows()],
-            "As pituitary": [f"{100 * v:.1f}" for v in own["pituitary"] / own[list(CLASSES)].sum(axis=1)],
+            "As pituitary": [f"{100 * v:.1f}" for v in _as_pituitary(own)],
         }
     ).reset_index(drop=True)
+
+
+def _as_pituitary(own: pd.DataFrame) -> pd.Series:
+    """The share of the images of each line that are classified as pituitary."""
+    return own["pituitary"] / own[list(CLASSES)].sum(axis=1)
 
 
 def planes_said(recall: pd.DataFrame, model: str) -> str:
@@ -354,7 +360,7 @@ def planes_said(recall: pd.DataFrame, model: str) -> str:
     own = recall[(recall["model"] == model) & (recall["set"] == "ixi")].set_index("plane")
     if not {"coronal", "axial"} <= set(own.index):
         return "This model has not been scored by plane."
-    share = own["pituitary"] / own[list(CLASSES)].sum(axis=1)
+    share = _as_pituitary(own)
     planes = own.drop("all", errors="ignore")
     each = ", ".join(f"{v:.1%} {plane}" for plane, v in planes["recall"].items())
     lower = " and ".join(planes.index[planes["high"] < own.loc["axial", "low"]])

@@ -31,7 +31,7 @@ def control_table(judged: pd.DataFrame) -> pd.DataFrame:
     """A reader's table of `control.judged`."""
     return pd.DataFrame(
         {
-            "Map": [names.control_name(*key) for key in judged[["map", "method", "place"]].to_numpy()],
+            "Map": names.control_names(judged),
             "LayerNorm": np.where(judged["projection_norm"], "yes", "no"),
             "Backbone alone right": [share(v) for v in judged["alone"]],
             "Points at the mark": [
@@ -59,13 +59,17 @@ def stored_name(key: tuple[str, str, str]) -> str | None:
     return map if (method, place) == control.PAPER else None
 
 
+def passing(judged: pd.DataFrame, norm: bool) -> pd.DataFrame:
+    """The maps that pass, of models with LayerNorm behind the projection (`norm`) or of those without."""
+    return judged[(judged["projection_norm"] == norm) & (judged["verdict"] == control.PASSES)]
+
+
 def subject(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str | None:
     """Of the maps `kept` by runs, the one that passes the control and points best there; None: none passes.
 
     norm: whether the runs have LayerNorm behind the projection. A control of the other model says nothing.
     """
-    part = judged[(judged["projection_norm"] == norm) & (judged["verdict"] == control.PASSES)]
-    best = part.sort_values("pointing", ascending=False)[["map", "method", "place"]]
+    best = passing(judged, norm).sort_values("pointing", ascending=False)[control.KEY]
     stored = (stored_name(tuple(key)) for key in best.to_numpy())
     return next((name for name in stored if name in kept), None)
 
@@ -82,12 +86,10 @@ def control_words(judged: pd.DataFrame) -> str:
         if part["accuracy"].min() < control.RIGHT:
             text += "That is too few to tell what its maps are worth. "
         by = {v: part[part["verdict"] == v].sort_values("pointing", ascending=False) for v in VERDICTS}
-        if len(passing := by[control.PASSES]):
-            named = [
-                f"{names.control_name(r.map, r.method, r.place)} ({share(r.pointing)})"
-                for r in passing.itertuples()
-            ]
-            text += f"{len(passing)} of {plural(len(part), 'map')} {'passes' if len(passing) == 1 else 'pass'}: {'; '.join(named)}. "
+        if len(good := by[control.PASSES]):
+            named = zip(names.control_names(good), map(share, good["pointing"]))
+            said = "; ".join(f"{name} ({pointing})" for name, pointing in named)
+            text += f"{len(good)} of {plural(len(part), 'map')} {verb(len(good), 'passes', 'pass')}: {said}. "
         else:
             text += f"**None of {plural(len(part), 'map')} passes.** "
         if len(failing := by[control.FAILS]):
@@ -115,7 +117,7 @@ def blind_words(judged: pd.DataFrame) -> str:
     text = f"Maps of untrained models point at the mark, in the mean over seeds, on at most {share(most)}"
     if over.empty:
         return text + f"; chance is {share(known['chance'].mean())}."
-    named = sorted({names.control_name(r.map, r.method, r.place) for r in over.itertuples()})
+    named = sorted(set(names.control_names(over)))
     return (
         text
         + f". On more than {control.LEAK:.0%}, which no map that passes may: {'; '.join(named)}, which respond to what stands out even when untrained."
@@ -125,8 +127,8 @@ def blind_words(judged: pd.DataFrame) -> str:
 def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
     """On which of the runs' maps this chapter's conclusions rest, if on any."""
     chosen = subject(judged, norm, kept)
-    paper = control.papers(judged[judged["projection_norm"] == norm])
-    if not (judged["projection_norm"] == norm).any():
+    alike = judged[judged["projection_norm"] == norm]
+    if alike.empty:
         return (
             "**The control was not run for models like these runs': no conclusion about tumours is drawn.**"
         )
@@ -135,16 +137,15 @@ def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
             "**None of the maps that these runs keep passes the control. The tables below say where such maps lie; "
             "nothing is concluded from them about what the model looks at.**"
         )
-    passing = judged[(judged["projection_norm"] == norm) & (judged["verdict"] == control.PASSES)]
     unkept = [
         names.control_name(*key)
-        for key in passing[["map", "method", "place"]].to_numpy()
+        for key in passing(judged, norm)[control.KEY].to_numpy()
         if stored_name(tuple(key)) not in kept
     ]
     text = f"What follows about tumours rests on one map that passes: **{names.map_name(chosen)}**. "
     if unkept:
         text += f"Of those that pass, run records do not keep {' and '.join(unkept)}. "
-    if chosen != tumours.FUSED and len(paper):
+    if chosen != tumours.FUSED and len(paper := control.papers(alike)):
         text += f"The usual reading of the paper's figure, Grad-CAM on the last maps, stands beside it ({paper['verdict'].iloc[0]} here)."
     return text
 

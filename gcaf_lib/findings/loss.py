@@ -18,6 +18,7 @@ from gcaf_lib.settings import CLASSES, LossSettings
 
 SHARP = 0.999  # a probability above is all of it
 STEPS = 60
+K = len(CLASSES)  # classes of all that is computed here
 
 
 def readings(gamma: float) -> dict[str, tuple[str, float]]:
@@ -36,13 +37,13 @@ def disagreements() -> pd.DataFrame:
     return said.rename(columns={"Topic": "Setting", "Default": "Used here"}).reset_index(drop=True)
 
 
-def limits(gamma: float, smoothing: float, rng: np.random.Generator, classes: int = 4) -> pd.DataFrame:
+def limits(gamma: float, smoothing: float, rng: np.random.Generator) -> pd.DataFrame:
     """Largest differences between the readings and cross-entropy on 200 random logits, for hard and smoothed labels."""
-    logits = rng.normal(0, 3, (200, classes)).astype("float32")
-    hard = np.eye(classes, dtype="float32")[rng.integers(0, classes, 200)]
+    logits = rng.normal(0, 3, (200, K)).astype("float32")
+    hard = np.eye(K, dtype="float32")[rng.integers(0, K, 200)]
 
     def focal(reading: str, gamma: float, eps: float) -> np.ndarray:
-        return np.asarray(FocalLoss(reading, gamma, eps, np.ones(classes))(hard, logits))
+        return np.asarray(FocalLoss(reading, gamma, eps, np.ones(K))(hard, logits))
 
     columns = {}
     for head, eps in (("hard labels", 0), (f"ε = {smoothing:g}", smoothing)):
@@ -59,15 +60,15 @@ def limits(gamma: float, smoothing: float, rng: np.random.Generator, classes: in
     return pd.DataFrame(columns).rename_axis("Compared (γ = 0 unless said)").reset_index()
 
 
-def along(p: np.ndarray, gamma: float, eps: float, classes: int = 4) -> tuple[dict, dict, dict]:
+def along(p: np.ndarray, gamma: float, eps: float) -> tuple[dict, dict, dict]:
     """Loss, its slope by p, and where it is least, of each reading where one class has probability p (n,) and the
     others share the rest. The label is that class, smoothed by eps; α = 1."""
-    rest = [(1 - p) / (classes - 1)] * (classes - 1)
+    rest = [(1 - p) / (K - 1)] * (K - 1)
     path = np.log(np.column_stack([p, *rest])).astype("float32")
-    label = np.tile(np.eye(classes, dtype="float32")[0], (len(p), 1))
+    label = np.tile(np.eye(K, dtype="float32")[0], (len(p), 1))
     curves, slopes, minima = {}, {}, {}
     for name, (reading, g) in readings(gamma).items():
-        loss = FocalLoss(reading, g, eps, np.ones(classes))
+        loss = FocalLoss(reading, g, eps, np.ones(K))
         _, by_logit = value_and_gradient(lambda z, loss=loss: keras.ops.sum(loss(label, z)), path)
         curves[name] = np.asarray(loss(label, path))
         slopes[name] = np.asarray(by_logit)[:, 0] / (p * (1 - p))  # dp/dz = p(1 - p) on this path
@@ -90,9 +91,9 @@ def turns(p: np.ndarray, slopes: Mapping[str, np.ndarray]) -> str:
     return "\n".join(lines)
 
 
-def smoothed(eps: float, classes: int = 4) -> np.ndarray:
+def smoothed(eps: float) -> np.ndarray:
     """The label of the first class smoothed by eps (Eq 15), (K,)."""
-    return (1 - eps) * np.eye(classes)[0] + eps / classes
+    return (1 - eps) * np.eye(K)[0] + eps / K
 
 
 def minimisers(target: np.ndarray, gamma: float) -> dict[str, np.ndarray]:
@@ -112,14 +113,14 @@ def doubt(best: Mapping[str, np.ndarray], target: np.ndarray) -> str:
     )
 
 
-def paths(gamma: float, eps: float, classes: int = 4) -> list[Panel]:
+def paths(gamma: float, eps: float) -> list[Panel]:
     """Probability of the first class in the minimiser: by smoothing's strength, and by Mixup's weight λ, smoothed by eps."""
-    one, other = np.eye(classes)[0], np.eye(classes)[classes - 1]
+    one, other = np.eye(K)[[0, -1]]
     strengths, lams = np.linspace(0, 0.3, 9), np.linspace(0, 1, 16)  # 16: λ = 1/2, a tie, is left out
-    mixed = [(1 - eps) * (w * one + (1 - w) * other) + eps / classes for w in lams]
+    mixed = [(1 - eps) * (w * one + (1 - w) * other) + eps / K for w in lams]
     panels = []
     for title, xlabel, x, targets in (
-        ("Smoothing alone", "ε", strengths, [smoothed(e, classes) for e in strengths]),
+        ("Smoothing alone", "ε", strengths, [smoothed(e) for e in strengths]),
         ("Mixup and smoothing", "λ", lams, mixed),
     ):
         best = [minimisers(t, gamma) for t in targets]
@@ -174,8 +175,8 @@ def constant_alpha(settings: LossSettings, rate: float, rng: np.random.Generator
     rate: Adam's. The constants are the ends of the range that the paper says was tried.
     """
     x = rng.normal(size=(128, 8)).astype("float32")
-    noise = rng.normal(size=(8, len(CLASSES))), rng.gumbel(size=(128, len(CLASSES)))
-    y = np.eye(len(CLASSES), dtype="float32")[(x @ noise[0] + noise[1]).argmax(1)]
+    noise = rng.normal(size=(8, K)), rng.gumbel(size=(128, K))
+    y = np.eye(K, dtype="float32")[(x @ noise[0] + noise[1]).argmax(1)]
     ends = [f.value for f in paper.find("§5.2", "Range tried") if f.metric.startswith("loss.balance")]
     lines = []
     for name, make in (

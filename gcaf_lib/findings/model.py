@@ -25,7 +25,7 @@ def built(chosen: Settings) -> Any:
 
 def weights(layers: Iterable[Any]) -> int:
     """Numbers in the weights of some layers."""
-    return sum(int(np.prod(w.shape)) for layer in layers for w in layer.weights)
+    return sum(layer.count_params() for layer in layers)
 
 
 def sizes(models: Mapping[str, Any]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.data import marks, splits
+from gcaf_lib.data import marks
 from gcaf_lib.display import overlays
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, control, interventions, localisation, tumours
@@ -101,7 +101,7 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
             _interval(values, sample, wide["group"][here], value in SHARES and part != "difference")
             for part, values, sample in zip(PARTS, columns[here].T, samples)
         ]
-        beyond = Interval(np.nan, np.nan, np.nan)
+        beyond = Interval()
         if there.any():
             gap = found[-1].value - columns[there, -1].mean()
             beyond = clustered.of_unlike(clustered.interval(gap, samples[-1] - control_sample))
@@ -261,9 +261,7 @@ def _instrument(found: Effects, asked: pd.DataFrame) -> str:
 def _faithful(asked: pd.DataFrame, runs: Sequence[Any]) -> str:
     """Whether the models that were asked are those on record: they may have been trained again."""
     whole = asked[asked["kind"] == WHOLE].set_index(["run", "row"])["right"]
-    recorded = pd.concat(
-        [pd.Series(r.right(), pd.MultiIndex.from_product([[r.key], r.rows()])) for r in runs]
-    )
+    recorded = pd.concat({r.key: pd.Series(r.right(), r.rows()) for r in runs})
     told_ = whole[whole.index.isin(recorded.index)].astype(bool)
     other = int((told_ != recorded.reindex(told_.index).astype(bool)).sum())
     text = "whose answers to whole images are right or wrong as on record"
@@ -276,13 +274,12 @@ def _left_out(asked: pd.DataFrame, runs: Sequence[Any], images: pd.DataFrame) ->
     known = np.isfinite(area)
     whole = asked[asked["kind"] == WHOLE]
     said = []
-    for label, name in enumerate(CLASS_NAMES[c] for c in splits.CLASSES):
+    for label, name in enumerate(NAMES):
         here = name == HEALTHY
         count = sum(((r.labels() == label) & (here | known[r.rows()])).sum() for r in runs)
         said.append(f"{(whole['class'] == name).sum():,} of {count:,} {name.lower()}")
     text = f"of the test images with a border or without a tumour {', '.join(said)}, the others having no room elsewhere"
-    of = [pd.Series(area[r.rows()], pd.MultiIndex.from_product([[r.key], r.rows()])) for r in runs]
-    tumour = pd.concat(of).dropna()
+    tumour = pd.concat({r.key: pd.Series(area[r.rows()], r.rows()) for r in runs}).dropna()
     shown = tumour.index.isin(whole.set_index(["run", "row"]).index)
     if shown.all() or not shown.any():
         return text
