@@ -10,7 +10,7 @@ import pytest
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import charts, names, rows
-from gcaf_lib.evaluation import clustered, worth
+from gcaf_lib.evaluation import clustered, intervals, worth
 from gcaf_lib.findings import (
     ablation,
     calibration,
@@ -402,7 +402,8 @@ def test_what_all_seeds_of_the_proposed_model_would_change():
     assert "each difference would change by 0.0 points" in level
 
 
-NO_CLAIM = "None of these has two seeds or more and is distinguishable from 0, so none supports the claim."
+NO_CLAIM = "None of these is distinguishable from 0, so none supports the claim."
+OF_ONE = "None of these has two seeds or more and is distinguishable from 0, so none supports the claim."
 
 
 def test_what_the_differences_say():
@@ -425,7 +426,7 @@ def test_what_the_differences_say():
         assert ("Of two trainings an interval reaches at least 6.4 times" in said_so) == (seeds == 2)
     told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"
     assert (
-        f"`concat`. That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: {told}."
+        f"`concat`. That supports the claim only where ours is also distinguishable from 0: {told}."
         if told != "none"
         else f"`concat`. {NO_CLAIM}"
     ) in said
@@ -498,10 +499,10 @@ def test_the_papers_differences_are_told_by_image_and_by_picture():
         text = ablation.says(frame.assign(**ends, **more))
         return text.partition("interval for: ")[2].partition(" By its row")[0]
 
-    claim = " That supports the claim only where ours, of two seeds or more, is also distinguishable from 0: "
+    claim = " That supports the claim only where ours is also distinguishable from 0: "
     inside, level, far = (-0.03, -0.01), (-0.03, 0.01), (-0.02, 0.01)
     assert said(inside, inside) == f"{name}.{claim}{name}."
-    assert said(inside, inside, pairs=1) == f"{name}. {NO_CLAIM}"
+    assert said(inside, inside, pairs=1) == f"{name}. {OF_ONE}"
     assert said(inside, level) == f"{name}.{claim}{name}; by picture: none."
     assert said(level, level) == f"{name}. {NO_CLAIM}"
     assert said(far, inside) == f"none; by picture: {name}.{claim}none; by picture: {name}."
@@ -528,6 +529,7 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
     def said(low, high, **more):
         ends = {"difference_low": low, "difference_high": high}
         ends["difference_error"] = (np.array(high) - np.array(low)) / 2 / 1.96
+        ends |= {"difference_freedom": np.inf, "picture_difference_freedom": np.inf}
         return ablation.could_show(frame.head(2).assign(**ends, **more))
 
     # half a width of 2 points, times 1 + 0.84/1.96, is 2.86 points; the paper's are −2.89 and −1.61
@@ -584,16 +586,19 @@ def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
     frame = frame.assign(adjusted_low=ends[0], adjusted_high=ends[1])
     if copied:
         ends = dict(zip(("picture_difference_low", "picture_difference_high"), copied))
-        frame = frame.assign(picture_difference=-0.005, picture_difference_error=0.004, **ends)
+        frame = frame.assign(
+            picture_difference=-0.005,
+            picture_difference_error=0.004,
+            picture_difference_freedom=np.inf,
+            **ends,
+        )
     names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
     text = ablation.answer(frame, "Feature Concatenation", "Is it?", names)
     assert text.startswith(f"**Is it?** {said}")
     least = 100 * float(ablation.visible(frame.iloc[0]))
     one = worth.difference(runs(24), runs(20), GROUPS)["accuracy"]
-    assert least == pytest.approx(
-        100 * ((frame["difference_high"] - frame["difference_low"]).iloc[0] / 2 + 0.8416 * one.error),
-        rel=1e-3,
-    )
+    low, high = frame[["difference_low", "difference_high"]].iloc[0]
+    assert least == pytest.approx(100 * intervals.visible(low, high, one.error, one.freedom))
     assert f"one would see a true difference of {least:.2f} points or more" in text
     assert text.endswith("; the paper's is −2.89.") and ("or more, by picture" in text) == bool(copied)
     assert "paper" not in ablation.answer(frame, "Feature Concatenation", "Is it?", names, theirs=False)

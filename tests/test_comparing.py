@@ -941,7 +941,8 @@ def test_what_the_comparisons_of_a_table_could_have_shown():
             {"row": str(k), "metric": "accuracy", "reference": False, "pairs": pairs, "folds": 5, "images": 7000, "pictures": 3000,
              "groups": 600, "difference_low": -half, "difference_high": half, "picture_difference_low": -copied,
              "picture_difference_high": copied, "published_difference": theirs,
-             "difference_error": half / 1.96, "picture_difference_error": copied / 1.96}
+             "difference_error": half / 1.96, "picture_difference_error": copied / 1.96,
+             "difference_freedom": np.inf, "picture_difference_freedom": np.inf}
             for k, (half, copied, theirs) in enumerate(rows)
         ]  # fmt: skip
         return pd.DataFrame([{"row": "own", "metric": "accuracy", "reference": True, "pairs": 2}, *lines])

@@ -147,21 +147,22 @@ def test_a_widened_interval_by_hand():
     draws = np.random.default_rng(7).standard_normal(20_001)
     one = worth.summed("excess", worth.Sample(FIVE, draws), least=-np.inf)
     assert (one.low, one.high) == pytest.approx((-2.120 * 2**0.5, 2.120 * 2**0.5), rel=0.03)
-    assert one.error == pytest.approx(2**0.5, rel=0.02)
+    assert one.error == pytest.approx(2**0.5, rel=0.02) and one.freedom == pytest.approx(16, rel=0.05)
     for values in ([0.0], [0.0, 0.0]):  # one seed, or two that agree: over patients alone
         alone = worth.summed("excess", worth.Sample(np.array(values), draws), least=-np.inf)
         assert (alone.low, alone.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
-        assert alone.error == pytest.approx(1, rel=0.02)
+        assert alone.error == pytest.approx(1, rel=0.02) and np.isinf(alone.freedom)
     still = worth.Sample(np.array([-1.0, 1.0]), np.zeros(5))
-    assert worth.summed("excess", still, least=-np.inf).high == pytest.approx(12.706, rel=1e-3)
+    one = worth.summed("excess", still, least=-np.inf)
+    assert one.high == pytest.approx(12.706, rel=1e-3) and one.freedom == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
-    ("values", "level", "half"),
+    ("values", "level", "half", "freedom"),
     # Satterthwaite's alone: 2.776 √2 = 3.93 of two seeds, 2.921 √2 = 4.13 of five, 2.120 √2 = 3.00
-    [((-1.0, 1.0), 0.95, 12.706), (FIVE, 0.99, 4.604), (FIVE, 0.95, 2.120 * 2**0.5)],
+    [((-1.0, 1.0), 0.95, 12.706, 1), (FIVE, 0.99, 4.604, 4), (FIVE, 0.95, 2.120 * 2**0.5, 16)],
 )
-def test_patients_never_narrow_what_trainings_alone_leave_open(values, level, half):
+def test_patients_never_narrow_what_trainings_alone_leave_open(values, level, half, freedom):
     """The same draws of variance 1 beside T = 1: at least Student's t of the seeds, times s/√S."""
     draws = np.random.default_rng(7).standard_normal(20_001)
     for scale in (1, 0.3, 1e-3):
@@ -171,6 +172,7 @@ def test_patients_never_narrow_what_trainings_alone_leave_open(values, level, ha
         assert min(-one.low, one.high) >= alone * (1 - 1e-9), scale
         if scale == 1:
             assert (one.low, one.high) == pytest.approx((-half, half), rel=0.03)
+            assert one.freedom == pytest.approx(freedom, rel=0.05)
 
 
 def test_a_calibration_error_is_widened_about_what_chance_has_not_lifted():

@@ -723,7 +723,8 @@ def test_tables_and_pictures_of_nothing_and_of_something():
     pictures = np.arange(asked["row"].max() + 1) // 4
     told = painted.rests(found, asked, [run("a"), run("unasked", 2)], pictures)
     assert told == (
-        f"Asked of 1 run (1 seed): {painted.CONTROL} 60 images (60 groups), Glioma 20 images (5 pictures, 10 groups)."
+        "Asked of 1 run (1 seed): Glioma 20 images (5 pictures, 10 groups); "
+        f"{painted.CONTROL}, of 1 model made for it: 60 images (60 groups)."
     )
     assert list(painted.painted_table(found)["Class"]) == [painted.CONTROL, "Glioma", painted.TUMOURS]
     assert painted.painted_table(found).shape[1] == 10 and len(painted.RIGHT) == 4  # a phone holds no more

@@ -282,7 +282,7 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
         ("class", "patient-disjoint"): None,
     }
     text = shortcuts.taken_away(changes)
-    assert "form, random split, 1 seed: −5.0 points (−7.0 to −3.0): a fall\n" in text
+    assert "form, random split, 1 seed: −5.0 points (−7.0 to −3.0): a fall as trained once\n" in text
     apart = "form, patient-disjoint, 3 seeds: −5.0 points (−11.0 to +1.0): no difference that these images, patients and trainings can resolve, "
     assert apart + "by picture −6.0 points (−12.0 to −1.0): a fall\n" in text
     assert "class, patient-disjoint: no pair of runs" in text and "Where there is one seed" in text

@@ -276,9 +276,21 @@ def test_what_an_interval_could_have_shown_is_found_so_often():
     assert intervals.visible(*ends, np.array([0, 0.05 / 1.96])).tolist() == pytest.approx(
         [0, 0.0715], rel=1e-3
     )
-    assert intervals.visible(-1, 1, 0.5, 0.9) > intervals.visible(-1, 1, 0.5, 0.8)
-    assert np.isnan(intervals.visible(np.nan, 1, 0.5))
-    # Student's t for three trainings: 4.303 standard errors either way, yet the estimate scatters by one
-    wide = float(intervals.visible(-4.303 * sd, 4.303 * sd, sd))
-    drawn += wide - least
-    assert (np.abs(drawn) > 4.303 * sd).mean() == pytest.approx(0.8, abs=0.01)
+    assert intervals.visible(-1, 1, 0.5, power=0.9) > intervals.visible(-1, 1, 0.5)
+    assert np.isnan(intervals.visible(np.nan, 1, 0.5)) and intervals.visible(-0.1, 0.1, 0.0) == 0.1
+    assert intervals.visible(np.zeros(0), np.zeros(0), np.zeros(0)).shape == (0,)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_what_few_trainings_could_have_shown_is_found_so_often(seeds):
+    """Each time so many differences are drawn, and the interval is Student's of these: its width is chance, too."""
+    sd = 0.01
+    factor, error = stats.t.ppf(0.975, seeds - 1), sd / np.sqrt(seeds)
+    least = float(intervals.visible(-factor * error, factor * error, error, seeds - 1))
+    drawn = np.random.default_rng(seeds).normal(least, sd, (20_000, seeds))
+    half = factor * drawn.std(axis=1, ddof=1) / np.sqrt(seeds)
+    assert (np.abs(drawn.mean(axis=1)) > half).mean() == pytest.approx(0.8, abs=0.01)
+    fixed = float(
+        intervals.visible(-factor * error, factor * error, error)
+    )  # as if every interval were as wide
+    assert (np.abs(drawn.mean(axis=1) + fixed - least) > half).mean() < 0.79

@@ -386,10 +386,12 @@ def says(
         )
         text += f": {within}."
         if within != "none":
+            once = (printed["pairs"] == 1).any()
+            none, ours = ("has two seeds or more and is", ", of two seeds or more,") if once else ("is", "")
             text += (
-                " None of these has two seeds or more and is distinguishable from 0, so none supports the claim."
+                f" None of these {none} distinguishable from 0, so none supports the claim."
                 if claimed == "none"
-                else f" That supports the claim only where ours, of two seeds or more, is also distinguishable from 0{f' after {ADJUSTMENT}' * (len(run) > 1)}: {claimed}."
+                else f" That supports the claim only where ours{ours} is also distinguishable from 0{f' after {ADJUSTMENT}' * (len(run) > 1)}: {claimed}."
             )
     return text + could_show(run, names, theirs) + false_alarms(run)
 

@@ -172,7 +172,8 @@ def alone_table(found: Effects) -> pd.DataFrame:
 
 
 def rests(found: Effects, asked: pd.DataFrame, runs: Sequence[Any], pictures: np.ndarray) -> str:
-    """A caption's `Asked of 5 runs (1 seed): Glioma 1,540 images (1,360 pictures, 88 groups), …`; an image counts once a run.
+    """A caption's `Asked of 5 runs (1 seed): Glioma 1,540 images (1,360 pictures, 88 groups), …; Marks (control), of 3 models
+    made for it: 600 images (600 groups)`; an image counts once a run.
 
     pictures (N,): `worth.pictures`; of the control each image is its own.
     """
@@ -180,11 +181,14 @@ def rests(found: Effects, asked: pd.DataFrame, runs: Sequence[Any], pictures: np
     sizes = found[PAINTED, "right"][["images", "groups"]].drop(TUMOURS, errors="ignore")
     rows = asked[asked["class"] != CONTROL].groupby("class", observed=True)["row"]
     shown = {name: f"{plural(len(np.unique(pictures[own])), 'picture')}, " for name, own in rows}
-    each = [
-        f"{name} {plural(i, 'image')} ({shown.get(name, '')}{plural(g, 'group')})"
+    each = {
+        name: f"{plural(i, 'image')} ({shown.get(name, '')}{plural(g, 'group')})"
         for name, i, g in sizes.itertuples()
-    ]
-    return f"Asked of {plural(len(known), 'run')} ({plural(len({r.seed for r in known}), 'seed')}): {', '.join(each)}."
+    }
+    models = asked.loc[asked["class"] == CONTROL, "run"].nunique()
+    own = f"; {CONTROL}, of {plural(models, 'model')} made for it: {each.pop(CONTROL)}" if models else ""
+    of = f"{plural(len(known), 'run')} ({plural(len({r.seed for r in known}), 'seed')})"
+    return f"Asked of {of}: {', '.join(' '.join(one) for one in each.items())}{own}."
 
 
 def _bands(table: pd.DataFrame, *titles: str, parts: Sequence[str] = PARTS) -> dict[str, list[str]]:

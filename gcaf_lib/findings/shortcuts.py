@@ -356,7 +356,7 @@ def taken_away(changes: Changes) -> str:
     for (name, split), change in changes.items():
         told = ": no pair of runs under this profile, so nothing is said"
         if change is not None:
-            said = words.judged(change.file, change.picture, "a fall", "a rise")
+            said = words.outcome(change, "a fall", "a rise")
             one = "one seed against the mean of " if change.each else ""
             told = f", {one}{words.plural(change.file.n, 'seed')}: {said}"
         lines.append(f"{name}, {split}{told}")

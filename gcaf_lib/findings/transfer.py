@@ -175,7 +175,7 @@ def _change(line: pd.Series) -> worth.Change:
 
 def _told(change: worth.Change) -> str:
     """A difference, by picture too where it has that, and which of three words it is."""
-    return words.judged(change.file, change.picture, "a loss", "a gain")
+    return words.outcome(change, "a loss", "a gain")
 
 
 def one_trained(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gcaf_lib.display import names, tables
 from gcaf_lib.evaluation import intervals, worth
-from gcaf_lib.evaluation.worth import Worth
+from gcaf_lib.evaluation.worth import Change, Worth
 from gcaf_lib.terminal import many
 
 VERDICT = (  # what the last column of `performance.beside_published` means
@@ -120,6 +120,12 @@ def judged(one: Worth, copied: Worth | None, lower: str, higher: str, same: str 
         if some
     )
     return ", by picture ".join(said)
+
+
+def outcome(one: Change, lower: str, higher: str) -> str:
+    """`judged` of an accuracy's change; a verdict on a side that was trained once says so: `a fall as trained once`."""
+    once = " as trained once" * (bool(one.each) or one.file.n == 1)
+    return judged(one.file, one.picture, lower + once, higher + once)
 
 
 def points(one: Worth, copied: Worth | None = None) -> str:
