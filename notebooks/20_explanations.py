@@ -208,7 +208,7 @@ Markdown(agreement.seeds_words(agreed, main[0].settings))
 # ## Sanity: does the map need what was learnt?
 #
 # Untrained weights replace the trained from the top down, the backbones quarter by quarter. A map that explains the model must change; one that stays is a picture of
-# the image (Adebayo et al. 2018). The verdict is on the last step, without a trained weight, by overlap of intervals, which is lenient; earlier steps show how far
+# the image (Adebayo et al. 2018). The verdict is on the last step, without a trained weight, by the difference to the yardstick on the same runs and patients; earlier steps show how far
 # down a map depends on what was learnt. Maps are of the class that the trained model named. The second check trains from nothing, stage 0 too, on **shuffled labels**.
 # The yardstick of both: how alike the trained maps of *different patients* are, over all pairs.
 

@@ -252,7 +252,8 @@ def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15
     sizes = {"n": 2, "images": 9, "pictures": 8, "groups": 7}
     lines = [
         {"runs": "abc def", "step": k, "replaced": w, "map": "convnext-tiny", "correlation": value, "low": low, "high": high,
-         "rank": value, "empty": 0.0, "accuracy": 0.5, **sizes}
+         "rank": value, "empty": 0.0, "accuracy": 0.5, "difference": value - other[0],
+         "difference_low": low - other[2], "difference_high": high - other[1], **sizes}
         for k, w, (value, low, high) in rows
     ]  # fmt: skip
     return pd.DataFrame(lines, columns=list(sanity.COLUMNS))
@@ -261,10 +262,13 @@ def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15
 def test_sanity_words_turn_on_each_maps_own_yardstick():
     text = agreement.sanity_words(check(), {"abc"})
     assert (
-        "untrained 0.000 (−0.100 to 0.100), less than maps of different patients share on average, so it passes; by rank 0.000 against 0.200."
+        "untrained 0.000, −0.200 (−0.350 to −0.050) beside the yardstick, less than maps of different patients share on average, so it passes; by rank 0.000 against 0.200."
         in text
     )
-    assert "labels 0.500 (0.400 to 0.600), more than" in text and "does not come from the labels" in text
+    assert (
+        "labels 0.500, +0.300 (+0.150 to +0.450) beside the yardstick, more than" in text
+        and "does not come from the labels" in text
+    )
     assert "of other runs" not in text and "of other runs" in agreement.sanity_words(check(), {"xyz"})
     assert "trained or not" in agreement.sanity_words(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
     level = agreement.sanity_words(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
@@ -327,11 +331,22 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
 
 
 def test_a_map_that_keeps_its_looks_without_training_is_doubted():
-    rows = [(name, step, "x", v, v - 0.01, v + 0.01, v, 0.0, 1.0) for name, untrained in (("kept", 0.6), ("lost", 0.1))
+    rows = [(name, step, "x", v, v - 0.01, v + 0.01, v, 0.0, 1.0, v - 0.6, v - 0.62, v - 0.58)
+            for name, untrained in (("kept", 0.6), ("lost", 0.1))
             for step, v in ((0, 1.0), (1, 0.9), (2, untrained), (sanity.OTHER, 0.6))]  # fmt: skip
-    check = pd.DataFrame(
-        rows, columns=["map", "step", "replaced", "correlation", "low", "high", "rank", "empty", "accuracy"]
-    )
+    columns = [
+        "map",
+        "step",
+        "replaced",
+        "correlation",
+        "low",
+        "high",
+        "rank",
+        "empty",
+        "accuracy",
+        *agreement.APART,
+    ]
+    check = pd.DataFrame(rows, columns=columns)
     assert "It does not pass" in agreement.doubt(check, "kept") and agreement.doubt(check, "lost") == ""
     assert agreement.doubt(None, "kept") == agreement.doubt(check, None) == ""
 

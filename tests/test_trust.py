@@ -405,7 +405,8 @@ def test_the_check_compares_each_step_with_the_trained_maps(phantoms, record, mo
 
 
 def test_the_checks_of_several_seeds_are_pooled(phantoms, monkeypatch):
-    """Means over runs; the interval is that of patients with one run, and wider by what trainings scatter with more."""
+    """Means over runs; the interval is that of patients with one run, and wider by what trainings scatter with more. What is
+    beside the yardstick is paired: of runs that all lie as far from their own it is as sure as one alone."""
     from gcaf_lib.evaluation import clustered
 
     rng, rows = np.random.default_rng(0), np.arange(60)
@@ -415,7 +416,11 @@ def test_the_checks_of_several_seeds_are_pooled(phantoms, monkeypatch):
 
     def of_run(record, sample, shuffled):
         draws = clustered.mean_draws(alike[record.key], sample.groups)
-        yield sanity._Line(0, "nothing", "x", alike[record.key].mean(), draws, 0.1, 0.0, 0.7)
+        value = alike[record.key].mean()
+        yield sanity._Line(0, "nothing", "x", value, draws, 0.1, 0.0, 0.7)
+        yield sanity._Line(
+            sanity.OTHER, sanity.WORDS[sanity.OTHER], "x", value - 0.1, draws - 0.1, 0.1, 0.0, np.nan
+        )
 
     monkeypatch.setattr(sanity, "_sample", lambda *_: sample)
     monkeypatch.setattr(sanity, "_of_run", of_run)
@@ -429,6 +434,8 @@ def test_the_checks_of_several_seeds_are_pooled(phantoms, monkeypatch):
     assert three["correlation"] == pytest.approx(np.mean(means)) and three["sd"] == pytest.approx(
         np.std(means, ddof=1)
     )
+    beside = [three["difference"], three["difference_low"], three["difference_high"]]
+    assert beside == pytest.approx([0.1] * 3)
     t = stats.t.ppf(0.975, 2) * three["sd"] / np.sqrt(3)  # what three trainings leave open by themselves
     assert three["high"] - three["correlation"] >= t > 10 * (alone["high"] - alone["low"])
 
@@ -569,7 +576,7 @@ def test_every_picture_draws(answers):
     sweep = pd.DataFrame({"kind": "equal width", "bins": [5, 10], "value": 0.1, "low": 0.0, "high": 0.2})
     curve = pd.DataFrame({"coverage": [0.5, 1.0], "value": [1.0, 0.9], "low": [0.9, 0.8], "high": [1.0, 1.0]})
     steps = pd.DataFrame(
-        [("a", k, w, m, 1 - k / 3, 0.1, 0.1, 0.9, 0.5, 0, 0.5, 3, 9, 9, 9) for k, w in enumerate(("nothing", "logits")) for m in ("x", "fused")],
+        [("a", k, w, m, 1 - k / 3, 0.1, 0.1, 0.9, 0.5, 0, 0.5, 0, 0, 0, 3, 9, 9, 9) for k, w in enumerate(("nothing", "logits")) for m in ("x", "fused")],
         columns=list(sanity.COLUMNS),
     )  # fmt: skip
     rates = pd.DataFrame({"label": ["a", "b"], "mean": [0.1, 0.2], "low": 0.0, "high": 0.3, "n": 5})

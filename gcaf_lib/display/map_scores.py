@@ -76,10 +76,11 @@ def cascade(frame: pd.DataFrame | None) -> Drawing | Note:
     steps, other = frame[frame["step"] >= 0], frame[frame["step"] == sanity.OTHER].set_index("map")
     words = steps.drop_duplicates("step").sort_values("step")["replaced"].replace(_SHORT)
     fig, (ax,) = panels(1, 3.4)
-    for (name, part), (colour, dash) in zip(steps.groupby("map", sort=False), style.LINES):
+    aside = 0.1 * (np.arange(steps["map"].nunique()) - (steps["map"].nunique() - 1) / 2)
+    for place, (name, part), (colour, dash) in zip(aside, steps.groupby("map", sort=False), style.LINES):
         part = part.sort_values("step")
         label = names.map_name(name)
-        style.estimates(ax, part["step"], part, "correlation", "o" + dash, colour=colour, label=label)
+        style.estimates(ax, part["step"] + place, part, "correlation", "o" + dash, colour=colour, label=label)
         if name in other.index:
             ax.axhline(other.loc[name, "correlation"], color=colour, lw=1.1, ls=":")
     ax.axhline(0, color=style.MUTED, lw=0.7)

@@ -32,7 +32,7 @@ PHANTOMS = 16  # whose check a page computes while it is made
 QUARTERS = ("top quarter", "upper half", "upper three quarters", "all")
 COLUMNS = (
     "runs", "step", "replaced", "map", "correlation", "sd", "low", "high", "rank", "empty", "accuracy",
-    "n", "images", "pictures", "groups",
+    "difference", "difference_low", "difference_high", "n", "images", "pictures", "groups",
 )  # fmt: skip
 OTHER, SHUFFLED = -1, -2  # steps that are none of the cascade's
 WORDS = {
@@ -160,7 +160,8 @@ def compute(
     correlation: mean over runs and images of the Pearson correlation with the run's own trained maps; sd: over runs;
     low, high: 95% interval over patients and, of several runs, trainings (`worth.summed`); rank: the same of Spearman's;
     empty: share of all-zero maps (which count in no mean); accuracy: of the models that drew the maps, on these images;
-    n: runs. Step -1 is the yardstick, the trained maps of different patients' images (`localisation.unlike`); step -2
+    difference: correlation minus that of the yardstick, paired: of the same runs and the same draws of patients; n: runs.
+    Step -1 is the yardstick, the trained maps of different patients' images (`localisation.unlike`); step -2
     (`shuffled`: trains a model for each run, minutes) those of a model whose labels were shuffled. Raises `RunError`
     where weights are not on this machine, `DataError` where the images are not, `ValueError` where runs differ in more
     than the seed.
@@ -173,14 +174,22 @@ def compute(
     both = zip(records, samples)
     lines = pd.DataFrame([line for record, sample in both for line in _of_run(record, sample, shuffled)])
     sizes = worth.sizes(samples[0].rows, splits.clusters(dataset), worth.pictures(dataset))
+    parts = dict(list(lines.groupby(["step", "replaced", "map"], sort=False)))
+    found = {key: _sample_of(part) for key, part in parts.items()}
     rows = []
-    for key, part in lines.groupby(["step", "replaced", "map"], sort=False):
-        draws = weighted.mean_of_known(np.stack(part["draws"], axis=1))
-        one = worth.summed("correlation", worth.Sample(part["value"].to_numpy(), draws), least=-np.inf)
+    for key, part in parts.items():
+        one = worth.summed("correlation", found[key])
+        apart = worth.summed("correlation", found[key] - found[OTHER, WORDS[OTHER], key[-1]], least=-np.inf)
         means = part[["rank", "empty", "accuracy"]].mean()
-        rows.append((*key, one.value, one.sd, one.low, one.high, *means, len(part)))
+        ends = (one.value, one.sd, one.low, one.high)
+        rows.append((*key, *ends, *means, apart.value, apart.low, apart.high, len(part)))
     keys = " ".join(record.key for record in records)
     return pd.DataFrame([(keys, *row, *sizes.values()) for row in rows], columns=list(COLUMNS))
+
+
+def _sample_of(part: pd.DataFrame) -> worth.Sample:
+    """A step's mean correlations, a value a run, with the draws of their mean."""
+    return worth.Sample(part["value"].to_numpy(), weighted.mean_of_known(np.stack(part["draws"], axis=1)))
 
 
 def _of_run(record: Any, sample: _Sample, shuffled: bool) -> Iterator[_Line]:

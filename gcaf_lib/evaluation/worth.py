@@ -39,6 +39,7 @@ from gcaf_lib.settings import CLASSES, DataSettings
 DRAWS = 2000
 SEED = 0
 BLOCK = 1_000_000  # weights at a time: 8 MB, and some times that for the sums of a calibration error
+SIGNED = ("kappa", "mcc", "correlation")  # from −1 to 1
 SUBSETS = 100  # of a fold, for a calibration error at the random split's number of images
 OF_ALL = ("accuracy", "macro_f1")  # scores of all answers, of whatever class
 # scores that copies of one picture, all right or all wrong, can carry
@@ -331,7 +332,7 @@ def summed(
 ) -> Worth:
     """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference).
 
-    A share's interval ends at 0 and 1, one of κ or MCC at −1 and 1, one of NLL or the Brier score at 0. answer: by how
+    A share's interval ends at 0 and 1, one of κ, MCC or a correlation at −1 and 1, one of NLL or the Brier score at 0. answer: by how
     much one answer moves a difference (`answer`): a handful of answers given otherwise is allowed for (`_widened`).
     """
     values = sample.values[~np.isnan(sample.values)]
@@ -347,7 +348,7 @@ def summed(
     if binned:
         low, high = max(least, low), max(least, high)
     elif np.isfinite(least) and metric != "excess":
-        low = max(low, -1.0 if metric in ("kappa", "mcc") else 0.0)
+        low = max(low, -1.0 if metric in SIGNED else 0.0)
         high = high if metric in ("nll", "brier") else min(high, 1.0)
     return Worth(value, sd, len(values), float(low), float(high), lift, error, freedom)
 

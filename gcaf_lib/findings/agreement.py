@@ -83,20 +83,31 @@ def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
 
 
 def sanity_rows(check: pd.DataFrame) -> pd.DataFrame:
-    """One row a map of `sanity.compute`: yardstick, untrained, logits alone replaced and (where there) shuffled, as
-    `Interval`s; ranks: rank correlations of the yardstick and untrained; right: answers with the logits replaced."""
-
-    def at(part: pd.DataFrame, step: int) -> Interval | None:
-        row = part[part["step"] == step]
-        return Interval(*row[["correlation", "low", "high"]].iloc[0]) if len(row) else None
-
+    """One row a map of `sanity.compute`: yardstick, untrained, logits alone replaced and (where there) shuffled, as `Interval`s;
+    the latter three minus the yardstick under `_apart`; ranks: rank correlations of the yardstick and untrained; right:
+    answers with the logits replaced."""
     lines = []
     for map, part in check.groupby("map", sort=False):
-        rank, right = (part.set_index("step")[name] for name in ("rank", "accuracy"))
-        last = part["step"].max()
-        steps = at(part, sanity.OTHER), at(part, last), at(part, 1), at(part, sanity.SHUFFLED)
-        lines.append((map, *steps, (rank[sanity.OTHER], rank[last]), right[1]))
-    return pd.DataFrame(lines, columns=["map", "other", "untrained", "logits", "shuffled", "ranks", "right"])
+        part = part.set_index("step")
+        steps = {
+            "other": sanity.OTHER,
+            "untrained": part.index.max(),
+            "logits": 1,
+            "shuffled": sanity.SHUFFLED,
+        }
+        line = {
+            "map": map,
+            "ranks": tuple(part.loc[list(steps.values())[:2], "rank"]),
+            "right": part.loc[1, "accuracy"],
+        }
+        for name, step in steps.items():
+            for end, columns in (("", ["correlation", "low", "high"]), ("_apart", APART)):
+                line[name + end] = Interval(*part.loc[step, columns]) if step in part.index else None
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+APART = ["difference", "difference_low", "difference_high"]
 
 
 def sanity_words(check: pd.DataFrame | None, runs: Set[str]) -> str:
@@ -110,7 +121,7 @@ def sanity_words(check: pd.DataFrame | None, runs: Set[str]) -> str:
     level = "not shown to differ from what maps of different patients share on average"
     untrained = {
         "below": f"less {common}, so it passes",
-        "level": f"{level} (the intervals overlap), so it does not pass: this check does not show that the map depends on what was learnt",
+        "level": f"{level}, so it does not pass: this check does not show that the map depends on what was learnt",
         "above": f"more {common}: it shows part of the picture, trained or not",
         "unknown": UNKNOWN,
     }
@@ -123,23 +134,30 @@ def sanity_words(check: pd.DataFrame | None, runs: Set[str]) -> str:
     text = "" if runs & set(check["runs"].iloc[0].split()) else OTHER_RUNS
     for row in sanity_rows(check).itertuples():
         text += f"- **{names.map_name(row.map)}** (different patients: {span(row.other)}): "
-        text += f"untrained {span(row.untrained)}, {untrained[apart(row.untrained, row.other)]}"
+        text += (
+            f"untrained {_beside(row.untrained, row.untrained_apart)}, {untrained[sign(row.untrained_apart)]}"
+        )
         text += f"; by rank {words.number(row.ranks[1], 3)} against {words.number(row.ranks[0], 3)}. "
-        if apart(row.logits, row.other) == "above":
+        if sign(row.logits_apart) == "above":
             text += (
                 f"With the classifier's weights alone replaced ({row.right:.1%} right) it is still {words.number(row.logits.value, 3)}: much of this map does not "
                 "hang on what the classifier has learnt. "
             )
         if row.shuffled is not None:
-            text += f"Trained on shuffled labels {span(row.shuffled)}, {shuffled[apart(row.shuffled, row.other)]}."
+            text += f"Trained on shuffled labels {_beside(row.shuffled, row.shuffled_apart)}, {shuffled[sign(row.shuffled_apart)]}."
         text += "\n"
     return text
+
+
+def _beside(one: Interval, apart: Interval) -> str:
+    """`0.012, −0.218 (−0.251 to −0.180) beside the yardstick`."""
+    return f"{words.number(one.value, 3)}, {words.shift(apart, 3)} beside the yardstick"
 
 
 def doubt(check: pd.DataFrame | None, map: str | None) -> str:
     """Where the map that is spoken of does not pass the check with untrained weights: what that leaves open; else nothing."""
     rows = [] if check is None else [row for row in sanity_rows(check).itertuples() if row.map == map]
-    if all(apart(row.untrained, row.other) == "below" for row in rows):
+    if all(sign(row.untrained_apart) == "below" for row in rows):
         return ""
     return " It does not pass the check with untrained weights (*Sanity*, below): what follows says where this map lies, not that training put it there."
 
@@ -184,6 +202,11 @@ def apart(first: Interval, second: Interval) -> str:
     if np.isnan([*first, *second]).any():
         return "unknown"
     return words.beside_interval(first, second, "below", "above", "level")
+
+
+def sign(difference: Interval) -> str:
+    """`above`, `below` or `level`: where the interval of a difference lies beside 0; `unknown` where it has none."""
+    return "unknown" if np.isnan(difference).any() else words.change(difference, "below", "above", "level")
 
 
 UNKNOWN = "on so few patients that nothing can be said"
