@@ -87,6 +87,6 @@ def cascade(frame: pd.DataFrame | None) -> Drawing | Note:
     ax.set_xticks(range(len(words)), words, fontsize=8)
     ax.set(xlabel="replaced by untrained weights, cumulatively  →", ylabel="correlation with the trained map")
     ax.set_ylim(top=1.04)
-    ax.legend(loc="upper right")
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     quiet(ax, "y")
     return fig
