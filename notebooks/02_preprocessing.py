@@ -90,7 +90,7 @@ Markdown(preprocessing.same_pixels(enhanced, path, data))
 
 # %% mystnb={"image": {"alt": "Two histograms of grey levels of one image: before CLAHE, and after it, where the levels are spread more evenly."}, "figure": {"name": "fig-intensities", "caption": "Grey levels of the head in that image before and after CLAHE (the paper's Figure 3)."}}
 head = preprocessing.head(value)
-pictures.intensities(value[head], value_after[head], ignore_zero=False)
+pictures.intensities(value[head], value_after[head])
 
 # %% [markdown]
 # One image is an anecdote. Over a sample of every class, three numbers on the scale of 0 to 255: the
