@@ -432,6 +432,29 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         less.append(1 - (torch[whole] / 1.25 - ours[products]) / (torch[whole] - torch[products]))
     for share, stage in zip(less, ("EfficientNetV2-S", "ConvNeXt-Tiny", "stage 1", "stage 2")):
         assert f"{share:.0%}" in page and stage in page
+    with open(kept / "throughput-cpu.csv", encoding="utf-8", newline="") as file:
+        ways = {(r["contender"], r["stage"]): r for r in csv.DictReader(file)}
+    two = [float(ways["torch-compile", name]["ratio"]) for name in step]
+    one_thread = [one["ours"][whole] / one["torch-compile"][whole] for one in step.values()]
+    for leads in (one_thread, two):
+        first, second, third, last = (f"{lead:.2f}" for lead in leads)
+        assert f"{first}, {second}, {third} and {last} times" in page
+    heads = (
+        "Speed beside compiled PyTorch, stage 0 of EfficientNetV2-S | –",
+        "… stage 0 of ConvNeXt-Tiny | –",
+        "… stage 1 | 0.69",
+        "… stage 2 | 0.85",
+    )
+    for head, lead in zip(heads, two):
+        assert f"| {head} | {1 / lead:.2f} | 1.25 |" in page
+    called = json.loads((kept / "beside-cpu.json").read_text())["operations"]
+    muls = [1000 * called[name]["ours"]["Mul"] for name in step]
+    assert (
+        "{:.0f} ms of a step in stage 0 of EfficientNetV2-S, {:.0f} in that of ConvNeXt-Tiny, {:.0f} in stage 1, {:.0f} in stage 2".format(
+            *muls
+        )
+        in page
+    )
     parts = [one["ours"][products] / one["ours"][whole] for one in step.values()]
     assert f"{100 * min(parts):.0f} to {100 * max(parts):.0f}% of a step" in page
     before, now = json.loads((kept / "main_run-cpu.json").read_text())["seconds"].values()
@@ -441,6 +464,9 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     assert (
         f"({spent[1] / spent[0]:.2f}; one run of each" in page and f"({epochs[1] / epochs[0]:.2f});" in page
     )
+    assert f"| {spent[0]:.0f} s | {spent[1]:.0f} s | {spent[0] / 3:.0f} s |" in page
+    outside = now["clock"] - epochs[1] - before["clock"] + epochs[0]
+    assert f"the {outside:.0f} s more outside the epochs" in page
     assert f"its epochs {epochs[0]:.0f} s and {epochs[1]:.0f} s by the clock" in page
     assert now["clock"] - epochs[1] > before["clock"] - epochs[0] and (
         f"outside the epochs has grown from {before['clock'] - epochs[0]:.0f} to {now['clock'] - epochs[1]:.0f} s"
@@ -454,12 +480,23 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     )
     suite_ = json.loads((kept / "suite-cpu.json").read_text())
     assert f"has {suite_['clock'] / 60:.1f} minutes by the clock" in page
+    assert f"| {suite_['clock'] / 60:.1f} min | 8 min |" in page
+    assert (
+        len(suite_["longest"]) == 15
+        and round(3 * sum(suite_["longest"].values()) / sum(suite_["files"].values())) == 1
+    )
     chapters = json.loads((kept / "chapters-cpu.json").read_text())["seconds"].values()
     paid, all_ = (
         sum(sum(one[k] for k in kinds or one) for one in chapters) for kinds in (("start", "imports"), ())
     )
     assert 0.3 < paid / all_ < 0.36 and "imports, costs a third of the time" in page
     assert round(all_ / 120) == 4 and "in four minutes at best" in page
+    rest = sum(one["the rest"] for one in chapters)
+    assert f"which is {rest / all_:.0%} of all" in page
+    assert (
+        f"leaves {round(all_ - paid, -1):.0f} s, or {int((all_ - paid) // 120)}:{(all_ - paid) / 2 % 60:.0f} minutes"
+        in page
+    )
     ratios = json.loads((kept / "suspects-cpu.json").read_text())["ratios"]
     forms = [one[name] for one in ratios.values() for name in one if name.startswith("7×7")]
     own = [one["as it is, again"] for one in ratios.values()]
@@ -518,18 +555,19 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         "gains {:.0f}% in stage 1 and {:.0f}% in stage 2".format(*(100 * (m - 1) for m, *_ in fused)) in page
     )
     part = step["1"]["ours"][products] / step["1"]["ours"][whole]
-    with open(kept / "throughput-cpu.csv", encoding="utf-8", newline="") as file:
-        rows = {(r["contender"], r["stage"]): r for r in csv.DictReader(file)}
-    peak = float(rows["ours", "1"]["fraction_of_peak"])
+    peak = float(ways["ours", "1"]["fraction_of_peak"])
     assert f"take {100 * part:.0f}% of a step" in page
+    assert f"| 29% | {peak:.0%} | 50% |" in page
     assert f"from {100 * peak:.0f} to some {100 * peak / (peak + 1 - part):.0f}%" in page
     assert 0 < (peak / 0.5 - part) / (1 - part) < 0.1 and "less than a tenth" in page
     assert f"to {100 * (peak / 0.5 - peak) / (1 - part):.0f}% with them at the peak" in page
     jax, tensorflow = (
-        json.loads((kept / f"host_loop-{name}.json").read_text())["ms_a_step"]["images on the device"]
+        json.loads((kept / f"host_loop-{name}.json").read_text())["ms_a_step"]
         for name in ("jax", "tensorflow")
     )
-    assert f"JAX takes {jax / tensorflow:.1f} times" in page
+    device, host = (jax[fed] / tensorflow[fed] for fed in ("images on the device", "images from the host"))
+    assert f"JAX takes {device:.1f} times" in page and f"run has them, {host:.1f} times)" in page
+    assert f"| 0.27 | {1 / device:.2f} | 0.8 |" in page
     shares = json.loads((kept / "operations-cpu-jax.json").read_text())["shares"].values()
     fused = [one["ynn_fusion"] for one in shares]
     assert f"{100 * min(fused):.0f} to {100 * max(fused):.0f}% of its operations' time" in page
