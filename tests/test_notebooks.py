@@ -1,5 +1,8 @@
 """The chapters' two forms and Jupytext itself: whatever a reader's Jupyter does, both stay as they were."""
 
+import ast
+import importlib.util
+import inspect
 import json
 import re
 import shutil
@@ -141,3 +144,34 @@ def test_no_sentence_lost_its_f():
     made = {name: text for name, text in prose().items() if name.endswith(".ipynb")}
     found = {name: re.findall(r"\{[a-z_]+[.(\[][^{}\n]{1,60}\}", text) for name, text in made.items()}
     assert {name: near for name, near in found.items() if near} == {}
+
+
+def test_every_call_of_the_library_fits_its_signature():
+    """A parameter that the library has given up would show when the chapter is executed, minutes later."""
+    checked, wrong = 0, []
+    for source in CHAPTERS:
+        code = "\n".join(c.source for c in jupytext.read(source).cells if c.cell_type == "code")
+        tree = ast.parse(code)
+        rooms = {
+            name.asname or name.name: importlib.import_module(f"{node.module}.{name.name}")
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("gcaf_lib")
+            for name in node.names
+            if importlib.util.find_spec(node.module).submodule_search_locations
+        }
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            match call:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=room), attr=name)) if room in rooms:
+                    pass
+                case _:
+                    continue
+            starred = any(isinstance(one, ast.Starred) for one in call.args)
+            if starred or any(one.arg is None for one in call.keywords):
+                continue
+            checked += 1
+            given = {one.arg: None for one in call.keywords}
+            try:
+                inspect.signature(getattr(rooms[room], name)).bind(*call.args, **given)
+            except TypeError as error:
+                wrong.append(f"{source.name}: {room}.{name}: {error}")
+    assert checked > 300 and not wrong, wrong
