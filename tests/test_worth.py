@@ -341,8 +341,8 @@ def test_a_handful_of_answers_given_otherwise_is_allowed_for():
     z = 1.959963984540054
     draws = np.zeros(50)  # a bootstrap that knows of no width
     half = z * np.sqrt(z**2 / 2) / 200
-    low, high, error = worth._widened(0.0, 0.0, 0.0, draws, np.nan, 1, 0.95, 1 / 200)
-    assert (low, high, error) == pytest.approx((-half, half, 0))
+    low, high, error, freedom = worth._widened(0.0, 0.0, 0.0, draws, np.nan, 1, 0.95, 1 / 200)
+    assert (low, high, error) == pytest.approx((-half, half, 0)) and np.isinf(freedom)
     for few, apart in ((5, False), (6, True)):  # as in McNemar's exact test
         changed = np.arange(200) < few
         rows = np.arange(200)
@@ -364,7 +364,8 @@ def test_only_a_handful_of_answers_makes_an_interval_hold_the_symmetric_one():
     half = stats.t.ppf(0.975, freedom) * np.sqrt(patients + training)
     wider = half / (stats.norm.ppf(0.975) * np.sqrt(patients))
     got = worth._widened(low, high, centre, draws, training, 3, 0.95, 0.0)
-    assert got == pytest.approx((centre - wider * 0.1, centre + wider * 0.05, np.sqrt(patients + training)))
+    ends = centre - wider * 0.1, centre + wider * 0.05
+    assert got == pytest.approx((*ends, np.sqrt(patients + training), freedom))
     assert centre - half < got[0] and got[1] < centre + half, "a case that tells"
     more = worth._widened(low, high, centre, draws, training, 3, 0.95, 1e-6)
     assert more[:2] == pytest.approx((centre - half, centre + half), rel=1e-4)
