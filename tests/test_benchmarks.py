@@ -516,6 +516,11 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     )
     assert max(high for *_, high in slow) < least and "({:.2f} to {:.2f})".format(*slow[0][1:]) in page
     assert f"({min(low for _, low, _ in slow[1:]):.2f} to {max(high for *_, high in slow[1:]):.2f})" in page
+    once = json.loads((kept / "suspects-cpu-generator.json").read_text())
+    middle, low, high = once["ratios"]["1"]["after a generator"]
+    own_low, own_high = speed.noise(once["images_per_second"])
+    assert f"{middle:.2f} times the speed ({low:.2f} to {high:.2f} in three pairs;" in page
+    assert f"before, {own_low:.2f} to {own_high:.2f}). So the factor of 0.40" in page and own_low > 2 * 0.4
     on_jax = json.loads((kept / "suspects-cpu-jax.json").read_text())["ratios"]["2"]
     both, rows = on_jax["depthwise by rows, 1×1 as products"], on_jax["depthwise by rows"]
     own_low, own_high = speed.noise(
