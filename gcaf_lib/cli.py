@@ -7,7 +7,6 @@ once. What each command does stands in commands.py.
 from __future__ import annotations
 
 import argparse
-import errno
 import functools
 import os
 import re
@@ -47,13 +46,6 @@ exit status: 0 done; 1 a check found something wrong; 2 wrong input (one line sa
 """
 
 
-CURES = {
-    errno.ENOENT: "check the path",
-    errno.ENOTDIR: "a part of this path is a file; check it",
-    errno.EISDIR: "give the name of a file",
-    errno.EACCES: "check its permissions",
-    errno.ENOSPC: "free some space",
-}
 LIMIT = """\
 copies are recognised by content, changed ones not always: cut or moved by 5% one in ten to one in five was missed on
 trial, sheared by 10% nearly all. What is missed counts among the images of which nothing is known."""
@@ -347,31 +339,14 @@ def _run(argv: Sequence[str] | None) -> int:
         raise
     except Exception as error:
         # The project's own errors say what is wrong and what to do; others show where they come from.
-        if os.environ.get("GCAF_DEBUG") or not _expected(error):
+        if os.environ.get("GCAF_DEBUG") or not terminal.expected(error):
             raise
         return _refuse(error)
 
 
 def _refuse(error: Exception) -> int:
-    print(f"gcaf: error: {_message(error)}", file=sys.stderr)
+    print(f"gcaf: error: {_with_rooms(error, terminal.message(error))}", file=sys.stderr)
     return 2
-
-
-def _expected(error: Exception) -> bool:
-    """The project's own exceptions, the operating system's, and what is not installed; a bug elsewhere stays visible."""
-    if isinstance(error, ModuleNotFoundError):
-        return not (error.name or "gcaf_lib").startswith("gcaf_lib")
-    return isinstance(error, OSError) or type(error).__module__.startswith("gcaf_lib.")
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed: `pip install .` in this project's checkout brings all that gcaf needs"
-    if isinstance(error, OSError) and error.strerror:
-        cure = CURES.get(error.errno, "")
-        said = f"{error.strerror}: {cure}" if cure and error.filename else error.strerror
-        return f"{terminal.visible(error.filename)}: {said}" if error.filename else said
-    return terminal.visible(_with_rooms(error, " ".join(str(error).split())))
 
 
 def _with_rooms(error: Exception, text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import decimal
+import errno
 import json
 import math
 import os
@@ -15,6 +16,13 @@ from typing import Any
 
 # besides control codes: what turns the direction of writing, and halves of characters (names that are no UTF-8)
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+CURES = {
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "a part of this path is a file; check it",
+    errno.EISDIR: "give the name of a file",
+    errno.EACCES: "check its permissions",
+    errno.ENOSPC: "free some space",
+}
 
 
 def prepare() -> None:
@@ -31,14 +39,44 @@ def prepare() -> None:
 
 
 def arguments(doc: str, *names: str) -> list[str]:
-    """What a module run by hand (`python -m …`) was given, a value a name, a list for `NAME...`; --help prints its docstring and runs nothing."""
+    """What a module run by hand (`python -m …`) was given, a value a name, a list for `NAME...`; --help prints its docstring and runs nothing.
+
+    What is `expected` to go wrong from here on is said in one line.
+    """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     for name in names:
         one = name.removesuffix("...")
         parser.add_argument(one.lower(), metavar=one, nargs=None if one == name else "+")
-    return list(vars(parser.parse_args()).values())
+    given = list(vars(parser.parse_args()).values())
+
+    def said(kind: type, error: Exception, trace: Any) -> None:
+        if expected(error) and not os.environ.get("GCAF_DEBUG"):
+            print(f"{parser.prog}: error: {message(error)}", file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = said
+    return given
+
+
+def expected(error: Exception) -> bool:
+    """The project's own exceptions, the operating system's, and what is not installed; a bug elsewhere stays visible."""
+    if isinstance(error, ModuleNotFoundError):
+        return not (error.name or "gcaf_lib").startswith("gcaf_lib")
+    return isinstance(error, OSError) or type(error).__module__.startswith("gcaf_lib.")
+
+
+def message(error: Exception) -> str:
+    """An error in one line, with what to do about it where the operating system says only what is wrong."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed: `pip install .` in this project's checkout brings all that gcaf needs"
+    if isinstance(error, OSError) and error.strerror:
+        cure = CURES.get(error.errno, "")
+        said = f"{error.strerror}: {cure}" if cure and error.filename else error.strerror
+        return f"{visible(error.filename)}: {said}" if error.filename else said
+    return visible(" ".join(str(error).split()))
 
 
 def visible(text: object) -> str:

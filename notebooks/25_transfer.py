@@ -182,7 +182,7 @@ tables.show(
     transfer.compared_text(size, transfer.FULL),
     name="tab-full-size",
     caption="The proposed model as miniatures and with the paper's own networks, neither of which has seen ImageNet, on the same test images, with 95% "
-    f"intervals. {transfer.ONE_SPLIT} Images of a recall: those of its class.{transfer.once(size)}",
+    f"intervals. {scorecard.ONE_SPLIT} Images of a recall: those of its class.{transfer.once(size)}",
     data=size,
 )
 Markdown("\n\n".join([transfer.grown(size), transfer.fallen_full(own, chapter.dataset)]))

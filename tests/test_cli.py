@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gcaf_lib import cli, commands
+from gcaf_lib import cli, commands, terminal
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("keras", "tensorflow", "jax", "numpy", "pandas", "cv2", "matplotlib", "sklearn")
@@ -378,7 +378,7 @@ def test_what_is_not_installed_is_said_in_a_line(capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "gcaf_lib.training.runs", raising=False)
     monkeypatch.delattr("gcaf_lib.training.runs", raising=False)
     assert "filelock is not installed: `pip install .`" in fails(["runs"], capsys)
-    assert not cli._expected(ModuleNotFoundError("a bug", name="gcaf_lib.nowhere"))
+    assert not terminal.expected(ModuleNotFoundError("a bug", name="gcaf_lib.nowhere"))
 
 
 def test_the_example_report_of_the_help_can_be_true(capsys):

@@ -238,7 +238,10 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
         "on the single split `patients` training has 79." in text
         and "; one run of a single split, 50 images (40 pictures, 30 patient groups). With" in text
     )
-    assert "With the larger part: +20.0 points" in text and ": more right, by picture +20.0 points" in text
+    assert (
+        "With the larger part: +20.0 points" in text
+        and ": more right as trained once, by picture +20.0 points" in text
+    )
     assert text.endswith(f": {words.unseen(1)}.")
     turned = {seed: one._replace(picture=each[1 - seed].file) for seed, one in each.items()}
     against = ladder.training_parts(None, several._replace(change=worth.Change(both, both, turned)), sizes)
@@ -248,7 +251,7 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     )
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
     worse = known._replace(change=worth.Change(less, less))
-    assert ": fewer right, by picture" in ladder.training_parts(None, worse, sizes)
+    assert ": fewer right as trained once, by picture" in ladder.training_parts(None, worse, sizes)
     assert "A control would be" in ladder.training_parts(None, None, {})
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 import gcaf_lib
 from gcaf_lib import cli, terminal
+from gcaf_lib.training import runs
 
 PACKAGE = Path(gcaf_lib.__file__).parent
 PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LANG": "C"}
@@ -238,7 +239,31 @@ def test_a_module_run_by_hand_explains_itself_and_runs_nothing(name, monkeypatch
     assert end.value.code == 0 and "usage:" in text and len(text.splitlines()) > 5, text
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (runs.RunError("no run\nof that name"), "it: error: no run of that name\n"),
+        (FileNotFoundError(2, "No such file", "a\x1b"), "it: error: a\\x1b: No such file: check the path\n"),
+        (ValueError("a bug"), None),
+    ],
+)
+def test_a_module_run_by_hand_says_in_one_line_what_can_be_expected(monkeypatch, capsys, error, said):
+    monkeypatch.setattr("sys.argv", ["it"])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back afterwards
+    terminal.arguments("What it does.")
+
+    def told() -> str:
+        sys.excepthook(type(error), error, None)
+        return capsys.readouterr().err
+
+    if said:
+        assert told() == said
+        monkeypatch.setenv("GCAF_DEBUG", "1")
+    assert type(error).__name__ in told()
+
+
 def test_a_module_run_by_hand_takes_one_value_a_name_or_several(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr("sys.argv", ["it", "a", "b", "c"])
     assert terminal.arguments("What it does.", "FIRST", "RUN...") == ["a", ["b", "c"]]
     for given in (["it", "a", "b"], ["it"]):  # too many, too few

@@ -234,8 +234,8 @@ def _older(info: dict[str, Any], n: int) -> str:
         changed, images = (sum(one[name] for one in near.values()) for name in ("changed", "images"))
         begun = " and its own stage 0" if all(one["stage0"] for one in near.values()) else ""
         said.append(
-            f"{len(near)} of {many(n, 'run')} ({', '.join(near)}), retrained with today's code{begun} on "
-            f"{' and on '.join(sorted({one['where'] for one in near.values()}))}, came out not bit for bit the same, with {changed:,} of "
+            f"{len(near)} of {many(n, 'run')} ({_first(list(near))}) {'was' if len(near) == 1 else 'were'} trained twice, with today's code{begun} on "
+            f"{' and on '.join(sorted({one['where'] for one in near.values()}))}: not bit for bit the same, with {changed:,} of "
             f"{many(images, 'test answer')} changed (gcaf reproduce)"
         )
     if info["otherwise"]:
@@ -243,6 +243,12 @@ def _older(info: dict[str, Any], n: int) -> str:
             f"retrained with today's code, {_runs(info['otherwise'])} came out differently (gcaf reproduce)"
         )
     return "; ".join(said) or f"as now (training code {now})"
+
+
+def _first(names: list[str], shown: int = 5) -> str:
+    """The names, or the first `shown` of them and how many more results/reproduced.csv has."""
+    rest = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {rest} more in results/reproduced.csv" if rest > 0 else "")
 
 
 def _runs(names: list[str]) -> str:

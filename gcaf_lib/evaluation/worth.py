@@ -93,6 +93,10 @@ class Change(NamedTuple):
         """By file and, where known, by picture."""
         return [one for one in (self.file, self.picture) if one]
 
+    def values(self) -> list[float]:
+        """`ways` without their intervals."""
+        return [one.value for one in self.ways()]
+
 
 class Sample(NamedTuple):
     """A metric of a row: values (S,) of each seed, draws (B,) of their mean over bootstrap samples."""

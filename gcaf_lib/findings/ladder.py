@@ -415,15 +415,13 @@ def control(
         for side, some in zip(sides, seeds)
     ]
     levels = (
-        [_accuracy(list(side.values()), clusters, weights) for weights in (None, pictures)] for side in both
+        [
+            worth.scores(list(side.values()), clusters, ["accuracy"], pictures=weights)["accuracy"]
+            for weights in (None, pictures)
+        ]
+        for side in both
     )
     return Control(*levels, worth.against(*both, clusters, pictures))
-
-
-def _accuracy(
-    seeds: Sequence[Sequence[worth.Answers]], clusters: np.ndarray, pictures: np.ndarray | None = None
-) -> worth.Worth:
-    return worth.scores(seeds, clusters, ["accuracy"], pictures=pictures)["accuracy"]
 
 
 def _only(one: worth.Answers, tested: np.ndarray) -> worth.Answers:
@@ -445,11 +443,11 @@ def training_parts(dataset: Any, known: Control | None, sizes: Mapping[str, int]
     if known is None:
         return f"{text} A control would be the single split `patients`, with {single}: it was not run with the folds' seeds."
     (own, own1), (other, other1), change = known
-    said = words.judged(change.file, change.picture, "fewer right", "more right")
+    said = words.outcome(change, "fewer right", "more right")
     if change.each:
         against, copies = (
-            ", ".join(words.signed(100 * one.value, 1) for one in some)
-            for some in zip(*(one.ways() for one in change.each.values()))
+            ", ".join(words.signed(100 * value, 1) for value in some)
+            for some in zip(*(one.values() for one in change.each.values()))
         )
         said += f". That is against the mean of the folds' {len(change.each)} seeds; against each: {against} points (by picture {copies})"
     return (
@@ -631,7 +629,7 @@ def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
         scores = []
         for model, seeds in known.items():
             parts = [[_only(one, one.rows[wanted[one.rows]]) for one in seed] for seed in seeds]
-            level = _accuracy(parts, clusters)
+            level = worth.scores(parts, clusters, ["accuracy"])["accuracy"]
             scores.append(f"{model} {words.band(*_ends(level))}%")
             places.append(words.where(reported, level.low, level.high))
         basis = {"n": len(parts), "folds": len(parts[0])}

@@ -31,12 +31,17 @@ PROTOCOLS = ("paper", "patients")
 
 _SAID = (
     "*By picture*: copies of a picture count as one. Intervals are over patients and, from two seeds on, over trainings{}. Chance inflates any ECE: its "
-    "interval is for the true error, and the measured value can lie above it{}. Of five folds, ROC-AUC and ECE are means over the folds, each fold's ECE at the random split's number of test images."
+    "interval is for the true error, and the measured value can lie above it{}."
 )
-SCORES = _SAID.format("", "")  # what a table of scores, grouped ones among them, says under itself
-BESIDE = _SAID.format(  # and one that judges published figures by them
-    "; they do not include that the published figure was itself measured once, on its own test images",
-    "; what chance adds on the random split is subtracted from the published ECE before it is judged",
+_FOLDS = " Of five folds, ROC-AUC and ECE are means over the folds, each fold's ECE at the random split's number of test images."
+ONE_SPLIT = _SAID.format("", "")  # what a table of scores on splits without folds says under itself
+SCORES = ONE_SPLIT + _FOLDS  # and one with grouped folds
+BESIDE = (  # and one that judges published figures by them
+    _SAID.format(
+        "; they do not include that the published figure was itself measured once, on its own test images",
+        "; what chance adds on the random split is subtracted from the published ECE before it is judged",
+    )
+    + _FOLDS
 )
 
 

@@ -78,12 +78,7 @@ def change_of(
 
 def against_each(change: worth.Change) -> str:
     """`seed 0 −4.6 points, by picture −4.7; seed 1 …`: one seed's difference from each seed of the other side."""
-    return "; ".join(f"seed {seed} {_moved(*_values(one))}" for seed, one in change.each.items())
-
-
-def _values(change: worth.Change) -> list[float]:
-    """By file and, where known, by picture."""
-    return [one.value for one in change.ways()]
+    return "; ".join(f"seed {seed} {_moved(*one.values())}" for seed, one in change.each.items())
 
 
 def other_seeds(changes: Changes) -> str:
@@ -93,7 +88,7 @@ def other_seeds(changes: Changes) -> str:
         if not (change and change.each):
             continue
         against = against_each(change)
-        columns = zip(("by file", "by picture"), zip(*map(_values, change.each.values())))
+        columns = zip(("by file", "by picture"), zip(*(one.values() for one in change.each.values())))
         turns = [how for how, values in columns if min(values) < 0 < max(values)]
         lines.append(
             f"- {name}, {split}: {against}"
@@ -328,7 +323,7 @@ def look_ups_too(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) ->
         more = all(one.high < least for one, least in zip(own, most))
         mean = f", against the mean of its {len(change.each)} seeds" if change.each else ""
         told.append(
-            f"{split[0].upper()}{split[1:]}: the fall of the model ({_moved(*_values(change))}{mean}) is "
+            f"{split[0].upper()}{split[1:]}: the fall of the model ({_moved(*change.values())}{mean}) is "
             + ("larger than" if more else "not told apart from")
             + f" that of the look-ups (down to {_moved(*most)}), which has no interval, so that nothing tests one against the other. "
             + (

@@ -15,7 +15,7 @@ from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs, folds, worth
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, comparison, ladder, scorecard, shortcuts, training, words
+from gcaf_lib.findings import ablation, comparison, ladder, shortcuts, training, words
 from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES
 from gcaf_lib.training import experiments
@@ -24,7 +24,6 @@ SIDES = ("miniatures", "ImageNet")
 PROFILES = ("cpu", ladder.TRANSFER)  # of `SIDES`
 FULL = ("miniatures", "full-size")
 STAGE_0 = {"model.weights": "in-domain"}  # in place of ImageNet's, for the paper's own networks
-ONE_SPLIT = scorecard.SCORES.partition(" Of five folds")[0]  # under a table of splits without folds
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
 RECALLS = tuple(f"recall_{name}" for name in CLASSES)
 SCORE = ("value", "low", "high", "picture")
@@ -352,8 +351,7 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
         return ""
     pictures = worth.pictures(dataset)
     change = worth.change(three, four, splits.clusters(dataset), pictures, TUMOURS)
-    said = words.judged(change.file, change.picture, "a fall", "a rise")
-    said += " (one seed)" if change.file.n == 1 else ""
+    said = words.outcome(change, "a fall", "a rise")
     return (
         f"With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {said}. "
         f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.gone(four, three, dataset, pictures)}."
