@@ -200,7 +200,7 @@ agreed = agreement.agreement(own, main[0], clusters)
 tables.show(
     agreement.agreement_table(agreed),
     name="tab-consistency",
-    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, with 95% cluster-bootstrap intervals over patient groups, and of different patients; {words.rested(seeds, clusters, pictures)}.",
+    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, of the same image and of different patients, and the difference on the same draws; 95% cluster-bootstrap intervals over patient groups; {words.rested(seeds, clusters, pictures)}.",
 )
 Markdown(agreement.seeds_words(agreed, main[0].settings))
 

@@ -228,19 +228,33 @@ def test_black_words_and_shares():
 
 
 @pytest.mark.parametrize(
-    ("same", "words"),
+    ("more", "words"),
     [
-        ((0.5, 0.4, 0.6), "more than the place that is usual"),
-        ((0.2, 0.1, 0.3), "no more than"),
-        ((0.0, -0.1, 0.05), "less than"),
+        ((0.3, 0.2, 0.4), "+0.300 (+0.200 to +0.400): seeds agree on more than the place that is usual"),
+        ((0.3, -0.1, 0.7), "no more than"),
+        ((-0.2, -0.3, -0.1), "less than"),
     ],
 )
-def test_seeds_words(same, words):
-    found = agreement.Agreement(Interval(*same), Interval(0.2, 0.15, 0.25), 10)
+def test_seeds_words(more, words):
+    found = agreement.Agreement(Interval(0.5, 0.1, 0.9), Interval(0.2, 0.15, 0.25), Interval(*more), 10)
     alone = load("cpu")
     shared = alone.replace({"training.stage0_seed": "shared"})
     assert alone.training.stage0_seed != "shared" and alone.model.weights == "in-domain"
     assert words in agreement.seeds_words({"all": found}, alone)
+    tops = {"glioma": 0.9, "meningioma": 0.1, "notumor": 0.7, "pituitary": 0.8}
+
+    def by_class(tops):
+        each = {
+            name: found._replace(same=Interval(top), more=Interval(1 - top)) for name, top in tops.items()
+        }
+        return agreement.seeds_words({**each, "all": found}, alone)
+
+    assert "most for glioma and pituitary, not as the paper says; " in by_class(tops)
+    claimed = by_class(tops | {"glioma": 0.2})
+    assert "most for pituitary and no tumour, as the paper says; " in claimed
+    assert claimed.endswith(
+        "beyond what different patients of a class share, most for meningioma and glioma."
+    )
     assert "same network" not in agreement.seeds_words({"all": found}, alone)
     assert "partly the same network" in agreement.seeds_words({"all": found}, shared)
     assert "two seeds or more" in agreement.seeds_words({}, alone)
@@ -313,6 +327,12 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
     own = maps + np.random.default_rng(5).random(maps.shape)
     found = agreement.agreement([own, own + 0.01, own], record, np.arange(40))
     assert found["all"].same.value == pytest.approx(1) and found["all"].other.value < 0.9
+    assert found["all"].other == pytest.approx(loc.unlike(own, own, np.arange(40), labels))
+    for one in found.values():
+        assert one.more.value == pytest.approx(one.same.value - one.other.value)
+        assert one.more.high - one.more.low == pytest.approx(one.other.high - one.other.low), (
+            "same is 1 always"
+        )
     assert found["glioma"].n == 10 and found["all"].n == 40
     assert "more than the place that is usual" in agreement.seeds_words(found, load("cpu"))
     assert agreement.agreement_table(found)["Class"].tolist() == [
@@ -324,7 +344,7 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
     ]
     usual = [maps_of_classes(labels, 0.2, seed) for seed in (1, 2)]  # nothing but the class's place in common
     level = agreement.agreement(usual, record, np.arange(40))["all"]
-    assert agreement.apart(level.same, level.other) == "level"
+    assert agreement.sign(level.more) == "level"
     none = agreement.agreement(usual, record, np.zeros(40, int))
     assert "of so few patients nothing can be said" in agreement.seeds_words(none, load("cpu"))
     assert agreement.agreement([own], record, np.arange(40)) == {}

@@ -18,18 +18,19 @@ from gcaf_lib.settings import Settings
 
 
 class Agreement(NamedTuple):
-    """Correlation of maps of two seeds: on the same image, on images of different patients of one class."""
+    """Correlation of maps of two seeds: on the same image, on images of different patients of one class, and the first less
+    the second, on the same draws of patients."""
 
     same: Interval
     other: Interval
+    more: Interval
     n: int
 
 
 def agreement(maps: Sequence[np.ndarray], record: Any, clusters: np.ndarray) -> dict[str, Agreement]:
     """Class name (and `all`) to how much seeds agree; nothing of fewer than two.
 
-    maps: (n, h, w) of each seed on the test part of `record`. The same image and different patients: mean over all
-    pairs of seeds, whose intervals of the latter are averaged end by end.
+    maps: (n, h, w) of each seed on the test part of `record`. All are means over all pairs of seeds, with intervals over patients.
     """
     if len(maps) < 2:
         return {}
@@ -40,11 +41,12 @@ def agreement(maps: Sequence[np.ndarray], record: Any, clusters: np.ndarray) -> 
     for k, word in [*enumerate(record.settings.data.classes), (None, "all")]:
         at = labels == k if k is not None else np.full(len(labels), True)
         if at.any():
-            others = [localisation.unlike(a[at], b[at], groups[at], labels[at]) for a, b in seeds]
-            other = Interval(*np.mean(others, axis=0))
-            out[word] = Agreement(
-                clustered.mean(each[at], groups[at]), other, int((~np.isnan(each[at])).sum())
-            )
+            same = clustered.mean(each[at], groups[at])
+            unlike = [localisation.unlike_draws(a[at], b[at], groups[at], labels[at]) for a, b in seeds]
+            other, drawn = (np.mean(part, axis=0) for part in zip(*unlike))
+            more = same.value - other, clustered.mean_draws(each[at], groups[at]) - drawn
+            sides = (clustered.interval(*side) for side in ((float(other), drawn), more))
+            out[word] = Agreement(same, *sides, int((~np.isnan(each[at])).sum()))
     return out
 
 
@@ -55,6 +57,7 @@ def agreement_table(found: Mapping[str, Agreement]) -> pd.DataFrame:
             "Class": [CLASS_NAMES.get(key, "All") for key in found],
             "Same image, two seeds": [span(one.same) for one in found.values()],
             "Different patients of the class": [span(one.other) for one in found.values()],
+            "More by": [words.shift(one.more, 3) for one in found.values()],
             "Images": [one.n for one in found.values()],
         }
     )
@@ -64,16 +67,27 @@ def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
     """What agreement over seeds comes to; found: `agreement`, settings: of the runs."""
     if not found:
         return "Agreement needs two seeds or more with maps; there are not two on record."
-    same, other = found["all"].same, found["all"].other
+    same, other, more, _ = found["all"]
     text = (
-        f"Over all classes {same.value:.3f}, against {other.value:.3f} for different patients: "
+        f"Over all classes {same.value:.3f}, against {other.value:.3f} for different patients, {words.shift(more, 3)}: "
         + {
             "above": "seeds agree on more than the place that is usual for the class.",
-            "level": "no more than on any other patient of the class, as far as the intervals tell.",
+            "level": "no more than on any other patient of the class, as far as the interval tells.",
             "below": "less than on other patients of the class.",
             "unknown": "of so few patients nothing can be said.",
-        }[apart(same, other)]
+        }[sign(more)]
     )
+    if sign(more) != "unknown":
+        orders = (
+            sorted(found.keys() - {"all"}, key=lambda name: -getattr(found[name], part).value)
+            for part in ("same", "more")
+        )
+        most, beyond = ([CLASS_NAMES[name].lower() for name in order[:2]] for order in orders)
+        claimed = {CLASS_NAMES[name].lower() for name in ("pituitary", "notumor")}
+        text += (
+            f" By the classes' values alone, untested, seeds agree most for {' and '.join(most)}, {'as' if set(most) == claimed else 'not as'} the paper says; "
+            f"beyond what different patients of a class share, most for {' and '.join(beyond)}."
+        )
     if settings.model.weights == "in-domain" and settings.training.stage0_seed == "shared":
         text += (
             " These seeds start from the same backbones (stage 0 is trained once and shared), and most layers stay "
@@ -195,13 +209,6 @@ def sanity_table(check: pd.DataFrame | None, map: str) -> pd.DataFrame:
 def span(one: Interval) -> str:
     """`0.123 (0.101 to 0.150)`."""
     return words.span(*one, 3)
-
-
-def apart(first: Interval, second: Interval) -> str:
-    """`above`, `below` or `level`: where the interval of `first` lies beside that of `second`; `unknown` where one has none."""
-    if np.isnan([*first, *second]).any():
-        return "unknown"
-    return words.beside_interval(first, second, "below", "above", "level")
 
 
 def sign(difference: Interval) -> str:
