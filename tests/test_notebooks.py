@@ -71,6 +71,18 @@ def test_the_clean_pair_comes_back_from_a_pair_that_carried_colab_s_cell_over(co
         carried.unlink()
 
 
+def test_colab_shows_each_figure_s_caption_below_it(copies):
+    """There the site's captions, which stand in the cells' metadata, are not to be seen."""
+    figures = 0
+    for path in sorted(copies.glob("*.py")):
+        cells = notebooks.clean_notebook(path).cells
+        for cell, below in zip(cells, [*cells[1:], None]):
+            if figure := cell.metadata.get("mystnb", {}).get("figure"):
+                assert below.cell_type == "markdown" and below.source.endswith(figure["caption"]), path.name
+                figures += 1
+    assert figures > 30
+
+
 def test_a_caption_with_a_bootstrap_interval_says_who_is_drawn():
     """Images of one patient are no independent draws, so which of the two was drawn is half of what an interval says."""
     captions = [

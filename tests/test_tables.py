@@ -35,8 +35,11 @@ def test_every_kind_of_nothing_is_a_dash():
     assert tables.number([1, None]) == "[1, None]"
 
 
-def test_markup_escapes():
-    assert "<td>&lt;b&gt;</td>" in tables.markup(pd.DataFrame({"a": ["<b>"]}))
+def test_markup_escapes_and_a_caption_s_emphasis_is_emphasis():
+    table = tables.markup(pd.DataFrame({"a": ["<b> *x*"]}), "*By picture*: of `paper`, 2 * 3 <b>")
+    assert "<td>&lt;b&gt; *x*</td>" in table
+    said = "<em>By picture</em>: of <code>paper</code>, 2 * 3 &lt;b&gt;"
+    assert f"<caption>{said}</caption>" in table
 
 
 def test_download_holds_the_data():

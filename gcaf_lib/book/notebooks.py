@@ -52,10 +52,12 @@ def clean_notebook(source: Path) -> nbformat.NotebookNode:
     """The clean pair of a .py source: `plain_notebook`, ready for Colab.
 
     Its second cell fetches the library there (nowhere else), at the branch or tag that `_config.yml`
-    beside the chapters' folder publishes, and Colab is asked for a GPU. The .py has neither, so the two are no
-    pair in Jupytext's sense: with the extension Jupyter would carry the cell into the .py by itself.
+    beside the chapters' folder publishes, and Colab is asked for a GPU. Below a figure stands its caption, which the site
+    takes from the cell's metadata. The .py has none of it, so the two are no pair in Jupytext's sense: with the extension
+    Jupyter would carry the cells into the .py by itself.
     """
     book = plain_notebook(source)
+    book.cells = [one for cell in book.cells for one in (cell, *_caption(cell))]
     published = repository.read(Path(source).resolve().parent.parent)
     if published:
         text = _COLAB.format(
@@ -72,13 +74,20 @@ def clean_notebook(source: Path) -> nbformat.NotebookNode:
     return book
 
 
+def _caption(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    if not (figure := cell.metadata.get("mystnb", {}).get("figure")):
+        return []
+    text, name = f"**Figure.** {figure['caption']}", f"caption-{figure['name']}"
+    return [nbformat.v4.new_markdown_cell(text, id=name, metadata={"tags": [COLAB_TAG]})]
+
+
 def plain_notebook(source: Path) -> nbformat.NotebookNode:
     """The notebook of a .py source: no outputs, and cell ids that don't change between conversions.
 
     An id is the hash of its cell's text, so that inserting a cell leaves the others alone.
     """
     book = jupytext.read(source, fmt="py:percent")
-    # saving the pair in Jupyter would carry Colab's cell into the .py
+    # saving the pair in Jupyter would carry Colab's cells into the .py
     book.cells = [c for c in book.cells if COLAB_TAG not in c.metadata.get("tags", [])]
     seen: dict[str, int] = {}
     for cell in book.cells:

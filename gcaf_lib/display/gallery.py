@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from gcaf_lib.display import tables
 from gcaf_lib.display.style import CLASS_COLOURS, CLASS_NAMES
 
 LIMIT = (
@@ -201,7 +202,7 @@ def _page(rows: list[dict], image: str, classes: Sequence[str], name: str, capti
     script = f"const ID={json.dumps(name)},STEP={SHOWN},D={text};{_SCRIPT}"
     return (
         f'<section class="gcaf-cases" id="{html.escape(name)}" aria-label="{html.escape(caption)}">'
-        f"<style>{_STYLE}</style><p>{html.escape(caption)} <small>({html.escape(key)})</small></p>"
+        f"<style>{_STYLE}</style><p>{tables.inline(caption)} <small>({html.escape(key)})</small></p>"
         f'<div class="bar">{fields}{ticks}</div>'
         f'<p role="status" aria-live="polite">{len(rows)} cases; choosing among them needs scripts.</p>'
         f'<ul></ul><p><button type="button" class="more" hidden>Show more cases</button></p>'

@@ -13,6 +13,8 @@ import re
 
 import pandas as pd
 
+from gcaf_lib.display import tables
+
 LIMIT = 1_000_000  # bytes of the whole table: more makes a page slow
 SHOWN = 25  # rows a step
 LONG = 4  # words of a list shown before the rest folds away
@@ -93,7 +95,7 @@ def browse(frame: pd.DataFrame, name: str, caption: str, lists: tuple[str, ...] 
         f'<div class="bar"><label>Search <input type="search" autocomplete="off" spellcheck="false" '
         f'aria-controls="{html.escape(name)}-table"></label><span role="status" aria-live="polite">'
         f"first {min(SHOWN, len(rows))} of {len(rows)} rows</span></div>"
-        f'<table id="{html.escape(name)}-table"><caption>{html.escape(caption)}</caption>'
+        f'<table id="{html.escape(name)}-table"><caption>{tables.inline(caption)}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{first}</tbody></table>"
         f'<p><button type="button" class="more" hidden>Show more rows</button></p>'
         f"<script>{{{script}}}</script></div>"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markdown_it import MarkdownIt
 
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.settings import CLASSES
@@ -80,8 +81,13 @@ def markup(frame: pd.DataFrame, caption: str = "", *, decimals: int | None = Non
         "<tr>" + "".join(f"<td>{html.escape(number(v, decimals))}</td>" for v in row) + "</tr>"
         for row in frame.itertuples(index=False)
     )
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    title = f"<caption>{inline(caption)}</caption>" if caption else ""
     return f'<table class="gcaf-table">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def inline(text: str) -> str:
+    """A caption's Markdown (emphasis, code) as HTML; what is HTML in it is shown as it stands."""
+    return MarkdownIt("commonmark", {"html": False}).renderInline(text)
 
 
 def download(frame: pd.DataFrame, name: str) -> str:
