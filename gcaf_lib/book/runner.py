@@ -25,7 +25,7 @@ from typing import Any
 import nbformat
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.book import notebooks, provenance, speed
+from gcaf_lib.book import kernels, notebooks, provenance, speed
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
 from gcaf_lib.data import committed
@@ -236,7 +236,9 @@ def kernel() -> Iterator[None]:
     }
     with tempfile.TemporaryDirectory(prefix="gcaf-kernel-") as folder:
         argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
-        spec = json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"})
+        spec = json.dumps(
+            {"argv": argv, "display_name": "Python 3", "language": "python", "metadata": kernels.register()}
+        )
         write_text(Path(folder) / "kernels" / "python3" / "kernel.json", spec)
         package = str(Path(__file__).resolve().parents[2])  # also where the package is not installed
         paths = {
