@@ -102,7 +102,8 @@ per_class = min(40, frame["label"].value_counts().min())
 tables.show(
     preprocessing.contrasts(chapter.dataset, data, per_class),
     name="tab-clahe",
-    caption=f"CLAHE over {per_class} images of each class, before → after; the ratio is mean ± standard deviation over images.",
+    caption=f"CLAHE over {per_class} images of each class, before → after; the ratio is mean ± standard "
+    "deviation over images.",
 )
 
 # %% [markdown]

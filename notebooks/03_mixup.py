@@ -53,9 +53,9 @@ chapter.strip()
 
 # %%
 frame, data = chapter.dataset.frame, chapter.settings.data
-shown = replace(data, image_size=int(paper.published("Table 3", metric="data.image_size")))
+paper_size = replace(data, image_size=int(paper.published("Table 3", metric="data.image_size")))
 pair = [frame[frame["label"] == k].sample(1, random_state=2)["file"].item() for k in (0, 3)]
-first, second = (preprocess(chapter.dataset.root / name, shown) for name in pair)
+first, second = (preprocess(chapter.dataset.root / name, paper_size) for name in pair)
 
 # %% mystnb={"image": {"alt": "Seven pictures from one slice to another: the first fades out as the second fades in, with a bar below each that shows the shares of the two labels."}, "figure": {"name": "fig-mixup", "caption": "Two slices mixed with different weights, and their soft labels as bars (the paper's Figure 5)."}}
 pictures.mixup_grid(first, second, (1, 0.9, 0.75, 0.5, 0.25, 0.1, 0), (CLASSES[0], CLASSES[3]))
@@ -94,9 +94,10 @@ Markdown(findings.soft(training.mixup, training.batch_size, part["label"]))
 # %%
 from gcaf_lib.model.augment import mixup
 
-names = part.sample(12, random_state=5)
-images = np.stack([preprocess(chapter.dataset.root / f, shown) for f in names["file"]]).astype("float32")
-labels = np.eye(len(CLASSES), dtype="float32")[names["label"]]
+picked = part.sample(12, random_state=5)
+images = [preprocess(chapter.dataset.root / f, paper_size) for f in picked["file"]]
+images = np.stack(images).astype("float32")
+labels = np.eye(len(CLASSES), dtype="float32")[picked["label"]]
 
 rng = np.random.default_rng(1)
 weights = findings.spread_weights(12, training.mixup or 0.2, rng)
@@ -116,15 +117,16 @@ mechanisms.mixed_batch(mixed, soft, weights)
 #
 # $$(1 - \varepsilon)\bigl(\lambda y_i + (1 - \lambda) y_j\bigr) + \tfrac{\varepsilon}{K} = \lambda\bigl((1 - \varepsilon) y_i + \tfrac{\varepsilon}{K}\bigr) + (1 - \lambda)\bigl((1 - \varepsilon) y_j + \tfrac{\varepsilon}{K}\bigr).$$
 #
-# CLAHE is not affine, and neither is a loss that is curved in its label. The table swaps each pair
-# and reports the largest difference, relative to the largest value.
+# CLAHE is not affine, and neither is a loss that is curved in its label. The table takes both
+# steps in either order and gives the largest difference, relative to the largest value.
 
 # %%
-raw = np.stack([resize(decode(chapter.dataset.root / f), 128) for f in names["file"]]).astype("float32")
+raw = np.stack([resize(decode(chapter.dataset.root / f), 128) for f in picked["file"]]).astype("float32")
 tables.show(
     findings.swapped(images, raw, labels, weights, chapter.settings.loss, rng),
     name="tab-commute",
-    caption="Mixing before or after another step: single precision leaves differences of about 1e-7 where the two commute.",
+    caption="Mixing before or after another step: single precision leaves differences of about 1e-7 where the "
+    "two commute.",
 )
 
 # %% [markdown]
@@ -132,4 +134,4 @@ tables.show(
 # of Mixup and CLAHE does, and the paper's (contrast first) is kept. The last two lines matter for the loss:
 # in the `per-class` reading of Equation 14, the loss of a mixed label is the mixture of the two losses, as in the
 # original Mixup. In the literal reading, `target-probability`, it is not. What
-# follows from that is shown in the chapter on the loss.
+# follows from that is shown in chapter 5.

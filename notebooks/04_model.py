@@ -128,7 +128,8 @@ a, b = rng.normal(size=(2, 16, 64)).astype("float32")
 tables.show(
     findings.scrambled(("cross", "gcaf", "gcaf-sigmoid", "gcaf-split"), a, b, rng),
     name="tab-single-key",
-    caption="What becomes of the attention weights and of the fused vector when all query and key weights are replaced by noise (16 random pairs of vectors).",
+    caption="What becomes of the attention weights and of the fused vector when all query and key weights are "
+    "replaced by noise (16 random pairs of vectors).",
     decimals=4,
 )
 
@@ -151,7 +152,8 @@ mechanisms.dead_weights(findings.dead_counts(found))
 tables.show(
     findings.dead_table(found),
     name="tab-dead-weights",
-    caption="The reconstruction (`gcaf`, d = 64), weight by weight: largest absolute gradient, and whether it is zero everywhere but for rounding.",
+    caption="The reconstruction (`gcaf`, d = 64), weight by weight: largest absolute gradient, and whether it "
+    "is zero everywhere but for rounding.",
 )
 Markdown(findings.dead_said(found, models["paper"].get_layer("fusion")))
 
@@ -190,7 +192,8 @@ tables.show(
 tables.show(
     findings.unfrozen_layers(models.get(profile, models["cpu"]), share),
     name="tab-unfrozen-layers",
-    caption="Layers with weights that stage 2 trains under this page's profile, from the lowest to the top of each backbone.",
+    caption="Layers with weights that stage 2 trains under this page's profile, from the lowest to the top of "
+    "each backbone.",
 )
 
 # %% tags=["hide-output"]

@@ -70,9 +70,9 @@ tables.show(
 # not which schedule, nor with what patience. What is left open is ours; each is a setting:
 
 # %%
-left_open = """model.scale model.weights model.width model.projection_norm model.dropout loss.reading training.stage0_seed
-training.stage0_batch_size training.unfrozen training.brightness training.contrast training.stop_patience training.plateau_patience
-training.plateau_factor training.dtype"""
+left_open = """model.scale model.weights model.width model.projection_norm model.dropout loss.reading
+training.stage0_seed training.stage0_batch_size training.unfrozen training.brightness training.contrast
+training.stop_patience training.plateau_patience training.plateau_factor training.dtype"""
 tables.show(
     training.unstated(chapter.settings, left_open.split()),
     name="tab-settings-open",
@@ -126,8 +126,8 @@ Markdown(training.patience_said(chapter.settings.training))
 tables.show(
     training.stage0(runs),
     name="tab-stage0",
-    caption="Stage 0: each backbone alone. Accuracy with the weights of the kept epoch, mean ± standard deviation "
-    "over the seeds.",
+    caption="Stage 0: each backbone alone. Accuracy with the weights of the kept epoch, mean ± standard "
+    "deviation over the seeds.",
 )
 Markdown(training.start(starts, chapter.settings))
 
@@ -152,7 +152,8 @@ curves.convergence(histories, stage=2)
 tables.show(
     training.stages(runs),
     name="tab-stages",
-    caption="Accuracy and loss of each stage at the epoch that was kept: mean ± standard deviation over the seeds.",
+    caption="Accuracy and loss of each stage at the epoch that was kept: mean ± standard deviation over the "
+    "seeds.",
 )
 Markdown(f"{training.convergence(runs)}\n\n{training.ceiling()}")
 

@@ -76,8 +76,9 @@ known = performance.measured(runs, chapter.dataset)
 tables.show(
     performance.beside_published(known, paper.find("§5.4"), chapter.made),
     name="tab-headline",
-    caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and "
-    f"the 95% interval of that mean (cluster bootstrap over patients, widened by the spread over trainings). {words.VERDICT}",
+    caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and the "
+    "95% interval of that mean (cluster bootstrap: whole patient groups are drawn, not images; widened by the "
+    f"spread over trainings). {words.VERDICT}",
 )
 
 # %% [markdown]
@@ -102,7 +103,8 @@ Markdown(performance.confused(runs))
 tables.show(
     performance.accuracy_intervals(runs, chapter.dataset),
     name="tab-accuracy-intervals",
-    caption="Accuracy of each seed on the test part with two 95% intervals, neither of which includes other trainings.",
+    caption="Accuracy of each seed on the test part with two 95% intervals, neither of which includes other "
+    "trainings.",
 )
 
 # %%

@@ -32,8 +32,8 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, tables
 from gcaf_lib.evaluation import calibration, confidence, worth
-from gcaf_lib.findings import ablation, overlap, performance, words
 from gcaf_lib.findings import calibration as findings
+from gcaf_lib.findings import overlap, performance, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("09_reliability", profile, overrides)
@@ -54,21 +54,24 @@ overlap.split_note(chapter)
 # The paper names neither the number of bins nor their kind; ours are fifteen of equal width.
 
 # %%
-known, clusters = performance.measured(runs, chapter.dataset), splits.clusters(chapter.dataset)
-random = chapter.records("ladder").get("paper", runs)
-lift = worth.row(random, clusters, ["ece"])["ece"].lift
-rest = words.rested(runs, clusters, worth.pictures(chapter.dataset))
+measured, clusters = performance.measured(runs, chapter.dataset), splits.clusters(chapter.dataset)
+random_split = chapter.records("ladder").get("paper", runs)  # "paper": the settings' name of the random split
+lift = worth.row(random_split, clusters, ["ece"])["ece"].lift
+basis = words.rested(runs, clusters, worth.pictures(chapter.dataset))
 tables.show(
-    performance.beside_published(known, paper.find("Table 7"), chapter.made, lift),
+    performance.beside_published(measured, paper.find("Table 7"), chapter.made, lift),
     name="tab-reliability",
-    caption=f"The paper's Table 7 and ours, {rest}: mean ± standard deviation over the seeds, and the 95% interval "
-    f"of that mean (cluster bootstrap over patients, widened by the spread over trainings; that of the ECE bias-corrected, so that its value may lie above it). {words.VERDICT} "
-    f"Of the published ECE {lift:.4f} is taken off before it is judged: what chance adds to one on the random split, as the bootstrap finds it.",
+    caption=f"The paper's Table 7 and ours, {basis}: mean ± sd over seeds and its 95% interval (cluster bootstrap: "
+    "whole patient groups are drawn, not images; widened by the spread over trainings; of the ECE bias-corrected, "
+    f"so its value may lie above). {words.VERDICT} Before the paper's ECE is judged, {lift:.4f} is taken off: the "
+    "bootstrap's estimate of how far chance raises *our* ECE on the random split.",
 )
 
 # %% [markdown]
 # An ECE is never 0 on a finite test part: a bin's accuracy misses its confidence by chance. The yardstick is
-# what *perfectly* calibrated models with the same confidences would measure on as many images.
+# what *perfectly* calibrated models with the same confidences would measure on as many images. That is another number
+# than the one taken off above: that says how far chance *raises* the ECE of models as they are, this is the whole ECE of
+# models without a calibration error. As a rule it is larger: chance adds most to a distance that would else be 0.
 
 # %%
 published = paper.published("Table 7", metric="ece")
@@ -104,20 +107,18 @@ curves.reliability(
 tables.show(
     performance.calibrations(runs),
     name="tab-calibration",
-    caption="Calibration on the test part with raw and averaged (EMA) weights, as trained and after temperature "
-    f"scaling fitted on validation, {rest}: mean ± standard deviation over the seeds. Smaller is better.",
+    caption="Calibration on the test part with raw and averaged (EMA) weights, as trained and after "
+    f"temperature scaling fitted on validation, {basis}: mean ± standard deviation over the seeds. Smaller is "
+    "better.",
 )
 
 # %%
+# the same runs on both sides: scaled minus as trained
 gap = worth.difference(runs, runs, clusters, ["ece"], scaled=(True, False))["ece"]
 after = worth.row(runs, clusters, ["ece"], scaled=True)["ece"].value
 literal = chapter.settings.loss.reading == "target-probability"
-folds = chapter.records("ladder").get("patients", [])
-common = ablation.equal_seeds({"random": runs, "folds": folds})["random"]  # as chapter 19 takes them
-fewer = None
-if 0 < len(common) < len(runs):
-    fewer = worth.difference(common, common, clusters, ["ece"], scaled=(True, False))["ece"]
-Markdown(findings.temperature(findings.fitted(runs), gap, after, literal, rest, fewer))
+fewer = findings.fewer_seeds(chapter, runs, clusters)
+Markdown(findings.temperature(findings.fitted(runs), gap, after, literal, basis, fewer))
 
 # %% [markdown]
 # ## Raw and averaged weights
@@ -129,8 +130,8 @@ Markdown(findings.temperature(findings.fitted(runs), gap, after, literal, rest, 
 tables.show(
     performance.raw_beside_ema(runs, ("accuracy", "macro_f1", "kappa", "mcc", "ece", "brier", "nll")),
     name="tab-raw-ema",
-    caption=f"The test part with raw and with averaged weights of the same runs, {rest}: mean ± standard deviation over "
-    "the seeds.",
+    caption=f"The test part with raw and with averaged weights of the same runs, {basis}: mean ± standard "
+    "deviation over the seeds.",
 )
 
 # %% [markdown]

@@ -106,6 +106,7 @@ spread = predictions.spreads(runs)
 tables.show(
     predictions.spreads_text(spread),
     name="tab-spread",
-    caption="Share of the image in which the fused map exceeds half its maximum, by predicted class: mean ± standard deviation over the seeds.",
+    caption="Share of the image in which the fused map exceeds half its maximum, by predicted class: mean ± "
+    "standard deviation over the seeds.",
 )
 Markdown(predictions.spreads_said(spread))

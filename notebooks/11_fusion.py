@@ -39,10 +39,10 @@ from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("11_fusion", profile, overrides)
 records, norm = (ablation.table_records(chapter, name) for name in ("table-4", "projection-norm"))
-main, strict = chapter.records("main"), ablation.apart_records(chapter, "table-4")
+main, fold_runs = chapter.records("main"), ablation.apart_records(chapter, "table-4")
 proposed, made = main.get(paper.PROPOSED, []), chapter.made
 patients = chapter.records("patients")
-chapter.strip(ablation.runs(main, records, norm, strict, patients))
+chapter.strip(ablation.runs(main, records, norm, fold_runs, patients))
 
 # %% [markdown]
 # ## Seven ways to join two vectors
@@ -87,8 +87,8 @@ found = fusion.gradients(given, width)
 tables.show(
     fusion.gradient_table(found),
     name="tab-fusion-gradients",
-    caption=f"Norm of the gradient of each kind of weight in the fusion layer (d = {width}); 0 is exactly zero, – means that "
-    "a variant has no such weights.",
+    caption=f"Norm of the gradient of each kind of weight in the fusion layer (d = {width}); 0 is exactly "
+    "zero, – means that a variant has no such weights.",
     data=found,
 )
 Markdown(fusion.learns(found))
@@ -120,8 +120,8 @@ full = fusion.sizes(512, fusion.FULL_MAPS)
 tables.show(
     fusion.sizes_table(here, full),
     name="tab-fusion-sizes",
-    caption="Weights of the head (projections, fusion, classifier), of the fusion alone, and of those that can never learn: under this page's "
-    "profile and at the paper's size.",
+    caption="Weights of the head (projections, fusion, classifier), of the fusion alone, and of those that "
+    "can never learn: under this page's profile and at the paper's size.",
     data=pd.concat([here.assign(size="this page"), full.assign(size="full")]),
 )
 Markdown(fusion.sizes_said(full))
@@ -134,16 +134,17 @@ Markdown(fusion.sizes_said(full))
 
 # %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval, the paper's figure as an open diamond. Right: the difference from the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4", "caption": "The paper's Table 4 as a picture: accuracy (left), and minus that of the proposed fusion on the same images (right)."}}
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
-# the paper's figures are of patients' images: they have no place beside phantoms
-names, theirs = ablation.FUSION_NAMES, not chapter.phantoms
+names = ablation.FUSION_NAMES
+theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
 rows.dots(frame, names=names, published=theirs)
 
 # %%
 tables.show(
-    ablation.table(frame, "Fusion", names),
+    ablation.table(frame, "Fusion", names, theirs),
     name="tab-fusion",
-    caption="Fusion variants on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, and the accuracy's "
-    "95% cluster-bootstrap interval over patients and, from two seeds on, trainings.",
+    caption="Fusion variants on the test part: mean ± standard deviation over the n seeds that all trained "
+    f"rows have{ablation.brackets(theirs)}, and the accuracy's 95% interval over patients and, with two or "
+    "more seeds, also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
     data=frame,
 )
 
@@ -151,10 +152,11 @@ tables.show(
 gaps = ablation.gaps(frame, "Fusion", names)
 tables.show(gaps, "tab-fusion-gaps", ablation.gaps_caption(frame), data=frame)
 answers = fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)
-Markdown(ablation.told(frame, *answers, command="gcaf sweep table-4", names=names, theirs=theirs))
+command = f"gcaf sweep table-4 --profile {profile}"
+Markdown(ablation.told(frame, *answers, command=command, names=names, theirs=theirs))
 
 # %% [markdown]
-# The intervals hold both kinds of chance, test patients and, from two seeds on, training (and are never narrower than one over trainings alone); *sd over seeds* shows the second alone. Chapter 15 tests with a correction for the number of differences, and asks which of them this many seeds could detect at all.
+# The intervals hold both kinds of chance, test patients and, with two or more seeds, also training (and are never narrower than one over trainings alone); *sd over seeds* shows the second alone. Chapter 15 tests with a correction for the number of differences, and asks which of them this many seeds could detect at all.
 #
 # ## The same on patient-disjoint folds
 #
@@ -162,16 +164,18 @@ Markdown(ablation.told(frame, *answers, command="gcaf sweep table-4", names=name
 # new patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its
 # patient, where known.
 
-# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed fusion with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy (left), and minus that of the proposed fusion (right), with 95% intervals over patients and, from two seeds on, trainings."}}
-honest = ablation.apart(chapter, "table-4", strict)
-rows.dots(honest, names=names, published=False)
+# %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed fusion with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy (left), and minus that of the proposed fusion (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
+fold_rows = ablation.apart(chapter, "table-4", fold_runs)
+rows.dots(fold_rows, names=names, published=False)
 
 # %%
-gaps = ablation.gaps(honest, "Fusion", names)
-tables.show(gaps, "tab-fusion-patients", ablation.gaps_caption(honest), data=honest)
-seeds = ablation.compared_with("table-4", strict, patients, chapter.dataset)
-answers, command = (fusion.asked(honest, theirs), seeds), "gcaf sweep table-4-patients"
-Markdown(ablation.told(honest, *answers, command=command, names=names, theirs=theirs))
+gaps = ablation.gaps(fold_rows, "Fusion", names)
+tables.show(gaps, "tab-fusion-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
+which_seeds = ablation.compared_with("table-4", fold_runs, patients, chapter.dataset)
+beside_concat = fusion.asked(fold_rows, theirs)
+command = f"gcaf sweep table-4-patients --profile {profile}"
+told = ablation.told(fold_rows, beside_concat, which_seeds, command=command, names=names, theirs=theirs)
+Markdown(told)
 
 # %% [markdown]
 # ## A LayerNorm behind the projections
@@ -184,10 +188,11 @@ normed = ablation.measure("projection-norm", norm, chapter.dataset, proposed, ma
 tables.show(
     ablation.table(normed, "Projection", theirs=False),
     name="tab-projection-norm",
-    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation over the n seeds that both have, 95% interval of the accuracy over patients and, from two seeds on, trainings."
-    f"{ablation.rests(normed)}",
+    caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation "
+    "over the n seeds that both have, 95% interval of the accuracy over patients and, with two or more seeds, "
+    f"also over trainings.{ablation.rests(normed)}",
     data=normed,
 )
 
 # %%
-Markdown(f"{fusion.norm_cost(normed)}\n\n{words.of_profile(fusion.CAVEAT, profile)}")
+Markdown(f"{fusion.norm_cost(normed, profile)}\n\n{words.of_profile(fusion.CAVEAT, profile)}")

@@ -38,9 +38,9 @@ from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("12_mixup_ema", profile, overrides)
 main, found = chapter.records("main"), ablation.table_records(chapter, "table-5")
-strict = ablation.apart_records(chapter, "table-5")
+fold_runs = ablation.apart_records(chapter, "table-5")
 patients = chapter.records("patients")
-chapter.strip(ablation.runs(main, found, strict, patients))
+chapter.strip(ablation.runs(main, found, fold_runs, patients))
 
 # %% [markdown]
 # ## What a moving average still holds of its start
@@ -58,22 +58,26 @@ averaged = {row: runs for row, runs in found.items() if runs and runs[0].setting
 tables.show(
     mixup_ema.remains(averaged, images),
     name="tab-remains",
-    caption="Steps up to the kept epoch of each stage, and the share of the stage's first weights that is left in the average there; over the seeds of the row.",
+    caption="Steps up to the kept epoch of each stage, and the share of the stage's first weights that is "
+    "left in the average there; over the seeds of the row.",
 )
 
 # %% [markdown]
 # ## The four rows
 
 # %%
-names, theirs, made = {"Proposed Model": "Mixup and EMA (proposed)"}, not chapter.phantoms, chapter.made
+names = {"Proposed Model": "Mixup and EMA (proposed)"}  # the row's name in these tables
+theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
 frame = ablation.measure(
-    "table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), mixup_ema.METRICS, made
+    "table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), mixup_ema.METRICS, chapter.made
 )
 tables.show(
-    ablation.table(frame, "Training", names),
+    ablation.table(frame, "Training", names, theirs),
     name="tab-table-5",
-    caption="The paper's Table 5 measured, with the weights that are reported (averaged where EMA is on): mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, the accuracy's 95% cluster-bootstrap "
-    "interval over patients and, from two seeds on, trainings. Smaller is better for ECE and negative log-likelihood.",
+    caption="The paper's Table 5 measured, with the weights that are reported (averaged where EMA is on): "
+    f"mean ± sd over the n seeds that all trained rows have{ablation.brackets(theirs)}, the accuracy's 95% "
+    "interval over patients and, with two or more seeds, also over trainings (cluster bootstrap: whole "
+    "patient groups are drawn, not images). Smaller is better for ECE and negative log-likelihood.",
     data=frame,
 )
 
@@ -81,8 +85,7 @@ tables.show(
 gaps = ablation.gaps(frame, "Training", names)
 tables.show(gaps, "tab-table-5-gaps", ablation.gaps_caption(frame), data=frame)
 
-# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup: lines for runs without a moving average and for the averaged and raw weights of runs with it; the paper's figures as open marks."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup. Bars: 95% intervals over patients and, from two seeds on, trainings; those of the calibration error corrected for its upward bias."}}
-# the paper's figures are of patients' images: they have no place beside phantoms
+# %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup: lines for runs without a moving average and for the averaged and raw weights of runs with it; the paper's figures as open marks."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup. Bars: 95% intervals over patients and, with two or more seeds, also over trainings; those of the calibration error corrected for its upward bias."}}
 factorial.by_mixup(mixup_ema.design(found, chapter.dataset, published=theirs))
 
 # %% [markdown]
@@ -92,7 +95,8 @@ factorial.by_mixup(mixup_ema.design(found, chapter.dataset, published=theirs))
 tables.show(
     mixup_ema.weights(found),
     name="tab-both-weights",
-    caption="The test part with raw and with averaged weights of the same runs: mean ± sd over n seeds. Rows without EMA have raw weights only.",
+    caption="The test part with raw and with averaged weights of the same runs: mean ± sd over n seeds. Rows "
+    "without EMA have raw weights only.",
 )
 
 # %% [markdown]
@@ -112,12 +116,11 @@ Markdown(mixup_ema.course_text(mixup_ema.same_course(found)))
 # spread over seeds, the same draws for all combinations. The *interaction* is the effect of EMA with Mixup minus its effect without.
 
 # %%
-effects = mixup_ema.effects(found, chapter.dataset)
+effects = mixup_ema.effects(found, chapter.dataset, published=theirs)
 tables.show(
     mixup_ema.effects_text(effects),
     name="tab-factors",
-    caption="Effect of Mixup and of EMA with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures. n: seeds that all combinations of the line have. The ECE's intervals are corrected for its upward bias on a finite test part."
-    f"{ablation.rests(frame)}",
+    caption=mixup_ema.effects_caption(frame, theirs),
     data=effects,
 )
 
@@ -140,30 +143,31 @@ Markdown(f"{ablation.ranking(frame, names, theirs)}\n\n{mixup_ema.verdict(effect
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy (left), and minus that of the proposed training (right), with 95% intervals over patients and, from two seeds on, trainings."}}
-honest = ablation.apart(chapter, "table-5", strict, mixup_ema.METRICS)
-rows.dots(honest, names=names, published=False)
+# %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy (left), and minus that of the proposed training (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
+fold_rows = ablation.apart(chapter, "table-5", fold_runs, mixup_ema.METRICS)
+rows.dots(fold_rows, names=names, published=False)
 
 # %%
-gaps = ablation.gaps(honest, "Training", names)
-tables.show(gaps, "tab-table-5-patients", ablation.gaps_caption(honest), data=honest)
-seeds = ablation.compared_with("table-5", strict, patients, chapter.dataset)
-answers, command = (mixup_ema.asked(honest, theirs), seeds), "gcaf sweep table-5-patients"
-Markdown(ablation.told(honest, *answers, command=command, names=names, theirs=theirs))
+gaps = ablation.gaps(fold_rows, "Training", names)
+tables.show(gaps, "tab-table-5-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
+which_seeds = ablation.compared_with("table-5", fold_runs, patients, chapter.dataset)
+mixup_alone = mixup_ema.asked(fold_rows, theirs)
+command = f"gcaf sweep table-5-patients --profile {profile}"
+told = ablation.told(fold_rows, mixup_alone, which_seeds, command=command, names=names, theirs=theirs)
+Markdown(told)
 
 # %% [markdown]
 # The factors, and the claim's three parts, on this split. The calibration error of each fold is computed on as many images as the random split tests
 # (chapter 19):
 
 # %%
-apart = mixup_ema.effects(strict, chapter.dataset)
+fold_effects = mixup_ema.effects(fold_runs, chapter.dataset, published=theirs)
 tables.show(
-    mixup_ema.effects_text(apart),
+    mixup_ema.effects_text(fold_effects),
     name="tab-factors-patients",
-    caption="Effect of Mixup and of EMA over all five patient-disjoint folds, with 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings; in square brackets the same difference of the paper's figures, which are of its random split."
-    f" The ECE's intervals are corrected for its upward bias on a finite test part.{ablation.rests(honest)}",
-    data=apart,
+    caption=mixup_ema.effects_caption(fold_rows, theirs),
+    data=fold_effects,
 )
 control = mixup_ema.itself(ablation.runs(patients), chapter.dataset)
-said = f"{mixup_ema.verdict(apart, honest)}\n{mixup_ema.itself_text(control, honest)}"
+said = f"{mixup_ema.verdict(fold_effects, fold_rows)}\n{mixup_ema.itself_text(control, fold_rows)}"
 Markdown(f"{said}\n\n{words.of_profile(mixup_ema.CAVEAT, profile)}")

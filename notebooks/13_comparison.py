@@ -40,9 +40,9 @@ from gcaf_lib.training import experiments
 
 chapter = open_chapter("13_comparison", profile, overrides)
 main, found = chapter.records("main"), ablation.table_records(chapter, "table-6")
-strict = ablation.apart_records(chapter, "table-6")
+fold_runs = ablation.apart_records(chapter, "table-6")
 patients = chapter.records("patients")
-chapter.strip(ablation.runs(main, found, strict, patients))
+chapter.strip(ablation.runs(main, found, fold_runs, patients))
 
 # %% [markdown]
 # ## Identical conditions
@@ -63,12 +63,15 @@ chapter.strip(ablation.runs(main, found, strict, patients))
 Markdown(comparison.native_note(experiments.native("table-6", profile, overrides)))
 
 # %%
-made, theirs = chapter.made, not chapter.phantoms
-frame = ablation.measure("table-6", found, chapter.dataset, main.get(paper.PROPOSED, []), made=made)
+theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
+proposed = main.get(paper.PROPOSED, [])
+frame = ablation.measure("table-6", found, chapter.dataset, proposed, made=chapter.made)
 tables.show(
-    ablation.table(frame, "Method"),
+    ablation.table(frame, "Method", theirs=theirs),
     name="tab-table-6",
-    caption="The paper's Table 6 measured: mean ± sd over the n seeds that all trained rows have, the paper's figure in square brackets, 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings.",
+    caption="The paper's Table 6 measured: mean ± sd over the n seeds that all trained rows "
+    f"have{ablation.brackets(theirs)}, the accuracy's 95% interval over patients and, with two or more seeds, "
+    "also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
     data=frame,
 )
 
@@ -76,28 +79,28 @@ tables.show(
 gaps = ablation.gaps(frame, "Method")
 tables.show(gaps, "tab-table-6-gaps", ablation.gaps_caption(frame), data=frame)
 
-# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy (left), and minus that of the proposed model on the same images (right), with 95% intervals over patients and, from two seeds on, trainings."}}
-# the paper's figures are of patients' images: they have no place beside phantoms
+# %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy (left), and minus that of the proposed model on the same images (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
 rows.dots(frame, published=theirs)
 
 # %%
-Markdown(ablation.told(frame, command="gcaf sweep table-6", theirs=theirs))
+Markdown(ablation.told(frame, command=f"gcaf sweep table-6 --profile {profile}", theirs=theirs))
 
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed model with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy (left), and minus that of the proposed model (right), with 95% intervals over patients and, from two seeds on, trainings."}}
-honest = ablation.apart(chapter, "table-6", strict)
-rows.dots(honest, published=False)
+# %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed model with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy (left), and minus that of the proposed model (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
+fold_rows = ablation.apart(chapter, "table-6", fold_runs)
+rows.dots(fold_rows, published=False)
 
 # %%
-gaps = ablation.gaps(honest, "Method")
-tables.show(gaps, "tab-table-6-patients", ablation.gaps_caption(honest), data=honest)
+gaps = ablation.gaps(fold_rows, "Method")
+tables.show(gaps, "tab-table-6-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
 chosen = dict(experiments.experiment("table-6").settings(profile, overrides))
-asked = comparison.asked(honest, ablation.runs(patients), chapter.dataset, chosen)
-seeds = ablation.compared_with("table-6", strict, patients, chapter.dataset)
-earlier = comparison.before_stages(strict, chapter.dataset)
-told = ablation.told(honest, asked, seeds, command="gcaf sweep table-6-patients", theirs=theirs)
+two_or_one = comparison.asked(fold_rows, ablation.runs(patients), chapter.dataset, chosen)
+which_seeds = ablation.compared_with("table-6", fold_runs, patients, chapter.dataset)
+earlier = comparison.before_stages(fold_runs, chapter.dataset)
+command = f"gcaf sweep table-6-patients --profile {profile}"
+told = ablation.told(fold_rows, two_or_one, which_seeds, command=command, theirs=theirs)
 Markdown(f"{told}\n\n{earlier}")
 
 # %% [markdown]
@@ -117,19 +120,20 @@ spent = comparison.training(found)
 tables.show(
     comparison.costs_text(costs, spent),
     name="tab-costs",
-    caption="Cost of each method as it is run here: weights, computation for one image, and training time (stages 1 and 2, mean over n runs, in brackets lowest to highest, on the device named).",
+    caption="Cost of each method as it is run here: weights, computation for one image, and training time "
+    "(stages 1 and 2, mean over n runs, in brackets lowest to highest, on the device named).",
     data=costs.merge(spent, on="row", how="left"),
 )
 
 # %%
 Markdown(comparison.time_note(found))
 
-# %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95% intervals over patients and, from two seeds on, trainings."}}
+# %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95% intervals over patients and, with two or more seeds, also over trainings."}}
 measured = comparison.measured_over_costs(frame, costs)
 over_costs(measured, comparison.OWN, OURS)
 
 # %%
-Markdown(comparison.cheaper(frame, costs, honest))
+Markdown(comparison.cheaper(frame, costs, fold_rows))
 
 # %% [markdown]
 # ## The paper's own networks
@@ -143,7 +147,8 @@ full = costs if profile == "paper" else comparison.costs("paper")
 tables.show(
     comparison.full_text(full),
     name="tab-full-costs",
-    caption="The networks of Table 6 at full size: weights and computation for one image, absolute and as a multiple of the proposed model's, beside the paper's accuracy.",
+    caption="The networks of Table 6 at full size: weights and computation for one image, absolute and as a "
+    "multiple of the proposed model's, beside the paper's accuracy.",
     data=full,
 )
 

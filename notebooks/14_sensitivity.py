@@ -40,9 +40,9 @@ from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("14_sensitivity", profile, overrides)
 main, records = chapter.records("main"), ablation.table_records(chapter, "table-8")
-default, strict = main.get(paper.PROPOSED, []), ablation.apart_records(chapter, "table-8")
+default, fold_runs = main.get(paper.PROPOSED, []), ablation.apart_records(chapter, "table-8")
 patients = chapter.records("patients")
-chapter.strip(ablation.runs(main, records, strict, patients))
+chapter.strip(ablation.runs(main, records, fold_runs, patients))
 
 # %% [markdown]
 # ## The picture
@@ -50,7 +50,8 @@ chapter.strip(ablation.runs(main, records, strict, patients))
 # One panel per setting. The pale band is the 95% interval of the default setting; whether a value differs from it the paired differences below say.
 
 # %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the accuracy against the value, with its interval, the paper's figures as open diamonds, and the default's interval as a band."}, "figure": {"name": "fig-table-8", "caption": "The paper's Table 8 as a picture: test accuracy against the value of one setting. The paper gives no figures for the focal α."}}
-metrics, theirs = ("accuracy", "macro_f1", "ece"), not chapter.phantoms
+metrics = ("accuracy", "macro_f1", "ece")
+theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
 frame = ablation.measure("table-8", records, chapter.dataset, default, metrics, chapter.made)
 charts.sensitivity(*sensitivity.panels(frame, published=theirs))
 
@@ -61,10 +62,11 @@ charts.sensitivity(*sensitivity.panels(frame, published=theirs))
 
 # %%
 tables.show(
-    sensitivity.table(frame, records),
+    sensitivity.table(frame, records, theirs),
     name="tab-sensitivity",
-    caption="One setting changed at a time, on the test part: mean ± standard deviation over the n seeds that all trained rows have, the paper's figure in square brackets, "
-    "and 95% cluster-bootstrap intervals over patients and, from two seeds on, trainings.",
+    caption="One setting changed at a time, on the test part: mean ± sd over the n seeds that all trained "
+    f"rows have{ablation.brackets(theirs)}, and the accuracy's 95% interval over patients and, with two or "
+    "more seeds, also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
     data=frame,
 )
 
@@ -83,7 +85,8 @@ Markdown(sensitivity.published_span())
 
 # %%
 answers = sensitivity.moved(frame), sensitivity.chosen(frame, records)
-Markdown(ablation.told(frame, *answers, command="gcaf sweep table-8", theirs=theirs))
+command = f"gcaf sweep table-8 --profile {profile}"
+Markdown(ablation.told(frame, *answers, command=command, theirs=theirs))
 
 # %% [markdown]
 # Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5).
@@ -94,15 +97,16 @@ Markdown(sensitivity.calibration(frame, records))
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
-# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the default with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 on patient-disjoint folds: accuracy (left), and minus that of the default (right), with 95% intervals over patients and, from two seeds on, trainings."}}
-honest = ablation.apart(chapter, "table-8", strict, metrics)
-rows.dots(honest, published=False, reference="default")
+# %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the default with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 on patient-disjoint folds: accuracy (left), and minus that of the default (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
+fold_rows = ablation.apart(chapter, "table-8", fold_runs, metrics)
+rows.dots(fold_rows, published=False, reference="default")
 
 # %%
-gaps = ablation.gaps(honest, "Setting")
-tables.show(gaps, "tab-table-8-patients", ablation.gaps_caption(honest), data=honest)
-seeds = ablation.compared_with("table-8", strict, patients, chapter.dataset)
-Markdown(ablation.told(honest, seeds, command="gcaf sweep table-8-patients", theirs=theirs))
+gaps = ablation.gaps(fold_rows, "Setting")
+tables.show(gaps, "tab-table-8-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
+which_seeds = ablation.compared_with("table-8", fold_runs, patients, chapter.dataset)
+command = f"gcaf sweep table-8-patients --profile {profile}"
+Markdown(ablation.told(fold_rows, which_seeds, command=command, theirs=theirs))
 
 # %% [markdown]
 # ## What the batch size changes besides the batch
@@ -118,8 +122,9 @@ training = chapter.settings.training
 tables.show(
     sensitivity.batch_steps(records, training, count),
     name="tab-batch-steps",
-    caption=f"Steps that each batch size takes on {count:,} training images if no epoch is cut short, and the share of the moving average (decay "
-    f"{training.ema:g}) that is still the starting weights of stage 2 after them; and the mean test accuracy of both kinds of weights, over n seeds.",
+    caption=f"Steps that each batch size takes on {count:,} training images if no epoch is cut short, and the "
+    f"share of the moving average (decay {training.ema:g}) that is still the starting weights of stage 2 "
+    "after them; and the mean test accuracy of both kinds of weights, over n seeds.",
 )
 
 # %% [markdown]

@@ -37,12 +37,13 @@ from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.findings import ablation, significance, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import published_gaps
+from gcaf_lib.training import experiments
 
 chapter = open_chapter("15_significance", profile, overrides)
 main = chapter.records("main").get(paper.PROPOSED, [])
 found = {place: ablation.table_records(chapter, name) for place, name in ablation.TABLES.items()}
-apart = {place: ablation.apart_records(chapter, name) for place, name in ablation.TABLES.items()}
-chapter.strip(ablation.runs({paper.PROPOSED: main}, *found.values(), *apart.values()))
+fold_runs = {place: ablation.apart_records(chapter, name) for place, name in ablation.TABLES.items()}
+chapter.strip(ablation.runs({paper.PROPOSED: main}, *found.values(), *fold_runs.values()))
 
 # %%
 lines = published_gaps.published()
@@ -55,7 +56,7 @@ Markdown(published_gaps.claim(lines))
 # |:--|:--|:--|:--|
 # | Paired t over seeds (the paper's) | the training's chance: weights at the start, order, Mixup | on *this* split and *these* images, a mean gap of 0 over many trainings is implausible | other images, other patients, other splits |
 # | Corrected t (Nadeau and Bengio) | the same, with the variance enlarged for one shared test part | as above, with an allowance for other splits | patients; the allowance is a rule of thumb |
-# | McNemar (mid-p) | test images, one training each | these two *trained models* are unlikely to be equally accurate on images like these | other trainings; images of one patient count as independent |
+# | McNemar (mid-p: the observed outcome counts half) | test images, one training each | these two *trained models* are unlikely to be equally accurate on images like these | other trainings; images of one patient count as independent |
 # | Permutation by patient | patient groups, whole; mean over the seeds | these *trained models* are unlikely to be equally accurate on patients like these | other trainings |
 #
 # With $d_j$ the difference of accuracy in run $j$ of $J$, $s$ their standard deviation and $n$ the sizes of the parts, the two t-tests are
@@ -67,7 +68,8 @@ Markdown(published_gaps.claim(lines))
 #
 # ## The tests on the runs
 #
-# Each row against the proposed model, on the same seeds and images: McNemar takes the lowest common seed, the permutation test their mean.
+# Each row against the proposed model, on the same seeds and images: McNemar takes the lowest
+# common seed, the permutation test takes the mean over the common seeds.
 
 # %%
 groups = splits.clusters(chapter.dataset)
@@ -77,8 +79,10 @@ tests = significance.tests(found, main, groups, ratio)
 tables.show(
     significance.tests_text(tests),
     name="tab-tests",
-    caption="Accuracy minus that of the proposed model, in points, and p-values; in brackets adjusted by Holm over the rows of the same table that could be tested. n: seeds that "
-    "both were trained with. No adjustment runs across tables or tests. The last table of this page counts the images, pictures and patient groups that each rests on.",
+    caption="Accuracy minus that of the proposed model, in points, and p-values; in brackets adjusted by "
+    "Holm, which raises p-values because several rows are tested (those of the same table that could be; not "
+    "across tables or tests). n: seeds that both were trained with. The last table of this page counts the "
+    "images, pictures and patient groups.",
     data=tests,
 )
 
@@ -93,7 +97,8 @@ aucs = significance.auc_tests(found, main)
 tables.show(
     significance.auc_text(aucs),
     name="tab-delong",
-    caption="One-vs-rest ROC-AUC minus that of the proposed model, DeLong's p, and in brackets Holm's over all rows and classes; the first seed of each.",
+    caption="One-vs-rest ROC-AUC minus that of the proposed model, DeLong's p, and in brackets Holm's over "
+    "all rows and classes; the first seed of each.",
     data=aucs,
 )
 
@@ -119,14 +124,16 @@ Markdown("\n\n".join(said))
 # runs and the spread of the differences.
 
 # %% mystnb={"image": {"alt": "Power of the paired t-test rising with the true difference of accuracy, one curve each for three, five and ten runs, the more runs the steeper; where a spread was measured, the paper's gaps are marked below, one line a table."}, "figure": {"name": "fig-power", "caption": "Power of the paired t-test at 5% for three, five and ten runs at the spread measured here. The spread is that of rows with the proposed model's backbones; the shade is what its uncertainty does to the curve of five runs. Diamonds below are the paper's gaps in the tables of such rows."}}
-runs = (3, 5, 10)
+run_counts = (3, 5, 10)
 # the paper's gaps are of patients' images: they have no place beside the spread of phantoms
 lines = significance.with_spread(lines, None if chapter.phantoms else spread)
-same = lines[lines["place"].isin(significance.KINDS[significance.SAME])]
-power.power_curves(same["sd"].iloc[0], runs, same, tuple(spread.loc[significance.SAME, ["low", "high"]]))
+kind = significance.SAME  # rows with the proposed model's backbones
+same = lines[lines["place"].isin(significance.KINDS[kind])]
+interval = tuple(spread.loc[kind, ["low", "high"]])
+power.power_curves(same["sd"].iloc[0], run_counts, same, interval)
 
 # %%
-Markdown(published_gaps.power_text(lines, runs))
+Markdown(published_gaps.power_text(lines, run_counts))
 
 # %% [markdown]
 # ## What one set of test images can tell apart
@@ -149,7 +156,8 @@ counts = published_gaps.counts(ranges)
 tables.show(
     published_gaps.counts_text(counts, bool(overlap)),
     name="tab-gap-counts",
-    caption="How many of the paper's gaps one test part of its size could tell apart, without an adjustment for the number of tests.",
+    caption="How many of the paper's gaps one test part of its size could tell apart, without an adjustment "
+    "for the number of tests.",
     data=ranges,
 )
 
@@ -163,16 +171,17 @@ Markdown(published_gaps.images_text(counts, shares))
 # $s = \bar d \sqrt J / t_{0.975,\,J-1}$. So the claim can be read backwards, as a statement about the spread that the paper does not print:
 
 # %%
-needed = published_gaps.needed(lines, runs, ratio)
+needed = published_gaps.needed(lines, run_counts, ratio)
 tables.show(
     needed,
     name="tab-needed",
-    caption="For each of the paper's gaps the largest standard deviation of the paired differences (points) with which it is significant at 5%, by the number of runs; where a "
-    "spread was measured here (Tables 6 and 8 have their own), the runs from which the gap, measured exactly as printed, has p < 0.05.",
+    caption="For each of the paper's gaps the largest standard deviation of the paired differences (points) "
+    "with which it is significant at 5%, by the number of runs; where a spread was measured here (Tables 6 "
+    "and 8 have their own), the runs from which the gap, measured exactly as printed, has p < 0.05.",
 )
 
 # %%
-Markdown(published_gaps.backwards(lines, runs, ratio))
+Markdown(published_gaps.backwards(lines, run_counts, ratio))
 
 # %% [markdown]
 # So, if only the seed varied, the claim can be true as a statement about *seeds on one split*: that is all that a paired t-test over repeated
@@ -187,40 +196,42 @@ Markdown(published_gaps.backwards(lines, runs, ratio))
 # permutation by patient do not, but speak of these trained models. So the proposed model is set beside itself, too, one seed against another.
 
 # %%
-pooled = {
-    place: {row: folds.pool(group, splits.FOLDS) for row, group in rows.items()}
-    for place, rows in apart.items()
-}
-own = next(iter(pooled.values()))[ablation.proposed("table-4")[0]]
+pooled = {}
+for place, rows in fold_runs.items():
+    pooled[place] = {row: folds.pool(group, splits.FOLDS) for row, group in rows.items()}
+own = pooled["Table 4"][experiments.PROPOSED]
 # 0.0: over all folds there is no ratio of test to training part, so no corrected t
-strict = significance.tests(pooled, own, groups, 0.0, pictures=worth.pictures(chapter.dataset))
+fold_tests = significance.tests(pooled, own, groups, 0.0, pictures=worth.pictures(chapter.dataset))
 tables.show(
-    significance.tests_text(strict).drop(columns=significance.NAMES["corrected"]),
+    significance.tests_text(fold_tests).drop(columns=significance.NAMES["corrected"]),
     name="tab-tests-patients",
-    caption="The paper's Tables 4, 5 and 6 on patient-disjoint folds: accuracy over all five folds minus that of the proposed model, in points, and p-values; in brackets "
-    "Holm's. n: seeds, each of five trainings. *By picture*: copies of a picture count as one. Where the patient is unknown, the copies of a picture are one group. The next table counts images, pictures and groups.",
-    data=strict,
+    caption="The paper's Tables 4, 5 and 6 on patient-disjoint folds: accuracy over all five folds minus that "
+    "of the proposed model, in points, and p-values; in brackets Holm's. n: seeds, each of five trainings. "
+    "*By picture*: copies of a picture count as one. Where the patient is unknown, the copies of a picture "
+    "are one group. The next table counts images, pictures and groups.",
+    data=fold_tests,
 )
 
 # %% [markdown]
-# And what could such comparisons have shown? By the interval of each row's difference, which holds the scatter over patients and, from two seeds
-# on, over trainings:
+# And what could such comparisons have shown? The width of each row's interval tells (cluster bootstrap: whole patient groups are
+# drawn, not images); it holds the scatter over patients and, with two or more seeds, also over trainings.
 
 # %%
-frames = significance.frames(chapter, found, main, apart)
-seen = significance.could_show(frames)
+frames = significance.frames(chapter, found, main, fold_runs)
+detectable = significance.could_show(frames)
 tables.show(
-    significance.could_show_text(seen),
+    significance.could_show_text(detectable),
     name="tab-could-show",
-    caption="What the comparisons of each table rest on, and how large a true difference in accuracy must be for a 95% interval of the width of its row's "
-    "to exclude 0 four times in five, from the narrowest row to the widest; and how many of the paper's gaps are as large as their row's. Tables of one seed leave other trainings out and seem to see more. "
-    "Not adjusted for the number of rows.",
-    data=seen,
+    caption="What the comparisons of each table rest on; from which true difference in accuracy on a row's "
+    "95% interval excludes 0 with a power of 80% (narrowest row to widest); and how many of the paper's gaps "
+    "are at least as large as their row's. Tables of one seed leave other trainings out, so they seem to see "
+    "smaller differences. Not adjusted for the number of rows.",
+    data=detectable,
 )
-Markdown(significance.could_show_said(seen))
+Markdown(significance.could_show_said(detectable))
 
 # %%
-reference = folds.pool(next(iter(chapter.records("patients").values()), ()), splits.FOLDS)
-control = significance.itself(reference, groups, worth.pictures(chapter.dataset))
-caveat = words.of_profile(significance.CAVEAT, profile)
-Markdown("\n\n".join([significance.by_patient(strict), significance.itself_text(control), caveat]))
+proposed = folds.pool(chapter.records("patients").get(experiments.PROPOSED, []), splits.FOLDS)
+control = significance.itself(proposed, groups, worth.pictures(chapter.dataset))
+said = significance.by_patient(fold_tests, profile), significance.itself_text(control, profile)
+Markdown("\n\n".join([*said, words.of_profile(significance.CAVEAT, profile)]))

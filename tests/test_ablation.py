@@ -2,6 +2,7 @@
 
 import functools
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -227,6 +228,8 @@ def test_every_published_figure_stands_in_its_row(name, place):
     assert placed == {(f.row, f.metric): f.fraction for f in paper.find(place)}
     text = ablation.table(frame)
     assert text.iloc[0, 2] == f"{names.ABSENT} [{paper.find(place)[0].value:.2f}]"
+    assert ablation.table(frame, theirs=False).iloc[0, 2] == names.ABSENT
+    assert ablation.brackets(True).endswith("in square brackets") and ablation.brackets(False) == ""
     assert (text["n"] == "none").all() and (text["95% interval"] == "–").all()
     assert not text.astype(str).apply(lambda c: c.str.contains("nan")).any(axis=None)
 
@@ -307,6 +310,19 @@ class Fold(Run):
 
 def folds_of(errors, seed=0, count=5):
     return [Fold(errors=errors, seed=seed, fold=k) for k in range(count)]
+
+
+def test_scaling_is_told_of_the_seeds_that_chapter_19_takes_where_these_are_fewer(monkeypatch):
+    given = {"patients": folds_of(6) + folds_of(6, 1) + folds_of(6, 2, 3)}  # the last seed lacks two folds
+    monkeypatch.setattr(
+        worth, "difference", lambda a, b, *_, scaled: {"ece": ([r.seed for r in a], a is b, scaled)}
+    )
+
+    def fewer(count, found):
+        return calibration.fewer_seeds(SimpleNamespace(records=lambda name: found), runs(6, count), GROUPS)
+
+    assert fewer(3, given) == ([0, 1], True, (True, False))
+    assert fewer(2, given) is None and fewer(3, {}) is None, "they are all"
 
 
 def test_rows_of_some_folds_keep_what_they_have_and_decide_nothing():
@@ -928,7 +944,7 @@ def test_equal_functions_repairs_and_the_norm():
     assert "(trained with one seed, so another may reverse it), of 1 variant." in fusion.repaired(once)
     assert fusion.repaired(ablation.measure("table-4", {}, None)).startswith("No fusion whose")
     line = pd.DataFrame({"row": ["with"], "metric": ["accuracy"], "reference": [False], "pairs": [0]})
-    assert "`gcaf sweep projection-norm`" in fusion.norm_cost(line)
+    assert "`gcaf sweep projection-norm --profile demo`" in fusion.norm_cost(line, "demo")
     for low, high, side in (
         (-0.02, -0.01, "a loss"),
         (0.01, 0.02, "a gain"),
@@ -936,7 +952,8 @@ def test_equal_functions_repairs_and_the_norm():
     ):
         made = line.assign(pairs=1, difference=(low + high) / 2, difference_low=low, difference_high=high,
                            **dict.fromkeys(ablation.PICTURE, np.nan))  # fmt: skip
-        assert f"{side}" in fusion.norm_cost(made) and "one run of each" in fusion.norm_cost(made)
+        said = fusion.norm_cost(made, "cpu")
+        assert f"{side}" in said and "one run of each" in said
 
 
 def test_cheaper_baselines_and_their_inputs():

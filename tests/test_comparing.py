@@ -536,13 +536,13 @@ def test_the_proposed_model_beside_itself():
     groups, pictures = np.arange(1000) // 2, np.arange(1000)
     same = significance.itself([record(0, 30), record(1, 30)], groups, pictures, 199)
     assert same["p"].tolist() == [1.0] and same["difference"].tolist() == [0.0]
-    assert "does not call the method different" in significance.itself_text(same)
+    assert "does not call the method different" in significance.itself_text(same, "cpu")
     other = significance.itself([record(0, 38), record(1, 12), record(2, 12)], groups, pictures, 199)
     assert (
         other[["first", "second"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 2]]
         and other["p"].iloc[0] < 0.05
     )
-    text = significance.itself_text(other)
+    text = significance.itself_text(other, "cpu")
     assert (
         "seed 0 minus seed 1 +65.00 points" in text
         and "In 2 of 3, by picture in 2, that test calls the method different" in text
@@ -552,20 +552,20 @@ def test_the_proposed_model_beside_itself():
         in text
     )
     lines = other.assign(p=0.5, picture=[-0.0121, -0.0194, 0.01], picture_p=[0.06, 0.004, 0.0001])
-    text = significance.itself_text(lines)
+    text = significance.itself_text(lines, "cpu")
     assert (
         "p = 0.500, by picture −1.21, p = 0.060; seed 0 minus seed 2" in text
         and "p = 0.500, by picture −1.94, p = 0.004; seed 1" in text
     )
     assert "by picture +1.00, p < 0.001. In 0 of 3, by picture in 2, that test" in text
     assert "up to 65.00 points, by picture 1.94: an effect" in text
-    assert "does not call" in significance.itself_text(lines.assign(picture_p=0.05))
+    assert "does not call" in significance.itself_text(lines.assign(picture_p=0.05), "cpu")
     # a picture of many copies weighs as much as one of one: the first 20 of the 40 images are one picture
     copies = np.maximum(np.arange(1000), 24)
     weighed = significance.itself([record(0, 40), record(1, 20)], groups, copies, 199).iloc[0]
     assert weighed["difference"] == pytest.approx(20 / 40) and weighed["picture"] == pytest.approx(20 / 21)
-    assert "gcaf sweep patients --seeds 2" in significance.itself_text(
-        significance.itself([record(0, 30)], groups, pictures)
+    assert "`gcaf sweep patients --profile demo --seeds 2` trains" in significance.itself_text(
+        significance.itself([record(0, 30)], groups, pictures), "demo"
     )
 
 
@@ -792,6 +792,8 @@ def test_the_best_row_is_told_by_image_and_by_picture(alone, copied, said):
     )
     both = mixup_ema.verdict(frame, pd.DataFrame(rows).assign(mean=[3, 1, 2, 1, 4, 0]))
     assert both.splitlines()[-2].endswith(", as the paper has it.") == (copied[2] == 0.9)
+    silent = mixup_ema.verdict(mixup_ema.effects({}, data(), published=False), pd.DataFrame(rows))
+    assert "paper" not in silent and silent.count("seeds of 5 folds).") == 2
 
 
 def test_published_effects_are_the_papers_differences(alone):
@@ -808,6 +810,29 @@ def test_published_effects_are_the_papers_differences(alone):
     text = mixup_ema.effects_text(frame.reset_index()).set_index("Effect of")["Accuracy (points)"]
     mean = {factor: text[f"{factor}, mean of both"].partition("[")[2] for factor in ("Mixup", "EMA")}
     assert mean == {"Mixup": "+1.04]", "EMA": "+1.23]"}, "1.035 and 1.225: one rule for both"
+    silent = mixup_ema.effects({}, data(), ("accuracy", "ece"), published=False)
+    assert silent[["published", "step"]].isna().all(axis=None)
+    assert (
+        not mixup_ema.effects_text(silent)
+        .astype(str)
+        .apply(lambda c: c.str.contains("[", regex=False))
+        .any(axis=None)
+    )
+
+
+def test_the_caption_of_the_effects_tells_the_split_and_whose_figures():
+    from gcaf_lib.findings import mixup_ema
+
+    rows = pd.DataFrame(
+        {"row": ["a"], "metric": ["accuracy"], "reference": [False], "pairs": [0], "folds": [0]}
+    )
+    plain, apart = (mixup_ema.effects_caption(rows.assign(folds=n)) for n in (0, 5))
+    assert plain.startswith(
+        "Effect of Mixup and of EMA, with 95% cluster-bootstrap intervals over patients and"
+    )
+    assert "over all 5 patient-disjoint folds" in apart and "of its random split" in apart
+    assert "in square brackets" in plain and "random split" not in plain and plain.endswith("test part.")
+    assert "paper" not in mixup_ema.effects_caption(rows, theirs=False)
 
 
 def test_the_papers_gaps_and_their_counts():
@@ -875,7 +900,7 @@ def test_auc_and_patient_verdicts():
         [line | {"row": row, "seeds": n, "permutation_holm": p, "difference": d, "picture_holm": q, "picture": -d}
          for row, n, p, q, d in (("a", 2, 0.01, 0.4, -0.1), ("b", 1, 0.01, 0.01, 0.1), ("c", 1, 0.4, 0.4, -0.1), ("d", 0, *[np.nan] * 3))]
     )  # fmt: skip
-    text = significance.by_patient(strict)
+    text = significance.by_patient(strict, "cpu")
     assert (
         "on 40 images, these trained models: 1 of 3 significantly worse after Holm's adjustment (a), better: b;"
         in text
@@ -884,10 +909,11 @@ def test_auc_and_patient_verdicts():
         "by picture 1 of 3 significantly worse after Holm's adjustment (b), better: none. Not trained: d."
         in text
     )
-    once = significance.by_patient(strict[strict["seeds"] == 1])
+    once = significance.by_patient(strict[strict["seeds"] == 1], "cpu")
     assert "these trained models, one training of each: 0 of 2" in once
-    assert "`gcaf sweep table-4-patients` does it" in significance.by_patient(strict.assign(seeds=0))
-    assert "by picture" not in significance.by_patient(strict.assign(picture_holm=np.nan)), "not asked"
+    none = significance.by_patient(strict.assign(seeds=0), "demo")
+    assert "`gcaf sweep table-4-patients --profile demo` does it" in none
+    assert "by picture" not in significance.by_patient(strict.assign(picture_holm=np.nan), "cpu"), "not asked"
 
 
 def test_what_so_many_runs_and_images_can_find():

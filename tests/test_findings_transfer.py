@@ -183,9 +183,9 @@ def test_tumours_are_judged_alone():
     fall = f"−{100 * (LARGE[tumour].mean() - SMALL[tumour].mean()):.1f} points"
     assert (
         f"on the same tumour images: {fall} (" in fewer
-        and f": a fall as trained once, by picture {fall} (" in fewer
+        and f": a fall (as trained once), by picture {fall} (" in fewer
     )
-    assert ": a fall as trained once. " in fewer
+    assert ": a fall (as trained once). " in fewer
 
 
 def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkeypatch):
@@ -258,8 +258,8 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     text = transfer.compared_text(frame, transfer.FULL)
     assert text.loc[0, "Full-size"].startswith("90.0 (") and text.loc[0, "Miniatures"].startswith("70.0 (")
     said = transfer.grown(frame)
-    assert "- random split +20.0" in said and said.count(": a gain as trained once; one run") == 2
-    assert "a gain as trained once; one run, 100 images (100 pictures, 100 patient groups)\n" in said
+    assert "- random split +20.0" in said and said.count(": a gain (as trained once); one run") == 2
+    assert "a gain (as trained once); one run, 100 images (100 pictures, 100 patient groups)\n" in said
     assert "The paper's 95.73% lies" in said and "nan" not in said
     assert "patient-disjoint +20.0 points (+" in said and "by picture" not in said
     splits_ = {"paper": [run(LARGE)], "patients": [run(SMALL)]}
@@ -274,7 +274,7 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     assert not transfer.once(frame.assign(seeds=2)), "only where it is so"
     assert folds.count(", by picture +20.0 points (+") == 1, "of the split that keeps copies together"
     worse = transfer.compare(single, {"paper": [run(~LARGE)]}, None, transfer.FULL)
-    assert "a loss as trained once; one run, 100 images" in transfer.grown(
+    assert "a loss (as trained once); one run, 100 images" in transfer.grown(
         worse
     ) and "patient-disjoint" not in transfer.grown(worse)
     assert "lies above the interval" in transfer.grown(worse)

@@ -727,7 +727,7 @@ def test_which_runs_failures_are_of():
     assert "1 run on the `paper` split, as there is none" in failures.used(cases, [record], worth())
     apart = SimpleNamespace(settings=load("cpu", {"data.protocol": "patients", "data.fold": 0}))
     assert failures.used(cases, [apart], worth(), worth(0.8)).endswith(
-        "from two seeds on, trainings; by picture 20.0%)."
+        "with two or more seeds, also over trainings; by picture 20.0%)."
     )
     text = failures.used(cases, [apart, apart], worth())
     assert (

@@ -240,7 +240,7 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     )
     assert (
         "With the larger part: +20.0 points" in text
-        and ": more right as trained once, by picture +20.0 points" in text
+        and ": more right (as trained once), by picture +20.0 points" in text
     )
     assert text.endswith(f": {words.unseen(1)}.")
     turned = {seed: one._replace(picture=each[1 - seed].file) for seed, one in each.items()}
@@ -251,7 +251,7 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     )
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
     worse = known._replace(change=worth.Change(less, less))
-    assert ": fewer right as trained once, by picture" in ladder.training_parts(None, worse, sizes)
+    assert ": fewer right (as trained once), by picture" in ladder.training_parts(None, worse, sizes)
     assert "A control would be" in ladder.training_parts(None, None, {})
 
 
@@ -285,11 +285,14 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
         ("class", "patient-disjoint"): None,
     }
     text = shortcuts.taken_away(changes)
-    assert "form, random split, 1 seed: −5.0 points (−7.0 to −3.0): a fall as trained once\n" in text
+    assert "form, random split, 1 seed: −5.0 points (−7.0 to −3.0): a fall (as trained once)\n" in text
     apart = "form, patient-disjoint, 3 seeds: −5.0 points (−11.0 to +1.0): no difference that these images, patients and trainings can resolve, "
     assert apart + "by picture −6.0 points (−12.0 to −1.0): a fall\n" in text
     assert "class, patient-disjoint: no pair of runs" in text and "Where there is one seed" in text
-    assert "variation between seeds" in text and "over patients and, from two seeds on, trainings" in text
+    assert (
+        "variation between seeds" in text
+        and "over patients and, with two or more seeds, also over trainings" in text
+    )
     assert "Where there is one seed" not in shortcuts.taken_away(
         {("form", "x"): worth.Change(Worth(0.1, 0.1, 2, 0.05, 0.2))}
     )

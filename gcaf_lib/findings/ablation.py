@@ -1,6 +1,6 @@
 """Rows of Tables 4, 5, 6 and 8: levels, and the difference to the proposed model that the paper's claim is about.
 
-Every number is `evaluation.worth`'s, as on all pages. Intervals are over patients and, from two seeds on, over
+Every number is `evaluation.worth`'s, as on all pages. Intervals are over patients and, with two or more seeds, also over
 trainings.
 """
 
@@ -297,6 +297,11 @@ def table(
                 line["95% interval"] += f", by picture {copied}" * (copied != "–")
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def brackets(theirs: bool) -> str:
+    """What the caption of `table` says of the paper's figures; "" where they are left out."""
+    return ", the paper's figure in square brackets" * theirs
 
 
 def difference_text(line: pd.Series) -> str:

@@ -357,6 +357,17 @@ def excess(one: worth.Worth, published: float) -> str:
     )
 
 
+def fewer_seeds(chapter: Any, runs: Sequence[Any], clusters: np.ndarray) -> worth.Worth | None:
+    """By how much scaling changes the ECE of those of the runs whose seeds chapter 19 takes (those with all folds); None
+    where these are all, or none."""
+    folds = chapter.records("ladder").get("patients", [])
+    common = ablation.equal_seeds({"random": runs, "folds": folds})["random"]
+    if not 0 < len(common) < len(runs):
+        return None
+    # the same runs on both sides: scaled minus as trained
+    return worth.difference(common, common, clusters, ["ece"], scaled=(True, False))["ece"]
+
+
 def temperature(
     found: Sequence[float],
     gap: worth.Worth,

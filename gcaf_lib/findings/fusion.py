@@ -253,11 +253,15 @@ def repaired(frame: pd.DataFrame) -> str:
     )
 
 
-def norm_cost(frame: pd.DataFrame) -> str:
-    """What the LayerNorm behind the projections does to the accuracy; frame: `ablation.measure("projection-norm", …)`."""
+def norm_cost(frame: pd.DataFrame, profile: str) -> str:
+    """What the LayerNorm behind the projections does to the accuracy; frame: `ablation.measure("projection-norm", …)`,
+    profile: whose runs it is of."""
     line = ablation.others(frame).iloc[0]
     if not line["pairs"]:
-        return "The model with LayerNorm is not trained yet under this profile: `gcaf sweep projection-norm` does it."
+        return (
+            "The model with LayerNorm is not trained yet under this profile: `gcaf sweep projection-norm --profile "
+            f"{profile}` does it."
+        )
     side = f"a {'loss' if line['difference'] < 0 else 'gain'} whose interval excludes 0"
     side = side if ablation.separated(line) else verdicts.UNDECIDED
     return (

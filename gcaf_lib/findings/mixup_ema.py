@@ -108,13 +108,17 @@ def _theirs(contrast: float, scale: float) -> str:
 
 
 def effects(
-    found: Mapping[str, Sequence[Any]], dataset: Any, metrics: Sequence[str] = METRICS
+    found: Mapping[str, Sequence[Any]],
+    dataset: Any,
+    metrics: Sequence[str] = METRICS,
+    published: bool = True,
 ) -> pd.DataFrame:
     """Every contrast of the design (`COLUMNS`; fractions), over the seeds that all its cells have, with all their folds.
 
     Reported weights: averaged where EMA is on. Intervals: `evaluation.worth`'s, of the mean over seeds, the same
     images drawn for all cells. picture…: the same with each picture weighing 1, where copies are kept together.
-    Lines that lack a run have n = 0. Two more contrasts compare averaged and raw weights of the same runs.
+    Lines that lack a run have n = 0. Two more contrasts compare averaged and raw weights of the same runs. published: whether
+    the paper's contrasts stand beside ours (else NaN).
     """
     groups, lines = splits.clusters(dataset), []
     # a lift is of this split's test parts, and the paper's figures are of the random one
@@ -143,13 +147,25 @@ def effects(
         copies = worth.pictures(dataset) if lifted else None
         lines += [
             {"contrast": contrast, "metric": metric}
-            | _published(parts, metric)
+            | (_published(parts, metric) if published else {"published": np.nan, "step": np.nan})
             | _mixed(metric, plain, worth.answer(first, metric=metric))._asdict()
             | lifted
             | ablation.held(_mixed(metric, by_picture, worth.answer(first, copies, metric)), "picture")
             for metric in metrics
         ]
     return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def effects_caption(rows: pd.DataFrame, theirs: bool = True) -> str:
+    """What stands over `effects_text`; rows: `ablation.measure`'s of the same runs, theirs: whether the paper's contrasts are in it."""
+    apart = bool(rows["folds"].any())
+    where = f" over all {splits.FOLDS} patient-disjoint folds" * apart
+    split = ", which are of its random split" * apart
+    brackets = f"; in square brackets the same difference of the paper's figures{split}" * theirs
+    return (
+        f"Effect of Mixup and of EMA{where}, with 95% cluster-bootstrap intervals {words.OVER}{brackets}. n: seeds that all combinations of the "
+        f"line have. The ECE's intervals are corrected for its upward bias on a finite test part.{ablation.rests(rows)}"
+    )
 
 
 def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -300,9 +316,10 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
                     " and ".join(top) + ", equal to the digits printed" * (len(top) > 1) for top in tops
                 )
             )
+            theirs = ", as the paper has it" if tops.count([own]) == len(tops) else f"; the paper has {own}"
             out.append(
                 f"Best {name} of the {len(part)} trained rows, distinguishable or not: {said} ({names.repeats(part.iloc[0])})"
-                + (", as the paper has it." if tops.count([own]) == len(tops) else f"; the paper has {own}.")
+                f"{theirs * bool(effects_['published'].notna().any())}."
             )
     return "\n".join(f"- {line}" for line in out)
 

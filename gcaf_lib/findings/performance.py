@@ -24,7 +24,7 @@ PAPER_PAIR = {"glioma", "meningioma"}  # which Section 5.4 says are confused mos
 def measured(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     """Metrics of the test part over seeds: index metric, columns mean, sd, n, low, high, lift (fractions).
 
-    Intervals are `evaluation.worth`'s, over patients and, from two seeds on, trainings.
+    Intervals are `evaluation.worth`'s, over patients and, with two or more seeds, also over trainings.
     """
     return pd.DataFrame.from_dict(worth.row(records, splits.clusters(dataset)), orient="index").rename(
         columns={"value": "mean"}

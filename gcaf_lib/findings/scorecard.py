@@ -30,7 +30,7 @@ MAIN_PLACES = ("Abstract", "§5.4", "§5.5", "Table 7")
 PROTOCOLS = ("paper", "patients")
 
 _SAID = (
-    "*By picture*: copies of a picture count as one. Intervals are over patients and, from two seeds on, over trainings{}. Chance inflates any ECE: its "
+    "*By picture*: copies of a picture count as one. Intervals are over patients and, with two or more seeds, also over trainings{}. Chance inflates any ECE: its "
     "interval is for the true error, and the measured value can lie above it{}."
 )
 _FOLDS = " Of five folds, ROC-AUC and ECE are means over the folds, each fold's ECE at the random split's number of test images."

@@ -215,9 +215,9 @@ def calibration(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     )
 
 
-def table(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+def table(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]], theirs: bool = True) -> pd.DataFrame:
     """`ablation.table` with the accuracy on the validation part, by which the paper says it chose."""
-    seen, out = validation(found), ablation.table(frame, first="Setting")
+    seen, out = validation(found), ablation.table(frame, "Setting", theirs=theirs)
     part = [tables.mean_sd(seen.get(row, {}).values(), scale=100) for row in out["Setting"]]
     return out.assign(**{"Validation (%)": part})
 

@@ -126,7 +126,7 @@ def p_text(p: float) -> str:
 
 
 def verdict(frame: pd.DataFrame) -> str:
-    """What the tests of `tests` say, one sentence a table, whatever the outcome."""
+    """What the tests of `tests` say after Holm's adjustment, one sentence a table, whatever the outcome."""
     out = []
     for place, part in frame.groupby("place", sort=False):
         known = part[part["seeds"] > 0]
@@ -148,7 +148,7 @@ def verdict(frame: pd.DataFrame) -> str:
             )
             if group.empty:
                 continue
-            text += f"; {NAMES[test]}: {len(hit)} of {len(group)} significantly worse after Holm"
+            text += f"; {NAMES[test]}: {len(hit)} of {len(group)} significantly worse"
             text += f", {len(back)} significantly better" if len(back) else ""
         out.append(text + ("." if len(many) else "; the t-tests need a second run."))
     return "\n".join(f"- {line}" for line in out)
@@ -335,14 +335,16 @@ def auc_verdict(frame: pd.DataFrame) -> str:
     return f"{len(hits)} of {len(frame)} differences stand after the adjustment{favour if len(hits) else ''}."
 
 
-def by_patient(frame: pd.DataFrame) -> str:
-    """What the permutation over patients says of each table on patient-disjoint folds; frame: of `tests` over five folds."""
+def by_patient(frame: pd.DataFrame, profile: str) -> str:
+    """What the permutation over patients says of each table on patient-disjoint folds; frame: of `tests` over five folds,
+    profile: whose runs it is of."""
     out = []
     for place, part in frame.groupby("place", sort=False):
         known = part[part["seeds"] > 0]
         if known.empty:
             out.append(
-                f"{place}: no other row has been trained on all folds; `gcaf sweep {PLACES[place]}-patients` does it."
+                f"{place}: no other row has been trained on all folds; `gcaf sweep {PLACES[place]}-patients --profile {profile}` "
+                "does it."
             )
             continue
         said = []
@@ -475,12 +477,12 @@ def _p(value: float) -> str:
     return f"p {'' if value < 0.0005 else '= '}{p_text(value)}"
 
 
-def itself_text(frame: pd.DataFrame) -> str:
-    """What the control says, whatever it finds; frame: of `itself`."""
+def itself_text(frame: pd.DataFrame, profile: str) -> str:
+    """What the control says, whatever it finds; frame: of `itself`, profile: whose runs it is of."""
     if frame.empty:
         return (
             "The proposed model has fewer than two seeds of all folds, so it can't be set beside itself, and how much of these differences is "
-            "another training's chance is not known: `gcaf sweep patients --seeds 2` trains a second."
+            f"another training's chance is not known: `gcaf sweep patients --profile {profile} --seeds 2` trains a second."
         )
     pairs = "; ".join(
         f"seed {r.first} minus seed {r.second} {_points(r.difference)} points, {_p(r.p)}, by picture {_points(r.picture)}, {_p(r.picture_p)}"

@@ -17,7 +17,7 @@ VERDICT = (  # what the last column of `performance.beside_published` means
     "Verdict: where the published figure lies, its rounding allowed for; *can't be true*: no single set of predictions gives it together "
     "with the other published figures (chapter 22)."
 )
-OVER = "over patients and, from two seeds on, trainings"  # what an interval of `worth` is
+OVER = "over patients and, with two or more seeds, also over trainings"  # what an interval of `worth` is
 ONE_RUN = "The paper's own networks have one run: GPU time sufficed for no more."
 SAME_SEED = "The miniature beside them is the run of the same seed, so that both sides have equally many."
 ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
@@ -107,7 +107,7 @@ def end(value: float, decimals: int, show: Callable[[float, int], str] = number)
 
 
 def unseen(trainings: int) -> str:
-    """What an interval that holds 0 tells, by what it allows for: patients and, from two seeds on, trainings."""
+    """What an interval that holds 0 tells, by what it allows for: patients and, with two or more seeds, also trainings."""
     return f"no difference that these {'images, patients and trainings' if trainings > 1 else 'images and patients'} can resolve"
 
 
@@ -123,8 +123,8 @@ def judged(one: Worth, copied: Worth | None, lower: str, higher: str, same: str 
 
 
 def outcome(one: Change, lower: str, higher: str) -> str:
-    """`judged` of an accuracy's change; a verdict on a side that was trained once says so: `a fall as trained once`."""
-    once = " as trained once" * (bool(one.each) or one.file.n == 1)
+    """`judged` of an accuracy's change; a verdict on a side that was trained once says so: `a fall (as trained once)`."""
+    once = " (as trained once)" * (bool(one.each) or one.file.n == 1)
     return judged(one.file, one.picture, lower + once, higher + once)
 
 
