@@ -162,7 +162,7 @@ Markdown(ablation.told(frame, *answers, command=command, names=names, theirs=the
 #
 # All this is on the paper's random split, where recognising pictures is worth a great deal (chapter 17). A variant that wins there need not win on
 # new patients. So here is Table 4 on five folds that keep patients whole: each image is tested once, by a model that has seen no image of its
-# patient, where known.
+# patient, where known (but for a few persons with two numbers, chapter 17).
 
 # %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed fusion with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy (left), and minus that of the proposed fusion (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
 fold_rows = ablation.apart(chapter, "table-4", fold_runs)

@@ -191,7 +191,7 @@ Markdown(published_gaps.backwards(lines, run_counts, ratio))
 #
 # ## A test over patients
 #
-# Five folds keep every known patient on one side and test every image once. The predictions of a row's five models are put together and compared with
+# Five folds keep every known patient (but a few persons with two numbers, chapter 17) on one side and test every image once. The predictions of a row's five models are put together and compared with
 # the proposed model's on the same images, ten times as many as the random split tests. The t-tests need a second seed of all folds; McNemar and the
 # permutation by patient do not, but speak of these trained models. So the proposed model is set beside itself, too, one seed against another.
 

@@ -119,7 +119,7 @@ Markdown(findings.temperature_cost(runs, fitted, grid, by_part["test"]))
 # ## Do temperature and calibration carry over to new patients?
 #
 # A validation part that shares patients with training tells little of new ones. On patient-disjoint folds no known patient is in two of the three
-# parts (chapter 17). *Scaled* is by each run's own temperature:
+# parts (chapter 17, with the few exceptions found). *Scaled* is by each run's own temperature:
 
 # %%
 moved = findings.calibration_table(states)

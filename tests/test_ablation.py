@@ -801,7 +801,15 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     twice = comparison.asked(frame.assign(pairs=2), own, None, chosen)
     assert "the proposed model is better than 1 (VGG19), by" in twice and "may reverse" not in twice
     assert "None of these is one of the proposed model's own two" in text
-    assert f"So it is shown to be better than {which}." in text and "Chapter 25 does the same" in text
+    assert f"So it is shown to be better than {which}. Stages" in text and "Chapter 25 does the same" in text
+    both = comparison.asked(frame, own, None, chosen, folds_of(19))
+    halves = ("EfficientNetV2-S (mini)", "ConvNeXt-Tiny (mini)")
+    gains = [
+        f"{half} {words.signed(100 * (wrong - 19) / 120, 1)} points" for half, wrong in zip(halves, alone)
+    ]
+    there = both.partition(f"better than {which}. On the random split, of 1 seed: minus ")[2]
+    assert [there.index(gain) for gain in gains] == sorted(there.index(gain) for gain in gains)
+    assert there.partition(" Stages 1 and 2 ")[1] and "On the random split" not in text
     none = comparison.asked(frame.assign(pairs=0), [], None, chosen)
     assert "No single network has been trained on these folds." in none and "Chapter 25 sets" in none
     half = chosen | {"VGG19": load("cpu", {"model.backbones": ("convnext-tiny",), "model.fusion": "none"})}
@@ -864,7 +872,7 @@ def test_what_is_left_after_the_adjustment():
     claim = "is also distinguishable from 0"
     left = said(-0.01, [-0.001, 0.001] + [0.0] * (len(frame) - 2))
     some = f"{rows[0]} (only before it: {rows[1]})"
-    assert f"{adjusted} {some}. Chapter 15 adjusts its tests by Holm." in left
+    assert f"{adjusted} {some}. Chapter 15 tests the rows of Tables 4 to 6, adjusted by Holm." in left
     assert f"{claim} after the adjustment for the number of rows: {some}." in left
     assert f"{adjusted} none (only before it: {both}). Chapter" in said(-0.01, 0.001)
     level = said(0.01, 0.02)

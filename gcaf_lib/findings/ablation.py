@@ -623,7 +623,7 @@ def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) 
         return ""
     return (
         f" After {ADJUSTMENT} (Bonferroni: {len(run)} intervals at {100 * adjusted_level(len(run)):.4g}%), these exclude 0: {'; '.join(said)}. "
-        "Chapter 15 adjusts its tests by Holm."
+        "Chapter 15 tests the rows of Tables 4 to 6, adjusted by Holm."
     )
 
 

@@ -156,11 +156,18 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
     return " ".join(said)
 
 
-def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping[str, Any]) -> str:
+def asked(
+    frame: pd.DataFrame,
+    own: Sequence[Any],
+    dataset: Any,
+    chosen: Mapping[str, Any],
+    random: Sequence[Any] = (),
+) -> str:
     """Whether two backbones are better than one where no known patient is shared: than those of Table 6, and than each of its own.
 
     frame: of `ablation.apart`; own: runs of the proposed model on the folds; chosen: row to its settings
-    (`experiments.Experiment.settings`). Its own backbones alone are those of stage 0, where the runs have one.
+    (`experiments.Experiment.settings`); random: its runs on the random split. Its own backbones alone are those of stage 0, where
+    the runs have one.
     """
     run, scores = ablation.compared(frame), ablation.compared(frame, "macro_f1")
     text = "**Are two backbones better than one where no known patient is shared?** "
@@ -179,9 +186,7 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
         )
         if any(above.values()):
             text += f" Above it by value: {'; '.join(word + said for word, said in above.items() if said)}."
-        text += (
-            f" That rests on {words.rests(run.iloc[0])}{'; another training may reverse it' * bool(once)}."
-        )
+        text += f" That rests on {words.rests(run.iloc[0])}{'; another training may reverse it' * bool(once)}. A single network has fewer weights, too."
     else:
         text += "No single network has been trained on these folds."
     inside = set(chosen[OWN].model.backbones)
@@ -189,7 +194,7 @@ def asked(frame: pd.DataFrame, own: Sequence[Any], dataset: Any, chosen: Mapping
     if alone:
         return f"{text} One of its own backbones alone is {', '.join(alone)}."
     text += " None of these is one of the proposed model's own two, so they don't tell what the second adds to the first."
-    return text + _halves(ablation.whole(own), dataset)
+    return text + _halves(ablation.whole(own), random, dataset)
 
 
 def _ahead(lines: pd.DataFrame, name: str) -> str:
@@ -202,26 +207,42 @@ def _ahead(lines: pd.DataFrame, name: str) -> str:
     return ", ".join(said)
 
 
-def _halves(own: Sequence[Any], dataset: Any) -> str:
-    """The fused model minus each of its own backbones as stage 0 left it, and whether it is shown to be better than both."""
-    groups, pictures, said, told = splits.clusters(dataset), worth.pictures(dataset), [], []
+def _more_than_halves(own: Sequence[Any], dataset: Any) -> dict[str, list[worth.Worth]]:
+    """By name of a backbone: the fused model minus that backbone as stage 0 left it, by file and by picture."""
+    groups, pictures, found = splits.clusters(dataset), worth.pictures(dataset), {}
     for key, alone in stages.stage0_records(own).items():
-        change = worth.change(own, alone, groups, pictures)
-        if change is None:  # runs that share a stage 0 of another seed
-            continue
-        ways, name = change.ways(), names.backbone_name(key, alone[0])
+        if change := worth.change(
+            own, alone, groups, pictures
+        ):  # none of runs that share a stage 0 of another seed
+            found[names.backbone_name(key, alone[0])] = change.ways()
+    return found
+
+
+def _halves(own: Sequence[Any], random: Sequence[Any], dataset: Any) -> str:
+    """The fused model minus each of its own backbones, whether it is shown to be better than both, and the same of the random split."""
+    said, told = [], []
+    for name, ways in _more_than_halves(own, dataset).items():
         told.append(all(one.low > 0 for one in ways))
         seen = (
             f"{100 * float(intervals.visible(one.low, one.high, one.error, one.freedom)):.1f}" for one in ways
         )
         said.append(f"{name} {words.points(*ways)}, where {', by picture '.join(seen)} or more would be seen")
-        seeds = words.plural(change.file.n, "seed")
+        seeds = words.plural(ways[0].n, "seed")
     if not said:
         return " Chapter 25 sets the paper's own networks beside their two halves."
     which = "both" if all(told) else "one of the two only" if any(told) else "neither"
+    there = [
+        (f"{name} {words.points(*ways)}", ways[0].n)
+        for name, ways in _more_than_halves(random, dataset).items()
+    ]
+    beside = (
+        f" On the random split, of {words.plural(there[0][1], 'seed')}: minus {'; minus '.join(text for text, _ in there)}."
+        if there
+        else ""
+    )
     return (
         f" Stage 0 trained each of them alone: the fused model minus {'; minus '.join(said)} with a power of 80% ({seeds}). So it is shown to be better than "
-        f"{which}. Stages 1 and 2 trained the fused model further, so that even a gain need not be the second "
+        f"{which}.{beside} Stages 1 and 2 trained the fused model further, so that even a gain need not be the second "
         "network's. Chapter 25 does the same with the paper's own networks."
     )
 

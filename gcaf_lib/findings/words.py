@@ -18,7 +18,7 @@ VERDICT = (  # what the last column of `performance.beside_published` means
     "with the other published figures (chapter 22)."
 )
 OVER = "over patients and, with two or more seeds, also over trainings"  # what an interval of `worth` is
-ONE_RUN = "The paper's own networks have one run: GPU time sufficed for no more."
+ONE_RUN = "The paper's own networks have one run: the GPU time there was went to each fusion once, not to a second seed."
 SAME_SEED = "The miniature beside them is the run of the same seed, so that both sides have equally many."
 ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
 
