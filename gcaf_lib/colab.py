@@ -75,8 +75,8 @@ def set_up(images: bool = False, run: Callable = subprocess.run) -> None:
     if images:
         _fetch()
     print(
-        "Ready. Figures are drawn from the published run records in results/; to train again, change the "
-        "profile below."
+        "Ready. Figures are drawn from the published run records in results/; the head of the chapter says "
+        "whether it can train. Words such as *cluster bootstrap* are explained in book/glossary.md."
     )
 
 

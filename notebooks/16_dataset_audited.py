@@ -24,7 +24,7 @@
 
 # %% tags=["parameters"]
 profile = "cpu"  # demo, cpu, transfer or paper
-overrides = {}  # such as {"data.protocol": "twins"}
+overrides = {}  # a split changes nothing here: all files are audited
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
@@ -54,7 +54,8 @@ facts = dataset_audit.read(chapter.dataset)
 tables.show(
     dataset.numbers(frame, facts),
     name="tab-audit",
-    caption="The audit in numbers: counted, so there is no interval; the number of pictures depends on the similarity thresholds below, and a few pictures stand in two classes.",
+    caption="The audit in numbers: counted, so there is no interval; the number of pictures depends on the "
+    "similarity thresholds below, and a few pictures stand in two classes.",
 )
 Markdown(dataset.pictures_said(frame, facts))
 
@@ -143,7 +144,8 @@ tables.show(
         columns={"file": "File", "seen": "What a layman sees", "copies": "Files of the picture"}
     ),
     name="tab-candidates",
-    caption="Files to look at again, by eye: candidates for wrong labels among the tumour-free, CT, and what is no scan.",
+    caption="Files to look at again, by eye: candidates for wrong labels among the tumour-free, CT, "
+    "and what is no scan.",
 )
 Markdown(dataset.candidates_said(doubt))
 
@@ -166,7 +168,8 @@ outside, common = dataset.outside(frame)
 tables.show(
     dataset.outside_text(outside),
     name="tab-sizes",
-    caption="Share of each class's files that have the most common size, the number of different sizes, and the share in each colour mode.",
+    caption="Share of each class's files that have the most common size, the number of different sizes, and the "
+    "share in each colour mode.",
 )
 Markdown(dataset.sizes_said(outside[common], common))
 
@@ -185,8 +188,9 @@ copies.group_sizes(dataset.patient_sizes(chapter.dataset, facts, chapter.setting
 tables.show(
     dataset.patient_table(facts),
     name="tab-patients",
-    caption="Files, and patients known, of each class in each part of the patient-grouped split. Files without a known patient "
-    "(0 patients) are kept together with their copies only; a wrong label counts its patient in the wrong class.",
+    caption="Files, and patients known, of each class in each part of the patient-grouped split. Files without a "
+    "known patient (0 patients) are kept together with their copies only; a wrong label counts its patient in "
+    "the wrong class.",
     data=facts.patients,
 )
 

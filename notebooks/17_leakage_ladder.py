@@ -26,7 +26,7 @@
 
 # %% tags=["parameters"]
 profile = "cpu"  # demo, cpu, transfer or paper
-overrides = {}  # such as {"data.protocol": "twins"}
+overrides = {}  # a split changes nothing here: every row has its own
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
@@ -88,9 +88,10 @@ shares = ladder.exposed(chapter.dataset)
 tables.show(
     ladder.wide_exposure(shares),
     name="tab-exposure",
-    caption="Share of the test images of which the training part holds a copy (of all, and class by class), any slice of the "
-    "same known patient, or, by the groups of `patients`, either of the two. `patients` is the single 80/10/10 split, `patients-5fold` the five folds together. "
-    "In `official` training is Kaggle's Training less the validation part, which is taken from it.",
+    caption="Share of the test images of which the training part holds a copy (of all, and class by class), any "
+    "slice of the same known patient, or, by the groups of `patients`, either of the two. `patients` is the "
+    "single 80/10/10 split, `patients-5fold` the five folds together. In `official` training is Kaggle's "
+    "Training less the validation part, which is taken from it.",
     data=shares,
 )
 
@@ -104,7 +105,8 @@ Markdown(ladder.copies_left(shares))
 tables.show(
     ladder.wide(frame),
     name="tab-ladder-accuracy",
-    caption="Accuracy in percent with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings.",
+    caption="Accuracy in percent with its 95% interval (cluster bootstrap: whole patients are drawn, not images) "
+    "over patients and, with two or more seeds, also over trainings.",
     data=frame,
 )
 
@@ -112,8 +114,8 @@ tables.show(
 tables.show(
     ladder.wide(frame, scores=ladder.BY_PICTURE),
     name="tab-ladder-accuracy-picture",
-    caption="Accuracy by picture, in percent, with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings: "
-    "each picture counts once, however many copies of it are tested.",
+    caption="Accuracy by picture, in percent, with its 95% cluster-bootstrap interval over patients and, with "
+    "two or more seeds, also over trainings: each picture counts once, however many copies of it are tested.",
     data=frame,
 )
 
@@ -121,7 +123,8 @@ tables.show(
 tables.show(
     ladder.wide(frame, "macro_f1"),
     name="tab-ladder-f1",
-    caption="Macro-F1 in percent with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings.",
+    caption="Macro-F1 in percent with its 95% cluster-bootstrap interval over patients and, with two or more "
+    "seeds, also over trainings.",
     data=frame,
 )
 
@@ -129,7 +132,8 @@ tables.show(
 tables.show(
     ladder.wide(frame, "macro_f1", ladder.BY_PICTURE),
     name="tab-ladder-f1-picture",
-    caption="Macro-F1 by picture, in percent, with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings.",
+    caption="Macro-F1 by picture, in percent, with its 95% cluster-bootstrap interval over patients and, with two "
+    "or more seeds, also over trainings.",
     data=frame,
 )
 
@@ -137,9 +141,10 @@ tables.show(
 tables.show(
     ladder.distances(frame),
     name="tab-ladder-distance",
-    caption="Accuracy of the model, over all seeds run on a split, minus that of the better look-up (of the two 1-NN the one that is right more often there), in "
-    "points: on the same images, with 95% cluster-bootstrap intervals of the difference over patients and, from two seeds on, trainings. "
-    "Why the last two columns can lie far apart on `twins` is said below.",
+    caption="Accuracy of the model, over all seeds run on a split, minus that of the better look-up (of the two "
+    "1-NN the one that is right more often there), in points: on the same images, with 95% cluster-bootstrap "
+    "intervals of the difference over patients and, with two or more seeds, also over trainings. Why the last "
+    "two columns can lie far apart on `twins` is said below.",
     data=frame,
 )
 
@@ -175,6 +180,7 @@ scores = {model: ladder.pooled(runs, clusters, pictures) if runs else None for m
 tables.show(
     ladder.beside_others(frame, hints.read(chapter.dataset), scores),
     name="tab-literature",
-    caption="Accuracy on patient-disjoint folds: as reported on the three classes of the figshare slices, and measured here with 95% intervals "
-    "(of phantoms, which can't be compared with the others, under the profile `demo`). *By picture*: copies of a picture count as one.",
+    caption="Accuracy on patient-disjoint folds: as reported on the three classes of the figshare slices, and "
+    "measured here with 95% intervals (of phantoms, which can't be compared with the others, under the profile "
+    "`demo`). *By picture*: copies of a picture count as one.",
 )

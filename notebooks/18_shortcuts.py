@@ -17,16 +17,16 @@
 # %% [markdown]
 # # 18. Shortcuts
 #
-# **Reproduces:** nothing; it asks what else than the tumour gives the class away in the dataset of Section 5.1.
+# **Reproduces:** nothing; it asks what, besides the tumour, gives the class away in the dataset of Section 5.1.
 # **Takes:** seconds; nothing new is trained.
 #
 # A network takes whatever separates the classes. If the files of a class share a size, a margin or a scanner, that is
 # enough, and no test on the same files will show it. Two ways to look: give a simple method *only* the hint and
-# see how far it comes; take the hint away and see what the model loses.
+# see how far it gets; take the hint away and see what the model loses.
 
 # %% tags=["parameters"]
 profile = "cpu"  # demo, cpu, transfer or paper
-overrides = {}  # such as {"data.protocol": "twins"}
+overrides = {}  # a split changes nothing here: every row has its own
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
@@ -48,23 +48,25 @@ chapter.strip(ablation.runs(main, by_split, changed))
 # %% [markdown]
 # ## Only the hint
 #
-# Three floors are kept from the tumour. *File size and mode*: width, height, aspect and colour mode of the file, not one pixel. *Image
-# border*: grey values of the outermost sixteenth on every side. *Tumour masked out*: a thumbnail in which the tumour's
-# box is filled; every image gets three such holes, placed alike for all classes, so that the hole itself says nothing
-# (tumours of unknown place stay visible: about 6% of the real ones). Guessing the most frequent class is the
-# yardstick.
+# Three simple methods do not get to see the tumour (*floors*: scores that a model has to beat, chapter 17). *File size and mode*: width, height, aspect
+# and colour mode of the file, not one pixel. *Image border*: grey values of the outermost sixteenth on every side. *Tumour masked out*: a thumbnail in
+# which the tumour's box is filled; every image gets three such holes, placed alike for all classes, so that the hole itself says nothing (tumours of
+# unknown place stay visible: about 6% of the real ones). Guessing the most frequent class is the yardstick.
 
 # %%
-lowest, tracks = floors.read(chapter.dataset), hints.read(chapter.dataset)
+floor_scores, hint_scores = floors.read(chapter.dataset), hints.read(chapter.dataset)
 labels, pictures = chapter.dataset.frame["label"], worth.pictures(chapter.dataset)
 tables.show(
-    shortcuts.hint_table(lowest, tracks, labels, pictures),
+    shortcuts.hint_table(floor_scores, hint_scores, labels, pictures),
     name="tab-hints",
-    caption="Accuracy in percent, with 95% cluster-bootstrap intervals over patients, of logistic regression on what is not the tumour; in the "
-    f"last column the share of the most frequent class. *By picture*: copies of a picture count as one, in the last column too. Tested: {shortcuts.tested(chapter.dataset)}.",
-    data=tracks,
+    caption="Accuracy in percent, with 95% intervals (cluster bootstrap: whole patients are drawn, not images), of "
+    "logistic regression on what is not the tumour; in the last column the share of the most frequent class. "
+    "*By picture*: copies of a picture count as one, in the last column too. "
+    f"Tested: {shortcuts.tested(chapter.dataset)}.",
+    data=hint_scores,
 )
-Markdown(shortcuts.hints(lowest, tracks, labels, pictures, shortcuts.unmasked(chapter.dataset)))
+tumours_seen = shortcuts.unmasked(chapter.dataset)
+Markdown(shortcuts.hints(floor_scores, hint_scores, labels, pictures, tumours_seen))
 
 # %% [markdown]
 # ## The hint taken away: one encoding for all
@@ -85,33 +87,36 @@ copies.image_pairs(
 )
 
 # %%
-again = tracks[tracks["track"] == "canonical"]
+re_encoded_scores = hint_scores[hint_scores["track"] == "canonical"]
 tables.show(
-    shortcuts.re_encoded(lowest, again, labels, pictures),
+    shortcuts.re_encoded(floor_scores, re_encoded_scores, labels, pictures),
     name="tab-canonical",
-    caption="Accuracy in percent (four classes) of floors before and after re-encoding, with 95% intervals; *by picture* copies of a picture count as one. After it all files have one size, so the "
-    "first floor can only guess the most frequent class.",
-    data=again,
+    caption="Accuracy in percent (four classes) of floors, before and after re-encoding, with 95% intervals. "
+    "1-NN: the class of the most similar training image (chapter 17). *By picture*: copies of a picture count "
+    "as one. Re-encoded files all have one size, so the first floor can only guess the most frequent class.",
+    data=re_encoded_scores,
 )
 
 # %% [markdown]
 # ## The same model with and without
 #
 # The proposed model, trained again on re-encoded images, and on the three tumour classes alone: there the no-tumour
-# images, which by the Kaggle page's author come from another collection, are neither trained on nor asked for. The three-class model is compared
+# images, which according to the Kaggle page's author come from another collection, are neither trained on nor asked for. The three-class model is compared
 # with the four-class model judged on the same images, those with a tumour. Runs are paired by seed and by fold (a single seed without the hint stands against the mean of those with it), and what
 # counts is the *difference* on the same images: intervals of two models on the same images say little side by side.
 
 # %%
 clusters = splits.clusters(chapter.dataset)
-whole = {"paper": [r for group in main.values() for r in group], "patients": by_split.get("patients", [])}
-compared, changes = shortcuts.with_without(whole, changed, clusters, pictures)
+# the model as it is, by the settings' names of the two splits ("paper": the random one)
+as_it_is = {split: by_split.get(split, []) for split in ("paper", "patients")}
+compared, changes = shortcuts.with_without(as_it_is, changed, clusters, pictures)
 tables.show(
     shortcuts.wide_with_without(compared, changes),
     name="tab-with-without",
-    caption="Accuracy in percent of the model with and without the hint, and the difference in points, paired by image and, where both have several, by seed, each "
-    "with its 95% cluster-bootstrap interval over patients and, from two seeds on, trainings. With *the no-tumour class* both are judged on the tumour images alone. *By "
-    "picture*: copies of a picture count as one.",
+    caption="Accuracy in percent of the model with and without the hint, and the difference in points, paired by "
+    "image and, where both have several, by seed, each with its 95% cluster-bootstrap interval over patients "
+    "and, with two or more seeds, also over trainings. With *the no-tumour class* both are judged on the tumour "
+    "images alone. *By picture*: copies of a picture count as one.",
     data=compared,
 )
 
@@ -122,18 +127,16 @@ split_ladder.with_without(compared)
 said = [
     shortcuts.taken_away(changes),
     shortcuts.other_seeds(changes),
-    shortcuts.look_ups_too(lowest, again, changes),
-    shortcuts.answer_gone(whole, changed, chapter.dataset, pictures),
+    shortcuts.look_ups_too(floor_scores, re_encoded_scores, changes),
+    shortcuts.answer_gone(as_it_is, changed, chapter.dataset, pictures),
 ]
 Markdown("\n\n".join(said))
 
 # %% [markdown]
 # ## What this means
 #
-# By the Kaggle page's author the no-tumour images come from a collection of their own, and none is the archive's. A four-class accuracy therefore mixes a
-# question that the file itself helps to answer (is there a tumour?) with the harder one of
-# telling three tumours apart. Reporting the three tumour classes by themselves, on patient-disjoint folds, keeps the two questions apart (chapter 17
-# does so beside the numbers of others). It does not remove every hint: among the tumours the file's form and the border still help (the first table).
-# Chapter 21 looks from
-# the other side: what is answered on tumours that did not come from the archive. The intervals on this
-# page are not adjusted for the number of comparisons.
+# According to the Kaggle page's author the no-tumour images come from a collection of their own, and none is the archive's. A four-class accuracy
+# therefore mixes a question that the file itself helps to answer (is there a tumour?) with the harder one of telling three tumours apart. Reporting the
+# three tumour classes by themselves, on patient-disjoint folds, keeps the two questions apart (chapter 17 does so beside the numbers of others). It
+# does not remove every hint: among the tumours the file's form and the border still help (the first table). Chapter 21 looks from the other side: what
+# is answered on tumours that did not come from the archive. The intervals on this page are not adjusted for the number of comparisons.

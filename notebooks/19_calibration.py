@@ -65,8 +65,10 @@ known = findings.calibration_table(
 tables.show(
     findings.wide_calibration(known),
     name="tab-calibration-intervals",
-    caption=f"Calibration on the test part with averaged weights, {words.rested(runs, clusters, pictures)}: value and 95% cluster-bootstrap interval "
-    f"over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins. {findings.corrected(known)} Scaled: the fitted temperatures held fixed.",
+    caption=f"Calibration on the test part with averaged weights, {words.rested(runs, clusters, pictures)}: value "
+    "and 95% interval (cluster bootstrap: whole patients are drawn, not images) over patient groups and, with two or "
+    f"more seeds, also over trainings. Calibration errors: in fifteen bins. {findings.corrected(known)} Scaled: "
+    "the fitted temperatures held fixed.",
     data=known,
 )
 
@@ -126,9 +128,7 @@ moved = findings.calibration_table(states)
 tables.show(
     findings.wide_calibration(moved, 3),
     name="tab-calibration-patients",
-    caption="Calibration on the random split and on patient-disjoint folds: value and 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors "
-    f"are in fifteen bins, and on patient-disjoint folds means over the folds, each at the random split's number of test images. {findings.corrected(moved)} Scaled: the fitted temperatures held fixed, which "
-    "makes the intervals too narrow. By picture: copies count as one; not on the random split, whose training has copies of test images (its accuracy by picture: chapter 17).",
+    caption=f"{findings.CARRIED} {findings.corrected(moved)} {findings.HELD}",
     data=moved,
 )
 Markdown(findings.carries_over(states, fitted, apart, clusters, pictures))
@@ -137,7 +137,7 @@ Markdown(findings.carries_over(states, fitted, apart, clusters, pictures))
 # ## What Mixup, averaging, smoothing and the loss change
 #
 # One row per setting; rows without a run say so. Behind the comma the difference from the proposed setting on the row's seeds, with its 95% interval:
-# that is the chance of the test patients and, from two seeds on, of training. Of calibration errors, Brier score and log-likelihood less is better.
+# that is the chance of the test patients and, with two or more seeds, also of training. Of calibration errors, Brier score and log-likelihood less is better.
 
 # %%
 gaps = findings.differences(tested, main, clusters)
@@ -145,8 +145,9 @@ sizes = worth.sizes(all_rows, clusters, pictures)
 tables.show(
     findings.effects(tested, clusters, gaps),
     name="tab-effects",
-    caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind the comma the difference "
-    "from the proposed setting with its 95% cluster-bootstrap interval over patient groups and, from two seeds on, trainings. Calibration errors: in fifteen bins. "
+    caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind the "
+    "comma the difference from the proposed setting with its 95% cluster-bootstrap interval over patient groups "
+    "and, with two or more seeds, also over trainings. Calibration errors: in fifteen bins. "
     f"All on the same {sizes['images']} images ({sizes['pictures']} pictures, {sizes['groups']} patient groups).",
 )
 Markdown(findings.ingredients(tested, main, clusters, gaps))
@@ -171,8 +172,10 @@ rested = [f"{name}, {words.rested(some, clusters, pictures)}" for name, some in 
 tables.show(
     acting.thresholds_text(fixed),
     name="tab-selective",
-    caption="Thresholds on the confidence fixed on each run's validation for a wanted accuracy (mean ± standard deviation over runs: seeds, or folds "
-    f"of seeds), and what they keep on test: the answers of all runs together, with a 95% interval over patients; *by picture* copies count as one. Tested: {'; '.join(rested)}.",
+    caption="Thresholds on the confidence fixed on each run's validation for a wanted accuracy (mean ± standard "
+    "deviation over runs: seeds, or folds of seeds), and what they keep on test: the answers of all runs "
+    "together, with a 95% interval over patients; *by picture* copies count as one. "
+    f"Tested: {'; '.join(rested)}.",
     data=fixed,
 )
 Markdown(acting.thresholds_said(fixed))

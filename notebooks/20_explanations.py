@@ -18,14 +18,14 @@
 # # 20. Explanations, measured
 #
 # **Reproduces:** Figure 13 and the claims of Section 5.9: the maps highlight the tumour, and agree across seeds.
-# **Takes:** up to a minute where the runs are on record, a few the first time under `demo`. Needs the images, but no weights or borders.
+# **Takes:** up to a minute where the runs are on record, a few the first time under `demo`. Needs the images and runs that keep their maps, but no weights or borders.
 #
-# A few maps that cover a tumour prove little: tumours lie near the middle, as many maps do. One that misses it proves little too, until somebody shows that such maps
+# A few maps that cover a tumour prove little: tumours lie near the middle, and so do many maps. One that misses it proves little too, until somebody shows that such maps
 # point at what decides. So the instrument is tested first.
 
 # %% tags=["parameters"]
-profile = "cpu"  # demo, cpu, transfer or paper
-overrides = {}  # such as {"model.fusion": "gcaf-token"}
+profile = "cpu"  # or demo; runs of "transfer" keep no maps
+overrides = {}  # only of runs that keep their maps: see "Needs" above
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
@@ -39,27 +39,28 @@ from gcaf_lib.findings import agreement, borders, explanations, painted, words
 
 chapter = open_chapter("20_explanations", profile, overrides, need_images=True)
 main = chapter.records("main", train=True)["Proposed Method"]
-apart = [r for r in chapter.records("ladder").get("patients", []) if r.maps is not None]
+fold_runs = [r for r in chapter.records("ladder").get("patients", []) if r.maps is not None]
 classes, clusters = chapter.settings.data.classes, splits.clusters(chapter.dataset)
 pictures = worth.pictures(chapter.dataset)
-chapter.strip([*main, *apart])
+chapter.strip([*main, *fold_runs])
 
 # %% [markdown]
 # ## The instrument, tested
 #
-# Nothing but one small coloured mark at a random place gives away the class of these pictures. **A map that doesn't point at the mark is not accepted as evidence
-# here**; and the map of an untrained model must not point at it. Where the line is drawn (half of the pictures) is our choice; the column *or near it* shows maps that
-# miss by little. And this is coloured discs on texture under miniature networks: neither a pass nor a failure carries over by itself to grey tumours, or to the
-# paper's networks at 224 pixels. The models are miniatures, trained in the order of all runs but briefly: stage 0, two epochs of stage 1, no stage 2. A backbone's map
-# is judged only where that backbone *alone* learnt the marks. Methods: Grad-CAM, HiResCAM and LayerCAM (see the [glossary](/glossary.md)) on each backbone's last map,
-# before and after its final norm; their mean over backbones (*Model, both backbones*; so the paper's figure is usually read, which names neither layer nor mean); and
-# two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
+# The control is a set of artificial pictures: grey texture with one coloured mark at a random place. Only the mark gives the class away. **A map that doesn't point at
+# the mark is not accepted as evidence here**; and the map of an untrained model must not point at it. Where the line is drawn (half of the pictures) is our choice; the
+# column *or near it* shows maps that miss by little. Neither a pass nor a failure carries over by itself to grey tumours, or to the paper's networks at 224 pixels. The
+# models are miniatures, trained in the order of all runs but briefly (stage 0, two epochs of stage 1, no stage 2), each twice: as built, and with a LayerNorm behind
+# the projections (chapter 11). A backbone's map is judged only where that backbone *alone* learnt the marks. Methods: Grad-CAM, HiResCAM and LayerCAM (glossary) on
+# each backbone's last map, before and after its final norm; their mean over backbones (*Model, both backbones*; of Grad-CAM after the norm it is the usual reading of
+# the paper's figure, which names neither layer nor mean); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
 
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
 verdicts = control.judged(control.read())
-last = [(key, "grad-cam", "after") for key in chapter.settings.model.backbones if key in set(verdicts["map"])]
-whole = [(control.WHOLE, method, "") for method in ("sensitivity", "occlusion")]
-control_charts.control_maps(control.shown(), [*last, *whole])
+known = set(verdicts["map"])
+layer_maps = [(key, *control.PAPER) for key in chapter.settings.model.backbones if key in known]
+whole_model_maps = [(control.WHOLE, method, "") for method in ("sensitivity", "occlusion")]
+control_charts.control_maps(control.shown(), [*layer_maps, *whole_model_maps])
 
 # %% mystnb={"image": {"alt": "Bars: share of the control's pictures on which each method's map points at the mark, without and with LayerNorm, with a line at chance and one at a half."}, "figure": {"name": "fig-control", "caption": "Share of the control's pictures on which the map's maximum falls on the mark: mean over seeds, thin lines from the worst to the best seed. Dotted: chance, the mark's share of the picture. Dashed: what a map must reach with every seed. Grey: the random map, and maps of which the control says nothing."}}
 control_charts.control_bars(verdicts)
@@ -68,8 +69,7 @@ control_charts.control_bars(verdicts)
 tables.show(
     explanations.control_table(verdicts),
     name="tab-control",
-    caption=f"The control: mean over {len(control.SEEDS)} seeds (worst to best) of {control.SIZES['test']} pictures each, of occlusion {control.OCCLUDED}. *Near*: within 7% of the picture's side. *Untrained*: the same map of untrained models, all without LayerNorm, by which both kinds are judged. A map "
-    f"passes if its maximum lies on the mark in at least {control.ENOUGH:.0%} of the pictures with every seed, and with untrained models in at most {control.LEAK:.0%}.",
+    caption=explanations.CONTROL,
     data=verdicts,
 )
 Markdown(explanations.control_words(verdicts))
@@ -78,7 +78,7 @@ Markdown(explanations.control_words(verdicts))
 # ## Maps and tumours
 
 # %%
-maps = explanations.gather(main, apart, chapter.dataset, verdicts, clusters)
+maps = explanations.gather(main, fold_runs, chapter.dataset, verdicts, clusters)
 check = sanity.read(main, chapter.dataset)
 Markdown(explanations.what(maps, verdicts, chapter.phantoms) + agreement.doubt(check, maps.chosen))
 
@@ -92,7 +92,7 @@ Markdown(explanations.what(maps, verdicts, chapter.phantoms) + agreement.doubt(c
 # speaks of training and validation samples).
 
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95% cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
-scores, shown, overall = maps.scores, maps.shown, borders.scores(maps.scores)
+scores, shown_map, overall = maps.scores, maps.shown, borders.scores(maps.scores)
 rested = words.rested(maps.runs, clusters, pictures, scores["row"])
 map_scores.by_measure(overall)
 
@@ -100,19 +100,21 @@ map_scores.by_measure(overall)
 tables.show(
     borders.wide(overall),
     name="tab-localisation",
-    caption=f"Maps against tumour borders: mean and 95% cluster-bootstrap interval over patient groups. Images are counted once per run: {rested}.",
+    caption="Maps against tumour borders: mean and 95% interval over patient groups (cluster bootstrap: whole "
+    f"patients are drawn, not images). Images are counted once per run: {rested}.",
     data=overall,
 )
 
 # %%
-rivals = {other: borders.against(scores, shown, other) for other in (tumours.CENTRE, tumours.PLACE)}
+rivals = {other: borders.against(scores, shown_map, other) for other in (tumours.CENTRE, tumours.PLACE)}
 tables.show(
     explanations.rivals_table(rivals),
     name="tab-against-prior",
-    caption=f"{names.map_name(shown)}, minus a map that doesn't know the image, on the same {rested}, by file.",
+    caption=f"{names.map_name(shown_map)}: its score minus that of a map that doesn't know the image. {rested}; "
+    "each file counts.",
 )
-hit = overall.set_index(["map", "measure"])["mean"]
-Markdown(explanations.tumour_words(maps.chosen, rivals, hit, chapter.phantoms))
+means = overall.set_index(["map", "measure"])["mean"]
+Markdown(explanations.tumour_words(maps.chosen, rivals, means, chapter.phantoms))
 
 # %% [markdown]
 # And the rest? What is black after preprocessing is not tissue. Over all test images, the share of the energy on black, beside the share of the image:
@@ -129,7 +131,7 @@ Markdown(explanations.black(maps, small, clusters))
 
 # %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95% cluster-bootstrap intervals over patient groups."}}
 named = scores.assign(map=scores["map"].astype(str))
-compared = (shown, tumours.PLACE, tumours.CENTRE)
+compared = (shown_map, tumours.PLACE, tumours.CENTRE)
 map_scores.by_group(borders.scores(named, "class"), "class", "tolerant", compared)
 
 # %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95% cluster-bootstrap intervals over patient groups. A flat map scores the tumour's share of the image."}}
@@ -140,86 +142,85 @@ both = explanations.cells(named, compared, [CLASS_NAMES[c] for c in classes], pi
 tables.show(
     explanations.cells_table(both),
     name="tab-localisation-cells",
-    caption=f"By class and third of the tumour's size (thirds of all tumours here: up to {' and '.join(map('{:.2%}'.format, borders.edges(scores)))} of the image): "
-    "mean and 95% cluster-bootstrap interval over patient groups. An image counts once a run.",
+    caption=explanations.cells_caption(scores),
     data=both,
 )
-Markdown(explanations.cells_words(named, shown, compared[1:], [CLASS_NAMES[c] for c in classes]))
+Markdown(explanations.cells_words(named, shown_map, compared[1:], [CLASS_NAMES[c] for c in classes]))
 
 # %%
-outcome = explanations.by_answer(named[named["map"] == shown], pictures)
+outcome = explanations.by_answer(named[named["map"] == shown_map], pictures)
 tables.show(
     explanations.counted(outcome, "right"),
     name="tab-localisation-outcome",
-    caption="By whether the answer was right: mean and 95% cluster-bootstrap interval over patient groups. An image counts once a run.",
+    caption="By the answer: mean and 95% cluster-bootstrap interval over patient groups. An image counts once a run.",
     data=outcome,
 )
 
 # %% [markdown]
 # ## What if the tumour were not there?
 #
-# A map says where something lies that the model may have used. An intervention takes it away and asks again. Test images with a known border, and room elsewhere, are
-# shown with the tumour *painted* over from its surroundings, *flat* in the mean colour of the rest of the head (a second fill, for what the first one does by itself), or
-# *alone*, all else in that colour; beside each the same shape at random places inside the head, off the tumour: what painting does by itself. Two controls: images
-# without a tumour borrow a border, and there both places should do alike; models of the marks from above can have gone by nothing else.
+# A map says where something lies that the model may have used. An intervention takes it away and asks again. Test images with a known border, and room elsewhere, are shown
+# with the tumour *painted* over from its surroundings, *flat* in the mean colour of the rest of the head (a second fill, for what the first one does by itself), or *alone*,
+# all else in that colour; beside each the same shape at random places inside the head, off the tumour: what painting does by itself. Two controls. Images without a tumour
+# borrow a border: painting there should change as many answers as painting elsewhere. The control's models are asked about their mark, which alone tells the class.
 
 # %% mystnb={"image": {"alt": "A tumour of each class in seven pictures: as it is; painted over from its surroundings, flat in one colour, and alone; each beside as much elsewhere."}, "figure": {"name": "fig-painted", "caption": "What the models were asked: the tumour of middle size of each class."}}
 painting.pictures(painted.examples(chapter.dataset, chapter.settings.data, maps.images, small))
 
 # %% mystnb={"image": {"alt": "By class, two panels: share of answers that change when the tumour, or as much elsewhere, is painted over; share of right answers to the tumour, or as much elsewhere, alone; with intervals."}, "figure": {"name": "fig-interventions", "caption": "Left: answers that change when the tumour, or as much elsewhere, is painted over. Right: right answers when all of the head but the tumour, or as much elsewhere, is painted in one colour. Bars: 95% intervals, as in the tables below."}}
-asked = painted.told(interventions.read(maps.runs, chapter.dataset), classes, clusters)
-found = painted.measured(asked)
-painting.effects(found["painted", "changed"], found["alone", "right"])
+answers = painted.told(interventions.read(maps.runs, chapter.dataset), classes, clusters)
+effects = painted.measured(answers)
+painting.effects(effects["painted", "changed"], effects["alone", "right"])
 
 # %%
-table = painted.painted_table(found)
+painted_over = painted.painted_table(effects)
 tables.show(
-    table[painted.RIGHT],
+    painted_over[painted.RIGHT],
     name="tab-painted",
-    caption=f"{painted.OVER} {painted.rests(found, asked, maps.runs, pictures)}",
-    data=table,
+    caption=f"{painted.OVER} {painted.rests(effects, answers, maps.runs, pictures)}",
+    data=painted_over,
 )
-tables.show(painted.changed_table(found), "tab-changed", painted.CHANGED)
-Markdown(painted.painted_words(found, asked, maps.runs, maps.images, chapter.phantoms))
+tables.show(painted.changed_table(effects), "tab-changed", painted.CHANGED)
+Markdown(painted.painted_words(effects, answers, maps.runs, maps.images, chapter.phantoms))
 
 # %%
-tables.show(painted.alone_table(found), "tab-alone", painted.CUT_OUT)
-Markdown(painted.alone_words(found))
+tables.show(painted.alone_table(effects), "tab-alone", painted.CUT_OUT)
+Markdown(painted.alone_words(effects))
 
 # %% [markdown]
 # ## Agreement across seeds
 #
-# The paper says that maps are consistent over training seeds, whose number it does not give, most of all for pituitary tumours and no tumour. On the random split,
-# where seeds share test images: the correlation between two seeds' maps of an image, over all pairs, beside that between *different patients* of one class: maps that
-# all mark the usual place agree without looking.
+# The paper says that maps are consistent over training seeds, whose number it does not give, most of all for pituitary tumours and no tumour. On the random split all
+# seeds share their test images. The table sets the correlation between two seeds' maps of one image, over all pairs of seeds, beside that between maps of *different
+# patients* of one class: maps that all mark the usual place agree without looking.
 
 # %%
-seeds = [r for r in main if r.key in maps.kept]
-own = [maps.kept[r.key][shown] for r in seeds]
-agreed = agreement.agreement(own, main[0], clusters)
+seed_runs = [r for r in main if r.key in maps.kept]
+seed_maps = [maps.kept[r.key][shown_map] for r in seed_runs]
+agreed = agreement.agreement(seed_maps, main[0], clusters)
 tables.show(
     agreement.agreement_table(agreed),
     name="tab-consistency",
-    caption=f"{names.map_name(shown)}: mean pairwise correlation over seeds, of the same image and of different patients, and the difference on the same draws; 95% cluster-bootstrap intervals over patient groups; {words.rested(seeds, clusters, pictures)}.",
+    caption=agreement.seeds_caption(shown_map, words.rested(seed_runs, clusters, pictures)),
 )
 Markdown(agreement.seeds_words(agreed, main[0].settings))
 
 # %% [markdown]
 # ## Sanity: does the map need what was learnt?
 #
-# Untrained weights replace the trained from the top down, the backbones quarter by quarter. A map that explains the model must change; one that stays is a picture of
-# the image (Adebayo et al. 2018). The verdict is on the last step, without a trained weight, by the difference to the yardstick on the same runs and patients; earlier steps show how far
-# down a map depends on what was learnt. Maps are of the class that the trained model named. The second check trains from nothing, stage 0 too, on **shuffled labels**.
-# The yardstick of both: how alike the trained maps of *different patients* are, over all pairs.
+# The yardstick of both checks: how alike the trained maps of *different patients* are, over all pairs. Untrained weights replace the trained ones from the top down,
+# the backbones quarter by quarter. A map that explains the model must change; one that stays is a picture of the image (Adebayo et al. 2018). The verdict is on the
+# last step, without a trained weight, by the difference to the yardstick on the same runs and patients; earlier steps show how far down a map depends on what was
+# learnt. Maps are of the class that the trained model named. The second check trains from nothing, stage 0 too, on **shuffled labels**.
 
 # %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation: mean correlation with the trained maps and 95% interval, over patients and trainings as far as there are several; dotted, in each map's colour, trained maps of different patients."}}
 map_scores.cascade(check)
 
 # %%
 tables.show(
-    agreement.sanity_table(check, shown),
+    agreement.sanity_table(check, shown_map),
     name="tab-cascade",
-    caption=agreement.sanity_caption(check, shown),
+    caption=agreement.sanity_caption(check, shown_map),
     data=check,
 )
 Markdown(agreement.sanity_words(check, {r.key for r in main}))

@@ -28,19 +28,20 @@
 # images: `gcaf external`.
 
 # %% tags=["parameters"]
-profile = "cpu"  # demo, cpu, transfer or paper
-overrides = {}  # such as {"data.protocol": "twins"}
+profile = "cpu"  # changes nothing below: all is read from committed records
+overrides = {}
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import outside, tables
-from gcaf_lib.evaluation import elsewhere as made
+from gcaf_lib.evaluation import elsewhere as outside_sets
 from gcaf_lib.findings import elsewhere
 
 chapter = open_chapter("23_elsewhere", profile, overrides)
 chapter.strip()
+elsewhere.real_note(chapter.phantoms)
 
 # %% [markdown]
 # ## How external is external?
@@ -58,11 +59,12 @@ chapter.strip()
 # | PMRAM | [Mendeley Data](https://doi.org/10.17632/m7w55sw88b.1) | stated there |
 
 # %%
-copies = made.read("copies")
+copies = outside_sets.read("copies")
 tables.show(
     elsewhere.copies_table(copies),
     name="tab-copies-elsewhere",
-    caption="Images of other collections that are copies of images of this dataset, by class. Nearest other: the highest similarity among those that are none.",
+    caption="Images of other collections that are copies of images of this dataset, by class. Nearest other: the "
+    "highest similarity among those that are none.",
     data=copies,
 )
 Markdown(elsewhere.copies_said(copies))
@@ -76,14 +78,15 @@ Markdown(elsewhere.copies_said(copies))
 # them, not checked; "not stated" where the manifest doesn't say):
 
 # %%
-about, seen = made.read("about"), made.read("seen")
+about = outside_sets.read("about")
+odd = outside_sets.read("seen")  # images that by their look are no MR images of a brain
 tables.show(
     elsewhere.about_table(about),
     name="tab-about-elsewhere",
     caption="Images of each class and set by diagnosis, sequence and plane, as the manifest states them.",
     data=about,
 )
-Markdown(f"{elsewhere.about_said(about)} {elsewhere.seen_said(seen, about)}")
+Markdown(f"{elsewhere.about_said(about)} {elsewhere.seen_said(odd, about)}")
 
 # %% [markdown]
 # The look was judged once, without a radiologist. No column says where in the head a tumour lies; most images of ependymoma and some of
@@ -97,11 +100,12 @@ Markdown(f"{elsewhere.about_said(about)} {elsewhere.seen_said(seen, about)}")
 # Intervals are not adjusted for the number of comparisons on this page: among so many, some can be apart by chance.
 
 # %%
-recall = made.read("recall")
+recall = outside_sets.read("recall")
 tables.show(
     elsewhere.recall_table(recall),
     name="tab-recall-elsewhere",
-    caption="Recall in percent with 95% intervals over cases; a single case has none. The nearest neighbour takes the class of the most similar thumbnail in this dataset.",
+    caption="Recall in percent with 95% intervals over cases; a single case has none. The nearest neighbour takes "
+    "the class of the most similar thumbnail in this dataset.",
     data=recall,
 )
 Markdown(elsewhere.trainings_said(recall))
@@ -112,9 +116,8 @@ levels = elsewhere.levels(recall, model)
 outside.recall(levels)
 
 # %%
-Markdown(
-    f"{elsewhere.beside_home(recall, model)} {elsewhere.rest_said(recall, seen, model, made.read('rest'))}"
-)
+without_odd = outside_sets.read("rest")
+Markdown(f"{elsewhere.beside_home(recall, model)} {elsewhere.rest_said(recall, odd, model, without_odd)}")
 
 # %% [markdown]
 # What it takes them for:
@@ -131,7 +134,7 @@ tables.show(
 #
 # Whoever uses a model sees the probability of its answer, not the truth. If it is lower where the model is wrong, it is a warning.
 
-# %% mystnb={"image": {"alt": "A row for each class, at home and in each outside set: a dot for recall with its interval, a diamond for the mean probability of the answer."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How often the model is right (dot, bar: 95% interval) and how sure it is (diamond). A diamond right of the bar: it claims more than it holds."}}
+# %% mystnb={"image": {"alt": "A row for each class, at home and in each outside set: a dot for recall with its interval, a diamond for the mean probability of the answer."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How often the model is right (dot, bar: 95% interval) and how sure it is (diamond). Diamond right of the bar: more sure than right."}}
 outside.sureness(elsewhere.whole_sets(recall, model))
 
 # %%

@@ -29,28 +29,30 @@
 # trained and tested on, not against those who share them.
 
 # %% tags=["parameters"]
-profile = "cpu"  # demo, cpu, transfer or paper
-overrides = {}  # such as {"data.protocol": "twins"}
+profile = "cpu"  # changes nothing below: all is read from committed records
+overrides = {}
 
 # %% tags=["hide-input"]
 import pandas as pd
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import peers as pictures
+from gcaf_lib.display import peers as charts
 from gcaf_lib.display import tables
-from gcaf_lib.evaluation import elsewhere as outside
-from gcaf_lib.evaluation import peers as made
+from gcaf_lib.evaluation import elsewhere as outside_sets
+from gcaf_lib.evaluation import peers as packages
 from gcaf_lib.findings import elsewhere, peers
 
 chapter = open_chapter("24_models_of_others", profile, overrides)
 chapter.strip()
+elsewhere.real_note(chapter.phantoms)
 
 # %%
 tables.show(
     peers.packages_table(),
     name="tab-packages",
-    caption="The packages. Where no licence is stated, nothing may be passed on: here only what the model answered is.",
+    caption="The packages. Where no licence is stated, nothing may be passed on: only the model's answers are "
+    "shown here.",
 )
 
 # %% [markdown]
@@ -60,7 +62,7 @@ tables.show(
 # (95%) draw patients, as far as they are known.
 
 # %%
-answers, exposed = made.read(), made.exposed()
+answers, exposed = packages.read(), packages.exposed()
 names = peers.models(answers)
 tables.show(
     peers.home_table(answers),
@@ -76,35 +78,36 @@ Markdown("\n\n".join(peers.home_said(answers, name) for name in names))
 # ## Elsewhere
 #
 # The same outside sets as in chapter 23, and beside the two packages this project's own models. *At home* is Kaggle's Testing part for the
-# packages, and for ours the test part of their split.
+# packages, and for each of ours (`cpu`: the miniatures) the test part of its own split.
 
 # %%
-own = outside.read("recall")
-recall = pd.concat([made.recall(answers), own], ignore_index=True)
-found = peers.places(recall, [*names, *elsewhere.models(own)])
+own = outside_sets.read("recall")
+recall = pd.concat([packages.recall(answers), own], ignore_index=True)
+recalls = peers.places(recall, [*names, *elsewhere.models(own)])
 tables.show(
-    peers.places_table(found),
+    peers.places_table(recalls),
     name="tab-peers-elsewhere",
     caption="Recall in percent by class and set, with 95% intervals over cases; a single case has none.",
-    data=found,
+    data=recalls,
 )
 
 # %% mystnb={"image": {"alt": "A row for each class and set, at home first: a mark for each model at its recall, with its interval. At home the marks are on the right, elsewhere they are spread."}, "figure": {"name": "fig-peers-recall", "caption": "Recall at home (grey rows) and elsewhere, a mark a model; bars: 95% intervals over cases."}}
-pictures.recall(found)
+charts.recall(recalls)
 
 # %%
-seen = outside.read("seen")
-rest = made.recall(peers.without(answers, seen))
+odd = outside_sets.read("seen")  # images that by their look are no MR images of a brain
+without_odd = packages.recall(peers.without(answers, odd))
 said = [
-    (elsewhere.beside_home(recall, name), elsewhere.rest_said(recall, seen, name, rest)) for name in names
+    f"{elsewhere.beside_home(recall, name)} {elsewhere.rest_said(recall, odd, name, without_odd)}"
+    for name in names
 ]
-Markdown("\n\n".join(" ".join(both) for both in said))
+Markdown("\n\n".join(said))
 
 # %% [markdown]
 # ## Are they sure when they are wrong?
 
-# %% mystnb={"image": {"alt": "A panel for each model: each class and set by the mean probability of the answer and the recall, filled at home, near the diagonal, and open elsewhere, most of them far below it."}, "figure": {"name": "fig-peers-sure", "caption": "How sure a model is and how often it is right, a mark a class and set. Shaded: it claims more than it holds."}}
-pictures.sureness(found)
+# %% mystnb={"image": {"alt": "A panel for each model: each class and set by the mean probability of the answer and the recall, filled at home, near the diagonal, and open elsewhere, most of them far below it."}, "figure": {"name": "fig-peers-sure", "caption": "Mean confidence and recall, one mark for each class and set. Shaded: more sure than right."}}
+charts.sureness(recalls)
 
 # %%
 Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name in names))
@@ -118,7 +121,7 @@ Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name i
 
 # %% mystnb={"image": {"alt": "Left: for each package the share classified correctly with and without a copy in Training, far apart over all images, within each class closer or with bars that overlap. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95% intervals over patients; right: the classes that the two kinds are made of."}}
 home = {name: peers.at_home(answers, name) for name in names}
-pictures.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(exposed))
+charts.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(exposed))
 
 # %%
 Markdown("\n\n".join(peers.trap_said(part, name) for name, part in home.items()))

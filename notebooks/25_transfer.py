@@ -27,7 +27,7 @@
 # change, on the random split and where no known patient is shared? What the weights alone change, no run tells.
 
 # %% tags=["parameters"]
-profile = "cpu"  # under "demo" nothing is compared
+profile = "cpu"  # both recipes are compared whatever stands here; under "demo" nothing is
 overrides = {}
 
 # %% tags=["hide-input"]
@@ -39,12 +39,13 @@ from gcaf_lib.findings import ablation, ladder, scorecard, training, transfer
 
 chapter = open_chapter("25_transfer", profile, overrides)
 other = chapter.under(ladder.TRANSFER)
-small, large = transfer.sides(chapter)
-three = transfer.three_classes(chapter)
-strict = ablation.apart_records(other, "table-4") if large else {}
-causes = ablation.table_records(other, "transfer") if large else {}
-little, full = transfer.full_size(chapter)
-chapter.strip(ablation.runs(small, large, dict(enumerate(three)), strict, causes, little, *full.values()))
+miniatures, imagenet = transfer.sides(chapter)
+on_three_classes = dict(zip(transfer.SIDES, transfer.three_classes(chapter)))
+fold_runs = ablation.apart_records(other, "table-4") if imagenet else {}
+other_recipes = ablation.table_records(other, "transfer") if imagenet else {}
+miniatures_once, full_size = transfer.full_size(chapter)  # once: on splits of 80/10/10
+small_scale = miniatures, imagenet, on_three_classes, fold_runs, other_recipes, miniatures_once
+chapter.strip(ablation.runs(*small_scale, *full_size.values()))
 
 # %% [markdown]
 # ## What is compared
@@ -71,18 +72,18 @@ tables.show(
 # %% [markdown]
 # ## What it changes
 #
-# How much either side loses from the random split to patient-disjoint folds, over all seeds and over as many on both splits, chapter 17 tells.
+# Chapter 17 tells how much each side loses from the random split to patient-disjoint folds, over all its seeds and over equally many on both splits.
 
 # %%
-Markdown(transfer.standing(small, large, chapter.phantoms))
+Markdown(transfer.standing(miniatures, imagenet, chapter.phantoms))
 
 # %%
-frame = transfer.compare(small, large, chapter.dataset)
+frame = transfer.compare(miniatures, imagenet, chapter.dataset)
 tables.show(
     transfer.compared_text(frame),
     name="tab-transfer",
-    caption="The miniatures and the networks with ImageNet weights on the same test images, and the difference, paired by seed and fold, each with "
-    f"its 95% interval. {scorecard.SCORES} Images of a recall: those of its class.",
+    caption="The miniatures and the networks with ImageNet weights on the same test images, and the difference, "
+    f"paired by seed and fold, with 95% intervals. {scorecard.SCORES} A recall counts the images of its class.",
     data=frame,
 )
 
@@ -90,8 +91,8 @@ tables.show(
 split_ladder.with_without(transfer.by_class(frame), transfer.SIDES, transfer.SHARE)
 
 # %%
-single = transfer.one_trained(small, large, chapter.dataset)
-Markdown(transfer.bought(frame, single))
+trained_once = transfer.one_trained(miniatures, imagenet, chapter.dataset)
+Markdown(transfer.bought(frame, trained_once))
 
 # %% [markdown]
 # ## The three tumour classes
@@ -100,18 +101,18 @@ Markdown(transfer.bought(frame, single))
 # alone, where naming *no tumour* is an error like any other.
 
 # %%
-apart = large.get("patients", [])
-alone = transfer.tumours([small.get("patients", []), apart], three, chapter.dataset)
+patient_runs = [side.get("patients", []) for side in (miniatures, imagenet)]
+tumours_alone = transfer.tumours(patient_runs, list(on_three_classes.values()), chapter.dataset)
 tables.show(
-    transfer.tumours_text(alone),
+    transfer.tumours_text(tumours_alone),
     name="tab-transfer-tumours",
-    caption="Accuracy on the three tumour classes on patient-disjoint folds, with 95% intervals over patients and, from two seeds on, trainings. The first line is as reported, on "
-    "the figshare slices alone.",
-    data=alone,
+    caption="Accuracy on the three tumour classes on patient-disjoint folds, with 95% intervals over patients and, "
+    "with two or more seeds, also over trainings. The first line is as reported, on the figshare slices alone.",
+    data=tumours_alone,
 )
-slices = ladder.same_slices(dict(zip(transfer.SIDES, three)), chapter.dataset)
-fewer = transfer.fewer_classes(three[1], apart, chapter.dataset)
-Markdown("\n\n".join([transfer.beside_reported(alone), slices, fewer]))
+slices = ladder.same_slices(on_three_classes, chapter.dataset)
+fewer = transfer.fewer_classes(on_three_classes["ImageNet"], patient_runs[1], chapter.dataset)
+Markdown("\n\n".join([transfer.beside_reported(tumours_alone), slices, fewer]))
 
 # %% [markdown]
 # ## What each stage adds
@@ -120,14 +121,14 @@ Markdown("\n\n".join([transfer.beside_reported(alone), slices, fewer]))
 
 # %%
 tables.show(
-    training.stages(apart),
+    training.stages(imagenet.get("patients", [])),
     name="tab-transfer-stages",
-    caption="Stages of the runs with ImageNet weights on patient-disjoint folds: mean ± standard deviation over the runs, at the kept epoch. "
-    "Validation figures are of plain images, training figures of augmented and mixed ones.",
+    caption="Stages of the runs with ImageNet weights on patient-disjoint folds: mean ± standard deviation over the "
+    "runs, at the kept epoch. Validation figures are of plain images, training figures of augmented and mixed ones.",
 )
 
 # %% mystnb={"image": {"alt": "Two panels, stage 1 and stage 2 with ImageNet weights on patient-disjoint folds: validation accuracy by epoch with raw weights as a solid and with averaged weights as a dashed line."}, "figure": {"name": "fig-transfer-stages", "caption": "Validation accuracy by epoch of the runs with ImageNet weights on patient-disjoint folds, with raw and with averaged weights: mean and standard deviation over the runs, one a fold and seed."}}
-curves.ema_curves([run.history for run in apart])
+curves.ema_curves([run.history for run in imagenet.get("patients", [])])
 
 # %% [markdown]
 # ## Which part matters
@@ -138,29 +139,30 @@ curves.ema_curves([run.history for run in apart])
 # --set model.weights=none`. Until that has been run, nothing on this page says it.
 
 # %%
-counts = ablation.measure("transfer", causes, chapter.dataset, apart)
-Markdown(ablation.says(counts, "gcaf sweep transfer --profile transfer"))
+recipe_rows = ablation.measure("transfer", other_recipes, chapter.dataset, patient_runs[1])
+Markdown(ablation.says(recipe_rows, "gcaf sweep transfer --profile transfer"))
 
 # %% [markdown]
 # Why the three tumour classes are not told apart more often, as far as it is known:
 
 # %%
-full_scale = chapter.under("paper").settings
-four = transfer.on_tumours(large, chapter.dataset)
-Markdown(transfer.not_more(alone, three[1], four, counts, other.settings, full_scale))
+ours, papers = other.settings, chapter.under("paper").settings
+three, four = on_three_classes["ImageNet"], transfer.on_tumours(imagenet, chapter.dataset)
+Markdown(transfer.not_more(tumours_alone, three, four, recipe_rows, ours, papers))
 
 # %% [markdown]
 # ## Is the proposed fusion better with ImageNet weights?
 
 # %%
-honest = ablation.apart(other, "table-4", strict)
+fold_rows = ablation.apart(other, "table-4", fold_runs)
 tables.show(
-    ablation.gaps(honest, first="Fusion", names=ablation.FUSION_NAMES),
+    ablation.gaps(fold_rows, first="Fusion", names=ablation.FUSION_NAMES),
     name="tab-transfer-fusion",
-    caption=f"Fusion strategies with ImageNet weights on patient-disjoint folds: accuracy minus that of the proposed fusion, in points, with its 95% interval.{ablation.rests(honest)}",
-    data=honest,
+    caption="Fusion strategies with ImageNet weights on patient-disjoint folds: accuracy minus that of the proposed "
+    f"fusion, in points, with its 95% interval.{ablation.rests(fold_rows)}",
+    data=fold_rows,
 )
-Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer", ablation.FUSION_NAMES))
+Markdown(ablation.says(fold_rows, "gcaf sweep table-4-patients --profile transfer", ablation.FUSION_NAMES))
 
 # %% [markdown]
 # ## The paper's own networks, without ImageNet
@@ -172,20 +174,22 @@ Markdown(ablation.says(honest, "gcaf sweep table-4-patients --profile transfer",
 # test images are a tenth of what five folds judge; both sides below answer the same ones.
 #
 # More than the size differs from the miniatures: epochs, stage 0's rate, width, backend and device too. Again a difference is between two recipes,
-# and where there is one seed, no interval includes the variation between seeds. The paper's figure is of other test images.
+# and where there is one seed, no interval includes the variation between seeds. The paper's accuracy is of other test images.
 
 # %%
 proposed = ablation.proposed("table-4")[0]
-own = {split: rows.get(proposed, []) for split, rows in full.items()}
-size = transfer.compare(little, own, chapter.dataset, transfer.FULL)
+proposed_runs = {split: rows.get(proposed, []) for split, rows in full_size.items()}
+full_compared = transfer.compare(miniatures_once, proposed_runs, chapter.dataset, transfer.FULL)
 tables.show(
-    transfer.compared_text(size, transfer.FULL),
+    transfer.compared_text(full_compared, transfer.FULL),
     name="tab-full-size",
-    caption="The proposed model as miniatures and with the paper's own networks, neither of which has seen ImageNet, on the same test images, with 95% "
-    f"intervals. {scorecard.ONE_SPLIT} Images of a recall: those of its class.{transfer.once(size)}",
-    data=size,
+    caption="The proposed model as miniatures and with the paper's own networks, neither of which has seen "
+    f"ImageNet, on the same test images, with 95% intervals. {scorecard.ONE_SPLIT} A recall counts the images of "
+    f"its class.{transfer.once(full_compared)}",
+    data=full_compared,
 )
-Markdown("\n\n".join([transfer.grown(size), transfer.fallen_full(own, chapter.dataset)]))
+said = transfer.grown(full_compared), transfer.fallen_full(proposed_runs, chapter.dataset)
+Markdown("\n\n".join(said))
 
 # %% [markdown]
 # Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on the single patient-disjoint split. Here both networks have
@@ -193,19 +197,21 @@ Markdown("\n\n".join([transfer.grown(size), transfer.fallen_full(own, chapter.da
 # with ImageNet weights. Where two rows give the same answers, the interval allows for few that could have differed; that does not show that the methods are equal.
 
 # %%
-Markdown(transfer.before_fusion(full, chapter.dataset))
+Markdown(transfer.before_fusion(full_size, chapter.dataset))
 
 # %%
 command = "gcaf sweep table-4 --profile paper --set model.weights=in-domain"
 fusions = {
-    split: ablation.measure("table-4", ablation.equal_seeds(rows), chapter.dataset, own[split])
-    for split, rows in full.items()
+    split: ablation.measure("table-4", ablation.equal_seeds(rows), chapter.dataset, proposed_runs[split])
+    for split, rows in full_size.items()
 }
 for split, frame in fusions.items():
     tables.show(
         ablation.gaps(frame, first="Fusion", names=ablation.FUSION_NAMES),
         name=f"tab-full-size-{split}",
-        caption=f"Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the proposed fusion, in points, with its 95% interval; split `{split}`, 80/10/10.{ablation.rests(frame)}",
+        caption="Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the "
+        "proposed fusion, in points, with its 95% interval; split "
+        f"`{split}`, 80/10/10.{ablation.rests(frame)}",
         data=frame,
     )
     display(Markdown(ablation.says(frame, f"{command} --set data.protocol={split}", ablation.FUSION_NAMES)))
@@ -214,11 +220,12 @@ for split, frame in fusions.items():
 # ## The price
 
 # %%
-spent = transfer.price(small.get("patients", []), apart)
+spent = transfer.price(*patient_runs)
 tables.show(
     transfer.price_text(spent),
     name="tab-transfer-price",
-    caption="Weights, computation for one image, and training time by the clock, mean over the runs on patient-disjoint folds (lowest to highest; several trainings may have shared a machine).",
+    caption="Weights, computation for one image, and training time by the clock, mean over the runs on "
+    "patient-disjoint folds (lowest to highest; several trainings may have shared a machine).",
     data=spent,
 )
 Markdown(transfer.price_words(spent))

@@ -335,6 +335,10 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
         )
     assert found["glioma"].n == 10 and found["all"].n == 40
     assert "more than the place that is usual" in agreement.seeds_words(found, load("cpu"))
+    said = agreement.seeds_caption(tumours.FUSED, "2 seeds")
+    assert said.startswith("Model, both backbones: mean pairwise") and said.endswith(
+        "patient groups; 2 seeds."
+    )
     assert agreement.agreement_table(found)["Class"].tolist() == [
         "Glioma",
         "Meningioma",
@@ -415,4 +419,6 @@ def test_a_table_of_maps_says_of_how_many_pictures_and_patients_each_line_is():
         ("Pituitary, small", "2 (1, 1)"), ("Pituitary, large", "2 (2, 1)"), ("Glioma, large", "3 (2, 1)")
     ]  # fmt: skip
     assert {"pictures", "groups"} <= set(both), "in the file, too"
+    said = explanations.cells_caption(known.assign(area=np.linspace(0.01, 0.07, 7)))
+    assert "thirds of all tumours here: up to " in said and "% of the image)" in said and "nan" not in said
     assert words.rested([], pictures, pictures) == "none, 0 images (0 pictures, 0 patient groups)"

@@ -178,7 +178,7 @@ def test_tumours_are_judged_alone():
     fewer = transfer.fewer_classes(three, large, dataset)
     assert "of 75 answers (1 seed) on tumour images 0 are *no tumour*" in fewer
     other = model(EVERY % 10 < 7, "f")["patients"]  # which says *no tumour* of meningiomas
-    told = "of 75 answers (1 seed) on tumour images 15 are *no tumour*, and without that class 15 of these are right; +20.0 points by it"
+    told = "of 75 answers (1 seed) on tumour images 15 are *no tumour*, and without that class 15 of these are right; that gives +20.0 points"
     assert told in transfer.fewer_classes(three, other, dataset)
     fall = f"−{100 * (LARGE[tumour].mean() - SMALL[tumour].mean()):.1f} points"
     assert (

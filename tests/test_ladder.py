@@ -882,7 +882,7 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
     }
     dataset = SimpleNamespace(frame=pd.DataFrame({"file": [f"{i}.jpg" for i in range(100)]}))
     text = shortcuts.answer_gone(four, less, dataset, np.arange(100)).splitlines()
-    part = "+8.0 points by it, and on the others from 100.0% to 98.5%"
+    part = "that gives +8.0 points; on the other images accuracy goes from 100.0% to 98.5%"
     assert (
         text[2]
         == f"- random split: of 75 answers (1 seed) on tumour images 10 are *no tumour*, and without that class 6 of these are right; {part}"
@@ -893,7 +893,7 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
     )  # the others are copies of one picture
     weighed = shortcuts.answer_gone(four, less, dataset, copies).splitlines()[3]
     assert weighed.endswith(
-        f"by picture {600 / 11:+.1f} points by it, and on the others from 100.0% to 98.5%"
+        f"by picture that gives {600 / 11:+.1f} points; on the other images accuracy goes from 100.0% to 98.5%"
     )
     assert shortcuts.answer_gone({}, less, dataset, copies) == ""
     right = made(0, np.arange(100), labels, labels, CLASSES)  # another seed, which never says no tumour
@@ -903,12 +903,12 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
     assert "of 150 answers (2 seeds) on tumour images 10 are *no tumour*" in text, (
         "each beside the one of three classes"
     )
-    assert "+4.0 points by it, and on the others from 100.0% to 95.7%; by picture" in text, (
-        "6 of 140 are wrong now"
-    )
+    assert (
+        "that gives +4.0 points; on the other images accuracy goes from 100.0% to 95.7%; by picture" in text
+    ), "6 of 140 are wrong now"
     both = pd.DataFrame({"right": [False] * 4, "right_three": [True, False] * 2})
     assert shortcuts._parted(both, pd.Series([True] * 4), pd.Series([1.0] * 4)) == (
-        "+50.0 points by it, and there are no others"
+        "that gives +50.0 points; there are no other images"
     )
 
 

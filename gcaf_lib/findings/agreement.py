@@ -63,6 +63,14 @@ def agreement_table(found: Mapping[str, Agreement]) -> pd.DataFrame:
     )
 
 
+def seeds_caption(map: str, rested: str) -> str:
+    """What `agreement_table` sets side by side; map: which, rested: `words.rested` of the runs."""
+    return (
+        f"{names.map_name(map)}: mean pairwise correlation over seeds, of the same image and of different patients, and the "
+        f"difference on the same draws; 95% cluster-bootstrap intervals over patient groups; {rested}."
+    )
+
+
 def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
     """What agreement over seeds comes to; found: `agreement`, settings: of the runs."""
     if not found:

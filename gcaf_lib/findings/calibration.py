@@ -30,6 +30,17 @@ NAMES = {
 }
 
 
+CARRIED = (  # caption of the measures on the random split and on patient-disjoint folds, around `corrected`
+    "Calibration on the random split and on patient-disjoint folds: value and 95% cluster-bootstrap interval over patient groups "
+    "and, with two or more seeds, also over trainings. Calibration errors are in fifteen bins, and on patient-disjoint folds "
+    "means over the folds, each at the random split's number of test images."
+)
+HELD = (
+    "Scaled: the fitted temperatures held fixed, which makes the intervals too narrow. By picture: copies count as one; not on the "
+    "random split, whose training has copies of test images (its accuracy by picture: chapter 17)."
+)
+
+
 def predictions(records: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """labels (n,), probabilities (n, K) and rows (n,) of the test parts, end to end."""
     answers = [worth.answers(r) for r in records]

@@ -22,6 +22,12 @@ from gcaf_lib.training.runs import RunError
 
 BLACK = 16  # of 255: darker is no tissue
 VERDICTS = (control.PASSES, control.FAILS, control.SILENT)
+CONTROL = (  # caption of `control_table`
+    f"The control: mean over {len(control.SEEDS)} seeds (worst to best) of {control.SIZES['test']} pictures each (occlusion: "
+    f"{control.OCCLUDED}). *Near*: within 7% of the picture's side. *Untrained*: the same map of untrained models, all without "
+    "LayerNorm, by which both kinds are judged. A map passes if its maximum lies on the mark in at least "
+    f"{control.ENOUGH:.0%} of the pictures with every seed, and with untrained models in at most {control.LEAK:.0%}."
+)
 
 
 # --- the control ---
@@ -354,6 +360,15 @@ def cells(
     rank = {v: k for k, v in enumerate([*(f"{c}, {s}" for c in classes for s in borders.TERCILES), *maps])}
     both = sized(part, "cell", pictures)
     return both.sort_values(["cell", "map"], key=lambda column: column.map(rank))
+
+
+def cells_caption(scores: pd.DataFrame) -> str:
+    """What `cells_table` shows, and where the thirds of the tumours' sizes end; scores: of `Maps`."""
+    ends = " and ".join(f"{edge:.2%}" for edge in borders.edges(scores))
+    return (
+        f"By class and third of the tumour's size (thirds of all tumours here: up to {ends} of the image): mean and 95% "
+        "cluster-bootstrap interval over patient groups. An image counts once a run."
+    )
 
 
 def cells_words(scores: pd.DataFrame, shown: str, rivals: Sequence[str], classes: Sequence[str]) -> str:

@@ -28,12 +28,14 @@ _CAPTION = (
     "of images without a tumour that borrow a border of the class. Images, groups and intervals as above."
 )
 OVER = (
-    "Percent of right answers as it is, with the tumour (of the control the mark; of no tumour a borrowed border) painted over, and with as "
-    f"much at {interventions.PLACES} other places: means (an image counts once a run) and 95% intervals: cluster bootstrap over patient "
-    "groups, of the control over pictures; where all draws are alike, as at 100%, Wilson's of as many trials as groups."
+    "Right answers in percent: to the image as it is; with the tumour painted over (control: the mark; no tumour: a borrowed border); "
+    f"with as much painted over elsewhere (mean of {interventions.PLACES} places, one at a time). An image counts once a run. 95% "
+    "intervals: cluster bootstrap over patient groups (control: pictures); where all draws are alike, Wilson's of as many trials as "
+    "groups."
 )
 CHANGED = _CAPTION.format(
-    "Answers changed", "that share with the tumour painted over less that with as much elsewhere"
+    "Answers changed",
+    "the share of answers changed with the tumour painted over less that with as much elsewhere",
 )
 CUT_OUT = _CAPTION.format(
     "Percent of right answers to the tumour alone and to as much elsewhere alone, the rest of the head in its mean colour; differences",

@@ -294,11 +294,11 @@ def _parted(both: pd.DataFrame, gone: pd.Series, weight: pd.Series) -> str:
     """What the answer that is gone gives, in points, and the accuracy on the other images with and without the class."""
     given = 100 * np.average(gone & both["right_three"], weights=weight)
     if gone.all():
-        return f"{given:+.1f} points by it, and there are no others"
+        return f"that gives {words.signed(given, 1)} points; there are no other images"
     before, after = (
         np.average(both.loc[~gone, name], weights=weight[~gone]) for name in ("right", "right_three")
     )
-    return f"{given:+.1f} points by it, and on the others from {before:.1%} to {after:.1%}"
+    return f"that gives {words.signed(given, 1)} points; on the other images accuracy goes from {before:.1%} to {after:.1%}"
 
 
 def look_ups_too(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) -> str:
