@@ -68,7 +68,7 @@ Markdown(dataset.counts_said(beside))
 # %% [markdown]
 # ## What the images look like
 #
-# The images differ in size, orientation and contrast; by the Kaggle page's author those without a tumour come
+# The images differ in size, orientation and contrast; according to the Kaggle page's author those without a tumour come
 # from another collection (Br35H) than the rest, and a network can learn to recognise the collection without looking at any tumour.
 
 # %% mystnb={"image": {"alt": "Grid of magnetic resonance images, one row of samples for each of the four classes."}, "figure": {"name": "fig-samples", "caption": "Samples of each class at their own proportions, as the files are (the paper's Figure 7)."}}

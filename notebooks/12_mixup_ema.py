@@ -18,7 +18,8 @@
 # # 12. Mixup and EMA
 #
 # **Reproduces:** Table 5 (effect of Mixup and of the moving average on accuracy, macro-F1 and calibration).
-# **Takes:** seconds from the run records; nothing is trained.
+# **Takes:** seconds from the run records; nothing is trained. Under `demo` no runs are published: without
+# `gcaf sweep table-5 table-5-patients --profile demo` its tables stay empty.
 #
 # Two switches, four combinations. The paper prints three numbers for each, without a spread: its rows show each switch helping, and its text
 # (Section 5.6) calls both together best. Since every run with EMA keeps its predictions with raw *and* with averaged weights, the four rows hold six models.

@@ -201,11 +201,14 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
     count = masks["each slice once"].sum()
     assert once.endswith(f", {count} images ({count} pictures, {count} patient groups)")
     assert files.startswith("- all their files: small 60.0 (")
-    assert said.endswith("lies above all 2 intervals, so the choice of images does not explain the distance.")
+    assert (
+        "lies above all 2 intervals, so the choice of test images does not explain the distance. Other"
+        in said
+    )
     two = {"small": model(few)["patients"], "large": model(all_)["patients"]}
     more, share = ladder.same_slices(two, dataset), all_[masks["all their files"]].mean()
     assert ", large 100.0 (" in more and f", large {100 * share:.1f} (" in more
-    assert "lies above 3 of these 4 intervals." in more and "choice of images" not in more
+    assert "lies above 3 of these 4 intervals. Other" in more and "choice of test images" not in more
     assert ladder.same_slices({"small": model(few)["patients"][:4]}, dataset) == ""
     assert ladder.same_slices(two, SimpleNamespace(banner="phantoms")) == ""
 
@@ -289,6 +292,8 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
     alone = {"efficientnetv2-s": [run(LARGE)], "convnext-tiny": [run(SMALL)]}
     monkeypatch.setattr(training, "stage0_records", lambda records: alone)
     monkeypatch.setattr(names, "backbone_name", lambda key, record: key)
+    counted = words.rested([run(LARGE)], np.arange(100), np.arange(100))
+    assert "100 images (100 pictures, 100 patient groups)" in counted
     rows = {
         experiments.PROPOSED: [run(LARGE)],
         "same": [run(LARGE)],
@@ -297,7 +302,7 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
     }
     said = transfer.before_fusion({"patients": rows}, None)
     first, second, third, last = said.split("; ")
-    assert first.endswith("- patient-disjoint, seed 0: fused as proposed 90.0%")
+    assert first.endswith(f"- patient-disjoint, seed 0, {counted}: fused as proposed 90.0%")
     assert (
         second
         == "efficientnetv2-s alone, after stage 0, 90.0%: the fused model minus this backbone 0.0 points (0.0 to 0.0)"
@@ -313,7 +318,7 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
     assert shared.endswith("convnext-tiny alone, after stage 0, 70.0%") and shared.count("minus") == 1
     alone.clear()
     only = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
-    assert only.endswith("- random split, seed 0: fused as proposed 90.0%")
+    assert only.endswith(f"- random split, seed 0, {counted}: fused as proposed 90.0%")
     assert transfer.before_fusion({}, None) == "" == transfer.before_fusion({"paper": {}}, None)
 
 
@@ -434,6 +439,8 @@ def test_the_price_is_told_in_what_compares():
     said = transfer.price_words(frame)
     assert "8.8 times the multiply-adds" in said and "10 times the parameters" in said
     assert "4 times as long" in said and "a factor of up to 3.5" in said
+    both = (frame["seconds"] + frame["stage0"]).to_numpy()
+    assert f"in the mean, {both[1] / both[0]:.2g} times with the miniatures' stage 0. " in said
     assert transfer.price_words(frame[:1]) == ""
 
 

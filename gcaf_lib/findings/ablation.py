@@ -202,7 +202,7 @@ def compared_with(
     experiment: str, found: Mapping[str, Sequence[Any]], known: Mapping[str, Sequence[Any]], dataset: Any
 ) -> str:
     """Which seeds of the reference the rows of `apart` are compared with and why these, and what all its seeds would
-    change; empty where all are compared.
+    change of rows with a stage 0 of their own; empty where all are compared.
 
     found: of `apart_records`; known: runs of the experiment "patients".
     """
@@ -217,11 +217,16 @@ def compared_with(
     )
     seeds = sorted({r.seed for r in used})
     changes = (words.signed(100 * (a.value - b.value), 1) for a, b in ((one, all_), (copied, all_copied)))
+    alike = len({r.settings.model.backbones for group in found.values() for r in group}) == 1
     return (
         f"Compared {words.verb(len(seeds))} {called({'row': proposed(experiment)})}'s seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}, {one.value:.1%}: "
         f"{words.verb(len(seeds), 'the one', 'those')} that all rows compared here have on all {splits.FOLDS} folds (other tables' rows may have other seeds). Over its "
-        f"{words.plural(all_.n, 'seed')} it scores {all_.value:.1%}: against that each difference would change by "
-        f"{' points, by picture by '.join(changes)}."
+        f"{words.plural(all_.n, 'seed')} it scores {all_.value:.1%}: "
+        + (
+            "another seed would move the rows with it, which start from the same stage 0."
+            if alike
+            else f"against that each difference would change by {' points, by picture by '.join(changes)}."
+        )
     )
 
 

@@ -352,7 +352,7 @@ def _remains(found: Effects, asked: pd.DataFrame) -> str:
     healthy = found[PAINTED, HEALTHY].loc[TUMOURS]
     return (
         f"**Of the right answers these are still right with the tumour painted over: {'; '.join(each)}.** "
-        f"{percent(healthy.tumour.value)}% of all tumour images are then called *no tumour*; as they are, {percent(healthy.whole.value)}%. An answer that stays "
+        f"{percent(healthy.tumour.value)}% of the tumour images asked are then called *no tumour*; as they are, {percent(healthy.whole.value)}% (of those not asked, chapter 21 tells). An answer that stays "
         "needs no tumour to be seen: surroundings that it has changed, the trace that painting leaves of its place and size, the view or the source of "
         "the picture (chapter 18), or a class that is named by default, may be enough."
     )

@@ -272,7 +272,7 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
     groups, pictures, said = splits.clusters(dataset), worth.pictures(dataset), []
     for protocol, found in rows.items():
         for own in found.get(experiments.PROPOSED, ()):
-            text = f"- {folds.NAMES[protocol]}, seed {own.seed}: fused as proposed {_right(own)}"
+            text = f"- {folds.NAMES[protocol]}, seed {own.seed}, {words.rested([own], groups, pictures)}: fused as proposed {_right(own)}"
             for key, (start,) in training.stage0_records([own]).items():
                 added = worth.change([own], [start], groups, pictures)
                 text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}"
@@ -386,7 +386,8 @@ def price_words(frame: pd.DataFrame) -> str:
     more, weights = (large[name] / small[name] for name in ("macs", "parameters"))
     return (
         f"For one image the networks with ImageNet weights take {more:.3g} times the multiply-adds of the miniatures, with {weights:.3g} times the parameters; they need "
-        f"no stage 0. Their stages 1 and 2 took {large['seconds'] / small['seconds']:.2g} times as long in the mean. Seconds are of unlike machines and loads (the runs "
+        f"no stage 0. Their stages 1 and 2 took {large['seconds'] / small['seconds']:.2g} times as long in the mean, "
+        f"{(large['seconds'] + large['stage0']) / (small['seconds'] + small['stage0']):.2g} times with the miniatures' stage 0. Seconds are of unlike machines and loads (the runs "
         f"of one row differ by a factor of up to {max(small['high'] / small['low'], large['high'] / large['low']):.2g}), so only the multiply-adds compare."
     )
 
