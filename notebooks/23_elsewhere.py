@@ -41,7 +41,6 @@ from gcaf_lib.findings import elsewhere
 
 chapter = open_chapter("23_elsewhere", profile, overrides)
 chapter.strip()
-elsewhere.real_note(chapter.phantoms)
 
 # %% [markdown]
 # ## How external is external?

@@ -45,7 +45,6 @@ from gcaf_lib.findings import elsewhere, peers
 
 chapter = open_chapter("24_models_of_others", profile, overrides)
 chapter.strip()
-elsewhere.real_note(chapter.phantoms)
 
 # %%
 tables.show(

@@ -387,10 +387,3 @@ def test_other_models_stay_when_one_is_made_anew(tmp_path, monkeypatch):
         "five digits, also beside what is empty"
     )
     assert scoring.RECALL[1] in stands
-
-
-def test_a_page_of_real_images_says_so_below_the_banner_of_phantoms(capsys):
-    elsewhere.real_note(phantoms=False)
-    assert capsys.readouterr().out == ""
-    elsewhere.real_note(phantoms=True)
-    assert "Markdown" in capsys.readouterr().out and "does not hold for this page" in elsewhere.REAL

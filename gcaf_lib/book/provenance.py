@@ -167,7 +167,8 @@ def render(info: dict[str, Any]) -> str:
 
 PHANTOM_BANNER = (
     '<div class="gcaf-phantom" role="note"><b>PHANTOM DATA</b> '
-    "Every image and number on this page comes from synthetic phantoms, not from patients.</div>"
+    "Images shown here, runs and their scores are of synthetic phantoms, not of patients. What the page reads from committed tables, "
+    "the paper's figures among them, is as it was published.</div>"
 )
 
 

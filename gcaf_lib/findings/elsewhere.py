@@ -28,21 +28,9 @@ SEQUENCES = {
     "MR - ADC Map (App Diff Coeff)": "ADC",
     "MR T2* gradient,GRE,MPGR,SWAN,SWI": "T2*",
 }
-REAL = (
-    "**The banner above does not hold for this page.** It comes with the profile; what follows is read from committed records of "
-    "real images, whatever the profile."
-)
 UNSCORED = "No run has been scored at home and elsewhere yet."
 _CONTRAST, _PLAIN = ("T1C+", "MR - T1W w/Gadolinium"), ("MR - T1W - noncontrast",)
 _ORDER = {name: n for n, name in enumerate(CLASSES)}
-
-
-def real_note(phantoms: bool) -> None:
-    """Show, where the page is made under a profile of phantoms, that the banner above it is not true of this page."""
-    if phantoms:
-        from IPython.display import Markdown, display
-
-        display(Markdown(REAL))
 
 
 def recall_band(row: pd.Series) -> str:
