@@ -33,7 +33,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import rows, tables
+from gcaf_lib.display import table_charts, tables
 from gcaf_lib.findings import ablation, fusion, words
 from gcaf_lib.paper import published as paper
 
@@ -136,7 +136,7 @@ Markdown(fusion.sizes_said(full))
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
 names = ablation.FUSION_NAMES
 theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
-rows.dots(frame, names=names, published=theirs)
+table_charts.dots(frame, names=names, published=theirs)
 
 # %%
 tables.show(
@@ -166,7 +166,7 @@ Markdown(ablation.told(frame, *answers, command=command, names=names, theirs=the
 
 # %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed fusion with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy (left), and minus that of the proposed fusion (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
 fold_rows = ablation.apart(chapter, "table-4", fold_runs)
-rows.dots(fold_rows, names=names, published=False)
+table_charts.dots(fold_rows, names=names, published=False)
 
 # %%
 gaps = ablation.gaps(fold_rows, "Fusion", names)

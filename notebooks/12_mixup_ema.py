@@ -33,7 +33,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import factorial, rows, tables
+from gcaf_lib.display import factorial, table_charts, tables
 from gcaf_lib.findings import ablation, mixup_ema, words
 from gcaf_lib.paper import published as paper
 
@@ -146,7 +146,7 @@ Markdown(f"{ablation.ranking(frame, names, theirs)}\n\n{mixup_ema.verdict(effect
 
 # %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy (left), and minus that of the proposed training (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
 fold_rows = ablation.apart(chapter, "table-5", fold_runs, mixup_ema.METRICS)
-rows.dots(fold_rows, names=names, published=False)
+table_charts.dots(fold_rows, names=names, published=False)
 
 # %%
 gaps = ablation.gaps(fold_rows, "Training", names)

@@ -31,7 +31,7 @@ overrides = {}  # such as {"data.protocol": "patients"}
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import rows, tables
+from gcaf_lib.display import table_charts, tables
 from gcaf_lib.display.cost_chart import over_costs
 from gcaf_lib.display.style import OURS, PAPER
 from gcaf_lib.findings import ablation, comparison
@@ -80,7 +80,7 @@ gaps = ablation.gaps(frame, "Method")
 tables.show(gaps, "tab-table-6-gaps", ablation.gaps_caption(frame), data=frame)
 
 # %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy (left), and minus that of the proposed model on the same images (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
-rows.dots(frame, published=theirs)
+table_charts.dots(frame, published=theirs)
 
 # %%
 Markdown(ablation.told(frame, command=f"gcaf sweep table-6 --profile {profile}", theirs=theirs))
@@ -90,7 +90,7 @@ Markdown(ablation.told(frame, command=f"gcaf sweep table-6 --profile {profile}",
 
 # %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed model with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy (left), and minus that of the proposed model (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
 fold_rows = ablation.apart(chapter, "table-6", fold_runs)
-rows.dots(fold_rows, published=False)
+table_charts.dots(fold_rows, published=False)
 
 # %%
 gaps = ablation.gaps(fold_rows, "Method")

@@ -34,7 +34,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import charts, rows, tables
+from gcaf_lib.display import charts, table_charts, tables
 from gcaf_lib.findings import ablation, sensitivity, words
 from gcaf_lib.paper import published as paper
 
@@ -99,7 +99,7 @@ Markdown(sensitivity.calibration(frame, records))
 
 # %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the default with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 on patient-disjoint folds: accuracy (left), and minus that of the default (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
 fold_rows = ablation.apart(chapter, "table-8", fold_runs, metrics)
-rows.dots(fold_rows, published=False, reference="default")
+table_charts.dots(fold_rows, published=False, reference="default")
 
 # %%
 gaps = ablation.gaps(fold_rows, "Setting")

@@ -35,7 +35,7 @@ overrides = {}
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import outside, tables
+from gcaf_lib.display import elsewhere_charts, tables
 from gcaf_lib.evaluation import elsewhere as outside_sets
 from gcaf_lib.findings import elsewhere
 
@@ -112,7 +112,7 @@ Markdown(elsewhere.trainings_said(recall))
 # %% mystnb={"image": {"alt": "A row for each class and outside set: a dot for recall there with its interval, a diamond for recall of the same class at home, joined by a line."}, "figure": {"name": "fig-recall-elsewhere", "caption": "Recall elsewhere (dot, bar: 95% interval) and at home (diamond, thin line: 95% interval), of the model named below."}}
 model = next(iter(elsewhere.models(recall)), "")
 levels = elsewhere.levels(recall, model)
-outside.recall(levels)
+elsewhere_charts.recall(levels)
 
 # %%
 without_odd = outside_sets.read("rest")
@@ -134,7 +134,7 @@ tables.show(
 # Whoever uses a model sees the probability of its answer, not the truth. If it is lower where the model is wrong, it is a warning.
 
 # %% mystnb={"image": {"alt": "A row for each class, at home and in each outside set: a dot for recall with its interval, a diamond for the mean probability of the answer."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How often the model is right (dot, bar: 95% interval) and how sure it is (diamond). Diamond right of the bar: more sure than right."}}
-outside.sureness(elsewhere.whole_sets(recall, model))
+elsewhere_charts.sureness(elsewhere.whole_sets(recall, model))
 
 # %%
 Markdown(elsewhere.sure_said(recall, model))

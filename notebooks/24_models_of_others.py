@@ -37,8 +37,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import peers as charts
-from gcaf_lib.display import tables
+from gcaf_lib.display import peer_charts, tables
 from gcaf_lib.evaluation import elsewhere as outside_sets
 from gcaf_lib.evaluation import peers as packages
 from gcaf_lib.findings import elsewhere, peers
@@ -91,7 +90,7 @@ tables.show(
 )
 
 # %% mystnb={"image": {"alt": "A row for each class and set, at home first: a mark for each model at its recall, with its interval. At home the marks are on the right, elsewhere they are spread."}, "figure": {"name": "fig-peers-recall", "caption": "Recall at home (grey rows) and elsewhere, a mark a model; bars: 95% intervals over cases."}}
-charts.recall(recalls)
+peer_charts.recall(recalls)
 
 # %%
 odd = outside_sets.read("seen")  # images that by their look are no MR images of a brain
@@ -106,7 +105,7 @@ Markdown("\n\n".join(said))
 # ## Are they sure when they are wrong?
 
 # %% mystnb={"image": {"alt": "A panel for each model: each class and set by the mean probability of the answer and the recall, filled at home, near the diagonal, and open elsewhere, most of them far below it."}, "figure": {"name": "fig-peers-sure", "caption": "Mean confidence and recall, one mark for each class and set. Shaded: more sure than right."}}
-charts.sureness(recalls)
+peer_charts.sureness(recalls)
 
 # %%
 Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name in names))
@@ -120,7 +119,7 @@ Markdown("\n\n".join(f"*{name}*: {elsewhere.sure_said(recall, name)}" for name i
 
 # %% mystnb={"image": {"alt": "Left: for each package the share classified correctly with and without a copy in Training, far apart over all images, within each class closer or with bars that overlap. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95% intervals over patients; right: the classes that the two kinds are made of."}}
 home = {name: peers.at_home(answers, name) for name in names}
-charts.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(exposed))
+peer_charts.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(exposed))
 
 # %%
 Markdown("\n\n".join(peers.trap_said(part, name) for name, part in home.items()))

@@ -10,7 +10,7 @@ import pytest
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import charts, names, rows
+from gcaf_lib.display import charts, names, table_charts
 from gcaf_lib.evaluation import clustered, intervals, worth
 from gcaf_lib.findings import (
     ablation,
@@ -1132,7 +1132,7 @@ def test_sentences_on_the_settings():
 def test_the_figure_with_whatever_there_is(found, published):
     frame = ablation.measure("table-4", found, None, runs(6), ("accuracy", "ece"))
     for metric in ("accuracy", "ece"):
-        svg = rows.dots(frame, metric, published=published).svg()
+        svg = table_charts.dots(frame, metric, published=published).svg()
         assert "prefers-color-scheme" in svg and "<text" not in svg
 
 

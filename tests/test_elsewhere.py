@@ -7,7 +7,7 @@ import pytest
 
 from gcaf_lib.data import committed, groups, splits
 from gcaf_lib.data.dataset import open_dataset
-from gcaf_lib.display import outside as pictures
+from gcaf_lib.display import elsewhere_charts as pictures
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import elsewhere as made
 from gcaf_lib.evaluation import outside as scoring

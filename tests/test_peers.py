@@ -15,7 +15,7 @@ from PIL import Image
 
 from gcaf_lib.data import groups
 from gcaf_lib.data.dataset import DataError, Dataset
-from gcaf_lib.display import peers as pictures
+from gcaf_lib.display import peer_charts as pictures
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import elsewhere as places
 from gcaf_lib.evaluation import peers as made

@@ -6,7 +6,7 @@ import pandas as pd
 
 from gcaf_lib.data.known import THRESHOLD
 from gcaf_lib.data.medical import PLANES
-from gcaf_lib.display.outside import set_name
+from gcaf_lib.display.elsewhere_charts import set_name
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds
 from gcaf_lib.evaluation.elsewhere import HOME, NEIGHBOUR

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from gcaf_lib.display import style
-from gcaf_lib.display.outside import NO_RUN, name_shares
+from gcaf_lib.display.elsewhere_charts import NO_RUN, name_shares
 from gcaf_lib.display.style import Drawing, Note, down, legend_below, panels, percent_label, quiet, styled
 from gcaf_lib.evaluation.elsewhere import HOME
 
