@@ -9,7 +9,7 @@ import time
 import nbformat
 import pytest
 
-from gcaf_lib.book import runner
+from gcaf_lib.book import kernels, runner
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 
@@ -50,6 +50,18 @@ def test_a_kernel_has_imported_and_has_nothing_of_another(tmp_path, monkeypatch)
         assert imported and (word, place) == (name, str(tmp_path))
         assert not os.path.isdir(f"/proc/{pid}"), "it has ended"
     assert words["first"][0] != words["second"][0]
+
+
+def test_without_a_server_a_kernel_begins_as_ever(tmp_path, monkeypatch):
+    """As where the folder of temporary files has too long a name for a socket."""
+
+    def refused(child):
+        raise OSError("AF_UNIX path too long")
+
+    monkeypatch.setattr(kernels._Child, "start", refused)
+    monkeypatch.setenv("GCAF_WORD", "alone")
+    _, imported, word, place = told(tmp_path, "alone")
+    assert not imported and (word, place) == ("alone", str(tmp_path))
 
 
 def test_a_kernel_ends_with_the_process_that_asked_for_it():

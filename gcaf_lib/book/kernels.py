@@ -45,9 +45,12 @@ class Forked(LocalProvisioner):
         backend = ["keras"] * (environment.get("KERAS_BACKEND", "tensorflow") == "tensorflow")
         multiprocessing.set_forkserver_preload([*IMPORTS, *backend])
         words = cmd[cmd.index("ipykernel_launcher") + 1 :]
-        self.process = _Child(target=_kernel, args=(words, str(kwargs.get("cwd", os.getcwd())), environment))
-        self.process.start()
-        self.pid = self.process.pid
+        child = _Child(target=_kernel, args=(words, str(kwargs.get("cwd", os.getcwd())), environment))
+        try:
+            child.start()
+        except OSError:  # no socket for the server: a long path of temporary files, a sandbox
+            return await super().launch_kernel(cmd, **kwargs)
+        self.process, self.pid = child, child.pid
         return self.connection_info
 
 
