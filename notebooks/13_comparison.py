@@ -42,7 +42,8 @@ chapter = open_chapter("13_comparison", profile, overrides)
 main, found = chapter.records("main"), ablation.table_records(chapter, "table-6")
 fold_runs = ablation.apart_records(chapter, "table-6")
 patients = chapter.records("patients")
-chapter.strip(ablation.runs(main, found, fold_runs, patients))
+random_split = chapter.records("ladder").get("paper", [])  # "paper": the settings' name of the random split
+chapter.strip(ablation.runs(main, found, fold_runs, patients, {"random split": random_split}))
 
 # %% [markdown]
 # ## Identical conditions
@@ -96,7 +97,7 @@ table_charts.dots(fold_rows, published=False)
 gaps = ablation.gaps(fold_rows, "Method")
 tables.show(gaps, "tab-table-6-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
 chosen = dict(experiments.experiment("table-6").settings(profile, overrides))
-two_or_one = comparison.asked(fold_rows, ablation.runs(patients), chapter.dataset, chosen, proposed)
+two_or_one = comparison.asked(fold_rows, ablation.runs(patients), chapter.dataset, chosen, random_split)
 which_seeds = ablation.compared_with("table-6", fold_runs, patients, chapter.dataset)
 earlier = comparison.before_stages(fold_runs, chapter.dataset)
 command = f"gcaf sweep table-6-patients --profile {profile}"

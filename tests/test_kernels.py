@@ -19,16 +19,41 @@ print(json.dumps([os.getpid(), {"scipy.stats", "keras"} <= sys.modules.keys(), o
 assert not hasattr(sys, "left_behind")
 sys.left_behind = True
 """
+# a script as a reader writes it, without a guard of its main part
 ASKER = """
-import time
+import sys, time
+print("begun", flush=True)
 from jupyter_client import KernelManager
 from gcaf_lib.book import runner
 with runner.kernel():
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel()
-    print(manager.provisioner.pid, flush=True)
-    time.sleep(600)
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=120)
+    client.execute_interactive(
+        "import os, subprocess; print(os.getpid(), subprocess.Popen(['sleep', '600']).pid)"
+    )
+    sys.stdout.flush()
+    if sys.argv[1] == "ends":
+        sys.exit()
+    if sys.argv[1] == "is killed":
+        time.sleep(600)
+    if sys.argv[1] == "shuts a dead one down":
+        client.execute("import os; os.kill(os.getpid(), 9)")
+        while manager.is_alive():
+            time.sleep(0.1)
+    manager.shutdown_kernel(now=True)
 """
+
+
+def gone(pid: str) -> bool:
+    """Whether a process ends within a minute."""
+    for _ in range(600):
+        if not os.path.isdir(f"/proc/{pid}"):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def told(folder, name: str) -> list:
@@ -42,6 +67,7 @@ def told(folder, name: str) -> list:
 
 
 def test_a_kernel_has_imported_and_has_nothing_of_another(tmp_path, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     words = {}
     for name in ("first", "second"):
         monkeypatch.setenv("GCAF_WORD", name)
@@ -52,11 +78,11 @@ def test_a_kernel_has_imported_and_has_nothing_of_another(tmp_path, monkeypatch)
     assert words["first"][0] != words["second"][0]
 
 
-def test_without_a_server_a_kernel_begins_as_ever(tmp_path, monkeypatch):
-    """As where the folder of temporary files has too long a name for a socket."""
+@pytest.mark.parametrize("error", [OSError("AF_UNIX path too long"), EOFError("the server ended")])
+def test_without_a_server_a_kernel_begins_as_ever(tmp_path, monkeypatch, error):
 
     def refused(child):
-        raise OSError("AF_UNIX path too long")
+        raise error
 
     monkeypatch.setattr(kernels._Child, "start", refused)
     monkeypatch.setenv("GCAF_WORD", "alone")
@@ -64,13 +90,17 @@ def test_without_a_server_a_kernel_begins_as_ever(tmp_path, monkeypatch):
     assert not imported and (word, place) == ("alone", str(tmp_path))
 
 
-def test_a_kernel_ends_with_the_process_that_asked_for_it():
-    with subprocess.Popen([sys.executable, "-c", ASKER], stdout=subprocess.PIPE, text=True) as asker:
-        place = f"/proc/{int(asker.stdout.readline())}"
-        assert os.path.isdir(place)
-        asker.kill()
-    for _ in range(600):
-        if not os.path.isdir(place):
-            break
-        time.sleep(0.1)
-    assert not os.path.isdir(place), "a kernel is left behind"
+@pytest.mark.parametrize("asker", ["ends", "is killed", "shuts it down", "shuts a dead one down"])
+def test_a_kernel_and_what_it_started_end_with_the_process_that_asked_for_it(tmp_path, asker):
+    script = tmp_path / "asker.py"
+    script.write_text(ASKER)
+    with subprocess.Popen([sys.executable, script, asker], stdout=subprocess.PIPE, text=True) as child:
+        begun, told = child.stdout.readline(), child.stdout.readline()
+        if asker == "is killed" or not told:
+            child.kill()
+        rest = child.stdout.read()
+    assert (begun, rest, child.returncode) == ("begun\n", "", -9 if asker == "is killed" else 0)
+    kernel, sleeper = told.split()
+    assert gone(kernel), "a kernel is left behind"
+    # one that is killed itself takes nobody with it, however it began
+    assert asker == "shuts a dead one down" or gone(sleeper), "what a cell started is left behind"

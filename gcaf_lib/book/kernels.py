@@ -1,15 +1,19 @@
 """Kernels for the chapters that begin with their imports done: each is forked from a server that has imported once.
 
-Importing is a third of what executing the book takes. A forked kernel is a process of its own like any other; it has not
-run anything but those imports. For Linux, where a process that has only imported these may be forked.
+Importing was a third of what executing the book took. A forked kernel is a process of its own like any other: its server has run
+nothing but those imports, and of the library it has what lies around this room. For Linux, where what has only been imported may be forked.
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import multiprocessing.util
 import os
+import signal
 import sys
 import threading
+import types
 from importlib.metadata import EntryPoint
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -48,9 +52,12 @@ class Forked(LocalProvisioner):
         child = _Child(target=_kernel, args=(words, str(kwargs.get("cwd", os.getcwd())), environment))
         try:
             child.start()
-        except OSError:  # no socket for the server: a long path of temporary files, a sandbox
+        except (OSError, EOFError):
+            # no server: a long path of temporary files, a sandbox, an import that fails
             return await super().launch_kernel(cmd, **kwargs)
-        self.process, self.pid = child, child.pid
+        # this process would wait for its children at its end, and the kernel waits for the end of this process
+        multiprocessing.util.Finalize(None, _end, args=(child,), exitpriority=10)
+        self.process, self.pid, self.pgid = child, child.pid, child.pid
         return self.connection_info
 
 
@@ -58,6 +65,14 @@ class _Child(ForkServerProcess):
     """A process with the names that Jupyter knows from `subprocess.Popen`."""
 
     stdin = stdout = stderr = None
+
+    def start(self) -> None:
+        # or the child would execute the caller's script, as any child of multiprocessing's does
+        main, sys.modules["__main__"] = sys.modules["__main__"], types.ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = main
 
     def poll(self) -> int | None:
         return self.exitcode
@@ -67,17 +82,26 @@ class _Child(ForkServerProcess):
         return self.exitcode
 
     def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def _end(child: _Child) -> None:
+    if child.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def _end_with(asker: Any) -> None:
     asker.join()
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _kernel(words: list[str], cwd: str, environment: dict[str, str]) -> None:
     from ipykernel.kernelapp import launch_new_instance
 
+    os.setsid()  # what it starts ends with it, and what a terminal sends to the caller does not reach it
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)

@@ -16,6 +16,8 @@ from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.findings import words
 from gcaf_lib.settings import Settings
 
+CLAIMED = {"notumor", "pituitary"}  # whose maps, the paper says, are the most consistent
+
 
 class Agreement(NamedTuple):
     """Correlation of maps of two seeds: on the same image, on images of different patients of one class, and the first less
@@ -85,23 +87,26 @@ def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
             "unknown": "of so few patients nothing can be said.",
         }[sign(more)]
     )
-    if sign(more) != "unknown":
-        orders = (
-            sorted(found.keys() - {"all"}, key=lambda name: -getattr(found[name], part).value)
-            for part in ("same", "more")
-        )
-        most, beyond = ([CLASS_NAMES[name].lower() for name in order[:2]] for order in orders)
-        claimed = {CLASS_NAMES[name].lower() for name in ("pituitary", "notumor")}
-        text += (
-            f" By the classes' values alone, untested, seeds agree most for {' and '.join(most)}, {'as' if set(most) == claimed else 'not as'} the paper says; "
-            f"beyond what different patients of a class share, most for {' and '.join(beyond)}."
-        )
+    if CLAIMED <= set(found):
+        most, beyond = (_first_two(found, part) for part in ("same", "more"))
+        if most and beyond:
+            text += (
+                f" By the classes' values alone, untested, seeds agree most for {most}; beyond what different patients of a class share, most for {beyond}. "
+                f"The paper names {' and '.join(CLASS_NAMES[name].lower() for name in sorted(CLAIMED))}."
+            )
     if settings.model.weights == "in-domain" and settings.training.stage0_seed == "shared":
         text += (
             " These seeds start from the same backbones (stage 0 is trained once and shared), and most layers stay "
             "frozen: what agrees here is partly the same network."
         )
     return text
+
+
+def _first_two(found: Mapping[str, Agreement], part: str) -> str:
+    """`meningioma and pituitary`: the two classes with the highest values of `same` or `more`; "" where fewer have one."""
+    values = {name: getattr(one, part).value for name, one in found.items() if name in CLASS_NAMES}
+    order = sorted((name for name in values if not np.isnan(values[name])), key=lambda name: -values[name])
+    return " and ".join(CLASS_NAMES[name].lower() for name in order[:2]) if len(order) > 1 else ""
 
 
 def sanity_rows(check: pd.DataFrame) -> pd.DataFrame:
