@@ -71,7 +71,7 @@ tables.show(
 # An ECE is never 0 on a finite test part: a bin's accuracy misses its confidence by chance. The yardstick is
 # what *perfectly* calibrated models with the same confidences would measure on as many images. That is another number
 # than the one taken off above: that says how far chance *raises* the ECE of models as they are, this is the whole ECE of
-# models without a calibration error. As a rule it is larger: chance adds most to a distance that would else be 0.
+# models without a calibration error.
 
 # %%
 published = paper.published("Table 7", metric="ece")

@@ -18,7 +18,8 @@
 # # 11. Fusion
 #
 # **Reproduces:** Table 4 (fusion strategies), and adds three variants to its four.
-# **Takes:** a minute or two from the run records; one small model is built to look at its gradients, nothing is trained.
+# **Takes:** a minute or two from the run records; one small model is built to look at its gradients, nothing is trained. Under `demo` no runs are published:
+# without `gcaf sweep table-4 table-4-patients --profile demo` its tables stay empty.
 #
 # Table 4 is the paper's evidence for its fusion: four ways to join the two backbones, the proposed one with the best figures. Before the numbers,
 # one question has to be settled: what do the four rows compare?
@@ -152,7 +153,7 @@ tables.show(
 gaps = ablation.gaps(frame, "Fusion", names)
 tables.show(gaps, "tab-fusion-gaps", ablation.gaps_caption(frame), data=frame)
 answers = fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)
-command = f"gcaf sweep table-4 --profile {profile}"
+command = chapter.sweep("table-4")
 Markdown(ablation.told(frame, *answers, command=command, names=names, theirs=theirs))
 
 # %% [markdown]
@@ -173,7 +174,7 @@ gaps = ablation.gaps(fold_rows, "Fusion", names)
 tables.show(gaps, "tab-fusion-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
 which_seeds = ablation.compared_with("table-4", fold_runs, patients, chapter.dataset)
 beside_concat = fusion.asked(fold_rows, theirs)
-command = f"gcaf sweep table-4-patients --profile {profile}"
+command = chapter.sweep("table-4-patients")
 told = ablation.told(fold_rows, beside_concat, which_seeds, command=command, names=names, theirs=theirs)
 Markdown(told)
 

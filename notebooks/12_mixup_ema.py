@@ -153,7 +153,7 @@ gaps = ablation.gaps(fold_rows, "Training", names)
 tables.show(gaps, "tab-table-5-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
 which_seeds = ablation.compared_with("table-5", fold_runs, patients, chapter.dataset)
 mixup_alone = mixup_ema.asked(fold_rows, theirs)
-command = f"gcaf sweep table-5-patients --profile {profile}"
+command = chapter.sweep("table-5-patients")
 told = ablation.told(fold_rows, mixup_alone, which_seeds, command=command, names=names, theirs=theirs)
 Markdown(told)
 

@@ -18,8 +18,8 @@
 # # 15. Significance
 #
 # **Reproduces:** the significance claim of Section 5.7, for the comparisons of Tables 4, 5 and 6.
-# **Takes:** seconds from the run records; nothing is trained. Under `demo` no runs are published: without
-# `gcaf sweep table-4 table-5 table-6 --profile demo` most tables stay empty.
+# **Takes:** seconds from the run records; nothing is trained. Under `demo` no runs are published: most tables stay empty without
+# `gcaf sweep table-4 table-5 table-6 table-4-patients table-5-patients table-6-patients patients --profile demo`.
 #
 # The paper says that a paired t-test finds every improvement significant. A test answers one question and no other. This page asks the
 # same runs several questions, then turns round and asks what so many runs, on so many images, could have found at all.

@@ -105,7 +105,7 @@ Markdown(ladder.copies_left(shares))
 tables.show(
     ladder.wide(frame),
     name="tab-ladder-accuracy",
-    caption="Accuracy in percent with its 95% interval (cluster bootstrap: whole patients are drawn, not images) "
+    caption="Accuracy in percent with its 95% interval (cluster bootstrap: whole patient groups are drawn, not images) "
     "over patients and, with two or more seeds, also over trainings.",
     data=frame,
 )

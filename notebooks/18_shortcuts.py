@@ -59,7 +59,7 @@ labels, pictures = chapter.dataset.frame["label"], worth.pictures(chapter.datase
 tables.show(
     shortcuts.hint_table(floor_scores, hint_scores, labels, pictures),
     name="tab-hints",
-    caption="Accuracy in percent, with 95% intervals (cluster bootstrap: whole patients are drawn, not images), of "
+    caption="Accuracy in percent, with 95% intervals (cluster bootstrap: whole patient groups are drawn, not images), of "
     "logistic regression on what is not the tumour; in the last column the share of the most frequent class. "
     "*By picture*: copies of a picture count as one, in the last column too. "
     f"Tested: {shortcuts.tested(chapter.dataset)}.",

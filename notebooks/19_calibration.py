@@ -66,7 +66,7 @@ tables.show(
     findings.wide_calibration(known),
     name="tab-calibration-intervals",
     caption=f"Calibration on the test part with averaged weights, {words.rested(runs, clusters, pictures)}: value "
-    "and 95% interval (cluster bootstrap: whole patients are drawn, not images) over patient groups and, with two or "
+    "and 95% interval (cluster bootstrap: whole patient groups are drawn, not images) over patient groups and, with two or "
     f"more seeds, also over trainings. Calibration errors: in fifteen bins. {findings.corrected(known)} Scaled: "
     "the fitted temperatures held fixed.",
     data=known,

@@ -101,7 +101,7 @@ tables.show(
     borders.wide(overall),
     name="tab-localisation",
     caption="Maps against tumour borders: mean and 95% interval over patient groups (cluster bootstrap: whole "
-    f"patients are drawn, not images). Images are counted once per run: {rested}.",
+    f"patient groups are drawn, not images). Images are counted once per run: {rested}.",
     data=overall,
 )
 

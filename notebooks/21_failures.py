@@ -95,7 +95,7 @@ tables.show(
     failures.by_source_text(sources),
     name="tab-error-source",
     caption="Wrong answers on tumour images by class and source, and how often the answer was *no tumour*, with 95% "
-    "intervals over patient groups (cluster bootstrap: whole patients are drawn, not images).",
+    "intervals over patient groups (cluster bootstrap: whole patient groups are drawn, not images).",
     data=sources,
 )
 said = failures.sources_said(tumour, classes), failures.copies_said(failures.copies(cases))

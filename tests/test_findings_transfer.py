@@ -208,7 +208,7 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
     two = {"small": model(few)["patients"], "large": model(all_)["patients"]}
     more, share = ladder.same_slices(two, dataset), all_[masks["all their files"]].mean()
     assert ", large 100.0 (" in more and f", large {100 * share:.1f} (" in more
-    assert "lies above 3 of these 4 intervals. Other" in more and "choice of test images" not in more
+    assert "lies above 3 of these 4 intervals. What else" in more and "choice of test images" not in more
     assert ladder.same_slices({"small": model(few)["patients"][:4]}, dataset) == ""
     assert ladder.same_slices(two, SimpleNamespace(banner="phantoms")) == ""
 

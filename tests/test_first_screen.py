@@ -77,7 +77,7 @@ def test_the_finding_counts_pictures_and_patients():
     assert f"{len(table):,} files show about {table['picture'].nunique():,} pictures" in text
     assert "the 4,754 of known patients (4,750 from the figshare collection, 4 known by a copy)" in text
     known = table[table["picture"].isin(table.loc[table["source"] != "unknown", "picture"])]
-    assert f"slices of some {known['patient'].nunique()}, as chapter 16 reads" in text
+    assert f"slices of some {known['patient'].nunique()} patients, as chapter 16 reads" in text
     assert "70% of the test images have a copy or their known patient in training" in text
     fewer = first_screen.found(table[table["source"] != "unknown"], shares)
     assert "the 4,750 of known patients (4,750 from the figshare collection, 0 known by a copy)" in fewer

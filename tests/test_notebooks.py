@@ -13,7 +13,9 @@ from pathlib import Path
 import jupytext
 import pytest
 
+from gcaf_lib import cli
 from gcaf_lib.book import notebooks
+from gcaf_lib.book.chapter import open_chapter
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.py"))
@@ -83,6 +85,14 @@ def test_colab_shows_each_figure_s_caption_below_it(copies):
     assert figures > 30
 
 
+def test_an_advised_command_trains_what_the_page_reads():
+    chapter = open_chapter("12_mixup_ema", "demo", {"data.protocol": "twins"})
+    command = "gcaf sweep table-5 --profile demo --set data.protocol=twins"
+    assert chapter.sweep("table-5") == command
+    words = cli.build_parser().parse_args(command.split()[1:])
+    assert (words.profile, words.tables, words.set) == ("demo", ["table-5"], ["data.protocol=twins"])
+
+
 def test_a_caption_with_a_bootstrap_interval_says_who_is_drawn():
     """Images of one patient are no independent draws, so which of the two was drawn is half of what an interval says."""
     captions = [
@@ -92,8 +102,14 @@ def test_a_caption_with_a_bootstrap_interval_says_who_is_drawn():
             r'caption(?:=f?|": )"([^"]*)"', re.sub(r'"\s*\n\s*f?"', "", path.read_text("utf-8"))
         )
     ]
+    captions += [  # those that the library says, too
+        (name, caption)
+        for name, outputs in executed().items()
+        for out in outputs
+        for caption in re.findall(r"^~~~\{table\} (.*)$", "".join(out.get("text/markdown", "")), re.M)
+    ]
     found = [one for one in captions if "cluster-bootstrap" in one[1] or "cluster bootstrap" in one[1]]
-    assert len(found) > 20
+    assert len(found) > 50
     assert not [one for one in found if "patient" not in one[1].replace("patient-disjoint", "")]
 
 

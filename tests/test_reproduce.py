@@ -300,7 +300,7 @@ def test_the_strip_tells_of_runs_read_that_came_out_otherwise_elsewhere(tmp_path
         records.append(SimpleNamespace(folder=tmp_path / key, seed=0, info=info))
     info = provenance.facts("demo", load("demo"), None, records, None)
     assert provenance._older(info, 5).endswith(
-        "; 2 of 5 runs (b, c) were trained twice, with today's code and its own stage 0 on 4 CPU cores, 1 thread: not bit for bit "
+        "; 2 of 5 runs (b, c) were trained again with today's code and their own stage 0 on 4 CPU cores, 1 thread: not bit for bit "
         "the same, with 0 of 8 test answers changed (gcaf reproduce)"
     )
     assert info["older_code"] == 0 and json.loads(json.dumps(info)) == info

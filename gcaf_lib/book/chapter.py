@@ -57,6 +57,11 @@ class Chapter:
             found.setdefault(label, []).append(record)
         return found
 
+    def sweep(self, experiment: str) -> str:
+        """The command that trains an experiment's runs as this page reads them."""
+        changed = "".join(f" --set {name}={value}" for name, value in self.overrides.items())
+        return f"gcaf sweep {experiment} --profile {self.profile}{changed}"
+
     def under(self, profile: str, overrides: Mapping[str, Any] | None = None) -> Chapter:
         """This chapter with another profile's settings and records, over the same images: to set one beside the other.
 

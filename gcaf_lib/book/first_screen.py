@@ -79,7 +79,7 @@ def found(table: pd.DataFrame, shares: pd.DataFrame) -> str:
     return (
         f"**Found.** The {len(table):,} files show about {table['picture'].nunique():,} pictures; the {len(known):,} of known patients "
         f"({own.sum():,} from the figshare collection, {len(known) - own.sum():,} known by a copy) are "
-        f"slices of some {known['patient'].nunique():,}, as chapter 16 reads their numbers. Under a random split {seen:.0%} of the test images have a copy or their known patient "
+        f"slices of some {known['patient'].nunique():,} patients, as chapter 16 reads the archive's numbers. Under a random split {seen:.0%} of the test images have a copy or their known patient "
         "in training. Two look-ups, which learn nothing, and networks trained on each split, are right on:"
     )
 
@@ -253,7 +253,7 @@ def caption(frame: pd.DataFrame) -> str:
     shown = lines_of(frame)
     drawn_on = shown.groupby("method")["protocol"].nunique()
     dots = " Dotted: passes splits that were not run." if drawn_on.min() < drawn_on.max() else ""
-    return f"<small>Bars: 95% intervals. Dashes: by picture, copies counted as one.{dots}</small>\n"
+    return f"<small>Bars: 95% intervals. Dashes: by picture, copies counted as one. 1-NN: on each split the better of two look-ups.{dots}</small>\n"
 
 
 def drawn(frame: pd.DataFrame, published: float, size: tuple[float, float]) -> Drawing:

@@ -233,9 +233,9 @@ def _older(info: dict[str, Any], n: int) -> str:
         )
     if near := info["nearly"]:
         changed, images = (sum(one[name] for one in near.values()) for name in ("changed", "images"))
-        begun = " and its own stage 0" if all(one["stage0"] for one in near.values()) else ""
+        begun = " and their own stage 0" if all(one["stage0"] for one in near.values()) else ""
         said.append(
-            f"{len(near)} of {many(n, 'run')} ({_first(list(near))}) {'was' if len(near) == 1 else 'were'} trained twice, with today's code{begun} on "
+            f"{len(near)} of {many(n, 'run')} ({_first(list(near))}) {'was' if len(near) == 1 else 'were'} trained again with today's code{begun} on "
             f"{' and on '.join(sorted({one['where'] for one in near.values()}))}: not bit for bit the same, with {changed:,} of "
             f"{many(images, 'test answer')} changed (gcaf reproduce)"
         )

@@ -217,13 +217,15 @@ def compared_with(
     )
     seeds = sorted({r.seed for r in used})
     changes = (words.signed(100 * (a.value - b.value), 1) for a, b in ((one, all_), (copied, all_copied)))
-    alike = len({r.settings.model.backbones for group in found.values() for r in group}) == 1
+    alike = len({r.settings.model.backbones for group in found.values() for r in group}) == 1 and all(
+        r.settings.model.weights == "in-domain" for r in used
+    )
     return (
         f"Compared {words.verb(len(seeds))} {called({'row': proposed(experiment)})}'s seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}, {one.value:.1%}: "
         f"{words.verb(len(seeds), 'the one', 'those')} that all rows compared here have on all {splits.FOLDS} folds (other tables' rows may have other seeds). Over its "
         f"{words.plural(all_.n, 'seed')} it scores {all_.value:.1%}: "
         + (
-            "another seed would move the rows with it, which start from the same stage 0."
+            "these rows start from the same stage 0 as that seed, so what another would do to the differences is not known from it."
             if alike
             else f"against that each difference would change by {' points, by picture by '.join(changes)}."
         )

@@ -637,10 +637,10 @@ def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
         said.append(f"{name}: {', '.join(scores)}; {rested}")
     above, count = places.count("above"), len(places)
     return (
-        f"All slices of the archive that the reported {reported:.2%} is of are in this dataset. Scored on these alone, trained on all files of three classes in the other folds:\n\n- "
+        f"All slices of the archive that the reported {reported:.2%} is of are in this dataset. Scored on these alone, trained on the three classes' files in the other folds, less a validation part:\n\n- "
         + "\n- ".join(said)
-        + f"\n\nThe reported figure lies above {'all' if above == count else f'{above} of these'} {count} intervals"
+        + f"\n\nThe reported figure lies above {'all' if above == count else f'{above or 'none'} of these'} {count} intervals"
         + (", so the choice of test images does not explain the distance" * (above == count))
-        + ". Other things may differ, too: the folds (the archive's own are not used), which numbers are read as one patient (chapter 16), and what "
-        "training has, from which a validation part is held out here."
+        + ". What else may differ: the folds (the archive's own are not used), which numbers are read as one patient (chapter 16), and how much of the "
+        "data trains."
     )
