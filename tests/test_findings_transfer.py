@@ -202,7 +202,7 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
     assert once.endswith(f", {count} images ({count} pictures, {count} patient groups)")
     assert files.startswith("- all their files: small 60.0 (")
     assert (
-        "lies above all 2 intervals, so the choice of test images does not explain the distance. Other"
+        "lies above all 2 intervals, so the choice of test images does not explain the distance. What else"
         in said
     )
     two = {"small": model(few)["patients"], "large": model(all_)["patients"]}

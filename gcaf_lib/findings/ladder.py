@@ -636,10 +636,11 @@ def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
         rested = words.rests(basis | worth.sizes(np.flatnonzero(wanted), clusters, pictures))
         said.append(f"{name}: {', '.join(scores)}; {rested}")
     above, count = places.count("above"), len(places)
+    which = "all" if above == count else f"{above or 'none'} of these"
     return (
         f"All slices of the archive that the reported {reported:.2%} is of are in this dataset. Scored on these alone, trained on the three classes' files in the other folds, less a validation part:\n\n- "
         + "\n- ".join(said)
-        + f"\n\nThe reported figure lies above {'all' if above == count else f'{above or 'none'} of these'} {count} intervals"
+        + f"\n\nThe reported figure lies above {which} {count} intervals"
         + (", so the choice of test images does not explain the distance" * (above == count))
         + ". What else may differ: the folds (the archive's own are not used), which numbers are read as one patient (chapter 16), and how much of the "
         "data trains."
