@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import sparse, stats
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from gcaf_lib.evaluation import clustered, intervals, metrics, weighted
+from gcaf_lib.evaluation import clustered, intervals, metrics, weighted, worth
 
 IMAGES = intervals.IMAGES
 
@@ -29,6 +29,22 @@ def test_wilson_of_the_papers_accuracy():
     assert np.round(intervals.wilson(81, 263)[1:], 4).tolist() == [0.2553, 0.3662]
     with pytest.raises(ValueError, match="no proportion"):
         intervals.wilson(4, 3)
+
+
+@pytest.mark.parametrize("name", ["macro_auc", "micro_auc", "auc_1", "macro_ap", "accuracy", "ece"])
+def test_a_metric_of_groups_is_that_of_their_samples(name):
+    """Also of equal scores, of weights within a group, and where a class, or anything at all, was not drawn."""
+    rng = np.random.default_rng(0)
+    labels, probs = rng.integers(0, 4, 120), np.round(rng.dirichlet(np.ones(4), 120), 1) + 0.01
+    probs /= probs.sum(1, keepdims=True)
+    drawn = sparse.csr_array((rng.random(120), (np.arange(120), rng.integers(0, 15, 120))), (120, 15))
+    times = rng.multinomial(15, np.full(15, 1 / 15), 200).astype(float)
+    times[0], times[1] = 0, np.eye(15)[3] * 5
+    metric = weighted.metric(name, labels, probs, [str(k) for k in range(4)])
+    with np.errstate(invalid="ignore"):
+        of_groups, of_samples = worth._of_groups(metric, drawn)(times), metric(times @ drawn.T)
+    np.testing.assert_allclose(of_groups, of_samples, rtol=1e-12)
+    assert np.isnan(of_groups[0]) and np.isfinite(of_groups[2:]).all()
 
 
 def test_weighted_metrics_are_those_of_the_drawn_samples():

@@ -7,6 +7,7 @@ nothing but those imports, and of the library it has what lies around this room.
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import multiprocessing.util
 import os
@@ -101,6 +102,7 @@ def _end_with(asker: Any) -> None:
 def _kernel(words: list[str], cwd: str, environment: dict[str, str]) -> None:
     from ipykernel.kernelapp import launch_new_instance
 
+    gc.freeze()  # what is imported is no garbage: not to be searched for it again and again
     os.setsid()  # what it starts ends with it, and what a terminal sends to the caller does not reach it
     os.environ.clear()
     os.environ.update(environment)

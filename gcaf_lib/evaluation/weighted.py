@@ -29,7 +29,7 @@ PER_CLASS = ("precision", "recall", "f1", "auc", "ap")
 
 
 class Sums(NamedTuple):
-    """A metric to which the weights matter through sums over the samples alone: all but AUC and average precision.
+    """A metric to which the weights matter through sums over the samples alone: all but AUC (`Pairs`) and average precision.
 
     Samples that are always drawn together can then be summed once, before any weights are known (`worth`). each
     (n, m): what is summed of each sample; of: the metric (B,) of the sums (B, m).
@@ -40,6 +40,41 @@ class Sums(NamedTuple):
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         return self.of(weights @ self.each)
+
+
+class Pairs(NamedTuple):
+    """AUC: the share of pairs (positive, negative) in which the positive scores higher; equal scores count half.
+
+    The weights matter through sums over pairs, so that those of samples always drawn together are summed once, too.
+    positive (p,), negative (q,): sample of each score, of the negatives from the lowest score up; below, upto (p,): how
+    many negatives score less than a positive, and at most as much.
+    """
+
+    positive: np.ndarray
+    negative: np.ndarray
+    below: np.ndarray
+    upto: np.ndarray
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        own, lost = weights[:, self.positive], _running(weights[:, self.negative])
+        won = (own * (lost[:, self.below] + lost[:, self.upto])).sum(1) / 2
+        return ratio(won, own.sum(1) * lost[:, -1])
+
+    def of_groups(self, drawn: sparse.csr_array) -> Weighted:
+        """The same as a function of how often groups are drawn, (B, groups). drawn: (n, groups), what that adds to each weight."""
+        own, lost = drawn[self.positive], _running(drawn[self.negative].T.toarray())
+        won = own.T @ (lost[:, self.below] + lost[:, self.upto]).T / 2  # (groups, groups)
+        rivals = np.outer(own.sum(0), lost[:, -1])
+        return lambda times: ratio(*(((times @ one) * times).sum(1) for one in (won, rivals)))
+
+
+class Means(NamedTuple):
+    """Mean of metrics where they are defined (of classes)."""
+
+    of: Sequence[Weighted]
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        return mean_of_known(np.stack([one(weights) for one in self.of], axis=1))
 
 
 def metric(
@@ -80,7 +115,7 @@ def metric(
         if head == "micro":
             return area(truth.ravel(), probs.ravel(), np.repeat(row, k))
         single = [area(truth[:, i], probs[:, i], row) for i in (over if c is None else [c])]
-        return lambda w: mean_of_known(np.stack([f(w) for f in single], axis=1))
+        return Means(single)
     cells = np.eye(k * k)[labels * k + probs.argmax(1)]
     which = list(over) if c is None else [c]
     what = name if c is None else head
@@ -112,20 +147,11 @@ def mean_of_known(columns: np.ndarray) -> np.ndarray:
     return ratio(np.where(known, columns, 0).sum(1), known.sum(1))
 
 
-def _auc(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Weighted:
-    """Share of pairs (positive, negative) in which the positive scores higher; equal scores count half.
-
-    row: the sample of each score, for scores of several classes of one sample.
-    """
+def _auc(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Pairs:
+    """row: the sample of each score, for scores of several classes of one sample."""
     negative = np.flatnonzero(~truth)[np.argsort(score[~truth], kind="stable")]
     below, upto = (np.searchsorted(score[negative], score[truth], side) for side in ("left", "right"))
-
-    def value(w):
-        lost, own = _running(w[:, row[negative]]), w[:, row[truth]]
-        won = (own * (lost[:, below] + lost[:, upto])).sum(1) / 2
-        return ratio(won, own.sum(1) * lost[:, -1])
-
-    return value
+    return Pairs(row[truth], row[negative], below, upto)
 
 
 def _ap(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Weighted:
