@@ -62,10 +62,17 @@ class Pairs(NamedTuple):
 
     def of_groups(self, drawn: sparse.csr_array) -> Weighted:
         """The same as a function of how often groups are drawn, (B, groups). drawn: (n, groups), what that adds to each weight."""
-        own, lost = drawn[self.positive], _running(drawn[self.negative].T.toarray())
+        here = np.unique(drawn.indices)  # the groups that have a sample
+        own, lost = (drawn[at][:, here] for at in (self.positive, self.negative))
+        lost = _running(lost.T.toarray())
         won = own.T @ (lost[:, self.below] + lost[:, self.upto]).T / 2  # (groups, groups)
         rivals = np.outer(own.sum(0), lost[:, -1])
-        return lambda times: ratio(*(((times @ one) * times).sum(1) for one in (won, rivals)))
+
+        def value(times: np.ndarray) -> np.ndarray:
+            known = times[:, here]
+            return ratio(*(((known @ one) * known).sum(1) for one in (won, rivals)))
+
+        return value
 
 
 class Means(NamedTuple):
