@@ -47,7 +47,7 @@ def _counted(kind, function):
 @functools.wraps(_import)
 def _importing(*given, **named):
     found = _import(*given, **named)
-    if _waiting and not _busy and "keras" in sys.modules:  # most chapters build no network, and import no Keras
+    if _waiting and hasattr(sys.modules.get("keras"), "layers"):  # here from the start where kernels are forked
         _waiting.clear()
         _timed("networks", sys.modules["keras"].layers.Layer, "__call__")
     return found
