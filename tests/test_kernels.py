@@ -78,6 +78,15 @@ def test_a_kernel_has_imported_and_has_nothing_of_another(tmp_path, monkeypatch)
     assert words["first"][0] != words["second"][0]
 
 
+def test_elsewhere_than_on_linux_the_room_is_not_even_imported(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gcaf_lib.book.kernels", None)  # what would be an ImportError
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert runner._forked() == {}
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(ImportError):
+        runner._forked()
+
+
 @pytest.mark.parametrize("error", [OSError("AF_UNIX path too long"), EOFError("the server ended")])
 def test_without_a_server_a_kernel_begins_as_ever(tmp_path, monkeypatch, error):
 

@@ -33,9 +33,7 @@ IMPORTS = [
 
 
 def register() -> dict[str, Any]:
-    """Make the provisioner known to this process; returns the kernel spec's metadata that asks for it, where it can be had."""
-    if sys.platform != "linux":
-        return {}
+    """Make the provisioner known to this process; returns the kernel spec's metadata that asks for it."""
     place = EntryPoint(NAME, f"{__name__}:Forked", KernelProvisionerFactory.GROUP_NAME)
     KernelProvisionerFactory.instance().provisioners[NAME] = place
     return {"kernel_provisioner": {"provisioner_name": NAME}}

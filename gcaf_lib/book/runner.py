@@ -25,7 +25,7 @@ from typing import Any
 import nbformat
 
 from gcaf_lib import settings as _settings
-from gcaf_lib.book import kernels, notebooks, provenance, speed
+from gcaf_lib.book import notebooks, provenance, speed
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
 from gcaf_lib.data import committed
@@ -222,6 +222,15 @@ def _need(*modules: str) -> None:
         )
 
 
+def _forked() -> dict[str, Any]:
+    """What a kernel's spec says where kernels can be forked: on Linux."""
+    if sys.platform != "linux":
+        return {}
+    from gcaf_lib.book import kernels
+
+    return kernels.register()
+
+
 @contextmanager
 def kernel() -> Iterator[None]:
     """Make "python3" mean this very interpreter while chapters run; nothing is installed.
@@ -237,7 +246,7 @@ def kernel() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="gcaf-kernel-") as folder:
         argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
         spec = json.dumps(
-            {"argv": argv, "display_name": "Python 3", "language": "python", "metadata": kernels.register()}
+            {"argv": argv, "display_name": "Python 3", "language": "python", "metadata": _forked()}
         )
         write_text(Path(folder) / "kernels" / "python3" / "kernel.json", spec)
         package = str(Path(__file__).resolve().parents[2])  # also where the package is not installed
