@@ -80,6 +80,7 @@ def test_a_kernel_has_imported_and_has_nothing_of_another(tmp_path, monkeypatch)
 
 def test_elsewhere_than_on_linux_the_room_is_not_even_imported(monkeypatch):
     monkeypatch.setitem(sys.modules, "gcaf_lib.book.kernels", None)  # what would be an ImportError
+    monkeypatch.delattr("gcaf_lib.book.kernels", raising=False)
     monkeypatch.setattr(sys, "platform", "win32")
     assert runner._forked() == {}
     monkeypatch.setattr(sys, "platform", "linux")
