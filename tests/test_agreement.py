@@ -232,7 +232,10 @@ def differences(pages: Pages) -> None:
             for row in pages.table(f"notebooks/{page}", name):
                 label = names.get(next(iter(row.values())), next(iter(row.values()))).replace(" = ", " ")
                 if label in published:
-                    pages.add(f"{place}: {label}", split, f"{page}#{name}", row["Measured"], points=True)
+                    cell = row["Measured"] + (
+                        f", by picture {row['By picture']}" if "By picture" in row else ""
+                    )
+                    pages.add(f"{place}: {label}", split, f"{page}#{name}", cell, points=True)
     for name, split in (("tab-tests", "paper"), ("tab-tests-patients", "patients")):
         for row in pages.table("notebooks/15_significance", name):
             what = f"Table {row['Table']}: {row['Row']}"
