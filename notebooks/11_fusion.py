@@ -196,4 +196,5 @@ tables.show(
 )
 
 # %%
-Markdown(f"{fusion.norm_cost(normed, profile)}\n\n{words.of_profile(fusion.CAVEAT, profile)}")
+cost = fusion.norm_cost(normed, chapter.sweep("projection-norm"))
+Markdown(f"{cost}\n\n{words.of_profile(fusion.CAVEAT, profile)}")

@@ -234,5 +234,5 @@ Markdown(significance.could_show_said(detectable))
 # %%
 proposed = folds.pool(chapter.records("patients").get(experiments.PROPOSED, []), splits.FOLDS)
 control = significance.itself(proposed, groups, worth.pictures(chapter.dataset))
-said = significance.by_patient(fold_tests, profile), significance.itself_text(control, profile)
+said = significance.by_patient(fold_tests, chapter.sweep), significance.itself_text(control, chapter.sweep)
 Markdown("\n\n".join([*said, words.of_profile(significance.CAVEAT, profile)]))

@@ -973,7 +973,9 @@ def test_equal_functions_repairs_and_the_norm():
     assert "(trained with one seed, so another may reverse it), of 1 variant." in fusion.repaired(once)
     assert fusion.repaired(ablation.measure("table-4", {}, None)).startswith("No fusion whose")
     line = pd.DataFrame({"row": ["with"], "metric": ["accuracy"], "reference": [False], "pairs": [0]})
-    assert "`gcaf sweep projection-norm --profile demo`" in fusion.norm_cost(line, "demo")
+    assert "`gcaf sweep projection-norm --profile demo`" in fusion.norm_cost(
+        line, "gcaf sweep projection-norm --profile demo"
+    )
     for low, high, side in (
         (-0.02, -0.01, "a loss"),
         (0.01, 0.02, "a gain"),
@@ -981,7 +983,7 @@ def test_equal_functions_repairs_and_the_norm():
     ):
         made = line.assign(pairs=1, difference=(low + high) / 2, difference_low=low, difference_high=high,
                            **dict.fromkeys(ablation.PICTURE, np.nan))  # fmt: skip
-        said = fusion.norm_cost(made, "cpu")
+        said = fusion.norm_cost(made, "gcaf sweep projection-norm")
         assert f"{side}" in said and "one run of each" in said
 
 

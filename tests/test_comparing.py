@@ -11,6 +11,8 @@ from gcaf_lib.evaluation import comparing, intervals, worth
 from gcaf_lib.findings import words
 from tests.told import Told
 
+SWEEP = "gcaf sweep {} --profile demo".format  # as `Chapter.sweep`
+
 
 def method(right, seeds=(0,), n=40, classes=4, flip=0):
     """A method with `right` images right of n, the same on every seed but for `flip` more right per seed."""
@@ -536,13 +538,13 @@ def test_the_proposed_model_beside_itself():
     groups, pictures = np.arange(1000) // 2, np.arange(1000)
     same = significance.itself([record(0, 30), record(1, 30)], groups, pictures, 199)
     assert same["p"].tolist() == [1.0] and same["difference"].tolist() == [0.0]
-    assert "does not call the method different" in significance.itself_text(same, "cpu")
+    assert "does not call the method different" in significance.itself_text(same, SWEEP)
     other = significance.itself([record(0, 38), record(1, 12), record(2, 12)], groups, pictures, 199)
     assert (
         other[["first", "second"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 2]]
         and other["p"].iloc[0] < 0.05
     )
-    text = significance.itself_text(other, "cpu")
+    text = significance.itself_text(other, SWEEP)
     assert (
         "seed 0 minus seed 1 +65.00 points" in text
         and "In 2 of 3, by picture in 2, that test calls the method different" in text
@@ -552,20 +554,20 @@ def test_the_proposed_model_beside_itself():
         in text
     )
     lines = other.assign(p=0.5, picture=[-0.0121, -0.0194, 0.01], picture_p=[0.06, 0.004, 0.0001])
-    text = significance.itself_text(lines, "cpu")
+    text = significance.itself_text(lines, SWEEP)
     assert (
         "p = 0.500, by picture −1.21, p = 0.060; seed 0 minus seed 2" in text
         and "p = 0.500, by picture −1.94, p = 0.004; seed 1" in text
     )
     assert "by picture +1.00, p < 0.001. In 0 of 3, by picture in 2, that test" in text
     assert "up to 65.00 points, by picture 1.94: an effect" in text
-    assert "does not call" in significance.itself_text(lines.assign(picture_p=0.05), "cpu")
+    assert "does not call" in significance.itself_text(lines.assign(picture_p=0.05), SWEEP)
     # a picture of many copies weighs as much as one of one: the first 20 of the 40 images are one picture
     copies = np.maximum(np.arange(1000), 24)
     weighed = significance.itself([record(0, 40), record(1, 20)], groups, copies, 199).iloc[0]
     assert weighed["difference"] == pytest.approx(20 / 40) and weighed["picture"] == pytest.approx(20 / 21)
     assert "`gcaf sweep patients --profile demo --seeds 2` trains" in significance.itself_text(
-        significance.itself([record(0, 30)], groups, pictures), "demo"
+        significance.itself([record(0, 30)], groups, pictures), SWEEP
     )
 
 
@@ -900,7 +902,7 @@ def test_auc_and_patient_verdicts():
         [line | {"row": row, "seeds": n, "permutation_holm": p, "difference": d, "picture_holm": q, "picture": -d}
          for row, n, p, q, d in (("a", 2, 0.01, 0.4, -0.1), ("b", 1, 0.01, 0.01, 0.1), ("c", 1, 0.4, 0.4, -0.1), ("d", 0, *[np.nan] * 3))]
     )  # fmt: skip
-    text = significance.by_patient(strict, "cpu")
+    text = significance.by_patient(strict, SWEEP)
     assert (
         "on 40 images, these trained models: 1 of 3 significantly worse after Holm's adjustment (a), better: b;"
         in text
@@ -909,11 +911,11 @@ def test_auc_and_patient_verdicts():
         "by picture 1 of 3 significantly worse after Holm's adjustment (b), better: none. Not trained: d."
         in text
     )
-    once = significance.by_patient(strict[strict["seeds"] == 1], "cpu")
+    once = significance.by_patient(strict[strict["seeds"] == 1], SWEEP)
     assert "these trained models, one training of each: 0 of 2" in once
-    none = significance.by_patient(strict.assign(seeds=0), "demo")
+    none = significance.by_patient(strict.assign(seeds=0), SWEEP)
     assert "`gcaf sweep table-4-patients --profile demo` does it" in none
-    assert "by picture" not in significance.by_patient(strict.assign(picture_holm=np.nan), "cpu"), "not asked"
+    assert "by picture" not in significance.by_patient(strict.assign(picture_holm=np.nan), SWEEP), "not asked"
 
 
 def test_what_so_many_runs_and_images_can_find():

@@ -41,6 +41,10 @@ class Sums(NamedTuple):
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         return self.of(weights @ self.each)
 
+    def of_groups(self, drawn: sparse.csr_array) -> Weighted:
+        """The same as a function of how often groups are drawn, (B, groups). drawn: (n, groups), what that adds to each weight."""
+        return self._replace(each=drawn.T @ self.each)
+
 
 class Pairs(NamedTuple):
     """AUC: the share of pairs (positive, negative) in which the positive scores higher; equal scores count half.
@@ -61,7 +65,7 @@ class Pairs(NamedTuple):
         return ratio(won, own.sum(1) * lost[:, -1])
 
     def of_groups(self, drawn: sparse.csr_array) -> Weighted:
-        """The same as a function of how often groups are drawn, (B, groups). drawn: (n, groups), what that adds to each weight."""
+        """As of `Sums`."""
         here = np.unique(drawn.indices)  # the groups that have a sample
         own, lost = (drawn[at][:, here] for at in (self.positive, self.negative))
         lost = _running(lost.T.toarray())
@@ -76,12 +80,16 @@ class Pairs(NamedTuple):
 
 
 class Means(NamedTuple):
-    """Mean of metrics where they are defined (of classes)."""
+    """Mean of the AUC of some classes, where they are defined."""
 
-    of: Sequence[Weighted]
+    each: Sequence[Weighted]
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        return mean_of_known(np.stack([one(weights) for one in self.of], axis=1))
+        return mean_of_known(np.stack([one(weights) for one in self.each], axis=1))
+
+    def of_groups(self, drawn: sparse.csr_array) -> Weighted:
+        """As of `Sums`."""
+        return Means([one.of_groups(drawn) for one in self.each])
 
 
 def metric(
@@ -122,7 +130,11 @@ def metric(
         if head == "micro":
             return area(truth.ravel(), probs.ravel(), np.repeat(row, k))
         single = [area(truth[:, i], probs[:, i], row) for i in (over if c is None else [c])]
-        return Means(single)
+        return (
+            Means(single)
+            if area is _auc
+            else lambda w: mean_of_known(np.stack([f(w) for f in single], axis=1))
+        )
     cells = np.eye(k * k)[labels * k + probs.argmax(1)]
     which = list(over) if c is None else [c]
     what = name if c is None else head

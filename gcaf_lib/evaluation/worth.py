@@ -477,12 +477,8 @@ def _of_groups(metric: weighted.Weighted, drawn: sparse.csr_array) -> weighted.W
 
     What is summed over rows is summed group by group here, once for all draws.
     """
-    if isinstance(metric, weighted.Means) and all(isinstance(one, weighted.Pairs) for one in metric.of):
-        return weighted.Means([one.of_groups(drawn) for one in metric.of])
-    if isinstance(metric, weighted.Pairs):
+    if hasattr(metric, "of_groups"):
         return metric.of_groups(drawn)
-    if isinstance(metric, weighted.Sums):
-        return metric._replace(each=drawn.T @ metric.each)
     return lambda times: metric(times @ drawn.T)
 
 

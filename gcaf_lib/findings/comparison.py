@@ -211,9 +211,8 @@ def _more_than_halves(own: Sequence[Any], dataset: Any) -> dict[str, list[worth.
     """By name of a backbone: the fused model minus that backbone as stage 0 left it, by file and by picture."""
     groups, pictures, found = splits.clusters(dataset), worth.pictures(dataset), {}
     for key, alone in stages.stage0_records(own).items():
-        if change := worth.change(
-            own, alone, groups, pictures
-        ):  # none of runs that share a stage 0 of another seed
+        # none of runs that share a stage 0 of another seed
+        if change := worth.change(own, alone, groups, pictures):
             found[names.backbone_name(key, alone[0])] = change.ways()
     return found
 
@@ -231,15 +230,11 @@ def _halves(own: Sequence[Any], random: Sequence[Any], dataset: Any) -> str:
     if not said:
         return " Chapter 25 sets the paper's own networks beside their two halves."
     which = "both" if all(told) else "one of the two only" if any(told) else "neither"
-    there = [
-        (f"{name} {words.points(*ways)}", ways[0].n)
-        for name, ways in _more_than_halves(random, dataset).items()
-    ]
-    beside = (
-        f" On the random split, of {words.plural(there[0][1], 'seed')}: minus {'; minus '.join(text for text, _ in there)}."
-        if there
-        else ""
-    )
+    beside = ""
+    if there := _more_than_halves(random, dataset):
+        leads = "; minus ".join(f"{name} {words.points(*ways)}" for name, ways in there.items())
+        runs = min(ways[0].n for ways in there.values())
+        beside = f" On the random split, of {words.plural(runs, 'seed')}: minus {leads}."
     return (
         f" Stage 0 trained each of them alone: the fused model minus {'; minus '.join(said)} with a power of 80% ({seeds}). So it is shown to be better than "
         f"{which}.{beside} Stages 1 and 2 trained the fused model further, so that even a gain need not be the second "

@@ -253,15 +253,12 @@ def repaired(frame: pd.DataFrame) -> str:
     )
 
 
-def norm_cost(frame: pd.DataFrame, profile: str) -> str:
+def norm_cost(frame: pd.DataFrame, command: str) -> str:
     """What the LayerNorm behind the projections does to the accuracy; frame: `ablation.measure("projection-norm", …)`,
-    profile: whose runs it is of."""
+    command: what trains its runs."""
     line = ablation.others(frame).iloc[0]
     if not line["pairs"]:
-        return (
-            "The model with LayerNorm is not trained yet under this profile: `gcaf sweep projection-norm --profile "
-            f"{profile}` does it."
-        )
+        return f"The model with LayerNorm is not trained yet under this profile: `{command}` does it."
     side = f"a {'loss' if line['difference'] < 0 else 'gain'} whose interval excludes 0"
     side = side if ablation.separated(line) else verdicts.UNDECIDED
     return (

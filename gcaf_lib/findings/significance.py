@@ -6,7 +6,7 @@ Differences are row minus the proposed model, as in `findings.ablation`; reader'
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -335,15 +335,15 @@ def auc_verdict(frame: pd.DataFrame) -> str:
     return f"{len(hits)} of {len(frame)} differences stand after the adjustment{favour if len(hits) else ''}."
 
 
-def by_patient(frame: pd.DataFrame, profile: str) -> str:
+def by_patient(frame: pd.DataFrame, sweep: Callable[[str], str]) -> str:
     """What the permutation over patients says of each table on patient-disjoint folds; frame: of `tests` over five folds,
-    profile: whose runs it is of."""
+    sweep: `Chapter.sweep`."""
     out = []
     for place, part in frame.groupby("place", sort=False):
         known = part[part["seeds"] > 0]
         if known.empty:
             out.append(
-                f"{place}: no other row has been trained on all folds; `gcaf sweep {PLACES[place]}-patients --profile {profile}` "
+                f"{place}: no other row has been trained on all folds; `{sweep(PLACES[place] + '-patients')}` "
                 "does it."
             )
             continue
@@ -477,12 +477,12 @@ def _p(value: float) -> str:
     return f"p {'' if value < 0.0005 else '= '}{p_text(value)}"
 
 
-def itself_text(frame: pd.DataFrame, profile: str) -> str:
-    """What the control says, whatever it finds; frame: of `itself`, profile: whose runs it is of."""
+def itself_text(frame: pd.DataFrame, sweep: Callable[[str], str]) -> str:
+    """What the control says, whatever it finds; frame: of `itself`, sweep: `Chapter.sweep`."""
     if frame.empty:
         return (
             "The proposed model has fewer than two seeds of all folds, so it can't be set beside itself, and how much of these differences is "
-            f"another training's chance is not known: `gcaf sweep patients --profile {profile} --seeds 2` trains a second."
+            f"another training's chance is not known: `{sweep('patients')} --seeds 2` trains a second."
         )
     pairs = "; ".join(
         f"seed {r.first} minus seed {r.second} {_points(r.difference)} points, {_p(r.p)}, by picture {_points(r.picture)}, {_p(r.picture_p)}"
