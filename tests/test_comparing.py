@@ -274,6 +274,16 @@ def test_full_networks_have_their_published_costs():
     assert (vgg["macs"] + dense) / 1e9 == pytest.approx(19.6, abs=0.05)
 
 
+def test_no_weight_is_allocated_to_be_counted(monkeypatch):
+    from gcaf_lib import settings
+    from gcaf_lib.evaluation import costs
+
+    seen = []
+    monkeypatch.setattr(costs, "count", seen.append)
+    costs.of_settings(settings.load("demo"))
+    assert len(seen[0].weights) > 10 and all(weight._value is None for weight in seen[0].weights)
+
+
 def test_amounts_are_three_digits():
     from gcaf_lib.display.cost_chart import amount
 

@@ -31,7 +31,9 @@ def test_wilson_of_the_papers_accuracy():
         intervals.wilson(4, 3)
 
 
-@pytest.mark.parametrize("name", ["macro_auc", "micro_auc", "auc_1", "macro_ap", "accuracy", "ece"])
+@pytest.mark.parametrize(
+    "name", ["macro_auc", "micro_auc", "auc_1", "macro_ap", "micro_ap", "accuracy", "ece"]
+)
 def test_a_metric_of_groups_is_that_of_their_samples(name):
     """Also of equal scores, of weights within a group, and where a class, or anything at all, was not drawn."""
     rng = np.random.default_rng(0)

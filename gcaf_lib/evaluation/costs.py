@@ -59,7 +59,7 @@ def of_settings(settings: Settings) -> dict[str, float]:
 
     from gcaf_lib.model import classifier
 
-    # inside the scope variables have shapes but no values: a hundred million weights cost nothing
-    with keras.StatelessScope():
+    # variables have shapes but no values: a hundred million weights cost nothing
+    with keras.StatelessScope(initialize_variables=False):
         model = classifier.build(settings.model, settings.data.image_size, len(settings.data.classes))
         return count(model)

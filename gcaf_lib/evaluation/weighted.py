@@ -29,7 +29,7 @@ PER_CLASS = ("precision", "recall", "f1", "auc", "ap")
 
 
 class Sums(NamedTuple):
-    """A metric to which the weights matter through sums over the samples alone: all but AUC (`Pairs`) and average precision.
+    """A metric to which the weights matter through sums over the samples alone: all but AUC (`Pairs`) and average precision (`Ranks`).
 
     Samples that are always drawn together can then be summed once, before any weights are known (`worth`). each
     (n, m): what is summed of each sample; of: the metric (B,) of the sums (B, m).
@@ -70,17 +70,48 @@ class Pairs(NamedTuple):
         own, lost = (drawn[at][:, here] for at in (self.positive, self.negative))
         lost = _running(lost.T.toarray())
         won = own.T @ (lost[:, self.below] + lost[:, self.upto]).T / 2  # (groups, groups)
-        rivals = np.outer(own.sum(0), lost[:, -1])
+        positives, negatives = own.sum(0), lost[:, -1]
 
         def value(times: np.ndarray) -> np.ndarray:
             known = times[:, here]
-            return ratio(*(((known @ one) * known).sum(1) for one in (won, rivals)))
+            return ratio(((known @ won) * known).sum(1), (known @ positives) * (known @ negatives))
+
+        return value
+
+
+class Ranks(NamedTuple):
+    """Average precision: the mean over the positives of the precision among all that score at least as high.
+
+    positive (p,), negative (q,): sample of each score, from the highest score down; right (p,): how many positives score
+    at least as high as a positive; rank (q,): how many positives score higher than a negative.
+    """
+
+    positive: np.ndarray
+    negative: np.ndarray
+    right: np.ndarray
+    rank: np.ndarray
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        return self.of_groups(sparse.eye_array(weights.shape[1], format="csr"))(weights)
+
+    def of_groups(self, drawn: sparse.csr_array) -> Weighted:
+        """As of `Sums`: negatives between two positives are summed once."""
+        size = len(self.positive) + 1, len(self.negative)
+        between = sparse.csr_array((np.ones(size[1]), (self.rank, np.arange(size[1]))), size)
+        positives, negatives = drawn[self.positive].T, (between @ drawn[self.negative]).T
+
+        def value(times: np.ndarray) -> np.ndarray:
+            own, wrong = times @ positives, np.cumsum(times @ negatives, axis=1)
+            right = _running(own)[:, self.right]
+            area = (own * ratio(right, right + wrong[:, :-1], 0)).sum(1)
+            # as in `metrics`: a class needs positives and negatives
+            return ratio(area, np.where(wrong[:, -1] > 0, own.sum(1), 0))
 
         return value
 
 
 class Means(NamedTuple):
-    """Mean of the AUC of some classes, where they are defined."""
+    """Mean of the AUC or average precision of some classes, where they are defined."""
 
     each: Sequence[Weighted]
 
@@ -129,12 +160,7 @@ def metric(
         row = np.arange(len(labels))
         if head == "micro":
             return area(truth.ravel(), probs.ravel(), np.repeat(row, k))
-        single = [area(truth[:, i], probs[:, i], row) for i in (over if c is None else [c])]
-        return (
-            Means(single)
-            if area is _auc
-            else lambda w: mean_of_known(np.stack([f(w) for f in single], axis=1))
-        )
+        return Means([area(truth[:, i], probs[:, i], row) for i in (over if c is None else [c])])
     cells = np.eye(k * k)[labels * k + probs.argmax(1)]
     which = list(over) if c is None else [c]
     what = name if c is None else head
@@ -173,20 +199,14 @@ def _auc(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Pairs:
     return Pairs(row[truth], row[negative], below, upto)
 
 
-def _ap(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Weighted:
-    """Mean over the positives of the precision among all that score at least as high. Arguments as for `_auc`."""
+def _ap(truth: np.ndarray, score: np.ndarray, row: np.ndarray) -> Ranks:
+    """Arguments as for `_auc`."""
     falling = np.argsort(-score, kind="stable")
     positive, negative = falling[truth[falling]], falling[~truth[falling]]
-    first, other = (np.searchsorted(-score[p], -score[positive], "right") for p in (positive, negative))
-
-    def value(w):
-        own, lost = w[:, row[positive]], _running(w[:, row[negative]])
-        right, wrong = _running(own)[:, first], lost[:, other]
-        area = (own * ratio(right, right + wrong, 0)).sum(1)
-        # as in `metrics`: a class needs positives and negatives
-        return ratio(area, np.where(lost[:, -1] > 0, own.sum(1), 0))
-
-    return value
+    right = np.searchsorted(-score[positive], -score[positive], "right")
+    # a negative that scores the same counts with the positive
+    rank = np.searchsorted(-score[positive], -score[negative], "left")
+    return Ranks(row[positive], row[negative], right, rank)
 
 
 def _running(w: np.ndarray) -> np.ndarray:
