@@ -24,7 +24,7 @@
 # A model that is right on images of its own collection may know the collection. So it is asked here about images of other
 # places: slices from Radiopaedia and MedPix, of patients of the RSNA-MICCAI challenge (BraTS 2021; skull and scalp were cut away before they
 # were published), of pituitary tumours from Beijing Tiantan Hospital, and of healthy heads from IXI. None of these images is part of this project;
-# the manifest that names them is read by `python -m gcaf_lib.evaluation.elsewhere DIR --run RUN`, which writes what this chapter reads. Your own
+# the manifest that names them is read by `python -m gcaf_lib.evaluation.outside_sets DIR --run RUN`, which writes what this chapter reads. Your own
 # images: `gcaf external`.
 
 # %% tags=["parameters"]
@@ -36,7 +36,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import elsewhere_charts, tables
-from gcaf_lib.evaluation import elsewhere as outside_sets
+from gcaf_lib.evaluation import outside_sets
 from gcaf_lib.findings import elsewhere
 
 chapter = open_chapter("23_elsewhere", profile, overrides)

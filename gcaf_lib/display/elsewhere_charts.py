@@ -8,7 +8,7 @@ import pandas as pd
 
 from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, Note, down, legend_below, panels, percent_label, quiet, styled
-from gcaf_lib.evaluation.elsewhere import HOME
+from gcaf_lib.evaluation.outside_sets import HOME
 
 SET_NAMES = {
     "radiopaedia": "Radiopaedia",

@@ -10,7 +10,7 @@ import pandas as pd
 from gcaf_lib.display import style
 from gcaf_lib.display.elsewhere_charts import NO_RUN, name_shares
 from gcaf_lib.display.style import Drawing, Note, down, legend_below, panels, percent_label, quiet, styled
-from gcaf_lib.evaluation.elsewhere import HOME
+from gcaf_lib.evaluation.outside_sets import HOME
 
 
 @styled

@@ -9,7 +9,7 @@ from gcaf_lib.data.medical import PLANES
 from gcaf_lib.display.elsewhere_charts import set_name
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds
-from gcaf_lib.evaluation.elsewhere import HOME, NEIGHBOUR
+from gcaf_lib.evaluation.outside_sets import HOME, NEIGHBOUR
 from gcaf_lib.findings import words
 from gcaf_lib.settings import CLASSES
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered
-from gcaf_lib.evaluation.elsewhere import HOME
 from gcaf_lib.evaluation.intervals import Interval, wilson
-from gcaf_lib.evaluation.peers import PACKAGES
+from gcaf_lib.evaluation.outside_sets import HOME
+from gcaf_lib.evaluation.packages import PACKAGES
 from gcaf_lib.findings import words
 from gcaf_lib.findings.elsewhere import recall_band, set_name
 from gcaf_lib.settings import CLASSES

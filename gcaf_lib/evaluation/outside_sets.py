@@ -1,6 +1,6 @@
 """The records of the chapter "Elsewhere": how much of each outside set is this dataset's, and recall by class and set.
 
-    python -m gcaf_lib.evaluation.elsewhere DIR --run RUN ...    # DIR holds manifest.csv: set, file, class, case, plane
+    python -m gcaf_lib.evaluation.outside_sets DIR --run RUN ...    # DIR holds manifest.csv: set, file, class, case, plane
 
 copies.csv: a row a set and class: images, cases, copies, of these of Kaggle's Training, Testing and of pictures that
 the random split trains on, `nearest` (the highest similarity among those that are no copies). recall.csv: a row a model,
@@ -8,7 +8,7 @@ set, plane (or "all") and class. A model is all the runs given of one profile an
 all this dataset's images; its set "home" is its own test images. Intervals draw cases, a case with the answers of all runs.
 Rows of models that are not made anew stay. about.csv: images by set, class, diagnosis, sequence and plane, as the manifest
 says (a set with copies is left out). seen.csv is no command's: images that are no MR image of a brain by their look, with
-the file's name in the manifest and, as in `peers`, the first 12 digits of its SHA-256. rest.csv: recall.csv's rows of the
+the file's name in the manifest and, as in `packages`, the first 12 digits of its SHA-256. rest.csv: recall.csv's rows of the
 sets of seen.csv without these images, of the model that travels with the package.
 """
 
@@ -49,7 +49,7 @@ NEIGHBOUR, HOME = "nearest neighbour", "home"
 def read(name: str) -> pd.DataFrame:
     """`copies`, `recall`, `about`, `seen` or `rest` as committed. Raises `DataError` that says how to make them."""
     numbers = ("low", "high", "confidence_wrong", "nearest")  # empty where there are none
-    made_by = "gcaf_lib.evaluation.elsewhere DIR --run RUN"
+    made_by = "gcaf_lib.evaluation.outside_sets DIR --run RUN"
     empty = {"keep_default_na": False, "na_values": dict.fromkeys(numbers, "")}
     return committed.read(f"external/{name}.csv", made_by, **empty)
 
@@ -213,7 +213,7 @@ def _main() -> None:
         print(write("recall", recall(records, table, dataset)))
         print(write("rest", rest(table, args.place, read("seen"))))
     except (ValueError, OSError, RuntimeError) as error:  # each with one line that names the cure
-        parser.exit(2, f"elsewhere: error: {error}\n")
+        parser.exit(2, f"outside_sets: error: {error}\n")
 
 
 if __name__ == "__main__":

