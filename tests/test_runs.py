@@ -9,7 +9,7 @@ import pytest
 
 from gcaf_lib import settings
 from gcaf_lib.settings import load
-from gcaf_lib.training import experiments, runs
+from gcaf_lib.training import environment, experiments, runs
 
 
 @pytest.fixture(autouse=True)
@@ -399,6 +399,15 @@ def test_committed_runs_of_one_split_start_from_the_stage_0_on_record():
     assert begun and made
     other = {key for key, w in begun if w["source"] == "in-domain" and made.get(w["stage0"]) != w["sha256"]}
     assert not other, f"started from weights that are not those of their stage-0 record: {sorted(other)}"
+
+
+def test_committed_records_are_of_the_training_code_that_is_here():
+    """As book/rerun.md says: who changes that code trains them again, or shows what another version's runs are worth."""
+    store = Path(__file__).resolve().parents[1] / "results" / "runs"
+    records = [json.loads(path.read_text()) for path in sorted(store.glob("*/record.json"))]
+    older = {r["key"] for r in records if r["provenance"]["fingerprint"] != environment.fingerprint()}
+    assert records and not older, f"of another version of the training code: {sorted(older)}"
+    assert all(r["provenance"]["device"] and r["provenance"]["threads"] for r in records)
 
 
 def test_committed_records_keep_maps_only_where_a_chapter_shows_them():
