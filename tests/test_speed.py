@@ -145,6 +145,7 @@ def test_the_chapters_time_is_the_sum_of_its_kinds(tmp_path):
     one = {
         "asked": {"profile": "cpu"},
         "seconds": {"01_quick": quick, "02_slow": slow},
+        "together": 119.6,
         "machine": MACHINE,
     }
     said = speed.text(place(tmp_path, chapters__cpu=one))
@@ -153,6 +154,45 @@ def test_the_chapters_time_is_the_sum_of_its_kinds(tmp_path):
         in said
     )
     assert "imports alone are 7.0 s a chapter" in said and "| 02_slow |" in said
+    assert "they took 2:00 minutes by the clock" in said
+
+
+def test_a_chapter_s_clock_runs_in_the_layers_that_it_calls():
+    from benchmarks import chapters
+
+    cell = (
+        "import keras, time\n"
+        "class Slow(keras.layers.Layer):\n"
+        "    def call(self, x):\n"
+        "        time.sleep(0.3)\n"
+        "        return x\n"
+        "slow, x = Slow(), keras.ops.ones(1)\n"
+        "slow(x), slow(x)"
+    )
+    found = chapters.spent([cell])
+    assert 0.6 <= found["networks"] < 2 and found["resampling"] == 0
+
+
+def test_the_demo_s_parts_are_told_by_what_it_prints(tmp_path):
+    from benchmarks import demo
+
+    printed = [
+        (1.0, "\tpip install ."),
+        (60.0, "\t.venv/bin/gcaf chapters --profile demo --out there"),
+        (200.0, "  1 of 26  front page  20 s"),
+        (210.0, "  2 of 26  11_fusion  28 s"),
+        (300.0, "\t.venv/bin/jupyter-book build there"),
+    ]
+    found = demo.parts(printed, 330.4)
+    assert found == pytest.approx({"environment": 60, "trainings": 120, "chapters": 120, "site": 30.4})
+    with pytest.raises(ValueError, match="no line that ends its trainings"):
+        demo.parts([*printed[:2], printed[-1]], 330.4)
+    one = {"seconds": found, "clock": 330.4, "processor": 600.0, "machine": MACHINE}
+    said = speed.text(place(tmp_path, demo__cpu=one))
+    assert (
+        "5:30 minutes by the clock (environment 1:00, trainings 2:00, chapters 2:00, site 0:30), 10:00 of"
+        in said
+    )
 
 
 def test_what_one_change_gains_is_said_where_every_round_says_so(tmp_path):

@@ -325,7 +325,22 @@ def _chapters_text(stem: str, found: dict[str, Any]) -> str:
     )
     return (
         f"Recorded on {machine(found['machine'])}, one chapter after another: {total['whole']:.0f} s in all ({shares}). The kernel's start and "
-        f"imports alone are {each:.1f} s a chapter.\n\n{table}"
+        f"imports alone are {each:.1f} s a chapter. Side by side, as `gcaf chapters` does it, they took {minutes(found['together'])} minutes by the clock, all in all."
+        f"\n\n{table}"
+    )
+
+
+def minutes(seconds: float) -> str:
+    """`2:07`: minutes and whole seconds."""
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def _demo_text(stem: str, found: dict[str, Any]) -> str:
+    parts = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in found["seconds"].items())
+    return (
+        f"`make demo` in an empty clone with an empty pip cache, recorded on {machine(found['machine'])}: {minutes(found['clock'])} minutes by the "
+        f"clock ({parts}), {minutes(found['processor'])} of processor time.\n"
     )
 
 
@@ -367,6 +382,7 @@ SECTIONS = {
     "suspects": ("One thing changed at a time", _each(_suspects_text, "\n")),
     "host_loop": ("The loop over steps", _host_loop_text),
     "chapters": ("The chapters", _each(_chapters_text, "\n\n")),
+    "demo": ("The demo", _each(_demo_text, "\n")),
     "suite": ("The suite", _each(_suite_text, "\n\n")),
     "sweep": ("Several runs at once", _sweep_text),
 }

@@ -113,7 +113,7 @@ def _code(source: str) -> str:
 
 
 def commit() -> tuple[str | None, bool]:
-    """The checkout's commit and whether tracked code differs from it ((None, False): no git).
+    """The checkout's commit and whether tracked code, of benchmarks too, differs from it ((None, False): no git).
 
     Results and the executed book are outputs of the code and don't count as a difference.
     """
@@ -131,8 +131,8 @@ def commit() -> tuple[str | None, bool]:
 
     try:
         head = git("rev-parse", "HEAD")
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/gcaf_lib", ":/notebooks/*.py")
-        return head, bool(changed)
+        code = (":/gcaf_lib", ":/notebooks/*.py", ":/benchmarks")
+        return head, bool(git("status", "--porcelain", "--untracked-files=no", "--", *code))
     except (OSError, subprocess.SubprocessError):
         return None, False
 
