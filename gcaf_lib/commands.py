@@ -98,11 +98,11 @@ def chapters(args: argparse.Namespace) -> int:
     load(args.profile)  # a wrong profile is said before anything heavy loads
     if args.data:
         os.environ["GCAF_DATA"] = str(Path(args.data).resolve())  # the kernels inherit it
-    from gcaf_lib.book import runner
+    from gcaf_lib.book import freshness, runner
 
     out = Path(args.out) if args.out else None
     if args.stale:
-        found = runner.stale(out, only=args.only)
+        found = freshness.stale(out, only=args.only)
     else:
         found = runner.run_chapters(args.profile, args.only, out, workers=args.workers)
     for item in found:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from gcaf_lib.book import notebooks, provenance, runner, speed
+from gcaf_lib.book import freshness, notebooks, provenance, runner, speed
 from gcaf_lib.data import committed
 from gcaf_lib.settings import SettingsError, load
 from gcaf_lib.training import environment, runs
@@ -121,18 +121,18 @@ def test_a_chapter_is_executed_tidied_and_fresh_until_something_changes(checkout
     # the library may be edited while this test runs
     monkeypatch.setattr(provenance, "fingerprint_library", lambda: facts.library)
     where = {"output": page.parent, "folder": checkout / "notebooks"}
-    assert runner.stale(**where) == []
+    assert freshness.stale(**where) == []
 
     # comments, docstrings and blank lines of the chapter's header are not the chapter
     source = checkout / "notebooks" / "01_one.py"
     before = source.read_text()
     source.write_text(before.replace("format_name: percent", "format_name: percent\n#       extension: .py"))
-    assert runner.stale(**where) == []
+    assert freshness.stale(**where) == []
     source.write_text(before.replace("# # A chapter", "# # Another chapter"))
-    assert [s.reason for s in runner.stale(**where)] == ["its cells have changed since it was executed"]
+    assert [s.reason for s in freshness.stale(**where)] == ["its cells have changed since it was executed"]
     source.write_text(before)
     monkeypatch.setattr(provenance, "fingerprint_library", lambda: "another")
-    assert "gcaf_lib has changed" in str(runner.stale(**where)[0])
+    assert "gcaf_lib has changed" in str(freshness.stale(**where)[0])
 
 
 def test_a_committed_table_that_changes_comes_or_goes_makes_pages_stale(checkout, monkeypatch):
@@ -155,19 +155,19 @@ def test_a_committed_table_that_changes_comes_or_goes_makes_pages_stale(checkout
     }
     (results / "floors.csv").write_bytes(b"a,b\r\n1,2\r\n")  # another system's line ends
     (results / "scorecard.csv").write_text("what chapters write\n")
-    assert list(runner._differences(info, source, "x")) == []
+    assert list(freshness.differences(info, source, "x")) == []
     (results / "floors.csv").write_text("a,b\n1,3\n")
     (results / "external" / "about.csv").write_text("another\n")
     (results / "control.npz").write_bytes(b"another")
     (results / "splits" / "paper.csv").rename(results / "splits" / "new.csv")
-    assert list(runner._differences(info, source, "x")) == [
+    assert list(freshness.differences(info, source, "x")) == [
         "committed tables have changed since: results/control.npz, results/external/about.csv, results/floors.csv, "
         "results/splits/new.csv, results/splits/paper.csv"
     ]
 
 
 def test_a_page_without_execution_is_stale(checkout):
-    found = runner.stale(checkout / "nowhere", checkout / "notebooks")
+    found = freshness.stale(checkout / "nowhere", checkout / "notebooks")
     assert [str(s) for s in found] == ["01_one: never executed"]
 
 
@@ -184,12 +184,12 @@ def test_records_that_change_or_go_make_a_page_stale(checkout):
         "records": {"aaaa": provenance.record_digest(folder)},
         "tables": committed.digests(),
     }
-    assert list(runner._differences(info, source, "x")) == []
+    assert list(freshness.differences(info, source, "x")) == []
     (folder / "record.json").write_text('{"other": 1}')
-    assert list(runner._differences(info, source, "x")) == ["run record aaaa has changed since"]
+    assert list(freshness.differences(info, source, "x")) == ["run record aaaa has changed since"]
     (folder / "record.json").unlink()
-    assert list(runner._differences(info, source, "x")) == ["run record aaaa, which it shows, is gone"]
-    assert list(runner._differences({**info, "records": {}, "settings": "0"}, source, "x")) == [
+    assert list(freshness.differences(info, source, "x")) == ["run record aaaa, which it shows, is gone"]
+    assert list(freshness.differences({**info, "records": {}, "settings": "0"}, source, "x")) == [
         "the settings of profile demo have changed since"
     ]
 
@@ -205,6 +205,14 @@ def test_a_failing_chapter_names_itself_its_cell_and_its_log(checkout):
     assert "ZeroDivisionError" in log.read_text()
     assert not (checkout / "out" / "notebooks" / "01_one.ipynb").exists()
     assert log.with_suffix(".failed.ipynb").is_file()
+
+
+def test_a_page_that_cannot_be_written_is_named_like_any_failure(checkout, monkeypatch):
+    monkeypatch.setattr(runner, "tidy", lambda *given: [][0])
+    with pytest.raises(
+        runner.ChapterError, match=r"01_one failed after its last cell: IndexError: .*01_one\.log"
+    ):
+        run(checkout)
 
 
 def test_a_chapter_whose_kernel_died_says_in_which_cell(checkout):

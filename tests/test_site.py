@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from gcaf_lib.book import notebooks, repository, runner
+from gcaf_lib.book import freshness, notebooks, repository
 from gcaf_lib.site import images
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,7 +94,7 @@ def test_page_is_executed_and_its_images_are_described(source):
 
 
 def test_committed_pages_are_todays():
-    found = runner.stale(ROOT / "book" / "notebooks", ROOT / "notebooks")
+    found = freshness.stale(ROOT / "book" / "notebooks", ROOT / "notebooks")
     assert not found, "run `make chapters`: " + "; ".join(map(str, found))
 
 

@@ -171,7 +171,7 @@ def test_a_stage_traces_its_step_once(tmp_path, monkeypatch):
 
 
 def test_no_step_calls_python_for_its_batch(tmp_path, monkeypatch):
-    """One generator operation would slow the whole process down (see `backend.pipeline`)."""
+    """No generator operation: what one costs, `backend.pipeline` says."""
 
     def forbidden(*_, **__):
         raise AssertionError("a generator operation")

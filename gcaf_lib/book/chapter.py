@@ -83,7 +83,7 @@ class Chapter:
         info = provenance.facts(self.profile, self.settings, self.dataset, self._records, self.source)
         plain = f"provenance: profile {info['profile']}, data {info['data']}, library {info['library']}"
         bundle = {"text/html": provenance.render(info), "text/plain": plain}
-        # The runner moves this metadata to the notebook's own, where `runner.stale` reads it.
+        # The runner moves this metadata to the notebook's own, where `freshness.stale` reads it.
         display(bundle, metadata={"gcaf": info}, raw=True)
 
 

@@ -131,7 +131,7 @@ def _band(value: float, low: float, high: float) -> str:
 
 
 def own_elsewhere(recall: pd.DataFrame, key: str) -> str:
-    """A run's recall on images from elsewhere, from `elsewhere.read("recall")`; key: of the run."""
+    """A run's recall on images from elsewhere, from `outside_sets.read("recall")`; key: of the run."""
     called = recall.loc[recall["runs"] == key, "model"].unique()
     if not len(called):
         return "This run was not scored on images from elsewhere; chapter 23 says which models were.\n"

@@ -3,7 +3,6 @@
 run_chapters("cpu")             every chapter into book/notebooks/
 run_chapters("demo", ["01"])    one chapter into _build/demo/book/notebooks/
 sync()                          the clean .ipynb pairs from the .py sources
-stale()                         which executed pages are not today's, and why
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,6 @@ from gcaf_lib import settings as _settings
 from gcaf_lib.book import notebooks, provenance, speed
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.book.notebooks import BookError
-from gcaf_lib.data import committed
 from gcaf_lib.machine import variables, write_text
 
 FRONT_PAGE = "front page"
@@ -36,17 +33,6 @@ FRONT_PAGE = "front page"
 
 class ChapterError(BookError):
     """Chapters failed; the message names each one, its cell and its log."""
-
-
-@dataclass(frozen=True)
-class Stale:
-    """An executed page that is not today's."""
-
-    chapter: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.chapter}: {self.reason}"
 
 
 def root() -> Path:
@@ -112,49 +98,6 @@ def run_chapters(
         in_order = [*(source.stem for source in chosen), FRONT_PAGE]
         raise ChapterError("\n".join(failures[name] for name in in_order if name in failures))
     return [Path(output) / f"{source.stem}.ipynb" for source in chosen]
-
-
-def stale(
-    output: Path | None = None, folder: Path | None = None, only: list[str] | None = None
-) -> list[Stale]:
-    """Executed pages that are missing or were made from other cells, code, settings, tables or records. only: as in `run_chapters`."""
-    folder = folder or root() / "notebooks"
-    output = output or root() / "book" / "notebooks"
-    library = provenance.fingerprint_library()
-    found = []
-    for source in choose(notebooks.sources(folder), only):
-        page = output / f"{source.stem}.ipynb"
-        if not page.is_file():
-            found.append(Stale(source.stem, "never executed"))
-            continue
-        try:
-            info = json.loads(page.read_text(encoding="utf-8"))["metadata"].get("gcaf", {})
-            found += [Stale(source.stem, reason) for reason in _differences(info, source, library)]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:  # half a file, or no notebook
-            found.append(Stale(source.stem, f"can't be read ({type(error).__name__}: {error})"))
-    return found
-
-
-def _differences(info: dict[str, Any], source: Path, library: str) -> Iterator[str]:
-    if not info:
-        yield "executed without a provenance strip"
-        return
-    if info["chapter"] != provenance.fingerprint_chapter(source):
-        yield "its cells have changed since it was executed"
-    if info["library"] != library:
-        yield f"gcaf_lib has changed since ({info['library']}, now {library})"
-    if info["settings"] != _settings.load(info["profile"]).hash():
-        yield f"the settings of profile {info['profile']} have changed since"
-    then, now = info.get("tables", {}), committed.digests()
-    if then != now:
-        names = sorted(name for name in then | now if then.get(name) != now.get(name))
-        yield f"committed tables have changed since: {', '.join(names)}"
-    runs = _settings.results_dir() / "runs"
-    for key, digest in info["records"].items():
-        if not (runs / key / "record.json").is_file():
-            yield f"run record {key}, which it shows, is gone"
-        elif provenance.record_digest(runs / key) != digest:
-            yield f"run record {key} has changed since"
 
 
 def choose(all_sources: list[Path], only: list[str] | None) -> list[Path]:
@@ -289,19 +232,19 @@ def _execute(source: Path, profile: str, output: Path, overrides: dict[str, Any]
         clean, executed = Path(folder) / "in.ipynb", Path(folder) / "out.ipynb"
         plain = notebooks.plain_notebook(source)
         clean.write_text(notebooks.dumps(plain), encoding="utf-8")
-        started = time.perf_counter()
+        started, where = time.perf_counter(), ""
         try:
             _papermill(clean, executed, given, source.parent.parent)
+            seconds, where = time.perf_counter() - started, "after its last cell"
+            book = nbformat.read(executed, as_version=4)
+            write_text(output / f"{source.stem}.ipynb", notebooks.dumps(tidy(book, plain, profile, seconds)))
         except Exception as error:
-            raise _failure(source, executed, error, output) from error
-        seconds = time.perf_counter() - started
-        book = nbformat.read(executed, as_version=4)
-    write_text(output / f"{source.stem}.ipynb", notebooks.dumps(tidy(book, plain, profile, seconds)))
+            raise _failure(source, executed, error, output, where) from error
 
 
-def _failure(source: Path, executed: Path, error: Exception, output: Path) -> ChapterError:
-    """Keep what there is of a failed chapter: a log, and the notebook as far as it came."""
-    where, what = _reached(executed), f"{type(error).__name__}: {error}"
+def _failure(source: Path, executed: Path, error: Exception, output: Path, where: str) -> ChapterError:
+    """Keep what there is of a failed chapter: a log, and the notebook as far as it came; where: "" if that tells where it failed."""
+    where, what = where or _reached(executed), f"{type(error).__name__}: {error}"
     trace = str(error)
     if getattr(error, "evalue", None) is not None:
         where, what = _named(error.source), f"{error.ename}: {error.evalue}"

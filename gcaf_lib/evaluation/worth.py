@@ -44,7 +44,8 @@ SUBSETS = 100  # of a fold, for a calibration error at the random split's number
 OF_ALL = ("accuracy", "macro_f1")  # scores of all answers, of whatever class
 # scores that copies of one picture, all right or all wrong, can carry
 BY_PICTURE = (*OF_ALL, *(f"recall_{name}" for name in CLASSES))
-_SAMPLES: dict[str, dict[str, Sample]] = {}  # of this process: a row is in its level and in many differences
+# of this process, which is a chapter's and ends with it: a row is in its level and in many differences
+_SAMPLES: dict[str, dict[str, Sample]] = {}
 
 
 class Worth(NamedTuple):

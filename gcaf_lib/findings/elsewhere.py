@@ -142,7 +142,7 @@ def _trained(recall: pd.DataFrame) -> pd.DataFrame:
 
 
 def models(recall: pd.DataFrame) -> list[str]:
-    """Names of the trained models in `elsewhere.recall`: those on patient-disjoint folds first, then by name."""
+    """Names of the trained models in `outside_sets.recall`: those on patient-disjoint folds first, then by name."""
     own = _trained(recall)
     shared = own["split"] != folds.NAMES["patients"]
     return own.assign(shared=shared).sort_values(["shared", "model"])["model"].tolist()
@@ -253,7 +253,7 @@ def _of(images: float, cases: float) -> str:
 
 
 def seen_said(seen: pd.DataFrame, about: pd.DataFrame) -> str:
-    """Which images are no MR image of a brain by their look (`elsewhere.read("seen")`), of how many."""
+    """Which images are no MR image of a brain by their look (`outside_sets.read("seen")`), of how many."""
     images, lines = about.groupby(["set", "class"])["images"].sum(), []
     for where, odd in seen.groupby("set", sort=False):
         kinds = [
@@ -270,7 +270,7 @@ def seen_said(seen: pd.DataFrame, about: pd.DataFrame) -> str:
 def rest_said(recall: pd.DataFrame, seen: pd.DataFrame, model: str, rest: pd.DataFrame) -> str:
     """A model's recall without the images of `seen`, of sets with enough cases.
 
-    rest: `elsewhere.RECALL` without these images; of a model that it lacks, the two values between which that recall lies.
+    rest: `outside_sets.RECALL` without these images; of a model that it lacks, the two values between which that recall lies.
     """
     own, lines = levels(recall, model).set_index(["set", "class"]), []
     left = levels(rest, model).set_index(["set", "class"])

@@ -71,7 +71,7 @@ def home_said(answers: pd.DataFrame, model: str) -> str:
 
 
 def places(recall: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Rows of `elsewhere.RECALL` of the models named, by class, at home first, then by set; whole sets."""
+    """Rows of `outside_sets.RECALL` of the models named, by class, at home first, then by set; whole sets."""
     own = recall[recall["model"].isin(names) & (recall["plane"] == "all")]
     order = [own["class"].map(_ORDER), own["set"] != HOME, own["set"], own["model"].map(names.index)]
     keys = pd.concat(order, axis=1, keys=range(4)).sort_values([0, 1, 2, 3])
@@ -162,7 +162,7 @@ def trap_levels(home: pd.DataFrame) -> pd.DataFrame:
 
 
 def mixture(exposed: pd.DataFrame) -> pd.DataFrame:
-    """Kaggle's Testing images (`peers.exposed`): with a copy in Training or not (rows: True, False) by class (columns)."""
+    """Kaggle's Testing images (`packages.exposed`): with a copy in Training or not (rows: True, False) by class (columns)."""
     counts = pd.crosstab(exposed["picture"], exposed["class"])
     return counts.reindex(index=[True, False], columns=list(CLASSES), fill_value=0)
 
@@ -210,7 +210,7 @@ def mixture_said(exposed: pd.DataFrame) -> str:
 
 
 def alone_said(exposed: pd.DataFrame) -> str:
-    """How many of Kaggle's Testing images (`peers.exposed`) have neither their picture nor their patient in Training."""
+    """How many of Kaggle's Testing images (`packages.exposed`) have neither their picture nor their patient in Training."""
     alone = exposed[~exposed["picture"] & ~exposed["patient"]]
     if alone.empty:
         return f"Each of the {len(exposed):,} images has its picture or its patient in Training."

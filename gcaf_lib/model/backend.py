@@ -76,10 +76,10 @@ def pipeline(batches: keras.utils.PyDataset) -> Any:
 
     TensorFlow: a tf.data pipeline that gathers the images by the row numbers of all batches, drawn beforehand,
     from one copy in the host's memory. What Keras would make of a PyDataset calls Python from a generator
-    operation, and has two prices (seen in TensorFlow 2.21): the operation has every process that once
-    held it give all large tensors back to the system and fault them in again (M_TRIM_THRESHOLD), which halves
-    its speed; and a thread that tunes the pipeline sleeps for up to a minute at a time and isn't woken at
-    the end of `fit`. Elsewhere the batches themselves.
+    operation, and may have two prices (seen in TensorFlow 2.21): the operation has a process give large tensors
+    back to the system and fault them in again (M_TRIM_THRESHOLD), which on one machine halved its speed where
+    each batch came from one (one that had ended cost nothing that could be measured); and a thread that tunes the
+    pipeline sleeps for up to a minute at a time and isn't woken at the end of `fit`. Elsewhere the batches themselves.
     """
     if keras.backend.backend() != "tensorflow":
         return batches
