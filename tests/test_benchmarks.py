@@ -455,6 +455,8 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         )
         in page
     )
+    apart = [one["ours"][products] / one["torch-compile"][products] for one in step.values()]
+    assert 0.9 < min(apart) and 1 / 0.9 > max(apart) and "differ by less than 10% either way" in page
     parts = [one["ours"][products] / one["ours"][whole] for one in step.values()]
     assert f"{100 * min(parts):.0f} to {100 * max(parts):.0f}% of a step" in page
     before, now = json.loads((kept / "main_run-cpu.json").read_text())["seconds"].values()
@@ -465,6 +467,7 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         f"({spent[1] / spent[0]:.2f}; one run of each" in page and f"({epochs[1] / epochs[0]:.2f});" in page
     )
     assert f"| {spent[0]:.0f} s | {spent[1]:.0f} s | {spent[0] / 3:.0f} s |" in page
+    assert f"{before['system']:.0f} s were the system's and {now['system']:.0f} s are" in page
     outside = now["clock"] - epochs[1] - before["clock"] + epochs[0]
     assert f"the {outside:.0f} s more outside the epochs" in page
     assert f"its epochs {epochs[0]:.0f} s and {epochs[1]:.0f} s by the clock" in page
