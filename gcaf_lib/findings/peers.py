@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.display.elsewhere_charts import set_name
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered
 from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.evaluation.outside_sets import HOME
 from gcaf_lib.evaluation.packages import PACKAGES
 from gcaf_lib.findings import words
-from gcaf_lib.findings.elsewhere import recall_band, set_name
+from gcaf_lib.findings.outside_recall import recall_band
 from gcaf_lib.settings import CLASSES
 
 ALL = "all"
@@ -71,7 +72,7 @@ def home_said(answers: pd.DataFrame, model: str) -> str:
 
 
 def places(recall: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Rows of `elsewhere.RECALL` of the models named, by class, at home first, then by set; whole sets."""
+    """Rows of `outside_sets.RECALL` of the models named, by class, at home first, then by set; whole sets."""
     own = recall[recall["model"].isin(names) & (recall["plane"] == "all")]
     order = [own["class"].map(_ORDER), own["set"] != HOME, own["set"], own["model"].map(names.index)]
     keys = pd.concat(order, axis=1, keys=range(4)).sort_values([0, 1, 2, 3])
@@ -162,7 +163,7 @@ def trap_levels(home: pd.DataFrame) -> pd.DataFrame:
 
 
 def mixture(exposed: pd.DataFrame) -> pd.DataFrame:
-    """Kaggle's Testing images (`peers.exposed`): with a copy in Training or not (rows: True, False) by class (columns)."""
+    """Kaggle's Testing images (`packages.exposed`): with a copy in Training or not (rows: True, False) by class (columns)."""
     counts = pd.crosstab(exposed["picture"], exposed["class"])
     return counts.reindex(index=[True, False], columns=list(CLASSES), fill_value=0)
 
@@ -210,7 +211,7 @@ def mixture_said(exposed: pd.DataFrame) -> str:
 
 
 def alone_said(exposed: pd.DataFrame) -> str:
-    """How many of Kaggle's Testing images (`peers.exposed`) have neither their picture nor their patient in Training."""
+    """How many of Kaggle's Testing images (`packages.exposed`) have neither their picture nor their patient in Training."""
     alone = exposed[~exposed["picture"] & ~exposed["patient"]]
     if alone.empty:
         return f"Each of the {len(exposed):,} images has its picture or its patient in Training."
