@@ -34,7 +34,7 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import decode, preprocess, resize
 from gcaf_lib.display import mechanisms, pictures, tables
-from gcaf_lib.findings import mixup as findings
+from gcaf_lib.findings import mixup
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
 
@@ -46,7 +46,8 @@ chapter.strip()
 #
 # Mixup makes a training sample of two: pixels and labels are averaged with the same random weight.
 #
-# $$\tilde X = \lambda X_i^{\mathrm{aug}} + (1 - \lambda) X_j^{\mathrm{aug}}, \qquad \tilde y = \lambda y_i + (1 - \lambda) y_j, \qquad \lambda \sim \mathrm{Beta}(\alpha, \alpha) \tag{3}$$
+# $$\tilde X = \lambda X_i^{\mathrm{aug}} + (1 - \lambda) X_j^{\mathrm{aug}}, \qquad \tilde y = \lambda y_i + (1 - \lambda) y_j,
+# \qquad \lambda \sim \mathrm{Beta}(\alpha, \alpha) \tag{3}$$
 #
 # The label says how much of each image is in the picture, and the network is asked to answer likewise.
 # The idea is that of Zhang and others (2018): between training samples the answer should change gradually.
@@ -76,13 +77,13 @@ mechanisms.beta_densities(tried)
 
 # %%
 tables.show(
-    findings.dominance(tried),
+    mixup.dominance(tried),
     name="tab-beta",
     caption="How much one image dominates a mixture: the Beta law, and 20,000 draws of the library.",
 )
 training = chapter.settings.training
 part = frame[splits.load(data, chapter.dataset)["part"].to_numpy() == "train"]
-Markdown(findings.soft(training.mixup, training.batch_size, part["label"]))
+Markdown(mixup.soft(training.mixup, training.batch_size, part["label"]))
 
 # %% [markdown]
 # ## A training batch
@@ -92,7 +93,7 @@ Markdown(findings.soft(training.mixup, training.batch_size, part["label"]))
 # batch in random order, so an image may be mixed with itself.
 
 # %%
-from gcaf_lib.model.augment import mixup
+from gcaf_lib.model import augment
 
 picked = part.sample(12, random_state=5)
 images = [preprocess(chapter.dataset.root / f, paper_size) for f in picked["file"]]
@@ -100,8 +101,8 @@ images = np.stack(images).astype("float32")
 labels = np.eye(len(CLASSES), dtype="float32")[picked["label"]]
 
 rng = np.random.default_rng(1)
-weights = findings.spread_weights(12, training.mixup or 0.2, rng)
-mixed, soft = (np.asarray(x) for x in mixup(images, labels, weights, rng.permutation(12)))
+weights = mixup.spread_weights(12, training.mixup or 0.2, rng)
+mixed, soft = (np.asarray(x) for x in augment.mixup(images, labels, weights, rng.permutation(12)))
 
 # %% mystnb={"image": {"alt": "Twelve mixed training samples with the weight of the first image above and the soft label as a coloured bar below; most look like one image, a few like double exposures."}, "figure": {"name": "fig-mixed-batch", "caption": "Twelve training samples after Mixup, with weights spread as the Beta law spreads them. λ is the weight of the sample itself, the bar its soft label."}}
 mechanisms.mixed_batch(mixed, soft, weights)
@@ -115,7 +116,9 @@ mechanisms.mixed_batch(mixed, soft, weights)
 # (Equation 15, $y^* = (1 - \varepsilon)\,y + \varepsilon / K$) and normalisation (Equation 2) may come
 # before or after with the same result,
 #
-# $$(1 - \varepsilon)\bigl(\lambda y_i + (1 - \lambda) y_j\bigr) + \tfrac{\varepsilon}{K} = \lambda\bigl((1 - \varepsilon) y_i + \tfrac{\varepsilon}{K}\bigr) + (1 - \lambda)\bigl((1 - \varepsilon) y_j + \tfrac{\varepsilon}{K}\bigr).$$
+# $$(1 - \varepsilon)\bigl(\lambda y_i + (1 - \lambda) y_j\bigr) + \tfrac{\varepsilon}{K} =
+# \lambda\bigl((1 - \varepsilon) y_i + \tfrac{\varepsilon}{K}\bigr) +
+# (1 - \lambda)\bigl((1 - \varepsilon) y_j + \tfrac{\varepsilon}{K}\bigr).$$
 #
 # CLAHE is not affine, and neither is a loss that is curved in its label. The table takes both
 # steps in either order and gives the largest difference, relative to the largest value.
@@ -123,10 +126,10 @@ mechanisms.mixed_batch(mixed, soft, weights)
 # %%
 raw = np.stack([resize(decode(chapter.dataset.root / f), 128) for f in picked["file"]]).astype("float32")
 tables.show(
-    findings.swapped(images, raw, labels, weights, chapter.settings.loss, rng),
+    mixup.swapped(images, raw, labels, weights, chapter.settings.loss, rng),
     name="tab-commute",
-    caption="Mixing before or after another step: single precision leaves differences of about 1e-7 where the "
-    "two commute.",
+    caption="Mixing before or after another step: single precision leaves differences of about 1e-7 where "
+    "the two commute.",
 )
 
 # %% [markdown]

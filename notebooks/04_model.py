@@ -31,7 +31,7 @@ from IPython.display import Markdown
 from gcaf_lib import settings
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import diagrams, mechanisms, tables
-from gcaf_lib.findings import model as findings
+from gcaf_lib.findings import model
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.paper import published as paper
 
@@ -74,14 +74,14 @@ tables.show(
 # `demo` miniatures of the paper's two families of blocks, which train on two cores. Building all of them takes seconds and downloads nothing.
 
 # %%
-models = {name: findings.built(settings.load(name)) for name in settings.PROFILES}
-sizes = findings.sizes(models)
+models = {name: model.built(settings.load(name)) for name in settings.PROFILES}
+sizes = model.sizes(models)
 tables.show(
     sizes,
     name="tab-parameters",
     caption="Sizes of the model under each profile: feature maps and numbers of weights.",
 )
-Markdown(findings.shares(sizes["paper"]))
+Markdown(model.shares(sizes["paper"]))
 
 # %% [markdown]
 # ## Gated cross-attention
@@ -126,10 +126,10 @@ keras.utils.set_random_seed(0)
 rng = np.random.default_rng(0)
 a, b = rng.normal(size=(2, 16, 64)).astype("float32")
 tables.show(
-    findings.scrambled(("cross", "gcaf", "gcaf-sigmoid", "gcaf-split"), a, b, rng),
+    model.scrambled(("cross", "gcaf", "gcaf-sigmoid", "gcaf-split"), a, b, rng),
     name="tab-single-key",
-    caption="What becomes of the attention weights and of the fused vector when all query and key weights are "
-    "replaced by noise (16 random pairs of vectors).",
+    caption="What becomes of the attention weights and of the fused vector when all query and key weights "
+    "are replaced by noise (16 random pairs of vectors).",
     decimals=4,
 )
 
@@ -145,17 +145,17 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "Bars of the number of weights in each fusion variant. In cross and gcaf a large part has a gradient of zero; in the repaired variants none has, but for the first step of gcaf-token."}, "figure": {"name": "fig-dead-weights", "caption": "Weights of each fusion variant (d = 64) with and without a gradient."}}
 maps = [rng.normal(size=(4, 4, 4, channels)).astype("float32") for channels in (32, 24)]
-found = findings.gradients([a, b], maps)
-mechanisms.dead_weights(findings.dead_counts(found))
+found = model.gradients([a, b], maps)
+mechanisms.dead_weights(model.dead_counts(found))
 
 # %%
 tables.show(
-    findings.dead_table(found),
+    model.dead_table(found),
     name="tab-dead-weights",
-    caption="The reconstruction (`gcaf`, d = 64), weight by weight: largest absolute gradient, and whether it "
-    "is zero everywhere but for rounding.",
+    caption="The reconstruction (`gcaf`, d = 64), weight by weight: largest absolute gradient, and whether "
+    "it is zero everywhere but for rounding.",
 )
-Markdown(findings.dead_said(found, models["paper"].get_layer("fusion")))
+Markdown(model.dead_said(found, models["paper"].get_layer("fusion")))
 
 # %% [markdown]
 # ### What is left of cross-attention without its gates
@@ -166,7 +166,7 @@ Markdown(findings.dead_said(found, models["paper"].get_layer("fusion")))
 # %%
 layer = FUSIONS["cross"](64, name="fusion")
 x, y = rng.normal(size=(2, 2, 16, 64)).astype("float32")
-Markdown(findings.departure_said(findings.departure(lambda v: np.asarray(layer(list(v))), x, y)))
+Markdown(model.departure_said(model.departure(lambda v: np.asarray(layer(list(v))), x, y)))
 
 # %% [markdown]
 # Chapter 11 compares all variants, trained. The reconstruction stays the default: it is the usual form of attention, on the vectors that Equations 7 and 8
@@ -180,7 +180,7 @@ Markdown(findings.departure_said(findings.departure(lambda v: np.asarray(layer(l
 # %%
 share = chapter.settings.training.unfrozen
 tables.show(
-    findings.unfrozen(models, share),
+    model.unfrozen(models, share),
     name="tab-unfrozen",
     caption=f"What the top {share:.0%} of the layers comes to in stage 2.",
 )
@@ -190,15 +190,15 @@ tables.show(
 
 # %%
 tables.show(
-    findings.unfrozen_layers(models.get(profile, models["cpu"]), share),
+    model.unfrozen_layers(models.get(profile, models["cpu"]), share),
     name="tab-unfrozen-layers",
-    caption="Layers with weights that stage 2 trains under this page's profile, from the lowest to the top of "
-    "each backbone.",
+    caption="Layers with weights that stage 2 trains under this page's profile, from the lowest to the top "
+    "of each backbone.",
 )
 
 # %% tags=["hide-output"]
 tables.show(
-    findings.unfrozen_layers(models["paper"], share),
+    model.unfrozen_layers(models["paper"], share),
     name="tab-unfrozen-full",
     caption="The same at full size (profile paper).",
 )

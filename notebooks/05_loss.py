@@ -31,7 +31,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, mechanisms, tables
-from gcaf_lib.findings import loss as findings
+from gcaf_lib.findings import loss
 
 chapter = open_chapter("05_loss", profile, overrides)
 chapter.strip()
@@ -63,7 +63,7 @@ chapter.strip()
 
 # %%
 tables.show(
-    findings.disagreements(),
+    loss.disagreements(),
     name="tab-loss-said",
     caption="Settings of the loss for which two places of the paper disagree.",
 )
@@ -78,7 +78,7 @@ tables.show(
 gamma, eps = chapter.settings.loss.gamma, chapter.settings.loss.smoothing
 rng = np.random.default_rng(0)
 tables.show(
-    findings.limits(gamma, eps or 0.05, rng),
+    loss.limits(gamma, eps or 0.05, rng),
     name="tab-loss-limits",
     caption="Largest differences over 200 random logits; α = 1.",
 )
@@ -92,14 +92,14 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "Three loss curves over the probability of the true class. Cross-entropy and the per-class reading rise again before a probability of one; the target-probability reading falls to the very end."}, "figure": {"name": "fig-loss-curves", "caption": "The loss of one smoothed label in both readings and for plain cross-entropy (α = 1). Triangles mark the minima."}}
 p = np.concatenate([np.linspace(0.2, 0.98, 300), 1 - np.geomspace(0.02, 1e-4, 300)])
-losses, gradients, minima = findings.along(p, gamma, eps)
+losses, gradients, minima = loss.along(p, gamma, eps)
 curves.loss_curves(p, losses, minima)
 
 # %% mystnb={"image": {"alt": "Slopes of the three losses. Cross-entropy and per-class cross zero before a probability of one, per-class first; target-probability stays below zero throughout."}, "figure": {"name": "fig-loss-slopes", "caption": "Slope of the same curves. Below zero the loss asks for more confidence, above zero for less; triangles mark where it turns."}}
 mechanisms.slopes(p, gradients, limit=1.0)
 
 # %%
-Markdown(findings.turns(p, gradients))
+Markdown(loss.turns(p, gradients))
 
 # %% [markdown]
 # Why the literal reading never turns: $p_t = \sum_c y_c^* p_c$ is an average of the labels' entries with the
@@ -113,19 +113,19 @@ Markdown(findings.turns(p, gradients))
 # enough freedom would converge to for this label.
 
 # %% mystnb={"image": {"alt": "Four bar groups of class probabilities: the soft label, and the minimisers of the two readings and of cross-entropy. The target-probability minimiser is one on a single class; the per-class minimiser is softer than the label."}, "figure": {"name": "fig-loss-minimisers", "caption": "A smoothed label, and the probabilities that minimise each loss for it."}}
-target = findings.smoothed(eps)
-best = findings.minimisers(target, gamma)
+target = loss.smoothed(eps)
+best = loss.minimisers(target, gamma)
 curves.loss_minimisers({name.split(" (")[0]: value for name, value in best.items()}, target)
 
 # %%
-Markdown(findings.doubt(best, target))
+Markdown(loss.doubt(best, target))
 
 # %% [markdown]
 # The same for every strength of smoothing, and for labels that Mixup made soft (glioma with weight λ, pituitary
 # with the rest, smoothed as well):
 
 # %% mystnb={"image": {"alt": "Left: optimal probability of the true class by smoothing strength; flat at one for target-probability, falling for per-class. Right: optimal probability of the first class by the mixing weight; a step from zero to one for target-probability, a smooth rise for per-class."}, "figure": {"name": "fig-minimiser-paths", "caption": "Probability of the (first) true class in the minimiser, by smoothing strength and by Mixup's weight."}}
-panels = findings.paths(gamma, eps)
+panels = loss.paths(gamma, eps)
 mechanisms.lines(panels, "probability at the minimum", steps=["target-probability (14a)"])
 
 # %% [markdown]
@@ -138,13 +138,13 @@ mechanisms.lines(panels, "probability at the minimum", steps=["target-probabilit
 # class. Against each reading, at each value of ε that Table 3 and Section 5.2 name:
 
 # %%
-claims = findings.claim(gamma, eps)
+claims = loss.claim(gamma, eps)
 tables.show(
     claims,
     name="tab-loss-claim",
     caption="Largest probability in the minimiser. The claim holds where it is below one.",
 )
-Markdown(findings.claim_said(claims))
+Markdown(loss.claim_said(claims))
 
 # %% [markdown]
 # This is about where the loss leads, not about where a few epochs of training stop: a network may stay far from
@@ -163,12 +163,12 @@ split = splits.load(chapter.settings.data, chapter.dataset)
 counts = tables.class_counts(chapter.dataset.frame["label"], split["part"])["training"]
 alpha = class_weights(counts, "inverse-frequency")
 tables.show(
-    findings.balance(counts, alpha),
+    loss.balance(counts, alpha),
     name="tab-class-weights",
     caption="Class weights from the training part of the split.",
     decimals=3,
 )
-Markdown(findings.balance_said(alpha))
+Markdown(loss.balance_said(alpha))
 
 # %% [markdown]
 # In the literal reading a soft label has one weight, the average of the class weights under that label; in the per-class
@@ -183,13 +183,13 @@ Markdown(findings.balance_said(alpha))
 # descent would take steps α times as long. A linear classifier on random data shows both:
 
 # %%
-moved = findings.constant_alpha(chapter.settings.loss, chapter.settings.training.stage1_rate, rng)
+moved = loss.constant_alpha(chapter.settings.loss, chapter.settings.training.stage1_rate, rng)
 tables.show(
-    findings.constant_alpha_text(moved),
+    loss.constant_alpha_text(moved),
     name="tab-constant-alpha",
     caption="Weights after 60 steps with a constant α, compared to those with α = 1.",
 )
-Markdown(findings.constant_alpha_said(moved))
+Markdown(loss.constant_alpha_said(moved))
 
 # %% [markdown]
 # Accuracies that differ between constants can then come from rounding, from the random numbers of a run, or from an

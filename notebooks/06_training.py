@@ -192,8 +192,8 @@ images = int((part == "train").sum())
 tables.show(
     training.ema(runs, images),
     name="tab-ema",
-    caption="What the moving average still holds of the weights each stage began with, at the kept epoch, and "
-    "what it gains over the raw weights: mean ± standard deviation over the seeds.",
+    caption="What the moving average still holds of the weights each stage began with, at the kept epoch, "
+    "and what it gains over the raw weights: mean ± standard deviation over the seeds.",
 )
 
 # %%

@@ -77,8 +77,8 @@ tables.show(
     performance.beside_published(known, paper.find("§5.4"), chapter.made),
     name="tab-headline",
     caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and the "
-    "95% interval of that mean (cluster bootstrap: whole patient groups are drawn, not images; widened by the "
-    f"spread over trainings). {words.VERDICT}",
+    "95% interval of that mean (cluster bootstrap: whole patient groups are drawn, not images; widened by "
+    f"the spread over trainings). {words.VERDICT}",
 )
 
 # %% [markdown]

@@ -70,8 +70,8 @@ tables.show(
     performance.beside_published(known, paper.find("§5.5"), chapter.made),
     name="tab-areas",
     caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
-    "seeds, and the 95% interval of that mean (cluster bootstrap: whole patient groups are drawn, not images; "
-    f"widened by the spread over trainings). {words.VERDICT}",
+    "seeds, and the 95% interval of that mean (cluster bootstrap: whole patient groups are drawn, not "
+    f"images; widened by the spread over trainings). {words.VERDICT}",
 )
 
 # %%

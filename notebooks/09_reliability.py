@@ -32,8 +32,7 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, tables
 from gcaf_lib.evaluation import calibration, confidence, worth
-from gcaf_lib.findings import calibration as findings
-from gcaf_lib.findings import overlap, performance, words
+from gcaf_lib.findings import overlap, performance, reliability, temperature_scaling, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("09_reliability", profile, overrides)
@@ -61,10 +60,11 @@ basis = words.rested(runs, clusters, worth.pictures(chapter.dataset))
 tables.show(
     performance.beside_published(measured, paper.find("Table 7"), chapter.made, lift),
     name="tab-reliability",
-    caption=f"The paper's Table 7 and ours, {basis}: mean ± sd over seeds and its 95% interval (cluster bootstrap: "
-    "whole patient groups are drawn, not images; widened by the spread over trainings; of the ECE bias-corrected, "
-    f"so its value may lie above). {words.VERDICT} Before the paper's ECE is judged, {lift:.4f} is taken off: the "
-    "bootstrap's estimate of how far chance raises *our* ECE on the random split.",
+    caption=f"The paper's Table 7 and ours, {basis}: mean ± sd over seeds and its 95% interval (cluster "
+    "bootstrap: whole patient groups are drawn, not images; widened by the spread over trainings; of the ECE "
+    f"bias-corrected, so its value may lie above). {words.VERDICT} Before the paper's ECE is judged, "
+    f"{lift:.4f} is taken off: the bootstrap's estimate of how far chance raises *our* ECE on the random "
+    "split.",
 )
 
 # %% [markdown]
@@ -78,7 +78,7 @@ published = paper.published("Table 7", metric="ece")
 own = [calibration.ece(run.labels(), run.probabilities()) for run in runs]
 chance = np.stack([confidence.perfect_ece(run.probabilities()) for run in runs])
 excess = worth.row(runs, clusters, ["excess"])["excess"]
-Markdown(findings.chance(own, chance) + " " + findings.excess(excess, published))
+Markdown(reliability.chance(own, chance) + " " + reliability.excess(excess, published))
 
 # %% [markdown]
 # ## The reliability diagram, before and after temperature scaling
@@ -108,8 +108,8 @@ tables.show(
     performance.calibrations(runs),
     name="tab-calibration",
     caption="Calibration on the test part with raw and averaged (EMA) weights, as trained and after "
-    f"temperature scaling fitted on validation, {basis}: mean ± standard deviation over the seeds. Smaller is "
-    "better.",
+    f"temperature scaling fitted on validation, {basis}: mean ± standard deviation over the seeds. Smaller "
+    "is better.",
 )
 
 # %%
@@ -117,8 +117,8 @@ tables.show(
 gap = worth.difference(runs, runs, clusters, ["ece"], scaled=(True, False))["ece"]
 after = worth.row(runs, clusters, ["ece"], scaled=True)["ece"].value
 literal = chapter.settings.loss.reading == "target-probability"
-fewer = findings.fewer_seeds(chapter, runs, clusters)
-Markdown(findings.temperature(findings.fitted(runs), gap, after, literal, basis, fewer))
+fewer = reliability.fewer_seeds(chapter, runs, clusters)
+Markdown(reliability.temperature(temperature_scaling.fitted(runs), gap, after, literal, basis, fewer))
 
 # %% [markdown]
 # ## Raw and averaged weights

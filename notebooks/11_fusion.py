@@ -190,8 +190,8 @@ tables.show(
     ablation.table(normed, "Projection", theirs=False),
     name="tab-projection-norm",
     caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation "
-    "over the n seeds that both have, 95% interval of the accuracy over patients and, with two or more seeds, "
-    f"also over trainings.{ablation.rests(normed)}",
+    "over the n seeds that both have, 95% interval of the accuracy over patients and, with two or more "
+    f"seeds, also over trainings.{ablation.rests(normed)}",
     data=normed,
 )
 

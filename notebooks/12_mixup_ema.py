@@ -34,7 +34,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import factorial, table_charts, tables
-from gcaf_lib.findings import ablation, mixup_ema, words
+from gcaf_lib.findings import ablation, factorial_effects, mixup_ema, moving_average, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("12_mixup_ema", profile, overrides)
@@ -51,13 +51,13 @@ chapter.strip(ablation.runs(main, found, fold_runs, patients))
 # average begins anew in stage 2. Ours does, since the backbones' top layers only join it there.
 
 # %%
-Markdown(mixup_ema.leaves())
+Markdown(moving_average.leaves())
 
 # %%
 images = int((splits.load(chapter.settings.data, chapter.dataset)["part"] == "train").sum())
 averaged = {row: runs for row, runs in found.items() if runs and runs[0].settings.training.ema > 0}
 tables.show(
-    mixup_ema.remains(averaged, images),
+    moving_average.remains(averaged, images),
     name="tab-remains",
     caption="Steps up to the kept epoch of each stage, and the share of the stage's first weights that is "
     "left in the average there; over the seeds of the row.",
@@ -70,7 +70,7 @@ tables.show(
 names = {"Proposed Model": "Mixup and EMA (proposed)"}  # the row's name in these tables
 theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
 frame = ablation.measure(
-    "table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), mixup_ema.METRICS, chapter.made
+    "table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), factorial_effects.METRICS, chapter.made
 )
 tables.show(
     ablation.table(frame, "Training", names, theirs),
@@ -87,14 +87,14 @@ gaps = ablation.gaps(frame, "Training", names)
 tables.show(gaps, "tab-table-5-gaps", ablation.gaps_caption(frame), data=frame)
 
 # %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup: lines for runs without a moving average and for the averaged and raw weights of runs with it; the paper's figures as open marks."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup. Bars: 95% intervals over patients and, with two or more seeds, also over trainings; those of the calibration error corrected for its upward bias."}}
-factorial.by_mixup(mixup_ema.design(found, chapter.dataset, published=theirs))
+factorial.by_mixup(factorial_effects.design(found, chapter.dataset, published=theirs))
 
 # %% [markdown]
 # ## Raw and averaged weights side by side
 
 # %%
 tables.show(
-    mixup_ema.weights(found),
+    moving_average.weights(found),
     name="tab-both-weights",
     caption="The test part with raw and with averaged weights of the same runs: mean ± sd over n seeds. Rows "
     "without EMA have raw weights only.",
@@ -108,7 +108,7 @@ tables.show(
 # the end.
 
 # %%
-Markdown(mixup_ema.course_text(mixup_ema.same_course(found)))
+Markdown(moving_average.course_text(moving_average.same_course(found)))
 
 # %% [markdown]
 # ## The effect of each factor
@@ -117,11 +117,11 @@ Markdown(mixup_ema.course_text(mixup_ema.same_course(found)))
 # spread over seeds, the same draws for all combinations. The *interaction* is the effect of EMA with Mixup minus its effect without.
 
 # %%
-effects = mixup_ema.effects(found, chapter.dataset, published=theirs)
+effects = factorial_effects.effects(found, chapter.dataset, published=theirs)
 tables.show(
-    mixup_ema.effects_text(effects),
+    factorial_effects.effects_text(effects),
     name="tab-factors",
-    caption=mixup_ema.effects_caption(frame, theirs),
+    caption=factorial_effects.effects_caption(frame, theirs),
     data=effects,
 )
 
@@ -145,7 +145,7 @@ Markdown(f"{ablation.ranking(frame, names, theirs)}\n\n{mixup_ema.verdict(effect
 # ## The same on patient-disjoint folds
 
 # %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy (left), and minus that of the proposed training (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
-fold_rows = ablation.apart(chapter, "table-5", fold_runs, mixup_ema.METRICS)
+fold_rows = ablation.apart(chapter, "table-5", fold_runs, factorial_effects.METRICS)
 table_charts.dots(fold_rows, names=names, published=False)
 
 # %%
@@ -162,11 +162,11 @@ Markdown(told)
 # (chapter 19):
 
 # %%
-fold_effects = mixup_ema.effects(fold_runs, chapter.dataset, published=theirs)
+fold_effects = factorial_effects.effects(fold_runs, chapter.dataset, published=theirs)
 tables.show(
-    mixup_ema.effects_text(fold_effects),
+    factorial_effects.effects_text(fold_effects),
     name="tab-factors-patients",
-    caption=mixup_ema.effects_caption(fold_rows, theirs),
+    caption=factorial_effects.effects_caption(fold_rows, theirs),
     data=fold_effects,
 )
 control = mixup_ema.itself(ablation.runs(patients), chapter.dataset)

@@ -72,8 +72,8 @@ tables.show(
     ablation.table(frame, "Method", theirs=theirs),
     name="tab-table-6",
     caption="The paper's Table 6 measured: mean ± sd over the n seeds that all trained rows "
-    f"have{ablation.brackets(theirs)}, the accuracy's 95% interval over patients and, with two or more seeds, "
-    "also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
+    f"have{ablation.brackets(theirs)}, the accuracy's 95% interval over patients and, with two or more "
+    "seeds, also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
     data=frame,
 )
 

@@ -123,8 +123,8 @@ training = chapter.settings.training
 tables.show(
     sensitivity.batch_steps(records, training, count),
     name="tab-batch-steps",
-    caption=f"Steps that each batch size takes on {count:,} training images if no epoch is cut short, and the "
-    f"share of the moving average (decay {training.ema:g}) that is still the starting weights of stage 2 "
+    caption=f"Steps that each batch size takes on {count:,} training images if no epoch is cut short, and "
+    f"the share of the moving average (decay {training.ema:g}) that is still the starting weights of stage 2 "
     "after them; and the mean test accuracy of both kinds of weights, over n seeds.",
 )
 

@@ -168,8 +168,8 @@ outside, common = dataset.outside(frame)
 tables.show(
     dataset.outside_text(outside),
     name="tab-sizes",
-    caption="Share of each class's files that have the most common size, the number of different sizes, and the "
-    "share in each colour mode.",
+    caption="Share of each class's files that have the most common size, the number of different sizes, and "
+    "the share in each colour mode.",
 )
 Markdown(dataset.sizes_said(outside[common], common))
 
@@ -188,9 +188,9 @@ copies.group_sizes(dataset.patient_sizes(chapter.dataset, facts, chapter.setting
 tables.show(
     dataset.patient_table(facts),
     name="tab-patients",
-    caption="Files, and patients known, of each class in each part of the patient-grouped split. Files without a "
-    "known patient (0 patients) are kept together with their copies only; a wrong label counts its patient in "
-    "the wrong class.",
+    caption="Files, and patients known, of each class in each part of the patient-grouped split. Files "
+    "without a known patient (0 patients) are kept together with their copies only; a wrong label counts its "
+    "patient in the wrong class.",
     data=facts.patients,
 )
 

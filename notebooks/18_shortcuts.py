@@ -37,7 +37,7 @@ from gcaf_lib.data.preprocess import canonical, decode
 from gcaf_lib.display import copies, split_ladder, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import floors, hints, worth
-from gcaf_lib.findings import ablation, ladder, shortcuts
+from gcaf_lib.findings import ablation, ladder, shortcuts, words
 from gcaf_lib.settings import CLASSES
 
 chapter = open_chapter("18_shortcuts", profile, overrides, need_images=True)
@@ -59,10 +59,10 @@ labels, pictures = chapter.dataset.frame["label"], worth.pictures(chapter.datase
 tables.show(
     shortcuts.hint_table(floor_scores, hint_scores, labels, pictures),
     name="tab-hints",
-    caption="Accuracy in percent, with 95% intervals (cluster bootstrap: whole patient groups are drawn, not images), of "
-    "logistic regression on what is not the tumour; in the last column the share of the most frequent class. "
-    "*By picture*: copies of a picture count as one, in the last column too. "
-    f"Tested: {shortcuts.tested(chapter.dataset)}.",
+    caption="Accuracy in percent, with 95% intervals (cluster bootstrap: whole patient groups are drawn, not "
+    "images), of logistic regression on what is not the tumour; in the last column the share of the most "
+    "frequent class. *By picture*: copies of a picture count as one, in the last column too. Tested: "
+    f"{shortcuts.tested(chapter.dataset)}.",
     data=hint_scores,
 )
 tumours_seen = shortcuts.unmasked(chapter.dataset)
@@ -92,8 +92,9 @@ tables.show(
     shortcuts.re_encoded(floor_scores, re_encoded_scores, labels, pictures),
     name="tab-canonical",
     caption="Accuracy in percent (four classes) of floors, before and after re-encoding, with 95% intervals. "
-    "1-NN: the class of the most similar training image (chapter 17). *By picture*: copies of a picture count "
-    "as one. Re-encoded files all have one size, so the first floor can only guess the most frequent class.",
+    "1-NN: the class of the most similar training image (chapter 17). *By picture*: copies of a picture "
+    "count as one. Re-encoded files all have one size, so the first floor can only guess the most frequent "
+    "class.",
     data=re_encoded_scores,
 )
 
@@ -113,10 +114,10 @@ compared, changes = shortcuts.with_without(as_it_is, changed, clusters, pictures
 tables.show(
     shortcuts.wide_with_without(compared, changes),
     name="tab-with-without",
-    caption="Accuracy in percent of the model with and without the hint, and the difference in points, paired by "
-    "image and, where both have several, by seed, each with its 95% cluster-bootstrap interval over patients "
-    "and, with two or more seeds, also over trainings. With *the no-tumour class* both are judged on the tumour "
-    "images alone. *By picture*: copies of a picture count as one.",
+    caption="Accuracy in percent of the model with and without the hint, and the difference in points, "
+    "paired by image and, where both have several, by seed, each with its 95% cluster-bootstrap interval "
+    f"{words.OVER}. With *the no-tumour class* both are judged on the tumour images alone. *By picture*: "
+    "copies of a picture count as one.",
     data=compared,
 )
 

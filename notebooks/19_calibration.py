@@ -37,13 +37,13 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import curves, decisions, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import confidence, worth
-from gcaf_lib.findings import ablation, acting, overlap, words
-from gcaf_lib.findings import calibration as findings
+from gcaf_lib.findings import ablation, acting, calibration, calibration_effects, overlap, predictions, words
 
 chapter = open_chapter("19_calibration", profile, overrides)
 found = chapter.records("main", train=True) | {"patients": chapter.records("ladder").get("patients", [])}
 runs, apart = ablation.equal_seeds(found).values()  # compared at equal n
-main, tested, classes = found["Proposed Method"], findings.tested(chapter), chapter.settings.data.classes
+main, classes = found["Proposed Method"], chapter.settings.data.classes
+tested = calibration_effects.tested(chapter)
 chapter.strip([*main, *apart, *(r for group in tested.values() for r in group)])
 overlap.split_note(chapter)
 
@@ -58,24 +58,24 @@ overlap.split_note(chapter)
 
 # %%
 clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
-states = findings.beside_patients(runs, apart, clusters, pictures)
-known = findings.calibration_table(
+states = calibration.beside_patients(runs, apart, clusters, pictures)
+known = calibration.calibration_table(
     {"as trained": states["random split"], "scaled": states["random split, scaled"]}
 )
 tables.show(
-    findings.wide_calibration(known),
+    calibration.wide_calibration(known),
     name="tab-calibration-intervals",
-    caption=f"Calibration on the test part with averaged weights, {words.rested(runs, clusters, pictures)}: value "
-    "and 95% interval (cluster bootstrap: whole patient groups are drawn, not images) over patient groups and, with two or "
-    f"more seeds, also over trainings. Calibration errors: in fifteen bins. {findings.corrected(known)} Scaled: "
-    "the fitted temperatures held fixed.",
+    caption=f"Calibration on the test part with averaged weights, {words.rested(runs, clusters, pictures)}: "
+    "value and 95% interval (cluster bootstrap: whole patient groups are drawn, not images) over patient "
+    "groups and, with two or more seeds, also over trainings. Calibration errors: in fifteen bins. "
+    f"{calibration.corrected(known)} Scaled: the fitted temperatures held fixed.",
     data=known,
 )
 
 # %%
-labels, probs, _ = findings.predictions(runs[:1])
+labels, probs, _ = predictions.end_to_end(runs[:1])
 by_scaling = worth.difference(runs, runs, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
-Markdown(findings.scaling(by_scaling, confidence.perfect_ece(probs), len(main)))
+Markdown(calibration.scaling(by_scaling, confidence.perfect_ece(probs), len(main)))
 
 # %% [markdown]
 # ## The number depends on the bins
@@ -84,11 +84,11 @@ Markdown(findings.scaling(by_scaling, confidence.perfect_ece(probs), len(main)))
 # of what is only chance: the band is where a perfectly calibrated model would lie.
 
 # %% mystnb={"image": {"alt": "Two panels, equal width and equal mass: calibration error of the first seed against the number of bins, with the band of a perfectly calibrated model."}, "figure": {"name": "fig-bins", "caption": "ECE of the first seed by number and kind of bins, and the middle 95% of what a perfectly calibrated model shows by chance."}}
-sweep = findings.bins_sweep(labels, probs)
+sweep = calibration.bins_sweep(labels, probs)
 decisions.bins_sweep(sweep)
 
 # %%
-Markdown(findings.bins(sweep, states["random split"]["excess"]))
+Markdown(calibration.bins(sweep, states["random split"]["excess"]))
 
 # %% [markdown]
 # ## Class by class
@@ -97,7 +97,7 @@ Markdown(findings.bins(sweep, states["random split"]["excess"]))
 # stand at 0 and 1; what lies between is the doubtful part.
 
 # %% mystnb={"image": {"alt": "One reliability diagram a class: share of images of the class against the probability given to it, with counts of images below."}, "figure": {"name": "fig-class-reliability", "caption": "Orange: distance from the diagonal; counts on a logarithmic scale above 10. Reliability of each class's probability (one-vs-rest, ten bins of equal width, all seeds together), with 95% intervals (cluster bootstrap over patients, all seeds' answers to a patient's images drawn together; of no width where all of a bin agree) and the number of answers in each bin."}}
-all_labels, all_probs, all_rows = findings.predictions(runs)
+all_labels, all_probs, all_rows = predictions.end_to_end(runs)
 patients = clusters[all_rows]
 bins = {}
 for k, name in enumerate(classes):
@@ -110,12 +110,14 @@ curves.reliability(bins, axes_names=("probability of the class", "share of the c
 # The temperature that is best on validation need not be best on test. Each line is a seed.
 
 # %% mystnb={"image": {"alt": "Negative log-likelihood against the temperature on validation and on test, a line a seed, with the fitted temperatures."}, "figure": {"name": "fig-temperature", "caption": "Negative log-likelihood against the temperature, on the part where it is fitted and on the part where it is used."}}
+from gcaf_lib.findings import temperature_scaling
+
 grid = np.geomspace(0.2, 5, 61)
-by_part, fitted = findings.by_temperature(runs, grid), findings.fitted(runs)
+by_part, fitted = temperature_scaling.by_temperature(runs, grid), temperature_scaling.fitted(runs)
 decisions.temperatures(grid, by_part, fitted)
 
 # %%
-Markdown(findings.temperature_cost(runs, fitted, grid, by_part["test"]))
+Markdown(temperature_scaling.temperature_cost(runs, fitted, grid, by_part["test"]))
 
 # %% [markdown]
 # ## Do temperature and calibration carry over to new patients?
@@ -124,14 +126,16 @@ Markdown(findings.temperature_cost(runs, fitted, grid, by_part["test"]))
 # parts (chapter 17, with the few exceptions found). *Scaled* is by each run's own temperature:
 
 # %%
-moved = findings.calibration_table(states)
+from gcaf_lib.findings import new_patients
+
+moved = calibration.calibration_table(states)
 tables.show(
-    findings.wide_calibration(moved, 3),
+    calibration.wide_calibration(moved, 3),
     name="tab-calibration-patients",
-    caption=f"{findings.CARRIED} {findings.corrected(moved)} {findings.HELD}",
+    caption=f"{new_patients.CARRIED} {calibration.corrected(moved)} {new_patients.HELD}",
     data=moved,
 )
-Markdown(findings.carries_over(states, fitted, apart, clusters, pictures))
+Markdown(new_patients.carries_over(states, fitted, apart, clusters, pictures))
 
 # %% [markdown]
 # ## What Mixup, averaging, smoothing and the loss change
@@ -140,17 +144,17 @@ Markdown(findings.carries_over(states, fitted, apart, clusters, pictures))
 # that is the chance of the test patients and, with two or more seeds, also of training. Of calibration errors, Brier score and log-likelihood less is better.
 
 # %%
-gaps = findings.differences(tested, main, clusters)
+gaps = calibration_effects.differences(tested, main, clusters)
 sizes = worth.sizes(all_rows, clusters, pictures)
 tables.show(
-    findings.effects(tested, clusters, gaps),
+    calibration_effects.effects(tested, clusters, gaps),
     name="tab-effects",
-    caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind the "
-    "comma the difference from the proposed setting with its 95% cluster-bootstrap interval over patient groups "
-    "and, with two or more seeds, also over trainings. Calibration errors: in fifteen bins. "
-    f"All on the same {sizes['images']} images ({sizes['pictures']} pictures, {sizes['groups']} patient groups).",
+    caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind "
+    "the comma the difference from the proposed setting with its 95% cluster-bootstrap interval over patient "
+    "groups and, with two or more seeds, also over trainings. Calibration errors: in fifteen bins. All on "
+    f"the same {sizes['images']} images ({sizes['pictures']} pictures, {sizes['groups']} patient groups).",
 )
-Markdown(findings.ingredients(tested, main, clusters, gaps))
+Markdown(calibration_effects.ingredients(tested, main, clusters, gaps))
 
 # %% [markdown]
 # ## Declining the doubtful cases
@@ -172,10 +176,10 @@ rested = [f"{name}, {words.rested(some, clusters, pictures)}" for name, some in 
 tables.show(
     acting.thresholds_text(fixed),
     name="tab-selective",
-    caption="Thresholds on the confidence fixed on each run's validation for a wanted accuracy (mean ± standard "
-    "deviation over runs: seeds, or folds of seeds), and what they keep on test: the answers of all runs "
-    "together, with a 95% interval over patients; *by picture* copies count as one. "
-    f"Tested: {'; '.join(rested)}.",
+    caption="Thresholds on the confidence fixed on each run's validation for a wanted accuracy (mean ± "
+    "standard deviation over runs: seeds, or folds of seeds), and what they keep on test: the answers of all "
+    "runs together, with a 95% interval over patients; *by picture* copies count as one. Tested: "
+    f"{'; '.join(rested)}.",
     data=fixed,
 )
 Markdown(acting.thresholds_said(fixed))

@@ -18,10 +18,12 @@
 # # 20. Explanations, measured
 #
 # **Reproduces:** Figure 13 and the claims of Section 5.9: the maps highlight the tumour, and agree across seeds.
-# **Takes:** up to a minute where the runs are on record, a few the first time under `demo`. Needs the images and runs that keep their maps, but no weights or borders.
+# **Takes:** up to a minute where the runs are on record, a few the first time under `demo`. Needs the images
+# and runs that keep their maps, but no weights or borders.
 #
-# A few maps that cover a tumour prove little: tumours lie near the middle, and so do many maps. One that misses it proves little too, until somebody shows that such maps
-# point at what decides. So the instrument is tested first.
+# A few maps that cover a tumour prove little: tumours lie near the middle, and so do many maps. One that
+# misses it proves little too, until somebody shows that such maps point at what decides. So the instrument is
+# tested first.
 
 # %% tags=["parameters"]
 profile = "cpu"  # or demo; runs of "transfer" keep no maps
@@ -35,7 +37,7 @@ from gcaf_lib.data import preprocess, splits
 from gcaf_lib.display import control_charts, gallery, map_scores, names, overlays, painting, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import control, interventions, sanity, tumours, worth
-from gcaf_lib.findings import agreement, borders, explanations, painted, words
+from gcaf_lib.findings import agreement, borders, explanations, map_control, tumour_localisation, words
 
 chapter = open_chapter("20_explanations", profile, overrides, need_images=True)
 main = chapter.records("main", train=True)["Proposed Method"]
@@ -47,13 +49,17 @@ chapter.strip([*main, *fold_runs])
 # %% [markdown]
 # ## The instrument, tested
 #
-# The control is a set of artificial pictures: grey texture with one coloured mark at a random place. Only the mark gives the class away. **A map that doesn't point at
-# the mark is not accepted as evidence here**; and the map of an untrained model must not point at it. Where the line is drawn (half of the pictures) is our choice; the
-# column *or near it* shows maps that miss by little. Neither a pass nor a failure carries over by itself to grey tumours, or to the paper's networks at 224 pixels. The
-# models are miniatures, trained in the order of all runs but briefly (stage 0, two epochs of stage 1, no stage 2), each twice: as built, and with a LayerNorm behind
-# the projections (chapter 11). A backbone's map is judged only where that backbone *alone* learnt the marks. Methods: Grad-CAM, HiResCAM and LayerCAM (glossary) on
-# each backbone's last map, before and after its final norm; their mean over backbones (*Model, both backbones*; of Grad-CAM after the norm it is the usual reading of
-# the paper's figure, which names neither layer nor mean); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
+# The control is a set of artificial pictures: grey texture with one coloured mark at a random place. Only the
+# mark gives the class away. **A map that doesn't point at the mark is not accepted as evidence here**; and
+# the map of an untrained model must not point at it. Where the line is drawn (half of the pictures) is our
+# choice; the column *or near it* shows maps that miss by little. Neither a pass nor a failure carries over by
+# itself to grey tumours, or to the paper's networks at 224 pixels. The models are miniatures, trained in the
+# order of all runs but briefly (stage 0, two epochs of stage 1, no stage 2), each twice: as built, and with a
+# LayerNorm behind the projections (chapter 11). A backbone's map is judged only where that backbone *alone*
+# learnt the marks. Methods: Grad-CAM, HiResCAM and LayerCAM (glossary) on each backbone's last map, before
+# and after its final norm; their mean over backbones (*Model, both backbones*; of Grad-CAM after the norm it
+# is the usual reading of the paper's figure, which names neither layer nor mean); and two without a layer:
+# occlusion, and sensitivity, the logit's gradient at the input.
 
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
 verdicts = control.judged(control.read())
@@ -66,13 +72,8 @@ control_charts.control_maps(control.shown(), [*layer_maps, *whole_model_maps])
 control_charts.control_bars(verdicts)
 
 # %%
-tables.show(
-    explanations.control_table(verdicts),
-    name="tab-control",
-    caption=explanations.CONTROL,
-    data=verdicts,
-)
-Markdown(explanations.control_words(verdicts))
+tables.show(map_control.control_table(verdicts), "tab-control", map_control.CONTROL, data=verdicts)
+Markdown(map_control.control_words(verdicts))
 
 # %% [markdown]
 # ## Maps and tumours
@@ -87,8 +88,9 @@ Markdown(explanations.what(maps, verdicts, chapter.phantoms) + agreement.doubt(c
 # - **Energy inside**: the share of the map's sum that lies in the tumour. A flat map scores the tumour's own share of the image.
 # - **IoU at matched area**: the IoU of the tumour and the map's highest cells, as many cells as the tumour has.
 #
-# The yardsticks: a Gaussian bump in the centre; random cells; the image's edges; and *the usual place*, the mean tumour mask of training images of the named class.
-# The last knows the class, not the image: a map that looks at *this* tumour must beat it. All maps are of the class the model named, on test images (Section 5.9
+# The yardsticks: a Gaussian bump in the centre; random cells; the image's edges; and *the usual place*, the
+# mean tumour mask of training images of the named class. The last knows the class, not the image: a map that
+# looks at *this* tumour must beat it. All maps are of the class the model named, on test images (Section 5.9
 # speaks of training and validation samples).
 
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95% cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
@@ -100,28 +102,29 @@ map_scores.by_measure(overall)
 tables.show(
     borders.wide(overall),
     name="tab-localisation",
-    caption="Maps against tumour borders: mean and 95% interval over patient groups (cluster bootstrap: whole "
-    f"patient groups are drawn, not images). Images are counted once per run: {rested}.",
+    caption="Maps against tumour borders: mean and 95% interval over patient groups (cluster bootstrap: "
+    f"whole patient groups are drawn, not images). Images are counted once per run: {rested}.",
     data=overall,
 )
 
 # %%
 rivals = {other: borders.against(scores, shown_map, other) for other in (tumours.CENTRE, tumours.PLACE)}
 tables.show(
-    explanations.rivals_table(rivals),
+    tumour_localisation.rivals_table(rivals),
     name="tab-against-prior",
-    caption=f"{names.map_name(shown_map)}: its score minus that of a map that doesn't know the image. {rested}; "
-    "each file counts.",
+    caption=f"{names.map_name(shown_map)}: its score minus that of a map that doesn't know the image. "
+    f"{rested}; each file counts.",
 )
 means = overall.set_index(["map", "measure"])["mean"]
-Markdown(explanations.tumour_words(maps.chosen, rivals, means, chapter.phantoms))
+Markdown(tumour_localisation.tumour_words(maps.chosen, rivals, means, chapter.phantoms))
 
 # %% [markdown]
-# And the rest? What is black after preprocessing is not tissue. Over all test images, the share of the energy on black, beside the share of the image:
+# And the rest? What is black after preprocessing is not tissue. Over all test images, the share of the energy
+# on black, beside the share of the image:
 
 # %%
 small = preprocess.images(chapter.dataset, chapter.settings.data)
-Markdown(explanations.black(maps, small, clusters))
+Markdown(tumour_localisation.black(maps, small, clusters))
 
 # %% [markdown]
 # ## By class, by size, by answer
@@ -135,100 +138,95 @@ compared = (shown_map, tumours.PLACE, tumours.CENTRE)
 map_scores.by_group(borders.scores(named, "class"), "class", "tolerant", compared)
 
 # %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95% cluster-bootstrap intervals over patient groups. A flat map scores the tumour's share of the image."}}
-map_scores.by_group(explanations.by_size(named), "size", maps=compared)
+map_scores.by_group(tumour_localisation.by_size(named), "size", maps=compared)
 
 # %%
-both = explanations.cells(named, compared, [CLASS_NAMES[c] for c in classes], pictures)
-tables.show(
-    explanations.cells_table(both),
-    name="tab-localisation-cells",
-    caption=explanations.cells_caption(scores),
-    data=both,
-)
-Markdown(explanations.cells_words(named, shown_map, compared[1:], [CLASS_NAMES[c] for c in classes]))
+both = tumour_localisation.cells(named, compared, [CLASS_NAMES[c] for c in classes], pictures)
+caption = tumour_localisation.cells_caption(scores)
+tables.show(tumour_localisation.cells_table(both), "tab-localisation-cells", caption, data=both)
+Markdown(tumour_localisation.cells_words(named, shown_map, compared[1:], [CLASS_NAMES[c] for c in classes]))
 
 # %%
-outcome = explanations.by_answer(named[named["map"] == shown_map], pictures)
+outcome = tumour_localisation.by_answer(named[named["map"] == shown_map], pictures)
 tables.show(
-    explanations.counted(outcome, "right"),
+    tumour_localisation.counted(outcome, "right"),
     name="tab-localisation-outcome",
-    caption="By the answer: mean and 95% cluster-bootstrap interval over patient groups. An image counts once a run.",
+    caption="By the answer: mean and 95% cluster-bootstrap interval over patient groups. An image counts "
+    "once a run.",
     data=outcome,
 )
 
 # %% [markdown]
 # ## What if the tumour were not there?
 #
-# A map says where something lies that the model may have used. An intervention takes it away and asks again. Test images with a known border, and room elsewhere, are shown
-# with the tumour *painted* over from its surroundings, *flat* in the mean colour of the rest of the head (a second fill, for what the first one does by itself), or *alone*,
-# all else in that colour; beside each the same shape at random places inside the head, off the tumour: what painting does by itself. Two controls. Images without a tumour
-# borrow a border: painting there should change as many answers as painting elsewhere. The control's models are asked about their mark, which alone tells the class.
+# A map says where something lies that the model may have used. An intervention takes it away and asks again.
+# Test images with a known border, and room elsewhere, are shown with the tumour *painted* over from its
+# surroundings, *flat* in the mean colour of the rest of the head (a second fill, for what the first one does
+# by itself), or *alone*, all else in that colour; beside each the same shape at random places inside the
+# head, off the tumour: what painting does by itself. Two controls. Images without a tumour borrow a border:
+# painting there should change as many answers as painting elsewhere. The control's models are asked about
+# their mark, which alone tells the class.
 
 # %% mystnb={"image": {"alt": "A tumour of each class in seven pictures: as it is; painted over from its surroundings, flat in one colour, and alone; each beside as much elsewhere."}, "figure": {"name": "fig-painted", "caption": "What the models were asked: the tumour of middle size of each class."}}
-painting.pictures(painted.examples(chapter.dataset, chapter.settings.data, maps.images, small))
+from gcaf_lib.findings import intervention_effects, painted_over, tumour_alone
+
+painting.pictures(intervention_effects.examples(chapter.dataset, chapter.settings.data, maps.images, small))
 
 # %% mystnb={"image": {"alt": "By class, two panels: share of answers that change when the tumour, or as much elsewhere, is painted over; share of right answers to the tumour, or as much elsewhere, alone; with intervals."}, "figure": {"name": "fig-interventions", "caption": "Left: answers that change when the tumour, or as much elsewhere, is painted over. Right: right answers when all of the head but the tumour, or as much elsewhere, is painted in one colour. Bars: 95% intervals, as in the tables below."}}
-answers = painted.told(interventions.read(maps.runs, chapter.dataset), classes, clusters)
-effects = painted.measured(answers)
+answers = intervention_effects.told(interventions.read(maps.runs, chapter.dataset), classes, clusters)
+effects = intervention_effects.measured(answers)
 painting.effects(effects["painted", "changed"], effects["alone", "right"])
 
 # %%
-painted_over = painted.painted_table(effects)
-tables.show(
-    painted_over[painted.RIGHT],
-    name="tab-painted",
-    caption=f"{painted.OVER} {painted.rests(effects, answers, maps.runs, pictures)}",
-    data=painted_over,
-)
-tables.show(painted.changed_table(effects), "tab-changed", painted.CHANGED)
-Markdown(painted.painted_words(effects, answers, maps.runs, maps.images, chapter.phantoms))
+painted_table = painted_over.painted_table(effects)
+caption = f"{painted_over.OVER} {intervention_effects.rests(effects, answers, maps.runs, pictures)}"
+tables.show(painted_table[painted_over.RIGHT], "tab-painted", caption, data=painted_table)
+tables.show(painted_over.changed_table(effects), "tab-changed", painted_over.CHANGED)
+Markdown(painted_over.painted_words(effects, answers, maps.runs, maps.images, chapter.phantoms))
 
 # %%
-tables.show(painted.alone_table(effects), "tab-alone", painted.CUT_OUT)
-Markdown(painted.alone_words(effects))
+tables.show(tumour_alone.alone_table(effects), "tab-alone", tumour_alone.CUT_OUT)
+Markdown(tumour_alone.alone_words(effects))
 
 # %% [markdown]
 # ## Agreement across seeds
 #
-# The paper says that maps are consistent over training seeds, whose number it does not give, most of all for pituitary tumours and no tumour. On the random split all
-# seeds share their test images. The table sets the correlation between two seeds' maps of one image, over all pairs of seeds, beside that between maps of *different
-# patients* of one class: maps that all mark the usual place agree without looking.
+# The paper says that maps are consistent over training seeds, whose number it does not give, most of all for
+# pituitary tumours and no tumour. On the random split all seeds share their test images. The table sets the
+# correlation between two seeds' maps of one image, over all pairs of seeds, beside that between maps of
+# *different patients* of one class: maps that all mark the usual place agree without looking.
 
 # %%
 seed_runs = [r for r in main if r.key in maps.kept]
 seed_maps = [maps.kept[r.key][shown_map] for r in seed_runs]
 agreed = agreement.agreement(seed_maps, main[0], clusters)
-tables.show(
-    agreement.agreement_table(agreed),
-    name="tab-consistency",
-    caption=agreement.seeds_caption(shown_map, words.rested(seed_runs, clusters, pictures)),
-)
+caption = agreement.seeds_caption(shown_map, words.rested(seed_runs, clusters, pictures))
+tables.show(agreement.agreement_table(agreed), "tab-consistency", caption)
 Markdown(agreement.seeds_words(agreed, main[0].settings))
 
 # %% [markdown]
 # ## Sanity: does the map need what was learnt?
 #
-# The yardstick of both checks: how alike the trained maps of *different patients* are, over all pairs. Untrained weights replace the trained ones from the top down,
-# the backbones quarter by quarter. A map that explains the model must change; one that stays is a picture of the image (Adebayo et al. 2018). The verdict is on the
-# last step, without a trained weight, by the difference to the yardstick on the same runs and patients; earlier steps show how far down a map depends on what was
-# learnt. Maps are of the class that the trained model named. The second check trains from nothing, stage 0 too, on **shuffled labels**.
+# The yardstick of both checks: how alike the trained maps of *different patients* are, over all pairs.
+# Untrained weights replace the trained ones from the top down, the backbones quarter by quarter. A map that
+# explains the model must change; one that stays is a picture of the image (Adebayo et al. 2018). The verdict
+# is on the last step, without a trained weight, by the difference to the yardstick on the same runs and
+# patients; earlier steps show how far down a map depends on what was learnt. Maps are of the class that the
+# trained model named. The second check trains from nothing, stage 0 too, on **shuffled labels**.
 
 # %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation: mean correlation with the trained maps and 95% interval, over patients and trainings as far as there are several; dotted, in each map's colour, trained maps of different patients."}}
 map_scores.cascade(check)
 
 # %%
-tables.show(
-    agreement.sanity_table(check, shown_map),
-    name="tab-cascade",
-    caption=agreement.sanity_caption(check, shown_map),
-    data=check,
-)
+caption = agreement.sanity_caption(check, shown_map)
+tables.show(agreement.sanity_table(check, shown_map), "tab-cascade", caption, data=check)
 Markdown(agreement.sanity_words(check, {r.key for r in main}))
 
 # %% [markdown]
 # ## Cases to look at
 #
-# Per class the best, middle and worst right answers by energy inside the tumour; then every misclassified test image of the first seed.
+# Per class the best, middle and worst right answers by energy inside the tumour; then every misclassified
+# test image of the first seed.
 
 # %%
 tiles, cases = explanations.tiles(maps, chapter.dataset, small)

@@ -94,8 +94,8 @@ sources = failures.by_source(tumour, classes)
 tables.show(
     failures.by_source_text(sources),
     name="tab-error-source",
-    caption="Wrong answers on tumour images by class and source, and how often the answer was *no tumour*, with 95% "
-    "intervals over patient groups (cluster bootstrap: whole patient groups are drawn, not images).",
+    caption="Wrong answers on tumour images by class and source, and how often the answer was *no tumour*, "
+    "with 95% intervals over patient groups (cluster bootstrap: whole patient groups are drawn, not images).",
     data=sources,
 )
 said = failures.sources_said(tumour, classes), failures.copies_said(failures.copies(cases))
@@ -112,8 +112,8 @@ within = failures.by_size_within(tumour, classes)
 tables.show(
     failures.rates_text(within, "Size within the class"),
     name="tab-error-size",
-    caption="Wrong answers by thirds of the tumour's size within each class: the classes differ in size, and size "
-    "alone would pass for class.",
+    caption="Wrong answers by thirds of the tumour's size within each class: the classes differ in size, and "
+    "size alone would pass for class.",
     data=within,
 )
 Markdown(failures.sizes_said(within))

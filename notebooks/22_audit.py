@@ -91,8 +91,8 @@ verdicts = checks.judged()
 tables.show(
     audit.report_table(verdicts),
     name="tab-attainable",
-    caption="The published classification report: which figures can be true, and the nearest values that can be "
-    "beside the figures that are judged before it and hold.",
+    caption="The published classification report: which figures can be true, and the nearest values that can "
+    "be beside the figures that are judged before it and hold.",
     data=verdicts,
 )
 

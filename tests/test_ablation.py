@@ -14,10 +14,11 @@ from gcaf_lib.display import charts, names, table_charts
 from gcaf_lib.evaluation import clustered, intervals, worth
 from gcaf_lib.findings import (
     ablation,
-    calibration,
+    calibration_effects,
     comparison,
     fusion,
     mixup_ema,
+    reliability,
     scorecard,
     sensitivity,
     training,
@@ -117,7 +118,7 @@ def test_rows_are_compared_at_equal_n():
 def test_the_tables_of_every_page_are_at_equal_n():
     """On the runs of record, of which the proposed model has more than the others."""
     page = open_chapter("19_calibration", "cpu")
-    tested, tables = calibration.tested(page), {}
+    tested, tables = calibration_effects.tested(page), {}
     for name in (
         "table-5",
         "loss",
@@ -335,7 +336,7 @@ def test_scaling_is_told_of_the_seeds_that_chapter_19_takes_where_these_are_fewe
     )
 
     def fewer(count, found):
-        return calibration.fewer_seeds(SimpleNamespace(records=lambda name: found), runs(6, count), GROUPS)
+        return reliability.fewer_seeds(SimpleNamespace(records=lambda name: found), runs(6, count), GROUPS)
 
     assert fewer(3, given) == ([0, 1], True, (True, False))
     assert fewer(2, given) is None and fewer(3, {}) is None, "they are all"

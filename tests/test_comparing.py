@@ -334,7 +334,7 @@ def data(n=60):
 
 
 def test_no_records_at_all_still_make_frames_and_words(alone):
-    from gcaf_lib.findings import comparison, mixup_ema, significance
+    from gcaf_lib.findings import comparison, factorial_effects, moving_average, significance
 
     frame = significance.tests({}, [], None, 0.1)
     assert len(frame) == 14 and (frame["seeds"] == 0).all()
@@ -342,13 +342,16 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
     assert significance.verdict(frame).count("nothing is tested") == 3
     assert significance.auc_tests({}, []).empty
     assert significance.auc_text(significance.auc_tests({}, []))["Row"].tolist() == ["not trained yet"]
-    assert mixup_ema.remains({}, 10)["Row"].tolist() == ["not trained yet"]
+    assert moving_average.remains({}, 10)["Row"].tolist() == ["not trained yet"]
     spread = significance.spreads(frame, np.nan, 0)
     assert (spread["source"] == "").all() and spread["sd"].isna().all()
     assert significance.spread_text(spread, 0) == "" and significance.overlaps({}, []).empty
-    effects = mixup_ema.effects({}, data())
-    assert (effects["n"] == 0).all() and "–" in mixup_ema.effects_text(effects)["ECE"].iloc[-1]
-    assert mixup_ema.same_course({}).empty and mixup_ema.course_text(mixup_ema.same_course({})) == ""
+    effects = factorial_effects.effects({}, data())
+    assert (effects["n"] == 0).all() and "–" in factorial_effects.effects_text(effects)["ECE"].iloc[-1]
+    assert (
+        moving_average.same_course({}).empty
+        and moving_average.course_text(moving_average.same_course({})) == ""
+    )
     assert comparison.training({}).empty and "no times" in comparison.time_note({})
 
 
@@ -593,7 +596,7 @@ def test_of_what_small_runs_speak_is_said_by_profile():
 
 
 def test_a_contrast_is_judged_by_its_interval_and_by_the_paper_s_digits(alone):
-    from gcaf_lib.findings import mixup_ema
+    from gcaf_lib.findings import factorial_effects, mixup_ema
 
     line = {
         "n": 2,
@@ -618,16 +621,18 @@ def test_a_contrast_is_judged_by_its_interval_and_by_the_paper_s_digits(alone):
     ):
         text = mixup_ema._word(pd.Series(line | {"low": low, "high": high}), "the ECE", -1)
         assert f"), {told}" in text
-    steps = mixup_ema.effects({}, data(), ("accuracy", "ece")).set_index(["contrast", "metric"])["step"]
+    steps = factorial_effects.effects({}, data(), ("accuracy", "ece")).set_index(["contrast", "metric"])[
+        "step"
+    ]
     assert steps["EMA, with Mixup", "ece"] == pytest.approx(0.001), "two figures of three decimals"
     assert steps["Interaction", "ece"] == pytest.approx(0.002), "four"
     assert steps["EMA, mean of both", "ece"] == pytest.approx(0.001), "four, each halved"
 
 
 def test_a_bound_is_cut_and_not_rounded():
-    from gcaf_lib.findings import mixup_ema
+    from gcaf_lib.findings import moving_average
 
-    text = mixup_ema.leaves()
+    text = moving_average.leaves()
     beta = float(re.search(r"at most (0\.\d+)", text)[1])
     steps = int(re.findall(r"(\d+) epochs of (\d+) steps", text)[1][0]) * int(
         re.findall(r"epochs of (\d+)", text)[1]
@@ -636,7 +641,7 @@ def test_a_bound_is_cut_and_not_rounded():
 
 
 def test_effects_are_differences_of_the_cells(alone):
-    from gcaf_lib.findings import mixup_ema
+    from gcaf_lib.findings import factorial_effects, moving_average
 
     found = {
         "Without Mixup & EMA": [record(right=30, **{"training.mixup": 0, "training.ema": 0})],
@@ -644,15 +649,15 @@ def test_effects_are_differences_of_the_cells(alone):
         "With EMA Only": [record(right=33, raw=30, **{"training.mixup": 0})],
         "Proposed Model": [record(right=37, raw=33)],
     }
-    frame = mixup_ema.effects(found, data(), ("accuracy",)).set_index("contrast")["value"] * 40
+    frame = factorial_effects.effects(found, data(), ("accuracy",)).set_index("contrast")["value"] * 40
     assert frame.round(9).to_dict() == {
         "Mixup, without EMA": 2, "Mixup, with EMA": 4, "Mixup, mean of both": 3, "EMA, without Mixup": 3,
         "EMA, with Mixup": 5, "EMA, mean of both": 4, "Interaction": 2,
         "Averaged − raw weights, same runs, without Mixup": 3, "Averaged − raw weights, same runs, with Mixup": 4,
     }  # fmt: skip
-    course = mixup_ema.same_course(found)
+    course = moving_average.same_course(found)
     assert (course["agree"] == course["epochs"]).all() and list(course["answers"]) == [0, 1]
-    one, other = mixup_ema.course_text(
+    one, other = moving_average.course_text(
         course.assign(kept_with=[[3, 1], [5, 3]], kept_without=[[3, 1]] * 2)
     ).splitlines()
     assert (
@@ -664,15 +669,15 @@ def test_effects_are_differences_of_the_cells(alone):
         in other
     )
     assert other.endswith("the final raw weights of the two runs answer 1 of 40 test images differently.")
-    left = mixup_ema.remains({"Proposed Model": found["Proposed Model"]}, 3200)
+    left = moving_average.remains({"Proposed Model": found["Proposed Model"]}, 3200)
     assert list(left["Steps"]) == ["200", "100"]
     assert left["Start remaining (%)"][0] == f"{100 * 0.999**199:.1f}"
     late = record(1)
     late.info["stages"][0]["best_epoch"] = 1
-    both = mixup_ema.remains({"Proposed Model": [*found["Proposed Model"], late]}, 3200).iloc[0]
+    both = moving_average.remains({"Proposed Model": [*found["Proposed Model"], late]}, 3200).iloc[0]
     assert both["Steps"] == "100 to 200"  # the largest share is left after the fewest steps
     assert both["Start remaining (%)"] == f"{100 * 0.999**99:.1f} to {100 * 0.999**199:.1f}"
-    assert list(mixup_ema.weights(found, ("accuracy",))["Weights"]) == [
+    assert list(moving_average.weights(found, ("accuracy",))["Weights"]) == [
         "raw",
         "raw",
         "raw",
@@ -683,7 +688,7 @@ def test_effects_are_differences_of_the_cells(alone):
 
 
 def test_effects_over_folds_are_of_seeds_that_have_them_all(alone, monkeypatch):
-    from gcaf_lib.findings import mixup_ema
+    from gcaf_lib.findings import factorial_effects
 
     monkeypatch.setattr(worth, "pictures", lambda dataset: np.arange(len(dataset.frame)))  # no copies
 
@@ -696,17 +701,17 @@ def test_effects_over_folds_are_of_seeds_that_have_them_all(alone, monkeypatch):
         "With EMA Only": runs(26, 0, 0.999),
         "Proposed Model": runs(30, 0.2, 0.999, count=4),
     }
-    frame = mixup_ema.effects(found, data(), ("accuracy",)).set_index("contrast")
+    frame = factorial_effects.effects(found, data(), ("accuracy",)).set_index("contrast")
     one = frame.loc["EMA, without Mixup"]
     assert (
         one["value"] * 40 == pytest.approx(6) and one["n"] == 1 and one["low"] <= one["value"] <= one["high"]
     )
     copied = frame[["picture", "picture_low", "picture_high"]]
     assert copied.loc["EMA, without Mixup"].tolist() == pytest.approx([one["value"], one["low"], one["high"]])
-    text = mixup_ema.effects_text(frame.reset_index()).set_index("Effect of")["Accuracy (points)"]
+    text = factorial_effects.effects_text(frame.reset_index()).set_index("Effect of")["Accuracy (points)"]
     assert text["EMA, without Mixup"].count(words.signed(100 * one["value"])) == 2
     assert frame.loc[["Mixup, with EMA", "Averaged − raw weights, same runs, with Mixup"], "n"].eq(0).all()
-    frame = mixup_ema.effects(found, data(), ("nll", "ece")).set_index(["contrast", "metric"])
+    frame = factorial_effects.effects(found, data(), ("nll", "ece")).set_index(["contrast", "metric"])
     nll, ece = (frame.loc["EMA, without Mixup", name] for name in ("nll", "ece"))
     assert nll["picture"] == pytest.approx(nll["value"]), "a mean over images can be one over pictures"
     assert np.isfinite(ece["value"]) and np.isnan(ece["picture"])
@@ -789,9 +794,12 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     ],
 )  # fmt: skip
 def test_the_best_row_is_told_by_image_and_by_picture(alone, copied, said):
-    from gcaf_lib.findings import mixup_ema
+    from gcaf_lib.findings import factorial_effects, mixup_ema
 
-    names, frame = ("Without Mixup & EMA", "With EMA Only", "Proposed Model"), mixup_ema.effects({}, data())
+    names, frame = (
+        ("Without Mixup & EMA", "With EMA Only", "Proposed Model"),
+        factorial_effects.effects({}, data()),
+    )
     rows = [
         {"row": row, "metric": metric, "mean": mean, "picture": picture, "n": 2, "folds": 5}
         for row, mean, copy in zip(names, (0.9, 0.8, 0.7), copied)
@@ -804,28 +812,30 @@ def test_the_best_row_is_told_by_image_and_by_picture(alone, copied, said):
     )
     both = mixup_ema.verdict(frame, pd.DataFrame(rows).assign(mean=[3, 1, 2, 1, 4, 0]))
     assert both.splitlines()[-2].endswith(", as the paper has it.") == (copied[2] == 0.9)
-    silent = mixup_ema.verdict(mixup_ema.effects({}, data(), published=False), pd.DataFrame(rows))
+    silent = mixup_ema.verdict(factorial_effects.effects({}, data(), published=False), pd.DataFrame(rows))
     assert "paper" not in silent and silent.count("seeds of 5 folds).") == 2
 
 
 def test_published_effects_are_the_papers_differences(alone):
-    from gcaf_lib.findings import mixup_ema
+    from gcaf_lib.findings import factorial_effects
     from gcaf_lib.paper import published as paper
 
-    frame = mixup_ema.effects({}, data(), ("accuracy", "ece", "nll")).set_index(["contrast", "metric"])
+    frame = factorial_effects.effects({}, data(), ("accuracy", "ece", "nll")).set_index(
+        ["contrast", "metric"]
+    )
     value = {
         row: paper.published("Table 5", row, "accuracy") for row in paper.table(5)["Training Configuration"]
     }
     gap = value["With EMA Only"] - value["Without Mixup & EMA"]
     assert 100 * frame.loc[("EMA, without Mixup", "accuracy"), "published"] == pytest.approx(gap)
     assert np.isnan(frame.loc[("Interaction", "nll"), "published"])
-    text = mixup_ema.effects_text(frame.reset_index()).set_index("Effect of")["Accuracy (points)"]
+    text = factorial_effects.effects_text(frame.reset_index()).set_index("Effect of")["Accuracy (points)"]
     mean = {factor: text[f"{factor}, mean of both"].partition("[")[2] for factor in ("Mixup", "EMA")}
     assert mean == {"Mixup": "+1.04]", "EMA": "+1.23]"}, "1.035 and 1.225: one rule for both"
-    silent = mixup_ema.effects({}, data(), ("accuracy", "ece"), published=False)
+    silent = factorial_effects.effects({}, data(), ("accuracy", "ece"), published=False)
     assert silent[["published", "step"]].isna().all(axis=None)
     assert (
-        not mixup_ema.effects_text(silent)
+        not factorial_effects.effects_text(silent)
         .astype(str)
         .apply(lambda c: c.str.contains("[", regex=False))
         .any(axis=None)
@@ -833,18 +843,18 @@ def test_published_effects_are_the_papers_differences(alone):
 
 
 def test_the_caption_of_the_effects_tells_the_split_and_whose_figures():
-    from gcaf_lib.findings import mixup_ema
+    from gcaf_lib.findings import factorial_effects
 
     rows = pd.DataFrame(
         {"row": ["a"], "metric": ["accuracy"], "reference": [False], "pairs": [0], "folds": [0]}
     )
-    plain, apart = (mixup_ema.effects_caption(rows.assign(folds=n)) for n in (0, 5))
+    plain, apart = (factorial_effects.effects_caption(rows.assign(folds=n)) for n in (0, 5))
     assert plain.startswith(
         "Effect of Mixup and of EMA, with 95% cluster-bootstrap intervals over patients and"
     )
     assert "over all 5 patient-disjoint folds" in apart and "of its random split" in apart
     assert "in square brackets" in plain and "random split" not in plain and plain.endswith("test part.")
-    assert "paper" not in mixup_ema.effects_caption(rows, theirs=False)
+    assert "paper" not in factorial_effects.effects_caption(rows, theirs=False)
 
 
 def test_the_papers_gaps_and_their_counts():

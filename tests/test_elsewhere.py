@@ -7,11 +7,12 @@ import pytest
 
 from gcaf_lib.data import committed, groups, splits
 from gcaf_lib.data.dataset import open_dataset
+from gcaf_lib.display import elsewhere_charts
 from gcaf_lib.display import elsewhere_charts as pictures
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import outside as scoring
 from gcaf_lib.evaluation import outside_sets as made
-from gcaf_lib.findings import elsewhere
+from gcaf_lib.findings import confounding, elsewhere, outside_recall
 from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.training import runs, shipped
 
@@ -32,7 +33,7 @@ def line(
     plane="all",
     told=None,
 ):
-    """A row of `elsewhere.RECALL`; told: the share that is told as pituitary."""
+    """A row of `outside_sets.RECALL`; told: the share that is told as pituitary."""
     counts = dict.fromkeys(CLASSES, 0)
     counts[name] = round(recall * images)
     counts["pituitary" if told is not None else CLASSES[name == "glioma"]] += images - counts[name]
@@ -52,73 +53,78 @@ HOME = line(APART, "home", "glioma", 0.9, 0.85, 0.95, cases=200)
 
 
 def test_a_set_and_a_recall_are_told_for_people():
-    assert elsewhere.set_name("rsna") == "RSNA-BraTS" and elsewhere.set_name("hospital") == "hospital"
+    assert (
+        elsewhere_charts.set_name("rsna") == "RSNA-BraTS"
+        and elsewhere_charts.set_name("hospital") == "hospital"
+    )
     row = pd.Series(
         {"recall": 0.4, "low": 0.3, "high": 0.5, "home": 0.9, "home_low": 0.85, "home_high": 0.95}
     )
-    assert elsewhere.recall_band(row) == "40.0 (30.0 to 50.0)"
-    assert elsewhere.home_band(row) == "90.0 (85.0 to 95.0)"
-    assert elsewhere.recall_band(row.replace({0.3: np.nan, 0.5: np.nan})) == "40.0", "a single case has none"
+    assert outside_recall.recall_band(row) == "40.0 (30.0 to 50.0)"
+    assert outside_recall.home_band(row) == "90.0 (85.0 to 95.0)"
+    assert outside_recall.recall_band(row.replace({0.3: np.nan, 0.5: np.nan})) == "40.0", (
+        "a single case has none"
+    )
 
 
 def test_a_fall_is_one_where_intervals_are_apart():
     fall = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5))
     assert (
         "In 1 of 1 its recall elsewhere lies below that at home, with non-overlapping"
-        in elsewhere.beside_home(fall, APART)
+        in outside_recall.beside_home(fall, APART)
     )
-    said = elsewhere.beside_home(fall, APART)
+    said = outside_recall.beside_home(fall, APART)
     assert (
         "RSNA-BraTS, 40.0 (30.0 to 50.0)% (100 images of 20 cases) in place of 90.0 (85.0 to 95.0)% (100 images of 200 cases); "
         "elsewhere 60.0% are classified as meningioma." in said
     )
     assert "roughly" not in said and "both sides" not in said
-    rough = fall.assign(cases=[elsewhere.FEW - 1, 20])
-    said = elsewhere.beside_home(rough, APART)
+    rough = fall.assign(cases=[outside_recall.FEW - 1, 20])
+    said = outside_recall.beside_home(rough, APART)
     assert "fewer cases than 10 (glioma 9): recall at home is known only roughly" in said
     assert "on both sides there are 0 pairs: 0 below, 0 above." in said and "the largest:" not in said
     known = [
         line(APART, "home", "meningioma", 0.9, 0.85, 0.95),
         line(APART, "rsna", "meningioma", 0.8, 0.7, 0.84),
     ]
-    said = elsewhere.beside_home(pd.concat([rough, frame(*known)]), APART)
+    said = outside_recall.beside_home(pd.concat([rough, frame(*known)]), APART)
     assert "on both sides there is 1 pair: 1 below, 0 above." in said
     assert (
         "The largest fall: glioma" in said
         and "on both sides the largest: meningioma in RSNA-BraTS, 80.0" in said
     )
-    said = elsewhere.beside_home(pd.concat([fall, frame(known[0] | {"cases": 9}, known[1])]), APART)
+    said = outside_recall.beside_home(pd.concat([fall, frame(known[0] | {"cases": 9}, known[1])]), APART)
     assert said.count("40.0 (30.0 to 50.0)%") == 1, "the largest fall is not told twice"
     moved = fall.assign(notumor=31, meningioma=29)
-    assert "; elsewhere 31.0% are classified as no tumour." in elsewhere.beside_home(moved, APART)
+    assert "; elsewhere 31.0% are classified as no tumour." in outside_recall.beside_home(moved, APART)
     split = fall.assign(notumor=29, meningioma=31)
-    assert "; elsewhere 31.0% are classified as meningioma." in elsewhere.beside_home(split, APART)
+    assert "; elsewhere 31.0% are classified as meningioma." in outside_recall.beside_home(split, APART)
     touching = frame(HOME, line(APART, "rsna", "glioma", 0.7, 0.5, 0.86))
-    assert "In 0 of 1 its recall elsewhere lies below" in elsewhere.beside_home(touching, APART)
+    assert "In 0 of 1 its recall elsewhere lies below" in outside_recall.beside_home(touching, APART)
     rise = frame(HOME, line(APART, "rsna", "glioma", 0.99, 0.96, 1.0))
-    said = elsewhere.beside_home(rise, APART)
+    said = outside_recall.beside_home(rise, APART)
     assert "in 1 above" in said and "largest fall" not in said and "chapter 17" not in said
-    few = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5, cases=elsewhere.FEW - 1))
-    assert elsewhere.beside_home(few, APART).startswith("No run")
+    few = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5, cases=outside_recall.FEW - 1))
+    assert outside_recall.beside_home(few, APART).startswith("No run")
     other = fall.assign(model=RANDOM, split="random split")
-    assert "chapter 17" in elsewhere.beside_home(other, RANDOM)
+    assert "chapter 17" in outside_recall.beside_home(other, RANDOM)
 
 
 @pytest.mark.parametrize(("there", "surer"), [(0.71, 1), (0.7, 1), (0.69, 0)])
 def test_sure_when_wrong_is_said_by_class(there, surer):
     table = frame(HOME, line(APART, "rsna", "glioma", 0.4, 0.3, 0.5, wrong=there))
-    said = elsewhere.sure_said(table, APART)
+    said = outside_recall.sure_said(table, APART)
     assert (
         f"are wrong): glioma 0.70 at home (10), {there:.2f} in RSNA-BraTS (60). In {surer} of 1 pair" in said
     )
     assert "In 1 of 1 pair the mean confidence of all answers lies above" in said
-    assert "In 0 of 1 pair the" in elsewhere.sure_said(table.assign(confidence=0.45), APART)
-    few = frame(line(APART, "medpix", "glioma", 0.1, 0, 0.2, cases=elsewhere.FEW - 1, wrong=0.9))
-    assert elsewhere.sure_said(pd.concat([table, few]), APART) == said
+    assert "In 0 of 1 pair the" in outside_recall.sure_said(table.assign(confidence=0.45), APART)
+    few = frame(line(APART, "medpix", "glioma", 0.1, 0, 0.2, cases=outside_recall.FEW - 1, wrong=0.9))
+    assert outside_recall.sure_said(pd.concat([table, few]), APART) == said
     other = frame(HOME, line(APART, "rsna", "meningioma", 0.4, 0.3, 0.5))
     right = frame(HOME, line(APART, "rsna", "glioma", 1.0, 0.9, 1.0, wrong=np.nan))
-    assert "never wrong on one class both" in elsewhere.sure_said(other, APART)
-    assert "never wrong on one class both" in elsewhere.sure_said(right, APART)
+    assert "never wrong on one class both" in outside_recall.sure_said(other, APART)
+    assert "never wrong on one class both" in outside_recall.sure_said(right, APART)
 
 
 def test_recall_without_what_is_no_mr_image_of_a_brain():
@@ -131,32 +137,32 @@ def test_recall_without_what_is_no_mr_image_of_a_brain():
     )
     few = line(APART, "medpix", "pituitary", 0.5, 0.1, 0.9, images=3, cases=2)
     for right, low, high in ((2, "0.0", "28.6"), (5, "28.6", "71.4"), (9, "85.7", "100.0")):
-        row = line(APART, "medpix", "glioma", right / 10, 0, 1, images=10, cases=elsewhere.FEW)
+        row = line(APART, "medpix", "glioma", right / 10, 0, 1, images=10, cases=outside_recall.FEW)
         table = frame(HOME, row, few)
-        said = elsewhere.rest_said(table, seen, APART, table[:0])
+        said = outside_recall.rest_said(table, seen, APART, table[:0])
         assert (
             "Without the 3 images of glioma in MedPix that" in said
             and f"between {low} and {high}%, whatever" in said
         )
         assert "pituitary" not in said
     exact = frame(HOME, line(APART, "medpix", "glioma", 2 / 7, 0.1, 0.5, images=7, cases=9), few)
-    assert "there is 28.6 (10.0 to 50.0)% (7 images of 9 cases)." in elsewhere.rest_said(
+    assert "there is 28.6 (10.0 to 50.0)% (7 images of 9 cases)." in outside_recall.rest_said(
         table, seen, APART, exact
     )
-    assert elsewhere.rest_said(table, seen, APART, exact.assign(model=RANDOM)) == said, (
+    assert outside_recall.rest_said(table, seen, APART, exact.assign(model=RANDOM)) == said, (
         "another model's says nothing"
     )
-    assert elsewhere.rest_said(frame(HOME), seen, APART, table[:0]) == ""
+    assert outside_recall.rest_said(frame(HOME), seen, APART, table[:0]) == ""
 
 
 def test_trainings_are_counted():
-    assert elsewhere.trainings_said(frame(HOME)).startswith("Each model is a single training")
+    assert outside_recall.trainings_said(frame(HOME)).startswith("Each model is a single training")
     two = pd.concat([frame(HOME).assign(runs="a b"), frame(HOME).assign(model=RANDOM)])
     assert (
         "*cpu, patient-disjoint* 2 trainings, *cpu, random split* 1 training. Intervals"
-        in elsewhere.trainings_said(two)
+        in outside_recall.trainings_said(two)
     )
-    assert "No run" in elsewhere.trainings_said(frame(HOME)[:0])
+    assert "No run" in outside_recall.trainings_said(frame(HOME)[:0])
 
 
 def test_what_a_set_holds_is_said_as_the_manifest_has_it(tmp_path):
@@ -233,21 +239,21 @@ def test_planes_and_neighbour():
             line(APART, "ixi", "notumor", 1 - axial, low, 1, plane="axial", told=axial),
         )
 
-    assert "may in part be recall of the view" in elsewhere.planes_said(ixi(0.6, 0.1), APART)
-    assert "no more than twice as often as axial ones" in elsewhere.planes_said(ixi(0.6, 0.3), APART)
-    assert "may in part be" in elsewhere.planes_said(ixi(0.6, 0.29), APART)
-    assert "seldom gives that answer" in elsewhere.planes_said(ixi(0.2, 0.0), APART)
-    assert "may in part be" in elsewhere.planes_said(ixi(0.21, 0.0), APART)
-    level = elsewhere.planes_said(ixi(0.1, 0.0, 0.9, 0.9), APART)
+    assert "may in part be recall of the view" in confounding.planes_said(ixi(0.6, 0.1), APART)
+    assert "no more than twice as often as axial ones" in confounding.planes_said(ixi(0.6, 0.3), APART)
+    assert "may in part be" in confounding.planes_said(ixi(0.6, 0.29), APART)
+    assert "seldom gives that answer" in confounding.planes_said(ixi(0.2, 0.0), APART)
+    assert "may in part be" in confounding.planes_said(ixi(0.21, 0.0), APART)
+    level = confounding.planes_said(ixi(0.1, 0.0, 0.9, 0.9), APART)
     assert "same scans" not in level and level.endswith("100.0% axial.")
-    lower = elsewhere.planes_said(ixi(0.1, 0.0, 0.9, 0.91), APART)
+    lower = confounding.planes_said(ixi(0.1, 0.0, 0.9, 0.91), APART)
     assert (
         "coronal lower than axial, with non-overlapping intervals. All are cut from the same scans" in lower
     )
     assert "can’t say whether on its plane" in lower and "plane alone" not in lower
-    assert elsewhere.planes_table(ixi(0.6, 0.1))["As pituitary"].tolist() == ["60.0", "10.0"]
-    assert "40.0% coronal, 90.0% axial" in elsewhere.planes_said(ixi(0.6, 0.1), APART)
-    assert "not been scored" in elsewhere.planes_said(frame(HOME), APART)
+    assert confounding.planes_table(ixi(0.6, 0.1))["As pituitary"].tolist() == ["60.0", "10.0"]
+    assert "40.0% coronal, 90.0% axial" in confounding.planes_said(ixi(0.6, 0.1), APART)
+    assert "not been scored" in confounding.planes_said(frame(HOME), APART)
     rows = [
         HOME,
         line(APART, "rsna", "glioma", 0.4, 0.3, 0.5),
@@ -257,12 +263,12 @@ def test_planes_and_neighbour():
         line(made.NEIGHBOUR, "rsna", "glioma", 0.2, 0.1, 0.29),
         line(made.NEIGHBOUR, "tiantan", "pituitary", 0.39, 0.29, 0.5),
     ]
-    said = elsewhere.neighbour_said(frame(*rows, *near), APART)
+    said = confounding.neighbour_said(frame(*rows, *near), APART)
     assert "below the model’s in 1 (glioma in RSNA-BraTS), above it in 0; neither in 1 (pituitary" in said
     near[1] |= {"recall": 0.6, "low": 0.51, "high": 0.7}
-    said = elsewhere.neighbour_said(frame(*rows, *near), APART)
+    said = confounding.neighbour_said(frame(*rows, *near), APART)
     assert "Of 2 pairs" in said and "above it in 1 (pituitary in Tiantan); neither in 0." in said
-    assert "has not been scored" in elsewhere.neighbour_said(frame(*rows), APART)
+    assert "has not been scored" in confounding.neighbour_said(frame(*rows), APART)
 
 
 def test_tables_hold_every_pair_once_and_dashes_where_nothing_was_run():
@@ -273,16 +279,16 @@ def test_tables_hold_every_pair_once_and_dashes_where_nothing_was_run():
         line(APART, "medpix", "pituitary", 2 / 3, np.nan, np.nan, images=3, cases=1),
         line(made.NEIGHBOUR, "rsna", "glioma", 0.3, 0.2, 0.4),
     )
-    assert elsewhere.models(table) == [APART, RANDOM]
-    shown = elsewhere.recall_table(table)
+    assert outside_recall.models(table) == [APART, RANDOM]
+    shown = outside_recall.recall_table(table)
     assert shown[["Class", "Set"]].to_numpy().tolist() == [["Glioma", "RSNA-BraTS"], ["Pituitary", "MedPix"]]
     assert shown["cpu, random split"].tolist() == ["50.0 (40.0 to 60.0)", "–"]
     assert shown["cpu, random split: at home"].tolist() == ["95.0 (90.0 to 100.0)", "–"]
     assert shown["cpu, patient-disjoint"].tolist() == ["–", "66.7"], "a single case has no interval"
-    told = elsewhere.confusion_table(table, RANDOM).iloc[0]
+    told = outside_recall.confusion_table(table, RANDOM).iloc[0]
     assert (told["As glioma"], told["As meningioma"]) == ("50.0", "50.0")
-    assert isinstance(pictures.recall(elsewhere.levels(table, "")), Note)
-    assert "svg" in pictures.recall(elsewhere.levels(table, RANDOM)).svg()
+    assert isinstance(pictures.recall(outside_recall.levels(table, "")), Note)
+    assert "svg" in pictures.recall(outside_recall.levels(table, RANDOM)).svg()
     assert "svg" in pictures.sureness(table[table["model"] == RANDOM]).svg()
 
 

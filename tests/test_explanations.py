@@ -8,7 +8,7 @@ from gcaf_lib.display import control_charts
 from gcaf_lib.evaluation import clustered, control, sanity, tumours
 from gcaf_lib.evaluation import localisation as loc
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.findings import agreement, explanations, words
+from gcaf_lib.findings import agreement, map_control, tumour_localisation, words
 from gcaf_lib.settings import load
 
 # --- the yardstick: pairs drawn at random ---
@@ -113,9 +113,9 @@ def test_without_its_negative_control_a_map_passes_nothing():
     trained = table()[lambda t: t["kind"] == control.TRAINED]
     judged = control.judged(trained)
     assert judged["verdict"].tolist() == [control.SILENT]
-    text = explanations.control_words(judged)
+    text = map_control.control_words(judged)
     assert "no untrained model was measured" in text and "did not learn" not in text
-    text = explanations.control_words(control.judged(table(alone=control.RIGHT - 0.01)))
+    text = map_control.control_words(control.judged(table(alone=control.RIGHT - 0.01)))
     assert "did not learn" in text and "no untrained model" not in text
 
 
@@ -138,34 +138,34 @@ def both(pointing_whole: float = 0.9, **changes) -> pd.DataFrame:
 
 def test_subject_is_the_best_map_that_passes_and_runs_keep():
     kept = ["convnext-tiny", tumours.FUSED, "sensitivity"]
-    assert explanations.subject(both(), False, kept) == "sensitivity"
-    assert explanations.subject(both(), False, kept[:2]) == "convnext-tiny"
-    assert explanations.subject(both(pointing_whole=0.6), False, kept) == "convnext-tiny"
-    assert explanations.subject(both(method="layercam"), False, kept[:2]) is None  # not what runs keep
-    assert explanations.subject(both(pointing_whole=0.1, pointing=0.1), False, kept) is None
-    assert explanations.subject(both(), True, kept) is None  # a control of another model
+    assert map_control.subject(both(), False, kept) == "sensitivity"
+    assert map_control.subject(both(), False, kept[:2]) == "convnext-tiny"
+    assert map_control.subject(both(pointing_whole=0.6), False, kept) == "convnext-tiny"
+    assert map_control.subject(both(method="layercam"), False, kept[:2]) is None  # not what runs keep
+    assert map_control.subject(both(pointing_whole=0.1, pointing=0.1), False, kept) is None
+    assert map_control.subject(both(), True, kept) is None  # a control of another model
 
 
 def test_words_name_what_fails():
-    text = explanations.control_words(both(pointing=0.1))
+    text = map_control.control_words(both(pointing=0.1))
     assert (
         "1 of 2 maps passes: Sensitivity, whole model (90%)" in text
         and "**1 fails**" in text
         and "pointing at the mark on 10%." in text
     )
     assert "at most 2%; chance is 3%" in text and "usual reading" not in text
-    assert "both backbones: **fails** (10%)" in explanations.control_words(
+    assert "both backbones: **fails** (10%)" in map_control.control_words(
         both(pointing=0.1, map=tumours.FUSED)
     )
-    assert "both backbones: **passes** (80%)" in explanations.control_words(both(map=tumours.FUSED))
-    assert "**None of 2 maps passes.**" in explanations.control_words(both(0.1, pointing=0.1))
-    assert "Of 1 nothing can be said" in explanations.control_words(both(alone=0.5))
-    assert "too few" in explanations.control_words(both(accuracy=0.5))
-    assert "respond to what stands out" in explanations.control_words(both(blind=0.3))
+    assert "both backbones: **passes** (80%)" in map_control.control_words(both(map=tumours.FUSED))
+    assert "**None of 2 maps passes.**" in map_control.control_words(both(0.1, pointing=0.1))
+    assert "Of 1 nothing can be said" in map_control.control_words(both(alone=0.5))
+    assert "too few" in map_control.control_words(both(accuracy=0.5))
+    assert "respond to what stands out" in map_control.control_words(both(blind=0.3))
     kept = ["convnext-tiny", "sensitivity"]
-    assert "no conclusion about tumours" in explanations.subject_words(both(), True, kept)
-    assert "None of the maps" in explanations.subject_words(both(0.1, pointing=0.1), False, kept)
-    assert "**Sensitivity of the whole model**" in explanations.subject_words(both(), False, kept)
+    assert "no conclusion about tumours" in map_control.subject_words(both(), True, kept)
+    assert "None of the maps" in map_control.subject_words(both(0.1, pointing=0.1), False, kept)
+    assert "**Sensitivity of the whole model**" in map_control.subject_words(both(), False, kept)
 
 
 def test_committed_control_is_of_this_code():
@@ -184,7 +184,7 @@ def test_committed_control_is_of_this_code():
     assert control_charts.control_bars(control.judged(scores)).svg().startswith("<svg")
     key = ("efficientnetv2-s", "grad-cam", "after")
     assert control_charts.control_maps(shown, [key]).svg().startswith("<svg")
-    assert len(explanations.control_table(control.judged(scores))) == len(control.judged(scores))
+    assert len(map_control.control_table(control.judged(scores))) == len(control.judged(scores))
 
 
 # --- sentences about tumours ---
@@ -201,27 +201,31 @@ def rival(low: float, high: float) -> pd.DataFrame:
 )
 def test_tumour_words(low, high, words):
     hit = pd.Series({("x", "pointing"): 0.1, ("x", "energy"): 0.05, (tumours.RANDOM, "pointing"): 0.02})
-    text = explanations.tumour_words("x", {tumours.CENTRE: rival(low, high)}, hit)
+    text = tumour_localisation.tumour_words("x", {tumours.CENTRE: rival(low, high)}, hit)
     assert f"the map {words} the centre" in text and "random map on 2.0%" in text
     assert "iou" not in text and ("IoU at matched area" in text) == (low > 0 or high < 0)
     assert ("better in 4" in text) == (low > 0) and ("worse in 4" in text) == (high < 0)
-    assert "phantoms" not in text and "phantoms" in explanations.tumour_words("x", {}, hit, phantoms=True)
-    assert "neither" in explanations.tumour_words(None, {tumours.CENTRE: rival(low, high)}, hit)
-    verdict = explanations.rivals_table({tumours.CENTRE: rival(low, high)})["Verdict"].unique().tolist()
+    assert "phantoms" not in text and "phantoms" in tumour_localisation.tumour_words(
+        "x", {}, hit, phantoms=True
+    )
+    assert "neither" in tumour_localisation.tumour_words(None, {tumours.CENTRE: rival(low, high)}, hit)
+    verdict = (
+        tumour_localisation.rivals_table({tumours.CENTRE: rival(low, high)})["Verdict"].unique().tolist()
+    )
     assert verdict == ["map better" if low > 0 else "map worse" if high < 0 else "no detectable difference"]
 
 
 def test_black_words_and_shares():
     value = Interval(0.2, 0.1, 0.3)
-    assert "less than a flat" in explanations.black_words(value, value, Interval(-0.1, -0.2, -0.01))
-    assert "prefer" in explanations.black_words(value, value, Interval(0.1, 0.01, 0.2))
-    assert "no notice" in explanations.black_words(value, value, Interval(0, -0.1, 0.1))
+    assert "less than a flat" in tumour_localisation.black_words(value, value, Interval(-0.1, -0.2, -0.01))
+    assert "prefer" in tumour_localisation.black_words(value, value, Interval(0.1, 0.01, 0.2))
+    assert "no notice" in tumour_localisation.black_words(value, value, Interval(0, -0.1, 0.1))
     images = np.full((1, 8, 8, 3), 200, np.uint8)
     images[0, :, :4] = 0
     left, flat = np.zeros((1, 8, 8)), np.ones((1, 8, 8))
     left[0, :, :4] = 1
-    assert explanations.on_black(left, images).tolist() == [[1, 0.5]]
-    assert explanations.on_black(flat, images) == pytest.approx(np.array([[0.5, 0.5]]))
+    assert tumour_localisation.on_black(left, images).tolist() == [[1, 0.5]]
+    assert tumour_localisation.on_black(flat, images) == pytest.approx(np.array([[0.5, 0.5]]))
 
 
 # --- agreement and sanity ---
@@ -394,7 +398,9 @@ def test_in_which_cells_the_map_beats_its_yardsticks():
                     {"run": "r", "row": row, "group": row, "map": map, "class": name, "size": size, **scores}
                 )
     frame = pd.DataFrame(lines)
-    said = explanations.cells_words(frame, "x", ("place", "centre"), ["Glioma", "Meningioma", "Pituitary"])
+    said = tumour_localisation.cells_words(
+        frame, "x", ("place", "centre"), ["Glioma", "Meningioma", "Pituitary"]
+    )
     assert "above both yardsticks in 1 (small glioma); below at least one in 1 (small pituitary)." in said
 
 
@@ -408,19 +414,19 @@ def scored(**columns) -> pd.DataFrame:
 def test_a_table_of_maps_says_of_how_many_pictures_and_patients_each_line_is():
     pictures, count = np.array([0, 1, 2, 3, 4, 4]), "Images (pictures, groups)"
     answers = scored(right=[True, True, True, True, False, False, False])
-    found = explanations.by_answer(answers, pictures)
-    table = explanations.counted(found, "right").set_index("Answer")[count]
+    found = tumour_localisation.by_answer(answers, pictures)
+    table = tumour_localisation.counted(found, "right").set_index("Answer")[count]
     assert table.to_dict() == {"right": "4 (3, 2)", "wrong": "3 (2, 2)"}
     many = found.assign(n=1234, pictures=1100)
-    assert explanations.counted(many, "right")[count].tolist() == ["1,234 (1,100, 2)"] * 2
+    assert tumour_localisation.counted(many, "right")[count].tolist() == ["1,234 (1,100, 2)"] * 2
     known = scored(**{"class": ["Glioma"] * 3 + ["Pituitary"] * 4, "size": ["large"] * 5 + ["small"] * 2})
-    both = explanations.cells(known, (tumours.CENTRE,), ("Pituitary", "Glioma"), pictures)
-    table = explanations.cells_table(both)
+    both = tumour_localisation.cells(known, (tumours.CENTRE,), ("Pituitary", "Glioma"), pictures)
+    table = tumour_localisation.cells_table(both)
     assert list(table)[:2] == ["Class, size", "Map"] and list(table)[-1] == count
     assert list(zip(table["Class, size"], table[count])) == [
         ("Pituitary, small", "2 (1, 1)"), ("Pituitary, large", "2 (2, 1)"), ("Glioma, large", "3 (2, 1)")
     ]  # fmt: skip
     assert {"pictures", "groups"} <= set(both), "in the file, too"
-    said = explanations.cells_caption(known.assign(area=np.linspace(0.01, 0.07, 7)))
+    said = tumour_localisation.cells_caption(known.assign(area=np.linspace(0.01, 0.07, 7)))
     assert "thirds of all tumours here: up to " in said and "% of the image)" in said and "nan" not in said
     assert words.rested([], pictures, pictures) == "none, 0 images (0 pictures, 0 patient groups)"

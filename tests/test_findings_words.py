@@ -24,6 +24,7 @@ from gcaf_lib.findings import (
     loss,
     mixup,
     model,
+    new_patients,
     performance,
     predictions,
     preprocessing,
@@ -655,7 +656,7 @@ def test_a_score_by_picture_stands_beside_a_yardstick_by_picture(border, said):
 
 
 def test_calibration_carries_over_only_where_it_was_measured():
-    assert "no run over the five patient-disjoint folds" in calibration.carries_over(
+    assert "no run over the five patient-disjoint folds" in new_patients.carries_over(
         {"random split": {}, "random split, scaled": {}}, [], [], np.zeros(0), np.zeros(0)
     )
 

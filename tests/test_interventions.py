@@ -12,7 +12,7 @@ from gcaf_lib.display import painting
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import clustered, tumours
 from gcaf_lib.evaluation import interventions as iv
-from gcaf_lib.findings import painted
+from gcaf_lib.findings import intervention_effects, painted_over, tumour_alone
 from gcaf_lib.settings import CLASSES, DataSettings, load, results_dir
 from gcaf_lib.training import runs
 
@@ -407,7 +407,7 @@ def answers(
 
 
 def framed(*parts: pd.DataFrame) -> pd.DataFrame:
-    return painted.told(pd.concat(parts, ignore_index=True), CLASSES, np.arange(1000) // 2)
+    return intervention_effects.told(pd.concat(parts, ignore_index=True), CLASSES, np.arange(1000) // 2)
 
 
 GLIOMA, MENINGIOMA, NOTUMOR, PITUITARY = range(4)
@@ -429,24 +429,24 @@ IMAGES = pd.DataFrame({"area": np.where(np.arange(1000) // 100 == 2, np.nan, 0.0
 
 def words(*parts: pd.DataFrame, runs=RUN, **options) -> str:
     asked = framed(*parts)
-    return painted.painted_words(painted.measured(asked), asked, runs, IMAGES, **options)
+    return painted_over.painted_words(intervention_effects.measured(asked), asked, runs, IMAGES, **options)
 
 
 def alone_words(*parts: pd.DataFrame) -> str:
-    return painted.alone_words(painted.measured(framed(*parts)))
+    return tumour_alone.alone_words(intervention_effects.measured(framed(*parts)))
 
 
 def test_effects_are_shares_of_images_and_their_difference():
     frame = framed(answers("a", GLIOMA, 40, painted=0.25, painted_elsewhere=0.9), MARKED)
-    found = painted.effects(frame, "changed", iv.PAINTED)
-    assert list(found.index) == [painted.CONTROL, "Glioma", painted.TUMOURS]
+    found = intervention_effects.effects(frame, "changed", iv.PAINTED)
+    assert list(found.index) == [intervention_effects.CONTROL, "Glioma", intervention_effects.TUMOURS]
     glioma = found.loc["Glioma"]
-    shares = [round(glioma[k].value, 6) for k in painted.PARTS]
+    shares = [round(glioma[k].value, 6) for k in intervention_effects.PARTS]
     assert shares == [0, 0.75, 0.1, 0.65]
     assert glioma["images"] == 40 and glioma["groups"] == 20
     assert glioma["difference"].low < 0.65 < glioma["difference"].high
-    assert found.loc[painted.CONTROL, "groups"] == 60  # of the control each picture is its own
-    assert found.loc[painted.TUMOURS, "tumour"] == glioma["tumour"]
+    assert found.loc[intervention_effects.CONTROL, "groups"] == 60  # of the control each picture is its own
+    assert found.loc[intervention_effects.TUMOURS, "tumour"] == glioma["tumour"]
     assert np.isnan(
         found["beyond"].map(lambda one: one.value).astype(float)
     ).all()  # nothing without a tumour
@@ -458,7 +458,7 @@ def test_intervals_of_effects_are_those_of_the_mean_over_groups():
     table = answers("a", GLIOMA, 100)
     hit = np.repeat(rng.random(50) < 0.5, 2)  # both images of a group alike
     table.loc[table["kind"] == iv.PAINTED, "answer"] = np.where(hit, GLIOMA, MENINGIOMA)
-    one = painted.effects(framed(table), "changed", iv.PAINTED).loc["Glioma", "difference"]
+    one = intervention_effects.effects(framed(table), "changed", iv.PAINTED).loc["Glioma", "difference"]
     share = 1 - hit.mean()
     error = np.sqrt(share * (1 - share) / 50)
     assert one.value == pytest.approx(share)
@@ -475,10 +475,10 @@ def test_all_that_is_measured_draws_the_groups_once_and_as_each_by_itself(monkey
 
     monkeypatch.setattr(clustered, "drawn", counted)
     clustered._times.cache_clear()
-    found = painted.measured(frame)
+    found = intervention_effects.measured(frame)
     assert len(calls) == 1
     for kind, value in ((iv.PAINTED, "changed"), (iv.FLAT, "right"), (iv.ALONE, "right")):
-        pd.testing.assert_frame_equal(found[kind, value], painted.effects(frame, value, kind))
+        pd.testing.assert_frame_equal(found[kind, value], intervention_effects.effects(frame, value, kind))
 
 
 def test_beyond_is_the_difference_of_differences_against_no_tumour():
@@ -487,25 +487,30 @@ def test_beyond_is_the_difference_of_differences_against_no_tumour():
         answers("a", NOTUMOR, 40, painted=0.7, painted_elsewhere=0.8),
         MARKED,
     )
-    found = painted.effects(frame, "changed", iv.PAINTED)
+    found = intervention_effects.effects(frame, "changed", iv.PAINTED)
     beyond = found.loc["Glioma", "beyond"]
     assert beyond.value == pytest.approx(0.4 - 0.1)
-    assert found.loc[painted.TUMOURS, "beyond"] == beyond
-    assert np.isnan(found.loc[painted.HEALTHY, "beyond"].value)
-    assert np.isnan(found.loc[painted.CONTROL, "beyond"].value)
-    widths = [one.high - one.low for one in (beyond, *found.loc[["Glioma", painted.HEALTHY], "difference"])]
+    assert found.loc[intervention_effects.TUMOURS, "beyond"] == beyond
+    assert np.isnan(found.loc[intervention_effects.HEALTHY, "beyond"].value)
+    assert np.isnan(found.loc[intervention_effects.CONTROL, "beyond"].value)
+    widths = [
+        one.high - one.low
+        for one in (beyond, *found.loc[["Glioma", intervention_effects.HEALTHY], "difference"])
+    ]
     assert widths[0] == pytest.approx(np.hypot(*widths[1:]), rel=0.1)  # groups apart: variances add
 
 
 def test_effects_weigh_places_within_an_image():
     table = answers("a", GLIOMA, 10)
     extra = table[table["kind"] == iv.beside(iv.PAINTED)].assign(place=1, answer=1)
-    found = painted.effects(framed(table, extra), "changed", iv.PAINTED)
+    found = intervention_effects.effects(framed(table, extra), "changed", iv.PAINTED)
     assert found.loc["Glioma", "elsewhere"].value == 0.5 and found.loc["Glioma", "images"] == 10
 
 
 def test_nothing_is_known_of_the_spread_of_like_values():
-    found = painted.effects(framed(answers("a", GLIOMA, 20, painted=0), BARE), "changed", iv.PAINTED)
+    found = intervention_effects.effects(
+        framed(answers("a", GLIOMA, 20, painted=0), BARE), "changed", iv.PAINTED
+    )
     glioma = found.loc["Glioma"]
     assert glioma["tumour"].low < 1 and glioma["elsewhere"].high > 0  # of as many trials as groups
     assert np.isnan(glioma["difference"].low) and np.isnan(glioma["beyond"].low)
@@ -515,17 +520,25 @@ def test_nothing_is_known_of_the_spread_of_like_values():
 
 def test_a_kind_that_was_not_asked_has_no_effect():
     table = answers("a", GLIOMA, 20, painted=0.5)
-    found = painted.measured(framed(table[~table["kind"].str.startswith(iv.FLAT)], MARKED))
+    found = intervention_effects.measured(framed(table[~table["kind"].str.startswith(iv.FLAT)], MARKED))
     assert np.isnan(found[iv.FLAT, "changed"].loc["Glioma", "tumour"].value)
     assert found[iv.PAINTED, "changed"].loc["Glioma", "tumour"].value == 0.5
-    painted.painted_table(found)
+    painted_over.painted_table(found)
 
 
 def test_all_tumours_leave_no_tumour_and_the_control_out():
     healthy = answers("a", NOTUMOR, 30, painted=0.5)
-    found = painted.effects(framed(answers("a", GLIOMA, 20), healthy, MARKED), "changed", iv.PAINTED)
-    assert found.loc[painted.TUMOURS, "images"] == 20 and found.loc[painted.HEALTHY, "tumour"].value == 0.5
-    assert painted.TUMOURS not in painted.effects(framed(healthy), "changed", iv.PAINTED).index
+    found = intervention_effects.effects(
+        framed(answers("a", GLIOMA, 20), healthy, MARKED), "changed", iv.PAINTED
+    )
+    assert (
+        found.loc[intervention_effects.TUMOURS, "images"] == 20
+        and found.loc[intervention_effects.HEALTHY, "tumour"].value == 0.5
+    )
+    assert (
+        intervention_effects.TUMOURS
+        not in intervention_effects.effects(framed(healthy), "changed", iv.PAINTED).index
+    )
 
 
 def test_the_answer_no_tumour_is_counted_of_runs_alone():
@@ -534,11 +547,11 @@ def test_the_answer_no_tumour_is_counted_of_runs_alone():
         answers("a", NOTUMOR, 20),
         answers("marks 0", MENINGIOMA, 20, painted=0.0),
     )
-    found = painted.effects(frame, painted.HEALTHY, iv.PAINTED)
+    found = intervention_effects.effects(frame, intervention_effects.HEALTHY, iv.PAINTED)
     line = found.loc["Meningioma"]
     assert [one.value for one in line[["whole", "tumour", "elsewhere"]]] == pytest.approx([0, 0.6, 0.1])
-    assert found.loc[painted.HEALTHY, "tumour"].value == 1
-    assert np.isnan(found.loc[painted.CONTROL, "tumour"].value)
+    assert found.loc[intervention_effects.HEALTHY, "tumour"].value == 1
+    assert np.isnan(found.loc[intervention_effects.CONTROL, "tumour"].value)
 
 
 def test_words_rest_on_the_positive_control_by_both_fills():
@@ -639,7 +652,7 @@ def test_words_tell_where_right_answers_turn_to():
     )
     # answers to a piece that is no tumour: glioma 40 of 120, pituitary 10, no tumour 70
     assert "is named no tumour in 58.3% (58.3% to 58.3% over runs)" in text
-    assert painted.goes(framed(MARKED)) == ""
+    assert painted_over.goes(framed(MARKED)) == ""
 
 
 def test_words_tell_how_the_fill_stands_out():
@@ -675,11 +688,11 @@ def test_words_name_the_runs_and_that_phantoms_are_none():
 
 def test_words_tell_how_large_the_tumours_are_that_were_not_asked():
     rows, asked = np.arange(1000), framed(answers("a", GLIOMA, 20), MARKED)
-    found = painted.measured(asked)
+    found = intervention_effects.measured(asked)
     area = np.where(rows // 100 == NOTUMOR, np.nan, np.where(rows < 20, 0.02, 0.07))
 
     def text(area, record=RUN[0]) -> str:
-        return painted.painted_words(found, asked, [record], pd.DataFrame({"area": area}))
+        return painted_over.painted_words(found, asked, [record], pd.DataFrame({"area": area}))
 
     left = "no room elsewhere (tumours left out take up {}% of the image in the median, those asked 2.0%{})."
     assert left.format("7.0", ": of large tumours less is known") in text(area)
@@ -719,29 +732,40 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
 
 def test_tables_and_pictures_of_nothing_and_of_something():
     asked = framed(answers("a", GLIOMA, 20, painted=0.5), MARKED)
-    found = painted.measured(asked)
+    found = intervention_effects.measured(asked)
     pictures = np.arange(asked["row"].max() + 1) // 4
-    told = painted.rests(found, asked, [run("a"), run("unasked", 2)], pictures)
+    told = intervention_effects.rests(found, asked, [run("a"), run("unasked", 2)], pictures)
     assert told == (
         "Asked of 1 run (1 seed): Glioma 20 images (5 pictures, 10 groups); "
-        f"{painted.CONTROL}, of 1 model made for it: 60 images (60 groups)."
+        f"{intervention_effects.CONTROL}, of 1 model made for it: 60 images (60 groups)."
     )
-    assert list(painted.painted_table(found)["Class"]) == [painted.CONTROL, "Glioma", painted.TUMOURS]
-    assert painted.painted_table(found).shape[1] == 10 and len(painted.RIGHT) == 4  # a phone holds no more
-    assert painted.painted_table(found)[painted.RIGHT].iloc[1, 2].startswith("50.0 (")
-    alone = painted.alone_table(found)
-    assert alone["Tumour alone"].str.contains("100.0").all() and list(alone[painted.GAPS[1]]) == ["–"] * 3
+    assert list(painted_over.painted_table(found)["Class"]) == [
+        intervention_effects.CONTROL,
+        "Glioma",
+        intervention_effects.TUMOURS,
+    ]
+    assert (
+        painted_over.painted_table(found).shape[1] == 10 and len(painted_over.RIGHT) == 4
+    )  # a phone holds no more
+    assert painted_over.painted_table(found)[painted_over.RIGHT].iloc[1, 2].startswith("50.0 (")
+    alone = tumour_alone.alone_table(found)
+    assert (
+        alone["Tumour alone"].str.contains("100.0").all()
+        and list(alone[intervention_effects.GAPS[1]]) == ["–"] * 3
+    )
     assert len(painting.effects(found[iv.PAINTED, "changed"], found[iv.ALONE, "right"]).axes) == 2
-    empty = painted.measured(framed(MARKED.iloc[:0]))
-    assert painted.painted_table(empty)[painted.RIGHT].empty and painted.alone_table(empty).empty
-    assert painted.changed_table(empty).empty
+    empty = intervention_effects.measured(framed(MARKED.iloc[:0]))
+    assert (
+        painted_over.painted_table(empty)[painted_over.RIGHT].empty and tumour_alone.alone_table(empty).empty
+    )
+    assert painted_over.changed_table(empty).empty
     assert isinstance(painting.effects(empty[iv.PAINTED, "changed"], empty[iv.ALONE, "right"]), Note)
     assert isinstance(painting.pictures({}), Note)
 
 
 def test_changed_table_holds_both_differences_by_both_fills():
-    table = painted.changed_table(
-        painted.measured(
+    table = painted_over.changed_table(
+        intervention_effects.measured(
             framed(
                 answers("a", GLIOMA, 60, painted=0.5, painted_elsewhere=0.9, flat=0.4),
                 answers("a", NOTUMOR, 60, painted=0.8, flat=0.7),
@@ -759,12 +783,12 @@ def test_examples_are_of_every_class_with_borders(demo):
     record, dataset = demo
     data = record.settings.data
     small = np.zeros((len(dataset.frame), data.image_size, data.image_size, 3), np.uint8) + 90
-    found = painted.examples(dataset, data, tumours.read_images(dataset), small)
+    found = intervention_effects.examples(dataset, data, tumours.read_images(dataset), small)
     assert set(found) == {"Glioma", "Meningioma", "Pituitary"}
     assert all(len(kinds) == 7 for kinds in found.values())
     assert len(painting.pictures(found).axes) == 21
     nowhere = SimpleNamespace(frame=dataset.frame, root=None, banner=None)
-    assert painted.examples(nowhere, data, tumours.read_images(dataset), small) == {}
+    assert intervention_effects.examples(nowhere, data, tumours.read_images(dataset), small) == {}
 
 
 def test_examples_are_the_tumours_of_middle_size(demo):
@@ -779,6 +803,6 @@ def test_examples_are_the_tumours_of_middle_size(demo):
         area[rows[:3]] = np.roll([0.1, 0.2, 0.9], k)
         middle[CLASSES[k]] = rows[(1 + k) % 3]
     assert len(set(middle.values())) == 3
-    found = painted.examples(dataset, data, pd.DataFrame({"area": area}), small)
+    found = intervention_effects.examples(dataset, data, pd.DataFrame({"area": area}), small)
     shown = {name: pictures[iv.WHOLE][0, 0].astype(int) @ [256, 1, 0] for name, pictures in found.items()}
     assert shown == {name.capitalize(): row for name, row in middle.items()}

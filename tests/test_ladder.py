@@ -11,8 +11,17 @@ import pytest
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.evaluation.worth import Worth
-from gcaf_lib.findings import acting, ladder, shortcuts, words
-from gcaf_lib.findings import calibration as findings
+from gcaf_lib.findings import (
+    acting,
+    calibration,
+    calibration_effects,
+    ladder,
+    new_patients,
+    reliability,
+    shortcuts,
+    temperature_scaling,
+    words,
+)
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 from tests.told import Told
 
@@ -368,14 +377,16 @@ def test_scores_by_picture_are_said_where_they_are_known():
 def test_chance_and_sign_of_a_calibration_error():
     draws = np.linspace(0.01, 0.03, 1001)
     one = draws[None]
-    assert "which a perfectly calibrated model could show." in findings.chance(
+    assert "which a perfectly calibrated model could show." in reliability.chance(
         [np.quantile(draws, 0.975)], one
     )
-    assert "more than chance" in findings.chance([0.0296], one)
-    assert findings.chance([0.0], one).endswith("less than a perfectly calibrated model nearly ever shows.")
-    assert "underconfident" in findings.excess(Worth(-0.02, 0, 3, -0.03, -0.01), 0.0441)
-    assert "overconfident" in findings.excess(Worth(0.02, 0, 3, 0.01, 0.03), 0.0441)
-    text = findings.excess(Worth(0.02, 0, 3, -0.01, 0.03), 0.0441)
+    assert "more than chance" in reliability.chance([0.0296], one)
+    assert reliability.chance([0.0], one).endswith(
+        "less than a perfectly calibrated model nearly ever shows."
+    )
+    assert "underconfident" in reliability.excess(Worth(-0.02, 0, 3, -0.03, -0.01), 0.0441)
+    assert "overconfident" in reliability.excess(Worth(0.02, 0, 3, 0.01, 0.03), 0.0441)
+    text = reliability.excess(Worth(0.02, 0, 3, -0.01, 0.03), 0.0441)
     assert "confidence minus accuracy is, with its 95% interval, +2.0 points (−1.0 to +3.0): whether" in text
     assert "can't be told. The paper" in text
 
@@ -384,21 +395,22 @@ def test_the_mean_of_several_models_has_a_narrower_band_than_each():
     """Two models whose luck cancels: their mean is 0.02 in every draw, each alone lies between 0.01 and 0.03."""
     draws = np.stack([np.linspace(0.01, 0.03, 1001), np.linspace(0.03, 0.01, 1001)])
     high = np.quantile(draws[0], 0.975)
-    text = findings.chance([high, high + 1e-6], draws)
+    text = reliability.chance([high, high + 1e-6], draws)
     assert (
         "would be 0.0200 on average (95% of draws from 0.0200 to 0.0200), for the mean of 2 perfectly" in text
     )
     assert "is 0.0295, more than chance explains. One by one, 1 of the 2 lie above the band" in text
     assert text.endswith("(for the first seed from 0.0105 to 0.0295).")
-    assert "which the mean of 2 perfectly calibrated models could show. One by one, 0 of" in findings.chance(
-        [0.015, 0.025], draws
+    assert (
+        "which the mean of 2 perfectly calibrated models could show. One by one, 0 of"
+        in reliability.chance([0.015, 0.025], draws)
     )
-    assert "0.0150, less than the mean of 2 perfectly" in findings.chance([0.015, 0.015], draws)
+    assert "0.0150, less than the mean of 2 perfectly" in reliability.chance([0.015, 0.015], draws)
 
 
 def test_the_temperatures_words():
     gap = Worth(-0.01, 0, 3, -0.02, -0.005)
-    low = findings.temperature([0.9], gap, 0.02, True)
+    low = reliability.temperature([0.9], gap, 0.02, True)
     assert "confident, and" not in low and "interval of T" not in low and ": lower." in low, "one seed"
     for middle, said in (  # of three seeds, sd 0.1: the half width of Student's 95% interval is 0.2484
         (
@@ -412,37 +424,39 @@ def test_the_temperatures_words():
             "1.00 to 1.50, lies above 1: the model is overconfident, and scaling makes its answers less sure",
         ),
     ):
-        assert said in findings.temperature(middle + np.array([-0.1, 0, 0.1]), gap, 0.02, True), middle
-    held = findings.temperature([0.9], gap, 0.02, True, "5 seeds, 703 images", gap._replace(n=2, high=0.001))
+        assert said in reliability.temperature(middle + np.array([-0.1, 0, 0.1]), gap, 0.02, True), middle
+    held = reliability.temperature(
+        [0.9], gap, 0.02, True, "5 seeds, 703 images", gap._replace(n=2, high=0.001)
+    )
     assert (
         ": lower (5 seeds, 703 images). Of the 2 seeds that chapter 19 takes, the change is −0.0100" in held
     )
     assert "not distinguishable from 0: the verdict hangs on how many trainings one has. Intervals" in held
-    assert "lower, too. " in findings.temperature([0.9], gap, 0.02, True, "", gap)
+    assert "lower, too. " in reliability.temperature([0.9], gap, 0.02, True, "", gap)
     assert "chapter 19 takes" not in low
-    other = findings.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)
+    other = reliability.temperature([1.2, 1.0], gap._replace(high=0.001), 0.02, False)
     assert (
         "overconfident" not in other
         and "0.0200: not distinguishable from 0. " in other
         and "Equation 14" not in other
     )
     assert "edge" not in other
-    ended = findings.temperature([1.2, 50.0, 0.02], gap, 0.02, False)
+    ended = reliability.temperature([1.2, 50.0, 0.02], gap, 0.02, False)
     assert "In 2 of 3 runs the search ended at its edge (1/50 or 50): there no temperature fits" in ended
 
 
 def test_bins_ingredients_and_decisions():
     sweep = pd.DataFrame({"value": [0.02, 0.04], "high": [0.03, 0.03]})
     off = Worth(-0.02, 0, 3, -0.03, -0.001)
-    text = findings.bins(sweep, off)
+    text = calibration.bins(sweep, off)
     assert "Whether this ECE exceeds chance depends on the bins" in text
     assert "it is −0.0200 (−0.0300 to −0.0010), below 0 whatever the bins." in text
-    assert "not distinguishable from 0." in findings.bins(sweep, off._replace(high=0.0))
-    assert "above 0 whatever" in findings.bins(sweep, Worth(0.02, 0, 3, 0.01, 0.03))
-    assert "is real" in findings.bins(sweep.assign(high=0.01), off)
-    assert "None of them" in findings.bins(sweep.assign(high=0.04), off)
-    assert findings.ingredient("Mixup", {}).endswith("no pair of runs on this split shows it yet.")
-    line = findings.ingredient(
+    assert "not distinguishable from 0." in calibration.bins(sweep, off._replace(high=0.0))
+    assert "above 0 whatever" in calibration.bins(sweep, Worth(0.02, 0, 3, 0.01, 0.03))
+    assert "is real" in calibration.bins(sweep.assign(high=0.01), off)
+    assert "None of them" in calibration.bins(sweep.assign(high=0.04), off)
+    assert calibration_effects.ingredient("Mixup", {}).endswith("no pair of runs on this split shows it yet.")
+    line = calibration_effects.ingredient(
         "Mixup", {"ece": Worth(-0.01, 0, 2, -0.02, -0.001), "nll": Worth(0.1, 0, 2, -0.1, 0.2)}
     )
     assert line.startswith(
@@ -553,7 +567,9 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
     def told(*states, ends=(-0.005, 0.019), moved=(-0.01, 0.04)):
         gap, other = Worth(0.008, 0, 3, *ends), Worth(0.021, 0, 3, *moved)
         copied = other._replace(value=0.041), gap._replace(value=0.026)
-        return findings.new_patients(*states, ([0.72, 0.85], [1.73, 1.04, 1.2]), gap, (other, gap), copied)
+        return new_patients.temperature_said(
+            *states, ([0.72, 0.85], [1.73, 1.04, 1.2]), gap, (other, gap), copied
+        )
 
     assert "surer than it is right" in told(at(-0.02, -0.03, -0.01), at(0.02, 0.01, 0.03), at(0, 0, 0))
     level = told(at(-0.02, -0.03, -0.01), at(0.02, 0.0, 0.03), at(0, 0, 0))
@@ -599,10 +615,10 @@ def test_new_patients_and_scaling_are_told_by_their_intervals():
         assert "), by picture +0.041 (" in said and "; the NLL changes by +0.0080" in said
         assert "), by picture +0.0260 (−0.0050 to +0.0190)). " in said
     gaps = {"ece": Worth(-0.01, 0, 3, -0.02, 0.001)}
-    text = findings.scaling(gaps, np.array([0.02, 0.02]), 4)
+    text = calibration.scaling(gaps, np.array([0.02, 0.02]), 4)
     assert "+0.0010): not distinguishable from 0." in text and "ECE of 0.0200" in text
     assert "These are the 3 seeds that both splits have. Chapter 9 takes all 4 of the random split" in text
-    assert "hapter 9" not in findings.scaling(gaps, np.array([0.02, 0.02]), 3)
+    assert "hapter 9" not in calibration.scaling(gaps, np.array([0.02, 0.02]), 3)
 
 
 def test_a_value_above_its_own_interval_is_told_of():
@@ -613,9 +629,9 @@ def test_a_value_above_its_own_interval_is_told_of():
         ("ece", *[np.nan] * 3),
     ]
     frame = pd.DataFrame(lines, columns=["measure", "value", "low", "high"])
-    assert findings.corrected(frame).endswith("may lie above its own, as 1 of 2 here does.")
-    assert findings.corrected(frame[1:]).endswith("may lie above its own.")
-    assert findings.corrected(frame.assign(high=0.05)).endswith("as 2 of 2 here do.")
+    assert calibration.corrected(frame).endswith("may lie above its own, as 1 of 2 here does.")
+    assert calibration.corrected(frame[1:]).endswith("may lie above its own.")
+    assert calibration.corrected(frame.assign(high=0.05)).endswith("as 2 of 2 here do.")
 
 
 def test_what_a_temperature_of_a_fold_rests_on():
@@ -630,13 +646,13 @@ def test_what_a_temperature_of_a_fold_rests_on():
     run.count = 0
     right, wrong = [True] * 4, [True, False, False, False]
     records, groups = [run(right, wrong), run(wrong, right)], np.arange(8) // 4
-    found = findings.validation_parts(records, groups, np.arange(8))
+    found = new_patients.validation_parts(records, groups, np.arange(8))
     assert found["images"] == [4, 4] and found["groups"] == [2, 2] and found["lower"] == 1
     assert (found["parts"], found["total"], found["distinct"]) == (1, 4, 4)
     # rows 2 to 5: two right of the first run, of the second one right and one wrong
     assert (found["same"], found["other"]) == (0.75, 0.5) and found["right"] == found["test"] == 5 / 8
-    assert [findings.validation_parts([one], groups, groups)["lower"] for one in records] == [1, 0]
-    text = findings.validation_said(found)
+    assert [new_patients.validation_parts([one], groups, groups)["lower"] for one in records] == [1, 0]
+    text = new_patients.validation_said(found)
     assert (
         "of 2 groups only, and the 1 different part has 4 distinct images" in text
         and "In 1 of 2 runs" in text
@@ -648,14 +664,14 @@ def test_what_a_temperature_of_a_fold_rests_on():
     said = "+25.0 points (0.0 to +50.0): not distinguishable from 0"
     assert f"score 75.00%, all others 50.00%: over patients {said}, by picture {said}. *Scaled*" in text
     # rows 0 and 1, and 4 and 5, are copies: of a half each inside (2, 3; 4, 5) or outside (0, 1; 6, 7)
-    copied = findings.validation_parts(records, groups, np.array([0, 0, 2, 3, 4, 4, 6, 7]))["apart"][1]
+    copied = new_patients.validation_parts(records, groups, np.array([0, 0, 2, 3, 4, 4, 6, 7]))["apart"][1]
     assert copied.value == pytest.approx(2.5 / 3 - 1 / 3)
     told = [
-        findings.validation_said(found | {"apart": [Worth(x, 0, 1, x - 0.1, x + 0.1)] * 2})
+        new_patients.validation_said(found | {"apart": [Worth(x, 0, 1, x - 0.1, x + 0.1)] * 2})
         for x in (0.2, -0.2)
     ]
     assert told[0].count(": higher") == 2 == told[1].count(": lower")
-    alone = findings.validation_said(findings.validation_parts(records[:1], groups, groups))
+    alone = new_patients.validation_said(new_patients.validation_parts(records[:1], groups, groups))
     assert "In 1 of 1 runs" in alone and "trials" not in alone
     assert words.rested(records, groups, np.arange(8) // 2, np.array([0, 1, 1])) == (
         "one seed of 2 folds, 2 images (1 picture, 1 patient group)"
@@ -665,12 +681,12 @@ def test_what_a_temperature_of_a_fold_rests_on():
     )
     # copies count as one: rows 0 to 3 are one picture, right and sure; the others are one each, of whom one is right
     copies = np.array([0, 0, 0, 0, 1, 2, 3, 4])
-    once = findings.by_one_temperature(records, groups, 1.0, copies)[0]
+    once = temperature_scaling.by_one_temperature(records, groups, 1.0, copies)[0]
     assert once.value == pytest.approx((2 * 0.9 + 3 * 0.8) / 5 - 2 / 5)
     # a temperature of 1 changes nothing, a high one makes every answer less sure
-    same, none = findings.by_one_temperature(records, groups, 1.0)
+    same, none = temperature_scaling.by_one_temperature(records, groups, 1.0)
     assert none.value == pytest.approx(0) and same.value == pytest.approx((5 * 0.9 + 3 * 0.8) / 8 - 5 / 8)
-    flat, gap = findings.by_one_temperature(records, groups, 1e6)
+    flat, gap = temperature_scaling.by_one_temperature(records, groups, 1e6)
     assert flat.value == pytest.approx(0.5 - 5 / 8, abs=1e-4)
     sure = np.array([0.9] * 5 + [0.2] * 3)
     assert gap.value == pytest.approx(np.log(2) + np.log(sure).mean(), abs=1e-4)

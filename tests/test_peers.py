@@ -20,7 +20,7 @@ from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import outside_sets
 from gcaf_lib.evaluation import packages as made
 from gcaf_lib.evaluation.outside_sets import HOME
-from gcaf_lib.findings import elsewhere, peers
+from gcaf_lib.findings import outside_recall, peers
 from gcaf_lib.settings import CLASSES
 
 NAMES = [package.name for package in made.PACKAGES]
@@ -455,7 +455,7 @@ def test_places_stand_by_class_at_home_first():
     mixed = peers.places_table(pd.concat([found[found["model"].eq("n")], few]))
     assert mixed["Images"].tolist()[0] == "7 to 10", "models are asked of different images at home"
     assert shown["n"].tolist()[1] == "–" and shown["m"].tolist()[1].startswith("30.0 (")
-    said = elsewhere.beside_home(both, "m")
+    said = outside_recall.beside_home(both, "m")
     assert (
         "fall: glioma in RSNA-BraTS, 30.0 (10.0 to 60.0)% (10 images of 10 cases) in place of 80.0 (50.0 to 100.0)%"
         in said

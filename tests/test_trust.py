@@ -29,8 +29,7 @@ from gcaf_lib.evaluation import (
     tumours,
     weighted,
 )
-from gcaf_lib.findings import borders, failures
-from gcaf_lib.findings import calibration as findings
+from gcaf_lib.findings import borders, calibration_effects, failures
 from gcaf_lib.machine import write_table
 from gcaf_lib.settings import CLASSES, DataSettings, ModelSettings, Settings, load
 from tests.told import Told
@@ -599,7 +598,7 @@ def test_effects_keep_rows_without_a_run(answers):
     answered = {"a": probs, "b": calibration.scale(probs, 3)}
     base, soft = (Told.of(labels, p, key=key, settings=load("cpu")) for key, p in answered.items())
     rows, groups = {"base": [base], "soft": [soft], "none": []}, np.arange(200)
-    table = findings.effects(rows, groups, findings.differences(rows, [base], groups))
+    table = calibration_effects.effects(rows, groups, calibration_effects.differences(rows, [base], groups))
     assert table["Seeds"].tolist() == ["1", "1", "no run yet"]
     assert "(reference)" in table["ECE"][0] and "to" in table["ECE"][1] and table["ECE"][2] == "–"
     rows = {
@@ -610,6 +609,8 @@ def test_effects_keep_rows_without_a_run(answers):
     }
     rows |= {"Loss: per-class": [soft], "Loss: target-probability": [base]}
     rows |= {"Label Smoothing ε = 0.1": [], "Label Smoothing ε = 0.01": []}
-    text = findings.ingredients(rows, [base], groups, findings.differences(rows, [base], groups))
+    text = calibration_effects.ingredients(
+        rows, [base], groups, calibration_effects.differences(rows, [base], groups)
+    )
     # 8 in the table; of the list's 6 only the 2 of averaging, since the table has the other pairs with the sign turned
     assert "The table and this list show 10 intervals of differences" in text

@@ -11,12 +11,12 @@ import pandas as pd
 from gcaf_lib import settings as _settings
 from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import DataError, open_dataset
-from gcaf_lib.display import names, tables
+from gcaf_lib.display import elsewhere_charts, names, tables
 from gcaf_lib.display.names import metric_name
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.evaluation import outside_sets as made
-from gcaf_lib.findings import elsewhere, scorecard, words
+from gcaf_lib.findings import outside_recall, scorecard, words
 from gcaf_lib.training import environment, runs, shipped
 
 METRICS = (
@@ -135,11 +135,11 @@ def own_elsewhere(recall: pd.DataFrame, key: str) -> str:
     called = recall.loc[recall["runs"] == key, "model"].unique()
     if not len(called):
         return "This run was not scored on images from elsewhere; chapter 23 says which models were.\n"
-    levels = elsewhere.levels(recall, called[0])
+    levels = outside_recall.levels(recall, called[0])
     table = pd.DataFrame(
         {
             "Class": levels["class"].map(CLASS_NAMES),
-            "Set": levels["set"].map(elsewhere.set_name),
+            "Set": levels["set"].map(elsewhere_charts.set_name),
             "Images": levels["images"],
             "Cases": levels["cases"],
             "Recall": [_band(*ends) for ends in levels[["recall", "low", "high"]].to_numpy()],

@@ -33,7 +33,7 @@ def pictures(shown: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing | Note:
 def effects(changed: pd.DataFrame, right: pd.DataFrame) -> Drawing | Note:
     """By class: answers changed by painting the tumour over, and right answers to the tumour alone; each beside elsewhere.
 
-    changed, right: `findings.painted.effects`.
+    changed, right: `findings.intervention_effects.effects`.
     """
     if changed.empty:
         return Note("Nothing was asked of these runs.")

@@ -13,7 +13,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import calibration, clustered, confidence, worth
 from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.findings import words
-from gcaf_lib.findings.calibration import predictions
+from gcaf_lib.findings.predictions import end_to_end
 
 DRAWS = 400
 GOALS = (0.95, 0.98, 0.99)  # wanted accuracies
@@ -109,7 +109,7 @@ def selective(
     """
     sums = []
     for part in by_seed(records).values():
-        labels, probs, rows = predictions(part)
+        labels, probs, rows = end_to_end(part)
         f = confidence.selective_at(labels, probs, coverage)
         weight = np.ones(len(rows)) if pictures is None else worth.picture_weights(rows, pictures)
         drawn = clustered.of(lambda w, f=f, weight=weight: f(w * weight), clusters[rows], DRAWS)
@@ -134,7 +134,7 @@ def _actions(classes: Sequence[str]) -> dict[str, Any]:
 def beats(records: Sequence[Any], clusters: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     """what, share, sure: at what share of the thresholds from 0.01 to 0.99 the model's net benefit is above that of acting
     on all and on none, and where the 95% interval over patients of both differences is, too."""
-    labels, probs, rows = predictions(records)
+    labels, probs, rows = end_to_end(records)
     lines = []
     for what, positive in _actions(classes).items():
         t, truth, acts = calibration.acted_on(labels, probs, positive)

@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.display.elsewhere_charts import set_name
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered
 from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.evaluation.outside_sets import HOME
 from gcaf_lib.evaluation.packages import PACKAGES
 from gcaf_lib.findings import words
-from gcaf_lib.findings.elsewhere import recall_band, set_name
+from gcaf_lib.findings.outside_recall import recall_band
 from gcaf_lib.settings import CLASSES
 
 ALL = "all"

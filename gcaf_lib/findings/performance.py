@@ -14,7 +14,7 @@ from gcaf_lib.display import names, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import calibration, intervals, metrics, worth
 from gcaf_lib.findings import words
-from gcaf_lib.findings.calibration import fitted
+from gcaf_lib.findings.temperature_scaling import fitted
 from gcaf_lib.paper import attainability, checks, registry, verdicts
 from gcaf_lib.paper import published as paper
 

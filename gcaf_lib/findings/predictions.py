@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import backbone_name
 from gcaf_lib.display.style import CLASS_NAMES, NO_MAPS
-from gcaf_lib.evaluation import control, heatmaps, tumours
+from gcaf_lib.evaluation import control, heatmaps, tumours, worth
 
 SURE = 0.9
 
@@ -135,3 +135,10 @@ def control_said(judged: pd.DataFrame, norm: bool) -> str:
         "On pictures whose answer is known (chapter 20's control, a training of its own, of miniatures) fused maps of this kind "
         f"point at the mark on {pointing:.0%} of the pictures: {told[verdict]}."
     )
+
+
+def end_to_end(records: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """labels (n,), probabilities (n, K) and rows (n,) of the test parts, end to end."""
+    answers = [worth.answers(r) for r in records]
+    rows, labels, probs = (np.concatenate(part) for part in list(zip(*answers))[:3])
+    return labels, probs, rows
