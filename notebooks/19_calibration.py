@@ -37,12 +37,12 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import curves, decisions, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import confidence, worth
-from gcaf_lib.findings import ablation, acting, overlap, words
+from gcaf_lib.findings import acting, matched, overlap, words
 from gcaf_lib.findings import calibration as findings
 
 chapter = open_chapter("19_calibration", profile, overrides)
 found = chapter.records("main", train=True) | {"patients": chapter.records("ladder").get("patients", [])}
-runs, apart = ablation.equal_seeds(found).values()  # compared at equal n
+runs, apart = matched.equal_seeds(found).values()  # compared at equal n
 main, tested, classes = found["Proposed Method"], findings.tested(chapter), chapter.settings.data.classes
 chapter.strip([*main, *apart, *(r for group in tested.values() for r in group)])
 overlap.split_note(chapter)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation import calibration, clustered, confidence, intervals, worth
-from gcaf_lib.findings import ablation, words
+from gcaf_lib.findings import ablation, matched, words
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
 
@@ -91,7 +91,7 @@ def tested(chapter: Any) -> dict[str, list[Any]]:
     for name, starts in _TESTED.items():
         records = chapter.records(name)
         rows = [row.label for row in experiments.experiment(name).rows if row.label.startswith(starts)]
-        equal = ablation.equal_seeds({row: records.get(row, []) for row in rows})
+        equal = matched.equal_seeds({row: records.get(row, []) for row in rows})
         found |= {_LABELS.get(row, row): equal[row] for row in rows}
     return found
 
@@ -178,7 +178,7 @@ def beside_patients(
     runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
 ) -> dict[str, dict[str, worth.Worth]]:
     """`confidence.MEASURES` as trained and scaled, on the random split and, where run, on patient-disjoint folds; there also
-    `picture_…`: what is a mean over images, with each picture weighing 1. runs, apart: of the same seeds (`ablation.equal_seeds`)."""
+    `picture_…`: what is a mean over images, with each picture weighing 1. runs, apart: of the same seeds (`matched.equal_seeds`)."""
     splits = {"random split": runs}
     if apart:
         splits[f"patient-disjoint ({len({r.settings.data.fold for r in apart})} folds)"] = apart
@@ -372,7 +372,7 @@ def fewer_seeds(chapter: Any, runs: Sequence[Any], clusters: np.ndarray) -> wort
     """By how much scaling changes the ECE of those of the runs whose seeds chapter 19 takes (those with all folds); None
     where these are all, or none."""
     folds = chapter.records("ladder").get("patients", [])
-    common = ablation.equal_seeds({"random": runs, "folds": folds})["random"]
+    common = matched.equal_seeds({"random": runs, "folds": folds})["random"]
     if not 0 < len(common) < len(runs):
         return None
     # the same runs on both sides: scaled minus as trained

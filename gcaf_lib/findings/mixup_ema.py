@@ -20,7 +20,15 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.evaluation.metrics import summary
-from gcaf_lib.findings import ablation, training, words
+from gcaf_lib.findings import (
+    ablation,
+    ablation_tables,
+    difference_intervals,
+    first_place,
+    matched,
+    training,
+    words,
+)
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
 from gcaf_lib.terminal import cut
@@ -123,7 +131,7 @@ def effects(
     groups, lines = splits.clusters(dataset), []
     # a lift is of this split's test parts, and the paper's figures are of the random one
     lifted = {} if not any(map(worth.grouped, found.values())) else {"lift": 0.0}
-    by = {cell: folds.by_seed(ablation.whole(found.get(label, ()))) for cell, label in cells().items()}
+    by = {cell: folds.by_seed(matched.whole(found.get(label, ()))) for cell, label in cells().items()}
 
     def runs(cell: Cell, seeds: Sequence[int]) -> list[Any]:
         return [record for seed in seeds for record in by[cell][seed]]
@@ -164,7 +172,7 @@ def effects_caption(rows: pd.DataFrame, theirs: bool = True) -> str:
     brackets = f"; in square brackets the same difference of the paper's figures{split}" * theirs
     return (
         f"Effect of Mixup and of EMA{where}, with 95% cluster-bootstrap intervals {words.OVER}{brackets}. n: seeds that all combinations of the "
-        f"line have. The ECE's intervals are corrected for its upward bias on a finite test part.{ablation.rests(rows)}"
+        f"line have. The ECE's intervals are corrected for its upward bias on a finite test part.{ablation_tables.rests(rows)}"
     )
 
 
@@ -174,7 +182,7 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
     for contrast, part in frame.groupby("contrast", sort=False):
         line: dict[str, Any] = {"Effect of": contrast, "n": int(part["n"].iloc[0])}
         for _, r in part.iterrows():
-            scale, decimals, _ = ablation.shown(r["metric"])
+            scale, decimals, _ = ablation_tables.shown(r["metric"])
             text = words.shift(r, decimals, scale) if r["n"] else "–"
             if r["n"] and np.isfinite(r["picture"]):
                 text += f", by picture {words.shift(ablation.read(r, 'picture'), decimals, scale)}"
@@ -195,7 +203,7 @@ def weights(found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
             line: dict[str, Any] = {"Row": label, "Weights": word, "n": len(records)}
             scores = [summary(r.labels(), r.probabilities("test", which)) for r in records]
             for metric in metrics:
-                scale, decimals, unit = ablation.shown(metric)
+                scale, decimals, unit = ablation_tables.shown(metric)
                 values = pd.Series([score[metric] for score in scores], dtype=float)
                 text = words.mean_sd(values.mean(), values.std(), decimals, scale)
                 line[names.metric_name(metric) + unit] = text if scores else names.ABSENT
@@ -333,13 +341,13 @@ def _top(values: pd.Series, best: str) -> list[str]:
 def _told(one: Any, good: int) -> str:
     """Whether a difference is to the better; good: 1 where more is, −1 where less is."""
     lower, higher = (f"{word}, the interval excludes 0" for word in ("worse", "better")[::good])
-    return words.change(one, lower, higher, verdicts.UNDECIDED) + ablation.warned(one)
+    return words.change(one, lower, higher, verdicts.UNDECIDED) + difference_intervals.warned(one)
 
 
 def _word(line: pd.Series, name: str, good: int) -> str:
     if not line["n"]:
         return f"{name}: no runs"
-    scale, decimals, _ = ablation.shown(name)
+    scale, decimals, _ = ablation_tables.shown(name)
     value, *interval = words.shift(line, decimals, scale).split(" ", 1)
     text = f"{' '.join([name, value, *['points'] * (scale == 100), *interval])}, {_told(line, good)}"
     once = " (one seed)" if line["n"] == 1 else ""
@@ -363,7 +371,7 @@ def itself(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     Chapter 15 does the same by a permutation, for the accuracy. records: all its runs over the folds.
     """
     groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
-    by, lines = folds.by_seed(ablation.whole(records)), []
+    by, lines = folds.by_seed(matched.whole(records)), []
     for copied, metric in itertools.product((False, True), ("accuracy", "nll")):
         weighed = pictures if copied else None
         drawn = {
@@ -402,7 +410,7 @@ def itself_text(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
 def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
     """Whether Mixup is better than none where no known patient is shared, EMA on both times; frame: of `ablation.apart`."""
     question = "Is Mixup better than none where no known patient is shared (both with EMA)?"
-    return f"{ablation.answer(frame, cells()[EMA], question, theirs=theirs)} What Mixup changes without EMA stands among the effects below."
+    return f"{first_place.answer(frame, cells()[EMA], question, theirs=theirs)} What Mixup changes without EMA stands among the effects below."
 
 
 def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = True) -> pd.DataFrame:
@@ -416,7 +424,7 @@ def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = T
     )
     lines = []
     for metric, (word, ema, which), mixup in itertools.product(("accuracy", "ece"), series, (False, True)):
-        records, (scale, *_) = found.get(names[mixup, ema], ()), ablation.shown(metric)
+        records, (scale, *_) = found.get(names[mixup, ema], ()), ablation_tables.shown(metric)
         one = worth.row(records, groups, [metric], which=which)[metric] if records else ablation.NONE
         shown = published and (which == "ema" or not ema)
         theirs = paper.find(PLACE, names[mixup, ema], metric)[0].fraction if shown else np.nan
