@@ -143,9 +143,8 @@ table_charts.dots(frame, names=names, published=theirs)
 tables.show(
     ablation_tables.table(frame, "Fusion", names, theirs),
     name="tab-fusion",
-    caption="Fusion variants on the test part: mean ± standard deviation over the n seeds that all trained "
-    f"rows have{ablation_tables.brackets(theirs)}, and the accuracy's 95% interval over patients and, with two or "
-    "more seeds, also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
+    caption="Fusion variants on the test part: mean ± standard deviation "
+    f"{ablation_tables.over_seeds(theirs)}, and {ablation_tables.ACCURACY_INTERVAL}",
     data=frame,
 )
 
@@ -192,8 +191,8 @@ tables.show(
     ablation_tables.table(normed, "Projection", theirs=False),
     name="tab-projection-norm",
     caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation "
-    "over the n seeds that both have, 95% interval of the accuracy over patients and, with two or more seeds, "
-    f"also over trainings.{ablation_tables.rests(normed)}",
+    "over the n seeds that both have, 95% interval of the accuracy "
+    f"{words.OVER}.{ablation_tables.rests(normed)}",
     data=normed,
 )
 

@@ -76,9 +76,8 @@ tables.show(
     ablation_tables.table(frame, "Training", names, theirs),
     name="tab-table-5",
     caption="The paper's Table 5 measured, with the weights that are reported (averaged where EMA is on): "
-    f"mean ± sd over the n seeds that all trained rows have{ablation_tables.brackets(theirs)}, the accuracy's 95% "
-    "interval over patients and, with two or more seeds, also over trainings (cluster bootstrap: whole "
-    "patient groups are drawn, not images). Smaller is better for ECE and negative log-likelihood.",
+    f"mean ± sd {ablation_tables.over_seeds(theirs)}, {ablation_tables.ACCURACY_INTERVAL} "
+    "Smaller is better for ECE and negative log-likelihood.",
     data=frame,
 )
 

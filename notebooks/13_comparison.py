@@ -71,9 +71,8 @@ frame = ablation.measure("table-6", found, chapter.dataset, proposed, made=chapt
 tables.show(
     ablation_tables.table(frame, "Method", theirs=theirs),
     name="tab-table-6",
-    caption="The paper's Table 6 measured: mean ± sd over the n seeds that all trained rows "
-    f"have{ablation_tables.brackets(theirs)}, the accuracy's 95% interval over patients and, with two or more seeds, "
-    "also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
+    caption=f"The paper's Table 6 measured: mean ± sd {ablation_tables.over_seeds(theirs)}, "
+    f"{ablation_tables.ACCURACY_INTERVAL}",
     data=frame,
 )
 

@@ -65,9 +65,8 @@ charts.sensitivity(*sensitivity.panels(frame, published=theirs))
 tables.show(
     sensitivity.table(frame, records, theirs),
     name="tab-sensitivity",
-    caption="One setting changed at a time, on the test part: mean ± sd over the n seeds that all trained "
-    f"rows have{ablation_tables.brackets(theirs)}, and the accuracy's 95% interval over patients and, with two or "
-    "more seeds, also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
+    caption="One setting changed at a time, on the test part: mean ± sd "
+    f"{ablation_tables.over_seeds(theirs)}, and {ablation_tables.ACCURACY_INTERVAL}",
     data=frame,
 )
 

@@ -236,10 +236,8 @@ def test_every_published_figure_stands_in_its_row(name, place):
     text = ablation_tables.table(frame)
     assert text.iloc[0, 2] == f"{names.ABSENT} [{paper.find(place)[0].value:.2f}]"
     assert ablation_tables.table(frame, theirs=False).iloc[0, 2] == names.ABSENT
-    assert (
-        ablation_tables.brackets(True).endswith("in square brackets")
-        and ablation_tables.brackets(False) == ""
-    )
+    seeds = ablation_tables.over_seeds(False)
+    assert ablation_tables.over_seeds(True) == f"{seeds}, the paper's figure in square brackets"
     assert (text["n"] == "none").all() and (text["95% interval"] == "–").all()
     assert not text.astype(str).apply(lambda c: c.str.contains("nan")).any(axis=None)
 

@@ -44,9 +44,13 @@ def table(
     return pd.DataFrame(lines)
 
 
-def brackets(theirs: bool) -> str:
-    """What the caption of `table` says of the paper's figures; "" where they are left out."""
-    return ", the paper's figure in square brackets" * theirs
+def over_seeds(theirs: bool) -> str:
+    """What the caption of `table` says of its seeds, and of the paper's figures where they stand in it (`theirs`)."""
+    return "over the n seeds that all trained rows have" + ", the paper's figure in square brackets" * theirs
+
+
+# what the caption of `table` says of its interval
+ACCURACY_INTERVAL = f"the accuracy's 95% interval {words.OVER} (cluster bootstrap: whole patient groups are drawn, not images)."
 
 
 def difference_table(
