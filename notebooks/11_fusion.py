@@ -35,15 +35,15 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import table_charts, tables
-from gcaf_lib.findings import ablation, fusion, words
+from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, fusion, matched, table_rows, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("11_fusion", profile, overrides)
-records, norm = (ablation.table_records(chapter, name) for name in ("table-4", "projection-norm"))
-main, fold_runs = chapter.records("main"), ablation.apart_records(chapter, "table-4")
+records, norm = (matched.table_records(chapter, name) for name in ("table-4", "projection-norm"))
+main, fold_runs = chapter.records("main"), matched.apart_records(chapter, "table-4")
 proposed, made = main.get(paper.PROPOSED, []), chapter.made
 patients = chapter.records("patients")
-chapter.strip(ablation.runs(main, records, norm, fold_runs, patients))
+chapter.strip(matched.runs(main, records, norm, fold_runs, patients))
 
 # %% [markdown]
 # ## Seven ways to join two vectors
@@ -135,26 +135,25 @@ Markdown(fusion.sizes_said(full))
 
 # %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval, the paper's figure as an open diamond. Right: the difference from the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4", "caption": "The paper's Table 4 as a picture: accuracy (left), and minus that of the proposed fusion on the same images (right)."}}
 frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
-names = ablation.FUSION_NAMES
+names = table_rows.FUSION_NAMES
 theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
 table_charts.dots(frame, names=names, published=theirs)
 
 # %%
 tables.show(
-    ablation.table(frame, "Fusion", names, theirs),
+    ablation_tables.table(frame, "Fusion", names, theirs),
     name="tab-fusion",
-    caption="Fusion variants on the test part: mean ± standard deviation over the n seeds that all trained "
-    f"rows have{ablation.brackets(theirs)}, and the accuracy's 95% interval over patients and, with two or "
-    "more seeds, also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
+    caption="Fusion variants on the test part: mean ± standard deviation "
+    f"{ablation_tables.over_seeds(theirs)}, and {ablation_tables.ACCURACY_INTERVAL}",
     data=frame,
 )
 
 # %%
-gaps = ablation.gaps(frame, "Fusion", names)
-tables.show(gaps, "tab-fusion-gaps", ablation.gaps_caption(frame), data=frame)
+gaps = ablation_tables.difference_table(frame, "Fusion", names)
+tables.show(gaps, "tab-fusion-gaps", ablation_tables.difference_caption(frame), data=frame)
 answers = fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)
 command = chapter.sweep("table-4")
-Markdown(ablation.told(frame, *answers, command=command, names=names, theirs=theirs))
+Markdown(ablation_summary.told(frame, *answers, command=command, names=names, theirs=theirs))
 
 # %% [markdown]
 # The intervals hold both kinds of chance, test patients and, with two or more seeds, also training (and are never narrower than one over trainings alone); *sd over seeds* shows the second alone. Chapter 15 tests with a correction for the number of differences, and asks which of them this many seeds could detect at all.
@@ -170,12 +169,14 @@ fold_rows = ablation.apart(chapter, "table-4", fold_runs)
 table_charts.dots(fold_rows, names=names, published=False)
 
 # %%
-gaps = ablation.gaps(fold_rows, "Fusion", names)
-tables.show(gaps, "tab-fusion-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
-which_seeds = ablation.compared_with("table-4", fold_runs, patients, chapter.dataset)
+gaps = ablation_tables.difference_table(fold_rows, "Fusion", names)
+tables.show(gaps, "tab-fusion-patients", ablation_tables.difference_caption(fold_rows), data=fold_rows)
+which_seeds = matched.compared_with("table-4", fold_runs, patients, chapter.dataset)
 beside_concat = fusion.asked(fold_rows, theirs)
 command = chapter.sweep("table-4-patients")
-told = ablation.told(fold_rows, beside_concat, which_seeds, command=command, names=names, theirs=theirs)
+told = ablation_summary.told(
+    fold_rows, beside_concat, which_seeds, command=command, names=names, theirs=theirs
+)
 Markdown(told)
 
 # %% [markdown]
@@ -187,11 +188,11 @@ Markdown(told)
 # %%
 normed = ablation.measure("projection-norm", norm, chapter.dataset, proposed, made=made)
 tables.show(
-    ablation.table(normed, "Projection", theirs=False),
+    ablation_tables.table(normed, "Projection", theirs=False),
     name="tab-projection-norm",
     caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation "
-    "over the n seeds that both have, 95% interval of the accuracy over patients and, with two or more "
-    f"seeds, also over trainings.{ablation.rests(normed)}",
+    "over the n seeds that both have, 95% interval of the accuracy "
+    f"{words.OVER}.{ablation_tables.rests(normed)}",
     data=normed,
 )
 

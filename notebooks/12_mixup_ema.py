@@ -34,14 +34,24 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import factorial, table_charts, tables
-from gcaf_lib.findings import ablation, factorial_effects, mixup_ema, moving_average, words
+from gcaf_lib.findings import (
+    ablation,
+    ablation_summary,
+    ablation_tables,
+    factorial_effects,
+    first_place,
+    matched,
+    mixup_ema,
+    moving_average,
+    words,
+)
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("12_mixup_ema", profile, overrides)
-main, found = chapter.records("main"), ablation.table_records(chapter, "table-5")
-fold_runs = ablation.apart_records(chapter, "table-5")
+main, found = chapter.records("main"), matched.table_records(chapter, "table-5")
+fold_runs = matched.apart_records(chapter, "table-5")
 patients = chapter.records("patients")
-chapter.strip(ablation.runs(main, found, fold_runs, patients))
+chapter.strip(matched.runs(main, found, fold_runs, patients))
 
 # %% [markdown]
 # ## What a moving average still holds of its start
@@ -73,18 +83,17 @@ frame = ablation.measure(
     "table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), factorial_effects.METRICS, chapter.made
 )
 tables.show(
-    ablation.table(frame, "Training", names, theirs),
+    ablation_tables.table(frame, "Training", names, theirs),
     name="tab-table-5",
     caption="The paper's Table 5 measured, with the weights that are reported (averaged where EMA is on): "
-    f"mean ± sd over the n seeds that all trained rows have{ablation.brackets(theirs)}, the accuracy's 95% "
-    "interval over patients and, with two or more seeds, also over trainings (cluster bootstrap: whole "
-    "patient groups are drawn, not images). Smaller is better for ECE and negative log-likelihood.",
+    f"mean ± sd {ablation_tables.over_seeds(theirs)}, {ablation_tables.ACCURACY_INTERVAL} "
+    "Smaller is better for ECE and negative log-likelihood.",
     data=frame,
 )
 
 # %%
-gaps = ablation.gaps(frame, "Training", names)
-tables.show(gaps, "tab-table-5-gaps", ablation.gaps_caption(frame), data=frame)
+gaps = ablation_tables.difference_table(frame, "Training", names)
+tables.show(gaps, "tab-table-5-gaps", ablation_tables.difference_caption(frame), data=frame)
 
 # %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup: lines for runs without a moving average and for the averaged and raw weights of runs with it; the paper's figures as open marks."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup. Bars: 95% intervals over patients and, with two or more seeds, also over trainings; those of the calibration error corrected for its upward bias."}}
 factorial.by_mixup(factorial_effects.design(found, chapter.dataset, published=theirs))
@@ -132,7 +141,7 @@ tables.show(
 # (this alone in words, Section 5.6) are best on both.
 
 # %%
-Markdown(f"{ablation.ranking(frame, names, theirs)}\n\n{mixup_ema.verdict(effects, frame)}")
+Markdown(f"{first_place.ranking(frame, names, theirs)}\n\n{mixup_ema.verdict(effects, frame)}")
 
 # %% [markdown]
 # Two things should be kept apart. *Mixup* changes what is learnt: its soft targets can change confidence as well as accuracy, and the calibration
@@ -149,12 +158,12 @@ fold_rows = ablation.apart(chapter, "table-5", fold_runs, factorial_effects.METR
 table_charts.dots(fold_rows, names=names, published=False)
 
 # %%
-gaps = ablation.gaps(fold_rows, "Training", names)
-tables.show(gaps, "tab-table-5-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
-which_seeds = ablation.compared_with("table-5", fold_runs, patients, chapter.dataset)
+gaps = ablation_tables.difference_table(fold_rows, "Training", names)
+tables.show(gaps, "tab-table-5-patients", ablation_tables.difference_caption(fold_rows), data=fold_rows)
+which_seeds = matched.compared_with("table-5", fold_runs, patients, chapter.dataset)
 mixup_alone = mixup_ema.asked(fold_rows, theirs)
 command = chapter.sweep("table-5-patients")
-told = ablation.told(fold_rows, mixup_alone, which_seeds, command=command, names=names, theirs=theirs)
+told = ablation_summary.told(fold_rows, mixup_alone, which_seeds, command=command, names=names, theirs=theirs)
 Markdown(told)
 
 # %% [markdown]
@@ -169,6 +178,6 @@ tables.show(
     caption=factorial_effects.effects_caption(fold_rows, theirs),
     data=fold_effects,
 )
-control = mixup_ema.itself(ablation.runs(patients), chapter.dataset)
+control = mixup_ema.itself(matched.runs(patients), chapter.dataset)
 said = f"{mixup_ema.verdict(fold_effects, fold_rows)}\n{mixup_ema.itself_text(control, fold_rows)}"
 Markdown(f"{said}\n\n{words.of_profile(mixup_ema.CAVEAT, profile)}")

@@ -35,16 +35,16 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import table_charts, tables
 from gcaf_lib.display.cost_chart import over_costs
 from gcaf_lib.display.style import OURS, PAPER
-from gcaf_lib.findings import ablation, comparison
+from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, comparison, matched
 from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
 
 chapter = open_chapter("13_comparison", profile, overrides)
-main, found = chapter.records("main"), ablation.table_records(chapter, "table-6")
-fold_runs = ablation.apart_records(chapter, "table-6")
+main, found = chapter.records("main"), matched.table_records(chapter, "table-6")
+fold_runs = matched.apart_records(chapter, "table-6")
 patients = chapter.records("patients")
 random_split = chapter.records("ladder").get("paper", [])  # "paper": the settings' name of the random split
-chapter.strip(ablation.runs(main, found, fold_runs, patients, {"random split": random_split}))
+chapter.strip(matched.runs(main, found, fold_runs, patients, {"random split": random_split}))
 
 # %% [markdown]
 # ## Identical conditions
@@ -69,23 +69,22 @@ theirs = not chapter.phantoms  # the paper's figures have no place beside phanto
 proposed = main.get(paper.PROPOSED, [])
 frame = ablation.measure("table-6", found, chapter.dataset, proposed, made=chapter.made)
 tables.show(
-    ablation.table(frame, "Method", theirs=theirs),
+    ablation_tables.table(frame, "Method", theirs=theirs),
     name="tab-table-6",
-    caption="The paper's Table 6 measured: mean ± sd over the n seeds that all trained rows "
-    f"have{ablation.brackets(theirs)}, the accuracy's 95% interval over patients and, with two or more "
-    "seeds, also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
+    caption=f"The paper's Table 6 measured: mean ± sd {ablation_tables.over_seeds(theirs)}, "
+    f"{ablation_tables.ACCURACY_INTERVAL}",
     data=frame,
 )
 
 # %%
-gaps = ablation.gaps(frame, "Method")
-tables.show(gaps, "tab-table-6-gaps", ablation.gaps_caption(frame), data=frame)
+gaps = ablation_tables.difference_table(frame, "Method")
+tables.show(gaps, "tab-table-6-gaps", ablation_tables.difference_caption(frame), data=frame)
 
 # %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy (left), and minus that of the proposed model on the same images (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
 table_charts.dots(frame, published=theirs)
 
 # %%
-Markdown(ablation.told(frame, command=chapter.sweep("table-6"), theirs=theirs))
+Markdown(ablation_summary.told(frame, command=chapter.sweep("table-6"), theirs=theirs))
 
 # %% [markdown]
 # ## The same on patient-disjoint folds
@@ -95,14 +94,14 @@ fold_rows = ablation.apart(chapter, "table-6", fold_runs)
 table_charts.dots(fold_rows, published=False)
 
 # %%
-gaps = ablation.gaps(fold_rows, "Method")
-tables.show(gaps, "tab-table-6-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
+gaps = ablation_tables.difference_table(fold_rows, "Method")
+tables.show(gaps, "tab-table-6-patients", ablation_tables.difference_caption(fold_rows), data=fold_rows)
 chosen = dict(experiments.experiment("table-6").settings(profile, overrides))
-two_or_one = comparison.asked(fold_rows, ablation.runs(patients), chapter.dataset, chosen, random_split)
-which_seeds = ablation.compared_with("table-6", fold_runs, patients, chapter.dataset)
+two_or_one = comparison.asked(fold_rows, matched.runs(patients), chapter.dataset, chosen, random_split)
+which_seeds = matched.compared_with("table-6", fold_runs, patients, chapter.dataset)
 earlier = comparison.before_stages(fold_runs, chapter.dataset)
 command = chapter.sweep("table-6-patients")
-told = ablation.told(fold_rows, two_or_one, which_seeds, command=command, theirs=theirs)
+told = ablation_summary.told(fold_rows, two_or_one, which_seeds, command=command, theirs=theirs)
 Markdown(f"{told}\n\n{earlier}")
 
 # %% [markdown]

@@ -36,14 +36,14 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import charts, table_charts, tables
-from gcaf_lib.findings import ablation, sensitivity, words
+from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, matched, sensitivity, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("14_sensitivity", profile, overrides)
-main, records = chapter.records("main"), ablation.table_records(chapter, "table-8")
-default, fold_runs = main.get(paper.PROPOSED, []), ablation.apart_records(chapter, "table-8")
+main, records = chapter.records("main"), matched.table_records(chapter, "table-8")
+default, fold_runs = main.get(paper.PROPOSED, []), matched.apart_records(chapter, "table-8")
 patients = chapter.records("patients")
-chapter.strip(ablation.runs(main, records, fold_runs, patients))
+chapter.strip(matched.runs(main, records, fold_runs, patients))
 
 # %% [markdown]
 # ## The picture
@@ -65,15 +65,14 @@ charts.sensitivity(*sensitivity.panels(frame, published=theirs))
 tables.show(
     sensitivity.table(frame, records, theirs),
     name="tab-sensitivity",
-    caption="One setting changed at a time, on the test part: mean ± sd over the n seeds that all trained "
-    f"rows have{ablation.brackets(theirs)}, and the accuracy's 95% interval over patients and, with two or "
-    "more seeds, also over trainings (cluster bootstrap: whole patient groups are drawn, not images).",
+    caption="One setting changed at a time, on the test part: mean ± sd "
+    f"{ablation_tables.over_seeds(theirs)}, and {ablation_tables.ACCURACY_INTERVAL}",
     data=frame,
 )
 
 # %%
-gaps = ablation.gaps(frame, "Setting")
-tables.show(gaps, "tab-sensitivity-gaps", ablation.gaps_caption(frame), data=frame)
+gaps = ablation_tables.difference_table(frame, "Setting")
+tables.show(gaps, "tab-sensitivity-gaps", ablation_tables.difference_caption(frame), data=frame)
 
 # %% [markdown]
 # ## How far the paper's figures move
@@ -87,7 +86,7 @@ Markdown(sensitivity.published_span())
 # %%
 answers = sensitivity.moved(frame), sensitivity.chosen(frame, records)
 command = chapter.sweep("table-8")
-Markdown(ablation.told(frame, *answers, command=command, theirs=theirs))
+Markdown(ablation_summary.told(frame, *answers, command=command, theirs=theirs))
 
 # %% [markdown]
 # Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5).
@@ -103,11 +102,11 @@ fold_rows = ablation.apart(chapter, "table-8", fold_runs, metrics)
 table_charts.dots(fold_rows, published=False, reference="default")
 
 # %%
-gaps = ablation.gaps(fold_rows, "Setting")
-tables.show(gaps, "tab-table-8-patients", ablation.gaps_caption(fold_rows), data=fold_rows)
-which_seeds = ablation.compared_with("table-8", fold_runs, patients, chapter.dataset)
+gaps = ablation_tables.difference_table(fold_rows, "Setting")
+tables.show(gaps, "tab-table-8-patients", ablation_tables.difference_caption(fold_rows), data=fold_rows)
+which_seeds = matched.compared_with("table-8", fold_runs, patients, chapter.dataset)
 command = chapter.sweep("table-8-patients")
-Markdown(ablation.told(fold_rows, which_seeds, command=command, theirs=theirs))
+Markdown(ablation_summary.told(fold_rows, which_seeds, command=command, theirs=theirs))
 
 # %% [markdown]
 # ## What the batch size changes besides the batch

@@ -35,16 +35,16 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import power, tables
 from gcaf_lib.evaluation import folds, worth
-from gcaf_lib.findings import ablation, significance, words
+from gcaf_lib.findings import delong, matched, seed_pairs, seed_spread, significance, table_rows, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
 
 chapter = open_chapter("15_significance", profile, overrides)
 main = chapter.records("main").get(paper.PROPOSED, [])
-found = {place: ablation.table_records(chapter, name) for place, name in ablation.TABLES.items()}
-fold_runs = {place: ablation.apart_records(chapter, name) for place, name in ablation.TABLES.items()}
-chapter.strip(ablation.runs({paper.PROPOSED: main}, *found.values(), *fold_runs.values()))
+found = {place: matched.table_records(chapter, name) for place, name in table_rows.TABLES.items()}
+fold_runs = {place: matched.apart_records(chapter, name) for place, name in table_rows.TABLES.items()}
+chapter.strip(matched.runs({paper.PROPOSED: main}, *found.values(), *fold_runs.values()))
 
 # %%
 lines = published_gaps.published()
@@ -94,9 +94,9 @@ Markdown("Significant at 5% after Holm's adjustment:\n\n" + significance.verdict
 # Table 4 also compares ROC-AUC. DeLong's test does so on one run of each, one class against the rest, images taken as independent:
 
 # %%
-aucs = significance.auc_tests(found, main)
+aucs = delong.auc_tests(found, main)
 tables.show(
-    significance.auc_text(aucs),
+    delong.auc_text(aucs),
     name="tab-delong",
     caption="One-vs-rest ROC-AUC minus that of the proposed model, DeLong's p, and in brackets Holm's over all rows and "
     f"classes; the first seed of each. Tested: {words.rested(main[:1], groups, worth.pictures(chapter.dataset))}.",
@@ -104,7 +104,7 @@ tables.show(
 )
 
 # %%
-Markdown(significance.auc_verdict(aucs))
+Markdown(delong.auc_verdict(aucs))
 
 # %% [markdown]
 # ## Two kinds of chance
@@ -113,9 +113,9 @@ Markdown(significance.auc_verdict(aucs))
 # easier or harder. The t-test over seeds knows only the first.
 
 # %%
-chance = significance.chances(main, groups)
-spread = significance.spreads(significance.scatter(found, main), chance["seeds"], len(main))
-said = significance.chances_text(chance, main), significance.spread_text(spread, len(main))
+chance = seed_spread.chances(main, groups)
+spread = seed_spread.spreads(seed_spread.scatter(found, main), chance["seeds"], len(main))
+said = seed_spread.chances_text(chance, main), seed_spread.spread_text(spread, len(main))
 Markdown("\n\n".join(said))
 
 # %% [markdown]
@@ -127,9 +127,9 @@ Markdown("\n\n".join(said))
 # %% mystnb={"image": {"alt": "Power of the paired t-test rising with the true difference of accuracy, one curve each for three, five and ten runs, the more runs the steeper; where a spread was measured, the paper's gaps are marked below, one line a table."}, "figure": {"name": "fig-power", "caption": "Power of the paired t-test at 5% for three, five and ten runs at the spread measured here. The spread is that of rows with the proposed model's backbones; the shade is what its uncertainty does to the curve of five runs. Diamonds below are the paper's gaps in the tables of such rows."}}
 run_counts = (3, 5, 10)
 # the paper's gaps are of patients' images: they have no place beside the spread of phantoms
-lines = significance.with_spread(lines, None if chapter.phantoms else spread)
-kind = significance.SAME  # rows with the proposed model's backbones
-same = lines[lines["place"].isin(significance.KINDS[kind])]
+lines = seed_spread.with_spread(lines, None if chapter.phantoms else spread)
+kind = seed_spread.SAME  # rows with the proposed model's backbones
+same = lines[lines["place"].isin(seed_spread.KINDS[kind])]
 interval = tuple(spread.loc[kind, ["low", "high"]])
 power.power_curves(same["sd"].iloc[0], run_counts, same, interval)
 
@@ -145,8 +145,8 @@ Markdown(published_gaps.power_text(lines, run_counts))
 # paper gives no such counts, so each of its gaps has a *range* of p-values.
 
 # %%
-shares = significance.overlaps({} if chapter.phantoms else found, main)
-overlap = significance.mean_overlap(shares)
+shares = seed_spread.overlaps({} if chapter.phantoms else found, main)
+overlap = seed_spread.mean_overlap(shares)
 ranges = published_gaps.published(overlap=overlap)
 
 # %% mystnb={"image": {"alt": "One line for each row of Tables 4, 5, 6 and 8: the range of McNemar's p-values that its published gap allows, on a logarithmic scale, with a dot for independent errors and a dashed line at 0.05; most dots lie to the right of the line."}, "figure": {"name": "fig-gap-ranges", "caption": "McNemar's p for each of the paper's gaps, from the most to the least favourable overlap of errors; dots: independent errors. Left of the dashed line, one run of each on these images would be significant."}}
@@ -218,10 +218,12 @@ tables.show(
 # drawn, not images); it holds the scatter over patients and, with two or more seeds, also over trainings.
 
 # %%
-frames = significance.frames(chapter, found, main, fold_runs)
-detectable = significance.could_show(frames)
+from gcaf_lib.findings import visible_differences
+
+frames = visible_differences.frames(chapter, found, main, fold_runs)
+detectable = visible_differences.by_table(frames)
 tables.show(
-    significance.could_show_text(detectable),
+    visible_differences.by_table_text(detectable),
     name="tab-could-show",
     caption="What the comparisons of each table rest on; from which true difference in accuracy on a row's "
     "95% interval excludes 0 with a power of 80% (narrowest row to widest); and how many of the paper's gaps "
@@ -229,10 +231,10 @@ tables.show(
     "smaller differences. Not adjusted for the number of rows.",
     data=detectable,
 )
-Markdown(significance.could_show_said(detectable))
+Markdown(visible_differences.by_table_said(detectable))
 
 # %%
 proposed = folds.pool(chapter.records("patients").get(experiments.PROPOSED, []), splits.FOLDS)
-control = significance.itself(proposed, groups, worth.pictures(chapter.dataset))
-said = significance.by_patient(fold_tests, chapter.sweep), significance.itself_text(control, chapter.sweep)
+control = seed_pairs.permuted(proposed, groups, worth.pictures(chapter.dataset))
+said = significance.by_patient(fold_tests, chapter.sweep), seed_pairs.permuted_text(control, chapter.sweep)
 Markdown("\n\n".join([*said, words.of_profile(significance.CAVEAT, profile)]))

@@ -35,7 +35,7 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import split_ladder, tables
 from gcaf_lib.evaluation import floors, hints, worth
-from gcaf_lib.findings import ablation, ladder
+from gcaf_lib.findings import ladder, matched
 from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
 
@@ -43,7 +43,7 @@ chapter = open_chapter("17_leakage_ladder", profile, overrides)
 chapter.records("ladder-ends", train=chapter.phantoms)  # of phantoms both ends are trained here
 records, imagenet = ladder.ladder_records(chapter), ladder.imagenet_records(chapter)
 three, single = ladder.three_classes(chapter), ladder.single_records(chapter)
-chapter.strip(ablation.runs(records, imagenet, three, {"single": single}))
+chapter.strip(matched.runs(records, imagenet, three, {"single": single}))
 
 # %% [markdown]
 # ## The picture

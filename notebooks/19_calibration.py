@@ -37,11 +37,19 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import curves, decisions, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import confidence, worth
-from gcaf_lib.findings import ablation, acting, calibration, calibration_effects, overlap, predictions, words
+from gcaf_lib.findings import (
+    acting,
+    calibration,
+    calibration_effects,
+    matched,
+    overlap,
+    predictions,
+    words,
+)
 
 chapter = open_chapter("19_calibration", profile, overrides)
 found = chapter.records("main", train=True) | {"patients": chapter.records("ladder").get("patients", [])}
-runs, apart = ablation.equal_seeds(found).values()  # compared at equal n
+runs, apart = matched.equal_seeds(found).values()  # compared at equal n
 main, classes = found["Proposed Method"], chapter.settings.data.classes
 tested = calibration_effects.tested(chapter)
 chapter.strip([*main, *apart, *(r for group in tested.values() for r in group)])

@@ -36,17 +36,17 @@ from IPython.display import Markdown, display
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import curves, split_ladder, tables
-from gcaf_lib.findings import ablation, ladder, scorecard, training, transfer
+from gcaf_lib.findings import ladder, matched, scorecard, table_rows, training, transfer
 
 chapter = open_chapter("25_transfer", profile, overrides)
 other = chapter.under(ladder.TRANSFER)
 miniatures, imagenet = transfer.sides(chapter)
 on_three_classes = dict(zip(transfer.SIDES, transfer.three_classes(chapter)))
-fold_runs = ablation.apart_records(other, "table-4") if imagenet else {}
-other_recipes = ablation.table_records(other, "transfer") if imagenet else {}
+fold_runs = matched.apart_records(other, "table-4") if imagenet else {}
+other_recipes = matched.table_records(other, "transfer") if imagenet else {}
 miniatures_once, full_size = transfer.full_size(chapter)  # once: on splits of 80/10/10
 small_scale = miniatures, imagenet, on_three_classes, fold_runs, other_recipes, miniatures_once
-chapter.strip(ablation.runs(*small_scale, *full_size.values()))
+chapter.strip(matched.runs(*small_scale, *full_size.values()))
 
 # %% [markdown]
 # ## What is compared
@@ -140,8 +140,10 @@ curves.ema_curves([run.history for run in imagenet.get("patients", [])])
 # nothing on this page says it.
 
 # %%
+from gcaf_lib.findings import ablation, ablation_summary, ablation_tables
+
 recipe_rows = ablation.measure("transfer", other_recipes, chapter.dataset, patient_runs[1])
-Markdown(ablation.says(recipe_rows, "gcaf sweep transfer --profile transfer"))
+Markdown(ablation_summary.says(recipe_rows, "gcaf sweep transfer --profile transfer"))
 
 # %% [markdown]
 # Why the three tumour classes are not told apart more often, as far as it is known:
@@ -155,15 +157,16 @@ Markdown(transfer.not_more(tumours_alone, three, four, recipe_rows, ours, papers
 # ## Is the proposed fusion better with ImageNet weights?
 
 # %%
+fusion_names = table_rows.FUSION_NAMES
 fold_rows = ablation.apart(other, "table-4", fold_runs)
 tables.show(
-    ablation.gaps(fold_rows, first="Fusion", names=ablation.FUSION_NAMES),
+    ablation_tables.difference_table(fold_rows, first="Fusion", names=fusion_names),
     name="tab-transfer-fusion",
     caption="Fusion strategies with ImageNet weights on patient-disjoint folds: accuracy minus that of the proposed "
-    f"fusion, in points, with its 95% interval.{ablation.rests(fold_rows)}",
+    f"fusion, in points, with its 95% interval.{ablation_tables.rests(fold_rows)}",
     data=fold_rows,
 )
-Markdown(ablation.says(fold_rows, "gcaf sweep table-4-patients --profile transfer", ablation.FUSION_NAMES))
+Markdown(ablation_summary.says(fold_rows, "gcaf sweep table-4-patients --profile transfer", fusion_names))
 
 # %% [markdown]
 # ## The paper's own networks, without ImageNet
@@ -180,7 +183,7 @@ Markdown(ablation.says(fold_rows, "gcaf sweep table-4-patients --profile transfe
 # paper's accuracy is of other test images.
 
 # %%
-proposed = ablation.proposed("table-4")[0]
+proposed = table_rows.proposed("table-4")[0]
 proposed_runs = {split: rows.get(proposed, []) for split, rows in full_size.items()}
 full_compared = transfer.compare(miniatures_once, proposed_runs, chapter.dataset, transfer.FULL)
 tables.show(
@@ -206,19 +209,19 @@ Markdown(transfer.before_fusion(full_size, chapter.dataset))
 # %%
 command = "gcaf sweep table-4 --profile paper --set model.weights=in-domain"
 fusions = {
-    split: ablation.measure("table-4", ablation.equal_seeds(rows), chapter.dataset, proposed_runs[split])
+    split: ablation.measure("table-4", matched.equal_seeds(rows), chapter.dataset, proposed_runs[split])
     for split, rows in full_size.items()
 }
 for split, frame in fusions.items():
     tables.show(
-        ablation.gaps(frame, first="Fusion", names=ablation.FUSION_NAMES),
+        ablation_tables.difference_table(frame, first="Fusion", names=fusion_names),
         name=f"tab-full-size-{split}",
         caption="Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the "
         "proposed fusion, in points, with its 95% interval; split "
-        f"`{split}`, 80/10/10.{ablation.rests(frame)}",
+        f"`{split}`, 80/10/10.{ablation_tables.rests(frame)}",
         data=frame,
     )
-    display(Markdown(ablation.says(frame, f"{command} --set data.protocol={split}", ablation.FUSION_NAMES)))
+    display(Markdown(ablation_summary.says(frame, f"{command} --set data.protocol={split}", fusion_names)))
 
 # %% [markdown]
 # ## The price

@@ -14,13 +14,20 @@ from gcaf_lib.display import charts, names, table_charts
 from gcaf_lib.evaluation import clustered, intervals, worth
 from gcaf_lib.findings import (
     ablation,
+    ablation_summary,
+    ablation_tables,
     calibration_effects,
     comparison,
+    difference_intervals,
+    first_place,
     fusion,
+    matched,
     mixup_ema,
     reliability,
+    row_lists,
     scorecard,
     sensitivity,
+    table_rows,
     training,
     words,
 )
@@ -88,30 +95,30 @@ def of(frame, row, metric="accuracy"):
 def test_rows_are_compared_at_equal_n():
     """One row has a seed more: its levels are of the others' seeds, as its best or worst seed is no property of it."""
     found = {"a": runs(6), "b": runs(12, 2), "c": runs(18, 2)[1:], "d": []}
-    kept = ablation.equal_seeds(found)
+    kept = matched.equal_seeds(found)
     assert {row: [r.seed for r in group] for row, group in kept.items()} == {
         "a": [1],
         "b": [1],
         "c": [1],
         "d": [],
     }
-    apart = ablation.equal_seeds({"a": runs(6, 2), "b": runs(12, 1), "c": runs(18, 2)[1:], "d": runs(20, 1)})
+    apart = matched.equal_seeds({"a": runs(6, 2), "b": runs(12, 1), "c": runs(18, 2)[1:], "d": runs(20, 1)})
     assert [len(group) for group in apart.values()] == [1, 1, 0, 1], "no seed of all: the one that most have"
-    odd = ablation.equal_seeds({"a": runs(6), "b": runs(12), "c": runs(18)[2:], "d": [Run(errors=1, seed=5)]})
+    odd = matched.equal_seeds({"a": runs(6), "b": runs(12), "c": runs(18)[2:], "d": [Run(errors=1, seed=5)]})
     assert [[r.seed for r in group] for group in odd.values()] == [[2], [2], [2], []], (
         "no row more than need be"
     )
-    odd = ablation.equal_seeds(
+    odd = matched.equal_seeds(
         {"a": runs(6), "b": runs(12), "c": [Run(errors=1, seed=5), Run(errors=1, seed=6)]}
     )
     assert [len(group) for group in odd.values()] == [3, 3, 0], "nor a seed"
     with pytest.raises(ValueError, match="rows of different seeds"):
         ablation.measure("table-4", {"gcaf-split": runs(12, 1), "gcaf-token": runs(12, 2)[1:]}, None, runs(6))
-    assert ablation.equal_seeds({}) == {} and ablation.equal_seeds({"a": []}) == {"a": []}
+    assert matched.equal_seeds({}) == {} and matched.equal_seeds({"a": []}) == {"a": []}
     rows = {experiments.PROPOSED: runs(6), "gcaf-split": runs(12, 1)}
     with pytest.raises(ValueError, match=r"table-4: rows of different seeds .*equal_seeds"):
         ablation.measure("table-4", rows, None, runs(6))
-    frame = ablation.measure("table-4", ablation.equal_seeds(rows), None, runs(6), ("accuracy",))
+    frame = ablation.measure("table-4", matched.equal_seeds(rows), None, runs(6), ("accuracy",))
     assert of(frame, experiments.PROPOSED)["reference"] and set(frame.loc[frame["n"] > 0, "n"]) == {1}
 
 
@@ -126,14 +133,14 @@ def test_the_tables_of_every_page_are_at_equal_n():
     ):  # each by itself: the one with fewest seeds drags no other down
         rows = [row.label for row in experiments.experiment(name).rows]
         tables[f"tested {name}"] = {row: tested[row] for row in rows if row in tested}
-    for row, group in ablation.table_records(page, "table-5").items():
+    for row, group in matched.table_records(page, "table-5").items():
         assert [r.key for r in tested[row]] == [r.key for r in group], (
             "chapter 19 has the seeds of chapter 12"
         )
-    for name in (*ablation.TABLES.values(), "projection-norm"):
-        tables[name] = ablation.table_records(page, name)
-    for name in ablation.TABLES.values():
-        tables[f"{name} apart"] = ablation.apart_records(page, name)
+    for name in (*table_rows.TABLES.values(), "projection-norm"):
+        tables[name] = matched.table_records(page, name)
+    for name in table_rows.TABLES.values():
+        tables[f"{name} apart"] = matched.apart_records(page, name)
     for name, found in tables.items():
         assert len({tuple(sorted({r.seed for r in group})) for group in found.values() if group}) <= 1, name
     assert len(page.records("main")[paper.PROPOSED]) > 1, "else nothing is tested"
@@ -149,12 +156,12 @@ def test_what_equals_the_proposed_differs_by_exactly_nothing():
         # the very runs differ by nothing, for certain; other runs with the same answers on so few images need not
         ends = part.set_index("metric").loc["accuracy", ["difference_low", "difference_high"]].tolist()
         assert (ends == [0, 0]) == same and ends[0] == -ends[1] and (part["reference"] == same).all()
-        assert not any(ablation.separated(r) for _, r in part.iterrows())
+        assert not any(difference_intervals.separated(r) for _, r in part.iterrows())
     assert (
-        ablation.difference_text(of(frame, "gcaf-split"))
+        row_lists.difference_text(of(frame, "gcaf-split"))
         == f"0.00 (−{100 * ends[1]:.2f} to +{100 * ends[1]:.2f})"
     )
-    assert ablation.difference_text(of(frame, experiments.PROPOSED)) == ablation.PROPOSED
+    assert row_lists.difference_text(of(frame, experiments.PROPOSED)) == table_rows.PROPOSED
 
 
 class Twin(Run):
@@ -177,7 +184,7 @@ def test_values_agree_with_the_scorecard_and_with_the_bootstrap_of_differences()
     assert line["difference"] == pytest.approx(-12 / N) and line["difference_sd"] == pytest.approx(
         0, abs=1e-12
     )
-    assert ablation.separated(line) and line["difference_high"] < 0
+    assert difference_intervals.separated(line) and line["difference_high"] < 0
     single = ablation.measure("table-4", {"gcaf-split": other[:1]}, None, main)
     right = [(r.probabilities().argmax(1) == LABELS).astype(float) for r in (other[0], main[0])]
     plain = clustered.mean_draws(right[0] - right[1], GROUPS[:N], worth.DRAWS)
@@ -192,22 +199,22 @@ def test_only_shared_seeds_are_compared():
     frame = ablation.measure("table-4", {"gcaf-split": runs(18)}, None, runs(6)[1:], ("accuracy",))
     assert of(frame, "gcaf-split")["n"] == 3 and of(frame, "gcaf-split")["pairs"] == 2
     alone = ablation.measure("table-4", {"gcaf-split": runs(18)}, None, (), ("accuracy",))
-    assert ablation.difference_text(of(alone, "gcaf-split")) == "–"
+    assert row_lists.difference_text(of(alone, "gcaf-split")) == "–"
 
 
 def test_a_row_is_on_the_side_of_its_interval():
     """A corrected interval of an ECE need not hold the value."""
     line = {"pairs": 2, "difference": 0.001, "difference_low": -0.012, "difference_high": -0.002}
-    below, above, level = ablation.sides(pd.DataFrame([line]))
+    below, above, level = difference_intervals.sides(pd.DataFrame([line]))
     assert (len(below), len(above), len(level)) == (1, 0, 0)
 
 
 def test_every_row_with_a_run_is_below_above_or_undecided():
     found = {"Feature Concatenation": runs(40), "gcaf-split": runs(20), "gcaf-token": runs(1)}
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
-    below, above, undecided = (list(part["row"]) for part in ablation.sides(frame))
+    below, above, undecided = (list(part["row"]) for part in difference_intervals.sides(frame))
     assert (below, above, undecided) == (["Feature Concatenation"], ["gcaf-token"], ["gcaf-split"])
-    assert all(part.empty for part in ablation.sides(frame[frame["n"] == 0]))
+    assert all(part.empty for part in difference_intervals.sides(frame[frame["n"] == 0]))
 
 
 def test_other_test_images_are_refused():
@@ -227,24 +234,25 @@ def test_every_published_figure_stands_in_its_row(name, place):
         for r in frame.dropna(subset=["published"]).itertuples()
     }
     assert placed == {(f.row, f.metric): f.fraction for f in paper.find(place)}
-    text = ablation.table(frame)
+    text = ablation_tables.table(frame)
     assert text.iloc[0, 2] == f"{names.ABSENT} [{paper.find(place)[0].value:.2f}]"
-    assert ablation.table(frame, theirs=False).iloc[0, 2] == names.ABSENT
-    assert ablation.brackets(True).endswith("in square brackets") and ablation.brackets(False) == ""
+    assert ablation_tables.table(frame, theirs=False).iloc[0, 2] == names.ABSENT
+    seeds = ablation_tables.over_seeds(False)
+    assert ablation_tables.over_seeds(True) == f"{seeds}, the paper's figure in square brackets"
     assert (text["n"] == "none").all() and (text["95% interval"] == "–").all()
     assert not text.astype(str).apply(lambda c: c.str.contains("nan")).any(axis=None)
 
 
 def test_proposed_rows_and_the_papers_gaps():
-    assert ablation.proposed("table-4") == [experiments.PROPOSED]
-    assert [row.partition(" = ")[2] for row in ablation.proposed("table-8")] == [
+    assert table_rows.proposed("table-4") == [experiments.PROPOSED]
+    assert [row.partition(" = ")[2] for row in table_rows.proposed("table-8")] == [
         "32", "0.2", "2", "0.05", "inverse-frequency"
     ]  # fmt: skip
     frame = ablation.measure("table-4", {}, None, metrics=("accuracy",))
     theirs = paper.table(4).set_index("Fusion Strategy")["Accuracy (%)"]
     for row, value in theirs.items():
         assert 100 * of(frame, row)["published_difference"] == pytest.approx(value - theirs.max())
-    table = ablation.gaps(frame)
+    table = ablation_tables.difference_table(frame)
     assert len(table) == 6 and (table["Measured"] == names.ABSENT).all()
 
 
@@ -348,7 +356,7 @@ def test_rows_of_some_folds_keep_what_they_have_and_decide_nothing():
         "b": folds_of(12) + folds_of(12, 1),
         "c": folds_of(18, 1, 3),
     }
-    kept = ablation.equal_seeds(found)
+    kept = matched.equal_seeds(found)
     seeds = {row: [r.seed for r in group] for row, group in kept.items()}
     assert seeds == {"a": [0] * 5, "b": [0] * 5, "c": [1] * 3}
 
@@ -380,38 +388,38 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
         f"{words.signed(100 * line[name])} ({words.signed(100 * line[f'{name}_low'])} to {words.signed(100 * line[f'{name}_high'])})"
         for name in ("difference", "picture_difference")
     ]
-    cells = ablation.gaps(frame).set_index("Row")
+    cells = ablation_tables.difference_table(frame).set_index("Row")
     assert cells.loc[line["row"], ["Measured", "By picture"]].tolist() == both
     assert cells.loc["gcaf-split", ["Measured", "By picture"]].tolist() == [names.ABSENT, "–"]
-    assert "By picture" not in ablation.gaps(plain), "asked of grouped splits only"
-    assert ablation.difference_text(line) == ", by picture ".join(both)
+    assert "By picture" not in ablation_tables.difference_table(plain), "asked of grouped splits only"
+    assert row_lists.difference_text(line) == ", by picture ".join(both)
     assert line["picture_difference_high"] < 0
     assert (
         f"weighted equally, however many copies it has, distinguishable from it: Feature Concatenation {both[1]}"
-        in ablation.says(frame)
+        in ablation_summary.says(frame)
     )
-    level = ablation.table(frame).set_index("Row").loc[line["row"]]
+    level = ablation_tables.table(frame).set_index("Row").loc[line["row"]]
     assert f"by picture {100 * line['picture']:.2f}" in level["Accuracy (%)"]
     ends = f", by picture {100 * line['picture_low']:.2f} to {100 * line['picture_high']:.2f}"
     assert level["95% interval"].endswith(ends)
-    assert "picture" not in str(ablation.table(plain).to_dict())
-    assert plain[ablation.PICTURE].isna().all(axis=None) and "picture" not in ablation.says(plain)
-    text = ablation.says(frame, "gcaf sweep table-4-patients")
+    assert "picture" not in str(ablation_tables.table(plain).to_dict())
+    assert plain[ablation.PICTURE].isna().all(axis=None) and "picture" not in ablation_summary.says(plain)
+    text = ablation_summary.says(frame, "gcaf sweep table-4-patients")
     assert text.startswith(
         "1 of 6 other rows has been trained. `gcaf sweep table-4-patients` trains what is missing."
     )
-    assert "by one seed" not in text and "by one seed: all of them" in ablation.says(once)
+    assert "by one seed" not in text and "by one seed: all of them" in ablation_summary.says(once)
 
 
 def test_what_all_seeds_of_the_proposed_model_would_change():
-    row, own = "VGG19", ablation.proposed("table-6")[0]
+    row, own = "VGG19", table_rows.proposed("table-6")[0]
 
     def said(errors, count=1, kind=Single):
         """With seeds 0, 1, … of so many errors; rows have the first `count` of them."""
         known = {own: [r for seed, wrong in enumerate(errors) for r in folds_of(wrong, seed)]}
         seeds = [r for seed in range(count) for r in folds_of(40, seed, kind=kind)]
-        found = ablation.equal_seeds({row: seeds, own: known[own]})
-        return ablation.compared_with("table-6", found, known, None)
+        found = matched.equal_seeds({row: seeds, own: known[own]})
+        return matched.compared_with("table-6", found, known, None)
 
     text = said((24, 12, 12))
     assert text.startswith(
@@ -430,7 +438,7 @@ def test_what_all_seeds_of_the_proposed_model_would_change():
     assert "change by +5.0 points" in shifted
     assert "Compared are the proposed model's seeds 0 and 1, 80.0%: those that all" in said((24, 24, 12), 2)
     assert said((24, 12), 2) == "" and said((24, 12), 0) == ""
-    assert ablation.compared_with("table-6", {}, {own: folds_of(6)}, None) == ""
+    assert matched.compared_with("table-6", {}, {own: folds_of(6)}, None) == ""
     alike = said((24, 12), kind=Fold)
     assert (
         "these rows start from the same stage 0 as that seed, so what another would do to the differences is not known from it."
@@ -445,57 +453,64 @@ OF_ONE = "None of these has two seeds or more and is distinguishable from 0, so 
 
 
 def test_what_the_differences_say():
-    names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
+    names = {row: f"`{name}`" for row, name in table_rows.FUSION_NAMES.items()}
     nothing = ablation.measure("table-4", {}, None, runs(6), ("accuracy",))
-    assert "nothing is compared. `gcaf x`" in ablation.says(nothing, "gcaf x")
+    assert "nothing is compared. `gcaf x`" in ablation_summary.says(nothing, "gcaf x")
     found = {"Feature Concatenation": runs(40), "gcaf-split": twins(20), "gcaf-token": runs(1)}
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",), ("cpu", "paper"))
-    text = ablation.says(frame, names=names)
+    text = ablation_summary.says(frame, names=names)
     assert "(in points): `concat` −16.67 (" in text and "Better: `gcaf-token` +15.83 (" in text
     assert "Not distinguishable from it: `gcaf-split`." in text and "with one seed" not in text
     assert (
         "The paper prints one of these differences; it lies inside our interval for: none." in text
     )  # −2.89
     near = ablation.measure("table-4", {"Feature Concatenation": runs(24)}, None, runs(20), ("accuracy",))
-    said = ablation.says(near, names=names)
+    said = ablation_summary.says(near, names=names)
     for seeds in (2, 3, 4):  # simulated in tests/test_coverage.py
-        said_so = ablation.says(near.assign(pairs=seeds))
+        said_so = ablation_summary.says(near.assign(pairs=seeds))
         assert " about one interval in twenty still excludes it." in said_so
         assert ("Of two trainings an interval reaches at least 6.4 times" in said_so) == (seeds == 2)
-    told = "`concat`" if ablation.separated(of(near, "Feature Concatenation")) else "none"
+    told = "`concat`" if difference_intervals.separated(of(near, "Feature Concatenation")) else "none"
     assert (
         f"`concat`. That supports the claim only where ours is also distinguishable from 0: {told}."
         if told != "none"
         else f"`concat`. {NO_CLAIM}"
     ) in said
-    assert "paper" not in ablation.says(near, theirs=False)
+    assert "paper" not in ablation_summary.says(near, theirs=False)
 
 
 def test_every_sentence_of_settings_names_their_default():
     """Chapter 14's rows are settings: whatever it prints of their differences, with runs or without."""
-    own, *rows = ablation.proposed("table-8")[0], "Batch Size = 16", "Batch Size = 64"
-    assert ablation.called({"row": own}) == ablation.DEFAULT and ablation.called({"row": "VGG19"}) == (
-        ablation.PROPOSED
+    own, *rows = table_rows.proposed("table-8")[0], "Batch Size = 16", "Batch Size = 64"
+    assert table_rows.called({"row": own}) == table_rows.DEFAULT and table_rows.called({"row": "VGG19"}) == (
+        table_rows.PROPOSED
     )
     found = dict(zip((own, *rows), (folds_of(20), folds_of(40), folds_of(1))))
     frame = ablation.measure("table-8", found, None, found[own], ("accuracy", "ece"), ("cpu", "patients"))
     nothing = ablation.measure("table-8", {}, None, found[own], ("accuracy", "ece"))
     known = {own: [*folds_of(20), *folds_of(12, 1)]}
-    seeds = ablation.compared_with("table-8", found, known, None)
+    seeds = matched.compared_with("table-8", found, known, None)
     assert seeds.startswith("Compared is the default's seed 0, ")
-    text = ablation.told(frame, seeds, sensitivity.moved(frame), sensitivity.calibration(frame, found))
+    text = ablation_summary.told(
+        frame, seeds, sensitivity.moved(frame), sensitivity.calibration(frame, found)
+    )
     assert (
         "Worse in accuracy than the default, with" in text
         and "chapter 15 sets the default beside itself" in text
     )
     assert "is better than the default (after" in text and "Below the default by value" in text
-    said = [text, ablation.told(nothing), ablation.gaps_caption(frame), sensitivity.chosen(frame, found)]
+    said = [
+        text,
+        ablation_summary.told(nothing),
+        ablation_tables.difference_caption(frame),
+        sensitivity.chosen(frame, found),
+    ]
     assert said[1].startswith("No row but the default's has been trained")
     assert said[2].startswith("Accuracy minus that of the default, in points")
-    said += [ablation.difference_text(line) for _, line in frame.iterrows()]
-    assert ablation.DEFAULT in said and not [one for one in said if "proposed" in one]
+    said += [row_lists.difference_text(line) for _, line in frame.iterrows()]
+    assert table_rows.DEFAULT in said and not [one for one in said if "proposed" in one]
     methods = frame.assign(row=frame["row"].str.replace(" = ", " "))
-    assert "Worse in accuracy than the proposed model" in ablation.told(methods)
+    assert "Worse in accuracy than the proposed model" in ablation_summary.told(methods)
 
 
 def test_what_stands_over_the_differences():
@@ -503,24 +518,24 @@ def test_what_stands_over_the_differences():
     given = "Accuracy minus that of the proposed model, in points, on the same test images and seeds"
     plain = ablation.measure("table-4", {row: runs(24)}, None, runs(20), ("accuracy",))
     one = ", with its 95% interval; the verdict says where the published difference lies."
-    assert ablation.gaps_caption(plain) == f"{given}{one}{ablation.rests(plain)}"
+    assert ablation_tables.difference_caption(plain) == f"{given}{one}{ablation_tables.rests(plain)}"
     apart = ablation.measure("table-4", {row: folds_of(24)}, None, folds_of(20), ("accuracy",))
-    text = ablation.gaps_caption(apart)
+    text = ablation_tables.difference_caption(apart)
     assert text.startswith(f"{given}: over all 5 patient-disjoint folds, with 95% intervals, and by picture")
-    assert text.endswith(f"the verdict is on this split.{ablation.rests(apart)}")
+    assert text.endswith(f"the verdict is on this split.{ablation_tables.rests(apart)}")
     nothing = ablation.measure("table-4", {}, None, (), ("accuracy",))
-    assert ablation.gaps_caption(nothing) == given + one
+    assert ablation_tables.difference_caption(nothing) == given + one
 
 
 def test_all_that_stands_under_a_table_is_told_once():
     found = dict(zip(PRINTED, map(runs, (24, 26, 28))))
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
-    ranked_, *answers, says = ablation.told(frame, "An answer.", "", command="gcaf x").split("\n\n")
-    assert ranked_ == ablation.ranking(frame) and answers == ["An answer."], "what is empty leaves no gap"
-    assert says == ablation.says(frame, "gcaf x") and "`gcaf x` trains" in says
-    names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
-    quiet = ablation.told(frame, names=names, theirs=False)
-    assert quiet == ablation.says(frame, names=names, theirs=False) and "paper" not in quiet
+    ranked_, *answers, says = ablation_summary.told(frame, "An answer.", "", command="gcaf x").split("\n\n")
+    assert ranked_ == first_place.ranking(frame) and answers == ["An answer."], "what is empty leaves no gap"
+    assert says == ablation_summary.says(frame, "gcaf x") and "`gcaf x` trains" in says
+    names = {row: f"`{name}`" for row, name in table_rows.FUSION_NAMES.items()}
+    quiet = ablation_summary.told(frame, names=names, theirs=False)
+    assert quiet == ablation_summary.says(frame, names=names, theirs=False) and "paper" not in quiet
 
 
 def test_the_papers_differences_are_told_by_image_and_by_picture():
@@ -534,7 +549,7 @@ def test_the_papers_differences_are_told_by_image_and_by_picture():
     def said(one, two, **more):
         ends = {f"{name}_{end}": value for names, interval in zip(ablation.COUNTED.values(), (one, two))
                 for name in names for end, value in zip(("low", "high"), interval)}  # fmt: skip
-        text = ablation.says(frame.assign(**ends, **more))
+        text = ablation_summary.says(frame.assign(**ends, **more))
         return text.partition("interval for: ")[2].partition(" By its row")[0]
 
     claim = " That supports the claim only where ours is also distinguishable from 0: "
@@ -548,27 +563,29 @@ def test_the_papers_differences_are_told_by_image_and_by_picture():
     assert said(far, far) == "none."
     # its rounding allowed for: two figures to 0.01 are known to within 0.01 points together
     for low, high, place in ((-0.02881, 0, 0), (-0.02879, 0, -1), (-0.05, -0.02899, 0), (-0.05, -0.02901, 1)):
-        assert ablation.beside_paper(frame.assign(difference_low=low, difference_high=high)) == place
+        assert (
+            difference_intervals.beside_paper(frame.assign(difference_low=low, difference_high=high)) == place
+        )
 
 
 def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
     rows = ["Feature Concatenation", "Gated Fusion (No Attention)"]
     once = ablation.measure("table-4", {rows[0]: folds_of(40)}, None, folds_of(6), ("accuracy",))
     # of 120 images, in threes of a group, the first thirty are copies of one picture
-    assert ablation.rests(once) == (
+    assert ablation_tables.rests(once) == (
         " Compared: one seed of 5 folds, 120 images (91 pictures, 40 patient groups)."
     )
-    assert ablation.rests(ablation.measure("table-4", {}, None, runs(6), ("accuracy",))) == ""
+    assert ablation_tables.rests(ablation.measure("table-4", {}, None, runs(6), ("accuracy",))) == ""
     assert once["images"].tolist()[1:] == [0] * (len(once) - 1), "what is not trained rests on nothing"
     frame = ablation.measure("table-4", dict(zip(rows, (runs(24), runs(26)))), None, runs(20), ("accuracy",))
-    assert ablation.rests(frame) == " Compared: 3 seeds, 120 images (91 pictures, 40 patient groups)."
-    assert ablation.rests(frame.assign(pairs=1)).startswith(" Compared: one run, 120 images")
+    assert ablation_tables.rests(frame) == " Compared: 3 seeds, 120 images (91 pictures, 40 patient groups)."
+    assert ablation_tables.rests(frame.assign(pairs=1)).startswith(" Compared: one run, 120 images")
 
     def said(low, high, **more):
         ends = {"difference_low": low, "difference_high": high}
         ends["difference_error"] = (np.array(high) - np.array(low)) / 2 / 1.96
         ends |= {"difference_freedom": np.inf, "picture_difference_freedom": np.inf}
-        return ablation.could_show(frame.head(2).assign(**ends, **more))
+        return ablation_summary.visible_text(frame.head(2).assign(**ends, **more))
 
     # half a width of 2 points, times 1 + 0.84/1.96, is 2.86 points; the paper's are −2.89 and −1.61
     text, large = said(-0.02, 0.02), "The paper's is as large as its row's for"
@@ -590,7 +607,7 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
     )
     assert f"points on, by picture from 1.43 to 7.15 points on (the widest interval: {rows[1]})." in copied
     assert "picture" not in text
-    assert "paper" not in ablation.could_show(frame.head(2), theirs=False)
+    assert "paper" not in ablation_summary.visible_text(frame.head(2), theirs=False)
 
 
 @pytest.mark.parametrize(
@@ -630,17 +647,19 @@ def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
             picture_difference_freedom=np.inf,
             **ends,
         )
-    names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
-    text = ablation.answer(frame, "Feature Concatenation", "Is it?", names)
+    names = {row: f"`{name}`" for row, name in table_rows.FUSION_NAMES.items()}
+    text = first_place.answer(frame, "Feature Concatenation", "Is it?", names)
     assert text.startswith(f"**Is it?** {said}")
-    least = 100 * float(ablation.visible(frame.iloc[0]))
+    least = 100 * float(difference_intervals.visible(frame.iloc[0]))
     one = worth.difference(runs(24), runs(20), GROUPS)["accuracy"]
     low, high = frame[["difference_low", "difference_high"]].iloc[0]
     assert least == pytest.approx(100 * intervals.visible(low, high, one.error, one.freedom))
     assert f"one would see a true difference of {least:.2f} points or more" in text
     assert text.endswith("; the paper's is −2.89.") and ("or more, by picture" in text) == bool(copied)
-    assert "paper" not in ablation.answer(frame, "Feature Concatenation", "Is it?", names, theirs=False)
-    wider = ablation.answer(frame.assign(adjusted_low=-1, adjusted_high=1), "Feature Concatenation", "Is it?")
+    assert "paper" not in first_place.answer(frame, "Feature Concatenation", "Is it?", names, theirs=False)
+    wider = first_place.answer(
+        frame.assign(adjusted_low=-1, adjusted_high=1), "Feature Concatenation", "Is it?"
+    )
     lost = ", only before the adjustment for the number of rows"
     assert lost not in text and wider.count(lost) == (not ends_hold_0(frame))
 
@@ -660,7 +679,7 @@ def printed_rows():
 
 
 def ranked(*differences, copied=(), pairs=3, half=0.004, adjusted=None, setting="", **more):
-    """`ablation.ranking` of Table 4's printed rows (concat, gate, cross; the paper's −2.89, −1.61, −1.05), `half` an interval;
+    """`first_place.ranking` of Table 4's printed rows (concat, gate, cross; the paper's −2.89, −1.61, −1.05), `half` an interval;
     setting: before each row's name."""
     rows, frame = PRINTED, printed_rows()
     frame = frame.assign(pairs=frame["pairs"].clip(upper=pairs))
@@ -672,9 +691,9 @@ def ranked(*differences, copied=(), pairs=3, half=0.004, adjusted=None, setting=
     for row in rows[len(differences) :]:
         frame.loc[row, "pairs"] = 0
     frame.loc["gcaf-split", ["difference_low", "difference_high"]] = -half, half
-    names = {row: f"`{name}`" for row, name in ablation.FUSION_NAMES.items()}
+    names = {row: f"`{name}`" for row, name in table_rows.FUSION_NAMES.items()}
     frame = frame.reset_index(drop=True)
-    return ablation.ranking(frame.assign(row=setting + frame["row"]), names=names, **more)
+    return first_place.ranking(frame.assign(row=setting + frame["row"]), names=names, **more)
 
 
 ADJUSTED = f"after {ablation.ADJUSTMENT}"
@@ -732,7 +751,7 @@ def test_which_leads_are_excluded_and_how_near_the_next_row_is():
     two = ranked(-0.029, -0.016)
     assert "of 2 rows; the" in two and "each of the 2 other rows" in two
     assert ranked(-0.029) == ranked() == ranked(-0.029, -0.016, -0.005, theirs=False) == ""
-    for place, name in ablation.TABLES.items():
+    for place, name in table_rows.TABLES.items():
         figures = ablation.measure(name, {}, None, metrics=("accuracy",))
         assert (ablation.others(figures)["published_difference"].dropna() < 0).all(), place
 
@@ -740,7 +759,7 @@ def test_which_leads_are_excluded_and_how_near_the_next_row_is():
 def test_the_ranking_on_folds_is_of_patients_not_shared():
     rows = ("Feature Concatenation", "Gated Fusion (No Attention)")
     frame = ablation.measure("table-4", {row: folds_of(60) for row in rows}, None, folds_of(6), ("accuracy",))
-    text = ablation.ranking(frame)
+    text = first_place.ranking(frame)
     assert text.startswith("**Does the paper's ranking by accuracy hold where no known patient is shared?** ")
     assert "This rests on one seed of 5 folds, 120 images" in text and "points away, by picture" in text
 
@@ -883,7 +902,7 @@ def test_what_is_left_after_the_adjustment():
     def said(high, adjusted, count=2, **more):
         ends = {"difference": -0.02, "difference_low": -0.03, "difference_high": high, "adjusted_low": -0.04}
         verdict = "inside our interval"
-        return ablation.says(
+        return ablation_summary.says(
             frame.assign(**ends, adjusted_high=adjusted, verdict=verdict, **more).iloc[:count]
         )
 
@@ -919,12 +938,20 @@ def test_left_and_lost_turn_where_an_interval_meets_0():
     )
     columns = [f"{one}{end}" for one in two for end in ablation.ENDS[1:]]
     lines = pd.DataFrame(ends, columns=columns).assign(row=list("abcde"), pairs=[2, 2, 2, 2, 0])
-    assert ablation.lost(lines, name, wide).tolist() == [False, True, True, False, False]
-    assert [list(side["row"]) for side in ablation.sides(lines, name)] == [["c"], ["a", "b"], ["d"]]
-    assert [list(side["row"]) for side in ablation.sides(lines, wide)] == [[], ["a"], ["b", "c", "d"]]
-    assert ablation.left(lines[:3], name, wide, {"a": "A"}) == "A (only before it: b, c)"
-    assert ablation.left(lines[1:2], name, wide) == "none (only before it: b)"
-    assert ablation.left(lines[:1], name, wide) == "a" and ablation.left(lines[:0], name, wide) == "none"
+    assert difference_intervals.lost(lines, name, wide).tolist() == [False, True, True, False, False]
+    assert [list(side["row"]) for side in difference_intervals.sides(lines, name)] == [
+        ["c"],
+        ["a", "b"],
+        ["d"],
+    ]
+    assert [list(side["row"]) for side in difference_intervals.sides(lines, wide)] == [
+        [],
+        ["a"],
+        ["b", "c", "d"],
+    ]
+    assert row_lists.left(lines[:3], name, wide, {"a": "A"}) == "A (only before it: b, c)"
+    assert row_lists.left(lines[1:2], name, wide) == "none (only before it: b)"
+    assert row_lists.left(lines[:1], name, wide) == "a" and row_lists.left(lines[:0], name, wide) == "none"
 
 
 def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
@@ -956,7 +983,7 @@ def test_what_the_paper_says_otherwise_of_its_choice(monkeypatch):
 
 
 def test_equal_functions_repairs_and_the_norm():
-    rows = {name: row for row, name in ablation.FUSION_NAMES.items()}
+    rows = {name: row for row, name in table_rows.FUSION_NAMES.items()}
     assert "not both trained" in fusion.equal_functions({rows["cross"]: runs(6)}, None)
     equal = fusion.equal_functions({rows["cross"]: runs(6), rows["concat"]: runs(6)}, None)
     assert "+1.84 points in the paper; here 0.00 (0.00 to 0.00), not distinguishable from 0" in equal
@@ -995,7 +1022,7 @@ def test_cheaper_baselines_and_their_inputs():
     flops = {row: 10.0 for row in frame["row"]} | {"Proposed Method": 20.0}
     spent = pd.DataFrame({"row": flops.keys(), "flops": flops.values()})
     said = comparison.cheaper(frame, spent)
-    gap = ablation.difference_text(of(frame, "ResNet50"))
+    gap = row_lists.difference_text(of(frame, "ResNet50"))
     assert f"VGG19, ResNet50. On this split not shown to be worse (points): ResNet50 {gap}; down to" in said
     assert comparison.cheaper(frame, spent.assign(flops=30.0 - spent["flops"])).startswith(
         "No trained baseline"
@@ -1016,7 +1043,7 @@ def test_cheaper_baselines_and_their_inputs():
     assert comparison.cheaper(nothing, spent).startswith("No baseline has been trained")
     assert comparison.cheaper(frame, spent, nothing).endswith("folds none of them has been trained.")
     once = ablation.measure("table-6", {"ResNet50": twins(20, 1)}, None, runs(20, 1), ("accuracy",))
-    assert f"ResNet50 {ablation.difference_text(of(once, 'ResNet50'))} (one seed); down to" in (
+    assert f"ResNet50 {row_lists.difference_text(of(once, 'ResNet50'))} (one seed); down to" in (
         comparison.cheaper(frame, spent, once)
     )
     assert "one seed" not in said
@@ -1026,7 +1053,7 @@ def test_cheaper_baselines_and_their_inputs():
 
 def test_the_ece_by_value():
     rows = ["Batch Size = 16", "Batch Size = 64"]
-    found = {rows[0]: runs(8), rows[1]: twins(20), ablation.proposed("table-8")[0]: runs(20)}
+    found = {rows[0]: runs(8), rows[1]: twins(20), table_rows.proposed("table-8")[0]: runs(20)}
     frame = ablation.measure("table-8", found, None, runs(20), ("ece",))
     ends = {"difference": -0.02, "difference_low": -0.03, "adjusted_low": -0.04, "adjusted_high": -0.001}
 
@@ -1065,7 +1092,7 @@ def test_ends_that_other_draws_might_put_on_the_other_side_of_0_are_named():
     lines = frame[frame["metric"] == "accuracy"].assign(pairs=1)
     lines[["difference_low", "difference_high"]] = -0.1, -0.05
     lines[["picture_difference_low", "picture_difference_high"]] = np.nan
-    assert ablation._borderline(lines, None) == ""
+    assert ablation_summary._borderline(lines, None) == ""
     first, second = lines.index[:2]
     for low, high, near in (
         (0.0001, 0.015, True),
@@ -1074,10 +1101,10 @@ def test_ends_that_other_draws_might_put_on_the_other_side_of_0_are_named():
         (0.0006, 0.015, False),
     ):
         lines.loc[first, ["difference_low", "difference_high"]] = low, high
-        assert (lines.loc[first, "row"] in ablation._borderline(lines, None)) == near, (low, high)
+        assert (lines.loc[first, "row"] in ablation_summary._borderline(lines, None)) == near, (low, high)
     copied = ["picture_difference", "picture_difference_low", "picture_difference_high"]
     lines.loc[second, copied] = 0.0169, -0.0002, 0.0341
-    said = ablation._borderline(lines, None)
+    said = ablation_summary._borderline(lines, None)
     assert said.endswith(f"otherwise: by picture {lines.loc[second, 'row']} +1.69 (−0.02 to +3.41).")
 
 
@@ -1087,7 +1114,7 @@ def test_sentences_on_the_settings():
     assert sensitivity.moved(nothing) == "" and "Nothing can be chosen" in sensitivity.chosen(nothing, {})
     assert sensitivity.calibration(nothing, {}).startswith("Nothing is said")
     assert sensitivity.constants({}, []).startswith("No two constants")
-    default = ablation.proposed("table-8")[0]
+    default = table_rows.proposed("table-8")[0]
     found = {name: runs(8), default: runs(20)}
     frame = ablation.measure("table-8", found, None, found[default])
     assert (

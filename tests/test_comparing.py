@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from gcaf_lib.evaluation import comparing, intervals, worth
-from gcaf_lib.findings import words
+from gcaf_lib.findings import delong, seed_pairs, seed_spread, table_rows, visible_differences, words
 from tests.told import Told
 
 SWEEP = "gcaf sweep {} --profile demo".format  # as `Chapter.sweep`
@@ -340,12 +340,12 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
     assert len(frame) == 14 and (frame["seeds"] == 0).all()
     assert (significance.tests_text(frame)["Measured"] == "not trained yet").all()
     assert significance.verdict(frame).count("nothing is tested") == 3
-    assert significance.auc_tests({}, []).empty
-    assert significance.auc_text(significance.auc_tests({}, []))["Row"].tolist() == ["not trained yet"]
+    assert delong.auc_tests({}, []).empty
+    assert delong.auc_text(delong.auc_tests({}, []))["Row"].tolist() == ["not trained yet"]
     assert moving_average.remains({}, 10)["Row"].tolist() == ["not trained yet"]
-    spread = significance.spreads(frame, np.nan, 0)
+    spread = seed_spread.spreads(frame, np.nan, 0)
     assert (spread["source"] == "").all() and spread["sd"].isna().all()
-    assert significance.spread_text(spread, 0) == "" and significance.overlaps({}, []).empty
+    assert seed_spread.spread_text(spread, 0) == "" and seed_spread.overlaps({}, []).empty
     effects = factorial_effects.effects({}, data())
     assert (effects["n"] == 0).all() and "–" in factorial_effects.effects_text(effects)["ECE"].iloc[-1]
     assert (
@@ -443,21 +443,20 @@ def test_one_seed_and_several():
     assert three["difference"] == pytest.approx(-5 / 40) and three["sd"] == pytest.approx(1 / 40)
     text = significance.tests_text(frame.reset_index())
     assert (text["Paired t"] == "needs two runs").sum() == 1
-    chance = significance.chances(rows((0, 1), 30), np.arange(1000))
+    chance = seed_spread.chances(rows((0, 1), 30), np.arange(1000))
     assert chance["seeds"] == pytest.approx(np.std([30 / 40, 31 / 40], ddof=1)) and chance["images"] > 0
-    spread = significance.spreads(frame.reset_index(), 0.01, 3)
-    same, other = spread.loc[significance.SAME], spread.loc[significance.OTHER]
+    spread = seed_spread.spreads(frame.reset_index(), 0.01, 3)
+    same, other = spread.loc[seed_spread.SAME], spread.loc[seed_spread.OTHER]
     assert other["source"] == "pairs" and other["sd"] == pytest.approx(1 / 40) and other["df"] == 2
     # no row with the proposed model's backbones has a second seed: what Table 6 scatters is not taken for theirs
     assert same["source"] == "runs" and same["sd"] == pytest.approx(2**0.5 * 0.01)
-    assert significance.same_start(main)
-    alone = significance.spreads(frame.reset_index().assign(sd=np.nan), 0.02, 2)
+    assert seed_spread.same_start(main)
+    alone = seed_spread.spreads(frame.reset_index().assign(sd=np.nan), 0.02, 2)
     assert (alone["source"] == "runs").all() and alone["sd"].tolist() == pytest.approx([2**0.5 * 0.02] * 3)
 
 
 def test_every_kind_of_row_has_its_own_spread_and_only_printed_rows_count():
     """The batch size scatters as it does, not as a fusion; the focal α, of which the paper prints nothing, counts nowhere."""
-    from gcaf_lib.findings import significance
 
     main = [record(s, 30) for s in (0, 1, 2)]
     found = {
@@ -469,25 +468,24 @@ def test_every_kind_of_row_has_its_own_spread_and_only_printed_rows_count():
             "Mixup α = 0.1": [record(0, 33)],
         },
     }
-    frame = significance.scatter(found, main).set_index("row")
+    frame = seed_spread.scatter(found, main).set_index("row")
     assert "Focal α = 0.5" not in frame.index and frame.loc["Mixup α = 0.1", "seeds"] == 1
     assert frame.loc["Feature Concatenation", "sd"] == pytest.approx(1 / 40)
     assert frame.loc["Batch Size = 16", "sd"] == pytest.approx(4 / 40)
-    spread = significance.spreads(frame.reset_index(), 0.01, 3)
-    assert spread.loc[significance.SAME, "sd"] == pytest.approx(1 / 40)
-    setting = spread.loc[significance.SETTING]
+    spread = seed_spread.spreads(frame.reset_index(), 0.01, 3)
+    assert spread.loc[seed_spread.SAME, "sd"] == pytest.approx(1 / 40)
+    setting = spread.loc[seed_spread.SETTING]
     assert setting["sd"] == pytest.approx((((4 / 40) ** 2 + 0) / 2) ** 0.5)
     assert (setting["narrow"], setting["wide"]) == pytest.approx((0, 4 / 40))
-    text = significance.spread_text(spread, 3)
+    text = seed_spread.spread_text(spread, 3)
     assert "one setting changed (Table 8)" in text and "row by row 0.00 to 10.00)" in text
-    shares = significance.overlaps(found, main)
+    shares = seed_spread.overlaps(found, main)
     assert shares["place"].tolist() == ["Table 4", *["Table 8"] * 3]
     assert "Focal α = 0.5" not in set(shares["row"])
 
 
 def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
     """A spread measured on rows that share stage 0 says nothing of rows that don't."""
-    from gcaf_lib.findings import significance
     from gcaf_lib.paper import published_gaps
 
     spread = pd.DataFrame(
@@ -500,15 +498,15 @@ def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
             "df": 2,
             "source": ["pairs", "pairs", "runs"],
         },
-        index=[significance.SAME, significance.SETTING, significance.OTHER],
+        index=[seed_spread.SAME, seed_spread.SETTING, seed_spread.OTHER],
     )
-    lines = significance.with_spread(published_gaps.published(), spread)
+    lines = seed_spread.with_spread(published_gaps.published(), spread)
     by = lines.groupby("place")[["sd", "sd_high"]].first()
     assert by.loc["Table 6"].tolist() == [0.012, 0.03] and by.loc["Table 8"].tolist() == [0.006, 0.02]
     needed = published_gaps.needed(lines, (3, 5), 0.125).set_index("Row")
     assert needed.loc["VGG19", "Runs needed, paired t"] == comparing.runs_needed(0.0083, 0.012)
     assert needed.loc["With EMA Only", "Runs needed, paired t"] == comparing.runs_needed(0.0072, 0.004)
-    text = significance.spread_text(spread, 3)
+    text = seed_spread.spread_text(spread, 3)
     assert "Tables 4, 5): the paired differences scatter by 0.40 points, pooled" in text
     assert "(Table 8): the paired differences scatter by 0.60 points, pooled" in text
     assert "(Table 6): the paired differences scatter by 1.20 points, √2 times" in text
@@ -519,7 +517,7 @@ def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
             "share": [0.8, 0.6, 0.5, 0.9],
         }
     )
-    means = significance.mean_overlap(shares)
+    means = seed_spread.mean_overlap(shares)
     assert means == pytest.approx({"Table 4": 0.7, "Table 5": 0.7, "Table 8": 0.9, "Table 6": 0.5})
     ranges = published_gaps.published(overlap=means)
     wrong = 703 - 673
@@ -546,18 +544,17 @@ def test_equal_means_are_level_and_not_below():
 
 def test_the_proposed_model_beside_itself():
     """Two trainings that err on other patients altogether are "different"; the same answers are not."""
-    from gcaf_lib.findings import significance
 
     groups, pictures = np.arange(1000) // 2, np.arange(1000)
-    same = significance.itself([record(0, 30), record(1, 30)], groups, pictures, 199)
+    same = seed_pairs.permuted([record(0, 30), record(1, 30)], groups, pictures, 199)
     assert same["p"].tolist() == [1.0] and same["difference"].tolist() == [0.0]
-    assert "does not call the method different" in significance.itself_text(same, SWEEP)
-    other = significance.itself([record(0, 38), record(1, 12), record(2, 12)], groups, pictures, 199)
+    assert "does not call the method different" in seed_pairs.permuted_text(same, SWEEP)
+    other = seed_pairs.permuted([record(0, 38), record(1, 12), record(2, 12)], groups, pictures, 199)
     assert (
         other[["first", "second"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 2]]
         and other["p"].iloc[0] < 0.05
     )
-    text = significance.itself_text(other, SWEEP)
+    text = seed_pairs.permuted_text(other, SWEEP)
     assert (
         "seed 0 minus seed 1 +65.00 points" in text
         and "In 2 of 3, by picture in 2, that test calls the method different" in text
@@ -567,20 +564,20 @@ def test_the_proposed_model_beside_itself():
         in text
     )
     lines = other.assign(p=0.5, picture=[-0.0121, -0.0194, 0.01], picture_p=[0.06, 0.004, 0.0001])
-    text = significance.itself_text(lines, SWEEP)
+    text = seed_pairs.permuted_text(lines, SWEEP)
     assert (
         "p = 0.500, by picture −1.21, p = 0.060; seed 0 minus seed 2" in text
         and "p = 0.500, by picture −1.94, p = 0.004; seed 1" in text
     )
     assert "by picture +1.00, p < 0.001. In 0 of 3, by picture in 2, that test" in text
     assert "up to 65.00 points, by picture 1.94: an effect" in text
-    assert "does not call" in significance.itself_text(lines.assign(picture_p=0.05), SWEEP)
+    assert "does not call" in seed_pairs.permuted_text(lines.assign(picture_p=0.05), SWEEP)
     # a picture of many copies weighs as much as one of one: the first 20 of the 40 images are one picture
     copies = np.maximum(np.arange(1000), 24)
-    weighed = significance.itself([record(0, 40), record(1, 20)], groups, copies, 199).iloc[0]
+    weighed = seed_pairs.permuted([record(0, 40), record(1, 20)], groups, copies, 199).iloc[0]
     assert weighed["difference"] == pytest.approx(20 / 40) and weighed["picture"] == pytest.approx(20 / 21)
-    assert "`gcaf sweep patients --profile demo --seeds 2` trains" in significance.itself_text(
-        significance.itself([record(0, 30)], groups, pictures), SWEEP
+    assert "`gcaf sweep patients --profile demo --seeds 2` trains" in seed_pairs.permuted_text(
+        seed_pairs.permuted([record(0, 30)], groups, pictures), SWEEP
     )
 
 
@@ -893,17 +890,16 @@ def test_pictures_are_drawn_with_and_without_a_spread():
 
 
 def test_spreads_in_words():
-    from gcaf_lib.findings import significance
 
     runs = [record(s, 30 + s) for s in range(3)]
     known = {"images": 0.01, "seeds": 0.002}
-    assert "needs no runs of ours" in significance.chances_text(known, [])
-    assert "t-tests can't be done" in significance.chances_text(known | {"seeds": np.nan}, runs[:1])
-    text = significance.chances_text(known, runs)
+    assert "needs no runs of ours" in seed_spread.chances_text(known, [])
+    assert "t-tests can't be done" in seed_spread.chances_text(known | {"seeds": np.nan}, runs[:1])
+    text = seed_spread.chances_text(known, runs)
     assert "is 5.0 times the scatter over seeds" in text
-    assert "times the scatter" not in significance.chances_text(known | {"seeds": 0.0}, runs)
+    assert "times the scatter" not in seed_spread.chances_text(known | {"seeds": 0.0}, runs)
     assert "correlation above ½" in text, "a difference scatters more than a model whose errors are its own"
-    assert ("All seeds start from the same backbone weights" in text) == significance.same_start(runs)
+    assert ("All seeds start from the same backbone weights" in text) == seed_spread.same_start(runs)
 
 
 def test_auc_and_patient_verdicts():
@@ -912,11 +908,9 @@ def test_auc_and_patient_verdicts():
     frame = pd.DataFrame(
         {"row": ["a", "b"], "first": [0.9, 0.99], "second": [0.95, 0.95], "holm": [0.01, 0.2]}
     )
-    assert "1 of 2 differences stand after the adjustment, 1 of them" in significance.auc_verdict(frame)
-    assert (
-        significance.auc_verdict(frame.assign(holm=0.3)) == "0 of 2 differences stand after the adjustment."
-    )
-    assert significance.auc_verdict(frame.iloc[:0]).startswith("No other row")
+    assert "1 of 2 differences stand after the adjustment, 1 of them" in delong.auc_verdict(frame)
+    assert delong.auc_verdict(frame.assign(holm=0.3)) == "0 of 2 differences stand after the adjustment."
+    assert delong.auc_verdict(frame.iloc[:0]).startswith("No other row")
     line = {"place": "Table 4", "images": 40}
     strict = pd.DataFrame(
         [line | {"row": row, "seeds": n, "permutation_holm": p, "difference": d, "picture_holm": q, "picture": -d}
@@ -981,7 +975,6 @@ def test_what_so_many_runs_and_images_can_find():
 
 
 def test_what_the_comparisons_of_a_table_could_have_shown():
-    from gcaf_lib.findings import ablation, significance
 
     def frame(*rows, pairs=2):
         """Rows (half a width, of it by picture, the paper's difference) beside the proposed model's own."""
@@ -998,22 +991,22 @@ def test_what_the_comparisons_of_a_table_could_have_shown():
     # times 1.43: 1.43, 2.86 and 2.86 points, by picture 4.29; the second gap is as large as the first row's alone
     known = frame((0.01, 0.03, -0.0144), (0.02, 0.03, -0.0248), (0.02, 0.03, np.nan))
     none = frame((np.nan, np.nan, -0.02), pairs=0)
-    split = dict.fromkeys(ablation.TABLES, none) | {"Table 4": known}
-    seen = significance.could_show({"here": split})
-    text = significance.could_show_text(seen).set_index("Table")
+    split = dict.fromkeys(table_rows.TABLES, none) | {"Table 4": known}
+    seen = visible_differences.by_table({"here": split})
+    text = visible_differences.by_table_text(seen).set_index("Table")
     assert text.loc["4"].tolist() == [
         "here", "2 seeds of 5 folds, 7,000 images (3,000 pictures, 600 patient groups)", "1.43 to 2.86", "4.29", "1 of 2"
     ]  # fmt: skip
     assert (
         text.loc["8", "Compared"] == "not trained yet" and text.loc["8", "The paper's as large"] == "0 of 0"
     )
-    said = significance.could_show_said(seen)
+    said = visible_differences.by_table_said(seen)
     assert "with a power of 80%: here 1 of 2." in said and "Left out" not in said
-    once = significance.could_show({"here": split | {"Table 5": frame((0.01, 0.01, 0.05), pairs=1)}})
-    assert "here 1 of 2." in significance.could_show_said(once)
+    once = visible_differences.by_table({"here": split | {"Table 5": frame((0.01, 0.01, 0.05), pairs=1)}})
+    assert "here 1 of 2." in visible_differences.by_table_said(once)
     assert (
         "Left out, because one seed knows nothing of another training's chance: 1 (Table 5) on here."
-        in significance.could_show_said(once)
+        in visible_differences.by_table_said(once)
     )
-    nothing = significance.could_show({"here": dict.fromkeys(ablation.TABLES, none)})
-    assert "no interval" in significance.could_show_said(nothing)
+    nothing = visible_differences.by_table({"here": dict.fromkeys(table_rows.TABLES, none)})
+    assert "no interval" in visible_differences.by_table_said(nothing)

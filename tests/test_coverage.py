@@ -87,7 +87,7 @@ def test_how_often_a_true_difference_of_0_is_excluded(seeds, training, most):
 
 
 def test_with_one_seed_a_true_difference_of_0_is_excluded_far_more_often():
-    """Negative control: what `ablation.says` warns of where rows were trained once."""
+    """Negative control: what `ablation_summary.says` warns of where rows were trained once."""
     rng, told = np.random.default_rng(2), []
     for _ in range(100):
         first, second = right(rng, 1, 0.4), right(rng, 1, 0.4)

@@ -11,7 +11,7 @@ from gcaf_lib.data import figshare, groups, splits
 from gcaf_lib.display import names, split_ladder
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import folds, worth
-from gcaf_lib.findings import ablation, ladder, scorecard, training, transfer, words
+from gcaf_lib.findings import ablation, ablation_summary, ladder, scorecard, training, transfer, words
 from gcaf_lib.settings import CLASSES, load, results_dir
 from gcaf_lib.training import experiments
 from tests.told import Told
@@ -241,7 +241,7 @@ def test_whole_seeds_alone_stand_on_the_ladder():
 def test_a_row_that_is_run_once_a_fold_is_one_row():
     causes = {"All layers free in stage 2": model(LARGE, "c")["patients"]}
     frame = ablation.measure("transfer", causes, None, model(SMALL)["patients"], ["accuracy"])
-    assert len(frame) == 2 and "1 of 2 other rows has been trained." in ablation.says(frame)
+    assert len(frame) == 2 and "1 of 2 other rows has been trained." in ablation_summary.says(frame)
 
 
 def test_a_fall_is_taken_of_as_many_seeds_on_both_splits_too():

@@ -11,7 +11,7 @@ import pytest
 from gcaf_lib.book import frontpage, modelcard
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import worth
-from gcaf_lib.findings import ablation, scorecard, words
+from gcaf_lib.findings import scorecard, table_rows, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
 
@@ -68,8 +68,8 @@ def test_rows_of_a_table_are_at_equal_n_and_the_headline_has_all_seeds(monkeypat
 
 def test_scorecard_has_every_published_metric_on_both_protocols(frame):
     assert list(frame.columns) == scorecard.COLUMNS
-    assert set(frame.place) == {*scorecard.MAIN_PLACES, *ablation.TABLES}
-    for table in ablation.TABLES:  # no row of a table is lost for want of a matching label
+    assert set(frame.place) == {*scorecard.MAIN_PLACES, *table_rows.TABLES}
+    for table in table_rows.TABLES:  # no row of a table is lost for want of a matching label
         assert set(frame[frame.place == table].row) == set(paper.FRAME[paper.FRAME.place == table].row)
     ours = frame[(frame.place == "Abstract") & (frame.metric == "accuracy")].set_index("protocol")
     assert ours.n.tolist() == [3, 1] and np.isnan(ours.sd["patients"])
@@ -157,7 +157,7 @@ def test_every_grouped_score_stands_beside_the_one_by_picture(frame):
 
 def test_tables_show_levels_without_a_verdict_and_differences_with_one(frame):
     full = frontpage.full(frame, "cpu")
-    for place in ablation.TABLES:
+    for place in table_rows.TABLES:
         name = f"tab-score-{place.lower().replace(' ', '-')}"
         levels, gaps = (full.split(f":name: {n}\n")[1].split("~~~")[0] for n in (name, f"{name}-differences"))
         assert "Verdict" not in levels and "Verdict, patient-disjoint" in gaps
@@ -223,7 +223,9 @@ def test_the_note_on_levels_counts_what_1nn_holds():
     """Of different rows: the proposed model's own accuracy stands seven times in these tables, and is one figure."""
     rows = pd.MultiIndex.from_tuples([("1nn-mirror", "paper")])
     every = {
-        (place, f.row): f.fraction for place in ablation.TABLES for f in paper.find(place, metric="accuracy")
+        (place, f.row): f.fraction
+        for place in table_rows.TABLES
+        for f in paper.find(place, metric="accuracy")
     }
     told = [0.9573, *(value for value in every.values() if value != 0.9573)]
     assert len(told) == 21 and len(every) == 27
@@ -243,7 +245,7 @@ def test_front_page_from_the_frame(frame, tmp_path, monkeypatch):
     assert "ITS OWN SCORES" in card
     assert "95.73%" in front and "n = 3" in front and ":name: tab-scorecard" in front
     assert "in-domain" in front and "PHANTOM" not in front
-    assert full.count("~~~{table}") == len(set(frame.place)) + len(ablation.TABLES)
+    assert full.count("~~~{table}") == len(set(frame.place)) + len(table_rows.TABLES)
     assert table.splitlines()[0] == ",".join(scorecard.COLUMNS)
     empty = frame.assign(n=0, pairs=0, measured=np.nan, verdict="not measured")
     assert "not yet run" in frontpage.front(empty, "cpu")

@@ -15,7 +15,7 @@ from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import ABSENT, metric_name, repeats
 from gcaf_lib.evaluation import folds
-from gcaf_lib.findings import ablation, scorecard, words
+from gcaf_lib.findings import ablation, scorecard, table_rows, words
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import published_gaps, registry, verdicts
@@ -131,9 +131,9 @@ def full(frame: pd.DataFrame, profile: str, floors: pd.DataFrame | None = None) 
         title = f"Section {place[1:]}" if place[0] == "§" else place
         name = "tab-score-" + place.lower().replace("§", "section-").replace(" ", "-").replace(".", "-")
         parts.append(f"## {title}\n")
-        if place == next(iter(ablation.TABLES)):
+        if place == next(iter(table_rows.TABLES)):
             parts.append(levels_note(floors) + "\n")
-        if place in ablation.TABLES:
+        if place in table_rows.TABLES:
             caption = f"{title}: levels, published and measured; the verdicts are on the differences below."
             parts.append(tables.numbered(_each(chosen, _level, verdict=False), name, caption, data=data))
             caption = (

@@ -62,7 +62,7 @@ def beside_patients(
     runs: Sequence[Any], apart: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
 ) -> dict[str, dict[str, worth.Worth]]:
     """`confidence.MEASURES` as trained and scaled, on the random split and, where run, on patient-disjoint folds; there also
-    `picture_…`: what is a mean over images, with each picture weighing 1. runs, apart: of the same seeds (`ablation.equal_seeds`)."""
+    `picture_…`: what is a mean over images, with each picture weighing 1. runs, apart: of the same seeds (`matched.equal_seeds`)."""
     splits = {"random split": runs}
     if apart:
         splits[f"patient-disjoint ({len({r.settings.data.fold for r in apart})} folds)"] = apart

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import worth
-from gcaf_lib.findings import ablation, calibration, temperature_scaling, words
+from gcaf_lib.findings import calibration, matched, temperature_scaling, words
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
 
@@ -26,7 +26,7 @@ def tested(chapter: Any) -> dict[str, list[Any]]:
     for name, starts in _TESTED.items():
         records = chapter.records(name)
         rows = [row.label for row in experiments.experiment(name).rows if row.label.startswith(starts)]
-        equal = ablation.equal_seeds({row: records.get(row, []) for row in rows})
+        equal = matched.equal_seeds({row: records.get(row, []) for row in rows})
         found |= {_LABELS.get(row, row): equal[row] for row in rows}
     return found
 

@@ -13,15 +13,23 @@ from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs as _costs
 from gcaf_lib.evaluation import intervals, worth
-from gcaf_lib.findings import ablation, words
+from gcaf_lib.findings import (
+    ablation,
+    ablation_tables,
+    difference_intervals,
+    matched,
+    row_lists,
+    table_rows,
+    words,
+)
 from gcaf_lib.findings import training as stages
 from gcaf_lib.paper import attainability, published_gaps
 from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
 
 EXPERIMENT = "table-6"
-PLACE = ablation.PLACES[EXPERIMENT]
-OWN = ablation.proposed(EXPERIMENT)[0]  # the row that is the proposed model
+PLACE = table_rows.PLACES[EXPERIMENT]
+OWN = table_rows.proposed(EXPERIMENT)[0]  # the row that is the proposed model
 
 
 def costs(profile: str, overrides: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -174,7 +182,9 @@ def asked(
     if len(run):
         once = ", as trained once," * bool((run["pairs"] == 1).any())
         ways = ablation.WAYS
-        kept, plain = ([list(ablation.sides(run, two[k])[0]["row"]) for two in ways.values()] for k in (1, 0))
+        kept, plain = (
+            [list(difference_intervals.sides(run, two[k])[0]["row"]) for two in ways.values()] for k in (1, 0)
+        )
         above = {
             f"{metric}{word}": _ahead(part, name)
             for metric, part in (("", run), ("in macro-F1 ", scores))
@@ -194,14 +204,14 @@ def asked(
     if alone:
         return f"{text} One of its own backbones alone is {', '.join(alone)}."
     text += " None of these is one of the proposed model's own two, so they don't tell what the second adds to the first."
-    return text + _halves(ablation.whole(own), random, dataset)
+    return text + _halves(matched.whole(own), random, dataset)
 
 
 def _ahead(lines: pd.DataFrame, name: str) -> str:
     """The rows with a better value than the proposed model's, with the difference and its interval; "" where there is none."""
     said = []
     for line in lines[lines[name] > 0].to_dict("records"):
-        (scale, decimals, _), gap = ablation.shown(line["metric"]), ablation.read(line, name)
+        (scale, decimals, _), gap = ablation_tables.shown(line["metric"]), ablation.read(line, name)
         apart = ", an interval that excludes 0 before any adjustment" * bool(gap.low > 0)
         said.append(f"{line['row']} {words.shift(gap, decimals, scale)}{apart}")
     return ", ".join(said)
@@ -245,16 +255,16 @@ def _halves(own: Sequence[Any], random: Sequence[Any], dataset: Any) -> str:
 def before_stages(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """The proposed model minus each single network of Table 6 as stage 0 left it, and what stages 1 and 2 changed of that network.
 
-    found: `ablation.apart_records` of Table 6; compared are the whole seeds that both have. "" where no row had a stage 0.
+    found: `matched.apart_records` of Table 6; compared are the whole seeds that both have. "" where no row had a stage 0.
     """
     groups, pictures, lines, leads = splits.clusters(dataset), worth.pictures(dataset), [], {}
-    own = ablation.whole(found.get(OWN, ()))
+    own = matched.whole(found.get(OWN, ()))
     for row, records in found.items():
         alone = [r for some in stages.stage0_records(records).values() for r in some]
         known = row != OWN and len(alone) == len(records)
         lead = worth.change(own, alone, groups, pictures) if known else None
         if lead:
-            leads[row], went = lead.ways(), worth.change(ablation.whole(records), alone, groups, pictures)
+            leads[row], went = lead.ways(), worth.change(matched.whole(records), alone, groups, pictures)
             lines.append(
                 f"- {row}: {words.points(*lead.ways())}; stages 1 and 2 changed it by {words.points(*went.ways())}"
             )
@@ -275,9 +285,11 @@ def before_stages(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
 
 def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: float) -> str:
     """Those of `rows` that the differences of `part` do not tell to be worse than the proposed model, by image or by picture."""
-    worse = {row for name, _ in ablation.WAYS.values() for row in ablation.sides(part, name)[0]["row"]}
+    worse = {
+        row for name, _ in ablation.WAYS.values() for row in difference_intervals.sides(part, name)[0]["row"]
+    }
     equal = [row for row in rows if row not in worse]
-    gaps = ablation.listed(part[part["row"].isin(equal)], seeds=True)
+    gaps = row_lists.listed(part[part["row"].isin(equal)], seeds=True)
     if not equal:
         return "all of them are shown to be worse"
     return f"not shown to be worse (points): {gaps}; down to {amount(cost[equal].min())} FLOPs an image against {amount(own)}"

@@ -19,7 +19,7 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.evaluation import folds, worth
-from gcaf_lib.findings import ablation, words
+from gcaf_lib.findings import ablation, ablation_tables, matched, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
 
@@ -114,7 +114,7 @@ def effects(
     groups, lines = splits.clusters(dataset), []
     # a lift is of this split's test parts, and the paper's figures are of the random one
     lifted = {} if not any(map(worth.grouped, found.values())) else {"lift": 0.0}
-    by = {cell: folds.by_seed(ablation.whole(found.get(label, ()))) for cell, label in cells().items()}
+    by = {cell: folds.by_seed(matched.whole(found.get(label, ()))) for cell, label in cells().items()}
 
     def runs(cell: Cell, seeds: Sequence[int]) -> list[Any]:
         return [record for seed in seeds for record in by[cell][seed]]
@@ -155,7 +155,7 @@ def effects_caption(rows: pd.DataFrame, theirs: bool = True) -> str:
     brackets = f"; in square brackets the same difference of the paper's figures{split}" * theirs
     return (
         f"Effect of Mixup and of EMA{where}, with 95% cluster-bootstrap intervals {words.OVER}{brackets}. n: seeds that all combinations of the "
-        f"line have. The ECE's intervals are corrected for its upward bias on a finite test part.{ablation.rests(rows)}"
+        f"line have. The ECE's intervals are corrected for its upward bias on a finite test part.{ablation_tables.rests(rows)}"
     )
 
 
@@ -165,7 +165,7 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
     for contrast, part in frame.groupby("contrast", sort=False):
         line: dict[str, Any] = {"Effect of": contrast, "n": int(part["n"].iloc[0])}
         for _, r in part.iterrows():
-            scale, decimals, _ = ablation.shown(r["metric"])
+            scale, decimals, _ = ablation_tables.shown(r["metric"])
             text = words.shift(r, decimals, scale) if r["n"] else "–"
             if r["n"] and np.isfinite(r["picture"]):
                 text += f", by picture {words.shift(ablation.read(r, 'picture'), decimals, scale)}"
@@ -187,7 +187,7 @@ def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = T
     )
     lines = []
     for metric, (word, ema, which), mixup in itertools.product(("accuracy", "ece"), series, (False, True)):
-        records, (scale, *_) = found.get(names[mixup, ema], ()), ablation.shown(metric)
+        records, (scale, *_) = found.get(names[mixup, ema], ()), ablation_tables.shown(metric)
         one = worth.row(records, groups, [metric], which=which)[metric] if records else ablation.NONE
         shown = published and (which == "ema" or not ema)
         theirs = paper.find(PLACE, names[mixup, ema], metric)[0].fraction if shown else np.nan

@@ -11,7 +11,7 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import worth
-from gcaf_lib.findings import ablation, words
+from gcaf_lib.findings import ablation, difference_intervals, first_place, row_lists, table_rows, words
 from gcaf_lib.model import classifier
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.model.gradients import weight_gradients
@@ -28,7 +28,7 @@ KINDS = {
     "gate": "gates",
     "other": "tokens and norms",
 }
-ROWS = {name: row for row, name in ablation.FUSION_NAMES.items()}  # fusion to its row of Table 4
+ROWS = {name: row for row, name in table_rows.FUSION_NAMES.items()}  # fusion to its row of Table 4
 REPAIRS = ("gcaf-sigmoid", "gcaf-split", "gcaf-token")
 OPENED = 0.1  # gcaf-token's α where its attention is looked at: at α = 0, where it starts, it is shut out by design
 ROUNDING = 1e-5  # a gradient, or a departure from what should be equal, below this share is rounding
@@ -220,7 +220,7 @@ def sizes_said(full: pd.DataFrame) -> str:
 def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
     """Whether the proposed fusion is better than concatenation where no known patient is shared; frame: of `ablation.apart`."""
     question = "Is the proposed fusion better than concatenation where no known patient is shared?"
-    return ablation.answer(frame, ROWS["concat"], question, ablation.FUSION_NAMES, theirs)
+    return first_place.answer(frame, ROWS["concat"], question, table_rows.FUSION_NAMES, theirs)
 
 
 def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
@@ -239,16 +239,16 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
 def repaired(frame: pd.DataFrame) -> str:
     """Whether attention that can learn is measured to be better than the reconstruction; frame: of `ablation.measure`."""
     part = ablation.others(frame)
-    part = part[part["row"].map(ablation.FUSION_NAMES).isin(REPAIRS) & (part["pairs"] > 0)]
+    part = part[part["row"].map(table_rows.FUSION_NAMES).isin(REPAIRS) & (part["pairs"] > 0)]
     if part.empty:
         return "No fusion whose attention can learn has been trained on this split."
-    better = ablation.sides(part)[1]
+    better = difference_intervals.sides(part)[1]
     if better.empty:
-        tried = ", ".join(f"`{ablation.FUSION_NAMES[row]}`" for row in part["row"])
+        tried = ", ".join(f"`{table_rows.FUSION_NAMES[row]}`" for row in part["row"])
         return f"Attention that can learn ({tried}) is not shown to be better than the reconstruction, in which it can't."
     once = " (trained with one seed, so another may reverse it)" if (better["pairs"] == 1).all() else ""
     return (
-        f"Attention that can learn is better than the reconstruction, with an interval that excludes 0, in {ablation.listed(better, ablation.FUSION_NAMES)}{once}, of "
+        f"Attention that can learn is better than the reconstruction, with an interval that excludes 0, in {row_lists.listed(better, table_rows.FUSION_NAMES)}{once}, of "
         f"{words.plural(len(part), 'variant')}."
     )
 
@@ -260,8 +260,8 @@ def norm_cost(frame: pd.DataFrame, command: str) -> str:
     if not line["pairs"]:
         return f"The model with LayerNorm is not trained yet under this profile: `{command}` does it."
     side = f"a {'loss' if line['difference'] < 0 else 'gain'} whose interval excludes 0"
-    side = side if ablation.separated(line) else verdicts.UNDECIDED
+    side = side if difference_intervals.separated(line) else verdicts.UNDECIDED
     return (
-        f"With LayerNorm minus without, in points of accuracy on the same images: {ablation.difference_text(line)}, {side} "
+        f"With LayerNorm minus without, in points of accuracy on the same images: {row_lists.difference_text(line)}, {side} "
         f"({'one run' if line['pairs'] == 1 else f'{line.pairs:.0f} seeds'} of each)."
     )

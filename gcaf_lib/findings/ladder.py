@@ -12,7 +12,7 @@ from gcaf_lib.data import exposure, groups, splits
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds, intervals, worth
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, words
+from gcaf_lib.findings import ablation, matched, words
 from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
@@ -44,7 +44,7 @@ def imagenet_records(chapter: Any) -> dict[str, list[Any]]:
 
 def whole(records: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """Those of the seeds that have all folds of their split, where there are any; by whatever name they stand."""
-    kept = {name: ablation.whole(group) for name, group in records.items()}
+    kept = {name: matched.whole(group) for name, group in records.items()}
     return {name: group for name, group in kept.items() if group}
 
 
@@ -295,7 +295,7 @@ def at_equal_seeds(
     records: Mapping[str, Sequence[Any]], clusters: np.ndarray, pictures: np.ndarray
 ) -> pd.DataFrame | None:
     """`pooled` on `paper` and on `patients`, of the seeds that both have; None where these are all of them, or none."""
-    sides = {protocol: ablation.whole(records.get(protocol, ())) for protocol in ("paper", "patients")}
+    sides = {protocol: matched.whole(records.get(protocol, ())) for protocol in ("paper", "patients")}
     seeds = [{r.seed for r in side} for side in sides.values()]
     common = set.intersection(*seeds)
     if not common or seeds[0] == seeds[1]:
@@ -404,7 +404,7 @@ def control(
     """`Control` on the test images of the single split `patients`, trained there (`single`) and on folds that test them, of the
     seeds that both have. Where that is one, it stands against all that the folds have (each has its own stage 0, so none is
     nearer). None where none is in common."""
-    sides = [{one.seed: one for one in folds.pool(side)} for side in (single, ablation.whole(folded))]
+    sides = [{one.seed: one for one in folds.pool(side)} for side in (single, matched.whole(folded))]
     common = sorted(sides[0].keys() & sides[1].keys())
     if not common:
         return None

@@ -12,7 +12,15 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.evaluation import folds, worth
-from gcaf_lib.findings import ablation, factorial_effects, words
+from gcaf_lib.findings import (
+    ablation,
+    ablation_tables,
+    difference_intervals,
+    factorial_effects,
+    first_place,
+    matched,
+    words,
+)
 from gcaf_lib.paper import verdicts
 
 CAVEAT = {  # by profile: what its page can't say of the paper's networks (`words.of_profile`)
@@ -76,13 +84,13 @@ def _top(values: pd.Series, best: str) -> list[str]:
 def _told(one: Any, good: int) -> str:
     """Whether a difference is to the better; good: 1 where more is, −1 where less is."""
     lower, higher = (f"{word}, the interval excludes 0" for word in ("worse", "better")[::good])
-    return words.change(one, lower, higher, verdicts.UNDECIDED) + ablation.warned(one)
+    return words.change(one, lower, higher, verdicts.UNDECIDED) + difference_intervals.warned(one)
 
 
 def _word(line: pd.Series, name: str, good: int) -> str:
     if not line["n"]:
         return f"{name}: no runs"
-    scale, decimals, _ = ablation.shown(name)
+    scale, decimals, _ = ablation_tables.shown(name)
     value, *interval = words.shift(line, decimals, scale).split(" ", 1)
     text = f"{' '.join([name, value, *['points'] * (scale == 100), *interval])}, {_told(line, good)}"
     once = " (one seed)" if line["n"] == 1 else ""
@@ -106,7 +114,7 @@ def itself(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     Chapter 15 does the same by a permutation, for the accuracy. records: all its runs over the folds.
     """
     groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
-    by, lines = folds.by_seed(ablation.whole(records)), []
+    by, lines = folds.by_seed(matched.whole(records)), []
     for copied, metric in itertools.product((False, True), ("accuracy", "nll")):
         weighed = pictures if copied else None
         drawn = {
@@ -145,4 +153,4 @@ def itself_text(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
 def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
     """Whether Mixup is better than none where no known patient is shared, EMA on both times; frame: of `ablation.apart`."""
     question = "Is Mixup better than none where no known patient is shared (both with EMA)?"
-    return f"{ablation.answer(frame, factorial_effects.cells()[factorial_effects.EMA], question, theirs=theirs)} What Mixup changes without EMA stands among the effects below."
+    return f"{first_place.answer(frame, factorial_effects.cells()[factorial_effects.EMA], question, theirs=theirs)} What Mixup changes without EMA stands among the effects below."

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gcaf_lib.display import names
 from gcaf_lib.evaluation.metrics import summary
-from gcaf_lib.findings import ablation, factorial_effects, training, words
+from gcaf_lib.findings import ablation_tables, factorial_effects, training, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.terminal import cut
 
@@ -27,7 +27,7 @@ def weights(
             line: dict[str, Any] = {"Row": label, "Weights": word, "n": len(records)}
             scores = [summary(r.labels(), r.probabilities("test", which)) for r in records]
             for metric in metrics:
-                scale, decimals, unit = ablation.shown(metric)
+                scale, decimals, unit = ablation_tables.shown(metric)
                 values = pd.Series([score[metric] for score in scores], dtype=float)
                 text = words.mean_sd(values.mean(), values.std(), decimals, scale)
                 line[names.metric_name(metric) + unit] = text if scores else names.ABSENT

@@ -9,7 +9,7 @@ import numpy as np
 
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation import calibration, worth
-from gcaf_lib.findings import ablation, temperature_scaling, words
+from gcaf_lib.findings import matched, temperature_scaling, words
 
 
 def chance(own: Sequence[float], draws: np.ndarray) -> str:
@@ -53,7 +53,7 @@ def fewer_seeds(chapter: Any, runs: Sequence[Any], clusters: np.ndarray) -> wort
     """By how much scaling changes the ECE of those of the runs whose seeds chapter 19 takes (those with all folds); None
     where these are all, or none."""
     folds = chapter.records("ladder").get("patients", [])
-    common = ablation.equal_seeds({"random": runs, "folds": folds})["random"]
+    common = matched.equal_seeds({"random": runs, "folds": folds})["random"]
     if not 0 < len(common) < len(runs):
         return None
     # the same runs on both sides: scaled minus as trained

@@ -16,7 +16,7 @@ import pandas as pd
 from gcaf_lib import settings as _settings
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import folds, metrics, worth
-from gcaf_lib.findings import ablation
+from gcaf_lib.findings import ablation, matched, table_rows
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments, runs
@@ -67,7 +67,7 @@ def scorecard(
     wrong = set(impossible)
     names = zip(frame["place"], frame["row"], frame["metric"])
     frame.loc[[name in wrong for name in names], "verdict"] = verdicts.IMPOSSIBLE
-    order = {place: k for k, place in enumerate([*MAIN_PLACES, *ablation.TABLES])}
+    order = {place: k for k, place in enumerate([*MAIN_PLACES, *table_rows.TABLES])}
     return frame.sort_values("place", key=lambda c: c.map(order), kind="stable", ignore_index=True)
 
 
@@ -93,7 +93,7 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
             "published": figure.fraction,
             **dict(zip(("measured", "sd", "n", "low", "high"), value)),
             **ablation.held(picture, "picture"),
-            "folds": ablation.folds_known(found),
+            "folds": matched.folds_known(found),
             **sizes,
             "protocol": protocol,
             "weights": main.model.weights,
@@ -104,9 +104,9 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
 def _tables(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[dict[str, Any]]:
     """Lines of Tables 4, 5, 6 and 8: level, difference to the proposed model, verdict on the difference."""
     _, reference = _proposed(profile, protocol, ours)
-    for place, name in ablation.TABLES.items():
+    for place, name in table_rows.TABLES.items():
         chosen = dict(experiments.experiment(name).settings(profile))
-        found = ablation.equal_seeds(
+        found = matched.equal_seeds(
             {label: ours.get((_key(one), protocol), []) for label, one in chosen.items()}
         )
         wanted = list(dict.fromkeys(f.metric for f in _figures([place])))

@@ -12,7 +12,15 @@ import pandas as pd
 
 from gcaf_lib.display import tables
 from gcaf_lib.evaluation import intervals
-from gcaf_lib.findings import ablation, training
+from gcaf_lib.findings import (
+    ablation,
+    ablation_summary,
+    ablation_tables,
+    difference_intervals,
+    matched,
+    row_lists,
+    training,
+)
 from gcaf_lib.model import losses
 from gcaf_lib.paper import checks, published_gaps
 from gcaf_lib.paper import published as paper
@@ -205,19 +213,19 @@ def calibration(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     run = part[part["pairs"] > 0]
     if run.empty:
         return "Nothing is said of the ECE: no other value has been trained on this split."
-    hit = run[ablation.separated(run)]
+    hit = run[difference_intervals.separated(run)]
     if hit.empty:
         return "No value changes the ECE with an interval that excludes 0."
-    seeds = ", ".join(map(str, sorted({r.seed for r in ablation.runs(found)})))
+    seeds = ", ".join(map(str, sorted({r.seed for r in matched.runs(found)})))
     return (
-        f"The ECE changes (interval excluding 0; compared seed by seed: {seeds}) for {ablation.listed(hit, seeds=True)}; smaller is better."
-        f"{ablation.after_adjustment(run)}{ablation.false_alarms(run)} How often that is, is simulated for accuracies, not for the ECE."
+        f"The ECE changes (interval excluding 0; compared seed by seed: {seeds}) for {row_lists.listed(hit, seeds=True)}; smaller is better."
+        f"{ablation_summary.after_adjustment(run)}{ablation_summary.false_alarms(run)} How often that is, is simulated for accuracies, not for the ECE."
     )
 
 
 def table(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]], theirs: bool = True) -> pd.DataFrame:
-    """`ablation.table` with the accuracy on the validation part, by which the paper says it chose."""
-    seen, out = validation(found), ablation.table(frame, "Setting", theirs=theirs)
+    """`ablation_tables.table` with the accuracy on the validation part, by which the paper says it chose."""
+    seen, out = validation(found), ablation_tables.table(frame, "Setting", theirs=theirs)
     part = [tables.mean_sd(seen.get(row, {}).values(), scale=100) for row in out["Setting"]]
     return out.assign(**{"Validation (%)": part})
 

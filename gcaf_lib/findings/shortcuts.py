@@ -14,7 +14,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds, tumours, worth
 from gcaf_lib.evaluation.floors import LOOK_UPS
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, ladder, predictions, words
+from gcaf_lib.findings import ablation, ladder, matched, predictions, words
 from gcaf_lib.settings import CLASSES
 
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
@@ -58,7 +58,7 @@ def one_against_several(with_: Sequence[Any], without: Sequence[Any]) -> bool:
 
 def _pair(with_: Sequence[Any], without: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Whole seeds with a hint and without, seed by seed; where one stands against several, all."""
-    sides = ablation.whole(with_), ablation.whole(without)
+    sides = matched.whole(with_), matched.whole(without)
     return sides if one_against_several(*sides) else worth.paired(*sides)
 
 

@@ -15,7 +15,7 @@ from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs, folds, worth
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, comparison, ladder, shortcuts, training, words
+from gcaf_lib.findings import ablation, comparison, ladder, matched, shortcuts, table_rows, training, words
 from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES
 from gcaf_lib.training import experiments
@@ -94,7 +94,7 @@ def compare(
     groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
     wanted = [*METRICS, *RECALLS]
     for protocol in folds.NAMES:
-        first, second = worth.paired(*(ablation.whole(side.get(protocol, ())) for side in (large, small)))
+        first, second = worth.paired(*(matched.whole(side.get(protocol, ())) for side in (large, small)))
         changes = worth.difference(first, second, groups, wanted) if first else {}
         copied = worth.by_picture(first, groups, pictures, wanted, against=second)
         levels = {}
@@ -104,7 +104,7 @@ def compare(
         tested = pd.Series(dict(pair for r in first for pair in zip(r.rows(), _classes(r))), dtype=object)
         for metric in wanted:
             rows = (tested[tested == metric.removeprefix("recall_")] if metric in RECALLS else tested).index
-            sizes = {"folds": ablation.folds_known(first), **worth.sizes(rows, groups, pictures)}
+            sizes = {"folds": matched.folds_known(first), **worth.sizes(rows, groups, pictures)}
             change, picture = (some.get(metric, ablation.NONE) for some in (changes, copied))
             line = {"protocol": protocol, "metric": metric, "seeds": change.n, **sizes}
             line |= ablation.held(change, "difference") | ablation.held(picture, "picture")
@@ -183,7 +183,7 @@ def one_trained(
     """By protocol on which ImageNet's recipe has one seed and the miniatures several: accuracy minus that of their mean, and of each."""
     groups, pictures, changes = splits.clusters(dataset), worth.pictures(dataset), {}
     for protocol in folds.NAMES:
-        sides = [ablation.whole(side.get(protocol, ())) for side in (small, large)]
+        sides = [matched.whole(side.get(protocol, ())) for side in (small, large)]
         if shortcuts.one_against_several(*sides):
             changes[protocol] = shortcuts.change_of(*sides, groups, pictures)
     return changes
@@ -244,7 +244,7 @@ def grown(frame: pd.DataFrame) -> str:
         said.append(f"{folds.NAMES[protocol]} {_told(_change(line))}; {counts}")
     text = "Full size minus miniatures in accuracy, on the same images:\n\n- " + "\n- ".join(said) + "\n\n"
     if "paper" in known.index:
-        claim = ablation.published("table-4", experiments.PROPOSED)["accuracy"].fraction
+        claim = table_rows.published("table-4", experiments.PROPOSED)["accuracy"].fraction
         low, high = (known.loc["paper", f"full-size_{end}"] for end in ("low", "high"))
         once = ", of one seed" if known.loc["paper", "seeds"] == 1 else ""
         text += f"The paper's {claim:.2%} lies {words.where(claim, low, high)} the interval of the full-size networks on the random split{once}."
@@ -309,7 +309,7 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
         for word, both in (("four", four), ("three", three))
         for side, records in zip(SIDES, both)
     }
-    equal, groups = ladder.whole(ablation.equal_seeds(models)), splits.clusters(dataset)
+    equal, groups = ladder.whole(matched.equal_seeds(models)), splits.clusters(dataset)
     found = ladder.levels(equal, groups, worth.pictures(dataset), TUMOURS)
     scores = [*ladder.SCORES["accuracy"], *ladder.BY_PICTURE["accuracy"]]
     columns = [*scores, "seeds", "folds", *ablation.SIZES]
@@ -346,7 +346,7 @@ def beside_reported(frame: pd.DataFrame) -> str:
 
 def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> str:
     """What leaving the no-tumour class out of training changes on the tumour images, with ImageNet weights."""
-    three, four = worth.paired(ablation.whole(three), ablation.whole(four))
+    three, four = worth.paired(matched.whole(three), matched.whole(four))
     if not three:
         return ""
     pictures = worth.pictures(dataset)
