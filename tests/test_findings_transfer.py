@@ -209,6 +209,12 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
     more, share = ladder.same_slices(two, dataset), all_[masks["all their files"]].mean()
     assert ", large 100.0 (" in more and f", large {100 * share:.1f} (" in more
     assert "lies above 3 of these 4 intervals. What else" in more and "choice of test images" not in more
+    again = [run(few, fold, 1) for fold in range(5)]
+    unlike = ladder.same_slices({"small": model(few)["patients"] + again, "large": two["large"]}, dataset)
+    once = next(line for line in unlike.splitlines() if line.startswith("- "))
+    small, large = once.split("; ")
+    assert "small 60.0 (" in small and ", 2 seeds of 5 folds, " in small, "each on what it rests on itself"
+    assert large.startswith("large 100.0") and ", one seed of 5 folds, " in large
     assert ladder.same_slices({"small": model(few)["patients"][:4]}, dataset) == ""
     assert ladder.same_slices(two, SimpleNamespace(banner="phantoms")) == ""
 

@@ -626,15 +626,14 @@ def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     clusters, pictures = splits.clusters(dataset), worth.pictures(dataset)
     reported, said, places = literature.PATIENT_LEVEL[0].accuracy, [], []
     for name, wanted in archive(dataset).items():
-        scores = []
+        scores, bases, sizes = [], [], worth.sizes(np.flatnonzero(wanted), clusters, pictures)
         for model, seeds in known.items():
             parts = [[_only(one, one.rows[wanted[one.rows]]) for one in seed] for seed in seeds]
             level = worth.scores(parts, clusters, ["accuracy"])["accuracy"]
             scores.append(f"{model} {words.band(*_ends(level))}%")
+            bases.append(words.rests({"n": len(parts), "folds": len(parts[0])} | sizes))
             places.append(words.where(reported, level.low, level.high))
-        basis = {"n": len(parts), "folds": len(parts[0])}
-        rested = words.rests(basis | worth.sizes(np.flatnonzero(wanted), clusters, pictures))
-        said.append(f"{name}: {', '.join(scores)}; {rested}")
+        said.append(f"{name}: {_with_bases(scores, bases)}")
     above, count = places.count("above"), len(places)
     which = "all" if above == count else f"{above or 'none'} of these"
     return (
@@ -645,3 +644,10 @@ def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
         + ". What else may differ: the folds (the archive's own are not used), which numbers are read as one patient (chapter 16), and how much of the "
         "data trains."
     )
+
+
+def _with_bases(scores: Sequence[str], bases: Sequence[str]) -> str:
+    """Scores, and what they rest on: said once where that is the same of all, else behind each."""
+    if len(set(bases)) == 1:
+        return f"{', '.join(scores)}; {bases[0]}"
+    return "; ".join(f"{score}, {basis}" for score, basis in zip(scores, bases))
