@@ -35,10 +35,10 @@ from IPython.display import Markdown, display
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import curves, split_ladder, tables
-from gcaf_lib.findings import ablation, ladder, scorecard, training, transfer
+from gcaf_lib.findings import ablation, beside_literature, scorecard, split_records, training, transfer
 
 chapter = open_chapter("25_transfer", profile, overrides)
-other = chapter.under(ladder.TRANSFER)
+other = chapter.under(split_records.TRANSFER)
 miniatures, imagenet = transfer.sides(chapter)
 on_three_classes = dict(zip(transfer.SIDES, transfer.three_classes(chapter)))
 fold_runs = ablation.apart_records(other, "table-4") if imagenet else {}
@@ -110,7 +110,7 @@ tables.show(
     "with two or more seeds, also over trainings. The first line is as reported, on the figshare slices alone.",
     data=tumours_alone,
 )
-slices = ladder.same_slices(on_three_classes, chapter.dataset)
+slices = beside_literature.same_slices(on_three_classes, chapter.dataset)
 fewer = transfer.fewer_classes(on_three_classes["ImageNet"], patient_runs[1], chapter.dataset)
 Markdown("\n\n".join([transfer.beside_reported(tumours_alone), slices, fewer]))
 

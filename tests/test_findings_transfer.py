@@ -11,7 +11,18 @@ from gcaf_lib.data import figshare, groups, splits
 from gcaf_lib.display import names, split_ladder
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import folds, worth
-from gcaf_lib.findings import ablation, ladder, scorecard, training, transfer, words
+from gcaf_lib.findings import (
+    ablation,
+    beside_literature,
+    beside_look_ups,
+    ladder,
+    leakage,
+    scorecard,
+    split_records,
+    training,
+    transfer,
+    words,
+)
 from gcaf_lib.settings import CLASSES, load, results_dir
 from gcaf_lib.training import experiments
 from tests.told import Told
@@ -192,10 +203,10 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
     """Right on three in five of the tumours' files, on all the first half's: one file a slice there, a second one of some behind."""
     tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
     masks = {"each slice once": tumour & (EVERY < 50), "all their files": tumour & (EVERY < 80)}
-    monkeypatch.setattr(ladder, "archive", lambda dataset: masks)
+    monkeypatch.setattr(beside_literature, "archive", lambda dataset: masks)
     few, all_ = (EVERY % 5 > 1) | ~tumour, (EVERY < 50) | ~tumour
     dataset = SimpleNamespace(banner=None)
-    said = ladder.same_slices({"small": model(few)["patients"]}, dataset)
+    said = beside_literature.same_slices({"small": model(few)["patients"]}, dataset)
     once, files = (line for line in said.splitlines() if line.startswith("- "))
     assert once.startswith("- each slice once: small 60.0 (") and "; one seed of 5 folds, " in once
     count = masks["each slice once"].sum()
@@ -206,22 +217,24 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
         in said
     )
     two = {"small": model(few)["patients"], "large": model(all_)["patients"]}
-    more, share = ladder.same_slices(two, dataset), all_[masks["all their files"]].mean()
+    more, share = beside_literature.same_slices(two, dataset), all_[masks["all their files"]].mean()
     assert ", large 100.0 (" in more and f", large {100 * share:.1f} (" in more
     assert "lies above 3 of these 4 intervals. What else" in more and "choice of test images" not in more
     again = [run(few, fold, 1) for fold in range(5)]
-    unlike = ladder.same_slices({"small": model(few)["patients"] + again, "large": two["large"]}, dataset)
+    unlike = beside_literature.same_slices(
+        {"small": model(few)["patients"] + again, "large": two["large"]}, dataset
+    )
     once = next(line for line in unlike.splitlines() if line.startswith("- "))
     small, large = once.split("; ")
     assert "small 60.0 (" in small and ", 2 seeds of 5 folds, " in small, "each on what it rests on itself"
     assert large.startswith("large 100.0") and ", one seed of 5 folds, " in large
-    assert ladder.same_slices({"small": model(few)["patients"][:4]}, dataset) == ""
-    assert ladder.same_slices(two, SimpleNamespace(banner="phantoms")) == ""
+    assert beside_literature.same_slices({"small": model(few)["patients"][:4]}, dataset) == ""
+    assert beside_literature.same_slices(two, SimpleNamespace(banner="phantoms")) == ""
 
 
 def test_the_archives_slices_stand_once_each_in_the_dataset():
     files = groups.load()["file"]
-    found = ladder.archive(SimpleNamespace(frame=pd.DataFrame({"file": files})))
+    found = beside_literature.archive(SimpleNamespace(frame=pd.DataFrame({"file": files})))
     once, all_ = found.values()
     assert once.sum() == figshare.COUNT and (once <= all_).all()
     assert set(files[all_]) == set(pd.read_csv(results_dir() / "slices.csv")["file"])
@@ -229,19 +242,23 @@ def test_the_archives_slices_stand_once_each_in_the_dataset():
 
 def test_whole_seeds_alone_stand_on_the_ladder():
     large = model(LARGE) | {"twins": [], "patients": [run(LARGE, fold) for fold in range(4)]}
-    assert list(ladder.whole(large)) == ["paper"]
+    assert list(split_records.whole(large)) == ["paper"]
     floors = pd.DataFrame([{"protocol": "paper", "floor": "1nn-mirror", "n": 100}])
     frame = ladder.rows(model(SMALL), floors, EVERY, EVERY, {"paper": model(LARGE)["paper"]})
     level = frame.set_index(["method", "protocol"])["accuracy"]
-    assert level[ladder.MODEL, "patients"] == 0.7 and level[ladder.IMAGENET, "paper"] == 0.9
-    assert (ladder.IMAGENET, "patients") not in level.index
+    assert level[split_records.MODEL, "patients"] == 0.7 and level[split_records.IMAGENET, "paper"] == 0.9
+    assert (split_records.IMAGENET, "patients") not in level.index
     more = model(SMALL) | {"paper": [run(SMALL), run(LARGE, seed=1)]}
     more["patients"] += [run(LARGE, fold, seed=1) for fold in range(4)]
     own = ladder.rows(more, floors, EVERY, EVERY, {"paper": [run(LARGE, seed=s) for s in (0, 1)]})
     level = own.set_index(["method", "protocol"])
-    assert level.loc[(ladder.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.8, 2], "all its own seeds"
-    assert level.loc[(ladder.MODEL, "patients"), ["accuracy", "seeds"]].tolist() == [0.7, 1], "in all folds"
-    assert level.loc[(ladder.IMAGENET, "paper"), "seeds"] == 2
+    assert level.loc[(split_records.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.8, 2], (
+        "all its own seeds"
+    )
+    assert level.loc[(split_records.MODEL, "patients"), ["accuracy", "seeds"]].tolist() == [0.7, 1], (
+        "in all folds"
+    )
+    assert level.loc[(split_records.IMAGENET, "paper"), "seeds"] == 2
 
 
 def test_a_row_that_is_run_once_a_fold_is_one_row():
@@ -364,10 +381,12 @@ def test_a_table_without_folds_says_what_chance_does_to_ece_and_nothing_of_folds
 
 def test_a_page_of_phantoms_has_no_line_of_patients():
     phantoms = open_chapter("25_transfer", "demo")
-    assert ladder.imagenet_records(phantoms) == {} and list(ladder.three_classes(phantoms)) == [ladder.MODEL]
+    assert split_records.imagenet_records(phantoms) == {} and list(split_records.three_classes(phantoms)) == [
+        split_records.MODEL
+    ]
     assert transfer.sides(phantoms) == ({}, {}) and transfer.three_classes(phantoms) == ([], [])
-    assert ladder.imagenet_records(open_chapter("25_transfer", ladder.TRANSFER)) == {}
-    other = phantoms.under(ladder.TRANSFER)
+    assert split_records.imagenet_records(open_chapter("25_transfer", split_records.TRANSFER)) == {}
+    other = phantoms.under(split_records.TRANSFER)
     assert other.profile == "transfer" and not other.phantoms and phantoms.phantoms
 
 
@@ -389,8 +408,8 @@ def test_settings_that_differ_are_named_and_those_of_a_stage_0_only_where_both_h
 
 def test_two_models_stand_on_one_ladder():
     lines = [("floor", "floor", p, 0.9, 0.8, 0.95) for p in ("paper", "twins", "patients")]
-    lines += [(ladder.MODEL, "model", p, 0.9, 0.8, 0.95) for p in ("paper", "twins", "patients")]
-    lines += [(ladder.IMAGENET, "model", p, 0.95, 0.9, 0.97) for p in ("paper", "patients")]
+    lines += [(split_records.MODEL, "model", p, 0.9, 0.8, 0.95) for p in ("paper", "twins", "patients")]
+    lines += [(split_records.IMAGENET, "model", p, 0.95, 0.9, 0.97) for p in ("paper", "patients")]
     frame = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
     ax = split_ladder.emblem(frame.assign(picture=np.nan), 0.9573, (8.0, 4.0)).axes[0]
     heavy = [one for one in ax.lines if one.get_linewidth() > 2]
@@ -398,21 +417,23 @@ def test_two_models_stand_on_one_ladder():
     assert max(ax.get_yticks()) <= 1.0001
     assert len({one.get_color() for one in heavy}) == 2
     named = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert named == ["floor", ladder.MODEL, ladder.IMAGENET]
+    assert named == ["floor", split_records.MODEL, split_records.IMAGENET]
     height = {text.get_text(): text.get_position()[1] for text in ax.texts}
     assert height["95.0%"] > 0 > height["90.0%"], "the lower model's number stands below its point"
-    floors = [frame.replace({"method": {"floor": name}}) for name in ladder.LOOK_UPS]
+    floors = [frame.replace({"method": {"floor": name}}) for name in beside_look_ups.LOOK_UPS]
     both = pd.concat([floors[0], floors[1][floors[1]["kind"] == "floor"]], ignore_index=True)
-    apart = dict.fromkeys([*ladder.AHEAD[0], *ladder.AHEAD[1]], 0.05)
-    falls = ladder.falls(both.assign(picture=0.9, picture_low=0.8, picture_high=0.95, seeds=2, **apart), None)
+    apart = dict.fromkeys([*beside_look_ups.AHEAD[0], *beside_look_ups.AHEAD[1]], 0.05)
+    falls = leakage.falls(
+        both.assign(picture=0.9, picture_low=0.8, picture_high=0.95, seeds=2, **apart), None
+    )
     assert "With ImageNet weights (chapter 25) it goes from 95.0%" in falls
     assert "No run of the model under this profile yet on: official, bytes." in falls
 
 
 @pytest.mark.parametrize("gap", [0.015, 0.035, 0.06, -0.035])
 def test_no_number_lies_over_a_stroke_by_picture(gap):
-    lines = [(ladder.MODEL, "model", p, 0.86, 0.84, 0.88, 0.86 - gap) for p in ("twins", "patients")]
-    lines += [(ladder.IMAGENET, "model", "patients", 0.885, 0.87, 0.9, 0.885 - gap)]
+    lines = [(split_records.MODEL, "model", p, 0.86, 0.84, 0.88, 0.86 - gap) for p in ("twins", "patients")]
+    lines += [(split_records.IMAGENET, "model", "patients", 0.885, 0.87, 0.9, 0.885 - gap)]
     lines += [("floor", "floor", p, 0.4, 0.38, 0.42, np.nan) for p in ("paper", "twins", "patients")]
     frame = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high", "picture"])
     for size in ((4.0, 4.6), (8.0, 4.0)):

@@ -15,13 +15,13 @@ from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs, folds, worth
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, comparison, ladder, shortcuts, training, words
+from gcaf_lib.findings import ablation, accuracies, comparison, shortcuts, split_records, training, words
 from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES
 from gcaf_lib.training import experiments
 
 SIDES = ("miniatures", "ImageNet")
-PROFILES = ("cpu", ladder.TRANSFER)  # of `SIDES`
+PROFILES = ("cpu", split_records.TRANSFER)  # of `SIDES`
 FULL = ("miniatures", "full-size")
 STAGE_0 = {"model.weights": "in-domain"}  # in place of ImageNet's, for the paper's own networks
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
@@ -41,14 +41,14 @@ def sides(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     """Records of the proposed model by protocol, under each of `PROFILES`, whatever the page's; none beside phantoms."""
     if chapter.phantoms:
         return {}, {}
-    return tuple(ladder.ladder_records(chapter.under(profile)) for profile in PROFILES)
+    return tuple(split_records.ladder_records(chapter.under(profile)) for profile in PROFILES)
 
 
 def three_classes(chapter: Any) -> tuple[list[Any], list[Any]]:
     """`sides`, trained on the three tumour classes, on patient-disjoint folds."""
     if chapter.phantoms:
         return [], []
-    return tuple(ladder.three_class_records(chapter.under(profile)) for profile in PROFILES)
+    return tuple(split_records.three_class_records(chapter.under(profile)) for profile in PROFILES)
 
 
 def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], phantoms: bool) -> str:
@@ -85,7 +85,7 @@ def compare(
 ) -> pd.DataFrame:
     """One line a split and metric: both sides' levels, and large minus small on the same images.
 
-    small, large: records of the proposed model by protocol (`ladder.ladder_records`); sides: what they are called, in
+    small, large: records of the proposed model by protocol (`split_records.ladder_records`); sides: what they are called, in
     the columns `<side>_value`, `_low`, `_high`, `_picture` too, which `CHANGE` follows. Compared are the seeds that both
     have, with all folds of the split; where there is none, seeds is 0. folds, and images, pictures,
     groups: tested (`worth.sizes`; of a recall, of its class). Fractions; picture…:
@@ -253,12 +253,12 @@ def grown(frame: pd.DataFrame) -> str:
 
 def fallen_full(own: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """What the paper's own networks lose from the random split to the single patient-disjoint one; "" where one was not run."""
-    known = ladder.levels(own, splits.clusters(dataset), worth.pictures(dataset))
+    known = accuracies.levels(own, splits.clusters(dataset), worth.pictures(dataset))
     if not set(folds.NAMES) <= set(known.index):
         return ""
     a, b = known.loc["paper"], known.loc["patients"]
     return (
-        f"From the random split to the patient-disjoint one the full-size networks change by {ladder.changed(a, b)} "
+        f"From the random split to the patient-disjoint one the full-size networks change by {accuracies.changed(a, b)} "
         f"({words.plural(min(a.seeds, b.seeds), 'seed')}; {words.plural(int(b.groups), 'patient group')} tested on the second). In brackets is an interval put together from those of "
         "both sides, as in chapter 17."
     )
@@ -299,7 +299,7 @@ def _right(record: Any) -> str:
 
 
 def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], dataset: Any) -> pd.DataFrame:
-    """model, and accuracy on the three tumour classes on patient-disjoint folds (`ladder.COLUMNS`), seeds, folds, `ablation.SIZES`.
+    """model, and accuracy on the three tumour classes on patient-disjoint folds (`accuracies.COLUMNS`), seeds, folds, `ablation.SIZES`.
 
     four, three: records of the miniatures and of the networks with ImageNet weights that were trained on four classes, and
     on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
@@ -309,9 +309,9 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
         for word, both in (("four", four), ("three", three))
         for side, records in zip(SIDES, both)
     }
-    equal, groups = ladder.whole(ablation.equal_seeds(models)), splits.clusters(dataset)
-    found = ladder.levels(equal, groups, worth.pictures(dataset), TUMOURS)
-    scores = [*ladder.SCORES["accuracy"], *ladder.BY_PICTURE["accuracy"]]
+    equal, groups = split_records.whole(ablation.equal_seeds(models)), splits.clusters(dataset)
+    found = accuracies.levels(equal, groups, worth.pictures(dataset), TUMOURS)
+    scores = [*accuracies.SCORES["accuracy"], *accuracies.BY_PICTURE["accuracy"]]
     columns = [*scores, "seeds", "folds", *ablation.SIZES]
     return found.reindex(models, columns=columns).rename_axis("model").reset_index()
 
@@ -322,7 +322,7 @@ def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
     for r in frame.itertuples():
         done = np.isfinite(r.accuracy)
         text = words.beside(words.band(r.accuracy, r.low, r.high), r.picture) if done else names.ABSENT
-        lines.append((r.model, text, ladder.rests(r) if done else "–"))
+        lines.append((r.model, text, accuracies.rests(r) if done else "–"))
     return pd.DataFrame(lines, columns=["Model", "Accuracy (%)", "Of"])
 
 
@@ -412,9 +412,9 @@ def price_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def on_tumours(large: Mapping[str, Sequence[Any]], dataset: Any) -> dict[str, pd.Series]:
-    """Protocol to `ladder.pooled` of four-class runs on tumour images alone, of the seeds that have all folds."""
-    known = ladder.whole({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
-    found = ladder.levels(known, splits.clusters(dataset), worth.pictures(dataset), TUMOURS)
+    """Protocol to `accuracies.pooled` of four-class runs on tumour images alone, of the seeds that have all folds."""
+    known = split_records.whole({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
+    found = accuracies.levels(known, splits.clusters(dataset), worth.pictures(dataset), TUMOURS)
     return dict(found.assign(protocol=found.index).iterrows())
 
 
@@ -449,8 +449,8 @@ def not_more(
         random, apart = (four[p] for p in ("paper", "patients"))
         more = "where copies and patients are shared, the same networks get further at the same image size"
         said.append(
-            f"the same recipe, trained on four classes and judged on the same three, is right, in percent, on {ladder.both(random)} of the random split's "
-            f"tumour images ({words.plural(random.seeds, 'seed')}) and on {ladder.both(apart)} of the folds' ({words.plural(apart.seeds, 'seed')})"
+            f"the same recipe, trained on four classes and judged on the same three, is right, in percent, on {accuracies.both(random)} of the random split's "
+            f"tumour images ({words.plural(random.seeds, 'seed')}) and on {accuracies.both(apart)} of the folds' ({words.plural(apart.seeds, 'seed')})"
             + words.beside_interval(apart, random, f": {more}", "", "; the two intervals meet")
         )
     last = pd.concat([training.kept(r) for r in three]).query("stage == 2") if len(three) else pd.DataFrame()
