@@ -21,10 +21,10 @@ from gcaf_lib.evaluation import floors, folds, worth
 from gcaf_lib.findings import (
     accuracies,
     beside_look_ups,
+    full_networks,
     ladder,
     seen_in_training,
     split_records,
-    transfer,
     words,
 )
 from gcaf_lib.machine import write_text
@@ -217,7 +217,7 @@ def meaning(
 def full_size(chapter: Chapter) -> pd.DataFrame | None:
     """`accuracies.levels` of the paper's own networks on `paper` and on the single split `patients`; None where one lacks. `SAME`:
     the miniature on that split's images, by the same seeds."""
-    small, tables = transfer.full_size(chapter)
+    small, tables = full_networks.records(chapter)
     own = {protocol: table.get(experiments.PROPOSED, ()) for protocol, table in tables.items()}
     _, beside = worth.paired(*(side.get("patients", ()) for side in (own, small)))
     groups, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
