@@ -61,10 +61,9 @@ chapter.strip(ablation.runs(*small_scale, *full_size.values()))
 # shown validation accuracies of the average below those of the raw weights; they were stopped before a test image was judged, and are not on record.
 
 # %%
+differing = training.differing(chapter.under("cpu").settings, other.settings)
 tables.show(
-    training.differing(chapter.under("cpu").settings, other.settings).set_axis(
-        ["Setting", "Miniatures", "ImageNet"], axis=1
-    ),
+    differing.set_axis(["Setting", "Miniatures", "ImageNet"], axis=1),
     name="tab-transfer-settings",
     caption="The two recipes, where they differ.",
 )
@@ -101,7 +100,7 @@ Markdown(transfer.bought(frame, trained_once))
 # alone, where naming *no tumour* is an error like any other.
 
 # %%
-from gcaf_lib.findings import beside_literature, tumour_classes
+from gcaf_lib.findings import beside_literature, shortfall, tumour_classes
 
 patient_runs = [side.get("patients", []) for side in (miniatures, imagenet)]
 tumours_alone = tumour_classes.tumours(patient_runs, list(on_three_classes.values()), chapter.dataset)
@@ -148,8 +147,6 @@ Markdown(ablation.says(recipe_rows, "gcaf sweep transfer --profile transfer"))
 # Why the three tumour classes are not told apart more often, as far as it is known:
 
 # %%
-from gcaf_lib.findings import shortfall
-
 ours, papers = other.settings, chapter.under("paper").settings
 three, four = on_three_classes["ImageNet"], tumour_classes.on_tumours(imagenet, chapter.dataset)
 Markdown(shortfall.not_more(tumours_alone, three, four, recipe_rows, ours, papers))

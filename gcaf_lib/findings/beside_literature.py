@@ -20,8 +20,8 @@ def beside_others(
 ) -> pd.DataFrame:
     """`literature.table`, and below what others report this book's scores on patient-disjoint folds.
 
-    frame: `ladder.rows`; tracks: `hints.table`; three: `split_records.MODEL` and, where it is to be shown, `split_records.IMAGENET` to `accuracies.pooled` of their
-    three-class runs, or None.
+    frame: `ladder.rows`; tracks: `hints.table`; three: `split_records.MODEL` and, where it is to be shown,
+    `split_records.IMAGENET` to `accuracies.pooled` of their three-class runs, or None.
     """
     lines = []
     for method, known in three.items():

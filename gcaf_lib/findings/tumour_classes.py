@@ -18,7 +18,8 @@ from gcaf_lib.paper import literature
 
 
 def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], dataset: Any) -> pd.DataFrame:
-    """model, and accuracy on the three tumour classes on patient-disjoint folds (`accuracies.COLUMNS`), seeds, folds, `ablation.SIZES`.
+    """model, and accuracy on the three tumour classes on patient-disjoint folds (`accuracies.COLUMNS`), seeds, folds,
+    `ablation.SIZES`.
 
     four, three: records of the miniatures and of the networks with ImageNet weights that were trained on four classes, and
     on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
