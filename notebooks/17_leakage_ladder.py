@@ -106,7 +106,7 @@ Markdown(seen_in_training.copies_left(shares))
 # ## The numbers
 
 # %%
-from gcaf_lib.findings import accuracies, words
+from gcaf_lib.findings import accuracies
 
 for name, metric, scores in (
     ("tab-ladder-accuracy", "accuracy", accuracies.SCORES),
@@ -123,7 +123,8 @@ tables.show(
     name="tab-ladder-distance",
     caption="Accuracy of the model, over all seeds run on a split, minus that of the better look-up (of the two "
     "1-NN the one that is right more often there), in points: on the same images, with 95% cluster-bootstrap "
-    f"intervals of the difference {words.OVER}. Why the last two columns can lie far apart on `twins` is said below.",
+    "intervals of the difference over patients and, with two or more seeds, also over trainings. Why the last "
+    "two columns can lie far apart on `twins` is said below.",
     data=frame,
 )
 
