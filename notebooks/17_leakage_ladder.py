@@ -35,14 +35,14 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import split_ladder, tables
 from gcaf_lib.evaluation import floors, hints, worth
-from gcaf_lib.findings import ladder, matched
+from gcaf_lib.findings import ladder, leakage, matched, split_records, training_size
 from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("17_leakage_ladder", profile, overrides)
 chapter.records("ladder-ends", train=chapter.phantoms)  # of phantoms both ends are trained here
-records, imagenet = ladder.ladder_records(chapter), ladder.imagenet_records(chapter)
-three, single = ladder.three_classes(chapter), ladder.single_records(chapter)
+records, imagenet = split_records.ladder_records(chapter), split_records.imagenet_records(chapter)
+three, single = split_records.three_classes(chapter), split_records.single_records(chapter)
 chapter.strip(matched.runs(records, imagenet, three, {"single": single}))
 
 # %% [markdown]
@@ -68,11 +68,13 @@ split_ladder.ladder(frame, published)
 
 # %%
 same = [ladder.at_equal_seeds(some, clusters, pictures) for some in (records, imagenet)]
-control = ladder.control(records.get("patients", []), single, clusters, pictures)
+control = training_size.control(records.get("patients", []), single, clusters, pictures)
 tested = worth.sizes(single[0].rows() if single else [], clusters, pictures)
-equal = dict(zip((ladder.MODEL, ladder.IMAGENET), same))
+equal = dict(zip((split_records.MODEL, split_records.IMAGENET), same))
 Markdown(
-    ladder.falls(frame, published, equal) + "\n\n" + ladder.training_parts(chapter.dataset, control, tested)
+    leakage.falls(frame, published, equal)
+    + "\n\n"
+    + training_size.larger_part(chapter.dataset, control, tested)
 )
 
 # %% [markdown]
@@ -84,9 +86,11 @@ Markdown(
 # either, by the groups of `patients`, which joined copies and patients: there it is zero by construction.
 
 # %%
-shares = ladder.exposed(chapter.dataset)
+from gcaf_lib.findings import seen_in_training
+
+shares = seen_in_training.exposed(chapter.dataset)
 tables.show(
-    ladder.wide_exposure(shares),
+    seen_in_training.wide_exposure(shares),
     name="tab-exposure",
     caption="Share of the test images of which the training part holds a copy (of all, and class by class), any "
     "slice of the same known patient, or, by the groups of `patients`, either of the two. `patients` is the "
@@ -96,46 +100,22 @@ tables.show(
 )
 
 # %%
-Markdown(ladder.copies_left(shares))
+Markdown(seen_in_training.copies_left(shares))
 
 # %% [markdown]
 # ## The numbers
 
 # %%
-tables.show(
-    ladder.wide(frame),
-    name="tab-ladder-accuracy",
-    caption="Accuracy in percent with its 95% interval (cluster bootstrap: whole patient groups are drawn, not images) "
-    "over patients and, with two or more seeds, also over trainings.",
-    data=frame,
-)
+from gcaf_lib.findings import accuracies
 
-# %%
-tables.show(
-    ladder.wide(frame, scores=ladder.BY_PICTURE),
-    name="tab-ladder-accuracy-picture",
-    caption="Accuracy by picture, in percent, with its 95% cluster-bootstrap interval over patients and, with "
-    "two or more seeds, also over trainings: each picture counts once, however many copies of it are tested.",
-    data=frame,
-)
-
-# %%
-tables.show(
-    ladder.wide(frame, "macro_f1"),
-    name="tab-ladder-f1",
-    caption="Macro-F1 in percent with its 95% cluster-bootstrap interval over patients and, with two or more "
-    "seeds, also over trainings.",
-    data=frame,
-)
-
-# %%
-tables.show(
-    ladder.wide(frame, "macro_f1", ladder.BY_PICTURE),
-    name="tab-ladder-f1-picture",
-    caption="Macro-F1 by picture, in percent, with its 95% cluster-bootstrap interval over patients and, with two "
-    "or more seeds, also over trainings.",
-    data=frame,
-)
+for name, metric, scores in (
+    ("tab-ladder-accuracy", "accuracy", accuracies.SCORES),
+    ("tab-ladder-accuracy-picture", "accuracy", accuracies.BY_PICTURE),
+    ("tab-ladder-f1", "macro_f1", accuracies.SCORES),
+    ("tab-ladder-f1-picture", "macro_f1", accuracies.BY_PICTURE),
+):
+    caption = ladder.caption(metric, scores)
+    tables.show(ladder.wide(frame, metric, scores), name=name, caption=caption, data=frame)
 
 # %%
 tables.show(
@@ -149,8 +129,8 @@ tables.show(
 )
 
 # %%
-parted = ladder.persons_parted(records.get("patients", []), chapter.dataset)
-Markdown("\n\n".join([ladder.by_picture(frame), parted, ladder.runs(frame, lowest)]))
+parted = leakage.persons_parted(records.get("patients", []), chapter.dataset)
+Markdown("\n\n".join([leakage.by_picture(frame), parted, leakage.runs(frame, lowest)]))
 
 # %% [markdown]
 # ## What it means for the paper's claim
@@ -164,7 +144,7 @@ Markdown("\n\n".join([ladder.by_picture(frame), parted, ladder.runs(frame, lowes
 # What counts is the distance between the model and the better look-up at the right end of the figure.
 
 # %%
-Markdown(ladder.end(frame, published, profile))
+Markdown(leakage.end(frame, published, profile))
 
 # %% [markdown]
 # ## Beside what others report
@@ -173,12 +153,17 @@ Markdown(ladder.end(frame, published, profile))
 # patients. So the archive's slices stand by themselves, too. Accuracies are in percent.
 
 # %%
-Markdown(f"{ladder.reported(literature.table())}\n\n{ladder.same_slices(three, chapter.dataset)}")
+from gcaf_lib.findings import beside_literature
+
+known = beside_literature.how_many(literature.table())
+Markdown(f"{known}\n\n{beside_literature.same_slices(three, chapter.dataset)}")
 
 # %%
-scores = {model: ladder.pooled(runs, clusters, pictures) if runs else None for model, runs in three.items()}
+scores = {
+    model: accuracies.pooled(runs, clusters, pictures) if runs else None for model, runs in three.items()
+}
 tables.show(
-    ladder.beside_others(frame, hints.read(chapter.dataset), scores),
+    beside_literature.beside_others(frame, hints.read(chapter.dataset), scores),
     name="tab-literature",
     caption="Accuracy on patient-disjoint folds: as reported on the three classes of the figshare slices, and "
     "measured here with 95% intervals (of phantoms, which can't be compared with the others, under the profile "

@@ -37,11 +37,11 @@ from gcaf_lib.data.preprocess import canonical, decode
 from gcaf_lib.display import copies, split_ladder, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import floors, hints, worth
-from gcaf_lib.findings import ladder, matched, shortcuts, words
+from gcaf_lib.findings import matched, shortcuts, split_records, words
 from gcaf_lib.settings import CLASSES
 
 chapter = open_chapter("18_shortcuts", profile, overrides, need_images=True)
-main, by_split = chapter.records("main", train=chapter.phantoms), ladder.ladder_records(chapter)
+main, by_split = chapter.records("main", train=chapter.phantoms), split_records.ladder_records(chapter)
 changed = chapter.records("shortcuts")
 chapter.strip(matched.runs(main, by_split, changed))
 

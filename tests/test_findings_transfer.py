@@ -11,7 +11,24 @@ from gcaf_lib.data import figshare, groups, splits
 from gcaf_lib.display import names, split_ladder
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import folds, worth
-from gcaf_lib.findings import ablation, ablation_summary, ladder, scorecard, training, transfer, words
+from gcaf_lib.findings import (
+    ablation,
+    ablation_summary,
+    beside_literature,
+    beside_look_ups,
+    full_networks,
+    ladder,
+    leakage,
+    recipe_price,
+    recipes,
+    scorecard,
+    shortfall,
+    split_records,
+    training,
+    transfer,
+    tumour_classes,
+    words,
+)
 from gcaf_lib.settings import CLASSES, load, results_dir
 from gcaf_lib.training import experiments
 from tests.told import Told
@@ -51,7 +68,7 @@ def line(frame, protocol, metric="accuracy"):
 
 
 def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
-    frame = transfer.compare(model(SMALL), model(LARGE), None)
+    frame = recipes.compare(model(SMALL), model(LARGE), None)
     for protocol in ("paper", "patients"):
         one = line(frame, protocol)
         assert (one["miniatures_value"], one["ImageNet_value"]) == (0.7, 0.9)
@@ -63,7 +80,7 @@ def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
     assert line(frame, "patients", "recall_glioma")["difference"] == pytest.approx(gain)
     assert line(frame, "patients")["picture"] == pytest.approx(0.2), "each image is its own picture"
     assert np.isnan(line(frame, "paper")["picture"])
-    same = transfer.compare(model(SMALL), model(SMALL, "b"), None)
+    same = recipes.compare(model(SMALL), model(SMALL, "b"), None)
     assert (same["difference"] == 0).all() and (same["difference_low"] == -same["difference_high"]).all()
     assert line(same, "paper")["difference_high"] == pytest.approx(1.96**2 / 2**0.5 / 100, rel=1e-3)
     assert (
@@ -73,20 +90,20 @@ def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
     assert "recipe with ImageNet weights as a whole" in transfer.bought(frame, {})
     assert "no run differs in the weights alone" in transfer.bought(frame, {})
     assert "a gain" in transfer.bought(frame, {}) and "no difference" in transfer.bought(same, {})
-    assert "a loss" in transfer.bought(transfer.compare(model(LARGE), model(SMALL), None), {})
+    assert "a loss" in transfer.bought(recipes.compare(model(LARGE), model(SMALL), None), {})
 
 
 def test_four_folds_are_not_compared_with_five():
     part = model(LARGE) | {"patients": [run(LARGE, fold) for fold in range(4)]}
-    frame = transfer.compare(model(SMALL), part, None)
+    frame = recipes.compare(model(SMALL), part, None)
     assert line(frame, "patients")["seeds"] == 0 and line(frame, "paper")["seeds"] == 1
-    text = transfer.compared_text(frame).set_index(["Split", "Metric"])
+    text = recipes.compared_text(frame).set_index(["Split", "Metric"])
     row = text.loc[("patient-disjoint", "Accuracy (%)")]
     assert row["ImageNet"] == "no pair of runs" and row["Compared"] == "none" and row["Difference"] == "–"
     assert text.loc[("random split", "Accuracy (%)"), "Difference"].startswith("+20.0 (+")
     assert "- patient-disjoint: not trained with all its folds" in transfer.bought(frame, {})
     assert "the interval of the difference" not in transfer.bought(frame, {})
-    assert set(transfer.by_class(frame)["protocol"]) == {"random split"}
+    assert set(recipes.by_class(frame)["protocol"]) == {"random split"}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +115,7 @@ def test_four_folds_are_not_compared_with_five():
     ],
 )
 def test_where_it_changes_more_turns_on_the_intervals(random, apart, said):
-    frame = transfer.compare(model(SMALL), model(LARGE), None).set_index(["protocol", "metric"])
+    frame = recipes.compare(model(SMALL), model(LARGE), None).set_index(["protocol", "metric"])
     for protocol, three in (("paper", random), ("patients", apart)):
         frame.loc[(protocol, "accuracy"), ["difference", "difference_low", "difference_high"]] = three
     text = transfer.bought(frame.reset_index(), {})
@@ -114,7 +131,7 @@ def test_one_training_of_the_recipe_stands_against_the_mean_of_all_miniatures_an
     large = model(LARGE, "l")
     single = transfer.one_trained(more, large, None)
     assert list(single) == ["patients"] and single["patients"].file.value == pytest.approx(0.1)
-    frame = transfer.compare(more, large, None)
+    frame = recipes.compare(more, large, None)
     text = transfer.bought(frame, single)
     assert line(frame, "patients")["difference"] == pytest.approx(0.2), "the table pairs seed by seed"
     assert "- patient-disjoint, one seed against the mean of 2: accuracy +10.0 points" in text
@@ -128,10 +145,10 @@ def test_one_training_of_the_recipe_stands_against_the_mean_of_all_miniatures_an
 
 
 def test_a_difference_that_is_not_told_names_the_trainings_that_its_interval_allows_for():
-    frame = transfer.compare(model(SMALL), model(SMALL, "b"), None)
+    frame = recipes.compare(model(SMALL), model(SMALL, "b"), None)
     assert "these images and patients can resolve" in transfer.bought(frame, {})
     both = [run(SMALL, seed=seed) for seed in (0, 1)]
-    several = transfer.compare({"paper": both}, {"paper": both}, None)
+    several = recipes.compare({"paper": both}, {"paper": both}, None)
     assert "these images, patients and trainings can resolve" in transfer.bought(several, {})
 
 
@@ -139,32 +156,32 @@ def test_tumours_are_judged_alone():
     tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
     right = SMALL | ~tumour
     small, large = model(right)["patients"], model(LARGE, "l")["patients"]
-    frame = transfer.tumours([small, large], [[], []], None).set_index("model")
+    frame = tumour_classes.tumours([small, large], [[], []], None).set_index("model")
     assert frame.loc["Miniatures, four classes", "accuracy"] == pytest.approx(SMALL[tumour].mean())
     assert frame.loc["ImageNet, four classes", "accuracy"] == pytest.approx(LARGE[tumour].mean())
     assert (frame["images"].dropna() == 75).all()
-    text = transfer.tumours_text(frame.reset_index())
+    text = tumour_classes.tumours_text(frame.reset_index())
     assert text["Of"].iloc[1] == "one seed of 5 folds, 75 images (75 pictures, 75 patient groups)"
     assert text["Accuracy (%)"].iloc[0] == "91.28" and text["Accuracy (%)"].iloc[3] == "not trained yet"
-    both = transfer.beside_reported(frame.reset_index())
+    both = tumour_classes.beside_reported(frame.reset_index())
     assert (
         "above the interval of *Miniatures, four classes*, inside that of *ImageNet, four classes*. The"
         in both
     )
     one = frame.reset_index().dropna(subset="accuracy").head(1)
-    assert "lies above the interval of *Miniatures, four classes*. The" in transfer.beside_reported(one)
-    alike = transfer.beside_reported(pd.concat([one, one.assign(model="m")]))
+    assert "lies above the interval of *Miniatures, four classes*. The" in tumour_classes.beside_reported(one)
+    alike = tumour_classes.beside_reported(pd.concat([one, one.assign(model="m")]))
     assert "The reported 91.28% lies above the intervals of all 2. The" in alike
     assert "other images" not in alike
     again = small + [run(LARGE, fold, seed=1) for fold in range(5)]
-    equal = transfer.tumours([again, large], [[], []], None)
+    equal = tumour_classes.tumours([again, large], [[], []], None)
     assert equal["seeds"].dropna().tolist() == [1, 1] and equal["accuracy"][0] == pytest.approx(
         SMALL[tumour].mean()
     )
-    none = transfer.beside_reported(transfer.tumours([[], small[:4]], [[], []], None))
+    none = tumour_classes.beside_reported(tumour_classes.tumours([[], small[:4]], [[], []], None))
     assert none == "None of these has been trained on all five folds yet."
     dataset = SimpleNamespace(frame=pd.DataFrame({"file": EVERY}))
-    assert transfer.fewer_classes([], large, dataset) == ""
+    assert tumour_classes.fewer_classes([], large, dataset) == ""
     three = []
     for record in model(SMALL, "t")["patients"]:  # they hold no image of the class
         kept = record.labels() != CLASSES.index("notumor")
@@ -175,11 +192,11 @@ def test_tumours_are_judged_alone():
             "probabilities": lambda part="test", which="ema", x=probs: x,
         }
         three.append(Told(**(vars(record) | changed)))
-    fewer = transfer.fewer_classes(three, large, dataset)
+    fewer = tumour_classes.fewer_classes(three, large, dataset)
     assert "of 75 answers (1 seed) on tumour images 0 are *no tumour*" in fewer
     other = model(EVERY % 10 < 7, "f")["patients"]  # which says *no tumour* of meningiomas
     told = "of 75 answers (1 seed) on tumour images 15 are *no tumour*, and without that class 15 of these are right; that gives +20.0 points"
-    assert told in transfer.fewer_classes(three, other, dataset)
+    assert told in tumour_classes.fewer_classes(three, other, dataset)
     fall = f"−{100 * (LARGE[tumour].mean() - SMALL[tumour].mean()):.1f} points"
     assert (
         f"on the same tumour images: {fall} (" in fewer
@@ -192,10 +209,10 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
     """Right on three in five of the tumours' files, on all the first half's: one file a slice there, a second one of some behind."""
     tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
     masks = {"each slice once": tumour & (EVERY < 50), "all their files": tumour & (EVERY < 80)}
-    monkeypatch.setattr(ladder, "archive", lambda dataset: masks)
+    monkeypatch.setattr(beside_literature, "archive", lambda dataset: masks)
     few, all_ = (EVERY % 5 > 1) | ~tumour, (EVERY < 50) | ~tumour
     dataset = SimpleNamespace(banner=None)
-    said = ladder.same_slices({"small": model(few)["patients"]}, dataset)
+    said = beside_literature.same_slices({"small": model(few)["patients"]}, dataset)
     once, files = (line for line in said.splitlines() if line.startswith("- "))
     assert once.startswith("- each slice once: small 60.0 (") and "; one seed of 5 folds, " in once
     count = masks["each slice once"].sum()
@@ -206,16 +223,24 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
         in said
     )
     two = {"small": model(few)["patients"], "large": model(all_)["patients"]}
-    more, share = ladder.same_slices(two, dataset), all_[masks["all their files"]].mean()
+    more, share = beside_literature.same_slices(two, dataset), all_[masks["all their files"]].mean()
     assert ", large 100.0 (" in more and f", large {100 * share:.1f} (" in more
     assert "lies above 3 of these 4 intervals. What else" in more and "choice of test images" not in more
-    assert ladder.same_slices({"small": model(few)["patients"][:4]}, dataset) == ""
-    assert ladder.same_slices(two, SimpleNamespace(banner="phantoms")) == ""
+    again = [run(few, fold, 1) for fold in range(5)]
+    unlike = beside_literature.same_slices(
+        {"small": model(few)["patients"] + again, "large": two["large"]}, dataset
+    )
+    once = next(line for line in unlike.splitlines() if line.startswith("- "))
+    small, large = once.split("; ")
+    assert "small 60.0 (" in small and ", 2 seeds of 5 folds, " in small, "each on what it rests on itself"
+    assert large.startswith("large 100.0") and ", one seed of 5 folds, " in large
+    assert beside_literature.same_slices({"small": model(few)["patients"][:4]}, dataset) == ""
+    assert beside_literature.same_slices(two, SimpleNamespace(banner="phantoms")) == ""
 
 
 def test_the_archives_slices_stand_once_each_in_the_dataset():
     files = groups.load()["file"]
-    found = ladder.archive(SimpleNamespace(frame=pd.DataFrame({"file": files})))
+    found = beside_literature.archive(SimpleNamespace(frame=pd.DataFrame({"file": files})))
     once, all_ = found.values()
     assert once.sum() == figshare.COUNT and (once <= all_).all()
     assert set(files[all_]) == set(pd.read_csv(results_dir() / "slices.csv")["file"])
@@ -223,19 +248,23 @@ def test_the_archives_slices_stand_once_each_in_the_dataset():
 
 def test_whole_seeds_alone_stand_on_the_ladder():
     large = model(LARGE) | {"twins": [], "patients": [run(LARGE, fold) for fold in range(4)]}
-    assert list(ladder.whole(large)) == ["paper"]
+    assert list(split_records.whole(large)) == ["paper"]
     floors = pd.DataFrame([{"protocol": "paper", "floor": "1nn-mirror", "n": 100}])
     frame = ladder.rows(model(SMALL), floors, EVERY, EVERY, {"paper": model(LARGE)["paper"]})
     level = frame.set_index(["method", "protocol"])["accuracy"]
-    assert level[ladder.MODEL, "patients"] == 0.7 and level[ladder.IMAGENET, "paper"] == 0.9
-    assert (ladder.IMAGENET, "patients") not in level.index
+    assert level[split_records.MODEL, "patients"] == 0.7 and level[split_records.IMAGENET, "paper"] == 0.9
+    assert (split_records.IMAGENET, "patients") not in level.index
     more = model(SMALL) | {"paper": [run(SMALL), run(LARGE, seed=1)]}
     more["patients"] += [run(LARGE, fold, seed=1) for fold in range(4)]
     own = ladder.rows(more, floors, EVERY, EVERY, {"paper": [run(LARGE, seed=s) for s in (0, 1)]})
     level = own.set_index(["method", "protocol"])
-    assert level.loc[(ladder.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.8, 2], "all its own seeds"
-    assert level.loc[(ladder.MODEL, "patients"), ["accuracy", "seeds"]].tolist() == [0.7, 1], "in all folds"
-    assert level.loc[(ladder.IMAGENET, "paper"), "seeds"] == 2
+    assert level.loc[(split_records.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.8, 2], (
+        "all its own seeds"
+    )
+    assert level.loc[(split_records.MODEL, "patients"), ["accuracy", "seeds"]].tolist() == [0.7, 1], (
+        "in all folds"
+    )
+    assert level.loc[(split_records.IMAGENET, "paper"), "seeds"] == 2
 
 
 def test_a_row_that_is_run_once_a_fold_is_one_row():
@@ -256,36 +285,38 @@ def test_a_fall_is_taken_of_as_many_seeds_on_both_splits_too():
 
 def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     single = {"paper": [run(SMALL)], "patients": [run(SMALL)]}  # one split of each kind, without folds
-    frame = transfer.compare(single, {name: [run(LARGE, key="f")] for name in single}, None, transfer.FULL)
+    frame = recipes.compare(
+        single, {name: [run(LARGE, key="f")] for name in single}, None, full_networks.FULL
+    )
     assert line(frame, "patients")["full-size_value"] == 0.9 and "ImageNet_value" not in frame
-    text = transfer.compared_text(frame, transfer.FULL)
+    text = recipes.compared_text(frame, full_networks.FULL)
     assert text.loc[0, "Full-size"].startswith("90.0 (") and text.loc[0, "Miniatures"].startswith("70.0 (")
-    said = transfer.grown(frame)
+    said = full_networks.grown(frame)
     assert "- random split +20.0" in said and said.count(": a gain (as trained once); one run") == 2
     assert "a gain (as trained once); one run, 100 images (100 pictures, 100 patient groups)\n" in said
     assert "The paper's 95.73% lies" in said and "nan" not in said
     assert "patient-disjoint +20.0 points (+" in said and "by picture" not in said
     splits_ = {"paper": [run(LARGE)], "patients": [run(SMALL)]}
     assert (
-        "change by −20.0 points (−" in (lost := transfer.fallen_full(splits_, None))
+        "change by −20.0 points (−" in (lost := full_networks.fallen_full(splits_, None))
         and ", by picture −20.0" in lost
     )
     assert "(1 seed; 100 patient groups tested on the second)" in lost
-    assert transfer.fallen_full({"paper": [run(LARGE)]}, None) == ""
-    folds = transfer.grown(transfer.compare(model(SMALL), model(LARGE), None, transfer.FULL))
-    assert transfer.once(frame).startswith(" The paper's own networks have one run: ")
-    assert not transfer.once(frame.assign(seeds=2)), "only where it is so"
+    assert full_networks.fallen_full({"paper": [run(LARGE)]}, None) == ""
+    folds = full_networks.grown(recipes.compare(model(SMALL), model(LARGE), None, full_networks.FULL))
+    assert recipes.once(frame).startswith(" The paper's own networks have one run: ")
+    assert not recipes.once(frame.assign(seeds=2)), "only where it is so"
     assert folds.count(", by picture +20.0 points (+") == 1, "of the split that keeps copies together"
-    worse = transfer.compare(single, {"paper": [run(~LARGE)]}, None, transfer.FULL)
-    assert "a loss (as trained once); one run, 100 images" in transfer.grown(
+    worse = recipes.compare(single, {"paper": [run(~LARGE)]}, None, full_networks.FULL)
+    assert "a loss (as trained once); one run, 100 images" in full_networks.grown(
         worse
-    ) and "patient-disjoint" not in transfer.grown(worse)
-    assert "lies above the interval" in transfer.grown(worse)
-    everywhere = transfer.compare(single, {"paper": [run(EVERY >= 0)]}, None, transfer.FULL)
-    assert "lies below the interval" in transfer.grown(everywhere)
-    near = transfer.compare(single, {"paper": [run(EVERY % 20 > 0)]}, None, transfer.FULL)  # 95%
-    assert "lies inside the interval" in transfer.grown(near)
-    assert "no run on record" in transfer.grown(transfer.compare({}, {}, None, transfer.FULL))
+    ) and "patient-disjoint" not in full_networks.grown(worse)
+    assert "lies above the interval" in full_networks.grown(worse)
+    everywhere = recipes.compare(single, {"paper": [run(EVERY >= 0)]}, None, full_networks.FULL)
+    assert "lies below the interval" in full_networks.grown(everywhere)
+    near = recipes.compare(single, {"paper": [run(EVERY % 20 > 0)]}, None, full_networks.FULL)  # 95%
+    assert "lies inside the interval" in full_networks.grown(near)
+    assert "no run on record" in full_networks.grown(recipes.compare({}, {}, None, full_networks.FULL))
 
 
 def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monkeypatch):
@@ -300,7 +331,7 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
         "other": [run(SMALL)],
         "seed": [run(~LARGE, seed=1)],
     }
-    said = transfer.before_fusion({"patients": rows}, None)
+    said = full_networks.before_fusion({"patients": rows}, None)
     first, second, third, last = said.split("; ")
     assert first.endswith(f"- patient-disjoint, seed 0, {counted}: fused as proposed 90.0%")
     assert (
@@ -311,15 +342,17 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
         "convnext-tiny alone, after stage 0, 70.0%: the fused model minus this backbone +20.0 points (+1"
     )
     assert last == "2 other fusions give another answer on 0 to 20 of the 100 images"
-    one = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)], "other": [run(SMALL)]}}, None)
+    one = full_networks.before_fusion(
+        {"paper": {experiments.PROPOSED: [run(LARGE)], "other": [run(SMALL)]}}, None
+    )
     assert one.endswith("1 other fusion gives another answer on 20 of the 100 images")
     alone["convnext-tiny"] = [run(SMALL, seed=1)]  # one stage 0 for all seeds
-    shared = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
+    shared = full_networks.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
     assert shared.endswith("convnext-tiny alone, after stage 0, 70.0%") and shared.count("minus") == 1
     alone.clear()
-    only = transfer.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
+    only = full_networks.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
     assert only.endswith(f"- random split, seed 0, {counted}: fused as proposed 90.0%")
-    assert transfer.before_fusion({}, None) == "" == transfer.before_fusion({"paper": {}}, None)
+    assert full_networks.before_fusion({}, None) == "" == full_networks.before_fusion({"paper": {}}, None)
 
 
 def test_what_fusing_adds_stands_by_picture_too_where_copies_are_kept_together(monkeypatch):
@@ -330,13 +363,13 @@ def test_what_fusing_adds_stands_by_picture_too_where_copies_are_kept_together(m
         record.settings.data.protocol = "patients"
     monkeypatch.setattr(training, "stage0_records", lambda records: {"one": [start]})
     monkeypatch.setattr(names, "backbone_name", lambda key, record: key)
-    said = transfer.before_fusion({"patients": {experiments.PROPOSED: [own]}}, None)
+    said = full_networks.before_fusion({"patients": {experiments.PROPOSED: [own]}}, None)
     assert "this backbone +91.0 points (" in said and ", by picture +10.0 points (" in said
 
 
 def test_the_papers_own_networks_are_read_where_a_stage_0_stands_in_for_imagenet():
     page = open_chapter("25_transfer", "cpu")
-    small, tables = transfer.full_size(page)
+    small, tables = full_networks.records(page)
     for protocol, rows in tables.items():
         for record in (one for group in rows.values() for one in group):
             chosen = record.settings
@@ -348,7 +381,7 @@ def test_the_papers_own_networks_are_read_where_a_stage_0_stands_in_for_imagenet
     assert all(some[protocol] for some in (small, tables) for protocol in folds.NAMES), (
         "both sides' records are committed"
     )
-    assert transfer.full_size(open_chapter("25_transfer", "demo")) == ({}, {})
+    assert full_networks.records(open_chapter("25_transfer", "demo")) == ({}, {})
 
 
 def test_a_table_without_folds_says_what_chance_does_to_ece_and_nothing_of_folds():
@@ -358,10 +391,12 @@ def test_a_table_without_folds_says_what_chance_does_to_ece_and_nothing_of_folds
 
 def test_a_page_of_phantoms_has_no_line_of_patients():
     phantoms = open_chapter("25_transfer", "demo")
-    assert ladder.imagenet_records(phantoms) == {} and list(ladder.three_classes(phantoms)) == [ladder.MODEL]
+    assert split_records.imagenet_records(phantoms) == {} and list(split_records.three_classes(phantoms)) == [
+        split_records.MODEL
+    ]
     assert transfer.sides(phantoms) == ({}, {}) and transfer.three_classes(phantoms) == ([], [])
-    assert ladder.imagenet_records(open_chapter("25_transfer", ladder.TRANSFER)) == {}
-    other = phantoms.under(ladder.TRANSFER)
+    assert split_records.imagenet_records(open_chapter("25_transfer", split_records.TRANSFER)) == {}
+    other = phantoms.under(split_records.TRANSFER)
     assert other.profile == "transfer" and not other.phantoms and phantoms.phantoms
 
 
@@ -383,8 +418,8 @@ def test_settings_that_differ_are_named_and_those_of_a_stage_0_only_where_both_h
 
 def test_two_models_stand_on_one_ladder():
     lines = [("floor", "floor", p, 0.9, 0.8, 0.95) for p in ("paper", "twins", "patients")]
-    lines += [(ladder.MODEL, "model", p, 0.9, 0.8, 0.95) for p in ("paper", "twins", "patients")]
-    lines += [(ladder.IMAGENET, "model", p, 0.95, 0.9, 0.97) for p in ("paper", "patients")]
+    lines += [(split_records.MODEL, "model", p, 0.9, 0.8, 0.95) for p in ("paper", "twins", "patients")]
+    lines += [(split_records.IMAGENET, "model", p, 0.95, 0.9, 0.97) for p in ("paper", "patients")]
     frame = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
     ax = split_ladder.emblem(frame.assign(picture=np.nan), 0.9573, (8.0, 4.0)).axes[0]
     heavy = [one for one in ax.lines if one.get_linewidth() > 2]
@@ -392,21 +427,23 @@ def test_two_models_stand_on_one_ladder():
     assert max(ax.get_yticks()) <= 1.0001
     assert len({one.get_color() for one in heavy}) == 2
     named = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert named == ["floor", ladder.MODEL, ladder.IMAGENET]
+    assert named == ["floor", split_records.MODEL, split_records.IMAGENET]
     height = {text.get_text(): text.get_position()[1] for text in ax.texts}
     assert height["95.0%"] > 0 > height["90.0%"], "the lower model's number stands below its point"
-    floors = [frame.replace({"method": {"floor": name}}) for name in ladder.LOOK_UPS]
+    floors = [frame.replace({"method": {"floor": name}}) for name in beside_look_ups.LOOK_UPS]
     both = pd.concat([floors[0], floors[1][floors[1]["kind"] == "floor"]], ignore_index=True)
-    apart = dict.fromkeys([*ladder.AHEAD[0], *ladder.AHEAD[1]], 0.05)
-    falls = ladder.falls(both.assign(picture=0.9, picture_low=0.8, picture_high=0.95, seeds=2, **apart), None)
+    apart = dict.fromkeys([*beside_look_ups.AHEAD[0], *beside_look_ups.AHEAD[1]], 0.05)
+    falls = leakage.falls(
+        both.assign(picture=0.9, picture_low=0.8, picture_high=0.95, seeds=2, **apart), None
+    )
     assert "With ImageNet weights (chapter 25) it goes from 95.0%" in falls
     assert "No run of the model under this profile yet on: official, bytes." in falls
 
 
 @pytest.mark.parametrize("gap", [0.015, 0.035, 0.06, -0.035])
 def test_no_number_lies_over_a_stroke_by_picture(gap):
-    lines = [(ladder.MODEL, "model", p, 0.86, 0.84, 0.88, 0.86 - gap) for p in ("twins", "patients")]
-    lines += [(ladder.IMAGENET, "model", "patients", 0.885, 0.87, 0.9, 0.885 - gap)]
+    lines = [(split_records.MODEL, "model", p, 0.86, 0.84, 0.88, 0.86 - gap) for p in ("twins", "patients")]
+    lines += [(split_records.IMAGENET, "model", "patients", 0.885, 0.87, 0.9, 0.885 - gap)]
     lines += [("floor", "floor", p, 0.4, 0.38, 0.42, np.nan) for p in ("paper", "twins", "patients")]
     frame = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high", "picture"])
     for size in ((4.0, 4.6), (8.0, 4.0)):
@@ -424,32 +461,32 @@ def test_no_number_lies_over_a_stroke_by_picture(gap):
 
 
 def test_scores_of_two_sides_are_drawn_for_the_splits_that_have_them():
-    frame = transfer.by_class(transfer.compare(model(SMALL), model(LARGE), None))
-    drawn = split_ladder.with_without(frame, transfer.SIDES, transfer.SHARE)
+    frame = recipes.by_class(recipes.compare(model(SMALL), model(LARGE), None))
+    drawn = split_ladder.with_without(frame, recipes.SIDES, recipes.SHARE)
     assert [ax.get_title("left") for ax in drawn.axes] == ["random split", "patient-disjoint"]
-    assert [text.get_text() for text in drawn.legends[0].texts][:2] == list(transfer.SIDES)
-    assert isinstance(split_ladder.with_without(frame[:0], transfer.SIDES, transfer.SHARE), Note)
+    assert [text.get_text() for text in drawn.legends[0].texts][:2] == list(recipes.SIDES)
+    assert isinstance(split_ladder.with_without(frame[:0], recipes.SIDES, recipes.SHARE), Note)
 
 
 def test_the_price_is_told_in_what_compares():
-    columns = ["side", "size", "parameters", "macs", "flops", *transfer.PRICED, "stage0"]
+    columns = ["side", "size", "parameters", "macs", "flops", *recipe_price.PRICED, "stage0"]
     small = ("small", 96, 1e6, 2e7, 4e7, 5, 400.0, 200.0, 700.0, 20, "a CPU", 1000.0)
     large = ("large", 160, 1e7, 1.76e8, 3.5e8, 5, 1600.0, 1500.0, 1700.0, 20, "a CPU", 0.0)
     frame = pd.DataFrame([small, large], columns=columns)
-    said = transfer.price_words(frame)
+    said = recipe_price.price_words(frame)
     assert "8.8 times the multiply-adds" in said and "10 times the parameters" in said
     assert "4 times as long" in said and "a factor of up to 3.5" in said
     both = (frame["seconds"] + frame["stage0"]).to_numpy()
     assert f"in the mean, {both[1] / both[0]:.2g} times with the miniatures' stage 0. " in said
-    assert transfer.price_words(frame[:1]) == ""
+    assert recipe_price.price_words(frame[:1]) == ""
 
 
 def test_without_a_run_each_table_has_a_line():
     """An empty table stops the site's build."""
     shown = (
-        transfer.price_text(transfer.price([], [])),
-        transfer.compared_text(transfer.compare({}, {}, None)),
-        transfer.tumours_text(transfer.tumours([[], []], [[], []], None)),
+        recipe_price.price_text(recipe_price.price([], [])),
+        recipes.compared_text(recipes.compare({}, {}, None)),
+        tumour_classes.tumours_text(tumour_classes.tumours([[], []], [[], []], None)),
         training.stages([]),
     )
     assert all(len(table) and len(table.columns) for table in shown)
@@ -457,7 +494,7 @@ def test_without_a_run_each_table_has_a_line():
 
 def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
     tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
-    four = transfer.on_tumours(model(LARGE), None)
+    four = tumour_classes.on_tumours(model(LARGE), None)
     causes = ablation.measure("transfer", {}, None)
     kept = pd.DataFrame(
         {"stage": [1, 2], "epochs": [4, 8], "best_epoch": [4, 8], "accuracy": 0.9, "val_accuracy": 0.8}
@@ -467,8 +504,8 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
 
     def said(right, counts=causes, beside=four, seeds=1):
         runs = [run(right | ~tumour, fold, seed, "t") for seed in range(seeds) for fold in range(5)]
-        alone = transfer.tumours([[], []], [[], runs], None)
-        return transfer.not_more(alone, runs, beside, counts, *settings)
+        alone = tumour_classes.tumours([[], []], [[], runs], None)
+        return shortfall.not_more(alone, runs, beside, counts, *settings)
 
     text = said(EVERY % 10 > 2)
     assert (
@@ -509,5 +546,5 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
         in near
     )
     assert "is reached: 93% lies" in said(EVERY % 100 > 0)
-    none = transfer.tumours([[], []], [[], []], None)
-    assert "nothing to explain" in transfer.not_more(none, [], four, causes, *settings)
+    none = tumour_classes.tumours([[], []], [[], []], None)
+    assert "nothing to explain" in shortfall.not_more(none, [], four, causes, *settings)

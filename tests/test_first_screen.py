@@ -126,7 +126,7 @@ def readable(frame):
         texts |= {text.get_text(): text.get_window_extent() for text in ax.get_legend().get_texts()}
         shown = first_screen.lines_of(frame)
         scores = shown.set_index(["method", "protocol"])["accuracy"]
-        look_up, model = first_screen.LOOK_UP, first_screen.ladder.MODEL
+        look_up, model = first_screen.LOOK_UP, first_screen.split_records.MODEL
         wanted = f"1-NN: {scores[look_up, 'paper']:.1%}", f"{scores[look_up, 'patients']:.1%}"
         assert set(wanted) <= set(texts), "the look-up has its numbers"
         assert not [(a, b) for a, b in itertools.combinations(texts, 2) if texts[a].overlaps(texts[b])]
@@ -189,15 +189,17 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
     frame, _ = first_screen.rows(Chapter("x", "cpu", chosen, data, (), settings.results_dir()))
     said = first_screen.described(frame, 0.9573)
     assert said in text and said.count(" from ") == 3
-    own = frame[frame["method"] == first_screen.ladder.IMAGENET].set_index("protocol")["accuracy"]
+    own = frame[frame["method"] == first_screen.split_records.IMAGENET].set_index("protocol")["accuracy"]
     assert (
         f"from {own['paper']:.1%} (random (the paper's)) to {own['patients']:.1%} (no known patient shared)"
         in said
     )
     assert first_screen.caption(frame) in text and "Dotted: " in first_screen.caption(frame)
-    whole = frame[frame["method"] != first_screen.ladder.IMAGENET]
+    whole = frame[frame["method"] != first_screen.split_records.IMAGENET]
     assert "Dotted" not in first_screen.caption(whole) and "Bars" in first_screen.caption(whole)
-    levels = frame[frame["method"].isin(first_screen.ladder.LOOK_UPS)].groupby("protocol")["accuracy"]
+    levels = frame[frame["method"].isin(first_screen.beside_look_ups.LOOK_UPS)].groupby("protocol")[
+        "accuracy"
+    ]
     better = first_screen.lines_of(frame).query("method == @first_screen.LOOK_UP")
     assert better.set_index("protocol")["accuracy"].to_dict() == levels.max().to_dict()
     assert len(set(better["kind"])) == 1 and levels.count().min() == 2

@@ -12,20 +12,28 @@ from gcaf_lib.data import splits
 from gcaf_lib.evaluation import floors, worth
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.findings import (
+    accuracies,
     acting,
+    beside_literature,
+    beside_look_ups,
     calibration,
     calibration_effects,
     ladder,
+    leakage,
     new_patients,
     reliability,
+    seen_in_training,
     shortcuts,
+    split_records,
     temperature_scaling,
+    training_size,
     words,
 )
+from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 from tests.told import Told
 
-NEAR = ladder.FLOOR_NAMES["1nn-mirror"]
+NEAR = beside_look_ups.FLOOR_NAMES["1nn-mirror"]
 
 
 def floor_table(**scores) -> pd.DataFrame:
@@ -38,17 +46,17 @@ def floor_table(**scores) -> pd.DataFrame:
     return pd.DataFrame([one | {"protocol": p} | scores for p in splits.MANIFESTS])
 
 
-PLAIN = ladder.FLOOR_NAMES["1nn"]
+PLAIN = beside_look_ups.FLOOR_NAMES["1nn"]
 
 
 def frame(**levels) -> pd.DataFrame:
     """Look-ups at 96% and 95%, then 74% and 75%; the model at `levels` protocol: (value, low, high). By picture the same."""
     lines = [(NEAR, "floor", "paper", 0.96, 0.94, 0.98), (NEAR, "floor", "patients", 0.74, 0.71, 0.77)]
     lines += [(PLAIN, "floor", "paper", 0.95, 0.93, 0.97), (PLAIN, "floor", "patients", 0.75, 0.72, 0.78)]
-    lines += [(ladder.MODEL, "model", p, *three) for p, three in levels.items()]
+    lines += [(split_records.MODEL, "model", p, *three) for p, three in levels.items()]
     out = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
-    copied = dict(zip(ladder.BY_PICTURE["accuracy"], (out["accuracy"], out["low"], out["high"])))
-    apart = {name: value for three in ladder.AHEAD for name, value in zip(three, (0.05, 0.01, 0.09))}
+    copied = dict(zip(accuracies.BY_PICTURE["accuracy"], (out["accuracy"], out["low"], out["high"])))
+    apart = {name: value for three in beside_look_ups.AHEAD for name, value in zip(three, (0.05, 0.01, 0.09))}
     return out.assign(seeds=1, folds=5, images=7023, **copied, **apart)
 
 
@@ -58,7 +66,7 @@ def test_floors_and_model_stand_on_one_scale():
     table = ladder.wide(out)
     assert list(table) == ["Method", "official", "paper", "bytes", "twins", "patients (five folds)"]
     assert table.iloc[0]["paper"] == "90.0 (70.0 to 95.0)"
-    by_picture = ladder.wide(out, scores=ladder.BY_PICTURE)
+    by_picture = ladder.wide(out, scores=accuracies.BY_PICTURE)
     assert list(by_picture) == list(table) and (by_picture.iloc[0, 1:] == "50.0 (40.0 to 60.0)").all()
     assert ladder.wide(out, "macro_f1").iloc[0]["paper"] == "80.0 (60.0 to 90.0)"
 
@@ -74,7 +82,7 @@ def test_patients_are_the_five_folds():
 
 def test_the_ladders_words_turn_on_its_numbers():
     levels = {"paper": (0.94, 0.92, 0.96), "patients": (0.86, 0.84, 0.88)}
-    apart = ladder.falls(frame(**levels), 0.9573)
+    apart = leakage.falls(frame(**levels), 0.9573)
     assert (
         f"{PLAIN} goes from 95.0% (93.0% to 97.0%, by picture 95.0%) to 75.0% (72.0% to 78.0%, by picture 75.0%): −20.0 points (−23.6 to −16.4), by picture −20.0 points (−23.6 to −16.4)"
         in apart
@@ -86,32 +94,34 @@ def test_the_ladders_words_turn_on_its_numbers():
     assert "−8.0 points (−10.8 to −5.2), by picture −8.0 points (−10.8 to −5.2) (1 seed)." in apart
     more = frame(**levels)
     more.loc[more["protocol"] == "paper", "seeds"] = 5
-    assert "to −5.2) (5 seeds on the random split, 1 on the folds)." in ladder.falls(more, 0.9573)
-    more.loc[more["protocol"] == "paper", ladder.AHEAD[0]] = (-0.02, -0.03, 0.01)
+    assert "to −5.2) (5 seeds on the random split, 1 on the folds)." in leakage.falls(more, 0.9573)
+    more.loc[more["protocol"] == "paper", beside_look_ups.AHEAD[0]] = (-0.02, -0.03, 0.01)
     assert (
         "its distance to the better look-up is +5.0 points (+1.0 to +9.0), by picture +5.0 points (+1.0 to +9.0); on the random split −2.0 points (−3.0 to +1.0), by picture +5.0 points (+1.0 to +9.0)."
-        in ladder.falls(more, 0.9573)
+        in leakage.falls(more, 0.9573)
     )
     assert "they had no image and no patient in common" in apart and "its interval is over patients" in apart
     assert "yet on: official, bytes, twins." in apart and "due to" not in apart
-    more[[*ladder.AHEAD[0], *ladder.AHEAD[1]]] = (0.0, -0.04, 0.03) * 2
-    same = ladder.falls(more, 0.9573)
+    more[[*beside_look_ups.AHEAD[0], *beside_look_ups.AHEAD[1]]] = (0.0, -0.04, 0.03) * 2
+    same = leakage.falls(more, 0.9573)
     assert (
         "is 0.0 points (−4.0 to +3.0), by picture 0.0 points (" in same
         and "on the random split 0.0 points (" in same
     )
-    touching = ladder.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
+    touching = leakage.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
     assert "lies above the interval" in touching
     same = frame().set_index(["method", "protocol"]).loc[PLAIN]
-    equal = ladder.falls(frame(**levels), 0.9573, {ladder.MODEL: same.assign(seeds=3), ladder.IMAGENET: None})
+    equal = leakage.falls(
+        frame(**levels), 0.9573, {split_records.MODEL: same.assign(seeds=3), split_records.IMAGENET: None}
+    )
     assert "(1 seed). Of the seeds that both have (3): −20.0 points (−23.6 to −16.4), by picture" in equal
     assert "that both have" not in apart
-    better = ladder.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
+    better = leakage.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
     assert (
         "+6.0 points (+3.8 to +8.2), by picture +6.0 points (+3.8 to +8.2) (1 seed)." in better
         and "lies below" in better
     )
-    alone = ladder.falls(frame(), None)
+    alone = leakage.falls(frame(), None)
     assert "patients (five folds). Its line" in alone
     assert "The paper" not in alone and "The model goes" not in alone and "A distance" not in alone
 
@@ -119,24 +129,25 @@ def test_the_ladders_words_turn_on_its_numbers():
 def test_the_better_look_up_is_asked_split_by_split_by_file_and_by_picture():
     known = frame()
     assert (
-        ladder.look_up(known, "paper").accuracy == 0.96 and ladder.look_up(known, "patients").accuracy == 0.75
+        beside_look_ups.look_up(known, "paper").accuracy == 0.96
+        and beside_look_ups.look_up(known, "patients").accuracy == 0.75
     )
     known.loc[
-        (known["method"] == NEAR) & (known["protocol"] == "patients"), list(ladder.BY_PICTURE["accuracy"])
+        (known["method"] == NEAR) & (known["protocol"] == "patients"), list(accuracies.BY_PICTURE["accuracy"])
     ] = (0.8, 0.7, 0.9)
-    line = ladder.look_up(known, "patients")
+    line = beside_look_ups.look_up(known, "patients")
     assert (line.accuracy, line.high, line.picture, line.picture_high) == (0.75, 0.78, 0.8, 0.9)
 
 
 def test_look_ups_have_fallen_only_where_each_ones_intervals_are_apart():
     known = frame()
-    assert ladder.fallen(known)
+    assert beside_look_ups.fallen(known)
     plain = (known["method"] == PLAIN) & (known["protocol"] == "patients")
     for high, told in ((0.929, True), (0.93, False), (0.99, False)):
         known.loc[plain, "high"] = high
-        assert ladder.fallen(known) == told
+        assert beside_look_ups.fallen(known) == told
     known.loc[plain, ["accuracy", "low", "high"]] = (0.99, 0.98, 1.0)
-    assert not ladder.fallen(known), "a rise is no fall"
+    assert not beside_look_ups.fallen(known), "a rise is no fall"
 
 
 LEARNT, WORSE, OPEN = (
@@ -160,13 +171,15 @@ LEARNT, WORSE, OPEN = (
 )
 def test_the_ladders_end_says_only_what_both_ways_to_count_say(file, picture, said):
     known = frame(patients=(0.86, 0.84, 0.88))
-    known.loc[known["method"] == ladder.MODEL, [*ladder.AHEAD[0], *ladder.AHEAD[1]]] = (*file, *picture)
-    text = ladder.end(known, 0.9573, "cpu")
+    known.loc[
+        known["method"] == split_records.MODEL, [*beside_look_ups.AHEAD[0], *beside_look_ups.AHEAD[1]]
+    ] = (*file, *picture)
+    text = leakage.end(known, 0.9573, "cpu")
     one, other = (f"{words.signed(100 * gap[0], 1)} points (" for gap in (file, picture))
     assert f"on the same images, that is {one}" in text and f", by picture {other}" in text
     assert "lies above that interval" in text
     assert [one in text for one in (LEARNT, WORSE, OPEN)] == [one == said for one in (LEARNT, WORSE, OPEN)]
-    assert "miniature networks" in text and "nothing is concluded" in ladder.end(frame(), 0.9573, "paper")
+    assert "miniature networks" in text and "nothing is concluded" in leakage.end(frame(), 0.9573, "paper")
 
 
 def test_the_distance_to_the_better_look_up_is_of_the_same_images(monkeypatch):
@@ -223,7 +236,7 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     single.rows, single.labels = (lambda part="test", own=own: own for own in half.values())
     single.probabilities = lambda part="test", which="ema": np.eye(4)[said]
     copies = np.minimum(rows, 95)  # five of one picture, of which the fold's has one wrong
-    known = ladder.control([fold], [single], rows, copies)
+    known = training_size.control([fold], [single], rows, copies)
     (own, own1), (other, other1), (gap, gap1, each) = known
     assert (
         (own.value, other.value, gap.n) == (1.0, 0.8, 1) and gap.value == pytest.approx(0.2) and gap.low > 0
@@ -231,17 +244,17 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     by_picture = [one.value for one in (own1, other1, gap1)]
     assert by_picture == pytest.approx([1.0, 36.8 / 46, 9.2 / 46]) and each == {}
     none = ([run(1, 0, base)], [single], rows, copies), ([], [single], rows, copies)
-    assert [ladder.control(*some) for some in none] == [None, None]
+    assert [training_size.control(*some) for some in none] == [None, None]
     # of one seed there, the folds' other seeds are no farther away: against the mean of all, and against each
-    several = ladder.control([fold, run(1, 0, np.ones(100, bool))], [single], rows, rows)
+    several = training_size.control([fold, run(1, 0, np.ones(100, bool))], [single], rows, rows)
     (_, _), (mean, _), (both, _, each) = several
     assert (mean.value, mean.n, both.value) == (pytest.approx(0.9), 2, pytest.approx(0.1))
     assert [one.file.value for one in each.values()] == [pytest.approx(0.2), 0] and list(each) == [0, 1]
     parts = {"paper": [80], "patients": [79], splits.FIVEFOLD: [70, 72]}
-    monkeypatch.setattr(ladder, "_trained", lambda _, protocol: " to ".join(map(str, parts[protocol])))
+    monkeypatch.setattr(training_size, "_trained", lambda _, protocol: " to ".join(map(str, parts[protocol])))
     sizes = {"images": 50, "pictures": 40, "groups": 30}
     unsure = worth.Change(gap, gap._replace(low=-0.1))
-    text = ladder.training_parts(None, known._replace(change=unsure), sizes)
+    text = training_size.larger_part(None, known._replace(change=unsure), sizes)
     assert "Training has 80 images on the random split and 70 to 72 on a fold" in text
     assert (
         "on the single split `patients` training has 79." in text
@@ -253,23 +266,27 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     )
     assert text.endswith(f": {words.unseen(1)}.")
     turned = {seed: one._replace(picture=each[1 - seed].file) for seed, one in each.items()}
-    against = ladder.training_parts(None, several._replace(change=worth.Change(both, both, turned)), sizes)
+    against = training_size.larger_part(
+        None, several._replace(change=worth.Change(both, both, turned)), sizes
+    )
     assert "the models of the folds (2 seeds) are right on 90.0" in against
     assert against.endswith(
         "That is against the mean of the folds' 2 seeds; against each: +20.0, 0.0 points (by picture 0.0, +20.0)."
     )
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
     worse = known._replace(change=worth.Change(less, less))
-    assert ": fewer right (as trained once), by picture" in ladder.training_parts(None, worse, sizes)
-    assert "A control would be" in ladder.training_parts(None, None, {})
+    assert ": fewer right (as trained once), by picture" in training_size.larger_part(None, worse, sizes)
+    assert "A control would be" in training_size.larger_part(None, None, {})
 
 
 def test_sizes_of_training_parts_are_the_splits(monkeypatch):
     parts = [np.array(["train"] * n + ["test"] * (2000 - n)) for n in (1001, 1000, 1003)]
     monkeypatch.setattr(
-        ladder.exposure, "parts", lambda protocol, dataset: parts[:2] if protocol == "x" else parts[2:]
+        training_size.exposure, "parts", lambda protocol, dataset: parts[:2] if protocol == "x" else parts[2:]
     )
-    assert ladder._trained(None, "x") == "1,000 to 1,001" and ladder._trained(None, "y") == "1,003"
+    assert (
+        training_size._trained(None, "x") == "1,000 to 1,001" and training_size._trained(None, "y") == "1,003"
+    )
 
 
 def test_where_counts_the_ends_as_inside():
@@ -367,9 +384,9 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
 
 
 def test_scores_by_picture_are_said_where_they_are_known():
-    assert ladder.by_picture(frame().assign(picture=np.nan)).endswith("copies answered rightly.")
+    assert leakage.by_picture(frame().assign(picture=np.nan)).endswith("copies answered rightly.")
     known = frame(patients=(0.86, 0.84, 0.88)).assign(picture=0.8, picture_low=0.7, picture_high=0.9)
-    text = ladder.by_picture(known)
+    text = leakage.by_picture(known)
     assert "the model is right on 86.0% of the files and 80.0% of the pictures (70.0% to 90.0%)" in text
     assert f"{PLAIN} is right on 75.0% of the files" in text and f"{NEAR} is right on 74.0%" in text
 
@@ -704,7 +721,7 @@ def shares(copy: float, patient: float) -> pd.DataFrame:
 
 
 def test_exposure_is_shown_split_by_split():
-    table = ladder.wide_exposure(shares(0.5, 0.25))
+    table = seen_in_training.wide_exposure(shares(0.5, 0.25))
     assert table["Split"].tolist() == list(splits.MANIFESTS)
     first = table.iloc[0]
     assert (first["A copy"], first["A copy, glioma"], first["Same patient"]) == ("50.0%", "25.0%", "25.0%")
@@ -718,13 +735,15 @@ def test_either_a_copy_or_the_patient_is_counted_by_the_groups_over_all_folds(mo
         "folds": ["test test train train train".split(), "train train test test train".split()],
     }
     monkeypatch.setattr(
-        ladder.exposure, "parts", lambda protocol, _: [np.array(part) for part in parts[protocol]]
+        seen_in_training.exposure, "parts", lambda protocol, _: [np.array(part) for part in parts[protocol]]
     )
     lines = [(p, c) for p in parts for c in ("glioma", "meningioma", "all")]
-    monkeypatch.setattr(ladder.exposure, "read", lambda _: pd.DataFrame(lines, columns=["protocol", "class"]))
-    monkeypatch.setattr(ladder.splits, "clusters", lambda _: np.array([7, 1, 7, 3, 1]))
+    monkeypatch.setattr(
+        seen_in_training.exposure, "read", lambda _: pd.DataFrame(lines, columns=["protocol", "class"])
+    )
+    monkeypatch.setattr(seen_in_training.splits, "clusters", lambda _: np.array([7, 1, 7, 3, 1]))
     labels = [CLASSES.index(c) for c in ("glioma", "meningioma", "glioma", "glioma", "meningioma")]
-    found = ladder.exposed(SimpleNamespace(frame=pd.DataFrame({"label": labels})))
+    found = seen_in_training.exposed(SimpleNamespace(frame=pd.DataFrame({"label": labels})))
     table = found.set_index(["protocol", "class"])["with_either"]
     assert table["paper"].to_dict() == {"glioma": 1.0, "meningioma": 0.0, "all": 0.5}, (
         "validation is no training"
@@ -733,13 +752,15 @@ def test_either_a_copy_or_the_patient_is_counted_by_the_groups_over_all_folds(mo
 
 
 def test_how_many_others_report_is_counted():
-    assert "the table holds 1 result of others" in ladder.reported(pd.DataFrame({"Method": ["x"]}))
-    assert "the table holds 2 results of others" in ladder.reported(pd.DataFrame({"Method": ["x", "y"]}))
+    assert "the table holds 1 result of others" in beside_literature.how_many(pd.DataFrame({"Method": ["x"]}))
+    assert "the table holds 2 results of others" in beside_literature.how_many(
+        pd.DataFrame({"Method": ["x", "y"]})
+    )
 
 
 def test_exposure_of_grouped_splits_is_said_as_a_finding():
-    assert ladder.copies_left(shares(0.0, 0.0)).count("finds no test image with a copy") == 3
-    found = ladder.copies_left(shares(0.02, 0.0))
+    assert seen_in_training.copies_left(shares(0.0, 0.0)).count("finds no test image with a copy") == 3
+    found = seen_in_training.copies_left(shares(0.02, 0.0))
     assert "on `twins` it still finds a copy in training for 2.0%" in found and "finds no test" not in found
 
 
@@ -857,15 +878,17 @@ def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):
 
 def test_this_books_rows_beside_others():
     tracks = floor_table().assign(track="three classes")
-    both, others = pd.concat([tracks, tracks.assign(floor="1nn")]), ladder.literature.table()
-    none = ladder.beside_others(frame(), both, {ladder.MODEL: None})
+    both, others = pd.concat([tracks, tracks.assign(floor="1nn")]), literature.table()
+    none = beside_literature.beside_others(frame(), both, {split_records.MODEL: None})
     assert none.iloc[: len(others)].equals(others)
     none = none.iloc[len(others) :]
     assert none.iloc[0]["Accuracy (%)"] == "no run yet under this profile"
     assert none["Method"][1:].tolist() == [f"{name}, three classes, here" for name in (NEAR, PLAIN)]
     three = {"accuracy": 0.85, "low": 0.8, "high": 0.9, "picture": 0.812, "seeds": 2, "folds": 1}
-    scores = {ladder.MODEL: three, ladder.IMAGENET: None}
-    table = ladder.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, scores).iloc[len(others) :]
+    scores = {split_records.MODEL: three, split_records.IMAGENET: None}
+    table = beside_literature.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, scores).iloc[
+        len(others) :
+    ]
     assert table.iloc[0]["Source"] == "this book, 2 seeds, 1 of 5 folds"
     assert table.iloc[0]["Accuracy (%)"] == "85.0 (80.0 to 90.0), by picture 81.2"
     assert table.iloc[1]["Method"] == "With ImageNet weights, three classes, here"
@@ -932,37 +955,37 @@ def test_persons_parted_are_taken_off(monkeypatch):
     """The accuracy without the files of a person whose groups stand in two folds, and of nobody else."""
     monkeypatch.setattr(splits, "FOLDS", 1)
     table = pd.DataFrame({"file": list("abcdef"), "person": [1, 1, 2, 2, 3, 4], "fold": [0, 1, 2, 2, 0, 1]})
-    monkeypatch.setattr(ladder.groups, "load", lambda: table)
+    monkeypatch.setattr(leakage.groups, "load", lambda: table)
     dataset = SimpleNamespace(frame=pd.DataFrame({"file": list("fedcba")}), banner=None)
     one = Told.of(np.zeros(6, int), np.eye(2)[[0, 0, 0, 1, 1, 1]], fold=0)
-    text = ladder.persons_parted([one], dataset)
+    text = leakage.persons_parted([one], dataset)
     assert "without their 2 files" in text and "75.00% in place of 50.00% (mean over 1 seed)" in text
-    assert ladder.persons_parted([], dataset) == ""
+    assert leakage.persons_parted([], dataset) == ""
 
 
 def test_a_level_has_its_score_by_picture_where_copies_are_together():
     line = SimpleNamespace(accuracy=0.859, low=0.84, high=0.876, picture=0.864, protocol="twins")
-    assert ladder.both(line) == "85.9 (84.0 to 87.6), by picture 86.4"
+    assert accuracies.both(line) == "85.9 (84.0 to 87.6), by picture 86.4"
     line.protocol = "bytes"
-    assert ladder.both(line) == "85.9 (84.0 to 87.6)"
+    assert accuracies.both(line) == "85.9 (84.0 to 87.6)"
 
 
 def test_the_runs_behind_each_split_are_counted():
     level = (0.9, 0.88, 0.92)
-    none = ladder.runs(frame(), floor_table())
+    none = leakage.runs(frame(), floor_table())
     assert none.startswith("The model has not been run under this profile. A score of several seeds")
     assert none.endswith("mirror-aware 1-NN has 90.0 (70.0 to 95.0), by picture 50.0%.")
     own = frame(paper=level, patients=level)
-    text = ladder.runs(own.assign(seeds=2), floor_table())
+    text = leakage.runs(own.assign(seeds=2), floor_table())
     counts = "paper: 2 seeds, 7,023 test images; patients: 2 seeds on 5 of 5 folds, 7,023 test images. "
     assert text.startswith(f"Runs of the model: {counts}A score") and "ImageNet" not in text
-    larger = own[own["method"] == ladder.MODEL].assign(method=ladder.IMAGENET, seeds=2)
-    beside = ladder.runs(pd.concat([own, larger]), floor_table())
+    larger = own[own["method"] == split_records.MODEL].assign(method=split_records.IMAGENET, seeds=2)
+    beside = leakage.runs(pd.concat([own, larger]), floor_table())
     assert f"test images. With ImageNet weights: {counts}A score" in beside
 
 
 def test_what_a_line_rests_on_names_folds_where_there_are_several():
     line = SimpleNamespace(seeds=1, folds=5, images=100, pictures=50, groups=20)
-    assert ladder.rests(line) == "one seed of 5 folds, 100 images (50 pictures, 20 patient groups)"
+    assert accuracies.rests(line) == "one seed of 5 folds, 100 images (50 pictures, 20 patient groups)"
     line.folds = 1
-    assert ladder.rests(line) == "one run, 100 images (50 pictures, 20 patient groups)"
+    assert accuracies.rests(line) == "one run, 100 images (50 pictures, 20 patient groups)"

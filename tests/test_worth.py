@@ -667,14 +667,14 @@ def test_the_basic_interval_mirrors_percentiles_about_the_value():
 
 
 def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
-    from gcaf_lib.findings import ladder, scorecard
+    from gcaf_lib.findings import accuracies, scorecard
 
     monkeypatch.setattr(scorecard.splits, "clusters", lambda dataset: GROUPS)
     found = scorecard.measure(FOLDED, None)
     worth._SAMPLES.clear()
     assert found == worth.row(FOLDED, GROUPS)
     worth._SAMPLES.clear()
-    score = ladder.pooled(FOLDED, GROUPS, np.arange(IMAGES) // 2)
+    score = accuracies.pooled(FOLDED, GROUPS, np.arange(IMAGES) // 2)
     assert [score[k] for k in ("accuracy", "low", "high")] == list(np.array(found["accuracy"])[[0, 3, 4]])
     assert [score[k] for k in ("macro_f1", "f1_low", "f1_high")] == list(
         np.array(found["macro_f1"])[[0, 3, 4]]

@@ -18,7 +18,15 @@ from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import split_ladder, tables
 from gcaf_lib.display.style import WIDTH, Drawing
 from gcaf_lib.evaluation import floors, folds, worth
-from gcaf_lib.findings import ladder, transfer, words
+from gcaf_lib.findings import (
+    accuracies,
+    beside_look_ups,
+    full_networks,
+    ladder,
+    seen_in_training,
+    split_records,
+    words,
+)
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import Settings
@@ -72,7 +80,7 @@ def claimed() -> str:
 
 
 def found(table: pd.DataFrame, shares: pd.DataFrame) -> str:
-    """What the files are, and how much of the test training knows; table: `groups.load`, shares: `ladder.exposed`."""
+    """What the files are, and how much of the test training knows; table: `groups.load`, shares: `seen_in_training.exposed`."""
     own = table["source"] != "unknown"
     known = table[table["picture"].isin(table.loc[own, "picture"])]  # a copy's patient is its picture's
     seen = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_either"]
@@ -94,7 +102,7 @@ def scored(
 
     Each a frame of `ladder.rows` by protocol; model, imagenet, full (`full_size`): None where not run on both.
     """
-    rows = {f"Look-up: {name}": one for name, one in zip(ladder.LOOK_UPS, look_ups)}
+    rows = {f"Look-up: {name}": one for name, one in zip(beside_look_ups.LOOK_UPS, look_ups)}
     trained = {
         "Miniature": model,
         "Larger, ImageNet weights": imagenet,
@@ -104,7 +112,7 @@ def scored(
     lines = []
     for name, score in rows.items():
         a, b = score.loc["paper"], score.loc["patients"]
-        lines.append([name, _right(a), _right(b), words.shift(ladder.changes(b, a)[0], 1, 100)])
+        lines.append([name, _right(a), _right(b), words.shift(accuracies.changes(b, a)[0], 1, 100)])
     cells = pd.DataFrame(lines, columns=["", "Random split", "Patients apart", "Change"])
     tested = [
         f"{part.images:,.0f} images of {words.plural(part.groups, 'patient group')} {where}"
@@ -207,20 +215,23 @@ def meaning(
 
 
 def full_size(chapter: Chapter) -> pd.DataFrame | None:
-    """`ladder.levels` of the paper's own networks on `paper` and on the single split `patients`; None where one lacks. `SAME`:
+    """`accuracies.levels` of the paper's own networks on `paper` and on the single split `patients`; None where one lacks. `SAME`:
     the miniature on that split's images, by the same seeds."""
-    small, tables = transfer.full_size(chapter)
+    small, tables = full_networks.records(chapter)
     own = {protocol: table.get(experiments.PROPOSED, ()) for protocol, table in tables.items()}
     _, beside = worth.paired(*(side.get("patients", ()) for side in (own, small)))
     groups, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
-    known = ladder.levels(own | {SAME: beside}, groups, pictures)
+    known = accuracies.levels(own | {SAME: beside}, groups, pictures)
     return known if set(folds.NAMES) <= set(known.index) else None
 
 
 def rows(chapter: Chapter) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """`ladder.rows` of this profile's records, those of `transfer` beside them, and the floors; and `ladder.at_equal_seeds`, where
     a model has more seeds on one of both splits."""
-    data, models = chapter.dataset, (ladder.ladder_records(chapter), ladder.imagenet_records(chapter))
+    data, models = (
+        chapter.dataset,
+        (split_records.ladder_records(chapter), split_records.imagenet_records(chapter)),
+    )
     groups, pictures = splits.clusters(data), worth.pictures(data)
     equal = [ladder.at_equal_seeds(one, groups, pictures) for one in models]
     frame = ladder.rows(models[0], floors.read(data), groups, pictures, models[1])
@@ -229,9 +240,9 @@ def rows(chapter: Chapter) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
 
 def lines_of(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that are drawn: the models, and on each split the look-up that is right more often there."""
-    look_ups = frame[frame["method"].isin(ladder.LOOK_UPS)]
+    look_ups = frame[frame["method"].isin(beside_look_ups.LOOK_UPS)]
     better = look_ups.loc[look_ups.groupby("protocol", sort=False)["accuracy"].idxmax()]
-    models = frame[frame["method"].isin([ladder.MODEL, ladder.IMAGENET])]
+    models = frame[frame["method"].isin([split_records.MODEL, split_records.IMAGENET])]
     return pd.concat([models, better.assign(method=LOOK_UP)])
 
 
@@ -273,7 +284,7 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
     frame, equal = rows(chapter)
     look_ups, models = (
         [frame[frame["method"] == name].set_index("protocol") for name in names]
-        for names in (ladder.LOOK_UPS, (ladder.MODEL, ladder.IMAGENET))
+        for names in (beside_look_ups.LOOK_UPS, (split_records.MODEL, split_records.IMAGENET))
     )
     both = [one if {"paper", "patients"} <= set(one.index) else None for one in models]
     claim, full = _claim() / 100, full_size(chapter)
@@ -282,12 +293,12 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         claimed() + "\n",
         f"[{' '.join(f'![{described(frame, claim)}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
         caption(frame),
-        found(groups.load(), ladder.exposed(data)) + "\n",
+        found(groups.load(), seen_in_training.exposed(data)) + "\n",
         scored(look_ups, *both, full),
         meaning(
             claim,
-            tuple(ladder.look_up(frame, "paper")[["low", "high"]]),
-            look_ups if ladder.fallen(frame) else (),
+            tuple(beside_look_ups.look_up(frame, "paper")[["low", "high"]]),
+            look_ups if beside_look_ups.fallen(frame) else (),
             [one for one in both if one is not None],
             full,
             equal,

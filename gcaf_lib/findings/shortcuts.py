@@ -14,7 +14,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds, tumours, worth
 from gcaf_lib.evaluation.floors import LOOK_UPS
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, ladder, matched, predictions, words
+from gcaf_lib.findings import ablation, accuracies, beside_look_ups, matched, predictions, words
 from gcaf_lib.settings import CLASSES
 
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
@@ -30,7 +30,7 @@ def with_without(
     clusters: np.ndarray,
     pictures: np.ndarray,
 ) -> tuple[pd.DataFrame, Changes]:
-    """Each hint on each split: levels and change by picture (protocol, name, label, `ladder.COLUMNS`, change, n, images),
+    """Each hint on each split: levels and change by picture (protocol, name, label, `accuracies.COLUMNS`, change, n, images),
     and the differences, on the same images.
 
     whole: records as it is, by protocol; changed: records of the experiment "shortcuts", by row. Both are of the runs whose
@@ -42,11 +42,11 @@ def with_without(
         pair = _pair(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
         change = changes[name, split] = change_of(*pair, clusters, pictures, keep)
         for label, records in zip(("as it is", "taken away"), pair):
-            score = ladder.pooled(records, clusters, pictures, keep) if records else {}
+            score = accuracies.pooled(records, clusters, pictures, keep) if records else {}
             if change and change.picture and label == "taken away":
                 score["change"] = change.picture.value
             cells.append({"protocol": split, "name": name, "label": label, **score})
-    columns = ["protocol", "name", "label", *ladder.COLUMNS, "change", "seeds", "folds", *ablation.SIZES]
+    columns = ["protocol", "name", "label", *accuracies.COLUMNS, "change", "seeds", "folds", *ablation.SIZES]
     return pd.DataFrame(cells).reindex(columns=columns), changes
 
 
@@ -115,7 +115,7 @@ def wide_with_without(compared: pd.DataFrame, changes: Changes) -> pd.DataFrame:
             moved = words.shift(change.file, 1, 100)
             moved = words.beside(moved, without.change, lambda v: words.signed(100 * v, 1))
             one = "one seed against the mean of " if change.each else ""
-            cells = *map(ladder.both, (with_, without)), moved, one + ladder.rests(with_)
+            cells = *map(accuracies.both, (with_, without)), moved, one + accuracies.rests(with_)
         lines.append((name, split, *cells))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Compared"]
     return pd.DataFrame(lines, columns=heads)
@@ -167,8 +167,10 @@ def hint_table(
         ("three classes", tracks[tracks["track"] == "three classes"], alone),
     ):
         for floor in asked:
-            line = {"Task": task.replace("three", "three tumour"), "Sees": ladder.FLOOR_NAMES[floor]}
-            line |= {name.capitalize(): ladder.both(_pick(rows, floor, key)) for key, name in SPLITS.items()}
+            line = {"Task": task.replace("three", "three tumour"), "Sees": beside_look_ups.FLOOR_NAMES[floor]}
+            line |= {
+                name.capitalize(): accuracies.both(_pick(rows, floor, key)) for key, name in SPLITS.items()
+            }
             lines.append(line | {"Always the same": words.beside(words.percent(chance[task]), copied[task])})
     return pd.DataFrame(lines)
 
@@ -181,9 +183,9 @@ def re_encoded(
     lines = []
     for floor, (key, name) in itertools.product(("size", "border", "1nn-mirror"), SPLITS.items()):
         before, after = _pick(floors, floor, key), _pick(again, floor, key)
-        alike = words.beside(words.percent(file), picture if key in ladder.TOGETHER else np.nan)
-        cells = ladder.both(before), ladder.both(after) if after else f"{alike} (all alike)"
-        lines.append((ladder.FLOOR_NAMES[floor], name, *cells))
+        alike = words.beside(words.percent(file), picture if key in accuracies.TOGETHER else np.nan)
+        cells = accuracies.both(before), accuracies.both(after) if after else f"{alike} (all alike)"
+        lines.append((beside_look_ups.FLOOR_NAMES[floor], name, *cells))
     return pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"])
 
 
@@ -250,7 +252,7 @@ def _by_picture(told: pd.DataFrame, most: float) -> str:
         one = ablation.read(line._asdict(), "picture")
         word = words.change(one, "less", "more", "not distinguishable from it", than=most)
         said.append(
-            f"{ladder.FLOOR_NAMES[line.floor]} {one.value:.1%} ({one.low:.1%} to {one.high:.1%}): {word}"
+            f"{beside_look_ups.FLOOR_NAMES[line.floor]} {one.value:.1%} ({one.low:.1%} to {one.high:.1%}): {word}"
         )
     return f"By picture (copies count as one) always saying the same gives {most:.1%}, and on patient-disjoint folds {'; '.join(said)}. "
 
@@ -309,11 +311,11 @@ def look_ups_too(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) ->
         theirs = []
         for floor in LOOK_UPS:
             before, after = _pick(floors, floor, key), _pick(again, floor, key)
-            copied = after.picture - before.picture if key in ladder.TOGETHER else np.nan
+            copied = after.picture - before.picture if key in accuracies.TOGETHER else np.nan
             theirs.append((after.accuracy - before.accuracy, copied))
             said.append(
-                f"{ladder.FLOOR_NAMES[floor]}, {name}, {words.plural(after.n, 'image')}: {_moved(*theirs[-1])}; in percent "
-                f"from {ladder.both(before)} to {ladder.both(after)}"
+                f"{beside_look_ups.FLOOR_NAMES[floor]}, {name}, {words.plural(after.n, 'image')}: {_moved(*theirs[-1])}; in percent "
+                f"from {accuracies.both(before)} to {accuracies.both(after)}"
             )
         change = changes.get(("the file's form", split))
         own = change.ways() if change else []

@@ -1,0 +1,112 @@
+"""This book's accuracies on patient-disjoint folds beside those that others report, and on the very slices of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import groups, splits
+from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation.hints import TUMOURS
+from gcaf_lib.findings import accuracies, beside_look_ups, split_records, words
+from gcaf_lib.paper import literature
+
+
+def beside_others(
+    frame: pd.DataFrame, tracks: pd.DataFrame, three: Mapping[str, Mapping[str, float] | None]
+) -> pd.DataFrame:
+    """`literature.table`, and below what others report this book's scores on patient-disjoint folds.
+
+    frame: `ladder.rows`; tracks: `hints.table`; three: `split_records.MODEL` and, where it is to be shown,
+    `split_records.IMAGENET` to `accuracies.pooled` of their three-class runs, or None.
+    """
+    lines = []
+    for method, known in three.items():
+        text, made = "no run yet under this profile", "this book"
+        if known is not None:
+            one = pd.Series({**known, "protocol": "patients"})
+            text, made = accuracies.both(one), _made(one)
+        lines.append((f"{method}, three classes, here", "image", text, made))
+    model = frame[(frame["kind"] == "model") & (frame["protocol"] == "patients")]
+    lines += [
+        (f"{r.method}, four classes, here", "image", accuracies.both(r), _made(r)) for r in model.itertuples()
+    ]
+    floors = tracks[(tracks["track"] == "three classes") & (tracks["protocol"] == splits.FIVEFOLD)]
+    lines += [
+        (
+            beside_look_ups.FLOOR_NAMES[r.floor] + ", three classes, here",
+            "image",
+            accuracies.both(r),
+            "this book, 5 folds",
+        )
+        for r in floors.itertuples()
+        if r.floor in ("1nn", "1nn-mirror", "masked")
+    ]
+    others = literature.table()
+    return pd.concat([others, pd.DataFrame(lines, columns=others.columns)], ignore_index=True)
+
+
+def _made(line: Any) -> str:
+    """`this book, 2 seeds, 5 of 5 folds`: where a line's score on patient-disjoint folds is from."""
+    return f"this book, {words.plural(line.seeds, 'seed')}, {line.folds:.0f} of {splits.FOLDS} folds"
+
+
+def how_many(others: pd.DataFrame) -> str:
+    """How many results of others (`literature.table`) stand in the table beside this book's."""
+    return (
+        f"On the figshare slices alone (three tumour classes, no image without tumour) the table holds {words.plural(len(others), 'result')} "
+        "of others on patient-disjoint folds: only what was read in the source itself."
+    )
+
+
+# files that show a slice of the figshare archive: it stands mirrored once for each slice, and some a second time as they are
+ARCHIVE = {"each slice once": ["figshare mirrored"], "all their files": ["figshare mirrored", "figshare"]}
+
+
+def archive(dataset: Any) -> dict[str, np.ndarray]:
+    """`ARCHIVE`'s names to the rows of the dataset (N,) that are meant."""
+    source = groups.load().set_index("file")["source"].reindex(dataset.frame["file"])
+    return {name: source.isin(which).to_numpy() for name, which in ARCHIVE.items()}
+
+
+def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
+    """What models of the three tumour classes score on the very slices that the reported figure is of, and where that lies.
+
+    models: name to records on patient-disjoint folds. "" where none has all folds, and of phantoms.
+    """
+    known = {name: worth.of_records(own, TUMOURS) for name, own in split_records.whole(models).items()}
+    if dataset.banner or not known:
+        return ""
+    clusters, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    reported, said, places = literature.PATIENT_LEVEL[0].accuracy, [], []
+    for name, wanted in archive(dataset).items():
+        scores, bases, sizes = [], [], worth.sizes(np.flatnonzero(wanted), clusters, pictures)
+        for model, seeds in known.items():
+            parts = [
+                [accuracies.answers_to(one, one.rows[wanted[one.rows]]) for one in seed] for seed in seeds
+            ]
+            level = worth.scores(parts, clusters, ["accuracy"])["accuracy"]
+            scores.append(f"{model} {words.band(*accuracies.with_interval(level))}%")
+            bases.append(words.rests({"n": len(parts), "folds": len(parts[0])} | sizes))
+            places.append(words.where(reported, level.low, level.high))
+        said.append(f"{name}: {_with_bases(scores, bases)}")
+    above, count = places.count("above"), len(places)
+    which = "all" if above == count else f"{above or 'none'} of these"
+    return (
+        f"All slices of the archive that the reported {reported:.2%} is of are in this dataset. Scored on these alone, trained on the three classes' files in the other folds, less a validation part:\n\n- "
+        + "\n- ".join(said)
+        + f"\n\nThe reported figure lies above {which} {count} intervals"
+        + (", so the choice of test images does not explain the distance" * (above == count))
+        + ". What else may differ: the folds (the archive's own are not used), which numbers are read as one patient (chapter 16), and how much of the "
+        "data trains."
+    )
+
+
+def _with_bases(scores: Sequence[str], bases: Sequence[str]) -> str:
+    """Scores, and what they rest on: said once where that is the same of all, else behind each."""
+    if len(set(bases)) == 1:
+        return f"{', '.join(scores)}; {bases[0]}"
+    return "; ".join(f"{score}, {basis}" for score, basis in zip(scores, bases))

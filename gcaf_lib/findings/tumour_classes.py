@@ -1,0 +1,85 @@
+"""Accuracy on the three tumour classes, trained on three classes and on four, beside what others report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gcaf_lib.data import groups as known_groups
+from gcaf_lib.data import splits
+from gcaf_lib.display import names
+from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation.hints import TUMOURS
+from gcaf_lib.findings import ablation, accuracies, matched, recipes, shortcuts, split_records, words
+from gcaf_lib.paper import literature
+
+
+def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], dataset: Any) -> pd.DataFrame:
+    """model, and accuracy on the three tumour classes on patient-disjoint folds (`accuracies.COLUMNS`), seeds, folds,
+    `ablation.SIZES`.
+
+    four, three: records of the miniatures and of the networks with ImageNet weights that were trained on four classes, and
+    on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
+    """
+    models = {
+        f"{recipes.head(side)}, {word} classes": records
+        for word, both in (("four", four), ("three", three))
+        for side, records in zip(recipes.SIDES, both)
+    }
+    equal, groups = split_records.whole(matched.equal_seeds(models)), splits.clusters(dataset)
+    found = accuracies.levels(equal, groups, worth.pictures(dataset), TUMOURS)
+    scores = [*accuracies.SCORES["accuracy"], *accuracies.BY_PICTURE["accuracy"]]
+    columns = [*scores, "seeds", "folds", *ablation.SIZES]
+    return found.reindex(models, columns=columns).rename_axis("model").reset_index()
+
+
+def on_tumours(large: Mapping[str, Sequence[Any]], dataset: Any) -> dict[str, pd.Series]:
+    """Protocol to `accuracies.pooled` of four-class runs on tumour images alone, of the seeds that have all folds."""
+    known = split_records.whole({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
+    found = accuracies.levels(known, splits.clusters(dataset), worth.pictures(dataset), TUMOURS)
+    return dict(found.assign(protocol=found.index).iterrows())
+
+
+def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`tumours` for readers, below what others report."""
+    lines = [(f"{r.method} ({r.source})", f"{100 * r.accuracy:.2f}", "–") for r in literature.PATIENT_LEVEL]
+    for r in frame.itertuples():
+        done = np.isfinite(r.accuracy)
+        text = words.beside(words.band(r.accuracy, r.low, r.high), r.picture) if done else names.ABSENT
+        lines.append((r.model, text, accuracies.rests(r) if done else "–"))
+    return pd.DataFrame(lines, columns=["Model", "Accuracy (%)", "Of"])
+
+
+def beside_reported(frame: pd.DataFrame) -> str:
+    """Where the reported accuracy lies beside those of `tumours`, and why the two can't be compared strictly."""
+    reported = literature.PATIENT_LEVEL[0].accuracy
+    known = frame[frame["accuracy"].notna()]
+    places = [words.where(reported, r.low, r.high) for r in known.itertuples()]
+    if not places:
+        return "None of these has been trained on all five folds yet."
+    if len(places) > 1 and len(set(places)) == 1:
+        lies = f"{places[0]} the intervals of all {len(places)}"
+    else:
+        each = [f"{where} that of *{model}*" for model, where in zip(known["model"], places)]
+        lies = ", ".join(each).replace("that of", "the interval of", 1)
+    table = known_groups.load()
+    traced = table.loc[table["source"] != "unknown", "patient"]
+    unknown = (~table["patient"].isin(traced) & (table["class"] != "notumor")).sum()
+    return f"The reported {reported:.2%} lies {lies}. The method was given the tumour's outline. Here {unknown} tumour images are of unknown patients, and no outline is given."
+
+
+def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> str:
+    """What leaving the no-tumour class out of training changes on the tumour images, with ImageNet weights."""
+    three, four = worth.paired(matched.whole(three), matched.whole(four))
+    if not three:
+        return ""
+    pictures = worth.pictures(dataset)
+    change = worth.change(three, four, splits.clusters(dataset), pictures, TUMOURS)
+    said = words.outcome(change, "a fall", "a rise")
+    return (
+        f"With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {said}. "
+        f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.gone(four, three, dataset, pictures)}."
+    )
