@@ -37,7 +37,7 @@ from gcaf_lib.data.preprocess import canonical, decode
 from gcaf_lib.display import copies, split_ladder, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import floors, hints, worth
-from gcaf_lib.findings import ablation, ladder, shortcuts, words
+from gcaf_lib.findings import ablation, ladder, shortcuts
 from gcaf_lib.settings import CLASSES
 
 chapter = open_chapter("18_shortcuts", profile, overrides, need_images=True)
@@ -116,8 +116,8 @@ tables.show(
     name="tab-with-without",
     caption="Accuracy in percent of the model with and without the hint, and the difference in points, "
     "paired by image and, where both have several, by seed, each with its 95% cluster-bootstrap interval "
-    f"{words.OVER}. With *the no-tumour class* both are judged on the tumour images alone. *By picture*: "
-    "copies of a picture count as one.",
+    "over patients and, with two or more seeds, also over trainings. With *the no-tumour class* both are "
+    "judged on the tumour images alone. *By picture*: copies of a picture count as one.",
     data=compared,
 )
 
