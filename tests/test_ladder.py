@@ -67,22 +67,6 @@ def test_floors_and_model_stand_on_one_scale():
     assert ladder.wide(out, "macro_f1").iloc[0]["paper"] == "80.0 (60.0 to 90.0)"
 
 
-def test_captions_explain_once_what_the_others_repeat():
-    assert ladder.caption("accuracy", accuracies.SCORES) == (
-        "Accuracy in percent with its 95% interval (cluster bootstrap: whole patient groups are drawn, not images) "
-        "over patients and, with two or more seeds, also over trainings."
-    )
-    copied = ladder.caption("accuracy", accuracies.BY_PICTURE)
-    assert copied.startswith("Accuracy by picture, in percent, with its 95% cluster-bootstrap interval over")
-    assert copied.endswith(" trainings: each picture counts once, however many copies of it are tested.")
-    assert ladder.caption("macro_f1", accuracies.SCORES) == (
-        "Macro-F1 in percent with its 95% cluster-bootstrap interval over patients and, with two or more seeds, "
-        "also over trainings."
-    )
-    copied = ladder.caption("macro_f1", accuracies.BY_PICTURE)
-    assert copied.startswith("Macro-F1 by picture, in percent,") and copied.endswith(" also over trainings.")
-
-
 def test_patients_are_the_five_folds():
     table = floor_table()
     table.loc[table["protocol"] == splits.FIVEFOLD, "accuracy"] = 0.75
