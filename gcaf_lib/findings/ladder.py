@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import worth
 from gcaf_lib.findings import ablation, accuracies, beside_look_ups, matched, split_records, words
-from gcaf_lib.findings.accuracies import BY_PICTURE, COLUMNS, SCORES
+from gcaf_lib.findings.accuracies import COLUMNS, SCORES
 from gcaf_lib.findings.beside_look_ups import AHEAD, BETTER
 from gcaf_lib.settings import PROTOCOLS
 
@@ -93,15 +93,3 @@ def distances(frame: pd.DataFrame) -> pd.DataFrame:
 def split_name(protocol: str) -> str:
     """On patient-disjoint folds this page is about all five folds: a run of the single split, which the scorecard has, is none."""
     return "patients (five folds)" if protocol == "patients" else protocol
-
-
-def caption(metric: str, scores: Mapping[str, Sequence[str]]) -> str:
-    """The caption of `wide`; that of accuracy, which stands first, explains what the others repeat."""
-    name, first = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}[metric], metric == "accuracy"
-    if scores == BY_PICTURE:
-        once = ": each picture counts once, however many copies of it are tested" * first
-        return f"{name} by picture, in percent, with its 95% cluster-bootstrap interval {words.OVER}{once}."
-    drawn = "cluster-bootstrap interval"
-    if first:
-        drawn = "interval (cluster bootstrap: whole patient groups are drawn, not images)"
-    return f"{name} in percent with its 95% {drawn} {words.OVER}."
