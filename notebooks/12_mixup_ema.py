@@ -34,17 +34,7 @@ from IPython.display import Markdown
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import factorial, table_charts, tables
-from gcaf_lib.findings import (
-    ablation,
-    ablation_summary,
-    ablation_tables,
-    factorial_effects,
-    first_place,
-    matched,
-    mixup_ema,
-    moving_average,
-    words,
-)
+from gcaf_lib.findings import ablation, ablation_tables, factorial_effects, matched, moving_average
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("12_mixup_ema", profile, overrides)
@@ -141,6 +131,8 @@ tables.show(
 # (this alone in words, Section 5.6) are best on both.
 
 # %%
+from gcaf_lib.findings import ablation_summary, first_place, mixup_ema, words
+
 Markdown(f"{first_place.ranking(frame, names, theirs)}\n\n{mixup_ema.verdict(effects, frame)}")
 
 # %% [markdown]

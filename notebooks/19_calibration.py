@@ -37,15 +37,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import curves, decisions, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import confidence, worth
-from gcaf_lib.findings import (
-    acting,
-    calibration,
-    calibration_effects,
-    matched,
-    overlap,
-    predictions,
-    words,
-)
+from gcaf_lib.findings import calibration, calibration_effects, matched, overlap, predictions, words
 
 chapter = open_chapter("19_calibration", profile, overrides)
 found = chapter.records("main", train=True) | {"patients": chapter.records("ladder").get("patients", [])}
@@ -171,6 +163,8 @@ Markdown(calibration_effects.ingredients(tested, main, clusters, gaps))
 # for a wanted accuracy must be fixed beforehand, here on validation; what it then keeps on test, and how right that is:
 
 # %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95% cluster-bootstrap bands over patient groups, mean over the seeds; the folds of a seed are ranked together, by the confidences of five models."}}
+from gcaf_lib.findings import acting
+
 coverage = np.linspace(0.05, 1, 39)
 by_split = {"random split": runs, "patient-disjoint": apart}
 answered = {name: acting.selective(r, clusters, coverage) for name, r in by_split.items() if r}
