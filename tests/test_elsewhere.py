@@ -393,3 +393,5 @@ def test_other_models_stay_when_one_is_made_anew(tmp_path, monkeypatch):
         "five digits, also beside what is empty"
     )
     assert scoring.RECALL[1] in stands
+    made.write("recall", frame(HOME))
+    assert made.read("recall")["model"].tolist() == [APART, RANDOM], "where it stood"

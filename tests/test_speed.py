@@ -154,7 +154,7 @@ def test_the_chapters_time_is_the_sum_of_its_kinds(tmp_path):
         in said
     )
     assert "imports alone are 7.0 s a chapter" in said and "| 02_slow |" in said
-    assert "they took 2:00 minutes by the clock" in said
+    assert "Side by side, as `gcaf chapters` does it, all took 2:00 minutes by the clock" in said
 
 
 def test_a_chapter_s_clock_runs_in_the_layers_that_it_calls():

@@ -323,10 +323,12 @@ def _chapters_text(stem: str, found: dict[str, Any]) -> str:
         f"Seconds of the chapters of `{found['asked']['profile']}`, made from the committed records, by kind of work.",
         data=frame,
     )
+    together = ""
+    if "together" in found:
+        together = f" Side by side, as `gcaf chapters` does it, all took {minutes(found['together'])} minutes by the clock."
     return (
         f"Recorded on {machine(found['machine'])}, one chapter after another: {total['whole']:.0f} s in all ({shares}). The kernel's start and "
-        f"imports alone are {each:.1f} s a chapter. Side by side, as `gcaf chapters` does it, they took {minutes(found['together'])} minutes by the clock, all in all."
-        f"\n\n{table}"
+        f"imports alone are {each:.1f} s a chapter.{together}\n\n{table}"
     )
 
 

@@ -190,11 +190,13 @@ def rest(table: pd.DataFrame, place: Path, seen: pd.DataFrame) -> pd.DataFrame:
 
 
 def write(name: str, made: pd.DataFrame) -> Path:
-    """Write `copies`, `about`, `rest`, or those models of `recall` that were made, beside the others that stand there."""
+    """Write `copies`, `about`, `rest`, or those models of `recall` that were made, beside the others, in the order in which they stand there."""
     path = results_dir() / "external" / f"{name}.csv"
     if name == "recall" and path.is_file():
         stands = pd.read_csv(path)
-        made = pd.concat([stands[~stands["model"].isin(made["model"])], made], ignore_index=True)
+        order = list(dict.fromkeys([*stands["model"], *made["model"]]))
+        made = pd.concat([stands[~stands["model"].isin(made["model"])], made])
+        made = made.sort_values("model", key=lambda model: model.map(order.index), kind="stable")
     return committed.write(f"external/{name}.csv", made, "%.5g")
 
 
