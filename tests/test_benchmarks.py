@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import figures, suite
 from benchmarks.throughput import child, contest, summary
-from gcaf_lib.book import speed
+from gcaf_lib.book import durations, speed
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -412,7 +412,7 @@ def test_the_suite_s_seconds_are_its_tests_and_its_files(tmp_path, capsys):
     )
     assert two >= 0.4 > wrong, "both parameters, with what was set up for them"
     assert sum(found["files"].values()) == pytest.approx(two + wrong) and found["clock"] > two
-    frame = speed.suite(found)
+    frame = durations.suite(found)
     assert frame["Test"].tolist()[0].endswith(": two") and frame["Test"].tolist()[-2:] == [
         "all others",
         "all",
@@ -488,12 +488,17 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         len(suite_["longest"]) == 15
         and round(3 * sum(suite_["longest"].values()) / sum(suite_["files"].values())) == 1
     )
-    chapters = json.loads((kept / "chapters-cpu.json").read_text())["seconds"].values()
+    recorded = json.loads((kept / "chapters-cpu.json").read_text())
+    chapters, clock = recorded["seconds"].values(), durations.minutes(recorded["together"])
+    assert f"{clock} minutes by the clock on the two cores of that recording's machine" in page
+    assert f"by the clock | 4.5 min | {clock} min; 2:48 on the same machine" in page
     paid, all_ = (
         sum(sum(one[k] for k in kinds or one) for one in chapters) for kinds in (("start", "imports"), ())
     )
     rest, drawn = (sum(one[kind] for one in chapters) for kind in ("the rest", "resampling"))
     assert f"were a third of the time and are {paid / all_:.0%}; resampling is {drawn / all_:.0%}" in page
+    layers = sum(one["networks"] for one in chapters)
+    assert f"networks {layers / all_:.0%}, *the rest*" in page
     assert f"gradients) {rest / all_:.0%}. Shared evenly" in page
     assert f"would take two cores {int(all_ // 120)}:{all_ / 2 % 60:.0f} minutes" in page
     ratios = json.loads((kept / "suspects-cpu.json").read_text())["ratios"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.throughput import summary
-from gcaf_lib.book import speed
+from gcaf_lib.book import durations, speed
 from gcaf_lib.book.chapter import checkout
 
 MACHINE = {
@@ -140,7 +140,7 @@ def test_the_chapters_time_is_the_sum_of_its_kinds(tmp_path):
     assert slow == {"start": 3.0, "imports": 4.0, "resampling": 5.0, "figures": 1.0, "the rest": 2.0} | none
     assert tuple(slow) == chapters.KINDS
     quick = chapters.split({**clock, "resampling": 0.0, "all": 7.0}, whole=10.0)
-    frame = speed.chapters({"01_quick": quick, "02_slow": slow}).set_index("Chapter")
+    frame = durations.chapters({"01_quick": quick, "02_slow": slow}).set_index("Chapter")
     assert frame["whole"].to_dict() == {"02_slow": 15.0, "01_quick": 10.0, "all": 25.0}
     one = {
         "asked": {"profile": "cpu"},

@@ -16,7 +16,9 @@ from typing import Any
 
 import pandas as pd
 
+from gcaf_lib.book import durations
 from gcaf_lib.book.chapter import write_computed
+from gcaf_lib.book.durations import machine
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
 from gcaf_lib.findings import words
@@ -48,15 +50,6 @@ def read(name: str, place: Path | None = None) -> dict[str, dict[str, Any]]:
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(folder.glob(f"{name}-*.json"), key=lambda path: path.stem)
     }
-
-
-def machine(found: dict[str, Any]) -> str:
-    """Device and versions in words, as a benchmark's file has them, and whether its code is in no commit."""
-    known = found["versions"] | found.get("torch", {})
-    named = ["python", "keras", found["backend"], *sorted(found.get("torch", {}))]
-    versions = ", ".join(f"{name} {known[name]}" for name in dict.fromkeys(named) if known.get(name))
-    dirty = "; the code then was in no commit as it stood" if found.get("dirty") else ""
-    return f"{found['device']}; {versions}{dirty}"
 
 
 def _cell(row: dict[str, Any], form: str, value: str, *ends: str) -> str:
@@ -305,73 +298,6 @@ def _suspects_text(stem: str, found: dict[str, Any]) -> str:
     )
 
 
-def chapters(seconds: dict[str, dict[str, float]]) -> pd.DataFrame:
-    """One row a chapter, the slowest first, and their sum: seconds by kind of work."""
-    table = pd.DataFrame(seconds).T
-    table = table.assign(whole=table.sum(axis=1)).sort_values("whole", ascending=False, kind="stable")
-    return pd.concat([table, table.sum().rename("all").to_frame().T]).rename_axis("Chapter").reset_index()
-
-
-def _chapters_text(stem: str, found: dict[str, Any]) -> str:
-    frame = chapters(found["seconds"])
-    total = frame.iloc[-1].drop("Chapter").astype(float)
-    shares = ", ".join(f"{name} {v / total['whole']:.0%}" for name, v in total.drop("whole").items())
-    each = (total["start"] + total["imports"]) / len(found["seconds"])
-    table = tables.numbered(
-        frame.assign(**{name: frame[name].map("{:.1f}".format) for name in total.index}),
-        f"tab-speed-{stem}",
-        f"Seconds of the chapters of `{found['asked']['profile']}`, made from the committed records, by kind of work.",
-        data=frame,
-    )
-    together = ""
-    if "together" in found:
-        together = f" Side by side, as `gcaf chapters` does it, all took {minutes(found['together'])} minutes by the clock."
-    return (
-        f"Recorded on {machine(found['machine'])}, one chapter after another: {total['whole']:.0f} s in all ({shares}). The kernel's start and "
-        f"imports alone are {each:.1f} s a chapter.{together}\n\n{table}"
-    )
-
-
-def minutes(seconds: float) -> str:
-    """`2:07`: minutes and whole seconds."""
-    whole = round(seconds)
-    return f"{whole // 60}:{whole % 60:02d}"
-
-
-def _demo_text(stem: str, found: dict[str, Any]) -> str:
-    parts = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in found["seconds"].items())
-    return (
-        f"`make demo` in an empty clone with an empty pip cache, recorded on {machine(found['machine'])}: {minutes(found['clock'])} minutes by the "
-        f"clock ({parts}), {minutes(found['processor'])} of processor time.\n"
-    )
-
-
-def suite(found: dict[str, Any]) -> pd.DataFrame:
-    """One row a test, the longest first, then all others and their sum: seconds, set-up included."""
-    longest, whole = found["longest"], sum(found["files"].values())
-    rows = [*longest.items(), ("all others", whole - sum(longest.values())), ("all", whole)]
-    return pd.DataFrame(
-        [(name.replace("::test_", ": ").replace("_", " "), value) for name, value in rows],
-        columns=["Test", "Seconds"],
-    )
-
-
-def _suite_text(stem: str, found: dict[str, Any]) -> str:
-    frame, counted = suite(found), found["counted"]
-    broken = counted["failures"] + counted["errors"]
-    table = tables.numbered(
-        frame.assign(Seconds=frame["Seconds"].map("{:.0f}".format)),
-        f"tab-speed-{stem}",
-        "The longest tests. What is set up once for many tests counts for the first of them.",
-        data=frame,
-    )
-    return (
-        f"Recorded on {machine(found['machine'])}: {counted['tests']:,} tests ({broken} failed, {counted['skipped']} skipped) in "
-        f"{found['clock'] / 60:.1f} minutes by the clock with {found['asked']['workers']} processes, {found['processor'] / 60:.1f} minutes of processor time."
-        f"\n\n{table}"
-    )
-
-
 def _each(said: Callable[[str, dict[str, Any]], str], apart: str) -> Callable[[dict[str, Any]], str]:
     """What is said of all files of a benchmark, by what is said of one."""
     return lambda found: apart.join(said(*one) for one in found.items())
@@ -383,9 +309,9 @@ SECTIONS = {
     "beside": ("Beside compiled PyTorch, kind by kind", _each(_beside_text, "\n")),
     "suspects": ("One thing changed at a time", _each(_suspects_text, "\n")),
     "host_loop": ("The loop over steps", _host_loop_text),
-    "chapters": ("The chapters", _each(_chapters_text, "\n\n")),
-    "demo": ("The demo", _each(_demo_text, "\n")),
-    "suite": ("The suite", _each(_suite_text, "\n\n")),
+    "chapters": ("The chapters", _each(durations.chapters_text, "\n\n")),
+    "demo": ("The demo", _each(durations.demo_text, "\n")),
+    "suite": ("The suite", _each(durations.suite_text, "\n\n")),
     "sweep": ("Several runs at once", _sweep_text),
 }
 

@@ -1,0 +1,85 @@
+"""How long the book, the demo and the suite take: what the page on speed says of their recordings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from gcaf_lib.display import tables
+
+
+def machine(found: dict[str, Any]) -> str:
+    """Device and versions in words, as a benchmark's file has them, and whether its code is in no commit."""
+    known = found["versions"] | found.get("torch", {})
+    named = ["python", "keras", found["backend"], *sorted(found.get("torch", {}))]
+    versions = ", ".join(f"{name} {known[name]}" for name in dict.fromkeys(named) if known.get(name))
+    dirty = "; the code then was in no commit as it stood" if found.get("dirty") else ""
+    return f"{found['device']}; {versions}{dirty}"
+
+
+def chapters(seconds: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """One row a chapter, the slowest first, and their sum: seconds by kind of work."""
+    table = pd.DataFrame(seconds).T
+    table = table.assign(whole=table.sum(axis=1)).sort_values("whole", ascending=False, kind="stable")
+    return pd.concat([table, table.sum().rename("all").to_frame().T]).rename_axis("Chapter").reset_index()
+
+
+def chapters_text(stem: str, found: dict[str, Any]) -> str:
+    frame = chapters(found["seconds"])
+    total = frame.iloc[-1].drop("Chapter").astype(float)
+    shares = ", ".join(f"{name} {v / total['whole']:.0%}" for name, v in total.drop("whole").items())
+    each = (total["start"] + total["imports"]) / len(found["seconds"])
+    table = tables.numbered(
+        frame.assign(**{name: frame[name].map("{:.1f}".format) for name in total.index}),
+        f"tab-speed-{stem}",
+        f"Seconds of the chapters of `{found['asked']['profile']}`, made from the committed records, by kind of work.",
+        data=frame,
+    )
+    together = ""
+    if "together" in found:
+        together = f" Side by side, as `gcaf chapters` does it, all took {minutes(found['together'])} minutes by the clock."
+    return (
+        f"Recorded on {machine(found['machine'])}, one chapter after another: {total['whole']:.0f} s in all ({shares}). The kernel's start and "
+        f"imports alone are {each:.1f} s a chapter.{together}\n\n{table}"
+    )
+
+
+def minutes(seconds: float) -> str:
+    """`2:07`: minutes and whole seconds."""
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def demo_text(stem: str, found: dict[str, Any]) -> str:
+    parts = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in found["seconds"].items())
+    return (
+        f"`make demo` in an empty clone with an empty pip cache, recorded on {machine(found['machine'])}: {minutes(found['clock'])} minutes by the "
+        f"clock ({parts}), {minutes(found['processor'])} of processor time.\n"
+    )
+
+
+def suite(found: dict[str, Any]) -> pd.DataFrame:
+    """One row a test, the longest first, then all others and their sum: seconds, set-up included."""
+    longest, whole = found["longest"], sum(found["files"].values())
+    rows = [*longest.items(), ("all others", whole - sum(longest.values())), ("all", whole)]
+    return pd.DataFrame(
+        [(name.replace("::test_", ": ").replace("_", " "), value) for name, value in rows],
+        columns=["Test", "Seconds"],
+    )
+
+
+def suite_text(stem: str, found: dict[str, Any]) -> str:
+    frame, counted = suite(found), found["counted"]
+    broken = counted["failures"] + counted["errors"]
+    table = tables.numbered(
+        frame.assign(Seconds=frame["Seconds"].map("{:.0f}".format)),
+        f"tab-speed-{stem}",
+        "The longest tests. What is set up once for many tests counts for the first of them.",
+        data=frame,
+    )
+    return (
+        f"Recorded on {machine(found['machine'])}: {counted['tests']:,} tests ({broken} failed, {counted['skipped']} skipped) in "
+        f"{found['clock'] / 60:.1f} minutes by the clock with {found['asked']['workers']} processes, {found['processor'] / 60:.1f} minutes of processor time."
+        f"\n\n{table}"
+    )
