@@ -1,4 +1,4 @@
-"""The first screen of the book: what was claimed, what we found, what it means, and three things to do.
+"""The first screen of the book: what was claimed, what we found, what it means, and three things to do; below it, the numbers.
 
 A reader who has ten seconds leaves with the finding. Every number and every word that hangs on one is computed; the
 drawing is chapter 17's ladder, reduced to the model and the look-up that learns nothing.
@@ -88,7 +88,7 @@ def found(table: pd.DataFrame, shares: pd.DataFrame) -> str:
         f"**Found.** The {len(table):,} files show about {table['picture'].nunique():,} pictures; the {len(known):,} of known patients "
         f"({own.sum():,} from the figshare collection, {len(known) - own.sum():,} known by a copy) are "
         f"slices of some {known['patient'].nunique():,} patients, as chapter 16 reads the archive's numbers. Under a random split {seen:.0%} of the test images have a copy or their known patient "
-        "in training. Two look-ups, which learn nothing, and networks trained on each split, are right on:"
+        "in training."
     )
 
 
@@ -98,7 +98,7 @@ def scored(
     imagenet: pd.DataFrame | None = None,
     full: pd.DataFrame | None = None,
 ) -> str:
-    """Accuracy on `paper` and on `patients`, the change with its interval, and what it rests on: a table and its note.
+    """Accuracy on `paper` and on `patients`, the change with its interval, and what it rests on: a section's table and its note.
 
     Each a frame of `ladder.rows` by protocol; model, imagenet, full (`full_size`): None where not run on both.
     """
@@ -132,7 +132,10 @@ def scored(
     note += f" Tested: {'; '.join(tested)}." if tested else ""
     if full is not None and SAME in full.index:
         note += f" There a miniature has {_right(full.loc[SAME])} ({_seeds(full)})."
-    return f"{tables.markdown(cells)}\n\n<small>{note}</small>\n"
+    return (
+        "## By how much\n\nTwo look-ups, which learn nothing, and networks trained on each split, are right on:\n\n"
+        f"{tables.markdown(cells)}\n\n<small>{note}</small>\n"
+    )
 
 
 def _right(one: pd.Series) -> str:
@@ -167,23 +170,26 @@ def _drops(scores: Sequence[pd.DataFrame], text: str) -> str:
     )
 
 
-def _trained(
-    folded: Sequence[pd.DataFrame], full: pd.DataFrame | None, equal: Sequence[pd.DataFrame] = ()
+def losses(
+    folded: Sequence[pd.DataFrame], full: pd.DataFrame | None = None, equal: Sequence[pd.DataFrame] = ()
 ) -> str:
-    """What trained networks lose, those of the folds apart from the paper's own, which tested fewer patients."""
-    own, kinds = [] if full is None else [full], ("accuracy", "picture")
-    if not all(
-        one.loc["paper", kind] > one.loc["patients", kind] for one in (*folded, *own) for kind in kinds
-    ):
-        return ", not all trained networks do"
-    text = f", networks trained on the five folds {lost(folded, equal)}" if folded else ""
+    """What trained networks lose with patients apart, those of the folds and the paper's own, which tested fewer patients;
+    folded: models of the five folds, and equal (all of them): of the seeds that both splits have; full: as in `scored`."""
+    own = [] if full is None else [full]
+    if (not folded and not own) or not all(map(_fallen, (*folded, *own))):
+        return ""
+    said = [f"networks trained on the five folds lose {lost(folded, equal)}"] if folded else []
     for one in own:
         apart = one.loc["patients"]
-        text += (
-            f", the paper's own ({_seeds(one)}, one split of {apart.images:,.0f} images of "
-            f"{words.plural(apart.groups, 'patient group')}) {lost(own)}"
+        said.append(
+            f"the paper's own ({_seeds(one)}, one split of {apart.images:,.0f} images of "
+            f"{words.plural(apart.groups, 'patient group')}) lose {lost(own)}"
         )
-    return text
+    return f"With patients apart {', '.join(said)}.\n"
+
+
+def _fallen(score: pd.DataFrame) -> bool:
+    return all(score.loc["paper", kind] > score.loc["patients", kind] for kind in ("accuracy", "picture"))
 
 
 def meaning(
@@ -191,12 +197,9 @@ def meaning(
     random: tuple[float, float],
     look_ups: Sequence[pd.DataFrame],
     trained: Sequence[pd.DataFrame] = (),
-    full: pd.DataFrame | None = None,
-    equal: Sequence[pd.DataFrame] = (),
 ) -> str:
     """What follows for the claim; random: interval of the better look-up's accuracy on the random split; look_ups: those
-    that have fallen with patients apart, none if not all have; trained: models of the
-    five folds, and equal (all of them): of the seeds that both splits have; full: as in `scored`."""
+    that have fallen with patients apart, none if not all have; trained: all trained models."""
     low, high = random
     if published > high:
         reach = "The published accuracy is above what a look-up reaches on such a split, but the split can't tell by how much"
@@ -206,12 +209,12 @@ def meaning(
         reach = (
             f"The published accuracy is within a look-up's interval on such a split ({low:.1%} to {high:.1%})"
         )
-    new = (
-        f"It says little about new patients: there look-ups lose {lost(look_ups)}{_trained(trained, full, equal)}."
-        if look_ups
-        else "What it says about new patients, the look-ups don't tell."
-    )
-    return f"**What it means.** {reach}. {new}"
+    if not look_ups:
+        return f"**What it means.** {reach}. What it says about new patients, the look-ups don't tell."
+    also = f", trained networks {lost(trained)}" if trained else ""
+    if not all(map(_fallen, trained)):
+        also = ", not all trained networks do"
+    return f"**What it means.** {reach}. It says little about new patients: there look-ups lose {lost(look_ups)}{also}."
 
 
 def full_size(chapter: Chapter) -> pd.DataFrame | None:
@@ -294,16 +297,15 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         f"[{' '.join(f'![{described(frame, claim)}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
         caption(frame),
         found(groups.load(), seen_in_training.exposed(data)) + "\n",
-        scored(look_ups, *both, full),
         meaning(
             claim,
             tuple(beside_look_ups.look_up(frame, "paper")[["low", "high"]]),
             look_ups if beside_look_ups.fallen(frame) else (),
-            [one for one in both if one is not None],
-            full,
-            equal,
+            [one for one in (*both, full) if one is not None],
         ),
         DOORS,
+        scored(look_ups, *both, full),
+        losses([one for one in both if one is not None], full, equal),
     ]
     for picture in pictures:
         write_text(picture, drawn(frame, claim, PICTURES[picture.name]).svg())

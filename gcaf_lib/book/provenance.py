@@ -103,16 +103,26 @@ def facts(
         "older_code": sum(code != now and code not in again for code in codes),
         "same_code": {code: sum(c == code for c in codes) for code in sorted(set(codes) & set(again))},
         "reproduced": {code: again[code] for code in sorted(set(codes) & set(again))},
-        "nearly": _nearly([r.info["key"] for r in records], now, otherwise),
+        "nearly": _nearly(
+            {r.info["key"]: r.info["provenance"].get("commit") for r in records}, now, otherwise
+        ),
         "otherwise": sorted(run for code in set(codes) & set(otherwise) for run in otherwise[code]),
     }
 
 
-def _nearly(keys: list[str], now: str, otherwise: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
-    """Of the runs read: those that today's code made again and not bit for bit, by run, but for those that speak against their code."""
+def _nearly(
+    commits: dict[str, str | None], now: str, otherwise: dict[str, list[str]]
+) -> dict[str, dict[str, Any]]:
+    """Of the runs read: those that today's code made again and not bit for bit, by run, but for those that speak against their code.
+
+    commits: of each run read, that of its record (None: not known), which is the one made again, or the one that it made
+    (stands); what was made of a record that has been replaced since is left out.
+    """
     table = reproduce.read()
     counted = {run for found in otherwise.values() for run in found}
-    table = table[table["run"].isin(keys) & (table["fingerprint"] == now) & ~table["run"].isin(counted)]
+    table = table[table["run"].isin(commits) & (table["fingerprint"] == now) & ~table["run"].isin(counted)]
+    record = table["run"].map(commits)
+    table = table[record.isna() | (record == table["trained_at"]) | (record == table["commit"])]
     same = set(table["run"][table["identical"]])
     return {
         row.run: {
@@ -120,6 +130,7 @@ def _nearly(keys: list[str], now: str, otherwise: dict[str, list[str]]) -> dict[
             "images": int(row.images),
             "where": f"{row.device}, {many(int(row.threads), 'thread')}",
             "stage0": row.stage0 == "again",
+            "stands": row.commit == commits[row.run],
         }
         for row in table[~table["run"].isin(same)].sort_values("run").itertuples()
     }
@@ -234,10 +245,14 @@ def _older(info: dict[str, Any], n: int) -> str:
     if near := info["nearly"]:
         changed, images = (sum(one[name] for one in near.values()) for name in ("changed", "images"))
         begun = " and their own stage 0" if all(one["stage0"] for one in near.values()) else ""
+        stand = sum(one["stands"] for one in near.values())
+        which = {0: "", len(near): "; these trainings are the ones on record"}.get(
+            stand, f"; {stand} of these trainings are the ones on record"
+        )
         said.append(
             f"{len(near)} of {many(n, 'run')} ({_first(list(near))}) {'was' if len(near) == 1 else 'were'} trained again with today's code{begun} on "
             f"{' and on '.join(sorted({one['where'] for one in near.values()}))}: not bit for bit the same, with {changed:,} of "
-            f"{many(images, 'test answer')} changed (gcaf reproduce)"
+            f"{many(images, 'test answer')} changed (gcaf reproduce){which}"
         )
     if info["otherwise"]:
         said.append(

@@ -186,7 +186,7 @@ _ALL = {
                 ("three classes", {"data.classes": ("glioma", "meningioma", "pituitary")}),
             )
             for row in (
-                Row(f"paper, {label}", {"data.protocol": "paper", **change}),
+                Row(f"paper, {label}", {"data.protocol": "paper", **change}, _THREE),
                 *_patients_apart([Row(f"patients, {label}", change)], _FEW),
             )
         ],
