@@ -989,3 +989,11 @@ def test_what_a_line_rests_on_names_folds_where_there_are_several():
     assert accuracies.rests(line) == "one seed of 5 folds, 100 images (50 pictures, 20 patient groups)"
     line.folds = 1
     assert accuracies.rests(line) == "one run, 100 images (50 pictures, 20 patient groups)"
+
+
+def test_the_single_split_of_patients_is_not_what_the_page_calls_so():
+    assert [ladder.split_name(one) for one in ("paper", "patients", "random")] == [
+        "paper",
+        "patients (five folds)",
+        "random",
+    ]
