@@ -936,6 +936,11 @@ def lines_of(*highs, **more):
     return pd.DataFrame({"row": rows, "pairs": 2, **ends, **more})
 
 
+def test_seeds_are_known_of_rows_that_have_all_folds_of_one():
+    found = {"a": runs(6, 2), "b": folds_of(6), "c": folds_of(6, count=4), "d": []}
+    assert matched.seeds_known(found) == {"a": {0, 1}, "b": {0}}
+
+
 def test_nothing_is_adjusted_for_one_row_or_where_no_interval_excludes_0():
     said = ablation_summary.after_adjustment
     assert said(lines_of(-0.01)) == "", "one row"
