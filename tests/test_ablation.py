@@ -469,7 +469,7 @@ def test_what_the_differences_say():
     for seeds in (2, 3, 4):  # simulated in tests/test_coverage.py
         said_so = ablation_summary.says(near.assign(pairs=seeds))
         assert " about one interval in twenty still excludes it." in said_so
-        assert ("Of two trainings an interval reaches at least 6.4 times" in said_so) == (seeds == 2)
+        assert ("Of two trainings an interval reaches at least 6.3 times" in said_so) == (seeds == 2)
     told = "`concat`" if difference_intervals.separated(of(near, "Feature Concatenation")) else "none"
     assert (
         f"`concat`. That supports the claim only where ours is also distinguishable from 0: {told}."
@@ -925,6 +925,66 @@ def test_what_is_left_after_the_adjustment():
     assert f"{adjusted} none (only before it: {both}); {alike}" in said(-0.01, 0.001, **copied)
     alone = said(-0.01, -0.001, 1)  # one row: nothing to adjust for
     assert "adjust" not in alone and f"{claim}: {rows[0]}." in alone
+
+
+def lines_of(*highs, **more):
+    """Rows a, b, … whose interval ends below at −3 points and above at these; −4 and `adjusted_high` after the adjustment."""
+    rows = list("abcdef"[: len(highs)])
+    ends = {"difference": -0.02, "difference_low": -0.03, "difference_high": highs, "adjusted_low": -0.04}
+    ends |= {"picture_difference": -0.02, "picture_difference_low": np.nan, "picture_difference_high": np.nan}
+    ends |= {"adjusted_high": highs, "picture_adjusted_low": np.nan, "picture_adjusted_high": np.nan}
+    return pd.DataFrame({"row": rows, "pairs": 2, **ends, **more})
+
+
+def test_seeds_are_known_of_rows_that_have_all_folds_of_one():
+    found = {"a": runs(6, 2), "b": folds_of(6), "c": folds_of(6, count=4), "d": []}
+    assert matched.seeds_known(found) == {"a": {0, 1}, "b": {0}}
+
+
+def test_nothing_is_adjusted_for_one_row_or_where_no_interval_excludes_0():
+    said = ablation_summary.after_adjustment
+    assert said(lines_of(-0.01)) == "", "one row"
+    assert said(lines_of(-0.01).iloc[:0]) == "", "none"
+    assert said(lines_of(0.0, 0.01)) == "", "an end at 0 holds it"
+    assert said(lines_of(-0.01, -0.01).assign(pairs=0)) == "", "nothing was run"
+    text = said(lines_of(-0.001, 0.01), {"a": "`first`"})
+    start = f" After {ablation.ADJUSTMENT} (Bonferroni: 2 intervals at 97.5%), these exclude 0: "
+    end = ". Chapter 15 tests the rows of Tables 4 to 6, adjusted by Holm."
+    assert text == f"{start}`first`{end}"
+    assert said(lines_of(-0.001, 0.01, adjusted_high=0.0)) == f"{start}none (only before it: a){end}"
+    assert "3 intervals at 98.33%" in said(lines_of(-0.01, 0.01, 0.02))
+    copied = {"picture_difference_low": [-0.03, 0.01], "picture_difference_high": [-0.01, 0.03]}
+    copied |= {"picture_adjusted_low": [-0.04, 0.0], "picture_adjusted_high": [0.0001, 0.04]}
+    alone = said(lines_of(0.01, 0.01, **copied))
+    assert alone == f"{start}by picture none (only before it: a, b){end}"
+    assert said(lines_of(-0.01, 0.01, **copied)).startswith(f"{start}a; by picture none (only")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "alone", "two"),
+    [((1, 1), "all", False), ((1, 2), "1", False), ((1, 3, 1), "2", False), ((2, 3), None, True),
+     ((3, 4), None, False)],
+)  # fmt: skip
+def test_how_much_chance_makes_of_a_table_turns_with_its_seeds(pairs, alone, two):
+    """Of two values the interval's half width is t/√2 of their standard deviation: 6.353 of their distance, so at least 6.3."""
+    text = ablation_summary.false_alarms(lines_of(*(0.01,) * len(pairs)).assign(pairs=pairs))
+    assert ("Where the true difference is 0, about one interval in twenty" in text) == (alone is None)
+    assert (f" Compared by one seed: {alone} of them; another seed" in text) == (alone is not None)
+    assert (" Of two trainings an interval reaches at least 6.3 times" in text) == two
+    of_two = words.over_runs([0.0, 1.0])
+    assert (of_two.high - of_two.low) / 2 == pytest.approx(6.353, abs=0.001)
+    once = lines_of(0.01).assign(pairs=1)
+    assert f"sets {table_rows.PROPOSED} beside itself" in ablation_summary.false_alarms(once)
+    default = ablation_summary.false_alarms(once.assign(row="rate = 0.1"))
+    assert f"sets {table_rows.DEFAULT} beside itself" in default
+
+
+def test_rows_are_listed_by_name_and_difference_or_as_none():
+    lines = lines_of(-0.01, -0.00002).assign(picture_difference=[0.05, np.nan])
+    one = "−2.00 (−3.00 to −1.00)"
+    assert row_lists.shifts(lines, "difference", {"b": "B"}) == f"a {one}; B −2.00 (−3.00 to −0.002)"
+    assert row_lists.shifts(lines[:1], "picture_difference", None) == "a +5.00", "no interval is known"
+    assert row_lists.shifts(lines[:0], "difference", None) == "none"
 
 
 def test_left_and_lost_turn_where_an_interval_meets_0():

@@ -839,6 +839,36 @@ def test_published_effects_are_the_papers_differences(alone):
     )
 
 
+@pytest.mark.parametrize(
+    ("contrast", "scale", "said"),
+    [(0.01035, 100, "+1.04"), (0.01225, 100, "+1.23"), (-0.01035, 100, "−1.04"), (0.010349, 100, "+1.03"),
+     (0.00005, 100, "+0.01"), (0.000049, 100, "0.00"), (-0.000049, 100, "0.00"), (0, 100, "0.00"),
+     (0.0015, 1, "+0.002"), (-0.0025, 1, "−0.003"), (0.0004, 1, "0.000")],
+)  # fmt: skip
+def test_half_of_a_last_digit_goes_away_from_0(contrast, scale, said):
+    """Points have two decimals, what is no percentage three."""
+    from gcaf_lib.findings import factorial_effects
+
+    assert factorial_effects.printed_contrast(contrast, scale) == said
+
+
+def test_of_the_rivals_those_that_the_paper_prints_are_taken():
+    from gcaf_lib.paper import published_gaps
+
+    told = Told.of(np.zeros(4, int), np.eye(4))
+    place, row = "Table 4", "Feature Concatenation"
+    some = list(seed_spread.printed_rivals({place: {row: [told], "gcaf-split": [told]}}))
+    assert {where for where, _, _ in some} == set(table_rows.TABLES)
+    names = [name for where, name, _ in some if where == place]
+    assert row in names and "gcaf-split" not in names, "a repair is no row of the paper"
+    runs = {(where, name): of for where, name, of in some}
+    assert list(runs.pop((place, row))) == [0] and not any(runs.values()), "one row was run"
+    for where in table_rows.TABLES:
+        printed = set(published_gaps.published(where)["row"])
+        taken = [name.replace(" = ", " ") for there, name, _ in some if there == where]
+        assert taken and set(taken) <= printed and len(taken) == len(set(taken))
+
+
 def test_the_caption_of_the_effects_tells_the_split_and_whose_figures():
     from gcaf_lib.findings import factorial_effects
 

@@ -1,15 +1,17 @@
 """Chapter 20's yardsticks, verdicts and sentences, at the numbers where they turn."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from gcaf_lib.display import control_charts
+from gcaf_lib.display import control_charts, gallery
 from gcaf_lib.evaluation import clustered, control, sanity, tumours
 from gcaf_lib.evaluation import localisation as loc
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.findings import agreement, map_control, tumour_localisation, words
-from gcaf_lib.settings import load
+from gcaf_lib.findings import agreement, explanations, map_control, tumour_localisation, words
+from gcaf_lib.settings import CLASSES, load
 
 # --- the yardstick: pairs drawn at random ---
 
@@ -168,6 +170,31 @@ def test_words_name_what_fails():
     assert "**Sensitivity of the whole model**" in map_control.subject_words(both(), False, kept)
 
 
+def test_under_which_name_runs_keep_a_map_of_the_control():
+    assert map_control.stored_name((control.WHOLE, "sensitivity", "")) == "sensitivity"
+    assert map_control.stored_name(("convnext-tiny", *control.PAPER)) == "convnext-tiny"
+    for other in (("layercam", "after"), ("grad-cam", "before")):
+        assert other != control.PAPER and map_control.stored_name(("convnext-tiny", *other)) is None
+
+
+@pytest.mark.parametrize(
+    ("blind", "most", "named"),
+    [((0.02, 0.02), 2, []), ((0.021, 0.02), 3, []), ((control.LEAK, 0.02), 10, []),
+     ((0.104, 0.02), 11, ["LayerCAM"]), ((0.104, np.nan), 11, ["LayerCAM"]), ((0.3, 0.2), 30, ["Grad-CAM", "LayerCAM"])],
+)  # fmt: skip
+def test_what_maps_of_untrained_models_say(blind, most, named):
+    """At most is rounded up, or it would contradict what follows; chance is told where no map is named."""
+    columns = {"map": "convnext-tiny", "method": ["layercam", "grad-cam"], "place": "after", "chance": 0.03}
+    judged = pd.DataFrame(columns | {"blind": blind})
+    text = map_control.blind_words(judged)
+    assert f"on at most {most}%" in text and ("; chance is 3%." in text) == (not named)
+    assert ("On more than 10%, which no map that passes may: " in text) == bool(named)
+    assert [name for name in ("Grad-CAM", "LayerCAM") if name in text] == named
+    assert map_control.blind_words(judged.assign(blind=np.nan)) == ""
+    twice = pd.concat([judged, judged])  # with LayerNorm and without
+    assert map_control.blind_words(twice) == text, "a map is named once"
+
+
 def test_committed_control_is_of_this_code():
     scores, shown = control.read(), control.shown()
     assert list(scores) == list(control.COLUMNS)
@@ -185,6 +212,77 @@ def test_committed_control_is_of_this_code():
     key = ("efficientnetv2-s", "grad-cam", "after")
     assert control_charts.control_maps(shown, [key]).svg().startswith("<svg")
     assert len(map_control.control_table(control.judged(scores))) == len(control.judged(scores))
+
+
+# --- whose maps, and the cases of the gallery ---
+
+
+def kept_run(seed=0, fold=None, sides=(8, 8)):
+    """A run of the random split, or of a fold, that keeps a map of each backbone of so many cells a side."""
+    maps = {f"cam_{k}": np.zeros((1, side, side), np.float16) for k, side in enumerate(sides)}
+    data = SimpleNamespace(fold=fold, protocol="paper" if fold is None else "patients")
+    return SimpleNamespace(seed=seed, settings=SimpleNamespace(data=data), maps=maps)
+
+
+def source(runs, apart=False, area=(0.01, 0.02, 0.03, 0.04), **options):
+    """Of four pictures of two patients, each with the scores of two maps; a fifth file has no border."""
+    four = pd.DataFrame({"row": range(4), "group": [0, 0, 1, 1], "area": area})
+    images = pd.DataFrame({"area": [*area, np.nan]})
+    return explanations.source_words(runs, apart, pd.concat([four, four]), images, **options)
+
+
+def test_whose_maps_and_borders_are_looked_at():
+    text = source([kept_run()])
+    assert text.startswith("Maps of 1 run on the `paper` split (1 seed), whose test part may share patients")
+    assert "on 4 test images of 2 patient groups" in text and "the drawn lesions" not in text
+    assert "(4 of all files have one)" in text and "at most 2.5% of the image" in text
+    assert "the maps themselves have 8 × 8. " in text
+    folds = [kept_run(seed, fold) for seed in (0, 1) for fold in (0, 3)]
+    apart = source(folds, apart=True)
+    assert "Maps of 4 runs on patient-disjoint folds (2 of 5 folds, 2 seeds), on 4" in apart
+    assert "may share" not in apart
+    drawn = source([kept_run()], phantoms=True)
+    assert "is known: the drawn lesions of phantoms. " in drawn and "radiologists" not in drawn
+
+
+def test_a_tumour_as_large_as_a_cell_of_the_finest_map_is_not_smaller_than_one():
+    """Of 64 cells each is 1/64 of the image, of 49 more; half of the tumours is rounded up, as at most is said."""
+    area = (1 / 64 - 1e-6, 1 / 64, 0.0301, 1)
+    text = source([kept_run(sides=(8, 7))], area=area)
+    assert "7 × 7 and 8 × 8. 25% of these tumours are smaller" in text
+    assert "at most 2.3% of the image" in text, "2.29"
+    assert "7 × 7. 50% of these" in source([kept_run(sides=(7, 7))], area=area)
+
+
+def tile(label=0, *why, border=None):
+    return gallery.Case("x", np.zeros((2, 2)), label, np.eye(4)[label], np.zeros((1, 1)), border, 0.5, why)
+
+
+def test_what_the_gallery_shows():
+    known = pd.DataFrame({"run": ["a", "b"] * 2, "right": [True, False, True, True]})
+    border = np.zeros((3, 2))
+    text = explanations.gallery_caption([tile(), tile(border=border)], known, 7)
+    assert text.startswith("2 cases: 1 wrong answer of 4 on the test parts of seed 7, ")
+    assert text.endswith("Borders in light blue."), "one of them has a border"
+    text = explanations.gallery_caption([tile()], known.assign(run="a", right=False), 0)
+    assert text.startswith("1 case: 4 wrong answers of 4 on the test part of seed 0, ")
+    assert text.endswith("Borders are not drawn: the figshare data is not at hand.")
+    none = explanations.gallery_caption([], known.assign(right=True), 0)
+    assert none.startswith("0 cases: 0 wrong answers of 4 on the test parts")
+
+
+def test_of_each_class_the_best_middle_and_worst_tile_are_shown():
+    """By word, then by class; of two of a kind the first, and a class without one has none."""
+    tiles = [tile(1, "worst"), tile(1, "best"), tile(0, "best"), tile(0, "best"), tile(3, "misclassified")]
+    shown = explanations.best_and_worst(tiles, CLASSES)
+    assert CLASSES[:2] == ("glioma", "meningioma")
+    assert shown["titles"] == ["Glioma\nbest", "Men.\nbest", "Men.\nworst"]
+    order = [tiles[k] for k in (2, 1, 0)]
+    assert all(one is t.image for one, t in zip(shown["images"], order, strict=True))
+    assert all(one is t.map for one, t in zip(shown["maps"]["map"], order, strict=True))
+    assert len(shown["borders"]) == 3
+    none = explanations.best_and_worst([tile(3, "misclassified")], CLASSES)
+    assert none == {"images": [], "maps": {"map": []}, "titles": [], "borders": []}
 
 
 # --- sentences about tumours ---

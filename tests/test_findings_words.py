@@ -19,6 +19,7 @@ from gcaf_lib.findings import (
     audit,
     calibration,
     dataset,
+    difference_intervals,
     failures,
     fusion,
     loss,
@@ -32,6 +33,7 @@ from gcaf_lib.findings import (
     shortcuts,
     significance,
     training,
+    words,
 )
 from gcaf_lib.paper import checks
 from gcaf_lib.paper import published as paper
@@ -917,3 +919,44 @@ def test_rival_rows_and_their_runs():
     )
     for few in (1, None):
         assert "equally many runs" not in audit.rivals_said(rivals, Interval(0.95, 0.94, 0.96), few)
+
+
+# --- words that all of them share ---
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.1, 0.199, "below"), (0.1, 0.2, "meets"), (0.3, 0.4, "meets"), (0.301, 0.4, "above"), (0.21, 0.22, "meets"),
+     (0, 1, "meets")],
+)  # fmt: skip
+def test_an_interval_beside_another_meets_it_where_they_share_an_end(low, high, said):
+    one, other = Interval(0.5 * (low + high), low, high), Interval(0.25, 0.2, 0.3)
+    assert words.beside_interval(one, other, "below", "above", "meets") == said
+    turned = {"below": "above", "above": "below", "meets": "meets"}[said]
+    assert words.beside_interval(other, one, "below", "above", "meets") == turned
+
+
+def test_one_and_several():
+    assert [words.verb(count) for count in (0, 1, 2)] == ["are", "is", "are"]
+    assert [words.verb(count, "has", "have") for count in (0, 1, 2)] == ["have", "has", "have"]
+    counts = (0, 1, 1.0, 2, 2000.0)
+    assert [words.plural(count, "seed") for count in counts] == (
+        ["0 seeds", "1 seed", "1 seed", "2 seeds", "2,000 seeds"]
+    )
+
+
+def test_an_extent_is_told_once_where_both_ends_read_alike():
+    assert words.extent([1, 1.5, 2]) == "1.00 to 2.00"
+    assert words.extent([1, 1.004]) == "1.00" and words.extent([1, 1.006]) == "1.00 to 1.01"
+    assert words.extent([3]) == "3.00" and words.extent([1000, 2000], "{:,}".format) == "1,000 to 2,000"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "near"),
+    [(0.029, 1.0, True), (0.03, 1.0, False), (-0.029, 0.971, True), (-0.031, 0.969, False), (-1.0, -0.029, True),
+     (0.0, 1.0, True), (-1.0, 1.0, False), (np.nan, np.nan, False)],
+)  # fmt: skip
+def test_an_end_within_three_hundredths_of_the_width_of_0_is_warned_of(low, high, near):
+    """0.029 of 0.971 is 2.99%, 0.03 of 0.97 is 3.09%."""
+    text = difference_intervals.warned(Interval(0, low, high))
+    assert text == (", by an end so near 0 that other draws might tell otherwise" if near else "")

@@ -12,7 +12,8 @@ from gcaf_lib.display import painting
 from gcaf_lib.display.style import Note
 from gcaf_lib.evaluation import clustered, tumours
 from gcaf_lib.evaluation import interventions as iv
-from gcaf_lib.findings import intervention_effects, painted_over, tumour_alone
+from gcaf_lib.evaluation.intervals import Interval
+from gcaf_lib.findings import intervention_control, intervention_effects, painted_over, tumour_alone
 from gcaf_lib.settings import CLASSES, DataSettings, load, results_dir
 from gcaf_lib.training import runs
 
@@ -450,6 +451,37 @@ def test_effects_are_shares_of_images_and_their_difference():
     assert np.isnan(
         found["beyond"].map(lambda one: one.value).astype(float)
     ).all()  # nothing without a tumour
+
+
+def test_effects_as_cells_of_a_table():
+    ones = [Interval(0.1, 0.05, 0.15), Interval(np.nan, np.nan, np.nan)]
+    ones.append(Interval(-0.1, np.nan, np.nan))
+    assert intervention_effects.shifts(ones) == ["+10.0 (+5.0 to +15.0)", "–", "−10.0"]
+    assert intervention_effects.shifts([]) == []
+    names = [
+        intervention_effects.CONTROL,
+        "Glioma",
+        intervention_effects.HEALTHY,
+        "Pituitary",
+        intervention_effects.TUMOURS,
+    ]
+    table = pd.DataFrame({"x": range(5)}, index=names)
+    assert [(name, one["x"]) for name, one in intervention_effects.tumour_lines(table)] == [
+        ("Glioma", 1),
+        ("Pituitary", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.001, 0.1, "not nil"), (0.0, 0.1, "not told from 0"), (-0.1, 0.1, "not told from 0"),
+     (-0.1, 0.0, "not told from 0"), (-0.1, -0.001, "not nil"), (np.nan, np.nan, "not told from 0")],
+)  # fmt: skip
+def test_the_negative_control_is_off_0_to_either_side_or_not_told_from_it(low, high, said):
+    one = {"difference": [Interval(9, 8, 10), Interval(0.02, low, high)]}
+    table = pd.DataFrame(one, index=[intervention_effects.TUMOURS, intervention_effects.HEALTHY])
+    text = intervention_control.negative_control(table)
+    assert text.startswith("+2.0 points") and text.endswith(f", {said}")
 
 
 def test_intervals_of_effects_are_those_of_the_mean_over_groups():

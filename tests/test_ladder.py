@@ -989,3 +989,27 @@ def test_what_a_line_rests_on_names_folds_where_there_are_several():
     assert accuracies.rests(line) == "one seed of 5 folds, 100 images (50 pictures, 20 patient groups)"
     line.folds = 1
     assert accuracies.rests(line) == "one run, 100 images (50 pictures, 20 patient groups)"
+
+
+def test_the_single_split_of_patients_is_not_what_the_page_calls_so():
+    assert [ladder.split_name(one) for one in ("paper", "patients", "random")] == [
+        "paper",
+        "patients (five folds)",
+        "random",
+    ]
+
+
+def test_one_seed_is_told_against_each_of_the_other_side():
+    one, other = (worth.Worth(value, 0, 1, np.nan, np.nan) for value in (-0.046, 0.0))
+    change = worth.Change(one, None, {0: worth.Change(one, other), 3: worth.Change(other)})
+    said = "seed 0 −4.6 points, by picture 0.0; seed 3 0.0 points"
+    assert shortcuts.against_each(change) == said
+    assert shortcuts.against_each(worth.Change(one)) == "", "of several seeds there is nothing to tell"
+
+
+def test_records_of_the_ladder_are_in_the_protocols_order_and_of_no_other():
+    found = {key: [1] for key in [*PROTOCOLS[::-1], "other"]}
+    chapter = SimpleNamespace(records=lambda name: found if name == "ladder" else 1 / 0)
+    assert list(split_records.ladder_records(chapter)) == list(PROTOCOLS)
+    del found[PROTOCOLS[0]]
+    assert PROTOCOLS[0] not in split_records.ladder_records(chapter)

@@ -518,3 +518,17 @@ def test_images_with_neither_picture_nor_patient():
         and "from 34% to 100%" in said
     )
     assert "Each of the 7 images has its picture or its patient" in peers.alone_said(table)
+
+
+def test_a_class_has_both_kinds_where_some_images_have_a_copy_and_some_have_none():
+    lines = [
+        ("glioma", "copy"),
+        ("glioma", "none"),
+        ("notumor", "copy"),
+        ("notumor", "copy"),
+        ("pituitary", "none"),
+    ]
+    home = pd.DataFrame(lines, columns=["class", "picture"])
+    assert peers.both_kinds(home) == ["glioma"] and peers.both_kinds(home[:0]) == []
+    turned = pd.concat([home, home.assign(picture="none")])[::-1]
+    assert peers.both_kinds(turned) == ["glioma", "notumor"], "in the classes' order"

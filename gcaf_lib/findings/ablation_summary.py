@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from gcaf_lib.findings import ablation, difference_intervals, first_place, row_lists, table_rows, words
+from gcaf_lib.terminal import cut
 
 
 def told(
@@ -149,7 +150,7 @@ def false_alarms(run: pd.DataFrame) -> str:
     text = " Where the true difference is 0, about one interval in twenty still excludes it."
     if (run["pairs"] == 2).any():  # half the distance of two is the standard error of their mean
         text += (
-            f" Of two trainings an interval reaches at least {stats.t.ppf(0.975, 1) / 2:.1f} times as far to either side as their differences lie apart "
+            f" Of two trainings an interval reaches at least {cut(stats.t.ppf(0.975, 1) / 2, 1)} times as far to either side as their differences lie apart "
             "(Student's t, one degree of freedom): short where the two happen to agree, so that its width tells little; a third would tell more."
         )
     return text

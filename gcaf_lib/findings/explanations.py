@@ -113,7 +113,7 @@ def gallery_caption(found: Sequence[gallery.Case], known: pd.DataFrame, seed: in
     part = "test part" if known["run"].nunique() == 1 else "test parts"
     drawn = any(tile.border is not None for tile in found)
     return (
-        f"{len(found):,} cases: {(~known['right']).sum():,} wrong answers of {len(known):,} on the {part} of seed {seed}, and right answers with "
+        f"{plural(len(found), 'case')}: {plural((~known['right']).sum(), 'wrong answer')} of {len(known):,} on the {part} of seed {seed}, and right answers with "
         "the map most, middling and least inside the tumour. "
         + ("Borders in light blue." if drawn else "Borders are not drawn: the figshare data is not at hand.")
     )

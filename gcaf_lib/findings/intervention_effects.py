@@ -132,7 +132,7 @@ def bands(table: pd.DataFrame, *titles: str, parts: Sequence[str] = PARTS) -> di
 
 
 def shifts(ones: Sequence[Interval]) -> list[str]:
-    return [points(one).replace(" points", "") if np.isfinite(one.value) else "–" for one in ones]
+    return [points(one).replace(" points", "") for one in ones]
 
 
 def tumour_lines(table: pd.DataFrame) -> list[tuple[str, pd.Series]]:

@@ -10,6 +10,7 @@ import pandas as pd
 from gcaf_lib.display import names
 from gcaf_lib.evaluation import control, tumours
 from gcaf_lib.findings.words import plural, verb
+from gcaf_lib.terminal import cut
 
 VERDICTS = (control.PASSES, control.FAILS, control.SILENT)
 CONTROL = (  # caption of `control_table`
@@ -107,7 +108,7 @@ def blind_words(judged: pd.DataFrame) -> str:
     if known.empty:
         return ""
     most, over = known["blind"].max(), known[known["blind"] > control.LEAK]
-    text = f"Maps of untrained models point at the mark, in the mean over seeds, on at most {share(most)}"
+    text = f"Maps of untrained models point at the mark, in the mean over seeds, on at most {cut(most, 0, up=True, scale=100)}%"
     if over.empty:
         return text + f"; chance is {share(known['chance'].mean())}."
     named = sorted(set(names.control_names(over)))
