@@ -7,7 +7,7 @@ where the work is done: *start* until the kernel answers and *imports* of any mo
 found and read; *resampling* is the intervals over patients and the permutations of them; *networks* are layers that are built
 or asked; *figures* are written; *the rest* is everything else (reading images, instruments, tables, gradients). The front page,
 which `gcaf chapters` makes beside them, is the last row. *together*: all of it by the clock as `gcaf chapters` does it, a chapter
-on every core. An idle machine, please.
+on every core, some rounds. An idle machine, please.
 """
 
 from __future__ import annotations
@@ -121,6 +121,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--profile", default="cpu", help="settings' profile (default: cpu)")
     parser.add_argument("--only", nargs="*", help="chapters by number or name (default: all)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="times all chapters are made together (default: 3)"
+    )
     figures.add_out(parser)
     args = parser.parse_args(arguments)
     settings.load(args.profile)  # a wrong name fails here
@@ -128,11 +131,12 @@ def main(arguments: list[str] | None = None) -> int:
     jobs = {source.stem: functools.partial(measure, source, args.profile) for source in chosen}
     if not args.only:
         jobs[runner.FRONT_PAGE] = functools.partial(front_page, args.profile)
-    found, together = {}, {} if args.only else {"together": side_by_side(args.profile)}
+    found, rounds = {}, 0 if args.only else args.rounds
+    together = [side_by_side(args.profile) for _ in range(rounds)]
     for name, job in jobs.items():
         found[name] = one = job()
         print(name, *(f"{kind} {seconds:.1f}" for kind, seconds in one.items()), sep="  ", flush=True)
-    figures.keep(args, {"seconds": found, **together})
+    figures.keep(args, {"seconds": found, "together": together})
     return 0
 
 

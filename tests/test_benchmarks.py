@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -489,7 +490,7 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         and round(3 * sum(suite_["longest"].values()) / sum(suite_["files"].values())) == 1
     )
     recorded = json.loads((kept / "chapters-cpu.json").read_text())
-    chapters, clock = recorded["seconds"].values(), durations.minutes(recorded["together"])
+    chapters, clock = recorded["seconds"].values(), durations.minutes(median(recorded["together"]))
     assert f"{clock} minutes by the clock on the two cores of that recording's machine" in page
     assert f"by the clock | 4.5 min | {clock} min; 2:48 on the same machine" in page
     paid, all_ = (

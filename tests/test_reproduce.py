@@ -307,7 +307,9 @@ def test_the_strip_tells_of_runs_read_that_came_out_otherwise_elsewhere(tmp_path
     for commit, said in (("c", "(gcaf reproduce); these trainings are the ones on record"), ("another", "")):
         records[1].info["provenance"]["commit"] = commit
         one = provenance.facts("demo", load("demo"), None, records[1:2], None)
-        assert provenance._older(one, 1).endswith(said) and bool(one["nearly"]) == bool(said), "of a record since replaced"
+        assert provenance._older(one, 1).endswith(said) and bool(one["nearly"]) == bool(said), (
+            "of a record since replaced"
+        )
     del records[1].info["provenance"]["commit"]
     alone = provenance.facts("demo", load("demo"), None, records[:1], None)
     assert "not bit for bit" not in provenance._older(alone, 1)

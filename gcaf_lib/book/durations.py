@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -37,8 +38,9 @@ def chapters_text(stem: str, found: dict[str, Any]) -> str:
         data=frame,
     )
     together = ""
-    if "together" in found:
-        together = f" Side by side, as `gcaf chapters` does it, all took {minutes(found['together'])} minutes by the clock."
+    if rounds := found.get("together"):
+        low, middle, high = map(minutes, (min(rounds), median(rounds), max(rounds)))
+        together = f" Side by side, as `gcaf chapters` does it, all took {middle} minutes by the clock ({low} to {high} in {len(rounds)} rounds)."
     return (
         f"Recorded on {machine(found['machine'])}, one chapter after another: {total['whole']:.0f} s in all ({shares}). The kernel's start and "
         f"imports alone are {each:.1f} s a chapter.{together}\n\n{table}"
