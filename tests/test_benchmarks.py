@@ -502,6 +502,11 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     assert f"networks {layers / all_:.0%}, *the rest*" in page
     assert f"gradients) {rest / all_:.0%}. Shared evenly" in page
     assert f"would take two cores {int(all_ // 120)}:{all_ / 2 % 60:.0f} minutes" in page
+    demo = json.loads((kept / "demo-cpu.json").read_text())
+    parts = "{} for the environment, {} for its trainings, {} for the chapters, {} for the site"
+    assert f"took {durations.minutes(demo['clock'])} minutes there" in page
+    assert f"| {durations.minutes(demo['clock'])} min; 10:51 on a slower machine | 5 min |" in page
+    assert parts.format(*map(durations.minutes, demo["seconds"].values())) in page
     ratios = json.loads((kept / "suspects-cpu.json").read_text())["ratios"]
     forms = [one[name] for one in ratios.values() for name in one if name.startswith("7×7")]
     own = [one["as it is, again"] for one in ratios.values()]

@@ -190,7 +190,7 @@ def test_the_demo_s_parts_are_told_by_what_it_prints(tmp_path):
     assert found == pytest.approx({"environment": 60, "trainings": 120, "chapters": 120, "site": 30.4})
     with pytest.raises(ValueError, match="no line that ends its trainings"):
         demo.parts([*printed[:2], printed[-1]], 330.4)
-    one = {"seconds": found, "clock": 330.4, "processor": 600.0, "machine": MACHINE}
+    one = {"seconds": found, "clock": 330.4, "machine": MACHINE}
     said = speed.text(place(tmp_path, demo__cpu=one))
     assert (
         "5:30 minutes by the clock (environment 1:00, trainings 2:00, chapters 2:00, site 0:30), 10:00 of"

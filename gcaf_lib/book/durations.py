@@ -57,7 +57,7 @@ def demo_text(stem: str, found: dict[str, Any]) -> str:
     parts = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in found["seconds"].items())
     return (
         f"`make demo` in an empty clone with an empty pip cache, recorded on {machine(found['machine'])}: {minutes(found['clock'])} minutes by the "
-        f"clock ({parts}), {minutes(found['processor'])} of processor time.\n"
+        f"clock ({parts}).\n"
     )
 
 
