@@ -1,17 +1,19 @@
-"""Where a step's time goes, in this library and in compiled PyTorch: milliseconds a step by kind of work.
+"""Where a step's time goes, in this library and in PyTorch: milliseconds a step by kind of work.
 
-    python -m benchmarks.beside --torch-python ~/torch/bin/python [--profile cpu] [--steps 20]
+    python -m benchmarks.beside --torch-python ~/torch/bin/python [--profile cpu] [--steps 20] [--threads 1 2]
         [--out results/benchmarks/beside-cpu.json]
 
-Both train the stages that `benchmarks.throughput` trains, each with one thread: operations then follow one another, and
-their times add up to the step's. (A worker of a sweep has one thread too.) Recorded by TensorFlow's and by PyTorch's own
-profiler, rounds interleaved. An operation's kind is read from its name: convolutions and matrix products, both
-libraries' own; all other operations, which PyTorch's compiler writes as loops that do several at once; and what of the step
-no operation takes.
+All train the stages that `benchmarks.throughput` trains, with each number of threads (a worker of a sweep has one).
+Recorded by TensorFlow's and by PyTorch's own profiler, rounds interleaved. An operation's kind is read from its name:
+convolutions and matrix products, both libraries' own; all other operations, which PyTorch's compiler writes as loops
+that do several at once; and what of the step no operation takes. PyTorch runs one operation after another; where
+TensorFlow runs several at once, an instant is divided evenly among them, so that all kinds add up to the step.
+For this library the others are told by the kind of layer, too.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import statistics
@@ -24,8 +26,8 @@ from tqdm import tqdm
 from benchmarks import figures, operations
 from benchmarks.throughput import contest
 
-CONTENDERS = ("ours", "torch-compile")
-ALONE = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+CONTENDERS = ("ours", "torch", "torch-compile")
+THREADS = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
 PRODUCTS = re.compile(
     r"conv(olution|\d)|matmul|_linear|::linear|einsum|\b(add|b|badd|addb)?mm\b|baddbmm|addbmm", re.IGNORECASE
 )
@@ -58,6 +60,14 @@ def main() -> None:
         "--torch-python", default=sys.executable, metavar="PYTHON", help="a Python that has torch and timm"
     )
     parser.add_argument("--rounds", type=int, default=3, help="recordings of each (default: 3)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        nargs="+",
+        default=[1, 2],
+        metavar="N",
+        help="numbers of threads (default: 1 2)",
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="beside-") as folder:
         scratch = Path(folder)
@@ -66,38 +76,64 @@ def main() -> None:
         torch = contest.probe(given.torch_python, plan["accelerator"], scratch)
         if torch["torch-compile"]:
             sys.exit(f"benchmarks.beside: {torch['torch-compile']}")
-        found = record(plan["stages"], given.rounds, given.torch_python, scratch)
-    table = {
-        stage: {name: medians([kinds(**one) for one in runs]) for name, runs in sides.items()}
-        for stage, sides in found.items()
+        found = record(plan["stages"], given.rounds, given.threads, given.torch_python, scratch)
+    tables = {
+        threads: {
+            stage: {
+                name: medians([kinds(one["step"], one["operations"]) for one in runs])
+                for name, runs in sides.items()
+            }
+            for stage, sides in stages.items()
+        }
+        for threads, stages in found.items()
     }
-    for stage, sides in table.items():
-        for name, row in sides.items():
-            print(
-                f"stage {stage:20} {name:14} " + ", ".join(f"{kind} {ms:.1f} ms" for kind, ms in row.items())
-            )
+    for threads, stages in tables.items():
+        for stage, sides in stages.items():
+            for name, row in sides.items():
+                said = ", ".join(f"{kind} {ms:.1f} ms" for kind, ms in row.items())
+                print(f"{threads} threads, stage {stage:20} {name:14} {said}")
     given.torch_python = None
-    figures.keep(given, {"pictures": plan["pictures"], "milliseconds": table, "torch": torch["versions"],
-                         "operations": {s: {n: runs[0]["operations"] for n, runs in sides.items()} for s, sides in found.items()}})  # fmt: skip
+    layers = {
+        threads: {stage: medians([others(one["layers"]) for one in sides["ours"]]) for stage, sides in stages.items()}
+        for threads, stages in found.items()
+    }  # fmt: skip
+    first = {
+        threads: {stage: {name: runs[0]["operations"] for name, runs in sides.items()} for stage, sides in stages.items()}
+        for threads, stages in found.items()
+    }  # fmt: skip
+    figures.keep(
+        given,
+        {"pictures": plan["pictures"], "milliseconds": tables, "layers": layers, "torch": torch["versions"], "operations": first},
+    )  # fmt: skip
 
 
-def record(stages: dict, rounds: int, torch_python: str, scratch: Path) -> dict[str, dict[str, list[dict]]]:
-    """Stage to contender to what each round read: `step` and `operations`, in seconds a step."""
-    found: dict[str, dict[str, list[dict]]] = {stage: {name: [] for name in CONTENDERS} for stage in stages}
-    turns = [(stage, name) for _ in range(rounds) for stage in stages for name in CONTENDERS]
-    for stage, name in tqdm(turns, unit="process", disable=None):
+def record(
+    stages: dict, rounds: int, threads: list[int], torch_python: str, scratch: Path
+) -> dict[int, dict[str, dict[str, list[dict]]]]:
+    """Threads to stage to contender to what each round read: `step`, `operations`, of ours `layers`, in seconds a step."""
+    found = {count: {stage: {name: [] for name in CONTENDERS} for stage in stages} for count in threads}
+    turns = list(itertools.product(range(rounds), stages, threads, CONTENDERS))
+    for _, stage, count, name in tqdm(turns, unit="process", disable=None):
         python = sys.executable if name == "ours" else torch_python
-        kept = str(scratch / "inductor")  # compiling is not what is recorded: once is enough
-        read = contest.measure(
-            python, contest.module(name), name, stage, scratch, 600, **ALONE, TORCHINDUCTOR_CACHE_DIR=kept
-        )
-        found[stage][name].append(read)
+        variables = dict.fromkeys(THREADS, str(count))
+        variables["TORCHINDUCTOR_CACHE_DIR"] = str(scratch / "inductor")  # compiled once: it is not recorded
+        read = contest.measure(python, contest.module(name), name, stage, scratch, 600, **variables)
+        found[count][stage][name].append(read)
     return found
 
 
+def others(layers: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Milliseconds a step of all that is neither convolution nor product, by kind of layer."""
+    return {
+        kind: 1e3 * sum(took for name, took in operations.items() if not is_product(name))
+        for kind, operations in layers.items()
+    }
+
+
 def medians(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The median of each kind over rounds."""
-    return {kind: statistics.median(row[kind] for row in rows) for kind in rows[0]}
+    """The median of each kind over rounds; what a round lacks took no time in it."""
+    every = dict.fromkeys(kind for row in rows for kind in row)
+    return {kind: statistics.median(row.get(kind, 0.0) for row in rows) for kind in every}
 
 
 if __name__ == "__main__":

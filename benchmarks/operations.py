@@ -4,8 +4,9 @@
 
 Every stage of the main model is trained for a few steps, as `benchmarks.throughput` does it, and its last
 steps are recorded. What an operation is called is the backend's word: TensorFlow's kernels (those with an
-underscore are oneDNN's), or XLA's instructions under KERAS_BACKEND=jax. The seconds are the sum over all threads,
-so only shares are shown. An idle machine, please: beside another program what is bound by memory takes a larger share.
+underscore are oneDNN's), or XLA's instructions under KERAS_BACKEND=jax. An instant in which several operations run
+is divided evenly among them, so that their seconds add up to those in which any ran, whatever the number of threads.
+An idle machine, please: beside another program what is bound by memory takes a larger share.
 """
 
 from __future__ import annotations
@@ -15,18 +16,32 @@ import collections
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from benchmarks import figures
 from benchmarks.throughput import child, contest
+
+if TYPE_CHECKING:
+    import keras
 
 _EVENTS = {
     "tensorflow": re.compile(r".*[^:]:(_?[A-Z]\w*)"),  # layer/path:MatMul
     "jax": re.compile(r"([a-z][a-z_-]*?)(\.\d+)*(\.clone)*"),  # ynn_fusion.75
 }
 _AROUND = ("while", "call", "conditional", "Run", "Process", "Start")  # these wait for other operations
+OPTIMISER, OUTSIDE = "Adam and moving average", "outside the network"
+
+
+class Event(NamedTuple):
+    """One time that an operation ran: its name, the scopes it was written in (`functional/block/gelu`), its seconds."""
+
+    operation: str
+    path: str
+    seconds: float
 
 
 class Recorded(child.Clock):
@@ -57,26 +72,59 @@ def _profiler() -> tuple[Callable, Callable]:
     return tf.profiler.experimental.start, tf.profiler.experimental.stop
 
 
-def events(folder: str | Path) -> Iterator[tuple[str, float]]:
-    """(operation, seconds) of each time that one ran on the host, from a recorded trace."""
+def events(folder: str | Path) -> list[Event]:
+    """Each time that an operation ran on the host, from a recorded trace."""
     import keras
     from jax.profiler import ProfileData  # reads TensorFlow's traces too
 
     backend = keras.backend.backend()
-    for file in Path(folder).rglob("*.xplane.pb"):
-        for plane in ProfileData.from_file(str(file)).planes:
-            for line in plane.lines if "CPU" in plane.name else ():
-                for event in line.events if line.name != "python" else ():
-                    if name := operation(event.name, backend):
-                        yield name, event.duration_ns / 1e9
+    ran = [
+        (name, event.name.rpartition(":")[0], event.start_ns, event.start_ns + event.duration_ns)
+        for file in Path(folder).rglob("*.xplane.pb")
+        for plane in ProfileData.from_file(str(file)).planes
+        if "CPU" in plane.name
+        for line in plane.lines
+        if line.name != "python"
+        for event in line.events
+        if (name := operation(event.name, backend))
+    ]
+    took = shared(np.array([(start, end) for *_, start, end in ran]).reshape(-1, 2)) / 1e9
+    return [Event(name, path, one) for (name, path, *_), one in zip(ran, took.tolist())]
 
 
-def seconds(folder: str | Path) -> dict[str, float]:
-    """Seconds of each operation in a recorded trace."""
+def shared(spans: np.ndarray) -> np.ndarray:
+    """How much of the clock's time each of the spans (n, 2) has, an instant divided evenly among those that run in it."""
+    edges, places = np.unique(spans, return_inverse=True)
+    begin, end = places.reshape(spans.shape).T
+    running = np.cumsum(np.bincount(begin, minlength=len(edges)) - np.bincount(end, minlength=len(edges)))
+    until = np.concatenate([[0], np.cumsum(np.diff(edges) / np.maximum(running[:-1], 1))])
+    return until[end] - until[begin]
+
+
+def seconds(ran: list[Event]) -> dict[str, float]:
+    """Seconds of each operation."""
     found: collections.Counter[str] = collections.Counter()
-    for name, took in events(folder):
-        found[name] += took
+    for event in ran:
+        found[event.operation] += event.seconds
     return dict(found)
+
+
+def by_layer(ran: list[Event], model: keras.Model) -> dict[str, dict[str, float]]:
+    """Seconds of each operation by the kind of the layer that it is written in, forward or as a gradient."""
+    kinds = {layer.name: kind(layer) for layer in model._flatten_layers() if not hasattr(layer, "layers")}
+    found: dict[str, dict[str, float]] = {}
+    for event in ran:
+        scopes = [re.sub(r"_\d+$", "", one) if one not in kinds else one for one in event.path.split("/")]
+        own = [kinds[one] for one in scopes if one in kinds]
+        where = own[-1] if own else OPTIMISER if "adam" in scopes else OUTSIDE
+        found.setdefault(where, collections.Counter())[event.operation] += event.seconds
+    return {where: dict(took) for where, took in found.items()}
+
+
+def kind(layer: keras.Layer) -> str:
+    """A layer's class, or its function where its class is `Activation`."""
+    named = getattr(layer, "activation", None) if type(layer).__name__ == "Activation" else None
+    return named.__name__ if named else type(layer).__name__
 
 
 def operation(event: str, backend: str) -> str | None:

@@ -62,6 +62,7 @@ SUSPECTS = {
     "no preparation": Suspect(ALL, "left out: augmentation, Mixup and Eq 2"),
     "no determinism": Suspect(ALL, "left out: deterministic operations"),
     "after a generator": Suspect(ALL, "a tf.data generator ran in the process, on which TensorFlow sets malloc to give memory back"),
+    "fed by a generator": Suspect(ALL, "every batch comes from one"),
     "malloc that keeps": Suspect(
         ALL, "memory is not given back to the system",
         {"MALLOC_TRIM_THRESHOLD_": LARGE, "MALLOC_MMAP_THRESHOLD_": LARGE, "MALLOC_TOP_PAD_": str(2**26)},

@@ -53,7 +53,11 @@ class Clock:
     def recorded(self, seconds: dict[str, float]) -> dict[str, Any]:
         """Seconds of a step by the clock, and of each operation, of all measured steps given as `seconds`."""
         step = (self.ends[self.total] - self.ends[self.warm]) / self.steps
-        return {"step": step, "operations": {name: took / self.steps for name, took in seconds.items()}}
+        return {"step": step, "operations": self.a_step(seconds)}
+
+    def a_step(self, seconds: dict[str, float]) -> dict[str, float]:
+        """Of seconds of all measured steps, those of one."""
+        return {name: took / self.steps for name, took in seconds.items()}
 
 
 def resident_peak() -> int:

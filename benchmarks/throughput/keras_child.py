@@ -173,8 +173,12 @@ def main(name: str, stage: str, plan: dict, started: float) -> dict:
 
         with tempfile.TemporaryDirectory() as folder:
             clocks = partial(operations.Recorded, folder)
-            _, clock = ours(plan, settings, what["number"], loss, started, clocks)
-            return clock.recorded(operations.seconds(folder))
+            model, clock = ours(plan, settings, what["number"], loss, started, clocks)
+            ran = operations.events(folder)
+            layers = operations.by_layer(ran, model)
+            return clock.recorded(operations.seconds(ran)) | {
+                "layers": {kind: clock.a_step(took) for kind, took in layers.items()}
+            }
     model, clock = contender(plan, settings, what["number"], loss, started)
     weights = classifier.parameters(model)
     peak = device_peak()
