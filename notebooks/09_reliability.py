@@ -25,13 +25,14 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"loss.reading": "per-class"}
 
 # %% tags=["hide-input"]
+
 import numpy as np
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, tables
-from gcaf_lib.evaluation import calibration, confidence, worth
+from gcaf_lib.evaluation import calibration, confidence, units, worth
 from gcaf_lib.findings import overlap, performance, reliability, temperature_scaling, words
 from gcaf_lib.paper import published as paper
 
@@ -56,7 +57,7 @@ overlap.split_note(chapter)
 measured, clusters = performance.measured(runs, chapter.dataset), splits.clusters(chapter.dataset)
 random_split = chapter.records("ladder").get("paper", runs)  # "paper": the settings' name of the random split
 lift = worth.row(random_split, clusters, ["ece"])["ece"].lift
-basis = words.rested(runs, clusters, worth.pictures(chapter.dataset))
+basis = words.rested(runs, clusters, units.pictures(chapter.dataset))
 tables.show(
     performance.beside_published(measured, paper.find("Table 7"), chapter.made, lift),
     name="tab-reliability",

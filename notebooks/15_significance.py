@@ -29,12 +29,13 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
+
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import power, tables
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import folds, units
 from gcaf_lib.findings import delong, matched, seed_pairs, seed_spread, significance, table_rows, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import published_gaps
@@ -99,7 +100,7 @@ tables.show(
     delong.auc_text(aucs),
     name="tab-delong",
     caption="One-vs-rest ROC-AUC minus that of the proposed model, DeLong's p, and in brackets Holm's over all rows and "
-    f"classes; the first seed of each. Tested: {words.rested(main[:1], groups, worth.pictures(chapter.dataset))}.",
+    f"classes; the first seed of each. Tested: {words.rested(main[:1], groups, units.pictures(chapter.dataset))}.",
     data=aucs,
 )
 
@@ -202,7 +203,7 @@ for place, rows in fold_runs.items():
     pooled[place] = {row: folds.pool(group, splits.FOLDS) for row, group in rows.items()}
 own = pooled["Table 4"][experiments.PROPOSED]
 # 0.0: over all folds there is no ratio of test to training part, so no corrected t
-fold_tests = significance.tests(pooled, own, groups, 0.0, pictures=worth.pictures(chapter.dataset))
+fold_tests = significance.tests(pooled, own, groups, 0.0, pictures=units.pictures(chapter.dataset))
 tables.show(
     significance.tests_text(fold_tests).drop(columns=significance.NAMES["corrected"]),
     name="tab-tests-patients",
@@ -235,6 +236,6 @@ Markdown(visible_differences.by_table_said(detectable))
 
 # %%
 proposed = folds.pool(chapter.records("patients").get(experiments.PROPOSED, []), splits.FOLDS)
-control = seed_pairs.permuted(proposed, groups, worth.pictures(chapter.dataset))
+control = seed_pairs.permuted(proposed, groups, units.pictures(chapter.dataset))
 said = significance.by_patient(fold_tests, chapter.sweep), seed_pairs.permuted_text(control, chapter.sweep)
 Markdown("\n\n".join([*said, words.of_profile(significance.CAVEAT, profile)]))

@@ -29,12 +29,13 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # a split changes nothing here: every row has its own
 
 # %% tags=["hide-input"]
+
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import split_ladder, tables
-from gcaf_lib.evaluation import floors, hints, worth
+from gcaf_lib.evaluation import floors, hints, units
 from gcaf_lib.findings import ladder, leakage, matched, split_records, training_size
 from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
@@ -59,7 +60,7 @@ chapter.strip(matched.runs(records, imagenet, three, {"single": single}))
 # `patients` neither copies nor known patients.
 
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test may share less and less, from the random split on. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
-clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
+clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
 lowest = floors.read(chapter.dataset)
 frame = ladder.rows(records, lowest, clusters, pictures, imagenet, floors.read_answers(chapter.dataset))
 # the paper's figure is of patients' images: it has no place beside phantoms
@@ -69,7 +70,7 @@ split_ladder.ladder(frame, published)
 # %%
 same = [ladder.at_equal_seeds(some, clusters, pictures) for some in (records, imagenet)]
 control = training_size.control(records.get("patients", []), single, clusters, pictures)
-tested = worth.sizes(single[0].rows() if single else [], clusters, pictures)
+tested = units.sizes(single[0].rows() if single else [], clusters, pictures)
 equal = dict(zip((split_records.MODEL, split_records.IMAGENET), same))
 Markdown(
     leakage.falls(frame, published, equal)

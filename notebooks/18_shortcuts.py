@@ -29,6 +29,7 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # a split changes nothing here: every row has its own
 
 # %% tags=["hide-input"]
+
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
@@ -36,7 +37,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import canonical, decode
 from gcaf_lib.display import copies, split_ladder, tables
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import floors, hints, worth
+from gcaf_lib.evaluation import floors, hints, units
 from gcaf_lib.findings import matched, shortcuts, split_records, words
 from gcaf_lib.settings import CLASSES
 
@@ -55,7 +56,7 @@ chapter.strip(matched.runs(main, by_split, changed))
 
 # %%
 floor_scores, hint_scores = floors.read(chapter.dataset), hints.read(chapter.dataset)
-labels, pictures = chapter.dataset.frame["label"], worth.pictures(chapter.dataset)
+labels, pictures = chapter.dataset.frame["label"], units.pictures(chapter.dataset)
 tables.show(
     shortcuts.hint_table(floor_scores, hint_scores, labels, pictures),
     name="tab-hints",

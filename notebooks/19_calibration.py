@@ -29,6 +29,7 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"loss.reading": "per-class"}
 
 # %% tags=["hide-input"]
+
 import numpy as np
 from IPython.display import Markdown
 
@@ -36,7 +37,7 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, decisions, tables
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import confidence, worth
+from gcaf_lib.evaluation import confidence, units, worth
 from gcaf_lib.findings import calibration, calibration_effects, matched, overlap, predictions, words
 
 chapter = open_chapter("19_calibration", profile, overrides)
@@ -57,7 +58,7 @@ overlap.split_note(chapter)
 # seeds; those of the calibration errors are bias-corrected.
 
 # %%
-clusters, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
+clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
 states = calibration.beside_patients(runs, apart, clusters, pictures)
 known = calibration.calibration_table(
     {"as trained": states["random split"], "scaled": states["random split, scaled"]}
@@ -145,7 +146,7 @@ Markdown(new_patients.carries_over(states, fitted, apart, clusters, pictures))
 
 # %%
 gaps = calibration_effects.differences(tested, main, clusters)
-sizes = worth.sizes(all_rows, clusters, pictures)
+sizes = units.sizes(all_rows, clusters, pictures)
 tables.show(
     calibration_effects.effects(tested, clusters, gaps),
     name="tab-effects",

@@ -30,20 +30,21 @@ profile = "cpu"  # or demo; runs of "transfer" keep no maps
 overrides = {}  # only of runs that keep their maps: see "Needs" above
 
 # %% tags=["hide-input"]
+
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import preprocess, splits
 from gcaf_lib.display import control_charts, gallery, map_scores, names, overlays, painting, tables
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import control, interventions, sanity, tumours, worth
+from gcaf_lib.evaluation import control, interventions, sanity, tumours, units
 from gcaf_lib.findings import agreement, borders, explanations, map_control, tumour_localisation, words
 
 chapter = open_chapter("20_explanations", profile, overrides, need_images=True)
 main = chapter.records("main", train=True)["Proposed Method"]
 fold_runs = [r for r in chapter.records("ladder").get("patients", []) if r.maps is not None]
 classes, clusters = chapter.settings.data.classes, splits.clusters(chapter.dataset)
-pictures = worth.pictures(chapter.dataset)
+pictures = units.pictures(chapter.dataset)
 chapter.strip([*main, *fold_runs])
 
 # %% [markdown]

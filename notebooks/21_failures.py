@@ -29,12 +29,13 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]
+
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import error_rates, pictures, tables
-from gcaf_lib.evaluation import dataset_audit, folds, tumours, worth
+from gcaf_lib.evaluation import dataset_audit, folds, tumours, units, worth
 from gcaf_lib.findings import failures
 
 chapter = open_chapter("21_failures", profile, overrides, need_images=True)
@@ -48,7 +49,7 @@ dataset, classes = chapter.dataset, chapter.settings.data.classes
 clusters, facts = splits.clusters(dataset), dataset_audit.read(dataset)
 cases = failures.cases(runs, dataset, tumours.read_images(dataset), facts, clusters)
 right = worth.row(runs, clusters, ["accuracy"])["accuracy"]
-copied = worth.by_picture(runs, clusters, worth.pictures(dataset)).get("accuracy")
+copied = worth.by_picture(runs, clusters, units.pictures(dataset)).get("accuracy")
 Markdown(failures.used(cases, runs, right, copied))
 
 # %% [markdown]

@@ -11,7 +11,7 @@ import pytest
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import charts, names, table_charts
-from gcaf_lib.evaluation import clustered, intervals, worth
+from gcaf_lib.evaluation import bootstrap, clustered, intervals, units, worth
 from gcaf_lib.findings import (
     ablation,
     ablation_summary,
@@ -85,7 +85,7 @@ def twins(errors, seeds=3):
 @pytest.fixture(autouse=True)
 def patients(monkeypatch):
     monkeypatch.setattr(splits, "clusters", lambda dataset: GROUPS)
-    monkeypatch.setattr(worth, "pictures", lambda dataset: PICTURES)
+    monkeypatch.setattr(units, "pictures", lambda dataset: PICTURES)
 
 
 def of(frame, row, metric="accuracy"):
@@ -187,8 +187,10 @@ def test_values_agree_with_the_scorecard_and_with_the_bootstrap_of_differences()
     assert difference_intervals.separated(line) and line["difference_high"] < 0
     single = ablation.measure("table-4", {"gcaf-split": other[:1]}, None, main)
     right = [(r.probabilities().argmax(1) == LABELS).astype(float) for r in (other[0], main[0])]
-    plain = clustered.mean_draws(right[0] - right[1], GROUPS[:N], worth.DRAWS)
-    wanted = worth.summed("accuracy", worth.Sample(np.array([-12 / N]), plain), least=-np.inf, answer=1 / N)
+    plain = clustered.mean_draws(right[0] - right[1], GROUPS[:N], bootstrap.DRAWS)
+    wanted = worth.summed(
+        "accuracy", bootstrap.Sample(np.array([-12 / N]), plain), least=-np.inf, answer=1 / N
+    )
     line = of(single, "gcaf-split")
     found_ = tuple(line[["difference", "difference_low", "difference_high"]])
     assert found_ == pytest.approx((wanted.value, wanted.low, wanted.high), abs=0.005)

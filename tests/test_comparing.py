@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gcaf_lib.evaluation import comparing, intervals, worth
+from gcaf_lib.evaluation import comparing, intervals, units
 from gcaf_lib.findings import delong, seed_pairs, seed_spread, table_rows, visible_differences, words
 from tests.told import Told
 
@@ -687,7 +687,7 @@ def test_effects_are_differences_of_the_cells(alone):
 def test_effects_over_folds_are_of_seeds_that_have_them_all(alone, monkeypatch):
     from gcaf_lib.findings import factorial_effects
 
-    monkeypatch.setattr(worth, "pictures", lambda dataset: np.arange(len(dataset.frame)))  # no copies
+    monkeypatch.setattr(units, "pictures", lambda dataset: np.arange(len(dataset.frame)))  # no copies
 
     def runs(right, mixup, ema, count=5):
         change = {"training.mixup": mixup, "training.ema": ema, "data.protocol": "patients"}

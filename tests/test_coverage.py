@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gcaf_lib.evaluation import clustered, intervals, worth
+from gcaf_lib.evaluation import bootstrap, clustered, intervals, worth
 from tests.test_worth import simulated
 
 REPEATS, DRAWS = 200, 300
@@ -19,7 +19,7 @@ FILES = np.arange(len(OF))
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
-    monkeypatch.setattr(worth, "_SAMPLES", {})
+    monkeypatch.setattr(bootstrap, "_SAMPLES", {})
 
 
 def right(rng: np.random.Generator, seeds: int, training: float, offset: float = 0.0) -> np.ndarray:
@@ -30,14 +30,14 @@ def right(rng: np.random.Generator, seeds: int, training: float, offset: float =
     return rng.random((seeds, len(OF))) < 1 / (1 + np.exp(-logit[:, OF]))
 
 
-def sample(hits: np.ndarray, pictures: np.ndarray | None = None) -> worth.Sample:
+def sample(hits: np.ndarray, pictures: np.ndarray | None = None) -> bootstrap.Sample:
     """The accuracy's sample of some seeds' hits, as `worth.row` takes it."""
     answers = [
-        [worth.Answers(FILES, np.zeros(len(FILES), int), np.eye(2)[(~h).astype(int)], ("a", "b"))]
+        [bootstrap.Answers(FILES, np.zeros(len(FILES), int), np.eye(2)[(~h).astype(int)], ("a", "b"))]
         for h in hits
     ]
-    found = worth.samples(answers, OF, ["accuracy"], pictures=pictures, draws=DRAWS)["accuracy"]
-    worth._SAMPLES.clear()
+    found = bootstrap.samples(answers, OF, ["accuracy"], pictures=pictures, draws=DRAWS)["accuracy"]
+    bootstrap._SAMPLES.clear()
     return found
 
 
@@ -132,9 +132,9 @@ def test_the_bootstrap_finds_some_three_fifths_of_what_chance_adds_to_a_calibrat
         confidence = 0.5 + 0.5 * rng.beta(3, 0.6, len(OF))
         hit = rng.random(len(OF)) < np.clip(confidence - 0.03, 0, 1)
         probs = np.column_stack([confidence, 1 - confidence])
-        answers = worth.Answers(FILES, np.where(hit, 0, 1), probs, ("a", "b"))
-        found.append(worth.summed("ece", worth.samples([[answers]], OF, ["ece"], draws=100)["ece"]))
-        worth._SAMPLES.clear()
+        answers = bootstrap.Answers(FILES, np.where(hit, 0, 1), probs, ("a", "b"))
+        found.append(worth.summed("ece", bootstrap.samples([[answers]], OF, ["ece"], draws=100)["ece"]))
+        bootstrap._SAMPLES.clear()
     bias, lift = np.mean([one.value for one in found]) - 0.03, np.mean([one.lift for one in found])
     assert 0 < lift < bias and 0.4 < lift / bias < 1
 
@@ -145,14 +145,14 @@ FIVE = np.sqrt(2) * np.arange(-2, 3)  # five seeds whose mean has a variance of 
 def test_a_widened_interval_by_hand():
     """Draws of variance 1, and seeds whose mean has another 1: T = 1, V = 2, ν = 4 (V/T)² = 16, t = 2.120."""
     draws = np.random.default_rng(7).standard_normal(20_001)
-    one = worth.summed("excess", worth.Sample(FIVE, draws), least=-np.inf)
+    one = worth.summed("excess", bootstrap.Sample(FIVE, draws), least=-np.inf)
     assert (one.low, one.high) == pytest.approx((-2.120 * 2**0.5, 2.120 * 2**0.5), rel=0.03)
     assert one.error == pytest.approx(2**0.5, rel=0.02) and one.freedom == pytest.approx(16, rel=0.05)
     for values in ([0.0], [0.0, 0.0]):  # one seed, or two that agree: over patients alone
-        alone = worth.summed("excess", worth.Sample(np.array(values), draws), least=-np.inf)
+        alone = worth.summed("excess", bootstrap.Sample(np.array(values), draws), least=-np.inf)
         assert (alone.low, alone.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
         assert alone.error == pytest.approx(1, rel=0.02) and np.isinf(alone.freedom)
-    still = worth.Sample(np.array([-1.0, 1.0]), np.zeros(5))
+    still = bootstrap.Sample(np.array([-1.0, 1.0]), np.zeros(5))
     one = worth.summed("excess", still, least=-np.inf)
     assert one.high == pytest.approx(12.706, rel=1e-3) and one.freedom == pytest.approx(1)
 
@@ -166,7 +166,7 @@ def test_patients_never_narrow_what_trainings_alone_leave_open(values, level, ha
     """The same draws of variance 1 beside T = 1: at least Student's t of the seeds, times s/√S."""
     draws = np.random.default_rng(7).standard_normal(20_001)
     for scale in (1, 0.3, 1e-3):
-        both = worth.Sample(np.array(values), scale * draws)
+        both = bootstrap.Sample(np.array(values), scale * draws)
         one = worth.summed("excess", both, level, least=-np.inf)
         alone = stats.t.ppf((1 + level) / 2, len(values) - 1)
         assert min(-one.low, one.high) >= alone * (1 - 1e-9), scale
@@ -177,14 +177,14 @@ def test_patients_never_narrow_what_trainings_alone_leave_open(values, level, ha
 
 def test_a_calibration_error_is_widened_about_what_chance_has_not_lifted():
     draws = 0.06 + 0.01 * np.random.default_rng(7).standard_normal(20_001)
-    one = worth.summed("ece", worth.Sample(0.04 + 0.01 * FIVE, draws))
+    one = worth.summed("ece", bootstrap.Sample(0.04 + 0.01 * FIVE, draws))
     plain = clustered.basic(0.04, draws)
     assert one.lift == pytest.approx(0.02, abs=1e-3) and one.high > plain.high and one.low == 0
     assert one.high - 0.02 == pytest.approx(2.120 * 0.01 * 2**0.5, rel=0.03)
 
 
 def test_a_share_does_not_go_beyond_1_and_a_difference_may():
-    both = worth.Sample(np.array([0.95, 0.999]), np.linspace(0.96, 0.99, 50))
+    both = bootstrap.Sample(np.array([0.95, 0.999]), np.linspace(0.96, 0.99, 50))
     assert worth.summed("accuracy", both).high == 1 < worth.summed("accuracy", both, least=-np.inf).high
 
 
@@ -207,8 +207,8 @@ def test_a_handful_of_answers_is_judged_as_by_mcnemars_exact_test(only_first, on
     assert (intervals.mcnemar(*_rights(only_first, only_second, n)).exact < 0.05) == apart
     rows, groups = np.arange(n), np.arange(n)
     sides = [
-        worth.samples(
-            [[worth.Answers(rows, np.zeros(n, int), np.eye(2)[(~r).astype(int)], ("a", "b"))]],
+        bootstrap.samples(
+            [[bootstrap.Answers(rows, np.zeros(n, int), np.eye(2)[(~r).astype(int)], ("a", "b"))]],
             groups,
             ["accuracy"],
         )
@@ -234,7 +234,7 @@ def test_how_often_the_interval_of_a_calibration_error_holds_the_truth(shift, le
     held_ = 0
     for seed in range(100):
         value, draws = simulated(shift, seed)
-        one = worth.summed("ece", worth.Sample(np.array([value]), draws))
+        one = worth.summed("ece", bootstrap.Sample(np.array([value]), draws))
         held_ += one.low <= shift <= one.high
-        worth._SAMPLES.clear()
+        bootstrap._SAMPLES.clear()
     assert least <= held_ / 100 <= most

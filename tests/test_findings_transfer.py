@@ -10,7 +10,7 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import figshare, groups, splits
 from gcaf_lib.display import names, split_ladder
 from gcaf_lib.display.style import Note
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import folds, units
 from gcaf_lib.findings import (
     ablation,
     ablation_summary,
@@ -40,7 +40,7 @@ EVERY = np.arange(100)
 def images(monkeypatch):
     """A hundred images, each its own patient and picture."""
     monkeypatch.setattr(splits, "clusters", lambda dataset: EVERY)
-    monkeypatch.setattr(worth, "pictures", lambda dataset: EVERY)
+    monkeypatch.setattr(units, "pictures", lambda dataset: EVERY)
 
 
 def run(right, fold=None, seed=0, key=""):
@@ -357,7 +357,7 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
 
 def test_what_fusing_adds_stands_by_picture_too_where_copies_are_kept_together(monkeypatch):
     # of ten pictures the first has 91 copies, which fusing turns right: one success in ten
-    monkeypatch.setattr(worth, "pictures", lambda dataset: np.maximum(EVERY - 90, 0))
+    monkeypatch.setattr(units, "pictures", lambda dataset: np.maximum(EVERY - 90, 0))
     start, own = run(EVERY > 90), run(EVERY >= 0)
     for record in (start, own):
         record.settings.data.protocol = "patients"

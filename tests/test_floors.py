@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from gcaf_lib import settings
 from gcaf_lib.data import splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, data_hash, open_dataset
-from gcaf_lib.evaluation import floors, hints, worth
+from gcaf_lib.evaluation import bootstrap, floors, hints, worth
 from gcaf_lib.settings import DataSettings, results_dir
 
 
@@ -349,7 +349,7 @@ def test_committed_answers_are_those_of_the_committed_table(committed):
     for (floor, protocol), one in found.items():
         own = score.loc[(floor, protocol)]
         assert len(one.rows) == own["n"]
-        sample = worth.samples([[one]], splits.clusters(dataset), worth.OF_ALL, draws=2)
+        sample = bootstrap.samples([[one]], splits.clusters(dataset), worth.OF_ALL, draws=2)
         assert [sample[m].values[0] for m in worth.OF_ALL] == pytest.approx(
             [own["accuracy"], own["macro_f1"]], abs=1e-5
         )

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import floors, worth
+from gcaf_lib.evaluation import bootstrap, floors, units, worth
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.findings import (
     accuracies,
@@ -189,7 +189,7 @@ def test_the_distance_to_the_better_look_up_is_of_the_same_images(monkeypatch):
 
     def told(right):
         labels = every % 4
-        return worth.Answers(every, labels, np.eye(4)[np.where(right, labels, (labels + 1) % 4)], CLASSES)
+        return bootstrap.Answers(every, labels, np.eye(4)[np.where(right, labels, (labels + 1) % 4)], CLASSES)
 
     worse, best = told(base & (every % 3 > 0)), told(base)
     said = {("1nn", "paper"): worse, ("1nn-mirror", "paper"): best, ("1nn", splits.FIVEFOLD): best}
@@ -869,7 +869,7 @@ def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):
     parts = {"paper": [["test", "test", "test", "train"]], splits.FIVEFOLD: [["test", "test", "train", "train"], ["train", "train", "test", "test"]]}  # fmt: skip
     monkeypatch.setattr(shortcuts.exposure, "parts", lambda protocol, _: map(np.array, parts[protocol]))
     monkeypatch.setattr(splits, "clusters", lambda _: np.array([0, 0, 1, 2]))
-    monkeypatch.setattr(worth, "pictures", lambda _: np.array([0, 1, 2, 2]))
+    monkeypatch.setattr(units, "pictures", lambda _: np.array([0, 1, 2, 2]))
     assert shortcuts.tested(dataset) == (
         "random split, 3 images (3 pictures, 2 patient groups); of them with a tumour 2 images (2 pictures, 1 patient group); "
         "patient-disjoint, 5 folds, 4 images (3 pictures, 3 patient groups); of them with a tumour 3 images (3 pictures, 2 patient groups)"

@@ -10,7 +10,7 @@ import pytest
 
 from gcaf_lib.book import frontpage, modelcard
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation import units, worth
 from gcaf_lib.findings import scorecard, table_rows, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import load
@@ -39,7 +39,7 @@ class Run(SimpleNamespace):
 @pytest.fixture
 def frame(monkeypatch):
     monkeypatch.setattr(splits, "clusters", lambda dataset: np.arange(120) // 4)
-    monkeypatch.setattr(worth, "pictures", lambda dataset: np.arange(120) // 2)
+    monkeypatch.setattr(units, "pictures", lambda dataset: np.arange(120) // 2)
     settings = load("cpu")
     records = [Run(seed=s, settings=settings, info={"data_hash": "d"}) for s in range(3)]
     records.append(Run(seed=9, settings=settings, info={"data_hash": "of other data"}))
@@ -55,7 +55,7 @@ def frame(monkeypatch):
 
 def test_rows_of_a_table_are_at_equal_n_and_the_headline_has_all_seeds(monkeypatch):
     monkeypatch.setattr(splits, "clusters", lambda dataset: np.arange(120) // 4)
-    monkeypatch.setattr(worth, "pictures", lambda dataset: np.arange(120) // 2)
+    monkeypatch.setattr(units, "pictures", lambda dataset: np.arange(120) // 2)
     settings = load("cpu")
     records = [Run(seed=s, settings=settings, info={"data_hash": "d"}) for s in range(3)]
     rival = settings.replace({"model.fusion": "concat"})

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from gcaf_lib.evaluation import clustered, intervals, metrics, weighted, worth
+from gcaf_lib.evaluation import bootstrap, clustered, intervals, metrics, weighted
 
 IMAGES = intervals.IMAGES
 
@@ -44,7 +44,7 @@ def test_a_metric_of_groups_is_that_of_their_samples(name):
     times[0], times[1] = 0, np.eye(15)[3] * 5
     metric = weighted.metric(name, labels, probs, [str(k) for k in range(4)])
     with np.errstate(invalid="ignore"):
-        of_groups, of_samples = worth._of_groups(metric, drawn)(times), metric(times @ drawn.T)
+        of_groups, of_samples = bootstrap._of_groups(metric, drawn)(times), metric(times @ drawn.T)
     np.testing.assert_allclose(of_groups, of_samples, rtol=1e-12)
     assert np.isnan(of_groups[0]) and np.isfinite(of_groups[2:]).all()
 

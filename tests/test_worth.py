@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import calibration, clustered, metrics, weighted, worth
+from gcaf_lib.evaluation import bootstrap, calibration, clustered, metrics, units, weighted, worth
 from gcaf_lib.paper import verdicts
 from gcaf_lib.settings import CLASSES
 
@@ -23,7 +23,7 @@ TUMOURS = tuple(name for name in CLASSES if name != "notumor")
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
     """No test is given what another has drawn."""
-    monkeypatch.setattr(worth, "_SAMPLES", {})
+    monkeypatch.setattr(bootstrap, "_SAMPLES", {})
 
 
 @dataclass
@@ -93,8 +93,8 @@ def test_seeds_are_averaged_and_spread_with_n_minus_one():
 
 
 def at_size(labels, probs, size=22):
-    """Mean ECE of `worth.subsets`, each by the plain definition."""
-    return np.mean([calibration.ece(labels[s], probs[s]) for s in worth.subsets(len(labels), size)])
+    """Mean ECE of `bootstrap.subsets`, each by the plain definition."""
+    return np.mean([calibration.ece(labels[s], probs[s]) for s in bootstrap.subsets(len(labels), size)])
 
 
 def test_raw_weights_and_scaled_probabilities_are_those_that_are_judged():
@@ -117,7 +117,7 @@ def test_folds_are_pooled_or_averaged_as_the_metric_asks():
     for name, one in got.items():
         pooled = [found[name] for found in whole]
         apart = [np.mean([found[name] for found in parts]) for parts in single]
-        want = apart if worth.per_fold(name) else pooled
+        want = apart if bootstrap.per_fold(name) else pooled
         if name == "ece":  # at the random split's number of images, which has a test of its own
             want = [np.mean([at_size(r.labels(), r.probabilities()) for r in parts]) for parts in seeds]
         assert one.value == pytest.approx(np.mean(want), abs=1e-6), name
@@ -129,7 +129,7 @@ def test_folds_are_pooled_or_averaged_as_the_metric_asks():
 def test_all_seeds_of_an_image_are_drawn_together():
     run = Run(0)
     one = worth.row([run], GROUPS, ["accuracy"])["accuracy"]
-    both = worth.samples(worth.of_records([run, Run(1)]), GROUPS, ["accuracy"])["accuracy"].draws
+    both = bootstrap.samples(worth.of_records([run, Run(1)]), GROUPS, ["accuracy"])["accuracy"].draws
     right = run.probabilities().argmax(1) == run.labels()
     plain = clustered.mean_draws(right, GROUPS[run.rows()], 2000)
     assert one[3:5] == tuple(np.quantile(plain, [0.025, 0.975]))
@@ -142,7 +142,7 @@ def test_all_seeds_of_an_image_are_drawn_together():
 def test_the_digits_depend_on_nothing_but_the_runs():
     names = ["accuracy", "ece", "macro_f1"]
     a = worth.row(FOLDED, GROUPS, names)
-    worth._SAMPLES.clear()
+    bootstrap._SAMPLES.clear()
     b = worth.row(FOLDED[::-1], GROUPS.astype(str), names[::-1])
     assert all(a[name] == pytest.approx(b[name], abs=1e-12) for name in names)
 
@@ -165,28 +165,29 @@ def test_what_was_drawn_for_some_patients_is_not_given_for_others():
 )
 def test_a_kept_sample_is_of_just_these_answers(name, change):
     probs = np.random.default_rng(0).dirichlet(np.ones(4), 24)
-    one = worth.Answers(np.arange(24), np.arange(24) % 4, probs, CLASSES)
+    one = bootstrap.Answers(np.arange(24), np.arange(24) % 4, probs, CLASSES)
     groups = np.repeat(np.arange(6), [1, 2, 3, 4, 5, 9])
 
     def drawn(answers):
-        return worth.samples([[answers]], groups, [name], draws=20)[name].draws
+        return bootstrap.samples([[answers]], groups, [name], draws=20)[name].draws
 
     drawn(one)
     after = drawn(one._replace(**change))
-    worth._SAMPLES.clear()
+    bootstrap._SAMPLES.clear()
     assert np.array_equal(after, drawn(one._replace(**change)))
 
 
 def test_a_kept_sample_cannot_be_altered():
-    for array in worth.samples(worth.of_records([Run(0)]), GROUPS, ["accuracy"], draws=5)["accuracy"]:
+    for array in bootstrap.samples(worth.of_records([Run(0)]), GROUPS, ["accuracy"], draws=5)["accuracy"]:
         with pytest.raises(ValueError, match="read-only"):
             array[:] = 7
 
 
 def test_kept_samples_of_two_seeds_are_not_those_of_two_folds():
-    one = worth.Answers(np.arange(24), np.arange(24) % 4, np.full((24, 4), 0.25), CLASSES)
+    one = bootstrap.Answers(np.arange(24), np.arange(24) % 4, np.full((24, 4), 0.25), CLASSES)
     seeds, folds = (
-        worth.samples(runs, np.arange(24), ["nll"], draws=5)["nll"] for runs in ([[one], [one]], [[one, one]])
+        bootstrap.samples(runs, np.arange(24), ["nll"], draws=5)["nll"]
+        for runs in ([[one], [one]], [[one, one]])
     )
     assert (len(seeds.values), len(folds.values)) == (2, 1)
 
@@ -233,33 +234,33 @@ def test_every_interval_holds_its_own_value(runs, by_picture):
         assert one.low <= one.value <= one.high, name
 
 
-def copies(wrong: int) -> tuple[worth.Answers, np.ndarray, np.ndarray]:
+def copies(wrong: int) -> tuple[bootstrap.Answers, np.ndarray, np.ndarray]:
     """81 copies of one picture of class 0, right but for `wrong` of them, and nine pictures of class 1, all wrong."""
     labels = np.r_[np.zeros(81, int), np.ones(9, int)]
     said = np.r_[np.ones(wrong, int), np.zeros(81 - wrong + 9, int)]
     pictures = np.r_[np.zeros(81, int), np.arange(1, 10)]
-    return worth.Answers(np.arange(90), labels, np.eye(2)[said], ("a", "b")), pictures, pictures
+    return bootstrap.Answers(np.arange(90), labels, np.eye(2)[said], ("a", "b")), pictures, pictures
 
 
 def test_81_copies_of_one_picture_weigh_one():
     answers, pictures, groups = copies(0)
     names = ["accuracy", "recall_a", "recall_b", "macro_f1"]
-    plain, by = (worth.samples([[answers]], groups, names, pictures=p) for p in (None, pictures))
+    plain, by = (bootstrap.samples([[answers]], groups, names, pictures=p) for p in (None, pictures))
     assert plain["accuracy"].values == pytest.approx(81 / 90) and by["accuracy"].values == pytest.approx(0.1)
     assert by["recall_a"].values == 1 and by["recall_b"].values == 0
     assert by["macro_f1"].values == pytest.approx((2 * 1 / (1 + 10) + 0) / 2)
     # some copies wrong: the picture is right by its share of copies
-    half = worth.samples([[copies(27)[0]]], groups, names, pictures=pictures)
+    half = bootstrap.samples([[copies(27)[0]]], groups, names, pictures=pictures)
     assert half["accuracy"].values == pytest.approx(54 / 81 / 10)
     # each picture once: nothing changes
-    alone = worth.samples([[answers]], groups, names, pictures=np.arange(90))
+    alone = bootstrap.samples([[answers]], groups, names, pictures=np.arange(90))
     for name in names:
         np.testing.assert_allclose(alone[name].draws, plain[name].draws)
 
 
 def test_a_picture_weighs_one_among_the_tested_copies_only():
     pictures = np.array([7, 7, 7, 8, 9, 9])
-    np.testing.assert_allclose(worth.picture_weights(np.array([0, 2, 3, 4]), pictures), [0.5, 0.5, 1, 1])
+    np.testing.assert_allclose(units.picture_weights(np.array([0, 2, 3, 4]), pictures), [0.5, 0.5, 1, 1])
 
 
 def test_scores_by_picture_are_of_splits_that_keep_copies_together():
@@ -300,7 +301,7 @@ def test_pictures_are_the_groups_of_the_twins_manifest(phantom_root):
     frame = datasets.index(phantom_root)
     data = datasets.Dataset(phantom_root, frame, datasets.data_hash(frame), datasets.PHANTOM_BANNER)
     split = splits.load(DataSettings(source="phantom", protocol="twins"), data)
-    assert worth.pictures(data).tolist() == split["group"].tolist()
+    assert units.pictures(data).tolist() == split["group"].tolist()
 
 
 def test_a_difference_is_paired():
@@ -347,10 +348,10 @@ def test_a_handful_of_answers_given_otherwise_is_allowed_for():
         changed = np.arange(200) < few
         rows = np.arange(200)
         both = [
-            [[worth.Answers(rows, np.zeros(200, int), np.eye(2)[one.astype(int)], ("a", "b"))]]
+            [[bootstrap.Answers(rows, np.zeros(200, int), np.eye(2)[one.astype(int)], ("a", "b"))]]
             for one in (np.zeros(200, bool), changed)
         ]
-        right, wrong = (worth.samples(s, rows, ["accuracy"])["accuracy"] for s in both)
+        right, wrong = (bootstrap.samples(s, rows, ["accuracy"])["accuracy"] for s in both)
         one = worth.summed("accuracy", right - wrong, least=-np.inf, answer=worth.answer(both[0]))
         assert (one.low > 0) == apart, few
 
@@ -379,7 +380,7 @@ def test_an_interval_is_widened_as_far_as_the_score_reaches(name, least):
     """κ and MCC begin at −1, shares, the NLL and the Brier score at 0; all but the last two end at 1."""
 
     def ends(values, low, high):
-        sample = worth.Sample(np.array(values), np.linspace(low, high, 101))
+        sample = bootstrap.Sample(np.array(values), np.linspace(low, high, 101))
         return worth.summed(name, sample)[3:5], worth.summed(name, sample, least=-np.inf)[3:5]
 
     cut, whole = ends([0.02, 0.1, 0.6], 0.1, 0.4)
@@ -403,7 +404,7 @@ def test_probabilities_are_divided_by_their_sums():
 
 def test_one_answer_is_one_of_the_images_or_pictures_tested():
     rows = np.array([0, 2, 3, 7])
-    one = worth.Answers(rows, np.zeros(4, int), np.full((4, 2), 0.5), ("a", "b"))
+    one = bootstrap.Answers(rows, np.zeros(4, int), np.full((4, 2), 0.5), ("a", "b"))
     pictures = np.array([5, 5, 5, 6, 6, 7, 7, 6])
     assert worth.answer([[one]]) == worth.answer([[one], [one]]) == 1 / 4
     assert worth.answer([[one]], pictures) == 1 / 2 and worth.answer([[one]], list(pictures)) == 1 / 2
@@ -432,8 +433,10 @@ def test_pairs_that_overlap_as_levels_can_be_told_apart_as_differences():
     rows, labels = np.arange(200), np.zeros(200, int)
     right = np.arange(200) % 4 > 0
     more = right | (np.arange(200) % 20 == 0)
-    both = [[[worth.Answers(rows, labels, np.eye(2)[(~r).astype(int)], ("a", "b"))]] for r in (right, more)]
-    low, high = (worth.samples(s, rows, ["accuracy"])["accuracy"] for s in both)
+    both = [
+        [[bootstrap.Answers(rows, labels, np.eye(2)[(~r).astype(int)], ("a", "b"))]] for r in (right, more)
+    ]
+    low, high = (bootstrap.samples(s, rows, ["accuracy"])["accuracy"] for s in both)
     levels = [worth.summed("accuracy", s) for s in (low, high)]
     assert levels[1].low < levels[0].high, "the levels overlap"
     assert worth.summed("accuracy", high - low).low > 0
@@ -490,7 +493,7 @@ def calibrated(n: int, seed: int, shift: float = 2.0) -> tuple[np.ndarray, np.nd
 def as_folds(labels, probs, folds):
     """Answers of `folds` equal folds, or of one part that is none."""
     parts = np.array_split(np.arange(len(labels)), folds)
-    return [worth.Answers(rows, labels[rows], probs[rows], CLASSES, fold=folds > 1) for rows in parts]
+    return [bootstrap.Answers(rows, labels[rows], probs[rows], CLASSES, fold=folds > 1) for rows in parts]
 
 
 class Uneven(Run):
@@ -504,12 +507,12 @@ class Uneven(Run):
 def test_draws_over_folds_are_those_of_samples_copied_by_hand(monkeypatch, block):
     """Each drawn patient's images, 1 to 29, are repeated as often as the patient is drawn, fold by fold."""
     patients = np.sqrt(np.arange(IMAGES)).astype(int)
-    monkeypatch.setattr(worth, "BLOCK", block)
+    monkeypatch.setattr(bootstrap, "BLOCK", block)
     runs, draws = [Uneven(0, fold) for fold in range(5)], 6
     names = ["accuracy", "brier", "macro_auc", "macro_ap", "ece", "classwise"]
-    got = worth.samples(worth.of_records(runs), patients, names, draws=draws)
+    got = bootstrap.samples(worth.of_records(runs), patients, names, draws=draws)
     assert all(len(sample.draws) == draws for sample in got.values())
-    times = next(clustered.drawn(patients.max() + 1, draws, worth.SEED))
+    times = next(clustered.drawn(patients.max() + 1, draws, bootstrap.SEED))
     sizes = np.bincount(np.concatenate([r.labels() for r in runs]))
     size = sum(splits.paper_counts(n)[2] for n in sizes)
     for b, drawn in enumerate(times):
@@ -526,23 +529,23 @@ def test_draws_over_folds_are_those_of_samples_copied_by_hand(monkeypatch, block
             for r, (y, p), rows in zip(runs, whole, copied):
                 if not len(y):
                     continue  # nobody of this fold is drawn: it is in no mean
-                some = worth.subsets(len(r.rows()), size)
+                some = bootstrap.subsets(len(r.rows()), size)
                 parts = [np.ones(len(rows), bool)] if some is None else [s[rows] for s in some]
                 each.append(np.mean([one(y[s], p[s]) for s in parts if s.any()]))
             assert got[name].draws[b] == pytest.approx(np.mean(each))
 
 
 def test_what_is_kept_for_the_next_cannot_be_altered():
-    for kept in (worth.subsets(50, 20), worth._times(5, 3)):
+    for kept in (bootstrap.subsets(50, 20), bootstrap._times(5, 3)):
         with pytest.raises(ValueError, match="read-only"):
             kept[0, 0] = 0
 
 
 def test_subsets_are_of_one_size_and_of_all_images():
-    chosen = worth.subsets(50, 20)
-    assert chosen.shape == (worth.SUBSETS, 50) and (chosen.sum(1) == 20).all() and chosen.any(0).all()
-    assert len(np.unique(chosen, axis=0)) == worth.SUBSETS, "each another one"
-    assert worth.subsets(20, 20) is None and worth.subsets(19, 20) is None
+    chosen = bootstrap.subsets(50, 20)
+    assert chosen.shape == (bootstrap.SUBSETS, 50) and (chosen.sum(1) == 20).all() and chosen.any(0).all()
+    assert len(np.unique(chosen, axis=0)) == bootstrap.SUBSETS, "each another one"
+    assert bootstrap.subsets(20, 20) is None and bootstrap.subsets(19, 20) is None
 
 
 @pytest.mark.parametrize("name", ["ece", "mass", "classwise", "classwise_mass"])
@@ -571,7 +574,7 @@ def test_folds_and_the_random_split_are_compared_at_equal_n():
             ("folds", folds),
             ("plain", [one._replace(fold=False) for one in folds]),
         ):
-            sample = worth.samples([parts], np.arange(n), names, draws=2)
+            sample = bootstrap.samples([parts], np.arange(n), names, draws=2)
             found[kind].append([sample[name].values[0] for name in names])
     random, folds, plain = (np.array(one) for one in found.values())
     error = np.hypot(random.std(0, ddof=1), folds.std(0, ddof=1)) / np.sqrt(len(random))
@@ -590,8 +593,8 @@ def simulated(shift: float, seed: int, n: int = 300) -> tuple[float, np.ndarray]
     confidence = 0.5 + 0.5 * rng.beta(2, 0.6, n)
     hit = rng.random(n) < np.clip(confidence - shift, 0, 1)
     probs = np.column_stack([confidence, 1 - confidence]).repeat(2, axis=0)
-    answers = worth.Answers(np.arange(2 * n), np.where(hit, 0, 1).repeat(2), probs, ("a", "b"))
-    sample = worth.samples([[answers]], np.arange(n).repeat(2), ["ece"], draws=200)["ece"]
+    answers = bootstrap.Answers(np.arange(2 * n), np.where(hit, 0, 1).repeat(2), probs, ("a", "b"))
+    sample = bootstrap.samples([[answers]], np.arange(n).repeat(2), ["ece"], draws=200)["ece"]
     return float(sample.values[0]), sample.draws
 
 
@@ -608,7 +611,7 @@ def test_the_basic_interval_of_an_ece_covers_the_truth_where_percentiles_do_not(
         value, draws = simulated(shift, seed)
         one = {
             "percentile": clustered.interval(value, draws),
-            "basic": worth.summed("ece", worth.Sample(np.array([value]), draws)),
+            "basic": worth.summed("ece", bootstrap.Sample(np.array([value]), draws)),
         }
         for name, i in one.items():
             held[name] += i.low <= shift <= i.high
@@ -622,9 +625,9 @@ def test_the_basic_interval_by_hand():
     one = clustered.basic(0.035, draws)
     assert one == pytest.approx((0.035, 0.07 - 0.0495, 0.07 - 0.0305))
     assert clustered.basic(0.01, draws, least=0)[1:] == (0, 0)
-    gap = worth.summed("ece", worth.Sample(np.array([0.0]), np.linspace(-0.01, 0.03, 5)), least=-np.inf)
+    gap = worth.summed("ece", bootstrap.Sample(np.array([0.0]), np.linspace(-0.01, 0.03, 5)), least=-np.inf)
     assert gap.low < 0 < gap.high, "a difference of errors may be negative"
-    level = worth.summed("ece", worth.Sample(np.array([0.01]), np.linspace(0.005, 0.03, 101)))
+    level = worth.summed("ece", bootstrap.Sample(np.array([0.01]), np.linspace(0.005, 0.03, 101)))
     assert level.low == 0 < level.high, "an error may not"
 
 
@@ -632,7 +635,7 @@ def test_calibration_errors_and_nothing_else_have_the_basic_interval():
     """Draws that lie askew about the value: percentiles and the basic interval are two."""
     errors = {"ece", "mass", "classwise", "classwise_mass"}
     draws = np.linspace(0.2, 0.5, 401) ** 2
-    sample = worth.Sample(np.array([0.15]), draws)
+    sample = bootstrap.Sample(np.array([0.15]), draws)
     percentiles = tuple(np.quantile(draws, [0.025, 0.975]))
     mirrored = 0.3 - percentiles[1], 0.3 - percentiles[0]
     for name in {*worth.metrics(CLASSES), "excess", "brier", "nll", *errors}:
@@ -653,8 +656,8 @@ def test_a_class_wise_error_is_the_mean_over_the_classes_asked_for():
         got = weighted.metric("classwise", labels, probs, over=over)(np.ones((1, 400)))[0]
         assert got == pytest.approx(np.mean([each[k] for k in (over or range(4))]))
     assert np.mean(each) == pytest.approx(calibration.classwise_ece(labels, probs))
-    answers = worth.Answers(np.arange(400), labels, probs, CLASSES, over=[0, 1, 2])
-    by_row = worth.samples([[answers]], np.arange(400), ["classwise"], draws=2)["classwise"].values
+    answers = bootstrap.Answers(np.arange(400), labels, probs, CLASSES, over=[0, 1, 2])
+    by_row = bootstrap.samples([[answers]], np.arange(400), ["classwise"], draws=2)["classwise"].values
     assert by_row == pytest.approx(np.mean(each[:3]))
 
 
@@ -671,9 +674,9 @@ def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
 
     monkeypatch.setattr(scorecard.splits, "clusters", lambda dataset: GROUPS)
     found = scorecard.measure(FOLDED, None)
-    worth._SAMPLES.clear()
+    bootstrap._SAMPLES.clear()
     assert found == worth.row(FOLDED, GROUPS)
-    worth._SAMPLES.clear()
+    bootstrap._SAMPLES.clear()
     score = accuracies.pooled(FOLDED, GROUPS, np.arange(IMAGES) // 2)
     assert [score[k] for k in ("accuracy", "low", "high")] == list(np.array(found["accuracy"])[[0, 3, 4]])
     assert [score[k] for k in ("macro_f1", "f1_low", "f1_high")] == list(
@@ -688,14 +691,16 @@ def test_calibration_errors_are_of_as_many_images_as_the_random_split_tests_howe
 ):
     files = np.array([1621, 1645, 2000, 1757])  # of the dataset; the paper's split tests 703 of them
     labels = np.repeat(range(4), files * folds // 5)
-    assert worth._random_test_part(labels, folds) == pytest.approx(703, abs=2)
+    assert bootstrap._random_test_part(labels, folds) == pytest.approx(703, abs=2)
 
 
 def test_somebody_elses_calibration_error_less_the_lift_is_held_to_the_interval_of_the_truth():
     """Both are measured on as many images of one calibrated model: chance lifts either."""
     n, plain, judged = 300, [], []
     for seed in range(8):
-        sample = worth.samples([as_folds(*calibrated(n, seed), 1)], np.arange(n), ["ece"], draws=300)["ece"]
+        sample = bootstrap.samples([as_folds(*calibrated(n, seed), 1)], np.arange(n), ["ece"], draws=300)[
+            "ece"
+        ]
         one = worth.summed("ece", sample)
         own = verdicts.level(one.value, one.low, one.high, lift=one.lift)
         assert one.lift > 0 and own == verdicts.INSIDE, "what was measured here is in its own interval"

@@ -17,7 +17,7 @@ from gcaf_lib.data import groups, splits
 from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import split_ladder, tables
 from gcaf_lib.display.style import WIDTH, Drawing
-from gcaf_lib.evaluation import floors, folds, worth
+from gcaf_lib.evaluation import floors, folds, units, worth
 from gcaf_lib.findings import (
     accuracies,
     beside_look_ups,
@@ -223,7 +223,7 @@ def full_size(chapter: Chapter) -> pd.DataFrame | None:
     small, tables = full_networks.records(chapter)
     own = {protocol: table.get(experiments.PROPOSED, ()) for protocol, table in tables.items()}
     _, beside = worth.paired(*(side.get("patients", ()) for side in (own, small)))
-    groups, pictures = splits.clusters(chapter.dataset), worth.pictures(chapter.dataset)
+    groups, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
     known = accuracies.levels(own | {SAME: beside}, groups, pictures)
     return known if set(folds.NAMES) <= set(known.index) else None
 
@@ -235,7 +235,7 @@ def rows(chapter: Chapter) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
         chapter.dataset,
         (split_records.ladder_records(chapter), split_records.imagenet_records(chapter)),
     )
-    groups, pictures = splits.clusters(data), worth.pictures(data)
+    groups, pictures = splits.clusters(data), units.pictures(data)
     equal = [ladder.at_equal_seeds(one, groups, pictures) for one in models]
     frame = ladder.rows(models[0], floors.read(data), groups, pictures, models[1])
     return frame, [one for one in equal if one is not None]

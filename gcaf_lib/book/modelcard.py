@@ -14,7 +14,7 @@ from gcaf_lib.data.dataset import DataError, open_dataset
 from gcaf_lib.display import elsewhere_charts, names, tables
 from gcaf_lib.display.names import metric_name
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import folds, units, worth
 from gcaf_lib.evaluation import outside_sets as made
 from gcaf_lib.findings import outside_recall, scorecard, words
 from gcaf_lib.training import environment, runs, shipped
@@ -104,7 +104,7 @@ def made_with(then: str | None, now: str) -> str:
 def own_home(record: runs.Record) -> str:
     """A run's scores on its own test part, with how many images and patient groups each rests on."""
     data = open_dataset(record.settings.data, need_images=False)
-    groups, pictures = splits.clusters(data), worth.pictures(data)
+    groups, pictures = splits.clusters(data), units.pictures(data)
     classes, labels, tested = record.settings.data.classes, record.labels(), groups[record.rows()]
     scores = worth.row([record], groups, [*worth.OF_ALL, *(f"recall_{name}" for name in classes)])
     copied = worth.by_picture([record], groups, pictures)

@@ -1,6 +1,6 @@
 """Cluster bootstrap of plain means: whole patient groups are drawn, their rows go together.
 
-`worth.samples` does the same for metrics of labels and probabilities; here every row already has its value (a
+`bootstrap.samples` does the same for metrics of labels and probabilities; here every row already has its value (a
 localisation score, a correlation, right or wrong).
 """
 

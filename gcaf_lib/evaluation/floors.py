@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from gcaf_lib.data import committed, exposure, figshare, files, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset
-from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation import bootstrap, units, worth
 from gcaf_lib.machine import whole
 from gcaf_lib.settings import CLASSES, results_dir
 
@@ -184,7 +184,7 @@ def measure(
 ) -> pd.DataFrame:
     """Floors on one protocol: `COLUMNS`. For `patients-5fold` of all folds' answers together; sd: over the folds.
 
-    clusters: (N,) patient groups, which all intervals (95%) resample. pictures: (N,) `worth.pictures`; in
+    clusters: (N,) patient groups, which all intervals (95%) resample. pictures: (N,) `units.pictures`; in
     the columns `picture…` each counts as one, however many copies are tested. classes: those in use (leave notumor
     out for the three-class track). labels: (N,) what is to be told apart, if not the class. Macro-F1 is the
     mean over the labels that occur in the task.
@@ -198,7 +198,7 @@ def measure(
         right, f1, right1, f11 = (
             worth.summed(*one)
             for weights in (None, pictures)
-            for one in worth.samples([folds], clusters, worth.OF_ALL, pictures=weights).items()
+            for one in bootstrap.samples([folds], clusters, worth.OF_ALL, pictures=weights).items()
         )
         each = [np.mean(fold.probs.argmax(1) == fold.labels) for fold in folds]
         sd = np.std(each, ddof=1) if len(each) > 1 else np.nan
@@ -212,19 +212,19 @@ def measure(
 
 def _answers(
     floor: str, seen: Features, labels: np.ndarray, part: np.ndarray, own: np.ndarray
-) -> worth.Answers:
+) -> bootstrap.Answers:
     """A floor's answers on the test part, labels numbered by their place in `own`, the labels of the task."""
     train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
     guess = predict(floor, seen, labels, train, test)
     said, truth = np.searchsorted(own, guess), np.searchsorted(own, labels[test])
-    return worth.Answers(test, truth, np.eye(len(own))[said], [str(name) for name in own])
+    return bootstrap.Answers(test, truth, np.eye(len(own))[said], [str(name) for name in own])
 
 
 def over_protocols(
     seen: Features, dataset: Dataset, protocols: tuple[str, ...] = splits.MANIFESTS
 ) -> pd.DataFrame:
     """`measure` of all floors on each protocol, four classes, one below the other."""
-    groups = splits.clusters(dataset), worth.pictures(dataset)
+    groups = splits.clusters(dataset), units.pictures(dataset)
     bar = tqdm(protocols, "floors", disable=None)
     return pd.concat([measure(name, seen, dataset, *groups) for name in bar], ignore_index=True)
 
@@ -247,7 +247,7 @@ def read(dataset: Dataset, place: Path | None = None) -> pd.DataFrame:
     return committed.read("floors.csv", MODULE, place)
 
 
-def read_answers(dataset: Dataset, place: Path | None = None) -> dict[tuple[str, str], worth.Answers]:
+def read_answers(dataset: Dataset, place: Path | None = None) -> dict[tuple[str, str], bootstrap.Answers]:
     """(floor, protocol) to the answers of `LOOK_UPS`, all folds' together: the committed ones; those of phantoms are
     computed on the spot.
 
@@ -270,7 +270,7 @@ def read_answers(dataset: Dataset, place: Path | None = None) -> dict[tuple[str,
     out = {}
     for name, one in said.items():
         rows, known = np.flatnonzero(one >= 0), np.eye(len(CLASSES))
-        out[tuple(name.split())] = worth.Answers(rows, labels[rows], known[one[rows]], CLASSES)
+        out[tuple(name.split())] = bootstrap.Answers(rows, labels[rows], known[one[rows]], CLASSES)
     return out
 
 

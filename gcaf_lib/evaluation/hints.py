@@ -21,7 +21,7 @@ import pandas as pd
 
 from gcaf_lib.data import committed, files, preprocess, splits, thumbnails
 from gcaf_lib.data.dataset import Dataset, open_dataset
-from gcaf_lib.evaluation import floors, worth
+from gcaf_lib.evaluation import floors, units
 from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.terminal import arguments
 
@@ -43,7 +43,7 @@ def canonical_features(dataset: Dataset) -> floors.Features:
 
 def table(dataset: Dataset, seen: floors.Features) -> pd.DataFrame:
     """All tracks (`COLUMNS`). seen: `floors.features` of the files as they are."""
-    given = dataset, splits.clusters(dataset), worth.pictures(dataset)
+    given = dataset, splits.clusters(dataset), units.pictures(dataset)
     labels = dataset.frame["label"].to_numpy(int)
     tumour = (labels != CLASSES.index("notumor")).astype(int)
     again = canonical_features(dataset)

@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 
 from gcaf_lib.data import committed, files, preprocess, splits
 from gcaf_lib.data.dataset import Dataset, open_dataset
-from gcaf_lib.evaluation import clustered, heatmaps, localisation, tumours, weighted, worth
+from gcaf_lib.evaluation import bootstrap, clustered, heatmaps, localisation, tumours, units, weighted, worth
 from gcaf_lib.settings import digest
 from gcaf_lib.terminal import arguments
 from gcaf_lib.training import reproduce, runs
@@ -173,7 +173,7 @@ def compute(
     samples = [_sample(record, dataset, count, seed) for record in records]
     both = zip(records, samples)
     lines = pd.DataFrame([line for record, sample in both for line in _of_run(record, sample, shuffled)])
-    sizes = worth.sizes(samples[0].rows, splits.clusters(dataset), worth.pictures(dataset))
+    sizes = units.sizes(samples[0].rows, splits.clusters(dataset), units.pictures(dataset))
     parts = dict(list(lines.groupby(["step", "replaced", "map"], sort=False)))
     found = {key: _sample_of(part) for key, part in parts.items()}
     rows = []
@@ -187,9 +187,9 @@ def compute(
     return pd.DataFrame([(keys, *row, *sizes.values()) for row in rows], columns=list(COLUMNS))
 
 
-def _sample_of(part: pd.DataFrame) -> worth.Sample:
+def _sample_of(part: pd.DataFrame) -> bootstrap.Sample:
     """A step's mean correlations, a value a run, with the draws of their mean."""
-    return worth.Sample(part["value"].to_numpy(), weighted.mean_of_known(np.stack(part["draws"], axis=1)))
+    return bootstrap.Sample(part["value"].to_numpy(), weighted.mean_of_known(np.stack(part["draws"], axis=1)))
 
 
 def _of_run(record: Any, sample: _Sample, shuffled: bool) -> Iterator[_Line]:

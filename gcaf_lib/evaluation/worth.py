@@ -6,10 +6,10 @@ same digits everywhere. (Recalls beside those of other datasets are the exceptio
 Seeds test the same images. Folds of one seed test different images, each once. A metric that is a mean over images
 or comes of one confusion matrix (accuracy, recall, F1, κ, Brier …) is taken of all folds' answers together, seed by
 seed; macro-F1, too, is the mean over seeds of the macro-F1 of all folds together. A metric that depends on
-the number of images, or ranks scores of one model against each other (`per_fold`: calibration errors, AUC, average
+the number of images, or ranks scores of one model against each other (`bootstrap.per_fold`: calibration errors, AUC, average
 precision), is taken fold by fold, and the folds' mean counts. Chance alone makes a calibration error larger the fewer
 images are tested (by √2 for half as many), and a fold tests twice as many as the random split: so a fold's is the mean
-over `SUBSETS` random parts of it of the size of the random split's test part, and stands beside that split's at equal n.
+over `bootstrap.SUBSETS` random parts of it of the size of the random split's test part, and stands beside that split's at equal n.
 Average precision and AUC have no such bias that a simulation at those sizes would show (a test): of the whole fold.
 
 Intervals: cluster bootstrap of the mean over seeds. Whole patient groups are drawn, and all answers to a group's
@@ -21,31 +21,22 @@ is over patients alone: who shows such a row says that it was trained once.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import stats
 
 from gcaf_lib.data import splits
-from gcaf_lib.data.dataset import Dataset
-from gcaf_lib.evaluation import calibration, clustered, weighted
+from gcaf_lib.evaluation import bootstrap, calibration, clustered, weighted
 from gcaf_lib.evaluation.folds import by_seed
-from gcaf_lib.settings import CLASSES, DataSettings
+from gcaf_lib.settings import CLASSES
 
-DRAWS = 2000
-SEED = 0
-BLOCK = 1_000_000  # weights at a time: 8 MB, and some times that for the sums of a calibration error
 SIGNED = ("kappa", "mcc", "correlation")  # from −1 to 1
-SUBSETS = 100  # of a fold, for a calibration error at the random split's number of images
 OF_ALL = ("accuracy", "macro_f1")  # scores of all answers, of whatever class
 # scores that copies of one picture, all right or all wrong, can carry
 BY_PICTURE = (*OF_ALL, *(f"recall_{name}" for name in CLASSES))
-# of this process, which is a chapter's and ends with it: a row is in its level and in many differences
-_SAMPLES: dict[str, dict[str, Sample]] = {}
 
 
 class Worth(NamedTuple):
@@ -68,20 +59,6 @@ class Worth(NamedTuple):
     freedom: float = np.inf
 
 
-class Answers(NamedTuple):
-    """Test answers of one run or fold: rows (n,) of the dataset, labels (n,), probs (n, K), names of the K classes.
-
-    over: numbers of the classes that macro means run over (None: all K). fold: whether it is one of the five folds.
-    """
-
-    rows: np.ndarray
-    labels: np.ndarray
-    probs: np.ndarray
-    classes: Sequence[str]
-    over: Sequence[int] | None = None
-    fold: bool = False
-
-
 class Change(NamedTuple):
     """A difference in accuracy by file and, where copies are kept together, by picture. each: where one seed stands against
     several, the same against each of these, and `file` and `picture` against their mean (`against`)."""
@@ -99,21 +76,6 @@ class Change(NamedTuple):
         return [one.value for one in self.ways()]
 
 
-class Sample(NamedTuple):
-    """A metric of a row: values (S,) of each seed, draws (B,) of their mean over bootstrap samples."""
-
-    values: np.ndarray
-    draws: np.ndarray
-
-    def __sub__(self, other: Sample) -> Sample:
-        return Sample(self.values - other.values, self.draws - other.draws)
-
-
-def per_fold(metric: str) -> bool:
-    """Whether a metric is the mean over folds (calibration errors, AUC, average precision), not of all together."""
-    return metric in weighted.BINNED or bool({"auc", "ap"} & {metric.split("_")[0], metric.split("_")[-1]})
-
-
 def metrics(classes: Sequence[str]) -> list[str]:
     """Names of all metrics that a row has: those of `metrics.summary`."""
     return [*weighted.PLAIN, *(f"{m}_{name}" for name in classes for m in weighted.PER_CLASS)]
@@ -128,7 +90,7 @@ def row(
     pictures: np.ndarray | None = None,
     which: str = "ema",
     scaled: bool = False,
-    draws: int = DRAWS,
+    draws: int = bootstrap.DRAWS,
 ) -> dict[str, Worth]:
     """Metric to `Worth` (value, sd, n, low, high) of some runs of one setting: seeds, or folds × seeds.
 
@@ -158,7 +120,7 @@ def difference(
     pictures: np.ndarray | None = None,
     which: tuple[str, str] = ("ema", "ema"),
     scaled: tuple[bool, bool] = (False, False),
-    draws: int = DRAWS,
+    draws: int = bootstrap.DRAWS,
     level: float = 0.95,
 ) -> dict[str, Worth]:
     """Metric to `Worth` of first minus second, paired: the seeds (and folds) that both have, on the same images.
@@ -201,7 +163,7 @@ def change(
 
 
 def answer(
-    seeds: Sequence[Sequence[Answers]], pictures: np.ndarray | None = None, metric: str = "accuracy"
+    seeds: Sequence[Sequence[bootstrap.Answers]], pictures: np.ndarray | None = None, metric: str = "accuracy"
 ) -> float:
     """By how much one answer moves a seed's accuracy or macro-F1: 1 over the images, or pictures (N,), tested.
 
@@ -248,20 +210,23 @@ def by_picture(
 
 
 def scores(
-    seeds: Sequence[Sequence[Answers]], groups: np.ndarray, names: Sequence[str], **options: Any
+    seeds: Sequence[Sequence[bootstrap.Answers]], groups: np.ndarray, names: Sequence[str], **options: Any
 ) -> dict[str, Worth]:
-    """`row` of answers, seed by seed, each a list of its folds. options: pictures and draws of `samples`."""
-    return {name: summed(name, sample) for name, sample in samples(seeds, groups, names, **options).items()}
+    """`row` of answers, seed by seed, each a list of its folds. options: pictures and draws of `bootstrap.samples`."""
+    return {
+        name: summed(name, sample)
+        for name, sample in bootstrap.samples(seeds, groups, names, **options).items()
+    }
 
 
 def minus(
-    own: Sequence[Sequence[Answers]],
-    other: Sequence[Sequence[Answers]],
+    own: Sequence[Sequence[bootstrap.Answers]],
+    other: Sequence[Sequence[bootstrap.Answers]],
     groups: np.ndarray,
     names: Sequence[str] = ("accuracy",),
     *,
     pictures: np.ndarray | None = None,
-    draws: int = DRAWS,
+    draws: int = bootstrap.DRAWS,
     level: float = 0.95,
     same: bool = False,
 ) -> dict[str, Worth]:
@@ -269,7 +234,7 @@ def minus(
 
     same: whether they are the same answers, which differ by nothing, for certain.
     """
-    a, b = (samples(seeds, groups, names, pictures=pictures, draws=draws) for seeds in (own, other))
+    a, b = (bootstrap.samples(seeds, groups, names, pictures=pictures, draws=draws) for seeds in (own, other))
     known = [] if same else own
     return {
         name: summed(name, a[name] - b[name], level, least=-np.inf, answer=answer(known, pictures, name))
@@ -278,15 +243,15 @@ def minus(
 
 
 def against(
-    own: Mapping[int, Sequence[Answers]],
-    other: Mapping[int, Sequence[Answers]],
+    own: Mapping[int, Sequence[bootstrap.Answers]],
+    other: Mapping[int, Sequence[bootstrap.Answers]],
     groups: np.ndarray,
     pictures: np.ndarray | None = None,
 ) -> Change:
     """`Change` of answers by seed minus others' to the same images: seed by seed, and where `own` is one seed and `other` are
     several, minus their mean, and each. pictures (N,): to count by picture too."""
 
-    def less(seeds: Sequence[Sequence[Answers]]) -> Change:
+    def less(seeds: Sequence[Sequence[bootstrap.Answers]]) -> Change:
         weights = (None,) if pictures is None else (None, pictures)
         sides = list(own.values()), seeds
         return Change(*(minus(*sides, groups, pictures=weight)["accuracy"] for weight in weights))
@@ -295,47 +260,10 @@ def against(
     return less(list(other.values()))._replace(each={seed: less([one]) for seed, one in several.items()})
 
 
-def samples(
-    seeds: Sequence[Sequence[Answers]],
-    groups: np.ndarray,
-    names: Sequence[str],
-    *,
-    pictures: np.ndarray | None = None,
-    draws: int = DRAWS,
-) -> dict[str, Sample]:
-    """Metric to `Sample` of answers, seed by seed, each a list of its folds (one, on a split without folds).
-
-    For answers that are no run records (`floors`), and for more than an interval. Other arguments: see `row`.
-    """
-    if groups is None:
-        raise ValueError("intervals need the patient group of each image: give splits.clusters(dataset)")
-    if not len(seeds):
-        raise ValueError("no runs: nothing to take a mean of")
-    tested = np.unique(np.concatenate([part.rows for parts in seeds for part in parts]))
-    if len(groups) <= tested.max(initial=-1):
-        raise ValueError(
-            f"{len(groups)} groups, and row {tested[-1]} was tested: give one for each image of the dataset"
-        )
-    code = np.full(len(groups), -1)
-    code[tested], known = pd.factorize(np.asarray(groups)[tested], use_na_sentinel=False)
-    kept = _SAMPLES.setdefault(joblib.hash((seeds, code, pictures, draws)), {})
-    if missing := [name for name in names if name not in kept]:
-        ready = [_Seed(parts, code, missing, pictures) for parts in seeds]
-        times = _times(len(known), draws)
-        size = max(1, BLOCK // max(len(part.rows) for parts in seeds for part in parts))
-        blocks = [[one(times[i : i + size]) for one in ready] for i in range(0, len(times), size)]
-        for name in missing:
-            table = np.concatenate([np.stack([one[name] for one in block], axis=1) for block in blocks])
-            kept[name] = Sample(table[0].copy(), weighted.mean_of_known(table[1:]))
-            for array in kept[name]:
-                array.flags.writeable = False  # who asks next is given the same
-    return {name: kept[name] for name in names}
-
-
 def summed(
-    metric: str, sample: Sample, level: float = 0.95, least: float = 0.0, answer: float = 0.0
+    metric: str, sample: bootstrap.Sample, level: float = 0.95, least: float = 0.0, answer: float = 0.0
 ) -> Worth:
-    """`Worth` of a `Sample`. least: where the interval of a calibration error ends (-inf for a difference).
+    """`Worth` of a `bootstrap.Sample`. least: where the interval of a calibration error ends (-inf for a difference).
 
     A share's interval ends at 0 and 1, one of κ, MCC or a correlation at −1 and 1, one of NLL or the Brier score at 0. answer: by how
     much one answer moves a difference (`answer`): a handful of answers given otherwise is allowed for (`_widened`).
@@ -404,103 +332,16 @@ def _widened(
     return min(ends[0], centre - least), max(ends[1], centre + least), error, freedom
 
 
-def pictures(dataset: Dataset) -> np.ndarray:
-    """Picture (N,) that each file of dataset.frame is a copy of: the groups of the `twins` manifest."""
-    source = "phantom" if dataset.banner else "mri"
-    return splits.load(DataSettings(source=source, protocol="twins"), dataset)["group"].to_numpy()
-
-
-def sizes(rows: np.ndarray, groups: np.ndarray, pictures: np.ndarray) -> dict[str, int]:
-    """How many images, pictures and patient groups some rows of the dataset are: what a comparison on them rests on.
-
-    rows: may name an image more than once, as seeds do. groups, pictures (N,): see `row`.
-    """
-    rows = np.unique(np.asarray(rows, int))
-    counts = {"pictures": pictures, "groups": groups}
-    return {"images": len(rows)} | {name: len(np.unique(np.asarray(of)[rows])) for name, of in counts.items()}
-
-
-def picture_weights(rows: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """Weights (n,) of tested rows that sum to 1 over the tested copies of each picture."""
-    _, number, count = np.unique(np.asarray(pictures)[rows], return_inverse=True, return_counts=True)
-    return 1 / count[number]
-
-
-@functools.cache
-def subsets(n: int, size: int) -> np.ndarray | None:
-    """`SUBSETS` random choices of `size` of n images, (SUBSETS, n) bool; None where there are no more than that."""
-    if n <= size:
-        return None
-    rng = np.random.default_rng(SEED)
-    chosen = rng.permuted(np.tile(np.arange(n) < size, (SUBSETS, 1)), axis=1)
-    chosen.flags.writeable = False  # who asks next is given the same
-    return chosen
-
-
-def _random_test_part(labels: np.ndarray, folds: int) -> int:
-    """How many images the random split tests of a dataset of which `folds` of five folds have the test labels (n,)."""
-    counts = np.bincount(labels) * splits.FOLDS / folds
-    return sum(splits.paper_counts(round(count))[2] for count in counts)
-
-
-class _Seed:
-    """All metrics of one seed as functions of how often each group was drawn, (B, groups) to (B,) each."""
-
-    def __init__(
-        self, parts: Sequence[Answers], code: np.ndarray, names: Sequence[str], pictures: np.ndarray | None
-    ):
-        rows, labels, probs = (np.concatenate(column) for column in list(zip(*parts))[:3])
-        weight = np.ones(len(rows)) if pictures is None else picture_weights(rows, pictures)
-        # (rows, groups): what drawing a group once adds to each row's weight
-        drawn = sparse.csr_array((weight, (np.arange(len(rows)), code[rows])), (len(rows), code.max() + 1))
-        ends = np.cumsum([0, *(len(part.rows) for part in parts)])
-        folds = [(drawn[a:b], part) for a, b, part in zip(ends, ends[1:], parts)]
-        all_ = parts[0]._replace(rows=rows, labels=labels, probs=probs)
-        size = _random_test_part(all_.labels, len(parts)) if all_.fold else len(rows)
-        self.functions = {
-            name: [
-                _of_groups(weighted.metric(name, *one[1:5], subsets(len(one.rows), size)), here)
-                for here, one in (folds if per_fold(name) else [(drawn, all_)])
-            ]
-            for name in names
-        }
-
-    def __call__(self, times: np.ndarray) -> dict[str, np.ndarray]:
-        with np.errstate(invalid="ignore"):  # a fold of which nothing was drawn: 0/0, left out of the mean
-            return {
-                name: weighted.mean_of_known(np.stack([f(times) for f in parts], axis=1))
-                for name, parts in self.functions.items()
-            }
-
-
-def _of_groups(metric: weighted.Weighted, drawn: sparse.csr_array) -> weighted.Weighted:
-    """A metric of row weights (B, n) as one of how often groups are drawn (B, groups). drawn: (n, groups), in `_Seed`.
-
-    What is summed over rows is summed group by group here, once for all draws.
-    """
-    if hasattr(metric, "of_groups"):
-        return metric.of_groups(drawn)
-    return lambda times: metric(times @ drawn.T)
-
-
-@functools.lru_cache(maxsize=8)
-def _times(groups: int, draws: int) -> np.ndarray:
-    """How often each group is drawn, (1 + draws, groups): once each first, then in bootstrap samples."""
-    times = np.vstack([np.ones(groups), *clustered.drawn(groups, draws, SEED)])
-    times.flags.writeable = False  # who asks next is given the same
-    return times
-
-
 def of_records(
     records: Sequence[Any], keep: Sequence[str] | None = None, which: str = "ema", scaled: bool = False
-) -> list[list[Answers]]:
+) -> list[list[bootstrap.Answers]]:
     """The records' answers, seed by seed, each a list of its folds. Arguments: see `row`."""
     return [[answers(r, keep, which, scaled) for r in parts] for parts in by_seed(records).values()]
 
 
 def answers(
     record: Any, keep: Sequence[str] | None = None, which: str = "ema", scaled: bool = False
-) -> Answers:
+) -> bootstrap.Answers:
     """One record's test answers, whose probabilities sum to 1. Arguments: see `row`."""
     classes, rows, labels = record.settings.data.classes, record.rows(), record.labels()
     fold = record.settings.data.fold is not None
@@ -510,10 +351,10 @@ def answers(
         probs = calibration.scale(probs, calibration.temperature(record.labels("validation"), before))
     probs = probs / probs.sum(1, keepdims=True)
     if keep is None:
-        return Answers(rows, labels, probs, classes, fold=fold)
+        return bootstrap.Answers(rows, labels, probs, classes, fold=fold)
     over = [k for k, name in enumerate(classes) if name in keep]
     chosen = np.isin(labels, over)
-    return Answers(rows[chosen], labels[chosen], probs[chosen], classes, over, fold)
+    return bootstrap.Answers(rows[chosen], labels[chosen], probs[chosen], classes, over, fold)
 
 
 def paired(first: Sequence[Any], second: Sequence[Any]) -> tuple[list[Any], list[Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import comparing, worth
+from gcaf_lib.evaluation import comparing, units, worth
 from gcaf_lib.findings import matched, table_rows
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
@@ -53,14 +53,14 @@ def measure(
     without. difference: row minus reference, over the `pairs` seeds that both have. reference: whether the row is
     the proposed model itself. published_difference: the paper's figure minus its own for the proposed setting in
     the same table, known to within `step`. picture…: level and difference with each picture weighing 1
-    (`worth.by_picture`). images, pictures, groups: what the pairs are compared on (`worth.sizes`). adjusted…, picture_adjusted…: ends of the difference's interval, adjusted by Bonferroni for the
+    (`worth.by_picture`). images, pictures, groups: what the pairs are compared on (`units.sizes`). adjusted…, picture_adjusted…: ends of the difference's interval, adjusted by Bonferroni for the
     rows that are compared (`adjusted_level`). verdict: on the difference. Raises `ValueError` where rows are of
     different seeds, or a row and the reference were judged on different test images.
     """
     seeds = matched.seeds_known(found)
     if len(set(map(frozenset, seeds.values()))) > 1:
         raise ValueError(f"{experiment}: rows of different seeds ({seeds}): give equal_seeds(found)")
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    groups, pictures = splits.clusters(dataset), units.pictures(dataset)
     base, own_rows = matched.whole(reference), table_rows.proposed(experiment)
     pairs = [worth.paired(matched.whole(group), base) for group in found.values()]
     strict = adjusted_level(sum(bool(ours) and not matched.among(ours, base) for ours, _ in pairs))
@@ -71,7 +71,7 @@ def measure(
         records, figures = matched.whole(known), table_rows.published(experiment, label)
         own = matched.among(records, base) if records and base else label in own_rows
         tested = [r.rows() for r in worth.paired(records, base)[0]]
-        sizes = worth.sizes(np.concatenate(tested) if tested else [], groups, pictures)
+        sizes = units.sizes(np.concatenate(tested) if tested else [], groups, pictures)
         levels = worth.row(records, groups, metrics) if records else {}
         copies = worth.by_picture(records, groups, pictures, metrics)
         differences, wide = (

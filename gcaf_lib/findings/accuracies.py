@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import folds, intervals, worth
+from gcaf_lib.evaluation import bootstrap, folds, intervals, units, worth
 from gcaf_lib.findings import ablation, words
 
 SCORES = {"accuracy": ("accuracy", "low", "high"), "macro_f1": ("macro_f1", "f1_low", "f1_high")}
@@ -36,7 +36,7 @@ def pooled(
     """`COLUMNS` (accuracy and macro-F1 with intervals, by image and by picture), seeds, folds, images of some runs.
 
     What `worth.row` says, so that the digits are the scorecard's. clusters (N,): patient groups. pictures (N,):
-    `worth.pictures`. keep: only test images of these classes are judged.
+    `units.pictures`. keep: only test images of these classes are judged.
     """
     out: dict[str, float | int] = {}
     answers = worth.of_records(records, keep)
@@ -48,7 +48,7 @@ def pooled(
     return out | {
         "seeds": len(answers),
         "folds": len(answers[0]),
-        **worth.sizes(rows, clusters, pictures),
+        **units.sizes(rows, clusters, pictures),
     }
 
 
@@ -88,7 +88,7 @@ def with_interval(one: worth.Worth) -> tuple[float, float, float]:
     return one.value, one.low, one.high
 
 
-def answers_to(one: worth.Answers, tested: np.ndarray) -> worth.Answers:
+def answers_to(one: bootstrap.Answers, tested: np.ndarray) -> bootstrap.Answers:
     """The answers to the images `tested` (rows of the dataset). Raises `ValueError` where one was not tested."""
     kept = np.isin(one.rows, tested)
     if kept.sum() != len(tested):

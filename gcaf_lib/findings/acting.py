@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import calibration, clustered, confidence, worth
+from gcaf_lib.evaluation import calibration, clustered, confidence, units
 from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.findings import words
 from gcaf_lib.findings.predictions import end_to_end
@@ -26,7 +26,7 @@ def thresholds(
 
     One line a split and goal: split, goal, threshold (mean over runs that have one), sd; coverage, accuracy, low, high of all runs'
     answers together (a run that answers little counts little; interval over patients), picture (each picture weighing 1);
-    reached: runs whose own accuracy is the wanted one or more; runs; silent: runs that answer nothing. clusters, pictures (N,): `splits.clusters`, `worth.pictures`.
+    reached: runs whose own accuracy is the wanted one or more; runs; silent: runs that answer nothing. clusters, pictures (N,): `splits.clusters`, `units.pictures`.
     """
     lines = []
     for (name, records), goal in itertools.product(by_split.items(), GOALS):
@@ -38,7 +38,7 @@ def thresholds(
             cuts.append(cut)
             own.append(confidence.kept(r.labels(), r.probabilities(), cut).accuracy)
             part = {"kept": r.probabilities().max(1) >= cut, "right": r.right(), "group": clusters[r.rows()]}
-            parts.append(pd.DataFrame(part | {"weight": worth.picture_weights(r.rows(), pictures)}))
+            parts.append(pd.DataFrame(part | {"weight": units.picture_weights(r.rows(), pictures)}))
         told, found = pd.concat(parts), [cut for cut in cuts if np.isfinite(cut)]
         given = told[told["kept"]]
         answered = clustered.share(told["right"].astype(float).where(told["kept"]), told["group"])
@@ -105,13 +105,13 @@ def selective(
 
     The folds of a seed are ranked together, by the confidences of five models.
 
-    pictures (N,): each weighs 1 (`worth.pictures`).
+    pictures (N,): each weighs 1 (`units.pictures`).
     """
     sums = []
     for part in by_seed(records).values():
         labels, probs, rows = end_to_end(part)
         f = confidence.selective_at(labels, probs, coverage)
-        weight = np.ones(len(rows)) if pictures is None else worth.picture_weights(rows, pictures)
+        weight = np.ones(len(rows)) if pictures is None else units.picture_weights(rows, pictures)
         drawn = clustered.of(lambda w, f=f, weight=weight: f(w * weight), clusters[rows], DRAWS)
         sums.append(np.vstack([f(weight[None]), drawn]))
     mean = np.mean(sums, axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import groups, splits
-from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation import units, worth
 from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import accuracies, beside_look_ups, split_records, words
 from gcaf_lib.paper import literature
@@ -80,10 +80,10 @@ def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     known = {name: worth.of_records(own, TUMOURS) for name, own in split_records.whole(models).items()}
     if dataset.banner or not known:
         return ""
-    clusters, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    clusters, pictures = splits.clusters(dataset), units.pictures(dataset)
     reported, said, places = literature.PATIENT_LEVEL[0].accuracy, [], []
     for name, wanted in archive(dataset).items():
-        scores, bases, sizes = [], [], worth.sizes(np.flatnonzero(wanted), clusters, pictures)
+        scores, bases, sizes = [], [], units.sizes(np.flatnonzero(wanted), clusters, pictures)
         for model, seeds in known.items():
             parts = [
                 [accuracies.answers_to(one, one.rows[wanted[one.rows]]) for one in seed] for seed in seeds

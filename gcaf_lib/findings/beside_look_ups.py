@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import intervals, worth
+from gcaf_lib.evaluation import bootstrap, intervals, worth
 from gcaf_lib.findings import accuracies
 
 FLOOR_NAMES = {
@@ -45,7 +45,7 @@ def fallen(frame: pd.DataFrame) -> bool:
 def ahead(
     records: Sequence[Any],
     protocol: str,
-    said: Mapping[tuple[str, str], worth.Answers],
+    said: Mapping[tuple[str, str], bootstrap.Answers],
     clusters: np.ndarray,
     pictures: np.ndarray,
 ) -> dict[str, float | str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation import calibration, confidence, worth
+from gcaf_lib.evaluation import bootstrap, calibration, confidence, worth
 from gcaf_lib.findings import ablation, temperature_scaling, words
 from gcaf_lib.paper import verdicts
 
@@ -42,7 +42,7 @@ def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.Dat
 
 def corrected(frame: pd.DataFrame) -> str:
     """A caption's clause on calibration errors that lie above their own interval; frame: of `calibration_table`."""
-    errors = frame[frame["measure"].map(worth.per_fold)].dropna()
+    errors = frame[frame["measure"].map(bootstrap.per_fold)].dropna()
     above = int((errors["value"] > errors["high"]).sum())
     return (
         "Their intervals are corrected for the upward bias of such errors and are of the true one: a measured value may lie above its own"
@@ -71,7 +71,7 @@ def beside_patients(
         for state, scaled in ((name, False), (f"{name.partition(' (')[0]}, scaled", True)):
             states[state] = worth.row(records, clusters, confidence.MEASURES, scaled=scaled)
             if worth.grouped(records):
-                means = [m for m in confidence.MEASURES if not worth.per_fold(m)]
+                means = [m for m in confidence.MEASURES if not bootstrap.per_fold(m)]
                 copied = worth.row(records, clusters, means, pictures=pictures, scaled=scaled)
                 states[state] |= {f"picture_{m}": one for m, one in copied.items()}
     return states

@@ -12,7 +12,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs as _costs
-from gcaf_lib.evaluation import intervals, worth
+from gcaf_lib.evaluation import intervals, units, worth
 from gcaf_lib.findings import (
     ablation,
     ablation_tables,
@@ -219,7 +219,7 @@ def _ahead(lines: pd.DataFrame, name: str) -> str:
 
 def _more_than_halves(own: Sequence[Any], dataset: Any) -> dict[str, list[worth.Worth]]:
     """By name of a backbone: the fused model minus that backbone as stage 0 left it, by file and by picture."""
-    groups, pictures, found = splits.clusters(dataset), worth.pictures(dataset), {}
+    groups, pictures, found = splits.clusters(dataset), units.pictures(dataset), {}
     for key, alone in stages.stage0_records(own).items():
         # none of runs that share a stage 0 of another seed
         if change := worth.change(own, alone, groups, pictures):
@@ -257,7 +257,7 @@ def before_stages(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
 
     found: `matched.apart_records` of Table 6; compared are the whole seeds that both have. "" where no row had a stage 0.
     """
-    groups, pictures, lines, leads = splits.clusters(dataset), worth.pictures(dataset), [], {}
+    groups, pictures, lines, leads = splits.clusters(dataset), units.pictures(dataset), [], {}
     own = matched.whole(found.get(OWN, ()))
     for row, records in found.items():
         alone = [r for some in stages.stage0_records(records).values() for r in some]

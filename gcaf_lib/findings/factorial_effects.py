@@ -18,7 +18,7 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import bootstrap, folds, units, worth
 from gcaf_lib.findings import ablation, ablation_tables, matched, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
@@ -65,7 +65,7 @@ CONTRASTS: dict[str, tuple[Part, ...]] = {
 
 
 def weighted_sum(
-    metric: str, parts: Sequence[tuple[float, Mapping[str, worth.Sample]]], answer: float
+    metric: str, parts: Sequence[tuple[float, Mapping[str, bootstrap.Sample]]], answer: float
 ) -> worth.Worth:
     """The weighted sum of a metric's samples over the same seeds and the same draws; nothing where none was drawn.
 
@@ -74,7 +74,7 @@ def weighted_sum(
     if metric not in parts[0][1]:
         return ablation.NONE
     both = (np.sum([weight * drawn[metric][k] for weight, drawn in parts], axis=0) for k in range(2))
-    return worth.summed(metric, worth.Sample(*both), least=-np.inf, answer=answer)
+    return worth.summed(metric, bootstrap.Sample(*both), least=-np.inf, answer=answer)
 
 
 def _published(parts: Sequence[Part], metric: str) -> dict[str, float]:
@@ -119,14 +119,16 @@ def effects(
     def runs(cell: Cell, seeds: Sequence[int]) -> list[Any]:
         return [record for seed in seeds for record in by[cell][seed]]
 
-    def drawn(cell: Cell, seeds: Sequence[int], which: str, copied: bool) -> dict[str, worth.Sample]:
+    def drawn(cell: Cell, seeds: Sequence[int], which: str, copied: bool) -> dict[str, bootstrap.Sample]:
         """Metric to sample of a cell's runs; copied: each picture weighing 1, where that is asked of a split."""
         records = runs(cell, seeds)
         if not records or (copied and not worth.grouped(records)):
             return {}
-        chosen = [m for m in metrics if not (copied and worth.per_fold(m))]
+        chosen = [m for m in metrics if not (copied and bootstrap.per_fold(m))]
         answers = worth.of_records(records, which=which)
-        return worth.samples(answers, groups, chosen, pictures=worth.pictures(dataset) if copied else None)
+        return bootstrap.samples(
+            answers, groups, chosen, pictures=units.pictures(dataset) if copied else None
+        )
 
     for contrast, parts in CONTRASTS.items():
         seeds = sorted(set.intersection(*(set(by[cell]) for _, cell, _ in parts)))
@@ -135,7 +137,7 @@ def effects(
             for copied in (False, True)
         )
         first = worth.of_records(runs(parts[0][1], seeds[:1])) if seeds else []
-        copies = worth.pictures(dataset) if lifted else None
+        copies = units.pictures(dataset) if lifted else None
         lines += [
             {"contrast": contrast, "metric": metric}
             | (_published(parts, metric) if published else {"published": np.nan, "step": np.nan})

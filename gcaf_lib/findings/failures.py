@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import clustered, dataset_audit, worth
+from gcaf_lib.evaluation import clustered, dataset_audit, units
 from gcaf_lib.evaluation.worth import Worth
 from gcaf_lib.findings import borders, predictions, words
 
@@ -28,7 +28,7 @@ def cases(
     and wrong (1.0 or 0.0)."""
     parts = [predictions.answers(r, dataset).assign(run=r.key) for r in records]
     out = pd.concat(parts, ignore_index=True)
-    of_images = {"group": clusters, "twin": worth.pictures(dataset), "source": sources(dataset, facts)}
+    of_images = {"group": clusters, "twin": units.pictures(dataset), "source": sources(dataset, facts)}
     of_images |= {name: images[name].to_numpy() for name in ("area", "symmetry")}
     found = {name: values[out["row"]] for name, values in of_images.items()}
     return out.assign(**found, wrong=(~out["right"]).astype(float))

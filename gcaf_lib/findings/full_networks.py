@@ -9,7 +9,7 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import folds, units, worth
 from gcaf_lib.findings import accuracies, recipes, table_rows, training, words
 from gcaf_lib.training import experiments
 
@@ -52,7 +52,7 @@ def grown(frame: pd.DataFrame) -> str:
 
 def fallen_full(own: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """What the paper's own networks lose from the random split to the single patient-disjoint one; "" where one was not run."""
-    known = accuracies.levels(own, splits.clusters(dataset), worth.pictures(dataset))
+    known = accuracies.levels(own, splits.clusters(dataset), units.pictures(dataset))
     if not set(folds.NAMES) <= set(known.index):
         return ""
     a, b = known.loc["paper"], known.loc["patients"]
@@ -68,7 +68,7 @@ def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any)
 
     rows: Table 4's records by protocol (`records`). What fusing adds: on the same images, with its interval over patients.
     """
-    groups, pictures, said = splits.clusters(dataset), worth.pictures(dataset), []
+    groups, pictures, said = splits.clusters(dataset), units.pictures(dataset), []
     for protocol, found in rows.items():
         for own in found.get(experiments.PROPOSED, ()):
             text = f"- {folds.NAMES[protocol]}, seed {own.seed}, {words.rested([own], groups, pictures)}: fused as proposed {_right(own)}"

@@ -111,7 +111,7 @@ def rests(found: Effects, asked: pd.DataFrame, runs: Sequence[Any], pictures: np
     """A caption's `Asked of 5 runs (1 seed): Glioma 1,540 images (1,360 pictures, 88 groups), …; Marks (control), of 3 models
     made for it: 600 images (600 groups)`; an image counts once a run.
 
-    pictures (N,): `worth.pictures`; of the control each image is its own.
+    pictures (N,): `units.pictures`; of the control each image is its own.
     """
     known = tumours.runs_of(asked, runs)
     sizes = found[PAINTED, "right"][["images", "groups"]].drop(TUMOURS, errors="ignore")

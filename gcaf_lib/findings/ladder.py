@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import worth
+from gcaf_lib.evaluation import bootstrap
 from gcaf_lib.findings import ablation, accuracies, beside_look_ups, matched, split_records, words
 from gcaf_lib.findings.accuracies import COLUMNS, SCORES
 from gcaf_lib.findings.beside_look_ups import AHEAD, BETTER
@@ -22,7 +22,7 @@ def rows(
     clusters: np.ndarray,
     pictures: np.ndarray,
     imagenet: Mapping[str, list[Any]] | None = None,
-    said: Mapping[tuple[str, str], worth.Answers] | None = None,
+    said: Mapping[tuple[str, str], bootstrap.Answers] | None = None,
 ) -> pd.DataFrame:
     """method, kind, protocol, and `accuracies.pooled`'s columns: floors on every split, the model where it has records, on each
     split of all seeds run there (in all folds), as on other pages; of the model also `AHEAD` and `BETTER`.

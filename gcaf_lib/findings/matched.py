@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import folds, units, worth
 from gcaf_lib.findings import table_rows, words
 from gcaf_lib.training import experiments
 
@@ -79,7 +79,7 @@ def compared_with(
     every = whole([r for group in known.values() for r in group])
     if not used or among(every, used):
         return ""
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    groups, pictures = splits.clusters(dataset), units.pictures(dataset)
     one, all_ = (worth.row(some, groups, ["accuracy"])["accuracy"] for some in (used, every))
     copied, all_copied = (
         worth.by_picture(some, groups, pictures, ["accuracy"])["accuracy"] for some in (used, every)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import bootstrap, folds, units, worth
 from gcaf_lib.findings import (
     ablation,
     ablation_tables,
@@ -113,12 +113,12 @@ def itself(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
 
     Chapter 15 does the same by a permutation, for the accuracy. records: all its runs over the folds.
     """
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    groups, pictures = splits.clusters(dataset), units.pictures(dataset)
     by, lines = folds.by_seed(matched.whole(records)), []
     for copied, metric in itertools.product((False, True), ("accuracy", "nll")):
         weighed = pictures if copied else None
         drawn = {
-            seed: worth.samples(worth.of_records(part), groups, ("accuracy", "nll"), pictures=weighed)
+            seed: bootstrap.samples(worth.of_records(part), groups, ("accuracy", "nll"), pictures=weighed)
             for seed, part in by.items()
         }
         for a, b in itertools.combinations(by, 2):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gcaf_lib.evaluation import clustered, intervals, worth
+from gcaf_lib.evaluation import clustered, intervals, units, worth
 from gcaf_lib.findings import temperature_scaling, words
 from gcaf_lib.paper import verdicts
 
@@ -58,7 +58,7 @@ def validation_parts(records: Sequence[Any], clusters: np.ndarray, pictures: np.
     tests = [r.right() for r in records]
     rows, tested = (np.concatenate(one) for one in ([r.rows() for r in records], tests))
     inside = np.isin(rows, np.concatenate(parts))
-    copied = np.concatenate([worth.picture_weights(r.rows(), pictures) for r in records])
+    copied = np.concatenate([units.picture_weights(r.rows(), pictures) for r in records])
     (same, other), apart = _sides(tested, inside, np.ones(len(rows)), clusters[rows])
     return {
         "images": [len(part) for part in parts],

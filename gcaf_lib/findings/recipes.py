@@ -11,7 +11,7 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import folds, units, worth
 from gcaf_lib.findings import ablation, matched, words
 from gcaf_lib.settings import CLASSES
 
@@ -39,10 +39,10 @@ def compare(
     small, large: records of the proposed model by protocol (`split_records.ladder_records`); sides: what they are called, in
     the columns `<side>_value`, `_low`, `_high`, `_picture` too, which `CHANGE` follows. Compared are the seeds that both
     have, with all folds of the split; where there is none, seeds is 0. folds, and images, pictures,
-    groups: tested (`worth.sizes`; of a recall, of its class). Fractions; picture…:
+    groups: tested (`units.sizes`; of a recall, of its class). Fractions; picture…:
     each picture weighing 1, where copies are kept together.
     """
-    groups, pictures, lines = splits.clusters(dataset), worth.pictures(dataset), []
+    groups, pictures, lines = splits.clusters(dataset), units.pictures(dataset), []
     wanted = [*METRICS, *RECALLS]
     for protocol in folds.NAMES:
         first, second = worth.paired(*(matched.whole(side.get(protocol, ())) for side in (large, small)))
@@ -55,7 +55,7 @@ def compare(
         tested = pd.Series(dict(pair for r in first for pair in zip(r.rows(), _classes(r))), dtype=object)
         for metric in wanted:
             rows = (tested[tested == metric.removeprefix("recall_")] if metric in RECALLS else tested).index
-            sizes = {"folds": matched.folds_known(first), **worth.sizes(rows, groups, pictures)}
+            sizes = {"folds": matched.folds_known(first), **units.sizes(rows, groups, pictures)}
             change, picture = (some.get(metric, ablation.NONE) for some in (changes, copied))
             line = {"protocol": protocol, "metric": metric, "seeds": change.n, **sizes}
             line |= ablation.held(change, "difference") | ablation.held(picture, "picture")

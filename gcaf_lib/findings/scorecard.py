@@ -15,7 +15,7 @@ import pandas as pd
 
 from gcaf_lib import settings as _settings
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import folds, metrics, worth
+from gcaf_lib.evaluation import folds, metrics, units, worth
 from gcaf_lib.findings import ablation, matched, table_rows
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
@@ -78,10 +78,10 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
     # chance has lifted the published figures as a random test part does, whichever interval they are held to
     claimed = _proposed(profile, PROTOCOLS[0], ours)[1] or found
     lifts = measure(claimed, dataset) if claimed else {}
-    groups, pictures = splits.clusters(dataset), worth.pictures(dataset)
+    groups, pictures = splits.clusters(dataset), units.pictures(dataset)
     copied = worth.by_picture(found, groups, pictures)
     tested = [r.rows() for r in folds.pool(found)]
-    sizes = worth.sizes(np.concatenate(tested) if tested else [], groups, pictures)
+    sizes = units.sizes(np.concatenate(tested) if tested else [], groups, pictures)
     for figure in _figures(MAIN_PLACES):
         value, picture = (one.get(figure.metric, ablation.NONE) for one in (known, copied))
         lift = lifts.get(figure.metric, ablation.NONE).lift

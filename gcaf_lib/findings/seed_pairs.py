@@ -20,7 +20,7 @@ def permuted(
     picture_p.
 
     The same permutations by patient as `significance.tests` does with a row, of images and with each picture weighing 1 (pictures
-    (N,): `worth.pictures`). Two trainings of one method are not two methods, so how small p is here tells what a small p
+    (N,): `units.pictures`). Two trainings of one method are not two methods, so how small p is here tells what a small p
     between rows is worth. records: pooled over folds, one a seed.
     """
     runs, lines = significance.method(records), []

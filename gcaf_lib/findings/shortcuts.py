@@ -11,7 +11,7 @@ import pandas as pd
 
 from gcaf_lib.data import exposure, splits
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import folds, tumours, worth
+from gcaf_lib.evaluation import folds, tumours, units, worth
 from gcaf_lib.evaluation.floors import LOOK_UPS
 from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, accuracies, beside_look_ups, matched, predictions, words
@@ -134,7 +134,7 @@ def always(labels: pd.Series, pictures: np.ndarray | None = None) -> dict[str, f
     shares = {"four classes": labels, "tumour or not": tumour, "three classes": labels[tumour]}
     weights = pd.Series(1.0, labels.index)
     if pictures is not None:
-        weights[:] = worth.picture_weights(np.arange(len(labels)), pictures)
+        weights[:] = units.picture_weights(np.arange(len(labels)), pictures)
     return {
         task: weights[one.index].groupby(one).sum().max() / weights[one.index].sum()
         for task, one in shares.items()
@@ -143,12 +143,12 @@ def always(labels: pd.Series, pictures: np.ndarray | None = None) -> dict[str, f
 
 def tested(dataset: Any) -> str:
     """How many images, pictures and patients `hint_table` is of, on each split and with a tumour alone."""
-    clusters, pictures, said = splits.clusters(dataset), worth.pictures(dataset), []
+    clusters, pictures, said = splits.clusters(dataset), units.pictures(dataset), []
     tumour = dataset.frame["label"].to_numpy(int) != CLASSES.index("notumor")
     for protocol, split in SPLITS.items():
         asked = np.any([part == "test" for part in exposure.parts(protocol, dataset)], axis=0)
         every, ill = (
-            words.counted(worth.sizes(np.flatnonzero(one), clusters, pictures))
+            words.counted(units.sizes(np.flatnonzero(one), clusters, pictures))
             for one in (asked, asked & tumour)
         )
         said.append(f"{split}, {every}; of them with a tumour {ill}")

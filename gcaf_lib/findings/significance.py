@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import names
-from gcaf_lib.evaluation import comparing, intervals, worth
+from gcaf_lib.evaluation import comparing, intervals, units, worth
 from gcaf_lib.findings import table_rows, words
 from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
@@ -51,7 +51,7 @@ def tests(
     found: table ("Table 4") to `chapter.records` of its experiment; reference: records of the proposed model.
     Columns before those of `comparing.compare`: place, row, published (the paper's difference as a fraction,
     NaN for a row that it doesn't have), picture (the difference with each picture weighing 1, where pictures
-    (N,) of `worth.pictures` are given and the split is a grouped one). Holm's adjustment is over the rows of one table.
+    (N,) of `units.pictures` are given and the split is a grouped one). Holm's adjustment is over the rows of one table.
     """
     base, frames = method(reference), []
     for place, name in TESTED.items():
@@ -84,7 +84,7 @@ def _by_picture(records, second, groups, pictures, n: int) -> tuple[float, float
 
 def even_weights(rows: np.ndarray, pictures: np.ndarray) -> np.ndarray:
     """Weights (n,) of tested rows, 1 in the mean, with which each picture weighs the same."""
-    weight = worth.picture_weights(rows, pictures)
+    weight = units.picture_weights(rows, pictures)
     return weight / weight.mean()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gcaf_lib.display import tables
-from gcaf_lib.evaluation import calibration, worth
+from gcaf_lib.evaluation import bootstrap, calibration, worth
 from gcaf_lib.findings import words
 from gcaf_lib.paper import verdicts
 
@@ -21,7 +21,7 @@ def by_one_temperature(
     trained = worth.of_records(records)
     scaled = [[one._replace(probs=calibration.scale(one.probs, t)) for one in parts] for parts in trained]
     asked = ("excess", "nll")
-    before, after = (worth.samples(one, clusters, asked, pictures=pictures) for one in (trained, scaled))
+    before, after = (bootstrap.samples(one, clusters, asked, pictures=pictures) for one in (trained, scaled))
     gap = worth.summed("nll", after["nll"] - before["nll"], least=-np.inf)
     return worth.summed("excess", after["excess"]), gap
 

@@ -47,7 +47,7 @@ def control(
 
 
 def larger_part(dataset: Any, known: Control | None, sizes: Mapping[str, int]) -> str:
-    """How many images training has on the two splits, and what a larger part changes. known: of `control`; sizes: `worth.sizes`
+    """How many images training has on the two splits, and what a larger part changes. known: of `control`; sizes: `units.sizes`
     of its test images."""
     random, single, fold = (_trained(dataset, p) for p in ("paper", "patients", splits.FIVEFOLD))
     text = (

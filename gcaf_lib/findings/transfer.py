@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import folds, units, worth
 from gcaf_lib.findings import ablation, matched, recipes, shortcuts, split_records, words
 
 PROFILES = ("cpu", split_records.TRANSFER)  # of `recipes.SIDES`
@@ -43,7 +43,7 @@ def one_trained(
     small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], dataset: Any
 ) -> dict[str, worth.Change]:
     """By protocol on which ImageNet's recipe has one seed and the miniatures several: accuracy minus that of their mean, and of each."""
-    groups, pictures, changes = splits.clusters(dataset), worth.pictures(dataset), {}
+    groups, pictures, changes = splits.clusters(dataset), units.pictures(dataset), {}
     for protocol in folds.NAMES:
         sides = [matched.whole(side.get(protocol, ())) for side in (small, large)]
         if shortcuts.one_against_several(*sides):

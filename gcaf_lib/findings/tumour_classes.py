@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.data import groups as known_groups
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import folds, units, worth
 from gcaf_lib.evaluation.hints import TUMOURS
 from gcaf_lib.findings import ablation, accuracies, matched, recipes, shortcuts, split_records, words
 from gcaf_lib.paper import literature
@@ -30,7 +30,7 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
         for side, records in zip(recipes.SIDES, both)
     }
     equal, groups = split_records.whole(matched.equal_seeds(models)), splits.clusters(dataset)
-    found = accuracies.levels(equal, groups, worth.pictures(dataset), TUMOURS)
+    found = accuracies.levels(equal, groups, units.pictures(dataset), TUMOURS)
     scores = [*accuracies.SCORES["accuracy"], *accuracies.BY_PICTURE["accuracy"]]
     columns = [*scores, "seeds", "folds", *ablation.SIZES]
     return found.reindex(models, columns=columns).rename_axis("model").reset_index()
@@ -39,7 +39,7 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
 def on_tumours(large: Mapping[str, Sequence[Any]], dataset: Any) -> dict[str, pd.Series]:
     """Protocol to `accuracies.pooled` of four-class runs on tumour images alone, of the seeds that have all folds."""
     known = split_records.whole({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
-    found = accuracies.levels(known, splits.clusters(dataset), worth.pictures(dataset), TUMOURS)
+    found = accuracies.levels(known, splits.clusters(dataset), units.pictures(dataset), TUMOURS)
     return dict(found.assign(protocol=found.index).iterrows())
 
 
@@ -76,7 +76,7 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
     three, four = worth.paired(matched.whole(three), matched.whole(four))
     if not three:
         return ""
-    pictures = worth.pictures(dataset)
+    pictures = units.pictures(dataset)
     change = worth.change(three, four, splits.clusters(dataset), pictures, TUMOURS)
     said = words.outcome(change, "a fall", "a rise")
     return (

@@ -37,7 +37,7 @@ def by_answer(scores: pd.DataFrame, pictures: np.ndarray) -> pd.DataFrame:
 
 
 def sized(scores: pd.DataFrame, by: str, pictures: np.ndarray) -> pd.DataFrame:
-    """`borders.scores`, and of how many pictures and patient groups each line is; pictures (N,): `worth.pictures`."""
+    """`borders.scores`, and of how many pictures and patient groups each line is; pictures (N,): `units.pictures`."""
     parts = scores.groupby(by, observed=True)
     counts = parts.agg(
         pictures=("row", lambda rows: len(np.unique(pictures[rows]))), groups=("group", "nunique")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import names, tables
-from gcaf_lib.evaluation import intervals, worth
+from gcaf_lib.evaluation import bootstrap, intervals, units
 from gcaf_lib.evaluation.worth import Change, Worth
 from gcaf_lib.terminal import many
 
@@ -48,10 +48,10 @@ def by_chance(found: Iterable[tuple[str, Any]]) -> str:
     known = [(metric, one) for metric, one in found if np.isfinite(one.low)]
     if not known:
         return ""
-    errors = [one for metric, one in known if worth.per_fold(metric)]
+    errors = [one for metric, one in known if bootstrap.per_fold(metric)]
     once, several = [], []
     for metric, one in known:
-        if not worth.per_fold(metric):
+        if not bootstrap.per_fold(metric):
             (once if one.n == 1 else several).append(one)
 
     def apart(some: Sequence[Any]) -> str:
@@ -158,14 +158,14 @@ def plural(count: float, word: str) -> str:
 def rests(line: Any) -> str:
     """`2 seeds of 5 folds, 7,023 images (3,900 pictures, 1,500 patient groups)`: what a comparison rests on.
 
-    line: n (or pairs), folds, and what `worth.sizes` counts. Without folds: `5 seeds, …`, `one run, …`.
+    line: n (or pairs), folds, and what `units.sizes` counts. Without folds: `5 seeds, …`, `one run, …`.
     """
     text = names.runs_text({**line, "n": line["pairs"] if "pairs" in line else line["n"]})
     return f"{text + ' seeds' if text.isdigit() else text}, {counted(line)}"
 
 
 def counted(line: Any) -> str:
-    """`703 images (577 pictures, 291 patient groups)` of what `worth.sizes` counts."""
+    """`703 images (577 pictures, 291 patient groups)` of what `units.sizes` counts."""
     images, pictures, groups = (
         plural(line[name], word)
         for name, word in (("images", "image"), ("pictures", "picture"), ("groups", "patient group"))
@@ -182,7 +182,7 @@ def rested(
         "folds": len({r.settings.data.fold for r in records} - {None}),
     }
     rows = np.concatenate([[], *(r.rows() for r in records)]) if rows is None else rows
-    return rests(counts | worth.sizes(rows, clusters, pictures))
+    return rests(counts | units.sizes(rows, clusters, pictures))
 
 
 def verb(count: int, one: str = "is", several: str = "are") -> str:

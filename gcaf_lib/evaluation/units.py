@@ -1,0 +1,31 @@
+"""The units that a comparison counts: images, the pictures that they are copies of, and groups of patients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gcaf_lib.data import splits
+from gcaf_lib.data.dataset import Dataset
+from gcaf_lib.settings import DataSettings
+
+
+def pictures(dataset: Dataset) -> np.ndarray:
+    """Picture (N,) that each file of dataset.frame is a copy of: the groups of the `twins` manifest."""
+    source = "phantom" if dataset.banner else "mri"
+    return splits.load(DataSettings(source=source, protocol="twins"), dataset)["group"].to_numpy()
+
+
+def sizes(rows: np.ndarray, groups: np.ndarray, pictures: np.ndarray) -> dict[str, int]:
+    """How many images, pictures and patient groups some rows of the dataset are: what a comparison on them rests on.
+
+    rows: may name an image more than once, as seeds do. groups, pictures (N,): see `worth.row`.
+    """
+    rows = np.unique(np.asarray(rows, int))
+    counts = {"pictures": pictures, "groups": groups}
+    return {"images": len(rows)} | {name: len(np.unique(np.asarray(of)[rows])) for name, of in counts.items()}
+
+
+def picture_weights(rows: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """Weights (n,) of tested rows that sum to 1 over the tested copies of each picture."""
+    _, number, count = np.unique(np.asarray(pictures)[rows], return_inverse=True, return_counts=True)
+    return 1 / count[number]
