@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gcaf_lib.machine import demand_place, variables, write_table
+from gcaf_lib.paper import report_cells
 from gcaf_lib.terminal import as_json, lines, many, visible
 
 WEIGHTS = ("ema", "raw", "backbone")
@@ -345,7 +346,7 @@ def _audit_report(args: argparse.Namespace) -> int:
 
     replaced = _output(args.out, [] if args.report == "-" else [args.report])
     if args.report == "-":
-        report = report_file.parse(_typed(report_file.LARGEST, report_file.ReportError))
+        report = report_file.parse(_typed(report_file.LARGEST, report_cells.ReportError))
     else:
         report = report_file.read(args.report)
     answer = report_check.check(report)

@@ -21,7 +21,7 @@ from gcaf_lib.book import tool_pages
 from gcaf_lib.data import groups, leaks
 from gcaf_lib.data.dataset import DataError
 from gcaf_lib.machine import write_text
-from gcaf_lib.paper import report_check, report_file
+from gcaf_lib.paper import report_cells, report_check, report_file
 from gcaf_lib.site import tools
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
@@ -139,7 +139,7 @@ def test_wrong_reports_are_named_alike(page, address):
         "%s.map(text => { try { gcafReport.parse(text); return '' } catch (error) { return error.message } })"
     )
     for text, theirs in zip(WRONG, page.run(ask % json.dumps(WRONG))):
-        with pytest.raises(report_file.ReportError) as error:
+        with pytest.raises(report_cells.ReportError) as error:
             report_file.parse(text)
         assert str(error.value).replace(":", ";")[:40] == theirs.replace(":", ";")[:40]
 

@@ -12,7 +12,7 @@ import pytest
 
 from gcaf_lib.data import leaks
 from gcaf_lib.data.dataset import DataError
-from gcaf_lib.paper import report_file
+from gcaf_lib.paper import report_cells, report_file
 from gcaf_lib.site import tools
 
 TOOLS = Path(__file__).resolve().parents[1] / "book" / "tools"
@@ -91,7 +91,7 @@ NO_JSON = [
 def ours(text):
     try:
         report = report_file.parse(text)
-    except report_file.ReportError as error:
+    except report_cells.ReportError as error:
         return str(error)
     figures = [[f.metric, f.value, f.decimals, f.percent] for f in report.figures]
     return [

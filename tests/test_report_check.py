@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 from gcaf_lib import cli
-from gcaf_lib.paper import attainability, report_check, report_file
+from gcaf_lib.paper import attainability, report_cells, report_check, report_file
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper.confusions import Problem, Reported
 
@@ -327,7 +327,7 @@ def test_figures_that_were_cut_off_are_told_from_impossible_ones():
     ],
 )  # fmt: skip
 def test_what_is_no_report_is_named(text, said):
-    with pytest.raises(report_file.ReportError) as error:
+    with pytest.raises(report_cells.ReportError) as error:
         report_file.parse(text)
     assert said in str(error.value)
 
