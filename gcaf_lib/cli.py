@@ -1,7 +1,7 @@
 """The command `gcaf`: check the data, train, run the chapters, predict.
 
 Only the standard library is imported before a command runs, so that `gcaf --help` answers at
-once. What each command does stands in commands.py.
+once. What each command does stands in commands/.
 """
 
 from __future__ import annotations

@@ -102,9 +102,6 @@ LONGER = {
     "data.dataset",
     "training.train",
     "training.runs",
-    "paper.report_file",
-    "evaluation.worth",
-    "commands",
 }
 
 

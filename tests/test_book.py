@@ -360,7 +360,7 @@ def test_sync_writes_once_and_check_writes_nothing(checkout):
 def test_pages_follow_all_code_that_a_chapter_can_see():
     """All rooms beside the wings, but those that only a shell, or a notebook before the library is there, sees."""
     rooms = {path.name for path in environment.PACKAGE.glob("*.py")} - {"__init__.py"}
-    unseen = {"cli.py", "commands.py", "predict.py", "colab.py"}
+    unseen = {"cli.py", "predict.py", "colab.py"}
     assert rooms - unseen == {name for name in provenance.LIBRARY_CODE if name.endswith(".py")}
 
 

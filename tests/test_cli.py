@@ -65,7 +65,7 @@ def fails(argv, capsys) -> str:
     """Run a command that must fail with status 2 and one line; return the line."""
     assert cli.main(argv) == 2
     out, err = capsys.readouterr()
-    lines = [line for line in err.splitlines() if line not in (commands.NOTICE, commands.LOADING)]
+    lines = [line for line in err.splitlines() if line not in (commands.models.NOTICE, commands.models.LOADING)]
     assert out == "" and len(lines) == 1 and lines[0].startswith("gcaf: error: ")
     return lines[0]
 
@@ -252,7 +252,7 @@ def test_runs_lists_records(record, capsys):
 def test_predict_says_it_is_no_medical_device_and_knows_no_such_run(store, capsys):
     assert cli.main(["predict", "abc", "x.jpg"]) == 2
     err = capsys.readouterr().err.splitlines()
-    assert err[0] == commands.NOTICE and "not a medical device" in err[0]
+    assert err[0] == commands.models.NOTICE and "not a medical device" in err[0]
     assert "no run 'abc'" in err[1] and "gcaf runs" in err[1]
 
 
@@ -295,11 +295,11 @@ def test_no_message_tells_a_user_to_delete_what_is_theirs():
 
 def test_an_average_that_has_not_caught_up_is_said(record):
     """EMA 0.999 over a few dozen steps reported 0.37 where the raw weights had 0.75, without a line."""
-    assert commands._lag(record) is None
+    assert commands.training._lag(record) is None
     record.predictions["validation_ema"] = np.eye(4, dtype=np.float32)[[0, 0, 0, 0]]
-    assert "averaged weights score 0.2500, the raw ones 0.7500" in commands._lag(record)
+    assert "averaged weights score 0.2500, the raw ones 0.7500" in commands.training._lag(record)
     record.predictions["validation_raw"] = np.eye(4, dtype=np.float32)[[1, 1, 1, 0]]
-    assert commands._lag(record) is None, "ahead of the raw weights is no lag"
+    assert commands.training._lag(record) is None, "ahead of the raw weights is no lag"
 
 
 def test_answers_that_are_no_numbers_are_refused(trained, tmp_path, monkeypatch, capsys):
@@ -543,7 +543,7 @@ def test_every_command_of_the_model_card_is_understood():
     blocks = re.findall(r"```sh\n(.*?)```", card, re.DOTALL)
     lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
     trained = [cli.build_parser().parse_args(line[1:]) for line in lines if line[0] == "gcaf"]
-    profiles = [load(one.profile, commands._overrides(one.set)) for one in trained if one.command == "train"]
+    profiles = [load(one.profile, commands.training._overrides(one.set)) for one in trained if one.command == "train"]
     assert {one.model.scale for one in profiles} == {"mini", "full"} and len(profiles) > 2
     assert {one.data.protocol for one in profiles} == {"patients"}, (
         "only there does a score speak of new patients"
