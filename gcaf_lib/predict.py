@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gcaf_lib.machine import whole
-from gcaf_lib.training import environment, runs
+from gcaf_lib.training import environment, remaking, runs
 from gcaf_lib.training.shipped import Shipped
 
 PHANTOM_NOTE = "PHANTOM DATA: this model was trained on synthetic phantoms; its answers mean nothing."
@@ -83,7 +83,7 @@ def classify(
     for path in pictures:
         listed.demand_spared(path, files)
     if isinstance(record, runs.Record):
-        runs.demand_weights(record, which)
+        remaking.demand_weights(record, which)
     loading()
     environment.open_backend()
     from gcaf_lib.training import loop, train

@@ -97,7 +97,7 @@ tables.show(
 )
 
 # %% mystnb={"image": {"alt": "Three number lines. On each the published value, a diamond, lies in a gap between the values that whole numbers of images allow: precision of meningioma, F1 of pituitary, Cohen's kappa."}, "figure": {"name": "fig-attainable", "caption": "What can be and what was published. Strokes: the values of the fraction above them. Bars: every κ that a matrix with so many right can have, wherever its errors stand."}}
-attainable.number_lines(attainable.gaps())
+attainable.number_lines(attainable.impossible_figures())
 
 # %%
 Markdown(audit.report_said(verdicts))

@@ -101,7 +101,6 @@ LONGEST = 400  # lines of a room
 LONGER = {
     "data.dataset",
     "training.train",
-    "training.runs",
 }
 
 

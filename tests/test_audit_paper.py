@@ -203,7 +203,7 @@ def test_committed_registry_is_todays(every):
 
 
 def test_pictures_draw_what_was_computed():
-    lines = attainable.gaps()
+    lines = attainable.impossible_figures()
     assert [line.published for line in lines] == [94.32, 97.10, 0.9415]
     for line in lines:  # the published value lies in a gap, with neighbours on both sides
         assert not any(low - line.half <= line.published <= high + line.half for low, high, _ in line.spans)

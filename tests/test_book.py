@@ -461,4 +461,4 @@ def test_the_strip_says_what_is_not_known_of_commit_and_device(tmp_path):
     [(1, "under 5 s"), (11.2, "about 15 s"), (200, "about 3 min"), (7000, "about 1.9 h")],
 )
 def test_durations_are_coarse(seconds, words):
-    assert provenance.span(seconds) == words
+    assert provenance.duration(seconds) == words

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from gcaf_lib import cli, commands, terminal
+from gcaf_lib.training import remaking
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("keras", "tensorflow", "jax", "numpy", "pandas", "cv2", "matplotlib", "sklearn")
@@ -65,7 +66,9 @@ def fails(argv, capsys) -> str:
     """Run a command that must fail with status 2 and one line; return the line."""
     assert cli.main(argv) == 2
     out, err = capsys.readouterr()
-    lines = [line for line in err.splitlines() if line not in (commands.models.NOTICE, commands.models.LOADING)]
+    lines = [
+        line for line in err.splitlines() if line not in (commands.models.NOTICE, commands.models.LOADING)
+    ]
     assert out == "" and len(lines) == 1 and lines[0].startswith("gcaf: error: ")
     return lines[0]
 
@@ -424,7 +427,7 @@ def test_predict_without_weights_says_how_to_make_them(record, tmp_path, capsys,
     with pytest.raises(runs.RunError) as error:
         train.load_model(record, "ema")
     assert said == f"gcaf: error: {error.value}", "the same words as where it is loaded"
-    assert runs.changed(record) == train.changed(record)
+    assert remaking.changed(record) == train.changed(record)
 
 
 @pytest.fixture
@@ -543,7 +546,9 @@ def test_every_command_of_the_model_card_is_understood():
     blocks = re.findall(r"```sh\n(.*?)```", card, re.DOTALL)
     lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
     trained = [cli.build_parser().parse_args(line[1:]) for line in lines if line[0] == "gcaf"]
-    profiles = [load(one.profile, commands.training._overrides(one.set)) for one in trained if one.command == "train"]
+    profiles = [
+        load(one.profile, commands.training._overrides(one.set)) for one in trained if one.command == "train"
+    ]
     assert {one.model.scale for one in profiles} == {"mini", "full"} and len(profiles) > 2
     assert {one.data.protocol for one in profiles} == {"patients"}, (
         "only there does a score speak of new patients"

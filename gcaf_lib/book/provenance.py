@@ -183,7 +183,7 @@ PHANTOM_BANNER = (
 )
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A duration in words, coarse on purpose so that re-executed pages differ little."""
     if seconds < 5:
         return "under 5 s"
@@ -207,7 +207,9 @@ def _begun(records: list[Any]) -> list[Any]:
 
 def _took(seconds: int, before: int) -> str:
     """`about 2 h; the stage 0 that the runs started from about 5 h`: it is trained once for all runs that start alike."""
-    return span(seconds) + (f"; the stage 0 that the runs started from {span(before)}" if before else "")
+    return duration(seconds) + (
+        f"; the stage 0 that the runs started from {duration(before)}" if before else ""
+    )
 
 
 def _text(value: Any) -> str:

@@ -286,7 +286,7 @@ def tidy(
     """
     injected = [c for c in book.cells if "injected-parameters" in c.metadata.get("tags", [])]
     cells = [c for c in book.cells if c not in injected]
-    clock = f'<span class="gcaf-duration">{provenance.span(seconds)}</span>'
+    clock = f'<span class="gcaf-duration">{provenance.duration(seconds)}</span>'
     facts: dict[str, Any] = {}
     for cell, original in zip(cells, clean.cells, strict=True):
         cell["id"], cell["metadata"] = original["id"], original["metadata"]

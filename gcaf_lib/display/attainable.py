@@ -13,7 +13,7 @@ from gcaf_lib.paper import attainability, checks, claims
 from gcaf_lib.paper import published as paper
 
 
-class Gap(NamedTuple):
+class NumberLine(NamedTuple):
     """One number line: title, values or intervals that can be (low, high, label), the published value ± half."""
 
     title: str
@@ -22,7 +22,7 @@ class Gap(NamedTuple):
     half: float
 
 
-def gaps() -> list[Gap]:
+def impossible_figures() -> list[NumberLine]:
     """The number lines of the main result's impossible figures: precision, F1 and Cohen's κ."""
     supports, told = paper.supports(), {f.metric: f for f in paper.report()}
     precision, recall, f1 = (told[m] for m in ("precision_meningioma", "recall_meningioma", "f1_pituitary"))
@@ -33,19 +33,19 @@ def gaps() -> list[Gap]:
 
     found = attainability.counts(recall.value, recall.decimals, supports["meningioma"], True)[0]
     title = f"Precision of meningioma, {found} found (%)"
-    out = [Gap(title, quotients(found, precision), precision.value, 0.005)]
+    out = [NumberLine(title, quotients(found, precision), precision.value, 0.005)]
     implied = attainability.implied(supports, checks.known(), "recall_pituitary")[0]
     found = round(implied * supports["pituitary"])
-    out.append(Gap(f"F1 of pituitary, {found} found (%)", quotients(2 * found, f1), f1.value, 0.005))
+    out.append(NumberLine(f"F1 of pituitary, {found} found (%)", quotients(2 * found, f1), f1.value, 0.005))
     right, _ = checks.main_count()
     spans = tuple((*checks.kappa(k), f"{k} right") for k in range(right - 2, right + 2))
-    out.append(Gap("Cohen's κ, errors anywhere", spans, told["kappa"].value, 0.00005))
+    out.append(NumberLine("Cohen's κ, errors anywhere", spans, told["kappa"].value, 0.00005))
     return out
 
 
 @styled
-def number_lines(lines: Sequence[Gap]) -> Drawing:
-    """Each gap on its own line: what can be (strokes, or bars for intervals), and what was published."""
+def number_lines(lines: Sequence[NumberLine]) -> Drawing:
+    """Each on a line of its own: what can be (strokes, or bars for intervals), and what was published."""
     fig, axes = grid(len(lines), 1, 0.95 * len(lines) + 0.5)
     for ax, line in zip(axes[:, 0], lines):
         ax.axhline(0, color=style.GRID, lw=1)

@@ -48,7 +48,7 @@ def one_class(truth, scores) -> tuple[np.ndarray, np.ndarray]:
     return truth.astype(bool), scores
 
 
-def pairs(first, second) -> tuple[np.ndarray, np.ndarray]:
+def paired_values(first, second) -> tuple[np.ndarray, np.ndarray]:
     """Values (n,) float64 of two models, one by one of the same samples or runs; raises `ValueError` where they aren't."""
     first, second = np.asarray(first), np.asarray(second)
     if first.ndim != 1 or first.shape != second.shape:

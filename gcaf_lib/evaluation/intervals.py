@@ -18,7 +18,7 @@ from scipy import optimize, special, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from gcaf_lib.evaluation.answers import level_of, one_class, pairs
+from gcaf_lib.evaluation.answers import level_of, one_class, paired_values
 
 IMAGES = "images"  # in place of groups: each sample is a group of its own
 PERMUTATIONS = 99_999  # drawn: a p of 0.05 is then known to ± 0.0014
@@ -97,7 +97,7 @@ def nadeau_bengio(first: Sequence[float], second: Sequence[float], test_to_train
     """
     if not 0 <= test_to_train < np.inf:
         raise ValueError(f"test_to_train={test_to_train}: give test images over training images, from 0")
-    first, second = pairs(first, second)
+    first, second = paired_values(first, second)
     d = first - second
     demand_pairs(len(d))
     j, mean = len(d), float(d.mean())
@@ -127,7 +127,7 @@ def mcnemar(first_right, second_right) -> McNemar:
     first_right, second_right: (n,) bool. Samples must be independent; where they are not, use
     `cluster_permutation`. Source: Fagerland, Lydersen & Laake 2013.
     """
-    both = pairs(first_right, second_right)
+    both = paired_values(first_right, second_right)
     if not np.isin(both, (0, 1)).all():
         raise ValueError("a sample is right or wrong: give values of 0 and 1")
     a, b = (one.astype(bool) for one in both)
@@ -150,7 +150,7 @@ def cluster_permutation(first, second, groups=None, n: int = PERMUTATIONS, seed:
     first, second: (n,) scores of each sample (say, right or wrong). Two-sided; exact where there are few groups, all swaps
     of which are tried; low and high are NaN: an interval is `worth.difference`'s.
     """
-    first, second = pairs(first, second)
+    first, second = paired_values(first, second)
     d = first - second
     code, g = _groups(groups, len(d))
     sums = np.bincount(code, weights=d, minlength=g)

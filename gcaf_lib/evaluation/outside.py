@@ -22,7 +22,7 @@ from gcaf_lib.data import medical, preprocess
 from gcaf_lib.data.dataset import DataError
 from gcaf_lib.evaluation import clustered
 from gcaf_lib.machine import cores
-from gcaf_lib.training import environment, runs
+from gcaf_lib.training import environment, remaking, runs
 
 RECALL = ("class", "images", "cases", "right", "recall", "low", "high", "confidence", "confidence_wrong")
 BLOCK = 256  # images held at a time: 39 MB at 224 pixels
@@ -59,7 +59,7 @@ def demand(records: Sequence[runs.Record], which: str = "ema") -> None:
     """Raise `RunError` for a run without a classifier or without sound weights here, before minutes are spent."""
     for record in records:
         record.demand_classifier()
-        runs.demand_weights(record, which)
+        remaking.demand_weights(record, which)
     environment.open_backend()
     from gcaf_lib.training import train
 

@@ -57,8 +57,8 @@ def agreement_table(found: Mapping[str, Agreement]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Class": [CLASS_NAMES.get(key, "All") for key in found],
-            "Same image, two seeds": [span(one.same) for one in found.values()],
-            "Different patients of the class": [span(one.other) for one in found.values()],
+            "Same image, two seeds": [words.span(*one.same, 3) for one in found.values()],
+            "Different patients of the class": [words.span(*one.other, 3) for one in found.values()],
             "More by": [words.shift(one.more, 3) for one in found.values()],
             "Images": [one.n for one in found.values()],
         }
@@ -160,7 +160,7 @@ def sanity_words(check: pd.DataFrame | None, runs: Set[str]) -> str:
     }
     text = "" if runs & set(check["runs"].iloc[0].split()) else OTHER_RUNS
     for row in sanity_rows(check).itertuples():
-        text += f"- **{names.map_name(row.map)}** (different patients: {span(row.other)}): "
+        text += f"- **{names.map_name(row.map)}** (different patients: {words.span(*row.other, 3)}): "
         text += (
             f"untrained {_beside(row.untrained, row.untrained_apart)}, {untrained[sign(row.untrained_apart)]}"
         )
@@ -217,11 +217,6 @@ def sanity_table(check: pd.DataFrame | None, map: str) -> pd.DataFrame:
             "Right answers (%)": [words.number(100 * v, 1) for v in part["accuracy"]],
         }
     ).reset_index(drop=True)
-
-
-def span(one: Interval) -> str:
-    """`0.123 (0.101 to 0.150)`."""
-    return words.span(*one, 3)
 
 
 def sign(difference: Interval) -> str:

@@ -97,8 +97,8 @@ class Answer:
             return []
         rest = "By the other figures" if some_bad else "By these figures"
         *each, total = self.errors.itertuples(index=False)
-        told = ", ".join(f"{row[0]} {span(row)} of {row.support}" for row in each)
-        return [f"{rest} {span(total)} of {total.support} answers must have been wrong: {told}."]
+        told = ", ".join(f"{row[0]} {how_many(row)} of {row.support}" for row in each)
+        return [f"{rest} {how_many(total)} of {total.support} answers must have been wrong: {told}."]
 
 
 def name(metric: str) -> str:
@@ -109,7 +109,7 @@ def name(metric: str) -> str:
     return f"{_WORDS.get(head, head)} of {tail}" if tail else _WORDS.get(head, head)
 
 
-def span(row) -> str:
+def how_many(row) -> str:
     """How many errors: "9", or "9 to 12"."""
     return f"{row.least}" if row.least == row.most else f"{row.least} to {row.most}"
 

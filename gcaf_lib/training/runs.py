@@ -143,7 +143,7 @@ def weights_path(run_key: str, which: str) -> Path:
     return cache_dir() / "weights" / run_key / f"{which}.weights.h5"
 
 
-def _flat(tree: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def flat(tree: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """`{"data": {"fold": 1}}` as `{"data.fold": 1}`."""
     return {f"{room}.{name}": value for room, part in tree.items() for name, value in part.items()}
 
@@ -172,8 +172,8 @@ class Record:
     def settings(self) -> Settings:
         try:
             # what is the default needs no parsing, which is most of the work where hundreds of records are read
-            plain = _flat(Settings().to_dict())
-            told = _flat(self.info["settings"])
+            plain = flat(Settings().to_dict())
+            told = flat(self.info["settings"])
             return Settings().replace({k: v for k, v in told.items() if k not in plain or plain[k] != v})
         except (SettingsError, AttributeError) as error:
             raise RunError(
@@ -350,39 +350,6 @@ def resolve(name: str) -> Record:
     if os.path.isdir(name):
         return load(Path(name))  # says what is wrong with it
     raise RunError(f"no run {name!r} in {runs_dir()}; `gcaf runs` lists what is there")
-
-
-def demand_weights(record: Record, which: str) -> None:
-    """Raise `RunError` where a record's weights are not on this machine, without the backend's seconds.
-
-    Whether those that are there are the record's is for `train.load_model` to say.
-    """
-    path = weights_path(record.key, which)
-    if not path.is_file():
-        sets = " ".join(f"--set {name}={value}" for name, value in changed(record).items())
-        raise RunError(
-            f"the weights of run {record.key}: there are none on this machine; records carry none ({path}). "
-            f"Make them: gcaf train --profile {record.info['profile']} --seed {record.seed} --weights {sets}".rstrip()
-        )
-
-
-def changed(record: Record) -> dict[str, str]:
-    """Settings in which a record differs from its profile, as `--set` takes them.
-
-    `train.changed`, which needs the backend and is part of every record's fingerprint; a test holds them equal.
-    """
-    from gcaf_lib.settings import load as profile
-
-    try:
-        base = profile(record.info["profile"])
-    except SettingsError:
-        base = Settings()
-    told, plain = _flat(record.settings.to_dict()), _flat(base.to_dict())
-    return {
-        name: ",".join(value) if isinstance(value, list) else str(value)
-        for name, value in told.items()
-        if value != plain[name]
-    }
 
 
 def write(
