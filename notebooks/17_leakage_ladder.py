@@ -69,7 +69,7 @@ split_ladder.ladder(frame, published)
 
 # %%
 same = [ladder.at_equal_seeds(some, clusters, pictures) for some in (records, imagenet)]
-control = training_size.control(records.get("patients", []), single, clusters, pictures)
+control = training_size.smaller_training(records.get("patients", []), single, clusters, pictures)
 tested = units.sizes(single[0].rows() if single else [], clusters, pictures)
 equal = dict(zip((split_records.MODEL, split_records.IMAGENET), same))
 Markdown(

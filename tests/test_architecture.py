@@ -28,7 +28,18 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {wing: number for number, floor in enumerate(FLOORS) for wing in floor}
-WINGS = ("paper", "display", "findings", "book", "site")
+WINGS = (
+    "data",
+    "model",
+    "training",
+    "evaluation",
+    "paper",
+    "display",
+    "findings",
+    "book",
+    "site",
+    "commands",
+)
 
 
 def imports(path: Path) -> set[str]:

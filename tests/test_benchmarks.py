@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import pytest
 
 from benchmarks import figures, suite
@@ -295,7 +296,60 @@ def test_kinds_of_work_add_up_to_the_step():
     assert list(found.values()) == pytest.approx([40, 50, 10, 100]) and list(
         beside.kinds(0.1, called).values()
     ) == pytest.approx([40, 50, 10, 100])
-    assert beside.medians([{"a": 1.0}, {"a": 9.0}, {"a": 2.0}]) == {"a": 2.0}
+    assert beside.medians([{"a": 1.0}, {"a": 9.0}, {"a": 2.0, "b": 4.0}]) == {"a": 2.0, "b": 0.0}
+    assert beside.others({"gelu": {"Mul": 0.001, "MatMul": 1.0}, "Dense": {"MatMul": 1.0}}) == {
+        "gelu": 1.0,
+        "Dense": 0.0,
+    }
+
+
+def test_an_instant_is_divided_among_the_operations_that_run_in_it():
+    from benchmarks.operations import shared
+
+    one_thread = np.array([[0, 2], [2, 5], [7, 8]])
+    assert shared(one_thread).tolist() == [2, 3, 1]
+    assert shared(np.array([[0, 4], [2, 4]])).tolist() == [3, 1], "alone for 2, together for 2"
+    assert shared(np.array([[0, 6], [0, 6], [0, 6]])).tolist() == [2, 2, 2]
+    spans = np.sort(np.random.default_rng(0).integers(0, 50, (40, 2)), axis=1)
+    ran = np.zeros(50, bool)
+    for start, end in spans:
+        ran[start:end] = True
+    assert shared(spans).sum() == pytest.approx(ran.sum()), "all seconds in which any ran, and no more"
+    assert (shared(spans) <= np.diff(spans)[:, 0] + 1e-9).all() and shared(np.empty((0, 2))).tolist() == []
+
+
+def test_operations_are_told_by_the_layer_that_they_are_written_in():
+    import keras
+
+    from benchmarks.operations import OPTIMISER, OUTSIDE, Event, by_layer, seconds
+
+    x = keras.Input((4,))
+    inner = keras.Model(
+        x, keras.layers.Activation("gelu", name="block_gelu")(keras.layers.Dense(4, name="block_1")(x))
+    )
+    model = keras.Model(y := keras.Input((4,)), keras.layers.LayerNormalization(name="norm")(inner(y)))
+    step = "StatefulPartitionedCall"
+    ran = [
+        Event("Mul", f"{step}/functional_1/block_gelu_1/mul", 1.0),
+        Event("Mul", f"{step}/gradient_tape/functional_1/block_gelu_1/mul/Mul", 2.0),
+        Event("MatMul", f"{step}/functional_1/block_1/MatMul", 4.0),
+        Event("AddV2", f"{step}/functional_1/norm_1/batchnorm/add", 8.0),
+        Event("Mul", f"{step}/adam/Mul_3", 16.0),
+        Event("Select", f"{step}/functional_2/flip_1/Select", 32.0),
+    ]
+    assert by_layer(ran, model) == {
+        "gelu": {"Mul": 3.0}, "Dense": {"MatMul": 4.0}, "LayerNormalization": {"AddV2": 8.0},
+        OPTIMISER: {"Mul": 16.0}, OUTSIDE: {"Select": 32.0},
+    }  # fmt: skip
+    assert seconds(ran) == {"Mul": 19.0, "MatMul": 4.0, "AddV2": 8.0, "Select": 32.0}
+
+
+def test_layers_that_take_little_are_one_row_of_the_speed_page():
+    milliseconds = {"1": {"gelu": 5.0, "Dense": 0.4, "Add": 0.3}, "2": {"gelu": 4.0, "norm": 6.0, "Add": 0.1}}
+    table = speed.by_layer(milliseconds).set_index("Kind of layer")
+    assert table.loc["all others"].tolist() == ["0.7", "0.1"] and table.loc["all"].tolist() == ["5.7", "10.1"]
+    assert table.index.tolist() == ["gelu", "norm", "all others", "all"]
+    assert table.loc["norm"].tolist() == ["0.0", "6.0"]
 
 
 def test_the_process_tells_its_kernels_and_whose_memory_it_has():

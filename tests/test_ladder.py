@@ -236,7 +236,7 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     single.rows, single.labels = (lambda part="test", own=own: own for own in half.values())
     single.probabilities = lambda part="test", which="ema": np.eye(4)[said]
     copies = np.minimum(rows, 95)  # five of one picture, of which the fold's has one wrong
-    known = training_size.control([fold], [single], rows, copies)
+    known = training_size.smaller_training([fold], [single], rows, copies)
     (own, own1), (other, other1), (gap, gap1, each) = known
     assert (
         (own.value, other.value, gap.n) == (1.0, 0.8, 1) and gap.value == pytest.approx(0.2) and gap.low > 0
@@ -244,9 +244,9 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     by_picture = [one.value for one in (own1, other1, gap1)]
     assert by_picture == pytest.approx([1.0, 36.8 / 46, 9.2 / 46]) and each == {}
     none = ([run(1, 0, base)], [single], rows, copies), ([], [single], rows, copies)
-    assert [training_size.control(*some) for some in none] == [None, None]
+    assert [training_size.smaller_training(*some) for some in none] == [None, None]
     # of one seed there, the folds' other seeds are no farther away: against the mean of all, and against each
-    several = training_size.control([fold, run(1, 0, np.ones(100, bool))], [single], rows, rows)
+    several = training_size.smaller_training([fold, run(1, 0, np.ones(100, bool))], [single], rows, rows)
     (_, _), (mean, _), (both, _, each) = several
     assert (mean.value, mean.n, both.value) == (pytest.approx(0.9), 2, pytest.approx(0.1))
     assert [one.file.value for one in each.values()] == [pytest.approx(0.2), 0] and list(each) == [0, 1]

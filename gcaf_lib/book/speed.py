@@ -31,6 +31,7 @@ CONTENDERS = {
     "torch": "PyTorch and timm, eager",
     "torch-compile": "PyTorch and timm, compiled",
 }
+SIDES = {"ours": "This library", "torch": "PyTorch, eager", "torch-compile": "PyTorch, compiled"}
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}
 GPU_COMMANDS = """\
 ```sh
@@ -174,52 +175,91 @@ def _operations_text(stem: str, found: dict[str, Any]) -> str:
     table = tables.numbered(
         operations(found["shares"]),
         f"tab-speed-{stem}",
-        f"Where a step's time goes with {backend}: shares of the time of all operations, over all threads.",
+        f"Where a step's time goes with {backend}: shares of the time in which operations ran; where several did, it is divided among them.",
     )
     return f"Recorded on {machine(found['machine'])}; `{asked['profile']}`, {asked['steps']} steps a stage.\n\n{table}"
 
 
 def beside(milliseconds: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
-    """One row a stage and kind of work: milliseconds a step here, in compiled PyTorch, and what theirs spares."""
-    lines = []
-    for stage, sides in milliseconds.items():
-        ours, theirs = sides["ours"], sides["torch-compile"]
-        lines += [(stage, kind, ours[kind], theirs[kind], ours[kind] - theirs[kind]) for kind in ours]
-    return pd.DataFrame(lines, columns=["Stage", "Kind", "This library", "PyTorch, compiled", "Difference"])
+    """One row a stage and kind of work: milliseconds a step here, in PyTorch, and what compiled PyTorch spares."""
+    rows = [
+        {"Stage": stage, "Kind": kind}
+        | {SIDES[name]: sides[name][kind] for name in SIDES}
+        | {"Difference": sides["ours"][kind] - sides["torch-compile"][kind]}
+        for stage, sides in milliseconds.items()
+        for kind in sides["ours"]
+    ]
+    return pd.DataFrame(rows)
 
 
-def _rest(milliseconds: dict[str, dict[str, dict[str, float]]]) -> str:
+def by_layer(milliseconds: dict[str, dict[str, float]], least: float = 1.0) -> pd.DataFrame:
+    """One row a kind of layer: milliseconds a step that are neither convolutions nor products, stage by stage.
+
+    Kinds below `least` in every stage are one row.
+    """
+    table = pd.DataFrame(milliseconds).fillna(0.0)
+    large = table[(table >= least).any(axis=1)]
+    large = large.loc[large.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    large.loc["all others"] = table.sum() - large.sum()
+    large.loc["all"] = table.sum()
+    return large.map("{:.1f}".format).rename_axis("Kind of layer").add_prefix("Stage ").reset_index()
+
+
+def _rest(milliseconds: dict[str, dict[str, dict[str, float]]]) -> float:
     """By how many ms the kinds of a step, at most, add up to more or less than the step."""
     whole = "the whole step"
-    gaps = [
+    return max(
         abs(kinds[whole] - sum(value for name, value in kinds.items() if name != whole))
         for sides in milliseconds.values()
         for kinds in sides.values()
-    ]
-    return cut(round(max(gaps), 9), 1, up=True)
+    )
 
 
 def _beside_text(stem: str, found: dict[str, Any]) -> str:
-    frame = beside(found["milliseconds"])
+    asked = found["asked"]
+    machine_ = machine(found["machine"] | {"torch": found["torch"]})
+    rest = max(_rest(one) for one in found["milliseconds"].values())
+    parts = [
+        f"Recorded on {machine_}; `{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. Kinds of work "
+        f"add up to a step (the medians, each taken by itself, within {cut(round(rest, 9), 1, up=True)} ms): PyTorch runs one operation "
+        "after another, and an instant in which TensorFlow runs several is divided among them. PyTorch's compiler writes "
+        "several element-wise operations as one loop."
+    ]
+    for threads, milliseconds in found["milliseconds"].items():
+        with_ = f"{threads} thread{'s' if threads != '1' else ''}"
+        frame = beside(milliseconds)
+        shown = frame.assign(
+            Difference=frame["Difference"].map(lambda v: words.signed(v, 1)),
+            **{name: frame[name].map("{:.1f}".format) for name in SIDES.values()},
+        )
+        caption = f"Milliseconds of a training step by kind of work, {with_}; *difference*: this library less compiled PyTorch."
+        parts += [
+            f"With {with_} a step here less one of compiled PyTorch: {_spared(frame)}.",
+            tables.numbered(shown, f"tab-speed-{stem}-{threads}", caption, data=frame),
+        ]
+    for threads, milliseconds in found["layers"].items():
+        if threads != "1":
+            frame = pd.DataFrame(milliseconds).rename_axis("kind").reset_index()
+            caption = (
+                f"Of this library's step with {threads} threads, milliseconds that are neither convolutions nor products, by the kind of "
+                "layer that they are written in, forward and as a gradient."
+            )
+            parts.append(
+                tables.numbered(
+                    by_layer(milliseconds), f"tab-speed-{stem}-layers-{threads}", caption, data=frame
+                )
+            )
+    return "\n\n".join(parts)
+
+
+def _spared(frame: pd.DataFrame) -> str:
+    """Stage by stage, how much longer a step takes here than in compiled PyTorch, and where; frame: of `beside`."""
     parts = frame.set_index(["Stage", "Kind"])["Difference"]
-    said = [
+    return "; ".join(
         f"stage {stage}: {words.signed(parts[stage, 'the whole step'], 1)} ms, of them "
         f"{words.signed(parts[stage, 'convolutions and matrix products'], 1)} in convolutions and matrix products and "
         f"{words.signed(parts[stage, 'all other operations'], 1)} in all other operations"
-        for stage in found["milliseconds"]
-    ]
-    shown = frame.assign(
-        Difference=frame["Difference"].map(lambda v: words.signed(v, 1)),
-        **{name: frame[name].map("{:.1f}".format) for name in ("This library", "PyTorch, compiled")},
-    )
-    asked = found["asked"]
-    machine_ = machine(found["machine"] | {"torch": found["torch"]})
-    caption = "Milliseconds of a training step by kind of work, one thread."
-    return (
-        f"With one thread operations follow one another, so that kinds of work add up to a step (the medians, each taken by itself, within {_rest(found['milliseconds'])} ms). Recorded so on {machine_}; "
-        f"`{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. A step here less one of "
-        f"compiled PyTorch, whose compiler writes several element-wise operations as one loop: {'; '.join(said)}.\n\n"
-        + tables.numbered(shown, f"tab-speed-{stem}", caption, data=frame)
+        for stage in frame["Stage"].unique()
     )
 
 

@@ -12,7 +12,7 @@ from gcaf_lib.evaluation import folds, worth
 from gcaf_lib.findings import accuracies, matched, words
 
 
-class Control(NamedTuple):
+class SmallerTraining(NamedTuple):
     """Accuracy on the same images by file and by picture, trained on a single split and on folds, and the first minus the second."""
 
     own: Sequence[worth.Worth]
@@ -20,10 +20,10 @@ class Control(NamedTuple):
     change: worth.Change
 
 
-def control(
+def smaller_training(
     folded: Sequence[Any], single: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
-) -> Control | None:
-    """`Control` on the test images of the single split `patients`, trained there (`single`) and on folds that test them, of the
+) -> SmallerTraining | None:
+    """`SmallerTraining` on the test images of the single split `patients`, trained there (`single`) and on folds that test them, of the
     seeds that both have. Where that is one, it stands against all that the folds have (each has its own stage 0, so none is
     nearer). None where none is in common."""
     sides = [{one.seed: one for one in folds.pool(side)} for side in (single, matched.whole(folded))]
@@ -43,11 +43,11 @@ def control(
         ]
         for side in both
     )
-    return Control(*levels, worth.against(*both, clusters, pictures))
+    return SmallerTraining(*levels, worth.against(*both, clusters, pictures))
 
 
-def larger_part(dataset: Any, known: Control | None, sizes: Mapping[str, int]) -> str:
-    """How many images training has on the two splits, and what a larger part changes. known: of `control`; sizes: `units.sizes`
+def larger_part(dataset: Any, known: SmallerTraining | None, sizes: Mapping[str, int]) -> str:
+    """How many images training has on the two splits, and what a larger part changes. known: of `smaller_training`; sizes: `units.sizes`
     of its test images."""
     random, single, fold = (_trained(dataset, p) for p in ("paper", "patients", splits.FIVEFOLD))
     text = (

@@ -1,0 +1,1 @@
+"""From settings to one record of a run: feeding, stages, sweeps, and how records are kept and found."""
