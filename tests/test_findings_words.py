@@ -927,13 +927,13 @@ def test_rival_rows_and_their_runs():
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [(0.1, 0.199, "below"), (0.1, 0.2, "meets"), (0.3, 0.4, "meets"), (0.301, 0.4, "above"), (0.21, 0.22, "meets"),
-     (0, 1, "meets")],
+     (0, 1, "meets"), (np.nan, np.nan, "unknown"), (0.1, np.nan, "unknown")],
 )  # fmt: skip
 def test_an_interval_beside_another_meets_it_where_they_share_an_end(low, high, said):
     one, other = Interval(0.5 * (low + high), low, high), Interval(0.25, 0.2, 0.3)
-    assert words.beside_interval(one, other, "below", "above", "meets") == said
-    turned = {"below": "above", "above": "below", "meets": "meets"}[said]
-    assert words.beside_interval(other, one, "below", "above", "meets") == turned
+    assert words.beside_interval(one, other, "below", "above", "meets", "unknown") == said
+    turned = {"below": "above", "above": "below"}.get(said, said)
+    assert words.beside_interval(other, one, "below", "above", "meets", "unknown") == turned
 
 
 def test_one_and_several():

@@ -248,9 +248,9 @@ def _older(info: dict[str, Any], n: int) -> str:
         changed, images = (sum(one[name] for one in near.values()) for name in ("changed", "images"))
         begun = " and their own stage 0" if all(one["stage0"] for one in near.values()) else ""
         stand = sum(one["stands"] for one in near.values())
-        which = {0: "", len(near): "; these trainings are the ones on record"}.get(
-            stand, f"; {stand} of these trainings are the ones on record"
-        )
+        all_ = "this training" if len(near) == 1 else "these trainings"
+        which = all_ if stand == len(near) else f"{stand} of {all_}"
+        which = f"; {which} {'is the one' if stand == 1 else 'are the ones'} on record" if stand else ""
         said.append(
             f"{len(near)} of {many(n, 'run')} ({_first(list(near))}) {'was' if len(near) == 1 else 'were'} trained again with today's code{begun} on "
             f"{' and on '.join(sorted({one['where'] for one in near.values()}))}: not bit for bit the same, with {changed:,} of "

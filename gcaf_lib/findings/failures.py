@@ -231,17 +231,13 @@ def sizes_said(within: pd.DataFrame) -> str:
         if not {borders.TERCILES[0], borders.TERCILES[2]} <= set(third.index):
             continue  # tumours of one size
         small, large = (third.loc[borders.TERCILES[k]] for k in (0, 2))
-        known = np.isfinite([small["low"], large["low"]]).all()
-        word = (
-            "can't be told, of one patient"
-            if not known
-            else words.beside_interval(
-                small,
-                large,
-                "large ones fail more often",
-                "small ones fail more often",
-                "no detectable difference between small and large",
-            )
+        word = words.beside_interval(
+            small,
+            large,
+            "large ones fail more often",
+            "small ones fail more often",
+            "no detectable difference between small and large",
+            "can't be told, of one patient",
         )
         said.append(f"{name.lower()}: {word}")
     if not said:

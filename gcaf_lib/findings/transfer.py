@@ -79,7 +79,9 @@ def bought(frame: pd.DataFrame, single: Mapping[str, worth.Change]) -> str:
         )
     if len(gains) == len(folds.NAMES):
         random, apart = (gains[p] for p in ("paper", "patients"))
-        where = words.beside_interval(apart, random, "lies below", "lies above", "overlaps")
+        where = words.beside_interval(
+            apart, random, "lies below", "lies above", "overlaps", "can't be set beside"
+        )
         room = 1 - known.loc[("paper", "accuracy"), "miniatures_value"]
         said.append(
             f"- the interval of the difference on patient-disjoint folds {where} that on the random split, where at most "

@@ -140,8 +140,10 @@ def shift(one: Any, decimals: int = 4, scale: float = 1) -> str:
     return signed(scale * one.value, decimals) + (f" ({low} to {high})" if np.isfinite(one.low) else "")
 
 
-def beside_interval(one: Any, other: Any, below: str, above: str, level: str) -> str:
-    """One of three words by whether the interval (low, high) of `one` lies below that of `other`, above it, or meets it."""
+def beside_interval(one: Any, other: Any, below: str, above: str, level: str, unknown: str) -> str:
+    """One of four words: the interval (low, high) of `one` lies below that of `other`, above it, or meets it; or one has no ends."""
+    if not np.isfinite([one.low, one.high, other.low, other.high]).all():
+        return unknown
     return below if one.high < other.low else above if one.low > other.high else level
 
 
