@@ -304,7 +304,7 @@ def test_the_strip_tells_of_runs_read_that_came_out_otherwise_elsewhere(tmp_path
         "the same, with 0 of 8 test answers changed (gcaf reproduce)"
     )
     assert info["older_code"] == 0 and json.loads(json.dumps(info)) == info
-    for commit, said in (("c", "(gcaf reproduce); these trainings are the ones on record"), ("another", "")):
+    for commit, said in (("c", "(gcaf reproduce); this training is the one on record"), ("another", "")):
         records[1].info["provenance"]["commit"] = commit
         one = provenance.facts("demo", load("demo"), None, records[1:2], None)
         assert provenance._older(one, 1).endswith(said) and bool(one["nearly"]) == bool(said), (

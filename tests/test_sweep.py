@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gcaf_lib.settings import SettingsError, cache_dir, load
-from gcaf_lib.training import experiments, runs, sweep
+from gcaf_lib.training import experiments, runs, sweep, worker
 from tests.test_training import TINY
 
 SMALL = {**TINY, "model.backbones": ("vgg19",), "model.fusion": "none", "training.stage1_epochs": 1}
@@ -27,8 +27,8 @@ def own_store(monkeypatch, tmp_path, lend):
 
 
 def test_jobs_survive_the_way_to_another_process():
-    job = sweep.Job("k", load("demo", SMALL), 3, "demo", None, "vgg19", "label")
-    assert sweep.Job.from_json(job.to_json()) == job
+    job = worker.Job("k", load("demo", SMALL), 3, "demo", None, "vgg19", "label")
+    assert worker.Job.from_json(job.to_json()) == job
 
 
 def test_sweep_runs_what_is_missing_then_nothing(monkeypatch):
@@ -68,7 +68,7 @@ PAIR = {"model.backbones": ("vgg19", "resnet50"), "model.fusion": "gcaf"}
 
 def _jobs(*changes, seeds=(0,)):
     return [
-        sweep.Job(f"main {i}, seed {seed}", load("demo", {**SMALL, **change}), seed, "demo")
+        worker.Job(f"main {i}, seed {seed}", load("demo", {**SMALL, **change}), seed, "demo")
         for seed in seeds
         for i, change in enumerate(changes)
     ]
@@ -108,8 +108,8 @@ def test_a_run_starts_after_its_stage_0_and_no_worker_waits_while_there_is_work(
     others = threading.Event()
     free = {key for key, (job, needs) in line.items() if slow not in needs and key != slow}
 
-    def run_job(text, threads):
-        job = sweep.Job.from_json(text)
+    def run_job(text, threads, **_):
+        job = worker.Job.from_json(text)
         with lock:
             assert line[job.key][1] <= set(ended), f"{job.key} was started too early"
             began.append(job.key)
@@ -133,7 +133,7 @@ def test_a_run_starts_after_its_stage_0_and_no_worker_waits_while_there_is_work(
 def test_the_last_runs_one_a_worker_come_when_every_stage_0_is_begun(monkeypatch, workers, order):
     line = sweep.in_order(_jobs(PAIR, seeds=(0, 1, 2)))
     began = []
-    monkeypatch.setattr(sweep, "run_job", lambda text, threads: began.append(sweep.Job.from_json(text)))
+    monkeypatch.setattr(sweep, "run_job", lambda text, threads, **_: began.append(worker.Job.from_json(text)))
     lines, line_ = [], sweep._Line
     monkeypatch.setattr(sweep, "_Line", lambda *given: lines.append(line_(*given)) or lines[0])
     list(sweep._local(workers)({}))  # as a sweep of so many workers makes it
@@ -162,8 +162,8 @@ def test_stage_0_that_is_not_the_recorded_one_is_said_when_it_is_made(monkeypatc
     (folder / "record.json").write_text(json.dumps(info))
     said = []
 
-    def run_job(text, threads):
-        job = sweep.Job.from_json(text)
+    def run_job(text, threads, **_):
+        job = worker.Job.from_json(text)
         if job.backbone:
             path = runs.weights_path(job.key, "backbone")
             path.parent.mkdir(parents=True)
@@ -232,8 +232,8 @@ def test_an_altered_manifest_is_refused_although_its_split_was_remembered(monkey
 def test_a_job_that_dies_is_tried_twice_and_reported_with_its_log(monkeypatch):
     # `data` points nowhere: the child process ends with an error each time
     settings = load("cpu", {"model.weights": "none"})
-    job = sweep.Job("dead", settings, 0, "cpu", "/no/such/folder", None, "a label")
-    trouble = sweep.run_job(job.to_json(), threads=1)
+    job = worker.Job("dead", settings, 0, "cpu", "/no/such/folder", None, "a label")
+    trouble = worker.run_job(job.to_json(), threads=1)
     assert trouble.startswith("a label failed twice") and str(job.log) in trouble
     log = job.log.read_text()
     assert log.count("--- a label, attempt") == 2 and "/no/such/folder" in log
@@ -276,14 +276,14 @@ def test_a_child_finds_the_compilation_cache(monkeypatch):
         seen.update(env)
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(sweep.subprocess, "run", run)
+    monkeypatch.setattr(worker.subprocess, "run", run)
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=0")
-    job = sweep.Job("k", load("demo", SMALL), 3, "demo").to_json()
-    sweep.run_job(job)
+    job = worker.Job("k", load("demo", SMALL), 3, "demo").to_json()
+    worker.run_job(job)
     flags = f"--tf_xla_auto_jit=0 --tf_xla_persistent_cache_directory={cache_dir() / 'xla'}"
     assert seen["TF_XLA_FLAGS"] == flags
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/mine")
-    sweep.run_job(job)
+    worker.run_job(job)
     assert seen["TF_XLA_FLAGS"] == "--tf_xla_persistent_cache_directory=/mine", "the user's own stays"
 
 
@@ -298,12 +298,12 @@ def test_a_home_folder_in_the_cache_s_name_is_no_folder_named_so(monkeypatch, tm
         seen.update(env)
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(sweep.subprocess, "run", run)
-    job = sweep.Job("k", load("demo", SMALL), 3, "demo")
-    sweep.run_job(job.to_json())
+    monkeypatch.setattr(worker.subprocess, "run", run)
+    job = worker.Job("k", load("demo", SMALL), 3, "demo")
+    worker.run_job(job.to_json())
     assert job.log.is_file() and job.log.parent == tmp_path / "home" / "g" / "logs"
     assert not list((tmp_path / "here").iterdir()) and "~" not in seen["TF_XLA_FLAGS"]
-    sweep.run_job(job.to_json(), None, {"GCAF_CACHE": str(tmp_path / "asker")})
+    worker.run_job(job.to_json(), None, {"GCAF_CACHE": str(tmp_path / "asker")})
     assert (tmp_path / "asker" / "logs" / "k.log").is_file(), (
         "of the one who asked, where another machine did"
     )
@@ -324,7 +324,7 @@ def test_a_child_that_is_killed_is_started_once_more_and_its_sweep_goes_on(monke
     real, deaths = subprocess.run, []
 
     def run(command, **options):
-        if not deaths and command[-1] == "gcaf_lib.training.sweep":
+        if not deaths and command[-1] == "gcaf_lib.training.worker":
             deaths.append(1)
             streams = {name: options[name] for name in ("stdout", "stderr")}
             with subprocess.Popen(command, stdin=subprocess.PIPE, **streams) as child:
@@ -332,9 +332,9 @@ def test_a_child_that_is_killed_is_started_once_more_and_its_sweep_goes_on(monke
             return subprocess.CompletedProcess(command, child.returncode)
         return real(command, **options)
 
-    monkeypatch.setattr(sweep.subprocess, "run", run)
-    job = sweep.Job("k", load("demo", {**SHORT, "model.weights": "none"}), 0, "demo")
-    trouble = sweep.run_job(job.to_json(), threads=1)
+    monkeypatch.setattr(worker.subprocess, "run", run)
+    job = worker.Job("k", load("demo", {**SHORT, "model.weights": "none"}), 0, "demo")
+    trouble = worker.run_job(job.to_json(), threads=1)
     assert deaths and trouble is None and len(runs.all_records("main")) == 1
     (log,) = (cache_dir() / "logs").glob("*.log")
     assert log.read_text().count(", attempt") == 2
@@ -375,7 +375,7 @@ def test_a_dask_worker_that_is_lost_is_reported_and_the_others_go_on(monkeypatch
     monkeypatch.setenv("GCAF_DATA", "~/images")
     monkeypatch.setenv("GCAF_FIGSHARE", "")
     first, second = (
-        sweep.Job(label, load("demo", SMALL), 0, "demo", label=label) for label in ("first", "second")
+        worker.Job(label, load("demo", SMALL), 0, "demo", label=label) for label in ("first", "second")
     )
     line = {"a": (first, frozenset()), "b": (second, frozenset({"a"}))}
     (lost, why), (fine, nothing) = sweep._dask("tcp://nowhere:1")(line)
@@ -461,3 +461,55 @@ def test_a_hint_is_taken_away_on_all_five_folds():
     apart = [chosen.data.fold for label, chosen in rows if label == "patients, three classes"]
     assert apart == list(range(5))
     assert {chosen.data.fold for label, chosen in rows if label.startswith("paper")} == {None}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux may fork what has been imported")
+def test_a_server_s_jobs_are_processes_of_their_own_with_the_same_outcome(tmp_path):
+    """One run by a server and by a process of its own: the same bits. What fails, or kills the server, harms no other job."""
+    job = worker.Job("k", load("demo", {**SHORT, "model.weights": "none"}), 0, "demo")
+    dead = worker.Job(
+        "dead", load("cpu", {"model.weights": "none"}), 0, "cpu", "/no/such/folder", None, "dead"
+    )
+    server = worker.Server()
+    assert "dead failed twice (exit status 1)" in worker.run_job(dead.to_json(), 1, begin=server)
+    assert "/no/such/folder" in dead.log.read_text()
+    first = server.process.pid
+    assert worker.run_job(job.to_json(), 1, begin=server) is None and server.process.pid == first
+    assert "/no/such/folder" not in job.log.read_text(), "each job has its own log"
+    (record,) = runs.all_records("main")
+    served = runs.load(shutil.move(record.folder, tmp_path / record.key))
+    server.process.kill()
+    server.process.wait()
+    assert worker.run_job(job.to_json(), 1, begin=server) is None and server.process.pid != first
+    assert job.log.read_text().count(", attempt 2") == 1, (
+        "the job that met the dead server is tried once more"
+    )
+    server.close()
+    assert server.close() is None
+    (again,) = runs.all_records("main")
+    shutil.move(again.folder, tmp_path / "again")
+    again = runs.load(tmp_path / "again")
+    assert worker.run_job(job.to_json(), 1) is None
+    (alone,) = runs.all_records("main")
+    for other in (served, again):
+        assert {n: a.tobytes() for n, a in other.predictions.items()} == {
+            n: a.tobytes() for n, a in alone.predictions.items()
+        }
+        assert other.info["provenance"] == alone.info["provenance"]
+
+
+DYING = """
+import os, signal, sys
+from gcaf_lib.training import worker
+worker.work = lambda text: os.kill(os.getpid(), signal.SIGKILL) if text == "die" else print(text)
+print(*(worker._forked(text, sys.argv[1]) for text in ("die", "said")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux may fork what has been imported")
+def test_a_job_that_is_killed_ends_with_its_signal_and_its_server_goes_on(tmp_path):
+    log = tmp_path / "log"
+    log.touch()
+    done = subprocess.run([sys.executable, "-c", DYING, log], capture_output=True, text=True)
+    assert done.stdout.split() == ["-9", "0"], done.stderr
+    assert log.read_text() == "said\n"

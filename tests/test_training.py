@@ -14,7 +14,7 @@ import tensorflow as tf
 from filelock import Timeout
 
 from gcaf_lib.settings import load
-from gcaf_lib.training import loop, runs, sweep, train
+from gcaf_lib.training import loop, runs, sweep, train, worker
 from tests import stages
 
 
@@ -755,5 +755,5 @@ def test_stage_0_that_comes_out_otherwise_than_its_record_says_so(monkeypatch):
     monkeypatch.setattr(train.warnings, "warn", lambda text, **_: said.append(str(text)))
     train.stage0(settings, 5, "vgg19", work)
     assert any("are not those of its record" in text and "start elsewhere" in text for text in said)
-    (stage0,) = sweep.starts([sweep.Job("k", settings, 5, "demo")])["k"]
+    (stage0,) = sweep.starts([worker.Job("k", settings, 5, "demo")])["k"]
     assert stage0.key == path.parent.name and sweep.other_starts([stage0]) == [stage0.key]

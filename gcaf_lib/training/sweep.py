@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import joblib
@@ -24,9 +21,10 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from gcaf_lib import machine
-from gcaf_lib.settings import Settings, SettingsError, cache_dir, named_folder, results_dir
+from gcaf_lib.settings import SettingsError, cache_dir, named_folder, results_dir
 from gcaf_lib.training import environment, experiments, reproduce, runs
 from gcaf_lib.training.listing import Keys, walk
+from gcaf_lib.training.worker import Job, Server, logs, run_job
 
 # besides folders, what of the asker's environment decides how a run is made
 FORWARDED = ("KERAS_BACKEND", "GCAF_DATA", "GCAF_FIGSHARE", "GCAF_RESIDENT", "GCAF_STEPS", "GCAF_DEVICES")
@@ -37,37 +35,6 @@ CONNECT = 30  # seconds to wait for a Dask scheduler
 
 class SweepError(RuntimeError):
     """A sweep can't be started; the message says what is missing."""
-
-
-def logs(cache: Path) -> Path:
-    """Folder of the runs' logs in a cache folder."""
-    return cache / "logs"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One process's work: a main run, or the stage 0 of one backbone that main runs share."""
-
-    key: str
-    settings: Settings
-    seed: int
-    profile: str
-    data: str | None = None
-    backbone: str | None = None  # stage 0 of this backbone for such a run, rather than the run itself
-    label: str = ""
-    maps: bool = True  # whether the record keeps heat maps
-
-    def to_json(self) -> str:
-        return json.dumps({**self.__dict__, "settings": self.settings.to_dict()})
-
-    @classmethod
-    def from_json(cls, text: str) -> Job:
-        tree = json.loads(text)
-        return cls(**{**tree, "settings": Settings.from_dict(tree["settings"])})
-
-    @property
-    def log(self) -> Path:
-        return logs(cache_dir()) / f"{self.key}.log"
 
 
 def plan(
@@ -228,6 +195,7 @@ class _Line:
     def __init__(self, line: dict[str, tuple[Job, frozenset[str]]], workers: int):
         self.waiting, self.unfinished, self.workers = dict(line), set(line), workers
         self.changed = threading.Condition()
+        self.free = [Server() for _ in range(workers)]  # no more jobs run at a time
 
     def _ready(self) -> str | None:
         ready = [key for key, (_, needs) in self.waiting.items() if not needs & self.unfinished]
@@ -242,10 +210,12 @@ class _Line:
             self.changed.wait_for(self._ready)
             key = self._ready()
             job, _ = self.waiting.pop(key)
+            server = self.free.pop()
         try:
-            return key, run_job(job.to_json(), threads)
+            return key, run_job(job.to_json(), threads, begin=server)
         finally:
             with self.changed:
+                self.free.append(server)
                 self.unfinished.discard(key)
                 self.changed.notify_all()
 
@@ -256,7 +226,11 @@ def _local(workers: int) -> Callable:
     def map_jobs(line: dict[str, tuple[Job, frozenset[str]]]):
         shared = _Line(line, workers)
         pool = joblib.Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")
-        return pool(joblib.delayed(shared.run_next)(threads) for _ in line)
+        try:
+            yield from pool(joblib.delayed(shared.run_next)(threads) for _ in line)
+        finally:
+            for server in shared.free:
+                server.close()
 
     return map_jobs
 
@@ -325,53 +299,3 @@ def _dask(scheduler: str) -> Callable:
                     yield keys[future], f"{label} failed on its Dask worker: {error!r}"
 
     return map_jobs
-
-
-def run_job(
-    text: str, threads: int | None = None, settled: dict[str, str] | None = None, after: Any = None
-) -> str | None:
-    """Run one job in a process of its own, once more if it dies; returns what went wrong, or None.
-
-    settled: environment of the one who asked, where that is another machine. after: what Dask must have
-    done before.
-    """
-    job = Job.from_json(text)
-    env: dict[str, Any] = dict(os.environ, **(settled or {}), GCAF_PROGRESS="0")
-    # the asker's, where that is another machine
-    cache = Path((settled or {}).get("GCAF_CACHE") or cache_dir())
-    log_path = logs(cache) / f"{job.key}.log"
-    if threads:
-        names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-        env |= {name: str(threads) for name in names}
-    # several processes share one GPU: none may take its whole memory at the start
-    env |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    env |= environment.backend_flags(cache / "xla", env.get("TF_XLA_FLAGS", ""))
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    failed = log_path.with_suffix(".failed")
-    for attempt in (1, 2):
-        with log_path.open("ab") as log:
-            log.write(f"--- {job.label}, attempt {attempt}\n".encode())
-            log.flush()
-            command = [sys.executable, "-m", "gcaf_lib.training.sweep"]
-            done = subprocess.run(command, input=text.encode(), stdout=log, stderr=log, env=env)
-        if done.returncode == 0:
-            failed.unlink(missing_ok=True)
-            return None
-    failed.write_text(f"exit status {done.returncode}\n", encoding="utf-8")
-    tail = "\n".join(log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
-    return f"{job.label} failed twice (exit status {done.returncode}); log: {log_path}\n{tail}"
-
-
-if __name__ == "__main__":
-    from gcaf_lib.training.task import task
-
-    job = Job.from_json(sys.stdin.read())
-    # before the backend is imported, which takes longer than to say that the data are not there
-    work = task(job.settings, job.data, need_images=bool(job.backbone))
-    from gcaf_lib.training import train
-
-    if job.backbone:
-        train.stage0(job.settings, job.seed, job.backbone, work, job.profile, progress=False)
-    else:
-        given = {"profile": job.profile, "work": work, "progress": False, "maps": job.maps}
-        train.get(job.settings, job.seed, **given)
