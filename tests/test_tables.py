@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gcaf_lib.display import tables
+from gcaf_lib.display import prose, tables
 from gcaf_lib.paper import published as paper
 
 
@@ -63,3 +63,7 @@ def test_class_counts_match_table_2():
     parts[0] = "test"
     table = tables.beside_published(tables.class_counts(labels, parts), theirs)
     assert table.loc["Glioma"].tolist() == ["1,296 (1,297)", "162", "163 (162)", "1,621"]
+
+
+def test_paragraphs_that_say_nothing_are_left_out():
+    assert prose.say("one", "", "two").data == "one\n\ntwo" and prose.say("").data == ""

@@ -10,6 +10,7 @@ from typing import Any
 from gcaf_lib import settings as _settings
 from gcaf_lib.book import provenance
 from gcaf_lib.machine import write_text
+from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments, listing, runs
 
 
@@ -34,6 +35,11 @@ class Chapter:
         return self.settings.data.source == "phantom"
 
     @property
+    def show_published(self) -> bool:
+        """Whether the paper's figures, which are of patients' images, may stand beside this page's: not beside phantoms'."""
+        return not self.phantoms
+
+    @property
     def made(self) -> tuple[str, str]:
         """Whose intervals this page has, for `paper.verdicts`: (profile, protocol); "" where more than the split is overridden."""
         base, split = _settings.load(self.profile), ("data.protocol", "data.fold")
@@ -56,6 +62,10 @@ class Chapter:
         for label, record in listing.found(experiment, self.profile, self.overrides, self._keys):
             found.setdefault(label, []).append(record)
         return found
+
+    def proposed_runs(self, train: bool = False) -> list[Any]:
+        """`records` of the proposed model on this chapter's split."""
+        return self.records("main", train).get(paper.PROPOSED, [])
 
     def sweep(self, experiment: str) -> str:
         """The command that trains an experiment's runs as this page reads them."""

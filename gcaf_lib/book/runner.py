@@ -122,8 +122,10 @@ def longest_first(sources: list[Path]) -> list[Path]:
 
 def _experiments(sources: list[Path], phantoms: bool = False) -> list[str]:
     """Names of the experiments whose missing runs these chapters train, always or (`train=chapter.phantoms`) for phantoms."""
-    asks = rf'\.records\("([^"]+)", train=(?:True{"|chapter.phantoms" if phantoms else ""})\)'
-    return sorted({name for s in sources for name in re.findall(asks, s.read_text(encoding="utf-8"))})
+    always = "True|chapter.phantoms" if phantoms else "True"
+    asks = rf'\.(?:records\("([^"]+)", |proposed_runs\()train=(?:{always})\)'
+    found = {name for s in sources for name in re.findall(asks, s.read_text(encoding="utf-8"))}
+    return sorted(name or "main" for name in found)
 
 
 def _train(sources: list[Path], profile: str, phantoms: bool, workers: int, progress: bool) -> None:

@@ -19,6 +19,16 @@ def ladder_records(chapter: Any) -> dict[str, list[Any]]:
     return {protocol: found[protocol] for protocol in PROTOCOLS if protocol in found}
 
 
+def random_split(chapter: Any) -> list[Any]:
+    """Runs of the proposed model on the random split."""
+    return chapter.records("ladder").get("paper", [])
+
+
+def patient_folds(chapter: Any) -> list[Any]:
+    """Runs of the proposed model on the five patient-disjoint folds."""
+    return chapter.records("ladder").get("patients", [])
+
+
 def imagenet_records(chapter: Any) -> dict[str, list[Any]]:
     """`ladder_records` of the profile `transfer`, with all folds, to stand beside miniatures; none beside phantoms."""
     if chapter.phantoms or chapter.settings.model.scale != "mini":

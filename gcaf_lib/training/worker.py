@@ -134,13 +134,13 @@ def work(text: str) -> None:
 
     job = Job.from_json(text)
     # before the backend is imported, which takes longer than to say that the data are not there
-    work = task(job.settings, job.data, need_images=bool(job.backbone))
+    prepared = task(job.settings, job.data, need_images=bool(job.backbone))
     from gcaf_lib.training import train
 
     if job.backbone:
-        train.stage0(job.settings, job.seed, job.backbone, work, job.profile, progress=False)
+        train.stage0(job.settings, job.seed, job.backbone, prepared, job.profile, progress=False)
     else:
-        given = {"profile": job.profile, "work": work, "progress": False, "maps": job.maps}
+        given = {"profile": job.profile, "work": prepared, "progress": False, "maps": job.maps}
         train.get(job.settings, job.seed, **given)
 
 
