@@ -28,18 +28,15 @@ from benchmarks.throughput import contest
 
 CONTENDERS = ("ours", "torch", "torch-compile")
 THREADS = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
-PRODUCTS = re.compile(
-    r"conv(olution|\d)|matmul|_linear|::linear|einsum|\b(add|b|badd|addb)?mm\b|baddbmm|addbmm", re.IGNORECASE
-)
 AROUND = re.compile(
     r"## Call CompiledFxGraph|Torch-Compiled Region|TorchDynamo|ProfilerStep|CompiledFunction|Optimizer\."
 )  # these call operations
 
 
-def kinds(step: float, operations: dict[str, float]) -> dict[str, float]:
+def kinds(step: float, took: dict[str, float]) -> dict[str, float]:
     """Milliseconds a step by kind, of the step's seconds and those of its operations."""
-    own = {name: took for name, took in operations.items() if not AROUND.match(name)}
-    products = sum(took for name, took in own.items() if is_product(name))
+    own = {name: one for name, one in took.items() if not AROUND.match(name)}
+    products = sum(one for name, one in own.items() if operations.is_product(name))
     others = sum(own.values()) - products
     return {
         "convolutions and matrix products": 1e3 * products,
@@ -47,11 +44,6 @@ def kinds(step: float, operations: dict[str, float]) -> dict[str, float]:
         "between operations": 1e3 * (step - products - others),
         "the whole step": 1e3 * step,
     }
-
-
-def is_product(name: str) -> bool:
-    """Whether an operation is a convolution or a matrix product (or a gradient of one); a generated loop is named `fused`."""
-    return bool(PRODUCTS.search(name)) and "fused_" not in name
 
 
 def main() -> None:
@@ -125,8 +117,8 @@ def record(
 def others(layers: dict[str, dict[str, float]]) -> dict[str, float]:
     """Milliseconds a step of all that is neither convolution nor product, by kind of layer."""
     return {
-        kind: 1e3 * sum(took for name, took in operations.items() if not is_product(name))
-        for kind, operations in layers.items()
+        kind: 1e3 * sum(one for name, one in took.items() if not operations.is_product(name))
+        for kind, took in layers.items()
     }
 
 

@@ -33,6 +33,9 @@ _EVENTS = {
     "jax": re.compile(r"([a-z][a-z_-]*?)(\.\d+)*(\.clone)*"),  # ynn_fusion.75
 }
 _AROUND = ("while", "call", "conditional", "Run", "Process", "Start")  # these wait for other operations
+PRODUCTS = re.compile(
+    r"conv(olution|\d)|matmul|_linear|::linear|einsum|\b(add|b|badd|addb)?mm\b|baddbmm|addbmm", re.IGNORECASE
+)
 OPTIMISER, OUTSIDE = "Adam and moving average", "outside the network"
 
 
@@ -139,6 +142,28 @@ def shares(took: dict[str, float]) -> dict[str, float]:
     return {name: one / total for name, one in sorted(took.items(), key=lambda pair: -pair[1])}
 
 
+def is_product(name: str) -> bool:
+    """Whether an operation is a convolution or a matrix product (or a gradient of one); a generated loop is named `fused`."""
+    return bool(PRODUCTS.search(name)) and "fused_" not in name
+
+
+def largest(stages: dict[str, dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """The operation, no product, that takes most of all stages, and how its time is shared by kinds of layers.
+
+    stages: stage to kind of layer to operation to seconds (`by_layer`).
+    """
+    every: collections.Counter[str] = collections.Counter()
+    for kinds in stages.values():
+        for took in kinds.values():
+            every.update({name: one for name, one in took.items() if not is_product(name)})
+    name = every.most_common(1)[0][0]
+    of_it = {
+        stage: {where: took.get(name, 0.0) for where, took in kinds.items()}
+        for stage, kinds in stages.items()
+    }
+    return {"operation": name, "layers": {stage: shares(took) for stage, took in of_it.items()}}
+
+
 def command_line(about: str) -> argparse.ArgumentParser:
     """What a benchmark that records steps can be told."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawTextHelpFormatter)
@@ -161,14 +186,16 @@ def main() -> None:
     given = command_line(__doc__).parse_args()
     from benchmarks.throughput import keras_child
 
-    found = {}
+    found, layers = {}, {}
     with tempfile.TemporaryDirectory(prefix="operations-") as folder:
         planned = plan(given, Path(folder))
         for stage in planned["stages"]:
             read = keras_child.main("ours", stage, planned, time.monotonic())
-            found[stage] = shares(read["operations"])
+            found[stage], layers[stage] = shares(read["operations"]), read["layers"]
             print(f"stage {stage}: " + ", ".join(f"{n} {s:.1%}" for n, s in [*found[stage].items()][:12]))
-    figures.keep(given, {"pictures": planned["pictures"], "shares": found})
+    # XLA's instructions name no layer
+    told = {"largest": largest(layers)} if planned["machine"]["backend"] == "tensorflow" else {}
+    figures.keep(given, {"pictures": planned["pictures"], "shares": found} | told)
 
 
 if __name__ == "__main__":

@@ -279,9 +279,9 @@ def test_shares_are_of_all_operations():
     ],
 )
 def test_convolutions_and_matrix_products_are_told_by_their_names(name, product):
-    from benchmarks import beside
+    from benchmarks import operations
 
-    assert beside.is_product(name) is product
+    assert operations.is_product(name) is product
 
 
 def test_kinds_of_work_add_up_to_the_step():
@@ -291,7 +291,7 @@ def test_kinds_of_work_add_up_to_the_step():
     clock.ends = {1: 10.0, 3: 10.2}
     read = clock.recorded({"MatMul": 0.08, "Mul": 0.06, "Sigmoid": 0.04})
     assert read["step"] == pytest.approx(0.1)
-    found = beside.kinds(**read)
+    found = beside.kinds(read["step"], read["operations"])
     called = read["operations"] | {"CompiledFunction": 0.5}
     assert list(found.values()) == pytest.approx([40, 50, 10, 100]) and list(
         beside.kinds(0.1, called).values()
@@ -342,6 +342,16 @@ def test_operations_are_told_by_the_layer_that_they_are_written_in():
         OPTIMISER: {"Mul": 16.0}, OUTSIDE: {"Select": 32.0},
     }  # fmt: skip
     assert seconds(ran) == {"Mul": 19.0, "MatMul": 4.0, "AddV2": 8.0, "Select": 32.0}
+
+
+def test_the_largest_operation_is_told_by_its_layers():
+    from benchmarks.operations import largest
+
+    first = {"gelu": {"Mul": 3.0, "Erf": 1.0}, "Dense": {"MatMul": 90.0, "Mul": 1.0}}
+    assert largest({"1": first, "2": {"norm": {"Erf": 2.0, "Mul": 5.0}}}) == {
+        "operation": "Mul",
+        "layers": {"1": {"gelu": 0.75, "Dense": 0.25}, "2": {"norm": 1.0}},
+    }
 
 
 def test_layers_that_take_little_are_one_row_of_the_speed_page():
