@@ -177,7 +177,22 @@ def _operations_text(stem: str, found: dict[str, Any]) -> str:
         f"tab-speed-{stem}",
         f"Where a step's time goes with {backend}: shares of the time in which operations ran; where several did, it is divided among them.",
     )
-    return f"Recorded on {machine(found['machine'])}; `{asked['profile']}`, {asked['steps']} steps a stage.\n\n{table}"
+    layers = f" {largest(**found['largest'])}" if "largest" in found else ""
+    return f"Recorded on {machine(found['machine'])}; `{asked['profile']}`, {asked['steps']} steps a stage.{layers}\n\n{table}"
+
+
+def largest(operation: str, layers: dict[str, dict[str, float]], least: float = 0.1) -> str:
+    """By which kinds of layers the largest operation that is no product is written, stage by stage: those from `least` of its time."""
+    stages = [
+        f"stage {stage}: "
+        + ", ".join(
+            f"{kind} {share:.0%}"
+            for kind, share in sorted(shares.items(), key=lambda one: -one[1])
+            if share >= least
+        )
+        for stage, shares in layers.items()
+    ]
+    return f"`{operation}`, the largest that is neither convolution nor product, by the layers that it is written in: {'; '.join(stages)}."
 
 
 def beside(milliseconds: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
@@ -346,7 +361,7 @@ def _each(said: Callable[[str, dict[str, Any]], str], apart: str) -> Callable[[d
 # benchmark to its section's head and text, in the order of the page, below the stages
 SECTIONS = {
     "operations": ("Where the time goes", _each(_operations_text, "\n\n")),
-    "beside": ("Beside compiled PyTorch, kind by kind", _each(_beside_text, "\n")),
+    "beside": ("Beside PyTorch, kind by kind", _each(_beside_text, "\n")),
     "suspects": ("One thing changed at a time", _each(_suspects_text, "\n")),
     "host_loop": ("The loop over steps", _host_loop_text),
     "chapters": ("The chapters", _each(durations.chapters_text, "\n\n")),
