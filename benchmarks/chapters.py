@@ -57,11 +57,11 @@ def _importing(*given, **named):
 builtins.__import__ = _counted("imports", _import)
 from matplotlib.figure import Figure
 from gcaf_lib.book.chapter import Chapter
-from gcaf_lib.evaluation import clustered, intervals, worth
+from gcaf_lib.evaluation import bootstrap, clustered, intervals
 builtins.__import__ = _counted("imports", _importing)
 _timed("figures", Figure, "savefig")
 _timed("records", Chapter, "records", "strip")
-_timed("resampling", worth, "samples"), _timed("resampling", clustered, "mean_draws")
+_timed("resampling", bootstrap, "samples"), _timed("resampling", clustered, "mean_draws")
 _timed("resampling", intervals, "cluster_permutation")
 """
 REPORT = "print(json.dumps(_spent | {'all': time.perf_counter() - _begun}))"

@@ -509,6 +509,14 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         "{:.0f} and {:.0f} in stage 1, {:.0f} and {:.0f} in stage 2".format(*np.ravel(rest))
     ) in page
 
+    mul = json.loads((kept / "operations-cpu-tensorflow.json").read_text())["largest"]
+    chain = [
+        sum(mul["layers"][s][name] for name in ("gelu", "LayerNormalization"))
+        for s in ("0 convnext-tiny", "1", "2")
+    ]
+    theirs = "of `Mul`, the largest of these operations, {:.0%} of the time is theirs in stage 0 of ConvNeXt-Tiny, {:.0%} in stage 1, {:.0%} in stage 2"
+    assert mul["operation"] == "Mul" and theirs.format(*chain) in page
+
     def part(stage: str, *layers: str) -> float:
         took = recorded["layers"]["2"][stage]
         return sum(took[name] for name in layers) / sum(took.values())
@@ -632,6 +640,13 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     own_low, own_high = speed.noise(once["images_per_second"])
     assert f"{middle:.2f} times the speed ({low:.2f} to {high:.2f} in three pairs;" in page
     assert f"before, {own_low:.2f} to {own_high:.2f}). So the factor of 0.40" in page and own_low > 2 * 0.4
+    fed = json.loads((kept / "suspects-cpu-fed.json").read_text())["ratios"]
+    middle, low, high = fed["1"]["fed by a generator"]
+    assert f"stage 1 ran at {middle:.2f} of its speed ({low:.2f} to {high:.2f})" in page
+    middle, low, high = fed["0 convnext-tiny"]["fed by a generator"]
+    assert f"stage 0 of ConvNeXt-Tiny at {middle:.2f} ({low:.2f} to {high:.2f})" in page and low > 2 * 0.4
+    _, low, high = fed["0 convnext-tiny"]["as it is, again"]
+    assert f"process before in that stage, {low:.2f} to {high:.2f})" in page
     on_jax = json.loads((kept / "suspects-cpu-jax.json").read_text())["ratios"]["2"]
     both, rows = on_jax["depthwise by rows, 1×1 as products"], on_jax["depthwise by rows"]
     own_low, own_high = speed.noise(
@@ -642,6 +657,23 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     )
     assert "depthwise form alone {:.1f} times ({:.2f} to {:.2f})".format(*rows) in page
     assert f"the unchanged library beside its own process before, {own_low:.2f} to {own_high:.2f})" in page
+    first = json.loads((kept / "suspects-cpu-jax-stage1.json").read_text())
+    ways_, speeds = (
+        first["ratios"]["1"],
+        first["images_per_second"]["1"]["depthwise by rows, 1×1 as products"],
+    )
+    assert (
+        "both is {:.1f} times as fast ({:.2f} to {:.2f} in three pairs".format(
+            *ways_["depthwise by rows, 1×1 as products"]
+        )
+        in page
+    )
+    assert "with AVX-512; {1:.2f} to {2:.2f})".format(*ways_["as it is, again"]) in page
+    there = [other for _, other in speeds.values()]
+    plain = json.loads((kept / "suspects-cpu-fed.json").read_text())["images_per_second"]["1"]
+    here = [own for own, _ in plain["fed by a generator"].values()]
+    said = f"{min(there):.0f} to {max(there):.0f} images a second, where TensorFlow as it is had {min(here):.0f} to {max(here):.0f} a few"
+    assert said in page and min(there) > 0.8 * max(here), "the aim would be met"
     again = json.loads((kept / "suspects-cpu-convnext.json").read_text())["ratios"]["0 convnext-tiny"]
     low, high = speed.noise(
         json.loads((kept / "suspects-cpu-convnext.json").read_text())["images_per_second"]

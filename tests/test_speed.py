@@ -115,20 +115,31 @@ def test_the_lead_of_a_stage_is_the_sum_of_its_kinds(tmp_path):
     )
     sides = {
         "ours": dict(zip(names, (30.0, 40.0, 5.0, 75.0))),
+        "torch": dict(zip(names, (31.0, 50.0, 3.0, 84.0))),
         "torch-compile": dict(zip(names, (33.0, 25.0, 2.0, 60.0))),
     }
     frame = speed.beside({"1": sides}).set_index("Kind")
     assert frame["Difference"].tolist() == [-3.0, 15.0, 3.0, 15.0]
     assert frame.loc["the whole step", ["This library", "PyTorch, compiled"]].tolist() == [75.0, 60.0]
+    assert frame["PyTorch, eager"].tolist() == [31.0, 50.0, 3.0, 84.0]
     one = {
-        "asked": {"profile": "cpu", "steps": 20, "rounds": 3}, "milliseconds": {"1": sides}, "machine": MACHINE,
-        "torch": {"torch": "2.14.1"},
+        "asked": {"profile": "cpu", "steps": 20, "rounds": 3}, "machine": MACHINE, "torch": {"torch": "2.14.1"},
+        "milliseconds": {"1": {"1": sides}, "2": {"1": sides | {"ours": dict(zip(names, (20.0, 39.0, 1.0, 60.2)))}}},
+        "layers": {"1": {"1": {"gelu": 33.0}}, "2": {"1": {"gelu": 39.0}}},
     }  # fmt: skip
     said = speed.text(place(tmp_path, beside__cpu=one))
     assert (
         "stage 1: +15.0 ms, of them −3.0 in convolutions and matrix products and +15.0 in all other" in said
     )
-    assert "torch 2.14.1" in said
+    assert (
+        "With 1 thread a step here" in said
+        and "With 2 threads a step here" in said
+        and "stage 1: +0.2 ms" in said
+    )
+    assert "torch 2.14.1" in said and "within 0.2 ms)" in said, "the most of all tables"
+    assert "| gelu | 39.0 |" in said and "33.0 |" not in said.split("kind of layer")[-1], (
+        "with two threads alone"
+    )
 
 
 def test_the_chapters_time_is_the_sum_of_its_kinds(tmp_path):
