@@ -100,7 +100,7 @@ def row(
     groups (N,): patient group of each row of the dataset (`splits.clusters`); there is no interval without them.
     names: metrics of `metrics.summary` and `weighted.MORE` (default: all of the former). keep: judge only images of
     these classes, macro means over them alone. pictures (N,): weigh each picture 1, however many copies of it are
-    tested (`worth.pictures`). which: `ema` or `raw` weights. scaled: after temperature scaling on validation.
+    tested (`units.pictures`). which: `ema` or `raw` weights. scaled: after temperature scaling on validation.
     Fractions, not percent. Seeds with fewer or other folds than most are left out (`folds.by_seed`). Raises `ValueError`
     without records or groups.
     """
@@ -155,7 +155,7 @@ def change(
 ) -> Change | None:
     """`Change` of first minus second: `difference` in accuracy, and `by_picture`. None where no run has its pair.
 
-    worth.change(fused, alone, splits.clusters(dataset), worth.pictures(dataset))
+    worth.change(fused, alone, splits.clusters(dataset), units.pictures(dataset))
     """
     found = difference(first, second, groups, keep=keep)
     copied = by_picture(first, groups, pictures, ("accuracy",), against=second, keep=keep)
@@ -195,7 +195,7 @@ def by_picture(
     """`row` with each picture weighing 1, of those of `names` in `BY_PICTURE`: what stands beside every grouped score.
 
     Empty without records, and on a split that lets copies stand in two parts: there copies are no reason to count
-    less. pictures (N,): `worth.pictures`. against: runs to take off (`difference` in place of `row`). options: theirs.
+    less. pictures (N,): `units.pictures`. against: runs to take off (`difference` in place of `row`). options: theirs.
     """
     if not grouped(records):
         return {}
