@@ -26,8 +26,6 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.clahe_clip": 4}
 
 # %% tags=["hide-input"]
-from dataclasses import replace
-
 import numpy as np
 from IPython.display import Markdown
 
@@ -56,9 +54,9 @@ chapter.strip()
 
 # %%
 frame, data = chapter.dataset.frame, chapter.settings.data
-shown = replace(data, image_size=int(paper.published("Table 3", metric="data.image_size")))
-mine = frame[frame["label"] == CLASSES.index("meningioma")]
-large = mine[mine["height"] >= mine["height"].median()]
+paper_size = paper.at_published_size(data)
+meningiomas = frame[frame["label"] == CLASSES.index("meningioma")]
+large = meningiomas[meningiomas["height"] >= meningiomas["height"].median()]
 path = chapter.dataset.root / large.sample(1, random_state=1)["file"].item()
 
 original = decode(path)
@@ -71,7 +69,7 @@ pictures.preprocessing_steps(
         "file": original,
         "value": value,
         "value, CLAHE": value_after,
-        f"{shown.image_size} px": preprocess(path, shown),
+        f"{paper_size.image_size} px": preprocess(path, paper_size),
         f"{data.image_size} px (used)": preprocess(path, data),
     }
 )
@@ -80,7 +78,7 @@ pictures.preprocessing_steps(
 # The steps written out by hand give the very pixels that training reads:
 
 # %%
-Markdown(preprocessing.same_pixels(enhanced, path, data))
+Markdown(preprocessing.same_pixels_said(enhanced, path, data))
 
 # %% [markdown]
 # ## What this does to the intensities
@@ -143,10 +141,10 @@ explicit = np.asarray(backbones.normalise(inputs.astype("float32")))
 native = {name: np.asarray(backbones.normalise(inputs.astype("float32"), key)) for name, key in keys.items()}
 
 # %% mystnb={"image": {"alt": "Two histograms of input values. For EfficientNetV2-S the explicit normalisation spreads the values about twice as wide as its native one; for ConvNeXt-Tiny both are the same."}, "figure": {"name": "fig-normalisation", "caption": "What each backbone is fed under Equation 2 and under Keras's own normalisation (64 images; logarithmic)."}}
-mechanisms.input_ranges({name: {"Equation 2": explicit, "native": own} for name, own in native.items()})
+mechanisms.input_ranges(explicit, native)
 
 # %%
-Markdown(preprocessing.normalisations(explicit, native))
+Markdown(preprocessing.normalisations_said(explicit, native))
 
 # %% [markdown]
 # For EfficientNetV2-S this is more than a detail. Its first convolution is followed by batch
@@ -182,10 +180,10 @@ tables.show(
 # directions draws one number for both and could only turn an image by 180 degrees.
 
 # %% mystnb={"image": {"alt": "One slice and eleven augmented views of it, mirrored, upside-down, a little brighter or darker."}, "figure": {"name": "fig-augmentation", "caption": "An image and augmented views of it, made by the layers above (the paper's Figure 4)."}}
-views = np.repeat(preprocess(path, shown)[None].astype("float32"), 11, axis=0)
+views = np.repeat(preprocess(path, paper_size)[None].astype("float32"), 11, axis=0)
 for layer in augmentation(settings):
     views = layer(views, training=True)
-pictures.augmentation_grid(preprocess(path, shown), np.asarray(views).round().astype(np.uint8))
+pictures.augmentation_grid(preprocess(path, paper_size), np.asarray(views).round().astype(np.uint8))
 
 # %% [markdown]
 # Two things to keep in mind. An upside-down head is no view that a scanner gives; the paper flips
@@ -200,4 +198,4 @@ pictures.augmentation_grid(preprocess(path, shown), np.asarray(views).round().as
 # and not there. How much it touches:
 
 # %%
-Markdown(preprocessing.clipped(augmentation(settings), inputs))
+Markdown(preprocessing.clipping_said(augmentation(settings), inputs))

@@ -25,8 +25,6 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"training.mixup": 0.4}
 
 # %% tags=["hide-input"]
-from dataclasses import replace
-
 import numpy as np
 from IPython.display import Markdown
 
@@ -54,7 +52,7 @@ chapter.strip()
 
 # %%
 frame, data = chapter.dataset.frame, chapter.settings.data
-paper_size = replace(data, image_size=int(paper.published("Table 3", metric="data.image_size")))
+paper_size = paper.at_published_size(data)
 pair = [frame[frame["label"] == k].sample(1, random_state=2)["file"].item() for k in (0, 3)]
 first, second = (preprocess(chapter.dataset.root / name, paper_size) for name in pair)
 
@@ -82,8 +80,8 @@ tables.show(
     caption="How much one image dominates a mixture: the Beta law, and 20,000 draws of the library.",
 )
 training = chapter.settings.training
-part = frame[splits.load(data, chapter.dataset)["part"].to_numpy() == "train"]
-Markdown(mixup.soft(training.mixup, training.batch_size, part["label"]))
+training_images = frame[splits.load(data, chapter.dataset)["part"].to_numpy() == "train"]
+Markdown(mixup.soft_labels_said(training.mixup, training.batch_size, training_images["label"]))
 
 # %% [markdown]
 # ## A training batch
@@ -95,13 +93,13 @@ Markdown(mixup.soft(training.mixup, training.batch_size, part["label"]))
 # %%
 from gcaf_lib.model import augment
 
-picked = part.sample(12, random_state=5)
+picked = training_images.sample(12, random_state=5)
 images = [preprocess(chapter.dataset.root / f, paper_size) for f in picked["file"]]
 images = np.stack(images).astype("float32")
 labels = np.eye(len(CLASSES), dtype="float32")[picked["label"]]
 
 rng = np.random.default_rng(1)
-weights = mixup.spread_weights(12, training.mixup or 0.2, rng)
+weights = mixup.spread_weights(12, training.mixup, rng)
 mixed, soft = (np.asarray(x) for x in augment.mixup(images, labels, weights, rng.permutation(12)))
 
 # %% mystnb={"image": {"alt": "Twelve mixed training samples with the weight of the first image above and the soft label as a coloured bar below; most look like one image, a few like double exposures."}, "figure": {"name": "fig-mixed-batch", "caption": "Twelve training samples after Mixup, with weights spread as the Beta law spreads them. λ is the weight of the sample itself, the bar its soft label."}}

@@ -81,7 +81,7 @@ tables.show(
     name="tab-parameters",
     caption="Sizes of the model under each profile: feature maps and numbers of weights.",
 )
-Markdown(model.shares(sizes["paper"]))
+Markdown(model.shares_said(sizes["paper"]))
 
 # %% [markdown]
 # ## Gated cross-attention
@@ -144,18 +144,18 @@ tables.show(
 #   concatenation at first, so that in the first step, of the attention, only that factor has a gradient; from the second on all its weights do.
 
 # %% mystnb={"image": {"alt": "Bars of the number of weights in each fusion variant. In cross and gcaf a large part has a gradient of zero; in the repaired variants none has, but for the first step of gcaf-token."}, "figure": {"name": "fig-dead-weights", "caption": "Weights of each fusion variant (d = 64) with and without a gradient."}}
-maps = [rng.normal(size=(4, 4, 4, channels)).astype("float32") for channels in (32, 24)]
-found = model.gradients([a, b], maps)
-mechanisms.dead_weights(model.dead_counts(found))
+feature_maps = [rng.normal(size=(4, 4, 4, channels)).astype("float32") for channels in (32, 24)]
+gradients = model.gradients([a, b], feature_maps)
+mechanisms.dead_weights(model.dead_counts(gradients))
 
 # %%
 tables.show(
-    model.dead_table(found),
+    model.dead_table(gradients),
     name="tab-dead-weights",
     caption="The reconstruction (`gcaf`, d = 64), weight by weight: largest absolute gradient, and whether "
     "it is zero everywhere but for rounding.",
 )
-Markdown(model.dead_said(found, models["paper"].get_layer("fusion")))
+Markdown(model.dead_said(gradients, models["paper"].get_layer("fusion")))
 
 # %% [markdown]
 # ### What is left of cross-attention without its gates
@@ -164,9 +164,9 @@ Markdown(model.dead_said(found, models["paper"].get_layer("fusion")))
 # map of $[a; b]$ before a linear classifier. A linear classifier on $[a; b]$ can compute the same: the two rows are one family of functions.
 
 # %%
-layer = FUSIONS["cross"](64, name="fusion")
+cross = FUSIONS["cross"](64, name="fusion")
 x, y = rng.normal(size=(2, 2, 16, 64)).astype("float32")
-Markdown(model.departure_said(model.departure(lambda v: np.asarray(layer(list(v))), x, y)))
+Markdown(model.departure_said(model.departure(cross, x, y)))
 
 # %% [markdown]
 # Chapter 11 compares all variants, trained. The reconstruction stays the default: it is the usual form of attention, on the vectors that Equations 7 and 8
@@ -190,7 +190,7 @@ tables.show(
 
 # %%
 tables.show(
-    model.unfrozen_layers(models.get(profile, models["cpu"]), share),
+    model.unfrozen_layers(models[profile], share),
     name="tab-unfrozen-layers",
     caption="Layers with weights that stage 2 trains under this page's profile, from the lowest to the top "
     "of each backbone.",

@@ -75,10 +75,10 @@ tables.show(
 # the logarithm of an average instead of the average of logarithms, and is cross-entropy for hard labels only.
 
 # %%
-gamma, eps = chapter.settings.loss.gamma, chapter.settings.loss.smoothing
+gamma, smoothing = chapter.settings.loss.gamma, chapter.settings.loss.smoothing
 rng = np.random.default_rng(0)
 tables.show(
-    loss.limits(gamma, eps or 0.05, rng),
+    loss.beside_cross_entropy(gamma, smoothing, rng),
     name="tab-loss-limits",
     caption="Largest differences over 200 random logits; α = 1.",
 )
@@ -91,15 +91,14 @@ tables.show(
 # a minimum.
 
 # %% mystnb={"image": {"alt": "Three loss curves over the probability of the true class. Cross-entropy and the per-class reading rise again before a probability of one; the target-probability reading falls to the very end."}, "figure": {"name": "fig-loss-curves", "caption": "The loss of one smoothed label in both readings and for plain cross-entropy (α = 1). Triangles mark the minima."}}
-p = np.concatenate([np.linspace(0.2, 0.98, 300), 1 - np.geomspace(0.02, 1e-4, 300)])
-losses, gradients, minima = loss.along(p, gamma, eps)
-curves.loss_curves(p, losses, minima)
+losses, slopes, minima = loss.along_path(gamma, smoothing)
+curves.loss_curves(loss.PATH, losses, minima)
 
 # %% mystnb={"image": {"alt": "Slopes of the three losses. Cross-entropy and per-class cross zero before a probability of one, per-class first; target-probability stays below zero throughout."}, "figure": {"name": "fig-loss-slopes", "caption": "Slope of the same curves. Below zero the loss asks for more confidence, above zero for less; triangles mark where it turns."}}
-mechanisms.slopes(p, gradients, limit=1.0)
+mechanisms.slopes(loss.PATH, slopes, limit=1.0)
 
 # %%
-Markdown(loss.turns(p, gradients))
+Markdown(loss.turning_points_said(slopes))
 
 # %% [markdown]
 # Why the literal reading never turns: $p_t = \sum_c y_c^* p_c$ is an average of the labels' entries with the
@@ -113,20 +112,20 @@ Markdown(loss.turns(p, gradients))
 # enough freedom would converge to for this label.
 
 # %% mystnb={"image": {"alt": "Four bar groups of class probabilities: the soft label, and the minimisers of the two readings and of cross-entropy. The target-probability minimiser is one on a single class; the per-class minimiser is softer than the label."}, "figure": {"name": "fig-loss-minimisers", "caption": "A smoothed label, and the probabilities that minimise each loss for it."}}
-target = loss.smoothed(eps)
-best = loss.minimisers(target, gamma)
-curves.loss_minimisers({name.split(" (")[0]: value for name, value in best.items()}, target)
+label = loss.smoothed(smoothing)
+minimisers = loss.minimisers(label, gamma)
+curves.loss_minimisers(minimisers, label)
 
 # %%
-Markdown(loss.doubt(best, target))
+Markdown(loss.doubt_said(minimisers, label))
 
 # %% [markdown]
 # The same for every strength of smoothing, and for labels that Mixup made soft (glioma with weight λ, pituitary
 # with the rest, smoothed as well):
 
 # %% mystnb={"image": {"alt": "Left: optimal probability of the true class by smoothing strength; flat at one for target-probability, falling for per-class. Right: optimal probability of the first class by the mixing weight; a step from zero to one for target-probability, a smooth rise for per-class."}, "figure": {"name": "fig-minimiser-paths", "caption": "Probability of the (first) true class in the minimiser, by smoothing strength and by Mixup's weight."}}
-panels = loss.paths(gamma, eps)
-mechanisms.lines(panels, "probability at the minimum", steps=["target-probability (14a)"])
+paths = loss.minimiser_paths(gamma, smoothing)
+mechanisms.lines(paths, "probability at the minimum", steps=["target-probability (14a)"])
 
 # %% [markdown]
 # On the right, the literal reading turns Mixup's soft labels into hard ones: whichever image has more weight takes all.
@@ -138,7 +137,7 @@ mechanisms.lines(panels, "probability at the minimum", steps=["target-probabilit
 # class. Against each reading, at each value of ε that Table 3 and Section 5.2 name:
 
 # %%
-claims = loss.claim(gamma, eps)
+claims = loss.claim(gamma, smoothing)
 tables.show(
     claims,
     name="tab-loss-claim",

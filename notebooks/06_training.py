@@ -29,13 +29,13 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import curves, tables
+from gcaf_lib.display import curves, prose, tables
 from gcaf_lib.findings import overlap, training
 
 chapter = open_chapter("06_training", profile, overrides)
 runs = chapter.records("main", train=True).get("Proposed Method", [])
 starts = training.stage0_records(runs)
-chapter.strip([*runs, *(record for found in starts.values() for record in found)])
+chapter.strip(runs, starts)
 overlap.split_note(chapter)
 
 # %% [markdown]
@@ -70,11 +70,8 @@ tables.show(
 # not which schedule, nor with what patience. What is left open is ours; each is a setting:
 
 # %%
-left_open = """model.scale model.weights model.width model.projection_norm model.dropout loss.reading
-training.stage0_seed training.stage0_batch_size training.unfrozen training.brightness training.contrast
-training.stop_patience training.plateau_patience training.plateau_factor training.dtype"""
 tables.show(
-    training.unstated(chapter.settings, left_open.split()),
+    training.left_open(chapter.settings),
     name="tab-settings-open",
     caption="Settings that Table 3 doesn't give.",
 )
@@ -129,7 +126,7 @@ tables.show(
     caption="Stage 0: each backbone alone. Accuracy with the weights of the kept epoch, mean ± standard "
     "deviation over the seeds.",
 )
-Markdown(training.start(starts, chapter.settings))
+Markdown(training.start_said(starts, chapter.settings))
 
 # %% [markdown]
 # ## Convergence
@@ -155,7 +152,7 @@ tables.show(
     caption="Accuracy and loss of each stage at the epoch that was kept: mean ± standard deviation over the "
     "seeds.",
 )
-Markdown(f"{training.convergence(runs)}\n\n{training.ceiling()}")
+prose.say(training.convergence_said(runs), training.ceiling_said())
 
 # %% [markdown]
 # ## What stage 2 sets free
@@ -171,7 +168,7 @@ tables.show(
     caption="Layers of each backbone that stage 2 trains (those with weights, batch normalisation excepted).",
     data=training.unfrozen_layers(runs[0]),
 )
-Markdown(training.moving(runs[0].info["parameters"]))
+Markdown(training.moving_weights_said(runs[0].info["parameters"]))
 
 # %% [markdown]
 # ## What the moving average averages
@@ -188,13 +185,13 @@ curves.ema_curves([run.history for run in runs])
 
 # %%
 part = splits.load(chapter.settings.data, chapter.dataset)["part"]
-images = int((part == "train").sum())
+training_images = int((part == "train").sum())
 tables.show(
-    training.ema(runs, images),
+    training.averages(runs, training_images),
     name="tab-ema",
     caption="What the moving average still holds of the weights each stage began with, at the kept epoch, "
     "and what it gains over the raw weights: mean ± standard deviation over the seeds.",
 )
 
 # %%
-Markdown(training.average(runs))
+Markdown(training.averages_said(runs))

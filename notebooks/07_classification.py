@@ -30,7 +30,6 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import charts, tables
-from gcaf_lib.evaluation import metrics
 from gcaf_lib.findings import overlap, performance, words
 from gcaf_lib.paper import published as paper
 
@@ -49,20 +48,17 @@ overlap.split_note(chapter)
 # choice of test images, which the intervals further down cover.
 
 # %%
-mean, sd = performance.class_report(runs)
-published = performance.published_report()
+report, report_sd = performance.class_report(runs)
 tables.show(
-    performance.class_report_text(mean, sd, published),
+    performance.class_report_text(report, report_sd),
     name="tab-report",
     caption="Classification report in percent: mean ± standard deviation over the seeds; in square "
     "brackets the paper's figure, where it gives one.",
-    data=mean,
+    data=report,
 )
 
 # %% mystnb={"image": {"alt": "Three panels, precision, recall and F1, one point for each class, with the paper's figures as open diamonds."}, "figure": {"name": "fig-report", "caption": "Classification report (the paper's Figure 10a): mean over the seeds as points, the paper's figures as open diamonds."}}
-charts.classification_report(
-    mean, {key: figure.fraction for key, figure in published.items() if key[0] in classes}
-)
+charts.classification_report(report, performance.published_report())
 
 # %% [markdown]
 # ## Beside the paper's headline
@@ -72,9 +68,9 @@ charts.classification_report(
 # one image, are not independent. Where the patient is not known, a picture with its copies stands for one.
 
 # %%
-known = performance.measured(runs, chapter.dataset)
+metrics_over_seeds = performance.metrics_over_seeds(runs, chapter.dataset)
 tables.show(
-    performance.beside_published(known, paper.find("§5.4"), chapter.made),
+    performance.beside_published(metrics_over_seeds, paper.find("§5.4"), chapter.profile_and_split),
     name="tab-headline",
     caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and the "
     "95% interval of that mean (cluster bootstrap: whole patient groups are drawn, not images; widened by "
@@ -87,11 +83,10 @@ tables.show(
 # Every test image counts once for each seed. Rows are the true classes; the shade is the share of the row.
 
 # %% mystnb={"image": {"alt": "Confusion matrix, true classes as rows and predicted classes as columns, counts and row shares in the cells."}, "figure": {"name": "fig-confusion", "caption": "Confusion matrix of the test part (the paper's Figure 10b), counts summed over all seeds."}}
-total = sum(metrics.confusion(run.labels(), run.probabilities()) for run in runs)
-charts.confusion(total, classes)
+charts.confusion(performance.confusion(runs), classes)
 
 # %%
-Markdown(performance.confused(runs))
+Markdown(performance.confused_said(runs))
 
 # %% [markdown]
 # ## How certain is the accuracy
@@ -108,4 +103,4 @@ tables.show(
 )
 
 # %%
-Markdown(performance.published_headline(mean))
+Markdown(performance.published_headline(report))

@@ -31,7 +31,6 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import curves, tables
 from gcaf_lib.evaluation import metrics
 from gcaf_lib.findings import overlap, performance, words
-from gcaf_lib.paper import checks
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("08_roc_pr", profile, overrides)
@@ -65,9 +64,9 @@ curves.pr_curves(metrics.precision_recall(labels, probs, classes))
 # Average precision is computed as the step-wise sum; the trapezoid rule would be optimistic.
 
 # %%
-known = performance.measured(runs, chapter.dataset)
+metrics_over_seeds = performance.metrics_over_seeds(runs, chapter.dataset)
 tables.show(
-    performance.beside_published(known, paper.find("§5.5"), chapter.made),
+    performance.beside_published(metrics_over_seeds, paper.find("§5.5"), chapter.profile_and_split),
     name="tab-areas",
     caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
     "seeds, and the 95% interval of that mean (cluster bootstrap: whole patient groups are drawn, not "
@@ -75,7 +74,7 @@ tables.show(
 )
 
 # %%
-Markdown(performance.areas(known, labels, classes))
+Markdown(performance.areas_said(metrics_over_seeds, labels, classes))
 
 # %% [markdown]
 # ## One look at the paper's own means
@@ -84,7 +83,7 @@ Markdown(performance.areas(known, labels, classes))
 # chapter 22:
 
 # %%
-Markdown("\n".join(f"- {f.claim}; {f.check}: **{f.verdict}**." for f in checks.averages()))
+Markdown(performance.averages_said())
 
 # %% [markdown]
 # A macro ROC-AUC that is a hair above the mean of its classes can come from averaging curves of one value at each false

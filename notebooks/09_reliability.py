@@ -25,15 +25,13 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"loss.reading": "per-class"}
 
 # %% tags=["hide-input"]
-
-import numpy as np
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import curves, tables
-from gcaf_lib.evaluation import calibration, confidence, units, worth
-from gcaf_lib.findings import overlap, performance, reliability, temperature_scaling, words
+from gcaf_lib.display import curves, prose, tables
+from gcaf_lib.evaluation import units, worth
+from gcaf_lib.findings import overlap, performance, reliability, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("09_reliability", profile, overrides)
@@ -54,18 +52,19 @@ overlap.split_note(chapter)
 # The paper names neither the number of bins nor their kind; ours are fifteen of equal width.
 
 # %%
-measured, clusters = performance.measured(runs, chapter.dataset), splits.clusters(chapter.dataset)
+measured = performance.metrics_over_seeds(runs, chapter.dataset)
+clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
 random_split = chapter.records("ladder").get("paper", runs)  # "paper": the settings' name of the random split
-lift = worth.row(random_split, clusters, ["ece"])["ece"].lift
-basis = words.rested(runs, clusters, units.pictures(chapter.dataset))
+by_chance = worth.row(random_split, clusters, ["ece"])["ece"].lift
+tested = words.rested(runs, clusters, pictures)
 tables.show(
-    performance.beside_published(measured, paper.find("Table 7"), chapter.made, lift),
+    performance.beside_published(measured, paper.find("Table 7"), chapter.profile_and_split, by_chance),
     name="tab-reliability",
-    caption=f"The paper's Table 7 and ours, {basis}: mean ± sd over seeds and its 95% interval (cluster "
+    caption=f"The paper's Table 7 and ours, {tested}: mean ± sd over seeds and its 95% interval (cluster "
     "bootstrap: whole patient groups are drawn, not images; widened by the spread over trainings; of the ECE "
     f"bias-corrected, so its value may lie above). {words.VERDICT} Before the paper's ECE is judged, "
-    f"{lift:.4f} is taken off: the bootstrap's estimate of how far chance raises *our* ECE on the random "
-    "split.",
+    f"{by_chance:.4f} is taken off: the bootstrap's estimate of how far chance raises *our* ECE on the "
+    "random split.",
 )
 
 # %% [markdown]
@@ -75,11 +74,8 @@ tables.show(
 # models without a calibration error.
 
 # %%
-published = paper.published("Table 7", metric="ece")
-own = [calibration.ece(run.labels(), run.probabilities()) for run in runs]
-chance = np.stack([confidence.perfect_ece(run.probabilities()) for run in runs])
-excess = worth.row(runs, clusters, ["excess"])["excess"]
-Markdown(reliability.chance(own, chance) + " " + reliability.excess(excess, published))
+confidence_minus_accuracy = worth.row(runs, clusters, ["excess"])["excess"]
+prose.say(reliability.ece_by_chance_said(runs), reliability.excess_said(confidence_minus_accuracy))
 
 # %% [markdown]
 # ## The reliability diagram, before and after temperature scaling
@@ -90,13 +86,8 @@ Markdown(reliability.chance(own, chance) + " " + reliability.excess(excess, publ
 # only; it changes no answer, only how sure they are.
 
 # %% mystnb={"image": {"alt": "Two reliability diagrams, accuracy against confidence with counts of images below, before and after temperature scaling."}, "figure": {"name": "fig-reliability", "caption": "Reliability of the first seed with averaged weights on the test part, as trained and after temperature scaling. Orange: distance from the diagonal. Below: images in each bin, on a logarithmic scale above 10."}}
-run = runs[0]
-t = calibration.temperature(run.labels("validation"), run.probabilities("validation"))
-shown = {"As trained": run.probabilities(), f"T = {t:.2f}": calibration.scale(run.probabilities(), t)}
-curves.reliability(
-    {name: calibration.reliability(run.labels(), probs) for name, probs in shown.items()},
-    {name: calibration.ece(run.labels(), probs) for name, probs in shown.items()},
-)
+bins, eces = reliability.before_and_after_scaling(runs[0])
+curves.reliability(bins, eces)
 
 # %% [markdown]
 # One temperature cannot mend everything, and the ECE is only one view. *Equal mass* bins hold the same
@@ -109,17 +100,12 @@ tables.show(
     performance.calibrations(runs),
     name="tab-calibration",
     caption="Calibration on the test part with raw and averaged (EMA) weights, as trained and after "
-    f"temperature scaling fitted on validation, {basis}: mean ± standard deviation over the seeds. Smaller "
+    f"temperature scaling fitted on validation, {tested}: mean ± standard deviation over the seeds. Smaller "
     "is better.",
 )
 
 # %%
-# the same runs on both sides: scaled minus as trained
-gap = worth.difference(runs, runs, clusters, ["ece"], scaled=(True, False))["ece"]
-after = worth.row(runs, clusters, ["ece"], scaled=True)["ece"].value
-literal = chapter.settings.loss.reading == "target-probability"
-fewer = reliability.fewer_seeds(chapter, runs, clusters)
-Markdown(reliability.temperature(temperature_scaling.fitted(runs), gap, after, literal, basis, fewer))
+Markdown(reliability.scaling_said(chapter, runs, clusters, tested))
 
 # %% [markdown]
 # ## Raw and averaged weights
@@ -131,7 +117,7 @@ Markdown(reliability.temperature(temperature_scaling.fitted(runs), gap, after, l
 tables.show(
     performance.raw_beside_ema(runs, ("accuracy", "macro_f1", "kappa", "mcc", "ece", "brier", "nll")),
     name="tab-raw-ema",
-    caption=f"The test part with raw and with averaged weights of the same runs, {basis}: mean ± standard "
+    caption=f"The test part with raw and with averaged weights of the same runs, {tested}: mean ± standard "
     "deviation over the seeds.",
 )
 

@@ -41,7 +41,7 @@ from gcaf_lib.paper import published as paper
 chapter = open_chapter("11_fusion", profile, overrides)
 records, norm = (matched.table_records(chapter, name) for name in ("table-4", "projection-norm"))
 main, fold_runs = chapter.records("main"), matched.apart_records(chapter, "table-4")
-proposed, made = main.get(paper.PROPOSED, []), chapter.made
+proposed, made = main.get(paper.PROPOSED, []), chapter.profile_and_split
 patients = chapter.records("patients")
 chapter.strip(matched.runs(main, records, norm, fold_runs, patients))
 

@@ -69,9 +69,8 @@ tables.show(
 # %%
 names = {"Proposed Model": "Mixup and EMA (proposed)"}  # the row's name in these tables
 theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
-frame = ablation.measure(
-    "table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), factorial_effects.METRICS, chapter.made
-)
+made, metrics = chapter.profile_and_split, factorial_effects.METRICS
+frame = ablation.measure("table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), metrics, made)
 tables.show(
     ablation_tables.table(frame, "Training", names, theirs),
     name="tab-table-5",

@@ -67,7 +67,7 @@ Markdown(comparison.native_note(experiments.native("table-6", profile, overrides
 # %%
 theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
 proposed = main.get(paper.PROPOSED, [])
-frame = ablation.measure("table-6", found, chapter.dataset, proposed, made=chapter.made)
+frame = ablation.measure("table-6", found, chapter.dataset, proposed, made=chapter.profile_and_split)
 tables.show(
     ablation_tables.table(frame, "Method", theirs=theirs),
     name="tab-table-6",

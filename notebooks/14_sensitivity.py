@@ -53,7 +53,7 @@ chapter.strip(matched.runs(main, records, fold_runs, patients))
 # %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the accuracy against the value, with its interval, the paper's figures as open diamonds, and the default's interval as a band."}, "figure": {"name": "fig-table-8", "caption": "The paper's Table 8 as a picture: test accuracy against the value of one setting. The paper gives no figures for the focal α."}}
 metrics = ("accuracy", "macro_f1", "ece")
 theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
-frame = ablation.measure("table-8", records, chapter.dataset, default, metrics, chapter.made)
+frame = ablation.measure("table-8", records, chapter.dataset, default, metrics, chapter.profile_and_split)
 charts.sensitivity(*sensitivity.panels(frame, published=theirs))
 
 # %% [markdown]

@@ -29,27 +29,25 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import power, tables
-from gcaf_lib.evaluation import folds, units
-from gcaf_lib.findings import delong, matched, seed_pairs, seed_spread, significance, table_rows, words
-from gcaf_lib.paper import published as paper
+from gcaf_lib.display import power, prose, tables
+from gcaf_lib.evaluation import units
+from gcaf_lib.findings import delong, matched, seed_spread, significance, table_rows, words
 from gcaf_lib.paper import published_gaps
-from gcaf_lib.training import experiments
 
 chapter = open_chapter("15_significance", profile, overrides)
-main = chapter.records("main").get(paper.PROPOSED, [])
-found = {place: matched.table_records(chapter, name) for place, name in table_rows.TABLES.items()}
+proposed = chapter.proposed_runs()
+table_runs = {place: matched.table_records(chapter, name) for place, name in table_rows.TABLES.items()}
 fold_runs = {place: matched.apart_records(chapter, name) for place, name in table_rows.TABLES.items()}
-chapter.strip(matched.runs({paper.PROPOSED: main}, *found.values(), *fold_runs.values()))
+chapter.strip(proposed, table_runs, fold_runs)
+clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
 
 # %%
-lines = published_gaps.published()
-Markdown(published_gaps.claim(lines))
+paper_gaps = published_gaps.published()
+Markdown(published_gaps.claim_said(paper_gaps))
 
 # %% [markdown]
 # ## Four tests
@@ -74,10 +72,9 @@ Markdown(published_gaps.claim(lines))
 # common seed, the permutation test takes the mean over the common seeds.
 
 # %%
-groups = splits.clusters(chapter.dataset)
-part = splits.load(chapter.settings.data, chapter.dataset)["part"]
-ratio = float((part == "test").sum() / (part == "train").sum())
-tests = significance.tests(found, main, groups, ratio)
+images = splits.load(chapter.settings.data, chapter.dataset)["part"].value_counts()
+test_to_train = float(images["test"] / images["train"])
+tests = significance.tests(table_runs, proposed, clusters, test_to_train)
 tables.show(
     significance.tests_text(tests),
     name="tab-tests",
@@ -89,23 +86,21 @@ tables.show(
 )
 
 # %%
-Markdown("Significant at 5% after Holm's adjustment:\n\n" + significance.verdict(tests))
+prose.say("Significant at 5% after Holm's adjustment:", significance.verdict_said(tests))
 
 # %% [markdown]
 # Table 4 also compares ROC-AUC. DeLong's test does so on one run of each, one class against the rest, images taken as independent:
 
 # %%
-aucs = delong.auc_tests(found, main)
+aucs = delong.auc_tests(table_runs, proposed)
 tables.show(
     delong.auc_text(aucs),
     name="tab-delong",
     caption="One-vs-rest ROC-AUC minus that of the proposed model, DeLong's p, and in brackets Holm's over all rows and "
-    f"classes; the first seed of each. Tested: {words.rested(main[:1], groups, units.pictures(chapter.dataset))}.",
+    f"classes; the first seed of each. Tested: {words.rested(proposed[:1], clusters, pictures)}.",
     data=aucs,
 )
-
-# %%
-Markdown(delong.auc_verdict(aucs))
+Markdown(delong.auc_verdict_said(aucs))
 
 # %% [markdown]
 # ## Two kinds of chance
@@ -114,10 +109,12 @@ Markdown(delong.auc_verdict(aucs))
 # easier or harder. The t-test over seeds knows only the first.
 
 # %%
-chance = seed_spread.chances(main, groups)
-spread = seed_spread.spreads(seed_spread.scatter(found, main), chance["seeds"], len(main))
-said = seed_spread.chances_text(chance, main), seed_spread.spread_text(spread, len(main))
-Markdown("\n\n".join(said))
+accuracy_spread = seed_spread.accuracy_spread(proposed, clusters)
+difference_spread = seed_spread.difference_spread(table_runs, proposed)
+prose.say(
+    seed_spread.accuracy_spread_said(accuracy_spread, proposed),
+    seed_spread.difference_spread_said(difference_spread, len(proposed)),
+)
 
 # %% [markdown]
 # ## What so many seeds could find
@@ -127,15 +124,11 @@ Markdown("\n\n".join(said))
 
 # %% mystnb={"image": {"alt": "Power of the paired t-test rising with the true difference of accuracy, one curve each for three, five and ten runs, the more runs the steeper; where a spread was measured, the paper's gaps are marked below, one line a table."}, "figure": {"name": "fig-power", "caption": "Power of the paired t-test at 5% for three, five and ten runs at the spread measured here. The spread is that of rows with the proposed model's backbones; the shade is what its uncertainty does to the curve of five runs. Diamonds below are the paper's gaps in the tables of such rows."}}
 run_counts = (3, 5, 10)
-# the paper's gaps are of patients' images: they have no place beside the spread of phantoms
-lines = seed_spread.with_spread(lines, None if chapter.phantoms else spread)
-kind = seed_spread.SAME  # rows with the proposed model's backbones
-same = lines[lines["place"].isin(seed_spread.KINDS[kind])]
-interval = tuple(spread.loc[kind, ["low", "high"]])
-power.power_curves(same["sd"].iloc[0], run_counts, same, interval)
+paper_gaps = seed_spread.with_spread(paper_gaps, difference_spread, chapter.show_published)
+power.power_curves(paper_gaps[paper_gaps["kind"] == seed_spread.SAME], run_counts)
 
 # %%
-Markdown(published_gaps.power_text(lines, run_counts))
+Markdown(published_gaps.power_said(paper_gaps, run_counts))
 
 # %% [markdown]
 # ## What one set of test images can tell apart
@@ -145,26 +138,21 @@ Markdown(published_gaps.power_text(lines, run_counts))
 # makes all the proposed model's errors and a few more, a gap of a handful of images is significant; if the two err on different images, it is not. The
 # paper gives no such counts, so each of its gaps has a *range* of p-values.
 
-# %%
-shares = seed_spread.overlaps({} if chapter.phantoms else found, main)
-overlap = seed_spread.mean_overlap(shares)
-ranges = published_gaps.published(overlap=overlap)
-
 # %% mystnb={"image": {"alt": "One line for each row of Tables 4, 5, 6 and 8: the range of McNemar's p-values that its published gap allows, on a logarithmic scale, with a dot for independent errors and a dashed line at 0.05; most dots lie to the right of the line."}, "figure": {"name": "fig-gap-ranges", "caption": "McNemar's p for each of the paper's gaps, from the most to the least favourable overlap of errors; dots: independent errors. Left of the dashed line, one run of each on these images would be significant."}}
-power.gap_ranges(ranges)
+shared_errors = seed_spread.shared_errors(table_runs if chapter.show_published else {}, proposed)
+p_values = published_gaps.published(overlap=seed_spread.mean_by_table(shared_errors))
+power.gap_ranges(p_values)
 
 # %%
-counts = published_gaps.counts(ranges)
+significant = published_gaps.significant(p_values)
 tables.show(
-    published_gaps.counts_text(counts, bool(overlap)),
+    published_gaps.significant_text(significant),
     name="tab-gap-counts",
     caption="How many of the paper's gaps one test part of its size could tell apart, without an adjustment "
     "for the number of tests.",
-    data=ranges,
+    data=p_values,
 )
-
-# %%
-Markdown(published_gaps.images_text(counts, shares))
+Markdown(published_gaps.images_said(significant, shared_errors))
 
 # %% [markdown]
 # ## What the paper's p-values can mean, and what they can't
@@ -173,17 +161,14 @@ Markdown(published_gaps.images_text(counts, shares))
 # $s = \bar d \sqrt J / t_{0.975,\,J-1}$. So the claim can be read backwards, as a statement about the spread that the paper does not print:
 
 # %%
-needed = published_gaps.needed(lines, run_counts, ratio)
 tables.show(
-    needed,
+    published_gaps.needed(paper_gaps, run_counts, test_to_train),
     name="tab-needed",
     caption="For each of the paper's gaps the largest standard deviation of the paired differences (points) "
     "with which it is significant at 5%, by the number of runs; where a spread was measured here (Tables 6 "
     "and 8 have their own), the runs from which the gap, measured exactly as printed, has p < 0.05.",
 )
-
-# %%
-Markdown(published_gaps.backwards(lines, run_counts, ratio))
+Markdown(published_gaps.backwards_said(paper_gaps, run_counts, test_to_train))
 
 # %% [markdown]
 # So, if only the seed varied, the claim can be true as a statement about *seeds on one split*: that is all that a paired t-test over repeated
@@ -198,14 +183,9 @@ Markdown(published_gaps.backwards(lines, run_counts, ratio))
 # permutation by patient do not, but speak of these trained models. So the proposed model is set beside itself, too, one seed against another.
 
 # %%
-pooled = {}
-for place, rows in fold_runs.items():
-    pooled[place] = {row: folds.pool(group, splits.FOLDS) for row, group in rows.items()}
-own = pooled["Table 4"][experiments.PROPOSED]
-# 0.0: over all folds there is no ratio of test to training part, so no corrected t
-fold_tests = significance.tests(pooled, own, groups, 0.0, pictures=units.pictures(chapter.dataset))
+fold_tests = significance.fold_tests(fold_runs, clusters, pictures)
 tables.show(
-    significance.tests_text(fold_tests).drop(columns=significance.NAMES["corrected"]),
+    significance.tests_text(fold_tests).drop(columns="Corrected t"),
     name="tab-tests-patients",
     caption="The paper's Tables 4, 5 and 6 on patient-disjoint folds: accuracy over all five folds minus that "
     "of the proposed model, in points, and p-values; in brackets Holm's. n: seeds, each of five trainings. "
@@ -221,8 +201,8 @@ tables.show(
 # %%
 from gcaf_lib.findings import visible_differences
 
-frames = visible_differences.frames(chapter, found, main, fold_runs)
-detectable = visible_differences.by_table(frames)
+comparisons = visible_differences.comparisons(chapter, table_runs, proposed, fold_runs)
+detectable = visible_differences.by_table(comparisons)
 tables.show(
     visible_differences.by_table_text(detectable),
     name="tab-could-show",
@@ -235,7 +215,11 @@ tables.show(
 Markdown(visible_differences.by_table_said(detectable))
 
 # %%
-proposed = folds.pool(chapter.records("patients").get(experiments.PROPOSED, []), splits.FOLDS)
-control = seed_pairs.permuted(proposed, groups, units.pictures(chapter.dataset))
-said = significance.by_patient(fold_tests, chapter.sweep), seed_pairs.permuted_text(control, chapter.sweep)
-Markdown("\n\n".join([*said, words.of_profile(significance.CAVEAT, profile)]))
+from gcaf_lib.findings import seed_pairs, split_records
+
+beside_itself = seed_pairs.permuted(split_records.patient_folds(chapter), clusters, pictures)
+prose.say(
+    significance.by_patient_said(fold_tests, chapter.sweep),
+    seed_pairs.permuted_said(beside_itself, chapter.sweep),
+    words.of_profile(significance.CAVEAT, profile),
+)

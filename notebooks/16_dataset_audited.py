@@ -31,7 +31,7 @@ from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import charts, copies, sortable, tables
+from gcaf_lib.display import charts, copies, prose, sortable, tables
 from gcaf_lib.evaluation import dataset_audit
 from gcaf_lib.findings import dataset
 
@@ -66,8 +66,7 @@ Markdown(dataset.pictures_said(frame, facts))
 
 # %% mystnb={"image": {"alt": "Rows of small brain images; within a row all show the same slice, some mirrored, upside down, brighter or darker than the first."}, "figure": {"name": "fig-families", "caption": "The largest families of copies, a line each: up to ten of their files, and how many there are."}}
 families = dataset_audit.families(frame, facts)
-shown = [files[:: max(1, len(files) // 10)][:10] for files in families]
-copies.file_rows(folder, shown, names=[f"{len(files)} files" for files in families])
+copies.families(folder, families)
 
 # %% [markdown]
 # ## Copies side by side
@@ -76,9 +75,9 @@ copies.file_rows(folder, shown, names=[f"{len(files)} files" for files in famili
 # while a network trained with random flips is taught that the two are the same.
 
 # %% mystnb={"image": {"alt": "Pairs of brain images side by side that show the same slice, the right one mirrored, upside down or turned."}, "figure": {"name": "fig-twins", "caption": "Copies: byte for byte identical, and by how one is turned against the other. Over each image its folder and name."}}
-pairs = dataset_audit.examples(frame, facts)
-words = pairs["kind"] + ", similarity " + pairs["similarity"].map("{:.3f}".format)
-copies.file_pairs(folder, pairs, words)
+examples = dataset_audit.examples(frame, facts)
+words = examples["kind"] + ", similarity " + examples["similarity"].map("{:.3f}".format)
+copies.file_pairs(folder, examples, words)
 
 # %% [markdown]
 # ## Where the thresholds stand
@@ -89,16 +88,16 @@ copies.file_pairs(folder, pairs, words)
 # independent test: no second copy is missed, and of 3,064 different slices three, neighbours of one patient, are wrongly taken for one picture.
 
 # %% mystnb={"image": {"alt": "Histograms of similarities on a logarithmic scale, each with a dashed line at its threshold: a peak of copies at the right of it; for tumour files neighbouring slices to its left."}, "figure": {"name": "fig-similarity", "caption": "Similarities of pairs of files, and, for the real images, of each file's thumbnail with its nearest figshare slice (symmetric logarithmic scale). Dashed: the threshold."}}
-copies.similarities(facts.similarity, dataset.BARS)
+copies.similarities(facts.similarity, dataset.THRESHOLDS)
 
 # %%
-Markdown(dataset.bars_said(facts))
+Markdown(dataset.thresholds_said(facts))
 
 # %% [markdown]
 # Pairs drawn at random from just above and just below the thresholds show what they decide.
 
 # %% mystnb={"image": {"alt": "Pairs of brain images drawn at random beside the thresholds; over each the threshold, the side of it and the similarity. Above the thresholds nearly all show one slice, below most show similar ones."}, "figure": {"name": "fig-around", "caption": "Pairs of files just above and just below each threshold, two images per pair, drawn at random; over the left one the side and the similarity, over the right one which threshold."}}
-files, words = dataset.beside_bars(facts)
+files, words = dataset.beside_thresholds(facts)
 copies.file_rows(folder, files, titles=words)
 
 # %%
@@ -125,9 +124,9 @@ tables.show(
 Markdown(dataset.labels_said(facts, chapter.phantoms))
 
 # %% mystnb={"image": {"alt": "Pairs of images that are copies of each other and stand in folders of different classes; empty where there are none."}, "figure": {"name": "fig-label-errors", "caption": "Files that contradict a copy: left the file in doubt, right its copy in the other class's folder."}}
-odd = dataset_audit.contradictions(facts)
-folders = odd.map(lambda file: file.split("/")[1])
-copies.file_pairs(folder, odd, folders["left"] + " or " + folders["right"] + "?")
+contradictions = dataset_audit.contradictions(facts)
+folders = contradictions.map(lambda file: file.split("/")[1])
+copies.file_pairs(folder, contradictions, folders["left"] + " or " + folders["right"] + "?")
 
 # %% [markdown]
 # ## Something seen where nothing should be
@@ -135,19 +134,18 @@ copies.file_pairs(folder, odd, folders["left"] + " or " + folders["right"] + "?"
 # No archive speaks for the tumour-free files. Some of them look as if something were there, and some, as some meningiomas, look like CT.
 
 # %% mystnb={"image": {"alt": "Small brain images, most from the tumour-free folder, in which a layman notices a bright or dark area, a ring, or that the picture is a CT scan."}, "figure": {"name": "fig-candidates", "caption": "Files to look at again, in the order of the table below, which says why. No radiologist has judged them."}}
-doubt = dataset.candidates(frame, facts)
-copies.file_rows(folder, [doubt["file"][k : k + 8] for k in range(0, len(doubt), 8)])
+candidates = dataset.candidates(frame, facts)
+copies.files(folder, candidates["file"])
 
 # %%
+heads = {"file": "File", "seen": "What a layman sees", "copies": "Files of the picture"}
 tables.show(
-    doubt.drop(columns="kind").rename(
-        columns={"file": "File", "seen": "What a layman sees", "copies": "Files of the picture"}
-    ),
+    candidates[list(heads)].rename(columns=heads),
     name="tab-candidates",
     caption="Files to look at again, by eye: candidates for wrong labels among the tumour-free, CT, "
     "and what is no scan.",
 )
-Markdown(dataset.candidates_said(doubt))
+Markdown(dataset.candidates_said(candidates))
 
 # %% [markdown]
 # ## Class by source
@@ -164,14 +162,14 @@ charts.class_shares(
 # The files' sizes and colour modes follow the sources:
 
 # %%
-outside, common = dataset.outside(frame)
+sizes = dataset.sizes_and_modes(frame)
 tables.show(
-    dataset.outside_text(outside),
+    dataset.sizes_and_modes_text(sizes),
     name="tab-sizes",
     caption="Share of each class's files that have the most common size, the number of different sizes, and "
     "the share in each colour mode.",
 )
-Markdown(dataset.sizes_said(outside[common], common))
+Markdown(dataset.sizes_said(sizes))
 
 # %% [markdown]
 # ## Patients
@@ -196,8 +194,10 @@ tables.show(
 
 # %%
 known = dataset.patient_known(frame, facts, chapter.phantoms)
-resampled = dataset.groups_said(splits.clusters(chapter.dataset), known.to_numpy())
-Markdown(f"{dataset.patients_said(frame, facts, known.to_numpy())}\n\n{resampled}")
+prose.say(
+    dataset.patients_said(frame, facts, known),
+    dataset.groups_said(splits.clusters(chapter.dataset), known),
+)
 
 # %% [markdown]
 # ## Every family of copies

@@ -29,22 +29,21 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # a split changes nothing here: every row has its own
 
 # %% tags=["hide-input"]
-
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import canonical, decode
-from gcaf_lib.display import copies, split_ladder, tables
+from gcaf_lib.display import copies, prose, split_ladder, tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import floors, hints, units
-from gcaf_lib.findings import matched, shortcuts, split_records, words
+from gcaf_lib.findings import shortcuts, split_records, words
 from gcaf_lib.settings import CLASSES
 
 chapter = open_chapter("18_shortcuts", profile, overrides, need_images=True)
-main, by_split = chapter.records("main", train=chapter.phantoms), split_records.ladder_records(chapter)
-changed = chapter.records("shortcuts")
-chapter.strip(matched.runs(main, by_split, changed))
+proposed = chapter.proposed_runs(train=chapter.phantoms)
+by_split, without_hint = split_records.ladder_records(chapter), chapter.records("shortcuts")
+chapter.strip(proposed, by_split, without_hint)
 
 # %% [markdown]
 # ## Only the hint
@@ -66,8 +65,8 @@ tables.show(
     f"{shortcuts.tested(chapter.dataset)}.",
     data=hint_scores,
 )
-tumours_seen = shortcuts.unmasked(chapter.dataset)
-Markdown(shortcuts.hints(floor_scores, hint_scores, labels, pictures, tumours_seen))
+unmasked = shortcuts.unmasked(chapter.dataset)
+Markdown(shortcuts.hints_said(floor_scores, hint_scores, labels, pictures, unmasked))
 
 # %% [markdown]
 # ## The hint taken away: one encoding for all
@@ -80,10 +79,10 @@ Markdown(shortcuts.hints(floor_scores, hint_scores, labels, pictures, tumours_se
 
 # %% mystnb={"image": {"alt": "Four pairs of brain images, one a class: left as the file is, with its margins and proportions, right cropped to the head on a black square."}, "figure": {"name": "fig-canonical", "caption": "One image of each class as the file is (left) and re-encoded (right)."}}
 picked = chapter.dataset.frame.groupby("label").sample(1, random_state=2)
-before = [decode(chapter.dataset.root / file) for file in picked["file"]]
+originals = [decode(chapter.dataset.root / file) for file in picked["file"]]
 copies.image_pairs(
-    [(image, canonical(image)) for image in before],
-    [(f"{image.shape[1]}×{image.shape[0]}", "256×256") for image in before],
+    [(image, canonical(image)) for image in originals],
+    [(f"{image.shape[1]}×{image.shape[0]}", "256×256") for image in originals],
     [CLASS_NAMES[CLASSES[k]] for k in picked["label"]],
 )
 
@@ -109,9 +108,7 @@ tables.show(
 
 # %%
 clusters = splits.clusters(chapter.dataset)
-# the model as it is, by the settings' names of the two splits ("paper": the random one)
-as_it_is = {split: by_split.get(split, []) for split in ("paper", "patients")}
-compared, changes = shortcuts.with_without(as_it_is, changed, clusters, pictures)
+compared, changes = shortcuts.with_without(by_split, without_hint, clusters, pictures)
 tables.show(
     shortcuts.wide_with_without(compared, changes),
     name="tab-with-without",
@@ -126,13 +123,12 @@ tables.show(
 split_ladder.with_without(compared)
 
 # %%
-said = [
-    shortcuts.taken_away(changes),
-    shortcuts.other_seeds(changes),
-    shortcuts.look_ups_too(floor_scores, re_encoded_scores, changes),
-    shortcuts.answer_gone(as_it_is, changed, chapter.dataset, pictures),
-]
-Markdown("\n\n".join(said))
+prose.say(
+    shortcuts.changes_said(changes),
+    shortcuts.each_seed_said(changes),
+    shortcuts.look_ups_said(floor_scores, re_encoded_scores, changes),
+    shortcuts.answer_gone_said(by_split, without_hint, chapter.dataset, pictures),
+)
 
 # %% [markdown]
 # ## What this means

@@ -29,23 +29,22 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"loss.reading": "per-class"}
 
 # %% tags=["hide-input"]
-
 import numpy as np
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, decisions, tables
-from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import confidence, units, worth
-from gcaf_lib.findings import calibration, calibration_effects, matched, overlap, predictions, words
+from gcaf_lib.evaluation import units
+from gcaf_lib.findings import calibration, calibration_effects, matched, overlap, split_records, words
 
 chapter = open_chapter("19_calibration", profile, overrides)
-found = chapter.records("main", train=True) | {"patients": chapter.records("ladder").get("patients", [])}
-runs, apart = matched.equal_seeds(found).values()  # compared at equal n
-main, classes = found["Proposed Method"], chapter.settings.data.classes
-tested = calibration_effects.tested(chapter)
-chapter.strip([*main, *apart, *(r for group in tested.values() for r in group)])
+proposed = chapter.proposed_runs(train=True)
+both = {"random split": proposed, "patient-disjoint": split_records.patient_folds(chapter)}
+by_split = matched.equal_seeds(both)  # compared at equal n
+random_runs, fold_runs = by_split.values()
+by_setting = calibration_effects.records_by_setting(chapter)
+chapter.strip(proposed, fold_runs, by_setting)
 overlap.split_note(chapter)
 
 # %% [markdown]
@@ -59,24 +58,22 @@ overlap.split_note(chapter)
 
 # %%
 clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
-states = calibration.beside_patients(runs, apart, clusters, pictures)
-known = calibration.calibration_table(
+states = calibration.beside_patients(random_runs, fold_runs, clusters, pictures)
+before_after = calibration.calibration_table(
     {"as trained": states["random split"], "scaled": states["random split, scaled"]}
 )
 tables.show(
-    calibration.wide_calibration(known),
+    calibration.wide_calibration(before_after),
     name="tab-calibration-intervals",
-    caption=f"Calibration on the test part with averaged weights, {words.rested(runs, clusters, pictures)}: "
+    caption=f"Calibration on the test part with averaged weights, {words.rested(random_runs, clusters, pictures)}: "
     "value and 95% interval (cluster bootstrap: whole patient groups are drawn, not images) over patient "
     "groups and, with two or more seeds, also over trainings. Calibration errors: in fifteen bins. "
-    f"{calibration.corrected(known)} Scaled: the fitted temperatures held fixed.",
-    data=known,
+    f"{calibration.corrected(before_after)} Scaled: the fitted temperatures held fixed.",
+    data=before_after,
 )
 
 # %%
-labels, probs, _ = predictions.end_to_end(runs[:1])
-by_scaling = worth.difference(runs, runs, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
-Markdown(calibration.scaling(by_scaling, confidence.perfect_ece(probs), len(main)))
+Markdown(calibration.scaling_said(random_runs, clusters, len(proposed)))
 
 # %% [markdown]
 # ## The number depends on the bins
@@ -85,11 +82,11 @@ Markdown(calibration.scaling(by_scaling, confidence.perfect_ece(probs), len(main
 # of what is only chance: the band is where a perfectly calibrated model would lie.
 
 # %% mystnb={"image": {"alt": "Two panels, equal width and equal mass: calibration error of the first seed against the number of bins, with the band of a perfectly calibrated model."}, "figure": {"name": "fig-bins", "caption": "ECE of the first seed by number and kind of bins, and the middle 95% of what a perfectly calibrated model shows by chance."}}
-sweep = calibration.bins_sweep(labels, probs)
+sweep = calibration.bins_sweep(random_runs[0])
 decisions.bins_sweep(sweep)
 
 # %%
-Markdown(calibration.bins(sweep, states["random split"]["excess"]))
+Markdown(calibration.bins_said(sweep, states["random split"]["excess"]))
 
 # %% [markdown]
 # ## Class by class
@@ -98,12 +95,8 @@ Markdown(calibration.bins(sweep, states["random split"]["excess"]))
 # stand at 0 and 1; what lies between is the doubtful part.
 
 # %% mystnb={"image": {"alt": "One reliability diagram a class: share of images of the class against the probability given to it, with counts of images below."}, "figure": {"name": "fig-class-reliability", "caption": "Orange: distance from the diagonal; counts on a logarithmic scale above 10. Reliability of each class's probability (one-vs-rest, ten bins of equal width, all seeds together), with 95% intervals (cluster bootstrap over patients, all seeds' answers to a patient's images drawn together; of no width where all of a bin agree) and the number of answers in each bin."}}
-all_labels, all_probs, all_rows = predictions.end_to_end(runs)
-patients = clusters[all_rows]
-bins = {}
-for k, name in enumerate(classes):
-    bins[CLASS_NAMES[name]] = confidence.one_vs_rest(all_labels, all_probs, k, patients, 10, equal_mass=False)
-curves.reliability(bins, axes_names=("probability of the class", "share of the class"))
+by_class = calibration.by_class(random_runs, clusters)
+curves.reliability(by_class, axes_names=("probability of the class", "share of the class"))
 
 # %% [markdown]
 # ## The temperature
@@ -113,12 +106,13 @@ curves.reliability(bins, axes_names=("probability of the class", "share of the c
 # %% mystnb={"image": {"alt": "Negative log-likelihood against the temperature on validation and on test, a line a seed, with the fitted temperatures."}, "figure": {"name": "fig-temperature", "caption": "Negative log-likelihood against the temperature, on the part where it is fitted and on the part where it is used."}}
 from gcaf_lib.findings import temperature_scaling
 
-grid = np.geomspace(0.2, 5, 61)
-by_part, fitted = temperature_scaling.by_temperature(runs, grid), temperature_scaling.fitted(runs)
-decisions.temperatures(grid, by_part, fitted)
+temperatures = np.geomspace(0.2, 5, 61)
+losses = temperature_scaling.by_temperature(random_runs, temperatures)
+fitted = temperature_scaling.fitted(random_runs)
+decisions.temperatures(temperatures, losses, fitted)
 
 # %%
-Markdown(temperature_scaling.temperature_cost(runs, fitted, grid, by_part["test"]))
+Markdown(temperature_scaling.temperature_cost_said(random_runs, fitted, temperatures, losses["test"]))
 
 # %% [markdown]
 # ## Do temperature and calibration carry over to new patients?
@@ -129,14 +123,14 @@ Markdown(temperature_scaling.temperature_cost(runs, fitted, grid, by_part["test"
 # %%
 from gcaf_lib.findings import new_patients
 
-moved = calibration.calibration_table(states)
+on_both_splits = calibration.calibration_table(states)
 tables.show(
-    calibration.wide_calibration(moved, 3),
+    calibration.wide_calibration(on_both_splits, 3),
     name="tab-calibration-patients",
-    caption=f"{new_patients.CARRIED} {calibration.corrected(moved)} {new_patients.HELD}",
-    data=moved,
+    caption=f"{new_patients.CARRIED} {calibration.corrected(on_both_splits)} {new_patients.HELD}",
+    data=on_both_splits,
 )
-Markdown(new_patients.carries_over(states, fitted, apart, clusters, pictures))
+Markdown(new_patients.carries_over_said(states, fitted, fold_runs, clusters, pictures))
 
 # %% [markdown]
 # ## What Mixup, averaging, smoothing and the loss change
@@ -145,17 +139,17 @@ Markdown(new_patients.carries_over(states, fitted, apart, clusters, pictures))
 # that is the chance of the test patients and, with two or more seeds, also of training. Of calibration errors, Brier score and log-likelihood less is better.
 
 # %%
-gaps = calibration_effects.differences(tested, main, clusters)
-sizes = units.sizes(all_rows, clusters, pictures)
+differences = calibration_effects.differences(by_setting, proposed, clusters)
+tested = words.counted(units.sizes(random_runs[0].rows(), clusters, pictures))
 tables.show(
-    calibration_effects.effects(tested, clusters, gaps),
+    calibration_effects.effects(by_setting, clusters, differences),
     name="tab-effects",
     caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind "
     "the comma the difference from the proposed setting with its 95% cluster-bootstrap interval over patient "
     "groups and, with two or more seeds, also over trainings. Calibration errors: in fifteen bins. All on "
-    f"the same {sizes['images']} images ({sizes['pictures']} pictures, {sizes['groups']} patient groups).",
+    f"the same {tested}.",
 )
-Markdown(calibration_effects.ingredients(tested, main, clusters, gaps))
+Markdown(calibration_effects.ingredients_said(by_setting, proposed, clusters, differences))
 
 # %% [markdown]
 # ## Declining the doubtful cases
@@ -166,26 +160,20 @@ Markdown(calibration_effects.ingredients(tested, main, clusters, gaps))
 # %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95% cluster-bootstrap bands over patient groups, mean over the seeds; the folds of a seed are ranked together, by the confidences of five models."}}
 from gcaf_lib.findings import acting
 
-coverage = np.linspace(0.05, 1, 39)
-by_split = {"random split": runs, "patient-disjoint": apart}
-answered = {name: acting.selective(r, clusters, coverage) for name, r in by_split.items() if r}
-if apart:
-    answered["patient-disjoint, by picture"] = acting.selective(apart, clusters, coverage, pictures=pictures)
-decisions.selective(answered)
+decisions.selective(acting.accuracy_by_coverage(by_split, clusters, pictures))
 
 # %%
-fixed = acting.thresholds(by_split, clusters, pictures)
-rested = [f"{name}, {words.rested(some, clusters, pictures)}" for name, some in by_split.items() if some]
+thresholds = acting.thresholds(by_split, clusters, pictures)
 tables.show(
-    acting.thresholds_text(fixed),
+    acting.thresholds_text(thresholds),
     name="tab-selective",
     caption="Thresholds on the confidence fixed on each run's validation for a wanted accuracy (mean ± "
     "standard deviation over runs: seeds, or folds of seeds), and what they keep on test: the answers of all "
     "runs together, with a 95% interval over patients; *by picture* copies count as one. Tested: "
-    f"{'; '.join(rested)}.",
-    data=fixed,
+    f"{acting.tested(by_split, clusters, pictures)}.",
+    data=thresholds,
 )
-Markdown(acting.thresholds_said(fixed))
+Markdown(acting.thresholds_said(thresholds))
 
 # %% [markdown]
 # ## Acting on a probability
@@ -195,8 +183,7 @@ Markdown(acting.thresholds_said(fixed))
 # this collection the share of images with a tumour is far above any clinic's, and the curves hold for that share only.
 
 # %% mystnb={"image": {"alt": "Decision curves for any tumour and for each tumour class: net benefit of the model, of acting on all and of acting on none, against the threshold."}, "figure": {"name": "fig-decision", "caption": "Decision curves on the test part of the random split, which shares pictures and patients with training, all seeds together: any tumour against none, and each tumour class against the rest."}}
-decisions.net_benefit(acting.decision_curves(all_labels, all_probs, classes))
+decisions.net_benefit(acting.decision_curves(random_runs))
 
 # %%
-found = {split: acting.beats(some, clusters, classes) for split, some in by_split.items() if some}
-Markdown(acting.decision(found))
+Markdown(acting.decision_said(by_split, clusters))

@@ -30,13 +30,11 @@ profile = "cpu"  # or demo; runs of "transfer" keep no maps
 overrides = {}  # only of runs that keep their maps: see "Needs" above
 
 # %% tags=["hide-input"]
-
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import preprocess, splits
 from gcaf_lib.display import control_charts, gallery, map_scores, names, overlays, painting, tables
-from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import control, interventions, sanity, tumours, units
 from gcaf_lib.findings import agreement, borders, explanations, map_control, tumour_localisation, words
 
@@ -50,24 +48,18 @@ chapter.strip([*main, *fold_runs])
 # %% [markdown]
 # ## The instrument, tested
 #
-# The control is a set of artificial pictures: grey texture with one coloured mark at a random place. Only the
-# mark gives the class away. **A map that doesn't point at the mark is not accepted as evidence here**; and
-# the map of an untrained model must not point at it. Where the line is drawn (half of the pictures) is our
-# choice; the column *or near it* shows maps that miss by little. Neither a pass nor a failure carries over by
-# itself to grey tumours, or to the paper's networks at 224 pixels. The models are miniatures, trained in the
-# order of all runs but briefly (stage 0, two epochs of stage 1, no stage 2), each twice: as built, and with a
-# LayerNorm behind the projections (chapter 11). A backbone's map is judged only where that backbone *alone*
-# learnt the marks. Methods: Grad-CAM, HiResCAM and LayerCAM (glossary) on each backbone's last map, before
-# and after its final norm; their mean over backbones (*Model, both backbones*; of Grad-CAM after the norm it
-# is the usual reading of the paper's figure, which names neither layer nor mean); and two without a layer:
-# occlusion, and sensitivity, the logit's gradient at the input.
+# The control is a set of artificial pictures: grey texture with one coloured mark at a random place. Only the mark gives the class away. **A map
+# that doesn't point at the mark is not accepted as evidence here**; and the map of an untrained model must not point at it. Where the line is drawn
+# (half of the pictures) is our choice; the column *or near it* shows maps that miss by little. Neither a pass nor a failure carries over by itself to
+# grey tumours, or to the paper's networks at 224 pixels. The models are miniatures, trained in the order of all runs but briefly (stage 0, two epochs
+# of stage 1, no stage 2), each twice: as built, and with a LayerNorm behind the projections (chapter 11). A backbone's map is judged only where that
+# backbone *alone* learnt the marks. Methods: Grad-CAM, HiResCAM and LayerCAM (glossary) on each backbone's last map, before and after its final norm;
+# their mean over backbones (*Model, both backbones*; of Grad-CAM after the norm it is the usual reading of the paper's figure, which names neither
+# layer nor mean); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
 
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
 verdicts = control.judged(control.read())
-known = set(verdicts["map"])
-layer_maps = [(key, *control.PAPER) for key in chapter.settings.model.backbones if key in known]
-whole_model_maps = [(control.WHOLE, method, "") for method in ("sensitivity", "occlusion")]
-control_charts.control_maps(control.shown(), [*layer_maps, *whole_model_maps])
+control_charts.control_maps(control.shown(), map_control.drawn(verdicts, chapter.settings.model.backbones))
 
 # %% mystnb={"image": {"alt": "Bars: share of the control's pictures on which each method's map points at the mark, without and with LayerNorm, with a line at chance and one at a half."}, "figure": {"name": "fig-control", "caption": "Share of the control's pictures on which the map's maximum falls on the mark: mean over seeds, thin lines from the worst to the best seed. Dotted: chance, the mark's share of the picture. Dashed: what a map must reach with every seed. Grey: the random map, and maps of which the control says nothing."}}
 control_charts.control_bars(verdicts)
@@ -81,8 +73,8 @@ Markdown(map_control.control_words(verdicts))
 
 # %%
 maps = explanations.gather(main, fold_runs, chapter.dataset, verdicts, clusters)
-check = sanity.read(main, chapter.dataset)
-Markdown(explanations.what(maps, verdicts, chapter.phantoms) + agreement.doubt(check, maps.chosen))
+randomised = sanity.read(main, chapter.dataset)
+Markdown(explanations.maps_said(maps, verdicts, randomised, chapter.phantoms))
 
 # %% [markdown]
 # - **Pointing game**: is the map's maximum inside the tumour? *With tolerance*: inside it or within 7% of the image's side.
@@ -95,37 +87,36 @@ Markdown(explanations.what(maps, verdicts, chapter.phantoms) + agreement.doubt(c
 # speaks of training and validation samples).
 
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95% cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
-scores, shown_map, overall = maps.scores, maps.shown, borders.scores(maps.scores)
-rested = words.rested(maps.runs, clusters, pictures, scores["row"])
-map_scores.by_measure(overall)
+scores = borders.scores(maps.scores)
+map_scores.by_measure(scores)
 
 # %%
+tested = words.rested(maps.runs, clusters, pictures, maps.scores["row"])
 tables.show(
-    borders.wide(overall),
+    borders.wide(scores),
     name="tab-localisation",
     caption="Maps against tumour borders: mean and 95% interval over patient groups (cluster bootstrap: "
-    f"whole patient groups are drawn, not images). Images are counted once per run: {rested}.",
-    data=overall,
+    f"whole patient groups are drawn, not images). Images are counted once per run: {tested}.",
+    data=scores,
 )
 
 # %%
-rivals = {other: borders.against(scores, shown_map, other) for other in (tumours.CENTRE, tumours.PLACE)}
+rivals = {map: borders.against(maps.scores, maps.shown, map) for map in (tumours.CENTRE, tumours.PLACE)}
 tables.show(
     tumour_localisation.rivals_table(rivals),
     name="tab-against-prior",
-    caption=f"{names.map_name(shown_map)}: its score minus that of a map that doesn't know the image. "
-    f"{rested}; each file counts.",
+    caption=f"{names.map_name(maps.shown)}: its score minus that of a map that doesn't know the image. "
+    f"{tested}; each file counts.",
 )
-means = overall.set_index(["map", "measure"])["mean"]
-Markdown(tumour_localisation.tumour_words(maps.chosen, rivals, means, chapter.phantoms))
+Markdown(tumour_localisation.tumour_words(maps.chosen, rivals, scores, chapter.phantoms))
 
 # %% [markdown]
 # And the rest? What is black after preprocessing is not tissue. Over all test images, the share of the energy
 # on black, beside the share of the image:
 
 # %%
-small = preprocess.images(chapter.dataset, chapter.settings.data)
-Markdown(tumour_localisation.black(maps, small, clusters))
+images = preprocess.images(chapter.dataset, chapter.settings.data)
+Markdown(tumour_localisation.black_said(maps, images, clusters))
 
 # %% [markdown]
 # ## By class, by size, by answer
@@ -134,47 +125,44 @@ Markdown(tumour_localisation.black(maps, small, clusters))
 # elsewhere: the last table sets right beside wrong answers, whose difference is not tested.
 
 # %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95% cluster-bootstrap intervals over patient groups."}}
-named = scores.assign(map=scores["map"].astype(str))
-compared = (shown_map, tumours.PLACE, tumours.CENTRE)
-map_scores.by_group(borders.scores(named, "class"), "class", "tolerant", compared)
+compared = (maps.shown, tumours.PLACE, tumours.CENTRE)
+map_scores.by_group(borders.scores(maps.scores, "class"), "class", "tolerant", compared)
 
 # %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95% cluster-bootstrap intervals over patient groups. A flat map scores the tumour's share of the image."}}
-map_scores.by_group(tumour_localisation.by_size(named), "size", maps=compared)
+map_scores.by_group(tumour_localisation.by_size(maps.scores), "size", maps=compared)
 
 # %%
-both = tumour_localisation.cells(named, compared, [CLASS_NAMES[c] for c in classes], pictures)
-caption = tumour_localisation.cells_caption(scores)
-tables.show(tumour_localisation.cells_table(both), "tab-localisation-cells", caption, data=both)
-Markdown(tumour_localisation.cells_words(named, shown_map, compared[1:], [CLASS_NAMES[c] for c in classes]))
+cells = tumour_localisation.cells(maps.scores, compared, pictures)
+caption = tumour_localisation.cells_caption(maps.scores)
+tables.show(tumour_localisation.cells_table(cells), "tab-localisation-cells", caption, data=cells)
+Markdown(tumour_localisation.cells_words(maps.scores, compared))
 
 # %%
-outcome = tumour_localisation.by_answer(named[named["map"] == shown_map], pictures)
+by_answer = tumour_localisation.by_answer(maps.scores[maps.scores["map"] == maps.shown], pictures)
 tables.show(
-    tumour_localisation.counted(outcome, "right"),
+    tumour_localisation.counted(by_answer, "right"),
     name="tab-localisation-outcome",
     caption="By the answer: mean and 95% cluster-bootstrap interval over patient groups. An image counts "
     "once a run.",
-    data=outcome,
+    data=by_answer,
 )
 
 # %% [markdown]
 # ## What if the tumour were not there?
 #
-# A map says where something lies that the model may have used. An intervention takes it away and asks again.
-# Test images with a known border, and room elsewhere, are shown with the tumour *painted* over from its
-# surroundings, *flat* in the mean colour of the rest of the head (a second fill, for what the first one does
-# by itself), or *alone*, all else in that colour; beside each the same shape at random places inside the
-# head, off the tumour: what painting does by itself. Two controls. Images without a tumour borrow a border:
-# painting there should change as many answers as painting elsewhere. The control's models are asked about
-# their mark, which alone tells the class.
+# A map says where something lies that the model may have used. An intervention takes it away and asks again.  Test images with a known border, and room
+# elsewhere, are shown with the tumour *painted* over from its surroundings, *flat* in the mean colour of the rest of the head (a second fill, for what
+# the first one does by itself), or *alone*, all else in that colour; beside each the same shape at random places inside the head, off the tumour: what
+# painting does by itself. Two controls. Images without a tumour borrow a border: painting there should change as many answers as painting elsewhere. The
+# control's models are asked about their mark, which alone tells the class.
 
 # %% mystnb={"image": {"alt": "A tumour of each class in seven pictures: as it is; painted over from its surroundings, flat in one colour, and alone; each beside as much elsewhere."}, "figure": {"name": "fig-painted", "caption": "What the models were asked: the tumour of middle size of each class."}}
 from gcaf_lib.findings import intervention_effects, painted_over, tumour_alone
 
-painting.pictures(intervention_effects.examples(chapter.dataset, chapter.settings.data, maps.images, small))
+painting.pictures(intervention_effects.examples(chapter.dataset, chapter.settings.data, maps.images, images))
 
 # %% mystnb={"image": {"alt": "By class, two panels: share of answers that change when the tumour, or as much elsewhere, is painted over; share of right answers to the tumour, or as much elsewhere, alone; with intervals."}, "figure": {"name": "fig-interventions", "caption": "Left: answers that change when the tumour, or as much elsewhere, is painted over. Right: right answers when all of the head but the tumour, or as much elsewhere, is painted in one colour. Bars: 95% intervals, as in the tables below."}}
-answers = intervention_effects.told(interventions.read(maps.runs, chapter.dataset), classes, clusters)
+answers = intervention_effects.answers(interventions.read(maps.runs, chapter.dataset), classes, clusters)
 effects = intervention_effects.measured(answers)
 painting.effects(effects["painted", "changed"], effects["alone", "right"])
 
@@ -199,9 +187,9 @@ Markdown(tumour_alone.alone_words(effects))
 
 # %%
 seed_runs = [r for r in main if r.key in maps.kept]
-seed_maps = [maps.kept[r.key][shown_map] for r in seed_runs]
+seed_maps = [maps.kept[r.key][maps.shown] for r in seed_runs]
 agreed = agreement.agreement(seed_maps, main[0], clusters)
-caption = agreement.seeds_caption(shown_map, words.rested(seed_runs, clusters, pictures))
+caption = agreement.seeds_caption(maps.shown, words.rested(seed_runs, clusters, pictures))
 tables.show(agreement.agreement_table(agreed), "tab-consistency", caption)
 Markdown(agreement.seeds_words(agreed, main[0].settings))
 
@@ -216,12 +204,12 @@ Markdown(agreement.seeds_words(agreed, main[0].settings))
 # trained model named. The second check trains from nothing, stage 0 too, on **shuffled labels**.
 
 # %% mystnb={"image": {"alt": "Correlation of maps with those of the trained model as weights are replaced from the top down, or a note that this was not computed."}, "figure": {"name": "fig-cascade", "caption": "Cascading weight randomisation: mean correlation with the trained maps and 95% interval, over patients and trainings as far as there are several; dotted, in each map's colour, trained maps of different patients."}}
-map_scores.cascade(check)
+map_scores.cascade(randomised)
 
 # %%
-caption = agreement.sanity_caption(check, shown_map)
-tables.show(agreement.sanity_table(check, shown_map), "tab-cascade", caption, data=check)
-Markdown(agreement.sanity_words(check, {r.key for r in main}))
+caption = agreement.sanity_caption(randomised, maps.shown)
+tables.show(agreement.sanity_table(randomised, maps.shown), "tab-cascade", caption, data=randomised)
+Markdown(agreement.sanity_words(randomised, {r.key for r in main}))
 
 # %% [markdown]
 # ## Cases to look at
@@ -229,10 +217,8 @@ Markdown(agreement.sanity_words(check, {r.key for r in main}))
 # Per class the best, middle and worst right answers by energy inside the tumour; then every misclassified
 # test image of the first seed.
 
-# %%
-tiles, cases = explanations.tiles(maps, chapter.dataset, small)
-
 # %% mystnb={"image": {"alt": "For each tumour class the right answer whose map lies most, middling and least inside the tumour, under the map, with the border where known."}, "figure": {"name": "fig-best-worst", "caption": "Right answers with the map most, middling and least inside the tumour, one of each tumour class: image and map, with the border where it is at hand."}}
+tiles, cases = explanations.tiles(maps, chapter.dataset, images)
 overlays.gradcam_rows(**explanations.best_and_worst(tiles, classes))
 
 # %%

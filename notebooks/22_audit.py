@@ -116,9 +116,9 @@ rng = np.random.default_rng(0)
 labels = np.repeat(list(supports), list(supports.values()))
 predicted = np.where(rng.random(len(labels)) < 0.1, rng.choice(list(supports), len(labels)), labels)
 report = classification_report(labels, predicted, output_dict=True)
-told = audit.told(report, cohen_kappa_score(labels, predicted), list(supports))
-passed = attainability.check(supports, told)["attainable"]
-print(f"{int(passed.eq(True).sum())} of {len(told)} figures can be true")
+figures = audit.as_printed(report, cohen_kappa_score(labels, predicted), list(supports))
+passed = attainability.check(supports, figures)["attainable"]
+print(f"{int(passed.eq(True).sum())} of {len(figures)} figures can be true")
 
 # %% [markdown]
 # ## Try it on another paper
@@ -137,12 +137,12 @@ my_figures = [
     Reported("precision_malignant", 0.93, decimals=2),
     Reported("kappa", 0.86, decimals=2),
 ]
-mine = attainability.check(my_supports, my_figures)
-tables.show(mine, name="tab-yours", caption="The worked example: change it.")
+my_verdicts = attainability.check(my_supports, my_figures)
+tables.show(my_verdicts, name="tab-yours", caption="The worked example: change it.")
 
 # %%
 implied = attainability.implied(my_supports, my_figures[:3], "recall_benign")
-Markdown(audit.explained(mine, implied, "recall of benign"))
+Markdown(audit.explained(my_verdicts, implied, "recall of benign"))
 
 # %% [markdown]
 # ## Tables 4, 5, 6 and 8: one run, or a mean?
@@ -151,8 +151,8 @@ Markdown(audit.explained(mine, implied, "recall of benign"))
 # $r$ runs is $k/(rN)$, a finer grid. The smallest $r$ that fits is a lower bound for the number of runs, if the figure is a mean at all.
 
 # %% mystnb={"image": {"alt": "Published accuracies of the rows of Tables 4, 5, 6 and 8 as circles beside the shaded 95 percent interval of the main result; hollow circles are values that a single run cannot give."}, "figure": {"name": "fig-rivals", "caption": "The rows that the proposed setting is compared with. Shaded: Wilson 95% interval of the main result on the test images, taken as independent."}}
-rivals, interval = attainable.rows(), audit.main_interval()
-attainable.rivals(rivals, 100 * interval.low, 100 * interval.high)
+rivals, interval = attainable.rival_rows(), audit.main_interval()
+attainable.rivals(rivals, interval)
 
 # %%
 Markdown(audit.rivals_said(rivals, interval, claims.common_runs()))
@@ -167,17 +167,17 @@ Markdown(audit.rivals_said(rivals, interval, claims.common_runs()))
 # with `--strict` it fails where there is a contradiction.
 
 # %%
-every = registry.registry()
+checked = registry.registry()
 tables.show(
-    registry.readable(registry.errors(every)),
+    registry.readable(registry.errors(checked)),
     name="tab-registry",
     caption="The contradiction registry: what can't be, and what contradicts itself or the data.",
-    data=every,
+    data=checked,
 )
 
 # %%
-sortable.show(registry.readable(every), "all-checks", "Every check of the audit, those that hold included")
-Markdown(registry.summary(every))
+sortable.show(registry.readable(checked), "all-checks", "Every check of the audit, those that hold included")
+Markdown(registry.summary(checked))
 
 # %% [markdown]
 # ## What this cannot see

@@ -125,7 +125,7 @@ def test_rows_are_compared_at_equal_n():
 def test_the_tables_of_every_page_are_at_equal_n():
     """On the runs of record, of which the proposed model has more than the others."""
     page = open_chapter("19_calibration", "cpu")
-    tested, tables = calibration_effects.tested(page), {}
+    tested, tables = calibration_effects.records_by_setting(page), {}
     for name in (
         "table-5",
         "loss",

@@ -208,8 +208,7 @@ def wordy(code: str) -> list[str]:
             elif not isinstance(node, ast.AugAssign):
                 chosen -= names
         elif isinstance(node, ast.Call):
-            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            says = called in ("Markdown", "print", "say")
+            says = getattr(node.func, "id", getattr(node.func, "attr", "")) in ("Markdown", "print", "say")
             said = [*(node.args if says else ()), *(k.value for k in node.keywords if k.arg == "caption")]
             conditions = [one for text in said for one in ast.walk(text) if isinstance(one, ast.IfExp)]
             if conditions or (says and id(node) in inside) or any(chooses(one, chosen) for one in said):
@@ -238,6 +237,7 @@ def test_a_chapter_asks_and_shows(path):
         "print(f\"{'a' if x else 'b'}\")",
         'Markdown(said("a" if x else "b"))',
         'Markdown(findings.CAVEAT.get(profile, ""))',
+        'prose.say(findings.said(x), findings.CAVEAT.get(profile, ""))',
         'Markdown("\\n\\n".join([findings.said(x), findings.CAVEAT.get(profile, "")]))',
         'slices = "" if x else findings.said(x)\nMarkdown(f"{text} {slices}")',
         'said = (findings.said(x), findings.CAVEAT.get(profile, ""))\nMarkdown(" ".join(said))',
@@ -260,6 +260,7 @@ def test_a_cell_that_chooses_is_seen(code):
         'runs = chapter.records().get("main", [])\nMarkdown(findings.said(runs))',
         'said = "a" if x else "b"\nsaid = findings.said(said)\nMarkdown(said)',
         'Markdown("\\n\\n".join(findings.said(x) for x in frames.values()))',
+        "prose.say(findings.said(x), findings.also_said(x))",
         'tables.show(frame, caption=f"All.{findings.once(frame)}")',
     ],
 )

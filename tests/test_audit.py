@@ -10,7 +10,7 @@ from gcaf_lib.book import datasheet
 from gcaf_lib.book.chapter import checkout
 from gcaf_lib.data import exposure, keypoints, splits, twins
 from gcaf_lib.data.dataset import Dataset, data_hash, index
-from gcaf_lib.display import sortable
+from gcaf_lib.display import copies, sortable
 from gcaf_lib.evaluation import dataset_audit, floors, hints
 from gcaf_lib.findings import dataset
 from gcaf_lib.paper import literature
@@ -180,7 +180,7 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
     less = (frame["label"] != 2).to_numpy() & (frame.index != copied.idxmax())
     assert "(of 1 more only by a copy of theirs)" in dataset.patients_said(frame, facts, less)
     groups = splits.clusters(dataset_audit.published())
-    told = dataset.groups_said(groups, dataset.patient_known(frame, facts, False).to_numpy())
+    told = dataset.groups_said(groups, dataset.patient_known(frame, facts, False))
     assert "resample groups of files (on images from elsewhere cases, chapter 23). Of 628" in told
     assert "Of 628 groups in all 209 hold a known patient; 419 (2,269 files) are one picture" in told
     told = dataset.groups_said(np.array([0, 0, 1]), np.array([True, False, False]))
@@ -193,8 +193,8 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
     assert "4 pictures (8 files) there are copies" in dataset.labels_said(facts, False)
     assert "each counted once" in dataset.candidates_said(dataset.candidates(frame, facts))
     shares = pd.Series([0.9, 0.95, 0.1, 0.9], index=CLASSES)
-    assert "nearly answers" in dataset.sizes_said(shares, "512×512")
-    assert "a hint" in dataset.sizes_said(shares * 0 + 0.5, "512×512")
+    assert "nearly answers" in dataset.sizes_said(shares.to_frame("512×512"))
+    assert "a hint" in dataset.sizes_said(shares.to_frame("512×512") * 0 + 0.5)
 
 
 def test_committed_audit_follows_from_the_images(
@@ -243,3 +243,11 @@ def test_literature_prints_what_was_reported():
     table = literature.table().set_index("Method")["Accuracy (%)"]
     assert table.tolist() == ["91.28"]
     assert literature.table()["Source"].str.contains(r"\(?\d{4}").all()  # none without a reference
+
+
+def test_files_stand_eight_a_line_and_families_ten_at_most(monkeypatch):
+    monkeypatch.setattr(copies, "file_rows", lambda folder, rows, **options: (rows, options.get("names")))
+    lines, _ = copies.files(None, pd.Series(list("abcdefghijk")))
+    assert [len(line) for line in lines] == [8, 3]
+    rows, names = copies.families(None, [list(range(25)), list(range(3))])
+    assert rows == [list(range(0, 20, 2)), [0, 1, 2]] and names == ["25 files", "3 files"]

@@ -12,6 +12,7 @@ import nbformat
 import pytest
 
 from gcaf_lib.book import freshness, notebooks, provenance, runner, speed
+from gcaf_lib.book.chapter import _each
 from gcaf_lib.data import committed
 from gcaf_lib.settings import SettingsError, load
 from gcaf_lib.training import environment, runs
@@ -46,7 +47,7 @@ from gcaf_lib.book.chapter import Chapter
 from gcaf_lib import settings
 from types import SimpleNamespace
 data = SimpleNamespace(hash="0123456789ab", banner=None)
-Chapter("01_one", profile, settings.load(profile), data, (0,), settings.results_dir(), {}, SOURCE).strip()
+Chapter(profile, settings.load(profile), data, source=SOURCE).strip()
 """
 
 
@@ -169,6 +170,17 @@ def test_a_committed_table_that_changes_comes_or_goes_makes_pages_stale(checkout
 def test_a_page_without_execution_is_stale(checkout):
     found = freshness.stale(checkout / "nowhere", checkout / "notebooks")
     assert [str(s) for s in found] == ["01_one: never executed"]
+
+
+def test_a_strip_takes_records_however_they_are_put_together():
+    one, two, three = (SimpleNamespace(key=key) for key in "abc")
+    assert list(_each([[one], {"row": [two], "table": {"row": [three, one]}}, [], {}])) == [
+        one,
+        two,
+        three,
+        one,
+    ]
+    assert list(_each([one])) == list(_each(one)) == [one] and list(_each([])) == []
 
 
 def test_records_that_change_or_go_make_a_page_stale(checkout):

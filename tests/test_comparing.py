@@ -339,13 +339,13 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
     frame = significance.tests({}, [], None, 0.1)
     assert len(frame) == 14 and (frame["seeds"] == 0).all()
     assert (significance.tests_text(frame)["Measured"] == "not trained yet").all()
-    assert significance.verdict(frame).count("nothing is tested") == 3
+    assert significance.verdict_said(frame).count("nothing is tested") == 3
     assert delong.auc_tests({}, []).empty
     assert delong.auc_text(delong.auc_tests({}, []))["Row"].tolist() == ["not trained yet"]
     assert moving_average.remains({}, 10)["Row"].tolist() == ["not trained yet"]
-    spread = seed_spread.spreads(frame, np.nan, 0)
+    spread = seed_spread.pooled(frame, np.nan, 0)
     assert (spread["source"] == "").all() and spread["sd"].isna().all()
-    assert seed_spread.spread_text(spread, 0) == "" and seed_spread.overlaps({}, []).empty
+    assert seed_spread.difference_spread_said(spread, 0) == "" and seed_spread.shared_errors({}, []).empty
     effects = factorial_effects.effects({}, data())
     assert (effects["n"] == 0).all() and "–" in factorial_effects.effects_text(effects)["ECE"].iloc[-1]
     assert (
@@ -443,15 +443,15 @@ def test_one_seed_and_several():
     assert three["difference"] == pytest.approx(-5 / 40) and three["sd"] == pytest.approx(1 / 40)
     text = significance.tests_text(frame.reset_index())
     assert (text["Paired t"] == "needs two runs").sum() == 1
-    chance = seed_spread.chances(rows((0, 1), 30), np.arange(1000))
+    chance = seed_spread.accuracy_spread(rows((0, 1), 30), np.arange(1000))
     assert chance["seeds"] == pytest.approx(np.std([30 / 40, 31 / 40], ddof=1)) and chance["images"] > 0
-    spread = seed_spread.spreads(frame.reset_index(), 0.01, 3)
+    spread = seed_spread.pooled(frame.reset_index(), 0.01, 3)
     same, other = spread.loc[seed_spread.SAME], spread.loc[seed_spread.OTHER]
     assert other["source"] == "pairs" and other["sd"] == pytest.approx(1 / 40) and other["df"] == 2
     # no row with the proposed model's backbones has a second seed: what Table 6 scatters is not taken for theirs
     assert same["source"] == "runs" and same["sd"] == pytest.approx(2**0.5 * 0.01)
     assert seed_spread.same_start(main)
-    alone = seed_spread.spreads(frame.reset_index().assign(sd=np.nan), 0.02, 2)
+    alone = seed_spread.pooled(frame.reset_index().assign(sd=np.nan), 0.02, 2)
     assert (alone["source"] == "runs").all() and alone["sd"].tolist() == pytest.approx([2**0.5 * 0.02] * 3)
 
 
@@ -472,14 +472,17 @@ def test_every_kind_of_row_has_its_own_spread_and_only_printed_rows_count():
     assert "Focal α = 0.5" not in frame.index and frame.loc["Mixup α = 0.1", "seeds"] == 1
     assert frame.loc["Feature Concatenation", "sd"] == pytest.approx(1 / 40)
     assert frame.loc["Batch Size = 16", "sd"] == pytest.approx(4 / 40)
-    spread = seed_spread.spreads(frame.reset_index(), 0.01, 3)
+    spread = seed_spread.pooled(frame.reset_index(), 0.01, 3)
     assert spread.loc[seed_spread.SAME, "sd"] == pytest.approx(1 / 40)
+    pd.testing.assert_frame_equal(
+        seed_spread.difference_spread(found, main), seed_spread.pooled(frame.reset_index(), 0.0, 3)
+    )
     setting = spread.loc[seed_spread.SETTING]
     assert setting["sd"] == pytest.approx((((4 / 40) ** 2 + 0) / 2) ** 0.5)
     assert (setting["narrow"], setting["wide"]) == pytest.approx((0, 4 / 40))
-    text = seed_spread.spread_text(spread, 3)
+    text = seed_spread.difference_spread_said(spread, 3)
     assert "one setting changed (Table 8)" in text and "row by row 0.00 to 10.00)" in text
-    shares = seed_spread.overlaps(found, main)
+    shares = seed_spread.shared_errors(found, main)
     assert shares["place"].tolist() == ["Table 4", *["Table 8"] * 3]
     assert "Focal α = 0.5" not in set(shares["row"])
 
@@ -503,10 +506,14 @@ def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
     lines = seed_spread.with_spread(published_gaps.published(), spread)
     by = lines.groupby("place")[["sd", "sd_high"]].first()
     assert by.loc["Table 6"].tolist() == [0.012, 0.03] and by.loc["Table 8"].tolist() == [0.006, 0.02]
+    assert set(lines.loc[lines["kind"] == seed_spread.SAME, "place"]) == {"Table 4", "Table 5"}
+    assert (lines["sd_low"] < lines["sd"]).all()
+    phantoms = seed_spread.with_spread(published_gaps.published(), spread, show_published=False)
+    assert phantoms[["sd", "sd_low", "sd_high"]].isna().all(axis=None), "patients' gaps beside drawings"
     needed = published_gaps.needed(lines, (3, 5), 0.125).set_index("Row")
     assert needed.loc["VGG19", "Runs needed, paired t"] == comparing.runs_needed(0.0083, 0.012)
     assert needed.loc["With EMA Only", "Runs needed, paired t"] == comparing.runs_needed(0.0072, 0.004)
-    text = seed_spread.spread_text(spread, 3)
+    text = seed_spread.difference_spread_said(spread, 3)
     assert "Tables 4, 5): the paired differences scatter by 0.40 points, pooled" in text
     assert "(Table 8): the paired differences scatter by 0.60 points, pooled" in text
     assert "(Table 6): the paired differences scatter by 1.20 points, √2 times" in text
@@ -517,7 +524,7 @@ def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
             "share": [0.8, 0.6, 0.5, 0.9],
         }
     )
-    means = seed_spread.mean_overlap(shares)
+    means = seed_spread.mean_by_table(shares)
     assert means == pytest.approx({"Table 4": 0.7, "Table 5": 0.7, "Table 8": 0.9, "Table 6": 0.5})
     ranges = published_gaps.published(overlap=means)
     wrong = 703 - 673
@@ -538,7 +545,7 @@ def test_equal_means_are_level_and_not_below():
     )
     assert (
         "1 of 3 trained rows is measured below the proposed model, 1 level with it;"
-        in significance.verdict(frame)
+        in significance.verdict_said(frame)
     )
 
 
@@ -548,13 +555,13 @@ def test_the_proposed_model_beside_itself():
     groups, pictures = np.arange(1000) // 2, np.arange(1000)
     same = seed_pairs.permuted([record(0, 30), record(1, 30)], groups, pictures, 199)
     assert same["p"].tolist() == [1.0] and same["difference"].tolist() == [0.0]
-    assert "does not call the method different" in seed_pairs.permuted_text(same, SWEEP)
+    assert "does not call the method different" in seed_pairs.permuted_said(same, SWEEP)
     other = seed_pairs.permuted([record(0, 38), record(1, 12), record(2, 12)], groups, pictures, 199)
     assert (
         other[["first", "second"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 2]]
         and other["p"].iloc[0] < 0.05
     )
-    text = seed_pairs.permuted_text(other, SWEEP)
+    text = seed_pairs.permuted_said(other, SWEEP)
     assert (
         "seed 0 minus seed 1 +65.00 points" in text
         and "In 2 of 3, by picture in 2, that test calls the method different" in text
@@ -564,21 +571,42 @@ def test_the_proposed_model_beside_itself():
         in text
     )
     lines = other.assign(p=0.5, picture=[-0.0121, -0.0194, 0.01], picture_p=[0.06, 0.004, 0.0001])
-    text = seed_pairs.permuted_text(lines, SWEEP)
+    text = seed_pairs.permuted_said(lines, SWEEP)
     assert (
         "p = 0.500, by picture −1.21, p = 0.060; seed 0 minus seed 2" in text
         and "p = 0.500, by picture −1.94, p = 0.004; seed 1" in text
     )
     assert "by picture +1.00, p < 0.001. In 0 of 3, by picture in 2, that test" in text
     assert "up to 65.00 points, by picture 1.94: an effect" in text
-    assert "does not call" in seed_pairs.permuted_text(lines.assign(picture_p=0.05), SWEEP)
+    assert "does not call" in seed_pairs.permuted_said(lines.assign(picture_p=0.05), SWEEP)
     # a picture of many copies weighs as much as one of one: the first 20 of the 40 images are one picture
     copies = np.maximum(np.arange(1000), 24)
     weighed = seed_pairs.permuted([record(0, 40), record(1, 20)], groups, copies, 199).iloc[0]
     assert weighed["difference"] == pytest.approx(20 / 40) and weighed["picture"] == pytest.approx(20 / 21)
-    assert "`gcaf sweep patients --profile demo --seeds 2` trains" in seed_pairs.permuted_text(
+    assert "`gcaf sweep patients --profile demo --seeds 2` trains" in seed_pairs.permuted_said(
         seed_pairs.permuted([record(0, 30)], groups, pictures), SWEEP
     )
+
+
+def test_a_test_over_patients_takes_the_seeds_that_have_all_folds():
+    """Five models put together are one run of a row; a seed that lacks a fold is not compared."""
+    from gcaf_lib.findings import significance
+    from gcaf_lib.training import experiments
+
+    def folded(right, seeds, lacking=0):
+        parts = [
+            record(seed, right, **{"data.protocol": "patients", "data.fold": fold})
+            for seed in range(seeds)
+            for fold in range(5)
+        ]
+        return parts[: len(parts) - lacking]
+
+    found = {"Table 4": {"gcaf-split": folded(30, 2, 1), experiments.PROPOSED: folded(36, 2)}}
+    every = np.arange(1000)
+    frame = significance.fold_tests(found, every, every, n=99).set_index("row")
+    line = frame.loc["gcaf-split"]
+    assert line["seeds"] == 1 and line["difference"] == pytest.approx(-6 / 40) == line["picture"]
+    assert line["images"] == 5 * 40 and frame.loc["VGG19", "seeds"] == 0
 
 
 def test_of_what_small_runs_speak_is_said_by_profile():
@@ -892,14 +920,14 @@ def test_the_papers_gaps_and_their_counts():
     assert (frame["most"] <= frame["at_overlap"]).all() and (
         frame["independent"] <= frame["least"] + 1e-12
     ).all()
-    counts = published_gaps.counts(frame)
+    counts = published_gaps.significant(frame)
     parts, whole = counts.iloc[:-1], counts.iloc[-1]
     assert (parts.drop(columns="place").sum() == whole.drop("place")).all() and whole["gaps"] == len(frame)
     assert (counts["always"] <= counts["independent"]).all() and (
         counts["independent"] <= counts["best"]
     ).all()
     assert "None" not in " ".join(
-        published_gaps.counts_text(published_gaps.counts(published_gaps.published())).columns
+        published_gaps.significant_text(published_gaps.significant(published_gaps.published())).columns
     )
     needed = published_gaps.needed(frame.assign(sd=0.006), (3, 5), 0.125)
     assert len(needed) == len(frame) and "Runs needed, paired t" in needed
@@ -911,8 +939,9 @@ def test_pictures_are_drawn_with_and_without_a_spread():
     from gcaf_lib.paper import published_gaps
 
     frame = published_gaps.published()
-    assert len(power.power_curves(0.006, (3, 5, 10), frame, (0.003, 0.02)).axes) == 2
-    assert len(power.power_curves(float("nan"), (3, 5, 10), frame).axes) == 1
+    known = frame.assign(sd=0.006, sd_low=0.003, sd_high=0.02)
+    assert len(power.power_curves(known, (3, 5, 10)).axes) == 2
+    assert len(power.power_curves(known.assign(sd=np.nan), (3, 5, 10)).axes) == 1
     assert power.gap_ranges(frame).svg().startswith("<svg")
 
 
@@ -923,11 +952,11 @@ def test_spreads_in_words():
 
     runs = [record(s, 30 + s) for s in range(3)]
     known = {"images": 0.01, "seeds": 0.002}
-    assert "needs no runs of ours" in seed_spread.chances_text(known, [])
-    assert "t-tests can't be done" in seed_spread.chances_text(known | {"seeds": np.nan}, runs[:1])
-    text = seed_spread.chances_text(known, runs)
+    assert "needs no runs of ours" in seed_spread.accuracy_spread_said(known, [])
+    assert "t-tests can't be done" in seed_spread.accuracy_spread_said(known | {"seeds": np.nan}, runs[:1])
+    text = seed_spread.accuracy_spread_said(known, runs)
     assert "is 5.0 times the scatter over seeds" in text
-    assert "times the scatter" not in seed_spread.chances_text(known | {"seeds": 0.0}, runs)
+    assert "times the scatter" not in seed_spread.accuracy_spread_said(known | {"seeds": 0.0}, runs)
     assert "correlation above ½" in text, "a difference scatters more than a model whose errors are its own"
     assert ("All seeds start from the same backbone weights" in text) == seed_spread.same_start(runs)
 
@@ -938,15 +967,15 @@ def test_auc_and_patient_verdicts():
     frame = pd.DataFrame(
         {"row": ["a", "b"], "first": [0.9, 0.99], "second": [0.95, 0.95], "holm": [0.01, 0.2]}
     )
-    assert "1 of 2 differences stand after the adjustment, 1 of them" in delong.auc_verdict(frame)
-    assert delong.auc_verdict(frame.assign(holm=0.3)) == "0 of 2 differences stand after the adjustment."
-    assert delong.auc_verdict(frame.iloc[:0]).startswith("No other row")
+    assert "1 of 2 differences stand after the adjustment, 1 of them" in delong.auc_verdict_said(frame)
+    assert delong.auc_verdict_said(frame.assign(holm=0.3)) == "0 of 2 differences stand after the adjustment."
+    assert delong.auc_verdict_said(frame.iloc[:0]).startswith("No other row")
     line = {"place": "Table 4", "images": 40}
     strict = pd.DataFrame(
         [line | {"row": row, "seeds": n, "permutation_holm": p, "difference": d, "picture_holm": q, "picture": -d}
          for row, n, p, q, d in (("a", 2, 0.01, 0.4, -0.1), ("b", 1, 0.01, 0.01, 0.1), ("c", 1, 0.4, 0.4, -0.1), ("d", 0, *[np.nan] * 3))]
     )  # fmt: skip
-    text = significance.by_patient(strict, SWEEP)
+    text = significance.by_patient_said(strict, SWEEP)
     assert (
         "on 40 images, these trained models: 1 of 3 significantly worse after Holm's adjustment (a), better: b;"
         in text
@@ -955,52 +984,54 @@ def test_auc_and_patient_verdicts():
         "by picture 1 of 3 significantly worse after Holm's adjustment (b), better: none. Not trained: d."
         in text
     )
-    once = significance.by_patient(strict[strict["seeds"] == 1], SWEEP)
+    once = significance.by_patient_said(strict[strict["seeds"] == 1], SWEEP)
     assert "these trained models, one training of each: 0 of 2" in once
-    none = significance.by_patient(strict.assign(seeds=0), SWEEP)
+    none = significance.by_patient_said(strict.assign(seeds=0), SWEEP)
     assert "`gcaf sweep table-4-patients --profile demo` does it" in none
-    assert "by picture" not in significance.by_patient(strict.assign(picture_holm=np.nan), SWEEP), "not asked"
+    assert "by picture" not in significance.by_patient_said(strict.assign(picture_holm=np.nan), SWEEP), (
+        "not asked"
+    )
 
 
 def test_what_so_many_runs_and_images_can_find():
     from gcaf_lib.paper import published_gaps
 
     lines, runs = published_gaps.published(), (3, 5, 10)
-    assert "5.14 and 0.52 points" in published_gaps.claim(lines)
-    unknown = published_gaps.power_text(lines.assign(sd=np.nan), runs)
+    assert "5.14 and 0.52 points" in published_gaps.claim_said(lines)
+    unknown = published_gaps.power_said(lines.assign(sd=np.nan), runs)
     assert unknown.startswith("In multiples of the standard deviation") and "3.26 with 3 runs" in unknown
-    found = published_gaps.power_text(lines.assign(sd=1e-6, sd_high=1e-5), runs)
+    found = published_gaps.power_said(lines.assign(sd=1e-6, sd_high=1e-5), runs)
     assert found.count(" 20 of the paper's 20 (those") == 3 and "5 runs find 20 of them." in found
     assert found.count("so many points on: 0.00 in Tables 4 and 5 and 6 and 8)") == 3, (
         "one spread, one threshold"
     )
-    none = published_gaps.power_text(lines.assign(sd=1.0, sd_high=2.0), runs)
+    none = published_gaps.power_said(lines.assign(sd=1.0, sd_high=2.0), runs)
     assert none.count(" none of the paper's 20") == 3 and "5 runs find none of them." in none
     apart = lines.assign(sd=np.where(lines["place"] == "Table 6", 0.012, 0.004), sd_high=0.1)
-    found = published_gaps.power_text(apart, runs)
+    found = published_gaps.power_said(apart, runs)
     least = [100 * intervals.detectable(sd, 5) for sd in (0.004, 0.012)]
     assert f"{least[0]:.2f} in Tables 4 and 5 and 8, {least[1]:.2f} in Table 6)" in found
     none = pd.DataFrame(columns=["place", "row", "share"])
-    assert "runs behind this page" not in published_gaps.images_text(published_gaps.counts(lines), none)
+    assert "runs behind this page" not in published_gaps.images_said(published_gaps.significant(lines), none)
     shares = pd.DataFrame(
         {"place": ["Table 4", "Table 5", "Table 6"], "row": list("abc"), "share": [0.5, 0.7, 0.4]}
     )
-    seen = published_gaps.images_text(published_gaps.counts(lines), shares)
+    seen = published_gaps.images_said(published_gaps.significant(lines), shares)
     assert "60% with the same backbones (2 rows: 50% to 70%), at which" in seen
     assert "40% with others (1 row: 40% to 40%)" in seen
-    part = published_gaps.counts(published_gaps.published(overlap={"Table 4": 0.5}))
-    table, known = published_gaps.counts_text(part, overlap=True), part.set_index("place")["at_overlap"]
+    part = published_gaps.significant(published_gaps.published(overlap={"Table 4": 0.5}))
+    table, known = published_gaps.significant_text(part), part.set_index("place")["at_overlap"]
     cells = table.set_index("Table")["… at the overlap measured here"].to_dict()
     assert cells["Table 5"] == cells["Table 6"] == "–" and cells["Table 4"] == str(known["Table 4"])
     assert cells["all"] == f"{known['all']} of {part['measured'].iloc[-1]}"
-    assert f" {part['measured'].iloc[-1]} gaps, each at its table's overlap" in published_gaps.images_text(
+    assert f" {part['measured'].iloc[-1]} gaps, each at its table's overlap" in published_gaps.images_said(
         part, shares
     )
-    assert "spreads measured here" not in published_gaps.backwards(lines.assign(sd=np.nan), runs, 0.125)
-    said = published_gaps.backwards(lines.assign(sd=0.0047), runs, 0.125)
+    assert "spreads measured here" not in published_gaps.backwards_said(lines.assign(sd=np.nan), runs, 0.125)
+    said = published_gaps.backwards_said(lines.assign(sd=0.0047), runs, 0.125)
     assert "Table 6 takes 4 runs or more, all four tables 6 runs or more" in said
     assert comparing.largest_sd(0.0083, 4) > 0.0047 > comparing.largest_sd(0.0083, 3)  # the gap of VGG19
-    most = published_gaps.backwards(lines.assign(sd=10), runs, 0.125)
+    most = published_gaps.backwards_said(lines.assign(sd=10), runs, 0.125)
     assert "all four tables more runs than anybody makes" in most
 
 

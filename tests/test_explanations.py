@@ -210,7 +210,11 @@ def test_committed_control_is_of_this_code():
     assert shown["images"].shape[0] == len(shown["masks"]) == 4
     assert control_charts.control_bars(control.judged(scores)).svg().startswith("<svg")
     key = ("efficientnetv2-s", "grad-cam", "after")
-    assert control_charts.control_maps(shown, [key]).svg().startswith("<svg")
+    drawn = map_control.drawn(control.judged(scores), (key[0], "vgg19"))
+    assert drawn[0] == key and len(drawn) == 3, (
+        "two of the whole model, none of a backbone that the control lacks"
+    )
+    assert control_charts.control_maps(shown, drawn).svg().startswith("<svg")
     assert len(map_control.control_table(control.judged(scores))) == len(control.judged(scores))
 
 
@@ -298,7 +302,8 @@ def rival(low: float, high: float) -> pd.DataFrame:
     [(0.01, 0.1, "beats"), (-0.1, 0.1, "is not distinguishable from"), (-0.1, -0.01, "loses to")],
 )
 def test_tumour_words(low, high, words):
-    hit = pd.Series({("x", "pointing"): 0.1, ("x", "energy"): 0.05, (tumours.RANDOM, "pointing"): 0.02})
+    lines = [("x", "pointing", 0.1), ("x", "energy", 0.05), (tumours.RANDOM, "pointing", 0.02)]
+    hit = pd.DataFrame(lines, columns=["map", "measure", "mean"])
     text = tumour_localisation.tumour_words("x", {tumours.CENTRE: rival(low, high)}, hit)
     assert f"the map {words} the centre" in text and "random map on 2.0%" in text
     assert "iou" not in text and ("IoU at matched area" in text) == (low > 0 or high < 0)
@@ -496,9 +501,7 @@ def test_in_which_cells_the_map_beats_its_yardsticks():
                     {"run": "r", "row": row, "group": row, "map": map, "class": name, "size": size, **scores}
                 )
     frame = pd.DataFrame(lines)
-    said = tumour_localisation.cells_words(
-        frame, "x", ("place", "centre"), ["Glioma", "Meningioma", "Pituitary"]
-    )
+    said = tumour_localisation.cells_words(frame, ("x", "place", "centre"))
     assert "above both yardsticks in 1 (small glioma); below at least one in 1 (small pituitary)." in said
 
 
@@ -518,11 +521,11 @@ def test_a_table_of_maps_says_of_how_many_pictures_and_patients_each_line_is():
     many = found.assign(n=1234, pictures=1100)
     assert tumour_localisation.counted(many, "right")[count].tolist() == ["1,234 (1,100, 2)"] * 2
     known = scored(**{"class": ["Glioma"] * 3 + ["Pituitary"] * 4, "size": ["large"] * 5 + ["small"] * 2})
-    both = tumour_localisation.cells(known, (tumours.CENTRE,), ("Pituitary", "Glioma"), pictures)
+    both = tumour_localisation.cells(known, (tumours.CENTRE,), pictures)
     table = tumour_localisation.cells_table(both)
     assert list(table)[:2] == ["Class, size", "Map"] and list(table)[-1] == count
     assert list(zip(table["Class, size"], table[count])) == [
-        ("Pituitary, small", "2 (1, 1)"), ("Pituitary, large", "2 (2, 1)"), ("Glioma, large", "3 (2, 1)")
+        ("Glioma, large", "3 (2, 1)"), ("Pituitary, small", "2 (1, 1)"), ("Pituitary, large", "2 (2, 1)")
     ]  # fmt: skip
     assert {"pictures", "groups"} <= set(both), "in the file, too"
     said = tumour_localisation.cells_caption(known.assign(area=np.linspace(0.01, 0.07, 7)))

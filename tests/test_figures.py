@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex, to_rgba_array
 
 from gcaf_lib.display import charts, curves, diagrams, pictures, split_ladder, style
 from gcaf_lib.evaluation import calibration, metrics
+from gcaf_lib.paper.published import Figure
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
 
@@ -75,7 +76,11 @@ def every_figure(predicted):
         "convergence, one seed": lambda: curves.convergence([history(0)], stage=1),
         "confusion": lambda: charts.confusion(metrics.confusion(labels, probs)),
         "report": lambda: charts.classification_report(
-            metrics.report(labels, probs), {("glioma", "recall"): 0.9}
+            metrics.report(labels, probs),
+            {
+                ("glioma", "recall"): Figure("§5.4", "", "recall_glioma", 90.0, 1, "%"),
+                ("macro avg", "f1"): None,
+            },
         ),
         "roc": lambda: curves.roc_curves(metrics.roc(labels, probs)),
         "pr": lambda: curves.pr_curves(metrics.precision_recall(labels, probs)),
@@ -83,7 +88,9 @@ def every_figure(predicted):
         "sensitivity": lambda: charts.sensitivity(sensitivity),
         "ladder": lambda: split_ladder.ladder(ladder_frame(), 0.9573),
         "loss curves": lambda: curves.loss_curves(p, {"one": -np.log(p)}, {"one": 0.9}),
-        "loss minimisers": lambda: curves.loss_minimisers({"one": [1, 0, 0, 0]}, [0.97, 0.01, 0.01, 0.01]),
+        "loss minimisers": lambda: curves.loss_minimisers(
+            {"one (14a)": [1, 0, 0, 0]}, [0.97, 0.01, 0.01, 0.01]
+        ),
         "samples": lambda: pictures.sample_grid([image, image[:20], image], [0, 0, 3]),
         "preprocessing": lambda: pictures.preprocessing_steps({"a": image, "b": image[..., 0]}),
         "intensities": lambda: pictures.intensities(image[..., 0], image[..., 1]),
@@ -115,6 +122,17 @@ def test_every_figure_is_themed_repeatable_and_unknown_to_pyplot(predicted):
     for name in ("confusion", "architecture"):
         make = every_figure(predicted)[name]
         assert make().svg() == make().svg()
+
+
+def test_a_panel_is_called_by_its_loss_without_the_equation(predicted):
+    figure = every_figure(predicted)["loss minimisers"]()
+    assert [ax.get_title("left") or ax.get_title() for ax in figure.axes] == ["soft label", "one"]
+
+
+def test_of_the_paper_s_figures_those_of_classes_are_drawn(predicted):
+    recall = every_figure(predicted)["report"]().axes[1]
+    marks = [line.get_xdata().item() for line in recall.lines if line.get_markerfacecolor() == "none"]
+    assert marks == [0.9] and recall.get_title("left") + recall.get_title() == "Recall"
 
 
 def test_settings_of_a_notebook_do_not_change_a_figure():

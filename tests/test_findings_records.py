@@ -11,7 +11,7 @@ import pytest
 from gcaf_lib import settings
 from gcaf_lib.display import curves, overlays
 from gcaf_lib.evaluation import calibration, confidence
-from gcaf_lib.findings import overlap, performance, training
+from gcaf_lib.findings import overlap, performance, reliability, temperature_scaling, training
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import runs
@@ -80,7 +80,7 @@ def test_table_3_is_the_same_under_the_paper_profile():
 
 def test_tables_of_training(record):
     assert training.stages([record])["Epoch kept"].tolist() == ["2", "2"]
-    table = training.ema([record], images=320)
+    table = training.averages([record], images=320)
     assert table["Start remaining (%)"].tolist() == [f"{100 * 0.95**19:.1f} (n = 1)"] * 2
     assert table["Steps up to the kept epoch"].tolist() == ["20", "20"]
     assert table["EMA − raw on validation (points)"].tolist() == ["−20.00 (n = 1)"] * 2
@@ -116,13 +116,37 @@ def test_stage_0_of_several_seeds_is_one_row_a_backbone(record):
 def test_tables_of_results(record):
     mean, sd = performance.class_report([record])
     assert mean.loc["pituitary", "recall"] == 0.5 and sd.isna().all(axis=None)
-    text = performance.class_report_text(mean, sd, performance.published_report())
+    text = performance.class_report_text(mean, sd)
     assert text.loc["No tumour", "Recall (%)"].endswith(" [97.00]")
     assert text.loc["Macro mean", "F1 (%)"].endswith(" [95.7]"), "with the decimals that the paper prints"
     errors = performance.errors_by_image([record, record])
     assert errors["wrong"].sum() == 10 and (errors["seeds"] == 2).all()
     table = performance.calibrations([record])
     assert table["T"].iloc[0] == "1.00" and len(table) == 4
+
+
+def test_answers_are_counted_over_all_runs(record):
+    assert performance.confusion([record, record])[3].tolist() == [10, 0, 0, 10]
+
+
+def test_one_run_before_and_after_its_own_temperature(record):
+    bins, eces = reliability.before_and_after_scaling(record)
+    t = temperature_scaling.fitted([record])[0]
+    assert list(bins) == list(eces) == ["As trained", f"T = {t:.2f}"]
+    labels, probs = record.labels(), record.probabilities()
+    assert list(eces.values()) == [calibration.ece(labels, p) for p in (probs, calibration.scale(probs, t))]
+    assert all(frame["count"].sum() == 40 for frame in bins.values())
+
+
+def test_the_ece_is_set_beside_chance_and_scaling_run_by_run(record):
+    plain = calibration.ece(record.labels(), record.probabilities())
+    assert f"measured is {plain:.4f}, " in reliability.ece_by_chance_said([record])
+    chapter = SimpleNamespace(settings=record.settings, records=lambda name: {})
+    said = reliability.scaling_said(chapter, [record], np.arange(40), "1 seed")
+    left = calibration.ece(
+        record.labels(), calibration.scale(record.probabilities(), temperature_scaling.fitted([record])[0])
+    )
+    assert f"leaving {left:.4f}: " in said and " (1 seed). " in said and "chapter 19 takes" not in said
 
 
 def test_place_of_a_published_figure():
@@ -204,19 +228,19 @@ def test_rows_of_maps_keep_the_outline_on_the_reduced_image():
 
 
 def test_who_is_confused_and_by_whom(record):
-    text = performance.confused([record])
+    text = performance.confused_said([record])
     assert "Summed over 1 seed, 5 of 40 answers are wrong." in text and "This is a single run" in text
     assert (
         "confused: glioma with pituitary (5 answers, 100% of the wrong ones), where the paper names glioma with m"
         in text
     )
-    both = performance.confused([record, record])
+    both = performance.confused_said([record, record])
     assert "Of 40 test images 5 were wrong at least once and 5 with every seed; as many errors" in both
     assert "would leave 0.6 wrong with every seed" in both, "40 · (5 / 40)²"
     perfect = SimpleNamespace(
         labels=record.labels, settings=record.settings, probabilities=lambda *_: np.eye(4)[record.labels()]
     )
-    assert performance.confused([perfect]) == "Summed over 1 seed, 0 of 40 answers are wrong."
+    assert performance.confused_said([perfect]) == "Summed over 1 seed, 0 of 40 answers are wrong."
 
 
 def test_pairs_confused_equally_often_are_all_named(record):
@@ -227,7 +251,7 @@ def test_pairs_confused_equally_often_are_all_named(record):
         ([1, 1, 2, 3, 3], "pair most often confused: glioma with meningioma (1 answer, 100% of the wrong ones), as in the paper"),
     ):  # fmt: skip
         told = Told.of(labels, np.eye(4)[named], settings=record.settings)
-        text = performance.confused([told]).replace("tumour", "tumor")
+        text = performance.confused_said([told]).replace("tumour", "tumor")
         assert said in text and ("as in the paper" in text) == ("pair most" in text), text
 
 
@@ -257,4 +281,8 @@ def test_chapters_8_and_22_give_one_verdict_on_the_papers_means():
     found = registry.registry().set_index("claim")["verdict"]
     assert all(found[f.claim] == f.verdict for f in checks.averages())
     source = (ROOT / "notebooks" / "08_roc_pr.py").read_text()
-    assert "checks.averages()" in source and "agrees" not in source
+    assert "performance.averages_said()" in source and "agrees" not in source
+    told = performance.averages_said().splitlines()
+    assert [line.rpartition("**.")[0].rpartition("**")[2] for line in told] == [
+        f.verdict for f in checks.averages()
+    ]

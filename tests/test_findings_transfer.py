@@ -59,6 +59,10 @@ def model(right, key=""):
     return {"paper": [run(right, key=key)], "patients": [run(right, fold, key=key) for fold in range(5)]}
 
 
+def sides(small, large):
+    return dict(zip(recipes.SIDES, (small, large)))
+
+
 SMALL = EVERY % 10 > 2  # 70%
 LARGE = EVERY % 10 > 0  # 90%, right wherever the other is
 
@@ -85,12 +89,12 @@ def test_a_gain_is_found_on_the_same_images_and_none_in_the_same_answers():
     assert line(same, "paper")["difference_high"] == pytest.approx(1.96**2 / 2**0.5 / 100, rel=1e-3)
     assert (
         "Where there is one seed, the interval does not include the variation between seeds"
-        in transfer.bought(frame, {})
+        in transfer.changes_said(frame, {})
     )
-    assert "recipe with ImageNet weights as a whole" in transfer.bought(frame, {})
-    assert "no run differs in the weights alone" in transfer.bought(frame, {})
-    assert "a gain" in transfer.bought(frame, {}) and "no difference" in transfer.bought(same, {})
-    assert "a loss" in transfer.bought(recipes.compare(model(LARGE), model(SMALL), None), {})
+    assert "recipe with ImageNet weights as a whole" in transfer.changes_said(frame, {})
+    assert "no run differs in the weights alone" in transfer.changes_said(frame, {})
+    assert "a gain" in transfer.changes_said(frame, {}) and "no difference" in transfer.changes_said(same, {})
+    assert "a loss" in transfer.changes_said(recipes.compare(model(LARGE), model(SMALL), None), {})
 
 
 def test_four_folds_are_not_compared_with_five():
@@ -101,8 +105,8 @@ def test_four_folds_are_not_compared_with_five():
     row = text.loc[("patient-disjoint", "Accuracy (%)")]
     assert row["ImageNet"] == "no pair of runs" and row["Compared"] == "none" and row["Difference"] == "–"
     assert text.loc[("random split", "Accuracy (%)"), "Difference"].startswith("+20.0 (+")
-    assert "- patient-disjoint: not trained with all its folds" in transfer.bought(frame, {})
-    assert "the interval of the difference" not in transfer.bought(frame, {})
+    assert "- patient-disjoint: not trained with all its folds" in transfer.changes_said(frame, {})
+    assert "the interval of the difference" not in transfer.changes_said(frame, {})
     assert set(recipes.by_class(frame)["protocol"]) == {"random split"}
 
 
@@ -118,7 +122,7 @@ def test_where_it_changes_more_turns_on_the_intervals(random, apart, said):
     frame = recipes.compare(model(SMALL), model(LARGE), None).set_index(["protocol", "metric"])
     for protocol, three in (("paper", random), ("patients", apart)):
         frame.loc[(protocol, "accuracy"), ["difference", "difference_low", "difference_high"]] = three
-    text = transfer.bought(frame.reset_index(), {})
+    text = transfer.changes_said(frame.reset_index(), {})
     assert (
         f"on patient-disjoint folds {said} that on the random split, where at most 30.0 points could" in text
     )
@@ -129,10 +133,10 @@ def test_one_training_of_the_recipe_stands_against_the_mean_of_all_miniatures_an
         "patients": [run(r, f, seed=s, key="s") for s, r in enumerate((SMALL, LARGE)) for f in range(5)]
     }
     large = model(LARGE, "l")
-    single = transfer.one_trained(more, large, None)
+    single = transfer.trained_once(more, large, None)
     assert list(single) == ["patients"] and single["patients"].file.value == pytest.approx(0.1)
     frame = recipes.compare(more, large, None)
-    text = transfer.bought(frame, single)
+    text = transfer.changes_said(frame, single)
     assert line(frame, "patients")["difference"] == pytest.approx(0.2), "the table pairs seed by seed"
     assert "- patient-disjoint, one seed against the mean of 2: accuracy +10.0 points" in text
     assert (
@@ -140,27 +144,27 @@ def test_one_training_of_the_recipe_stands_against_the_mean_of_all_miniatures_an
         in text
     )
     assert words.ONE_SEED in text, "the random split has one of both"
-    assert words.ONE_SEED not in transfer.bought(frame[frame["protocol"] == "patients"], single)
-    assert transfer.one_trained(model(SMALL, "s"), large, None) == {}
+    assert words.ONE_SEED not in transfer.changes_said(frame[frame["protocol"] == "patients"], single)
+    assert transfer.trained_once(model(SMALL, "s"), large, None) == {}
 
 
 def test_a_difference_that_is_not_told_names_the_trainings_that_its_interval_allows_for():
     frame = recipes.compare(model(SMALL), model(SMALL, "b"), None)
-    assert "these images and patients can resolve" in transfer.bought(frame, {})
+    assert "these images and patients can resolve" in transfer.changes_said(frame, {})
     both = [run(SMALL, seed=seed) for seed in (0, 1)]
     several = recipes.compare({"paper": both}, {"paper": both}, None)
-    assert "these images, patients and trainings can resolve" in transfer.bought(several, {})
+    assert "these images, patients and trainings can resolve" in transfer.changes_said(several, {})
 
 
 def test_tumours_are_judged_alone():
     tumour = EVERY // 5 % 4 != CLASSES.index("notumor")
     right = SMALL | ~tumour
     small, large = model(right)["patients"], model(LARGE, "l")["patients"]
-    frame = tumour_classes.tumours([small, large], [[], []], None).set_index("model")
+    frame = tumour_classes.accuracy(sides(small, large), sides([], []), None).set_index("model")
     assert frame.loc["Miniatures, four classes", "accuracy"] == pytest.approx(SMALL[tumour].mean())
     assert frame.loc["ImageNet, four classes", "accuracy"] == pytest.approx(LARGE[tumour].mean())
     assert (frame["images"].dropna() == 75).all()
-    text = tumour_classes.tumours_text(frame.reset_index())
+    text = tumour_classes.accuracy_text(frame.reset_index())
     assert text["Of"].iloc[1] == "one seed of 5 folds, 75 images (75 pictures, 75 patient groups)"
     assert text["Accuracy (%)"].iloc[0] == "91.28" and text["Accuracy (%)"].iloc[3] == "not trained yet"
     both = tumour_classes.beside_reported(frame.reset_index())
@@ -174,11 +178,11 @@ def test_tumours_are_judged_alone():
     assert "The reported 91.28% lies above the intervals of all 2. The" in alike
     assert "other images" not in alike
     again = small + [run(LARGE, fold, seed=1) for fold in range(5)]
-    equal = tumour_classes.tumours([again, large], [[], []], None)
+    equal = tumour_classes.accuracy(sides(again, large), sides([], []), None)
     assert equal["seeds"].dropna().tolist() == [1, 1] and equal["accuracy"][0] == pytest.approx(
         SMALL[tumour].mean()
     )
-    none = tumour_classes.beside_reported(tumour_classes.tumours([[], small[:4]], [[], []], None))
+    none = tumour_classes.beside_reported(tumour_classes.accuracy(sides([], small[:4]), sides([], []), None))
     assert none == "None of these has been trained on all five folds yet."
     dataset = SimpleNamespace(frame=pd.DataFrame({"file": EVERY}))
     assert tumour_classes.fewer_classes([], large, dataset) == ""
@@ -291,32 +295,32 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
     assert line(frame, "patients")["full-size_value"] == 0.9 and "ImageNet_value" not in frame
     text = recipes.compared_text(frame, full_networks.FULL)
     assert text.loc[0, "Full-size"].startswith("90.0 (") and text.loc[0, "Miniatures"].startswith("70.0 (")
-    said = full_networks.grown(frame)
+    said = full_networks.grown_said(frame)
     assert "- random split +20.0" in said and said.count(": a gain (as trained once); one run") == 2
     assert "a gain (as trained once); one run, 100 images (100 pictures, 100 patient groups)\n" in said
     assert "The paper's 95.73% lies" in said and "nan" not in said
     assert "patient-disjoint +20.0 points (+" in said and "by picture" not in said
     splits_ = {"paper": [run(LARGE)], "patients": [run(SMALL)]}
     assert (
-        "change by −20.0 points (−" in (lost := full_networks.fallen_full(splits_, None))
+        "change by −20.0 points (−" in (lost := full_networks.fallen_said(splits_, None))
         and ", by picture −20.0" in lost
     )
     assert "(1 seed; 100 patient groups tested on the second)" in lost
-    assert full_networks.fallen_full({"paper": [run(LARGE)]}, None) == ""
-    folds = full_networks.grown(recipes.compare(model(SMALL), model(LARGE), None, full_networks.FULL))
+    assert full_networks.fallen_said({"paper": [run(LARGE)]}, None) == ""
+    folds = full_networks.grown_said(recipes.compare(model(SMALL), model(LARGE), None, full_networks.FULL))
     assert recipes.once(frame).startswith(" The paper's own networks have one run: ")
     assert not recipes.once(frame.assign(seeds=2)), "only where it is so"
     assert folds.count(", by picture +20.0 points (+") == 1, "of the split that keeps copies together"
     worse = recipes.compare(single, {"paper": [run(~LARGE)]}, None, full_networks.FULL)
-    assert "a loss (as trained once); one run, 100 images" in full_networks.grown(
+    assert "a loss (as trained once); one run, 100 images" in full_networks.grown_said(
         worse
-    ) and "patient-disjoint" not in full_networks.grown(worse)
-    assert "lies above the interval" in full_networks.grown(worse)
+    ) and "patient-disjoint" not in full_networks.grown_said(worse)
+    assert "lies above the interval" in full_networks.grown_said(worse)
     everywhere = recipes.compare(single, {"paper": [run(EVERY >= 0)]}, None, full_networks.FULL)
-    assert "lies below the interval" in full_networks.grown(everywhere)
+    assert "lies below the interval" in full_networks.grown_said(everywhere)
     near = recipes.compare(single, {"paper": [run(EVERY % 20 > 0)]}, None, full_networks.FULL)  # 95%
-    assert "lies inside the interval" in full_networks.grown(near)
-    assert "no run on record" in full_networks.grown(recipes.compare({}, {}, None, full_networks.FULL))
+    assert "lies inside the interval" in full_networks.grown_said(near)
+    assert "no run on record" in full_networks.grown_said(recipes.compare({}, {}, None, full_networks.FULL))
 
 
 def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monkeypatch):
@@ -331,7 +335,7 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
         "other": [run(SMALL)],
         "seed": [run(~LARGE, seed=1)],
     }
-    said = full_networks.before_fusion({"patients": rows}, None)
+    said = full_networks.before_fusion_said({"patients": rows}, None)
     first, second, third, last = said.split("; ")
     assert first.endswith(f"- patient-disjoint, seed 0, {counted}: fused as proposed 90.0%")
     assert (
@@ -342,17 +346,21 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
         "convnext-tiny alone, after stage 0, 70.0%: the fused model minus this backbone +20.0 points (+1"
     )
     assert last == "2 other fusions give another answer on 0 to 20 of the 100 images"
-    one = full_networks.before_fusion(
+    one = full_networks.before_fusion_said(
         {"paper": {experiments.PROPOSED: [run(LARGE)], "other": [run(SMALL)]}}, None
     )
     assert one.endswith("1 other fusion gives another answer on 20 of the 100 images")
     alone["convnext-tiny"] = [run(SMALL, seed=1)]  # one stage 0 for all seeds
-    shared = full_networks.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
+    shared = full_networks.before_fusion_said({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
     assert shared.endswith("convnext-tiny alone, after stage 0, 70.0%") and shared.count("minus") == 1
     alone.clear()
-    only = full_networks.before_fusion({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
+    only = full_networks.before_fusion_said({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
     assert only.endswith(f"- random split, seed 0, {counted}: fused as proposed 90.0%")
-    assert full_networks.before_fusion({}, None) == "" == full_networks.before_fusion({"paper": {}}, None)
+    assert (
+        full_networks.before_fusion_said({}, None)
+        == ""
+        == full_networks.before_fusion_said({"paper": {}}, None)
+    )
 
 
 def test_what_fusing_adds_stands_by_picture_too_where_copies_are_kept_together(monkeypatch):
@@ -363,7 +371,7 @@ def test_what_fusing_adds_stands_by_picture_too_where_copies_are_kept_together(m
         record.settings.data.protocol = "patients"
     monkeypatch.setattr(training, "stage0_records", lambda records: {"one": [start]})
     monkeypatch.setattr(names, "backbone_name", lambda key, record: key)
-    said = full_networks.before_fusion({"patients": {experiments.PROPOSED: [own]}}, None)
+    said = full_networks.before_fusion_said({"patients": {experiments.PROPOSED: [own]}}, None)
     assert "this backbone +91.0 points (" in said and ", by picture +10.0 points (" in said
 
 
@@ -394,26 +402,30 @@ def test_a_page_of_phantoms_has_no_line_of_patients():
     assert split_records.imagenet_records(phantoms) == {} and list(split_records.three_classes(phantoms)) == [
         split_records.MODEL
     ]
-    assert transfer.sides(phantoms) == ({}, {}) and transfer.three_classes(phantoms) == ([], [])
+    assert transfer.sides(phantoms) == ({}, {}) and transfer.three_classes(phantoms) == sides([], [])
+    assert transfer.on_patient_folds({}, {"patients": [1]}) == sides([], [1])
     assert split_records.imagenet_records(open_chapter("25_transfer", split_records.TRANSFER)) == {}
     other = phantoms.under(split_records.TRANSFER)
     assert other.profile == "transfer" and not other.phantoms and phantoms.phantoms
 
 
 def test_what_is_on_record_is_counted():
-    text = transfer.standing(model(SMALL), {"paper": [run(LARGE)]}, phantoms=False)
+    text = transfer.runs_said(model(SMALL), {"paper": [run(LARGE)]}, phantoms=False)
     assert "random split: 1 run of the miniatures, 1 run with" in text
     assert "patient-disjoint: 5 runs of the miniatures, 0 runs with" in text
     assert "The table pairs the seeds that both sides have" in text and "against the mean of all." in text
-    assert "under the profile `demo` nothing is compared" in transfer.standing({}, {}, phantoms=True)
+    assert "under the profile `demo` nothing is compared" in transfer.runs_said({}, {}, phantoms=True)
 
 
 def test_settings_that_differ_are_named_and_those_of_a_stage_0_only_where_both_have_one():
-    frame = training.differing(load("cpu"), load("transfer")).set_index("Setting")
+    frame = training.differing({"a": load("cpu"), "b": load("transfer")}).set_index("Setting")
     assert frame.loc["training.ema"].tolist() == ["0.999", "0.99"]
     assert frame.loc["model.weights"].tolist() == ["in-domain", "imagenet"]
     assert not [name for name in frame.index if "stage0" in name] and "loss.gamma" not in frame.index
-    assert "training.stage0_epochs" in training.differing(load("cpu"), load("demo"))["Setting"].tolist()
+    assert (
+        "training.stage0_epochs"
+        in training.differing({"a": load("cpu"), "b": load("demo")})["Setting"].tolist()
+    )
 
 
 def test_two_models_stand_on_one_ladder():
@@ -484,9 +496,9 @@ def test_the_price_is_told_in_what_compares():
 def test_without_a_run_each_table_has_a_line():
     """An empty table stops the site's build."""
     shown = (
-        recipe_price.price_text(recipe_price.price([], [])),
+        recipe_price.price_text(recipe_price.price({})),
         recipes.compared_text(recipes.compare({}, {}, None)),
-        tumour_classes.tumours_text(tumour_classes.tumours([[], []], [[], []], None)),
+        tumour_classes.accuracy_text(tumour_classes.accuracy(sides([], []), sides([], []), None)),
         training.stages([]),
     )
     assert all(len(table) and len(table.columns) for table in shown)
@@ -500,12 +512,12 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
         {"stage": [1, 2], "epochs": [4, 8], "best_epoch": [4, 8], "accuracy": 0.9, "val_accuracy": 0.8}
     )
     monkeypatch.setattr(training, "kept", lambda record: kept)
-    settings = load("transfer"), load("paper")
+    settings = load("transfer")
 
     def said(right, counts=causes, beside=four, seeds=1):
         runs = [run(right | ~tumour, fold, seed, "t") for seed in range(seeds) for fold in range(5)]
-        alone = tumour_classes.tumours([[], []], [[], runs], None)
-        return shortfall.not_more(alone, runs, beside, counts, *settings)
+        alone = tumour_classes.accuracy(sides([], []), sides([], runs), None)
+        return shortfall.not_more(alone, runs, beside, counts, settings)
 
     text = said(EVERY % 10 > 2)
     assert (
@@ -546,5 +558,5 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
         in near
     )
     assert "is reached: 93% lies" in said(EVERY % 100 > 0)
-    none = tumour_classes.tumours([[], []], [[], []], None)
-    assert "nothing to explain" in shortfall.not_more(none, [], four, causes, *settings)
+    none = tumour_classes.accuracy(sides([], []), sides([], []), None)
+    assert "nothing to explain" in shortfall.not_more(none, [], four, causes, settings)

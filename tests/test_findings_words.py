@@ -46,8 +46,8 @@ from tests.told import Told
 
 def test_normalisations_that_are_the_same_or_wider():
     own = np.array([0.0, 1.0])
-    assert "is its native normalisation" in preprocessing.normalisations(own, {"a": own + 5e-5})
-    wider = preprocessing.normalisations(2 * own, {"a": own})
+    assert "is its native normalisation" in preprocessing.normalisations_said(own, {"a": own + 5e-5})
+    wider = preprocessing.normalisations_said(2 * own, {"a": own})
     assert "natively from 0.00 to 1.00" in wider and "with 2.00 times the standard deviation" in wider
 
 
@@ -60,9 +60,9 @@ def test_where_clipping_touches(share, said):
     layer = type(
         "Layer", (), {"name": "brightness", "__call__": lambda self, x, training: np.where(x < 100, 0, 255)}
     )()
-    assert said in preprocessing.clipped([layer], images)
+    assert said in preprocessing.clipping_said([layer], images)
     flip = type("Flip", (), {"name": "flip", "__call__": lambda self, x, training: 1 / 0})()
-    assert "0.0% of the values" in preprocessing.clipped([flip], images)
+    assert "0.0% of the values" in preprocessing.clipping_said([flip], images)
 
 
 def test_the_steps_by_hand_give_the_pixels_of_training_or_not(tmp_path):
@@ -70,13 +70,15 @@ def test_the_steps_by_hand_give_the_pixels_of_training_or_not(tmp_path):
     image[8:40, 16:48] = np.arange(0, 256, 8, dtype=np.uint8)[:, None, None]
     cv2.imwrite(str(tmp_path / "slice.png"), image)
     by_hand = preprocess.clahe(image, data.clahe_clip, data.clahe_tiles)
-    text = preprocessing.same_pixels(by_hand, tmp_path / "slice.png", data)
+    text = preprocessing.same_pixels_said(by_hand, tmp_path / "slice.png", data)
     assert text == (
         f"Clip limit {data.clahe_clip:g}, {data.clahe_tiles} × {data.clahe_tiles} tiles, 64 × 48 pixels to 32 × 32; the same pixels as "
         "`preprocess`: **yes**."
     )
     by_hand[20:30, 20:30] ^= 1  # the last bit of some pixels
-    assert preprocessing.same_pixels(by_hand, tmp_path / "slice.png", data).endswith("`preprocess`: **no**.")
+    assert preprocessing.same_pixels_said(by_hand, tmp_path / "slice.png", data).endswith(
+        "`preprocess`: **no**."
+    )
 
 
 def test_how_far_clip_limits_move_the_heads_grey_levels(monkeypatch):
@@ -150,17 +152,27 @@ def test_which_steps_may_be_swapped_with_mixing():
 
 def test_where_the_two_readings_of_the_loss_are_one():
     """For hard labels always, with cross-entropy at γ = 0; for smoothed ones the per-class reading alone is."""
-    table = loss.limits(2.0, 0.05, np.random.default_rng(0)).set_index("Compared (γ = 0 unless said)")
+    table = loss.beside_cross_entropy(2.0, 0.05, np.random.default_rng(0)).set_index(
+        "Compared (γ = 0 unless said)"
+    )
     said = table.map(lambda cell: cell.split()[0])
     assert set(said["hard labels"]) == {"equal"}
     assert said["ε = 0.05"].tolist() == ["differ", "equal", "differ", "differ"] and len(table.columns) == 2
+    off = loss.beside_cross_entropy(2.0, 0, np.random.default_rng(0))
+    assert off.equals(table.reset_index()), "where smoothing is off some labels are smoothed all the same"
+
+
+def test_a_batch_is_mixed_where_mixup_is_off_too():
+    theirs = paper.published("Table 3", metric="training.mixup")
+    one, other = (mixup.spread_weights(12, alpha, np.random.default_rng(0)) for alpha in (0, theirs))
+    assert (one == other).all() and 0 < one.min() < 0.01 and one.max() < 1
 
 
 def test_soft_labels_need_mixup_and_other_classes():
-    assert mixup.soft(0, 32, pd.Series([0, 1])) == "Mixup is off under these settings."
-    one = mixup.soft(0.2, 32, pd.Series([0, 0, 0]))
+    assert mixup.soft_labels_said(0, 32, pd.Series([0, 1])) == "Mixup is off under these settings."
+    one = mixup.soft_labels_said(0.2, 32, pd.Series([0, 0, 0]))
     assert "in 0% of the pairs" in one and "about 0% of the training samples" in one
-    assert "in 48% of the pairs" in mixup.soft(
+    assert "in 48% of the pairs" in mixup.soft_labels_said(
         0.2, 32, pd.Series([0, 1])
     )  # a half, but an image may meet itself
 
@@ -170,7 +182,7 @@ def test_whose_the_weights_are():
     size = pd.Series({"input": "224×224×3", "F₁, vgg-a": "7×7×8", "width d": 512, "weights, vgg-a": 1500, "weights, vgg-b": 300,
                       "weights, mini-c": np.nan, "weights, projections": 60, "weights, fusion": 100, "weights, classifier": 40,
                       "weights, whole model": 2000})  # fmt: skip
-    text = model.shares(size)
+    text = model.shares_said(size)
     assert "the two backbones hold 1,800 of 2,000 weights (90.0%). The fusion" in text
     assert "has 100 (5.0%)." in text
 
@@ -222,22 +234,24 @@ def test_a_small_gradient_is_one_and_a_trace_of_rounding_is_none():
 
 def test_a_departure_from_linearity_is_seen():
     x, y = np.ones((2, 3)), np.full((2, 3), 2.0)
-    assert "is linear, up to rounding" in model.departure_said(model.departure(lambda v: 3 * v + 1, x, y))
+    assert "is linear, up to rounding" in model.departure_said(
+        model.departure(lambda v: 3 * np.array(v) + 1, x, y)
+    )
     assert "is not linear" in model.departure_said(model.departure(np.square, x, y))
 
 
 def test_the_loss_turns_or_never():
     p = np.array([0.2, 0.5, 0.8])
-    text = loss.turns(p, {"a": np.array([-1.0, -0.1, 0.0]), "b": np.array([-1.0, -0.5, -0.1])})
+    text = loss.turning_points_said({"a": np.array([-1.0, -0.1, 0.0]), "b": np.array([-1.0, -0.5, -0.1])}, p)
     assert "**a**: turns at p = 0.800." in text and "**b**: never turns" in text
 
 
 def test_the_minimiser_is_softer_or_as_the_label():
     target = loss.smoothed(0.05)
-    assert target.sum() == pytest.approx(1) and "**less** than the label" in loss.doubt(
+    assert target.sum() == pytest.approx(1) and "**less** than the label" in loss.doubt_said(
         {"per-class (14b)": target - 0.01}, target
     )
-    assert "about what the label says" in loss.doubt({"per-class (14b)": target}, target)
+    assert "about what the label says" in loss.doubt_said({"per-class (14b)": target}, target)
 
 
 def test_the_claim_on_smoothing_fails_for_the_literal_reading_alone():
@@ -265,8 +279,8 @@ def test_a_constant_alpha_under_adam(adam, said):
 
 
 def test_where_backbones_start():
-    assert "these weights" in training.start({"convnext-tiny": []}, load("cpu"))
-    assert "`in-domain` weights: no stage 0" in training.start({}, load("cpu"))
+    assert "these weights" in training.start_said({"convnext-tiny": []}, load("cpu"))
+    assert "`in-domain` weights: no stage 0" in training.start_said({}, load("cpu"))
 
 
 def test_profiles_beside_table_3():
@@ -318,7 +332,7 @@ def test_what_averaging_moved(hits, said):
         right = np.arange(10) < hits[which == "ema"]
         return np.column_stack([right, ~right]).astype(float)
 
-    assert f"averaged minus raw, seed by seed{said} (n = 1) points" in training.average(
+    assert f"averaged minus raw, seed by seed{said} (n = 1) points" in training.averages_said(
         [Told(labels=lambda part: np.zeros(10, int), probabilities=probabilities)]
     )
 
@@ -336,9 +350,9 @@ def converged(stages: int, averaged: float, raw: float) -> SimpleNamespace:
 
 
 def test_convergence_with_and_without_a_second_stage():
-    text = training.convergence([converged(1, 0, 0)])
+    text = training.convergence_said([converged(1, 0, 0)])
     assert "percentages are 80.00 (n = 1) and 70.00" in text and "stage 2" not in text
-    text = training.convergence([converged(2, -0.05, 0.05)])
+    text = training.convergence_said([converged(2, -0.05, 0.05)])
     assert "percentages are 90.00 (n = 1) and 75.00" in text
     assert (
         "over 1 seed (Student's t; none for one seed): with averaged weights −5.00, neither a rise nor a fall can be told; "
@@ -359,7 +373,7 @@ def test_stage_2_moved_accuracy_only_where_the_seeds_tell_it(middle, said):
     """Of three seeds, sd 0.01, the half width of Student's 95% interval is 4.303 × 0.01 / √3 = 0.0248."""
     seeds = middle + np.array([-0.01, 0, 0.01])
     one, other = (
-        training.convergence([converged(2, **{name: v, rest: 0}) for v in seeds])
+        training.convergence_said([converged(2, **{name: v, rest: 0}) for v in seeds])
         for name, rest in (("averaged", "raw"), ("raw", "averaged"))
     )
     assert f"with averaged weights {said}" in one and "with raw weights 0.00 (0.00 to 0.00), neither" in one
@@ -367,7 +381,7 @@ def test_stage_2_moved_accuracy_only_where_the_seeds_tell_it(middle, said):
 
 
 def test_what_share_of_the_weights_stage_2_moves():
-    text = training.moving({"total": 20_000, "trainable": 5_010, "head": 1_234})
+    text = training.moving_weights_said({"total": 20_000, "trainable": 5_010, "head": 1_234})
     assert text == (
         "Of 20,000 weights in all, 5,010 (25.1%) move in stage 2; projections, fusion and classifier hold 1,234 of them."
     )
@@ -378,7 +392,7 @@ def test_what_mixup_leaves_of_a_training_accuracy():
     rng, counts = np.random.default_rng(0), np.array([1297, 1316, 1600, 1405])
     even = np.abs(rng.beta(0.2, 0.2, 1_000_000) - 0.5) < 0.1
     share = 100 * even.mean() * (31 / 32) * (1 - ((counts / counts.sum()) ** 2).sum())
-    text = training.ceiling()
+    text = training.ceiling_said()
     said, cost = (float(n) for n in re.findall(r"(\d\.\d)(?:% of the pairs| points)", text))
     assert text.startswith("A training accuracy of 98 to 99% is near") and (said, cost) == (
         pytest.approx(share, abs=0.1),
@@ -411,10 +425,10 @@ def test_what_learns_and_what_the_rows_compare():
 def test_areas_are_told_beside_what_no_skill_would_give():
     areas = {f"{kind}_{name}": 0.9 for kind in ("auc", "ap") for name in CLASSES} | {"ap_pituitary": 0.8}
     labels = np.repeat(np.arange(4), [1, 2, 3, 4])
-    text = performance.areas(pd.DataFrame({"mean": areas}), labels, CLASSES)
+    text = performance.areas_said(pd.DataFrame({"mean": areas}), labels, CLASSES)
     assert "By average precision the hardest class here is pituitary (0.8000)" in text
     assert "equal to the share of the class (0.10 to 0.40 here), against 0.5" in text
-    alone = performance.areas(pd.DataFrame({"mean": areas}), np.zeros(5, int), CLASSES)
+    alone = performance.areas_said(pd.DataFrame({"mean": areas}), np.zeros(5, int), CLASSES)
     assert "(0.00 to 1.00 here)" in alone, "a class without images has a share, too"
 
 
@@ -543,7 +557,7 @@ def similarities(*rows) -> pd.DataFrame:
 
 def test_how_empty_the_histograms_are_at_their_thresholds():
     """Turned pairs count, pairs below the threshold don't; the bin that begins 0.05 above it is no longer near."""
-    low, high = dataset.BARS["notumor"], dataset.BARS["tumour"]
+    low, high = dataset.THRESHOLDS["notumor"], dataset.THRESHOLDS["tumour"]
     bins = [
         ("notumor", low - 0.01, low, 5, 5),
         ("notumor", low, low + 0.01, 1, 2),
@@ -554,14 +568,14 @@ def test_how_empty_the_histograms_are_at_their_thresholds():
     facts = SimpleNamespace(
         similarity=similarities(*bins), slices=pd.DataFrame({"similarity": [0.98765, 0.99]})
     )
-    text = dataset.bars_said(facts)
+    text = dataset.thresholds_said(facts)
     assert text == f"Of 37 pairs of tumour-free files at {low:g} or more, 7 lie below {low + 0.05:g}.", (
         "no tumours"
     )
-    bar = dataset.BARS["slices"]
+    bar = dataset.THRESHOLDS["slices"]
     bins += [("slices", 0.5, 0.505, 3, 0), ("slices", 0.61, 0.615, 1, 0), ("slices", 0.7, 0.705, 0, 0), ("slices", bar, 1.0, 2, 0)]  # fmt: skip
     facts.similarity = similarities(*bins, ("tumour", high - 0.01, high, 7, 0))
-    text = dataset.bars_said(facts)
+    text = dataset.thresholds_said(facts)
     assert f"Of 0 pairs of tumour files at {high:g} or more, 0 lie below {high + 0.05:g}." in text
     assert text.endswith(
         f"(correlation of thumbnails at least 0.9876: 2 files) or not: no file lies between 0.62 and {bar:g}."
@@ -573,7 +587,7 @@ def test_pairs_stand_beside_the_thresholds_they_were_drawn_at():
         [("notumor", side, f"{side}{k}", f"{side}{k}'", 0.9 - k / 100) for side in ("above", "below") for k in range(4)],
         columns=["kind", "side", "left", "right", "similarity"],
     )  # fmt: skip
-    files, words = dataset.beside_bars(SimpleNamespace(around=around), each=2)
+    files, words = dataset.beside_thresholds(SimpleNamespace(around=around), each=2)
     assert files == [["above0", "above0'", "above1", "above1'"], ["below0", "below0'", "below1", "below1'"]]
     assert words[1] == ["below: 0.900", "notumor", "below: 0.890", "notumor"]
 
@@ -581,10 +595,14 @@ def test_pairs_stand_beside_the_thresholds_they_were_drawn_at():
 def test_what_the_files_sizes_and_modes_are_by_class():
     frame = pd.DataFrame({"label": [0, 0, 1, 2, 3], "width": [5, 5, 5, 6, 7], "height": [5, 5, 5, 5, 5],
                           "mode": ["L", "RGB", "L", "L", "L"]})  # fmt: skip
-    table, common = dataset.outside(frame)
-    assert common == "5×5" and table[common].tolist() == [1, 1, 0, 0] and table["Different sizes"].eq(1).all()
+    table, common = dataset.sizes_and_modes(frame), "5×5"
+    assert (
+        table.columns[0] == common
+        and table[common].tolist() == [1, 1, 0, 0]
+        and table["Different sizes"].eq(1).all()
+    )
     assert table.loc["glioma", ["mode L", "mode RGB"]].tolist() == [0.5, 0.5]
-    text = dataset.outside_text(table)
+    text = dataset.sizes_and_modes_text(table)
     assert (
         text[common].tolist() == ["100.00%", "100.00%", "0.00%", "0.00%"] and text["Different sizes"][0] == 1
     )
@@ -624,12 +642,14 @@ def test_what_the_files_form_tells(presence, said):
     assert shortcuts.always(labels) == pytest.approx(
         {"four classes": 0.25, "tumour or not": 0.75, "three classes": 1 / 3}
     )
-    assert said in shortcuts.hints(floors, tracks, labels, pictures)
-    assert "oedema" not in shortcuts.hints(floors, tracks, labels, pictures), "phantoms have none"
+    assert said in shortcuts.hints_said(floors, tracks, labels, pictures)
+    assert "oedema" not in shortcuts.hints_said(floors, tracks, labels, pictures), "phantoms have none"
     shares = pd.Series({"all": 0.06, "glioma": 0.0, "meningioma": 0.16})
-    text = shortcuts.hints(floors, tracks, labels, pictures, shares)
+    text = shortcuts.hints_said(floors, tracks, labels, pictures, shares)
     assert "itself: about 6% of the tumours are not masked (glioma 0%, meningioma 16%)." in text
-    assert "itself: all of them are masked." in shortcuts.hints(floors, tracks, labels, pictures, 0 * shares)
+    assert "itself: all of them are masked." in shortcuts.hints_said(
+        floors, tracks, labels, pictures, 0 * shares
+    )
 
 
 @pytest.mark.parametrize(
@@ -658,19 +678,19 @@ def test_a_score_by_picture_stands_beside_a_yardstick_by_picture(border, said):
 
 
 def test_calibration_carries_over_only_where_it_was_measured():
-    assert "no run over the five patient-disjoint folds" in new_patients.carries_over(
+    assert "no run over the five patient-disjoint folds" in new_patients.carries_over_said(
         {"random split": {}, "random split, scaled": {}}, [], [], np.zeros(0), np.zeros(0)
     )
 
 
 def test_one_acts_on_any_tumour_only_where_there_are_images_without_one():
-    probs = np.array([[0.9, 0.1], [0.2, 0.8]])
-    both = acting.decision_curves(np.array([0, 1]), probs, ["glioma", "notumor"])
+    labels, probs = np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    both, tumours = (
+        acting.decision_curves([Told.of(labels, probs, classes=("glioma", other))])
+        for other in ("notumor", "pituitary")
+    )
     assert list(both) == ["Any tumour", "Glioma"] and both["Any tumour"].equals(both["Glioma"])
-    assert list(acting.decision_curves(np.array([0, 1]), probs, ["glioma", "pituitary"])) == [
-        "Glioma",
-        "Pituitary",
-    ]
+    assert list(tumours) == ["Glioma", "Pituitary"]
 
 
 def test_accuracy_by_picture_is_a_row_of_the_states_that_have_it():
@@ -878,7 +898,7 @@ def test_what_rules_a_published_figure_out():
 
 def test_a_report_of_scikit_learn_is_rounded_as_papers_print():
     one = {"precision": 0.123456, "recall": 0.5, "f1-score": 0.98764}
-    told = audit.told({"accuracy": 0.95734, "a": one}, 0.94149, ["a"])
+    told = audit.as_printed({"accuracy": 0.95734, "a": one}, 0.94149, ["a"])
     assert [(f.metric, f.value, f.decimals, f.percent) for f in told] == [
         ("accuracy", 95.73, 2, True),
         ("precision_a", 0.1235, 4, False),

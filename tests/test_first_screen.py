@@ -192,7 +192,7 @@ def test_it_is_written_in_the_order_of_the_argument(tmp_path):
     )
     assert f"{paper.published('Abstract', paper.PROPOSED, 'accuracy'):.2f}" in text
     # the picture in words names every line that is drawn, with its ends
-    frame, _ = first_screen.rows(Chapter("x", "cpu", chosen, data, (), settings.results_dir()))
+    frame, _ = first_screen.rows(Chapter("cpu", chosen, data))
     said = first_screen.described(frame, 0.9573)
     assert said in text and said.count(" from ") == 3
     own = frame[frame["method"] == first_screen.split_records.IMAGENET].set_index("protocol")["accuracy"]

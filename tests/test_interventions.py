@@ -408,7 +408,7 @@ def answers(
 
 
 def framed(*parts: pd.DataFrame) -> pd.DataFrame:
-    return intervention_effects.told(pd.concat(parts, ignore_index=True), CLASSES, np.arange(1000) // 2)
+    return intervention_effects.answers(pd.concat(parts, ignore_index=True), CLASSES, np.arange(1000) // 2)
 
 
 GLIOMA, MENINGIOMA, NOTUMOR, PITUITARY = range(4)

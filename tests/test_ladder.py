@@ -310,7 +310,7 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
         ),
         ("class", "patient-disjoint"): None,
     }
-    text = shortcuts.taken_away(changes)
+    text = shortcuts.changes_said(changes)
     assert "form, random split, 1 seed: −5.0 points (−7.0 to −3.0): a fall (as trained once)\n" in text
     apart = "form, patient-disjoint, 3 seeds: −5.0 points (−11.0 to +1.0): no difference that these images, patients and trainings can resolve, "
     assert apart + "by picture −6.0 points (−12.0 to −1.0): a fall\n" in text
@@ -319,7 +319,7 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
         "variation between seeds" in text
         and "over patients and, with two or more seeds, also over trainings" in text
     )
-    assert "Where there is one seed" not in shortcuts.taken_away(
+    assert "Where there is one seed" not in shortcuts.changes_said(
         {("form", "x"): worth.Change(Worth(0.1, 0.1, 2, 0.05, 0.2))}
     )
 
@@ -327,7 +327,7 @@ def test_what_is_taken_away_is_told_by_the_paired_difference():
 def test_what_re_encoding_changes_for_the_look_ups_is_told_split_by_split():
     before = pd.concat([floor_table(floor=name) for name in floors.LOOK_UPS])
     after = before.assign(accuracy=0.85, picture=0.45)
-    text = shortcuts.look_ups_too(before, after, {}).splitlines()
+    text = shortcuts.look_ups_said(before, after, {}).splitlines()
     one = f"- {PLAIN}, random split, 10 images: −5.0 points; in percent from 90.0 (70.0 to 95.0) to 85.0 (70.0 to 95.0)"
     assert one in text, "there copies are no reason to count less"
     assert text[-1] == (
@@ -358,7 +358,7 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
     )
     one = Worth(-0.07, np.nan, 1, -0.09, file), Worth(-0.08, np.nan, 1, -0.09, picture)
     change, key = worth.Change(*one), ("the file's form", "patient-disjoint")
-    text = shortcuts.look_ups_too(before, after, {key: change}).splitlines()
+    text = shortcuts.look_ups_said(before, after, {key: change}).splitlines()
     if said is None:
         assert len(text) == 6, "no fall"
     else:
@@ -371,14 +371,14 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
         assert text[-1].startswith("Patient-disjoint: ") and "no sign" not in text[-1]
         assert ("Nor would an equal fall show" in text[-1]) == (said != "larger than")
     by_file = {("the file's form", "random split"): worth.Change(change.file)}
-    plain = shortcuts.look_ups_too(before, after, by_file)
+    plain = shortcuts.look_ups_said(before, after, by_file)
     assert plain.splitlines()[-1].startswith("Random split: ") == (file < 0) and (
         "down to −5.0 points)" in plain
     ) == (file < 0)
     other = {("the no-tumour class", "patient-disjoint"): change, key: None}
-    assert len(shortcuts.look_ups_too(before, after, other).splitlines()) == 6
+    assert len(shortcuts.look_ups_said(before, after, other).splitlines()) == 6
     mean = worth.Change(*(w._replace(value=w.value - 0.01) for w in one), dict.fromkeys(range(3), change))
-    beside = shortcuts.look_ups_too(before, after, {key: mean})
+    beside = shortcuts.look_ups_said(before, after, {key: mean})
     told = "(−8.0 points, by picture −9.0, against the mean of its 3 seeds)"
     assert (told in beside) == (said is not None)
 
@@ -401,9 +401,9 @@ def test_chance_and_sign_of_a_calibration_error():
     assert reliability.chance([0.0], one).endswith(
         "less than a perfectly calibrated model nearly ever shows."
     )
-    assert "underconfident" in reliability.excess(Worth(-0.02, 0, 3, -0.03, -0.01), 0.0441)
-    assert "overconfident" in reliability.excess(Worth(0.02, 0, 3, 0.01, 0.03), 0.0441)
-    text = reliability.excess(Worth(0.02, 0, 3, -0.01, 0.03), 0.0441)
+    assert "underconfident" in reliability.excess_said(Worth(-0.02, 0, 3, -0.03, -0.01))
+    assert "overconfident" in reliability.excess_said(Worth(0.02, 0, 3, 0.01, 0.03))
+    text = reliability.excess_said(Worth(0.02, 0, 3, -0.01, 0.03))
     assert "confidence minus accuracy is, with its 95% interval, +2.0 points (−1.0 to +3.0): whether" in text
     assert "can't be told. The paper" in text
 
@@ -465,13 +465,13 @@ def test_the_temperatures_words():
 def test_bins_ingredients_and_decisions():
     sweep = pd.DataFrame({"value": [0.02, 0.04], "high": [0.03, 0.03]})
     off = Worth(-0.02, 0, 3, -0.03, -0.001)
-    text = calibration.bins(sweep, off)
+    text = calibration.bins_said(sweep, off)
     assert "Whether this ECE exceeds chance depends on the bins" in text
     assert "it is −0.0200 (−0.0300 to −0.0010), below 0 whatever the bins." in text
-    assert "not distinguishable from 0." in calibration.bins(sweep, off._replace(high=0.0))
-    assert "above 0 whatever" in calibration.bins(sweep, Worth(0.02, 0, 3, 0.01, 0.03))
-    assert "is real" in calibration.bins(sweep.assign(high=0.01), off)
-    assert "None of them" in calibration.bins(sweep.assign(high=0.04), off)
+    assert "not distinguishable from 0." in calibration.bins_said(sweep, off._replace(high=0.0))
+    assert "above 0 whatever" in calibration.bins_said(sweep, Worth(0.02, 0, 3, 0.01, 0.03))
+    assert "is real" in calibration.bins_said(sweep.assign(high=0.01), off)
+    assert "None of them" in calibration.bins_said(sweep.assign(high=0.04), off)
     assert calibration_effects.ingredient("Mixup", {}).endswith("no pair of runs on this split shows it yet.")
     line = calibration_effects.ingredient(
         "Mixup", {"ece": Worth(-0.01, 0, 2, -0.02, -0.001), "nll": Worth(0.1, 0, 2, -0.1, 0.2)}
@@ -563,7 +563,7 @@ def test_net_benefit_is_of_use_only_where_its_interval_says_so():
 
     def beats(probs):
         classes = ("glioma", "notumor")
-        told = acting.beats([Told.of(labels, probs, classes=classes)], np.arange(400), classes)
+        told = acting.beats([Told.of(labels, probs, classes=classes)], np.arange(400))
         return told.set_index("what").loc["Any tumour"]
 
     knows = beats(np.where(labels[:, None] == [0, 1], 0.995, 0.005))
@@ -774,6 +774,47 @@ def run(seed, fold, right, classes=CLASSES):
     return Told.of(labels, probs, fold=fold, classes=classes, seed=seed, key=f"{seed}{fold}")
 
 
+def test_a_split_without_runs_is_left_out_of_what_is_told():
+    """By picture only where copies are kept together; the answers of all folds of a seed are ranked in one."""
+    right = np.arange(100) % 5 > 0
+    folded, every = run(0, 0, right), np.arange(100)
+    both = {"random split": [run(0, None, right)], "patient-disjoint": [folded]}
+    found = acting.accuracy_by_coverage(both, every, every // 2)
+    assert list(found) == ["random split", "patient-disjoint", "patient-disjoint, by picture"]
+    assert found["random split"]["value"].iloc[-1] == pytest.approx(0.8)
+    none = both | {"patient-disjoint": []}
+    assert list(acting.accuracy_by_coverage(none, every, every)) == ["random split"]
+    assert (
+        acting.tested(none, every, every)
+        == "random split, one run, 100 images (100 pictures, 100 patient groups)"
+    )
+    assert "; patient-disjoint, " in acting.tested(both, every, every)
+    assert (
+        acting.decision_said(none, every).count("\n- ")
+        == 1
+        == acting.decision_said(both, every).count("\n- patient")
+    )
+    assert list(acting.decision_curves(none["random split"])) == [
+        "Any tumour",
+        "Glioma",
+        "Meningioma",
+        "Pituitary",
+    ]
+
+
+def test_calibration_class_by_class_and_scaling_take_the_runs_themselves():
+    right, every = np.arange(100) % 5 > 0, np.arange(100)
+    runs = [run(seed, None, right) for seed in (0, 1)]
+    by_class = calibration.by_class(runs, every)
+    assert list(by_class) == ["Glioma", "Meningioma", "No tumour", "Pituitary"]
+    assert {frame["count"].sum() for frame in by_class.values()} == {200}, "the answers of both"
+    sweep = calibration.bins_sweep(runs[0])
+    assert sweep["value"].tolist() == pytest.approx([0.2] * 10) and (sweep["high"] < 1e-6).all(), (
+        "sure of each"
+    )
+    assert "Chapter 9 takes all 3 of the random split" in calibration.scaling_said(runs, every, 3)
+
+
 def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
     """Positive and negative control: a fall of ten images is found though the levels overlap, nothing in nothing."""
     monkeypatch.setattr(splits, "FOLDS", 1)  # so that one run is a whole seed
@@ -815,7 +856,7 @@ def test_with_and_without_are_compared_on_the_runs_that_both_have(monkeypatch):
         .iloc[0]
     )
     assert shown.endswith(f"by picture −{100 * lost:.1f}") and lost > 0
-    assert f", by picture −{100 * lost:.1f} points (" in shortcuts.taken_away(change)
+    assert f", by picture −{100 * lost:.1f} points (" in shortcuts.changes_said(change)
     assert (
         worth.difference(whole["paper"], changed["paper, canonical encoding"], np.arange(100))["accuracy"].low
         > 0
@@ -838,7 +879,7 @@ def test_one_seed_without_a_hint_is_set_beside_all_seeds_with_it(monkeypatch):
     mean, copied, each = changes["the file's form", "patient-disjoint"]
     assert [round(each[seed].file.value, 3) for seed in (0, 1)] == [0.1, -0.1]
     assert mean.value == pytest.approx(0) == copied.value and mean.n == 2 and mean.low < 0 < mean.high
-    text = shortcuts.other_seeds(changes)
+    text = shortcuts.each_seed_said(changes)
     assert "against seed 0 +10.0 points" not in text.split("Against each:")[0]
     assert (
         "patient-disjoint: seed 0 +10.0 points, by picture +10.0; seed 1 −10.0 points, by picture −10.0; "
@@ -847,20 +888,22 @@ def test_one_seed_without_a_hint_is_set_beside_all_seeds_with_it(monkeypatch):
     table = shortcuts.wide_with_without(compared, changes).set_index("Split").loc["patient-disjoint"].iloc[0]
     assert table["With it"].startswith("80.0 (") and table["Difference"].startswith("0.0 (")
     assert table["Compared"].startswith("one seed against the mean of 2 seeds, 100 images")
-    told = shortcuts.taken_away(changes)
+    told = shortcuts.changes_said(changes)
     assert "the file's form, patient-disjoint, one seed against the mean of 2 seeds: 0.0 points (" in told
     assert "; the sign turns with the seed, by file and by picture\n" in text
     level = {"patients": [seeds[0], run(1, 0, base & (rows % 10 != 2))]}
-    assert "seed 1 " in (both := shortcuts.other_seeds(differences(level)[1]))
+    assert "seed 1 " in (both := shortcuts.each_seed_said(differences(level)[1]))
     assert "the sign turns" not in both
     random = (
         {"paper": [run(0, None, base), run(1, None, base)]},
         {"paper, canonical encoding": [run(0, None, base)]},
     )
-    assert "by picture" not in shortcuts.other_seeds(differences(*random)[1])
+    assert "by picture" not in shortcuts.each_seed_said(differences(*random)[1])
     again = {"patients, canonical encoding": [run(0, 0, base), run(1, 0, base)]}
     for by_seed in (differences({"patients": seeds}, again)[1], differences({"patients": seeds[:1]})[1]):
-        assert "the mean of" not in shortcuts.taken_away(by_seed) and shortcuts.other_seeds(by_seed) == ""
+        assert (
+            "the mean of" not in shortcuts.changes_said(by_seed) and shortcuts.each_seed_said(by_seed) == ""
+        )
 
 
 def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):
@@ -920,7 +963,7 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
         for p, f in (("paper", None), ("patients", 0))
     }
     dataset = SimpleNamespace(frame=pd.DataFrame({"file": [f"{i}.jpg" for i in range(100)]}))
-    text = shortcuts.answer_gone(four, less, dataset, np.arange(100)).splitlines()
+    text = shortcuts.answer_gone_said(four, less, dataset, np.arange(100)).splitlines()
     part = "that gives +8.0 points; on the other images accuracy goes from 100.0% to 98.5%"
     assert (
         text[2]
@@ -930,15 +973,15 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
     copies = np.where(
         np.isin(np.arange(100), tumour[10:]), 99, np.arange(100)
     )  # the others are copies of one picture
-    weighed = shortcuts.answer_gone(four, less, dataset, copies).splitlines()[3]
+    weighed = shortcuts.answer_gone_said(four, less, dataset, copies).splitlines()[3]
     assert weighed.endswith(
         f"by picture that gives {600 / 11:+.1f} points; on the other images accuracy goes from 100.0% to 98.5%"
     )
-    assert shortcuts.answer_gone({}, less, dataset, copies) == ""
+    assert shortcuts.answer_gone_said({}, less, dataset, copies) == ""
     right = made(0, np.arange(100), labels, labels, CLASSES)  # another seed, which never says no tumour
     right.seed = 1
     several = {"patients": [*four["patients"], right]}
-    text = shortcuts.answer_gone(several, less, dataset, copies)
+    text = shortcuts.answer_gone_said(several, less, dataset, copies)
     assert "of 150 answers (2 seeds) on tumour images 10 are *no tumour*" in text, (
         "each beside the one of three classes"
     )

@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (7, 12, 12, 3)).astype(np.uint8)
 LABELS = RNG.dirichlet(np.ones(4), 7)
 DRAWINGS = {
-    "input_ranges": lambda: mechanisms.input_ranges({"one": {"a": P, "b": 2 * P}, "two": {"a": P}}),
+    "input_ranges": lambda: mechanisms.input_ranges(P, {"one": 2 * P, "two": P}),
     "beta_densities": lambda: mechanisms.beta_densities([0.1, 0.6]),
     "mixed_batch": lambda: mechanisms.mixed_batch(IMAGES, LABELS, np.linspace(0, 1, 7)),
     "dead_weights": lambda: mechanisms.dead_weights(

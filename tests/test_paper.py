@@ -68,3 +68,10 @@ def test_defaults_are_those_of_the_settings():
     for f in paper.find("Table 3"):
         room, name = f.metric.split(".")
         assert getattr(getattr(default, room), name) == f.value
+
+
+def test_a_page_s_settings_at_the_paper_s_image_size_differ_in_that_alone():
+    own = settings.load("cpu").data
+    theirs = paper.at_published_size(own)
+    assert (own.image_size, theirs.image_size) == (64, 224)
+    assert paper.at_published_size(settings.load("paper").data) == settings.load("paper").data

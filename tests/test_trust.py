@@ -609,7 +609,7 @@ def test_effects_keep_rows_without_a_run(answers):
     }
     rows |= {"Loss: per-class": [soft], "Loss: target-probability": [base]}
     rows |= {"Label Smoothing ε = 0.1": [], "Label Smoothing ε = 0.01": []}
-    text = calibration_effects.ingredients(
+    text = calibration_effects.ingredients_said(
         rows, [base], groups, calibration_effects.differences(rows, [base], groups)
     )
     # 8 in the table; of the list's 6 only the 2 of averaging, since the table has the other pairs with the sign turned

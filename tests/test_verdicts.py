@@ -1,7 +1,5 @@
 """Verdicts at their turning points: inside, above, below, undecided, nothing run; and whose word "reproduced" is."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -42,9 +40,11 @@ def test_a_level(low, high, made, word):
 )
 def test_a_page_with_another_model_is_not_the_paper_s(profile, overrides, made):
     """Whoever changes a setting of a chapter under profile `paper` has made another model."""
-    page = Chapter("07", profile, settings.load(profile, overrides), None, (0,), Path(), overrides)
-    assert page.made == made
-    assert (verdicts.level(0.9573, 0.95, 0.96, made=page.made) == "reproduced") == (made == THEIRS)
+    page = Chapter(profile, settings.load(profile, overrides), None, overrides)
+    assert page.profile_and_split == made
+    assert (verdicts.level(0.9573, 0.95, 0.96, made=page.profile_and_split) == "reproduced") == (
+        made == THEIRS
+    )
 
 
 def test_a_figure_printed_with_few_digits_gets_half_a_step():

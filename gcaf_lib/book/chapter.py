@@ -1,8 +1,9 @@
-"""What a chapter opens in its first code cell: settings, data, seeds, folders and its strip."""
+"""What a chapter opens in its first code cell: settings, data, run records and its strip."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,16 @@ from gcaf_lib import settings as _settings
 from gcaf_lib.book import provenance
 from gcaf_lib.machine import write_text
 from gcaf_lib.paper import published as paper
-from gcaf_lib.training import experiments, listing, runs
+from gcaf_lib.training import listing, runs
 
 
 @dataclass
 class Chapter:
     """One chapter being executed."""
 
-    name: str
     profile: str
     settings: _settings.Settings
     dataset: Any
-    seeds: tuple[int, ...]
-    results: Path
     overrides: dict[str, Any] = field(default_factory=dict)
     source: Path | None = None
     _records: list[Any] = field(default_factory=list, repr=False)
@@ -40,7 +38,7 @@ class Chapter:
         return not self.phantoms
 
     @property
-    def made(self) -> tuple[str, str]:
+    def profile_and_split(self) -> tuple[str, str]:
         """Whose intervals this page has, for `paper.verdicts`: (profile, protocol); "" where more than the split is overridden."""
         base, split = _settings.load(self.profile), ("data.protocol", "data.fold")
         own = self.settings.replace({name: getattr(base.data, name.split(".")[1]) for name in split})
@@ -81,20 +79,26 @@ class Chapter:
         chosen = _settings.load(profile, changed)
         return replace(self, profile=profile, settings=chosen, overrides=changed, _records=[])
 
-    def strip(self, records: Iterable[Any] = ()) -> None:
-        """Show the provenance strip; `records` are the run records this chapter reads.
+    def strip(self, *records: Any) -> None:
+        """Show the provenance strip; `records` are the run records this chapter reads, alone or in lists and dictionaries.
 
         Call it last in the first code cell, or again wherever further records are known: the page
         is stale as soon as one of them changes.
         """
         from IPython.display import display
 
-        self._records += [r for r in records if r not in self._records]
+        self._records += [r for r in _each(records) if r not in self._records]
         info = provenance.facts(self.profile, self.settings, self.dataset, self._records, self.source)
         plain = f"provenance: profile {info['profile']}, data {info['data']}, library {info['library']}"
         bundle = {"text/html": provenance.render(info), "text/plain": plain}
         # The runner moves this metadata to the notebook's own, where `freshness.stale` reads it.
         display(bundle, metadata={"gcaf": info}, raw=True)
+
+
+def _each(found: Any) -> Iterator[Any]:
+    """Each record of lists and dictionaries of records, however deep they lie."""
+    parts = found.values() if isinstance(found, Mapping) else found
+    return itertools.chain.from_iterable(map(_each, parts)) if isinstance(parts, Iterable) else iter([found])
 
 
 def open_chapter(
@@ -112,12 +116,9 @@ def open_chapter(
     root = checkout()
     source = root / "notebooks" / f"{name}.py" if root else None
     return Chapter(
-        name=name,
         profile=profile,
         settings=chosen,
         dataset=open_dataset(chosen.data, need_images=need_images),
-        seeds=tuple(range(experiments.SEEDS.get(profile, 1))),
-        results=_settings.results_dir(),
         overrides=dict(overrides or {}),
         source=source if source and source.is_file() else None,
     )

@@ -283,7 +283,7 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         said = "These pages show phantoms, made by a program: what was found is about the real images, and is not in them."
         write_text(page, "\n".join([title(), claimed() + "\n", said, DOORS]))
         return [page]
-    chapter = Chapter("first_screen", profile, settings.load(profile), data, (), settings.results_dir())
+    chapter = Chapter(profile, settings.load(profile), data)
     frame, equal = rows(chapter)
     look_ups, models = (
         [frame[frame["method"] == name].set_index("protocol") for name in names]

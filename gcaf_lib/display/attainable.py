@@ -9,6 +9,7 @@ import pandas as pd
 
 from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, apart, grid, legend_below, panels, quiet, styled
+from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.paper import attainability, checks, claims
 from gcaf_lib.paper import published as paper
 
@@ -67,7 +68,7 @@ def number_lines(lines: Sequence[NumberLine]) -> Drawing:
     return fig
 
 
-def rows() -> pd.DataFrame:
+def rival_rows() -> pd.DataFrame:
     """place, row, accuracy (%), runs (fewest whose mean it can be) of every rival row of Tables 4, 5, 6 and 8."""
     n = int(paper.published("§5.1", metric="testing"))
     out = [
@@ -79,8 +80,9 @@ def rows() -> pd.DataFrame:
 
 
 @styled
-def rivals(frame: pd.DataFrame, low: float, high: float) -> Drawing:
-    """Accuracies of `rows` beside the interval (%) of the main result; hollow where one run can't give the value."""
+def rivals(frame: pd.DataFrame, interval: Interval) -> Drawing:
+    """Accuracies of `rival_rows` beside the interval of the main result; hollow where one run can't give the value."""
+    low, high = 100 * interval.low, 100 * interval.high
     fig, (ax,) = panels(1, 0.21 * len(frame) + 1.4)
     heights = apart(ax, frame["place"], frame["row"] + "  (" + frame["place"] + ")", 0.5)
     for y, row in zip(heights, frame.itertuples()):

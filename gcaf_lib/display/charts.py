@@ -9,6 +9,7 @@ import pandas as pd
 
 from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, drawing, legend_below, panels, percent_label, quiet, styled
+from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
 
 _PALE = "#1b7f9e1f"  # style.OURS at the band's opacity
@@ -122,17 +123,18 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] = CLASSES) -> Drawing:
 
 @styled
 def classification_report(
-    report: pd.DataFrame, published: Mapping[tuple[str, str], float] | None = None
+    report: pd.DataFrame, published: Mapping[tuple[str, str], paper.Figure] | None = None
 ) -> Drawing:
     """Precision, recall and F1 of each class as points (Figure 10a).
 
     `report`: index class, columns precision, recall, f1 in 0..1 (other rows are ignored).
-    `published`: {(class, column): value in 0..1}, drawn as open diamonds.
+    `published`: figures by class and column, of which those of the report's classes are drawn as open diamonds.
     """
     kinds = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
     rows = [c for c in report.index if c in style.CLASS_COLOURS]
+    printed = {key: figure.fraction for key, figure in (published or {}).items() if key[0] in rows}
     values = report.loc[rows, list(kinds)].to_numpy(float)
-    low = min([values.min(), *(published or {}).values()])
+    low = min([values.min(), *printed.values()])
     fig, axes = panels(3, 2.7, sharey=True)
     for ax, (kind, title) in zip(axes, kinds.items()):
         for y, name in enumerate(rows):
@@ -142,13 +144,13 @@ def classification_report(
             ax.annotate(
                 f"{value:.3f}", (value, y), (0, 8), textcoords="offset points", ha="center", fontsize=7.5
             )
-            if published and (name, kind) in published:
-                ax.plot(published[name, kind], y, "D", mfc="none", mec=style.PAPER, mew=1.4, ms=7)
+            if (name, kind) in printed:
+                ax.plot(printed[name, kind], y, "D", mfc="none", mec=style.PAPER, mew=1.4, ms=7)
         ax.set_title(title)
         ax.set_xlim(max(0, np.floor((low - 0.06) * 20) / 20), 1.02)
         ax.set_ylim(len(rows) - 0.5, -0.6)
         ax.set_yticks(range(len(rows)), [style.CLASS_NAMES[c] for c in rows])
         quiet(ax, "x")
-    if published:
+    if printed:
         legend_below(fig, [("D", style.PAPER, "the paper's figure", "none")])
     return fig

@@ -62,6 +62,17 @@ def file_rows(folder: Path, rows: Sequence[Sequence[str]], **options: Any) -> Dr
     return image_rows([[decode(folder / file) for file in files] for files in rows], **options)
 
 
+def files(folder: Path, names: Sequence[str]) -> Drawing | Note:
+    """Files below a folder, eight a line."""
+    return file_rows(folder, [names[k : k + 8] for k in range(0, len(names), 8)])
+
+
+def families(folder: Path, copies: Sequence[Sequence[str]]) -> Drawing | Note:
+    """Families of copies, a line each: up to ten files from all over it, and how many it has."""
+    shown = [files[:: max(1, len(files) // 10)][:10] for files in copies]
+    return file_rows(folder, shown, names=[f"{len(files)} files" for files in copies])
+
+
 @styled
 def image_rows(
     rows: Sequence[Sequence[np.ndarray]], names: Sequence[str] = (), titles: Sequence[Sequence[str]] = ()

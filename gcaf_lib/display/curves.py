@@ -108,8 +108,9 @@ def loss_curves(
 
 @styled
 def loss_minimisers(minima: Mapping[str, np.ndarray], target: np.ndarray) -> Drawing:
-    """The probabilities (K,) that minimise each reading of the loss, beside the soft label (K,)."""
-    rows = {"soft label": target, **minima}
+    """The probabilities (K,) that minimise each reading of the loss, whose names lose what is in brackets, beside the soft
+    label (K,)."""
+    rows = {"soft label": target} | {name.split(" (")[0]: values for name, values in minima.items()}
     colours = list(style.CLASS_COLOURS.values())
     fig, axes = panels(len(rows), 2.6, sharey=True)
     for ax, (name, values) in zip(axes, rows.items()):

@@ -25,16 +25,15 @@ class Panel(NamedTuple):
 
 
 @styled
-def input_ranges(values: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing:
-    """Distributions of the values that each backbone (panel) is fed under each normalisation (line).
-
-    `values`: {backbone: {normalisation: array of any shape}}.
+def input_ranges(explicit: np.ndarray, native: Mapping[str, np.ndarray]) -> Drawing:
+    """Distributions of the values that each backbone (panel) is fed under Equation 2, and under the backbone's own normalisation
+    (of any shape, by backbone).
     """
-    fig, axes = panels(len(values), 2.5, sharey=True)
-    every = np.concatenate([np.ravel(v) for lines in values.values() for v in lines.values()])
+    fig, axes = panels(len(native), 2.5, sharey=True)
+    every = np.concatenate([np.ravel(values) for values in (explicit, *native.values())])
     edges = np.linspace(every.min() - 0.05, every.max() + 0.05, 60)
-    for ax, (name, lines) in zip(axes, values.items()):
-        for (word, array), (colour, dash) in zip(lines.items(), style.LINES):
+    for ax, (name, own) in zip(axes, native.items()):
+        for word, array, (colour, dash) in zip(("Equation 2", "native"), (explicit, own), style.LINES):
             share = np.histogram(np.ravel(array), edges)[0] / np.size(array)
             share = np.maximum(share, 1e-9)  # empty: off the axis
             ax.stairs(share, edges, color=colour, ls=dash, lw=1.8, label=word)

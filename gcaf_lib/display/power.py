@@ -16,15 +16,14 @@ GOOD = 0.8  # the power that studies are planned for
 
 
 @styled
-def power_curves(
-    sd: float, runs: Sequence[int], gaps: pd.DataFrame, interval: tuple[float, float] | None = None
-) -> Drawing:
+def power_curves(gaps: pd.DataFrame, runs: Sequence[int]) -> Drawing:
     """Power of the paired t-test over the true difference, one line a number of runs; below, the paper's gaps.
 
-    sd: of the paired differences (fraction), with its interval, which shades the middle line; NaN where it
-    was not measured: then differences are in multiples of the sd, and the gaps have no place. gaps: frame with place,
-    row, gap (fractions).
+    gaps: place, row, gap, and the sd of the paired differences, one for all, with its interval (sd_low, sd_high), which shades
+    the middle line (fractions). NaN where it was not measured: then differences are in multiples of the sd, and the gaps have
+    no place.
     """
+    sd, *interval = gaps[["sd", "sd_low", "sd_high"]].iloc[0]
     known = bool(sd > 0)
     top = max(1.05 * gaps["gap"].max(), 1e-9) if known else 4.0
     unit = sd if known else 1.0
@@ -36,7 +35,7 @@ def power_curves(
     middle = len(runs) // 2
     for k, (n, (colour, dash, _)) in enumerate(zip(runs, _LINES)):
         ax.plot(scale * x, intervals.power(x, unit, n), ls=dash, color=colour, lw=2.2)
-        if k == middle and interval is not None and known:
+        if k == middle and known:
             best, worst = (intervals.power(x, s, n) for s in interval)
             ax.fill_between(scale * x, worst, best, color=colour, alpha=0.15, lw=0)
     ax.axhline(GOOD, color=style.MUTED, lw=0.9)

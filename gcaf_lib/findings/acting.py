@@ -10,18 +10,25 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import calibration, clustered, confidence, units
+from gcaf_lib.evaluation import calibration, clustered, confidence, units, worth
 from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.findings import words
 from gcaf_lib.findings.predictions import end_to_end
 
 DRAWS = 400
 GOALS = (0.95, 0.98, 0.99)  # wanted accuracies
+COVERAGE = np.linspace(0.05, 1, 39)  # shares of the images that are answered
+BySplit = Mapping[str, Sequence[Any]]  # split to its runs, which may be none
 
 
-def thresholds(
-    by_split: Mapping[str, Sequence[Any]], clusters: np.ndarray, pictures: np.ndarray
-) -> pd.DataFrame:
+def tested(by_split: BySplit, clusters: np.ndarray, pictures: np.ndarray) -> str:
+    """`words.rested` of each split that has runs."""
+    return "; ".join(
+        f"{split}, {words.rested(some, clusters, pictures)}" for split, some in by_split.items() if some
+    )
+
+
+def thresholds(by_split: BySplit, clusters: np.ndarray, pictures: np.ndarray) -> pd.DataFrame:
     """Thresholds on the confidence fixed on each run's validation for a wanted accuracy, and what they keep on test.
 
     One line a split and goal: split, goal, threshold (mean over runs that have one), sd; coverage, accuracy, low, high of all runs'
@@ -119,9 +126,24 @@ def selective(
     return pd.DataFrame({"coverage": coverage, "value": mean[0], "low": low, "high": high})
 
 
-def decision_curves(labels: np.ndarray, probs: np.ndarray, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
+def accuracy_by_coverage(
+    by_split: BySplit, clusters: np.ndarray, pictures: np.ndarray
+) -> dict[str, pd.DataFrame]:
+    """`selective` of each split that has runs, by picture too where copies are kept together."""
+    found = {}
+    for split, records in by_split.items():
+        if records:
+            found[split] = selective(records, clusters, COVERAGE)
+            if worth.grouped(records):
+                found[f"{split}, by picture"] = selective(records, clusters, COVERAGE, pictures)
+    return found
+
+
+def decision_curves(records: Sequence[Any]) -> dict[str, pd.DataFrame]:
     """`calibration.net_benefit` of acting on any tumour (where there are images without one), and on each tumour class."""
-    return {title: calibration.net_benefit(labels, probs, k) for title, k in _actions(classes).items()}
+    labels, probs, _ = end_to_end(records)
+    actions = _actions(records[0].settings.data.classes)
+    return {title: calibration.net_benefit(labels, probs, k) for title, k in actions.items()}
 
 
 def _actions(classes: Sequence[str]) -> dict[str, Any]:
@@ -131,12 +153,12 @@ def _actions(classes: Sequence[str]) -> dict[str, Any]:
     return every | {CLASS_NAMES[classes[k]]: k for k in tumour}
 
 
-def beats(records: Sequence[Any], clusters: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+def beats(records: Sequence[Any], clusters: np.ndarray) -> pd.DataFrame:
     """what, share, sure: at what share of the thresholds from 0.01 to 0.99 the model's net benefit is above that of acting
     on all and on none, and where the 95% interval over patients of both differences is, too."""
     labels, probs, rows = end_to_end(records)
     lines = []
-    for what, positive in _actions(classes).items():
+    for what, positive in _actions(records[0].settings.data.classes).items():
         t, truth, acts = calibration.acted_on(labels, probs, positive)
         benefit = truth[:, None] - ~truth[:, None] * t / (1 - t)  # of acting on each image, (n, T)
         model = acts.T * benefit
@@ -145,6 +167,11 @@ def beats(records: Sequence[Any], clusters: np.ndarray, classes: Sequence[str]) 
         better, sure = (ends.reshape(2, -1).min(0) > 0 for ends in (both.mean(0), low))
         lines.append((what, better.mean(), sure.mean()))
     return pd.DataFrame(lines, columns=["what", "share", "sure"])
+
+
+def decision_said(by_split: BySplit, clusters: np.ndarray) -> str:
+    """`decision` of each split that has runs."""
+    return decision({split: beats(some, clusters) for split, some in by_split.items() if some})
 
 
 def decision(found: Mapping[str, pd.DataFrame]) -> str:

@@ -92,7 +92,9 @@ def report_said(verdicts: pd.DataFrame) -> str:
     )
 
 
-def told(report: Mapping[str, Mapping[str, float]], kappa: float, classes: Sequence[str]) -> list[Reported]:
+def as_printed(
+    report: Mapping[str, Mapping[str, float]], kappa: float, classes: Sequence[str]
+) -> list[Reported]:
     """A report as scikit-learn gives it (`output_dict=True`), and κ, rounded as a paper would print them."""
     names = {"precision": "precision", "recall": "recall", "f1-score": "f1"}
     figures = [Reported("accuracy", round(100 * report["accuracy"], 2), 2, percent=True)]
@@ -126,7 +128,7 @@ def main_interval() -> intervals.Interval:
 def rivals_said(rivals: pd.DataFrame, interval: intervals.Interval, fewest: int | None) -> str:
     """How many rival rows are no single runs, and how many lie inside the main result's interval.
 
-    rivals: `attainable.rows`; fewest: runs that all rows must be means of (`claims.common_runs`).
+    rivals: `attainable.rival_rows`; fewest: runs that all rows must be means of (`claims.common_runs`).
     """
     total = sum(paper.supports().values())
     low, high = 100 * interval.low, 100 * interval.high

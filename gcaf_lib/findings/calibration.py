@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import bootstrap, calibration, confidence, worth
-from gcaf_lib.findings import ablation, temperature_scaling, words
+from gcaf_lib.findings import ablation, predictions, temperature_scaling, words
 from gcaf_lib.paper import verdicts
 
 NAMES = {
@@ -77,9 +78,19 @@ def beside_patients(
     return states
 
 
-def bins_sweep(labels: np.ndarray, probs: np.ndarray) -> pd.DataFrame:
-    """kind, bins, value, low, high: ECE by number and kind of bins, and the middle 95% of what a perfectly
-    calibrated model with these probabilities shows."""
+def by_class(records: Sequence[Any], clusters: np.ndarray) -> dict[str, pd.DataFrame]:
+    """Class to `confidence.one_vs_rest` of all runs' answers together, in ten bins of equal width."""
+    labels, probs, rows = predictions.end_to_end(records)
+    return {
+        CLASS_NAMES[name]: confidence.one_vs_rest(labels, probs, k, clusters[rows], 10, equal_mass=False)
+        for k, name in enumerate(records[0].settings.data.classes)
+    }
+
+
+def bins_sweep(record: Any) -> pd.DataFrame:
+    """kind, bins, value, low, high: a run's ECE by number and kind of bins, and the middle 95% of what a perfectly
+    calibrated model with its probabilities shows."""
+    labels, probs, _ = predictions.end_to_end([record])
     hits, lines = confidence.perfect_labels(probs, 2000) == probs.argmax(1), []
     for kind, mass in (("equal width", False), ("equal mass", True)):
         for bins in (5, 10, 15, 20, 50):
@@ -87,6 +98,13 @@ def bins_sweep(labels: np.ndarray, probs: np.ndarray) -> pd.DataFrame:
             value = calibration.ece(labels, probs, bins, mass)
             lines.append((kind, bins, value, *np.quantile(chance, [0.025, 0.975])))
     return pd.DataFrame(lines, columns=["kind", "bins", "value", "low", "high"])
+
+
+def scaling_said(records: Sequence[Any], clusters: np.ndarray, seeds: int) -> str:
+    """`scaling` of some runs, of whose first the draws are."""
+    changes = worth.difference(records, records, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
+    _, probs, _ = predictions.end_to_end(records[:1])
+    return scaling(changes, confidence.perfect_ece(probs), seeds)
 
 
 def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray, seeds: int) -> str:
@@ -114,7 +132,7 @@ def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray, seeds: int) -> s
     )
 
 
-def bins(sweep: pd.DataFrame, off: worth.Worth) -> str:
+def bins_said(sweep: pd.DataFrame, off: worth.Worth) -> str:
     """How far the ECE depends on its bins, from `bins_sweep`, and what confidence minus accuracy (`off`) says without any."""
     above = int((sweep["value"] > sweep["high"]).sum())
     return (

@@ -17,7 +17,7 @@ _LABELS = {"target-probability": "Loss: target-probability", "per-class": "Loss:
 _TESTED = {"table-5": "", "loss": "", "table-8": ("Mixup", "Focal γ", "Label")}  # to its rows' beginnings
 
 
-def tested(chapter: Any) -> dict[str, list[Any]]:
+def records_by_setting(chapter: Any) -> dict[str, list[Any]]:
     """Records by setting of Mixup, EMA, loss and smoothing, in the experiments' order; none for what wasn't run.
 
     At equal n experiment by experiment, as in their own chapters: a table with fewer seeds takes none from the others.
@@ -80,7 +80,7 @@ def effects(
     return pd.DataFrame(lines).fillna("–")
 
 
-def ingredients(
+def ingredients_said(
     rows: Mapping[str, Sequence[Any]],
     runs: Sequence[Any],
     clusters: np.ndarray,

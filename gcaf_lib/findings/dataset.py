@@ -14,7 +14,7 @@ from gcaf_lib.findings import words
 from gcaf_lib.settings import CLASSES, DataSettings
 from gcaf_lib.terminal import cut
 
-BARS = {
+THRESHOLDS = {
     "notumor": twins.DOUBT,
     "tumour": twins.THRESHOLD,
     "re-cropped": keypoints.THRESHOLD,
@@ -75,11 +75,11 @@ def pictures_said(frame: pd.DataFrame, facts: dataset_audit.Audit) -> str:
     return said + "A random split of the files puts many pictures on both sides."
 
 
-def bars_said(facts: dataset_audit.Audit) -> str:
+def thresholds_said(facts: dataset_audit.Audit) -> str:
     """How empty the histograms are at the thresholds, and what the archive's numbers say of them."""
     said = []
     for kind, name in (("notumor", "tumour-free"), ("tumour", "tumour")):
-        part, bar = facts.similarity[facts.similarity["kind"] == kind], BARS[kind]
+        part, bar = facts.similarity[facts.similarity["kind"] == kind], THRESHOLDS[kind]
         pairs = part[list(twins.TURNS)].sum(axis=1)
         near = pairs[part["left"].between(bar - 0.001, bar + 0.049)].sum()
         above = pairs[part["left"] > bar - 0.001].sum()
@@ -181,8 +181,9 @@ def candidates_said(table: pd.DataFrame) -> str:
     )
 
 
-def sizes_said(shares: pd.Series, common: str) -> str:
-    """shares: share of each class's files (index `CLASSES`) that have the size `common`."""
+def sizes_said(table: pd.DataFrame) -> str:
+    """Whether tumours are told by the most common size, the first column of `sizes_and_modes`."""
+    common, shares = table.columns[0], table.iloc[:, 0]
     tumours = shares.drop("notumor")
     gap = tumours.min() - shares["notumor"]
     return (
@@ -242,7 +243,7 @@ def patient_table(facts: dataset_audit.Audit) -> pd.DataFrame:
     return wide.rename_axis("Class").reset_index()
 
 
-def beside_bars(facts: dataset_audit.Audit, each: int = 3) -> tuple[list[list[str]], list[list[str]]]:
+def beside_thresholds(facts: dataset_audit.Audit, each: int = 3) -> tuple[list[list[str]], list[list[str]]]:
     """Files of the pairs drawn just above and just below the thresholds, `each` pairs a line, and the words over them."""
     seen = looked_at(facts).groupby(["kind", "side"], sort=False).head(each)
     files = seen[["left", "right"]].to_numpy().tolist()
@@ -262,25 +263,25 @@ def identical(frame: pd.DataFrame) -> pd.DataFrame:
     return by_place.agg(Contents="size", Files="sum").reset_index()
 
 
-def outside(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Per class: the share that has the most common size, the number of sizes, shares of colour modes; and that size."""
+def sizes_and_modes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Per class: the share that has the most common size, which names its column; the number of sizes; shares of colour modes."""
     size = frame["width"].astype(str) + "×" + frame["height"].astype(str)
     common = size.mode()[0]
     by_class = frame.assign(size=size, common=size == common).groupby("label")
     modes = pd.crosstab(frame["label"], frame["mode"], normalize="index").add_prefix("mode ")
     table = pd.DataFrame({common: by_class["common"].mean(), "Different sizes": by_class["size"].nunique()})
-    return table.join(modes).set_axis(CLASSES).rename_axis("Class"), common
+    return table.join(modes).set_axis(CLASSES).rename_axis("Class")
 
 
-def outside_text(table: pd.DataFrame) -> pd.DataFrame:
-    """`outside` for readers."""
+def sizes_and_modes_text(table: pd.DataFrame) -> pd.DataFrame:
+    """`sizes_and_modes` for readers."""
     shares = [c for c in table if c != "Different sizes"]
     return table.assign(**{c: table[c].map("{:.2%}".format) for c in shares}).reset_index()
 
 
-def patient_known(frame: pd.DataFrame, facts: dataset_audit.Audit, phantoms: bool) -> pd.Series:
+def patient_known(frame: pd.DataFrame, facts: dataset_audit.Audit, phantoms: bool) -> np.ndarray:
     """Files (N,) bool whose patient is known: those that show a slice of the archive; of phantoms all."""
-    return frame["file"].isin(facts.slices["file"]) | phantoms
+    return (frame["file"].isin(facts.slices["file"]) | phantoms).to_numpy()
 
 
 def patient_sizes(dataset: Any, facts: dataset_audit.Audit, source: str) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from gcaf_lib.evaluation import comparing, intervals
 from gcaf_lib.findings import significance, words
 
 
-def auc_tests(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequence[Any]) -> pd.DataFrame:
+def auc_tests(found: significance.Tables, reference: Sequence[Any]) -> pd.DataFrame:
     """DeLong's tests of each class's AUC in Table 4, first common seed: row, seed, class, first (row), second (proposed),
     p, holm.
 
@@ -44,7 +44,7 @@ def auc_text(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines or [{"Row": names.ABSENT, "Seed": "–"}])
 
 
-def auc_verdict(frame: pd.DataFrame) -> str:
+def auc_verdict_said(frame: pd.DataFrame) -> str:
     """How many AUC differences stand after the adjustment; frame: of `auc_tests`."""
     if frame.empty:
         return "No other row of Table 4 has been trained on this split under this profile yet."

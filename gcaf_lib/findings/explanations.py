@@ -13,7 +13,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import gallery, overlays
 from gcaf_lib.display.style import CLASS_NAMES, NO_MAPS
 from gcaf_lib.evaluation import heatmaps, tumours
-from gcaf_lib.findings import borders, map_control, predictions
+from gcaf_lib.findings import agreement, borders, map_control, predictions
 from gcaf_lib.findings.words import plural
 from gcaf_lib.terminal import cut
 from gcaf_lib.training.runs import RunError
@@ -56,17 +56,18 @@ def gather(
     scores = borders.judged(found, runs, dataset, images, clusters)
     every = [*known, tumours.PLACE, tumours.CENTRE, tumours.EDGE, tumours.RANDOM]
     scores["map"] = pd.Categorical(scores["map"], every, ordered=True)
-    scores = scores.sort_values(["map", "run", "row"])
+    scores = scores.dropna(subset="map").sort_values(["map", "run", "row"]).astype({"map": str})
     chosen = map_control.subject(verdicts, runs[0].settings.model.projection_norm, known)
     return Maps(runs, scores, known, chosen, kept, images)
 
 
-def what(maps: Maps, verdicts: pd.DataFrame, phantoms: bool) -> str:
-    """Which runs' maps the page looks at, and which of them it speaks of."""
+def maps_said(maps: Maps, verdicts: pd.DataFrame, randomised: pd.DataFrame | None, phantoms: bool) -> str:
+    """Which runs' maps the page looks at, which of them it speaks of, and what `sanity.read` of random weights leaves open."""
     settings = maps.runs[0].settings
     apart = settings.data.protocol == "patients"
     source = source_words(maps.runs, apart, maps.scores, maps.images, phantoms)
-    return f"{source}\n\n{map_control.subject_words(verdicts, settings.model.projection_norm, maps.names)}"
+    subject = map_control.subject_words(verdicts, settings.model.projection_norm, maps.names)
+    return f"{source}\n\n{subject}{agreement.doubt(randomised, maps.chosen)}"
 
 
 def tiles(maps: Maps, dataset: Any, small: np.ndarray) -> tuple[list[gallery.Case], pd.DataFrame]:

@@ -32,7 +32,12 @@ def records(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, dict[str, lis
     return small, tables
 
 
-def grown(frame: pd.DataFrame) -> str:
+def proposed(rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, Sequence[Any]]:
+    """By protocol: the proposed model's runs of Table 4's (`records`)."""
+    return {protocol: found.get(experiments.PROPOSED, []) for protocol, found in rows.items()}
+
+
+def grown_said(frame: pd.DataFrame) -> str:
     """What the paper's own networks change on each split (`recipes.compare` of `FULL`), and where the paper's accuracy lies."""
     known = frame[(frame["metric"] == "accuracy") & (frame["seeds"] > 0)].set_index("protocol")
     if known.empty:
@@ -50,7 +55,7 @@ def grown(frame: pd.DataFrame) -> str:
     return text
 
 
-def fallen_full(own: Mapping[str, Sequence[Any]], dataset: Any) -> str:
+def fallen_said(own: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """What the paper's own networks lose from the random split to the single patient-disjoint one; "" where one was not run."""
     known = accuracies.levels(own, splits.clusters(dataset), units.pictures(dataset))
     if not set(folds.NAMES) <= set(known.index):
@@ -63,7 +68,7 @@ def fallen_full(own: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     )
 
 
-def before_fusion(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any) -> str:
+def before_fusion_said(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset: Any) -> str:
     """How often each network of a stage 0 is right alone, what fusing adds to it, and how many answers other fusions change.
 
     rows: Table 4's records by protocol (`records`). What fusing adds: on the same images, with its interval over patients.

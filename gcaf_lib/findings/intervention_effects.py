@@ -29,7 +29,7 @@ GAPS_CAPTION = (
 Effects = Mapping[tuple[str, str], pd.DataFrame]  # kind of picture and value to `effects`
 
 
-def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> pd.DataFrame:
+def answers(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> pd.DataFrame:
     """One line a run, image and kind: class, border (class of its mask), group, and means over places of `VALUES`.
 
     table: `interventions.read`'s; clusters: the patient group of each row of the dataset (of the control each picture is
@@ -56,7 +56,7 @@ def told(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> p
 
 
 def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
-    """By class (the index): whole, tumour, elsewhere, difference, beyond (`Interval`s of `value`), images, groups; asked: `told`.
+    """By class (the index): whole, tumour, elsewhere, difference, beyond (`Interval`s of `value`), images, groups; asked: `answers`.
 
     tumour, elsewhere: of the tumour in this kind of picture, and of as much elsewhere; difference: theirs, image by image;
     beyond: by how much it is larger than that of images without a tumour that borrow a border of this class, the negative

@@ -18,6 +18,7 @@ from gcaf_lib.settings import CLASSES, LossSettings
 
 SHARP = 0.999  # a probability above is all of it
 STEPS = 60
+PATH = np.concatenate([np.linspace(0.2, 0.98, 300), 1 - np.geomspace(0.02, 1e-4, 300)])  # probabilities
 K = len(CLASSES)  # classes of all that is computed here
 
 
@@ -37,8 +38,10 @@ def disagreements() -> pd.DataFrame:
     return said.rename(columns={"Topic": "Setting", "Default": "Used here"}).reset_index(drop=True)
 
 
-def limits(gamma: float, smoothing: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Largest differences between the readings and cross-entropy on 200 random logits, for hard and smoothed labels."""
+def beside_cross_entropy(gamma: float, smoothing: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Largest differences between the readings and cross-entropy on 200 random logits, for hard labels and for smoothed ones
+    (off: by 0.05, where any would do)."""
+    smoothing = smoothing or 0.05
     logits = rng.normal(0, 3, (200, K)).astype("float32")
     hard = np.eye(K, dtype="float32")[rng.integers(0, K, 200)]
 
@@ -60,9 +63,10 @@ def limits(gamma: float, smoothing: float, rng: np.random.Generator) -> pd.DataF
     return pd.DataFrame(columns).rename_axis("Compared (γ = 0 unless said)").reset_index()
 
 
-def along(p: np.ndarray, gamma: float, eps: float) -> tuple[dict, dict, dict]:
-    """Loss, its slope by p, and where it is least, of each reading where one class has probability p (n,) and the
+def along_path(gamma: float, eps: float) -> tuple[dict, dict, dict]:
+    """Loss, its slope by p, and where it is least, of each reading where one class has the probabilities p of `PATH` and the
     others share the rest. The label is that class, smoothed by eps; α = 1."""
+    p = PATH
     rest = [(1 - p) / (K - 1)] * (K - 1)
     path = np.log(np.column_stack([p, *rest])).astype("float32")
     label = np.tile(np.eye(K, dtype="float32")[0], (len(p), 1))
@@ -76,7 +80,7 @@ def along(p: np.ndarray, gamma: float, eps: float) -> tuple[dict, dict, dict]:
     return curves, slopes, minima
 
 
-def turns(p: np.ndarray, slopes: Mapping[str, np.ndarray]) -> str:
+def turning_points_said(slopes: Mapping[str, np.ndarray], p: np.ndarray = PATH) -> str:
     """At which probability each loss begins to ask for less confidence, as a list."""
     lines = []
     for name, slope in slopes.items():
@@ -102,7 +106,7 @@ def minimisers(target: np.ndarray, gamma: float) -> dict[str, np.ndarray]:
     return {name: minimiser(target, reading, g, even) for name, (reading, g) in readings(gamma).items()}
 
 
-def doubt(best: Mapping[str, np.ndarray], target: np.ndarray) -> str:
+def doubt_said(best: Mapping[str, np.ndarray], target: np.ndarray) -> str:
     """Whether the per-class reading aims for less than the label says; best: of `minimisers`."""
     sharp, top = best["per-class (14b)"].max(), target.max()
     return f"The label gives its class {top:.3f}; the per-class reading aims for {sharp:.3f}, " + (
@@ -113,7 +117,7 @@ def doubt(best: Mapping[str, np.ndarray], target: np.ndarray) -> str:
     )
 
 
-def paths(gamma: float, eps: float) -> list[Panel]:
+def minimiser_paths(gamma: float, eps: float) -> list[Panel]:
     """Probability of the first class in the minimiser: by smoothing's strength, and by Mixup's weight λ, smoothed by eps."""
     one, other = np.eye(K)[[0, -1]]
     strengths, lams = np.linspace(0, 0.3, 9), np.linspace(0, 1, 16)  # 16: λ = 1/2, a tie, is left out

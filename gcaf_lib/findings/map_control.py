@@ -53,6 +53,12 @@ def stored_name(key: tuple[str, str, str]) -> str | None:
     return map if (method, place) == control.PAPER else None
 
 
+def drawn(judged: pd.DataFrame, backbones: Sequence[str]) -> list[tuple[str, str, str]]:
+    """The maps (`control.KEY`) that a page draws: as in the paper of each backbone that the control has, and of the whole model."""
+    layers = [(key, *control.PAPER) for key in backbones if key in set(judged["map"])]
+    return layers + [(control.WHOLE, method, "") for method in ("sensitivity", "occlusion")]
+
+
 def passing(judged: pd.DataFrame, norm: bool) -> pd.DataFrame:
     """The maps that pass, of models with LayerNorm behind the projection (`norm`) or of those without."""
     return judged[(judged["projection_norm"] == norm) & (judged["verdict"] == control.PASSES)]

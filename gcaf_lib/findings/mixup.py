@@ -15,6 +15,7 @@ from gcaf_lib.model import backbones
 from gcaf_lib.model.augment import draw_lambda
 from gcaf_lib.model.augment import mixup as mix
 from gcaf_lib.model.losses import READINGS, FocalLoss, smooth
+from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import LossSettings
 
 
@@ -32,7 +33,7 @@ def dominance(alphas: Sequence[float]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=heads)
 
 
-def soft(alpha: float, batch: int, labels: pd.Series) -> str:
+def soft_labels_said(alpha: float, batch: int, labels: pd.Series) -> str:
     """How many training samples get a clearly soft label; labels: of the training part."""
     if not alpha:
         return "Mixup is off under these settings."
@@ -46,7 +47,8 @@ def soft(alpha: float, batch: int, labels: pd.Series) -> str:
 
 
 def spread_weights(count: int, alpha: float, rng: np.random.Generator) -> np.ndarray:
-    """Weights λ (count,) in random order, spread as the Beta law spreads them."""
+    """Weights λ (count,) in random order, spread as the Beta law spreads them; alpha 0, Mixup being off: with the paper's α."""
+    alpha = alpha or paper.published("Table 3", metric="training.mixup")
     return beta.ppf((rng.permutation(count) + 0.5) / count, alpha, alpha).astype("float32")
 
 

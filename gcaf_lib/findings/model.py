@@ -45,7 +45,7 @@ def sizes(models: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("Part")
 
 
-def shares(size: pd.Series) -> str:
+def shares_said(size: pd.Series) -> str:
     """Whose the weights are; size: one column of `sizes`."""
     whole, fusion = size["weights, whole model"], size["weights, fusion"]
     known = size.dropna()  # other profiles' backbones have no weights here
@@ -129,9 +129,10 @@ def _code(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def departure(f: Any, x: np.ndarray, y: np.ndarray) -> float:
-    """Departure of f from linearity, max |f(x + y) − f(x) − f(y) + f(0)| over max |f(x)|."""
-    return float(np.abs(f(x + y) - f(x) - f(y) + f(0 * x)).max() / np.abs(f(x)).max())
+def departure(layer: Any, x: np.ndarray, y: np.ndarray) -> float:
+    """Departure of a layer f from linearity, max |f(x + y) − f(x) − f(y) + f(0)| over max |f(x)|; x, y (2, B, d): pairs of vectors."""
+    both, one, other, none = (np.asarray(layer(list(pair))) for pair in (x + y, x, y, 0 * x))
+    return float(np.abs(both - one - other + none).max() / np.abs(one).max())
 
 
 def departure_said(bend: float) -> str:

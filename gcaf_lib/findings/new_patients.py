@@ -22,7 +22,7 @@ HELD = (
 )
 
 
-def carries_over(
+def carries_over_said(
     states: Mapping[str, Mapping[str, worth.Worth]],
     own: Sequence[float],
     apart: Sequence[Any],

@@ -21,7 +21,7 @@ from gcaf_lib.paper import published as paper
 PAPER_PAIR = {"glioma", "meningioma"}  # which Section 5.4 says are confused most
 
 
-def measured(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
+def metrics_over_seeds(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     """Metrics of the test part over seeds: index metric, columns mean, sd, n, low, high, lift (fractions).
 
     Intervals are `evaluation.worth`'s, over patients and, with two or more seeds, also over trainings.
@@ -59,7 +59,7 @@ def beside_published(
 def hardest(known: pd.DataFrame, classes: Sequence[str]) -> str:
     """Which class has the smallest area here and in the paper (Section 5.5), of either kind of curve.
 
-    known: of `measured`.
+    known: of `metrics_over_seeds`.
     """
     said = []
     for kind, word in (("auc", "ROC-AUC"), ("ap", "average precision")):
@@ -81,9 +81,9 @@ def class_report(records: Sequence[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rows.mean(), rows.std(ddof=1)
 
 
-def class_report_text(mean: pd.DataFrame, sd: pd.DataFrame, published: dict) -> pd.DataFrame:
+def class_report_text(mean: pd.DataFrame, sd: pd.DataFrame) -> pd.DataFrame:
     """The report in percent, `mean ± sd`, the paper's figure in square brackets where it gives one."""
-    printed = {key: f" [{f.value:.{f.decimals}f}]" for key, f in published.items()}
+    printed = {key: f" [{f.value:.{f.decimals}f}]" for key, f in published_report().items()}
     lines = {}
     for row in [r for r in mean.index if r in CLASS_NAMES or r == "macro avg"]:
         cells = {}
@@ -133,10 +133,15 @@ def errors_by_image(records: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame({"row": rows, "label": records[0].labels(), "wrong": wrong, "seeds": len(records)})
 
 
-def confused(records: Sequence[Any]) -> str:
+def confusion(records: Sequence[Any]) -> np.ndarray:
+    """The confusion matrix (K, K) of the test part, summed over runs."""
+    return sum(metrics.confusion(r.labels(), r.probabilities()) for r in records)
+
+
+def confused_said(records: Sequence[Any]) -> str:
     """Which two classes are confused most often, and whether errors are the images' or the seeds'."""
     classes = records[0].settings.data.classes
-    total = sum(metrics.confusion(r.labels(), r.probabilities()) for r in records)
+    total = confusion(records)
     wrong, seeds = int(total.sum() - np.trace(total)), words.plural(len(records), "seed")
     text = f"Summed over {seeds}, {wrong:,} of {int(total.sum()):,} answers are wrong."
     if not wrong:
@@ -231,11 +236,16 @@ def raw_beside_ema(records: Sequence[Any], wanted: Sequence[str]) -> pd.DataFram
     return pd.DataFrame({"Metric": list(map(names.metric_name, wanted)), **cells})
 
 
-def areas(known: pd.DataFrame, labels: np.ndarray, classes: Sequence[str]) -> str:
-    """The hardest classes, and what no skill would give; known: `measured`, labels (n,) of the test part."""
+def areas_said(known: pd.DataFrame, labels: np.ndarray, classes: Sequence[str]) -> str:
+    """The hardest classes, and what no skill would give; known: `metrics_over_seeds`, labels (n,) of the test part."""
     share = np.bincount(labels, minlength=len(classes)) / len(labels)
     return (
         f"{hardest(known, classes)} A ROC-AUC close to 1 is cheap in one-vs-rest: most of the others are easy negatives. A model without any "
         f"skill would have an average precision equal to the share of the class ({share.min():.2f} to {share.max():.2f} here), against 0.5 "
         "for the ROC-AUC."
     )
+
+
+def averages_said() -> str:
+    """Whether the paper's own means of areas are those of the classes' areas beside them, a line each."""
+    return "\n".join(f"- {one.claim}; {one.check}: **{one.verdict}**." for one in checks.averages())

@@ -26,7 +26,7 @@ def head(grey: np.ndarray) -> np.ndarray:
     return grey > threshold / 2
 
 
-def same_pixels(by_hand: np.ndarray, path: Any, data: DataSettings) -> str:
+def same_pixels_said(by_hand: np.ndarray, path: Any, data: DataSettings) -> str:
     """Whether the steps written out, down to a file's equalised image, give the pixels that training reads."""
     height, width = by_hand.shape[:2]
     same = np.array_equal(resize(by_hand, data.image_size), preprocess(path, data))
@@ -71,7 +71,7 @@ def contrasts(dataset: Any, data: DataSettings, per_class: int) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=heads)
 
 
-def normalisations(explicit: np.ndarray, native: Mapping[str, np.ndarray]) -> str:
+def normalisations_said(explicit: np.ndarray, native: Mapping[str, np.ndarray]) -> str:
     """How Equation 2's inputs differ from each backbone's native ones, as a list."""
     lines = []
     for name, own in native.items():
@@ -107,7 +107,7 @@ def _effect(layer: Any, texture: np.ndarray) -> str:
     return f"contrast times {ratio.min():.3f} to {ratio.max():.3f}"
 
 
-def clipped(layers: Sequence[Any], images: np.ndarray) -> str:
+def clipping_said(layers: Sequence[Any], images: np.ndarray) -> str:
     """How much clipping at black and white touches, and where, when brightness and contrast change; images (B, S, S, 3)."""
     before = images.astype("float32")
     after = before

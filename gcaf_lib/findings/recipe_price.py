@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,11 +15,11 @@ from gcaf_lib.findings import comparison, recipes, training
 PRICED = ["n", "seconds", "low", "high", "epochs", "devices"]  # columns of `comparison.training`
 
 
-def price(small: Sequence[Any], large: Sequence[Any]) -> pd.DataFrame:
-    """One line a side: size (pixels), parameters, macs and flops of one image, n runs, seconds of stages 1 and 2 (mean, and low
+def price(runs: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """One line a side that has runs: size (pixels), parameters, macs and flops of one image, n runs, seconds of stages 1 and 2 (mean, and low
     to high), devices, and the seconds of its stage 0 (0 where it has none)."""
     lines = []
-    for side, records in zip(recipes.SIDES, (small, large)):
+    for side, records in runs.items():
         if not records:
             continue
         chosen = records[0].settings

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from gcaf_lib.display import tables
-from gcaf_lib.evaluation import calibration, worth
+from gcaf_lib.evaluation import calibration, confidence, worth
 from gcaf_lib.findings import matched, temperature_scaling, words
+from gcaf_lib.paper import published as paper
 
 
 def chance(own: Sequence[float], draws: np.ndarray) -> str:
@@ -35,7 +37,13 @@ def chance(own: Sequence[float], draws: np.ndarray) -> str:
     )
 
 
-def excess(one: worth.Worth, published: float) -> str:
+def ece_by_chance_said(records: Sequence[Any]) -> str:
+    """`chance` of the test parts of some runs."""
+    own = [calibration.ece(r.labels(), r.probabilities()) for r in records]
+    return chance(own, np.stack([confidence.perfect_ece(r.probabilities()) for r in records]))
+
+
+def excess_said(one: worth.Worth) -> str:
     """Whether confidence lies above accuracy, from `worth.row`'s `excess`, and what the paper's ECE leaves open."""
     told = words.change(
         one,
@@ -43,6 +51,7 @@ def excess(one: worth.Worth, published: float) -> str:
         "the model is overconfident",
         "whether the model claims too much or too little can't be told",
     )
+    published = paper.published("Table 7", metric="ece")
     return (
         f"On average over the test part, confidence minus accuracy is, with its 95% interval, {words.points(one)}: {told}. "
         f"The paper's {published:.4f} comes without a sign, so on which side its model errs is not known."
@@ -56,8 +65,30 @@ def fewer_seeds(chapter: Any, runs: Sequence[Any], clusters: np.ndarray) -> wort
     common = matched.equal_seeds({"random": runs, "folds": folds})["random"]
     if not 0 < len(common) < len(runs):
         return None
-    # the same runs on both sides: scaled minus as trained
-    return worth.difference(common, common, clusters, ["ece"], scaled=(True, False))["ece"]
+    return by_scaling(common, clusters)
+
+
+def by_scaling(records: Sequence[Any], clusters: np.ndarray) -> worth.Worth:
+    """The ECE of some runs scaled minus that of the same runs as trained."""
+    return worth.difference(records, records, clusters, ["ece"], scaled=(True, False))["ece"]
+
+
+def before_and_after_scaling(record: Any) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
+    """Bins (`calibration.reliability`) and ECE of a run's test part by title: as trained, and at the run's own temperature."""
+    labels, probs, (t,) = record.labels(), record.probabilities(), temperature_scaling.fitted([record])
+    shown = {"As trained": probs, f"T = {t:.2f}": calibration.scale(probs, t)}
+    return tuple(
+        {title: measure(labels, one) for title, one in shown.items()}
+        for measure in (calibration.reliability, calibration.ece)
+    )
+
+
+def scaling_said(chapter: Any, records: Sequence[Any], clusters: np.ndarray, rest: str) -> str:
+    """`temperature` of a chapter's runs, each scaled by its own; rest: `words.rested` of them."""
+    left = worth.row(records, clusters, ["ece"], scaled=True)["ece"].value
+    literal = chapter.settings.loss.reading == "target-probability"
+    fits, change = temperature_scaling.fitted(records), by_scaling(records, clusters)
+    return temperature(fits, change, left, literal, rest, fewer_seeds(chapter, records, clusters))
 
 
 def temperature(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation import comparing, intervals
-from gcaf_lib.findings import significance, words
+from gcaf_lib.evaluation import comparing, folds, intervals
+from gcaf_lib.findings import matched, significance, words
 
 
 def permuted(
@@ -21,9 +21,9 @@ def permuted(
 
     The same permutations by patient as `significance.tests` does with a row, of images and with each picture weighing 1 (pictures
     (N,): `units.pictures`). Two trainings of one method are not two methods, so how small p is here tells what a small p
-    between rows is worth. records: pooled over folds, one a seed.
+    between rows is worth. records: taken are the seeds that have all folds.
     """
-    runs, lines = significance.method(records), []
+    runs, lines = significance.method(folds.pool(matched.whole(records))), []
     for a, b in itertools.combinations(sorted(runs), 2):
         rows = runs[a].rows
         tests_ = [
@@ -34,7 +34,7 @@ def permuted(
     return pd.DataFrame(lines, columns=["first", "second", "difference", "p", "picture", "picture_p"])
 
 
-def permuted_text(frame: pd.DataFrame, sweep: Callable[[str], str]) -> str:
+def permuted_said(frame: pd.DataFrame, sweep: Callable[[str], str]) -> str:
     """What the control says, whatever it finds; frame: of `permuted`, sweep: `Chapter.sweep`."""
     if frame.empty:
         return (

@@ -22,22 +22,21 @@ SAME, SETTING, OTHER = "same backbones", "same network, one setting changed", "o
 KINDS = {SAME: ("Table 4", "Table 5"), SETTING: ("Table 8",), OTHER: ("Table 6",)}  # pooled
 
 
-def chances(reference: Sequence[Any], groups: np.ndarray) -> dict[str, float]:
+def accuracy_spread(reference: Sequence[Any], groups: np.ndarray) -> dict[str, float]:
     """How far one run's accuracy moves (fractions): seeds, its sd over the proposed model's runs (NaN with one), and
     images, its sd over test images drawn by patient (mean over runs)."""
-    right = [r.right() for r in reference]
-    single = [float(hits.mean()) for hits in right]
-    scatter = [
-        clustered.mean_draws(hits, groups[r.rows()], 1000).std(ddof=1) for hits, r in zip(right, reference)
-    ]
-    return {
-        "seeds": float(np.std(single, ddof=1)) if len(single) > 1 else np.nan,
-        "images": float(np.mean(scatter)) if scatter else np.nan,
-    }
+    drawn = [clustered.mean_draws(r.right(), groups[r.rows()], 1000).std(ddof=1) for r in reference]
+    return {"seeds": _over_seeds(reference), "images": float(np.mean(drawn)) if drawn else np.nan}
 
 
-def chances_text(chance: Mapping[str, float], reference: Sequence[Any]) -> str:
-    """What `chances` says of the two kinds of chance; reference: records of the proposed model."""
+def _over_seeds(reference: Sequence[Any]) -> float:
+    """Standard deviation of the accuracy over runs; NaN of one."""
+    single = [float(r.right().mean()) for r in reference]
+    return float(np.std(single, ddof=1)) if len(single) > 1 else np.nan
+
+
+def accuracy_spread_said(chance: Mapping[str, float], reference: Sequence[Any]) -> str:
+    """What `accuracy_spread` says of the two kinds of chance; reference: records of the proposed model."""
     if not len(reference):
         return "The proposed model has not been run under this profile: what follows needs no runs of ours."
     said = [
@@ -64,7 +63,7 @@ def chances_text(chance: Mapping[str, float], reference: Sequence[Any]) -> str:
     return " ".join(said)
 
 
-def printed_rivals(found: Mapping[str, Mapping[str, Sequence[Any]]]) -> Iterator[tuple[str, str, dict]]:
+def printed_rivals(found: significance.Tables) -> Iterator[tuple[str, str, dict]]:
     """Place, row and runs (`significance.method`) of every rival that the paper's Tables 4, 5, 6 and 8 print an accuracy of."""
     for place, name in table_rows.TABLES.items():
         printed = set(published_gaps.published(place)["row"])
@@ -73,7 +72,7 @@ def printed_rivals(found: Mapping[str, Mapping[str, Sequence[Any]]]) -> Iterator
                 yield place, row, runs
 
 
-def scatter(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequence[Any]) -> pd.DataFrame:
+def scatter(found: significance.Tables, reference: Sequence[Any]) -> pd.DataFrame:
     """place, row, seeds, sd: how far each printed row's accuracy minus the proposed model's scatters over common seeds."""
     base, lines = significance.method(reference), []
     for place, row, runs in printed_rivals(found):
@@ -82,7 +81,12 @@ def scatter(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequenc
     return pd.DataFrame(lines, columns=["place", "row", "seeds", "sd"])
 
 
-def spreads(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
+def difference_spread(found: significance.Tables, reference: Sequence[Any]) -> pd.DataFrame:
+    """`pooled` of the printed rows' differences (`scatter`) and of the proposed model's own accuracies."""
+    return pooled(scatter(found, reference), _over_seeds(reference), len(reference))
+
+
+def pooled(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
     """How far paired differences scatter over seeds, one line of `KINDS` each: sd (fraction), df, source, low, high, and
     narrow and wide, the least and the most of one row.
 
@@ -110,8 +114,8 @@ def spreads(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
-def spread_text(spread: pd.DataFrame, runs: int) -> str:
-    """What `spreads` says, as a list; empty where nothing was measured. runs: of the proposed model."""
+def difference_spread_said(spread: pd.DataFrame, runs: int) -> str:
+    """What `difference_spread` says, as a list; empty where nothing was measured. runs: of the proposed model."""
     out = []
     for kind, line in spread[spread["source"] != ""].iterrows():
         places = ", ".join(place.removeprefix("Table ") for place in KINDS[kind])
@@ -128,15 +132,16 @@ def spread_text(spread: pd.DataFrame, runs: int) -> str:
     return "\n".join(out)
 
 
-def with_spread(lines: pd.DataFrame, spread: pd.DataFrame | None) -> pd.DataFrame:
-    """The paper's gaps (`published_gaps.published`) with sd and sd_high of their table's kind; None: NaN, none measured."""
-    if spread is None:
-        return lines.assign(sd=np.nan, sd_high=np.nan)
+def with_spread(lines: pd.DataFrame, spread: pd.DataFrame, show_published: bool = True) -> pd.DataFrame:
+    """The paper's gaps (`published_gaps.published`) with their table's kind and its sd, sd_low, sd_high; NaN where the paper's
+    gaps, which are of patients' images, have no place beside the spread, which is of phantoms."""
     kind = lines["place"].map({place: kind for kind, places in KINDS.items() for place in places})
-    return lines.assign(sd=kind.map(spread["sd"]), sd_high=kind.map(spread["high"]))
+    columns = {"sd": "sd", "sd_low": "low", "sd_high": "high"}
+    held = {name: kind.map(spread[end]) if show_published else np.nan for name, end in columns.items()}
+    return lines.assign(kind=kind, **held)
 
 
-def overlaps(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequence[Any]) -> pd.DataFrame:
+def shared_errors(found: significance.Tables, reference: Sequence[Any]) -> pd.DataFrame:
     """place, row, share: of the proposed model's errors how many each trained row makes as well."""
     base = significance.method(reference)
     lines = [
@@ -147,7 +152,7 @@ def overlaps(found: Mapping[str, Mapping[str, Sequence[Any]]], reference: Sequen
     return pd.DataFrame(lines, columns=["place", "row", "share"]).dropna(ignore_index=True)
 
 
-def mean_overlap(shares: pd.DataFrame) -> dict[str, float]:
+def mean_by_table(shares: pd.DataFrame) -> dict[str, float]:
     """Table to the mean share of common errors among the rows of its kind (`KINDS`); kinds without a row are left out."""
     means = {kind: shares.loc[shares["place"].isin(places), "share"] for kind, places in KINDS.items()}
     return {place: float(means[kind].mean()) for kind in KINDS if len(means[kind]) for place in KINDS[kind]}

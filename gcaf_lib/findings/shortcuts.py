@@ -81,7 +81,7 @@ def against_each(change: worth.Change) -> str:
     return "; ".join(f"seed {seed} {_moved(*one.values())}" for seed, one in change.each.items())
 
 
-def other_seeds(changes: Changes) -> str:
+def each_seed_said(changes: Changes) -> str:
     """What the differences are against each seed of the model as it is, and whether their sign turns; "" where there is none."""
     lines = []
     for (name, split), change in changes.items():
@@ -198,7 +198,7 @@ def unmasked(dataset: Any) -> pd.Series | None:
     return pd.concat([pd.Series({"all": open_.mean()}), open_.groupby(names).mean()])
 
 
-def hints(
+def hints_said(
     floors: pd.DataFrame,
     tracks: pd.DataFrame,
     labels: pd.Series,
@@ -257,7 +257,7 @@ def _by_picture(told: pd.DataFrame, most: float) -> str:
     return f"By picture (copies count as one) always saying the same gives {most:.1%}, and on patient-disjoint folds {'; '.join(said)}. "
 
 
-def answer_gone(
+def answer_gone_said(
     whole: Mapping[str, Sequence[Any]],
     changed: Mapping[str, Sequence[Any]],
     dataset: Any,
@@ -278,7 +278,7 @@ def answer_gone(
 
 
 def gone(four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.ndarray) -> str:
-    """`answer_gone` of runs on one split, paired by seed, or one seed of three classes beside each of four."""
+    """`answer_gone_said` of runs on one split, paired by seed, or one seed of three classes beside each of four."""
     sides = [[predictions.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three)]
     seeds = len({r.seed for r in four})
     keys = ["row"] if one_against_several(four, three) else ["seed", "row"]
@@ -303,7 +303,7 @@ def _parted(both: pd.DataFrame, gone: pd.Series, weight: pd.Series) -> str:
     return f"that gives {words.signed(given, 1)} points; on the other images accuracy goes from {before:.1%} to {after:.1%}"
 
 
-def look_ups_too(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) -> str:
+def look_ups_said(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) -> str:
     """What re-encoding changes for the look-ups, and whether the model loses more; again: the track "canonical"; changes: of
     `with_without`."""
     said, told = [], []
@@ -347,7 +347,7 @@ def _moved(file: float, picture: float = np.nan) -> str:
     return words.beside(f"{words.signed(100 * file, 1)} points", picture, lambda v: words.signed(100 * v, 1))
 
 
-def taken_away(changes: Changes) -> str:
+def changes_said(changes: Changes) -> str:
     """The differences of `with_without` as a list."""
     lines = []
     for (name, split), change in changes.items():

@@ -12,6 +12,7 @@ from gcaf_lib.display import names
 from gcaf_lib.evaluation import folds
 from gcaf_lib.findings import ablation, accuracies, training, words
 from gcaf_lib.paper import literature
+from gcaf_lib.settings import Settings, load
 
 GOAL = 0.93  # three classes, patients apart: what this project was to exceed
 
@@ -21,14 +22,12 @@ def not_more(
     three: Sequence[Any],
     four: Mapping[str, pd.Series],
     counts: pd.DataFrame,
-    chosen: Any,
-    theirs: Any,
+    chosen: Settings,
 ) -> str:
     """Why the three-class accuracy with ImageNet weights is not higher: what the runs tell, and what is a guess, called one.
 
-    alone: of `tumour_classes.tumours`; three: the runs with ImageNet weights that were trained on three classes; four: of
-    `tumour_classes.on_tumours`; counts: `ablation.measure("transfer", …)`; chosen, theirs: settings of the profiles `transfer`
-    and `paper`.
+    alone: of `tumour_classes.accuracy`; three: the runs with ImageNet weights that were trained on three classes; four: of
+    `tumour_classes.on_tumours`; counts: `ablation.measure("transfer", …)`; chosen: settings of the profile `transfer`.
     """
     best, reported = alone.iloc[-1], literature.PATIENT_LEVEL[0].accuracy
     if not np.isfinite(best["accuracy"]):
@@ -39,12 +38,12 @@ def not_more(
     return (
         f"{_beside_goal(best)}, and so does the reported {reported:.2%}. {_told(three, four)} {_over(best['seeds'])} "
         "The reported figure used the tumour's outline, which the model is not given; how much that is worth is not measured here.\n\n"
-        f"{_guessed(chosen, theirs, free)}"
+        f"{_guessed(chosen, free)}"
     )
 
 
 def _beside_goal(best: pd.Series) -> str:
-    """What a line of `tumour_classes.tumours` has, whether that reaches `GOAL`, and where `GOAL` lies beside its interval."""
+    """What a line of `tumour_classes.accuracy` has, whether that reaches `GOAL`, and where `GOAL` lies beside its interval."""
     level = "{:.1%} ({:.1%} to {:.1%}, by picture {:.1%})".format(
         *best[["accuracy", "low", "high", "picture"]]
     )
@@ -96,8 +95,9 @@ def _over(seeds: float) -> str:
     return f"It is the mean over {seeds:.0f} seeds."
 
 
-def _guessed(chosen: Any, theirs: Any, free: bool) -> str:
+def _guessed(chosen: Settings, free: bool) -> str:
     """What differs from the paper's settings and no run tells apart; free: whether runs with all layers free in stage 2 do of that."""
+    theirs = load("paper")
     own, other = chosen.training, theirs.training
     guesses = [
         f"images of {chosen.data.image_size} pixels in place of {theirs.data.image_size}",

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.data import splits
 from gcaf_lib.display import names
-from gcaf_lib.evaluation import comparing, intervals, units, worth
+from gcaf_lib.evaluation import comparing, folds, intervals, units, worth
 from gcaf_lib.findings import table_rows, words
 from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
@@ -17,6 +18,7 @@ from gcaf_lib.training import experiments
 # what §5.7 may mean
 TESTED = {place: name for place, name in table_rows.TABLES.items() if place != "Table 8"}
 NAMES = {"t": "Paired t", "corrected": "Corrected t", "mcnemar": "McNemar", "permutation": "Permutation"}
+Tables = Mapping[str, Mapping[str, Sequence[Any]]]  # table ("Table 4") to row to its runs
 ROUNDING = 1e-9  # of a difference of two means that are equal
 ALONE = "Only this row right : only the proposed right (lowest seed)"
 _SAME = "What is computed from the paper's own figures holds all the same."
@@ -39,7 +41,7 @@ def rivals(experiment: str, found: Mapping[str, Sequence[Any]]) -> dict[str, dic
 
 
 def tests(
-    found: Mapping[str, Mapping[str, Sequence[Any]]],
+    found: Tables,
     reference: Sequence[Any],
     groups: np.ndarray,
     test_to_train: float,
@@ -66,6 +68,16 @@ def tests(
         frame["picture_holm"] = intervals.holm(frame["picture_p"])
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
+
+
+def fold_tests(found: Tables, groups: np.ndarray, pictures: np.ndarray, **options: Any) -> pd.DataFrame:
+    """`tests` of the seeds that have all five folds, each seed's put together; the corrected t, which needs the ratio of test to
+    training part, is the plain one."""
+    pooled = {}
+    for place, rows in found.items():
+        pooled[place] = {row: folds.pool(group, splits.FOLDS) for row, group in rows.items()}
+    own = pooled["Table 4"][experiments.PROPOSED]
+    return tests(pooled, own, groups, 0.0, pictures=pictures, **options)
 
 
 def _by_picture(records, second, groups, pictures, n: int) -> tuple[float, float]:
@@ -121,7 +133,7 @@ def p_text(p: float) -> str:
     return "–" if not np.isfinite(p) else "< 0.001" if p < 0.0005 else f"{p:.3f}"
 
 
-def verdict(frame: pd.DataFrame) -> str:
+def verdict_said(frame: pd.DataFrame) -> str:
     """What the tests of `tests` say after Holm's adjustment, one sentence a table, whatever the outcome."""
     out = []
     for place, part in frame.groupby("place", sort=False):
@@ -150,7 +162,7 @@ def verdict(frame: pd.DataFrame) -> str:
     return "\n".join(f"- {line}" for line in out)
 
 
-def by_patient(frame: pd.DataFrame, sweep: Callable[[str], str]) -> str:
+def by_patient_said(frame: pd.DataFrame, sweep: Callable[[str], str]) -> str:
     """What the permutation over patients says of each table on patient-disjoint folds; frame: of `tests` over five folds,
     sweep: `Chapter.sweep`."""
     out = []

@@ -35,7 +35,6 @@ def fitted(records: Sequence[Any], which: str = "ema") -> list[float]:
 
 def by_temperature(records: Sequence[Any], grid: np.ndarray) -> dict[str, list[np.ndarray]]:
     """Negative log-likelihood at each temperature of `grid` (m,), a curve (m,) a run, on validation and on test."""
-
     return {
         part: [np.array([_nll(r, t, part) for t in grid]) for r in records] for part in ("validation", "test")
     }
@@ -46,7 +45,7 @@ def _nll(record: Any, t: float, part: str = "test") -> float:
     return calibration.nll(record.labels(part), calibration.scale(record.probabilities(part), t))
 
 
-def temperature_cost(
+def temperature_cost_said(
     records: Sequence[Any], found: Sequence[float], grid: np.ndarray, on_test: Sequence[np.ndarray]
 ) -> str:
     """What it costs on test that the temperature was fitted on validation; found: `fitted`; on_test: `by_temperature`'s curves."""

@@ -18,6 +18,9 @@ from gcaf_lib.settings import PROFILES, Settings, TrainingSettings, load, names
 from gcaf_lib.training import runs
 
 _WORDS = {"Class Balance Factor": ("loss.balance",)}  # printed as a word: no figure stands for it
+_LEFT_OPEN = """model.scale model.weights model.width model.projection_norm model.dropout loss.reading
+    training.stage0_seed training.stage0_batch_size training.unfrozen training.brightness training.contrast training.stop_patience
+    training.plateau_patience training.plateau_factor training.dtype""".split()
 
 
 def _printed(value: Any) -> str:
@@ -43,10 +46,12 @@ def beside_table_3(settings: Settings) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["Parameter", "The paper", "In use", "Compared"])
 
 
-def unstated(settings: Settings, wanted: Sequence[str]) -> pd.DataFrame:
+def left_open(settings: Settings) -> pd.DataFrame:
     """Settings that the paper leaves open: name, value in use, what it is (the setting's own help)."""
     known = names()
-    lines = [(name, _printed(attrgetter(name)(settings)), known[name].metadata["help"]) for name in wanted]
+    lines = [
+        (name, _printed(attrgetter(name)(settings)), known[name].metadata["help"]) for name in _LEFT_OPEN
+    ]
     return pd.DataFrame(lines, columns=["Setting", "In use", "What it is"])
 
 
@@ -79,13 +84,13 @@ def patience_said(chosen: TrainingSettings) -> str:
     )
 
 
-def differing(first: Settings, second: Settings) -> pd.DataFrame:
-    """Setting, and its value on both sides, where two models differ; those of stage 0 only where both have one."""
-    both = {first.model.weights, second.model.weights} == {"in-domain"}
+def differing(sides: Mapping[str, Settings]) -> pd.DataFrame:
+    """Setting, and its value on each of two sides, where they differ; those of stage 0 only where both have one."""
+    both = {side.model.weights for side in sides.values()} == {"in-domain"}
     asked = [name for name in names() if both or ".stage0_" not in name]
-    values = [(name, *(_printed(attrgetter(name)(one)) for one in (first, second))) for name in asked]
-    frame = pd.DataFrame(values, columns=["Setting", "Here", "There"])
-    return frame[frame["Here"] != frame["There"]].reset_index(drop=True)
+    values = [(name, *(_printed(attrgetter(name)(one)) for one in sides.values())) for name in asked]
+    frame = pd.DataFrame(values, columns=["Setting", *sides])
+    return frame[frame[list(sides)].nunique(axis=1) > 1].reset_index(drop=True)
 
 
 def contradicted() -> pd.DataFrame:
@@ -141,7 +146,7 @@ def remaining(beta: float, steps: int) -> float:
     return float(beta ** max(steps - 1, 0)) if beta else 0.0
 
 
-def ema(records: Sequence[Any], images: int) -> pd.DataFrame:
+def averages(records: Sequence[Any], images: int) -> pd.DataFrame:
     """One row a stage: what the average still holds of its start, and what it gains over the raw weights.
 
     images: number of training images, which gives the steps an epoch. All at the kept epoch; accuracies
@@ -207,14 +212,14 @@ def stage0(records: Sequence[Any]) -> pd.DataFrame:
 # --- sentences ---
 
 
-def start(found: Mapping[str, Sequence[Any]], settings: Settings) -> str:
+def start_said(found: Mapping[str, Sequence[Any]], settings: Settings) -> str:
     """Where the backbones of these runs start; found: `stage0_records`."""
     if found:
         return "The runs on this page start from these weights."
     return f"The runs on this page start from `{settings.model.weights}` weights: no stage 0."
 
 
-def convergence(records: Sequence[Any]) -> str:
+def convergence_said(records: Sequence[Any]) -> str:
     """Training and validation accuracy at the end beside those the paper reads off its Figure 9, and what stage 2 moved."""
     frames = [kept(record) for record in records]
     train, val = (
@@ -242,7 +247,7 @@ def convergence(records: Sequence[Any]) -> str:
     )
 
 
-def ceiling() -> str:
+def ceiling_said() -> str:
     """What Mixup leaves of a training accuracy, by the paper's own α and class counts."""
     low, high = (paper.published("§5.3", metric=f"training accuracy ({end})") for end in ("low", "high"))
     alpha = paper.published("Table 3", metric="training.mixup")
@@ -258,7 +263,7 @@ def ceiling() -> str:
     )
 
 
-def moving(size: Mapping[str, int]) -> str:
+def moving_weights_said(size: Mapping[str, int]) -> str:
     """How many weights stage 2 moves; size: a record's `parameters`."""
     return (
         f"Of {size['total']:,} weights in all, {size['trainable']:,} ({size['trainable'] / size['total']:.1%}) move in stage 2; "
@@ -266,7 +271,7 @@ def moving(size: Mapping[str, int]) -> str:
     )
 
 
-def average(records: Sequence[Any]) -> str:
+def averages_said(records: Sequence[Any]) -> str:
     """What the paper's β leaves of the start of stage 2, and what raw and averaged weights score on the test part."""
     names = ("ema", "batch_size", "stage2_epochs")
     beta, batch, epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)

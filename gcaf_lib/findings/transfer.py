@@ -21,14 +21,22 @@ def sides(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     return tuple(split_records.ladder_records(chapter.under(profile)) for profile in PROFILES)
 
 
-def three_classes(chapter: Any) -> tuple[list[Any], list[Any]]:
-    """`sides`, trained on the three tumour classes, on patient-disjoint folds."""
-    if chapter.phantoms:
-        return [], []
-    return tuple(split_records.three_class_records(chapter.under(profile)) for profile in PROFILES)
+def three_classes(chapter: Any) -> dict[str, list[Any]]:
+    """Side (`recipes.SIDES`) to its runs on the three tumour classes, on patient-disjoint folds."""
+    return {
+        side: [] if chapter.phantoms else split_records.three_class_records(chapter.under(profile))
+        for side, profile in zip(recipes.SIDES, PROFILES)
+    }
 
 
-def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], phantoms: bool) -> str:
+def on_patient_folds(
+    small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]]
+) -> dict[str, Sequence[Any]]:
+    """Side to its runs on patient-disjoint folds, of `sides`."""
+    return {name: side.get("patients", []) for name, side in zip(recipes.SIDES, (small, large))}
+
+
+def runs_said(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], phantoms: bool) -> str:
     """What has been trained of both sides, split by split."""
     if phantoms:
         return "Beside phantoms, which are drawings, no network with ImageNet weights was trained: under the profile `demo` nothing is compared here."
@@ -39,7 +47,7 @@ def standing(small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[An
     return f"On record: {'; '.join(said)}. A patient-disjoint run is one of five folds. The table pairs the seeds that both sides have, so its miniatures' figures may differ from chapter 17's, which are means over all their seeds; below it, where the recipe was trained once and the miniatures several times, the one is set against the mean of all."
 
 
-def one_trained(
+def trained_once(
     small: Mapping[str, Sequence[Any]], large: Mapping[str, Sequence[Any]], dataset: Any
 ) -> dict[str, worth.Change]:
     """By protocol on which ImageNet's recipe has one seed and the miniatures several: accuracy minus that of their mean, and of each."""
@@ -51,10 +59,10 @@ def one_trained(
     return changes
 
 
-def bought(frame: pd.DataFrame, single: Mapping[str, worth.Change]) -> str:
+def changes_said(frame: pd.DataFrame, single: Mapping[str, worth.Change]) -> str:
     """What the recipe with ImageNet weights changes on each split, and whether that is more where no known patient is shared.
 
-    frame: `recipes.compare`; single: `one_trained`.
+    frame: `recipes.compare`; single: `trained_once`.
     """
     known = frame[frame["seeds"] > 0].set_index(["protocol", "metric"])
     said, gains, each = [], {}, ""

@@ -17,17 +17,18 @@ from gcaf_lib.findings import ablation, accuracies, matched, recipes, shortcuts,
 from gcaf_lib.paper import literature
 
 
-def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], dataset: Any) -> pd.DataFrame:
+def accuracy(
+    four: Mapping[str, Sequence[Any]], three: Mapping[str, Sequence[Any]], dataset: Any
+) -> pd.DataFrame:
     """model, and accuracy on the three tumour classes on patient-disjoint folds (`accuracies.COLUMNS`), seeds, folds,
     `ablation.SIZES`.
 
-    four, three: records of the miniatures and of the networks with ImageNet weights that were trained on four classes, and
-    on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
+    four, three: side (`recipes.SIDES`) to its runs that were trained on four classes, and on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
     """
     models = {
         f"{recipes.head(side)}, {word} classes": records
         for word, both in (("four", four), ("three", three))
-        for side, records in zip(recipes.SIDES, both)
+        for side, records in both.items()
     }
     equal, groups = split_records.whole(matched.equal_seeds(models)), splits.clusters(dataset)
     found = accuracies.levels(equal, groups, units.pictures(dataset), TUMOURS)
@@ -43,8 +44,8 @@ def on_tumours(large: Mapping[str, Sequence[Any]], dataset: Any) -> dict[str, pd
     return dict(found.assign(protocol=found.index).iterrows())
 
 
-def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """`tumours` for readers, below what others report."""
+def accuracy_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`accuracy` for readers, below what others report."""
     lines = [(f"{r.method} ({r.source})", f"{100 * r.accuracy:.2f}", "–") for r in literature.PATIENT_LEVEL]
     for r in frame.itertuples():
         done = np.isfinite(r.accuracy)
@@ -54,7 +55,7 @@ def tumours_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_reported(frame: pd.DataFrame) -> str:
-    """Where the reported accuracy lies beside those of `tumours`, and why the two can't be compared strictly."""
+    """Where the reported accuracy lies beside those of `accuracy`, and why the two can't be compared strictly."""
     reported = literature.PATIENT_LEVEL[0].accuracy
     known = frame[frame["accuracy"].notna()]
     places = [words.where(reported, r.low, r.high) for r in known.itertuples()]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import names
+from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.findings import borders, explanations
@@ -17,7 +18,7 @@ from gcaf_lib.findings.words import change, shift, some, spans
 BLACK = 16  # of 255: darker is no tissue
 
 
-def black(maps: explanations.Maps, small: np.ndarray, clusters: np.ndarray) -> str:
+def black_said(maps: explanations.Maps, small: np.ndarray, clusters: np.ndarray) -> str:
     """`black_words` of the map that is spoken of; small: all preprocessed images (N, S, S, 3)."""
     found = [on_black(maps.kept[r.key][maps.shown], np.asarray(small[r.rows()])) for r in maps.runs]
     energy, area = np.concatenate(found).T
@@ -80,13 +81,14 @@ def on_black(maps: np.ndarray, images: np.ndarray) -> np.ndarray:
     return np.column_stack([inside, dark.mean((1, 2))])
 
 
-def cells(
-    scores: pd.DataFrame, maps: Sequence[str], classes: Sequence[str], pictures: np.ndarray
-) -> pd.DataFrame:
+def cells(scores: pd.DataFrame, maps: Sequence[str], pictures: np.ndarray) -> pd.DataFrame:
     """`sized` of these maps by class and third of the size, in their order."""
     part = scores[scores["map"].isin(maps)]
     part = part.assign(cell=part["class"] + ", " + part["size"].astype(str))
-    rank = {v: k for k, v in enumerate([*(f"{c}, {s}" for c in classes for s in borders.TERCILES), *maps])}
+    rank = {
+        v: k
+        for k, v in enumerate([*(f"{c}, {s}" for c in CLASS_NAMES.values() for s in borders.TERCILES), *maps])
+    }
     both = sized(part, "cell", pictures)
     return both.sort_values(["cell", "map"], key=lambda column: column.map(rank))
 
@@ -100,10 +102,11 @@ def cells_caption(scores: pd.DataFrame) -> str:
     )
 
 
-def cells_words(scores: pd.DataFrame, shown: str, rivals: Sequence[str], classes: Sequence[str]) -> str:
-    """In which classes and sizes the shown map points into the tumour more often than every rival, and where less than one."""
+def cells_words(scores: pd.DataFrame, maps: Sequence[str]) -> str:
+    """In which classes and sizes the first map points into the tumour more often than every other, and where less than one."""
+    shown, *rivals = maps
     sides: dict[str, list[str]] = {"above": [], "below": []}
-    for name, size in itertools.product(classes, borders.TERCILES):
+    for name, size in itertools.product(CLASS_NAMES.values(), borders.TERCILES):
         part = scores[(scores["class"] == name) & (scores["size"] == size)]
         if part.empty:
             continue
@@ -120,11 +123,11 @@ def cells_words(scores: pd.DataFrame, shown: str, rivals: Sequence[str], classes
 
 
 def tumour_words(
-    chosen: str | None, rivals: Mapping[str, pd.DataFrame], hit: pd.Series, phantoms: bool = False
+    chosen: str | None, rivals: Mapping[str, pd.DataFrame], scores: pd.DataFrame, phantoms: bool = False
 ) -> str:
     """Does the chosen map beat maps that don't know the image? rivals: name to `borders.against`.
 
-    hit: mean by (map, measure). Where no map passed the control, nothing is concluded.
+    scores: of `borders.scores`. Where no map passed the control, nothing is concluded.
     """
     if chosen is None:
         return "No map passes the control, so neither a win nor a loss above is evidence about the model."
@@ -132,6 +135,7 @@ def tumour_words(
         tumours.CENTRE: "the centre of the image",
         tumours.PLACE: "the usual place of the class it names",
     }
+    hit = scores.set_index(["map", "measure"])["mean"]
     text = "".join(_rival(words[rival], frame) for rival, frame in rivals.items())
     text += (
         f"It points into the tumour on {hit[chosen, 'pointing']:.1%} of the images (a random map on "

@@ -10,21 +10,20 @@ import pandas as pd
 
 from gcaf_lib.display import names
 from gcaf_lib.evaluation import folds
-from gcaf_lib.findings import ablation, difference_intervals, table_rows, words
+from gcaf_lib.findings import ablation, difference_intervals, significance, table_rows, words
 
 
-def frames(
-    chapter: Any,
-    found: Mapping[str, Mapping[str, Sequence[Any]]],
-    main: Sequence[Any],
-    apart: Mapping[str, Mapping[str, Sequence[Any]]],
+def comparisons(
+    chapter: Any, found: significance.Tables, main: Sequence[Any], apart: significance.Tables
 ) -> dict[str, dict[str, pd.DataFrame]]:
     """Split to table to `ablation.measure` in accuracy: on the page's split (found, with `main`) and on five folds (apart)."""
-    own = folds.NAMES.get(chapter.made[1], chapter.made[1])
+    own = folds.NAMES.get(chapter.profile_and_split[1], chapter.profile_and_split[1])
     metrics = ["accuracy"]
     return {
         own: {
-            place: ablation.measure(name, found[place], chapter.dataset, main, metrics, chapter.made)
+            place: ablation.measure(
+                name, found[place], chapter.dataset, main, metrics, chapter.profile_and_split
+            )
             for place, name in table_rows.TABLES.items()
         },
         "five patient-disjoint folds": {

@@ -10,11 +10,12 @@ beside a published one without a translation table.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
 
-from gcaf_lib.settings import CLASSES
+from gcaf_lib.settings import CLASSES, DataSettings
 
 CLASS_LABELS = dict(zip(CLASSES, ("Glioma", "Meningioma", "No Tumor", "Pituitary")))
 PROPOSED = "Proposed Method"
@@ -196,6 +197,11 @@ def published(place: str | None = None, row: str | None = None, metric: str | No
 def supports() -> dict[str, int]:
     """Test images of each class (Table 2), keyed by the library's class names."""
     return {name: int(published("Table 2", label, "testing")) for name, label in CLASS_LABELS.items()}
+
+
+def at_published_size(data: DataSettings) -> DataSettings:
+    """These settings with the paper's image size."""
+    return replace(data, image_size=int(published("Table 3", metric="data.image_size")))
 
 
 def report() -> list[Figure]:

@@ -51,7 +51,7 @@ def levels(place: str | None = None) -> list[float]:
     return [top, *(top - published(place)["gap"])]
 
 
-def counts(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> pd.DataFrame:
+def significant(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> pd.DataFrame:
     """Per table and in all: how many of the paper's gaps McNemar finds whatever the overlap, at chance's, at best.
 
     wilson: rows outside the 95% Wilson interval of the headline accuracy alone; measured: gaps of tables with an overlap.
@@ -69,15 +69,15 @@ def counts(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def counts_text(frame: pd.DataFrame, overlap: bool = False) -> pd.DataFrame:
-    """`counts` for readers."""
+def significant_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`significant` for readers."""
     heads = {
         "place": "Table",
         "gaps": "Rivals",
         "wilson": "Outside the headline's Wilson interval",
         "always": "p < 0.05 however errors overlap",
         "independent": "… if errors are independent",
-        "at_overlap": "… at the overlap measured here" if overlap else "",
+        "at_overlap": "… at the overlap measured here" if frame["measured"].any() else "",
         "best": "… at the most favourable overlap",
     }
     kept = [c for c in heads if heads[c]]
@@ -110,7 +110,7 @@ def needed(frame: pd.DataFrame, runs: Sequence[int], test_to_train: float) -> pd
 # --- sentences ---
 
 
-def claim(lines: pd.DataFrame) -> str:
+def claim_said(lines: pd.DataFrame) -> str:
     """What Section 5.7 claims and leaves out; lines: of `published`."""
     level = paper.published("§5.7", metric="significance level")
     return (
@@ -132,7 +132,7 @@ def _detected(lines: pd.DataFrame, runs: int, sd: str = "sd") -> tuple[int, str]
     return int((lines["gap"] >= least).sum()), ", ".join(parts)
 
 
-def power_text(lines: pd.DataFrame, runs: Sequence[int]) -> str:
+def power_said(lines: pd.DataFrame, runs: Sequence[int]) -> str:
     """What so many runs find with a power of 80%, at each gap's spread (`sd`; NaN: none measured) and its upper end."""
     if not (lines["sd"] > 0).all():
         least = "; ".join(f"{intervals.detectable(1.0, n):.2f} with {n} runs" for n in runs)
@@ -150,8 +150,8 @@ def power_text(lines: pd.DataFrame, runs: Sequence[int]) -> str:
     )
 
 
-def images_text(counted: pd.DataFrame, shares: pd.DataFrame) -> str:
-    """What one test part can tell apart; counted: of `counts`; shares (place, row, share): overlaps of errors measured
+def images_said(counted: pd.DataFrame, shares: pd.DataFrame) -> str:
+    """What one test part can tell apart; counted: of `significant`; shares (place, row, share): overlaps of errors measured
     here, may be none."""
     _, n, right = headline()
     whole = counted.iloc[-1]
@@ -190,7 +190,7 @@ def _or_more(needs: list[int | None]) -> str:
     return "more runs than anybody makes" if None in needs else f"{max(needs)} runs or more"
 
 
-def backwards(lines: pd.DataFrame, runs: Sequence[int], test_to_train: float) -> str:
+def backwards_said(lines: pd.DataFrame, runs: Sequence[int], test_to_train: float) -> str:
     """The claim of Section 5.7 read as one about the spread; lines: with `sd`, measured here (NaN: not)."""
     level, n = paper.published("§5.7", metric="significance level"), headline()[1]
     rivals = lines[lines["place"] == "Table 6"]
