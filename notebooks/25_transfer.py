@@ -42,7 +42,7 @@ chapter = open_chapter("25_transfer", profile, overrides)
 other = chapter.under(split_records.TRANSFER)
 miniatures, imagenet = transfer.sides(chapter)
 on_three_classes = dict(zip(recipes.SIDES, transfer.three_classes(chapter)))
-fold_runs = matched.apart_records(other, "table-4") if imagenet else {}
+fold_runs = matched.fold_records(other, "table-4") if imagenet else {}
 other_recipes = matched.table_records(other, "transfer") if imagenet else {}
 miniatures_once, full_size = full_networks.records(chapter)  # once: on splits of 80/10/10
 small_scale = miniatures, imagenet, on_three_classes, fold_runs, other_recipes, miniatures_once
@@ -158,7 +158,7 @@ Markdown(shortfall.not_more(tumours_alone, three, four, recipe_rows, ours, paper
 
 # %%
 fusion_names = table_rows.FUSION_NAMES
-fold_rows = ablation.apart(other, "table-4", fold_runs)
+fold_rows = ablation.measure_on_folds(other, "table-4", fold_runs)
 tables.show(
     ablation_tables.difference_table(fold_rows, first="Fusion", names=fusion_names),
     name="tab-transfer-fusion",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gcaf_lib import settings as _settings
 from gcaf_lib.book import provenance
 from gcaf_lib.machine import write_text
@@ -38,6 +40,20 @@ class Chapter:
     def show_published(self) -> bool:
         """Whether the paper's figures, which are of patients' images, may stand beside this page's: not beside phantoms'."""
         return not self.phantoms
+
+    @property
+    def training_counts(self) -> np.ndarray:
+        """How many images of each class this chapter's split trains on."""
+        from gcaf_lib.data import splits  # with it comes scikit-learn, which other chapters can spare
+
+        part = splits.load(self.settings.data, self.dataset)["part"]
+        labels = self.dataset.frame.loc[(part == "train").to_numpy(), "label"]
+        return np.bincount(labels, minlength=len(_settings.CLASSES))
+
+    @property
+    def training_images(self) -> int:
+        """How many images this chapter's split trains on."""
+        return int(self.training_counts.sum())
 
     @property
     def made(self) -> tuple[str, str]:
