@@ -304,6 +304,8 @@ def test_accuracies_over_costs_have_the_colour_of_who_measured_them(of_paper):
     colour = style.PAPER if of_paper else style.OURS
     assert [mark.get_color() for mark in marks] == [colour, colour]
     assert [mark.get_markerfacecolor() for mark in marks] == [style.SURFACE, colour]
+    nothing = cost_chart.over_costs(frame.assign(accuracy=np.nan), of_paper)
+    assert not nothing.axes[0].lines and not nothing.legends and "<svg" in nothing.svg(), "nothing was run"
 
 
 # --- what is read from records ---

@@ -47,5 +47,6 @@ def over_costs(frame: pd.DataFrame, of_paper: bool = False) -> Drawing:
         quiet(ax, "y")
     axes[0].set_ylabel("accuracy (%)")
     shown = [(marks[n], colour, n, face[n]) for n in known["row"]]
-    legend_below(fig, shown, columns=min(len(shown), 3))
+    if shown:
+        legend_below(fig, shown, columns=min(len(shown), 3))
     return fig
