@@ -128,7 +128,7 @@ Markdown("\n\n".join(said))
 # %% mystnb={"image": {"alt": "Power of the paired t-test rising with the true difference of accuracy, one curve each for three, five and ten runs, the more runs the steeper; where a spread was measured, the paper's gaps are marked below, one line a table."}, "figure": {"name": "fig-power", "caption": "Power of the paired t-test at 5% for three, five and ten runs at the spread measured here. The spread is that of rows with the proposed model's backbones; the shade is what its uncertainty does to the curve of five runs. Diamonds below are the paper's gaps in the tables of such rows."}}
 run_counts = (3, 5, 10)
 # the paper's gaps are of patients' images: they have no place beside the spread of phantoms
-lines = seed_spread.with_spread(lines, spread if chapter.show_published else None)
+lines = seed_spread.with_spread(lines, None if chapter.phantoms else spread)
 kind = seed_spread.SAME  # rows with the proposed model's backbones
 same = lines[lines["place"].isin(seed_spread.KINDS[kind])]
 interval = tuple(spread.loc[kind, ["low", "high"]])
@@ -146,7 +146,7 @@ Markdown(published_gaps.power_text(lines, run_counts))
 # paper gives no such counts, so each of its gaps has a *range* of p-values.
 
 # %%
-shares = seed_spread.overlaps(found if chapter.show_published else {}, main)
+shares = seed_spread.overlaps({} if chapter.phantoms else found, main)
 overlap = seed_spread.mean_overlap(shares)
 ranges = published_gaps.published(overlap=overlap)
 

@@ -42,20 +42,6 @@ class Chapter:
         return not self.phantoms
 
     @property
-    def training_counts(self) -> np.ndarray:
-        """How many images of each class this chapter's split trains on."""
-        from gcaf_lib.data import splits  # with it comes scikit-learn, which other chapters can spare
-
-        part = splits.load(self.settings.data, self.dataset)["part"]
-        labels = self.dataset.frame.loc[(part == "train").to_numpy(), "label"]
-        return np.bincount(labels, minlength=len(_settings.CLASSES))
-
-    @property
-    def training_images(self) -> int:
-        """How many images this chapter's split trains on."""
-        return int(self.training_counts.sum())
-
-    @property
     def made(self) -> tuple[str, str]:
         """Whose intervals this page has, for `paper.verdicts`: (profile, protocol); "" where more than the split is overridden."""
         base, split = _settings.load(self.profile), ("data.protocol", "data.fold")
@@ -82,6 +68,20 @@ class Chapter:
     def proposed_runs(self, train: bool = False) -> list[Any]:
         """`records` of the proposed model on this chapter's split."""
         return self.records("main", train).get(paper.PROPOSED, [])
+
+    @property
+    def training_counts(self) -> np.ndarray:
+        """How many images of each class this chapter's split trains on."""
+        from gcaf_lib.data import splits  # with it comes scikit-learn, which other chapters can spare
+
+        part = splits.load(self.settings.data, self.dataset)["part"]
+        labels = self.dataset.frame.loc[(part == "train").to_numpy(), "label"]
+        return np.bincount(labels, minlength=len(_settings.CLASSES))
+
+    @property
+    def training_images(self) -> int:
+        """How many images this chapter's split trains on."""
+        return int(self.training_counts.sum())
 
     def sweep(self, experiment: str) -> str:
         """The command that trains an experiment's runs as this page reads them."""

@@ -13,10 +13,7 @@ from gcaf_lib.display import tables
 from gcaf_lib.findings import ablation, table_rows, words
 
 # what tables call rows otherwise than their experiments do
-ROW_NAMES = {
-    "table-4": table_rows.FUSION_NAMES,
-    "table-5": {"Proposed Model": "Mixup and EMA (proposed)"},
-}
+ROW_NAMES = {"table-4": table_rows.FUSION_NAMES, "table-5": {"Proposed Model": "Mixup and EMA (proposed)"}}
 
 
 def shown(metric: str) -> tuple[int, int, str]:
