@@ -31,19 +31,15 @@ overrides = {}  # such as {"data.protocol": "patients"}
 # %% tags=["hide-input"]
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import table_charts, tables
-from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, fusion, matched, table_rows, words
-from gcaf_lib.paper import published as paper
+from gcaf_lib.display import prose, table_charts, tables
+from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, fusion, matched, words
 
 chapter = open_chapter("11_fusion", profile, overrides)
-records, norm = (matched.table_records(chapter, name) for name in ("table-4", "projection-norm"))
-main, fold_runs = chapter.records("main"), matched.apart_records(chapter, "table-4")
-proposed, made = main.get(paper.PROPOSED, []), chapter.profile_and_split
-patients = chapter.records("patients")
-chapter.strip(matched.runs(main, records, norm, fold_runs, patients))
+records, norm_records = (matched.table_records(chapter, name) for name in ("table-4", "projection-norm"))
+fold_records, patient_runs = matched.fold_records(chapter, "table-4"), chapter.records("patients")
+chapter.strip(chapter.proposed_runs(), records, norm_records, fold_records, patient_runs)
 
 # %% [markdown]
 # ## Seven ways to join two vectors
@@ -83,16 +79,16 @@ chapter.strip(matched.runs(main, records, norm, fold_runs, patients))
 settings = chapter.settings.replace({"model.fusion": "gcaf"})
 side, width = settings.data.image_size, settings.model.width
 images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("float32")
-given = fusion.streams(settings.model, side, images)
-found = fusion.gradients(given, width)
+streams = fusion.streams(settings.model, side, images)
+gradients = fusion.gradients(streams, width)
 tables.show(
-    fusion.gradient_table(found),
+    fusion.gradient_table(gradients),
     name="tab-fusion-gradients",
     caption=f"Norm of the gradient of each kind of weight in the fusion layer (d = {width}); 0 is exactly "
     "zero, – means that a variant has no such weights.",
-    data=found,
+    data=gradients,
 )
-Markdown(fusion.learns(found))
+prose.say(fusion.learns(gradients))
 
 # %% [markdown]
 # ## What the four rows compare
@@ -107,7 +103,7 @@ Markdown(fusion.learns(found))
 # Checked on the layers: `gcaf` computed without its queries and keys, and `cross` turned into `concat` with another classifier.
 
 # %%
-Markdown(fusion.compared(fusion.without_keys(given, width)))
+prose.say(fusion.compared(fusion.without_keys(streams, width)))
 
 # %% [markdown]
 # The default stays the reconstruction, the usual form of attention; the three repairs show whether attention that *can* learn would help.
@@ -115,8 +111,8 @@ Markdown(fusion.compared(fusion.without_keys(given, width)))
 # ## What each head costs
 
 # %%
-maps = [m.shape[1:] for m in given["maps"]]
-here = fusion.sizes(width, maps, len(chapter.settings.data.classes))
+map_shapes = [features.shape[1:] for features in streams["maps"]]
+here = fusion.sizes(width, map_shapes, len(chapter.settings.data.classes))
 full = fusion.sizes(512, fusion.FULL_MAPS)
 tables.show(
     fusion.sizes_table(here, full),
@@ -125,7 +121,7 @@ tables.show(
     "can never learn: under this page's profile and at the paper's size.",
     data=pd.concat([here.assign(size="this page"), full.assign(size="full")]),
 )
-Markdown(fusion.sizes_said(full))
+prose.say(fusion.sizes_said(full))
 
 # %% [markdown]
 # ## Table 4, measured
@@ -134,26 +130,23 @@ Markdown(fusion.sizes_said(full))
 # include the choice of test patients. Judge by those on the right: the paper claims a difference, and what is hard for both models cancels out there.
 
 # %% mystnb={"image": {"alt": "One row a fusion variant. Left: accuracy with its interval, the paper's figure as an open diamond. Right: the difference from the proposed fusion with its interval and a line at zero."}, "figure": {"name": "fig-table-4", "caption": "The paper's Table 4 as a picture: accuracy (left), and minus that of the proposed fusion on the same images (right)."}}
-frame = ablation.measure("table-4", records, chapter.dataset, proposed, made=made)
-names = table_rows.FUSION_NAMES
-theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
-table_charts.dots(frame, names=names, published=theirs)
+random_rows = ablation.measure_on_split(chapter, "table-4", records)
+row_names = ablation_tables.ROW_NAMES["table-4"]
+table_charts.dots(random_rows, names=row_names, show_published=chapter.show_published)
 
 # %%
 tables.show(
-    ablation_tables.table(frame, "Fusion", names, theirs),
+    ablation_tables.table(random_rows, "Fusion", row_names, chapter.show_published),
     name="tab-fusion",
     caption="Fusion variants on the test part: mean ± standard deviation "
-    f"{ablation_tables.over_seeds(theirs)}, and {ablation_tables.ACCURACY_INTERVAL}",
-    data=frame,
+    f"{ablation_tables.over_seeds(chapter.show_published)}, and {ablation_tables.ACCURACY_INTERVAL}",
+    data=random_rows,
 )
 
 # %%
-gaps = ablation_tables.difference_table(frame, "Fusion", names)
-tables.show(gaps, "tab-fusion-gaps", ablation_tables.difference_caption(frame), data=frame)
-answers = fusion.equal_functions(records, chapter.dataset), fusion.repaired(frame)
-command = chapter.sweep("table-4")
-Markdown(ablation_summary.told(frame, *answers, command=command, names=names, theirs=theirs))
+ablation_tables.show_differences(random_rows, "tab-fusion-gaps", "Fusion", row_names)
+equal, repaired = fusion.equal_functions(records, chapter.dataset), fusion.repaired(random_rows)
+prose.say(ablation_summary.summary(chapter, "table-4", random_rows, equal, repaired))
 
 # %% [markdown]
 # The intervals hold both kinds of chance, test patients and, with two or more seeds, also training (and are never narrower than one over trainings alone); *sd over seeds* shows the second alone. Chapter 15 tests with a correction for the number of differences, and asks which of them this many seeds could detect at all.
@@ -165,19 +158,13 @@ Markdown(ablation_summary.told(frame, *answers, command=command, names=names, th
 # patient, where known (but for a few persons with two numbers, chapter 17).
 
 # %% mystnb={"image": {"alt": "One row a fusion variant on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed fusion with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-4-patients", "caption": "Table 4 on patient-disjoint folds: accuracy (left), and minus that of the proposed fusion (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
-fold_rows = ablation.apart(chapter, "table-4", fold_runs)
-table_charts.dots(fold_rows, names=names, published=False)
+fold_table = ablation.measure_on_folds(chapter, "table-4", fold_records)
+table_charts.dots(fold_table, names=row_names, show_published=False)
 
 # %%
-gaps = ablation_tables.difference_table(fold_rows, "Fusion", names)
-tables.show(gaps, "tab-fusion-patients", ablation_tables.difference_caption(fold_rows), data=fold_rows)
-which_seeds = matched.compared_with("table-4", fold_runs, patients, chapter.dataset)
-beside_concat = fusion.asked(fold_rows, theirs)
-command = chapter.sweep("table-4-patients")
-told = ablation_summary.told(
-    fold_rows, beside_concat, which_seeds, command=command, names=names, theirs=theirs
-)
-Markdown(told)
+ablation_tables.show_differences(fold_table, "tab-fusion-patients", "Fusion", row_names)
+better = fusion.better_than_concatenation(fold_table, chapter.show_published)
+prose.say(ablation_summary.summary(chapter, "table-4", fold_table, better, fold_records=fold_records))
 
 # %% [markdown]
 # ## A LayerNorm behind the projections
@@ -186,16 +173,16 @@ Markdown(told)
 # on its length, while class activation maps take a logit for a sum over places (chapter 20 tests both). It is off by default; its effect on accuracy:
 
 # %%
-normed = ablation.measure("projection-norm", norm, chapter.dataset, proposed, made=made)
+with_norm = ablation.measure_on_split(chapter, "projection-norm", norm_records)
 tables.show(
-    ablation_tables.table(normed, "Projection", theirs=False),
+    ablation_tables.table(with_norm, "Projection", show_published=False),
     name="tab-projection-norm",
     caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation "
     "over the n seeds that both have, 95% interval of the accuracy "
-    f"{words.OVER}.{ablation_tables.rests(normed)}",
-    data=normed,
+    f"{words.OVER}.{ablation_tables.rests(with_norm)}",
+    data=with_norm,
 )
 
 # %%
-cost = fusion.norm_cost(normed, chapter.sweep("projection-norm"))
-Markdown(f"{cost}\n\n{words.of_profile(fusion.CAVEAT, profile)}")
+cost = fusion.norm_cost(with_norm, chapter.sweep("projection-norm"))
+prose.say(cost, words.of_profile(fusion.CAVEAT, profile))

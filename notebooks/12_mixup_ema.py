@@ -29,19 +29,14 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"training.ema": 0.99}
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown
-
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.data import splits
-from gcaf_lib.display import factorial, table_charts, tables
-from gcaf_lib.findings import ablation, ablation_tables, factorial_effects, matched, moving_average
-from gcaf_lib.paper import published as paper
+from gcaf_lib.display import factorial, prose, table_charts, tables
+from gcaf_lib.findings import ablation, ablation_tables, factorial_effects, matched, split_records
 
 chapter = open_chapter("12_mixup_ema", profile, overrides)
-main, found = chapter.records("main"), matched.table_records(chapter, "table-5")
-fold_runs = matched.apart_records(chapter, "table-5")
-patients = chapter.records("patients")
-chapter.strip(matched.runs(main, found, fold_runs, patients))
+proposed, records = chapter.proposed_runs(), matched.table_records(chapter, "table-5")
+patient_folds, fold_records = split_records.patient_folds(chapter), matched.fold_records(chapter, "table-5")
+chapter.strip(proposed, records, patient_folds, fold_records)
 
 # %% [markdown]
 # ## What a moving average still holds of its start
@@ -51,13 +46,13 @@ chapter.strip(matched.runs(main, found, fold_runs, patients))
 # average begins anew in stage 2. Ours does, since the backbones' top layers only join it there.
 
 # %%
-Markdown(moving_average.leaves())
+from gcaf_lib.findings import moving_average
+
+prose.say(moving_average.start_left_said())
 
 # %%
-images = int((splits.load(chapter.settings.data, chapter.dataset)["part"] == "train").sum())
-averaged = {row: runs for row, runs in found.items() if runs and runs[0].settings.training.ema > 0}
 tables.show(
-    moving_average.remains(averaged, images),
+    moving_average.start_left_table(records, chapter.training_images),
     name="tab-remains",
     caption="Steps up to the kept epoch of each stage, and the share of the stage's first weights that is "
     "left in the average there; over the seeds of the row.",
@@ -67,32 +62,29 @@ tables.show(
 # ## The four rows
 
 # %%
-names = {"Proposed Model": "Mixup and EMA (proposed)"}  # the row's name in these tables
-theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
-made, metrics = chapter.profile_and_split, factorial_effects.METRICS
-frame = ablation.measure("table-5", found, chapter.dataset, main.get(paper.PROPOSED, []), metrics, made)
+row_names = ablation_tables.ROW_NAMES["table-5"]
+random_rows = ablation.measure_on_split(chapter, "table-5", records, factorial_effects.METRICS)
 tables.show(
-    ablation_tables.table(frame, "Training", names, theirs),
+    ablation_tables.table(random_rows, "Training", row_names, chapter.show_published),
     name="tab-table-5",
     caption="The paper's Table 5 measured, with the weights that are reported (averaged where EMA is on): "
-    f"mean ± sd {ablation_tables.over_seeds(theirs)}, {ablation_tables.ACCURACY_INTERVAL} "
+    f"mean ± sd {ablation_tables.over_seeds(chapter.show_published)}, {ablation_tables.ACCURACY_INTERVAL} "
     "Smaller is better for ECE and negative log-likelihood.",
-    data=frame,
+    data=random_rows,
 )
 
 # %%
-gaps = ablation_tables.difference_table(frame, "Training", names)
-tables.show(gaps, "tab-table-5-gaps", ablation_tables.difference_caption(frame), data=frame)
+ablation_tables.show_differences(random_rows, "tab-table-5-gaps", "Training", row_names)
 
 # %% mystnb={"image": {"alt": "Two panels, accuracy and expected calibration error, each without and with Mixup: lines for runs without a moving average and for the averaged and raw weights of runs with it; the paper's figures as open marks."}, "figure": {"name": "fig-design", "caption": "The two factors: accuracy and calibration error without and with Mixup. Bars: 95% intervals over patients and, with two or more seeds, also over trainings; those of the calibration error corrected for its upward bias."}}
-factorial.by_mixup(factorial_effects.design(found, chapter.dataset, published=theirs))
+factorial.by_mixup(factorial_effects.design(records, chapter.dataset, chapter.show_published))
 
 # %% [markdown]
 # ## Raw and averaged weights side by side
 
 # %%
 tables.show(
-    moving_average.weights(found),
+    moving_average.scores_by_weights(records),
     name="tab-both-weights",
     caption="The test part with raw and with averaged weights of the same runs: mean ± sd over n seeds. Rows "
     "without EMA have raw weights only.",
@@ -106,7 +98,7 @@ tables.show(
 # the end.
 
 # %%
-Markdown(moving_average.course_text(moving_average.same_course(found)))
+prose.say(moving_average.course_text(moving_average.same_course(records)))
 
 # %% [markdown]
 # ## The effect of each factor
@@ -115,11 +107,11 @@ Markdown(moving_average.course_text(moving_average.same_course(found)))
 # spread over seeds, the same draws for all combinations. The *interaction* is the effect of EMA with Mixup minus its effect without.
 
 # %%
-effects = factorial_effects.effects(found, chapter.dataset, published=theirs)
+effects = factorial_effects.effects(records, chapter.dataset, show_published=chapter.show_published)
 tables.show(
     factorial_effects.effects_text(effects),
     name="tab-factors",
-    caption=factorial_effects.effects_caption(frame, theirs),
+    caption=factorial_effects.effects_caption(random_rows, chapter.show_published),
     data=effects,
 )
 
@@ -132,7 +124,8 @@ tables.show(
 # %%
 from gcaf_lib.findings import ablation_summary, first_place, mixup_ema, words
 
-Markdown(f"{first_place.ranking(frame, names, theirs)}\n\n{mixup_ema.verdict(effects, frame)}")
+ranking = first_place.ranking(random_rows, row_names, chapter.show_published)
+prose.say(ranking, mixup_ema.verdict(effects, random_rows))
 
 # %% [markdown]
 # Two things should be kept apart. *Mixup* changes what is learnt: its soft targets can change confidence as well as accuracy, and the calibration
@@ -145,30 +138,26 @@ Markdown(f"{first_place.ranking(frame, names, theirs)}\n\n{mixup_ema.verdict(eff
 # ## The same on patient-disjoint folds
 
 # %% mystnb={"image": {"alt": "One row a combination of Mixup and EMA on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed training with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-5-patients", "caption": "Table 5 on patient-disjoint folds: accuracy (left), and minus that of the proposed training (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
-fold_rows = ablation.apart(chapter, "table-5", fold_runs, factorial_effects.METRICS)
-table_charts.dots(fold_rows, names=names, published=False)
+fold_table = ablation.measure_on_folds(chapter, "table-5", fold_records, factorial_effects.METRICS)
+table_charts.dots(fold_table, names=row_names, show_published=False)
 
 # %%
-gaps = ablation_tables.difference_table(fold_rows, "Training", names)
-tables.show(gaps, "tab-table-5-patients", ablation_tables.difference_caption(fold_rows), data=fold_rows)
-which_seeds = matched.compared_with("table-5", fold_runs, patients, chapter.dataset)
-mixup_alone = mixup_ema.asked(fold_rows, theirs)
-command = chapter.sweep("table-5-patients")
-told = ablation_summary.told(fold_rows, mixup_alone, which_seeds, command=command, names=names, theirs=theirs)
-Markdown(told)
+ablation_tables.show_differences(fold_table, "tab-table-5-patients", "Training", row_names)
+better = mixup_ema.mixup_better_than_none(fold_table, chapter.show_published)
+prose.say(ablation_summary.summary(chapter, "table-5", fold_table, better, fold_records=fold_records))
 
 # %% [markdown]
 # The factors, and the claim's three parts, on this split. The calibration error of each fold is computed on as many images as the random split tests
 # (chapter 19):
 
 # %%
-fold_effects = factorial_effects.effects(fold_runs, chapter.dataset, published=theirs)
+fold_effects = factorial_effects.effects(fold_records, chapter.dataset, show_published=chapter.show_published)
 tables.show(
     factorial_effects.effects_text(fold_effects),
     name="tab-factors-patients",
-    caption=factorial_effects.effects_caption(fold_rows, theirs),
+    caption=factorial_effects.effects_caption(fold_table, chapter.show_published),
     data=fold_effects,
 )
-control = mixup_ema.itself(matched.runs(patients), chapter.dataset)
-said = f"{mixup_ema.verdict(fold_effects, fold_rows)}\n{mixup_ema.itself_text(control, fold_rows)}"
-Markdown(f"{said}\n\n{words.of_profile(mixup_ema.CAVEAT, profile)}")
+control = mixup_ema.seed_against_seed(patient_folds, chapter.dataset)
+verdict = mixup_ema.verdict(fold_effects, fold_table, control)
+prose.say(verdict, words.of_profile(mixup_ema.CAVEAT, profile))

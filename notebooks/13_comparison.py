@@ -29,22 +29,16 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown
-
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import table_charts, tables
-from gcaf_lib.display.cost_chart import over_costs
-from gcaf_lib.display.style import OURS, PAPER
-from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, comparison, matched
-from gcaf_lib.paper import published as paper
+from gcaf_lib.display import cost_chart, prose, table_charts, tables
+from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, comparison, matched, split_records
 from gcaf_lib.training import experiments
 
 chapter = open_chapter("13_comparison", profile, overrides)
-main, found = chapter.records("main"), matched.table_records(chapter, "table-6")
-fold_runs = matched.apart_records(chapter, "table-6")
-patients = chapter.records("patients")
-random_split = chapter.records("ladder").get("paper", [])  # "paper": the settings' name of the random split
-chapter.strip(matched.runs(main, found, fold_runs, patients, {"random split": random_split}))
+proposed, records = chapter.proposed_runs(), matched.table_records(chapter, "table-6")
+patient_folds, fold_records = split_records.patient_folds(chapter), matched.fold_records(chapter, "table-6")
+random_split = split_records.random_split(chapter)
+chapter.strip(proposed, records, patient_folds, fold_records, random_split)
 
 # %% [markdown]
 # ## Identical conditions
@@ -62,47 +56,39 @@ chapter.strip(matched.runs(main, found, fold_runs, patients, {"random split": ra
 # headline is over all its seeds.
 
 # %%
-Markdown(comparison.native_note(experiments.native("table-6", profile, overrides)))
+prose.say(comparison.native_note(experiments.native("table-6", profile, overrides)))
 
 # %%
-theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
-proposed = main.get(paper.PROPOSED, [])
-frame = ablation.measure("table-6", found, chapter.dataset, proposed, made=chapter.profile_and_split)
+random_rows = ablation.measure_on_split(chapter, "table-6", records)
 tables.show(
-    ablation_tables.table(frame, "Method", theirs=theirs),
+    ablation_tables.table(random_rows, "Method", show_published=chapter.show_published),
     name="tab-table-6",
-    caption=f"The paper's Table 6 measured: mean ± sd {ablation_tables.over_seeds(theirs)}, "
+    caption=f"The paper's Table 6 measured: mean ± sd {ablation_tables.over_seeds(chapter.show_published)}, "
     f"{ablation_tables.ACCURACY_INTERVAL}",
-    data=frame,
+    data=random_rows,
 )
 
 # %%
-gaps = ablation_tables.difference_table(frame, "Method")
-tables.show(gaps, "tab-table-6-gaps", ablation_tables.difference_caption(frame), data=frame)
+ablation_tables.show_differences(random_rows, "tab-table-6-gaps", "Method")
 
 # %% mystnb={"image": {"alt": "One line a method: its accuracy with a 95 percent interval on the left, its difference from the proposed model on the same test images on the right, with the paper's figures as open diamonds."}, "figure": {"name": "fig-table-6", "caption": "The methods of Table 6: accuracy (left), and minus that of the proposed model on the same images (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
-table_charts.dots(frame, published=theirs)
+table_charts.dots(random_rows, show_published=chapter.show_published)
 
 # %%
-Markdown(ablation_summary.told(frame, command=chapter.sweep("table-6"), theirs=theirs))
+prose.say(ablation_summary.summary(chapter, "table-6", random_rows))
 
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
 # %% mystnb={"image": {"alt": "One row a method of Table 6 on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the proposed model with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-6-patients", "caption": "Table 6 on patient-disjoint folds: accuracy (left), and minus that of the proposed model (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
-fold_rows = ablation.apart(chapter, "table-6", fold_runs)
-table_charts.dots(fold_rows, published=False)
+fold_table = ablation.measure_on_folds(chapter, "table-6", fold_records)
+table_charts.dots(fold_table, show_published=False)
 
 # %%
-gaps = ablation_tables.difference_table(fold_rows, "Method")
-tables.show(gaps, "tab-table-6-patients", ablation_tables.difference_caption(fold_rows), data=fold_rows)
-chosen = dict(experiments.experiment("table-6").settings(profile, overrides))
-two_or_one = comparison.asked(fold_rows, matched.runs(patients), chapter.dataset, chosen, random_split)
-which_seeds = matched.compared_with("table-6", fold_runs, patients, chapter.dataset)
-earlier = comparison.before_stages(fold_runs, chapter.dataset)
-command = chapter.sweep("table-6-patients")
-told = ablation_summary.told(fold_rows, two_or_one, which_seeds, command=command, theirs=theirs)
-Markdown(f"{told}\n\n{earlier}")
+ablation_tables.show_differences(fold_table, "tab-table-6-patients", "Method")
+better = comparison.two_backbones_better(chapter, fold_table, patient_folds, random_split)
+summary = ablation_summary.summary(chapter, "table-6", fold_table, better, fold_records=fold_records)
+prose.say(summary, comparison.after_stage0_said(fold_records, chapter.dataset))
 
 # %% [markdown]
 # ## What each costs
@@ -117,24 +103,23 @@ Markdown(f"{told}\n\n{earlier}")
 
 # %%
 costs = comparison.costs(chapter.profile, chapter.overrides)
-spent = comparison.training(found)
+training_times = comparison.training_times(records)
 tables.show(
-    comparison.costs_text(costs, spent),
+    comparison.costs_text(costs, training_times),
     name="tab-costs",
     caption="Cost of each method as it is run here: weights, computation for one image, and training time "
     "(stages 1 and 2, mean over n runs, in brackets lowest to highest, on the device named).",
-    data=costs.merge(spent, on="row", how="left"),
+    data=costs.merge(training_times, on="row", how="left"),
 )
 
 # %%
-Markdown(comparison.time_note(found))
+prose.say(comparison.time_note(records))
 
 # %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95% intervals over patients and, with two or more seeds, also over trainings."}}
-measured = comparison.measured_over_costs(frame, costs)
-over_costs(measured, comparison.OWN, OURS)
+cost_chart.over_costs(comparison.measured_over_costs(random_rows, costs))
 
 # %%
-Markdown(comparison.cheaper(frame, costs, fold_rows))
+prose.say(comparison.cheaper(random_rows, costs, fold_table))
 
 # %% [markdown]
 # ## The paper's own networks
@@ -144,20 +129,17 @@ Markdown(comparison.cheaper(frame, costs, fold_rows))
 # was published with, which hold most of its published size. The accuracies are the paper's.
 
 # %%
-full = costs if profile == "paper" else comparison.costs("paper")
+full_costs = costs if profile == "paper" else comparison.costs("paper")
 tables.show(
-    comparison.full_text(full),
+    comparison.full_text(full_costs),
     name="tab-full-costs",
     caption="The networks of Table 6 at full size: weights and computation for one image, absolute and as a "
     "multiple of the proposed model's, beside the paper's accuracy.",
-    data=full,
+    data=full_costs,
 )
 
 # %% mystnb={"image": {"alt": "The paper's accuracies of Table 6 over the parameters and over the computation of the full-size networks, on logarithmic axes."}, "figure": {"name": "fig-full-cost", "caption": "The paper's accuracies against what its full-size networks cost."}}
-over_costs(comparison.published_over_costs(full), comparison.OWN, PAPER)
+cost_chart.over_costs(comparison.published_over_costs(full_costs), of_paper=True)
 
 # %%
-Markdown(comparison.full_verdict(full))
-
-# %%
-Markdown(comparison.caveat(profile))
+prose.say(comparison.full_verdict(full_costs), comparison.caveat(profile))

@@ -30,20 +30,14 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-import numpy as np
-from IPython.display import Markdown
-
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.data import splits
-from gcaf_lib.display import charts, table_charts, tables
+from gcaf_lib.display import charts, prose, table_charts, tables
 from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, matched, sensitivity, words
-from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("14_sensitivity", profile, overrides)
-main, records = chapter.records("main"), matched.table_records(chapter, "table-8")
-default, fold_runs = main.get(paper.PROPOSED, []), matched.apart_records(chapter, "table-8")
-patients = chapter.records("patients")
-chapter.strip(matched.runs(main, records, fold_runs, patients))
+proposed, records = chapter.proposed_runs(), matched.table_records(chapter, "table-8")
+fold_records = matched.fold_records(chapter, "table-8")
+chapter.strip(proposed, records, fold_records, chapter.records("patients"))
 
 # %% [markdown]
 # ## The picture
@@ -51,10 +45,8 @@ chapter.strip(matched.runs(main, records, fold_runs, patients))
 # One panel per setting. The pale band is the 95% interval of the default setting; whether a value differs from it the paired differences below say.
 
 # %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the accuracy against the value, with its interval, the paper's figures as open diamonds, and the default's interval as a band."}, "figure": {"name": "fig-table-8", "caption": "The paper's Table 8 as a picture: test accuracy against the value of one setting. The paper gives no figures for the focal α."}}
-metrics = ("accuracy", "macro_f1", "ece")
-theirs = not chapter.phantoms  # the paper's figures have no place beside phantoms
-frame = ablation.measure("table-8", records, chapter.dataset, default, metrics, chapter.profile_and_split)
-charts.sensitivity(*sensitivity.panels(frame, published=theirs))
+random_rows = ablation.measure_on_split(chapter, "table-8", records, sensitivity.METRICS)
+charts.sensitivity(*sensitivity.panels(random_rows, chapter.show_published))
 
 # %% [markdown]
 # ## The table
@@ -63,50 +55,45 @@ charts.sensitivity(*sensitivity.panels(frame, published=theirs))
 
 # %%
 tables.show(
-    sensitivity.table(frame, records, theirs),
+    sensitivity.table(random_rows, records, chapter.show_published),
     name="tab-sensitivity",
     caption="One setting changed at a time, on the test part: mean ± sd "
-    f"{ablation_tables.over_seeds(theirs)}, and {ablation_tables.ACCURACY_INTERVAL}",
-    data=frame,
+    f"{ablation_tables.over_seeds(chapter.show_published)}, and {ablation_tables.ACCURACY_INTERVAL}",
+    data=random_rows,
 )
 
 # %%
-gaps = ablation_tables.difference_table(frame, "Setting")
-tables.show(gaps, "tab-sensitivity-gaps", ablation_tables.difference_caption(frame), data=frame)
+ablation_tables.show_differences(random_rows, "tab-sensitivity-gaps", "Setting")
 
 # %% [markdown]
 # ## How far the paper's figures move
 
 # %%
-Markdown(sensitivity.published_span())
+prose.say(sensitivity.published_span())
 
 # %% [markdown]
 # ## How far ours move
 
 # %%
-answers = sensitivity.moved(frame), sensitivity.chosen(frame, records)
-command = chapter.sweep("table-8")
-Markdown(ablation_summary.told(frame, *answers, command=command, theirs=theirs))
+moved, chosen = sensitivity.moved(random_rows), sensitivity.chosen(random_rows, records)
+prose.say(ablation_summary.summary(chapter, "table-8", random_rows, moved, chosen))
 
 # %% [markdown]
 # Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5).
 
 # %%
-Markdown(sensitivity.calibration(frame, records))
+prose.say(sensitivity.calibration(random_rows, records))
 
 # %% [markdown]
 # ## The same on patient-disjoint folds
 
 # %% mystnb={"image": {"alt": "One row a value of a setting on patient-disjoint folds. Left: accuracy with its interval. Right: the difference from the default with its interval and a line at zero. Upright strokes mark both by picture."}, "figure": {"name": "fig-table-8-patients", "caption": "Table 8 on patient-disjoint folds: accuracy (left), and minus that of the default (right), with 95% intervals over patients and, with two or more seeds, also over trainings."}}
-fold_rows = ablation.apart(chapter, "table-8", fold_runs, metrics)
-table_charts.dots(fold_rows, published=False, reference="default")
+fold_table = ablation.measure_on_folds(chapter, "table-8", fold_records, sensitivity.METRICS)
+table_charts.dots(fold_table, show_published=False, reference="default")
 
 # %%
-gaps = ablation_tables.difference_table(fold_rows, "Setting")
-tables.show(gaps, "tab-table-8-patients", ablation_tables.difference_caption(fold_rows), data=fold_rows)
-which_seeds = matched.compared_with("table-8", fold_runs, patients, chapter.dataset)
-command = chapter.sweep("table-8-patients")
-Markdown(ablation_summary.told(fold_rows, which_seeds, command=command, theirs=theirs))
+ablation_tables.show_differences(fold_table, "tab-table-8-patients", "Setting")
+prose.say(ablation_summary.summary(chapter, "table-8", fold_table, fold_records=fold_records))
 
 # %% [markdown]
 # ## What the batch size changes besides the batch
@@ -116,15 +103,13 @@ Markdown(ablation_summary.told(fold_rows, which_seeds, command=command, theirs=t
 # "noisy gradients" or generalisation.
 
 # %%
-split = splits.load(chapter.settings.data, chapter.dataset)
-count = int((split["part"] == "train").sum())
-training = chapter.settings.training
+training, training_images = chapter.settings.training, chapter.training_images
 tables.show(
-    sensitivity.batch_steps(records, training, count),
+    sensitivity.batch_steps(records, training, training_images),
     name="tab-batch-steps",
-    caption=f"Steps that each batch size takes on {count:,} training images if no epoch is cut short, and "
-    f"the share of the moving average (decay {training.ema:g}) that is still the starting weights of stage 2 "
-    "after them; and the mean test accuracy of both kinds of weights, over n seeds.",
+    caption=f"Steps that each batch size takes on {training_images:,} training images if no epoch is cut "
+    f"short, and the share of the moving average (decay {training.ema:g}) that is still the starting weights "
+    "of stage 2 after them; and the mean test accuracy of both kinds of weights, over n seeds.",
 )
 
 # %% [markdown]
@@ -144,13 +129,12 @@ tables.show(
 
 # %%
 paths = [sensitivity.adam_walk(alpha) for alpha in (0.25, 0.5, 0.75)]
-train = (split["part"] == "train").to_numpy()
-counts = np.bincount(chapter.dataset.frame.loc[train, "label"], minlength=4)
-Markdown(f"{sensitivity.walks_said(paths, counts)}\n\n{sensitivity.constants(records, default)}")
+walks = sensitivity.walks_said(paths, chapter.training_counts)
+prose.say(walks, sensitivity.constants(records, proposed))
 
 # %% [markdown]
 # The paper has inverse frequency in Table 3 and one constant in Sections 5.2 and 5.8 (chapter 22). By the argument above it does not matter which
 # constant; the choice that can matter is between any constant and inverse frequency, which is the default here.
 
 # %%
-Markdown(words.of_profile(sensitivity.CAVEAT, profile))
+prose.say(words.of_profile(sensitivity.CAVEAT, profile))

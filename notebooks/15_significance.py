@@ -41,7 +41,7 @@ from gcaf_lib.paper import published_gaps
 chapter = open_chapter("15_significance", profile, overrides)
 proposed = chapter.proposed_runs()
 table_runs = {place: matched.table_records(chapter, name) for place, name in table_rows.TABLES.items()}
-fold_runs = {place: matched.apart_records(chapter, name) for place, name in table_rows.TABLES.items()}
+fold_runs = {place: matched.fold_records(chapter, name) for place, name in table_rows.TABLES.items()}
 chapter.strip(proposed, table_runs, fold_runs)
 clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
 

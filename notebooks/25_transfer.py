@@ -42,7 +42,7 @@ under_transfer = chapter.under(split_records.TRANSFER)
 miniatures, imagenet = transfer.sides(chapter)
 on_folds = transfer.on_patient_folds(miniatures, imagenet)
 on_three_classes = transfer.three_classes(chapter)
-fusion_folds = matched.apart_records(under_transfer, "table-4") if imagenet else {}
+fusion_folds = matched.fold_records(under_transfer, "table-4") if imagenet else {}
 other_recipes = matched.table_records(under_transfer, "transfer") if imagenet else {}
 miniatures_once, full_size = full_networks.records(chapter)  # once: on splits of 80/10/10
 chapter.strip(miniatures, imagenet, on_three_classes, fusion_folds, other_recipes, miniatures_once, full_size)
@@ -149,7 +149,7 @@ Markdown(shortfall.not_more(tumours_alone, three, four, recipe_rows, under_trans
 
 # %%
 fusion_names = table_rows.FUSION_NAMES
-fold_rows = ablation.apart(under_transfer, "table-4", fusion_folds)
+fold_rows = ablation.measure_on_folds(under_transfer, "table-4", fusion_folds)
 tables.show(
     ablation_tables.difference_table(fold_rows, first="Fusion", names=fusion_names),
     name="tab-transfer-fusion",

@@ -10,7 +10,7 @@ import pytest
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
-from gcaf_lib.display import charts, names, table_charts
+from gcaf_lib.display import charts, names, table_charts, tables
 from gcaf_lib.evaluation import bootstrap, clustered, intervals, units, worth
 from gcaf_lib.findings import (
     ablation,
@@ -88,6 +88,17 @@ def patients(monkeypatch):
     monkeypatch.setattr(units, "pictures", lambda dataset: PICTURES)
 
 
+def page(records=(), show_published=True, **more):
+    """What `ablation_summary.summary` and chapter 13's question need of a chapter."""
+    return SimpleNamespace(
+        records=dict(records).get,
+        show_published=show_published,
+        sweep="gcaf sweep {}".format,
+        dataset=None,
+        **more,
+    )
+
+
 def of(frame, row, metric="accuracy"):
     return frame[(frame["row"] == row) & (frame["metric"] == metric)].iloc[0]
 
@@ -140,7 +151,7 @@ def test_the_tables_of_every_page_are_at_equal_n():
     for name in (*table_rows.TABLES.values(), "projection-norm"):
         tables[name] = matched.table_records(page, name)
     for name in table_rows.TABLES.values():
-        tables[f"{name} apart"] = matched.apart_records(page, name)
+        tables[f"{name} apart"] = matched.fold_records(page, name)
     for name, found in tables.items():
         assert len({tuple(sorted({r.seed for r in group})) for group in found.values() if group}) <= 1, name
     assert len(page.records("main")[paper.PROPOSED]) > 1, "else nothing is tested"
@@ -238,7 +249,7 @@ def test_every_published_figure_stands_in_its_row(name, place):
     assert placed == {(f.row, f.metric): f.fraction for f in paper.find(place)}
     text = ablation_tables.table(frame)
     assert text.iloc[0, 2] == f"{names.ABSENT} [{paper.find(place)[0].value:.2f}]"
-    assert ablation_tables.table(frame, theirs=False).iloc[0, 2] == names.ABSENT
+    assert ablation_tables.table(frame, show_published=False).iloc[0, 2] == names.ABSENT
     seeds = ablation_tables.over_seeds(False)
     assert ablation_tables.over_seeds(True) == f"{seeds}, the paper's figure in square brackets"
     assert (text["n"] == "none").all() and (text["95% interval"] == "–").all()
@@ -418,10 +429,10 @@ def test_what_all_seeds_of_the_proposed_model_would_change():
 
     def said(errors, count=1, kind=Single):
         """With seeds 0, 1, … of so many errors; rows have the first `count` of them."""
-        known = {own: [r for seed, wrong in enumerate(errors) for r in folds_of(wrong, seed)]}
+        known = [r for seed, wrong in enumerate(errors) for r in folds_of(wrong, seed)]
         seeds = [r for seed in range(count) for r in folds_of(40, seed, kind=kind)]
-        found = matched.equal_seeds({row: seeds, own: known[own]})
-        return matched.compared_with("table-6", found, known, None)
+        found = matched.equal_seeds({row: seeds, own: known})
+        return matched.which_seeds("table-6", found, known, None)
 
     text = said((24, 12, 12))
     assert text.startswith(
@@ -440,7 +451,7 @@ def test_what_all_seeds_of_the_proposed_model_would_change():
     assert "change by +5.0 points" in shifted
     assert "Compared are the proposed model's seeds 0 and 1, 80.0%: those that all" in said((24, 24, 12), 2)
     assert said((24, 12), 2) == "" and said((24, 12), 0) == ""
-    assert matched.compared_with("table-6", {}, {own: folds_of(6)}, None) == ""
+    assert matched.which_seeds("table-6", {}, folds_of(6), None) == ""
     alike = said((24, 12), kind=Fold)
     assert (
         "these rows start from the same stage 0 as that seed, so what another would do to the differences is not known from it."
@@ -478,7 +489,7 @@ def test_what_the_differences_say():
         if told != "none"
         else f"`concat`. {NO_CLAIM}"
     ) in said
-    assert "paper" not in ablation_summary.says(near, theirs=False)
+    assert "paper" not in ablation_summary.says(near, show_published=False)
 
 
 def test_every_sentence_of_settings_names_their_default():
@@ -490,12 +501,10 @@ def test_every_sentence_of_settings_names_their_default():
     found = dict(zip((own, *rows), (folds_of(20), folds_of(40), folds_of(1))))
     frame = ablation.measure("table-8", found, None, found[own], ("accuracy", "ece"), ("cpu", "patients"))
     nothing = ablation.measure("table-8", {}, None, found[own], ("accuracy", "ece"))
-    known = {own: [*folds_of(20), *folds_of(12, 1)]}
-    seeds = matched.compared_with("table-8", found, known, None)
-    assert seeds.startswith("Compared is the default's seed 0, ")
-    text = ablation_summary.told(
-        frame, seeds, sensitivity.moved(frame), sensitivity.calibration(frame, found)
-    )
+    chapter = page({"patients": {own: [*folds_of(20), *folds_of(12, 1)]}})
+    answers = sensitivity.moved(frame), sensitivity.calibration(frame, found)
+    text = ablation_summary.summary(chapter, "table-8", frame, *answers, fold_records=found)
+    assert "\n\nCompared is the default's seed 0, " in text
     assert (
         "Worse in accuracy than the default, with" in text
         and "chapter 15 sets the default beside itself" in text
@@ -503,7 +512,7 @@ def test_every_sentence_of_settings_names_their_default():
     assert "is better than the default (after" in text and "Below the default by value" in text
     said = [
         text,
-        ablation_summary.told(nothing),
+        ablation_summary.summary(chapter, "table-8", nothing),
         ablation_tables.difference_caption(frame),
         sensitivity.chosen(frame, found),
     ]
@@ -512,7 +521,9 @@ def test_every_sentence_of_settings_names_their_default():
     said += [row_lists.difference_text(line) for _, line in frame.iterrows()]
     assert table_rows.DEFAULT in said and not [one for one in said if "proposed" in one]
     methods = frame.assign(row=frame["row"].str.replace(" = ", " "))
-    assert "Worse in accuracy than the proposed model" in ablation_summary.told(methods)
+    assert "Worse in accuracy than the proposed model" in ablation_summary.summary(
+        chapter, "table-8", methods
+    )
 
 
 def test_what_stands_over_the_differences():
@@ -532,12 +543,64 @@ def test_what_stands_over_the_differences():
 def test_all_that_stands_under_a_table_is_told_once():
     found = dict(zip(PRINTED, map(runs, (24, 26, 28))))
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
-    ranked_, *answers, says = ablation_summary.told(frame, "An answer.", "", command="gcaf x").split("\n\n")
-    assert ranked_ == first_place.ranking(frame) and answers == ["An answer."], "what is empty leaves no gap"
-    assert says == ablation_summary.says(frame, "gcaf x") and "`gcaf x` trains" in says
-    names = {row: f"`{name}`" for row, name in table_rows.FUSION_NAMES.items()}
-    quiet = ablation_summary.told(frame, names=names, theirs=False)
-    assert quiet == ablation_summary.says(frame, names=names, theirs=False) and "paper" not in quiet
+    text = ablation_summary.summary(page(), "table-4", frame, "An answer.", "")
+    names = table_rows.FUSION_NAMES
+    ranked_, *answers, says = text.split("\n\n")
+    assert ranked_ == first_place.ranking(frame, names) and answers == ["An answer."], (
+        "what is empty leaves no gap"
+    )
+    assert says == ablation_summary.says(frame, "gcaf sweep table-4", names)
+    assert "`gcaf sweep table-4` trains" in says
+    quiet = ablation_summary.summary(page(show_published=False), "table-4", frame)
+    assert quiet == ablation_summary.says(frame, "gcaf sweep table-4", names, show_published=False)
+    assert "paper" not in quiet
+
+
+def test_under_a_table_on_folds_stands_which_seeds_it_compares_and_what_trains_the_rest():
+    """Behind the answers, where the proposed model has a seed more than the rows."""
+    row, own = "VGG19", table_rows.proposed("table-6")[0]
+    every = [*folds_of(24), *folds_of(12, 1)]
+    found = matched.equal_seeds({row: folds_of(40, kind=Single), own: every})
+    frame = ablation.measure("table-6", found, None, found[own], ("accuracy",))
+    chapter = page({"patients": {own: every}})
+    said = ablation_summary.summary(chapter, "table-6", frame, "An answer.", fold_records=found)
+    answer, which, says = said.split("\n\n")
+    assert answer == "An answer." and which == matched.which_seeds("table-6", found, every, None) != ""
+    assert says == ablation_summary.says(frame, "gcaf sweep table-6-patients")
+    assert "`gcaf sweep table-6-patients` trains" in says
+    one = page({"patients": {own: found[own]}})
+    assert ablation_summary.summary(one, "table-6", frame, fold_records=found) == says, "all are compared"
+    nothing = ablation.measure("table-6", {}, None, (), ("accuracy",))
+    assert "nothing is compared. `gcaf sweep table-6-patients`" in ablation_summary.summary(
+        page({"patients": {}}), "table-6", nothing, fold_records={}
+    )
+
+
+def test_a_table_on_the_page_s_split_is_measured_beside_all_runs_of_the_proposed_model():
+    page = SimpleNamespace(dataset=None, proposed_runs=lambda: runs(6), made=("cpu", "paper"))
+    found = {"gcaf-split": runs(18, 2)}
+    known = ablation.measure_on_split(page, "table-4", found, ("accuracy",))
+    given = (found, None, runs(6), ("accuracy",), ("cpu", "paper"))
+    pd.testing.assert_frame_equal(known, ablation.measure("table-4", *given))
+    real = open_chapter("11_fusion", "demo")
+    assert (ablation.measure_on_split(real, "table-4", {})["pairs"] == 0).all()
+
+
+def test_runs_of_tables_and_lists_are_named_once():
+    one, two = runs(6, 1), runs(12, 2)
+    known = matched.runs({"a": one, "b": two}, two, [], {}, {"c": one})
+    assert [r.key for r in known] == ["6-0", "12-0", "12-1"]
+
+
+def test_the_differences_are_shown_under_their_caption(monkeypatch):
+    frame = ablation.measure("table-5", {}, None, runs(6), ("accuracy",))
+    shown = []
+    monkeypatch.setattr(tables, "show", lambda *given, **more: shown.append((given, more)))
+    names = ablation_tables.ROW_NAMES["table-5"]
+    ablation_tables.show_differences(frame, "tab-x", "Training", names)
+    [((table, *given), more)] = shown
+    assert table.equals(ablation_tables.difference_table(frame, "Training", names))
+    assert given == ["tab-x", ablation_tables.difference_caption(frame)] and more["data"] is frame
 
 
 def test_the_papers_differences_are_told_by_image_and_by_picture():
@@ -609,7 +672,7 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
     )
     assert f"points on, by picture from 1.43 to 7.15 points on (the widest interval: {rows[1]})." in copied
     assert "picture" not in text
-    assert "paper" not in ablation_summary.visible_text(frame.head(2), theirs=False)
+    assert "paper" not in ablation_summary.visible_text(frame.head(2), show_published=False)
 
 
 @pytest.mark.parametrize(
@@ -658,7 +721,9 @@ def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
     assert least == pytest.approx(100 * intervals.visible(low, high, one.error, one.freedom))
     assert f"one would see a true difference of {least:.2f} points or more" in text
     assert text.endswith("; the paper's is −2.89.") and ("or more, by picture" in text) == bool(copied)
-    assert "paper" not in first_place.answer(frame, "Feature Concatenation", "Is it?", names, theirs=False)
+    assert "paper" not in first_place.answer(
+        frame, "Feature Concatenation", "Is it?", names, show_published=False
+    )
     wider = first_place.answer(
         frame.assign(adjusted_low=-1, adjusted_high=1), "Feature Concatenation", "Is it?"
     )
@@ -752,7 +817,7 @@ def test_which_leads_are_excluded_and_how_near_the_next_row_is():
     assert "by value alone: 1 of 3 rows; the nearest is 0.00 points" in ranked(0.001, -0.001, -1e-12)
     two = ranked(-0.029, -0.016)
     assert "of 2 rows; the" in two and "each of the 2 other rows" in two
-    assert ranked(-0.029) == ranked() == ranked(-0.029, -0.016, -0.005, theirs=False) == ""
+    assert ranked(-0.029) == ranked() == ranked(-0.029, -0.016, -0.005, show_published=False) == ""
     for place, name in table_rows.TABLES.items():
         figures = ablation.measure(name, {}, None, metrics=("accuracy",))
         assert (ablation.others(figures)["published_difference"].dropna() < 0).all(), place
@@ -768,13 +833,15 @@ def test_the_ranking_on_folds_is_of_patients_not_shared():
 
 def test_no_question_is_answered_without_runs():
     frame = ablation.measure("table-4", {}, None, runs(6), ("accuracy",))
-    assert "shared?** Not measured" in fusion.asked(frame)
+    assert "shared?** Not measured" in fusion.better_than_concatenation(frame)
     frame = ablation.measure("table-5", {}, None, runs(6), ("accuracy",))
-    assert "Not measured" in mixup_ema.asked(frame)
+    assert "Not measured" in mixup_ema.mixup_better_than_none(frame)
 
 
 def test_the_proposed_model_stands_beside_itself_by_the_intervals_of_one_seed():
-    frame = mixup_ema.itself([*folds_of(20), *folds_of(60, 1), *folds_of(20, 2), *folds_of(1, 3, 4)], None)
+    frame = mixup_ema.seed_against_seed(
+        [*folds_of(20), *folds_of(60, 1), *folds_of(20, 2), *folds_of(1, 3, 4)], None
+    )
     assert len(frame) == 3 * 4 and frame["metric"].value_counts().tolist() == [6, 6], (
         "a seed of 4 folds is left out"
     )
@@ -784,21 +851,21 @@ def test_the_proposed_model_stands_beside_itself_by_the_intervals_of_one_seed():
     rows = pd.DataFrame(
         {"row": ["a", "b"], "metric": "accuracy", "reference": [False, True], "pairs": [1, 2]}
     )
-    text = mixup_ema.itself_text(frame, rows)
+    text = mixup_ema.seed_against_seed_said(frame, rows)
     apart = ((frame["low"] > 0) | (frame["high"] < 0)).sum()
     assert 0 < apart < 12 and f"by the same intervals: {apart} of 12 of accuracy and NLL exclude 0" in text
     assert f"of up to {100 * gap:.2f} points (by picture " in text
-    assert "0 of 12 of accuracy and NLL exclude 0" in mixup_ema.itself_text(
+    assert "0 of 12 of accuracy and NLL exclude 0" in mixup_ema.seed_against_seed_said(
         frame.assign(low=-1.0, high=1.0), rows
     )
-    several = mixup_ema.itself_text(frame, rows.assign(pairs=2))
+    several = mixup_ema.seed_against_seed_said(frame, rows.assign(pairs=2))
     assert "An effect of one seed" in text and "single seeds" not in text
     assert "An effect of one seed" not in several and several.endswith(
         "This is of single seeds; the effects above are means over more, and their intervals allow for another training."
     )
     for some in ([], folds_of(20)):
-        assert "No two seeds of the proposed model" in mixup_ema.itself_text(
-            mixup_ema.itself(some, None), rows
+        assert "No two seeds of the proposed model" in mixup_ema.seed_against_seed_said(
+            mixup_ema.seed_against_seed(some, None), rows
         )
 
 
@@ -808,11 +875,11 @@ def test_the_proposed_model_stands_beside_itself_by_the_intervals_of_one_seed():
 def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, which):
     starts = {"efficientnetv2-s": folds_of(alone[0]), "convnext-tiny": folds_of(alone[1])}
     monkeypatch.setattr(training, "stage0_records", lambda records: starts if records else {})
-    chosen = dict(experiments.experiment("table-6").settings("cpu"))
+    chapter = page(profile="cpu", overrides={})
     found = {"VGG19": folds_of(60), "DenseNet": folds_of(21)}
     own = folds_of(20)
     frame = ablation.measure("table-6", found, None, own, ("accuracy", "macro_f1"))
-    text = comparison.asked(frame, own, None, chosen)
+    text = comparison.two_backbones_better(chapter, frame, own)
     better = "After the adjustment for the number of rows the proposed model{} is better than 1 (VGG19), by picture than 1 (VGG19) of 2 single networks; "
     plain = "before it than 1, by picture than 1. "
     assert (
@@ -824,28 +891,28 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     score = other & (frame["metric"] == "macro_f1")
     turned = frame.copy()
     turned.loc[score, [f"picture_difference{end}" for end in ablation.ENDS]] = 0.0182, 0.0007, 0.0354
-    said = comparison.asked(turned, own, None, chosen)
+    said = comparison.two_backbones_better(chapter, turned, own)
     assert (
         "than 1, by picture than 1. Above it by value: in macro-F1 by picture DenseNet +0.0182 (+0.0007 to +0.0354), an interval that excludes 0 before any adjustment. That"
         in said
     )
     level = other & (frame["metric"] == "accuracy")
     turned.loc[level, [f"difference{end}" for end in ablation.ENDS]] = 0.018, -0.001, 0.035
-    said = comparison.asked(turned, own, None, chosen)
+    said = comparison.two_backbones_better(chapter, turned, own)
     assert (
         "Above it by value: DenseNet +1.80 (−0.10 to +3.50); in macro-F1 by picture DenseNet +0.0182" in said
     )
     lost = frame.copy()
     lost.loc[first, "adjusted_high"] = 0.001
-    said = comparison.asked(lost, own, None, chosen)
+    said = comparison.two_backbones_better(chapter, lost, own)
     assert "is better than none, by picture than 1 (VGG19) of 2 single networks; " + plain in said
     lost.loc[first, "picture_difference_high"] = 0.001
-    assert "before it than 1, by picture than 0. " in comparison.asked(lost, own, None, chosen)
-    twice = comparison.asked(frame.assign(pairs=2), own, None, chosen)
+    assert "before it than 1, by picture than 0. " in comparison.two_backbones_better(chapter, lost, own)
+    twice = comparison.two_backbones_better(chapter, frame.assign(pairs=2), own)
     assert "the proposed model is better than 1 (VGG19), by" in twice and "may reverse" not in twice
     assert "None of these is one of the proposed model's own two" in text
     assert f"So it is shown to be better than {which}. Stages" in text and "Chapter 25 does the same" in text
-    both = comparison.asked(frame, own, None, chosen, folds_of(19))
+    both = comparison.two_backbones_better(chapter, frame, own, folds_of(19))
     halves = ("EfficientNetV2-S (mini)", "ConvNeXt-Tiny (mini)")
     gains = [
         f"{half} {words.signed(100 * (wrong - 19) / 120, 1)} points" for half, wrong in zip(halves, alone)
@@ -853,10 +920,12 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     there = both.partition(f"better than {which}. On the random split, of 1 seed: minus ")[2]
     assert [there.index(gain) for gain in gains] == sorted(there.index(gain) for gain in gains)
     assert there.partition(" Stages 1 and 2 ")[1] and "On the random split" not in text
-    none = comparison.asked(frame.assign(pairs=0), [], None, chosen)
+    none = comparison.two_backbones_better(chapter, frame.assign(pairs=0), [])
     assert "No single network has been trained on these folds." in none and "Chapter 25 sets" in none
-    half = chosen | {"VGG19": load("cpu", {"model.backbones": ("convnext-tiny",), "model.fusion": "none"})}
-    assert comparison.asked(frame, own, None, half).endswith("One of its own backbones alone is VGG19.")
+    half = page(profile="cpu", overrides={"model.backbones": ("vgg19", "convnext-tiny")})
+    assert comparison.two_backbones_better(half, frame, own).endswith(
+        "One of its own backbones alone is VGG19."
+    )
 
 
 def test_a_single_network_is_compared_as_its_stage_0_left_it_too(monkeypatch):
@@ -865,7 +934,7 @@ def test_a_single_network_is_compared_as_its_stage_0_left_it_too(monkeypatch):
     starts = {id(spoilt[0]): folds_of(6), id(steady[0]): folds_of(60), id(own[0]): folds_of(1)}
     monkeypatch.setattr(training, "stage0_records", lambda records: {"one": starts[id(records[0])]})
     found = {"DenseNet": spoilt, "VGG19": steady, comparison.OWN: own}
-    text = comparison.before_stages(found, None)
+    text = comparison.after_stage0_said(found, None)
     first, second = re.findall(r"^- .*$", text, re.M)
     assert (
         first.startswith("- DenseNet: −20.0 points (")
@@ -876,11 +945,11 @@ def test_a_single_network_is_compared_as_its_stage_0_left_it_too(monkeypatch):
         ": 1 (DenseNet), by picture 1 (DenseNet). Of one seed such" in text
         and "left it (one seed of 5 folds, 120 images (" in text
     )
-    assert comparison.before_stages({comparison.OWN: own}, None) == ""
+    assert comparison.after_stage0_said({comparison.OWN: own}, None) == ""
     starts[id(spoilt[0])] = []
-    assert "DenseNet" not in comparison.before_stages(
+    assert "DenseNet" not in comparison.after_stage0_said(
         found, None
-    ) and ": none, by picture none." in comparison.before_stages(found, None)
+    ) and ": none, by picture none." in comparison.after_stage0_said(found, None)
 
 
 def test_intervals_are_adjusted_for_the_rows_that_are_compared():
@@ -1082,31 +1151,31 @@ def test_cheaper_baselines_and_their_inputs():
         "table-6", {"VGG19": runs(40), "ResNet50": twins(20)}, None, runs(20), ("accuracy",)
     )
     flops = {row: 10.0 for row in frame["row"]} | {"Proposed Method": 20.0}
-    spent = pd.DataFrame({"row": flops.keys(), "flops": flops.values()})
-    said = comparison.cheaper(frame, spent)
+    costs = pd.DataFrame({"row": flops.keys(), "flops": flops.values()})
+    said = comparison.cheaper(frame, costs)
     gap = row_lists.difference_text(of(frame, "ResNet50"))
     assert f"VGG19, ResNet50. On this split not shown to be worse (points): ResNet50 {gap}; down to" in said
-    assert comparison.cheaper(frame, spent.assign(flops=30.0 - spent["flops"])).startswith(
+    assert comparison.cheaper(frame, costs.assign(flops=30.0 - costs["flops"])).startswith(
         "No trained baseline"
     )
     alone = ablation.measure("table-6", {"VGG19": runs(40)}, None, runs(20), ("accuracy",))
-    assert comparison.cheaper(alone, spent).endswith("On this split all of them are shown to be worse.")
+    assert comparison.cheaper(alone, costs).endswith("On this split all of them are shown to be worse.")
     # worse by picture alone is worse, too, and better by picture is not
     for low, high, word in ((-0.03, -0.01, "all of them are"), (0.01, 0.03, "not"), (-0.01, 0.0, "not")):
         ends = {"picture_difference_low": low, "picture_difference_high": high}
         copied = frame.assign(picture_difference=(low + high) / 2, **ends)
-        assert f"On this split {word} shown to be worse" in comparison.cheaper(copied, spent)
-    both = comparison.cheaper(frame, spent, alone)
+        assert f"On this split {word} shown to be worse" in comparison.cheaper(copied, costs)
+    both = comparison.cheaper(frame, costs, alone)
     assert both.startswith(said) and both.endswith(
         "On patient-disjoint folds all of them are shown to be worse."
     )
-    assert comparison.cheaper(alone, spent, frame).endswith("folds all of them are shown to be worse.")
+    assert comparison.cheaper(alone, costs, frame).endswith("folds all of them are shown to be worse.")
     nothing = ablation.measure("table-6", {}, None, runs(20), ("accuracy",))
-    assert comparison.cheaper(nothing, spent).startswith("No baseline has been trained")
-    assert comparison.cheaper(frame, spent, nothing).endswith("folds none of them has been trained.")
+    assert comparison.cheaper(nothing, costs).startswith("No baseline has been trained")
+    assert comparison.cheaper(frame, costs, nothing).endswith("folds none of them has been trained.")
     once = ablation.measure("table-6", {"ResNet50": twins(20, 1)}, None, runs(20, 1), ("accuracy",))
     assert f"ResNet50 {row_lists.difference_text(of(once, 'ResNet50'))} (one seed); down to" in (
-        comparison.cheaper(frame, spent, once)
+        comparison.cheaper(frame, costs, once)
     )
     assert "one seed" not in said
     assert "none starts from ImageNet" in comparison.native_note([])
@@ -1215,7 +1284,7 @@ def test_sentences_on_the_settings():
     assert f"{first['parameter']} = {first['value']}".lower() == first["row"].lower()
     assert drawn["value"].notna().all(), "the ticks of a panel are its setting's values"
     assert band == tuple(of(frame, default)[["low", "high"]]) and "Batch size" in set(drawn["parameter"])
-    assert sensitivity.panels(frame, published=False)[0]["published"].isna().all()
+    assert sensitivity.panels(frame, show_published=False)[0]["published"].isna().all()
     assert (
         sensitivity.panels(nothing)[1] is None
         and "10 of the 10 settings' figures" in sensitivity.published_span()
@@ -1227,7 +1296,7 @@ def test_sentences_on_the_settings():
 def test_the_figure_with_whatever_there_is(found, published):
     frame = ablation.measure("table-4", found, None, runs(6), ("accuracy", "ece"))
     for metric in ("accuracy", "ece"):
-        svg = table_charts.dots(frame, metric, published=published).svg()
+        svg = table_charts.dots(frame, metric, show_published=published).svg()
         assert "prefers-color-scheme" in svg and "<text" not in svg
 
 

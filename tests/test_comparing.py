@@ -292,6 +292,22 @@ def test_amounts_are_three_digits():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("of_paper", [False, True])
+def test_accuracies_over_costs_have_the_colour_of_who_measured_them(of_paper):
+    """And the proposed model alone is a filled mark."""
+    from gcaf_lib.display import cost_chart, style
+    from gcaf_lib.paper import published as paper
+
+    frame = pd.DataFrame({"row": ["VGG19", paper.PROPOSED], "parameters": [1e6, 2e6], "flops": [1e9, 2e9]})
+    frame = frame.assign(accuracy=[90.0, 95.0], low=np.nan, high=np.nan)
+    marks = cost_chart.over_costs(frame, of_paper).axes[0].lines
+    colour = style.PAPER if of_paper else style.OURS
+    assert [mark.get_color() for mark in marks] == [colour, colour]
+    assert [mark.get_markerfacecolor() for mark in marks] == [style.SURFACE, colour]
+    nothing = cost_chart.over_costs(frame.assign(accuracy=np.nan), of_paper)
+    assert not nothing.axes[0].lines and not nothing.legends and "<svg" in nothing.svg(), "nothing was run"
+
+
 # --- what is read from records ---
 
 
@@ -342,7 +358,7 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
     assert significance.verdict_said(frame).count("nothing is tested") == 3
     assert delong.auc_tests({}, []).empty
     assert delong.auc_text(delong.auc_tests({}, []))["Row"].tolist() == ["not trained yet"]
-    assert moving_average.remains({}, 10)["Row"].tolist() == ["not trained yet"]
+    assert moving_average.start_left_table({}, 10)["Row"].tolist() == ["not trained yet"]
     spread = seed_spread.pooled(frame, np.nan, 0)
     assert (spread["source"] == "").all() and spread["sd"].isna().all()
     assert seed_spread.difference_spread_said(spread, 0) == "" and seed_spread.shared_errors({}, []).empty
@@ -352,7 +368,7 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
         moving_average.same_course({}).empty
         and moving_average.course_text(moving_average.same_course({})) == ""
     )
-    assert comparison.training({}).empty and "no times" in comparison.time_note({})
+    assert comparison.training_times({}).empty and "no times" in comparison.time_note({})
 
 
 def test_a_stage_0_counts_once_a_run_and_backbone(monkeypatch):
@@ -368,7 +384,7 @@ def test_a_stage_0_counts_once_a_run_and_backbone(monkeypatch):
     for row, names in (("two", "ab"), ("two", "bc"), ("lost", "ax")):
         run = found[row][names == "bc"]
         run.info["weights"] = {k: {"source": "in-domain", "stage0": name} for k, name in zip("xy", names)}
-    spent = comparison.training(found)
+    spent = comparison.training_times(found)
     costs = pd.DataFrame(
         {"row": ["two", "lost", "never"], "size": 64, "parameters": 1, "macs": 1, "flops": 2}
     )
@@ -657,7 +673,7 @@ def test_a_contrast_is_judged_by_its_interval_and_by_the_paper_s_digits(alone):
 def test_a_bound_is_cut_and_not_rounded():
     from gcaf_lib.findings import moving_average
 
-    text = moving_average.leaves()
+    text = moving_average.start_left_said()
     beta = float(re.search(r"at most (0\.\d+)", text)[1])
     steps = int(re.findall(r"(\d+) epochs of (\d+) steps", text)[1][0]) * int(
         re.findall(r"epochs of (\d+)", text)[1]
@@ -694,15 +710,17 @@ def test_effects_are_differences_of_the_cells(alone):
         in other
     )
     assert other.endswith("the final raw weights of the two runs answer 1 of 40 test images differently.")
-    left = moving_average.remains({"Proposed Model": found["Proposed Model"]}, 3200)
+    rows = moving_average.start_left_table({**found, "never trained": []}, 3200)["Row"]
+    assert set(rows) == {"With EMA Only", "Proposed Model"}, "of rows with an average"
+    left = moving_average.start_left_table({"Proposed Model": found["Proposed Model"]}, 3200)
     assert list(left["Steps"]) == ["200", "100"]
     assert left["Start remaining (%)"][0] == f"{100 * 0.999**199:.1f}"
     late = record(1)
     late.info["stages"][0]["best_epoch"] = 1
-    both = moving_average.remains({"Proposed Model": [*found["Proposed Model"], late]}, 3200).iloc[0]
+    both = moving_average.start_left_table({"Proposed Model": [*found["Proposed Model"], late]}, 3200).iloc[0]
     assert both["Steps"] == "100 to 200"  # the largest share is left after the fewest steps
     assert both["Start remaining (%)"] == f"{100 * 0.999**99:.1f} to {100 * 0.999**199:.1f}"
-    assert list(moving_average.weights(found, ("accuracy",))["Weights"]) == [
+    assert list(moving_average.scores_by_weights(found, ("accuracy",))["Weights"]) == [
         "raw",
         "raw",
         "raw",
@@ -792,6 +810,8 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     copied = "by picture −0.89 (−1.56 to −0.18), worse, the interval excludes 0"
     own = "accuracy +0.40 points (−1.00 to +2.00), not distinguishable from 0"
     assert f"{own} (one seed), {copied} (one seed);" in said[1]
+    controlled = mixup_ema.verdict(frame, rows, pd.DataFrame()).splitlines()
+    assert controlled[:-1] == said and controlled[-1].startswith("- No two seeds of the proposed model")
     more = mixup_ema.verdict(frame.assign(n=frame["n"] * 2), rows).splitlines()
     assert f"{own}, {copied};" in more[1]
     assert said[2].endswith("not both trained on this split under this profile.")
@@ -837,7 +857,9 @@ def test_the_best_row_is_told_by_image_and_by_picture(alone, copied, said):
     )
     both = mixup_ema.verdict(frame, pd.DataFrame(rows).assign(mean=[3, 1, 2, 1, 4, 0]))
     assert both.splitlines()[-2].endswith(", as the paper has it.") == (copied[2] == 0.9)
-    silent = mixup_ema.verdict(factorial_effects.effects({}, data(), published=False), pd.DataFrame(rows))
+    silent = mixup_ema.verdict(
+        factorial_effects.effects({}, data(), show_published=False), pd.DataFrame(rows)
+    )
     assert "paper" not in silent and silent.count("seeds of 5 folds).") == 2
 
 
@@ -857,7 +879,7 @@ def test_published_effects_are_the_papers_differences(alone):
     text = factorial_effects.effects_text(frame.reset_index()).set_index("Effect of")["Accuracy (points)"]
     mean = {factor: text[f"{factor}, mean of both"].partition("[")[2] for factor in ("Mixup", "EMA")}
     assert mean == {"Mixup": "+1.04]", "EMA": "+1.23]"}, "1.035 and 1.225: one rule for both"
-    silent = factorial_effects.effects({}, data(), ("accuracy", "ece"), published=False)
+    silent = factorial_effects.effects({}, data(), ("accuracy", "ece"), show_published=False)
     assert silent[["published", "step"]].isna().all(axis=None)
     assert (
         not factorial_effects.effects_text(silent)
@@ -909,7 +931,7 @@ def test_the_caption_of_the_effects_tells_the_split_and_whose_figures():
     )
     assert "over all 5 patient-disjoint folds" in apart and "of its random split" in apart
     assert "in square brackets" in plain and "random split" not in plain and plain.endswith("test part.")
-    assert "paper" not in factorial_effects.effects_caption(rows, theirs=False)
+    assert "paper" not in factorial_effects.effects_caption(rows, show_published=False)
 
 
 def test_the_papers_gaps_and_their_counts():

@@ -17,6 +17,7 @@ import pytest
 from gcaf_lib import cli
 from gcaf_lib.book import notebooks
 from gcaf_lib.book.chapter import open_chapter
+from gcaf_lib.data import splits
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.py"))
@@ -92,6 +93,16 @@ def test_an_advised_command_trains_what_the_page_reads():
     assert chapter.sweep("table-5") == command
     words = cli.build_parser().parse_args(command.split()[1:])
     assert (words.profile, words.tables, words.set) == ("demo", ["table-5"], ["data.protocol=twins"])
+
+
+def test_a_page_knows_what_its_split_trains_on_and_whether_the_paper_may_stand_beside_it():
+    phantoms, patients = (open_chapter("12_mixup_ema", profile) for profile in ("demo", "cpu"))
+    for chapter in (phantoms, patients):
+        part = splits.load(chapter.settings.data, chapter.dataset)["part"]
+        counts = chapter.training_counts
+        assert chapter.training_images == counts.sum() == (part == "train").sum()
+        assert len(counts) == 4 and (counts > 0).all()
+    assert patients.show_published and not phantoms.show_published
 
 
 def test_a_caption_with_a_bootstrap_interval_says_who_is_drawn():

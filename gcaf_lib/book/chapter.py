@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gcaf_lib import settings as _settings
 from gcaf_lib.book import provenance
 from gcaf_lib.machine import write_text
@@ -64,6 +66,20 @@ class Chapter:
     def proposed_runs(self, train: bool = False) -> list[Any]:
         """`records` of the proposed model on this chapter's split."""
         return self.records("main", train).get(paper.PROPOSED, [])
+
+    @property
+    def training_counts(self) -> np.ndarray:
+        """How many images of each class this chapter's split trains on."""
+        from gcaf_lib.data import splits  # with it comes scikit-learn, which other chapters can spare
+
+        part = splits.load(self.settings.data, self.dataset)["part"]
+        labels = self.dataset.frame.loc[(part == "train").to_numpy(), "label"]
+        return np.bincount(labels, minlength=len(_settings.CLASSES))
+
+    @property
+    def training_images(self) -> int:
+        """How many images this chapter's split trains on."""
+        return int(self.training_counts.sum())
 
     def sweep(self, experiment: str) -> str:
         """The command that trains an experiment's runs as this page reads them."""

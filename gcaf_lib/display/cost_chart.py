@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.display.style import SURFACE, Drawing, legend_below, panels, quiet, styled
+from gcaf_lib.display.style import OURS, PAPER, SURFACE, Drawing, legend_below, panels, quiet, styled
+from gcaf_lib.paper.published import PROPOSED
 
 
 def amount(value: float) -> str:
@@ -20,15 +21,17 @@ _MARKS = ("s", "^", "v", "D", "P", "X")
 
 
 @styled
-def over_costs(frame: pd.DataFrame, own: str, colour: str) -> Drawing:
+def over_costs(frame: pd.DataFrame, of_paper: bool = False) -> Drawing:
     """Accuracy (percent) over parameters and FLOPs of one image, log axes: columns row, parameters, flops, accuracy, low, high.
 
-    NaN ends: no interval; NaN accuracy: left out. A mark a method; the row that is `own` is a filled circle.
+    NaN ends: no interval; NaN accuracy: left out. A mark a method; the proposed is a filled circle. of_paper: accuracies are the paper's,
+    and in its colour.
     """
-    others = [name for name in frame["row"] if name != own]
-    marks = {own: "o"} | {name: _MARKS[k % len(_MARKS)] for k, name in enumerate(others)}
+    colour = PAPER if of_paper else OURS
+    others = [name for name in frame["row"] if name != PROPOSED]
+    marks = {PROPOSED: "o"} | {name: _MARKS[k % len(_MARKS)] for k, name in enumerate(others)}
     known = frame[frame["accuracy"].notna()]
-    face = {name: colour if name == own else SURFACE for name in known["row"]}
+    face = {name: colour if name == PROPOSED else SURFACE for name in known["row"]}
     fig, axes = panels(2, 3.6, sharey=True)
     for ax, (cost, title) in zip(axes, (("parameters", "Parameters"), ("flops", "FLOPs of one image"))):
         for r in known.to_dict("records"):
@@ -44,5 +47,6 @@ def over_costs(frame: pd.DataFrame, own: str, colour: str) -> Drawing:
         quiet(ax, "y")
     axes[0].set_ylabel("accuracy (%)")
     shown = [(marks[n], colour, n, face[n]) for n in known["row"]]
-    legend_below(fig, shown, columns=min(len(shown), 3))
+    if shown:
+        legend_below(fig, shown, columns=min(len(shown), 3))
     return fig

@@ -17,7 +17,7 @@ def dots(
     frame: pd.DataFrame,
     metric: str = "accuracy",
     names: Mapping[str, str] | None = None,
-    published: bool = True,
+    show_published: bool = True,
     reference: str = "proposed",
 ) -> Drawing:
     """Rows of `measure` down; left the metric, right its difference from that of the reference row on the same images.
@@ -26,9 +26,9 @@ def dots(
     Rows without a run say so.
     """
     part = frame[frame["metric"] == metric].reset_index(drop=True)
-    published = published and bool(part["published"].notna().any())
+    show_published = show_published and bool(part["published"].notna().any())
     fig, (left, right) = panels(2, 1.15 + 0.36 * len(part), sharey=True, width_ratios=[1.15, 1])
-    shift = 0.14 if published else 0
+    shift = 0.14 if show_published else 0
     levels = ("mean", "low", "high", "picture", "published")
     gaps = ("difference", "difference_low", "difference_high", "picture_difference", "published_difference")
     rivals = part[~part["reference"].astype(bool)]
@@ -39,7 +39,7 @@ def dots(
         ax.hlines(y, scale * run[low], scale * run[high], color=style.OURS, lw=3, alpha=0.6)
         ax.plot(scale * run[value], y, "o", color=style.OURS, ms=6)
         ax.plot(scale * run[copied], y, "|", color=style.INK, ms=11, mew=1.4)
-        if published:
+        if show_published:
             x, y = scale * rows[theirs], rows.index - shift
             ax.plot(x, y, "D", mfc="none", mec=style.PAPER, mew=1.4, ms=5.5)
         quiet(ax, "x")
@@ -63,5 +63,5 @@ def dots(
         ax.xaxis.set_major_locator(MaxNLocator(5))
     marks = [("o", style.OURS, "measured, 95% interval")]
     marks += [("|", style.INK, "by picture")] if part["picture"].notna().any() else []
-    legend_below(fig, marks + ([("D", style.PAPER, "the paper's figure", "none")] if published else []))
+    legend_below(fig, marks + ([("D", style.PAPER, "the paper's figure", "none")] if show_published else []))
     return fig

@@ -129,12 +129,21 @@ def held(one: worth.Worth, name: str) -> dict[str, float]:
     return dict(zip((f"{name}{end}" for end in ENDS), (one.value, one.low, one.high)))
 
 
-def apart(
+def measure_on_split(
+    chapter: Any, experiment: str, found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
+) -> pd.DataFrame:
+    """`measure` of a table on the chapter's own split, beside all runs of the proposed model there. found: of `matched.table_records`."""
+    return measure(
+        experiment, found, chapter.dataset, chapter.proposed_runs(), metrics, chapter.profile_and_split
+    )
+
+
+def measure_on_folds(
     chapter: Any, experiment: str, found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = METRICS
 ) -> pd.DataFrame:
     """`measure` of a table on patient-disjoint folds: over all five folds, which together test every image once.
 
-    found: of `matched.apart_records`. Rows that the experiment "<name>-patients" doesn't have are left out.
+    found: of `matched.fold_records`. Rows that the experiment "<name>-patients" doesn't have are left out.
     """
     reference = found.get(table_rows.proposed(experiment)[0], ())
     frame = measure(

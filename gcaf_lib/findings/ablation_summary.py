@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from scipy import stats
 
-from gcaf_lib.findings import ablation, difference_intervals, first_place, row_lists, table_rows, words
+from gcaf_lib.findings import (
+    ablation,
+    ablation_tables,
+    difference_intervals,
+    first_place,
+    matched,
+    row_lists,
+    table_rows,
+    words,
+)
 from gcaf_lib.terminal import cut
 
 
-def told(
+def summary(
+    chapter: Any,
+    experiment: str,
     frame: pd.DataFrame,
     *answers: str,
-    command: str = "",
-    names: Mapping[str, str] | None = None,
-    theirs: bool = True,
+    fold_records: Mapping[str, Sequence[Any]] | None = None,
 ) -> str:
-    """All that stands under a table: its `first_place.ranking`, the answers to what else is asked of it, and what it `says`."""
-    said = (first_place.ranking(frame, names, theirs), *answers, says(frame, command, names, theirs))
+    """All that is said under a table: its `first_place.ranking`, the answers to what else is asked of it, and its `says`.
+
+    experiment: the table's name ("table-4"); frame: `ablation.measure`'s of it. fold_records: of `matched.fold_records`, where the frame
+    is `ablation.measure_on_folds`'; then it is also said `matched.which_seeds` are compared.
+    """
+    given = ablation_tables.ROW_NAMES.get(experiment), chapter.show_published
+    which_seeds = ""
+    if fold_records is not None:
+        every = matched.runs(chapter.records("patients"))
+        which_seeds = matched.which_seeds(experiment, fold_records, every, chapter.dataset)
+        experiment = f"{experiment}-patients"
+    differences = says(frame, chapter.sweep(experiment), *given)
+    said = (first_place.ranking(frame, *given), *answers, which_seeds, differences)
     return "\n\n".join(filter(None, said))
 
 
@@ -27,11 +48,11 @@ def says(
     frame: pd.DataFrame,
     command: str = "",
     names: Mapping[str, str] | None = None,
-    theirs: bool = True,
+    show_published: bool = True,
 ) -> str:
     """What the differences of `ablation.measure` in accuracy say, whatever the outcome: below, above, undecided; the paper's; the seeds.
 
-    command: what trains the rows that are missing. theirs: whether to speak of the paper's differences.
+    command: what trains the rows that are missing. show_published: whether to speak of the paper's differences.
     """
     run, own, count = ablation.compared(frame), table_rows.called(frame), len(ablation.others(frame))
     missing = f" `{command}` trains what is missing." if command and len(run) < count else ""
@@ -45,7 +66,7 @@ def says(
     )
     text += _by_picture(run, names) + _borderline(run, names) + after_adjustment(run, names)
     printed = run[run["published_difference"].notna()]
-    if theirs and len(printed):
+    if show_published and len(printed):
         listed_, claims = [], []
         for name, wide in ablation.COUNTED.values():
             if printed[name].notna().all():
@@ -68,7 +89,7 @@ def says(
                 if claimed == "none"
                 else f" That supports the claim only where ours{ours} is also distinguishable from 0{f' after {ablation.ADJUSTMENT}' * (len(run) > 1)}: {claimed}."
             )
-    return text + visible_text(run, names, theirs) + false_alarms(run)
+    return text + visible_text(run, names, show_published) + false_alarms(run)
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
@@ -111,11 +132,13 @@ def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) 
     )
 
 
-def visible_text(run: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True) -> str:
+def visible_text(
+    run: pd.DataFrame, names: Mapping[str, str] | None = None, show_published: bool = True
+) -> str:
     """From which true difference on each row's own interval excludes 0 with a power of 80% (`difference_intervals.visible`), and for which rows the
     paper's is as large.
 
-    run: lines with pairs; theirs: whether to speak of the paper's differences.
+    run: lines with pairs; show_published: whether to speak of the paper's differences.
     """
     seen = {
         word: (100 * difference_intervals.visible(run, name)).dropna().sort_values()
@@ -132,7 +155,7 @@ def visible_text(run: pd.DataFrame, names: Mapping[str, str] | None = None, thei
     if (run["pairs"] == 1).any():
         text += "; where there is one seed, another training's chance comes on top"
     printed = run[run["published_difference"].notna()]
-    if theirs and len(printed):
+    if show_published and len(printed):
         large = printed[100 * printed["published_difference"].abs() >= seen[""].reindex(printed.index)]
         text += f". The paper's is as large as its row's for {len(large)} of {len(printed)}: {row_lists.named(large, names)}"
     return text + "."

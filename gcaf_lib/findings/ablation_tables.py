@@ -9,7 +9,11 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import names as naming
+from gcaf_lib.display import tables
 from gcaf_lib.findings import ablation, table_rows, words
+
+# what tables call rows otherwise than their experiments do
+ROW_NAMES = {"table-4": table_rows.FUSION_NAMES, "table-5": {"Proposed Model": "Mixup and EMA (proposed)"}}
 
 
 def shown(metric: str) -> tuple[int, int, str]:
@@ -18,9 +22,12 @@ def shown(metric: str) -> tuple[int, int, str]:
 
 
 def table(
-    frame: pd.DataFrame, first: str = "Row", names: Mapping[str, str] | None = None, theirs: bool = True
+    frame: pd.DataFrame,
+    first: str = "Row",
+    names: Mapping[str, str] | None = None,
+    show_published: bool = True,
 ) -> pd.DataFrame:
-    """Levels for readers: one line a row, n seeds, the paper's figure in square brackets where `theirs`.
+    """Levels for readers: one line a row, n seeds, the paper's figure in square brackets where `show_published`.
 
     names: what to call rows. No verdict: that is on the differences (`difference_table`).
     """
@@ -31,7 +38,9 @@ def table(
             scale, decimals, unit = shown(r["metric"])
             head = naming.metric_name(r["metric"]) + unit
             printed = (
-                f" [{r['published'] * scale:.{r['decimals']:.0f}f}]" if r["decimals"] >= 0 and theirs else ""
+                f" [{r['published'] * scale:.{r['decimals']:.0f}f}]"
+                if r["decimals"] >= 0 and show_published
+                else ""
             )
             level = words.mean_sd(r["mean"], r["sd"], decimals, scale)
             level = level if r["n"] else "–" if k else naming.ABSENT
@@ -44,9 +53,12 @@ def table(
     return pd.DataFrame(lines)
 
 
-def over_seeds(theirs: bool) -> str:
-    """What the caption of `table` says of its seeds, and of the paper's figures where they stand in it (`theirs`)."""
-    return "over the n seeds that all trained rows have" + ", the paper's figure in square brackets" * theirs
+def over_seeds(show_published: bool) -> str:
+    """What the caption of `table` says of its seeds, and of the paper's figures where they stand in it (`show_published`)."""
+    return (
+        "over the n seeds that all trained rows have"
+        + ", the paper's figure in square brackets" * show_published
+    )
 
 
 # what the caption of `table` says of its interval
@@ -72,6 +84,13 @@ def difference_table(
     ]
     table_ = pd.DataFrame(lines)
     return table_ if frame["picture_difference"].notna().any() else table_.drop(columns="By picture")
+
+
+def show_differences(
+    frame: pd.DataFrame, name: str, first: str = "Row", names: Mapping[str, str] | None = None
+) -> None:
+    """Show `difference_table` under its caption; name: the label of the table on its page."""
+    tables.show(difference_table(frame, first, names), name, difference_caption(frame), data=frame)
 
 
 def difference_caption(frame: pd.DataFrame) -> str:

@@ -41,15 +41,15 @@ def costs(profile: str, overrides: Mapping[str, Any] | None = None) -> pd.DataFr
     return pd.DataFrame(lines)
 
 
-def training(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+def training_times(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """One line a trained row: row, n, seconds (stages 1 and 2, mean), low, high, epochs (mean), devices, and stage0:
     the seconds of the stage 0 of all its backbones (mean; NaN: there is none, or not on record)."""
     lines = []
     for row, records in found.items():
         seconds, epochs = ([_sum(r, what) for r in records] for what in ("seconds", "epochs"))
         devices = ", ".join(sorted({r.info["provenance"]["device"] for r in records}))
-        spent = np.mean(seconds), min(seconds), max(seconds), np.mean(epochs)
-        lines.append((row, len(records), *spent, devices, np.mean([_before(r) for r in records])))
+        taken = np.mean(seconds), min(seconds), max(seconds), np.mean(epochs)
+        lines.append((row, len(records), *taken, devices, np.mean([_before(r) for r in records])))
     return pd.DataFrame(lines, columns=["row", "n", "seconds", "low", "high", "epochs", "devices", "stage0"])
 
 
@@ -64,10 +64,10 @@ def _before(record: Any) -> float:
     return sum(_sum(own, "seconds") for (own,) in found.values()) if known else np.nan
 
 
-def costs_text(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
-    """`costs` and `training` for readers."""
-    known, lines = spent.set_index("row"), []
-    for r in frame.itertuples():
+def costs_text(costs: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
+    """`costs` and `training_times` for readers."""
+    known, lines = times.set_index("row"), []
+    for r in costs.itertuples():
         seconds, before, n, devices = names.ABSENT, "–", 0, "–"
         if r.row in known.index:
             k = known.loc[r.row]
@@ -108,11 +108,11 @@ def time_note(found: Mapping[str, Sequence[Any]]) -> str:
     return text
 
 
-def measured_over_costs(frame: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
+def measured_over_costs(frame: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     """`costs` with the measured accuracy (percent; NaN: not run) and its interval; frame: `ablation.measure`."""
     part = frame[(frame["metric"] == "accuracy") & (frame["n"] > 0)].set_index("row")
     scores = 100 * part[["mean", "low", "high"]].rename(columns={"mean": "accuracy"})
-    return spent.join(scores, on="row")
+    return costs.join(scores, on="row")
 
 
 def published_over_costs(full: pd.DataFrame) -> pd.DataFrame:
@@ -136,13 +136,12 @@ def full_text(full: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None = None) -> str:
+def cheaper(frame: pd.DataFrame, costs: pd.DataFrame, fold_table: pd.DataFrame | None = None) -> str:
     """Which trained baselines need less computation than the proposed model, and which of these are not shown to be worse.
 
-    frame: of `ablation.measure`, on the random split; apart: the same on patient-disjoint folds (None: not asked);
-    spent: of `costs`.
+    frame: of `ablation.measure`, on the random split; fold_table: the same on patient-disjoint folds (None: not asked).
     """
-    cost = spent.set_index("row")["flops"]
+    cost = costs.set_index("row")["flops"]
     own, part = cost[OWN], ablation.compared(frame)
     if part.empty:
         return "No baseline has been trained on this split, so no cost can be set against an accuracy."
@@ -153,8 +152,8 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
         f"Trained baselines that need less computation than the proposed model: {', '.join(less['row'])}.",
         f"On this split {_not_worse(part, less['row'], cost, own)}.",
     ]
-    if apart is not None:
-        there = ablation.compared(apart)
+    if fold_table is not None:
+        there = ablation.compared(fold_table)
         rows = [row for row in less["row"] if row in set(there["row"])]
         said.append(
             f"On patient-disjoint folds {_not_worse(there, rows, cost, own)}."
@@ -164,18 +163,13 @@ def cheaper(frame: pd.DataFrame, spent: pd.DataFrame, apart: pd.DataFrame | None
     return " ".join(said)
 
 
-def asked(
-    frame: pd.DataFrame,
-    own: Sequence[Any],
-    dataset: Any,
-    chosen: Mapping[str, Any],
-    random: Sequence[Any] = (),
+def two_backbones_better(
+    chapter: Any, frame: pd.DataFrame, own: Sequence[Any], random_split: Sequence[Any] = ()
 ) -> str:
     """Whether two backbones are better than one where no known patient is shared: than those of Table 6, and than each of its own.
 
-    frame: of `ablation.apart`; own: runs of the proposed model on the folds; chosen: row to its settings
-    (`experiments.Experiment.settings`); random: its runs on the random split. Its own backbones alone are those of stage 0, where
-    the runs have one.
+    frame: of `ablation.measure_on_folds`; own: runs of the proposed model on the folds; random_split: on that one. Its own backbones alone
+    are those of stage 0, where the runs have one.
     """
     run, scores = ablation.compared(frame), ablation.compared(frame, "macro_f1")
     text = "**Are two backbones better than one where no known patient is shared?** "
@@ -199,12 +193,13 @@ def asked(
         text += f" That rests on {words.rests(run.iloc[0])}{'; another training may reverse it' * bool(once)}. A single network has fewer weights, too."
     else:
         text += "No single network has been trained on these folds."
+    chosen = dict(experiments.experiment(EXPERIMENT).settings(chapter.profile, chapter.overrides))
     inside = set(chosen[OWN].model.backbones)
     alone = [row for row, one in chosen.items() if row != OWN and set(one.model.backbones) <= inside]
     if alone:
         return f"{text} One of its own backbones alone is {', '.join(alone)}."
     text += " None of these is one of the proposed model's own two, so they don't tell what the second adds to the first."
-    return text + _halves(matched.whole(own), random, dataset)
+    return text + _halves(matched.whole(own), random_split, chapter.dataset)
 
 
 def _ahead(lines: pd.DataFrame, name: str) -> str:
@@ -227,7 +222,7 @@ def _more_than_halves(own: Sequence[Any], dataset: Any) -> dict[str, list[worth.
     return found
 
 
-def _halves(own: Sequence[Any], random: Sequence[Any], dataset: Any) -> str:
+def _halves(own: Sequence[Any], random_split: Sequence[Any], dataset: Any) -> str:
     """The fused model minus each of its own backbones, whether it is shown to be better than both, and the same of the random split."""
     said, told = [], []
     for name, ways in _more_than_halves(own, dataset).items():
@@ -241,7 +236,7 @@ def _halves(own: Sequence[Any], random: Sequence[Any], dataset: Any) -> str:
         return " Chapter 25 sets the paper's own networks beside their two halves."
     which = "both" if all(told) else "one of the two only" if any(told) else "neither"
     beside = ""
-    if there := _more_than_halves(random, dataset):
+    if there := _more_than_halves(random_split, dataset):
         leads = "; minus ".join(f"{name} {words.points(*ways)}" for name, ways in there.items())
         runs = min(ways[0].n for ways in there.values())
         beside = f" On the random split, of {words.plural(runs, 'seed')}: minus {leads}."
@@ -252,10 +247,10 @@ def _halves(own: Sequence[Any], random: Sequence[Any], dataset: Any) -> str:
     )
 
 
-def before_stages(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
+def after_stage0_said(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """The proposed model minus each single network of Table 6 as stage 0 left it, and what stages 1 and 2 changed of that network.
 
-    found: `matched.apart_records` of Table 6; compared are the whole seeds that both have. "" where no row had a stage 0.
+    found: `matched.fold_records` of Table 6; compared are the whole seeds that both have. "" where no row had a stage 0.
     """
     groups, pictures, lines, leads = splits.clusters(dataset), units.pictures(dataset), [], {}
     own = matched.whole(found.get(OWN, ()))

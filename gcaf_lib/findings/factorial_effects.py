@@ -102,13 +102,13 @@ def effects(
     found: Mapping[str, Sequence[Any]],
     dataset: Any,
     metrics: Sequence[str] = METRICS,
-    published: bool = True,
+    show_published: bool = True,
 ) -> pd.DataFrame:
     """Every contrast of the design (`COLUMNS`; fractions), over the seeds that all its cells have, with all their folds.
 
     Reported weights: averaged where EMA is on. Intervals: `evaluation.worth`'s, of the mean over seeds, the same
     images drawn for all cells. picture…: the same with each picture weighing 1, where copies are kept together.
-    Lines that lack a run have n = 0. Two more contrasts compare averaged and raw weights of the same runs. published: whether
+    Lines that lack a run have n = 0. Two more contrasts compare averaged and raw weights of the same runs. show_published: whether
     the paper's contrasts stand beside ours (else NaN).
     """
     groups, lines = splits.clusters(dataset), []
@@ -140,7 +140,7 @@ def effects(
         copies = units.pictures(dataset) if lifted else None
         lines += [
             {"contrast": contrast, "metric": metric}
-            | (_published(parts, metric) if published else {"published": np.nan, "step": np.nan})
+            | (_published(parts, metric) if show_published else {"published": np.nan, "step": np.nan})
             | weighted_sum(metric, plain, worth.answer(first, metric=metric))._asdict()
             | lifted
             | ablation.held(weighted_sum(metric, by_picture, worth.answer(first, copies, metric)), "picture")
@@ -149,12 +149,12 @@ def effects(
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def effects_caption(rows: pd.DataFrame, theirs: bool = True) -> str:
-    """What stands over `effects_text`; rows: `ablation.measure`'s of the same runs, theirs: whether the paper's contrasts are in it."""
+def effects_caption(rows: pd.DataFrame, show_published: bool = True) -> str:
+    """What stands over `effects_text`; rows: `ablation.measure`'s of the same runs, show_published: whether the paper's contrasts are in it."""
     apart = bool(rows["folds"].any())
     where = f" over all {splits.FOLDS} patient-disjoint folds" * apart
     split = ", which are of its random split" * apart
-    brackets = f"; in square brackets the same difference of the paper's figures{split}" * theirs
+    brackets = f"; in square brackets the same difference of the paper's figures{split}" * show_published
     return (
         f"Effect of Mixup and of EMA{where}, with 95% cluster-bootstrap intervals {words.OVER}{brackets}. n: seeds that all combinations of the "
         f"line have. The ECE's intervals are corrected for its upward bias on a finite test part.{ablation_tables.rests(rows)}"
@@ -178,9 +178,9 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = True) -> pd.DataFrame:
+def design(found: Mapping[str, Sequence[Any]], dataset: Any, show_published: bool = True) -> pd.DataFrame:
     """series, mixup, metric, value, low, high, published: accuracy (percent) and ECE of the four combinations, those with
-    EMA by raw weights as well. NaN: not run, or (also without `published`) no figure of the paper."""
+    EMA by raw weights as well. NaN: not run, or (also without `show_published`) no figure of the paper."""
     groups, names = splits.clusters(dataset), cells()
     series = (
         ("without EMA", False, "raw"),
@@ -191,7 +191,7 @@ def design(found: Mapping[str, Sequence[Any]], dataset: Any, published: bool = T
     for metric, (word, ema, which), mixup in itertools.product(("accuracy", "ece"), series, (False, True)):
         records, (scale, *_) = found.get(names[mixup, ema], ()), ablation_tables.shown(metric)
         one = worth.row(records, groups, [metric], which=which)[metric] if records else ablation.NONE
-        shown = published and (which == "ema" or not ema)
+        shown = show_published and (which == "ema" or not ema)
         theirs = paper.find(PLACE, names[mixup, ema], metric)[0].fraction if shown else np.nan
         values = (scale * value for value in (one.value, one.low, one.high, theirs))
         lines.append((word, mixup, metric, *values))

@@ -10,16 +10,16 @@ import pandas as pd
 from gcaf_lib.findings import ablation, difference_intervals, row_lists, table_rows, words
 
 
-def ranking(frame: pd.DataFrame, names: Mapping[str, str] | None = None, theirs: bool = True) -> str:
+def ranking(frame: pd.DataFrame, names: Mapping[str, str] | None = None, show_published: bool = True) -> str:
     """Whether the paper's ranking of a table's rows, in which the proposed model is first, is measured too; "" of fewer than two
-    other rows that are both trained and in the paper, and without `theirs`.
+    other rows that are both trained and in the paper, and without `show_published`.
 
     frame: of `ablation.measure`. First place is judged by the intervals of the differences; the order of the others is not asked. The paper
     ranks no setting among those of another kind, so of settings the question is of the default alone.
     """
     run, own = ablation.compared(frame), table_rows.called(frame)
     run = run[run["published_difference"].notna()]
-    if len(run) < 2 or not theirs:
+    if len(run) < 2 or not show_published:
         return ""
     ask = "Does the paper's ranking by accuracy hold"
     if own == table_rows.DEFAULT:
@@ -67,7 +67,11 @@ def _first(run: pd.DataFrame, name: str, wide: str, once: str, names: Mapping[st
 
 
 def answer(
-    frame: pd.DataFrame, row: str, question: str, names: Mapping[str, str] | None = None, theirs: bool = True
+    frame: pd.DataFrame,
+    row: str,
+    question: str,
+    names: Mapping[str, str] | None = None,
+    show_published: bool = True,
 ) -> str:
     """A question whether the proposed model is better than a row of `ablation.measure`, put and answered by the interval, with what the
     answer rests on and what could have been seen."""
@@ -97,7 +101,7 @@ def answer(
         f"{words.points(*known.values())}; {words.rests(line)}. With a power of 80% one would see a true difference of "
         f"{' points or more, by picture '.join(shown)}{' points or more' * (len(shown) == 1)}" + alone
     )
-    if theirs and np.isfinite(line["published_difference"]):
+    if show_published and np.isfinite(line["published_difference"]):
         text += f"; the paper's is {words.signed(100 * line['published_difference'])}"
     return text + "."
 

@@ -217,10 +217,10 @@ def sizes_said(full: pd.DataFrame) -> str:
 # --- what the runs of Table 4 say ---
 
 
-def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
-    """Whether the proposed fusion is better than concatenation where no known patient is shared; frame: of `ablation.apart`."""
+def better_than_concatenation(frame: pd.DataFrame, show_published: bool = True) -> str:
+    """Whether the proposed fusion is better than concatenation where no known patient is shared; frame: of `ablation.measure_on_folds`."""
     question = "Is the proposed fusion better than concatenation where no known patient is shared?"
-    return first_place.answer(frame, ROWS["concat"], question, table_rows.FUSION_NAMES, theirs)
+    return first_place.answer(frame, ROWS["concat"], question, table_rows.FUSION_NAMES, show_published)
 
 
 def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:

@@ -17,17 +17,18 @@ def table_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
     return equal_seeds(chapter.records(experiment))
 
 
-def apart_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
+def fold_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
     """`table_records` of a table on patient-disjoint folds; the proposed rows have those of the experiment "patients"."""
     rows = {row.label for row in experiments.experiment(f"{experiment}-patients").rows}
-    own = [r for group in chapter.records("patients").values() for r in group]
+    own = runs(chapter.records("patients"))
     own_rows = {row: own for row in table_rows.proposed(experiment) if row in rows}
     return equal_seeds(chapter.records(f"{experiment}-patients") | own_rows)
 
 
-def runs(*found: Mapping[str, Sequence[Any]]) -> list[Any]:
-    """The run records of several tables ({row: records}), each once: what a chapter's strip names."""
-    return list({r.key: r for table_ in found for group in table_.values() for r in group}.values())
+def runs(*found: Mapping[str, Sequence[Any]] | Sequence[Any]) -> list[Any]:
+    """The run records of several tables ({row: records}) and lists, each once: what a chapter's strip names."""
+    groups = (group for one in found for group in (one.values() if isinstance(one, Mapping) else [one]))
+    return list({r.key: r for group in groups for r in group}.values())
 
 
 def whole(records: Sequence[Any]) -> list[Any]:
@@ -67,16 +68,16 @@ def among(records: Sequence[Any], base: Sequence[Any]) -> bool:
     return {r.key for r in records} <= {r.key for r in base}
 
 
-def compared_with(
-    experiment: str, found: Mapping[str, Sequence[Any]], known: Mapping[str, Sequence[Any]], dataset: Any
+def which_seeds(
+    experiment: str, found: Mapping[str, Sequence[Any]], every: Sequence[Any], dataset: Any
 ) -> str:
-    """Which seeds of the reference the rows of `ablation.apart` are compared with and why these, and what all its seeds would
-    change of rows with a stage 0 of their own; empty where all are compared.
+    """Which seeds of the reference the rows of `ablation.measure_on_folds` are compared with and why these, and what all its seeds
+    would change of rows with a stage 0 of their own; empty where all are compared.
 
-    found: of `apart_records`; known: runs of the experiment "patients".
+    found: of `fold_records`; every: all runs of the reference on the folds.
     """
     used = whole(found.get(table_rows.proposed(experiment)[0], ()))
-    every = whole([r for group in known.values() for r in group])
+    every = whole(every)
     if not used or among(every, used):
         return ""
     groups, pictures = splits.clusters(dataset), units.pictures(dataset)

@@ -31,10 +31,10 @@ CAVEAT = {  # by profile: what its page can't say of the paper's networks (`word
 }
 
 
-def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
+def verdict(effects_: pd.DataFrame, rows: pd.DataFrame, control: pd.DataFrame | None = None) -> str:
     """What the runs say of the paper's three claims about Table 5, as a list; claims without runs say so.
 
-    effects_: of `factorial_effects.effects`; rows: of `ablation.measure("table-5", …)`.
+    effects_: of `factorial_effects.effects`; rows: of `ablation.measure("table-5", …)`; control: of `seed_against_seed`, where that is asked.
     """
     known, out = effects_.set_index(["contrast", "metric"]), []
     measures = (("accuracy", "accuracy", 1), ("ece", "the ECE", -1), ("nll", "the NLL", -1))
@@ -72,6 +72,8 @@ def verdict(effects_: pd.DataFrame, rows: pd.DataFrame) -> str:
                 f"Best {name} of the {len(part)} trained rows, distinguishable or not: {said} ({names.repeats(part.iloc[0])})"
                 f"{theirs * bool(effects_['published'].notna().any())}."
             )
+    if control is not None:
+        out.append(seed_against_seed_said(control, rows))
     return "\n".join(f"- {line}" for line in out)
 
 
@@ -107,7 +109,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     return text
 
 
-def itself(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
+def seed_against_seed(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     """metric, by_picture, value, low, high: the proposed model beside itself on the folds, every two of its seeds, with the
     intervals over patients that `factorial_effects.effects` has for one seed.
 
@@ -128,13 +130,13 @@ def itself(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["metric", "by_picture", "value", "low", "high"])
 
 
-def itself_text(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
+def seed_against_seed_said(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
     """How much two seeds of one method differ, and how often an interval of one seed takes that for more than 0.
 
-    frame: of `itself`; rows: of `ablation.measure`, whose effects stand above.
+    frame: of `seed_against_seed`; rows: of `ablation.measure`, whose effects stand above.
     """
     if frame.empty:
-        return "- No two seeds of the proposed model on all folds: how much of this is another training's chance is not known."
+        return "No two seeds of the proposed model on all folds: how much of this is another training's chance is not known."
     apart = int(((frame["low"] > 0) | (frame["high"] < 0)).sum())
     most = frame["value"].abs().groupby([frame["metric"], frame["by_picture"]]).max()
     single = (
@@ -144,13 +146,15 @@ def itself_text(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
         else "This is of single seeds; the effects above are means over more, and their intervals allow for another training."
     )
     return (
-        f"- The control: the proposed model beside itself, every two of its seeds, by the same intervals: {apart} of {len(frame)} of accuracy and NLL "
+        f"The control: the proposed model beside itself, every two of its seeds, by the same intervals: {apart} of {len(frame)} of accuracy and NLL "
         f"{words.verb(apart, 'excludes', 'exclude')} 0, for differences of up to {100 * most['accuracy', False]:.2f} points (by picture "
         f"{100 * most['accuracy', True]:.2f}) and of {most['nll', False]:.3f} of NLL ({most['nll', True]:.3f}). {single}"
     )
 
 
-def asked(frame: pd.DataFrame, theirs: bool = True) -> str:
-    """Whether Mixup is better than none where no known patient is shared, EMA on both times; frame: of `ablation.apart`."""
+def mixup_better_than_none(frame: pd.DataFrame, show_published: bool = True) -> str:
+    """Whether Mixup is better than none where no known patient is shared, EMA on both times; frame: of `ablation.measure_on_folds`."""
     question = "Is Mixup better than none where no known patient is shared (both with EMA)?"
-    return f"{first_place.answer(frame, factorial_effects.cells()[factorial_effects.EMA], question, theirs=theirs)} What Mixup changes without EMA stands among the effects below."
+    row = factorial_effects.cells()[factorial_effects.EMA]
+    answer = first_place.answer(frame, row, question, show_published=show_published)
+    return f"{answer} What Mixup changes without EMA stands among the effects below."

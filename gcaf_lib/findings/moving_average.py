@@ -15,7 +15,7 @@ from gcaf_lib.paper import published as paper
 from gcaf_lib.terminal import cut
 
 
-def weights(
+def scores_by_weights(
     found: Mapping[str, Sequence[Any]], metrics: Sequence[str] = factorial_effects.METRICS
 ) -> pd.DataFrame:
     """One line a row and kind of weights, mean ± sd over seeds: raw everywhere, averaged where EMA is on."""
@@ -95,16 +95,16 @@ def course_text(frame: pd.DataFrame) -> str:
     return "\n".join(out)
 
 
-def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
-    """One line a row and stage: β, steps up to the kept epoch, and the share of the start left in the average there.
+def start_left_table(found: Mapping[str, Sequence[Any]], training_images: int) -> pd.DataFrame:
+    """One line a stage of each row with EMA: β, steps up to the kept epoch, and the share of the start left in the average there.
 
-    images: size of the training part, which gives the steps an epoch.
+    training_images: how many there are, which gives the steps an epoch.
     """
-    lines = []
-    for row, records in found.items():
+    averaged, lines = {row: runs for row, runs in found.items() if runs and runs[0].settings.training.ema}, []
+    for row, records in averaged.items():
         chosen = records[0].settings.training
         for stage, part in pd.concat([training.kept(r) for r in records]).groupby("stage"):
-            ends, left = training.average_left(chosen, sorted(part["best_epoch"]), images)
+            ends, left = training.average_left(chosen, sorted(part["best_epoch"]), training_images)
             # from fewest steps, which leave the largest share, to most
             cells = words.extent(ends, "{:,}".format), words.extent(left, words.percent)
             lines.append((row, int(stage), len(records), f"{chosen.ema:g}", *cells))
@@ -112,7 +112,7 @@ def remains(found: Mapping[str, Sequence[Any]], images: int) -> pd.DataFrame:
     return pd.DataFrame(lines or [(names.ABSENT, *"–" * 5)], columns=heads)
 
 
-def leaves() -> str:
+def start_left_said() -> str:
     """What the average still holds of each stage's start under the paper's own settings."""
     names = ("ema", "batch_size", "stage1_epochs", "stage2_epochs")
     beta, batch, *epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)

@@ -12,7 +12,7 @@ from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs
 from gcaf_lib.findings import comparison, recipes, training
 
-PRICED = ["n", "seconds", "low", "high", "epochs", "devices"]  # columns of `comparison.training`
+PRICED = ["n", "seconds", "low", "high", "epochs", "devices"]  # columns of `comparison.training_times`
 
 
 def price(runs: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
@@ -23,7 +23,7 @@ def price(runs: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
         if not records:
             continue
         chosen = records[0].settings
-        spent = comparison.training({side: records}).iloc[0]
+        spent = comparison.training_times({side: records}).iloc[0]
         starts = [r for found in training.stage0_records(records).values() for r in found]
         before = sum(stage["seconds"] for r in starts for stage in r.info["stages"]) / len(records)
         lines.append({"side": side, "size": chosen.data.image_size, **costs.of_settings(chosen),

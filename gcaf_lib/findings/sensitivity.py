@@ -27,7 +27,7 @@ from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import TrainingSettings
 from gcaf_lib.training import experiments
 
-PLACE = "Table 8"
+PLACE, METRICS = "Table 8", ("accuracy", "macro_f1", "ece")
 CAVEAT = {  # by profile: what its page can't say of the paper's networks (`words.of_profile`)
     "demo": "These are phantoms and miniature networks trained for minutes: the page shows the method.",
     "cpu": "These are miniature networks on small images, trained for fewer epochs than Table 3 asks; which settings matter may differ at "
@@ -54,15 +54,17 @@ def published_span() -> str:
     )
 
 
-def panels(frame: pd.DataFrame, published: bool = True) -> tuple[pd.DataFrame, tuple[float, float] | None]:
-    """What `figures.sensitivity` draws of `ablation.measure`'s frame, and the default's interval (None: not trained)."""
+def panels(
+    frame: pd.DataFrame, show_published: bool = True
+) -> tuple[pd.DataFrame, tuple[float, float] | None]:
+    """What `charts.sensitivity` draws of `ablation.measure`'s frame, and the default's interval (None: not trained)."""
     part = frame[frame["metric"] == "accuracy"]
     name = part["row"].str.split(" = ").str
     short = {"Batch Size": "Batch size", "Label Smoothing ε": "Smoothing ε"}
     part = part.assign(parameter=name[0].replace(short), value=name[1], measured=part["mean"])
     own = part[part["reference"].astype(bool) & (part["n"] > 0)]
     band = tuple(own[["low", "high"]].iloc[0]) if len(own) else None
-    return (part if published else part.assign(published=np.nan)), band
+    return (part if show_published else part.assign(published=np.nan)), band
 
 
 def validation(found: Mapping[str, Sequence[Any]]) -> dict[str, dict[int, float]]:
@@ -223,9 +225,11 @@ def calibration(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     )
 
 
-def table(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]], theirs: bool = True) -> pd.DataFrame:
+def table(
+    frame: pd.DataFrame, found: Mapping[str, Sequence[Any]], show_published: bool = True
+) -> pd.DataFrame:
     """`ablation_tables.table` with the accuracy on the validation part, by which the paper says it chose."""
-    seen, out = validation(found), ablation_tables.table(frame, "Setting", theirs=theirs)
+    seen, out = validation(found), ablation_tables.table(frame, "Setting", show_published=show_published)
     part = [tables.mean_sd(seen.get(row, {}).values(), scale=100) for row in out["Setting"]]
     return out.assign(**{"Validation (%)": part})
 

@@ -27,7 +27,7 @@ def comparisons(
             for place, name in table_rows.TABLES.items()
         },
         "five patient-disjoint folds": {
-            place: ablation.apart(chapter, name, apart[place], metrics)
+            place: ablation.measure_on_folds(chapter, name, apart[place], metrics)
             for place, name in table_rows.TABLES.items()
         },
     }
