@@ -188,7 +188,7 @@ def chooses(node: ast.AST, chosen: set[str]) -> bool:
 
 
 def wordy(code: str) -> list[str]:
-    """Where cells choose between sentences: in what they give to `Markdown` or `print` or as a caption, or in what they made of it before."""
+    """Where cells choose between sentences: in what they give to `Markdown`, `print` or `prose.say` or as a caption, or in what they made of it before."""
     nodes = [node for node in ast.walk(ast.parse(code)) if hasattr(node, "lineno")]
     inside = {id(node) for one in nodes if isinstance(one, ast.If) for node in ast.walk(one)}
     chosen: set[str] = set()
@@ -202,7 +202,7 @@ def wordy(code: str) -> list[str]:
             elif not isinstance(node, ast.AugAssign):
                 chosen -= names
         elif isinstance(node, ast.Call):
-            says = getattr(node.func, "id", "") in ("Markdown", "print")
+            says = ast.unparse(node.func) in ("Markdown", "print", "prose.say")
             said = [*(node.args if says else ()), *(k.value for k in node.keywords if k.arg == "caption")]
             conditions = [one for text in said for one in ast.walk(text) if isinstance(one, ast.IfExp)]
             if conditions or (says and id(node) in inside) or any(chooses(one, chosen) for one in said):
@@ -231,6 +231,7 @@ def test_a_chapter_asks_and_shows(path):
         "print(f\"{'a' if x else 'b'}\")",
         'Markdown(said("a" if x else "b"))',
         'Markdown(findings.CAVEAT.get(profile, ""))',
+        'prose.say(findings.said(x), findings.CAVEAT.get(profile, ""))',
         'Markdown("\\n\\n".join([findings.said(x), findings.CAVEAT.get(profile, "")]))',
         'slices = "" if x else findings.said(x)\nMarkdown(f"{text} {slices}")',
         'said = (findings.said(x), findings.CAVEAT.get(profile, ""))\nMarkdown(" ".join(said))',
@@ -253,6 +254,7 @@ def test_a_cell_that_chooses_is_seen(code):
         'runs = chapter.records().get("main", [])\nMarkdown(findings.said(runs))',
         'said = "a" if x else "b"\nsaid = findings.said(said)\nMarkdown(said)',
         'Markdown("\\n\\n".join(findings.said(x) for x in frames.values()))',
+        'prose.say(*(f"*{x}*: {findings.said(x)}" for x in frames.values()))',
         'tables.show(frame, caption=f"All.{findings.once(frame)}")',
     ],
 )
