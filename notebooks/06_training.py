@@ -33,7 +33,7 @@ from gcaf_lib.display import curves, tables
 from gcaf_lib.findings import overlap, training
 
 chapter = open_chapter("06_training", profile, overrides)
-runs = chapter.records("main", train=True).get("Proposed Method", [])
+runs = chapter.proposed_runs(train=True)
 starts = training.stage0_records(runs)
 chapter.strip([*runs, *(record for found in starts.values() for record in found)])
 overlap.split_note(chapter)

@@ -33,11 +33,11 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, tables
 from gcaf_lib.evaluation import calibration, confidence, units, worth
-from gcaf_lib.findings import overlap, performance, reliability, temperature_scaling, words
+from gcaf_lib.findings import overlap, performance, reliability, split_records, temperature_scaling, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("09_reliability", profile, overrides)
-runs = chapter.records("main", train=True).get("Proposed Method", [])
+runs = chapter.proposed_runs(train=True)
 chapter.strip(runs)
 overlap.split_note(chapter)
 
@@ -55,7 +55,7 @@ overlap.split_note(chapter)
 
 # %%
 measured, clusters = performance.measured(runs, chapter.dataset), splits.clusters(chapter.dataset)
-random_split = chapter.records("ladder").get("paper", runs)  # "paper": the settings' name of the random split
+random_split = split_records.random_split(chapter) or runs
 lift = worth.row(random_split, clusters, ["ece"])["ece"].lift
 basis = words.rested(runs, clusters, units.pictures(chapter.dataset))
 tables.show(

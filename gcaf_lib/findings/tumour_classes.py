@@ -31,7 +31,7 @@ def tumours(four: Sequence[Sequence[Any]], three: Sequence[Sequence[Any]], datas
     }
     equal, groups = split_records.whole(matched.equal_seeds(models)), splits.clusters(dataset)
     found = accuracies.levels(equal, groups, units.pictures(dataset), TUMOURS)
-    scores = [*accuracies.SCORES["accuracy"], *accuracies.BY_PICTURE["accuracy"]]
+    scores = [*accuracies.SCORES["accuracy"], *accuracies.PICTURE_COLUMNS["accuracy"]]
     columns = [*scores, "seeds", "folds", *ablation.SIZES]
     return found.reindex(models, columns=columns).rename_axis("model").reset_index()
 
