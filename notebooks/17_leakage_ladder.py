@@ -62,7 +62,7 @@ floor_scores, look_up_answers = floors.read(dataset), floors.read_answers(datase
 scores = ladder.rows(records, floor_scores, dataset, imagenet=imagenet, look_up_answers=look_up_answers)
 # the paper's figure is of patients' images: it has no place beside phantoms
 published_accuracy = (
-    None if chapter.phantoms else paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
+    paper.published("Abstract", paper.PROPOSED, "accuracy") / 100 if chapter.show_published else None
 )
 split_ladder.ladder(scores, published_accuracy)
 
