@@ -33,7 +33,7 @@ from gcaf_lib.display import curves, prose, tables
 from gcaf_lib.findings import overlap, training
 
 chapter = open_chapter("06_training", profile, overrides)
-runs = chapter.records("main", train=True).get("Proposed Method", [])
+runs = chapter.proposed_runs(train=True)
 starts = training.stage0_records(runs)
 chapter.strip(runs, starts)
 overlap.split_note(chapter)

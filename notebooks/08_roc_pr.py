@@ -34,7 +34,7 @@ from gcaf_lib.findings import overlap, performance, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("08_roc_pr", profile, overrides)
-runs = chapter.records("main", train=True).get("Proposed Method", [])
+runs = chapter.proposed_runs(train=True)
 classes = chapter.settings.data.classes
 chapter.strip(runs)
 overlap.split_note(chapter)

@@ -31,11 +31,11 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, prose, tables
 from gcaf_lib.evaluation import units, worth
-from gcaf_lib.findings import overlap, performance, reliability, words
+from gcaf_lib.findings import overlap, performance, reliability, split_records, words
 from gcaf_lib.paper import published as paper
 
 chapter = open_chapter("09_reliability", profile, overrides)
-runs = chapter.records("main", train=True).get("Proposed Method", [])
+runs = chapter.proposed_runs(train=True)
 chapter.strip(runs)
 overlap.split_note(chapter)
 
@@ -54,7 +54,7 @@ overlap.split_note(chapter)
 # %%
 measured = performance.metrics_over_seeds(runs, chapter.dataset)
 clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
-random_split = chapter.records("ladder").get("paper", runs)  # "paper": the settings' name of the random split
+random_split = split_records.random_split(chapter) or runs
 by_chance = worth.row(random_split, clusters, ["ece"])["ece"].lift
 tested = words.rested(runs, clusters, pictures)
 tables.show(

@@ -35,7 +35,7 @@ from gcaf_lib.evaluation import control
 from gcaf_lib.findings import overlap, predictions
 
 chapter = open_chapter("10_predictions", profile, overrides, need_images=True)
-runs = chapter.records("main", train=True).get("Proposed Method", [])
+runs = chapter.proposed_runs(train=True)
 classes, folder = chapter.settings.data.classes, chapter.dataset.root
 chapter.strip(runs)
 overlap.split_note(chapter)

@@ -29,13 +29,9 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # a split changes nothing here: every row has its own
 
 # %% tags=["hide-input"]
-
-from IPython.display import Markdown
-
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.data import splits
-from gcaf_lib.display import split_ladder, tables
-from gcaf_lib.evaluation import floors, hints, units
+from gcaf_lib.display import prose, split_ladder, tables
+from gcaf_lib.evaluation import floors, hints
 from gcaf_lib.findings import ladder, leakage, matched, split_records, training_size
 from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
@@ -43,8 +39,9 @@ from gcaf_lib.paper import published as paper
 chapter = open_chapter("17_leakage_ladder", profile, overrides)
 chapter.records("ladder-ends", train=chapter.phantoms)  # of phantoms both ends are trained here
 records, imagenet = split_records.ladder_records(chapter), split_records.imagenet_records(chapter)
-three, single = split_records.three_classes(chapter), split_records.single_records(chapter)
-chapter.strip(matched.runs(records, imagenet, three, {"single": single}))
+patient_folds, single_split_runs = records.get("patients", []), split_records.single_records(chapter)
+three_class_runs = split_records.three_classes(chapter)
+chapter.strip(records, imagenet, three_class_runs, {"single split": single_split_runs})
 
 # %% [markdown]
 # ## The picture
@@ -60,22 +57,20 @@ chapter.strip(matched.runs(records, imagenet, three, {"single": single}))
 # `patients` neither copies nor known patients.
 
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test may share less and less, from the random split on. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
-clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
-lowest = floors.read(chapter.dataset)
-frame = ladder.rows(records, lowest, clusters, pictures, imagenet, floors.read_answers(chapter.dataset))
+dataset = chapter.dataset
+floor_scores, look_up_answers = floors.read(dataset), floors.read_answers(dataset)
+scores = ladder.rows(records, floor_scores, dataset, imagenet=imagenet, look_up_answers=look_up_answers)
 # the paper's figure is of patients' images: it has no place beside phantoms
-published = None if chapter.phantoms else paper.published("Abstract", paper.PROPOSED, "accuracy") / 100
-split_ladder.ladder(frame, published)
+published_accuracy = (
+    paper.published("Abstract", paper.PROPOSED, "accuracy") / 100 if chapter.show_published else None
+)
+split_ladder.ladder(scores, published_accuracy)
 
 # %%
-same = [ladder.at_equal_seeds(some, clusters, pictures) for some in (records, imagenet)]
-control = training_size.smaller_training(records.get("patients", []), single, clusters, pictures)
-tested = units.sizes(single[0].rows() if single else [], clusters, pictures)
-equal = dict(zip((split_records.MODEL, split_records.IMAGENET), same))
-Markdown(
-    leakage.falls(frame, published, equal)
-    + "\n\n"
-    + training_size.larger_part(chapter.dataset, control, tested)
+control = training_size.smaller_training(patient_folds, single_split_runs, dataset)
+prose.say(
+    leakage.falls(scores, records, imagenet, dataset, published_accuracy),
+    training_size.larger_part(dataset, control),
 )
 
 # %% [markdown]
@@ -89,7 +84,7 @@ Markdown(
 # %%
 from gcaf_lib.findings import seen_in_training
 
-shares = seen_in_training.exposed(chapter.dataset)
+shares = seen_in_training.exposed(dataset)
 tables.show(
     seen_in_training.wide_exposure(shares),
     name="tab-exposure",
@@ -101,63 +96,64 @@ tables.show(
 )
 
 # %%
-Markdown(seen_in_training.copies_left(shares))
+prose.say(seen_in_training.copies_left(shares))
 
 # %% [markdown]
 # ## The numbers
 
 # %%
 tables.show(
-    ladder.wide(frame),
+    ladder.table_by_split(scores),
     name="tab-ladder-accuracy",
     caption="Accuracy in percent with its 95% interval (cluster bootstrap: whole patient groups are drawn, not images) "
     "over patients and, with two or more seeds, also over trainings.",
-    data=frame,
+    data=scores,
 )
 
 # %%
-from gcaf_lib.findings import accuracies
-
 tables.show(
-    ladder.wide(frame, scores=accuracies.BY_PICTURE),
+    ladder.table_by_split(scores, by_picture=True),
     name="tab-ladder-accuracy-picture",
     caption="Accuracy by picture, in percent, with its 95% cluster-bootstrap interval over patients and, with "
     "two or more seeds, also over trainings: each picture counts once, however many copies of it are tested.",
-    data=frame,
+    data=scores,
 )
 
 # %%
 tables.show(
-    ladder.wide(frame, "macro_f1"),
+    ladder.table_by_split(scores, "macro_f1"),
     name="tab-ladder-f1",
     caption="Macro-F1 in percent with its 95% cluster-bootstrap interval over patients and, with two or more "
     "seeds, also over trainings.",
-    data=frame,
+    data=scores,
 )
 
 # %%
 tables.show(
-    ladder.wide(frame, "macro_f1", accuracies.BY_PICTURE),
+    ladder.table_by_split(scores, "macro_f1", by_picture=True),
     name="tab-ladder-f1-picture",
     caption="Macro-F1 by picture, in percent, with its 95% cluster-bootstrap interval over patients and, with two "
     "or more seeds, also over trainings.",
-    data=frame,
+    data=scores,
 )
 
 # %%
 tables.show(
-    ladder.distances(frame),
+    ladder.distances(scores),
     name="tab-ladder-distance",
     caption="Accuracy of the model, over all seeds run on a split, minus that of the better look-up (of the two "
     "1-NN the one that is right more often there), in points: on the same images, with 95% cluster-bootstrap "
     "intervals of the difference over patients and, with two or more seeds, also over trainings. Why the last "
     "two columns can lie far apart on `twins` is said below.",
-    data=frame,
+    data=scores,
 )
 
 # %%
-parted = leakage.persons_parted(records.get("patients", []), chapter.dataset)
-Markdown("\n\n".join([leakage.by_picture(frame), parted, leakage.runs(frame, lowest)]))
+prose.say(
+    leakage.by_picture(scores),
+    leakage.persons_parted(patient_folds, dataset),
+    leakage.runs(scores, floor_scores),
+)
 
 # %% [markdown]
 # ## What it means for the paper's claim
@@ -171,7 +167,7 @@ Markdown("\n\n".join([leakage.by_picture(frame), parted, leakage.runs(frame, low
 # What counts is the distance between the model and the better look-up at the right end of the figure.
 
 # %%
-Markdown(leakage.end(frame, published, profile))
+prose.say(leakage.end(scores, profile, published_accuracy))
 
 # %% [markdown]
 # ## Beside what others report
@@ -182,15 +178,14 @@ Markdown(leakage.end(frame, published, profile))
 # %%
 from gcaf_lib.findings import beside_literature
 
-known = beside_literature.how_many(literature.table())
-Markdown(f"{known}\n\n{beside_literature.same_slices(three, chapter.dataset)}")
+prose.say(
+    beside_literature.how_many(literature.table()),
+    beside_literature.same_slices(three_class_runs, dataset),
+)
 
 # %%
-scores = {
-    model: accuracies.pooled(runs, clusters, pictures) if runs else None for model, runs in three.items()
-}
 tables.show(
-    beside_literature.beside_others(frame, hints.read(chapter.dataset), scores),
+    beside_literature.beside_others(scores, hints.read(dataset), three_class_runs, dataset),
     name="tab-literature",
     caption="Accuracy on patient-disjoint folds: as reported on the three classes of the figshare slices, and "
     "measured here with 95% intervals (of phantoms, which can't be compared with the others, under the profile "

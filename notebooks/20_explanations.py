@@ -36,14 +36,22 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import preprocess, splits
 from gcaf_lib.display import control_charts, gallery, map_scores, names, overlays, painting, tables
 from gcaf_lib.evaluation import control, interventions, sanity, tumours, units
-from gcaf_lib.findings import agreement, borders, explanations, map_control, tumour_localisation, words
+from gcaf_lib.findings import (
+    agreement,
+    borders,
+    explanations,
+    map_control,
+    split_records,
+    tumour_localisation,
+    words,
+)
 
 chapter = open_chapter("20_explanations", profile, overrides, need_images=True)
-main = chapter.records("main", train=True)["Proposed Method"]
-fold_runs = [r for r in chapter.records("ladder").get("patients", []) if r.maps is not None]
+runs = chapter.proposed_runs(train=True)
+fold_runs = [r for r in split_records.patient_folds(chapter) if r.maps is not None]
 classes, clusters = chapter.settings.data.classes, splits.clusters(chapter.dataset)
 pictures = units.pictures(chapter.dataset)
-chapter.strip([*main, *fold_runs])
+chapter.strip([*runs, *fold_runs])
 
 # %% [markdown]
 # ## The instrument, tested
@@ -65,6 +73,8 @@ control_charts.control_maps(control.shown(), map_control.drawn(verdicts, chapter
 control_charts.control_bars(verdicts)
 
 # %%
+from gcaf_lib.findings import map_control
+
 tables.show(map_control.control_table(verdicts), "tab-control", map_control.CONTROL, data=verdicts)
 Markdown(map_control.control_words(verdicts))
 
@@ -72,8 +82,8 @@ Markdown(map_control.control_words(verdicts))
 # ## Maps and tumours
 
 # %%
-maps = explanations.gather(main, fold_runs, chapter.dataset, verdicts, clusters)
-randomised = sanity.read(main, chapter.dataset)
+maps = explanations.gather(runs, fold_runs, chapter.dataset, verdicts, clusters)
+randomised = sanity.read(runs, chapter.dataset)
 Markdown(explanations.maps_said(maps, verdicts, randomised, chapter.phantoms))
 
 # %% [markdown]
@@ -186,12 +196,12 @@ Markdown(tumour_alone.alone_words(effects))
 # *different patients* of one class: maps that all mark the usual place agree without looking.
 
 # %%
-seed_runs = [r for r in main if r.key in maps.kept]
+seed_runs = [r for r in runs if r.key in maps.kept]
 seed_maps = [maps.kept[r.key][maps.shown] for r in seed_runs]
-agreed = agreement.agreement(seed_maps, main[0], clusters)
+agreed = agreement.agreement(seed_maps, runs[0], clusters)
 caption = agreement.seeds_caption(maps.shown, words.rested(seed_runs, clusters, pictures))
 tables.show(agreement.agreement_table(agreed), "tab-consistency", caption)
-Markdown(agreement.seeds_words(agreed, main[0].settings))
+Markdown(agreement.seeds_words(agreed, runs[0].settings))
 
 # %% [markdown]
 # ## Sanity: does the map need what was learnt?
@@ -209,7 +219,7 @@ map_scores.cascade(randomised)
 # %%
 caption = agreement.sanity_caption(randomised, maps.shown)
 tables.show(agreement.sanity_table(randomised, maps.shown), "tab-cascade", caption, data=randomised)
-Markdown(agreement.sanity_words(randomised, {r.key for r in main}))
+Markdown(agreement.sanity_words(randomised, {r.key for r in runs}))
 
 # %% [markdown]
 # ## Cases to look at

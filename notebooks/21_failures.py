@@ -29,34 +29,27 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]
-
-from IPython.display import Markdown
-
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.data import splits
-from gcaf_lib.display import error_rates, pictures, tables
-from gcaf_lib.evaluation import dataset_audit, folds, tumours, units, worth
-from gcaf_lib.findings import failures
+from gcaf_lib.display import error_rates, pictures, prose, tables
+from gcaf_lib.evaluation import dataset_audit, folds, tumours
+from gcaf_lib.findings import failures, split_records
 
 chapter = open_chapter("21_failures", profile, overrides, need_images=True)
-main = chapter.records("main", train=True)["Proposed Method"]
-apart = chapter.records("ladder").get("patients", [])
-runs = [r for one in folds.pool(apart) for r in one.parts] or main  # of seeds with equally many folds
-chapter.strip([*main, *apart])
+split_runs, patient_folds = chapter.proposed_runs(train=True), split_records.patient_folds(chapter)
+runs = folds.complete(patient_folds) or split_runs  # of seeds with equally many folds
+chapter.strip([*split_runs, *patient_folds])
 
 # %%
 dataset, classes = chapter.dataset, chapter.settings.data.classes
-clusters, facts = splits.clusters(dataset), dataset_audit.read(dataset)
-cases = failures.cases(runs, dataset, tumours.read_images(dataset), facts, clusters)
-right = worth.row(runs, clusters, ["accuracy"])["accuracy"]
-copied = worth.by_picture(runs, clusters, units.pictures(dataset)).get("accuracy")
-Markdown(failures.used(cases, runs, right, copied))
+facts, images = dataset_audit.read(dataset), tumours.read_images(dataset)
+answers = failures.answers(runs, dataset, images, facts)
+prose.say(failures.used_said(answers, runs, dataset))
 
 # %% [markdown]
 # ## Which errors
 
 # %%
-kinds = failures.confusions(cases, classes)
+kinds = failures.confusions(answers, classes)
 tables.show(
     kinds.head(8),
     name="tab-error-kinds",
@@ -71,18 +64,18 @@ tables.show(
 # image stands with its copies only. Group numbers are our own and carry no information about the patient.
 
 # %% mystnb={"image": {"alt": "Share of all errors against the share of patient groups, those with most errors first, beside the band of errors dealt at random."}, "figure": {"name": "fig-error-patients", "caption": "How errors concentrate on patient groups (tumour images only), beside the same number of errors dealt at random to images."}}
-tumour = failures.of_tumours(cases, classes)
-concentration = failures.concentration(tumour)
-error_rates.concentration(concentration)
+tumour_answers = failures.of_tumours(answers, classes)
+curve = failures.concentration(tumour_answers)
+error_rates.concentration(curve)
 
 # %%
-by_group = failures.by_patient(tumour)
+by_group = failures.by_patient(tumour_answers)
 tables.show(
     failures.worst(by_group, classes),
     name="tab-error-patients",
     caption="The ten patient groups with the most wrong answers.",
 )
-Markdown(failures.patients_said(by_group, concentration))
+prose.say(failures.patients_said(by_group, curve))
 
 # %% [markdown]
 # ## By source
@@ -91,7 +84,7 @@ Markdown(failures.patients_said(by_group, concentration))
 # origin; images without a tumour come from elsewhere altogether (chapter 16). The rows compare tumour images only.
 
 # %%
-sources = failures.by_source(tumour, classes)
+sources = failures.by_source(tumour_answers, classes)
 tables.show(
     failures.by_source_text(sources),
     name="tab-error-source",
@@ -99,17 +92,19 @@ tables.show(
     "with 95% intervals over patient groups (cluster bootstrap: whole patient groups are drawn, not images).",
     data=sources,
 )
-said = failures.sources_said(tumour, classes), failures.copies_said(failures.copies(cases))
-Markdown("\n\n".join(said))
+prose.say(
+    failures.sources_said(tumour_answers, classes),
+    failures.copies_said(failures.copies(answers)),
+)
 
 # %% [markdown]
 # ## By the size of the tumour
 
 # %% mystnb={"image": {"alt": "Error rate by fifth of the tumour's size, with intervals."}, "figure": {"name": "fig-error-size", "caption": "Wrong answers by the tumour's share of the image, in fifths of the tumours with a known border, with 95% cluster-bootstrap intervals over patient groups; n counts answers, one a run and image."}}
-error_rates.error_rates(failures.by_size(tumour), "the tumour's share of the image")
+error_rates.error_rates(failures.by_size(tumour_answers), "the tumour's share of the image")
 
 # %%
-within = failures.by_size_within(tumour, classes)
+within = failures.by_size_within(tumour_answers, classes)
 tables.show(
     failures.rates_text(within, "Size within the class"),
     name="tab-error-size",
@@ -117,7 +112,7 @@ tables.show(
     "size alone would pass for class.",
     data=within,
 )
-Markdown(failures.sizes_said(within))
+prose.say(failures.sizes_said(within))
 
 # %% [markdown]
 # ## By the view
@@ -127,7 +122,7 @@ Markdown(failures.sizes_said(within))
 # a stand-in, not the view.
 
 # %% mystnb={"image": {"alt": "Error rate on tumour images by third of the picture's mirror symmetry, with intervals."}, "figure": {"name": "fig-error-view", "caption": "Wrong answers on tumour images by thirds of mirror symmetry (the lowest: mostly views from the side), with 95% cluster-bootstrap intervals over patient groups; n counts answers, one a run and image."}}
-error_rates.error_rates(failures.by_view(tumour), "mirror symmetry of the picture")
+error_rates.error_rates(failures.by_view(tumour_answers), "mirror symmetry of the picture")
 
 # %% [markdown]
 # ## The most confident mistakes
@@ -135,17 +130,17 @@ error_rates.error_rates(failures.by_view(tumour), "mirror symmetry of the pictur
 # These are the ones that a threshold on the confidence is least likely to catch. One answer per picture, most confident first.
 
 # %% mystnb={"image": {"alt": "Up to eight misclassified test images with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-surest-mistakes", "caption": "The wrong answers with the highest confidence over all runs used here, surest first, one a picture and at most eight, with the probability of each class."}}
-wrong = failures.surest(cases)
-pictures.predictions(failures.pictured(wrong), dataset.root, classes)
+surest = failures.surest(answers)
+pictures.predictions(failures.pictured(surest), dataset.root, classes)
 
 # %%
-bad = dataset_audit.mislabelled(facts)
+mislabelled = dataset_audit.mislabelled(facts)
 tables.show(
-    failures.surest_table(failures.pictured(wrong), classes),
+    failures.surest_table(failures.pictured(surest), classes),
     name="tab-surest-mistakes",
     caption="The same mistakes, with their files.",
 )
-Markdown(failures.surest_said(wrong, bad))
+prose.say(failures.surest_said(surest, mislabelled))
 
 # %% [markdown]
 # ## The mislabelled images
@@ -154,13 +149,13 @@ Markdown(failures.surest_said(wrong, bad))
 # counts a model that sees the truth as wrong there.
 
 # %% mystnb={"image": {"alt": "The mislabelled files, each with the model's answer above, the folder's name below, and bars of the four class probabilities as the model gave them."}, "figure": {"name": "fig-mislabelled", "caption": "Files whose folder contradicts the archive (the table below says what the archive has), with the answer and the probabilities of the run in whose test part they stand (the first of several)."}}
-odd = cases[cases["file"].isin(bad["file"])].drop_duplicates("file")
-pictures.predictions(odd, dataset.root, classes, against="folder")
+answers_to_mislabelled = answers[answers["file"].isin(mislabelled["file"])]
+pictures.predictions(answers_to_mislabelled.drop_duplicates("file"), dataset.root, classes, against="folder")
 
 # %%
 tables.show(
-    failures.mislabelled_table(bad, cases, classes),
+    failures.mislabelled_table(mislabelled, answers, classes),
     name="tab-mislabelled-answers",
     caption="Files whose folder contradicts the archive, and what the model says of them.",
 )
-Markdown(failures.mislabelled_said(bad, cases, classes))
+prose.say(failures.mislabelled_said(mislabelled, answers, classes))

@@ -34,10 +34,8 @@ profile = "cpu"  # changes nothing below: all is read from committed records
 overrides = {}
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown
-
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import elsewhere_charts, tables
+from gcaf_lib.display import elsewhere_charts, prose, tables
 from gcaf_lib.evaluation import outside_sets
 from gcaf_lib.findings import confounding, elsewhere, outside_recall
 
@@ -69,7 +67,7 @@ tables.show(
     "the highest similarity among those that are none.",
     data=copies,
 )
-Markdown(elsewhere.copies_said(copies))
+prose.say(elsewhere.copies_said(copies))
 
 # %% [markdown]
 # Counts are lower bounds: what was changed beyond recognition is not found. Sets with copies are left out of
@@ -82,14 +80,14 @@ Markdown(elsewhere.copies_said(copies))
 
 # %%
 about = outside_sets.read("about")
-odd = outside_sets.read("seen")  # images that by their look are no MR images of a brain
+not_brain_mr = outside_sets.not_brain_mr()  # by their look
 tables.show(
     elsewhere.about_table(about),
     name="tab-about-elsewhere",
     caption="Images of each class and set by diagnosis, sequence and plane, as the manifest states them.",
     data=about,
 )
-Markdown(f"{elsewhere.about_said(about)} {elsewhere.seen_said(odd, about)}")
+prose.say(elsewhere.about_said(about), elsewhere.not_brain_mr_said(not_brain_mr, about))
 
 # %% [markdown]
 # The look was judged once, without a radiologist. No column says where in the head a tumour lies; most images
@@ -115,7 +113,7 @@ tables.show(
     "takes the class of the most similar thumbnail in this dataset.",
     data=recall,
 )
-Markdown(outside_recall.trainings_said(recall))
+prose.say(outside_recall.trainings_said(recall))
 
 # %% mystnb={"image": {"alt": "A row for each class and outside set: a dot for recall there with its interval, a diamond for recall of the same class at home, joined by a line."}, "figure": {"name": "fig-recall-elsewhere", "caption": "Recall elsewhere (dot, bar: 95% interval) and at home (diamond, thin line: 95% interval), of the model named below."}}
 model = next(iter(outside_recall.models(recall)), "")
@@ -123,9 +121,8 @@ levels = outside_recall.levels(recall, model)
 elsewhere_charts.recall(levels)
 
 # %%
-without_odd = outside_sets.read("rest")
-said = outside_recall.beside_home(recall, model), outside_recall.rest_said(recall, odd, model, without_odd)
-Markdown(" ".join(said))
+recall_without = outside_sets.read("rest")  # without these images
+prose.say(outside_recall.elsewhere_said(recall, model, not_brain_mr, recall_without))
 
 # %% [markdown]
 # What it takes them for:
@@ -147,7 +144,7 @@ tables.show(
 elsewhere_charts.sureness(outside_recall.whole_sets(recall, model))
 
 # %%
-Markdown(outside_recall.sure_said(recall, model))
+prose.say(outside_recall.sure_said(recall, model))
 
 # %% [markdown]
 # ## Class and source are one
@@ -168,10 +165,10 @@ tables.show(
     caption="Healthy heads (IXI) by plane: recall of no tumour, and the share classified as pituitary, in "
     "percent.",
 )
-Markdown(confounding.planes_said(recall, model))
+prose.say(confounding.planes_said(recall, model))
 
 # %%
-Markdown(confounding.neighbour_said(recall, model))
+prose.say(confounding.neighbour_said(recall, model))
 
 # %% [markdown]
 # ## What can't be said

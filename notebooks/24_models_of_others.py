@@ -35,10 +35,9 @@ overrides = {}
 
 # %% tags=["hide-input"]
 import pandas as pd
-from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.display import peer_charts, tables
+from gcaf_lib.display import peer_charts, prose, tables
 from gcaf_lib.evaluation import outside_sets, packages
 from gcaf_lib.findings import outside_recall, peers
 
@@ -60,7 +59,7 @@ tables.show(
 # accuracy on Testing. Intervals (95%) draw patients, as far as they are known.
 
 # %%
-answers, exposed = packages.read(), packages.exposed()
+answers, in_training = packages.read(), packages.testing_in_training()
 names = peers.models(answers)
 tables.show(
     peers.home_table(answers),
@@ -68,7 +67,7 @@ tables.show(
     caption="Kaggle's Testing part: accuracy and recall by class in percent, with 95% intervals over "
     "patients.",
 )
-Markdown("\n\n".join(peers.home_said(answers, name) for name in names))
+prose.say(*(peers.home_said(answers, name) for name in names))
 
 # %% [markdown]
 # What the packages were trained on they say in part: one has code that reads a folder called Training, the
@@ -83,34 +82,30 @@ Markdown("\n\n".join(peers.home_said(answers, name) for name in names))
 # %%
 own = outside_sets.read("recall")
 recall = pd.concat([packages.recall(answers), own], ignore_index=True)
-recalls = peers.places(recall, [*names, *outside_recall.models(own)])
+recall_by_place = peers.places(recall, [*names, *outside_recall.models(own)])
 tables.show(
-    peers.places_table(recalls),
+    peers.places_table(recall_by_place),
     name="tab-peers-elsewhere",
     caption="Recall in percent by class and set, with 95% intervals over cases; a single case has none.",
-    data=recalls,
+    data=recall_by_place,
 )
 
 # %% mystnb={"image": {"alt": "A row for each class and set, at home first: a mark for each model at its recall, with its interval. At home the marks are on the right, elsewhere they are spread."}, "figure": {"name": "fig-peers-recall", "caption": "Recall at home (grey rows) and elsewhere, a mark a model; bars: 95% intervals over cases."}}
-peer_charts.recall(recalls)
+peer_charts.recall(recall_by_place)
 
 # %%
-odd = outside_sets.read("seen")  # images that by their look are no MR images of a brain
-without_odd = packages.recall(peers.without(answers, odd))
-said = [
-    f"{outside_recall.beside_home(recall, name)} {outside_recall.rest_said(recall, odd, name, without_odd)}"
-    for name in names
-]
-Markdown("\n\n".join(said))
+not_brain_mr = outside_sets.not_brain_mr()  # by their look
+recall_without = packages.recall(peers.without(answers, not_brain_mr))
+prose.say(*(outside_recall.elsewhere_said(recall, name, not_brain_mr, recall_without) for name in names))
 
 # %% [markdown]
 # ## Are they sure when they are wrong?
 
 # %% mystnb={"image": {"alt": "A panel for each model: each class and set by the mean probability of the answer and the recall, filled at home, near the diagonal, and open elsewhere, most of them far below it."}, "figure": {"name": "fig-peers-sure", "caption": "Mean confidence and recall, one mark for each class and set. Shaded: more sure than right."}}
-peer_charts.sureness(recalls)
+peer_charts.sureness(recall_by_place)
 
 # %%
-Markdown("\n\n".join(f"*{name}*: {outside_recall.sure_said(recall, name)}" for name in names))
+prose.say(*(f"*{name}*: {outside_recall.sure_said(recall, name)}" for name in names))
 
 # %% [markdown]
 # ## A trap: images with a copy in Training
@@ -121,13 +116,13 @@ Markdown("\n\n".join(f"*{name}*: {outside_recall.sure_said(recall, name)}" for n
 
 # %% mystnb={"image": {"alt": "Left: for each package the share classified correctly with and without a copy in Training, far apart over all images, within each class closer or with bars that overlap. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95% intervals over patients; right: the classes that the two kinds are made of."}}
 home = {name: peers.at_home(answers, name) for name in names}
-peer_charts.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(exposed))
+peer_charts.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(in_training))
 
 # %%
-Markdown("\n\n".join(peers.trap_said(part, name) for name, part in home.items()))
+prose.say(*(peers.trap_said(part, name) for name, part in home.items()))
 
 # %%
-Markdown(peers.mixture_said(exposed))
+prose.say(peers.mixture_said(in_training))
 
 # %% [markdown]
 # So the plain contrast compares classes: which images have a copy depends on the class, and so does how hard
@@ -135,7 +130,7 @@ Markdown(peers.mixture_said(exposed))
 # because an image without a copy is not one of a new patient:
 
 # %%
-Markdown(peers.alone_said(exposed))
+prose.say(peers.alone_said(in_training))
 
 # %% [markdown]
 # That is why chapter 17 retrains on splits that keep known patients apart, instead of sorting the test images

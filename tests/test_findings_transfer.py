@@ -254,13 +254,14 @@ def test_whole_seeds_alone_stand_on_the_ladder():
     large = model(LARGE) | {"twins": [], "patients": [run(LARGE, fold) for fold in range(4)]}
     assert list(split_records.whole(large)) == ["paper"]
     floors = pd.DataFrame([{"protocol": "paper", "floor": "1nn-mirror", "n": 100}])
-    frame = ladder.rows(model(SMALL), floors, EVERY, EVERY, {"paper": model(LARGE)["paper"]})
+    frame = ladder.rows(model(SMALL), floors, None, imagenet={"paper": model(LARGE)["paper"]})
     level = frame.set_index(["method", "protocol"])["accuracy"]
     assert level[split_records.MODEL, "patients"] == 0.7 and level[split_records.IMAGENET, "paper"] == 0.9
     assert (split_records.IMAGENET, "patients") not in level.index
     more = model(SMALL) | {"paper": [run(SMALL), run(LARGE, seed=1)]}
     more["patients"] += [run(LARGE, fold, seed=1) for fold in range(4)]
-    own = ladder.rows(more, floors, EVERY, EVERY, {"paper": [run(LARGE, seed=s) for s in (0, 1)]})
+    larger = {"paper": [run(LARGE, seed=s) for s in (0, 1)]}
+    own = ladder.rows(more, floors, None, imagenet=larger)
     level = own.set_index(["method", "protocol"])
     assert level.loc[(split_records.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.8, 2], (
         "all its own seeds"
@@ -279,12 +280,12 @@ def test_a_row_that_is_run_once_a_fold_is_one_row():
 
 def test_a_fall_is_taken_of_as_many_seeds_on_both_splits_too():
     found = {"paper": [run(LARGE), run(~LARGE, seed=1)], "patients": model(SMALL)["patients"]}
-    same = ladder.at_equal_seeds(found, EVERY, EVERY)
+    same = ladder.at_equal_seeds(found, None)
     assert list(same["accuracy"]) == pytest.approx([0.9, 0.7]) and list(same["seeds"]) == [1, 1]
-    assert ladder.at_equal_seeds(found | {"paper": [run(LARGE)]}, EVERY, EVERY) is None, "they are all"
-    assert ladder.at_equal_seeds({"paper": [run(LARGE)]}, EVERY, EVERY) is None
+    assert ladder.at_equal_seeds(found | {"paper": [run(LARGE)]}, None) is None, "they are all"
+    assert ladder.at_equal_seeds({"paper": [run(LARGE)]}, None) is None
     part = found | {"patients": [run(SMALL, fold) for fold in range(4)]}
-    assert ladder.at_equal_seeds(part, EVERY, EVERY) is None, "a seed without all folds is none"
+    assert ladder.at_equal_seeds(part, None) is None, "a seed without all folds is none"
 
 
 def test_full_size_stands_beside_the_miniatures_by_its_own_name():
@@ -445,9 +446,8 @@ def test_two_models_stand_on_one_ladder():
     floors = [frame.replace({"method": {"floor": name}}) for name in beside_look_ups.LOOK_UPS]
     both = pd.concat([floors[0], floors[1][floors[1]["kind"] == "floor"]], ignore_index=True)
     apart = dict.fromkeys([*beside_look_ups.AHEAD[0], *beside_look_ups.AHEAD[1]], 0.05)
-    falls = leakage.falls(
-        both.assign(picture=0.9, picture_low=0.8, picture_high=0.95, seeds=2, **apart), None
-    )
+    scores = both.assign(picture=0.9, picture_low=0.8, picture_high=0.95, seeds=2, **apart)
+    falls = leakage.falls(scores, {}, {}, None)
     assert "With ImageNet weights (chapter 25) it goes from 95.0%" in falls
     assert "No run of the model under this profile yet on: official, bytes." in falls
 

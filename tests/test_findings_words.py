@@ -744,15 +744,21 @@ def answers(*rows):
     return frame.assign(wrong=(~frame["right"]).astype(float), twin=frame["group"])
 
 
-def test_which_runs_failures_are_of():
-    cases = answers((0, 0, 1, 0.9), (0, 0, 0, 0.9))
+def test_which_runs_failures_are_of(monkeypatch):
+    given, copied = answers((0, 0, 1, 0.9), (0, 0, 0, 0.9)), {}
+    monkeypatch.setattr(failures.splits, "clusters", lambda dataset: np.arange(2))
+    monkeypatch.setattr(failures.units, "pictures", lambda dataset: np.arange(2))
+    monkeypatch.setattr(failures.worth, "row", lambda *_: {"accuracy": worth()})
+    monkeypatch.setattr(failures.worth, "by_picture", lambda *_: copied)
     record = SimpleNamespace(settings=load("cpu"))
-    assert "1 run on the `paper` split, as there is none" in failures.used(cases, [record], worth())
+    assert "1 run on the `paper` split, as there is none" in failures.used_said(given, [record], None)
     apart = SimpleNamespace(settings=load("cpu", {"data.protocol": "patients", "data.fold": 0}))
-    assert failures.used(cases, [apart], worth(), worth(0.8)).endswith(
+    copied["accuracy"] = worth(0.8)
+    assert failures.used_said(given, [apart], None).endswith(
         "with two or more seeds, also over trainings; by picture 20.0%)."
     )
-    text = failures.used(cases, [apart, apart], worth())
+    copied.clear()
+    text = failures.used_said(given, [apart, apart], None)
     assert (
         "2 runs on patient-disjoint folds. 1 of 2 answers on 2 images are wrong: 10.0% (5.0% to 15.0%" in text
     )

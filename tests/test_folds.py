@@ -67,6 +67,8 @@ def test_seeds_of_as_many_but_other_folds_are_left_out():
     assert of(s0=[0, 1], s1=[0, 2], s2=[0, 2]) == {1: [0, 2], 2: [0, 2]}
     assert of(s0=[0, 1], s1=[0, 2]) == {0: [0, 1]}
     assert of(s0=[0], s1=[0], s2=[1, 3]) == {2: [1, 3]}
+    whole = [Run(seed=1, fold=fold) for fold in (0, 2)]
+    assert folds.complete([Run(seed=0, fold=0), *whole[::-1]]) == whole and folds.complete([]) == []
 
 
 def test_the_pooled_accuracy_is_the_share_of_all_images():

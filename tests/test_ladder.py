@@ -47,6 +47,13 @@ def floor_table(**scores) -> pd.DataFrame:
 
 
 PLAIN = beside_look_ups.FLOOR_NAMES["1nn"]
+EVERY = np.arange(100)
+
+
+def images(monkeypatch, pictures=EVERY):
+    """A hundred images, each of a patient of its own, and the pictures that they are copies of."""
+    monkeypatch.setattr(splits, "clusters", lambda dataset: EVERY)
+    monkeypatch.setattr(units, "pictures", lambda dataset: pictures)
 
 
 def frame(**levels) -> pd.DataFrame:
@@ -55,34 +62,43 @@ def frame(**levels) -> pd.DataFrame:
     lines += [(PLAIN, "floor", "paper", 0.95, 0.93, 0.97), (PLAIN, "floor", "patients", 0.75, 0.72, 0.78)]
     lines += [(split_records.MODEL, "model", p, *three) for p, three in levels.items()]
     out = pd.DataFrame(lines, columns=["method", "kind", "protocol", "accuracy", "low", "high"])
-    copied = dict(zip(accuracies.BY_PICTURE["accuracy"], (out["accuracy"], out["low"], out["high"])))
+    copied = dict(zip(accuracies.PICTURE_COLUMNS["accuracy"], (out["accuracy"], out["low"], out["high"])))
     apart = {name: value for three in beside_look_ups.AHEAD for name, value in zip(three, (0.05, 0.01, 0.09))}
     return out.assign(seeds=1, folds=5, images=7023, **copied, **apart)
 
 
-def test_floors_and_model_stand_on_one_scale():
-    out = ladder.rows({}, floor_table(), np.arange(10), np.arange(10))
+def test_floors_and_model_stand_on_one_scale(monkeypatch):
+    images(monkeypatch)
+    out = ladder.rows({}, floor_table(), None)
     assert out["protocol"].tolist() == list(PROTOCOLS)
-    table = ladder.wide(out)
+    table = ladder.table_by_split(out)
     assert list(table) == ["Method", "official", "paper", "bytes", "twins", "patients (five folds)"]
     assert table.iloc[0]["paper"] == "90.0 (70.0 to 95.0)"
-    by_picture = ladder.wide(out, scores=accuracies.BY_PICTURE)
+    by_picture = ladder.table_by_split(out, by_picture=True)
     assert list(by_picture) == list(table) and (by_picture.iloc[0, 1:] == "50.0 (40.0 to 60.0)").all()
-    assert ladder.wide(out, "macro_f1").iloc[0]["paper"] == "80.0 (60.0 to 90.0)"
+    assert ladder.table_by_split(out, "macro_f1").iloc[0]["paper"] == "80.0 (60.0 to 90.0)"
+    both = ladder.table_by_split(out, "macro_f1", by_picture=True)
+    assert both.iloc[0]["paper"] == "50.0 (40.0 to 60.0)"
 
 
-def test_patients_are_the_five_folds():
+def test_patients_are_the_five_folds(monkeypatch):
+    images(monkeypatch)
     table = floor_table()
     table.loc[table["protocol"] == splits.FIVEFOLD, "accuracy"] = 0.75
-    out = ladder.rows({}, table, np.arange(10), np.arange(10)).set_index("protocol")
+    out = ladder.rows({}, table, None).set_index("protocol")
     assert out.loc["patients", "accuracy"] == 0.75 and out.loc["patients", "folds"] == splits.FOLDS
-    missing = ladder.wide(ladder.rows({}, table[table["protocol"] != "twins"], np.arange(9), np.arange(9)))
+    missing = ladder.table_by_split(ladder.rows({}, table[table["protocol"] != "twins"], None))
     assert missing.iloc[0]["twins"] == "no run yet"
 
 
-def test_the_ladders_words_turn_on_its_numbers():
+def falls(scores, published_accuracy=0.9573, records=None):
+    """What is said of a frame; records: of the model, where it has several seeds on a split."""
+    return leakage.falls(scores, records or {}, {}, None, published_accuracy)
+
+
+def test_the_ladders_words_turn_on_its_numbers(monkeypatch):
     levels = {"paper": (0.94, 0.92, 0.96), "patients": (0.86, 0.84, 0.88)}
-    apart = leakage.falls(frame(**levels), 0.9573)
+    apart = falls(frame(**levels))
     assert (
         f"{PLAIN} goes from 95.0% (93.0% to 97.0%, by picture 95.0%) to 75.0% (72.0% to 78.0%, by picture 75.0%): −20.0 points (−23.6 to −16.4), by picture −20.0 points (−23.6 to −16.4)"
         in apart
@@ -94,34 +110,33 @@ def test_the_ladders_words_turn_on_its_numbers():
     assert "−8.0 points (−10.8 to −5.2), by picture −8.0 points (−10.8 to −5.2) (1 seed)." in apart
     more = frame(**levels)
     more.loc[more["protocol"] == "paper", "seeds"] = 5
-    assert "to −5.2) (5 seeds on the random split, 1 on the folds)." in leakage.falls(more, 0.9573)
+    assert "to −5.2) (5 seeds on the random split, 1 on the folds)." in falls(more)
     more.loc[more["protocol"] == "paper", beside_look_ups.AHEAD[0]] = (-0.02, -0.03, 0.01)
     assert (
         "its distance to the better look-up is +5.0 points (+1.0 to +9.0), by picture +5.0 points (+1.0 to +9.0); on the random split −2.0 points (−3.0 to +1.0), by picture +5.0 points (+1.0 to +9.0)."
-        in leakage.falls(more, 0.9573)
+        in falls(more)
     )
     assert "they had no image and no patient in common" in apart and "its interval is over patients" in apart
     assert "yet on: official, bytes, twins." in apart and "due to" not in apart
     more[[*beside_look_ups.AHEAD[0], *beside_look_ups.AHEAD[1]]] = (0.0, -0.04, 0.03) * 2
-    same = leakage.falls(more, 0.9573)
+    same = falls(more)
     assert (
         "is 0.0 points (−4.0 to +3.0), by picture 0.0 points (" in same
         and "on the random split 0.0 points (" in same
     )
-    touching = leakage.falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
+    touching = falls(frame(paper=(0.94, 0.88, 0.96), patients=(0.86, 0.84, 0.88)), 0.99)
     assert "lies above the interval" in touching
     same = frame().set_index(["method", "protocol"]).loc[PLAIN]
-    equal = leakage.falls(
-        frame(**levels), 0.9573, {split_records.MODEL: same.assign(seeds=3), split_records.IMAGENET: None}
-    )
+    monkeypatch.setattr(ladder, "at_equal_seeds", lambda records, _: records.get("equal"))
+    equal = falls(frame(**levels), records={"equal": same.assign(seeds=3)})
     assert "(1 seed). Of the seeds that both have (3): −20.0 points (−23.6 to −16.4), by picture" in equal
     assert "that both have" not in apart
-    better = leakage.falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
+    better = falls(frame(paper=(0.80, 0.79, 0.81), patients=(0.86, 0.84, 0.88)), 0.5)
     assert (
         "+6.0 points (+3.8 to +8.2), by picture +6.0 points (+3.8 to +8.2) (1 seed)." in better
         and "lies below" in better
     )
-    alone = leakage.falls(frame(), None)
+    alone = falls(frame(), None)
     assert "patients (five folds). Its line" in alone
     assert "The paper" not in alone and "The model goes" not in alone and "A distance" not in alone
 
@@ -133,7 +148,8 @@ def test_the_better_look_up_is_asked_split_by_split_by_file_and_by_picture():
         and beside_look_ups.look_up(known, "patients").accuracy == 0.75
     )
     known.loc[
-        (known["method"] == NEAR) & (known["protocol"] == "patients"), list(accuracies.BY_PICTURE["accuracy"])
+        (known["method"] == NEAR) & (known["protocol"] == "patients"),
+        list(accuracies.PICTURE_COLUMNS["accuracy"]),
     ] = (0.8, 0.7, 0.9)
     line = beside_look_ups.look_up(known, "patients")
     assert (line.accuracy, line.high, line.picture, line.picture_high) == (0.75, 0.78, 0.8, 0.9)
@@ -174,32 +190,32 @@ def test_the_ladders_end_says_only_what_both_ways_to_count_say(file, picture, sa
     known.loc[
         known["method"] == split_records.MODEL, [*beside_look_ups.AHEAD[0], *beside_look_ups.AHEAD[1]]
     ] = (*file, *picture)
-    text = leakage.end(known, 0.9573, "cpu")
+    text = leakage.end(known, "cpu", 0.9573)
     one, other = (f"{words.signed(100 * gap[0], 1)} points (" for gap in (file, picture))
     assert f"on the same images, that is {one}" in text and f", by picture {other}" in text
     assert "lies above that interval" in text
     assert [one in text for one in (LEARNT, WORSE, OPEN)] == [one == said for one in (LEARNT, WORSE, OPEN)]
-    assert "miniature networks" in text and "nothing is concluded" in leakage.end(frame(), 0.9573, "paper")
+    assert "miniature networks" in text and "nothing is concluded" in leakage.end(frame(), "paper", 0.9573)
 
 
 def test_the_distance_to_the_better_look_up_is_of_the_same_images(monkeypatch):
     """Positive and negative control: twenty images more are found whatever the levels' intervals, nothing in the same answers."""
     monkeypatch.setattr(splits, "FOLDS", 1)
-    every, base = np.arange(100), np.arange(100) % 5 > 0
+    base = EVERY % 5 > 0
 
     def told(right):
-        labels = every % 4
-        return bootstrap.Answers(every, labels, np.eye(4)[np.where(right, labels, (labels + 1) % 4)], CLASSES)
+        labels = EVERY % 4
+        return bootstrap.Answers(EVERY, labels, np.eye(4)[np.where(right, labels, (labels + 1) % 4)], CLASSES)
 
-    worse, best = told(base & (every % 3 > 0)), told(base)
+    worse, best = told(base & (EVERY % 3 > 0)), told(base)
     said = {("1nn", "paper"): worse, ("1nn-mirror", "paper"): best, ("1nn", splits.FIVEFOLD): best}
-    pictures = np.maximum(every, 50)
+    images(monkeypatch, np.maximum(EVERY, 50))
     records = {
-        "paper": [run(0, None, every >= 0), run(1, None, every >= 0)],
+        "paper": [run(0, None, EVERY >= 0), run(1, None, EVERY >= 0)],
         "twins": [run(0, None, base)],
         "patients": [run(0, 0, base)],
     }
-    found = ladder.rows(records, floor_table(), every, pictures, said=said)
+    found = ladder.rows(records, floor_table(), None, look_up_answers=said)
     line = found[found["kind"] == "model"].set_index("protocol")
     more, same = line.loc["paper"], line.loc["patients"]
     assert more["ahead"] == pytest.approx(0.2) and more["ahead_low"] > 0, "of the better of the two"
@@ -221,7 +237,7 @@ def test_the_distance_to_the_better_look_up_is_of_the_same_images(monkeypatch):
         for name, one in said.items()
     }
     with pytest.raises(ValueError, match="different test images"):
-        ladder.rows(records, floor_table(), every, pictures, said=few)
+        ladder.rows(records, floor_table(), None, look_up_answers=few)
 
 
 def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monkeypatch):
@@ -235,30 +251,31 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     said = np.where(right, half["labels"], (half["labels"] + 1) % 4)
     single.rows, single.labels = (lambda part="test", own=own: own for own in half.values())
     single.probabilities = lambda part="test", which="ema": np.eye(4)[said]
-    copies = np.minimum(rows, 95)  # five of one picture, of which the fold's has one wrong
-    known = training_size.smaller_training([fold], [single], rows, copies)
-    (own, own1), (other, other1), (gap, gap1, each) = known
+    images(monkeypatch, np.minimum(rows, 95))  # five of one picture, of which the fold's has one wrong
+    known = training_size.smaller_training([fold], [single], None)
+    (own, own1), (other, other1), (gap, gap1, each), tested = known
+    assert tested == {"images": 50, "pictures": 46, "groups": 50}
     assert (
         (own.value, other.value, gap.n) == (1.0, 0.8, 1) and gap.value == pytest.approx(0.2) and gap.low > 0
     )
     by_picture = [one.value for one in (own1, other1, gap1)]
     assert by_picture == pytest.approx([1.0, 36.8 / 46, 9.2 / 46]) and each == {}
-    none = ([run(1, 0, base)], [single], rows, copies), ([], [single], rows, copies)
-    assert [training_size.smaller_training(*some) for some in none] == [None, None]
+    none = [run(1, 0, base)], []
+    assert [training_size.smaller_training(some, [single], None) for some in none] == [None, None]
+    images(monkeypatch)
     # of one seed there, the folds' other seeds are no farther away: against the mean of all, and against each
-    several = training_size.smaller_training([fold, run(1, 0, np.ones(100, bool))], [single], rows, rows)
-    (_, _), (mean, _), (both, _, each) = several
+    several = training_size.smaller_training([fold, run(1, 0, np.ones(100, bool))], [single], None)
+    (_, _), (mean, _), (both, _, each), _ = several
     assert (mean.value, mean.n, both.value) == (pytest.approx(0.9), 2, pytest.approx(0.1))
     assert [one.file.value for one in each.values()] == [pytest.approx(0.2), 0] and list(each) == [0, 1]
     parts = {"paper": [80], "patients": [79], splits.FIVEFOLD: [70, 72]}
     monkeypatch.setattr(training_size, "_trained", lambda _, protocol: " to ".join(map(str, parts[protocol])))
-    sizes = {"images": 50, "pictures": 40, "groups": 30}
     unsure = worth.Change(gap, gap._replace(low=-0.1))
-    text = training_size.larger_part(None, known._replace(change=unsure), sizes)
+    text = training_size.larger_part(None, known._replace(change=unsure))
     assert "Training has 80 images on the random split and 70 to 72 on a fold" in text
     assert (
         "on the single split `patients` training has 79." in text
-        and "; one run of a single split, 50 images (40 pictures, 30 patient groups). With" in text
+        and "; one run of a single split, 50 images (46 pictures, 50 patient groups). With" in text
     )
     assert (
         "With the larger part: +20.0 points" in text
@@ -266,17 +283,15 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     )
     assert text.endswith(f": {words.unseen(1)}.")
     turned = {seed: one._replace(picture=each[1 - seed].file) for seed, one in each.items()}
-    against = training_size.larger_part(
-        None, several._replace(change=worth.Change(both, both, turned)), sizes
-    )
+    against = training_size.larger_part(None, several._replace(change=worth.Change(both, both, turned)))
     assert "the models of the folds (2 seeds) are right on 90.0" in against
     assert against.endswith(
         "That is against the mean of the folds' 2 seeds; against each: +20.0, 0.0 points (by picture 0.0, +20.0)."
     )
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
     worse = known._replace(change=worth.Change(less, less))
-    assert ": fewer right (as trained once), by picture" in training_size.larger_part(None, worse, sizes)
-    assert "A control would be" in training_size.larger_part(None, None, {})
+    assert ": fewer right (as trained once), by picture" in training_size.larger_part(None, worse)
+    assert "A control would be" in training_size.larger_part(None, None)
 
 
 def test_sizes_of_training_parts_are_the_splits(monkeypatch):
@@ -919,19 +934,20 @@ def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):
     )
 
 
-def test_this_books_rows_beside_others():
+def test_this_books_rows_beside_others(monkeypatch):
+    images(monkeypatch)
+    monkeypatch.setattr(accuracies, "pooled", lambda known, *_: known[0])
     tracks = floor_table().assign(track="three classes")
     both, others = pd.concat([tracks, tracks.assign(floor="1nn")]), literature.table()
-    none = beside_literature.beside_others(frame(), both, {split_records.MODEL: None})
+    none = beside_literature.beside_others(frame(), both, {split_records.MODEL: []}, None)
     assert none.iloc[: len(others)].equals(others)
     none = none.iloc[len(others) :]
     assert none.iloc[0]["Accuracy (%)"] == "no run yet under this profile"
     assert none["Method"][1:].tolist() == [f"{name}, three classes, here" for name in (NEAR, PLAIN)]
     three = {"accuracy": 0.85, "low": 0.8, "high": 0.9, "picture": 0.812, "seeds": 2, "folds": 1}
-    scores = {split_records.MODEL: three, split_records.IMAGENET: None}
-    table = beside_literature.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, scores).iloc[
-        len(others) :
-    ]
+    runs = {split_records.MODEL: [three], split_records.IMAGENET: []}
+    table = beside_literature.beside_others(frame(patients=(0.86, 0.84, 0.88)), tracks, runs, None)
+    table = table.iloc[len(others) :]
     assert table.iloc[0]["Source"] == "this book, 2 seeds, 1 of 5 folds"
     assert table.iloc[0]["Accuracy (%)"] == "85.0 (80.0 to 90.0), by picture 81.2"
     assert table.iloc[1]["Method"] == "With ImageNet weights, three classes, here"

@@ -54,9 +54,11 @@ def test_what_comes_from_records_is_followed_by_name():
         "show()",
         "table = rungs.ladder(chapter)",
         "table",
+        "own = chapter.proposed_runs(train=True)",
+        "own[0].key",
         "1 + 1",
     ]
-    expected = [True, False, True, False, True, True, True, True, True, False]
+    expected = [True, False, True, False, True, True, True, True, True, True, True, False]
     assert origins.reads_records(cells) == expected
 
 

@@ -320,12 +320,12 @@ def test_the_committed_records():
     home = table[table["set"] == HOME]
     assert (home["file"].str.split("/").str[1] == home["class"]).all()
     away = table[table["set"] != HOME]
-    assert away["file"].str.fullmatch("[0-9a-f]{12}").all() and not away[["picture", "patient"]].any(
+    assert away["file"].str.fullmatch("[0-9a-f]{12}").all() and not away[list(made.IN_TRAINING)].any(
         axis=None
     )
     clean = outside_sets.read("copies").query("copies == 0").set_index(["set", "class"])["images"]
     for name in NAMES:  # whole: all of Kaggle's Testing part, and of each outside set
-        assert sorted(home[home["model"] == name]["file"]) == sorted(made.exposed().index)
+        assert sorted(home[home["model"] == name]["file"]) == sorted(made.testing_in_training().index)
         counts = away[away["model"] == name].groupby(["set", "class"]).size()
         assert counts.to_dict() == clean.to_dict()
 
@@ -344,15 +344,15 @@ def test_what_was_measured_of_the_first_package_by_hand():
 
 
 def test_exposure_is_what_the_groups_say():
-    known, seen = groups.load(), made.exposed()
+    known, seen = groups.load(), made.testing_in_training()
     training = known[known["file"].str.startswith("Training/")]
     assert len(seen) == len(known) - len(training)
     for name in seen.index[::97]:
         row = known[known["file"] == name].iloc[0]
-        assert seen.loc[name, "picture"] == (training["picture"] == row["picture"]).any()
-        assert seen.loc[name, "patient"] == (training["patient"] == row["patient"]).any()
+        assert seen.loc[name, "picture_in_training"] == (training["picture"] == row["picture"]).any()
+        assert seen.loc[name, "patient_in_training"] == (training["patient"] == row["patient"]).any()
         assert seen.loc[name, "group"] == str(row["patient"])
-    assert not (seen["picture"] & ~seen["patient"]).any(), "copies are of one patient"
+    assert not (seen["picture_in_training"] & ~seen["patient_in_training"]).any(), "copies are of one patient"
 
 
 def test_without_a_record_one_line_says_how_to_make_it(tmp_path, monkeypatch):
@@ -372,9 +372,13 @@ def answers(*cells, model="m", where=HOME):
     for label, picture, right, wrong in cells:
         other = CLASSES[label == CLASSES[0]]
         rows += [(label, picture, label)] * right + [(label, picture, other)] * wrong
-    table = pd.DataFrame(rows, columns=["class", "picture", "answer"])
+    table = pd.DataFrame(rows, columns=["class", "picture_in_training", "answer"])
     told = table.assign(
-        model=model, confidence=0.9, patient=True, set=where, case=[f"{n}" for n in range(len(rows))]
+        model=model,
+        confidence=0.9,
+        patient_in_training=True,
+        set=where,
+        case=[f"{n}" for n in range(len(rows))],
     )
     return told.assign(file=told["case"])
 
@@ -498,8 +502,11 @@ def test_the_mixture_and_its_picture():
         "Glioma makes up 100% of the images without a copy and 20% of those with one; no tumour 80%" in said
     )
     assert said.endswith("no tumour 80% of those with a copy and 0% of those without.")
-    assert peers.mixture_said(table[table["picture"]]) == "All of the images have a copy in Training."
-    assert peers.mixture_said(table[~table["picture"]]).startswith("None of the images")
+    assert (
+        peers.mixture_said(table[table["picture_in_training"]])
+        == "All of the images have a copy in Training."
+    )
+    assert peers.mixture_said(table[~table["picture_in_training"]]).startswith("None of the images")
     assert peers.mixture_said(table[:0]) == ""
     levels = peers.trap_levels(peers.at_home(table, "m"))
     assert levels[["class", "copied", "images"]].to_numpy().tolist() == [
@@ -511,7 +518,7 @@ def test_the_mixture_and_its_picture():
 
 def test_images_with_neither_picture_nor_patient():
     table = answers(("glioma", True, 4, 0), ("meningioma", False, 3, 0)).assign(group=list("aabbccd"))
-    said = peers.alone_said(table.assign(patient=[True] * 4 + [False] * 3))
+    said = peers.alone_said(table.assign(patient_in_training=[True] * 4 + [False] * 3))
     assert (
         "Of the 7 images 3 have" in said
         and "2 cases, all of meningioma" in said
@@ -528,7 +535,7 @@ def test_a_class_has_both_kinds_where_some_images_have_a_copy_and_some_have_none
         ("notumor", "copy"),
         ("pituitary", "none"),
     ]
-    home = pd.DataFrame(lines, columns=["class", "picture"])
+    home = pd.DataFrame(lines, columns=["class", "picture_in_training"])
     assert peers.both_kinds(home) == ["glioma"] and peers.both_kinds(home[:0]) == []
-    turned = pd.concat([home, home.assign(picture="none")])[::-1]
+    turned = pd.concat([home, home.assign(picture_in_training="none")])[::-1]
     assert peers.both_kinds(turned) == ["glioma", "notumor"], "in the classes' order"

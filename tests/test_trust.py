@@ -516,9 +516,9 @@ def test_the_archive_is_both_its_copies():
     )
 
 
-def test_cases_of_phantoms(phantoms, record):
+def test_answers_on_phantoms(phantoms, record):
     facts = dataset_audit.read(phantoms)
-    cases = failures.cases([record], phantoms, tumours.read_images(phantoms), facts, np.arange(96))
+    cases = failures.answers([record], phantoms, tumours.read_images(phantoms), facts)
     assert cases["wrong"].sum() == len(range(0, 96, 5)) and set(cases["source"]) == {"phantom"}
     assert failures.confusions(cases, CLASSES)["Errors"].sum() == cases["wrong"].sum()
     rates = failures.rates(cases.assign(third=failures.thirds(cases["symmetry"])), "third", failures.SHARES)

@@ -103,7 +103,9 @@ class Chapter:
         """
         from IPython.display import display
 
-        self._records += [r for r in _each(records) if r not in self._records]
+        for record in _each(records):
+            if record not in self._records:
+                self._records.append(record)
         info = provenance.facts(self.profile, self.settings, self.dataset, self._records, self.source)
         plain = f"provenance: profile {info['profile']}, data {info['data']}, library {info['library']}"
         bundle = {"text/html": provenance.render(info), "text/plain": plain}

@@ -231,13 +231,10 @@ def full_size(chapter: Chapter) -> pd.DataFrame | None:
 def rows(chapter: Chapter) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """`ladder.rows` of this profile's records, those of `transfer` beside them, and the floors; and `ladder.at_equal_seeds`, where
     a model has more seeds on one of both splits."""
-    data, models = (
-        chapter.dataset,
-        (split_records.ladder_records(chapter), split_records.imagenet_records(chapter)),
-    )
-    groups, pictures = splits.clusters(data), units.pictures(data)
-    equal = [ladder.at_equal_seeds(one, groups, pictures) for one in models]
-    frame = ladder.rows(models[0], floors.read(data), groups, pictures, models[1])
+    data = chapter.dataset
+    records, imagenet = split_records.ladder_records(chapter), split_records.imagenet_records(chapter)
+    equal = [ladder.at_equal_seeds(one, data) for one in (records, imagenet)]
+    frame = ladder.rows(records, floors.read(data), data, imagenet=imagenet)
     return frame, [one for one in equal if one is not None]
 
 

@@ -124,9 +124,8 @@ def _experiments(sources: list[Path], phantoms: bool = False) -> list[str]:
     """Names of the experiments whose missing runs these chapters train, always or (`train=chapter.phantoms`) for phantoms."""
     always = "True|chapter.phantoms" if phantoms else "True"
     asks = rf'\.(?:records\("([^"]+)", |proposed_runs\()train=(?:{always})\)'
-    return sorted(
-        {name or "main" for s in sources for name in re.findall(asks, s.read_text(encoding="utf-8"))}
-    )
+    names = (name for s in sources for name in re.findall(asks, s.read_text(encoding="utf-8")))
+    return sorted({name or "main" for name in names})
 
 
 def _train(sources: list[Path], profile: str, phantoms: bool, workers: int, progress: bool) -> None:

@@ -78,3 +78,8 @@ def pool(records: Sequence[Any], least: int = 1) -> list[Pooled]:
     least: folds that there must be, for comparisons that need the same images on both sides.
     """
     return [Pooled(tuple(parts)) for parts in by_seed(records).values() if len(parts) >= least]
+
+
+def complete(records: Sequence[Any]) -> list[Any]:
+    """The runs of `by_seed`: of no seed that has fewer folds than another."""
+    return [one for parts in by_seed(records).values() for one in parts]

@@ -54,6 +54,11 @@ def read(name: str) -> pd.DataFrame:
     return committed.read(f"external/{name}.csv", made_by, **empty)
 
 
+def not_brain_mr() -> pd.DataFrame:
+    """seen.csv as committed: set, class, name, file and seen (what it shows) of the images that by their look are no MR image of a brain."""
+    return read("seen")
+
+
 def images(place: Path) -> pd.DataFrame:
     """`outside.read` of DIR/manifest.csv, with set and plane."""
     table, told = outside.read(place / "manifest.csv"), _manifest(place)
@@ -173,13 +178,13 @@ def recall(
     return pd.concat(out, ignore_index=True)
 
 
-def rest(table: pd.DataFrame, place: Path, seen: pd.DataFrame) -> pd.DataFrame:
-    """`RECALL` of the model that travels with the package on the sets of `seen` without its images, whole sets."""
+def rest(table: pd.DataFrame, place: Path, not_brain_mr: pd.DataFrame) -> pd.DataFrame:
+    """`RECALL` of the model that travels with the package on the sets of `not_brain_mr` without its images, whole sets."""
     environment.open_backend()
     from gcaf_lib.training import loop, shipped
 
-    odd = {str(place / name) for name in seen["name"]}
-    own = table[table["set"].isin(set(seen["set"])) & ~table["path"].astype(str).isin(odd)]
+    odd = {str(place / name) for name in not_brain_mr["name"]}
+    own = table[table["set"].isin(set(not_brain_mr["set"])) & ~table["path"].astype(str).isin(odd)]
     one = shipped.read()
     chosen = one.settings.data
     ready = np.stack([medical.prepared(path, chosen) for path in own["path"]])
@@ -213,7 +218,7 @@ def _main() -> None:
         print(write("copies", copies(table)))
         print(write("about", about(table, args.place)))
         print(write("recall", recall(records, table, dataset)))
-        print(write("rest", rest(table, args.place, read("seen"))))
+        print(write("rest", rest(table, args.place, not_brain_mr())))
     except (ValueError, OSError, RuntimeError) as error:  # each with one line that names the cure
         parser.exit(2, f"outside_sets: error: {error}\n")
 

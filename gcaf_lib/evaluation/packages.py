@@ -45,6 +45,8 @@ from gcaf_lib.settings import DataSettings, results_dir
 COLUMNS = ("set", "file", "class", "case", "answer", "confidence")
 ANSWERS = ("glioma", "meningioma", "notumor", "pituitary")  # of both models, in the order of their outputs
 KEY, ANSWER = ["set", "file"], ["set", "file", "answer", "confidence"]
+# whether another file in Kaggle's Training shows the same picture, or may be of the same patient, as today's groups have it
+IN_TRAINING = ("picture_in_training", "patient_in_training")
 BLOCK, KEEP = 16, 16  # images asked at a time; blocks between two records
 Model = Callable[[np.ndarray], np.ndarray]  # images (B, side, side, 3) float32 to probabilities (B, 4)
 
@@ -244,10 +246,9 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def read() -> pd.DataFrame:
-    """`COLUMNS` of all packages, with `model`, and at home with `case` (the patient's group), `picture` and `patient`.
+    """`COLUMNS` of all packages, with `model`, and at home with `case` (the patient's group) and `IN_TRAINING`.
 
-    picture, patient: whether another file in Kaggle's Training shows the same picture, or may be of the same patient, as
-    today's groups have it. Raises `DataError` where nothing is recorded.
+    Raises `DataError` where nothing is recorded.
     """
     folder = splits.folder().parent / "external"
     found = {p.name: folder / f"{p.name}.csv" for p in PACKAGES if (folder / f"{p.name}.csv").is_file()}
@@ -256,18 +257,21 @@ def read() -> pd.DataFrame:
             f"{folder} holds no record of a package: `python -m gcaf_lib.evaluation.packages DIR WHEEL` makes it"
         )
     table = pd.concat([_read(path).assign(model=name) for name, path in found.items()], ignore_index=True)
-    known = exposed().reindex(table["file"])
+    known = testing_in_training().reindex(table["file"])
     home = (table["set"] == HOME).to_numpy()
     case = np.where(home, known["group"].to_numpy(), table["case"])
-    seen = {name: known[name].fillna(False).astype(bool).to_numpy() for name in ("picture", "patient")}
+    seen = {name: known[name].fillna(False).astype(bool).to_numpy() for name in IN_TRAINING}
     return table.assign(case=case, **seen)
 
 
-def exposed() -> pd.DataFrame:
-    """Of each file in Kaggle's Testing part: class, group (of patients), picture and patient: is one in Training?"""
+def testing_in_training() -> pd.DataFrame:
+    """Of each file in Kaggle's Testing part: class, group (of patients) and `IN_TRAINING`."""
     known = groups.load().set_index("file")
     training = known.index.str.startswith("Training/")
-    seen = {name: known[name].isin(known.loc[training, name]) for name in ("picture", "patient")}
+    seen = {
+        name: known[column].isin(known.loc[training, column])
+        for name, column in zip(IN_TRAINING, ("picture", "patient"))
+    }
     return known.assign(group=known["patient"].astype(str), **seen).loc[~training, ["class", "group", *seen]]
 
 

@@ -13,11 +13,11 @@ from gcaf_lib.evaluation import bootstrap, folds, intervals, units, worth
 from gcaf_lib.findings import ablation, words
 
 SCORES = {"accuracy": ("accuracy", "low", "high"), "macro_f1": ("macro_f1", "f1_low", "f1_high")}
-BY_PICTURE = {
+PICTURE_COLUMNS = {
     "accuracy": ("picture", "picture_low", "picture_high"),
     "macro_f1": ("picture_f1", "picture_f1_low", "picture_f1_high"),
 }
-COLUMNS = [name for scores in (SCORES, BY_PICTURE) for three in scores.values() for name in three]
+COLUMNS = [name for scores in (SCORES, PICTURE_COLUMNS) for three in scores.values() for name in three]
 TOGETHER = (*splits.GROUPED, splits.FIVEFOLD, folds.NAMES["patients"])  # splits that keep copies together
 
 
@@ -40,7 +40,7 @@ def pooled(
     """
     out: dict[str, float | int] = {}
     answers = worth.of_records(records, keep)
-    for names, weights in ((SCORES, None), (BY_PICTURE, pictures)):
+    for names, weights in ((SCORES, None), (PICTURE_COLUMNS, pictures)):
         levels = worth.scores(answers, clusters, list(names), pictures=weights)
         for metric, three in names.items():
             out |= dict(zip(three, with_interval(levels[metric])))
@@ -79,7 +79,7 @@ def changes(one: Any, other: Any) -> list[intervals.Interval]:
     """Accuracy of a line less another's by file and by picture, from the intervals of both."""
     return [
         intervals.minus(*(intervals.Interval(*side[list(three)]) for side in (one, other)))
-        for three in (SCORES["accuracy"], BY_PICTURE["accuracy"])
+        for three in (SCORES["accuracy"], PICTURE_COLUMNS["accuracy"])
     ]
 
 

@@ -16,21 +16,21 @@ from gcaf_lib.paper import literature
 
 
 def beside_others(
-    frame: pd.DataFrame, tracks: pd.DataFrame, three: Mapping[str, Mapping[str, float] | None]
+    scores: pd.DataFrame, tracks: pd.DataFrame, three_class_runs: Mapping[str, Sequence[Any]], dataset: Any
 ) -> pd.DataFrame:
     """`literature.table`, and below what others report this book's scores on patient-disjoint folds.
 
-    frame: `ladder.rows`; tracks: `hints.table`; three: `split_records.MODEL` and, where it is to be shown,
-    `split_records.IMAGENET` to `accuracies.pooled` of their three-class runs, or None.
+    scores: `ladder.rows`; tracks: `hints.table`; three_class_runs: of `split_records.three_classes`.
     """
     lines = []
-    for method, known in three.items():
+    clusters, pictures = splits.clusters(dataset), units.pictures(dataset)
+    for method, runs in three_class_runs.items():
         text, made = "no run yet under this profile", "this book"
-        if known is not None:
-            one = pd.Series({**known, "protocol": "patients"})
+        if runs:
+            one = pd.Series({**accuracies.pooled(runs, clusters, pictures), "protocol": "patients"})
             text, made = accuracies.both(one), _made(one)
         lines.append((f"{method}, three classes, here", "image", text, made))
-    model = frame[(frame["kind"] == "model") & (frame["protocol"] == "patients")]
+    model = scores[(scores["kind"] == "model") & (scores["protocol"] == "patients")]
     lines += [
         (f"{r.method}, four classes, here", "image", accuracies.both(r), _made(r)) for r in model.itertuples()
     ]

@@ -31,7 +31,7 @@ def look_up(frame: pd.DataFrame, protocol: str) -> pd.Series:
     return pd.concat(
         [
             own.loc[own[three[0]].idxmax(), list(three)]
-            for three in (accuracies.SCORES["accuracy"], accuracies.BY_PICTURE["accuracy"])
+            for three in (accuracies.SCORES["accuracy"], accuracies.PICTURE_COLUMNS["accuracy"])
         ]
     )
 

@@ -112,14 +112,14 @@ def about_said(about: pd.DataFrame) -> str:
     return " ".join(lines)
 
 
-def seen_said(seen: pd.DataFrame, about: pd.DataFrame) -> str:
-    """Which images are no MR image of a brain by their look (`outside_sets.read("seen")`), of how many."""
+def not_brain_mr_said(not_brain_mr: pd.DataFrame, about: pd.DataFrame) -> str:
+    """Which images are no MR image of a brain by their look (`outside_sets.not_brain_mr`), of how many."""
     images, lines = about.groupby(["set", "class"])["images"].sum(), []
-    for where, odd in seen.groupby("set", sort=False):
+    for where, images_there in not_brain_mr.groupby("set", sort=False):
         kinds = [
             f"of {images[where, label]:,} {CLASS_NAMES[label].lower()} images "
             + " and ".join(f"{n} {SEEN.get(kind, kind)}" for kind, n in part["seen"].value_counts().items())
-            for label, part in odd.groupby("class", sort=False)
+            for label, part in images_there.groupby("class", sort=False)
         ]
         lines.append(
             f"Labels of {set_name(where)} call every image MR, but by their look some are no MR image of a brain: {'; '.join(kinds)}."

@@ -9,26 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gcaf_lib.data import splits
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import clustered, dataset_audit, units
-from gcaf_lib.evaluation.worth import Worth
+from gcaf_lib.evaluation import clustered, dataset_audit, units, worth
 from gcaf_lib.findings import borders, predictions, words
 
 SHARES = ("lowest third", "middle third", "highest third")
 
 
-def cases(
-    records: Sequence[Any],
-    dataset: Any,
-    images: pd.DataFrame,
-    facts: dataset_audit.Audit,
-    clusters: np.ndarray,
+def answers(
+    records: Sequence[Any], dataset: Any, images: pd.DataFrame, facts: dataset_audit.Audit
 ) -> pd.DataFrame:
     """One row a test image and run: `predictions.answers`, run, group, twin (group of copies), source, area, symmetry
-    and wrong (1.0 or 0.0)."""
+    and wrong (1.0 or 0.0). images: of `tumours.read_images`."""
     parts = [predictions.answers(r, dataset).assign(run=r.key) for r in records]
     out = pd.concat(parts, ignore_index=True)
-    of_images = {"group": clusters, "twin": units.pictures(dataset), "source": sources(dataset, facts)}
+    groups, twins = splits.clusters(dataset), units.pictures(dataset)
+    of_images = {"group": groups, "twin": twins, "source": sources(dataset, facts)}
     of_images |= {name: images[name].to_numpy() for name in ("area", "symmetry")}
     found = {name: values[out["row"]] for name, values in of_images.items()}
     return out.assign(**found, wrong=(~out["right"]).astype(float))
@@ -52,7 +49,7 @@ def rates(frame: pd.DataFrame, column: str, order: Sequence[Any]) -> pd.DataFram
 def rates_within(
     frame: pd.DataFrame, column: str, order: Sequence[Any], classes: Sequence[str]
 ) -> pd.DataFrame:
-    """`rates` in each class, with a column class; no row where there is no case."""
+    """`rates` in each class, with a column class; no row where there is no answer."""
     found = [
         rates(part, column, order).assign(**{"class": CLASS_NAMES[classes[label]]})
         for label, part in frame.groupby("label")
@@ -119,22 +116,23 @@ def confusions(frame: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 # --- the chapter's tables and sentences, in its order ---
 
 
-def used(cases: pd.DataFrame, records: Sequence[Any], right: Worth, copied: Worth | None = None) -> str:
-    """Which runs the page looks at, and how many of their answers are wrong; right, copied: their accuracy, by image and
-    by picture."""
-    split = records[0].settings.data.protocol
+def used_said(answers: pd.DataFrame, records: Sequence[Any], dataset: Any) -> str:
+    """Which runs the page looks at, and how many of their answers are wrong, by image and, where copies stay together, by picture."""
+    groups, split = splits.clusters(dataset), records[0].settings.data.protocol
+    right = worth.row(records, groups, ["accuracy"])["accuracy"]
+    copied = worth.by_picture(records, groups, units.pictures(dataset), ["accuracy"]).get("accuracy")
     where = f"on the `{split}` split, as there is none over the five patient-disjoint folds"
     return (
         f"Used here: {words.plural(len(records), 'run')} {'on patient-disjoint folds' if split == 'patients' else where}. "
-        f"{int(cases['wrong'].sum()):,} of {len(cases):,} answers on "
-        f"{cases['row'].nunique():,} images are wrong: {1 - right.value:.1%} ({1 - right.high:.1%} to "
+        f"{int(answers['wrong'].sum()):,} of {len(answers):,} answers on "
+        f"{answers['row'].nunique():,} images are wrong: {1 - right.value:.1%} ({1 - right.high:.1%} to "
         f"{1 - right.low:.1%}, {words.OVER}{'' if copied is None else f'; by picture {1 - copied.value:.1%}'})."
     )
 
 
-def of_tumours(cases: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """The cases of a tumour class."""
-    return cases[cases["label"].map(lambda k: classes[k] != "notumor")]
+def of_tumours(answers: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """The answers on images of a tumour class."""
+    return answers[answers["label"].map(lambda k: classes[k] != "notumor")]
 
 
 def by_patient(tumour: pd.DataFrame) -> pd.DataFrame:
@@ -255,8 +253,8 @@ def by_source(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     return own.join(none[["mean", "low", "high"]].set_axis(["none", "none_low", "none_high"], axis=1))
 
 
-def _called_none(cases: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
-    return cases["predicted"].map(lambda k: classes[k] == "notumor").astype(float)
+def _called_none(answers: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
+    return answers["predicted"].map(lambda k: classes[k] == "notumor").astype(float)
 
 
 def by_source_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -305,9 +303,9 @@ def by_view(tumour: pd.DataFrame) -> pd.DataFrame:
     return rates(tumour.assign(view=thirds(tumour["symmetry"])), "view", SHARES)
 
 
-def surest(cases: pd.DataFrame) -> pd.DataFrame:
+def surest(answers: pd.DataFrame) -> pd.DataFrame:
     """The wrong answers, the surest first, one an image."""
-    wrong = cases[~cases["right"]].sort_values("confidence", ascending=False, kind="stable")
+    wrong = answers[~answers["right"]].sort_values("confidence", ascending=False, kind="stable")
     return wrong.drop_duplicates("row")
 
 
@@ -343,30 +341,32 @@ def surest_said(wrong: pd.DataFrame, mislabelled: pd.DataFrame) -> str:
     return f"{text}; {both} of these are among the mislabelled files below."
 
 
-def mislabelled_table(bad: pd.DataFrame, cases: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Files whose folder contradicts the archive, with every answer given to them; bad: `dataset_audit.mislabelled`."""
-    named = cases["predicted"].map(lambda k: CLASS_NAMES[classes[k]])
-    answers = named.groupby(cases["file"]).agg(", ".join)
+def mislabelled_table(
+    mislabelled: pd.DataFrame, answers: pd.DataFrame, classes: Sequence[str]
+) -> pd.DataFrame:
+    """Files whose folder contradicts the archive, with every answer given to them; mislabelled: `dataset_audit.mislabelled`."""
+    named = answers["predicted"].map(lambda k: CLASS_NAMES[classes[k]])
+    given = named.groupby(answers["file"]).agg(", ".join)
     return pd.DataFrame(
         {
-            "File": bad["file"],
-            "Folder": bad["here"].map(CLASS_NAMES),
-            "The archive": bad["class"].map(CLASS_NAMES),
-            "The model, tested on it": bad["file"].map(answers).fillna("not in a test part here"),
+            "File": mislabelled["file"],
+            "Folder": mislabelled["here"].map(CLASS_NAMES),
+            "The archive": mislabelled["class"].map(CLASS_NAMES),
+            "The model, tested on it": mislabelled["file"].map(given).fillna("not in a test part here"),
         }
     )
 
 
-def mislabelled_said(bad: pd.DataFrame, cases: pd.DataFrame, classes: Sequence[str]) -> str:
+def mislabelled_said(mislabelled: pd.DataFrame, answers: pd.DataFrame, classes: Sequence[str]) -> str:
     """How often the model sides with the archive against the folder."""
-    judged = cases[cases["file"].isin(bad["file"])]
-    if bad.empty:
+    judged = answers[answers["file"].isin(mislabelled["file"])]
+    if mislabelled.empty:
         return "No file of this data contradicts its archive."
     if judged.empty:
         return "None of them stands in the test parts used here."
-    truth = judged["file"].map(bad.set_index("file")["class"])
+    truth = judged["file"].map(mislabelled.set_index("file")["class"])
     hits = (judged["predicted"].map(lambda k: classes[k]) == truth).sum()
     return (
         f"In {hits} of {len(judged)} answers on these files the model sides with the archive against the label it is scored by. "
-        f"They are {len(judged) / len(cases):.2%} of all answers here and can move the accuracy by no more than that, a class's recall by more; where the archive is right, a score of 100% would be an error."
+        f"They are {len(judged) / len(answers):.2%} of all answers here and can move the accuracy by no more than that, a class's recall by more; where the archive is right, a score of 100% would be an error."
     )

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import bootstrap
+from gcaf_lib.evaluation import bootstrap, units
 from gcaf_lib.findings import ablation, accuracies, beside_look_ups, matched, split_records, words
-from gcaf_lib.findings.accuracies import COLUMNS, SCORES
+from gcaf_lib.findings.accuracies import COLUMNS
 from gcaf_lib.findings.beside_look_ups import AHEAD, BETTER
 from gcaf_lib.settings import PROTOCOLS
 
@@ -19,17 +19,18 @@ from gcaf_lib.settings import PROTOCOLS
 def rows(
     records: Mapping[str, list[Any]],
     floors: pd.DataFrame,
-    clusters: np.ndarray,
-    pictures: np.ndarray,
+    dataset: Any,
+    *,
     imagenet: Mapping[str, list[Any]] | None = None,
-    said: Mapping[tuple[str, str], bootstrap.Answers] | None = None,
+    look_up_answers: Mapping[tuple[str, str], bootstrap.Answers] | None = None,
 ) -> pd.DataFrame:
     """method, kind, protocol, and `accuracies.pooled`'s columns: floors on every split, the model where it has records, on each
     split of all seeds run there (in all folds), as on other pages; of the model also `AHEAD` and `BETTER`.
 
-    imagenet: of `split_records.imagenet_records`; said: of `floors.read_answers` (without it `AHEAD` is unknown). On `patients`
-    the floors are those of the five folds, as the model's runs are.
+    floors: of `floors.read`; imagenet: of `split_records.imagenet_records`; look_up_answers: of `floors.read_answers` (without
+    them `AHEAD` is unknown). On `patients` the floors are those of the five folds, as the model's runs are.
     """
+    clusters, pictures = splits.clusters(dataset), units.pictures(dataset)
     kept = floors[floors["protocol"] != "patients"].replace({"protocol": {splits.FIVEFOLD: "patients"}})
     out = kept.assign(
         method=kept["floor"].map(beside_look_ups.FLOOR_NAMES),
@@ -40,7 +41,7 @@ def rows(
     rows = [
         {"method": method, "kind": "model", "protocol": protocol}
         | accuracies.pooled(group, clusters, pictures)
-        | beside_look_ups.ahead(group, protocol, said or {}, clusters, pictures)
+        | beside_look_ups.ahead(group, protocol, look_up_answers or {}, clusters, pictures)
         for method, known in ((split_records.MODEL, records), (split_records.IMAGENET, imagenet or {}))
         for protocol, group in known.items()
         if group
@@ -50,9 +51,7 @@ def rows(
     return pd.concat([pd.DataFrame(rows), out], ignore_index=True).reindex(columns=columns)
 
 
-def at_equal_seeds(
-    records: Mapping[str, Sequence[Any]], clusters: np.ndarray, pictures: np.ndarray
-) -> pd.DataFrame | None:
+def at_equal_seeds(records: Mapping[str, Sequence[Any]], dataset: Any) -> pd.DataFrame | None:
     """`accuracies.pooled` on `paper` and on `patients`, of the seeds that both have; None where these are all of them, or none."""
     sides = {protocol: matched.whole(records.get(protocol, ())) for protocol in ("paper", "patients")}
     seeds = [{r.seed for r in side} for side in sides.values()]
@@ -60,26 +59,24 @@ def at_equal_seeds(
     if not common or seeds[0] == seeds[1]:
         return None
     kept = {protocol: [r for r in side if r.seed in common] for protocol, side in sides.items()}
-    return accuracies.levels(kept, clusters, pictures)
+    return accuracies.levels(kept, splits.clusters(dataset), units.pictures(dataset))
 
 
-def wide(
-    frame: pd.DataFrame, metric: str = "accuracy", scores: Mapping[str, Sequence[str]] = SCORES
-) -> pd.DataFrame:
-    """A reader's table of `rows`: methods down, protocols across, `band`s in the cells; scores: `SCORES` or `BY_PICTURE`."""
-    out = {}
+def table_by_split(scores: pd.DataFrame, metric: str = "accuracy", by_picture: bool = False) -> pd.DataFrame:
+    """A reader's table of `rows`: methods down, splits across, `band`s in the cells; metric: accuracy or macro_f1."""
+    names, out = (accuracies.PICTURE_COLUMNS if by_picture else accuracies.SCORES)[metric], {}
     for protocol in PROTOCOLS:
-        part = frame[frame["protocol"] == protocol].set_index("method")
-        cells = part[list(scores[metric])].to_numpy(float)
+        part = scores[scores["protocol"] == protocol].set_index("method")
+        cells = part[list(names)].to_numpy(float)
         out[split_name(protocol)] = dict(zip(part.index, (words.band(*row) for row in cells)))
-    table = pd.DataFrame(out, list(dict.fromkeys(frame["method"])), dtype=object).fillna("no run yet")
+    table = pd.DataFrame(out, list(dict.fromkeys(scores["method"])), dtype=object).fillna("no run yet")
     return table.rename_axis("Method").reset_index()
 
 
-def distances(frame: pd.DataFrame) -> pd.DataFrame:
+def distances(scores: pd.DataFrame) -> pd.DataFrame:
     """A reader's table of `AHEAD` in `rows`: a line a model and split, with what it rests on and the look-up."""
     order = {protocol: k for k, protocol in enumerate(PROTOCOLS)}
-    models = frame[frame["kind"] == "model"]
+    models = scores[scores["kind"] == "model"]
     lines = []
     for _, r in models.sort_values("protocol", key=lambda one: one.map(order), kind="stable").iterrows():
         file, picture = (r[name] if isinstance(r[name], str) else "–" for name in BETTER)

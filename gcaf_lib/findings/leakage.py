@@ -21,20 +21,24 @@ PAPER_NETWORKS = {
 
 
 def falls(
-    frame: pd.DataFrame, published: float | None, equal: Mapping[str, pd.DataFrame | None] | None = None
+    scores: pd.DataFrame,
+    records: Mapping[str, Sequence[Any]],
+    imagenet: Mapping[str, Sequence[Any]],
+    dataset: Any,
+    published_accuracy: float | None = None,
 ) -> str:
-    """What changes from the random split to patient-disjoint folds, from `ladder.rows`. published: the paper's accuracy, or None;
-    equal: a model's `ladder.at_equal_seeds`."""
-    score = frame.set_index(["method", "protocol"])
-    near = {protocol: beside_look_ups.look_up(frame, protocol) for protocol in ("paper", "patients")}
+    """What changes from the random split to patient-disjoint folds. scores: `ladder.rows` of both models' records; published_accuracy:
+    the paper's, or None."""
+    score = scores.set_index(["method", "protocol"])
+    near = {protocol: beside_look_ups.look_up(scores, protocol) for protocol in ("paper", "patients")}
     said = [
         _goes(name, score.loc[(name, "paper")], score.loc[(name, "patients")])
         for name in beside_look_ups.LOOK_UPS
     ]
     text = f"Two look-ups, without a network, from the random split to patient-disjoint folds: {'; '.join(said)}. "
-    if published is not None:
+    if published_accuracy is not None:
         text += (
-            f"The paper's {published:.2%} lies {words.where(published, near['paper'].low, near['paper'].high)} the interval of "
+            f"The paper's {published_accuracy:.2%} lies {words.where(published_accuracy, near['paper'].low, near['paper'].high)} the interval of "
             "the better one on the random split. "
         )
     text += (
@@ -42,14 +46,14 @@ def falls(
         "images training has."
     )
     lines = [text]
-    for method, name in (
-        (split_records.MODEL, "The model"),
-        (split_records.IMAGENET, "With ImageNet weights (chapter 25) it"),
+    for method, name, own in (
+        (split_records.MODEL, "The model", records),
+        (split_records.IMAGENET, "With ImageNet weights (chapter 25) it", imagenet),
     ):
         if not {(method, "paper"), (method, "patients")} <= set(score.index):
             continue
         a, b = score.loc[(method, "paper")], score.loc[(method, "patients")]
-        same = (equal or {}).get(method)
+        same = ladder.at_equal_seeds(own, dataset)
         kept = (
             ""
             if same is None
@@ -87,9 +91,9 @@ def _goes(name: str, a: Any, b: Any) -> str:
     return f"{name} goes from {one} to {other}: {accuracies.changed(a, b)}"
 
 
-def by_picture(frame: pd.DataFrame) -> str:
+def by_picture(scores: pd.DataFrame) -> str:
     """What weighing each picture 1 changes where copies are kept together, for the model where it was run and for the look-ups."""
-    known = frame[frame["picture"].notna()].set_index(["protocol", "method"])
+    known = scores[scores["picture"].notna()].set_index(["protocol", "method"])
     said = {}
     for protocol, where in {"patients": "On patient-disjoint folds", "twins": "On `twins`"}.items():
         found = [
@@ -128,14 +132,14 @@ def persons_parted(records: Sequence[Any], dataset: Any) -> str:
     )
 
 
-def runs(frame: pd.DataFrame, floors: pd.DataFrame) -> str:
+def runs(scores: pd.DataFrame, floors: pd.DataFrame) -> str:
     """Seeds, folds and images behind the model's line, and how wide a single patient-disjoint split would be."""
     runs, beside = (
         "; ".join(
             f"{r.protocol}: {words.plural(r.seeds, 'seed')}"
             + (f" on {r.folds:.0f} of {splits.FOLDS} folds" if r.protocol == "patients" else "")
             + f", {r.images:,.0f} test images"
-            for r in frame[frame["method"] == method].itertuples()
+            for r in scores[scores["method"] == method].itertuples()
         )
         for method in (split_records.MODEL, split_records.IMAGENET)
     )
@@ -149,9 +153,9 @@ def runs(frame: pd.DataFrame, floors: pd.DataFrame) -> str:
     )
 
 
-def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
+def end(scores: pd.DataFrame, profile: str, published_accuracy: float | None = None) -> str:
     """The model on patient-disjoint folds beside the paper's figure and beside 1-NN."""
-    score = frame.set_index(["method", "protocol"])
+    score = scores.set_index(["method", "protocol"])
     if (split_records.MODEL, "patients") not in score.index:
         return (
             "Without runs over the five folds of `patients` nothing is concluded about the model itself."
@@ -159,8 +163,8 @@ def end(frame: pd.DataFrame, published: float | None, profile: str) -> str:
         )
     b = score.loc[(split_records.MODEL, "patients")]
     text = f"On patient-disjoint folds the model measured here has {words.band(b.accuracy, b.low, b.high)}%{_copied(b)}"
-    if published is not None:
-        text += f"; the published {published:.2%}, of another split and another model, lies {words.where(published, b.low, b.high)} that interval"
+    if published_accuracy is not None:
+        text += f"; the published {published_accuracy:.2%}, of another split and another model, lies {words.where(published_accuracy, b.low, b.high)} that interval"
     text += f". Beside the better look-up, on the same images, that is {words.points(*beside_look_ups.leads(b))}: {_learnt(b)}"
     if (split_records.IMAGENET, "patients") in score.index:
         c = score.loc[(split_records.IMAGENET, "patients")]

@@ -142,17 +142,24 @@ def _of(images: float, cases: float) -> str:
     return f"{words.plural(images, 'image')} of {words.plural(cases, 'case')}"
 
 
-def rest_said(recall: pd.DataFrame, seen: pd.DataFrame, model: str, rest: pd.DataFrame) -> str:
-    """A model's recall without the images of `seen`, of sets with enough cases.
+def elsewhere_said(
+    recall: pd.DataFrame, model: str, not_brain_mr: pd.DataFrame, without: pd.DataFrame
+) -> str:
+    """How a model's recall elsewhere stands to recall at home, and what it is without the images of `outside_sets.not_brain_mr`."""
+    return f"{beside_home(recall, model)} {rest_said(recall, model, not_brain_mr, without)}".strip()
 
-    rest: `outside_sets.RECALL` without these images; of a model that it lacks, the two values between which that recall lies.
+
+def rest_said(recall: pd.DataFrame, model: str, not_brain_mr: pd.DataFrame, without: pd.DataFrame) -> str:
+    """A model's recall without the images of `not_brain_mr`, of sets with enough cases.
+
+    without: `outside_sets.RECALL` without these images; of a model that it lacks, the two values between which that recall lies.
     """
     own, lines = levels(recall, model).set_index(["set", "class"]), []
-    left = levels(rest, model).set_index(["set", "class"])
-    for key, odd in seen.groupby(["set", "class"], sort=False):
-        if key not in own.index or own.loc[key, "cases"] < FEW or len(odd) >= own.loc[key, "images"]:
+    left = levels(without, model).set_index(["set", "class"])
+    for key, images in not_brain_mr.groupby(["set", "class"], sort=False):
+        if key not in own.index or own.loc[key, "cases"] < FEW or len(images) >= own.loc[key, "images"]:
             continue
-        row, k = own.loc[key], len(odd)
+        row, k = own.loc[key], len(images)
         text = (
             f"Without the {words.plural(k, 'image')} of {CLASS_NAMES[key[1]].lower()} in {set_name(key[0])} that by their look are no "
             "MR images of a brain, its recall there "

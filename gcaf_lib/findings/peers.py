@@ -79,10 +79,10 @@ def places(recall: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return own.loc[keys.index].reset_index(drop=True)
 
 
-def without(answers: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
-    """The answers but for those to the images of `seen` (set, file)."""
-    odd = pd.MultiIndex.from_frame(seen[["set", "file"]])
-    return answers[~pd.MultiIndex.from_frame(answers[["set", "file"]]).isin(odd)]
+def without(answers: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """The answers but for those to some images (set, file)."""
+    left_out = pd.MultiIndex.from_frame(images[["set", "file"]])
+    return answers[~pd.MultiIndex.from_frame(answers[["set", "file"]]).isin(left_out)]
 
 
 def places_table(found: pd.DataFrame) -> pd.DataFrame:
@@ -125,13 +125,13 @@ def at_home(answers: pd.DataFrame, model: str) -> pd.DataFrame:
 
 def both_kinds(home: pd.DataFrame) -> list[str]:
     """Classes with images that have a copy in Training and images that have none."""
-    kinds = home.groupby("class")["picture"].nunique()
+    kinds = home.groupby("class")["picture_in_training"].nunique()
     return [c for c in CLASSES if kinds.get(c, 0) == 2]
 
 
 def trap(home: pd.DataFrame) -> Trap:
     """`Trap` of `at_home`'s table, of which some class has images of both kinds."""
-    copied, right = home["picture"].to_numpy(), home["right"].to_numpy(float)
+    copied, right = home["picture_in_training"].to_numpy(), home["right"].to_numpy(float)
     code, both = home["class"].map(_ORDER).to_numpy(), [_ORDER[c] for c in both_kinds(home)]
     cell = np.zeros((len(home), len(CLASSES), 2))
     cell[np.arange(len(home)), code, copied.astype(int)] = 1
@@ -155,16 +155,16 @@ def trap_levels(home: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for label in (ALL, *CLASSES):
         for copied in (True, False):
-            part = home[home["picture"] == copied]
+            part = home[home["picture_in_training"] == copied]
             part = part if label == ALL else part[part["class"] == label]
             if len(part):
                 rows.append((label, copied, len(part), *_right(part)))
     return pd.DataFrame(rows, columns=["class", "copied", "images", "value", "low", "high"])
 
 
-def mixture(exposed: pd.DataFrame) -> pd.DataFrame:
-    """Kaggle's Testing images (`packages.exposed`): with a copy in Training or not (rows: True, False) by class (columns)."""
-    counts = pd.crosstab(exposed["picture"], exposed["class"])
+def mixture(in_training: pd.DataFrame) -> pd.DataFrame:
+    """Kaggle's Testing images (`packages.testing_in_training`): with a copy in Training or not (rows: True, False) by class (columns)."""
+    counts = pd.crosstab(in_training["picture_in_training"], in_training["class"])
     return counts.reindex(index=[True, False], columns=list(CLASSES), fill_value=0)
 
 
@@ -190,11 +190,11 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
     )
 
 
-def mixture_said(exposed: pd.DataFrame) -> str:
+def mixture_said(in_training: pd.DataFrame) -> str:
     """Of what classes the images with and without a copy in Training are."""
-    if exposed.empty:
+    if in_training.empty:
         return ""
-    counts = mixture(exposed)
+    counts = mixture(in_training)
     if (kinds := counts.sum(axis=1)).eq(0).any():
         return (
             "All of the images have a copy in Training."
@@ -210,15 +210,15 @@ def mixture_said(exposed: pd.DataFrame) -> str:
     )
 
 
-def alone_said(exposed: pd.DataFrame) -> str:
-    """How many of Kaggle's Testing images (`packages.exposed`) have neither their picture nor their patient in Training."""
-    alone = exposed[~exposed["picture"] & ~exposed["patient"]]
+def alone_said(in_training: pd.DataFrame) -> str:
+    """How many of Kaggle's Testing images (`packages.testing_in_training`) have neither their picture nor their patient in Training."""
+    alone = in_training[~in_training["picture_in_training"] & ~in_training["patient_in_training"]]
     if alone.empty:
-        return f"Each of the {len(exposed):,} images has its picture or its patient in Training."
+        return f"Each of the {len(in_training):,} images has its picture or its patient in Training."
     n = alone["group"].nunique()
     kinds = " and ".join(CLASS_NAMES[c].lower() for c in CLASSES if c in set(alone["class"]))
     return (
-        f"Of the {len(exposed):,} images {len(alone)} {words.verb(len(alone), 'has', 'have')}, as far as the groups know, neither their picture nor their patient in "
+        f"Of the {len(in_training):,} images {len(alone)} {words.verb(len(alone), 'has', 'have')}, as far as the groups know, neither their picture nor their patient in "
         f"Training: {words.plural(n, 'case')}, all of {kinds}. A model that is right on every one of them has an interval from "
         f"{wilson(n, n).low:.0%} to 100%: Kaggle's own split can't tell how well any model does on new patients."
     )

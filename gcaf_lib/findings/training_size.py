@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from gcaf_lib.data import exposure, splits
-from gcaf_lib.evaluation import folds, worth
+from gcaf_lib.evaluation import folds, units, worth
 from gcaf_lib.findings import accuracies, matched, words
 
 
 class SmallerTraining(NamedTuple):
-    """Accuracy on the same images by file and by picture, trained on a single split and on folds, and the first minus the second."""
+    """Accuracy on the same images by file and by picture, trained on a single split and on folds, and the first minus the second;
+    tested: `units.sizes` of these images."""
 
     own: Sequence[worth.Worth]
     other: Sequence[worth.Worth]
     change: worth.Change
+    tested: Mapping[str, int]
 
 
-def smaller_training(
-    folded: Sequence[Any], single: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray
-) -> SmallerTraining | None:
+def smaller_training(folded: Sequence[Any], single: Sequence[Any], dataset: Any) -> SmallerTraining | None:
     """`SmallerTraining` on the test images of the single split `patients`, trained there (`single`) and on folds that test them, of the
     seeds that both have. Where that is one, it stands against all that the folds have (each has its own stage 0, so none is
     nearer). None where none is in common."""
@@ -30,6 +28,7 @@ def smaller_training(
     common = sorted(sides[0].keys() & sides[1].keys())
     if not common:
         return None
+    clusters, pictures = splits.clusters(dataset), units.pictures(dataset)
     tested = sides[0][common[0]].rows()
     seeds = (common, common if len(common) > 1 else sorted(sides[1]))
     both = [
@@ -43,12 +42,12 @@ def smaller_training(
         ]
         for side in both
     )
-    return SmallerTraining(*levels, worth.against(*both, clusters, pictures))
+    change = worth.against(*both, clusters, pictures)
+    return SmallerTraining(*levels, change, units.sizes(tested, clusters, pictures))
 
 
-def larger_part(dataset: Any, known: SmallerTraining | None, sizes: Mapping[str, int]) -> str:
-    """How many images training has on the two splits, and what a larger part changes. known: of `smaller_training`; sizes: `units.sizes`
-    of its test images."""
+def larger_part(dataset: Any, known: SmallerTraining | None) -> str:
+    """How many images training has on the two splits, and what a larger part changes. known: of `smaller_training`."""
     random, single, fold = (_trained(dataset, p) for p in ("paper", "patients", splits.FIVEFOLD))
     text = (
         f"Training has {random} images on the random split and {fold} on a fold; how much of the "
@@ -56,7 +55,7 @@ def larger_part(dataset: Any, known: SmallerTraining | None, sizes: Mapping[str,
     )
     if known is None:
         return f"{text} A control would be the single split `patients`, with {single}: it was not run with the folds' seeds."
-    (own, own1), (other, other1), change = known
+    (own, own1), (other, other1), change, tested = known
     said = words.outcome(change, "fewer right", "more right")
     if change.each:
         against, copies = (
@@ -67,7 +66,7 @@ def larger_part(dataset: Any, known: SmallerTraining | None, sizes: Mapping[str,
     return (
         f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*accuracies.with_interval(own))}%, "
         f"by picture {words.percent(own1.value)}%; on the same images the models of the folds ({words.plural(other.n, 'seed')}) are right on {words.band(*accuracies.with_interval(other))}%, "
-        f"by picture {words.percent(other1.value)}%; {words.rests({'n': own.n, 'folds': 0, 'protocol': 'patients', **sizes})}. With the larger part: {said}."
+        f"by picture {words.percent(other1.value)}%; {words.rests({'n': own.n, 'folds': 0, 'protocol': 'patients', **tested})}. With the larger part: {said}."
     )
 
 

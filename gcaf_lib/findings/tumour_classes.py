@@ -32,7 +32,7 @@ def accuracy(
     }
     equal, groups = split_records.whole(matched.equal_seeds(models)), splits.clusters(dataset)
     found = accuracies.levels(equal, groups, units.pictures(dataset), TUMOURS)
-    scores = [*accuracies.SCORES["accuracy"], *accuracies.BY_PICTURE["accuracy"]]
+    scores = [*accuracies.SCORES["accuracy"], *accuracies.PICTURE_COLUMNS["accuracy"]]
     columns = [*scores, "seeds", "folds", *ablation.SIZES]
     return found.reindex(models, columns=columns).rename_axis("model").reset_index()
 

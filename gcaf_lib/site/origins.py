@@ -106,10 +106,10 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _asks(statement: ast.stmt) -> bool:
-    """Whether a statement calls `.records(…)`, or hands on the whole chapter."""
+    """Whether a statement calls `.records(…)` or `.proposed_runs(…)`, or hands on the whole chapter."""
     for node in ast.walk(statement):
         if isinstance(node, ast.Call):
-            if isinstance(node.func, ast.Attribute) and node.func.attr == "records":
+            if isinstance(node.func, ast.Attribute) and node.func.attr in ("records", "proposed_runs"):
                 return True
             given = [*node.args, *(k.value for k in node.keywords)]
             if any(isinstance(a, ast.Name) and a.id == "chapter" for a in given):
