@@ -32,7 +32,7 @@ overrides = {}  # a split changes nothing here: every row has its own
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import prose, split_ladder, tables
 from gcaf_lib.evaluation import floors, hints
-from gcaf_lib.findings import ladder, leakage, matched, split_records, training_size
+from gcaf_lib.findings import ladder, leakage, split_records, training_size
 from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
 
